@@ -1,0 +1,3 @@
+"""Zooter: reward-guided routing between language models (ZOOTER, arXiv 2311.08692)."""
+
+__version__ = "0.1.0"

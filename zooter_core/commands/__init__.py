@@ -1,0 +1,16 @@
+"""The commands by name: a plain dict of name -> import path, loaded when one is called."""
+
+COMMANDS = {
+    "demo": "zooter_core.commands.demo:demo",
+    "ask": "zooter_core.commands.queries:ask",
+    "route": "zooter_core.commands.queries:route",
+    "compare": "zooter_core.commands.queries:compare",
+    "check": "zooter_core.commands.check:check",
+    "run": "zooter_core.commands.pipeline:run",
+    "collect": "zooter_core.commands.pipeline:step",
+    "score": "zooter_core.commands.pipeline:score",
+    "tag": "zooter_core.commands.pipeline:step",
+    "label": "zooter_core.commands.pipeline:step",
+    "distill": "zooter_core.commands.pipeline:distill",
+    "evaluate": "zooter_core.commands.pipeline:evaluate",
+}

@@ -1,0 +1,39 @@
+"""`zooter demo`: the web demo in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from argparse import Namespace
+
+from zooter_core.commands.options import ROOT, err, fleet_of
+from zooter_core.errors import ZooterError
+
+
+def demo(call: Namespace) -> int:
+    """Start the web demo and wait for it to end."""
+    fleet = fleet_of(call)  # a mistake in it shows here, not in the browser
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("localhost", call.port))
+        except (OSError, OverflowError) as problem:
+            raise ZooterError(
+                f"port {call.port} to be free",
+                "it is in use or not allowed",
+                f"Try another: zooter demo --port {call.port + 1}.",
+            ) from problem
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(call.port)]
+    if call.no_browser:
+        command += ["--server.headless", "true"]
+    environment = {**os.environ, "ZOOTER_FLEET": str(fleet.folder.resolve())}
+    err.print(f"The demo of the fleet {fleet.name} is at http://localhost:{call.port} (Ctrl-C ends it).")
+    process = subprocess.Popen(command, env=environment, cwd=ROOT)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        return 0

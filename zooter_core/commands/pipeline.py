@@ -1,0 +1,112 @@
+"""`zooter run`, its steps, and `evaluate`: from queries or score files to a router and its figures."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+
+from zooter_core import pipeline, runs
+from zooter_core.commands.options import (
+    distill_of,
+    encoder_of,
+    ensemble_of,
+    err,
+    generation_of,
+    given_labels,
+    label_of,
+    progress_bars,
+    run_ensemble,
+)
+from zooter_core.commands.tables import print_evaluation, print_report
+from zooter_core.encoder import Encoder, Encoders
+from zooter_core.errors import ZooterError
+from zooter_core.evaluate import evaluate as figures_of
+from zooter_core.router import Router
+from zooter_core.runs import Run
+from zooter_core.scores import read_queries, read_scores
+
+
+def run(call: Namespace) -> None:
+    """The whole pipeline into a run folder."""
+    queries = read_queries(call.queries)
+    ensemble = ensemble_of(call)
+    generation = generation_of(call, ensemble.fleet, seed=call.seed)
+    with Run(call.out, create=True) as folder, progress_bars() as progress:
+        pipeline.start(folder, ensemble, queries)
+        pipeline.collect(folder, ensemble, generation, progress)
+        pipeline.score(folder, ensemble, progress)
+        pipeline.tag(folder, ensemble, progress)
+        pipeline.label(folder, label_of(call), progress)
+        pipeline.distill(folder, ensemble, encoder_of(ensemble.fleet), distill_of(call), progress)
+        if call.scores:
+            runs.export_scores(folder, Path(call.scores))
+    print_report(Path(call.out) / "report.json")
+
+
+def step(call: Namespace) -> None:
+    """One step of a run: collect, tag or label."""
+    new = call.command == "collect" and call.queries is not None
+    with Run(call.run, create=new) as folder, progress_bars() as progress:
+        if call.command == "label":
+            pipeline.label(folder, label_of(call), progress)
+            return
+        ensemble = run_ensemble(call, folder, new)
+        if new:
+            pipeline.start(folder, ensemble, read_queries(call.queries))
+        if call.command == "collect":
+            pipeline.collect(folder, ensemble, generation_of(call, ensemble.fleet), progress)
+        elif call.command == "tag":
+            pipeline.tag(folder, ensemble, progress)
+        else:
+            pipeline.score(folder, ensemble, progress)
+
+
+def score(call: Namespace) -> None:
+    """Rewards of a run's responses, or of responses that exist already."""
+    if call.run:
+        return step(call)
+    if not (call.responses and call.out):
+        raise ZooterError("--run DIR, or --responses FILE with --out FILE", "neither", "Try `zooter score --help`.")
+
+    ensemble = ensemble_of(call)
+    with progress_bars() as progress:
+        count = pipeline.score_responses(Path(call.responses), Path(call.out), ensemble, progress)
+    err.print(f"{count} lines in {call.out}")
+    return None
+
+
+def distill(call: Namespace) -> None:
+    """A router from a run, or from score files alone."""
+    if call.run:
+        if given := given_labels(call):
+            raise ZooterError(
+                "label settings at the step label of a run", ", ".join(f"--{name}" for name in given), "Leave them out."
+            )
+        with Run(call.run) as folder, progress_bars() as progress:
+            ensemble = run_ensemble(call, folder, new=False)
+            pipeline.distill(folder, ensemble, call.encoder, distill_of(call), progress)
+        return print_report(Path(call.run) / "report.json")
+    if not (call.scores and call.out):
+        raise ZooterError("--run DIR, or --scores FILE... with --out DIR", "neither", "Try `zooter distill --help`.")
+
+    scores = read_scores(call.scores)
+    if call.tagger == "none":
+        scores = replace(scores, queries=tuple(replace(query, tags=()) for query in scores.queries))
+    tagger = ensemble_of(call).tagger if call.tagger == "fleet" else None
+    settings = (label_of(call, holdout=0.0), distill_of(call))
+    with progress_bars() as progress:
+        pipeline.distill_scores(scores, Path(call.out), settings, Encoder(call.encoder), tagger, progress)
+    err.print(f"A router for {', '.join(scores.candidates)} is in {call.out}.")
+    return None
+
+
+def evaluate(call: Namespace) -> None:
+    """A router against score files."""
+    scores = read_scores(call.scores)
+    figures = figures_of(Router.load(call.router, Encoders()), scores)
+    if call.json:
+        print(json.dumps(figures))
+    else:
+        print_evaluation(figures)

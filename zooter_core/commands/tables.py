@@ -1,0 +1,52 @@
+"""Figures of a run or an evaluation as tables on stdout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from zooter_core.commands.options import out
+
+
+def print_report(path: Path) -> None:
+    report = json.loads(path.read_text(encoding="utf-8"))
+    pool = list(report["candidates"]["all"]["mean_reward"])
+    columns = [f"{name} {what}" for name in pool for what in ("reward", "wins")]
+    table = Table("source", "n", *columns, "entropy", title="rewards of the candidates", title_justify="left")
+    for source, row in report["candidates"].items():
+        cells = [c for name in pool for c in (f"{row['mean_reward'][name]:.2f}", f"{row['share_of_wins'][name]:.0%}")]
+        table.add_row(source, str(row["n"]), *cells, f"{row['reward_entropy']:.2f}")
+    out.print(table)
+    if "held_back" in report:
+        print_evaluation(report["held_back"])
+
+
+def print_evaluation(figures: dict[str, Any]) -> None:
+    pool = list(next(iter(figures["datasets"].values()))["candidates"])
+    table = Table("data set", "n", "router", "regret", *pool, "random", "oracle", title_justify="left")
+    for name, row in figures["datasets"].items():
+        cells = [f"{row['candidates'][c]:.3f}" for c in pool]
+        table.add_row(
+            name, str(row["n"]), f"{row['chosen']:.3f}", f"{row['regret']:.3f}", *cells,
+            f"{row['random']:.3f}", f"{row['oracle']:.3f}",
+        )  # fmt: skip
+    out.print(table)
+    methods = Table("method", "MTR", "%Uplift", "MTR of one call", "%Uplift of one call")
+    for name, rank in figures["mtr"].items():
+        alone, first = figures["single"]["mtr"].get(name), figures["single"]["uplift"].get(name)
+        cells = ["" if alone is None else f"{alone:.2f}", "" if first is None else f"{first:.0%}"]
+        methods.add_row(name, f"{rank:.2f}", f"{figures['uplift'][name]:.0%}", *cells)
+    out.print(methods)
+    single = figures["average"]["best_single"]["candidate"]
+    mean, spread = figures["mean"], figures["interval"]
+    for what, key in (
+        ("router", "regret"),
+        (f"{single}, the best single", "regret_best_single"),
+        ("random", "regret_random"),
+    ):
+        low, high = spread[key]
+        out.print(Text(f"regret of {what}: {mean[key]:.3f} (95% interval {low:.3f} to {high:.3f}, n = {figures['n']})"))

@@ -1,0 +1,129 @@
+"""A frozen sentence encoder: text -> vectors, for the tagger and the router alike."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoModel, AutoTokenizer
+
+from zooter_core.errors import WorkError
+from zooter_core.weights import cache_dir, resolve
+
+Array = NDArray[np.float32]
+MOST_TOKENS = 256
+MOST_CHARACTERS = 8_000  # about ten times what 256 tokens hold; keeps tokenising a huge text cheap
+REMEMBERED = 512
+BATCH = 32
+
+
+class Encoder:
+    """Mean-pooled states of a middle and of the last layer, each of unit length, side by side.
+
+    The last layer says what a text is about, the middle one more of how it is put; a router gains from both.
+    One object serves every thread: its forward pass changes nothing, its memory is behind a lock.
+
+    Args:
+        reference: hub id, folder or `package:NAME`.
+    """
+
+    def __init__(self, reference: str) -> None:
+        folder = resolve(reference)
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(folder, truncation_side="left")
+            self.model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+        except (OSError, ValueError) as problem:
+            raise WorkError(
+                f"an encoder at {reference}", str(problem).splitlines()[0], "Name another in fleet.toml."
+            ) from problem
+        self.reference = reference
+        self.width = int(self.model.config.hidden_size)
+        self.middle = int(self.model.config.num_hidden_layers) // 2
+        self._memory: OrderedDict[str, Array] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def embed(self, texts: Sequence[str]) -> Array:
+        """Vectors of shape (n, 2 * width): middle layer, last layer. Recent texts are remembered."""
+        with self._lock:
+            known = {text: self._memory[text] for text in texts if text in self._memory}
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        if new:
+            known.update(zip(new, self._batches(new), strict=True))
+            with self._lock:
+                self._memory.update((text, known[text]) for text in new[-REMEMBERED:])
+                while len(self._memory) > REMEMBERED:
+                    self._memory.popitem(last=False)
+        return np.stack([known[text] for text in texts])
+
+    def embed_all(self, texts: Sequence[str], progress: Callable[[int], None] = lambda done: None) -> Array:
+        """The same for many texts, in batches of like length, kept on disk by content: a second call is instant."""
+        digest = hashlib.sha256(f"{self.reference} {self.width} {self.middle}".encode())
+        for text in texts:
+            digest.update(hashlib.sha256(text.encode("utf-8", "replace")).digest())
+        path = cache_dir() / "embeddings" / f"{digest.hexdigest()[:24]}.npy"
+        if path.is_file():
+            return np.load(path)
+        vectors = self._batches(texts, progress)
+        _save(path, vectors)
+        return vectors
+
+    def sentence(self, vectors: Array) -> Array:
+        """The last layer's half of vectors, shape (n, width): unit sentence embeddings, compared by dot product."""
+        return vectors[:, self.width :]
+
+    def _batches(self, texts: Sequence[str], progress: Callable[[int], None] = lambda done: None) -> Array:
+        """Vectors of many texts, worked in batches of like length so that little is spent on padding."""
+        vectors = np.empty((len(texts), 2 * self.width), dtype=np.float32)
+        order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            vectors[rows] = self._forward([texts[row] for row in rows])
+            progress(min(start + BATCH, len(order)))
+        return vectors
+
+    @torch.inference_mode()
+    def _forward(self, texts: Sequence[str]) -> Array:
+        batch = self.tokenizer(
+            [text[-MOST_CHARACTERS:] for text in texts],
+            padding=True,
+            truncation=True,
+            max_length=MOST_TOKENS,
+            return_tensors="pt",
+        )
+        states = self.model(**batch, output_hidden_states=True).hidden_states
+        mask = batch["attention_mask"].unsqueeze(-1).float()
+        pooled = [(states[layer] * mask).sum(1) / mask.sum(1) for layer in (self.middle, -1)]
+        return torch.cat([torch.nn.functional.normalize(part, dim=-1) for part in pooled], dim=-1).numpy()
+
+
+class Encoders:
+    """Encoders by reference, each loaded once and shared by whoever asks."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Encoder] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, reference: str) -> Encoder:
+        with self._lock:
+            if reference not in self._loaded:
+                self._loaded[reference] = Encoder(reference)
+            return self._loaded[reference]
+
+
+def _save(path: Path, vectors: Array) -> None:
+    """Write whole or not at all; a cache that cannot be written is no reason to fail."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".partial-{os.getpid()}")
+        with partial.open("wb") as file:
+            np.save(file, vectors)
+        partial.replace(path)
+    except OSError:
+        return

@@ -1,0 +1,132 @@
+"""The engine: route a query (one model runs) or rank every candidate's response (RMR: all run)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from zooter_core import backends, rewards, taggers
+from zooter_core.backends import Backend, Piece, Request
+from zooter_core.encoder import Encoders
+from zooter_core.errors import ZooterError
+from zooter_core.fleet import Fleet, GenerationConfig
+from zooter_core.records import Decision, Message, Ranked, Response
+from zooter_core.router import Router, routing_text
+from zooter_core.weights import resolve
+
+MOST_CHARACTERS = 20_000
+
+
+class Ensemble:
+    """A fleet, ready to work. Its parts load when first used and are shared by every session."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.encoders = Encoders()
+        self.backends: dict[str, Backend] = {c.backend: backends.backend(c.backend) for c in fleet.candidates}
+        self._lock = threading.RLock()
+
+    @cached_property
+    def router(self) -> Router:
+        with self._lock:
+            path = self._part("router", self.fleet.router).path
+            return Router.load(path, self.encoders).for_pool(self.fleet.pool)
+
+    @cached_property
+    def tagger(self) -> taggers.Tagger:
+        with self._lock:
+            return taggers.tagger(self._part("tagger", self.fleet.tagger), self.encoders)
+
+    @cached_property
+    def reward_model(self) -> rewards.RewardModel:
+        with self._lock:
+            return rewards.reward_model(self._part("reward", self.fleet.reward))
+
+    def _part(self, name: str, config: Any) -> Any:
+        if config is None:
+            raise ZooterError(f"a [{name}] table in fleet.toml of {self.fleet.name}", "none", f"Add [{name}] to it.")
+        return config
+
+    def load(self, progress: Callable[[str], None] = lambda message: None) -> None:
+        """Load all parts now, in the order in which a person meets them, telling what is being loaded."""
+        progress("Loading the router ...")
+        self.route([Message("user", "Hello")])
+        for reference in dict.fromkeys(candidate.model for candidate in self.fleet.candidates):
+            resolve(reference, progress)  # tells of a conversion that takes long
+        for candidate in self.fleet.candidates:
+            progress(f"Loading the candidate {candidate.name} ...")
+            self.backends[candidate.backend].load(candidate)
+        progress("Loading the reward model ...")
+        self.reward_model.score([("Hello", "Hello!")])
+
+    def route(self, messages: Sequence[Message]) -> Decision:
+        """Who should answer the last message of a conversation.
+
+        Raises:
+            ZooterError: the message is empty or too long.
+        """
+        check_query(messages[-1].content)
+        text = routing_text(messages)
+        return self.route_all([text])[0]
+
+    def route_all(self, queries: Sequence[str]) -> list[Decision]:
+        """Decisions for many queries in one batch."""
+        for query in queries:
+            check_query(query)
+        tags = self.tagger.tag(queries) if self.fleet.tagger else [()] * len(queries)
+        rows = self.router.route(queries)
+        return [
+            Decision.of(query, {name: row[name] for name in self.fleet.pool}, found)
+            for query, row, found in zip(queries, rows, tags, strict=True)
+        ]
+
+    def answer(
+        self,
+        candidates: Sequence[str],
+        messages: Sequence[Message],
+        stop: threading.Event,
+        generation: GenerationConfig | None = None,
+    ) -> Iterator[Piece]:
+        """Responses of candidates to one conversation, as pieces; `Piece.index` counts `candidates`."""
+        check_query(messages[-1].content)
+        requests = [Request(self.fleet.candidate(name), tuple(messages)) for name in candidates]
+        return self.stream(requests, stop, generation)
+
+    def stream(
+        self, requests: Sequence[Request], stop: threading.Event, generation: GenerationConfig | None = None
+    ) -> Iterator[Piece]:
+        """Requests handed to the backends of their candidates; one response a request comes back."""
+        by_kind: dict[str, list[int]] = {}
+        for index, request in enumerate(requests):
+            by_kind.setdefault(request.candidate.backend, []).append(index)
+        for kind, rows in by_kind.items():
+            pieces = self.backends[kind].stream(
+                [requests[row] for row in rows], generation or self.fleet.generation, stop
+            )
+            for piece in pieces:
+                yield replace(piece, index=rows[piece.index])
+
+    def rank(self, query: str, responses: Sequence[Response]) -> list[Ranked]:
+        """Responses by reward, the best first (ties keep their order); failed and empty ones last, without rank."""
+        good = [response for response in responses if response.error is None and response.text]
+        scores = self.reward_model.score([(query, response.text) for response in good])
+        order = sorted(range(len(good)), key=lambda row: -scores[row])
+        ranked = [Ranked(good[row], scores[row], place) for place, row in enumerate(order, 1)]
+        return ranked + [Ranked(response) for response in responses if response not in good]
+
+
+def check_query(text: str) -> None:
+    """A query that can be routed.
+
+    Raises:
+        ZooterError: it is empty, or longer than MOST_CHARACTERS.
+    """
+    if not text.strip():
+        raise ZooterError("a query", "an empty text", "Type a question or a task.")
+    if len(text) > MOST_CHARACTERS:
+        raise ZooterError(
+            f"a query of at most {MOST_CHARACTERS:,} characters", f"{len(text):,}", "Shorten it, or split it."
+        )

@@ -1,0 +1,35 @@
+"""One kind of error for everything a user can mend: what was expected, what was found, what to do next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ZooterError(Exception):
+    """A mistake in the call or its input (exit code 2), told in one message.
+
+    Args:
+        expected: what would have been right.
+        found: what was there instead.
+        next_step: the command or edit to try now.
+    """
+
+    exit_code = 2
+
+    def __init__(self, expected: str, found: str, next_step: str) -> None:
+        self.expected, self.found, self.next_step = expected, found, next_step
+        super().__init__(f"Expected {expected}. Found {found}. {next_step}")
+
+
+class WorkError(ZooterError):
+    """The call was right but the work failed (exit code 1): a model that does not load, an endpoint that refuses."""
+
+    exit_code = 1
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`Did you mean "x"?` for the nearest known name, else the list of known names."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f'Did you mean "{near[0]}"?' if near else f"Known: {', '.join(names)}."

@@ -1,0 +1,126 @@
+"""A router, or any other choice of candidates, against a score file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core import metrics
+from zooter_core.router import Router
+from zooter_core.scores import Scores
+
+Array = NDArray[np.float64]
+
+
+def evaluate(router: Router, scores: Scores) -> dict[str, Any]:
+    """How well a router chooses; the stable shape of `zooter evaluate --json` (DESIGN), plus intervals.
+
+    `scores` may list the candidates in another order than the router.
+    """
+    pool = router.for_pool(scores.candidates).candidates
+    order = [pool.index(name) for name in scores.candidates]
+    probabilities = router.probabilities([query.text for query in scores.queries])[:, order]
+    return compare(scores, probabilities.argmax(axis=1))
+
+
+def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] | None = None) -> dict[str, Any]:
+    """Figures of a choice (candidate numbers, shape (n,)) and of each candidate, random and oracle.
+
+    Args:
+        more: further methods by name -> the score each earned a query, shape (n,); they join MTR and %Uplift.
+
+    Averages are unweighted over data sets; `interval` values are 95% bootstrap intervals over all queries. MTR and
+    %Uplift rank the router, each candidate and the oracle; `single` ranks them without what needs every candidate's
+    response (the oracle and `more`).
+    """
+    table = scores.scores
+    names = np.array(scores.datasets)
+    earned = table[np.arange(len(table)), chosen]
+    best = table.max(axis=1)
+    groups = {str(name): names == name for name in dict.fromkeys(scores.datasets)}
+    datasets = {name: _figures(scores.candidates, table[rows], earned[rows]) for name, rows in groups.items()}
+    keys = ("chosen", "regret", "oracle", "random")
+    average: dict[str, Any] = {key: float(np.mean([d[key] for d in datasets.values()])) for key in keys}
+    overall = {c: float(np.mean([d["candidates"][c] for d in datasets.values()])) for c in scores.candidates}
+    single = max(overall, key=lambda name: overall[name])
+    average["best_single"] = {"candidate": single, "score": overall[single]}
+
+    def by_group(values: Array) -> Array:
+        return np.array([values[rows].mean() for rows in groups.values()])
+
+    alone = {"router": by_group(earned)}
+    alone |= {name: by_group(table[:, column]) for column, name in enumerate(scores.candidates)}
+    everything = alone | {name: by_group(values) for name, values in (more or {}).items()} | {"oracle": by_group(best)}
+    single_column = table[:, scores.candidates.index(single)]
+    return {
+        "n": len(table),
+        "datasets": datasets,
+        "average": average,
+        "mtr": metrics.mean_task_rank(everything),
+        "uplift": metrics.uplift(everything),
+        "single": {"mtr": metrics.mean_task_rank(alone), "uplift": metrics.uplift(alone)},
+        "interval": {
+            "chosen": metrics.interval(earned),
+            "regret": metrics.interval(best - earned),
+            "regret_best_single": metrics.interval(best - single_column),
+            "regret_random": metrics.interval(best - table.mean(axis=1)),
+            "chosen_minus_best_single": metrics.interval(earned - single_column),
+            "chosen_minus_random": metrics.interval(earned - table.mean(axis=1)),
+        },
+        "mean": {
+            "chosen": float(earned.mean()),
+            "regret": float((best - earned).mean()),
+            "regret_best_single": float((best - single_column).mean()),
+            "regret_random": float((best - table.mean(axis=1)).mean()),
+            "oracle": float(best.mean()),
+            "best_single": float(single_column.mean()),
+            "random": float(table.mean()),
+        },
+    }
+
+
+def _figures(candidates: tuple[str, ...], table: Array, earned: Array) -> dict[str, Any]:
+    means = dict(zip(candidates, table.mean(axis=0).tolist(), strict=True))
+    best = max(means, key=lambda name: means[name])
+    oracle = table.max(axis=1)
+    return {
+        "n": len(table),
+        "chosen": float(earned.mean()),
+        "regret": float((oracle - earned).mean()),
+        "oracle": float(oracle.mean()),
+        "random": float(table.mean()),
+        "best_single": {"candidate": best, "score": means[best]},
+        "candidates": means,
+    }
+
+
+def report(router: Router, scores: Scores, held_back: Sequence[bool], entropies: Sequence[float]) -> dict[str, Any]:
+    """Figures of a pipeline: what each candidate earned by source, and how the router does on the held-back queries.
+
+    Args:
+        held_back: for each query whether the router has not learned from it.
+        entropies: reward entropy of each query, in [0, 1].
+    """
+    wins = scores.scores == scores.scores.max(axis=1, keepdims=True)
+    shares = wins / wins.sum(axis=1, keepdims=True)  # a tie is shared
+    names, spread = np.array(scores.datasets), np.array(entropies)
+
+    def by_source(rows: NDArray[np.bool_]) -> dict[str, Any]:
+        return {
+            "n": int(rows.sum()),
+            "mean_reward": dict(zip(scores.candidates, scores.scores[rows].mean(axis=0).tolist(), strict=True)),
+            "share_of_wins": dict(zip(scores.candidates, shares[rows].mean(axis=0).tolist(), strict=True)),
+            "reward_entropy": float(spread[rows].mean()),
+        }
+
+    sources = {str(name): by_source(names == name) for name in dict.fromkeys(scores.datasets)}
+    found: dict[str, Any] = {"candidates": {"all": by_source(np.ones(len(names), dtype=bool)), **sources}}
+    fold = scores.subset([row for row, kept in enumerate(held_back) if kept])
+    if fold.queries:
+        chosen = router.probabilities([query.text for query in fold.queries]).argmax(axis=1)
+        # RMR keeps the response with the highest reward: judged by that same reward it is the oracle.
+        found["held_back"] = compare(fold, chosen, {"rmr": fold.scores.max(axis=1)})
+    return found

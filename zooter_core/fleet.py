@@ -1,0 +1,191 @@
+"""fleet.toml -> Fleet. Unknown keys are errors with "did you mean"; paths are relative to the file."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from zooter_core.errors import ZooterError, did_you_mean
+from zooter_core.weights import PREFIX
+
+
+@dataclass(frozen=True)
+class CandidateConfig:
+    """One `[[candidate]]` table. `model` is a hub id, a folder or `package:NAME`; `adapter` a peft folder or hub id."""
+
+    name: str
+    backend: str
+    model: str
+    adapter: str | None = None
+    revision: str | None = None
+    prompt_template: str | None = None
+    dtype: str = "bfloat16"
+    description: str = ""
+    usd_per_million_tokens: float | None = None
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """The `[reward]` table. `max_tokens` is the length to which query and response together are cut."""
+
+    kind: str
+    model: str
+    adapter: str | None = None
+    revision: str | None = None
+    max_tokens: int = 512
+
+
+@dataclass(frozen=True)
+class TaggerConfig:
+    """The `[tagger]` table. `threshold` is the least similarity of a tag, `most` the number of tags a query gets."""
+
+    kind: str
+    vocabulary: str | None = None
+    encoder: str | None = None
+    threshold: float = 0.35
+    most: int = 4
+
+
+@dataclass(frozen=True)
+class GenerationConfig:
+    """The `[generation]` table. Temperature 0 is greedy; `seed` fixes what is sampled."""
+
+    max_new_tokens: int = 256
+    temperature: float = 0.7
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class RouterConfig:
+    """The `[router]` table."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A pool of candidates with its reward model, tagger and router."""
+
+    name: str
+    folder: Path
+    candidates: tuple[CandidateConfig, ...]
+    router: RouterConfig | None = None
+    reward: RewardConfig | None = None
+    tagger: TaggerConfig | None = None
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
+
+    @property
+    def pool(self) -> tuple[str, ...]:
+        """Candidate names in order."""
+        return tuple(candidate.name for candidate in self.candidates)
+
+    def candidate(self, name: str) -> CandidateConfig:
+        for candidate in self.candidates:
+            if candidate.name == name:
+                return candidate
+        raise ZooterError(f"a candidate of the fleet {self.name}", f'"{name}"', did_you_mean(name, self.pool))
+
+    def fingerprint(self) -> str:
+        """A hash of everything that shapes a run: the file and the weights beside it, but not the router it makes."""
+        digest = hashlib.sha256()
+        own = [c.adapter for c in self.candidates] + [c.model for c in self.candidates]
+        own += [self.reward.model, self.reward.adapter] if self.reward else []
+        own += [self.tagger.vocabulary] if self.tagger else []
+        for part in (self.candidates, self.reward, self.tagger):
+            digest.update(repr(part).replace(str(self.folder), "").encode())
+        for path in sorted({Path(p) for p in own if p}):
+            for file in sorted(path.rglob("*") if path.is_dir() else [path]):
+                if file.is_file() and file.suffix != ".md":
+                    digest.update(file.relative_to(path).as_posix().encode() + file.read_bytes())
+        return digest.hexdigest()
+
+
+TABLES: Mapping[str, Any] = {
+    "router": RouterConfig,
+    "reward": RewardConfig,
+    "tagger": TaggerConfig,
+    "generation": GenerationConfig,
+}
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "str | None": str,
+    "int": int,
+    "float": (int, float),
+    "float | None": (int, float),
+}
+
+
+def load_fleet(folder: str | Path) -> Fleet:
+    """Read `folder/fleet.toml` (or the file itself).
+
+    Raises:
+        ZooterError: no such file, broken TOML, an unknown or missing key, a value of the wrong type, a path that is
+            not there, or two candidates of one name.
+    """
+    path = Path(folder)
+    path = path / "fleet.toml" if path.is_dir() else path
+    if not path.is_file():
+        raise ZooterError("a fleet folder with a fleet.toml", f"none at {path}", "Try --fleet models/embedded.")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ZooterError(f"valid TOML in {path}", str(problem), "Mend that line.") from problem
+    known = ["name", *TABLES, "candidate"]
+    for key in table:
+        if key not in known:
+            raise ZooterError(f"known keys in {path}", f'"{key}"', did_you_mean(key, known))
+    entries = table.get("candidate", [])
+    if not isinstance(entries, list) or not entries:
+        raise ZooterError(f"at least one [[candidate]] in {path}", "none", "Add one with name, backend and model.")
+    candidates = tuple(_table(CandidateConfig, entry, f"[[candidate]] {n}", path) for n, entry in enumerate(entries, 1))
+    names = [candidate.name for candidate in candidates]
+    for name in names:
+        if names.count(name) > 1:
+            raise ZooterError(f"different candidate names in {path}", f'"{name}" twice', "Rename one of them.")
+    parts = {key: _table(kind, table[key], f"[{key}]", path) for key, kind in TABLES.items() if key in table}
+    return Fleet(str(table.get("name", path.parent.name)), path.parent, candidates, **parts)
+
+
+def _table(kind: Any, values: Any, where: str, path: Path) -> Any:
+    """A config object from a TOML table, checked key by key."""
+    if not isinstance(values, dict):
+        raise ZooterError(
+            f"a table {where} in {path}", f"{type(values).__name__}", f"Write {where} on a line of its own."
+        )
+    known = {entry.name: entry for entry in fields(kind)}
+    for key, value in values.items():
+        if key not in known:
+            raise ZooterError(f"known keys in {where} of {path}", f'"{key}"', did_you_mean(key, known))
+        wanted = str(known[key].type)
+        if not isinstance(value, TYPES[wanted]) or isinstance(value, bool):
+            raise ZooterError(f"{key} of type {wanted} in {where} of {path}", repr(value), "Mend that line.")
+    for key, entry in known.items():
+        if entry.default is MISSING and key not in values:
+            raise ZooterError(f'a key "{key}" in {where} of {path}', "none", f"Add {key} = ... there.")
+    paths = {key: _located(values[key], key, where, path) for key in _PATHS if key in values}
+    if kind is RouterConfig:
+        paths = {"path": str(path.parent / values["path"])}
+    return kind(**{**values, **paths})
+
+
+_PATHS = ("model", "adapter", "vocabulary", "encoder")
+
+
+def _located(value: str, key: str, where: str, path: Path) -> str:
+    """A path beside fleet.toml as a full path; a hub id or package reference as it stands.
+
+    `adapters/math` and `owner/name` look alike: the first is a path because a folder `adapters` stands beside the file.
+    """
+    local = path.parent / value
+    if value.startswith(PREFIX) or local.exists():
+        return value if value.startswith(PREFIX) else str(local)
+    first = path.parent / Path(value).parts[0] if value else path.parent
+    if not first.exists() and not value.startswith((".", "/")) and key != "vocabulary":
+        return value
+    near = [str(p.relative_to(path.parent)) for p in local.parent.glob("*")] if local.parent.is_dir() else []
+    hint = did_you_mean(value, near) if near else f"Mend {key}, or put the file there."
+    raise ZooterError(f"{key} in {where} of {path} to be there", f"nothing at {local}", hint)

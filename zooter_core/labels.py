@@ -1,0 +1,123 @@
+"""From rewards to labels: the equations of ZOOTER (arXiv 2311.08692, section 3), in numpy.
+
+Shapes: n queries, N candidates in pool order; `rewards`, `labels` and `priors` have N columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core.errors import ZooterError, did_you_mean
+
+Array = NDArray[np.float64]
+
+
+def softmax(rewards: Array, tau: float = 1.0) -> Array:
+    """Labels s(q) = softmax(r(q) / tau) along the last axis (equation 2 of the paper has tau = 1).
+
+    Raises:
+        ZooterError: tau is not positive, or a reward is NaN or infinite.
+    """
+    if not tau > 0:
+        raise ZooterError("a temperature tau > 0", str(tau), "Use --tau 1 (the paper's value).")
+    rewards = np.asarray(rewards, dtype=np.float64)
+    if not np.isfinite(rewards).all():
+        raise ZooterError("finite rewards", "NaN or infinity", "Set the queries with such rewards aside first.")
+    scaled = rewards / tau
+    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def tag_priors(labels: Array, tags: Sequence[Sequence[str]]) -> dict[str, Array]:
+    """s_t: the mean label of the queries that carry tag t.
+
+    Args:
+        labels: shape (n, N).
+        tags: the tags of each of the n queries; a tag named twice counts once.
+    """
+    rows: dict[str, list[int]] = {}
+    for row, names in enumerate(tags):
+        for name in dict.fromkeys(names):
+            rows.setdefault(name, []).append(row)
+    return {name: labels[rows[name]].mean(axis=0) for name in sorted(rows)}
+
+
+def enhance(labels: Array, tags: Sequence[Sequence[str]], priors: Mapping[str, Array], beta: float) -> Array:
+    """Tag-based label enhancement: s*(q) = beta s(q) + (1 - beta) mean over t in T(q) of s_t (section 3.3).
+
+    Tags without a prior are passed over; a query with none left keeps s(q).
+
+    Args:
+        labels: shape (n, N).
+        beta: 1 is the plain label, 0 the prior alone; the paper found 0.3 best.
+
+    Raises:
+        ZooterError: beta lies outside [0, 1].
+    """
+    if not 0 <= beta <= 1:
+        raise ZooterError("beta between 0 and 1", str(beta), "Use --beta 0.3 (the paper's value).")
+    enhanced = np.array(labels, dtype=np.float64)
+    for row, names in enumerate(tags):
+        known = [priors[name] for name in dict.fromkeys(names) if name in priors]
+        if known:
+            enhanced[row] = beta * enhanced[row] + (1 - beta) * np.mean(known, axis=0)
+    return enhanced
+
+
+def kl(label: Array, predicted: Array) -> Array:
+    """KL(label || predicted) along the last axis, in nats; 0 log 0 is 0 (equation 3)."""
+    label, predicted = np.asarray(label, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(label > 0, label * (np.log(label) - np.log(predicted)), 0.0)
+    return terms.sum(axis=-1)
+
+
+def entropy(labels: Array) -> Array:
+    """Reward entropy H(q) / log N along the last axis, in [0, 1]; high means that the reward model cannot tell."""
+    labels = np.asarray(labels, dtype=np.float64)
+    if labels.shape[-1] < 2:
+        return np.zeros(labels.shape[:-1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(labels > 0, -labels * np.log(labels), 0.0)
+    return terms.sum(axis=-1) / np.log(labels.shape[-1])
+
+
+def _standardise(rewards: Array) -> Array:
+    spread = rewards.std()
+    return (rewards - rewards.mean()) / spread if spread > 0 else np.zeros_like(rewards)
+
+
+def _each(rewards: Array, groups: Sequence[str], scale: Callable[[Array], Array]) -> Array:
+    scaled = np.empty_like(rewards)
+    names = np.asarray(groups)
+    for name in dict.fromkeys(groups):
+        rows = names == name
+        scaled[rows] = scale(rewards[rows])
+    return scaled
+
+
+NORMALISATIONS: dict[str, Callable[[Array, Sequence[str]], Array]] = {
+    "none": lambda rewards, groups: rewards,
+    "zscore": lambda rewards, groups: _standardise(rewards),
+    "zscore-dataset": lambda rewards, groups: _each(rewards, groups, _standardise),
+}
+
+
+def normalise(rewards: Array, name: str, groups: Sequence[str]) -> Array:
+    """Rewards on a stated scale before the softmax: as they are, or standardised over all or over each data set.
+
+    Args:
+        rewards: shape (n, N).
+        groups: the data set of each query.
+
+    Raises:
+        ZooterError: no normalisation has that name.
+    """
+    if name not in NORMALISATIONS:
+        raise ZooterError(
+            f"a normalisation ({', '.join(NORMALISATIONS)})", f'"{name}"', did_you_mean(name, NORMALISATIONS)
+        )
+    return NORMALISATIONS[name](np.asarray(rewards, dtype=np.float64), groups)

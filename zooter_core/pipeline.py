@@ -1,0 +1,300 @@
+"""The pipeline in order: collect, score, tag, label, distill. Each step resumes where it was stopped.
+
+queries --collect--> responses --score--> rewards --+
+   '-------tag-------> tags ------------------------+--label--> labels --distill--> router, report.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from zooter_core import distill as distillation
+from zooter_core import labels, runs
+from zooter_core.backends import Request
+from zooter_core.distill import DistillConfig
+from zooter_core.encoder import Encoder
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.evaluate import report
+from zooter_core.fleet import GenerationConfig
+from zooter_core.records import Label, Message, Query, Response
+from zooter_core.runs import LABELS, QUERIES, REPORT, RESPONSES, REWARDS, ROUTER, TAGS, Run
+from zooter_core.scores import Scores, read_lines, read_query, read_responses, score_line
+from zooter_core.taggers import Tagger
+
+BATCH = 64
+Progress = Callable[[str, int, int], None]  # step, done, of how many
+
+
+def quiet(step: str, done: int, of: int) -> None:
+    """A progress callback that shows nothing."""
+
+
+@dataclass(frozen=True)
+class LabelConfig:
+    """How rewards become labels; `holdout` is the share of queries kept from the router to evaluate it."""
+
+    beta: float = 0.3
+    tau: float = 1.0
+    normalise: str = "none"
+    holdout: float = 0.2
+    seed: int = 0
+
+
+def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
+    """Write down what the run is of: the fleet, its pool and the queries.
+
+    Raises:
+        ZooterError: the run was begun with another fleet or other queries.
+    """
+    digest = hashlib.sha256(json.dumps([asdict(query) for query in queries]).encode()).hexdigest()
+    fleet = ensemble.fleet
+    run.begin(
+        "start",
+        {
+            "fleet": str(fleet.folder),
+            "fleet_sha256": fleet.fingerprint(),
+            "pool": list(fleet.pool),
+            "queries": len(queries),
+            "queries_sha256": digest,
+        },
+    )
+    run.state.setdefault("versions", versions())
+    if not run.sealed("start"):
+        known = {record["id"] for record in run.records(QUERIES)}
+        run.append(QUERIES, [asdict(query) for query in queries if query.id not in known])
+        run.seal("start", QUERIES)
+
+
+def versions() -> dict[str, str]:
+    names = ("zooter", "torch", "transformers", "peft", "numpy")
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
+
+
+def collect(run: Run, ensemble: Ensemble, generation: GenerationConfig, progress: Progress = quiet) -> None:
+    """Each candidate's response to each query.
+
+    Work goes by candidate in fixed batches of queries of like length; what a batch samples depends on its own seed
+    alone. A batch of which anything is missing is done again whole, so a run that was killed ends with the same
+    responses as one that was not.
+    """
+    run.begin("collect", {**asdict(generation), "batch": BATCH})
+    if run.sealed("collect"):
+        return
+    pool = ensemble.fleet.pool
+    queries = sorted(runs.queries(run), key=lambda query: (len(query.text), query.id))
+    done = {(record["id"], record["candidate"]) for record in run.records(RESPONSES)}
+    total = len(queries) * len(pool)
+    for number, name in enumerate(pool):
+        candidate = ensemble.fleet.candidate(name)
+        for first in range(0, len(queries), BATCH):
+            batch = queries[first : first + BATCH]
+            if all((query.id, name) in done for query in batch):
+                continue
+            seed = generation.seed * 1_000_003 + number * len(queries) + first
+            requests = [Request(candidate, (Message("user", query.text),)) for query in batch]
+            responses = _responses(ensemble, requests, replace(generation, seed=seed))
+            records = [{"id": query.id, **asdict(response)} for query, response in zip(batch, responses, strict=True)]
+            run.append(RESPONSES, [record for record in records if (record["id"], name) not in done])
+            done.update((query.id, name) for query in batch)
+            progress("collect", len(done), total)
+    run.seal("collect", RESPONSES)
+
+
+def _responses(ensemble: Ensemble, requests: Sequence[Request], generation: GenerationConfig) -> list[Response]:
+    responses: dict[int, Response] = {}
+    for piece in ensemble.stream(requests, threading.Event(), generation):
+        if piece.response is not None:
+            if piece.response.error:
+                raise WorkError(
+                    f"a response of {piece.response.candidate}",
+                    piece.response.error,
+                    "Mend the candidate (`zooter check`) and start the step again; it goes on from here.",
+                )
+            responses[piece.index] = piece.response
+    return [responses[index] for index in range(len(requests))]
+
+
+def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
+    """The reward of every response, a line a query."""
+    run.begin("score", asdict(ensemble.fleet.reward) if ensemble.fleet.reward else {})
+    if run.sealed("score"):
+        return
+    _needs(run, "collect")
+    texts = runs.responses(run)
+    pool = ensemble.fleet.pool
+    for batch, count, total in _batches(run, REWARDS):
+        rewards = ensemble.reward_model.score([(q.text, texts[q.id][name]) for q in batch for name in pool])
+        rows = np.reshape(rewards, (len(batch), len(pool))).tolist()
+        run.append(
+            REWARDS,
+            [{"id": q.id, "rewards": dict(zip(pool, row, strict=True))} for q, row in zip(batch, rows, strict=True)],
+        )
+        progress("score", count, total)
+    run.seal("score", REWARDS)
+
+
+def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
+    """The tags of every query, by the fleet's tagger."""
+    run.begin("tag", asdict(ensemble.fleet.tagger) if ensemble.fleet.tagger else {})
+    if run.sealed("tag"):
+        return
+    for batch, count, total in _batches(run, TAGS):
+        found = ensemble.tagger.tag([query.text for query in batch])
+        run.append(
+            TAGS,
+            [{"id": q.id, "tags": [asdict(t) for t in tags]} for q, tags in zip(batch, found, strict=True)],
+        )
+        progress("tag", count, total)
+    run.seal("tag", TAGS)
+
+
+def _batches(run: Run, file: str) -> Iterator[tuple[list[Query], int, int]]:
+    """Queries that a file has no record of yet, in fixed batches, with the count after each and the total."""
+    queries = runs.queries(run)
+    done = {record["id"] for record in run.records(file)}
+    for first in range(0, len(queries), BATCH):
+        batch = queries[first : first + BATCH]
+        missing = [query for query in batch if query.id not in done]
+        if missing:
+            yield missing, first + len(batch), len(queries)
+
+
+def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
+    """Labels from rewards and tags."""
+    run.begin("label", asdict(config))
+    if run.sealed("label"):
+        return
+    _needs(run, "score")
+    _needs(run, "tag")
+    made = make_labels(runs.scores(run), runs.tags(run), config)
+    known = {record["id"] for record in run.records(LABELS)}
+    for first in range(0, len(made), BATCH):
+        batch = made[first : first + BATCH]
+        run.append(LABELS, [record.to_json() for record in batch if record.id not in known])
+        progress("label", first + len(batch), len(made))
+    run.seal("label", LABELS)
+
+
+def make_labels(scores: Scores, tags: Sequence[Sequence[str]], config: LabelConfig) -> list[Label]:
+    """The label of each query. Tag priors come from the training fold alone; held-back labels stay plain."""
+    rewards = labels.normalise(scores.scores, config.normalise, scores.datasets)
+    plain = labels.softmax(rewards, config.tau)
+    train = [row for row, query in enumerate(scores.queries) if not held_back(query.id, config)]
+    train_tags = [tags[row] for row in train]
+    enhanced = np.array(plain)
+    enhanced[train] = labels.enhance(plain[train], train_tags, labels.tag_priors(plain[train], train_tags), config.beta)
+    learned = set(train)
+    return [
+        Label(
+            query.id,
+            "train" if row in learned else "held_back",
+            tuple(plain[row].tolist()),
+            tuple(enhanced[row].tolist()),
+            float(labels.entropy(plain[row])),
+        )
+        for row, query in enumerate(scores.queries)
+    ]
+
+
+def held_back(query_id: str, config: LabelConfig) -> bool:
+    """Whether a query is kept from the router, by a hash of its id."""
+    digest = hashlib.sha256(f"{config.seed}|{query_id}".encode()).hexdigest()
+    return int(digest[:12], 16) / 16**12 < config.holdout
+
+
+def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, progress: Progress = quiet) -> None:
+    """A router from the training fold's labels into `router/`, and `report.json` from the held-back fold."""
+    run.begin("distill", {"encoder": encoder, **asdict(config)})
+    _needs(run, "label")
+    made = [runs.label(record) for record in run.records(LABELS)]
+    _fit(runs.scores(run), made, run.folder, ensemble.encoders(encoder), config, progress)
+    run.seal("distill", REPORT)
+
+
+def distill_scores(
+    scores: Scores,
+    folder: Path,
+    settings: tuple[LabelConfig, DistillConfig],
+    encoder: Encoder,
+    tagger: Tagger | None = None,
+    progress: Progress = quiet,
+) -> None:
+    """A router from score files alone, into `folder` itself; tags are the file's own where no tagger is given."""
+    tags: Sequence[Sequence[str]] = [query.tags for query in scores.queries]
+    if tagger is not None:
+        found = tagger.tag([query.text for query in scores.queries])
+        tags = [tuple(tag.name for tag in row) for row in found]
+    made = make_labels(scores, tags, settings[0])
+    with tempfile.TemporaryDirectory(dir=_parent(folder)) as work:
+        _fit(scores, made, Path(work), encoder, settings[1], progress)
+        shutil.copytree(Path(work) / ROUTER, folder, dirs_exist_ok=True)
+        shutil.copy(Path(work) / REPORT, folder / REPORT)
+
+
+def _parent(folder: Path) -> Path:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise ZooterError("a folder for the router", str(problem), "Give another --out.") from problem
+    return folder.parent
+
+
+def _fit(
+    scores: Scores, made: Sequence[Label], folder: Path, encoder: Encoder, config: DistillConfig, progress: Progress
+) -> None:
+    """Train on the training fold, report on the held-back one; `router/` appears whole or not at all."""
+    train = [row for row, label in enumerate(made) if label.fold == "train"]
+    router = distillation.distill(
+        [scores.queries[row].text for row in train],
+        np.array([made[row].enhanced for row in train]),
+        scores.candidates,
+        encoder,
+        config,
+        lambda epoch, loss: progress("distill", epoch, config.epochs),
+    )
+    partial, done = folder / f"{ROUTER}.partial", folder / ROUTER
+    router.save(partial)
+    shutil.rmtree(done, ignore_errors=True)
+    partial.rename(done)
+    figures = report(router, scores, [label.fold == "held_back" for label in made], [label.entropy for label in made])
+    (folder / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def score_responses(source: Path, out: Path, ensemble: Ensemble, progress: Progress = quiet) -> int:
+    """Rewards for the responses of a score file without `scores`; started again it goes on after the lines it has.
+
+    Returns the number of lines in `out`.
+    """
+    lines = [
+        (read_query(place, record, str(number)), read_responses(place, record))
+        for number, (place, record) in enumerate(read_lines(source), 1)
+    ]
+    _parent(out)
+    done = {record["id"] for record in runs.read_whole_lines(out)}
+    for first in range(0, len(lines), BATCH):
+        batch = [(query, texts) for query, texts in lines[first : first + BATCH] if query.id not in done]
+        rewards = iter(
+            ensemble.reward_model.score([(query.text, text) for query, texts in batch for text in texts.values()])
+        )
+        runs.append_lines(
+            out, [score_line(query, {name: next(rewards) for name in texts}, texts) for query, texts in batch]
+        )
+        progress("score", min(first + BATCH, len(lines)), len(lines))
+    return len(lines)
+
+
+def _needs(run: Run, step: str) -> None:
+    if not run.sealed(step):
+        raise ZooterError(f"the step {step} of this run to be finished", "it is not", f"Run `zooter {step} --run DIR`.")

@@ -1,0 +1,130 @@
+"""The data model on one screen. Every record is frozen and turns into a plain dict for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant"]
+Finish = Literal["stop", "length", "stopped", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """An intention of a query; `score` in [0, 1] says how surely."""
+
+    name: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What the user asks. `dataset` groups queries in reports; `tags` only where the queries file gives them."""
+
+    id: str
+    text: str
+    dataset: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What one candidate answered.
+
+    Attributes:
+        seconds: from the start of generation to its end.
+        first_token_seconds: from the start to the first token; None when none came.
+        finish: `stop` (end of turn), `length` (token limit), `stopped` (by the user), `error` (then `error` says why).
+    """
+
+    candidate: str
+    text: str
+    tokens: int = 0
+    seconds: float = 0.0
+    first_token_seconds: float | None = None
+    finish: Finish = "stop"
+    error: str | None = None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Decoding speed after the first token; None below two tokens."""
+        if self.first_token_seconds is None or self.tokens < 2 or self.seconds <= self.first_token_seconds:
+            return None
+        return (self.tokens - 1) / (self.seconds - self.first_token_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A response with its reward and place (1 is best); a failed response has neither."""
+
+    response: Response
+    reward: float | None = None
+    rank: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        answer = self.response
+        return {
+            "candidate": answer.candidate,
+            "text": answer.text,
+            "reward": self.reward,
+            "rank": self.rank,
+            "seconds": round(answer.seconds, 3),
+            "tokens": answer.tokens,
+            "error": answer.error,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A routed query.
+
+    Attributes:
+        probabilities: candidate -> probability of giving the best answer, in pool order; sums to one.
+        candidate: the argmax; a tie goes to the earlier candidate in the pool.
+        margin: the chosen probability minus the next highest (1.0 in a pool of one).
+    """
+
+    query: str
+    probabilities: Mapping[str, float]
+    tags: tuple[Tag, ...]
+    candidate: str
+    margin: float
+
+    @classmethod
+    def of(cls, query: str, probabilities: Mapping[str, float], tags: tuple[Tag, ...] = ()) -> Decision:
+        order = sorted(probabilities.values(), reverse=True)
+        chosen = max(probabilities, key=lambda name: probabilities[name])  # max keeps the first of equals
+        margin = order[0] - order[1] if len(order) > 1 else 1.0
+        return cls(query, dict(probabilities), tags, chosen, margin)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "query": self.query,
+            "probabilities": {name: round(p, 6) for name, p in self.probabilities.items()},
+            "tags": [{"name": tag.name, "score": round(tag.score, 4)} for tag in self.tags],
+            "candidate": self.candidate,
+            "margin": round(self.margin, 6),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What the router learns of a query, in pool order: `plain` is the softmax, `enhanced` is mixed with tag priors."""
+
+    id: str
+    fold: Literal["train", "held_back"]
+    plain: tuple[float, ...]
+    enhanced: tuple[float, ...]
+    entropy: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)

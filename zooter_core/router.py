@@ -1,0 +1,138 @@
+"""The router: a frozen encoder and a small head that gives each candidate's probability (paper, section 3.2).
+
+A router folder holds `config.json` (which names the encoder and the pool in order) and `model.safetensors` (the head).
+The encoder's weights are not copied: they are loaded from where the config says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+
+from zooter_core.encoder import Encoder, Encoders
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.records import Message
+
+
+class RouterHeadConfig(PretrainedConfig):
+    """What a router folder says of itself: `candidates` is the pool in order, `encoder` a model reference."""
+
+    model_type = "zooter-router"
+
+    def __init__(
+        self,
+        candidates: Sequence[str] = (),
+        encoder: str = "",
+        width: int = 0,
+        hidden: int = 64,
+        dropout: float = 0.5,
+        **rest: Any,
+    ) -> None:
+        super().__init__(**rest)
+        self.candidates = list(candidates)
+        self.encoder, self.width, self.hidden, self.dropout = encoder, width, hidden, dropout
+
+
+class RouterHead(PreTrainedModel):
+    """Vectors of shape (batch, width) -> logits of shape (batch, candidates)."""
+
+    config_class = RouterHeadConfig
+    base_model_prefix = "head"
+
+    def __init__(self, config: RouterHeadConfig) -> None:
+        super().__init__(config)
+        self.body = nn.Sequential(
+            nn.Linear(config.width, config.hidden),
+            nn.GELU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.hidden, len(config.candidates)),
+        )
+        self.post_init()
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.body(vectors)
+        return logits
+
+
+AutoConfig.register("zooter-router", RouterHeadConfig)
+AutoModel.register(RouterHeadConfig, RouterHead)
+
+
+class Router:
+    """Query text -> probabilities over the pool."""
+
+    def __init__(self, head: RouterHead, encoder: Encoder) -> None:
+        self.head, self.encoder = head.eval(), encoder
+        self.candidates = tuple(head.config.candidates)
+
+    @classmethod
+    def load(cls, folder: str | Path, encoders: Encoders) -> Router:
+        """A router from its folder.
+
+        Raises:
+            ZooterError: there is no router in the folder.
+            WorkError: its files are broken.
+        """
+        if not (Path(folder) / "config.json").is_file():
+            raise ZooterError(
+                f"a router folder at {folder}",
+                "no config.json there",
+                "Make one with `zooter distill` or `zooter run`.",
+            )
+        try:
+            head, loading = RouterHead.from_pretrained(folder, output_loading_info=True)
+            if loading["missing_keys"] or loading["mismatched_keys"] or not head.config.candidates:
+                raise ValueError("weights or candidates are missing")
+            encoder = encoders(head.config.encoder)
+        except ZooterError:
+            raise
+        except Exception as problem:  # json, safetensors and transformers raise many kinds
+            raise WorkError(
+                f"a whole router in {folder}",
+                (str(problem).strip() or type(problem).__name__).splitlines()[0],
+                "Make it again with `zooter distill`.",
+            ) from problem
+        return cls(head, encoder)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the folder that `load` reads."""
+        self.head.save_pretrained(folder)
+
+    def for_pool(self, pool: Sequence[str]) -> Router:
+        """This router, checked to be made for a pool (in any order).
+
+        Raises:
+            ZooterError: the pool has other candidates.
+        """
+        if set(pool) != set(self.candidates):
+            raise ZooterError(
+                f"a router for the candidates {', '.join(pool)}",
+                f"one for {', '.join(self.candidates)}",
+                "Distill a router for this fleet, or name its own in [router] path.",
+            )
+        return self
+
+    @torch.inference_mode()
+    def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
+        """Probabilities of shape (n, candidates), in the router's pool order; rows sum to one."""
+        logits = self.head(torch.from_numpy(self.encoder.embed(queries)))
+        return torch.softmax(logits.double(), dim=-1).numpy()
+
+    def route(self, queries: Sequence[str]) -> list[Mapping[str, float]]:
+        """The same as one dict a query."""
+        return [dict(zip(self.candidates, row.tolist(), strict=True)) for row in self.probabilities(queries)]
+
+
+def routing_text(messages: Sequence[Message]) -> str:
+    """What of a conversation is routed: the user's turns, oldest first, without the system text or any answer.
+
+    The encoder cuts a long text at its beginning, so that the newest turn always counts.
+    """
+    return "\n".join(message.content for message in messages if message.role == "user")

@@ -1,0 +1,239 @@
+"""A run folder: append-only records of a pipeline that can be killed at any point and started again.
+
+`run.json` holds the settings of each step, versions and the seal of each finished step (record count and sha256).
+Every other file is JSON lines, written a batch at a time; a torn last line is cut off before the next append.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.records import Label, Query
+from zooter_core.scores import Scores, score_line
+
+QUERIES, RESPONSES, REWARDS = "queries.jsonl", "responses.jsonl", "rewards.jsonl"
+TAGS, LABELS, ROUTER, REPORT = "tags.jsonl", "labels.jsonl", "router", "report.json"
+Settings = Mapping[str, Any]
+
+
+class Run:
+    """An open run folder; a lock keeps a second process out until `close`.
+
+    Raises:
+        ZooterError: the folder is in use, or is not a run folder.
+    """
+
+    def __init__(self, folder: str | Path, *, create: bool = False) -> None:
+        self.folder = Path(folder)
+        if create:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            except OSError as problem:
+                raise ZooterError("a folder for the run", str(problem), "Give another --out.") from problem
+        elif not (self.folder / "run.json").is_file():
+            raise ZooterError(
+                f"a run folder at {folder}", "no run.json there", "Start one: zooter run --queries FILE --out DIR."
+            )
+        self._lock = FileLock(str(self.folder / ".lock"))
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as problem:
+            raise ZooterError(
+                f"the run folder {folder} to be free", "another process at work in it", "Wait for it, or end it."
+            ) from problem
+        try:
+            self.state = self._read_state()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._lock.release()
+
+    def _read_state(self) -> dict[str, Any]:
+        path = self.folder / "run.json"
+        if not path.exists():
+            return {"format": 1, "steps": {}, "seals": {}}
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            if state["format"] != 1:
+                raise ZooterError("run.json of format 1", f"format {state['format']}", "Use the Zooter that made it.")
+            return dict(state, steps=dict(state["steps"]), seals=dict(state["seals"]))
+        except (ValueError, KeyError, TypeError) as problem:
+            raise ZooterError(f"a readable {path}", repr(problem), "Start a new run in another folder.") from problem
+
+    def _write_state(self) -> None:
+        path = self.folder / "run.json"
+        partial = path.with_suffix(".partial")
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(self.state, indent=2) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+
+    def begin(self, step: str, settings: Settings) -> None:
+        """Write a step's settings down at its first start; later starts must have the same.
+
+        Raises:
+            ZooterError: a setting differs from the first start; the message names it.
+        """
+        settings = json.loads(json.dumps(settings))
+        first = self.state["steps"].setdefault(step, settings)
+        for name in dict.fromkeys([*first, *settings]):
+            if first.get(name) != settings.get(name):
+                raise ZooterError(
+                    f"the setting {name} = {_short(first.get(name))} with which the step {step} of this run began",
+                    f"{name} = {_short(settings.get(name))}",
+                    "Give the same setting, or start a new run in another folder.",
+                )
+        self._write_state()
+
+    def seal(self, step: str, file: str) -> None:
+        """Mark a step as finished, with its file's record count and hash."""
+        content = (self.folder / file).read_bytes()
+        self.state["seals"][step] = {
+            "file": file,
+            "records": content.count(b"\n"),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+        self._write_state()
+
+    def sealed(self, step: str) -> bool:
+        return step in self.state["seals"]
+
+    def setting(self, step: str, name: str) -> Any:
+        """A setting of a step that has begun.
+
+        Raises:
+            ZooterError: the step has not begun.
+        """
+        if step not in self.state["steps"]:
+            raise ZooterError(f"a run whose step {step} has begun", "none", f"Run `zooter {step} --run DIR` first.")
+        return self.state["steps"][step][name]
+
+    def records(self, file: str) -> Iterator[dict[str, Any]]:
+        """The whole records of a file, in order; a torn last line is passed over.
+
+        Raises:
+            WorkError: a line in the middle is not JSON.
+        """
+        yield from read_whole_lines(self.folder / file)
+
+    def append(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
+        """Add a batch of records and flush it to the disk.
+
+        Raises:
+            WorkError: the disk took no more.
+        """
+        append_lines(self.folder / file, records)
+
+
+def read_whole_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of an append-only file; a torn last line is passed over, a missing file is empty.
+
+    Raises:
+        WorkError: a line in the middle is not JSON.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield json.loads(line)
+            except ValueError as problem:
+                raise WorkError(
+                    f"JSON in line {number} of {path}", repr(line[:60]), "Restore the file, or start a new run."
+                ) from problem
+
+
+def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Add records to an append-only file, after cutting off a torn last line, and flush them to the disk.
+
+    Raises:
+        WorkError: the disk took no more.
+    """
+    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    try:
+        _cut_torn_line(path)
+        with path.open("ab") as out:
+            out.write(lines.encode("utf-8", "surrogatepass"))
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as problem:
+        raise WorkError(
+            f"room to write {path}", str(problem), "Free some space and start the step again; it goes on from here."
+        ) from problem
+
+
+def _cut_torn_line(path: Path) -> None:
+    if not path.exists() or not path.stat().st_size:
+        return
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) == b"\n":
+            return
+        content = path.read_bytes()
+        file.truncate(content.rfind(b"\n") + 1)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def queries(run: Run) -> list[Query]:
+    """The run's queries, in order."""
+    return [Query(r["id"], r["text"], r["dataset"], tuple(r["tags"])) for r in run.records(QUERIES)]
+
+
+def responses(run: Run) -> dict[str, dict[str, str]]:
+    """Query id -> candidate -> text."""
+    texts: dict[str, dict[str, str]] = {}
+    for record in run.records(RESPONSES):
+        texts.setdefault(record["id"], {})[record["candidate"]] = record["text"]
+    return texts
+
+
+def scores(run: Run) -> Scores:
+    """The run's rewards as scores, in pool order."""
+    pool = tuple(run.setting("start", "pool"))
+    rewards = {record["id"]: record["rewards"] for record in run.records(REWARDS)}
+    asked = queries(run)
+    return Scores(tuple(asked), pool, np.array([[rewards[query.id][name] for name in pool] for query in asked]))
+
+
+def tags(run: Run) -> list[tuple[str, ...]]:
+    """The tag names of each query."""
+    found = {record["id"]: tuple(tag["name"] for tag in record["tags"]) for record in run.records(TAGS)}
+    return [found[query.id] for query in queries(run)]
+
+
+def label(record: Mapping[str, Any]) -> Label:
+    """A label from its line."""
+    return Label(**{**record, "plain": tuple(record["plain"]), "enhanced": tuple(record["enhanced"])})
+
+
+def export_scores(run: Run, path: Path) -> None:
+    """Write a run as a score file with responses."""
+    found, texts = scores(run), responses(run)
+    with path.open("w", encoding="utf-8") as out:
+        for query, row in zip(found.queries, found.scores.tolist(), strict=True):
+            line = score_line(query, dict(zip(found.candidates, row, strict=True)), texts[query.id])
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")

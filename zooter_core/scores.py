@@ -1,0 +1,173 @@
+"""Queries files and score files (JSON lines, plain or gzipped): the neutral way in, checked line by line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core.errors import ZooterError
+from zooter_core.records import Query
+
+NO_DATASET = "all"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Queries with a score of every candidate.
+
+    Attributes:
+        candidates: the pool in the order of the first line.
+        scores: shape (queries, candidates), in the file's own numbers.
+    """
+
+    queries: tuple[Query, ...]
+    candidates: tuple[str, ...]
+    scores: NDArray[np.float64]
+
+    @property
+    def datasets(self) -> list[str]:
+        """The data set of each query; `all` where the file names none."""
+        return [query.dataset or NO_DATASET for query in self.queries]
+
+    def subset(self, rows: Sequence[int]) -> Scores:
+        """The queries of some row numbers."""
+        return Scores(tuple(self.queries[row] for row in rows), self.candidates, self.scores[list(rows)])
+
+
+def open_lines(path: Path) -> TextIO:
+    """A text file to read, gunzipped where its name ends in .gz."""
+    if not path.is_file():
+        raise ZooterError("a file of JSON lines (.jsonl or .jsonl.gz)", f"no file at {path}", "Check the path.")
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8")
+    return path.open(encoding="utf-8")
+
+
+def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each line's place ("file, line 3") and its JSON object; empty lines are passed over."""
+    path = Path(path)
+    number = 0
+    try:
+        with open_lines(path) as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                place = f"{path}, line {number}"
+                try:
+                    record = json.loads(line)
+                except ValueError as problem:
+                    raise ZooterError(f"JSON in {place}", repr(line[:60]), f"Mend the line ({problem}).") from problem
+                if not isinstance(record, dict):
+                    raise ZooterError(f"a JSON object in {place}", type(record).__name__, "Mend the line.")
+                yield place, record
+    except (EOFError, OSError, zlib.error, UnicodeDecodeError) as problem:
+        raise ZooterError(
+            f"a readable file {path}",
+            f"{problem} after line {number}",
+            "The file is cut short or damaged; get it again.",
+        ) from problem
+
+
+def read_queries(path: str | Path) -> list[Query]:
+    """Queries from JSON lines with `query` (and `id`, `dataset` or `source`, `tags`), or from a .txt with one a line.
+
+    Raises:
+        ZooterError: a line is wrong (named), an id comes twice, or there is no query.
+    """
+    path = Path(path)
+    if path.suffix == ".txt":
+        with open_lines(path) as lines:
+            found = [Query(f"{n:06d}", line.strip()) for n, line in enumerate(lines, 1) if line.strip()]
+    else:
+        found = [read_query(place, record, str(n)) for n, (place, record) in enumerate(read_lines(path), 1)]
+    _no_repeats(found, str(path))
+    return found
+
+
+def read_scores(paths: Sequence[str | Path]) -> Scores:
+    """One or more score files over the same candidates.
+
+    Raises:
+        ZooterError: a line is wrong, its candidates differ from the first line's, or an id comes twice in a file.
+    """
+    queries: list[Query] = []
+    rows: list[list[float]] = []
+    pool: tuple[str, ...] = ()
+    for path in paths:
+        own: list[Query] = []
+        for number, (place, record) in enumerate(read_lines(path), 1):
+            scores = record.get("scores")
+            if not isinstance(scores, dict) or not scores:
+                raise ZooterError(f'"scores" as an object of numbers in {place}', repr(scores), "Mend the line.")
+            pool = pool or tuple(scores)
+            if set(scores) != set(pool):
+                differing = ", ".join(sorted(set(scores) ^ set(pool)))
+                raise ZooterError(
+                    f"the same candidates in every line ({', '.join(pool)})",
+                    f"a difference in {place}: {differing}",
+                    "Leave such lines out, or give each pool a file of its own.",
+                )
+            rows.append([_number(scores[name], f'"scores" of {name} in {place}') for name in pool])
+            own.append(read_query(place, record, str(number)))
+        _no_repeats(own, str(path))
+        queries += own
+    return Scores(tuple(queries), pool, np.array(rows, dtype=np.float64))
+
+
+def score_line(query: Query, scores: Mapping[str, float], responses: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """One line of a score file."""
+    line: dict[str, Any] = {"id": query.id, "query": query.text, "scores": dict(scores)}
+    if query.dataset:
+        line["dataset"] = query.dataset
+    if query.tags:
+        line["tags"] = list(query.tags)
+    if responses is not None:
+        line["responses"] = dict(responses)
+    return line
+
+
+def read_query(place: str, record: Mapping[str, Any], fallback: str) -> Query:
+    """The query of a line; `fallback` is its id where the line has none."""
+    text = record.get("query")
+    if not isinstance(text, str) or not text.strip():
+        raise ZooterError(f'"query" as a text that is not empty in {place}', repr(text), "Mend or remove the line.")
+    dataset = record.get("dataset", record.get("source"))
+    tags = record.get("tags", [])
+    if dataset is not None and not isinstance(dataset, str):
+        raise ZooterError(f'"dataset" as a text in {place}', repr(dataset), "Mend the line.")
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise ZooterError(f'"tags" as a list of texts in {place}', repr(tags)[:60], "Mend the line.")
+    return Query(str(record.get("id", fallback)), text, dataset, tuple(tags))
+
+
+def read_responses(place: str, record: Mapping[str, Any]) -> dict[str, str]:
+    """The `responses` of a line: candidate -> text."""
+    texts = record.get("responses")
+    if not isinstance(texts, dict) or not texts or not all(isinstance(text, str) for text in texts.values()):
+        raise ZooterError(f'"responses" as an object of texts in {place}', repr(texts)[:60], "Mend or remove the line.")
+    return texts
+
+
+def _number(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ZooterError(f"a finite number as {where}", repr(value), "Mend or remove the line.")
+    return float(value)
+
+
+def _no_repeats(queries: Sequence[Query], path: str) -> None:
+    if not queries:
+        raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
+    seen: set[str] = set()
+    for query in queries:
+        if query.id in seen:
+            raise ZooterError(f"different ids in {path}", f'"{query.id}" twice', "Rename or remove one of the lines.")
+        seen.add(query.id)

