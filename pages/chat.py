@@ -25,12 +25,13 @@ with st.sidebar:
     if talk.turns:
         st.button("New conversation", icon=":material/add:", on_click=conversation.clear, width="stretch")
 
+refused = None
 if query := typed or example:
     try:
         talk.ask(engine, query, None if who == ROUTER else who)
+        st.rerun()
     except ZooterError as problem:
-        resources.fail(str(problem))
-    st.rerun()
+        refused = str(problem)
 
 
 @st.fragment(run_every=0.15)
@@ -54,6 +55,8 @@ for number, turn in enumerate(talk.turns):
         else:
             answers.answer(turn.job, turn.candidate)
 
+if refused:
+    st.error(refused, icon=":material/error:")
 if talk.turns and not talk.running:
     st.caption("Answer this query again with:")
     for column, name in zip(st.columns(len(engine.fleet.pool)), engine.fleet.pool, strict=True):

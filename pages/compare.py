@@ -3,9 +3,7 @@
 import streamlit as st
 
 from zooter_core.errors import ZooterError
-from zooter_core.records import Message
 from zooter_core.ui import answers, charts, comparison, examples, resources
-from zooter_core.ui.jobs import Job
 
 st.title("All models on one query", anchor=False)
 st.markdown(
@@ -20,16 +18,11 @@ example = examples.pick("compare") if found is None else None
 engine = resources.ensemble()
 
 if asked or example:
-    query = example or typed
     try:
-        decision = engine.route([Message("user", query)])
+        st.session_state["comparison"] = comparison.start(engine, example or typed, found)
+        st.rerun()
     except ZooterError as problem:
-        resources.fail(str(problem))
-    if found is not None:
-        found.job.stop()
-    job = Job(engine, engine.fleet.pool, [Message("user", query)], rank=True)
-    st.session_state["comparison"] = comparison.Comparison(query, decision, job)
-    st.rerun()
+        st.error(str(problem), icon=":material/error:")
 
 
 @st.fragment(run_every=0.2)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from zooter_core import backends, rewards, taggers
 from zooter_core.backends import Backend, Piece, Request
@@ -18,6 +18,8 @@ from zooter_core.router import Router, routing_text
 from zooter_core.weights import resolve
 
 MOST_CHARACTERS = 20_000
+Config = TypeVar("Config")
+Part = TypeVar("Part")
 
 
 class Ensemble:
@@ -27,40 +29,59 @@ class Ensemble:
         self.fleet = fleet
         self.encoders = Encoders()
         self.backends: dict[str, Backend] = {c.backend: backends.backend(c.backend) for c in fleet.candidates}
-        self._lock = threading.RLock()
+        self._parts: dict[str, Any] = {}
+        self._lock = threading.Lock()
 
-    @cached_property
+    @property
     def router(self) -> Router:
-        with self._lock:
-            path = self._part("router", self.fleet.router).path
-            return Router.load(path, self.encoders).for_pool(self.fleet.pool)
+        """The router, in the fleet's pool."""
+        return self._part(
+            "router", self.fleet.router, lambda c: Router.load(c.path, self.encoders).for_pool(self.fleet.pool)
+        )
 
-    @cached_property
+    @property
     def tagger(self) -> taggers.Tagger:
-        with self._lock:
-            return taggers.tagger(self._part("tagger", self.fleet.tagger), self.encoders)
+        return self._part("tagger", self.fleet.tagger, lambda config: taggers.tagger(config, self.encoders))
 
-    @cached_property
+    @property
     def reward_model(self) -> rewards.RewardModel:
-        with self._lock:
-            return rewards.reward_model(self._part("reward", self.fleet.reward))
+        return self._part("reward", self.fleet.reward, rewards.reward_model)
 
-    def _part(self, name: str, config: Any) -> Any:
+    def _part(self, name: str, config: Config | None, make: Callable[[Config], Part]) -> Part:
+        """A part of the fleet, made when first asked for; one thread makes it, others wait.
+
+        Raises:
+            ZooterError: fleet.toml does not have it, or it cannot be made.
+        """
         if config is None:
             raise ZooterError(f"a [{name}] table in fleet.toml of {self.fleet.name}", "none", f"Add [{name}] to it.")
-        return config
+        with self._lock:
+            if name not in self._parts:
+                self._parts[name] = make(config)
+            found: Part = self._parts[name]
+            return found
 
     def load(self, progress: Callable[[str], None] = lambda message: None) -> None:
-        """Load all parts now, in the order in which a person meets them, telling what is being loaded."""
+        """Load all parts now, in the order in which a person meets them, telling what is being loaded.
+
+        A candidate or reward model that fails is passed over here: it tells its error where it is used, and the
+        others go on.
+
+        Raises:
+            ZooterError: the router or tagger cannot work.
+        """
         progress("Loading the router ...")
         self.route([Message("user", "Hello")])
         for reference in dict.fromkeys(candidate.model for candidate in self.fleet.candidates):
-            resolve(reference, progress)  # tells of a conversion that takes long
+            with suppress(ZooterError):
+                resolve(reference, progress)  # tells of a conversion that takes long
         for candidate in self.fleet.candidates:
             progress(f"Loading the candidate {candidate.name} ...")
-            self.backends[candidate.backend].load(candidate)
+            with suppress(ZooterError):
+                self.backends[candidate.backend].load(candidate)
         progress("Loading the reward model ...")
-        self.reward_model.score([("Hello", "Hello!")])
+        with suppress(ZooterError):
+            self.reward_model.score([("Hello", "Hello!")])
 
     def route(self, messages: Sequence[Message]) -> Decision:
         """Who should answer the last message of a conversation.

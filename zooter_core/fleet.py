@@ -52,10 +52,11 @@ class TaggerConfig:
 
 @dataclass(frozen=True)
 class GenerationConfig:
-    """The `[generation]` table. Temperature 0 is greedy; `seed` fixes what is sampled."""
+    """The `[generation]` table. Temperature 0 is greedy; `top_p` is the share of probability that is sampled from."""
 
     max_new_tokens: int = 256
     temperature: float = 0.7
+    top_p: float = 0.95
     seed: int = 0
 
 

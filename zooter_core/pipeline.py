@@ -11,11 +11,11 @@ import importlib.metadata
 import json
 import platform
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +30,7 @@ from zooter_core.evaluate import report
 from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Label, Message, Query, Response
 from zooter_core.runs import LABELS, QUERIES, REPORT, RESPONSES, REWARDS, ROUTER, TAGS, Run
-from zooter_core.scores import Scores, read_lines, read_query, read_responses, score_line
-from zooter_core.taggers import Tagger
+from zooter_core.scores import Scores
 
 BATCH = 64
 Progress = Callable[[str, int, int], None]  # step, done, of how many
@@ -59,22 +58,27 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
         ZooterError: the run was begun with another fleet or other queries.
     """
     digest = hashlib.sha256(json.dumps([asdict(query) for query in queries]).encode()).hexdigest()
-    fleet = ensemble.fleet
-    run.begin(
-        "start",
-        {
-            "fleet": str(fleet.folder),
-            "fleet_sha256": fleet.fingerprint(),
-            "pool": list(fleet.pool),
-            "queries": len(queries),
-            "queries_sha256": digest,
-        },
-    )
+    run.state.setdefault("fleet", str(ensemble.fleet.folder))
     run.state.setdefault("versions", versions())
+    run.begin("start", {"queries": len(queries), "queries_sha256": digest, **_fleet_settings(ensemble)})
     if not run.sealed("start"):
         known = {record["id"] for record in run.records(QUERIES)}
         run.append(QUERIES, [asdict(query) for query in queries if query.id not in known])
         run.seal("start", QUERIES)
+
+
+def same_fleet(run: Run, ensemble: Ensemble) -> None:
+    """Check that a step of a run goes on with the fleet with which the run was begun.
+
+    Raises:
+        ZooterError: the fleet has changed since, or the run has not begun.
+    """
+    first = {name: run.setting("start", name) for name in ("queries", "queries_sha256")}
+    run.begin("start", {**first, **_fleet_settings(ensemble)})
+
+
+def _fleet_settings(ensemble: Ensemble) -> dict[str, Any]:
+    return {"fleet_sha256": ensemble.fleet.fingerprint(), "pool": list(ensemble.fleet.pool)}
 
 
 def versions() -> dict[str, str]:
@@ -219,42 +223,14 @@ def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, p
     run.begin("distill", {"encoder": encoder, **asdict(config)})
     _needs(run, "label")
     made = [runs.label(record) for record in run.records(LABELS)]
-    _fit(runs.scores(run), made, run.folder, ensemble.encoders(encoder), config, progress)
+    fit_router(runs.scores(run), made, run.folder, ensemble.encoders(encoder), config, progress)
     run.seal("distill", REPORT)
 
 
-def distill_scores(
-    scores: Scores,
-    folder: Path,
-    settings: tuple[LabelConfig, DistillConfig],
-    encoder: Encoder,
-    tagger: Tagger | None = None,
-    progress: Progress = quiet,
-) -> None:
-    """A router from score files alone, into `folder` itself; tags are the file's own where no tagger is given."""
-    tags: Sequence[Sequence[str]] = [query.tags for query in scores.queries]
-    if tagger is not None:
-        found = tagger.tag([query.text for query in scores.queries])
-        tags = [tuple(tag.name for tag in row) for row in found]
-    made = make_labels(scores, tags, settings[0])
-    with tempfile.TemporaryDirectory(dir=_parent(folder)) as work:
-        _fit(scores, made, Path(work), encoder, settings[1], progress)
-        shutil.copytree(Path(work) / ROUTER, folder, dirs_exist_ok=True)
-        shutil.copy(Path(work) / REPORT, folder / REPORT)
-
-
-def _parent(folder: Path) -> Path:
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise ZooterError("a folder for the router", str(problem), "Give another --out.") from problem
-    return folder.parent
-
-
-def _fit(
+def fit_router(
     scores: Scores, made: Sequence[Label], folder: Path, encoder: Encoder, config: DistillConfig, progress: Progress
 ) -> None:
-    """Train on the training fold, report on the held-back one; `router/` appears whole or not at all."""
+    """Train on the training fold, report on the held-back one, into `folder`; `router/` appears whole or not at all."""
     train = [row for row, label in enumerate(made) if label.fold == "train"]
     router = distillation.distill(
         [scores.queries[row].text for row in train],
@@ -270,29 +246,6 @@ def _fit(
     partial.rename(done)
     figures = report(router, scores, [label.fold == "held_back" for label in made], [label.entropy for label in made])
     (folder / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-
-
-def score_responses(source: Path, out: Path, ensemble: Ensemble, progress: Progress = quiet) -> int:
-    """Rewards for the responses of a score file without `scores`; started again it goes on after the lines it has.
-
-    Returns the number of lines in `out`.
-    """
-    lines = [
-        (read_query(place, record, str(number)), read_responses(place, record))
-        for number, (place, record) in enumerate(read_lines(source), 1)
-    ]
-    _parent(out)
-    done = {record["id"] for record in runs.read_whole_lines(out)}
-    for first in range(0, len(lines), BATCH):
-        batch = [(query, texts) for query, texts in lines[first : first + BATCH] if query.id not in done]
-        rewards = iter(
-            ensemble.reward_model.score([(query.text, text) for query, texts in batch for text in texts.values()])
-        )
-        runs.append_lines(
-            out, [score_line(query, {name: next(rewards) for name in texts}, texts) for query, texts in batch]
-        )
-        progress("score", min(first + BATCH, len(lines)), len(lines))
-    return len(lines)
 
 
 def _needs(run: Run, step: str) -> None:

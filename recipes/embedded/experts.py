@@ -91,7 +91,7 @@ class ResponseTrainer(Trainer):
 
 
 def train(name: str, folder: Path, out: Path, work: Path, tokens: int, rank: int, rate: float, seed: int) -> dict:
-    """Train one adapter and write it to `out`; returns its tokens and its loss on held-back examples, before and after."""
+    """Train one adapter and write it to `out`; returns its tokens and its held-back loss before and after."""
     base = resolve(BASE, print)
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)

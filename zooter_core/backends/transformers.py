@@ -163,7 +163,12 @@ class Base:
             )
         ends = _ends(self.model, self.tokenizer)
         rows = Rows([request.candidate.name for request in requests], self.tokenizer, ends, pieces)
-        sampling = {"do_sample": True, "temperature": generation.temperature, "top_p": 0.95, "top_k": 0}
+        sampling = {
+            "do_sample": True,
+            "temperature": generation.temperature,
+            "top_p": generation.top_p,
+            "top_k": 0,
+        }
         names = [r.candidate.name if r.candidate.adapter else NO_ADAPTER for r in requests]
         context, choice = self._adapters(names)
         with context, torch.random.fork_rng(devices=[] if self.device.type == "cpu" else None):

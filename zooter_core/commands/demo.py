@@ -1,10 +1,9 @@
-"""`zooter demo`: the web demo in a process of its own."""
+"""`zooter demo`: the web demo."""
 
 from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sys
 from argparse import Namespace
 
@@ -12,8 +11,8 @@ from zooter_core.commands.options import ROOT, err, fleet_of
 from zooter_core.errors import ZooterError
 
 
-def demo(call: Namespace) -> int:
-    """Start the web demo and wait for it to end."""
+def demo(call: Namespace) -> None:
+    """Become the web demo's server: this process is replaced, so that signals reach the server itself."""
     fleet = fleet_of(call)  # a mistake in it shows here, not in the browser
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -30,10 +29,5 @@ def demo(call: Namespace) -> int:
         command += ["--server.headless", "true"]
     environment = {**os.environ, "ZOOTER_FLEET": str(fleet.folder.resolve())}
     err.print(f"The demo of the fleet {fleet.name} is at http://localhost:{call.port} (Ctrl-C ends it).")
-    process = subprocess.Popen(command, env=environment, cwd=ROOT)
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
-        return 0
+    os.chdir(ROOT)  # where .streamlit/config.toml is
+    os.execve(sys.executable, command, environment)

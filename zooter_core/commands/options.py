@@ -61,7 +61,12 @@ def ensemble_of(call: Namespace, folder: str | None = None) -> Ensemble:
 
 def run_ensemble(call: Namespace, folder: Run, new: bool) -> Ensemble:
     """The ensemble of a run that exists: the fleet it was begun with, unless another is named."""
-    return ensemble_of(call, None if new else folder.setting("start", "fleet"))
+    ensemble = ensemble_of(call, folder.state.get("fleet"))
+    if not new:
+        from zooter_core.pipeline import same_fleet
+
+        same_fleet(folder, ensemble)
+    return ensemble
 
 
 def generation_of(call: Namespace, fleet: Fleet, seed: int | None = None) -> GenerationConfig:

@@ -7,7 +7,7 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from zooter_core import pipeline, runs
+from zooter_core import from_scores, pipeline, runs
 from zooter_core.commands.options import (
     distill_of,
     encoder_of,
@@ -72,7 +72,7 @@ def score(call: Namespace) -> None:
 
     ensemble = ensemble_of(call)
     with progress_bars() as progress:
-        count = pipeline.score_responses(Path(call.responses), Path(call.out), ensemble, progress)
+        count = from_scores.score_responses(Path(call.responses), Path(call.out), ensemble, progress)
     err.print(f"{count} lines in {call.out}")
     return None
 
@@ -97,7 +97,7 @@ def distill(call: Namespace) -> None:
     tagger = ensemble_of(call).tagger if call.tagger == "fleet" else None
     settings = (label_of(call, holdout=0.0), distill_of(call))
     with progress_bars() as progress:
-        pipeline.distill_scores(scores, Path(call.out), settings, Encoder(call.encoder), tagger, progress)
+        from_scores.distill_scores(scores, Path(call.out), settings, Encoder(call.encoder), tagger, progress)
     err.print(f"A router for {', '.join(scores.candidates)} is in {call.out}.")
     return None
 

@@ -82,9 +82,10 @@ def compare(call: Namespace) -> int:
     else:
         for item in ranked:
             answer = item.response
-            facts = answer.error or f"reward {item.reward:.2f}, {answer.seconds:.1f} s, {answer.tokens} tokens"
-            if item.reward is None and not answer.error:
-                facts = "empty"
+            if item.reward is None:
+                facts = answer.error or "an empty response"
+            else:
+                facts = f"reward {item.reward:.2f}, {answer.seconds:.1f} s, {answer.tokens} tokens"
             marker = "  <- the router's choice" if answer.candidate == decision.candidate else ""
             out.print(Text(f"{item.rank or '-'}. {answer.candidate} ({facts}){marker}", style="bold"))
             out.print(Text(answer.text + "\n"))

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from zooter_core.records import Decision, Ranked
+from zooter_core.records import Decision, Message, Ranked
 from zooter_core.ui import answers
 from zooter_core.ui.jobs import Job
+
+if TYPE_CHECKING:
+    from zooter_core.ensemble import Ensemble
 
 
 @dataclass
@@ -19,6 +23,19 @@ class Comparison:
     query: str
     decision: Decision
     job: Job
+
+
+def start(ensemble: Ensemble, query: str, earlier: Comparison | None) -> Comparison:
+    """Route a query and let every candidate answer it; an earlier comparison that still runs is stopped.
+
+    Raises:
+        ZooterError: the query is empty or too long.
+    """
+    messages = [Message("user", query)]
+    decision = ensemble.route(messages)
+    if earlier is not None:
+        earlier.job.stop()
+    return Comparison(query, decision, Job(ensemble, ensemble.fleet.pool, messages, rank=True))
 
 
 def cards(comparison: Comparison) -> None:

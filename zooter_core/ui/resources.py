@@ -63,10 +63,11 @@ def ensemble() -> Ensemble:
     except ZooterError as problem:
         fail(str(problem))
     if not loading.ended.is_set():
-        with st.status(loading.message) as status:
+        box = st.empty()  # not a rerun at the end: that would lose a query typed in the meantime
+        with box.status(loading.message) as status:
             while not loading.ended.wait(0.1):
                 status.update(label=loading.message)
-        st.rerun()
+        box.empty()
     if loading.ensemble is None:
         _loading.clear()  # the next run of the page tries again
         fail(loading.problem or "The fleet could not be loaded.")

@@ -1,0 +1,84 @@
+"""A visitor's way through the demo, on the embedded fleet's real models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlparse
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+SLOW = 120_000  # milliseconds; models load and answer within seconds, a busy machine may take longer
+
+
+@pytest.fixture
+def page(browser: Browser, demo: str) -> Iterator[Page]:
+    """A page that fails on console errors and on requests that leave this machine."""
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    problems: list[str] = []
+    opened.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("request", lambda request: problems.append(request.url) if _leaves(request.url) else None)
+    opened.goto(demo)
+    yield opened
+    opened.close()
+    assert problems == []
+
+
+def _leaves(url: str) -> bool:
+    return urlparse(url).hostname not in ("localhost", None)
+
+
+def test_chat_shows_why_and_streams_then_compare_ranks(page: Page) -> None:
+    expect(page.get_by_text("A small router reads your query")).to_be_visible(timeout=SLOW)
+    query = page.get_by_test_id("stChatInputTextArea")
+    expect(page.get_by_text("Who answers")).to_be_visible(timeout=SLOW)
+    query.fill("Write a long story about a shy baker and a dragon who share a kitchen in the mountains.")
+    query.press("Enter")
+
+    expect(page.get_by_text("Probability of giving the best answer:")).to_be_visible(timeout=SLOW)
+    shown = page.get_by_text("Probability of giving the best answer:").inner_text()
+    shares = [int(share) for share in re.findall(r"(\d+)%", shown)]
+    assert len(shares) == 4
+    assert 98 <= sum(shares) <= 102
+    expect(page.locator(".js-plotly-plot").first).to_be_visible()
+    expect(page.locator(".stMarkdownBadge").first).to_be_visible()
+
+    stop = page.get_by_role("button", name="Stop")
+    expect(stop).to_be_visible(timeout=SLOW)
+    answer = page.get_by_test_id("stChatMessage").nth(1)
+    expect(answer).to_contain_text(re.compile(r"(\b[a-z]+\b\W+){8}"), timeout=SLOW)
+    stop.click()
+    expect(page.get_by_text(re.compile(r"tokens in"))).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("Answer this query again with:")).to_be_visible()
+
+    page.get_by_role("link", name="Compare").click()
+    expect(page.get_by_text("Every model answers")).to_be_visible(timeout=SLOW)
+    page.get_by_label("Query").fill("What is 12 + 30?")
+    page.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
+    expect(page.get_by_text("Reward of each response")).to_be_visible(timeout=SLOW)
+    cards = page.locator("h4")
+    expect(cards).to_have_count(4)
+    assert [card.inner_text()[:2] for card in cards.all()] == ["1.", "2.", "3.", "4."]
+    for name in ("chat", "math", "code", "writer"):
+        assert sum(name in card.inner_text() for card in cards.all()) >= 1
+
+    page.get_by_role("link", name="Chat").click()  # what was said is still there
+    expect(page.get_by_text("Answer this query again with:")).to_be_visible(timeout=SLOW)
+
+
+def test_an_empty_query_is_told_in_the_page(page: Page) -> None:
+    page.get_by_role("link", name="Compare").click()
+    page.get_by_test_id("stFormSubmitButton").get_by_role("button").click(timeout=SLOW)
+    expect(page.get_by_text("Expected a query. Found an empty text.")).to_be_visible(timeout=SLOW)
+
+
+def test_narrow_pages_do_not_scroll_sideways(browser: Browser, demo: str) -> None:
+    for scheme in ("light", "dark"):
+        narrow = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)  # type: ignore[arg-type]
+        for path in ("", "/compare"):
+            narrow.goto(demo + path)
+            expect(narrow.get_by_text("Try one of these:")).to_be_visible(timeout=SLOW)
+            assert narrow.evaluate("document.documentElement.scrollWidth") <= 390
+        narrow.close()

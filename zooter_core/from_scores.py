@@ -1,0 +1,69 @@
+"""Without a run folder: a router from score files alone, and rewards for responses that exist already."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from zooter_core import runs
+from zooter_core.distill import DistillConfig
+from zooter_core.encoder import Encoder
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import ZooterError
+from zooter_core.pipeline import BATCH, LabelConfig, Progress, fit_router, make_labels, quiet
+from zooter_core.runs import REPORT, ROUTER
+from zooter_core.scores import Scores, read_lines, read_query, read_responses, score_line
+from zooter_core.taggers import Tagger
+
+
+def distill_scores(
+    scores: Scores,
+    folder: Path,
+    settings: tuple[LabelConfig, DistillConfig],
+    encoder: Encoder,
+    tagger: Tagger | None = None,
+    progress: Progress = quiet,
+) -> None:
+    """A router from score files alone, into `folder` itself; tags are the file's own where no tagger is given."""
+    tags: Sequence[Sequence[str]] = [query.tags for query in scores.queries]
+    if tagger is not None:
+        found = tagger.tag([query.text for query in scores.queries])
+        tags = [tuple(tag.name for tag in row) for row in found]
+    made = make_labels(scores, tags, settings[0])
+    with tempfile.TemporaryDirectory(dir=_parent(folder)) as work:
+        fit_router(scores, made, Path(work), encoder, settings[1], progress)
+        shutil.copytree(Path(work) / ROUTER, folder, dirs_exist_ok=True)
+        shutil.copy(Path(work) / REPORT, folder / REPORT)
+
+
+def score_responses(source: Path, out: Path, ensemble: Ensemble, progress: Progress = quiet) -> int:
+    """Rewards for the responses of a score file without `scores`; started again it goes on after the lines it has.
+
+    Returns the number of lines in `out`.
+    """
+    lines = [
+        (read_query(place, record, str(number)), read_responses(place, record))
+        for number, (place, record) in enumerate(read_lines(source), 1)
+    ]
+    _parent(out)
+    done = {record["id"] for record in runs.read_whole_lines(out)}
+    for first in range(0, len(lines), BATCH):
+        batch = [(query, texts) for query, texts in lines[first : first + BATCH] if query.id not in done]
+        rewards = iter(
+            ensemble.reward_model.score([(query.text, text) for query, texts in batch for text in texts.values()])
+        )
+        runs.append_lines(
+            out, [score_line(query, {name: next(rewards) for name in texts}, texts) for query, texts in batch]
+        )
+        progress("score", min(first + BATCH, len(lines)), len(lines))
+    return len(lines)
+
+
+def _parent(folder: Path) -> Path:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise ZooterError("a folder for the router", str(problem), "Give another --out.") from problem
+    return folder.parent
