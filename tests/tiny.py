@@ -24,19 +24,13 @@ from transformers import (
 
 from zooter_core.router import RouterHead, RouterHeadConfig
 
+THREADS = torch.get_num_threads()
 POOL = ("base", "one", "two")
 QUERIES = [
-    f"{verb} {thing}{end}"
-    for verb in ("What is", "Write about", "Add up", "Explain", "Translate")
-    for thing, end in (
-        ("7 apples", "?"),
-        ("the sea", "."),
-        ("a list in Python", "?"),
-        ("杯子 ☕", ""),
-        ("12 + 30", " ="),
-    )
-    * 2
-][:40:1]
+    f"{verb} {thing}"
+    for verb in ("What is", "Write about", "Add up", "Explain", "Translate", "List", "Shorten", "Why do you like")
+    for thing in ("7 apples?", "the sea.", "a list in Python", "杯子 ☕", "12 + 30 = ?")
+]
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -144,9 +138,9 @@ def save_language_model(folder: Path, seed: int = 0) -> None:
         tie_word_embeddings=False,
     )
     model = LlamaForCausalLM(config)
-    with torch.no_grad():
+    with torch.no_grad():  # special tokens and bytes that are no readable text are never the likeliest
         for token, number in tokenizer.get_vocab().items():
-            if not token.isascii() or token == "<|im_start|>":  # what is not a readable text is never the likeliest
+            if token.startswith("<|") or not token.replace("Ġ", "").isascii():
                 model.lm_head.weight[number] = 0
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -196,7 +190,10 @@ def save_reward_model(folder: Path, seed: int = 4, outputs: int = 1) -> None:
 
 
 def save_router(folder: Path, pool: tuple[str, ...], encoder: Path, seed: int = 5) -> None:
-    """An untrained router for a pool."""
+    """An untrained router for a pool, whose probabilities differ from query to query."""
     torch.manual_seed(seed)
-    config = RouterHeadConfig(candidates=pool, encoder=str(encoder), width=64, hidden=16)
-    RouterHead(config).save_pretrained(folder)
+    head = RouterHead(RouterHeadConfig(candidates=pool, encoder=str(encoder), width=64, hidden=16))
+    with torch.no_grad():
+        for weight in head.parameters():
+            weight.mul_(40)
+    head.save_pretrained(folder)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a hub id in a test must fail at once, not look for the hub
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("zooter", deadline=None, database=None)
+settings.load_profile("zooter")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """No test reads or fills the user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOOTER_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def threads(request: pytest.FixtureRequest) -> None:
+    """Tiny models run on one thread, real ones on all."""
+    if "tiny" in sys.modules:
+        import tiny
+        import torch
+
+        torch.set_num_threads(tiny.THREADS if "embedded" in request.path.parts else 1)
+
+
+@pytest.fixture(scope="session")
+def tiny_fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a fleet of tiny models; tests that change it take a copy."""
+    import tiny
+
+    from zooter_core.quiet import quiet_libraries
+
+    quiet_libraries()
+    return tiny.save_fleet(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def fleet_copy(tiny_fleet: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny fleet to damage."""
+    return Path(shutil.copytree(tiny_fleet, tmp_path / "fleet"))
+
+
+@pytest.fixture(scope="session")
+def tiny_ensemble(tiny_fleet: Path):
+    from zooter_core.ensemble import Ensemble
+    from zooter_core.fleet import load_fleet
+
+    return Ensemble(load_fleet(tiny_fleet))
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tiny_fleet: Path):
+    from zooter_core.encoder import Encoder
+
+    return Encoder(str(tiny_fleet / "encoder"))

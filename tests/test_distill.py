@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from zooter_core.distill import DistillConfig, distill
+from zooter_core.errors import ZooterError
+from zooter_core.labels import kl
+
+POOL = ["math", "writer"]
+SUMS = [f"Add up {n} apples and {n + 3} apples" for n in range(30)]
+TEXTS = [f"Write about the sea {word}" for word in ("at", "by", "in", "of", "on", "to", "up", "as", "we", "he")]
+QUERIES = SUMS[:20] + TEXTS[:8]
+LABELS = np.array([[0.9, 0.1]] * 20 + [[0.2, 0.8]] * 8)
+NEW = SUMS[20:] + TEXTS[8:]
+QUICK = DistillConfig(epochs=5)
+
+
+def learn(encoder, config=QUICK, **more):
+    return distill(QUERIES, LABELS, POOL, encoder, config, **more)
+
+
+def test_a_separable_problem_is_learned(tiny_encoder):
+    router = learn(tiny_encoder, DistillConfig(epochs=60, rate=1e-2))
+    assert kl(LABELS, router.probabilities(QUERIES)).mean() < 0.01
+    choices = router.probabilities(NEW).argmax(axis=1)
+    assert choices.tolist() == [0] * 10 + [1] * 2
+
+
+def test_what_is_learned_is_the_distribution_and_not_the_winner_alone(tiny_encoder):
+    router = learn(tiny_encoder, DistillConfig(epochs=100, rate=1e-2, dropout=0.0))
+    assert router.probabilities(QUERIES) == pytest.approx(LABELS, abs=0.1)
+
+
+def test_a_seed_fixes_the_router(tiny_encoder):
+    first = learn(tiny_encoder).probabilities(NEW)
+    torch.rand(5)
+    assert np.array_equal(learn(tiny_encoder).probabilities(NEW), first)
+    assert not np.array_equal(learn(tiny_encoder, DistillConfig(epochs=5, seed=1)).probabilities(NEW), first)
+
+
+def test_training_leaves_the_callers_random_numbers_alone(tiny_encoder):
+    before = torch.get_rng_state()
+    learn(tiny_encoder)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_progress_tells_every_epoch_and_its_loss(tiny_encoder):
+    told: list[tuple[int, float]] = []
+    learn(tiny_encoder, DistillConfig(epochs=20, rate=1e-2), progress=lambda epoch, loss: told.append((epoch, loss)))
+    assert [epoch for epoch, _ in told] == list(range(1, 21))
+    assert told[-1][1] < told[0][1]
+
+
+def test_the_router_knows_its_pool_and_encoder(tiny_encoder):
+    router = learn(tiny_encoder, DistillConfig(epochs=1, hidden=7))
+    assert router.candidates == ("math", "writer")
+    assert (router.head.config.encoder, router.head.config.hidden) == (tiny_encoder.reference, 7)
+    assert not router.head.training
+
+
+def test_the_encoder_stays_frozen(tiny_encoder):
+    before = {name: weight.clone() for name, weight in tiny_encoder.model.state_dict().items()}
+    learn(tiny_encoder)
+    after = tiny_encoder.model.state_dict()
+    assert all(torch.equal(weight, after[name]) for name, weight in before.items())
+
+
+def test_one_query_is_enough(tiny_encoder):
+    router = distill(["Hi"], np.array([[0.5, 0.5]]), POOL, tiny_encoder, QUICK)
+    assert router.probabilities(["Hi"]).shape == (1, 2)
+
+
+def test_no_query_is_refused(tiny_encoder):
+    with pytest.raises(ZooterError, match="at least one query"):
+        distill([], np.zeros((0, 2)), POOL, tiny_encoder, QUICK)

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from zooter_core.backends import Piece
+from zooter_core.ensemble import MOST_CHARACTERS, Ensemble
+from zooter_core.errors import ZooterError
+from zooter_core.fleet import GenerationConfig, RewardConfig, RouterConfig, load_fleet
+from zooter_core.records import Message, Response
+from zooter_core.router import Router
+
+POOL = ("base", "one", "two")
+ASK = [Message("user", "What is the sea?")]
+GREEDY = GenerationConfig(max_new_tokens=6, temperature=0.0)
+
+
+def finished(pieces):
+    return {piece.index: piece.response for piece in pieces if piece.response is not None}
+
+
+def test_route_decides_over_the_pool(tiny_ensemble):
+    decision = tiny_ensemble.route(ASK)
+    assert tuple(decision.probabilities) == POOL
+    assert decision.candidate == max(decision.probabilities, key=decision.probabilities.get)
+    assert decision.query == "What is the sea?"
+    assert decision.tags
+
+
+def test_route_all_equals_each_query_alone(tiny_ensemble):
+    queries = ["Add up 7 apples", "杯子 ☕", "Write about the sea."]
+    for query, together in zip(queries, tiny_ensemble.route_all(queries), strict=True):
+        alone = tiny_ensemble.route([Message("user", query)])
+        assert together.probabilities == pytest.approx(alone.probabilities, abs=1e-4)
+        assert (together.query, together.candidate) == (query, alone.candidate)
+
+
+def test_route_goes_by_what_the_user_said(tiny_ensemble):
+    talk = [Message("system", "You are a poet."), *ASK, Message("assistant", "Wide."), Message("user", "And blue?")]
+    decision = tiny_ensemble.route(talk)
+    assert decision.query == "What is the sea?\nAnd blue?"
+    other = [Message("system", "You are a cook."), *ASK, Message("assistant", "Wet."), Message("user", "And blue?")]
+    assert tiny_ensemble.route(other) == decision
+
+
+def test_decision_is_in_the_order_of_the_fleet(tiny_fleet, tiny_ensemble):
+    fleet = load_fleet(tiny_fleet)
+    turned = Ensemble(replace(fleet, candidates=fleet.candidates[::-1]))
+    expected = tiny_ensemble.route(ASK)
+    decision = turned.route(ASK)
+    assert tuple(decision.probabilities) == POOL[::-1]
+    assert decision.candidate == expected.candidate
+    assert dict(decision.probabilities) == pytest.approx(dict(expected.probabilities))
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t"])
+def test_empty_query_is_refused(tiny_ensemble, text):
+    with pytest.raises(ZooterError, match="an empty text"):
+        tiny_ensemble.route([Message("user", text)])
+    with pytest.raises(ZooterError, match="an empty text"):
+        tiny_ensemble.answer(POOL, [Message("user", text)], threading.Event())
+
+
+def test_query_up_to_the_limit_is_routed_and_one_more_is_refused(tiny_ensemble):
+    assert tiny_ensemble.route([Message("user", "a" * MOST_CHARACTERS)]).candidate in POOL
+    with pytest.raises(ZooterError, match=r"at most 20,000 characters. Found 20,001"):
+        tiny_ensemble.route([Message("user", "a" * (MOST_CHARACTERS + 1))])
+
+
+@pytest.mark.xfail(strict=True, reason="the length limit of a query is applied to all turns together")
+def test_long_conversation_of_short_messages_is_routed(tiny_ensemble):
+    talk = [Message("user", "a" * (MOST_CHARACTERS - 1)), Message("assistant", "b"), Message("user", "And now?")]
+    assert tiny_ensemble.route(talk).candidate in POOL
+
+
+def test_fleet_without_a_tagger_has_no_tags(tiny_fleet):
+    decision = Ensemble(replace(load_fleet(tiny_fleet), tagger=None)).route(ASK)
+    assert decision.tags == ()
+
+
+@pytest.mark.parametrize(("part", "work"), [("router", "route"), ("reward", "rank")])
+def test_missing_part_is_named(tiny_fleet, part, work):
+    ensemble = Ensemble(replace(load_fleet(tiny_fleet), **{part: None}))
+    call = {"route": lambda: ensemble.route(ASK), "rank": lambda: ensemble.rank("q", [Response("base", "text")])}
+    with pytest.raises(ZooterError) as caught:
+        call[work]()
+    assert f"a [{part}] table in fleet.toml of tiny" in str(caught.value)
+
+
+def test_router_of_another_pool_is_refused(tiny_fleet):
+    fleet = load_fleet(tiny_fleet)
+    with pytest.raises(ZooterError, match="one for base, one, two"):
+        Ensemble(replace(fleet, candidates=fleet.candidates[:2])).route(ASK)
+
+
+def test_unknown_backend_names_the_nearest(tiny_fleet):
+    fleet = load_fleet(tiny_fleet)
+    with pytest.raises(ZooterError, match=r'"transformer".*Did you mean "transformers"'):
+        Ensemble(replace(fleet, candidates=(replace(fleet.candidates[0], backend="transformer"),)))
+
+
+def test_unknown_candidate_names_the_nearest(tiny_ensemble):
+    with pytest.raises(ZooterError, match=r'"tow".*Did you mean "two"'):
+        tiny_ensemble.answer(["tow"], ASK, threading.Event())
+
+
+def test_answer_counts_the_candidates_asked(tiny_ensemble):
+    responses = finished(tiny_ensemble.answer(["two", "base"], ASK, threading.Event(), GREEDY))
+    assert {index: response.candidate for index, response in responses.items()} == {0: "two", 1: "base"}
+    assert all(response.tokens == 6 for response in responses.values())
+
+
+def test_answer_takes_the_fleets_generation_settings_by_default(tiny_ensemble):
+    (response,) = finished(tiny_ensemble.answer(["base"], ASK, threading.Event())).values()
+    assert response.tokens == tiny_ensemble.fleet.generation.max_new_tokens
+
+
+class Echo:
+    """A backend that answers at once; its own request numbers begin at 0."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def stream(self, requests, generation, stop):
+        for index, request in reversed(list(enumerate(requests))):
+            yield Piece(index, response=Response(request.candidate.name, self.mark))
+
+
+def test_pieces_of_several_backends_keep_the_callers_numbers(tiny_fleet):
+    fleet = load_fleet(tiny_fleet)
+    ensemble = Ensemble(fleet)
+    base, one, two = fleet.candidates
+    ensemble.fleet = replace(fleet, candidates=(base, replace(one, backend="echo"), two))
+    ensemble.backends = {"transformers": Echo("t"), "echo": Echo("e")}
+    responses = finished(ensemble.answer(["two", "one", "base", "one"], ASK, threading.Event()))
+    assert [(responses[n].candidate, responses[n].text) for n in range(4)] == [
+        ("two", "t"),
+        ("one", "e"),
+        ("base", "t"),
+        ("one", "e"),
+    ]
+
+
+class ByLength:
+    """A reward model: the longer, the better."""
+
+    def score(self, pairs):
+        return [float(len(response)) for _, response in pairs]
+
+
+@pytest.fixture
+def ranking(tiny_ensemble, monkeypatch):
+    """An ensemble that ranks by length."""
+    monkeypatch.setattr(Ensemble, "reward_model", ByLength())
+    return tiny_ensemble
+
+
+def test_rank_puts_the_best_first(ranking):
+    ranked = ranking.rank("q", [Response("base", "aa"), Response("one", "aaaa"), Response("two", "a")])
+    assert [(r.response.candidate, r.reward, r.rank) for r in ranked] == [("one", 4, 1), ("base", 2, 2), ("two", 1, 3)]
+
+
+def test_ties_keep_their_order(ranking):
+    ranked = ranking.rank("q", [Response("base", "bb"), Response("one", "aaa"), Response("two", "aa")])
+    assert [(r.response.candidate, r.rank) for r in ranked] == [("one", 1), ("base", 2), ("two", 3)]
+
+
+def test_failed_and_empty_responses_come_last_without_rank(ranking):
+    failed = Response("base", "half of it", finish="error", error="no such folder")
+    ranked = ranking.rank("q", [failed, Response("one", ""), Response("two", "a")])
+    assert [(r.response.candidate, r.reward, r.rank) for r in ranked] == [
+        ("two", 1, 1),
+        ("base", None, None),
+        ("one", None, None),
+    ]
+
+
+def test_rank_when_all_have_failed(ranking):
+    ranked = ranking.rank("q", [Response(name, "", finish="error", error="no") for name in POOL])
+    assert [(r.response.candidate, r.rank) for r in ranked] == [(name, None) for name in POOL]
+
+
+def test_rank_with_the_fleets_reward_model(tiny_ensemble):
+    texts = {"base": "The sea is wide.", "one": "12 + 30 = 42", "two": "杯子"}
+    ranked = tiny_ensemble.rank("What is the sea?", [Response(name, text) for name, text in texts.items()])
+    assert [item.rank for item in ranked] == [1, 2, 3]
+    rewards = [item.reward for item in ranked]
+    assert rewards == sorted(rewards, reverse=True)
+
+
+def test_load_tells_what_is_being_loaded(tiny_fleet):
+    told: list[str] = []
+    Ensemble(load_fleet(tiny_fleet)).load(told.append)
+    assert [line.removeprefix("Loading the ") for line in told] == [
+        "router ...",
+        "candidate base ...",
+        "candidate one ...",
+        "candidate two ...",
+        "reward model ...",
+    ]
+
+
+def test_load_passes_over_a_candidate_and_a_reward_model_that_fail(tiny_fleet, tmp_path):
+    fleet = load_fleet(tiny_fleet)
+    base, one, two = fleet.candidates
+    gone = replace(one, adapter=str(tmp_path / "gone"))
+    broken = replace(fleet, candidates=(base, gone, two), reward=RewardConfig("scalar", str(tmp_path / "gone")))
+    ensemble = Ensemble(broken)
+    ensemble.load()
+    responses = finished(ensemble.answer(POOL, ASK, threading.Event(), GREEDY))
+    assert [responses[n].finish for n in range(3)] == ["length", "error", "length"]
+    with pytest.raises(ZooterError, match="a reward model at"):
+        ensemble.rank("q", [responses[0]])
+
+
+def test_load_raises_when_nothing_can_be_routed(tiny_fleet, tmp_path):
+    with pytest.raises(ZooterError, match="a router folder at"):
+        Ensemble(replace(load_fleet(tiny_fleet), router=RouterConfig(str(tmp_path)))).load()
+
+
+def test_threads_that_come_first_at_once_load_the_router_once(tiny_fleet, monkeypatch):
+    loads: list[object] = []
+    load, together = Router.load, threading.Barrier(4)
+
+    def counted(folder, encoders):
+        loads.append(folder)
+        return load(folder, encoders)
+
+    monkeypatch.setattr(Router, "load", counted)
+    ensemble = Ensemble(load_fleet(tiny_fleet))
+    found: list[str] = []
+
+    def ask():
+        together.wait()
+        found.append(ensemble.route(ASK).candidate)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(set(found)), len(found), len(loads)) == (1, 4, 1)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from zooter_core.records import Decision, Label, Message, Query, Ranked, Response, Tag
+
+RESPONSE = Response("base", "Hello", tokens=11, seconds=2.0, first_token_seconds=1.0)
+
+
+def test_speed_counts_the_tokens_after_the_first():
+    """10 tokens in the second after the first one came."""
+    assert RESPONSE.tokens_per_second == 10.0
+
+
+@pytest.mark.parametrize("change", [{"tokens": 1}, {"first_token_seconds": None}, {"first_token_seconds": 2.0}])
+def test_speed_is_unknown_without_two_tokens_and_a_time_between(change):
+    assert dataclasses.replace(RESPONSE, **change).tokens_per_second is None
+
+
+def test_ranked_response_as_json():
+    assert Ranked(dataclasses.replace(RESPONSE, seconds=1.23456), 0.5, 1).to_json() == {
+        "candidate": "base",
+        "text": "Hello",
+        "reward": 0.5,
+        "rank": 1,
+        "seconds": 1.235,
+        "tokens": 11,
+        "error": None,
+    }
+
+
+def test_failed_response_has_no_reward_and_no_rank():
+    shape = Ranked(Response("base", "", finish="error", error="no such folder")).to_json()
+    assert (shape["reward"], shape["rank"], shape["error"]) == (None, None, "no such folder")
+
+
+def test_decision_as_json():
+    decision = Decision.of("2 + 2?", {"a": 0.70000011, "b": 0.29999989}, (Tag("arithmetic", 0.912345),))
+    assert decision.to_json() == {
+        "query": "2 + 2?",
+        "probabilities": {"a": 0.7, "b": 0.3},
+        "tags": [{"name": "arithmetic", "score": 0.9123}],
+        "candidate": "a",
+        "margin": 0.4,
+    }
+
+
+def test_decision_keeps_pool_order():
+    assert list(Decision.of("q", {"z": 0.1, "a": 0.6, "m": 0.3}).to_json()["probabilities"]) == ["z", "a", "m"]
+
+
+def test_label_survives_json():
+    made = Label("q1", "train", (0.1, 0.9), (1 / 3, 2 / 3), 0.5)
+    back = json.loads(json.dumps(made.to_json()))
+    assert Label(**{**back, "plain": tuple(back["plain"]), "enhanced": tuple(back["enhanced"])}) == made
+
+
+@pytest.mark.parametrize(
+    ("record", "field"),
+    [(Message("user", "a"), "content"), (Tag("a", 0.5), "score"), (Query("1", "a"), "text"), (RESPONSE, "text")],
+)
+def test_records_are_frozen(record, field):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(record, field, "other")

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoConfig, AutoModel
+
+from zooter_core.encoder import Encoders
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.records import Message
+from zooter_core.router import Router, RouterHead, RouterHeadConfig, routing_text
+
+POOL = ("base", "one", "two")
+QUERIES = ["What is the sea?", "Add up 7 apples", "杯子 ☕"]
+
+
+@pytest.fixture(scope="module")
+def encoders() -> Encoders:
+    return Encoders()
+
+
+@pytest.fixture(scope="module")
+def router(tiny_fleet: Path, encoders) -> Router:
+    return Router.load(tiny_fleet / "router", encoders)
+
+
+def test_probabilities_are_distributions_over_the_pool(router):
+    probabilities = router.probabilities(QUERIES)
+    assert (probabilities.shape, probabilities.dtype) == ((3, 3), np.float64)
+    assert probabilities.sum(axis=1) == pytest.approx(np.ones(3), abs=1e-12)
+    assert len(np.unique(probabilities.round(6), axis=0)) == 3
+
+
+def test_route_names_the_candidates_in_pool_order(router):
+    rows = router.route(QUERIES)
+    assert [tuple(row) for row in rows] == [POOL] * 3
+    assert [list(row.values()) for row in rows] == router.probabilities(QUERIES).tolist()
+
+
+def test_probabilities_do_not_change_from_call_to_call(router):
+    """Dropout is off."""
+    assert np.array_equal(router.probabilities(QUERIES), router.probabilities(QUERIES))
+
+
+def test_saved_and_loaded_it_is_the_same_router(router, tmp_path, encoders):
+    router.save(tmp_path / "copy")
+    copy = Router.load(tmp_path / "copy", encoders)
+    assert copy.candidates == POOL
+    assert np.array_equal(copy.probabilities(QUERIES), router.probabilities(QUERIES))
+
+
+def test_transformers_loads_a_router_folder(tiny_fleet, router):
+    config = AutoConfig.from_pretrained(tiny_fleet / "router")
+    assert isinstance(config, RouterHeadConfig)
+    assert tuple(config.candidates) == POOL
+    head = AutoModel.from_pretrained(tiny_fleet / "router").eval()
+    assert isinstance(head, RouterHead)
+    vectors = torch.from_numpy(router.encoder.embed(QUERIES))
+    assert torch.equal(head(vectors), router.head(vectors))
+
+
+def test_the_encoders_weights_are_not_copied(tiny_fleet):
+    assert {path.name for path in (tiny_fleet / "router").iterdir()} == {"config.json", "model.safetensors"}
+
+
+def test_folder_without_a_router(tmp_path, encoders):
+    with pytest.raises(ZooterError, match=r"no config\.json there") as caught:
+        Router.load(tmp_path, encoders)
+    assert caught.value.exit_code == 2
+
+
+def shorten(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+@pytest.mark.parametrize("damage", [shorten, empty, Path.unlink])
+def test_broken_router_is_one_clear_error(fleet_copy, encoders, name, damage):
+    damage(fleet_copy / "router" / name)
+    with pytest.raises(ZooterError) as caught:
+        Router.load(fleet_copy / "router", encoders)
+    assert str(fleet_copy / "router") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"candidates": []}, {"candidates": ["base", "one"]}, {"hidden": 8}, {"width": 32}],
+)
+def test_config_that_does_not_fit_the_weights_is_one_clear_error(fleet_copy, encoders, change):
+    path = fleet_copy / "router" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(WorkError, match="a whole router in"):
+        Router.load(fleet_copy / "router", encoders)
+
+
+def test_router_whose_encoder_is_gone(fleet_copy, tmp_path):
+    path = fleet_copy / "router" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"encoder": str(tmp_path / "gone")}))
+    with pytest.raises(WorkError, match="an encoder at"):
+        Router.load(fleet_copy / "router", Encoders())
+
+
+@pytest.mark.parametrize("pool", [("base", "one"), ("base", "one", "two", "three"), ("base", "one", "zwei")])
+def test_wrong_pool_is_refused(router, pool):
+    with pytest.raises(ZooterError) as caught:
+        router.for_pool(pool)
+    assert f"a router for the candidates {', '.join(pool)}" in str(caught.value)
+    assert "one for base, one, two" in str(caught.value)
+
+
+def test_the_pool_may_have_another_order(router):
+    assert router.for_pool(("two", "base", "one")) is router
+
+
+def test_routing_text_is_what_the_user_said():
+    messages = [
+        Message("system", "You are a pirate."),
+        Message("user", "Hi"),
+        Message("assistant", "Arr!"),
+        Message("user", "What is 2 + 2?"),
+    ]
+    assert routing_text(messages) == "Hi\nWhat is 2 + 2?"
+
+
+def test_routing_text_of_a_single_query_is_the_query():
+    assert routing_text([Message("user", "What is 2 + 2?")]) == "What is 2 + 2?"
