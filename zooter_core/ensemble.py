@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from zooter_core import backends, rewards, taggers
 from zooter_core.backends import Backend, Piece, Request
 from zooter_core.encoder import Encoders
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, check_text
 from zooter_core.fleet import Fleet, GenerationConfig
 from zooter_core.records import Decision, Message, Ranked, Response
 from zooter_core.router import Router, routing_text
@@ -90,13 +90,15 @@ class Ensemble:
             ZooterError: the message is empty or too long.
         """
         check_query(messages[-1].content)
-        text = routing_text(messages)
-        return self.route_all([text])[0]
+        return self._decide([routing_text(messages)])[0]
 
     def route_all(self, queries: Sequence[str]) -> list[Decision]:
         """Decisions for many queries in one batch."""
         for query in queries:
             check_query(query)
+        return self._decide(queries)
+
+    def _decide(self, queries: Sequence[str]) -> list[Decision]:
         tags = self.tagger.tag(queries) if self.fleet.tagger else [()] * len(queries)
         rows = self.router.route(queries)
         return [
@@ -143,10 +145,11 @@ def check_query(text: str) -> None:
     """A query that can be routed.
 
     Raises:
-        ZooterError: it is empty, or longer than MOST_CHARACTERS.
+        ZooterError: it is empty, not Unicode text, or longer than MOST_CHARACTERS.
     """
     if not text.strip():
         raise ZooterError("a query", "an empty text", "Type a question or a task.")
+    check_text(text, "a query")
     if len(text) > MOST_CHARACTERS:
         raise ZooterError(
             f"a query of at most {MOST_CHARACTERS:,} characters", f"{len(text):,}", "Shorten it, or split it."

@@ -33,3 +33,20 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f'Did you mean "{near[0]}"?' if near else f"Known: {', '.join(names)}."
+
+
+def first_line(problem: Exception) -> str:
+    """The first line of a library's error, for use inside one of ours."""
+    return (str(problem).strip() or type(problem).__name__).splitlines()[0]
+
+
+def check_text(text: str, what: str) -> None:
+    """Refuse a text with half characters (lone surrogates), which no tokenizer takes.
+
+    Raises:
+        ZooterError: `what` is not Unicode text.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as problem:
+        raise ZooterError(f"{what} in UTF-8", f"bytes that are not ({problem.reason})", "Mend the text.") from problem

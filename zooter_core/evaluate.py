@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core import metrics
+from zooter_core.errors import ZooterError
 from zooter_core.router import Router
-from zooter_core.scores import Scores
+from zooter_core.scores import NO_DATASET, Scores
 
 Array = NDArray[np.float64]
+METHODS = {"router", "oracle", "rmr"}
 
 
 def evaluate(router: Router, scores: Scores) -> dict[str, Any]:
@@ -35,7 +37,14 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
     Averages are unweighted over data sets; `interval` values are 95% bootstrap intervals over all queries. MTR and
     %Uplift rank the router, each candidate and the oracle; `single` ranks them without what needs every candidate's
     response (the oracle and `more`).
+
+    Raises:
+        ZooterError: a candidate has the name of a method.
     """
+    if taken := METHODS & set(scores.candidates):
+        raise ZooterError(
+            f"candidates not named like a method ({', '.join(sorted(METHODS))})", ", ".join(taken), "Rename them."
+        )
     table = scores.scores
     names = np.array(scores.datasets)
     earned = table[np.arange(len(table)), chosen]
@@ -117,7 +126,8 @@ def report(router: Router, scores: Scores, held_back: Sequence[bool], entropies:
         }
 
     sources = {str(name): by_source(names == name) for name in dict.fromkeys(scores.datasets)}
-    found: dict[str, Any] = {"candidates": {"all": by_source(np.ones(len(names), dtype=bool)), **sources}}
+    everything = by_source(np.ones(len(names), dtype=bool))
+    found: dict[str, Any] = {"candidates": {"all": everything, **{k: v for k, v in sources.items() if k != NO_DATASET}}}
     fold = scores.subset([row for row, kept in enumerate(held_back) if kept])
     if fold.queries:
         chosen = router.probabilities([query.text for query in fold.queries]).argmax(axis=1)

@@ -52,12 +52,21 @@ class TaggerConfig:
 
 @dataclass(frozen=True)
 class GenerationConfig:
-    """The `[generation]` table. Temperature 0 is greedy; `top_p` is the share of probability that is sampled from."""
+    """The `[generation]` table. Temperature 0 is greedy; else one of the `top_k` likeliest tokens is drawn."""
 
     max_new_tokens: int = 256
     temperature: float = 0.7
-    top_p: float = 0.95
+    top_k: int = 50
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("max_new_tokens", 1), ("temperature", 0), ("top_k", 0)):
+            if not least <= getattr(self, name) < float("inf"):  # NaN fails too
+                raise ZooterError(
+                    f"{name} of at least {least}",
+                    str(getattr(self, name)),
+                    "Mend [generation] in fleet.toml, or the option of the call.",
+                )
 
 
 @dataclass(frozen=True)
@@ -95,7 +104,7 @@ class Fleet:
         digest = hashlib.sha256()
         own = [c.adapter for c in self.candidates] + [c.model for c in self.candidates]
         own += [self.reward.model, self.reward.adapter] if self.reward else []
-        own += [self.tagger.vocabulary] if self.tagger else []
+        own += [self.tagger.vocabulary, self.tagger.encoder] if self.tagger else []
         for part in (self.candidates, self.reward, self.tagger):
             digest.update(repr(part).replace(str(self.folder), "").encode())
         for path in sorted({Path(p) for p in own if p}):
@@ -131,6 +140,7 @@ def load_fleet(folder: str | Path) -> Fleet:
     path = path / "fleet.toml" if path.is_dir() else path
     if not path.is_file():
         raise ZooterError("a fleet folder with a fleet.toml", f"none at {path}", "Try --fleet models/embedded.")
+    path = path.resolve()
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
@@ -148,7 +158,10 @@ def load_fleet(folder: str | Path) -> Fleet:
         if names.count(name) > 1:
             raise ZooterError(f"different candidate names in {path}", f'"{name}" twice', "Rename one of them.")
     parts = {key: _table(kind, table[key], f"[{key}]", path) for key, kind in TABLES.items() if key in table}
-    return Fleet(str(table.get("name", path.parent.name)), path.parent, candidates, **parts)
+    name = table.get("name", path.parent.name)
+    if not isinstance(name, str):
+        raise ZooterError(f"name of type str in {path}", repr(name), "Mend that line.")
+    return Fleet(name, path.parent, candidates, **parts)
 
 
 def _table(kind: Any, values: Any, where: str, path: Path) -> Any:

@@ -14,7 +14,7 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.pipeline import BATCH, LabelConfig, Progress, fit_router, make_labels, quiet
 from zooter_core.runs import REPORT, ROUTER
-from zooter_core.scores import Scores, read_lines, read_query, read_responses, score_line
+from zooter_core.scores import Scores, no_repeats, read_lines, read_query, read_responses, score_line
 from zooter_core.taggers import Tagger
 
 
@@ -47,6 +47,7 @@ def score_responses(source: Path, out: Path, ensemble: Ensemble, progress: Progr
         (read_query(place, record, str(number)), read_responses(place, record))
         for number, (place, record) in enumerate(read_lines(source), 1)
     ]
+    no_repeats([query for query, _ in lines], str(source))
     _parent(out)
     done = {record["id"] for record in runs.read_whole_lines(out)}
     for first in range(0, len(lines), BATCH):

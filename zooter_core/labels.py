@@ -26,8 +26,8 @@ def softmax(rewards: Array, tau: float = 1.0) -> Array:
     rewards = np.asarray(rewards, dtype=np.float64)
     if not np.isfinite(rewards).all():
         raise ZooterError("finite rewards", "NaN or infinity", "Set the queries with such rewards aside first.")
-    scaled = rewards / tau
-    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    with np.errstate(over="ignore"):  # a tiny tau makes a difference infinite, whose power is the right 0
+        powers = np.exp((rewards - rewards.max(axis=-1, keepdims=True)) / tau)
     return powers / powers.sum(axis=-1, keepdims=True)
 
 

@@ -138,12 +138,16 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     _needs(run, "collect")
     texts = runs.responses(run)
     pool = ensemble.fleet.pool
-    for batch, count, total in _batches(run, REWARDS):
+    for batch, missing, count, total in _batches(run, REWARDS):
         rewards = ensemble.reward_model.score([(q.text, texts[q.id][name]) for q in batch for name in pool])
         rows = np.reshape(rewards, (len(batch), len(pool))).tolist()
         run.append(
             REWARDS,
-            [{"id": q.id, "rewards": dict(zip(pool, row, strict=True))} for q, row in zip(batch, rows, strict=True)],
+            [
+                {"id": query.id, "rewards": dict(zip(pool, row, strict=True))}
+                for query, row in zip(batch, rows, strict=True)
+                if query.id in missing
+            ],
         )
         progress("score", count, total)
     run.seal("score", REWARDS)
@@ -154,35 +158,42 @@ def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     run.begin("tag", asdict(ensemble.fleet.tagger) if ensemble.fleet.tagger else {})
     if run.sealed("tag"):
         return
-    for batch, count, total in _batches(run, TAGS):
+    for batch, missing, count, total in _batches(run, TAGS):
         found = ensemble.tagger.tag([query.text for query in batch])
         run.append(
             TAGS,
-            [{"id": q.id, "tags": [asdict(t) for t in tags]} for q, tags in zip(batch, found, strict=True)],
+            [
+                {"id": query.id, "tags": [asdict(tag) for tag in tags]}
+                for query, tags in zip(batch, found, strict=True)
+                if query.id in missing
+            ],
         )
         progress("tag", count, total)
     run.seal("tag", TAGS)
 
 
-def _batches(run: Run, file: str) -> Iterator[tuple[list[Query], int, int]]:
-    """Queries that a file has no record of yet, in fixed batches, with the count after each and the total."""
+def _batches(run: Run, file: str) -> Iterator[tuple[list[Query], set[str], int, int]]:
+    """Fixed batches of queries of which a file lacks some: the batch, the ids it lacks, the count after it, the total.
+
+    A batch is always worked whole, because its figures depend in their last digits on what is worked together.
+    """
     queries = runs.queries(run)
     done = {record["id"] for record in run.records(file)}
     for first in range(0, len(queries), BATCH):
         batch = queries[first : first + BATCH]
-        missing = [query for query in batch if query.id not in done]
+        missing = {query.id for query in batch} - done
         if missing:
-            yield missing, first + len(batch), len(queries)
+            yield batch, missing, first + len(batch), len(queries)
 
 
 def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
     """Labels from rewards and tags."""
+    _needs(run, "score")
+    _needs(run, "tag")
+    made = make_labels(runs.scores(run), runs.tags(run), config)  # before begin: wrong settings must not bind the run
     run.begin("label", asdict(config))
     if run.sealed("label"):
         return
-    _needs(run, "score")
-    _needs(run, "tag")
-    made = make_labels(runs.scores(run), runs.tags(run), config)
     known = {record["id"] for record in run.records(LABELS)}
     for first in range(0, len(made), BATCH):
         batch = made[first : first + BATCH]
@@ -221,6 +232,8 @@ def held_back(query_id: str, config: LabelConfig) -> bool:
 def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, progress: Progress = quiet) -> None:
     """A router from the training fold's labels into `router/`, and `report.json` from the held-back fold."""
     run.begin("distill", {"encoder": encoder, **asdict(config)})
+    if run.sealed("distill"):
+        return
     _needs(run, "label")
     made = [runs.label(record) for record in run.records(LABELS)]
     fit_router(runs.scores(run), made, run.folder, ensemble.encoders(encoder), config, progress)

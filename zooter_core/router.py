@@ -17,7 +17,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from zooter_core.encoder import Encoder, Encoders
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.records import Message
 
 
@@ -96,7 +96,7 @@ class Router:
         except Exception as problem:  # json, safetensors and transformers raise many kinds
             raise WorkError(
                 f"a whole router in {folder}",
-                (str(problem).strip() or type(problem).__name__).splitlines()[0],
+                first_line(problem),
                 "Make it again with `zooter distill`.",
             ) from problem
         return cls(head, encoder)

@@ -114,7 +114,20 @@ class Run:
         self._write_state()
 
     def sealed(self, step: str) -> bool:
-        return step in self.state["seals"]
+        """Whether a step is finished.
+
+        Raises:
+            WorkError: its file is not the one that was sealed.
+        """
+        seal = self.state["seals"].get(step)
+        if seal is None:
+            return False
+        path = self.folder / seal["file"]
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != seal["sha256"]:
+            raise WorkError(
+                f"{path} as it was when the step {step} was finished", "it changed since", "Start a new run."
+            )
+        return True
 
     def setting(self, step: str, name: str) -> Any:
         """A setting of a step that has begun.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
+import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, check_text
 from zooter_core.records import Query
 
 NO_DATASET = "all"
@@ -48,33 +48,37 @@ def open_lines(path: Path) -> TextIO:
     if not path.is_file():
         raise ZooterError("a file of JSON lines (.jsonl or .jsonl.gz)", f"no file at {path}", "Check the path.")
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    return path.open(encoding="utf-8")
+        return gzip.open(path, "rt", encoding="utf-8-sig")
+    return path.open(encoding="utf-8-sig")
 
 
-def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each line's place ("file, line 3") and its JSON object; empty lines are passed over."""
-    path = Path(path)
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Each line's number and its text; empty lines are passed over."""
     number = 0
     try:
         with open_lines(path) as lines:
             for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                place = f"{path}, line {number}"
-                try:
-                    record = json.loads(line)
-                except ValueError as problem:
-                    raise ZooterError(f"JSON in {place}", repr(line[:60]), f"Mend the line ({problem}).") from problem
-                if not isinstance(record, dict):
-                    raise ZooterError(f"a JSON object in {place}", type(record).__name__, "Mend the line.")
-                yield place, record
+                if line.strip():
+                    yield number, line.strip()
     except (EOFError, OSError, zlib.error, UnicodeDecodeError) as problem:
         raise ZooterError(
             f"a readable file {path}",
             f"{problem} after line {number}",
             "The file is cut short or damaged; get it again.",
         ) from problem
+
+
+def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each line's place ("file, line 3") and its JSON object; empty lines are passed over."""
+    for number, line in _lines(Path(path)):
+        place = f"{path}, line {number}"
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as problem:
+            raise ZooterError(f"JSON in {place}", repr(line[:60]), f"Mend the line ({problem}).") from problem
+        if not isinstance(record, dict):
+            raise ZooterError(f"a JSON object in {place}", type(record).__name__, "Mend the line.")
+        yield place, record
 
 
 def read_queries(path: str | Path) -> list[Query]:
@@ -84,12 +88,13 @@ def read_queries(path: str | Path) -> list[Query]:
         ZooterError: a line is wrong (named), an id comes twice, or there is no query.
     """
     path = Path(path)
-    if path.suffix == ".txt":
-        with open_lines(path) as lines:
-            found = [Query(f"{n:06d}", line.strip()) for n, line in enumerate(lines, 1) if line.strip()]
+    if path.name.endswith((".txt", ".txt.gz")):
+        found = [
+            read_query(f"{path}, line {number}", {"query": line}, f"{number:06d}") for number, line in _lines(path)
+        ]
     else:
         found = [read_query(place, record, str(n)) for n, (place, record) in enumerate(read_lines(path), 1)]
-    _no_repeats(found, str(path))
+    no_repeats(found, str(path))
     return found
 
 
@@ -118,7 +123,7 @@ def read_scores(paths: Sequence[str | Path]) -> Scores:
                 )
             rows.append([_number(scores[name], f'"scores" of {name} in {place}') for name in pool])
             own.append(read_query(place, record, str(number)))
-        _no_repeats(own, str(path))
+        no_repeats(own, str(path))
         queries += own
     return Scores(tuple(queries), pool, np.array(rows, dtype=np.float64))
 
@@ -140,13 +145,15 @@ def read_query(place: str, record: Mapping[str, Any], fallback: str) -> Query:
     text = record.get("query")
     if not isinstance(text, str) or not text.strip():
         raise ZooterError(f'"query" as a text that is not empty in {place}', repr(text), "Mend or remove the line.")
+    check_text(text, f'"query" in {place}')
     dataset = record.get("dataset", record.get("source"))
     tags = record.get("tags", [])
     if dataset is not None and not isinstance(dataset, str):
         raise ZooterError(f'"dataset" as a text in {place}', repr(dataset), "Mend the line.")
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise ZooterError(f'"tags" as a list of texts in {place}', repr(tags)[:60], "Mend the line.")
-    return Query(str(record.get("id", fallback)), text, dataset, tuple(tags))
+    own = record.get("id")
+    return Query(fallback if own is None else str(own), text, dataset, tuple(tags))
 
 
 def read_responses(place: str, record: Mapping[str, Any]) -> dict[str, str]:
@@ -154,16 +161,20 @@ def read_responses(place: str, record: Mapping[str, Any]) -> dict[str, str]:
     texts = record.get("responses")
     if not isinstance(texts, dict) or not texts or not all(isinstance(text, str) for text in texts.values()):
         raise ZooterError(f'"responses" as an object of texts in {place}', repr(texts)[:60], "Mend or remove the line.")
+    for name, text in texts.items():
+        check_text(text, f"the response of {name} in {place}")
     return texts
 
 
 def _number(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ZooterError(f"a finite number as {where}", repr(value), "Mend or remove the line.")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or abs(value) > sys.float_info.max or value != value:  # too large, infinite or NaN
+        raise ZooterError(f"a finite number as {where}", repr(value)[:40], "Mend or remove the line.")
     return float(value)
 
 
-def _no_repeats(queries: Sequence[Query], path: str) -> None:
+def no_repeats(queries: Sequence[Query], path: str) -> None:
+    """Refuse a file without queries, or with two of one id."""
     if not queries:
         raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
     seen: set[str] = set()

@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--per-source", type=int, default=200)
+    parser.add_argument("--per-source", type=int, default=180)
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
     lines = sample(call.data, call.per_source, call.seed)

@@ -60,7 +60,7 @@ def collect(folder: Path, work: Path, each: int, seed: int) -> None:
     queries = [query for query, _ in own_queries(folder, each, seed)]
     with runs.Run(work / "own", create=True) as run:
         pipeline.start(run, ensemble, queries)
-        generation = GenerationConfig(max_new_tokens=128, temperature=0.7, seed=seed)
+        generation = GenerationConfig(max_new_tokens=96, temperature=0.7, seed=seed)
         pipeline.collect(run, ensemble, generation, lambda step, done, of: print(f"{step} {done}/{of}", flush=True))
 
 
@@ -74,7 +74,7 @@ def preferences(folder: Path, held_back: bool) -> Iterator[Pair]:
 
 
 def mismatched(examples: Sequence[data.Example], dice: random.Random) -> Iterator[Pair]:
-    """A response against one to another query."""
+    """A response against one to another query of the same field."""
     others = list(examples)
     dice.shuffle(others)
     for (query, response), (other_query, other) in zip(examples, others, strict=True):
@@ -159,10 +159,11 @@ def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) ->
         if r["responses"].get("gpt-3.5-turbo-1106")
     ]
     side = [[e for e in examples if data.in_pipeline(e[0]) == held_back] for examples in (math, code, prose)]
-    varied = [e for examples in side for e in dice.sample(examples, min(len(examples), 400))]
+    some = [dice.sample(examples, min(len(examples), 400)) for examples in side]
+    varied = [example for examples in some for example in examples]
     kinds: dict[str, list[Pair]] = {
         "preference": list(preferences(folder, held_back)),
-        "mismatched": list(mismatched(varied, dice)),
+        "mismatched": [pair for examples in some for pair in mismatched(examples, dice)],
         "broken": list(broken(varied, dice)),
         "wrong_number": list(wrong_numbers(side[0], dice)),
     }
@@ -189,7 +190,7 @@ def train(folder: Path, work: Path, out: Path, each: int, seed: int, epochs: int
         modules_to_save=["classifier"],
     )  # fmt: skip
     model = get_peft_model(model, lora)
-    kinds = pairs_of(folder, False, {"preference": 2200, "mismatched": 800, "broken": 500, "wrong_number": 500}, seed)
+    kinds = pairs_of(folder, False, {"preference": 2000, "mismatched": 1000, "broken": 500, "wrong_number": 500}, seed)
     kinds["own"] = own_pairs(folder, work, each, seed)
     rows = batches_of_like_length([pair for pairs in kinds.values() for pair in pairs], seed)
 
@@ -247,7 +248,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=FLEET / "reward")
     parser.add_argument("--work", type=Path, default=Path("runs/embedded"))
-    parser.add_argument("--each", type=int, default=120, help="own queries a field")
+    parser.add_argument("--each", type=int, default=80, help="own queries a field")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()

@@ -11,9 +11,13 @@ from zooter_core.ui.comparison import Comparison
 Open = Callable[..., AppTest]
 
 
-def compare(page: AppTest, query: str) -> AppTest:
+def start(page: AppTest, query: str) -> None:
     page.text_area[0].set_value(query)
-    page.button[0].click().run()
+    next(button for button in page.button if button.label == "Compare").click().run()
+
+
+def compare(page: AppTest, query: str) -> AppTest:
+    start(page, query)
     if "comparison" in page.session_state:
         page.session_state["comparison"].job.wait(60)
     return page.run()
@@ -67,8 +71,7 @@ def test_an_empty_query_gets_one_clear_message(open_page: Open) -> None:
 
 def test_stop_keeps_what_has_come(open_page: Open, slow_fleet: Path) -> None:
     page = open_page("compare", slow_fleet)
-    page.text_area[0].set_value("Write about the sea.")
-    page.button[0].click().run()
+    start(page, "Write about the sea.")
     job = comparison(page).job
     if job.running:
         page.button(key="stop").click().run()

@@ -72,14 +72,7 @@ def run_ensemble(call: Namespace, folder: Run, new: bool) -> Ensemble:
 def generation_of(call: Namespace, fleet: Fleet, seed: int | None = None) -> GenerationConfig:
     """The fleet's generation settings with what the call says instead."""
     given = {"temperature": call.temperature, "max_new_tokens": call.max_new_tokens, "seed": seed}
-    made = replace(fleet.generation, **{key: value for key, value in given.items() if value is not None})
-    if made.temperature < 0 or made.max_new_tokens < 1:
-        raise ZooterError(
-            "--temperature >= 0 and --max-new-tokens >= 1",
-            f"{made.temperature} and {made.max_new_tokens}",
-            "Mend them.",
-        )
-    return made
+    return replace(fleet.generation, **{key: value for key, value in given.items() if value is not None})
 
 
 def label_of(call: Namespace, holdout: float = 0.2) -> LabelConfig:
@@ -102,8 +95,11 @@ def distill_of(call: Namespace) -> DistillConfig:
     """Training settings of the router."""
     from zooter_core.distill import DistillConfig
 
-    given = DistillConfig(seed=call.seed)
-    return given if call.epochs is None else replace(given, epochs=call.epochs)
+    given = {"seed": call.seed, "epochs": call.epochs}
+    config = replace(DistillConfig(), **{key: value for key, value in given.items() if value is not None})
+    if config.epochs < 1:
+        raise ZooterError("--epochs of at least 1", str(config.epochs), "Mend it.")
+    return config
 
 
 def encoder_of(fleet: Fleet) -> str:

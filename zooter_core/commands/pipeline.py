@@ -13,6 +13,7 @@ from zooter_core.commands.options import (
     encoder_of,
     ensemble_of,
     err,
+    fleet_of,
     generation_of,
     given_labels,
     label_of,
@@ -86,7 +87,7 @@ def distill(call: Namespace) -> None:
             )
         with Run(call.run) as folder, progress_bars() as progress:
             ensemble = run_ensemble(call, folder, new=False)
-            pipeline.distill(folder, ensemble, call.encoder, distill_of(call), progress)
+            pipeline.distill(folder, ensemble, call.encoder or encoder_of(ensemble.fleet), distill_of(call), progress)
         return print_report(Path(call.run) / "report.json")
     if not (call.scores and call.out):
         raise ZooterError("--run DIR, or --scores FILE... with --out DIR", "neither", "Try `zooter distill --help`.")
@@ -95,9 +96,10 @@ def distill(call: Namespace) -> None:
     if call.tagger == "none":
         scores = replace(scores, queries=tuple(replace(query, tags=()) for query in scores.queries))
     tagger = ensemble_of(call).tagger if call.tagger == "fleet" else None
+    encoder = Encoder(call.encoder or encoder_of(fleet_of(call)))
     settings = (label_of(call, holdout=0.0), distill_of(call))
     with progress_bars() as progress:
-        from_scores.distill_scores(scores, Path(call.out), settings, Encoder(call.encoder), tagger, progress)
+        from_scores.distill_scores(scores, Path(call.out), settings, encoder, tagger, progress)
     err.print(f"A router for {', '.join(scores.candidates)} is in {call.out}.")
     return None
 

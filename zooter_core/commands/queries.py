@@ -19,13 +19,14 @@ from zooter_core.records import Message, Response
 def ask(call: Namespace) -> None:
     """Route a query and stream the chosen candidate's answer."""
     ensemble = ensemble_of(call)
+    generation = generation_of(call, ensemble.fleet)
     messages = [Message("user", call.query)]
     decision = ensemble.route(messages)
     name = call.candidate or decision.candidate
     ensemble.fleet.candidate(name)
     shown = "  ".join(f"{c} {p:.0%}" for c, p in decision.probabilities.items())
     err.print(f"{shown}  |  tags: {', '.join(tag.name for tag in decision.tags) or 'none'}  ->  {name}", style="dim")
-    for piece in ensemble.answer([name], messages, threading.Event(), generation_of(call, ensemble.fleet)):
+    for piece in ensemble.answer([name], messages, threading.Event(), generation):
         print(piece.text, end="", flush=True)
         if piece.response is not None:
             print()
@@ -55,8 +56,8 @@ def _stdin_queries() -> Iterator[str]:
         text = line.strip()
         if text.startswith("{"):
             try:
-                text = json.loads(text)["query"]
-            except (ValueError, KeyError, TypeError) as problem:
+                text = json.loads(text)["query"].strip()
+            except (ValueError, KeyError, TypeError, AttributeError) as problem:
                 raise ZooterError(
                     f'a JSON object with "query" in line {number} of stdin', repr(line[:60]), "Mend the line."
                 ) from problem
@@ -67,12 +68,13 @@ def _stdin_queries() -> Iterator[str]:
 def compare(call: Namespace) -> int:
     """Every candidate's response, ranked by reward."""
     ensemble = ensemble_of(call)
+    generation = generation_of(call, ensemble.fleet)
     messages = [Message("user", call.query)]
     decision = ensemble.route(messages)
     responses: dict[int, Response] = {}
     with err.status("All candidates answer ..."):
         pool = ensemble.fleet.pool
-        for piece in ensemble.answer(pool, messages, threading.Event(), generation_of(call, ensemble.fleet)):
+        for piece in ensemble.answer(pool, messages, threading.Event(), generation):
             if piece.response is not None:
                 responses[piece.index] = piece.response
         ranked = ensemble.rank(call.query, [responses[index] for index in sorted(responses)])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.fleet import RewardConfig
 from zooter_core.weights import resolve
 
@@ -41,7 +41,7 @@ class ScalarReward:
         except Exception as problem:  # transformers, peft and safetensors raise many kinds
             raise WorkError(
                 f"a reward model at {config.adapter or config.model}",
-                (str(problem).strip() or type(problem).__name__).splitlines()[0],
+                first_line(problem),
                 "Check [reward] in fleet.toml.",
             ) from problem
         if model.config.num_labels != 1:

@@ -53,7 +53,10 @@ def _entries(path: Path) -> list[dict]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["tags"]
         shaped = bool(entries) and all(
-            isinstance(e["name"], str) and isinstance(e["description"], str) and isinstance(e["phrasings"], list)
+            isinstance(e["name"], str)
+            and isinstance(e["description"], str)
+            and isinstance(e["phrasings"], list)
+            and all(isinstance(phrasing, str) for phrasing in e["phrasings"])
             for e in entries
         )
     except (OSError, ValueError, KeyError, TypeError) as problem:
