@@ -4,6 +4,7 @@ import streamlit as st
 
 from zooter_core.errors import ZooterError
 from zooter_core.ui import answers, charts, comparison, examples, resources
+from zooter_core.ui.text import safe
 
 st.title("All models on one query", anchor=False)
 st.markdown(
@@ -42,10 +43,10 @@ def live(running: comparison.Comparison) -> None:
 
 
 if found is not None:
-    st.subheader("Query", divider="gray", anchor=False)
-    st.markdown(answers.safe(found.query))
+    with st.chat_message("user"):
+        st.markdown(safe(found.query))
     with st.expander("Routing", icon=":material/alt_route:"):
-        answers.routing(found.decision, found.decision.candidate, "compare")
+        answers.routing(found.decision, found.decision.candidate, "compare", alone=False)
     if found.job.running:
         live(found)
     else:

@@ -64,7 +64,8 @@ def test_a_failing_candidate_fails_alone(open_page: Open, slow_fleet: Path) -> N
 
 
 def test_an_empty_query_gets_one_clear_message(open_page: Open) -> None:
-    page = compare(open_page("compare"), "  ")
+    page = open_page("compare")
+    start(page, "  ")
     assert "an empty text" in page.error[0].value
     assert "comparison" not in page.session_state
 

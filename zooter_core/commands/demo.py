@@ -24,7 +24,7 @@ def demo(call: Namespace) -> None:
                 "it is in use or not allowed",
                 f"Try another: zooter demo --port {call.port + 1}.",
             ) from problem
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(call.port)]
+    command = [sys.executable, "-m", "zooter_core.ui.server", "--server.port", str(call.port)]
     if call.no_browser:
         command += ["--server.headless", "true"]
     environment = {**os.environ, "ZOOTER_FLEET": str(fleet.folder.resolve())}

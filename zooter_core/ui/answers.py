@@ -15,13 +15,14 @@ ENDINGS = {
 }
 
 
-def routing(decision: Decision, candidate: str, key: str) -> None:
-    """Probabilities, tags and who answers."""
+def routing(decision: Decision, candidate: str, key: str, *, alone: bool = True) -> None:
+    """Probabilities, tags and who answers; or, where not `alone`, who would."""
     st.plotly_chart(charts.probabilities(decision), key=f"{key}-bars", config={"displayModeBar": False})
     order = sorted(decision.probabilities.items(), key=lambda item: -item[1])
     spoken = ", ".join(f"{name} {p:.0%}" for name, p in order)
     if candidate == decision.candidate:
-        who = f"**{candidate}** answers, {decision.margin * 100:.0f} points ahead of the next"
+        verb = "answers" if alone else "would answer"
+        who = f"**{candidate}** {verb}, {decision.margin * 100:.0f} points ahead of the next"
     else:
         who = f"**{candidate}** answers because you chose it; the router chose **{decision.candidate}**"
     st.markdown(f"{charts.tag_badges(decision.tags)}  \n{who}.")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 EXAMPLES = (
-    "Ana buys 6 notebooks at $4 each and a pen for $3. How much does she pay?",
     "What is 15% of 240?",
-    "Write a Python function that counts the vowels in a string.",
-    "Write an SQL query for the five customers with the most orders.",
-    "Write a short thank-you email to a colleague who covered my shift.",
+    "6 notebooks at $4 each: what do I pay?",
+    "Write a Python function that counts vowels",
+    "SQL: the five customers with most orders",
+    "Write a thank-you email to a colleague",
     "Why is the sky blue?",
 )
 

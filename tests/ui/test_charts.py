@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from zooter_core.records import Decision, Ranked, Response, Tag
+from zooter_core.ui import charts
+
+POOL = ("chat", "math", "code", "writer")
+DECISION = Decision.of("2 + 2?", {"chat": 0.1, "math": 0.7, "code": 0.15, "writer": 0.05})
+
+
+def test_probabilities_are_bars_in_pool_order_with_their_values() -> None:
+    (bars,) = charts.probabilities(DECISION).data
+    assert list(bars.y) == list(POOL)
+    assert list(bars.x) == [0.1, 0.7, 0.15, 0.05]
+    assert list(bars.text) == ["10%", "70%", "15%", "5%"]
+    assert "probability" in bars.hovertemplate
+
+
+def test_a_candidate_keeps_its_colour_in_every_chart() -> None:
+    ranked = [
+        Ranked(Response("writer", "a"), 1.5, 1),
+        Ranked(Response("math", "b"), -0.5, 2),
+        Ranked(Response("chat", "", finish="error", error="broken")),
+    ]
+    (bars,) = charts.rewards(ranked, POOL).data
+    assert list(bars.y) == ["math", "writer"]
+    assert list(bars.marker.color) == [charts.colour(POOL, "math"), charts.colour(POOL, "writer")]
+    (other,) = charts.probabilities(DECISION).data
+    assert other.marker.color[1] == bars.marker.color[0]
+
+
+def test_colours_differ_and_go_round_in_a_large_pool() -> None:
+    pool = [str(number) for number in range(9)]
+    colours = [charts.colour(pool, name) for name in pool]
+    assert len(set(colours)) == len(charts.PALETTE)
+    assert colours[0] == colours[len(charts.PALETTE)]
+
+
+def test_tags_are_badges_and_none_is_said() -> None:
+    assert charts.tag_badges((Tag("arithmetic", 0.812),)) == ":blue-badge[arithmetic 0.81]"
+    assert "no tag" in charts.tag_badges(())

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from zooter_core.ensemble import Ensemble
+from zooter_core.fleet import GenerationConfig, load_fleet
+from zooter_core.records import Message
+from zooter_core.ui.jobs import Job
+
+SEA, SUM = (Message("user", "Write about the sea."),), (Message("user", "What is 12 + 30?"),)
+
+
+@pytest.fixture
+def greedy(tiny_fleet: Path) -> Ensemble:
+    return Ensemble(replace(load_fleet(tiny_fleet), generation=GenerationConfig(max_new_tokens=40, temperature=0.0)))
+
+
+def texts(job: Job) -> list[str]:
+    job.wait(60)
+    return [job.texts[name] for name in job.candidates]
+
+
+def test_jobs_side_by_side_say_what_each_says_alone(greedy: Ensemble) -> None:
+    alone = [texts(Job(greedy, ["one"], talk)) for talk in (SEA, SUM)]
+    assert alone[0] != alone[1]
+    jobs = [Job(greedy, ["one"], talk) for talk in (SEA, SUM) * 4]
+    assert [texts(job) for job in jobs] == alone * 4
+
+
+def test_a_ranked_job_ranks_all(greedy: Ensemble) -> None:
+    job = Job(greedy, ["base", "one", "two"], SUM, rank=True)
+    job.wait(60)
+    assert job.problem is None
+    assert job.ranked is not None
+    assert {item.response.candidate for item in job.ranked} == {"base", "one", "two"}
+
+
+def test_stop_ends_all_and_keeps_what_came(tiny_fleet: Path) -> None:
+    endless = GenerationConfig(max_new_tokens=450, temperature=0.0)
+    job = Job(Ensemble(replace(load_fleet(tiny_fleet), generation=endless)), ["base", "one"], SEA, rank=True)
+    job.stop()
+    job.wait(10)
+    assert not job.running
+    assert {response.finish for response in job.responses.values()} <= {"stopped", "stop"}
+
+
+def test_a_query_that_is_refused_is_the_jobs_problem(greedy: Ensemble) -> None:
+    job = Job(greedy, ["one"], (Message("user", " "),))
+    job.wait(10)
+    assert "an empty text" in str(job.problem)

@@ -1,0 +1,18 @@
+"""The demo's server: Streamlit on app.py, started by `zooter demo`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.web.cli import main
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+
+if __name__ == "__main__":
+    # Else Streamlit takes the folder pages/ for its older kind of pages until app.py has run once: a first visit to
+    # /compare would show that page without the frame.
+    PagesManager.uses_pages_directory = False
+    sys.argv = ["streamlit", "run", str(APP), *sys.argv[1:]]
+    main()
