@@ -290,21 +290,40 @@ def test_other_queries_are_refused(run_copy, ensemble, queries):
     assert "queries_sha256" in refusal(run_copy, lambda run: pipeline.start(run, ensemble, other))
 
 
-def test_another_fleet_is_refused(run_copy, fleet_copy, queries):
-    file = fleet_copy / "adapters" / "one" / "adapter_model.safetensors"
+@pytest.mark.parametrize(
+    ("weights", "step", "setting"),
+    [("adapters/one/adapter_model", "collect", "candidates_sha256"), ("reward/model", "score", "reward_sha256")],
+)
+def test_changed_weights_are_refused_by_name(run_copy, fleet_copy, weights, step, setting):
+    file = fleet_copy / f"{weights}.safetensors"
     changed = bytearray(file.read_bytes())
     changed[-1] ^= 1
     file.write_bytes(changed)
     other = Ensemble(load_fleet(fleet_copy))
-    assert "fleet_sha256" in refusal(run_copy, lambda run: pipeline.start(run, other, queries))
-    assert "fleet_sha256" in refusal(run_copy, lambda run: pipeline.same_fleet(run, other))
+    steps = {
+        "collect": lambda run: pipeline.collect(run, other, other.fleet.generation),
+        "score": lambda run: pipeline.score(run, other),
+        "tag": lambda run: pipeline.tag(run, other),
+    }
+    assert setting in refusal(run_copy, steps.pop(step))
+    with Run(run_copy) as run:
+        for unchanged in steps.values():
+            unchanged(run)
+
+
+def test_another_pool_is_refused(run_copy, fleet_copy, queries):
+    fleet = load_fleet(fleet_copy)
+    other = Ensemble(replace(fleet, candidates=fleet.candidates[:2]))
+    assert "pool" in refusal(run_copy, lambda run: pipeline.start(run, other, queries))
 
 
 def test_the_same_fleet_in_another_folder_goes_on(run_copy, fleet_copy, queries):
     moved = Ensemble(load_fleet(fleet_copy))
     with Run(run_copy) as run:
         pipeline.start(run, moved, queries)
-        pipeline.same_fleet(run, moved)
+        pipeline.collect(run, moved, moved.fleet.generation)
+        pipeline.score(run, moved)
+        pipeline.tag(run, moved)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from zooter_core.errors import ZooterError, did_you_mean
 from zooter_core.weights import PREFIX
+
+_PATHS = ("model", "adapter", "vocabulary", "encoder")  # keys whose values may be paths
+LARGE = 1 << 26  # bytes
 
 
 @dataclass(frozen=True)
@@ -99,19 +102,34 @@ class Fleet:
                 return candidate
         raise ZooterError(f"a candidate of the fleet {self.name}", f'"{name}"', did_you_mean(name, self.pool))
 
-    def fingerprint(self) -> str:
-        """A hash of everything that shapes a run: the file and the weights beside it, but not the router it makes."""
-        digest = hashlib.sha256()
-        own = [c.adapter for c in self.candidates] + [c.model for c in self.candidates]
-        own += [self.reward.model, self.reward.adapter] if self.reward else []
-        own += [self.tagger.vocabulary, self.tagger.encoder] if self.tagger else []
-        for part in (self.candidates, self.reward, self.tagger):
-            digest.update(repr(part).replace(str(self.folder), "").encode())
-        for path in sorted({Path(p) for p in own if p}):
+    def fingerprint(self) -> dict[str, str]:
+        """A hash of each part that shapes a run (candidates, reward, tagger): its settings and the files it names here.
+
+        The router is no part: a run makes it.
+        """
+        plain = [replace(candidate, description="", usd_per_million_tokens=None) for candidate in self.candidates]
+        parts: dict[str, Sequence[Any]] = {"candidates": plain, "reward": [self.reward], "tagger": [self.tagger]}
+        return {name: self._hash(configs) for name, configs in parts.items()}
+
+    def _hash(self, configs: Sequence[Any]) -> str:
+        digest = hashlib.sha256(repr(configs).replace(str(self.folder), "").encode())
+        named = {getattr(config, key, None) for config in configs for key in _PATHS}
+        for path in sorted(Path(value) for value in named if value):
             for file in sorted(path.rglob("*") if path.is_dir() else [path]):
                 if file.is_file() and file.suffix != ".md":
-                    digest.update(file.relative_to(path).as_posix().encode() + file.read_bytes())
+                    digest.update(file.relative_to(path).as_posix().encode() + _content(file))
         return digest.hexdigest()
+
+
+def _content(file: Path) -> bytes:
+    """What tells a file from another: all of it, or of a very large one its size, beginning and end."""
+    size = file.stat().st_size
+    if size <= LARGE:
+        return file.read_bytes()
+    with file.open("rb") as content:
+        first = content.read(LARGE // 64)
+        content.seek(-LARGE // 64, 2)
+        return str(size).encode() + first + content.read()
 
 
 TABLES: Mapping[str, Any] = {
@@ -184,9 +202,6 @@ def _table(kind: Any, values: Any, where: str, path: Path) -> Any:
     if kind is RouterConfig:
         paths = {"path": str(path.parent / values["path"])}
     return kind(**{**values, **paths})
-
-
-_PATHS = ("model", "adapter", "vocabulary", "encoder")
 
 
 def _located(value: str, key: str, where: str, path: Path) -> str:

@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -52,33 +51,20 @@ class LabelConfig:
 
 
 def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
-    """Write down what the run is of: the fleet, its pool and the queries.
+    """Write down what the run is of: its pool and queries. What else of a fleet counts, each step writes down itself.
 
     Raises:
-        ZooterError: the run was begun with another fleet or other queries.
+        ZooterError: the run was begun with another pool or other queries.
     """
     digest = hashlib.sha256(json.dumps([asdict(query) for query in queries]).encode()).hexdigest()
     run.state.setdefault("fleet", str(ensemble.fleet.folder))
     run.state.setdefault("versions", versions())
-    run.begin("start", {"queries": len(queries), "queries_sha256": digest, **_fleet_settings(ensemble)})
+    pool = list(ensemble.fleet.pool)
+    run.begin("start", {"pool": pool, "queries": len(queries), "queries_sha256": digest})
     if not run.sealed("start"):
         known = {record["id"] for record in run.records(QUERIES)}
         run.append(QUERIES, [asdict(query) for query in queries if query.id not in known])
         run.seal("start", QUERIES)
-
-
-def same_fleet(run: Run, ensemble: Ensemble) -> None:
-    """Check that a step of a run goes on with the fleet with which the run was begun.
-
-    Raises:
-        ZooterError: the fleet has changed since, or the run has not begun.
-    """
-    first = {name: run.setting("start", name) for name in ("queries", "queries_sha256")}
-    run.begin("start", {**first, **_fleet_settings(ensemble)})
-
-
-def _fleet_settings(ensemble: Ensemble) -> dict[str, Any]:
-    return {"fleet_sha256": ensemble.fleet.fingerprint(), "pool": list(ensemble.fleet.pool)}
 
 
 def versions() -> dict[str, str]:
@@ -93,7 +79,8 @@ def collect(run: Run, ensemble: Ensemble, generation: GenerationConfig, progress
     alone. A batch of which anything is missing is done again whole, so a run that was killed ends with the same
     responses as one that was not.
     """
-    run.begin("collect", {**asdict(generation), "batch": BATCH})
+    hashes = ensemble.fleet.fingerprint()
+    run.begin("collect", {**asdict(generation), "batch": BATCH, "candidates_sha256": hashes["candidates"]})
     if run.sealed("collect"):
         return
     pool = ensemble.fleet.pool
@@ -132,7 +119,7 @@ def _responses(ensemble: Ensemble, requests: Sequence[Request], generation: Gene
 
 def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     """The reward of every response, a line a query."""
-    run.begin("score", asdict(ensemble.fleet.reward) if ensemble.fleet.reward else {})
+    run.begin("score", {"reward_sha256": ensemble.fleet.fingerprint()["reward"]})
     if run.sealed("score"):
         return
     _needs(run, "collect")
@@ -155,7 +142,7 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
 
 def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     """The tags of every query, by the fleet's tagger."""
-    run.begin("tag", asdict(ensemble.fleet.tagger) if ensemble.fleet.tagger else {})
+    run.begin("tag", {"tagger_sha256": ensemble.fleet.fingerprint()["tagger"]})
     if run.sealed("tag"):
         return
     for batch, missing, count, total in _batches(run, TAGS):

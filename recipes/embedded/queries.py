@@ -13,7 +13,7 @@ from pathlib import Path
 from recipes.embedded import data
 
 LEFT_OUT = ("mt_bench",)  # kept for benchmarks
-MOST_CHARACTERS = 1500
+MOST_CHARACTERS = 700
 
 
 def sample(folder: Path, per_source: int, seed: int) -> list[dict[str, str]]:

@@ -59,14 +59,9 @@ def ensemble_of(call: Namespace, folder: str | None = None) -> Ensemble:
     return Ensemble(fleet)
 
 
-def run_ensemble(call: Namespace, folder: Run, new: bool) -> Ensemble:
+def run_ensemble(call: Namespace, folder: Run) -> Ensemble:
     """The ensemble of a run that exists: the fleet it was begun with, unless another is named."""
-    ensemble = ensemble_of(call, folder.state.get("fleet"))
-    if not new:
-        from zooter_core.pipeline import same_fleet
-
-        same_fleet(folder, ensemble)
-    return ensemble
+    return ensemble_of(call, folder.state.get("fleet"))
 
 
 def generation_of(call: Namespace, fleet: Fleet, seed: int | None = None) -> GenerationConfig:

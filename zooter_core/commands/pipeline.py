@@ -53,7 +53,7 @@ def step(call: Namespace) -> None:
         if call.command == "label":
             pipeline.label(folder, label_of(call), progress)
             return
-        ensemble = run_ensemble(call, folder, new)
+        ensemble = run_ensemble(call, folder)
         if new:
             pipeline.start(folder, ensemble, read_queries(call.queries))
         if call.command == "collect":
@@ -86,7 +86,7 @@ def distill(call: Namespace) -> None:
                 "label settings at the step label of a run", ", ".join(f"--{name}" for name in given), "Leave them out."
             )
         with Run(call.run) as folder, progress_bars() as progress:
-            ensemble = run_ensemble(call, folder, new=False)
+            ensemble = run_ensemble(call, folder)
             pipeline.distill(folder, ensemble, call.encoder or encoder_of(ensemble.fleet), distill_of(call), progress)
         return print_report(Path(call.run) / "report.json")
     if not (call.scores and call.out):
