@@ -72,9 +72,7 @@ class Ensemble:
         """
         progress("Loading the router ...")
         self.route([Message("user", "Hello")])
-        for reference in dict.fromkeys(candidate.model for candidate in self.fleet.candidates):
-            with suppress(ZooterError):
-                resolve(reference, progress)  # tells of a conversion that takes long
+        self.fetch(progress)
         for candidate in self.fleet.candidates:
             progress(f"Loading the candidate {candidate.name} ...")
             with suppress(ZooterError):
@@ -82,6 +80,12 @@ class Ensemble:
         progress("Loading the reward model ...")
         with suppress(ZooterError):
             self.reward_model.score([("Hello", "Hello!")])
+
+    def fetch(self, progress: Callable[[str], None]) -> None:
+        """Have the candidates' weights at hand; tells of a conversion, which takes a while and comes once."""
+        for reference in dict.fromkeys(candidate.model for candidate in self.fleet.candidates):
+            with suppress(ZooterError):  # told where the candidate is used
+                resolve(reference, progress)
 
     def route(self, messages: Sequence[Message]) -> Decision:
         """Who should answer the last message of a conversation.

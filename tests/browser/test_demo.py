@@ -68,6 +68,28 @@ def test_chat_shows_why_and_streams_then_compare_ranks(page: Page) -> None:
     expect(page.get_by_text("Answer this query again with:")).to_be_visible(timeout=SLOW)
 
 
+def test_two_sessions_at_once_keep_to_themselves(browser: Browser, demo: str) -> None:
+    queries = ("What is 12 + 30?", "Write a poem about the sea.")
+    sessions = [browser.new_context() for _ in queries]
+    pages = [session.new_page() for session in sessions]
+    for opened in pages:
+        opened.goto(demo)
+        expect(opened.get_by_text("Who answers")).to_be_visible(timeout=SLOW)
+    for opened, query in zip(pages, queries, strict=True):
+        opened.get_by_test_id("stChatInputTextArea").fill(query)
+        opened.get_by_test_id("stChatInputTextArea").press("Enter")
+    answers = []
+    for opened, query in zip(pages, queries, strict=True):
+        expect(opened.get_by_text("Answer this query again with:")).to_be_visible(timeout=SLOW)
+        messages = opened.get_by_test_id("stChatMessage")
+        expect(messages).to_have_count(2)
+        expect(messages.first).to_contain_text(query)
+        answers.append(messages.nth(1).inner_text())
+    assert answers[0] != answers[1]
+    for session in sessions:
+        session.close()
+
+
 def test_an_empty_query_is_told_in_the_page(page: Page) -> None:
     page.get_by_role("link", name="Compare").click()
     page.get_by_test_id("stFormSubmitButton").get_by_role("button").click(timeout=SLOW)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,11 +113,14 @@ def test_a_query_that_cannot_be_routed_gets_one_clear_message(open_page: Open, q
         ('kind = "scalar"', 'kid = "scalar"', 'Did you mean "kind"?'),
         ("adapters/two", "adapters/three", "adapters/three"),
         ('path = "router"', 'path = "nowhere"', "no config.json there"),
+        ('path = "router"', 'path = "broken"', "a whole router in"),
     ],
 )
 def test_a_broken_fleet_is_told_on_the_page(
     open_page: Open, slow_fleet: Path, old: str, new: str, message: str
 ) -> None:
+    shutil.copytree(slow_fleet / "router", slow_fleet / "broken")
+    (slow_fleet / "broken" / "model.safetensors").write_bytes(b"not safetensors")
     file = slow_fleet / "fleet.toml"
     file.write_text(file.read_text().replace(old, new))
     page = open_page("chat", slow_fleet)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 EMBEDDED = ROOT / "models" / "embedded"
+ANSWERING = ("ask", "compare", "check", "run", "collect")  # commands that need the candidates' weights
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -56,7 +57,10 @@ def ensemble_of(call: Namespace, folder: str | None = None) -> Ensemble:
     from zooter_core.quiet import quiet_libraries
 
     quiet_libraries()
-    return Ensemble(fleet)
+    ensemble = Ensemble(fleet)
+    if call.command in ANSWERING:
+        ensemble.fetch(err.print)
+    return ensemble
 
 
 def run_ensemble(call: Namespace, folder: Run) -> Ensemble:
