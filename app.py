@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-st.set_page_config(page_title="Zooter", page_icon=":material/alt_route:", layout="centered")
+st.set_page_config(page_title="Zooter", page_icon="zooter_core/ui/icon.png", layout="centered")
 st.navigation(
     [
         st.Page("pages/chat.py", title="Chat", icon=":material/chat:", default=True),

@@ -34,7 +34,7 @@ if query := typed or example:
         refused = str(problem)
 
 
-@st.fragment(run_every=0.15)
+@st.fragment(run_every=0.3)
 def live(turn: conversation.Turn) -> None:
     """The answer as it comes; when it has come, the whole page is drawn once more."""
     if not turn.job.running:

@@ -26,7 +26,7 @@ if asked or example:
         st.error(str(problem), icon=":material/error:")
 
 
-@st.fragment(run_every=0.2)
+@st.fragment(run_every=0.3)
 def live(running: comparison.Comparison) -> None:
     """The cards as they fill in; when all have ended, the whole page is drawn once more."""
     if not running.job.running:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +29,6 @@ def embedded() -> Ensemble:
 def figures() -> list[str]:
     """Lines that are printed after the tests."""
     return FIGURES
-
-
-def lines(name: str) -> list[dict[str, Any]]:
-    text = (ROOT / "tests" / "data" / name).read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -1,16 +1,24 @@
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.embedded.conftest import ROOT, lines
 from zooter_core.ensemble import Ensemble
 from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Message, Response
 
+ROOT = Path(__file__).resolve().parents[2]
 POOL = ("chat", "math", "code", "writer")
+
+
+def lines(name: str) -> list[dict[str, Any]]:
+    text = (ROOT / "tests" / "data" / name).read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def greedy(ensemble: Ensemble, names: list[str], query: str) -> list[Response]:
