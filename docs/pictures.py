@@ -20,7 +20,7 @@ def fit(page: Page) -> None:
     """As high as what the page shows, once the charts are drawn."""
     time.sleep(2)
     height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
-    page.set_viewport_size({"width": 1180, "height": int(height)})
+    page.set_viewport_size({"width": 1180, "height": int(height) + 200})
     time.sleep(1)
 
 
