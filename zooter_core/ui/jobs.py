@@ -45,8 +45,9 @@ class Job:
         return self._stop.is_set()
 
     def stop(self) -> None:
-        """End generation at the next token; what has come is kept."""
+        """End generation at the next token; what has come is kept. A short wait lets a page show the end at once."""
         self._stop.set()
+        self.wait(0.25)
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait for the end, for tests and for whoever needs the whole."""
