@@ -30,6 +30,14 @@ def test_jobs_side_by_side_say_what_each_says_alone(greedy: Ensemble) -> None:
     assert [texts(job) for job in jobs] == alone * 4
 
 
+def test_an_answer_made_again_is_another_one(tiny_fleet: Path) -> None:
+    sampled = GenerationConfig(max_new_tokens=40, temperature=1.0)
+    ensemble = Ensemble(replace(load_fleet(tiny_fleet), generation=sampled))
+    first, again, other = (Job(ensemble, ["one"], SEA, retry=retry) for retry in (0, 0, 1))
+    assert texts(first) == texts(again)
+    assert texts(first) != texts(other)
+
+
 def test_a_ranked_job_ranks_all(greedy: Ensemble) -> None:
     job = Job(greedy, ["base", "one", "two"], SUM, rank=True)
     job.wait(60)

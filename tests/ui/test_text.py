@@ -20,6 +20,10 @@ def test_money_is_no_formula_but_code_stays() -> None:
     )
 
 
+def test_lines_stay_lines_and_paragraphs_paragraphs() -> None:
+    assert safe("6 * 4 = 24.\nThe answer is 24.\n\nBye") == "6 * 4 = 24.  \nThe answer is 24.\n\nBye"
+
+
 def test_an_open_fence_is_code_to_the_end() -> None:
     assert safe("```python\ncost = '$5'") == "```python\ncost = '$5'"
 

@@ -21,6 +21,7 @@ class Turn:
     query: str
     decision: Decision
     job: Job
+    retry: int = 0
 
     @property
     def candidate(self) -> str:
@@ -48,7 +49,8 @@ class Conversation:
         turn = self.turns.pop()
         turn.job.stop()
         messages = [*self.messages(), Message("user", turn.query)]
-        self.turns.append(Turn(turn.query, turn.decision, Job(ensemble, [candidate], messages)))
+        retry = turn.retry + 1
+        self.turns.append(Turn(turn.query, turn.decision, Job(ensemble, [candidate], messages, retry=retry), retry))
 
     def messages(self) -> list[Message]:
         """What has been said so far; a query without an answer is left out."""

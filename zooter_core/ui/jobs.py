@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zooter_core.errors import ZooterError
@@ -24,7 +25,13 @@ class Job:
     """
 
     def __init__(
-        self, ensemble: Ensemble, candidates: Sequence[str], messages: Sequence[Message], *, rank: bool = False
+        self,
+        ensemble: Ensemble,
+        candidates: Sequence[str],
+        messages: Sequence[Message],
+        *,
+        rank: bool = False,
+        retry: int = 0,
     ) -> None:
         self.candidates = tuple(candidates)
         self.texts = dict.fromkeys(self.candidates, "")
@@ -32,6 +39,8 @@ class Job:
         self.ranked: list[Ranked] | None = None
         self.problem: str | None = None
         self._ensemble, self._messages, self._rank = ensemble, tuple(messages), rank
+        base = ensemble.fleet.generation
+        self._generation = replace(base, seed=base.seed + retry)  # else an answer made again would be the same
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="job", daemon=True)
         self._thread.start()
@@ -55,7 +64,7 @@ class Job:
 
     def _work(self) -> None:
         try:
-            for piece in self._ensemble.answer(self.candidates, self._messages, self._stop):
+            for piece in self._ensemble.answer(self.candidates, self._messages, self._stop, self._generation):
                 name = self.candidates[piece.index]
                 self.texts[name] += piece.text
                 if piece.response is not None:

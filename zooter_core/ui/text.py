@@ -35,4 +35,5 @@ def _is_program(text: str) -> bool:
 
 def _prose(text: str) -> str:
     text = IMAGE.sub(lambda found: f"{found[1] or 'image'} (`{found[2] or found[3] or 'no address'}`)", text)
+    text = re.sub(r"(?<=[^\n ])\n(?=[^\n])", "  \n", text)  # a line that ends stays ended
     return MONEY.sub(r"\\$", text)
