@@ -22,7 +22,7 @@ def demo(call: Namespace) -> None:
             raise ZooterError(
                 f"port {call.port} to be free",
                 "it is in use or not allowed",
-                f"Try another: zooter demo --port {call.port + 1}.",
+                f"Try another: zooter demo --port {call.port + 1 if 1023 < call.port < 65535 else 8501}.",
             ) from problem
     command = [sys.executable, "-m", "zooter_core.ui.server", "--server.port", str(call.port)]
     if call.no_browser:
