@@ -367,7 +367,7 @@ def test_demo_starts_the_app_with_its_fleet(zooter, started, tiny_fleet):
     code, _, err = zooter("demo", "--port", port, "--no-browser")
     ((_, command, environment),) = started
     assert code == 0
-    assert command[1:5] == ["-m", "streamlit", "run", str(ROOT / "app.py")]
+    assert command[1:3] == ["-m", "zooter_core.ui.server"]
     assert str(port) in command
     assert environment["ZOOTER_FLEET"] == str(tiny_fleet)
     assert f"http://localhost:{port}" in err

@@ -341,23 +341,43 @@ def test_a_step_before_its_turn_is_refused(tmp_path, ensemble, queries, work, ne
             work(run, ensemble)
 
 
-def test_a_failing_candidate_ends_collect_with_one_error_and_nothing_is_lost(
-    tmp_path, fleet_copy, queries, whole, ensemble
-):
-    folder, told = tmp_path / "run", []
+def test_a_broken_candidate_ends_collect_before_it_begins_and_can_be_mended(tmp_path, fleet_copy, queries, whole):
+    folder = tmp_path / "run"
     file = fleet_copy / "adapters" / "two" / "adapter_model.safetensors"
+    kept = file.read_bytes()
+    file.write_bytes(kept[:100])
+    broken = Ensemble(load_fleet(fleet_copy))
     with Run(folder, create=True) as run:
-        failing = Ensemble(load_fleet(fleet_copy))
-        pipeline.start(run, failing, queries)
-        kept = file.read_bytes()
-        file.write_bytes(kept[:100])
-        with pytest.raises(WorkError, match="a response of two"):
-            pipeline.collect(run, failing, failing.fleet.generation)
-        assert Counter(record["candidate"] for record in run.records("responses.jsonl")) == {"base": 40, "one": 40}
-        assert not run.sealed("collect")
+        pipeline.start(run, broken, queries)
+        with pytest.raises(WorkError, match="a LoRA adapter for two"):
+            pipeline.collect(run, broken, broken.fleet.generation)
+        assert not list(run.records("responses.jsonl"))
         file.write_bytes(kept)
         mended = Ensemble(load_fleet(fleet_copy))
-        pipeline.collect(run, mended, mended.fleet.generation, lambda step, done, of: told.append(done))
+        pipeline.collect(run, mended, mended.fleet.generation)
+    texts = [{(r["id"], r["candidate"]): r["text"] for r in records(f, "responses.jsonl")} for f in (folder, whole)]
+    assert texts[0] == texts[1]
+
+
+def test_a_response_that_fails_ends_collect_and_what_came_is_kept(tmp_path, ensemble, queries, whole, monkeypatch):
+    folder, told = tmp_path / "run", []
+    stream = Ensemble.stream
+
+    def failing(self, requests, stop, generation=None):
+        if requests[0].candidate.name == "two":
+            yield Piece(0, response=Response("two", "", finish="error", error="out of memory"))
+        else:
+            yield from stream(self, requests, stop, generation)
+
+    with Run(folder, create=True) as run:
+        pipeline.start(run, ensemble, queries)
+        with monkeypatch.context() as patch:
+            patch.setattr(Ensemble, "stream", failing)
+            with pytest.raises(WorkError, match=r"a response of two.*out of memory"):
+                pipeline.collect(run, ensemble, ensemble.fleet.generation)
+        assert Counter(record["candidate"] for record in run.records("responses.jsonl")) == {"base": 40, "one": 40}
+        assert not run.sealed("collect")
+        pipeline.collect(run, ensemble, ensemble.fleet.generation, lambda step, done, of: told.append(done))
     assert told == list(range(84, 121, 4))
     texts = [{(r["id"], r["candidate"]): r["text"] for r in records(f, "responses.jsonl")} for f in (folder, whole)]
     assert texts[0] == texts[1]
@@ -377,6 +397,9 @@ class Recorder:
 
     def __init__(self):
         self.batches = []
+
+    def load(self, candidate):
+        """Nothing to load."""
 
     def stream(self, requests, generation, stop):
         self.batches.append((generation.seed, {request.candidate.name for request in requests}, len(requests)))

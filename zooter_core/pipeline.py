@@ -79,6 +79,8 @@ def collect(run: Run, ensemble: Ensemble, generation: GenerationConfig, progress
     alone. A batch of which anything is missing is done again whole, so a run that was killed ends with the same
     responses as one that was not.
     """
+    for candidate in ensemble.fleet.candidates:  # one that is broken shows now, not after the others have worked
+        ensemble.backends[candidate.backend].load(candidate)
     hashes = ensemble.fleet.fingerprint()
     run.begin("collect", {**asdict(generation), "batch": BATCH, "candidates_sha256": hashes["candidates"]})
     if run.sealed("collect"):
