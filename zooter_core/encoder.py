@@ -44,6 +44,8 @@ class Encoder:
             raise WorkError(
                 f"an encoder at {reference}", first_line(problem), "Name another in fleet.toml."
             ) from problem
+        if getattr(self.model, "pooler", None) is not None:
+            self.model.pooler = None  # states are pooled here; BERT's own pooling is not used
         self.reference, self.stamp = reference, _stamp(folder)
         self.width = int(self.model.config.hidden_size)
         self.middle = int(self.model.config.num_hidden_layers) // 2

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from zooter_core.encoder import Encoders
 from zooter_core.errors import ZooterError
@@ -35,12 +36,14 @@ class NearestTagger:
                 owners.append(len(self.names))
             self.names.append(entry["name"])
         self.encoder = encoders(config.encoder)
-        self.vectors = self.encoder.sentence(self.encoder.embed_all(texts))
+        self.vectors = torch.from_numpy(self.encoder.sentence(self.encoder.embed_all(texts)).copy())
         self.starts = np.flatnonzero(np.diff(owners, prepend=-1))  # where each tag's texts begin
         self.config = config
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
-        similarities = self.encoder.sentence(self.encoder.embed(queries)) @ self.vectors.T
+        # In torch as the encoder is: numpy's own threads would get in the way of the next forward pass.
+        vectors = torch.from_numpy(self.encoder.sentence(self.encoder.embed(queries)))
+        similarities = (vectors @ self.vectors.T).numpy()
         return [self._best(row) for row in np.maximum.reduceat(similarities, self.starts, axis=1)]
 
     def _best(self, scores: np.ndarray) -> tuple[Tag, ...]:
