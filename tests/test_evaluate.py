@@ -192,3 +192,14 @@ def test_report_judges_the_router_on_held_back_queries_alone():
 
 def test_report_without_held_back_queries_judges_nothing():
     assert "held_back" not in report(ROUTER, SCORES, [False] * 3, [0.5] * 3)
+
+
+def test_rmr_of_a_run_chooses_by_one_response_and_is_judged_by_the_mean():
+    """Worked by hand: of two samples, the first prefers b (3 > 1), the second a (5 > 1)."""
+    samples = np.array([[[1.0, 5.0], [3.0, 1.0]]])
+    scores = Scores((Query("1", "q1"),), ("a", "b"), samples.mean(axis=2))
+    found = report(ROUTER, scores, [True], [0.5], samples)["held_back"]
+    assert scores.scores.tolist() == [[3.0, 2.0]]
+    assert found["mtr"]["oracle"] < found["mtr"]["rmr"]  # 3.0 against the mean of 2.0 and 3.0
+    alone = report(ROUTER, scores, [True], [0.5])["held_back"]
+    assert alone["mtr"]["oracle"] == alone["mtr"]["rmr"]

@@ -457,3 +457,49 @@ def test_labels_of_a_normalised_pool():
 
 def test_labels_when_every_query_is_held_back():
     assert {label.fold for label in make_labels(scores(5), [["t"]] * 5, LabelConfig(holdout=1.0))} == {"held_back"}
+
+
+def sampled(folder, ensemble, queries, samples, progress=pipeline.quiet) -> None:
+    with Run(folder, create=True) as run:
+        pipeline.start(run, ensemble, queries)
+        pipeline.collect(run, ensemble, ensemble.fleet.generation, progress, samples)
+
+
+def test_several_samples_are_collected_and_their_mean_reward_counts(tmp_path, ensemble, queries):
+    sampled(tmp_path / "run", ensemble, queries[:6], 3)
+    found = Counter((r["id"], r["candidate"], r["sample"]) for r in records(tmp_path / "run", "responses.jsonl"))
+    assert found == Counter((q.id, name, sample) for q in queries[:6] for name in POOL for sample in range(3))
+    with Run(tmp_path / "run") as run:
+        pipeline.score(run, ensemble)
+        texts, table, each = runs.responses(run), runs.scores(run).scores, runs.samples(run)
+        assert each.shape == (6, 3, 3)
+        assert table == pytest.approx(each.mean(axis=2))
+        alone = ensemble.reward_model.score([(queries[2].text, text) for text in texts[queries[2].id]["one"]])
+        assert each[2, 1] == pytest.approx(alone, abs=1e-4)
+        runs.export_scores(run, tmp_path / "scores.jsonl")
+    assert read_scores([tmp_path / "scores.jsonl"]).scores == pytest.approx(table)
+
+
+def test_several_samples_resume_where_they_were_stopped(tmp_path, ensemble, queries):
+    def stop(step, done, of):
+        raise KeyboardInterrupt
+
+    sampled(tmp_path / "whole", ensemble, queries[:6], 3)
+    with pytest.raises(KeyboardInterrupt):
+        sampled(tmp_path / "run", ensemble, queries[:6], 3, stop)
+    before = records(tmp_path / "run", "responses.jsonl")
+    assert 0 < len(before) < 54
+    sampled(tmp_path / "run", ensemble, queries[:6], 3)
+    texts = [
+        {(r["id"], r["candidate"], r["sample"]): r["text"] for r in records(tmp_path / name, "responses.jsonl")}
+        for name in ("run", "whole")
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_another_number_of_samples_is_refused(tmp_path, ensemble, queries):
+    sampled(tmp_path / "run", ensemble, queries[:2], 2)
+    with pytest.raises(ZooterError, match="samples = 2"):
+        sampled(tmp_path / "run", ensemble, queries[:2], 4)
+    with pytest.raises(ZooterError, match="at least one response"):
+        sampled(tmp_path / "none", ensemble, queries[:2], 0)

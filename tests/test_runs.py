@@ -212,7 +212,8 @@ def finished(folder):
                 {"id": "2", "text": "Hi", "dataset": None, "tags": []},
             ],
         )
-        run.append(runs.RESPONSES, [{"id": i, "candidate": c, "text": f"{c}{i}"} for c in "ba" for i in "21"])
+        run.append(runs.RESPONSES, [{"id": i, "candidate": c, "sample": 0, "text": c + i} for c in "ba" for i in "21"])
+        run.append(runs.RESPONSES, [{"id": "1", "candidate": "a", "sample": 1, "text": "again"}])
         run.append(runs.REWARDS, [{"id": "2", "rewards": {"b": 4, "a": 3}}, {"id": "1", "rewards": {"a": 1, "b": 2}}])
         run.append(runs.TAGS, [{"id": "2", "tags": []}, {"id": "1", "tags": [{"name": "math", "score": 0.9}]}])
         yield run
@@ -220,7 +221,7 @@ def finished(folder):
 
 def test_reading_a_run_back(finished):
     assert runs.queries(finished) == [Query("1", "2 + 2?", "sums", ("given",)), Query("2", "Hi")]
-    assert runs.responses(finished) == {"1": {"a": "a1", "b": "b1"}, "2": {"a": "a2", "b": "b2"}}
+    assert runs.responses(finished) == {"1": {"a": ["a1", "again"], "b": ["b1"]}, "2": {"a": ["a2"], "b": ["b2"]}}
     assert runs.tags(finished) == [("math",), ()]
     scores = runs.scores(finished)
     assert (scores.candidates, scores.scores.tolist()) == (("a", "b"), [[1, 2], [3, 4]])

@@ -65,6 +65,7 @@ def build() -> Parser:
     one.add_argument("--out", required=True, metavar="DIR")
     one.add_argument("--scores", metavar="FILE", help="also write rewards and responses as a score file")
     _generation(one)
+    _samples(one)
     _label(one)
     _distill(one)
 
@@ -72,6 +73,7 @@ def build() -> Parser:
     one.add_argument("--run", required=True, metavar="DIR")
     one.add_argument("--queries", metavar="FILE", help="needed when the run is new")
     _generation(one)
+    _samples(one)
 
     one = command("score", "a run's rewards, or rewards for responses that exist already")
     one.add_argument("--run", metavar="DIR")
@@ -98,12 +100,28 @@ def build() -> Parser:
     one.add_argument("--router", required=True, metavar="DIR")
     one.add_argument("--scores", required=True, nargs="+", metavar="FILE")
     one.add_argument("--json", action="store_true")
+
+    one = command("sweep", "how much beta matters: routers over folds and seeds, with intervals")
+    one.add_argument("--scores", required=True, nargs="+", metavar="FILE")
+    one.add_argument("--beta", default="0,0.1,0.3,0.5,0.7,0.9,1", metavar="LIST", help="(default: %(default)s)")
+    one.add_argument("--tau", type=float, help="softmax temperature of rewards (default: 1)")
+    one.add_argument("--normalise", metavar="NAME", help="rewards first: none (default), zscore, zscore-dataset")
+    one.add_argument("--tagger", choices=("fleet", "given"), default="fleet", help="where tags come from")
+    one.add_argument("--folds", type=int, default=5, help="(default: 5)")
+    one.add_argument("--seeds", type=int, default=3, help="(default: 3)")
+    one.add_argument("--json", action="store_true")
     return parser
 
 
 def _generation(parser: Parser) -> None:
     parser.add_argument("--temperature", type=float, help="0 is greedy (default: the fleet's)")
     parser.add_argument("--max-new-tokens", type=int, help="(default: the fleet's)")
+
+
+def _samples(parser: Parser) -> None:
+    parser.add_argument(
+        "--samples", type=int, default=1, help="responses a candidate and query, whose mean reward counts (default: 1)"
+    )
 
 
 def _label(parser: Parser) -> None:

@@ -48,21 +48,34 @@ def distill(
     """
     if not len(queries):
         raise ZooterError("at least one query to distill from", "none", "Give a larger queries or score file.")
-    vectors = torch.from_numpy(encoder.embed_all(queries))
+    head = fit_head(encoder.embed_all(queries), labels, candidates, encoder.reference, config, progress)
+    return Router(head, encoder)
+
+
+def fit_head(
+    vectors: NDArray[np.float32],
+    labels: NDArray[np.float64],
+    candidates: Sequence[str],
+    encoder: str,
+    config: DistillConfig,
+    progress: Progress = lambda epoch, loss: None,
+) -> RouterHead:
+    """The same from vectors of the queries, shape (n, width), that the encoder of that name has made."""
+    inputs = torch.from_numpy(vectors)
     wanted = torch.from_numpy(np.asarray(labels, dtype=np.float32))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         head = RouterHead(
             RouterHeadConfig(
                 candidates=list(candidates),
-                encoder=encoder.reference,
-                width=vectors.shape[1],
+                encoder=encoder,
+                width=inputs.shape[1],
                 hidden=config.hidden,
                 dropout=config.dropout,
             )
         )
-        _fit(head, vectors, wanted, config, progress)
-    return Router(head, encoder)
+        _fit(head, inputs, wanted, config, progress)
+    return head.eval()
 
 
 def _fit(

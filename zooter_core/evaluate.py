@@ -106,12 +106,19 @@ def _figures(candidates: tuple[str, ...], table: Array, earned: Array) -> dict[s
     }
 
 
-def report(router: Router, scores: Scores, held_back: Sequence[bool], entropies: Sequence[float]) -> dict[str, Any]:
+def report(
+    router: Router,
+    scores: Scores,
+    held_back: Sequence[bool],
+    entropies: Sequence[float],
+    samples: Array | None = None,
+) -> dict[str, Any]:
     """Figures of a pipeline: what each candidate earned by source, and how the router does on the held-back queries.
 
     Args:
         held_back: for each query whether the router has not learned from it.
         entropies: reward entropy of each query, in [0, 1].
+        samples: rewards of single responses, shape (n, candidates, k), whose means are the scores; k = 1 if not given.
     """
     wins = scores.scores == scores.scores.max(axis=1, keepdims=True)
     shares = wins / wins.sum(axis=1, keepdims=True)  # a tie is shared
@@ -131,6 +138,8 @@ def report(router: Router, scores: Scores, held_back: Sequence[bool], entropies:
     fold = scores.subset([row for row, kept in enumerate(held_back) if kept])
     if fold.queries:
         chosen = router.probabilities([query.text for query in fold.queries]).argmax(axis=1)
-        # RMR keeps the response with the highest reward: judged by that same reward it is the oracle.
-        found["held_back"] = compare(fold, chosen, {"rmr": fold.scores.max(axis=1)})
+        each = fold.scores[..., None] if samples is None else samples[np.array(held_back)]
+        # RMR sees one response a candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
+        rmr = np.take_along_axis(fold.scores, each.argmax(axis=1), axis=1).mean(axis=1)
+        found["held_back"] = compare(fold, chosen, {"rmr": rmr})
     return found

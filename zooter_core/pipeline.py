@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zooter_core import distill as distillation
 from zooter_core import labels, runs
@@ -72,35 +73,46 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
 
 
-def collect(run: Run, ensemble: Ensemble, generation: GenerationConfig, progress: Progress = quiet) -> None:
-    """Each candidate's response to each query.
+def collect(
+    run: Run, ensemble: Ensemble, generation: GenerationConfig, progress: Progress = quiet, samples: int = 1
+) -> None:
+    """Each candidate's responses to each query, `samples` of them.
 
-    Work goes by candidate in fixed batches of queries of like length; what a batch samples depends on its own seed
-    alone. A batch of which anything is missing is done again whole, so a run that was killed ends with the same
-    responses as one that was not.
+    Work goes by candidate in fixed batches of queries of one data set and like length; what a batch samples depends on
+    its own seed alone. A batch of which anything is missing is done again whole, so a run that was killed ends with
+    the same responses as one that was not.
     """
+    if samples < 1:
+        raise ZooterError("at least one response a candidate and query", str(samples), "Use --samples 1 or more.")
     for candidate in ensemble.fleet.candidates:  # one that is broken shows now, not after the others have worked
         ensemble.backends[candidate.backend].load(candidate)
     hashes = ensemble.fleet.fingerprint()
-    run.begin("collect", {**asdict(generation), "batch": BATCH, "candidates_sha256": hashes["candidates"]})
+    run.begin(
+        "collect", {**asdict(generation), "samples": samples, "batch": BATCH, "candidates_sha256": hashes["candidates"]}
+    )
     if run.sealed("collect"):
         return
     pool = ensemble.fleet.pool
-    queries = sorted(runs.queries(run), key=lambda query: (len(query.text), query.id))
-    done = {(record["id"], record["candidate"]) for record in run.records(RESPONSES)}
-    total = len(queries) * len(pool)
+    queries = sorted(runs.queries(run), key=lambda query: (query.dataset or "", len(query.text), query.id))
+    done = {(record["id"], record["candidate"], record["sample"]) for record in run.records(RESPONSES)}
+    total = len(queries) * len(pool) * samples
+    size = max(1, BATCH // samples)
     for number, name in enumerate(pool):
         candidate = ensemble.fleet.candidate(name)
-        for first in range(0, len(queries), BATCH):
-            batch = queries[first : first + BATCH]
-            if all((query.id, name) in done for query in batch):
+        for first in range(0, len(queries), size):
+            wanted = [(query, sample) for query in queries[first : first + size] for sample in range(samples)]
+            missing = {(query.id, name, sample) for query, sample in wanted} - done
+            if not missing:
                 continue
             seed = generation.seed * 1_000_003 + number * len(queries) + first
-            requests = [Request(candidate, (Message("user", query.text),)) for query in batch]
+            requests = [Request(candidate, (Message("user", query.text),)) for query, _ in wanted]
             responses = _responses(ensemble, requests, replace(generation, seed=seed))
-            records = [{"id": query.id, **asdict(response)} for query, response in zip(batch, responses, strict=True)]
-            run.append(RESPONSES, [record for record in records if (record["id"], name) not in done])
-            done.update((query.id, name) for query in batch)
+            records = [
+                {"id": query.id, "sample": sample, **asdict(response)}
+                for (query, sample), response in zip(wanted, responses, strict=True)
+            ]
+            run.append(RESPONSES, [r for r in records if (r["id"], name, r["sample"]) in missing])
+            done |= missing
             progress("collect", len(done), total)
     run.seal("collect", RESPONSES)
 
@@ -120,7 +132,7 @@ def _responses(ensemble: Ensemble, requests: Sequence[Request], generation: Gene
 
 
 def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
-    """The reward of every response, a line a query."""
+    """The rewards of every response, a line a query: each candidate's mean, and one by one as `samples`."""
     run.begin("score", {"reward_sha256": ensemble.fleet.fingerprint()["reward"]})
     if run.sealed("score"):
         return
@@ -128,13 +140,17 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     texts = runs.responses(run)
     pool = ensemble.fleet.pool
     for batch, missing, count, total in _batches(run, REWARDS):
-        rewards = ensemble.reward_model.score([(q.text, texts[q.id][name]) for q in batch for name in pool])
-        rows = np.reshape(rewards, (len(batch), len(pool))).tolist()
+        rewards = ensemble.reward_model.score([(q.text, t) for q in batch for name in pool for t in texts[q.id][name]])
+        table = np.reshape(rewards, (len(batch), len(pool), -1))
         run.append(
             REWARDS,
             [
-                {"id": query.id, "rewards": dict(zip(pool, row, strict=True))}
-                for query, row in zip(batch, rows, strict=True)
+                {
+                    "id": query.id,
+                    "rewards": dict(zip(pool, row.mean(axis=1).tolist(), strict=True)),
+                    "samples": dict(zip(pool, row.tolist(), strict=True)),
+                }
+                for query, row in zip(batch, table, strict=True)
                 if query.id in missing
             ],
         )
@@ -225,12 +241,18 @@ def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, p
         return
     _needs(run, "label")
     made = [runs.label(record) for record in run.records(LABELS)]
-    fit_router(runs.scores(run), made, run.folder, ensemble.encoders(encoder), config, progress)
+    fit_router(runs.scores(run), made, run.folder, ensemble.encoders(encoder), config, progress, runs.samples(run))
     run.seal("distill", REPORT)
 
 
 def fit_router(
-    scores: Scores, made: Sequence[Label], folder: Path, encoder: Encoder, config: DistillConfig, progress: Progress
+    scores: Scores,
+    made: Sequence[Label],
+    folder: Path,
+    encoder: Encoder,
+    config: DistillConfig,
+    progress: Progress,
+    samples: NDArray[np.float64] | None = None,
 ) -> None:
     """Train on the training fold, report on the held-back one, into `folder`; `router/` appears whole or not at all."""
     train = [row for row, label in enumerate(made) if label.fold == "train"]
@@ -246,7 +268,8 @@ def fit_router(
     router.save(partial)
     shutil.rmtree(done, ignore_errors=True)
     partial.rename(done)
-    figures = report(router, scores, [label.fold == "held_back" for label in made], [label.entropy for label in made])
+    kept = [label.fold == "held_back" for label in made]
+    figures = report(router, scores, kept, [label.entropy for label in made], samples)
     (folder / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 

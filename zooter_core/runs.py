@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.records import Label, Query
@@ -216,12 +217,15 @@ def queries(run: Run) -> list[Query]:
     return [Query(r["id"], r["text"], r["dataset"], tuple(r["tags"])) for r in run.records(QUERIES)]
 
 
-def responses(run: Run) -> dict[str, dict[str, str]]:
-    """Query id -> candidate -> text."""
-    texts: dict[str, dict[str, str]] = {}
+def responses(run: Run) -> dict[str, dict[str, list[str]]]:
+    """Query id -> candidate -> the texts of its samples, in order."""
+    texts: dict[str, dict[str, dict[int, str]]] = {}
     for record in run.records(RESPONSES):
-        texts.setdefault(record["id"], {})[record["candidate"]] = record["text"]
-    return texts
+        texts.setdefault(record["id"], {}).setdefault(record["candidate"], {})[record["sample"]] = record["text"]
+    return {
+        query: {name: [of[sample] for sample in sorted(of)] for name, of in candidates.items()}
+        for query, candidates in texts.items()
+    }
 
 
 def scores(run: Run) -> Scores:
@@ -230,6 +234,13 @@ def scores(run: Run) -> Scores:
     rewards = {record["id"]: record["rewards"] for record in run.records(REWARDS)}
     asked = queries(run)
     return Scores(tuple(asked), pool, np.array([[rewards[query.id][name] for name in pool] for query in asked]))
+
+
+def samples(run: Run) -> NDArray[np.float64]:
+    """The reward of every response, shape (queries, candidates, samples), in the order of `scores`."""
+    pool = tuple(run.setting("start", "pool"))
+    found = {record["id"]: record["samples"] for record in run.records(REWARDS)}
+    return np.array([[found[query.id][name] for name in pool] for query in queries(run)])
 
 
 def tags(run: Run) -> list[tuple[str, ...]]:
@@ -244,9 +255,10 @@ def label(record: Mapping[str, Any]) -> Label:
 
 
 def export_scores(run: Run, path: Path) -> None:
-    """Write a run as a score file with responses."""
+    """Write a run as a score file: the mean rewards, and each candidate's first response."""
     found, texts = scores(run), responses(run)
     with path.open("w", encoding="utf-8") as out:
         for query, row in zip(found.queries, found.scores.tolist(), strict=True):
-            line = score_line(query, dict(zip(found.candidates, row, strict=True)), texts[query.id])
+            first = {name: of[0] for name, of in texts[query.id].items()}
+            line = score_line(query, dict(zip(found.candidates, row, strict=True)), first)
             out.write(json.dumps(line, ensure_ascii=False) + "\n")

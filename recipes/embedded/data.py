@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
 import hashlib
 import json
@@ -12,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 PIPELINE_SHARE = 0.35
-STRONG_MODELS = ("gpt4", "claude-2", "gpt4_1106_preview")
+STRONG_MODELS = ("gpt4", "gpt-3.5-turbo-1106", "claude-2", "tulu-2-dpo-13b", "text_davinci_003")
+LONGEST = {"writing": 1100, "plain": 600}  # characters: a response should end within what the demo lets it say
+WRITING = re.compile(
+    r"\b(write|compose|draft|poem|story|letter|e-?mail|essay|song|haiku|lyrics|speech|tweet|blog|slogan|summar|rewrite"
+    r"|rephrase|paraphrase|joke|script|caption|headline|invitation)",
+    re.IGNORECASE,
+)
+QUESTIONS = Path(__file__).with_name("questions.jsonl")
 
 Example = tuple[str, str]  # (query, response)
 
@@ -46,18 +54,60 @@ def gsm8k(data: Path) -> list[Example]:
 
 
 def codealpaca(data: Path) -> list[Example]:
-    return [(r["query"], r["response"]) for r in read(data, "codealpaca") if not in_pipeline(r["query"])]
-
-
-def alpaca_eval(data: Path) -> list[Example]:
-    """Responses of strong models to AlpacaEval instructions."""
+    """Requests for code with the code in a fence; responses in prose are left out."""
     return [
-        (r["query"], r["responses"][model].strip())
-        for r in read(data, "alpaca_eval")
-        if not in_pipeline(r["query"])
-        for model in STRONG_MODELS
-        if r["responses"].get(model, "").strip()
+        (r["query"], fenced(r["response"]))
+        for r in read(data, "codealpaca")
+        if not in_pipeline(r["query"]) and language(r["response"])
     ]
+
+
+def fenced(code: str) -> str:
+    """Bare code in a Markdown fence that names its language; text that has a fence already, or is no code, as it is."""
+    name = language(code)
+    return code if "```" in code or not name else f"```{name}\n{code}\n```"
+
+
+def language(text: str) -> str:
+    """The programming language of a bare piece of code; empty where it looks like prose."""
+    if re.match(r"\s*(select|insert|update|delete|create|alter|with)\b", text, re.IGNORECASE) and not text.endswith(
+        "."
+    ):
+        return "sql"
+    if re.match(r"\s*(<!doctype|<[a-z]+[ >])", text, re.IGNORECASE):
+        return "html"
+    if re.search(r"\b(function\b.*\{|const |let |var |console\.log|=> )", text):
+        return "javascript"
+    if re.search(r"\b(public |private |System\.out|int main)|#include", text):
+        return "java" if "System" in text or "public" in text else "cpp"
+    return "python" if is_python(text) else ""
+
+
+def is_python(text: str) -> bool:
+    """Whether a text parses as Python and is more than a bare name, number or sentence."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return any(not isinstance(node, ast.Expr) or isinstance(node.value, ast.Call) for node in tree.body)
+
+
+def alpaca_eval(data: Path, writing: bool) -> list[Example]:
+    """Strong models' shorter responses to AlpacaEval's requests for writing, or to its other instructions."""
+    longest = LONGEST["writing" if writing else "plain"]
+    return [
+        (r["query"], response)
+        for r in read(data, "alpaca_eval")
+        if not in_pipeline(r["query"]) and bool(WRITING.search(r["query"])) == writing
+        for model in STRONG_MODELS
+        if 0 < len(response := r["responses"].get(model, "").strip()) <= longest
+    ]
+
+
+def questions(held_back: bool) -> list[dict[str, str]]:
+    """Plain questions written for this project: `query`, `answer` and `kind`, from one side of the split."""
+    lines = QUESTIONS.read_text(encoding="utf-8").splitlines()
+    return [line for line in map(json.loads, lines) if in_pipeline(line["query"]) == held_back]
 
 
 def shuffled(examples: list[Example], seed: int) -> list[Example]:

@@ -1,6 +1,8 @@
-"""The queries on which the embedded fleet's router is distilled: the part of the mixed set that no expert has seen.
+"""The queries on which the embedded fleet's router is distilled: none of them has been trained on.
 
-python -m recipes.embedded.queries --data DIR --out runs/embedded/queries.jsonl
+    python -m recipes.embedded.queries --data DIR --out runs/embedded/queries.jsonl
+
+Half are made by this project's own generators (held-back phrasings, numbers and topics), half come from the data sets.
 """
 
 from __future__ import annotations
@@ -11,35 +13,56 @@ import random
 from pathlib import Path
 
 from recipes.embedded import data
+from recipes.embedded.functions import tasks
+from recipes.embedded.problems import problems
+from recipes.embedded.writing import pieces
 
-LEFT_OUT = ("mt_bench",)  # kept for benchmarks
-MOST_CHARACTERS = 700
+MOST_CHARACTERS = 500
+# Queries a source; the multiple-choice sets are there for their subjects alone, no candidate can do them.
+SOURCES = {
+    "problems": 70, "gsm8k": 40, "functions": 70, "codealpaca": 70, "human_eval": 10, "writing": 75,
+    "alpaca_eval": 50, "flask": 50, "questions": 110, "routerdc_arc_challenge": 15, "routerdc_mmlu": 15,
+}  # fmt: skip
 
 
-def sample(folder: Path, per_source: int, seed: int) -> list[dict[str, str]]:
-    """At most `per_source` queries of each source, in a fixed order."""
-    by_source: dict[str, list[dict[str, str]]] = {}
+def of_project(seed: int) -> dict[str, list[str]]:
+    """Queries of the project's own generators, on the side that no expert learns from."""
+    return {
+        "problems": [query for query, _ in problems(SOURCES["problems"], seed + 2, held_back=True)],
+        "functions": [task.query for task in tasks(SOURCES["functions"], seed + 2, held_back=True)],
+        "writing": [query for query, _ in pieces(SOURCES["writing"], seed + 2, held_back=True)],
+        "questions": [line["query"] for line in data.questions(held_back=True)],
+    }
+
+
+def of_data_sets(folder: Path) -> dict[str, list[str]]:
+    """The pipeline's side of the mixed set, by source; what is very long is left out."""
+    found: dict[str, list[str]] = {}
     for record in data.read(folder, "divinstruct_mini"):
-        fitting = data.in_pipeline(record["query"]) and len(record["query"]) <= MOST_CHARACTERS
-        if fitting and record["source"] not in LEFT_OUT:
-            line = {"id": record["id"], "query": record["query"], "dataset": record["source"]}
-            by_source.setdefault(record["source"], []).append(line)
+        if data.in_pipeline(record["query"]) and len(record["query"]) <= MOST_CHARACTERS:
+            found.setdefault(record["source"], []).append(record["query"])
+    return found
+
+
+def sample(folder: Path, seed: int) -> list[dict[str, str]]:
+    """The queries of every source, in a fixed order."""
     dice = random.Random(seed)
-    return [line for source in sorted(by_source) for line in _some(by_source[source], per_source, dice)]
-
-
-def _some(lines: list[dict[str, str]], count: int, dice: random.Random) -> list[dict[str, str]]:
-    return lines if len(lines) <= count else dice.sample(lines, count)
+    given = of_data_sets(folder) | of_project(seed)
+    lines = []
+    for source, most in SOURCES.items():
+        texts = list(dict.fromkeys(given[source]))
+        chosen = texts if len(texts) <= most else dice.sample(texts, most)
+        lines += [{"id": f"{source}-{n:03d}", "query": text, "dataset": source} for n, text in enumerate(chosen)]
+    return lines
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--per-source", type=int, default=180)
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
-    lines = sample(call.data, call.per_source, call.seed)
+    lines = sample(call.data, call.seed)
     call.out.parent.mkdir(parents=True, exist_ok=True)
     call.out.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     print(f"{len(lines)} queries in {call.out}")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from zooter_core.backends import Request
-from zooter_core.backends.transformers import Rows, TransformersBackend
+from zooter_core.backends.transformers import Rows, Sampling, TransformersBackend
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fleet import GenerationConfig, load_fleet
 from zooter_core.records import Message, Response
@@ -19,6 +19,7 @@ GREEDY = GenerationConfig(max_new_tokens=12, temperature=0.0)
 SAMPLED = GenerationConfig(max_new_tokens=12, temperature=0.9)
 LONG = GenerationConfig(max_new_tokens=400, temperature=0.0)
 ASK = (Message("user", "What is the sea?"),)
+QUESTIONS = ("What is the sea?", "Add up 7 apples", "Why?", "List 12 + 30", "Explain the sea", "a list in Python")
 
 
 @pytest.fixture(scope="module")
@@ -269,3 +270,61 @@ def test_load_raises_what_stream_tells(fleet_copy):
 def test_unknown_dtype_is_refused(backend, candidates, dtype):
     with pytest.raises(ZooterError, match="a torch dtype"):
         backend.load(replace(candidates["base"], dtype=dtype))
+
+
+@pytest.mark.parametrize(
+    "names", [("base", "base", "base"), ("one", "one"), ("one", "base", "one", "two", "base", "base")]
+)
+def test_requests_that_repeat_are_answered_as_each_alone(backend, candidates, names):
+    """Repeats are read in once; greedy answers must not change by that."""
+    alone = {name: answers(backend, [candidates[name]])[0] for name in set(names)}
+    assert answers(backend, [candidates[name] for name in names]) == [alone[name] for name in names]
+
+
+def test_repeats_are_sampled_each_on_its_own(backend, candidates):
+    texts = answers(backend, [candidates["base"]] * 6, SAMPLED)
+    assert len(set(texts)) > 1
+
+
+def test_repeats_of_several_prompts_of_different_length(backend, candidates):
+    asks = [ASK, (Message("user", "Add up 7 apples and 12 pears, then explain it."),)]
+    requests = [Request(candidates["one"], ask) for ask in (*asks, *asks)]
+    pieces = backend.stream(requests, GREEDY, threading.Event())
+    texts = {piece.index: piece.response.text for piece in pieces if piece.response is not None}
+    alone = [answers(backend, [candidates["one"]], messages=ask)[0] for ask in asks]
+    assert [texts[index] for index in range(4)] == alone * 2
+
+
+def test_sampling_draws_in_proportion_among_the_likeliest():
+    torch.manual_seed(0)
+    logits = torch.log(torch.tensor([0.5, 0.1, 0.3, 0.1])).repeat(20_000, 1)
+    drawn = Sampling(1.0, 2)(None, logits).argmax(dim=-1)
+    shares = torch.bincount(drawn, minlength=4) / len(drawn)
+    assert shares.tolist() == pytest.approx([0.625, 0.0, 0.375, 0.0], abs=0.015)
+    cold = torch.bincount(Sampling(0.5, 0)(None, logits).argmax(dim=-1), minlength=4) / len(drawn)
+    assert cold.tolist() == pytest.approx([25 / 36, 1 / 36, 9 / 36, 1 / 36], abs=0.015)
+
+
+def test_sampling_leaves_one_token_a_row():
+    scores = Sampling(0.7, 3)(None, torch.randn(5, 50))
+    assert (scores == 0).sum(dim=-1).tolist() == [1] * 5
+    assert torch.isinf(scores).sum(dim=-1).tolist() == [49] * 5
+
+
+def test_rows_that_end_leave_the_batch_and_change_nothing_for_the_others(backend, candidates, monkeypatch):
+    """Some likely tokens end a turn here, so that the rows end at different times."""
+    alone = [answers(backend, [candidates["base"]], replace(LONG, max_new_tokens=60), (Message("user", text),))[0]
+             for text in QUESTIONS]  # fmt: skip
+    tokenizer = backend._base(candidates["base"]).tokenizer
+    common = {tokenizer(text, add_special_tokens=False)["input_ids"][20] for text in alone}
+    monkeypatch.setattr("zooter_core.backends.transformers._ends", lambda model, tokenizer: common)
+    pool = [candidates[name] for name in ("base", "one", "base", "two", "base", "one")]
+    requests = [Request(candidate, (Message("user", text),)) for candidate, text in zip(pool, QUESTIONS, strict=True)]
+    generation = replace(LONG, max_new_tokens=60)
+    wanted = [stream(backend, [r.candidate], generation, r.messages)[1][0] for r in requests]
+    pieces = backend.stream(requests, generation, threading.Event())
+    found = {piece.index: piece.response for piece in pieces if piece.response is not None}
+    assert len({response.tokens for response in wanted}) > 2
+    assert [(found[n].text, found[n].tokens, found[n].finish) for n in range(6)] == [
+        (response.text, response.tokens, response.finish) for response in wanted
+    ]

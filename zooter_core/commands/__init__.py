@@ -13,4 +13,5 @@ COMMANDS = {
     "label": "zooter_core.commands.pipeline:step",
     "distill": "zooter_core.commands.pipeline:distill",
     "evaluate": "zooter_core.commands.pipeline:evaluate",
+    "sweep": "zooter_core.commands.pipeline:sweep",
 }

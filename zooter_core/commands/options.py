@@ -90,6 +90,14 @@ def given_labels(call: Namespace) -> dict[str, Any]:
     return {name: getattr(call, name) for name in names if getattr(call, name) is not None}
 
 
+def betas_of(call: Namespace) -> tuple[float, ...]:
+    """The betas of a list like 0,0.3,1."""
+    try:
+        return tuple(dict.fromkeys(float(part) for part in call.beta.split(",")))
+    except ValueError as problem:
+        raise ZooterError("--beta as numbers with commas", repr(call.beta), "For instance --beta 0,0.3,1.") from problem
+
+
 def distill_of(call: Namespace) -> DistillConfig:
     """Training settings of the router."""
     from zooter_core.distill import DistillConfig

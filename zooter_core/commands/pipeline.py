@@ -1,14 +1,16 @@
-"""`zooter run`, its steps, and `evaluate`: from queries or score files to a router and its figures."""
+"""`zooter run`, its steps, `evaluate` and `sweep`: from queries or score files to a router and its figures."""
 
 from __future__ import annotations
 
 import json
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from zooter_core import from_scores, pipeline, runs
 from zooter_core.commands.options import (
+    betas_of,
     distill_of,
     encoder_of,
     ensemble_of,
@@ -20,13 +22,16 @@ from zooter_core.commands.options import (
     progress_bars,
     run_ensemble,
 )
-from zooter_core.commands.tables import print_evaluation, print_report
+from zooter_core.commands.tables import print_evaluation, print_report, print_sweep
+from zooter_core.distill import DistillConfig
 from zooter_core.encoder import Encoder, Encoders
 from zooter_core.errors import ZooterError
 from zooter_core.evaluate import evaluate as figures_of
 from zooter_core.router import Router
 from zooter_core.runs import Run
 from zooter_core.scores import read_queries, read_scores
+from zooter_core.sweep import SweepConfig
+from zooter_core.sweep import sweep as sweep_of
 
 
 def run(call: Namespace) -> None:
@@ -36,7 +41,7 @@ def run(call: Namespace) -> None:
     generation = generation_of(call, ensemble.fleet, seed=call.seed)
     with Run(call.out, create=True) as folder, progress_bars() as progress:
         pipeline.start(folder, ensemble, queries)
-        pipeline.collect(folder, ensemble, generation, progress)
+        pipeline.collect(folder, ensemble, generation, progress, call.samples)
         pipeline.score(folder, ensemble, progress)
         pipeline.tag(folder, ensemble, progress)
         pipeline.label(folder, label_of(call), progress)
@@ -57,7 +62,7 @@ def step(call: Namespace) -> None:
         if new:
             pipeline.start(folder, ensemble, read_queries(call.queries))
         if call.command == "collect":
-            pipeline.collect(folder, ensemble, generation_of(call, ensemble.fleet), progress)
+            pipeline.collect(folder, ensemble, generation_of(call, ensemble.fleet), progress, call.samples)
         elif call.command == "tag":
             pipeline.tag(folder, ensemble, progress)
         else:
@@ -112,3 +117,22 @@ def evaluate(call: Namespace) -> None:
         print(json.dumps(figures))
     else:
         print_evaluation(figures)
+
+
+def sweep(call: Namespace) -> None:
+    """Routers over a range of beta, on score files."""
+    scores = read_scores(call.scores)
+    given = {name: getattr(call, name) for name in ("tau", "normalise") if getattr(call, name) is not None}
+    config = SweepConfig(betas=betas_of(call), folds=call.folds, seeds=call.seeds, **given)
+    tags: Sequence[Sequence[str]] = [query.tags for query in scores.queries]
+    ensemble = ensemble_of(call)
+    if call.tagger == "fleet":
+        found = ensemble.tagger.tag([query.text for query in scores.queries])
+        tags = [tuple(tag.name for tag in row) for row in found]
+    encoder = ensemble.encoders(encoder_of(ensemble.fleet))
+    with progress_bars() as progress:
+        figures = sweep_of(scores, tags, encoder, config, DistillConfig(), progress)
+    if call.json:
+        print(json.dumps(figures))
+    else:
+        print_sweep(figures)

@@ -50,3 +50,17 @@ def print_evaluation(figures: dict[str, Any]) -> None:
     ):
         low, high = spread[key]
         out.print(Text(f"regret of {what}: {mean[key]:.3f} (95% interval {low:.3f} to {high:.3f}, n = {figures['n']})"))
+
+
+def print_sweep(figures: dict[str, Any]) -> None:
+    title = f"{figures['n']} queries, each held back once a seed; {figures['folds']} folds, {figures['seeds']} seeds"
+    table = Table("beta", "score", "95% interval", "regret", "minus best, 95%", title=title, title_justify="left")
+    for row in figures["rows"]:
+        (low, high), (under, over) = row["interval"], row["minus_best"]
+        minus = "" if row["beta"] == figures["best"] else f"{under:.3f} to {over:.3f}"
+        table.add_row(
+            f"{row['beta']:g}", f"{row['mean']:.4f}", f"{low:.3f} to {high:.3f}", f"{row['regret']:.4f}", minus
+        )
+    out.print(table)
+    verdict = "every other is worse beyond noise" if figures["differs"] else "the others may be as good: within noise"
+    out.print(Text(f"best: beta {figures['best']:g}; {verdict}"))

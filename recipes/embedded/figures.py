@@ -1,0 +1,160 @@
+"""The figures that the embedded fleet is held to, from a finished run of the pipeline.
+
+python -m recipes.embedded.figures --data DIR --run runs/embedded/run
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recipes.embedded import data, own
+from recipes.embedded.functions import tasks
+from recipes.embedded.own import Asked
+from recipes.embedded.problems import problems
+from recipes.embedded.queries import SOURCES
+from recipes.embedded.writing import pieces
+from zooter_core import runs
+from zooter_core.encoder import Encoder
+from zooter_core.records import Query
+from zooter_core.scores import Scores
+
+FIELDS = {
+    "math": ("problems", "gsm8k"),
+    "code": ("functions", "codealpaca", "human_eval"),
+    "writer": ("writing",),
+    "chat": ("questions",),
+}
+
+
+def known(folder: Path, queries: list[Query], seed: int) -> dict[str, Asked]:
+    """Query id -> references and tests, for the queries that have them."""
+    made = {task.query: task for task in tasks(SOURCES["functions"], seed + 2, held_back=True)}
+    answers = dict(problems(SOURCES["problems"], seed + 2, held_back=True))
+    answers |= {r["query"]: data.worked_solution(r["answer"]) for r in data.read(folder, "gsm8k_train")}
+    answers |= dict(pieces(SOURCES["writing"], seed + 2, held_back=True))
+    answers |= {line["query"]: line["answer"] for line in data.questions(held_back=True)}
+    answers |= {query: own.fence(task.solution) for query, task in made.items()}
+    return {
+        query.id: Asked(query, (answers[query.text],), made.get(query.text))
+        for query in queries
+        if query.text in answers and query.dataset in {source for field in FIELDS.values() for source in field}
+    }
+
+
+def wins(scores: Scores) -> dict[str, Any]:
+    """How often each candidate has the highest mean reward: over all, and each expert in its field."""
+    best = scores.scores.argmax(axis=1)
+    names = np.array(scores.datasets)
+    found: dict[str, Any] = {"all": {c: round(float((best == n).mean()), 3) for n, c in enumerate(scores.candidates)}}
+    for expert, sources in FIELDS.items():
+        rows = np.isin(names, sources)
+        found[expert] = {
+            "n": int(rows.sum()),
+            "best": round(float((best[rows] == scores.candidates.index(expert)).mean()), 3),
+            "mean_reward": dict(
+                zip(scores.candidates, scores.scores[rows].mean(axis=0).round(3).tolist(), strict=True)
+            ),
+        }
+    return found
+
+
+def agreement(rewards: Mapping[str, Any], asked: Mapping[str, Asked], texts: Mapping[str, Any]) -> dict[str, Any]:
+    """Pairs of one query's responses, one right and one wrong: how often the right one has the higher reward."""
+    found: dict[str, list[bool]] = {}
+    for id, row in asked.items():
+        judged = [
+            (own.outcome(row, text), reward)
+            for name, samples in texts[id].items()
+            for text, reward in zip(samples, rewards[id][name], strict=True)
+        ]
+        for (a, x), (b, y) in itertools.combinations(judged, 2):
+            if a is not None and a != b:
+                found.setdefault(row.query.dataset or "", []).append((x > y) == a)
+    everything = [value for values in found.values() for value in values]
+    return {
+        name: {"pairs": len(v), "agree": round(float(np.mean(v)), 3)}
+        for name, v in {**found, "all": everything}.items()
+    }
+
+
+def length_correlation(
+    rewards: Mapping[str, Any], texts: Mapping[str, Any], queries: list[Query], pool: tuple[str, ...]
+) -> dict[str, Any]:
+    """Correlation of reward and characters inside each field: over all responses, and inside each candidate's."""
+    found: dict[str, Any] = {}
+    for field, sources in FIELDS.items():
+        ids = [query.id for query in queries if query.dataset in sources]
+        pairs = {
+            name: np.array([(len(t), r) for id in ids for t, r in zip(texts[id][name], rewards[id][name], strict=True)])
+            for name in pool
+        }
+        inside = [np.corrcoef(values.T)[0, 1] for values in pairs.values()]
+        overall = np.corrcoef(np.concatenate(list(pairs.values())).T)[0, 1]
+        found[field] = {"all": round(float(overall), 3), "inside_a_candidate": round(float(np.nanmean(inside)), 3)}
+    return found
+
+
+def closeness(asked: Mapping[str, Asked], texts: Mapping[str, Any]) -> dict[str, Any]:
+    """Mean closeness of each candidate's responses to the references (cosine and shared words, 0 to 2), by source."""
+    encoder = Encoder(own.ENCODER)
+    found: dict[str, dict[str, float]] = {}
+    for source in ("writing", "questions"):
+        rows = [row for row in asked.values() if row.query.dataset == source]
+        references = encoder.sentence(encoder.embed_all([row.references[0] for row in rows]))
+        for name in next(iter(texts.values())):
+            firsts = [texts[row.query.id][name][0] for row in rows]
+            vectors = encoder.sentence(encoder.embed_all(firsts))
+            near = (vectors * references).sum(axis=1)
+            near += [own.overlap(text, row.references) for text, row in zip(firsts, rows, strict=True)]
+            found.setdefault(source, {})[name] = round(float(near.mean()), 3)
+    return found
+
+
+def figures(folder: Path, run_folder: Path, seed: int) -> dict[str, Any]:
+    with runs.Run(run_folder) as run:
+        scores, texts, asked = runs.scores(run), runs.responses(run), known(folder, runs.queries(run), seed)
+        rewards = {record["id"]: record["samples"] for record in run.records(runs.REWARDS)}
+        report = json.loads((run_folder / runs.REPORT).read_text()) if run.sealed("distill") else {}
+    found = {
+        "wins": wins(scores),
+        "agreement": agreement(rewards, asked, texts),
+        "length_correlation": length_correlation(rewards, texts, list(scores.queries), scores.candidates),
+        "closeness": closeness(asked, texts),
+    }
+    if "held_back" in report:
+        held = report["held_back"]
+        mean = held["mean"]
+        gap = mean["oracle"] - mean["best_single"]
+        found["router"] = {
+            "n": held["n"],
+            "regret": mean["regret"],
+            "regret_best_single": mean["regret_best_single"],
+            "best_single": held["average"]["best_single"]["candidate"],
+            "minus_best_single": held["interval"]["chosen_minus_best_single"],
+            "gap_closed": (mean["chosen"] - mean["best_single"]) / gap if gap else 0.0,
+            "mtr": held["mtr"],
+            "uplift": held["uplift"],
+        }
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--run", type=Path, default=Path("runs/embedded/run"))
+    parser.add_argument("--seed", type=int, default=0)
+    call = parser.parse_args()
+    found = figures(call.data, call.run, call.seed)
+    (call.run.parent / "figures.json").write_text(json.dumps(found, indent=2) + "\n")
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

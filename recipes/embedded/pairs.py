@@ -1,0 +1,81 @@
+"""Pairs of responses of which one is better, from data sets alone: what the reward model learns first."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from recipes.embedded import data
+
+Pair = tuple[str, str, str]  # (query, chosen, rejected)
+LIKE_LENGTH = 0.8  # the shorter of two responses of like length has at least this share of the longer one's characters
+
+
+def preferences(folder: Path, held_back: bool) -> dict[str, list[Pair]]:
+    """GPT-4's preferences: `like` between responses of like length, else `longer` or `shorter` is the chosen one."""
+    kinds: dict[str, list[Pair]] = {"like": [], "longer": [], "shorter": []}
+    for name in ("rm_pairs_alpaca_cross", "rm_pairs_alpaca_eval"):
+        for r in data.read(folder, name):
+            if data.in_pipeline(r["query"]) != held_back:
+                continue
+            shorter, longer = sorted((len(r["chosen"]), len(r["rejected"])))
+            kind = "longer" if len(r["chosen"]) > len(r["rejected"]) else "shorter"
+            kinds["like" if shorter >= LIKE_LENGTH * longer else kind].append((r["query"], r["chosen"], r["rejected"]))
+    return kinds
+
+
+def mismatched(examples: Sequence[data.Example], dice: random.Random) -> Iterator[Pair]:
+    """A response against one to another query of the same field."""
+    others = list(examples)
+    dice.shuffle(others)
+    for (query, response), (other_query, other) in zip(examples, others, strict=True):
+        if query != other_query:
+            yield query, response, other
+
+
+def broken(examples: Sequence[data.Example], dice: random.Random) -> Iterator[Pair]:
+    """A response against itself cut off, repeating itself or with its words out of order."""
+    for query, response in examples:
+        words = response.split(" ")
+        if len(words) < 8:
+            continue
+        cut = " ".join(words[: max(2, len(words) // dice.randint(3, 6))])
+        loop = " ".join((words[: dice.randint(4, 12)] * 40)[: len(words)])
+        mixed = " ".join(dice.sample(words, len(words)))
+        yield query, response, dice.choice((cut, loop, mixed))
+
+
+def wrong_numbers(examples: Sequence[data.Example], dice: random.Random) -> Iterator[Pair]:
+    """A worked solution against one whose last numbers are wrong."""
+    for query, response in examples:
+        found = list(re.finditer(r"\d+", response))
+        if not found:
+            continue
+        value = found[-1].group()
+        wrong = str(abs(int(value) + dice.choice((-10, -3, -2, -1, 1, 2, 3, 10))))
+        if wrong == value:
+            continue
+        yield query, response, re.sub(rf"\b{value}\b", wrong, response)
+
+
+def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) -> dict[str, list[Pair]]:
+    """At most `count[kind]` pairs of each kind, all from one side of the split."""
+    dice = random.Random(seed)
+    math = [(r["query"], data.worked_solution(r["answer"])) for r in data.read(folder, "gsm8k_train")]
+    code = [(r["query"], r["response"]) for r in data.read(folder, "codealpaca")]
+    prose = [
+        (r["query"], r["responses"]["gpt-3.5-turbo-1106"])
+        for r in data.read(folder, "alpaca_eval")
+        if r["responses"].get("gpt-3.5-turbo-1106")
+    ]
+    side = [[e for e in examples if data.in_pipeline(e[0]) == held_back] for examples in (math, code, prose)]
+    some = [dice.sample(examples, min(len(examples), 600)) for examples in side]
+    varied = [example for examples in some for example in examples]
+    kinds = preferences(folder, held_back) | {
+        "mismatched": [pair for examples in some for pair in mismatched(examples, dice)],
+        "broken": list(broken(varied, dice)),
+        "wrong_number": list(wrong_numbers(side[0], dice)),
+    }
+    return {kind: dice.sample(kinds[kind], min(len(kinds[kind]), most)) for kind, most in count.items()}

@@ -1,0 +1,108 @@
+"""What can be verified of a response: its final number, whether its code parses, whether it passes unit tests."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+
+from recipes.embedded.functions import Task
+
+SECONDS = 5  # that one response's code may run
+MEMORY = 1 << 29  # bytes
+FENCE = re.compile(r"```[a-zA-Z+#]*\n(.*?)(?:```|\Z)", re.DOTALL)
+ALLOWED = {
+    "math",
+    "re",
+    "string",
+    "collections",
+    "itertools",
+    "functools",
+    "random",
+    "datetime",
+    "typing",
+    "statistics",
+}
+FORBIDDEN = {"open", "exec", "eval", "compile", "input", "breakpoint", "globals", "vars", "getattr", "setattr"}
+RUNNER = """
+import json, resource, sys
+job = json.load(sys.stdin)
+resource.setrlimit(resource.RLIMIT_CPU, (job["seconds"],) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (job["memory"],) * 2)
+def same(a, b):
+    if isinstance(a, float) or isinstance(b, float):
+        return isinstance(a, (int, float)) and isinstance(b, (int, float)) and abs(a - b) <= 1e-6 * max(1, abs(b))
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return type(a) is type(b) and len(a) == len(b) and all(same(x, y) for x, y in zip(a, b))
+    return type(a) is type(b) and a == b
+space = {"__name__": "response"}
+exec(job["code"], space)
+for arguments, expected in eval(job["cases"]):
+    if not same(space[job["name"]](*arguments), expected):
+        sys.exit(1)
+"""
+
+
+def final_number(text: str) -> str | None:
+    """The last number of a response, without thousands separators and trailing zeros."""
+    numbers = re.findall(r"-?\d[\d,]*(?:\.\d+)?", text)
+    return None if not numbers else f"{float(numbers[-1].replace(',', '')):g}"
+
+
+def code_in(text: str) -> str:
+    """The code of a response: its first fence, else the whole text."""
+    found = FENCE.search(text)
+    return (found.group(1) if found else text).strip()
+
+
+def parses(text: str) -> bool:
+    """Whether a response holds Python that parses; prose does not count."""
+    code = code_in(text)
+    try:
+        return bool(ast.parse(code).body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+
+
+def harmless(code: str) -> bool:
+    """Whether code keeps to plain computing: what a model wrote is untrusted."""
+    for node in ast.walk(ast.parse(code)):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name.split(".")[0] for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [(node.module or "").split(".")[0]]
+        if any(name not in ALLOWED for name in names):
+            return False
+        if isinstance(node, ast.Name) and (node.id in FORBIDDEN or node.id.startswith("__")):
+            return False
+        if isinstance(node, ast.Attribute) and node.attr.startswith("__"):
+            return False
+    return True
+
+
+def passes(text: str, task: Task) -> bool:
+    """Whether a response's function gives what the task's cases expect, run in a process of its own with limits."""
+    if not parses(text) or not harmless(code_in(text)):
+        return False
+    job = json.dumps(
+        {"code": code_in(text), "name": task.name, "cases": repr(task.cases), "seconds": SECONDS, "memory": MEMORY}
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            done = subprocess.run(
+                [sys.executable, "-I", "-S", "-c", RUNNER], input=job, text=True, capture_output=True,
+                timeout=SECONDS * 2, cwd=folder, env={},
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return False
+    return done.returncode == 0
+
+
+def share(values: Sequence[bool]) -> float:
+    """The share of what holds, in [0, 1]."""
+    return sum(values) / len(values) if values else 0.0

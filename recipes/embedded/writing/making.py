@@ -1,0 +1,30 @@
+"""The drawing of pieces from all forms for one side of the split."""
+
+from __future__ import annotations
+
+import random
+
+from recipes.embedded.writing.letters import cover, email, invitation, sorry, thanks
+from recipes.embedded.writing.parts import Form, Piece
+from recipes.embedded.writing.rewording import rewrite, summary
+from recipes.embedded.writing.shops import headlines, post, product, review, slogans
+from recipes.embedded.writing.speeches import birthday, speech, wedding
+from recipes.embedded.writing.stories import bedtime, dialogue, diary, story
+from recipes.embedded.writing.verses import haiku, poem
+
+FORMS: tuple[Form, ...] = (
+    email, poem, thanks, story, sorry, haiku, invitation, product, birthday, summary, cover, slogans, post, wedding,
+    rewrite, review, diary, bedtime, speech, dialogue, headlines,
+)  # fmt: skip
+
+
+def pieces(count: int, seed: int, held_back: bool) -> list[Piece]:
+    """`count` different requests with their pieces, the forms in turn; the held-back parts never occur in training."""
+    dice = random.Random(seed)
+    made: dict[str, str] = {}
+    for turn in range(100 * count + 1000):
+        if len(made) == count:
+            return list(made.items())
+        request, piece = FORMS[turn % len(FORMS)](dice, held_back)
+        made.setdefault(request, piece)
+    raise ValueError(f"the forms do not give {count} different requests")

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from recipes.embedded import own
+from recipes.embedded.functions import tasks
+from recipes.embedded.own import Asked, judge, outcome
+from zooter_core.records import Query
+
+SUM = Asked(Query("1", "What is 2 + 3?", "problems"), ("2 + 3 = 5.\nThe answer is 5.",))
+TASK = tasks(1, 0, False)[0]
+CODE = Asked(Query("2", TASK.query, "functions"), (own.fence(TASK.solution),), TASK)
+NOTE = Asked(Query("3", "Write a note to Ana.", "writing"), ("Dear Ana, thank you for the tea.",))
+
+
+def response(text: str, finish: str = "stop") -> dict:
+    return {"candidate": "math", "text": text, "finish": finish}
+
+
+def test_what_can_be_verified():
+    assert [outcome(SUM, text) for text in ("It is 5", "It is 6", "none")] == [True, False, False]
+    assert [outcome(CODE, text) for text in (own.fence(TASK.solution), "prose")] == [True, False]
+    assert outcome(NOTE, "Dear Ana") is None
+
+
+def test_a_right_response_is_above_a_close_wrong_one(tiny_encoder):
+    wrong, right = judge(SUM, [response("2 + 3 = 6.\nThe answer is 6."), response("five, that is 5")], tiny_encoder)
+    assert (wrong.right, right.right) == (False, True)
+    assert right.quality > wrong.quality
+
+
+def test_a_response_that_ends_is_above_the_same_cut_off(tiny_encoder):
+    whole, cut = judge(NOTE, [response("Dear Ana, thanks."), response("Dear Ana, thanks.", "length")], tiny_encoder)
+    assert whole.quality == pytest.approx(cut.quality + 0.3, abs=1e-5)
+
+
+def test_shared_words():
+    assert own.overlap("a b c d", ["a b c d"]) == 1.0
+    assert own.overlap("a b", ["a b c d", "x"]) == pytest.approx((2 * 2 / 6 + 0) / 2)
+    assert own.overlap("", [""]) == 0.0

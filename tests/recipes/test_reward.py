@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from recipes.embedded import reward
+from recipes.embedded.pairs import broken, mismatched, wrong_numbers
+from zooter_core.fleet import RewardConfig
+from zooter_core.rewards import reward_model
+
+PAIRS = [("What is the sea?", "A lot of water."), ("Add up 7 and 5", "12"), ("Why?", "")]
+EXAMPLES = [(f"query {n}", f"response number {n} has these eight words in it, {n} + 1 = {n + 1}") for n in range(12)]
+
+
+def test_what_training_changed_is_kept_as_an_adapter(tiny_fleet, tmp_path, monkeypatch):
+    """Of full rank the adapter gives the trained model's rewards, biases and layer norms included."""
+    encoder = str(tiny_fleet / "encoder")
+    monkeypatch.setattr(reward, "ENCODER", encoder)
+    monkeypatch.setattr(reward, "RANK", 32)
+    torch.manual_seed(1)
+    tuned = AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=1)
+    with torch.no_grad():
+        for name, weight in tuned.named_parameters():
+            if "embeddings.word" not in name and "embeddings.pos" not in name and "embeddings.token" not in name:
+                weight.add_(torch.randn_like(weight) * 0.05)
+    tuned.save_pretrained(tmp_path / "tuned")
+    reward.save_difference(tmp_path / "tuned", tmp_path / "adapter")
+    model = reward_model(RewardConfig("scalar", encoder, adapter=str(tmp_path / "adapter")))
+    found = model.score(PAIRS)
+    rows = model.tokenizer([q for q, _ in PAIRS], [r for _, r in PAIRS], padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        wanted = tuned.eval()(**rows).logits[:, 0].tolist()
+    assert found == pytest.approx(wanted, abs=0.03)  # bf16
+
+
+def test_pairs_differ_as_their_kind_says():
+    dice = random.Random(0)
+    assert all(chosen != rejected for _, chosen, rejected in mismatched(EXAMPLES, dice))
+    for kind in (broken, wrong_numbers):
+        pairs = list(kind(EXAMPLES, dice))
+        assert len(pairs) == 12
+        assert all(chosen == dict(EXAMPLES)[query] != rejected for query, chosen, rejected in pairs)
+
+
+def test_batches_hold_rows_of_like_length_and_all_of_them():
+    rows = [(f"q{n}", "a" * (n * 7 % 900), "b") for n in range(200)]
+    ordered = reward.batches_of_like_length(list(rows), 0)
+    assert sorted(ordered) == sorted(rows)
+    first = [sum(map(len, row)) for row in ordered[: reward.BATCH]]
+    assert max(first) - min(first) < 400
