@@ -68,7 +68,7 @@ def sweep(
         folds = np.array([_fold(query.id, seed, config.folds) for query in scores.queries])
         for fold in range(config.folds):
             train, kept = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-            known = [tags[row] for row in train]
+            known = [tags[row] for row in train.tolist()]
             priors = labels.tag_priors(plain[train], known)
             for beta in config.betas:
                 wanted = labels.enhance(plain[train], known, priors, beta)
