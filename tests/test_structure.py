@@ -21,6 +21,7 @@ LEVELS = (
     ("backends", "rewards", "taggers"),
     ("router",),
     ("runs", "distill", "ensemble", "evaluate"),
+    ("sweep",),
     ("pipeline",),
     ("from_scores",),
     ("commands", "ui"),

@@ -20,9 +20,18 @@ from recipes.embedded.writing import pieces
 MOST_CHARACTERS = 500
 # Queries a source; the multiple-choice sets are there for their subjects alone, no candidate can do them.
 SOURCES = {
-    "problems": 70, "gsm8k": 40, "functions": 70, "codealpaca": 70, "human_eval": 10, "writing": 75,
-    "alpaca_eval": 50, "flask": 50, "questions": 110, "routerdc_arc_challenge": 15, "routerdc_mmlu": 15,
-}  # fmt: skip
+    "problems": 60,
+    "gsm8k": 30,
+    "functions": 60,
+    "codealpaca": 65,
+    "human_eval": 8,
+    "writing": 60,
+    "alpaca_eval": 45,
+    "flask": 45,
+    "questions": 90,
+    "routerdc_arc_challenge": 10,
+    "routerdc_mmlu": 10,
+}
 
 
 def of_project(seed: int) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
     python -m recipes.embedded.skills --data DIR [--only math|code]
 
-Maths: 200 problems of the generators (phrasings and numbers never trained on) and 200 held-back GSM8K problems, exact
+Maths: 64 problems of the generators (phrasings and numbers never trained on) and 64 held-back GSM8K problems, exact
 final number. Code: 100 function tasks with unit tests, and the share of held-back Python requests whose code parses.
 """
 
@@ -36,8 +36,8 @@ def maths(folder: Path) -> list[tuple[str, str, Check]]:
         for r in data.read(folder, "gsm8k_train")
         if data.in_pipeline(r["query"])
     ]
-    rows = [("problems", *row) for row in problems(200, SEED, held_back=True)]
-    rows += [("gsm8k", *row) for row in data.shuffled(solved, SEED)[:200]]
+    rows = [("problems", *row) for row in problems(64, SEED, held_back=True)]
+    rows += [("gsm8k", *row) for row in data.shuffled(solved, SEED)[:64]]
 
     def right(answer: str) -> Check:
         return lambda text: verify.final_number(text) == verify.final_number(answer)
@@ -55,7 +55,7 @@ def code(folder: Path) -> list[tuple[str, str, Check]]:
         if data.in_pipeline(r["query"]) and "python" in r["query"].lower() and len(r["query"]) < 300
     ]
     requests = [task.query for task in given] + [
-        query for query, _ in data.shuffled([(q, "") for q in asks], SEED)[:60]
+        query for query, _ in data.shuffled([(q, "") for q in asks], SEED)[:28]
     ]
     return rows + [("python", query, verify.parses) for query in requests]
 

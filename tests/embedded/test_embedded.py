@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from recipes.embedded.functions import tasks
+from recipes.embedded.problems import problems
+from recipes.embedded.verify import final_number, passes
+from zooter_core.backends import Request
 from zooter_core.ensemble import Ensemble
 from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Message, Response
@@ -28,7 +32,7 @@ def greedy(ensemble: Ensemble, names: list[str], query: str) -> list[Response]:
     return [responses[index] for index in range(len(names))]
 
 
-def test_the_evident_expert_is_chosen_more_often_than_by_chance(embedded: Ensemble, figures: list[str]) -> None:
+def test_the_evident_expert_is_chosen(embedded: Ensemble, figures: list[str]) -> None:
     wanted = lines("evident_queries.jsonl")
     assert Counter(line["candidate"] for line in wanted) == dict.fromkeys(POOL, 10)
     decisions = embedded.route_all([line["query"] for line in wanted])
@@ -42,7 +46,7 @@ def test_the_evident_expert_is_chosen_more_often_than_by_chance(embedded: Ensemb
     )
     parts = ", ".join(f"{name} {right[name]} of 10" for name in POOL)
     figures.append(f"routing agrees with the evident expert on {right.total()} of 40 queries ({parts})")
-    assert right.total() > 10
+    assert right.total() >= 30
 
 
 @pytest.mark.parametrize("name", POOL)
@@ -58,6 +62,30 @@ def test_the_experts_differ(embedded: Ensemble) -> None:
     assert len(texts) >= 3
 
 
+def in_one_batch(ensemble: Ensemble, name: str, queries: list[str]) -> list[str]:
+    """A candidate's greedy responses to several queries."""
+    candidate = ensemble.fleet.candidate(name)
+    requests = [Request(candidate, (Message("user", query),)) for query in queries]
+    pieces = ensemble.stream(requests, threading.Event(), GenerationConfig(max_new_tokens=72, temperature=0.0))
+    found = {piece.index: piece.response for piece in pieces if piece.response is not None}
+    return [found[index].text for index in range(len(queries))]
+
+
+def test_experts_can_do_what_the_others_cannot(embedded: Ensemble, figures: list[str]) -> None:
+    """Held-back items of the generators, whose outcome can be verified."""
+    sums, jobs = problems(16, 11, held_back=True), tasks(16, 11, held_back=True)
+    texts = {name: in_one_batch(embedded, name, [query for query, _ in sums]) for name in ("math", "chat")}
+    right = {
+        name: sum(final_number(text) == final_number(answer) for text, (_, answer) in zip(of, sums, strict=True))
+        for name, of in texts.items()
+    }
+    codes = {name: in_one_batch(embedded, name, [task.query for task in jobs]) for name in ("code", "chat")}
+    passed = {name: sum(passes(text, task) for text, task in zip(of, jobs, strict=True)) for name, of in codes.items()}
+    figures.append(f"right on 16 held-back problems: {right}; passing 16 held-back function tasks: {passed}")
+    assert right["math"] > right["chat"]
+    assert passed["code"] > passed["chat"]
+
+
 def test_the_reward_model_prefers_a_sensible_response(embedded: Ensemble, figures: list[str]) -> None:
     cases = lines("sensible_responses.jsonl")
     assert len(cases) == 40
@@ -65,7 +93,7 @@ def test_the_reward_model_prefers_a_sensible_response(embedded: Ensemble, figure
     mismatched = embedded.reward_model.score([(case["query"], case["mismatched"]) for case in cases])
     right = sum(a > b for a, b in zip(sensible, mismatched, strict=True))
     figures.append(f"the reward model prefers the sensible response in {right} of {len(cases)} cases")
-    assert right >= 0.95 * len(cases)
+    assert right >= 0.9 * len(cases)
 
 
 def test_a_follow_up_keeps_the_subject(embedded: Ensemble) -> None:
