@@ -640,3 +640,39 @@ def test_score_of_wrong_responses_is_exit_2(refused, tmp_path):
     wrong = write_lines(tmp_path / "responses.jsonl", [{"query": SEA, "responses": {"x": 5}}])
     message = refused(2, "score", "--responses", wrong, "--out", tmp_path / "out.jsonl")
     assert '"responses" as an object of texts' in message
+
+
+def test_several_samples_a_candidate(zooter, queries, tmp_path):
+    code, _, _ = zooter("collect", "--queries", queries, "--run", tmp_path / "run", "--samples", 2)
+    assert code == 0
+    found = records(tmp_path / "run" / "responses.jsonl")
+    assert {(r["id"], r["candidate"], r["sample"]) for r in found} == {
+        (f"q{n}", name, sample) for n in range(12) for name in POOL for sample in (0, 1)
+    }
+    assert zooter("score", "--run", tmp_path / "run")[0] == 0
+    for line in records(tmp_path / "run" / "rewards.jsonl"):
+        for name in POOL:
+            assert line["rewards"][name] == pytest.approx(sum(line["samples"][name]) / 2, abs=1e-5)
+
+
+def test_no_sample_is_exit_2(refused, queries, tmp_path):
+    assert "--samples 1" in refused(2, "collect", "--queries", queries, "--run", tmp_path / "run", "--samples", 0)
+
+
+# sweep
+
+
+def test_sweep_json_and_table(zooter, scores):
+    call = ["sweep", "--scores", scores, "--beta", "0,1", "--folds", 2, "--seeds", 1, "--tagger", "given"]
+    code, out, _ = zooter(*call, "--json")
+    assert code == 0
+    figures = json.loads(out)
+    assert [row["beta"] for row in figures["rows"]] == [0.0, 1.0]
+    code, out, _ = zooter(*call)
+    assert code == 0
+    assert "beta" in out
+
+
+@pytest.mark.parametrize("betas", ["2", "0,-1", "much", ""])
+def test_sweep_of_impossible_betas_is_exit_2(refused, scores, betas):
+    assert "beta" in refused(2, "sweep", "--scores", scores, "--beta", betas)

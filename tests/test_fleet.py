@@ -164,6 +164,7 @@ def test_missing_key_is_named_with_its_table(folder, line, key, where):
         ('path = "router"', "path = 3", "path", "[router]"),
         ('dtype = "float32"', "dtype = 32", "dtype", "[[candidate]] 2"),
         ('adapter = "adapters/math"', "adapter = false", "adapter", "[[candidate]] 2"),
+        ('dtype = "float32"', "calculator = 1", "calculator", "[[candidate]] 2"),
     ],
 )
 def test_value_of_the_wrong_type_is_named_with_its_table(folder, old, new, key, where):

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LEVELS = (
     ("errors", "records"),
     ("quiet",),
-    ("labels", "metrics", "plugins", "weights"),
+    ("calculator", "labels", "metrics", "plugins", "weights"),
     ("fleet", "scores"),
     ("encoder",),
     ("backends", "rewards", "taggers"),
@@ -29,7 +29,7 @@ LEVELS = (
 )
 LEVEL = {name: height for height, names in enumerate(LEVELS) for name in names}
 PURE = ("labels", "metrics")
-LIGHT = ("errors", "records", "labels", "metrics", "fleet", "scores", "runs", "plugins", "weights", "cli")
+LIGHT = ("calculator", "errors", "records", "labels", "metrics", "fleet", "scores", "runs", "plugins", "weights", "cli")
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 
 

@@ -18,7 +18,10 @@ LARGE = 1 << 26  # bytes
 
 @dataclass(frozen=True)
 class CandidateConfig:
-    """One `[[candidate]]` table. `model` is a hub id, a folder or `package:NAME`; `adapter` a peft folder or hub id."""
+    """One `[[candidate]]` table. `model` is a hub id, a folder or `package:NAME`; `adapter` a peft folder or hub id.
+
+    `calculator` finishes the sums that the candidate writes (`12 * 7 = `), where its backend can.
+    """
 
     name: str
     backend: str
@@ -27,6 +30,7 @@ class CandidateConfig:
     revision: str | None = None
     prompt_template: str | None = None
     dtype: str = "bfloat16"
+    calculator: bool = False
     description: str = ""
     usd_per_million_tokens: float | None = None
 
@@ -139,6 +143,7 @@ TABLES: Mapping[str, Any] = {
     "generation": GenerationConfig,
 }
 TYPES: dict[str, type | tuple[type, ...]] = {
+    "bool": bool,
     "str": str,
     "str | None": str,
     "int": int,
@@ -193,7 +198,7 @@ def _table(kind: Any, values: Any, where: str, path: Path) -> Any:
         if key not in known:
             raise ZooterError(f"known keys in {where} of {path}", f'"{key}"', did_you_mean(key, known))
         wanted = str(known[key].type)
-        if not isinstance(value, TYPES[wanted]) or isinstance(value, bool):
+        if not isinstance(value, TYPES[wanted]) or (isinstance(value, bool) and wanted != "bool"):
             raise ZooterError(f"{key} of type {wanted} in {where} of {path}", repr(value), "Mend that line.")
     for key, entry in known.items():
         if entry.default is MISSING and key not in values:

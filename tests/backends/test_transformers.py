@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from zooter_core.backends import Request
-from zooter_core.backends.transformers import Rows, Sampling, TransformersBackend
+from zooter_core.backends.decoding import Rows
+from zooter_core.backends.transformers import TransformersBackend
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fleet import GenerationConfig, load_fleet
 from zooter_core.records import Message, Response
@@ -293,22 +294,6 @@ def test_repeats_of_several_prompts_of_different_length(backend, candidates):
     texts = {piece.index: piece.response.text for piece in pieces if piece.response is not None}
     alone = [answers(backend, [candidates["one"]], messages=ask)[0] for ask in asks]
     assert [texts[index] for index in range(4)] == alone * 2
-
-
-def test_sampling_draws_in_proportion_among_the_likeliest():
-    torch.manual_seed(0)
-    logits = torch.log(torch.tensor([0.5, 0.1, 0.3, 0.1])).repeat(20_000, 1)
-    drawn = Sampling(1.0, 2)(None, logits).argmax(dim=-1)
-    shares = torch.bincount(drawn, minlength=4) / len(drawn)
-    assert shares.tolist() == pytest.approx([0.625, 0.0, 0.375, 0.0], abs=0.015)
-    cold = torch.bincount(Sampling(0.5, 0)(None, logits).argmax(dim=-1), minlength=4) / len(drawn)
-    assert cold.tolist() == pytest.approx([25 / 36, 1 / 36, 9 / 36, 1 / 36], abs=0.015)
-
-
-def test_sampling_leaves_one_token_a_row():
-    scores = Sampling(0.7, 3)(None, torch.randn(5, 50))
-    assert (scores == 0).sum(dim=-1).tolist() == [1] * 5
-    assert torch.isinf(scores).sum(dim=-1).tolist() == [49] * 5
 
 
 def test_rows_that_end_leave_the_batch_and_change_nothing_for_the_others(backend, candidates, monkeypatch):

@@ -9,30 +9,20 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers.decoders import DecodeStream
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    DynamicCache,
-    LogitsProcessor,
-    LogitsProcessorList,
-    StoppingCriteria,
-    StoppingCriteriaList,
-)
-from transformers.generation.streamers import BaseStreamer
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, LogitsProcessorList, StoppingCriteriaList
 
 from zooter_core.backends import Piece, Request
+from zooter_core.backends.decoding import Calculator, Rows, Sampling, StopWhen, digits_of
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.fleet import CandidateConfig, GenerationConfig
-from zooter_core.records import Finish, Response
+from zooter_core.records import Response
 from zooter_core.weights import resolve
 
 BaseKey = tuple[str, str | None, str]
@@ -101,6 +91,10 @@ class Base:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         self.adapters: dict[str, str] = {}  # candidate -> peft's name of its adapter, which may not be any text
         self.lock = threading.Lock()
+
+    @cached_property
+    def digits(self) -> list[int]:
+        return digits_of(self.tokenizer)
 
     def add_adapter(self, candidate: CandidateConfig) -> None:
         """Load a candidate's adapter, once."""
@@ -183,7 +177,7 @@ class Base:
         ends = _ends(self.model, self.tokenizer)
         rows = Rows([request.candidate.name for request in requests], self.tokenizer, ends, pieces)
         names = [self.adapters.get(request.candidate.name, NO_ADAPTER) for request in requests]
-        sampling = [Sampling(generation.temperature, generation.top_k)] if generation.temperature > 0 else []
+        choosing = self._choosing(requests, generation, rows)
         ids, mask, left = batch["input_ids"], batch["attention_mask"], min(generation.max_new_tokens, room)
         cache = self._read_repeats_once(ids, mask, list(zip(prompts, names, strict=True)))
         stopped = StopWhen(stops)
@@ -198,7 +192,7 @@ class Base:
                         **choice,
                         **({} if cache is None else {"past_key_values": cache}),
                         do_sample=False,  # Sampling has drawn already
-                        logits_processor=LogitsProcessorList(sampling),
+                        logits_processor=LogitsProcessorList(choosing),
                         max_new_tokens=left if len(names) == 1 else min(left, TOGETHER),
                         eos_token_id=sorted(ends),
                         pad_token_id=self.tokenizer.pad_token_id,
@@ -216,6 +210,14 @@ class Base:
                 if stopped.now():
                     break
         rows.close("stopped" if stopped.now() else "length")
+
+    def _choosing(
+        self, requests: Sequence[Request], generation: GenerationConfig, rows: Rows
+    ) -> list[Calculator | Sampling]:
+        """What shapes the choice of each token, in order."""
+        on = [request.candidate.calculator for request in requests]
+        chain: list[Calculator | Sampling] = [Calculator(rows, on, self.tokenizer, self.digits)] if any(on) else []
+        return [*chain, Sampling(generation.temperature, generation.top_k)] if generation.temperature > 0 else chain
 
     def _read_repeats_once(
         self, ids: torch.Tensor, mask: torch.Tensor, rows: Sequence[tuple[str, str]]
@@ -271,89 +273,6 @@ class Base:
         for token in self.tokenizer.all_special_tokens:
             text = text.replace(token, f"{token[0]} {token[1:]}")
         return text
-
-
-class Sampling(LogitsProcessor):
-    """Draws each row's token among its `top_k` likeliest (0: all) and leaves only that one for a greedy search to take.
-
-    Drawing from the whole vocabulary, as generate() does after its top-k filter, costs a fifth of a batch's time.
-    """
-
-    def __init__(self, temperature: float, top_k: int) -> None:
-        self.temperature, self.top_k = temperature, top_k
-
-    def __call__(self, input_ids: Any, scores: Any) -> Any:
-        most = min(self.top_k, scores.shape[-1]) if self.top_k else scores.shape[-1]
-        likeliest = torch.topk(scores.float(), most)
-        gumbel = -torch.empty_like(likeliest.values).exponential_().log()
-        drawn = (likeliest.values / self.temperature + gumbel).argmax(dim=-1, keepdim=True)
-        return torch.full_like(scores, -torch.inf).scatter_(-1, likeliest.indices.gather(-1, drawn), 0.0)
-
-
-class StopWhen(StoppingCriteria):
-    """Ends every row at the next token once any of the events is set."""
-
-    def __init__(self, events: Sequence[threading.Event]) -> None:
-        self.events = events
-
-    def now(self) -> bool:
-        return any(event.is_set() for event in self.events)
-
-    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-        return torch.full((input_ids.shape[0],), self.now(), dtype=torch.bool, device=input_ids.device)
-
-
-class Rows(BaseStreamer):
-    """Turns each step's tokens (one a row) into pieces of text, and each ended row into its response."""
-
-    def __init__(self, names: Sequence[str], tokenizer: Any, ends: set[int], pieces: queue.Queue[Any]) -> None:
-        self.names, self.ends, self.pieces = names, ends, pieces
-        self.backend = tokenizer.backend_tokenizer
-        self.decoders = [DecodeStream(skip_special_tokens=True) for _ in names]
-        self.texts = [""] * len(names)
-        self.tokens = [0] * len(names)
-        self.first: list[float | None] = [None] * len(names)
-        self.open = set(range(len(names)))
-        self.active = list(range(len(names)))  # the rows that the next tokens are of
-        self.start = time.perf_counter()
-
-    def put(self, value: Any) -> None:
-        if value.dim() > 1:  # the prompts, which generate() puts first
-            return
-        now = time.perf_counter() - self.start
-        for index, token in zip(self.active, value.tolist(), strict=True):
-            if index not in self.open:
-                continue
-            self.tokens[index] += 1
-            if self.first[index] is None:
-                self.first[index] = now
-            if token in self.ends:
-                self._finish(index, "stop", now)
-                continue
-            text = self.decoders[index].step(self.backend, token)
-            if text:
-                self.texts[index] += text
-                self.pieces.put(Piece(index, text))
-
-    def end(self) -> None:
-        """Called by generate(); rows that are still open are closed by `close`, which knows why."""
-
-    def narrow(self) -> list[int]:
-        """Leave out the rows that have ended; returns the places, among the active ones, of those that go on."""
-        keep = [place for place, index in enumerate(self.active) if index in self.open]
-        self.active = [self.active[place] for place in keep]
-        return keep
-
-    def close(self, finish: Finish) -> None:
-        for index in sorted(self.open):
-            self._finish(index, finish, time.perf_counter() - self.start)
-
-    def _finish(self, index: int, finish: Finish, seconds: float) -> None:
-        self.open.discard(index)
-        response = Response(
-            self.names[index], self.texts[index].strip(), self.tokens[index], seconds, self.first[index], finish
-        )
-        self.pieces.put(Piece(index, response=response))
 
 
 def _ends(model: Any, tokenizer: Any) -> set[int]:
