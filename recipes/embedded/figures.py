@@ -1,6 +1,6 @@
 """The figures that the embedded fleet is held to, from a finished run of the pipeline.
 
-python -m recipes.embedded.figures --data DIR --run runs/embedded/run
+python -m recipes.embedded.figures --data DIR
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from zooter_core.scores import Scores
 
 FIELDS = {
     "math": ("problems", "gsm8k"),
-    "code": ("functions", "codealpaca", "human_eval"),
+    "code": ("functions", "snippets", "codealpaca", "human_eval"),
     "writer": ("writing",),
     "chat": ("questions",),
 }
@@ -148,11 +148,11 @@ def figures(folder: Path, run_folder: Path, seed: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--run", type=Path, default=Path("runs/embedded/run"))
+    parser.add_argument("--work", type=Path, default=Path("runs/embedded"), help="with the run, the folder `run`")
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
-    found = figures(call.data, call.run, call.seed)
-    (call.run.parent / "figures.json").write_text(json.dumps(found, indent=2) + "\n")
+    found = figures(call.data, call.work / "run", call.seed)
+    (call.work / "figures.json").write_text(json.dumps(found, indent=2) + "\n")
     print(json.dumps(found, indent=2))
 
 

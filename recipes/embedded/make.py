@@ -1,8 +1,10 @@
 """The whole recipe of the embedded fleet, in order; started again it goes on where it was stopped.
 
-    python -m recipes.embedded.make --data DIR
+    python -m recipes.embedded.make --data DIR [--fleet models/embedded]
+    python -m recipes.embedded.make --data DIR --rehearse
 
 Each step is a command of its own as well; its progress is printed, its figures and checkpoints lie in runs/embedded.
+A rehearsal goes through every step with a fiftieth of the work, on a copy of the fleet in runs/rehearsal.
 """
 
 from __future__ import annotations
@@ -14,38 +16,60 @@ import sys
 import time
 from pathlib import Path
 
-FLEET = Path("models/embedded")
+from recipes.embedded.data import FLEET
+from recipes.embedded.experts import AGAIN, TOKENS
+from recipes.embedded.own import EACH
+
+REHEARSAL = 0.02
+Step = tuple[Path, list[str]]  # (what a finished step leaves, its command)
 
 
-def steps(data: Path, work: Path) -> list[tuple[Path, list[str]]]:
-    """(what a finished step leaves, its command) in order."""
+def steps(data: Path, fleet: Path, work: Path, share: float) -> list[Step]:
+    """The recipe's steps in order, each with this share of its work."""
+    queries, run, scores = work / "queries.jsonl", work / "run", str(work / "scores.jsonl")
+    part, each = ["--share", str(share)], ["--each", str(max(4, int(EACH * share)))]
 
     def of(module: str, *rest: str) -> list[str]:
-        return [sys.executable, "-m", f"recipes.embedded.{module}", *rest, "--data", str(data)]
+        return [sys.executable, "-m", f"recipes.embedded.{module}", *rest, "--data", str(data), "--work", str(work)]
 
-    queries, run, scores = work / "queries.jsonl", work / "run", str(work / "scores.jsonl")
-    zooter = [sys.executable, "-m", "zooter_core.cli"]
-    pipeline = ["run", "--queries", str(queries), "--out", str(run), "--scores", scores]
+    def on(module: str, *rest: str) -> list[str]:
+        return of(module, *rest, "--fleet", str(fleet))
+
+    def zooter(command: str, *rest: str) -> list[str]:
+        return [sys.executable, "-m", "zooter_core.cli", command, "--fleet", str(fleet), *rest]
+
+    def expert(name: str, tokens: int, *again: str) -> Step:
+        done = work / "experts" / ("".join([name, *again]).replace("--", "-") + ".json")
+        return done, on("experts", name, *again, "--tokens", str(int(tokens * share)))
+
+    pipeline = ["--queries", str(queries), "--out", str(run), "--scores", scores]
     return [
-        *((work / "experts" / f"{name}.json", of("experts", name)) for name in ("math", "code", "writer", "chat")),
-        (work / "skills-math.json", of("skills")),
-        (work / "reward-general.json", of("reward", "general")),
-        (work / "own.done", of("own")),
-        (work / "reward-own.json", of("reward", "own")),
-        (work / "reward-accuracy.json", of("reward", "accuracy")),
-        (queries, of("queries", "--out", str(queries))),
-        (run / "report.json", [*zooter, *pipeline, "--samples", "3", "--max-new-tokens", "112"]),
-        (work / "figures.json", of("figures", "--run", str(run))),
-        (work / "sweep.done", [*zooter, "sweep", "--scores", scores]),
+        *(expert(name, tokens) for name, tokens in TOKENS.items()),
+        *(expert(name, tokens, "--again") for name, (tokens, _) in AGAIN.items()),
+        (work / "skills-math.json", on("skills", *part)),
+        (work / "reward-general.json", on("reward", "general", *part)),
+        (work / "own.done", on("own", *each)),
+        (work / "reward-own.json", on("reward", "own", *each, *part)),
+        (work / "reward-accuracy.json", on("reward", "accuracy", *part)),
+        (queries, of("queries", *part)),
+        (run / "report.json", zooter("run", *pipeline, "--samples", "4", "--max-new-tokens", "112", "--epochs", "15")),
+        (work / "figures.json", of("figures")),
+        (work / "sweep.done", zooter("sweep", "--scores", scores)),
     ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path("runs/embedded"))
+    parser.add_argument("--fleet", type=Path, default=FLEET, help="whose weights are made anew")
+    parser.add_argument("--work", type=Path, help="(default: runs/embedded, or runs/rehearsal)")
+    parser.add_argument("--rehearse", action="store_true", help="a fiftieth of the work, on a copy of the fleet")
     call = parser.parse_args()
-    for done, command in steps(call.data, call.work):
+    work = call.work or Path("runs/rehearsal" if call.rehearse else "runs/embedded")
+    fleet = work / "fleet" if call.rehearse else call.fleet
+    if call.rehearse:
+        shutil.copytree(call.fleet, fleet, dirs_exist_ok=True)
+    for done, command in steps(call.data, fleet, work, REHEARSAL if call.rehearse else 1.0):
         shown = " ".join(["python", *command[1:]])
         if done.exists():
             print(f"done before: {shown}", flush=True)
@@ -56,8 +80,8 @@ def main() -> None:
             sys.exit(f"stopped at: {shown} (exit {code}). Start the recipe again; it goes on from there.")
         done.touch()
         print(f"{(time.monotonic() - start) / 60:.1f} minutes", flush=True)
-    shutil.copytree(call.work / "run" / "router", FLEET / "router", dirs_exist_ok=True)
-    shutil.copy(call.work / "run" / "report.json", FLEET / "report.json")
+    shutil.copytree(work / "run" / "router", fleet / "router", dirs_exist_ok=True)
+    shutil.copy(work / "run" / "report.json", fleet / "report.json")
 
 
 if __name__ == "__main__":

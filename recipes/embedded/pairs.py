@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from recipes.embedded import data
+from recipes.embedded import data, functions
+from recipes.embedded.problems import problems
+from recipes.embedded.writing import pieces
 
 Pair = tuple[str, str, str]  # (query, chosen, rejected)
 LIKE_LENGTH = 0.8  # the shorter of two responses of like length has at least this share of the longer one's characters
@@ -60,8 +62,23 @@ def wrong_numbers(examples: Sequence[data.Example], dice: random.Random) -> Iter
         yield query, response, re.sub(rf"\b{value}\b", wrong, response)
 
 
+def written(held_back: bool, seed: int) -> list[list[data.Example]]:
+    """What was written for this project, field by field: problems, functions, snippets, pieces and plain questions."""
+    tasks = functions.tasks(400, seed, held_back)
+    lines = (data.snippets(held_back), data.questions(held_back))
+    return [
+        problems(400, seed, held_back),
+        [(task.query, f"```python\n{task.solution}\n```") for task in tasks],
+        pieces(400, seed, held_back),
+        *([(line["query"], line["answer"]) for line in rows] for rows in lines),
+    ]
+
+
 def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) -> dict[str, list[Pair]]:
-    """At most `count[kind]` pairs of each kind, all from one side of the split."""
+    """At most `count[kind]` pairs of each kind, all from one side of the split.
+
+    `mismatched` takes the responses of the data sets, `elsewhere` those written for this project.
+    """
     dice = random.Random(seed)
     math = [(r["query"], data.worked_solution(r["answer"])) for r in data.read(folder, "gsm8k_train")]
     code = [(r["query"], r["response"]) for r in data.read(folder, "codealpaca")]
@@ -78,4 +95,6 @@ def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) ->
         "broken": list(broken(varied, dice)),
         "wrong_number": list(wrong_numbers(side[0], dice)),
     }
+    if "elsewhere" in count:
+        kinds["elsewhere"] = [pair for examples in written(held_back, seed) for pair in mismatched(examples, dice)]
     return {kind: dice.sample(kinds[kind], min(len(kinds[kind]), most)) for kind, most in count.items()}

@@ -1,6 +1,6 @@
 """The queries on which the embedded fleet's router is distilled: none of them has been trained on.
 
-    python -m recipes.embedded.queries --data DIR --out runs/embedded/queries.jsonl
+    python -m recipes.embedded.queries --data DIR
 
 Half are made by this project's own generators (held-back phrasings, numbers and topics), half come from the data sets.
 """
@@ -20,15 +20,16 @@ from recipes.embedded.writing import pieces
 MOST_CHARACTERS = 500
 # Queries a source; the multiple-choice sets are there for their subjects alone, no candidate can do them.
 SOURCES = {
-    "problems": 60,
-    "gsm8k": 30,
+    "problems": 85,
+    "gsm8k": 35,
     "functions": 60,
-    "codealpaca": 65,
+    "snippets": 75,
+    "codealpaca": 55,
     "human_eval": 8,
-    "writing": 60,
-    "alpaca_eval": 45,
+    "writing": 75,
+    "alpaca_eval": 50,
     "flask": 45,
-    "questions": 90,
+    "questions": 150,
     "routerdc_arc_challenge": 10,
     "routerdc_mmlu": 10,
 }
@@ -39,6 +40,7 @@ def of_project(seed: int) -> dict[str, list[str]]:
     return {
         "problems": [query for query, _ in problems(SOURCES["problems"], seed + 2, held_back=True)],
         "functions": [task.query for task in tasks(SOURCES["functions"], seed + 2, held_back=True)],
+        "snippets": [line["query"] for line in data.snippets(held_back=True)],
         "writing": [query for query, _ in pieces(SOURCES["writing"], seed + 2, held_back=True)],
         "questions": [line["query"] for line in data.questions(held_back=True)],
     }
@@ -53,14 +55,14 @@ def of_data_sets(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def sample(folder: Path, seed: int) -> list[dict[str, str]]:
+def sample(folder: Path, share: float, seed: int) -> list[dict[str, str]]:
     """The queries of every source, in a fixed order."""
     dice = random.Random(seed)
     given = of_data_sets(folder) | of_project(seed)
     lines = []
     for source, most in SOURCES.items():
         texts = list(dict.fromkeys(given[source]))
-        chosen = texts if len(texts) <= most else dice.sample(texts, most)
+        chosen = dice.sample(texts, min(len(texts), max(1, int(most * share))))
         lines += [{"id": f"{source}-{n:03d}", "query": text, "dataset": source} for n, text in enumerate(chosen)]
     return lines
 
@@ -68,13 +70,15 @@ def sample(folder: Path, seed: int) -> list[dict[str, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("runs/embedded"), help="where queries.jsonl is written")
+    parser.add_argument("--share", type=float, default=1.0, help="of the queries of each source, to rehearse")
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
-    lines = sample(call.data, call.seed)
-    call.out.parent.mkdir(parents=True, exist_ok=True)
-    call.out.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
-    print(f"{len(lines)} queries in {call.out}")
+    lines = sample(call.data, call.share, call.seed)
+    out = call.work / "queries.jsonl"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    print(f"{len(lines)} queries in {out}")
 
 
 if __name__ == "__main__":

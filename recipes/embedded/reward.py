@@ -20,7 +20,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
-from recipes.embedded.own import EACH, ENCODER, FLEET, own_pairs
+from recipes.embedded import data
+from recipes.embedded.own import EACH, ENCODER, own_pairs
 from recipes.embedded.pairs import Pair, pairs_of
 from zooter_core.fleet import RewardConfig
 from zooter_core.rewards import reward_model
@@ -28,12 +29,21 @@ from zooter_core.weights import resolve
 
 TOKENS = 192  # a query with a response, in training
 MOST_TOKENS = 256  # the same in use, as fleet.toml has it
-RANK = 64
+RANK = 128
 BATCH = 32
 # Length decides nothing: pairs of like length, and of the others as many where the shorter one was preferred.
 GENERAL = {"like": 5000, "longer": 1500, "shorter": 1500, "mismatched": 1200, "broken": 600, "wrong_number": 800}
 
-REPLAY = {"like": 1000, "longer": 200, "shorter": 200, "mismatched": 300, "broken": 150, "wrong_number": 250}
+# The first stage's kinds go on in the second, or the reward model forgets what does not come from this fleet.
+REPLAY = {
+    "like": 2000,
+    "longer": 400,
+    "shorter": 400,
+    "mismatched": 700,
+    "elsewhere": 900,
+    "broken": 400,
+    "wrong_number": 300,
+}
 
 
 class PairTrainer(Trainer):
@@ -44,6 +54,11 @@ class PairTrainer(Trainer):
         chosen, rejected = rewards.chunk(2)
         loss = -torch.nn.functional.logsigmoid(chosen - rejected).mean()
         return (loss, {"loss": loss}) if return_outputs else loss
+
+
+def part(counts: dict[str, int], share: float) -> dict[str, int]:
+    """A share of the pairs of each kind, at least two."""
+    return {kind: max(2, int(count * share)) for kind, count in counts.items()}
 
 
 def fit(start: str | Path, pairs: Sequence[Pair], work: Path, rate: float, seed: int) -> None:
@@ -86,16 +101,16 @@ def batches_of_like_length(rows: list[Pair], seed: int) -> list[Pair]:
     return [row for batch in batches for row in batch]
 
 
-def general(folder: Path, work: Path, seed: int) -> dict[str, Any]:
+def general(folder: Path, work: Path, share: float, seed: int) -> dict[str, Any]:
     """The first stage: preferences of other models' responses, and responses that are spoilt on purpose."""
-    kinds = pairs_of(folder, False, GENERAL, seed)
+    kinds = pairs_of(folder, False, part(GENERAL, share), seed)
     fit(resolve(ENCODER), [pair for pairs in kinds.values() for pair in pairs], work / "reward-general", 1e-4, seed)
     return {"pairs": {kind: len(pairs) for kind, pairs in kinds.items()}}
 
 
-def own(folder: Path, work: Path, out: Path, each: int, seed: int) -> dict[str, Any]:
+def own(folder: Path, work: Path, out: Path, each: int, share: float, seed: int) -> dict[str, Any]:
     """The second stage: the fleet's own responses, with some of the first stage's pairs so that it stays general."""
-    kinds = pairs_of(folder, False, REPLAY, seed + 1)
+    kinds = pairs_of(folder, False, part(REPLAY, share), seed + 1)
     kinds["own"] = own_pairs(folder, work, each, seed)
     start = work / "reward-general" / "model"
     fit(start, [pair for pairs in kinds.values() for pair in pairs], work / "reward-own", 7e-5, seed)
@@ -138,12 +153,12 @@ def linear(model: Any) -> Iterator[tuple[str, Any]]:
             yield name, module
 
 
-def accuracy(folder: Path, out: Path, seed: int) -> dict[str, Any]:
+def accuracy(folder: Path, out: Path, share: float, seed: int) -> dict[str, Any]:
     """Share of held-back pairs where the chosen response has the higher reward, beside what length alone would do."""
     model = reward_model(RewardConfig("scalar", ENCODER, adapter=str(out), max_tokens=MOST_TOKENS))
     counts = {"like": 1500, "mismatched": 300, "broken": 300, "wrong_number": 600}
     figures: dict[str, Any] = {}
-    for kind, pairs in pairs_of(folder, True, counts, seed + 1).items():
+    for kind, pairs in pairs_of(folder, True, part(counts, share), seed + 1).items():
         chosen = model.score([(query, text) for query, text, _ in pairs])
         rejected = model.score([(query, text) for query, _, text in pairs])
         right = sum(a > b for a, b in zip(chosen, rejected, strict=True)) / len(pairs)
@@ -156,17 +171,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=("general", "own", "accuracy"))
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=FLEET / "reward")
+    parser.add_argument("--fleet", type=Path, default=data.FLEET, help="whose reward model is written or measured")
     parser.add_argument("--work", type=Path, default=Path("runs/embedded"))
     parser.add_argument("--each", type=int, default=EACH, help="own queries a field, as they were collected")
+    parser.add_argument("--share", type=float, default=1.0, help="of the pairs of the data sets, to rehearse")
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
     if call.step == "general":
-        figures = general(call.data, call.work, call.seed)
+        figures = general(call.data, call.work, call.share, call.seed)
     elif call.step == "own":
-        figures = own(call.data, call.work, call.out, call.each, call.seed)
+        figures = own(call.data, call.work, call.fleet / "reward", call.each, call.share, call.seed)
     else:
-        figures = accuracy(call.data, call.out, call.seed)
+        figures = accuracy(call.data, call.fleet / "reward", call.share, call.seed)
     (call.work / f"reward-{call.step}.json").write_text(json.dumps(figures, indent=2) + "\n")
     print(json.dumps(figures))
 

@@ -2,14 +2,16 @@
 
     python -m recipes.embedded.skills --data DIR [--only math|code]
 
-Maths: 64 problems of the generators (phrasings and numbers never trained on) and 64 held-back GSM8K problems, exact
-final number. Code: 100 function tasks with unit tests, and the share of held-back Python requests whose code parses.
+Maths, exact final number: 128 problems of the generators (phrasings and numbers never trained on), 68 of their chains
+of two to five steps, and 128 held-back GSM8K problems. Code: 100 function tasks with
+unit tests, and the share of held-back Python requests whose code parses.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,11 +20,11 @@ from typing import Any
 
 from recipes.embedded import data, verify
 from recipes.embedded.functions import Task, tasks
-from recipes.embedded.own import BASE, FLEET, tell
-from recipes.embedded.problems import problems
+from recipes.embedded.own import tell
+from recipes.embedded.problems import CHAINS, SHORT, problems
 from zooter_core import pipeline, runs
 from zooter_core.ensemble import Ensemble
-from zooter_core.fleet import Fleet, GenerationConfig
+from zooter_core.fleet import CandidateConfig, Fleet, GenerationConfig, load_fleet
 from zooter_core.records import Query
 
 Check = Callable[[str], bool]  # whether a response is right
@@ -36,8 +38,9 @@ def maths(folder: Path) -> list[tuple[str, str, Check]]:
         for r in data.read(folder, "gsm8k_train")
         if data.in_pipeline(r["query"])
     ]
-    rows = [("problems", *row) for row in problems(64, SEED, held_back=True)]
-    rows += [("gsm8k", *row) for row in data.shuffled(solved, SEED)[:64]]
+    rows = [("problems", *row) for row in problems(128, SEED, True, SHORT)]
+    rows += [("chains", *row) for row in problems(68, SEED, True, CHAINS)]
+    rows += [("gsm8k", *row) for row in data.shuffled(solved, SEED)[:128]]
 
     def right(answer: str) -> Check:
         return lambda text: verify.final_number(text) == verify.final_number(answer)
@@ -67,15 +70,22 @@ def _passes(task: Task, text: str) -> bool:
 FIELDS = {"math": maths, "code": code}
 
 
-def measure(field: str, folder: Path, work: Path) -> dict[str, Any]:
+def pair(fleet: Path, field: str) -> tuple[CandidateConfig, CandidateConfig]:
+    """The base as it came, and the expert with whatever the fleet gives it."""
+    expert = load_fleet(fleet).candidate(field)
+    return replace(expert, name="base", adapter=None, calculator=False), expert
+
+
+def measure(field: str, folder: Path, fleet: Path, work: Path, share: float) -> dict[str, Any]:
     """The share of right responses by source: base and expert."""
     rows = FIELDS[field](folder)
-    expert = replace(BASE, name=field, adapter=str(FLEET / "adapters" / field))
+    rows = random.Random(SEED).sample(rows, max(1, int(len(rows) * share))) if share < 1 else rows
+    pool = pair(fleet, field)
     texts = list(dict.fromkeys(query for _, query, _ in rows))
     ids = {text: f"{number:04d}" for number, text in enumerate(texts)}
     source = {query: name for name, query, _ in reversed(rows)}
     with runs.Run(work / f"skills-{field}", create=True) as run:
-        ensemble = Ensemble(Fleet(field, FLEET, (BASE, expert)))
+        ensemble = Ensemble(Fleet(field, fleet, pool))
         pipeline.start(run, ensemble, [Query(ids[text], text, source[text]) for text in texts])
         pipeline.collect(run, ensemble, GenerationConfig(max_new_tokens=160, temperature=0.0), tell)
         found = runs.responses(run)
@@ -83,8 +93,10 @@ def measure(field: str, folder: Path, work: Path) -> dict[str, Any]:
     for name in dict.fromkeys(name for name, _, _ in rows):
         own = [(query, check) for source_name, query, check in rows if source_name == name]
         figures[name] = {"n": len(own)} | {
-            candidate: round(verify.share([check(found[ids[query]][candidate][0]) for query, check in own]), 3)
-            for candidate in ("base", field)
+            candidate.name: round(
+                verify.share([check(found[ids[query]][candidate.name][0]) for query, check in own]), 3
+            )
+            for candidate in pool
         }
     return figures
 
@@ -92,11 +104,13 @@ def measure(field: str, folder: Path, work: Path) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--fleet", type=Path, default=data.FLEET, help="whose experts are measured")
     parser.add_argument("--work", type=Path, default=Path("runs/embedded"))
     parser.add_argument("--only", choices=sorted(FIELDS))
+    parser.add_argument("--share", type=float, default=1.0, help="of the items, to rehearse")
     call = parser.parse_args(arguments)
     for field in [call.only] if call.only else sorted(FIELDS):
-        figures = measure(field, call.data, call.work)
+        figures = measure(field, call.data, call.fleet, call.work, call.share)
         (call.work / f"skills-{field}.json").write_text(json.dumps(figures, indent=2) + "\n")
         print(json.dumps({field: figures}))
 

@@ -93,7 +93,7 @@ def test_the_reward_model_prefers_a_sensible_response(embedded: Ensemble, figure
     mismatched = embedded.reward_model.score([(case["query"], case["mismatched"]) for case in cases])
     right = sum(a > b for a, b in zip(sensible, mismatched, strict=True))
     figures.append(f"the reward model prefers the sensible response in {right} of {len(cases)} cases")
-    assert right >= 0.9 * len(cases)
+    assert right >= 0.95 * len(cases)
 
 
 def test_a_follow_up_keeps_the_subject(embedded: Ensemble) -> None:

@@ -8,38 +8,67 @@ import re
 import pytest
 
 from recipes.embedded import data, functions, verify
-from recipes.embedded.problems import TEMPLATES, Dice, difference, drills, problems, product, quotient, total
+from recipes.embedded.problems import TEMPLATES, Dice, problems, step
+from recipes.embedded.problems.dice import PHRASINGS
 from recipes.embedded.writing import pieces
+from zooter_core.calculator import due
 
 
 @pytest.mark.parametrize("held_back", [False, True])
-def test_every_step_of_a_worked_problem_is_true(held_back):
-    made = problems(len(TEMPLATES) * 12, 5, held_back)
-    for query, answer in made if held_back else made + drills(60, 5):
-        for left, right in re.findall(r"(\d[\d +*/^-]*\d) = (\d[\d +*/-]*)", answer):
-            assert eval(left.replace("^", "**")) == pytest.approx(eval(right)), (query, answer)
-        if "The answer is" not in answer:  # a drill
-            continue
-        last = re.findall(r"\d+", answer.rsplit("\nThe answer is", 1)[0])[-1]
-        assert verify.final_number(answer) == last, (query, answer)
+def test_every_step_of_a_worked_problem_is_what_the_calculator_writes(held_back):
+    for query, answer in problems(len(TEMPLATES) * 12, 5, held_back):
+        assert not set("{}") & set(query + answer)
+        sums = list(re.finditer(r"(?<!\^)\d = (-?[\d.]*\d)", answer))  # `6^3 = 6 * 6 * 6` is left to the model
+        assert sums, (query, answer)
+        for found in sums:
+            assert due(answer[: found.start(1)]) == found[1], (query, answer)
+        last = re.findall(r"\d[\d.]*", answer.rsplit("\nThe answer is", 1)[0])[-1]
+        assert verify.final_number(answer) == verify.final_number(last), (query, answer)
 
 
-def test_sums_products_and_quotients_are_worked_in_parts():
-    assert product(7, 8) == "7 * 8 = 56"
-    assert product(23, 4) == "23 * 4 = 4 * 20 + 4 * 3 = 80 + 12 = 92"
-    assert quotient(84, 7) == "84 / 7 = 12"
-    assert total(47, 38) == "47 + 38 = 47 + 30 + 8 = 77 + 8 = 85"
-    assert (total(5, 8), total(47, 30)) == ("5 + 8 = 13", "47 + 30 = 77")
-    assert difference(109, 17) == "109 - 17 = 109 - 10 - 7 = 99 - 7 = 92"
-    assert quotient(91, 7) == "91 / 7 = 70 / 7 + 21 / 7 = 10 + 3 = 13"
+def test_a_step_is_a_sum():
+    assert step("3 * 11") == "3 * 11 = 33"
+    with pytest.raises(ValueError, match="not a sum: 33"):
+        step("33")
 
 
-def test_held_back_problems_share_neither_text_nor_numbers_with_training():
+def test_held_back_problems_share_neither_phrasings_nor_numbers_with_training():
     train, kept = dict(problems(3000, 0)), dict(problems(300, 0, held_back=True))
     assert not set(train) & set(kept)
-    asks = {template.__name__: template(Dice(0, True))[0] for template in TEMPLATES}
-    assert len(asks) == len(TEMPLATES)
+    assert not any(set(table["train"]) & set(table["held_back"]) for table in PHRASINGS.values())
+    assert set(PHRASINGS) == {template.__name__ for template in TEMPLATES}
+    assert len({template(Dice(0, True))[0] for template in TEMPLATES}) == len(TEMPLATES)
     assert problems(50, 1) == problems(50, 1) != problems(50, 2)
+
+
+def test_marked_sums_of_a_solution_stand_in_full():
+    marked = (
+        "Sam sold 48/2 = <<48/2=24>>24 clips.\nThat is 12/60 = $<<12/60=0.2>>0.2 each, 20% of 50 = <<50*.2=10>>10 and"
+        " <<5*2=10>>10 apples, or 3*4=<<3*4=12>>12.\nA wrong <<1+1=3>>3 stays.\n#### 1,234"
+    )
+    assert data.calculated(marked) == (
+        "Sam sold 48 / 2 = 24 clips.\nThat is 12 / 60 = $0.2 each, 20% of 50 = 50 * .2 = 10 and 5 * 2 = 10 apples,"
+        " or 3 * 4 = 12.\nA wrong 3 stays.\nThe answer is 1,234."
+    )
+
+
+@pytest.mark.parametrize("lines", [data.questions, data.snippets])
+def test_what_was_written_is_split_and_plain(lines):
+    train, kept = lines(False), lines(True)
+    assert len(kept) > 100
+    queries = [line["query"].lower() for line in train + kept]
+    assert len(set(queries)) == len(queries)
+    assert all((line["query"] + line["answer"]).isascii() and line["answer"].strip() for line in train + kept)
+
+
+def test_snippets_are_code_in_one_fence():
+    for line in data.snippets(False) + data.snippets(True):
+        assert line["answer"].count("```") == 2
+        code = verify.code_in(line["answer"])
+        if line["kind"] == "python_script":
+            assert verify.parses(line["answer"])
+        if "```regex" in line["answer"]:
+            re.compile(code)
 
 
 def test_every_function_task_passes_its_own_tests():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from recipes.embedded import own
@@ -38,3 +40,11 @@ def test_shared_words():
     assert own.overlap("a b c d", ["a b c d"]) == 1.0
     assert own.overlap("a b", ["a b c d", "x"]) == pytest.approx((2 * 2 / 6 + 0) / 2)
     assert own.overlap("", [""]) == 0.0
+
+
+def test_length_decides_nothing():
+    longer = [(f"q{n}", "a long one", "short") for n in range(8)]
+    shorter = [(f"q{n}", "short", "a long one") for n in range(40)]
+    kept = own.balanced(longer + shorter, random.Random(0))
+    assert sum(pair in longer for pair in kept) == 8
+    assert sum(pair in shorter for pair in kept) == 8 * own.UNEVEN

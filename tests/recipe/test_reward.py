@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from recipes.embedded import reward
-from recipes.embedded.pairs import broken, mismatched, wrong_numbers
+from recipes.embedded.pairs import broken, mismatched, written, wrong_numbers
 from zooter_core.fleet import RewardConfig
 from zooter_core.rewards import reward_model
 
@@ -43,6 +43,16 @@ def test_pairs_differ_as_their_kind_says():
         pairs = list(kind(EXAMPLES, dice))
         assert len(pairs) == 12
         assert all(chosen == dict(EXAMPLES)[query] != rejected for query, chosen, rejected in pairs)
+
+
+def test_what_was_written_for_this_project_is_mismatched_inside_its_field():
+    fields = written(False, 0)
+    assert [len(rows) > 250 for rows in fields] == [True] * 5
+    for rows in fields:
+        answers = {answer for _, answer in rows}
+        for query, chosen, rejected in mismatched(rows, random.Random(0)):
+            assert (query, chosen) in rows
+            assert rejected in answers
 
 
 def test_batches_hold_rows_of_like_length_and_all_of_them():

@@ -1,11 +1,12 @@
 """Short maths problems with worked answers, made from templates written for this project.
 
 Each template has phrasings that are never trained on, and a fifth of all number combinations is kept back as well.
-Sums, products and quotients of two-digit numbers are worked in parts, each of which a small model can do.
+The sums of a worked answer are such as the candidate's calculator finishes.
 """
 
+from recipes.embedded.problems.chains import CHAINS
 from recipes.embedded.problems.dice import Dice
-from recipes.embedded.problems.making import TEMPLATES, drills, problems
-from recipes.embedded.problems.steps import difference, product, quotient, share, so, total
+from recipes.embedded.problems.making import SHORT, TEMPLATES, problems
+from recipes.embedded.problems.steps import so, step
 
-__all__ = ["TEMPLATES", "Dice", "difference", "drills", "problems", "product", "quotient", "share", "so", "total"]
+__all__ = ["CHAINS", "SHORT", "TEMPLATES", "Dice", "problems", "so", "step"]

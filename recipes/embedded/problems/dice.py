@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import random
+import tomllib
 from collections.abc import Callable
+from pathlib import Path
 
 Problem = tuple[str, str]  # (query, worked answer)
 Template = Callable[["Dice"], Problem]
+PHRASINGS: dict[str, dict[str, list[str]]] = {
+    name: table
+    for path in sorted(Path(__file__).parent.glob("*.toml"))
+    for name, table in tomllib.loads(path.read_text(encoding="utf-8")).items()
+}
 NAMES = (
     "Ana", "Ben", "Chloe", "David", "Emma", "Farid", "Grace", "Hugo", "Ines", "Jonas", "Kira", "Liam", "Mona", "Noah",
     "Olga", "Peter", "Rosa", "Sam", "Tara", "Victor", "Maria", "Tom", "Lena", "Omar",
@@ -27,9 +34,9 @@ class Dice(random.Random):
     def between(self, least: int, most: int) -> int:
         return self.randint(least, most)
 
-    def ask(self, *phrasings: str) -> str:
-        """One of the phrasings; the last is for held-back problems alone."""
-        return phrasings[-1] if self.held_back else self.choice(phrasings[:-1])
+    def ask(self, template: str, **words: str | int) -> str:
+        """One of a template's phrasings, for training or held back from it, with the words filled in."""
+        return self.choice(PHRASINGS[template]["held_back" if self.held_back else "train"]).format(**words)
 
     def people(self) -> list[str]:
         return self.sample(NAMES, 2)

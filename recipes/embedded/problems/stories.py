@@ -1,269 +1,241 @@
-"""Word problems: shopping, sharing, travel, shapes, money, comparisons and ages."""
+"""Word problems of one to three steps; their phrasings are in stories.toml."""
 
 from __future__ import annotations
 
-from recipes.embedded.problems.dice import NAMES, Dice, Problem
-from recipes.embedded.problems.steps import difference, product, quotient, share, so, total
+from recipes.embedded.problems.dice import NAMES, Dice, Problem, Template
+from recipes.embedded.problems.steps import so, step
+
+NOTES = (20, 50, 100, 200, 500, 1000)
 
 
 def discount(dice: Dice) -> Problem:
-    p, price = dice.choice((10, 20, 25, 30, 50)), dice.between(1, 12) * 20
+    p, price = dice.choice((5, 10, 15, 20, 25, 30, 40, 50, 60, 75)), dice.between(1, 30) * 20
     thing = dice.choice(("coat", "bike", "lamp", "phone", "chair", "jacket", "watch", "table"))
+    ask = dice.ask("discount", thing=thing, price=price, p=p)
     off = price * p // 100
-    ask = dice.ask(
-        f"A {thing} costs ${price} and is sold at {p}% off. What is the new price?",
-        f"The price of a {thing} is {price} dollars. How much does it cost after a discount of {p}%?",
-        f"A shop takes {p}% off a ${price} {thing}. How much do you pay?",
-        f"A {thing} of ${price} is reduced by {p}%. What is the price now?",
-        f"How much is a ${price} {thing} with a {p}% discount?",
-        f"In the sale a {thing} of ${price} is {p}% cheaper. What does it cost now?",
-    )
-    return ask, so(f"{share(p, price)}.\nThe new price is {difference(price, off)}", price - off)
+    worked = f"{p}% of {price} is {step(f'{price} * {p} / 100')}.\nThe new price is {step(f'{price} - {off}')}"
+    return ask, so(worked, price - off)
 
 
 def buying(dice: Dice) -> Problem:
     name, thing = dice.choice(NAMES), dice.thing()
-    n, price = dice.between(2, 12), dice.between(2, 25)
-    ask = dice.ask(
-        f"{name} buys {n} {thing} at ${price} each. How much does {name} pay in total?",
-        f"One pack of {thing} costs ${price}. How much do {n} packs cost?",
-        f"If {name} needs {n} {thing} and each costs {price} dollars, what is the total cost?",
-        f"{n} boxes of {thing} cost {price} euros each. What is the price of all of them?",
-        f"What do {n} {thing} cost if one costs ${price}?",
-        f"{name} sells {n} {thing} for {price} dollars each. How much money does {name} get?",
-        f"How much will {name} spend on {n} {thing} that cost ${price} apiece?",
-    )
-    return ask, so(f"The total is {product(n, price)}", n * price)
+    n, price = dice.between(2, 40), dice.between(2, 60)
+    ask = dice.ask("buying", name=name, n=n, price=price, thing=thing, Thing=thing.capitalize())
+    return ask, so(f"The total is {step(f'{n} * {price}')}", n * price)
 
 
 def change(dice: Dice) -> Problem:
     name, thing = dice.choice(NAMES), dice.thing()
-    n, price = dice.between(2, 9), dice.between(2, 11)
-    note = 50 if n * price < 50 else 100
-    ask = dice.ask(
-        f"{name} buys {n} {thing} for ${price} each and pays with a ${note} bill. How much change does {name} get?",
-        (
-            f"{thing.capitalize()} cost {price} dollars each. {name} buys {n} and pays with {note} dollars. "
-            "What is the change?"
-        ),
-        f"{name} has ${note} and buys {n} {thing} at ${price} each. How much money is left?",
-        f"With a ${note} bill {name} pays {n} {thing} that cost ${price} each. How much does {name} get back?",
-        f"{name} gives the shop ${note} for {n} {thing} at ${price} each. How much comes back?",
-        f"From a ${note} note, {name} pays for {n} {thing} at ${price} apiece. How many dollars come back?",
-    )
+    n, price = dice.between(2, 15), dice.between(2, 40)
     cost = n * price
-    return ask, so(f"The cost is {product(n, price)}.\nThe change is {difference(note, cost)}", note - cost)
+    note = next(note for note in NOTES if note > cost)
+    ask = dice.ask("change", name=name, n=n, price=price, note=note, thing=thing, Thing=thing.capitalize())
+    return ask, so(f"The cost is {step(f'{n} * {price}')}.\nThe change is {step(f'{note} - {cost}')}", note - cost)
 
 
 def giving(dice: Dice) -> Problem:
     (name, other), thing = dice.people(), dice.thing()
-    a, b, c = dice.between(15, 90), dice.between(2, 14), dice.between(2, 30)
-    ask = dice.ask(
-        f"{name} has {a} {thing}, gives {b} to {other} and then finds {c} more. How many {thing} does {name} have now?",
-        f"{name} had {a} {thing}. {other} took {b} of them, and later {name} bought {c} more. How many are there now?",
-        f"There are {a} {thing} in a box. {name} takes out {b} and {other} puts in {c}. How many are in the box?",
-        f"A shop has {a} {thing}. It sells {b} and then gets {c} new ones. How many {thing} does it have?",
-        (
-            f"{name} starts with {a} {thing}, gives away {b} and gets {c} from {other}. "
-            f"How many does {name} have at the end?"
-        ),
-        f"{name} owned {a} {thing}, lost {b} of them and was given {c} by {other}. How many {thing} are there now?",
-        (
-            f"{name} starts the day with {a} {thing}, loses {b} and wins {c} from {other}. "
-            f"How many does {name} end up with?"
-        ),
-    )
-    return ask, so(f"{difference(a, b)}.\n{total(a - b, c)}", a - b + c)
+    a = dice.between(15, 400)
+    b, c = dice.between(2, a - 2), dice.between(2, 200)
+    ask = dice.ask("giving", name=name, other=other, thing=thing, a=a, b=b, c=c)
+    return ask, so(f"After giving: {step(f'{a} - {b}')}.\nAfter getting: {step(f'{a - b} + {c}')}", a - b + c)
 
 
 def left(dice: Dice) -> Problem:
     (name, other), thing = dice.people(), dice.thing()
-    a, b, c = dice.between(40, 120), dice.between(2, 20), dice.between(2, 19)
-    ask = dice.ask(
-        f"{name} has {a} {thing}. {name} gives {b} to {other} and {c} to a neighbour. How many are left?",
-        f"There were {a} {thing}. {b} were sold in the morning and {c} in the afternoon. How many remain?",
-        f"{name} baked {a} {thing}, ate {b} and gave away {c}. How many {thing} are left?",
-        f"{name} had {a} {thing}, used {b} on Monday and {c} on Tuesday. How many are left?",
-        f"Out of {a} {thing}, {b} are red, {c} are blue and the others are green. How many are green?",
-        f"Of the {a} {thing} that {name} had, {b} got lost and {c} were stolen. How many does {name} still have?",
-        f"Of {a} {thing}, {b} are broken and {c} are lost. How many {thing} can {name} still use?",
-    )
-    return ask, so(f"{difference(a, b)}.\n{difference(a - b, c)}", a - b - c)
+    a = dice.between(40, 400)
+    b, c = dice.between(2, a // 2), dice.between(2, a // 2 - 1)
+    ask = dice.ask("left", name=name, other=other, thing=thing, a=a, b=b, c=c)
+    return ask, so(f"Without the first part: {step(f'{a} - {b}')}.\nLeft: {step(f'{a - b} - {c}')}", a - b - c)
 
 
 def sharing(dice: Dice) -> Problem:
     name, thing = dice.choice(NAMES), dice.thing()
-    friends, each = dice.between(2, 12), dice.between(2, 20)
+    friends, each = dice.between(2, 24), dice.between(2, 40)
     whole = friends * each
-    ask = dice.ask(
-        f"{name} shares {whole} {thing} equally among {friends} friends. How many does each friend get?",
-        f"{whole} {thing} are packed into {friends} boxes with the same number in each. How many are in one box?",
-        f"{friends} children share {whole} {thing} equally. How many {thing} does each child get?",
-        f"{name} puts {whole} {thing} into bags of {friends}. How many bags are needed?",
-        f"{whole} {thing} are divided equally between {friends} groups. How many does each group have?",
-        f"If {whole} {thing} are split evenly between {friends} people, what does every person receive?",
-    )
-    return ask, so(quotient(whole, friends), each)
+    ask = dice.ask("sharing", name=name, thing=thing, whole=whole, friends=friends)
+    return ask, so(f"In equal parts: {step(f'{whole} / {friends}')}", each)
 
 
 def travel(dice: Dice) -> Problem:
-    speed, hours = dice.between(2, 12) * 10, dice.between(2, 9)
-    ask = dice.ask(
-        f"A train travels at {speed} km per hour for {hours} hours. How far does it go?",
-        f"How many miles does a car cover in {hours} hours at {speed} miles per hour?",
-        f"A bus goes {speed} km every hour. What distance does it cover in {hours} hours?",
-        f"{dice.choice(NAMES)} rides at {speed} km/h for {hours} hours. How many kilometres is that?",
-        f"{dice.choice(NAMES)} drives for {hours} hours at {speed} km/h. How many kilometres is that?",
-    )
-    return ask, so(f"Distance is speed times time: {product(speed, hours)}", speed * hours)
+    speed, hours = dice.between(12, 130), dice.between(2, 14)
+    ask = dice.ask("travel", name=dice.choice(NAMES), speed=speed, hours=hours)
+    return ask, so(f"Distance is speed times time: {step(f'{speed} * {hours}')}", speed * hours)
 
 
 def time_taken(dice: Dice) -> Problem:
-    speed, hours = dice.between(2, 12) * 10, dice.between(2, 9)
+    speed, hours = dice.between(12, 130), dice.between(2, 14)
     far = speed * hours
-    ask = dice.ask(
-        f"How long does it take to drive {far} km at {speed} km per hour?",
-        f"A train covers {far} miles at {speed} miles per hour. How many hours does it take?",
-        f"{dice.choice(NAMES)} drives {far} km at a speed of {speed} km/h. How many hours is that?",
-        f"A trip of {far} km at {speed} km per hour: how many hours does it take?",
-        f"How many hours does a bus need for {far} km if it goes {speed} km every hour?",
-        f"The distance is {far} km and the speed is {speed} km/h. How many hours does the trip last?",
-    )
-    return ask, so(f"Time is distance divided by speed: {far} / {speed} = {hours}", hours)
+    ask = dice.ask("time_taken", name=dice.choice(NAMES), far=far, speed=speed)
+    return ask, so(f"Time is distance divided by speed: {step(f'{far} / {speed}')}", hours)
 
 
 def area(dice: Dice) -> Problem:
-    a, b = dice.between(2, 12), dice.between(2, 40)
+    a = dice.between(2, 40)
+    b = a + dice.between(1, 40)
     shape = dice.choice(("rectangle", "rectangular garden", "room", "field", "rectangular pool"))
-    ask = dice.ask(
-        f"A {shape} is {b} metres long and {a} metres wide. What is its area?",
-        f"What is the area of a {shape} with length {b} and width {a}?",
-        f"Find the area of a {shape} of {b} m by {a} m.",
-        f"Calculate the area of a {shape} that measures {b} by {a} metres.",
-        f"How large is a {shape} of {b} m times {a} m in square metres?",
-        f"How many square metres does a {shape} of {b} by {a} metres cover?",
-    )
-    return ask, so(f"Area is length times width: {product(b, a)}", a * b)
+    ask = dice.ask("area", shape=shape, a=a, b=b)
+    return ask, so(f"Area is length times width: {step(f'{b} * {a}')}", a * b)
 
 
 def perimeter(dice: Dice) -> Problem:
-    a, b = dice.between(2, 30), dice.between(2, 30)
+    b = dice.between(2, 60)
+    a = b + dice.between(1, 60)
     shape = dice.choice(("rectangle", "rectangular garden", "room", "field", "yard"))
-    ask = dice.ask(
-        f"What is the perimeter of a {shape} with sides of {a} m and {b} m?",
-        f"A {shape} is {a} metres long and {b} metres wide. What is its perimeter?",
-        f"{dice.choice(NAMES)} walks once around a {shape} that is {a} m by {b} m. How far is that?",
-        f"A fence goes all around a {shape} of {a} m by {b} m. How long is the fence?",
-        f"How many metres of fence does it take to go around a {shape} of {a} by {b} metres?",
-        f"How long a fence does a {shape} of {a} by {b} metres need?",
-    )
-    both = a + b
-    return ask, so(f"The two sides are {total(a, b)}.\nThe perimeter is {product(2, both)}", 2 * both)
+    ask = dice.ask("perimeter", name=dice.choice(NAMES), shape=shape, a=a, b=b)
+    worked = f"The two sides are {step(f'{a} + {b}')}.\nThe perimeter is {step(f'2 * {a + b}')}"
+    return ask, so(worked, 2 * (a + b))
 
 
 def saving(dice: Dice) -> Problem:
-    name, each, weeks, spent = dice.choice(NAMES), dice.between(3, 25), dice.between(3, 12), dice.between(2, 9)
+    name, each, weeks = dice.choice(NAMES), dice.between(3, 60), dice.between(3, 30)
     whole = each * weeks
-    ask = dice.ask(
-        (
-            f"{name} saves ${each} a week for {weeks} weeks and then spends ${spent}. "
-            f"How much money does {name} have left?"
-        ),
-        f"{name} earns {each} dollars a day. After {weeks} days {name} spends {spent} dollars. How much is left?",
-        (
-            f"Every month {name} puts ${each} in a jar. After {weeks} months {name} takes out ${spent}. "
-            "What is in the jar?"
-        ),
-        f"{name} sells {weeks} cakes at ${each} each and pays ${spent} for the stand. How much does {name} keep?",
-        (
-            f"{name} is paid ${each} for each walk with a dog. After {weeks} walks {name} buys a toy for ${spent}. "
-            "What is left?"
-        ),
-        f"{name} gets ${each} for each lawn. How much does {name} have after mowing {weeks} lawns and paying ${spent}?",
-    )
-    return ask, so(f"{product(each, weeks)}.\n{difference(whole, spent)}", whole - spent)
+    spent = dice.between(2, whole - 1)
+    ask = dice.ask("saving", name=name, each=each, weeks=weeks, spent=spent)
+    return ask, so(f"All: {step(f'{weeks} * {each}')}.\nLeft: {step(f'{whole} - {spent}')}", whole - spent)
 
 
 def wages(dice: Dice) -> Problem:
-    name, rate, hours, days = dice.choice(NAMES), dice.between(5, 12), dice.between(2, 8), dice.between(2, 6)
+    name, rate, hours, days = dice.choice(NAMES), dice.between(5, 40), dice.between(2, 9), dice.between(2, 7)
     whole = hours * days
-    ask = dice.ask(
-        f"{name} works {hours} hours a day for {days} days and earns ${rate} an hour. How much does {name} earn?",
-        f"{name} is paid {rate} dollars per hour. How much is that for {days} days of {hours} hours?",
-        f"{name} works {days} days a week, {hours} hours each day, at ${rate} an hour. What is the weekly pay?",
-        f"At ${rate} an hour, how much does {name} make in {days} days with {hours} hours each?",
-        f"A job pays ${rate} an hour. {name} does {hours} hours on each of {days} days. What is the pay?",
-    )
-    return ask, so(f"{product(hours, days)} hours.\n{product(whole, rate)}", whole * rate)
+    ask = dice.ask("wages", name=name, rate=rate, hours=hours, days=days)
+    return ask, so(f"Hours: {step(f'{days} * {hours}')}.\nPay: {step(f'{whole} * {rate}')}", whole * rate)
 
 
 def more(dice: Dice) -> Problem:
     (name, other), thing = dice.people(), dice.thing()
-    a, b = dice.between(5, 60), dice.between(2, 30)
-    ask = dice.ask(
-        f"{name} has {a} {thing}. {other} has {b} more than {name}. How many {thing} do they have together?",
-        f"{name} collected {a} {thing} and {other} collected {b} more than {name}. How many do they have in total?",
-        f"{other} has {b} more {thing} than {name}. {name} has {a}. How many do the two have together?",
-        f"{name} found {a} {thing}; {other} found {b} more. How many {thing} did they find altogether?",
-        f"{other} owns {b} more {thing} than {name}, who owns {a}. How many {thing} are there altogether?",
-    )
-    return ask, so(f"{other} has {total(a, b)}.\nTogether {total(a, a + b)}", 2 * a + b)
+    a, b = dice.between(5, 200), dice.between(2, 150)
+    ask = dice.ask("more", name=name, other=other, thing=thing, a=a, b=b)
+    return ask, so(f"The other: {step(f'{a} + {b}')}.\nTogether: {step(f'{a} + {a + b}')}", 2 * a + b)
 
 
 def twice(dice: Dice) -> Problem:
-    (name, other), thing = dice.people(), dice.thing()
-    a, (word, factor) = dice.between(3, 40), dice.choice((("twice", 2), ("three times", 3)))
+    (name, other), thing, a = dice.people(), dice.thing(), dice.between(3, 150)
+    word, factor = dice.choice((("twice", 2), ("three times", 3), ("four times", 4), ("five times", 5)))
     second = a * factor
-    ask = dice.ask(
-        f"{name} has {a} {thing}. {other} has {word} as many. How many {thing} do they have together?",
-        f"{name} picked {a} {thing} and {other} picked {word} as many as {name}. How many did they pick in total?",
-        f"{other} has {word} as many {thing} as {name}, and {name} has {a}. How many are there altogether?",
-        f"{other} bought {word} as many {thing} as {name}. {name} bought {a}. How many did both buy in all?",
-        f"{other} has {word} as many {thing} as {name}. If {name} has {a}, what do both have in all?",
-    )
-    return ask, so(f"{other} has {product(factor, a)}.\nTogether {total(a, second)}", a + second)
+    ask = dice.ask("twice", name=name, other=other, thing=thing, word=word, Word=word.capitalize(), a=a)
+    return ask, so(f"The other: {step(f'{factor} * {a}')}.\nTogether: {step(f'{a} + {second}')}", a + second)
 
 
 def rows(dice: Dice) -> Problem:
-    r, each, extra = dice.between(3, 12), dice.between(4, 20), dice.between(2, 20)
+    r, each, extra = dice.between(3, 25), dice.between(4, 30), dice.between(2, 60)
     thing = dice.choice(("chairs", "trees", "desks", "seats", "plants", "cars"))
     whole = r * each
-    ask = dice.ask(
-        f"There are {r} rows of {each} {thing} and {extra} more {thing}. How many {thing} are there in all?",
-        f"A hall has {r} rows with {each} {thing} in each row, and {extra} extra {thing}. How many is that?",
-        f"{extra} {thing} stand alone and the others in {r} rows of {each}. How many {thing} are there?",
-        (
-            f"A worker puts {each} {thing} into each of {r} rows and has {extra} {thing} left. "
-            f"How many {thing} were there?"
-        ),
-        f"{r} rows have {each} {thing} each. With {extra} further {thing}, how many are there altogether?",
-        f"Besides {extra} single {thing} there are {r} rows of {each}. How many {thing} is that altogether?",
-    )
-    return ask, so(f"{product(r, each)}.\n{total(whole, extra)}", whole + extra)
+    ask = dice.ask("rows", r=r, each=each, extra=extra, thing=thing)
+    return ask, so(f"In groups: {step(f'{r} * {each}')}.\nIn all: {step(f'{whole} + {extra}')}", whole + extra)
 
 
 def reading(dice: Dice) -> Problem:
-    name, each, days = dice.choice(NAMES), dice.between(5, 30), dice.between(3, 12)
+    name, each, days = dice.choice(NAMES), dice.between(5, 60), dice.between(3, 20)
     done = each * days
-    pages = done + dice.between(5, 90)
-    ask = dice.ask(
-        f"A book has {pages} pages. {name} reads {each} pages a day for {days} days. How many pages are left?",
-        f"{name} reads {each} pages every day. After {days} days, how many of the {pages} pages remain?",
-        f"{name} reads {each} pages a day in a book of {pages} pages. How many pages are left after {days} days?",
-        f"{name} has read {each} pages on each of {days} days. The book has {pages} pages. How many are still to read?",
-        f"{name} has a book of {pages} pages and reads {each} a day. What is still unread after {days} days?",
-    )
-    return ask, so(f"{product(each, days)}.\n{difference(pages, done)}", pages - done)
+    pages = done + dice.between(5, 150)
+    ask = dice.ask("reading", name=name, each=each, days=days, pages=pages)
+    return ask, so(f"Done: {step(f'{days} * {each}')}.\nLeft: {step(f'{pages} - {done}')}", pages - done)
 
 
 def ages(dice: Dice) -> Problem:
-    (name, other), a, b, years = dice.people(), dice.between(4, 40), dice.between(2, 20), dice.between(2, 15)
-    ask = dice.ask(
-        f"{name} is {a} years old and {other} is {b} years older. How old will {other} be in {years} years?",
-        f"{other} is {b} years older than {name}, who is {a}. What will be the age of {other} in {years} years?",
-        f"{name} is {a}. {other} is {b} years older than {name}. How old is {other} in {years} years?",
-        f"How old will {other} be in {years} years if {name} is {a} and {other} is {b} years older?",
-        f"In {years} years, how old will {other} be, if {other} is {b} years older than {name} and {name} is {a}?",
-        f"In {years} years, how old is {other}, who is {b} years older than {a} year old {name}?",
+    (name, other), a, b, years = dice.people(), dice.between(4, 50), dice.between(2, 30), dice.between(2, 25)
+    ask = dice.ask("ages", name=name, other=other, a=a, b=b, years=years)
+    return ask, so(f"Age now: {step(f'{a} + {b}')}.\nIn {years} years: {step(f'{a + b} + {years}')}", a + b + years)
+
+
+def halves(dice: Dice) -> Problem:
+    (name, other), thing = dice.people(), dice.thing()
+    part, factor = dice.choice((("half", 2), ("a third", 3), ("a quarter", 4), ("a fifth", 5)))
+    gone = dice.between(3, 90)
+    whole = factor * gone
+    ask = dice.ask("halves", name=name, other=other, thing=thing, part=part, Part=part.capitalize(), whole=whole)
+    worked = f"{part.capitalize()} of {whole} is {step(f'{whole} / {factor}')}.\nLeft: {step(f'{whole} - {gone}')}"
+    return ask, so(worked, whole - gone)
+
+
+def tickets(dice: Dice) -> Problem:
+    one, two = dice.choice((
+        ("adult tickets", "child tickets"), ("pens", "rulers"), ("sandwiches", "juices"), ("shirts", "caps"),
+        ("roses", "tulips"), ("burgers", "salads"),
+    ))  # fmt: skip
+    n, m, price, cost = dice.between(2, 20), dice.between(2, 20), dice.between(2, 40), dice.between(2, 40)
+    ask = dice.ask("tickets", name=dice.choice(NAMES), n=n, one=one, price=price, m=m, two=two, cost=cost)
+    first, second = n * price, m * cost
+    worked = (
+        f"The {one}: {step(f'{n} * {price}')}.\nThe {two}: {step(f'{m} * {cost}')}.\n"
+        f"In total: {step(f'{first} + {second}')}"
     )
-    return ask, so(f"{other} is {total(a, b)}.\nIn {years} years: {total(a + b, years)}", a + b + years)
+    return ask, so(worked, first + second)
+
+
+def packs(dice: Dice) -> Problem:
+    each, count = dice.between(2, 40), dice.between(2, 40)
+    n, thing = each * count, dice.thing()
+    ask = dice.ask("packs", name=dice.choice(NAMES), n=n, each=each, thing=thing, Thing=thing.capitalize())
+    return ask, so(f"All divided by what one holds: {step(f'{n} / {each}')}", count)
+
+
+def score(dice: Dice) -> Problem:
+    a, b, c = dice.between(5, 99), dice.between(5, 99), dice.between(5, 99)
+    ask = dice.ask("score", name=dice.choice(NAMES), a=a, b=b, c=c)
+    return ask, so(f"All three together: {step(f'{a} + {b} + {c}')}", a + b + c)
+
+
+def fuel(dice: Dice) -> Problem:
+    litres, hundreds = dice.between(3, 30), dice.between(2, 25)
+    far = 100 * hundreds
+    ask = dice.ask("fuel", name=dice.choice(NAMES), litres=litres, far=far)
+    worked = f"Hundreds of km: {step(f'{far} / 100')}.\nIn all: {step(f'{hundreds} * {litres}')}"
+    return ask, so(worked, hundreds * litres)
+
+
+def recipe(dice: Dice) -> Problem:
+    few, times, grams = dice.between(2, 8), dice.between(2, 9), dice.between(5, 80) * 5
+    many = few * times
+    food = dice.choice(("flour", "rice", "sugar", "pasta", "butter", "cheese", "beans", "potatoes"))
+    ask = dice.ask("recipe", name=dice.choice(NAMES), few=few, many=many, grams=grams, food=food)
+    return ask, so(f"How many times: {step(f'{many} / {few}')}.\nNeeded: {step(f'{times} * {grams}')}", times * grams)
+
+
+def per_day(dice: Dice) -> Problem:
+    n, weeks = dice.between(2, 60), dice.between(2, 20)
+    days = 7 * weeks
+    ask = dice.ask("per_day", name=dice.choice(NAMES), n=n, weeks=weeks)
+    return ask, so(f"Days: {step(f'7 * {weeks}')}.\nIn total: {step(f'{days} * {n}')}", days * n)
+
+
+def older(dice: Dice) -> Problem:
+    (name, other), a = dice.people(), dice.between(6, 80)
+    b = dice.between(2, a - 2)
+    ask = dice.ask("older", name=name, other=other, a=a, b=b)
+    return ask, so(f"The other: {step(f'{a} - {b}')}.\nTogether: {step(f'{a} + {a - b}')}", 2 * a - b)
+
+
+def speed(dice: Dice) -> Problem:
+    pace, hours = dice.between(12, 130), dice.between(2, 14)
+    far = pace * hours
+    ask = dice.ask("speed", name=dice.choice(NAMES), far=far, hours=hours)
+    return ask, so(f"In one hour: {step(f'{far} / {hours}')}", pace)
+
+
+def seating(dice: Dice) -> Problem:
+    n, each = dice.between(3, 30), dice.between(3, 16)
+    whole = n * each
+    taken = dice.between(2, whole - 2)
+    ask = dice.ask("seating", n=n, each=each, taken=taken)
+    return ask, so(f"Places: {step(f'{n} * {each}')}.\nFree: {step(f'{whole} - {taken}')}", whole - taken)
+
+
+def typing(dice: Dice) -> Problem:
+    words, minutes = dice.between(15, 99), dice.between(2, 60)
+    ask = dice.ask("typing", name=dice.choice(NAMES), words=words, minutes=minutes)
+    return ask, so(f"In all: {step(f'{minutes} * {words}')}", words * minutes)
+
+
+def marked_up(dice: Dice) -> Problem:
+    a, n, thing = dice.between(2, 60), dice.between(2, 60), dice.thing()
+    b = a + dice.between(2, 40)
+    ask = dice.ask("marked_up", name=dice.choice(NAMES), a=a, b=b, n=n, thing=thing, Thing=thing.capitalize())
+    return ask, so(f"Profit on one: {step(f'{b} - {a}')}.\nProfit on all: {step(f'{n} * {b - a}')}", n * (b - a))
+
+
+STORIES: tuple[Template, ...] = (
+    discount, buying, change, giving, left, sharing, travel, time_taken, area, perimeter, saving, wages, more, twice,
+    rows, reading, ages, halves, tickets, packs, score, fuel, recipe, per_day, older, speed, seating, typing, marked_up,
+)  # fmt: skip
