@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from zooter_core.distill import DistillConfig, distill
+from zooter_core.distill import distill
 from zooter_core.errors import ZooterError
+from zooter_core.heads import DistillConfig
 from zooter_core.labels import kl
 
 POOL = ["math", "writer"]

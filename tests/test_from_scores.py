@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from zooter_core.distill import DistillConfig
 from zooter_core.encoder import Encoders
 from zooter_core.errors import ZooterError
 from zooter_core.from_scores import distill_scores, score_responses
+from zooter_core.heads import DistillConfig
 from zooter_core.pipeline import LabelConfig
 from zooter_core.records import Query, Tag
 from zooter_core.router import Router

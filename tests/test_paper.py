@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from zooter_core.distill import DistillConfig, distill
+from zooter_core.distill import distill
+from zooter_core.heads import DistillConfig
 from zooter_core.labels import enhance, entropy, kl, softmax, tag_priors
 from zooter_core.metrics import mean_task_rank, uplift
 from zooter_core.records import Decision

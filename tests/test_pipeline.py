@@ -13,11 +13,11 @@ import pytest
 
 from zooter_core import labels, pipeline, runs
 from zooter_core.backends import Piece
-from zooter_core.distill import DistillConfig
 from zooter_core.encoder import Encoders
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fleet import load_fleet
+from zooter_core.heads import DistillConfig
 from zooter_core.pipeline import LabelConfig, held_back, make_labels
 from zooter_core.records import Query, Response
 from zooter_core.router import Router

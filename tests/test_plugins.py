@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from zooter_core import backends, commands, rewards, taggers
+from zooter_core import backends, commands, heads, rewards, taggers
 from zooter_core.errors import ZooterError
 from zooter_core.plugins import load_kind
 
 FAMILIES = {
     "backend": backends.KINDS,
+    "router": heads.KINDS,
     "reward": rewards.KINDS,
     "tagger": taggers.KINDS,
     "command": commands.COMMANDS,

@@ -11,14 +11,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# From the ground up. A package (backends, rewards, taggers, ui) stands for all of its modules.
+# From the ground up. A package (backends, heads, rewards, taggers, ui) stands for all of its modules.
 LEVELS = (
     ("errors", "records"),
     ("quiet",),
     ("calculator", "labels", "metrics", "plugins", "weights"),
     ("fleet", "scores"),
     ("encoder",),
-    ("backends", "rewards", "taggers"),
+    ("backends", "heads", "rewards", "taggers"),
     ("router",),
     ("runs", "distill", "ensemble", "evaluate"),
     ("sweep",),
@@ -29,7 +29,10 @@ LEVELS = (
 )
 LEVEL = {name: height for height, names in enumerate(LEVELS) for name in names}
 PURE = ("labels", "metrics")
-LIGHT = ("calculator", "errors", "records", "labels", "metrics", "fleet", "scores", "runs", "plugins", "weights", "cli")
+LIGHT = (
+    *("calculator", "errors", "records", "labels", "metrics", "fleet", "scores", "runs", "plugins", "weights", "heads"),
+    "cli",
+)
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zooter_core.distill import DistillConfig
 from zooter_core.errors import ZooterError
+from zooter_core.heads import DistillConfig
 from zooter_core.records import Query
 from zooter_core.scores import Scores
 from zooter_core.sweep import SweepConfig, sweep

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from zooter_core import __version__
 from zooter_core.commands import COMMANDS
 from zooter_core.errors import ZooterError
+from zooter_core.heads import DEFAULT, KINDS
 from zooter_core.plugins import load_kind
 
 FLEET = "models/embedded"
@@ -134,6 +135,11 @@ def _label(parser: Parser) -> None:
 def _distill(parser: Parser) -> None:
     parser.add_argument("--seed", type=int, help="(default: 0; in a run the fleet's)")
     parser.add_argument("--epochs", type=int, help="passes over the queries (default: 30)")
+    kinds = ", ".join(name for name in KINDS if name != DEFAULT)
+    parser.add_argument(
+        "--router-kind", default=DEFAULT, metavar="KIND", help=f"%(default)s (default), or to compare: {kinds}"
+    )
+    parser.add_argument("--router-set", nargs="+", metavar="NAME=NUMBER", help="settings of that kind, such as k=50")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,9 +1,11 @@
-"""Distillation: fit the router's head to labels by minimising the mean KL(label || router) (paper, equation 3)."""
+"""Distillation: fit a router's head to what the candidates earned.
+
+For the kind `zooter` that is minimising the mean KL(label || router) (paper, equation 3); `heads` has the others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,22 +13,10 @@ from numpy.typing import NDArray
 
 from zooter_core.encoder import Encoder
 from zooter_core.errors import ZooterError
+from zooter_core.heads import DEFAULT, KINDS, DistillConfig, Progress
+from zooter_core.heads.base import Lessons
+from zooter_core.plugins import load_kind
 from zooter_core.router import Router, RouterHead, RouterHeadConfig
-
-Progress = Callable[[int, float], None]
-
-
-@dataclass(frozen=True)
-class DistillConfig:
-    """How the head is trained. The encoder stays frozen."""
-
-    seed: int = 0
-    epochs: int = 30
-    rate: float = 1e-3
-    decay: float = 0.1
-    batch: int = 32
-    hidden: int = 64
-    dropout: float = 0.5
 
 
 def distill(
@@ -36,19 +26,23 @@ def distill(
     encoder: Encoder,
     config: DistillConfig,
     progress: Progress = lambda epoch, loss: None,
+    scores: NDArray[np.float64] | None = None,
 ) -> Router:
-    """A router that imitates labels.
+    """A router that imitates labels, or of another kind one that learns from scores.
 
     Args:
         labels: shape (n, candidates), rows sum to one.
-        progress: told the epoch and its mean loss in nats.
+        progress: told the epoch and its mean loss in nats; not told where the kind has a closed form.
+
+        scores: shape (n, candidates), raw; the labels stand in where there are none. The kind `zooter` has no use for
+            them, every other kind none for the labels.
 
     Raises:
-        ZooterError: there is no query to learn from.
+        ZooterError: there is no query to learn from, or no such kind.
     """
     if not len(queries):
         raise ZooterError("at least one query to distill from", "none", "Give a larger queries or score file.")
-    head = fit_head(encoder.embed_all(queries), labels, candidates, encoder.reference, config, progress)
+    head = fit_head(encoder.embed_all(queries), labels, candidates, encoder.reference, config, progress, scores)
     return Router(head, encoder)
 
 
@@ -59,37 +53,19 @@ def fit_head(
     encoder: str,
     config: DistillConfig,
     progress: Progress = lambda epoch, loss: None,
+    scores: NDArray[np.float64] | None = None,
 ) -> RouterHead:
     """The same from vectors of the queries, shape (n, width), that the encoder of that name has made."""
-    inputs = torch.from_numpy(vectors)
     wanted = torch.from_numpy(np.asarray(labels, dtype=np.float32))
+    earned = wanted if scores is None else torch.from_numpy(np.asarray(scores, dtype=np.float32))
+    lessons = Lessons(torch.from_numpy(vectors), wanted, earned)
+    plan = load_kind("router", KINDS, config.kind).plan(lessons, config)
+    own = plan if config.kind == DEFAULT else {"settings": plan}
+    made = RouterHeadConfig(
+        candidates=list(candidates), encoder=encoder, width=vectors.shape[1], kind=config.kind, **own
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        head = RouterHead(
-            RouterHeadConfig(
-                candidates=list(candidates),
-                encoder=encoder,
-                width=inputs.shape[1],
-                hidden=config.hidden,
-                dropout=config.dropout,
-            )
-        )
-        _fit(head, inputs, wanted, config, progress)
+        head = RouterHead(made)
+        head.body.fit(lessons, config, progress)
     return head.eval()
-
-
-def _fit(
-    head: RouterHead, vectors: torch.Tensor, wanted: torch.Tensor, config: DistillConfig, progress: Progress
-) -> None:
-    optimizer = torch.optim.AdamW(head.parameters(), lr=config.rate, weight_decay=config.decay)
-    head.train()
-    for epoch in range(1, config.epochs + 1):
-        total = 0.0
-        for rows in torch.randperm(len(vectors)).split(config.batch):
-            logits = torch.log_softmax(head(vectors[rows]), dim=-1)
-            loss = torch.nn.functional.kl_div(logits, wanted[rows], reduction="batchmean")
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(rows)
-        progress(epoch, total / len(vectors))

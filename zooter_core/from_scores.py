@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zooter_core import runs
-from zooter_core.distill import DistillConfig
 from zooter_core.encoder import Encoder
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
+from zooter_core.heads import DistillConfig
 from zooter_core.pipeline import BATCH, LabelConfig, Progress, fit_router, make_labels, quiet
 from zooter_core.runs import REPORT, ROUTER
 from zooter_core.scores import Scores, no_repeats, read_lines, read_query, read_responses, score_line

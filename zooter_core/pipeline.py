@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from zooter_core import distill as distillation
 from zooter_core import labels, runs
 from zooter_core.backends import Request
-from zooter_core.distill import DistillConfig
 from zooter_core.encoder import Encoder
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.evaluate import report
 from zooter_core.fleet import GenerationConfig
+from zooter_core.heads import DEFAULT, DistillConfig
 from zooter_core.records import Label, Message, Query, Response
 from zooter_core.runs import LABELS, QUERIES, REPORT, RESPONSES, REWARDS, ROUTER, TAGS, Run
 from zooter_core.scores import Scores
@@ -236,7 +236,10 @@ def held_back(query_id: str, config: LabelConfig) -> bool:
 
 def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, progress: Progress = quiet) -> None:
     """A router from the training fold's labels into `router/`, and `report.json` from the held-back fold."""
-    run.begin("distill", {"encoder": encoder, **asdict(config)})
+    settings = asdict(config)
+    if config.kind == DEFAULT:  # written as before there were kinds, so that a run begun then goes on
+        del settings["kind"], settings["own"]
+    run.begin("distill", {"encoder": encoder, **settings})
     if run.sealed("distill"):
         return
     _needs(run, "label")
@@ -263,6 +266,7 @@ def fit_router(
         encoder,
         config,
         lambda epoch, loss: progress("distill", epoch, config.epochs),
+        scores.scores[train],
     )
     partial, done = folder / f"{ROUTER}.partial", folder / ROUTER
     router.save(partial)

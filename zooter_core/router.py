@@ -1,4 +1,4 @@
-"""The router: a frozen encoder and a small head that gives each candidate's probability (paper, section 3.2).
+"""The router: a frozen encoder and a head that gives each candidate's probability (paper, section 3.2).
 
 A router folder holds `config.json` (which names the encoder and the pool in order) and `model.safetensors` (the head).
 The encoder's weights are not copied: they are loaded from where the config says.
@@ -13,16 +13,21 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from zooter_core.encoder import Encoder, Encoders
 from zooter_core.errors import WorkError, ZooterError, first_line
+from zooter_core.heads import DEFAULT, KINDS
+from zooter_core.plugins import load_kind
 from zooter_core.records import Message
 
 
 class RouterHeadConfig(PretrainedConfig):
-    """What a router folder says of itself: `candidates` is the pool in order, `encoder` a model reference."""
+    """What a router folder says of itself: `candidates` is the pool in order, `encoder` a model reference.
+
+    `kind` is one of `heads.KINDS`; a folder that names none is `zooter`. What that kind was made with is in `settings`,
+    for `zooter` in `hidden` and `dropout`, where it was before there were kinds.
+    """
 
     model_type = "zooter-router"
 
@@ -33,27 +38,33 @@ class RouterHeadConfig(PretrainedConfig):
         width: int = 0,
         hidden: int = 64,
         dropout: float = 0.5,
+        kind: str = DEFAULT,
+        settings: Mapping[str, Any] | None = None,
         **rest: Any,
     ) -> None:
         super().__init__(**rest)
         self.candidates = list(candidates)
-        self.encoder, self.width, self.hidden, self.dropout = encoder, width, hidden, dropout
+        self.encoder, self.width, self.kind = encoder, width, kind
+        if kind == DEFAULT:
+            self.hidden, self.dropout = hidden, dropout
+        else:
+            self.settings = dict(settings or {})
 
 
 class RouterHead(PreTrainedModel):
-    """Vectors of shape (batch, width) -> logits of shape (batch, candidates)."""
+    """Vectors of shape (batch, width) -> logits of shape (batch, candidates), by a head of the config's kind.
+
+    Raises:
+        ZooterError: there is no such kind.
+    """
 
     config_class = RouterHeadConfig
     base_model_prefix = "head"
 
     def __init__(self, config: RouterHeadConfig) -> None:
         super().__init__(config)
-        self.body = nn.Sequential(
-            nn.Linear(config.width, config.hidden),
-            nn.GELU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(config.hidden, len(config.candidates)),
-        )
+        own = {"hidden": config.hidden, "dropout": config.dropout} if config.kind == DEFAULT else config.settings
+        self.body = load_kind("router", KINDS, config.kind)(config.width, len(config.candidates), **own)
         self.post_init()
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from zooter_core import labels, metrics
-from zooter_core.distill import DistillConfig, fit_head
+from zooter_core.distill import fit_head
 from zooter_core.encoder import Encoder
 from zooter_core.errors import ZooterError
+from zooter_core.heads import DistillConfig
 from zooter_core.scores import Scores
 
 Array = NDArray[np.float64]

@@ -15,9 +15,9 @@ from rich.progress import Progress as Bar
 
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fleet import Fleet, GenerationConfig, load_fleet
+from zooter_core.heads import DistillConfig, settings_of
 
 if TYPE_CHECKING:
-    from zooter_core.distill import DistillConfig
     from zooter_core.ensemble import Ensemble
     from zooter_core.pipeline import LabelConfig
     from zooter_core.records import Response
@@ -99,14 +99,17 @@ def betas_of(call: Namespace) -> tuple[float, ...]:
 
 
 def distill_of(call: Namespace) -> DistillConfig:
-    """Training settings of the router."""
-    from zooter_core.distill import DistillConfig
-
-    given = {"seed": call.seed, "epochs": call.epochs}
-    config = replace(DistillConfig(), **{key: value for key, value in given.items() if value is not None})
-    if config.epochs < 1:
-        raise ZooterError("--epochs of at least 1", str(config.epochs), "Mend it.")
-    return config
+    """The router's kind and its settings."""
+    given: dict[str, float] = {}
+    for pair in call.router_set or ():
+        name, _, value = pair.partition("=")
+        try:
+            given[name] = float(value)
+        except ValueError as problem:
+            raise ZooterError("--router-set as NAME=NUMBER", repr(pair), "For instance --router-set k=50.") from problem
+    if call.epochs is not None:
+        given["epochs"] = call.epochs
+    return settings_of(call.router_kind, given, seed=call.seed or 0)
 
 
 def encoder_of(fleet: Fleet) -> str:

@@ -23,10 +23,10 @@ from zooter_core.commands.options import (
     run_ensemble,
 )
 from zooter_core.commands.tables import print_evaluation, print_report, print_sweep
-from zooter_core.distill import DistillConfig
 from zooter_core.encoder import Encoder, Encoders
 from zooter_core.errors import ZooterError
 from zooter_core.evaluate import evaluate as figures_of
+from zooter_core.heads import DEFAULT, DistillConfig
 from zooter_core.router import Router
 from zooter_core.runs import Run
 from zooter_core.scores import read_queries, read_scores
@@ -97,12 +97,20 @@ def distill(call: Namespace) -> None:
     if not (call.scores and call.out):
         raise ZooterError("--run DIR, or --scores FILE... with --out DIR", "neither", "Try `zooter distill --help`.")
 
+    config = distill_of(call)
+    given = [f"--{name}" for name in given_labels(call) if name != "holdout"]
+    if config.kind != DEFAULT and (given or call.tagger == "fleet"):
+        raise ZooterError(
+            f"no label settings for the router kind {config.kind}, which learns from the scores",
+            ", ".join(given or ["--tagger fleet"]),
+            "Leave them out.",
+        )
     scores = read_scores(call.scores)
     if call.tagger == "none":
         scores = replace(scores, queries=tuple(replace(query, tags=()) for query in scores.queries))
     tagger = ensemble_of(call).tagger if call.tagger == "fleet" else None
     encoder = Encoder(call.encoder or encoder_of(fleet_of(call)))
-    settings = (label_of(call, holdout=0.0), distill_of(call))
+    settings = (label_of(call, holdout=0.0), config)
     with progress_bars() as progress:
         from_scores.distill_scores(scores, Path(call.out), settings, encoder, tagger, progress)
     err.print(f"A router for {', '.join(scores.candidates)} is in {call.out}.")

@@ -1,0 +1,81 @@
+"""Router kinds: how a query's vector becomes a logit for each candidate. A kind is one file with one class in KINDS.
+
+`zooter` is the method of this project; the others are the routers of the literature, on the same encoder and the same
+score files, so that they can be compared under one roof. Nothing here loads torch until a kind is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from zooter_core.errors import ZooterError, did_you_mean
+from zooter_core.plugins import load_kind
+
+DEFAULT = "zooter"
+KINDS = {
+    "zooter": "zooter_core.heads.zooter:ZooterHead",
+    "knn": "zooter_core.heads.knn:NearestHead",
+    "ridge": "zooter_core.heads.ridge:RidgeHead",
+    "kmeans": "zooter_core.heads.kmeans:ClusterHead",
+    "cosine": "zooter_core.heads.cosine:CosineHead",
+    "routerdc": "zooter_core.heads.routerdc:ContrastiveHead",
+    "mf": "zooter_core.heads.mf:FactorHead",
+}
+Progress = Callable[[int, float], None]  # epoch, its mean loss
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """How a head is made. The encoder stays frozen.
+
+    Attributes:
+        epochs, rate, decay, batch, hidden, dropout: of a head that is trained by gradient descent (`hidden` is the
+            width of its hidden layer or projection); the others pass them over.
+        kind: one of KINDS.
+        own: what this kind has besides, each a number (`k` of `knn`); what is missing has the kind's own default.
+    """
+
+    seed: int = 0
+    epochs: int = 30
+    rate: float = 1e-3
+    decay: float = 0.1
+    batch: int = 32
+    hidden: int = 64
+    dropout: float = 0.5
+    kind: str = DEFAULT
+    own: Mapping[str, float] = field(default_factory=dict)
+
+
+SHARED = tuple(one.name for one in fields(DistillConfig) if one.name not in ("seed", "kind", "own"))
+MAY_BE_ZERO = ("decay", "dropout", "spread")
+
+
+def settings_of(kind: str, given: Mapping[str, float] | None = None, seed: int = 0) -> DistillConfig:
+    """The settings of a kind: its own defaults with what is given instead, by name.
+
+    Raises:
+        ZooterError: there is no such kind, it has no such setting, or a number makes no sense there.
+    """
+    made: Any = load_kind("router", KINDS, kind)
+    defaults = {name: getattr(DistillConfig, name) for name in SHARED} | made.TRAINING if made.TRAINED else {}
+    known = {**defaults, **made.OWN}
+    values = {name: _number(kind, name, value, known) for name, value in (given or {}).items()}
+    shared = {name: value for name, value in {**defaults, **values}.items() if name in defaults}
+    own = {name: value for name, value in {**made.OWN, **values}.items() if name in made.OWN}
+    return replace(DistillConfig(seed=seed, kind=kind, own=own), **shared)
+
+
+def _number(kind: str, name: str, value: float, known: Mapping[str, float]) -> float:
+    if name not in known:
+        next_step = did_you_mean(name, known) if known else "Leave it out."
+        raise ZooterError(f"a setting of the router kind {kind}", f'"{name}"', next_step)
+    whole = isinstance(known[name], int)
+    low = value >= 0 if name in MAY_BE_ZERO else value > 0
+    if not math.isfinite(value) or not low or (whole and value != int(value)) or (name == "dropout" and value >= 1):
+        least = "of at least 1" if whole else "of at least 0" if name in MAY_BE_ZERO else "above 0"
+        wanted = f"a {'whole ' if whole else ''}number {'from 0 to below 1' if name == 'dropout' else least}"
+        raise ZooterError(f"{name} as {wanted}", f"{value:g}", f"Its default is {known[name]:g}.")
+    return int(value) if whole else float(value)

@@ -1,0 +1,71 @@
+"""Router kind `kmeans`: the mean scores of the query's cluster (Avengers, arXiv 2505.19797).
+
+The training queries fall into clusters by k-means on their unit vectors; a query gets the scores that the candidates
+earned on average in the cluster with the nearest centre. The paper's voting over several responses is left out: here
+one candidate answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch.nn import functional
+
+from zooter_core.heads import DistillConfig, Progress
+from zooter_core.heads.base import Head, Lessons, frozen
+
+ROUNDS = 100
+
+
+class ClusterHead(Head):
+    """Its one setting is the number of clusters (64 in the paper); it is never above the number of queries."""
+
+    TRAINED = False
+    OWN: ClassVar[Mapping[str, float]] = {"clusters": 32}
+
+    def __init__(self, width: int, candidates: int, clusters: int) -> None:
+        super().__init__()
+        self.centres, self.scores = frozen(clusters, width), frozen(clusters, candidates)
+
+    @classmethod
+    def plan(cls, lessons: Lessons, config: DistillConfig) -> dict[str, Any]:
+        return {"clusters": min(int(cls.setting(config, "clusters")), len(lessons.vectors))}
+
+    def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
+        vectors = functional.normalize(lessons.vectors, dim=-1)
+        centres, owners = k_means(vectors, len(self.centres))
+        self.centres.copy_(centres)
+        for cluster in range(len(centres)):
+            own = lessons.scores[owners == cluster]  # empty where queries repeat: the mean over all stands in
+            self.scores[cluster] = (own if len(own) else lessons.scores).mean(dim=0)
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        return self.scores[nearest(functional.normalize(vectors, dim=-1), self.centres)]
+
+
+def nearest(vectors: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+    """The number of the nearest centre of each vector, shape (n,); the first of those as near."""
+    return torch.cdist(vectors, centres, compute_mode="donot_use_mm_for_euclid_dist").argmin(dim=-1)
+
+
+def k_means(vectors: torch.Tensor, clusters: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Lloyd's rounds from k-means++ centres, by torch's global random numbers.
+
+    Returns the centres, shape (clusters, width), and the number of each vector's centre, shape (n,).
+    """
+    centres = vectors[torch.randint(len(vectors), (1,))]
+    for _ in range(1, clusters):
+        far = torch.cdist(vectors, centres).amin(dim=-1) ** 2
+        odds = far if far.sum() > 0 else torch.ones_like(far)  # only repeats are left
+        centres = torch.cat([centres, vectors[torch.multinomial(odds, 1)]])
+    owners = nearest(vectors, centres)
+    for _ in range(ROUNDS):
+        members = functional.one_hot(owners, clusters).to(vectors.dtype)
+        counts = members.sum(dim=0).unsqueeze(-1)
+        centres = torch.where(counts > 0, members.T @ vectors / counts.clamp(min=1), centres)
+        before, owners = owners, nearest(vectors, centres)
+        if torch.equal(owners, before):
+            break
+    return centres, owners
