@@ -14,6 +14,7 @@ import tiny
 
 from zooter_core import __version__
 from zooter_core.cli import main
+from zooter_core.heads import KINDS
 
 POOL = ("base", "one", "two")
 ROOT = Path(__file__).resolve().parent.parent
@@ -617,6 +618,39 @@ def test_distill_from_score_files(zooter, scores, tmp_path, tiny_fleet, tagger):
     assert code == 0
     assert "A router for two, base, one is in" in err
     assert zooter("evaluate", "--router", out, "--scores", scores, "--json", fleet=None)[0] == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_distill_each_router_kind(zooter, scores, tmp_path, tiny_fleet, kind):
+    out = tmp_path / "router"
+    call = ["distill", "--scores", scores, "--out", out, "--encoder", tiny_fleet / "encoder", "--router-kind", kind]
+    assert zooter(*call)[0] == 0
+    assert json.loads((out / "config.json").read_text())["kind"] == kind
+    assert zooter("evaluate", "--router", out, "--scores", scores, "--json", fleet=None)[0] == 0
+
+
+def test_distill_takes_settings_of_the_kind(zooter, scores, tmp_path, tiny_fleet):
+    out = tmp_path / "router"
+    call = ["distill", "--scores", scores, "--out", out, "--encoder", tiny_fleet / "encoder", "--router-kind", "knn"]
+    assert zooter(*call, "--router-set", "k=3", "temperature=0.5")[0] == 0
+    assert json.loads((out / "config.json").read_text())["settings"] == {"k": 3, "temperature": 0.5, "rows": 10}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--router-kind", "knnn"], 'Did you mean "knn"?'),
+        (["--router-kind", "knn", "--router-set", "kk=3"], 'Did you mean "k"?'),
+        (["--router-kind", "knn", "--router-set", "k"], "NAME=NUMBER"),
+        (["--router-kind", "knn", "--epochs", 3], "a setting of the router kind knn"),
+        (["--router-kind", "knn", "--beta", 0.3], "no label settings for the router kind knn"),
+        (["--router-kind", "mf", "--tagger", "fleet"], "no label settings for the router kind mf"),
+        (["--epochs", 0], "epochs as a whole number of at least 1"),
+    ],
+)
+def test_distill_with_wrong_settings_of_the_router_is_exit_2(refused, scores, tmp_path, arguments, message):
+    assert message in refused(2, "distill", "--scores", scores, "--out", tmp_path / "router", *arguments)
+    assert not (tmp_path / "router").exists()
 
 
 def test_distill_from_a_wrong_score_file_is_exit_2(zooter, tmp_path, tiny_fleet):

@@ -17,7 +17,7 @@ from zooter_core.encoder import Encoders
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fleet import load_fleet
-from zooter_core.heads import DistillConfig
+from zooter_core.heads import DistillConfig, settings_of
 from zooter_core.pipeline import LabelConfig, held_back, make_labels
 from zooter_core.records import Query, Response
 from zooter_core.router import Router
@@ -281,6 +281,27 @@ def test_changed_distillation_is_refused_by_name(run_copy, ensemble):
     changed = replace(DISTILL, epochs=3)
     assert "epochs = 2" in refusal(run_copy, lambda run: pipeline.distill(run, ensemble, encoder, changed))
     assert "encoder = " in refusal(run_copy, lambda run: pipeline.distill(run, ensemble, "other", DISTILL))
+
+
+def test_a_run_of_the_plain_kind_says_what_it_said_before_there_were_kinds(whole):
+    """Else a run begun with an older Zooter would be refused for a setting that has not changed."""
+    assert not {"kind", "own"} & set(json.loads((whole / "run.json").read_text())["steps"]["distill"])
+
+
+def test_a_run_with_another_router_kind(run_copy, ensemble):
+    state = json.loads((run_copy / "run.json").read_text())
+    del state["steps"]["distill"], state["seals"]["distill"]
+    (run_copy / "run.json").write_text(json.dumps(state))
+    encoder = ensemble.fleet.tagger.encoder
+    with Run(run_copy) as run:
+        pipeline.distill(run, ensemble, encoder, settings_of("knn", {"k": 1}))
+    assert json.loads((run_copy / "router" / "config.json").read_text())["kind"] == "knn"
+    rewards = {record["id"]: record["rewards"] for record in records(run_copy, "rewards.jsonl")}
+    train = [record["id"] for record in records(run_copy, "labels.jsonl") if record["fold"] == "train"]
+    head = Router.load(run_copy / "router", ensemble.encoders).head
+    assert head.body.scores.numpy() == pytest.approx(np.array([list(rewards[one].values()) for one in train]), rel=1e-6)
+    plain = refusal(run_copy, lambda run: pipeline.distill(run, ensemble, encoder, DistillConfig()))
+    assert 'the setting kind = "knn"' in plain
 
 
 def test_other_queries_are_refused(run_copy, ensemble, queries):

@@ -1,7 +1,7 @@
 """Every router kind on one score file: python tests/benchmarks/heads.py FILE [--seeds 3] [--json]
 
-For each kind the mean score of the candidates that it chooses for queries it has not learned from, an unweighted average
-over data sets: `folds` by 5-fold cross-validation, `left out` where the whole data set was left out of training.
+For each kind the mean score of the candidates that it chooses for queries it has not learned from, unweighted over data
+sets: `folds` by 5-fold cross-validation, `left out` where the whole data set was left out of training.
 """
 
 from __future__ import annotations
