@@ -38,6 +38,7 @@ def run(call: Namespace) -> None:
     """The whole pipeline into a run folder."""
     queries = read_queries(call.queries)
     ensemble = ensemble_of(call)
+    training = distill_of(call)  # a mistake in it shows before the work
     generation = generation_of(call, ensemble.fleet, seed=call.seed)
     with Run(call.out, create=True) as folder, progress_bars() as progress:
         pipeline.start(folder, ensemble, queries)
@@ -45,7 +46,7 @@ def run(call: Namespace) -> None:
         pipeline.score(folder, ensemble, progress)
         pipeline.tag(folder, ensemble, progress)
         pipeline.label(folder, label_of(call), progress)
-        pipeline.distill(folder, ensemble, encoder_of(ensemble.fleet), distill_of(call), progress)
+        pipeline.distill(folder, ensemble, encoder_of(ensemble.fleet), training, progress)
         if call.scores:
             runs.export_scores(folder, Path(call.scores))
     print_report(Path(call.out) / "report.json")

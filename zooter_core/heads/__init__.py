@@ -1,7 +1,9 @@
 """Router kinds: how a query's vector becomes a logit for each candidate. A kind is one file with one class in KINDS.
 
 `zooter` is the method of this project; the others are the routers of the literature, on the same encoder and the same
-score files, so that they can be compared under one roof. Nothing here loads torch until a kind is asked for.
+score files, so that they can be compared under one roof. Of those, `knn`, `ridge` and `kmeans` predict scores and give
+them as logits, so that their probabilities are as flat as the scores are close; the choice is the highest all the same.
+Nothing here loads torch until a kind is asked for.
 """
 
 from __future__ import annotations
@@ -60,8 +62,10 @@ def settings_of(kind: str, given: Mapping[str, float] | None = None, seed: int =
         ZooterError: there is no such kind, it has no such setting, or a number makes no sense there.
     """
     made: Any = load_kind("router", KINDS, kind)
-    defaults = {name: getattr(DistillConfig, name) for name in SHARED} | made.TRAINING if made.TRAINED else {}
-    known = {**defaults, **made.OWN}
+    defaults: dict[str, Any] = (
+        {name: getattr(DistillConfig, name) for name in SHARED} | made.TRAINING if made.TRAINED else {}
+    )
+    known: dict[str, Any] = {**defaults, **made.OWN}
     values = {name: _number(kind, name, value, known) for name, value in (given or {}).items()}
     shared = {name: value for name, value in {**defaults, **values}.items() if name in defaults}
     own = {name: value for name, value in {**made.OWN, **values}.items() if name in made.OWN}

@@ -47,7 +47,7 @@ class ClusterHead(Head):
 
 def nearest(vectors: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     """The number of the nearest centre of each vector, shape (n,); the first of those as near."""
-    return torch.cdist(vectors, centres, compute_mode="donot_use_mm_for_euclid_dist").argmin(dim=-1)
+    return torch.cdist(vectors, centres).argmin(dim=-1)
 
 
 def k_means(vectors: torch.Tensor, clusters: int) -> tuple[torch.Tensor, torch.Tensor]:

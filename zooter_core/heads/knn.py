@@ -26,7 +26,7 @@ class NearestHead(Head):
 
     def __init__(self, width: int, candidates: int, k: int, temperature: float, rows: int) -> None:
         super().__init__()
-        self.k, self.temperature = k, temperature
+        self.k, self.temperature = min(int(k), rows), float(temperature)
         self.vectors = frozen(rows, width)
         self.scores = frozen(rows, candidates)
 
