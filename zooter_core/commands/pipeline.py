@@ -99,11 +99,11 @@ def distill(call: Namespace) -> None:
         raise ZooterError("--run DIR, or --scores FILE... with --out DIR", "neither", "Try `zooter distill --help`.")
 
     config = distill_of(call)
-    given = [f"--{name}" for name in given_labels(call) if name != "holdout"]
-    if config.kind != DEFAULT and (given or call.tagger == "fleet"):
+    unused = [f"--{name}" for name in given_labels(call) if name != "holdout"]
+    if config.kind != DEFAULT and (unused or call.tagger == "fleet"):
         raise ZooterError(
             f"no label settings for the router kind {config.kind}, which learns from the scores",
-            ", ".join(given or ["--tagger fleet"]),
+            ", ".join(unused or ["--tagger fleet"]),
             "Leave them out.",
         )
     scores = read_scores(call.scores)
