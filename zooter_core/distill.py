@@ -33,7 +33,6 @@ def distill(
     Args:
         labels: shape (n, candidates), rows sum to one.
         progress: told the epoch and its mean loss in nats; not told where the kind has a closed form.
-
         scores: shape (n, candidates), raw; the labels stand in where there are none. The kind `zooter` has no use for
             them, every other kind none for the labels.
 
