@@ -123,9 +123,10 @@ class Calculator(LogitsProcessor):
                 scores[place, self.digits] = -torch.inf
                 continue
             meant = self.tokenizer.decode([int(scores[place].argmax())])
-            if meant.lstrip()[:1] not in NUMERIC:
+            begun = self.rows.texts[index][-1] in NUMERIC  # then the rest follows, whatever the model means
+            if not begun and meant.lstrip()[:1] not in NUMERIC:
                 continue  # a unit or a sign of currency comes first, or the model goes on in words
-            gap = meant[: len(meant) - len(meant.lstrip())]
+            gap = "" if begun else meant[: len(meant) - len(meant.lstrip())]
             token = self.tokenizer.encode(gap + rest, add_special_tokens=False)[0]
             scores[place] = torch.full_like(scores[place], -torch.inf)
             scores[place, token] = 0.0
