@@ -95,6 +95,10 @@ def codealpaca(data: Path) -> list[Example]:
     ]
 
 
+def python_fence(code: str) -> str:
+    return f"```python\n{code}\n```"
+
+
 def fenced(code: str) -> str:
     """Bare code in a Markdown fence that names its language; text that has a fence already, or is no code, as it is."""
     name = language(code)

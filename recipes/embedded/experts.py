@@ -44,7 +44,7 @@ def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
     if name == "math":
         return [problems(9000, seed), data.shuffled(data.gsm8k(folder), seed)]
     if name == "code":
-        made = [(task.query, f"```python\n{task.solution}\n```") for task in functions.tasks(8000, seed, False)]
+        made = [(task.query, data.python_fence(task.solution)) for task in functions.tasks(8000, seed, False)]
         snippets = [(line["query"], line["answer"]) for line in data.snippets(held_back=False)]
         return [made, data.shuffled(snippets * 2, seed), data.shuffled(data.codealpaca(folder), seed)]
     if name == "writer":

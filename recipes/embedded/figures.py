@@ -40,7 +40,7 @@ def known(folder: Path, queries: list[Query], seed: int) -> dict[str, Asked]:
     answers |= {r["query"]: data.worked_solution(r["answer"]) for r in data.read(folder, "gsm8k_train")}
     answers |= dict(pieces(SOURCES["writing"], seed + 2, held_back=True))
     answers |= {line["query"]: line["answer"] for line in data.questions(held_back=True)}
-    answers |= {query: own.fence(task.solution) for query, task in made.items()}
+    answers |= {query: data.python_fence(task.solution) for query, task in made.items()}
     return {
         query.id: Asked(query, (answers[query.text],), made.get(query.text))
         for query in queries

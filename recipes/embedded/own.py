@@ -59,7 +59,9 @@ def asked(folder: Path, each: int, seed: int) -> list[Asked]:
     rows: list[tuple[str, str, tuple[str, ...], Task | None]] = []
     rows += [("problems", q, (a,), None) for q, a in data.shuffled(problems(5 * half, seed + 1), seed)[:half]]
     rows += [("gsm8k", q, (a,), None) for q, a in data.shuffled(data.gsm8k(folder), seed)[-half:]]
-    rows += [("functions", task.query, (fence(task.solution),), task) for task in tasks(half, seed + 1, False)]
+    rows += [
+        ("functions", task.query, (data.python_fence(task.solution),), task) for task in tasks(half, seed + 1, False)
+    ]
     rows += [("snippets", r["query"], (r["answer"],), None) for r in some(data.snippets(False), half, seed)]
     rows += [("codealpaca", q, (a,), None) for q, a in data.shuffled(data.codealpaca(folder), seed)[-half:]]
     rows += [("writing", q, (a,), None) for q, a in pieces(half * 3 // 2, seed + 1, False)]
@@ -67,10 +69,6 @@ def asked(folder: Path, each: int, seed: int) -> list[Asked]:
     rows += [("questions", r["query"], (r["answer"],), None) for r in some(data.questions(False), each, seed)]
     rows += [("alpaca_plain", q, a, None) for q, a in several(data.alpaca_eval(folder, False), half, seed)]
     return [Asked(Query(f"{n:04d}", q, field), refs, task) for n, (field, q, refs, task) in enumerate(rows)]
-
-
-def fence(code: str) -> str:
-    return f"```python\n{code}\n```"
 
 
 def some(lines: Sequence[dict[str, str]], count: int, seed: int) -> list[dict[str, str]]:

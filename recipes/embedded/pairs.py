@@ -68,7 +68,7 @@ def written(held_back: bool, seed: int) -> list[list[data.Example]]:
     lines = (data.snippets(held_back), data.questions(held_back))
     return [
         problems(400, seed, held_back),
-        [(task.query, f"```python\n{task.solution}\n```") for task in tasks],
+        [(task.query, data.python_fence(task.solution)) for task in tasks],
         pieces(400, seed, held_back),
         *([(line["query"], line["answer"]) for line in rows] for rows in lines),
     ]

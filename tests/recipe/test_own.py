@@ -4,14 +4,14 @@ import random
 
 import pytest
 
-from recipes.embedded import own
+from recipes.embedded import data, own
 from recipes.embedded.functions import tasks
 from recipes.embedded.own import Asked, judge, outcome
 from zooter_core.records import Query
 
 SUM = Asked(Query("1", "What is 2 + 3?", "problems"), ("2 + 3 = 5.\nThe answer is 5.",))
 TASK = tasks(1, 0, False)[0]
-CODE = Asked(Query("2", TASK.query, "functions"), (own.fence(TASK.solution),), TASK)
+CODE = Asked(Query("2", TASK.query, "functions"), (data.python_fence(TASK.solution),), TASK)
 NOTE = Asked(Query("3", "Write a note to Ana.", "writing"), ("Dear Ana, thank you for the tea.",))
 
 
@@ -21,7 +21,7 @@ def response(text: str, finish: str = "stop") -> dict:
 
 def test_what_can_be_verified():
     assert [outcome(SUM, text) for text in ("It is 5", "It is 6", "none")] == [True, False, False]
-    assert [outcome(CODE, text) for text in (own.fence(TASK.solution), "prose")] == [True, False]
+    assert [outcome(CODE, text) for text in (data.python_fence(TASK.solution), "prose")] == [True, False]
     assert outcome(NOTE, "Dear Ana") is None
 
 
