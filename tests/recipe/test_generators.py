@@ -22,7 +22,7 @@ def test_every_step_of_a_worked_problem_is_what_the_calculator_writes(held_back)
         assert sums, (query, answer)
         for found in sums:
             assert due(answer[: found.start(1)]) == found[1], (query, answer)
-        last = re.findall(r"\d[\d.]*", answer.rsplit("\nThe answer is", 1)[0])[-1]
+        last = re.findall(r"(?:(?<!\S)-)?\d[\d.]*", answer.rsplit("\nThe answer is", 1)[0])[-1]
         assert verify.final_number(answer) == verify.final_number(last), (query, answer)
 
 

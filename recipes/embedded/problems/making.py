@@ -6,6 +6,7 @@ import re
 import zlib
 from collections.abc import Sequence
 
+from recipes.embedded.problems.algebra import ALGEBRA
 from recipes.embedded.problems.arithmetic import ARITHMETIC
 from recipes.embedded.problems.chains import CHAINS
 from recipes.embedded.problems.dice import Dice, Problem, Template
@@ -13,7 +14,7 @@ from recipes.embedded.problems.stories import STORIES
 
 KEPT_BACK = 5  # one number combination in so many
 SHORT: tuple[Template, ...] = (*ARITHMETIC, *STORIES)
-TEMPLATES: tuple[Template, ...] = (*SHORT, *CHAINS)
+TEMPLATES: tuple[Template, ...] = (*SHORT, *ALGEBRA, *CHAINS)
 
 
 def problems(
