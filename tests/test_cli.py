@@ -610,7 +610,19 @@ def test_evaluate_over_another_pool_is_exit_2(refused, tiny_fleet, tmp_path):
     assert "one for base, one, two" in message
 
 
-@pytest.mark.parametrize("tagger", ["given", "none", "fleet"])
+def test_evaluate_beside_what_was_learned_from(zooter, tiny_fleet, scores):
+    call = ["evaluate", "--router", tiny_fleet / "router", "--scores", scores, "--learned-from", scores]
+    code, out, _ = zooter(*call, "--json", fleet=None)
+    assert code == 0
+    found = json.loads(out)["baselines"]
+    assert set(found) == {"random", "best single", "majority", "best a data set", "knn"}
+    assert not any(row["hindsight"] for row in found.values())
+    code, out, _ = zooter(*call, fleet=None)
+    assert "knn" in out
+    assert "ECE" in out
+
+
+@pytest.mark.parametrize("tagger", ["auto", "given", "clusters", "none", "fleet"])
 def test_distill_from_score_files(zooter, scores, tmp_path, tiny_fleet, tagger):
     out = tmp_path / "router"
     call = ["distill", "--scores", scores, "--out", out, "--encoder", tiny_fleet / "encoder", "--epochs", 2]
@@ -705,6 +717,22 @@ def test_sweep_json_and_table(zooter, scores):
     code, out, _ = zooter(*call)
     assert code == 0
     assert "beta" in out
+
+
+def test_sweep_of_tau_with_a_plot(zooter, scores, tmp_path):
+    plot = tmp_path / "sweep.html"
+    call = ["sweep", "--scores", scores, "--beta", "0.3", "--tau", "0.1,1", "--folds", 2, "--seeds", 1, "--plot", plot]
+    code, out, _ = zooter(*call, "--json")
+    assert code == 0
+    assert [row["tau"] for row in json.loads(out)["rows"]] == [0.1, 1.0]
+    page = plot.read_text(encoding="utf-8")
+    assert "share of the plain label" in page
+    assert "cdn." not in page.split("<body>")[0]
+
+
+def test_a_plot_of_another_kind_is_exit_2(refused, scores, tmp_path):
+    call = ["sweep", "--scores", scores, "--beta", "0.3", "--folds", 2, "--seeds", 1, "--plot", tmp_path / "sweep.png"]
+    assert "ends in .html" in refused(2, *call)
 
 
 @pytest.mark.parametrize("betas", ["2", "0,-1", "much", ""])

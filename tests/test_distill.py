@@ -57,7 +57,7 @@ def test_progress_tells_every_epoch_and_its_loss(tiny_encoder):
 def test_the_router_knows_its_pool_and_encoder(tiny_encoder):
     router = learn(tiny_encoder, DistillConfig(epochs=1, hidden=7))
     assert router.candidates == ("math", "writer")
-    assert (router.head.config.encoder, router.head.config.hidden) == (tiny_encoder.reference, 7)
+    assert (router.head.config.encoder, router.head.config.settings["hidden"]) == (tiny_encoder.reference, 7)
     assert not router.head.training
 
 

@@ -203,3 +203,26 @@ def test_rmr_of_a_run_chooses_by_one_response_and_is_judged_by_the_mean():
     assert found["mtr"]["oracle"] < found["mtr"]["rmr"]  # 3.0 against the mean of 2.0 and 3.0
     alone = report(ROUTER, scores, [True], [0.5])["held_back"]
     assert alone["mtr"]["oracle"] == alone["mtr"]["rmr"]
+
+
+def test_baselines_in_hindsight(figures):
+    """b wins q1 and q3 and is best on average; a is best in x and b in y: (1 + 3) / 2 and 6, on average 4."""
+    found = figures["baselines"]
+    assert {name: row["chosen"] for name, row in found.items()} == {
+        "random": 3.375,
+        "best single": 3.75,
+        "majority": 3.75,
+        "best a data set": 4.0,
+    }
+    assert {name: row["hindsight"] for name, row in found.items() if name != "random"} == dict.fromkeys(
+        ("best single", "majority", "best a data set"), True
+    )
+    assert found["best a data set"]["datasets"] == {"x": 2.0, "y": 6.0}
+    assert found["best a data set"]["regret"] == pytest.approx((2 + 0 + 0) / 3)
+    low, high = found["best single"]["router_minus"]  # the router earns 0, 0 and 2 less than b
+    assert low <= -2 / 3 <= high
+
+
+def test_calibration_is_of_what_the_router_chose(figures):
+    """q1: b at .9, which wins; q2: b at .6, which loses; q3: a at .8, which loses: (.1 + .6 + .8) / 3."""
+    assert figures["calibration"]["ece"] == pytest.approx(0.5)

@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 
+from zooter_core.clusters import TIMES
 from zooter_core.encoder import Encoders
 from zooter_core.errors import ZooterError
-from zooter_core.from_scores import distill_scores, score_responses
+from zooter_core.from_scores import distill_scores, score_responses, tags_of
 from zooter_core.heads import DistillConfig
 from zooter_core.pipeline import LabelConfig
-from zooter_core.records import Query, Tag
+from zooter_core.records import Query
 from zooter_core.router import Router
 from zooter_core.scores import Scores, read_scores
 
@@ -24,8 +25,8 @@ SCORES = Scores(
 SETTINGS = (LabelConfig(holdout=0.0), DistillConfig(epochs=40, rate=1e-2))
 
 
-def distilled(folder, encoder, scores=SCORES, settings=SETTINGS, tagger=None) -> Router:
-    distill_scores(scores, folder, settings, encoder, tagger)
+def distilled(folder, encoder, scores=SCORES, settings=SETTINGS, tags=None) -> Router:
+    distill_scores(scores, folder, settings, encoder, [q.tags for q in scores.queries] if tags is None else tags)
     return Router.load(folder, Encoders())
 
 
@@ -41,6 +42,16 @@ def test_the_same_scores_give_the_same_router(tmp_path, tiny_encoder):
     assert np.array_equal(one, other)
 
 
+def test_tags_are_the_files_own_or_clusters(tiny_encoder):
+    given = [query.tags for query in SCORES.queries]
+    assert tags_of(SCORES, "auto", tiny_encoder) == tags_of(SCORES, "given", tiny_encoder) == given
+    assert tags_of(SCORES, "none", tiny_encoder) == [()] * 24
+    bare = Scores(tuple(Query(q.id, q.text) for q in SCORES.queries), SCORES.candidates, SCORES.scores)
+    found = tags_of(bare, "auto", tiny_encoder)
+    assert found == tags_of(SCORES, "clusters", tiny_encoder)
+    assert all(len(tags) == TIMES and all(tag.startswith("cluster ") for tag in tags) for tags in found)
+
+
 def test_report_of_the_held_back_queries(tmp_path, tiny_encoder):
     distilled(tmp_path / "router", tiny_encoder, settings=(LabelConfig(holdout=0.3), SETTINGS[1]))
     report = json.loads((tmp_path / "router" / "report.json").read_text())
@@ -48,15 +59,11 @@ def test_report_of_the_held_back_queries(tmp_path, tiny_encoder):
     assert 0 < report["held_back"]["n"] < 24
 
 
-def test_tags_are_the_files_own_or_the_taggers(tmp_path, tiny_encoder):
-    class Everything:
-        def tag(self, queries):
-            return [(Tag("all", 1.0),)] * len(queries)
-
+def test_a_prior_is_of_the_tags(tmp_path, tiny_encoder):
     prior_alone = (LabelConfig(holdout=0.0, beta=0.0), SETTINGS[1])
     given = distilled(tmp_path / "given", tiny_encoder, settings=prior_alone)
     assert given.probabilities(TEXTS).argmax(axis=1).tolist() == [1] * 8
-    found = distilled(tmp_path / "found", tiny_encoder, settings=prior_alone, tagger=Everything())
+    found = distilled(tmp_path / "found", tiny_encoder, settings=prior_alone, tags=[("all",)] * 24)
     assert found.probabilities(TEXTS).argmax(axis=1).tolist() == [0] * 8  # one tag for all: `math` wins on average
 
 

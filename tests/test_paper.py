@@ -133,7 +133,7 @@ def lesson():
 
     def learn(epochs):
         losses = []
-        config = DistillConfig(epochs=epochs, batch=4, dropout=0.0, hidden=8)
+        config = DistillConfig(epochs=epochs, batch=4, dropout=0.0, hidden=8, own={"members": 1})
         router = distill(queries, LABELS, ["a", "b"], encoder, config, lambda epoch, loss: losses.append(loss))
         return kl(LABELS, router.probabilities(queries)).mean(), losses
 

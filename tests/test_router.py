@@ -92,7 +92,12 @@ def test_broken_router_is_one_clear_error(fleet_copy, encoders, name, damage):
 
 @pytest.mark.parametrize(
     "change",
-    [{"candidates": []}, {"candidates": ["base", "one"]}, {"hidden": 8}, {"width": 32}],
+    [
+        {"candidates": []},
+        {"candidates": ["base", "one"]},
+        {"settings": {"hidden": 8, "dropout": 0.5, "members": 2}},
+        {"width": 32},
+    ],
 )
 def test_config_that_does_not_fit_the_weights_is_one_clear_error(fleet_copy, encoders, change):
     path = fleet_copy / "router" / "config.json"

@@ -15,23 +15,24 @@ ROOT = Path(__file__).resolve().parent.parent
 LEVELS = (
     ("errors", "records"),
     ("quiet",),
-    ("calculator", "labels", "metrics", "plugins", "weights"),
+    ("calculator", "calibration", "clusters", "labels", "metrics", "plugins", "weights"),
     ("fleet", "scores"),
     ("encoder",),
     ("backends", "heads", "rewards", "taggers"),
     ("router",),
-    ("runs", "distill", "ensemble", "evaluate"),
-    ("sweep",),
+    ("runs", "distill", "ensemble"),
+    ("baselines",),
+    ("evaluate", "sweep"),
     ("pipeline",),
     ("from_scores",),
     ("commands", "ui"),
     ("cli",),
 )
 LEVEL = {name: height for height, names in enumerate(LEVELS) for name in names}
-PURE = ("labels", "metrics")
+PURE = ("calibration", "labels", "metrics")
 LIGHT = (
-    *("calculator", "errors", "records", "labels", "metrics", "fleet", "scores", "runs", "plugins", "weights", "heads"),
-    "cli",
+    *("calculator", "errors", "records", "calibration", "labels", "metrics", "fleet", "scores", "runs", "plugins"),
+    *("weights", "heads", "cli"),
 )
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 
@@ -99,7 +100,7 @@ def test_only_app_pages_and_ui_know_streamlit():
 @pytest.mark.parametrize("name", PURE)
 def test_the_mathematics_knows_numpy_alone(name):
     known = {imported.split(".")[0] for imported in imports(MODULES[name])}
-    assert known <= {"__future__", "collections", "math", "numpy", "zooter_core"}
+    assert known <= {"__future__", "collections", "math", "numpy", "typing", "zooter_core"}
     called = {node.id for node in ast.walk(ast.parse(MODULES[name].read_text())) if isinstance(node, ast.Name)}
     assert not called & {"open", "print", "input", "exec", "eval", "__import__"}
 

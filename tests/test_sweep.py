@@ -28,9 +28,15 @@ def test_each_beta_has_a_row_with_its_interval(tiny_encoder):
         assert low <= row["mean"] <= high <= 4.0
         assert row["regret"] == pytest.approx(4.0 - row["mean"])
         assert row["mean"] > 3.0  # the two kinds are easily told apart
-    best = next(row for row in found["rows"] if row["beta"] == found["best"])
+    best = next(row for row in found["rows"] if {"beta": row["beta"], "tau": row["tau"]} == found["best"])
     assert best["mean"] == max(row["mean"] for row in found["rows"])
     assert best["minus_best"] == (0.0, 0.0)
+
+
+def test_tau_is_swept_too(tiny_encoder):
+    config = SweepConfig(betas=(0.3, 1.0), taus=(0.1, 2.0), folds=2, seeds=1)
+    found = sweep(SCORES, TAGS, tiny_encoder, config, QUICK)
+    assert [(row["beta"], row["tau"]) for row in found["rows"]] == [(0.3, 0.1), (1.0, 0.1), (0.3, 2.0), (1.0, 2.0)]
 
 
 def test_wrong_tags_make_the_prior_worse_than_the_label(tiny_encoder):
@@ -39,11 +45,21 @@ def test_wrong_tags_make_the_prior_worse_than_the_label(tiny_encoder):
     prior, plain = found["rows"]
     assert prior["mean"] == pytest.approx(4.0 * 24 / 40)
     assert plain["mean"] > prior["mean"]
-    assert (found["best"], found["differs"]) == (1.0, True)
+    assert (found["best"], found["differs"]) == ({"beta": 1.0, "tau": 1.0}, True)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"betas": ()}, {"betas": (0.3, 1.2)}, {"betas": (float("nan"),)}, {"folds": 1}, {"seeds": 0}]
+    "wrong",
+    [
+        {"betas": ()},
+        {"betas": (0.3, 1.2)},
+        {"betas": (float("nan"),)},
+        {"taus": ()},
+        {"taus": (0.0,)},
+        {"taus": (float("inf"),)},
+        {"folds": 1},
+        {"seeds": 0},
+    ],
 )
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ZooterError):

@@ -192,7 +192,11 @@ def save_reward_model(folder: Path, seed: int = 4, outputs: int = 1) -> None:
 def save_router(folder: Path, pool: tuple[str, ...], encoder: Path, seed: int = 5) -> None:
     """An untrained router for a pool, whose probabilities differ from query to query."""
     torch.manual_seed(seed)
-    head = RouterHead(RouterHeadConfig(candidates=pool, encoder=str(encoder), width=64, hidden=16))
+    head = RouterHead(
+        RouterHeadConfig(
+            candidates=pool, encoder=str(encoder), width=64, settings={"hidden": 16, "dropout": 0.5, "members": 2}
+        )
+    )
     with torch.no_grad():
         for weight in head.parameters():
             weight.mul_(40)

@@ -13,6 +13,7 @@ from zooter_core.heads import DEFAULT, KINDS
 from zooter_core.plugins import load_kind
 
 FLEET = "models/embedded"
+NORMALISATIONS = "zscore, zscore-dataset"
 
 
 class CallError(ZooterError):
@@ -92,7 +93,7 @@ def build() -> Parser:
     one.add_argument("--run", metavar="DIR")
     one.add_argument("--scores", nargs="+", metavar="FILE")
     one.add_argument("--out", metavar="DIR")
-    one.add_argument("--tagger", choices=("fleet", "given", "none"), default="given", help="where tags come from")
+    _tagger(one)
     one.add_argument("--encoder", metavar="ID", help="a sentence encoder (default: the fleet's)")
     _label(one)
     _distill(one)
@@ -100,14 +101,21 @@ def build() -> Parser:
     one = command("evaluate", "a router against score files: reward, regret, MTR, %%Uplift", fleet=False)
     one.add_argument("--router", required=True, metavar="DIR")
     one.add_argument("--scores", required=True, nargs="+", metavar="FILE")
+    one.add_argument(
+        "--learned-from",
+        nargs="+",
+        metavar="FILE",
+        help="the score files it was distilled from: kNN joins the baselines, which else are picked in hindsight",
+    )
     one.add_argument("--json", action="store_true")
 
-    one = command("sweep", "how much beta matters: routers over folds and seeds, with intervals")
+    one = command("sweep", "how much beta and tau matter: routers over folds and seeds, with intervals")
     one.add_argument("--scores", required=True, nargs="+", metavar="FILE")
     one.add_argument("--beta", default="0,0.1,0.3,0.5,0.7,0.9,1", metavar="LIST", help="(default: %(default)s)")
-    one.add_argument("--tau", type=float, help="softmax temperature of rewards (default: 1)")
-    one.add_argument("--normalise", metavar="NAME", help="rewards first: none (default), zscore, zscore-dataset")
-    one.add_argument("--tagger", choices=("fleet", "given"), default="fleet", help="where tags come from")
+    one.add_argument("--tau", metavar="LIST", help="softmax temperatures of rewards (default: 0.3)")
+    one.add_argument("--normalise", metavar="NAME", help=f"rewards first: spread (default), or {NORMALISATIONS}")
+    _tagger(one)
+    one.add_argument("--plot", metavar="FILE", help="also draw it, into an .html file")
     one.add_argument("--folds", type=int, default=5, help="(default: 5)")
     one.add_argument("--seeds", type=int, default=3, help="(default: 3)")
     one.add_argument("--json", action="store_true")
@@ -126,15 +134,29 @@ def _samples(parser: Parser) -> None:
 
 
 def _label(parser: Parser) -> None:
-    parser.add_argument("--beta", type=float, help="share of the plain label (default: 0.3)")
-    parser.add_argument("--tau", type=float, help="softmax temperature of rewards (default: 1)")
-    parser.add_argument("--normalise", metavar="NAME", help="rewards first: none (default), zscore, zscore-dataset")
+    parser.add_argument("--beta", type=float, help="share of the plain label (default: 0.3; from score files 0.1)")
+    parser.add_argument("--tau", type=float, help="softmax temperature of rewards (default: 1; from score files 0.3)")
+    parser.add_argument(
+        "--normalise",
+        metavar="NAME",
+        help=f"rewards first: none (default), spread (default from score files), or {NORMALISATIONS}",
+    )
     parser.add_argument("--holdout", type=float, help="share of queries kept for evaluation (default: 0.2 in a run)")
+
+
+def _tagger(parser: Parser) -> None:
+    parser.add_argument(
+        "--tagger",
+        choices=("auto", "given", "clusters", "fleet", "none"),
+        default="auto",
+        help="where tags come from: the file's own, clusters of like queries, or the fleet's tagger "
+        "(default: the file's where it has any, else clusters)",
+    )
 
 
 def _distill(parser: Parser) -> None:
     parser.add_argument("--seed", type=int, help="(default: 0; in a run the fleet's)")
-    parser.add_argument("--epochs", type=int, help="passes over the queries (default: 30)")
+    parser.add_argument("--epochs", type=int, help="passes over the queries, at most (default: 30)")
     kinds = ", ".join(name for name in KINDS if name != DEFAULT)
     parser.add_argument(
         "--router-kind", default=DEFAULT, metavar="KIND", help=f"%(default)s (default), or to compare: {kinds}"

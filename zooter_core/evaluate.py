@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core import metrics
+from zooter_core import calibration, metrics
+from zooter_core.baselines import nearest, simple
 from zooter_core.errors import ZooterError
 from zooter_core.router import Router
 from zooter_core.scores import NO_DATASET, Scores
@@ -17,15 +18,46 @@ Array = NDArray[np.float64]
 METHODS = {"router", "oracle", "rmr"}
 
 
-def evaluate(router: Router, scores: Scores) -> dict[str, Any]:
-    """How well a router chooses; the stable shape of `zooter evaluate --json` (DESIGN), plus intervals.
+def evaluate(router: Router, scores: Scores, learned: Scores | None = None) -> dict[str, Any]:
+    """How well a router chooses; the stable shape of `zooter evaluate --json`, plus intervals.
 
-    `scores` may list the candidates in another order than the router.
+    `baselines` are other ways of choosing, each with its mean score (`chosen`, unweighted over data sets), `datasets`,
+    `regret`, whether it was picked in hindsight, and `router_minus`, the 95% interval of what the router earns more.
+    `calibration` sets the probability of what the router chose beside how often it had the highest score.
+
+    Args:
+        scores: may list the candidates in another order than the router.
+        learned: what the router was distilled from: the baselines then learn from it too, and kNN joins them. Without
+            it they are picked in hindsight, on the very scores that they are judged by.
     """
     pool = router.for_pool(scores.candidates).candidates
     order = [pool.index(name) for name in scores.candidates]
     probabilities = router.probabilities([query.text for query in scores.queries])[:, order]
-    return compare(scores, probabilities.argmax(axis=1))
+    chosen = probabilities.argmax(axis=1)
+    found = compare(scores, chosen)
+    earned = scores.scores[np.arange(len(chosen)), chosen]
+    rows = {False: simple(scores, scores)}
+    if learned is not None:
+        known = learned.in_order(scores.candidates)
+        rows[True] = simple(scores, known) | {"knn": nearest(scores, known, router.encoder)}
+    found["baselines"] = {
+        name: _baseline(scores, values, earned) | {"hindsight": not learned_from and name != "random"}
+        for learned_from, methods in rows.items()
+        for name, values in methods.items()
+    }
+    found["calibration"] = calibration.reliability(probabilities, calibration.wins_of(scores.scores))
+    return found
+
+
+def _baseline(scores: Scores, values: Array, router: Array) -> dict[str, Any]:
+    names = np.array(scores.datasets)
+    datasets = {str(name): float(values[names == name].mean()) for name in dict.fromkeys(scores.datasets)}
+    return {
+        "chosen": float(np.mean(list(datasets.values()))),
+        "regret": float((scores.scores.max(axis=1) - values).mean()),
+        "datasets": datasets,
+        "router_minus": metrics.interval(router - values),
+    }
 
 
 def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] | None = None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zooter_core import runs
+from zooter_core.clusters import cluster_tags
 from zooter_core.encoder import Encoder
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
@@ -15,7 +16,10 @@ from zooter_core.heads import DistillConfig
 from zooter_core.pipeline import BATCH, LabelConfig, Progress, fit_router, make_labels, quiet
 from zooter_core.runs import REPORT, ROUTER
 from zooter_core.scores import Scores, no_repeats, read_lines, read_query, read_responses, score_line
-from zooter_core.taggers import Tagger
+
+# What tau = 1 is on the scale of a reward model is too flat for accuracies: scores are brought to one scale first, and
+# the values are those that did best on folds and left-out data sets (docs/results.md).
+LABELS = LabelConfig(beta=0.1, tau=0.3, normalise="spread", holdout=0.0)
 
 
 def distill_scores(
@@ -23,19 +27,26 @@ def distill_scores(
     folder: Path,
     settings: tuple[LabelConfig, DistillConfig],
     encoder: Encoder,
-    tagger: Tagger | None = None,
+    tags: Sequence[Sequence[str]],
     progress: Progress = quiet,
 ) -> None:
-    """A router from score files alone, into `folder` itself; tags are the file's own where no tagger is given."""
-    tags: Sequence[Sequence[str]] = [query.tags for query in scores.queries]
-    if tagger is not None:
-        found = tagger.tag([query.text for query in scores.queries])
-        tags = [tuple(tag.name for tag in row) for row in found]
+    """A router from score files alone, into `folder` itself, which then holds report.json too."""
     made = make_labels(scores, tags, settings[0])
     with tempfile.TemporaryDirectory(dir=_parent(folder)) as work:
         fit_router(scores, made, Path(work), encoder, settings[1], progress)
         shutil.copytree(Path(work) / ROUTER, folder, dirs_exist_ok=True)
         shutil.copy(Path(work) / REPORT, folder / REPORT)
+
+
+def tags_of(scores: Scores, source: str, encoder: Encoder, seed: int = 0) -> Sequence[Sequence[str]]:
+    """The tags of each query: `given` in the file, `none`, `clusters` of like queries, or what `auto` finds.
+
+    `auto` takes the given ones where any query has one, else clusters.
+    """
+    given = [query.tags for query in scores.queries]
+    if source == "clusters" or (source == "auto" and not any(given)):
+        return cluster_tags(encoder.embed_all([query.text for query in scores.queries]), seed)
+    return [()] * len(given) if source == "none" else given
 
 
 def score_responses(source: Path, out: Path, ensemble: Ensemble, progress: Progress = quiet) -> int:

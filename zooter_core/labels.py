@@ -90,6 +90,12 @@ def _standardise(rewards: Array) -> Array:
     return (rewards - rewards.mean()) / spread if spread > 0 else np.zeros_like(rewards)
 
 
+def _spread(rewards: Array) -> Array:
+    apart = rewards - rewards.mean(axis=-1, keepdims=True)
+    spread = np.sqrt((apart**2).mean())
+    return apart / spread if spread > 0 else apart
+
+
 def _each(rewards: Array, groups: Sequence[str], scale: Callable[[Array], Array]) -> Array:
     scaled = np.empty_like(rewards)
     names = np.asarray(groups)
@@ -103,11 +109,15 @@ NORMALISATIONS: dict[str, Callable[[Array, Sequence[str]], Array]] = {
     "none": lambda rewards, groups: rewards,
     "zscore": lambda rewards, groups: _standardise(rewards),
     "zscore-dataset": lambda rewards, groups: _each(rewards, groups, _standardise),
+    "spread": lambda rewards, groups: _spread(rewards),
 }
 
 
 def normalise(rewards: Array, name: str, groups: Sequence[str]) -> Array:
     """Rewards on a stated scale before the softmax: as they are, or standardised over all or over each data set.
+
+    `spread` divides by how far apart a query's rewards are, as a root mean square over all queries: then a tau means
+    the same for accuracies between 0 and 1 and for the rewards of any reward model.
 
     Args:
         rewards: shape (n, N).

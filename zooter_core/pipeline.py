@@ -27,7 +27,7 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.evaluate import report
 from zooter_core.fleet import GenerationConfig
-from zooter_core.heads import DEFAULT, DistillConfig
+from zooter_core.heads import DistillConfig
 from zooter_core.records import Label, Message, Query, Response
 from zooter_core.runs import LABELS, QUERIES, REPORT, RESPONSES, REWARDS, ROUTER, TAGS, Run
 from zooter_core.scores import Scores
@@ -237,8 +237,6 @@ def held_back(query_id: str, config: LabelConfig) -> bool:
 def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, progress: Progress = quiet) -> None:
     """A router from the training fold's labels into `router/`, and `report.json` from the held-back fold."""
     settings = asdict(config)
-    if config.kind == DEFAULT:  # written as before there were kinds, so that a run begun then goes on
-        del settings["kind"], settings["own"]
     run.begin("distill", {"encoder": encoder, **settings})
     if run.sealed("distill"):
         return
@@ -268,6 +266,7 @@ def fit_router(
         lambda epoch, loss: progress("distill", epoch, config.epochs),
         scores.scores[train],
     )
+    progress("distill", config.epochs, config.epochs)  # it may have stopped earlier
     partial, done = folder / f"{ROUTER}.partial", folder / ROUTER
     router.save(partial)
     shutil.rmtree(done, ignore_errors=True)

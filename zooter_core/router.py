@@ -25,8 +25,8 @@ from zooter_core.records import Message
 class RouterHeadConfig(PretrainedConfig):
     """What a router folder says of itself: `candidates` is the pool in order, `encoder` a model reference.
 
-    `kind` is one of `heads.KINDS`; a folder that names none is `zooter`. What that kind was made with is in `settings`,
-    for `zooter` in `hidden` and `dropout`, where it was before there were kinds.
+    `kind` is one of `heads.KINDS`; what a head of that kind was made with is in `settings`. Logits are divided by
+    `calibration_temperature` before the softmax, so that a probability says how often such a candidate wins.
     """
 
     model_type = "zooter-router"
@@ -36,19 +36,16 @@ class RouterHeadConfig(PretrainedConfig):
         candidates: Sequence[str] = (),
         encoder: str = "",
         width: int = 0,
-        hidden: int = 64,
-        dropout: float = 0.5,
         kind: str = DEFAULT,
         settings: Mapping[str, Any] | None = None,
+        calibration_temperature: float = 1.0,
         **rest: Any,
     ) -> None:
         super().__init__(**rest)
         self.candidates = list(candidates)
         self.encoder, self.width, self.kind = encoder, width, kind
-        if kind == DEFAULT:
-            self.hidden, self.dropout = hidden, dropout
-        else:
-            self.settings = dict(settings or {})
+        self.settings = dict(settings or {})
+        self.calibration_temperature = calibration_temperature
 
 
 class RouterHead(PreTrainedModel):
@@ -63,8 +60,8 @@ class RouterHead(PreTrainedModel):
 
     def __init__(self, config: RouterHeadConfig) -> None:
         super().__init__(config)
-        own = {"hidden": config.hidden, "dropout": config.dropout} if config.kind == DEFAULT else config.settings
-        self.body = load_kind("router", KINDS, config.kind)(config.width, len(config.candidates), **own)
+        made = load_kind("router", KINDS, config.kind)
+        self.body = made(config.width, len(config.candidates), **config.settings)
         self.post_init()
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
@@ -134,7 +131,7 @@ class Router:
     def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of shape (n, candidates), in the router's pool order; rows sum to one."""
         logits = self.head(torch.from_numpy(self.encoder.embed(queries)))
-        return torch.softmax(logits.double(), dim=-1).numpy()
+        return torch.softmax(logits.double() / self.head.config.calibration_temperature, dim=-1).numpy()
 
     def route(self, queries: Sequence[str]) -> list[Mapping[str, float]]:
         """The same as one dict a query."""

@@ -38,6 +38,21 @@ class Scores:
         """The data set of each query; `all` where the file names none."""
         return [query.dataset or NO_DATASET for query in self.queries]
 
+    def in_order(self, candidates: Sequence[str]) -> Scores:
+        """The same with the columns in another order.
+
+        Raises:
+            ZooterError: the candidates are others.
+        """
+        if set(candidates) != set(self.candidates):
+            raise ZooterError(
+                f"the same candidates in all score files ({', '.join(candidates)})",
+                ", ".join(self.candidates),
+                "Give files of one pool.",
+            )
+        order = [self.candidates.index(name) for name in candidates]
+        return Scores(self.queries, tuple(candidates), self.scores[:, order])
+
     def subset(self, rows: Sequence[int]) -> Scores:
         """The queries of some row numbers."""
         return Scores(tuple(self.queries[row] for row in rows), self.candidates, self.scores[list(rows)])

@@ -12,33 +12,43 @@ import torch
 from numpy.typing import NDArray
 
 from zooter_core import labels, metrics
-from zooter_core.distill import fit_head
+from zooter_core.distill import learn
 from zooter_core.encoder import Encoder
 from zooter_core.errors import ZooterError
 from zooter_core.heads import DistillConfig
 from zooter_core.scores import Scores
 
 Array = NDArray[np.float64]
+Point = tuple[float, float]  # beta, tau
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class SweepConfig:
-    """Every query is held back once a seed: `folds` routers are distilled a seed and a beta."""
+    """Every query is held back once a seed: `folds` routers are distilled a seed and a pair of beta and tau."""
 
     betas: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
-    tau: float = 1.0
+    taus: tuple[float, ...] = (1.0,)
     normalise: str = "none"
     folds: int = 5
     seeds: int = 3
 
     def __post_init__(self) -> None:
-        if not self.betas:
-            raise ZooterError("at least one beta", "none", "Use --beta 0,0.1,0.3,1.")
+        if not self.betas or not self.taus:
+            raise ZooterError("at least one beta and one tau", "none", "Use --beta 0,0.1,0.3,1.")
         for beta in self.betas:
             if not 0 <= beta <= 1:
                 raise ZooterError("every beta between 0 and 1", str(beta), "Use --beta 0,0.1,0.3,1.")
+        for tau in self.taus:
+            if not 0 < tau < float("inf"):
+                raise ZooterError("every tau above 0", str(tau), "Use --tau 0.1,0.3,1.")
         if self.folds < 2 or self.seeds < 1:
             raise ZooterError("2 folds and 1 seed at least", f"{self.folds} and {self.seeds}", "Give more.")
+
+    @property
+    def points(self) -> list[Point]:
+        """The pairs of beta and tau, tau by tau."""
+        return [(beta, tau) for tau in self.taus for beta in self.betas]
 
 
 def sweep(
@@ -47,62 +57,77 @@ def sweep(
     encoder: Encoder,
     config: SweepConfig,
     training: DistillConfig,
-    progress: Callable[[str, int, int], None] = lambda step, done, of: None,
+    progress: Progress = lambda step, done, of: None,
 ) -> dict[str, Any]:
-    """The score that routers earn on queries they have not learned from, for each beta.
+    """The score that routers earn on queries they have not learned from, for each beta and tau.
 
-    Tag priors come from the training folds alone. Returns `rows` in the order of the betas, each with `mean` (over
-    queries and seeds), its 95% bootstrap `interval` over queries, `regret`, and `minus_best`: the interval of the
-    difference from the best beta, query by query; `best` is the beta with the highest mean, and `differs` says
-    whether every other beta is worse beyond that interval.
+    Tag priors come from the training folds alone. Returns `rows` in the order of the points, each with `beta`, `tau`,
+    `mean` (over queries and seeds), its 95% bootstrap `interval` over queries, `regret`, and `minus_best`: the interval
+    of the difference from the best point, query by query; `best` is the point with the highest mean, and `differs`
+    says whether every other point is worse beyond that interval.
 
     Raises:
         ZooterError: there are fewer queries than folds.
     """
     if len(scores.queries) < config.folds:
         raise ZooterError(f"at least {config.folds} queries", str(len(scores.queries)), "Give a larger score file.")
-    plain = labels.softmax(labels.normalise(scores.scores, config.normalise, scores.datasets), config.tau)
-    vectors = encoder.embed_all([query.text for query in scores.queries])
-    earned = {beta: np.zeros(len(plain)) for beta in config.betas}
-    total, done = len(config.betas) * config.seeds * config.folds, 0
-    for seed in range(config.seeds):
-        folds = np.array([_fold(query.id, seed, config.folds) for query in scores.queries])
-        for fold in range(config.folds):
-            train, kept = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-            known = [tags[row] for row in train.tolist()]
-            priors = labels.tag_priors(plain[train], known)
-            for beta in config.betas:
-                wanted = labels.enhance(plain[train], known, priors, beta)
-                head = fit_head(
-                    vectors[train], wanted, scores.candidates, encoder.reference, replace(training, seed=seed)
-                )
-                with torch.inference_mode():
-                    chosen = head(torch.from_numpy(vectors[kept])).argmax(dim=-1).numpy()
-                earned[beta][kept] += scores.scores[kept, chosen]
-                done += 1
-                progress("sweep", done, total)
-    means = {beta: values / config.seeds for beta, values in earned.items()}
-    best = max(means, key=lambda beta: means[beta].mean())
+    means = _earned(scores, tags, encoder, config, training, progress)
+    best = max(means, key=lambda point: means[point].mean())
     oracle = scores.scores.max(axis=1)
     rows: list[dict[str, Any]] = [
         {
             "beta": beta,
+            "tau": tau,
             "mean": float(values.mean()),
             "interval": metrics.interval(values),
             "regret": float((oracle - values).mean()),
             "minus_best": metrics.interval(values - means[best]),
         }
-        for beta, values in means.items()
+        for (beta, tau), values in means.items()
     ]
-    differs = all(row["minus_best"][1] < 0 for row in rows if row["beta"] != best)
+    others = [row for row in rows if (row["beta"], row["tau"]) != best]
     return {
-        "n": len(plain),
+        "n": len(scores.queries),
         "folds": config.folds,
         "seeds": config.seeds,
+        "normalise": config.normalise,
         "rows": rows,
-        "best": best,
-        "differs": differs,
+        "best": {"beta": best[0], "tau": best[1]},
+        "differs": all(row["minus_best"][1] < 0 for row in others),
     }
+
+
+def _earned(
+    scores: Scores,
+    tags: Sequence[Sequence[str]],
+    encoder: Encoder,
+    config: SweepConfig,
+    training: DistillConfig,
+    progress: Progress,
+) -> dict[Point, Array]:
+    """For each point what its routers earned a query, shape (n,), as the mean over seeds."""
+    rewards = labels.normalise(scores.scores, config.normalise, scores.datasets)
+    vectors = encoder.embed_all([query.text for query in scores.queries])
+    earned = {point: np.zeros(len(rewards)) for point in config.points}
+    total, done = len(earned) * config.seeds * config.folds, 0
+    for seed in range(config.seeds):
+        folds = np.array([_fold(query.id, seed, config.folds) for query in scores.queries])
+        for fold in range(config.folds):
+            train, kept = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            known = [tags[row] for row in train.tolist()]
+            for beta, tau in earned:
+                plain = labels.softmax(rewards[train], tau)
+                wanted = labels.enhance(plain, known, labels.tag_priors(plain, known), beta)
+                head = learn(
+                    vectors[train], wanted, scores.candidates, encoder.reference, replace(training, seed=seed),
+                    scores=scores.scores[train],
+                )  # fmt: skip
+                with torch.inference_mode():
+                    chosen = head(torch.from_numpy(vectors[kept])).argmax(dim=-1).numpy()
+                earned[beta, tau][kept] += scores.scores[kept, chosen] / config.seeds
+                done += 1
+                progress("sweep", done, total)
+    return earned
 
 
 def _fold(query_id: str, seed: int, folds: int) -> int:

@@ -126,8 +126,8 @@ def test_progress_tells_the_epochs_of_what_is_trained():
 # Settings
 
 
-def test_zooters_settings_are_the_plain_ones():
-    assert settings_of("zooter", {"epochs": 7}, seed=3) == DistillConfig(seed=3, epochs=7)
+def test_zooters_settings_are_the_plain_ones_and_its_members():
+    assert settings_of("zooter", {"epochs": 7}, seed=3) == DistillConfig(seed=3, epochs=7, own={"members": 4})
 
 
 def test_a_kind_has_its_own_defaults_and_takes_others():

@@ -9,6 +9,7 @@ import torch
 
 from zooter_core.distill import fit_head
 from zooter_core.heads import DistillConfig
+from zooter_core.heads.zooter import ZooterHead
 from zooter_core.router import RouterHead
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,9 +33,27 @@ def test_a_folder_that_names_no_kind_is_zooter(folder):
     assert torch.equal(head(VECTORS), expected)
 
 
-def test_its_weights_have_the_names_that_they_had_before_there_were_kinds(folder):
-    names = {name for name, _ in RouterHead.from_pretrained(folder).named_parameters()}
-    assert names == {"body.0.weight", "body.0.bias", "body.3.weight", "body.3.bias"}
+def test_one_member_is_a_plain_mlp_worked_by_hand():
+    """logits = gelu(x W + b) V + c, as log-probabilities: two inputs, two hidden units, two candidates."""
+    head = ZooterHead(2, 2, hidden=2, dropout=0.5).eval()
+    with torch.no_grad():
+        head.inner.copy_(torch.tensor([[[1.0, 0.0], [0.0, 2.0]]]))
+        head.inner_bias.copy_(torch.tensor([[[0.0, -2.0]]]))
+        head.outer.copy_(torch.tensor([[[3.0, 0.0], [0.0, 1.0]]]))
+        head.outer_bias.copy_(torch.tensor([[[0.0, 0.5]]]))
+    # hidden before gelu: (1, 0), after: (0.8413, 0); logits: (2.5240, 0.5)
+    assert torch.softmax(head(torch.tensor([[1.0, 1.0]])), dim=-1)[0].tolist() == pytest.approx(
+        [0.8833, 0.1167], abs=1e-4
+    )
+
+
+def test_the_distribution_is_the_mean_of_the_members():
+    config = DistillConfig(epochs=3, own={"members": 3})
+    head = fit_head(VECTORS.numpy(), np.array([[0.9, 0.1]] * 2 + [[0.2, 0.8]] * 2), ["a", "b"], "none", config)
+    each = head.body.each(VECTORS).exp()
+    assert each.shape == (3, 4, 2)
+    assert not torch.allclose(each[0], each[1])
+    assert torch.allclose(head(VECTORS).exp(), each.mean(dim=0), atol=1e-6)
 
 
 def test_the_embedded_router_loads_whole():

@@ -74,11 +74,11 @@ def generation_of(call: Namespace, fleet: Fleet, seed: int | None = None) -> Gen
     return replace(fleet.generation, **{key: value for key, value in given.items() if value is not None})
 
 
-def label_of(call: Namespace, holdout: float = 0.2) -> LabelConfig:
-    """Label settings; `holdout` is the share kept for evaluation where the call names none."""
+def label_of(call: Namespace, defaults: LabelConfig | None = None) -> LabelConfig:
+    """Label settings: the defaults of a run, or those given here, with what the call names instead."""
     from zooter_core.pipeline import LabelConfig
 
-    config = replace(LabelConfig(holdout=holdout), **given_labels(call))
+    config = replace(defaults or LabelConfig(), **given_labels(call))
     if not 0 <= config.holdout < 1:
         raise ZooterError("--holdout from 0 to below 1", str(config.holdout), "Mend it.")
     return config
@@ -90,12 +90,15 @@ def given_labels(call: Namespace) -> dict[str, Any]:
     return {name: getattr(call, name) for name in names if getattr(call, name) is not None}
 
 
-def betas_of(call: Namespace) -> tuple[float, ...]:
-    """The betas of a list like 0,0.3,1."""
+def numbers_of(call: Namespace, name: str) -> tuple[float, ...]:
+    """An option that is a list like 0,0.3,1."""
+    given = getattr(call, name)
     try:
-        return tuple(dict.fromkeys(float(part) for part in call.beta.split(",")))
+        return tuple(dict.fromkeys(float(part) for part in given.split(",")))
     except ValueError as problem:
-        raise ZooterError("--beta as numbers with commas", repr(call.beta), "For instance --beta 0,0.3,1.") from problem
+        raise ZooterError(
+            f"--{name} as numbers with commas", repr(given), f"For instance --{name} 0.1,0.3,1."
+        ) from problem
 
 
 def distill_of(call: Namespace) -> DistillConfig:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from zooter_core import from_scores, pipeline, runs
 from zooter_core.commands.options import (
-    betas_of,
     distill_of,
     encoder_of,
     ensemble_of,
@@ -19,17 +17,18 @@ from zooter_core.commands.options import (
     generation_of,
     given_labels,
     label_of,
+    numbers_of,
     progress_bars,
     run_ensemble,
 )
-from zooter_core.commands.tables import print_evaluation, print_report, print_sweep
+from zooter_core.commands.tables import print_evaluation, print_report, print_sweep, save_sweep_plot
 from zooter_core.encoder import Encoder, Encoders
 from zooter_core.errors import ZooterError
 from zooter_core.evaluate import evaluate as figures_of
 from zooter_core.heads import DEFAULT, DistillConfig
 from zooter_core.router import Router
 from zooter_core.runs import Run
-from zooter_core.scores import read_queries, read_scores
+from zooter_core.scores import Scores, read_queries, read_scores
 from zooter_core.sweep import SweepConfig
 from zooter_core.sweep import sweep as sweep_of
 
@@ -107,21 +106,31 @@ def distill(call: Namespace) -> None:
             "Leave them out.",
         )
     scores = read_scores(call.scores)
-    if call.tagger == "none":
-        scores = replace(scores, queries=tuple(replace(query, tags=()) for query in scores.queries))
-    tagger = ensemble_of(call).tagger if call.tagger == "fleet" else None
+    labels = label_of(call, from_scores.LABELS)
     encoder = Encoder(call.encoder or encoder_of(fleet_of(call)))
-    settings = (label_of(call, holdout=0.0), config)
     with progress_bars() as progress:
-        from_scores.distill_scores(scores, Path(call.out), settings, encoder, tagger, progress)
+        encoder.embed_all([q.text for q in scores.queries], lambda done: progress("embed", done, len(scores.queries)))
+        tags = _tags(call, scores, encoder)
+        from_scores.distill_scores(scores, Path(call.out), (labels, config), encoder, tags, progress)
     err.print(f"A router for {', '.join(scores.candidates)} is in {call.out}.")
+    if config.kind == DEFAULT:
+        scale = f"normalise {labels.normalise}, tau {labels.tau:g}, beta {labels.beta:g}"
+        err.print(f"Labels: {scale}; {len({tag for row in tags for tag in row})} tags ({call.tagger}).")
     return None
+
+
+def _tags(call: Namespace, scores: Scores, encoder: Encoder) -> Sequence[Sequence[str]]:
+    if call.tagger != "fleet":
+        return from_scores.tags_of(scores, call.tagger, encoder, getattr(call, "seed", 0) or 0)
+    found = ensemble_of(call).tagger.tag([query.text for query in scores.queries])
+    return [tuple(tag.name for tag in row) for row in found]
 
 
 def evaluate(call: Namespace) -> None:
     """A router against score files."""
     scores = read_scores(call.scores)
-    figures = figures_of(Router.load(call.router, Encoders()), scores)
+    learned = read_scores(call.learned_from) if call.learned_from else None
+    figures = figures_of(Router.load(call.router, Encoders()), scores, learned)
     if call.json:
         print(json.dumps(figures))
     else:
@@ -129,18 +138,24 @@ def evaluate(call: Namespace) -> None:
 
 
 def sweep(call: Namespace) -> None:
-    """Routers over a range of beta, on score files."""
+    """Routers over a range of beta and tau, on score files."""
+    if call.plot and not call.plot.endswith(".html"):
+        raise ZooterError("--plot as a file that ends in .html", call.plot, "Rename it.")
     scores = read_scores(call.scores)
-    given = {name: getattr(call, name) for name in ("tau", "normalise") if getattr(call, name) is not None}
-    config = SweepConfig(betas=betas_of(call), folds=call.folds, seeds=call.seeds, **given)
-    tags: Sequence[Sequence[str]] = [query.tags for query in scores.queries]
-    ensemble = ensemble_of(call)
-    if call.tagger == "fleet":
-        found = ensemble.tagger.tag([query.text for query in scores.queries])
-        tags = [tuple(tag.name for tag in row) for row in found]
-    encoder = ensemble.encoders(encoder_of(ensemble.fleet))
+    defaults = from_scores.LABELS
+    config = SweepConfig(
+        betas=numbers_of(call, "beta"),
+        taus=numbers_of(call, "tau") if call.tau else (defaults.tau,),
+        normalise=call.normalise or defaults.normalise,
+        folds=call.folds,
+        seeds=call.seeds,
+    )
+    encoder = Encoder(encoder_of(fleet_of(call)))
+    tags = _tags(call, scores, encoder)
     with progress_bars() as progress:
         figures = sweep_of(scores, tags, encoder, config, DistillConfig(), progress)
+    if call.plot:
+        save_sweep_plot(figures, Path(call.plot))
     if call.json:
         print(json.dumps(figures))
     else:

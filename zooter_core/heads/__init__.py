@@ -34,8 +34,8 @@ class DistillConfig:
     """How a head is made. The encoder stays frozen.
 
     Attributes:
-        epochs, rate, decay, batch, hidden, dropout: of a head that is trained by gradient descent (`hidden` is the
-            width of its hidden layer or projection); the others pass them over.
+        epochs, rate, decay, batch, hidden, dropout: of a head that is trained by gradient descent (`epochs` is the
+            most, `hidden` the width of its hidden layer or projection); the others pass them over.
         kind: one of KINDS.
         own: what this kind has besides, each a number (`k` of `knn`); what is missing has the kind's own default.
     """
@@ -46,7 +46,7 @@ class DistillConfig:
     decay: float = 0.1
     batch: int = 32
     hidden: int = 64
-    dropout: float = 0.5
+    dropout: float = 0.2
     kind: str = DEFAULT
     own: Mapping[str, float] = field(default_factory=dict)
 

@@ -13,10 +13,9 @@ from typing import Any, ClassVar
 import torch
 from torch.nn import functional
 
+from zooter_core.clusters import k_means, nearest
 from zooter_core.heads import DistillConfig, Progress
 from zooter_core.heads.base import Head, Lessons, frozen
-
-ROUNDS = 100
 
 
 class ClusterHead(Head):
@@ -43,29 +42,3 @@ class ClusterHead(Head):
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         return self.scores[nearest(functional.normalize(vectors, dim=-1), self.centres)]
-
-
-def nearest(vectors: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
-    """The number of the nearest centre of each vector, shape (n,); the first of those as near."""
-    return torch.cdist(vectors, centres).argmin(dim=-1)
-
-
-def k_means(vectors: torch.Tensor, clusters: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Lloyd's rounds from k-means++ centres, by torch's global random numbers.
-
-    Returns the centres, shape (clusters, width), and the number of each vector's centre, shape (n,).
-    """
-    centres = vectors[torch.randint(len(vectors), (1,))]
-    for _ in range(1, clusters):
-        far = torch.cdist(vectors, centres).amin(dim=-1) ** 2
-        odds = far if far.sum() > 0 else torch.ones_like(far)  # only repeats are left
-        centres = torch.cat([centres, vectors[torch.multinomial(odds, 1)]])
-    owners = nearest(vectors, centres)
-    for _ in range(ROUNDS):
-        members = functional.one_hot(owners, clusters).to(vectors.dtype)
-        counts = members.sum(dim=0).unsqueeze(-1)
-        centres = torch.where(counts > 0, members.T @ vectors / counts.clamp(min=1), centres)
-        before, owners = owners, nearest(vectors, centres)
-        if torch.equal(owners, before):
-            break
-    return centres, owners

@@ -1,0 +1,69 @@
+"""Calibration: a router's probabilities against how often each candidate truly gave the best answer, in numpy.
+
+Shapes: n queries, N candidates; `wins` is each candidate's share of a query's win, a tie shared, rows sum to one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+BINS = 10
+SHARPEST, FLATTEST = 0.02, 50.0  # temperatures looked at
+GOLDEN = (5**0.5 - 1) / 2
+ROUNDS = 40  # of the search: each leaves .618 of the range
+
+
+def wins_of(scores: Array) -> Array:
+    """Who has the highest score of each query, shape (n, N)."""
+    best = scores == scores.max(axis=-1, keepdims=True)
+    return best / best.sum(axis=-1, keepdims=True)
+
+
+def log_loss(logits: Array, wins: Array, temperature: float = 1.0) -> float:
+    """Mean over queries of -sum_i wins_i log softmax(logits / temperature)_i, in nats."""
+    scaled = logits / temperature
+    scaled = scaled - scaled.max(axis=-1, keepdims=True)
+    return float((np.log(np.exp(scaled).sum(axis=-1)) - (wins * scaled).sum(axis=-1)).mean())
+
+
+def temperature_of(logits: Array, wins: Array) -> float:
+    """The temperature with the least log loss (Guo et al., 2017, arXiv 1706.04599, section 4.2).
+
+    The loss is convex in 1 / temperature, so that a golden-section search on its logarithm finds the least.
+    """
+    low, high = np.log(SHARPEST), np.log(FLATTEST)
+    for _ in range(ROUNDS):
+        left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+        if log_loss(logits, wins, float(np.exp(left))) < log_loss(logits, wins, float(np.exp(right))):
+            high = right
+        else:
+            low = left
+    return float(np.exp((low + high) / 2))
+
+
+def reliability(probabilities: Array, wins: Array, bins: int = BINS) -> dict[str, Any]:
+    """How far the chosen candidate's probability is from its share of wins, in bins of equal width.
+
+    Returns `ece` (the mean distance over queries; Guo et al., equation 3), and `bins`, those that are not empty, each
+    with `from`, `to`, `n`, `probability` and `won` as means.
+    """
+    chosen = probabilities.argmax(axis=-1)
+    rows = np.arange(len(chosen))
+    sure, won = probabilities[rows, chosen], wins[rows, chosen]
+    place = np.minimum((sure * bins).astype(int), bins - 1)
+    found = [
+        {
+            "from": number / bins,
+            "to": (number + 1) / bins,
+            "n": int((place == number).sum()),
+            "probability": float(sure[place == number].mean()),
+            "won": float(won[place == number].mean()),
+        }
+        for number in range(bins)
+        if (place == number).any()
+    ]
+    return {"ece": sum(b["n"] * abs(b["probability"] - b["won"]) for b in found) / len(chosen), "bins": found}

@@ -1,0 +1,55 @@
+"""Clusters of queries by k-means on their vectors; they stand in for tags where a score file has none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+CLUSTERS = 30
+TIMES = 5  # clusterings, each from other first centres: a border between clusters means little
+LEAST = 10  # queries a cluster, on average
+ROUNDS = 100
+
+
+def cluster_tags(vectors: NDArray[np.float32], seed: int = 0) -> Sequence[tuple[str, ...]]:
+    """Tags of queries from their vectors, shape (n, width): the number of a query's cluster in each clustering.
+
+    A tag prior is then the mean label of like queries. The more queries there are the finer are the clusters, up to
+    CLUSTERS of them.
+    """
+    clusters = max(1, min(CLUSTERS, len(vectors) // LEAST))
+    units = functional.normalize(torch.from_numpy(vectors), dim=-1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        owners = [k_means(units, clusters)[1].tolist() for _ in range(TIMES)]
+    return [tuple(f"cluster {turn}-{own}" for turn, own in enumerate(row)) for row in zip(*owners, strict=True)]
+
+
+def nearest(vectors: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+    """The number of the nearest centre of each vector, shape (n,); the first of those as near."""
+    return torch.cdist(vectors, centres).argmin(dim=-1)
+
+
+def k_means(vectors: torch.Tensor, clusters: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Lloyd's rounds from k-means++ centres, by torch's global random numbers.
+
+    Returns the centres, shape (clusters, width), and the number of each vector's centre, shape (n,).
+    """
+    centres = vectors[torch.randint(len(vectors), (1,))]
+    for _ in range(1, clusters):
+        far = torch.cdist(vectors, centres).amin(dim=-1) ** 2
+        odds = far if far.sum() > 0 else torch.ones_like(far)  # only repeats are left
+        centres = torch.cat([centres, vectors[torch.multinomial(odds, 1)]])
+    owners = nearest(vectors, centres)
+    for _ in range(ROUNDS):
+        members = functional.one_hot(owners, clusters).to(vectors.dtype)
+        counts = members.sum(dim=0).unsqueeze(-1)
+        centres = torch.where(counts > 0, members.T @ vectors / counts.clamp(min=1), centres)
+        before, owners = owners, nearest(vectors, centres)
+        if torch.equal(owners, before):
+            break
+    return centres, owners
