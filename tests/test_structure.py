@@ -17,7 +17,7 @@ LEVELS = (
     ("quiet",),
     ("calculator", "labels", "metrics", "plugins", "weights"),
     ("fleet", "scores"),
-    ("encoder",),
+    ("curate", "encoder"),
     ("backends", "heads", "rewards", "taggers"),
     ("router",),
     ("runs", "distill", "ensemble", "evaluate"),
@@ -31,7 +31,7 @@ LEVEL = {name: height for height, names in enumerate(LEVELS) for name in names}
 PURE = ("labels", "metrics")
 LIGHT = (
     *("calculator", "errors", "records", "labels", "metrics", "fleet", "scores", "runs", "plugins", "weights", "heads"),
-    "cli",
+    *("curate", "cli"),
 )
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 
