@@ -139,7 +139,7 @@ def test_help_names_every_command(capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "ask", "route", "compare", "check", "run", "collect", "score", "tag", "label"]
+    "command", ["demo", "ask", "route", "compare", "check", "run", "collect", "score", "tag", "label", "queries"]
 )
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as ended:
@@ -479,6 +479,82 @@ def test_check_tells_all_that_is_broken_at_once(zooter, fleet_copy):
     failed = {row["name"]: row["found"] for row in json.loads(out)["parts"] if not row["ok"]}
     assert set(failed) == {"one", "scalar", "router"}
     assert zooter("check", fleet=fleet_copy)[1].count("failed") == 3
+
+
+# queries
+
+
+@pytest.fixture(scope="module")
+def untagged(tmp_path_factory) -> Path:
+    lines = [{"query": text, "source": f"s{n % 2}"} for n, text in enumerate([*tiny.QUERIES, "WHAT IS THE SEA"])]
+    return write_lines(tmp_path_factory.mktemp("untagged") / "queries.jsonl", lines)
+
+
+def test_queries_json_with_the_fleets_tags(zooter, untagged, tmp_path):
+    other = write_lines(tmp_path / "bench.jsonl", [{"query": "Write about the sea"}])
+    call = ["queries", "--from", untagged, "--n", 8, "--out", tmp_path / "out.jsonl", "--exclude", other, "--json"]
+    code, out, err = zooter(*call, "--tag-at-most", 20)
+    shape = json.loads(out)
+    assert (code, err) == (0, "")
+    assert (shape["n"], shape["read"], shape["tags"]["queries"]) == (8, 41, 20)
+    assert shape["excluded"] == {str(other): {"count": 1, "examples": ["7"]}}
+    assert {name: row["kept"] for name, row in shape["sources"].items()} == {"s0": 4, "s1": 4}
+    lines = records(tmp_path / "out.jsonl")
+    assert all(set(line) == {"id", "query", "dataset", "tags"} for line in lines)
+    assert {tag for line in lines for tag in line["tags"]} <= {entry["name"] for entry in tiny.VOCABULARY["tags"]}
+    assert len({line["id"] for line in lines}) == 8
+    again = (tmp_path / "out.jsonl").read_bytes()
+    assert zooter(*call, "--tag-at-most", 20)[1] == out
+    assert (tmp_path / "out.jsonl").read_bytes() == again
+
+
+def test_queries_that_were_made_make_a_run(zooter, untagged, tmp_path):
+    assert zooter("queries", "--from", untagged, "--n", 4, "--out", tmp_path / "out.jsonl")[0] == 0
+    assert zooter("collect", "--queries", tmp_path / "out.jsonl", "--run", tmp_path / "run")[0] == 0
+
+
+def test_queries_table(zooter, untagged, tmp_path):
+    code, out, err = zooter("queries", "--from", untagged, "--n", 100, "--out", tmp_path / "out.jsonl")
+    assert code == 0
+    assert all(word in out for word in ("source", "s0", "s1", "left out:", "near repeats", "the fleet's tags"))
+    assert "100 queries were asked for" in err
+
+
+def test_queries_with_given_tags_need_no_fleet(zooter, tmp_path):
+    source = write_lines(tmp_path / "q.jsonl", [{"query": text, "tags": ["t"]} for text in tiny.QUERIES])
+    code, out, _ = zooter("queries", "--from", source, "--n", 4, "--out", tmp_path / "out.jsonl", fleet=None)
+    assert code == 0
+    assert "given tags" in out
+
+
+def test_queries_with_given_tags_load_no_model(tmp_path):
+    source = write_lines(tmp_path / "q.jsonl", [{"query": text, "tags": ["t"]} for text in tiny.QUERIES])
+    code = f"""
+import sys
+from zooter_core.cli import main
+assert main(["queries", "--from", {str(source)!r}, "--n", "4", "--out", {str(tmp_path / "out.jsonl")!r}]) == 0
+print([name for name in ("torch", "transformers", "streamlit", "plotly") if name in sys.modules])
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ended.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("change_of", "named"),
+    [
+        (["--n", 0], "--n of at least 1"),
+        (["--near", 2], "--near above 0"),
+        (["--ngram", 0], "--ngram of at least 1"),
+        (["--out", "out.txt"], "--out as a .jsonl"),
+        (["--exclude", "none.jsonl"], "no file at none.jsonl"),
+        (["--tagger", "given"], '"tags" in'),
+        (["--fleet", "nowhere"], "a fleet folder"),
+    ],
+)
+def test_queries_of_a_wrong_call_are_exit_2(refused, untagged, tmp_path, change_of, named):
+    call = ["queries", "--from", untagged, "--n", 4, "--out", tmp_path / "out.jsonl", *change_of]
+    assert named in refused(2, *call, fleet=None)
+    assert list(tmp_path.iterdir()) == []
 
 
 # The pipeline

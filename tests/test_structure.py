@@ -17,7 +17,7 @@ LEVELS = (
     ("quiet",),
     ("calculator", "calibration", "clusters", "labels", "metrics", "plugins", "weights"),
     ("fleet", "scores"),
-    ("encoder",),
+    ("curate", "encoder"),
     ("backends", "heads", "rewards", "taggers"),
     ("router",),
     ("runs", "distill", "ensemble"),
@@ -32,7 +32,7 @@ LEVEL = {name: height for height, names in enumerate(LEVELS) for name in names}
 PURE = ("calibration", "labels", "metrics")
 LIGHT = (
     *("calculator", "errors", "records", "calibration", "labels", "metrics", "fleet", "scores", "runs", "plugins"),
-    *("weights", "heads", "cli"),
+    *("weights", "heads", "curate", "cli"),
 )
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 

@@ -62,6 +62,9 @@ def build() -> Parser:
     one = command("check", "can each candidate, the reward model, tagger and router answer, and how fast")
     one.add_argument("--json", action="store_true")
 
+    one = command("queries", "a queries file to train on: sources mixed, without repeats, diverse in tags")
+    _queries(one)
+
     one = command("run", "the whole pipeline: collect, score, tag, label, distill, report")
     one.add_argument("--queries", required=True, metavar="FILE")
     one.add_argument("--out", required=True, metavar="DIR")
@@ -120,6 +123,21 @@ def build() -> Parser:
     one.add_argument("--seeds", type=int, default=3, help="(default: 3)")
     one.add_argument("--json", action="store_true")
     return parser
+
+
+def _queries(parser: Parser) -> None:
+    parser.add_argument("--from", required=True, nargs="+", metavar="FILE", dest="sources", help="queries files")
+    parser.add_argument("--n", required=True, type=int, help="how many to pick, at most")
+    parser.add_argument("--out", required=True, metavar="FILE", help=".jsonl or .jsonl.gz")
+    parser.add_argument("--exclude", nargs="+", default=(), metavar="FILE", help="benchmarks to keep out")
+    parser.add_argument("--ngram", type=int, default=8, help="words in a row that overlap a benchmark (default: 8)")
+    parser.add_argument(
+        "--near", type=float, default=0.7, help="similarity of a near repeat, of character 5-grams (default: 0.7)"
+    )
+    parser.add_argument("--tagger", choices=("fleet", "given"), help="(default: given where every line has tags)")
+    parser.add_argument("--tag-at-most", type=int, default=20_000, help="queries for the tagger (default: 20000)")
+    parser.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    parser.add_argument("--json", action="store_true")
 
 
 def _generation(parser: Parser) -> None:

@@ -96,19 +96,29 @@ def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield place, record
 
 
+def each_query(path: str | Path) -> Iterator[tuple[str, dict[str, Any], Query]]:
+    """The queries of a file one at a time, each with its place ("file, line 3") and its line; ids are not compared.
+
+    Raises:
+        ZooterError: a line is wrong (named).
+    """
+    path = Path(path)
+    lines: Iterator[tuple[str, dict[str, Any], str]]
+    if path.name.endswith((".txt", ".txt.gz")):
+        lines = ((f"{path}, line {number}", {"query": line}, f"{number:06d}") for number, line in _lines(path))
+    else:
+        lines = ((place, record, str(number)) for number, (place, record) in enumerate(read_lines(path), 1))
+    for place, record, fallback in lines:
+        yield place, record, read_query(place, record, fallback)
+
+
 def read_queries(path: str | Path) -> list[Query]:
     """Queries from JSON lines with `query` (and `id`, `dataset` or `source`, `tags`), or from a .txt with one a line.
 
     Raises:
         ZooterError: a line is wrong (named), an id comes twice, or there is no query.
     """
-    path = Path(path)
-    if path.name.endswith((".txt", ".txt.gz")):
-        found = [
-            read_query(f"{path}, line {number}", {"query": line}, f"{number:06d}") for number, line in _lines(path)
-        ]
-    else:
-        found = [read_query(place, record, str(n)) for n, (place, record) in enumerate(read_lines(path), 1)]
+    found = [query for _, _, query in each_query(path)]
     no_repeats(found, str(path))
     return found
 

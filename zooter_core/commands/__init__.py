@@ -6,6 +6,7 @@ COMMANDS = {
     "route": "zooter_core.commands.queries:route",
     "compare": "zooter_core.commands.queries:compare",
     "check": "zooter_core.commands.check:check",
+    "queries": "zooter_core.commands.curate:queries",
     "run": "zooter_core.commands.pipeline:run",
     "collect": "zooter_core.commands.pipeline:step",
     "score": "zooter_core.commands.pipeline:score",

@@ -1,0 +1,88 @@
+"""Picking queries: even shares of the sources, and greedy coverage of tags."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Sequence
+
+Tags = tuple[str, ...]
+UNTAGGED: Tags = ("",)  # queries without tags count as one more tag, so that they are neither first nor forgotten
+
+
+def shares(counts: Sequence[int], n: int) -> list[int]:
+    """n places dealt out as evenly as sources with so many queries last: min(n, sum(counts)) in all.
+
+    Example: shares([100, 2, 100], 11) is [4, 2, 5].
+    """
+    dealt, left = [0] * len(counts), n
+    for done, source in enumerate(sorted(range(len(counts)), key=counts.__getitem__)):
+        dealt[source] = min(counts[source], left // (len(counts) - done))
+        left -= dealt[source]
+    return dealt
+
+
+def sample(sources: Sequence[int], n: int) -> list[int]:
+    """Places of up to n queries, evenly of all sources, the first of each: the order is what is random."""
+    counts = Counter(sources)
+    room = dict(zip(counts, shares(list(counts.values()), n), strict=True))
+    taken = []
+    for place, source in enumerate(sources):
+        if room[source]:
+            room[source] -= 1
+            taken.append(place)
+    return taken
+
+
+def worth(count: int) -> float:
+    """What a query gains by a tag that `count` picked ones have: 1 / (1 + count), count cut to three binary digits.
+
+    So a tag's worth changes some fifty times while thousands are picked, not each time, which bounds the work.
+    """
+    shift = max(0, count.bit_length() - 3)
+    return 1 / (1 + (count >> shift << shift))
+
+
+def cover(tags: Sequence[Tags], sources: Sequence[int], n: int) -> list[int]:
+    """Places of up to n queries in the order picked: always the one whose tags are the rarest among those picked.
+
+    A query gains the sum of the worth of its tags; a tie goes to the earlier place. No source gets more than its even
+    share. Gains only fall as queries are picked, so a gain worked out before bounds the one of now (lazy greedy:
+    Minoux, 1978), and queries of the same tags and source are looked at once for all.
+    """
+    counts = Counter(sources)
+    room = dict(zip(counts, shares(list(counts.values()), n), strict=True))
+    groups: dict[tuple[int, Tags], list[int]] = {}
+    for place, (source, names) in enumerate(zip(sources, tags, strict=True)):
+        groups.setdefault((source, names or UNTAGGED), []).append(place)
+    for places in groups.values():
+        places.reverse()  # the earliest is popped first
+    seen = dict.fromkeys((name for _, names in groups for name in names), 0)
+    value = dict.fromkeys(seen, worth(0))
+    heap = [(-float(len(group[1])), places[-1], group) for group, places in groups.items()]
+    heapq.heapify(heap)
+    picked: list[int] = []
+    while heap:
+        bound, place, (source, names) = heap[0]
+        loss = -sum(map(value.__getitem__, names))
+        if not room[source]:
+            heapq.heappop(heap)
+        elif loss > bound:
+            heapq.heapreplace(heap, (loss, place, (source, names)))
+        else:
+            picked.append(groups[source, names].pop())
+            room[source] -= 1
+            for name in names:
+                seen[name] += 1
+                value[name] = worth(seen[name])
+            _next(heap, groups[source, names])
+    return picked
+
+
+def _next(heap: list[tuple[float, int, tuple[int, Tags]]], places: Sequence[int]) -> None:
+    """Put the next query of the group just picked from where that one was; its gain of before is a bound."""
+    if places:
+        bound, _, group = heap[0]
+        heapq.heapreplace(heap, (bound, places[-1], group))
+    else:
+        heapq.heappop(heap)
