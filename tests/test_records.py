@@ -45,7 +45,16 @@ def test_decision_as_json():
         "tags": [{"name": "arithmetic", "score": 0.9123}],
         "candidate": "a",
         "margin": 0.4,
+        "certainty": "leaning",
     }
+
+
+@pytest.mark.parametrize(
+    ("probability", "word"), [(0.75, "sure"), (0.74, "leaning"), (0.5, "leaning"), (0.49, "undecided")]
+)
+def test_certainty_is_how_often_such_a_choice_is_the_best(probability, word):
+    rest = (1 - probability) / 3
+    assert Decision.of("q", {"a": rest, "b": probability, "c": rest, "d": rest}).certainty == word
 
 
 def test_decision_keeps_pool_order():

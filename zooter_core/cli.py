@@ -52,6 +52,7 @@ def build() -> Parser:
 
     one = command("route", "probabilities, tags and choice for a query, or for each line of stdin with -")
     one.add_argument("query", help="a query, or - to read lines or JSON lines from stdin")
+    one.add_argument("--why", action="store_true", help="also which words, tags and like queries speak for the choice")
     one.add_argument("--json", action="store_true")
 
     one = command("compare", "every candidate's response, ranked by reward")
@@ -179,6 +180,9 @@ def _distill(parser: Parser) -> None:
     parser.add_argument(
         "--router-kind", default=DEFAULT, metavar="KIND", help=f"%(default)s (default), or to compare: {kinds}"
     )
+    parser.add_argument(
+        "--keep-texts", action="store_true", help="keep the queries' texts in the router's folder, to explain choices"
+    )
     parser.add_argument("--router-set", nargs="+", metavar="NAME=NUMBER", help="settings of that kind, such as k=50")
 
 
@@ -202,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
-        print("\nzooter: stopped. What was written is kept; the same command goes on from there.", file=sys.stderr)
+        print("\nzooter: stopped. What was finished is kept; start it again to go on.", file=sys.stderr)
         return 130
     except Exception as problem:
         if debug:

@@ -38,6 +38,7 @@ class DistillConfig:
             most, `hidden` the width of its hidden layer or projection); the others pass them over.
         kind: one of KINDS.
         own: what this kind has besides, each a number (`k` of `knn`); what is missing has the kind's own default.
+        keep_texts: whether the router's folder keeps the texts of its queries, to show them as neighbours.
     """
 
     seed: int = 0
@@ -49,9 +50,10 @@ class DistillConfig:
     dropout: float = 0.2
     kind: str = DEFAULT
     own: Mapping[str, float] = field(default_factory=dict)
+    keep_texts: bool = False
 
 
-SHARED = tuple(one.name for one in fields(DistillConfig) if one.name not in ("seed", "kind", "own"))
+SHARED = tuple(one.name for one in fields(DistillConfig) if one.name not in ("seed", "kind", "own", "keep_texts"))
 MAY_BE_ZERO = ("decay", "dropout", "spread")
 
 
