@@ -22,7 +22,7 @@ LEVELS = (
     ("neighbours", "router"),
     ("explain",),
     ("runs", "distill", "ensemble"),
-    ("baselines",),
+    ("baselines", "finetune", "robustness"),
     ("evaluate", "sweep"),
     ("pipeline",),
     ("from_scores",),

@@ -111,6 +111,7 @@ def build() -> Parser:
         metavar="FILE",
         help="the score files it was distilled from: kNN joins the baselines, which else are picked in hindsight",
     )
+    one.add_argument("--robust", action="store_true", help="also how often a choice survives typos, case, paraphrases")
     one.add_argument("--json", action="store_true")
 
     one = command("sweep", "how much beta and tau matter: routers over folds and seeds, with intervals")
@@ -179,6 +180,12 @@ def _distill(parser: Parser) -> None:
     kinds = ", ".join(name for name in KINDS if name != DEFAULT)
     parser.add_argument(
         "--router-kind", default=DEFAULT, metavar="KIND", help=f"%(default)s (default), or to compare: {kinds}"
+    )
+    parser.add_argument(
+        "--finetune",
+        choices=("none", "last", "all"),
+        default="none",
+        help="what of the encoder learns too: nothing (default, seconds), its last layer, or all of it (a GPU's work)",
     )
     parser.add_argument(
         "--keep-texts", action="store_true", help="keep the queries' texts in the router's folder, to explain choices"

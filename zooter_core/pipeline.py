@@ -26,6 +26,7 @@ from zooter_core.encoder import Encoder
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.evaluate import report
+from zooter_core.finetune import finetune
 from zooter_core.fleet import GenerationConfig
 from zooter_core.heads import DistillConfig
 from zooter_core.neighbours import Neighbours
@@ -262,7 +263,8 @@ def fit_router(
     The training queries stay in the router's folder as neighbours, with the tags that they have in `scores`.
     """
     train = [row for row, label in enumerate(made) if label.fold == "train"]
-    router = distillation.distill(
+    make = finetune if config.finetune != "none" else distillation.distill
+    router = make(
         [scores.queries[row].text for row in train],
         np.array([made[row].enhanced for row in train]),
         scores.candidates,
@@ -274,7 +276,9 @@ def fit_router(
     progress("distill", config.epochs, config.epochs)  # it may have stopped earlier
     partial, done = folder / f"{ROUTER}.partial", folder / ROUTER
     router.save(partial)
-    _neighbours(scores.subset(train), [made[row].plain for row in train], encoder, config.keep_texts).save(partial)
+    _neighbours(scores.subset(train), [made[row].plain for row in train], router.encoder, config.keep_texts).save(
+        partial
+    )
     shutil.rmtree(done, ignore_errors=True)
     partial.rename(done)
     kept = [label.fold == "held_back" for label in made]

@@ -36,13 +36,13 @@ GENERAL = {"like": 5000, "longer": 1500, "shorter": 1500, "mismatched": 1200, "b
 
 # The first stage's kinds go on in the second, or the reward model forgets what does not come from this fleet.
 REPLAY = {
-    "like": 2000,
-    "longer": 400,
-    "shorter": 400,
-    "mismatched": 700,
-    "elsewhere": 900,
-    "broken": 400,
-    "wrong_number": 300,
+    "like": 1500,
+    "longer": 300,
+    "shorter": 300,
+    "mismatched": 500,
+    "elsewhere": 700,
+    "broken": 300,
+    "wrong_number": 250,
 }
 
 # Of the second stage; the rest of each weight is the first stage's. The mean keeps more of what the first had learned

@@ -113,7 +113,7 @@ def distill_of(call: Namespace) -> DistillConfig:
     if call.epochs is not None:
         given["epochs"] = call.epochs
     config = settings_of(call.router_kind, given, seed=call.seed or 0)
-    return replace(config, keep_texts=call.keep_texts)
+    return replace(config, keep_texts=call.keep_texts, finetune=call.finetune)
 
 
 def encoder_of(fleet: Fleet) -> str:

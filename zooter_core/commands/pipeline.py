@@ -26,6 +26,7 @@ from zooter_core.encoder import Encoder, Encoders
 from zooter_core.errors import ZooterError
 from zooter_core.evaluate import evaluate as figures_of
 from zooter_core.heads import DEFAULT, DistillConfig
+from zooter_core.robustness import robustness
 from zooter_core.router import Router
 from zooter_core.runs import Run
 from zooter_core.scores import Scores, read_queries, read_scores
@@ -130,7 +131,10 @@ def evaluate(call: Namespace) -> None:
     """A router against score files."""
     scores = read_scores(call.scores)
     learned = read_scores(call.learned_from) if call.learned_from else None
-    figures = figures_of(Router.load(call.router, Encoders()), scores, learned)
+    router = Router.load(call.router, Encoders())
+    figures = figures_of(router, scores, learned)
+    if call.robust:
+        figures["robustness"] = robustness(router, [query.text for query in scores.queries])
     if call.json:
         print(json.dumps(figures))
     else:
