@@ -743,6 +743,17 @@ def test_distill_each_router_kind(zooter, scores, tmp_path, tiny_fleet, kind):
     assert zooter("evaluate", "--router", out, "--scores", scores, "--json", fleet=None)[0] == 0
 
 
+def test_distill_with_the_encoder_itself(zooter, scores, tmp_path, tiny_fleet):
+    out = tmp_path / "router"
+    call = ["distill", "--scores", scores, "--out", out, "--encoder", tiny_fleet / "encoder", "--finetune", "last"]
+    assert zooter(*call, "--epochs", 1)[0] == 0
+    assert (out / "encoder" / "model.safetensors").is_file()
+    code, shown, _ = zooter("evaluate", "--router", out, "--scores", scores, "--robust", "--json", fleet=None)
+    assert code == 0
+    assert set(json.loads(shown)["robustness"]) == {"n", "edits", "mean", "pairs", "paraphrases"}
+    assert "survive a paraphrase" in zooter("evaluate", "--router", out, "--scores", scores, "--robust", fleet=None)[1]
+
+
 def test_distill_takes_settings_of_the_kind(zooter, scores, tmp_path, tiny_fleet):
     out = tmp_path / "router"
     call = ["distill", "--scores", scores, "--out", out, "--encoder", tiny_fleet / "encoder", "--router-kind", "knn"]

@@ -276,9 +276,8 @@ def fit_router(
     progress("distill", config.epochs, config.epochs)  # it may have stopped earlier
     partial, done = folder / f"{ROUTER}.partial", folder / ROUTER
     router.save(partial)
-    _neighbours(scores.subset(train), [made[row].plain for row in train], router.encoder, config.keep_texts).save(
-        partial
-    )
+    plain = np.array([made[row].plain for row in train])
+    _neighbours(scores.subset(train), plain, router.encoder, config.keep_texts).save(partial)
     shutil.rmtree(done, ignore_errors=True)
     partial.rename(done)
     kept = [label.fold == "held_back" for label in made]
@@ -286,9 +285,9 @@ def fit_router(
     (folder / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def _neighbours(learned: Scores, plain: Sequence[Sequence[float]], encoder: Encoder, texts: bool) -> Neighbours:
+def _neighbours(learned: Scores, plain: NDArray[np.float64], encoder: Encoder, texts: bool) -> Neighbours:
     vectors = encoder.sentence(encoder.embed_all([query.text for query in learned.queries]))
-    return Neighbours.of(learned, vectors, np.array(plain), texts)
+    return Neighbours.of(learned, vectors, plain, texts)
 
 
 def _needs(run: Run, step: str) -> None:
