@@ -84,7 +84,7 @@ def agreement(rewards: Mapping[str, Any], asked: Mapping[str, Asked], texts: Map
 
 
 def outcomes(asked: Mapping[str, Asked], texts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Lines of a score file: the share of a candidate's responses that are verified as right, where that is possible."""
+    """Lines of a score file: the share of a candidate's responses that are verified as right, where it can be."""
     for id, row in asked.items():
         judged = {name: [own.outcome(row, text) for text in samples] for name, samples in texts[id].items()}
         if all(right is not None for rights in judged.values() for right in rights):
