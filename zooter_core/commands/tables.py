@@ -43,6 +43,9 @@ def print_evaluation(figures: dict[str, Any]) -> None:
     out.print(methods)
     if "baselines" in figures:
         _print_baselines(figures)
+    if "calibration" in figures:
+        off = figures["calibration"]["ece"]
+        out.print(Text(f"calibration: probabilities are {off:.3f} off the share of wins on average (ECE)"))
     if "robustness" in figures:
         _print_robustness(figures["robustness"])
     single = figures["average"]["best_single"]["candidate"]
@@ -64,8 +67,6 @@ def _print_baselines(figures: dict[str, Any]) -> None:
         shown = f"{name}, in hindsight" if row["hindsight"] else name
         table.add_row(shown, f"{row['chosen']:.4f}", f"{row['regret']:.3f}", f"{low:.3f} to {high:.3f}")
     out.print(table)
-    sure = figures["calibration"]
-    out.print(Text(f"calibration: probabilities are {sure['ece']:.3f} off the share of wins on average (ECE)"))
 
 
 def _print_robustness(found: dict[str, Any]) -> None:
