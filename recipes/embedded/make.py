@@ -56,7 +56,7 @@ def steps(data: Path, fleet: Path, work: Path, share: float) -> list[Step]:
         (queries, of("queries", *part)),
         (run / "report.json", zooter("run", *pipeline, "--samples", "3", "--max-new-tokens", "112")),
         (work / "figures.json", of("figures")),
-        (work / "sweep.done", zooter("sweep", "--scores", scores)),
+        (work / "sweep.done", zooter("sweep", "--scores", scores, "--tau", "1", "--normalise", "none")),
     ]
 
 
