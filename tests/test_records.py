@@ -48,6 +48,13 @@ def test_decision_as_json():
     }
 
 
+def test_decision_by_utilities():
+    decision = Decision.of("q", {"a": 0.7, "b": 0.3}, (), {"a": -0.3, "b": 0.2})
+    assert (decision.candidate, decision.margin) == ("b", 0.5)
+    assert decision.to_json()["probabilities"] == {"a": 0.7, "b": 0.3}
+    assert decision.to_json()["utilities"] == {"a": -0.3, "b": 0.2}
+
+
 def test_decision_keeps_pool_order():
     assert list(Decision.of("q", {"z": 0.1, "a": 0.6, "m": 0.3}).to_json()["probabilities"]) == ["z", "a", "m"]
 
