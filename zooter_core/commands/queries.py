@@ -13,6 +13,7 @@ from rich.text import Text
 
 from zooter_core.commands.options import ensemble_of, err, generation_of, out, raise_failed
 from zooter_core.errors import ZooterError
+from zooter_core.prices import check_trade
 from zooter_core.records import Message, Response
 
 
@@ -20,8 +21,9 @@ def ask(call: Namespace) -> None:
     """Route a query and stream the chosen candidate's answer."""
     ensemble = ensemble_of(call)
     generation = generation_of(call, ensemble.fleet)
+    check_trade(ensemble.fleet, call.willingness)
     messages = [Message("user", call.query)]
-    decision = ensemble.route(messages)
+    decision = ensemble.trade(ensemble.route(messages), call.willingness)
     name = call.candidate or decision.candidate
     ensemble.fleet.candidate(name)
     shown = "  ".join(f"{c} {p:.0%}" for c, p in decision.probabilities.items())
@@ -36,15 +38,19 @@ def ask(call: Namespace) -> None:
 def route(call: Namespace) -> None:
     """Probabilities, tags and choice of a query, or of each line of stdin."""
     ensemble = ensemble_of(call)
+    check_trade(ensemble.fleet, call.willingness)
     queries = _stdin_queries() if call.query == "-" else iter([call.query])
     for query in queries:
-        decision = ensemble.route([Message("user", query)])
+        decision = ensemble.trade(ensemble.route([Message("user", query)]), call.willingness)
         if call.json:
             print(json.dumps(decision.to_json(), ensure_ascii=False), flush=call.query == "-")
             continue
-        table = Table("candidate", "probability", title=Text(query[:80]), title_justify="left")
+        utilities = decision.utilities or {}
+        columns = ("candidate", "probability", *(["utility"] if utilities else []))
+        table = Table(*columns, title=Text(query[:80]), title_justify="left")
         for name, p in decision.probabilities.items():
-            table.add_row(name, f"{p:.1%}", style="bold" if name == decision.candidate else "")
+            worth = [f"{utilities[name]:.1%}"] if utilities else []
+            table.add_row(name, f"{p:.1%}", *worth, style="bold" if name == decision.candidate else "")
         out.print(table)
         tags = ", ".join(f"{tag.name} ({tag.score:.2f})" for tag in decision.tags) or "none"
         out.print(Text(f"tags: {tags}\nchosen: {decision.candidate}, {decision.margin:.1%} before the next"))
