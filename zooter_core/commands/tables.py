@@ -132,7 +132,7 @@ def print_selection(found: dict[str, Any]) -> None:
 
 
 def _print_curves(report: dict[str, Any], kept: str) -> None:
-    title = f"selection: of the k most probable, {kept} is kept; area is the mean score over the range of cost"
+    title = f"selection, {kept} kept of k; area: mean score over the cost"
     columns = ("trigger", "k", "one call", "k calls", "area", "random", "area minus random, 95%")
     table = Table(*columns, title=title, title_justify="left")
     for row in report["curves"]:
