@@ -232,6 +232,32 @@ def test_route_table(zooter):
     assert all(name in out for name in (*POOL, SEA, "tags:", "chosen:"))
 
 
+def test_route_says_why(zooter):
+    code, out, _ = zooter("route", SEA, "--why")
+    assert code == 0
+    assert "words for" in out
+    code, out, _ = zooter("route", SEA, "--why", "--json")
+    why = json.loads(out)["why"]
+    assert [piece["text"] for piece in why["pieces"]] == SEA.split()
+    assert why["neighbours"] == []  # this router's folder keeps none
+
+
+def test_a_distilled_router_knows_like_queries(zooter, run_copy, fleet_copy, tmp_path):
+    """As a user's own: its router folder, made with --keep-texts, is put into the fleet."""
+    state = json.loads((run_copy / "run.json").read_text())
+    del state["steps"]["distill"], state["seals"]["distill"]
+    (run_copy / "run.json").write_text(json.dumps(state))
+    assert zooter("distill", "--run", run_copy, "--epochs", 2, "--keep-texts", fleet=fleet_copy)[0] == 0
+    shutil.copytree(run_copy / "router", fleet_copy / "router", dirs_exist_ok=True)
+    query = records(run_copy / "queries.jsonl")[0]["text"]
+    code, out, _ = zooter("route", query, "--why", "--json", fleet=fleet_copy)
+    assert code == 0
+    near = json.loads(out)["why"]["neighbours"]
+    assert near
+    assert all(row["text"] and set(row["label"]) == set(POOL) for row in near)
+    assert "like it" in zooter("route", query, "--why", fleet=fleet_copy)[1]
+
+
 def test_route_shows_a_query_with_markup_as_it_is(zooter):
     _, out, _ = zooter("route", "What is [bold]a list[/bold] [/]?")
     assert "What is [bold]a list[/bold] [/]?" in " ".join(out.split())
@@ -817,6 +843,17 @@ def test_distill_each_router_kind(zooter, scores, tmp_path, tiny_fleet, kind):
     assert zooter(*call)[0] == 0
     assert json.loads((out / "config.json").read_text())["kind"] == kind
     assert zooter("evaluate", "--router", out, "--scores", scores, "--json", fleet=None)[0] == 0
+
+
+def test_distill_with_the_encoder_itself(zooter, scores, tmp_path, tiny_fleet):
+    out = tmp_path / "router"
+    call = ["distill", "--scores", scores, "--out", out, "--encoder", tiny_fleet / "encoder", "--finetune", "last"]
+    assert zooter(*call, "--epochs", 1)[0] == 0
+    assert (out / "encoder" / "model.safetensors").is_file()
+    code, shown, _ = zooter("evaluate", "--router", out, "--scores", scores, "--robust", "--json", fleet=None)
+    assert code == 0
+    assert set(json.loads(shown)["robustness"]) == {"n", "edits", "mean", "pairs", "paraphrases"}
+    assert "survive a paraphrase" in zooter("evaluate", "--router", out, "--scores", scores, "--robust", fleet=None)[1]
 
 
 def test_distill_takes_settings_of_the_kind(zooter, scores, tmp_path, tiny_fleet):

@@ -159,7 +159,19 @@ def test_normalise_zscore_dataset_takes_each_data_set_alone():
     assert scaled[:2] == pytest.approx(np.array([[-3, -1], [1, 3]]) / np.sqrt(5))
 
 
-@pytest.mark.parametrize("name", ["zscore", "zscore-dataset"])
+def test_normalise_spread_is_over_what_sets_the_candidates_of_a_query_apart():
+    """From the mean of its query each reward is 1, 1 or 100 away: the root mean square is sqrt((1 + 1 + 100^2) / 3)."""
+    scaled = normalise(REWARDS, "spread", GROUPS)
+    assert scaled == pytest.approx(np.array([[-1, 1], [-1, 1], [-100, 100]]) / np.sqrt(10002 / 3))
+
+
+@given(rewards(), st.floats(0.01, 100), st.floats(0.1, 3))
+def test_normalise_spread_makes_the_scale_of_the_rewards_mean_nothing(table, factor, tau):
+    one, other = (softmax(normalise(rows, "spread", []), tau) for rows in (table, factor * table))
+    assert other == pytest.approx(one, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["zscore", "zscore-dataset", "spread"])
 def test_normalise_rewards_that_are_all_equal(name):
     assert normalise(np.full((2, 2), 3.0), name, ["a", "b"]).tolist() == [[0.0, 0.0], [0.0, 0.0]]
 

@@ -45,6 +45,7 @@ def test_decision_as_json():
         "tags": [{"name": "arithmetic", "score": 0.9123}],
         "candidate": "a",
         "margin": 0.4,
+        "certainty": "leaning",
     }
 
 
@@ -53,6 +54,14 @@ def test_decision_by_utilities():
     assert (decision.candidate, decision.margin) == ("b", 0.5)
     assert decision.to_json()["probabilities"] == {"a": 0.7, "b": 0.3}
     assert decision.to_json()["utilities"] == {"a": -0.3, "b": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("probability", "word"), [(0.75, "sure"), (0.74, "leaning"), (0.5, "leaning"), (0.49, "undecided")]
+)
+def test_certainty_is_how_often_such_a_choice_is_the_best(probability, word):
+    rest = (1 - probability) / 3
+    assert Decision.of("q", {"a": rest, "b": probability, "c": rest, "d": rest}).certainty == word
 
 
 def test_decision_keeps_pool_order():

@@ -54,6 +54,7 @@ def build() -> Parser:
     one = command("route", "probabilities, tags and choice for a query, or for each line of stdin with -")
     one.add_argument("query", help="a query, or - to read lines or JSON lines from stdin")
     _willingness(one)
+    one.add_argument("--why", action="store_true", help="also which words, tags and like queries speak for the choice")
     one.add_argument("--json", action="store_true")
 
     one = command("compare", "every candidate's response, ranked by reward")
@@ -144,6 +145,9 @@ def _evaluate(parser: Parser) -> None:
         help="the score files it was distilled from: kNN joins the baselines, which else are picked in hindsight",
     )
     parser.add_argument(
+        "--robust", action="store_true", help="also how often a choice survives typos, case, paraphrases"
+    )
+    parser.add_argument(
         "--select", action="store_true", help="cost and quality with k candidates where the router is unsure"
     )
     parser.add_argument(
@@ -211,6 +215,15 @@ def _distill(parser: Parser) -> None:
     parser.add_argument(
         "--router-kind", default=DEFAULT, metavar="KIND", help=f"%(default)s (default), or to compare: {kinds}"
     )
+    parser.add_argument(
+        "--finetune",
+        choices=("none", "last", "all"),
+        default="none",
+        help="what of the encoder learns too: nothing (default, seconds), its last layer, or all of it (a GPU's work)",
+    )
+    parser.add_argument(
+        "--keep-texts", action="store_true", help="keep the queries' texts in the router's folder, to explain choices"
+    )
     parser.add_argument("--router-set", nargs="+", metavar="NAME=NUMBER", help="settings of that kind, such as k=50")
 
 
@@ -234,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
-        print("\nzooter: stopped. What was written is kept; the same command goes on from there.", file=sys.stderr)
+        print("\nzooter: stopped. What was finished is kept; start it again to go on.", file=sys.stderr)
         return 130
     except Exception as problem:
         if debug:

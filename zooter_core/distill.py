@@ -22,6 +22,7 @@ from zooter_core.router import Router, RouterHead, RouterHeadConfig
 
 TRIAL = 100  # queries that it takes to set some aside for a trial
 ASIDE = 5  # one in so many
+FLOATS = (-3e38, 3e38)  # what a float32 can hold
 PATIENCE = 4  # epochs without a better one, after which a trial ends
 
 
@@ -132,7 +133,7 @@ def fit_head(
 ) -> RouterHead:
     """A head after all of the config's epochs; `look` is shown it after each of them."""
     wanted = torch.from_numpy(np.asarray(labels, dtype=np.float32))
-    earned = wanted if scores is None else torch.from_numpy(np.asarray(scores, dtype=np.float32))
+    earned = wanted if scores is None else torch.from_numpy(np.clip(scores, *FLOATS).astype(np.float32))
     lessons = Lessons(torch.from_numpy(vectors), wanted, earned)
     plan = load_kind("router", KINDS, config.kind).plan(lessons, config)
     made = RouterHeadConfig(

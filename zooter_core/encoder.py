@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import threading
@@ -46,7 +47,8 @@ class Encoder:
             ) from problem
         if getattr(self.model, "pooler", None) is not None:
             self.model.pooler = None  # states are pooled here; BERT's own pooling is not used
-        self.reference, self.stamp = reference, _stamp(folder)
+        self.reference = reference
+        self.stamp: str | None = _stamp(folder)
         self.width = int(self.model.config.hidden_size)
         self.middle = int(self.model.config.num_hidden_layers) // 2
         self._memory: OrderedDict[tuple[str, ...], Array] = OrderedDict()
@@ -70,6 +72,8 @@ class Encoder:
 
     def embed_all(self, texts: Sequence[str], progress: Callable[[int], None] = lambda done: None) -> Array:
         """The same for many texts, in batches of like length, kept on disk by content: a second call is instant."""
+        if self.stamp is None:
+            return self._batches(texts, progress)
         digest = hashlib.sha256(f"{self.reference} {self.stamp} {self.width} {self.middle}".encode())
         for text in texts:
             digest.update(hashlib.sha256(text.encode("utf-8", "replace")).digest())
@@ -89,6 +93,18 @@ class Encoder:
         """The last layer's half of vectors, shape (n, width): unit sentence embeddings, compared by dot product."""
         return vectors[:, self.width :]
 
+    def copy(self) -> Encoder:
+        """One with weights of its own that may be trained: it remembers no vectors and keeps none on disk."""
+        made = copy.copy(self)
+        made.model, made.stamp = copy.deepcopy(self.model), None
+        made._memory, made._lock = OrderedDict(), threading.Lock()
+        return made
+
+    def save(self, folder: Path) -> None:
+        """Write weights and tokenizer, which another Encoder then loads."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
     def _batches(self, texts: Sequence[str], progress: Callable[[int], None] = lambda done: None) -> Array:
         """Vectors of many texts, worked in batches of like length so that little is spent on padding."""
         vectors = np.empty((len(texts), 2 * self.width), dtype=np.float32)
@@ -101,17 +117,22 @@ class Encoder:
 
     @torch.inference_mode()
     def _forward(self, texts: Sequence[str]) -> Array:
+        vectors: Array = self.pooled(texts).numpy()
+        return vectors
+
+    def pooled(self, texts: Sequence[str]) -> torch.Tensor:
+        """The vectors of one batch as a tensor where the model is, with gradients where they are on."""
         batch = self.tokenizer(
             [text[-MOST_CHARACTERS:] for text in texts],
             padding=True,
             truncation=True,
             max_length=MOST_TOKENS,
             return_tensors="pt",
-        )
+        ).to(self.model.device)
         states = self.model(**batch, output_hidden_states=True).hidden_states
         mask = batch["attention_mask"].unsqueeze(-1).float()
         pooled = [(states[layer] * mask).sum(1) / mask.sum(1) for layer in (self.middle, -1)]
-        return torch.cat([torch.nn.functional.normalize(part, dim=-1) for part in pooled], dim=-1).numpy()
+        return torch.cat([torch.nn.functional.normalize(part, dim=-1) for part in pooled], dim=-1)
 
 
 class Encoders:

@@ -14,7 +14,9 @@ from zooter_core import backends, prices, rewards, selection, taggers
 from zooter_core.backends import Backend, Piece, Request
 from zooter_core.encoder import Encoders
 from zooter_core.errors import ZooterError, check_text
+from zooter_core.explain import Explanation, explain
 from zooter_core.fleet import Fleet, GenerationConfig
+from zooter_core.neighbours import Neighbours
 from zooter_core.records import Decision, Message, Ranked, Response, Selection
 from zooter_core.router import Router, routing_text
 from zooter_core.weights import resolve
@@ -40,6 +42,11 @@ class Ensemble:
         return self._part(
             "router", self.fleet.router, lambda c: Router.load(c.path, self.encoders).for_pool(self.fleet.pool)
         )
+
+    @property
+    def neighbours(self) -> Neighbours | None:
+        """The queries that the router learned from, where its folder keeps them."""
+        return self._part("neighbours", self.fleet.router, lambda config: Neighbours.load(config.path))
 
     @property
     def tagger(self) -> taggers.Tagger:
@@ -97,6 +104,10 @@ class Ensemble:
         """
         check_query(messages[-1].content)
         return self._decide([routing_text(messages)])[0]
+
+    def explain(self, decision: Decision) -> Explanation:
+        """Why a candidate was chosen."""
+        return explain(self.router, decision, self.neighbours)
 
     def route_all(self, queries: Sequence[str]) -> list[Decision]:
         """Decisions for many queries in one batch."""

@@ -169,9 +169,11 @@ def report(
     found: dict[str, Any] = {"candidates": {"all": everything, **{k: v for k, v in sources.items() if k != NO_DATASET}}}
     fold = scores.subset([row for row, kept in enumerate(held_back) if kept])
     if fold.queries:
-        chosen = router.probabilities([query.text for query in fold.queries]).argmax(axis=1)
+        probabilities = router.probabilities([query.text for query in fold.queries])
+        chosen = probabilities.argmax(axis=1)
         each = fold.scores[..., None] if samples is None else samples[np.array(held_back)]
         # RMR sees one response a candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
         rmr = np.take_along_axis(fold.scores, each.argmax(axis=1), axis=1).mean(axis=1)
         found["held_back"] = compare(fold, chosen, {"rmr": rmr})
+        found["held_back"]["calibration"] = calibration.reliability(probabilities, calibration.wins_of(fold.scores))
     return found

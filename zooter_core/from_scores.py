@@ -33,7 +33,7 @@ def distill_scores(
     """A router from score files alone, into `folder` itself, which then holds report.json too."""
     made = make_labels(scores, tags, settings[0])
     with tempfile.TemporaryDirectory(dir=_parent(folder)) as work:
-        fit_router(scores, made, Path(work), encoder, settings[1], progress)
+        fit_router(scores.tagged(tags), made, Path(work), encoder, settings[1], progress)
         shutil.copytree(Path(work) / ROUTER, folder, dirs_exist_ok=True)
         shutil.copy(Path(work) / REPORT, folder / REPORT)
 

@@ -91,9 +91,10 @@ def _standardise(rewards: Array) -> Array:
 
 
 def _spread(rewards: Array) -> Array:
+    rewards = rewards / (np.abs(rewards).max() or 1.0)  # first to at most 1: the squares of huge ones overflow
     apart = rewards - rewards.mean(axis=-1, keepdims=True)
     spread = np.sqrt((apart**2).mean())
-    return apart / spread if spread > 0 else apart
+    return apart / spread if spread > 0 else np.zeros_like(apart)
 
 
 def _each(rewards: Array, groups: Sequence[str], scale: Callable[[Array], Array]) -> Array:

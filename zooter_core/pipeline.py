@@ -26,8 +26,10 @@ from zooter_core.encoder import Encoder
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.evaluate import report
+from zooter_core.finetune import finetune
 from zooter_core.fleet import GenerationConfig
 from zooter_core.heads import DistillConfig
+from zooter_core.neighbours import Neighbours
 from zooter_core.records import Label, Message, Query, Response
 from zooter_core.runs import LABELS, QUERIES, REPORT, RESPONSES, REWARDS, ROUTER, TAGS, Run
 from zooter_core.scores import Scores
@@ -242,7 +244,8 @@ def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, p
         return
     _needs(run, "label")
     made = [runs.label(record) for record in run.records(LABELS)]
-    fit_router(runs.scores(run), made, run.folder, ensemble.encoders(encoder), config, progress, runs.samples(run))
+    scores = runs.scores(run).tagged(runs.tags(run))
+    fit_router(scores, made, run.folder, ensemble.encoders(encoder), config, progress, runs.samples(run))
     run.seal("distill", REPORT)
 
 
@@ -255,9 +258,13 @@ def fit_router(
     progress: Progress,
     samples: NDArray[np.float64] | None = None,
 ) -> None:
-    """Train on the training fold, report on the held-back one, into `folder`; `router/` appears whole or not at all."""
+    """Train on the training fold, report on the held-back one, into `folder`; `router/` appears whole or not at all.
+
+    The training queries stay in the router's folder as neighbours, with the tags that they have in `scores`.
+    """
     train = [row for row, label in enumerate(made) if label.fold == "train"]
-    router = distillation.distill(
+    make = finetune if config.finetune != "none" else distillation.distill
+    router = make(
         [scores.queries[row].text for row in train],
         np.array([made[row].enhanced for row in train]),
         scores.candidates,
@@ -269,11 +276,18 @@ def fit_router(
     progress("distill", config.epochs, config.epochs)  # it may have stopped earlier
     partial, done = folder / f"{ROUTER}.partial", folder / ROUTER
     router.save(partial)
+    plain = np.array([made[row].plain for row in train])
+    _neighbours(scores.subset(train), plain, router.encoder, config.keep_texts).save(partial)
     shutil.rmtree(done, ignore_errors=True)
     partial.rename(done)
     kept = [label.fold == "held_back" for label in made]
     figures = report(router, scores, kept, [label.entropy for label in made], samples)
     (folder / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def _neighbours(learned: Scores, plain: NDArray[np.float64], encoder: Encoder, texts: bool) -> Neighbours:
+    vectors = encoder.sentence(encoder.embed_all([query.text for query in learned.queries]))
+    return Neighbours.of(learned, vectors, plain, texts)
 
 
 def _needs(run: Run, step: str) -> None:

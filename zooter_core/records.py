@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant"]
 Finish = Literal["stop", "length", "stopped", "error"]
+Certainty = Literal["sure", "leaning", "undecided"]
+SURE, LEANING = 0.75, 0.5  # of the chosen candidate's probability; below the second it is more likely not the best
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,12 @@ class Decision:
     margin: float
     utilities: Mapping[str, float] | None = None
 
+    @property
+    def certainty(self) -> Certainty:
+        """In words how often a choice like this is the best, where probabilities are calibrated."""
+        sure = self.probabilities[self.candidate]
+        return "sure" if sure >= SURE else "leaning" if sure >= LEANING else "undecided"
+
     @classmethod
     def of(
         cls,
@@ -122,6 +130,7 @@ class Decision:
             "tags": [{"name": tag.name, "score": round(tag.score, 4)} for tag in self.tags],
             "candidate": self.candidate,
             "margin": round(self.margin, 6),
+            "certainty": self.certainty,
             **({"utilities": {name: round(u, 6) for name, u in self.utilities.items()}} if self.utilities else {}),
         }
 

@@ -1,7 +1,8 @@
 """The router: a frozen encoder and a head that gives each candidate's probability (paper, section 3.2).
 
 A router folder holds `config.json` (which names the encoder and the pool in order) and `model.safetensors` (the head).
-The encoder's weights are not copied: they are loaded from where the config says.
+The encoder's weights are not copied: they are loaded from where the config says. Only one that was fine-tuned lies in
+the folder itself, as `encoder/`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from zooter_core.heads import DEFAULT, KINDS
 from zooter_core.plugins import load_kind
 from zooter_core.records import Message
 from zooter_core.selection import Outputs
+
+OWN_ENCODER = "encoder"  # the name of one that lies in the router's own folder
 
 
 class RouterHeadConfig(PretrainedConfig):
@@ -111,7 +114,8 @@ class Router:
             head, loading = RouterHead.from_pretrained(folder, output_loading_info=True)
             if loading["missing_keys"] or loading["mismatched_keys"] or not head.config.candidates:
                 raise ValueError("weights or candidates are missing")
-            encoder = encoders(head.config.encoder)
+            inside = Path(folder) / OWN_ENCODER
+            encoder = encoders(str(inside) if head.config.encoder == OWN_ENCODER else head.config.encoder)
         except ZooterError:
             raise
         except Exception as problem:  # json, safetensors and transformers raise many kinds
@@ -125,6 +129,8 @@ class Router:
     def save(self, folder: str | Path) -> None:
         """Write the folder that `load` reads."""
         self.head.save_pretrained(folder)
+        if self.head.config.encoder == OWN_ENCODER:
+            self.encoder.save(Path(folder) / OWN_ENCODER)
 
     def for_pool(self, pool: Sequence[str]) -> Router:
         """This router, checked to be made for a pool (in any order).

@@ -7,7 +7,7 @@ import json
 import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -37,6 +37,11 @@ class Scores:
     def datasets(self) -> list[str]:
         """The data set of each query; `all` where the file names none."""
         return [query.dataset or NO_DATASET for query in self.queries]
+
+    def tagged(self, tags: Sequence[Sequence[str]]) -> Scores:
+        """The same with these tags of the queries."""
+        queries = (replace(query, tags=tuple(names)) for query, names in zip(self.queries, tags, strict=True))
+        return Scores(tuple(queries), self.candidates, self.scores)
 
     def in_order(self, candidates: Sequence[str]) -> Scores:
         """The same with the columns in another order.

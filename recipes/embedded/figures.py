@@ -1,4 +1,4 @@
-"""The figures that the embedded fleet is held to, from a finished run of the pipeline.
+"""The figures that the embedded fleet is held to, from a finished run of the pipeline; verified outcomes as scores.
 
 python -m recipes.embedded.figures --data DIR
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from recipes.embedded import data, own
+from recipes.embedded import data, own, verify
 from recipes.embedded.functions import tasks
 from recipes.embedded.own import Asked
 from recipes.embedded.queries import SOURCES, solved
@@ -22,7 +22,7 @@ from recipes.embedded.writing import pieces
 from zooter_core import runs
 from zooter_core.encoder import Encoder
 from zooter_core.records import Query
-from zooter_core.scores import Scores
+from zooter_core.scores import Scores, score_line
 
 FIELDS = {
     "math": ("problems", "algebra", "gsm8k"),
@@ -83,6 +83,16 @@ def agreement(rewards: Mapping[str, Any], asked: Mapping[str, Asked], texts: Map
     }
 
 
+def outcomes(asked: Mapping[str, Asked], texts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Lines of a score file: the share of a candidate's responses that are verified as right, where it can be."""
+    for id, row in asked.items():
+        judged = {name: [own.outcome(row, text) for text in samples] for name, samples in texts[id].items()}
+        if all(right is not None for rights in judged.values() for right in rights):
+            yield score_line(
+                row.query, {name: verify.share([right is True for right in rights]) for name, rights in judged.items()}
+            )
+
+
 def length_correlation(
     rewards: Mapping[str, Any], texts: Mapping[str, Any], queries: list[Query], pool: tuple[str, ...]
 ) -> dict[str, Any]:
@@ -120,6 +130,8 @@ def figures(folder: Path, run_folder: Path, seed: int) -> dict[str, Any]:
     with runs.Run(run_folder) as run:
         scores, texts, asked = runs.scores(run), runs.responses(run), known(folder, runs.queries(run), seed)
         rewards = {record["id"]: record["samples"] for record in run.records(runs.REWARDS)}
+        lines = [json.dumps(line, ensure_ascii=False) + "\n" for line in outcomes(asked, texts)]
+        (run_folder.parent / "outcomes.jsonl").write_text("".join(lines), encoding="utf-8")
         report = json.loads((run_folder / runs.REPORT).read_text()) if run.sealed("distill") else {}
     found = {
         "wins": wins(scores),

@@ -10,6 +10,7 @@ A rehearsal goes through every step with a fiftieth of the work, on a copy of th
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from pathlib import Path
 from recipes.embedded.data import FLEET
 from recipes.embedded.experts import TURNS
 from recipes.embedded.own import EACH
+from recipes.embedded.queries import OF_PROJECT
+from zooter_core.neighbours import RECORDS
 
 REHEARSAL = 0.02
 Step = tuple[Path, list[str]]  # (what a finished step leaves, its command)
@@ -42,7 +45,7 @@ def steps(data: Path, fleet: Path, work: Path, share: float) -> list[Step]:
         done = work / "experts" / f"{name}-{turn}.json"
         return done, on("experts", name, "--turn", str(turn), "--tokens", str(int(tokens * share)))
 
-    pipeline = ["--queries", str(queries), "--out", str(run), "--scores", scores]
+    pipeline = ["--queries", str(queries), "--out", str(run), "--scores", scores, "--keep-texts"]
     return [
         *(expert(name, n, turn.tokens) for name, turns in TURNS.items() for n, turn in enumerate(turns, 1)),
         (work / "skills-math.json", on("skills", *part)),
@@ -51,10 +54,22 @@ def steps(data: Path, fleet: Path, work: Path, share: float) -> list[Step]:
         (work / "reward-own.json", on("reward", "own", *each, *part)),
         (work / "reward-accuracy.json", on("reward", "accuracy", *part)),
         (queries, of("queries", *part)),
-        (run / "report.json", zooter("run", *pipeline, "--samples", "3", "--max-new-tokens", "112", "--epochs", "15")),
+        (run / "report.json", zooter("run", *pipeline, "--samples", "3", "--max-new-tokens", "112")),
         (work / "figures.json", of("figures")),
         (work / "sweep.done", zooter("sweep", "--scores", scores)),
     ]
+
+
+def publish(run: Path, fleet: Path) -> None:
+    """Put router and report into the fleet; of the queries it learned from only this project's keep their text."""
+    shutil.copytree(run / "router", fleet / "router", dirs_exist_ok=True)
+    shutil.copy(run / "report.json", fleet / "report.json")
+    path = fleet / "router" / RECORDS
+    shape = json.loads(path.read_text(encoding="utf-8"))
+    for record in shape["queries"]:
+        if record["dataset"] not in OF_PROJECT:
+            record.pop("text", None)
+    path.write_text(json.dumps(shape, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -79,8 +94,7 @@ def main() -> None:
             sys.exit(f"stopped at: {shown} (exit {code}). Start the recipe again; it goes on from there.")
         done.touch()
         print(f"{(time.monotonic() - start) / 60:.1f} minutes", flush=True)
-    shutil.copytree(work / "run" / "router", fleet / "router", dirs_exist_ok=True)
-    shutil.copy(work / "run" / "report.json", fleet / "report.json")
+    publish(work / "run", fleet)
 
 
 if __name__ == "__main__":

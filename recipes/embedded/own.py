@@ -147,7 +147,7 @@ def judged(folder: Path, work: Path, each: int, seed: int) -> Iterator[tuple[Ask
         yield row, judge(row, list(records[row.query.id].values()), encoder)
 
 
-def own_pairs(folder: Path, work: Path, each: int, seed: int, most: int = 12) -> list[Pair]:
+def own_pairs(folder: Path, work: Path, each: int, seed: int, most: int = 10) -> list[Pair]:
     """Pairs of a query's own responses in order of quality, and its reference above two of them; balanced by length."""
     dice = random.Random(seed)
     by_source: dict[str, list[Pair]] = {}

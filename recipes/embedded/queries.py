@@ -34,6 +34,7 @@ SOURCES = {
     "routerdc_arc_challenge": 10,
     "routerdc_mmlu": 10,
 }
+OF_PROJECT = ("problems", "algebra", "functions", "snippets", "writing", "questions")  # written for this project
 
 
 def solved(seed: int) -> dict[str, list[data.Example]]:

@@ -36,14 +36,18 @@ GENERAL = {"like": 5000, "longer": 1500, "shorter": 1500, "mismatched": 1200, "b
 
 # The first stage's kinds go on in the second, or the reward model forgets what does not come from this fleet.
 REPLAY = {
-    "like": 2000,
-    "longer": 400,
-    "shorter": 400,
-    "mismatched": 700,
-    "elsewhere": 900,
-    "broken": 400,
-    "wrong_number": 300,
+    "like": 1500,
+    "longer": 300,
+    "shorter": 300,
+    "mismatched": 500,
+    "elsewhere": 700,
+    "broken": 300,
+    "wrong_number": 250,
 }
+
+# Of the second stage; the rest of each weight is the first stage's. The mean keeps more of what the first had learned
+# than the second alone (Wortsman et al., 2022, arXiv 2109.01903).
+OWN_WEIGHT = 0.6
 
 
 class PairTrainer(Trainer):
@@ -114,8 +118,21 @@ def own(folder: Path, work: Path, out: Path, each: int, share: float, seed: int)
     kinds["own"] = own_pairs(folder, work, each, seed)
     start = work / "reward-general" / "model"
     fit(start, [pair for pairs in kinds.values() for pair in pairs], work / "reward-own", 7e-5, seed)
-    save_difference(work / "reward-own" / "model", out)
+    mix(start, work / "reward-own" / "model", work / "reward-own" / "mixed")
+    save_difference(work / "reward-own" / "mixed", out)
     return {"pairs": {kind: len(pairs) for kind, pairs in kinds.items()}}
+
+
+def mix(first: Path, second: Path, out: Path) -> None:
+    """Write the weighted mean of two models' weights, OWN_WEIGHT of the second's."""
+    model = AutoModelForSequenceClassification.from_pretrained(second, num_labels=1)
+    other = AutoModelForSequenceClassification.from_pretrained(first, num_labels=1).state_dict()
+    mixed = {
+        name: torch.lerp(other[name], weight, OWN_WEIGHT) if weight.is_floating_point() else weight
+        for name, weight in model.state_dict().items()
+    }
+    model.load_state_dict(mixed)
+    model.save_pretrained(out)
 
 
 @torch.no_grad()

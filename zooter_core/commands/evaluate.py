@@ -18,6 +18,7 @@ from zooter_core.encoder import Encoders
 from zooter_core.errors import ZooterError
 from zooter_core.evaluate import evaluate as figures_of
 from zooter_core.fleet import load_fleet
+from zooter_core.robustness import robustness
 from zooter_core.router import Router
 from zooter_core.scores import Scores, read_scores, read_texts
 
@@ -47,6 +48,8 @@ def evaluate(call: Namespace) -> None:
         if call.judge_fleet:
             rewards = _rewards(call, scores, texts, outputs.probabilities)
             figures["selection"]["judge"] = selection.report(outputs, scores.scores, rewards, costs)
+    if call.robust:
+        figures["robustness"] = robustness(router, [query.text for query in scores.queries])
     if call.plot:
         save_selection_plot(figures["selection"], Path(call.plot))
     _show(call, figures)

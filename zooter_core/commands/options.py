@@ -118,7 +118,8 @@ def distill_of(call: Namespace) -> DistillConfig:
             raise ZooterError("--router-set as NAME=NUMBER", repr(pair), "For instance --router-set k=50.") from problem
     if call.epochs is not None:
         given["epochs"] = call.epochs
-    return settings_of(call.router_kind, given, seed=call.seed or 0)
+    config = settings_of(call.router_kind, given, seed=call.seed or 0)
+    return replace(config, keep_texts=call.keep_texts, finetune=call.finetune)
 
 
 def encoder_of(fleet: Fleet) -> str:

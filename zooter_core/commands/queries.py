@@ -7,6 +7,7 @@ import sys
 import threading
 from argparse import Namespace
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +16,11 @@ from zooter_core.commands.options import ensemble_of, err, generation_of, out, r
 from zooter_core.errors import ZooterError
 from zooter_core.prices import check_trade
 from zooter_core.records import Message, Response
+
+if TYPE_CHECKING:
+    from zooter_core.explain import Explanation
+
+MOST_SHOWN = 5  # words for and against, and like queries
 
 
 def ask(call: Namespace) -> None:
@@ -42,8 +48,10 @@ def route(call: Namespace) -> None:
     queries = _stdin_queries() if call.query == "-" else iter([call.query])
     for query in queries:
         decision = ensemble.trade(ensemble.route([Message("user", query)]), call.willingness)
+        why = ensemble.explain(decision) if call.why else None
         if call.json:
-            print(json.dumps(decision.to_json(), ensure_ascii=False), flush=call.query == "-")
+            shape = decision.to_json() | ({"why": why.to_json()} if why else {})
+            print(json.dumps(shape, ensure_ascii=False), flush=call.query == "-")
             continue
         utilities = decision.utilities or {}
         columns = ("candidate", "probability", *(["utility"] if utilities else []))
@@ -53,7 +61,28 @@ def route(call: Namespace) -> None:
             table.add_row(name, f"{p:.1%}", *worth, style="bold" if name == decision.candidate else "")
         out.print(table)
         tags = ", ".join(f"{tag.name} ({tag.score:.2f})" for tag in decision.tags) or "none"
-        out.print(Text(f"tags: {tags}\nchosen: {decision.candidate}, {decision.margin:.1%} before the next"))
+        facts = f"{decision.margin:.1%} before the next; {decision.certainty}"
+        out.print(Text(f"tags: {tags}\nchosen: {decision.candidate}, {facts}"))
+        if why:
+            _print_why(why)
+
+
+def _print_why(why: Explanation) -> None:
+    """The parts that speak most for and against the choice, the tags, and the queries most like this one."""
+    order = sorted(why.pieces, key=lambda piece: -piece.contribution)
+    for said, parts in (("for", order[:MOST_SHOWN]), ("against", order[::-1][:MOST_SHOWN])):
+        found = [p for p in parts if (p.contribution > 0) == (said == "for") and abs(p.contribution) >= 0.005]
+        shown = ", ".join(f"{piece.text[:40]!r} {piece.contribution:+.1%}" for piece in found)
+        out.print(Text(f"words {said} {why.candidate}: {shown or 'none'}"))
+    for tag in why.tags:
+        out.print(Text(f"tag {tag.name}: {tag.contribution:+.1%} for {why.candidate} in {tag.queries} queries"))
+    if not why.neighbours:
+        return
+    table = Table("like it", "query", *why.neighbours[0].label, title="shares of the label there", title_justify="left")
+    for near in why.neighbours[:MOST_SHOWN]:
+        name = near.text or ", ".join(near.tags) or near.dataset or near.id
+        table.add_row(f"{near.similarity:.2f}", Text(name[:50]), *(f"{share:.0%}" for share in near.label.values()))
+    out.print(table)
 
 
 def _stdin_queries() -> Iterator[str]:

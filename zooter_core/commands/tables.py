@@ -44,6 +44,11 @@ def print_evaluation(figures: dict[str, Any]) -> None:
     out.print(methods)
     if "baselines" in figures:
         _print_baselines(figures)
+    if "calibration" in figures:
+        off = figures["calibration"]["ece"]
+        out.print(Text(f"calibration: probabilities are {off:.3f} off the share of wins on average (ECE)"))
+    if "robustness" in figures:
+        _print_robustness(figures["robustness"])
     single = figures["average"]["best_single"]["candidate"]
     mean, spread = figures["mean"], figures["interval"]
     for what, key in (
@@ -63,8 +68,12 @@ def _print_baselines(figures: dict[str, Any]) -> None:
         shown = f"{name}, in hindsight" if row["hindsight"] else name
         table.add_row(shown, f"{row['chosen']:.4f}", f"{row['regret']:.3f}", f"{low:.3f} to {high:.3f}")
     out.print(table)
-    sure = figures["calibration"]
-    out.print(Text(f"calibration: probabilities are {sure['ece']:.3f} off the share of wins on average (ECE)"))
+
+
+def _print_robustness(found: dict[str, Any]) -> None:
+    shown = ", ".join(f"{name} {share:.1%}" for name, share in found["edits"].items())
+    out.print(Text(f"choices that survive an edit: {found['mean']:.1%} of {found['n']} queries ({shown})"))
+    out.print(Text(f"choices that survive a paraphrase: {found['paraphrases']:.1%} of {found['pairs']} pairs"))
 
 
 def print_sweep(figures: dict[str, Any]) -> None:

@@ -31,13 +31,15 @@ Progress = Callable[[int, float], None]  # epoch, its mean loss
 
 @dataclass(frozen=True)
 class DistillConfig:
-    """How a head is made. The encoder stays frozen.
+    """How a router is made; the encoder stays frozen unless `finetune` says otherwise.
 
     Attributes:
         epochs, rate, decay, batch, hidden, dropout: of a head that is trained by gradient descent (`epochs` is the
             most, `hidden` the width of its hidden layer or projection); the others pass them over.
         kind: one of KINDS.
         own: what this kind has besides, each a number (`k` of `knn`); what is missing has the kind's own default.
+        finetune: what of the encoder learns too: none, its last layer, or all.
+        keep_texts: whether the router's folder keeps the texts of its queries, to show them as neighbours.
     """
 
     seed: int = 0
@@ -49,9 +51,13 @@ class DistillConfig:
     dropout: float = 0.2
     kind: str = DEFAULT
     own: Mapping[str, float] = field(default_factory=dict)
+    keep_texts: bool = False
+    finetune: str = "none"
 
 
-SHARED = tuple(one.name for one in fields(DistillConfig) if one.name not in ("seed", "kind", "own"))
+SHARED = tuple(
+    one.name for one in fields(DistillConfig) if one.name not in ("seed", "kind", "own", "keep_texts", "finetune")
+)
 MAY_BE_ZERO = ("decay", "dropout", "spread")
 
 

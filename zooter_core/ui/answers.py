@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from zooter_core.records import Decision, Response
+from zooter_core.records import LEANING, SURE, Decision, Response
 from zooter_core.ui import charts
 from zooter_core.ui.jobs import Job
 from zooter_core.ui.text import safe
@@ -12,6 +12,11 @@ from zooter_core.ui.text import safe
 ENDINGS = {
     "length": ":orange-badge[cut off at the token limit]",
     "stopped": ":gray-badge[stopped]",
+}
+CERTAINTY = {
+    "sure": f"**sure**: a choice like this is the best at least {SURE:.0%} of the time",
+    "leaning": f"**leaning**: a choice like this is the best {LEANING:.0%} to {SURE:.0%} of the time",
+    "undecided": f"**undecided**: a choice like this is the best less than {LEANING:.0%} of the time",
 }
 
 
@@ -27,6 +32,7 @@ def routing(decision: Decision, candidate: str, key: str, *, alone: bool = True)
         who = f"**{candidate}** answers because you chose it; the router chose **{decision.candidate}**"
     st.markdown(f"{charts.tag_badges(decision.tags)}  \n{who}.")
     st.caption(f"Probability of giving the best answer: {spoken}.")
+    st.caption(f"The router is {CERTAINTY[decision.certainty]}.")
 
 
 def answer(job: Job, name: str) -> None:

@@ -1,0 +1,73 @@
+"""Does a choice survive what changes nothing? The share of queries whose candidate stays the same after an edit.
+
+RouterArena (arXiv 2510.00202) measures routers so, as robustness to small perturbations of the prompt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from zooter_core.router import Router
+
+PARAPHRASES = Path(__file__).with_name("paraphrases.jsonl")  # written for this project
+POLITE = ("Hello! ", "Please help me with this: ", "Hi there, could you do something for me? ", "Dear assistant, ")
+TYPOS = 75  # one word in so many characters is misspelt, at least one
+
+
+def _dice(text: str) -> random.Random:
+    """Random numbers that depend on the text alone, so that a figure can be had again."""
+    return random.Random(hashlib.sha256(text.encode("utf-8", "replace")).digest())
+
+
+def typos(text: str) -> str:
+    """Two neighbouring letters inside some words change places."""
+    dice = _dice(text)
+    words = [found.span() for found in re.finditer(r"[^\W\d_]{4,}", text)]
+    letters = list(text)
+    for start, end in dice.sample(words, min(len(words), max(1, len(text) // TYPOS))):
+        place = dice.randrange(start + 1, end - 2) if end - start > 4 else start + 1
+        letters[place], letters[place + 1] = letters[place + 1], letters[place]
+    return "".join(letters)
+
+
+EDITS: dict[str, Callable[[str], str]] = {
+    "lower case": str.lower,
+    "upper case": str.upper,
+    "spaces": lambda text: "  " + re.sub(r" ", "  ", text) + " \n",
+    "no final mark": lambda text: text.rstrip().rstrip(".?!"),
+    "polite prefix": lambda text: _dice(text).choice(POLITE) + text,
+    "typos": typos,
+}
+
+
+def paraphrases() -> list[tuple[str, str]]:
+    """Pairs of queries that ask for the same in other words."""
+    lines = map(json.loads, PARAPHRASES.read_text(encoding="utf-8").splitlines())
+    return [(line["query"], line["paraphrase"]) for line in lines]
+
+
+def robustness(router: Router, queries: Sequence[str]) -> dict[str, Any]:
+    """For each edit the share of queries, in [0, 1], that keep their candidate; `mean` is over the edits.
+
+    `paraphrases` is the same share of this project's own pairs; `n` and `pairs` say of how many.
+    """
+    before = router.probabilities(queries).argmax(axis=1)
+    edits = {}
+    for name, edit in EDITS.items():
+        edited = [edit(query) or query for query in queries]
+        edits[name] = float((router.probabilities(edited).argmax(axis=1) == before).mean())
+    pairs = paraphrases()
+    one, other = (router.probabilities([pair[side] for pair in pairs]).argmax(axis=1) for side in (0, 1))
+    return {
+        "n": len(queries),
+        "edits": edits,
+        "mean": sum(edits.values()) / len(edits),
+        "pairs": len(pairs),
+        "paraphrases": float((one == other).mean()),
+    }
