@@ -724,6 +724,108 @@ def test_evaluate_beside_what_was_learned_from(zooter, tiny_fleet, scores):
     assert "ECE" in out
 
 
+@pytest.fixture
+def answered(scores, tmp_path) -> Path:
+    """The score file with the responses of all candidates."""
+    lines = [line | {"responses": {name: f"{name} says {line['query']}" for name in POOL}} for line in records(scores)]
+    return write_lines(tmp_path / "answered.jsonl", lines)
+
+
+@pytest.fixture
+def priced(fleet_copy) -> Path:
+    """The tiny fleet with prices: base is dear, one is free."""
+    for name, price in (("base", 4.0), ("one", 0), ("two", 1)):
+        change(fleet_copy, f'name = "{name}"\n', f'name = "{name}"\nusd_per_million_tokens = {price}\n')
+    return fleet_copy
+
+
+def test_evaluate_select(zooter, tiny_fleet, scores):
+    call = ["evaluate", "--router", tiny_fleet / "router", "--scores", scores]
+    plain = json.loads(zooter(*call, "--json", fleet=None)[1])
+    code, out, err = zooter(*call, "--select", "--json", fleet=None)
+    shape = json.loads(out)
+    assert (code, err) == (0, "")
+    found = shape.pop("selection")
+    assert shape == plain
+    assert {(row["trigger"], row["k"]) for row in found["curves"]} == {
+        (name, k) for name in ("margin", "entropy", "utility", "disagreement") for k in (2, 3)
+    }
+    for row in found["curves"]:
+        assert {"area", "area_random", "gain", "interval", "beats_random"} <= set(row)
+        assert (row["points"][0]["calls"], row["points"][-1]["calls"]) == (1, row["k"])
+        assert row["points"][0]["score"] == pytest.approx(shape["mean"]["chosen"])
+        if row["k"] == 3:  # the whole pool
+            assert row["points"][-1]["score"] == pytest.approx(shape["mean"]["oracle"])
+    assert {"trigger", "beats_random"} <= set(found["best"])
+    assert "judge" not in found
+
+
+def test_evaluate_select_with_a_judge_prices_and_a_plot(zooter, tiny_fleet, answered, priced, tmp_path):
+    call = ["evaluate", "--router", tiny_fleet / "router", "--scores", answered, "--select"]
+    call += ["--judge-fleet", tiny_fleet, "--prices", priced, "--willingness", 0.5, "--plot", tmp_path / "plot.html"]
+    code, out, _ = zooter(*call, "--json", fleet=None)
+    assert code == 0
+    shape = json.loads(out)
+    found, trade = shape["selection"], shape["trade"]
+    oracle, judge = found["curves"][0]["points"], found["judge"]["curves"][0]["points"]
+    assert oracle[0] == judge[0]
+    assert oracle[-1]["score"] >= judge[-1]["score"]
+    assert oracle[-1]["dollars"] > oracle[0]["dollars"] == pytest.approx(trade["at_0"]["dollars"])
+    assert (trade["willingness"], trade["at_0"]["score"]) == (0.5, pytest.approx(shape["mean"]["chosen"]))
+    assert trade["price"] <= trade["at_0"]["price"]
+    page = (tmp_path / "plot.html").read_text(encoding="utf-8")
+    assert all(word in page for word in ("dollars a thousand queries", "margin, k = 2", "random, k = 3", "by reward"))
+    assert "cdn." not in page.split("<body>")[0]
+    code, out, _ = zooter(*call, fleet=None)
+    assert code == 0
+    assert all(word in out for word in ("best by score", "best by reward", "best for k = 2", "at a willingness of 0.5"))
+
+
+def test_evaluate_counts_the_tokens_of_responses_or_assumes_them(zooter, tiny_fleet, scores, answered, priced):
+    """Without responses each has the same number of tokens, so that dollars go with the price."""
+    call = ["evaluate", "--router", tiny_fleet / "router", "--prices", priced, "--json", "--scores"]
+    assumed = json.loads(zooter(*call, scores, fleet=None)[1])["trade"]
+    assert assumed["dollars"] == pytest.approx(assumed["price"] * 300 / 1000)
+    told = json.loads(zooter(*call, scores, "--tokens", 50, fleet=None)[1])["trade"]
+    assert told["dollars"] == pytest.approx(assumed["price"] * 50 / 1000)
+    counted = json.loads(zooter(*call, answered, fleet=None)[1])["trade"]
+    assert 0 < counted["dollars"] < assumed["dollars"]
+    assert counted["price"] == assumed["price"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--plot", "plot.png", "--select"], "ends in .html"),
+        (["--plot", "plot.html"], "--select with --plot"),
+        (["--judge-fleet", "FLEET"], "--select with --judge-fleet"),
+        (["--select", "--judge-fleet", "FLEET"], "the responses of all candidates to the query 0"),
+        (["--willingness", 0.5], "--prices with --willingness"),
+        (["--willingness", -1], "a willingness of 0 or above"),
+        (["--tokens", 5], "--prices with --tokens"),
+        (["--prices", "FLEET", "--tokens", 0], "--tokens of at least 1"),
+        (["--prices", "FLEET"], "a price of every candidate"),
+        (["--prices", "nowhere"], "a fleet folder"),
+    ],
+)
+def test_evaluate_of_what_cannot_be_is_exit_2(refused, tiny_fleet, scores, arguments, named):
+    given = [tiny_fleet if part == "FLEET" else part for part in arguments]
+    assert named in refused(2, "evaluate", "--router", tiny_fleet / "router", "--scores", scores, *given, fleet=None)
+
+
+def test_route_with_prices_traded_in(zooter, refused, priced):
+    plain = json.loads(zooter("route", SEA, "--json", fleet=priced)[1])
+    same = json.loads(zooter("route", SEA, "--json", "--willingness", 0, fleet=priced)[1])
+    assert same == plain
+    traded = json.loads(zooter("route", SEA, "--json", "--willingness", 5, fleet=priced)[1])
+    assert (traded["candidate"], traded["probabilities"]) == ("one", plain["probabilities"])
+    assert traded["utilities"]["base"] == pytest.approx(plain["probabilities"]["base"] - 5)
+    assert "utility" in zooter("route", SEA, "--willingness", 5, fleet=priced)[1]
+    assert "a willingness of 0 or above" in refused(2, "route", SEA, "--willingness", -1, fleet=priced)
+    for command in ("route", "ask"):
+        assert "a price of every candidate" in refused(2, command, SEA, "--willingness", 1)
+
+
 @pytest.mark.parametrize("tagger", ["auto", "given", "clusters", "none", "fleet"])
 def test_distill_from_score_files(zooter, scores, tmp_path, tiny_fleet, tagger):
     out = tmp_path / "router"

@@ -93,6 +93,12 @@ def test_a_long_text_is_cut_at_its_beginning(tiny_encoder):
     assert different != pytest.approx(other, abs=1e-3)
 
 
+def test_tokens_are_counted_uncut_and_without_marks(tiny_encoder):
+    """Bytes that no merge has seen side by side stay tokens of their own."""
+    assert tiny_encoder.count(["", "zqzq", "zq" * 1000]) == [0, 4, 2000]
+    assert tiny_encoder.count([]) == []
+
+
 def test_a_huge_text_is_quickly_cut(tiny_encoder):
     end = "the end. " * 1000
     assert np.array_equal(*tiny_encoder.embed(["x" * 1_000_000 + end, "y" * 1_000_000 + end]))

@@ -105,6 +105,53 @@ def test_unknown_candidate_names_the_nearest(tiny_ensemble):
         tiny_ensemble.answer(["tow"], ASK, threading.Event())
 
 
+def test_select_runs_one_where_the_router_is_sure_and_k_where_not(tiny_ensemble):
+    decision = tiny_ensemble.route(ASK)
+    order = tuple(sorted(POOL, key=lambda name: -decision.probabilities[name]))
+    sure, unsure = tiny_ensemble.select(ASK, threshold=1.0), tiny_ensemble.select(ASK, threshold=-1.0)
+    assert (sure.unsure, sure.candidates) == (False, order[:1])
+    assert (unsure.unsure, unsure.candidates) == (True, order[:2])
+    assert sure.unsureness == unsure.unsureness == pytest.approx(1 - decision.margin)
+    assert unsure.decision == decision
+    assert tiny_ensemble.select(ASK, k=9, threshold=-1.0).candidates == order
+    assert not tiny_ensemble.select(ASK, threshold=sure.unsureness).unsure  # above it, not at it
+
+
+def test_select_goes_by_the_fleets_settings(tiny_fleet):
+    fleet = load_fleet(tiny_fleet)
+    assert not Ensemble(fleet).select(ASK).unsure  # by default no query is
+    told = replace(fleet, router=replace(fleet.router, trigger="disagreement", unsure_above=-1.0))
+    selected = Ensemble(told).select(ASK)
+    assert (selected.unsure, len(selected.candidates)) == (True, 2)
+    assert selected.unsureness == Ensemble(fleet).select(ASK, trigger="disagreement").unsureness
+
+
+def test_select_of_what_cannot_be_is_refused(tiny_ensemble):
+    with pytest.raises(ZooterError, match="at least one candidate"):
+        tiny_ensemble.select(ASK, k=0)
+    with pytest.raises(ZooterError, match='Did you mean "entropy"'):
+        tiny_ensemble.select(ASK, trigger="entrpy")
+    with pytest.raises(ZooterError, match="an empty text"):
+        tiny_ensemble.select([Message("user", " ")])
+
+
+def test_trade_goes_to_the_cheaper_where_enough_is_at_stake(tiny_fleet):
+    fleet = load_fleet(tiny_fleet)
+    first = Ensemble(fleet).route(ASK)
+    paid = tuple(replace(c, usd_per_million_tokens=float(c.name == first.candidate)) for c in fleet.candidates)
+    ensemble = Ensemble(replace(fleet, candidates=paid))
+    assert ensemble.trade(first, 0) is first
+    traded = ensemble.trade(first, first.margin + 0.01)
+    assert traded.probabilities == first.probabilities
+    assert traded.candidate == max(set(POOL) - {first.candidate}, key=lambda name: first.probabilities[name])
+    assert traded.margin == pytest.approx(0.01)
+    assert traded.to_json()["utilities"][first.candidate] == pytest.approx(
+        first.probabilities[first.candidate] - first.margin - 0.01, abs=1e-6
+    )
+    with pytest.raises(ZooterError, match="a price of every candidate"):
+        Ensemble(fleet).trade(first, 0.1)
+
+
 def test_answer_counts_the_candidates_asked(tiny_ensemble):
     responses = finished(tiny_ensemble.answer(["two", "base"], ASK, threading.Event(), GREEDY))
     assert {index: response.candidate for index, response in responses.items()} == {0: "two", 1: "base"}

@@ -93,6 +93,13 @@ def test_paths_are_relative_to_the_file(folder):
     assert fleet.router.path == str(folder / "router")
 
 
+def test_when_a_router_is_unsure(folder):
+    assert (load_fleet(folder).router.trigger, load_fleet(folder).router.unsure_above) == ("margin", float("inf"))
+    change(folder, 'path = "router"\n', 'path = "router"\ntrigger = "entropy"\nunsure_above = 0.8\n')
+    assert (load_fleet(folder).router.trigger, load_fleet(folder).router.unsure_above) == ("entropy", 0.8)
+    assert 'Did you mean "entropy"?' in refusal(change(folder, '"entropy"', '"entrpy"'))
+
+
 def test_hub_ids_and_packages_stay_as_they_are(folder):
     fleet = load_fleet(folder)
     assert fleet.candidate("base").model == "owner/model"

@@ -49,6 +49,13 @@ def test_decision_as_json():
     }
 
 
+def test_decision_by_utilities():
+    decision = Decision.of("q", {"a": 0.7, "b": 0.3}, (), {"a": -0.3, "b": 0.2})
+    assert (decision.candidate, decision.margin) == ("b", 0.5)
+    assert decision.to_json()["probabilities"] == {"a": 0.7, "b": 0.3}
+    assert decision.to_json()["utilities"] == {"a": -0.3, "b": 0.2}
+
+
 @pytest.mark.parametrize(
     ("probability", "word"), [(0.75, "sure"), (0.74, "leaning"), (0.5, "leaning"), (0.49, "undecided")]
 )

@@ -45,6 +45,23 @@ def test_probabilities_do_not_change_from_call_to_call(router):
     assert np.array_equal(router.probabilities(QUERIES), router.probabilities(QUERIES))
 
 
+def test_outputs_have_each_member(router):
+    """Two members, whose mean distribution is the router's (its calibration temperature is 1)."""
+    outputs = router.outputs(QUERIES)
+    assert np.array_equal(outputs.probabilities, router.probabilities(QUERIES))
+    assert outputs.members.shape == (2, 3, 3)
+    assert outputs.members.mean(axis=0) == pytest.approx(outputs.probabilities, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [("zooter", {"hidden": 4, "dropout": 0.0, "members": 1}), ("knn", {"k": 1, "temperature": 1.0, "rows": 2})],
+)
+def test_outputs_of_a_head_without_members(kind, settings):
+    head = RouterHead(RouterHeadConfig(candidates=POOL, width=4, kind=kind, settings=settings)).eval()
+    assert head.outputs(torch.ones(2, 4)).members is None
+
+
 def test_saved_and_loaded_it_is_the_same_router(router, tmp_path, encoders):
     router.save(tmp_path / "copy")
     copy = Router.load(tmp_path / "copy", encoders)

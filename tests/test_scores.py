@@ -9,7 +9,7 @@ import pytest
 
 from zooter_core.errors import ZooterError
 from zooter_core.records import Query
-from zooter_core.scores import read_queries, read_responses, read_scores, score_line
+from zooter_core.scores import read_queries, read_responses, read_scores, read_texts, score_line
 
 GOOD = {"id": "1", "query": "2 + 2?", "scores": {"a": 0.5, "b": 1}}
 
@@ -265,3 +265,11 @@ def test_score_line_leaves_out_what_there_is_not():
 def test_responses_must_be_texts_by_candidate(responses):
     with pytest.raises(ZooterError, match=r'"responses" as an object of texts in file, line 3'):
         read_responses("file, line 3", {"responses": responses})
+
+
+def test_responses_of_score_files_are_in_the_order_of_their_queries(write):
+    lines = [{"query": "q", "scores": {"a": 1}, "responses": {"a": "x"}}, {"query": "r", "scores": {"a": 2}}]
+    paths = [write(*lines, name="1.jsonl"), write(lines[0], name="2.jsonl")]
+    assert read_texts(paths) == [{"a": "x"}, {}, {"a": "x"}]
+    with pytest.raises(ZooterError, match='"responses" as an object of texts'):
+        read_texts([write(lines[0] | {"responses": {"a": 5}}, name="3.jsonl")])

@@ -15,9 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LEVELS = (
     ("errors", "records"),
     ("quiet",),
-    ("calculator", "calibration", "clusters", "labels", "metrics", "plugins", "weights"),
+    ("calculator", "calibration", "clusters", "labels", "metrics", "plugins", "selection", "weights"),
     ("fleet", "scores"),
-    ("curate", "encoder"),
+    ("curate", "encoder", "prices"),
     ("backends", "heads", "rewards", "taggers"),
     ("neighbours", "router"),
     ("explain",),
@@ -30,10 +30,10 @@ LEVELS = (
     ("cli",),
 )
 LEVEL = {name: height for height, names in enumerate(LEVELS) for name in names}
-PURE = ("calibration", "labels", "metrics")
+PURE = ("calibration", "labels", "metrics", "selection")
 LIGHT = (
     *("calculator", "errors", "records", "calibration", "labels", "metrics", "fleet", "scores", "runs", "plugins"),
-    *("weights", "heads", "curate", "cli"),
+    *("weights", "heads", "curate", "selection", "prices", "cli"),
 )
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 
@@ -101,7 +101,7 @@ def test_only_app_pages_and_ui_know_streamlit():
 @pytest.mark.parametrize("name", PURE)
 def test_the_mathematics_knows_numpy_alone(name):
     known = {imported.split(".")[0] for imported in imports(MODULES[name])}
-    assert known <= {"__future__", "collections", "math", "numpy", "typing", "zooter_core"}
+    assert known <= {"__future__", "collections", "dataclasses", "math", "numpy", "typing", "zooter_core"}
     called = {node.id for node in ast.walk(ast.parse(MODULES[name].read_text())) if isinstance(node, ast.Name)}
     assert not called & {"open", "print", "input", "exec", "eval", "__import__"}
 

@@ -48,10 +48,12 @@ def build() -> Parser:
     one = command("ask", "route a query and stream the answer")
     one.add_argument("query")
     one.add_argument("--candidate", help="ask this candidate instead of the router's choice")
+    _willingness(one)
     _generation(one)
 
     one = command("route", "probabilities, tags and choice for a query, or for each line of stdin with -")
     one.add_argument("query", help="a query, or - to read lines or JSON lines from stdin")
+    _willingness(one)
     one.add_argument("--why", action="store_true", help="also which words, tags and like queries speak for the choice")
     one.add_argument("--json", action="store_true")
 
@@ -103,16 +105,7 @@ def build() -> Parser:
     _distill(one)
 
     one = command("evaluate", "a router against score files: reward, regret, MTR, %%Uplift", fleet=False)
-    one.add_argument("--router", required=True, metavar="DIR")
-    one.add_argument("--scores", required=True, nargs="+", metavar="FILE")
-    one.add_argument(
-        "--learned-from",
-        nargs="+",
-        metavar="FILE",
-        help="the score files it was distilled from: kNN joins the baselines, which else are picked in hindsight",
-    )
-    one.add_argument("--robust", action="store_true", help="also how often a choice survives typos, case, paraphrases")
-    one.add_argument("--json", action="store_true")
+    _evaluate(one)
 
     one = command("sweep", "how much beta and tau matter: routers over folds and seeds, with intervals")
     one.add_argument("--scores", required=True, nargs="+", metavar="FILE")
@@ -140,6 +133,47 @@ def _queries(parser: Parser) -> None:
     parser.add_argument("--tag-at-most", type=int, default=20_000, help="queries for the tagger (default: 20000)")
     parser.add_argument("--seed", type=int, default=0, help="(default: 0)")
     parser.add_argument("--json", action="store_true")
+
+
+def _evaluate(parser: Parser) -> None:
+    parser.add_argument("--router", required=True, metavar="DIR")
+    parser.add_argument("--scores", required=True, nargs="+", metavar="FILE")
+    parser.add_argument(
+        "--learned-from",
+        nargs="+",
+        metavar="FILE",
+        help="the score files it was distilled from: kNN joins the baselines, which else are picked in hindsight",
+    )
+    parser.add_argument(
+        "--robust", action="store_true", help="also how often a choice survives typos, case, paraphrases"
+    )
+    parser.add_argument(
+        "--select", action="store_true", help="cost and quality with k candidates where the router is unsure"
+    )
+    parser.add_argument(
+        "--judge-fleet",
+        metavar="DIR",
+        help="with --select: also where the best by this fleet's reward model is kept; needs responses",
+    )
+    parser.add_argument("--plot", metavar="FILE", help="with --select: also draw it, into an .html file")
+    parser.add_argument(
+        "--prices", metavar="DIR", help="a fleet with usd_per_million_tokens: cost in dollars, not in calls"
+    )
+    parser.add_argument(
+        "--tokens", type=int, help="with --prices: of a response that the score files do not hold (default: 300)"
+    )
+    _willingness(parser, "with --prices: ")
+    parser.add_argument("--json", action="store_true")
+
+
+def _willingness(parser: Parser, about: str = "") -> None:
+    parser.add_argument(
+        "--willingness",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help=f"{about}choose by probability - X * price / highest price (default: 0, the price is no matter)",
+    )
 
 
 def _generation(parser: Parser) -> None:

@@ -84,6 +84,11 @@ class Encoder:
         _save(path, vectors)
         return vectors
 
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, uncut."""
+        found = self.tokenizer(list(texts), add_special_tokens=False, verbose=False) if texts else {"input_ids": []}
+        return [len(tokens) for tokens in found["input_ids"]]
+
     def sentence(self, vectors: Array) -> Array:
         """The last layer's half of vectors, shape (n, width): unit sentence embeddings, compared by dot product."""
         return vectors[:, self.width :]

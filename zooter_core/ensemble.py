@@ -1,4 +1,4 @@
-"""The engine: route a query (one model runs) or rank every candidate's response (RMR: all run)."""
+"""The engine: route a query (one model runs), rank every candidate's response (RMR: all run), or select (top k)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from zooter_core import backends, rewards, taggers
+import numpy as np
+
+from zooter_core import backends, prices, rewards, selection, taggers
 from zooter_core.backends import Backend, Piece, Request
 from zooter_core.encoder import Encoders
 from zooter_core.errors import ZooterError, check_text
 from zooter_core.explain import Explanation, explain
 from zooter_core.fleet import Fleet, GenerationConfig
 from zooter_core.neighbours import Neighbours
-from zooter_core.records import Decision, Message, Ranked, Response
+from zooter_core.records import Decision, Message, Ranked, Response, Selection
 from zooter_core.router import Router, routing_text
 from zooter_core.weights import resolve
 
@@ -120,6 +122,41 @@ class Ensemble:
             Decision.of(query, {name: row[name] for name in self.fleet.pool}, found)
             for query, row, found in zip(queries, rows, tags, strict=True)
         ]
+
+    def trade(self, decision: Decision, willingness: float) -> Decision:
+        """The decision with prices traded in: the highest `prices.utilities`; at a willingness of 0 what it was.
+
+        Raises:
+            ZooterError: a candidate has no price in fleet.toml, or the willingness is below 0.
+        """
+        if willingness == 0:
+            return decision
+        paid = prices.prices_of(self.fleet, list(decision.probabilities))
+        worth = prices.utilities(np.array(list(decision.probabilities.values())), paid, willingness)
+        utilities = dict(zip(decision.probabilities, worth.tolist(), strict=True))
+        return Decision.of(decision.query, decision.probabilities, decision.tags, utilities)
+
+    def select(
+        self, messages: Sequence[Message], k: int = 2, threshold: float | None = None, trigger: str | None = None
+    ) -> Selection:
+        """Who should run for the last message: the k most probable where the router is unsure, else the first of them.
+
+        `answer` runs them and `rank` finds the best response. A query is unsure where the trigger's value is above the
+        threshold; both are the fleet's `[router] trigger` and `unsure_above` where not given.
+
+        Raises:
+            ZooterError: the message is empty or too long, k is below 1, or the router has no such trigger.
+        """
+        if k < 1:
+            raise ZooterError("at least one candidate to run", str(k), "Give a k of 1 or more.")
+        decision = self.route(messages)
+        config = self.fleet.router
+        assert config is not None  # it has routed
+        outputs = self.router.outputs([decision.query])  # the vectors are remembered
+        value = float(selection.unsureness(outputs, trigger or config.trigger)[0])
+        unsure = value > (config.unsure_above if threshold is None else threshold)
+        order = sorted(decision.probabilities, key=lambda name: -decision.probabilities[name])  # equals keep pool order
+        return Selection(decision, value, unsure, tuple(order[: k if unsure else 1]))
 
     def answer(
         self,

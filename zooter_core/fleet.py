@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from zooter_core import selection
 from zooter_core.errors import ZooterError, did_you_mean
 from zooter_core.weights import PREFIX
 
@@ -78,9 +80,14 @@ class GenerationConfig:
 
 @dataclass(frozen=True)
 class RouterConfig:
-    """The `[router]` table."""
+    """The `[router]` table. A query is unsure where `trigger` (one of selection.TRIGGERS) is above `unsure_above`."""
 
     path: str
+    trigger: str = selection.DEFAULT
+    unsure_above: float = math.inf  # never
+
+    def __post_init__(self) -> None:
+        selection.check_trigger(self.trigger)
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,7 @@ class Decision:
         probabilities: candidate -> probability of giving the best answer, in pool order; sums to one.
         candidate: the argmax; a tie goes to the earlier candidate in the pool.
         margin: the chosen probability minus the next highest (1.0 in a pool of one).
+        utilities: what took the place of the probabilities in both, where a price was traded in (`prices.utilities`).
     """
 
     query: str
@@ -100,6 +101,7 @@ class Decision:
     tags: tuple[Tag, ...]
     candidate: str
     margin: float
+    utilities: Mapping[str, float] | None = None
 
     @property
     def certainty(self) -> Certainty:
@@ -108,11 +110,18 @@ class Decision:
         return "sure" if sure >= SURE else "leaning" if sure >= LEANING else "undecided"
 
     @classmethod
-    def of(cls, query: str, probabilities: Mapping[str, float], tags: tuple[Tag, ...] = ()) -> Decision:
-        order = sorted(probabilities.values(), reverse=True)
-        chosen = max(probabilities, key=lambda name: probabilities[name])  # max keeps the first of equals
+    def of(
+        cls,
+        query: str,
+        probabilities: Mapping[str, float],
+        tags: tuple[Tag, ...] = (),
+        utilities: Mapping[str, float] | None = None,
+    ) -> Decision:
+        values = utilities or probabilities
+        order = sorted(values.values(), reverse=True)
+        chosen = max(values, key=lambda name: values[name])  # max keeps the first of equals
         margin = order[0] - order[1] if len(order) > 1 else 1.0
-        return cls(query, dict(probabilities), tags, chosen, margin)
+        return cls(query, dict(probabilities), tags, chosen, margin, utilities)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -122,7 +131,21 @@ class Decision:
             "candidate": self.candidate,
             "margin": round(self.margin, 6),
             "certainty": self.certainty,
+            **({"utilities": {name: round(u, 6) for name, u in self.utilities.items()}} if self.utilities else {}),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Who runs for a query: `candidates`, the most probable first; one where the router is sure.
+
+    `unsureness` is the trigger's value, in [0, 1].
+    """
+
+    decision: Decision
+    unsureness: float
+    unsure: bool
+    candidates: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.heads import DEFAULT, KINDS
 from zooter_core.plugins import load_kind
 from zooter_core.records import Message
+from zooter_core.selection import Outputs
 
 OWN_ENCODER = "encoder"  # the name of one that lies in the router's own folder
 
@@ -70,6 +71,18 @@ class RouterHead(PreTrainedModel):
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.body(vectors)
         return logits
+
+    @torch.inference_mode()
+    def probabilities(self, vectors: torch.Tensor) -> NDArray[np.float64]:
+        """Calibrated, shape (batch, candidates); rows sum to one."""
+        return torch.softmax(self(vectors).double() / self.config.calibration_temperature, dim=-1).numpy()
+
+    @torch.inference_mode()
+    def outputs(self, vectors: torch.Tensor) -> Outputs:
+        """The same, with the distribution of each member where the kind has several."""
+        each = self.body.each(vectors)
+        members = each.double().exp().numpy() if each is not None and len(each) > 1 else None
+        return Outputs(self.probabilities(vectors), members)
 
 
 AutoConfig.register("zooter-router", RouterHeadConfig)
@@ -133,11 +146,13 @@ class Router:
             )
         return self
 
-    @torch.inference_mode()
     def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of shape (n, candidates), in the router's pool order; rows sum to one."""
-        logits = self.head(torch.from_numpy(self.encoder.embed(queries)))
-        return torch.softmax(logits.double() / self.head.config.calibration_temperature, dim=-1).numpy()
+        return self.head.probabilities(torch.from_numpy(self.encoder.embed(queries)))
+
+    def outputs(self, queries: Sequence[str]) -> Outputs:
+        """The same and each member's distribution, which say how unsure the router is."""
+        return self.head.outputs(torch.from_numpy(self.encoder.embed(queries)))
 
     def route(self, queries: Sequence[str]) -> list[Mapping[str, float]]:
         """The same as one dict a query."""

@@ -158,6 +158,12 @@ def read_scores(paths: Sequence[str | Path]) -> Scores:
     return Scores(tuple(queries), pool, np.array(rows, dtype=np.float64))
 
 
+def read_texts(paths: Sequence[str | Path]) -> list[dict[str, str]]:
+    """The responses of each query of score files, candidate -> text, in the order of `read_scores`; {} where none."""
+    lines = (line for path in paths for line in read_lines(path))
+    return [read_responses(place, record) if "responses" in record else {} for place, record in lines]
+
+
 def score_line(query: Query, scores: Mapping[str, float], responses: Mapping[str, str] | None = None) -> dict[str, Any]:
     """One line of a score file."""
     line: dict[str, Any] = {"id": query.id, "query": query.text, "scores": dict(scores)}

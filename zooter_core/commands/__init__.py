@@ -13,6 +13,6 @@ COMMANDS = {
     "tag": "zooter_core.commands.pipeline:step",
     "label": "zooter_core.commands.pipeline:step",
     "distill": "zooter_core.commands.pipeline:distill",
-    "evaluate": "zooter_core.commands.pipeline:evaluate",
+    "evaluate": "zooter_core.commands.evaluate:evaluate",
     "sweep": "zooter_core.commands.pipeline:sweep",
 }

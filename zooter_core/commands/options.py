@@ -101,6 +101,12 @@ def numbers_of(call: Namespace, name: str) -> tuple[float, ...]:
         ) from problem
 
 
+def check_plot(call: Namespace) -> None:
+    """Refuse a --plot that is no page, before the work."""
+    if call.plot and not call.plot.endswith(".html"):
+        raise ZooterError("--plot as a file that ends in .html", call.plot, "Rename it.")
+
+
 def distill_of(call: Namespace) -> DistillConfig:
     """The router's kind and its settings."""
     given: dict[str, float] = {}

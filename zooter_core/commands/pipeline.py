@@ -1,4 +1,4 @@
-"""`zooter run`, its steps, `evaluate` and `sweep`: from queries or score files to a router and its figures."""
+"""`zooter run`, its steps and `sweep`: from queries or score files to a router."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zooter_core import from_scores, pipeline, runs
 from zooter_core.commands.options import (
+    check_plot,
     distill_of,
     encoder_of,
     ensemble_of,
@@ -21,13 +22,10 @@ from zooter_core.commands.options import (
     progress_bars,
     run_ensemble,
 )
-from zooter_core.commands.tables import print_evaluation, print_report, print_sweep, save_sweep_plot
-from zooter_core.encoder import Encoder, Encoders
+from zooter_core.commands.tables import print_report, print_sweep, save_sweep_plot
+from zooter_core.encoder import Encoder
 from zooter_core.errors import ZooterError
-from zooter_core.evaluate import evaluate as figures_of
 from zooter_core.heads import DEFAULT, DistillConfig
-from zooter_core.robustness import robustness
-from zooter_core.router import Router
 from zooter_core.runs import Run
 from zooter_core.scores import Scores, read_queries, read_scores
 from zooter_core.sweep import SweepConfig
@@ -127,24 +125,9 @@ def _tags(call: Namespace, scores: Scores, encoder: Encoder) -> Sequence[Sequenc
     return [tuple(tag.name for tag in row) for row in found]
 
 
-def evaluate(call: Namespace) -> None:
-    """A router against score files."""
-    scores = read_scores(call.scores)
-    learned = read_scores(call.learned_from) if call.learned_from else None
-    router = Router.load(call.router, Encoders())
-    figures = figures_of(router, scores, learned)
-    if call.robust:
-        figures["robustness"] = robustness(router, [query.text for query in scores.queries])
-    if call.json:
-        print(json.dumps(figures))
-    else:
-        print_evaluation(figures)
-
-
 def sweep(call: Namespace) -> None:
     """Routers over a range of beta and tau, on score files."""
-    if call.plot and not call.plot.endswith(".html"):
-        raise ZooterError("--plot as a file that ends in .html", call.plot, "Rename it.")
+    check_plot(call)
     scores = read_scores(call.scores)
     defaults = from_scores.LABELS
     config = SweepConfig(

@@ -7,14 +7,18 @@ import sys
 import threading
 from argparse import Namespace
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from zooter_core.commands.options import ensemble_of, err, generation_of, out, raise_failed
 from zooter_core.errors import ZooterError
-from zooter_core.explain import Explanation
+from zooter_core.prices import check_trade
 from zooter_core.records import Message, Response
+
+if TYPE_CHECKING:
+    from zooter_core.explain import Explanation
 
 MOST_SHOWN = 5  # words for and against, and like queries
 
@@ -23,8 +27,9 @@ def ask(call: Namespace) -> None:
     """Route a query and stream the chosen candidate's answer."""
     ensemble = ensemble_of(call)
     generation = generation_of(call, ensemble.fleet)
+    check_trade(ensemble.fleet, call.willingness)
     messages = [Message("user", call.query)]
-    decision = ensemble.route(messages)
+    decision = ensemble.trade(ensemble.route(messages), call.willingness)
     name = call.candidate or decision.candidate
     ensemble.fleet.candidate(name)
     shown = "  ".join(f"{c} {p:.0%}" for c, p in decision.probabilities.items())
@@ -39,17 +44,21 @@ def ask(call: Namespace) -> None:
 def route(call: Namespace) -> None:
     """Probabilities, tags and choice of a query, or of each line of stdin."""
     ensemble = ensemble_of(call)
+    check_trade(ensemble.fleet, call.willingness)
     queries = _stdin_queries() if call.query == "-" else iter([call.query])
     for query in queries:
-        decision = ensemble.route([Message("user", query)])
+        decision = ensemble.trade(ensemble.route([Message("user", query)]), call.willingness)
         why = ensemble.explain(decision) if call.why else None
         if call.json:
             shape = decision.to_json() | ({"why": why.to_json()} if why else {})
             print(json.dumps(shape, ensure_ascii=False), flush=call.query == "-")
             continue
-        table = Table("candidate", "probability", title=Text(query[:80]), title_justify="left")
+        utilities = decision.utilities or {}
+        columns = ("candidate", "probability", *(["utility"] if utilities else []))
+        table = Table(*columns, title=Text(query[:80]), title_justify="left")
         for name, p in decision.probabilities.items():
-            table.add_row(name, f"{p:.1%}", style="bold" if name == decision.candidate else "")
+            worth = [f"{utilities[name]:.1%}"] if utilities else []
+            table.add_row(name, f"{p:.1%}", *worth, style="bold" if name == decision.candidate else "")
         out.print(table)
         tags = ", ".join(f"{tag.name} ({tag.score:.2f})" for tag in decision.tags) or "none"
         facts = f"{decision.margin:.1%} before the next; {decision.certainty}"

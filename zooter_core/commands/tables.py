@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +119,71 @@ def save_sweep_plot(figures: dict[str, Any], path: Path) -> None:
         yaxis_title="mean score, 95% interval over queries",
     )
     drawn.write_html(path, include_plotlyjs=True)
+
+
+def print_trade(found: dict[str, Any]) -> None:
+    rows = {"by probability": found["at_0"]}
+    if found["willingness"]:
+        rows[f"at a willingness of {found['willingness']:g}"] = found
+    for what, row in rows.items():
+        cost = f"{row['price']:.4g} dollars a million tokens, {row['dollars']:.4g} a thousand queries"
+        out.print(Text(f"{what}: score {row['score']:.4f}, {cost}"))
+    if found["willingness"]:
+        low, high = found["score_minus"]
+        out.print(Text(f"score with the trade minus without: 95% interval {low:.4f} to {high:.4f}"))
+
+
+def print_selection(found: dict[str, Any]) -> None:
+    """Areas of cost and quality, a table by the scores and one by the judge where there is one."""
+    _print_curves(found, "the best by score")
+    if "judge" in found:
+        _print_curves(found["judge"], "the best by reward")
+
+
+def _print_curves(report: dict[str, Any], kept: str) -> None:
+    title = f"selection, {kept} kept of k; area: mean score over the cost"
+    columns = ("trigger", "k", "one call", "k calls", "area", "random", "area minus random, 95%")
+    table = Table(*columns, title=title, title_justify="left")
+    for row in report["curves"]:
+        ends = [f"{row['points'][end]['score']:.4f}" for end in (0, -1)]
+        low, high = row["interval"]
+        areas = [f"{row['area']:.4f}", f"{row['area_random']:.4f}", f"{low:.4f} to {high:.4f}"]
+        table.add_row(row["trigger"], str(row["k"]), *ends, *areas)
+    out.print(table)
+    best = report["best"]
+    verdict = "beats random beyond noise" if best["beats_random"] else "does not beat random beyond noise"
+    out.print(Text(f"best for k = {best['k']}: {best['trigger']}, which {verdict}"))
+
+
+def save_selection_plot(found: dict[str, Any], path: Path) -> None:
+    """Quality over cost, a line a trigger and k, a random choice dashed; a panel by the judge where there is one."""
+    from plotly.subplots import make_subplots
+
+    panels = {"the best by score is kept": found}
+    if "judge" in found:
+        panels["the best by reward is kept"] = found["judge"]
+    drawn = make_subplots(cols=len(panels), subplot_titles=list(panels), shared_yaxes=True)
+    for column, report in enumerate(panels.values(), 1):
+        for line in _lines(report):
+            drawn.add_scatter(**line, mode="lines", legendgroup=line["name"], showlegend=column == 1, row=1, col=column)
+    priced = "dollars" in found["curves"][0]["points"][0]
+    drawn.update_xaxes(title="dollars a thousand queries" if priced else "calls a query")
+    drawn.update_yaxes(title="mean score", col=1)
+    drawn.update_layout(template="plotly_white", title="k candidates where the router is unsure, else one")
+    drawn.write_html(path, include_plotlyjs=True)
+
+
+def _lines(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    from plotly.colors import qualitative
+
+    known = list(dict.fromkeys(row["trigger"] for row in report["curves"]))
+    for row in report["curves"]:
+        points, color = row["points"], qualitative.D3[known.index(row["trigger"])]
+        x, y = [point.get("dollars", point["calls"]) for point in points], [point["score"] for point in points]
+        yield {"x": x, "y": y, "name": f"{row['trigger']}, k = {row['k']}", "line": {"color": color, "width": row["k"]}}
+        if row["trigger"] == known[0]:  # the ends are the same for all
+            ends = {"x": [x[0], x[-1]], "y": [y[0], y[-1]]}
+            yield ends | {
+                "name": f"random, k = {row['k']}",
+                "line": {"color": "grey", "dash": "dash", "width": row["k"]},
+            }

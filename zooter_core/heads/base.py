@@ -48,6 +48,10 @@ class Head(nn.Module):
         """One of OWN: as the config has it, else its default."""
         return config.own.get(name, cls.OWN[name])
 
+    def each(self, vectors: torch.Tensor) -> torch.Tensor | None:
+        """Log-probabilities of each member, shape (members, batch, m), where a kind has members."""
+        return None
+
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
         """Learn, in place. Random numbers are torch's global ones, seeded by the caller."""
         raise NotImplementedError

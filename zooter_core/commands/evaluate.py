@@ -1,0 +1,123 @@
+"""`zooter evaluate`: a router against score files, and what selection and prices would make of it."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core import prices, selection
+from zooter_core.commands.options import check_plot, ensemble_of, progress_bars
+from zooter_core.commands.tables import print_evaluation, print_selection, print_trade, save_selection_plot
+from zooter_core.encoder import Encoders
+from zooter_core.errors import ZooterError
+from zooter_core.evaluate import evaluate as figures_of
+from zooter_core.fleet import load_fleet
+from zooter_core.robustness import robustness
+from zooter_core.router import Router
+from zooter_core.scores import Scores, read_scores, read_texts
+
+Array = NDArray[np.float64]
+Texts = Sequence[dict[str, str]]
+BATCH = 16  # queries at a time for the reward model
+
+
+def evaluate(call: Namespace) -> None:
+    """A router against score files."""
+    _check(call)
+    scores = read_scores(call.scores)
+    learned = read_scores(call.learned_from) if call.learned_from else None
+    texts = read_texts(call.scores) if call.judge_fleet or call.prices else []
+    paid = prices.prices_of(load_fleet(call.prices), scores.candidates) if call.prices else None
+    if call.judge_fleet:
+        _check_texts(scores, texts)
+    router = Router.load(call.router, Encoders())
+    figures = figures_of(router, scores, learned)
+    outputs = router.outputs([query.text for query in scores.queries])  # the vectors are remembered
+    outputs = outputs.in_order([router.candidates.index(name) for name in scores.candidates])
+    costs = None if paid is None else prices.dollars(paid, _tokens(router, scores, texts, call.tokens or prices.TOKENS))
+    if paid is not None and costs is not None:
+        figures["trade"] = prices.trade(outputs.probabilities, scores.scores, paid, costs, call.willingness)
+    if call.select:
+        figures["selection"] = selection.report(outputs, scores.scores, costs=costs)
+        if call.judge_fleet:
+            rewards = _rewards(call, scores, texts, outputs.probabilities)
+            figures["selection"]["judge"] = selection.report(outputs, scores.scores, rewards, costs)
+    if call.robust:
+        figures["robustness"] = robustness(router, [query.text for query in scores.queries])
+    if call.plot:
+        save_selection_plot(figures["selection"], Path(call.plot))
+    _show(call, figures)
+
+
+def _show(call: Namespace, figures: dict[str, Any]) -> None:
+    if call.json:
+        print(json.dumps(figures))
+        return
+    print_evaluation(figures)
+    if "trade" in figures:
+        print_trade(figures["trade"])
+    if call.select:
+        print_selection(figures["selection"])
+
+
+def _check(call: Namespace) -> None:
+    """Refuse what cannot be, before the work."""
+    check_plot(call)
+    prices.check_willingness(call.willingness)
+    for wanted, given, needed in (
+        ("--judge-fleet", call.judge_fleet, "--select"),
+        ("--plot", call.plot, "--select"),
+        ("--willingness", call.willingness, "--prices"),
+        ("--tokens", call.tokens is not None, "--prices"),
+    ):
+        if given and not getattr(call, needed.removeprefix("--")):
+            raise ZooterError(f"{needed} with {wanted}", f"{wanted} alone", f"Add {needed}, or leave {wanted} out.")
+    if call.tokens is not None and call.tokens < 1:
+        raise ZooterError("--tokens of at least 1", str(call.tokens), "Mend it.")
+
+
+def _check_texts(scores: Scores, texts: Texts) -> None:
+    for query, found in zip(scores.queries, texts, strict=True):
+        if missing := [name for name in scores.candidates if name not in found]:
+            raise ZooterError(
+                f"the responses of all candidates to the query {query.id}, for --judge-fleet",
+                f"none of {', '.join(missing)}",
+                'Add "responses" to every line, or leave --judge-fleet out.',
+            )
+
+
+def _tokens(router: Router, scores: Scores, texts: Texts, assumed: int) -> Array:
+    """Tokens of each response, shape (n, N), by the tokenizer of the router; `assumed` where there is none."""
+    places = [
+        (row, column)
+        for row, found in enumerate(texts)
+        for column, name in enumerate(scores.candidates)
+        if name in found
+    ]
+    tokens = np.full(scores.scores.shape, float(assumed))
+    counts = router.encoder.count([texts[row][scores.candidates[column]] for row, column in places])
+    for place, count in zip(places, counts, strict=True):
+        tokens[place] = count
+    return tokens
+
+
+def _rewards(call: Namespace, scores: Scores, texts: Texts, probabilities: Array) -> Array:
+    """Rewards of the responses that selection may run, shape (n, N); an empty one, or one not looked at, has -inf."""
+    model = ensemble_of(Namespace(command=call.command, fleet=call.judge_fleet)).reward_model
+    rewards = np.full(scores.scores.shape, -np.inf)
+    asked = selection.ranking(probabilities)[:, : selection.MOST].tolist()
+    with progress_bars() as progress:
+        for first in range(0, len(asked), BATCH):
+            rows = range(first, min(first + BATCH, len(asked)))
+            places = [(r, c) for r in rows for c in asked[r] if texts[r][scores.candidates[c]]]
+            found = model.score([(scores.queries[r].text, texts[r][scores.candidates[c]]) for r, c in places])
+            for place, reward in zip(places, found, strict=True):
+                rewards[place] = reward
+            progress("judge", rows.stop, len(asked))
+    return rewards
