@@ -159,6 +159,16 @@ def test_normalise_zscore_dataset_takes_each_data_set_alone():
     assert scaled[:2] == pytest.approx(np.array([[-3, -1], [1, 3]]) / np.sqrt(5))
 
 
+@pytest.mark.parametrize("name", NORMALISATIONS)
+def test_normalise_by_the_first_columns_alone(name):
+    """A further column is on their scale and does not change what a difference between them is."""
+    wide = np.column_stack([REWARDS, REWARDS[:, 0] + 100])
+    scaled = normalise(wide, name, GROUPS, known=REWARDS.shape[1])
+    assert scaled[:, :-1] == pytest.approx(normalise(REWARDS, name, GROUPS))
+    apart = (scaled[:, -1] - scaled[:, 0]) / 100
+    assert apart * (REWARDS[:, 1] - REWARDS[:, 0]) == pytest.approx(scaled[:, 1] - scaled[:, 0])
+
+
 @pytest.mark.parametrize("name", ["zscore", "zscore-dataset"])
 def test_normalise_rewards_that_are_all_equal(name):
     assert normalise(np.full((2, 2), 3.0), name, ["a", "b"]).tolist() == [[0.0, 0.0], [0.0, 0.0]]

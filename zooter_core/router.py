@@ -6,6 +6,7 @@ The encoder's weights are not copied: they are loaded from where the config says
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,15 @@ from zooter_core.heads import DEFAULT, KINDS
 from zooter_core.plugins import load_kind
 from zooter_core.records import Message
 
+LABEL_SETTINGS = ("beta", "tau", "normalise")
+
 
 class RouterHeadConfig(PretrainedConfig):
     """What a router folder says of itself: `candidates` is the pool in order, `encoder` a model reference.
 
     `kind` is one of `heads.KINDS`; what a head of that kind was made with is in `settings`. Logits are divided by
-    `calibration_temperature` before the softmax, so that a probability says how often such a candidate wins.
+    `calibration_temperature` before the softmax, so that a probability says how often such a candidate wins. `labels`
+    are the settings of the labels that it learned from (beta, tau, normalise), where they are known.
     """
 
     model_type = "zooter-router"
@@ -39,6 +43,7 @@ class RouterHeadConfig(PretrainedConfig):
         kind: str = DEFAULT,
         settings: Mapping[str, Any] | None = None,
         calibration_temperature: float = 1.0,
+        labels: Mapping[str, Any] | None = None,
         **rest: Any,
     ) -> None:
         super().__init__(**rest)
@@ -46,6 +51,7 @@ class RouterHeadConfig(PretrainedConfig):
         self.encoder, self.width, self.kind = encoder, width, kind
         self.settings = dict(settings or {})
         self.calibration_temperature = calibration_temperature
+        self.labels = dict(labels or {})
 
 
 class RouterHead(PreTrainedModel):
@@ -136,6 +142,14 @@ class Router:
     def route(self, queries: Sequence[str]) -> list[Mapping[str, float]]:
         """The same as one dict a query."""
         return [dict(zip(self.candidates, row.tolist(), strict=True)) for row in self.probabilities(queries)]
+
+
+def keep_label_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Write into a router's folder how its labels were made, so that a candidate added later gets labels like them."""
+    path = folder / "config.json"
+    known = json.loads(path.read_text(encoding="utf-8"))
+    known["labels"] = {name: settings[name] for name in LABEL_SETTINGS}
+    path.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
 
 
 def routing_text(messages: Sequence[Message]) -> str:
