@@ -134,11 +134,18 @@ def test_the_penalty_grows_with_the_noise():
 def test_the_temperature_is_found_anew():
     """Scores that have nothing to do with the queries: the old router's sharp distribution has to become flat."""
     random = replace(SCORES, scores=np.random.default_rng(6).normal(size=TABLE.shape))
-    made = extend(old(), Given(random, VECTORS, [()] * 60, PLAIN)).head
+    twice = Given(random, VECTORS, [()] * 60, PLAIN).subset([*range(60)] * 2)
+    made = extend(old(), twice).head
     assert made.config.calibration_temperature > 2
-    assert extend(old(), GIVEN).head.config.calibration_temperature < 1
+    assert extend(old(), GIVEN.subset([*range(60)] * 2)).head.config.calibration_temperature < 1
     logits, wins = logits_of(made, VECTORS), wins_of(random.scores)
     assert log_loss(logits, wins, made.config.calibration_temperature) < log_loss(logits, wins, 1.0)
+
+
+def test_few_queries_leave_the_temperature():
+    head = old()
+    head.config.calibration_temperature = 1.5
+    assert extend(head, GIVEN).head.config.calibration_temperature == 1.5
 
 
 def test_labels_are_on_the_old_candidates_scale():

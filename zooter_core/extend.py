@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from zooter_core import calibration, labels
+from zooter_core.distill import TRIAL
 from zooter_core.errors import ZooterError, did_you_mean
 from zooter_core.heads import DEFAULT
 from zooter_core.heads.base import Lessons, Remade, State
@@ -118,8 +119,9 @@ def matched(scores: Scores, pool: Sequence[str], candidate: str) -> Scores:
 def extend(head: RouterHead, given: Given, seed: int = 0) -> Extension:
     """A head with one more candidate at the end of its pool; the others' logits stay as they are, to the bit.
 
-    Cross-validation on the given queries chooses the penalty, and the temperature anew (the old one was found among
-    fewer candidates), by the log loss of who wins: every query counts, which matters where there are few.
+    Cross-validation on the given queries chooses the penalty, by the log loss of who wins: every query counts, which
+    matters where there are few. From TRIAL queries on it finds the temperature anew, as the old one was found among
+    fewer candidates; from fewer it comes out worse than the old one, which then stays.
 
     Raises:
         ZooterError: heads of this kind have no way to learn one candidate alone.
@@ -140,7 +142,9 @@ def extend(head: RouterHead, given: Given, seed: int = 0) -> Extension:
         for fold in range(FOLDS):
             wider = _wider(head, name, learner(np.flatnonzero(folds != fold)))
             logits[folds == fold] = logits_of(wider, given.vectors[folds == fold])
-        temperature = calibration.temperature_of(logits, wins)
+        temperature = head.config.calibration_temperature
+        if len(wins) >= TRIAL:
+            temperature = calibration.temperature_of(logits, wins)
         found.append((calibration.log_loss(logits, wins, temperature), temperature, number))
     _, temperature, best = min(found, key=lambda one: one[0])
     made = _wider(head, name, learners[best](np.arange(len(wins))))

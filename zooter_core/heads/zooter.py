@@ -20,7 +20,7 @@ class ZooterHead(Head):
     ensemble (Lakshminarayanan et al., 2017, arXiv 1612.01474), whose disagreement says how little is known of a query.
 
     `pool` tells what happened to the pool afterwards: how many candidates were `added`, and which of the first ones
-    are `out`. Neither touches the logits of the others. A column inside each member's softmax would: it takes more of
+    are `out`. Neither touches the logits of the others. A column inside each member's softmax could: it takes more of
     one member's share than of another's, and the members then count differently in the mean. So an added candidate's
     logit is a sum over the members that stands beside the log of their mean distribution, and one that is out still
     counts in that mean and is only not shown.
@@ -69,7 +69,7 @@ class ZooterHead(Head):
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         states = self.states(vectors)
         logits = torch.logsumexp(self._each(states), dim=0) - torch.log(torch.tensor(float(len(self.inner))))
-        if self.added is not None:
+        if self.added is not None and self.added_bias is not None:
             logits = torch.cat([logits, torch.einsum("mbh,mha->ba", states, self.added) + self.added_bias], dim=-1)
         return logits[:, self.kept] if self.out else logits
 
