@@ -139,7 +139,8 @@ def test_help_names_every_command(capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "ask", "route", "compare", "check", "run", "collect", "score", "tag", "label", "queries"]
+    "command",
+    ["demo", "ask", "route", "compare", "check", "run", "collect", "score", "tag", "label", "queries", "extend"],
 )
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as ended:
@@ -918,6 +919,138 @@ def test_several_samples_a_candidate(zooter, queries, tmp_path):
 
 def test_no_sample_is_exit_2(refused, queries, tmp_path):
     assert "--samples 1" in refused(2, "collect", "--queries", queries, "--run", tmp_path / "run", "--samples", 0)
+
+
+# extend
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory) -> Path:
+    """Scores of the tiny fleet's candidates and of one more."""
+    lines = [
+        {"query": text, "scores": {"new": n % 4, "two": n % 3, "base": n % 5, "one": 1.5}, "tags": ["t"]}
+        for n, text in enumerate(tiny.QUERIES)
+    ]
+    return write_lines(tmp_path_factory.mktemp("wide") / "scores.jsonl", lines)
+
+
+def test_extend_json(zooter, tiny_fleet, wide, tmp_path):
+    call = [
+        "extend",
+        "--router",
+        tiny_fleet / "router",
+        "--scores",
+        wide,
+        "--candidate",
+        "new",
+        "--out",
+        tmp_path / "r",
+    ]
+    code, out, _ = zooter(*call, "--curve", "20,30", "--beta", 0.2, "--json", fleet=None)
+    shape = json.loads(out)
+    assert code == 0
+    assert (shape["candidates"], shape["added"], shape["n"], shape["kind"]) == ([*POOL, "new"], "new", 40, "zooter")
+    assert shape["labels"] == {"beta": 0.2, "tau": 0.3, "normalise": "spread"}
+    assert shape["temperature"] > 0
+    assert [row["n"] for row in shape["curve"]["rows"]] == [20, 30]
+    assert json.loads((tmp_path / "r" / "report.json").read_text()) == shape
+    assert zooter("evaluate", "--router", tmp_path / "r", "--scores", wide, "--json", fleet=None)[0] == 0
+
+
+def test_extend_table_and_back(zooter, tiny_fleet, wide, tmp_path):
+    wider, back = tmp_path / "wider", tmp_path / "back"
+    call = ["extend", "--router", tiny_fleet / "router", "--scores", wide, "--candidate", "new", "--out", wider]
+    code, out, err = zooter(*call, "--curve", "20", fleet=None)
+    assert code == 0
+    assert all(word in out for word in ("new added", "from scratch", "the old router", "oracle"))
+    assert "does not say how its labels were made" in err
+    assert "new from 40 queries" in err
+    code, out, err = zooter("extend", "--router", wider, "--without", "new", "--out", back, fleet=None)
+    assert (code, out) == (0, "")
+    assert "A router for base, one, two is in" in err
+    assert (back / "model.safetensors").read_bytes() == (tiny_fleet / "router" / "model.safetensors").read_bytes()
+    code, out, _ = zooter("extend", "--router", wider, "--without", "base", "--out", back, "--json", fleet=None)
+    assert json.loads(out) == {"router": str(back), "candidates": ["one", "two", "new"], "removed": "base"}
+
+
+def test_extend_takes_the_label_settings_of_the_router(zooter, scores, wide, tmp_path, tiny_fleet):
+    call = ["distill", "--scores", scores, "--encoder", tiny_fleet / "encoder", "--epochs", 1, "--tau", 0.7]
+    assert zooter(*call, "--out", tmp_path / "router")[0] == 0
+    call = [
+        "extend",
+        "--router",
+        tmp_path / "router",
+        "--scores",
+        wide,
+        "--candidate",
+        "new",
+        "--out",
+        tmp_path / "wide",
+    ]
+    code, out, err = zooter(*call, "--json", fleet=None)
+    assert (code, "does not say" in err) == (0, False)
+    assert json.loads(out)["labels"] == {"beta": 0.1, "tau": 0.7, "normalise": "spread"}
+    assert json.loads((tmp_path / "wide" / "config.json").read_text())["labels"]["tau"] == 0.7
+
+
+def test_a_runs_router_knows_its_label_settings(whole):
+    assert json.loads((whole / "router" / "config.json").read_text())["labels"] == {
+        "beta": 0.3, "tau": 1.0, "normalise": "none"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["knn", "mf"])
+def test_extend_another_kind(zooter, refused, scores, wide, tmp_path, tiny_fleet, kind):
+    router, encoder = tmp_path / "router", tiny_fleet / "encoder"
+    assert zooter("distill", "--scores", scores, "--out", router, "--encoder", encoder, "--router-kind", kind)[0] == 0
+    call = ["extend", "--router", router, "--scores", wide, "--candidate", "new", "--out", tmp_path / "wide"]
+    assert "no label settings for the router kind" in refused(2, *call, "--beta", 0.3, fleet=None)
+    if kind == "knn":
+        code, out, _ = zooter(*call, "--json", fleet=None)
+        assert (code, json.loads(out)["labels"], json.loads(out)["penalty"]) == (0, None, None)
+    else:
+        assert "a router of a kind that can be extended" in refused(2, *call, fleet=None)
+        assert not (tmp_path / "wide").exists()
+
+
+@pytest.mark.parametrize(
+    ("change_of", "named"),
+    [
+        (["--candidate", "base"], "a candidate that the router does not have"),
+        (["--candidate", "nwe"], 'Did you mean "new"?'),
+        (["--candidate", "new", "--without", "base"], "--without NAME"),
+        (["--candidate", "new", "--curve", "50"], "--curve as numbers from 20 to 32"),
+        (["--candidate", "new", "--curve", "many"], "--curve as numbers"),
+        (["--candidate", "new", "--tau", "0"], "a temperature tau > 0"),
+        ([], "--candidate NAME with --scores"),
+    ],
+)
+def test_extend_of_a_wrong_call_is_exit_2(refused, tiny_fleet, wide, tmp_path, change_of, named):
+    call = ["extend", "--router", tiny_fleet / "router", "--scores", wide, "--out", tmp_path / "r", *change_of]
+    assert named in refused(2, *call, fleet=None)
+    assert not (tmp_path / "r").exists()
+
+
+def test_extend_keeps_the_old_router(refused, tiny_fleet):
+    router = tiny_fleet / "router"
+    assert "another folder" in refused(2, "extend", "--router", router, "--without", "one", "--out", router, fleet=None)
+
+
+def test_extend_with_files_that_lack_an_old_candidate_is_exit_2(refused, tiny_fleet, tmp_path):
+    lines = [{"query": text, "scores": {"new": 1, "two": 0, "one": 2}} for text in tiny.QUERIES]
+    narrow = write_lines(tmp_path / "narrow.jsonl", lines)
+    call = [
+        "extend",
+        "--router",
+        tiny_fleet / "router",
+        "--scores",
+        narrow,
+        "--candidate",
+        "new",
+        "--out",
+        tmp_path / "r",
+    ]
+    assert "none of base" in refused(2, *call, fleet=None)
 
 
 # sweep

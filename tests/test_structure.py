@@ -26,6 +26,8 @@ LEVELS = (
     ("evaluate", "sweep"),
     ("pipeline",),
     ("from_scores",),
+    ("extend",),
+    ("growth",),
     ("commands", "ui"),
     ("cli",),
 )

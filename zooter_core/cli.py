@@ -107,6 +107,18 @@ def build() -> Parser:
     one = command("evaluate", "a router against score files: reward, regret, MTR, %%Uplift", fleet=False)
     _evaluate(one)
 
+    one = command("extend", "a candidate added to a router's pool, or taken out of it, without starting over")
+    one.add_argument("--router", required=True, metavar="DIR")
+    one.add_argument("--out", required=True, metavar="DIR", help="the new router's folder")
+    one.add_argument("--candidate", metavar="NAME", help="the one to add, by scores of it and of the others")
+    one.add_argument("--without", metavar="NAME", help="the one to take out; needs no scores")
+    one.add_argument("--scores", nargs="+", metavar="FILE")
+    one.add_argument("--curve", metavar="LIST", help="also routers from so many queries (default: 50,200,1000)")
+    _tagger(one)
+    _label(one, router=True)
+    one.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    one.add_argument("--json", action="store_true")
+
     one = command("sweep", "how much beta and tau matter: routers over folds and seeds, with intervals")
     one.add_argument("--scores", required=True, nargs="+", metavar="FILE")
     one.add_argument("--beta", default="0,0.1,0.3,0.5,0.7,0.9,1", metavar="LIST", help="(default: %(default)s)")
@@ -187,7 +199,14 @@ def _samples(parser: Parser) -> None:
     )
 
 
-def _label(parser: Parser) -> None:
+def _label(parser: Parser, router: bool = False) -> None:
+    if router:
+        said = "(default: as the router's own labels were made)"
+        parser.add_argument("--beta", type=float, help=f"share of the plain label {said}")
+        parser.add_argument("--tau", type=float, help=f"softmax temperature of rewards {said}")
+        parser.add_argument("--normalise", metavar="NAME", help=f"rewards first {said}")
+        parser.set_defaults(holdout=None)
+        return
     parser.add_argument("--beta", type=float, help="share of the plain label (default: 0.3; from score files 0.1)")
     parser.add_argument("--tau", type=float, help="softmax temperature of rewards (default: 1; from score files 0.3)")
     parser.add_argument(

@@ -12,8 +12,9 @@ from zooter_core.clusters import cluster_tags
 from zooter_core.encoder import Encoder
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
-from zooter_core.heads import DistillConfig
+from zooter_core.heads import DEFAULT, DistillConfig
 from zooter_core.pipeline import BATCH, LabelConfig, Progress, fit_router, make_labels, quiet
+from zooter_core.router import keep_label_settings
 from zooter_core.runs import REPORT, ROUTER
 from zooter_core.scores import Scores, no_repeats, read_lines, read_query, read_responses, score_line
 
@@ -35,6 +36,8 @@ def distill_scores(
     with tempfile.TemporaryDirectory(dir=_parent(folder)) as work:
         fit_router(scores.tagged(tags), made, Path(work), encoder, settings[1], progress)
         shutil.copytree(Path(work) / ROUTER, folder, dirs_exist_ok=True)
+        if settings[1].kind == DEFAULT:  # the others learn from the scores
+            keep_label_settings(folder, vars(settings[0]))
         shutil.copy(Path(work) / REPORT, folder / REPORT)
 
 

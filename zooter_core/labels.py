@@ -85,36 +85,36 @@ def entropy(labels: Array) -> Array:
     return terms.sum(axis=-1) / np.log(labels.shape[-1])
 
 
-def _standardise(rewards: Array) -> Array:
-    spread = rewards.std()
-    return (rewards - rewards.mean()) / spread if spread > 0 else np.zeros_like(rewards)
+def _standardise(rewards: Array, known: int) -> Array:
+    level, spread = rewards[:, :known].mean(), rewards[:, :known].std()
+    return (rewards - level) / spread if spread > 0 else np.zeros_like(rewards)
 
 
-def _spread(rewards: Array) -> Array:
-    rewards = rewards / (np.abs(rewards).max() or 1.0)  # first to at most 1: the squares of huge ones overflow
-    apart = rewards - rewards.mean(axis=-1, keepdims=True)
-    spread = np.sqrt((apart**2).mean())
+def _spread(rewards: Array, known: int) -> Array:
+    rewards = rewards / (np.abs(rewards[:, :known]).max() or 1.0)  # the squares of huge ones would overflow
+    apart = rewards - rewards[:, :known].mean(axis=-1, keepdims=True)
+    spread = np.sqrt((apart[:, :known] ** 2).mean())
     return apart / spread if spread > 0 else np.zeros_like(apart)
 
 
-def _each(rewards: Array, groups: Sequence[str], scale: Callable[[Array], Array]) -> Array:
+def _each(rewards: Array, groups: Sequence[str], known: int, scale: Callable[[Array, int], Array]) -> Array:
     scaled = np.empty_like(rewards)
     names = np.asarray(groups)
     for name in dict.fromkeys(groups):
         rows = names == name
-        scaled[rows] = scale(rewards[rows])
+        scaled[rows] = scale(rewards[rows], known)
     return scaled
 
 
-NORMALISATIONS: dict[str, Callable[[Array, Sequence[str]], Array]] = {
-    "none": lambda rewards, groups: rewards,
-    "zscore": lambda rewards, groups: _standardise(rewards),
-    "zscore-dataset": lambda rewards, groups: _each(rewards, groups, _standardise),
-    "spread": lambda rewards, groups: _spread(rewards),
+NORMALISATIONS: dict[str, Callable[[Array, Sequence[str], int], Array]] = {
+    "none": lambda rewards, groups, known: rewards,
+    "zscore": lambda rewards, groups, known: _standardise(rewards, known),
+    "zscore-dataset": lambda rewards, groups, known: _each(rewards, groups, known, _standardise),
+    "spread": lambda rewards, groups, known: _spread(rewards, known),
 }
 
 
-def normalise(rewards: Array, name: str, groups: Sequence[str]) -> Array:
+def normalise(rewards: Array, name: str, groups: Sequence[str], known: int | None = None) -> Array:
     """Rewards on a stated scale before the softmax: as they are, or standardised over all or over each data set.
 
     `spread` divides by how far apart a query's rewards are, as a root mean square over all queries: then a tau means
@@ -123,6 +123,7 @@ def normalise(rewards: Array, name: str, groups: Sequence[str]) -> Array:
     Args:
         rewards: shape (n, N).
         groups: the data set of each query.
+        known: how many of the first columns set the scale; all if not given.
 
     Raises:
         ZooterError: no normalisation has that name.
@@ -131,4 +132,5 @@ def normalise(rewards: Array, name: str, groups: Sequence[str]) -> Array:
         raise ZooterError(
             f"a normalisation ({', '.join(NORMALISATIONS)})", f'"{name}"', did_you_mean(name, NORMALISATIONS)
         )
-    return NORMALISATIONS[name](np.asarray(rewards, dtype=np.float64), groups)
+    rewards = np.asarray(rewards, dtype=np.float64)
+    return NORMALISATIONS[name](rewards, groups, rewards.shape[1] if known is None else known)

@@ -28,9 +28,10 @@ from zooter_core.errors import WorkError, ZooterError
 from zooter_core.evaluate import report
 from zooter_core.finetune import finetune
 from zooter_core.fleet import GenerationConfig
-from zooter_core.heads import DistillConfig
+from zooter_core.heads import DEFAULT, DistillConfig
 from zooter_core.neighbours import Neighbours
 from zooter_core.records import Label, Message, Query, Response
+from zooter_core.router import keep_label_settings
 from zooter_core.runs import LABELS, QUERIES, REPORT, RESPONSES, REWARDS, ROUTER, TAGS, Run
 from zooter_core.scores import Scores
 
@@ -246,6 +247,8 @@ def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, p
     made = [runs.label(record) for record in run.records(LABELS)]
     scores = runs.scores(run).tagged(runs.tags(run))
     fit_router(scores, made, run.folder, ensemble.encoders(encoder), config, progress, runs.samples(run))
+    if config.kind == DEFAULT:  # the others learn from the rewards
+        keep_label_settings(run.folder / ROUTER, run.state["steps"]["label"])
     run.seal("distill", REPORT)
 
 

@@ -7,6 +7,7 @@ the folder itself, as `encoder/`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,15 @@ from zooter_core.selection import Outputs
 
 OWN_ENCODER = "encoder"  # the name of one that lies in the router's own folder
 
+LABEL_SETTINGS = ("beta", "tau", "normalise")
+
 
 class RouterHeadConfig(PretrainedConfig):
     """What a router folder says of itself: `candidates` is the pool in order, `encoder` a model reference.
 
     `kind` is one of `heads.KINDS`; what a head of that kind was made with is in `settings`. Logits are divided by
-    `calibration_temperature` before the softmax, so that a probability says how often such a candidate wins.
+    `calibration_temperature` before the softmax, so that a probability says how often such a candidate wins. `labels`
+    are the settings of the labels that it learned from (beta, tau, normalise), where they are known.
     """
 
     model_type = "zooter-router"
@@ -43,6 +47,7 @@ class RouterHeadConfig(PretrainedConfig):
         kind: str = DEFAULT,
         settings: Mapping[str, Any] | None = None,
         calibration_temperature: float = 1.0,
+        labels: Mapping[str, Any] | None = None,
         **rest: Any,
     ) -> None:
         super().__init__(**rest)
@@ -50,6 +55,7 @@ class RouterHeadConfig(PretrainedConfig):
         self.encoder, self.width, self.kind = encoder, width, kind
         self.settings = dict(settings or {})
         self.calibration_temperature = calibration_temperature
+        self.labels = dict(labels or {})
 
 
 class RouterHead(PreTrainedModel):
@@ -81,8 +87,10 @@ class RouterHead(PreTrainedModel):
     def outputs(self, vectors: torch.Tensor) -> Outputs:
         """The same, with the distribution of each member where the kind has several."""
         each = self.body.each(vectors)
-        members = each.double().exp().numpy() if each is not None and len(each) > 1 else None
-        return Outputs(self.probabilities(vectors), members)
+        probabilities = self.probabilities(vectors)
+        if each is None or len(each) < 2 or each.shape[-1] != probabilities.shape[-1]:  # of an extended pool: a part
+            return Outputs(probabilities)
+        return Outputs(probabilities, each.double().exp().numpy())
 
 
 AutoConfig.register("zooter-router", RouterHeadConfig)
@@ -157,6 +165,14 @@ class Router:
     def route(self, queries: Sequence[str]) -> list[Mapping[str, float]]:
         """The same as one dict a query."""
         return [dict(zip(self.candidates, row.tolist(), strict=True)) for row in self.probabilities(queries)]
+
+
+def keep_label_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Write into a router's folder how its labels were made, so that a candidate added later gets labels like them."""
+    path = folder / "config.json"
+    known = json.loads(path.read_text(encoding="utf-8"))
+    known["labels"] = {name: settings[name] for name in LABEL_SETTINGS}
+    path.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
 
 
 def routing_text(messages: Sequence[Message]) -> str:

@@ -93,12 +93,20 @@ def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in _lines(Path(path)):
         place = f"{path}, line {number}"
         try:
-            record = json.loads(line)
+            record = json.loads(line, object_pairs_hook=_once)
         except (ValueError, RecursionError) as problem:
             raise ZooterError(f"JSON in {place}", repr(line[:60]), f"Mend the line ({problem}).") from problem
         if not isinstance(record, dict):
             raise ZooterError(f"a JSON object in {place}", type(record).__name__, "Mend the line.")
         yield place, record
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f'"{next(name for name in names if names.count(name) > 1)}" comes twice')
+    return record
 
 
 def each_query(path: str | Path) -> Iterator[tuple[str, dict[str, Any], Query]]:

@@ -14,5 +14,6 @@ COMMANDS = {
     "label": "zooter_core.commands.pipeline:step",
     "distill": "zooter_core.commands.pipeline:distill",
     "evaluate": "zooter_core.commands.evaluate:evaluate",
+    "extend": "zooter_core.commands.extend:extend",
     "sweep": "zooter_core.commands.pipeline:sweep",
 }

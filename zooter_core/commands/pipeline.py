@@ -109,7 +109,7 @@ def distill(call: Namespace) -> None:
     encoder = Encoder(call.encoder or encoder_of(fleet_of(call)))
     with progress_bars() as progress:
         encoder.embed_all([q.text for q in scores.queries], lambda done: progress("embed", done, len(scores.queries)))
-        tags = _tags(call, scores, encoder)
+        tags = tags_for(call, scores, encoder)
         from_scores.distill_scores(scores, Path(call.out), (labels, config), encoder, tags, progress)
     err.print(f"A router for {', '.join(scores.candidates)} is in {call.out}.")
     if config.kind == DEFAULT:
@@ -118,7 +118,8 @@ def distill(call: Namespace) -> None:
     return None
 
 
-def _tags(call: Namespace, scores: Scores, encoder: Encoder) -> Sequence[Sequence[str]]:
+def tags_for(call: Namespace, scores: Scores, encoder: Encoder) -> Sequence[Sequence[str]]:
+    """Tags of a score file's queries, from where --tagger says."""
     if call.tagger != "fleet":
         return from_scores.tags_of(scores, call.tagger, encoder, getattr(call, "seed", 0) or 0)
     found = ensemble_of(call).tagger.tag([query.text for query in scores.queries])
@@ -138,7 +139,7 @@ def sweep(call: Namespace) -> None:
         seeds=call.seeds,
     )
     encoder = Encoder(encoder_of(fleet_of(call)))
-    tags = _tags(call, scores, encoder)
+    tags = tags_for(call, scores, encoder)
     with progress_bars() as progress:
         figures = sweep_of(scores, tags, encoder, config, DistillConfig(), progress)
     if call.plot:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,6 +10,9 @@ import torch
 from torch import nn
 
 from zooter_core.heads import DistillConfig, Progress
+
+State = dict[str, torch.Tensor]
+Remade = tuple[dict[str, Any], State]  # the settings that change, and what a head of them is to hold
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Head(nn.Module):
     TRAINED: ClassVar[bool] = True  # by gradient descent, in epochs
     TRAINING: ClassVar[Mapping[str, float]] = {}  # where its DistillConfig differs from zooter's
     OWN: ClassVar[Mapping[str, float]] = {}  # settings that this kind alone has, with their defaults
+    COLUMNS: ClassVar[Mapping[str, int]] = {}  # parameters that have a part for each candidate, and along which axis
 
     @classmethod
     def plan(cls, lessons: Lessons, config: DistillConfig) -> dict[str, Any]:
@@ -56,9 +60,26 @@ class Head(nn.Module):
         """Learn, in place. Random numbers are torch's global ones, seeded by the caller."""
         raise NotImplementedError
 
+    def keeping(self, columns: Sequence[int]) -> Remade:
+        """A head for some of the candidates (their numbers, ascending), with the same logits for each of them."""
+        kept = torch.tensor(list(columns))
+        axes = self.COLUMNS
+        return {}, {n: v.index_select(axes[n], kept) if n in axes else v for n, v in self.state_dict().items()}
+
+    def adding(self, column: State) -> Remade:
+        """A head with one more candidate at the end, of which `column` has the part of each of COLUMNS."""
+        axes = self.COLUMNS
+        return {}, {n: torch.cat([v, column[n]], axes[n]) if n in axes else v for n, v in self.state_dict().items()}
+
+    def column(self, lessons: Lessons) -> State:
+        """One more candidate's part of each of COLUMNS, from scores of shape (n, 1); only some kinds have a way."""
+        raise NotImplementedError
+
 
 class EmbeddedHead(Head):
     """A head that holds a learned vector for each candidate and projects the query to where they are."""
+
+    COLUMNS: ClassVar[Mapping[str, int]] = {"candidates": 0}
 
     def __init__(self, width: int, candidates: int, hidden: int, dropout: float) -> None:
         super().__init__()

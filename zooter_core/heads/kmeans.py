@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from zooter_core.clusters import k_means, nearest
 from zooter_core.heads import DistillConfig, Progress
-from zooter_core.heads.base import Head, Lessons, frozen
+from zooter_core.heads.base import Head, Lessons, State, frozen
 
 
 class ClusterHead(Head):
@@ -23,6 +23,7 @@ class ClusterHead(Head):
 
     TRAINED = False
     OWN: ClassVar[Mapping[str, float]] = {"clusters": 32}
+    COLUMNS: ClassVar[Mapping[str, int]] = {"scores": 1}
 
     def __init__(self, width: int, candidates: int, clusters: int) -> None:
         super().__init__()
@@ -36,9 +37,17 @@ class ClusterHead(Head):
         vectors = functional.normalize(lessons.vectors, dim=-1)
         centres, owners = k_means(vectors, len(self.centres))
         self.centres.copy_(centres)
-        for cluster in range(len(centres)):
-            own = lessons.scores[owners == cluster]  # empty where queries repeat: the mean over all stands in
-            self.scores[cluster] = (own if len(own) else lessons.scores).mean(dim=0)
+        self.scores.copy_(_means(lessons.scores, owners, len(centres)))
+
+    def column(self, lessons: Lessons) -> State:
+        owners = nearest(functional.normalize(lessons.vectors, dim=-1), self.centres)
+        return {"scores": _means(lessons.scores, owners, len(self.centres))}
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         return self.scores[nearest(functional.normalize(vectors, dim=-1), self.centres)]
+
+
+def _means(scores: torch.Tensor, owners: torch.Tensor, clusters: int) -> torch.Tensor:
+    """Mean scores of each cluster, shape (clusters, m); the mean over all stands in for a cluster without queries."""
+    each = (scores[owners == cluster] for cluster in range(clusters))
+    return torch.stack([(own if len(own) else scores).mean(dim=0) for own in each])

@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 
 from zooter_core.heads import DistillConfig, Progress
-from zooter_core.heads.base import Head, Lessons, frozen
+from zooter_core.heads.base import Head, Lessons, State, frozen
 
 
 class NearestHead(Head):
@@ -23,6 +23,7 @@ class NearestHead(Head):
 
     TRAINED = False
     OWN: ClassVar[Mapping[str, float]] = {"k": 100, "temperature": 0.1}
+    COLUMNS: ClassVar[Mapping[str, int]] = {"scores": 1}
 
     def __init__(self, width: int, candidates: int, k: int, temperature: float, rows: int) -> None:
         super().__init__()
@@ -39,6 +40,14 @@ class NearestHead(Head):
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
         self.vectors.copy_(functional.normalize(lessons.vectors, dim=-1))
         self.scores.copy_(lessons.scores)
+
+    @torch.no_grad()
+    def column(self, lessons: Lessons) -> State:
+        """What the same kind makes of these lessons, for each of the training queries."""
+        rows, width = lessons.vectors.shape
+        other = NearestHead(width, 1, self.k, self.temperature, rows)
+        other.fit(lessons, DistillConfig(), lambda epoch, loss: None)
+        return {"scores": other(self.vectors)}
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         near, rows = (functional.normalize(vectors, dim=-1) @ self.vectors.T).topk(self.k, dim=-1)

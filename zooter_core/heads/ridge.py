@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 
 from zooter_core.heads import DistillConfig, Progress
-from zooter_core.heads.base import Head, Lessons, frozen
+from zooter_core.heads.base import Head, Lessons, State, frozen
 
 
 class RidgeHead(Head):
@@ -22,6 +22,7 @@ class RidgeHead(Head):
 
     TRAINED = False
     OWN: ClassVar[Mapping[str, float]] = {"penalty": 30.0}
+    COLUMNS: ClassVar[Mapping[str, int]] = {"weight": 1, "bias": 0}
 
     def __init__(self, width: int, candidates: int) -> None:
         super().__init__()
@@ -35,6 +36,11 @@ class RidgeHead(Head):
         weight = torch.linalg.solve(x.T @ x + penalty, x.T @ y)
         self.weight.copy_(weight)
         self.bias.copy_(level - centre @ weight)
+
+    def column(self, lessons: Lessons) -> State:
+        other = RidgeHead(lessons.vectors.shape[1], 1)
+        other.fit(lessons, DistillConfig(), lambda epoch, loss: None)
+        return other.state_dict()
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         return vectors @ self.weight + self.bias

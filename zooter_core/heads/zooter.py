@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from zooter_core.heads import DistillConfig, Progress
-from zooter_core.heads.base import Head, Lessons, descend
+from zooter_core.heads.base import Head, Lessons, Remade, State, descend, frozen
 
 
 class ZooterHead(Head):
@@ -18,28 +18,77 @@ class ZooterHead(Head):
 
     The members differ in their first weights and their dropout. Their mean distribution is the router's: a deep
     ensemble (Lakshminarayanan et al., 2017, arXiv 1612.01474), whose disagreement says how little is known of a query.
+
+    `pool` tells what happened to the pool afterwards: how many candidates were `added`, and which of the first ones
+    are `out`. Neither touches the logits of the others. A column inside each member's softmax could: it takes more of
+    one member's share than of another's, and the members then count differently in the mean. So an added candidate's
+    logit is a sum over the members that stands beside the log of their mean distribution, and one that is out still
+    counts in that mean and is only not shown.
     """
 
     OWN: ClassVar[Mapping[str, float]] = {"members": 4}
+    COLUMNS: ClassVar[Mapping[str, int]] = {"added": 2, "added_bias": 0}
 
-    def __init__(self, width: int, candidates: int, hidden: int, dropout: float, members: int = 1) -> None:
+    def __init__(
+        self,
+        width: int,
+        candidates: int,
+        hidden: int,
+        dropout: float,
+        members: int = 1,
+        pool: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__()
+        added: int = pool["added"] if pool else 0
+        self.out: tuple[int, ...] = tuple(pool["out"]) if pool else ()
+        self.first = candidates + len(self.out) - added
+        self.kept = [column for column in range(self.first + added) if column not in self.out]
         self.dropout = nn.Dropout(dropout)
         self.inner, self.inner_bias = _linear(members, width, hidden)
-        self.outer, self.outer_bias = _linear(members, hidden, candidates)
+        self.outer, self.outer_bias = _linear(members, hidden, self.first)
+        self.added = frozen(members, hidden, added) if added else None
+        self.added_bias = frozen(added) if added else None
 
     @classmethod
     def plan(cls, lessons: Lessons, config: DistillConfig) -> dict[str, Any]:
         return super().plan(lessons, config) | {"members": int(cls.setting(config, "members"))}
 
     def each(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Each member's log-probabilities, shape (members, batch, candidates)."""
+        """Each member's log-probabilities of the first candidates, shape (members, batch, first)."""
+        return self._each(self.states(vectors))
+
+    def states(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Each member's hidden layer, shape (members, batch, hidden)."""
         inputs = vectors.expand(len(self.inner), -1, -1)
-        states = self.dropout(functional.gelu(torch.baddbmm(self.inner_bias, inputs, self.inner)))
+        hidden: torch.Tensor = self.dropout(functional.gelu(torch.baddbmm(self.inner_bias, inputs, self.inner)))
+        return hidden
+
+    def _each(self, states: torch.Tensor) -> torch.Tensor:
         return torch.log_softmax(torch.baddbmm(self.outer_bias, states, self.outer), dim=-1)
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        return torch.logsumexp(self.each(vectors), dim=0) - torch.log(torch.tensor(float(len(self.inner))))
+        states = self.states(vectors)
+        logits = torch.logsumexp(self._each(states), dim=0) - torch.log(torch.tensor(float(len(self.inner))))
+        if self.added is not None and self.added_bias is not None:
+            logits = torch.cat([logits, torch.einsum("mbh,mha->ba", states, self.added) + self.added_bias], dim=-1)
+        return logits[:, self.kept] if self.out else logits
+
+    def keeping(self, columns: Sequence[int]) -> Remade:
+        numbers = [self.kept[column] for column in columns]
+        out = [number for number in range(self.first) if number not in numbers]
+        later = torch.tensor([number - self.first for number in numbers if number >= self.first], dtype=torch.long)
+        state = self.state_dict()
+        for name in self.COLUMNS if self.added is not None else ():
+            state[name] = state[name].index_select(self.COLUMNS[name], later)
+            if not len(later):
+                del state[name]
+        return {"pool": {"added": len(later), "out": out} if len(later) or out else None}, state
+
+    def adding(self, column: State) -> Remade:
+        state = self.state_dict() | column
+        if self.added is not None:
+            state = super().adding(column)[1]
+        return {"pool": {"added": len(state["added_bias"]), "out": list(self.out)}}, state
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
         def loss_of(rows: torch.Tensor) -> torch.Tensor:
