@@ -16,7 +16,7 @@ LEVELS = (
     ("errors", "records"),
     ("quiet",),
     ("calculator", "calibration", "clusters", "labels", "metrics", "plugins", "weights"),
-    ("fleet", "scores"),
+    ("fleet", "graph", "scores"),
     ("curate", "encoder"),
     ("backends", "heads", "rewards", "taggers"),
     ("neighbours", "router"),

@@ -14,6 +14,7 @@ from zooter_core.weights import PREFIX
 
 _PATHS = ("model", "adapter", "vocabulary", "encoder")  # keys whose values may be paths
 LARGE = 1 << 26  # bytes
+RUNTIMES = ("auto", "torch", "onnx")
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,21 @@ class GenerationConfig:
 
 @dataclass(frozen=True)
 class RouterConfig:
-    """The `[router]` table."""
+    """The `[router]` table. `runtime` works out the encoder's vectors of a query, for router and tagger alike:
+
+    `onnx` is ONNX Runtime, `auto` is it where it is installed and else torch.
+    """
 
     path: str
+    runtime: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.runtime not in RUNTIMES:
+            raise ZooterError(
+                f"runtime {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]} in [router] of fleet.toml",
+                f'"{self.runtime}"',
+                did_you_mean(self.runtime, RUNTIMES),
+            )
 
 
 @dataclass(frozen=True)
