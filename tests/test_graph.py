@@ -19,6 +19,7 @@ from zooter_core.encoder import Encoder, Encoders
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fleet import load_fleet
+from zooter_core.router import Router
 
 ONNX = pytest.mark.skipif(bool(graph.missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 LONG = "Write a long story about the ships and the people on them. " * 30
@@ -182,6 +183,17 @@ def test_a_fleet_says_the_runtime_and_routes_alike(exported, exports, tiny_fleet
 
 
 @ONNX
+def test_a_router_with_an_encoder_of_its_own(exported, exports, cache, tmp_path, tiny_fleet):
+    import tiny
+
+    tiny.save_router(tmp_path / "router", tiny.POOL, Path("encoder"))
+    shutil.copytree(tiny_fleet / "encoder", tmp_path / "router" / "encoder")
+    one, other = (Router.load(tmp_path / "router", Encoders(kind)) for kind in ("torch", "onnx"))
+    assert (other.encoder.runtime, len(exports)) == ("onnx", 1)
+    assert other.probabilities(["Hi", "So"]) == pytest.approx(one.probabilities(["Hi", "So"]), abs=1e-4)
+
+
+@ONNX
 def test_an_encoder_that_cannot_be_exported(exported, cache, tiny_fleet, monkeypatch):
     def broken(*arguments, **options):
         raise RuntimeError("no such operator\nand so on")
@@ -221,6 +233,16 @@ def test_without_the_packages(tiny_fleet, cache, monkeypatch, package):
         warnings.simplefilter("error")
         assert Encoder(reference, "auto").runtime == "torch"
     assert not cache.exists()
+
+
+@ONNX
+def test_an_onnxruntime_that_does_not_load(tiny_fleet, cache, tmp_path, monkeypatch):
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('no such library')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == "onnxruntime"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(WorkError, match=r"an onnxruntime that loads\. Found no such library"):
+        Encoder(str(tiny_fleet / "encoder"), "onnx")
 
 
 def test_torch_is_what_is_taken_where_nothing_is_said(tiny_fleet, cache):

@@ -80,16 +80,11 @@ def graph_of(model: torch.nn.Module, middle: int, key: str, samples: Sequence[Ba
 
     Raises:
         ZooterError: the extra `onnx` is not installed.
-        WorkError: the model cannot be exported, or the cache folder cannot be written.
+        WorkError: ONNX Runtime does not load, the model cannot be exported, or the cache folder cannot be written.
     """
     from filelock import FileLock
 
-    if missing():
-        raise ZooterError(
-            "ONNX Runtime for the encoder",
-            f"no package {missing()[0]}",
-            "Run `pip install 'zooter[onnx]'`, or set runtime = \"auto\" in [router] of fleet.toml.",
-        )
+    _check_installed()
     name = hashlib.sha256(f"{LAYOUT} {OPSET} {key}".encode()).hexdigest()[:24]
     path = cache_dir() / "graphs" / f"{name}.onnx"
     wanted = [_torch(model, middle, sample) for sample in samples]
@@ -114,6 +109,21 @@ def graph_of(model: torch.nn.Module, middle: int, key: str, samples: Sequence[Ba
         path.unlink(missing_ok=True)
         raise WorkError("a graph that gives torch's vectors", "others", 'Set runtime = "torch" in [router].')
     return made
+
+
+def _check_installed() -> None:
+    if missing():
+        raise ZooterError(
+            "ONNX Runtime for the encoder",
+            f"no package {missing()[0]}",
+            "Run `pip install 'zooter[onnx]'`, or set runtime = \"auto\" in [router] of fleet.toml.",
+        )
+    try:
+        import onnxruntime  # noqa: F401
+    except ImportError as problem:  # there, but made for another system
+        raise WorkError(
+            "an onnxruntime that loads", first_line(problem), 'Install it anew, or set runtime = "torch" in [router].'
+        ) from problem
 
 
 def _kept(path: Path, samples: Sequence[Batch], wanted: Sequence[Array]) -> Graph | None:
