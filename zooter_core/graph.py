@@ -88,14 +88,12 @@ def graph_of(model: torch.nn.Module, middle: int, key: str, samples: Sequence[Ba
     name = hashlib.sha256(f"{LAYOUT} {OPSET} {key}".encode()).hexdigest()[:24]
     path = cache_dir() / "graphs" / f"{name}.onnx"
     wanted = [_torch(model, middle, sample) for sample in samples]
-    kept = _kept(path, samples, wanted)
-    if kept:
+    if kept := _kept(path, samples, wanted):
         return kept
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            kept = _kept(path, samples, wanted)  # another process may have made it while this one waited
-            if kept:
+            if kept := _kept(path, samples, wanted):  # another process made it while this one waited
                 return kept
             _write(model, middle, samples[-1], path)
     except OSError as problem:
