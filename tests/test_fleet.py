@@ -169,6 +169,7 @@ def test_missing_key_is_named_with_its_table(folder, line, key, where):
         ("temperature = 0", "temperature = true", "temperature", "[generation]"),
         ("threshold = 0.5", "threshold = [0.5]", "threshold", "[tagger]"),
         ('path = "router"', "path = 3", "path", "[router]"),
+        ('path = "router"', 'path = "router"\nruntime = true', "runtime", "[router]"),
         ('dtype = "float32"', "dtype = 32", "dtype", "[[candidate]] 2"),
         ('adapter = "adapters/math"', "adapter = false", "adapter", "[[candidate]] 2"),
         ('dtype = "float32"', "calculator = 1", "calculator", "[[candidate]] 2"),
@@ -178,6 +179,12 @@ def test_value_of_the_wrong_type_is_named_with_its_table(folder, old, new, key, 
     message = refusal(change(folder, old, new))
     assert f"{key} of type" in message
     assert where in message
+
+
+def test_the_runtime_is_a_known_one(folder):
+    assert load_fleet(folder).router.runtime == "auto"
+    message = refusal(change(folder, 'path = "router"', 'path = "router"\nruntime = "onxx"'))
+    assert 'runtime auto, torch or onnx in [router] of fleet.toml. Found "onxx". Did you mean "onnx"?' in message
 
 
 def test_a_table_written_as_a_value(folder):

@@ -16,7 +16,7 @@ LEVELS = (
     ("errors", "records"),
     ("quiet",),
     ("calculator", "calibration", "clusters", "labels", "metrics", "plugins", "selection", "weights"),
-    ("fleet", "scores"),
+    ("fleet", "graph", "scores"),
     ("curate", "encoder", "prices"),
     ("backends", "heads", "rewards", "taggers"),
     ("neighbours", "router"),

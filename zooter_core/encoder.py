@@ -6,17 +6,21 @@ import copy
 import hashlib
 import os
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
-from zooter_core.errors import WorkError, first_line
+from zooter_core.errors import WorkError, ZooterError, did_you_mean, first_line
+from zooter_core.fleet import RUNTIMES
+from zooter_core.graph import Graph, graph_of, missing, pool
 from zooter_core.weights import cache_dir, resolve
 
 Array = NDArray[np.float32]
@@ -24,6 +28,8 @@ MOST_TOKENS = 256
 MOST_CHARACTERS = 8_000  # about ten times what 256 tokens hold; keeps tokenising a huge text cheap
 REMEMBERED = 16
 BATCH = 32
+FEW = 4  # texts up to which ONNX Runtime is taken: on one core twice as fast for 1 or 2, 1.4 times for 4, 1.2 for 8
+SAMPLES = (("Hello",), ("What is the sea?", "Write a list of 7 apples.", "So."))
 
 
 class Encoder:
@@ -34,9 +40,18 @@ class Encoder:
 
     Args:
         reference: hub id, folder or `package:NAME`.
+        runtime: what works out one query or a few. `torch`; `onnx` is ONNX Runtime, about twice as fast there and
+            the same to the sixth digit; `auto` is ONNX Runtime where it is installed and can, else torch. Large
+            batches are torch's in any case: the gain is in the time a call takes, and torch works on all cores.
+
+    Raises:
+        ZooterError: there is no such runtime, or ONNX Runtime is asked for and not installed.
+        WorkError: the model does not load, or cannot be exported for ONNX Runtime.
     """
 
-    def __init__(self, reference: str) -> None:
+    def __init__(self, reference: str, runtime: str = "torch") -> None:
+        if runtime not in RUNTIMES:
+            raise ZooterError("a known runtime", f'"{runtime}"', did_you_mean(runtime, RUNTIMES))
         folder = resolve(reference)
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(folder, truncation_side="left")
@@ -53,6 +68,12 @@ class Encoder:
         self.middle = int(self.model.config.num_hidden_layers) // 2
         self._memory: OrderedDict[tuple[str, ...], Array] = OrderedDict()
         self._lock = threading.Lock()
+        self.graph = self._graph(runtime)
+
+    @property
+    def runtime(self) -> str:
+        """What works out one query: `onnx` or `torch`."""
+        return "onnx" if self.graph else "torch"
 
     def embed(self, texts: Sequence[str]) -> Array:
         """Vectors of shape (n, 2 * width): middle layer, last layer.
@@ -96,7 +117,7 @@ class Encoder:
     def copy(self) -> Encoder:
         """One with weights of its own that may be trained: it remembers no vectors and keeps none on disk."""
         made = copy.copy(self)
-        made.model, made.stamp = copy.deepcopy(self.model), None
+        made.model, made.stamp, made.graph = copy.deepcopy(self.model), None, None
         made._memory, made._lock = OrderedDict(), threading.Lock()
         return made
 
@@ -117,35 +138,50 @@ class Encoder:
 
     @torch.inference_mode()
     def _forward(self, texts: Sequence[str]) -> Array:
+        if self.graph is not None and len(texts) <= FEW:
+            return self.graph(self._tokens(texts, "np"))
         vectors: Array = self.pooled(texts).numpy()
         return vectors
 
     def pooled(self, texts: Sequence[str]) -> torch.Tensor:
         """The vectors of one batch as a tensor where the model is, with gradients where they are on."""
-        batch = self.tokenizer(
+        return pool(self.model, self.middle, self._tokens(texts, "pt").to(self.model.device))
+
+    def _tokens(self, texts: Sequence[str], kind: str) -> Any:
+        return self.tokenizer(
             [text[-MOST_CHARACTERS:] for text in texts],
             padding=True,
             truncation=True,
             max_length=MOST_TOKENS,
-            return_tensors="pt",
-        ).to(self.model.device)
-        states = self.model(**batch, output_hidden_states=True).hidden_states
-        mask = batch["attention_mask"].unsqueeze(-1).float()
-        pooled = [(states[layer] * mask).sum(1) / mask.sum(1) for layer in (self.middle, -1)]
-        return torch.cat([torch.nn.functional.normalize(part, dim=-1) for part in pooled], dim=-1)
+            return_tensors=kind,
+        )
+
+    def _graph(self, runtime: str) -> Graph | None:
+        """The graph for ONNX Runtime, where it is to be used."""
+        if runtime == "torch" or (runtime == "auto" and missing()):
+            return None
+        key = f"{self.reference} {self.stamp} {self.width} {self.middle}"
+        try:
+            return graph_of(self.model, self.middle, key, [self._tokens(texts, "pt") for texts in SAMPLES])
+        except ZooterError as problem:
+            if runtime == "onnx":
+                raise
+            warnings.warn(f"The encoder runs on torch. {problem}", stacklevel=3)
+            return None
 
 
 class Encoders:
-    """Encoders by reference, each loaded once and shared by whoever asks."""
+    """Encoders by reference, each loaded once and shared by whoever asks; `runtime` is that of `Encoder`."""
 
-    def __init__(self) -> None:
+    def __init__(self, runtime: str = "torch") -> None:
+        self.runtime = runtime
         self._loaded: dict[str, Encoder] = {}
         self._lock = threading.Lock()
 
     def __call__(self, reference: str) -> Encoder:
         with self._lock:
             if reference not in self._loaded:
-                self._loaded[reference] = Encoder(reference)
+                self._loaded[reference] = Encoder(reference, self.runtime)
             return self._loaded[reference]
 
 

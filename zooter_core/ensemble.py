@@ -31,7 +31,7 @@ class Ensemble:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
-        self.encoders = Encoders()
+        self.encoders = Encoders(fleet.router.runtime if fleet.router else "torch")
         self.backends: dict[str, Backend] = {c.backend: backends.backend(c.backend) for c in fleet.candidates}
         self._parts: dict[str, Any] = {}
         self._lock = threading.Lock()

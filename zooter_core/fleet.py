@@ -16,6 +16,7 @@ from zooter_core.weights import PREFIX
 
 _PATHS = ("model", "adapter", "vocabulary", "encoder")  # keys whose values may be paths
 LARGE = 1 << 26  # bytes
+RUNTIMES = ("auto", "torch", "onnx")
 
 
 @dataclass(frozen=True)
@@ -80,14 +81,27 @@ class GenerationConfig:
 
 @dataclass(frozen=True)
 class RouterConfig:
-    """The `[router]` table. A query is unsure where `trigger` (one of selection.TRIGGERS) is above `unsure_above`."""
+    """The `[router]` table.
+
+    Attributes:
+        trigger, unsure_above: a query is unsure where the trigger (one of selection.TRIGGERS) is above the number.
+        runtime: what works out the encoder's vectors of a query, for router and tagger alike: `torch`, `onnx` (ONNX
+            Runtime), or `auto`, which takes ONNX Runtime where it is installed.
+    """
 
     path: str
     trigger: str = selection.DEFAULT
     unsure_above: float = math.inf  # never
+    runtime: str = "auto"
 
     def __post_init__(self) -> None:
         selection.check_trigger(self.trigger)
+        if self.runtime not in RUNTIMES:
+            raise ZooterError(
+                f"runtime {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]} in [router] of fleet.toml",
+                f'"{self.runtime}"',
+                did_you_mean(self.runtime, RUNTIMES),
+            )
 
 
 @dataclass(frozen=True)

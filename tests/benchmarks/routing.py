@@ -1,9 +1,16 @@
-"""How long routing one query takes, tags included: python tests/benchmarks/routing.py"""
+"""How long routing one query takes, tags included: python tests/benchmarks/routing.py [--runtime torch|onnx]
+
+Without --runtime both work in turn on each query, so that whatever else the machine does slows both alike. A thread's
+own time counts no waiting for a core: on a busy machine it says more than the clock.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,28 +23,66 @@ from zooter_core.quiet import quiet_libraries
 from zooter_core.records import Message
 
 ROOT = Path(__file__).resolve().parents[2]
-ROUNDS = 5
+QUERIES = ROOT / "tests" / "data" / "evident_queries.jsonl"
+KINDS = ("torch", "onnx")
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runtime", choices=KINDS, help="one of them alone")
+    parser.add_argument("--queries", type=Path, default=QUERIES, help="JSON lines with `query`")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1, help="of torch; ONNX Runtime has one")
+    call = parser.parse_args()
     quiet_libraries()
-    ensemble = Ensemble(load_fleet(ROOT / "models" / "embedded"))
-    lines = (ROOT / "tests" / "data" / "evident_queries.jsonl").read_text(encoding="utf-8").splitlines()
-    queries = [json.loads(line)["query"] for line in lines]
-    ensemble.route([Message("user", "warm up")])
-    seconds = []
+    torch.set_num_threads(call.threads)
+    queries = [json.loads(line)["query"] for line in call.queries.read_text(encoding="utf-8").splitlines()]
+    ensembles = {kind: ensemble_on(kind) for kind in ([call.runtime] if call.runtime else KINDS)}
+    seconds, choices = timed(ensembles, queries, call.rounds)
+    tokens = [len(row) for row in next(iter(ensembles.values())).router.encoder.tokenizer(queries)["input_ids"]]
+    print(f"{len(queries)} queries of {np.median(tokens):.0f} tokens (median), {call.rounds} rounds;", end=" ")
+    print(f"torch on {call.threads} of {os.cpu_count()} cores, ONNX Runtime on 1")
+    for kind, rows in seconds.items():
+        (clock50, own50), (clock95, own95) = np.percentile(rows, (50, 95), axis=0) * 1000
+        print(f"{kind}: p50 {clock50:.1f} ms, p95 {clock95:.1f} ms a query (own time {own50:.1f} and {own95:.1f} ms)")
+        print(f"{kind}: in one batch {per_second(ensembles[kind], queries):.0f} queries a second")
+    if len(seconds) > 1:
+        ratios = np.median(np.array(seconds["torch"]) / np.array(seconds["onnx"]), axis=0)
+        print(f"torch / onnx: {ratios[0]:.2f} by the clock, {ratios[1]:.2f} by own time")
+        same = np.mean(np.array(choices["torch"]) == np.array(choices["onnx"]))
+        print(f"the same choice: {same:.2%}")
+
+
+def ensemble_on(runtime: str) -> Ensemble:
+    fleet = load_fleet(ROOT / "models" / "embedded")
+    assert fleet.router is not None
+    made = Ensemble(replace(fleet, router=replace(fleet.router, runtime=runtime)))
+    made.route([Message("user", "warm up")])
+    return made
+
+
+def timed(
+    ensembles: dict[str, Ensemble], queries: list[str], rounds: int
+) -> tuple[dict[str, list[tuple[float, float]]], dict[str, list[str]]]:
+    """Seconds by the clock and of the thread's own, and the choices, of each runtime and query in turn."""
     assert len(queries) > REMEMBERED  # so that a query is forgotten before it comes again
-    for _ in range(ROUNDS):
+    seconds: dict[str, list[tuple[float, float]]] = {kind: [] for kind in ensembles}
+    choices: dict[str, list[str]] = {kind: [] for kind in ensembles}
+    for number in range(rounds):
+        order = list(ensembles.items())[:: 1 if number % 2 else -1]
         for query in queries:
-            begun = time.perf_counter()
-            ensemble.route([Message("user", query)])
-            seconds.append(time.perf_counter() - begun)
-    p50, p95 = (np.percentile(seconds, share) * 1000 for share in (50, 95))
+            for kind, ensemble in order:
+                clock, own = time.perf_counter(), time.thread_time()
+                decision = ensemble.route([Message("user", query)])
+                seconds[kind].append((time.perf_counter() - clock, time.thread_time() - own))
+                choices[kind].append(decision.candidate)
+    return seconds, choices
+
+
+def per_second(ensemble: Ensemble, queries: list[str]) -> float:
     begun = time.perf_counter()
-    ensemble.route_all([f"{query} (again {n})" for query in queries for n in range(5)])
-    batch = 5 * len(queries) / (time.perf_counter() - begun)
-    print(f"{len(seconds)} queries, {torch.get_num_threads()} threads: p50 {p50:.1f} ms, p95 {p95:.1f} ms a query;")
-    print(f"in one batch {batch:.0f} queries a second")
+    ensemble.route_all([f"{query} (again {n})" for query in queries[:40] for n in range(5)])
+    return 5 * len(queries[:40]) / (time.perf_counter() - begun)
 
 
 if __name__ == "__main__":
