@@ -106,6 +106,17 @@ def test_the_old_logits_stay_to_the_bit():
     assert 0 < (logits_of(wider, ANY).argmax(axis=1) == 2).mean() < 1
 
 
+def test_the_members_know_the_new_candidate():
+    """Their mean is the router's distribution still, and each is one over the pool as it is when another is out."""
+    wider = extend(old(), GIVEN).head
+    outputs = wider.outputs(torch.from_numpy(ANY))
+    assert outputs.members.mean(axis=0) == pytest.approx(softmax(logits_of(wider, ANY)), abs=1e-6)
+    changed = without(wider, "a").outputs(torch.from_numpy(CENTRES)).members  # as many candidates as at first
+    assert changed.shape == (4, 3, 2)
+    assert changed.sum(axis=-1) == pytest.approx(np.ones((4, 3)))
+    assert changed[:, 1:].argmax(axis=-1).tolist() == [[0, 1]] * 4
+
+
 @able
 def test_the_new_candidate_is_chosen_where_it_is_best(kind):
     head, wider = old(kind), extend(old(kind), GIVEN).head
@@ -259,6 +270,6 @@ def test_a_router_with_an_encoder_of_its_own_keeps_it(tmp_path, tiny_encoder):
     save(Router(made, router.encoder), tmp_path / "wider", {})
     found = Router.load(tmp_path / "wider", Encoders())
     assert found.candidates == ("a", "b", "c")
-    assert found.outputs(texts).members is None  # they know the old pool alone
+    assert found.outputs(texts).members.shape == (4, 24, 3)
     old_pair = router.probabilities(texts).argmax(axis=1)
     assert found.probabilities(texts)[:, :2].argmax(axis=1).tolist() == old_pair.tolist()

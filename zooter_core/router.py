@@ -87,10 +87,8 @@ class RouterHead(PreTrainedModel):
     def outputs(self, vectors: torch.Tensor) -> Outputs:
         """The same, with the distribution of each member where the kind has several."""
         each = self.body.each(vectors)
-        probabilities = self.probabilities(vectors)
-        if each is None or len(each) < 2 or each.shape[-1] != probabilities.shape[-1]:  # of an extended pool: a part
-            return Outputs(probabilities)
-        return Outputs(probabilities, each.double().exp().numpy())
+        members = each.double().exp().numpy() if each is not None and len(each) > 1 else None
+        return Outputs(self.probabilities(vectors), members)
 
 
 AutoConfig.register("zooter-router", RouterHeadConfig)

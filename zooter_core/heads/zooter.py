@@ -54,8 +54,11 @@ class ZooterHead(Head):
         return super().plan(lessons, config) | {"members": int(cls.setting(config, "members"))}
 
     def each(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Each member's log-probabilities of the first candidates, shape (members, batch, first)."""
-        return self._each(self.states(vectors))
+        """Each member's log-probabilities, shape (members, batch, candidates)."""
+        states = self.states(vectors)
+        logits = self._first(states)
+        changed = self.added is not None or self.out
+        return torch.log_softmax(self._wide(logits, states), dim=-1) if changed else logits
 
     def states(self, vectors: torch.Tensor) -> torch.Tensor:
         """Each member's hidden layer, shape (members, batch, hidden)."""
@@ -63,15 +66,20 @@ class ZooterHead(Head):
         hidden: torch.Tensor = self.dropout(functional.gelu(torch.baddbmm(self.inner_bias, inputs, self.inner)))
         return hidden
 
-    def _each(self, states: torch.Tensor) -> torch.Tensor:
+    def _first(self, states: torch.Tensor) -> torch.Tensor:
         return torch.log_softmax(torch.baddbmm(self.outer_bias, states, self.outer), dim=-1)
+
+    def _wide(self, logits: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        """The first candidates' logits, shape (..., first), with the added ones' and without those that are out."""
+        if self.added is not None and self.added_bias is not None:
+            more = torch.einsum("mbh,mha->ba", states, self.added) + self.added_bias
+            logits = torch.cat([logits, more.expand(*logits.shape[:-1], -1)], dim=-1)
+        return logits[..., self.kept] if self.out else logits
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         states = self.states(vectors)
-        logits = torch.logsumexp(self._each(states), dim=0) - torch.log(torch.tensor(float(len(self.inner))))
-        if self.added is not None and self.added_bias is not None:
-            logits = torch.cat([logits, torch.einsum("mbh,mha->ba", states, self.added) + self.added_bias], dim=-1)
-        return logits[:, self.kept] if self.out else logits
+        mean = torch.logsumexp(self._first(states), dim=0) - torch.log(torch.tensor(float(len(self.inner))))
+        return self._wide(mean, states)
 
     def keeping(self, columns: Sequence[int]) -> Remade:
         numbers = [self.kept[column] for column in columns]
