@@ -45,10 +45,6 @@ REPLAY = {
     "wrong_number": 250,
 }
 
-# Of the second stage; the rest of each weight is the first stage's. The mean keeps more of what the first had learned
-# than the second alone (Wortsman et al., 2022, arXiv 2109.01903).
-OWN_WEIGHT = 0.6
-
 
 class PairTrainer(Trainer):
     """Bradley-Terry: minimise -log sigmoid(r(chosen) - r(rejected)); rows come as all chosen, then all rejected."""
@@ -118,21 +114,8 @@ def own(folder: Path, work: Path, out: Path, each: int, share: float, seed: int)
     kinds["own"] = own_pairs(folder, work, each, seed)
     start = work / "reward-general" / "model"
     fit(start, [pair for pairs in kinds.values() for pair in pairs], work / "reward-own", 7e-5, seed)
-    mix(start, work / "reward-own" / "model", work / "reward-own" / "mixed")
-    save_difference(work / "reward-own" / "mixed", out)
+    save_difference(work / "reward-own" / "model", out)
     return {"pairs": {kind: len(pairs) for kind, pairs in kinds.items()}}
-
-
-def mix(first: Path, second: Path, out: Path) -> None:
-    """Write the weighted mean of two models' weights, OWN_WEIGHT of the second's."""
-    model = AutoModelForSequenceClassification.from_pretrained(second, num_labels=1)
-    other = AutoModelForSequenceClassification.from_pretrained(first, num_labels=1).state_dict()
-    mixed = {
-        name: torch.lerp(other[name], weight, OWN_WEIGHT) if weight.is_floating_point() else weight
-        for name, weight in model.state_dict().items()
-    }
-    model.load_state_dict(mixed)
-    model.save_pretrained(out)
 
 
 @torch.no_grad()
@@ -173,7 +156,7 @@ def linear(model: Any) -> Iterator[tuple[str, Any]]:
 def accuracy(folder: Path, out: Path, share: float, seed: int) -> dict[str, Any]:
     """Share of held-back pairs where the chosen response has the higher reward, beside what length alone would do."""
     model = reward_model(RewardConfig("scalar", ENCODER, adapter=str(out), max_tokens=MOST_TOKENS))
-    counts = {"like": 1500, "mismatched": 300, "broken": 300, "wrong_number": 600}
+    counts = {"like": 1500, "mismatched": 1200, "broken": 300, "wrong_number": 600}
     figures: dict[str, Any] = {}
     for kind, pairs in pairs_of(folder, True, part(counts, share), seed + 1).items():
         chosen = model.score([(query, text) for query, text, _ in pairs])
