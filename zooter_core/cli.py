@@ -229,7 +229,7 @@ def _tagger(parser: Parser) -> None:
 
 def _distill(parser: Parser) -> None:
     parser.add_argument("--seed", type=int, help="(default: 0; in a run the fleet's)")
-    parser.add_argument("--epochs", type=int, help="passes over the queries, at most (default: 30)")
+    parser.add_argument("--epochs", type=int, help="passes over the queries, at most (default: 8)")
     kinds = ", ".join(name for name in KINDS if name != DEFAULT)
     parser.add_argument(
         "--router-kind", default=DEFAULT, metavar="KIND", help=f"%(default)s (default), or to compare: {kinds}"

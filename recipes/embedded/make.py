@@ -54,7 +54,10 @@ def steps(data: Path, fleet: Path, work: Path, share: float) -> list[Step]:
         (work / "reward-own.json", on("reward", "own", *each, *part)),
         (work / "reward-accuracy.json", on("reward", "accuracy", *part)),
         (queries, of("queries", *part)),
-        (run / "report.json", zooter("run", *pipeline, "--samples", "3", "--max-new-tokens", "112")),
+        (
+            run / "report.json",
+            zooter("run", *pipeline, "--samples", "3", "--max-new-tokens", "112", "--temperature", "0.7"),
+        ),
         (work / "figures.json", of("figures")),
         (work / "sweep.done", zooter("sweep", "--scores", scores, "--tau", "1", "--normalise", "none")),
     ]

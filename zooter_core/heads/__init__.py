@@ -43,7 +43,7 @@ class DistillConfig:
     """
 
     seed: int = 0
-    epochs: int = 30
+    epochs: int = 8
     rate: float = 1e-3
     decay: float = 0.1
     batch: int = 32

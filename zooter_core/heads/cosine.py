@@ -23,7 +23,7 @@ from zooter_core.heads.base import EmbeddedHead, Lessons, descend
 class CosineHead(EmbeddedHead):
     """The scale is kept as its logarithm, so that it stays positive."""
 
-    TRAINING: ClassVar[Mapping[str, float]] = {"hidden": 128, "dropout": 0.1}
+    TRAINING: ClassVar[Mapping[str, float]] = {"hidden": 128, "dropout": 0.1, "epochs": 30}
 
     def __init__(self, width: int, candidates: int, hidden: int, dropout: float) -> None:
         super().__init__(width, candidates, hidden, dropout)

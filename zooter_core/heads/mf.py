@@ -22,7 +22,7 @@ from zooter_core.heads.base import EmbeddedHead, Lessons, descend
 class FactorHead(EmbeddedHead):
     """The softmax of its logits is the Bradley-Terry model of the best of all candidates (Luce's choice rule)."""
 
-    TRAINING: ClassVar[Mapping[str, float]] = {"hidden": 128, "dropout": 0.1}
+    TRAINING: ClassVar[Mapping[str, float]] = {"hidden": 128, "dropout": 0.1, "epochs": 30}
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
         def loss_of(rows: torch.Tensor) -> torch.Tensor:

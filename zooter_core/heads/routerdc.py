@@ -24,7 +24,7 @@ from zooter_core.heads.kmeans import k_means
 class ContrastiveHead(EmbeddedHead):
     """The paper has 3 positives, 3 negatives, 3 strangers, 5 clusters, spread 1 and temperature 1."""
 
-    TRAINING: ClassVar[Mapping[str, float]] = {"hidden": 128, "dropout": 0.1, "batch": 64}
+    TRAINING: ClassVar[Mapping[str, float]] = {"hidden": 128, "dropout": 0.1, "epochs": 30, "batch": 64}
     OWN: ClassVar[Mapping[str, float]] = {
         "positives": 3,
         "negatives": 3,
