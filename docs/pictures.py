@@ -28,7 +28,7 @@ def chat(page: Page, address: str) -> None:
     page.goto(address)
     box = page.get_by_test_id("stChatInputTextArea")
     expect(page.get_by_text("Who answers")).to_be_visible(timeout=SLOW)
-    box.fill("Solve 4x + 7 = 39.")
+    box.fill("Mia has 24 stickers. She gives 9 to Tom and buys 15 more. How many does she have now?")
     box.press("Enter")
     expect(page.get_by_text("Answer this query again with:")).to_be_visible(timeout=SLOW)
     fit(page)
