@@ -19,6 +19,7 @@ from zooter_core.finetune import finetune
 from zooter_core.heads import KINDS, DistillConfig, settings_of
 from zooter_core.heads.zooter import ZooterHead
 from zooter_core.labels import softmax
+from zooter_core.neighbours import RECORDS
 from zooter_core.pipeline import LabelConfig
 from zooter_core.records import Query
 from zooter_core.router import Router, RouterHead
@@ -267,7 +268,10 @@ def test_a_router_with_an_encoder_of_its_own_keeps_it(tmp_path, tiny_encoder):
     router = finetune(texts, softmax(table[:, :2]), ["a", "b"], tiny_encoder, config)
     scores = Scores(tuple(Query(str(n), text) for n, text in enumerate(texts)), ("a", "b", "c"), table)
     made = extend(router.head, Given(scores, router.encoder.embed(texts), [()] * 24, PLAIN)).head
+    (tmp_path / "wider").mkdir()
+    (tmp_path / "wider" / RECORDS).write_text("{}")  # left there by a router of another pool
     save(Router(made, router.encoder), tmp_path / "wider", {})
+    assert not (tmp_path / "wider" / RECORDS).exists()
     found = Router.load(tmp_path / "wider", Encoders())
     assert found.candidates == ("a", "b", "c")
     assert found.outputs(texts).members.shape == (4, 24, 3)

@@ -29,6 +29,7 @@ from zooter_core.distill import TRIAL
 from zooter_core.errors import ZooterError, did_you_mean
 from zooter_core.heads import DEFAULT
 from zooter_core.heads.base import Lessons, Remade, State
+from zooter_core.neighbours import ARRAYS, RECORDS
 from zooter_core.pipeline import LabelConfig
 from zooter_core.router import Router, RouterHead
 from zooter_core.runs import REPORT, ROUTER
@@ -187,6 +188,8 @@ def save(router: Router, folder: Path, figures: dict[str, Any]) -> None:
             router.save(made)
             (made / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
             shutil.copytree(made, folder, dirs_exist_ok=True)
+        for name in (ARRAYS, RECORDS):  # of a router that was there before: their labels are of another pool
+            (folder / name).unlink(missing_ok=True)
     except OSError as problem:
         raise ZooterError("a folder for the router", str(problem), "Give another --out.") from problem
 
