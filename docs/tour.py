@@ -1,0 +1,108 @@
+"""Draws the pictures of docs/tour.md from the real demo: python docs/tour.py [PAGE ...] (needs Chromium)"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+
+PORT = 8598
+ADDRESS = f"http://localhost:{PORT}"
+PICTURES = Path(__file__).resolve().parent / "tour"
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
+SLOW = 240_000
+WIDTH, MOST = 1180, 2400  # pixels
+
+
+def chat(page: Page) -> None:
+    page.goto(f"{ADDRESS}/?q=Mia has 24 stickers. She gives 9 to Tom and buys 15 more. How many does she have now?")
+    expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=SLOW)
+
+
+def why(page: Page) -> None:
+    chat(page)
+    page.get_by_text("Why?").click()
+    expect(page.get_by_text("models ran and wrote")).to_be_visible(timeout=SLOW)
+
+
+def compare(page: Page) -> None:
+    page.goto(f"{ADDRESS}/compare?q=Write a Python function that counts the vowels in a string.")
+    expect(page.get_by_text("Reward of each response")).to_be_visible(timeout=SLOW)
+
+
+def explorer(page: Page) -> None:
+    page.goto(f"{ADDRESS}/explorer?q=Write a toast for my sister's wedding")
+    expect(page.get_by_text("Whether its probabilities can be believed")).to_be_visible(timeout=SLOW)
+
+
+def lab(page: Page) -> None:
+    page.goto(f"{ADDRESS}/lab")
+    expect(page.get_by_role("tab", name="Distill")).to_be_visible(timeout=SLOW)
+
+
+def benchmark(page: Page) -> None:
+    page.goto(f"{ADDRESS}/benchmark")
+    expect(page.get_by_text("How much beta matters")).to_be_visible(timeout=SLOW)
+
+
+def narrow(page: Page) -> None:
+    chat(page)
+
+
+VIEWS: dict[str, Callable[[Page], None]] = {
+    view.__name__: view for view in (chat, why, compare, explorer, lab, benchmark, narrow)
+}
+
+
+def draw(browser: Browser, name: str) -> None:
+    """One picture, as high as what the page shows; that of `narrow` as a telephone in the dark shows it."""
+    small = name == "narrow"
+    page = browser.new_page(
+        viewport={"width": 390 if small else WIDTH, "height": 900}, color_scheme="dark" if small else "light"
+    )
+    VIEWS[name](page)
+    time.sleep(3)  # for the charts
+    height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
+    page.set_viewport_size({"width": 390 if small else WIDTH, "height": min(MOST, int(height) + 60)})
+    time.sleep(2)
+    page.screenshot(path=PICTURES / f"{name}.png")
+    page.close()
+    print(f"drawn: {name}", flush=True)
+
+
+def main() -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.exit("Expected Chromium. Found none. Install the package chromium.")
+    names = sys.argv[1:] or list(VIEWS)
+    if unknown := set(names) - set(VIEWS):
+        sys.exit(f"Expected {', '.join(VIEWS)}. Found {', '.join(unknown)}. Name one of the first.")
+    command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(PORT), "--no-browser"]
+    with tempfile.TemporaryDirectory() as folder:
+        server = subprocess.Popen(command, env={**os.environ, "ZOOTER_HISTORY": f"{folder}/history.db"})
+        try:
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+                page = browser.new_page()
+                for _ in range(300):
+                    try:
+                        page.goto(ADDRESS)
+                        break
+                    except Error:  # the server is not up yet
+                        time.sleep(0.2)
+                for name in names:
+                    draw(browser, name)
+        finally:
+            server.send_signal(2)
+            server.wait(20)
+
+
+if __name__ == "__main__":
+    main()
