@@ -10,6 +10,7 @@ from zooter_core import __version__
 from zooter_core.commands import COMMANDS
 from zooter_core.errors import ZooterError
 from zooter_core.heads import DEFAULT, KINDS
+from zooter_core.imports import KINDS as FORMATS
 from zooter_core.plugins import load_kind
 
 FLEET = "models/embedded"
@@ -44,6 +45,7 @@ def build() -> Parser:
     one = command("demo", "open the web demo")
     one.add_argument("--port", type=int, default=8501)
     one.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    one.add_argument("--history", metavar="FILE", help="where conversations are kept on this machine; off: nowhere")
 
     one = command("ask", "route a query and stream the answer")
     one.add_argument("query")
@@ -119,6 +121,18 @@ def build() -> Parser:
     one.add_argument("--seed", type=int, default=0, help="(default: 0)")
     one.add_argument("--json", action="store_true")
 
+    one = command("import", "a public benchmark's files as a score file", fleet=False)
+    one.add_argument("name", choices=tuple(FORMATS), metavar="NAME", help=", ".join(FORMATS))
+    one.add_argument("paths", nargs="+", metavar="PATH", help="its files or folders")
+    one.add_argument("--out", required=True, metavar="FILE", help=".jsonl or .jsonl.gz")
+    one.add_argument("--annotator", metavar="NAME", help="alpacaeval: whose preferences, where there are several")
+
+    one = command("export", "a router's choices in a benchmark's own form", fleet=False)
+    one.add_argument("name", choices=("routerarena",), metavar="NAME", help="routerarena")
+    one.add_argument("--router", required=True, metavar="DIR")
+    one.add_argument("--queries", required=True, metavar="FILE", help="RouterArena's data set, or a queries file")
+    one.add_argument("--out", required=True, metavar="FILE", help="a prediction file (.json)")
+
     one = command("sweep", "how much beta and tau matter: routers over folds and seeds, with intervals")
     one.add_argument("--scores", required=True, nargs="+", metavar="FILE")
     one.add_argument("--beta", default="0,0.1,0.3,0.5,0.7,0.9,1", metavar="LIST", help="(default: %(default)s)")
@@ -126,6 +140,7 @@ def build() -> Parser:
     one.add_argument("--normalise", metavar="NAME", help=f"rewards first: spread (default), or {NORMALISATIONS}")
     _tagger(one)
     one.add_argument("--plot", metavar="FILE", help="also draw it, into an .html file")
+    one.add_argument("--out", metavar="FILE", help="also as JSON, into a file; the demo shows a fleet's sweep.json")
     one.add_argument("--folds", type=int, default=5, help="(default: 5)")
     one.add_argument("--seeds", type=int, default=3, help="(default: 3)")
     one.add_argument("--json", action="store_true")
@@ -207,7 +222,9 @@ def _label(parser: Parser, router: bool = False) -> None:
         parser.add_argument("--normalise", metavar="NAME", help=f"rewards first {said}")
         parser.set_defaults(holdout=None)
         return
-    parser.add_argument("--beta", type=float, help="share of the plain label (default: 0.3; from score files 0.1)")
+    parser.add_argument(
+        "--beta", type=float, help="share of the plain label (default: 0.3; from score files 0: tag priors alone)"
+    )
     parser.add_argument("--tau", type=float, help="softmax temperature of rewards (default: 1; from score files 0.3)")
     parser.add_argument(
         "--normalise",

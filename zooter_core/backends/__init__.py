@@ -7,19 +7,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from zooter_core.backends.line import Line
 from zooter_core.fleet import CandidateConfig, GenerationConfig
 from zooter_core.plugins import load_kind
 from zooter_core.records import Message, Response
 
-KINDS = {"transformers": "zooter_core.backends.transformers:TransformersBackend"}
+KINDS = {
+    "transformers": "zooter_core.backends.transformers:TransformersBackend",
+    "openai": "zooter_core.backends.openai:OpenAIBackend",
+    "recorded": "zooter_core.backends.recorded:RecordedBackend",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One candidate asked to answer one conversation, whose last message is the user's."""
+    """One candidate asked to answer one conversation.
+
+    Its last message is the user's, or the beginning of the candidate's answer, which then goes on from there. `seed`
+    takes the place of the generation's with an independent backend.
+    """
 
     candidate: CandidateConfig
     messages: tuple[Message, ...]
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +42,22 @@ class Piece:
 
 
 class Backend(Protocol):
-    """Runs requests of candidates of its kind; one object serves every session."""
+    """Runs requests of candidates of its kind; one object serves every session.
+
+    Attributes:
+        line: where those who have no hurry wait for their turn, so that they are served in the order in which they
+            came; None where requests do not get in each other's way.
+        independent: whether a response does not depend on what is asked together with it.
+    """
+
+    line: Line | None
+    independent: bool
 
     def load(self, candidate: CandidateConfig) -> None:
         """Make the candidate ready to answer. Raises WorkError or ZooterError when it cannot be."""
+
+    def trial(self, candidate: CandidateConfig) -> str:
+        """A query to try the candidate with."""
 
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event

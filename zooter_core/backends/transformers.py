@@ -20,6 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, Logi
 
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.decoding import Calculator, Rows, Sampling, StopWhen, digits_of
+from zooter_core.backends.line import Line
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.fleet import CandidateConfig, GenerationConfig
 from zooter_core.records import Response
@@ -33,7 +34,10 @@ TOGETHER = 16  # tokens after which the rows that have ended leave their batch
 class TransformersBackend:
     """Bases by (model, revision, dtype), each loaded once with the adapters its candidates need."""
 
+    independent = False  # what a batch samples depends on its own seed
+
     def __init__(self) -> None:
+        self.line: Line | None = Line()
         self._bases: dict[BaseKey, Base] = {}
         self._lock = threading.Lock()
 
@@ -41,6 +45,9 @@ class TransformersBackend:
         base = self._base(candidate)
         with base.lock:
             base.add_adapter(candidate)
+
+    def trial(self, candidate: CandidateConfig) -> str:
+        return "Say hello."
 
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
@@ -89,7 +96,7 @@ class Base:
             ) from problem
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        self.adapters: dict[str, str] = {}  # candidate -> peft's name of its adapter, which may not be any text
+        self.adapters: dict[str, str] = {}  # folder -> peft's name of the adapter, which may not be any text
         self.lock = threading.Lock()
 
     @cached_property
@@ -98,7 +105,7 @@ class Base:
 
     def add_adapter(self, candidate: CandidateConfig) -> None:
         """Load a candidate's adapter, once."""
-        if candidate.adapter is None or candidate.name in self.adapters:
+        if candidate.adapter is None or candidate.adapter in self.adapters:
             return
         from peft import PeftModel
 
@@ -116,7 +123,7 @@ class Base:
                 first_line(problem),
                 "Train it again (recipes/embedded) or mend `adapter` in fleet.toml.",
             ) from problem
-        self.adapters[candidate.name] = name
+        self.adapters[candidate.adapter] = name
 
     def _forget(self, name: str) -> None:
         """Take out what an adapter that failed to load has left in the model."""
@@ -176,7 +183,7 @@ class Base:
             )
         ends = _ends(self.model, self.tokenizer)
         rows = Rows([request.candidate.name for request in requests], self.tokenizer, ends, pieces)
-        names = [self.adapters.get(request.candidate.name, NO_ADAPTER) for request in requests]
+        names = [self.adapters.get(request.candidate.adapter or "", NO_ADAPTER) for request in requests]
         choosing = self._choosing(requests, generation, rows)
         ids, mask, left = batch["input_ids"], batch["attention_mask"], min(generation.max_new_tokens, room)
         cache = self._read_repeats_once(ids, mask, list(zip(prompts, names, strict=True)))
@@ -255,11 +262,15 @@ class Base:
 
     def _prompt(self, request: Request) -> str:
         messages = [{"role": message.role, "content": self._plain(message.content)} for message in request.messages]
+        begun = messages[-1]["content"] if messages[-1]["role"] == "assistant" else ""
         template = request.candidate.prompt_template
         if template is not None:
-            return template.replace("{query}", messages[-1]["content"])
+            query = next(m["content"] for m in reversed(messages) if m["role"] == "user")
+            return template.replace("{query}", query) + begun
         try:
-            made: str = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+            made: str = self.tokenizer.apply_chat_template(
+                messages, add_generation_prompt=not begun, continue_final_message=bool(begun), tokenize=False
+            )
         except ValueError as problem:
             raise WorkError(
                 f"a chat template in the tokenizer of {request.candidate.model}",

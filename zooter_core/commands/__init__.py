@@ -13,6 +13,8 @@ COMMANDS = {
     "tag": "zooter_core.commands.pipeline:step",
     "label": "zooter_core.commands.pipeline:step",
     "distill": "zooter_core.commands.pipeline:distill",
+    "import": "zooter_core.commands.imports:import_",
+    "export": "zooter_core.commands.imports:export",
     "evaluate": "zooter_core.commands.evaluate:evaluate",
     "extend": "zooter_core.commands.extend:extend",
     "sweep": "zooter_core.commands.pipeline:sweep",

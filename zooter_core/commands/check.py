@@ -8,67 +8,130 @@ import time
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
 from zooter_core.commands.options import ensemble_of, err, out, raise_failed
-from zooter_core.errors import ZooterError
-from zooter_core.fleet import GenerationConfig
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.fleet import ENDPOINT, RECORDED, CandidateConfig, GenerationConfig
 from zooter_core.records import Message, Response
+
+if TYPE_CHECKING:
+    from zooter_core.ensemble import Ensemble
+
+Found = dict[str, Any]
+HELLO = [Message("user", "What is 2 + 2?")]
 
 
 def check(call: Namespace) -> int:
-    """Ask every part of a fleet to work once, and time it."""
+    """Ask every part of a fleet to work once: is it well, how fast is it, how much memory does it take?"""
     ensemble = ensemble_of(call)
-    rows: list[dict[str, Any]] = []
+    fleet = ensemble.fleet
+    rows: list[Found] = []
 
-    def timed(part: str, name: str, work: Callable[[], str]) -> None:
+    def timed(part: str, name: str, work: Callable[[], Found]) -> None:
         begun = time.perf_counter()
+        row: Found = {"part": part, "name": name, "ok": True}
+        before = _memory()
         try:
             with err.status(f"Checking the {part} {name} ..."):
-                found, good = work(), True
+                row |= work()
         except ZooterError as problem:
-            found, good = str(problem), False
-        rows.append(
-            {"part": part, "name": name, "ok": good, "seconds": round(time.perf_counter() - begun, 2), "found": found}
-        )
+            row |= {"ok": False, "found": str(problem)}
+        row |= {"seconds": round(time.perf_counter() - begun, 2)}
+        taken = max(round((_memory() - before) / 1e6), 0) if row["ok"] else None
+        rows.append({"memory_mb": taken} | row)
 
-    def candidate(name: str) -> str:
-        generation = GenerationConfig(max_new_tokens=32, temperature=0.0)
-        last: Response | None = None
-        for piece in ensemble.answer([name], [Message("user", "Say hello.")], threading.Event(), generation):
-            last = piece.response or last
-        assert last is not None
-        raise_failed(last)
-        return f"first token {last.first_token_seconds:.2f} s, {last.tokens_per_second or 0:.0f} tokens/s"
-
-    hello = [Message("user", "What is 2 + 2?")]
-
-    def router() -> str:
-        ensemble.route(hello)
-        begun = time.perf_counter()
-        for number in range(20):
-            ensemble.route([Message("user", f"What is 2 + {number}?")])
-        each = (time.perf_counter() - begun) / 20 * 1000
-        return f"chose {ensemble.route(hello).candidate}; {each:.1f} ms a query on {ensemble.router.encoder.runtime}"
-
-    fleet = ensemble.fleet
     for entry in fleet.candidates:
-        timed("candidate", entry.name, lambda name=entry.name: candidate(name))  # type: ignore[misc]
+        timed("candidate", entry.name, lambda entry=entry: _candidate(ensemble, entry))  # type: ignore[misc]
     if fleet.reward:
-        timed("reward model", fleet.reward.kind, lambda: f"{ensemble.reward_model.score([('Hi', 'Hello!')])[0]:.2f}")
+        timed("reward model", fleet.reward.kind, lambda: _reward(ensemble))
     if fleet.tagger:
-        timed("tagger", fleet.tagger.kind, lambda: ", ".join(t.name for t in ensemble.tagger.tag(["2 + 2?"])[0]))
+        timed("tagger", fleet.tagger.kind, lambda: _tagger(ensemble))
     if fleet.router:
-        timed("router", Path(fleet.router.path).name, router)
+        timed("router", Path(fleet.router.path).name, lambda: _router(ensemble))
     if call.json:
         print(json.dumps({"fleet": fleet.name, "parts": rows}, ensure_ascii=False, indent=2))
     else:
-        table = Table("part", "name", "", "seconds", "found", title=f"fleet {fleet.name}", title_justify="left")
-        for row in rows:
-            mark = "[green]ok[/]" if row["ok"] else "[red]failed[/]"
-            table.add_row(row["part"], row["name"], mark, f"{row['seconds']:.2f}", Text(row["found"]))
-        out.print(table)
+        _print(fleet.name, rows)
     return 0 if all(row["ok"] for row in rows) else 1
+
+
+def _candidate(ensemble: Ensemble, entry: CandidateConfig) -> Found:
+    """A short answer of a candidate. The model of an endpoint takes no memory here."""
+    backend = ensemble.backends[entry.backend]
+    backend.load(entry)
+    generation = GenerationConfig(max_new_tokens=32, temperature=0.0)
+    last: Response | None = None
+    for piece in ensemble.answer([entry.name], [Message("user", backend.trial(entry))], threading.Event(), generation):
+        last = piece.response or last
+    assert last is not None
+    raise_failed(last)
+    first, speed = last.first_token_seconds, last.tokens_per_second
+    if entry.backend == RECORDED:
+        return {"found": "its responses can be read"}
+    return {
+        "first_token_seconds": None if first is None else round(first, 3),
+        "tokens_per_second": None if speed is None else round(speed, 1),
+        "found": f"first token {first or 0:.2f} s, {speed or 0:.0f} tokens/s",
+    } | ({"memory_mb": None} if entry.backend == ENDPOINT else {})
+
+
+def _reward(ensemble: Ensemble) -> Found:
+    from zooter_core.rewards import Comparing
+    from zooter_core.rewards.scoring import comparisons, score_queries
+
+    scored = score_queries(ensemble.reward_model, [("Hi", ("Hello!", "Blue."))])[0]  # not from the cache
+    if scored.rewards[0] is None:
+        raise WorkError("a reward for a greeting", f"none: {scored.reason}", "Check [reward] in fleet.toml.")
+    pool = len(ensemble.fleet.pool)
+    compares = isinstance(ensemble.reward_model, Comparing)
+    cost = f"; {comparisons(pool)} comparisons a query of {pool} responses" if compares else ""
+    return {"found": f"{scored.rewards[0]:.2f}{cost}"}
+
+
+def _tagger(ensemble: Ensemble) -> Found:
+    return {"found": ", ".join(tag.name for tag in ensemble.tagger.tag(["2 + 2?"])[0])}
+
+
+def _router(ensemble: Ensemble) -> Found:
+    ensemble.route(HELLO)
+    begun = time.perf_counter()
+    for number in range(20):
+        ensemble.route([Message("user", f"What is 2 + {number}?")])
+    each = (time.perf_counter() - begun) / 20 * 1000
+    return {
+        "found": f"chose {ensemble.route(HELLO).candidate}; {each:.1f} ms a query on {ensemble.router.encoder.runtime}"
+    }
+
+
+def _memory() -> int:
+    """Bytes that this process holds, on the processor and on a GPU."""
+    import psutil
+    import torch
+
+    gpu = torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
+    return int(psutil.Process().memory_info().rss) + gpu
+
+
+def _print(name: str, rows: list[Found]) -> None:
+    columns = ("part", "name", "", "seconds", "first token", "tokens/s", "memory", "found")
+    table = Table(*columns, title=f"fleet {name}", title_justify="left")
+    for row in rows:
+        first, speed, memory = (row.get(key) for key in ("first_token_seconds", "tokens_per_second", "memory_mb"))
+        table.add_row(
+            row["part"],
+            Text(row["name"]),
+            "[green]ok[/]" if row["ok"] else "[red]failed[/]",
+            f"{row['seconds']:.2f}",
+            "" if first is None else f"{first:.2f} s",
+            "" if speed is None else f"{speed:.0f}",
+            f"{memory} MB" if memory is not None else "elsewhere" if row["ok"] else "",
+            Text(row["found"] if row["ok"] and speed is None else "" if row["ok"] else "see below"),
+        )
+    out.print(table)
+    for row in rows:
+        if not row["ok"]:
+            out.print(Text(f"{row['name']}: {row['found']}"))

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from argparse import Namespace
+from pathlib import Path
 
 from zooter_core.commands.options import ROOT, err, fleet_of
 from zooter_core.errors import ZooterError
@@ -28,6 +29,8 @@ def demo(call: Namespace) -> None:
     if call.no_browser:
         command += ["--server.headless", "true"]
     environment = {**os.environ, "ZOOTER_FLEET": str(fleet.folder.resolve())}
+    if call.history:
+        environment["ZOOTER_HISTORY"] = call.history if call.history == "off" else str(Path(call.history).resolve())
     err.print(f"The demo of the fleet {fleet.name} is at http://localhost:{call.port} (Ctrl-C ends it).")
     os.chdir(ROOT)  # where .streamlit/config.toml is
     os.execve(sys.executable, command, environment)

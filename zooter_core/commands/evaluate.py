@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core import prices, selection
-from zooter_core.commands.options import check_plot, ensemble_of, progress_bars
+from zooter_core.commands.options import check_plot, ensemble_of, progress_bars, tell_set_aside
 from zooter_core.commands.tables import print_evaluation, print_selection, print_trade, save_selection_plot
 from zooter_core.encoder import Encoders
 from zooter_core.errors import ZooterError
@@ -109,15 +109,22 @@ def _tokens(router: Router, scores: Scores, texts: Texts, assumed: int) -> Array
 
 def _rewards(call: Namespace, scores: Scores, texts: Texts, probabilities: Array) -> Array:
     """Rewards of the responses that selection may run, shape (n, N); an empty one, or one not looked at, has -inf."""
-    model = ensemble_of(Namespace(command=call.command, fleet=call.judge_fleet)).reward_model
+    ensemble = ensemble_of(Namespace(command=call.command, fleet=call.judge_fleet))
+    aside: dict[str, str] = {}
     rewards = np.full(scores.scores.shape, -np.inf)
     asked = selection.ranking(probabilities)[:, : selection.MOST].tolist()
     with progress_bars() as progress:
         for first in range(0, len(asked), BATCH):
             rows = range(first, min(first + BATCH, len(asked)))
-            places = [(r, c) for r in rows for c in asked[r] if texts[r][scores.candidates[c]]]
-            found = model.score([(scores.queries[r].text, texts[r][scores.candidates[c]]) for r, c in places])
-            for place, reward in zip(places, found, strict=True):
-                rewards[place] = reward
+            columns = {row: [c for c in asked[row] if texts[row][scores.candidates[c]]] for row in rows}
+            found = ensemble.rewards(
+                [(scores.queries[r].text, [texts[r][scores.candidates[c]] for c in columns[r]]) for r in rows]
+            )
+            for row, scored in zip(rows, found, strict=True):
+                for column, reward in zip(columns[row], scored.rewards, strict=True):
+                    rewards[row, column] = -np.inf if reward is None else reward
+                if scored.reason:
+                    aside[scores.queries[row].id] = scored.reason
             progress("judge", rows.stop, len(asked))
+    tell_set_aside(aside)
     return rewards

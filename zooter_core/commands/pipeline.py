@@ -21,10 +21,12 @@ from zooter_core.commands.options import (
     numbers_of,
     progress_bars,
     run_ensemble,
+    tell_cost,
+    tell_set_aside,
 )
 from zooter_core.commands.tables import print_report, print_sweep, save_sweep_plot
 from zooter_core.encoder import Encoder
-from zooter_core.errors import ZooterError
+from zooter_core.errors import WorkError, ZooterError
 from zooter_core.heads import DEFAULT, DistillConfig
 from zooter_core.runs import Run
 from zooter_core.scores import Scores, read_queries, read_scores
@@ -41,7 +43,9 @@ def run(call: Namespace) -> None:
     with Run(call.out, create=True) as folder, progress_bars() as progress:
         pipeline.start(folder, ensemble, queries)
         pipeline.collect(folder, ensemble, generation, progress, call.samples)
+        tell_cost(ensemble, call.samples)
         pipeline.score(folder, ensemble, progress)
+        tell_set_aside(runs.set_aside(folder))
         pipeline.tag(folder, ensemble, progress)
         pipeline.label(folder, label_of(call), progress)
         pipeline.distill(folder, ensemble, encoder_of(ensemble.fleet), training, progress)
@@ -65,7 +69,9 @@ def step(call: Namespace) -> None:
         elif call.command == "tag":
             pipeline.tag(folder, ensemble, progress)
         else:
+            tell_cost(ensemble, folder.setting("collect", "samples"))
             pipeline.score(folder, ensemble, progress)
+            tell_set_aside(runs.set_aside(folder))
 
 
 def score(call: Namespace) -> None:
@@ -76,9 +82,11 @@ def score(call: Namespace) -> None:
         raise ZooterError("--run DIR, or --responses FILE with --out FILE", "neither", "Try `zooter score --help`.")
 
     ensemble = ensemble_of(call)
+    tell_cost(ensemble)
     with progress_bars() as progress:
-        count = from_scores.score_responses(Path(call.responses), Path(call.out), ensemble, progress)
+        count, aside = from_scores.score_responses(Path(call.responses), Path(call.out), ensemble, progress)
     err.print(f"{count} lines in {call.out}")
+    tell_set_aside(aside)
     return None
 
 
@@ -122,13 +130,35 @@ def tags_for(call: Namespace, scores: Scores, encoder: Encoder) -> Sequence[Sequ
     """Tags of a score file's queries, from where --tagger says."""
     if call.tagger != "fleet":
         return from_scores.tags_of(scores, call.tagger, encoder, getattr(call, "seed", 0) or 0)
-    found = ensemble_of(call).tagger.tag([query.text for query in scores.queries])
+    found = ensemble_of(call).tagger.tag_all(scores.queries)
     return [tuple(tag.name for tag in row) for row in found]
+
+
+def _check_out(path: Path) -> None:
+    """Refuse a file that cannot be written, before the work."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder")
+    except OSError as problem:
+        raise ZooterError("a file for --out", str(problem), "Give another --out.") from problem
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """A file that is there whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as problem:
+        raise WorkError(f"room to write {path}", str(problem), "Free some space, or give another --out.") from problem
 
 
 def sweep(call: Namespace) -> None:
     """Routers over a range of beta and tau, on score files."""
     check_plot(call)
+    if call.out:
+        _check_out(Path(call.out))
     scores = read_scores(call.scores)
     defaults = from_scores.LABELS
     config = SweepConfig(
@@ -144,6 +174,8 @@ def sweep(call: Namespace) -> None:
         figures = sweep_of(scores, tags, encoder, config, DistillConfig(), progress)
     if call.plot:
         save_sweep_plot(figures, Path(call.plot))
+    if call.out:
+        _write_whole(Path(call.out), json.dumps(figures, indent=2) + "\n")
     if call.json:
         print(json.dumps(figures))
     else:

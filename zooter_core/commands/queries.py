@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from zooter_core.commands.options import ensemble_of, err, generation_of, out, raise_failed
-from zooter_core.errors import ZooterError
+from zooter_core.errors import WorkError, ZooterError
 from zooter_core.prices import check_trade
-from zooter_core.records import Message, Response
+from zooter_core.records import Message, Ranked, Response
 
 if TYPE_CHECKING:
     from zooter_core.explain import Explanation
@@ -29,11 +29,13 @@ def ask(call: Namespace) -> None:
     generation = generation_of(call, ensemble.fleet)
     check_trade(ensemble.fleet, call.willingness)
     messages = [Message("user", call.query)]
-    decision = ensemble.trade(ensemble.route(messages), call.willingness)
-    name = call.candidate or decision.candidate
-    ensemble.fleet.candidate(name)
-    shown = "  ".join(f"{c} {p:.0%}" for c, p in decision.probabilities.items())
-    err.print(f"{shown}  |  tags: {', '.join(tag.name for tag in decision.tags) or 'none'}  ->  {name}", style="dim")
+    name = call.candidate
+    if name is None or ensemble.fleet.router:  # a candidate can be asked before there is a router
+        decision = ensemble.trade(ensemble.route(messages), call.willingness)
+        name = name or decision.candidate
+        shown = "  ".join(f"{c} {p:.0%}" for c, p in decision.probabilities.items())
+        tags = ", ".join(tag.name for tag in decision.tags) or "none"
+        err.print(f"{shown}  |  tags: {tags}  ->  {name}", style="dim")
     for piece in ensemble.answer([name], messages, threading.Event(), generation):
         print(piece.text, end="", flush=True)
         if piece.response is not None:
@@ -78,10 +80,14 @@ def _print_why(why: Explanation) -> None:
         out.print(Text(f"tag {tag.name}: {tag.contribution:+.1%} for {why.candidate} in {tag.queries} queries"))
     if not why.neighbours:
         return
-    table = Table("like it", "query", *why.neighbours[0].label, title="shares of the label there", title_justify="left")
+    rewarded = why.neighbours[0].rewards is not None
+    title = f"shares of the label there{', and rewards' if rewarded else ''}"
+    table = Table("like it", "query", *why.neighbours[0].label, title=title, title_justify="left")
     for near in why.neighbours[:MOST_SHOWN]:
         name = near.text or ", ".join(near.tags) or near.dataset or near.id
-        table.add_row(f"{near.similarity:.2f}", Text(name[:50]), *(f"{share:.0%}" for share in near.label.values()))
+        earned = near.rewards or {}
+        cells = [f"{share:.0%}" + (f" {earned[c]:.2f}" if c in earned else "") for c, share in near.label.items()]
+        table.add_row(f"{near.similarity:.2f}", Text(name[:50]), *cells)
     out.print(table)
 
 
@@ -112,7 +118,12 @@ def compare(call: Namespace) -> int:
         for piece in ensemble.answer(pool, messages, threading.Event(), generation):
             if piece.response is not None:
                 responses[piece.index] = piece.response
-        ranked = ensemble.rank(call.query, [responses[index] for index in sorted(responses)])
+        answers = [responses[index] for index in sorted(responses)]
+        try:
+            ranked = ensemble.rank(call.query, answers)
+        except WorkError as problem:  # the responses have cost much: they are shown, without ranks
+            err.print(Text(str(problem)))
+            ranked = [Ranked(answer) for answer in answers]
     if call.json:
         shape = {"query": call.query, "responses": [r.to_json() for r in ranked], "route": decision.to_json()}
         print(json.dumps(shape, ensure_ascii=False, indent=2))
@@ -120,7 +131,7 @@ def compare(call: Namespace) -> int:
         for item in ranked:
             answer = item.response
             if item.reward is None:
-                facts = answer.error or "an empty response"
+                facts = answer.error or ("no reward" if answer.text else "an empty response")
             else:
                 facts = f"reward {item.reward:.2f}, {answer.seconds:.1f} s, {answer.tokens} tokens"
             marker = "  <- the router's choice" if answer.candidate == decision.candidate else ""

@@ -22,6 +22,8 @@ def print_report(path: Path) -> None:
         cells = [c for name in pool for c in (f"{row['mean_reward'][name]:.2f}", f"{row['share_of_wins'][name]:.0%}")]
         table.add_row(source, str(row["n"]), *cells, f"{row['reward_entropy']:.2f}")
     out.print(table)
+    if "set_aside" in report:
+        out.print(Text(f"set aside: {len(report['set_aside'])} queries without rewards, listed in {path.name}"))
     if "held_back" in report:
         print_evaluation(report["held_back"])
 

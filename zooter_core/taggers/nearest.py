@@ -7,24 +7,26 @@ highest cosine similarity to its description (with its name) or one of its phras
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from zooter_core.backends import Backend
 from zooter_core.encoder import Encoders
 from zooter_core.errors import ZooterError
-from zooter_core.fleet import TaggerConfig
-from zooter_core.records import Tag
+from zooter_core.labellers import TaggerConfig
+from zooter_core.records import Query, Tag
 
 
 class NearestTagger:
     """Tags with a score of at least `threshold` and at least 85% of the best one's, at most `most` a query."""
 
     CLOSE = 0.85
+    quick = True
 
-    def __init__(self, config: TaggerConfig, encoders: Encoders) -> None:
+    def __init__(self, config: TaggerConfig, encoders: Encoders, backend: Callable[[str], Backend]) -> None:
         if not config.vocabulary or not config.encoder:
             raise ZooterError("vocabulary and encoder in [tagger]", "one of them missing", "Add both to fleet.toml.")
         texts: list[str] = []
@@ -45,6 +47,9 @@ class NearestTagger:
         vectors = torch.from_numpy(self.encoder.sentence(self.encoder.embed(queries)))
         similarities = (vectors @ self.vectors.T).numpy()
         return [self._best(row) for row in np.maximum.reduceat(similarities, self.starts, axis=1)]
+
+    def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
+        return self.tag([query.text for query in queries])
 
     def _best(self, scores: np.ndarray) -> tuple[Tag, ...]:
         least = max(self.config.threshold, self.CLOSE * float(scores.max()))

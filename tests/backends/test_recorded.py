@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from zooter_core.backends import Request
+from zooter_core.backends.recorded import RecordedBackend
+from zooter_core.errors import ZooterError
+from zooter_core.fleet import CandidateConfig, GenerationConfig
+from zooter_core.records import Message
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "alpaca_eval_open6.jsonl.gz"
+LINES = [
+    {
+        "id": "1",
+        "query": "What is  the\nsea?",
+        "scores": {"a": 1, "b": 0},
+        "responses": {"a": " Salt.\n\nWide. ", "b": "杯子 ☕"},
+    },
+    {
+        "id": "2",
+        "query": "Count to three.",
+        "scores": {"a": 1, "b": 0},
+        "responses": {"a": "1 2 3 4 5 6 7 8 9", "b": ""},
+    },
+    {"id": "3", "query": "Unanswered?", "scores": {"a": 1, "b": 0}},
+    {"id": "4", "query": "Only a?", "scores": {"a": 1, "b": 0}, "responses": {"a": "yes"}},
+]
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    path = tmp_path / "scores.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in LINES), encoding="utf-8")
+    return path
+
+
+def asked(path, name, query, stop=None, seed=0, begun=""):
+    candidate = CandidateConfig(name, "recorded", str(path))
+    request = Request(candidate, (Message("user", query), *([Message("assistant", begun)] if begun else [])))
+    pieces = list(RecordedBackend().stream([request], GenerationConfig(seed=seed), stop or threading.Event()))
+    assert pieces[-1].response is not None
+    return [piece.text for piece in pieces[:-1]], pieces[-1].response
+
+
+def test_a_response_comes_as_it_is_recorded(file):
+    texts, response = asked(file, "a", "What is the sea?")
+    assert response.text == "".join(texts) == " Salt.\n\nWide. "
+    assert (response.finish, response.error, response.candidate) == ("stop", None, "a")
+    assert asked(file, "b", " What is the sea? \n")[1].text == "杯子 ☕"
+
+
+def test_it_comes_in_pieces(file):
+    texts, response = asked(file, "a", "Count to three.")
+    assert len(texts) == 3
+    assert (response.tokens, "".join(texts)) == (9, "1 2 3 4 5 6 7 8 9")
+
+
+def test_an_empty_response_is_one(file):
+    texts, response = asked(file, "b", "Count to three.")
+    assert (texts, response.text, response.error, response.first_token_seconds) == ([], "", None, None)
+
+
+def test_stop_keeps_what_has_come(file):
+    stop = threading.Event()
+    candidate = CandidateConfig("a", "recorded", str(file))
+    pieces = RecordedBackend().stream(
+        [Request(candidate, (Message("user", "Count to three."),))], GenerationConfig(), stop
+    )
+    first = next(pieces)
+    stop.set()
+    (last,) = pieces
+    assert (last.response.finish, last.response.text) == ("stopped", first.text)
+
+
+def test_an_answer_that_has_begun_goes_on_as_it_was_recorded(file):
+    texts, response = asked(file, "a", "Count to three.", begun="1 2 3 4")
+    assert response.text == "".join(texts) == " 5 6 7 8 9"
+    assert (response.finish, response.error) == ("stop", None)
+    _, whole = asked(file, "a", "Only a?", begun="yes")
+    assert (whole.finish, whole.text) == ("stop", "")
+    _, other = asked(file, "a", "Count to three.", begun="One, two")
+    assert (other.finish, other.text) == ("error", "")
+    assert 'the beginning of a response of a in scores.jsonl. Found "One, two"' in other.error
+    _, unknown = asked(file, "a", "Count to tree.", begun="1 2 3 4")
+    assert 'The nearest is "Count to three."' in unknown.error
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("Count to tree.", 'The nearest is "Count to three."'),
+        ("zzz", 'The first is "What is the sea?"'),
+        ("Unanswered?", "The first is"),
+        ("what is the sea?", 'The nearest is "What is the sea?"'),
+    ],
+)
+def test_an_unknown_query_is_told_with_what_is_known(file, query, told):
+    texts, response = asked(file, "a", query)
+    assert (texts, response.text, response.finish) == ([], "", "error")
+    assert "one of the 3 queries to which scores.jsonl has a response of a" in response.error
+    assert query in response.error
+    assert told in response.error
+
+
+def test_others_answer_what_one_does_not_know(file):
+    backend, messages = RecordedBackend(), (Message("user", "Only a?"),)
+    requests = [Request(CandidateConfig(name, "recorded", str(file)), messages) for name in ("b", "a")]
+    responses = [p.response for p in backend.stream(requests, GenerationConfig(), threading.Event()) if p.response]
+    assert [(r.finish, r.text) for r in responses] == [("error", ""), ("stop", "yes")]
+
+
+def test_a_candidate_that_the_file_lacks_is_refused_with_those_it_has(file):
+    with pytest.raises(ZooterError, match=r"responses of c in .*holds those of a, b"):
+        RecordedBackend().load(CandidateConfig("c", "recorded", str(file)))
+
+
+def test_a_file_without_responses_and_no_file_are_refused(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"query": "q", "scores": {"a": 1}}\n')
+    with pytest.raises(ZooterError, match=r"responses in .*a\.jsonl. Found none"):
+        RecordedBackend().load(CandidateConfig("a", "recorded", str(tmp_path / "a.jsonl")))
+    with pytest.raises(ZooterError, match="no file at"):
+        RecordedBackend().load(CandidateConfig("a", "recorded", str(tmp_path / "none.jsonl")))
+
+
+def test_a_run_folder_with_several_samples_gives_them_by_turns(tmp_path):
+    (tmp_path / "queries.jsonl").write_text('{"id": "q1", "text": "Why?", "dataset": null, "tags": []}\n')
+    lines = [{"id": "q1", "sample": n, "candidate": "a", "text": f"because {n}", "error": None} for n in range(3)]
+    (tmp_path / "responses.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [asked(tmp_path, "a", "Why?", seed=seed)[1].text for seed in range(4)] == [
+        "because 0",
+        "because 1",
+        "because 2",
+        "because 0",
+    ]
+    with (tmp_path / "responses.jsonl").open("a") as out:
+        out.write('{"id": "q2", "sample": 0, "candidate": "a", "text": "x"}\n')
+    with pytest.raises(ZooterError, match=r"responses\.jsonl, line 4"):
+        RecordedBackend().load(CandidateConfig("a", "recorded", str(tmp_path)))
+
+
+def test_the_trial_query_is_one_that_is_known(file):
+    candidate = CandidateConfig("b", "recorded", str(file))
+    assert asked(file, "b", RecordedBackend().trial(candidate))[1].error is None
+
+
+def test_published_outputs_make_a_fleet():
+    if not SHARED.is_file():
+        pytest.skip(f"no {SHARED}")
+    with gzip.open(SHARED, "rt", encoding="utf-8") as lines:
+        records = [json.loads(line) for line in lines]
+    backend = RecordedBackend()
+    for record in records[::20]:
+        requests = [
+            Request(CandidateConfig(name, "recorded", str(SHARED)), (Message("user", record["query"]),))
+            for name in record["responses"]
+        ]
+        found = {
+            p.index: p.response for p in backend.stream(requests, GenerationConfig(), threading.Event()) if p.response
+        }
+        assert [found[n].text for n in range(len(requests))] == list(record["responses"].values())
