@@ -2,10 +2,17 @@
 
 import streamlit as st
 
+from zooter_core.ui import resources
+
 st.set_page_config(page_title="Zooter", page_icon="zooter_core/ui/icon.png", layout="centered")
-st.navigation(
+page = st.navigation(
     [
         st.Page("pages/chat.py", title="Chat", icon=":material/chat:", default=True),
         st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
+        st.Page("pages/explorer.py", title="Explorer", icon=":material/explore:"),
+        st.Page("pages/lab.py", title="Lab", icon=":material/science:"),
+        st.Page("pages/benchmark.py", title="Benchmark", icon=":material/leaderboard:"),
     ]
-).run()
+)
+resources.picker()
+page.run()

@@ -1,9 +1,9 @@
-"""Compare: every candidate answers one query, and a reward model ranks the responses."""
+"""Compare: several candidates answer one query or a list of them, and a reward model ranks the responses."""
 
 import streamlit as st
 
 from zooter_core.errors import ZooterError
-from zooter_core.ui import answers, charts, comparison, examples, resources
+from zooter_core.ui import batch, compare, compare_batch, comparison, examples, links, problems, resources
 from zooter_core.ui.text import safe
 
 st.title("All models on one query", anchor=False)
@@ -11,19 +11,12 @@ st.markdown(
     "Every model answers, and a reward model ranks the responses: the expensive way to find the best one.  \n"
     "See whether the router, which runs one model only, would have chosen the same."
 )
-found: comparison.Comparison | None = st.session_state.get("comparison")
-with st.form("query", border=False):
-    typed = st.text_area("Query", key="compare-query", placeholder="Ask anything", height=90)
-    asked = st.form_submit_button("Compare", type="primary", icon=":material/compare_arrows:")
-example = examples.pick("compare") if found is None else None
-engine = resources.ensemble()
-
-if asked or example:
-    try:
-        st.session_state["comparison"] = comparison.start(engine, example or typed, found)
-        st.rerun()
-    except ZooterError as problem:
-        st.error(str(problem), icon=":material/error:")
+found, several = comparison.current(), batch.current()
+pool = resources.pool()
+models = st.pills(
+    "Models", pool, selection_mode="multi", default=pool, key="models", bind="query-params", help="At least two."
+)
+one, many = st.tabs(["One at a time", "A whole list"], key="view", bind="query-params")
 
 
 @st.fragment(run_every=0.3)
@@ -31,31 +24,54 @@ def live(running: comparison.Comparison) -> None:
     """The cards as they fill in; when all have ended, the whole page is drawn once more."""
     if not running.job.running:
         st.rerun()
-    ended = len(running.job.responses)
-    waiting = (
-        "ranking them" if ended == len(running.job.candidates) else f"{ended} of {len(running.job.candidates)} done"
-    )
-    st.caption(f"All models are answering: {waiting} ...")
-    st.button(
-        "Stop", icon=":material/stop_circle:", key="stop", on_click=running.job.stop, disabled=running.job.stopping
-    )
-    comparison.cards(running)
+    compare.progress(running)
 
 
-if found is not None:
-    with st.chat_message("user"):
-        st.markdown(safe(found.query))
-    with st.expander("Routing", icon=":material/alt_route:"):
-        answers.routing(found.decision, found.decision.candidate, "compare", alone=False)
-    if found.job.running:
-        live(found)
-    else:
-        if found.job.problem:
-            st.error(found.job.problem, icon=":material/error:")
-        elif found.job.ranked is not None:
-            st.info(comparison.verdict(found.decision, found.job.ranked))
-            st.caption("Reward of each response (higher is better):")
-            st.plotly_chart(
-                charts.rewards(found.job.ranked, engine.fleet.pool), key="rewards", config={"displayModeBar": False}
-            )
-        comparison.cards(found)
+@st.fragment(run_every=0.5)
+def live_list(running: batch.Batch) -> None:
+    """The list as it gets shorter; at its end, the whole page is drawn once more."""
+    if not running.running:
+        st.rerun()
+    compare_batch.progress(running)
+
+
+if one.open:
+    with one:
+        with st.form("query", border=False):
+            typed = st.text_area("Query", key="compare-query", placeholder="Ask anything", height=90)
+            row = st.container(horizontal=True, vertical_alignment="center")
+            asked = row.form_submit_button("Compare", icon=":material/compare_arrows:")
+            blind = row.toggle("Blind", key="blind", bind="query-params", help=compare.BLIND_HELP)
+        example = examples.pick("compare") if found is None else None
+        engine = resources.ensemble()
+        query = example or links.asked() or (typed if asked else None)
+        if query is not None:
+            try:
+                comparison.show(comparison.start(engine, query, models, blind=blind, earlier=found))
+                st.rerun()
+            except ZooterError as problem:
+                problems.tell(problem)
+        elif found is not None:
+            with st.chat_message("user", avatar=":material/person:"):
+                st.markdown(safe(found.query))
+            compare.routing(found)
+            if found.job.running:
+                live(found)
+            else:
+                compare.result(found)
+        compare.tally(engine)
+
+if many.open:
+    with many:
+        engine = resources.ensemble()
+        if several is not None and several.running:
+            live_list(several)
+        elif several is not None:
+            compare_batch.result(several)
+        else:
+            try:
+                if queries := compare_batch.ask():
+                    batch.show(batch.Batch(engine, queries, models))
+                    st.rerun()
+            except ZooterError as problem:
+                problems.tell(problem)

@@ -12,26 +12,33 @@ from torch.nn import functional
 CLUSTERS = 30
 TIMES = 5  # clusterings, each from other first centres: a border between clusters means little
 LEAST = 10  # queries a cluster, on average
-ROUNDS = 100
+ROUNDS = 30  # later ones move next to nothing
 
 
-def cluster_tags(vectors: NDArray[np.float32], seed: int = 0) -> Sequence[tuple[str, ...]]:
+def cluster_tags(
+    vectors: NDArray[np.float32], seed: int = 0, most: int = CLUSTERS, times: int = TIMES
+) -> Sequence[tuple[str, ...]]:
     """Tags of queries from their vectors, shape (n, width): the number of a query's cluster in each clustering.
 
     A tag prior is then the mean label of like queries. The more queries there are the finer are the clusters, up to
-    CLUSTERS of them.
+    `most` of them.
     """
-    clusters = max(1, min(CLUSTERS, len(vectors) // LEAST))
+    clusters = max(1, min(most, len(vectors) // LEAST))
     units = functional.normalize(torch.from_numpy(vectors), dim=-1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        owners = [k_means(units, clusters)[1].tolist() for _ in range(TIMES)]
+        owners = [k_means(units, clusters)[1].tolist() for _ in range(times)]
     return [tuple(f"cluster {turn}-{own}" for turn, own in enumerate(row)) for row in zip(*owners, strict=True)]
 
 
 def nearest(vectors: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     """The number of the nearest centre of each vector, shape (n,); the first of those as near."""
-    return torch.cdist(vectors, centres).argmin(dim=-1)
+    return _distances(vectors, centres).argmin(dim=-1)
+
+
+def _distances(vectors: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+    """Squared, less each vector's own squared length, shape (n, centres): a third of what torch.cdist takes."""
+    return (centres**2).sum(dim=-1) - 2 * vectors @ centres.T
 
 
 def k_means(vectors: torch.Tensor, clusters: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -40,8 +47,9 @@ def k_means(vectors: torch.Tensor, clusters: int) -> tuple[torch.Tensor, torch.T
     Returns the centres, shape (clusters, width), and the number of each vector's centre, shape (n,).
     """
     centres = vectors[torch.randint(len(vectors), (1,))]
+    far = torch.full((len(vectors),), torch.inf)
     for _ in range(1, clusters):
-        far = torch.cdist(vectors, centres).amin(dim=-1) ** 2
+        far = torch.minimum(far, ((vectors - centres[-1]) ** 2).sum(dim=-1))  # exact: 0 for a repeat
         odds = far if far.sum() > 0 else torch.ones_like(far)  # only repeats are left
         centres = torch.cat([centres, vectors[torch.multinomial(odds, 1)]])
     owners = nearest(vectors, centres)

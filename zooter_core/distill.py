@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from zooter_core import calibration
+from zooter_core.edits import edited
 from zooter_core.encoder import Encoder
 from zooter_core.errors import ZooterError
 from zooter_core.heads import KINDS, DistillConfig, Progress
@@ -60,8 +61,18 @@ def distill(
     """
     if not len(queries):
         raise ZooterError("at least one query to distill from", "none", "Give a larger queries or score file.")
-    head = learn(encoder.embed_all(queries), labels, candidates, encoder.reference, config, progress, scores)
+    vectors = with_copies(queries, encoder, config)
+    head = learn(vectors, labels, candidates, encoder.reference, config, progress, scores)
     return Router(head, encoder)
+
+
+def with_copies(queries: Sequence[str], encoder: Encoder, config: DistillConfig) -> NDArray[np.float32]:
+    """Vectors of the queries, shape (n, width); where edited copies are learned too, (1 + copies, n, width)."""
+    vectors = encoder.embed_all(queries)
+    if not config.augment:
+        return vectors
+    copies = [[edited(query, copy, config.seed) for query in queries] for copy in range(config.augment)]
+    return np.stack([vectors, *(encoder.embed_all(texts) for texts in copies)])
 
 
 def learn(
@@ -73,13 +84,13 @@ def learn(
     progress: Progress = lambda epoch, loss: None,
     scores: NDArray[np.float64] | None = None,
 ) -> RouterHead:
-    """The same from vectors of the queries, shape (n, width), that the encoder of that name has made.
+    """The same from vectors of the queries, as `with_copies` has them, that the encoder of that name has made.
 
     From TRIAL queries on, a fifth of them is set aside first to see after how many epochs (at most the config's) a head
     predicts best who wins, and at which temperature; the head that is returned learns from all.
     """
     found = Trial(config.epochs)
-    if len(vectors) >= TRIAL and len(candidates) > 1:
+    if len(labels) >= TRIAL and len(candidates) > 1:
         found = trial(vectors, labels, candidates, config, labels if scores is None else scores)
     head = fit_head(
         vectors, labels, candidates, encoder, replace(config, epochs=found.epochs), progress, scores
@@ -96,9 +107,9 @@ def trial(
     scores: NDArray[np.float64],
 ) -> Trial:
     """How long to train, and how sharp the distribution should be, by a fifth of the queries kept from a head."""
-    aside = np.random.default_rng(config.seed).permutation(len(vectors)) % ASIDE == 0
+    aside = np.random.default_rng(config.seed).permutation(len(labels)) % ASIDE == 0
     wins = calibration.wins_of(scores[aside])
-    kept = torch.from_numpy(vectors[aside])
+    kept = torch.from_numpy(vectors.reshape(-1, *vectors.shape[-2:])[0][aside])  # as they were asked
     seen: list[tuple[float, Trial]] = []
 
     def look(head: RouterHead, epoch: int) -> None:
@@ -112,7 +123,7 @@ def trial(
 
     try:
         head = fit_head(
-            vectors[~aside], labels[~aside], candidates, "", config, scores=scores[~aside], look=look
+            vectors[..., ~aside, :], labels[~aside], candidates, "", config, scores=scores[~aside], look=look
         )  # fmt: skip
         if not seen:
             look(head, config.epochs)
@@ -134,10 +145,12 @@ def fit_head(
     """A head after all of the config's epochs; `look` is shown it after each of them."""
     wanted = torch.from_numpy(np.asarray(labels, dtype=np.float32))
     earned = wanted if scores is None else torch.from_numpy(np.clip(scores, *FLOATS).astype(np.float32))
-    lessons = Lessons(torch.from_numpy(vectors), wanted, earned)
+    flat = torch.from_numpy(vectors.reshape(-1, vectors.shape[-1]))
+    times = len(flat) // len(wanted)  # the queries and their copies
+    lessons = Lessons(flat, wanted.repeat(times, 1), earned.repeat(times, 1))
     plan = load_kind("router", KINDS, config.kind).plan(lessons, config)
     made = RouterHeadConfig(
-        candidates=list(candidates), encoder=encoder, width=vectors.shape[1], kind=config.kind, settings=plan
+        candidates=list(candidates), encoder=encoder, width=vectors.shape[-1], kind=config.kind, settings=plan
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)

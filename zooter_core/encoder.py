@@ -67,6 +67,7 @@ class Encoder:
         self.width = int(self.model.config.hidden_size)
         self.middle = int(self.model.config.num_hidden_layers) // 2
         self._memory: OrderedDict[tuple[str, ...], Array] = OrderedDict()
+        self._known: dict[str, Array] = {}
         self._lock = threading.Lock()
         self.graph = self._graph(runtime)
 
@@ -118,6 +119,16 @@ class Encoder:
         """One with weights of its own that may be trained: it remembers no vectors and keeps none on disk."""
         made = copy.copy(self)
         made.model, made.stamp, made.graph = copy.deepcopy(self.model), None, None
+        made._memory, made._known, made._lock = OrderedDict(), {}, threading.Lock()
+        return made
+
+    def knowing(self, texts: Sequence[str], vectors: Array) -> Encoder:
+        """One that has the vectors of these texts at hand, shape (n, 2 * width), and works out only those of others.
+
+        Whoever needs parts of many texts embeds all of them once: the disk knows whole lists alone.
+        """
+        made = copy.copy(self)
+        made.stamp, made._known = None, dict(zip(texts, vectors, strict=True))
         made._memory, made._lock = OrderedDict(), threading.Lock()
         return made
 
@@ -129,7 +140,10 @@ class Encoder:
     def _batches(self, texts: Sequence[str], progress: Callable[[int], None] = lambda done: None) -> Array:
         """Vectors of many texts, worked in batches of like length so that little is spent on padding."""
         vectors = np.empty((len(texts), 2 * self.width), dtype=np.float32)
-        order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+        for row, text in enumerate(texts):
+            if text in self._known:
+                vectors[row] = self._known[text]
+        order = sorted((row for row, text in enumerate(texts) if text not in self._known), key=lambda r: len(texts[r]))
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
             vectors[rows] = self._forward([texts[row] for row in rows])

@@ -6,22 +6,27 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
 from zooter_core import backends, prices, rewards, selection, taggers
 from zooter_core.backends import Backend, Piece, Request
+from zooter_core.backends.together import together
 from zooter_core.encoder import Encoders
-from zooter_core.errors import ZooterError, check_text
+from zooter_core.errors import WorkError, ZooterError, check_text
 from zooter_core.explain import Explanation, explain
 from zooter_core.fleet import Fleet, GenerationConfig
 from zooter_core.neighbours import Neighbours
 from zooter_core.records import Decision, Message, Ranked, Response, Selection
+from zooter_core.rewards.cache import ScoreCache
+from zooter_core.rewards.scoring import Asked, Scored, score_queries
 from zooter_core.router import Router, routing_text
-from zooter_core.weights import resolve
+from zooter_core.weights import resolve, version_of
 
 MOST_CHARACTERS = 20_000
+COMPARED = 4  # queries whose responses are compared before progress is told: they cost much
 Config = TypeVar("Config")
 Part = TypeVar("Part")
 
@@ -29,10 +34,17 @@ Part = TypeVar("Part")
 class Ensemble:
     """A fleet, ready to work. Its parts load when first used and are shared by every session."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, running: dict[str, Backend] | None = None) -> None:
+        """
+        Args:
+            running: backends by kind that other fleets use too, so that a model is loaded once; kinds that it lacks are
+                added to it.
+        """
         self.fleet = fleet
         self.encoders = Encoders(fleet.router.runtime if fleet.router else "torch")
-        self.backends: dict[str, Backend] = {c.backend: backends.backend(c.backend) for c in fleet.candidates}
+        self.backends: dict[str, Backend] = {} if running is None else running
+        for kind in {candidate.backend for candidate in fleet.candidates} - set(self.backends):
+            self.backends[kind] = backends.backend(kind)
         self._parts: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -50,11 +62,48 @@ class Ensemble:
 
     @property
     def tagger(self) -> taggers.Tagger:
-        return self._part("tagger", self.fleet.tagger, lambda config: taggers.tagger(config, self.encoders))
+        return self._part(
+            "tagger", self.fleet.tagger, lambda config: taggers.tagger(config, self.encoders, self._backend)
+        )
 
     @property
     def reward_model(self) -> rewards.RewardModel:
-        return self._part("reward", self.fleet.reward, rewards.reward_model)
+        return self._part("reward", self.fleet.reward, lambda config: rewards.reward_model(config, self._backend))
+
+    def _backend(self, kind: str) -> Backend:
+        """The backend of a kind, shared with the candidates, so that a judge on their base shares its weights."""
+        if kind not in self.backends:
+            self.backends[kind] = backends.backend(kind)
+        return self.backends[kind]
+
+    def _cache(self) -> ScoreCache | None:
+        """Rewards that are known; None where they are not kept."""
+        version = getattr(self.reward_model, "version", None)
+        if version is None or not (self.fleet.reward and self.fleet.reward.cache):
+            return None
+        return self._part(
+            "cache",
+            self.fleet.reward,
+            lambda config: ScoreCache(f"{self.fleet.fingerprint()['reward']} {version_of(config.model)} {version}"),
+        )
+
+    def rewards(self, asked: Sequence[Asked], tell: Callable[[int], None] = lambda done: None) -> list[Scored]:
+        """Rewards of all responses to each query; what has none is set aside with the reason.
+
+        Args:
+            tell: told how many queries are done before all are, where that takes long.
+
+        Raises:
+            ZooterError: the reward model cannot work.
+        """
+        model, cache = self.reward_model, self._cache()
+        size = COMPARED if isinstance(model, rewards.Comparing) else len(asked)
+        found: list[Scored] = []
+        for first in range(0, len(asked), max(size, 1)):
+            found += score_queries(model, asked[first : first + size], cache)
+            if len(found) < len(asked):
+                tell(len(found))
+        return found
 
     def _part(self, name: str, config: Config | None, make: Callable[[Config], Part]) -> Part:
         """A part of the fleet, made when first asked for; one thread makes it, others wait.
@@ -88,7 +137,7 @@ class Ensemble:
                 self.backends[candidate.backend].load(candidate)
         progress("Loading the reward model ...")
         with suppress(ZooterError):
-            self.reward_model.score([("Hello", "Hello!")])
+            score_queries(self.reward_model, [("Hello", ("Hello!", "What?"))])  # not from the cache
 
     def fetch(self, progress: Callable[[str], None]) -> None:
         """Have the candidates' weights at hand; tells of a conversion, which takes a while and comes once."""
@@ -116,7 +165,8 @@ class Ensemble:
         return self._decide(queries)
 
     def _decide(self, queries: Sequence[str]) -> list[Decision]:
-        tags = self.tagger.tag(queries) if self.fleet.tagger else [()] * len(queries)
+        quick = self.fleet.tagger and self.tagger.quick
+        tags = self.tagger.tag(queries) if quick else [()] * len(queries)
         rows = self.router.route(queries)
         return [
             Decision.of(query, {name: row[name] for name in self.fleet.pool}, found)
@@ -165,32 +215,70 @@ class Ensemble:
         stop: threading.Event,
         generation: GenerationConfig | None = None,
     ) -> Iterator[Piece]:
-        """Responses of candidates to one conversation, as pieces; `Piece.index` counts `candidates`."""
-        check_query(messages[-1].content)
+        """Responses of candidates to one conversation, as pieces; `Piece.index` counts `candidates`.
+
+        A last message of the assistant's is gone on with; the response is then what follows it.
+        """
+        check_query(last_query(messages))
         requests = [Request(self.fleet.candidate(name), tuple(messages)) for name in candidates]
         return self.stream(requests, stop, generation)
 
     def stream(
         self, requests: Sequence[Request], stop: threading.Event, generation: GenerationConfig | None = None
     ) -> Iterator[Piece]:
-        """Requests handed to the backends of their candidates; one response a request comes back."""
+        """Requests handed to the backends of their candidates, which work at the same time; one response a request."""
         by_kind: dict[str, list[int]] = {}
         for index, request in enumerate(requests):
             by_kind.setdefault(request.candidate.backend, []).append(index)
-        for kind, rows in by_kind.items():
-            pieces = self.backends[kind].stream(
-                [requests[row] for row in rows], generation or self.fleet.generation, stop
-            )
-            for piece in pieces:
-                yield replace(piece, index=rows[piece.index])
+        kinds, rows = list(by_kind), list(by_kind.values())
+        streams = [
+            partial(self.backends[kind].stream, [requests[row] for row in own], generation or self.fleet.generation)
+            for kind, own in by_kind.items()
+        ]
+        if len(streams) == 1:
+            yield from streams[0](stop)
+            return
+        unfinished = dict(enumerate(requests))
+        for kind, item in together(streams, stop):
+            if isinstance(item, Piece):
+                piece = replace(item, index=rows[kind][item.index])
+                if piece.response is not None:
+                    del unfinished[piece.index]
+                yield piece
+                continue
+            for index in set(rows[kind]) & set(unfinished):  # the backend itself broke down
+                failed = Response(unfinished[index].candidate.name, "", finish="error", error=f"{kinds[kind]}: {item}")
+                yield Piece(index, response=failed)
+
+    def independent(self, candidate: str) -> bool:
+        """Whether a candidate's responses do not depend on what is asked together with them."""
+        return self.backends[self.fleet.candidate(candidate).backend].independent
 
     def rank(self, query: str, responses: Sequence[Response]) -> list[Ranked]:
-        """Responses by reward, the best first (ties keep their order); failed and empty ones last, without rank."""
+        """Responses by reward, the best first (ties keep their order).
+
+        Those that failed, are empty or have no reward come last, without rank.
+
+        Raises:
+            ZooterError: the reward model cannot work.
+            WorkError: none of the responses has a reward.
+        """
         good = [response for response in responses if response.error is None and response.text]
-        scores = self.reward_model.score([(query, response.text) for response in good])
-        order = sorted(range(len(good)), key=lambda row: -scores[row])
-        ranked = [Ranked(good[row], scores[row], place) for place, row in enumerate(order, 1)]
-        return ranked + [Ranked(response) for response in responses if response not in good]
+        scored = self.rewards([(query, [response.text for response in good])])[0]
+        if good and not any(reward is not None for reward in scored.rewards):
+            raise WorkError("a reward for the responses", f"none: {scored.reason}", "Try `zooter check`.")
+        placed = [
+            (response, reward) for response, reward in zip(good, scored.rewards, strict=True) if reward is not None
+        ]
+        order = sorted(range(len(placed)), key=lambda row: -placed[row][1])
+        ranked = [Ranked(*placed[row], rank=place) for place, row in enumerate(order, 1)]
+        with_rank = {id(item.response) for item in ranked}
+        return ranked + [Ranked(response) for response in responses if id(response) not in with_rank]
+
+
+def last_query(messages: Sequence[Message]) -> str:
+    """The user's last message."""
+    return next((message.content for message in reversed(messages) if message.role == "user"), "")
 
 
 def check_query(text: str) -> None:

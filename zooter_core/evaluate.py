@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core import calibration, metrics
+from zooter_core import calibration, metrics, selection
 from zooter_core.baselines import nearest, simple
 from zooter_core.errors import ZooterError
 from zooter_core.router import Router
@@ -68,7 +69,8 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
 
     Averages are unweighted over data sets; `interval` values are 95% bootstrap intervals over all queries. MTR and
     %Uplift rank the router, each candidate and the oracle; `single` ranks them without what needs every candidate's
-    response (the oracle and `more`).
+    response (the oracle and `more`). `gap_closed` is the share of the way from the best single candidate to the oracle
+    that the router has come, with its interval; it is None where there is no way to come.
 
     Raises:
         ZooterError: a candidate has the name of a method.
@@ -96,7 +98,7 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
     alone |= {name: by_group(table[:, column]) for column, name in enumerate(scores.candidates)}
     everything = alone | {name: by_group(values) for name, values in (more or {}).items()} | {"oracle": by_group(best)}
     single_column = table[:, scores.candidates.index(single)]
-    return {
+    found: dict[str, Any] = {
         "n": len(table),
         "datasets": datasets,
         "average": average,
@@ -120,7 +122,25 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
             "best_single": float(single_column.mean()),
             "random": float(table.mean()),
         },
+        "gap_closed": _gap_closed(earned - single_column, best - single_column),
     }
+    for name, values in (more or {}).items():
+        _join(found, name, dict(zip(groups, by_group(values).tolist(), strict=True)))
+        found["mean"][name] = float(values.mean())
+        found["interval"][f"chosen_minus_{name}"] = metrics.interval(earned - values)
+    return found
+
+
+def _gap_closed(closed: Array, gap: Array) -> dict[str, Any] | None:
+    spread = metrics.ratio_interval(closed, gap)
+    return None if spread is None else {"share": float(closed.mean() / gap.mean()), "interval": spread}
+
+
+def _join(found: dict[str, Any], name: str, means: Mapping[str, float]) -> None:
+    """Put a further method's means beside those of the router, data set by data set and averaged."""
+    for dataset, mean in means.items():
+        found["datasets"][dataset][name] = mean
+    found["average"][name] = float(np.mean(list(means.values())))
 
 
 def _figures(candidates: tuple[str, ...], table: Array, earned: Array) -> dict[str, Any]:
@@ -138,19 +158,35 @@ def _figures(candidates: tuple[str, ...], table: Array, earned: Array) -> dict[s
     }
 
 
+@dataclass(frozen=True)
+class Sampled:
+    """What the single responses of a run earned and cost.
+
+    Attributes:
+        rewards: shape (n, candidates, k), whose means over k are the scores.
+        dollars: for a thousand queries, shape (n, candidates), on average over k; None where a price is not known.
+    """
+
+    rewards: Array
+    dollars: Array | None = None
+
+
 def report(
     router: Router,
     scores: Scores,
     held_back: Sequence[bool],
     entropies: Sequence[float],
-    samples: Array | None = None,
+    sampled: Sampled | None = None,
 ) -> dict[str, Any]:
     """Figures of a pipeline: what each candidate earned by source, and how the router does on the held-back queries.
+
+    Those are of `compare`, with RMR among the methods, `calibration`, `selection` (where there is something to select
+    from; selection.report) and, where prices are known, the `dollars` that the methods cost for a thousand queries.
 
     Args:
         held_back: for each query whether the router has not learned from it.
         entropies: reward entropy of each query, in [0, 1].
-        samples: rewards of single responses, shape (n, candidates, k), whose means are the scores; k = 1 if not given.
+        sampled: one response a candidate and query, free of cost, where not given.
     """
     wins = scores.scores == scores.scores.max(axis=1, keepdims=True)
     shares = wins / wins.sum(axis=1, keepdims=True)  # a tie is shared
@@ -167,13 +203,28 @@ def report(
     sources = {str(name): by_source(names == name) for name in dict.fromkeys(scores.datasets)}
     everything = by_source(np.ones(len(names), dtype=bool))
     found: dict[str, Any] = {"candidates": {"all": everything, **{k: v for k, v in sources.items() if k != NO_DATASET}}}
-    fold = scores.subset([row for row, kept in enumerate(held_back) if kept])
-    if fold.queries:
-        probabilities = router.probabilities([query.text for query in fold.queries])
-        chosen = probabilities.argmax(axis=1)
-        each = fold.scores[..., None] if samples is None else samples[np.array(held_back)]
-        # RMR sees one response a candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
-        rmr = np.take_along_axis(fold.scores, each.argmax(axis=1), axis=1).mean(axis=1)
-        found["held_back"] = compare(fold, chosen, {"rmr": rmr})
-        found["held_back"]["calibration"] = calibration.reliability(probabilities, calibration.wins_of(fold.scores))
+    kept = np.flatnonzero(held_back)
+    if len(kept):
+        each = sampled or Sampled(scores.scores[..., None])
+        dollars = None if each.dollars is None else each.dollars[kept]
+        found["held_back"] = _held_back(router, scores.subset(kept.tolist()), each.rewards[kept], dollars)
+    return found
+
+
+def _held_back(router: Router, fold: Scores, each: Array, dollars: Array | None) -> dict[str, Any]:
+    outputs = router.outputs([query.text for query in fold.queries])
+    chosen = outputs.probabilities.argmax(axis=1)
+    # RMR sees one response a candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
+    rmr = np.take_along_axis(fold.scores, each.argmax(axis=1), axis=1).mean(axis=1)
+    found = compare(fold, chosen, {"rmr": rmr})
+    found["calibration"] = calibration.reliability(outputs.probabilities, calibration.wins_of(fold.scores))
+    if len(fold.candidates) > 1:
+        found["selection"] = selection.report(outputs, fold.scores, each, dollars)
+    if dollars is not None:
+        found["dollars"] = {
+            "chosen": float(dollars[np.arange(len(chosen)), chosen].mean()),
+            "candidates": dict(zip(fold.candidates, dollars.mean(axis=0).tolist(), strict=True)),
+            "random": float(dollars.mean()),
+            "all": float(dollars.sum(axis=1).mean()),
+        }
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,14 +51,19 @@ class Explanation:
                 {
                     "id": n.id,
                     "similarity": round(n.similarity, 4),
-                    "label": {name: round(value, 4) for name, value in n.label.items()},
+                    "label": _rounded(n.label),
                     "tags": list(n.tags),
                     "dataset": n.dataset,
                     "text": n.text,
+                    **({"rewards": _rounded(n.rewards)} if n.rewards is not None else {}),
                 }
                 for n in self.neighbours
             ],
         }
+
+
+def _rounded(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in values.items()}
 
 
 def explain(router: Router, decision: Decision, neighbours: Neighbours | None = None, count: int = 10) -> Explanation:

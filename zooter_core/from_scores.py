@@ -20,7 +20,7 @@ from zooter_core.scores import Scores, no_repeats, read_lines, read_query, read_
 
 # What tau = 1 is on the scale of a reward model is too flat for accuracies: scores are brought to one scale first, and
 # the values are those that did best on folds and left-out data sets (docs/results.md).
-LABELS = LabelConfig(beta=0.1, tau=0.3, normalise="spread", holdout=0.0)
+LABELS = LabelConfig(beta=0.0, tau=0.3, normalise="spread", holdout=0.0)
 
 
 def distill_scores(
@@ -31,8 +31,15 @@ def distill_scores(
     tags: Sequence[Sequence[str]],
     progress: Progress = quiet,
 ) -> None:
-    """A router from score files alone, into `folder` itself, which then holds report.json too."""
+    """A router from score files alone, into `folder` itself, which then holds report.json too.
+
+    What `progress` raises ends the work, and nothing is left of it.
+    """
     made = make_labels(scores, tags, settings[0])
+    texts = [query.text for query in scores.queries]
+    encoder = encoder.knowing(
+        texts, encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
+    )  # fmt: skip
     with tempfile.TemporaryDirectory(dir=_parent(folder)) as work:
         fit_router(scores.tagged(tags), made, Path(work), encoder, settings[1], progress)
         shutil.copytree(Path(work) / ROUTER, folder, dirs_exist_ok=True)
@@ -52,10 +59,15 @@ def tags_of(scores: Scores, source: str, encoder: Encoder, seed: int = 0) -> Seq
     return [()] * len(given) if source == "none" else given
 
 
-def score_responses(source: Path, out: Path, ensemble: Ensemble, progress: Progress = quiet) -> int:
+def score_responses(
+    source: Path, out: Path, ensemble: Ensemble, progress: Progress = quiet
+) -> tuple[int, dict[str, str]]:
     """Rewards for the responses of a score file without `scores`; started again it goes on after the lines it has.
 
-    Returns the number of lines in `out`.
+    A query of which any response has no finite reward is set aside: it has no line, and is tried again by the next
+    start.
+
+    Returns the number of lines in `out`, and the queries set aside: id -> why.
     """
     lines = [
         (read_query(place, record, str(number)), read_responses(place, record))
@@ -64,16 +76,25 @@ def score_responses(source: Path, out: Path, ensemble: Ensemble, progress: Progr
     no_repeats([query for query, _ in lines], str(source))
     _parent(out)
     done = {record["id"] for record in runs.read_whole_lines(out)}
+    aside: dict[str, str] = {}
     for first in range(0, len(lines), BATCH):
         batch = [(query, texts) for query, texts in lines[first : first + BATCH] if query.id not in done]
-        rewards = iter(
-            ensemble.reward_model.score([(query.text, text) for query, texts in batch for text in texts.values()])
+        scored = ensemble.rewards(
+            [(query.text, list(texts.values())) for query, texts in batch],
+            lambda done, first=first: progress("score", first + done, len(lines)),  # type: ignore[misc]
         )
+        found = list(zip(batch, scored, strict=True))
+        aside |= {query.id: str(rewards.reason) for (query, _), rewards in found if rewards.whole is None}
         runs.append_lines(
-            out, [score_line(query, {name: next(rewards) for name in texts}, texts) for query, texts in batch]
+            out,
+            [
+                score_line(query, dict(zip(texts, rewards.whole, strict=True)), texts)
+                for (query, texts), rewards in found
+                if rewards.whole is not None
+            ],
         )
         progress("score", min(first + BATCH, len(lines)), len(lines))
-    return len(lines)
+    return len(lines) - len(aside), aside
 
 
 def _parent(folder: Path) -> Path:

@@ -6,6 +6,7 @@ Shapes: n queries, N candidates in pool order; `rewards`, `labels` and `priors` 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,39 @@ def enhance(labels: Array, tags: Sequence[Sequence[str]], priors: Mapping[str, A
         if known:
             enhanced[row] = beta * enhanced[row] + (1 - beta) * np.mean(known, axis=0)
     return enhanced
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Every step from rewards to labels, each of shape (n, N): what the softmax is taken of, s, s_t's mean, s*."""
+
+    rewards: Array
+    plain: Array
+    prior: Array
+    enhanced: Array
+
+    @property
+    def changed(self) -> NDArray[np.intp]:
+        """The rows where the enhanced label has another winner than the plain one."""
+        return np.flatnonzero(self.plain.argmax(axis=1) != self.enhanced.argmax(axis=1))
+
+
+def steps(
+    rewards: Array, groups: Sequence[str], tags: Sequence[Sequence[str]], beta: float, tau: float, scale: str
+) -> Steps:
+    """The steps for all queries at once; a query without tags has its plain label as prior.
+
+    Args:
+        rewards, groups, scale: as in `normalise`.
+        tags, beta: as in `enhance`; the priors are means over all the queries given.
+
+    Raises:
+        ZooterError: a setting makes no sense.
+    """
+    scaled = normalise(rewards, scale, groups)
+    plain = softmax(scaled, tau)
+    priors = tag_priors(plain, tags)
+    return Steps(scaled, plain, enhance(plain, tags, priors, 0.0), enhance(plain, tags, priors, beta))
 
 
 def kl(label: Array, predicted: Array) -> Array:

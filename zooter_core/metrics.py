@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+AT_ONCE = 1 << 21  # numbers drawn in one go: 16 MiB
 
 
 def ranks(scores: Array) -> Array:
@@ -37,7 +38,35 @@ def uplift(means: Mapping[str, Array]) -> dict[str, float]:
 
 def interval(values: Array, seed: int = 0, draws: int = 2000, level: float = 0.95) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean of `values` (shape (n,)); resampling queries."""
-    values = np.asarray(values, dtype=np.float64)
-    picks = np.random.default_rng(seed).integers(0, len(values), size=(draws, len(values)))
-    low, high = np.quantile(values[picks].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
+    (means,) = _resampled([values], seed, draws)
+    return _middle(means, level)
+
+
+def _resampled(columns: Sequence[Array], seed: int, draws: int) -> Array:
+    """Means of each column of shape (n,) over the same queries drawn again and again, shape (columns, draws)."""
+    table = np.stack([np.asarray(column, dtype=np.float64) for column in columns])
+    count = table.shape[1]
+    numbers, means = np.random.default_rng(seed), np.empty((len(table), draws))
+    at_once = max(1, AT_ONCE // max(1, count))  # the draws are the same however many are made at once
+    for first in range(0, draws, at_once):
+        picks = numbers.integers(0, count, size=(min(at_once, draws - first), count))
+        for row, column in zip(means, table, strict=True):
+            row[first : first + at_once] = column[picks].mean(axis=1)
+    return means
+
+
+def _middle(samples: Array, level: float) -> tuple[float, float]:
+    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def ratio_interval(
+    above: Array, below: Array, seed: int = 0, draws: int = 2000, level: float = 0.95
+) -> tuple[float, float] | None:
+    """The same of mean(above) / mean(below), both of shape (n,); None where `below` is 0 for a draw in twenty or more.
+
+    The queries are drawn in pairs, so that what moves both moves the ratio as it does in truth.
+    """
+    over, under = _resampled([above, below], seed, draws)
+    told = under != 0
+    return _middle(over[told] / under[told], level) if told.mean() > level else None

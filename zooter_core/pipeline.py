@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zooter_core import distill as distillation
 from zooter_core import labels, runs
@@ -25,7 +24,7 @@ from zooter_core.backends import Request
 from zooter_core.encoder import Encoder
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.evaluate import report
+from zooter_core.evaluate import Sampled, report
 from zooter_core.finetune import finetune
 from zooter_core.fleet import GenerationConfig
 from zooter_core.heads import DEFAULT, DistillConfig
@@ -108,34 +107,37 @@ def collect(
             if not missing:
                 continue
             seed = generation.seed * 1_000_003 + number * len(queries) + first
-            requests = [Request(candidate, (Message("user", query.text),)) for query, _ in wanted]
-            responses = _responses(ensemble, requests, replace(generation, seed=seed))
-            records = [
-                {"id": query.id, "sample": sample, **asdict(response)}
-                for (query, sample), response in zip(wanted, responses, strict=True)
+            asked = [
+                (query, sample, seed + n)
+                for n, (query, sample) in enumerate(wanted)
+                if (query.id, name, sample) in missing or not ensemble.independent(name)
             ]
+            requests = [Request(candidate, (Message("user", query.text),), own) for query, _, own in asked]
+            came, failed = _responses(ensemble, requests, replace(generation, seed=seed))
+            records = [{"id": asked[n][0].id, "sample": asked[n][1], **asdict(came[n])} for n in sorted(came)]
             run.append(RESPONSES, [r for r in records if (r["id"], name, r["sample"]) in missing])
+            if failed:
+                next_step = "Mend the candidate (`zooter check`) and start the step again; it goes on from here."
+                raise WorkError(f"a response of {name}", failed, next_step)
             done |= missing
             progress("collect", len(done), total)
     run.seal("collect", RESPONSES)
 
 
-def _responses(ensemble: Ensemble, requests: Sequence[Request], generation: GenerationConfig) -> list[Response]:
-    responses: dict[int, Response] = {}
-    for piece in ensemble.stream(requests, threading.Event(), generation):
-        if piece.response is not None:
-            if piece.response.error:
-                raise WorkError(
-                    f"a response of {piece.response.candidate}",
-                    piece.response.error,
-                    "Mend the candidate (`zooter check`) and start the step again; it goes on from here.",
-                )
-            responses[piece.index] = piece.response
-    return [responses[index] for index in range(len(requests))]
+def _responses(
+    ensemble: Ensemble, requests: Sequence[Request], generation: GenerationConfig
+) -> tuple[dict[int, Response], str | None]:
+    """The responses that came, by request number, and the first error."""
+    responses = {piece.index: piece.response for piece in ensemble.stream(requests, threading.Event(), generation)}
+    good = {n: response for n, response in responses.items() if response is not None and response.error is None}
+    return good, next((response.error for response in responses.values() if response and response.error), None)
 
 
 def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
-    """The rewards of every response, a line a query: each candidate's mean, and one by one as `samples`."""
+    """The rewards of every response, a line a query: each candidate's mean, and one by one as `samples`.
+
+    A query of which any response has no finite reward is set aside: its line has the reason, no later step uses it.
+    """
     run.begin("score", {"reward_sha256": ensemble.fleet.fingerprint()["reward"]})
     if run.sealed("score"):
         return
@@ -143,20 +145,10 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     texts = runs.responses(run)
     pool = ensemble.fleet.pool
     for batch, missing, count, total in _batches(run, REWARDS):
-        rewards = ensemble.reward_model.score([(q.text, t) for q in batch for name in pool for t in texts[q.id][name]])
-        table = np.reshape(rewards, (len(batch), len(pool), -1))
-        run.append(
-            REWARDS,
-            [
-                {
-                    "id": query.id,
-                    "rewards": dict(zip(pool, row.mean(axis=1).tolist(), strict=True)),
-                    "samples": dict(zip(pool, row.tolist(), strict=True)),
-                }
-                for query, row in zip(batch, table, strict=True)
-                if query.id in missing
-            ],
-        )
+        asked = [(query.text, [text for name in pool for text in texts[query.id][name]]) for query in batch]
+        scored = ensemble.rewards(asked, lambda done: progress("score", count - len(batch) + done, total))  # noqa: B023
+        lines = [found.line(query.id, pool) for query, found in zip(batch, scored, strict=True)]
+        run.append(REWARDS, [line for line in lines if line["id"] in missing])
         progress("score", count, total)
     run.seal("score", REWARDS)
 
@@ -167,7 +159,7 @@ def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     if run.sealed("tag"):
         return
     for batch, missing, count, total in _batches(run, TAGS):
-        found = ensemble.tagger.tag([query.text for query in batch])
+        found = ensemble.tagger.tag_all(batch)
         run.append(
             TAGS,
             [
@@ -195,7 +187,7 @@ def _batches(run: Run, file: str) -> Iterator[tuple[list[Query], set[str], int, 
 
 
 def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
-    """Labels from rewards and tags."""
+    """Labels from rewards and tags, of every query that is not set aside."""
     _needs(run, "score")
     _needs(run, "tag")
     made = make_labels(runs.scores(run), runs.tags(run), config)  # before begin: wrong settings must not bind the run
@@ -246,9 +238,13 @@ def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, p
     _needs(run, "label")
     made = [runs.label(record) for record in run.records(LABELS)]
     scores = runs.scores(run).tagged(runs.tags(run))
-    fit_router(scores, made, run.folder, ensemble.encoders(encoder), config, progress, runs.samples(run))
+    sampled = Sampled(runs.samples(run), runs.dollars(run, ensemble.fleet))
+    fit_router(scores, made, run.folder, ensemble.encoders(encoder), config, progress, sampled)
     if config.kind == DEFAULT:  # the others learn from the rewards
         keep_label_settings(run.folder / ROUTER, run.state["steps"]["label"])
+    if aside := runs.set_aside(run):
+        figures = json.loads((run.folder / REPORT).read_text(encoding="utf-8")) | {"set_aside": aside}
+        (run.folder / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     run.seal("distill", REPORT)
 
 
@@ -259,38 +255,44 @@ def fit_router(
     encoder: Encoder,
     config: DistillConfig,
     progress: Progress,
-    samples: NDArray[np.float64] | None = None,
+    sampled: Sampled | None = None,
 ) -> None:
     """Train on the training fold, report on the held-back one, into `folder`; `router/` appears whole or not at all.
 
-    The training queries stay in the router's folder as neighbours, with the tags that they have in `scores`.
+    The training queries stay in the router's folder as neighbours, with the tags that they have in `scores`, their
+    rewards, what the finished router says of them, and a map of them.
     """
     train = [row for row, label in enumerate(made) if label.fold == "train"]
     make = finetune if config.finetune != "none" else distillation.distill
+    losses: list[float] = []
+
+    def tell(epoch: int, loss: float) -> None:
+        losses.append(loss)
+        progress("distill", epoch, config.epochs)
+
     router = make(
         [scores.queries[row].text for row in train],
         np.array([made[row].enhanced for row in train]),
         scores.candidates,
         encoder,
         config,
-        lambda epoch, loss: progress("distill", epoch, config.epochs),
+        tell,
         scores.scores[train],
     )
     progress("distill", config.epochs, config.epochs)  # it may have stopped earlier
     partial, done = folder / f"{ROUTER}.partial", folder / ROUTER
     router.save(partial)
     plain = np.array([made[row].plain for row in train])
-    _neighbours(scores.subset(train), plain, router.encoder, config.keep_texts).save(partial)
+    learned = scores.subset(train)
+    vectors = router.encoder.embed_all([query.text for query in learned.queries])
+    said = router.of_vectors(vectors)
+    Neighbours.of(learned, router.encoder.sentence(vectors), plain, config.keep_texts, said).save(partial)
     shutil.rmtree(done, ignore_errors=True)
     partial.rename(done)
     kept = [label.fold == "held_back" for label in made]
-    figures = report(router, scores, kept, [label.entropy for label in made], samples)
+    figures = report(router, scores, kept, [label.entropy for label in made], sampled)
+    figures |= {"losses": losses} if losses else {}  # of each epoch: the mean KL in nats
     (folder / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-
-
-def _neighbours(learned: Scores, plain: NDArray[np.float64], encoder: Encoder, texts: bool) -> Neighbours:
-    vectors = encoder.sentence(encoder.embed_all([query.text for query in learned.queries]))
-    return Neighbours.of(learned, vectors, plain, texts)
 
 
 def _needs(run: Run, step: str) -> None:

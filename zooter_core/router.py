@@ -154,7 +154,11 @@ class Router:
 
     def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of shape (n, candidates), in the router's pool order; rows sum to one."""
-        return self.head.probabilities(torch.from_numpy(self.encoder.embed(queries)))
+        return self.of_vectors(self.encoder.embed(queries))
+
+    def of_vectors(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The same for the encoder's vectors of queries."""
+        return self.head.probabilities(torch.from_numpy(vectors))
 
     def outputs(self, queries: Sequence[str]) -> Outputs:
         """The same and each member's distribution, which say how unsure the router is."""

@@ -17,7 +17,9 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from zooter_core import prices
 from zooter_core.errors import WorkError, ZooterError
+from zooter_core.fleet import Fleet
 from zooter_core.records import Label, Query
 from zooter_core.scores import Scores, score_line
 
@@ -228,25 +230,58 @@ def responses(run: Run) -> dict[str, dict[str, list[str]]]:
     }
 
 
+def set_aside(run: Run) -> dict[str, str]:
+    """The queries without rewards: id -> why."""
+    return {record["id"]: record["set_aside"] for record in run.records(REWARDS) if "set_aside" in record}
+
+
+def _scored(run: Run) -> list[Query]:
+    """The run's queries but those set aside, in order. Raises ZooterError where none is left."""
+    aside = set_aside(run)
+    kept = [query for query in queries(run) if query.id not in aside]
+    if not kept:
+        raise ZooterError(
+            "at least one query with rewards",
+            f"all {len(aside)} set aside; the first because: {next(iter(aside.values()), 'there is none')}",
+            "Mend the reward model (`zooter check`), and start a new run.",
+        )
+    return kept
+
+
 def scores(run: Run) -> Scores:
-    """The run's rewards as scores, in pool order."""
-    pool = tuple(run.setting("start", "pool"))
-    rewards = {record["id"]: record["rewards"] for record in run.records(REWARDS)}
-    asked = queries(run)
-    return Scores(tuple(asked), pool, np.array([[rewards[query.id][name] for name in pool] for query in asked]))
+    """The run's rewards as scores, in pool order, without the queries that are set aside."""
+    pool, kept = tuple(run.setting("start", "pool")), _scored(run)
+    rewards = {record["id"]: record["rewards"] for record in run.records(REWARDS) if "rewards" in record}
+    return Scores(tuple(kept), pool, np.array([[rewards[query.id][name] for name in pool] for query in kept]))
 
 
 def samples(run: Run) -> NDArray[np.float64]:
     """The reward of every response, shape (queries, candidates, samples), in the order of `scores`."""
     pool = tuple(run.setting("start", "pool"))
-    found = {record["id"]: record["samples"] for record in run.records(REWARDS)}
-    return np.array([[found[query.id][name] for name in pool] for query in queries(run)])
+    found = {record["id"]: record["samples"] for record in run.records(REWARDS) if "samples" in record}
+    return np.array([[found[query.id][name] for name in pool] for query in _scored(run)])
+
+
+def dollars(run: Run, fleet: Fleet) -> NDArray[np.float64] | None:
+    """What the responses cost for a thousand queries, shape as that of `scores`, as the mean over samples.
+
+    None where the fleet has not a price of every candidate.
+    """
+    pool = run.setting("start", "pool")
+    priced = {candidate.name for candidate in fleet.candidates if candidate.usd_per_million_tokens is not None}
+    if not priced.issuperset(pool):
+        return None
+    tokens: dict[tuple[str, str], list[int]] = {}
+    for record in run.records(RESPONSES):
+        tokens.setdefault((record["id"], record["candidate"]), []).append(record["tokens"])
+    means = np.array([[np.mean(tokens[query.id, name]) for name in pool] for query in _scored(run)])
+    return prices.dollars(prices.prices_of(fleet, pool), means)
 
 
 def tags(run: Run) -> list[tuple[str, ...]]:
-    """The tag names of each query."""
+    """The tag names of each query, in the order of `scores`."""
     found = {record["id"]: tuple(tag["name"] for tag in record["tags"]) for record in run.records(TAGS)}
-    return [found[query.id] for query in queries(run)]
+    return [found[query.id] for query in _scored(run)]
 
 
 def label(record: Mapping[str, Any]) -> Label:

@@ -6,7 +6,7 @@ import gzip
 import json
 import sys
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,6 +18,7 @@ from zooter_core.errors import ZooterError, check_text
 from zooter_core.records import Query
 
 NO_DATASET = "all"
+LONGEST = 1 << 24  # characters a line; a small .gz can hold one that no memory does
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,25 @@ class Scores:
         order = [self.candidates.index(name) for name in candidates]
         return Scores(self.queries, tuple(candidates), self.scores[:, order])
 
+    def only(self, candidates: Sequence[str]) -> Scores:
+        """The same without the columns of other candidates.
+
+        Raises:
+            ZooterError: one of the candidates is missing.
+        """
+        if missing := [name for name in candidates if name not in self.candidates]:
+            raise ZooterError(
+                f"scores of {', '.join(candidates)}", f"none of {', '.join(missing)}", "Add theirs on the same queries."
+            )
+        columns = [self.candidates.index(name) for name in candidates]
+        return Scores(self.queries, tuple(candidates), self.scores[:, columns])
+
+    def sample(self, most: int, seed: int = 0) -> Scores:
+        """At most so many of the queries, drawn evenly, in their order."""
+        if most >= len(self.queries):
+            return self
+        return self.subset(sorted(np.random.default_rng(seed).permutation(len(self.queries))[:most].tolist()))
+
     def subset(self, rows: Sequence[int]) -> Scores:
         """The queries of some row numbers."""
         return Scores(tuple(self.queries[row] for row in rows), self.candidates, self.scores[list(rows)])
@@ -77,7 +97,13 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     number = 0
     try:
         with open_lines(path) as lines:
-            for number, line in enumerate(lines, 1):
+            for number, line in enumerate(iter(lambda: lines.readline(LONGEST), ""), 1):
+                if len(line) == LONGEST:
+                    raise ZooterError(
+                        f"at most {LONGEST:,} characters in {path}, line {number}",
+                        "more",
+                        "Shorten or remove the line.",
+                    )
                 if line.strip():
                     yield number, line.strip()
     except (EOFError, OSError, zlib.error, UnicodeDecodeError) as problem:
@@ -136,8 +162,11 @@ def read_queries(path: str | Path) -> list[Query]:
     return found
 
 
-def read_scores(paths: Sequence[str | Path]) -> Scores:
-    """One or more score files over the same candidates.
+def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = lambda lines: None) -> Scores:
+    """One or more score files over the same candidates, read line by line.
+
+    Args:
+        progress: told how many queries there are so far; what it raises ends the reading.
 
     Raises:
         ZooterError: a line is wrong, its candidates differ from the first line's, or an id comes twice in a file.
@@ -161,6 +190,7 @@ def read_scores(paths: Sequence[str | Path]) -> Scores:
                 )
             rows.append([_number(scores[name], f'"scores" of {name} in {place}') for name in pool])
             own.append(read_query(place, record, str(number)))
+            progress(len(rows))
         no_repeats(own, str(path))
         queries += own
     return Scores(tuple(queries), pool, np.array(rows, dtype=np.float64))

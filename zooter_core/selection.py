@@ -118,15 +118,16 @@ def best_of(
 
     Args:
         table: scores, shape (n, N).
-        rewards: what a judge gives each response, shape (n, N): its favourite is kept, at its true score. Where it has
-            none the scores are the judge: no judge can do better. Equals go to the more probable candidate.
+        rewards: what a judge gives each response, shape (n, N): its favourite is kept, at its true score. With several
+            responses each, shape (n, N, s), it judges s times, and what it keeps is averaged. Where it has none the
+            scores are the judge: no judge can do better. Equals go to the more probable candidate.
         costs: of each response, shape (n, N); 1, a call, where not given.
     """
     taken = ranking(probabilities)[:, :k]
     scores = np.take_along_axis(table, taken, axis=1)
-    judged = scores if rewards is None else np.take_along_axis(rewards, taken, axis=1)
+    judged = np.atleast_3d(scores if rewards is None else rewards[np.arange(len(taken))[:, None], taken])
     paid = np.ones_like(scores) if costs is None else np.take_along_axis(costs, taken, axis=1)
-    several = np.take_along_axis(scores, judged.argmax(axis=1)[:, None], axis=1)[:, 0]
+    several = np.take_along_axis(scores, judged.argmax(axis=1), axis=1).mean(axis=1)
     return Kept(k, scores[:, 0], several, paid[:, 0], paid.sum(axis=1))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,9 +69,11 @@ def sweep(
     Raises:
         ZooterError: there are fewer queries than folds.
     """
-    if len(scores.queries) < config.folds:
-        raise ZooterError(f"at least {config.folds} queries", str(len(scores.queries)), "Give a larger score file.")
-    means = _earned(scores, tags, encoder, config, training, progress)
+    return figures(scores, config, dict(earned(scores, tags, encoder, config, training, progress)))
+
+
+def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -> dict[str, Any]:
+    """What `sweep` returns, of the points that have been worked through so far; at least one."""
     best = max(means, key=lambda point: means[point].mean())
     oracle = scores.scores.max(axis=1)
     rows: list[dict[str, Any]] = [
@@ -97,25 +99,31 @@ def sweep(
     }
 
 
-def _earned(
+def earned(
     scores: Scores,
     tags: Sequence[Sequence[str]],
     encoder: Encoder,
     config: SweepConfig,
     training: DistillConfig,
-    progress: Progress,
-) -> dict[Point, Array]:
-    """For each point what its routers earned a query, shape (n,), as the mean over seeds."""
+    progress: Progress = lambda step, done, of: None,
+) -> Iterator[tuple[Point, Array]]:
+    """Point by point what its routers earned a query, shape (n,), as the mean over seeds.
+
+    Raises:
+        ZooterError: there are fewer queries than folds.
+    """
+    if len(scores.queries) < config.folds:
+        raise ZooterError(f"at least {config.folds} queries", str(len(scores.queries)), "Give a larger score file.")
     rewards = labels.normalise(scores.scores, config.normalise, scores.datasets)
     vectors = encoder.embed_all([query.text for query in scores.queries])
-    earned = {point: np.zeros(len(rewards)) for point in config.points}
-    total, done = len(earned) * config.seeds * config.folds, 0
-    for seed in range(config.seeds):
-        folds = np.array([_fold(query.id, seed, config.folds) for query in scores.queries])
-        for fold in range(config.folds):
-            train, kept = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-            known = [tags[row] for row in train.tolist()]
-            for beta, tau in earned:
+    total, done = len(config.points) * config.seeds * config.folds, 0
+    for beta, tau in config.points:
+        found = np.zeros(len(rewards))
+        for seed in range(config.seeds):
+            folds = np.array([_fold(query.id, seed, config.folds) for query in scores.queries])
+            for fold in range(config.folds):
+                train, kept = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+                known = [tags[row] for row in train.tolist()]
                 plain = labels.softmax(rewards[train], tau)
                 wanted = labels.enhance(plain, known, labels.tag_priors(plain, known), beta)
                 head = learn(
@@ -124,10 +132,10 @@ def _earned(
                 )  # fmt: skip
                 with torch.inference_mode():
                     chosen = head(torch.from_numpy(vectors[kept])).argmax(dim=-1).numpy()
-                earned[beta, tau][kept] += scores.scores[kept, chosen] / config.seeds
+                found[kept] += scores.scores[kept, chosen] / config.seeds
                 done += 1
                 progress("sweep", done, total)
-    return earned
+        yield (beta, tau), found
 
 
 def _fold(query_id: str, seed: int, folds: int) -> int:

@@ -64,6 +64,14 @@ def resolve(reference: str, progress: Progress = silent) -> str:
     )
 
 
+def version_of(reference: str) -> str:
+    """The installed version of `package:NAME`; "" for what is not a package."""
+    try:
+        return importlib.metadata.version(reference.removeprefix(PREFIX)) if reference.startswith(PREFIX) else ""
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
 def _converted(gguf: Path, version: str, progress: Progress) -> Path:
     """The cache folder with the converted weights; made under a lock, renamed into place when whole."""
     from filelock import FileLock

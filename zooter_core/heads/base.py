@@ -106,7 +106,7 @@ def descend(
     progress: Progress,
 ) -> None:
     """Minimise the mean over batches of `loss_of(rows)`, where rows are numbers of lessons, by AdamW."""
-    optimizer = torch.optim.AdamW(head.parameters(), lr=config.rate, weight_decay=config.decay)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=config.rate, weight_decay=config.decay, fused=True)
     head.train()
     for epoch in range(1, config.epochs + 1):
         total = 0.0

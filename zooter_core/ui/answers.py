@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from zooter_core.records import LEANING, SURE, Decision, Response
-from zooter_core.ui import charts
-from zooter_core.ui.jobs import Job
+from zooter_core.ui import charts, problems
+from zooter_core.ui.jobs import Answers
 from zooter_core.ui.text import safe
 
 ENDINGS = {
@@ -20,14 +22,27 @@ CERTAINTY = {
 }
 
 
-def routing(decision: Decision, candidate: str, key: str, *, alone: bool = True) -> None:
-    """Probabilities, tags and who answers; or, where not `alone`, who would."""
-    st.plotly_chart(charts.probabilities(decision), key=f"{key}-bars", config={"displayModeBar": False})
+def routing(
+    decision: Decision,
+    candidate: str,
+    key: str,
+    *,
+    alone: bool = True,
+    ranked: int = 0,
+    pool: Sequence[str] | None = None,
+) -> None:
+    """Probabilities, tags and who answers; or, where not `alone`, who would. `pool`: as in `charts.probabilities`.
+
+    `ranked`: among how many the candidate has the highest reward, where that is why it is shown.
+    """
+    st.plotly_chart(charts.probabilities(decision, pool), key=f"{key}-bars", config={"displayModeBar": False})
     order = sorted(decision.probabilities.items(), key=lambda item: -item[1])
     spoken = ", ".join(f"{name} {p:.0%}" for name, p in order)
     if candidate == decision.candidate:
         verb = "answers" if alone else "would answer"
         who = f"**{candidate}** {verb}, {decision.margin * 100:.0f} points ahead of the next"
+    elif ranked:
+        who = f"**{candidate}** has the highest reward of {ranked}; the router's first was **{decision.candidate}**"
     else:
         who = f"**{candidate}** answers because you chose it; the router chose **{decision.candidate}**"
     st.markdown(f"{charts.tag_badges(decision.tags)}  \n{who}.")
@@ -35,20 +50,30 @@ def routing(decision: Decision, candidate: str, key: str, *, alone: bool = True)
     st.caption(f"The router is {CERTAINTY[decision.certainty]}.")
 
 
-def answer(job: Job, name: str) -> None:
+def answer(job: Answers, name: str) -> None:
     """What a candidate has said so far, or its error."""
     response = job.responses.get(name)
     text = response.text if response else job.texts[name]
-    if job.problem or (response and response.error):
-        st.error(job.problem or (response.error if response else ""), icon=":material/error:")
-    elif text:
-        st.markdown(safe(text))
-    elif job.running:
+    if text:
+        st.markdown(safe(text))  # what came before an error, too
+    failed = job.problem or (response.error if response else None)
+    if failed:
+        problems.tell(failed)
+    elif job.running and not text:
         st.markdown("*thinking ...*")
-    else:
+    elif not text:
         st.caption("The answer is empty.")
+    if job.cut and not job.problem:
+        st.markdown(":orange-badge[incomplete] It was broken off before its end.")
     if response and not response.error:
         st.caption(facts(response))
+        ending(response)
+
+
+def ending(response: Response) -> None:
+    """Why it ended, where that is not by itself; outside of captions, which are too pale for a badge to be read."""
+    if response.finish in ENDINGS:
+        st.markdown(ENDINGS[response.finish])
 
 
 def facts(response: Response) -> str:
@@ -59,4 +84,4 @@ def facts(response: Response) -> str:
     if response.tokens_per_second is not None:
         parts.append(f"{response.tokens_per_second:.0f} tokens/s")
     parts.append(f"{response.tokens} tokens in {response.seconds:.1f} s")
-    return " · ".join(parts) + ("  " + ENDINGS[response.finish] if response.finish in ENDINGS else "")
+    return " · ".join(parts)

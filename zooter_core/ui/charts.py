@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+# Plotly takes pandas from sys.modules as soon as another thread begins to import it, and fails on the half of it:
+# whoever draws charts has all of it first.
+import pandas  # noqa: F401
 import plotly.graph_objects as go
 
 from zooter_core.records import Decision, Ranked, Tag
 
+if TYPE_CHECKING:
+    from zooter_core.explain import Explanation
+
+PLAIN = {"displayModeBar": False}  # plotly's buttons are of no use on a chart that cannot be zoomed
+MOST_PARTS = 12
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")  # Okabe and Ito
 
 
@@ -15,16 +24,17 @@ def colour(pool: Sequence[str], name: str) -> str:
     return PALETTE[list(pool).index(name) % len(PALETTE)]
 
 
-def probabilities(decision: Decision) -> go.Figure:
-    """A bar a candidate: how likely it is to give the best answer."""
-    pool = list(decision.probabilities)
-    values = [decision.probabilities[name] for name in pool]
+def probabilities(decision: Decision, pool: Sequence[str] | None = None) -> go.Figure:
+    """A bar a candidate: how likely it is to give the best answer. `pool` is the fleet's, where only some compete."""
+    names = list(decision.probabilities)
+    values = [decision.probabilities[name] for name in names]
     return _bars(
-        pool,
+        names,
         values,
         [f"{value:.0%}" for value in values],
         "%{y} gives the best answer with probability %{x:.1%}",
         (0, 1.12),
+        pool,
     )
 
 
@@ -37,6 +47,36 @@ def rewards(ranked: Sequence[Ranked], pool: Sequence[str]) -> go.Figure:
     room = 0.15 * (high - low or 1.0)
     limits = (low - (room if low < 0 else 0), high + room)
     return _bars(names, values, [f"{v:.2f}" for v in values], "reward of %{y}: %{x:.2f}", limits, pool)
+
+
+def contributions(found: Explanation, pool: Sequence[str]) -> go.Figure:
+    """A bar a part of the query: what it adds to the chosen candidate's probability, in percentage points."""
+    strongest = sorted(found.pieces, key=lambda piece: -abs(piece.contribution))[:MOST_PARTS]
+    parts = [piece for piece in found.pieces if piece in strongest]  # in the query's order
+    values = [piece.contribution * 100 for piece in parts]
+    most = max([1.0, *map(abs, values)])
+    figure = go.Figure(
+        go.Bar(
+            x=values,
+            y=list(range(len(parts))),
+            orientation="h",
+            marker_color=[colour(pool, found.candidate) if value >= 0 else "#999999" for value in values],
+            text=[f"{value:+.0f}" for value in values],
+            textposition="outside",
+            cliponaxis=False,
+            customdata=[_short(piece.text, 80) for piece in parts],
+            hovertemplate="without “%{customdata}”, " + found.candidate + " has %{x:.1f} points less<extra></extra>",
+        )
+    )
+    layout(figure, len(parts), (-1.25 * most if min(values, default=0) < 0 else 0.0, 1.25 * most))
+    figure.update_yaxes(tickvals=list(range(len(parts))), ticktext=[_short(piece.text, 24) for piece in parts])
+    return figure
+
+
+def _short(text: str, most: int) -> str:
+    """A few characters of a text; `<` would begin plotly's own mark-up."""
+    text = " ".join(text.split())
+    return (text if len(text) <= most else text[: most - 1] + "…").replace("<", "‹").replace("$", "＄")
 
 
 def _bars(
@@ -59,8 +99,14 @@ def _bars(
             hovertemplate=hover + "<extra></extra>",
         )
     )
+    layout(figure, len(names), limits)
+    return figure
+
+
+def layout(figure: go.Figure, bars: int, limits: tuple[float, float]) -> None:
+    """A plain chart of horizontal bars, the first on top."""
     figure.update_layout(
-        height=34 * len(names) + 12,
+        height=34 * bars + 12,
         margin={"l": 0, "r": 0, "t": 4, "b": 4},
         bargap=0.3,
         xaxis={"range": list(limits), "visible": False, "fixedrange": True},
@@ -69,7 +115,6 @@ def _bars(
         plot_bgcolor="rgba(0,0,0,0)",
         font={"size": 14},
     )
-    return figure
 
 
 def tag_badges(tags: Sequence[Tag]) -> str:

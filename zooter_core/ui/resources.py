@@ -1,38 +1,44 @@
-"""The fleet behind the demo: loaded once in the background, shared by every session."""
+"""The fleets behind the demo: each loaded once in the background, shared by every session that picks it."""
 
 from __future__ import annotations
 
 import os
 import threading
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import streamlit as st
 
 from zooter_core.errors import ZooterError
 from zooter_core.fleet import Fleet, load_fleet
+from zooter_core.ui import problems
 
 if TYPE_CHECKING:
+    from zooter_core.backends import Backend
     from zooter_core.ensemble import Ensemble
+
+MODELS = Path("models")  # a folder a fleet
 
 
 class Loading:
     """Loads an ensemble in a thread and says in words how far it is."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, running: dict[str, Backend]) -> None:
         self.message = "Starting ..."
         self.problem: str | None = None
         self.ensemble: Ensemble | None = None
         self.ended = threading.Event()
-        threading.Thread(target=self._load, args=(fleet,), name="load", daemon=True).start()
+        threading.Thread(target=self._load, args=(fleet, running), name="load", daemon=True).start()
 
-    def _load(self, fleet: Fleet) -> None:
+    def _load(self, fleet: Fleet, running: dict[str, Backend]) -> None:
         try:
             self.message = "Loading PyTorch ..."
             from zooter_core.ensemble import Ensemble
             from zooter_core.quiet import quiet_libraries
 
             quiet_libraries()
-            made = Ensemble(fleet)
+            made = Ensemble(fleet, running)
             made.load(self._tell)
             self.ensemble = made
         except ZooterError as problem:
@@ -47,19 +53,79 @@ class Loading:
 
 
 @st.cache_resource(show_spinner=False)
+def _backends() -> dict[str, Backend]:
+    """Shared by all fleets, so that two of them on one model load it once."""
+    return {}
+
+
+@st.cache_resource(show_spinner=False)
 def _loading(folder: str) -> Loading:
-    return Loading(load_fleet(folder))
+    return Loading(load_fleet(folder), _backends())
 
 
-def fleet_folder() -> str:
-    """The fleet that `zooter demo --fleet` named, else the embedded one."""
-    return os.environ.get("ZOOTER_FLEET", "models/embedded")
+def fleets() -> dict[str, str]:
+    """Name -> folder of every fleet that can be picked; the one that `zooter demo --fleet` named comes first."""
+    found: dict[str, str] = {}
+    seen = set()
+    beside = [] if MODELS.resolve() == Path(_named()).resolve().parent else [Path(_named()).parent]
+    files = [file for around in (MODELS, *beside) for file in sorted(around.glob("*/fleet.toml"))]
+    for folder in (_named(), *(str(file.parent) for file in files)):
+        whole = Path(folder).resolve()
+        if whole not in seen:
+            found[whole.name if whole.name not in found else f"{whole.parent.name}/{whole.name}"] = folder
+            seen.add(whole)
+    return found
+
+
+def folder() -> str:
+    """The folder of the fleet that this session has picked."""
+    picked: str | None = st.session_state.get("fleet")
+    return fleets().get(picked or "", _named())
+
+
+def pick_fleet(folder: str | Path) -> None:
+    """Let this session use the fleet in a folder; in a callback, before the picker is drawn."""
+    if name := _name_of(folder):
+        st.session_state["fleet"] = name
+
+
+def forget(folder: str | Path) -> None:
+    """Have a fleet loaded anew when it is next used: its files were replaced."""
+    if name := _name_of(folder):
+        _loading.clear(fleets()[name])
+
+
+def _name_of(folder: str | Path) -> str | None:
+    whole = Path(folder).resolve()
+    return next((name for name, known in fleets().items() if Path(known).resolve() == whole), None)
+
+
+def picker() -> None:
+    """Let a visitor pick a fleet, where there is more than one."""
+    names = [name for name, folder in fleets().items() if folder == _named() or _routed(folder)]
+    if len(names) > 1:
+        st.sidebar.selectbox(
+            "Fleet", names, key="fleet", bind="query-params", help="The models, their router and their reward model."
+        )
+
+
+def _routed(folder: str) -> bool:
+    """Whether a fleet has a router: an example whose router is still to be made cannot be picked."""
+    try:
+        with (Path(folder) / "fleet.toml").open("rb") as file:
+            return "router" in tomllib.load(file)
+    except (OSError, ValueError):
+        return True  # told when it is picked
+
+
+def _named() -> str:
+    return os.environ.get("ZOOTER_FLEET", str(MODELS / "embedded"))
 
 
 def ensemble() -> Ensemble:
     """The loaded fleet. The first caller's page shows what is being loaded; a fleet that fails ends the page's run."""
     try:
-        loading = _loading(fleet_folder())
+        loading = _loading(folder())
     except ZooterError as problem:
         fail(str(problem))
     if not loading.ended.is_set():
@@ -69,12 +135,20 @@ def ensemble() -> Ensemble:
                 status.update(label=loading.message)
         box.empty()
     if loading.ensemble is None:
-        _loading.clear()  # the next run of the page tries again
+        _loading.clear(folder())  # the next run of the page tries again
         fail(loading.problem or "The fleet could not be loaded.")
     return loading.ensemble
 
 
+def pool() -> tuple[str, ...]:
+    """The candidates of the fleet that this session has picked, before it is loaded."""
+    try:
+        return load_fleet(folder()).pool
+    except ZooterError as problem:
+        fail(str(problem))
+
+
 def fail(message: str) -> NoReturn:
     """Show a clear message and end the page's run."""
-    st.error(message, icon=":material/error:")
+    problems.tell(message)
     st.stop()

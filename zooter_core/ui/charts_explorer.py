@@ -1,0 +1,192 @@
+"""Charts of what a router has learned: tags, reward entropies, reliability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any, Literal
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from zooter_core.learned import BINS, Reliability, TagTable
+from zooter_core.ui.charts import PALETTE, colour
+
+Kind = Literal["probability", "reward", "difference"]
+GREY = "#8a8f98"
+ROW = 24  # pixels a tag
+MOST_NUMBERS = 8  # candidates up to which a cell of the heat map has room for its number
+BELOW_HALF, ABOVE_HALF = [[0, "#0d2438"], [1, "#2f6690"]], [[0, "#c9962b"], [1, "#ffd75e"]]
+APART = [[0, "#f0a04b"], [0.5, "#f4f4f2"], [1, "#8fb8f0"]]
+CLEAR = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
+
+
+def heat(table: TagTable, kind: Kind, pool: Sequence[str]) -> go.Figure:
+    """Tags against candidates. Rewards are coloured within their row: one tag's rewards are not another's."""
+    values, colours, said = _cells(table, kind)
+    each = np.stack(
+        [np.broadcast_to(table.counts[:, None], values.shape), *(_or_nan(a, values) for a in _all(table))], axis=-1
+    )
+    figure = go.Figure()
+    for scale, ink, (low, high), mine in _layers(colours, kind):
+        figure.add_heatmap(
+            z=np.where(mine, colours, np.nan),
+            x=list(range(len(pool))),
+            y=list(range(len(table.names))),
+            text=[  # empty where another layer's number is: plotly writes in empty cells too
+                [_shown(value, kind) if own else "" for value, own in zip(row, owned, strict=True)]
+                for row, owned in zip(values, mine, strict=True)
+            ],
+            texttemplate="%{text}" if len(pool) <= MOST_NUMBERS else None,
+            textfont={"color": ink, "size": 13},
+            customdata=each,
+            hovertext=[[f"{escape(tag)}: {escape(name)}" for name in pool] for tag in table.names],
+            hovertemplate=f"<b>%{{hovertext}}</b><br>{said}<br>%{{customdata[0]:.0f}} queries<extra></extra>",
+            hoverongaps=False,
+            colorscale=scale,
+            zmin=low,
+            zmax=high,
+            showscale=False,
+            xgap=2,
+            ygap=2,
+        )
+    _tags_by_candidates(figure, table.names, pool)
+    return figure
+
+
+def _tags_by_candidates(figure: go.Figure, tags: Sequence[str], pool: Sequence[str]) -> None:
+    """Axes of the heat map: a row a tag, a column a candidate with its colour."""
+    names = [f"<span style='color:{colour(pool, name)}'>■</span> {escape(name)}" for name in pool]
+    figure.update_layout(
+        height=ROW * len(tags) + 56,
+        margin={"l": 0, "r": 0, "t": 44, "b": 0},
+        xaxis={
+            "side": "top",
+            "tickvals": list(range(len(pool))),
+            "ticktext": names,
+            "fixedrange": True,
+            "showgrid": False,
+        },
+        yaxis={
+            "autorange": "reversed",
+            "tickvals": list(range(len(tags))),
+            "ticktext": [escape(name) for name in tags],
+            "fixedrange": True,
+            "showgrid": False,
+            "ticksuffix": "  ",
+        },
+        **CLEAR,
+    )
+
+
+def _layers(colours: NDArray[np.float64], kind: Kind) -> list[tuple[Any, str, tuple[float, float], NDArray[np.bool_]]]:
+    """Scale, ink, range and cells of what lies over each other: a trace has one ink, and all of it is to be read."""
+    if kind == "probability":
+        half = colours >= 0.5
+        return [(BELOW_HALF, "#ffffff", (0, 0.5), ~half), (ABOVE_HALF, "#111111", (0.5, 1), half)]
+    most = float(np.abs(colours).max(initial=0.0)) or 1.0
+    return [(APART, "#111111", (-most, most), np.ones(colours.shape, dtype=bool))]
+
+
+def _all(table: TagTable) -> list[NDArray[np.float64] | None]:
+    points = None if table.difference is None else 100 * table.difference
+    return [table.probabilities, table.won, table.rewards, points]
+
+
+def _or_nan(values: NDArray[np.float64] | None, like: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.full(like.shape, np.nan) if values is None else values
+
+
+def _cells(table: TagTable, kind: Kind) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
+    """Numbers, what the colour shows, and the words of the hover."""
+    empty = np.zeros((len(table.names), 0))
+    if kind == "probability":
+        values = table.probabilities if table.probabilities is not None else empty
+        return values, values, "probability %{customdata[1]:.1%} on the mean query"
+    if kind == "reward":
+        values = table.rewards if table.rewards is not None else empty
+        apart = values - values.mean(axis=1, keepdims=True)
+        return values, apart, "reward %{customdata[3]:.2f} on the mean query, %{z:+.2f} from the tag's mean"
+    values = table.difference if table.difference is not None else empty
+    return (
+        values,
+        values,
+        "router %{customdata[1]:.1%}, truly best %{customdata[2]:.1%}<br>%{customdata[4]:+.1f} points apart",
+    )
+
+
+def _shown(value: float, kind: Kind) -> str:
+    """A cell's number; points of a hundred for probabilities."""
+    if kind == "probability":
+        return f"{value:.0%}"
+    return f"{value:.2f}" if kind == "reward" else f"{round(100 * value) or 0:+d}".replace("+0", "0")
+
+
+def entropies(counts: Sequence[int]) -> go.Figure:
+    """How many training queries have which reward entropy."""
+    width = 1 / BINS
+    edges = [(number * width, (number + 1) * width) for number in range(BINS)]
+    figure = go.Figure(
+        go.Bar(
+            x=[(low + high) / 2 for low, high in edges],
+            y=list(counts),
+            width=width * 0.94,
+            marker_color=PALETTE[0],
+            customdata=edges,
+            hovertemplate="entropy %{customdata[0]:.2f} to %{customdata[1]:.2f}: %{y} queries<extra></extra>",
+        )
+    )
+    return _framed(figure, "reward entropy (0: one clear winner, 1: all equal)", "training queries", (0, 1), None)
+
+
+def reliability(found: Reliability) -> go.Figure:
+    """Probability against how often that candidate was truly the best; the dashed line is where both agree."""
+    bins = found.bins
+    figure = go.Figure(
+        go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dash", "color": GREY}, hoverinfo="skip")
+    )
+    figure.add_scatter(
+        x=[one.probability for one in bins],
+        y=[one.won for one in bins],
+        mode="lines+markers",
+        line={"color": PALETTE[0]},
+        marker={"size": [8 + 16 * (one.queries / max(b.queries for b in bins)) ** 0.5 for one in bins]},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [one.high - one.won for one in bins],
+            "arrayminus": [one.won - one.low for one in bins],
+            "thickness": 1,
+            "width": 3,
+        },
+        customdata=[[one.begin, one.end, one.queries, one.low, one.high] for one in bins],
+        hovertemplate=(
+            "<b>probability %{customdata[0]:.0%} to %{customdata[1]:.0%}: %{customdata[2]} queries</b><br>"
+            "on the mean %{x:.1%}; truly best %{y:.1%}<br>"
+            "95% interval %{customdata[3]:.0%} to %{customdata[4]:.0%}<extra></extra>"
+        ),
+    )
+    return _framed(
+        figure, "probability of the chosen candidate", "how often it was truly the best", (0, 1), (0, 1.02), "%"
+    )
+
+
+def _framed(
+    figure: go.Figure,
+    across: str,
+    up: str,
+    width: tuple[float, float],
+    height: tuple[float, float] | None,
+    unit: str = "",
+) -> go.Figure:
+    percent = {"tickformat": ".0%"} if unit else {}
+    figure.update_layout(
+        height=340,
+        margin={"l": 0, "r": 24, "t": 8, "b": 0},
+        showlegend=False,
+        xaxis={"title": across, "range": list(width), "fixedrange": True, **percent},
+        yaxis={"title": up, "range": list(height) if height else None, "fixedrange": True, **percent},
+        **CLEAR,
+    )
+    return figure

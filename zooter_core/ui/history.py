@@ -1,0 +1,148 @@
+"""What was said and voted, in a small sqlite file of this machine's; nothing leaves it.
+
+A history that cannot be written never stands in the way of an answer: `problem` says what is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+VARIABLE = "ZOOTER_HISTORY"  # a file, or "off"
+OFF = "off"
+OWN = ("localhost", "127.0.0.1", "::1")  # addresses that only this machine reaches
+TABLES = """
+CREATE TABLE IF NOT EXISTS conversations
+    (id TEXT PRIMARY KEY, title TEXT NOT NULL, fleet TEXT NOT NULL, changed REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS turns
+    (conversation TEXT NOT NULL, number INTEGER NOT NULL, record TEXT NOT NULL, PRIMARY KEY (conversation, number));
+CREATE TABLE IF NOT EXISTS votes
+    (id TEXT PRIMARY KEY, fleet TEXT NOT NULL, time REAL NOT NULL, record TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A conversation in the list."""
+
+    id: str
+    title: str
+    fleet: str
+    changed: float
+
+
+class History:
+    """Conversations, their turns and votes. Any thread may use it; each call opens the file for itself."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.problem: str | None = None
+        self._made = False
+
+    def _run(self, *steps: tuple[str, tuple[Any, ...]]) -> list[Any]:
+        """The rows that the last step finds, all steps in one transaction; none where that fails."""
+        if self.path is None:
+            return []
+        rows: list[Any] = []
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=5)) as database, database:
+                if not self._made:
+                    database.execute("PRAGMA journal_mode=WAL")
+                    database.executescript(TABLES)
+                    self._made = True
+                database.execute("PRAGMA synchronous=NORMAL")
+                for query, values in steps:
+                    rows = database.execute(query, values).fetchall()
+            self.problem = None
+        except (sqlite3.Error, OSError) as problem:
+            self.problem = (
+                f"Expected a history that can be written at {self.path}. Found: {problem}. Your conversation goes on "
+                "without it; name another file with `zooter demo --history FILE`, or turn it off with `--history off`."
+            )
+        return rows
+
+    def _rows(self, query: str, *values: Any) -> list[Any]:
+        return self._run((query, values))
+
+    def keep(self, entry: Entry, number: int, record: Mapping[str, Any]) -> None:
+        """Note one turn of a conversation, and that the conversation has changed."""
+        self._run(
+            (
+                "INSERT INTO conversations VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET changed = excluded.changed",
+                (entry.id, entry.title, entry.fleet, time.time()),
+            ),
+            (
+                "INSERT OR REPLACE INTO turns VALUES (?, ?, ?)",
+                (entry.id, number, json.dumps(record, ensure_ascii=False)),
+            ),
+        )
+
+    def entries(self, most: int = 50) -> list[Entry]:
+        """The conversations, the last changed first."""
+        rows = self._rows("SELECT id, title, fleet, changed FROM conversations ORDER BY changed DESC LIMIT ?", most)
+        return [Entry(*row) for row in rows]
+
+    def entry(self, conversation: str) -> Entry | None:
+        rows = self._rows("SELECT id, title, fleet, changed FROM conversations WHERE id = ?", conversation)
+        return Entry(*rows[0]) if rows else None
+
+    def turns(self, conversation: str) -> list[dict[str, Any]]:
+        """The records of a conversation's turns in order."""
+        rows = self._rows("SELECT record FROM turns WHERE conversation = ? ORDER BY number", conversation)
+        return [json.loads(row[0]) for row in rows]
+
+    def forget(self, conversation: str) -> None:
+        """Delete a conversation."""
+        self._run(
+            ("DELETE FROM turns WHERE conversation = ?", (conversation,)),
+            ("DELETE FROM conversations WHERE id = ?", (conversation,)),
+        )
+
+    def vote(self, id: str, fleet: str, record: Mapping[str, Any]) -> None:
+        """Note a vote; another one of the same id takes its place."""
+        self._run(
+            (
+                "INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?)",
+                (id, fleet, time.time(), json.dumps(record, ensure_ascii=False)),
+            )
+        )
+
+    def votes(self, fleet: str) -> list[dict[str, Any]]:
+        """All votes on a fleet, the oldest first."""
+        rows = self._rows("SELECT record FROM votes WHERE fleet = ? ORDER BY time", fleet)
+        return [json.loads(row[0]) for row in rows]
+
+
+def path() -> Path | None:
+    """The file that ZOOTER_HISTORY names, else one in the user's data folder; None where it is off.
+
+    A demo that other machines can reach keeps none unless a file is named: its visitors would read each other's.
+    """
+    named = os.environ.get(VARIABLE)
+    if named == OFF or (not named and st.get_option("server.address") not in OWN):
+        return None
+    if named:
+        return Path(named).expanduser()
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "zooter" / "history.db"
+
+
+@st.cache_resource(show_spinner=False)
+def _history(file: Path | None) -> History:
+    return History(file)
+
+
+def history() -> History:
+    """This server's history."""
+    return _history(path())
