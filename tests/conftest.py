@@ -8,6 +8,7 @@ from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a hub id in a test must fail at once, not look for the hub
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait do not keep busy cores from those that work
 
 import pytest
 from hypothesis import settings
@@ -18,10 +19,11 @@ settings.load_profile("zooter")
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """No test reads or fills the user's cache."""
+    """No test reads or fills the user's cache or history."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZOOTER_CACHE", str(folder))
+        patch.setenv("ZOOTER_HISTORY", str(folder / "history.db"))
         yield folder
 
 

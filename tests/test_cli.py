@@ -256,7 +256,12 @@ def test_a_distilled_router_knows_like_queries(zooter, run_copy, fleet_copy, tmp
     near = json.loads(out)["why"]["neighbours"]
     assert near
     assert all(row["text"] and set(row["label"]) == set(POOL) for row in near)
-    assert "like it" in zooter("route", query, "--why", fleet=fleet_copy)[1]
+    rewards = {record["id"]: record["rewards"] for record in records(run_copy / "rewards.jsonl")}
+    for row in near:
+        assert row["rewards"] == pytest.approx(rewards[row["id"]], abs=0.02)  # kept in half precision
+    shown = zooter("route", query, "--why", fleet=fleet_copy)[1]
+    assert "like it" in shown
+    assert "and rewards" in shown
 
 
 def test_route_shows_a_query_with_markup_as_it_is(zooter):
@@ -989,7 +994,7 @@ def test_extend_takes_the_label_settings_of_the_router(zooter, scores, wide, tmp
     ]
     code, out, err = zooter(*call, "--json", fleet=None)
     assert (code, "does not say" in err) == (0, False)
-    assert json.loads(out)["labels"] == {"beta": 0.1, "tau": 0.7, "normalise": "spread"}
+    assert json.loads(out)["labels"] == {"beta": 0.0, "tau": 0.7, "normalise": "spread"}
     assert json.loads((tmp_path / "wide" / "config.json").read_text())["labels"]["tau"] == 0.7
 
 
@@ -1078,6 +1083,21 @@ def test_sweep_of_tau_with_a_plot(zooter, scores, tmp_path):
     assert "cdn." not in page.split("<body>")[0]
 
 
+def test_sweep_leaves_its_figures_in_a_file(zooter, scores, tmp_path):
+    out_file = tmp_path / "new" / "sweep.json"
+    call = ["sweep", "--scores", scores, "--beta", "0,1", "--folds", 2, "--seeds", 1, "--out", out_file]
+    code, out, _ = zooter(*call, "--json")
+    assert code == 0
+    assert json.loads(out_file.read_text()) == json.loads(out)
+    assert [path.name for path in out_file.parent.iterdir()] == ["sweep.json"]  # nothing half written beside it
+
+
+def test_a_sweep_that_could_not_be_written_is_refused_before_the_work(refused, scores, tmp_path):
+    assert "is a folder" in refused(2, "sweep", "--scores", scores, "--out", tmp_path)
+    (tmp_path / "file").write_text("")
+    assert "--out" in refused(2, "sweep", "--scores", scores, "--out", tmp_path / "file" / "sweep.json")
+
+
 def test_a_plot_of_another_kind_is_exit_2(refused, scores, tmp_path):
     call = ["sweep", "--scores", scores, "--beta", "0.3", "--folds", 2, "--seeds", 1, "--plot", tmp_path / "sweep.png"]
     assert "ends in .html" in refused(2, *call)
@@ -1086,3 +1106,92 @@ def test_a_plot_of_another_kind_is_exit_2(refused, scores, tmp_path):
 @pytest.mark.parametrize("betas", ["2", "0,-1", "much", ""])
 def test_sweep_of_impossible_betas_is_exit_2(refused, scores, betas):
     assert "beta" in refused(2, "sweep", "--scores", scores, "--beta", betas)
+
+
+@pytest.fixture
+def comparing(fleet_copy) -> Path:
+    """The tiny fleet with a tiny PairRM for a reward model."""
+    import checkpoints
+
+    checkpoints.save_pairrm(fleet_copy / "pairrm")
+    path = fleet_copy / "fleet.toml"
+    old = '[reward]\nkind = "scalar"\nmodel = "reward"\nmax_tokens = 128\n'
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, '[reward]\nkind = "pairwise"\nmodel = "pairrm"\n'))
+    return fleet_copy
+
+
+def test_check_says_what_comparing_costs(zooter, comparing):
+    code, out, _ = zooter("check", "--json", fleet=comparing)
+    row = next(part for part in json.loads(out)["parts"] if part["part"] == "reward model")
+    assert (code, row["ok"], row["name"]) == (0, True, "pairwise")
+    assert row["found"].endswith("; 6 comparisons a query of 3 responses")
+
+
+def test_compare_with_a_comparing_reward_model(zooter, comparing):
+    code, out, _ = zooter("compare", SEA, "--json", fleet=comparing)
+    found = json.loads(out)["responses"]
+    assert code == 0
+    assert [item["rank"] for item in found] == [1, 2, 3]
+    assert sum(item["reward"] for item in found) == pytest.approx(0, abs=1e-4)
+
+
+def test_run_with_a_comparing_reward_model(zooter, comparing, queries, tmp_path):
+    code, _, err = zooter("run", "--queries", queries, "--out", tmp_path / "run", "--samples", 2, fleet=comparing)
+    assert code == 0
+    assert "6 responses a query make 30 comparisons" in err
+    for record in records(tmp_path / "run" / "rewards.jsonl"):
+        assert sum(record["rewards"].values()) == pytest.approx(0, abs=1e-4)
+
+
+class NoNumber:
+    """A reward model that has no number for one text."""
+
+    def __init__(self, *texts):
+        self.texts = texts
+
+    def score(self, pairs):
+        return [float("nan") if text in self.texts or not self.texts else float(len(text)) for _, text in pairs]
+
+
+def test_score_names_the_queries_that_it_sets_aside(zooter, tmp_path, monkeypatch):
+    monkeypatch.setattr("zooter_core.ensemble.Ensemble.reward_model", NoNumber("3 3"))
+    lines = [{"id": f"r{n}", "query": SEA, "responses": {"x": f"{n} {n}", "y": "[bold]no"}} for n in range(5)]
+    source = write_lines(tmp_path / "responses.jsonl", lines)
+    code, out, err = zooter("score", "--responses", source, "--out", tmp_path / "scores.jsonl")
+    assert (code, out) == (0, "")
+    assert "4 lines in" in err
+    assert "1 query is set aside, without rewards:" in err
+    assert "r3: the reward is nan" in err
+    assert [line["id"] for line in records(tmp_path / "scores.jsonl")] == ["r0", "r1", "r2", "r4"]
+
+
+def test_compare_shows_the_responses_where_there_is_no_reward(zooter, monkeypatch):
+    monkeypatch.setattr("zooter_core.ensemble.Ensemble.reward_model", NoNumber())
+    code, out, err = zooter("compare", SEA, "--json")
+    found = json.loads(out)["responses"]
+    assert code == 1
+    assert [(item["rank"], item["reward"]) for item in found] == [(None, None)] * 3
+    assert all(item["text"] for item in found)
+    assert "a reward for the responses" in err
+    assert "no reward" in zooter("compare", SEA)[1]
+
+
+def test_evaluate_with_a_judge_that_has_no_number_for_some(zooter, tiny_fleet, scores, answered, monkeypatch):
+    monkeypatch.setattr(
+        "zooter_core.ensemble.Ensemble.reward_model", NoNumber(f"one says {records(answered)[0]['query']}")
+    )
+    call = [
+        "evaluate",
+        "--router",
+        tiny_fleet / "router",
+        "--scores",
+        answered,
+        "--select",
+        "--judge-fleet",
+        tiny_fleet,
+    ]
+    code, out, err = zooter(*call, "--json", fleet=None)
+    assert code == 0
+    assert "1 query is set aside" in err
+    assert json.loads(out)["selection"]["judge"]

@@ -189,6 +189,50 @@ def test_pieces_of_several_backends_keep_the_callers_numbers(tiny_fleet):
     ]
 
 
+def test_backends_work_at_the_same_time(tiny_fleet):
+    """One waits until the other has answered, in whichever order they are asked."""
+    fleet = load_fleet(tiny_fleet)
+    answered = threading.Event()
+
+    class Waiting(Echo):
+        def stream(self, requests, generation, stop):
+            assert answered.wait(20)
+            yield from super().stream(requests, generation, stop)
+
+    class First(Echo):
+        def stream(self, requests, generation, stop):
+            yield from super().stream(requests, generation, stop)
+            answered.set()
+
+    base, one, two = fleet.candidates
+    ensemble = Ensemble(fleet)
+    ensemble.fleet = replace(fleet, candidates=(base, replace(one, backend="echo"), two))
+    for backends in (
+        {"transformers": Waiting("t"), "echo": First("e")},
+        {"transformers": First("t"), "echo": Waiting("e")},
+    ):
+        answered.clear()
+        ensemble.backends = backends
+        responses = finished(ensemble.answer(["base", "one"], ASK, threading.Event()))
+        assert [responses[n].text for n in range(2)] == ["t", "e"]
+
+
+def test_a_backend_that_breaks_down_leaves_the_others_alone(tiny_fleet):
+    class Broken(Echo):
+        def stream(self, requests, generation, stop):
+            yield next(super().stream(requests, generation, stop))
+            raise RuntimeError("out of order")
+
+    fleet = load_fleet(tiny_fleet)
+    base, one, two = fleet.candidates
+    ensemble = Ensemble(fleet)
+    ensemble.fleet = replace(fleet, candidates=(replace(base, backend="broken"), one, replace(two, backend="broken")))
+    ensemble.backends = {"transformers": Echo("t"), "broken": Broken("b")}
+    responses = finished(ensemble.answer(POOL, ASK, threading.Event()))
+    assert (responses[1].text, responses[2].text) == ("t", "b")
+    assert (responses[0].finish, responses[0].error) == ("error", "broken: RuntimeError: out of order")
+
+
 class ByLength:
     """A reward model: the longer, the better."""
 

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from zooter_core.errors import ZooterError
-from zooter_core.evaluate import compare, evaluate, report
+from zooter_core.evaluate import Sampled, compare, evaluate, report
 from zooter_core.records import Query
 from zooter_core.scores import Scores
+from zooter_core.selection import Outputs
 
 SCORES = Scores(
     (Query("1", "q1", "x"), Query("2", "q2", "x"), Query("3", "q3", "y")),
@@ -39,6 +40,9 @@ class Fixed:
 
     def probabilities(self, queries):
         return np.array([self.rows[query] for query in queries])
+
+    def outputs(self, queries):
+        return Outputs(self.probabilities(queries))
 
 
 ROUTER = Fixed(("a", "b"), q1=[0.1, 0.9], q2=[0.4, 0.6], q3=[0.8, 0.2])
@@ -198,11 +202,54 @@ def test_rmr_of_a_run_chooses_by_one_response_and_is_judged_by_the_mean():
     """Worked by hand: of two samples, the first prefers b (3 > 1), the second a (5 > 1)."""
     samples = np.array([[[1.0, 5.0], [3.0, 1.0]]])
     scores = Scores((Query("1", "q1"),), ("a", "b"), samples.mean(axis=2))
-    found = report(ROUTER, scores, [True], [0.5], samples)["held_back"]
+    found = report(ROUTER, scores, [True], [0.5], Sampled(samples))["held_back"]
     assert scores.scores.tolist() == [[3.0, 2.0]]
     assert found["mtr"]["oracle"] < found["mtr"]["rmr"]  # 3.0 against the mean of 2.0 and 3.0
     alone = report(ROUTER, scores, [True], [0.5])["held_back"]
     assert alone["mtr"]["oracle"] == alone["mtr"]["rmr"]
+
+
+def test_rmr_of_a_run_has_its_figures_beside_the_others():
+    """The same, with q3 of one data set more, where both samples prefer b: 2.5 and 6; the router takes b and a."""
+    samples = np.array([[[1.0, 5.0], [3.0, 1.0]], [[4.0, 4.0], [6.0, 6.0]]])
+    scores = Scores((SCORES.queries[0], SCORES.queries[2]), ("a", "b"), samples.mean(axis=2))
+    found = report(ROUTER, scores, [True, True], [0.5, 0.5], Sampled(samples))["held_back"]
+    assert {name: row["rmr"] for name, row in found["datasets"].items()} == {"x": 2.5, "y": 6.0}
+    assert (found["average"]["rmr"], found["mean"]["rmr"]) == (4.25, 4.25)
+    low, high = found["interval"]["chosen_minus_rmr"]  # 2 - 2.5 and 4 - 6
+    assert (low, high) == (-2.0, -0.5)
+
+
+def test_selection_of_a_run_ends_where_rmr_is():
+    """With all candidates for all queries, judged by one response each, selection is RMR."""
+    samples = np.array([[[1.0, 5.0], [3.0, 1.0]], [[4.0, 4.0], [6.0, 6.0]]])
+    scores = Scores((SCORES.queries[0], SCORES.queries[2]), ("a", "b"), samples.mean(axis=2))
+    dollars = np.array([[1.0, 3.0], [2.0, 6.0]])
+    found = report(ROUTER, scores, [True, True], [0.5, 0.5], Sampled(samples, dollars))["held_back"]
+    curve = found["selection"]["curves"][0]
+    assert [(point["calls"], point["dollars"], point["score"]) for point in curve["points"]] == [
+        (1.0, 2.5, 3.0),  # b of q1 for 3, a of q3 for 2: 2 and 4
+        (1.5, 5.5, 4.0),  # q3, of which it is less sure (.8 to .9), gets both: 6 for 8
+        (2.0, 6.0, 4.25),  # and q1: 2.5 for 4
+    ]
+    assert found["dollars"] == {"chosen": 2.5, "candidates": {"a": 1.5, "b": 4.5}, "random": 3.0, "all": 6.0}
+
+
+def test_a_report_without_prices_or_choice_leaves_them_out():
+    assert "dollars" not in report(ROUTER, SCORES, [True] * 3, [0.5] * 3)["held_back"]
+    alone = Scores(SCORES.queries, ("a",), SCORES.scores[:, :1])
+    found = report(Fixed(("a",), q1=[1.0], q2=[1.0], q3=[1.0]), alone, [True] * 3, [0.5] * 3)["held_back"]
+    assert "selection" not in found
+    assert found["gap_closed"] is None
+
+
+def test_gap_closed_is_of_the_way_from_the_best_single_to_the_oracle(figures):
+    """b, the best single, earns 3, 0, 6; the router 3, 0, 4, the oracle 3, 3, 6: it is -2 on a way of 3."""
+    assert figures["gap_closed"] is None  # in more than a draw in twenty the way is 0: q2 is not drawn
+    scores = Scores(SCORES.queries * 10, ("a", "b"), np.tile(SCORES.scores, (10, 1)))
+    found = compare(scores, np.array([1, 1, 0] * 10))["gap_closed"]
+    assert found["share"] == pytest.approx(-2 / 3)
+    assert found["interval"][0] < -2 / 3 < found["interval"][1] < 0
 
 
 def test_baselines_in_hindsight(figures):

@@ -61,6 +61,16 @@ def test_tags_and_like_queries_come_from_the_labels():
     assert found.to_json()["neighbours"][0]["text"] is None
 
 
+def test_rewards_of_like_queries_are_told_where_they_are_kept():
+    queries = (Query("1", "x"), Query("2", "y"))
+    learned = Scores(queries, ("a", "b"), np.array([[2.0, 0.5], [1.0, 3.0]]))
+    vectors, labels = np.array([[0.0, 1.0], [1.0, 0.0]]), np.full((2, 2), 0.5)
+    kept = Neighbours.of(learned, vectors, labels, False, np.full((2, 2), 0.5))
+    assert explain(Counting(), decided("add"), kept, 1).to_json()["neighbours"][0]["rewards"] == {"a": 2.0, "b": 0.5}
+    older = Neighbours.of(learned, vectors, labels, False)
+    assert "rewards" not in explain(Counting(), decided("add"), older, 1).to_json()["neighbours"][0]
+
+
 def test_a_query_of_one_word_is_explained():
     assert explain(Counting(), decided("add")).pieces[0].contribution == pytest.approx(0.1)
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from zooter_core import labellers, rewards, taggers
+from zooter_core.endpoint import EndpointConfig
 from zooter_core.errors import ZooterError
 from zooter_core.fleet import GenerationConfig, load_fleet
 
@@ -295,3 +297,286 @@ def test_fingerprint_does_not_change_when_the_fleet_moves(folder, tmp_path):
 def test_fingerprint_does_not_depend_on_how_the_folder_is_written(folder, monkeypatch):
     monkeypatch.chdir(folder)
     assert load_fleet(".").fingerprint() == load_fleet(folder).fingerprint()
+
+
+def reward(folder: Path, table: str) -> Path:
+    text = (folder / "fleet.toml").read_text()
+    start, end = text.index("[reward]"), text.index("[tagger]")
+    (folder / "fleet.toml").write_text(text[:start] + table + "\n\n" + text[end:])
+    return folder
+
+
+JUDGE = '[reward]\nkind = "judge"\n\n[reward.judge]\nbackend = "transformers"\nmodel = "owner/judge"'
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        '[reward]\nkind = "scalar"\nmodel = "owner/rm"\ndtype = "bfloat16"\ninput = "chat"',
+        '[reward]\nkind = "scalar"\nmodel = "owner/rm"\ntemplate = "{query} {response}"\ncache = false',
+        '[reward]\nkind = "ultra"\nmodel = "owner/rm"\nmax_tokens = 1024\nrevision = "abc"',
+        '[reward]\nkind = "pairwise"\nmodel = "owner/rm"',
+        '[reward]\nkind = "http"\nurl = "http://localhost:8000/score"\napi = "score"\nkey_env = "KEY"\nbatch = 4',
+        JUDGE.replace('"judge"', '"judge"\nmode = "pair"\ntries = 5', 1),
+    ],
+)
+def test_a_table_of_each_reward_kind(folder, table):
+    found = load_fleet(reward(folder, table)).reward
+    assert found.compares == ("pair" in table)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (JUDGE.replace("backend", "bakend"), '"bakend". Did you mean "backend"'),
+        (JUDGE.replace('model = "owner/judge"', ""), 'a key "model" in [reward.judge]'),
+        ('[reward]\nkind = "judge"', 'a key "judge" in [reward]'),
+        ('[reward]\nkind = "judge"\njudge = "owner/judge"', "a table [reward.judge]"),
+        ('[reward]\nkind = "http"', 'a key "url" in [reward]'),
+        ('[reward]\nkind = "scalar"\nmodel = "o/m"\nurl = "http://x"', 'the reward kind "scalar" has'),
+        ('[reward]\nkind = "pairwise"\nmodel = "o/m"\ntemplate = "{query}{response}"', '"template". Known: cache'),
+        ('[reward]\nkind = "scalar"\nmodel = "o/m"\ninput = "pairs"', 'Found "pairs". Did you mean "pair"'),
+        ('[reward]\nkind = "scalar"\nmodel = "o/m"\ndtype = "float64"', "dtype float32, bfloat16 or float16"),
+        ('[reward]\nkind = "scalar"\nmodel = "o/m"\ntemplate = "{query}"', "none of {response}"),
+        ('[reward]\nkind = "scalar"\nmodel = "o/m"\ninput = "chat"\ntemplate = "{query}{response}"', "Found both"),
+        ('[reward]\nkind = "scalar"\nmodel = "o/m"\nmax_tokens = 0', "max_tokens above 0"),
+        ('[reward]\nkind = "http"\nurl = "http://x"\ntimeout_seconds = nan', "timeout_seconds above 0"),
+        ('[reward]\nkind = "http"\nurl = "http://x"\nmax_token = 3', 'Did you mean "max_tokens"'),
+        (JUDGE.replace('"judge"', '"judge"\nmode = "pair"\ntemplate = "{query}"', 1), "{first}, {second}"),
+    ],
+)
+def test_a_wrong_reward_table_is_one_clear_error(folder, table, message):
+    assert message in refusal(reward(folder, table))
+
+
+def test_a_tagger_that_is_a_language_model(folder):
+    text = (folder / "fleet.toml").read_text()
+    start, end = text.index("[tagger]"), text.index("[generation]")
+    table = '[tagger]\nkind = "instag"\n\n[tagger.instagger]\nbackend = "transformers"\nmodel = "OFA-Sys/InsTagger"\n\n'
+    (folder / "fleet.toml").write_text(text[:start] + table + text[end:])
+    fleet = load_fleet(folder)
+    assert fleet.tagger.instagger.model == "OFA-Sys/InsTagger"
+    before = fleet.fingerprint()["tagger"]
+    change(folder, "OFA-Sys/InsTagger", "owner/other")
+    assert load_fleet(folder).fingerprint()["tagger"] != before
+
+
+def tables_of(kind: str) -> list[str]:
+    """The tables of fleet.toml in docs/reward-models.md."""
+    text = (Path(__file__).resolve().parent.parent / "docs" / "reward-models.md").read_text()
+    blocks = [part.split("```")[0] for part in text.split("```toml\n")[1:]]
+    return [block for block in blocks if block.startswith(f"[{kind}]")]
+
+
+@pytest.mark.parametrize("table", tables_of("reward"))
+def test_each_reward_table_of_the_docs_is_read(folder, table):
+    assert load_fleet(reward(folder, table)).reward.kind in table
+
+
+def test_the_docs_show_every_reward_kind():
+    shown = {line.split('"')[1] for table in tables_of("reward") for line in table.splitlines() if line[:4] == "kind"}
+    assert shown == set(rewards.KINDS) == set(labellers.REWARD_KEYS)
+    assert set(taggers.KINDS) == set(labellers.TAGGER_KEYS)
+
+
+@pytest.mark.parametrize("table", tables_of("tagger"))
+def test_each_tagger_table_of_the_docs_is_read(folder, table):
+    text = (folder / "fleet.toml").read_text()
+    start, end = text.index("[tagger]"), text.index("[generation]")
+    (folder / "fleet.toml").write_text(text[:start] + table + "\n" + text[end:])
+    assert load_fleet(folder).tagger.kind in table
+
+
+def test_fingerprint_does_not_change_with_how_a_reward_is_reached(folder):
+    table = '[reward]\nkind = "http"\nurl = "http://x"'
+    before = load_fleet(reward(folder, table)).fingerprint()
+    outside = 'cache = false\ntimeout_seconds = 5\nbatch = 2\nkey_env = "KEY"'
+    assert load_fleet(reward(folder, f"{table}\n{outside}")).fingerprint() == before
+    assert load_fleet(reward(folder, table.replace("//x", "//y"))).fingerprint() != before
+
+
+# Endpoints and recorded responses
+
+ENDPOINT = """\
+[[candidate]]
+name = "far"
+backend = "openai"
+model = "llama3.1:8b"
+base_url = "http://localhost:11434/v1"
+api_key_env = "FAR_KEY"
+gap_seconds = 7
+parallel = 2
+description = "elsewhere"
+usd_per_million_tokens = 1.5
+"""
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Path:
+    (tmp_path / "fleet.toml").write_text(ENDPOINT)
+    return tmp_path
+
+
+def test_an_endpoint_is_part_of_its_candidate(far):
+    (candidate,) = load_fleet(far).candidates
+    assert (candidate.model, candidate.usd_per_million_tokens) == ("llama3.1:8b", 1.5)
+    assert candidate.endpoint.base_url == "http://localhost:11434/v1"
+    assert (candidate.endpoint.api_key_env, candidate.endpoint.gap_seconds, candidate.endpoint.parallel) == (
+        "FAR_KEY",
+        7,
+        2,
+    )
+    assert candidate.endpoint.retries == 2
+
+
+def test_a_model_of_an_endpoint_is_no_path(far):
+    (far / "router").mkdir()
+    change(far, '"llama3.1:8b"', '"router"')
+    assert load_fleet(far).candidates[0].model == "router"
+    assert load_fleet(change(far, '"router"', '"/srv/models/one"')).candidates[0].model == "/srv/models/one"
+
+
+def test_a_folder_that_has_the_name_of_a_servers_model_does_not_count(far, monkeypatch):
+    monkeypatch.chdir(far)
+    first = load_fleet(far).fingerprint()
+    (far / "llama3.1:8b").mkdir()
+    (far / "llama3.1:8b" / "notes.txt").write_text("mine")
+    assert load_fleet(far).fingerprint() == first
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("base_url", "base_ulr", 'Did you mean "base_url"?'),
+        ("gap_seconds", "gap_second", 'Did you mean "gap_seconds"?'),
+        ("gap_seconds = 7", 'gap_seconds = "7"', "gap_seconds of type float"),
+        ("gap_seconds = 7", "gap_seconds = 0", "gap_seconds above 0"),
+        ("gap_seconds = 7", "gap_seconds = inf", "gap_seconds above 0"),
+        ("gap_seconds = 7", "gap_seconds = nan", "gap_seconds above 0"),
+        ("parallel = 2", "parallel = 0", "parallel above 0"),
+        ("parallel = 2", "parallel = 2.5", "parallel of type int"),
+        ("parallel = 2", "retries = -1", "retries of at least 0"),
+        ("parallel = 2", 'token_limit = "max_token"', 'Did you mean "max_tokens"?'),
+        ("parallel = 2", 'dtype = "float32"', '"dtype", a key of the backend transformers'),
+        ("parallel = 2", "calculator = true", '"calculator", a key of the backend transformers'),
+        ('base_url = "http://localhost:11434/v1"\n', "", 'a key "base_url"'),
+        ("http://localhost:11434/v1", "localhost:11434/v1", "base_url as a web address"),
+        ("http://localhost:11434/v1", "ftp://localhost/v1", "base_url as a web address"),
+        ("http://localhost:11434/v1", "http://", "base_url as a web address"),
+        ("http://localhost:11434/v1", "http://host:port/v1", "base_url as a web address"),
+        ("http://localhost:11434/v1", "http://host/v1?key=1", "base_url without a name"),
+    ],
+)
+def test_wrong_keys_of_an_endpoint_are_refused(far, old, new, told):
+    assert told in refusal(change(far, old, new))
+
+
+def test_what_may_be_a_secret_is_not_shown(far):
+    message = refusal(change(far, "http://localhost:11434", "http://me:s3cret@localhost:11434"))
+    assert "s3cret" not in message
+    change(far, "http://me:s3cret@localhost:11434", "http://localhost:11434")
+    message = refusal(change(far, '"FAR_KEY"', '"sk-proj-s3cret"'))
+    assert "s3cret" not in message
+    assert "api_key_env" in message
+
+
+def test_keys_of_an_endpoint_are_refused_elsewhere(folder):
+    message = refusal(
+        change(folder, 'model = "owner/model"', 'model = "owner/model"\nbase_url = "http://localhost/v1"')
+    )
+    assert '"base_url", a key of the backend openai' in message
+
+
+JUDGE_FAR = """\
+[reward]
+kind = "judge"
+
+[reward.judge]
+backend = "openai"
+model = "base"
+base_url = "http://localhost:8000/v1"
+first_token_seconds = 300"""
+
+
+def test_a_judge_may_be_behind_a_server(folder):
+    found = load_fleet(reward(folder, JUDGE_FAR)).reward.judge
+    assert (found.name, found.backend, found.model) == ("judge", "openai", "base")
+    assert found.endpoint == EndpointConfig("http://localhost:8000/v1", first_token_seconds=300)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("base_url", "base_ulr", 'in [reward.judge] of {path}. Found "base_ulr". Did you mean "base_url"'),
+        ('base_url = "http://localhost:8000/v1"', "", 'a key "base_url" in [reward.judge]'),
+        ("first_token_seconds = 300", "first_token_seconds = 0", "first_token_seconds above 0"),
+        ("first_token_seconds = 300", 'dtype = "float32"', '"dtype", a key of the backend transformers'),
+        ('"openai"', '"transformers"', '"base_url", a key of the backend openai'),
+    ],
+)
+def test_wrong_keys_of_a_judge_behind_a_server_are_refused(folder, old, new, told):
+    message = refusal(change(reward(folder, JUDGE_FAR), old, new))
+    assert told.replace("{path}", str(folder.resolve() / "fleet.toml")) in message
+
+
+def test_a_run_depends_on_where_its_judge_is(folder):
+    first = load_fleet(reward(folder, JUDGE_FAR)).fingerprint()
+    assert load_fleet(change(folder, "seconds = 300", "seconds = 299")).fingerprint() == first
+    moved = load_fleet(change(folder, "localhost:8000", "localhost:8001")).fingerprint()
+    assert {part for part in first if moved[part] != first[part]} == {"reward"}
+
+
+def test_a_tagger_may_be_behind_a_server(folder):
+    text = (folder / "fleet.toml").read_text()
+    start, end = text.index("[tagger]"), text.index("[generation]")
+    table = JUDGE_FAR.replace("reward", "tagger").replace('"judge"', '"instag"').replace("judge", "instagger")
+    (folder / "fleet.toml").write_text(text[:start] + table + "\n\n" + text[end:])
+    found = load_fleet(folder).tagger.instagger
+    assert (found.name, found.endpoint.base_url) == ("instagger", "http://localhost:8000/v1")
+
+
+@pytest.mark.parametrize("name", ["router", "/srv/models/one", "./one"])
+def test_a_servers_name_for_a_reward_model_is_no_path(folder, name):
+    table = f'[reward]\nkind = "http"\nurl = "http://x"\nmodel = "{name}"'
+    assert load_fleet(reward(folder, table)).reward.model == name
+
+
+def test_recorded_responses_lie_beside_the_file(tmp_path):
+    (tmp_path / "fleet.toml").write_text('[[candidate]]\nname = "a"\nbackend = "recorded"\nmodel = "scores.jsonl"\n')
+    assert load_fleet(tmp_path).candidates[0].model == str(tmp_path / "scores.jsonl")
+
+
+def test_a_run_does_not_depend_on_how_long_an_endpoint_is_waited_for(far):
+    first = load_fleet(far).fingerprint()
+    assert load_fleet(change(far, "gap_seconds = 7", "gap_seconds = 8")).fingerprint() == first
+    assert load_fleet(change(far, ":11434", ":8000")).fingerprint()["candidates"] != first["candidates"]
+
+
+def test_a_run_depends_on_where_an_answer_is_cut(far):
+    first = load_fleet(far).fingerprint()
+    cut = load_fleet(change(far, "gap_seconds = 7", "most_characters = 70")).fingerprint()
+    assert cut["candidates"] != first["candidates"]
+
+
+def test_an_endpoint_on_this_machine_is_known_as_such():
+    for url, local in (("http://localhost/v1", True), ("http://127.0.0.2:1/v1", True), ("http://[::1]:1/v1", True)):
+        assert EndpointConfig(url).local is local
+    assert not EndpointConfig("https://example.test/v1").local
+    assert EndpointConfig("http://[::1]:8/v1").host == "[::1]:8"
+
+
+@pytest.mark.parametrize("file", sorted((Path(__file__).parents[1] / "models").glob("*/fleet.toml")), ids=str)
+def test_every_fleet_that_ships_loads(file):
+    fleet = load_fleet(file)
+    assert fleet.pool
+    assert (file.parent / "README.md").is_file()
+
+
+def test_the_router_of_the_example_is_two_lines_away(tmp_path):
+    """As its comment says: with the # taken off."""
+    models = Path(__file__).parents[1] / "models"
+    text = (models / "endpoints" / "fleet.toml").read_text()
+    (tmp_path / "fleet.toml").write_text(
+        text.replace("# [router]\n# path", "[router]\npath").replace("../embedded", str(models / "embedded"))
+    )
+    assert load_fleet(tmp_path).router.path.endswith("runs/mine/router")

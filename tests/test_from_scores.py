@@ -108,7 +108,7 @@ def responses(tmp_path, monkeypatch):
 def test_responses_become_a_score_file(responses, tmp_path, tiny_ensemble):
     told = []
     count = score_responses(responses, tmp_path / "out.jsonl", tiny_ensemble, lambda *progress: told.append(progress))
-    assert count == 10
+    assert count == (10, {})
     assert told == [("score", 4, 10), ("score", 8, 10), ("score", 10, 10)]
     scores = read_scores([tmp_path / "out.jsonl"])
     assert (scores.candidates, scores.datasets) == (("a", "b"), ["sums"] * 10)
@@ -171,3 +171,40 @@ def test_a_file_without_responses_is_refused(responses, tmp_path, tiny_ensemble)
 def test_output_that_cannot_be_written(responses, tmp_path, tiny_ensemble):
     with pytest.raises(ZooterError):
         score_responses(responses, tmp_path / "responses.jsonl" / "out.jsonl", tiny_ensemble)
+
+
+def test_the_loss_of_each_epoch_is_reported(tmp_path, tiny_encoder):
+    distilled(tmp_path / "router", tiny_encoder)
+    losses = json.loads((tmp_path / "router" / "report.json").read_text())["losses"]
+    assert len(losses) == 40
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("at", ["embed", "distill"])
+def test_a_stop_keeps_nothing_half_made(tmp_path, tiny_encoder, at):
+    def stop(step, done, of):
+        if step == at:
+            raise InterruptedError
+
+    fresh = tiny_encoder.copy()  # it finds no vectors on the disk
+    with pytest.raises(InterruptedError):
+        distill_scores(SCORES, tmp_path / "router", SETTINGS, fresh, [q.tags for q in SCORES.queries], stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_response_without_a_reward_sets_its_query_aside_until_the_next_start(
+    responses, tmp_path, tiny_ensemble, monkeypatch
+):
+    class Faulty:
+        nan = ("4",)  # the response of a to r2
+
+        def score(self, pairs):
+            return [float("inf") if text in self.nan else float(len(text)) for _, text in pairs]
+
+    monkeypatch.setattr("zooter_core.ensemble.Ensemble.reward_model", Faulty())
+    out = tmp_path / "out.jsonl"
+    assert score_responses(responses, out, tiny_ensemble) == (9, {"r2": "the reward is inf"})
+    assert "r2" not in [query.id for query in read_scores([out]).queries]
+    Faulty.nan = ()
+    assert score_responses(responses, out, tiny_ensemble) == (10, {})
+    assert [query.id for query in read_scores([out]).queries][-1] == "r2"

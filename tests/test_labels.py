@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from zooter_core import labels
 from zooter_core.errors import ZooterError
 from zooter_core.labels import NORMALISATIONS, enhance, entropy, kl, normalise, softmax, tag_priors
 
@@ -195,3 +196,23 @@ def test_normalise_keeps_the_order_of_the_candidates(table, name):
 def test_unknown_normalisation_names_the_nearest():
     with pytest.raises(ZooterError, match=r'"z-score".*Did you mean "zscore"'):
         normalise(REWARDS, "z-score", GROUPS)
+
+
+def test_the_steps_are_those_of_the_functions_alone():
+    rewards = np.array([[1.0, 2.0, 4.0], [3.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    tags, groups = [("a", "b"), ("a",), ()], ["x", "x", "y"]
+    found = labels.steps(rewards, groups, tags, 0.3, 0.5, "spread")
+    scaled = labels.normalise(rewards, "spread", groups)
+    plain = labels.softmax(scaled, 0.5)
+    priors = labels.tag_priors(plain, tags)
+    assert np.array_equal(found.rewards, scaled)
+    assert np.array_equal(found.plain, plain)
+    assert found.prior[1] == pytest.approx(priors["a"])
+    assert np.array_equal(found.prior[2], plain[2])
+    assert np.array_equal(found.enhanced, labels.enhance(plain, tags, priors, 0.3))
+
+
+def test_the_rows_where_the_tags_change_the_winner():
+    rewards = np.array([[3.0, 0.0], [0.0, 1.0], [3.0, 0.0]])
+    assert labels.steps(rewards, ["x"] * 3, [("a",)] * 3, 0.1, 1.0, "none").changed.tolist() == [1]
+    assert labels.steps(rewards, ["x"] * 3, [("a",)] * 3, 1.0, 1.0, "none").changed.tolist() == []

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from zooter_core.metrics import interval, mean_task_rank, ranks, uplift
+from zooter_core import metrics
+from zooter_core.metrics import interval, mean_task_rank, ranks, ratio_interval, uplift
 
 TABLES = st.tuples(st.integers(1, 5), st.integers(1, 5)).flatmap(
     lambda shape: arrays(np.float64, shape, elements=st.integers(-3, 3))
@@ -86,3 +87,36 @@ def test_interval_grows_with_the_level():
 
 def test_interval_of_equal_values_is_a_point():
     assert interval(np.full(10, 0.25)) == (0.25, 0.25)
+
+
+def test_an_interval_does_not_depend_on_how_many_draws_are_made_at_once(monkeypatch):
+    values = np.random.default_rng(1).normal(size=50)
+    whole = metrics.interval(values)
+    monkeypatch.setattr(metrics, "AT_ONCE", 170)
+    assert metrics.interval(values) == whole
+
+
+def test_nor_does_that_of_a_ratio(monkeypatch):
+    above, below = np.random.default_rng(1).uniform(1, 2, size=(2, 50))
+    whole = ratio_interval(above, below)
+    monkeypatch.setattr(metrics, "AT_ONCE", 170)
+    assert ratio_interval(above, below) == whole
+
+
+def test_ratio_interval_of_a_constant_ratio_is_a_point():
+    """However the queries are drawn, each pair has the same ratio: drawn apart they would not."""
+    below = np.arange(1.0, 51.0)
+    assert ratio_interval(below / 4, below) == pytest.approx((0.25, 0.25))
+
+
+def test_ratio_interval_holds_the_ratio():
+    random = np.random.default_rng(4)
+    below = random.uniform(1, 2, size=200)
+    above = below * random.uniform(0, 1, size=200)
+    low, high = ratio_interval(above, below)
+    assert low < above.mean() / below.mean() < high
+
+
+def test_a_ratio_to_nothing_has_no_interval():
+    assert ratio_interval(np.ones(5), np.zeros(5)) is None
+    assert ratio_interval(np.ones(2), np.array([0.0, 1.0])) is None  # in a fourth of the draws there is nothing

@@ -152,6 +152,8 @@ def test_the_router_of_a_whole_run_is_loaded_and_reported(whole):
     assert list(report["candidates"]) == ["all", "odd", "even"]
     held = [record for record in records(whole, "labels.jsonl") if record["fold"] == "held_back"]
     assert report["held_back"]["n"] == len(held) > 0
+    assert all("rmr" in row for row in report["held_back"]["datasets"].values())
+    assert {curve["k"] for curve in report["held_back"]["selection"]["curves"]} == {2, 3}
 
 
 def test_a_second_start_does_nothing_more(run_copy, ensemble, queries):
@@ -521,3 +523,116 @@ def test_another_number_of_samples_is_refused(tmp_path, ensemble, queries):
         sampled(tmp_path / "run", ensemble, queries[:2], 4)
     with pytest.raises(ZooterError, match="at least one response"):
         sampled(tmp_path / "none", ensemble, queries[:2], 0)
+
+
+class Faulty:
+    """A reward model by length that has no number for some texts and raises on others."""
+
+    def __init__(self, nan=(), raises=()):
+        self.nan, self.raises = nan, raises
+
+    def score(self, pairs):
+        if any(pair in self.raises for pair in pairs):
+            raise IndexError("index out of range in self")
+        return [float("nan") if pair in self.nan else len(pair[1]) / 10 for pair in pairs]
+
+
+def pair_of(folder, query, name):
+    texts = {
+        record["id"]: record["text"] for record in records(folder, "responses.jsonl") if record["candidate"] == name
+    }
+    return query.text, texts[query.id]
+
+
+def test_queries_without_rewards_are_set_aside_and_reach_no_label(run_copy, whole, ensemble, queries, monkeypatch):
+    unfinish(run_copy, "score")
+    bad, worse = (pair_of(run_copy, queries[n], "one") for n in (3, 17))
+    monkeypatch.setattr(Ensemble, "reward_model", Faulty([bad], [worse]))
+    (run_copy / "rewards.jsonl").unlink()
+    state = json.loads((run_copy / "run.json").read_text())
+    del state["steps"]["distill"], state["seals"]["distill"]
+    (run_copy / "run.json").write_text(json.dumps(state))
+    shutil.rmtree(run_copy / "router")
+    work(run_copy, ensemble, queries)
+    lines = {record["id"]: record for record in records(run_copy, "rewards.jsonl")}
+    assert list(lines) == [query.id for query in queries]
+    aside = {"q03": "the reward is nan", "q17": "the reward model failed: index out of range in self"}
+    assert {id_: line["set_aside"] for id_, line in lines.items() if "set_aside" in line} == aside
+    kept = [query.id for query in queries if query.id not in aside]
+    assert [record["id"] for record in records(run_copy, "labels.jsonl")] == kept
+    assert [record["id"] for record in records(run_copy, "tags.jsonl")] == list(lines)
+    report = json.loads((run_copy / "report.json").read_text())
+    assert report["set_aside"] == aside
+    assert report["candidates"]["all"]["n"] == 38
+    with Run(run_copy) as run:
+        assert runs.scores(run).scores.shape == (38, 3)
+        assert runs.samples(run).shape == (38, 3, 1)
+        assert len(runs.tags(run)) == 38
+        priced = tuple(replace(candidate, usd_per_million_tokens=1.0) for candidate in ensemble.fleet.candidates)
+        assert runs.dollars(run, replace(ensemble.fleet, candidates=priced)).shape == (38, 3)
+        runs.export_scores(run, run_copy / "scores.jsonl")
+    assert [query.id for query in read_scores([run_copy / "scores.jsonl"]).queries] == kept
+    assert np.isfinite(read_scores([run_copy / "scores.jsonl"]).scores).all()
+    router = Router.load(run_copy / "router", Encoders())
+    assert router.candidates == POOL
+
+
+def test_when_all_are_set_aside_there_is_no_label(run_copy, ensemble, queries, monkeypatch):
+    unfinish(run_copy, "score")
+    (run_copy / "rewards.jsonl").write_text(
+        "".join(json.dumps({"id": query.id, "set_aside": "no verdict"}) + "\n" for query in queries)
+    )
+    with pytest.raises(ZooterError, match=r"all 40 set aside; the first because: no verdict"):
+        work(run_copy, ensemble, queries)
+
+
+def test_a_reward_model_that_cannot_work_stops_the_step_and_loses_nothing(run_copy, ensemble, queries, monkeypatch):
+    unfinish(run_copy, "score")
+    (run_copy / "rewards.jsonl").unlink()
+    late = {pair_of(run_copy, query, name) for query in queries[8:] for name in POOL}
+    monkeypatch.setattr(Ensemble, "reward_model", Faulty(raises=late))
+    with pytest.raises(WorkError, match=r"for any of .* responses.*index out of range"):
+        work(run_copy, ensemble, queries)
+    assert len(records(run_copy, "rewards.jsonl")) == 8
+    monkeypatch.setattr(Ensemble, "reward_model", Faulty())
+    with Run(run_copy) as run:
+        pipeline.score(run, ensemble)
+    assert len(records(run_copy, "rewards.jsonl")) == 40
+    assert not any("set_aside" in record for record in records(run_copy, "rewards.jsonl"))
+
+
+class Longer:
+    """Compares by length."""
+
+    def compare(self, triples):
+        return [float(len(one) - len(other)) for _, one, other in triples]
+
+
+def test_a_comparing_reward_model_sees_all_samples_of_a_query_together(tmp_path, ensemble, queries, monkeypatch):
+    monkeypatch.setattr(Ensemble, "reward_model", Longer())
+    told: list[int] = []
+    with Run(tmp_path / "run", create=True) as run:
+        pipeline.start(run, ensemble, queries[:6])
+        pipeline.collect(run, ensemble, ensemble.fleet.generation, samples=2)
+        pipeline.score(run, ensemble, lambda step, done, of: told.append(done))
+        texts, found = runs.responses(run), runs.samples(run)
+    assert told == [4, 6]
+    for row, query in enumerate(queries[:6]):
+        lengths = np.array([[len(text) for text in texts[query.id][name]] for name in POOL], dtype=float)
+        ahead = (lengths * 6 - lengths.sum()) / 5  # the mean over five rivals
+        assert found[row] == pytest.approx(ahead)
+
+
+def test_given_tags_go_through_the_pipeline(tmp_path, ensemble, queries):
+    from zooter_core.fleet import TaggerConfig
+
+    given = Ensemble(replace(ensemble.fleet, tagger=TaggerConfig("given")))
+    asked = [replace(query, tags=("even", "q") if n % 2 else ()) for n, query in enumerate(queries[:4])]
+    with Run(tmp_path / "run", create=True) as run:
+        pipeline.start(run, given, asked)
+        pipeline.tag(run, given)
+    found = [[tag["name"] for tag in record["tags"]] for record in records(tmp_path / "run", "tags.jsonl")]
+    assert found == [[], ["even", "q"], [], ["even", "q"]]
+    from zooter_core.records import Message
+
+    assert given.route([Message("user", "Hello")]).tags == ()  # what comes later has none, and is routed all the same

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from zooter_core import backends, commands, heads, rewards, taggers
+from zooter_core import backends, commands, heads, imports, rewards, taggers
 from zooter_core.errors import ZooterError
 from zooter_core.plugins import load_kind
 
@@ -11,6 +11,7 @@ FAMILIES = {
     "router": heads.KINDS,
     "reward": rewards.KINDS,
     "tagger": taggers.KINDS,
+    "import": imports.KINDS,
     "command": commands.COMMANDS,
 }
 

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from zooter_core import runs
 from zooter_core.errors import WorkError, ZooterError
+from zooter_core.fleet import load_fleet
 from zooter_core.records import Label, Query
 from zooter_core.runs import Run, append_lines, read_whole_lines
 from zooter_core.scores import read_scores
@@ -225,6 +227,33 @@ def test_reading_a_run_back(finished):
     assert runs.tags(finished) == [("math",), ()]
     scores = runs.scores(finished)
     assert (scores.candidates, scores.scores.tolist()) == (("a", "b"), [[1, 2], [3, 4]])
+
+
+def test_dollars_are_of_the_mean_tokens(folder, tmp_path):
+    """a costs 2 and b 5 dollars a million tokens: 1000 queries of 100 and 300 tokens on average cost .4 at a."""
+    tokens = {("1", "a"): (100, 300), ("1", "b"): (40, 60), ("2", "a"): (10, 10), ("2", "b"): (0, 200)}
+    with Run(folder, create=True) as run:
+        run.begin("start", {"pool": ["a", "b"]})
+        run.append(runs.QUERIES, [{"id": i, "text": i, "dataset": None, "tags": []} for i in "12"])
+        records = [
+            {"id": i, "candidate": c, "sample": sample, "text": "", "tokens": count}
+            for (i, c), of in tokens.items()
+            for sample, count in enumerate(of)
+        ]
+        run.append(runs.RESPONSES, records)
+        assert runs.dollars(run, fleet_of(tmp_path, a=2, b=5)) == pytest.approx(np.array([[0.4, 0.25], [0.02, 0.5]]))
+        assert runs.dollars(run, fleet_of(tmp_path, a=2)) is None
+
+
+def fleet_of(folder, **prices):
+    """A fleet of a and b, with the prices that are given."""
+    tables = [
+        f'[[candidate]]\nname = "{name}"\nbackend = "transformers"\nmodel = "hub/{name}"\n'
+        + (f"usd_per_million_tokens = {prices[name]}\n" if name in prices else "")
+        for name in "ab"
+    ]
+    (folder / "fleet.toml").write_text("".join(tables))
+    return load_fleet(folder)
 
 
 def test_label_line_is_read_back():

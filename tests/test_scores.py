@@ -279,3 +279,40 @@ def test_responses_of_score_files_are_in_the_order_of_their_queries(write):
     assert read_texts(paths) == [{"a": "x"}, {}, {"a": "x"}]
     with pytest.raises(ZooterError, match='"responses" as an object of texts'):
         read_texts([write(lines[0] | {"responses": {"a": 5}}, name="3.jsonl")])
+
+
+def test_progress_is_told_each_line_and_ends_the_reading(write):
+    class EnoughError(Exception):
+        pass
+
+    def tell(lines: int) -> None:
+        told.append(lines)
+        if lines == 2:
+            raise EnoughError
+
+    told: list[int] = []
+    path = write(*[GOOD | {"id": str(n)} for n in range(5)])
+    with pytest.raises(EnoughError):
+        read_scores([path], tell)
+    assert told == [1, 2]
+
+
+def test_a_line_longer_than_any_memory_is_named(write, monkeypatch):
+    monkeypatch.setattr("zooter_core.scores.LONGEST", 100)
+    long = GOOD | {"id": "2", "query": "x" * 200}
+    assert "line 2" in scores_refusal(write(GOOD, long, name="scores.jsonl.gz"))
+
+
+def test_columns_and_queries_can_be_left_out(write):
+    path = write(*[{"id": str(n), "query": "q", "scores": {"a": n, "b": -n, "c": 0}} for n in range(20)])
+    scores = read_scores([path])
+    some = scores.only(["c", "a"])
+    assert (some.candidates, some.scores[3].tolist()) == (("c", "a"), [0.0, 3.0])
+    with pytest.raises(ZooterError, match="none of d"):
+        scores.only(["a", "d"])
+    few = scores.sample(5)
+    numbers = [int(query.id) for query in few.queries]
+    assert len(set(numbers)) == 5
+    assert numbers == sorted(numbers)
+    assert few.scores[:, 0].tolist() == numbers
+    assert scores.sample(20) is scores

@@ -95,6 +95,14 @@ def test_the_judges_favourite_is_kept_at_its_true_score():
     assert best_of(PROBABILITIES, TABLE, 2, rewards).several.tolist() == [1, 5, 3, 1]
 
 
+def test_several_responses_each_are_judged_one_by_one():
+    """q1: the first judgement keeps b (4), the second a (1); q2: both a (5); q3: a (2), then c (3); q4: b (3) twice."""
+    first = [[0.0, 1.0, 9.0], [1.0, 0.0, 0.0], [1.0, 9.0, 0.0], [0.0, 1.0, 0.0]]
+    second = [[1.0, 0.0, 9.0], [1.0, 0.0, 0.0], [0.0, 9.0, 1.0], [0.0, 1.0, 0.0]]
+    rewards = np.stack([first, second], axis=2)
+    assert best_of(PROBABILITIES, TABLE, 2, rewards).several.tolist() == [2.5, 5, 2.5, 3]
+
+
 def test_costs_are_of_all_that_run():
     """q1 and q2 run a and b, q3 a and c, q4 b and c."""
     kept = best_of(PROBABILITIES, TABLE, 2, costs=COSTS)

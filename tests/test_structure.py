@@ -15,27 +15,32 @@ ROOT = Path(__file__).resolve().parent.parent
 LEVELS = (
     ("errors", "records"),
     ("quiet",),
-    ("calculator", "calibration", "clusters", "labels", "metrics", "plugins", "selection", "weights"),
-    ("fleet", "graph", "scores"),
-    ("curate", "encoder", "prices"),
-    ("backends", "heads", "rewards", "taggers"),
+    (
+        *("calculator", "calibration", "clusters", "edits", "endpoint", "labellers", "labels", "metrics", "plugins"),
+        *("projection", "selection", "weights"),
+    ),
+    ("benchmark", "fleet", "graph", "learned", "scores"),
+    ("curate", "encoder", "imports", "prices"),
+    ("backends", "heads"),
+    ("rewards", "taggers"),
     ("neighbours", "router"),
     ("explain",),
-    ("runs", "distill", "ensemble"),
-    ("baselines", "finetune", "robustness"),
+    ("runs", "distill", "ensemble", "exports"),
+    ("baselines", "finetune", "robustness", "sources"),
     ("evaluate", "sweep"),
     ("pipeline",),
     ("from_scores",),
     ("extend",),
-    ("growth",),
+    ("growth", "new_fleet"),
     ("commands", "ui"),
     ("cli",),
 )
 LEVEL = {name: height for height, names in enumerate(LEVELS) for name in names}
-PURE = ("calibration", "labels", "metrics", "selection")
+PURE = ("calibration", "labels", "learned", "metrics", "projection", "selection")
 LIGHT = (
     *("calculator", "errors", "records", "calibration", "labels", "metrics", "fleet", "scores", "runs", "plugins"),
-    *("weights", "heads", "curate", "selection", "prices", "cli"),
+    *("weights", "heads", "curate", "selection", "prices", "learned", "projection", "benchmark", "endpoint"),
+    *("imports", "cli"),
 )
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 

@@ -7,7 +7,7 @@ from zooter_core.errors import ZooterError
 from zooter_core.heads import DistillConfig
 from zooter_core.records import Query
 from zooter_core.scores import Scores
-from zooter_core.sweep import SweepConfig, sweep
+from zooter_core.sweep import SweepConfig, earned, figures, sweep
 
 SUMS = [f"Add up {n} apples and {n + 3} apples" for n in range(24)]
 TEXTS = [f"Write about the sea {n} times" for n in range(16)]
@@ -69,3 +69,14 @@ def test_wrong_settings_are_refused(wrong):
 def test_fewer_queries_than_folds_are_refused(tiny_encoder):
     with pytest.raises(ZooterError, match="at least 5 queries"):
         sweep(SCORES.subset([0, 30]), TAGS[:2], tiny_encoder, SweepConfig(), QUICK)
+
+
+def test_the_points_come_one_by_one_and_give_the_table_so_far(tiny_encoder):
+    config = SweepConfig(betas=(0.0, 0.3, 1.0), folds=2, seeds=1)
+    whole = sweep(SCORES, TAGS, tiny_encoder, config, QUICK)
+    means = {}
+    for done, (point, values) in enumerate(earned(SCORES, TAGS, tiny_encoder, config, QUICK), 1):
+        means[point] = values
+        so_far = figures(SCORES, config, means)
+        assert [row["mean"] for row in so_far["rows"]] == [row["mean"] for row in whole["rows"][:done]]
+    assert so_far == whole

@@ -59,7 +59,10 @@ def steps(data: Path, fleet: Path, work: Path, share: float) -> list[Step]:
             zooter("run", *pipeline, "--samples", "3", "--max-new-tokens", "112", "--temperature", "0.7"),
         ),
         (work / "figures.json", of("figures")),
-        (work / "sweep.done", zooter("sweep", "--scores", scores, "--tau", "1", "--normalise", "none")),
+        (
+            work / "sweep.json",
+            zooter("sweep", "--scores", scores, "--tau", "1", "--normalise", "none", "--out", str(work / "sweep.json")),
+        ),
     ]
 
 
@@ -98,6 +101,7 @@ def main() -> None:
         done.touch()
         print(f"{(time.monotonic() - start) / 60:.1f} minutes", flush=True)
     publish(work / "run", fleet)
+    shutil.copy(work / "sweep.json", fleet / "sweep.json")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from recipes.embedded import data
 from recipes.embedded.own import EACH, ENCODER, own_pairs
 from recipes.embedded.pairs import Pair, pairs_of
 from zooter_core.fleet import RewardConfig
-from zooter_core.rewards import reward_model
+from zooter_core.rewards import Pointwise, reward_model
 from zooter_core.weights import resolve
 
 TOKENS = 192  # a query with a response, in training
@@ -156,6 +156,7 @@ def linear(model: Any) -> Iterator[tuple[str, Any]]:
 def accuracy(folder: Path, out: Path, share: float, seed: int) -> dict[str, Any]:
     """Share of held-back pairs where the chosen response has the higher reward, beside what length alone would do."""
     model = reward_model(RewardConfig("scalar", ENCODER, adapter=str(out), max_tokens=MOST_TOKENS))
+    assert isinstance(model, Pointwise)
     counts = {"like": 1500, "mismatched": 1200, "broken": 300, "wrong_number": 600}
     figures: dict[str, Any] = {}
     for kind, pairs in pairs_of(folder, True, part(counts, share), seed + 1).items():

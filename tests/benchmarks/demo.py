@@ -49,7 +49,7 @@ def main() -> None:
     chromium = shutil.which("chromium")
     if chromium is None:
         sys.exit("Expected Chromium. Found none. Install the package chromium.")
-    command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(PORT), "--no-browser"]
+    command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(PORT), "--no-browser", "--history", "off"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page()
@@ -66,9 +66,9 @@ def main() -> None:
             cold = time.perf_counter() - begun
             warm = []
             for turn, query in enumerate(QUERIES, 1):
-                expect(page.get_by_text("Answer this query again with:")).to_be_visible(timeout=MINUTE)
+                expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=MINUTE)
                 warm.append(ask(page, query, turn))
-            expect(page.get_by_text("Answer this query again with:")).to_be_visible(timeout=MINUTE)
+            expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=MINUTE)
             ask(page, "Write a very long story about a river.", len(QUERIES) + 1)
             stop = page.get_by_role("button", name="Stop")
             begun = time.perf_counter()

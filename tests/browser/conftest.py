@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
+from visiting import WIDE, Demo, leaves, troubles
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -32,24 +28,34 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def demo() -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    made = Demo(tmp_path_factory.mktemp("demo") / "history.db")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def demo(server: Demo) -> str:
     """The address of a running demo over the embedded fleet."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(port), "--no-browser"]
-    environment = {name: value for name, value in os.environ.items() if name != "ZOOTER_FLEET"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://localhost:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None, "the demo ended at its start"
-                time.sleep(0.2)
-        yield address
-    finally:
-        process.send_signal(2)
-        process.wait(20)
+    return server.address
+
+
+@pytest.fixture
+def open_tab(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a tab of its own session; fails at the end on console errors and on requests that leave this machine."""
+    opened: list[Page] = []
+    problems: list[str] = []
+
+    def made(address: str, width: int = WIDE, **more: Any) -> Page:
+        page = browser.new_page(viewport={"width": width, "height": 900}, **more)
+        page.on("console", lambda message: problems.append(message.text) if troubles(message) else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda request: problems.append(request.url) if leaves(request.url) else None)
+        page.goto(address)
+        opened.append(page)
+        return page
+
+    yield made
+    for page in opened:
+        page.close()
+    assert problems == []

@@ -10,12 +10,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def open_page(tiny_fleet: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
-    """Opens a page over the tiny fleet (or another folder), loaded."""
+def open_page(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+    """Opens a page over the tiny fleet (or another folder), loaded, with a history of the test's own."""
+    monkeypatch.setenv("ZOOTER_HISTORY", str(tmp_path / "own" / "history.db"))
 
-    def opened(page: str, fleet: Path = tiny_fleet) -> AppTest:
+    def opened(page: str, fleet: Path = tiny_fleet, **address: str) -> AppTest:
         monkeypatch.setenv("ZOOTER_FLEET", str(fleet))
-        return AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=60).run()
+        made = AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=60)
+        for name, value in address.items():
+            made.query_params[name] = value
+        return made.run()
 
     return opened
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from zooter_core.ui import conversation
 from zooter_core.ui.conversation import Conversation
 from zooter_core.ui.examples import EXAMPLES
+from zooter_core.ui.history import Entry, history
 
 Open = Callable[..., AppTest]
 
@@ -62,13 +64,145 @@ def test_an_example_is_asked_when_pressed(open_page: Open) -> None:
 
 def test_the_router_can_be_overridden_and_the_answer_made_again(open_page: Open) -> None:
     page = open_page("chat")
-    page.sidebar.selectbox[0].select("two").run()
+    page.selectbox(key="mode").select("One model").run()
+    page.selectbox(key="model").select("two").run()
     page = ask(page, "Write about the sea.")
     assert talk(page).turns[0].candidate == "two"
-    page.button(key="again-one").click().run()
+    engine = talk(page).turns[0].job._ensemble
+    talk(page).again(engine, "one")
     talk(page).turns[0].job.wait(60)
     page.run()
     assert [turn.candidate for turn in talk(page).turns] == ["one"]
+    assert "because you chose it" in words(page)
+    assert not page.exception
+
+
+def test_all_of_them_answer_and_the_best_is_shown(open_page: Open) -> None:
+    page = open_page("chat")
+    page.selectbox(key="mode").select("All of them").run()
+    page = ask(page, "What is 12 + 30?")
+    turn = talk(page).turns[0]
+    assert len(turn.job.candidates) == 3
+    assert turn.job.ranked is not None
+    assert any(expander.label == "Best of 3 by reward" for expander in page.expander)
+    assert "you chose it" not in words(page)
+    if turn.candidate != turn.decision.candidate:
+        assert f"**{turn.candidate}** has the highest reward of 3" in words(page)
+    assert not page.exception
+
+
+def test_a_few_answer_where_the_router_is_unsure(open_page: Open) -> None:
+    page = open_page("chat")
+    page.selectbox(key="mode").select("Best of a few").run()
+    page.slider(key="unsure").set_value(0.0).run()
+    page = ask(page, "What is 12 + 30?")
+    assert len(talk(page).turns[0].job.candidates) == 2
+    assert talk(page).turns[0].settings.k == 2
+
+
+def test_temperature_length_and_system_text_reach_the_answer(open_page: Open) -> None:
+    page = open_page("chat")
+    page.slider(key="temperature").set_value(0.0)
+    page.slider(key="length").set_value(16)
+    page.text_area(key="system").set_value("Be brief.").run()
+    page = ask(page, "Write about the sea.")
+    turn = talk(page).turns[0]
+    assert (turn.settings.temperature, turn.settings.max_new_tokens, turn.settings.system) == (0.0, 16, "Be brief.")
+    assert turn.job.responses[turn.candidate].tokens <= 16
+    assert turn.decision.query == "Write about the sea."
+
+
+def test_why_shows_parts_tags_neighbours_entropy_and_cost(open_page: Open) -> None:
+    page = ask(open_page("chat"), "What is 12 + 30?")
+    page.toggle[0].set_value(True).run()
+    shown = words(page)
+    assert not page.exception
+    assert talk(page).turns[0].why is not None
+    assert "What each part of the query adds to" in shown
+    assert "The training queries most like it" in shown
+    assert "on a scale from 0 (one model alone) to 1 (all alike)" in shown
+    assert "1 of 3 models ran and wrote" in shown
+
+
+def test_the_last_query_is_edited_and_sent_again(open_page: Open) -> None:
+    page = ask(open_page("chat"), "What is 12 + 30?")
+    next(button for button in page.button if button.label == "Edit").click().run()
+    field = next(area for area in page.text_area if area.label == "Your query")
+    assert field.value == "What is 12 + 30?"
+    field.set_value("Write about the sea.")
+    next(button for button in page.button if button.label == "Send").click().run()
+    talk(page).turns[-1].job.wait(60)
+    page.run()
+    assert [turn.query for turn in talk(page).turns] == ["Write about the sea."]
+    assert not page.exception
+
+
+def test_a_vote_is_kept_and_disturbs_nothing(open_page: Open, slow_fleet: Path) -> None:
+    page = open_page("chat", slow_fleet)
+    page.slider(key="length").set_value(16).run()
+    page = ask(page, "What is 12 + 30?")
+    page.slider(key="length").set_value(448).run()
+    page.chat_input[0].set_value("Write about the sea.").run()
+    first, second = talk(page).turns
+    page.feedback[0].set_value(1).run()
+    assert first.vote == 1
+    assert talk(page).turns[1] is second
+    assert not second.job.stopping
+    second.job.stop()
+    second.job.wait(10)
+    assert history().turns(talk(page).id)[0]["vote"] == 1
+
+
+def test_a_tab_loaded_again_finds_the_running_answer(open_page: Open, slow_fleet: Path) -> None:
+    page = open_page("chat", slow_fleet)
+    page.chat_input[0].set_value("Write about the sea.").run()
+    job = talk(page).turns[0].job
+    again = open_page("chat", slow_fleet, chat=talk(page).id)
+    assert talk(again).turns[0].job is job
+    assert not again.exception
+    job.stop()
+    job.wait(10)
+
+
+def test_after_a_crash_the_conversation_is_back_and_goes_on(open_page: Open) -> None:
+    page = ask(open_page("chat"), "Write about the sea.")
+    found = talk(page)
+    record = found.turns[0].to_json()
+    cut = record | {"responses": {}, "texts": {record["candidate"]: "The sea"}, "rewards": {}}
+    history().keep(Entry(found.id, found.title, found.fleet, 0.0), 0, cut)
+    conversation._live().clear()
+    page = open_page("chat", chat=found.id)
+    assert "incomplete" in words(page)
+    next(button for button in page.button if button.label == "Continue").click().run()
+    talk(page).turns[0].job.wait(60)
+    page.run()
+    assert talk(page).turns[0].text.startswith("The sea")
+    assert "incomplete" not in words(page)
+
+
+def test_a_link_asks_its_query(open_page: Open) -> None:
+    page = open_page("chat", q="What is 12 + 30?")
+    assert [turn.query for turn in talk(page).turns] == ["What is 12 + 30?"]
+    assert "q" not in page.query_params
+
+
+def test_earlier_conversations_are_listed_opened_exported_and_deleted(open_page: Open) -> None:
+    first = ask(open_page("chat"), "Say something about otters")
+    id = talk(first).id
+    page = open_page("chat")
+    assert any(button.label == "Say something about otters" for button in page.button)
+    page.button(key=f"open-{id}").click().run()
+    assert talk(page).id == id
+    assert "otters" in words(page)
+    conversation.forget(id)
+    assert id not in [entry.id for entry in history().entries()]
+    assert conversation.find(id) is None
+
+
+def test_a_history_that_is_off_is_said(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOOTER_HISTORY", "off")
+    page = ask(open_page("chat"), "What is 12 + 30?")
+    assert "history is off" in words(page)
     assert not page.exception
 
 
@@ -76,7 +210,7 @@ def test_a_follow_up_is_routed_and_answered_on_the_conversation(open_page: Open)
     page = ask(ask(open_page("chat"), "Write a list in Python"), "and another")
     first, second = talk(page).turns
     assert second.decision.query == "Write a list in Python\nand another"
-    said = [message.role for message in talk(page).messages()]
+    said = [message.role for message in talk(page)._messages("x")]
     assert said[:2] == (["user", "assistant"] if first.job.texts[first.candidate].strip() else said[:2])
 
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from zooter_core.ui.batch import Batch
 from zooter_core.ui.comparison import Comparison
+from zooter_core.ui.history import history
 
 Open = Callable[..., AppTest]
 
@@ -88,3 +92,285 @@ def test_two_sessions_do_not_mix(open_page: Open) -> None:
     compare(second, "Write about the sea.")
     assert comparison(first).query != comparison(second).query
     assert comparison(first).job is not comparison(second).job
+
+
+def words(page: AppTest) -> str:
+    shown = [*page.markdown, *page.caption, *page.info, *page.success, *page.warning, *page.text]
+    return "\n".join(str(element.value) for element in shown)
+
+
+def press(page: AppTest, label: str) -> AppTest:
+    return next(button for button in page.button if button.label == label).click().run()
+
+
+def opened(page: AppTest, key: str) -> AppTest:
+    """With an expander open (AppTest has no click for it)."""
+    page.session_state[key] = True
+    return page.run()
+
+
+def blind(page: AppTest, query: str) -> AppTest:
+    page.toggle(key="blind").set_value(True)
+    return compare(page, query)
+
+
+def sent(page: AppTest) -> set[str]:
+    """All that a page sends to a browser, keys of containers among it, as text."""
+    return {str(node.proto) for node in page.main if getattr(node, "proto", None) is not None}
+
+
+def test_the_empty_page_explains_itself_and_offers_examples(open_page: Open) -> None:
+    page = open_page("compare")
+    assert not page.exception
+    assert "Try one of these:" in words(page)
+    assert list(page.pills[0].value) == ["base", "one", "two"]
+    assert [tab.label for tab in page.tabs] == ["One at a time", "A whole list"]
+
+
+def test_two_picked_models_compare_among_themselves(open_page: Open) -> None:
+    page = open_page("compare")
+    page.pills[0].set_value(["base", "two"]).run()
+    page = compare(page, "What is 12 + 30?")
+    assert not page.exception
+    assert comparison(page).job.candidates == ("base", "two")
+    assert sum(comparison(page).decision.probabilities.values()) == pytest.approx(1)
+    assert len(heads(page)) == 2
+    assert "among the models compared" in words(page)
+
+
+def test_one_model_is_no_comparison(open_page: Open) -> None:
+    page = open_page("compare")
+    page.pills[0].set_value(["one"]).run()
+    start(page, "What is 12 + 30?")
+    assert "at least two models" in page.error[0].value
+    assert "comparison" not in page.session_state
+
+
+def test_rewards_stand_beside_probabilities(open_page: Open) -> None:
+    page = compare(open_page("compare"), "What is 12 + 30?")
+    shown = words(page)
+    assert "Reward of each response" in shown
+    assert "How likely the router held each to be the best" in shown
+    for item in comparison(page).job.ranked or []:
+        name = item.response.candidate
+        assert f"{name} {item.reward:.2f} ({comparison(page).decision.probabilities[name]:.0%})" in shown
+
+
+def test_the_table_has_seconds_and_tokens_and_says_that_there_are_no_prices(open_page: Open) -> None:
+    page = compare(open_page("compare"), "What is 12 + 30?")
+    table = page.dataframe[0].value
+    assert list(table.columns) == ["model", "first", "seconds", "tokens", "speed"]
+    found = comparison(page).job.responses
+    assert dict(zip(table["model"], table["tokens"], strict=True)) == {n: found[n].tokens for n in found}
+    assert "No costs" in words(page)
+
+
+def test_costs_are_shown_where_there_are_prices(open_page: Open, slow_fleet: Path) -> None:
+    file = slow_fleet / "fleet.toml"
+    text = file.read_text().replace("max_new_tokens = 470", "max_new_tokens = 8")
+    file.write_text(text.replace('name = "two"', 'name = "two"\nusd_per_million_tokens = 5.0'))
+    page = compare(open_page("compare", slow_fleet), "What is 12 + 30?")
+    table = page.dataframe[0].value.set_index("model")
+    assert table.loc["two", "usd"] == pytest.approx(comparison(page).job.responses["two"].tokens * 5e-6)
+    assert table["usd"].isna().sum() == 2
+    assert "No costs" not in words(page)
+
+
+def test_blind_hides_all_that_gives_a_name_away_until_the_vote(open_page: Open) -> None:
+    page = open_page("compare")
+    before = sent(page)
+    page = blind(page, "What is 12 + 30?")
+    assert not page.exception
+    found = comparison(page)
+    assert heads(page) == ["#### Response A", "#### Response B", "#### Response C"]
+    new = "\n".join(sent(page) - before).replace("between two responses", "")  # a word, not the candidate
+    assert "Response B" in new
+    for name in found.pool:
+        assert not re.search(rf"\b{name}\b", new)
+    assert "tokens/s" not in new
+    assert not page.get("plotly_chart")
+    assert not page.dataframe
+    assert not page.download_button
+    picked = found.order[1]
+    press(page, "Response B")
+    assert found.vote is not None
+    assert (found.vote.best, found.vote.blind) == (picked, True)
+    assert f"You voted without knowing the names: **{picked}**, Response B." in words(page)
+    assert any(head.startswith("#### 1. ") for head in heads(page))
+    assert sum("your choice" in head for head in heads(page)) == 1
+    assert page.get("plotly_chart")
+    assert "Tie" not in [button.label for button in page.button]  # the vote is cast
+    assert history().votes(found.fleet)[-1]["best"] == picked
+
+
+@pytest.mark.parametrize(("label", "outcome"), [("Tie", "tie"), ("None is good", "none")])
+def test_a_tie_and_none_good_are_votes_too(open_page: Open, label: str, outcome: str) -> None:
+    page = press(blind(open_page("compare"), "What is 12 + 30?"), label)
+    vote = comparison(page).vote
+    assert vote is not None
+    assert (vote.outcome, vote.best, vote.blind) == (outcome, None, True)
+
+
+def test_names_can_be_shown_without_a_vote(open_page: Open) -> None:
+    page = press(blind(open_page("compare"), "What is 12 + 30?"), "Show the names without a vote")
+    assert comparison(page).vote is None
+    assert "Reward of each response" in words(page)
+
+
+def test_a_blind_failure_names_nobody(open_page: Open, slow_fleet: Path) -> None:
+    adapters = slow_fleet / "adapters"
+    original = adapters.resolve()
+    adapters.unlink()
+    shutil.copytree(original, adapters)
+    (adapters / "two" / "adapter_model.safetensors").write_bytes(b"not safetensors")
+    file = slow_fleet / "fleet.toml"
+    file.write_text(file.read_text().replace("max_new_tokens = 470", "max_new_tokens = 8"))
+    page = blind(open_page("compare", slow_fleet), "What is 12 + 30?")
+    assert [error.value for error in page.error] == ["This response failed."]
+    failed = comparison(page).letter("two")
+    assert failed not in [button.label for button in page.button]  # nobody can vote for it
+
+
+def test_an_open_vote_counts_in_the_tally_and_can_be_changed(open_page: Open, slow_fleet: Path) -> None:
+    file = slow_fleet / "fleet.toml"  # a folder of its own: no votes of other tests
+    file.write_text(file.read_text().replace("max_new_tokens = 470", "max_new_tokens = 8"))
+    page = opened(compare(open_page("compare", slow_fleet), "What is 12 + 30?"), "tally")
+    assert "No votes on this fleet yet" in words(page)
+    router = comparison(page).decision.candidate
+    page = press(press(page, "Tie"), router)
+    assert "1 vote, 0 of them blind: 1 for one response, 0 ties, 0 for none." in words(page)
+    assert "**1 of 1** (100%)" in words(page)
+    assert "Voting again replaces your vote" in words(page)
+
+
+def test_votes_are_not_kept_where_the_history_is_off(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOOTER_HISTORY", "off")
+    page = opened(press(compare(open_page("compare"), "What is 12 + 30?"), "Tie"), "tally")
+    assert "history is off" in words(page)
+    assert comparison(page).vote is not None
+
+
+def test_two_responses_are_set_against_each_other(open_page: Open) -> None:
+    page = compare(open_page("compare"), "What is 12 + 30?")
+    page = opened(page, f"diff-{comparison(page).id}")
+    assert not page.exception
+    assert re.search(r"\d+ words in both; \d+ only on the left", words(page))
+    page.segmented_control[0].set_value("Lines").run()
+    assert len(page.code) == 2 + 1  # and the link to share
+    assert "begins with a minus" in words(page)
+
+
+def test_all_of_it_can_be_downloaded(open_page: Open) -> None:
+    page = compare(open_page("compare"), "What is 12 + 30?")
+    assert [button.label for button in page.download_button] == ["Download as JSON"]
+
+
+def test_a_link_asks_its_query_and_share_gives_one(open_page: Open) -> None:
+    page = open_page("compare", q="What is 12 + 30?")
+    assert comparison(page).query == "What is 12 + 30?"
+    assert "q" not in page.query_params
+    comparison(page).job.wait(60)
+    page.run()
+    assert any("q=What+is+12+%2B+30%3F" in code.value for code in page.code)
+
+
+def test_a_tab_loaded_again_finds_the_running_comparison(open_page: Open, slow_fleet: Path) -> None:
+    page = open_page("compare", slow_fleet)
+    start(page, "Write about the sea.")
+    found = comparison(page)
+    again = open_page("compare", slow_fleet, compare=found.id)
+    assert comparison(again) is found
+    assert not again.exception
+    found.job.stop()
+    found.job.wait(10)
+
+
+def test_an_address_of_a_comparison_that_is_gone_says_so(open_page: Open) -> None:
+    page = open_page("compare", compare="nobody")
+    assert "no longer has" in words(page)
+    assert "compare" not in page.query_params
+    assert not page.exception
+
+
+def listed(page: AppTest) -> AppTest:
+    page.session_state["view"] = "A whole list"
+    return page.run()
+
+
+def batch_of(page: AppTest) -> Batch:
+    found = page.session_state["batch"]
+    assert isinstance(found, Batch)
+    return found
+
+
+def send(page: AppTest, text: str = "", csv: bytes | None = None) -> AppTest:
+    if text:
+        page.text_area(key="list-text").set_value(text)
+    if csv is not None:
+        page.file_uploader[0].upload("queries.csv", csv, "text/csv")
+    return press(page, "Compare all")
+
+
+def test_a_pasted_list_is_compared_to_its_end(open_page: Open) -> None:
+    page = send(listed(open_page("compare")), "What is 12 + 30?\n\nWrite about the sea.")
+    found = batch_of(page)
+    found.wait(120)
+    page.run()
+    assert not page.exception
+    assert "All 2 queries are done." in words(page)
+    assert list(page.dataframe[0].value["query"]) == ["What is 12 + 30?", "Write about the sea."]
+    assert {button.label for button in page.download_button} == {"CSV", "JSON lines"}
+    press(page, "New list")
+    assert page.session_state["batch"] is None
+    assert page.file_uploader
+
+
+def test_a_csv_file_is_stopped_and_goes_on_where_it_was(open_page: Open, slow_fleet: Path) -> None:
+    file = slow_fleet / "fleet.toml"
+    file.write_text(file.read_text().replace("max_new_tokens = 470", "max_new_tokens = 60"))
+    page = send(listed(open_page("compare", slow_fleet)), csv=b"id,query\n1,Add up 7 apples?\n2,=1+1\n3,Hello\n")
+    found = batch_of(page)
+    assert "of 3 queries done" in page.get("progress")[0].proto.text
+    press(page, "Stop")
+    found.wait(20)
+    page.run()
+    kept = list(found.done)
+    assert f"Stopped: {len(kept)} of 3 queries are done." in words(page)
+    again = open_page("compare", slow_fleet, batch=found.id, view="A whole list")  # a tab loaded again
+    assert batch_of(again) is found
+    press(again, "Go on")
+    found.wait(120)
+    again.run()
+    assert "All 3 queries are done." in words(again)
+    assert found.done[: len(kept)] == kept
+    assert list(again.dataframe[0].value["query"]) == ["Add up 7 apples?", "'=1+1", "Hello"]
+    assert not again.exception
+
+
+@pytest.mark.parametrize(
+    ("text", "csv", "message"),
+    [
+        ("", b"query\nfine\none, two\n", "1 column in line 3"),
+        ("", b"query\nna\xefve\n", "line 2"),
+        ("", None, "a list of queries"),
+        ("Hello", b"query\nHello\n", "both"),
+    ],
+)
+def test_a_wrong_list_gets_one_clear_message(open_page: Open, text: str, csv: bytes | None, message: str) -> None:
+    page = send(listed(open_page("compare")), text, csv)
+    assert [message in error.value for error in page.error] == [True]
+    assert not page.exception
+    assert "batch" not in page.session_state
+
+
+def test_a_list_that_cannot_go_on_says_why_and_keeps_the_rest(open_page: Open) -> None:
+    page = send(listed(open_page("compare")), "What is 12 + 30?\nHello")
+    found = batch_of(page)
+    found.wait(60)
+    found.queries = (*found.queries, "  ")  # what a file cannot bring
+    found.resume()
+    found.wait(60)
+    page.run()
+    assert "an empty text" in page.error[0].value
+    assert "Stopped: 2 of 3" in words(page)
+    assert not page.exception

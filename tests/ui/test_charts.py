@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from zooter_core.records import Decision, Ranked, Response, Tag
 from zooter_core.ui import charts
 
@@ -38,3 +41,9 @@ def test_colours_differ_and_go_round_in_a_large_pool() -> None:
 def test_tags_are_badges_and_none_is_said() -> None:
     assert charts.tag_badges((Tag("arithmetic", 0.812),)) == ":blue-badge[arithmetic 0.81]"
     assert "no tag" in charts.tag_badges(())
+
+
+def test_pandas_is_whole_before_a_chart_is_made() -> None:
+    code = "import sys, zooter_core.ui.charts; print(hasattr(sys.modules.get('pandas'), 'Series'))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "True"

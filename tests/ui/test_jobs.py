@@ -33,7 +33,7 @@ def test_jobs_side_by_side_say_what_each_says_alone(greedy: Ensemble) -> None:
 def test_an_answer_made_again_is_another_one(tiny_fleet: Path) -> None:
     sampled = GenerationConfig(max_new_tokens=40, temperature=1.0)
     ensemble = Ensemble(replace(load_fleet(tiny_fleet), generation=sampled))
-    first, again, other = (Job(ensemble, ["one"], SEA, retry=retry) for retry in (0, 0, 1))
+    first, again, other = (Job(ensemble, ["one"], SEA, generation=replace(sampled, seed=n)) for n in (0, 0, 1))
     assert texts(first) == texts(again)
     assert texts(first) != texts(other)
 
@@ -59,3 +59,38 @@ def test_a_query_that_is_refused_is_the_jobs_problem(greedy: Ensemble) -> None:
     job = Job(greedy, ["one"], (Message("user", " "),))
     job.wait(10)
     assert "an empty text" in str(job.problem)
+
+
+def test_an_answer_that_was_broken_off_goes_on_from_there(greedy: Ensemble) -> None:
+    whole = Job(greedy, ["one"], SEA)
+    whole.wait(60)
+    rest = Job(greedy, ["one"], SEA, begun="The sea is")
+    rest.wait(60)
+    assert rest.problem is None
+    assert rest.responses["one"].text.startswith("The sea is")
+    assert len(rest.responses["one"].text) > len("The sea is")
+    assert rest.texts["one"] == rest.responses["one"].text
+
+
+def test_jobs_on_one_model_are_served_in_order_and_know_how_many_are_ahead(tiny_fleet: Path) -> None:
+    endless = GenerationConfig(max_new_tokens=450, temperature=0.0)
+    ensemble = Ensemble(replace(load_fleet(tiny_fleet), generation=endless))
+    jobs = [Job(ensemble, ["base"], SEA) for _ in range(4)]
+    assert [job.ahead for job in jobs[1:]] == [1, 2, 3]
+    jobs[1].stop()
+    jobs[1].wait(5)
+    assert jobs[1].responses["base"].finish == "stopped"
+    assert jobs[1].responses["base"].tokens == 0
+    assert [job.ahead for job in jobs[2:]] == [1, 2]
+    for job in (jobs[0], jobs[2], jobs[3]):
+        job.stop()
+        job.wait(20)
+        assert not job.running
+        assert job.ahead == 0
+
+
+def test_what_came_is_noted_at_the_end(greedy: Ensemble) -> None:
+    noted: list[str] = []
+    job = Job(greedy, ["one"], SEA, keep=lambda answers: noted.append(answers.texts["one"]))
+    job.wait(60)
+    assert noted[-1] == job.responses["one"].text

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zooter_core.ui.text import CODE, IMAGE, safe
+from zooter_core.ui.text import CODE, IMAGE, LINK, MOST, safe
 
 
 def test_an_image_becomes_its_words_and_address() -> None:
@@ -58,3 +60,42 @@ def test_prose_gets_no_fence(prose: str) -> None:
 def test_no_image_is_left_outside_code(text: str) -> None:
     prose = "".join(part for number, part in enumerate(CODE.split(safe(text))) if number % 2 == 0)
     assert not IMAGE.search(prose)
+
+
+def test_a_link_names_its_host_and_leads_only_to_web_pages() -> None:
+    assert safe("[your bank](https://evil.example/login?x=1)") == (
+        "[your bank (evil.example)](https://evil.example/login?x=1)"
+    )
+    assert safe("[run](javascript:alert(1))").startswith("run (`javascript:alert(1`)")
+    assert safe("[file](file:///etc/passwd)") == "file (`file:///etc/passwd`)"
+    assert safe('[a](http://host.example/ "your bank")') == "[a (host.example)](http://host.example/)"
+    assert safe("see [this][1]\n\n[1]: http://host.example") == "see [this][1]\n\n\\[1]: http://host.example"
+
+
+def test_a_text_cannot_pretend_to_be_a_badge_of_the_page() -> None:
+    assert safe("I am :green-badge[highest reward] :material/check:") == (
+        "I am \\:green-badge[highest reward] \\:material/check:"
+    )
+    assert safe("At 10:30 he said: yes") == "At 10:30 he said: yes"
+
+
+def test_formulas_are_drawn_and_money_is_not() -> None:
+    assert safe(r"so \(x^2\) costs $5") == r"so $x^2$ costs \$5"
+    assert safe("\\[a + b\\]") == "$$\na + b\n$$"
+    assert safe("$$a + b$$") == "$$\na + b\n$$"
+
+
+def test_a_very_long_text_is_cut_and_says_so() -> None:
+    shown = safe("word " * 20_000)
+    assert len(shown) < MOST + 100
+    assert "80,000 characters more" in shown
+    fenced = safe("```python\n" + "x = 1\n" * 20_000)
+    assert fenced.count("```") == 2
+    assert fenced.rstrip().endswith("characters more, which an export has*")
+
+
+@given(st.text(alphabet="[]()<>:/ahtpsjv.\n`\\", max_size=60))
+def test_no_link_leads_elsewhere_unnamed(text: str) -> None:
+    prose = "".join(part for number, part in enumerate(CODE.split(safe(text))) if number % 2 == 0)
+    for words, address in LINK.findall(prose):
+        assert f"({urlsplit(address).hostname})" in words

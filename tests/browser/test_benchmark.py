@@ -1,0 +1,77 @@
+"""The Benchmark page on the embedded fleet, wide and narrow, light and dark."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+ROOT = Path(__file__).resolve().parents[2]
+SLOW = 120_000  # milliseconds
+TITLE = "How good is the router?"
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])
+def test_figures_charts_and_files(browser: Browser, demo: str, width: int, scheme: str, tmp_path: Path) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: problems.append(request.url) if _leaves(request.url) else None)
+    page.goto(demo)
+    if width < 800:  # the sidebar is folded away
+        page.get_by_test_id("stExpandSidebarButton").click(timeout=SLOW)
+    page.get_by_role("link", name="Benchmark").click(timeout=SLOW)
+    if width < 800:
+        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+
+    expect(page.get_by_role("heading", name=TITLE)).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("The router earns").or_(page.get_by_text("The router cannot be told")).first).to_be_visible(
+        timeout=SLOW
+    )
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_test_id("stDataFrame").first).to_be_visible(timeout=SLOW)
+    figures = json.loads((ROOT / "models" / "embedded" / "report.json").read_text())
+    rows = _csv(page, "This table (CSV)", tmp_path / "methods.csv")
+    assert [row["method"] for row in rows] == ["chat", "math", "code", "writer", "router", "RMR", "oracle"]
+    for name, held_back in figures["held_back"]["datasets"].items():
+        assert float(rows[4][name]) == held_back["chosen"]
+    assert json.loads(_file(page, "The whole report (JSON)", tmp_path / "report.json")) == figures
+    page.get_by_text("The points as a table").click()
+    expect(page.get_by_test_id("stDataFrame").nth(1)).to_be_visible(timeout=SLOW)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert _sideways(page) == []
+    page.close()
+    assert problems == []
+
+
+def _leaves(url: str) -> bool:
+    return urlparse(url).hostname not in ("localhost", None)
+
+
+def _sideways(page: Page) -> list[str]:
+    """What of the page can be scrolled sideways, besides tables and commands, which scroll inside themselves."""
+    found: list[str] = page.evaluate(
+        """() => [...document.querySelectorAll('*')]
+            .filter(box => ['auto', 'scroll'].includes(getComputedStyle(box).overflowX))
+            .filter(box => box.scrollWidth > box.clientWidth + 1)
+            .filter(box => !['stDataFrame', 'stCode', 'stSidebar']
+                .some(name => box.closest(`[data-testid="${name}"]`)))
+            .map(box => `${box.tagName} ${box.dataset.testid} ${box.scrollWidth} > ${box.clientWidth}`)"""
+    )
+    return found
+
+
+def _file(page: Page, label: str, path: Path) -> str:
+    with page.expect_download() as started:
+        page.get_by_test_id("stDownloadButton").get_by_role("button", name=label).first.click()
+    started.value.save_as(path)
+    return path.read_text(encoding="utf-8")
+
+
+def _csv(page: Page, label: str, path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(_file(page, label, path).splitlines()))

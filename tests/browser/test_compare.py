@@ -1,0 +1,174 @@
+"""What visitors do on the Compare page: one query blind, on the embedded fleet; a list of them, on tiny models."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+from visiting import NARROW, SLOW, WIDE, Demo, no_sideways_scrolling
+
+Open = Callable[..., Page]
+QUERIES = ("What is 12 + 30?", "=2+3", "Write about the sea, briefly", "Why is the sky blue?", "List three fruits")
+
+
+@pytest.fixture(scope="module")
+def quick(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo over tiny models, whose answers take a few seconds."""
+    folder = tmp_path_factory.mktemp("quick") / "tiny"
+    shutil.copytree(tiny_fleet, folder)
+    text = (folder / "fleet.toml").read_text().replace("max_new_tokens = 8", "max_new_tokens = 160")
+    (folder / "fleet.toml").write_text(text)
+    made = Demo(folder.parent / "history.db", folder)
+    yield made
+    made.stop()
+
+
+def serious(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:200]}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
+def votes(history: Path) -> list[dict[str, Any]]:
+    with sqlite3.connect(history) as database:
+        return [json.loads(row[0]) for row in database.execute("SELECT record FROM votes ORDER BY time")]
+
+
+def to_list(page: Page) -> None:
+    page.get_by_role("tab", name="A whole list").click(timeout=SLOW)
+    expect(page.get_by_role("button", name="Compare all")).to_be_visible(timeout=SLOW)
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_a_blind_vote_reveals_who_said_what(open_tab: Open, server: Demo, width: int) -> None:
+    query = f"What is {width} + 30?"
+    page = open_tab(f"{server.address}/compare?models=chat&models=math&blind=true", width)
+    expect(page.get_by_text("Votes on this fleet")).to_be_visible(timeout=3 * SLOW)  # weights are converted at first
+    page.get_by_label("Query").fill(query)
+    page.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
+    expect(page.get_by_text("Which response is best?")).to_be_visible(timeout=2 * SLOW)
+    assert [head.inner_text() for head in page.locator("h4").all()] == ["Response A", "Response B"]
+    panel = page.get_by_role("tabpanel").inner_html()
+    assert not re.search(r"\b(chat|math)\b", panel.replace("Chat message from user", ""))
+    assert page.locator(".js-plotly-plot").count() == 0
+    assert no_sideways_scrolling(page)
+
+    page.get_by_role("button", name="Response B", exact=True).click()
+    expect(page.get_by_text("Reward of each response")).to_be_visible(timeout=SLOW)
+    vote = next(vote for vote in votes(server.history) if vote["query"] == query)
+    assert vote["blind"]
+    expect(page.get_by_text(f"You voted without knowing the names: {vote['best']}, Response B.")).to_be_visible()
+    cards = page.locator("h4")
+    assert sorted(card.inner_text()[:2] for card in cards.all()) == ["1.", "2."]
+    card = page.get_by_test_id("stMarkdownContainer").filter(has=cards.filter(has_text=str(vote["best"])))
+    expect(card).to_contain_text("your choice")
+    expect(page.get_by_text("your choice")).to_have_count(1)
+    charts = page.locator(".js-plotly-plot").filter(visible=True)
+    expect(charts).to_have_count(2, timeout=SLOW)  # rewards and probabilities; the routing's own is folded away
+    page.get_by_text("Seconds, tokens and cost").click()
+    page.get_by_text("Differences between two responses").click()
+    expect(page.get_by_text("words in both")).to_be_visible(timeout=SLOW)
+    page.get_by_text("Votes on this fleet").click()
+    expect(page.get_by_text("was the voter's in")).to_be_visible(timeout=SLOW)
+    assert no_sideways_scrolling(page)
+    assert serious(page) == []
+
+    with page.expect_download(timeout=SLOW) as started:
+        page.get_by_role("button", name="Download as JSON").click()
+    shape = json.loads(Path(started.value.path()).read_text())
+    assert {item["candidate"] for item in shape["responses"]} == {"chat", "math"}
+    assert shape["vote"]["best"] == vote["best"]
+    assert "compare=" in page.url
+    page.reload()  # a new session finds it by its address
+    expect(page.get_by_text(f"You voted without knowing the names: {vote['best']}")).to_be_visible(timeout=SLOW)
+
+
+def test_a_link_asks_at_once_and_a_reload_in_the_middle_loses_nothing(open_tab: Open, quick: Demo) -> None:
+    page = open_tab(f"{quick.address}/compare?q=Write+about+the+sea&models=base&models=two")
+    expect(page.get_by_text(re.compile(r"models are answering|Reward of each"))).to_be_visible(timeout=SLOW)
+    page.reload()
+    expect(page.get_by_text("Reward of each response")).to_be_visible(timeout=SLOW)
+    expect(page.locator("h4")).to_have_count(2)
+    expect(page.get_by_text("stopped", exact=True)).to_have_count(0)
+    page.get_by_role("button", name="Share").click()
+    link = page.get_by_test_id("stPopoverBody").locator("code").inner_text()
+    other = open_tab(link)
+    expect(other.get_by_test_id("stChatMessage")).to_contain_text("Write about the sea", timeout=SLOW)
+    expect(other.get_by_text("Reward of each response")).to_be_visible(timeout=SLOW)
+    expect(other.locator("h4")).to_have_count(2)
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_a_list_from_csv_is_stopped_and_goes_on(open_tab: Open, quick: Demo, width: int) -> None:
+    page = open_tab(f"{quick.address}/compare", width)
+    to_list(page)
+    upload = page.locator('input[type="file"]')
+    upload.set_input_files({"name": "wrong.csv", "mimeType": "text/csv", "buffer": b"query\nfine\none, two\n"})
+    expect(page.get_by_text("wrong.csv")).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Compare all").click()
+    expect(page.get_by_text("Expected 1 column in line 3")).to_be_visible(timeout=SLOW)
+    assert no_sideways_scrolling(page)
+    assert serious(page) == []
+
+    text = io.StringIO()
+    csv.writer(text).writerows([("id", "query"), *enumerate(QUERIES)])
+    upload.set_input_files({"name": "right.csv", "mimeType": "text/csv", "buffer": text.getvalue().encode()})
+    expect(page.get_by_text("right.csv")).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Compare all").click()
+    expect(page.get_by_text(re.compile(r"^[1-4] of 5 queries done"))).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Stop").click()
+    stopped = page.get_by_text(re.compile(r"Stopped: [1-4] of 5 queries are done\."))
+    expect(stopped).to_be_visible(timeout=SLOW)
+    assert no_sideways_scrolling(page)
+
+    page.reload()
+    expect(stopped).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("All 5 queries are done.")).to_be_visible(timeout=SLOW)
+    assert no_sideways_scrolling(page)
+    with page.expect_download(timeout=SLOW) as started:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    rows = list(csv.DictReader(io.StringIO(Path(started.value.path()).read_text(encoding="utf-8"), newline="")))
+    assert [row["query"] for row in rows] == [QUERIES[0], "'=2+3", *QUERIES[2:]]
+    with page.expect_download(timeout=SLOW) as started:
+        page.get_by_role("button", name="JSON lines").click()
+    lines = [json.loads(line) for line in Path(started.value.path()).read_text(encoding="utf-8").splitlines()]
+    assert [line["query"] for line in lines] == list(QUERIES)
+    assert all(set(line["scores"]) == {"base", "one", "two"} for line in lines)
+    assert serious(page) == []
+
+
+def test_a_list_goes_on_while_its_visitor_is_elsewhere_and_stops_when_the_tab_closes(
+    open_tab: Open, quick: Demo
+) -> None:
+    page = open_tab(f"{quick.address}/compare")
+    to_list(page)
+    page.get_by_label("Queries, one a line").fill("\n".join(f"What is {n} + 1?" for n in range(150)))
+    page.get_by_role("button", name="Compare all").click()
+    progress = page.get_by_text(re.compile(r"\d+ of 150 queries done"))
+    expect(progress).to_be_visible(timeout=SLOW)
+    address = page.url
+    page.get_by_role("link", name="Chat", exact=True).click()
+    expect(page.get_by_text("A small router reads your query")).to_be_visible(timeout=SLOW)
+    time.sleep(6)  # longer than a list goes on alone
+    page.get_by_role("link", name="Compare").click()
+    expect(progress).to_be_visible(timeout=SLOW)
+    page.close()
+    time.sleep(6)
+    again = open_tab(address)
+    expect(again.get_by_text(re.compile(r"Stopped: \d+ of 150 queries are done\."))).to_be_visible(timeout=SLOW)

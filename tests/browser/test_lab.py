@@ -1,0 +1,114 @@
+"""A visitor's way through the Lab: a score file, a router, a fleet that Chat uses."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from visiting import NARROW, SLOW, WIDE, no_sideways_scrolling
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "lab-browser-test"
+KINDS = {
+    "chat": "Why does the {} change its colour in autumn?",
+    "math": "What is {} times 7, minus 5?",
+    "code": "Write a Python function that sorts the {} by length",
+    "writer": "Write a short poem about the {}",
+}
+THINGS = ("leaf", "sea", "12", "list", "garden", "140", "road", "sky", "39", "lamp", "words", "river")
+
+
+def score_file(wrong: bool = False) -> bytes:
+    """Forty-eight queries on each of which the candidate of its kind has the highest score."""
+    lines = [
+        {
+            "query": text.format(thing),
+            "scores": {name: 1.0 if name == best else 0.1 * number for number, name in enumerate(KINDS)},
+            "dataset": best,
+            "tags": [best],
+        }
+        for thing in THINGS
+        for best, text in KINDS.items()
+    ]
+    if wrong:
+        lines[4] = {"query": "What is 1 + 1?", "scores": {**dict.fromkeys(KINDS, 0.0), "code": "high"}}
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+@pytest.fixture
+def page(open_tab: Callable[..., Page], demo: str) -> Iterator[Page]:
+    """The Lab; what it saves is removed."""
+    opened = open_tab(demo)
+    opened.get_by_role("link", name="Lab").click()
+    expect(opened.get_by_text("reward entropy")).to_be_visible(timeout=3 * SLOW)  # weights are converted at first
+    yield opened
+    shutil.rmtree(ROOT / "models" / NAME, ignore_errors=True)
+
+
+def fits(page: Page) -> None:
+    """Nothing makes the page scroll sideways, on a desk or in a hand."""
+    for width in (NARROW, WIDE):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert no_sideways_scrolling(page)
+        assert page.get_by_test_id("stMain").evaluate("main => main.scrollWidth <= main.clientWidth")
+
+
+def upload(page: Page, name: str, content: bytes) -> None:
+    page.locator('input[type="file"]').set_input_files(
+        {"name": name, "mimeType": "application/jsonl", "buffer": content}
+    )
+
+
+def test_a_score_file_becomes_a_fleet_that_chat_uses(page: Page) -> None:
+    fits(page)
+    page.get_by_text("A score file").click()
+    expect(page.get_by_text("One query a line")).to_be_visible(timeout=SLOW)
+    fits(page)
+    upload(page, "mine.jsonl", score_file(wrong=True))
+    expect(page.get_by_text("code in mine.jsonl, line 5")).to_be_visible(timeout=SLOW)
+    upload(page, "mine.jsonl", score_file())
+    expect(page.get_by_text("48 queries, 4 data sets, 4 models")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("reward entropy")).to_be_visible(timeout=SLOW)
+
+    page.get_by_role("link", name="Compare").click()  # what was chosen outlives another page
+    expect(page.get_by_text("All models on one query")).to_be_visible(timeout=SLOW)
+    page.get_by_role("link", name="Lab").click()
+    expect(page.get_by_text("48 queries, 4 data sets, 4 models")).to_be_visible(timeout=SLOW)
+
+    page.get_by_role("tab", name=re.compile("Distill")).click()
+    page.get_by_role("button", name="Distill a router").click(timeout=SLOW)
+    expect(page.get_by_text("Keep it")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text(re.compile(r"The router beats|cannot be told|is worse than"))).to_be_visible()
+    fits(page)
+
+    page.get_by_role("textbox", name="Name").fill(NAME)
+    page.get_by_role("button", name="Save as a fleet").click()
+    expect(page.get_by_text(f"Saved in models/{NAME}.")).to_be_visible(timeout=SLOW)
+    assert (ROOT / "models" / NAME / "fleet.toml").is_file()
+    page.get_by_role("button", name="Pick it in Chat").click()
+    expect(page.get_by_text("One front door to several models")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("combobox", name="Fleet")).to_have_value(NAME, timeout=SLOW)
+    query = page.get_by_test_id("stChatInputTextArea")
+    query.fill("Write a short poem about the harbour")
+    query.press("Enter")
+    expect(page.get_by_text("Probability of giving the best answer:")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text(re.compile(r"tokens in"))).to_be_visible(timeout=SLOW)
+
+
+def test_a_sweep_runs_on_while_one_looks_at_another_page_and_can_be_stopped(page: Page) -> None:
+    page.get_by_role("tab", name=re.compile("Sweep")).click()
+    page.get_by_role("button", name="Sweep beta").click(timeout=SLOW)
+    expect(page.get_by_role("button", name="Stop")).to_be_visible(timeout=SLOW)
+    page.get_by_role("link", name="Compare").click()
+    expect(page.get_by_text("All models on one query")).to_be_visible(timeout=SLOW)
+    page.get_by_role("link", name="Lab").click()
+    page.get_by_role("tab", name=re.compile("Sweep")).click(timeout=SLOW)
+    page.get_by_role("button", name="Stop").click(timeout=SLOW)
+    expect(page.get_by_text(re.compile(r"betas are done|nothing half made is kept")).first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("button", name="Sweep beta")).to_be_enabled(timeout=SLOW)
+    fits(page)

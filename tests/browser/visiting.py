@@ -1,0 +1,74 @@
+"""A demo to visit, and what every visit looks at."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlparse
+
+from playwright.sync_api import ConsoleMessage, Page
+
+WIDE, NARROW = 1440, 390
+SLOW = 120_000  # milliseconds; models load and answer within seconds, a busy machine may take longer
+
+
+class Demo:
+    """A demo over the embedded fleet or another, its history in a file of its own."""
+
+    def __init__(self, history: Path, fleet: Path | None = None) -> None:
+        with socket.socket() as probe:
+            probe.bind(("localhost", 0))
+            self.port = probe.getsockname()[1]
+        self.address = f"http://localhost:{self.port}"
+        self.history = history
+        self.fleet = fleet
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(self.port), "--no-browser"]
+        if self.fleet is not None:
+            command += ["--fleet", str(self.fleet)]
+        environment = {name: value for name, value in os.environ.items() if name != "ZOOTER_FLEET"}
+        self.process = subprocess.Popen(
+            [*command, "--history", str(self.history)],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=1).close()
+                return
+            except OSError:
+                assert self.process.poll() is None, "the demo ended at its start"
+                time.sleep(0.2)
+
+    def stop(self) -> None:
+        self.process.send_signal(2)
+        self.process.wait(20)
+
+    def crash(self) -> None:
+        self.process.kill()
+        self.process.wait(20)
+
+
+# Streamlit's frontend looks for its server under the page's own path first, and finds it one step up: two 404s.
+LOOKS = ("/_stcore/health", "/_stcore/host-config")
+
+
+def troubles(message: ConsoleMessage) -> bool:
+    """Whether a console message is an error of the page's."""
+    return message.type == "error" and not message.location["url"].endswith(LOOKS)
+
+
+def leaves(url: str) -> bool:
+    return urlparse(url).hostname not in ("localhost", None)
+
+
+def no_sideways_scrolling(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))

@@ -1,0 +1,262 @@
+"""The Benchmark page over the tiny fleet with a run of its own, in every state."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from zooter_core import pipeline, runs
+from zooter_core.ensemble import Ensemble
+from zooter_core.fleet import load_fleet
+from zooter_core.heads import DistillConfig
+from zooter_core.pipeline import LabelConfig
+from zooter_core.records import Query
+from zooter_core.runs import Run
+from zooter_core.sweep import SweepConfig, sweep
+
+ROOT = Path(__file__).resolve().parents[2]
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="session")
+def run(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole run of the tiny fleet: forty queries of two data sets, half of them held back, and its sweep."""
+    import tiny
+
+    folder = tmp_path_factory.mktemp("benchmark") / "run"
+    fleet = load_fleet(tiny_fleet)
+    ensemble = Ensemble(fleet)
+    assert fleet.tagger is not None
+    assert fleet.tagger.encoder is not None
+    queries = [Query(f"q{n}", text, "odd" if n % 2 else "even") for n, text in enumerate(tiny.QUERIES)]
+    with Run(folder, create=True) as opened:
+        pipeline.start(opened, ensemble, queries)
+        pipeline.collect(opened, ensemble, fleet.generation, samples=2)
+        pipeline.score(opened, ensemble)
+        pipeline.tag(opened, ensemble)
+        pipeline.label(opened, LabelConfig(holdout=0.5))
+        pipeline.distill(opened, ensemble, fleet.tagger.encoder, DistillConfig(epochs=2))
+        scores, tags = runs.scores(opened), runs.tags(opened)
+    config = SweepConfig(betas=(0.0, 0.3, 1.0), folds=2, seeds=1)
+    found = sweep(scores, tags, ensemble.encoders(fleet.tagger.encoder), config, DistillConfig(epochs=2))
+    (folder / "sweep.json").write_text(json.dumps(found))
+    return folder
+
+
+@pytest.fixture
+def reported(fleet_copy: Path, run: Path) -> Path:
+    """The tiny fleet with the report of its run."""
+    shutil.copy(run / "report.json", fleet_copy)
+    return fleet_copy
+
+
+def report(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return found
+
+
+def change(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    found = report(folder)
+    edit(found)
+    (folder / "report.json").write_text(json.dumps(found))
+
+
+def downloads(page: AppTest) -> list[str]:
+    return [element.proto.label for element in page.get("download_button")]
+
+
+def plots(page: AppTest) -> int:
+    return len(page.get("plotly_chart"))
+
+
+def test_no_report_says_how_to_make_one(open_page: Open, tiny_fleet: Path) -> None:
+    page = open_page("benchmark")
+    assert not page.exception
+    assert "no report yet" in page.info[0].value
+    assert f"zooter run --fleet {tiny_fleet}" in page.code[0].value
+    assert not page.dataframe
+
+
+def test_a_run_that_has_not_ended_says_its_next_step(open_page: Open, run: Path, tmp_path: Path) -> None:
+    state = json.loads((run / "run.json").read_text())
+    del state["seals"]["label"], state["seals"]["distill"]
+    (tmp_path / "run.json").write_text(json.dumps(state))
+    page = open_page("benchmark", tmp_path)
+    assert not page.exception
+    assert "not finished" in page.info[0].value
+    assert page.code[0].value == f"zooter label --run {tmp_path}"
+
+
+def test_a_run_folder_is_shown_like_a_fleet(open_page: Open, run: Path) -> None:
+    page = open_page("benchmark", run)
+    assert not page.exception
+    assert not page.error
+    assert len(page.dataframe[0].value) == 6
+    assert plots(page) == 2  # the sweep lies beside the report
+    assert downloads(page) == ["This table (CSV)"] * 3 + ["The whole report (JSON)"]
+
+
+def test_a_report_is_tables_and_a_chart(open_page: Open, reported: Path) -> None:
+    page = open_page("benchmark", reported)
+    assert not page.exception
+    table = page.dataframe[0].value
+    held_back = report(reported)["held_back"]
+    assert list(table["method"]) == ["base", "one", "two", "router", "RMR", "oracle"]
+    assert list(table["models"]) == ["one model"] * 4 + ["all models"] * 2
+    for name, row in held_back["datasets"].items():
+        expected = [*row["candidates"].values(), row["chosen"], row["rmr"], row["oracle"]]
+        assert list(table[f"dataset:{name}"]) == pytest.approx(expected)
+    assert list(table["mtr"])[3:] == pytest.approx([held_back["mtr"][name] for name in ("router", "rmr", "oracle")])
+    ways = page.dataframe[1].value
+    assert ways["calls"].max() == 3
+    assert ways["reward"].max() == pytest.approx(held_back["mean"]["oracle"])
+    assert plots(page) == 1
+
+
+def test_every_column_has_help(open_page: Open, run: Path) -> None:
+    page = open_page("benchmark", run)
+    for frame in page.dataframe:
+        columns = json.loads(frame.proto.columns)
+        assert set(columns) == set(frame.value.columns) | {"_index"}
+        assert all(column.get("help") for key, column in columns.items() if key != "_index")
+
+
+def test_words_claim_no_more_than_twenty_queries_allow(open_page: Open, reported: Path) -> None:
+    page = open_page("benchmark", reported)
+    n = report(reported)["held_back"]["n"]
+    assert n < 30
+    said = " ".join(element.value for element in page.markdown)
+    assert f"On these {n} queries the router earns" in said
+    assert "**more** than" not in said
+
+
+def test_another_trigger_draws_its_own_curve(open_page: Open, reported: Path) -> None:
+    page = open_page("benchmark", reported)
+    curves = report(reported)["held_back"]["selection"]["curves"]
+    box = page.selectbox[0]
+    assert len(box.options) == 4
+    for trigger in {curve["trigger"] for curve in curves}:
+        box.set_value(trigger).run()
+        assert not page.exception
+        thresholds = page.dataframe[1].value["threshold"].dropna()
+        expected = [p["threshold"] for c in curves if c["trigger"] == trigger for p in c["points"][1:]]
+        assert list(thresholds) == pytest.approx(expected)
+
+
+def test_close_up_leaves_out_the_candidates(open_page: Open, reported: Path) -> None:
+    page = open_page("benchmark", reported)
+    before = page.get("plotly_chart")[0].proto.spec
+    page.toggle(key="close").set_value(True).run()
+    assert not page.exception
+    names = {trace["name"] for trace in json.loads(page.get("plotly_chart")[0].proto.spec)["data"]}
+    assert {"router", "RMR", "oracle"} <= names
+    assert not names & {"base", "one", "two", "random"}
+    assert "base" in before
+
+
+def test_without_a_sweep_its_command(open_page: Open, reported: Path) -> None:
+    page = open_page("benchmark", reported)
+    assert "No sweep" in page.info[-1].value
+    assert f"--out {reported / 'sweep.json'}" in page.code[-1].value
+
+
+def test_a_sweep_is_a_table_with_a_verdict(open_page: Open, reported: Path, run: Path) -> None:
+    shutil.copy(run / "sweep.json", reported)
+    page = open_page("benchmark", reported)
+    found = json.loads((run / "sweep.json").read_text())
+    assert list(page.dataframe[2].value["beta"]) == [0.0, 0.3, 1.0]
+    verdict = next(element.value for element in page.markdown if element.value.startswith("Beta **"))
+    assert ("beyond noise" in verdict) == found["differs"]
+    assert plots(page) == 2
+
+
+def test_a_broken_sweep_is_one_clear_error_and_the_rest_stays(open_page: Open, reported: Path) -> None:
+    (reported / "sweep.json").write_text("{")
+    page = open_page("benchmark", reported)
+    assert not page.exception
+    assert "sweep.json" in page.error[0].value
+    assert len(page.dataframe) == 2
+
+
+def test_a_broken_report_is_one_clear_error(open_page: Open, reported: Path) -> None:
+    (reported / "report.json").write_text('{"candidates": {}}')
+    page = open_page("benchmark", reported)
+    assert not page.exception
+    assert "another kind of report" in page.error[0].value
+    assert not page.dataframe
+
+
+def test_a_report_without_held_back_queries(open_page: Open, reported: Path) -> None:
+    change(reported, lambda found: found.pop("held_back"))
+    page = open_page("benchmark", reported)
+    assert not page.exception
+    assert "held no query back" in page.info[0].value
+    assert downloads(page) == ["The whole report (JSON)"]
+
+
+def test_prices_turn_calls_into_dollars(open_page: Open, reported: Path) -> None:
+    def priced(found: dict[str, Any]) -> None:
+        held_back = found["held_back"]
+        held_back["dollars"] = {"chosen": 2.0, "candidates": {"base": 1.0, "one": 2.0, "two": 3.0}}
+        held_back["dollars"] |= {"random": 2.0, "all": 6.0}
+        for curve in held_back["selection"]["curves"]:
+            for point in curve["points"]:
+                point["dollars"] = 2 * point["calls"]
+
+    change(reported, priced)
+    page = open_page("benchmark", reported)
+    assert not page.exception
+    assert page.dataframe[1].value["dollars"].max() == 6.0
+    assert any("Dollars are of the responses" in caption.value for caption in page.caption)
+
+
+def test_an_old_report_is_shown_with_what_it_has(open_page: Open, reported: Path) -> None:
+    """As a run wrote it before RMR's figures, prices and selection were part of it."""
+
+    def aged(found: dict[str, Any]) -> None:
+        held_back = found["held_back"]
+        for key in ("selection", "gap_closed"):
+            del held_back[key]
+        for row in (*held_back["datasets"].values(), held_back["average"], held_back["mean"]):
+            del row["rmr"]
+        del held_back["interval"]["chosen_minus_rmr"]
+
+    change(reported, aged)
+    page = open_page("benchmark", reported)
+    assert not page.exception
+    assert not page.error
+    table = page.dataframe[0].value.set_index("method")
+    assert table.loc["RMR"].drop(["models", "mtr", "uplift"]).isna().all()
+    assert table.loc["RMR", "mtr"] == pytest.approx(report(reported)["held_back"]["mtr"]["rmr"])
+    assert not page.selectbox
+    assert any("older Zooter" in caption.value for caption in page.caption)
+    assert "no curves of selection" in page.info[0].value
+    assert any("holds no interval" in element.value for element in page.markdown)
+
+
+def test_the_embedded_fleet(open_page: Open) -> None:
+    page = open_page("benchmark", ROOT / "models" / "embedded")
+    assert not page.exception
+    assert not page.error
+    assert len(page.metric) == 4
+    assert list(page.dataframe[0].value["method"]) == ["chat", "math", "code", "writer", "router", "RMR", "oracle"]
+
+
+def test_a_second_look_reads_no_file_again(open_page: Open, reported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = open_page("benchmark", reported)
+    from zooter_core import benchmark
+
+    reads: list[Path] = []
+    real = benchmark._json
+    monkeypatch.setattr(benchmark, "_json", lambda path: (reads.append(path), real(path))[1])
+    page.run()
+    assert reads == []
+    change(reported, lambda found: found.update(note="changed"))
+    page.run()
+    assert [path.name for path in reads] == ["report.json"]

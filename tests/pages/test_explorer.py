@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+from streamlit.testing.v1 import AppTest
+
+from zooter_core.from_scores import distill_scores
+from zooter_core.heads import DistillConfig
+from zooter_core.neighbours import ARRAYS, Neighbours
+from zooter_core.pipeline import LabelConfig
+from zooter_core.records import Query
+from zooter_core.scores import Scores
+from zooter_core.ui.examples import EXAMPLES
+from zooter_core.ui.explorer import TABS
+
+Open = Callable[..., AppTest]
+TAGS = ("arithmetic", "code", "writing")
+
+
+@pytest.fixture(scope="module")
+def distilled(tiny_fleet: Path, tiny_encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a router that was truly distilled, from made-up scores, with a fifth of the queries held back."""
+    scores = np.random.default_rng(0).normal(size=(len(tiny.QUERIES), len(tiny.POOL)))
+    queries = tuple(Query(str(n), text, "all", (TAGS[n % 3],)) for n, text in enumerate(tiny.QUERIES))
+    folder = tmp_path_factory.mktemp("distilled") / "router"
+    settings = LabelConfig(holdout=0.3), DistillConfig(epochs=2, keep_texts=True)
+    distill_scores(Scores(queries, tiny.POOL, scores), folder, settings, tiny_encoder, [q.tags for q in queries])
+    return folder
+
+
+@pytest.fixture
+def learned_fleet(slow_fleet: Path, distilled: Path) -> Path:
+    """The tiny fleet with that router."""
+    (slow_fleet / "router").unlink()
+    return Path(shutil.copytree(distilled, slow_fleet / "router")).parent
+
+
+def words(page: AppTest) -> str:
+    return "\n".join(element.value for element in [*page.markdown, *page.caption, *page.info])
+
+
+def spec(page: AppTest, number: int) -> dict:
+    """What the number-th chart that moves was told: the bars, then the map."""
+    found: dict = json.loads(page.get("echarts_chart")[number].proto.spec)
+    return found
+
+
+def bars(page: AppTest) -> list[float]:
+    return [bar["value"] for bar in spec(page, 0)["series"][0]["data"]]
+
+
+def test_what_was_learned_is_shown_before_anything_is_typed(open_page: Open, learned_fleet: Path) -> None:
+    page = open_page("explorer", learned_fleet)
+    assert not page.exception
+    kept = Neighbours.load(learned_fleet / "router")
+    assert kept is not None
+    assert kept.outcomes is not None
+    mean = 100 * kept.outcomes.probabilities.mean(axis=0)
+    assert bars(page) == pytest.approx(mean.tolist(), abs=0.1)
+    assert "Nothing typed yet" in words(page)
+    points = [point for series in spec(page, 1)["series"] for point in series["data"]]
+    assert len(points) == len(kept.records)
+    assert sum("Why do you like the sea." in line for point in points for line in point[2:]) == any(
+        record["text"] == "Why do you like the sea." for record in kept.records
+    )
+    assert [tab.label for tab in page.tabs] == list(TABS)
+    assert len(page.get("plotly_chart")) == 5  # three heat maps, entropies, reliability
+    assert "expected calibration error" in words(page)
+    assert f"of {len(kept.records)} queries are above 0.9" in words(page)
+
+
+def test_a_query_moves_bars_and_has_its_place_on_the_map(open_page: Open, learned_fleet: Path) -> None:
+    page = open_page("explorer", learned_fleet)
+    before = bars(page)
+    page.text_input[0].set_value("Add up 7 apples?").run()
+    assert not page.exception
+    assert bars(page) != before
+    assert sum(bars(page)) == pytest.approx(100, abs=0.2)
+    typed = spec(page, 1)["series"][-1]
+    assert typed["name"] == "your query"
+    kept = Neighbours.load(learned_fleet / "router")
+    assert kept is not None
+    assert kept.outcomes is not None
+    row = next((n for n, record in enumerate(kept.records) if record["text"] == "Add up 7 apples?"), None)
+    if row is not None:  # a query it has learned from lies on its own dot
+        np.testing.assert_allclose(typed["data"][0], kept.outcomes.places[row], atol=0.02)
+    assert "would answer" in words(page)
+    page.text_input[0].set_value("").run()
+    assert bars(page) == before
+
+
+def test_an_example_is_put_into_the_box(open_page: Open, learned_fleet: Path) -> None:
+    page = open_page("explorer", learned_fleet)
+    page.pills[0].set_value(EXAMPLES[1]).run()
+    assert page.text_input[0].value == EXAMPLES[1]
+    assert "would answer" in words(page)
+
+
+def test_a_query_in_the_address_is_taken(open_page: Open, learned_fleet: Path) -> None:
+    page = open_page("explorer", learned_fleet, q="Explain 12 + 30 = ?")
+    assert page.text_input[0].value == "Explain 12 + 30 = ?"
+    assert "would answer" in words(page)
+
+
+def test_a_query_that_is_too_long_is_told(open_page: Open, learned_fleet: Path) -> None:
+    page = open_page("explorer", learned_fleet)
+    page.text_input[0].set_value("x" * 100_000).run()
+    assert "100,000" in page.error[0].value
+    assert not page.exception
+
+
+def test_tags_are_sorted_and_cut_by_the_controls(open_page: Open, learned_fleet: Path) -> None:
+    page = open_page("explorer", learned_fleet)
+    heat = json.loads(page.get("plotly_chart")[0].proto.spec)
+    shown = heat["layout"]["yaxis"]["ticktext"]
+    assert sorted(shown) == sorted(TAGS)
+    page.segmented_control[0].set_value("number of queries").run()
+    counts = Neighbours.load(learned_fleet / "router").tag_shares()  # type: ignore[union-attr]
+    heat = json.loads(page.get("plotly_chart")[0].proto.spec)
+    expected = sorted(TAGS, key=lambda tag: (-counts[tag][0], tag))
+    assert heat["layout"]["yaxis"]["ticktext"] == expected
+    assert heat["data"][0]["customdata"] is not None
+
+
+def test_a_router_without_its_queries_says_so(open_page: Open) -> None:
+    page = open_page("explorer")
+    page.text_input[0].set_value("What is 12 + 30?").run()
+    assert not page.exception
+    assert len(bars(page)) == len(tiny.POOL)
+    assert len(page.get("echarts_chart")) == 1  # no map
+    assert "keep the queries that it learned from" in words(page)
+    assert "zooter distill" in words(page)
+    assert "no report.json beside this router" in words(page)
+
+
+def test_an_older_folder_says_what_it_lacks(open_page: Open, learned_fleet: Path) -> None:
+    found = Neighbours.load(learned_fleet / "router")
+    assert found is not None
+    Neighbours(found.vectors, found.labels, found.candidates, found.records).save(learned_fleet / "router")
+    page = open_page("explorer", learned_fleet)
+    assert not page.exception
+    assert "does not keep a map" in words(page)
+    assert "does not keep the rewards and probabilities" in words(page)
+    assert "queries are above 0.9" in words(page)  # labels are there
+
+
+def test_queries_without_tags_are_told(open_page: Open, learned_fleet: Path) -> None:
+    found = Neighbours.load(learned_fleet / "router")
+    assert found is not None
+    bare = [{**record, "tags": []} for record in found.records]
+    Neighbours(found.vectors, found.labels, found.candidates, bare, found.outcomes).save(learned_fleet / "router")
+    page = open_page("explorer", learned_fleet)
+    assert not page.exception
+    assert "have no tags" in words(page)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "cannot be read"),
+        ('{"held_back": {"calibration": {}}}', "cannot be read"),
+        ("[]", "cannot be read"),
+        ('{"candidates": {}}', "--holdout 0.2"),
+    ],
+)
+def test_a_report_that_tells_nothing_is_told(open_page: Open, learned_fleet: Path, text: str, message: str) -> None:
+    (learned_fleet / "router" / "report.json").write_text(text)
+    page = open_page("explorer", learned_fleet)
+    assert not page.exception
+    assert message in words(page)
+
+
+def test_broken_files_leave_the_typing(open_page: Open, learned_fleet: Path) -> None:
+    (learned_fleet / "router" / ARRAYS).write_bytes(b"no")
+    page = open_page("explorer", learned_fleet)
+    assert not page.exception
+    assert "whole neighbours in" in page.error[0].value
+    page.text_input[0].set_value("What is 12 + 30?").run()
+    assert len(bars(page)) == len(tiny.POOL)
+
+
+def test_queries_of_another_pool_are_refused(open_page: Open, learned_fleet: Path) -> None:
+    found = Neighbours.load(learned_fleet / "router")
+    assert found is not None
+    others = ("base", "one", "<b>three</b>")
+    Neighbours(found.vectors, found.labels, others, found.records, found.outcomes).save(learned_fleet / "router")
+    page = open_page("explorer", learned_fleet)
+    assert not page.exception
+    assert "training queries of the candidates base, one, two" in page.error[0].value

@@ -1,0 +1,136 @@
+"""The scripts of tests/benchmarks on a few made-up scores: what they count is what they say."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zooter_core.errors import ZooterError
+from zooter_core.records import Query
+from zooter_core.scores import Scores
+
+FOLDER = Path(__file__).parent / "benchmarks"
+
+
+def script(name: str):
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def score_file(tmp_path):
+    """`a` is right on sums, `b` on texts; two data sets of each."""
+    lines = [
+        {"id": str(n), "dataset": f"{kind}-{n % 2}", "query": text.format(n), "scores": scores}
+        for n in range(20)
+        for kind, text, scores in (
+            ("sums", "Add up {0} apples and 3 apples", {"a": 1, "b": 0}),
+            ("texts", "Write about the sea {0} times", {"a": 0, "b": 1}),
+        )
+    ]
+    path = tmp_path / "scores.jsonl"
+    path.write_text("".join(json.dumps(line | {"id": str(n)}) + "\n" for n, line in enumerate(lines)))
+    return path
+
+
+def run(monkeypatch, capsys, name, *arguments):
+    module = script(name)
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    module.main()
+    return json.loads(capsys.readouterr().out)
+
+
+def test_heads_compares_settings_with_the_default(monkeypatch, capsys, score_file, tiny_encoder):
+    found = run(
+        monkeypatch, capsys, "heads", score_file, "--encoder", tiny_encoder.reference, "--seeds", "1", "--json",
+        "--settings", "epochs=1 times=1 clusters=2", "rate=0.01 epochs=30 augment=1",
+    )  # fmt: skip
+    rows = {row["method"]: row for row in found["rows"]}
+    assert list(rows) == [
+        "as it is",
+        "epochs=1 times=1 clusters=2",
+        "rate=0.01 epochs=30 augment=1",
+        "random",
+        "oracle",
+    ]
+    assert rows["random"]["folds"] == 0.5
+    assert rows["oracle"]["left_out"] == 1.0
+    assert rows["as it is"]["folds_minus_first"] == [0.0, 0.0]
+    longer = rows["rate=0.01 epochs=30 augment=1"]
+    assert longer["folds"] == pytest.approx(np.mean(list(longer["folds_datasets"].values())))
+    assert longer["folds"] > 0.9
+
+
+def test_a_mistake_in_settings_shows_before_the_work(monkeypatch, capsys, score_file, tiny_encoder):
+    with pytest.raises(ZooterError, match="hiden"):
+        run(
+            monkeypatch, capsys, "heads", score_file, "--encoder", tiny_encoder.reference, "--settings", "hiden=3"
+        )  # fmt: skip
+
+
+def test_best_a_data_set_knows_only_the_data_sets_it_learned_from(score_file, tiny_encoder):
+    heads = script("heads")
+    scores = heads.read_scores([score_file])
+    bench = heads.Bench(scores, tiny_encoder)
+    choose = heads.best_single(bench, 0, each=True)
+    sums = np.flatnonzero(np.char.startswith(bench.names, "sums"))
+    texts = np.flatnonzero(bench.names == "texts-0")
+    known = np.concatenate([sums[:-1], texts])
+    assert choose(known, sums[-1:]).tolist() == [0]
+    assert choose(known, texts).tolist() == [1] * len(texts)
+    unknown = np.flatnonzero(bench.names == "texts-1")
+    assert choose(known, unknown).tolist() == [0] * len(unknown)  # the best over two data sets of sums and one of texts
+
+
+def test_pairs_of_unequal_worth_are_judged_by_reward_and_by_length():
+    quality = script("label_quality")
+    rewards = np.array([[3.0, 1.0, 2.0], [0.0, 5.0, 1.0]])
+    worth = np.array([[1.0, 0.0, 0.0], [1.0, 0.0, 1.0]])
+    lengths = np.array([[100, 90, 10], [50, 100, 90]])
+    found = quality.agreement(rewards, worth, lengths, 0.0)
+    assert (found["pairs"], found["right"], found["longer_is_better"]) == (4, 0.5, 0.5)
+    like = quality.agreement(rewards, worth, lengths, 0.8)
+    assert (like["pairs"], like["right"], like["longer_is_better"]) == (2, 0.5, 0.5)
+    assert like["interval"] == [0.0, 1.0]  # one query right, one wrong
+
+
+def test_labels_that_are_wrong_where_entropy_is_high_have_a_negative_rank_correlation():
+    quality = script("label_quality")
+    entropies, gains = np.arange(20.0), np.array([1.0] * 10 + [-1.0] * 10)
+    found = quality.correlation(entropies, gains)
+    assert found["rank"] == pytest.approx(-0.867, abs=0.001)  # Spearman's with ties, worked by hand
+    assert found["interval"][0] <= found["rank"] <= found["interval"][1] < 0
+
+
+def test_quality_is_the_share_of_the_way_from_random_to_the_best():
+    """The label is right on the 8 surer queries, and wrong on 2 others; the last tells nothing."""
+    quality = script("label_quality")
+    plain = np.array([[0.9, 0.1]] * 8 + [[0.45, 0.55]] * 2 + [[0.5, 0.5]])
+    worth = np.array([[1.0, 0.0]] * 10 + [[1.0, 1.0]])
+    found = quality.quality(plain, [()] * 11, np.arange(11), worth, [1.0])
+    assert found["n"] == 10
+    assert found["rows"][0]["all"]["share"] == pytest.approx(0.6)
+    assert [part["share"] for part in found["rows"][0]["fifths"]] == [1.0] * 4 + [-1.0]
+    assert found["rows"][0]["rank"]["rank"] == pytest.approx(-1.0)
+    assert found["rows"][0]["minus_plain"] == [0.0, 0.0]
+    assert found["single_in_hindsight"]["share"] == 1.0
+
+
+def test_only_queries_in_both_files_count():
+    quality = script("label_quality")
+    queries = tuple(Query(str(n), f"query {n}") for n in range(3))
+    rewards = Scores(queries, ("a", "b"), np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+    truth = Scores(queries[1:], ("b", "a"), np.array([[0.1, 0.2], [0.3, 0.4]]))
+    rows, worth = quality.matched(rewards, truth, False)
+    assert rows.tolist() == [1, 2]
+    assert worth.tolist() == [[0.2, 0.1], [0.4, 0.3]]

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from zooter_core.ui.history import Entry, History, path
+
+
+def entry(id: str) -> Entry:
+    return Entry(id, f"about {id}", "models/embedded", 0.0)
+
+
+def test_turns_come_back_in_order_and_the_last_changed_conversation_first(tmp_path: Path) -> None:
+    kept = History(tmp_path / "deep" / "history.db")
+    kept.keep(entry("a"), 1, {"query": "second"})
+    kept.keep(entry("a"), 0, {"query": "first ☃"})
+    kept.keep(entry("b"), 0, {"query": "other"})
+    kept.keep(entry("a"), 1, {"query": "second, mended"})
+    again = History(tmp_path / "deep" / "history.db")
+    assert again.turns("a") == [{"query": "first ☃"}, {"query": "second, mended"}]
+    assert [found.id for found in again.entries()] == ["a", "b"]
+    found = again.entry("b")
+    assert found is not None
+    assert found.title == "about b"
+
+
+def test_what_is_forgotten_is_gone(tmp_path: Path) -> None:
+    kept = History(tmp_path / "history.db")
+    kept.keep(entry("a"), 0, {"query": "secret"})
+    kept.keep(entry("b"), 0, {"query": "other"})
+    kept.forget("a")
+    assert kept.turns("a") == []
+    assert kept.entry("a") is None
+    assert [found.id for found in kept.entries()] == ["b"]
+
+
+def test_a_vote_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    kept = History(tmp_path / "history.db")
+    kept.vote("1", "fleet", {"best": "math"})
+    kept.vote("2", "fleet", {"best": "chat"})
+    kept.vote("1", "fleet", {"best": "code"})
+    kept.vote("3", "other", {"best": "writer"})
+    assert sorted(vote["best"] for vote in kept.votes("fleet")) == ["chat", "code"]
+
+
+def test_without_a_file_nothing_is_kept_and_nothing_fails() -> None:
+    kept = History(None)
+    kept.keep(entry("a"), 0, {})
+    assert kept.entries() == []
+    assert kept.turns("a") == []
+    assert kept.problem is None
+
+
+def test_a_file_that_cannot_be_written_is_told_and_stands_in_nobodys_way(tmp_path: Path) -> None:
+    broken = tmp_path / "history.db"
+    broken.write_text("this is no database, but long enough to be taken for one" * 50)
+    kept = History(broken)
+    kept.keep(entry("a"), 0, {})
+    assert kept.entries() == []
+    assert str(broken) in str(kept.problem)
+    assert "--history" in str(kept.problem)
+    folder = History(tmp_path / "history.db" / "inside")
+    assert folder.entries() == []
+    assert folder.problem
+
+
+def test_threads_may_write_at_once(tmp_path: Path) -> None:
+    kept = History(tmp_path / "history.db")
+    threads = [threading.Thread(target=kept.keep, args=(entry(str(n)), 0, {"n": n})) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert kept.problem is None
+    assert {found.id for found in kept.entries()} == {str(n) for n in range(16)}
+
+
+def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ZOOTER_HISTORY", "off")
+    assert path() is None
+    monkeypatch.setenv("ZOOTER_HISTORY", str(tmp_path / "mine.db"))
+    assert path() == tmp_path / "mine.db"
+    monkeypatch.delenv("ZOOTER_HISTORY")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert path() == tmp_path / "zooter" / "history.db"
+
+
+def test_a_demo_that_others_can_reach_keeps_nothing_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ZOOTER_HISTORY")
+    monkeypatch.setattr("zooter_core.ui.history.st.get_option", lambda name: "0.0.0.0")
+    assert path() is None
+    monkeypatch.setenv("ZOOTER_HISTORY", "here.db")
+    assert path() == Path("here.db")

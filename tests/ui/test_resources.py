@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from zooter_core.ui import resources
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def beside(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with three fleets: one that works, one of the same name elsewhere, one whose router is to be made."""
+    models = tmp_path / "models"
+    for name in ("first", "unmade"):
+        shutil.copytree(tiny_fleet, models / name)
+    shutil.copytree(tiny_fleet, tmp_path / "elsewhere" / "first")
+    file = models / "unmade" / "fleet.toml"
+    file.write_text(file.read_text().replace('[router]\npath = "router"', ""))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZOOTER_FLEET", str(tmp_path / "elsewhere" / "first"))
+    return models
+
+
+def test_the_named_fleet_comes_first_and_every_name_is_its_own(beside: Path) -> None:
+    found = resources.fleets()
+    assert list(found) == ["first", "models/first", "unmade"]
+    assert found["first"].endswith("elsewhere/first")
+
+
+def test_a_fleet_without_a_router_cannot_be_picked(beside: Path) -> None:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    picker = page.sidebar.selectbox(key="fleet")
+    assert picker.options == ["first", "models/first"]
+    assert not page.exception
