@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
-from urllib.parse import urlparse
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from visiting import SETTLED, SLOW, leaves, no_sideways_scrolling
 
 ROOT = Path(__file__).resolve().parents[2]
-SLOW = 120_000  # milliseconds
 TITLE = "How good is the router?"
 
 
@@ -21,7 +20,7 @@ def test_figures_charts_and_files(browser: Browser, demo: str, width: int, schem
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("request", lambda request: problems.append(request.url) if _leaves(request.url) else None)
+    page.on("request", lambda request: problems.append(request.url) if leaves(request.url) else None)
     page.goto(demo)
     if width < 800:  # the sidebar is folded away
         page.get_by_test_id("stExpandSidebarButton").click(timeout=SLOW)
@@ -43,27 +42,22 @@ def test_figures_charts_and_files(browser: Browser, demo: str, width: int, schem
     assert json.loads(_file(page, "The whole report (JSON)", tmp_path / "report.json")) == figures
     page.get_by_text("The points as a table").click()
     expect(page.get_by_test_id("stDataFrame").nth(1)).to_be_visible(timeout=SLOW)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert _sideways(page) == []
+    assert no_sideways_scrolling(page)
+    _nothing_scrolls_sideways(page)
     page.close()
     assert problems == []
 
 
-def _leaves(url: str) -> bool:
-    return urlparse(url).hostname not in ("localhost", None)
-
-
-def _sideways(page: Page) -> list[str]:
-    """What of the page can be scrolled sideways, besides tables and commands, which scroll inside themselves."""
-    found: list[str] = page.evaluate(
+def _nothing_scrolls_sideways(page: Page) -> None:
+    """Besides tables and commands, which scroll inside themselves; charts take a moment to their size."""
+    page.wait_for_function(
         """() => [...document.querySelectorAll('*')]
             .filter(box => ['auto', 'scroll'].includes(getComputedStyle(box).overflowX))
             .filter(box => box.scrollWidth > box.clientWidth + 1)
-            .filter(box => !['stDataFrame', 'stCode', 'stSidebar']
-                .some(name => box.closest(`[data-testid="${name}"]`)))
-            .map(box => `${box.tagName} ${box.dataset.testid} ${box.scrollWidth} > ${box.clientWidth}`)"""
+            .every(box => ['stDataFrame', 'stCode', 'stSidebar']
+                .some(name => box.closest(`[data-testid="${name}"]`)))""",
+        timeout=SETTLED,
     )
-    return found
 
 
 def _file(page: Page, label: str, path: Path) -> str:

@@ -55,7 +55,7 @@ def fits(page: Page) -> None:
     for width in (NARROW, WIDE):
         page.set_viewport_size({"width": width, "height": 900})
         assert no_sideways_scrolling(page)
-        assert page.get_by_test_id("stMain").evaluate("main => main.scrollWidth <= main.clientWidth")
+        assert no_sideways_scrolling(page, within='[data-testid="stMain"]')
 
 
 def upload(page: Page, name: str, content: bytes) -> None:

@@ -11,10 +11,11 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlparse
 
-from playwright.sync_api import ConsoleMessage, Page
+from playwright.sync_api import ConsoleMessage, Page, TimeoutError
 
 WIDE, NARROW = 1440, 390
 SLOW = 120_000  # milliseconds; models load and answer within seconds, a busy machine may take longer
+SETTLED = 20_000  # milliseconds for a page to take its new shape
 
 
 class Demo:
@@ -70,5 +71,11 @@ def leaves(url: str) -> bool:
     return urlparse(url).hostname not in ("localhost", None)
 
 
-def no_sideways_scrolling(page: Page) -> bool:
-    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+def no_sideways_scrolling(page: Page, *, within: str = ":root") -> bool:
+    """Whether an element comes to fit its width: after a change of size, charts take a moment to follow."""
+    fits = "name => { const box = document.querySelector(name); return box && box.scrollWidth <= box.clientWidth }"
+    try:
+        page.wait_for_function(fits, arg=within, timeout=SETTLED)
+    except TimeoutError:
+        return False
+    return True
