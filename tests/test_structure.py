@@ -16,7 +16,18 @@ LEVELS = (
     ("errors", "records"),
     ("quiet",),
     (
-        *("calculator", "calibration", "clusters", "edits", "endpoint", "labellers", "labels", "metrics", "plugins"),
+        *(
+            "calculator",
+            "calibration",
+            "clusters",
+            "disk",
+            "edits",
+            "endpoint",
+            "labellers",
+            "labels",
+            "metrics",
+            "plugins",
+        ),
         *("projection", "selection", "weights"),
     ),
     ("benchmark", "fleet", "graph", "learned", "scores"),
@@ -38,8 +49,8 @@ LEVELS = (
 LEVEL = {name: height for height, names in enumerate(LEVELS) for name in names}
 PURE = ("calibration", "labels", "learned", "metrics", "projection", "selection")
 LIGHT = (
-    *("calculator", "errors", "records", "calibration", "labels", "metrics", "fleet", "scores", "runs", "plugins"),
-    *("weights", "heads", "curate", "selection", "prices", "learned", "projection", "benchmark", "endpoint"),
+    *("calculator", "disk", "errors", "records", "calibration", "labels", "metrics", "fleet", "scores", "runs"),
+    *("plugins", "weights", "heads", "curate", "selection", "prices", "learned", "projection", "benchmark", "endpoint"),
     *("imports", "cli"),
 )
 HEAVY = ("torch", "transformers", "streamlit", "plotly")

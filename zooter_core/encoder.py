@@ -207,11 +207,12 @@ def _stamp(folder: str) -> str:
 
 def _save(path: Path, vectors: Array) -> None:
     """Write whole or not at all; a cache that cannot be written is no reason to fail."""
-    try:
+    partial = path.with_suffix(f".partial-{os.getpid()}")
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".partial-{os.getpid()}")
-        with partial.open("wb") as file:
-            np.save(file, vectors)
-        partial.replace(path)
-    except OSError:
-        return
+        try:
+            with partial.open("wb") as file:
+                np.save(file, vectors)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)

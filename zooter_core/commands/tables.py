@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zooter_core.commands.options import out
+from zooter_core.disk import written_whole
 
 
 def print_report(path: Path) -> None:
@@ -120,7 +121,8 @@ def save_sweep_plot(figures: dict[str, Any], path: Path) -> None:
         xaxis_title="beta (share of the plain label)",
         yaxis_title="mean score, 95% interval over queries",
     )
-    drawn.write_html(path, include_plotlyjs=True)
+    with written_whole(path) as file:
+        drawn.write_html(file, include_plotlyjs=True)
 
 
 def print_trade(found: dict[str, Any]) -> None:
@@ -172,7 +174,8 @@ def save_selection_plot(found: dict[str, Any], path: Path) -> None:
     drawn.update_xaxes(title="dollars a thousand queries" if priced else "calls a query")
     drawn.update_yaxes(title="mean score", col=1)
     drawn.update_layout(template="plotly_white", title="k candidates where the router is unsure, else one")
-    drawn.write_html(path, include_plotlyjs=True)
+    with written_whole(path) as file:
+        drawn.write_html(file, include_plotlyjs=True)
 
 
 def _lines(report: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from zooter_core.curate.whole import written_whole
+from zooter_core.disk import written_whole
 from zooter_core.errors import ZooterError
 
 
@@ -42,10 +42,10 @@ def test_what_ends_midway_leaves_what_was_there(tmp_path, ended, name):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("name", ["out.txt", "out", "out.gz", "folder.jsonl", "file/out.jsonl"])
+@pytest.mark.parametrize("name", ["folder.jsonl", "file/out.jsonl"])
 def test_a_place_that_cannot_be_written(tmp_path, name):
     (tmp_path / "folder.jsonl").mkdir()
     (tmp_path / "file").write_text("")
-    with pytest.raises(ZooterError, match="out"), written_whole(tmp_path / name):
+    with pytest.raises(ZooterError, match="a place to write"), written_whole(tmp_path / name):
         pytest.fail("it began")
     assert len(list(tmp_path.iterdir())) == 2
