@@ -20,7 +20,7 @@ from zooter_core.records import Decision, Message, Ranked, Response
 from zooter_core.ui import watch
 from zooter_core.ui.compare.votes import Outcome, Vote
 from zooter_core.ui.history import history
-from zooter_core.ui.jobs import Answers, Job
+from zooter_core.ui.jobs import Answers, Job, Plan
 from zooter_core.ui.registry import Registry
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def start(
     return Comparison(
         query,
         decision,
-        Job(ensemble, named, messages, rank=True),
+        Job(ensemble, Plan(named), messages, rank=True),
         fleet=key(ensemble.fleet),
         pool=pool,
         prices={

@@ -74,7 +74,7 @@ def routing(found: Comparison) -> None:
         st.caption(":material/visibility_off: Names, routing and rewards are shown after your vote.")
         return
     with st.expander("Routing", icon=":material/alt_route:"):
-        answers.routing(found.decision, found.decision.candidate, "compare", alone=False, pool=found.pool)
+        answers.routing(found.decision, answers.lead(found.decision, "would answer"), "compare", found.pool)
         if len(found.job.candidates) < len(found.pool):
             st.caption("Probabilities among the models compared; the router itself knows all of the fleet.")
 
