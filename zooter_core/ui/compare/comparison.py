@@ -84,6 +84,11 @@ class Comparison:
         self.hidden = False
         history().vote(self.id, self.fleet, self.vote.to_json())
 
+    def retry(self, ensemble: Ensemble, name: str) -> None:
+        """Ask one candidate again; the others' responses stay, and all are ranked anew."""
+        others = tuple(self.job.responses[other] for other in self.job.candidates if other != name)
+        self.job = Job(ensemble, Plan((name,), earlier=others), [Message("user", self.query)], rank=True)
+
     def reveal(self) -> None:
         """Show the names without a vote; a vote after that is not blind."""
         self.hidden = False
