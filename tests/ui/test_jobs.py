@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from zooter_core.backends import Piece, Request
 from zooter_core.ensemble import Ensemble
 from zooter_core.fleet import GenerationConfig, load_fleet
-from zooter_core.records import Message
+from zooter_core.records import Message, Response
 from zooter_core.ui.jobs import Job, Plan
 
 SEA, SUM = (Message("user", "Write about the sea."),), (Message("user", "What is 12 + 30?"),)
@@ -94,3 +97,78 @@ def test_what_came_is_noted_at_the_end(greedy: Ensemble) -> None:
     job = Job(greedy, Plan(["one"]), SEA, keep=lambda answers: noted.append(answers.texts["one"]))
     job.wait(60)
     assert noted[-1] == job.responses["one"].text
+
+
+class Down:
+    """A backend whose candidates all fail at once."""
+
+    independent, line = True, None
+
+    def stream(self, requests: Sequence[Request], *_: object) -> Iterator[Piece]:
+        for index, request in enumerate(requests):
+            yield Piece(index, response=Response(request.candidate.name, "", finish="error", error="down"))
+
+
+@pytest.fixture
+def half_down(greedy: Ensemble) -> Ensemble:
+    """An ensemble whose candidates base and one fail."""
+    base, one, two = greedy.fleet.candidates
+    down = (replace(base, backend="down"), replace(one, backend="down"), two)
+    made = Ensemble(replace(greedy.fleet, candidates=down), {"down": Down(), **greedy.backends})
+    assert made.backends["down"].line is None
+    return made
+
+
+def test_who_takes_over_is_shown_and_waits_in_its_own_models_line(half_down: Ensemble) -> None:
+    line = half_down.backends["transformers"].line
+    assert line is not None
+    other = line.join()
+    job = Job(half_down, Plan(["base"], ["one", "two"]), SEA)
+    for _ in range(600):
+        if job.candidates == ("base", "one", "two") and job.ahead:
+            break
+        time.sleep(0.05)
+    assert (job.ahead, job.shown, job.reserves, job.running) == (1, "two", (), True)
+    other.leave()
+    job.wait(60)
+    assert [response.candidate for response in job.failed] == ["base", "one"]
+    assert (job.shown, job.responses["two"].error, job.cut, job.nobody) == ("two", None, False, False)
+    assert line.ahead(line.join()) == 0  # it has left
+
+
+def test_a_stop_while_it_waits_to_take_over_ends_it(half_down: Ensemble) -> None:
+    line = half_down.backends["transformers"].line
+    assert line is not None
+    other = line.join()
+    job = Job(half_down, Plan(["base"], ["two"]), SEA)
+    for _ in range(600):
+        if job.ahead:
+            break
+        time.sleep(0.05)
+    job.stop()
+    job.wait(10)
+    assert not job.running
+    assert (job.shown, job.responses["two"].finish, job.cut) == ("two", "stopped", False)
+    other.leave()
+
+
+def test_where_all_fail_nothing_is_ranked_and_the_first_is_shown(half_down: Ensemble) -> None:
+    job = Job(half_down, Plan(["base", "one"]), SEA, rank=True)
+    job.wait(10)
+    assert (job.nobody, job.cut, job.shown, job.ranked, job.problem) == (True, True, "base", None, None)
+
+
+def test_earlier_responses_stay_and_are_ranked_with_the_new_one(half_down: Ensemble) -> None:
+    earlier = (Response("base", "", finish="error", error="down"), Response("one", "The sea is wide."))
+    job = Job(half_down, Plan(["two"], earlier=earlier), SEA, rank=True)
+    job.wait(60)
+    assert job.candidates == ("base", "one", "two")
+    assert job.texts["one"] == "The sea is wide."
+    assert {item.response.candidate for item in job.ranked or [] if item.rank} == {"one", "two"}
+
+
+def test_an_answer_that_has_begun_is_not_replaced(half_down: Ensemble) -> None:
+    job = Job(half_down, Plan(["base"], ["two"], begun="The sea"), SEA)
+    job.wait(10)
+    assert (job.candidates, job.texts["base"], job.cut, job.nobody) == (("base",), "The sea", True, False)
+    assert job.reserves == ("two",)

@@ -13,9 +13,10 @@ def markdown(talk: Conversation) -> str:
     lines = [f"# {talk.title}", ""]
     for turn in talk.turns:
         shares = ", ".join(f"{name} {p:.0%}" for name, p in turn.decision.probabilities.items())
-        end = " (incomplete)" if turn.job.cut else ""
+        who = "nobody" if turn.job.nobody else turn.candidate
+        end = " (incomplete)" if turn.job.cut and not turn.job.nobody else ""
         lines += [f"> {line}" for line in turn.query.splitlines()]
-        lines += ["", f"**{turn.candidate}**{end} (router: {shares})", ""]
+        lines += ["", f"**{who}**{end} (router: {shares})", ""]
         notes = (answers.note(turn.job), answers.problem(turn.job, turn.candidate))
         lines += [line for said in notes if said for line in (f"[{said}]", "")]
         lines += [turn.text, ""] if turn.text else []
