@@ -47,14 +47,18 @@ def taking_over(
         number += len(asked)
 
 
-def note(failed: Sequence[Response], instead: str | None = None) -> str:
-    """Who could not answer and why, and who answers in their place; empty where nobody failed."""
+def note(failed: Sequence[Response], instead: str | None = None, around: str = "") -> str:
+    """Who could not answer and why, and who answers in their place; empty where nobody failed.
+
+    Args:
+        around: put around each name, as in Markdown.
+    """
     ends = ("could not answer" if unbegun(response) else "broke off" for response in failed)
     said = ", ".join(
-        f"{response.candidate} {end} ({reason_in(response.error or '')})"
+        f"{around}{response.candidate}{around} {end} ({reason_in(response.error or '')})"
         for response, end in zip(failed, ends, strict=True)
     )
-    return f"{said}; {instead} answers instead." if said and instead else f"{said}." if said else ""
+    return f"{said}; {around}{instead}{around} answers instead." if said and instead else f"{said}." if said else ""
 
 
 def nobody(failed: Sequence[Response]) -> ZooterError:

@@ -85,7 +85,7 @@ def test_the_next_model_takes_over_with_a_note_that_stays(over: Over, open_page:
     for seen in (page, again(page, open_page, fleet_copy)):
         assert len(seen.warning) == 1
         assert seen.warning[0].value == (
-            f'{first} could not answer (status 500, "scripted http-500"); {second} answers instead.'
+            f'**{first}** could not answer (status 500, "scripted http-500"); **{second}** answers instead.'
         )
         assert f"**{second}** answers in place of **{first}**, which the router chose" in words(seen)
         assert WHOLE in words(seen)
@@ -95,7 +95,7 @@ def test_the_next_model_takes_over_with_a_note_that_stays(over: Over, open_page:
         assert (record["decision"]["candidate"], record["candidate"], record["complete"]) == (first, second, True)
         assert list(record["failed"]) == [first]
         assert "Found status 500" in record["failed"][first]
-        assert f"[{seen.warning[0].value}]" in export.markdown(talk(seen))
+        assert f"[{seen.warning[0].value}]".replace("**", "") in export.markdown(talk(seen))
     page.toggle[0].set_value(True).run()
     assert "1 of 3 models ran" in words(page)
 
@@ -109,7 +109,7 @@ def test_what_has_come_stays_and_the_same_model_can_be_asked_again(
         assert "Half of" in words(seen)
         assert ":orange-badge[incomplete]" in words(seen)
         assert "the connection broken off, after 7 characters" in seen.error[0].value
-        assert f"{second} answers instead" in seen.warning[0].value
+        assert f"**{second}** answers instead" in seen.warning[0].value
         assert {"Retry", "Continue"} <= labels(seen)
         assert not talk(seen).turns[0].to_json()["complete"]
         assert "(incomplete)" in export.markdown(talk(seen))
@@ -117,7 +117,7 @@ def test_what_has_come_stays_and_the_same_model_can_be_asked_again(
     page = press(page, "Retry")
     assert WHOLE in words(page)
     assert "incomplete" not in words(page)
-    assert f"{second} answers instead" in page.warning[0].value  # why the first does not is still known
+    assert f"**{second}** answers instead" in page.warning[0].value  # why the first does not is still known
     assert f"**{second}** answers in place of **{first}**" in words(page)
     assert not {"Retry", "Continue"} & labels(page)
     assert (server.count("mends"), server.count("http-500"), server.count("good")) == (2, 1, 0)
@@ -144,7 +144,7 @@ def test_a_retry_that_cannot_begin_goes_to_the_next(over: Over, server: Scripted
     page = press(page, "Retry")
     assert server.count("reset-in-the-middle") == 2
     assert talk(page).turns[0].job.candidates == (first, second, third)
-    assert f"{second} could not answer (the connection broken off); {third} answers instead." in page.warning[0].value
+    assert f"**{second}** could not answer (the connection broken off); **{third}** answers" in page.warning[0].value
     assert WHOLE in words(page)
 
 
@@ -171,7 +171,7 @@ def test_where_nobody_can_begin_each_reason_is_told_once_and_all_can_be_tried_ag
     server.replies["reset-first"] = lambda query: "Well again."
     page = press(page, "Retry")
     assert "Well again." in words(page)
-    assert f"{order[2]} answers instead." in page.warning[0].value
+    assert f"**{order[2]}** answers instead." in page.warning[0].value
     assert not page.error
 
 
@@ -221,7 +221,7 @@ def test_of_the_best_of_a_few_the_one_that_failed_is_named(over: Over) -> None:
     page = send(page)
     turn = talk(page).turns[0]
     assert (turn.job.candidates, turn.candidate) == ((first, second), second)
-    assert f"{first} could not answer" in page.warning[0].value
+    assert f"**{first}** could not answer" in page.warning[0].value
     assert any(box.label == "Best of 1 by reward" for box in page.expander)
     assert f"**{second}** has the highest reward of 1" in words(page)
 
@@ -232,7 +232,7 @@ def test_where_all_of_the_best_of_a_few_fail_the_next_takes_over(over: Over) -> 
     page = send(page)
     turn = talk(page).turns[0]
     assert (turn.job.candidates, turn.candidate) == (order, order[2])
-    assert page.warning[0].value.endswith(f"; {order[2]} answers instead.")
+    assert page.warning[0].value.endswith(f"; **{order[2]}** answers instead.")
     assert WHOLE in words(page)
 
 

@@ -40,15 +40,15 @@ def lead(decision: Decision, verb: str) -> str:
 
 def passed_over(job: Answers) -> None:
     """Who could not answer and who does instead, in a box that nobody takes for an answer."""
-    if said := note(job):
+    if said := note(job, "**"):
         st.warning(safe(said), icon=":material/swap_horiz:")
 
 
-def note(job: Answers) -> str:
+def note(job: Answers, around: str = "") -> str:
     """Who failed beside the candidate whose answer is shown, and whether that one stands in for all of them."""
     failed = [response for response in job.failed if response.candidate != job.shown]
     alone = len(failed) == len(job.candidates) - 1
-    return "" if job.nobody else takeover.note(failed, job.shown if alone else None)
+    return "" if job.nobody else takeover.note(failed, job.shown if alone else None, around)
 
 
 def problem(job: Answers, name: str) -> str | None:
