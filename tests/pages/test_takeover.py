@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from zooter_core.ui.chat import conversation, export
 from zooter_core.ui.chat.conversation import Conversation
+from zooter_core.ui.history import history
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 
@@ -92,6 +93,7 @@ def test_the_next_model_takes_over_with_a_note_that_stays(over: Over, open_page:
         assert not seen.error
         assert not {"Retry", "Continue"} & labels(seen)
         record = json.loads(export.as_json(talk(seen)))["turns"][0]
+        assert history().turns(talk(seen).id)[0] == record
         assert (record["decision"]["candidate"], record["candidate"], record["complete"]) == (first, second, True)
         assert list(record["failed"]) == [first]
         assert "Found status 500" in record["failed"][first]
@@ -111,12 +113,13 @@ def test_what_has_come_stays_and_the_same_model_can_be_asked_again(
         assert "the connection broken off, after 7 characters" in seen.error[0].value
         assert f"**{second}** answers instead" in seen.warning[0].value
         assert {"Retry", "Continue"} <= labels(seen)
-        assert not talk(seen).turns[0].to_json()["complete"]
+        assert not history().turns(talk(seen).id)[0]["complete"]
         assert "(incomplete)" in export.markdown(talk(seen))
         page = seen
     page = press(page, "Retry")
     assert WHOLE in words(page)
     assert "incomplete" not in words(page)
+    assert history().turns(talk(page).id)[0]["complete"]
     assert f"**{second}** answers instead" in page.warning[0].value  # why the first does not is still known
     assert f"**{second}** answers in place of **{first}**" in words(page)
     assert not {"Retry", "Continue"} & labels(page)

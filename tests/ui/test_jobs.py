@@ -11,6 +11,7 @@ from zooter_core.backends import Piece, Request
 from zooter_core.ensemble import Ensemble
 from zooter_core.fleet import GenerationConfig, load_fleet
 from zooter_core.records import Message, Response
+from zooter_core.ui import answers
 from zooter_core.ui.jobs import Job, Plan
 
 SEA, SUM = (Message("user", "Write about the sea."),), (Message("user", "What is 12 + 30?"),)
@@ -129,6 +130,7 @@ def test_who_takes_over_is_shown_and_waits_in_its_own_models_line(half_down: Ens
             break
         time.sleep(0.05)
     assert (job.ahead, job.shown, job.reserves, job.running) == (1, "two", (), True)
+    assert answers.problem(job, "base") is None  # the job is not at its end
     other.leave()
     job.wait(60)
     assert [response.candidate for response in job.failed] == ["base", "one"]

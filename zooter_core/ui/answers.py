@@ -52,7 +52,12 @@ def note(job: Answers, around: str = "") -> str:
 
 
 def problem(job: Answers, name: str) -> str | None:
-    """Why there is no answer of a candidate, or no whole one; where nobody could begin, why each could not."""
+    """Why there is no answer of a candidate, or no whole one; where nobody could begin, why each could not.
+
+    None while the job runs: somebody may take over yet.
+    """
+    if job.running:
+        return None
     if job.nobody and len(job.candidates) > 1:
         return str(takeover.nobody(job.failed))
     response = job.responses.get(name)

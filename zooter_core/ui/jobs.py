@@ -76,8 +76,8 @@ class Answers:
 
     @property
     def nobody(self) -> bool:
-        """Whether all have failed, none of them in the middle."""
-        return all(unbegun(self.responses.get(name)) for name in self.candidates)
+        """Whether nothing runs, and all have failed before their first token."""
+        return not self.running and all(unbegun(self.responses.get(name)) for name in self.candidates)
 
     @property
     def cut(self) -> bool:

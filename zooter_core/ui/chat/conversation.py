@@ -71,6 +71,8 @@ class Turn:
 
     def to_json(self) -> dict[str, Any]:
         """What the history keeps and an export shows."""
+        answer = self.job.responses.get(self.candidate)
+        ended = not self.job.running or len(self.job.responses) == len(self.job.texts)
         return {
             "query": self.query,
             "decision": self.decision.to_json() | {"probabilities": dict(self.decision.probabilities)},  # not rounded
@@ -83,7 +85,7 @@ class Turn:
             "reserves": list(self.job.reserves),
             "rewards": {item.response.candidate: item.reward for item in self.job.ranked or []},
             "problem": self.job.problem,
-            "complete": not self.job.cut if not self.job.running else len(self.job.responses) == len(self.job.texts),
+            "complete": ended and answer is not None and answer.error is None,
             "retry": self.retry,
             "vote": self.vote,
         }

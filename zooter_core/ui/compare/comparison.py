@@ -86,8 +86,10 @@ class Comparison:
 
     def retry(self, ensemble: Ensemble, name: str) -> None:
         """Ask one candidate again; the others' responses stay, and all are ranked anew."""
-        others = tuple(self.job.responses[other] for other in self.job.candidates if other != name)
-        self.job = Job(ensemble, Plan((name,), earlier=others), [Message("user", self.query)], rank=True)
+        said = {other: response for other, response in self.job.responses.items() if other != name}
+        asked = tuple(other for other in self.job.candidates if other not in said)
+        plan = Plan(asked, earlier=tuple(said.values()))
+        self.job = Job(ensemble, plan, [Message("user", self.query)], rank=True)
 
     def reveal(self) -> None:
         """Show the names without a vote; a vote after that is not blind."""
