@@ -34,9 +34,9 @@ if query := typed or example or links.asked():
 
 
 @st.fragment(run_every=0.3)
-def live(turn: conversation.Turn) -> None:
-    """The answer as it comes; when it has come, the whole page is drawn once more."""
-    if not turn.job.running:
+def live(turn: conversation.Turn, candidate: str) -> None:
+    """The answer as it comes; when it has come, or another candidate takes over, the whole page is drawn once more."""
+    if not turn.job.running or turn.candidate != candidate:
         st.rerun()
     view.answer(turn)
     st.button("Stop", icon=":material/stop_circle:", key="stop", on_click=turn.job.stop, disabled=turn.job.stopping)
@@ -49,7 +49,7 @@ for number, turn in enumerate(talk.turns):
     with st.chat_message("assistant", avatar=":material/forum:"):
         view.routing(engine, talk, number, last)
         if last and turn.job.running:
-            live(turn)
+            live(turn, turn.candidate)
         else:
             view.answer(turn)
             view.actions(engine, talk, number)

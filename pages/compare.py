@@ -59,7 +59,7 @@ if one.open:
             if found.job.running:
                 live(found)
             else:
-                view.result(found)
+                view.result(engine, found)
         view.tally(engine)
 
 if many.open:

@@ -35,7 +35,7 @@ LEVELS = (
     ("backends", "heads"),
     ("rewards", "taggers"),
     ("neighbours", "router"),
-    ("explain",),
+    ("explain", "takeover"),
     ("runs", "distill", "ensemble", "exports"),
     ("baselines", "finetune", "robustness", "sources"),
     ("evaluate", "sweep"),

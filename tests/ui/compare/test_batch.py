@@ -14,7 +14,7 @@ from zooter_core.records import Decision, Message, Ranked, Response
 from zooter_core.ui.compare import batch
 from zooter_core.ui.compare.batch import Batch
 from zooter_core.ui.compare.comparison import Comparison
-from zooter_core.ui.jobs import Answers, Job
+from zooter_core.ui.jobs import Answers, Job, Plan
 from zooter_core.ui.watch import Watched
 
 QUERIES = ("What is 12 + 30?", "Write about the sea.", "Why do you like a list in Python")
@@ -61,7 +61,7 @@ def test_others_are_served_in_between(tiny_fleet: Path) -> None:
     shared = engine(tiny_fleet, 60)
     found = Batch(shared, QUERIES)
     until(lambda: found.now is not None)
-    visitor = Job(shared, ["one"], (Message("user", "Hello"),))
+    visitor = Job(shared, Plan(["one"]), (Message("user", "Hello"),))
     visitor.wait(60)
     assert found.left >= 1  # a visitor who came later did not wait for the whole list
     found.stop()
@@ -70,7 +70,7 @@ def test_others_are_served_in_between(tiny_fleet: Path) -> None:
 
 def test_a_stop_while_waiting_in_the_line_ends_it(tiny_fleet: Path) -> None:
     shared = engine(tiny_fleet, 450)
-    first = Job(shared, ["base"], (Message("user", "Hello"),))
+    first = Job(shared, Plan(["base"]), (Message("user", "Hello"),))
     found = Batch(shared, QUERIES)
     until(lambda: found.now is not None and found.now.job.ahead > 0)
     found.stop()

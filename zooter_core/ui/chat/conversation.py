@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import streamlit as st
 
 from zooter_core.records import Decision, Message, Ranked, Response, Tag
+from zooter_core.takeover import unbegun
 from zooter_core.ui import resources, watch
 from zooter_core.ui.history import Entry, History, history
-from zooter_core.ui.jobs import Answers, Job
+from zooter_core.ui.jobs import Answers, Job, Plan
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -70,6 +71,8 @@ class Turn:
 
     def to_json(self) -> dict[str, Any]:
         """What the history keeps and an export shows."""
+        answer = self.job.responses.get(self.candidate)
+        ended = not self.job.running or len(self.job.responses) == len(self.job.texts)
         return {
             "query": self.query,
             "decision": self.decision.to_json() | {"probabilities": dict(self.decision.probabilities)},  # not rounded
@@ -77,10 +80,12 @@ class Turn:
             "candidate": self.candidate,
             "text": self.text,
             "texts": self.job.texts,
-            "responses": {name: asdict(response) for name, response in self.job.responses.items()},
+            "responses": {name: asdict(response) for name, response in dict(self.job.responses).items()},
+            "failed": {response.candidate: response.error for response in self.job.failed},
+            "reserves": list(self.job.reserves),
             "rewards": {item.response.candidate: item.reward for item in self.job.ranked or []},
             "problem": self.job.problem,
-            "complete": not self.job.cut if not self.job.running else len(self.job.responses) == len(self.job.texts),
+            "complete": ended and answer is not None and answer.error is None,
             "retry": self.retry,
             "vote": self.vote,
         }
@@ -97,7 +102,8 @@ class Turn:
             Ranked(responses[name], reward, place if reward is not None else None)
             for place, (name, reward) in enumerate(record["rewards"].items(), 1)
         ]
-        job = Answers(tuple(record["texts"]), record["texts"], responses, ranked or None, record["problem"])
+        said = tuple(record["texts"]), record["texts"], responses, ranked or None, record["problem"]
+        job = Answers(*said, reserves=tuple(record.get("reserves", ())))
         settings = Settings(**record["settings"])
         return cls(record["query"], decision, job, settings, record["retry"], record["vote"])
 
@@ -117,13 +123,22 @@ class Conversation:
         Raises:
             ZooterError: the query is empty or too long.
         """
-        decision, candidates = _choose(ensemble, self._messages(query), settings)
-        self._start(ensemble, query, decision, candidates, settings)
+        decision, plan = _choose(ensemble, self._messages(query), settings)
+        self._start(ensemble, query, decision, settings, plan)
 
     def again(self, ensemble: Ensemble, candidate: str) -> None:
         """Answer the last query anew with a candidate; the earlier answer is dropped."""
         turn = self._drop()
-        self._start(ensemble, turn.query, turn.decision, (candidate,), turn.settings, turn.retry + 1)
+        self._start(ensemble, turn.query, turn.decision, turn.settings, Plan((candidate,)), turn.retry + 1)
+
+    def retry(self, ensemble: Ensemble) -> None:
+        """Ask anew the candidate whose answer broke off; where none of several could begin, all as at first."""
+        turn = self._drop()
+        if turn.job.nobody and len(turn.job.candidates) > 1:
+            _, plan = _choose(ensemble, self._messages(turn.query), turn.settings)
+        else:
+            plan = Plan((turn.candidate,), turn.job.reserves, _unable(turn.job))
+        self._start(ensemble, turn.query, turn.decision, turn.settings, plan, turn.retry + 1)
 
     def edit(self, ensemble: Ensemble, query: str, settings: Settings = Settings()) -> None:
         """Put another query in the place of the last one.
@@ -131,15 +146,15 @@ class Conversation:
         Raises:
             ZooterError: the query is empty or too long; the last turn stays then.
         """
-        before = self.turns[:-1]
-        decision, candidates = _choose(ensemble, self._messages(query, before), settings)
+        decision, plan = _choose(ensemble, self._messages(query, self.turns[:-1]), settings)
         self._drop()
-        self._start(ensemble, query, decision, candidates, settings)
+        self._start(ensemble, query, decision, settings, plan)
 
     def go_on(self, ensemble: Ensemble) -> None:
         """Let the candidate whose answer was broken off finish it."""
         turn = self._drop()
-        self._start(ensemble, turn.query, turn.decision, (turn.candidate,), turn.settings, turn.retry, turn.text)
+        plan = Plan((turn.candidate,), turn.job.reserves, _unable(turn.job), turn.text)
+        self._start(ensemble, turn.query, turn.decision, turn.settings, plan, turn.retry)
 
     def vote(self, number: int, value: int | None) -> None:
         """A thumb for an answer, or none."""
@@ -156,10 +171,9 @@ class Conversation:
         ensemble: Ensemble,
         query: str,
         decision: Decision,
-        candidates: Sequence[str],
         settings: Settings,
+        plan: Plan,
         retry: int = 0,
-        begun: str = "",
     ) -> None:
         base = ensemble.fleet.generation
         generation = replace(
@@ -178,11 +192,10 @@ class Conversation:
 
         job = Job(
             ensemble,
-            candidates,
+            plan,
             self._messages(query, system=settings.system),
-            rank=len(candidates) > 1,
+            rank=len(plan.candidates) > 1,
             generation=generation,
-            begun=begun,
             keep=keep,
         )
         self.turns.append(Turn(query, decision, job, settings, retry))
@@ -212,16 +225,22 @@ class Conversation:
         return bool(self.turns) and self.turns[-1].job.running
 
 
-def _choose(ensemble: Ensemble, messages: Sequence[Message], settings: Settings) -> tuple[Decision, tuple[str, ...]]:
-    """Who runs: the router's decision, and the candidates that answer."""
+def _choose(ensemble: Ensemble, messages: Sequence[Message], settings: Settings) -> tuple[Decision, Plan]:
+    """The router's decision, and who answers; whom the visitor has named nobody replaces."""
     if settings.mode == "select":
         found = ensemble.select(messages, settings.k, settings.unsure_above)
-        return found.decision, found.candidates
-    decision = ensemble.route(messages)
-    if settings.mode == "rmr":
-        return decision, tuple(sorted(decision.probabilities, key=lambda name: -decision.probabilities[name]))
-    named = settings.candidate if settings.mode == "fixed" else None
-    return decision, (named if named in decision.probabilities and named else decision.candidate,)
+        decision, several = found.decision, len(found.candidates)
+    else:
+        decision = ensemble.route(messages)
+        several = len(decision.order) if settings.mode == "rmr" else 1
+    if settings.mode == "fixed" and settings.candidate in decision.order:
+        return decision, Plan((settings.candidate,))
+    return decision, Plan(decision.order[:several], decision.order[several:])
+
+
+def _unable(job: Answers) -> tuple[Response, ...]:
+    """The responses that failed before their first token, beside the one that counts."""
+    return tuple(response for response in job.failed if unbegun(response) and response.candidate != job.shown)
 
 
 @st.cache_resource(show_spinner=False)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 
+from zooter_core.ui import answers
 from zooter_core.ui.chat.conversation import Conversation
 
 
 def markdown(talk: Conversation) -> str:
-    """Queries as quotations, answers with who gave them and how likely the router held them to be the best."""
+    """Queries as quotations; answers with who gave them, how likely the best, and in brackets what failed."""
     lines = [f"# {talk.title}", ""]
     for turn in talk.turns:
         shares = ", ".join(f"{name} {p:.0%}" for name, p in turn.decision.probabilities.items())
-        end = " (incomplete)" if turn.job.cut else ""
+        who = "nobody" if turn.job.nobody else turn.candidate
+        end = " (incomplete)" if turn.job.cut and not turn.job.nobody else ""
         lines += [f"> {line}" for line in turn.query.splitlines()]
-        lines += ["", f"**{turn.candidate}**{end} (router: {shares})", "", turn.text, ""]
+        lines += ["", f"**{who}**{end} (router: {shares})", ""]
+        notes = (answers.note(turn.job), answers.problem(turn.job, turn.candidate))
+        lines += [line for said in notes if said for line in (f"[{said}]", "")]
+        lines += [turn.text, ""] if turn.text else []
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from zooter_core.errors import ZooterError
+from zooter_core.takeover import unbegun
 from zooter_core.ui import answers, links, problems
 from zooter_core.ui.chat import conversation, export, why
 from zooter_core.ui.chat.conversation import Conversation, Mode, Settings, Turn
@@ -23,6 +24,8 @@ MODE_HELP = (
     "**All of them**: every model answers, and the reward model keeps the best (reward model ranking).  \n"
     "**One model**: the one that you name, whatever the router says."
 )
+RETRY_HELP = "Ask the same model again, from the start; where none could answer, all of them again."
+CONTINUE_HELP = "Let the same model go on from where the answer breaks off."
 LONGEST = 1024  # tokens of an answer that can be asked for
 
 
@@ -117,7 +120,8 @@ def _entry(entry: Entry, here: bool) -> None:
 
 
 def answer(turn: Turn) -> None:
-    """What has come of a turn, whose job may still run."""
+    """What has come of a turn, whose job may still run; first who could not answer, where there is any."""
+    answers.passed_over(turn.job)
     if turn.job.running and turn.job.ahead:
         others = f"{turn.job.ahead} other queries are" if turn.job.ahead > 1 else "another query is"
         st.caption(f":material/hourglass: Waiting: {others} answered first.")
@@ -126,35 +130,45 @@ def answer(turn: Turn) -> None:
     if turn.job.running and len(turn.job.candidates) > 1:
         st.caption(f"{len(turn.job.responses)} of {len(turn.job.candidates)} models have answered; the best stays.")
     elif turn.job.ranked:
-        with st.expander(f"Best of {len(turn.job.ranked)} by reward", icon=":material/leaderboard:"):
+        with st.expander(f"Best of {_placed(turn)} by reward", icon=":material/leaderboard:"):
             for item in turn.job.ranked:
                 reward = "no reward" if item.reward is None else f"reward {item.reward:.2f}"
                 st.markdown(f"**{item.response.candidate}** · {reward}")
                 answers.answer(turn.job, item.response.candidate)
 
 
+def _placed(turn: Turn) -> int:
+    """How many responses have a reward."""
+    return sum(item.rank is not None for item in turn.job.ranked or [])
+
+
 def actions(engine: Ensemble, talk: Conversation, number: int) -> None:
-    """A thumb, the text to copy, and for the last turn another try."""
+    """What is left to do where an answer broke off, a thumb, the text to copy, and for the last turn another try."""
     turn = talk.turns[number]
     key = f"{talk.id}-{number}-{turn.retry}"
     row = st.container(horizontal=True, vertical_alignment="center", gap="small")
-    row.feedback(
-        "thumbs",
-        key=f"thumb-{key}",
-        default=turn.vote,
-        on_change=lambda: talk.vote(number, st.session_state[f"thumb-{key}"]),
-    )
-    with row.popover("Copy", icon=":material/content_copy:", key=f"copy-{key}"):
-        st.caption("The button at the corner copies the text.")
-        st.code(turn.text, language=None, wrap_lines=True)
+    last, begun = number == len(talk.turns) - 1, bool(turn.text.strip())
+    if last and turn.job.cut:
+        row.button("Retry", icon=":material/replay:", help=RETRY_HELP, on_click=talk.retry, args=(engine,))
+        if begun:
+            row.button(
+                "Continue", icon=":material/play_arrow:", help=CONTINUE_HELP, on_click=talk.go_on, args=(engine,)
+            )
+    if begun:
+        row.feedback(
+            "thumbs",
+            key=f"thumb-{key}",
+            default=turn.vote,
+            on_change=lambda: talk.vote(number, st.session_state[f"thumb-{key}"]),
+        )
+        with row.popover("Copy", icon=":material/content_copy:", key=f"copy-{key}"):
+            st.caption("The button at the corner copies the text.")
+            st.code(turn.text, language=None, wrap_lines=True)
     with row.popover("Share", icon=":material/share:", key=f"share-{key}"):
         mode = next(label for label, mode in MODES.items() if mode == turn.settings.mode)
         links.share(links.link(turn.query, mode=mode))
-    if number < len(talk.turns) - 1:
+    if not last:
         return
-    if turn.job.cut:
-        label = "Continue" if turn.text.strip() else "Try again"
-        row.button(label, icon=":material/play_arrow:", on_click=talk.go_on, args=(engine,))
     row.button("Edit", icon=":material/edit:", on_click=_edit, args=(True,))
     again = row.menu_button(
         "Again with", engine.fleet.pool, key=f"again-{key}", icon=":material/refresh:", type="secondary"
@@ -201,7 +215,20 @@ def routing(engine: Ensemble, talk: Conversation, number: int, last: bool) -> No
         "Routing", expanded=last, icon=":material/alt_route:", key=f"routing-{key}", on_change="rerun"
     ) as box:
         if box.open:
-            alone, ranked = len(turn.job.candidates) == 1, len(turn.job.ranked or [])
-            answers.routing(turn.decision, turn.candidate, f"turn-{key}", alone=alone, ranked=ranked)
+            answers.routing(turn.decision, _who(turn), f"turn-{key}")
             if st.toggle("Why?", key=f"why-{key}", help="What words, tags and like queries have to do with it."):
                 why.panel(engine, turn, key)
+
+
+def _who(turn: Turn) -> str:
+    """In words who answers, and why that one."""
+    job, chosen = turn.job, turn.decision.candidate
+    if turn.candidate == chosen:
+        verb = "was chosen" if job.nobody else "answers" if len(job.candidates) == 1 else "would answer"
+        return answers.lead(turn.decision, verb)
+    if job.ranked:
+        return f"**{turn.candidate}** has the highest reward of {_placed(turn)}; the router's first was **{chosen}**"
+    if unbegun(job.responses.get(chosen)):
+        return f"**{turn.candidate}** answers in place of **{chosen}**, which the router chose"
+    verb = "was asked" if job.nobody else "answers"
+    return f"**{turn.candidate}** {verb} because you chose it; the router chose **{chosen}**"

@@ -20,7 +20,7 @@ from zooter_core.records import Decision, Message, Ranked, Response
 from zooter_core.ui import watch
 from zooter_core.ui.compare.votes import Outcome, Vote
 from zooter_core.ui.history import history
-from zooter_core.ui.jobs import Answers, Job
+from zooter_core.ui.jobs import Answers, Job, Plan
 from zooter_core.ui.registry import Registry
 
 if TYPE_CHECKING:
@@ -84,6 +84,13 @@ class Comparison:
         self.hidden = False
         history().vote(self.id, self.fleet, self.vote.to_json())
 
+    def retry(self, ensemble: Ensemble, name: str) -> None:
+        """Ask one candidate again; the others' responses stay, and all are ranked anew."""
+        said = {other: response for other, response in self.job.responses.items() if other != name}
+        asked = tuple(other for other in self.job.candidates if other not in said)
+        plan = Plan(asked, earlier=tuple(said.values()))
+        self.job = Job(ensemble, plan, [Message("user", self.query)], rank=True)
+
     def reveal(self) -> None:
         """Show the names without a vote; a vote after that is not blind."""
         self.hidden = False
@@ -143,7 +150,7 @@ def start(
     return Comparison(
         query,
         decision,
-        Job(ensemble, named, messages, rank=True),
+        Job(ensemble, Plan(named), messages, rank=True),
         fleet=key(ensemble.fleet),
         pool=pool,
         prices={

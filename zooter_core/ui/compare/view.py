@@ -35,7 +35,7 @@ def progress(found: Comparison) -> None:
     cards(found)
 
 
-def result(found: Comparison) -> None:
+def result(engine: Ensemble, found: Comparison) -> None:
     """All of a comparison that has ended; of a blind one before its vote only what gives no name away."""
     if found.job.problem and not found.hidden:
         problems.tell(found.job.problem)
@@ -44,7 +44,7 @@ def result(found: Comparison) -> None:
     elif not found.hidden:
         st.info(comparison.verdict(found.decision, found.ranked()))
         _charts(found)
-    cards(found)
+    cards(found, engine)
     _vote(found)
     if not found.hidden:
         with st.expander("Seconds, tokens and cost", icon=":material/timer:"):
@@ -74,20 +74,27 @@ def routing(found: Comparison) -> None:
         st.caption(":material/visibility_off: Names, routing and rewards are shown after your vote.")
         return
     with st.expander("Routing", icon=":material/alt_route:"):
-        answers.routing(found.decision, found.decision.candidate, "compare", alone=False, pool=found.pool)
+        answers.routing(found.decision, answers.lead(found.decision, "would answer"), "compare", found.pool)
         if len(found.job.candidates) < len(found.pool):
             st.caption("Probabilities among the models compared; the router itself knows all of the fleet.")
 
 
-def cards(found: Comparison) -> None:
-    """A card a candidate: in order of reward once they are ranked and the names are shown."""
+def cards(found: Comparison, engine: Ensemble | None = None) -> None:
+    """A card a candidate: in order of reward once they are ranked and the names are shown.
+
+    `engine`: with which a candidate that failed can be asked again.
+    """
     ranked = {item.response.candidate: item for item in found.job.ranked or []}
     names = list(ranked) if ranked and not found.hidden else list(found.order)
+    failed = [response.candidate for response in found.job.failed]
     for first in range(0, len(names), 2):
         for column, name in zip(st.columns(2), names[first : first + 2], strict=False):
             with column.container(border=True):
                 _head(found, name, ranked.get(name))
                 _said(found, name)
+                if engine is not None and name in failed:
+                    key = f"retry-{found.id}-{found.order.index(name)}"  # a name would give it away
+                    st.button("Retry", key=key, icon=":material/replay:", on_click=found.retry, args=(engine, name))
 
 
 def _head(found: Comparison, name: str, item: Ranked | None) -> None:
