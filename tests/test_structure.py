@@ -16,8 +16,8 @@ LEVELS = (
     ("errors", "records"),
     ("quiet",),
     (
-        *("calculator", "calibration", "clusters", "edits", "endpoint", "labellers", "labels", "metrics", "plugins"),
-        *("projection", "selection", "weights"),
+        *("calculator", "calibration", "clusters", "edits", "endpoint", "fence", "labellers", "labels", "metrics"),
+        *("plugins", "projection", "selection", "weights"),
     ),
     ("benchmark", "fleet", "graph", "learned", "scores"),
     ("curate", "encoder", "imports", "prices"),
@@ -40,7 +40,7 @@ PURE = ("calibration", "labels", "learned", "metrics", "projection", "selection"
 LIGHT = (
     *("calculator", "errors", "records", "calibration", "labels", "metrics", "fleet", "scores", "runs", "plugins"),
     *("weights", "heads", "curate", "selection", "prices", "learned", "projection", "benchmark", "endpoint"),
-    *("imports", "cli"),
+    *("fence", "imports", "cli"),
 )
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 
