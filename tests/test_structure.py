@@ -28,7 +28,7 @@ LEVELS = (
     ("runs", "distill", "ensemble", "exports"),
     ("baselines", "finetune", "robustness", "sources"),
     ("evaluate", "sweep"),
-    ("pipeline",),
+    ("bench", "pipeline"),
     ("from_scores",),
     ("extend",),
     ("growth", "new_fleet"),
