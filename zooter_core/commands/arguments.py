@@ -33,8 +33,14 @@ def bench(parser: ArgumentParser) -> None:
 
 
 def evaluate(parser: ArgumentParser) -> None:
-    parser.add_argument("--router", required=True, metavar="DIR")
+    parser.add_argument("--router", metavar="DIR", help="the router, or ...")
+    parser.add_argument("--fleet", metavar="DIR", help="... the fleet that it is in")
     parser.add_argument("--scores", required=True, nargs="+", metavar="FILE")
+    parser.add_argument(
+        "--rmr",
+        action="store_true",
+        help="with --fleet: also what running all and keeping the best by its reward model earns; needs responses",
+    )
     parser.add_argument(
         "--learned-from",
         nargs="+",

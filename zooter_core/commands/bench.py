@@ -110,9 +110,9 @@ def _show(call: Namespace, figures: dict[str, Any]) -> None:
         print(json.dumps(figures))
         return
     drawn = figures["n"] + len(figures["set_aside"])
-    said = f"a sample of {drawn} of {figures['of']:,} (seed {figures['seed']})" if drawn < figures["of"] else "all"
-    table = Table("candidate", "score", "95% interval", title_justify="left")
-    table.title = f"{figures['suite']}: {figures['scale']}; n = {figures['n']}, {said}"
+    said = f"a sample of {drawn} of {figures['of']:,}, seed {figures['seed']}" if drawn < figures["of"] else "all"
+    out.print(Text(f"{figures['suite']}: {figures['scale']}; n = {figures['n']} ({said})"))
+    table = Table("candidate", "score", "95% interval")
     for name, row in figures["candidates"].items():
         low, high = row["interval"]
         table.add_row(Text(name), f"{row['score']:.3f}", f"{low:.3f} to {high:.3f}")
