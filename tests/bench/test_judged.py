@@ -121,6 +121,15 @@ def test_flask_s_dictionary_is_read(text, mean):
 MT = {"question_id": 81, "category": "math", "turns": ["What is 2 + 3?", "Double it."], "reference": ["5", "10"]}
 
 
+def test_mt_bench_s_references_may_be_of_one_turn_alone(judged, tmp_path):
+    found = judged("mt-bench", lambda text: "[[4]]")
+    (problem,) = read(found, tmp_path, {**MT, "reference": ["5", ""]})
+    assert found.score([(problem, ("6", "12"))]) == [4]
+    first, second = sorted(judged.asked(), key=lambda text: len(shown(text)))
+    assert shown(second) == ["What is 2 + 3?", "5", "6", "Double it.", "12"]
+    assert ["reference answer, and" in text for text in (first, second)] == [True, False]
+
+
 def test_mt_bench_rates_each_turn(judged, tmp_path):
     found = judged("mt-bench", lambda text: f"Rating: [[{8 if 'Double' in text else 3}]]")
     one, other = read(found, tmp_path, MT, {**MT, "question_id": 82, "reference": None})

@@ -42,21 +42,25 @@ def _problem(record: Record) -> Problem:
     turns = record.texts("turns")
     if len(turns) > len(NAMES):
         raise record.wrong(["turns"], f"at most {len(NAMES)} texts")
-    references = [] if record.get("reference") is None else record.texts("reference")
-    return Problem(record.id, tuple(turns), references[: len(turns)], (record.text_or_none("category") or "mt-bench",))
+    references = record.get("reference") or []  # "" stands for none of one turn
+    if not isinstance(references, list) or not all(isinstance(text, str) for text in references):
+        raise record.wrong(["reference"], "a list of texts")
+    about = record.text_or_none("category") or "mt-bench"
+    return Problem(record.id, tuple(turns), references[: len(turns)], (about,))
 
 
 def judge_prompt(problem: Problem, texts: Sequence[str], turn: int) -> str:
     """What the judge reads of a turn: the conversation up to its answer, with the references that there are."""
-    several = turn > 0
+    several, compared = turn > 0, False
     parts = {}
     for number in range(turn + 1):
         name = f"{NAMES[number]} " if several else ""
         parts[f"The user's {name}question:"] = problem.turns[number]
-        if number < len(problem.key):
+        compared = any(problem.key[number : number + 1])
+        if compared:
             parts[f"A reference answer to the {name}question:"] = problem.key[number]
         parts[f"The assistant's {name}answer:"] = texts[number]
-    focus = (LAST if several else "") + (COMPARE if len(problem.key) > turn else "")
+    focus = (LAST if several else "") + (COMPARE if compared else "")
     return framed(OPENING, parts, RATE.replace("{focus}", focus))
 
 

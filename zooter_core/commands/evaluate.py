@@ -18,6 +18,7 @@ from zooter_core.encoder import Encoders
 from zooter_core.errors import ZooterError
 from zooter_core.evaluate import evaluate as figures_of
 from zooter_core.fleet import load_fleet
+from zooter_core.quiet import quiet_libraries
 from zooter_core.robustness import robustness
 from zooter_core.router import Router
 from zooter_core.scores import Scores, read_scores, read_texts
@@ -30,6 +31,7 @@ BATCH = 16  # queries at a time for the reward model
 def evaluate(call: Namespace) -> None:
     """A router against score files."""
     _check(call)
+    quiet_libraries()
     scores = read_scores(call.scores)
     learned = read_scores(call.learned_from) if call.learned_from else None
     texts = read_texts(call.scores) if call.judge_fleet or call.prices or call.rmr else []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from zooter_core import benchmark
@@ -71,7 +71,7 @@ def _print_table_one(figures: dict[str, Any]) -> None:
     shown = [(row.name, number) for number, row in enumerate(rows)]
     shown.insert(place, (f"BMA ({single})", next(number for number, row in enumerate(rows) if row.name == single)))
     counts = {benchmark.DATASET + name: f"{name} ({row['n']})" for name, row in figures["datasets"].items()}
-    table = Table("method", *map(escape, counts.values()), *FIGURES.values())
+    table = Table("method", *(Column(escape(head), overflow="fold") for head in counts.values()), *FIGURES.values())
     for name, number in shown:
         cells = []
         for column in (*counts, *FIGURES):
