@@ -1130,7 +1130,8 @@ def test_sweep_leaves_its_figures_in_a_file(zooter, scores, tmp_path):
 def test_a_sweep_that_could_not_be_written_is_refused_before_the_work(refused, scores, tmp_path):
     assert "is a folder" in refused(2, "sweep", "--scores", scores, "--out", tmp_path)
     (tmp_path / "file").write_text("")
-    assert "--out" in refused(2, "sweep", "--scores", scores, "--out", tmp_path / "file" / "sweep.json")
+    place = tmp_path / "file" / "sweep.json"
+    assert f"a place to write {place}" in refused(2, "sweep", "--scores", scores, "--out", place)
 
 
 def test_a_plot_of_another_kind_is_exit_2(refused, scores, tmp_path):

@@ -16,8 +16,20 @@ LEVELS = (
     ("errors", "records"),
     ("quiet",),
     (
-        *("calculator", "calibration", "clusters", "edits", "endpoint", "fence", "labellers", "labels", "metrics"),
-        *("plugins", "projection", "selection", "weights"),
+        *(
+            "calculator",
+            "calibration",
+            "clusters",
+            "disk",
+            "edits",
+            "endpoint",
+            "fence",
+            "labellers",
+            "labels",
+            "metrics",
+            "plugins",
+        ),
+        *("projection", "selection", "weights"),
     ),
     ("benchmark", "fleet", "graph", "learned", "scores"),
     ("curate", "encoder", "imports", "prices"),
@@ -38,8 +50,8 @@ LEVELS = (
 LEVEL = {name: height for height, names in enumerate(LEVELS) for name in names}
 PURE = ("calibration", "labels", "learned", "metrics", "projection", "selection")
 LIGHT = (
-    *("calculator", "errors", "records", "calibration", "labels", "metrics", "fleet", "scores", "runs", "plugins"),
-    *("weights", "heads", "curate", "selection", "prices", "learned", "projection", "benchmark", "endpoint"),
+    *("calculator", "disk", "errors", "records", "calibration", "labels", "metrics", "fleet", "scores", "runs"),
+    *("plugins", "weights", "heads", "curate", "selection", "prices", "learned", "projection", "benchmark", "endpoint"),
     *("fence", "imports", "cli"),
 )
 HEAVY = ("torch", "transformers", "streamlit", "plotly")

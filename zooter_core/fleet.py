@@ -23,7 +23,7 @@ _MODELS = ("judge", "instagger")  # keys whose values are tables like a candidat
 # What says how a thing is shown, paid for or reached, and not what comes out of it.
 _OUTSIDE = ("description", "usd_per_million_tokens", "cache", "timeout_seconds", "batch", "key_env")
 LARGE = 1 << 26  # bytes
-RUNTIMES = ("auto", "torch", "onnx")
+RUNTIMES = ("auto", "torch", "onnx", "int8")
 ENDPOINT, RECORDED = "openai", "recorded"  # backends whose `model` is no language model in this process
 HTTP = "http"  # the reward kind whose `model` is a server's name for it
 _LOCAL = ("adapter", "revision", "prompt_template", "dtype", "calculator")  # keys for a model in this process
@@ -77,7 +77,8 @@ class RouterConfig:
     Attributes:
         trigger, unsure_above: a query is unsure where the trigger (one of selection.TRIGGERS) is above the number.
         runtime: what works out the encoder's vectors of a query, for router and tagger alike: `torch`, `onnx` (ONNX
-            Runtime), or `auto`, which takes ONNX Runtime where it is installed.
+            Runtime), `int8` (the same with weights of 8 bits, and close calls made exactly), or `auto`, which takes
+            `onnx` where it is installed.
     """
 
     path: str

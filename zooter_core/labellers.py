@@ -26,8 +26,8 @@ REWARD_KEYS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
 }
 TAGGER_KEYS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "nearest": ((), ("vocabulary", "encoder", "threshold", "most")),
-    "instag": (("instagger",), ("most", "template", "max_new_tokens")),
-    "given": ((), ()),
+    "instag": (("instagger",), ("encoder", "most", "template", "max_new_tokens")),
+    "given": ((), ("encoder",)),
 }
 
 
@@ -105,6 +105,7 @@ class TaggerConfig:
     """The `[tagger]` table.
 
     Attributes:
+        encoder: the sentence encoder of the tagger `nearest`, and, whatever the kind, the one that routers are made on.
         threshold: the least similarity of a tag (`nearest`).
         most: the number of tags that a query gets at most.
         instagger: the model that writes tags, a table `[tagger.instagger]` like a `[[candidate]]` (a CandidateConfig).

@@ -118,6 +118,14 @@ def test_a_torn_last_line_is_no_matter(tmp_path, tiny_ensemble, whole):
     assert texts(tmp_path) == whole
 
 
+def test_a_record_of_another_problem_is_refused(tmp_path, tiny_ensemble):
+    done(tmp_path, tiny_ensemble, PROBLEMS[:2])
+    path = tmp_path / "responses.jsonl"
+    path.write_text(path.read_text() + json.dumps({"id": "strange", "candidate": "one", "turn": 0, "text": "x"}) + "\n")
+    with pytest.raises(WorkError, match='one of "strange" in line 7'):
+        done(tmp_path, tiny_ensemble, PROBLEMS[:2])
+
+
 def test_another_sample_is_refused(tmp_path, tiny_ensemble):
     done(tmp_path, tiny_ensemble, PROBLEMS[:2])
     with pytest.raises(ZooterError, match="the setting problems = 2"):

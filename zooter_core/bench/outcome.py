@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from zooter_core import metrics
 from zooter_core.bench import Problem
 from zooter_core.bench.work import Work
+from zooter_core.disk import written_whole
 from zooter_core.errors import WorkError
 from zooter_core.records import Query
 from zooter_core.scores import score_line
@@ -44,17 +44,9 @@ def write(job: Work, suite: str, path: Path) -> int:
             f"none; the first is set aside with {next(iter(aside.values()))}",
             "Mend that (`zooter check`) and start it again; what was finished is kept.",
         )
-    partial = path.with_name(f"{path.name}.partial")
-    opened = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(partial, "wt", encoding="utf-8", errors="replace") as lines:
-            for problem in kept:
-                lines.write(json.dumps(_line(job, suite, problem), ensure_ascii=False) + "\n")
-        partial.replace(path)
-    except OSError as problem:
-        raise WorkError(f"room to write {path}", str(problem), "Free some space and start it again.") from problem
-    finally:
-        partial.unlink(missing_ok=True)
+    with written_whole(path) as lines:
+        for problem in kept:
+            lines.write(json.dumps(_line(job, suite, problem), ensure_ascii=False) + "\n")
     return len(kept)
 
 

@@ -78,13 +78,16 @@ def work(job: Work, suite: str, judge: dict[str, Any] | None = None) -> None:
 
     Raises:
         ZooterError: the folder was begun with other settings.
-        WorkError: the disk is full, or the judge gives no verdicts.
+        WorkError: the disk is full, a record in the folder is of another problem, or the judge gives no verdicts.
     """
     digest = hashlib.sha256(json.dumps([asdict(problem) for problem in job.problems]).encode()).hexdigest()
     hashes = job.ensemble.fleet.fingerprint()
     asked = {"suite": suite, "problems": len(job.problems), "problems_sha256": digest, "pool": list(job.pool)}
     job.run.begin("answer", {**asked, **asdict(job.generation), "candidates_sha256": hashes["candidates"]})
     job.run.begin("mark", {"judge": judge})
+    ids = {problem.id for problem in job.problems}
+    job.run.done(RESPONSES, ids, "candidate", "turn")  # foreign records are refused
+    job.run.done(SCORES, ids, "candidate")
     for record in job.run.records(RESPONSES):  # turn after turn
         job.texts.setdefault((record["id"], record["candidate"]), []).append(record["text"])
     job.scores |= {(record["id"], record["candidate"]): record["score"] for record in job.run.records(SCORES)}

@@ -15,6 +15,7 @@ from zooter_core import backends
 from zooter_core.bench import Suite, outcome, suite
 from zooter_core.bench.work import Work, sample, work
 from zooter_core.commands.options import ensemble_of, err, generation_of, out, progress_bars, tell_set_aside
+from zooter_core.disk import check_file
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.fleet import Fleet, load_fleet
@@ -66,8 +67,9 @@ def _check(call: Namespace, made: Suite) -> None:
             raise ZooterError(f"no {option} with --suite {call.suite}", option, "Leave it out.")
     if call.limit is not None and call.limit < 1:
         raise ZooterError("--limit of at least 1", str(call.limit), "Mend it.")
-    if not call.out.endswith((".jsonl", ".jsonl.gz")) or Path(call.out).is_dir():
+    if not call.out.endswith((".jsonl", ".jsonl.gz")):
         raise ZooterError("--out as a file that ends in .jsonl or .jsonl.gz", call.out, "Rename it.")
+    check_file(Path(call.out))
 
 
 def _judge(call: Namespace, own: Fleet) -> RewardConfig:

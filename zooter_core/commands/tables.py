@@ -13,6 +13,7 @@ from rich.text import Text
 
 from zooter_core import benchmark
 from zooter_core.commands.options import out
+from zooter_core.disk import written_whole
 
 MOST_DATASETS = 8  # columns that a terminal has room for
 FIGURES = {
@@ -164,7 +165,8 @@ def save_sweep_plot(figures: dict[str, Any], path: Path) -> None:
         xaxis_title="beta (share of the plain label)",
         yaxis_title="mean score, 95% interval over queries",
     )
-    drawn.write_html(path, include_plotlyjs=True)
+    with written_whole(path) as file:
+        drawn.write_html(file, include_plotlyjs=True)
 
 
 def print_trade(found: dict[str, Any]) -> None:
@@ -216,7 +218,8 @@ def save_selection_plot(found: dict[str, Any], path: Path) -> None:
     drawn.update_xaxes(title="dollars a thousand queries" if priced else "calls a query")
     drawn.update_yaxes(title="mean score", col=1)
     drawn.update_layout(template="plotly_white", title="k candidates where the router is unsure, else one")
-    drawn.write_html(path, include_plotlyjs=True)
+    with written_whole(path) as file:
+        drawn.write_html(file, include_plotlyjs=True)
 
 
 def _lines(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
