@@ -23,6 +23,7 @@ LEVELS = (
             "disk",
             "edits",
             "endpoint",
+            "fence",
             "labellers",
             "labels",
             "metrics",
@@ -39,7 +40,7 @@ LEVELS = (
     ("runs", "distill", "ensemble", "exports"),
     ("baselines", "finetune", "robustness", "sources"),
     ("evaluate", "sweep"),
-    ("pipeline",),
+    ("bench", "pipeline"),
     ("from_scores",),
     ("extend",),
     ("growth", "new_fleet"),
@@ -51,7 +52,7 @@ PURE = ("calibration", "labels", "learned", "metrics", "projection", "selection"
 LIGHT = (
     *("calculator", "disk", "errors", "records", "calibration", "labels", "metrics", "fleet", "scores", "runs"),
     *("plugins", "weights", "heads", "curate", "selection", "prices", "learned", "projection", "benchmark", "endpoint"),
-    *("imports", "cli"),
+    *("fence", "imports", "cli"),
 )
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 

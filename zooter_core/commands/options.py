@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 EMBEDDED = ROOT / "models" / "embedded"
-ANSWERING = ("ask", "compare", "check", "run", "collect")  # commands that need the candidates' weights
+ANSWERING = ("ask", "compare", "check", "run", "collect", "bench")  # commands that need the candidates' weights
 MOST_LISTED = 20
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
