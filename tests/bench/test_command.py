@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -182,7 +183,11 @@ def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(fleet, server, sums
     folder, out = fleet(a="right", b="slow"), tmp_path / "s.jsonl"
     call = [str(part) for part in bench(folder, "gsm8k", sums, out)]
     child = subprocess.Popen(
-        [sys.executable, "-m", "zooter_core.cli", *call], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "zooter_core.cli", *call],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a job in the background would ignore it
     )
     until = time.monotonic() + 120
     while server.count("slow") == 0 and child.poll() is None and time.monotonic() < until:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+import torch
 from broken import small
 
 from zooter_core.cli import main
@@ -55,6 +56,7 @@ def responses(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(tmp_path_factory: pytest.TempPathFactory, tiny_fleet: Path, queries: Path) -> Path:
     """The folder of a run that nothing interrupted; not to be changed."""
     folder = tmp_path_factory.mktemp("whole") / "run"
+    torch.set_num_threads(1)  # as in the tests: the last digits hang on it, and this comes before a test's own fixtures
     with pytest.MonkeyPatch.context() as patch:
         small(patch)
         call = ["run", "--queries", queries, "--out", folder, "--epochs", 2, "--fleet", tiny_fleet]
