@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from zooter_core.commands.options import ensemble_of, err, generation_of, out, raise_failed
+from zooter_core.commands.options import ensemble_of, err, generation_of, out, raise_failed, tell_note
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.prices import check_trade
 from zooter_core.records import Message, Ranked, Response
@@ -37,6 +37,7 @@ def ask(call: Namespace) -> None:
         tags = ", ".join(tag.name for tag in decision.tags) or "none"
         err.print(f"{shown}  |  tags: {tags}  ->  {name}", style="dim")
     for piece in ensemble.answer([name], messages, threading.Event(), generation):
+        tell_note(piece.note)
         print(piece.text, end="", flush=True)
         if piece.response is not None:
             print()
@@ -116,6 +117,7 @@ def compare(call: Namespace) -> int:
     with err.status("All candidates answer ..."):
         pool = ensemble.fleet.pool
         for piece in ensemble.answer(pool, messages, threading.Event(), generation):
+            tell_note(piece.note)
             if piece.response is not None:
                 responses[piece.index] = piece.response
         answers = [responses[index] for index in sorted(responses)]

@@ -28,6 +28,7 @@ class Answers:
         responses: candidate -> its whole response, once it has ended.
         ranked: the responses by reward, once all have ended and where a ranking was asked for.
         problem: why all of it failed.
+        notes: candidate -> what it waits for, in a line.
     """
 
     candidates: tuple[str, ...]
@@ -35,6 +36,7 @@ class Answers:
     responses: dict[str, Response] = field(default_factory=dict)
     ranked: list[Ranked] | None = None
     problem: str | None = None
+    notes: dict[str, str] = field(default_factory=dict)
 
     running = stopping = False
     ahead = 0
@@ -133,6 +135,8 @@ class Job(Answers):
         for piece in self._ensemble.answer(self.candidates, self._messages, self._stop, self._generation):
             name = self.candidates[piece.index]
             self.texts[name] += piece.text
+            if piece.note:
+                self.notes[name] = piece.note
             if piece.response is not None:
                 whole = (self._begun + piece.response.text) if self._begun else piece.response.text
                 self.texts[name] = whole
