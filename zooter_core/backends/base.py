@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -183,8 +184,9 @@ class Base:
 
     def close(self) -> None:
         """Let go of the weights."""
-        self.model = None
-        self.sizes = {}
+        watched = [weakref.ref(weight) for weight in self.model.parameters()] if self.usable else []
+        self.model, self.sizes = None, {}
+        memory.give_back(watched)
 
 
 def measured(model: Any) -> memory.Sizes:

@@ -9,7 +9,9 @@ import gc
 import math
 import os
 import re
-from collections.abc import Mapping
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -68,9 +70,9 @@ def total(device: str) -> int:
     return int(torch.cuda.mem_get_info(device)[1])
 
 
-def room(device: str, held: Mapping[str, int], budget: int | None, margin: bool = True) -> int:
+def room(device: str, held: Mapping[str, int], budget: int | None) -> int:
     """Bytes that another model may take on a device where models hold `held` already."""
-    left = free(device) - (int(MARGIN * total(device)) if margin else 0)
+    left = free(device) - int(MARGIN * total(device))
     return max(left if budget is None else min(left, budget - held.get(device, 0)), 0)
 
 
@@ -111,9 +113,14 @@ def asked_for(problem: BaseException) -> str:
     return f"{found[1]} more" if found else "more"
 
 
-def give_back() -> None:
-    """Let the memory of what nobody holds any more go, out of torch's hands too."""
-    gc.collect()
+def give_back(watched: Sequence[weakref.ref[Any]] | None = None) -> None:
+    """Let the memory of what nobody holds any more go, out of torch's hands too.
+
+    Args:
+        watched: what is meant to be gone; where it is, there are no cycles to look for, which takes a while.
+    """
+    if watched is None or any(ref() is not None for ref in watched):
+        gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

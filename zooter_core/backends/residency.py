@@ -135,9 +135,9 @@ class Residency(Generic[Kept]):
             held.update(model.sizes)
         return dict(held)
 
-    def _room(self, candidate: CandidateConfig, margin: bool = True) -> int:
+    def _room(self, candidate: CandidateConfig) -> int:
         held, budget = self._held(), memory.budget_of(candidate)
-        return sum(memory.room(device, held, budget, margin) for device in memory.devices(candidate.device_map))
+        return sum(memory.room(device, held, budget) for device in memory.devices(candidate.device_map))
 
     def _make_room(self, candidate: CandidateConfig, needed: int, stop: threading.Event) -> bool:
         """Let others leave until a model fits, those that are in use when they are done; False if `stop` came.
@@ -166,10 +166,11 @@ class Residency(Generic[Kept]):
         if candidate.device_map in memory.SPREAD:
             return
         (device,) = memory.devices(candidate.device_map)
-        held, budget = self._held(), memory.budget_of(candidate)
-        most = held.get(device, 0) + memory.room(device, held, budget, margin=False)
+        most, budget = self._held().get(device, 0) + memory.free(device), memory.budget_of(candidate)
+        limit = f"free on {device} with no other model"
+        if budget is not None and budget < most:
+            most, limit = budget, "the budget"
         if needed > most:
-            limit = "the budget" if budget is not None and budget <= most else f"free on {device} with no other model"
             raise too_large(candidate, needed, f"{memory.told(most)} ({limit})")
 
     def _load(self, candidate: CandidateConfig, needed: Callable[[], int], make: Callable[[], Kept]) -> Kept:
@@ -192,7 +193,6 @@ class Residency(Generic[Kept]):
     def _leave(self, key: object) -> None:
         self._kept.pop(key).close()
         del self._users[key]
-        memory.give_back()
 
 
 def too_large(candidate: CandidateConfig, needed: int, found: str) -> WorkError:
