@@ -15,7 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from zooter_core.backends import Request, memory
-from zooter_core.backends.base import Base, measured
+from zooter_core.backends.base import Base, _placement, measured
 from zooter_core.backends.checkpoint import Checkpoint
 from zooter_core.backends.transformers import TransformersBackend
 from zooter_core.candidates import CandidateConfig, MemoryConfig
@@ -172,6 +172,26 @@ def test_the_size_is_measured_and_the_estimate_is_near_it(folders, dtype):
     buffers = sum(buffer.numel() * buffer.element_size() for buffer in base.model.buffers())
     assert base.sizes == measured(base.model) == {"cpu": weights + buffers}
     assert checkpoint.bytes() == weights
+
+
+def test_where_a_candidate_may_lie_on_two_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    expected = {None: ("cuda:0",), "cuda": ("cuda:0",), "cuda:1": ("cuda:1",), "cpu": ("cpu",)}
+    assert {name: memory.devices(name) for name in expected} == expected
+    assert {memory.devices(name) for name in memory.SPREAD} == {("cuda:0", "cuda:1")}
+    with pytest.raises(ZooterError, match=r'"cuda:2".*There are 2 GPUs'):
+        memory.devices("cuda:2")
+
+
+def test_what_spreads_takes_the_room_of_each_gpu_and_then_of_the_processor(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(memory, "total", lambda device: 100)
+    monkeypatch.setattr(memory, "free", lambda device: {"cuda:0": 50, "cuda:1": 95, "cpu": 85}[device])
+    spread = CandidateConfig("a", "transformers", "a", device_map="auto", memory=MemoryConfig(70e-9))
+    assert _placement(spread, {"cuda:0": 40})["max_memory"] == {0: 30, 1: 70, "cpu": 80}
+    assert _placement(replace(spread, device_map="cuda:1"), {}) == {"device_map": {"": "cuda:1"}}
+    assert _placement(replace(spread, device_map=None), {}) == {"device_map": {"": "cuda:0"}}
+    assert _placement(replace(spread, device_map="cpu"), {}) == {}
 
 
 def test_adapters_count_and_share_their_base(tiny_fleet, loads):

@@ -23,6 +23,9 @@ from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.fleet import CandidateConfig
 
 NO_ADAPTER = "__base__"  # peft's name for a row without adapter
+FULL = "too little memory for it"
+FREE = "Free some, or lower budget_gb in [memory], so that fewer models are kept."
+MEND = "Train it again (recipes/embedded) or mend `adapter` in fleet.toml."
 ADAPTER_FILE = "adapter_model.safetensors"
 
 
@@ -142,7 +145,9 @@ class Base:
             raise WorkError(
                 f"a LoRA adapter for {candidate.name} at {Path(candidate.adapter).name}",
                 problem,
-                "Train it again (recipes/embedded) or mend `adapter` in fleet.toml.",
+                MEND
+                if FULL not in problem
+                else "Free some, or lower budget_gb in [memory], so that fewer models are kept.",
             )
         self.adapters[candidate.adapter] = name
         self.sizes = measured(self.model)
@@ -262,6 +267,8 @@ def _unloaded(candidate: CandidateConfig, found: str) -> WorkError:
 def _plain_words(problem: Exception) -> str:
     """What is wrong with an adapter, without a library's list of all its layers."""
     words = str(problem)
+    if memory.is_full(problem):
+        return f"{FULL} ({memory.asked_for(problem)})"
     if "size mismatch" in words or "not found in the base model" in words:
         return "one for another base: its layers are of other names or shapes"
     return first_line(problem)
