@@ -3,7 +3,8 @@
 import streamlit as st
 
 from zooter_core.errors import ZooterError
-from zooter_core.ui import benchmark, benchmark_sections, resources
+from zooter_core.ui import resources
+from zooter_core.ui.benchmark import sections, view
 
 st.title("How good is the router?", anchor=False)
 st.markdown(
@@ -12,14 +13,14 @@ st.markdown(
     "response: higher is better, and only differences between them mean something."
 )
 try:
-    found = benchmark.opened(resources.folder())
+    found = view.opened(resources.folder())
 except ZooterError as problem:
     resources.fail(str(problem))
 if found.report is None or found.path is None:
-    benchmark.missing(found)
+    view.missing(found)
     st.stop()
 
-make = benchmark.make_it(benchmark.shown_path(found.folder))
+make = view.make_it(view.shown_path(found.folder))
 held_back = found.report.get("held_back")
 if held_back is None:
     st.info(
@@ -29,17 +30,17 @@ if held_back is None:
     )
     st.code(make, language="sh")
 else:
-    benchmark.headline(held_back)
+    view.headline(held_back)
     st.subheader("Every method on every kind of query", anchor=False)
-    benchmark_sections.table(held_back, found.version)
+    sections.table(held_back, found.version)
     st.subheader("What more calls would buy", anchor=False)
-    benchmark_sections.cost_quality(held_back, benchmark.pool(found, held_back), make, found.version)
+    sections.cost_quality(held_back, view.pool(found, held_back), make, found.version)
 
 st.subheader("How much beta matters", anchor=False)
 st.markdown(
     "Beta mixes what the reward model said of a query itself (beta = 1) with what it said of all queries with the same "
     "tags (beta = 0), before the router learns from it."
 )
-benchmark_sections.beta(found, benchmark.sweep_command(found))
+sections.beta(found, view.sweep_command(found))
 st.divider()
-benchmark.whole(found)
+view.whole(found)

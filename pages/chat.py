@@ -3,7 +3,8 @@
 import streamlit as st
 
 from zooter_core.errors import ZooterError
-from zooter_core.ui import chat, conversation, examples, links, problems, resources
+from zooter_core.ui import examples, links, problems, resources
+from zooter_core.ui.chat import conversation, view
 
 st.title("One front door to several models", anchor=False)
 talk = conversation.current()
@@ -17,8 +18,8 @@ example = None if talk.turns else examples.pick("chat")
 engine = resources.ensemble()
 
 with st.sidebar:
-    settings = chat.settings(engine)
-    chat.conversations(talk)
+    settings = view.settings(engine)
+    view.conversations(talk)
     with st.expander(f"The {len(engine.fleet.pool)} models", icon=":material/groups:"):
         for candidate in engine.fleet.candidates:
             st.caption(f"**{candidate.name}**: {candidate.description}")
@@ -33,25 +34,25 @@ if query := typed or example or links.asked():
 
 
 @st.fragment(run_every=0.3)
-def live(turn: conversation.Turn) -> None:
-    """The answer as it comes; when it has come, the whole page is drawn once more."""
-    if not turn.job.running:
+def live(turn: conversation.Turn, candidate: str) -> None:
+    """The answer as it comes; when it has come, or another candidate takes over, the whole page is drawn once more."""
+    if not turn.job.running or turn.candidate != candidate:
         st.rerun()
-    chat.answer(turn)
+    view.answer(turn)
     st.button("Stop", icon=":material/stop_circle:", key="stop", on_click=turn.job.stop, disabled=turn.job.stopping)
 
 
 for number, turn in enumerate(talk.turns):
     last = number == len(talk.turns) - 1
     with st.chat_message("user", avatar=":material/person:"):
-        chat.question(engine, talk, turn, settings, last)
+        view.question(engine, talk, turn, settings, last)
     with st.chat_message("assistant", avatar=":material/forum:"):
-        chat.routing(engine, talk, number, last)
+        view.routing(engine, talk, number, last)
         if last and turn.job.running:
-            live(turn)
+            live(turn, turn.candidate)
         else:
-            chat.answer(turn)
-            chat.actions(engine, talk, number)
+            view.answer(turn)
+            view.actions(engine, talk, number)
 
 if refused:
     problems.tell(refused)

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from zooter_core.errors import ZooterError
-from zooter_core.ui import batch, compare, compare_batch, comparison, examples, links, problems, resources
+from zooter_core.ui import examples, links, problems, resources
+from zooter_core.ui.compare import batch, batch_view, comparison, view
 from zooter_core.ui.text import safe
 
 st.title("All models on one query", anchor=False)
@@ -24,7 +25,7 @@ def live(running: comparison.Comparison) -> None:
     """The cards as they fill in; when all have ended, the whole page is drawn once more."""
     if not running.job.running:
         st.rerun()
-    compare.progress(running)
+    view.progress(running)
 
 
 @st.fragment(run_every=0.5)
@@ -32,7 +33,7 @@ def live_list(running: batch.Batch) -> None:
     """The list as it gets shorter; at its end, the whole page is drawn once more."""
     if not running.running:
         st.rerun()
-    compare_batch.progress(running)
+    batch_view.progress(running)
 
 
 if one.open:
@@ -41,7 +42,7 @@ if one.open:
             typed = st.text_area("Query", key="compare-query", placeholder="Ask anything", height=90)
             row = st.container(horizontal=True, vertical_alignment="center")
             asked = row.form_submit_button("Compare", icon=":material/compare_arrows:")
-            blind = row.toggle("Blind", key="blind", bind="query-params", help=compare.BLIND_HELP)
+            blind = row.toggle("Blind", key="blind", bind="query-params", help=view.BLIND_HELP)
         example = examples.pick("compare") if found is None else None
         engine = resources.ensemble()
         query = example or links.asked() or (typed if asked else None)
@@ -54,12 +55,12 @@ if one.open:
         elif found is not None:
             with st.chat_message("user", avatar=":material/person:"):
                 st.markdown(safe(found.query))
-            compare.routing(found)
+            view.routing(found)
             if found.job.running:
                 live(found)
             else:
-                compare.result(found)
-        compare.tally(engine)
+                view.result(engine, found)
+        view.tally(engine)
 
 if many.open:
     with many:
@@ -67,10 +68,10 @@ if many.open:
         if several is not None and several.running:
             live_list(several)
         elif several is not None:
-            compare_batch.result(several)
+            batch_view.result(several)
         else:
             try:
-                if queries := compare_batch.ask():
+                if queries := batch_view.ask():
                     batch.show(batch.Batch(engine, queries, models))
                     st.rerun()
             except ZooterError as problem:

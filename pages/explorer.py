@@ -3,8 +3,9 @@
 import streamlit as st
 
 from zooter_core.errors import ZooterError
-from zooter_core.ui import explorer, problems, resources
-from zooter_core.ui.typed import watch
+from zooter_core.ui import problems, resources
+from zooter_core.ui.explorer import view
+from zooter_core.ui.explorer.typed import watch
 
 st.set_page_config(layout="wide")
 st.title("What the router has learned", anchor=False)
@@ -15,7 +16,7 @@ st.markdown(
 engine = resources.ensemble()
 problem, found = None, None
 try:
-    found = explorer.seen(engine)
+    found = view.seen(engine)
 except ZooterError as broken:
     problem = str(broken)
 
@@ -23,7 +24,7 @@ watch(engine, found)
 if problem:
     problems.tell(problem)
 elif found is None:
-    explorer.missing(
+    view.missing(
         "the queries that it learned from, so there is no map and nothing to show by tag; routers made by "
         "`zooter extend` never do"
     )
@@ -33,13 +34,13 @@ else:
         f"From the {found.queries} queries that the router learned from, so it does a little better here than on new "
         "ones. A tag is what a query is about or asks for."
     )
-    explorer.tags(found)
+    view.tags(found)
 
 left, right = st.columns(2, gap="large")
 with left:
     if found is not None:
         st.subheader("How far apart the answers were", anchor=False)
-        explorer.entropies(found)
+        view.entropies(found)
 with right if found is not None else left:
     st.subheader("Whether its probabilities can be believed", anchor=False)
-    explorer.believed(explorer.reliability(engine))
+    view.believed(view.reliability(engine))

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from zooter_core.ui import lab, lab_distill, lab_labels, lab_settings, lab_sweep, resources
+from zooter_core.ui import resources
+from zooter_core.ui.lab import distill, labels, settings, state, sweep
 
 LABELS, SWEEP, DISTILL = (
     ":material/balance: Labels",
@@ -16,23 +17,23 @@ st.markdown(
     "the router a fleet that you can chat with. Nothing leaves this machine."
 )
 engine = resources.ensemble()
-state = lab.current()
-material = lab.source(state, engine)
+mine = state.current()
+material = state.source(mine, engine)
 if material is None:
     st.stop()
 if material.note:
     st.caption(material.note)
-subject = lab_settings.settings(state, material, engine)
+subject = settings.settings(mine, material, engine)
 if subject is None:
     st.stop()
 
-labels, sweep, distill = st.tabs([LABELS, SWEEP, DISTILL], key="lab-part", on_change="rerun")
-if labels.open:
-    with labels:
-        lab_labels.draw(state, subject)
-if sweep.open:
-    with sweep:
-        lab_sweep.draw(state, subject, engine)
-if distill.open:
-    with distill:
-        lab_distill.draw(state, subject, engine)
+first, second, third = st.tabs([LABELS, SWEEP, DISTILL], key="lab-part", on_change="rerun")
+if first.open:
+    with first:
+        labels.draw(mine, subject)
+if second.open:
+    with second:
+        sweep.draw(mine, subject, engine)
+if third.open:
+    with third:
+        distill.draw(mine, subject, engine)

@@ -712,6 +712,41 @@ def test_evaluate_tables(zooter, tiny_fleet, scores):
     assert all(word in out for word in ("data set", "MTR", "regret of router", "oracle"))
 
 
+def test_evaluate_prints_table_one_for_several_data_sets(zooter, tiny_fleet, scores, answered):
+    """A row a method with what `--json` says of it, data set by data set; RMR where responses are ranked."""
+    call = ["evaluate", "--fleet", tiny_fleet, "--scores", answered, "--rmr"]
+    code, out, _ = zooter(*call, "--json", fleet=None)
+    assert code == 0
+    figures = json.loads(out)
+    rows = figures["datasets"].values()
+    assert all(row["random"] <= row["oracle"] and row["rmr"] <= row["oracle"] for row in rows)
+    code, out, _ = zooter(*call, fleet=None)
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
+    table = {row[0]: row[1:] for row in cells if len(row) == 8}
+    best = figures["average"]["best_single"]["candidate"]
+    assert list(table)[: len(POOL) + 1] == ["two", "base", "one", f"BMA ({best})"]
+    assert list(table)[4:] == ["router", "RMR", "oracle", "regret of router"]
+    assert table[f"BMA ({best})"] == table[best]
+    for name, key in (("router", "chosen"), ("RMR", "rmr"), ("oracle", "oracle"), ("regret of router", "regret")):
+        assert table[name][:2] == [f"{row[key]:.3f}" for row in rows]
+    assert table["RMR"][3:5] == [f"{figures['mtr']['rmr']:.2f}", f"{figures['uplift']['rmr']:.0%}"]
+    assert table["two"][:2] == [f"{row['candidates']['two']:.3f}" for row in rows]
+    one = write_lines(answered.parent / "one.jsonl", [line for line in records(scores) if line["dataset"] == "x"])
+    out = zooter("evaluate", "--fleet", tiny_fleet, "--scores", one, fleet=None)[1]
+    assert "BMA" not in out
+    assert "%Uplift of one call" in out
+
+
+def test_evaluate_needs_a_router_or_a_fleet_with_one(refused, tiny_fleet, fleet_copy, scores):
+    call = ["evaluate", "--scores", scores]
+    assert "Found neither" in refused(2, *call, fleet=None)
+    assert "Found both" in refused(2, *call, "--router", tiny_fleet / "router", fleet=tiny_fleet)
+    assert "--fleet with --rmr" in refused(2, *call, "--rmr", "--router", tiny_fleet / "router", fleet=None)
+    assert "responses of all candidates to the query 0, for --rmr" in refused(2, *call, "--rmr", fleet=tiny_fleet)
+    change(fleet_copy, '[router]\npath = "router"\nruntime', "#")
+    assert "a [router] table" in refused(2, *call, fleet=fleet_copy)
+
+
 def test_evaluate_over_another_pool_is_exit_2(refused, tiny_fleet, tmp_path):
     other = write_lines(tmp_path / "scores.jsonl", [{"query": "q", "scores": {"a": 1, "b": 2}}])
     message = refused(2, "evaluate", "--router", tiny_fleet / "router", "--scores", other, fleet=None)
@@ -1095,7 +1130,8 @@ def test_sweep_leaves_its_figures_in_a_file(zooter, scores, tmp_path):
 def test_a_sweep_that_could_not_be_written_is_refused_before_the_work(refused, scores, tmp_path):
     assert "is a folder" in refused(2, "sweep", "--scores", scores, "--out", tmp_path)
     (tmp_path / "file").write_text("")
-    assert "--out" in refused(2, "sweep", "--scores", scores, "--out", tmp_path / "file" / "sweep.json")
+    place = tmp_path / "file" / "sweep.json"
+    assert f"a place to write {place}" in refused(2, "sweep", "--scores", scores, "--out", place)
 
 
 def test_a_plot_of_another_kind_is_exit_2(refused, scores, tmp_path):

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import afar
 import pytest
 from scripted import serving
 
@@ -15,17 +16,6 @@ pytest.importorskip("openai", reason="the extra zooter[openai] is not installed"
 
 ROOT = Path(__file__).resolve().parent.parent
 QUERIES = [f"What is {n} + {n}?" for n in range(70)]
-CANDIDATE = """
-[[candidate]]
-name = "{name}"
-backend = "openai"
-model = "{model}"
-base_url = "{url}"
-retries = 0
-rest_after = 2
-rest_seconds = 0.2
-connect_seconds = 20
-"""
 
 
 @pytest.fixture
@@ -39,12 +29,8 @@ def server():
 def fleet(fleet_copy, server):
     """The tiny fleet's reward model and tagger over scripted endpoints."""
 
-    def made(**models: str) -> Path:
-        text = (fleet_copy / "fleet.toml").read_text()
-        text = 'name = "far"\n\n' + text[text.index("[reward]") : text.index("[[candidate]]")]
-        entries = (CANDIDATE.format(name=name, model=model, url=server.url) for name, model in models.items())
-        (fleet_copy / "fleet.toml").write_text(text + "".join(entries))
-        return fleet_copy
+    def made(router: bool = False, **models: str) -> Path:
+        return afar.save(fleet_copy, server.url, models, router)
 
     return made
 
@@ -105,26 +91,61 @@ def test_the_example_loads_and_tells_that_nobody_is_there(zooter, tmp_path, monk
 
 
 def test_ask_keeps_what_has_come_and_tells_the_fault(zooter, fleet):
-    folder = with_router(fleet(a="reset-in-the-middle", b="long"))
+    folder = fleet(a="reset-in-the-middle", b="long", router=True)
     code, out, err = zooter("ask", "Hi", "--candidate", "a", "--fleet", folder)
     assert code == 1
     assert out == "Half of\n"
+    assert "The answer of a is incomplete.\n" in err
     assert "the connection broken off, after 7 characters" in err
 
 
-def with_router(folder: Path) -> Path:
-    """A router for two candidates named a and b."""
-    import tiny
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("refused", "no connection (refused)"),
+        ("hang-first", "no first token within 0.8 s"),
+        ("http-500", 'status 500, "scripted http-500"'),
+        ("reset-first", "the connection broken off"),
+    ],
+)
+def test_ask_goes_to_the_next_candidate_before_the_first_token(zooter, fleet_copy, server, model, reason):
+    models = (model, "http-503", "good")
+    first, second, third = afar.save_by_order(fleet_copy, server.url, "Hi", models, first_token_seconds=0.8)
+    code, out, err = zooter("ask", "Hi", "--fleet", fleet_copy)
+    assert (code, out) == (0, "Hello, I am a scripted model.\n")
+    assert f"->  {first}\n" in err
+    assert f"{first} could not answer ({reason}); {second} answers instead.\n" in err
+    assert f'{second} could not answer (status 503, "scripted http-503"); {third} answers instead.\n' in err
 
-    tiny.save_router(folder / "router", ("a", "b"), folder / "encoder")
-    text = (folder / "fleet.toml").read_text().partition("[reward]")
-    router = '[router]\npath = "router"\nruntime = "torch"\n\n'
-    (folder / "fleet.toml").write_text(text[0] + router + text[1] + text[2])
-    return folder
+
+def test_ask_when_nobody_can_answer_names_each_reason(zooter, fleet_copy, server):
+    first, second = afar.save_by_order(fleet_copy, server.url, "Hi", ("refused", "http-503"))
+    code, out, err = zooter("ask", "Hi", "--fleet", fleet_copy)
+    assert (code, out) == (1, "")
+    assert f"zooter: Expected an answer of {first} or {second}. Found none:\n- {first}: no connection (refused)." in err
+    assert f'- {second}: status 503, "scripted http-503". Ask again later' in err
+    assert err.count("zooter: ") == 1
+
+
+def test_ask_goes_on_with_the_next_only_until_a_token_has_come(zooter, fleet_copy, server):
+    models = ("http-500", "reset-in-the-middle", "good")
+    _, second, third = afar.save_by_order(fleet_copy, server.url, "Hi", models)
+    code, out, err = zooter("ask", "Hi", "--fleet", fleet_copy)
+    assert (code, out, server.count("good")) == (1, "Half of\n", 0)
+    assert f"{second} answers instead." in err
+    assert f"The answer of {second} is incomplete.\n" in err
+    assert f"{third} answers" not in err
+
+
+def test_ask_a_named_candidate_is_not_replaced(zooter, fleet_copy, server):
+    first, _ = afar.save_by_order(fleet_copy, server.url, "Hi", ("http-500", "good"))
+    code, out, err = zooter("ask", "Hi", "--candidate", first, "--fleet", fleet_copy)
+    assert (code, out, server.count("good")) == (1, "", 0)
+    assert f"Expected an answer of {first} from 127.0.0.1:" in err
 
 
 def test_compare_ranks_those_that_answer(zooter, fleet):
-    code, out, _ = zooter("compare", "Hi", "--json", "--fleet", with_router(fleet(a="broken-line", b="long")))
+    code, out, _ = zooter("compare", "Hi", "--json", "--fleet", fleet(a="broken-line", b="long", router=True))
     best, failed = json.loads(out)["responses"]
     assert code == 0
     assert (best["candidate"], best["rank"], best["text"]) == ("b", 1, "Hi That is a long story.")

@@ -257,7 +257,7 @@ def test_files_that_will_not_do(scores, candidate, message):
 
 def test_a_folder_that_cannot_be_made(tmp_path, tiny_encoder):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ZooterError, match="a folder for the router"):
+    with pytest.raises(ZooterError, match="a folder to write"):
         save(Router(old(), tiny_encoder), tmp_path / "file" / "router", {})
 
 

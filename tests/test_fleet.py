@@ -187,7 +187,7 @@ def test_value_of_the_wrong_type_is_named_with_its_table(folder, old, new, key, 
 def test_the_runtime_is_a_known_one(folder):
     assert load_fleet(folder).router.runtime == "auto"
     message = refusal(change(folder, 'path = "router"', 'path = "router"\nruntime = "onxx"'))
-    assert 'runtime auto, torch or onnx in [router] of fleet.toml. Found "onxx". Did you mean "onnx"?' in message
+    assert 'runtime auto, torch, onnx or int8 in [router] of fleet.toml. Found "onxx". Did you mean "onnx"?' in message
 
 
 def test_a_table_written_as_a_value(folder):

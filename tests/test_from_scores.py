@@ -82,7 +82,7 @@ def test_every_query_held_back_is_refused(tmp_path, tiny_encoder):
 
 def test_a_folder_that_cannot_be_made(tmp_path, tiny_encoder):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ZooterError, match="a folder for the router"):
+    with pytest.raises(ZooterError, match="a folder to write"):
         distilled(tmp_path / "file" / "below" / "router", tiny_encoder)
 
 

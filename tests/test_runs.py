@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from zooter_core import runs
+from zooter_core.disk import append_lines, read_whole_lines
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fleet import load_fleet
 from zooter_core.records import Label, Query
-from zooter_core.runs import Run, append_lines, read_whole_lines
+from zooter_core.runs import Run
 from zooter_core.scores import read_scores
 
 
@@ -81,7 +82,7 @@ def test_bad_line_in_the_middle_is_named(folder):
         (folder / "a.jsonl").write_text('{"id": 1}\n{"id": \n{"id": 3}\n')
         with pytest.raises(WorkError) as caught:
             list(run.records("a.jsonl"))
-        assert f"JSON in line 2 of {folder / 'a.jsonl'}" in str(caught.value)
+        assert f"a JSON object in line 2 of {folder / 'a.jsonl'}" in str(caught.value)
 
 
 def test_lone_surrogates_survive(tmp_path):

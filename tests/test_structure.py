@@ -16,7 +16,19 @@ LEVELS = (
     ("errors", "records"),
     ("quiet",),
     (
-        *("calculator", "calibration", "clusters", "edits", "endpoint", "labellers", "labels", "metrics", "plugins"),
+        *(
+            "calculator",
+            "calibration",
+            "clusters",
+            "disk",
+            "edits",
+            "endpoint",
+            "fence",
+            "labellers",
+            "labels",
+            "metrics",
+            "plugins",
+        ),
         *("projection", "selection", "weights"),
     ),
     ("benchmark", "candidates", "graph", "learned", "scores"),
@@ -25,11 +37,11 @@ LEVELS = (
     ("backends", "heads"),
     ("rewards", "taggers"),
     ("neighbours", "router"),
-    ("explain",),
+    ("explain", "takeover"),
     ("runs", "distill", "ensemble", "exports"),
     ("baselines", "finetune", "robustness", "sources"),
     ("evaluate", "sweep"),
-    ("pipeline",),
+    ("bench", "pipeline"),
     ("from_scores",),
     ("extend",),
     ("growth", "new_fleet"),
@@ -39,9 +51,9 @@ LEVELS = (
 LEVEL = {name: height for height, names in enumerate(LEVELS) for name in names}
 PURE = ("calibration", "labels", "learned", "metrics", "projection", "selection")
 LIGHT = (
-    *("calculator", "errors", "records", "calibration", "labels", "metrics", "fleet", "scores", "runs", "plugins"),
-    *("weights", "heads", "curate", "selection", "prices", "learned", "projection", "benchmark", "endpoint"),
-    *("imports", "cli"),
+    *("calculator", "disk", "errors", "records", "calibration", "labels", "metrics", "fleet", "scores", "runs"),
+    *("plugins", "weights", "heads", "curate", "selection", "prices", "learned", "projection", "benchmark", "endpoint"),
+    *("fence", "imports", "cli"),
 )
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 

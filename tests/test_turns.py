@@ -14,7 +14,7 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.fleet import GenerationConfig, load_fleet
 from zooter_core.records import Message, Query
 from zooter_core.runs import RESPONSES, Run
-from zooter_core.ui.jobs import Job
+from zooter_core.ui.jobs import Job, Plan
 
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
 NOTE = "two is loaded now: its 151 kB do not fit into memory together with base."
@@ -54,7 +54,7 @@ def test_a_run_says_so_and_loads_each_base_once(folder, tmp_path, monkeypatch):
 
 
 def test_a_job_keeps_what_its_candidates_wait_for(folder):
-    job = Job(Ensemble(load_fleet(folder)), ["base", "two"], [Message("user", "Hello")], generation=SHORT)
+    job = Job(Ensemble(load_fleet(folder)), Plan(("base", "two")), [Message("user", "Hello")], generation=SHORT)
     job.wait(60)
     assert job.notes == {"two": NOTE}
     assert {name: response.error for name, response in job.responses.items()} == {"base": None, "two": None}

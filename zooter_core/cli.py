@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from zooter_core import __version__
-from zooter_core.commands import COMMANDS
+from zooter_core.commands import COMMANDS, arguments
 from zooter_core.errors import ZooterError
 from zooter_core.heads import DEFAULT, KINDS
 from zooter_core.imports import KINDS as FORMATS
@@ -50,19 +50,19 @@ def build() -> Parser:
     one = command("ask", "route a query and stream the answer")
     one.add_argument("query")
     one.add_argument("--candidate", help="ask this candidate instead of the router's choice")
-    _willingness(one)
-    _generation(one)
+    arguments.willingness(one)
+    arguments.generation(one)
 
     one = command("route", "probabilities, tags and choice for a query, or for each line of stdin with -")
     one.add_argument("query", help="a query, or - to read lines or JSON lines from stdin")
-    _willingness(one)
+    arguments.willingness(one)
     one.add_argument("--why", action="store_true", help="also which words, tags and like queries speak for the choice")
     one.add_argument("--json", action="store_true")
 
     one = command("compare", "every candidate's response, ranked by reward")
     one.add_argument("query")
     one.add_argument("--json", action="store_true")
-    _generation(one)
+    arguments.generation(one)
 
     one = command("check", "can each candidate, the reward model, tagger and router answer, and how fast")
     one.add_argument("--json", action="store_true")
@@ -74,7 +74,7 @@ def build() -> Parser:
     one.add_argument("--queries", required=True, metavar="FILE")
     one.add_argument("--out", required=True, metavar="DIR")
     one.add_argument("--scores", metavar="FILE", help="also write rewards and responses as a score file")
-    _generation(one)
+    arguments.generation(one)
     _samples(one)
     _label(one)
     _distill(one)
@@ -82,7 +82,7 @@ def build() -> Parser:
     one = command("collect", "a run's responses")
     one.add_argument("--run", required=True, metavar="DIR")
     one.add_argument("--queries", metavar="FILE", help="needed when the run is new")
-    _generation(one)
+    arguments.generation(one)
     _samples(one)
 
     one = command("score", "a run's rewards, or rewards for responses that exist already")
@@ -106,8 +106,11 @@ def build() -> Parser:
     _label(one)
     _distill(one)
 
+    one = command("bench", "a public benchmark answered by every candidate and scored, as a score file")
+    arguments.bench(one)
+
     one = command("evaluate", "a router against score files: reward, regret, MTR, %%Uplift", fleet=False)
-    _evaluate(one)
+    arguments.evaluate(one)
 
     one = command("extend", "a candidate added to a router's pool, or taken out of it, without starting over")
     one.add_argument("--router", required=True, metavar="DIR")
@@ -160,52 +163,6 @@ def _queries(parser: Parser) -> None:
     parser.add_argument("--tag-at-most", type=int, default=20_000, help="queries for the tagger (default: 20000)")
     parser.add_argument("--seed", type=int, default=0, help="(default: 0)")
     parser.add_argument("--json", action="store_true")
-
-
-def _evaluate(parser: Parser) -> None:
-    parser.add_argument("--router", required=True, metavar="DIR")
-    parser.add_argument("--scores", required=True, nargs="+", metavar="FILE")
-    parser.add_argument(
-        "--learned-from",
-        nargs="+",
-        metavar="FILE",
-        help="the score files it was distilled from: kNN joins the baselines, which else are picked in hindsight",
-    )
-    parser.add_argument(
-        "--robust", action="store_true", help="also how often a choice survives typos, case, paraphrases"
-    )
-    parser.add_argument(
-        "--select", action="store_true", help="cost and quality with k candidates where the router is unsure"
-    )
-    parser.add_argument(
-        "--judge-fleet",
-        metavar="DIR",
-        help="with --select: also where the best by this fleet's reward model is kept; needs responses",
-    )
-    parser.add_argument("--plot", metavar="FILE", help="with --select: also draw it, into an .html file")
-    parser.add_argument(
-        "--prices", metavar="DIR", help="a fleet with usd_per_million_tokens: cost in dollars, not in calls"
-    )
-    parser.add_argument(
-        "--tokens", type=int, help="with --prices: of a response that the score files do not hold (default: 300)"
-    )
-    _willingness(parser, "with --prices: ")
-    parser.add_argument("--json", action="store_true")
-
-
-def _willingness(parser: Parser, about: str = "") -> None:
-    parser.add_argument(
-        "--willingness",
-        type=float,
-        default=0.0,
-        metavar="X",
-        help=f"{about}choose by probability - X * price / highest price (default: 0, the price is no matter)",
-    )
-
-
-def _generation(parser: Parser) -> None:
-    parser.add_argument("--temperature", type=float, help="0 is greedy (default: the fleet's)")
-    parser.add_argument("--max-new-tokens", type=int, help="(default: the fleet's)")
 
 
 def _samples(parser: Parser) -> None:

@@ -23,6 +23,7 @@ from zooter_core.records import Decision, Message, Ranked, Response, Selection
 from zooter_core.rewards.cache import ScoreCache
 from zooter_core.rewards.scoring import Asked, Scored, score_queries
 from zooter_core.router import Router, routing_text
+from zooter_core.takeover import taking_over
 from zooter_core.weights import resolve, version_of
 
 MOST_CHARACTERS = 20_000
@@ -205,8 +206,7 @@ class Ensemble:
         outputs = self.router.outputs([decision.query])  # the vectors are remembered
         value = float(selection.unsureness(outputs, trigger or config.trigger)[0])
         unsure = value > (config.unsure_above if threshold is None else threshold)
-        order = sorted(decision.probabilities, key=lambda name: -decision.probabilities[name])  # equals keep pool order
-        return Selection(decision, value, unsure, tuple(order[: k if unsure else 1]))
+        return Selection(decision, value, unsure, decision.order[: k if unsure else 1])
 
     def answer(
         self,
@@ -214,14 +214,17 @@ class Ensemble:
         messages: Sequence[Message],
         stop: threading.Event,
         generation: GenerationConfig | None = None,
+        reserves: Sequence[str] = (),
     ) -> Iterator[Piece]:
-        """Responses of candidates to one conversation, as pieces; `Piece.index` counts `candidates`.
+        """Responses of candidates to one conversation, as pieces; `Piece.index` counts `candidates`, then `reserves`.
 
-        A last message of the assistant's is gone on with; the response is then what follows it.
+        Where all candidates fail before their first token, the reserves take over one by one (`taking_over`). A last
+        message of the assistant's is gone on with; the response is then what follows it.
         """
         check_query(last_query(messages))
-        requests = [Request(self.fleet.candidate(name), tuple(messages)) for name in candidates]
-        return self.stream(requests, stop, generation)
+        requests = [Request(self.fleet.candidate(name), tuple(messages)) for name in (*candidates, *reserves)]
+        first, others = requests[: len(candidates)], requests[len(candidates) :]
+        return taking_over(lambda asked: self.stream(asked, stop, generation), first, others, stop)
 
     def stream(
         self, requests: Sequence[Request], stop: threading.Event, generation: GenerationConfig | None = None
@@ -235,9 +238,6 @@ class Ensemble:
             partial(self.backends[kind].stream, [requests[row] for row in own], generation or self.fleet.generation)
             for kind, own in by_kind.items()
         ]
-        if len(streams) == 1:
-            yield from streams[0](stop)
-            return
         unfinished = dict(enumerate(requests))
         for kind, item in together(streams, stop):
             if isinstance(item, Piece):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -38,6 +39,18 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def first_line(problem: Exception) -> str:
     """The first line of a library's error, for use inside one of ours."""
     return (str(problem).strip() or type(problem).__name__).splitlines()[0]
+
+
+def found_in(message: str) -> str:
+    """What an error's message says was found, and what to do next; another message as it is. In one line."""
+    return " ".join(message.partition(". Found ")[2].split() or message.split())
+
+
+def reason_in(message: str) -> str:
+    """What an error's message says was found, in one line without its full stop."""
+    found = found_in(message)
+    sentence = re.match(r'((?:"[^"]*"|[^"])*?)\.( [A-Z`]|$)', found)  # a full stop inside quotes ends nothing
+    return sentence[1] if sentence else found
 
 
 def check_text(text: str, what: str) -> None:

@@ -19,7 +19,9 @@ Array = NDArray[np.float64]
 METHODS = {"router", "oracle", "rmr"}
 
 
-def evaluate(router: Router, scores: Scores, learned: Scores | None = None) -> dict[str, Any]:
+def evaluate(
+    router: Router, scores: Scores, learned: Scores | None = None, more: Mapping[str, Array] | None = None
+) -> dict[str, Any]:
     """How well a router chooses; the stable shape of `zooter evaluate --json`, plus intervals.
 
     `baselines` are other ways of choosing, each with its mean score (`chosen`, unweighted over data sets), `datasets`,
@@ -30,12 +32,13 @@ def evaluate(router: Router, scores: Scores, learned: Scores | None = None) -> d
         scores: may list the candidates in another order than the router.
         learned: what the router was distilled from: the baselines then learn from it too, and kNN joins them. Without
             it they are picked in hindsight, on the very scores that they are judged by.
+        more: further methods, as in `compare`.
     """
     pool = router.for_pool(scores.candidates).candidates
     order = [pool.index(name) for name in scores.candidates]
     probabilities = router.probabilities([query.text for query in scores.queries])[:, order]
     chosen = probabilities.argmax(axis=1)
-    found = compare(scores, chosen)
+    found = compare(scores, chosen, more)
     earned = scores.scores[np.arange(len(chosen)), chosen]
     rows = {False: simple(scores, scores)}
     if learned is not None:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from zooter_core.disk import written_whole
 from zooter_core.encoder import Encoders
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.errors import ZooterError
 from zooter_core.imports.reading import each_record, text_of
 from zooter_core.router import Router
 from zooter_core.scores import each_query
@@ -37,26 +38,18 @@ def export_routerarena(router: Path, queries: Path, out: Path) -> dict[str, int]
     loaded = Router.load(router, Encoders("auto"))
     asked = _queries(queries)
     counts = dict.fromkeys(loaded.candidates, 0)
-    partial = out.with_name(f"{out.name}.partial")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8", errors="replace") as file:
-            between = "[\n"
-            while batch := list(islice(asked, BATCH)):
-                rows = loaded.route([prompt for _, prompt in batch])
-                for (index, prompt), row in zip(batch, rows, strict=True):
-                    chosen = max(counts, key=lambda name: row[name])  # max keeps the first of equals
-                    counts[chosen] += 1
-                    file.write(between + _prediction(index, prompt, chosen))
-                    between = ",\n"
-            file.write("\n]\n" if between == ",\n" else "[]\n")
+    with written_whole(out) as file:
+        between = "[\n"
+        while batch := list(islice(asked, BATCH)):
+            rows = loaded.route([prompt for _, prompt in batch])
+            for (index, prompt), row in zip(batch, rows, strict=True):
+                chosen = max(counts, key=lambda name: row[name])  # max keeps the first of equals
+                counts[chosen] += 1
+                file.write(between + _prediction(index, prompt, chosen))
+                between = ",\n"
+        file.write("\n]\n" if between == ",\n" else "[]\n")
         if not any(counts.values()):
             raise ZooterError(f"at least one query in {queries}", "none", "Check the file.")
-        partial.replace(out)
-    except OSError as problem:
-        raise WorkError(f"room to write {out}", str(problem), "Free some space, or give another --out.") from problem
-    finally:
-        partial.unlink(missing_ok=True)
     return counts
 
 

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import copy
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from zooter_core import calibration, labels
+from zooter_core.disk import filled_whole, writing
 from zooter_core.distill import TRIAL
 from zooter_core.errors import ZooterError, did_you_mean
 from zooter_core.heads import DEFAULT
@@ -32,7 +31,7 @@ from zooter_core.heads.base import Lessons, Remade, State
 from zooter_core.neighbours import ARRAYS, RECORDS
 from zooter_core.pipeline import LabelConfig
 from zooter_core.router import Router, RouterHead
-from zooter_core.runs import REPORT, ROUTER
+from zooter_core.runs import REPORT
 from zooter_core.scores import Scores
 
 Array = NDArray[np.float64]
@@ -180,18 +179,13 @@ def save(router: Router, folder: Path, figures: dict[str, Any]) -> None:
 
     Raises:
         ZooterError: the folder cannot be made.
+        WorkError: the disk took no more.
     """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as work:
-            made = Path(work) / ROUTER
-            router.save(made)
-            (made / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-            shutil.copytree(made, folder, dirs_exist_ok=True)
-        for name in (ARRAYS, RECORDS):  # of a router that was there before: their labels are of another pool
-            (folder / name).unlink(missing_ok=True)
-    except OSError as problem:
-        raise ZooterError("a folder for the router", str(problem), "Give another --out.") from problem
+    with filled_whole(folder) as made, writing(folder):
+        router.save(made)
+        (made / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    for name in (ARRAYS, RECORDS):  # of a router that was there before: their labels are of another pool
+        (folder / name).unlink(missing_ok=True)
 
 
 def _wider(head: RouterHead, name: str, column: State) -> RouterHead:

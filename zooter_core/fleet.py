@@ -27,7 +27,7 @@ _OUTSIDE = (
     *("device_map", "offload_folder", "memory"),
 )
 LARGE = 1 << 26  # bytes
-RUNTIMES = ("auto", "torch", "onnx")
+RUNTIMES = ("auto", "torch", "onnx", "int8")
 ENDPOINT, RECORDED = "openai", "recorded"  # backends whose `model` is no language model in this process
 HTTP = "http"  # the reward kind whose `model` is a server's name for it
 # Keys for a model in this process.
@@ -63,7 +63,8 @@ class RouterConfig:
     Attributes:
         trigger, unsure_above: a query is unsure where the trigger (one of selection.TRIGGERS) is above the number.
         runtime: what works out the encoder's vectors of a query, for router and tagger alike: `torch`, `onnx` (ONNX
-            Runtime), or `auto`, which takes ONNX Runtime where it is installed.
+            Runtime), `int8` (the same with weights of 8 bits, and close calls made exactly), or `auto`, which takes
+            `onnx` where it is installed.
     """
 
     path: str

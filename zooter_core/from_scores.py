@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from zooter_core import runs
 from zooter_core.clusters import cluster_tags
+from zooter_core.disk import append_lines, check_file, filled_whole, locked, read_whole_lines, writing
 from zooter_core.encoder import Encoder
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.heads import DEFAULT, DistillConfig
 from zooter_core.pipeline import BATCH, LabelConfig, Progress, fit_router, make_labels, quiet
+from zooter_core.records import Query
 from zooter_core.router import keep_label_settings
-from zooter_core.runs import REPORT, ROUTER
+from zooter_core.runs import ROUTER
 from zooter_core.scores import Scores, no_repeats, read_lines, read_query, read_responses, score_line
 
 # What tau = 1 is on the scale of a reward model is too flat for accuracies: scores are brought to one scale first, and
@@ -33,19 +32,20 @@ def distill_scores(
 ) -> None:
     """A router from score files alone, into `folder` itself, which then holds report.json too.
 
-    What `progress` raises ends the work, and nothing is left of it.
+    What `progress` raises ends the work, and the folder is what it was.
     """
     made = make_labels(scores, tags, settings[0])
     texts = [query.text for query in scores.queries]
     encoder = encoder.knowing(
         texts, encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
     )  # fmt: skip
-    with tempfile.TemporaryDirectory(dir=_parent(folder)) as work:
-        fit_router(scores.tagged(tags), made, Path(work), encoder, settings[1], progress)
-        shutil.copytree(Path(work) / ROUTER, folder, dirs_exist_ok=True)
-        if settings[1].kind == DEFAULT:  # the others learn from the scores
-            keep_label_settings(folder, vars(settings[0]))
-        shutil.copy(Path(work) / REPORT, folder / REPORT)
+    with filled_whole(folder) as work:
+        fit_router(scores.tagged(tags), made, work, encoder, settings[1], progress)
+        with writing(folder):
+            if settings[1].kind == DEFAULT:  # the others learn from the scores
+                keep_label_settings(work / ROUTER, vars(settings[0]))
+            for file in (work / ROUTER).iterdir():
+                file.rename(work / file.name)
 
 
 def tags_of(scores: Scores, source: str, encoder: Encoder, seed: int = 0) -> Sequence[Sequence[str]]:
@@ -74,8 +74,29 @@ def score_responses(
         for number, (place, record) in enumerate(read_lines(source), 1)
     ]
     no_repeats([query for query, _ in lines], str(source))
-    _parent(out)
-    done = {record["id"] for record in runs.read_whole_lines(out)}
+    if out.suffix == ".gz":
+        raise ZooterError("--out as a file that lines can be added to", f"{out}, a packed one", "Leave .gz out.")
+    check_file(out)
+    lock = locked(out.with_name(f".{out.name}.lock"), f"the file {out}")
+    try:
+        return _score_missing(lines, out, ensemble, progress)
+    finally:
+        lock.release()
+
+
+def _score_missing(
+    lines: Sequence[tuple[Query, dict[str, str]]], out: Path, ensemble: Ensemble, progress: Progress
+) -> tuple[int, dict[str, str]]:
+    """Append the lines that `out` lacks; what `score_responses` returns."""
+    texts_of, done = {query.id: query.text for query, _ in lines}, set()
+    for record in read_whole_lines(out):
+        if texts_of.get(str(record.get("id")), "") != record.get("query"):
+            raise ZooterError(
+                f"a new file for --out, or one that these responses were scored into before, at {out}",
+                f"a line of another query, {str(record.get('query'))[:60]!r}",
+                "Give another --out.",
+            )
+        done.add(record["id"])
     aside: dict[str, str] = {}
     for first in range(0, len(lines), BATCH):
         batch = [(query, texts) for query, texts in lines[first : first + BATCH] if query.id not in done]
@@ -85,7 +106,7 @@ def score_responses(
         )
         found = list(zip(batch, scored, strict=True))
         aside |= {query.id: str(rewards.reason) for (query, _), rewards in found if rewards.whole is None}
-        runs.append_lines(
+        append_lines(
             out,
             [
                 score_line(query, dict(zip(texts, rewards.whole, strict=True)), texts)
@@ -95,11 +116,3 @@ def score_responses(
         )
         progress("score", min(first + BATCH, len(lines)), len(lines))
     return len(lines) - len(aside), aside
-
-
-def _parent(folder: Path) -> Path:
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise ZooterError("a folder for the router", str(problem), "Give another --out.") from problem
-    return folder.parent

@@ -109,6 +109,42 @@ def graph_of(model: torch.nn.Module, middle: int, key: str, samples: Sequence[Ba
     return made
 
 
+def rough_of(graph: Graph) -> Graph:
+    """The same with weights of 8 bits, kept beside it: vectors at a cosine of .99, in a third of the time where a
+    processor multiplies bytes (AVX-512 VNNI and its like).
+
+    Raises:
+        WorkError: ONNX Runtime cannot make it so.
+    """
+    from filelock import FileLock
+
+    path = graph.path.with_suffix(".int8.onnx")
+    with FileLock(f"{path}.lock"):
+        if path.is_file():
+            with suppress(Exception):  # damaged: made again
+                return Graph(path)
+        _write_rough(graph.path, path)
+    return Graph(path)
+
+
+def _write_rough(exact: Path, path: Path) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    partial = path.with_suffix(f".partial-{os.getpid()}")
+    try:
+        with _silence():
+            quantize_dynamic(
+                exact, partial, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8
+            )
+        partial.replace(path)
+    except Exception as problem:
+        raise WorkError(
+            "an encoder that ONNX Runtime can make 8-bit", first_line(problem), 'Set runtime = "onnx" in [router].'
+        ) from problem
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _check_installed() -> None:
     if missing():
         raise ZooterError(

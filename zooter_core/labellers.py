@@ -11,6 +11,7 @@ from zooter_core.errors import ZooterError, did_you_mean
 INPUTS = ("auto", "pair", "chat")
 MODES = ("single", "pair")
 APIS = ("pairs", "score", "pooling")
+NAMED = ("auto-j",)  # templates of a judge that have a name
 DTYPES = ("float32", "bfloat16", "float16")
 
 # Of each kind the keys that it needs and those that it may have; every kind has SHARED. A kind that is not named here
@@ -25,8 +26,8 @@ REWARD_KEYS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
 }
 TAGGER_KEYS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "nearest": ((), ("vocabulary", "encoder", "threshold", "most")),
-    "instag": (("instagger",), ("most", "template", "max_new_tokens")),
-    "given": ((), ()),
+    "instag": (("instagger",), ("encoder", "most", "template", "max_new_tokens")),
+    "given": ((), ("encoder",)),
 }
 
 
@@ -39,7 +40,8 @@ class RewardConfig:
         max_tokens: the length to which query and response together are cut (512; `ultra` and `pairwise` 2048).
         input: how query and response are read: `pair` (two segments), `chat` (the tokenizer's chat template), or
             `auto`: chat where the tokenizer has a template.
-        template: a text with {query} and {response} in place of both (`judge`: the judge's whole prompt).
+        template: a text with {query} and {response} in place of both (`judge`: the judge's whole prompt,
+            or one of NAMED).
         judge: the model that judges, a table `[reward.judge]` like a `[[candidate]]` (a CandidateConfig).
         mode: a judge rates each response alone (`single`) or compares two, in both orders (`pair`).
         tries: how often a judge is asked until its text can be read.
@@ -82,7 +84,7 @@ class RewardConfig:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise ZooterError(f"{name} above 0 in [reward] of fleet.toml", str(value), "Mend that line.")
-        if self.template is not None:
+        if self.template is not None and not (self.kind == "judge" and self.template in NAMED):
             _check_template(self.template, "reward", ("{query}", "{response}") if self.mode == "single" else PAIR)
             if self.input != "auto":
                 raise ZooterError(
@@ -103,6 +105,7 @@ class TaggerConfig:
     """The `[tagger]` table.
 
     Attributes:
+        encoder: the sentence encoder of the tagger `nearest`, and, whatever the kind, the one that routers are made on.
         threshold: the least similarity of a tag (`nearest`).
         most: the number of tags that a query gets at most.
         instagger: the model that writes tags, a table `[tagger.instagger]` like a `[[candidate]]` (a CandidateConfig).

@@ -7,9 +7,7 @@ queries --collect--> responses --score--> rewards --+
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
-import platform
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +19,7 @@ import numpy as np
 from zooter_core import distill as distillation
 from zooter_core import labels, runs
 from zooter_core.backends import Request
+from zooter_core.disk import writing
 from zooter_core.encoder import Encoder
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
@@ -61,18 +60,13 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
     """
     digest = hashlib.sha256(json.dumps([asdict(query) for query in queries]).encode()).hexdigest()
     run.state.setdefault("fleet", str(ensemble.fleet.folder))
-    run.state.setdefault("versions", versions())
+    run.state.setdefault("versions", runs.versions())
     pool = list(ensemble.fleet.pool)
     run.begin("start", {"pool": pool, "queries": len(queries), "queries_sha256": digest})
     if not run.sealed("start"):
-        known = {record["id"] for record in run.records(QUERIES)}
-        run.append(QUERIES, [asdict(query) for query in queries if query.id not in known])
+        known = run.done(QUERIES, {query.id for query in queries})
+        run.append(QUERIES, [asdict(query) for query in queries if (query.id,) not in known])
         run.seal("start", QUERIES)
-
-
-def versions() -> dict[str, str]:
-    names = ("zooter", "torch", "transformers", "peft", "numpy")
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
 
 
 def collect(
@@ -102,7 +96,7 @@ def collect(
         return
     pool = ensemble.fleet.pool
     queries = sorted(runs.queries(run), key=lambda query: (query.dataset or "", len(query.text), query.id))
-    done = {(record["id"], record["candidate"], record["sample"]) for record in run.records(RESPONSES)}
+    done = run.done(RESPONSES, {query.id for query in queries}, "candidate", "sample")
     total = len(queries) * len(pool) * samples
     size = max(1, BATCH // samples)
     for number, name in enumerate(pool):
@@ -188,10 +182,10 @@ def _batches(run: Run, file: str) -> Iterator[tuple[list[Query], set[str], int, 
     A batch is always worked whole, because its figures depend in their last digits on what is worked together.
     """
     queries = runs.queries(run)
-    done = {record["id"] for record in run.records(file)}
+    done = run.done(file, {query.id for query in queries})
     for first in range(0, len(queries), BATCH):
         batch = queries[first : first + BATCH]
-        missing = {query.id for query in batch} - done
+        missing = {query.id for query in batch if (query.id,) not in done}
         if missing:
             yield batch, missing, first + len(batch), len(queries)
 
@@ -204,10 +198,10 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
     run.begin("label", asdict(config))
     if run.sealed("label"):
         return
-    known = {record["id"] for record in run.records(LABELS)}
+    known = run.done(LABELS, {record.id for record in made})
     for first in range(0, len(made), BATCH):
         batch = made[first : first + BATCH]
-        run.append(LABELS, [record.to_json() for record in batch if record.id not in known])
+        run.append(LABELS, [record.to_json() for record in batch if (record.id,) not in known])
         progress("label", first + len(batch), len(made))
     run.seal("label", LABELS)
 
@@ -246,15 +240,17 @@ def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, p
     if run.sealed("distill"):
         return
     _needs(run, "label")
-    made = [runs.label(record) for record in run.records(LABELS)]
+    labelled = {record["id"]: runs.label(record) for record in run.records(LABELS)}
     scores = runs.scores(run).tagged(runs.tags(run))
+    made = [labelled[query.id] for query in scores.queries]
     sampled = Sampled(runs.samples(run), runs.dollars(run, ensemble.fleet))
     fit_router(scores, made, run.folder, ensemble.encoders(encoder), config, progress, sampled)
-    if config.kind == DEFAULT:  # the others learn from the rewards
-        keep_label_settings(run.folder / ROUTER, run.state["steps"]["label"])
-    if aside := runs.set_aside(run):
-        figures = json.loads((run.folder / REPORT).read_text(encoding="utf-8")) | {"set_aside": aside}
-        (run.folder / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    with writing(run.folder):
+        if config.kind == DEFAULT:  # the others learn from the rewards
+            keep_label_settings(run.folder / ROUTER, run.state["steps"]["label"])
+        if aside := runs.set_aside(run):
+            figures = json.loads((run.folder / REPORT).read_text(encoding="utf-8")) | {"set_aside": aside}
+            (run.folder / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     run.seal("distill", REPORT)
 
 
@@ -290,19 +286,22 @@ def fit_router(
         scores.scores[train],
     )
     progress("distill", config.epochs, config.epochs)  # it may have stopped earlier
-    partial, done = folder / f"{ROUTER}.partial", folder / ROUTER
-    router.save(partial)
     plain = np.array([made[row].plain for row in train])
     learned = scores.subset(train)
     vectors = router.encoder.embed_all([query.text for query in learned.queries])
     said = router.of_vectors(vectors)
-    Neighbours.of(learned, router.encoder.sentence(vectors), plain, config.keep_texts, said).save(partial)
-    shutil.rmtree(done, ignore_errors=True)
-    partial.rename(done)
+    near = Neighbours.of(learned, router.encoder.sentence(vectors), plain, config.keep_texts, said)
     kept = [label.fold == "held_back" for label in made]
     figures = report(router, scores, kept, [label.entropy for label in made], sampled)
     figures |= {"losses": losses} if losses else {}  # of each epoch: the mean KL in nats
-    (folder / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    partial, done = folder / f"{ROUTER}.partial", folder / ROUTER
+    with writing(done):
+        shutil.rmtree(partial, ignore_errors=True)  # of a start that was killed
+        router.save(partial)
+        near.save(partial)
+        shutil.rmtree(done, ignore_errors=True)
+        partial.rename(done)
+        (folder / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def _needs(run: Run, step: str) -> None:

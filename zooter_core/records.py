@@ -109,6 +109,12 @@ class Decision:
         sure = self.probabilities[self.candidate]
         return "sure" if sure >= SURE else "leaning" if sure >= LEANING else "undecided"
 
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The candidates as they should be asked, the chosen one first; equals keep pool order."""
+        values = self.utilities or self.probabilities
+        return tuple(sorted(values, key=lambda name: -values[name]))
+
     @classmethod
     def of(
         cls,

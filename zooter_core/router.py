@@ -27,6 +27,9 @@ from zooter_core.selection import Outputs
 OWN_ENCODER = "encoder"  # the name of one that lies in the router's own folder
 
 LABEL_SETTINGS = ("beta", "tau", "normalise")
+# Rough vectors move the difference of two logits by .03 (median) and .24 (99.9% of 2,500 queries) on the embedded
+# fleet, by .007 and .04 on one of seven large models. No choice of either fleet differed from here on.
+CLOSE = 0.2
 
 
 class RouterHeadConfig(PretrainedConfig):
@@ -154,7 +157,7 @@ class Router:
 
     def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of shape (n, candidates), in the router's pool order; rows sum to one."""
-        return self.of_vectors(self.encoder.embed(queries))
+        return self.of_vectors(self._vectors(queries))
 
     def of_vectors(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """The same for the encoder's vectors of queries."""
@@ -162,7 +165,17 @@ class Router:
 
     def outputs(self, queries: Sequence[str]) -> Outputs:
         """The same and each member's distribution, which say how unsure the router is."""
-        return self.head.outputs(torch.from_numpy(self.encoder.embed(queries)))
+        return self.head.outputs(torch.from_numpy(self._vectors(queries)))
+
+    def _vectors(self, queries: Sequence[str]) -> NDArray[np.float32]:
+        """Exact ones where rough ones leave open who is first."""
+        vectors = self.encoder.embed(queries)
+        if self.encoder.rough(queries) and len(self.candidates) > 1:
+            with torch.inference_mode():
+                first = self.head(torch.from_numpy(vectors)).topk(2, dim=-1).values
+            if (first[:, 0] - first[:, 1]).min() < CLOSE:
+                return self.encoder.embed(queries, exact=True)
+        return vectors
 
     def route(self, queries: Sequence[str]) -> list[Mapping[str, float]]:
         """The same as one dict a query."""

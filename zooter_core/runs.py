@@ -7,17 +7,19 @@ Every other file is JSON lines, written a batch at a time; a torn last line is c
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import platform
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from zooter_core import prices
+from zooter_core import __version__, prices
+from zooter_core.disk import append_lines, locked, read_whole_lines, writing, written_whole
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fleet import Fleet
 from zooter_core.records import Label, Query
@@ -25,6 +27,7 @@ from zooter_core.scores import Scores, score_line
 
 QUERIES, RESPONSES, REWARDS = "queries.jsonl", "responses.jsonl", "rewards.jsonl"
 TAGS, LABELS, ROUTER, REPORT = "tags.jsonl", "labels.jsonl", "router", "report.json"
+FORMAT = 1  # of a run folder
 Settings = Mapping[str, Any]
 
 
@@ -46,13 +49,7 @@ class Run:
             raise ZooterError(
                 f"a run folder at {folder}", "no run.json there", "Start one: zooter run --queries FILE --out DIR."
             )
-        self._lock = FileLock(str(self.folder / ".lock"))
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as problem:
-            raise ZooterError(
-                f"the run folder {folder} to be free", "another process at work in it", "Wait for it, or end it."
-            ) from problem
+        self._lock = locked(self.folder / ".lock", f"the run folder {folder}")
         try:
             self.state = self._read_state()
         except BaseException:
@@ -71,23 +68,36 @@ class Run:
     def _read_state(self) -> dict[str, Any]:
         path = self.folder / "run.json"
         if not path.exists():
-            return {"format": 1, "steps": {}, "seals": {}}
+            return {"format": FORMAT, "steps": {}, "seals": {}}
         try:
             state = json.loads(path.read_text(encoding="utf-8"))
-            if state["format"] != 1:
-                raise ZooterError("run.json of format 1", f"format {state['format']}", "Use the Zooter that made it.")
+            if state["format"] != FORMAT:
+                raise ZooterError(
+                    f"a run of format {FORMAT}, which this Zooter {__version__} reads, in {path}",
+                    f"format {state['format']}, made by Zooter {_maker(state)}",
+                    "Go on with the Zooter that made it, or start a new run in another folder.",
+                )
             return dict(state, steps=dict(state["steps"]), seals=dict(state["seals"]))
-        except (ValueError, KeyError, TypeError) as problem:
-            raise ZooterError(f"a readable {path}", repr(problem), "Start a new run in another folder.") from problem
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise ZooterError(
+                f"a readable {path}",
+                repr(problem),
+                "Put a copy back; or delete it and start again with the very settings of before, and the records that "
+                "are there are kept; or start a new run in another folder.",
+            ) from problem
 
     def _write_state(self) -> None:
         path = self.folder / "run.json"
         partial = path.with_suffix(".partial")
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(self.state, indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        try:
+            with writing(path):
+                with partial.open("w", encoding="utf-8") as file:
+                    file.write(json.dumps(self.state, indent=2) + "\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
     def begin(self, step: str, settings: Settings) -> None:
         """Write a step's settings down at its first start; later starts must have the same.
@@ -150,6 +160,27 @@ class Run:
         """
         yield from read_whole_lines(self.folder / file)
 
+    def done(self, file: str, ids: Container[str], *more: str) -> set[tuple[Hashable, ...]]:
+        """What a file has records of: the id of each and the values of its keys `more`.
+
+        Args:
+            ids: of the run's queries.
+
+        Raises:
+            WorkError: a record is of another query, or there are two of one.
+        """
+        found: set[tuple[Hashable, ...]] = set()
+        for number, record in enumerate(self.records(file), 1):
+            mark = tuple(record.get(key) for key in ("id", *more))
+            if mark[0] not in ids or mark in found:
+                raise WorkError(
+                    f"one record each of this run's queries in {self.folder / file}",
+                    f"{'a second one' if mark in found else 'one'} of {_short(mark[0])} in line {number}",
+                    "Take that line out and start again; the others are kept.",
+                )
+            found.add(mark)
+        return found
+
     def append(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Add a batch of records and flush it to the disk.
 
@@ -159,54 +190,15 @@ class Run:
         append_lines(self.folder / file, records)
 
 
-def read_whole_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of an append-only file; a torn last line is passed over, a missing file is empty.
-
-    Raises:
-        WorkError: a line in the middle is not JSON.
-    """
-    if not path.exists():
-        return
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield json.loads(line)
-            except ValueError as problem:
-                raise WorkError(
-                    f"JSON in line {number} of {path}", repr(line[:60]), "Restore the file, or start a new run."
-                ) from problem
+def versions() -> dict[str, str]:
+    """Of what makes a run, as its run.json has them."""
+    names = ("zooter", "torch", "transformers", "peft", "numpy")
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
 
 
-def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Add records to an append-only file, after cutting off a torn last line, and flush them to the disk.
-
-    Raises:
-        WorkError: the disk took no more.
-    """
-    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-    try:
-        _cut_torn_line(path)
-        with path.open("ab") as out:
-            out.write(lines.encode("utf-8", "surrogatepass"))
-            out.flush()
-            os.fsync(out.fileno())
-    except OSError as problem:
-        raise WorkError(
-            f"room to write {path}", str(problem), "Free some space and start the step again; it goes on from here."
-        ) from problem
-
-
-def _cut_torn_line(path: Path) -> None:
-    if not path.exists() or not path.stat().st_size:
-        return
-    with path.open("r+b") as file:
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) == b"\n":
-            return
-        content = path.read_bytes()
-        file.truncate(content.rfind(b"\n") + 1)
+def _maker(state: Mapping[str, Any]) -> str:
+    versions = state.get("versions")
+    return str(versions.get("zooter", "unknown")) if isinstance(versions, dict) else "unknown"
 
 
 def _short(value: Any) -> str:
@@ -292,7 +284,7 @@ def label(record: Mapping[str, Any]) -> Label:
 def export_scores(run: Run, path: Path) -> None:
     """Write a run as a score file: the mean rewards, and each candidate's first response."""
     found, texts = scores(run), responses(run)
-    with path.open("w", encoding="utf-8") as out:
+    with written_whole(path) as out:
         for query, row in zip(found.queries, found.scores.tolist(), strict=True):
             first = {name: of[0] for name, of in texts[query.id].items()}
             line = score_line(query, dict(zip(found.candidates, row, strict=True)), first)

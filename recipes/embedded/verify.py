@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 
 from recipes.embedded.functions import Task
+from zooter_core.fence import Limits, run
 
 SECONDS = 5  # that one response's code may run
 MEMORY = 1 << 29  # bytes
@@ -28,22 +25,15 @@ ALLOWED = {
     "statistics",
 }
 FORBIDDEN = {"open", "exec", "eval", "compile", "input", "breakpoint", "globals", "vars", "getattr", "setattr"}
-RUNNER = """
-import json, resource, sys
-job = json.load(sys.stdin)
-resource.setrlimit(resource.RLIMIT_CPU, (job["seconds"],) * 2)
-resource.setrlimit(resource.RLIMIT_AS, (job["memory"],) * 2)
-def same(a, b):
+SAME = """
+def _same(a, b):
     if isinstance(a, float) or isinstance(b, float):
         return isinstance(a, (int, float)) and isinstance(b, (int, float)) and abs(a - b) <= 1e-6 * max(1, abs(b))
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        return type(a) is type(b) and len(a) == len(b) and all(same(x, y) for x, y in zip(a, b))
+        return type(a) is type(b) and len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b))
     return type(a) is type(b) and a == b
-space = {"__name__": "response"}
-exec(job["code"], space)
-for arguments, expected in eval(job["cases"]):
-    if not same(space[job["name"]](*arguments), expected):
-        sys.exit(1)
+for _arguments, _expected in {cases!r}:
+    assert _same({name}(*_arguments), _expected)
 """
 
 
@@ -89,18 +79,8 @@ def passes(text: str, task: Task) -> bool:
     """Whether a response's function gives what the task's cases expect, run in a process of its own with limits."""
     if not parses(text) or not harmless(code_in(text)):
         return False
-    job = json.dumps(
-        {"code": code_in(text), "name": task.name, "cases": repr(task.cases), "seconds": SECONDS, "memory": MEMORY}
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            done = subprocess.run(
-                [sys.executable, "-I", "-S", "-c", RUNNER], input=job, text=True, capture_output=True,
-                timeout=SECONDS * 2, cwd=folder, env={},
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return False
-    return done.returncode == 0
+    check = SAME.format(cases=task.cases, name=task.name)
+    return run(code_in(text), check, Limits(seconds=SECONDS, memory=MEMORY)).passed
 
 
 def share(values: Sequence[bool]) -> float:

@@ -1,13 +1,12 @@
-"""How long routing one query takes, tags included: python tests/benchmarks/routing.py [--runtime torch|onnx]
+"""How long routing one query takes, tags included: python tests/benchmarks/routing.py [--runtime torch|onnx|int8]
 
-Without --runtime both work in turn on each query, so that whatever else the machine does slows both alike. A thread's
+Without --runtime all work in turn on each query, so that whatever else the machine does slows all alike. A thread's
 own time counts no waiting for a core: on a busy machine it says more than the clock.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from dataclasses import replace
@@ -21,22 +20,24 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.fleet import load_fleet
 from zooter_core.quiet import quiet_libraries
 from zooter_core.records import Message
+from zooter_core.scores import read_queries
 
 ROOT = Path(__file__).resolve().parents[2]
 QUERIES = ROOT / "tests" / "data" / "evident_queries.jsonl"
-KINDS = ("torch", "onnx")
+KINDS = ("torch", "onnx", "int8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runtime", choices=KINDS, help="one of them alone")
-    parser.add_argument("--queries", type=Path, default=QUERIES, help="JSON lines with `query`")
+    parser.add_argument("--queries", type=Path, default=QUERIES, help="JSON lines with `query`; .gz too")
+    parser.add_argument("--most", type=int, help="of them")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="of torch; ONNX Runtime has one")
     call = parser.parse_args()
     quiet_libraries()
     torch.set_num_threads(call.threads)
-    queries = [json.loads(line)["query"] for line in call.queries.read_text(encoding="utf-8").splitlines()]
+    queries = [query.text for query in read_queries(call.queries)][: call.most]
     ensembles = {kind: ensemble_on(kind) for kind in ([call.runtime] if call.runtime else KINDS)}
     seconds, choices = timed(ensembles, queries, call.rounds)
     tokens = [len(row) for row in next(iter(ensembles.values())).router.encoder.tokenizer(queries)["input_ids"]]
@@ -46,11 +47,10 @@ def main() -> None:
         (clock50, own50), (clock95, own95) = np.percentile(rows, (50, 95), axis=0) * 1000
         print(f"{kind}: p50 {clock50:.1f} ms, p95 {clock95:.1f} ms a query (own time {own50:.1f} and {own95:.1f} ms)")
         print(f"{kind}: in one batch {per_second(ensembles[kind], queries):.0f} queries a second")
-    if len(seconds) > 1:
-        ratios = np.median(np.array(seconds["torch"]) / np.array(seconds["onnx"]), axis=0)
-        print(f"torch / onnx: {ratios[0]:.2f} by the clock, {ratios[1]:.2f} by own time")
-        same = np.mean(np.array(choices["torch"]) == np.array(choices["onnx"]))
-        print(f"the same choice: {same:.2%}")
+    for kind in list(seconds)[1:]:
+        ratios = np.median(np.array(seconds["torch"]) / np.array(seconds[kind]), axis=0)
+        same = np.mean(np.array(choices["torch"]) == np.array(choices[kind]))
+        print(f"torch / {kind}: {ratios[0]:.2f} by the clock, {ratios[1]:.2f} by own time; the same choice {same:.2%}")
 
 
 def ensemble_on(runtime: str) -> Ensemble:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from zooter_core.ui import conversation
-from zooter_core.ui.conversation import Conversation
+from zooter_core.ui.chat import conversation
+from zooter_core.ui.chat.conversation import Conversation
 from zooter_core.ui.examples import EXAMPLES
 from zooter_core.ui.history import Entry, history
 

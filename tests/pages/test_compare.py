@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from zooter_core.ui.batch import Batch
-from zooter_core.ui.comparison import Comparison
+from zooter_core.ui.compare.batch import Batch
+from zooter_core.ui.compare.comparison import Comparison
 from zooter_core.ui.history import history
 
 Open = Callable[..., AppTest]

@@ -17,7 +17,7 @@ from zooter_core.pipeline import LabelConfig
 from zooter_core.records import Query
 from zooter_core.scores import Scores
 from zooter_core.ui.examples import EXAMPLES
-from zooter_core.ui.explorer import TABS
+from zooter_core.ui.explorer.view import TABS
 
 Open = Callable[..., AppTest]
 TAGS = ("arithmetic", "code", "writing")

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from zooter_core import labels, pipeline
+from zooter_core import pipeline
 from zooter_core.fleet import GenerationConfig, load_fleet
+from zooter_core.labels import steps as steps_of
 from zooter_core.records import Query
 from zooter_core.runs import Run
-from zooter_core.ui import lab_distill, lab_labels, lab_sweep, resources
-from zooter_core.ui.lab import Lab
-from zooter_core.ui.lab_jobs import heavy
+from zooter_core.ui import resources
+from zooter_core.ui.lab import distill, labels, sweep
+from zooter_core.ui.lab.state import Lab
+from zooter_core.ui.lab.tasks import heavy
 
 Open = Callable[..., AppTest]
 POOL = ("base", "one", "two")
@@ -412,28 +414,28 @@ def rows(*uppers: float) -> list[dict]:
 )
 def test_the_verdict_of_a_sweep(uppers: tuple, best: float, differs: bool, said: str) -> None:
     figures = FIGURES | {"rows": rows(*uppers), "best": {"beta": best, "tau": 1.0}, "differs": differs}
-    assert said in lab_sweep.verdict(figures)
+    assert said in sweep.verdict(figures)
 
 
 @pytest.mark.parametrize(
     ("interval", "said"), [((0.1, 0.2), "beats"), ((-0.2, -0.1), "worse"), ((-0.1, 0.1), "cannot")]
 )
 def test_the_verdict_of_a_router(interval: tuple, said: str) -> None:
-    assert said in lab_distill.verdict({"interval": {"chosen_minus_best_single": interval}}, "one")
+    assert said in distill.verdict({"interval": {"chosen_minus_best_single": interval}}, "one")
 
 
 def test_the_verdict_of_a_query() -> None:
     sure, flat = np.array([0.98, 0.01, 0.01]), np.full(3, 1 / 3)
     clear = {"plain label": sure, "tag prior": flat, "enhanced label": sure}
-    assert "The rewards are clear" in lab_labels.verdict(POOL, clear, 0.3, True)
+    assert "The rewards are clear" in labels.verdict(POOL, clear, 0.3, True)
     unclear = clear | {"plain label": flat}
-    assert "hardly tell the models apart" in lab_labels.verdict(POOL, unclear, 0.3, False)
+    assert "hardly tell the models apart" in labels.verdict(POOL, unclear, 0.3, False)
 
 
 def test_the_orders_of_queries() -> None:
     rewards = np.array([[1.0, 0.0], [5.0, 0.0], [0.0, 0.1]])
-    steps = labels.steps(rewards, ["x"] * 3, [("t",)] * 3, 0.0, 1.0, "none")
-    assert lab_labels.order_of(steps, "file") == [0, 1, 2]
-    assert lab_labels.order_of(steps, "clear") == [1, 0, 2]
-    assert lab_labels.order_of(steps, "unclear") == [2, 0, 1]
-    assert lab_labels.order_of(steps, "changed") == [2]
+    steps = steps_of(rewards, ["x"] * 3, [("t",)] * 3, 0.0, 1.0, "none")
+    assert labels.order_of(steps, "file") == [0, 1, 2]
+    assert labels.order_of(steps, "clear") == [1, 0, 2]
+    assert labels.order_of(steps, "unclear") == [2, 0, 1]
+    assert labels.order_of(steps, "changed") == [2]

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from zooter_core.backends import Piece, Request
 from zooter_core.ensemble import Ensemble
 from zooter_core.fleet import GenerationConfig, load_fleet
-from zooter_core.records import Message
-from zooter_core.ui.jobs import Job
+from zooter_core.records import Message, Response
+from zooter_core.ui import answers
+from zooter_core.ui.jobs import Job, Plan
 
 SEA, SUM = (Message("user", "Write about the sea."),), (Message("user", "What is 12 + 30?"),)
 
@@ -24,22 +28,22 @@ def texts(job: Job) -> list[str]:
 
 
 def test_jobs_side_by_side_say_what_each_says_alone(greedy: Ensemble) -> None:
-    alone = [texts(Job(greedy, ["one"], talk)) for talk in (SEA, SUM)]
+    alone = [texts(Job(greedy, Plan(["one"]), talk)) for talk in (SEA, SUM)]
     assert alone[0] != alone[1]
-    jobs = [Job(greedy, ["one"], talk) for talk in (SEA, SUM) * 4]
+    jobs = [Job(greedy, Plan(["one"]), talk) for talk in (SEA, SUM) * 4]
     assert [texts(job) for job in jobs] == alone * 4
 
 
 def test_an_answer_made_again_is_another_one(tiny_fleet: Path) -> None:
     sampled = GenerationConfig(max_new_tokens=40, temperature=1.0)
     ensemble = Ensemble(replace(load_fleet(tiny_fleet), generation=sampled))
-    first, again, other = (Job(ensemble, ["one"], SEA, generation=replace(sampled, seed=n)) for n in (0, 0, 1))
+    first, again, other = (Job(ensemble, Plan(["one"]), SEA, generation=replace(sampled, seed=n)) for n in (0, 0, 1))
     assert texts(first) == texts(again)
     assert texts(first) != texts(other)
 
 
 def test_a_ranked_job_ranks_all(greedy: Ensemble) -> None:
-    job = Job(greedy, ["base", "one", "two"], SUM, rank=True)
+    job = Job(greedy, Plan(["base", "one", "two"]), SUM, rank=True)
     job.wait(60)
     assert job.problem is None
     assert job.ranked is not None
@@ -48,7 +52,7 @@ def test_a_ranked_job_ranks_all(greedy: Ensemble) -> None:
 
 def test_stop_ends_all_and_keeps_what_came(tiny_fleet: Path) -> None:
     endless = GenerationConfig(max_new_tokens=450, temperature=0.0)
-    job = Job(Ensemble(replace(load_fleet(tiny_fleet), generation=endless)), ["base", "one"], SEA, rank=True)
+    job = Job(Ensemble(replace(load_fleet(tiny_fleet), generation=endless)), Plan(["base", "one"]), SEA, rank=True)
     job.stop()
     job.wait(10)
     assert not job.running
@@ -56,15 +60,15 @@ def test_stop_ends_all_and_keeps_what_came(tiny_fleet: Path) -> None:
 
 
 def test_a_query_that_is_refused_is_the_jobs_problem(greedy: Ensemble) -> None:
-    job = Job(greedy, ["one"], (Message("user", " "),))
+    job = Job(greedy, Plan(["one"]), (Message("user", " "),))
     job.wait(10)
     assert "an empty text" in str(job.problem)
 
 
 def test_an_answer_that_was_broken_off_goes_on_from_there(greedy: Ensemble) -> None:
-    whole = Job(greedy, ["one"], SEA)
+    whole = Job(greedy, Plan(["one"]), SEA)
     whole.wait(60)
-    rest = Job(greedy, ["one"], SEA, begun="The sea is")
+    rest = Job(greedy, Plan(["one"], begun="The sea is"), SEA)
     rest.wait(60)
     assert rest.problem is None
     assert rest.responses["one"].text.startswith("The sea is")
@@ -75,7 +79,7 @@ def test_an_answer_that_was_broken_off_goes_on_from_there(greedy: Ensemble) -> N
 def test_jobs_on_one_model_are_served_in_order_and_know_how_many_are_ahead(tiny_fleet: Path) -> None:
     endless = GenerationConfig(max_new_tokens=450, temperature=0.0)
     ensemble = Ensemble(replace(load_fleet(tiny_fleet), generation=endless))
-    jobs = [Job(ensemble, ["base"], SEA) for _ in range(4)]
+    jobs = [Job(ensemble, Plan(["base"]), SEA) for _ in range(4)]
     assert [job.ahead for job in jobs[1:]] == [1, 2, 3]
     jobs[1].stop()
     jobs[1].wait(5)
@@ -91,6 +95,82 @@ def test_jobs_on_one_model_are_served_in_order_and_know_how_many_are_ahead(tiny_
 
 def test_what_came_is_noted_at_the_end(greedy: Ensemble) -> None:
     noted: list[str] = []
-    job = Job(greedy, ["one"], SEA, keep=lambda answers: noted.append(answers.texts["one"]))
+    job = Job(greedy, Plan(["one"]), SEA, keep=lambda answers: noted.append(answers.texts["one"]))
     job.wait(60)
     assert noted[-1] == job.responses["one"].text
+
+
+class Down:
+    """A backend whose candidates all fail at once."""
+
+    independent, line = True, None
+
+    def stream(self, requests: Sequence[Request], *_: object) -> Iterator[Piece]:
+        for index, request in enumerate(requests):
+            yield Piece(index, response=Response(request.candidate.name, "", finish="error", error="down"))
+
+
+@pytest.fixture
+def half_down(greedy: Ensemble) -> Ensemble:
+    """An ensemble whose candidates base and one fail."""
+    base, one, two = greedy.fleet.candidates
+    down = (replace(base, backend="down"), replace(one, backend="down"), two)
+    made = Ensemble(replace(greedy.fleet, candidates=down), {"down": Down(), **greedy.backends})
+    assert made.backends["down"].line is None
+    return made
+
+
+def test_who_takes_over_is_shown_and_waits_in_its_own_models_line(half_down: Ensemble) -> None:
+    line = half_down.backends["transformers"].line
+    assert line is not None
+    other = line.join()
+    job = Job(half_down, Plan(["base"], ["one", "two"]), SEA)
+    for _ in range(600):
+        if job.candidates == ("base", "one", "two") and job.ahead:
+            break
+        time.sleep(0.05)
+    assert (job.ahead, job.shown, job.reserves, job.running) == (1, "two", (), True)
+    assert answers.problem(job, "base") is None  # the job is not at its end
+    other.leave()
+    job.wait(60)
+    assert [response.candidate for response in job.failed] == ["base", "one"]
+    assert (job.shown, job.responses["two"].error, job.cut, job.nobody) == ("two", None, False, False)
+    assert line.ahead(line.join()) == 0  # it has left
+
+
+def test_a_stop_while_it_waits_to_take_over_ends_it(half_down: Ensemble) -> None:
+    line = half_down.backends["transformers"].line
+    assert line is not None
+    other = line.join()
+    job = Job(half_down, Plan(["base"], ["two"]), SEA)
+    for _ in range(600):
+        if job.ahead:
+            break
+        time.sleep(0.05)
+    job.stop()
+    job.wait(10)
+    assert not job.running
+    assert (job.shown, job.responses["two"].finish, job.cut) == ("two", "stopped", False)
+    other.leave()
+
+
+def test_where_all_fail_nothing_is_ranked_and_the_first_is_shown(half_down: Ensemble) -> None:
+    job = Job(half_down, Plan(["base", "one"]), SEA, rank=True)
+    job.wait(10)
+    assert (job.nobody, job.cut, job.shown, job.ranked, job.problem) == (True, True, "base", None, None)
+
+
+def test_earlier_responses_stay_and_are_ranked_with_the_new_one(half_down: Ensemble) -> None:
+    earlier = (Response("base", "", finish="error", error="down"), Response("one", "The sea is wide."))
+    job = Job(half_down, Plan(["two"], earlier=earlier), SEA, rank=True)
+    job.wait(60)
+    assert job.candidates == ("base", "one", "two")
+    assert job.texts["one"] == "The sea is wide."
+    assert {item.response.candidate for item in job.ranked or [] if item.rank} == {"one", "two"}
+
+
+def test_an_answer_that_has_begun_is_not_replaced(half_down: Ensemble) -> None:
+    job = Job(half_down, Plan(["base"], ["two"], begun="The sea"), SEA)
+    job.wait(10)
+    assert (job.candidates, job.texts["base"], job.cut, job.nobody) == (("base",), "The sea", True, False)
+    assert job.reserves == ("two",)

@@ -68,7 +68,7 @@ class Batch:
                 ids = prompt_ids(request, self.base.tokenizer)
                 if len(ids) >= self.base.positions:
                     raise WorkError(
-                        f"a prompt of fewer than {self.base.positions} tokens",
+                        f"a prompt of at most {self.base.positions - 1} tokens",
                         str(len(ids)),
                         "Shorten the query or start a new conversation.",
                     )

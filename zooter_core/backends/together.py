@@ -32,6 +32,9 @@ def together(
     Each stream is made with a stop, which is set when `stop` is or when whoever reads the items goes away.
     """
     items: queue.Queue[tuple[int, Item | str | None]] = queue.Queue()
+    if len(streams) == 1:
+        yield from _alone(streams[0], stop)
+        return
     own = Stop(stop)
 
     def work(number: int) -> None:
@@ -39,7 +42,7 @@ def together(
             for item in streams[number](own):
                 items.put((number, item))
         except Exception as problem:  # told to the reader; the other streams go on
-            items.put((number, f"{type(problem).__name__}: {first_line(problem)}"))
+            items.put((number, _told(problem)))
         items.put((number, None))
 
     threads = [threading.Thread(target=work, args=(n,), name="together", daemon=True) for n in range(len(streams))]
@@ -57,3 +60,18 @@ def together(
         own.set()
         for thread in threads:
             thread.join(ENDING)
+
+
+def _alone(
+    stream: Callable[[threading.Event], Iterator[Item]], stop: threading.Event
+) -> Iterator[tuple[int, Item | str]]:
+    """The items of one stream, which needs no thread."""
+    try:
+        for item in stream(stop):
+            yield 0, item
+    except Exception as problem:
+        yield 0, _told(problem)
+
+
+def _told(problem: Exception) -> str:
+    return f"{type(problem).__name__}: {first_line(problem)}"

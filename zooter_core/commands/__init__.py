@@ -15,6 +15,7 @@ COMMANDS = {
     "distill": "zooter_core.commands.pipeline:distill",
     "import": "zooter_core.commands.imports:import_",
     "export": "zooter_core.commands.imports:export",
+    "bench": "zooter_core.commands.bench:bench",
     "evaluate": "zooter_core.commands.evaluate:evaluate",
     "extend": "zooter_core.commands.extend:extend",
     "sweep": "zooter_core.commands.pipeline:sweep",

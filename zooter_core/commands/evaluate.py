@@ -18,6 +18,7 @@ from zooter_core.encoder import Encoders
 from zooter_core.errors import ZooterError
 from zooter_core.evaluate import evaluate as figures_of
 from zooter_core.fleet import load_fleet
+from zooter_core.quiet import quiet_libraries
 from zooter_core.robustness import robustness
 from zooter_core.router import Router
 from zooter_core.scores import Scores, read_scores, read_texts
@@ -30,14 +31,17 @@ BATCH = 16  # queries at a time for the reward model
 def evaluate(call: Namespace) -> None:
     """A router against score files."""
     _check(call)
+    quiet_libraries()
     scores = read_scores(call.scores)
     learned = read_scores(call.learned_from) if call.learned_from else None
-    texts = read_texts(call.scores) if call.judge_fleet or call.prices else []
+    texts = read_texts(call.scores) if call.judge_fleet or call.prices or call.rmr else []
     paid = prices.prices_of(load_fleet(call.prices), scores.candidates) if call.prices else None
-    if call.judge_fleet:
-        _check_texts(scores, texts)
-    router = Router.load(call.router, Encoders())
-    figures = figures_of(router, scores, learned)
+    for option, given in (("--judge-fleet", call.judge_fleet), ("--rmr", call.rmr)):
+        if given:
+            _check_texts(scores, texts, option)
+    router = Router.load(_router_path(call), Encoders())
+    more = {"rmr": _rmr(call, scores, texts)} if call.rmr else None
+    figures = figures_of(router, scores, learned, more)
     outputs = router.outputs([query.text for query in scores.queries])  # the vectors are remembered
     outputs = outputs.in_order([router.candidates.index(name) for name in scores.candidates])
     costs = None if paid is None else prices.dollars(paid, _tokens(router, scores, texts, call.tokens or prices.TOKENS))
@@ -46,7 +50,8 @@ def evaluate(call: Namespace) -> None:
     if call.select:
         figures["selection"] = selection.report(outputs, scores.scores, costs=costs)
         if call.judge_fleet:
-            rewards = _rewards(call, scores, texts, outputs.probabilities)
+            asked = selection.ranking(outputs.probabilities)[:, : selection.MOST].tolist()
+            rewards = _rewards(call.judge_fleet, scores, texts, asked)
             figures["selection"]["judge"] = selection.report(outputs, scores.scores, rewards, costs)
     if call.robust:
         figures["robustness"] = robustness(router, [query.text for query in scores.queries])
@@ -69,10 +74,14 @@ def _show(call: Namespace, figures: dict[str, Any]) -> None:
 def _check(call: Namespace) -> None:
     """Refuse what cannot be, before the work."""
     check_plot(call)
+    if bool(call.router) == bool(call.fleet):
+        found = "both" if call.router else "neither"
+        raise ZooterError("--router DIR, or --fleet DIR for its router", found, "Give one of them.")
     prices.check_willingness(call.willingness)
     for wanted, given, needed in (
         ("--judge-fleet", call.judge_fleet, "--select"),
         ("--plot", call.plot, "--select"),
+        ("--rmr", call.rmr, "--fleet"),
         ("--willingness", call.willingness, "--prices"),
         ("--tokens", call.tokens is not None, "--prices"),
     ):
@@ -82,13 +91,23 @@ def _check(call: Namespace) -> None:
         raise ZooterError("--tokens of at least 1", str(call.tokens), "Mend it.")
 
 
-def _check_texts(scores: Scores, texts: Texts) -> None:
+def _router_path(call: Namespace) -> str:
+    """The router that a call names, or that of its fleet."""
+    if call.router:
+        return str(call.router)
+    fleet = load_fleet(call.fleet)
+    if fleet.router is None:
+        raise ZooterError(f"a [router] table in fleet.toml of {fleet.name}", "none", "Give --router DIR instead.")
+    return fleet.router.path
+
+
+def _check_texts(scores: Scores, texts: Texts, option: str) -> None:
     for query, found in zip(scores.queries, texts, strict=True):
         if missing := [name for name in scores.candidates if name not in found]:
             raise ZooterError(
-                f"the responses of all candidates to the query {query.id}, for --judge-fleet",
+                f"the responses of all candidates to the query {query.id}, for {option}",
                 f"none of {', '.join(missing)}",
-                'Add "responses" to every line, or leave --judge-fleet out.',
+                f'Add "responses" to every line, or leave {option} out.',
             )
 
 
@@ -107,12 +126,22 @@ def _tokens(router: Router, scores: Scores, texts: Texts, assumed: int) -> Array
     return tokens
 
 
-def _rewards(call: Namespace, scores: Scores, texts: Texts, probabilities: Array) -> Array:
-    """Rewards of the responses that selection may run, shape (n, N); an empty one, or one not looked at, has -inf."""
-    ensemble = ensemble_of(Namespace(command=call.command, fleet=call.judge_fleet))
+def _rmr(call: Namespace, scores: Scores, texts: Texts) -> Array:
+    """What keeping the response with the highest reward earns a query, shape (n,), by the fleet's reward model."""
+    everyone = [list(range(len(scores.candidates)))] * len(texts)
+    chosen = _rewards(call.fleet, scores, texts, everyone).argmax(axis=1)
+    return scores.scores[np.arange(len(chosen)), chosen]
+
+
+def _rewards(fleet: str, scores: Scores, texts: Texts, asked: Sequence[Sequence[int]]) -> Array:
+    """A fleet's rewards of the responses of some candidates, shape (n, N); -inf of an empty one, or one not asked for.
+
+    Args:
+        asked: for each query the columns of those candidates.
+    """
+    ensemble = ensemble_of(Namespace(command="evaluate", fleet=fleet))
     aside: dict[str, str] = {}
     rewards = np.full(scores.scores.shape, -np.inf)
-    asked = selection.ranking(probabilities)[:, : selection.MOST].tolist()
     with progress_bars() as progress:
         for first in range(0, len(asked), BATCH):
             rows = range(first, min(first + BATCH, len(asked)))
@@ -125,6 +154,6 @@ def _rewards(call: Namespace, scores: Scores, texts: Texts, probabilities: Array
                     rewards[row, column] = -np.inf if reward is None else reward
                 if scored.reason:
                     aside[scores.queries[row].id] = scored.reason
-            progress("judge", rows.stop, len(asked))
+            progress("reward", rows.stop, len(asked))
     tell_set_aside(aside)
     return rewards

@@ -14,6 +14,7 @@ from rich.text import Text
 from zooter_core import extend as engine
 from zooter_core.commands.options import err, given_labels, label_of, numbers_of, out, progress_bars
 from zooter_core.commands.pipeline import tags_for
+from zooter_core.disk import check_folder
 from zooter_core.encoder import Encoders
 from zooter_core.errors import ZooterError
 from zooter_core.from_scores import LABELS
@@ -35,6 +36,7 @@ def extend(call: Namespace) -> None:
         )
     if Path(call.out).resolve() == Path(call.router).resolve():
         raise ZooterError("--out as another folder than --router", call.out, "The old router is kept; give a new one.")
+    check_folder(Path(call.out))
     router = Router.load(call.router, Encoders())
     figures = _add(call, router) if adding else _take_out(call, router)
     if call.json:

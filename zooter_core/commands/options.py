@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from zooter_core.disk import check_file
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.heads import DistillConfig, settings_of
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 EMBEDDED = ROOT / "models" / "embedded"
-ANSWERING = ("ask", "compare", "check", "run", "collect")  # commands that need the candidates' weights
+ANSWERING = ("ask", "compare", "check", "run", "collect", "bench")  # commands that need the candidates' weights
 MOST_LISTED = 20
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -104,9 +105,11 @@ def numbers_of(call: Namespace, name: str) -> tuple[float, ...]:
 
 
 def check_plot(call: Namespace) -> None:
-    """Refuse a --plot that is no page, before the work."""
+    """Refuse a --plot that is no page or cannot be written, before the work."""
     if call.plot and not call.plot.endswith(".html"):
         raise ZooterError("--plot as a file that ends in .html", call.plot, "Rename it.")
+    if call.plot:
+        check_file(Path(call.plot))
 
 
 def distill_of(call: Namespace) -> DistillConfig:

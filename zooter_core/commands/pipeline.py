@@ -26,8 +26,9 @@ from zooter_core.commands.options import (
     tell_set_aside,
 )
 from zooter_core.commands.tables import print_report, print_sweep, save_sweep_plot
+from zooter_core.disk import check_file, check_folder, written_whole
 from zooter_core.encoder import Encoder
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.errors import ZooterError
 from zooter_core.heads import DEFAULT, DistillConfig
 from zooter_core.runs import Run
 from zooter_core.scores import Scores, read_queries, read_scores
@@ -41,6 +42,8 @@ def run(call: Namespace) -> None:
     ensemble = ensemble_of(call)
     training = distill_of(call)  # a mistake in it shows before the work
     generation = generation_of(call, ensemble.fleet, seed=call.seed)
+    if call.scores:
+        check_file(Path(call.scores))
     with Run(call.out, create=True) as folder, progress_bars() as progress:
         pipeline.start(folder, ensemble, queries)
         pipeline.collect(folder, ensemble, generation, progress, call.samples, tell_note)
@@ -106,6 +109,7 @@ def distill(call: Namespace) -> None:
     if not (call.scores and call.out):
         raise ZooterError("--run DIR, or --scores FILE... with --out DIR", "neither", "Try `zooter distill --help`.")
 
+    check_folder(Path(call.out))
     config = distill_of(call)
     unused = [f"--{name}" for name in given_labels(call) if name != "holdout"]
     if config.kind != DEFAULT and (unused or call.tagger == "fleet"):
@@ -136,31 +140,11 @@ def tags_for(call: Namespace, scores: Scores, encoder: Encoder) -> Sequence[Sequ
     return [tuple(tag.name for tag in row) for row in found]
 
 
-def _check_out(path: Path) -> None:
-    """Refuse a file that cannot be written, before the work."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(f"{path} is a folder")
-    except OSError as problem:
-        raise ZooterError("a file for --out", str(problem), "Give another --out.") from problem
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """A file that is there whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as problem:
-        raise WorkError(f"room to write {path}", str(problem), "Free some space, or give another --out.") from problem
-
-
 def sweep(call: Namespace) -> None:
     """Routers over a range of beta and tau, on score files."""
     check_plot(call)
     if call.out:
-        _check_out(Path(call.out))
+        check_file(Path(call.out))
     scores = read_scores(call.scores)
     defaults = from_scores.LABELS
     config = SweepConfig(
@@ -177,7 +161,8 @@ def sweep(call: Namespace) -> None:
     if call.plot:
         save_sweep_plot(figures, Path(call.plot))
     if call.out:
-        _write_whole(Path(call.out), json.dumps(figures, indent=2) + "\n")
+        with written_whole(Path(call.out)) as file:
+            file.write(json.dumps(figures, indent=2) + "\n")
     if call.json:
         print(json.dumps(figures))
     else:

@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -16,32 +16,55 @@ from zooter_core.commands.options import ensemble_of, err, generation_of, out, r
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.prices import check_trade
 from zooter_core.records import Message, Ranked, Response
+from zooter_core.takeover import nobody, note
 
 if TYPE_CHECKING:
+    from zooter_core.backends import Piece
     from zooter_core.explain import Explanation
 
 MOST_SHOWN = 5  # words for and against, and like queries
 
 
 def ask(call: Namespace) -> None:
-    """Route a query and stream the chosen candidate's answer."""
+    """Route a query and stream the chosen candidate's answer, or that of the next one which can answer."""
     ensemble = ensemble_of(call)
     generation = generation_of(call, ensemble.fleet)
     check_trade(ensemble.fleet, call.willingness)
     messages = [Message("user", call.query)]
-    name = call.candidate
-    if name is None or ensemble.fleet.router:  # a candidate can be asked before there is a router
+    names: tuple[str, ...] = (call.candidate,)
+    if call.candidate is None or ensemble.fleet.router:  # a candidate can be asked before there is a router
         decision = ensemble.trade(ensemble.route(messages), call.willingness)
-        name = name or decision.candidate
+        names = names if call.candidate else decision.order
         shown = "  ".join(f"{c} {p:.0%}" for c, p in decision.probabilities.items())
         tags = ", ".join(tag.name for tag in decision.tags) or "none"
-        err.print(f"{shown}  |  tags: {tags}  ->  {name}", style="dim")
-    for piece in ensemble.answer([name], messages, threading.Event(), generation):
+        err.print(f"{shown}  |  tags: {tags}  ->  {names[0]}", style="dim")
+    _print_answer(names, ensemble.answer(names[:1], messages, threading.Event(), generation, names[1:]))
+
+
+def _print_answer(names: Sequence[str], pieces: Iterator[Piece]) -> None:
+    """An answer as it comes, and on stderr who takes over from whom.
+
+    Raises:
+        WorkError: nobody has answered, or the answer broke off.
+    """
+    responses: list[Response] = []
+    asked = 0
+    for piece in pieces:
+        if piece.index > asked:
+            asked = piece.index
+            err.print(Text(note(responses[-1:], names[asked])), soft_wrap=True)
         tell_note(piece.note)
         print(piece.text, end="", flush=True)
         if piece.response is not None:
-            print()
-            raise_failed(piece.response)
+            responses.append(piece.response)
+    *failed, last = responses
+    if last.text:
+        print()
+        if last.error:
+            err.print(Text(f"The answer of {last.candidate} is incomplete."))
+    elif failed and last.error:
+        raise nobody(responses)
+    raise_failed(last)
 
 
 def route(call: Namespace) -> None:

@@ -7,10 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 from rich.text import Text
 
+from zooter_core import benchmark
 from zooter_core.commands.options import out
+from zooter_core.disk import written_whole
+
+MOST_DATASETS = 8  # columns that a terminal has room for
+FIGURES = {
+    "average": "average",
+    "mtr": "MTR",
+    "uplift": "%Uplift",
+    "mtr_one": "MTR of one call",
+    "uplift_one": "%Uplift of one call",
+}
 
 
 def print_report(path: Path) -> None:
@@ -29,21 +41,10 @@ def print_report(path: Path) -> None:
 
 
 def print_evaluation(figures: dict[str, Any]) -> None:
-    pool = list(next(iter(figures["datasets"].values()))["candidates"])
-    table = Table("data set", "n", "router", "regret", *pool, "random", "oracle", title_justify="left")
-    for name, row in figures["datasets"].items():
-        cells = [f"{row['candidates'][c]:.3f}" for c in pool]
-        table.add_row(
-            name, str(row["n"]), f"{row['chosen']:.3f}", f"{row['regret']:.3f}", *cells,
-            f"{row['random']:.3f}", f"{row['oracle']:.3f}",
-        )  # fmt: skip
-    out.print(table)
-    methods = Table("method", "MTR", "%Uplift", "MTR of one call", "%Uplift of one call")
-    for name, rank in figures["mtr"].items():
-        alone, first = figures["single"]["mtr"].get(name), figures["single"]["uplift"].get(name)
-        cells = ["" if alone is None else f"{alone:.2f}", "" if first is None else f"{first:.0%}"]
-        methods.add_row(name, f"{rank:.2f}", f"{figures['uplift'][name]:.0%}", *cells)
-    out.print(methods)
+    if 1 < len(figures["datasets"]) <= MOST_DATASETS:
+        _print_table_one(figures)
+    else:
+        _print_datasets(figures)
     if "baselines" in figures:
         _print_baselines(figures)
     if "calibration" in figures:
@@ -60,6 +61,50 @@ def print_evaluation(figures: dict[str, Any]) -> None:
     ):
         low, high = spread[key]
         out.print(Text(f"regret of {what}: {mean[key]:.3f} (95% interval {low:.3f} to {high:.3f}, n = {figures['n']})"))
+
+
+def _print_table_one(figures: dict[str, Any]) -> None:
+    """The paper's Table 1: a row a method, a column a data set; in bold what is best among those that run one model."""
+    rows = benchmark.table_one(figures)
+    marked = benchmark.best(rows)
+    single = figures["average"]["best_single"]["candidate"]
+    place = next(number for number, row in enumerate(rows) if row.name == benchmark.ROUTER)
+    shown = [(row.name, number) for number, row in enumerate(rows)]
+    shown.insert(place, (f"BMA ({single})", next(number for number, row in enumerate(rows) if row.name == single)))
+    counts = {benchmark.DATASET + name: f"{name} ({row['n']})" for name, row in figures["datasets"].items()}
+    table = Table("method", *(Column(escape(head), overflow="fold") for head in counts.values()), *FIGURES.values())
+    for name, number in shown:
+        cells = []
+        for column in (*counts, *FIGURES):
+            value = rows[number].values.get(column)
+            form = ".0%" if "uplift" in column else ".2f" if "mtr" in column else ".3f"
+            bold = "bold" if number in marked.get(column, ()) else ""
+            cells.append(Text("" if value is None else f"{value:{form}}", style=bold))
+        table.add_row(Text(name), *cells)
+    regrets = [f"{row['regret']:.3f}" for row in figures["datasets"].values()]
+    table.add_section()
+    table.add_row("regret of router", *regrets, f"{figures['average']['regret']:.3f}")
+    out.print(Text("mean score by data set; MTR and %Uplift among all methods, and among those of one call"))
+    out.print(table)
+
+
+def _print_datasets(figures: dict[str, Any]) -> None:
+    """Where Table 1 would be one column, or too wide: a row a data set, then the ranks of the methods."""
+    pool = list(next(iter(figures["datasets"].values()))["candidates"])
+    table = Table("data set", "n", "router", "regret", *pool, "random", "oracle", title_justify="left")
+    for name, row in figures["datasets"].items():
+        cells = [f"{row['candidates'][c]:.3f}" for c in pool]
+        table.add_row(
+            name, str(row["n"]), f"{row['chosen']:.3f}", f"{row['regret']:.3f}", *cells,
+            f"{row['random']:.3f}", f"{row['oracle']:.3f}",
+        )  # fmt: skip
+    out.print(table)
+    methods = Table("method", "MTR", "%Uplift", "MTR of one call", "%Uplift of one call")
+    for name, rank in figures["mtr"].items():
+        alone, first = figures["single"]["mtr"].get(name), figures["single"]["uplift"].get(name)
+        cells = ["" if alone is None else f"{alone:.2f}", "" if first is None else f"{first:.0%}"]
+        methods.add_row(name, f"{rank:.2f}", f"{figures['uplift'][name]:.0%}", *cells)
+    out.print(methods)
 
 
 def _print_baselines(figures: dict[str, Any]) -> None:
@@ -120,7 +165,8 @@ def save_sweep_plot(figures: dict[str, Any], path: Path) -> None:
         xaxis_title="beta (share of the plain label)",
         yaxis_title="mean score, 95% interval over queries",
     )
-    drawn.write_html(path, include_plotlyjs=True)
+    with written_whole(path) as file:
+        drawn.write_html(file, include_plotlyjs=True)
 
 
 def print_trade(found: dict[str, Any]) -> None:
@@ -172,7 +218,8 @@ def save_selection_plot(found: dict[str, Any], path: Path) -> None:
     drawn.update_xaxes(title="dollars a thousand queries" if priced else "calls a query")
     drawn.update_yaxes(title="mean score", col=1)
     drawn.update_layout(template="plotly_white", title="k candidates where the router is unsure, else one")
-    drawn.write_html(path, include_plotlyjs=True)
+    with written_whole(path) as file:
+        drawn.write_html(file, include_plotlyjs=True)
 
 
 def _lines(report: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,7 @@ import numpy as np
 from zooter_core.curate.pick import Tags, cover, sample
 from zooter_core.curate.reading import Candidates, Line, Survey, Tell, fetch, survey
 from zooter_core.curate.texts import Benchmarks
-from zooter_core.curate.whole import written_whole
+from zooter_core.disk import written_whole
 from zooter_core.errors import ZooterError
 
 TAGGED = 256  # at a time
@@ -77,6 +77,8 @@ def curate(
     paths, exclude = list(dict.fromkeys(paths)), list(dict.fromkeys(exclude))
     if out.resolve() in {path.resolve() for path in (*paths, *exclude)}:
         raise ZooterError("--out beside the files that are read", f"one of them, {out}", "Name another file.")
+    if not out.name.endswith((".jsonl", ".jsonl.gz")):
+        raise ZooterError("--out as a .jsonl or .jsonl.gz file", str(out), "Rename it.")
     with written_whole(out) as file:
         found = survey(paths, Benchmarks.read(exclude, config.ngram), tell)
         given = config.tags == "given" or (config.tags is None and not found.untagged)

@@ -6,7 +6,6 @@ is named by file and line, and a query that some candidate lacks is left out and
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.disk import written_whole
+from zooter_core.errors import ZooterError
 from zooter_core.plugins import load_kind
 
 KINDS = {
@@ -58,20 +58,11 @@ def import_file(name: str, paths: Sequence[str | Path], out: Path, options: Opti
     for path in found:
         if not path.exists():
             raise ZooterError(f"files of {name}", f"nothing at {path}", "Check the path.")
-    partial = out.with_name(f"{out.name}.partial")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        opened = gzip.open if out.suffix == ".gz" else open
-        with opened(partial, "wt", encoding="utf-8", errors="replace") as lines:
-            count = 0
-            for count, line in enumerate(reader(found, options), 1):  # noqa: B007
-                lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+    count = 0
+    with written_whole(out) as lines:
+        for count, line in enumerate(reader(found, options), 1):  # noqa: B007
+            lines.write(json.dumps(line, ensure_ascii=False) + "\n")
         if not count:
             why = "; ".join(f"{number} left out: {reason}" for reason, number in options.left_out.items())
             raise ZooterError(f"at least one query in files of {name}", f"none ({why or 'empty'})", "Check the paths.")
-        partial.replace(out)
-    except OSError as problem:
-        raise WorkError(f"room to write {out}", str(problem), "Free some space, or give another --out.") from problem
-    finally:
-        partial.unlink(missing_ok=True)
     return count

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from zooter_core import takeover
 from zooter_core.records import LEANING, SURE, Decision, Response
 from zooter_core.ui import charts, problems
 from zooter_core.ui.jobs import Answers
@@ -22,32 +23,45 @@ CERTAINTY = {
 }
 
 
-def routing(
-    decision: Decision,
-    candidate: str,
-    key: str,
-    *,
-    alone: bool = True,
-    ranked: int = 0,
-    pool: Sequence[str] | None = None,
-) -> None:
-    """Probabilities, tags and who answers; or, where not `alone`, who would. `pool`: as in `charts.probabilities`.
-
-    `ranked`: among how many the candidate has the highest reward, where that is why it is shown.
-    """
+def routing(decision: Decision, who: str, key: str, pool: Sequence[str] | None = None) -> None:
+    """Probabilities, tags and in words who answers. `pool`: as in `charts.probabilities`."""
     st.plotly_chart(charts.probabilities(decision, pool), key=f"{key}-bars", config={"displayModeBar": False})
     order = sorted(decision.probabilities.items(), key=lambda item: -item[1])
     spoken = ", ".join(f"{name} {p:.0%}" for name, p in order)
-    if candidate == decision.candidate:
-        verb = "answers" if alone else "would answer"
-        who = f"**{candidate}** {verb}, {decision.margin * 100:.0f} points ahead of the next"
-    elif ranked:
-        who = f"**{candidate}** has the highest reward of {ranked}; the router's first was **{decision.candidate}**"
-    else:
-        who = f"**{candidate}** answers because you chose it; the router chose **{decision.candidate}**"
     st.markdown(f"{charts.tag_badges(decision.tags)}  \n{who}.")
     st.caption(f"Probability of giving the best answer: {spoken}.")
     st.caption(f"The router is {CERTAINTY[decision.certainty]}.")
+
+
+def lead(decision: Decision, verb: str) -> str:
+    """That the router's choice answers, or would, and by how much it leads."""
+    return f"**{decision.candidate}** {verb}, {decision.margin * 100:.0f} points ahead of the next"
+
+
+def passed_over(job: Answers) -> None:
+    """Who could not answer and who does instead, in a box that nobody takes for an answer."""
+    if said := note(job, "**"):
+        st.warning(safe(said), icon=":material/swap_horiz:")
+
+
+def note(job: Answers, around: str = "") -> str:
+    """Who failed beside the candidate whose answer is shown, and whether that one stands in for all of them."""
+    failed = [response for response in job.failed if response.candidate != job.shown]
+    alone = len(failed) == len(job.candidates) - 1
+    return "" if job.nobody else takeover.note(failed, job.shown if alone else None, around)
+
+
+def problem(job: Answers, name: str) -> str | None:
+    """Why there is no answer of a candidate, or no whole one; where nobody could begin, why each could not.
+
+    None while the job runs: somebody may take over yet.
+    """
+    if job.running:
+        return None
+    if job.nobody and len(job.candidates) > 1:
+        return str(takeover.nobody(job.failed))
+    response = job.responses.get(name)
+    return job.problem or (response.error if response else None)
 
 
 def answer(job: Answers, name: str) -> None:
@@ -56,17 +70,16 @@ def answer(job: Answers, name: str) -> None:
     text = response.text if response else job.texts[name]
     if text:
         st.markdown(safe(text))  # what came before an error, too
-    failed = job.problem or (response.error if response else None)
-    if failed:
+    if job.broke_off(name) and not job.problem and (text or not response):
+        st.markdown(":orange-badge[incomplete] It was broken off before its end.")
+    if failed := problem(job, name):
         problems.tell(failed)
     elif job.running and not text:
         st.markdown("*thinking ...*")
         if name in job.notes:
             st.caption(safe(job.notes[name]))
-    elif not text:
+    elif not text and response:
         st.caption("The answer is empty.")
-    if job.cut and not job.problem:
-        st.markdown(":orange-badge[incomplete] It was broken off before its end.")
     if response and not response.error:
         st.caption(facts(response))
         ending(response)

@@ -28,6 +28,8 @@ CREATE TABLE IF NOT EXISTS turns
 CREATE TABLE IF NOT EXISTS votes
     (id TEXT PRIMARY KEY, fleet TEXT NOT NULL, time REAL NOT NULL, record TEXT NOT NULL);
 """
+# The time, but after all that is there, so that a clock which was set back does not change the order.
+LATER = "MAX(?, (SELECT COALESCE(MAX(changed), 0) + 0.001 FROM conversations))"
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class History:
         """Note one turn of a conversation, and that the conversation has changed."""
         self._run(
             (
-                "INSERT INTO conversations VALUES (?, ?, ?, ?)"
+                f"INSERT INTO conversations VALUES (?, ?, ?, {LATER})"
                 " ON CONFLICT (id) DO UPDATE SET changed = excluded.changed",
                 (entry.id, entry.title, entry.fleet, time.time()),
             ),
@@ -120,7 +122,7 @@ class History:
 
     def votes(self, fleet: str) -> list[dict[str, Any]]:
         """All votes on a fleet, the oldest first."""
-        rows = self._rows("SELECT record FROM votes WHERE fleet = ? ORDER BY time", fleet)
+        rows = self._rows("SELECT record FROM votes WHERE fleet = ? ORDER BY rowid", fleet)
         return [json.loads(row[0]) for row in rows]
 
 

@@ -11,12 +11,30 @@ from typing import TYPE_CHECKING
 from zooter_core.errors import ZooterError
 from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Message, Ranked, Response
+from zooter_core.takeover import unbegun
 
 if TYPE_CHECKING:
-    from zooter_core.backends.line import Ticket
+    from zooter_core.backends.line import Line
     from zooter_core.ensemble import Ensemble
 
 KEPT_EVERY = 1.0  # seconds between two notes of what has come
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who is to answer.
+
+    Attributes:
+        candidates: asked together.
+        reserves: who takes over, one after the other, where none of the candidates can begin.
+        earlier: responses that are there already and stay.
+        begun: what the one candidate has said already; it goes on from there.
+    """
+
+    candidates: Sequence[str]
+    reserves: Sequence[str] = ()
+    earlier: Sequence[Response] = ()
+    begun: str = ""
 
 
 @dataclass(eq=False)
@@ -24,11 +42,13 @@ class Answers:
     """What candidates have said to one conversation; by itself, what was said at an earlier time.
 
     Attributes:
+        candidates: who was asked; whoever took over comes last.
         texts: candidate -> what has come so far.
         responses: candidate -> its whole response, once it has ended.
         ranked: the responses by reward, once all have ended and where a ranking was asked for.
         problem: why all of it failed.
         notes: candidate -> what it waits for, in a line.
+        reserves: who may take over yet.
     """
 
     candidates: tuple[str, ...]
@@ -37,19 +57,39 @@ class Answers:
     ranked: list[Ranked] | None = None
     problem: str | None = None
     notes: dict[str, str] = field(default_factory=dict)
+    reserves: tuple[str, ...] = ()
 
     running = stopping = False
     ahead = 0
 
     @property
     def shown(self) -> str:
-        """The candidate whose response counts: the one with the highest reward, or the first."""
-        return self.ranked[0].response.candidate if self.ranked else self.candidates[0]
+        """The candidate whose response counts: the one with the highest reward, or the first that could begin."""
+        if self.ranked and self.ranked[0].rank is not None:
+            return self.ranked[0].response.candidate
+        able = (name for name in self.candidates if not unbegun(self.responses.get(name)))
+        return next(able, self.candidates[0])
+
+    @property
+    def failed(self) -> list[Response]:
+        """The responses that ended in an error, in the order in which they were asked for."""
+        found = [self.responses.get(name) for name in self.candidates]
+        return [response for response in found if response is not None and response.error is not None]
+
+    @property
+    def nobody(self) -> bool:
+        """Whether nothing runs, and all have failed before their first token."""
+        return not self.running and all(unbegun(self.responses.get(name)) for name in self.candidates)
 
     @property
     def cut(self) -> bool:
         """Whether it broke off: nothing runs, and the response that counts never came to an end."""
-        return not self.running and self.shown not in self.responses
+        return self.broke_off(self.shown)
+
+    def broke_off(self, name: str) -> bool:
+        """Whether nothing runs, and a candidate's response never came to an end of its own."""
+        response = self.responses.get(name)
+        return not self.running and (response is None or response.error is not None)
 
     def stop(self) -> None:
         """Nothing runs."""
@@ -62,36 +102,37 @@ class Job(Answers):
     """Candidates answering one conversation now, and their ranking where it is asked for.
 
     Args:
-        begun: what the one candidate has said already; it goes on from there.
         keep: told to note what has come, once a second and at the end.
     """
 
     def __init__(
         self,
         ensemble: Ensemble,
-        candidates: Sequence[str],
+        plan: Plan,
         messages: Sequence[Message],
         *,
         rank: bool = False,
         generation: GenerationConfig | None = None,
-        begun: str = "",
         keep: Callable[[Answers], None] = lambda answers: None,
     ) -> None:
-        super().__init__(tuple(candidates), dict.fromkeys(candidates, begun))
+        said = {response.candidate: response for response in plan.earlier}
+        texts = {name: said[name].text for name in said} | dict.fromkeys(plan.candidates, plan.begun)
+        super().__init__(tuple(texts), texts, said, reserves=tuple(plan.reserves))
         self.sessions: set[str] = set()  # who looks at it
-        self._ensemble, self._rank, self._begun, self._keep = ensemble, rank, begun, keep
-        self._messages = (*messages, Message("assistant", begun)) if begun.strip() else tuple(messages)
+        self._ensemble, self._plan, self._rank, self._keep = ensemble, plan, rank, keep
+        begun = [Message("assistant", plan.begun)] if plan.begun.strip() else []
+        self._messages = (*messages, *begun)
         self._generation = generation or ensemble.fleet.generation
         self._stop = threading.Event()
-        self._tickets = self._join()
+        self._tickets = [line.join() for line in self._lines(plan.candidates)]
         self._thread = threading.Thread(target=self._work, name="job", daemon=True)
         self._thread.start()
 
-    def _join(self) -> list[Ticket]:
-        """A place in the line of every model that cannot serve two at once; in one order, or two jobs could block."""
-        kinds = sorted({self._ensemble.fleet.candidate(name).backend for name in self.candidates})
+    def _lines(self, candidates: Sequence[str]) -> list[Line]:
+        """Of the models that cannot serve two at once; always in one order, or two jobs could block each other."""
+        kinds = sorted({self._ensemble.fleet.candidate(name).backend for name in candidates})
         lines = [self._ensemble.backends[kind].line for kind in kinds]
-        return [line.join() for line in lines if line is not None]
+        return [line for line in lines if line is not None]
 
     @property
     def running(self) -> bool:  # type: ignore[override]
@@ -120,7 +161,8 @@ class Job(Answers):
             if all(ticket.wait(self._stop) for ticket in self._tickets):
                 self._answer()
             else:
-                self.responses = {name: Response(name, text, finish="stopped") for name, text in self.texts.items()}
+                stopped = {name: Response(name, self.texts[name], finish="stopped") for name in self._plan.candidates}
+                self.responses = self.responses | stopped
         except ZooterError as problem:
             self.problem = str(problem)
         except Exception as problem:  # shown on the page: a thread has nobody else to tell
@@ -131,20 +173,38 @@ class Job(Answers):
             self._keep(self)
 
     def _answer(self) -> None:
-        kept = time.monotonic()
-        for piece in self._ensemble.answer(self.candidates, self._messages, self._stop, self._generation):
-            name = self.candidates[piece.index]
+        kept, plan = time.monotonic(), self._plan
+        reserves = () if plan.begun else plan.reserves  # what has come stays
+        names = (*plan.candidates, *reserves)
+        for piece in self._ensemble.answer(plan.candidates, self._messages, self._stop, self._generation, reserves):
+            name = names[piece.index]
+            if name in self.reserves:
+                self._take_over(name)
             self.texts[name] += piece.text
             if piece.note:
                 self.notes[name] = piece.note
             if piece.response is not None:
-                whole = (self._begun + piece.response.text) if self._begun else piece.response.text
+                whole = plan.begun + piece.response.text
                 self.texts[name] = whole
                 self.responses[name] = replace(piece.response, text=whole)
             if time.monotonic() - kept > KEPT_EVERY:
                 self._keep(self)
                 kept = time.monotonic()
-        if self._rank:
+        if self._rank and len(self.failed) < len(self.candidates):
             ended = [self.responses[name] for name in self.candidates]
             query = next(message.content for message in reversed(self._messages) if message.role == "user")
             self.ranked = self._ensemble.rank(query, ended)
+
+    def _take_over(self, name: str) -> None:
+        """Let a reserve have the turn once it is its: in its own model's line, without a place in any other."""
+        self.texts = self.texts | {name: ""}  # not added to: a page may be reading it
+        self.candidates, self.reserves = (*self.candidates, name), self.reserves[1:]
+        self._keep(self)
+        lines = self._lines([name])
+        for ticket in self._tickets:
+            if ticket.line not in lines:
+                ticket.leave()
+        held = [ticket for ticket in self._tickets if ticket.line in lines]
+        self._tickets = held or [line.join() for line in lines]
+        for ticket in self._tickets:
+            ticket.wait(self._stop)  # whether its turn or a stop has come, the engine sees to the rest

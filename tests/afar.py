@@ -1,0 +1,53 @@
+"""A fleet of scripted endpoints with the tiny fleet's reward model and tagger, and a router that knows nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import tiny
+
+from zooter_core.fleet import load_fleet
+
+NOWHERE = "http://127.0.0.1:9/v1"  # a port at which nobody listens
+CANDIDATE = """
+[[candidate]]
+name = "{name}"
+backend = "openai"
+model = "{model}"
+base_url = "{url}"
+retries = 0
+rest_after = {rest_after}
+rest_seconds = {rest_seconds}
+connect_seconds = 20
+first_token_seconds = {first_token_seconds}
+"""
+KEYS: Mapping[str, float] = {"rest_after": 2, "rest_seconds": 0.2, "first_token_seconds": 20}
+
+
+def save(folder: Path, url: str, models: Mapping[str, str], router: bool = False, **keys: float) -> Path:
+    """Write a fleet over a copy of the tiny one; the model `refused` is one whose server is not there."""
+    text = (folder / "fleet.toml").read_text()
+    text = text[text.index("[reward]") :].partition("[[candidate]]")[0]
+    if router:
+        tiny.save_router(folder / "router", tuple(models), folder / "encoder")
+        text = '[router]\npath = "router"\nruntime = "torch"\n\n' + text
+    entries = (
+        CANDIDATE.format(name=name, model=model, url=NOWHERE if model == "refused" else url, **{**KEYS, **keys})
+        for name, model in models.items()
+    )
+    (folder / "fleet.toml").write_text('name = "far"\n\n' + text + "".join(entries))
+    return folder
+
+
+def save_by_order(folder: Path, url: str, query: str, models: Sequence[str], **keys: float) -> tuple[str, ...]:
+    """Write a fleet whose router sends a query to the first of these models; gives the candidates in its order."""
+    from zooter_core.ensemble import Ensemble
+    from zooter_core.records import Message
+
+    names = ("chat", "math", "code", "writer")[: len(models)]
+    save(folder, url, dict.fromkeys(names, "good"), router=True, **keys)
+    order = Ensemble(load_fleet(folder)).route([Message("user", query)]).order
+    by_name = dict(zip(order, models, strict=True))
+    save(folder, url, {name: by_name[name] for name in names}, router=True, **keys)
+    return order

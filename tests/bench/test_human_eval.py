@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from zooter_core import fence
+from zooter_core.bench.human_eval import HumanEval, program
+from zooter_core.errors import ZooterError
+
+HEAD = "from typing import List\n\n\ndef helper(x):\n    return x + 1\n\n\n"
+PROMPT = HEAD + 'def add(a: int, b: int) -> int:\n    """Add."""\n'
+TEST = "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate(-1, 1) == 0\n"
+LINE = {
+    "task_id": "T/0",
+    "prompt": PROMPT,
+    "entry_point": "add",
+    "test": TEST,
+    "canonical_solution": "    return a + b\n",
+}
+
+
+@pytest.fixture
+def problem(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps(LINE))
+    (found,) = HumanEval().read([path])
+    return found
+
+
+RIGHT = "def add(a, b):\n    return a + b"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        RIGHT,
+        f"Sure!\n\n```python\n{RIGHT}\n```\nIt adds.",
+        f"```\n{RIGHT}",
+        f"Here it is:\n\n{RIGHT}\n\nThis function adds two numbers.",
+        "    return a + b\n",
+        "    return a + b\n\nprint(add(1, 2))",
+        "\n    c = a\n\n    return c + b\n\n\ndef other():\n    while True: pass",
+        "```python\nimport math\n```\nand then\n```python\n" + RIGHT + "\n```",
+        "```python\ndef add(a: List[int], b):\n    return helper(a) + b - 1\n```",
+        "```python\n" + RIGHT + "\n\nif __name__ == '__main__':\n    while True:\n        pass\n```",
+        "```python\n    return a + b\n```",
+    ],
+)
+def test_a_right_function_passes_however_it_is_written(problem, text):
+    assert HumanEval().score([(problem, (text,))]) == [1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def add(a, b):\n    return a - b",
+        "def plus(a, b):\n    return a + b",
+        "def add(a, b:\n    return a + b",
+        "    return a - b",
+        "Use the plus sign.",
+        "",
+        "```python\n```",
+        "def add(a, b):\n    raise SystemExit(0)",
+        "import os\ndef add(a, b):\n    os._exit(0)",
+        "import sys\nsys.exit(0)\ndef add(a, b):\n    return 3",
+    ],
+)
+def test_a_wrong_function_fails(problem, text):
+    assert HumanEval().score([(problem, (text,))]) == [0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "while True: pass",
+        "kept = []\n    while True: kept.append('x' * 10**7)",
+        "while True: open('f', 'a').write('x' * 10**6)",
+        "import socket\n    socket.create_connection(('127.0.0.1', 9))",
+        "print('x' * 10**8)\n    return a + b",
+        "import os\n    while True: os.fork()",
+    ],
+)
+def test_code_out_of_bounds_fails_within_bounds(problem, body, monkeypatch):
+    """The limits themselves are tested in test_fence; here, that the suite keeps them."""
+    run = fence.run
+    monkeypatch.setattr(fence, "run", lambda code, check: run(code, check, fence.Limits(seconds=2)))
+    assert HumanEval().score([(problem, (f"def add(a, b):\n    {body}",))]) == [0]
+
+
+def test_the_reference_solution_passes(problem):
+    assert HumanEval().score([(problem, (LINE["canonical_solution"],))]) == [1]
+    assert program(LINE["canonical_solution"], PROMPT, "add").startswith(PROMPT)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"test": None}, '"test" as a text'),
+        ({"test": "assert add(1, 1) == 2"}, '"test" as Python with a function check'),
+        ({"entry_point": "add; import os"}, '"entry_point" as the name of a function'),
+        ({"prompt": ""}, '"prompt" or "query" as a text'),
+    ],
+)
+def test_a_wrong_file_is_named_with_line_and_field(tmp_path, change, said):
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps(LINE) + "\n" + json.dumps({**LINE, "task_id": "T/1", **change}))
+    with pytest.raises(ZooterError) as caught:
+        HumanEval().read([path])
+    assert said in str(caught.value)
+    assert f"{path}, line 2" in str(caught.value)

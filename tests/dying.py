@@ -1,0 +1,88 @@
+"""Commands that die: python dying.py [--together] CALL ...
+
+A CALL is "STEP:COUNT" and the arguments of a zooter command, with tabs between them: its process kills itself (SIGKILL)
+when the step has told its progress COUNT times, or, where STEP is `line`, when COUNT lines have been made for a file. A
+call without "STEP:COUNT" lives. Each runs in a process forked from this one, which has imported what they need and run
+nothing; `--together` runs all at the same time. Prints a line a call: how it ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from broken import small
+
+from zooter_core import imports
+from zooter_core.cli import main
+from zooter_core.commands import pipeline
+
+
+class Dying:
+    """Stands in for json, and kills after so many lines."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def dumps(self, *arguments: object, **options: object) -> str:
+        self.left -= 1
+        if not self.left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return json.dumps(*arguments, **options)  # type: ignore[arg-type]
+
+
+def killing(step: str, count: int) -> Callable[..., object]:
+    """Progress bars that kill."""
+
+    @contextmanager
+    def bars() -> Iterator[Callable[[str, int, int], None]]:
+        left = count
+
+        def show(name: str, done: int, of: int) -> None:
+            nonlocal left
+            left -= name == step
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        yield show
+
+    return bars
+
+
+def work(call: list[str]) -> int:
+    step, _, count = call[0].partition(":")
+    if not count:
+        return main(call)
+    if step == "line":
+        imports.json = Dying(int(count))  # type: ignore[attr-defined]
+    else:
+        pipeline.progress_bars = killing(step, int(count))  # type: ignore[assignment]
+    return main(call[1:])
+
+
+def ended(child: int) -> str:
+    _, status = os.waitpid(child, 0)
+    return f"killed {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"ended {os.WEXITSTATUS(status)}"
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    small(pytest.MonkeyPatch())
+    calls = sys.argv[1:]
+    if together := calls[:1] == ["--together"]:
+        calls = calls[1:]
+    children = []
+    for call in calls:
+        children.append(os.fork())
+        if not children[-1]:
+            os._exit(work(call.split("\t")))
+        if not together:
+            print(ended(children.pop()))
+    for child in children:
+        print(ended(child))

@@ -1,0 +1,85 @@
+"""A whole run to damage, and the command line as a user meets it: every fault ends with one clear message."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import tiny
+from broken import small
+
+from zooter_core.cli import main
+
+Called = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_batches() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        small(patch)
+        yield
+
+
+@pytest.fixture(scope="session")
+def queries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("queries") / "queries.jsonl"
+    lines = [{"id": f"q{n:02d}", "query": text, "dataset": "xy"[n % 2]} for n, text in enumerate(tiny.QUERIES)]
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("scores") / "scores.jsonl"
+    lines = [
+        {"query": text, "scores": {"base": n % 3, "one": n % 4, "two": 1.5}, "tags": ["ab"[n % 2]]}
+        for n, text in enumerate(tiny.QUERIES)
+    ]
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def responses(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Responses to be scored."""
+    path = tmp_path_factory.mktemp("responses") / "responses.jsonl"
+    lines = [{"id": str(n), "query": q, "responses": {"a": q, "b": f"No {n}."}} for n, q in enumerate(tiny.QUERIES)]
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory, tiny_fleet: Path, queries: Path) -> Path:
+    """The folder of a run that nothing interrupted; not to be changed."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        small(patch)
+        call = ["run", "--queries", queries, "--out", folder, "--epochs", 2, "--fleet", tiny_fleet]
+        assert main(list(map(str, call))) == 0
+    return folder
+
+
+@pytest.fixture
+def run_copy(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "run"))
+
+
+@pytest.fixture
+def called(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Called:
+    """Calls the command line: its exit code and, where it failed, its message, which must be the only one."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments: object) -> tuple[int, str]:
+        capsys.readouterr()
+        code = main(list(map(str, arguments)))
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        told = [line for line in err.splitlines() if line.startswith("zooter: ")]
+        assert len(told) == (code != 0), err
+        assert not code or told[0].startswith("zooter: Expected "), told
+        return code, told[0] if told else ""
+
+    return call

@@ -1,0 +1,58 @@
+"""A clock that is set back: nothing is lost, no duration is negative, and no result depends on it."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import json
+import time
+from pathlib import Path
+
+import pytest
+from broken import same_end
+
+from zooter_core.ui.history import Entry, History
+
+ROOT = Path(__file__).resolve().parents[2]
+# Who may ask for the time of day: to note when something was said, and to read a server's date to wait for.
+ASKING = {"ui/history.py", "backends/faults.py"}
+
+
+@pytest.fixture
+def backwards(monkeypatch):
+    """Each look at the clock finds it an hour earlier."""
+    now = itertools.count(time.time(), -3600)
+    monkeypatch.setattr(time, "time", lambda: next(now))
+
+
+def test_a_whole_run_on_a_clock_that_goes_backwards(called, backwards, whole, queries, tiny_fleet, tmp_path):
+    folder, router = tmp_path / "run", ["--epochs", 2, "--fleet", tiny_fleet]
+    assert called("collect", "--run", folder, "--queries", queries, "--fleet", tiny_fleet)[0] == 0
+    for step in ("score", "tag", "label"):
+        assert called(step, "--run", folder)[0] == 0
+    assert called("run", "--queries", queries, "--out", folder, *router)[0] == 0
+    assert same_end(folder, whole)
+    for line in (folder / "responses.jsonl").read_text(encoding="utf-8").splitlines():
+        assert 0 < json.loads(line)["first_token_seconds"] <= json.loads(line)["seconds"] < 3600
+
+
+def test_a_history_stays_in_the_order_in_which_it_was_made(backwards, tmp_path):
+    kept = History(tmp_path / "history.db")
+    for id in ("a", "b", "c", "a"):
+        kept.keep(Entry(id, id, "fleet", 0.0), 0, {})
+        kept.vote(id, "fleet", {"of": id})
+    assert [entry.id for entry in kept.entries()] == ["a", "c", "b"]
+    assert [vote["of"] for vote in kept.votes("fleet")] == ["b", "c", "a"]
+    assert kept.problem is None
+
+
+def test_nothing_else_asks_for_the_time_of_day():
+    """Durations come from clocks that only go forward."""
+    found = set()
+    for path in (ROOT / "zooter_core").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+            of = node.value.id if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) else ""
+            if name == "datetime" or (of == "time" and name in ("time", "time_ns", "localtime", "gmtime")):
+                found.add(path.relative_to(ROOT / "zooter_core").as_posix())
+    assert found == ASKING

@@ -1,0 +1,204 @@
+"""A disk that takes no more: one message, nothing lost, and the same command goes on when there is room again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from broken import FILES, content, full_disk, same_end, unfinish
+
+from zooter_core.disk import writing
+from zooter_core.encoder import Encoder
+from zooter_core.errors import WorkError
+from zooter_core.rewards.cache import ScoreCache
+
+ROUTER = ("model.safetensors", "neighbours.safetensors", "neighbours.json")
+
+
+def refused(called, size: int, place: Path, *call: object) -> None:
+    """A call that the disk ends, with one message that names what could not be written."""
+    with full_disk(size):
+        code, message = called(*call)
+    assert code == 1
+    assert f"room to write {place}" in message
+    assert "Free some space and start again; what was finished is kept." in message
+
+
+@pytest.mark.parametrize("step", FILES)
+def test_a_step_goes_on_when_there_is_room_again(called, run_copy, whole, tiny_fleet, step):
+    kept = unfinish(run_copy, step, 0.3)
+    file = run_copy / FILES[step]
+    size = len((whole / FILES[step]).read_bytes()) * 2 // 3
+    assert size > (run_copy / "run.json").stat().st_size, "it is not this file that is to be full"
+    refused(called, size, file, step, "--run", run_copy)
+    assert file.read_bytes().startswith(kept)
+    assert len(file.read_bytes()) == size, "nothing more was written"
+    for later in [*FILES, "distill"][list(FILES).index(step) :]:
+        more = ["--epochs", 2] if later == "distill" else []
+        assert called(later, "--run", run_copy, *more)[0] == 0
+    assert same_end(run_copy, whole)
+
+
+@pytest.mark.parametrize("file", [*(f"router/{name}" for name in ROUTER), "report.json"])
+def test_distill_goes_on_when_there_is_room_again(called, run_copy, whole, file):
+    unfinish(run_copy, "distill", 0)
+    before = content(run_copy)
+    size = (whole / file).stat().st_size - 1
+    with full_disk(size):
+        code, message = called("distill", "--run", run_copy, "--epochs", 2)
+    assert code == 1
+    assert f"room to write {run_copy}" in message
+    after = content(run_copy)
+    assert {name: after[name] for name in before} == before
+    assert called("distill", "--run", run_copy, "--epochs", 2)[0] == 0
+    assert same_end(run_copy, whole)
+
+
+def test_what_a_run_knows_of_itself_is_never_half_written(called, run_copy, whole):
+    unfinish(run_copy, "tag", 0.3)
+    before = content(run_copy)
+    refused(called, 64, run_copy / "run.json", "tag", "--run", run_copy)
+    assert content(run_copy) == before
+    for step in ("tag", "label"):
+        assert called(step, "--run", run_copy)[0] == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """A disk of so many kilobytes, which grows when it is asked for again."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def sized(kilobytes: int) -> Path:
+        again = "remount," if place.is_mount() else ""
+        mount = ["mount", "-t", "tmpfs", "-o", f"{again}size={kilobytes}k", "tmpfs", str(place)]
+        try:
+            ended = subprocess.run(mount, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            pytest.skip("there is no mount here")
+        if ended.returncode:
+            pytest.skip(f"no disk can be mounted here: {ended.stderr.strip()}")
+        return place
+
+    yield sized
+    if place.is_mount():
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_whole_run_on_a_disk_that_grows(called, small_disk, whole, queries, tiny_fleet):
+    """The real thing: each start gets a little further, and the end is that of a run with room enough."""
+    sizes, told = iter(range(8, 400, 24)), []
+    while True:
+        folder = small_disk(next(sizes)) / "run"
+        code, message = called("run", "--queries", queries, "--out", folder, "--epochs", 2, "--fleet", tiny_fleet)
+        if code == 0:
+            break
+        assert code == 1
+        assert "No space left on device" in message
+        assert f"room to write {folder}" in message
+        told.append(message)
+    assert len(told) > 3
+    assert same_end(folder, whole)
+
+
+def test_rewards_for_responses_go_on(called, tmp_path, responses, tiny_fleet):
+    call = ["score", "--responses", responses, "--fleet", tiny_fleet, "--out"]
+    assert called(*call, tmp_path / "whole.jsonl")[0] == 0
+    wanted = (tmp_path / "whole.jsonl").read_bytes()
+    out = tmp_path / "out.jsonl"
+    refused(called, len(wanted) // 2, out, *call, out)
+    assert out.read_bytes() == wanted[: len(wanted) // 2]
+    assert called(*call, out)[0] == 0
+    assert out.read_bytes() == wanted
+
+
+@pytest.fixture
+def calls(run_copy, scores, tiny_fleet, tmp_path) -> dict[str, tuple[Path, list[object]]]:
+    """What each command writes that writes a whole file or folder, and a call of it."""
+    encoder = ["--encoder", tiny_fleet / "encoder"]
+    router = run_copy / "router"
+    source = tmp_path / "source.json"
+    lines = [json.loads(line) for line in scores.read_text().splitlines()]
+    source.write_text(json.dumps([{"question": line["query"], "scores": line["scores"]} for line in lines]))
+    made = {
+        "distill": ["--scores", scores, "--epochs", 2, *encoder, "--out"],
+        "extend": ["--router", router, "--without", "two", "--out"],
+        "import": ["routerdc", source, "--out"],
+        "export": ["routerarena", "--router", router, "--queries", scores, "--out"],
+        "sweep": ["--scores", scores, "--beta", 1, "--seeds", 1, "--folds", 2, "--fleet", tiny_fleet, "--out"],
+        "queries": ["--from", scores, "--n", 30, "--tagger", "given", "--out"],
+        "run": [
+            *("--queries", run_copy.parent / "queries.jsonl", "--out", run_copy, "--epochs", 2),
+            *("--fleet", tiny_fleet, "--scores"),
+        ],
+    }
+    outs = dict.fromkeys(made, "out.jsonl") | {"distill": "out", "extend": "out", "sweep": "out.json"}
+    return {name: (tmp_path / outs[name], [name, *call]) for name, call in made.items()}
+
+
+@pytest.mark.parametrize("name", ["distill", "extend", "import", "export", "sweep", "queries", "run"])
+def test_what_was_there_stays_until_the_new_is_whole(called, calls, queries, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(
+        "zooter_core.encoder.missing", lambda: ["onnxruntime"]
+    )  # an export of the encoder takes seconds
+    shutil.copy(queries, tmp_path / "queries.jsonl")
+    place, call = calls[name]
+    assert called(*call, place)[0] == 0  # the old one
+    before = content(tmp_path)
+    largest = max(path.stat().st_size for path in [place, *place.rglob("*")] if path.is_file())
+    with full_disk(largest - 1 if name != "run" else max(largest - 1, 3000)):
+        code, message = called(*call, place)
+    assert code == 1
+    assert f"room to write {place}" in message
+    assert content(tmp_path) == before
+    assert called(*call, place)[0] == 0
+    assert content(tmp_path) == before, "the same work gives the same bytes"
+
+
+def test_a_plot_too(called, scores, tiny_fleet, tmp_path):
+    call = ["sweep", "--scores", scores, "--beta", 1, "--seeds", 1, "--folds", 2, "--fleet", tiny_fleet, "--plot"]
+    refused(called, 5000, tmp_path / "plot.html", *call, tmp_path / "plot.html")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_libraries_written_in_rust_are_told_like_the_rest(tiny_encoder: Encoder, tmp_path):
+    """Tokenizers and safetensors raise errors of their own, which no `except OSError` sees."""
+    with full_disk(100), pytest.raises(WorkError, match="room to write"), writing(tmp_path):
+        tiny_encoder.tokenizer.backend_tokenizer.save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(ZeroDivisionError), writing(tmp_path):
+        raise ZeroDivisionError
+
+
+def test_the_caches_are_done_without(tiny_fleet, tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path))
+    encoder, cache, rewards = Encoder(str(tiny_fleet / "encoder")), ScoreCache("model"), {("q", "r"): 0.5}
+    with full_disk(1000):
+        cache.put(rewards)
+        assert cache.get(list(rewards)) == {}
+        vectors = encoder.embed_all([f"query {n}" for n in range(20)])
+    assert not [path for path in tmp_path.rglob("*") if "partial" in path.name]
+    cache.put(rewards)
+    assert cache.get(list(rewards)) == rewards
+    assert np.array_equal(encoder.embed_all([f"query {n}" for n in range(20)]), vectors)
+    assert len(list(tmp_path.glob("embeddings/*.npy"))) == 1
+    assert np.array_equal(encoder.embed_all([f"query {n}" for n in range(20)]), vectors)
+
+
+def test_the_demos_history_tells_it_and_keeps_what_it_has(tmp_path):
+    from zooter_core.ui.history import Entry, History
+
+    kept = History(tmp_path / "history.db")
+    entry = Entry("a", "about a", "models/embedded", 0.0)
+    kept.keep(entry, 0, {"query": "first"})
+    with full_disk(40_000):  # sqlite takes 32 KiB for itself to read a file
+        kept.keep(entry, 1, {"query": "x" * 100_000})
+        assert f"a history that can be written at {tmp_path / 'history.db'}" in str(kept.problem)
+        assert kept.turns("a") == [{"query": "first"}]
+    kept.keep(entry, 1, {"query": "second"})
+    assert kept.problem is None
+    assert kept.turns("a") == [{"query": "first"}, {"query": "second"}]

@@ -1,0 +1,129 @@
+"""kill -9 in the middle: nothing is half there, and the same command goes on or begins again with the same end.
+
+The steps collect, score, tag and label of a run are killed in tests/test_pipeline.py.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from broken import content, same_end
+
+TESTS = Path(__file__).resolve().parents[1]
+DEATHS = {
+    "distill, first epoch": "distill:1",
+    "distill, before it is saved": "distill:3",  # 2 epochs, and that they are over
+    "sweep": "sweep:2",
+    "score --responses": "score:5",
+    "distill --scores": "distill:1",
+    "import": "line:21",
+}
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory, whole, queries, scores, responses, tiny_fleet) -> dict[str, list[str]]:
+    """A call of each; where it writes is its last argument."""
+    folder = tmp_path_factory.mktemp("killed")
+    lines = [json.loads(line) for line in scores.read_text().splitlines()]
+    source = folder / "source.json"
+    source.write_text(json.dumps([{"question": line["query"], "scores": line["scores"]} for line in lines]))
+    few = ["--beta", 1, "--seeds", 1, "--folds", 3]
+    router = ["--epochs", 2, "--encoder", tiny_fleet / "encoder"]
+    run = ["run", "--queries", queries, "--epochs", 2, "--fleet", tiny_fleet, "--out"]
+    made: dict[str, list[object]] = {
+        "distill, first epoch": run,
+        "distill, before it is saved": run,
+        "sweep": ["sweep", "--scores", scores, *few, "--fleet", tiny_fleet, "--out"],
+        "score --responses": ["score", "--responses", responses, "--fleet", tiny_fleet, "--out"],
+        "distill --scores": ["distill", "--scores", scores, *router, "--out"],
+        "import": ["import", "routerdc", source, "--out"],
+    }
+    return {name: [*map(str, call), str(folder / f"{n}")] for n, (name, call) in enumerate(made.items())}
+
+
+@pytest.fixture(scope="module")
+def killed(calls, whole) -> dict[str, Path]:
+    """Where each call was killed."""
+    shutil.copytree(whole / "router", calls["distill --scores"][-1])  # an old one stands in the place
+    for name in ("sweep", "import"):
+        Path(calls[name][-1]).write_text("the old one")
+    command = ["\t".join([death, *calls[name]]) for name, death in DEATHS.items()]
+    child = [sys.executable, str(TESTS / "dying.py"), *command]
+    ended = subprocess.run(child, capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines() == ["killed 9"] * len(DEATHS), ended.stderr
+    return {name: Path(call[-1]) for name, call in calls.items()}
+
+
+def alone(called, call: list[str], place: Path) -> Path:
+    """The same call with nothing in its way."""
+    assert called(*call[:-1], place)[0] == 0
+    return place
+
+
+@pytest.mark.parametrize("name", ["distill, first epoch", "distill, before it is saved"])
+def test_a_run_killed_while_its_router_is_made(called, calls, killed, whole, name):
+    folder = killed[name]
+    before = {file: data for file, data in content(folder).items() if file != "run.json"}
+    assert set(before) == {"queries.jsonl", "responses.jsonl", "rewards.jsonl", "tags.jsonl", "labels.jsonl"}
+    assert called(*calls[name])[0] == 0
+    after = content(folder)
+    assert {file: after[file] for file in before} == before
+    assert same_end(folder, whole)
+
+
+@pytest.mark.parametrize("left", ["a stale partial", "no report", "no seal", "no router"])
+def test_a_run_killed_while_its_router_is_saved(called, run_copy, whole, queries, tiny_fleet, left):
+    """What can be there between any two of the last writes."""
+    state = json.loads((run_copy / "run.json").read_text())
+    del state["seals"]["distill"]
+    (run_copy / "run.json").write_text(json.dumps(state, indent=2) + "\n")
+    if left == "a stale partial":
+        (run_copy / "router").rename(run_copy / "router.partial")
+        (run_copy / "router.partial" / "encoder").mkdir()
+        (run_copy / "router.partial" / "encoder" / "half").write_text("of another start")
+    if left == "no router":
+        shutil.rmtree(run_copy / "router")
+    if left != "no seal":
+        (run_copy / "report.json").unlink()
+    call = ["run", "--queries", queries, "--epochs", 2, "--fleet", tiny_fleet, "--out", run_copy]
+    assert called(*call)[0] == 0
+    assert same_end(run_copy, whole)
+
+
+def test_a_sweep_leaves_the_old_figures_and_begins_again(called, calls, killed, tmp_path):
+    assert killed["sweep"].read_text() == "the old one"
+    assert called(*calls["sweep"])[0] == 0
+    assert killed["sweep"].read_bytes() == alone(called, calls["sweep"], tmp_path / "alone").read_bytes()
+
+
+def test_scored_responses_are_kept(called, calls, killed, tmp_path):
+    name = "score --responses"
+    wanted, kept = alone(called, calls[name], tmp_path / "alone").read_bytes(), killed[name].read_bytes()
+    assert 0 < kept.count(b"\n") < wanted.count(b"\n")
+    assert wanted.startswith(kept)
+    killed[name].write_bytes(kept + b'{"id": "')  # and a line that was being written
+    assert called(*calls[name])[0] == 0
+    assert killed[name].read_bytes() == wanted
+
+
+def test_a_router_that_was_there_stays_until_the_new_one_is_whole(called, calls, killed, whole, tmp_path):
+    name = "distill --scores"
+    old, left = content(whole / "router"), content(killed[name])
+    assert {file: left[file] for file in old} == old
+    assert called(*calls[name])[0] == 0
+    shutil.copytree(whole / "router", tmp_path / "alone")
+    assert content(killed[name]) == content(alone(called, calls[name], tmp_path / "alone"))
+
+
+def test_an_import_leaves_the_old_file_and_begins_again(called, calls, killed, tmp_path):
+    place = killed["import"]
+    assert place.read_text() == "the old one"
+    assert list(place.parent.glob(f"{place.name}.partial-*")), "killed too early"
+    assert called(*calls["import"])[0] == 0
+    assert place.read_bytes() == alone(called, calls["import"], tmp_path / "alone").read_bytes()
+    assert not list(place.parent.glob(f"{place.name}.partial-*"))

@@ -1,0 +1,114 @@
+"""Two processes at one thing: the second is refused or does no harm, and the first ends as if it had been alone."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from broken import same_end, unfinish
+
+from zooter_core import from_scores, pipeline
+from zooter_core.disk import filled_whole, written_whole
+from zooter_core.errors import ZooterError
+from zooter_core.rewards.cache import ScoreCache
+from zooter_core.runs import Run
+
+BUSY = "another process at work in it. Wait for it, or end it."
+
+
+def test_a_second_command_on_a_run_is_refused_and_the_first_is_unharmed(called, run_copy, whole, tiny_ensemble):
+    unfinish(run_copy, "score", 0.3)
+    refusals = []
+
+    def meanwhile(step: str, done: int, of: int) -> None:
+        if done % 8 == 0:
+            refusals.extend(called(name, "--run", run_copy) for name in ("score", "tag", "label"))
+
+    with Run(run_copy) as run:
+        pipeline.score(run, tiny_ensemble, meanwhile)
+    assert len(refusals) > 3
+    assert all(code == 2 and f"the run folder {run_copy} to be free" in said for code, said in refusals)
+    assert all(BUSY in said for _, said in refusals)
+    for step in (["tag"], ["label"], ["distill", "--epochs", 2]):
+        assert called(step[0], "--run", run_copy, *step[1:])[0] == 0
+    assert same_end(run_copy, whole)
+
+
+def test_a_second_scoring_into_one_file_is_refused(tmp_path, responses, tiny_ensemble):
+    out, refusals = tmp_path / "out.jsonl", []
+
+    def meanwhile(step: str, done: int, of: int) -> None:
+        with pytest.raises(ZooterError) as caught:
+            from_scores.score_responses(responses, out, tiny_ensemble)
+        refusals.append(str(caught.value))
+
+    from_scores.score_responses(responses, tmp_path / "alone.jsonl", tiny_ensemble)
+    from_scores.score_responses(responses, out, tiny_ensemble, meanwhile)
+    assert refusals
+    assert all(f"the file {out} to be free" in said for said in refusals)
+    assert out.read_bytes() == (tmp_path / "alone.jsonl").read_bytes()
+
+
+def test_two_that_write_one_file_do_not_mix(tmp_path, monkeypatch):
+    """Each writes aside under its own number; whoever ends last is what is there, whole."""
+    path, number = tmp_path / "out.jsonl", os.getpid()
+    with written_whole(path) as file:
+        file.write("first\n")
+        monkeypatch.setattr(os, "getpid", lambda: 1)  # of a process that lives
+        with written_whole(path) as other:
+            file.write("first\n")
+            other.write("second\n")
+        monkeypatch.setattr(os, "getpid", lambda: number)
+        assert path.read_text() == "second\n"
+    assert path.read_text() == "first\nfirst\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_dead_process_left_goes_and_what_a_living_one_writes_stays(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    dead, living, strange = (tmp_path / f"out.partial-{end}" for end in (ended.pid, 1, "of-mine"))
+    for path in (dead, living, strange):
+        path.mkdir()
+        (path / "file").write_text("half")
+    with filled_whole(tmp_path / "out") as made:
+        (made / "file").write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"out", living.name, strange.name}
+    assert (tmp_path / "out" / "file").read_text() == "whole"
+
+
+def keep(path: Path, name: str) -> None:
+    cache = ScoreCache("model", path)
+    for n in range(30):
+        cache.put({(f"query {n}", "response"): n / 10})
+        cache.put({(f"query {n}", name): n / 10})
+
+
+def test_two_processes_on_one_cache_keep_all_of_both(tmp_path):
+    path, fork = tmp_path / "rewards.sqlite", multiprocessing.get_context("fork")
+    both = [fork.Process(target=keep, args=(path, name)) for name in "ab"]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(timeout=120)
+    assert [process.exitcode for process in both] == [0, 0]
+    items = [(f"query {n}", text) for n in range(30) for text in ("response", "a", "b")]
+    assert ScoreCache("model", path).get(items) == {item: int(item[0].split()[1]) / 10 for item in items}
+
+
+def test_two_runs_side_by_side_on_one_cache(whole, tiny_fleet, queries, tmp_path):
+    """Two whole runs in two processes with an empty cache between them, each as if it had been alone."""
+    child = Path(__file__).parents[1] / "dying.py"
+    settings = ["--queries", queries, "--epochs", 2, "--fleet", tiny_fleet]
+    calls = ["\t".join(map(str, ["run", "--out", tmp_path / name, *settings])) for name in ("1", "2")]
+    cache = os.environ | {"ZOOTER_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, str(child), "--together", *calls]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=cache)
+    said = [line for line in ended.stdout.splitlines() if line.startswith(("ended", "killed"))]
+    assert said == ["ended 0", "ended 0"], ended.stderr
+    assert same_end(tmp_path / "1", whole)
+    assert same_end(tmp_path / "2", whole)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import ZooterError
+from zooter_core.fleet import GenerationConfig, load_fleet
+from zooter_core.ui.chat import export
+from zooter_core.ui.chat.conversation import Conversation, Settings, Turn
+from zooter_core.ui.history import History
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_fleet: Path) -> Ensemble:
+    return Ensemble(replace(load_fleet(tiny_fleet), generation=GenerationConfig(max_new_tokens=12, temperature=0.0)))
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> Conversation:
+    return Conversation("models/tiny", kept=History(tmp_path / "history.db"))
+
+
+def ended(talk: Conversation) -> Turn:
+    talk.turns[-1].job.wait(60)
+    return talk.turns[-1]
+
+
+def test_each_mode_runs_whom_it_should(engine: Ensemble, talk: Conversation) -> None:
+    query = "What is 12 + 30?"
+    talk.ask(engine, query)
+    alone = ended(talk)
+    assert alone.job.candidates == (alone.decision.candidate,)
+    talk.ask(engine, query, Settings("fixed", "two"))
+    assert ended(talk).job.candidates == ("two",)
+    talk.ask(engine, query, Settings("rmr"))
+    everyone = ended(talk)
+    assert set(everyone.job.candidates) == set(engine.fleet.pool)
+    assert everyone.job.ranked is not None
+    assert everyone.candidate == everyone.job.ranked[0].response.candidate
+    talk.ask(engine, query, Settings("select", k=2, unsure_above=0.0))
+    assert len(ended(talk).job.candidates) == 2
+    talk.ask(engine, query, Settings("select", k=2, unsure_above=1.0))
+    assert len(ended(talk).job.candidates) == 1
+
+
+def test_settings_reach_the_candidate_and_the_system_text_not_the_router(engine: Ensemble, talk: Conversation) -> None:
+    talk.ask(engine, "Write about the sea.", Settings(max_new_tokens=3))
+    plain = ended(talk)
+    assert plain.job.responses[plain.candidate].tokens <= 3
+    other = Conversation()
+    other.ask(engine, "Write about the sea.", Settings(max_new_tokens=3, system="Add up 7 apples in Python."))
+    assert ended(other).decision == plain.decision
+    messages = other._messages("x", [], "Be brief.")
+    assert [(m.role, m.content) for m in messages] == [("system", "Be brief."), ("user", "x")]
+
+
+def test_a_conversation_comes_back_from_the_history(engine: Ensemble, talk: Conversation) -> None:
+    talk.ask(engine, "What is 12 + 30?", Settings("rmr"))
+    ended(talk)
+    talk.vote(0, 1)
+    assert talk.kept is not None
+    record = talk.kept.turns(talk.id)[0]
+    again = Turn.from_json(json.loads(json.dumps(record)))
+    assert again.decision == replace(
+        talk.turns[0].decision,
+        probabilities=again.decision.probabilities,
+        margin=again.decision.margin,
+        tags=again.decision.tags,
+    )
+    assert again.text == talk.turns[0].text
+    assert again.candidate == talk.turns[0].candidate
+    assert again.vote == 1
+    assert not again.job.cut
+    assert again.to_json() == record
+
+
+def test_an_answer_that_a_crash_broke_off_is_incomplete_and_can_go_on(engine: Ensemble, talk: Conversation) -> None:
+    talk.ask(engine, "Write about the sea.", Settings("fixed", "one"))
+    record = ended(talk).to_json() | {"responses": {}, "text": "The sea", "texts": {"one": "The sea"}}
+    restored = Conversation("models/tiny", talk.id, [Turn.from_json(record)], talk.kept)
+    assert restored.turns[0].job.cut
+    assert "(incomplete)" in export.markdown(restored)
+    restored.go_on(engine)
+    turn = ended(restored)
+    assert turn.text.startswith("The sea")
+    assert not turn.job.cut
+    assert restored.kept is not None
+    assert restored.kept.turns(talk.id)[0]["complete"]
+
+
+def test_a_query_put_in_place_of_the_last(engine: Ensemble, talk: Conversation) -> None:
+    talk.ask(engine, "What is 12 + 30?")
+    ended(talk)
+    with pytest.raises(ZooterError, match="an empty text"):
+        talk.edit(engine, "  ")
+    assert talk.turns[0].query == "What is 12 + 30?"
+    talk.edit(engine, "Write about the sea.")
+    ended(talk)
+    assert [turn.query for turn in talk.turns] == ["Write about the sea."]
+
+
+def test_exports_hold_what_was_said(engine: Ensemble, talk: Conversation) -> None:
+    talk.ask(engine, "Two\nlines", Settings("fixed", "two"))
+    turn = ended(talk)
+    text = export.markdown(talk)
+    assert "> Two\n> lines" in text
+    assert turn.text in text
+    shape = json.loads(export.as_json(talk))
+    assert shape["turns"][0]["query"] == "Two\nlines"
+    assert shape["turns"][0]["responses"]["two"]["text"] == turn.text
+
+
+def test_a_title_is_the_first_query_shortened(talk: Conversation, engine: Ensemble) -> None:
+    assert talk.title == ""
+    talk.ask(engine, "word " * 50)
+    assert len(talk.title) == 60
+    assert talk.title.endswith("…")

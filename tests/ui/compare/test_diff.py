@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zooter_core.ui.compare import diff
+
+
+def texts(parts: tuple[diff.Part, ...], own: bool) -> list[str]:
+    return [part.text.strip() for part in parts if part.own is own]
+
+
+def test_words_of_one_text_alone_are_found() -> None:
+    found = diff.words("the red fox runs", "the fox runs away fast")
+    assert texts(found.left, True) == ["red"]
+    assert texts(found.right, True) == ["away fast"]
+    assert (found.shared, found.only_left, found.only_right) == (3, 1, 2)
+
+
+@given(st.text(), st.text())
+def test_both_texts_are_whole_and_share_the_same_words(left: str, right: str) -> None:
+    found = diff.words(left, right)
+    for text, parts in ((left, found.left), (right, found.right)):
+        assert "".join(part.text for part in parts) == text.lstrip()
+    assert " ".join(texts(found.left, False)).split() == " ".join(texts(found.right, False)).split()
+
+
+def test_marks_are_more_than_a_colour() -> None:
+    found = diff.words("a b", "a c")
+    assert diff.markdown(found.left, right=False) == "a :orange-background[−\u00a0~~b~~]"
+    assert diff.markdown(found.right, right=True) == "a :blue-background[+\u00a0**c**]"
+
+
+def test_nothing_of_a_text_means_anything() -> None:
+    text = "![x](http://e.com/i.png) <b> :red[y] # $z$ `k`"
+    shown = diff.markdown(diff.words(text, text).left, right=False)
+    assert re.sub(r"\\([!-/:-@\[-`{-~])", "", shown).isascii()
+    assert not re.search(r"(?<!\\)[!\[\](){}<>:#$`*_~]", shown)
+
+
+def test_lines_and_their_indent_stay() -> None:
+    parts = diff.words("def f():\n    return 1\n\nend", "other").left
+    shown = diff.markdown(parts, right=False)
+    assert shown.count("  \n") == 3
+    assert "\u00a0" * 4 + ":orange-background" in shown
+
+
+def test_a_long_text_is_cut_and_that_is_told() -> None:
+    found = diff.words("word " * (diff.MOST_WORDS + 1), "word")
+    assert found.cut
+    assert found.shared + found.only_left == diff.MOST_WORDS
+    assert not diff.words("a", "b").cut
+
+
+def test_lines_stand_beside_each_other() -> None:
+    left, right = diff.lines("same\nold\nend", "same\nnew\nmore\nend")
+    assert left.split("\n") == ["  same", "- old", "", "  end"]
+    assert right.split("\n") == ["  same", "+ new", "+ more", "  end"]

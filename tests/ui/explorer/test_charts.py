@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+
+from zooter_core.learned import TIE, Bin, Reliability, TagTable
+from zooter_core.ui.charts import PALETTE
+from zooter_core.ui.explorer import charts, charts_typed
+
+TABLE = TagTable(
+    ("sums", "<b>odd</b>"),
+    np.array([4, 1]),
+    np.array([[0.5, 0.5], [1.0, 0.0]]),
+    np.array([[0.7, 0.3], [0.4, 0.6]]),
+    np.array([[2.0, 1.0], [-1.0, 3.0]]),
+)
+
+
+def numbers(trace) -> list[list[float | None]]:
+    return [[None if np.isnan(value) else float(value) for value in row] for row in trace.z]
+
+
+def test_bars_keep_pool_order_and_colours():
+    series = charts_typed.bars({"a": 0.25, "b": 0.75})["series"][0]
+    assert [(bar["value"], bar["itemStyle"]["color"]) for bar in series["data"]] == [
+        (25.0, PALETTE[0]),
+        (75.0, PALETTE[1]),
+    ]
+    assert series["data"][1]["label"]["formatter"] == "75%"
+
+
+def test_every_query_is_on_the_map_in_its_winners_colour():
+    found = np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]])
+    option = charts_typed.places(("a", "b"), found, [1, TIE, 1], [["one"], ["two"], ["three"]])
+    a, b, several = option["series"]
+    assert (a["data"], b["data"]) == ([], [[0.0, 0.0, "one"], [2.0, 4.0, "three"]])
+    assert several["data"] == [[1.0, 2.0, "two"]]
+    assert (b["itemStyle"]["color"], several["itemStyle"]["color"]) == (PALETTE[1], charts.GREY)
+
+
+def test_a_query_outside_the_map_is_at_its_edge_and_the_map_stays_as_it_was():
+    option = charts_typed.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
+    shown = charts_typed.with_query(option, [9.0, 0.5], "a", ("a",))
+    assert shown["series"][-1]["data"] == [[option["xAxis"]["max"], 0.5]]
+    assert len(option["series"]) == 1
+
+
+def test_probabilities_have_two_inks_and_every_cell_once():
+    figure = charts.heat(TABLE, "probability", ("a", "b"))
+    below, above = figure.data
+    assert numbers(below) == [[None, 0.3], [0.4, None]]
+    assert numbers(above) == [[0.7, None], [None, 0.6]]
+    assert ([*below.text[0]], [*above.text[0]]) == (["", "30%"], ["70%", ""])
+
+
+def test_rewards_are_coloured_within_their_tag_and_shown_as_they_are():
+    """sums: mean 1.5, so .5 above and below; odd: mean 1, so 2 below and above."""
+    (cells,) = charts.heat(TABLE, "reward", ("a", "b")).data
+    assert numbers(cells) == [[0.5, -0.5], [-2.0, 2.0]]
+    assert cells.text[1] == ["-1.00", "3.00"]
+
+
+def test_differences_are_in_points():
+    (cells,) = charts.heat(TABLE, "difference", ("a", "b")).data
+    assert cells.text[0] == ["+20", "-20"]
+    assert cells.customdata[0][0].round(6).tolist() == [4, 0.7, 0.5, 2.0, 20.0]
+
+
+def test_names_are_shown_as_they_are():
+    figure = charts.heat(TABLE, "difference", ("a", "<i>b</i>"))
+    assert figure.layout.yaxis.ticktext[1] == "&lt;b&gt;odd&lt;/b&gt;"
+    assert "&lt;i&gt;b" in figure.layout.xaxis.ticktext[1]
+
+
+def test_reliability_shows_each_bin_with_its_interval():
+    figure = charts.reliability(Reliability(0.1, (Bin(0.5, 0.6, 4, 0.55, 0.5, 0.2, 0.8),)))
+    found = figure.data[1]
+    assert (found.x, found.y, found.error_y.array[0]) == ((0.55,), (0.5,), 0.8 - 0.5)
+    assert figure.data[0].y == (0, 1)
+
+
+def test_entropies_are_bars_from_zero_to_one():
+    bars = charts.entropies([1] * 20).data[0]
+    assert (len(bars.x), bars.x[0], round(bars.x[-1], 9)) == (20, 0.025, 0.975)

@@ -1,0 +1,200 @@
+"""Writing to the disk: whole or line by line, by one process at a time, and with one message when it takes no more."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from filelock import FileLock, Timeout
+
+from zooter_core.errors import WorkError, ZooterError
+
+RUST = "(os error "  # in what tokenizers and safetensors raise where Python raises OSError
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Tell what a full or broken disk raises in one message.
+
+    Raises:
+        WorkError: the disk took no more.
+    """
+    try:
+        yield
+    except Exception as problem:
+        if not isinstance(problem, OSError) and RUST not in str(problem):
+            raise
+        raise WorkError(
+            f"room to write {place}", str(problem), "Free some space and start again; what was finished is kept."
+        ) from problem
+
+
+def check_file(path: Path) -> None:
+    """Refuse a file that cannot be written, before the work.
+
+    Raises:
+        ZooterError: it is a folder, or its folder cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder")
+    except OSError as problem:
+        raise ZooterError(f"a place to write {path}", str(problem), "Give another place.") from problem
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made, before the work.
+
+    Raises:
+        ZooterError: it is a file, or what is around it cannot be made.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(f"{folder} is a file")
+    except OSError as problem:
+        raise ZooterError(f"a folder to write at {folder}", str(problem), "Give another place.") from problem
+
+
+def locked(path: Path, what: str) -> FileLock:
+    """A lock that only one process holds, and that goes with it however it ends; `release` it.
+
+    Raises:
+        ZooterError: another process has it, or there is no writing there.
+    """
+    lock = FileLock(str(path))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as problem:
+        raise ZooterError(f"{what} to be free", "another process at work in it", "Wait for it, or end it.") from problem
+    except OSError as problem:
+        raise ZooterError(f"{what} to be writable", str(problem), "Mend its rights, or give another.") from problem
+    return lock
+
+
+def read_whole_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of an append-only file; a torn last line is passed over, a missing file is empty.
+
+    Raises:
+        WorkError: a line in the middle is not JSON.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                record = json.loads(line)
+            except ValueError:
+                record = None
+            if not isinstance(record, dict):
+                raise WorkError(
+                    f"a JSON object in line {number} of {path}",
+                    repr(line[:60]),
+                    "Take that line out and start again, or put a copy of the file back.",
+                )
+            yield record
+
+
+def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Add records to an append-only file, after cutting off a torn last line, and flush them to the disk.
+
+    Raises:
+        WorkError: the disk took no more.
+    """
+    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    with writing(path):
+        _cut_torn_line(path)
+        with path.open("ab") as out:
+            out.write(lines.encode("utf-8", "surrogatepass"))
+            out.flush()
+            os.fsync(out.fileno())
+
+
+def _cut_torn_line(path: Path) -> None:
+    if not path.exists() or not path.stat().st_size:
+        return
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) == b"\n":
+            return
+        content = path.read_bytes()
+        file.truncate(content.rfind(b"\n") + 1)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[TextIO]:
+    """Write a text aside, gzipped where the name ends in .gz, and put it at `path` at the end.
+
+    After an error or an interrupt `path` is what it was; half a character becomes a question mark.
+
+    Raises:
+        ZooterError: at once, where such a file cannot be written.
+        WorkError: the disk took no more.
+    """
+    check_file(path)
+    partial = _aside(path, path.parent)
+    try:
+        raw = partial.open("wb")
+    except OSError as problem:
+        raise ZooterError(f"a place to write {path}", str(problem), "Give another place.") from problem
+    try:
+        with writing(path):
+            with raw:
+                # Neither name nor time go into the gzip header, so that the same lines make the same bytes.
+                packed = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if path.suffix == ".gz" else raw
+                with io.TextIOWrapper(packed, encoding="utf-8", errors="replace", newline="\n") as file:
+                    yield file
+            partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def filled_whole(folder: Path) -> Iterator[Path]:
+    """A folder to fill, whose files then take their places in `folder`; other files that are there stay.
+
+    They are renamed, which needs no room: a full disk shows before anything is replaced. After an error or an
+    interrupt `folder` is what it was.
+
+    Raises:
+        ZooterError: at once, where there can be no such folder.
+        WorkError: the disk took no more.
+    """
+    check_folder(folder)
+    made = _aside(folder, folder if folder.is_dir() else folder.parent)  # on one file system, for the renames
+    try:
+        made.mkdir()
+    except OSError as problem:
+        raise ZooterError(f"a folder to write at {folder}", str(problem), "Give another place.") from problem
+    try:
+        yield made
+        with writing(folder):
+            for file in sorted(path for path in made.rglob("*") if path.is_file()):
+                place = folder / file.relative_to(made)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                file.replace(place)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _aside(path: Path, around: Path) -> Path:
+    """A name in a folder for what is not whole yet, this process's own; what dead processes left there goes."""
+    import psutil
+
+    name = f"{path.name}.partial-"
+    for old in [entry for entry in around.iterdir() if entry.name.startswith(name)]:
+        number = old.name.removeprefix(name)
+        if not number.isdigit() or (int(number) != os.getpid() and psutil.pid_exists(int(number))):
+            continue
+        shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)
+    return around / f"{name}{os.getpid()}"

@@ -1,0 +1,71 @@
+"""Who answers when a candidate fails: before its first token the next one takes over; after it, what has come stays."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from zooter_core.backends import Piece, Request
+from zooter_core.errors import WorkError, ZooterError, found_in, reason_in
+from zooter_core.records import Response
+
+
+def unbegun(response: Response | None) -> bool:
+    """Whether a candidate failed before its first token; what was stopped has not failed."""
+    return response is not None and response.error is not None and not response.text
+
+
+def taking_over(
+    stream: Callable[[Sequence[Request]], Iterator[Piece]],
+    together: Sequence[Request],
+    reserves: Sequence[Request],
+    stop: threading.Event,
+) -> Iterator[Piece]:
+    """Pieces of requests that are answered together; where none of them begins, of `reserves`, one after the other.
+
+    `Piece.index` counts the first and then the reserves. An empty piece announces that a reserve takes over, before it
+    is asked. A response that fails has all the text that has come of it.
+    """
+    number = 0
+    for asked in (together, *([one] for one in reserves)):
+        if number:
+            yield Piece(number)
+            if stop.is_set():
+                yield Piece(number, response=Response(asked[0].candidate.name, "", finish="stopped"))
+                return
+        come, begun = [""] * len(asked), False
+        for piece in stream(asked):
+            come[piece.index] += piece.text
+            response = piece.response
+            if response is not None and response.error is not None and not response.text:
+                response = replace(response, text=come[piece.index].strip())
+            begun = begun or (response is not None and not unbegun(response))
+            yield replace(piece, index=number + piece.index, response=response)
+        if begun:
+            return
+        number += len(asked)
+
+
+def note(failed: Sequence[Response], instead: str | None = None, around: str = "") -> str:
+    """Who could not answer and why, and who answers in their place; empty where nobody failed.
+
+    Args:
+        around: put around each name, as in Markdown.
+    """
+    ends = ("could not answer" if unbegun(response) else "broke off" for response in failed)
+    said = ", ".join(
+        f"{around}{response.candidate}{around} {end} ({reason_in(response.error or '')})"
+        for response, end in zip(failed, ends, strict=True)
+    )
+    return f"{said}; {around}{instead}{around} answers instead." if said and instead else f"{said}." if said else ""
+
+
+def nobody(failed: Sequence[Response]) -> ZooterError:
+    """The error when all of several have failed, with each one's reason and what can be done about it."""
+    names = [response.candidate for response in failed]
+    asked = f"{', '.join(names[:-1])} or {names[-1]}"
+    reasons = "".join(f"\n- {response.candidate}: {found_in(response.error or '')}" for response in failed)
+    return WorkError(
+        f"an answer of {asked}", f"none:{reasons.removesuffix('.')}", "\n\n`zooter check` tries each of them."
+    )

@@ -1,0 +1,34 @@
+"""A conversation as a file."""
+
+from __future__ import annotations
+
+import json
+
+from zooter_core.ui import answers
+from zooter_core.ui.chat.conversation import Conversation
+
+
+def markdown(talk: Conversation) -> str:
+    """Queries as quotations; answers with who gave them, how likely the best, and in brackets what failed."""
+    lines = [f"# {talk.title}", ""]
+    for turn in talk.turns:
+        shares = ", ".join(f"{name} {p:.0%}" for name, p in turn.decision.probabilities.items())
+        who = "nobody" if turn.job.nobody else turn.candidate
+        end = " (incomplete)" if turn.job.cut and not turn.job.nobody else ""
+        lines += [f"> {line}" for line in turn.query.splitlines()]
+        lines += ["", f"**{who}**{end} (router: {shares})", ""]
+        notes = (answers.note(turn.job), answers.problem(turn.job, turn.candidate))
+        lines += [line for said in notes if said for line in (f"[{said}]", "")]
+        lines += [turn.text, ""] if turn.text else []
+    return "\n".join(lines)
+
+
+def as_json(talk: Conversation) -> str:
+    """Everything that is known of it."""
+    shape = {
+        "id": talk.id,
+        "title": talk.title,
+        "fleet": talk.fleet,
+        "turns": [turn.to_json() for turn in talk.turns],
+    }
+    return json.dumps(shape, ensure_ascii=False, indent=2)
