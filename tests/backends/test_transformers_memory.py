@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
+from peft import PeftModel
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from zooter_core.backends import Request, memory
@@ -401,6 +402,18 @@ def test_a_request_that_memory_never_suffices_for_fails_alone(folders, monkeypat
     assert "free on cpu" in failed.error
     assert backend.resident.names() == ["a"]  # b, which nobody used, has left
     assert texts(backend, [a]) == alone["a"][:1]
+
+
+@pytest.mark.parametrize("problem", FULL)
+def test_memory_that_runs_out_for_an_adapter_is_told_as_such(tiny_fleet, monkeypatch, problem):
+    base, one, _ = load_fleet(tiny_fleet).candidates
+    backend = TransformersBackend()
+    failing(monkeypatch, PeftModel, "from_pretrained", problem, 1)
+    failed, good = ask(backend, [one, base])[0]
+    assert "a LoRA adapter for one at one. Found too little memory for it" in failed.error
+    assert "budget_gb" in failed.error
+    assert good.error is None
+    assert texts(backend, [one])
 
 
 def test_an_error_that_is_none_of_memory_is_not_tried_again(folders, monkeypatch):

@@ -145,9 +145,7 @@ class Base:
             raise WorkError(
                 f"a LoRA adapter for {candidate.name} at {Path(candidate.adapter).name}",
                 problem,
-                MEND
-                if FULL not in problem
-                else "Free some, or lower budget_gb in [memory], so that fewer models are kept.",
+                FREE if problem.startswith(FULL) else MEND,
             )
         self.adapters[candidate.adapter] = name
         self.sizes = measured(self.model)
