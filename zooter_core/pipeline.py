@@ -70,13 +70,19 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
 
 
 def collect(
-    run: Run, ensemble: Ensemble, generation: GenerationConfig, progress: Progress = quiet, samples: int = 1
+    run: Run,
+    ensemble: Ensemble,
+    generation: GenerationConfig,
+    progress: Progress = quiet,
+    samples: int = 1,
+    tell: Callable[[str], None] = lambda note: None,
 ) -> None:
     """Each candidate's responses to each query, `samples` of them.
 
     Work goes by candidate in fixed batches of queries of one data set and like length; what a batch samples depends on
     its own seed alone. A batch of which anything is missing is done again whole, so a run that was killed ends with
-    the same responses as one that was not.
+    the same responses as one that was not. Candidates that do not fit into memory together are loaded once each, in
+    turn; `tell` is told.
     """
     if samples < 1:
         raise ZooterError("at least one response a candidate and query", str(samples), "Use --samples 1 or more.")
@@ -107,7 +113,7 @@ def collect(
                 if (query.id, name, sample) in missing or not ensemble.independent(name)
             ]
             requests = [Request(candidate, (Message("user", query.text),), own) for query, _, own in asked]
-            came, failed = _responses(ensemble, requests, replace(generation, seed=seed))
+            came, failed = _responses(ensemble, requests, replace(generation, seed=seed), tell)
             records = [{"id": asked[n][0].id, "sample": asked[n][1], **asdict(came[n])} for n in sorted(came)]
             run.append(RESPONSES, [r for r in records if (r["id"], name, r["sample"]) in missing])
             if failed:
@@ -119,10 +125,14 @@ def collect(
 
 
 def _responses(
-    ensemble: Ensemble, requests: Sequence[Request], generation: GenerationConfig
+    ensemble: Ensemble, requests: Sequence[Request], generation: GenerationConfig, tell: Callable[[str], None]
 ) -> tuple[dict[int, Response], str | None]:
     """The responses that came, by request number, and the first error."""
-    responses = {piece.index: piece.response for piece in ensemble.stream(requests, threading.Event(), generation)}
+    responses: dict[int, Response | None] = {}
+    for piece in ensemble.stream(requests, threading.Event(), generation):
+        responses[piece.index] = piece.response
+        if piece.note:
+            tell(piece.note)
     good = {n: response for n, response in responses.items() if response is not None and response.error is None}
     return good, next((response.error for response in responses.values() if response and response.error), None)
 

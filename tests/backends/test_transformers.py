@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from zooter_core.backends import Request
+from zooter_core.backends.base import Base
 from zooter_core.backends.decoding import Rows
 from zooter_core.backends.transformers import TransformersBackend
 from zooter_core.errors import WorkError, ZooterError
@@ -180,7 +182,7 @@ def test_a_turn_ends_at_every_token_that_the_model_names(fleet_copy):
     base = load_fleet(fleet_copy).candidate("base")
     backend = TransformersBackend()
     whole = answers(backend, [base], replace(GREEDY, max_new_tokens=3))[0]
-    tokenizer = backend._base(base).tokenizer
+    tokenizer = AutoTokenizer.from_pretrained(base.model)
     three = tokenizer(whole, add_special_tokens=False)["input_ids"]
     four = tokenizer(answers(backend, [base], replace(GREEDY, max_new_tokens=4))[0], add_special_tokens=False)
     settings = fleet_copy / "base" / "generation_config.json"
@@ -215,7 +217,7 @@ def test_model_without_a_chat_template_asks_for_a_prompt_template(fleet_copy):
 def test_prompt_longer_than_the_model_is_an_error_of_that_request(backend, candidates):
     (response,) = stream(backend, [candidates["base"]], messages=(Message("user", "a" * 2000),))[1]
     assert (response.finish, response.text) == ("error", "")
-    assert "a prompt of at most 512 tokens" in response.error
+    assert "a prompt of at most 511 tokens" in response.error
 
 
 def test_generation_ends_where_the_model_does(backend, candidates):
@@ -300,14 +302,15 @@ def test_rows_that_end_leave_the_batch_and_change_nothing_for_the_others(backend
     """Some likely tokens end a turn here, so that the rows end at different times."""
     alone = [answers(backend, [candidates["base"]], replace(LONG, max_new_tokens=60), (Message("user", text),))[0]
              for text in QUESTIONS]  # fmt: skip
-    tokenizer = backend._base(candidates["base"]).tokenizer
+    tokenizer = AutoTokenizer.from_pretrained(candidates["base"].model)
     common = {tokenizer(text, add_special_tokens=False)["input_ids"][20] for text in alone}
-    monkeypatch.setattr("zooter_core.backends.transformers._ends", lambda model, tokenizer: common)
+    monkeypatch.setattr(Base, "ends", common)
+    own = TransformersBackend()
     pool = [candidates[name] for name in ("base", "one", "base", "two", "base", "one")]
     requests = [Request(candidate, (Message("user", text),)) for candidate, text in zip(pool, QUESTIONS, strict=True)]
     generation = replace(LONG, max_new_tokens=60)
-    wanted = [stream(backend, [r.candidate], generation, r.messages)[1][0] for r in requests]
-    pieces = backend.stream(requests, generation, threading.Event())
+    wanted = [stream(own, [r.candidate], generation, r.messages)[1][0] for r in requests]
+    pieces = own.stream(requests, generation, threading.Event())
     found = {piece.index: piece.response for piece in pieces if piece.response is not None}
     assert len({response.tokens for response in wanted}) > 2
     assert [(found[n].text, found[n].tokens, found[n].finish) for n in range(6)] == [

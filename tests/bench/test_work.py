@@ -139,13 +139,13 @@ def test_another_sample_is_refused(tmp_path, tiny_ensemble):
 
 
 def test_one_problem_that_breaks_its_batch_is_set_aside_alone(tmp_path, tiny_ensemble, whole):
-    """A prompt that is longer than the model takes fails its whole batch; the others are asked by themselves."""
+    """A prompt that is longer than the model takes is set aside; the others are answered."""
     problems = [*PROBLEMS, Problem("long", ("no end " * 1000,), 0)]
     job = done(tmp_path, tiny_ensemble, problems)
     aside = outcome.set_aside(job)
     assert list(aside) == ["long"]
     assert aside["long"].startswith("no score of base, one, two: ")
-    assert "a prompt of at most 512 tokens" in aside["long"]
+    assert "a prompt of at most 511 tokens" in aside["long"]
     assert outcome.write(job, "lengths", tmp_path / "s.jsonl") == 10
     assert set(texts(tmp_path)) == set(whole)
 

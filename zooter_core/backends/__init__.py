@@ -34,11 +34,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A bit of text of request number `index`; the last piece of a request carries its whole response."""
+    """A bit of text of request number `index`; the last piece of a request carries its whole response.
+
+    `note` says in a line what makes the request wait, where that is worth telling.
+    """
 
     index: int
     text: str = ""
     response: Response | None = None
+    note: str = ""
 
 
 class Backend(Protocol):

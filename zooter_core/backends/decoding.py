@@ -59,10 +59,14 @@ class Rows(BaseStreamer):
         self.backend = tokenizer.backend_tokenizer
         self.decoders = [DecodeStream(skip_special_tokens=True) for _ in names]
         self.texts = [""] * len(names)
-        self.tokens = [0] * len(names)
+        self.written: list[list[int]] = [[] for _ in names]
         self.first: list[float | None] = [None] * len(names)
         self.open = set(range(len(names)))
         self.active = list(range(len(names)))  # the rows that the next tokens are of
+        self.begin()
+
+    def begin(self) -> None:
+        """The moment from which seconds count."""
         self.start = time.perf_counter()
 
     def put(self, value: Any) -> None:
@@ -72,7 +76,7 @@ class Rows(BaseStreamer):
         for index, token in zip(self.active, value.tolist(), strict=True):
             if index not in self.open:
                 continue
-            self.tokens[index] += 1
+            self.written[index].append(token)
             if self.first[index] is None:
                 self.first[index] = now
             if token in self.ends:
@@ -92,15 +96,15 @@ class Rows(BaseStreamer):
         self.active = [self.active[place] for place in keep]
         return keep
 
-    def close(self, finish: Finish) -> None:
-        for index in sorted(self.open):
-            self._finish(index, finish, time.perf_counter() - self.start)
+    def close(self, finish: Finish, among: Sequence[int] | None = None, error: str | None = None) -> None:
+        """End the rows, or those of them that are named, which are still open."""
+        for index in sorted(self.open & set(self.open if among is None else among)):
+            self._finish(index, finish, time.perf_counter() - self.start, error)
 
-    def _finish(self, index: int, finish: Finish, seconds: float) -> None:
+    def _finish(self, index: int, finish: Finish, seconds: float, error: str | None = None) -> None:
         self.open.discard(index)
-        response = Response(
-            self.names[index], self.texts[index].strip(), self.tokens[index], seconds, self.first[index], finish
-        )
+        text, tokens = self.texts[index].strip(), len(self.written[index])
+        response = Response(self.names[index], text, tokens, seconds, self.first[index], finish, error)
         self.pieces.put(Piece(index, response=response))
 
 

@@ -154,6 +154,12 @@ def tell_set_aside(aside: Mapping[str, str]) -> None:
         err.print(f"  and {len(aside) - MOST_LISTED} more")
 
 
+def tell_note(note: str) -> None:
+    """Say on stderr what makes a request wait, where there is something to say."""
+    if note:
+        err.print(Text(note, style="dim"))
+
+
 def raise_failed(response: Response) -> None:
     """Turn a response's error into an exception."""
     if response.error:

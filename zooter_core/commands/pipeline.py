@@ -22,6 +22,7 @@ from zooter_core.commands.options import (
     progress_bars,
     run_ensemble,
     tell_cost,
+    tell_note,
     tell_set_aside,
 )
 from zooter_core.commands.tables import print_report, print_sweep, save_sweep_plot
@@ -45,7 +46,7 @@ def run(call: Namespace) -> None:
         check_file(Path(call.scores))
     with Run(call.out, create=True) as folder, progress_bars() as progress:
         pipeline.start(folder, ensemble, queries)
-        pipeline.collect(folder, ensemble, generation, progress, call.samples)
+        pipeline.collect(folder, ensemble, generation, progress, call.samples, tell_note)
         tell_cost(ensemble, call.samples)
         pipeline.score(folder, ensemble, progress)
         tell_set_aside(runs.set_aside(folder))
@@ -68,7 +69,8 @@ def step(call: Namespace) -> None:
         if new:
             pipeline.start(folder, ensemble, read_queries(call.queries))
         if call.command == "collect":
-            pipeline.collect(folder, ensemble, generation_of(call, ensemble.fleet), progress, call.samples)
+            generation = generation_of(call, ensemble.fleet)
+            pipeline.collect(folder, ensemble, generation, progress, call.samples, tell_note)
         elif call.command == "tag":
             pipeline.tag(folder, ensemble, progress)
         else:

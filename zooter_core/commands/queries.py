@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from zooter_core.commands.options import ensemble_of, err, generation_of, out, raise_failed
+from zooter_core.commands.options import ensemble_of, err, generation_of, out, raise_failed, tell_note
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.prices import check_trade
 from zooter_core.records import Message, Ranked, Response
@@ -53,6 +53,7 @@ def _print_answer(names: Sequence[str], pieces: Iterator[Piece]) -> None:
         if piece.index > asked:
             asked = piece.index
             err.print(Text(note(responses[-1:], names[asked])), soft_wrap=True)
+        tell_note(piece.note)
         print(piece.text, end="", flush=True)
         if piece.response is not None:
             responses.append(piece.response)
@@ -139,6 +140,7 @@ def compare(call: Namespace) -> int:
     with err.status("All candidates answer ..."):
         pool = ensemble.fleet.pool
         for piece in ensemble.answer(pool, messages, threading.Event(), generation):
+            tell_note(piece.note)
             if piece.response is not None:
                 responses[piece.index] = piece.response
         answers = [responses[index] for index in sorted(responses)]

@@ -76,6 +76,8 @@ def answer(job: Answers, name: str) -> None:
         problems.tell(failed)
     elif job.running and not text:
         st.markdown("*thinking ...*")
+        if name in job.notes:
+            st.caption(safe(job.notes[name]))
     elif not text and response:
         st.caption("The answer is empty.")
     if response and not response.error:

@@ -47,6 +47,7 @@ class Answers:
         responses: candidate -> its whole response, once it has ended.
         ranked: the responses by reward, once all have ended and where a ranking was asked for.
         problem: why all of it failed.
+        notes: candidate -> what it waits for, in a line.
         reserves: who may take over yet.
     """
 
@@ -55,6 +56,7 @@ class Answers:
     responses: dict[str, Response] = field(default_factory=dict)
     ranked: list[Ranked] | None = None
     problem: str | None = None
+    notes: dict[str, str] = field(default_factory=dict)
     reserves: tuple[str, ...] = ()
 
     running = stopping = False
@@ -179,6 +181,8 @@ class Job(Answers):
             if name in self.reserves:
                 self._take_over(name)
             self.texts[name] += piece.text
+            if piece.note:
+                self.notes[name] = piece.note
             if piece.response is not None:
                 whole = plan.begun + piece.response.text
                 self.texts[name] = whole
