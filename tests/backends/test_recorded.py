@@ -9,8 +9,9 @@ import pytest
 
 from zooter_core.backends import Request
 from zooter_core.backends.recorded import RecordedBackend
+from zooter_core.candidates import CandidateConfig
 from zooter_core.errors import ZooterError
-from zooter_core.fleet import CandidateConfig, GenerationConfig
+from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Message
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "alpaca_eval_open6.jsonl.gz"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.fleet import RewardConfig
+from zooter_core.labellers import RewardConfig
 from zooter_core.rewards import reward_model
 
 PAIRS = [

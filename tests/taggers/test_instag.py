@@ -7,9 +7,10 @@ import pytest
 
 from zooter_core.backends import Piece
 from zooter_core.backends.transformers import TransformersBackend
+from zooter_core.candidates import CandidateConfig
 from zooter_core.encoder import Encoders
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.fleet import CandidateConfig, load_fleet
+from zooter_core.fleet import load_fleet
 from zooter_core.labellers import TaggerConfig
 from zooter_core.records import Query, Response, Tag
 from zooter_core.taggers import tagger

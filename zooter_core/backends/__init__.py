@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from zooter_core.backends.line import Line
-from zooter_core.fleet import CandidateConfig, GenerationConfig
+from zooter_core.candidates import CandidateConfig
+from zooter_core.fleet import GenerationConfig
 from zooter_core.plugins import load_kind
 from zooter_core.records import Message, Response
 

@@ -14,8 +14,8 @@ from typing import Generic, Protocol, TypeVar
 
 from zooter_core.backends import memory
 from zooter_core.backends.line import Line
+from zooter_core.candidates import CandidateConfig
 from zooter_core.errors import WorkError, first_line
-from zooter_core.fleet import CandidateConfig
 
 
 class Model(Protocol):

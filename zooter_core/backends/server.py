@@ -14,9 +14,10 @@ import openai
 
 from zooter_core.backends.faults import AnswerError, fault_of, pause
 from zooter_core.backends.wire import client_of
+from zooter_core.candidates import CandidateConfig
 from zooter_core.endpoint import key_from
 from zooter_core.errors import WorkError, did_you_mean
-from zooter_core.fleet import CandidateConfig, GenerationConfig
+from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Finish, Message, Response
 
 CLOSING = 0.1  # seconds for a connection to close in good manners

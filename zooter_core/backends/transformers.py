@@ -17,8 +17,9 @@ from zooter_core.backends.batch import Batch
 from zooter_core.backends.checkpoint import Checkpoint
 from zooter_core.backends.line import Line
 from zooter_core.backends.residency import Residency
+from zooter_core.candidates import CandidateConfig
 from zooter_core.errors import ZooterError, first_line
-from zooter_core.fleet import CandidateConfig, GenerationConfig
+from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Response
 
 BaseKey = tuple[str | None, ...]

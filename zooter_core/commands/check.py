@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from zooter_core.candidates import CandidateConfig
 from zooter_core.commands.options import ensemble_of, err, out, raise_failed
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.fleet import ENDPOINT, RECORDED, CandidateConfig, GenerationConfig
+from zooter_core.fleet import ENDPOINT, RECORDED, GenerationConfig
 from zooter_core.records import Message, Response
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from dataclasses import replace
 from typing import Any
 
 from zooter_core.backends import Backend, Request
+from zooter_core.candidates import CandidateConfig
 from zooter_core.encoder import Encoders
 from zooter_core.errors import WorkError
-from zooter_core.fleet import CandidateConfig, GenerationConfig
+from zooter_core.fleet import GenerationConfig
 from zooter_core.labellers import TaggerConfig
 from zooter_core.records import Message, Query, Response, Tag
 
