@@ -216,8 +216,8 @@ def test_model_without_a_chat_template_asks_for_a_prompt_template(fleet_copy):
 
 def test_prompt_longer_than_the_model_is_an_error_of_that_request(backend, candidates):
     (response,) = stream(backend, [candidates["base"]], messages=(Message("user", "a" * 2000),))[1]
-    assert (response.finish, response.text) == ("error", "")
-    assert "a prompt of at most 511 tokens" in response.error
+    assert (response.finish, response.text) == ("refused", "")
+    assert "more than the 511 that fit" in response.error
 
 
 def test_generation_ends_where_the_model_does(backend, candidates):

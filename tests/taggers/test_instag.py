@@ -111,6 +111,15 @@ def test_a_model_that_fails_is_an_error():
         tagging.tag(["a", "b"])
 
 
+def test_a_query_that_is_too_long_has_no_tags(tiny_fleet):
+    candidate = load_fleet(tiny_fleet).candidate("base")
+    config = TaggerConfig("instag", instagger=candidate, max_new_tokens=4, template="Tag: {query}")
+    tagging = tagger(config, ENCODERS, lambda kind: TransformersBackend())
+    assert tagging.tag(["Why? " * 400, "Hi"]) == [(), ()]
+    with pytest.raises(WorkError, match=r"tags from the tagger.*more than the 511 that fit"):
+        tagging.tag(["Why? " * 400] * 4)
+
+
 def test_a_language_model_of_a_fleet_tags(tiny_fleet):
     candidate = load_fleet(tiny_fleet).candidate("base")
     config = TaggerConfig("instag", instagger=candidate, max_new_tokens=4)

@@ -69,7 +69,8 @@ class Backend(Protocol):
     ) -> Iterator[Piece]:
         """Pieces as they come, and exactly one response a request.
 
-        A request that fails ends with a response of finish `error`; the others go on. `stop` ends all within 0.3 s,
+        A request that fails ends with a response of finish `error`, or `refused` where that lies in the request; the
+        others go on. `stop` ends all within 0.3 s,
         each with the text that has come.
         """
 

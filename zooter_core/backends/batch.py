@@ -66,16 +66,16 @@ class Batch:
             try:
                 self.base.add_adapter(request.candidate)
                 ids = prompt_ids(request, self.base.tokenizer)
-                if len(ids) >= self.base.positions:
-                    raise WorkError(
-                        f"a prompt of at most {self.base.positions - 1} tokens",
-                        str(len(ids)),
-                        "Shorten the query or start a new conversation.",
-                    )
             except ZooterError as problem:
                 self.rows.close("error", [index], str(problem))
-            else:
-                self.prompts[index], self.adapters[index] = ids, self.base.adapter_of(request.candidate)
+                continue
+            if len(ids) >= self.base.positions:
+                most, next_step = self.base.positions - 1, "Shorten the query or start a new conversation."
+                found = f"{len(ids):,} tokens, more than the {most:,} that fit"
+                too_long = WorkError("a prompt that fits into the model", found, next_step)
+                self.rows.close("refused", [index], str(too_long))
+                continue
+            self.prompts[index], self.adapters[index] = ids, self.base.adapter_of(request.candidate)
         widest = max(map(len, self.prompts.values()), default=0)
         self.most = min(self.most, self.base.positions - widest)
         self.rows.begin()

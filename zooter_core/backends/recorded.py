@@ -109,7 +109,7 @@ class RecordedBackend:
             try:
                 whole = self._recording(request.candidate).look_up(*_asked(request), name, seed)
             except ZooterError as problem:
-                yield Piece(index, response=Response(name, "", finish="error", error=str(problem)))
+                yield Piece(index, response=Response(name, "", finish="refused", error=str(problem)))
                 continue
             words = re.findall(r"\S+\s*|\s+", whole)
             first = time.perf_counter() - begun
@@ -151,7 +151,8 @@ def read(path: Path) -> Recording:
                 raise ZooterError(
                     f"a response to one of the run's queries in {place}", repr(record)[:60], "Name another run."
                 )
-            made.add(queries[query], name, text)
+            if record.get("error") is None:
+                made.add(queries[query], name, text)
     else:
         for place, record, asked in each_query(path):
             for name, text in read_responses(place, record).items() if "responses" in record else ():

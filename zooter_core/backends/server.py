@@ -105,7 +105,8 @@ class Server:
                 wait = pause(attempt, fault.wait) if fault.again and not said.anything else None
                 attempt += 1
                 if wait is None or attempt > self.config.retries:
-                    return "error", await self._failed(fault, attempt, said.characters)
+                    told = await self._failed(fault, attempt, said.characters)
+                    return "error" if fault.counts else "refused", told
                 await asyncio.sleep(wait)
             else:
                 self._failures = 0

@@ -119,4 +119,4 @@ def _show(call: Namespace, figures: dict[str, Any]) -> None:
         low, high = row["interval"]
         table.add_row(Text(name), f"{row['score']:.3f}", f"{low:.3f} to {high:.3f}")
     out.print(table)
-    tell_set_aside(figures["set_aside"])
+    tell_set_aside(figures["set_aside"], "scores")

@@ -94,7 +94,8 @@ def _reward(ensemble: Ensemble) -> Found:
 
 
 def _tagger(ensemble: Ensemble) -> Found:
-    return {"found": ", ".join(tag.name for tag in ensemble.tagger.tag(["2 + 2?"])[0])}
+    queries = [f"{n} + {n}?" for n in range(2, 6)]  # enough to tell a query that is refused from a tagger that fails
+    return {"found": ", ".join(tag.name for tag in ensemble.tagger.tag(queries)[0])}
 
 
 def _router(ensemble: Ensemble) -> Found:
