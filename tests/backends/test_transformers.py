@@ -227,6 +227,15 @@ def test_generation_ends_where_the_model_does(backend, candidates):
     assert (response.finish, response.tokens) == ("length", 12)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_prompt_near_the_end_of_the_model_cuts_no_other_answer_short(backend, candidates, order):
+    pool = [candidates["base"], *(replace(candidates["base"], prompt_template="!" * n) for n in (500, 505))][::order]
+    alone = [stream(backend, [candidate], LONG)[1][0] for candidate in pool]
+    _, responses = stream(backend, pool, LONG)
+    assert [(r.finish, r.tokens, r.text) for r in responses] == [(r.finish, r.tokens, r.text) for r in alone]
+    assert sorted(r.tokens for r in responses)[:2] == [7, 12] < [max(r.tokens for r in responses)]
+
+
 @pytest.mark.parametrize("broken", ["one", "two"])
 @pytest.mark.parametrize("order", [POOL, POOL[::-1]])
 def test_a_corrupt_adapter_fails_alone(fleet_copy, backend, candidates, broken, order):
