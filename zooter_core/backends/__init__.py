@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -63,6 +63,9 @@ class Backend(Protocol):
 
     def trial(self, candidate: CandidateConfig) -> str:
         """A query to try the candidate with."""
+
+    def sizes(self) -> Mapping[object, int]:
+        """Bytes of the models that it has in memory here, by what tells them apart."""
 
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event

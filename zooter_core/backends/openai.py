@@ -10,7 +10,7 @@ import asyncio
 import importlib.util
 import queue
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,9 @@ class OpenAIBackend:
 
     def trial(self, candidate: CandidateConfig) -> str:
         return "Say hello."
+
+    def sizes(self) -> Mapping[object, int]:
+        return {}
 
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event

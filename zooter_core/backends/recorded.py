@@ -9,7 +9,7 @@ import difflib
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,6 +99,9 @@ class RecordedBackend:
     def trial(self, candidate: CandidateConfig) -> str:
         """The first query to which there is a response."""
         return self._recording(candidate).of(candidate.name)[0]
+
+    def sizes(self) -> Mapping[object, int]:
+        return {}
 
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event

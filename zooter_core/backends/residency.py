@@ -110,6 +110,11 @@ class Residency(Generic[Kept]):
         with self._changed:
             return [model.name for model in self._kept.values()]
 
+    def sizes(self) -> dict[object, int]:
+        """Bytes of each model that is there, by key."""
+        with self._changed:
+            return {key: sum(model.sizes.values()) for key, model in self._kept.items()}
+
     def held(self) -> memory.Sizes:
         """Bytes that they take together, by device."""
         with self._changed:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from zooter_core.backends import Piece, Request, memory
 from zooter_core.backends.base import Base
@@ -58,6 +58,9 @@ class TransformersBackend:
 
     def trial(self, candidate: CandidateConfig) -> str:
         return "Say hello."
+
+    def sizes(self) -> Mapping[object, int]:
+        return self.resident.sizes()
 
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
