@@ -17,7 +17,7 @@ from zooter_core.backends.together import together
 from zooter_core.encoder import Encoders
 from zooter_core.errors import WorkError, ZooterError, check_text
 from zooter_core.explain import Explanation, explain
-from zooter_core.fleet import Fleet, GenerationConfig
+from zooter_core.fleet import NO_ROUTER, Fleet, GenerationConfig
 from zooter_core.neighbours import Neighbours
 from zooter_core.records import Decision, Message, Ranked, Response, Selection
 from zooter_core.rewards.cache import ScoreCache
@@ -113,7 +113,8 @@ class Ensemble:
             ZooterError: fleet.toml does not have it, or it cannot be made.
         """
         if config is None:
-            raise ZooterError(f"a [{name}] table in fleet.toml of {self.fleet.name}", "none", f"Add [{name}] to it.")
+            next_step = NO_ROUTER if name == "router" else f"Add [{name}] to it."
+            raise ZooterError(f"a [{name}] table in fleet.toml of {self.fleet.name}", "none", next_step)
         with self._lock:
             if name not in self._parts:
                 self._parts[name] = make(config)

@@ -29,6 +29,7 @@ _OUTSIDE = (
 LARGE = 1 << 26  # bytes
 RUNTIMES = ("auto", "torch", "onnx", "int8")
 ENDPOINT, RECORDED = "openai", "recorded"  # backends whose `model` is no language model in this process
+NO_ROUTER = "Train one first (`zooter run`), and name it there: docs/your-models.md."
 HTTP = "http"  # the reward kind whose `model` is a server's name for it
 # Keys for a model in this process.
 _LOCAL = (

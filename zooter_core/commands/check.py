@@ -140,7 +140,7 @@ def _print(name: str, rows: list[Found]) -> None:
             "" if first is None else f"{first:.2f} s",
             "" if speed is None else f"{speed:.0f}",
             f"{memory} MB" if memory is not None else "elsewhere" if row["ok"] else "",
-            Text(row["found"] if row["ok"] and speed is None else "" if row["ok"] else "see below"),
+            Text("see below" if not row["ok"] else row["found"] if first is None else ""),
         )
     out.print(table)
     for row in rows:
