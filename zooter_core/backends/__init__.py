@@ -67,6 +67,9 @@ class Backend(Protocol):
     def sizes(self) -> Mapping[object, int]:
         """Bytes of the models that it has in memory here, by what tells them apart."""
 
+    def spare(self) -> None:
+        """Let the models that nobody uses leave the memory."""
+
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:

@@ -47,6 +47,9 @@ class OpenAIBackend:
     def sizes(self) -> Mapping[object, int]:
         return {}
 
+    def spare(self) -> None:
+        pass
+
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:

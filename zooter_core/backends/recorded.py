@@ -103,6 +103,9 @@ class RecordedBackend:
     def sizes(self) -> Mapping[object, int]:
         return {}
 
+    def spare(self) -> None:
+        pass
+
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:

@@ -62,6 +62,9 @@ class TransformersBackend:
     def sizes(self) -> Mapping[object, int]:
         return self.resident.sizes()
 
+    def spare(self) -> None:
+        self.resident.spare()
+
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
