@@ -457,7 +457,7 @@ def test_generation_settings_out_of_range_are_exit_2(zooter, wrong):
 def test_ask_a_candidate_that_fails_is_exit_1(zooter, fleet_copy):
     code, _, err = zooter("ask", SEA, "--candidate", "one", fleet=damage(fleet_copy, ADAPTER))
     assert code == 1
-    assert "an answer of one" in err
+    assert "zooter: Expected a LoRA adapter for one at one." in err
 
 
 def test_compare_json_is_in_rank_order(zooter):

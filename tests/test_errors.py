@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from zooter_core.errors import WorkError, ZooterError, did_you_mean
+from zooter_core.errors import WorkError, ZooterError, around, did_you_mean
 
 
 def test_message_says_expected_found_and_next():
@@ -30,6 +30,14 @@ def test_did_you_mean_names_the_nearest(name, near):
 
 def test_did_you_mean_lists_what_is_known_when_nothing_is_near():
     assert did_you_mean("xyz", ["two", "one"]) == "Known: one, two."
+
+
+def test_an_error_around_a_message_says_nothing_twice():
+    whole = around("a response of one", "no room", "Mend it.")
+    assert (str(whole), whole.exit_code) == ("Expected a response of one. Found no room. Mend it.", 1)
+    again = around("a response of one", "Expected a prompt that fits. Found none. Shorten it.", "Mend it.")
+    assert str(again) == "Expected a prompt that fits. Found none. Shorten it. Mend it."
+    assert str(around("an answer", str(again))) == str(again)
 
 
 def test_did_you_mean_takes_any_iterable():

@@ -29,6 +29,14 @@ class WorkError(ZooterError):
     exit_code = 1
 
 
+def around(expected: str, message: str, next_step: str = "") -> WorkError:
+    """An error because of another error's message, which, where it is one of these, already says what was expected."""
+    problem = WorkError(expected, message, next_step)
+    if message.startswith("Expected "):
+        problem.args = (f"{message} {next_step}".strip(),)
+    return problem
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`Did you mean "x"?` for the nearest known name, else the list of known names."""
     names = sorted(known)

@@ -18,7 +18,7 @@ from zooter_core import labels, runs
 from zooter_core.backends import Request
 from zooter_core.disk import writing
 from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.errors import ZooterError, around
 from zooter_core.evaluate import Sampled
 from zooter_core.fit import Progress, fit_router
 from zooter_core.fleet import GenerationConfig
@@ -118,7 +118,7 @@ def collect(
             run.append(RESPONSES, [r for r in records if (r["id"], name, r["sample"]) in missing])
             if failed:
                 next_step = "Mend the candidate (`zooter check`) and start the step again; it goes on from here."
-                raise WorkError(f"a response of {name}", failed, next_step)
+                raise around(f"a response of {name}", failed, next_step)
             done |= missing
             progress("collect", len(done), total)
     run.seal("collect", RESPONSES)
@@ -146,7 +146,7 @@ def _responses(
     errors = [response.error for response in came.values() if response.error and response.finish != "refused"]
     if not able and all(r.error for r in kept.values()) and len({requests[n].messages for n in kept}) >= ENOUGH:
         return {}, f"none of {len(kept)}; the first because: {kept[min(kept)].error}"
-    return kept, next(iter(errors), None)
+    return kept, errors[0] if errors else None
 
 
 def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:

@@ -72,7 +72,7 @@ class Batch:
             if len(ids) >= self.base.positions:
                 most, next_step = self.base.positions - 1, "Shorten the query or start a new conversation."
                 found = f"{len(ids):,} tokens, more than the {most:,} that fit"
-                too_long = WorkError("a prompt that fits into the model", found, next_step)
+                too_long = WorkError(f"a prompt that fits into {request.candidate.name}", found, next_step)
                 self.rows.close("refused", [index], str(too_long))
                 continue
             self.prompts[index], self.adapters[index] = ids, self.base.adapter_of(request.candidate)

@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from zooter_core.disk import check_file
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.errors import WorkError, ZooterError, around
 from zooter_core.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.heads import DistillConfig, settings_of
 
@@ -163,9 +163,6 @@ def tell_note(note: str) -> None:
 def raise_failed(response: Response) -> None:
     """Turn a response's error into an exception."""
     if response.error:
-        problem = WorkError(f"an answer of {response.candidate}", response.error, "Try `zooter check`.")
-        if response.error.startswith(problem.args[0].partition(". Found")[0]):
-            problem.args = (response.error,)  # it says all that already
-        raise problem
+        raise around(f"an answer of {response.candidate}", response.error)
     if not response.text and response.finish != "stopped":
         raise WorkError(f"an answer of {response.candidate}", "an empty one", "Ask again, or another candidate.")

@@ -35,7 +35,8 @@ def print_report(path: Path) -> None:
         table.add_row(source, str(row["n"]), *cells, f"{row['reward_entropy']:.2f}")
     out.print(table)
     if "set_aside" in report:
-        out.print(Text(f"set aside: {len(report['set_aside'])} queries without rewards, listed in {path.name}"))
+        count = len(report["set_aside"])
+        out.print(f"set aside: {count} {'query' if count == 1 else 'queries'} without rewards, listed in {path.name}")
     if "held_back" in report:
         print_evaluation(report["held_back"])
 

@@ -17,7 +17,7 @@ from typing import Any
 from zooter_core.backends import Backend, Request
 from zooter_core.candidates import CandidateConfig
 from zooter_core.encoder import Encoders
-from zooter_core.errors import WorkError
+from zooter_core.errors import around
 from zooter_core.fleet import GenerationConfig
 from zooter_core.labellers import TaggerConfig
 from zooter_core.records import Message, Query, Response, Tag
@@ -68,7 +68,7 @@ class InsTagger:
             failed = [response for response in found if response.error and response.finish != "refused"]
             if failed or len(refused) == len(found) >= ENOUGH:
                 why = str((failed or refused)[0].error)
-                raise WorkError("tags from the tagger", why, "Mend [tagger.instagger] in fleet.toml.")
+                raise around("tags from the tagger", why, "Mend [tagger.instagger] in fleet.toml.")
         written = [[] if response.error else names(response.text) for response in found]
         return [tuple(Tag(name, 1.0) for name in row[: self.config.most]) for row in written]
 
