@@ -16,6 +16,7 @@ import torch
 
 from zooter_core import pipeline
 from zooter_core.ensemble import Ensemble
+from zooter_core.fit import Progress
 from zooter_core.fleet import load_fleet
 from zooter_core.pipeline import LabelConfig
 from zooter_core.records import Query
@@ -25,7 +26,7 @@ QUERIES = [Query(f"q{n:02d}", text, "even" if n % 2 else "odd") for n, text in e
 BATCH = 4
 
 
-def work(fleet: Path, folder: Path, progress: pipeline.Progress) -> None:
+def work(fleet: Path, folder: Path, progress: Progress) -> None:
     """The pipeline up to its labels."""
     ensemble = Ensemble(load_fleet(fleet))
     with Run(folder, create=True) as run:

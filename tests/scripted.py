@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 LONGEST = 20.0  # seconds that anything here may last
+NARROW = 1000  # characters that `narrow` takes
 TEXT = ("Hello", ",", " I am", " a", " scripted", " model", ".")
 
 
@@ -104,10 +105,10 @@ class Handler(BaseHTTPRequestHandler):
                 self.server.under_way -= 1
 
     def play(self, model: str, body: dict[str, Any]) -> None:
-        if model.startswith("http-"):
-            return self.status(int(model.split("-")[1]), {"error": {"message": f"scripted {model}"}})
         if model in self.server.replies:
             return self.say(self.server.replies[model](body["messages"][-1]["content"]).split(" "), " ")
+        if model.startswith("http-"):
+            return self.status(int(model.split("-")[1]), {"error": {"message": f"scripted {model}"}})
         play = getattr(self, model.replace("-", "_"), None)
         if play is None:
             return self.status(404, {"error": {"message": f'model "{model}" not found'}})
@@ -179,6 +180,11 @@ class Handler(BaseHTTPRequestHandler):
             usage = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
             self.raw("data: " + json.dumps({"id": "1", "choices": [], "usage": usage}))
         self.raw("data: [DONE]")
+
+    def narrow(self, body: Any) -> None:
+        if len(body["messages"][-1]["content"]) > NARROW:
+            return self.status(400, {"error": {"message": "This model's maximum context length is 300 tokens."}})
+        return self.good(body)
 
     def slow(self, body: Any) -> None:
         self.begin()

@@ -388,6 +388,14 @@ def test_busy_port_is_exit_2(refused, started):
     assert not started
 
 
+def test_a_demo_without_a_router_is_exit_2(refused, started, fleet_copy):
+    text = (fleet_copy / "fleet.toml").read_text()
+    (fleet_copy / "fleet.toml").write_text(text[: text.index("[router]")] + text[text.index("[reward]") :])
+    message = refused(2, "demo", "--no-browser", fleet=fleet_copy)
+    assert message.startswith("zooter: Expected a [router] table in fleet.toml of tiny. Found none. Train one first")
+    assert not started
+
+
 @pytest.mark.parametrize("port", ["99999", "-1", "http"])
 def test_impossible_port_is_exit_2(refused, started, port):
     refused(2, "demo", f"--port={port}")

@@ -8,7 +8,8 @@ import pytest
 from zooter_core.backends import Piece
 from zooter_core.ensemble import MOST_CHARACTERS, Ensemble
 from zooter_core.errors import ZooterError
-from zooter_core.fleet import GenerationConfig, RewardConfig, RouterConfig, load_fleet
+from zooter_core.fleet import GenerationConfig, RouterConfig, load_fleet
+from zooter_core.labellers import RewardConfig
 from zooter_core.records import Message, Response
 from zooter_core.router import Router
 

@@ -317,7 +317,7 @@ JUDGE = '[reward]\nkind = "judge"\n\n[reward.judge]\nbackend = "transformers"\nm
         '[reward]\nkind = "scalar"\nmodel = "owner/rm"\ntemplate = "{query} {response}"\ncache = false',
         '[reward]\nkind = "ultra"\nmodel = "owner/rm"\nmax_tokens = 1024\nrevision = "abc"',
         '[reward]\nkind = "pairwise"\nmodel = "owner/rm"',
-        '[reward]\nkind = "http"\nurl = "http://localhost:8000/score"\napi = "score"\nkey_env = "KEY"\nbatch = 4',
+        '[reward]\nkind = "http"\nurl = "http://localhost:8000/score"\napi = "score"\napi_key_env = "KEY"\nbatch = 4',
         JUDGE.replace('"judge"', '"judge"\nmode = "pair"\ntries = 5', 1),
     ],
 )
@@ -388,10 +388,24 @@ def test_each_tagger_table_of_the_docs_is_read(folder, table):
     assert load_fleet(folder).tagger.kind in table
 
 
+def test_a_judge_and_a_tagger_in_memory_share_the_candidates_budget(folder):
+    model = 'backend = "transformers"\nmodel = "base"\n'
+    text = (folder / "fleet.toml").read_text()
+    tables = f'[reward]\nkind = "judge"\n[reward.judge]\n{model}[tagger]\nkind = "instag"\n[tagger.instagger]\n{model}'
+    (folder / "fleet.toml").write_text(tables + text[text.index("[generation]") :])
+    before = load_fleet(folder).fingerprint()
+    with (folder / "fleet.toml").open("a") as file:
+        file.write("\n[memory]\nbudget_gb = 3\n")
+    fleet = load_fleet(folder)
+    models = (*fleet.candidates, fleet.reward.judge, fleet.tagger.instagger)
+    assert {model.memory for model in models} == {MemoryConfig(3)}
+    assert fleet.fingerprint() == before
+
+
 def test_fingerprint_does_not_change_with_how_a_reward_is_reached(folder):
     table = '[reward]\nkind = "http"\nurl = "http://x"'
     before = load_fleet(reward(folder, table)).fingerprint()
-    outside = 'cache = false\ntimeout_seconds = 5\nbatch = 2\nkey_env = "KEY"'
+    outside = 'cache = false\ntimeout_seconds = 5\nbatch = 2\napi_key_env = "KEY"'
     assert load_fleet(reward(folder, f"{table}\n{outside}")).fingerprint() == before
     assert load_fleet(reward(folder, table.replace("//x", "//y"))).fingerprint() != before
 

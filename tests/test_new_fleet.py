@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from zooter_core.candidates import CandidateConfig
 from zooter_core.endpoint import EndpointConfig
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.fleet import CandidateConfig, GenerationConfig, load_fleet
+from zooter_core.fleet import GenerationConfig, load_fleet
 from zooter_core.labellers import RewardConfig
 from zooter_core.new_fleet import fleet_toml, place_of, save_fleet, save_router
 from zooter_core.records import Message

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from zooter_core.candidates import CandidateConfig
 from zooter_core.errors import ZooterError
-from zooter_core.fleet import CandidateConfig, Fleet
+from zooter_core.fleet import Fleet
 from zooter_core.prices import check_trade, dollars, prices_of, trade, utilities
 
 PRICES = np.array([4.0, 1.0, 0.0])

@@ -41,6 +41,7 @@ LEVELS = (
     ("runs", "distill", "ensemble", "exports"),
     ("baselines", "finetune", "robustness", "sources"),
     ("evaluate", "sweep"),
+    ("fit",),
     ("bench", "pipeline"),
     ("from_scores",),
     ("extend",),

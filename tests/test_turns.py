@@ -38,6 +38,21 @@ def test_compare_says_that_candidates_take_turns(folder, capsys, monkeypatch):
     assert NOTE in err
 
 
+def test_check_tells_the_memory_of_each_of_them(folder, capsys, monkeypatch):
+    """Also of one that came in place of another, by which the process does not grow."""
+    for name in ("base", "other"):  # large enough to be more than 0 MB
+        tiny.save_language_model(folder / name, hidden=512)
+    size = sum(path.stat().st_size for path in (folder / "base").glob("*.safetensors"))
+    monkeypatch.setenv("ZOOTER_MEMORY_GB", f"{1.5 * size / 1e9}")
+    monkeypatch.setenv("COLUMNS", "200")
+    (folder / "fleet.toml").write_text((folder / "fleet.toml").read_text().replace('adapter = "adapters/one"\n', ""))
+    assert main(["check", "--json", "--fleet", str(folder)]) == 0
+    out, err = capsys.readouterr()
+    found = {part["name"]: part["memory_mb"] for part in json.loads(out)["parts"] if part["part"] == "candidate"}
+    assert found["base"] == found["two"] == round(size / 1e6) > 0
+    assert "do not fit into memory together with base." in err
+
+
 def test_a_run_says_so_and_loads_each_base_once(folder, tmp_path, monkeypatch):
     from zooter_core.backends.base import Base
 

@@ -115,7 +115,7 @@ def byte_tokenizer(special: list[str]) -> Tokenizer:
     return made
 
 
-def save_language_model(folder: Path, seed: int = 0) -> None:
+def save_language_model(folder: Path, seed: int = 0, hidden: int = 32) -> None:
     """A causal language model of Llama architecture with a ChatML template."""
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=byte_tokenizer(["<|im_start|>", "<|im_end|>"]),
@@ -126,8 +126,8 @@ def save_language_model(folder: Path, seed: int = 0) -> None:
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,

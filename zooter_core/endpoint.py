@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import email.utils
 import ipaddress
 import math
 import os
 import re
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -122,3 +125,15 @@ def key_from(variable: str | None, whose: str) -> str | None:
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise ZooterError(f"a key in {variable} that a request can carry", "other characters in it", "Set it again.")
     return key
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds of a `Retry-After` header, which is a number or a date; None where there is none."""
+    said = headers.get("retry-after")
+    if not said:
+        return None
+    try:
+        return None if math.isnan(float(said)) else max(float(said), 0.0)
+    except ValueError:
+        parsed = email.utils.parsedate_tz(said)
+        return None if parsed is None else max(email.utils.mktime_tz(parsed) - time.time(), 0.0)

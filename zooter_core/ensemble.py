@@ -17,7 +17,7 @@ from zooter_core.backends.together import together
 from zooter_core.encoder import Encoders
 from zooter_core.errors import WorkError, ZooterError, check_text
 from zooter_core.explain import Explanation, explain
-from zooter_core.fleet import Fleet, GenerationConfig
+from zooter_core.fleet import NO_ROUTER, Fleet, GenerationConfig
 from zooter_core.neighbours import Neighbours
 from zooter_core.records import Decision, Message, Ranked, Response, Selection
 from zooter_core.rewards.cache import ScoreCache
@@ -63,19 +63,22 @@ class Ensemble:
 
     @property
     def tagger(self) -> taggers.Tagger:
-        return self._part(
-            "tagger", self.fleet.tagger, lambda config: taggers.tagger(config, self.encoders, self._backend)
-        )
+        return self._part("tagger", self.fleet.tagger, lambda c: taggers.tagger(c, self.encoders, self.backend_of))
 
     @property
     def reward_model(self) -> rewards.RewardModel:
-        return self._part("reward", self.fleet.reward, lambda config: rewards.reward_model(config, self._backend))
+        return self._part("reward", self.fleet.reward, lambda c: rewards.reward_model(c, self.backend_of, self._spare))
 
-    def _backend(self, kind: str) -> Backend:
+    def backend_of(self, kind: str) -> Backend:
         """The backend of a kind, shared with the candidates, so that a judge on their base shares its weights."""
         if kind not in self.backends:
             self.backends[kind] = backends.backend(kind)
         return self.backends[kind]
+
+    def _spare(self) -> None:
+        """Let the candidates' models that nobody uses leave the memory."""
+        for backend in self.backends.values():
+            backend.spare()
 
     def _cache(self) -> ScoreCache | None:
         """Rewards that are known; None where they are not kept."""
@@ -113,7 +116,8 @@ class Ensemble:
             ZooterError: fleet.toml does not have it, or it cannot be made.
         """
         if config is None:
-            raise ZooterError(f"a [{name}] table in fleet.toml of {self.fleet.name}", "none", f"Add [{name}] to it.")
+            next_step = NO_ROUTER if name == "router" else f"Add [{name}] to it."
+            raise ZooterError(f"a [{name}] table in fleet.toml of {self.fleet.name}", "none", next_step)
         with self._lock:
             if name not in self._parts:
                 self._parts[name] = make(config)
@@ -166,8 +170,7 @@ class Ensemble:
         return self._decide(queries)
 
     def _decide(self, queries: Sequence[str]) -> list[Decision]:
-        quick = self.fleet.tagger and self.tagger.quick
-        tags = self.tagger.tag(queries) if quick else [()] * len(queries)
+        tags = self.tagger.tag(queries) if self.fleet.tagger and self.tagger.quick else [()] * len(queries)
         rows = self.router.route(queries)
         return [
             Decision.of(query, {name: row[name] for name in self.fleet.pool}, found)

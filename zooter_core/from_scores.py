@@ -10,8 +10,9 @@ from zooter_core.disk import append_lines, check_file, filled_whole, locked, rea
 from zooter_core.encoder import Encoder
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
+from zooter_core.fit import Progress, fit_router
 from zooter_core.heads import DEFAULT, DistillConfig
-from zooter_core.pipeline import BATCH, LabelConfig, Progress, fit_router, make_labels, quiet
+from zooter_core.pipeline import BATCH, LabelConfig, make_labels, quiet
 from zooter_core.records import Query
 from zooter_core.router import keep_label_settings
 from zooter_core.runs import ROUTER

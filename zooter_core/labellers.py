@@ -22,7 +22,7 @@ REWARD_KEYS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "ultra": (("model",), ("max_tokens", "dtype")),
     "pairwise": (("model",), ("max_tokens", "dtype")),
     "judge": (("judge",), ("mode", "template", "tries", "max_new_tokens")),
-    "http": (("url",), ("model", "api", "template", "key_env", "timeout_seconds", "batch")),
+    "http": (("url",), ("model", "api", "template", "api_key_env", "timeout_seconds", "batch")),
 }
 TAGGER_KEYS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "nearest": ((), ("vocabulary", "encoder", "threshold", "most")),
@@ -46,7 +46,7 @@ class RewardConfig:
         mode: a judge rates each response alone (`single`) or compares two, in both orders (`pair`).
         tries: how often a judge is asked until its text can be read.
         url, api: an endpoint, and what it speaks (APIS).
-        key_env: the environment variable that holds the endpoint's key.
+        api_key_env: the environment variable that holds the endpoint's key.
         batch: responses a request.
         cache: whether rewards are kept in the user's cache folder.
     """
@@ -65,7 +65,7 @@ class RewardConfig:
     max_new_tokens: int = 512
     url: str | None = None
     api: str = "pairs"
-    key_env: str | None = None
+    api_key_env: str | None = None
     timeout_seconds: float = 60.0
     batch: int = 16
     cache: bool = True

@@ -8,33 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from zooter_core import distill as distillation
 from zooter_core import labels, runs
 from zooter_core.backends import Request
 from zooter_core.disk import writing
-from zooter_core.encoder import Encoder
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.evaluate import Sampled, report
-from zooter_core.finetune import finetune
+from zooter_core.evaluate import Sampled
+from zooter_core.fit import Progress, fit_router
 from zooter_core.fleet import GenerationConfig
 from zooter_core.heads import DEFAULT, DistillConfig
-from zooter_core.neighbours import Neighbours
 from zooter_core.records import Label, Message, Query, Response
 from zooter_core.router import keep_label_settings
 from zooter_core.runs import LABELS, QUERIES, REPORT, RESPONSES, REWARDS, ROUTER, TAGS, Run
 from zooter_core.scores import Scores
 
 BATCH = 64
-Progress = Callable[[str, int, int], None]  # step, done, of how many
+ENOUGH = 4  # requests of which nothing comes: then the candidate is at fault, not they
 
 
 def quiet(step: str, done: int, of: int) -> None:
@@ -82,7 +77,11 @@ def collect(
     Work goes by candidate in fixed batches of queries of one data set and like length; what a batch samples depends on
     its own seed alone. A batch of which anything is missing is done again whole, so a run that was killed ends with
     the same responses as one that was not. Candidates that do not fit into memory together are loaded once each, in
-    turn; `tell` is told.
+    turn; `tell` is told. A query that a candidate refuses, as it is too long for it, gets a record with the error; its
+    query is set aside when it is scored.
+
+    Raises:
+        WorkError: a candidate cannot work, or refuses all that it is asked; what has come is kept.
     """
     if samples < 1:
         raise ZooterError("at least one response a candidate and query", str(samples), "Use --samples 1 or more.")
@@ -94,13 +93,13 @@ def collect(
     )
     if run.sealed("collect"):
         return
-    pool = ensemble.fleet.pool
     queries = sorted(runs.queries(run), key=lambda query: (query.dataset or "", len(query.text), query.id))
     done = run.done(RESPONSES, {query.id for query in queries}, "candidate", "sample")
-    total = len(queries) * len(pool) * samples
+    able = {record["candidate"] for record in run.records(RESPONSES) if record.get("error") is None}
+    total = len(queries) * len(ensemble.fleet.pool) * samples
     size = max(1, BATCH // samples)
-    for number, name in enumerate(pool):
-        candidate = ensemble.fleet.candidate(name)
+    for number, candidate in enumerate(ensemble.fleet.candidates):
+        name = candidate.name
         for first in range(0, len(queries), size):
             wanted = [(query, sample) for query in queries[first : first + size] for sample in range(samples)]
             missing = {(query.id, name, sample) for query, sample in wanted} - done
@@ -113,7 +112,8 @@ def collect(
                 if (query.id, name, sample) in missing or not ensemble.independent(name)
             ]
             requests = [Request(candidate, (Message("user", query.text),), own) for query, _, own in asked]
-            came, failed = _responses(ensemble, requests, replace(generation, seed=seed), tell)
+            came, failed = _responses(ensemble, requests, replace(generation, seed=seed), tell, name in able)
+            able |= {name for response in came.values() if response.error is None}
             records = [{"id": asked[n][0].id, "sample": asked[n][1], **asdict(came[n])} for n in sorted(came)]
             run.append(RESPONSES, [r for r in records if (r["id"], name, r["sample"]) in missing])
             if failed:
@@ -125,34 +125,49 @@ def collect(
 
 
 def _responses(
-    ensemble: Ensemble, requests: Sequence[Request], generation: GenerationConfig, tell: Callable[[str], None]
+    ensemble: Ensemble,
+    requests: Sequence[Request],
+    generation: GenerationConfig,
+    tell: Callable[[str], None],
+    able: bool,
 ) -> tuple[dict[int, Response], str | None]:
-    """The responses that came, by request number, and the first error."""
-    responses: dict[int, Response | None] = {}
+    """The responses to keep, by request number, those that are refused too; and the first error that ends the work.
+
+    Args:
+        able: whether the candidate has answered anything yet. Where it has not and refuses several, it is at fault.
+    """
+    came: dict[int, Response] = {}
     for piece in ensemble.stream(requests, threading.Event(), generation):
-        responses[piece.index] = piece.response
+        if piece.response is not None:
+            came[piece.index] = piece.response
         if piece.note:
             tell(piece.note)
-    good = {n: response for n, response in responses.items() if response is not None and response.error is None}
-    return good, next((response.error for response in responses.values() if response and response.error), None)
+    kept = {n: response for n, response in came.items() if response.error is None or response.finish == "refused"}
+    errors = [response.error for response in came.values() if response.error and response.finish != "refused"]
+    if not able and all(r.error for r in kept.values()) and len({requests[n].messages for n in kept}) >= ENOUGH:
+        return {}, f"none of {len(kept)}; the first because: {kept[min(kept)].error}"
+    return kept, next(iter(errors), None)
 
 
 def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     """The rewards of every response, a line a query: each candidate's mean, and one by one as `samples`.
 
-    A query of which any response has no finite reward is set aside: its line has the reason, no later step uses it.
+    A query that a candidate refused, or of which any response has no finite reward, is set aside: its line has the
+    reason, no later step uses it.
     """
     run.begin("score", {"reward_sha256": ensemble.fleet.fingerprint()["reward"]})
     if run.sealed("score"):
         return
     _needs(run, "collect")
-    texts = runs.responses(run)
+    texts, refused = runs.responses(run), runs.refused(run)
     pool = ensemble.fleet.pool
     for batch, missing, count, total in _batches(run, REWARDS):
-        asked = [(query.text, [text for name in pool for text in texts[query.id][name]]) for query in batch]
+        lines = {query.id: {"id": query.id, "set_aside": refused[query.id]} for query in batch if query.id in refused}
+        whole = [query for query in batch if query.id not in refused]
+        asked = [(query.text, [text for name in pool for text in texts[query.id][name]]) for query in whole]
         scored = ensemble.rewards(asked, lambda done: progress("score", count - len(batch) + done, total))  # noqa: B023
-        lines = [found.line(query.id, pool) for query, found in zip(batch, scored, strict=True)]
-        run.append(REWARDS, [line for line in lines if line["id"] in missing])
+        lines |= {query.id: found.line(query.id, pool) for query, found in zip(whole, scored, strict=True)}
+        run.append(REWARDS, [lines[query.id] for query in batch if query.id in missing])
         progress("score", count, total)
     run.seal("score", REWARDS)
 
@@ -252,56 +267,6 @@ def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, p
             figures = json.loads((run.folder / REPORT).read_text(encoding="utf-8")) | {"set_aside": aside}
             (run.folder / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     run.seal("distill", REPORT)
-
-
-def fit_router(
-    scores: Scores,
-    made: Sequence[Label],
-    folder: Path,
-    encoder: Encoder,
-    config: DistillConfig,
-    progress: Progress,
-    sampled: Sampled | None = None,
-) -> None:
-    """Train on the training fold, report on the held-back one, into `folder`; `router/` appears whole or not at all.
-
-    The training queries stay in the router's folder as neighbours, with the tags that they have in `scores`, their
-    rewards, what the finished router says of them, and a map of them.
-    """
-    train = [row for row, label in enumerate(made) if label.fold == "train"]
-    make = finetune if config.finetune != "none" else distillation.distill
-    losses: list[float] = []
-
-    def tell(epoch: int, loss: float) -> None:
-        losses.append(loss)
-        progress("distill", epoch, config.epochs)
-
-    router = make(
-        [scores.queries[row].text for row in train],
-        np.array([made[row].enhanced for row in train]),
-        scores.candidates,
-        encoder,
-        config,
-        tell,
-        scores.scores[train],
-    )
-    progress("distill", config.epochs, config.epochs)  # it may have stopped earlier
-    plain = np.array([made[row].plain for row in train])
-    learned = scores.subset(train)
-    vectors = router.encoder.embed_all([query.text for query in learned.queries])
-    said = router.of_vectors(vectors)
-    near = Neighbours.of(learned, router.encoder.sentence(vectors), plain, config.keep_texts, said)
-    kept = [label.fold == "held_back" for label in made]
-    figures = report(router, scores, kept, [label.entropy for label in made], sampled)
-    figures |= {"losses": losses} if losses else {}  # of each epoch: the mean KL in nats
-    partial, done = folder / f"{ROUTER}.partial", folder / ROUTER
-    with writing(done):
-        shutil.rmtree(partial, ignore_errors=True)  # of a start that was killed
-        router.save(partial)
-        near.save(partial)
-        shutil.rmtree(done, ignore_errors=True)
-        partial.rename(done)
-        (folder / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def _needs(run: Run, step: str) -> None:

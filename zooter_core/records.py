@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant"]
-Finish = Literal["stop", "length", "stopped", "error"]
+Finish = Literal["stop", "length", "stopped", "error", "refused"]
 Certainty = Literal["sure", "leaning", "undecided"]
 SURE, LEANING = 0.75, 0.5  # of the chosen candidate's probability; below the second it is more likely not the best
 
@@ -45,7 +45,8 @@ class Response:
     Attributes:
         seconds: from the start of generation to its end.
         first_token_seconds: from the start to the first token; None when none came.
-        finish: `stop` (end of turn), `length` (token limit), `stopped` (by the user), `error` (then `error` says why).
+        finish: `stop` (end of turn), `length` (token limit), `stopped` (by the user), `error` (then `error` says why),
+            or `refused`: an error of this one request (a query that is too long), which no other attempt can mend.
     """
 
     candidate: str

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from zooter_core import __version__, prices
 from zooter_core.disk import append_lines, locked, read_whole_lines, writing, written_whole
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.errors import WorkError, ZooterError, reason_in
 from zooter_core.fleet import Fleet
 from zooter_core.records import Label, Query
 from zooter_core.scores import Scores, score_line
@@ -222,6 +222,12 @@ def responses(run: Run) -> dict[str, dict[str, list[str]]]:
     }
 
 
+def refused(run: Run) -> dict[str, str]:
+    """The queries that a candidate refused: id -> who, and why."""
+    found = [record for record in run.records(RESPONSES) if record.get("error") is not None]
+    return {r["id"]: f"{r['candidate']}: {reason_in(r['error'])}" for r in reversed(found)}  # the first of each
+
+
 def set_aside(run: Run) -> dict[str, str]:
     """The queries without rewards: id -> why."""
     return {record["id"]: record["set_aside"] for record in run.records(REWARDS) if "set_aside" in record}
@@ -235,7 +241,7 @@ def _scored(run: Run) -> list[Query]:
         raise ZooterError(
             "at least one query with rewards",
             f"all {len(aside)} set aside; the first because: {next(iter(aside.values()), 'there is none')}",
-            "Mend the reward model (`zooter check`), and start a new run.",
+            "Mend what is told there (`zooter check`), and start a new run.",
         )
     return kept
 

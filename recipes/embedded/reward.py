@@ -23,7 +23,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 from recipes.embedded import data
 from recipes.embedded.own import EACH, ENCODER, own_pairs
 from recipes.embedded.pairs import Pair, pairs_of
-from zooter_core.fleet import RewardConfig
+from zooter_core.labellers import RewardConfig
 from zooter_core.rewards import Pointwise, reward_model
 from zooter_core.weights import resolve
 

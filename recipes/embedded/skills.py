@@ -23,8 +23,9 @@ from recipes.embedded.functions import Task, tasks
 from recipes.embedded.own import tell
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, problems
 from zooter_core import pipeline, runs
+from zooter_core.candidates import CandidateConfig
 from zooter_core.ensemble import Ensemble
-from zooter_core.fleet import CandidateConfig, Fleet, GenerationConfig, load_fleet
+from zooter_core.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.records import Query
 
 Check = Callable[[str], bool]  # whether a response is right

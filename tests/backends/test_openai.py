@@ -16,9 +16,10 @@ pytest.importorskip("openai", reason="the extra zooter[openai] is not installed"
 
 from zooter_core.backends import Request
 from zooter_core.backends.openai import OpenAIBackend
+from zooter_core.candidates import CandidateConfig
 from zooter_core.endpoint import EndpointConfig
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.fleet import CandidateConfig, GenerationConfig
+from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Message
 
 ASK = (Message("user", "What is the sea?"),)

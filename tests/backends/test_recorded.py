@@ -9,8 +9,9 @@ import pytest
 
 from zooter_core.backends import Request
 from zooter_core.backends.recorded import RecordedBackend
+from zooter_core.candidates import CandidateConfig
 from zooter_core.errors import ZooterError
-from zooter_core.fleet import CandidateConfig, GenerationConfig
+from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Message
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "alpaca_eval_open6.jsonl.gz"
@@ -84,7 +85,7 @@ def test_an_answer_that_has_begun_goes_on_as_it_was_recorded(file):
     _, whole = asked(file, "a", "Only a?", begun="yes")
     assert (whole.finish, whole.text) == ("stop", "")
     _, other = asked(file, "a", "Count to three.", begun="One, two")
-    assert (other.finish, other.text) == ("error", "")
+    assert (other.finish, other.text) == ("refused", "")
     assert 'the beginning of a response of a in scores.jsonl. Found "One, two"' in other.error
     _, unknown = asked(file, "a", "Count to tree.", begun="1 2 3 4")
     assert 'The nearest is "Count to three."' in unknown.error
@@ -101,7 +102,7 @@ def test_an_answer_that_has_begun_goes_on_as_it_was_recorded(file):
 )
 def test_an_unknown_query_is_told_with_what_is_known(file, query, told):
     texts, response = asked(file, "a", query)
-    assert (texts, response.text, response.finish) == ([], "", "error")
+    assert (texts, response.text, response.finish) == ([], "", "refused")
     assert "one of the 3 queries to which scores.jsonl has a response of a" in response.error
     assert query in response.error
     assert told in response.error
@@ -111,7 +112,7 @@ def test_others_answer_what_one_does_not_know(file):
     backend, messages = RecordedBackend(), (Message("user", "Only a?"),)
     requests = [Request(CandidateConfig(name, "recorded", str(file)), messages) for name in ("b", "a")]
     responses = [p.response for p in backend.stream(requests, GenerationConfig(), threading.Event()) if p.response]
-    assert [(r.finish, r.text) for r in responses] == [("error", ""), ("stop", "yes")]
+    assert [(r.finish, r.text) for r in responses] == [("refused", ""), ("stop", "yes")]
 
 
 def test_a_candidate_that_the_file_lacks_is_refused_with_those_it_has(file):

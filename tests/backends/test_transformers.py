@@ -216,8 +216,8 @@ def test_model_without_a_chat_template_asks_for_a_prompt_template(fleet_copy):
 
 def test_prompt_longer_than_the_model_is_an_error_of_that_request(backend, candidates):
     (response,) = stream(backend, [candidates["base"]], messages=(Message("user", "a" * 2000),))[1]
-    assert (response.finish, response.text) == ("error", "")
-    assert "a prompt of at most 511 tokens" in response.error
+    assert (response.finish, response.text) == ("refused", "")
+    assert "more than the 511 that fit" in response.error
 
 
 def test_generation_ends_where_the_model_does(backend, candidates):
@@ -225,6 +225,15 @@ def test_generation_ends_where_the_model_does(backend, candidates):
     prompt = replace(candidates["base"], prompt_template="!" * 500)
     (response,) = stream(backend, [prompt], LONG)[1]
     assert (response.finish, response.tokens) == ("length", 12)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_prompt_near_the_end_of_the_model_cuts_no_other_answer_short(backend, candidates, order):
+    pool = [candidates["base"], *(replace(candidates["base"], prompt_template="!" * n) for n in (500, 505))][::order]
+    alone = [stream(backend, [candidate], LONG)[1][0] for candidate in pool]
+    _, responses = stream(backend, pool, LONG)
+    assert [(r.finish, r.tokens, r.text) for r in responses] == [(r.finish, r.tokens, r.text) for r in alone]
+    assert sorted(r.tokens for r in responses)[:2] == [7, 12] < [max(r.tokens for r in responses)]
 
 
 @pytest.mark.parametrize("broken", ["one", "two"])

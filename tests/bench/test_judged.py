@@ -10,9 +10,9 @@ from scripted import serving
 from zooter_core.backends.openai import OpenAIBackend
 from zooter_core.bench import suite
 from zooter_core.bench.flask import mean_of
+from zooter_core.candidates import CandidateConfig
 from zooter_core.endpoint import EndpointConfig
 from zooter_core.errors import ZooterError
-from zooter_core.fleet import CandidateConfig
 from zooter_core.labellers import RewardConfig
 from zooter_core.rewards import Unscored
 from zooter_core.rewards.judge import Judge

@@ -145,7 +145,7 @@ def test_one_problem_that_breaks_its_batch_is_set_aside_alone(tmp_path, tiny_ens
     aside = outcome.set_aside(job)
     assert list(aside) == ["long"]
     assert aside["long"].startswith("no score of base, one, two: ")
-    assert "a prompt of at most 511 tokens" in aside["long"]
+    assert "more than the 511 that fit" in aside["long"]
     assert outcome.write(job, "lengths", tmp_path / "s.jsonl") == 10
     assert set(texts(tmp_path)) == set(whole)
 

@@ -8,7 +8,7 @@ from transformers import AutoModelForSequenceClassification
 
 from recipes.embedded import reward
 from recipes.embedded.pairs import broken, mismatched, written, wrong_numbers
-from zooter_core.fleet import RewardConfig
+from zooter_core.labellers import RewardConfig
 from zooter_core.rewards import reward_model
 
 PAIRS = [("What is the sea?", "A lot of water."), ("Add up 7 and 5", "12"), ("Why?", "")]

@@ -118,7 +118,7 @@ def test_vllm_pooling_with_the_servers_chat_template(endpoint):
 
 def test_the_key_comes_from_the_environment_and_is_not_shown(endpoint, monkeypatch):
     monkeypatch.setenv("REWARD_KEY", "secret-123")
-    asking = model(endpoint, key_env="REWARD_KEY")
+    asking = model(endpoint, api_key_env="REWARD_KEY")
     asking.score(PAIRS[:1])
     assert endpoint.headers[0]["authorization"] == "Bearer secret-123"
     endpoint.answer = lambda body, number: (401, {"error": "who are you"})
@@ -130,7 +130,7 @@ def test_the_key_comes_from_the_environment_and_is_not_shown(endpoint, monkeypat
     for value, found in (("", "none"), ("se\ncret", "other"), ("schlüssel", "other")):
         monkeypatch.setenv("REWARD_KEY", value)
         with pytest.raises(ZooterError, match=found) as refused:
-            model(endpoint, key_env="REWARD_KEY")
+            model(endpoint, api_key_env="REWARD_KEY")
         assert "cret" not in str(refused.value)
 
 

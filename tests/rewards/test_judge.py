@@ -10,9 +10,10 @@ from scripted import serving
 from zooter_core.backends import Piece
 from zooter_core.backends.openai import OpenAIBackend
 from zooter_core.backends.transformers import TransformersBackend
+from zooter_core.candidates import CandidateConfig
 from zooter_core.endpoint import EndpointConfig
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.fleet import CandidateConfig, load_fleet
+from zooter_core.fleet import load_fleet
 from zooter_core.labellers import RewardConfig
 from zooter_core.records import Response
 from zooter_core.rewards import Comparing, Pointwise, reward_model

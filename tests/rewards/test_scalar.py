@@ -4,9 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
 
+from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.fleet import RewardConfig
+from zooter_core.fleet import load_fleet
+from zooter_core.labellers import RewardConfig
 from zooter_core.rewards import reward_model
 
 PAIRS = [
@@ -94,6 +98,32 @@ def test_corrupt_model_is_one_clear_error(config, fleet_copy, file):
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(WorkError, match="a reward model at"):
         reward_model(replace(config, model=str(fleet_copy / "reward")))
+
+
+FULL = (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), MemoryError())
+
+
+@pytest.mark.parametrize("problem", FULL)
+@pytest.mark.parametrize("times", [1, 2])
+def test_memory_that_runs_out_for_a_reward_model_is_freed_for_a_second_try(tiny_fleet, monkeypatch, problem, times):
+    ensemble = Ensemble(load_fleet(tiny_fleet))
+    ensemble.backends["transformers"].load(ensemble.fleet.candidates[0])
+    load, held = AutoModelForSequenceClassification.from_pretrained, []
+
+    def short(*arguments, **options):
+        held.append(sum(ensemble.backends["transformers"].sizes().values()))
+        if len(held) <= times:
+            raise problem
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(AutoModelForSequenceClassification, "from_pretrained", short)
+    if times == 1:
+        assert ensemble.rewards([("Hi", ["Hello"])])[0].whole
+    else:
+        with pytest.raises(WorkError, match=r"a reward model at"):
+            ensemble.rewards([("Hi", ["Hello"])])
+    assert held[0] > held[1] == 0
+    assert len(held) == 2
 
 
 def test_missing_adapter_is_one_clear_error(config, tmp_path):

@@ -191,7 +191,7 @@ def counted(fleet_copy, tmp_path, monkeypatch):
     """The tiny fleet with its reward model's calls counted."""
     calls: list[int] = []
 
-    def load(config, backend):
+    def load(config, backend, spare):
         made = reward_model(config, backend)
         score = made.score
         made.score = lambda pairs: calls.append(len(pairs)) or score(pairs)

@@ -7,9 +7,10 @@ import pytest
 
 from zooter_core.backends import Piece
 from zooter_core.backends.transformers import TransformersBackend
+from zooter_core.candidates import CandidateConfig
 from zooter_core.encoder import Encoders
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.fleet import CandidateConfig, load_fleet
+from zooter_core.fleet import load_fleet
 from zooter_core.labellers import TaggerConfig
 from zooter_core.records import Query, Response, Tag
 from zooter_core.taggers import tagger
@@ -108,6 +109,15 @@ def test_a_model_that_fails_is_an_error():
     tagging, _ = made(lambda text: ValueError("no room") if "b" in text[-1] else WHOLE)
     with pytest.raises(WorkError, match=r"tags from the tagger. Found no room"):
         tagging.tag(["a", "b"])
+
+
+def test_a_query_that_is_too_long_has_no_tags(tiny_fleet):
+    candidate = load_fleet(tiny_fleet).candidate("base")
+    config = TaggerConfig("instag", instagger=candidate, max_new_tokens=4, template="Tag: {query}")
+    tagging = tagger(config, ENCODERS, lambda kind: TransformersBackend())
+    assert tagging.tag(["Why? " * 400, "Hi"]) == [(), ()]
+    with pytest.raises(WorkError, match=r"tags from the tagger.*more than the 511 that fit"):
+        tagging.tag(["Why? " * 400] * 4)
 
 
 def test_a_language_model_of_a_fleet_tags(tiny_fleet):

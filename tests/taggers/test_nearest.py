@@ -9,7 +9,7 @@ import tiny
 
 from zooter_core.encoder import Encoders
 from zooter_core.errors import ZooterError
-from zooter_core.fleet import TaggerConfig
+from zooter_core.labellers import TaggerConfig
 from zooter_core.taggers import tagger
 
 ENCODERS = Encoders()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from zooter_core.backends.line import Line
-from zooter_core.fleet import CandidateConfig, GenerationConfig
+from zooter_core.candidates import CandidateConfig
+from zooter_core.fleet import GenerationConfig
 from zooter_core.plugins import load_kind
 from zooter_core.records import Message, Response
 
@@ -63,12 +64,19 @@ class Backend(Protocol):
     def trial(self, candidate: CandidateConfig) -> str:
         """A query to try the candidate with."""
 
+    def sizes(self) -> Mapping[object, int]:
+        """Bytes of the models that it has in memory here, by what tells them apart."""
+
+    def spare(self) -> None:
+        """Let the models that nobody uses leave the memory."""
+
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
         """Pieces as they come, and exactly one response a request.
 
-        A request that fails ends with a response of finish `error`; the others go on. `stop` ends all within 0.3 s,
+        A request that fails ends with a response of finish `error`, or `refused` where that lies in the request; the
+        others go on. `stop` ends all within 0.3 s,
         each with the text that has come.
         """
 

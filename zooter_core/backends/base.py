@@ -19,8 +19,8 @@ from transformers import AutoModelForCausalLM
 from zooter_core.backends import memory
 from zooter_core.backends.checkpoint import Checkpoint, dtype_of
 from zooter_core.backends.decoding import digits_of
+from zooter_core.candidates import CandidateConfig
 from zooter_core.errors import WorkError, ZooterError, first_line
-from zooter_core.fleet import CandidateConfig
 
 NO_ADAPTER = "__base__"  # peft's name for a row without adapter
 FULL = "too little memory for it"

@@ -46,7 +46,7 @@ class Batch:
         self.rows = Rows([request.candidate.name for request in requests], base.tokenizer, base.ends, pieces)
         self.adapters: dict[int, str] = {}
         self.prompts: dict[int, list[int]] = {}
-        self.most = generation.max_new_tokens
+        self.most: dict[int, int] = {}  # tokens of each answer
 
     def run(self) -> None:
         """Every request answered or failed."""
@@ -66,18 +66,17 @@ class Batch:
             try:
                 self.base.add_adapter(request.candidate)
                 ids = prompt_ids(request, self.base.tokenizer)
-                if len(ids) >= self.base.positions:
-                    raise WorkError(
-                        f"a prompt of at most {self.base.positions - 1} tokens",
-                        str(len(ids)),
-                        "Shorten the query or start a new conversation.",
-                    )
             except ZooterError as problem:
                 self.rows.close("error", [index], str(problem))
-            else:
-                self.prompts[index], self.adapters[index] = ids, self.base.adapter_of(request.candidate)
-        widest = max(map(len, self.prompts.values()), default=0)
-        self.most = min(self.most, self.base.positions - widest)
+                continue
+            if len(ids) >= self.base.positions:
+                most, next_step = self.base.positions - 1, "Shorten the query or start a new conversation."
+                found = f"{len(ids):,} tokens, more than the {most:,} that fit"
+                too_long = WorkError("a prompt that fits into the model", found, next_step)
+                self.rows.close("refused", [index], str(too_long))
+                continue
+            self.prompts[index], self.adapters[index] = ids, self.base.adapter_of(request.candidate)
+            self.most[index] = min(self.generation.max_new_tokens, self.base.positions - len(ids))
         self.rows.begin()
 
     def _go_on(self, among: list[int], again: bool = False) -> None:
@@ -110,13 +109,17 @@ class Batch:
         self.rows.close("error", [index], str(problem))
 
     def _generate(self, among: Sequence[int]) -> None:
-        """Generate to the end of some rows, which have come equally far."""
+        """Generate to the end of some rows, which have come equally far.
+
+        What is padded to a prompt near the end of the model goes on without it, once that has no more room.
+        """
         read = [self.prompts[index] + self.rows.written[index] for index in among]
         batch = self.base.tokenizer.pad({"input_ids": read}, return_tensors="pt").to(self.base.device)
         ids, mask = batch["input_ids"], batch["attention_mask"]
         self.rows.active = list(among)
         names = [self.adapters[index] for index in among]
-        left = self.most - len(self.rows.written[among[0]])
+        end = min(self.most[index] for index in among)
+        left = end - len(self.rows.written[among[0]])
         choosing = self._choosing()
         cache = self._read_repeats_once(ids, mask, list(zip(map(tuple, read), names, strict=True)))
         while left > 0 and self.rows.active:
@@ -145,7 +148,11 @@ class Batch:
             names = [names[place] for place in keep]
             if self.stopped.now():
                 break
-        self.rows.close("stopped" if self.stopped.now() else "length", among)
+        if self.stopped.now():
+            self.rows.close("stopped", among)
+        self.rows.close("length", [index for index in among if self.most[index] == end])
+        if rest := [index for index in among if index in self.rows.open]:
+            self._generate(rest)
 
     def _choosing(self) -> list[Calculator | Sampling]:
         """What shapes the choice of each token, in order."""

@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import cached_file
 
+from zooter_core.candidates import CandidateConfig
 from zooter_core.errors import WorkError, ZooterError, first_line
-from zooter_core.fleet import CandidateConfig
 from zooter_core.weights import resolve
 
 WHOLE = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")

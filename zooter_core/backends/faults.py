@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import email.utils
 import json
 import random
 import socket
 import ssl
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +13,7 @@ from typing import Any
 import httpx2
 import openai
 
-from zooter_core.endpoint import EndpointConfig
+from zooter_core.endpoint import EndpointConfig, retry_after
 from zooter_core.errors import WorkError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds between attempts, where the server names none
@@ -121,18 +119,6 @@ def _causes(problem: BaseException | None) -> Iterator[BaseException]:
     while problem is not None:
         yield problem
         problem = problem.__cause__ or problem.__context__
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a `Retry-After` header, which is a number or a date; None where there is none."""
-    said = headers.get("retry-after")
-    if not said:
-        return None
-    try:
-        return max(float(said), 0.0)
-    except ValueError:
-        parsed = email.utils.parsedate_tz(said)
-        return None if parsed is None else max(email.utils.mktime_tz(parsed) - time.time(), 0.0)
 
 
 def _words(problem: openai.APIError, key: str | None) -> str:

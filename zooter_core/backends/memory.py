@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
+from zooter_core.candidates import CandidateConfig
 from zooter_core.errors import ZooterError, did_you_mean
-from zooter_core.fleet import CandidateConfig
 
 Sizes = dict[str, int]
 BUDGET = "ZOOTER_MEMORY_GB"  # in the environment; takes the place of [memory] budget_gb

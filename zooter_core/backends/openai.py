@@ -10,13 +10,14 @@ import asyncio
 import importlib.util
 import queue
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zooter_core.backends import Piece, Request
+from zooter_core.candidates import CandidateConfig
 from zooter_core.errors import ZooterError
-from zooter_core.fleet import CandidateConfig, GenerationConfig
+from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Response
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ class OpenAIBackend:
 
     def trial(self, candidate: CandidateConfig) -> str:
         return "Say hello."
+
+    def sizes(self) -> Mapping[object, int]:
+        return {}
+
+    def spare(self) -> None:
+        pass
 
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event

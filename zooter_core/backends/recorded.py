@@ -9,13 +9,14 @@ import difflib
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from zooter_core.backends import Piece, Request
+from zooter_core.candidates import CandidateConfig
 from zooter_core.errors import ZooterError
-from zooter_core.fleet import CandidateConfig, GenerationConfig
+from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Response
 from zooter_core.scores import each_query, read_lines, read_responses
 
@@ -99,6 +100,12 @@ class RecordedBackend:
         """The first query to which there is a response."""
         return self._recording(candidate).of(candidate.name)[0]
 
+    def sizes(self) -> Mapping[object, int]:
+        return {}
+
+    def spare(self) -> None:
+        pass
+
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
@@ -108,7 +115,7 @@ class RecordedBackend:
             try:
                 whole = self._recording(request.candidate).look_up(*_asked(request), name, seed)
             except ZooterError as problem:
-                yield Piece(index, response=Response(name, "", finish="error", error=str(problem)))
+                yield Piece(index, response=Response(name, "", finish="refused", error=str(problem)))
                 continue
             words = re.findall(r"\S+\s*|\s+", whole)
             first = time.perf_counter() - begun
@@ -150,7 +157,8 @@ def read(path: Path) -> Recording:
                 raise ZooterError(
                     f"a response to one of the run's queries in {place}", repr(record)[:60], "Name another run."
                 )
-            made.add(queries[query], name, text)
+            if record.get("error") is None:
+                made.add(queries[query], name, text)
     else:
         for place, record, asked in each_query(path):
             for name, text in read_responses(place, record).items() if "responses" in record else ():

@@ -14,8 +14,8 @@ from typing import Generic, Protocol, TypeVar
 
 from zooter_core.backends import memory
 from zooter_core.backends.line import Line
+from zooter_core.candidates import CandidateConfig
 from zooter_core.errors import WorkError, first_line
-from zooter_core.fleet import CandidateConfig
 
 
 class Model(Protocol):
@@ -109,6 +109,11 @@ class Residency(Generic[Kept]):
         """The models that are there, the one used longest ago first."""
         with self._changed:
             return [model.name for model in self._kept.values()]
+
+    def sizes(self) -> dict[object, int]:
+        """Bytes of each model that is there, by key."""
+        with self._changed:
+            return {key: sum(model.sizes.values()) for key, model in self._kept.items()}
 
     def held(self) -> memory.Sizes:
         """Bytes that they take together, by device."""

@@ -14,9 +14,10 @@ import openai
 
 from zooter_core.backends.faults import AnswerError, fault_of, pause
 from zooter_core.backends.wire import client_of
+from zooter_core.candidates import CandidateConfig
 from zooter_core.endpoint import key_from
 from zooter_core.errors import WorkError, did_you_mean
-from zooter_core.fleet import CandidateConfig, GenerationConfig
+from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Finish, Message, Response
 
 CLOSING = 0.1  # seconds for a connection to close in good manners
@@ -104,7 +105,8 @@ class Server:
                 wait = pause(attempt, fault.wait) if fault.again and not said.anything else None
                 attempt += 1
                 if wait is None or attempt > self.config.retries:
-                    return "error", await self._failed(fault, attempt, said.characters)
+                    told = await self._failed(fault, attempt, said.characters)
+                    return "error" if fault.counts else "refused", told
                 await asyncio.sleep(wait)
             else:
                 self._failures = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from zooter_core.backends import Piece, Request, memory
 from zooter_core.backends.base import Base
@@ -17,8 +17,9 @@ from zooter_core.backends.batch import Batch
 from zooter_core.backends.checkpoint import Checkpoint
 from zooter_core.backends.line import Line
 from zooter_core.backends.residency import Residency
+from zooter_core.candidates import CandidateConfig
 from zooter_core.errors import ZooterError, first_line
-from zooter_core.fleet import CandidateConfig, GenerationConfig
+from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Response
 
 BaseKey = tuple[str | None, ...]
@@ -57,6 +58,12 @@ class TransformersBackend:
 
     def trial(self, candidate: CandidateConfig) -> str:
         return "Say hello."
+
+    def sizes(self) -> Mapping[object, int]:
+        return self.resident.sizes()
+
+    def spare(self) -> None:
+        self.resident.spare()
 
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event

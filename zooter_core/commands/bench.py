@@ -11,12 +11,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from zooter_core import backends
 from zooter_core.bench import Suite, outcome, suite
 from zooter_core.bench.work import Work, sample, work
 from zooter_core.commands.options import ensemble_of, err, generation_of, out, progress_bars, tell_set_aside
 from zooter_core.disk import check_file
-from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.fleet import Fleet, load_fleet
 from zooter_core.labellers import NAMED, RewardConfig
@@ -33,7 +31,7 @@ def bench(call: Namespace) -> None:
     ensemble = ensemble_of(call)
     config = _judge(call, ensemble.fleet) if made.judged else None
     if config is not None:
-        made.judge = _loaded(config, ensemble)
+        made.judge = Judge(config, ensemble.backend_of)
     call.temperature = call.temperature or 0.0  # greedy, where nothing else is said
     generation = generation_of(call, ensemble.fleet, seed=call.seed)
     with Run(f"{call.out}.run", create=True) as folder, progress_bars() as progress:
@@ -89,20 +87,9 @@ def _judge(call: Namespace, own: Fleet) -> RewardConfig:
     )
 
 
-def _loaded(config: RewardConfig, ensemble: Ensemble) -> Judge:
-    """The judge, on the candidates' backends, so that it shares weights with them."""
-
-    def backend(kind: str) -> backends.Backend:
-        if kind not in ensemble.backends:
-            ensemble.backends[kind] = backends.backend(kind)
-        return ensemble.backends[kind]
-
-    return Judge(config, backend)
-
-
 def _settings(config: RewardConfig) -> dict[str, Any]:
     """What shapes a judge's verdicts."""
-    shaping = ("backend", "model", "adapter", "revision", "prompt_template", "dtype")
+    shaping = ("backend", "model", "adapter", "revision", "prompt_template", "dtype", "quantisation")
     known = {key: value for key, value in asdict(config.judge).items() if key in shaping}
     return known | {"template": config.template, "tries": config.tries, "max_new_tokens": config.max_new_tokens}
 
@@ -119,4 +106,4 @@ def _show(call: Namespace, figures: dict[str, Any]) -> None:
         low, high = row["interval"]
         table.add_row(Text(name), f"{row['score']:.3f}", f"{low:.3f} to {high:.3f}")
     out.print(table)
-    tell_set_aside(figures["set_aside"])
+    tell_set_aside(figures["set_aside"], "scores")

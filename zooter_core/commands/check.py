@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from zooter_core.commands.options import ensemble_of, err, out, raise_failed
+from zooter_core.candidates import CandidateConfig
+from zooter_core.commands.options import ensemble_of, err, out, raise_failed, tell_note
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.fleet import ENDPOINT, RECORDED, CandidateConfig, GenerationConfig
+from zooter_core.fleet import ENDPOINT, RECORDED, GenerationConfig
 from zooter_core.records import Message, Response
 
 if TYPE_CHECKING:
@@ -34,15 +35,18 @@ def check(call: Namespace) -> int:
     def timed(part: str, name: str, work: Callable[[], Found]) -> None:
         begun = time.perf_counter()
         row: Found = {"part": part, "name": name, "ok": True}
-        before = _memory()
+        process, models = _memory(), _models(ensemble)
         try:
             with err.status(f"Checking the {part} {name} ..."):
                 row |= work()
         except ZooterError as problem:
             row |= {"ok": False, "found": str(problem)}
         row |= {"seconds": round(time.perf_counter() - begun, 2)}
-        taken = max(round((_memory() - before) / 1e6), 0) if row["ok"] else None
-        rows.append({"memory_mb": taken} | row)
+        grown = sum(max(size - models.get(key, 0), 0) for key, size in _models(ensemble).items())
+        taken = round(
+            (grown or max(_memory() - process, 0)) / 1e6
+        )  # a process does not grow by a model in place of one
+        rows.append({"memory_mb": taken if row["ok"] else None} | row)
 
     for entry in fleet.candidates:
         timed("candidate", entry.name, lambda entry=entry: _candidate(ensemble, entry))  # type: ignore[misc]
@@ -66,6 +70,7 @@ def _candidate(ensemble: Ensemble, entry: CandidateConfig) -> Found:
     generation = GenerationConfig(max_new_tokens=32, temperature=0.0)
     last: Response | None = None
     for piece in ensemble.answer([entry.name], [Message("user", backend.trial(entry))], threading.Event(), generation):
+        tell_note(piece.note)
         last = piece.response or last
     assert last is not None
     raise_failed(last)
@@ -93,7 +98,8 @@ def _reward(ensemble: Ensemble) -> Found:
 
 
 def _tagger(ensemble: Ensemble) -> Found:
-    return {"found": ", ".join(tag.name for tag in ensemble.tagger.tag(["2 + 2?"])[0])}
+    queries = [f"{n} + {n}?" for n in range(2, 6)]  # enough to tell a query that is refused from a tagger that fails
+    return {"found": ", ".join(tag.name for tag in ensemble.tagger.tag(queries)[0])}
 
 
 def _router(ensemble: Ensemble) -> Found:
@@ -105,6 +111,11 @@ def _router(ensemble: Ensemble) -> Found:
     return {
         "found": f"chose {ensemble.route(HELLO).candidate}; {each:.1f} ms a query on {ensemble.router.encoder.runtime}"
     }
+
+
+def _models(ensemble: Ensemble) -> dict[object, int]:
+    """Bytes of each language model in memory."""
+    return {key: size for backend in ensemble.backends.values() for key, size in backend.sizes().items()}
 
 
 def _memory() -> int:
@@ -129,7 +140,7 @@ def _print(name: str, rows: list[Found]) -> None:
             "" if first is None else f"{first:.2f} s",
             "" if speed is None else f"{speed:.0f}",
             f"{memory} MB" if memory is not None else "elsewhere" if row["ok"] else "",
-            Text(row["found"] if row["ok"] and speed is None else "" if row["ok"] else "see below"),
+            Text("see below" if not row["ok"] else row["found"] if first is None else ""),
         )
     out.print(table)
     for row in rows:

@@ -10,11 +10,14 @@ from pathlib import Path
 
 from zooter_core.commands.options import ROOT, err, fleet_of
 from zooter_core.errors import ZooterError
+from zooter_core.fleet import NO_ROUTER
 
 
 def demo(call: Namespace) -> None:
     """Become the web demo's server: this process is replaced, so that signals reach the server itself."""
     fleet = fleet_of(call)  # a mistake in it shows here, not in the browser
+    if fleet.router is None:
+        raise ZooterError(f"a [router] table in fleet.toml of {fleet.name}", "none", NO_ROUTER)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

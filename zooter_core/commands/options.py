@@ -143,11 +143,11 @@ def tell_cost(ensemble: Ensemble, samples: int = 1) -> None:
         )
 
 
-def tell_set_aside(aside: Mapping[str, str]) -> None:
-    """Say on stderr which queries have no rewards, and why."""
+def tell_set_aside(aside: Mapping[str, str], lacking: str = "rewards") -> None:
+    """Say on stderr which queries lack something, and why."""
     if not aside:
         return
-    err.print(f"{len(aside)} {'query is' if len(aside) == 1 else 'queries are'} set aside, without rewards:")
+    err.print(f"{len(aside)} {'query is' if len(aside) == 1 else 'queries are'} set aside, without {lacking}:")
     for name, reason in list(aside.items())[:MOST_LISTED]:
         err.print(Text(f"  {name}: {reason}"))
     if len(aside) > MOST_LISTED:

@@ -71,6 +71,7 @@ def step(call: Namespace) -> None:
         if call.command == "collect":
             generation = generation_of(call, ensemble.fleet)
             pipeline.collect(folder, ensemble, generation, progress, call.samples, tell_note)
+            tell_set_aside(runs.refused(folder), "responses")
         elif call.command == "tag":
             pipeline.tag(folder, ensemble, progress)
         else:

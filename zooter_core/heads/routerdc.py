@@ -16,9 +16,9 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
+from zooter_core.clusters import k_means
 from zooter_core.heads import DistillConfig, Progress
 from zooter_core.heads.base import EmbeddedHead, Lessons, descend
-from zooter_core.heads.kmeans import k_means
 
 
 class ContrastiveHead(EmbeddedHead):

@@ -59,15 +59,28 @@ class Comparing(Protocol):
 RewardModel = Pointwise | Comparing
 
 
-def reward_model(config: RewardConfig, backend: Callable[[str], Backend] = backends.backend) -> RewardModel:
-    """Load the reward model of a fleet.
+def reward_model(
+    config: RewardConfig,
+    backend: Callable[[str], Backend] = backends.backend,
+    spare: Callable[[], None] = lambda: None,
+) -> RewardModel:
+    """Load the reward model of a fleet; where memory runs out, once more when there is room.
 
     Args:
         backend: backends by kind, for a judge.
+        spare: makes room in memory, as far as that goes.
 
     Raises:
         ZooterError: there is no such kind.
         WorkError: its weights cannot be loaded.
     """
-    made: RewardModel = load_kind("reward", KINDS, config.kind)(config, backend)
-    return made
+    from zooter_core.backends import memory
+
+    kind: Callable[..., RewardModel] = load_kind("reward", KINDS, config.kind)
+    try:
+        return kind(config, backend)
+    except Exception as problem:
+        if not memory.is_full(problem):
+            raise
+    spare()  # only now: until here the error holds on to what had been loaded
+    return kind(config, backend)

@@ -107,6 +107,8 @@ def load(config: RewardConfig, kind: Any = None) -> tuple[Any, Any]:
             adapted = PeftModel.from_pretrained(model, config.adapter)
             trained = set(adapted.peft_config["default"].modules_to_save or ())
             model = adapted.merge_and_unload()
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        model = model.to(device).eval()
     except Exception as problem:  # transformers, peft and safetensors raise many kinds
         raise WorkError(
             f"a reward model at {config.adapter or config.model}", first_line(problem), "Check [reward] in fleet.toml."
@@ -118,8 +120,7 @@ def load(config: RewardConfig, kind: Any = None) -> tuple[Any, Any]:
             f"none for {untrained[0]}",
             "A plain language model has no reward head; name another model or kind.",
         )
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return tokenizer, model.to(device).eval()
+    return tokenizer, model
 
 
 def _tokenizer(folder: str, revision: str | None, settings: Mapping[str, Any]) -> Any:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from zooter_core.backends import Backend
-from zooter_core.endpoint import key_from
+from zooter_core.endpoint import key_from, retry_after
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.labellers import RewardConfig
 from zooter_core.rewards import Unscored
@@ -56,7 +56,7 @@ class HttpReward:
         self.url = str(config.url)
         if not self.url.startswith(("http://", "https://")):
             raise ZooterError("url as http://... or https://... in [reward]", f'"{self.url}"', "Mend fleet.toml.")
-        key = key_from(config.key_env, "the reward endpoint")
+        key = key_from(config.api_key_env, "the reward endpoint")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.slow = 0  # pairs in a row that no answer came for
         timeout = httpx2.Timeout(config.timeout_seconds, connect=min(CONNECT, config.timeout_seconds))
@@ -154,9 +154,11 @@ class HttpReward:
             return
         said = f"{status}: {answer.text!r:.80}"
         if status in (401, 403):
-            named = self.config.key_env
+            named = self.config.api_key_env
             hint = (
-                f"Check the key in {named}." if named else "Name the variable that holds its key: key_env in [reward]."
+                f"Check the key in {named}."
+                if named
+                else "Name the variable that holds its key: api_key_env in [reward]."
             )
             raise self._wrong("leave to ask", str(status), hint)
         if status == 404:
@@ -212,7 +214,7 @@ def _number(value: Any) -> float:
 
 def _pause(number: int, answer: httpx2.Response | None = None) -> float:
     """Seconds before the next try: what Retry-After asks for, else longer each time, with some chance in it."""
-    asked = answer.headers.get("retry-after", "") if answer is not None else ""
-    if asked.isdigit():
-        return min(float(asked), LONGEST_WAIT)
+    asked = None if answer is None else retry_after(answer.headers)
+    if asked is not None:
+        return min(asked, LONGEST_WAIT)
     return WAIT * 2**number * random.uniform(0.5, 1.5)

@@ -15,7 +15,8 @@ import threading
 from collections.abc import Callable, Sequence
 
 from zooter_core.backends import Backend, Request
-from zooter_core.fleet import CandidateConfig, GenerationConfig
+from zooter_core.candidates import CandidateConfig
+from zooter_core.fleet import GenerationConfig
 from zooter_core.labellers import RewardConfig
 from zooter_core.records import Message, Response
 from zooter_core.rewards import Unscored

@@ -15,9 +15,10 @@ from dataclasses import replace
 from typing import Any
 
 from zooter_core.backends import Backend, Request
+from zooter_core.candidates import CandidateConfig
 from zooter_core.encoder import Encoders
 from zooter_core.errors import WorkError
-from zooter_core.fleet import CandidateConfig, GenerationConfig
+from zooter_core.fleet import GenerationConfig
 from zooter_core.labellers import TaggerConfig
 from zooter_core.records import Message, Query, Response, Tag
 
@@ -31,6 +32,7 @@ VICUNA = (
 )
 INSTAGGER = "instagger"  # in the name of a model that VICUNA is for
 BATCH = 16
+ENOUGH = 4  # queries of which none is taken: then the tagger is at fault, not they
 LONGEST = 60  # characters of a tag's name; what is longer is a sentence
 LOOSE = re.compile(r"""["']?tag["']?\s*:\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""", re.IGNORECASE)
 
@@ -56,15 +58,19 @@ class InsTagger:
         """The tags of each query.
 
         Raises:
-            WorkError: the model failed. A text in which there is no tag is no failure.
+            WorkError: the model failed, or refused several queries and took none. A query that it refuses, as it is too
+                long for it, and a text in which there is no tag, are queries without tags.
         """
-        found: list[tuple[Tag, ...]] = []
+        found: list[Response] = []
         for first in range(0, len(queries), BATCH):
-            for response in self._responses(queries[first : first + BATCH]):
-                if response.error:
-                    raise WorkError("tags from the tagger", response.error, "Mend [tagger.instagger] in fleet.toml.")
-                found.append(tuple(Tag(name, 1.0) for name in names(response.text)[: self.config.most]))
-        return found
+            found += self._responses(queries[first : first + BATCH])
+            refused = [response for response in found if response.finish == "refused"]
+            failed = [response for response in found if response.error and response.finish != "refused"]
+            if failed or len(refused) == len(found) >= ENOUGH:
+                why = str((failed or refused)[0].error)
+                raise WorkError("tags from the tagger", why, "Mend [tagger.instagger] in fleet.toml.")
+        written = [[] if response.error else names(response.text) for response in found]
+        return [tuple(Tag(name, 1.0) for name in row[: self.config.most]) for row in written]
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
         return self.tag([query.text for query in queries])

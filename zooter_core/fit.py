@@ -1,0 +1,73 @@
+"""A router from labels and its report, into a folder: trained on one fold, told of the other."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from zooter_core import distill as distillation
+from zooter_core.disk import writing
+from zooter_core.encoder import Encoder
+from zooter_core.evaluate import Sampled, report
+from zooter_core.finetune import finetune
+from zooter_core.heads import DistillConfig
+from zooter_core.neighbours import Neighbours
+from zooter_core.records import Label
+from zooter_core.runs import REPORT, ROUTER
+from zooter_core.scores import Scores
+
+Progress = Callable[[str, int, int], None]  # step, done, of how many
+
+
+def fit_router(
+    scores: Scores,
+    made: Sequence[Label],
+    folder: Path,
+    encoder: Encoder,
+    config: DistillConfig,
+    progress: Progress,
+    sampled: Sampled | None = None,
+) -> None:
+    """Train on the training fold, report on the held-back one, into `folder`; `router/` appears whole or not at all.
+
+    The training queries stay in the router's folder as neighbours, with the tags that they have in `scores`, their
+    rewards, what the finished router says of them, and a map of them.
+    """
+    train = [row for row, label in enumerate(made) if label.fold == "train"]
+    make = finetune if config.finetune != "none" else distillation.distill
+    losses: list[float] = []
+
+    def tell(epoch: int, loss: float) -> None:
+        losses.append(loss)
+        progress("distill", epoch, config.epochs)
+
+    router = make(
+        [scores.queries[row].text for row in train],
+        np.array([made[row].enhanced for row in train]),
+        scores.candidates,
+        encoder,
+        config,
+        tell,
+        scores.scores[train],
+    )
+    progress("distill", config.epochs, config.epochs)  # it may have stopped earlier
+    plain = np.array([made[row].plain for row in train])
+    learned = scores.subset(train)
+    vectors = router.encoder.embed_all([query.text for query in learned.queries])
+    said = router.of_vectors(vectors)
+    near = Neighbours.of(learned, router.encoder.sentence(vectors), plain, config.keep_texts, said)
+    kept = [label.fold == "held_back" for label in made]
+    figures = report(router, scores, kept, [label.entropy for label in made], sampled)
+    figures |= {"losses": losses} if losses else {}  # of each epoch: the mean KL in nats
+    partial, done = folder / f"{ROUTER}.partial", folder / ROUTER
+    with writing(done):
+        shutil.rmtree(partial, ignore_errors=True)  # of a start that was killed
+        router.save(partial)
+        near.save(partial)
+        shutil.rmtree(done, ignore_errors=True)
+        partial.rename(done)
+        (folder / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
