@@ -84,7 +84,8 @@ def score(call: Namespace) -> None:
     if call.run:
         return step(call)
     if not (call.responses and call.out):
-        raise ZooterError("--run DIR, or --responses FILE with --out FILE", "neither", "Try `zooter score --help`.")
+        found = "only one of the two" if call.responses or call.out else "neither"
+        raise ZooterError("--run DIR, or --responses FILE with --out FILE", found, "Try `zooter score --help`.")
 
     ensemble = ensemble_of(call)
     tell_cost(ensemble)
@@ -107,7 +108,8 @@ def distill(call: Namespace) -> None:
             pipeline.distill(folder, ensemble, call.encoder or encoder_of(ensemble.fleet), distill_of(call), progress)
         return print_report(Path(call.run) / "report.json")
     if not (call.scores and call.out):
-        raise ZooterError("--run DIR, or --scores FILE... with --out DIR", "neither", "Try `zooter distill --help`.")
+        found = "only one of the two" if call.scores or call.out else "neither"
+        raise ZooterError("--run DIR, or --scores FILE... with --out DIR", found, "Try `zooter distill --help`.")
 
     check_folder(Path(call.out))
     config = distill_of(call)
