@@ -130,6 +130,20 @@ def test_as_a_program(tiny_fleet):
     assert ended.stderr == ""
 
 
+def test_no_librarys_bars_between_the_lines(scores, tmp_path, tiny_fleet):
+    """In processes of their own: what keeps the libraries quiet holds for a whole process."""
+
+    def told(*arguments: object) -> str:
+        command = [sys.executable, "-m", "zooter_core.cli", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stderr
+
+    wide, narrow, encoder = tmp_path / "wide", tmp_path / "narrow", tiny_fleet / "encoder"
+    said = told("distill", "--scores", scores, "--out", wide, "--encoder", encoder, "--epochs", 1)
+    said += told("extend", "--router", wide, "--without", "two", "--out", narrow)
+    assert "is in" in said
+    assert "it/s" not in said
+
+
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_a_reader_who_has_read_enough_is_no_failure(tiny_fleet, form):
     """As in `zooter route - | head`: the pipe is closed before the first line comes."""
@@ -525,7 +539,7 @@ def test_check_json(zooter):
 
 
 def test_check_shows_all_names_in_a_narrow_window(zooter, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("COLUMNS", "70")
     out = zooter("check")[1]
     assert all(part in out for part in ("candidate", "reward model", "tagger", "router"))
 

@@ -30,6 +30,7 @@ from zooter_core.disk import check_file, check_folder, written_whole
 from zooter_core.encoder import Encoder
 from zooter_core.errors import ZooterError
 from zooter_core.heads import DEFAULT, DistillConfig
+from zooter_core.quiet import quiet_libraries
 from zooter_core.runs import Run
 from zooter_core.scores import Scores, read_queries, read_scores
 from zooter_core.sweep import SweepConfig
@@ -122,6 +123,7 @@ def distill(call: Namespace) -> None:
         )
     scores = read_scores(call.scores)
     labels = label_of(call, from_scores.LABELS)
+    quiet_libraries()
     encoder = Encoder(call.encoder or encoder_of(fleet_of(call)))
     with progress_bars() as progress:
         encoder.embed_all([q.text for q in scores.queries], lambda done: progress("embed", done, len(scores.queries)))
@@ -156,6 +158,7 @@ def sweep(call: Namespace) -> None:
         folds=call.folds,
         seeds=call.seeds,
     )
+    quiet_libraries()
     encoder = Encoder(encoder_of(fleet_of(call)))
     tags = tags_for(call, scores, encoder)
     with progress_bars() as progress:
