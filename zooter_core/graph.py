@@ -53,10 +53,8 @@ class Graph:
     """
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime
-
+        onnxruntime = _onnxruntime()
         self.path = path
-        onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4  # what goes wrong is raised as well
@@ -169,11 +167,20 @@ def _check_installed() -> None:
             "Run `pip install 'zooter[onnx]'`, or set runtime = \"auto\" in [router] of fleet.toml.",
         )
     try:
-        import onnxruntime  # noqa: F401
+        _onnxruntime()
     except ImportError as problem:  # there, but made for another system
         raise WorkError(
             "an onnxruntime that loads", first_line(problem), 'Install it anew, or set runtime = "torch" in [router].'
         ) from problem
+
+
+def _onnxruntime() -> Any:
+    """ONNX Runtime, told to keep quiet before it loads: it notes the process and the machine while it does, to send
+    them to its maker later, and its own switch in Python comes too late for that."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime
 
 
 def _kept(path: Path, samples: Sequence[Batch], wanted: Sequence[Array]) -> Graph | None:
