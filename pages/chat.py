@@ -5,6 +5,7 @@ import streamlit as st
 from zooter_core.errors import ZooterError
 from zooter_core.ui import examples, links, problems, resources
 from zooter_core.ui.chat import conversation, view
+from zooter_core.ui.text import safe
 
 st.title("One front door to several models", anchor=False)
 talk = conversation.current()
@@ -45,14 +46,17 @@ def live(turn: conversation.Turn, candidate: str) -> None:
 for number, turn in enumerate(talk.turns):
     last = number == len(talk.turns) - 1
     with st.chat_message("user", avatar=":material/person:"):
-        view.question(engine, talk, turn, settings, last)
+        st.markdown(safe(turn.query))
     with st.chat_message("assistant", avatar=":material/forum:"):
         view.routing(engine, talk, number, last)
         if last and turn.job.running:
             live(turn, turn.candidate)
         else:
             view.answer(turn)
-            view.actions(engine, talk, number)
+            if last and view.editing(talk):
+                view.edit(engine, talk, settings)
+            else:
+                view.actions(engine, talk, number)
 
 if refused:
     problems.tell(refused)

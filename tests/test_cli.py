@@ -130,6 +130,40 @@ def test_as_a_program(tiny_fleet):
     assert ended.stderr == ""
 
 
+def test_no_librarys_bars_between_the_lines(scores, tmp_path, tiny_fleet):
+    """In processes of their own: what keeps the libraries quiet holds for a whole process."""
+
+    def told(*arguments: object) -> str:
+        command = [sys.executable, "-m", "zooter_core.cli", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stderr
+
+    wide, narrow, encoder = tmp_path / "wide", tmp_path / "narrow", tiny_fleet / "encoder"
+    said = told("distill", "--scores", scores, "--out", wide, "--encoder", encoder, "--epochs", 1)
+    said += told("extend", "--router", wide, "--without", "two", "--out", narrow)
+    assert "is in" in said
+    assert "it/s" not in said
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_reader_who_has_read_enough_is_no_failure(tiny_fleet, form):
+    """As in `zooter route - | head`: the pipe is closed before the first line comes."""
+    command = [sys.executable, "-m", "zooter_core.cli", "route", SEA, *form, "--fleet", str(tiny_fleet)]
+    piped = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert piped.stdout is not None
+    assert piped.stderr is not None
+    piped.stdout.close()
+    told = piped.stderr.read()
+    piped.stderr.close()
+    assert (piped.wait(), told) == (0, "")
+
+
+@pytest.mark.parametrize("step", ["distill", "score"])
+def test_half_a_call_is_not_called_none(refused, step):
+    option = {"distill": "--scores", "score": "--responses"}[step]
+    assert "Found only one of the two." in refused(2, step, option, "some.jsonl")
+    assert "Found neither." in refused(2, step)
+
+
 def test_help_names_every_command(capsys):
     from zooter_core.commands import COMMANDS
 
@@ -510,6 +544,12 @@ def test_check_json(zooter):
         ("router", "router"),
     ]
     assert all(row["ok"] and row["seconds"] >= 0 and row["found"] for row in shape["parts"])
+
+
+def test_check_shows_all_names_in_a_narrow_window(zooter, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "70")
+    out = zooter("check")[1]
+    assert all(part in out for part in ("candidate", "reward model", "tagger", "router"))
 
 
 def test_check_tells_all_that_is_broken_at_once(zooter, fleet_copy):

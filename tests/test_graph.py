@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -278,6 +280,18 @@ def test_an_onnxruntime_that_does_not_load(tiny_fleet, cache, tmp_path, monkeypa
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(WorkError, match=r"an onnxruntime that loads\. Found no such library"):
         Encoder(str(tiny_fleet / "encoder"), "onnx")
+
+
+@ONNX
+def test_onnxruntime_notes_nothing_for_its_maker(tiny_fleet, tmp_path):
+    """It would keep what it knows of the process and the machine in the home's cache folder, to send it later."""
+    work = f"from zooter_core.encoder import Encoder; Encoder({str(tiny_fleet / 'encoder')!r}, 'onnx')"
+    home = tmp_path / "home"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ORT_")}
+    kept |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "ZOOTER_CACHE": str(tmp_path / "zooter")}
+    subprocess.run([sys.executable, "-c", work], env=kept, check=True, capture_output=True)
+    assert list((tmp_path / "zooter" / "graphs").glob("*.onnx"))
+    assert [path for path in home.rglob("*") if "onnxruntime" in path.name] == []
 
 
 def test_torch_is_what_is_taken_where_nothing_is_said(tiny_fleet, cache):

@@ -179,7 +179,7 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
         for number, (place, record) in enumerate(read_lines(path), 1):
             scores = record.get("scores")
             if not isinstance(scores, dict) or not scores:
-                raise ZooterError(f'"scores" as an object of numbers in {place}', repr(scores), "Mend the line.")
+                raise ZooterError(f'"scores" as an object of numbers in {place}', _found(scores), "Mend the line.")
             pool = pool or tuple(scores)
             if set(scores) != set(pool):
                 differing = ", ".join(sorted(set(scores) ^ set(pool)))
@@ -218,7 +218,7 @@ def read_query(place: str, record: Mapping[str, Any], fallback: str) -> Query:
     """The query of a line; `fallback` is its id where the line has none."""
     text = record.get("query")
     if not isinstance(text, str) or not text.strip():
-        raise ZooterError(f'"query" as a text that is not empty in {place}', repr(text), "Mend or remove the line.")
+        raise ZooterError(f'"query" as a text that is not empty in {place}', _found(text), "Mend or remove the line.")
     check_text(text, f'"query" in {place}')
     dataset = record.get("dataset", record.get("source"))
     tags = record.get("tags", [])
@@ -234,10 +234,15 @@ def read_responses(place: str, record: Mapping[str, Any]) -> dict[str, str]:
     """The `responses` of a line: candidate -> text."""
     texts = record.get("responses")
     if not isinstance(texts, dict) or not texts or not all(isinstance(text, str) for text in texts.values()):
-        raise ZooterError(f'"responses" as an object of texts in {place}', repr(texts)[:60], "Mend or remove the line.")
+        raise ZooterError(f'"responses" as an object of texts in {place}', _found(texts), "Mend or remove the line.")
     for name, text in texts.items():
         check_text(text, f"the response of {name} in {place}")
     return texts
+
+
+def _found(value: Any) -> str:
+    """What a line has there, for an error; a field that is not there is None."""
+    return "none" if value is None else repr(value)[:60]
 
 
 def _number(value: Any, where: str) -> float:

@@ -137,6 +137,16 @@ def test_the_last_query_is_edited_and_sent_again(open_page: Open) -> None:
     assert not page.exception
 
 
+def test_another_query_ends_the_editing_of_the_last(open_page: Open) -> None:
+    page = ask(open_page("chat"), "What is 12 + 30?")
+    next(button for button in page.button if button.label == "Edit").click().run()
+    assert any(area.label == "Your query" for area in page.text_area)
+    page = ask(page, "Write about the sea.")
+    assert [turn.query for turn in talk(page).turns] == ["What is 12 + 30?", "Write about the sea."]
+    assert not any(area.label == "Your query" for area in page.text_area)
+    assert any(button.label == "Edit" for button in page.button)
+
+
 def test_a_vote_is_kept_and_disturbs_nothing(open_page: Open, slow_fleet: Path) -> None:
     page = open_page("chat", slow_fleet)
     page.slider(key="length").set_value(16).run()

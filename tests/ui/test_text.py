@@ -22,6 +22,11 @@ def test_money_is_no_formula_but_code_stays() -> None:
     )
 
 
+def test_html_is_text_and_shows_no_backslash_of_ours() -> None:
+    assert safe("<b>costs $5 :red[x]</b> if a < b") == "\\<b>costs \\$5 \\:red[x]\\</b> if a < b"
+    assert safe("`<b>` and \\<i>") == "`<b>` and \\<i>"
+
+
 def test_lines_stay_lines_and_paragraphs_paragraphs() -> None:
     assert safe("6 * 4 = 24.\nThe answer is 24.\n\nBye") == "6 * 4 = 24.  \nThe answer is 24.\n\nBye"
 

@@ -130,6 +130,9 @@ def _memory() -> int:
 def _print(name: str, rows: list[Found]) -> None:
     columns = ("part", "name", "", "seconds", "first token", "tokens/s", "memory", "found")
     table = Table(*columns, title=f"fleet {name}", title_justify="left")
+    for column in table.columns[:2]:
+        column.no_wrap = True  # what was found may take lines instead
+    table.columns[-1].overflow = "fold"
     for row in rows:
         first, speed, memory = (row.get(key) for key in ("first_token_seconds", "tokens_per_second", "memory_mb"))
         table.add_row(

@@ -21,6 +21,7 @@ from zooter_core.from_scores import LABELS
 from zooter_core.growth import growth, sizes_of
 from zooter_core.heads import DEFAULT
 from zooter_core.pipeline import LabelConfig
+from zooter_core.quiet import quiet_libraries
 from zooter_core.router import LABEL_SETTINGS, Router
 from zooter_core.scores import read_scores
 
@@ -37,6 +38,7 @@ def extend(call: Namespace) -> None:
     if Path(call.out).resolve() == Path(call.router).resolve():
         raise ZooterError("--out as another folder than --router", call.out, "The old router is kept; give a new one.")
     check_folder(Path(call.out))
+    quiet_libraries()
     router = Router.load(call.router, Encoders())
     figures = _add(call, router) if adding else _take_out(call, router)
     if call.json:

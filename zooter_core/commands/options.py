@@ -29,7 +29,17 @@ ROOT = Path(__file__).resolve().parents[2]
 EMBEDDED = ROOT / "models" / "embedded"
 ANSWERING = ("ask", "compare", "check", "run", "collect", "bench")  # commands that need the candidates' weights
 MOST_LISTED = 20
-out = Console(highlight=False)
+
+
+class Output(Console):
+    """What is printed, for a reader who may have read enough."""
+
+    def on_broken_pipe(self) -> None:
+        """`zooter route - | head` is no failure; rich would exit with 1. The command line ends with 0."""
+        raise BrokenPipeError
+
+
+out = Output(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 

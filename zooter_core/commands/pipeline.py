@@ -30,6 +30,7 @@ from zooter_core.disk import check_file, check_folder, written_whole
 from zooter_core.encoder import Encoder
 from zooter_core.errors import ZooterError
 from zooter_core.heads import DEFAULT, DistillConfig
+from zooter_core.quiet import quiet_libraries
 from zooter_core.runs import Run
 from zooter_core.scores import Scores, read_queries, read_scores
 from zooter_core.sweep import SweepConfig
@@ -85,7 +86,8 @@ def score(call: Namespace) -> None:
     if call.run:
         return step(call)
     if not (call.responses and call.out):
-        raise ZooterError("--run DIR, or --responses FILE with --out FILE", "neither", "Try `zooter score --help`.")
+        found = "only one of the two" if call.responses or call.out else "neither"
+        raise ZooterError("--run DIR, or --responses FILE with --out FILE", found, "Try `zooter score --help`.")
 
     ensemble = ensemble_of(call)
     tell_cost(ensemble)
@@ -108,7 +110,8 @@ def distill(call: Namespace) -> None:
             pipeline.distill(folder, ensemble, call.encoder or encoder_of(ensemble.fleet), distill_of(call), progress)
         return print_report(Path(call.run) / "report.json")
     if not (call.scores and call.out):
-        raise ZooterError("--run DIR, or --scores FILE... with --out DIR", "neither", "Try `zooter distill --help`.")
+        found = "only one of the two" if call.scores or call.out else "neither"
+        raise ZooterError("--run DIR, or --scores FILE... with --out DIR", found, "Try `zooter distill --help`.")
 
     check_folder(Path(call.out))
     config = distill_of(call)
@@ -121,6 +124,7 @@ def distill(call: Namespace) -> None:
         )
     scores = read_scores(call.scores)
     labels = label_of(call, from_scores.LABELS)
+    quiet_libraries()
     encoder = Encoder(call.encoder or encoder_of(fleet_of(call)))
     with progress_bars() as progress:
         encoder.embed_all([q.text for q in scores.queries], lambda done: progress("embed", done, len(scores.queries)))
@@ -155,6 +159,7 @@ def sweep(call: Namespace) -> None:
         folds=call.folds,
         seeds=call.seeds,
     )
+    quiet_libraries()
     encoder = Encoder(encoder_of(fleet_of(call)))
     tags = tags_for(call, scores, encoder)
     with progress_bars() as progress:

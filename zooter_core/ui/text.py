@@ -13,6 +13,7 @@ LINK = re.compile(r"\[([^\]\n]+)\]\(\s*<?([^)\s>]*)>?[^)\n]*\)")
 REFERENCE = re.compile(r"^( {0,3})\[(?=[^\]\n]+\]:)", re.MULTILINE)  # would hide where a link leads
 DIRECTIVE = re.compile(r":(?=[a-z]+(?:-[a-z]+)*\[|material/)")  # Streamlit's badges, colours and icons
 MONEY = re.compile(r"(?<!\\)\$")
+ELEMENT = re.compile(r"(?<!\\)<(?=[A-Za-z/!?])")  # in HTML backslashes are themselves, so a price would show its own
 PROGRAM = re.compile(
     r"(def|class|import|from|return|print|for|while|if|else|elif|try|except|with|function|const|let|var|public|private|"
     r"static|int|void|using|#include|SELECT|INSERT|UPDATE|DELETE|CREATE|FROM|WHERE|ORDER|GROUP|JOIN|LIMIT)\b.*[:;({=,)\w]$"
@@ -25,7 +26,7 @@ def safe(text: str) -> str:
 
     An image would be fetched from its address: it becomes its words and that address. A link names its host, and leads
     nowhere if that is no web page. A dollar sign alone would begin a formula: it stays a dollar sign; `$$`, `\\(` and
-    `\\[` do begin one. HTML is shown as text by Streamlit itself. A program without a fence gets one: its lines would
+    `\\[` do begin one. HTML is shown as text. A program without a fence gets one: its lines would
     run together. A text of more than MOST characters ends with how many are not shown.
     """
     if len(text) > MOST:
@@ -66,7 +67,7 @@ def _words(text: str) -> str:
     text = REFERENCE.sub(r"\1\\[", text)
     text = DIRECTIVE.sub(r"\:", text)
     text = re.sub(r"(?<=[^\n ])\n(?=[^\n])", "  \n", text)  # a line that ends stays ended
-    return MONEY.sub(r"\\$", text)
+    return MONEY.sub(r"\\$", ELEMENT.sub(r"\\<", text))
 
 
 def _link(found: re.Match[str]) -> str:

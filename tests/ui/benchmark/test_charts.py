@@ -42,7 +42,7 @@ def test_a_line_a_k_with_a_mark_a_threshold() -> None:
     found = traces(charts.cost_quality(POINTS, {2: LINE}, POOL, priced=False))
     line = found["router, 2 where unsure"]
     assert (list(line.x), list(line.y)) == ([1.0, 1.5, 2.0], [1.0, 1.3, 1.4])
-    assert "2 candidates for 50% of the queries" in line.text[1]
+    assert "2 models for 50% of the queries" in line.text[1]
     assert "above 0.400" in line.text[1]
     assert (list(found["as many at random"].x), list(found["as many at random"].y)) == ([1.0, 2.0], [1.0, 1.4])
 

@@ -77,9 +77,7 @@ def test_rmr_where_the_report_knows_it() -> None:
     figures = held_back(0.2, 0.8)
     assert len(claims.of_report(figures)) == 3
     figures["interval"]["chosen_minus_rmr"] = [-0.4, -0.1]
-    assert (
-        "earns **less** than **RMR**, which runs both candidates for every query: 0.250" in claims.of_report(figures)[3]
-    )
+    assert "earns **less** than **RMR**, which runs both models for every query: 0.250" in claims.of_report(figures)[3]
 
 
 def test_a_candidates_name_is_no_markdown() -> None:

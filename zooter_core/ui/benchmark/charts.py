@@ -54,7 +54,7 @@ def cost_quality(
             text=[spoken(point, priced)],
             hovertemplate="%{text}<extra></extra>",
         )
-    unit = "dollars a thousand queries" if priced else "calls of a candidate a query"
+    unit = "dollars a thousand queries" if priced else "calls of a model a query"
     return _laid_out(figure, "Cost and quality", f"mean cost ({unit})", "mean reward a query", 460)
 
 
@@ -72,7 +72,7 @@ def spoken(point: Point, priced: bool) -> str:
     if point.k == 1:
         return f"<b>{point.name}</b><br>{figures}"
     return (
-        f"<b>{point.k} candidates for {point.share:.0%} of the queries</b><br>{figures}<br>"
+        f"<b>{point.k} models for {point.share:.0%} of the queries</b><br>{figures}<br>"
         f"those with an unsureness above {point.threshold:.3f}"
     )
 

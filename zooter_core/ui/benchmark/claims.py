@@ -17,14 +17,12 @@ def of_report(held_back: Figures) -> list[str]:
     n = held_back["n"]
     said = []
     if between := spread.get("chosen_minus_best_single"):
-        said.append(
-            _difference(mean["chosen"] - mean["best_single"], between, n, f"{single}, the best candidate alone")
-        )
+        said.append(_difference(mean["chosen"] - mean["best_single"], between, n, f"{single}, the best model alone"))
     said += _gap(held_back, single)
     regret = {key: _worth(mean[key], spread[key]) for key in ("regret", "regret_best_single", "regret_random")}
     said.append(
         f"Regret, how much less than the best response to a query: of the router {regret['regret']}, of {single} "
-        f"{regret['regret_best_single']}, of a candidate taken at random {regret['regret_random']}."
+        f"{regret['regret_best_single']}, of a model taken at random {regret['regret_random']}."
     )
     if between := spread.get("chosen_minus_rmr"):
         rmr = f"**RMR**, which runs {_all(len(pool_of(held_back)))} for every query"
@@ -33,7 +31,7 @@ def of_report(held_back: Figures) -> list[str]:
 
 
 def _all(count: int) -> str:
-    return f"all {count} candidates" if count > 2 else "both candidates" if count == 2 else "the one candidate"
+    return f"all {count} models" if count > 2 else "both models" if count == 2 else "the one model"
 
 
 def _difference(difference: float, between: Sequence[float], n: int, other: str) -> str:

@@ -25,14 +25,14 @@ FIGURES = {
     "uplift_one": ("%Uplift, one model", "Share of the data sets where no other that runs one model earns more."),
 }
 METHODS = {
-    ROUTER: "the router chooses one candidate",
-    RMR: "reward model ranking: every candidate answers, the response with the highest reward is kept",
-    ORACLE: "the best candidate of each query, known afterwards: nothing can do better",
+    ROUTER: "the router chooses one model",
+    RMR: "reward model ranking: every model answers, the response with the highest reward is kept",
+    ORACLE: "the best model for each query, known afterwards: nothing can do better",
 }
 TRIGGERS = {
-    "margin": "lead of the first: how far the likeliest candidate is ahead of the second",
-    "entropy": "spread: how evenly the probabilities lie over all candidates",
-    "utility": "the first alone: how likely the chosen candidate is not the best",
+    "margin": "lead of the first: how far the likeliest model is ahead of the second",
+    "entropy": "spread: how evenly the probabilities lie over all models",
+    "utility": "the first alone: how likely the chosen model is not the best",
     "disagreement": "quarrel: how far the router's own members are apart",
 }
 
@@ -54,7 +54,7 @@ def table(held_back: Figures, version: str) -> None:
     methods, counts = benchmark.table_one(held_back), {k: row["n"] for k, row in held_back["datasets"].items()}
     columns = [
         Column("method", "method", "Who answers. " + " ".join(f"{name}: {what}." for name, what in METHODS.items())),
-        Column("models", "runs", "How many candidates run for one query."),
+        Column("models", "runs", "How many models run for one query."),
         *(
             Column(
                 DATASET + name, name, f"Mean reward over the {n} held-back queries of {name}; higher is better.", ".2f"
@@ -96,7 +96,7 @@ def cost_quality(held_back: Figures, pool: Sequence[str], make: str, version: st
             "When is the router unsure?",
             known,
             format_func=lambda name: _described(name, name == known[0]),
-            help="What is measured of the router's probabilities; above a threshold, several candidates run, and the "
+            help="What is measured of the router's probabilities; above a threshold, several models run, and the "
             "response with the highest reward is kept.",
         )
         curves = benchmark.curves(held_back, trigger)
@@ -104,7 +104,7 @@ def cost_quality(held_back: Figures, pool: Sequence[str], make: str, version: st
     close = bool(known) and st.toggle(
         "Close up",
         key="close",
-        help="Without the candidates alone and a random one, so that the router's curves fill the chart.",
+        help="Without the models alone and a random one, so that the router's curves fill the chart.",
     )
     drawn = f"{version} {trigger} {close} {','.join(pool)}"
     _chart(
@@ -125,7 +125,7 @@ def cost_quality(held_back: Figures, pool: Sequence[str], make: str, version: st
         _points(all_points, priced, f"{version} {trigger}")
     st.caption(
         ("Dollars are of the responses' tokens alone, without prompts, router and reward model. " if priced else "")
-        + "A call is one candidate writing one response. RMR and selection also need the reward model to judge."
+        + "A call is one model writing one response. RMR and selection also need the reward model to judge."
     )
 
 
@@ -145,12 +145,10 @@ def _verdict(held_back: Figures, trigger: str) -> str:
     won = [str(row["k"]) for row in rows if row["beats_random"]]
     about = "95% interval of the area between the router's curve and the dotted line"
     if len(won) == len(rows):
-        return f"Asking more candidates just where the router is unsure beats asking at random ({about} above 0)."
+        return f"Asking more models just where the router is unsure beats asking at random ({about} above 0)."
     if won:
         which = " and ".join(won)
-        return (
-            f"Asking where the router is unsure beats asking at random with {which} candidates only ({about} above 0)."
-        )
+        return f"Asking where the router is unsure beats asking at random with {which} models only ({about} above 0)."
     return f"Asking where the router is unsure does not beat asking at random beyond noise ({about} is not above 0)."
 
 
@@ -171,8 +169,8 @@ def _points(points: Sequence[Point], priced: bool, version: str) -> None:
     ]
     columns = [
         Column("name", "way", "Who answers."),
-        Column("share", "unsure", "Share of the queries that get several candidates.", ".0%"),
-        Column("threshold", "threshold", "A query whose unsureness is above it gets several candidates.", ".3f"),
+        Column("share", "unsure", "Share of the queries that get several models.", ".0%"),
+        Column("threshold", "threshold", "A query whose unsureness is above it gets several models.", ".3f"),
         Column("calls", "calls", "Candidates that run for a query, on average.", ".2f"),
         *([Column("dollars", "dollars", "Of a thousand queries, on average.", ".4g")] if priced else []),
         Column("reward", "reward", "Mean reward a query, over all held-back queries.", ".3f"),

@@ -103,7 +103,7 @@ def missing(found: Opened) -> None:
         st.code(f"zooter {found.step} --run {folder}", language="sh")
         return
     st.info(
-        "This fleet has no report yet. A run makes one: every candidate answers every query of a file, the reward "
+        "This fleet has no report yet. A run makes one: every model answers every query of a file, the reward "
         "model scores the responses, and a router learns from four fifths of them. What it earns on the last fifth, "
         "which it has not seen, is what this page shows.",
         icon=":material/leaderboard:",
@@ -128,7 +128,7 @@ def headline(held_back: Figures) -> None:
     way = mean["oracle"] - mean["best_single"]
     boxes = [
         ("Router", f"{mean['chosen']:.3f}", "Mean reward a query of what the router chose; one model runs."),
-        (f"{single} alone", f"{mean['best_single']:.3f}", "Mean reward a query of the best single candidate."),
+        (f"{single} alone", f"{mean['best_single']:.3f}", "Mean reward a query of the model that is best alone."),
         (
             "Oracle",
             f"{mean['oracle']:.3f}",
@@ -137,7 +137,9 @@ def headline(held_back: Figures) -> None:
     ]
     if way > 0:
         share = (mean["chosen"] - mean["best_single"]) / way
-        boxes.append(("Way closed", f"{share:.0%}", "How far the router comes from the best single to the oracle."))
+        boxes.append(
+            ("Gap closed", f"{share:.0%}", f"How much of the way from {single} alone to the oracle the router goes.")
+        )
     with st.container(horizontal=True):
         for label, value, about in boxes:
             st.metric(label, value, help=about, border=True, width=160)
@@ -145,9 +147,9 @@ def headline(held_back: Figures) -> None:
         st.markdown(f"- {sentence}")
     st.caption(
         f"{held_back['n']:,} held-back queries, which the router has not learned from. An interval says how far a "
-        "figure would move with other queries like these; not what another training would give. The best single "
-        "candidate is the one with the highest average over data sets, picked on these very queries, which is in its "
-        "favour."
+        "figure would move with other queries like these; not what another training would give. The model "
+        "that is best alone is the one with the highest average over data sets, picked on these very queries, which is "
+        "in its favour."
     )
 
 

@@ -12,7 +12,6 @@ from zooter_core.ui import answers, links, problems
 from zooter_core.ui.chat import conversation, export, why
 from zooter_core.ui.chat.conversation import Conversation, Mode, Settings, Turn
 from zooter_core.ui.history import Entry, history
-from zooter_core.ui.text import safe
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -169,7 +168,7 @@ def actions(engine: Ensemble, talk: Conversation, number: int) -> None:
         links.share(links.link(turn.query, mode=mode))
     if not last:
         return
-    row.button("Edit", icon=":material/edit:", on_click=_edit, args=(True,))
+    row.button("Edit", icon=":material/edit:", on_click=_edit, args=(_place(talk),))
     again = row.menu_button(
         "Again with", engine.fleet.pool, key=f"again-{key}", icon=":material/refresh:", type="secondary"
     )
@@ -178,24 +177,27 @@ def actions(engine: Ensemble, talk: Conversation, number: int) -> None:
         st.rerun()
 
 
-def _edit(on: bool) -> None:
-    st.session_state["editing"] = on
+def _edit(place: str | None) -> None:
+    st.session_state["editing"] = place
 
 
-def editing() -> bool:
-    return bool(st.session_state.get("editing"))
+def _place(talk: Conversation) -> str:
+    """The last turn, as it is now: another query or conversation is not what is edited."""
+    return f"{talk.id}-{len(talk.turns) - 1}-{talk.turns[-1].retry}"
 
 
-def question(engine: Ensemble, talk: Conversation, turn: Turn, chosen: Settings, last: bool) -> None:
-    """What was asked; the last query as a field while it is edited."""
-    if not (last and editing()):
-        st.markdown(safe(turn.query))
-        return
+def editing(talk: Conversation) -> bool:
+    """Whether the last query is being edited."""
+    return bool(st.session_state.get("editing") == _place(talk))
+
+
+def edit(engine: Ensemble, talk: Conversation, chosen: Settings) -> None:
+    """The last query as a field, where the button was: the query itself may have scrolled out of sight."""
     with st.form("edit", border=False):
-        query = st.text_area("Your query", turn.query, label_visibility="collapsed")
+        query = st.text_area("Your query", talk.turns[-1].query)
         row = st.container(horizontal=True)
         sent = row.form_submit_button("Send")
-        left = row.form_submit_button("Leave it")
+        left = row.form_submit_button("Cancel")
     if sent:
         try:
             talk.edit(engine, query, chosen)
@@ -203,7 +205,7 @@ def question(engine: Ensemble, talk: Conversation, turn: Turn, chosen: Settings,
             problems.tell(problem)
             return
     if sent or left:
-        _edit(False)
+        _edit(None)
         st.rerun()
 
 

@@ -54,7 +54,11 @@ def progress(found: Batch) -> None:
     st.progress(done / of, f"{done} of {of} queries done")
     if now is not None:
         query = " ".join(now.query.split())
-        wait = f"waiting, {now.job.ahead} ahead" if now.job.ahead else f"{len(now.job.responses)} responses so far"
+        wait = (
+            f"waiting, {now.job.ahead} ahead"
+            if now.job.ahead
+            else f"{len(now.job.responses)} of {len(now.job.candidates)} responses"
+        )
         st.text(f"Now ({wait}): {query[:SHORT]}{'…' if len(query) > SHORT else ''}")
     st.button("Stop", icon=":material/stop_circle:", key="stop-list", on_click=found.stop, disabled=found.stopping)
     if found.done:

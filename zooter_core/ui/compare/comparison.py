@@ -226,7 +226,7 @@ def verdict(decision: Decision, ranked: Sequence[Ranked]) -> str:
     """Whether router and reward model agree, and what asking one candidate alone would have saved."""
     placed = [item for item in ranked if item.rank is not None]
     if not placed:
-        return ":material/error: No candidate answered, so there is nothing to rank."
+        return ":material/error: No model answered, so there is nothing to rank."
     best = placed[0].response.candidate
     chosen = next((item for item in placed if item.response.candidate == decision.candidate), None)
     if best == decision.candidate:

@@ -167,9 +167,7 @@ def reliability(found: Reliability) -> go.Figure:
             "95% interval %{customdata[3]:.0%} to %{customdata[4]:.0%}<extra></extra>"
         ),
     )
-    return _framed(
-        figure, "probability of the chosen candidate", "how often it was truly the best", (0, 1), (0, 1.02), "%"
-    )
+    return _framed(figure, "probability of the chosen model", "how often it was truly the best", (0, 1), (0, 1.02), "%")
 
 
 def _framed(

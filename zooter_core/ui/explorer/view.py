@@ -270,5 +270,5 @@ def believed(found: Reliability | str) -> None:
         _reliability(found),
         key="explorer-reliability",
         config={"displayModeBar": False},
-        alt="Reliability diagram: probability of the chosen candidate against how often it was truly the best",
+        alt="Reliability diagram: probability of the chosen model against how often it was truly the best",
     )

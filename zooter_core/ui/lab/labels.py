@@ -33,7 +33,7 @@ def draw(lab: Lab, subject: Subject) -> None:
     if row is None:
         return
     query, pool = subject.scores.queries[row], subject.scores.candidates
-    with st.chat_message("user"):
+    with st.chat_message("user", avatar=":material/person:"):
         st.markdown(safe(query.text[:LONG] + (" ..." if len(query.text) > LONG else "")))
     counts = once(_tag_counts(), subject.key, lambda: Counter(t for tags in subject.tags for t in dict.fromkeys(tags)))
     tags = list(dict.fromkeys(subject.tags[row]))
