@@ -25,7 +25,7 @@ from zooter_core.errors import WorkError, ZooterError, first_line
 NO_ADAPTER = "__base__"  # peft's name for a row without adapter
 FULL = "too little memory for it"
 FREE = "Free some, or lower budget_gb in [memory], so that fewer models are kept."
-MEND = "Train it again (recipes/embedded) or mend `adapter` in fleet.toml."
+MEND = "Mend `adapter` in fleet.toml, or train it anew on this base."
 ADAPTER_FILE = "adapter_model.safetensors"
 
 
