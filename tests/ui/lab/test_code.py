@@ -73,8 +73,9 @@ def test_the_code_makes_the_same_router(by_button, fleet, tmp_path, tagger):
     router = by_button(chosen)
     exec(distill_code(chosen, TRAINING, fleet, "my-router"), {})
     assert same(router, tmp_path / "my-router")
-    reports = [json.loads((tmp_path / name / "report.json").read_text()) for name in ("page", "my-router")]
-    assert reports[0] == reports[1]
+    reports = [(tmp_path / name / "report.json").read_text() for name in ("page", "my-router")]
+    one, other = (json.loads(text, parse_float=lambda digits: round(float(digits), 6)) for text in reports)
+    assert one == other  # the last digits hang on how many threads a thread has
 
 
 def test_the_command_makes_the_same_router(by_button, fleet, tmp_path):
