@@ -43,6 +43,7 @@ class Batch:
     ) -> None:
         self.base, self.requests, self.generation, self.spare = base, requests, generation, spare
         self.stopped = StopWhen(stops)
+        self.sampling = Sampling(generation.temperature, generation.top_k, generation.seed)
         self.rows = Rows([request.candidate.name for request in requests], base.tokenizer, base.ends, pieces)
         self.adapters: dict[int, str] = {}
         self.prompts: dict[int, list[int]] = {}
@@ -52,9 +53,7 @@ class Batch:
         """Every request answered or failed."""
         try:
             self._read()
-            gpus = range(torch.cuda.device_count()) if self.base.device.type == "cuda" else []
-            with torch.inference_mode(), torch.random.fork_rng(devices=gpus):
-                torch.manual_seed(self.generation.seed)
+            with torch.inference_mode():
                 if self.prompts:
                     self._go_on(list(self.prompts))
         except Exception as problem:
@@ -161,7 +160,7 @@ class Batch:
         if any(on):
             chain.append(Calculator(self.rows, on, self.base.tokenizer, self.base.digits))
         if self.generation.temperature > 0:
-            chain.append(Sampling(self.generation.temperature, self.generation.top_k))
+            chain.append(self.sampling)
         return chain
 
     def _read_repeats_once(

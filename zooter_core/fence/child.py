@@ -76,7 +76,7 @@ def leave_network() -> None:
 
 def set_limits(job: dict[str, Any]) -> None:
     """The system's limits; one that it does not have is passed over."""
-    seconds = max(1, -int(-job["seconds"] // 1))
+    seconds = 1 - int(-job["seconds"] // 1)  # more than the clock's limit, which comes first and says so
     for name, most in (
         ("RLIMIT_CPU", seconds),
         ("RLIMIT_AS", job["memory"]),
