@@ -74,3 +74,10 @@ def test_only_the_rows_that_go_on_are_finished(tokenizer):
     scores[:, seven] = 1.0
     calculator = Calculator(rows, [False, True, True], tokenizer, digits_of(tokenizer))
     assert calculator(None, scores).argmax(dim=-1).tolist() == [seven, nine]
+
+
+def test_draws_hang_on_their_own_seed_and_leave_the_numbers_of_others_alone():
+    logits, before = torch.zeros(40, 50), torch.random.get_rng_state()
+    drawn = {seed: [Sampling(1.0, 0, seed)(None, logits).argmax(dim=-1).tolist() for _ in range(2)] for seed in (1, 2)}
+    assert drawn[1][0] == drawn[1][1] != drawn[2][0]
+    assert torch.equal(torch.random.get_rng_state(), before)
