@@ -26,7 +26,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
 
 from recipes.embedded import data, functions
-from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, problems
+from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from recipes.embedded.writing import pieces
 from zooter_core.weights import resolve
 
@@ -48,13 +48,18 @@ class Turn:
 # Two CPU cores: about 230 tokens a second and thread.
 TURNS = {
     "math": (
-        Turn(620_000, (0.45, 0.55, 0.0, 0.0)),
-        Turn(240_000, (0.75, 0.25, 0.0, 0.0), 7e-4),
-        Turn(480_000, (0.25, 0.2, 0.25, 0.3), 7e-4),
+        Turn(620_000, (0.45, 0.55, 0.0, 0.0, 0.0)),
+        Turn(240_000, (0.75, 0.25, 0.0, 0.0, 0.0), 7e-4),
+        Turn(480_000, (0.25, 0.2, 0.25, 0.3, 0.0), 7e-4),
+        Turn(560_000, (0.1, 0.55, 0.07, 0.03, 0.25), 7e-4),
     ),
-    "code": (Turn(240_000, (0.6, 0.2, 0.2)), Turn(160_000, (0.85, 0.05, 0.1), 7e-4)),
+    "code": (
+        Turn(240_000, (0.6, 0.2, 0.2)),
+        Turn(160_000, (0.85, 0.05, 0.1), 7e-4),
+        Turn(200_000, (0.3, 0.5, 0.2), 7e-4),
+    ),
     "writer": (Turn(150_000, (0.75, 0.25)),),
-    "chat": (Turn(160_000, (0.6, 0.4)),),
+    "chat": (Turn(160_000, (0.6, 0.4)), Turn(140_000, (0.75, 0.25), 7e-4)),
 }
 RANKS = {"math": 16, "code": 8, "writer": 8, "chat": 8}
 
@@ -67,6 +72,7 @@ def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
             data.shuffled(data.gsm8k(folder), seed),
             problems(3000, seed, templates=ALGEBRA),
             problems(6000, seed + 100, templates=SHORT),
+            problems(6000, seed, templates=SIMPLE),
         ]
     if name == "code":
         made = [(task.query, data.python_fence(task.solution)) for task in functions.tasks(8000, seed, False)]

@@ -25,7 +25,7 @@ from zooter_core.records import Query
 from zooter_core.scores import Scores, score_line
 
 FIELDS = {
-    "math": ("problems", "algebra", "gsm8k"),
+    "math": ("problems", "simple", "algebra", "gsm8k"),
     "code": ("functions", "snippets", "codealpaca", "human_eval"),
     "writer": ("writing",),
     "chat": ("questions",),

@@ -19,7 +19,7 @@ from pathlib import Path
 from recipes.embedded import data, verify
 from recipes.embedded.functions import Task, tasks
 from recipes.embedded.pairs import Pair
-from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, problems
+from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from recipes.embedded.writing import pieces
 from zooter_core import pipeline, runs
 from zooter_core.encoder import Encoder
@@ -57,7 +57,8 @@ def asked(folder: Path, each: int, seed: int) -> list[Asked]:
     """About `each` training queries a field: half written for this project, half of the data sets."""
     half = each // 2
     rows: list[tuple[str, str, tuple[str, ...], Task | None]] = []
-    for name, templates, count in (("problems", (*SHORT, *CHAINS), half), ("algebra", ALGEBRA, half // 2)):
+    kinds = (("problems", (*SHORT, *CHAINS), half), ("simple", SIMPLE, half // 2), ("algebra", ALGEBRA, half // 2))
+    for name, templates, count in kinds:
         made = data.shuffled(problems(5 * half, seed + 1, templates=templates), seed)[:count]
         rows += [(name, q, (a,), None) for q, a in made]
     rows += [("gsm8k", q, (a,), None) for q, a in data.shuffled(data.gsm8k(folder), seed)[-half:]]
@@ -113,7 +114,7 @@ def outcome(row: Asked, text: str) -> bool | None:
     """Whether a response is right, where that can be verified."""
     if row.task is not None:
         return verify.passes(text, row.task)
-    if row.query.dataset in ("problems", "algebra", "gsm8k"):
+    if row.query.dataset in ("problems", "simple", "algebra", "gsm8k"):
         return verify.final_number(text) == verify.final_number(row.references[0])
     return None
 

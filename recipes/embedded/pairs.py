@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,9 @@ from recipes.embedded.writing import pieces
 
 Pair = tuple[str, str, str]  # (query, chosen, rejected)
 LIKE_LENGTH = 0.8  # the shorter of two responses of like length has at least this share of the longer one's characters
+# FLASK comes without judgements; between these two groups of its models hardly anybody would doubt.
+STRONGER = ("gpt4", "claude_v1", "chatgpt")
+WEAKER = ("alpaca_13b", "tulu_7b", "tulu_13b", "vicuna_13b", "davinci_003")
 
 
 def preferences(folder: Path, held_back: bool) -> dict[str, list[Pair]]:
@@ -26,6 +30,19 @@ def preferences(folder: Path, held_back: bool) -> dict[str, list[Pair]]:
             kind = "longer" if len(r["chosen"]) > len(r["rejected"]) else "shorter"
             kinds["like" if shorter >= LIKE_LENGTH * longer else kind].append((r["query"], r["chosen"], r["rejected"]))
     return kinds
+
+
+def stronger(folder: Path, held_back: bool) -> list[Pair]:
+    """A strong model's response against one of like length by a much weaker model."""
+    pairs = []
+    for r in data.read(folder, "flask"):
+        if data.in_pipeline(r["query"]) != held_back:
+            continue
+        groups = ([r["responses"].get(name, "") for name in names] for names in (STRONGER, WEAKER))
+        for better, worse in itertools.product(*groups):
+            if min(len(better), len(worse)) >= LIKE_LENGTH * max(len(better), len(worse), 1):
+                pairs.append((r["query"], better, worse))
+    return pairs
 
 
 def mismatched(examples: Sequence[data.Example], dice: random.Random) -> Iterator[Pair]:
@@ -91,6 +108,7 @@ def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) ->
     some = [dice.sample(examples, min(len(examples), 600)) for examples in side]
     varied = [example for examples in some for example in examples]
     kinds = preferences(folder, held_back) | {
+        "stronger": stronger(folder, held_back),
         "mismatched": [pair for examples in some for pair in mismatched(examples, dice)],
         "broken": list(broken(varied, dice)),
         "wrong_number": list(wrong_numbers(side[0], dice)),

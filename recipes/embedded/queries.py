@@ -14,18 +14,19 @@ from pathlib import Path
 
 from recipes.embedded import data
 from recipes.embedded.functions import tasks
-from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, problems
+from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from recipes.embedded.writing import pieces
 
 MOST_CHARACTERS = 500
 # Queries a source; the multiple-choice sets are there for their subjects alone, no candidate can do them.
 SOURCES = {
-    "problems": 85,
-    "algebra": 40,
+    "problems": 75,
+    "simple": 36,
+    "algebra": 36,
     "gsm8k": 35,
-    "functions": 60,
-    "snippets": 50,
-    "codealpaca": 45,
+    "functions": 50,
+    "snippets": 75,
+    "codealpaca": 40,
     "human_eval": 8,
     "writing": 75,
     "alpaca_eval": 45,
@@ -34,12 +35,13 @@ SOURCES = {
     "routerdc_arc_challenge": 10,
     "routerdc_mmlu": 10,
 }
-OF_PROJECT = ("problems", "algebra", "functions", "snippets", "writing", "questions")  # written for this project
+# Written for this project.
+OF_PROJECT = ("problems", "simple", "algebra", "functions", "snippets", "writing", "questions")
 
 
 def solved(seed: int) -> dict[str, list[data.Example]]:
     """Held-back problems with their worked answers, by source."""
-    made = {"problems": (*SHORT, *CHAINS), "algebra": ALGEBRA}
+    made = {"problems": (*SHORT, *CHAINS), "simple": SIMPLE, "algebra": ALGEBRA}
     return {source: problems(SOURCES[source], seed + 2, True, templates) for source, templates in made.items()}
 
 

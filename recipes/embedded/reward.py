@@ -32,17 +32,26 @@ MOST_TOKENS = 256  # the same in use, as fleet.toml has it
 RANK = 128
 BATCH = 32
 # Length decides nothing: pairs of like length, and of the others as many where the shorter one was preferred.
-GENERAL = {"like": 5000, "longer": 1500, "shorter": 1500, "mismatched": 1200, "broken": 600, "wrong_number": 800}
+GENERAL = {
+    "like": 5000,
+    "stronger": 2500,
+    "longer": 1000,
+    "shorter": 1000,
+    "mismatched": 1000,
+    "broken": 500,
+    "wrong_number": 800,
+}
 
 # The first stage's kinds go on in the second, or the reward model forgets what does not come from this fleet.
 REPLAY = {
-    "like": 1500,
+    "like": 3000,
+    "stronger": 800,
     "longer": 300,
     "shorter": 300,
-    "mismatched": 500,
-    "elsewhere": 700,
+    "mismatched": 600,
+    "elsewhere": 800,
     "broken": 300,
-    "wrong_number": 250,
+    "wrong_number": 400,
 }
 
 

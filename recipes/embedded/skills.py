@@ -2,9 +2,9 @@
 
     python -m recipes.embedded.skills --data DIR [--only math|code]
 
-Maths, exact final number: 128 problems of the generators (phrasings and numbers never trained on), 68 of their chains
-of two to five steps, 81 of school algebra, and 256 held-back GSM8K problems. Code: 100 function tasks with unit tests,
-and the share of held-back Python requests whose code parses.
+Maths, exact final number: 128 problems of the generators (phrasings and numbers never trained on), 108 of the
+simplest with small numbers, 68 chains of two to five steps, 81 of school algebra, and 768 held-back GSM8K problems.
+Code: 100 function tasks with unit tests, and the share of held-back Python requests whose code parses.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from recipes.embedded import data, verify
 from recipes.embedded.functions import Task, tasks
 from recipes.embedded.own import tell
-from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, problems
+from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from zooter_core import pipeline, runs
 from zooter_core.candidates import CandidateConfig
 from zooter_core.ensemble import Ensemble
@@ -40,9 +40,10 @@ def maths(folder: Path) -> list[tuple[str, str, Check]]:
         if data.in_pipeline(r["query"])
     ]
     rows = [("problems", *row) for row in problems(128, SEED, True, SHORT)]
+    rows += [("simple", *row) for row in problems(108, SEED, True, SIMPLE)]
     rows += [("chains", *row) for row in problems(68, SEED, True, CHAINS)]
     rows += [("algebra", *row) for row in problems(81, SEED, True, ALGEBRA)]
-    rows += [("gsm8k", *row) for row in data.shuffled(solved, SEED)[:256]]
+    rows += [("gsm8k", *row) for row in data.shuffled(solved, SEED)[:768]]
 
     def right(answer: str) -> Check:
         return lambda text: verify.final_number(text) == verify.final_number(answer)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from recipes.embedded import verify
-from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, TEMPLATES, Dice, problems
+from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, TEMPLATES, Dice, problems
 from recipes.embedded.problems.dice import PHRASINGS
 from zooter_core.calculator import due
 
@@ -134,7 +134,7 @@ def test_each_template_has_enough_numbers_for_both_sides():
         numbers = {frozenset(re.findall(r"\d+", template(dice)[0])) for _ in range(400)}
         assert len(numbers) >= 40, template.__name__
         assert len(problems(20, 8, True, [template])) == 20
-    assert (*SHORT, *ALGEBRA, *CHAINS) == TEMPLATES
+    assert (*SHORT, *SIMPLE, *ALGEBRA, *CHAINS) == TEMPLATES
 
 
 def test_nothing_held_back_is_trained_on():

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import gzip
+import json
 import random
 
 import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from recipes.embedded import reward
-from recipes.embedded.pairs import broken, mismatched, written, wrong_numbers
+from recipes.embedded import data, reward
+from recipes.embedded.pairs import broken, mismatched, stronger, written, wrong_numbers
 from zooter_core.labellers import RewardConfig
 from zooter_core.rewards import reward_model
 
@@ -43,6 +45,19 @@ def test_pairs_differ_as_their_kind_says():
         pairs = list(kind(EXAMPLES, dice))
         assert len(pairs) == 12
         assert all(chosen == dict(EXAMPLES)[query] != rejected for query, chosen, rejected in pairs)
+
+
+def test_stronger_models_are_set_against_weaker_ones_of_like_length(tmp_path):
+    responses = {"gpt4": "a" * 90, "chatgpt": "b" * 300, "vicuna_13b": "c" * 100, "tulu_7b": "", "bard": "d" * 95}
+    records = [{"query": f"query {n}", "responses": responses if n else {}} for n in range(40)]
+    with gzip.open(tmp_path / "flask.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps(record) + "\n" for record in records)
+    for held_back in (False, True):
+        pairs = stronger(tmp_path, held_back)
+        assert pairs
+        assert {data.in_pipeline(query) for query, _, _ in pairs} == {held_back}
+        assert {(chosen[0], rejected[0]) for _, chosen, rejected in pairs} == {("a", "c")}
+    assert len(stronger(tmp_path, False)) + len(stronger(tmp_path, True)) == 39
 
 
 def test_what_was_written_for_this_project_is_mismatched_inside_its_field():

@@ -1,0 +1,160 @@
+"""The tables of the fleet's docs and README as Markdown, from the figures of a finished recipe.
+
+python -m recipes.embedded.tables [--work runs/embedded]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zooter_core import runs
+
+Row = tuple[str, ...]
+ASKED = {"problems": "70% (under 15%)", "gsm8k": "clearly above", "functions": "3 times the base", "python": "90%"}
+ITEMS = {
+    "problems": "maths expert, exact on {n} held-back problems, greedy (base)",
+    "simple": "maths expert, exact on {n} held-back problems of small numbers, greedy (base)",
+    "chains": "maths expert, exact on {n} held-back chains of two to five steps, greedy (base)",
+    "algebra": "maths expert, exact on {n} held-back problems of school algebra, greedy (base)",
+    "gsm8k": "maths expert, exact on {n} held-back GSM8K problems, greedy (base)",
+    "functions": "code expert, {n} held-back function tasks passed (base)",
+    "python": "code expert, {n} requests for Python whose code parses (base)",
+}
+PAIRS = {
+    "like": ("preferences of like length", "0.62"),
+    "mismatched": ("against a response to another query", "0.95"),
+    "wrong_number": ("against a wrong GSM8K solution", "0.58"),
+}
+
+KINDS = {
+    "like": "GPT-4 preferences, lengths within a fifth",
+    "mismatched": "against a response to another query of the field",
+    "broken": "against itself cut off, looping or shuffled",
+    "wrong_number": "against a GSM8K solution with wrong numbers",
+}
+
+
+def table(head: Sequence[str], rows: Iterator[Row], right: int = 1) -> str:
+    """A Markdown table; the columns from `right` on are aligned to the right."""
+    line = ["---" if n < right else "---:" for n in range(len(head))]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, line, *rows)) + "\n"
+
+
+def share(value: float, places: int = 1) -> str:
+    return f"{value * 100:.{places}f}%"
+
+
+def bars(work: Path) -> Iterator[Row]:
+    """Every bar with what it asks, the figure and its command."""
+
+    def given(name: str) -> Any:
+        return json.loads((work / f"{name}.json").read_text(encoding="utf-8"))
+
+    def command(name: str) -> str:
+        return f"`python -m recipes.embedded.{name} --data $DATA`"
+
+    for field in ("math", "code"):
+        for item, found in given(f"skills-{field}").items():
+            base, expert = found["base"], found[field]
+            name = ITEMS[item].format(n=found["n"])
+            yield name, ASKED.get(item, ""), f"{share(expert)} ({share(base)})", command("skills")
+    found = given("figures")
+    for expert in ("math", "code", "writer", "chat"):
+        own = found["wins"][expert]
+        name = f"`{expert}` best in its field, by mean reward (n = {own['n']})"
+        yield name, "60%", share(own["best"]), command("figures")
+    names = list(found["wins"]["all"])
+    wins = ", ".join(share(found["wins"]["all"][name], 0) for name in names)
+    yield f"wins over all: {', '.join(names)}", "10% each", wins, command("figures")
+    for source, first in (("writing", "writer"), ("questions", "chat")):
+        near = ", ".join(f"{found['closeness'][source][name]:.2f}" for name in names)
+        yield f"closeness to references in {source}: {', '.join(names)}", f"`{first}` first", near, command("figures")
+    accuracy = given("reward-accuracy")["held_back"]
+    for kind, (name, asked) in PAIRS.items():
+        yield f"reward model, {name}", asked, f"{accuracy[kind]['accuracy']:.3f}", command("reward accuracy")
+    agreed = found["agreement"]
+    kinds = ", ".join(f"{name} ({value['pairs']} pairs)" for name, value in agreed.items())
+    values = ", ".join(share(value["agree"], 0) for value in agreed.values())
+    yield f"reward model, right above wrong among the fleet's own: {kinds}", "75%", values, command("figures")
+    for key, name, asked in (
+        ("all", "correlation of reward and length inside a field, over all responses", "under .2"),
+        ("inside_a_candidate", "the same inside a candidate's responses", ""),
+    ):
+        lengths = found["length_correlation"]
+        values = ", ".join(f"{field[key]:+.2f}" for field in lengths.values())
+        yield f"{name}: {', '.join(lengths)}", asked, values, command("figures")
+    router = found["router"]
+    low, high = router["minus_best_single"]
+    best = f"regret of the router, best single ({router['best_single']}), n = {router['n']}"
+    yield best, "half", f"{router['regret']:.3f}, {router['regret_best_single']:.3f}", command("figures")
+    yield "reward of the router minus the best single's, 95%", "above 0", f"{low:.3f} to {high:.3f}", command("figures")
+    yield "gap from the best single to the oracle closed", "40%", share(router["gap_closed"], 0), command("figures")
+
+
+def task_ranks(held: Mapping[str, Any]) -> Iterator[Row]:
+    """MTR and %Uplift of each method over the sources of held-back queries, in the manner of the paper's Table 1."""
+    single = held["single"]
+    for name in held["mtr"]:
+        cells = [f"{held['mtr'][name]:.2f}", share(held["uplift"][name], 0)]
+        more = [f"{single['mtr'][name]:.2f}", share(single["uplift"][name], 0)] if name in single["mtr"] else ["", ""]
+        yield name, *cells, *more
+
+
+def sources(found: Mapping[str, Any]) -> Iterator[Row]:
+    """Mean reward and share of wins of each candidate, by source."""
+    for source, of in found.items():
+        cells = [f"{mean:.2f} ({share(of['share_of_wins'][name], 0)})" for name, mean in of["mean_reward"].items()]
+        yield source, str(of["n"]), *cells, f"{of['reward_entropy']:.2f}"
+
+
+def regrets(held: Mapping[str, Any]) -> Iterator[Row]:
+    """Regret of the router, the best single candidate and chance, with intervals."""
+    best = f"{held['average']['best_single']['candidate']}, the best single candidate"
+    for name, key in (("router", "regret"), (best, "regret_best_single"), ("random", "regret_random")):
+        low, high = held["interval"][key]
+        yield name, f"{held['mean'][key]:.3f} ({low:.3f} to {high:.3f})"
+
+
+def accuracies(found: Mapping[str, Any]) -> Iterator[Row]:
+    for kind, of in found.items():
+        yield KINDS[kind], str(of["pairs"]), f"{of['accuracy']:.3f}", f"{of['longer_is_chosen']:.3f}"
+
+
+def losses(folder: Path) -> Iterator[Row]:
+    for path in sorted(folder.glob("*.json")):
+        of = json.loads(path.read_text(encoding="utf-8"))
+        before, after = f"{of['loss_before']:.3f}", f"{of['loss_after']:.3f}"
+        yield path.stem.replace("-", ", turn "), str(of["examples"]), f"{of['tokens']:,}", before, after
+
+
+def betas(sweep: Mapping[str, Any]) -> Iterator[Row]:
+    for row in sweep["rows"]:
+        minus = "" if row["minus_best"] == [0.0, 0.0] else "{:.3f} to {:.3f}".format(*row["minus_best"])
+        interval = "{:.3f} to {:.3f}".format(*row["interval"])
+        yield f"{row['beta']:g}", f"{row['mean']:.3f}", interval, f"{row['regret']:.3f}", minus
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=Path("runs/embedded"))
+    call = parser.parse_args()
+    report = json.loads((call.work / "run" / runs.REPORT).read_text(encoding="utf-8"))
+    held, pool = report["held_back"], list(report["candidates"]["all"]["mean_reward"])
+    accuracy = json.loads((call.work / "reward-accuracy.json").read_text(encoding="utf-8"))["held_back"]
+    sweep = json.loads((call.work / "sweep.json").read_text(encoding="utf-8"))
+    print(table(("bar", "asked", "figure", "command"), bars(call.work), 2))
+    print(table(("method", "MTR", "%Uplift", "MTR, one call a query", "%Uplift, one call"), task_ranks(held)))
+    print(table(("beta", "mean reward", "95% interval", "regret", "minus the best beta, 95%"), betas(sweep), 0))
+    print(table(("expert", "examples", "tokens", "loss before", "after"), losses(call.work / "experts")))
+    head = ("held-back pairs", "pairs", "the better one has the higher reward", "the better one is the longer")
+    print(table(head, accuracies(accuracy)))
+    print(table(("source", "queries", *pool, "reward entropy"), sources(report["candidates"])))
+    print(table(("choice", "regret, mean a query (95% bootstrap interval)"), regrets(held)))
+
+
+if __name__ == "__main__":
+    main()
