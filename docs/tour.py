@@ -22,7 +22,7 @@ WIDTH, MOST = 1180, 2400  # pixels
 
 
 def chat(page: Page) -> None:
-    page.goto(f"{ADDRESS}/?q=Mia has 24 stickers. She gives 9 to Tom and buys 15 more. How many does she have now?")
+    page.goto(f"{ADDRESS}/?q=Tom has 40 marbles. He loses 12 and wins 7. How many does he have now?")
     expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=SLOW)
 
 
