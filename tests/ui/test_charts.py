@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from zooter_core.explain import Explanation, Piece
 from zooter_core.records import Decision, Ranked, Response, Tag
 from zooter_core.ui import charts
 
@@ -16,6 +17,16 @@ def test_probabilities_are_bars_in_pool_order_with_their_values() -> None:
     assert list(bars.x) == [0.1, 0.7, 0.15, 0.05]
     assert list(bars.text) == ["10%", "70%", "15%", "5%"]
     assert "probability" in bars.hovertemplate
+
+
+def test_parts_of_a_query_that_add_little_are_told_in_tenths() -> None:
+    def shown(*contributions: float) -> list[str]:
+        found = Explanation("math", [Piece(f"word {n}", value) for n, value in enumerate(contributions)], [], [])
+        (bars,) = charts.contributions(found, POOL).data
+        return list(bars.text)
+
+    assert shown(0.021, -0.003) == ["+2.1", "-0.3"]
+    assert shown(0.213, -0.052) == ["+21", "-5"]
 
 
 def test_a_candidate_keeps_its_colour_in_every_chart() -> None:

@@ -61,7 +61,7 @@ def contributions(found: Explanation, pool: Sequence[str]) -> go.Figure:
             y=list(range(len(parts))),
             orientation="h",
             marker_color=[colour(pool, found.candidate) if value >= 0 else "#999999" for value in values],
-            text=[f"{value:+.0f}" for value in values],
+            text=[f"{value:+.{0 if most >= 10 else 1}f}" for value in values],
             textposition="outside",
             cliponaxis=False,
             customdata=[_short(piece.text, 80) for piece in parts],
