@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from noted import Noted
 
 from recipes.embedded import verify
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, TEMPLATES, Dice, problems
@@ -17,16 +18,6 @@ from recipes.embedded.problems.dice import PHRASINGS
 from zooter_core.calculator import due
 
 Words = dict[str, Any]
-
-
-class Noted(Dice):
-    """Dice that note what a template fills its phrasings with."""
-
-    words: Words
-
-    def ask(self, template: str, **words: str | int) -> str:
-        self.words = words
-        return super().ask(template, **words)
 
 
 def value(text: str, x: int | Fraction = 0) -> Any:

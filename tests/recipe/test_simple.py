@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import string
-from typing import Any
 
 import pytest
+from noted import Noted
 
 from recipes.embedded import verify
 from recipes.embedded.problems import SIMPLE, Dice
@@ -28,16 +28,6 @@ SIBLINGS = {
     "gives_some": lambda w: w["a"] - w["b"],
 }
 TEMPLATES = {template.__name__: template for template in SIMPLE}
-
-
-class Noted(Dice):
-    """Dice that note what a template fills its phrasings with."""
-
-    words: dict[str, Any]
-
-    def ask(self, template: str, **words: str | int) -> str:
-        self.words = words
-        return super().ask(template, **words)
 
 
 @pytest.mark.parametrize("name", SIBLINGS)
