@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -138,22 +139,31 @@ def betas(sweep: Mapping[str, Any]) -> Iterator[Row]:
         yield f"{row['beta']:g}", f"{row['mean']:.3f}", interval, f"{row['regret']:.3f}", minus
 
 
+def tables(work: Path) -> Iterator[str]:
+    """Every table, in the order of the docs."""
+    report = json.loads((work / "run" / runs.REPORT).read_text(encoding="utf-8"))
+    held, pool = report["held_back"], list(report["candidates"]["all"]["mean_reward"])
+    accuracy = json.loads((work / "reward-accuracy.json").read_text(encoding="utf-8"))["held_back"]
+    sweep = json.loads((work / "sweep.json").read_text(encoding="utf-8"))
+    yield table(("bar", "asked", "figure", "command"), bars(work), 2)
+    yield table(("method", "MTR", "%Uplift", "MTR, one call a query", "%Uplift, one call"), task_ranks(held))
+    yield table(("beta", "mean reward", "95% interval", "regret", "minus the best beta, 95%"), betas(sweep), 0)
+    yield table(("expert", "examples", "tokens", "loss before", "after"), losses(work / "experts"))
+    head = ("held-back pairs", "pairs", "the better one has the higher reward", "the better one is the longer")
+    yield table(head, accuracies(accuracy))
+    yield table(("source", "queries", *pool, "reward entropy"), sources(report["candidates"]))
+    yield table(("choice", "regret, mean a query (95% bootstrap interval)"), regrets(held))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("runs/embedded"))
     call = parser.parse_args()
-    report = json.loads((call.work / "run" / runs.REPORT).read_text(encoding="utf-8"))
-    held, pool = report["held_back"], list(report["candidates"]["all"]["mean_reward"])
-    accuracy = json.loads((call.work / "reward-accuracy.json").read_text(encoding="utf-8"))["held_back"]
-    sweep = json.loads((call.work / "sweep.json").read_text(encoding="utf-8"))
-    print(table(("bar", "asked", "figure", "command"), bars(call.work), 2))
-    print(table(("method", "MTR", "%Uplift", "MTR, one call a query", "%Uplift, one call"), task_ranks(held)))
-    print(table(("beta", "mean reward", "95% interval", "regret", "minus the best beta, 95%"), betas(sweep), 0))
-    print(table(("expert", "examples", "tokens", "loss before", "after"), losses(call.work / "experts")))
-    head = ("held-back pairs", "pairs", "the better one has the higher reward", "the better one is the longer")
-    print(table(head, accuracies(accuracy)))
-    print(table(("source", "queries", *pool, "reward entropy"), sources(report["candidates"])))
-    print(table(("choice", "regret, mean a query (95% bootstrap interval)"), regrets(held)))
+    try:
+        print("\n".join(tables(call.work)))
+    except FileNotFoundError as problem:
+        missing = f"Expected the figures of a finished recipe in {call.work}. Found no {problem.filename}."
+        sys.exit(f"{missing} Run python -m recipes.embedded.make first.")
 
 
 if __name__ == "__main__":

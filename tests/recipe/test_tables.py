@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from recipes.embedded import tables
 
 
@@ -37,3 +39,9 @@ def test_what_costs_a_call_a_candidate_has_no_figure_at_one_call():
         ("router", "1.50", "50%", "1.00", "100%"),
         ("rmr", "2.00", "25%", "", ""),
     ]
+
+
+def test_without_figures_one_line_says_what_to_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["tables", "--work", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"Found no .*report.json. Run python -m recipes.embedded.make first"):
+        tables.main()
