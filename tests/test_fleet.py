@@ -176,12 +176,20 @@ def test_missing_key_is_named_with_its_table(folder, line, key, where):
         ('dtype = "float32"', "dtype = 32", "dtype", "[[candidate]] 2"),
         ('adapter = "adapters/math"', "adapter = false", "adapter", "[[candidate]] 2"),
         ('dtype = "float32"', "calculator = 1", "calculator", "[[candidate]] 2"),
+        ('dtype = "float32"', 'repetition_penalty = "1.1"', "repetition_penalty", "[[candidate]] 2"),
     ],
 )
 def test_value_of_the_wrong_type_is_named_with_its_table(folder, old, new, key, where):
     message = refusal(change(folder, old, new))
     assert f"{key} of type" in message
     assert where in message
+
+
+@pytest.mark.parametrize("penalty", ["0.9", "nan", "inf", "-1"])
+def test_a_repetition_penalty_is_none_or_above_it(folder, penalty):
+    message = refusal(change(folder, 'dtype = "float32"', f"repetition_penalty = {penalty}"))
+    assert "repetition_penalty of at least 1 of" in message
+    assert f"Found {penalty}" in message
 
 
 def test_the_runtime_is_a_known_one(folder):

@@ -28,6 +28,7 @@ LEVELS = (
             "labels",
             "metrics",
             "plugins",
+            "processor",
         ),
         *("projection", "selection", "weights"),
     ),

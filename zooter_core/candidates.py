@@ -31,8 +31,10 @@ class CandidateConfig:
 
     With the backend `openai`, `model` is the server's name for it and the keys of EndpointConfig join in; with
     `recorded` it is a score file or a run folder. `calculator` finishes the sums that the candidate writes
-    (`12 * 7 = `), where its backend can. `device_map` is a device or a way to spread over several, as accelerate has
-    it; `memory` is the fleet's, with each of its candidates because fleets share models.
+    (`12 * 7 = `), where its backend can; `repetition_penalty` makes less likely what it has written (1: nothing).
+    Without `dtype` it is bfloat16, and float32 on a processor that is slow at it. `device_map` is a device or a way to
+    spread over several, as accelerate has it; `memory` is the fleet's, with each of its candidates because fleets
+    share models.
     """
 
     name: str
@@ -41,17 +43,24 @@ class CandidateConfig:
     adapter: str | None = None
     revision: str | None = None
     prompt_template: str | None = None
-    dtype: str = "bfloat16"
+    dtype: str | None = None
     quantisation: str | None = None
     device_map: str | None = None
     offload_folder: str | None = None
     calculator: bool = False
+    repetition_penalty: float = 1.0
     description: str = ""
     usd_per_million_tokens: float | None = None
     endpoint: EndpointConfig | None = field(default=None, repr=False)
     memory: MemoryConfig | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        if not 1 <= self.repetition_penalty < float("inf"):  # NaN fails too
+            raise ZooterError(
+                f"repetition_penalty of at least 1 of {self.name} in fleet.toml",
+                str(self.repetition_penalty),
+                "1.1 is usual, 1 is none.",
+            )
         if self.quantisation is not None and self.quantisation not in QUANTISATIONS:
             raise ZooterError(
                 f"quantisation {' or '.join(QUANTISATIONS)} of {self.name} in fleet.toml",

@@ -33,7 +33,7 @@ NO_ROUTER = "Train one first (`zooter run`), and name it there: docs/your-models
 HTTP = "http"  # the reward kind whose `model` is a server's name for it
 # Keys for a model in this process.
 _LOCAL = (
-    *("adapter", "revision", "prompt_template", "dtype", "calculator"),
+    *("adapter", "revision", "prompt_template", "dtype", "calculator", "repetition_penalty"),
     *("quantisation", "device_map", "offload_folder"),
 )
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from zooter_core.backends.decoding import Calculator, Rows, Sampling, digits_of
+from zooter_core.backends.decoding import Calculator, Repetition, Rows, Sampling, digits_of
 
 
 def test_sampling_draws_in_proportion_among_the_likeliest():
@@ -74,6 +74,17 @@ def test_only_the_rows_that_go_on_are_finished(tokenizer):
     scores[:, seven] = 1.0
     calculator = Calculator(rows, [False, True, True], tokenizer, digits_of(tokenizer))
     assert calculator(None, scores).argmax(dim=-1).tolist() == [seven, nine]
+
+
+def test_what_a_row_has_written_gets_less_likely_for_it_alone():
+    """The middle of three rows has ended; logits by hand: 3 / 1.5, and -2 * 1.5."""
+    rows = object.__new__(Rows)
+    rows.written, rows.active = [[1, 3, 1], [0], [0, 2]], [0, 2]
+    scores = torch.tensor([[0.0, 3.0, 1.0, -2.0], [4.0, 3.0, 1.0, -2.0]])
+    found = Repetition(rows, [1.5, 9.0, 1.0])(None, scores)
+    assert found.tolist() == [[0.0, 2.0, 1.0, -3.0], [4.0, 3.0, 1.0, -2.0]]
+    rows.written = [[], [], []]
+    assert Repetition(rows, [1.5, 9.0, 1.5])(None, found.clone()).equal(found)
 
 
 def test_draws_hang_on_their_own_seed_and_leave_the_numbers_of_others_alone():

@@ -284,6 +284,16 @@ def test_unknown_dtype_is_refused(backend, candidates, dtype):
         backend.load(replace(candidates["base"], dtype=dtype))
 
 
+def test_a_repetition_penalty_counts_for_its_candidate_alone(backend, candidates):
+    """Untrained models go in circles; with a penalty that lets nothing come twice, no token of the answer does."""
+    never = replace(candidates["base"], repetition_penalty=1e9)
+    plain, other, mended = answers(backend, [candidates["base"], candidates["one"], never])
+    assert [plain, other] == answers(backend, [candidates["base"], candidates["one"]])
+    assert mended != plain
+    tokens = AutoTokenizer.from_pretrained(never.model).encode(mended, add_special_tokens=False)
+    assert len(set(tokens)) == len(tokens)
+
+
 @pytest.mark.parametrize(
     "names", [("base", "base", "base"), ("one", "one"), ("one", "base", "one", "two", "base", "base")]
 )

@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from zooter_core.backends import Request, memory
 from zooter_core.backends.base import Base, _placement, measured
-from zooter_core.backends.checkpoint import Checkpoint
+from zooter_core.backends.checkpoint import Checkpoint, dtype_of
 from zooter_core.backends.transformers import TransformersBackend
 from zooter_core.candidates import CandidateConfig, MemoryConfig
 from zooter_core.ensemble import Ensemble
@@ -173,6 +173,22 @@ def test_the_size_is_measured_and_the_estimate_is_near_it(folders, dtype):
     buffers = sum(buffer.numel() * buffer.element_size() for buffer in base.model.buffers())
     assert base.sizes == measured(base.model) == {"cpu": weights + buffers}
     assert checkpoint.bytes() == weights
+
+
+@pytest.mark.parametrize(("fast", "gpus", "place", "expected"), [
+    (False, 0, None, torch.float32),
+    (True, 0, None, torch.bfloat16),
+    (False, 1, None, torch.bfloat16),
+    (False, 1, "cpu", torch.float32),
+    (False, 1, "auto", torch.bfloat16),
+])  # fmt: skip
+def test_without_a_dtype_it_is_the_one_that_is_quick_there(monkeypatch, folders, fast, gpus, place, expected):
+    monkeypatch.setattr("zooter_core.backends.checkpoint.fast_bfloat16", lambda: fast)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    given = CandidateConfig("a", "transformers", str(folders["a"]), device_map=place)
+    assert dtype_of(given) == expected
+    assert Checkpoint.of(given).bytes() == Checkpoint.of(replace(given, dtype=str(expected).split(".")[1])).bytes()
+    assert dtype_of(replace(given, dtype="float16")) == torch.float16
 
 
 def test_where_a_candidate_may_lie_on_two_gpus(monkeypatch):

@@ -52,7 +52,7 @@ def test_marked_sums_of_a_solution_stand_in_full():
     )
 
 
-@pytest.mark.parametrize("lines", [data.questions, data.snippets])
+@pytest.mark.parametrize("lines", [data.questions, data.snippets, data.short_pieces])
 def test_what_was_written_is_split_and_plain(lines):
     train, kept = lines(False), lines(True)
     assert len(kept) > 100
@@ -73,6 +73,13 @@ def test_snippets_are_code_in_one_fence():
             assert verify.parses(line["answer"])
         if "```regex" in line["answer"]:
             re.compile(code)
+
+
+def test_short_pieces_end_within_what_is_collected():
+    for line in data.short_pieces(False) + data.short_pieces(True):
+        assert len(line["answer"]) <= 400
+        lines = [text for text in line["answer"].split("\n") if text]
+        assert len(set(lines)) == len(lines), line["query"]
 
 
 def test_every_function_task_passes_its_own_tests():

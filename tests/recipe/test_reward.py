@@ -36,6 +36,9 @@ def test_what_training_changed_is_kept_as_an_adapter(tiny_fleet, tmp_path, monke
     with torch.inference_mode():
         wanted = tuned.eval()(**rows).logits[:, 0].tolist()
     assert found == pytest.approx(wanted, abs=0.03)  # bf16
+    with torch.inference_mode():
+        whole = reward.merged(tmp_path / "adapter").eval()(**rows).logits[:, 0].tolist()
+    assert whole == pytest.approx(wanted, abs=0.03)
 
 
 def test_pairs_differ_as_their_kind_says():
@@ -62,7 +65,7 @@ def test_stronger_models_are_set_against_weaker_ones_of_like_length(tmp_path):
 
 def test_what_was_written_for_this_project_is_mismatched_inside_its_field():
     fields = written(False, 0)
-    assert [len(rows) > 250 for rows in fields] == [True] * 5
+    assert [len(rows) > 250 for rows in fields] == [True] * 6
     for rows in fields:
         answers = {answer for _, answer in rows}
         for query, chosen, rejected in mismatched(rows, random.Random(0)):

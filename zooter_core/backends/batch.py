@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from transformers import DynamicCache, LogitsProcessorList, StoppingCriteriaList
+from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, StoppingCriteriaList
 
 from zooter_core.backends import Request, memory
 from zooter_core.backends.base import Base
-from zooter_core.backends.decoding import Calculator, Rows, Sampling, StopWhen
+from zooter_core.backends.decoding import Calculator, Repetition, Rows, Sampling, StopWhen
 from zooter_core.backends.prompts import prompt_ids
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.fleet import GenerationConfig
@@ -153,10 +153,13 @@ class Batch:
         if rest := [index for index in among if index in self.rows.open]:
             self._generate(rest)
 
-    def _choosing(self) -> list[Calculator | Sampling]:
+    def _choosing(self) -> list[LogitsProcessor]:
         """What shapes the choice of each token, in order."""
         on = [request.candidate.calculator for request in self.requests]
-        chain: list[Calculator | Sampling] = []
+        penalties = [request.candidate.repetition_penalty for request in self.requests]
+        chain: list[LogitsProcessor] = []
+        if any(penalty != 1 for penalty in penalties):
+            chain.append(Repetition(self.rows, penalties))
         if any(on):
             chain.append(Calculator(self.rows, on, self.base.tokenizer, self.base.digits))
         if self.generation.temperature > 0:

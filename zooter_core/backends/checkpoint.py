@@ -17,8 +17,10 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import cached_file
 
+from zooter_core.backends import memory
 from zooter_core.candidates import CandidateConfig
 from zooter_core.errors import WorkError, ZooterError, first_line
+from zooter_core.processor import fast_bfloat16
 from zooter_core.weights import resolve
 
 WHOLE = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -125,11 +127,14 @@ class Checkpoint:
 
 
 def dtype_of(candidate: CandidateConfig) -> torch.dtype:
-    """The dtype that a candidate names.
+    """The dtype that a candidate names, or else the one that is quick where the model will lie.
 
     Raises:
         ZooterError: it is none that a model can work in.
     """
+    if candidate.dtype is None:
+        slow = memory.devices(candidate.device_map)[0] == "cpu" and not fast_bfloat16()
+        return torch.float32 if slow else torch.bfloat16
     found = getattr(torch, candidate.dtype, None)
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
         raise ZooterError("a torch dtype", f'"{candidate.dtype}"', "Use bfloat16, float16 or float32.")

@@ -112,6 +112,25 @@ class Rows(BaseStreamer):
         self.pieces.put(Piece(index, response=response))
 
 
+class Repetition(LogitsProcessor):
+    """Makes less likely the tokens that a row has written itself; those of its prompt stay as they are.
+
+    As in CTRL (arXiv 1909.05858, section 4.1): the logit of such a token is divided by the row's penalty, or multiplied
+    by it where it is negative.
+    """
+
+    def __init__(self, rows: Rows, penalties: Sequence[float]) -> None:
+        self.rows, self.penalties = rows, penalties
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        for place, index in enumerate(self.rows.active):
+            penalty, written = self.penalties[index], sorted(set(self.rows.written[index]))
+            if penalty != 1 and written:
+                found = scores[place, written]
+                scores[place, written] = torch.where(found < 0, found * penalty, found / penalty)
+        return scores
+
+
 class Calculator(LogitsProcessor):
     """Finishes the sums of the rows that have a calculator: where a result is due, its digits are the only choice.
 
