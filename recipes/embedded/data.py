@@ -151,6 +151,11 @@ def snippets(held_back: bool) -> list[dict[str, str]]:
     return _written("snippets", held_back)
 
 
+def short_pieces(held_back: bool) -> list[dict[str, str]]:
+    """Requests for a short piece of writing with the piece, written for this project, in the same form."""
+    return _written("short_pieces", held_back)
+
+
 def _written(name: str, held_back: bool) -> list[dict[str, str]]:
     lines = HERE.joinpath(f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     return [line for line in map(json.loads, lines) if in_pipeline(line["query"]) == held_back]

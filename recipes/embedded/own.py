@@ -67,7 +67,8 @@ def asked(folder: Path, each: int, seed: int) -> list[Asked]:
     ]
     rows += [("snippets", r["query"], (r["answer"],), None) for r in some(data.snippets(False), half, seed)]
     rows += [("codealpaca", q, (a,), None) for q, a in data.shuffled(data.codealpaca(folder), seed)[-half:]]
-    rows += [("writing", q, (a,), None) for q, a in pieces(half * 3 // 2, seed + 1, False)]
+    rows += [("writing", q, (a,), None) for q, a in pieces(half, seed + 1, False)]
+    rows += [("short_pieces", r["query"], (r["answer"],), None) for r in some(data.short_pieces(False), half, seed)]
     rows += [("alpaca_writing", q, a, None) for q, a in several(data.alpaca_eval(folder, True), half, seed)]
     rows += [("questions", r["query"], (r["answer"],), None) for r in some(data.questions(False), each, seed)]
     rows += [("alpaca_plain", q, a, None) for q, a in several(data.alpaca_eval(folder, False), half, seed)]
@@ -157,9 +158,13 @@ def own_pairs(folder: Path, work: Path, each: int, seed: int, most: int = 10) ->
         query = row.query.text
         answers.sort(key=lambda answer: -answer.quality)
         apart = [(a, b) for a, b in itertools.combinations(answers, 2) if a.quality - b.quality >= APART]
-        # Verified differences first: they are the ones that are true.
-        apart.sort(key=lambda pair: (pair[0].right == pair[1].right, dice.random()))
-        pairs += [(query, a.text, b.text) for a, b in apart[:most]]
+        dice.shuffle(apart)
+        # Verified differences first: they are the ones that are true. Of the others those that are hard to tell: with
+        # responses of every candidate most of them are plain, and a random half has enough that are not.
+        verified = [pair for pair in apart if pair[0].right != pair[1].right]
+        others = [pair for pair in apart if pair[0].right == pair[1].right][: 2 * most]
+        others.sort(key=lambda pair: -pair[1].quality)
+        pairs += [(query, a.text, b.text) for a, b in (verified + others)[:most]]
         below = [answer for answer in answers if answer.right is not True]
         for answer in dice.sample(below, min(2, len(below))):
             pairs.append((query, dice.choice(row.references), answer.text))

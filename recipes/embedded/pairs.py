@@ -80,9 +80,9 @@ def wrong_numbers(examples: Sequence[data.Example], dice: random.Random) -> Iter
 
 
 def written(held_back: bool, seed: int) -> list[list[data.Example]]:
-    """What was written for this project, field by field: problems, functions, snippets, pieces and plain questions."""
+    """What was written for this project, field by field: problems, functions, snippets, pieces, plain questions."""
     tasks = functions.tasks(400, seed, held_back)
-    lines = (data.snippets(held_back), data.questions(held_back))
+    lines = (data.snippets(held_back), data.short_pieces(held_back), data.questions(held_back))
     return [
         problems(400, seed, held_back),
         [(task.query, data.python_fence(task.solution)) for task in tasks],

@@ -20,23 +20,24 @@ from recipes.embedded.writing import pieces
 MOST_CHARACTERS = 500
 # Queries a source; the multiple-choice sets are there for their subjects alone, no candidate can do them.
 SOURCES = {
-    "problems": 75,
-    "simple": 36,
+    "problems": 70,
+    "simple": 44,
     "algebra": 36,
     "gsm8k": 35,
     "functions": 50,
-    "snippets": 75,
+    "snippets": 85,
     "codealpaca": 40,
     "human_eval": 8,
-    "writing": 75,
+    "writing": 55,
+    "short_pieces": 60,
     "alpaca_eval": 45,
     "flask": 40,
-    "questions": 170,
+    "questions": 160,
     "routerdc_arc_challenge": 10,
     "routerdc_mmlu": 10,
 }
 # Written for this project.
-OF_PROJECT = ("problems", "simple", "algebra", "functions", "snippets", "writing", "questions")
+OF_PROJECT = ("problems", "simple", "algebra", "functions", "snippets", "writing", "short_pieces", "questions")
 
 
 def solved(seed: int) -> dict[str, list[data.Example]]:
@@ -52,6 +53,7 @@ def of_project(seed: int) -> dict[str, list[str]]:
         "functions": [task.query for task in tasks(SOURCES["functions"], seed + 2, held_back=True)],
         "snippets": [line["query"] for line in data.snippets(held_back=True)],
         "writing": [query for query, _ in pieces(SOURCES["writing"], seed + 2, held_back=True)],
+        "short_pieces": [line["query"] for line in data.short_pieces(held_back=True)],
         "questions": [line["query"] for line in data.questions(held_back=True)],
     }
 

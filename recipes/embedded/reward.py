@@ -2,9 +2,10 @@
 
     python -m recipes.embedded.reward general --data DIR    on preferences and spoilt responses of the data sets
     python -m recipes.embedded.reward own --data DIR        then on the fleet's own; writes models/embedded/reward
+    python -m recipes.embedded.reward again --data DIR      goes on from models/embedded/reward, when experts are others
     python -m recipes.embedded.reward accuracy --data DIR   on held-back pairs
 
-The second needs the responses that `recipes.embedded.own` collects. Each goes on where it was stopped.
+`own` and `again` need the responses that `recipes.embedded.own` collects. Each goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -17,18 +18,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
 from recipes.embedded import data
 from recipes.embedded.own import EACH, ENCODER, own_pairs
 from recipes.embedded.pairs import Pair, pairs_of
 from zooter_core.labellers import RewardConfig
+from zooter_core.processor import fast_bfloat16
 from zooter_core.rewards import Pointwise, reward_model
 from zooter_core.weights import resolve
 
-TOKENS = 192  # a query with a response, in training
-MOST_TOKENS = 256  # the same in use, as fleet.toml has it
+TOKENS = 256  # a query with a response, in training
+MOST_TOKENS = 512  # the same in use, as fleet.toml has it: what the encoder can read
 RANK = 128
 BATCH = 32
 # Length decides nothing: pairs of like length, and of the others as many where the shorter one was preferred.
@@ -90,7 +92,8 @@ def fit(start: str | Path, pairs: Sequence[Pair], work: Path, rate: float, seed:
     gpu = torch.cuda.is_available()
     arguments = TrainingArguments(
         output_dir=str(work), per_device_train_batch_size=BATCH, num_train_epochs=1, learning_rate=rate,
-        train_sampling_strategy="sequential", warmup_steps=30, lr_scheduler_type="cosine", weight_decay=0.01, bf16=True,
+        train_sampling_strategy="sequential", warmup_steps=30, lr_scheduler_type="cosine", weight_decay=0.01,
+        bf16=gpu or fast_bfloat16(),
         use_cpu=not gpu, logging_steps=10, save_steps=50, save_total_limit=1, report_to="none", seed=seed,
         remove_unused_columns=False, dataloader_pin_memory=gpu,
     )  # fmt: skip
@@ -125,6 +128,24 @@ def own(folder: Path, work: Path, out: Path, each: int, share: float, seed: int)
     fit(start, [pair for pairs in kinds.values() for pair in pairs], work / "reward-own", 7e-5, seed)
     save_difference(work / "reward-own" / "model", out)
     return {"pairs": {kind: len(pairs) for kind, pairs in kinds.items()}}
+
+
+def again(folder: Path, work: Path, out: Path, each: int, share: float, seed: int) -> dict[str, Any]:
+    """The second stage gone on with from the weights at `out`, for responses of experts that have learned since."""
+    kinds = pairs_of(folder, False, part(REPLAY, share / 2), seed + 1)
+    kinds["own"] = own_pairs(folder, work, each, seed, most=8)
+    start = work / "reward-before"
+    if not start.exists():  # stopped and started again, `out` may be the new weights
+        merged(out).save_pretrained(start)
+    fit(start, [pair for pairs in kinds.values() for pair in pairs], work / "reward-again", 5e-5, seed)
+    save_difference(work / "reward-again" / "model", out)
+    return {"pairs": {kind: len(pairs) for kind, pairs in kinds.items()}}
+
+
+def merged(adapter: Path) -> Any:
+    """The encoder with its head in float32, an adapter of `save_difference` added to its weights."""
+    plain = AutoModelForSequenceClassification.from_pretrained(resolve(ENCODER), num_labels=1)
+    return PeftModel.from_pretrained(plain, str(adapter)).float().merge_and_unload()
 
 
 @torch.no_grad()
@@ -179,7 +200,7 @@ def accuracy(folder: Path, out: Path, share: float, seed: int) -> dict[str, Any]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("general", "own", "accuracy"))
+    parser.add_argument("step", choices=("general", "own", "again", "accuracy"))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--fleet", type=Path, default=data.FLEET, help="whose reward model is written or measured")
     parser.add_argument("--work", type=Path, default=Path("runs/embedded"))
@@ -189,8 +210,9 @@ def main() -> None:
     call = parser.parse_args()
     if call.step == "general":
         figures = general(call.data, call.work, call.share, call.seed)
-    elif call.step == "own":
-        figures = own(call.data, call.work, call.fleet / "reward", call.each, call.share, call.seed)
+    elif call.step in ("own", "again"):
+        stage = own if call.step == "own" else again
+        figures = stage(call.data, call.work, call.fleet / "reward", call.each, call.share, call.seed)
     else:
         figures = accuracy(call.data, call.fleet / "reward", call.share, call.seed)
     (call.work / f"reward-{call.step}.json").write_text(json.dumps(figures, indent=2) + "\n")

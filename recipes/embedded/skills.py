@@ -76,7 +76,7 @@ FIELDS = {"math": maths, "code": code}
 def pair(fleet: Path, field: str) -> tuple[CandidateConfig, CandidateConfig]:
     """The base as it came, and the expert with whatever the fleet gives it."""
     expert = load_fleet(fleet).candidate(field)
-    return replace(expert, name="base", adapter=None, calculator=False), expert
+    return replace(expert, name="base", adapter=None, calculator=False, repetition_penalty=1.0), expert
 
 
 def measure(field: str, folder: Path, fleet: Path, work: Path, share: float) -> dict[str, Any]:

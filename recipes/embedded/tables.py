@@ -71,9 +71,10 @@ def bars(work: Path) -> Iterator[Row]:
     names = list(found["wins"]["all"])
     wins = ", ".join(share(found["wins"]["all"][name], 0) for name in names)
     yield f"wins over all: {', '.join(names)}", "10% each", wins, command("figures")
-    for source, first in (("writing", "writer"), ("questions", "chat")):
-        near = ", ".join(f"{found['closeness'][source][name]:.2f}" for name in names)
-        yield f"closeness to references in {source}: {', '.join(names)}", f"`{first}` first", near, command("figures")
+    for field in ("writer", "chat"):
+        near = ", ".join(f"{found['closeness'][field][name]:.2f}" for name in names)
+        name = f"closeness to references in `{field}`'s field: {', '.join(names)}"
+        yield name, f"`{field}` first", near, command("figures")
     accuracy = given("reward-accuracy")["held_back"]
     for kind, (name, asked) in PAIRS.items():
         yield f"reward model, {name}", asked, f"{accuracy[kind]['accuracy']:.3f}", command("reward accuracy")

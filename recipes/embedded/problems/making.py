@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from recipes.embedded.problems.algebra import ALGEBRA
 from recipes.embedded.problems.arithmetic import ARITHMETIC
 from recipes.embedded.problems.chains import CHAINS
+from recipes.embedded.problems.changes import CHANGES
 from recipes.embedded.problems.dice import Dice, Problem, Template
 from recipes.embedded.problems.groups import GROUPS
 from recipes.embedded.problems.stories import STORIES
@@ -16,7 +17,11 @@ from recipes.embedded.problems.sums import SUMS
 
 KEPT_BACK = 5  # one number combination in so many
 SHORT: tuple[Template, ...] = (*ARITHMETIC, *STORIES)
-SIMPLE: tuple[Template, ...] = (*SUMS, *GROUPS)  # small numbers; what is asked decides how many steps there are
+SIMPLE: tuple[Template, ...] = (
+    *SUMS,
+    *CHANGES,
+    *GROUPS,
+)  # small numbers; what is asked decides how many steps there are
 TEMPLATES: tuple[Template, ...] = (*SHORT, *SIMPLE, *ALGEBRA, *CHAINS)
 
 
