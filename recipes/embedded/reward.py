@@ -172,6 +172,7 @@ def save_difference(tuned: Path, out: Path) -> None:
     model.to(torch.bfloat16).save_pretrained(out)
     config = json.loads((out / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = ENCODER
+    config["target_modules"].sort()  # a set, in any order
     (out / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     (out / "README.md").unlink(missing_ok=True)
 
