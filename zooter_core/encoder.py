@@ -41,7 +41,7 @@ class Encoder:
     Args:
         reference: hub id, folder or `package:NAME`.
         runtime: what works out one query or a few. `torch`; `onnx` is ONNX Runtime, about twice as fast there and
-            the same to the sixth digit; `int8` is ONNX Runtime with weights of 8 bits, twice as fast again, whose
+            the same to the sixth digit; `int8` is ONNX Runtime with weights of 7 or 8 bits, twice as fast again, whose
             vectors are `rough`; `auto` is `onnx` where it is installed and can, else torch. Large batches are torch's
             in any case: the gain is in the time a call takes, and torch works on all cores.
 

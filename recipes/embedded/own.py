@@ -159,8 +159,8 @@ def own_pairs(folder: Path, work: Path, each: int, seed: int, most: int = 10) ->
         answers.sort(key=lambda answer: -answer.quality)
         apart = [(a, b) for a, b in itertools.combinations(answers, 2) if a.quality - b.quality >= APART]
         dice.shuffle(apart)
-        # Verified differences first: they are the ones that are true. Of the others those that are hard to tell: with
-        # responses of every candidate most of them are plain, and a random half has enough that are not.
+        # Verified differences first: they are the ones that are true. Most of the others are plain, so of twice as many
+        # as may be taken, drawn at random, come those first whose worse response is the best.
         verified = [pair for pair in apart if pair[0].right != pair[1].right]
         others = [pair for pair in apart if pair[0].right == pair[1].right][: 2 * most]
         others.sort(key=lambda pair: -pair[1].quality)

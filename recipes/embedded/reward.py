@@ -5,7 +5,8 @@
     python -m recipes.embedded.reward again --data DIR      goes on from models/embedded/reward, when experts are others
     python -m recipes.embedded.reward accuracy --data DIR   on held-back pairs
 
-`own` and `again` need the responses that `recipes.embedded.own` collects. Each goes on where it was stopped.
+`own` and `again` need the responses that `recipes.embedded.own` collects. Each goes on where it was stopped, so that
+`again` for the second time takes a --work of its own.
 """
 
 from __future__ import annotations

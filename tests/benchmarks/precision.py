@@ -45,10 +45,8 @@ def main() -> None:
         run(ensemble, dtype, 1, 4)
     for rows in BATCHES:
         found = [[run(ensemble, dtype, rows, 32) for dtype in ("float32", "bfloat16")] for _ in range(ROUNDS)]
-        first, speed = (
-            statistics.median(full[at] / half[at] if at else half[at] / full[at] for full, half in found)
-            for at in (0, 1)
-        )
+        first = statistics.median(half[0] / full[0] for full, half in found)
+        speed = statistics.median(full[1] / half[1] for full, half in found)
         each = [statistics.median(pair[kind][1] for pair in found) for kind in (0, 1)]
         print(
             f"{rows} at once: float32 {each[0]:.0f} tokens/s, bfloat16 {each[1]:.0f}; float32 is {speed:.2f} times as"

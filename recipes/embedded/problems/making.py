@@ -17,11 +17,8 @@ from recipes.embedded.problems.sums import SUMS
 
 KEPT_BACK = 5  # one number combination in so many
 SHORT: tuple[Template, ...] = (*ARITHMETIC, *STORIES)
-SIMPLE: tuple[Template, ...] = (
-    *SUMS,
-    *CHANGES,
-    *GROUPS,
-)  # small numbers; what is asked decides how many steps there are
+# Small numbers; what is asked decides how many steps there are.
+SIMPLE: tuple[Template, ...] = (*SUMS, *CHANGES, *GROUPS)
 TEMPLATES: tuple[Template, ...] = (*SHORT, *SIMPLE, *ALGEBRA, *CHAINS)
 
 
