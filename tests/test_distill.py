@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from zooter_core import calibration
 from zooter_core.distill import distill, fit_head, trial, with_copies
 from zooter_core.errors import ZooterError
 from zooter_core.heads import DistillConfig
@@ -104,3 +105,13 @@ def test_no_copy_of_a_query_set_aside_is_learned_in_a_trial():
     assert trial(np.stack([asked, asked]), labels, POOL, config, labels).epochs < 5
     leaking = np.concatenate([asked, asked]), np.tile(labels, (2, 1))  # as queries of their own
     assert trial(*leaking, POOL, config, leaking[1]).epochs > 15
+
+
+def test_a_lucky_first_epoch_does_not_end_a_trial(monkeypatch):
+    """The losses are those of the embedded fleet's labels, where it happened."""
+    losses = iter([0.812, 0.838, 0.841, 0.830, 0.815, 0.808, 0.802, 0.795])
+    monkeypatch.setattr(calibration, "temperature_of", lambda *_: 1.0)
+    monkeypatch.setattr(calibration, "log_loss", lambda *_: next(losses))
+    vectors = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
+    labels = np.eye(2)[np.arange(100) % 2]
+    assert trial(vectors, labels, POOL, DistillConfig(), labels).epochs == 8
