@@ -20,6 +20,7 @@ from zooter_core.heads import KINDS, DistillConfig, Progress
 from zooter_core.heads.base import Lessons
 from zooter_core.plugins import load_kind
 from zooter_core.router import Router, RouterHead, RouterHeadConfig
+from zooter_core.weights import MAKING
 
 TRIAL = 100  # queries that it takes to set some aside for a trial
 ASIDE = 5  # one in so many
@@ -154,7 +155,8 @@ def fit_head(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        head = RouterHead(made)
+        with MAKING:
+            head = RouterHead(made)
 
         def tell(epoch: int, loss: float) -> None:
             progress(epoch, loss)

@@ -21,7 +21,7 @@ from transformers import AutoModel, AutoTokenizer
 from zooter_core.errors import WorkError, ZooterError, did_you_mean, first_line
 from zooter_core.fleet import RUNTIMES
 from zooter_core.graph import Graph, graph_of, missing, pool, rough_of
-from zooter_core.weights import cache_dir, resolve
+from zooter_core.weights import MAKING, cache_dir, resolve
 
 Array = NDArray[np.float32]
 MOST_TOKENS = 256
@@ -56,7 +56,8 @@ class Encoder:
         folder = resolve(reference)
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(folder, truncation_side="left")
-            self.model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+            with MAKING:
+                self.model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
         except Exception as problem:  # transformers, tokenizers and safetensors raise many kinds
             raise WorkError(
                 f"an encoder at {reference}", first_line(problem), "Name another in fleet.toml."

@@ -33,6 +33,7 @@ from zooter_core.pipeline import LabelConfig
 from zooter_core.router import Router, RouterHead
 from zooter_core.runs import REPORT
 from zooter_core.scores import Scores
+from zooter_core.weights import MAKING
 
 Array = NDArray[np.float64]
 Learner = Callable[[NDArray[np.intp]], State]  # rows to learn from -> the new candidate's column
@@ -197,7 +198,7 @@ def _remade(head: RouterHead, pool: Sequence[str], remade: Remade) -> RouterHead
     config = copy.deepcopy(head.config)
     config.candidates = list(pool)
     config.settings = {key: value for key, value in {**config.settings, **changed}.items() if value is not None}
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), MAKING:
         made = RouterHead(config)
     made.body.load_state_dict(state)
     return made.eval()

@@ -23,6 +23,7 @@ from zooter_core.heads import DEFAULT, KINDS
 from zooter_core.plugins import load_kind
 from zooter_core.records import Message
 from zooter_core.selection import Outputs
+from zooter_core.weights import MAKING
 
 OWN_ENCODER = "encoder"  # the name of one that lies in the router's own folder
 
@@ -120,7 +121,8 @@ class Router:
                 "Make one with `zooter distill` or `zooter run`.",
             )
         try:
-            head, loading = RouterHead.from_pretrained(folder, output_loading_info=True)
+            with MAKING:
+                head, loading = RouterHead.from_pretrained(folder, output_loading_info=True)
             if loading["missing_keys"] or loading["mismatched_keys"] or not head.config.candidates:
                 raise ValueError("weights or candidates are missing")
             inside = Path(folder) / OWN_ENCODER

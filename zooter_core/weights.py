@@ -11,12 +11,16 @@ import importlib.util
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from zooter_core.errors import WorkError, ZooterError
 
 PREFIX = "package:"
+# Held while a model is made or loaded. transformers and peft then set what is the whole process's (the default dtype,
+# which weights are tied) and set it back: two at once spoil each other, and all that load after them.
+MAKING = threading.RLock()
 Progress = Callable[[str], None]
 
 
@@ -106,7 +110,8 @@ def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
     source, file = str(gguf.parent), gguf.name
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file)
     # float32 gives plain Linear layers; asked for in bfloat16 the packed weights would stay and run slowly.
-    model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype=torch.float32)
+    with MAKING:
+        model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype=torch.float32)
     model.is_quantized, model.hf_quantizer = False, None
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config

@@ -21,6 +21,7 @@ from zooter_core.backends.checkpoint import Checkpoint, dtype_of
 from zooter_core.backends.decoding import digits_of
 from zooter_core.candidates import CandidateConfig
 from zooter_core.errors import WorkError, ZooterError, first_line
+from zooter_core.weights import MAKING
 
 NO_ADAPTER = "__base__"  # peft's name for a row without adapter
 FULL = "too little memory for it"
@@ -83,14 +84,15 @@ class Base:
     def load_weights(self) -> tuple[Any, dict[str, Any]]:
         """The model, and which of its weights the files lack."""
         candidate = self._checkpoint.candidate
-        loaded: tuple[Any, dict[str, Any]] = AutoModelForCausalLM.from_pretrained(
-            self._checkpoint.source,
-            revision=candidate.revision,
-            dtype=dtype_of(candidate),
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are told, with their names
-            **self._options,
-        )
+        with MAKING:
+            loaded: tuple[Any, dict[str, Any]] = AutoModelForCausalLM.from_pretrained(
+                self._checkpoint.source,
+                revision=candidate.revision,
+                dtype=dtype_of(candidate),
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are told, with their names
+                **self._options,
+            )
         return loaded
 
     @property
@@ -133,10 +135,11 @@ class Base:
         name = f"adapter{len(self.adapters)}"
         options = {"adapter_name": name, "autocast_adapter_dtype": False, "is_trainable": False}
         try:
-            if self.adapters:
-                self.model.load_adapter(candidate.adapter, **options)
-            else:
-                self.model = PeftModel.from_pretrained(self.model, candidate.adapter, **options).eval()
+            with MAKING:
+                if self.adapters:
+                    self.model.load_adapter(candidate.adapter, **options)
+                else:
+                    self.model = PeftModel.from_pretrained(self.model, candidate.adapter, **options).eval()
             problem = self._stranger(candidate.adapter, name)
         except Exception as raised:  # a corrupt safetensors file, wrong shapes, a missing config
             problem = _plain_words(raised)

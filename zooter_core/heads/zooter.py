@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -78,7 +79,7 @@ class ZooterHead(Head):
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         states = self.states(vectors)
-        mean = torch.logsumexp(self._first(states), dim=0) - torch.log(torch.tensor(float(len(self.inner))))
+        mean = torch.logsumexp(self._first(states), dim=0) - math.log(len(self.inner))
         return self._wide(mean, states)
 
     def keeping(self, columns: Sequence[int]) -> Remade:

@@ -19,7 +19,7 @@ from transformers.models.qwen2.modeling_qwen2 import Qwen2Model, Qwen2PreTrained
 
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.labellers import RewardConfig
-from zooter_core.weights import resolve
+from zooter_core.weights import MAKING, resolve
 
 
 class UltraRM(LlamaPreTrainedModel):
@@ -93,20 +93,21 @@ def load(config: RewardConfig, kind: Any = None) -> tuple[Any, Any]:
         kind = kind or ARCHITECTURES.get(names[0], AutoModelForSequenceClassification)
         options = {"num_labels": 1} if config.adapter else {}
         tokenizer = _tokenizer(folder, config.revision, settings)
-        model, found = kind.from_pretrained(
-            folder,
-            revision=config.revision,
-            dtype=getattr(torch, config.dtype),
-            output_loading_info=True,
-            **options,
-        )
         trained: set[str] = set()
-        if config.adapter:
-            from peft import PeftModel
+        with MAKING:
+            model, found = kind.from_pretrained(
+                folder,
+                revision=config.revision,
+                dtype=getattr(torch, config.dtype),
+                output_loading_info=True,
+                **options,
+            )
+            if config.adapter:
+                from peft import PeftModel
 
-            adapted = PeftModel.from_pretrained(model, config.adapter)
-            trained = set(adapted.peft_config["default"].modules_to_save or ())
-            model = adapted.merge_and_unload()
+                adapted = PeftModel.from_pretrained(model, config.adapter)
+                trained = set(adapted.peft_config["default"].modules_to_save or ())
+                model = adapted.merge_and_unload()
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = model.to(device).eval()
     except Exception as problem:  # transformers, peft and safetensors raise many kinds
