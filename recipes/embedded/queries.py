@@ -36,6 +36,8 @@ SOURCES = {
     "routerdc_arc_challenge": 10,
     "routerdc_mmlu": 10,
 }
+# Drawn after the others, so that those and their responses stay what they were: kinds that the router met too seldom.
+FURTHER = {"snippets": 40, "short_pieces": 40, "questions": 200}
 # Written for this project.
 OF_PROJECT = ("problems", "simple", "algebra", "functions", "snippets", "writing", "short_pieces", "questions")
 
@@ -69,12 +71,14 @@ def of_data_sets(folder: Path) -> dict[str, list[str]]:
 
 def sample(folder: Path, share: float, seed: int) -> list[dict[str, str]]:
     """The queries of every source, in a fixed order."""
-    dice = random.Random(seed)
+    dice, again = random.Random(seed), random.Random(seed + 1)
     given = of_data_sets(folder) | of_project(seed)
     lines = []
     for source, most in SOURCES.items():
         texts = list(dict.fromkeys(given[source]))
         chosen = dice.sample(texts, min(len(texts), max(1, int(most * share))))
+        left = [text for text in texts if text not in set(chosen)]
+        chosen += again.sample(left, min(len(left), int(FURTHER.get(source, 0) * share)))
         lines += [{"id": f"{source}-{n:03d}", "query": text, "dataset": source} for n, text in enumerate(chosen)]
     return lines
 

@@ -51,6 +51,20 @@ def test_the_evident_expert_is_chosen(embedded: Ensemble, figures: list[str]) ->
     assert right.total() >= 30
 
 
+def test_the_evident_expert_is_chosen_for_more_queries(embedded: Ensemble, figures: list[str]) -> None:
+    wanted = lines("more_evident_queries.jsonl")
+    asked = Counter(line["candidate"] for line in wanted)
+    decisions = embedded.route_all([line["query"] for line in wanted])
+    right = Counter(
+        line["candidate"]
+        for line, decision in zip(wanted, decisions, strict=True)
+        if line["candidate"] == decision.candidate
+    )
+    parts = ", ".join(f"{name} {right[name]} of {asked[name]}" for name in POOL)
+    figures.append(f"and on {right.total()} of {len(wanted)} others ({parts})")
+    assert right.total() >= 0.8 * len(wanted)
+
+
 @pytest.mark.parametrize("name", POOL)
 def test_greedy_generation_says_something_and_always_the_same(embedded: Ensemble, name: str) -> None:
     first, second = (greedy(embedded, [name], "What is the capital of France?")[0] for _ in range(2))

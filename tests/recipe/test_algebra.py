@@ -103,7 +103,7 @@ def test_answers_are_what_another_way_finds(template, held_back):
 def test_every_phrasing_holds_the_same_numbers(template):
     sides = PHRASINGS[template.__name__]
     phrasings = [phrasing for side in sides.values() for phrasing in side]
-    assert (len(sides["train"]), len(sides["held_back"]), len(set(phrasings))) == (12, 3, 15)
+    assert (len(sides["train"]) >= 12, len(sides["held_back"]), len(set(phrasings))) == (True, 3, len(phrasings))
     dice = Noted(4, False)
     for _ in range(20):
         template(dice)
