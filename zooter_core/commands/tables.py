@@ -136,9 +136,18 @@ def print_sweep(figures: dict[str, Any]) -> None:
             f"{row['regret']:.4f}", minus,
         )  # fmt: skip
     out.print(table)
-    verdict = "every other is worse beyond noise" if figures["differs"] else "the others may be as good: within noise"
     best = figures["best"]
-    out.print(Text(f"best: beta {best['beta']:g}, tau {best['tau']:g}; {verdict}"))
+    out.print(Text(f"best: beta {best['beta']:g}, tau {best['tau']:g}; {_verdict(figures)}"))
+
+
+def _verdict(figures: dict[str, Any]) -> str:
+    """Which of the other settings are worse than the best one beyond noise."""
+    worse = [f"{row['beta']:g}, {row['tau']:g}" for row in figures["rows"] if row["minus_best"][1] < 0]
+    if figures["differs"]:
+        return "every other is worse beyond noise"
+    if not worse:
+        return "the others may be as good: within noise"
+    return f"worse beyond noise (beta, tau): {'; '.join(worse)}; the others may be as good"
 
 
 def _is_best(row: dict[str, Any], figures: dict[str, Any]) -> bool:
