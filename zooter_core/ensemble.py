@@ -124,11 +124,18 @@ class Ensemble:
             found: Part = self._parts[name]
             return found
 
-    def load(self, progress: Callable[[str], None] = lambda message: None) -> None:
+    def load(
+        self,
+        progress: Callable[[str], None] = lambda message: None,
+        routes: Callable[[], None] = lambda: None,
+    ) -> None:
         """Load all parts now, in the order in which a person meets them, telling what is being loaded.
 
         A candidate or reward model that fails is passed over here: it tells its error where it is used, and the
         others go on.
+
+        Args:
+            routes: called when queries can be routed. A candidate that is asked from then on is loaded at once.
 
         Raises:
             ZooterError: the router or tagger cannot work.
@@ -136,6 +143,7 @@ class Ensemble:
         progress("Loading the router ...")
         self.route([Message("user", "Hello")])
         self.fetch(progress)
+        routes()
         for candidate in self.fleet.candidates:
             progress(f"Loading the candidate {candidate.name} ...")
             with suppress(ZooterError):

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from zooter_core.backends.transformers import TransformersBackend
+from zooter_core.candidates import CandidateConfig
+from zooter_core.fleet import load_fleet
+from zooter_core.records import Message
 from zooter_core.ui import resources
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,3 +41,31 @@ def test_a_fleet_without_a_router_cannot_be_picked(beside: Path) -> None:
     picker = page.sidebar.selectbox(key="fleet")
     assert picker.options == ["first", "models/first"]
     assert not page.exception
+
+
+def test_a_query_can_be_routed_before_the_models_are_loaded(tiny_fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, asked = threading.Event(), threading.Event()
+
+    def held(backend: TransformersBackend, candidate: CandidateConfig) -> None:
+        asked.set()
+        assert go.wait(60)
+
+    monkeypatch.setattr(TransformersBackend, "load", held)
+    loading = resources.Loading(load_fleet(tiny_fleet), {})
+    try:
+        assert loading.ready.wait(60)
+        assert asked.wait(60)
+        assert loading.ensemble is not None
+        assert loading.ensemble.route([Message("user", "What is 2 + 3?")]).probabilities
+    finally:
+        go.set()
+
+
+def test_a_fleet_whose_router_is_broken_is_ready_with_a_problem(tiny_fleet: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "broken"
+    shutil.copytree(tiny_fleet, whole)
+    (whole / "router" / "config.json").write_text("{")
+    loading = resources.Loading(load_fleet(whole), {})
+    assert loading.ready.wait(60)
+    assert loading.ensemble is None
+    assert "a whole router" in (loading.problem or "")

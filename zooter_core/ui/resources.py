@@ -22,13 +22,16 @@ MODELS = Path("models")  # a folder a fleet
 
 
 class Loading:
-    """Loads an ensemble in a thread and says in words how far it is."""
+    """Loads an ensemble in a thread and says in words how far it is.
+
+    `ready` is set when the ensemble can route, while its models are still being loaded, or when it cannot be had.
+    """
 
     def __init__(self, fleet: Fleet, running: dict[str, Backend]) -> None:
         self.message = "Starting ..."
         self.problem: str | None = None
         self.ensemble: Ensemble | None = None
-        self.ended = threading.Event()
+        self.ready = threading.Event()
         threading.Thread(target=self._load, args=(fleet, running), name="load", daemon=True).start()
 
     def _load(self, fleet: Fleet, running: dict[str, Backend]) -> None:
@@ -39,14 +42,18 @@ class Loading:
 
             quiet_libraries()
             made = Ensemble(fleet, running)
-            made.load(self._tell)
-            self.ensemble = made
+
+            def routes() -> None:
+                self.ensemble = made
+                self.ready.set()
+
+            made.load(self._tell, routes)
         except ZooterError as problem:
             self.problem = str(problem)
         except Exception as problem:  # shown on the page: a thread has nobody else to tell
             self.problem = f"The fleet could not be loaded: {type(problem).__name__}: {problem}"
         finally:
-            self.ended.set()
+            self.ready.set()
 
     def _tell(self, message: str) -> None:
         self.message = message
@@ -123,15 +130,15 @@ def _named() -> str:
 
 
 def ensemble() -> Ensemble:
-    """The loaded fleet. The first caller's page shows what is being loaded; a fleet that fails ends the page's run."""
+    """The fleet, which can route; its models may still be loading. A fleet that fails ends the page's run."""
     try:
         loading = _loading(folder())
     except ZooterError as problem:
         fail(str(problem))
-    if not loading.ended.is_set():
+    if not loading.ready.is_set():
         box = st.empty()  # not a rerun at the end: that would lose a query typed in the meantime
         with box.status(loading.message) as status:
-            while not loading.ended.wait(0.1):
+            while not loading.ready.wait(0.1):
                 status.update(label=loading.message)
         box.empty()
     if loading.ensemble is None:
