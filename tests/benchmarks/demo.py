@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 PORT = 8599
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
 MINUTE = 60_000
-LOADED = 5_000  # milliseconds in which the other models are loaded, too
+LOADED = 5_000  # milliseconds in which the other models are loaded, after the first answer
 QUERIES = ("What is 15% of 240?", "Write a Python function that adds two numbers.", "Write a poem about rain.")
 
 
@@ -65,6 +65,7 @@ def main() -> None:
                     time.sleep(0.1)
             ask(page, QUERIES[0], 0)
             cold = time.perf_counter() - begun
+            expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=MINUTE)
             page.wait_for_timeout(LOADED)
             warm = []
             for turn, query in enumerate(QUERIES, 1):
