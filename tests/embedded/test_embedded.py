@@ -34,18 +34,20 @@ def greedy(ensemble: Ensemble, names: list[str], query: str) -> list[Response]:
     return [responses[index] for index in range(len(names))]
 
 
-def test_the_evident_expert_is_chosen(embedded: Ensemble, figures: list[str]) -> None:
-    wanted = lines("evident_queries.jsonl")
-    assert Counter(line["candidate"] for line in wanted) == dict.fromkeys(POOL, 10)
+def routed(embedded: Ensemble, wanted: list[dict[str, Any]]) -> Counter[str]:
+    """How many queries of each expert go to it."""
     decisions = embedded.route_all([line["query"] for line in wanted])
     for decision in decisions:
         assert tuple(decision.probabilities) == POOL
         assert sum(decision.probabilities.values()) == pytest.approx(1)
-    right = Counter(
-        line["candidate"]
-        for line, decision in zip(wanted, decisions, strict=True)
-        if line["candidate"] == decision.candidate
-    )
+    experts = [line["candidate"] for line in wanted]
+    return Counter(expert for expert, decision in zip(experts, decisions, strict=True) if expert == decision.candidate)
+
+
+def test_the_evident_expert_is_chosen(embedded: Ensemble, figures: list[str]) -> None:
+    wanted = lines("evident_queries.jsonl")
+    assert Counter(line["candidate"] for line in wanted) == dict.fromkeys(POOL, 10)
+    right = routed(embedded, wanted)
     parts = ", ".join(f"{name} {right[name]} of 10" for name in POOL)
     figures.append(f"routing agrees with the evident expert on {right.total()} of 40 queries ({parts})")
     assert right.total() >= 30
@@ -53,13 +55,7 @@ def test_the_evident_expert_is_chosen(embedded: Ensemble, figures: list[str]) ->
 
 def test_the_evident_expert_is_chosen_for_more_queries(embedded: Ensemble, figures: list[str]) -> None:
     wanted = lines("more_evident_queries.jsonl")
-    asked = Counter(line["candidate"] for line in wanted)
-    decisions = embedded.route_all([line["query"] for line in wanted])
-    right = Counter(
-        line["candidate"]
-        for line, decision in zip(wanted, decisions, strict=True)
-        if line["candidate"] == decision.candidate
-    )
+    asked, right = Counter(line["candidate"] for line in wanted), routed(embedded, wanted)
     parts = ", ".join(f"{name} {right[name]} of {asked[name]}" for name in POOL)
     figures.append(f"and on {right.total()} of {len(wanted)} others ({parts})")
     assert right.total() >= 0.8 * len(wanted)
