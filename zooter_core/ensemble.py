@@ -118,11 +118,12 @@ class Ensemble:
         if config is None:
             next_step = NO_ROUTER if name == "router" else f"Add [{name}] to it."
             raise ZooterError(f"a [{name}] table in fleet.toml of {self.fleet.name}", "none", next_step)
-        with self._lock:
-            if name not in self._parts:
-                self._parts[name] = make(config)
-            found: Part = self._parts[name]
-            return found
+        if name not in self._parts:  # what is there is had without waiting for another that is being made
+            with self._lock:
+                if name not in self._parts:
+                    self._parts[name] = make(config)
+        found: Part = self._parts[name]
+        return found
 
     def load(
         self,

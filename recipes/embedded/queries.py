@@ -77,7 +77,8 @@ def sample(folder: Path, share: float, seed: int) -> list[dict[str, str]]:
     for source, most in SOURCES.items():
         texts = list(dict.fromkeys(given[source]))
         chosen = dice.sample(texts, min(len(texts), max(1, int(most * share))))
-        left = [text for text in texts if text not in set(chosen)]
+        taken = set(chosen)
+        left = [text for text in texts if text not in taken]
         chosen += again.sample(left, min(len(left), int(FURTHER.get(source, 0) * share)))
         lines += [{"id": f"{source}-{n:03d}", "query": text, "dataset": source} for n, text in enumerate(chosen)]
     return lines

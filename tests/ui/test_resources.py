@@ -3,12 +3,15 @@ from __future__ import annotations
 import shutil
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from zooter_core import rewards
 from zooter_core.backends.transformers import TransformersBackend
 from zooter_core.candidates import CandidateConfig
+from zooter_core.errors import ZooterError
 from zooter_core.fleet import load_fleet
 from zooter_core.records import Message
 from zooter_core.ui import resources
@@ -57,6 +60,31 @@ def test_a_query_can_be_routed_before_the_models_are_loaded(tiny_fleet: Path, mo
         assert asked.wait(60)
         assert loading.ensemble is not None
         assert loading.ensemble.route([Message("user", "What is 2 + 3?")]).probabilities
+    finally:
+        go.set()
+
+
+def test_routing_does_not_wait_for_a_reward_model_that_loads(tiny_fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, asked, routed = threading.Event(), threading.Event(), threading.Event()
+
+    def held(*_: object) -> NoReturn:
+        asked.set()
+        go.wait(60)
+        raise ZooterError("a reward model", "none", "")
+
+    monkeypatch.setattr(rewards, "reward_model", held)
+    loading = resources.Loading(load_fleet(tiny_fleet), {})
+
+    def route() -> None:
+        assert loading.ensemble is not None
+        loading.ensemble.route([Message("user", "What is 2 + 3?")])
+        routed.set()
+
+    try:
+        assert loading.ready.wait(60)
+        assert asked.wait(60)
+        threading.Thread(target=route, daemon=True).start()
+        assert routed.wait(30)
     finally:
         go.set()
 
