@@ -23,7 +23,7 @@ class Counting:
         def sentence(vectors):
             return vectors
 
-    def probabilities(self, queries):
+    def probabilities(self, queries, exact=False):
         first = [0.5 + 0.1 * query.count("add") - 0.2 * query.count("poem") for query in queries]
         return np.array([[p, 1 - p] for p in first])
 

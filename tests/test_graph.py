@@ -21,7 +21,7 @@ from zooter_core.encoder import Encoder, Encoders
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fleet import load_fleet
-from zooter_core.router import CLOSE, Router
+from zooter_core.router import Router
 
 ONNX = pytest.mark.skipif(bool(graph.missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 LONG = "Write a long story about the ships and the people on them. " * 30
@@ -98,7 +98,7 @@ def test_threads_share_a_graph(exported, tiny_encoder):
 @ONNX
 def test_a_graph_is_exported_once(exported, exports, cache, tiny_fleet):
     for _ in range(2):
-        assert Encoder(str(tiny_fleet / "encoder"), "auto").runtime == "onnx"
+        assert Encoder(str(tiny_fleet / "encoder"), "onnx").runtime == "onnx"
     assert len(exports) == 1
     assert [path.suffix for path in cache.iterdir() if path.suffix != ".lock"] == [".onnx"]
 
@@ -182,41 +182,6 @@ def test_a_fleet_says_the_runtime_and_routes_alike(exported, exports, tiny_fleet
         assert other.probabilities == pytest.approx(one.probabilities, abs=1e-4)
     assert {kind: made.router.encoder.runtime for kind, made in kinds.items()} == {"torch": "torch", "onnx": "onnx"}
     assert kinds["onnx"].tagger.encoder is kinds["onnx"].router.encoder
-
-
-@ONNX
-def test_rough_vectors_are_near_and_close_calls_are_exact(exported, exports, tiny_fleet):
-    import tiny
-
-    quick, plain = (Router.load(tiny_fleet / "router", Encoders(kind)) for kind in ("int8", "torch"))
-    assert (quick.encoder.runtime, len(exports)) == ("int8", 0)
-    texts = [f"{'very ' * (n % 5)}many {word}, {n}" for n in range(20) for word in ("apples", "ships", "杯子")]
-    found = {
-        kind: np.stack([quick.encoder.embed([t], exact=kind == "exact")[0] for t in texts])
-        for kind in ("rough", "exact")
-    }
-    wanted = plain.encoder.embed_all(texts)
-    assert np.allclose(found["exact"], wanted, atol=1e-5)
-    assert not np.allclose(found["rough"], wanted, atol=1e-5)
-    assert (found["rough"] * wanted).sum(axis=1).min() > 2 * 0.98  # two halves of unit length
-    rows = np.concatenate([quick.probabilities([text]) for text in texts])
-    exact = plain.probabilities(texts)
-    assert rows.argmax(axis=1).tolist() == exact.argmax(axis=1).tolist()
-    first, second = np.sort(np.log(rows), axis=1)[:, :-3:-1].T
-    close = first - second < CLOSE
-    assert close.any()
-    assert rows[close] == pytest.approx(exact[close], abs=1e-4)
-    assert len(tiny.POOL) > 1
-
-
-@ONNX
-def test_a_damaged_rough_graph_is_made_again(exported, exports, cache, tiny_fleet):
-    Encoder(str(tiny_fleet / "encoder"), "int8")
-    (file,) = cache.glob("*.int8.onnx")
-    whole = file.read_bytes()
-    file.write_bytes(whole[: len(whole) // 2])
-    again = Encoder(str(tiny_fleet / "encoder"), "int8")
-    assert (again.runtime, file.read_bytes()) == ("int8", whole)
 
 
 @ONNX

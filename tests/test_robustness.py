@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zooter_core.robustness import paraphrases, robustness
+from zooter_core.edits import paraphrases
+from zooter_core.robustness import robustness
 
 
 class Shouting:

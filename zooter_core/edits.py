@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import re
 from collections.abc import Callable
+from pathlib import Path
 
+PARAPHRASES = Path(__file__).with_name("paraphrases.jsonl")  # written for this project
 POLITE = ("Hello! ", "Please help me with this: ", "Hi there, could you do something for me? ", "Dear assistant, ")
 TYPOS = 75  # one word in so many characters is misspelt, at least one
 BEFORE = (
@@ -45,6 +48,12 @@ EDITS: dict[str, Callable[[str], str]] = {
     "polite prefix": lambda text: _dice(text).choice(POLITE) + text,
     "typos": typos,
 }
+
+
+def paraphrases() -> list[tuple[str, str]]:
+    """Pairs of queries that ask for the same in other words."""
+    lines = map(json.loads, PARAPHRASES.read_text(encoding="utf-8").splitlines())
+    return [(line["query"], line["paraphrase"]) for line in lines]
 
 
 def edited(text: str, copy: int, seed: int = 0) -> str:

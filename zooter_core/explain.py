@@ -75,7 +75,7 @@ def explain(router: Router, decision: Decision, neighbours: Neighbours | None = 
     chosen = router.candidates.index(decision.candidate)
     parts = pieces_of(decision.query)
     left = [decision.query, *(decision.query[:start] + decision.query[end:] for start, end in parts)]
-    whole, *without = router.probabilities([text if text.strip() else " " for text in left])[:, chosen].tolist()
+    whole, *without = router.probabilities([text if text.strip() else " " for text in left], True)[:, chosen].tolist()
     pieces = [
         Piece(decision.query[start:end].strip(), whole - value)
         for (start, end), value in zip(parts, without, strict=True)

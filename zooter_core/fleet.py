@@ -64,8 +64,8 @@ class RouterConfig:
     Attributes:
         trigger, unsure_above: a query is unsure where the trigger (one of selection.TRIGGERS) is above the number.
         runtime: what works out the encoder's vectors of a query, for router and tagger alike: `torch`, `onnx` (ONNX
-            Runtime), `int8` (the same with weights of 7 or 8 bits, and close calls made exactly), or `auto`, which
-            takes `onnx` where it is installed.
+            Runtime), `int8` (the same with weights of 7 bits, and close calls made exactly), or `auto`, which takes
+            `int8` where ONNX Runtime is installed.
     """
 
     path: str

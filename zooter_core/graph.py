@@ -26,8 +26,9 @@ from zooter_core.weights import cache_dir
 
 Batch = Mapping[str, torch.Tensor]
 Array = NDArray[np.float32]
+Tokens = Mapping[str, NDArray[np.int64]]
 PACKAGES = ("onnxruntime", "onnx", "onnxscript")  # the extra `onnx`; the last two export
-LAYOUT = 2  # raise it when the exported graph becomes another one: kept graphs are then made again
+LAYOUT = 3  # raise it when the exported graph becomes another one: kept graphs are then made again
 OPSET = 20
 NEAR = 1e-5  # how far a graph's numbers may be off torch's; they are within 1e-6
 
@@ -45,6 +46,17 @@ def pool(model: torch.nn.Module, middle: int, batch: Batch) -> torch.Tensor:
     return torch.cat([torch.nn.functional.normalize(part, dim=-1) for part in pooled], dim=-1)
 
 
+def session(model: str | bytes) -> Any:
+    """A graph in a file, or as bytes, ready to run in the thread that asks for it."""
+    onnxruntime = _onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what goes wrong is raised as well
+    # The kernel of this fusion adds up one number after the other: what it stands for takes a fifth of its time.
+    slow = ["SkipLayerNormFusion"]
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], disabled_optimizers=slow)
+
+
 class Graph:
     """Tokens of shape (n, length), by input name -> what `pool` gives for them. Any number of threads may call it.
 
@@ -53,15 +65,10 @@ class Graph:
     """
 
     def __init__(self, path: Path) -> None:
-        onnxruntime = _onnxruntime()
-        self.path = path
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4  # what goes wrong is raised as well
-        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.path, self.session = path, session(str(path))
         self.names = [given.name for given in self.session.get_inputs()]
 
-    def __call__(self, batch: Mapping[str, NDArray[np.int64]]) -> Array:
+    def __call__(self, batch: Tokens) -> Array:
         vectors: Array = self.session.run(None, {name: batch[name] for name in self.names})[0]
         return vectors
 
@@ -105,60 +112,6 @@ def graph_of(model: torch.nn.Module, middle: int, key: str, samples: Sequence[Ba
         path.unlink(missing_ok=True)
         raise WorkError("a graph that gives torch's vectors", "others", 'Set runtime = "torch" in [router].')
     return made
-
-
-def rough_of(graph: Graph) -> Graph:
-    """The same with weights of 7 or 8 bits, kept beside it: vectors at a cosine of .99, in a third of the time where a
-    processor multiplies bytes (AVX-512 VNNI and its like).
-
-    Raises:
-        WorkError: ONNX Runtime cannot make it so.
-    """
-    from filelock import FileLock
-
-    path = graph.path.with_suffix(".int8.onnx")
-    with FileLock(f"{path}.lock"):
-        if path.is_file():
-            with suppress(Exception):  # damaged: made again
-                return Graph(path)
-        _write_rough(graph.path, path)
-    return Graph(path)
-
-
-def _write_rough(exact: Path, path: Path) -> None:
-    """One scale a column of weights and one for all that comes in, except where a feed-forward block ends.
-
-    What comes in there has a few huge numbers, so that each block of 64 has a scale of its own: that costs a tenth of
-    the time and makes the error a third. The other weights have 7 bits: with 8, a processor without AVX-512 VNNI adds
-    two products in 16 bits and overflows.
-    """
-    import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
-
-    partial = path.with_suffix(f".partial-{os.getpid()}")
-    try:
-        model = onnx.load(exact)
-        shapes = {weights.name: tuple(weights.dims) for weights in model.graph.initializer}
-        products = {node.name: shapes.get(node.input[1]) for node in model.graph.node if node.op_type == "MatMul"}
-        ends = {name for name, shape in products.items() if shape and len(shape) == 2 and shape[0] > shape[1]}
-        others = [name for name in products if name not in ends]
-        with _silence():
-            blocks = MatMulNBitsQuantizer(
-                model, bits=8, block_size=64, is_symmetric=True, accuracy_level=4, nodes_to_exclude=others
-            )
-            blocks.process()
-            quantize_dynamic(
-                blocks.model.model, partial, nodes_to_quantize=others, per_channel=True, weight_type=QuantType.QInt8,
-                reduce_range=True,
-            )  # fmt: skip
-        partial.replace(path)
-    except Exception as problem:
-        raise WorkError(
-            "an encoder that ONNX Runtime can make 8-bit", first_line(problem), 'Set runtime = "onnx" in [router].'
-        ) from problem
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _check_installed() -> None:
@@ -227,7 +180,7 @@ def _write(model: torch.nn.Module, middle: int, sample: Batch, path: Path) -> No
     plain.set_attn_implementation("eager")  # its matrix products come out as such; what sdpa becomes is slower
     free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     try:
-        with _silence():
+        with silence():
             torch.onnx.export(
                 _Pooled(plain, middle, list(sample)).eval(), tuple(sample.values()), partial,
                 input_names=list(sample), output_names=["vectors"], dynamic_shapes=((free,) * len(sample),),
@@ -245,7 +198,7 @@ def _write(model: torch.nn.Module, middle: int, sample: Batch, path: Path) -> No
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Without the exporter's advice, which is for who writes models."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -5,21 +5,11 @@ RouterArena (arXiv 2510.00202) measures routers so, as robustness to small pertu
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from zooter_core.edits import EDITS
+from zooter_core.edits import EDITS, paraphrases
 from zooter_core.router import Router
-
-PARAPHRASES = Path(__file__).with_name("paraphrases.jsonl")  # written for this project
-
-
-def paraphrases() -> list[tuple[str, str]]:
-    """Pairs of queries that ask for the same in other words."""
-    lines = map(json.loads, PARAPHRASES.read_text(encoding="utf-8").splitlines())
-    return [(line["query"], line["paraphrase"]) for line in lines]
 
 
 def robustness(router: Router, queries: Sequence[str]) -> dict[str, Any]:

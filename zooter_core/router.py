@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,7 @@ from zooter_core.weights import MAKING
 OWN_ENCODER = "encoder"  # the name of one that lies in the router's own folder
 
 LABEL_SETTINGS = ("beta", "tau", "normalise")
-# Rough vectors move the difference of two logits by .01 (median) and .10 (99.9% of 625 queries) on the embedded fleet,
-# by .005 and .03 with a router over seven large models.
-CLOSE = 0.1
+SAFE = 3  # standard deviations of the error of rough vectors by which a choice is safe
 
 
 class RouterHeadConfig(PretrainedConfig):
@@ -157,9 +156,15 @@ class Router:
             )
         return self
 
-    def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
-        """Probabilities of shape (n, candidates), in the router's pool order; rows sum to one."""
-        return self.of_vectors(self._vectors(queries))
+    def probabilities(self, queries: Sequence[str], exact: bool = False) -> NDArray[np.float64]:
+        """Probabilities of shape (n, candidates), in the router's pool order; rows sum to one.
+
+        From rough vectors, where the encoder has such, unless they leave open who is first; never with `exact`.
+        """
+        found = self.of_vectors(self.encoder.embed(queries, exact))
+        if not exact and self._open(queries, found):
+            return self.probabilities(queries, exact=True)
+        return found
 
     def of_vectors(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """The same for the encoder's vectors of queries."""
@@ -167,17 +172,33 @@ class Router:
 
     def outputs(self, queries: Sequence[str]) -> Outputs:
         """The same and each member's distribution, which say how unsure the router is."""
-        return self.head.outputs(torch.from_numpy(self._vectors(queries)))
+        found = self.head.outputs(torch.from_numpy(self.encoder.embed(queries)))
+        if self._open(queries, found.probabilities):
+            return self.head.outputs(torch.from_numpy(self.encoder.embed(queries, exact=True)))
+        return found
 
-    def _vectors(self, queries: Sequence[str]) -> NDArray[np.float32]:
-        """Exact ones where rough ones leave open who is first."""
-        vectors = self.encoder.embed(queries)
-        if isinstance(self.encoder, Encoder) and self.encoder.rough(queries) and len(self.candidates) > 1:
-            with torch.inference_mode():
-                first = self.head(torch.from_numpy(vectors)).topk(2, dim=-1).values
-            if (first[:, 0] - first[:, 1]).min() < CLOSE:
-                return self.encoder.embed(queries, exact=True)
-        return vectors
+    def _open(self, queries: Sequence[str], found: NDArray[np.float64]) -> bool:
+        """Whether rough vectors leave open who is first for one of the queries."""
+        if not isinstance(self.encoder, Encoder) or not self.encoder.rough(queries) or found.shape[1] < 2:
+            return False
+        second, first = np.sort(found, axis=1)[:, -2:].T
+        return bool((second > first * np.exp(-self.close / self.head.config.calibration_temperature)).any())
+
+    @cached_property
+    @torch.inference_mode()
+    def close(self) -> float:
+        """How near the logits of the two best candidates may be before rough vectors may take one for the other.
+
+        SAFE times the root mean square of how far these vectors move that difference, on the texts that the encoder
+        has by both.
+        """
+        quick = self.encoder.quick
+        if quick is None:
+            return 0.0
+        exact, rough = (self.head(torch.from_numpy(vectors)).double().numpy() for vectors in (quick.exact, quick.rough))
+        best = np.argsort(-exact, axis=1)[:, :2]
+        first, second = np.take_along_axis(exact - rough, best, axis=1).T
+        return SAFE * float(np.sqrt(np.mean((first - second) ** 2)))
 
     def route(self, queries: Sequence[str]) -> list[Mapping[str, float]]:
         """The same as one dict a query."""
