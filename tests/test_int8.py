@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zooter_core import graph
-from zooter_core.encoder import Encoder, Encoders
+from zooter_core.encoder import BATCH, Encoder, Encoders
 from zooter_core.errors import WorkError
 from zooter_core.int8 import Rough, _even_out, rough_of
 from zooter_core.router import Router
@@ -71,6 +71,14 @@ def test_vectors_are_near_those_of_torch(quick, tiny_encoder):
     assert np.allclose(found[True], wanted, atol=1e-5)
     assert not np.allclose(found[False], wanted, atol=1e-5)
     assert (found[False] * wanted).sum(axis=1).min() > 2 * 0.98  # two halves of unit length
+
+
+def test_vectors_of_many_texts_are_exact(quick, tiny_encoder):
+    """The last batch has a single text."""
+    texts = [f"{n} pears" for n in range(BATCH + 1)]
+    assert np.allclose(quick.encoder.embed_all(texts), tiny_encoder.embed_all(texts), atol=1e-5)
+    knowing = quick.encoder.knowing(texts, tiny_encoder.embed_all(texts))
+    assert np.array_equal(knowing.embed(texts[:1]), tiny_encoder.embed_all(texts)[:1])
 
 
 def test_choices_are_those_of_torch_and_close_ones_exact(quick, tiny_fleet):

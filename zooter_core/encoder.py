@@ -85,19 +85,19 @@ class Encoder:
 
     def rough(self, texts: Sequence[str]) -> bool:
         """Whether `embed` gives for these vectors that are off by some hundredths."""
-        return self.quick is not None and len(texts) <= FEW
+        return self.quick is not None and len(texts) <= FEW and not self._known
 
     def embed(self, texts: Sequence[str], exact: bool = False) -> Array:
         """Vectors of shape (n, 2 * width): middle layer, last layer; `exact` ones where they would be rough.
 
         The last few calls are remembered whole: tagger and router ask for the same texts one after the other.
         """
-        exact = exact and self.rough(texts)
-        key = exact, tuple(texts)
+        quick = self.quick if self.rough(texts) and not exact else None
+        key = quick is None, tuple(texts)
         with self._lock:
             known = self._memory.get(key)
         if known is None:
-            known = self.graph(self._tokens(texts, "np")) if exact and self.graph else self._batches(texts)
+            known = quick.graph(self._tokens(texts, "np")) if quick else self._batches(texts)
             with self._lock:
                 self._memory[key] = known
                 while len(self._memory) > REMEMBERED:
@@ -105,7 +105,7 @@ class Encoder:
         return known
 
     def embed_all(self, texts: Sequence[str], progress: Callable[[int], None] = lambda done: None) -> Array:
-        """The same for many texts, in batches of like length, kept on disk by content: a second call is instant."""
+        """Exact ones of many texts, in batches of like length, kept on disk by content: a second call is instant."""
         if self.stamp is None:
             return self._batches(texts, progress)
         digest = hashlib.sha256(f"{self.reference} {self.stamp} {self.width} {self.middle}".encode())
@@ -150,7 +150,7 @@ class Encoder:
         self.tokenizer.save_pretrained(folder)
 
     def _batches(self, texts: Sequence[str], progress: Callable[[int], None] = lambda done: None) -> Array:
-        """Vectors of many texts, worked in batches of like length so that little is spent on padding."""
+        """Exact vectors of many texts, worked in batches of like length so that little is spent on padding."""
         vectors = np.empty((len(texts), 2 * self.width), dtype=np.float32)
         for row, text in enumerate(texts):
             if text in self._known:
@@ -165,7 +165,7 @@ class Encoder:
     @torch.inference_mode()
     def _forward(self, texts: Sequence[str]) -> Array:
         if self.graph is not None and len(texts) <= FEW:
-            return (self.quick.graph if self.quick else self.graph)(self._tokens(texts, "np"))
+            return self.graph(self._tokens(texts, "np"))
         vectors: Array = self.pooled(texts).numpy()
         return vectors
 
