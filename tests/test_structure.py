@@ -33,7 +33,7 @@ LEVELS = (
         *("projection", "selection", "weights"),
     ),
     ("benchmark", "candidates", "graph", "learned", "scores"),
-    ("fleet",),
+    ("fleet", "int8"),
     ("curate", "encoder", "imports", "prices"),
     ("backends", "heads"),
     ("rewards", "taggers"),

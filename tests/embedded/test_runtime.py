@@ -13,21 +13,26 @@ from zooter_core.encoder import Encoders
 from zooter_core.ensemble import Ensemble
 from zooter_core.router import Router
 
-QUERIES = Path(__file__).resolve().parents[1] / "data" / "evident_queries.jsonl"
+DATA = Path(__file__).resolve().parents[1] / "data"
+FILES = ("evident_queries.jsonl", "more_evident_queries.jsonl")
+QUERIES = [json.loads(line)["query"] for name in FILES for line in (DATA / name).read_text("utf-8").splitlines()]
 
 
 @pytest.mark.skipif(bool(graph.missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
-def test_both_runtimes_choose_alike(embedded: Ensemble, figures: list[str]) -> None:
+def test_every_runtime_chooses_alike(embedded: Ensemble, figures: list[str]) -> None:
     assert embedded.fleet.router is not None
-    assert embedded.router.encoder.runtime == "onnx"  # by itself, since the extra is installed
+    quick = embedded.router
+    assert quick.encoder.runtime == "int8"  # by itself, since the extra is installed
     plain = Router.load(embedded.fleet.router.path, Encoders("torch"))
-    queries = [json.loads(line)["query"] for line in QUERIES.read_text(encoding="utf-8").splitlines()]
-    far = 0.0
-    for query in queries:
-        vectors = [router.encoder.embed([query]) for router in (plain, embedded.router)]
-        far = max(far, float(np.abs(vectors[0] - vectors[1]).max()))
-        one, other = (router.probabilities([query])[0] for router in (plain, embedded.router))
-        assert one.argmax() == other.argmax()
-        assert other == pytest.approx(one, abs=1e-5)
-    figures.append(f"vectors on ONNX Runtime and on torch, {len(queries)} queries: at most {far:.1e} apart")
-    assert far < 1e-5
+    wanted = np.concatenate([plain.probabilities([query]) for query in QUERIES])
+    exact, rough = (
+        np.concatenate([quick.probabilities([query], is_exact) for query in QUERIES]) for is_exact in (1, 0)
+    )
+    assert exact == pytest.approx(wanted, abs=1e-5)
+    assert rough.argmax(axis=1).tolist() == wanted.argmax(axis=1).tolist()
+    off = np.abs(rough - wanted).max(axis=1)
+    figures.append(
+        f"probabilities with 7 bits and on torch, {len(QUERIES)} queries: {np.median(off):.4f} apart (median), at most "
+        f"{off.max():.4f}"
+    )
+    assert off.max() < 0.1
