@@ -52,7 +52,7 @@ def session(model: str | bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what goes wrong is raised as well
-    # The kernel of this fusion adds up one number after the other: what it stands for takes a fifth of its time.
+    # The kernel of this fusion adds up one number after the other: what it stands for takes a quarter of its time.
     slow = ["SkipLayerNormFusion"]
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], disabled_optimizers=slow)
 

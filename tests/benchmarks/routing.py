@@ -39,7 +39,7 @@ def main() -> None:
     torch.set_num_threads(call.threads)
     queries = [query.text for query in read_queries(call.queries)][: call.most]
     ensembles = {kind: ensemble_on(kind) for kind in ([call.runtime] if call.runtime else KINDS)}
-    seconds, choices = timed(ensembles, queries, call.rounds)
+    seconds, found = timed(ensembles, queries, call.rounds)
     tokens = [len(row) for row in next(iter(ensembles.values())).router.encoder.tokenizer(queries)["input_ids"]]
     print(f"{len(queries)} queries of {np.median(tokens):.0f} tokens (median), {call.rounds} rounds;", end=" ")
     print(f"torch on {call.threads} of {os.cpu_count()} cores, ONNX Runtime on 1")
@@ -49,8 +49,13 @@ def main() -> None:
         print(f"{kind}: in one batch {per_second(ensembles[kind], queries):.0f} queries a second")
     for kind in list(seconds)[1:]:
         ratios = np.median(np.array(seconds["torch"]) / np.array(seconds[kind]), axis=0)
-        same = np.mean(np.array(choices["torch"]) == np.array(choices[kind]))
-        print(f"torch / {kind}: {ratios[0]:.2f} by the clock, {ratios[1]:.2f} by own time; the same choice {same:.2%}")
+        same = np.mean(found["torch"].argmax(axis=1) == found[kind].argmax(axis=1))
+        off = np.quantile(np.abs(found[kind] - found["torch"]).max(axis=1), (0.5, 0.99, 1))
+        print(
+            f"torch / {kind}: {ratios[0]:.2f} by the clock, {ratios[1]:.2f} by own time; the same choice {same:.2%};",
+            end=" ",
+        )
+        print(f"probabilities off by {off[0]:.4f} (median), {off[1]:.4f} (99%), {off[2]:.4f} (at most)")
 
 
 def ensemble_on(runtime: str) -> Ensemble:
@@ -63,11 +68,11 @@ def ensemble_on(runtime: str) -> Ensemble:
 
 def timed(
     ensembles: dict[str, Ensemble], queries: list[str], rounds: int
-) -> tuple[dict[str, list[tuple[float, float]]], dict[str, list[str]]]:
-    """Seconds by the clock and of the thread's own, and the choices, of each runtime and query in turn."""
+) -> tuple[dict[str, list[tuple[float, float]]], dict[str, np.ndarray]]:
+    """Seconds by the clock and of the thread's own, and the probabilities, of each runtime and query in turn."""
     assert len(queries) > REMEMBERED  # so that a query is forgotten before it comes again
     seconds: dict[str, list[tuple[float, float]]] = {kind: [] for kind in ensembles}
-    choices: dict[str, list[str]] = {kind: [] for kind in ensembles}
+    found: dict[str, list[list[float]]] = {kind: [] for kind in ensembles}
     for number in range(rounds):
         order = list(ensembles.items())[:: 1 if number % 2 else -1]
         for query in queries:
@@ -75,8 +80,8 @@ def timed(
                 clock, own = time.perf_counter(), time.thread_time()
                 decision = ensemble.route([Message("user", query)])
                 seconds[kind].append((time.perf_counter() - clock, time.thread_time() - own))
-                choices[kind].append(decision.candidate)
-    return seconds, choices
+                found[kind].append(list(decision.probabilities.values()))
+    return seconds, {kind: np.array(rows) for kind, rows in found.items()}
 
 
 def per_second(ensemble: Ensemble, queries: list[str]) -> float:
