@@ -44,8 +44,8 @@ class Encoder:
         reference: hub id, folder or `package:NAME`.
         runtime: what works out one query or a few. `torch`; `onnx` is ONNX Runtime, one and a half times as fast
             there and the same to the sixth digit; `int8` is ONNX Runtime with weights of 7 bits, three times as fast
-            again, whose vectors are `rough`; `auto` is `int8` where ONNX Runtime is installed and can, else torch. Large
-            batches are torch's in any case: the gain is in the time a call takes, and torch works on all cores.
+            again, whose vectors are `rough`; `auto` is `int8` where ONNX Runtime is installed and can, else torch.
+            Large batches are torch's in any case: the gain is in the time a call takes, and torch has all cores.
 
     Raises:
         ZooterError: there is no such runtime, or ONNX Runtime is asked for and not installed.
