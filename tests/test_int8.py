@@ -160,3 +160,15 @@ def test_without_it_auto_stays_with_the_exact_graph(kept, tiny_fleet, monkeypatc
         assert Encoder(str(tiny_fleet / "encoder"), "auto").runtime == "onnx"
     assert not kept.exists()
     assert not list(kept.parent.glob("*.partial-*"))
+
+
+def test_a_cache_that_cannot_be_written(kept, tiny_fleet):
+    lock = Path(f"{kept}.lock")
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    assert Encoder(str(tiny_fleet / "encoder"), "int8").runtime == "int8"  # what is there needs no lock
+    kept.unlink()
+    with pytest.raises(WorkError, match="writable cache folder.*ZOOTER_CACHE"):
+        Encoder(str(tiny_fleet / "encoder"), "int8")
+    with pytest.warns(UserWarning, match="runs on onnx.*ZOOTER_CACHE"):
+        assert Encoder(str(tiny_fleet / "encoder"), "auto").runtime == "onnx"

@@ -87,31 +87,42 @@ def graph_of(model: torch.nn.Module, middle: int, key: str, samples: Sequence[Ba
         ZooterError: the extra `onnx` is not installed.
         WorkError: ONNX Runtime does not load, the model cannot be exported, or the cache folder cannot be written.
     """
-    from filelock import FileLock
-
     _check_installed()
     name = hashlib.sha256(f"{LAYOUT} {OPSET} {key}".encode()).hexdigest()[:24]
     path = cache_dir() / "graphs" / f"{name}.onnx"
     wanted = [_torch(model, middle, sample) for sample in samples]
     if kept := _kept(path, samples, wanted):
         return kept
+    with making(path):
+        if kept := _kept(path, samples, wanted):  # another process made it while this one waited
+            return kept
+        _write(model, middle, samples[-1], path)
+    made = _kept(path, samples, wanted)
+    if made is None:
+        path.unlink(missing_ok=True)
+        raise WorkError("a graph that gives torch's vectors", "others", 'Set runtime = "torch" in [router].')
+    return made
+
+
+@contextmanager
+def making(path: Path) -> Iterator[None]:
+    """Hold the lock of a file in the cache folder while it is made.
+
+    Raises:
+        WorkError: the folder cannot be written.
+    """
+    from filelock import FileLock
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            if kept := _kept(path, samples, wanted):  # another process made it while this one waited
-                return kept
-            _write(model, middle, samples[-1], path)
+            yield
     except OSError as problem:
         raise WorkError(
             f"a writable cache folder {path.parent} with room for the encoder's weights",
             str(problem),
             "Free some space, or set ZOOTER_CACHE to another folder.",
         ) from problem
-    made = _kept(path, samples, wanted)
-    if made is None:
-        path.unlink(missing_ok=True)
-        raise WorkError("a graph that gives torch's vectors", "others", 'Set runtime = "torch" in [router].')
-    return made
 
 
 def _check_installed() -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from zooter_core.edits import paraphrases
 from zooter_core.errors import WorkError, first_line
-from zooter_core.graph import Array, Graph, Tokens, session, silence
+from zooter_core.graph import Array, Graph, Tokens, making, session, silence
 
 USUAL = 0.95  # the share of the columns whose numbers are of a usual size
 
@@ -39,22 +39,20 @@ class Rough:
 def rough_of(exact: Graph, tokens: Callable[[Sequence[str]], Tokens]) -> Rough:
     """The same pass with weights of 7 bits, kept beside the graph: vectors at a cosine of .99 to the exact ones.
 
-    The gain is where a processor multiplies bytes (AVX-512 VNNI and its like).
-
-    Pairs of queries that were written for this project show, one of each, which columns have huge numbers, the other
-    how far the vectors are off.
+    The gain is where a processor multiplies bytes (AVX-512 VNNI and its like). Pairs of queries that were written for
+    this project show, one of each, which columns have huge numbers, the other how far the vectors are off.
 
     Raises:
         WorkError: ONNX Runtime cannot make it so, or the cache folder cannot be written.
     """
-    from filelock import FileLock
-
     path = exact.path.with_suffix(".int8.onnx")
-    with FileLock(f"{path}.lock"):
-        with suppress(Exception):  # not there, or damaged
+    with suppress(Exception):  # not there, or damaged
+        return _kept(path)
+    with making(path):
+        with suppress(Exception):  # another process made it while this one waited
             return _kept(path)
         _write(exact, tokens, path)
-    return _kept(path)
+        return _kept(path)
 
 
 def _kept(path: Path) -> Rough:
@@ -86,6 +84,8 @@ def _write(exact: Graph, tokens: Callable[[Sequence[str]], Tokens], path: Path) 
         found = [[graph(batch)[0] for batch in others] for graph in (exact, Graph(partial))]
         np.save(path.with_suffix(".npy"), np.array(found))
         partial.replace(path)
+    except OSError:
+        raise
     except Exception as problem:
         raise WorkError(
             "an encoder that ONNX Runtime can make 8-bit", first_line(problem), 'Set runtime = "onnx" in [router].'
