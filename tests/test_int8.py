@@ -168,7 +168,7 @@ def test_a_cache_that_cannot_be_written(kept, tiny_fleet):
     lock.mkdir()
     assert Encoder(str(tiny_fleet / "encoder"), "int8").runtime == "int8"  # what is there needs no lock
     kept.unlink()
-    with pytest.raises(WorkError, match="writable cache folder.*ZOOTER_CACHE"):
+    with pytest.raises(WorkError, match=r"writable cache folder.*ZOOTER_CACHE"):
         Encoder(str(tiny_fleet / "encoder"), "int8")
-    with pytest.warns(UserWarning, match="runs on onnx.*ZOOTER_CACHE"):
+    with pytest.warns(UserWarning, match=r"runs on onnx.*ZOOTER_CACHE"):
         assert Encoder(str(tiny_fleet / "encoder"), "auto").runtime == "onnx"
