@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -33,11 +34,16 @@ def save(folder: Path, url: str, models: Mapping[str, str], router: bool = False
         tiny.save_router(folder / "router", tuple(models), folder / "encoder")
         text = '[router]\npath = "router"\nruntime = "torch"\n\n' + text
     entries = (
-        CANDIDATE.format(name=name, model=model, url=NOWHERE if model == "refused" else url, **{**KEYS, **keys})
+        CANDIDATE.format(name=_toml(name), model=model, url=NOWHERE if model == "refused" else url, **{**KEYS, **keys})
         for name, model in models.items()
     )
     (folder / "fleet.toml").write_text('name = "far"\n\n' + text + "".join(entries))
     return folder
+
+
+def _toml(text: str) -> str:
+    """A text as it stands between the quotes of a TOML string."""
+    return json.dumps(text)[1:-1].replace("\x7f", "\\u007f")
 
 
 def save_by_order(folder: Path, url: str, query: str, models: Sequence[str], **keys: float) -> tuple[str, ...]:

@@ -200,6 +200,10 @@ class Handler(BaseHTTPRequestHandler):
     def seeded(self, body: Any) -> None:
         self.say([f"seed {body['seed']}"])
 
+    def halves(self, body: Any) -> None:
+        """Half characters: two that make one over two events, and two that stand alone."""
+        self.say(["a\ud83d", "\ude00b\ud800", "c\udfff", "d\ud83d"])
+
     def hang_first(self, body: Any) -> None:
         self.hang()
 

@@ -85,9 +85,9 @@ def test_bad_line_in_the_middle_is_named(folder):
         assert f"a JSON object in line 2 of {folder / 'a.jsonl'}" in str(caught.value)
 
 
-def test_lone_surrogates_survive(tmp_path):
+def test_half_characters_of_an_older_run_are_replaced(tmp_path):
     append_lines(tmp_path / "a.jsonl", [{"text": "half of a pair: \ud83d"}])
-    assert list(read_whole_lines(tmp_path / "a.jsonl")) == [{"text": "half of a pair: \ud83d"}]
+    assert list(read_whole_lines(tmp_path / "a.jsonl")) == [{"text": "half of a pair: \ufffd"}]
 
 
 def test_same_settings_may_begin_a_step_again(folder):

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zooter_core.errors import ZooterError, first_line
+from zooter_core.errors import ZooterError, first_line, listed
+from zooter_core.surrogates import loads
 
 REPORT, SWEEP = "report.json", "sweep.json"
 ROUTER, RMR, ORACLE, RANDOM = "router", "RMR", "oracle", "random"
@@ -91,13 +91,13 @@ def load_sweep(path: Path) -> dict[str, Any]:
     if not (isinstance(rows, list) and rows and all(isinstance(row, dict) and keys <= row.keys() for row in rows)):
         raise ZooterError(f"the figures of a sweep in {path}", "something else", "Make it with `zooter sweep --out`.")
     if missing := {"n", "folds", "seeds", "best", "differs"} - found.keys():
-        raise ZooterError(f"a whole sweep in {path}", f"no {', '.join(sorted(missing))}", "Make it again.")
+        raise ZooterError(f"a whole sweep in {path}", f"no {listed(sorted(missing))}", "Make it again.")
     return found
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
         raise ZooterError(f"a readable {path}", first_line(problem), "Make it again.") from problem
     if not isinstance(found, dict):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 
 from zooter_core import __version__
 from zooter_core.commands import COMMANDS, arguments
-from zooter_core.errors import ZooterError
+from zooter_core.errors import MOST_FOUND, ZooterError, shortened
 from zooter_core.heads import DEFAULT, KINDS
 from zooter_core.imports import KINDS as FORMATS
 from zooter_core.plugins import load_kind
+from zooter_core.terminal import guarded
 
 FLEET = "models/embedded"
 NORMALISATIONS = "zscore, zscore-dataset"
@@ -223,30 +225,33 @@ def _distill(parser: Parser) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns 0 when done, 1 when the work failed, 2 when the call or its input is wrong."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in arguments
-    try:
-        parser = build()
-        if not arguments:
-            parser.print_help()
+    with guarded():
+        try:
+            return _run(arguments)
+        except BrokenPipeError:  # `zooter route - | head`
+            sys.stderr.close()
             return 0
-        call = parser.parse_args(arguments)
-        return int(load_kind("command", COMMANDS, call.command)(call) or 0)
-    except ZooterError as problem:
-        if debug and not isinstance(problem, CallError):
-            raise
-        print(f"zooter: {problem}", file=sys.stderr)
-        return problem.exit_code
-    except BrokenPipeError:  # `zooter route - | head`
-        sys.stderr.close()
+        except KeyboardInterrupt:
+            print("\nzooter: stopped. What was finished is kept; start it again to go on.", file=sys.stderr)
+            return 130
+        except Exception as problem:
+            if "--debug" in arguments and not isinstance(problem, CallError):
+                traceback.print_exc()  # here, where it passes the guard
+            if isinstance(problem, ZooterError):
+                print(f"zooter: {problem}", file=sys.stderr)
+                return problem.exit_code
+            found = shortened(f"{type(problem).__name__}: {problem}", MOST_FOUND)
+            print(f"zooter: the work failed: {found}. Try --debug.", file=sys.stderr)
+            return 1
+
+
+def _run(arguments: Sequence[str]) -> int:
+    parser = build()
+    if not arguments:
+        parser.print_help()
         return 0
-    except KeyboardInterrupt:
-        print("\nzooter: stopped. What was finished is kept; start it again to go on.", file=sys.stderr)
-        return 130
-    except Exception as problem:
-        if debug:
-            raise
-        print(f"zooter: the work failed: {type(problem).__name__}: {problem}. Try --debug.", file=sys.stderr)
-        return 1
+    call = parser.parse_args(arguments)
+    return int(load_kind("command", COMMANDS, call.command)(call) or 0)
 
 
 if __name__ == "__main__":

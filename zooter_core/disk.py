@@ -15,6 +15,7 @@ from typing import Any, TextIO
 from filelock import FileLock, Timeout
 
 from zooter_core.errors import WorkError, ZooterError
+from zooter_core.surrogates import loads
 
 RUST = "(os error "  # in what tokenizers and safetensors raise where Python raises OSError
 
@@ -93,7 +94,7 @@ def read_whole_lines(path: Path) -> Iterator[dict[str, Any]]:
             if not line.endswith(b"\n"):
                 return
             try:
-                record = json.loads(line)
+                record = loads(line)
             except ValueError:
                 record = None
             if not isinstance(record, dict):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from zooter_core import calibration, metrics, selection
 from zooter_core.baselines import nearest, simple
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, listed
 from zooter_core.router import Router
 from zooter_core.scores import NO_DATASET, Scores
 
@@ -80,7 +80,7 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
     """
     if taken := METHODS & set(scores.candidates):
         raise ZooterError(
-            f"candidates not named like a method ({', '.join(sorted(METHODS))})", ", ".join(taken), "Rename them."
+            f"candidates not named like a method ({listed(sorted(METHODS))})", listed(taken), "Rename them."
         )
     table = scores.scores
     names = np.array(scores.datasets)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from zooter_core.disk import written_whole
 from zooter_core.encoder import Encoders
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, listed
 from zooter_core.imports.reading import each_record, text_of
 from zooter_core.router import Router
 from zooter_core.scores import each_query
@@ -77,6 +77,6 @@ def _read(path: Path) -> Iterator[tuple[str, str, str]]:
     for place, record in each_record(path):
         index = next((record[name] for name in INDEX if record.get(name) is not None), None)
         if index is None:
-            raise ZooterError(f'"global index" in {place}', ", ".join(record)[:60], "Give RouterArena's data set.")
+            raise ZooterError(f'"global index" in {place}', listed(record)[:60], "Give RouterArena's data set.")
         key = "prompt_formatted" if record.get("prompt_formatted") else "prompt"
         yield place, str(index), text_of(record, key, place)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from zooter_core import calibration, labels
 from zooter_core.disk import filled_whole, writing
 from zooter_core.distill import TRIAL
-from zooter_core.errors import ZooterError, did_you_mean
+from zooter_core.errors import ZooterError, did_you_mean, listed
 from zooter_core.heads import DEFAULT
 from zooter_core.heads.base import Lessons, Remade, State
 from zooter_core.neighbours import ARRAYS, RECORDS
@@ -95,18 +95,18 @@ def matched(scores: Scores, pool: Sequence[str], candidate: str) -> Scores:
     """
     if candidate in pool:
         raise ZooterError(
-            f"a candidate that the router does not have ({', '.join(pool)})",
+            f"a candidate that the router does not have ({listed(pool)})",
             f'"{candidate}"',
             "Name another, or take this one out first: `zooter extend --without NAME`.",
         )
     if candidate not in scores.candidates:
         others = [name for name in scores.candidates if name not in pool]
         next_step = did_you_mean(candidate, others) if others else "Score its responses to these queries first."
-        raise ZooterError(f"scores of {candidate} in the files", f"only {', '.join(scores.candidates)}", next_step)
+        raise ZooterError(f"scores of {candidate} in the files", f"only {listed(scores.candidates)}", next_step)
     if missing := [name for name in pool if name not in scores.candidates]:
         raise ZooterError(
-            f"scores of all of the router's candidates ({', '.join(pool)})",
-            f"none of {', '.join(missing)}",
+            f"scores of all of the router's candidates ({listed(pool)})",
+            f"none of {listed(missing)}",
             "Add theirs on the same queries: a label compares the new candidate with each of them.",
         )
     if len(scores.queries) < FEWEST:
@@ -129,7 +129,7 @@ def extend(head: RouterHead, given: Given, seed: int = 0) -> Extension:
     """
     if head.config.kind not in ABLE:
         raise ZooterError(
-            f"a router of a kind that can be extended ({', '.join(ABLE)})",
+            f"a router of a kind that can be extended ({listed(ABLE)})",
             f"the kind {head.config.kind}, whose parts are learned together",
             "Distill a new one from the score files: `zooter distill --scores FILE... --router-kind KIND`.",
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
-from zooter_core.errors import ZooterError, did_you_mean
+from zooter_core.errors import ZooterError, did_you_mean, listed
 
 INPUTS = ("auto", "pair", "chat")
 MODES = ("single", "pair")
@@ -141,7 +141,7 @@ def _check_keys(
             raise ZooterError(
                 f'a key that the {table} kind "{config.kind}" has in [{table}] of fleet.toml',
                 f'"{entry.name}"',
-                f"Known: {', '.join(sorted(known))}.",
+                f"Known: {listed(sorted(known))}.",
             )
     for name in needed:
         if not getattr(config, name):
@@ -152,7 +152,7 @@ def _check_keys(
 def _check_template(template: str, table: str, places: Sequence[str]) -> None:
     if missing := [place for place in places if place not in template]:
         raise ZooterError(
-            f"a template with {', '.join(places)} in [{table}] of fleet.toml",
-            f"none of {', '.join(missing)}",
+            f"a template with {listed(places)} in [{table}] of fleet.toml",
+            f"none of {listed(missing)}",
             "Add it.",
         )

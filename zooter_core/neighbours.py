@@ -20,6 +20,7 @@ from safetensors.numpy import load_file, save_file
 from zooter_core.errors import WorkError, first_line
 from zooter_core.projection import Projection, principal
 from zooter_core.scores import Scores
+from zooter_core.surrogates import loads
 
 ARRAYS, RECORDS = "neighbours.safetensors", "neighbours.json"
 COARSE = 1e-3  # of the range of rewards: fp16 may be that far off
@@ -132,7 +133,7 @@ class Neighbours:
             return None
         try:
             arrays = load_file(str(path / ARRAYS))
-            shape = json.loads((path / RECORDS).read_text(encoding="utf-8"))
+            shape = loads((path / RECORDS).read_text(encoding="utf-8"))
             more = _outcomes(arrays, len(shape["queries"]), len(shape["candidates"]))
             found = cls(arrays["vectors"], arrays["labels"], shape["candidates"], shape["queries"], more)
             if not len(found.vectors) == len(found.labels) == len(found.records):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.endpoint import EndpointConfig
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.errors import WorkError, ZooterError, listed
 from zooter_core.fleet import PATHS, Fleet, RouterConfig, load_fleet, named_by_server
 from zooter_core.runs import REPORT, ROUTER
 
@@ -51,8 +51,8 @@ def save_fleet(fleet: Fleet, router: Path, name: str, readme: str, replace: bool
     pool = json.loads((router / "config.json").read_text(encoding="utf-8"))["candidates"]
     if set(pool) != set(fleet.pool):
         raise ZooterError(
-            f"a router for the candidates of the fleet {fleet.name} ({', '.join(fleet.pool)})",
-            f"one for {', '.join(pool)}",
+            f"a router for the candidates of the fleet {fleet.name} ({listed(fleet.pool)})",
+            f"one for {listed(pool)}",
             "Save the router alone, and name it in the fleet.toml of a fleet with those candidates.",
         )
     place = place_of(name, fleet.folder)

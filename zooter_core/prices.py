@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core import metrics
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, listed
 from zooter_core.fleet import Fleet
 
 Array = NDArray[np.float64]
@@ -27,7 +27,7 @@ def prices_of(fleet: Fleet, pool: Sequence[str]) -> Array:
     if wrong := [name for name, price in zip(pool, found, strict=True) if price is None or not 0 <= price < math.inf]:
         raise ZooterError(
             f"a price of every candidate in fleet.toml of {fleet.name}",
-            f"none, or none that can be, of {', '.join(wrong)}",
+            f"none, or none that can be, of {listed(wrong)}",
             "Add usd_per_million_tokens = ... to each [[candidate]]; 0 where it is free.",
         )
     return np.array(found, dtype=np.float64)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from zooter_core.encoder import Encoder, Encoders
-from zooter_core.errors import WorkError, ZooterError, first_line
+from zooter_core.errors import WorkError, ZooterError, first_line, listed
 from zooter_core.heads import DEFAULT, KINDS
 from zooter_core.plugins import load_kind
 from zooter_core.records import Message
@@ -150,8 +150,8 @@ class Router:
         """
         if set(pool) != set(self.candidates):
             raise ZooterError(
-                f"a router for the candidates {', '.join(pool)}",
-                f"one for {', '.join(self.candidates)}",
+                f"a router for the candidates {listed(pool)}",
+                f"one for {listed(self.candidates)}",
                 "Distill a router for this fleet, or name its own in [router] path.",
             )
         return self

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,8 +13,9 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.errors import ZooterError, check_text
+from zooter_core.errors import ZooterError, listed
 from zooter_core.records import Query
+from zooter_core.surrogates import loads
 
 NO_DATASET = "all"
 LONGEST = 1 << 24  # characters a line; a small .gz can hold one that no memory does
@@ -52,8 +52,8 @@ class Scores:
         """
         if set(candidates) != set(self.candidates):
             raise ZooterError(
-                f"the same candidates in all score files ({', '.join(candidates)})",
-                ", ".join(self.candidates),
+                f"the same candidates in all score files ({listed(candidates)})",
+                listed(self.candidates),
                 "Give files of one pool.",
             )
         order = [self.candidates.index(name) for name in candidates]
@@ -67,7 +67,7 @@ class Scores:
         """
         if missing := [name for name in candidates if name not in self.candidates]:
             raise ZooterError(
-                f"scores of {', '.join(candidates)}", f"none of {', '.join(missing)}", "Add theirs on the same queries."
+                f"scores of {listed(candidates)}", f"none of {listed(missing)}", "Add theirs on the same queries."
             )
         columns = [self.candidates.index(name) for name in candidates]
         return Scores(self.queries, tuple(candidates), self.scores[:, columns])
@@ -119,7 +119,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in _lines(Path(path)):
         place = f"{path}, line {number}"
         try:
-            record = json.loads(line, object_pairs_hook=_once)
+            record = loads(line, object_pairs_hook=_once)
         except (ValueError, RecursionError) as problem:
             raise ZooterError(f"JSON in {place}", repr(line[:60]), f"Mend the line ({problem}).") from problem
         if not isinstance(record, dict):
@@ -182,9 +182,9 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
                 raise ZooterError(f'"scores" as an object of numbers in {place}', _found(scores), "Mend the line.")
             pool = pool or tuple(scores)
             if set(scores) != set(pool):
-                differing = ", ".join(sorted(set(scores) ^ set(pool)))
+                differing = listed(sorted(set(scores) ^ set(pool)))
                 raise ZooterError(
-                    f"the same candidates in every line ({', '.join(pool)})",
+                    f"the same candidates in every line ({listed(pool)})",
                     f"a difference in {place}: {differing}",
                     "Leave such lines out, or give each pool a file of its own.",
                 )
@@ -219,7 +219,6 @@ def read_query(place: str, record: Mapping[str, Any], fallback: str) -> Query:
     text = record.get("query")
     if not isinstance(text, str) or not text.strip():
         raise ZooterError(f'"query" as a text that is not empty in {place}', _found(text), "Mend or remove the line.")
-    check_text(text, f'"query" in {place}')
     dataset = record.get("dataset", record.get("source"))
     tags = record.get("tags", [])
     if dataset is not None and not isinstance(dataset, str):
@@ -235,8 +234,6 @@ def read_responses(place: str, record: Mapping[str, Any]) -> dict[str, str]:
     texts = record.get("responses")
     if not isinstance(texts, dict) or not texts or not all(isinstance(text, str) for text in texts.values()):
         raise ZooterError(f'"responses" as an object of texts in {place}', _found(texts), "Mend or remove the line.")
-    for name, text in texts.items():
-        check_text(text, f"the response of {name} in {place}")
     return texts
 
 

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from zooter_core.backends import Piece, Request
-from zooter_core.errors import WorkError, ZooterError, found_in, reason_in
+from zooter_core.errors import MOST_NAMED, WorkError, ZooterError, found_in, listed, reason_in, shortened
 from zooter_core.records import Response
+
+MOST_TOLD, MOST_REASON = 5, 300  # candidates whose reasons a message gives, and characters of each
 
 
 def unbegun(response: Response | None) -> bool:
@@ -55,7 +57,7 @@ def note(failed: Sequence[Response], instead: str | None = None, around: str = "
     """
     ends = ("could not answer" if unbegun(response) else "broke off" for response in failed)
     said = ", ".join(
-        f"{around}{response.candidate}{around} {end} ({reason_in(response.error or '')})"
+        f"{around}{response.candidate}{around} {end} ({shortened(reason_in(response.error or ''), MOST_REASON)})"
         for response, end in zip(failed, ends, strict=True)
     )
     return f"{said}; {around}{instead}{around} answers instead." if said and instead else f"{said}." if said else ""
@@ -64,8 +66,13 @@ def note(failed: Sequence[Response], instead: str | None = None, around: str = "
 def nobody(failed: Sequence[Response]) -> ZooterError:
     """The error when all of several have failed, with each one's reason and what can be done about it."""
     names = [response.candidate for response in failed]
-    asked = f"{', '.join(names[:-1])} or {names[-1]}"
-    reasons = "".join(f"\n- {response.candidate}: {found_in(response.error or '')}" for response in failed)
+    asked = f"{listed(names[:-1])} or {names[-1]}"
+    reasons = "".join(
+        f"\n- {shortened(response.candidate, MOST_NAMED)}: {shortened(found_in(response.error or ''), MOST_REASON)}"
+        for response in failed[:MOST_TOLD]
+    )
+    if len(failed) > MOST_TOLD:
+        reasons += f"\n- and {len(failed) - MOST_TOLD:,} more"
     return WorkError(
         f"an answer of {asked}", f"none:{reasons.removesuffix('.')}", "\n\n`zooter check` tries each of them."
     )

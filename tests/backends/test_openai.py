@@ -64,6 +64,15 @@ def test_an_answer_comes_in_pieces_that_join_to_the_response(server, backend):
     assert 0 < response.first_token_seconds <= response.seconds < 5
 
 
+def test_half_characters_are_joined_or_replaced(server, backend):
+    requests = [Request(candidate(server, "halves"), ASK)]
+    pieces = list(backend.stream(requests, GENERATION, threading.Event()))
+    assert pieces[-1].response.text == "a😀b\ufffdc\ufffdd\ufffd"
+    assert "".join(piece.text for piece in pieces) == pieces[-1].response.text
+    for piece in pieces:
+        piece.text.encode("utf-8")
+
+
 def test_the_request_says_what_the_fleet_and_the_call_say(server, backend):
     talk = (Message("system", "Be brief."), Message("user", "Hi"), Message("assistant", "Hello!"), *ASK)
     ((text,), _) = answers(backend, [candidate(server, "echo")], talk)

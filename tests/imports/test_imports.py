@@ -230,7 +230,7 @@ def test_routerdc_from_the_shared_data(tmp_path):
 def test_half_characters_do_not_stop_an_import(tmp_path):
     file = tmp_path / "gsm8k.json"
     file.write_text('[{"question": "half \\ud83d?", "scores": {"a": 1}}]')
-    assert imported("routerdc", file)[0][0]["query"] == "half ??"
+    assert imported("routerdc", file)[0][0]["query"] == "half \ufffd?"
 
 
 # RouterBench

@@ -126,6 +126,15 @@ def test_what_has_come_stays_and_the_same_model_can_be_asked_again(
     assert (server.count("mends"), server.count("http-500"), server.count("good")) == (2, 1, 0)
 
 
+def test_half_characters_of_an_endpoint_end_no_answer(over: Over, open_page: Open, fleet_copy: Path) -> None:
+    page, _ = over("halves", "halves", "halves")
+    page = send(page)
+    for seen in (page, again(page, open_page, fleet_copy)):
+        assert "a😀b\ufffdc\ufffdd\ufffd" in words(seen)
+        assert not seen.error
+        assert history().turns(talk(seen).id)[0]["complete"]
+
+
 def test_continue_goes_on_from_what_has_come(over: Over, server: Scripted) -> None:
     page, (first, *_) = over("mends", "good")
     page = send(page)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from zooter_core.backends import Piece, Request
 from zooter_core.candidates import CandidateConfig
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, listed
 from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Response
 from zooter_core.scores import each_query, read_lines, read_responses
@@ -45,7 +45,7 @@ class Recording:
         names = dict.fromkeys(name for texts in self.texts.values() for name in texts)
         raise ZooterError(
             f"responses of {candidate} in {self.path}",
-            f"none; it holds those of {', '.join(names) or 'nobody'}",
+            f"none; it holds those of {listed(names) or 'nobody'}",
             "Name the candidate as the file does.",
         )
 

@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 from zooter_core.backends import memory
 from zooter_core.backends.line import Line
 from zooter_core.candidates import CandidateConfig
-from zooter_core.errors import WorkError, first_line
+from zooter_core.errors import WorkError, first_line, listed
 
 
 class Model(Protocol):
@@ -191,7 +191,7 @@ class Residency(Generic[Kept]):
             if last:
                 break
         device = memory.devices(candidate.device_map)[0]
-        beside = ", ".join(self.names())
+        beside = listed(self.names())
         found = f"{memory.told(memory.free(device))} free on {device}{f' beside {beside}' if beside else ''} ({why})"
         raise too_large(candidate, needed(), found)
 

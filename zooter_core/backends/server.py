@@ -19,6 +19,7 @@ from zooter_core.endpoint import key_from
 from zooter_core.errors import WorkError, did_you_mean
 from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Finish, Message, Response
+from zooter_core.surrogates import Joiner, replaced
 
 CLOSING = 0.1  # seconds for a connection to close in good manners
 LOOKING = 10.0  # seconds for the list of a server's models
@@ -32,15 +33,30 @@ class Said:
 
     begun: float = field(default_factory=time.perf_counter)
     texts: list[str] = field(default_factory=list)
+    joiner: Joiner = field(default_factory=Joiner)
     characters: int = 0
     tokens: int | None = None  # as the server counts them
     first: float | None = None
     thought: bool = False  # whether reasoning has come, which is no text
     finish: str | None = None
 
+    def add(self, text: str, most: int) -> str:
+        """Take in a text, up to `most` characters in all; what of it can be shown now."""
+        return self._put(self.joiner.add(text)[: most - self.characters])
+
+    def close(self) -> str:
+        """What was held back because it might have gone on."""
+        return self._put(self.joiner.close())
+
+    def _put(self, text: str) -> str:
+        if text:
+            self.texts.append(text)
+            self.characters += len(text)
+        return text
+
     @property
     def anything(self) -> bool:
-        return bool(self.texts) or self.thought
+        return self.first is not None or self.thought
 
     def response(self, name: str, finish: Finish, error: str | None = None) -> Response:
         seconds = time.perf_counter() - self.begun
@@ -91,6 +107,8 @@ class Server:
                 finish, error = await self._attempts(messages, generation, said, put)
         except asyncio.CancelledError:
             finish, error = "stopped", None
+        if rest := said.close():
+            put(rest)
         return said.response(self.name, finish, error)
 
     async def _attempts(
@@ -173,10 +191,8 @@ class Server:
             return thinks
         if said.first is None:
             said.first = time.perf_counter() - said.begun
-        text = text[: self.config.most_characters - said.characters]
-        said.texts.append(text)
-        said.characters += len(text)
-        put(text)
+        if shown := said.add(text, self.config.most_characters):
+            put(shown)
         return True
 
     async def _failed(self, fault: AnswerError, attempts: int, characters: int) -> str:
@@ -212,7 +228,7 @@ class Server:
         found: Any = await self._client.get("/models", cast_to=object)
         listed = found.get("data") if isinstance(found, dict) else None
         entries = [entry.get("id") for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
-        return [entry for entry in entries if isinstance(entry, str)]
+        return [replaced(entry) for entry in entries if isinstance(entry, str)]
 
 
 def _check_kind(response: httpx2.Response) -> None:

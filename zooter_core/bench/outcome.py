@@ -12,7 +12,7 @@ from zooter_core import metrics
 from zooter_core.bench import Problem
 from zooter_core.bench.work import Work
 from zooter_core.disk import written_whole
-from zooter_core.errors import WorkError
+from zooter_core.errors import WorkError, listed
 from zooter_core.records import Query
 from zooter_core.scores import score_line
 
@@ -24,7 +24,7 @@ def set_aside(job: Work) -> dict[str, str]:
         lacking = [name for name in job.pool if (problem.id, name) not in job.scores]
         if lacking:
             why = job.failed.get((problem.id, lacking[0]), "not reached")
-            found[problem.id] = f"no score of {', '.join(lacking)}: {why}"
+            found[problem.id] = f"no score of {listed(lacking)}: {why}"
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.bench import Problem
-from zooter_core.errors import ZooterError, check_text
+from zooter_core.errors import ZooterError, listed
 from zooter_core.imports.reading import each_record
 
 IDS = ("id", "task_id", "question_id", "idx")
@@ -34,7 +34,7 @@ class Record:
         """The error of a field that is not what it should be."""
         named = " or ".join(f'"{name}"' for name in names)
         value = self.get(*names)
-        known = ", ".join(list(self.values)[:8]) or "none"
+        known = listed(list(self.values)[:8]) or "none"
         found = f"no such field (fields: {known})" if value is None else repr(value)[:60]
         return ZooterError(
             f"{named} as {expected} in {self.place}", found, "Give the suite's own file, or mend the line."
@@ -49,7 +49,6 @@ class Record:
         value = self.get(*names)
         if not isinstance(value, str) or not value.strip():
             raise self.wrong(names, "a text that is not empty")
-        check_text(value, f'"{names[0]}" in {self.place}')
         return value
 
     def text_or_none(self, *names: str) -> str | None:
@@ -65,8 +64,6 @@ class Record:
         value = self.get(*names)
         if not isinstance(value, list) or not value or not all(isinstance(text, str) and text for text in value):
             raise self.wrong(names, "a list of texts")
-        for text in value:
-            check_text(text, f'"{names[0]}" in {self.place}')
         return value
 
 
@@ -102,5 +99,5 @@ def distinct(found: Sequence[tuple[Problem, str]], paths: Sequence[Path]) -> lis
             )
         seen[problem.id] = place
     if not found:
-        raise ZooterError("at least one record", f"none in {', '.join(map(str, paths))}", "Check --from.")
+        raise ZooterError("at least one record", f"none in {listed(map(str, paths))}", "Check --from.")
     return [problem for problem, _ in found]

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
 from zooter_core.bench import Suite, outcome, suite
 from zooter_core.bench.work import Work, sample, work
-from zooter_core.commands.options import ensemble_of, err, generation_of, out, progress_bars, tell_set_aside
+from zooter_core.commands.options import ensemble_of, err, generation_of, out, print_json, progress_bars, tell_set_aside
 from zooter_core.disk import check_file
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, listed
 from zooter_core.fleet import Fleet, load_fleet
 from zooter_core.labellers import NAMED, RewardConfig
 from zooter_core.rewards.judge import Judge
@@ -39,7 +37,7 @@ def bench(call: Namespace) -> None:
         work(job, call.suite, None if config is None else _settings(config))
     count = outcome.write(job, call.suite, Path(call.out))
     _show(call, outcome.figures(job, call.suite) | {"of": len(problems), "seed": call.seed, "out": call.out})
-    err.print(f"{count} lines in {call.out}", markup=False)
+    err.print(f"{count} lines in {call.out}")
 
 
 def _check(call: Namespace, made: Suite) -> None:
@@ -83,7 +81,7 @@ def _judge(call: Namespace, own: Fleet) -> RewardConfig:
     raise ZooterError(
         f"a [reward] of kind judge, or one candidate, in {call.judge_fleet}",
         f"{len(fleet.candidates)} candidates",
-        f"Add --judge with one of {', '.join(fleet.pool)}.",
+        f"Add --judge with one of {listed(fleet.pool)}.",
     )
 
 
@@ -96,14 +94,14 @@ def _settings(config: RewardConfig) -> dict[str, Any]:
 
 def _show(call: Namespace, figures: dict[str, Any]) -> None:
     if call.json:
-        print(json.dumps(figures))
+        print_json(figures)
         return
     drawn = figures["n"] + len(figures["set_aside"])
     said = f"a sample of {drawn} of {figures['of']:,}, seed {figures['seed']}" if drawn < figures["of"] else "all"
-    out.print(Text(f"{figures['suite']}: {figures['scale']}; n = {figures['n']} ({said})"))
+    out.print(f"{figures['suite']}: {figures['scale']}; n = {figures['n']} ({said})")
     table = Table("candidate", "score", "95% interval")
     for name, row in figures["candidates"].items():
         low, high = row["interval"]
-        table.add_row(Text(name), f"{row['score']:.3f}", f"{low:.3f} to {high:.3f}")
+        table.add_row(name, f"{row['score']:.3f}", f"{low:.3f} to {high:.3f}")
     out.print(table)
     tell_set_aside(figures["set_aside"], "scores")

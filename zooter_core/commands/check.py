@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from argparse import Namespace
@@ -14,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zooter_core.candidates import CandidateConfig
-from zooter_core.commands.options import ensemble_of, err, out, raise_failed, tell_note
+from zooter_core.commands.options import ensemble_of, err, out, print_json, raise_failed, tell_note
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fleet import ENDPOINT, RECORDED, GenerationConfig
 from zooter_core.records import Message, Response
@@ -37,7 +36,7 @@ def check(call: Namespace) -> int:
         row: Found = {"part": part, "name": name, "ok": True}
         process, models = _memory(), _models(ensemble)
         try:
-            with err.status(f"Checking the {part} {name} ..."):
+            with err.waiting(f"Checking the {part} {name} ..."):
                 row |= work()
         except ZooterError as problem:
             row |= {"ok": False, "found": str(problem)}
@@ -57,7 +56,7 @@ def check(call: Namespace) -> int:
     if fleet.router:
         timed("router", Path(fleet.router.path).name, lambda: _router(ensemble))
     if call.json:
-        print(json.dumps({"fleet": fleet.name, "parts": rows}, ensure_ascii=False, indent=2))
+        print_json({"fleet": fleet.name, "parts": rows}, indent=2)
     else:
         _print(fleet.name, rows)
     return 0 if all(row["ok"] for row in rows) else 1
@@ -137,15 +136,15 @@ def _print(name: str, rows: list[Found]) -> None:
         first, speed, memory = (row.get(key) for key in ("first_token_seconds", "tokens_per_second", "memory_mb"))
         table.add_row(
             row["part"],
-            Text(row["name"]),
-            "[green]ok[/]" if row["ok"] else "[red]failed[/]",
+            row["name"],
+            Text("ok", style="green") if row["ok"] else Text("failed", style="red"),
             f"{row['seconds']:.2f}",
             "" if first is None else f"{first:.2f} s",
             "" if speed is None else f"{speed:.0f}",
             f"{memory} MB" if memory is not None else "elsewhere" if row["ok"] else "",
-            Text("see below" if not row["ok"] else row["found"] if first is None else ""),
+            "see below" if not row["ok"] else row["found"] if first is None else "",
         )
     out.print(table)
     for row in rows:
         if not row["ok"]:
-            out.print(Text(f"{row['name']}: {row['found']}"))
+            out.print(f"{row['name']}: {row['found']}")

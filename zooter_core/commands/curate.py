@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Sequence
 from functools import cache
@@ -10,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
-from zooter_core.commands.options import ensemble_of, err, fleet_of, out
+from zooter_core.commands.options import ensemble_of, err, fleet_of, out, print_json
 from zooter_core.curate import CurateConfig, curate
 
 
@@ -26,13 +24,13 @@ def queries(call: Namespace) -> None:
     def tagging(texts: Sequence[str]) -> list[tuple[str, ...]]:
         return [tuple(tag.name for tag in tags) for tags in tagger().tag(texts)]
 
-    with err.status("Reading ...") as status:
+    with err.waiting("Reading ...") as tell:
         figures = curate(
             [Path(name) for name in call.sources], [Path(name) for name in call.exclude], Path(call.out),
-            config, tagging, status.update,
+            config, tagging, tell,
         )  # fmt: skip
     if call.json:
-        print(json.dumps(figures, ensure_ascii=False))
+        print_json(figures)
     else:
         print_figures(figures)
     if figures["n"] < call.n:
@@ -40,15 +38,15 @@ def queries(call: Namespace) -> None:
 
 
 def print_figures(figures: dict[str, Any]) -> None:
-    table = Table("source", *(("read", "left", "kept")), title=Text(figures["out"]), title_justify="left")
+    table = Table("source", *(("read", "left", "kept")), title=figures["out"], title_justify="left")
     rows = [*figures["sources"].items(), ("all", {**figures, "kept": figures["n"]})]
     for name, row in rows:
-        table.add_row(Text(name), *(f"{row[column]:,}" for column in ("read", "left", "kept")))
+        table.add_row(name, *(f"{row[column]:,}" for column in ("read", "left", "kept")))
     out.print(table)
     reasons = [("empty", figures["empty"]), ("repeats", figures["repeats"]), ("near repeats", figures["near_repeats"])]
     reasons += [(f"overlapping {name}", row["count"]) for name, row in figures["excluded"].items()]
-    out.print(Text("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in reasons)))
+    out.print("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in reasons))
     tags = figures["tags"]
     whose = "given tags" if tags["from"] == "given" else "the fleet's tags"
     part = f"{'all' if tags['queries'] == figures['left'] else 'a random'} {tags['queries']:,} that are left"
-    out.print(Text(f"tags: {tags['covered']:,} of {tags['of']:,} covered; {whose} of {part}"))
+    out.print(f"tags: {tags['covered']:,} of {tags['of']:,} covered; {whose} of {part}")

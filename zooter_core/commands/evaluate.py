@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core import prices, selection
-from zooter_core.commands.options import check_plot, ensemble_of, progress_bars, tell_set_aside
+from zooter_core.commands.options import check_plot, ensemble_of, print_json, progress_bars, tell_set_aside
 from zooter_core.commands.tables import print_evaluation, print_selection, print_trade, save_selection_plot
 from zooter_core.encoder import Encoders
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluate import evaluate as figures_of
 from zooter_core.fleet import load_fleet
 from zooter_core.quiet import quiet_libraries
@@ -62,7 +61,7 @@ def evaluate(call: Namespace) -> None:
 
 def _show(call: Namespace, figures: dict[str, Any]) -> None:
     if call.json:
-        print(json.dumps(figures))
+        print_json(figures)
         return
     print_evaluation(figures)
     if "trade" in figures:
@@ -106,7 +105,7 @@ def _check_texts(scores: Scores, texts: Texts, option: str) -> None:
         if missing := [name for name in scores.candidates if name not in found]:
             raise ZooterError(
                 f"the responses of all candidates to the query {query.id}, for {option}",
-                f"none of {', '.join(missing)}",
+                f"none of {listed(missing)}",
                 f'Add "responses" to every line, or leave {option} out.',
             )
 

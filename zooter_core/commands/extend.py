@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
 from zooter_core import extend as engine
-from zooter_core.commands.options import err, given_labels, label_of, numbers_of, out, progress_bars
+from zooter_core.commands.options import err, given_labels, label_of, numbers_of, out, print_json, progress_bars
 from zooter_core.commands.pipeline import tags_for
 from zooter_core.disk import check_folder
 from zooter_core.encoder import Encoders
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, listed
 from zooter_core.from_scores import LABELS
 from zooter_core.growth import growth, sizes_of
 from zooter_core.heads import DEFAULT
@@ -42,7 +40,7 @@ def extend(call: Namespace) -> None:
     router = Router.load(call.router, Encoders())
     figures = _add(call, router) if adding else _take_out(call, router)
     if call.json:
-        print(json.dumps(figures))
+        print_json(figures)
     else:
         _print(figures)
 
@@ -88,7 +86,7 @@ def _labels(call: Namespace, router: Router) -> LabelConfig:
     if kind != DEFAULT and (given or call.tagger == "fleet"):
         raise ZooterError(
             f"no label settings for the router kind {kind}, which learns from the scores",
-            ", ".join([f"--{name}" for name in given] or ["--tagger fleet"]),
+            listed([f"--{name}" for name in given] or ["--tagger fleet"]),
             "Leave them out.",
         )
     config = label_of(call, replace(LABELS, **known))
@@ -102,10 +100,10 @@ def _print(figures: dict[str, Any]) -> None:
     if figures.get("curve"):
         _print_curve(figures["curve"], figures["added"])
     if "added" in figures:
-        scale = figures["labels"] and ", ".join(f"{name} {value}" for name, value in figures["labels"].items())
-        err.print(Text(f"{figures['added']} from {figures['n']} queries; {f'labels: {scale}; ' if scale else ''}"
-                       f"temperature {figures['old_temperature']:.2f} -> {figures['temperature']:.2f}."))  # fmt: skip
-    err.print(Text(f"A router for {', '.join(figures['candidates'])} is in {figures['router']}."))
+        scale = figures["labels"] and listed(f"{name} {value}" for name, value in figures["labels"].items())
+        err.print(f"{figures['added']} from {figures['n']} queries; {f'labels: {scale}; ' if scale else ''}"
+                       f"temperature {figures['old_temperature']:.2f} -> {figures['temperature']:.2f}.")  # fmt: skip
+    err.print(f"A router for {listed(figures['candidates'])} is in {figures['router']}.")
 
 
 def _print_curve(curve: dict[str, Any], name: str) -> None:
@@ -118,4 +116,4 @@ def _print_curve(curve: dict[str, Any], name: str) -> None:
         table.add_row(str(row["n"]), *cells)
     out.print(table)
     beside = f"the old router {curve['old']:.4f}, best single {curve['single']:.4f}, oracle {curve['oracle']:.4f}"
-    out.print(Text(f"{beside}; from scratch with all {curve['learned']} others {curve['all']:.4f}"))
+    out.print(f"{beside}; from scratch with all {curve['learned']} others {curve['all']:.4f}")

@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from zooter_core.commands.options import err
+from zooter_core.errors import listed
 from zooter_core.imports import Options, import_file
 
 
@@ -14,10 +15,10 @@ def import_(call: Namespace) -> None:
     options = Options(call.annotator)
     count = import_file(call.name, call.paths, Path(call.out), options)
     for note in dict.fromkeys(options.notes):
-        err.print(note, markup=False)
+        err.print(note)
     for reason, number in options.left_out.items():
-        err.print(f"left out {number}: {reason}", markup=False)
-    err.print(f"{count} lines in {call.out}", markup=False)
+        err.print(f"left out {number}: {reason}")
+    err.print(f"{count} lines in {call.out}")
 
 
 def export(call: Namespace) -> None:
@@ -27,5 +28,5 @@ def export(call: Namespace) -> None:
 
     quiet_libraries()
     counts = export_routerarena(Path(call.router), Path(call.queries), Path(call.out))
-    shares = ", ".join(f"{name} {number}" for name, number in counts.items())
-    err.print(f"{sum(counts.values())} predictions in {call.out}: {shares}", markup=False)
+    shares = listed(f"{name} {number}" for name, number in counts.items())
+    err.print(f"{sum(counts.values())} predictions in {call.out}: {shares}")

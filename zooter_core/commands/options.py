@@ -9,15 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
-from rich.text import Text
 
+from zooter_core.commands.consoles import Output, above_bars
 from zooter_core.disk import check_file
 from zooter_core.errors import WorkError, ZooterError, around
 from zooter_core.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.heads import DistillConfig, settings_of
+from zooter_core.terminal import json_text
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -31,16 +31,13 @@ ANSWERING = ("ask", "compare", "check", "run", "collect", "bench")  # commands t
 MOST_LISTED = 20
 
 
-class Output(Console):
-    """What is printed, for a reader who may have read enough."""
-
-    def on_broken_pipe(self) -> None:
-        """`zooter route - | head` is no failure; rich would exit with 1. The command line ends with 0."""
-        raise BrokenPipeError
+out = Output()
+err = Output(stderr=True)
 
 
-out = Output(highlight=False)
-err = Console(stderr=True, highlight=False)
+def print_json(shape: Any, indent: int | None = None, flush: bool = False) -> None:
+    """A command's result as JSON, on stdout."""
+    print(json_text(shape, indent), flush=flush)
 
 
 def fleet_of(call: Namespace) -> Fleet:
@@ -51,8 +48,9 @@ def fleet_of(call: Namespace) -> Fleet:
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     """A bar a step on stderr."""
-    columns = (TextColumn("{task.description:>8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=err) as bar:
+    names = TextColumn("{task.description:>8}", markup=False)
+    columns = (names, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with above_bars(err), Bar(*columns, console=err, redirect_stdout=False) as bar:
         tasks: dict[str, Any] = {}
 
         def show(name: str, done: int, of: int) -> None:
@@ -159,7 +157,7 @@ def tell_set_aside(aside: Mapping[str, str], lacking: str = "rewards") -> None:
         return
     err.print(f"{len(aside)} {'query is' if len(aside) == 1 else 'queries are'} set aside, without {lacking}:")
     for name, reason in list(aside.items())[:MOST_LISTED]:
-        err.print(Text(f"  {name}: {reason}"))
+        err.print(f"  {name}: {reason}")
     if len(aside) > MOST_LISTED:
         err.print(f"  and {len(aside) - MOST_LISTED} more")
 
@@ -167,7 +165,7 @@ def tell_set_aside(aside: Mapping[str, str], lacking: str = "rewards") -> None:
 def tell_note(note: str) -> None:
     """Say on stderr what makes a request wait, where there is something to say."""
     if note:
-        err.print(Text(note, style="dim"))
+        err.print(note, style="dim")
 
 
 def raise_failed(response: Response) -> None:

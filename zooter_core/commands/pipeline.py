@@ -19,6 +19,7 @@ from zooter_core.commands.options import (
     given_labels,
     label_of,
     numbers_of,
+    print_json,
     progress_bars,
     run_ensemble,
     tell_cost,
@@ -28,7 +29,7 @@ from zooter_core.commands.options import (
 from zooter_core.commands.tables import print_report, print_sweep, save_sweep_plot
 from zooter_core.disk import check_file, check_folder, written_whole
 from zooter_core.encoder import Encoder
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, listed
 from zooter_core.heads import DEFAULT, DistillConfig
 from zooter_core.quiet import quiet_libraries
 from zooter_core.runs import Run
@@ -103,7 +104,7 @@ def distill(call: Namespace) -> None:
     if call.run:
         if given := given_labels(call):
             raise ZooterError(
-                "label settings at the step label of a run", ", ".join(f"--{name}" for name in given), "Leave them out."
+                "label settings at the step label of a run", listed(f"--{name}" for name in given), "Leave them out."
             )
         with Run(call.run) as folder, progress_bars() as progress:
             ensemble = run_ensemble(call, folder)
@@ -119,7 +120,7 @@ def distill(call: Namespace) -> None:
     if config.kind != DEFAULT and (unused or call.tagger == "fleet"):
         raise ZooterError(
             f"no label settings for the router kind {config.kind}, which learns from the scores",
-            ", ".join(unused or ["--tagger fleet"]),
+            listed(unused or ["--tagger fleet"]),
             "Leave them out.",
         )
     scores = read_scores(call.scores)
@@ -130,7 +131,7 @@ def distill(call: Namespace) -> None:
         encoder.embed_all([q.text for q in scores.queries], lambda done: progress("embed", done, len(scores.queries)))
         tags = tags_for(call, scores, encoder)
         from_scores.distill_scores(scores, Path(call.out), (labels, config), encoder, tags, progress)
-    err.print(f"A router for {', '.join(scores.candidates)} is in {call.out}.")
+    err.print(f"A router for {listed(scores.candidates)} is in {call.out}.")
     if config.kind == DEFAULT:
         scale = f"normalise {labels.normalise}, tau {labels.tau:g}, beta {labels.beta:g}"
         err.print(f"Labels: {scale}; {len({tag for row in tags for tag in row})} tags ({call.tagger}).")
@@ -170,6 +171,6 @@ def sweep(call: Namespace) -> None:
         with written_whole(Path(call.out)) as file:
             file.write(json.dumps(figures, indent=2) + "\n")
     if call.json:
-        print(json.dumps(figures))
+        print_json(figures)
     else:
         print_sweep(figures)

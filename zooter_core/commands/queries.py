@@ -10,10 +10,17 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.table import Table
-from rich.text import Text
 
-from zooter_core.commands.options import ensemble_of, err, generation_of, out, raise_failed, tell_note
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.commands.options import (
+    ensemble_of,
+    err,
+    generation_of,
+    out,
+    print_json,
+    raise_failed,
+    tell_note,
+)
+from zooter_core.errors import WorkError, ZooterError, listed
 from zooter_core.prices import check_trade
 from zooter_core.records import Message, Ranked, Response
 from zooter_core.takeover import nobody, note
@@ -35,8 +42,8 @@ def ask(call: Namespace) -> None:
     if call.candidate is None or ensemble.fleet.router:  # a candidate can be asked before there is a router
         decision = ensemble.trade(ensemble.route(messages), call.willingness)
         names = names if call.candidate else decision.order
-        shown = "  ".join(f"{c} {p:.0%}" for c, p in decision.probabilities.items())
-        tags = ", ".join(tag.name for tag in decision.tags) or "none"
+        shown = listed((f"{c} {p:.0%}" for c, p in decision.probabilities.items()), "  ")
+        tags = listed(tag.name for tag in decision.tags) or "none"
         err.print(f"{shown}  |  tags: {tags}  ->  {names[0]}", style="dim")
     _print_answer(names, ensemble.answer(names[:1], messages, threading.Event(), generation, names[1:]))
 
@@ -52,7 +59,7 @@ def _print_answer(names: Sequence[str], pieces: Iterator[Piece]) -> None:
     for piece in pieces:
         if piece.index > asked:
             asked = piece.index
-            err.print(Text(note(responses[-1:], names[asked])), soft_wrap=True)
+            err.print(note(responses[-1:], names[asked]), soft_wrap=True)
         tell_note(piece.note)
         print(piece.text, end="", flush=True)
         if piece.response is not None:
@@ -61,7 +68,7 @@ def _print_answer(names: Sequence[str], pieces: Iterator[Piece]) -> None:
     if last.text:
         print()
         if last.error:
-            err.print(Text(f"The answer of {last.candidate} is incomplete."))
+            err.print(f"The answer of {last.candidate} is incomplete.")
     elif failed and last.error:
         raise nobody(responses)
     raise_failed(last)
@@ -77,18 +84,18 @@ def route(call: Namespace) -> None:
         why = ensemble.explain(decision) if call.why else None
         if call.json:
             shape = decision.to_json() | ({"why": why.to_json()} if why else {})
-            print(json.dumps(shape, ensure_ascii=False), flush=call.query == "-")
+            print_json(shape, flush=call.query == "-")
             continue
         utilities = decision.utilities or {}
         columns = ("candidate", "probability", *(["utility"] if utilities else []))
-        table = Table(*columns, title=Text(query[:80]), title_justify="left")
+        table = Table(*columns, title=query[:80], title_justify="left")
         for name, p in decision.probabilities.items():
             worth = [f"{utilities[name]:.1%}"] if utilities else []
             table.add_row(name, f"{p:.1%}", *worth, style="bold" if name == decision.candidate else "")
         out.print(table)
         tags = ", ".join(f"{tag.name} ({tag.score:.2f})" for tag in decision.tags) or "none"
         facts = f"{decision.margin:.1%} before the next; {decision.certainty}"
-        out.print(Text(f"tags: {tags}\nchosen: {decision.candidate}, {facts}"))
+        out.print(f"tags: {tags}\nchosen: {decision.candidate}, {facts}")
         if why:
             _print_why(why)
 
@@ -99,9 +106,9 @@ def _print_why(why: Explanation) -> None:
     for said, parts in (("for", order[:MOST_SHOWN]), ("against", order[::-1][:MOST_SHOWN])):
         found = [p for p in parts if (p.contribution > 0) == (said == "for") and abs(p.contribution) >= 0.005]
         shown = ", ".join(f"{piece.text[:40]!r} {piece.contribution:+.1%}" for piece in found)
-        out.print(Text(f"words {said} {why.candidate}: {shown or 'none'}"))
+        out.print(f"words {said} {why.candidate}: {shown or 'none'}")
     for tag in why.tags:
-        out.print(Text(f"tag {tag.name}: {tag.contribution:+.1%} for {why.candidate} in {tag.queries} queries"))
+        out.print(f"tag {tag.name}: {tag.contribution:+.1%} for {why.candidate} in {tag.queries} queries")
     if not why.neighbours:
         return
     rewarded = why.neighbours[0].rewards is not None
@@ -111,7 +118,7 @@ def _print_why(why: Explanation) -> None:
         name = near.text or ", ".join(near.tags) or near.dataset or near.id
         earned = near.rewards or {}
         cells = [f"{share:.0%}" + (f" {earned[c]:.2f}" if c in earned else "") for c, share in near.label.items()]
-        table.add_row(f"{near.similarity:.2f}", Text(name[:50]), *cells)
+        table.add_row(f"{near.similarity:.2f}", name[:50], *cells)
     out.print(table)
 
 
@@ -137,7 +144,7 @@ def compare(call: Namespace) -> int:
     messages = [Message("user", call.query)]
     decision = ensemble.route(messages)
     responses: dict[int, Response] = {}
-    with err.status("All candidates answer ..."):
+    with err.waiting("All candidates answer ..."):
         pool = ensemble.fleet.pool
         for piece in ensemble.answer(pool, messages, threading.Event(), generation):
             tell_note(piece.note)
@@ -147,11 +154,11 @@ def compare(call: Namespace) -> int:
         try:
             ranked = ensemble.rank(call.query, answers)
         except WorkError as problem:  # the responses have cost much: they are shown, without ranks
-            err.print(Text(str(problem)))
+            err.print(str(problem))
             ranked = [Ranked(answer) for answer in answers]
     if call.json:
         shape = {"query": call.query, "responses": [r.to_json() for r in ranked], "route": decision.to_json()}
-        print(json.dumps(shape, ensure_ascii=False, indent=2))
+        print_json(shape, indent=2)
     else:
         for item in ranked:
             answer = item.response
@@ -160,6 +167,6 @@ def compare(call: Namespace) -> int:
             else:
                 facts = f"reward {item.reward:.2f}, {answer.seconds:.1f} s, {answer.tokens} tokens"
             marker = "  <- the router's choice" if answer.candidate == decision.candidate else ""
-            out.print(Text(f"{item.rank or '-'}. {answer.candidate} ({facts}){marker}", style="bold"))
-            out.print(Text(answer.text + "\n"))
+            out.print(f"{item.rank or '-'}. {answer.candidate} ({facts}){marker}", style="bold")
+            print(answer.text + "\n", flush=True)
     return 1 if all(item.rank is None for item in ranked) else 0

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -50,7 +49,7 @@ def print_evaluation(figures: dict[str, Any]) -> None:
         _print_baselines(figures)
     if "calibration" in figures:
         off = figures["calibration"]["ece"]
-        out.print(Text(f"calibration: probabilities are {off:.3f} off the share of wins on average (ECE)"))
+        out.print(f"calibration: probabilities are {off:.3f} off the share of wins on average (ECE)")
     if "robustness" in figures:
         _print_robustness(figures["robustness"])
     single = figures["average"]["best_single"]["candidate"]
@@ -61,7 +60,7 @@ def print_evaluation(figures: dict[str, Any]) -> None:
         ("random", "regret_random"),
     ):
         low, high = spread[key]
-        out.print(Text(f"regret of {what}: {mean[key]:.3f} (95% interval {low:.3f} to {high:.3f}, n = {figures['n']})"))
+        out.print(f"regret of {what}: {mean[key]:.3f} (95% interval {low:.3f} to {high:.3f}, n = {figures['n']})")
 
 
 def _print_table_one(figures: dict[str, Any]) -> None:
@@ -73,7 +72,7 @@ def _print_table_one(figures: dict[str, Any]) -> None:
     shown = [(row.name, number) for number, row in enumerate(rows)]
     shown.insert(place, (f"BMA ({single})", next(number for number, row in enumerate(rows) if row.name == single)))
     counts = {benchmark.DATASET + name: f"{name} ({row['n']})" for name, row in figures["datasets"].items()}
-    table = Table("method", *(Column(escape(head), overflow="fold") for head in counts.values()), *FIGURES.values())
+    table = Table("method", *(Column(head, overflow="fold") for head in counts.values()), *FIGURES.values())
     for name, number in shown:
         cells = []
         for column in (*counts, *FIGURES):
@@ -81,11 +80,11 @@ def _print_table_one(figures: dict[str, Any]) -> None:
             form = ".0%" if "uplift" in column else ".2f" if "mtr" in column else ".3f"
             bold = "bold" if number in marked.get(column, ()) else ""
             cells.append(Text("" if value is None else f"{value:{form}}", style=bold))
-        table.add_row(Text(name), *cells)
+        table.add_row(name, *cells)
     regrets = [f"{row['regret']:.3f}" for row in figures["datasets"].values()]
     table.add_section()
     table.add_row("regret of router", *regrets, f"{figures['average']['regret']:.3f}")
-    out.print(Text("mean score by data set; MTR and %Uplift among all methods, and among those of one call"))
+    out.print("mean score by data set; MTR and %Uplift among all methods, and among those of one call")
     out.print(table)
 
 
@@ -120,8 +119,8 @@ def _print_baselines(figures: dict[str, Any]) -> None:
 
 def _print_robustness(found: dict[str, Any]) -> None:
     shown = ", ".join(f"{name} {share:.1%}" for name, share in found["edits"].items())
-    out.print(Text(f"choices that survive an edit: {found['mean']:.1%} of {found['n']} queries ({shown})"))
-    out.print(Text(f"choices that survive a paraphrase: {found['paraphrases']:.1%} of {found['pairs']} pairs"))
+    out.print(f"choices that survive an edit: {found['mean']:.1%} of {found['n']} queries ({shown})")
+    out.print(f"choices that survive a paraphrase: {found['paraphrases']:.1%} of {found['pairs']} pairs")
 
 
 def print_sweep(figures: dict[str, Any]) -> None:
@@ -137,7 +136,7 @@ def print_sweep(figures: dict[str, Any]) -> None:
         )  # fmt: skip
     out.print(table)
     best = figures["best"]
-    out.print(Text(f"best: beta {best['beta']:g}, tau {best['tau']:g}; {_verdict(figures)}"))
+    out.print(f"best: beta {best['beta']:g}, tau {best['tau']:g}; {_verdict(figures)}")
 
 
 def _verdict(figures: dict[str, Any]) -> str:
@@ -185,10 +184,10 @@ def print_trade(found: dict[str, Any]) -> None:
         rows[f"at a willingness of {found['willingness']:g}"] = found
     for what, row in rows.items():
         cost = f"{row['price']:.4g} dollars a million tokens, {row['dollars']:.4g} a thousand queries"
-        out.print(Text(f"{what}: score {row['score']:.4f}, {cost}"))
+        out.print(f"{what}: score {row['score']:.4f}, {cost}")
     if found["willingness"]:
         low, high = found["score_minus"]
-        out.print(Text(f"score with the trade minus without: 95% interval {low:.4f} to {high:.4f}"))
+        out.print(f"score with the trade minus without: 95% interval {low:.4f} to {high:.4f}")
 
 
 def print_selection(found: dict[str, Any]) -> None:
@@ -210,7 +209,7 @@ def _print_curves(report: dict[str, Any], kept: str) -> None:
     out.print(table)
     best = report["best"]
     verdict = "beats random beyond noise" if best["beats_random"] else "does not beat random beyond noise"
-    out.print(Text(f"best for k = {best['k']}: {best['trigger']}, which {verdict}"))
+    out.print(f"best for k = {best['k']}: {best['trigger']}, which {verdict}")
 
 
 def save_selection_plot(found: dict[str, Any], path: Path) -> None:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from zooter_core.errors import ZooterError, did_you_mean
+from zooter_core.errors import ZooterError, did_you_mean, listed
 from zooter_core.imports import Line, Options
 from zooter_core.imports.joining import Cell, Joined
 from zooter_core.imports.reading import distinct, each_record, number_of, text_of
@@ -59,12 +59,12 @@ def _judge(folders: Sequence[Path], named: str | None) -> str | None:
         if named not in shared:
             lacking = [f.name for f, own in zip(folders, judges, strict=True) if named not in own]
             raise ZooterError(
-                f"annotations of {named} for every model", f"none for {', '.join(lacking)}", did_you_mean(named, any_of)
+                f"annotations of {named} for every model", f"none for {listed(lacking)}", did_you_mean(named, any_of)
             )
         return named
     if len(shared) == 1 or not any_of:
         return next(iter(shared), None)
-    known = "; ".join(f"{f.name}: {', '.join(sorted(own)) or 'none'}" for f, own in zip(folders, judges, strict=True))
+    known = "; ".join(f"{f.name}: {listed(sorted(own)) or 'none'}" for f, own in zip(folders, judges, strict=True))
     raise ZooterError("one judge that has annotated every model", known, "Name one with --annotator, or fewer models.")
 
 

@@ -54,15 +54,13 @@ class Joined:
         """
         if candidate not in self.candidates:
             self.candidates.append(candidate)
-        text = text.encode("utf-8", "replace").decode()
         self._base.execute("insert or ignore into queries (key, text, dataset) values (?, ?, ?)", (key, text, dataset))
         number, known = self._base.execute("select number, text from queries where key = ?", (key,)).fetchone()
         if known != text:
             raise ZooterError(
                 f"the same query under {key} with every candidate", f"another in {place}", "Give files of one version."
             )
-        response = None if cell.response is None else cell.response.encode("utf-8", "replace").decode()
-        row = (number, self.candidates.index(candidate), cell.score, response, json.dumps(cell.extras))
+        row = (number, self.candidates.index(candidate), cell.score, cell.response, json.dumps(cell.extras))
         try:
             self._base.execute("insert into cells values (?, ?, ?, ?, ?)", row)
         except sqlite3.IntegrityError as problem:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, listed
 from zooter_core.imports import Line, Options
 from zooter_core.imports.joining import Cell, Joined
 from zooter_core.imports.reading import Json, Place, each_of, json_files, number_of, text_of
@@ -73,13 +73,13 @@ def _head(file: Path) -> dict[str, Any]:
             if key == "records":
                 return head
             head[key] = source.value()
-    raise ZooterError(f'"records" in {file}', ", ".join(head) or "nothing", "Check the format's name.")
+    raise ZooterError(f'"records" in {file}', listed(head) or "nothing", "Check the format's name.")
 
 
 def _named(head: dict[str, Any], key: str, file: Path) -> str:
     value = head.get(key)
     if not isinstance(value, str) or not value:
-        raise ZooterError(f'"{key}" before "records" in {file}', ", ".join(head) or "nothing", "Mend the file.")
+        raise ZooterError(f'"{key}" before "records" in {file}', listed(head) or "nothing", "Mend the file.")
     return value
 
 

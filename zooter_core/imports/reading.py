@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, listed
+from zooter_core.surrogates import ESCAPED, clean
 
 CHUNK = 1 << 16
 MOST = 1 << 26  # characters of one record
@@ -56,9 +57,7 @@ def each_of(path: Path, key: str, head: dict[str, Any]) -> Iterator[tuple[Place,
             else:
                 head[str(name)] = source.value()
         if not seen:
-            raise ZooterError(
-                f'"{key}" as an array in {path}', ", ".join(head) or "nothing", "Check the format's name."
-            )
+            raise ZooterError(f'"{key}" as an array in {path}', listed(head) or "nothing", "Check the format's name.")
 
 
 def _array(source: Json) -> Iterator[tuple[Place, dict[str, Any]]]:
@@ -145,9 +144,10 @@ class Json:
             # A number near the end of what was read may have more digits there.
             if end > len(self._buffer) - NUMBER and not isinstance(value, str | dict | list) and self._more():
                 continue
+            halves = ESCAPED.search(self._buffer, self._at, end)
             self._line += self._buffer.count("\n", self._at, end)
             self._at = end
-            return value
+            return clean(value) if halves else value
 
     def _may_go_on(self, problem: Exception) -> bool:
         """Whether more of the file may make a value whole: else it is wrong where it stands."""

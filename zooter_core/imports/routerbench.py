@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, listed
 from zooter_core.imports import Line, Options
 from zooter_core.imports.reading import Place, distinct, number_of
 
@@ -38,7 +38,7 @@ def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
             models = _models(tuple(row))
             pool = pool or models
             if differing := sorted(set(models) ^ set(pool)):
-                raise ZooterError(f"the models of the first file in {file}", ", ".join(differing), "Import it apart.")
+                raise ZooterError(f"the models of the first file in {file}", listed(differing), "Import it apart.")
             scores = {name: _score(row[name], name, place) for name in pool}
             key = row["sample_id"].strip() or place
             if key in seen:
@@ -88,12 +88,10 @@ def _rows(file: Path) -> Iterator[tuple[Place, dict[str, str]]]:
 
 def _check(columns: Sequence[str], file: Path) -> None:
     if missing := [name for name in ("sample_id", "prompt", "eval_name") if name not in columns]:
-        raise ZooterError(
-            f"columns {', '.join(missing)} in {file}", ", ".join(columns)[:80], "Check the format's name."
-        )
+        raise ZooterError(f"columns {listed(missing)} in {file}", listed(columns)[:80], "Check the format's name.")
     distinct(columns, f"columns in {file}")
     if not _models(columns):
-        raise ZooterError(f"a column a model in {file}", ", ".join(columns)[:80], "Check the format's name.")
+        raise ZooterError(f"a column a model in {file}", listed(columns)[:80], "Check the format's name.")
 
 
 def _models(columns: Sequence[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, listed
 from zooter_core.imports import Line, Options, routerbench
 from zooter_core.imports.reading import Place, distinct, each_record, json_files, number_of, text_of
 
@@ -63,6 +63,6 @@ def _scores(record: dict[str, object], pool: Sequence[str], place: Place) -> dic
     scores = _models(record, place)
     if differing := sorted(set(scores) ^ set(pool)):
         raise ZooterError(
-            f"the models of the first record ({', '.join(pool)}) in {place}", ", ".join(differing), "Import it apart."
+            f"the models of the first record ({listed(pool)}) in {place}", listed(differing), "Import it apart."
         )
     return {name: number_of(scores[name], f'the score of "{name}"', place) for name in pool}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from zooter_core.backends import Backend
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, listed
 from zooter_core.labellers import RewardConfig
 from zooter_core.rewards.heads import PairRM, load, version_of
 from zooter_core.rewards.texts import plain
@@ -36,7 +36,7 @@ class PairwiseReward:
         self.marks = self.tokenizer.convert_tokens_to_ids(list(MARKS))
         if None in self.marks or self.tokenizer.unk_token_id in self.marks:
             raise ZooterError(
-                f"the tokens {', '.join(MARKS)} in the tokenizer of {config.model}",
+                f"the tokens {listed(MARKS)} in the tokenizer of {config.model}",
                 "not all of them",
                 "Use llm-blender/PairRM-hf or one made like it.",
             )

@@ -17,6 +17,8 @@ from typing import Any
 
 import streamlit as st
 
+from zooter_core.surrogates import loads
+
 VARIABLE = "ZOOTER_HISTORY"  # a file, or "off"
 OFF = "off"
 OWN = ("localhost", "127.0.0.1", "::1")  # addresses that only this machine reaches
@@ -102,7 +104,7 @@ class History:
     def turns(self, conversation: str) -> list[dict[str, Any]]:
         """The records of a conversation's turns in order."""
         rows = self._rows("SELECT record FROM turns WHERE conversation = ? ORDER BY number", conversation)
-        return [json.loads(row[0]) for row in rows]
+        return [loads(row[0]) for row in rows]
 
     def forget(self, conversation: str) -> None:
         """Delete a conversation."""
@@ -123,7 +125,7 @@ class History:
     def votes(self, fleet: str) -> list[dict[str, Any]]:
         """All votes on a fleet, the oldest first."""
         rows = self._rows("SELECT record FROM votes WHERE fleet = ? ORDER BY rowid", fleet)
-        return [json.loads(row[0]) for row in rows]
+        return [loads(row[0]) for row in rows]
 
 
 def path() -> Path | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, listed
 from zooter_core.fleet import Fleet
 from zooter_core.records import Decision, Message, Ranked, Response
 from zooter_core.ui import watch
@@ -175,7 +175,7 @@ def chosen(pool: Sequence[str], candidates: Sequence[str]) -> tuple[str, ...]:
     """
     named = tuple(name for name in pool if name in candidates or not candidates)
     if len(named) < 2:
-        raise ZooterError("at least two models to compare", ", ".join(named) or "none", "Pick another one above.")
+        raise ZooterError("at least two models to compare", listed(named) or "none", "Pick another one above.")
     return named
 
 

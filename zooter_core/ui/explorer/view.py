@@ -14,7 +14,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, listed
 from zooter_core.learned import (
     Reliability,
     TagTable,
@@ -72,8 +72,8 @@ def seen(engine: Ensemble) -> Seen | None:
         return None
     if set(neighbours.candidates) != set(engine.fleet.pool):
         raise ZooterError(
-            f"training queries of the candidates {', '.join(engine.fleet.pool)} in {folder}",
-            f"of {', '.join(neighbours.candidates)}",
+            f"training queries of the candidates {listed(engine.fleet.pool)} in {folder}",
+            f"of {listed(neighbours.candidates)}",
             "Distill the router again: `zooter distill`.",
         )
     key = f"{folder} {' '.join(str((folder / name).stat().st_mtime_ns) for name in (ARRAYS, RECORDS))}"
