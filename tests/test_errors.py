@@ -1,8 +1,19 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from zooter_core.errors import WorkError, ZooterError, around, did_you_mean
+from zooter_core.errors import (
+    MOST_LISTED,
+    MOST_NAMED,
+    WorkError,
+    ZooterError,
+    around,
+    did_you_mean,
+    listed,
+    shortened,
+)
 
 
 def test_message_says_expected_found_and_next():
@@ -42,3 +53,38 @@ def test_an_error_around_a_message_says_nothing_twice():
 
 def test_did_you_mean_takes_any_iterable():
     assert did_you_mean("on", iter({"one": 1, "two": 2})) == 'Did you mean "one"?'
+
+
+def test_a_list_that_fits_is_whole_and_a_long_one_says_how_many_more():
+    assert listed(["one", "two"]) == "one, two"
+    assert listed(iter(["one", "two"]), " or ") == "one or two"
+    assert listed([]) == ""
+    many = listed(f"model-{n}" for n in range(3000))
+    assert many.startswith("model-0, model-1, ")
+    assert many.endswith(f"and {3000 - many.count('model'):,} more")
+    assert len(listed(["x" * 100_000])) <= MOST_NAMED
+
+
+def test_a_long_text_keeps_its_beginning_and_its_end():
+    assert shortened("short", 10) == "short"
+    assert shortened("/a/long/path/to/a/file.jsonl", 20) == "/a/long/pa ... jsonl"
+
+
+@given(st.text(max_size=50), st.integers(1, 100_000), st.integers(0, 2))
+def test_no_message_is_longer_than_can_be_read(text, times, part):
+    parts = ["a", "b", "c"]
+    parts[part] = text * times
+    problem = ZooterError(*parts)
+    assert len(str(problem)) <= 4000
+    again = around("an answer", str(problem), text * times)
+    assert len(str(around("another", str(again), "Try."))) <= 4000
+
+
+@given(st.lists(st.text(max_size=200), max_size=300))
+def test_every_list_is_bounded(names):
+    assert len(listed(names)) <= MOST_LISTED + 30
+
+
+def test_did_you_mean_of_huge_names_takes_no_time():
+    assert did_you_mean("x" * 100_000, ["y" * 100_000, "one"]).startswith("Known: one, y")
+    assert did_you_mean("on" + "x" * 100_000, ["one"]) == "Known: one."

@@ -6,10 +6,12 @@ import argparse
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 from zooter_core import __version__
 from zooter_core.commands import COMMANDS, arguments
-from zooter_core.errors import MOST_FOUND, ZooterError, shortened
+from zooter_core.disk import impossible
+from zooter_core.errors import MOST_FOUND, MOST_NAMED, ZooterError, shortened
 from zooter_core.heads import DEFAULT, KINDS
 from zooter_core.imports import KINDS as FORMATS
 from zooter_core.plugins import load_kind
@@ -17,6 +19,7 @@ from zooter_core.terminal import guarded
 
 FLEET = "models/embedded"
 NORMALISATIONS = "zscore, zscore-dataset"
+PATHS = ("FILE", "DIR", "PATH", "ID")  # metavars of options that are paths, or may be
 
 
 class CallError(ZooterError):
@@ -26,8 +29,29 @@ class CallError(ZooterError):
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are ZooterErrors, so that all errors look alike."""
 
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
+        """As argparse has it; but no option takes an empty text, and no path is one that no system has."""
+        takes_text = options.get("action", "store") in ("store", "extend") and "type" not in options
+        if options.get("metavar") in PATHS:
+            options["type"] = _path
+        elif takes_text and names[0].startswith("-"):
+            options["type"] = _filled
+        return super().add_argument(*names, **options)
+
     def error(self, message: str) -> None:  # type: ignore[override]
         raise CallError(f"a valid call of {self.prog}", message, f"Try `{self.prog} --help`.")
+
+
+def _filled(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("an empty text")
+    return text
+
+
+def _path(text: str) -> str:
+    if why := impossible(_filled(text)):
+        raise argparse.ArgumentTypeError(f"{shortened(text, MOST_NAMED)}: {why}")
+    return text
 
 
 def build() -> Parser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -35,6 +36,17 @@ def writing(place: Path) -> Iterator[None]:
         raise WorkError(
             f"room to write {place}", str(problem), "Free some space and start again; what was finished is kept."
         ) from problem
+
+
+def impossible(path: str | Path) -> str | None:
+    """Why a path cannot be one, whatever there is on the disk: too long, or links in a circle; None where it may be."""
+    try:
+        os.stat(path)
+    except OSError as problem:
+        return problem.strerror if problem.errno in (errno.ENAMETOOLONG, errno.ELOOP) else None
+    except ValueError as problem:  # a NUL in it
+        return str(problem)
+    return None
 
 
 def check_file(path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from zooter_core import selection
 from zooter_core.candidates import CandidateConfig, MemoryConfig
+from zooter_core.disk import impossible
 from zooter_core.endpoint import WAITING, EndpointConfig
 from zooter_core.errors import ZooterError, did_you_mean
 from zooter_core.labellers import RewardConfig, TaggerConfig
@@ -268,12 +269,19 @@ def named_by_server(config: Any) -> bool:
 
 
 def _paths(kind: Any, values: Mapping[str, Any], where: str, path: Path) -> dict[str, Any]:
-    """The values of a table that are paths, as full paths."""
+    """The values of a table that are paths, as full paths.
+
+    Raises:
+        ZooterError: one of them can be no path, or there is nothing at it.
+    """
+    remote = values.get("backend") == ENDPOINT or values.get("kind") == HTTP
+    for key in ("path", "offload_folder", *PATHS):
+        if key in values and not (remote and key == "model") and (why := impossible(path.parent / values[key])):
+            raise ZooterError(f"a path as {key} in {where} of {path}", f'"{values[key]}" ({why})', f"Correct {key}.")
     if kind is RouterConfig:
         return {"path": str(path.parent / values["path"])}
     if kind is CandidateConfig and values["backend"] == RECORDED:
         return {"model": os.path.normpath(path.parent / values["model"])}
-    remote = values.get("backend") == ENDPOINT or values.get("kind") == HTTP
     folder = {key: os.path.normpath(path.parent / values[key]) for key in ("offload_folder",) if key in values}
     return folder | {
         key: _located(values[key], key, where, path)

@@ -33,15 +33,15 @@ def json_text(shape: Any, indent: int | None = None) -> str:
 class Screen:
     """stdout or stderr where it is a terminal: whatever is written there becomes visible.
 
-    It is not a terminal itself, so that nobody sends it colours. rich's consoles find the terminal behind it by the
-    name that rich's own proxies have, and must see to what they print themselves.
+    It is not a terminal itself, so that nobody sends it colours. Our own consoles write to the one `behind` it, and
+    see to what they print themselves.
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self.rich_proxied_file = stream
+        self.behind = stream
 
     def write(self, text: str) -> int:
-        self.rich_proxied_file.write(visible(text))
+        self.behind.write(visible(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -52,7 +52,7 @@ class Screen:
         return False
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.rich_proxied_file, name)
+        return getattr(self.behind, name)
 
 
 def guard() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.file_proxy import FileProxy
@@ -17,7 +17,7 @@ from rich.segment import Segment
 from rich.spinner import Spinner
 from rich.text import Text
 
-from zooter_core.terminal import visible
+from zooter_core.terminal import Screen, visible
 
 
 class Output(Console):
@@ -25,6 +25,16 @@ class Output(Console):
 
     def __init__(self, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+    @property
+    def file(self) -> IO[str]:
+        """Where it writes: the terminal itself, behind the guard."""
+        stream = super().file
+        return stream.behind if isinstance(stream, Screen) else stream
+
+    @file.setter
+    def file(self, stream: IO[str]) -> None:
+        self._file = stream
 
     def on_broken_pipe(self) -> None:
         """`zooter route - | head` is no failure; rich would exit with 1. The command line ends with 0."""

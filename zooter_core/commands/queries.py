@@ -20,9 +20,10 @@ from zooter_core.commands.options import (
     raise_failed,
     tell_note,
 )
-from zooter_core.errors import WorkError, ZooterError, listed
+from zooter_core.errors import MOST_NAMED, WorkError, ZooterError, listed, shortened
 from zooter_core.prices import check_trade
 from zooter_core.records import Message, Ranked, Response
+from zooter_core.scores import LONGEST
 from zooter_core.takeover import nobody, note
 
 if TYPE_CHECKING:
@@ -38,13 +39,15 @@ def ask(call: Namespace) -> None:
     generation = generation_of(call, ensemble.fleet)
     check_trade(ensemble.fleet, call.willingness)
     messages = [Message("user", call.query)]
+    if call.candidate is not None:
+        ensemble.fleet.candidate(call.candidate)  # a mistake in it shows before the work
     names: tuple[str, ...] = (call.candidate,)
     if call.candidate is None or ensemble.fleet.router:  # a candidate can be asked before there is a router
         decision = ensemble.trade(ensemble.route(messages), call.willingness)
-        names = names if call.candidate else decision.order
+        names = names if call.candidate is not None else decision.order
         shown = listed((f"{c} {p:.0%}" for c, p in decision.probabilities.items()), "  ")
         tags = listed(tag.name for tag in decision.tags) or "none"
-        err.print(f"{shown}  |  tags: {tags}  ->  {names[0]}", style="dim")
+        err.print(f"{shown}  |  tags: {tags}  ->  {shortened(names[0], MOST_NAMED)}", style="dim")
     _print_answer(names, ensemble.answer(names[:1], messages, threading.Event(), generation, names[1:]))
 
 
@@ -123,18 +126,37 @@ def _print_why(why: Explanation) -> None:
 
 
 def _stdin_queries() -> Iterator[str]:
-    """Lines of stdin as queries: JSON lines give their `query`, other lines stand for themselves."""
-    for number, line in enumerate(sys.stdin, 1):
+    """Lines of stdin as queries: JSON lines give their `query`, other lines stand for themselves.
+
+    Raises:
+        ZooterError: a line is not text, or is JSON without a query.
+    """
+    for number, line in enumerate(_stdin_lines(), 1):
         text = line.strip()
         if text.startswith("{"):
             try:
                 text = json.loads(text)["query"].strip()
-            except (ValueError, KeyError, TypeError, AttributeError) as problem:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
                 raise ZooterError(
                     f'a JSON object with "query" in line {number} of stdin', repr(line[:60]), "Mend the line."
                 ) from problem
         if text:
             yield text
+
+
+def _stdin_lines() -> Iterator[str]:
+    """Each line of stdin, which need not be text and need not end."""
+    stdin = getattr(sys.stdin, "buffer", sys.stdin)
+    for number, line in enumerate(iter(lambda: stdin.readline(LONGEST), stdin.read(0)), 1):
+        if len(line) == LONGEST:
+            raise ZooterError(f"at most {LONGEST:,} bytes in line {number} of stdin", "more", "Shorten the line.")
+        try:
+            yield line if isinstance(line, str) else line.decode("utf-8")
+        except UnicodeDecodeError as problem:
+            byte = line[problem.start]
+            raise ZooterError(
+                f"UTF-8 text in line {number} of stdin", f"the byte 0x{byte:02x}, which is none", "Save it as UTF-8."
+            ) from problem
 
 
 def compare(call: Namespace) -> int:

@@ -1,0 +1,85 @@
+"""The demo's server on a real terminal: what a page that fails sends there."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from screen import ACTS, CLEAR, HOSTILE, terminal
+
+from zooter_core.terminal import visible
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = f"""
+import sys, threading
+
+def fails():
+    raise ValueError("thread " + {HOSTILE!r})
+
+print("printed " + {HOSTILE!r}, flush=True)
+thread = threading.Thread(target=fails)
+thread.start()
+thread.join()
+raise RuntimeError("page " + {HOSTILE!r})
+"""
+SERVE = """
+import sys
+from pathlib import Path
+from zooter_core.ui import server
+server.APP = Path(sys.argv.pop(1))
+server.serve()
+"""
+
+
+def visit(port: int) -> None:
+    """Open a session, as a browser does, which runs the page."""
+    from streamlit.proto.BackMsg_pb2 import BackMsg
+    from websockets.sync.client import connect
+
+    message = BackMsg()
+    message.rerun_script.query_string = ""
+    with connect(f"ws://localhost:{port}/_stcore/stream", origin=f"http://localhost:{port}", proxy=None) as session:
+        session.send(message.SerializeToString())
+        session.recv(timeout=60)
+        time.sleep(1)
+
+
+def test_a_page_that_fails_does_nothing_to_the_terminal(tmp_path):
+    pytest.importorskip("websockets")
+    (tmp_path / "page.py").write_text(PAGE, encoding="utf-8")
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-c", SERVE, str(tmp_path / "page.py"), "--server.port", str(port)]
+    came = bytearray()
+    with terminal(came) as file:
+        process = subprocess.Popen(
+            [*command, "--server.headless", "true"],
+            stdout=file,
+            stderr=file,
+            cwd=ROOT,
+            env={**os.environ, "TERM": "xterm"},
+        )
+        try:
+            for _ in range(300):
+                try:
+                    urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=1).close()
+                    break
+                except OSError:
+                    assert process.poll() is None
+                    time.sleep(0.2)
+            visit(port)
+        finally:
+            process.terminate()
+            process.wait(30)
+    text = came.decode().replace("\r\n", "\n")
+    assert not ACTS.search(text), repr(text)
+    assert CLEAR not in text
+    for said in ("printed", "thread", "page"):
+        assert f"{said} {visible(HOSTILE)}" in text
