@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from zooter_core.fleet import Fleet, load_fleet
 from zooter_core.labellers import NAMED, RewardConfig
 from zooter_core.rewards.judge import Judge
 from zooter_core.runs import Run
+from zooter_core.strict_json import dump_json
 
 
 def bench(call: Namespace) -> None:
@@ -96,7 +96,7 @@ def _settings(config: RewardConfig) -> dict[str, Any]:
 
 def _show(call: Namespace, figures: dict[str, Any]) -> None:
     if call.json:
-        print(json.dumps(figures))
+        print(dump_json(figures))
         return
     drawn = figures["n"] + len(figures["set_aside"])
     said = f"a sample of {drawn} of {figures['of']:,}, seed {figures['seed']}" if drawn < figures["of"] else "all"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from argparse import Namespace
@@ -18,6 +17,7 @@ from zooter_core.commands.options import ensemble_of, err, out, raise_failed, te
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fleet import ENDPOINT, RECORDED, GenerationConfig
 from zooter_core.records import Message, Response
+from zooter_core.strict_json import dump_json
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -57,7 +57,7 @@ def check(call: Namespace) -> int:
     if fleet.router:
         timed("router", Path(fleet.router.path).name, lambda: _router(ensemble))
     if call.json:
-        print(json.dumps({"fleet": fleet.name, "parts": rows}, ensure_ascii=False, indent=2))
+        print(dump_json({"fleet": fleet.name, "parts": rows}, ensure_ascii=False, indent=2))
     else:
         _print(fleet.name, rows)
     return 0 if all(row["ok"] for row in rows) else 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Sequence
 from functools import cache
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from zooter_core.commands.options import ensemble_of, err, fleet_of, out
 from zooter_core.curate import CurateConfig, curate
+from zooter_core.strict_json import dump_json
 
 
 def queries(call: Namespace) -> None:
@@ -32,7 +32,7 @@ def queries(call: Namespace) -> None:
             config, tagging, status.update,
         )  # fmt: skip
     if call.json:
-        print(json.dumps(figures, ensure_ascii=False))
+        print(dump_json(figures, ensure_ascii=False))
     else:
         print_figures(figures)
     if figures["n"] < call.n:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from zooter_core.quiet import quiet_libraries
 from zooter_core.robustness import robustness
 from zooter_core.router import Router
 from zooter_core.scores import Scores, read_scores, read_texts
+from zooter_core.strict_json import dump_json
 
 Array = NDArray[np.float64]
 Texts = Sequence[dict[str, str]]
@@ -62,7 +62,7 @@ def evaluate(call: Namespace) -> None:
 
 def _show(call: Namespace, figures: dict[str, Any]) -> None:
     if call.json:
-        print(json.dumps(figures))
+        print(dump_json(figures))
         return
     print_evaluation(figures)
     if "trade" in figures:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +21,10 @@ from zooter_core.growth import growth, sizes_of
 from zooter_core.heads import DEFAULT
 from zooter_core.pipeline import LabelConfig
 from zooter_core.quiet import quiet_libraries
-from zooter_core.router import LABEL_SETTINGS, Router
+from zooter_core.router import Router
+from zooter_core.router_config import LABEL_SETTINGS
 from zooter_core.scores import read_scores
+from zooter_core.strict_json import dump_json
 
 
 def extend(call: Namespace) -> None:
@@ -42,7 +43,7 @@ def extend(call: Namespace) -> None:
     router = Router.load(call.router, Encoders())
     figures = _add(call, router) if adding else _take_out(call, router)
     if call.json:
-        print(json.dumps(figures))
+        print(dump_json(figures))
     else:
         _print(figures)
 

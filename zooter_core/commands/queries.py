@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 from argparse import Namespace
@@ -16,6 +15,7 @@ from zooter_core.commands.options import ensemble_of, err, generation_of, out, r
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.prices import check_trade
 from zooter_core.records import Message, Ranked, Response
+from zooter_core.strict_json import dump_json, parse_json
 from zooter_core.takeover import nobody, note
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def route(call: Namespace) -> None:
         why = ensemble.explain(decision) if call.why else None
         if call.json:
             shape = decision.to_json() | ({"why": why.to_json()} if why else {})
-            print(json.dumps(shape, ensure_ascii=False), flush=call.query == "-")
+            print(dump_json(shape, ensure_ascii=False), flush=call.query == "-")
             continue
         utilities = decision.utilities or {}
         columns = ("candidate", "probability", *(["utility"] if utilities else []))
@@ -121,7 +121,7 @@ def _stdin_queries() -> Iterator[str]:
         text = line.strip()
         if text.startswith("{"):
             try:
-                text = json.loads(text)["query"].strip()
+                text = parse_json(text)["query"].strip()
             except (ValueError, KeyError, TypeError, AttributeError) as problem:
                 raise ZooterError(
                     f'a JSON object with "query" in line {number} of stdin', repr(line[:60]), "Mend the line."
@@ -151,7 +151,7 @@ def compare(call: Namespace) -> int:
             ranked = [Ranked(answer) for answer in answers]
     if call.json:
         shape = {"query": call.query, "responses": [r.to_json() for r in ranked], "route": decision.to_json()}
-        print(json.dumps(shape, ensure_ascii=False, indent=2))
+        print(dump_json(shape, ensure_ascii=False, indent=2))
     else:
         for item in ranked:
             answer = item.response
