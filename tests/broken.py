@@ -1,4 +1,4 @@
-"""Runs that were cut short, and a disk that is full."""
+"""Runs that were cut short, a disk that is full, and models whose weights hold what no training gives."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from zooter_core import from_scores, pipeline
 
@@ -74,3 +75,20 @@ def full_disk(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def put_number(folder: Path, number: float, weight: str = "") -> Path:
+    """Make a number of a model's weights another one: the first of those whose name holds `weight`."""
+    file = folder / "model.safetensors"
+    weights = load_file(file)
+    name = next(name for name in weights if weight in name and weights[name].is_floating_point())
+    weights[name].view(-1)[0] = number
+    save_file(weights, file, {"format": "pt"})
+    return folder
+
+
+def change_config(folder: Path, **changes: object) -> Path:
+    """Put other fields into a folder's config.json; NaN is written as such."""
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | changes), encoding="utf-8")
+    return folder

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import math
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from broken import put_number
+from safetensors.torch import load_file, save_file
 
 from zooter_core import encoder as module
-from zooter_core.encoder import Encoder, Encoders
+from zooter_core.encoder import SAMPLES, Encoder, Encoders
 from zooter_core.errors import WorkError, ZooterError
 
 TEXTS = ["Hi", "What is the sea?", "杯子 ☕", "Write a long story about the ships and the people on them. " * 3]
@@ -109,7 +113,44 @@ def test_embed_all_keeps_its_vectors_on_disk(fresh, cache, worked, tiny_fleet):
     assert sorted(worked) == sorted(TEXTS)
     again = Encoder(str(tiny_fleet / "encoder")).embed_all(TEXTS)
     assert np.array_equal(again, first)
-    assert len(worked) == len(TEXTS)
+    assert sorted(worked) == sorted([*TEXTS, *SAMPLES[0]])  # the text by which an encoder is checked when it is loaded
+
+
+@pytest.mark.parametrize("damage", [lambda v: v * np.nan, lambda v: v[:-1], lambda v: v[:, :-1], lambda v: v / 0])
+def test_kept_vectors_that_are_not_finite_or_of_another_shape_are_made_again(fresh, cache, worked, damage):
+    first = fresh.embed_all(TEXTS)
+    (file,) = cache.iterdir()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        np.save(file, damage(first))
+    assert np.array_equal(fresh.embed_all(TEXTS), first)
+    assert np.array_equal(np.load(file), first)
+    assert len(worked) == 2 * len(TEXTS)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+@pytest.mark.parametrize("weight", ["embeddings", "layer.1.output.dense.weight"])
+def test_an_encoder_with_weights_that_are_not_finite_does_not_load(fleet_copy, weight, number):
+    """Also where only some texts would show it, as one word's embedding."""
+    folder = put_number(fleet_copy / "encoder", number, weight)
+    with pytest.raises(WorkError, match=rf"finite vectors at {folder}. Found NaN or infinity in .*{weight}"):
+        Encoder(str(folder))
+
+
+def test_an_encoder_whose_weights_overflow_does_not_load(fleet_copy):
+    file = fleet_copy / "encoder" / "model.safetensors"
+    weights = load_file(file)
+    save_file({name: torch.full_like(value, 1e38) for name, value in weights.items()}, file, {"format": "pt"})
+    with pytest.raises(WorkError, match=r"finite vectors at .*Found NaN or infinity in its vectors"):
+        Encoder(str(fleet_copy / "encoder"))
+
+
+def test_vectors_that_are_not_finite_reach_nobody(fresh, cache, monkeypatch):
+    """The first text worked, this one does not: nothing of it is remembered or kept on disk."""
+    monkeypatch.setattr(fresh, "_forward", lambda texts: np.full((len(texts), 2 * fresh.width), np.nan, np.float32))
+    for call in (fresh.embed, fresh.embed_all, fresh.embed):
+        with pytest.raises(WorkError, match="finite vectors at"):
+            call(["x"])
+    assert not cache.exists()
 
 
 def test_embed_all_tells_other_texts_and_orders_apart(fresh, cache, worked):

@@ -146,6 +146,30 @@ def test_damaged_files_are_made_again(kept, tiny_fleet, suffix):
     assert (again.runtime, file.read_bytes()) == ("int8", whole)
 
 
+def test_a_graph_that_gives_other_vectors_is_made_again(kept, tiny_fleet):
+    """Such as one whose weights hold NaN: it loads without a word."""
+    import onnx
+
+    model = onnx.load(kept)
+    scale = next(one for one in model.graph.initializer if one.name.endswith("_scale"))
+    values = onnx.numpy_helper.to_array(scale)
+    scale.CopyFrom(onnx.numpy_helper.from_array(np.full_like(values, np.nan), scale.name))
+    whole = kept.read_bytes()
+    onnx.save(model, kept)
+    again = Encoder(str(tiny_fleet / "encoder"), "int8")
+    assert (again.runtime, kept.read_bytes()) == ("int8", whole)
+    assert np.isfinite(again.embed(["Hi"])).all()
+
+
+def test_kept_vectors_that_are_not_finite_are_made_again(kept, tiny_fleet):
+    file = kept.with_suffix(".npy")
+    whole, vectors = file.read_bytes(), np.load(file)
+    vectors[0, 1, 0] = np.nan
+    np.save(file, vectors)
+    Encoder(str(tiny_fleet / "encoder"), "int8")
+    assert file.read_bytes() == whole
+
+
 def test_without_it_auto_stays_with_the_exact_graph(kept, tiny_fleet, monkeypatch):
     import onnxruntime.quantization
 

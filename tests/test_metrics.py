@@ -120,3 +120,4 @@ def test_ratio_interval_holds_the_ratio():
 def test_a_ratio_to_nothing_has_no_interval():
     assert ratio_interval(np.ones(5), np.zeros(5)) is None
     assert ratio_interval(np.ones(2), np.array([0.0, 1.0])) is None  # in a fourth of the draws there is nothing
+    assert ratio_interval(np.full(5, 1e30), np.full(5, 5e-324)) is None  # larger than any number

@@ -81,7 +81,7 @@ def test_the_map_puts_the_first_axis_along_the_most_difference():
     assert min(across[0], across[2]) < across[1] < max(across[0], across[2])
 
 
-@pytest.mark.parametrize("rewards", [REWARDS * 1e6, 1000 + REWARDS / 100, REWARDS * 1e300])
+@pytest.mark.parametrize("rewards", [REWARDS * 1e6, 1000 + REWARDS / 100, REWARDS * 1e29])
 def test_rewards_that_half_precision_would_spoil_stay_as_they_are(tmp_path, rewards):
     whole(rewards).save(tmp_path)
     kept = Neighbours.load(tmp_path).outcomes.rewards
@@ -103,6 +103,17 @@ def test_arrays_of_another_shape_are_one_clear_error(tmp_path, name):
     arrays = load_file(tmp_path / ARRAYS)
     save_file({**arrays, name: arrays[name][:1]}, tmp_path / ARRAYS)
     with pytest.raises(WorkError, match="whole neighbours in"):
+        Neighbours.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["vectors", "labels", "rewards", "probabilities", "map", "map_mean", "map_axes"])
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_arrays_that_are_not_finite_are_one_clear_error(tmp_path, name, number):
+    whole().save(tmp_path)
+    arrays = load_file(tmp_path / ARRAYS)
+    arrays[name].reshape(-1)[-1] = number
+    save_file(arrays, tmp_path / ARRAYS)
+    with pytest.raises(WorkError, match=f"whole neighbours in .*NaN or infinity in {name}.*`zooter distill`"):
         Neighbours.load(tmp_path)
 
 

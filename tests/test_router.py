@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 import torch
+from broken import change_config, put_number
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
 from zooter_core.encoder import Encoders
@@ -89,6 +93,14 @@ def test_folder_without_a_router(tmp_path, encoders):
     assert caught.value.exit_code == 2
 
 
+def enlarge(folder: Path, factor: float, weight: str) -> None:
+    """Make a head's weights of one name larger, up to what a float32 can hold."""
+    file, most = folder / "model.safetensors", torch.finfo(torch.float32).max
+    weights = load_file(file)
+    name = next(name for name in weights if name.endswith(weight))
+    save_file({**weights, name: (weights[name] * factor).clamp(-most, most)}, file, {"format": "pt"})
+
+
 def shorten(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
@@ -110,7 +122,6 @@ def test_broken_router_is_one_clear_error(fleet_copy, encoders, name, damage):
 @pytest.mark.parametrize(
     "change",
     [
-        {"candidates": []},
         {"candidates": ["base", "one"]},
         {"settings": {"hidden": 8, "dropout": 0.5, "members": 2}},
         {"width": 32},
@@ -128,6 +139,52 @@ def test_router_whose_encoder_is_gone(fleet_copy, tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"encoder": str(tmp_path / "gone")}))
     with pytest.raises(WorkError, match="an encoder at"):
         Router.load(fleet_copy / "router", Encoders())
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_router_with_weights_that_are_not_finite_does_not_load(fleet_copy, encoders, number):
+    put_number(fleet_copy / "router", number, "outer")
+    with pytest.raises(WorkError, match=r"a whole router in .*NaN or infinity.*`zooter distill`"):
+        Router.load(fleet_copy / "router", encoders)
+
+
+@pytest.mark.parametrize("weight", ["inner", "outer"])
+def test_a_router_whose_weights_are_so_large_that_they_overflow_does_not_load(fleet_copy, encoders, weight):
+    """The weights are finite; what comes out is not."""
+    enlarge(fleet_copy / "router", 1e38, weight)
+    with pytest.raises(WorkError, match=r"finite probabilities from the router in .*`zooter distill`"):
+        Router.load(fleet_copy / "router", encoders)
+
+
+def test_a_temperature_so_small_that_logits_overflow_does_not_load(fleet_copy, encoders):
+    change_config(fleet_copy / "router", calibration_temperature=5e-324)
+    with pytest.raises(WorkError, match="finite probabilities from the router in"):
+        Router.load(fleet_copy / "router", encoders)
+
+
+def test_a_query_whose_logits_overflow_is_no_choice(fleet_copy, encoders, monkeypatch):
+    """The first text worked, this one does not: it is refused, by probabilities and outputs alike."""
+    router = Router.load(fleet_copy / "router", encoders)
+    huge = np.full((1, 64), 3e38, dtype=np.float32) * np.where(np.arange(64) % 2, 1, -1).astype(np.float32)
+    for call in (router.head.probabilities, router.head.outputs):
+        with pytest.raises(WorkError, match=r"finite probabilities from the router in .*fleet/router"):
+            call(torch.from_numpy(huge))
+
+
+def test_one_member_that_gives_no_number_is_seen(router, monkeypatch):
+    """Its probabilities come from the mean, which might hide it."""
+    vectors = torch.from_numpy(router.encoder.embed(QUERIES))
+    each = router.head.body.each(vectors).clone()
+    each[1, 0, 0] = math.nan
+    monkeypatch.setattr(router.head.body, "each", lambda vectors: each)
+    assert np.isfinite(router.head.probabilities(vectors)).all()
+    with pytest.raises(WorkError, match="finite probabilities from the router"):
+        router.head.outputs(vectors)
+
+
+def test_a_pool_of_one_candidate_routes(tmp_path, tiny_fleet, encoders):
+    tiny.save_router(tmp_path, ("alone",), tiny_fleet / "encoder")
+    assert Router.load(tmp_path, encoders).route(QUERIES[:1]) == [{"alone": 1.0}]
 
 
 @pytest.mark.parametrize("pool", [("base", "one"), ("base", "one", "two", "three"), ("base", "one", "zwei")])

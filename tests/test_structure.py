@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # From the ground up. A package (backends, heads, rewards, taggers, ui) stands for all of its modules.
 LEVELS = (
-    ("errors", "records", "surrogates", "terminal"),
-    ("quiet",),
+    ("errors", "records", "surrogates"),
+    ("quiet", "strict_json"),
     (
         *(
             "calculator",
@@ -30,13 +30,13 @@ LEVELS = (
             "plugins",
             "processor",
         ),
-        *("projection", "selection", "weights"),
+        *("projection", "selection", "terminal", "weights"),
     ),
     ("benchmark", "candidates", "graph", "learned", "scores"),
     ("fleet", "int8"),
     ("curate", "encoder", "imports", "prices"),
     ("backends", "heads"),
-    ("rewards", "taggers"),
+    ("rewards", "router_config", "taggers"),
     ("neighbours", "router"),
     ("explain", "takeover"),
     ("runs", "distill", "ensemble", "exports"),
@@ -55,7 +55,7 @@ PURE = ("calibration", "labels", "learned", "metrics", "projection", "selection"
 LIGHT = (
     *("calculator", "disk", "errors", "records", "calibration", "labels", "metrics", "fleet", "scores", "runs"),
     *("plugins", "weights", "heads", "curate", "selection", "prices", "learned", "projection", "benchmark", "endpoint"),
-    *("fence", "imports", "cli"),
+    *("fence", "imports", "cli", "strict_json", "router_config"),
 )
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 

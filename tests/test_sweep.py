@@ -72,6 +72,16 @@ def test_fewer_queries_than_folds_are_refused(tiny_encoder):
         sweep(SCORES.subset([0, 30]), TAGS[:2], tiny_encoder, SweepConfig(), QUICK)
 
 
+@pytest.mark.parametrize("folds", [2, 3])
+def test_queries_that_all_fall_into_one_fold_are_refused(tiny_encoder, folds):
+    """A fold goes by a hash of the id, so that of few queries one fold may have all."""
+    queries = tuple(Query("same", text) for text in ("Hi", "Ho", "Hu"))
+    scores = Scores(queries, SCORES.candidates, SCORES.scores[:3])
+    with pytest.raises(ZooterError, match=r"at least two folds. Found all 3 in one fold \(seed 0\)") as caught:
+        sweep(scores, TAGS[:3], tiny_encoder, SweepConfig(folds=folds), QUICK)
+    assert caught.value.exit_code == 2
+
+
 def test_the_points_come_one_by_one_and_give_the_table_so_far(tiny_encoder):
     config = SweepConfig(betas=(0.0, 0.3, 1.0), folds=2, seeds=1)
     whole = sweep(SCORES, TAGS, tiny_encoder, config, QUICK)

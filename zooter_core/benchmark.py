@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.errors import ZooterError, first_line, listed
-from zooter_core.surrogates import loads
+from zooter_core.strict_json import parse_json
 
 REPORT, SWEEP = "report.json", "sweep.json"
 ROUTER, RMR, ORACLE, RANDOM = "router", "RMR", "oracle", "random"
@@ -97,7 +97,7 @@ def load_sweep(path: Path) -> dict[str, Any]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
         raise ZooterError(f"a readable {path}", first_line(problem), "Make it again.") from problem
     if not isinstance(found, dict):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import gzip
 import io
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import Any, TextIO
 from filelock import FileLock, Timeout
 
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.surrogates import loads
+from zooter_core.strict_json import NotFiniteError, dump_json, parse_json
 
 RUST = "(os error "  # in what tokenizers and safetensors raise where Python raises OSError
 
@@ -97,7 +96,7 @@ def read_whole_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The records of an append-only file; a torn last line is passed over, a missing file is empty.
 
     Raises:
-        WorkError: a line in the middle is not JSON.
+        WorkError: a line in the middle is not JSON, or holds a number that is NaN or infinite.
     """
     if not path.exists():
         return
@@ -106,8 +105,14 @@ def read_whole_lines(path: Path) -> Iterator[dict[str, Any]]:
             if not line.endswith(b"\n"):
                 return
             try:
-                record = loads(line)
-            except ValueError:
+                record = parse_json(line)
+            except NotFiniteError as problem:
+                raise WorkError(
+                    f'a finite number as "{problem.field}" in line {number} of {path}',
+                    problem.number,
+                    "Take that line out and start again, or put a copy of the file back.",
+                ) from problem
+            except (ValueError, RecursionError):
                 record = None
             if not isinstance(record, dict):
                 raise WorkError(
@@ -124,7 +129,7 @@ def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     Raises:
         WorkError: the disk took no more.
     """
-    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    lines = "".join(dump_json(record, ensure_ascii=False) + "\n" for record in records)
     with writing(path):
         _cut_torn_line(path)
         with path.open("ab") as out:

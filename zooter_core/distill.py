@@ -15,16 +15,15 @@ from numpy.typing import NDArray
 from zooter_core import calibration
 from zooter_core.edits import edited
 from zooter_core.encoder import Encoder
-from zooter_core.errors import ZooterError
+from zooter_core.errors import WorkError, ZooterError
 from zooter_core.heads import KINDS, DistillConfig, Progress
 from zooter_core.heads.base import Lessons
 from zooter_core.plugins import load_kind
 from zooter_core.router import Router, RouterHead, RouterHeadConfig
-from zooter_core.weights import MAKING
+from zooter_core.weights import MAKING, not_finite
 
 TRIAL = 100  # queries that it takes to set some aside for a trial
 ASIDE = 5  # one in so many
-FLOATS = (-3e38, 3e38)  # what a float32 can hold
 PATIENCE = 8  # epochs without a better one, after which a trial ends; the first may look good by chance
 
 
@@ -143,9 +142,13 @@ def fit_head(
     scores: NDArray[np.float64] | None = None,
     look: Callable[[RouterHead, int], None] | None = None,
 ) -> RouterHead:
-    """A head after all of the config's epochs; `look` is shown it after each of them."""
+    """A head after all of the config's epochs; `look` is shown it after each of them.
+
+    Raises:
+        WorkError: its weights are not finite.
+    """
     wanted = torch.from_numpy(np.asarray(labels, dtype=np.float32))
-    earned = wanted if scores is None else torch.from_numpy(np.clip(scores, *FLOATS).astype(np.float32))
+    earned = wanted if scores is None else torch.from_numpy(np.asarray(scores, dtype=np.float32))
     flat = torch.from_numpy(vectors.reshape(-1, vectors.shape[-1]))
     times = len(flat) // len(wanted)  # the queries and their copies
     lessons = Lessons(flat, wanted.repeat(times, 1), earned.repeat(times, 1))
@@ -165,4 +168,19 @@ def fit_head(
                 head.train()
 
         head.body.fit(lessons, config, tell)
+    check_converged(head, config)
     return head.eval()
+
+
+def check_converged(model: torch.nn.Module, config: DistillConfig) -> None:
+    """Refuse what a training has made if its weights are not finite.
+
+    Raises:
+        WorkError: they are not.
+    """
+    if name := not_finite(model):
+        raise WorkError(
+            f"a training of the router kind {config.kind} that converges",
+            f"NaN or infinity in its weights ({name})",
+            "Lower its settings, for instance with --router-set rate=0.001.",
+        )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 import re
 from collections.abc import Callable
 from pathlib import Path
+
+from zooter_core.strict_json import parse_json
 
 PARAPHRASES = Path(__file__).with_name("paraphrases.jsonl")  # written for this project
 POLITE = ("Hello! ", "Please help me with this: ", "Hi there, could you do something for me? ", "Dear assistant, ")
@@ -52,7 +53,7 @@ EDITS: dict[str, Callable[[str], str]] = {
 
 def paraphrases() -> list[tuple[str, str]]:
     """Pairs of queries that ask for the same in other words."""
-    lines = map(json.loads, PARAPHRASES.read_text(encoding="utf-8").splitlines())
+    lines = map(parse_json, PARAPHRASES.read_text(encoding="utf-8").splitlines())
     return [(line["query"], line["paraphrase"]) for line in lines]
 
 

@@ -23,7 +23,7 @@ from zooter_core.errors import WorkError, ZooterError, did_you_mean, first_line
 from zooter_core.fleet import RUNTIMES
 from zooter_core.graph import Graph, graph_of, missing, pool
 from zooter_core.int8 import Rough, rough_of
-from zooter_core.weights import MAKING, cache_dir, resolve
+from zooter_core.weights import MAKING, cache_dir, not_finite, resolve
 
 Array = NDArray[np.float32]
 MOST_TOKENS = 256
@@ -49,7 +49,8 @@ class Encoder:
 
     Raises:
         ZooterError: there is no such runtime, or ONNX Runtime is asked for and not installed.
-        WorkError: the model does not load, or cannot be exported for ONNX Runtime.
+        WorkError: the model does not load, its weights or its vectors of a first text are not finite, or it cannot be
+            exported for ONNX Runtime.
     """
 
     def __init__(self, reference: str, runtime: str = "torch") -> None:
@@ -75,6 +76,9 @@ class Encoder:
         self._lock = threading.Lock()
         self.graph: Graph | None = None
         self.quick: Rough | None = None
+        if name := not_finite(self.model):
+            raise self._broken(f"NaN or infinity in its weights ({name})")
+        self.embed(SAMPLES[0])
         if runtime != "torch" and not (runtime == "auto" and missing()):
             self._compile(runtime)
 
@@ -91,13 +95,16 @@ class Encoder:
         """Vectors of shape (n, 2 * width): middle layer, last layer; `exact` ones where they would be rough.
 
         The last few calls are remembered whole: tagger and router ask for the same texts one after the other.
+
+        Raises:
+            WorkError: a vector is not finite.
         """
         quick = self.quick if self.rough(texts) and not exact else None
         key = quick is None, tuple(texts)
         with self._lock:
             known = self._memory.get(key)
         if known is None:
-            known = quick.graph(self._tokens(texts, "np")) if quick else self._batches(texts)
+            known = self._finite(quick.graph(self._tokens(texts, "np"))) if quick else self._batches(texts)
             with self._lock:
                 self._memory[key] = known
                 while len(self._memory) > REMEMBERED:
@@ -113,7 +120,9 @@ class Encoder:
             digest.update(hashlib.sha256(text.encode("utf-8", "replace")).digest())
         path = cache_dir() / "embeddings" / f"{digest.hexdigest()[:24]}.npy"
         with suppress(OSError, ValueError, EOFError):  # not there, or damaged: made again
-            return np.load(path)
+            found: Array = np.load(path)
+            if found.shape == (len(texts), 2 * self.width) and np.isfinite(found).all():
+                return found
         vectors = self._batches(texts, progress)
         _save(path, vectors)
         return vectors
@@ -158,9 +167,27 @@ class Encoder:
         order = sorted((row for row, text in enumerate(texts) if text not in self._known), key=lambda r: len(texts[r]))
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
-            vectors[rows] = self._forward([texts[row] for row in rows])
+            vectors[rows] = self._finite(self._forward([texts[row] for row in rows]))
             progress(min(start + BATCH, len(order)))
         return vectors
+
+    def _finite(self, vectors: Array) -> Array:
+        """The vectors, all of whose numbers are finite.
+
+        Raises:
+            WorkError: one is not.
+        """
+        if not np.isfinite(vectors).all():
+            raise self._broken("NaN or infinity in its vectors")
+        return vectors
+
+    def _broken(self, found: str) -> WorkError:
+        own = "one of a fine-tuned router with `zooter distill --finetune`"
+        return WorkError(
+            f"an encoder that gives finite vectors at {self.reference}",
+            found,
+            f"Get its files again ({own}), or name another in fleet.toml.",
+        )
 
     @torch.inference_mode()
     def _forward(self, texts: Sequence[str]) -> Array:

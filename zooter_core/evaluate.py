@@ -135,8 +135,8 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
 
 
 def _gap_closed(closed: Array, gap: Array) -> dict[str, Any] | None:
-    spread = metrics.ratio_interval(closed, gap)
-    return None if spread is None else {"share": float(closed.mean() / gap.mean()), "interval": spread}
+    spread, share = metrics.ratio_interval(closed, gap), float(metrics.ratio(closed.mean(), gap.mean()))
+    return {"share": share, "interval": spread} if spread is not None and np.isfinite(share) else None
 
 
 def _join(found: dict[str, Any], name: str, means: Mapping[str, float]) -> None:

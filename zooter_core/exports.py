@@ -6,7 +6,6 @@ fills in the rest itself. Its data set is an array of objects with "global index
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -17,6 +16,7 @@ from zooter_core.errors import ZooterError, listed
 from zooter_core.imports.reading import each_record, text_of
 from zooter_core.router import Router
 from zooter_core.scores import each_query
+from zooter_core.strict_json import dump_json
 
 BATCH = 64
 INDEX = ("global index", "global_index", "Global Index")
@@ -56,7 +56,7 @@ def export_routerarena(router: Path, queries: Path, out: Path) -> dict[str, int]
 def _prediction(index: str, prompt: str, chosen: str) -> str:
     """Both spellings of the index, because RouterArena's own programs use both."""
     shape = {"global index": index, "global_index": index, "prompt": prompt, "prediction": chosen}
-    return json.dumps(shape | {"generated_result": None, "cost": None, "accuracy": None}, ensure_ascii=False)
+    return dump_json(shape | {"generated_result": None, "cost": None, "accuracy": None}, ensure_ascii=False)
 
 
 def _queries(path: Path) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,6 @@ are log-probabilities, and labels and z are both at temperature 1.
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,7 @@ from zooter_core.pipeline import LabelConfig
 from zooter_core.router import Router, RouterHead
 from zooter_core.runs import REPORT
 from zooter_core.scores import Scores
+from zooter_core.strict_json import dump_json
 from zooter_core.weights import MAKING
 
 Array = NDArray[np.float64]
@@ -126,6 +126,7 @@ def extend(head: RouterHead, given: Given, seed: int = 0) -> Extension:
 
     Raises:
         ZooterError: heads of this kind have no way to learn one candidate alone.
+        WorkError: the new head's probabilities are not finite.
     """
     if head.config.kind not in ABLE:
         raise ZooterError(
@@ -150,6 +151,7 @@ def extend(head: RouterHead, given: Given, seed: int = 0) -> Extension:
     _, temperature, best = min(found, key=lambda one: one[0])
     made = _wider(head, name, learners[best](np.arange(len(wins))))
     made.config.calibration_temperature = temperature
+    made.probabilities(torch.from_numpy(given.vectors))  # refuses what is not finite
     return Extension(made, PENALTIES[best] if len(learners) > 1 else None)
 
 
@@ -184,7 +186,7 @@ def save(router: Router, folder: Path, figures: dict[str, Any]) -> None:
     """
     with filled_whole(folder) as made, writing(folder):
         router.save(made)
-        (made / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        (made / REPORT).write_text(dump_json(figures, indent=2) + "\n", encoding="utf-8")
     for name in (ARRAYS, RECORDS):  # of a router that was there before: their labels are of another pool
         (folder / name).unlink(missing_ok=True)
 
@@ -196,7 +198,7 @@ def _wider(head: RouterHead, name: str, column: State) -> RouterHead:
 def _remade(head: RouterHead, pool: Sequence[str], remade: Remade) -> RouterHead:
     changed, state = remade
     config = copy.deepcopy(head.config)
-    config.candidates = list(pool)
+    config.candidates, config.name_or_path = list(pool), ""  # it is not the one in the folder any more
     config.settings = {key: value for key, value in {**config.settings, **changed}.items() if value is not None}
     with torch.random.fork_rng(devices=[]), MAKING:
         made = RouterHead(config)

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from zooter_core import calibration
-from zooter_core.distill import ASIDE, TRIAL, fit_head
+from zooter_core.distill import ASIDE, TRIAL, check_converged, fit_head
 from zooter_core.encoder import Encoder
 from zooter_core.errors import ZooterError
 from zooter_core.heads import DEFAULT, DistillConfig, Progress
@@ -44,6 +44,7 @@ def finetune(
 
     Raises:
         ZooterError: the router is of another kind than `zooter`, there is no such mode, or edited copies are asked for.
+        WorkError: the weights are not finite in the end.
     """
     if config.finetune not in MODES[1:] or config.kind != DEFAULT:
         raise ZooterError(
@@ -63,6 +64,8 @@ def finetune(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         _train(queries, labels, (tuned, head), aside, config, wins, progress)
+    for model in (tuned.model, head):
+        check_converged(model, config)
     return Router(head.eval(), tuned)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from zooter_core.neighbours import Neighbours
 from zooter_core.records import Label
 from zooter_core.runs import REPORT, ROUTER
 from zooter_core.scores import Scores
+from zooter_core.strict_json import dump_json
 
 Progress = Callable[[str, int, int], None]  # step, done, of how many
 
@@ -70,4 +70,4 @@ def fit_router(
         near.save(partial)
         shutil.rmtree(done, ignore_errors=True)
         partial.rename(done)
-        (folder / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        (folder / REPORT).write_text(dump_json(figures, indent=2) + "\n", encoding="utf-8")

@@ -20,6 +20,7 @@ from zooter_core.edits import paraphrases
 from zooter_core.errors import WorkError, first_line
 from zooter_core.graph import Array, Graph, Tokens, making, session, silence
 
+SAME = 1e-3  # how far two processors' vectors by one graph may be apart
 USUAL = 0.95  # the share of the columns whose numbers are of a usual size
 
 
@@ -47,17 +48,36 @@ def rough_of(exact: Graph, tokens: Callable[[Sequence[str]], Tokens]) -> Rough:
     """
     path = exact.path.with_suffix(".int8.onnx")
     with suppress(Exception):  # not there, or damaged
-        return _kept(path)
+        return _kept(path, tokens)
     with making(path):
         with suppress(Exception):  # another process made it while this one waited
-            return _kept(path)
+            return _kept(path, tokens)
         _write(exact, tokens, path)
-        return _kept(path)
+        try:
+            return _kept(path, tokens)
+        except ValueError as problem:
+            raise WorkError(
+                "an 8-bit encoder that works", str(problem), 'Set runtime = "onnx" in [router].'
+            ) from problem
 
 
-def _kept(path: Path) -> Rough:
+def _kept(path: Path, tokens: Callable[[Sequence[str]], Tokens]) -> Rough:
+    """The graph in a file, if it still gives the vector that is kept of the first text.
+
+    Raises:
+        ValueError: it does not, or a vector is not finite.
+    """
     exact, rough = np.load(path.with_suffix(".npy"))
-    return Rough(Graph(path), exact, rough)
+    graph = Graph(path)
+    first = graph(tokens([_others()[0]]))[0]
+    if not (np.isfinite([exact, rough]).all() and np.allclose(first, rough[0], atol=SAME)):
+        raise ValueError("other vectors than when it was made")
+    return Rough(graph, exact, rough)
+
+
+def _others() -> Sequence[str]:
+    """The texts that show how far the vectors are off."""
+    return [pair[1] for pair in paraphrases()]
 
 
 def _write(exact: Graph, tokens: Callable[[Sequence[str]], Tokens], path: Path) -> None:
@@ -68,7 +88,7 @@ def _write(exact: Graph, tokens: Callable[[Sequence[str]], Tokens], path: Path) 
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    usual, others = ([tokens([text]) for text in texts] for texts in zip(*paraphrases(), strict=True))
+    usual, others = [tokens([text]) for text, _ in paraphrases()], [tokens([text]) for text in _others()]
     partial = path.with_suffix(f".partial-{os.getpid()}")
     try:
         model = onnx.load(exact.path)

@@ -63,10 +63,19 @@ def _middle(samples: Array, level: float) -> tuple[float, float]:
 def ratio_interval(
     above: Array, below: Array, seed: int = 0, draws: int = 2000, level: float = 0.95
 ) -> tuple[float, float] | None:
-    """The same of mean(above) / mean(below), both of shape (n,); None where `below` is 0 for a draw in twenty or more.
+    """The same of mean(above) / mean(below), both of shape (n,).
+
+    None where a draw in twenty or more has no finite ratio, as `below` is 0 or next to it.
 
     The queries are drawn in pairs, so that what moves both moves the ratio as it does in truth.
     """
     over, under = _resampled([above, below], seed, draws)
-    told = under != 0
-    return _middle(over[told] / under[told], level) if told.mean() > level else None
+    ratios = ratio(over, under)
+    finite = np.isfinite(ratios)
+    return _middle(ratios[finite], level) if finite.mean() > level else None
+
+
+def ratio(above: Array, below: Array) -> Array:
+    """above / below; NaN or infinite where that is undefined or larger than any number."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.divide(above, below)

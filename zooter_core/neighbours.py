@@ -7,7 +7,6 @@ a new one on it; `neighbours.json` holds ids, data sets and tags, and texts only
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,10 @@ from safetensors.numpy import load_file, save_file
 from zooter_core.errors import WorkError, first_line
 from zooter_core.projection import Projection, principal
 from zooter_core.scores import Scores
-from zooter_core.surrogates import loads
+from zooter_core.strict_json import dump_json, parse_json
 
 ARRAYS, RECORDS = "neighbours.safetensors", "neighbours.json"
 COARSE = 1e-3  # of the range of rewards: fp16 may be that far off
-LARGEST = float(np.finfo(np.float32).max)
 Array = NDArray[np.float32]
 
 
@@ -102,8 +100,7 @@ class Neighbours:
         if probabilities is not None:
             projection = principal(vectors)
             said = probabilities.astype(np.float32)
-            rewards = np.clip(learned.scores, -LARGEST, LARGEST).astype(np.float32)
-            more = Outcomes(rewards, said, projection(vectors), projection)
+            more = Outcomes(learned.scores.astype(np.float32), said, projection(vectors), projection)
         return cls(vectors, labels, learned.candidates, records, more)
 
     def save(self, folder: str | Path) -> None:
@@ -119,7 +116,7 @@ class Neighbours:
             }
         save_file(arrays, str(Path(folder) / ARRAYS))
         shape = {"candidates": self.candidates, "queries": self.records}
-        (Path(folder) / RECORDS).write_text(json.dumps(shape, ensure_ascii=False) + "\n", encoding="utf-8")
+        (Path(folder) / RECORDS).write_text(dump_json(shape, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | Path) -> Neighbours | None:
@@ -133,11 +130,13 @@ class Neighbours:
             return None
         try:
             arrays = load_file(str(path / ARRAYS))
-            shape = loads((path / RECORDS).read_text(encoding="utf-8"))
+            shape = parse_json((path / RECORDS).read_text(encoding="utf-8"))
             more = _outcomes(arrays, len(shape["queries"]), len(shape["candidates"]))
             found = cls(arrays["vectors"], arrays["labels"], shape["candidates"], shape["queries"], more)
             if not len(found.vectors) == len(found.labels) == len(found.records):
                 raise ValueError("rows are missing")
+            if name := next((name for name, array in arrays.items() if not np.isfinite(array).all()), None):
+                raise ValueError(f"NaN or infinity in {name}")
         except Exception as problem:  # json and safetensors raise many kinds
             raise WorkError(
                 f"whole neighbours in {path}", first_line(problem), "Make the router again with `zooter distill`."

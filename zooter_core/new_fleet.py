@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -16,6 +15,7 @@ from zooter_core.endpoint import EndpointConfig
 from zooter_core.errors import WorkError, ZooterError, listed
 from zooter_core.fleet import PATHS, Fleet, RouterConfig, load_fleet, named_by_server
 from zooter_core.runs import REPORT, ROUTER
+from zooter_core.strict_json import dump_json, parse_json
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 FLEET, README = "fleet.toml", "README.md"
@@ -48,7 +48,7 @@ def save_fleet(fleet: Fleet, router: Path, name: str, readme: str, replace: bool
         ZooterError: the router is for another pool, the name is wrong or taken.
         WorkError: the disk took it not.
     """
-    pool = json.loads((router / "config.json").read_text(encoding="utf-8"))["candidates"]
+    pool = parse_json((router / "config.json").read_text(encoding="utf-8"))["candidates"]
     if set(pool) != set(fleet.pool):
         raise ZooterError(
             f"a router for the candidates of the fleet {fleet.name} ({listed(fleet.pool)})",
@@ -140,5 +140,5 @@ def _entries(config: Any, folder: Path) -> Iterator[str]:
 
 def _toml(value: str | float) -> str:
     if isinstance(value, str):  # a JSON string is a TOML string but for one sign
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return dump_json(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return str(value).lower() if isinstance(value, bool) else repr(value)

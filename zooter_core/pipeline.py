@@ -7,7 +7,6 @@ queries --collect--> responses --score--> rewards --+
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -27,6 +26,7 @@ from zooter_core.records import Label, Message, Query, Response
 from zooter_core.router import keep_label_settings
 from zooter_core.runs import LABELS, QUERIES, REPORT, RESPONSES, REWARDS, ROUTER, TAGS, Run
 from zooter_core.scores import Scores
+from zooter_core.strict_json import dump_json, parse_json
 
 BATCH = 64
 ENOUGH = 4  # requests of which nothing comes: then the candidate is at fault, not they
@@ -53,7 +53,7 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
     Raises:
         ZooterError: the run was begun with another pool or other queries.
     """
-    digest = hashlib.sha256(json.dumps([asdict(query) for query in queries]).encode()).hexdigest()
+    digest = hashlib.sha256(dump_json([asdict(query) for query in queries]).encode()).hexdigest()
     run.state.setdefault("fleet", str(ensemble.fleet.folder))
     run.state.setdefault("versions", runs.versions())
     pool = list(ensemble.fleet.pool)
@@ -264,8 +264,8 @@ def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, p
         if config.kind == DEFAULT:  # the others learn from the rewards
             keep_label_settings(run.folder / ROUTER, run.state["steps"]["label"])
         if aside := runs.set_aside(run):
-            figures = json.loads((run.folder / REPORT).read_text(encoding="utf-8")) | {"set_aside": aside}
-            (run.folder / REPORT).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+            figures = parse_json((run.folder / REPORT).read_text(encoding="utf-8")) | {"set_aside": aside}
+            (run.folder / REPORT).write_text(dump_json(figures, indent=2) + "\n", encoding="utf-8")
     run.seal("distill", REPORT)
 
 

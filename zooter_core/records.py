@@ -9,6 +9,9 @@ from typing import Any, Literal
 Role = Literal["system", "user", "assistant"]
 Finish = Literal["stop", "length", "stopped", "error", "refused"]
 Certainty = Literal["sure", "leaning", "undecided"]
+# Scores and rewards lie between this and its negative. Then no sum, square or difference of them overflows a float64,
+# and the router kinds that learn from scores can hold them as float32.
+LARGEST_SCORE = 1e30
 SURE, LEANING = 0.75, 0.5  # of the chosen candidate's probability; below the second it is more likely not the best
 
 

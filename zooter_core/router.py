@@ -7,7 +7,6 @@ the folder itself, as `encoder/`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -19,16 +18,17 @@ from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from zooter_core.encoder import Encoder, Encoders
-from zooter_core.errors import WorkError, ZooterError, first_line, listed
+from zooter_core.errors import WorkError, ZooterError, listed
 from zooter_core.heads import DEFAULT, KINDS
 from zooter_core.plugins import load_kind
 from zooter_core.records import Message
+from zooter_core.router_config import CONFIG, LABEL_SETTINGS, broken, check_router
 from zooter_core.selection import Outputs
+from zooter_core.strict_json import dump_json, parse_json
 from zooter_core.weights import MAKING
 
 OWN_ENCODER = "encoder"  # the name of one that lies in the router's own folder
-
-LABEL_SETTINGS = ("beta", "tau", "normalise")
+PROBE = "Hello"  # the text by which a router shows at once that it works
 SAFE = 3  # standard deviations of the error of rough vectors by which a choice is safe
 
 
@@ -83,15 +83,30 @@ class RouterHead(PreTrainedModel):
 
     @torch.inference_mode()
     def probabilities(self, vectors: torch.Tensor) -> NDArray[np.float64]:
-        """Calibrated, shape (batch, candidates); rows sum to one."""
-        return torch.softmax(self(vectors).double() / self.config.calibration_temperature, dim=-1).numpy()
+        """Calibrated, shape (batch, candidates); rows sum to one.
+
+        Raises:
+            WorkError: a logit or probability is NaN or infinite.
+        """
+        logits = self(vectors).double()
+        found: NDArray[np.float64] = torch.softmax(logits / self.config.calibration_temperature, dim=-1).numpy()
+        self._check_finite(logits.numpy(), found)
+        return found
 
     @torch.inference_mode()
     def outputs(self, vectors: torch.Tensor) -> Outputs:
         """The same, with the distribution of each member where the kind has several."""
         each = self.body.each(vectors)
         members = each.double().exp().numpy() if each is not None and len(each) > 1 else None
+        if members is not None:
+            self._check_finite(members)
         return Outputs(self.probabilities(vectors), members)
+
+    def _check_finite(self, *arrays: NDArray[np.float64]) -> None:
+        if not all(np.isfinite(array).all() for array in arrays):
+            place = f" in {self.name_or_path}" if self.name_or_path else ""
+            expected, next_step = f"finite probabilities from the router{place}", "Make it again with `zooter distill`."
+            raise WorkError(expected, "NaN or infinity", next_step)
 
 
 AutoConfig.register("zooter-router", RouterHeadConfig)
@@ -109,32 +124,26 @@ class Router:
     def load(cls, folder: str | Path, encoders: Encoders) -> Router:
         """A router from its folder.
 
+        All that could make it choose wrongly shows now: its config, its weights, and what it makes of a first text.
+
         Raises:
-            ZooterError: there is no router in the folder.
-            WorkError: its files are broken.
+            ZooterError: there is no router in the folder, or its config is wrong.
+            WorkError: its files are broken, or it gives no probabilities.
         """
-        if not (Path(folder) / "config.json").is_file():
-            raise ZooterError(
-                f"a router folder at {folder}",
-                "no config.json there",
-                "Make one with `zooter distill` or `zooter run`.",
-            )
+        check_router(Path(folder))
         try:
             with MAKING:
                 head, loading = RouterHead.from_pretrained(folder, output_loading_info=True)
-            if loading["missing_keys"] or loading["mismatched_keys"] or not head.config.candidates:
-                raise ValueError("weights or candidates are missing")
+            if loading["missing_keys"] or loading["mismatched_keys"]:
+                raise ValueError("weights are missing")
             inside = Path(folder) / OWN_ENCODER
-            encoder = encoders(str(inside) if head.config.encoder == OWN_ENCODER else head.config.encoder)
+            router = cls(head, encoders(str(inside) if head.config.encoder == OWN_ENCODER else head.config.encoder))
+            router.outputs([PROBE])
         except ZooterError:
             raise
         except Exception as problem:  # json, safetensors and transformers raise many kinds
-            raise WorkError(
-                f"a whole router in {folder}",
-                first_line(problem),
-                "Make it again with `zooter distill`.",
-            ) from problem
-        return cls(head, encoder)
+            raise broken(folder, problem) from problem
+        return router
 
     def save(self, folder: str | Path) -> None:
         """Write the folder that `load` reads."""
@@ -207,10 +216,10 @@ class Router:
 
 def keep_label_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """Write into a router's folder how its labels were made, so that a candidate added later gets labels like them."""
-    path = folder / "config.json"
-    known = json.loads(path.read_text(encoding="utf-8"))
+    path = folder / CONFIG
+    known = parse_json(path.read_text(encoding="utf-8"))
     known["labels"] = {name: settings[name] for name in LABEL_SETTINGS}
-    path.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+    path.write_text(dump_json(known, indent=2) + "\n", encoding="utf-8")
 
 
 def routing_text(messages: Sequence[Message]) -> str:

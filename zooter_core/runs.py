@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
@@ -24,6 +23,7 @@ from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fleet import Fleet
 from zooter_core.records import Label, Query
 from zooter_core.scores import Scores, score_line
+from zooter_core.strict_json import dump_json, parse_json
 
 QUERIES, RESPONSES, REWARDS = "queries.jsonl", "responses.jsonl", "rewards.jsonl"
 TAGS, LABELS, ROUTER, REPORT = "tags.jsonl", "labels.jsonl", "router", "report.json"
@@ -70,7 +70,7 @@ class Run:
         if not path.exists():
             return {"format": FORMAT, "steps": {}, "seals": {}}
         try:
-            state = json.loads(path.read_text(encoding="utf-8"))
+            state = parse_json(path.read_text(encoding="utf-8"))
             if state["format"] != FORMAT:
                 raise ZooterError(
                     f"a run of format {FORMAT}, which this Zooter {__version__} reads, in {path}",
@@ -92,7 +92,7 @@ class Run:
         try:
             with writing(path):
                 with partial.open("w", encoding="utf-8") as file:
-                    file.write(json.dumps(self.state, indent=2) + "\n")
+                    file.write(dump_json(self.state, indent=2) + "\n")
                     file.flush()
                     os.fsync(file.fileno())
                 partial.replace(path)
@@ -105,7 +105,7 @@ class Run:
         Raises:
             ZooterError: a setting differs from the first start; the message names it.
         """
-        settings = json.loads(json.dumps(settings))
+        settings = parse_json(dump_json(settings))
         first = self.state["steps"].setdefault(step, settings)
         for name in dict.fromkeys([*first, *settings]):
             if first.get(name) != settings.get(name):
@@ -202,7 +202,7 @@ def _maker(state: Mapping[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = dump_json(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -294,4 +294,4 @@ def export_scores(run: Run, path: Path) -> None:
         for query, row in zip(found.queries, found.scores.tolist(), strict=True):
             first = {name: of[0] for name, of in texts[query.id].items()}
             line = score_line(query, dict(zip(found.candidates, row, strict=True)), first)
-            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+            out.write(dump_json(line, ensure_ascii=False) + "\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.errors import ZooterError, listed
-from zooter_core.records import Query
-from zooter_core.surrogates import loads
+from zooter_core.records import LARGEST_SCORE, Query
+from zooter_core.strict_json import NotFiniteError, parse_json
 
 NO_DATASET = "all"
 LONGEST = 1 << 24  # characters a line; a small .gz can hold one that no memory does
@@ -119,7 +118,11 @@ def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in _lines(Path(path)):
         place = f"{path}, line {number}"
         try:
-            record = loads(line, object_pairs_hook=_once)
+            record = parse_json(line, object_pairs_hook=_once)
+        except NotFiniteError as problem:
+            raise ZooterError(
+                f'a finite number as "{problem.field}" in {place}', problem.number, "Fix or remove the line."
+            ) from problem
         except (ValueError, RecursionError) as problem:
             raise ZooterError(f"JSON in {place}", repr(line[:60]), f"Mend the line ({problem}).") from problem
         if not isinstance(record, dict):
@@ -243,9 +246,14 @@ def _found(value: Any) -> str:
 
 
 def _number(value: Any, where: str) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or abs(value) > sys.float_info.max or value != value:  # too large, infinite or NaN
+    if not isinstance(value, int | float) or isinstance(value, bool):
         raise ZooterError(f"a finite number as {where}", repr(value)[:40], "Mend or remove the line.")
+    if not -LARGEST_SCORE <= value <= LARGEST_SCORE:
+        raise ZooterError(
+            f"a number from {-LARGEST_SCORE:g} to {LARGEST_SCORE:g} as {where}",
+            repr(value)[:40],
+            "Bring the scores to another scale, or remove the line.",
+        )
     return float(value)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from zooter_core.neighbours import Neighbours
 from zooter_core.records import Query
 from zooter_core.runs import Run
 from zooter_core.scores import Scores
+from zooter_core.strict_json import parse_json
 
 DEPTH = 3  # folders below the one that is searched
 LEAST = 2.0**-24  # the smallest share that a router's folder keeps (half precision); its logarithm is finite
@@ -48,7 +48,7 @@ def find_runs(root: str | Path) -> list[FoundRun]:
 
 def _found(path: Path) -> FoundRun | None:
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
+        state = parse_json(path.read_text(encoding="utf-8"))
         begun = state["steps"].get("start", {"queries": 0, "pool": []})
         return FoundRun(path.parent, int(begun["queries"]), tuple(begun["pool"]), tuple(state["seals"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -6,9 +6,7 @@ text. So nothing behind that place has to expect them.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 HALF = re.compile("[\ud800-\udfff]")
@@ -22,13 +20,6 @@ def replaced(text: str) -> str:
     if not HALF.search(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def loads(text: str | bytes, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
-    """`json.loads` without half characters in keys and values."""
-    value = json.loads(text, object_pairs_hook=object_pairs_hook)
-    halves = ESCAPED.search(text) if isinstance(text, str) else ESCAPED_BYTES.search(text)
-    return clean(value) if halves else value
 
 
 def clean(value: Any) -> Any:

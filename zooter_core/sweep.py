@@ -67,7 +67,7 @@ def sweep(
     says whether every other point is worse beyond that interval.
 
     Raises:
-        ZooterError: there are fewer queries than folds.
+        ZooterError: there are too few queries for the folds.
     """
     return figures(scores, config, dict(earned(scores, tags, encoder, config, training, progress)))
 
@@ -110,17 +110,16 @@ def earned(
     """Point by point what its routers earned a query, shape (n,), as the mean over seeds.
 
     Raises:
-        ZooterError: there are fewer queries than folds.
+        ZooterError: there are too few queries for the folds.
     """
-    if len(scores.queries) < config.folds:
-        raise ZooterError(f"at least {config.folds} queries", str(len(scores.queries)), "Give a larger score file.")
+    folds_of = [_folds(scores, seed, config.folds) for seed in range(config.seeds)]
     rewards = labels.normalise(scores.scores, config.normalise, scores.datasets)
     vectors = encoder.embed_all([query.text for query in scores.queries])
     total, done = len(config.points) * config.seeds * config.folds, 0
     for beta, tau in config.points:
         found = np.zeros(len(rewards))
         for seed in range(config.seeds):
-            folds = np.array([_fold(query.id, seed, config.folds) for query in scores.queries])
+            folds = folds_of[seed]
             for fold in range(config.folds):
                 train, kept = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
                 known = [tags[row] for row in train.tolist()]
@@ -136,6 +135,23 @@ def earned(
                 done += 1
                 progress("sweep", done, total)
         yield (beta, tau), found
+
+
+def _folds(scores: Scores, seed: int, folds: int) -> NDArray[np.intp]:
+    """The fold of each query, shape (n,), for one seed.
+
+    Raises:
+        ZooterError: there are fewer queries than folds, or one fold has them all and leaves none to learn from.
+    """
+    many = len(scores.queries)
+    if many < folds:
+        raise ZooterError(f"at least {folds} queries for {folds} folds", str(many), "Give a larger score file.")
+    found = np.array([_fold(query.id, seed, folds) for query in scores.queries])
+    if (found == found[0]).all():
+        raise ZooterError(
+            "queries in at least two folds", f"all {many} in one fold (seed {seed})", "Give a larger score file."
+        )
+    return found
 
 
 def _fold(query_id: str, seed: int, folds: int) -> int:

@@ -7,12 +7,13 @@ where they are terminals; into a file or a pipe everything goes unchanged.
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
+
+from zooter_core.strict_json import dump_json
 
 # C0 without tab and newline (a carriage return only alone), DEL, C1, bidirectional overrides and isolates, and half
 # characters, which no terminal can show.
@@ -26,7 +27,7 @@ def visible(text: str) -> str:
 
 def json_text(shape: Any, indent: int | None = None) -> str:
     """JSON that is safe to show: the same value, with what a terminal acts on in JSON's own escapes."""
-    text = json.dumps(shape, ensure_ascii=False, indent=indent)
+    text = dump_json(shape, ensure_ascii=False, indent=indent)
     return ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

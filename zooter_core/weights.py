@@ -14,6 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from zooter_core.errors import WorkError, ZooterError
 
@@ -74,6 +75,19 @@ def version_of(reference: str) -> str:
         return importlib.metadata.version(reference.removeprefix(PREFIX)) if reference.startswith(PREFIX) else ""
     except importlib.metadata.PackageNotFoundError:
         return ""
+
+
+def not_finite(model: Any) -> str | None:
+    """The name of a weight of a torch model that holds NaN or infinity; None where all numbers are finite."""
+    import torch
+
+    with torch.inference_mode():
+        for name, weight in model.named_parameters():
+            if weight.is_floating_point() and weight.numel():
+                lowest, highest = torch.aminmax(weight)  # both are NaN where any number is; no copy is made
+                if not (lowest.isfinite() and highest.isfinite()):
+                    return str(name)
+    return None
 
 
 def _converted(gguf: Path, version: str, progress: Progress) -> Path:

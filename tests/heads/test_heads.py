@@ -7,10 +7,12 @@ import json
 import numpy as np
 import pytest
 import torch
+from broken import change_config, put_number
+from safetensors.torch import load_file
 
 from zooter_core.distill import distill, fit_head
 from zooter_core.encoder import Encoders
-from zooter_core.errors import ZooterError
+from zooter_core.errors import WorkError, ZooterError
 from zooter_core.heads import KINDS, DistillConfig, settings_of
 from zooter_core.labels import softmax
 from zooter_core.router import Router, RouterHead
@@ -177,7 +179,36 @@ def test_a_folder_of_an_unknown_kind_names_the_nearest(tmp_path):
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("change", [{"rows": 59}, {"k": "many"}, {"more": 1}])
+@every
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_weight_that_is_not_finite_never_routes(tmp_path, kind, number, tiny_encoder):
+    """Whichever it is, also where a head would hide it from most queries; the file is named."""
+    made(kind).save_pretrained(tmp_path)
+    change_config(tmp_path, encoder=tiny_encoder.reference)
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    for weight in load_file(tmp_path / "model.safetensors"):
+        put_number(tmp_path, number, weight)
+        with pytest.raises(WorkError, match=f"a whole router in {tmp_path}.*NaN or infinity in its weights"):
+            Router.load(tmp_path, Encoders())
+        (tmp_path / "model.safetensors").write_bytes(whole)
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+def test_a_training_that_does_not_converge_is_one_clear_error(kind):
+    config = settings_of(kind, {"epochs": 20, "rate": 1e30})
+    with pytest.raises(WorkError, match=rf"a training of the router kind {kind} that converges.*--router-set rate"):
+        fit_head(VECTORS, softmax(SCORES, 0.2), POOL, "none", config, scores=SCORES)
+
+
+@every
+def test_the_largest_scores_leave_every_kind_finite(kind):
+    scores = SCORES * 2e30 - 1e30
+    config = settings_of(kind, {"epochs": 2} if kind in TRAINED else {})
+    head = fit_head(VECTORS, softmax(SCORES, 0.2), POOL, "none", config, scores=scores)
+    assert np.isfinite(head.probabilities(NEW)).all()
+
+
+@pytest.mark.parametrize("change", [{"rows": 59}, {"more": 1}])
 def test_settings_that_do_not_fit_the_weights_are_one_clear_error(tmp_path, change, tiny_encoder):
     made("knn").save_pretrained(tmp_path)
     path = tmp_path / "config.json"

@@ -170,9 +170,8 @@ def test_what_is_long_is_cut_and_the_template_stays_whole(tmp_path, query, respo
 
 def test_a_template_longer_than_max_tokens_is_refused(tmp_path):
     checkpoints.save_decoder(tmp_path)
-    model = reward_model(RewardConfig("scalar", str(tmp_path), max_tokens=5))
     with pytest.raises(WorkError, match=r"room for the template"):
-        model.score(PAIRS[:1])
+        reward_model(RewardConfig("scalar", str(tmp_path), max_tokens=5))
 
 
 def test_a_decoder_without_a_template_asks_for_one(tmp_path):

@@ -5,9 +5,11 @@ from itertools import permutations
 import checkpoints
 import pytest
 import torch
+from broken import put_number
+from safetensors.torch import save_file
 from transformers import AutoTokenizer, DebertaV2Config, DebertaV2Model
 
-from zooter_core.errors import ZooterError
+from zooter_core.errors import WorkError, ZooterError
 from zooter_core.labellers import RewardConfig
 from zooter_core.rewards import reward_model
 from zooter_core.rewards.scoring import score_queries
@@ -102,6 +104,22 @@ def test_each_part_is_cut_at_its_share(folder):
 def test_a_tokenizer_without_the_marks_is_refused(tmp_path):
     checkpoints.save_pairrm(tmp_path, marks=False)
     with pytest.raises(ZooterError, match=r"the tokens <\|source\|>"):
+        reward_model(RewardConfig("pairwise", str(tmp_path)))
+
+
+@pytest.mark.parametrize("weight", ["head_layer.4.weight", "embeddings"])
+def test_weights_that_are_not_finite_are_one_clear_error_of_a_comparing_model(tmp_path, weight):
+    checkpoints.save_pairrm(tmp_path)
+    put_number(tmp_path, float("nan"), weight)
+    with pytest.raises(WorkError, match=f"finite rewards at {tmp_path}"):
+        reward_model(RewardConfig("pairwise", str(tmp_path)))
+
+
+def test_a_comparing_model_whose_weights_overflow_is_one_clear_error(tmp_path):
+    checkpoints.save_pairrm(tmp_path)
+    huge = {name: torch.full_like(value, 3e38) for name, value in checkpoints.weights(tmp_path).items()}
+    save_file(huge, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(WorkError, match=f"finite rewards at {tmp_path}"):
         reward_model(RewardConfig("pairwise", str(tmp_path)))
 
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from broken import put_number
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
 from zooter_core.ensemble import Ensemble
@@ -97,6 +100,22 @@ def test_corrupt_model_is_one_clear_error(config, fleet_copy, file):
     path = fleet_copy / "reward" / file
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(WorkError, match="a reward model at"):
+        reward_model(replace(config, model=str(fleet_copy / "reward")))
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+@pytest.mark.parametrize("weight", ["classifier", "embeddings.word_embeddings"])
+def test_weights_that_are_not_finite_are_one_clear_error(config, fleet_copy, weight, number):
+    folder = put_number(fleet_copy / "reward", number, weight)
+    with pytest.raises(WorkError, match=rf"finite rewards at {folder}. Found NaN or infinity in .*{weight}"):
+        reward_model(replace(config, model=str(folder)))
+
+
+def test_weights_that_overflow_are_one_clear_error(config, fleet_copy):
+    file = fleet_copy / "reward" / "model.safetensors"
+    weights = load_file(file)
+    save_file({name: torch.full_like(value, 1e38) for name, value in weights.items()}, file, {"format": "pt"})
+    with pytest.raises(WorkError, match=r'finite rewards at .*Found nan for the response "Hello!"'):
         reward_model(replace(config, model=str(fleet_copy / "reward")))
 
 

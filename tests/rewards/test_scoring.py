@@ -70,7 +70,16 @@ def test_one_item_that_raises_loses_no_other(bad):
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(math.nan, "nan"), (math.inf, "inf"), (-math.inf, "-inf"), (None, "None"), ("x", "'x'"), (Unscored("why"), "why")],
+    [
+        (math.nan, "nan"),
+        (math.inf, "inf"),
+        (-math.inf, "-inf"),
+        (1.1e30, "1.1e+30"),
+        (-1e308, "-1e+308"),
+        (None, "None"),
+        ("x", "'x'"),
+        (Unscored("why"), "why"),
+    ],
 )
 def test_what_is_no_finite_number_is_set_aside(value, said):
     found = score_queries(Lengths({"3": value}), ASKED)
@@ -159,6 +168,17 @@ def test_a_damaged_file_is_no_reason_to_fail(tmp_path, content):
     model = Lengths()
     for _ in range(2):
         assert score_queries(model, ASKED, ScoreCache("one", path))[0].whole == [1, 10]
+
+
+@pytest.mark.parametrize("number", [9e999, -9e999, 1e200, None])
+def test_a_kept_reward_that_is_none_is_worked_out_again(tmp_path, number):
+    path = tmp_path / "rewards.sqlite"
+    score_queries(Lengths(), ASKED, ScoreCache("one", path))
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE rewards SET reward = ?", (number,))
+    model = Lengths()
+    assert score_queries(model, ASKED, ScoreCache("one", path))[3].whole == [1, 10]
+    assert len(model.seen) == 20
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):

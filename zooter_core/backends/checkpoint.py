@@ -5,7 +5,6 @@ A folder and a hub's repository are looked through alike; what a hub has is fetc
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from zooter_core.backends import memory
 from zooter_core.candidates import CandidateConfig
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.processor import fast_bfloat16
+from zooter_core.strict_json import parse_json
 from zooter_core.weights import resolve
 
 WHOLE = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -154,7 +154,7 @@ def _files(source: str, revision: str | None) -> tuple[Path, ...]:
             continue
         if not name.endswith(".json"):
             return (found,)
-        named = sorted(set(json.loads(found.read_text(encoding="utf-8"))["weight_map"].values()))
+        named = sorted(set(parse_json(found.read_text(encoding="utf-8"))["weight_map"].values()))
         return tuple(find(shard) or found.parent / shard for shard in named)
     return ()
 

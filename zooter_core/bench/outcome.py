@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from zooter_core.disk import written_whole
 from zooter_core.errors import WorkError, listed
 from zooter_core.records import Query
 from zooter_core.scores import score_line
+from zooter_core.strict_json import dump_json
 
 
 def set_aside(job: Work) -> dict[str, str]:
@@ -46,7 +46,7 @@ def write(job: Work, suite: str, path: Path) -> int:
         )
     with written_whole(path) as lines:
         for problem in kept:
-            lines.write(json.dumps(_line(job, suite, problem), ensure_ascii=False) + "\n")
+            lines.write(dump_json(_line(job, suite, problem), ensure_ascii=False) + "\n")
     return len(kept)
 
 

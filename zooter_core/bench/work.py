@@ -7,7 +7,6 @@ that fails, fails alone: what it lacks is asked for again when the same command 
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -23,6 +22,7 @@ from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Message, Response
 from zooter_core.rewards import Unscored
 from zooter_core.runs import RESPONSES, Run
+from zooter_core.strict_json import dump_json
 
 SCORES = "scores.jsonl"
 TOGETHER, APART = 16, 64  # requests a batch: of a backend where they share a batch, and of one where they do not
@@ -80,7 +80,7 @@ def work(job: Work, suite: str, judge: dict[str, Any] | None = None) -> None:
         ZooterError: the folder was begun with other settings.
         WorkError: the disk is full, a record in the folder is of another problem, or the judge gives no verdicts.
     """
-    digest = hashlib.sha256(json.dumps([asdict(problem) for problem in job.problems]).encode()).hexdigest()
+    digest = hashlib.sha256(dump_json([asdict(problem) for problem in job.problems]).encode()).hexdigest()
     hashes = job.ensemble.fleet.fingerprint()
     asked = {"suite": suite, "problems": len(job.problems), "problems_sha256": digest, "pool": list(job.pool)}
     job.run.begin("answer", {**asked, **asdict(job.generation), "candidates_sha256": hashes["candidates"]})

@@ -11,6 +11,7 @@ from pathlib import Path
 from zooter_core.commands.options import ROOT, err, fleet_of
 from zooter_core.errors import ZooterError
 from zooter_core.fleet import NO_ROUTER
+from zooter_core.router_config import check_router
 
 
 def demo(call: Namespace) -> None:
@@ -18,6 +19,7 @@ def demo(call: Namespace) -> None:
     fleet = fleet_of(call)  # a mistake in it shows here, not in the browser
     if fleet.router is None:
         raise ZooterError(f"a [router] table in fleet.toml of {fleet.name}", "none", NO_ROUTER)
+    check_router(Path(fleet.router.path))
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

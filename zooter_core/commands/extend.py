@@ -20,7 +20,8 @@ from zooter_core.growth import growth, sizes_of
 from zooter_core.heads import DEFAULT
 from zooter_core.pipeline import LabelConfig
 from zooter_core.quiet import quiet_libraries
-from zooter_core.router import LABEL_SETTINGS, Router
+from zooter_core.router import Router
+from zooter_core.router_config import LABEL_SETTINGS
 from zooter_core.scores import read_scores
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +33,7 @@ from zooter_core.heads import DEFAULT, DistillConfig
 from zooter_core.quiet import quiet_libraries
 from zooter_core.runs import Run
 from zooter_core.scores import Scores, read_queries, read_scores
+from zooter_core.strict_json import dump_json
 from zooter_core.sweep import SweepConfig
 from zooter_core.sweep import sweep as sweep_of
 
@@ -169,7 +169,7 @@ def sweep(call: Namespace) -> None:
         save_sweep_plot(figures, Path(call.plot))
     if call.out:
         with written_whole(Path(call.out)) as file:
-            file.write(json.dumps(figures, indent=2) + "\n")
+            file.write(dump_json(figures, indent=2) + "\n")
     if call.json:
         print_json(figures)
     else:

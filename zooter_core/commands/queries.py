@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 from argparse import Namespace
@@ -24,6 +23,7 @@ from zooter_core.errors import MOST_NAMED, WorkError, ZooterError, listed, short
 from zooter_core.prices import check_trade
 from zooter_core.records import Message, Ranked, Response
 from zooter_core.scores import LONGEST
+from zooter_core.strict_json import parse_json
 from zooter_core.takeover import nobody, note
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _stdin_queries() -> Iterator[str]:
         text = line.strip()
         if text.startswith("{"):
             try:
-                text = json.loads(text)["query"].strip()
+                text = parse_json(text)["query"].strip()
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
                 raise ZooterError(
                     f'a JSON object with "query" in line {number} of stdin', repr(line[:60]), "Mend the line."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from rich.text import Text
 from zooter_core import benchmark
 from zooter_core.commands.options import out
 from zooter_core.disk import written_whole
+from zooter_core.strict_json import parse_json
 
 MOST_DATASETS = 8  # columns that a terminal has room for
 FIGURES = {
@@ -25,7 +25,7 @@ FIGURES = {
 
 
 def print_report(path: Path) -> None:
-    report = json.loads(path.read_text(encoding="utf-8"))
+    report = parse_json(path.read_text(encoding="utf-8"))
     pool = list(report["candidates"]["all"]["mean_reward"])
     columns = [f"{name} {what}" for name in pool for what in ("reward", "wins")]
     table = Table("source", "n", *columns, "entropy", title="rewards of the candidates", title_justify="left")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from zooter_core.curate.reading import Candidates, Line, Survey, Tell, fetch, su
 from zooter_core.curate.texts import Benchmarks
 from zooter_core.disk import written_whole
 from zooter_core.errors import ZooterError
+from zooter_core.strict_json import dump_json
 
 TAGGED = 256  # at a time
 Tagging = Callable[[Sequence[str]], list[Tags]]
@@ -91,7 +91,7 @@ def curate(
             raise ZooterError("at least one query that is left", f"none of {read:,} read", "Name other files.")
         picked = pick_given(paths, left, config) if given else pick_tagged(paths, left, config, tagging, tell)
         for record in records(picked):
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            file.write(dump_json(record, ensure_ascii=False) + "\n")
     return {"n": len(picked.lines), "out": str(out), "seed": config.seed, **figures(found, left, picked, given)}
 
 

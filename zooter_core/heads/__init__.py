@@ -80,6 +80,33 @@ def settings_of(kind: str, given: Mapping[str, float] | None = None, seed: int =
     return replace(DistillConfig(seed=seed, kind=kind, own=own), **shared)
 
 
+def check_settings(kind: str, settings: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """What is wrong with the settings of a head in a router's folder: the field, what it should be, what was found.
+
+    None where nothing is, or where the kind comes with another package and its settings are its own. That a setting is
+    there and fits the weights shows when the head is loaded.
+    """
+    for name, value in settings.items() if kind in KINDS else ():
+        field = f"settings.{name}"
+        if name == "pool":
+            if value is not None and not _is_pool(value):
+                return field, "an object with added, a number, and out, a list of numbers", f"{value!r:.60}"
+        elif isinstance(value, bool) or not isinstance(value, int | float):
+            return field, "a number", f"{value!r:.60}"
+        elif name == "dropout" and not 0 <= value < 1:
+            return field, "a number from 0 to below 1", f"{value}"
+        elif name != "dropout" and not 0 < value < math.inf:
+            return field, "a number above 0", f"{value}"
+    return None
+
+
+def _is_pool(value: Any) -> bool:
+    """Whether a value is the `pool` of the kind zooter: how many candidates were added, and which ones are out."""
+    if not isinstance(value, dict) or set(value) != {"added", "out"} or not isinstance(value["out"], list):
+        return False
+    return all(isinstance(number, int) and number >= 0 for number in (value["added"], *value["out"]))
+
+
 def _number(kind: str, name: str, value: float, known: Mapping[str, float]) -> float:
     if name not in known:
         next_step = did_you_mean(name, known) if known else "Leave it out."

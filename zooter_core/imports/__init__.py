@@ -6,7 +6,6 @@ is named by file and line, and a query that some candidate lacks is left out and
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 from zooter_core.disk import written_whole
 from zooter_core.errors import ZooterError
 from zooter_core.plugins import load_kind
+from zooter_core.strict_json import dump_json
 
 KINDS = {
     "alpacaeval": "zooter_core.imports.alpacaeval:lines",
@@ -61,7 +61,7 @@ def import_file(name: str, paths: Sequence[str | Path], out: Path, options: Opti
     count = 0
     with written_whole(out) as lines:
         for count, line in enumerate(reader(found, options), 1):  # noqa: B007
-            lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+            lines.write(dump_json(line, ensure_ascii=False) + "\n")
         if not count:
             why = "; ".join(f"{number} left out: {reason}" for reason, number in options.left_out.items())
             raise ZooterError(f"at least one query in files of {name}", f"none ({why or 'empty'})", "Check the paths.")

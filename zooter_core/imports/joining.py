@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 
 from zooter_core.errors import ZooterError
 from zooter_core.imports import Line, Options
+from zooter_core.strict_json import dump_json, parse_json
 
 TABLES = """
 create table queries (number integer primary key, key text unique, text text, dataset text);
@@ -60,7 +60,7 @@ class Joined:
             raise ZooterError(
                 f"the same query under {key} with every candidate", f"another in {place}", "Give files of one version."
             )
-        row = (number, self.candidates.index(candidate), cell.score, cell.response, json.dumps(cell.extras))
+        row = (number, self.candidates.index(candidate), cell.score, cell.response, dump_json(cell.extras))
         try:
             self._base.execute("insert into cells values (?, ?, ?, ?, ?)", row)
         except sqlite3.IntegrityError as problem:
@@ -94,6 +94,6 @@ class Joined:
         if all(rows[n][2] is not None for n in range(len(self.candidates))):
             line["responses"] = {name: rows[n][2] for n, name in enumerate(self.candidates)}
         for n, name in enumerate(self.candidates):
-            for extra, value in json.loads(rows[n][3]).items():
+            for extra, value in parse_json(rows[n][3]).items():
                 line.setdefault(extra, {})[name] = value
         return line

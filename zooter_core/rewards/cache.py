@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from zooter_core.records import LARGEST_SCORE
 from zooter_core.weights import cache_dir
 
 Item = tuple[str, ...]
@@ -45,7 +46,7 @@ class ScoreCache:
                     found |= {keys[key]: float(reward) for key, reward in rows}
         except (sqlite3.Error, TypeError, ValueError):  # no table yet, damaged, locked for long
             return {}
-        return found
+        return {item: reward for item, reward in found.items() if abs(reward) <= LARGEST_SCORE}  # others are damage
 
     def put(self, rewards: Mapping[Item, float]) -> None:
         """Keep rewards, all or none of them."""

@@ -6,8 +6,9 @@ is `scalar`'s and `pairwise`'s. All of them must come with a trained head; a pla
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -19,7 +20,9 @@ from transformers.models.qwen2.modeling_qwen2 import Qwen2Model, Qwen2PreTrained
 
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.labellers import RewardConfig
-from zooter_core.weights import MAKING, resolve
+from zooter_core.weights import MAKING, not_finite, resolve
+
+Texts = TypeVar("Texts", tuple[str, str], tuple[str, str, str])
 
 
 class UltraRM(LlamaPreTrainedModel):
@@ -83,7 +86,7 @@ def load(config: RewardConfig, kind: Any = None) -> tuple[Any, Any]:
         kind: its class, where config.json need not be asked.
 
     Raises:
-        WorkError: the weights cannot be loaded.
+        WorkError: the weights cannot be loaded, or are not finite.
         ZooterError: the model has no trained head, or more than one output.
     """
     folder = resolve(config.model)
@@ -121,7 +124,37 @@ def load(config: RewardConfig, kind: Any = None) -> tuple[Any, Any]:
             f"none for {untrained[0]}",
             "A plain language model has no reward head; name another model or kind.",
         )
+    if name := not_finite(model):
+        raise _broken(config, f"NaN or infinity in its weights ({name})")
     return tokenizer, model
+
+
+def check_probe(config: RewardConfig, work: Callable[[Sequence[Texts]], list[float]], texts: Texts) -> None:
+    """Refuse a model that does not even work on a plain query and its responses.
+
+    Raises:
+        WorkError: it gives no finite number for them, or fails.
+    """
+    from zooter_core.backends import memory
+
+    try:
+        (reward,) = work([texts])
+    except ZooterError:
+        raise
+    except Exception as problem:  # models raise many kinds
+        if memory.is_full(problem):
+            raise
+        raise _broken(config, first_line(problem)) from problem
+    if not math.isfinite(reward):
+        raise _broken(config, f'{reward} for the response "{texts[1]}"')
+
+
+def _broken(config: RewardConfig, found: str) -> WorkError:
+    return WorkError(
+        f"a reward model that gives finite rewards at {config.adapter or config.model}",
+        found,
+        "Get its files again, train it again, or name another in [reward] of fleet.toml.",
+    )
 
 
 def _tokenizer(folder: str, revision: str | None, settings: Mapping[str, Any]) -> Any:

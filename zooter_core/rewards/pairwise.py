@@ -14,7 +14,7 @@ import torch
 from zooter_core.backends import Backend
 from zooter_core.errors import ZooterError, listed
 from zooter_core.labellers import RewardConfig
-from zooter_core.rewards.heads import PairRM, load, version_of
+from zooter_core.rewards.heads import PairRM, check_probe, load, version_of
 from zooter_core.rewards.texts import plain
 
 BATCH = 8
@@ -27,7 +27,7 @@ class PairwiseReward:
     """A DeBERTa-v3 pair ranker.
 
     Raises:
-        WorkError: the weights cannot be loaded.
+        WorkError: the weights cannot be loaded, or it gives no finite number.
         ZooterError: its tokenizer lacks the marks.
     """
 
@@ -42,6 +42,7 @@ class PairwiseReward:
             )
         self.most = config.max_tokens or MOST_TOKENS
         self.version = version_of(self.model)
+        check_probe(config, self.compare, ("Hello", "Hello!", "What?"))
 
     def compare(self, triples: Sequence[tuple[str, str, str]]) -> list[float]:
         rows = [self._ids(triple) for triple in triples]

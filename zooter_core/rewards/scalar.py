@@ -15,7 +15,7 @@ import torch
 from zooter_core.backends import Backend
 from zooter_core.errors import ZooterError
 from zooter_core.labellers import RewardConfig
-from zooter_core.rewards.heads import load, version_of
+from zooter_core.rewards.heads import check_probe, load, version_of
 from zooter_core.rewards.texts import filled, fitting, plain
 
 BATCH = 16
@@ -31,7 +31,7 @@ class ScalarReward:
         template: a text with {query} and {response} that comes with the kind.
 
     Raises:
-        WorkError: the weights cannot be loaded.
+        WorkError: the weights cannot be loaded, or it gives no finite reward.
         ZooterError: the model has no trained head, more than one output, or no way to read a query and a response.
     """
 
@@ -54,6 +54,7 @@ class ScalarReward:
         self.template = config.template or template
         self.input = self._input(config)
         self.version = version_of(self.model)
+        check_probe(config, self.score, ("Hello", "Hello!"))
 
     def _input(self, config: RewardConfig) -> str:
         """`pair`, `chat` or `template`."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from zooter_core.errors import WorkError, ZooterError, first_line
+from zooter_core.records import LARGEST_SCORE
 from zooter_core.rewards import Comparing, RewardModel, Unscored
 from zooter_core.rewards.cache import Item, ScoreCache
 
@@ -142,4 +143,4 @@ def _finite(reward: float | None) -> float:
         number = math.nan if reward is None else float(reward)
     except (TypeError, ValueError):
         return Unscored(f"the reward is {reward!r:.40}")
-    return number if math.isfinite(number) else Unscored(f"the reward is {reward}")
+    return number if abs(number) <= LARGEST_SCORE else Unscored(f"the reward is {reward}")  # NaN fails too

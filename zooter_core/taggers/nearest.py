@@ -17,7 +17,7 @@ from zooter_core.encoder import Encoders
 from zooter_core.errors import ZooterError
 from zooter_core.labellers import TaggerConfig
 from zooter_core.records import Query, Tag
-from zooter_core.surrogates import loads
+from zooter_core.strict_json import parse_json
 
 
 class NearestTagger:
@@ -59,7 +59,7 @@ class NearestTagger:
 
 def _entries(path: Path) -> list[dict]:
     try:
-        entries = loads(path.read_text(encoding="utf-8"))["tags"]
+        entries = parse_json(path.read_text(encoding="utf-8"))["tags"]
         shaped = bool(entries) and all(
             isinstance(e["name"], str)
             and isinstance(e["description"], str)

@@ -5,19 +5,18 @@ A history that cannot be written never stands in the way of an answer: `problem`
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from zooter_core.surrogates import loads
+from zooter_core.strict_json import dump_json, parse_json
 
 VARIABLE = "ZOOTER_HISTORY"  # a file, or "off"
 OFF = "off"
@@ -88,7 +87,7 @@ class History:
             ),
             (
                 "INSERT OR REPLACE INTO turns VALUES (?, ?, ?)",
-                (entry.id, number, json.dumps(record, ensure_ascii=False)),
+                (entry.id, number, dump_json(record, ensure_ascii=False)),
             ),
         )
 
@@ -104,7 +103,7 @@ class History:
     def turns(self, conversation: str) -> list[dict[str, Any]]:
         """The records of a conversation's turns in order."""
         rows = self._rows("SELECT record FROM turns WHERE conversation = ? ORDER BY number", conversation)
-        return [loads(row[0]) for row in rows]
+        return _records(rows)
 
     def forget(self, conversation: str) -> None:
         """Delete a conversation."""
@@ -118,14 +117,23 @@ class History:
         self._run(
             (
                 "INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?)",
-                (id, fleet, time.time(), json.dumps(record, ensure_ascii=False)),
+                (id, fleet, time.time(), dump_json(record, ensure_ascii=False)),
             )
         )
 
     def votes(self, fleet: str) -> list[dict[str, Any]]:
         """All votes on a fleet, the oldest first."""
         rows = self._rows("SELECT record FROM votes WHERE fleet = ? ORDER BY rowid", fleet)
-        return [loads(row[0]) for row in rows]
+        return _records(rows)
+
+
+def _records(rows: Sequence[tuple[str]]) -> list[dict[str, Any]]:
+    """The records of rows; one that is not JSON, as older versions could write with a NaN in it, is left out."""
+    records = []
+    for (text,) in rows:
+        with suppress(ValueError):
+            records.append(parse_json(text))
+    return records
 
 
 def path() -> Path | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from zooter_core.strict_json import dump_json
 from zooter_core.ui import answers
 from zooter_core.ui.chat.conversation import Conversation
 
@@ -31,4 +30,4 @@ def as_json(talk: Conversation) -> str:
         "fleet": talk.fleet,
         "turns": [turn.to_json() for turn in talk.turns],
     }
-    return json.dumps(shape, ensure_ascii=False, indent=2)
+    return dump_json(shape, ensure_ascii=False, indent=2)

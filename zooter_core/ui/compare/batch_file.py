@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from zooter_core.errors import ZooterError
 from zooter_core.records import Ranked
+from zooter_core.strict_json import dump_json
 from zooter_core.ui.compare.comparison import Comparison
 
 MOST_QUERIES = 200
@@ -133,7 +133,7 @@ def _cells_of(item: Ranked | None) -> list[Any]:
 
 def to_json_lines(rows: Sequence[Comparison]) -> str:
     """A score file: a line a query with `scores`, `tags` and `responses` by candidate, and what else is known of it."""
-    return "".join(json.dumps(_line(number, row), ensure_ascii=False) + "\n" for number, row in enumerate(rows, 1))
+    return "".join(dump_json(_line(number, row), ensure_ascii=False) + "\n" for number, row in enumerate(rows, 1))
 
 
 def _line(number: int, row: Comparison) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from zooter_core.records import Ranked, Response
+from zooter_core.strict_json import dump_json
 from zooter_core.ui import answers, charts, links, problems
 from zooter_core.ui.compare import comparison, diff, votes
 from zooter_core.ui.compare.comparison import Comparison
@@ -54,7 +54,7 @@ def result(engine: Ensemble, found: Comparison) -> None:
     if not found.hidden:
         row.download_button(
             "Download as JSON",
-            json.dumps(found.to_json(), ensure_ascii=False, indent=2),
+            dump_json(found.to_json(), ensure_ascii=False, indent=2),
             f"zooter-compare-{found.id}.json",
             on_click="ignore",
             icon=":material/download:",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from zooter_core.learned import (
     winners,
 )
 from zooter_core.neighbours import ARRAYS, RECORDS, Neighbours
+from zooter_core.strict_json import parse_json
 from zooter_core.ui.explorer import charts, charts_typed
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def reliability(engine: Ensemble) -> Reliability | str:
     if path is None:
         return f"There is no {REPORT} beside this router. {DISTILL} writes it."
     try:
-        found = reliability_of(json.loads(path.read_text(encoding="utf-8")))
+        found = reliability_of(parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
         return f"{path} cannot be read ({type(problem).__name__}: {problem}). {DISTILL} writes it anew."
     if found is None or not found.bins:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from zooter_core.fleet import Fleet
 from zooter_core.heads import DistillConfig
 from zooter_core.pipeline import LabelConfig
 from zooter_core.scores import Scores
+from zooter_core.strict_json import dump_json
 from zooter_core.sweep import SweepConfig
 
 
@@ -111,7 +111,7 @@ def distill_code(subject: Subject, training: DistillConfig, fleet: Fleet, out: s
 
 def _quoted(text: str) -> str:
     """As a Python string: JSON's is one, with the quotes that code here has."""
-    return json.dumps(text, ensure_ascii=False)
+    return dump_json(text, ensure_ascii=False)
 
 
 def _reading(subject: Subject) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from zooter_core.from_scores import distill_scores
 from zooter_core.heads import DistillConfig
 from zooter_core.new_fleet import place_of, save_fleet, save_router
 from zooter_core.runs import REPORT
+from zooter_core.strict_json import parse_json
 from zooter_core.ui import problems, resources
 from zooter_core.ui.lab.code import Subject, distill_code, distill_command, readme
 from zooter_core.ui.lab.settings import as_file, embedded
@@ -115,7 +115,7 @@ def work(task: Task[Made], subject: Subject, training: DistillConfig, engine: En
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    report = parse_json((folder / REPORT).read_text(encoding="utf-8"))
     losses = report["losses"]
     task.say(
         f"Divergence from the labels (KL): {losses[0]:.3f} nats in the first epoch, {losses[-1]:.3f} in the last of "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import streamlit as st
 from zooter_core import from_scores, labels
 from zooter_core.pipeline import LabelConfig
 from zooter_core.scores import Scores, score_line
+from zooter_core.strict_json import dump_json
 from zooter_core.ui.lab.code import Subject
 from zooter_core.ui.lab.state import Lab, Material, once
 from zooter_core.ui.lab.tasks import Task, ended, heavy, live
@@ -180,7 +180,7 @@ def as_file(subject: Subject) -> bytes:
     """The scores as a score file, for the command."""
     rows = zip(subject.scores.queries, subject.scores.scores.tolist(), strict=True)
     names = subject.scores.candidates
-    lines = (json.dumps(score_line(q, dict(zip(names, row, strict=True))), ensure_ascii=False) for q, row in rows)
+    lines = (dump_json(score_line(q, dict(zip(names, row, strict=True))), ensure_ascii=False) for q, row in rows)
     return "".join(line + "\n" for line in lines).encode()
 
 

@@ -1,0 +1,191 @@
+"""NaN, infinity and numbers that overflow: in a model's weights, in a router's config, in records and in scores.
+
+None of them is worked with. Each ends a command with one message that names the file, nothing on stdout and no file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import tiny
+from broken import change_config, content, put_number, unfinish
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zooter_core.cli import main
+
+NAN, INFINITY = math.nan, math.inf
+SEA = "What is the sea?"
+
+
+@pytest.fixture
+def failed(capsys, tmp_path):
+    """A call that fails: its exit code and message; it printed no result and left no `out`."""
+
+    def call(*arguments: object) -> tuple[int, str]:
+        capsys.readouterr()
+        code = main(list(map(str, arguments)))
+        out, err = capsys.readouterr()
+        assert (bool(code), out) == (True, "")
+        assert [line.startswith("zooter: Expected ") for line in err.splitlines() if line.strip()] == [True], err
+        assert not (tmp_path / "out").exists()
+        return code, err.strip()
+
+    return call
+
+
+def calls_of(fleet: Path, scores: Path, out: Path) -> dict[str, list[object]]:
+    """Every command that works with a router."""
+    router = ["--router", fleet / "router"]
+    named = ["--fleet", fleet]
+    return {
+        "route": ["route", SEA, "--json", *named],
+        "ask": ["ask", SEA, *named],
+        "compare": ["compare", SEA, "--json", *named],
+        "evaluate": ["evaluate", *router, "--scores", scores, "--json"],
+        "evaluate --fleet": ["evaluate", *named, "--scores", scores, "--select", "--json"],
+        "export": ["export", "routerarena", *router, "--queries", scores, "--out", out],
+        "extend --without": ["extend", *router, "--without", "two", "--out", out, "--json"],
+        "extend --candidate": ["extend", *router, "--candidate", "new", "--scores", scores, "--out", out, "--json"],
+        "demo": ["demo", "--no-browser", "--port", 8599, *named],
+    }
+
+
+NAMES = tuple(calls_of(Path(), Path(), Path()))
+
+
+@pytest.fixture
+def calls(fleet_copy, scores, tmp_path, monkeypatch) -> dict[str, list[object]]:
+    monkeypatch.setattr("zooter_core.encoder.missing", lambda: ["onnxruntime"])  # no export, which takes seconds
+    monkeypatch.setattr("os.execve", None)  # the demo must not come so far
+    return calls_of(fleet_copy, scores, tmp_path / "out")
+
+
+@pytest.mark.parametrize("number", [NAN, INFINITY])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_router_whose_weights_are_not_finite(failed, calls, fleet_copy, name, number):
+    put_number(fleet_copy / "router", number, "outer")
+    code, message = failed(*calls[name])
+    assert code == 1
+    assert f"a whole router in {fleet_copy / 'router'}" in message
+    assert "`zooter distill`" in message
+
+
+WRONG = {
+    "calibration_temperature": (0, -1, NAN, INFINITY, "hot", True),
+    "candidates": ([1, 2, 3], ["base", "one", "one"], ["base", "", "two"]),
+}
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in WRONG.items() for value in values])
+@pytest.mark.parametrize("name", ["route", "evaluate", "export", "extend --without", "demo"])
+def test_a_router_with_a_wrong_config(failed, calls, fleet_copy, name, field, value):
+    change_config(fleet_copy / "router", **{field: value})
+    code, message = failed(*calls[name])
+    assert code == 2
+    assert f'"{field}" as ' in message
+    assert str(fleet_copy / "router" / "config.json") in message
+
+
+@pytest.mark.parametrize("number", [NAN, INFINITY])
+@pytest.mark.parametrize("name", [*(name for name in NAMES if name != "demo"), "sweep", "distill"])
+def test_an_encoder_whose_weights_are_not_finite(failed, calls, fleet_copy, scores, tmp_path, name, number):
+    put_number(fleet_copy / "encoder", number, "layer.1.output.dense.weight")
+    change_config(fleet_copy / "router", encoder=str(fleet_copy / "encoder"))
+    tables = ["--scores", scores, "--fleet", fleet_copy, "--out", tmp_path / "out"]
+    calls |= {"sweep": ["sweep", "--beta", 1, "--json", *tables], "distill": ["distill", *tables]}
+    code, message = failed(*calls[name])
+    assert code == 1
+    assert f"an encoder that gives finite vectors at {fleet_copy / 'encoder'}" in message
+
+
+def test_a_reward_model_whose_weights_are_not_finite(called, run_copy, whole, fleet_copy, tmp_path, responses):
+    """It stops the step before any query is set aside; with the right one the step goes on to the same end."""
+    reward = fleet_copy / "reward"
+    weights = (reward / "model.safetensors").read_bytes()
+    put_number(reward, NAN, "classifier.weight")
+    out = tmp_path / "scored.jsonl"
+    code, message = called("score", "--responses", responses, "--out", out, "--fleet", fleet_copy)
+    assert code == 1
+    assert f"a reward model that gives finite rewards at {reward}" in message
+    assert not out.exists()
+    unfinish(run_copy, "score", 0.4)
+    before = content(run_copy)
+    assert called("score", "--run", run_copy, "--fleet", fleet_copy)[0] == 2  # another reward model than at the start
+    assert content(run_copy) == before
+    (reward / "model.safetensors").write_bytes(weights)
+    assert called("score", "--run", run_copy)[0] == 0
+    assert content(run_copy)["rewards.jsonl"] == content(whole)["rewards.jsonl"]
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_a_record_of_a_run_that_is_not_finite_is_named(called, run_copy, number):
+    unfinish(run_copy, "tag", 0.5)
+    file = run_copy / "tags.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    lines[2] = json.dumps(json.loads(lines[2]) | {"tags": [{"name": "x", "score": 9}]}).replace("9", number) + "\n"
+    file.write_text("".join(lines))
+    code, message = called("tag", "--run", run_copy)
+    assert code == 1
+    assert f'"tags.0.score" in line 3 of {file}. Found {number}. Take that line out' in message
+
+
+def test_a_sweep_of_queries_in_one_fold(failed, tmp_path, tiny_fleet):
+    file = tmp_path / "two.jsonl"
+    rows = [{"id": str(n), "query": text, "scores": {"a": n, "b": 1}} for n, text in enumerate(tiny.QUERIES[:2])]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    call = ["sweep", "--scores", file, "--folds", 2, "--fleet", tiny_fleet, "--out", tmp_path / "out", "--json"]
+    code, message = failed(*call)
+    assert code == 2
+    assert "queries in at least two folds" in message
+
+
+SIZES = st.sampled_from([0.0, 5e-324, 1e-300, 1.0, 3.0, 1e15, 1e29, 1e30, 1.1e30, 1e100, 1e300, 1.7e308])
+NUMBERS = st.builds(lambda size, sign: size * sign, SIZES, st.sampled_from([1, -1, 0.999])) | st.floats(
+    allow_nan=False, allow_infinity=False
+)
+ROWS = st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, st.sampled_from("xy")), min_size=1, max_size=6)
+
+
+def strictly(text: str) -> dict:
+    def refuse(literal: str) -> float:
+        raise AssertionError(f"{literal} in {text}")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=ROWS, select=st.booleans())
+def test_any_finite_scores_give_figures_in_json_or_one_message(tiny_fleet, tmp_path_factory, rows, select):
+    """From the largest float64 to the smallest, all alike, a single query: never Infinity, never NaN, no traceback."""
+    file = tmp_path_factory.mktemp("wild") / "scores.jsonl"
+    lines = [
+        {"query": f"{tiny.QUERIES[n]}", "dataset": name, "scores": dict(zip(tiny.POOL, numbers, strict=True))}
+        for n, (*numbers, name) in enumerate(rows)
+    ]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    call = [
+        "evaluate",
+        "--router",
+        tiny_fleet / "router",
+        "--scores",
+        file,
+        "--json",
+        *(["--select"] if select else []),
+    ]
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        code = main(list(map(str, call)))
+    shutil.rmtree(file.parent)
+    if any(abs(number) > 1e30 for *numbers, _ in rows for number in numbers):
+        assert (code, out.getvalue()) == (2, "")
+        assert err.getvalue().count("zooter: Expected a number from -1e+30 to 1e+30") == 1
+        assert f"in {file}, line " in err.getvalue()
+    else:
+        assert (code, err.getvalue()) == (0, "")
+        assert strictly(out.getvalue())["n"] == len(rows)
