@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # From the ground up. A package (backends, heads, rewards, taggers, ui) stands for all of its modules.
 LEVELS = (
-    ("errors", "records"),
+    ("errors", "records", "redaction"),
     ("quiet",),
     (
         *(
