@@ -14,13 +14,12 @@ ROOT = Path(__file__).resolve().parent.parent
 # From the ground up. A package (backends, heads, rewards, taggers, ui) stands for all of its modules.
 LEVELS = (
     ("errors", "records", "redaction"),
-    ("quiet",),
+    ("disk", "quiet", "toml"),
     (
         *(
             "calculator",
             "calibration",
             "clusters",
-            "disk",
             "edits",
             "endpoint",
             "fence",

@@ -98,7 +98,7 @@ def load_sweep(path: Path) -> dict[str, Any]:
 def _json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise ZooterError(f"a readable {path}", first_line(problem), "Make it again.") from problem
     if not isinstance(found, dict):
         raise ZooterError(f"a JSON object in {path}", type(found).__name__, "Make it again.")

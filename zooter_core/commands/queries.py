@@ -122,7 +122,7 @@ def _stdin_queries() -> Iterator[str]:
         if text.startswith("{"):
             try:
                 text = json.loads(text)["query"].strip()
-            except (ValueError, KeyError, TypeError, AttributeError) as problem:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
                 raise ZooterError(
                     f'a JSON object with "query" in line {number} of stdin', repr(line[:60]), "Mend the line."
                 ) from problem

@@ -124,7 +124,7 @@ def reliability(engine: Ensemble) -> Reliability | str:
         return f"There is no {REPORT} beside this router. {DISTILL} writes it."
     try:
         found = reliability_of(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
         return f"{path} cannot be read ({type(problem).__name__}: {problem}). {DISTILL} writes it anew."
     if found is None or not found.bins:
         return (
