@@ -36,6 +36,7 @@ class Scripted(ThreadingHTTPServer):
         self.closing = threading.Event()
         self.under_way, self.most_under_way = 0, 0
         self.lock = threading.Lock()
+        self.models = ["good", "llama3.1:8b"]
         self.elsewhere = ""  # where `redirect` points to
         self.replies: dict[str, Callable[[str], str]] = {}  # model -> its answer to a query
         self.scheme = "https" if certificate else "http"
@@ -83,8 +84,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.path != "/v1/models":
             return self.status(404, {"error": {"message": "no such page"}})
         if "bad-key" in self.headers.get("authorization", ""):
-            return self.status(401, {"error": {"message": "Incorrect API key: bad-key"}})
-        return self.status(200, {"object": "list", "data": [{"id": "good"}, {"id": "llama3.1:8b"}]})
+            return self.status(401, {"error": {"message": f"Incorrect API key: {self.key()}"}})
+        return self.status(200, {"object": "list", "data": [{"id": name} for name in self.server.models]})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -107,6 +108,14 @@ class Handler(BaseHTTPRequestHandler):
     def play(self, model: str, body: dict[str, Any]) -> None:
         if model in self.server.replies:
             return self.say(self.server.replies[model](body["messages"][-1]["content"]).split(" "), " ")
+        if model.startswith("counts "):
+            return self.counts(json.loads(model.removeprefix("counts ")))
+        if model.startswith("ends "):
+            return self.say(finish=json.loads(model.removeprefix("ends ")))
+        if model.startswith("ends-empty "):
+            return self.say([], finish=json.loads(model.removeprefix("ends-empty ")))
+        if model.startswith("waits "):
+            return self.waits(body, model.removeprefix("waits "))
         if model.startswith("http-"):
             return self.status(int(model.split("-")[1]), {"error": {"message": f"scripted {model}"}})
         play = getattr(self, model.replace("-", "_"), None)
@@ -346,3 +355,90 @@ class Handler(BaseHTTPRequestHandler):
     def wrong_key(self, body: Any) -> None:
         key = self.headers.get("authorization", "").removeprefix("Bearer ")
         self.status(401, {"error": {"message": f"Incorrect API key provided: {key}."}})
+
+    def key(self) -> str:
+        return self.headers.get("authorization", "").removeprefix("Bearer ")
+
+    def echo_key(self, body: Any) -> None:
+        """The key as one token, then letter by letter, then as part of a word."""
+        self.say(["Your key is ", self.key(), ", or ", *self.key(), f", so x{self.key()}x."])
+
+    def echo_key_cut(self, body: Any) -> None:
+        """All but the end of the key, and no further word."""
+        self.say(["Your key is ", self.key()[:-2]])
+
+    def echo_key_start(self, body: Any) -> None:
+        """What only looks like the key."""
+        self.say(["Keys begin like ", self.key()[:3], " or end so: ", self.key()[:3]])
+
+    def echo_key_reset(self, body: Any) -> None:
+        self.begin()
+        self.event(f"{self.key()} and {self.key()[:2]}")
+        time.sleep(0.1)
+        self.reset()
+
+    def echo_key_error(self, body: Any) -> None:
+        self.status(500, {"error": {"message": "x" * 190 + self.key()}})
+
+    def echo_key_redirect(self, body: Any) -> None:
+        self.status(307, {}, Location=f"http://{self.key()}.example.test/v1")
+
+    def counts(self, tokens: Any) -> None:
+        """A good answer with that count of tokens."""
+        self.begin()
+        for word in TEXT:
+            self.event(word)
+        self.event(finish="stop")
+        self.raw("data: " + json.dumps({"id": "1", "choices": [], "usage": {"completion_tokens": tokens}}))
+        self.raw("data: [DONE]")
+
+    def waits(self, body: Any, wait: str) -> None:
+        """One refusal with that Retry-After, then an answer."""
+        if self.server.count(body["model"]) == 1:
+            return self.status(503, {"error": {"message": "loading"}}, Retry_After=wait)
+        return self.good(body)
+
+    def call(self, text: str | None, finish: str, name: str = "tool_calls") -> None:
+        """A tool call in two parts, after a text."""
+        self.begin()
+        if text:
+            self.event(text)
+        for part in ('{"city": ', '"Berlin"}'):
+            function = {"name": "weather", "arguments": part}
+            delta = {name: [{"index": 0, "id": "1", "type": "function", "function": function}]}
+            if name == "function_call":
+                delta = {name: function}
+            choices = [{"index": 0, "delta": {"content": None, **delta}, "finish_reason": None}]
+            self.raw("data: " + json.dumps({"id": "1", "object": "chat.completion.chunk", "choices": choices}))
+        self.event(finish=finish)
+        self.raw("data: [DONE]")
+
+    def tool(self, body: Any) -> None:
+        self.call(None, "tool_calls")
+
+    def tool_after_text(self, body: Any) -> None:
+        self.call("Half of", "tool_calls")
+
+    def tool_stop(self, body: Any) -> None:
+        self.call(None, "stop")
+
+    def tool_info(self, body: Any) -> None:
+        self.call("Half of", "stop")
+
+    def old_tool(self, body: Any) -> None:
+        self.call(None, "function_call", "function_call")
+
+    def plain_tool(self, body: Any) -> None:
+        call = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+        message = {"role": "assistant", "content": None, "tool_calls": [call]}
+        self.status(200, {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]})
+
+    def deep_json(self, body: Any) -> None:
+        self.begin()
+        self.event("Half of")
+        self.raw("data: " + "[" * 100_000)
+
+    def long_number(self, body: Any) -> None:
+        self.begin()
+        self.event("Half of")
+        self.raw('data: {"choices": [], "usage": {"completion_tokens": ' + "9" * 5000 + "}}")

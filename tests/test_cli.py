@@ -330,7 +330,10 @@ def test_route_of_an_empty_stdin_is_nothing(zooter, stdin):
         '{"text": "x"}',
         '{"query": 5}',
         '{"query": ["x"]}',
+        '{"query": ' + "[" * 100_000,
+        '{"query": ' + "9" * 5000 + "}",
     ],
+    ids=lambda line: line[:20],
 )
 def test_wrong_line_of_stdin_is_named(zooter, stdin, line):
     stdin(f"{SEA}\n{line}\n")

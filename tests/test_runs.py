@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -155,7 +157,8 @@ def test_out_that_is_a_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b'{"format": 1, "steps"', b"[]", b"{}", b'{"format": 1}', b"\xff\xfe", b"null"]
+    "content",
+    [b"", b'{"format": 1, "steps"', b"[]", b"{}", b'{"format": 1}', b"\xff\xfe", b"null", b"[" * 100_000, b"9" * 5000],
 )
 def test_corrupt_run_json_is_one_clear_error(folder, content):
     folder.mkdir()
@@ -269,3 +272,57 @@ def test_a_run_as_a_score_file(finished, tmp_path):
     scores = read_scores([tmp_path / "scores.jsonl"])
     assert scores.scores.tolist() == [[1, 2], [3, 4]]
     assert scores.datasets == ["sums", "all"]
+
+
+# Rights
+
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+
+
+def rights(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def filled(folder: Path) -> None:
+    """A run with a sealed step and a router that a library wrote."""
+    with Run(folder, create=True) as run:
+        run.begin("score", {"n": 1})
+        run.append(runs.REWARDS, [{"id": "a"}])
+        (folder / runs.ROUTER).mkdir(exist_ok=True)
+        (folder / runs.ROUTER / "config.json").write_text("{}")
+        run.seal("score", runs.REWARDS)
+
+
+@posix
+def test_nobody_else_can_read_a_run(folder):
+    before = os.umask(0)
+    try:
+        filled(folder)
+    finally:
+        os.umask(before)
+    assert {rights(path) for path in (folder, folder / runs.ROUTER)} == {0o700}
+    assert {path.name: rights(path) for path in folder.rglob("*") if path.is_file()} == dict.fromkeys(
+        ("run.json", "rewards.jsonl", ".lock", "config.json"), 0o600
+    )
+
+
+@posix
+def test_a_run_that_others_could_read_is_narrowed_when_it_is_opened(folder):
+    filled(folder)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    with Run(folder):
+        found = {rights(path) for path in (folder, *folder.rglob("*"))}
+    assert found == {0o700, 0o600}
+
+
+@posix
+def test_a_folder_with_other_things_in_it_keeps_its_rights(folder):
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    folder.chmod(0o755)
+    (folder / "notes.txt").chmod(0o644)
+    filled(folder)
+    with Run(folder):
+        assert (rights(folder), rights(folder / "notes.txt")) == (0o755, 0o644)
+        assert {rights(folder / name) for name in ("run.json", runs.REWARDS, ".lock")} == {0o600}

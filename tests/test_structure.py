@@ -13,14 +13,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # From the ground up. A package (backends, heads, rewards, taggers, ui) stands for all of its modules.
 LEVELS = (
-    ("errors", "records", "surrogates"),
+    ("errors", "records", "redaction", "surrogates"),
     ("quiet", "strict_json"),
+    ("disk", "toml"),
     (
         *(
             "calculator",
             "calibration",
             "clusters",
-            "disk",
             "edits",
             "endpoint",
             "fence",

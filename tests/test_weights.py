@@ -35,7 +35,15 @@ def test_hub_ids_and_folders_stand_as_they_are() -> None:
     assert weights.resolve("/some/folder") == "/some/folder"
 
 
-@pytest.mark.parametrize("reference", ["package:no-such-package-here", "package:"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "a/b", "a\\b", "a.b", "os.path", "__main__", "a b", "-a", "a\0", "a\n", "é"]
+)
+def test_what_is_no_packages_name_is_one_clear_error(name: str) -> None:
+    with pytest.raises(ZooterError, match=r"a package's name after package:\. Found"):
+        weights.resolve(f"package:{name}")
+
+
+@pytest.mark.parametrize("reference", ["package:no-such-package-here", "package:sys", "package:os"])
 def test_a_missing_package_is_named_with_the_command_that_installs_it(reference: str) -> None:
     with pytest.raises(ZooterError, match=r"requirements-weights\.txt"):
         weights.resolve(reference)

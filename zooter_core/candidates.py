@@ -61,6 +61,11 @@ class CandidateConfig:
                 str(self.repetition_penalty),
                 "1.1 is usual, 1 is none.",
             )
+        price = self.usd_per_million_tokens
+        if price is not None and not 0 <= price < math.inf:  # NaN fails too
+            raise ZooterError(
+                f"usd_per_million_tokens of at least 0 of {self.name} in fleet.toml", str(price), "0 is free of charge."
+            )
         if self.quantisation is not None and self.quantisation not in QUANTISATIONS:
             raise ZooterError(
                 f"quantisation {' or '.join(QUANTISATIONS)} of {self.name} in fleet.toml",

@@ -1,4 +1,9 @@
-"""Writing to the disk: whole or line by line, by one process at a time, and with one message when it takes no more."""
+"""Writing to the disk: whole or line by line, by one process at a time, and with one message when it takes no more.
+
+What holds queries and answers is private: files that their owner alone reads (0600) in folders that nobody else enters
+(0700), whatever the umask. A file that the user names with --out has the rights that any new file of the user has.
+Windows has no such rights; there they are passed over.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +12,10 @@ import gzip
 import io
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import stat
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,6 +24,10 @@ from filelock import FileLock, Timeout
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.strict_json import NotFiniteError, dump_json, parse_json
 
+OTHERS = 0o077  # the rights of everybody but the owner
+SQLITE = ("", "-wal", "-shm", "-journal")  # what SQLite adds to the name of a database for the files beside it
+CREATING = threading.Lock()
+Opener = Callable[[str, int], int]
 RUST = "(os error "  # in what tokenizers and safetensors raise where Python raises OSError
 
 
@@ -46,6 +57,66 @@ def impossible(path: str | Path) -> str | None:
     except ValueError as problem:  # a NUL in it
         return str(problem)
     return None
+
+
+def narrow(path: str | Path) -> None:
+    """Take from everybody else their rights to a file or folder, if it is there and this user's."""
+    with suppress(OSError):
+        found = os.stat(path)
+        if found.st_mode & OTHERS and _own(found):
+            os.chmod(path, stat.S_IMODE(found.st_mode) & ~OTHERS)
+
+
+def private_folder(folder: Path, *, ours: bool = True) -> None:
+    """Make a private folder.
+
+    Args:
+        ours: whether a folder that is there already is made private too; not where it may hold things of others.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if folder.is_dir():
+        if ours:
+            narrow(folder)
+        return
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except FileNotFoundError:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    if os.name != "nt":
+        with suppress(OSError):
+            os.chmod(folder, 0o700)  # the umask may have taken rights from the owner
+
+
+def private_file(path: Path) -> None:
+    """Make a private file for SQLite, or make the one that is there private, with the files that SQLite puts beside it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    # A process that closes a file loses all its locks on it, also those of SQLite in other threads. So it is opened
+    # only to make it, and nobody in this process can use it before that is done.
+    with CREATING, suppress(FileExistsError):
+        os.close(owner_only(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL))
+    for suffix in SQLITE:
+        narrow(f"{path}{suffix}")
+
+
+def owner_only(path: str, flags: int) -> int:
+    """An opener for `open`: a new file is private from the start, one of this user's that is there becomes so."""
+    descriptor = os.open(path, flags, 0o600)
+    if hasattr(os, "fchmod"):
+        with suppress(OSError):
+            found = os.fstat(descriptor)
+            if stat.S_IMODE(found.st_mode) != 0o600 and _own(found):
+                os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def _own(found: os.stat_result) -> bool:
+    return os.name != "nt" and found.st_uid == os.geteuid()
 
 
 def check_file(path: Path) -> None:
@@ -82,7 +153,7 @@ def locked(path: Path, what: str) -> FileLock:
     Raises:
         ZooterError: another process has it, or there is no writing there.
     """
-    lock = FileLock(str(path))
+    lock = FileLock(str(path), mode=0o600)
     try:
         lock.acquire(timeout=0)
     except Timeout as problem:
@@ -123,8 +194,11 @@ def read_whole_lines(path: Path) -> Iterator[dict[str, Any]]:
             yield record
 
 
-def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+def append_lines(path: Path, records: Iterable[Mapping[str, Any]], opener: Opener | None = None) -> None:
     """Add records to an append-only file, after cutting off a torn last line, and flush them to the disk.
+
+    Args:
+        opener: `owner_only` for a private file.
 
     Raises:
         WorkError: the disk took no more.
@@ -132,7 +206,7 @@ def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     lines = "".join(dump_json(record, ensure_ascii=False) + "\n" for record in records)
     with writing(path):
         _cut_torn_line(path)
-        with path.open("ab") as out:
+        with open(path, "ab", opener=opener) as out:
             out.write(lines.encode("utf-8", "surrogatepass"))
             out.flush()
             os.fsync(out.fileno())

@@ -19,11 +19,12 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
+from zooter_core.disk import narrow, owner_only, private_folder
 from zooter_core.errors import WorkError, ZooterError, did_you_mean, first_line
 from zooter_core.fleet import RUNTIMES
 from zooter_core.graph import Graph, graph_of, missing, pool
 from zooter_core.int8 import Rough, rough_of
-from zooter_core.weights import MAKING, cache_dir, not_finite, resolve
+from zooter_core.weights import MAKING, cache_dir, not_finite, private_cache, resolve
 
 Array = NDArray[np.float32]
 MOST_TOKENS = 256
@@ -119,6 +120,7 @@ class Encoder:
         for text in texts:
             digest.update(hashlib.sha256(text.encode("utf-8", "replace")).digest())
         path = cache_dir() / "embeddings" / f"{digest.hexdigest()[:24]}.npy"
+        narrow(path)
         with suppress(OSError, ValueError, EOFError):  # not there, or damaged: made again
             found: Array = np.load(path)
             if found.shape == (len(texts), 2 * self.width) and np.isfinite(found).all():
@@ -244,12 +246,13 @@ def _stamp(folder: str) -> str:
 
 
 def _save(path: Path, vectors: Array) -> None:
-    """Write whole or not at all; a cache that cannot be written is no reason to fail."""
+    """Write whole or not at all, privately, since vectors tell much about a text; a cache may fail."""
     partial = path.with_suffix(f".partial-{os.getpid()}")
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_cache()
+        private_folder(path.parent)
         try:
-            with partial.open("wb") as file:
+            with open(partial, "wb", opener=owner_only) as file:
                 np.save(file, vectors)
             partial.replace(path)
         finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from zooter_core import distill as distillation
-from zooter_core.disk import writing
+from zooter_core.disk import private_folder, writing
 from zooter_core.encoder import Encoder
 from zooter_core.evaluate import Sampled, report
 from zooter_core.finetune import finetune
@@ -66,6 +66,7 @@ def fit_router(
     partial, done = folder / f"{ROUTER}.partial", folder / ROUTER
     with writing(done):
         shutil.rmtree(partial, ignore_errors=True)  # of a start that was killed
+        private_folder(partial)  # it may hold the queries' texts
         router.save(partial)
         near.save(partial)
         shutil.rmtree(done, ignore_errors=True)

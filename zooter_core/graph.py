@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from zooter_core.errors import WorkError, ZooterError, first_line
-from zooter_core.weights import cache_dir
+from zooter_core.weights import cache_dir, private_cache
 
 Batch = Mapping[str, torch.Tensor]
 Array = NDArray[np.float32]
@@ -114,6 +114,7 @@ def making(path: Path) -> Iterator[None]:
     from filelock import FileLock
 
     try:
+        private_cache()
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             yield

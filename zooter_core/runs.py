@@ -1,7 +1,8 @@
 """A run folder: append-only records of a pipeline that can be killed at any point and started again.
 
 `run.json` holds the settings of each step, versions and the seal of each finished step (record count and sha256).
-Every other file is JSON lines, written a batch at a time; a torn last line is cut off before the next append.
+Every other file is JSON lines, written a batch at a time; a torn last line is cut off before the next append. The
+folder is private, since it holds queries and answers.
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core import __version__, prices
-from zooter_core.disk import append_lines, locked, read_whole_lines, writing, written_whole
+from zooter_core import __version__, disk, prices
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fleet import Fleet
 from zooter_core.records import Label, Query
@@ -27,6 +27,8 @@ from zooter_core.strict_json import dump_json, parse_json
 
 QUERIES, RESPONSES, REWARDS = "queries.jsonl", "responses.jsonl", "rewards.jsonl"
 TAGS, LABELS, ROUTER, REPORT = "tags.jsonl", "labels.jsonl", "router", "report.json"
+STATE, LOCK = "run.json", ".lock"
+OWN = (QUERIES, RESPONSES, REWARDS, TAGS, LABELS, ROUTER, f"{ROUTER}.partial", REPORT, STATE, "run.partial", LOCK)
 FORMAT = 1  # of a run folder
 Settings = Mapping[str, Any]
 
@@ -42,15 +44,16 @@ class Run:
         self.folder = Path(folder)
         if create:
             try:
-                self.folder.mkdir(parents=True, exist_ok=True)
+                disk.private_folder(self.folder, ours=False)
             except OSError as problem:
                 raise ZooterError("a folder for the run", str(problem), "Give another --out.") from problem
-        elif not (self.folder / "run.json").is_file():
+        elif not (self.folder / STATE).is_file():
             raise ZooterError(
                 f"a run folder at {folder}", "no run.json there", "Start one: zooter run --queries FILE --out DIR."
             )
-        self._lock = locked(self.folder / ".lock", f"the run folder {folder}")
+        self._lock = disk.locked(self.folder / LOCK, f"the run folder {folder}")
         try:
+            self._keep_private()
             self.state = self._read_state()
         except BaseException:
             self._lock.release()
@@ -65,8 +68,15 @@ class Run:
     def close(self) -> None:
         self._lock.release()
 
+    def _keep_private(self) -> None:
+        """Make files private that an older Zooter or a library wrote; and the folder, unless it holds other things."""
+        if {path.name for path in self.folder.iterdir()} <= set(OWN):
+            disk.narrow(self.folder)
+        for path in (*(self.folder / name for name in OWN), *(self.folder / ROUTER).rglob("*")):
+            disk.narrow(path)
+
     def _read_state(self) -> dict[str, Any]:
-        path = self.folder / "run.json"
+        path = self.folder / STATE
         if not path.exists():
             return {"format": FORMAT, "steps": {}, "seals": {}}
         try:
@@ -78,7 +88,7 @@ class Run:
                     "Go on with the Zooter that made it, or start a new run in another folder.",
                 )
             return dict(state, steps=dict(state["steps"]), seals=dict(state["seals"]))
-        except (OSError, ValueError, KeyError, TypeError) as problem:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
             raise ZooterError(
                 f"a readable {path}",
                 repr(problem),
@@ -87,11 +97,11 @@ class Run:
             ) from problem
 
     def _write_state(self) -> None:
-        path = self.folder / "run.json"
+        path = self.folder / STATE
         partial = path.with_suffix(".partial")
         try:
-            with writing(path):
-                with partial.open("w", encoding="utf-8") as file:
+            with disk.writing(path):
+                with open(partial, "w", encoding="utf-8", opener=disk.owner_only) as file:
                     file.write(dump_json(self.state, indent=2) + "\n")
                     file.flush()
                     os.fsync(file.fileno())
@@ -124,6 +134,7 @@ class Run:
             "records": content.count(b"\n"),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
+        self._keep_private()
         self._write_state()
 
     def sealed(self, step: str) -> bool:
@@ -158,7 +169,7 @@ class Run:
         Raises:
             WorkError: a line in the middle is not JSON.
         """
-        yield from read_whole_lines(self.folder / file)
+        yield from disk.read_whole_lines(self.folder / file)
 
     def done(self, file: str, ids: Container[str], *more: str) -> set[tuple[Hashable, ...]]:
         """What a file has records of: the id of each and the values of its keys `more`.
@@ -187,7 +198,7 @@ class Run:
         Raises:
             WorkError: the disk took no more.
         """
-        append_lines(self.folder / file, records)
+        disk.append_lines(self.folder / file, records, disk.owner_only)
 
 
 def versions() -> dict[str, str]:
@@ -290,7 +301,7 @@ def label(record: Mapping[str, Any]) -> Label:
 def export_scores(run: Run, path: Path) -> None:
     """Write a run as a score file: the mean rewards, and each candidate's first response."""
     found, texts = scores(run), responses(run)
-    with written_whole(path) as out:
+    with disk.written_whole(path) as out:
         for query, row in zip(found.queries, found.scores.tolist(), strict=True):
             first = {name: of[0] for name, of in texts[query.id].items()}
             line = score_line(query, dict(zip(found.candidates, row, strict=True)), first)

@@ -51,7 +51,7 @@ def _found(path: Path) -> FoundRun | None:
         state = parse_json(path.read_text(encoding="utf-8"))
         begun = state["steps"].get("start", {"queries": 0, "pool": []})
         return FoundRun(path.parent, int(begun["queries"]), tuple(begun["pool"]), tuple(state["seals"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
 
 

@@ -58,6 +58,8 @@ def parse_json(text: str | bytes, object_pairs_hook: Callable[[Pairs], Any] | No
     except _Seen as seen:
         field, _ = next(_not_finite(json.loads(text)), ("", 0.0))
         raise NotFiniteError(field, str(seen)) from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     halves = ESCAPED.search(text) if isinstance(text, str) else ESCAPED_BYTES.search(text)
     return clean(value) if halves else value
 

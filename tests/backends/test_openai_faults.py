@@ -10,6 +10,8 @@ import time
 from email.utils import formatdate
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scripted import TEXT, serving
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
@@ -18,7 +20,7 @@ from zooter_core.backends import Request
 from zooter_core.backends.faults import LONGEST_WAIT, pause, printable
 from zooter_core.backends.openai import OpenAIBackend
 from zooter_core.candidates import CandidateConfig
-from zooter_core.endpoint import EndpointConfig, retry_after
+from zooter_core.endpoint import MOST_PAUSE, EndpointConfig, retry_after
 from zooter_core.errors import WorkError
 from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Message
@@ -243,11 +245,32 @@ def test_pauses_double_and_are_shortened_by_chance():
 def test_retry_after_may_be_a_number_or_a_date():
     assert retry_after({}) is None
     assert retry_after({"retry-after": "1.5"}) == 1.5
-    assert retry_after({"retry-after": "-3"}) == 0
     assert retry_after({"retry-after": formatdate(time.time() + 30)}) == pytest.approx(30, abs=2)
     assert retry_after({"retry-after": formatdate(time.time() - 30)}) == 0
-    assert retry_after({"retry-after": "soon"}) is None
-    assert retry_after({"retry-after": "nan"}) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "soon", "nan", "inf", "-inf", "-3", "1e3", "1e999", "0x10", "1_000", "\u0661", "1, 2", "9" * 5000),
+        *(
+            "99999999999",
+            "Fri, 31 Feb 2098 10:00:00 GMT",
+            "Fri, 01 Jan 2098 25:00:00 GMT",
+            "Fri, 01 Jan 9999 00:00:00 GMT",
+        ),
+        *("Fri, 01 Jan 99999999999 00:00:00 GMT", "Fri, 01 Jan 0000 00:00:00 GMT", "Fri, 01 Jan 2098 00:00:00 +9999"),
+    ],
+)
+def test_a_pause_that_cannot_be_meant_is_ignored(value):
+    assert retry_after({"retry-after": value}) is None
+
+
+@given(
+    st.one_of(st.text(), st.from_regex(r"[A-Z][a-z]{2}, \d{1,6} (Jan|Feb) -?\d{1,6} \d{1,3}:\d{1,3}(:\d{1,3})? \S*"))
+)
+def test_no_pause_is_below_0_or_absurd(value):
+    assert 0 <= (retry_after({"retry-after": value}) or 0) <= MOST_PAUSE
 
 
 def test_a_strangers_text_becomes_one_short_line():

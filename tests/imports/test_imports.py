@@ -428,6 +428,7 @@ def test_numbers_that_a_part_of_the_file_cuts_stay_whole(tmp_path):
         ('[\n{"a": 1},\n{"a": "no end', 3),
         ('{"a": 1}\nnonsense\n', 2),
         ('[\n{"a": 1},\n' + "[" * 100_000, 3),
+        ('[\n{"a": 1},\n{"a": ' + "9" * 5000 + "}]", 3),
     ],
 )
 def test_broken_json_is_named_by_line(tmp_path, text, line):

@@ -258,3 +258,58 @@ def test_a_connection_that_breaks_is_made_anew(endpoint):
 def test_a_url_that_is_none(url):
     with pytest.raises(ZooterError, match=r"url as http"):
         reward_model(RewardConfig("http", url=url))
+
+
+ECHOED = "sk-reward-4f9a0c77"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (418, f"your key is {ECHOED}".encode()),
+        (404, {"error": f"no page for {ECHOED}"}),
+        (400, {"error": f"the key {ECHOED} may not ask"}),
+        (200, f"{' ' * 30}{ECHOED}".encode()),
+        (200, b"<html>", ("content-type", f"text/{ECHOED}")),
+        (200, {"error": " " * 45 + ECHOED}),
+        (200, {"rewards": [" " * 30 + ECHOED]}),
+        (200, {"rewards": ["".join(f"{letter}" for letter in ECHOED)]}),
+        (200, json.dumps({"rewards": [ECHOED]}).replace("-", "\\u002d").encode()),
+    ],
+)
+def test_a_key_that_the_endpoint_echoes_is_in_no_message(endpoint, monkeypatch, answer):
+    monkeypatch.setenv("REWARD_KEY", ECHOED)
+    endpoint.answer = lambda body, number: answer
+    try:
+        (scored,) = score_queries(model(endpoint, api_key_env="REWARD_KEY"), [("q", ["a"])])
+        told = scored.reason
+    except WorkError as problem:
+        told = str(problem)
+    assert told
+    assert ECHOED[:6] not in told
+
+
+@pytest.mark.parametrize(
+    "wait", ["-1", "nan", "inf", "soon", "Fri, 31 Feb 2098 10:00:00 GMT", "Fri, 01 Jan 9999 00:00:00 GMT", "9" * 400]
+)
+def test_a_pause_that_cannot_be_meant_is_ignored(endpoint, monkeypatch, wait):
+    slept = []
+    monkeypatch.setattr(http.time, "sleep", slept.append)
+    endpoint.answer = lambda body, number: (429, b"", ("retry-after", wait)) if number == 1 else (200, rewards_of(body))
+    assert model(endpoint).score(PAIRS[:1]) == [1]
+    assert len(slept) == 1
+    assert 0 < slept[0] <= 2 * http.WAIT
+
+
+def test_a_number_that_is_no_float_is_set_aside(endpoint):
+    endpoint.answer = lambda body, number: (200, f'{{"rewards": [1, {"9" * 400}]}}'.encode())
+    first, second = score_queries(model(endpoint), [("q", ["a"]), ("r", ["b"])])
+    assert (first.rewards, second.rewards) == ((1,), (None,))
+    assert "the reward endpoint gave 9999" in second.reason
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"rewards": [' + "9" * 5000 + "]}"])
+def test_json_that_python_does_not_read_is_one_clear_error(endpoint, content):
+    endpoint.answer = lambda body, number: (200, content.encode())
+    with pytest.raises(WorkError, match="JSON at the reward endpoint"):
+        score_queries(model(endpoint), [("q", ["a"])])

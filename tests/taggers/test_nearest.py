@@ -80,7 +80,10 @@ def test_vocabulary_and_encoder_are_needed(config, missing):
         '{"tags": [{"name": 1, "description": "sums", "phrasings": []}]}',
         '{"tags": [{"name": "math", "description": "sums", "phrasings": "2 + 2"}]}',
         '{"tags": [{"name": "math", "description": "sums", "phrasings": [2]}]}',
+        "[" * 100_000,
+        '{"tags": ' + "9" * 5000 + "}",
     ],
+    ids=lambda content: content[:40],
 )
 def test_wrong_vocabulary_is_one_clear_error(config, tmp_path, content):
     path = tmp_path / "tags.json"

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
+import sqlite3
+import stat
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -75,6 +79,48 @@ def test_threads_may_write_at_once(tmp_path: Path) -> None:
         thread.join()
     assert kept.problem is None
     assert {found.id for found in kept.entries()} == {str(n) for n in range(16)}
+
+
+def rights(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+def test_nobody_else_can_read_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("ZOOTER_HISTORY")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    file = tmp_path / "zooter" / "history.db"
+    before = os.umask(0)
+    try:
+        kept = History(path())
+        kept.keep(entry("a"), 0, {"query": "secret"})
+        with closing(sqlite3.connect(file)) as reader:
+            reader.execute("SELECT * FROM turns").fetchall()  # so that the files beside it stay
+            kept.keep(entry("a"), 1, {"query": "another"})
+            found = {one.name: rights(one) for one in file.parent.iterdir()}
+    finally:
+        os.umask(before)
+    assert found == {"history.db": 0o600, "history.db-wal": 0o600, "history.db-shm": 0o600}
+    assert rights(file.parent) == 0o700
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+def test_one_that_others_could_read_is_narrowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "mine" / "history.db"
+    History(file).keep(entry("a"), 0, {"query": "secret"})
+    file.chmod(0o644)
+    file.parent.chmod(0o755)
+    for name in ("history.db-wal", "history.db-shm"):
+        (file.parent / name).touch(0o644)
+    kept = History(file)
+    assert kept.turns("a") == [{"query": "secret"}]
+    assert {rights(one) for one in file.parent.iterdir()} == {0o600}
+    assert rights(file.parent) == 0o755  # the user named it
+    monkeypatch.delenv("ZOOTER_HISTORY")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    (tmp_path / "zooter").mkdir(mode=0o755)
+    History(path()).entries()
+    assert rights(tmp_path / "zooter") == 0o700
 
 
 def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

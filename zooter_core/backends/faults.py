@@ -15,11 +15,19 @@ import openai
 
 from zooter_core.endpoint import EndpointConfig, retry_after
 from zooter_core.errors import WorkError
+from zooter_core.records import Finish
+from zooter_core.redaction import Redaction
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds between attempts, where the server names none
 LONGEST_WAIT = 60.0  # seconds; a server that wants a longer pause is not asked again
 PASSING = (408, 409, 425, 429)  # statuses that may be another next time, besides 500 and above
 OWN_FAULT = (400, 413, 422)  # of one request; the next may be answered
+# Finish reasons as servers of several makes name them, in lower case. With any other the answer counts as cut off.
+ENDED = ("stop", "eos", "eos_token", "stop_sequence", "end_turn", "complete")
+CUT_OFF = ("length", "max_tokens", "max_output_tokens", "model_length")
+TOOLS = ("tool_calls", "tool_call", "tool_use", "function_call")
+FILTERED = ("content_filter", "content_filtered", "safety", "recitation", "prohibited_content", "refusal")
+FAILED = ("error", "abort", "insufficient_system_resource")
 MOST_WORDS = 200  # characters shown of what a server says
 
 
@@ -55,26 +63,26 @@ def pause(attempt: int, wait: float | None, chance: float | None = None) -> floa
     return None if wait > LONGEST_WAIT else wait + 0.25 * chance
 
 
-def fault_of(problem: BaseException, config: EndpointConfig, key: str | None) -> AnswerError:
-    """The fault behind an exception of the client; `key` is blotted out of whatever the server says."""
+def fault_of(problem: BaseException, config: EndpointConfig, redact: Redaction) -> AnswerError:
+    """The fault behind an exception of the client; what the server says is redacted."""
     if isinstance(problem, AnswerError):
         return problem
     if isinstance(problem, openai.APIStatusError):
-        return _status(problem, config, key)
+        return _status(problem, config, redact)
     if isinstance(problem, openai.APIConnectionError):
         return _connection(problem, config)
     if isinstance(problem, openai.APIError):  # an error event in the middle of a stream
-        return AnswerError(f"an error in place of text{_words(problem, key)}", "Ask again; see the server's log.")
+        return AnswerError(f"an error in place of text{_words(problem, redact)}", "Ask again; see the server's log.")
     if isinstance(problem, json.JSONDecodeError | UnicodeDecodeError):
         return AnswerError("a line in its stream that is not JSON", "Ask again; see the server's log.")
     return AnswerError(f"an answer that cannot be read ({type(problem).__name__})", "Ask again; see the server's log.")
 
 
-def _status(problem: openai.APIStatusError, config: EndpointConfig, key: str | None) -> AnswerError:
-    status, words = problem.status_code, _words(problem, key)
+def _status(problem: openai.APIStatusError, config: EndpointConfig, redact: Redaction) -> AnswerError:
+    status, words = problem.status_code, _words(problem, redact)
     found = f"status {status}{words}"
     if 300 <= status < 400:
-        where = httpx2.URL(problem.response.headers.get("location", "")).host
+        where = _host(redact(problem.response.headers.get("location", "")))  # a host is in lower case, a key may not be
         return AnswerError(
             f"status {status}: it redirects to {printable(where) or 'another address'}, which is not followed",
             "Mend base_url in fleet.toml, where that is the right address.",
@@ -93,6 +101,38 @@ def _status(problem: openai.APIStatusError, config: EndpointConfig, key: str | N
     next_step = "Ask again later; see the server's log." if again else "See what the server says."
     next_step = "Ask again later, or lower parallel in fleet.toml." if status == 429 else next_step
     return AnswerError(found, next_step, again, wait, counts=status not in OWN_FAULT)
+
+
+def _host(url: str) -> str:
+    try:
+        return httpx2.URL(url).host
+    except httpx2.InvalidURL:
+        return ""
+
+
+def finish_of(reason: str | None, text: bool, tool: bool, redact: Redaction) -> Finish:
+    """How an answer ended: `stop`, or `length` where it is cut off.
+
+    Args:
+        reason: its finish reason; None where it ended without one.
+        text: whether any text has come.
+        tool: whether a call of a tool has.
+
+    Raises:
+        AnswerError: it is no answer.
+    """
+    log, known = "See the server's log.", reason and reason.lower()
+    if known in FILTERED:
+        raise AnswerError("an answer that the server's content filter broke off", "Ask in other words.", counts=False)
+    if known in TOOLS or (tool and not text):
+        next_step = "Switch tools off on the server, or ask for an answer in words."
+        raise AnswerError("a call of a tool, and Zooter offers none", next_step, counts=False)
+    if reason is None and not text:
+        raise AnswerError("a stream that ended without a word", log, True)
+    if known in FAILED or (known not in (*ENDED, *CUT_OFF) and not text):
+        what = "an answer" if text else "an answer without text"
+        raise AnswerError(f'{what} that ended for the reason "{printable(redact(str(reason)))}"', log)
+    return "stop" if known in ENDED else "length"
 
 
 def _connection(problem: BaseException, config: EndpointConfig) -> AnswerError:
@@ -121,7 +161,7 @@ def _causes(problem: BaseException | None) -> Iterator[BaseException]:
         problem = problem.__cause__ or problem.__context__
 
 
-def _words(problem: openai.APIError, key: str | None) -> str:
+def _words(problem: openai.APIError, redact: Redaction) -> str:
     """`, "what the server says"`, where it says anything."""
     body: Any = problem.body
     for name in ("error", "message", "detail"):
@@ -129,7 +169,7 @@ def _words(problem: openai.APIError, key: str | None) -> str:
     text = body if isinstance(body, str) else ""
     if not text or text.lstrip().startswith("<"):  # a web page says nothing in one line
         return ""
-    return f', "{printable(text.replace(key, "***") if key else text)}"'
+    return f', "{printable(redact(text))}"'
 
 
 def printable(text: str) -> str:

@@ -12,56 +12,72 @@ from typing import Any
 import httpx2
 import openai
 
-from zooter_core.backends.faults import AnswerError, fault_of, pause
+from zooter_core.backends.faults import AnswerError, fault_of, finish_of, pause
 from zooter_core.backends.wire import client_of
 from zooter_core.candidates import CandidateConfig
 from zooter_core.endpoint import key_from
 from zooter_core.errors import WorkError, did_you_mean
 from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Finish, Message, Response
+from zooter_core.redaction import RedactedStream, Redaction
 from zooter_core.surrogates import Joiner, replaced
 
 CLOSING = 0.1  # seconds for a connection to close in good manners
 LOOKING = 10.0  # seconds for the list of a server's models
-CUT_OFF = ("length", "max_tokens", "model_length")
+BYTES = 4  # of a character at most; no token is shorter than a byte
 Put = Callable[[str], None]
 
 
 @dataclass
 class Said:
-    """What has come of an answer."""
+    """What has come of an answer, without the key."""
 
+    stream: RedactedStream
+    most_characters: int
+    most_tokens: int  # as asked for
     begun: float = field(default_factory=time.perf_counter)
     texts: list[str] = field(default_factory=list)
     joiner: Joiner = field(default_factory=Joiner)
     characters: int = 0
-    tokens: int | None = None  # as the server counts them
+    parts: int = 0  # of text, as the server split it
+    claimed: object = None  # tokens as the server counts them
     first: float | None = None
-    thought: bool = False  # whether reasoning has come, which is no text
+    thoughts: int = 0  # characters of reasoning, which is no text
+    tool: bool = False
     finish: str | None = None
-
-    def add(self, text: str, most: int) -> str:
-        """Take in a text, up to `most` characters in all; what of it can be shown now."""
-        return self._put(self.joiner.add(text)[: most - self.characters])
-
-    def close(self) -> str:
-        """What was held back because it might have gone on."""
-        return self._put(self.joiner.close())
-
-    def _put(self, text: str) -> str:
-        if text:
-            self.texts.append(text)
-            self.characters += len(text)
-        return text
 
     @property
     def anything(self) -> bool:
-        return self.first is not None or self.thought
+        return bool(self.parts or self.thoughts)
+
+    @property
+    def tokens(self) -> int:
+        """As the server counts them, where that can be; else its parts, since most servers send a token at a time."""
+        most = max(self.most_tokens, BYTES * (self.characters + self.thoughts))
+        if type(self.claimed) is int and bool(self.parts) <= self.claimed <= most:
+            return self.claimed
+        return self.parts
+
+    def take(self, text: str) -> str:
+        """Add a part of the answer's text; what of it can be shown."""
+        if self.first is None:
+            self.first = time.perf_counter() - self.begun
+        self.parts += 1
+        return self._show(self.stream.feed(self.joiner.add(text)))
+
+    def end(self) -> str:
+        """Add the text that waited because it may have been a key or half a character; what of it can be shown."""
+        return self._show(self.stream.feed(self.joiner.close()) + self.stream.end())
+
+    def _show(self, text: str) -> str:
+        shown = text[: self.most_characters - self.characters]
+        self.texts.append(shown)
+        self.characters += len(shown)
+        return shown
 
     def response(self, name: str, finish: Finish, error: str | None = None) -> Response:
         seconds = time.perf_counter() - self.begun
-        tokens = len(self.texts) if self.tokens is None else self.tokens  # most servers send a token at a time
-        return Response(name, "".join(self.texts), tokens, seconds, self.first, finish, error)
+        return Response(name, "".join(self.texts), self.tokens, seconds, self.first, finish, error)
 
 
 class Server:
@@ -74,8 +90,9 @@ class Server:
     def __init__(self, candidate: CandidateConfig) -> None:
         assert candidate.endpoint is not None  # fleet.py has seen to it
         self.name, self.model, self.config = candidate.name, candidate.model, candidate.endpoint
-        self._key = key_from(self.config.api_key_env, self.name)
-        self._client = client_of(self.config, self._key)
+        key = key_from(self.config.api_key_env, self.name)
+        self._redact = Redaction(key)
+        self._client = client_of(self.config, key)
         self._turns = asyncio.Semaphore(self.config.parallel)
         self._failures, self._rests_until, self._last = 0, 0.0, ""
 
@@ -92,14 +109,14 @@ class Server:
             if isinstance(problem, TimeoutError):
                 fault = AnswerError(f"no word from it within {LOOKING:g} s", "See the server's log.")
             else:
-                fault = fault_of(problem, self.config, self._key)
+                fault = fault_of(problem, self.config, self._redact)
             refused = isinstance(problem, openai.APIStatusError) and problem.status_code in (401, 403)
             if refused or isinstance(problem, TimeoutError | openai.APIConnectionError):
                 raise WorkError(f"{self.name} at {self.config.host}", fault.found, fault.next_step) from None
 
     async def answer(self, messages: Sequence[Message], generation: GenerationConfig, put: Put) -> Response:
         """The response to a conversation; its text goes to `put` as it comes. Never raises."""
-        said = Said()
+        said = Said(self._redact.stream(), self.config.most_characters, generation.max_new_tokens)
         finish: Finish
         try:
             async with self._turns:
@@ -107,8 +124,6 @@ class Server:
                 finish, error = await self._attempts(messages, generation, said, put)
         except asyncio.CancelledError:
             finish, error = "stopped", None
-        if rest := said.close():
-            put(rest)
         return said.response(self.name, finish, error)
 
     async def _attempts(
@@ -119,7 +134,7 @@ class Server:
             try:
                 finish = await self._attempt(messages, generation, said, put)
             except Exception as problem:  # the client, the transport and a stranger's data raise many kinds
-                fault = fault_of(problem, self.config, self._key)
+                fault = fault_of(problem, self.config, self._redact)
                 wait = pause(attempt, fault.wait) if fault.again and not said.anything else None
                 attempt += 1
                 if wait is None or attempt > self.config.retries:
@@ -145,6 +160,8 @@ class Server:
                         if said.characters >= self.config.most_characters:
                             return "length"
                 finally:
+                    if waited := said.end():
+                        put(waited)
                     with suppress(Exception):
                         await asyncio.wait_for(stream.close(), CLOSING)
         except TimeoutError:
@@ -153,13 +170,7 @@ class Server:
                     f"no first token within {first:g} s", "Ask again later, or raise first_token_seconds."
                 ) from None
             raise AnswerError(f"no further token for {gap:g} s", "Ask again.") from None
-        if said.finish is None and not said.texts:
-            raise AnswerError("a stream that ended without a word", "See the server's log.", True)
-        if said.finish == "content_filter":
-            raise AnswerError(
-                "an answer that the server's content filter broke off", "Ask in other words.", counts=False
-            )
-        return "length" if said.finish is None or said.finish in CUT_OFF else "stop"
+        return finish_of(said.finish, bool(said.parts), said.tool, self._redact)
 
     def _body(self, messages: Sequence[Message], generation: GenerationConfig) -> dict[str, Any]:
         return {
@@ -175,23 +186,23 @@ class Server:
     def _take(self, chunk: Any, said: Said, put: Put) -> bool:
         """Add a chunk to what has come; whether a token was in it."""
         if usage := getattr(chunk, "usage", None):
-            counted = getattr(usage, "completion_tokens", None)
-            said.tokens = counted if isinstance(counted, int) else said.tokens
+            said.claimed = getattr(usage, "completion_tokens", None)
         if not getattr(chunk, "choices", None):
             return False
         choice = chunk.choices[0]
-        said.finish = getattr(choice, "finish_reason", None) or said.finish
+        if finish := getattr(choice, "finish_reason", None):
+            said.finish = str(finish)
         delta = getattr(choice, "delta", None)
         text = getattr(delta, "content", None)
         if text is not None and not isinstance(text, str):
             raise AnswerError("a text that is no text", "See the server's log.")
+        calls = any(getattr(delta, name, None) for name in ("tool_calls", "function_call"))
+        said.tool |= calls
         if not text:
-            thinks = any(getattr(delta, name, None) for name in ("reasoning_content", "reasoning"))
-            said.thought |= thinks
-            return thinks
-        if said.first is None:
-            said.first = time.perf_counter() - said.begun
-        if shown := said.add(text, self.config.most_characters):
+            thought = getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None) or ""
+            said.thoughts += len(str(thought))
+            return calls or bool(thought)
+        if shown := said.take(text):
             put(shown)
         return True
 
@@ -219,7 +230,7 @@ class Server:
         """What to write as `model`, by the server's own list; None where it gives none."""
         with suppress(Exception):  # it is only for the message
             async with asyncio.timeout(LOOKING):
-                names = await self._models()
+                names = [self._redact(name) for name in await self._models()]
             if names and self.model not in names:
                 return f'Mend model = "{self.model}" in fleet.toml. {did_you_mean(self.model, names[:50])}'
         return None

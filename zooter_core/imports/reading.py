@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from zooter_core.errors import ZooterError, listed
 from zooter_core.surrogates import ESCAPED, clean
 
 CHUNK = 1 << 16
+LARGEST = sys.float_info.max
 MOST = 1 << 26  # characters of one record
 SPACE = " \t\n\r"
 NUMBER = 40  # characters that a number, true or \\ud83d may have
@@ -136,7 +138,7 @@ class Json:
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._buffer, self._at)
-            except (json.JSONDecodeError, RecursionError) as problem:
+            except (ValueError, RecursionError) as problem:  # ValueError: also a number of more than 4300 digits
                 wrong = self._wrong(problem)
                 if not self._may_go_on(problem) or not self._more():
                     raise wrong from problem
@@ -157,7 +159,7 @@ class Json:
 
     def _wrong(self, problem: Exception) -> ZooterError:
         line, found = self._line, repr(self._buffer[self._at : self._at + 40])
-        why = "nested too deeply"
+        why = "nested too deeply" if isinstance(problem, RecursionError) else "a number with too many digits"
         if isinstance(problem, json.JSONDecodeError):
             line += self._buffer.count("\n", self._at, problem.pos)
             why = problem.msg if len(self._buffer) - self._at <= MOST else "it is too long"
@@ -203,7 +205,7 @@ def number_of(value: Any, what: str, place: Place) -> float | None:
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
         raise ZooterError(f"{what} as a number in {place}", repr(value)[:40], "Mend or remove the record.")
     return float(value)
 

@@ -1,7 +1,7 @@
 """Rewards that are known already, in one SQLite file in the user's cache folder.
 
 A row is a hash of (reward model, query, response), or of (reward model, query, first, second) for a comparison, and
-the number: about 40 bytes. Whatever is wrong with the file, scoring goes on without it.
+the number: about 40 bytes. The file is private. Whatever is wrong with it, scoring goes on without it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from zooter_core.disk import private_file, private_folder
 from zooter_core.records import LARGEST_SCORE
-from zooter_core.weights import cache_dir
+from zooter_core.weights import cache_dir, private_cache
 
 Item = tuple[str, ...]
 TOGETHER = 500  # keys a question to the file; SQLite takes 999 at least
@@ -38,13 +39,14 @@ class ScoreCache:
         if not self.path.exists():
             return found
         try:
+            private_file(self.path)
             with closing(sqlite3.connect(self.path, timeout=PATIENCE)) as file:
                 for first in range(0, len(keys), TOGETHER):
                     asked = list(keys)[first : first + TOGETHER]
                     marks = ",".join("?" * len(asked))
                     rows = file.execute(f"SELECT key, reward FROM rewards WHERE key IN ({marks})", asked)
                     found |= {keys[key]: float(reward) for key, reward in rows}
-        except (sqlite3.Error, TypeError, ValueError):  # no table yet, damaged, locked for long
+        except (sqlite3.Error, OSError, TypeError, ValueError):  # no table yet, damaged, locked for long
             return {}
         return {item: reward for item, reward in found.items() if abs(reward) <= LARGEST_SCORE}  # others are damage
 
@@ -52,7 +54,10 @@ class ScoreCache:
         """Keep rewards, all or none of them."""
         rows = [(self._key(item), reward) for item, reward in rewards.items()]
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.parent == cache_dir():
+                private_cache()
+            private_folder(self.path.parent, ours=False)
+            private_file(self.path)
             with closing(sqlite3.connect(self.path, timeout=PATIENCE)) as file, file:
                 file.execute("CREATE TABLE IF NOT EXISTS rewards (key BLOB PRIMARY KEY, reward REAL) WITHOUT ROWID")
                 file.executemany("INSERT OR REPLACE INTO rewards VALUES (?, ?)", rows)

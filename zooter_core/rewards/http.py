@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from zooter_core.backends import Backend
 from zooter_core.endpoint import key_from, retry_after
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.labellers import RewardConfig
+from zooter_core.redaction import Redaction
 from zooter_core.rewards import Unscored
 from zooter_core.rewards.texts import filled
 
@@ -57,6 +59,7 @@ class HttpReward:
         if not self.url.startswith(("http://", "https://")):
             raise ZooterError("url as http://... or https://... in [reward]", f'"{self.url}"', "Mend fleet.toml.")
         key = key_from(config.api_key_env, "the reward endpoint")
+        self._redact = Redaction(key)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.slow = 0  # pairs in a row that no answer came for
         timeout = httpx2.Timeout(config.timeout_seconds, connect=min(CONNECT, config.timeout_seconds))
@@ -97,14 +100,14 @@ class HttpReward:
     def _ask(self, pairs: Sequence[Pair], tries: int) -> list[float]:
         answer = self._post(pairs, tries)
         self.slow = 0
+        text = self._redact(answer.text)
         try:
-            found = _read(answer.json(), self.config.api)
-        except ValueError as problem:
-            raise self._wrong(
-                "JSON", f"{answer.headers.get('content-type', 'no type')} {answer.text!r:.60}"
-            ) from problem
+            found = _read(answer.json(), self.config.api, self._redact)
+        except (ValueError, RecursionError):
+            kind = self._redact(answer.headers.get("content-type", "no type"))
+            raise self._wrong("JSON", f"{kind:.60} {text!r:.60}") from None
         if found is None:
-            raise self._wrong(SHAPES[self.config.api], f"{answer.text!r:.80}")
+            raise self._wrong(SHAPES[self.config.api], f"{text!r:.80}")
         if len(found) != len(pairs):
             raise self._wrong(f"{len(pairs)} rewards", str(len(found)))
         return found
@@ -139,7 +142,8 @@ class HttpReward:
                     raise self._too_slow(len(pairs), problem) from problem
             except httpx2.TransportError as problem:
                 if last:
-                    raise self._wrong("it to answer", first_line(problem), "Start it, or mend url.") from problem
+                    found = self._redact(first_line(problem))
+                    raise self._wrong("it to answer", found, "Start it, or mend url.") from None
                 time.sleep(_pause(number))
             else:
                 if answer.status_code not in BUSY or last:
@@ -152,7 +156,7 @@ class HttpReward:
         status = answer.status_code
         if status == 200:
             return
-        said = f"{status}: {answer.text!r:.80}"
+        said = f"{status}: {self._redact(answer.text)!r:.80}"
         if status in (401, 403):
             named = self.config.api_key_env
             hint = (
@@ -186,17 +190,20 @@ SHAPES = {
 }
 
 
-def _read(answer: Any, api: str) -> list[float] | None:
-    """The rewards of an answer, in the order asked for; None where it has another shape."""
+def _read(answer: Any, api: str, redact: Redaction) -> list[float] | None:
+    """The rewards of an answer, in the order asked for; None where it has another shape.
+
+    What is no number is shown without the key.
+    """
     rows = answer.get("rewards" if api == "pairs" else "data") if isinstance(answer, dict) else None
     if not isinstance(rows, list):
         return None
     if api == "pairs":
-        return [_number(row) for row in rows]
+        return [_number(row, redact) for row in rows]
     if not all(isinstance(row, dict) and ("score" if api == "score" else "data") in row for row in rows):
         return None
     rows = sorted(rows, key=lambda row: row.get("index", 0))  # stable: without an index as they came
-    return [_number(row["score"] if api == "score" else _last(row["data"])) for row in rows]
+    return [_number(row["score"] if api == "score" else _last(row["data"]), redact) for row in rows]
 
 
 def _last(data: Any) -> Any:
@@ -206,10 +213,11 @@ def _last(data: Any) -> Any:
     return data
 
 
-def _number(value: Any) -> float:
+def _number(value: Any, redact: Redaction) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    return Unscored(f"the reward endpoint gave {value!r:.40}")
+        with suppress(OverflowError):
+            return float(value)
+    return Unscored(f"the reward endpoint gave {redact(repr(value)):.40}")
 
 
 def _pause(number: int, answer: httpx2.Response | None = None) -> float:

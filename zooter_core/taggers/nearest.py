@@ -59,7 +59,7 @@ class NearestTagger:
 
 def _entries(path: Path) -> list[dict]:
     try:
-        entries = parse_json(path.read_text(encoding="utf-8"))["tags"]
+        entries = parse_json(path.read_text(encoding="utf-8-sig"))["tags"]
         shaped = bool(entries) and all(
             isinstance(e["name"], str)
             and isinstance(e["description"], str)
@@ -67,7 +67,7 @@ def _entries(path: Path) -> list[dict]:
             and all(isinstance(phrasing, str) for phrasing in e["phrasings"])
             for e in entries
         )
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
         raise ZooterError(f"a tag vocabulary at {path}", repr(problem), "Mend the file.") from problem
     if not shaped:
         raise ZooterError(f"tags with name, description and phrasings in {path}", "another shape", "Mend the file.")

@@ -1,4 +1,4 @@
-"""What was said and voted, in a small sqlite file of this machine's; nothing leaves it.
+"""What was said and voted, in a small private sqlite file of this machine's; nothing leaves it.
 
 A history that cannot be written never stands in the way of an answer: `problem` says what is wrong.
 """
@@ -16,6 +16,7 @@ from typing import Any
 
 import streamlit as st
 
+from zooter_core.disk import private_file, private_folder
 from zooter_core.strict_json import dump_json, parse_json
 
 VARIABLE = "ZOOTER_HISTORY"  # a file, or "off"
@@ -57,7 +58,8 @@ class History:
             return []
         rows: list[Any] = []
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(self.path.parent, ours=self.path == _default())
+            private_file(self.path)
             with closing(sqlite3.connect(self.path, timeout=5)) as database, database:
                 if not self._made:
                     database.execute("PRAGMA journal_mode=WAL")
@@ -146,6 +148,10 @@ def path() -> Path | None:
         return None
     if named:
         return Path(named).expanduser()
+    return _default()
+
+
+def _default() -> Path:
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(data).expanduser() / "zooter" / "history.db"
 

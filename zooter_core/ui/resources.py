@@ -121,7 +121,7 @@ def _routed(folder: str) -> bool:
     try:
         with (Path(folder) / "fleet.toml").open("rb") as file:
             return "router" in tomllib.load(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return True  # told when it is picked
 
 
