@@ -269,25 +269,19 @@ def named_by_server(config: Any) -> bool:
 
 
 def _paths(kind: Any, values: Mapping[str, Any], where: str, path: Path) -> dict[str, Any]:
-    """The values of a table that are paths, as full paths.
-
-    Raises:
-        ZooterError: one of them can be no path, or there is nothing at it.
-    """
+    """The values of a table that are paths, as full paths. Raises ZooterError where one cannot be, or is not there."""
     remote = values.get("backend") == ENDPOINT or values.get("kind") == HTTP
-    for key in ("path", "offload_folder", *PATHS):
-        if key in values and not (remote and key == "model") and (why := impossible(path.parent / values[key])):
-            raise ZooterError(f"a path as {key} in {where} of {path}", f'"{values[key]}" ({why})', f"Correct {key}.")
+    keys = ("path", "offload_folder", *PATHS)
+    named = {key: values[key] for key in keys if key in values and not (remote and key == "model")}
+    for key, value in named.items():
+        if why := impossible(path.parent / value):
+            raise ZooterError(f"a path as {key} in {where} of {path}", f'"{value}" ({why})', f"Correct {key}.")
     if kind is RouterConfig:
         return {"path": str(path.parent / values["path"])}
     if kind is CandidateConfig and values["backend"] == RECORDED:
         return {"model": os.path.normpath(path.parent / values["model"])}
-    folder = {key: os.path.normpath(path.parent / values[key]) for key in ("offload_folder",) if key in values}
-    return folder | {
-        key: _located(values[key], key, where, path)
-        for key in PATHS
-        if key in values and not (remote and key == "model")
-    }
+    folder = {key: os.path.normpath(path.parent / named[key]) for key in ("offload_folder",) if key in named}
+    return folder | {key: _located(named[key], key, where, path) for key in PATHS if key in named}
 
 
 def _located(value: str, key: str, where: str, path: Path) -> str:

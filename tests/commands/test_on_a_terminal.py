@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import afar
 import pytest
 import tiny
-from screen import CLEAR, COLOUR, HOSTILE, MARKUP, squeezed, typed
+from screen import CLEAR, COLOUR, HOSTILE, MARKUP, Screen, squeezed, terminal, typed
 from scripted import serving
 
 from zooter_core.terminal import visible
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 
+ROOT = Path(__file__).resolve().parents[2]
 POOL = (f"one {HOSTILE}", "two [/red]", "three")
 ANSWER = f"said {HOSTILE} end"
 
@@ -245,3 +249,15 @@ def test_half_characters_in_files(fleet_copy, tiny_fleet, tmp_path):
     assert json.loads(responses.read_text().splitlines()[0])["responses"][f"a {half[:-1]}\ufffd"] == "half \ufffd"
     picked = typed("queries", "--from", scores, "--n", 9, "--out", tmp_path / "q.jsonl", "--fleet", tiny_fleet)
     assert picked.code == 0, picked.err
+
+
+def test_as_a_program(fleet):
+    """In a process of its own, whose consoles find the terminal by themselves."""
+    came = bytearray()
+    command = [sys.executable, "-m", "zooter_core.cli", "ask", f"What is 7? {HOSTILE}", "--fleet", str(fleet)]
+    with terminal(came) as file:
+        ended = subprocess.run(command, stdout=file, stderr=file, cwd=ROOT, env={**os.environ, "TERM": "xterm"})
+    screen = Screen(ended.returncode, {"stdout": came, "stderr": bytearray()})
+    assert screen.code == 0, screen.out
+    assert visible(ANSWER) in screen.check()
+    assert "\x1b[2m" in screen.out  # rich's own
