@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
+from zooter_core.disk import PARTIAL, clear
 from zooter_core.errors import WorkError, ZooterError, did_you_mean, first_line
 from zooter_core.fleet import RUNTIMES
 from zooter_core.graph import Graph, graph_of, missing, pool
@@ -218,9 +219,10 @@ def _stamp(folder: str) -> str:
 
 def _save(path: Path, vectors: Array) -> None:
     """Write whole or not at all; a cache that cannot be written is no reason to fail."""
-    partial = path.with_suffix(f".partial-{os.getpid()}")
+    partial = path.with_suffix(f"{PARTIAL}{os.getpid()}")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
+        clear(path.parent)
         try:
             with partial.open("wb") as file:
                 np.save(file, vectors)

@@ -26,6 +26,7 @@ from zooter_core.records import Message
 from zooter_core.selection import Outputs
 from zooter_core.weights import MAKING
 
+CONFIG = "config.json"  # the file that makes a folder a router's
 OWN_ENCODER = "encoder"  # the name of one that lies in the router's own folder
 
 LABEL_SETTINGS = ("beta", "tau", "normalise")
@@ -113,7 +114,7 @@ class Router:
             ZooterError: there is no router in the folder.
             WorkError: its files are broken.
         """
-        if not (Path(folder) / "config.json").is_file():
+        if not (Path(folder) / CONFIG).is_file():
             raise ZooterError(
                 f"a router folder at {folder}",
                 "no config.json there",
@@ -207,7 +208,7 @@ class Router:
 
 def keep_label_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """Write into a router's folder how its labels were made, so that a candidate added later gets labels like them."""
-    path = folder / "config.json"
+    path = folder / CONFIG
     known = json.loads(path.read_text(encoding="utf-8"))
     known["labels"] = {name: settings[name] for name in LABEL_SETTINGS}
     path.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
