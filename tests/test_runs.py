@@ -138,9 +138,9 @@ def test_seal_holds_count_and_hash(folder):
         run.seal("collect", "a.jsonl")
         assert run.sealed("collect")
     content = (folder / "a.jsonl").read_bytes()
-    assert json.loads((folder / "run.json").read_text())["seals"] == {
-        "collect": {"file": "a.jsonl", "records": 2, "sha256": hashlib.sha256(content).hexdigest()}
-    }
+    (seal,) = json.loads((folder / "run.json").read_text())["seals"].values()
+    sha256 = hashlib.sha256(content).hexdigest()
+    assert seal == {"file": "a.jsonl", "records": 2, "sha256": sha256, "settings_sha256": seal["settings_sha256"]}
     with Run(folder) as run:
         assert run.sealed("collect")
 

@@ -32,7 +32,7 @@ LEVELS = (
         ),
         *("projection", "selection", "terminal", "weights"),
     ),
-    ("benchmark", "candidates", "graph", "learned", "scores"),
+    ("benchmark", "candidates", "graph", "learned", "run_lines", "run_state", "scores"),
     ("fleet", "int8"),
     ("curate", "encoder", "imports", "prices"),
     ("backends", "heads"),

@@ -14,7 +14,7 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -28,6 +28,7 @@ OTHERS = 0o077  # the rights of everybody but the owner
 SQLITE = ("", "-wal", "-shm", "-journal")  # what SQLite adds to the name of a database for the files beside it
 CREATING = threading.Lock()
 Opener = Callable[[str, int], int]
+PARTIAL = ".partial-"  # in the name of what is not whole yet
 RUST = "(os error "  # in what tokenizers and safetensors raise where Python raises OSError
 
 
@@ -36,10 +37,13 @@ def writing(place: Path) -> Iterator[None]:
     """Tell what a full or broken disk raises in one message.
 
     Raises:
-        WorkError: the disk took no more.
+        WorkError: the disk took no more, or what is at the place cannot be written.
     """
     try:
         yield
+    except (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError) as problem:
+        next_step = "Mend its rights, or take away what is in its place, and start again; what was finished is kept."
+        raise WorkError(f"{place} to be writable", str(problem), next_step) from problem
     except Exception as problem:
         if not isinstance(problem, OSError) and RUST not in str(problem):
             raise
@@ -167,12 +171,17 @@ def read_whole_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The records of an append-only file; a torn last line is passed over, a missing file is empty.
 
     Raises:
-        WorkError: a line in the middle is not JSON, or holds a number that is NaN or infinite.
+        WorkError: the file cannot be read, or a line in the middle is not JSON or holds a NaN or infinity.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
+    try:
+        file = path.open("rb")
+    except OSError as problem:
+        next_step = "Put a copy of the file back, or mend its rights."
+        raise WorkError(f"a readable file {path}", str(problem), next_step) from problem
+    with file:
+        for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
             try:
@@ -252,11 +261,16 @@ def written_whole(path: Path) -> Iterator[TextIO]:
 
 
 @contextmanager
-def filled_whole(folder: Path) -> Iterator[Path]:
+def filled_whole(folder: Path, last: str, gone: Sequence[str] = ()) -> Iterator[Path]:
     """A folder to fill, whose files then take their places in `folder`; other files that are there stay.
 
     They are renamed, which needs no room: a full disk shows before anything is replaced. After an error or an
     interrupt `folder` is what it was.
+
+    Args:
+        last: the file without which nobody reads the folder. The old one goes before any other file is replaced, the
+            new one comes after all others: a process that is killed in between leaves no mixture that could be read.
+        gone: old files that go where the new folder has none of their name.
 
     Raises:
         ZooterError: at once, where there can be no such folder.
@@ -271,22 +285,52 @@ def filled_whole(folder: Path) -> Iterator[Path]:
     try:
         yield made
         with writing(folder):
-            for file in sorted(path for path in made.rglob("*") if path.is_file()):
-                place = folder / file.relative_to(made)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                file.replace(place)
+            files = [path.relative_to(made) for path in sorted(made.rglob("*")) if path.is_file()]
+            (folder / last).unlink(missing_ok=True)
+            for name in gone:
+                (folder / name).unlink(missing_ok=True)
+            for file in sorted(files, key=lambda file: file.as_posix() == last):
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                (made / file).replace(folder / file)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
 
+def move_contents(work: Path, folder: Path) -> None:
+    """Move all that is in a folder to another on the same file system, whatever stands in its place; it goes itself."""
+    for path in sorted(work.iterdir()):
+        remove(folder / path.name)
+        path.rename(folder / path.name)
+    work.rmdir()
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a link or a folder with all that is in it, where there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _aside(path: Path, around: Path) -> Path:
     """A name in a folder for what is not whole yet, this process's own; what dead processes left there goes."""
+    clear(around, path.name)
+    return around / f"{path.name}{PARTIAL}{os.getpid()}"
+
+
+def clear(folder: Path, name: str = "") -> None:
+    """Delete what dead processes left half written in a folder: `name`, PARTIAL and the number of the process.
+
+    A number that another process has by now is taken for that one's: what it marks stays until a later time.
+
+    Args:
+        name: of what they wrote; all names where it is empty.
+    """
     import psutil
 
-    name = f"{path.name}.partial-"
-    for old in [entry for entry in around.iterdir() if entry.name.startswith(name)]:
-        number = old.name.removeprefix(name)
-        if not number.isdigit() or (int(number) != os.getpid() and psutil.pid_exists(int(number))):
+    for old in list(folder.iterdir()):
+        own, _, number = old.name.rpartition(PARTIAL)
+        if (name and own != name) or not own or not number.isdecimal() or not number.isascii():
             continue
-        shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)
-    return around / f"{name}{os.getpid()}"
+        if int(number) == os.getpid() or not psutil.pid_exists(int(number)):
+            shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)

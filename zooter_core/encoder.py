@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
-from zooter_core.disk import narrow, owner_only, private_folder
+from zooter_core.disk import PARTIAL, clear, narrow, owner_only, private_folder
 from zooter_core.errors import WorkError, ZooterError, did_you_mean, first_line
 from zooter_core.fleet import RUNTIMES
 from zooter_core.graph import Graph, graph_of, missing, pool
@@ -247,10 +247,11 @@ def _stamp(folder: str) -> str:
 
 def _save(path: Path, vectors: Array) -> None:
     """Write whole or not at all, privately, since vectors tell much about a text; a cache may fail."""
-    partial = path.with_suffix(f".partial-{os.getpid()}")
+    partial = path.with_suffix(f"{PARTIAL}{os.getpid()}")
     with suppress(OSError):
         private_cache()
         private_folder(path.parent)
+        clear(path.parent)
         try:
             with open(partial, "wb", opener=owner_only) as file:
                 np.save(file, vectors)

@@ -30,6 +30,7 @@ from zooter_core.heads.base import Lessons, Remade, State
 from zooter_core.neighbours import ARRAYS, RECORDS
 from zooter_core.pipeline import LabelConfig
 from zooter_core.router import Router, RouterHead
+from zooter_core.router_config import CONFIG
 from zooter_core.runs import REPORT
 from zooter_core.scores import Scores
 from zooter_core.strict_json import dump_json
@@ -184,11 +185,10 @@ def save(router: Router, folder: Path, figures: dict[str, Any]) -> None:
         ZooterError: the folder cannot be made.
         WorkError: the disk took no more.
     """
-    with filled_whole(folder) as made, writing(folder):
+    old = (ARRAYS, RECORDS)  # of a router that was there before: their labels are of another pool
+    with filled_whole(folder, CONFIG, old) as made, writing(folder):
         router.save(made)
         (made / REPORT).write_text(dump_json(figures, indent=2) + "\n", encoding="utf-8")
-    for name in (ARRAYS, RECORDS):  # of a router that was there before: their labels are of another pool
-        (folder / name).unlink(missing_ok=True)
 
 
 def _wider(head: RouterHead, name: str, column: State) -> RouterHead:

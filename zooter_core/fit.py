@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def fit_router(
     progress: Progress,
     sampled: Sampled | None = None,
 ) -> None:
-    """Train on the training fold, report on the held-back one, into `folder`; `router/` appears whole or not at all.
+    """Train on the training fold, report on the held-back one, into `router/` and `report.json` of an empty folder.
 
     The training queries stay in the router's folder as neighbours, with the tags that they have in `scores`, their
     rewards, what the finished router says of them, and a map of them.
@@ -63,12 +62,8 @@ def fit_router(
     kept = [label.fold == "held_back" for label in made]
     figures = report(router, scores, kept, [label.entropy for label in made], sampled)
     figures |= {"losses": losses} if losses else {}  # of each epoch: the mean KL in nats
-    partial, done = folder / f"{ROUTER}.partial", folder / ROUTER
-    with writing(done):
-        shutil.rmtree(partial, ignore_errors=True)  # of a start that was killed
-        private_folder(partial)  # it may hold the queries' texts
-        router.save(partial)
-        near.save(partial)
-        shutil.rmtree(done, ignore_errors=True)
-        partial.rename(done)
+    with writing(folder):
+        private_folder(folder / ROUTER)  # it may hold the queries' texts
+        router.save(folder / ROUTER)
+        near.save(folder / ROUTER)
         (folder / REPORT).write_text(dump_json(figures, indent=2) + "\n", encoding="utf-8")

@@ -9,12 +9,14 @@ from zooter_core.clusters import cluster_tags
 from zooter_core.disk import append_lines, check_file, filled_whole, locked, read_whole_lines, writing
 from zooter_core.encoder import Encoder
 from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
+from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fit import Progress, fit_router
 from zooter_core.heads import DEFAULT, DistillConfig
 from zooter_core.pipeline import BATCH, LabelConfig, make_labels, quiet
 from zooter_core.records import Query
 from zooter_core.router import keep_label_settings
+from zooter_core.router_config import CONFIG
+from zooter_core.run_lines import has_scores
 from zooter_core.runs import ROUTER
 from zooter_core.scores import Scores, no_repeats, read_lines, read_query, read_responses, score_line
 
@@ -40,7 +42,7 @@ def distill_scores(
     encoder = encoder.knowing(
         texts, encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
     )  # fmt: skip
-    with filled_whole(folder) as work:
+    with filled_whole(folder, CONFIG) as work:
         fit_router(scores.tagged(tags), made, work, encoder, settings[1], progress)
         with writing(folder):
             if settings[1].kind == DEFAULT:  # the others learn from the scores
@@ -89,15 +91,24 @@ def _score_missing(
     lines: Sequence[tuple[Query, dict[str, str]]], out: Path, ensemble: Ensemble, progress: Progress
 ) -> tuple[int, dict[str, str]]:
     """Append the lines that `out` lacks; what `score_responses` returns."""
-    texts_of, done = {query.id: query.text for query, _ in lines}, set()
-    for record in read_whole_lines(out):
-        if texts_of.get(str(record.get("id")), "") != record.get("query"):
+    given = {query.id: (query.text, texts) for query, texts in lines}
+    done: set[str] = set()
+    for number, record in enumerate(read_whole_lines(out), 1):
+        id = record.get("id")
+        text, texts = given.get(id, ("", {})) if isinstance(id, str) else ("", {})
+        if not text or text != record.get("query"):
             raise ZooterError(
                 f"a new file for --out, or one that these responses were scored into before, at {out}",
                 f"a line of another query, {str(record.get('query'))[:60]!r}",
                 "Give another --out.",
             )
-        done.add(record["id"])
+        if id in done or not has_scores(record, texts):
+            raise WorkError(
+                f"one line with a finite score of each of {', '.join(texts)} for {id!r} in {out}",
+                f"another one in line {number}",
+                "Take that line out and start again; the others are kept.",
+            )
+        done.add(str(id))
     aside: dict[str, str] = {}
     for first in range(0, len(lines), BATCH):
         batch = [(query, texts) for query, texts in lines[first : first + BATCH] if query.id not in done]

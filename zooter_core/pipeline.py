@@ -15,7 +15,7 @@ import numpy as np
 
 from zooter_core import labels, runs
 from zooter_core.backends import Request
-from zooter_core.disk import writing
+from zooter_core.disk import move_contents, remove, writing
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError, around
 from zooter_core.evaluate import Sampled
@@ -24,6 +24,7 @@ from zooter_core.fleet import GenerationConfig
 from zooter_core.heads import DEFAULT, DistillConfig
 from zooter_core.records import Label, Message, Query, Response
 from zooter_core.router import keep_label_settings
+from zooter_core.run_lines import Check, response_check, reward_check, same_check, tag_check
 from zooter_core.runs import LABELS, QUERIES, REPORT, RESPONSES, REWARDS, ROUTER, TAGS, Run
 from zooter_core.scores import Scores
 from zooter_core.strict_json import dump_json, parse_json
@@ -59,8 +60,9 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
     pool = list(ensemble.fleet.pool)
     run.begin("start", {"pool": pool, "queries": len(queries), "queries_sha256": digest})
     if not run.sealed("start"):
-        known = run.done(QUERIES, {query.id for query in queries})
-        run.append(QUERIES, [asdict(query) for query in queries if (query.id,) not in known])
+        records = {query.id: asdict(query) for query in queries}
+        known = run.done(QUERIES, records, check=same_check(records))
+        run.append(QUERIES, [record for id, record in records.items() if (id,) not in known])
         run.seal("start", QUERIES)
 
 
@@ -93,8 +95,10 @@ def collect(
     )
     if run.sealed("collect"):
         return
+    _needs(run, "start")
     queries = sorted(runs.queries(run), key=lambda query: (query.dataset or "", len(query.text), query.id))
-    done = run.done(RESPONSES, {query.id for query in queries}, "candidate", "sample")
+    check = response_check(ensemble.fleet.pool, samples)
+    done = run.done(RESPONSES, {query.id for query in queries}, "candidate", "sample", check=check)
     able = {record["candidate"] for record in run.records(RESPONSES) if record.get("error") is None}
     total = len(queries) * len(ensemble.fleet.pool) * samples
     size = max(1, BATCH // samples)
@@ -160,8 +164,9 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
         return
     _needs(run, "collect")
     texts, refused = runs.responses(run), runs.refused(run)
-    pool = ensemble.fleet.pool
-    for batch, missing, count, total in _batches(run, REWARDS):
+    pool = _pool(run, ensemble)
+    check = reward_check(pool, run.state["steps"].get("collect", {}).get("samples"))
+    for batch, missing, count, total in _batches(run, REWARDS, check):
         lines = {query.id: {"id": query.id, "set_aside": refused[query.id]} for query in batch if query.id in refused}
         whole = [query for query in batch if query.id not in refused]
         asked = [(query.text, [text for name in pool for text in texts[query.id][name]]) for query in whole]
@@ -177,7 +182,8 @@ def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     run.begin("tag", {"tagger_sha256": ensemble.fleet.fingerprint()["tagger"]})
     if run.sealed("tag"):
         return
-    for batch, missing, count, total in _batches(run, TAGS):
+    _needs(run, "start")
+    for batch, missing, count, total in _batches(run, TAGS, tag_check):
         found = ensemble.tagger.tag_all(batch)
         run.append(
             TAGS,
@@ -191,13 +197,13 @@ def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     run.seal("tag", TAGS)
 
 
-def _batches(run: Run, file: str) -> Iterator[tuple[list[Query], set[str], int, int]]:
+def _batches(run: Run, file: str, check: Check) -> Iterator[tuple[list[Query], set[str], int, int]]:
     """Fixed batches of queries of which a file lacks some: the batch, the ids it lacks, the count after it, the total.
 
     A batch is always worked whole, because its figures depend in their last digits on what is worked together.
     """
     queries = runs.queries(run)
-    done = run.done(file, {query.id for query in queries})
+    done = run.done(file, {query.id for query in queries}, check=check)
     for first in range(0, len(queries), BATCH):
         batch = queries[first : first + BATCH]
         missing = {query.id for query in batch if (query.id,) not in done}
@@ -213,10 +219,11 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
     run.begin("label", asdict(config))
     if run.sealed("label"):
         return
-    known = run.done(LABELS, {record.id for record in made})
+    records = {record.id: record.to_json() for record in made}
+    known = run.done(LABELS, records, check=same_check(records))
     for first in range(0, len(made), BATCH):
         batch = made[first : first + BATCH]
-        run.append(LABELS, [record.to_json() for record in batch if (record.id,) not in known])
+        run.append(LABELS, [records[record.id] for record in batch if (record.id,) not in known])
         progress("label", first + len(batch), len(made))
     run.seal("label", LABELS)
 
@@ -249,26 +256,52 @@ def held_back(query_id: str, config: LabelConfig) -> bool:
 
 
 def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, progress: Progress = quiet) -> None:
-    """A router from the training fold's labels into `router/`, and `report.json` from the held-back fold."""
+    """A router from the training fold's labels into `router/`, and `report.json` from the held-back fold.
+
+    Both are made aside and take their places when they are whole.
+    """
     settings = asdict(config)
     run.begin("distill", {"encoder": encoder, **settings})
     if run.sealed("distill"):
         return
     _needs(run, "label")
+    _pool(run, ensemble)
     labelled = {record["id"]: runs.label(record) for record in run.records(LABELS)}
     scores = runs.scores(run).tagged(runs.tags(run))
     made = [labelled[query.id] for query in scores.queries]
     sampled = Sampled(runs.samples(run), runs.dollars(run, ensemble.fleet))
-    fit_router(scores, made, run.folder, ensemble.encoders(encoder), config, progress, sampled)
+    work = run.folder / f"{ROUTER}.partial"
+    with writing(run.folder):
+        remove(work)  # of a start that was killed
+        work.mkdir()
+    fit_router(scores, made, work, ensemble.encoders(encoder), config, progress, sampled)
     with writing(run.folder):
         if config.kind == DEFAULT:  # the others learn from the rewards
-            keep_label_settings(run.folder / ROUTER, run.state["steps"]["label"])
+            keep_label_settings(work / ROUTER, run.state["steps"]["label"])
         if aside := runs.set_aside(run):
-            figures = parse_json((run.folder / REPORT).read_text(encoding="utf-8")) | {"set_aside": aside}
-            (run.folder / REPORT).write_text(dump_json(figures, indent=2) + "\n", encoding="utf-8")
-    run.seal("distill", REPORT)
+            figures = parse_json((work / REPORT).read_text(encoding="utf-8")) | {"set_aside": aside}
+            (work / REPORT).write_text(dump_json(figures, indent=2) + "\n", encoding="utf-8")
+        move_contents(work, run.folder)
+    run.seal("distill", REPORT, ROUTER)
 
 
 def _needs(run: Run, step: str) -> None:
     if not run.sealed(step):
-        raise ZooterError(f"the step {step} of this run to be finished", "it is not", f"Run `zooter {step} --run DIR`.")
+        command = "collect --run DIR --queries FILE" if step == "start" else f"{step} --run DIR"
+        raise ZooterError(f"the step {step} of this run to be finished", "it is not", f"Run `zooter {command}`.")
+
+
+def _pool(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
+    """The run's pool, which must be the fleet's.
+
+    Raises:
+        ZooterError: it is not.
+    """
+    pool = tuple(run.setting("start", "pool"))
+    if pool != ensemble.fleet.pool:
+        raise ZooterError(
+            f"a fleet of the run's candidates {', '.join(pool)}",
+            f"one of {', '.join(ensemble.fleet.pool)}",
+            "Give the fleet of this run with --fleet, or start a new run.",
+        )
+    return pool

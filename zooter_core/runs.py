@@ -1,13 +1,12 @@
 """A run folder: append-only records of a pipeline that can be killed at any point and started again.
 
-`run.json` holds the settings of each step, versions and the seal of each finished step (record count and sha256).
-Every other file is JSON lines, written a batch at a time; a torn last line is cut off before the next append. The
-folder is private, since it holds queries and answers.
+`run.json` holds the settings of each step, versions and the seal of each finished step (record count and sha256),
+which is checked when the folder is opened. Every other file is JSON lines, written a batch at a time; a torn last line
+is cut off before the next append. The folder is private, since it holds queries and answers.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import os
 import platform
@@ -22,6 +21,8 @@ from zooter_core import __version__, disk, prices
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fleet import Fleet
 from zooter_core.records import Label, Query
+from zooter_core.run_lines import Check
+from zooter_core.run_state import check_seals, check_shape, seal_of
 from zooter_core.scores import Scores, score_line
 from zooter_core.strict_json import dump_json, parse_json
 
@@ -38,6 +39,7 @@ class Run:
 
     Raises:
         ZooterError: the folder is in use, or is not a run folder.
+        WorkError: a file or a setting of a finished step is not what it was.
     """
 
     def __init__(self, folder: str | Path, *, create: bool = False) -> None:
@@ -55,6 +57,9 @@ class Run:
         try:
             self._keep_private()
             self.state = self._read_state()
+            if not (self.folder / ROUTER).exists():  # it can be made again
+                self.state["seals"].pop("distill", None)
+            check_seals(self.folder, self.state, ROUTER)
         except BaseException:
             self._lock.release()
             raise
@@ -87,11 +92,12 @@ class Run:
                     f"format {state['format']}, made by Zooter {_maker(state)}",
                     "Go on with the Zooter that made it, or start a new run in another folder.",
                 )
-            return dict(state, steps=dict(state["steps"]), seals=dict(state["seals"]))
+            check_shape(state)
+            return dict(state)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
             raise ZooterError(
                 f"a readable {path}",
-                repr(problem),
+                str(problem) if type(problem) is ValueError else repr(problem),
                 "Put a copy back; or delete it and start again with the very settings of before, and the records that "
                 "are there are kept; or start a new run in another folder.",
             ) from problem
@@ -126,32 +132,16 @@ class Run:
                 )
         self._write_state()
 
-    def seal(self, step: str, file: str) -> None:
-        """Mark a step as finished, with its file's record count and hash."""
-        content = (self.folder / file).read_bytes()
-        self.state["seals"][step] = {
-            "file": file,
-            "records": content.count(b"\n"),
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
+    def seal(self, step: str, file: str, router: str | None = None) -> None:
+        """Mark a step as finished, with its file's record count and hash, and those of a router's files."""
+        place = None if router is None else self.folder / router
+        self.state["seals"][step] = seal_of(self.folder, file, self.state["steps"].get(step), place)
         self._keep_private()
         self._write_state()
 
     def sealed(self, step: str) -> bool:
-        """Whether a step is finished.
-
-        Raises:
-            WorkError: its file is not the one that was sealed.
-        """
-        seal = self.state["seals"].get(step)
-        if seal is None:
-            return False
-        path = self.folder / seal["file"]
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != seal["sha256"]:
-            raise WorkError(
-                f"{path} as it was when the step {step} was finished", "it changed since", "Start a new run."
-            )
-        return True
+        """Whether a step is finished."""
+        return step in self.state["seals"]
 
     def setting(self, step: str, name: str) -> Any:
         """A setting of a step that has begun.
@@ -171,22 +161,28 @@ class Run:
         """
         yield from disk.read_whole_lines(self.folder / file)
 
-    def done(self, file: str, ids: Container[str], *more: str) -> set[tuple[Hashable, ...]]:
+    def done(
+        self, file: str, ids: Container[str], *more: str, check: Check = lambda record: None
+    ) -> set[tuple[Hashable, ...]]:
         """What a file has records of: the id of each and the values of its keys `more`.
 
         Args:
             ids: of the run's queries.
+            check: what is wrong with a record, or None.
 
         Raises:
-            WorkError: a record is of another query, or there are two of one.
+            WorkError: a record is of another query, there are two of one, or something is wrong with one.
         """
         found: set[tuple[Hashable, ...]] = set()
         for number, record in enumerate(self.records(file), 1):
-            mark = tuple(record.get(key) for key in ("id", *more))
-            if mark[0] not in ids or mark in found:
+            id = record.get("id")
+            strange = not isinstance(id, str) or id not in ids
+            wrong = f"one of {_short(id)}" if strange else check(record)
+            mark = () if wrong else tuple(record.get(key) for key in ("id", *more))
+            if wrong or mark in found:
                 raise WorkError(
                     f"one record each of this run's queries in {self.folder / file}",
-                    f"{'a second one' if mark in found else 'one'} of {_short(mark[0])} in line {number}",
+                    f"{wrong or f'a second one of {_short(id)}'} in line {number}",
                     "Take that line out and start again; the others are kept.",
                 )
             found.add(mark)

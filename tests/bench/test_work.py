@@ -241,3 +241,39 @@ def test_a_sample_is_seeded_and_in_order():
     assert one == [problem.key for problem in sample(problems, 10, 0)] == sorted(set(one))
     assert one != [problem.key for problem in sample(problems, 10, 1)]
     assert sample(problems, None, 0) == sample(problems, 100, 0) == problems
+
+
+TURNS = [Problem(f"p{n}", (text, "And then?"), n, ("t",)) for n, text in enumerate(tiny.QUERIES[:3])]
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "found"),
+    [
+        ("responses.jsonl", {"candidate": "three"}, '"candidate" is none of base, one, two'),
+        ("responses.jsonl", {"turn": 2}, '"turn" is not the number of one'),
+        ("responses.jsonl", {"text": 5}, '"text" is not a text'),
+        ("scores.jsonl", {"score": float("nan")}, '"score" is not a finite number'),
+        ("scores.jsonl", {"id": {}}, "one of {}"),
+    ],
+)
+def test_a_line_of_a_suite_that_was_altered_is_named(tmp_path, tiny_ensemble, file, changes, found):
+    first = done(tmp_path, tiny_ensemble, TURNS)
+    path = tmp_path / file
+    records = lines(path)
+    path.write_text("".join(json.dumps(r | (changes if n == 1 else {})) + "\n" for n, r in enumerate(records)))
+    with pytest.raises(WorkError) as caught:
+        done(tmp_path, tiny_ensemble, TURNS)
+    assert f"{path}. Found {found} in line 2. Take that line out" in str(caught.value)
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert done(tmp_path, tiny_ensemble, TURNS).scores == first.scores
+
+
+def test_turns_go_by_their_numbers_and_none_may_be_missing(tmp_path, tiny_ensemble):
+    first = done(tmp_path, tiny_ensemble, TURNS)
+    path = tmp_path / "responses.jsonl"
+    records = lines(path)
+    path.write_text("".join(json.dumps(record) + "\n" for record in reversed(records)))
+    assert done(tmp_path, tiny_ensemble, TURNS).texts == first.texts
+    path.write_text("".join(json.dumps(record) + "\n" for record in records[1:]))
+    with pytest.raises(WorkError, match=r"the turns before turn 1 of p\d by base .* Found only 1\."):
+        done(tmp_path, tiny_ensemble, TURNS)

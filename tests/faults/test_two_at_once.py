@@ -75,7 +75,7 @@ def test_what_a_dead_process_left_goes_and_what_a_living_one_writes_stays(tmp_pa
     for path in (dead, living, strange):
         path.mkdir()
         (path / "file").write_text("half")
-    with filled_whole(tmp_path / "out") as made:
+    with filled_whole(tmp_path / "out", "file") as made:
         (made / "file").write_text("whole")
     assert {path.name for path in tmp_path.iterdir()} == {"out", living.name, strange.name}
     assert (tmp_path / "out" / "file").read_text() == "whole"

@@ -21,6 +21,7 @@ from zooter_core.errors import WorkError, ZooterError
 from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Message, Response
 from zooter_core.rewards import Unscored
+from zooter_core.run_lines import score_check, turn_check
 from zooter_core.runs import RESPONSES, Run
 from zooter_core.strict_json import dump_json
 
@@ -85,16 +86,30 @@ def work(job: Work, suite: str, judge: dict[str, Any] | None = None) -> None:
     asked = {"suite": suite, "problems": len(job.problems), "problems_sha256": digest, "pool": list(job.pool)}
     job.run.begin("answer", {**asked, **asdict(job.generation), "candidates_sha256": hashes["candidates"]})
     job.run.begin("mark", {"judge": judge})
-    ids = {problem.id for problem in job.problems}
-    job.run.done(RESPONSES, ids, "candidate", "turn")  # foreign records are refused
-    job.run.done(SCORES, ids, "candidate")
-    for record in job.run.records(RESPONSES):  # turn after turn
-        job.texts.setdefault((record["id"], record["candidate"]), []).append(record["text"])
-    job.scores |= {(record["id"], record["candidate"]): record["score"] for record in job.run.records(SCORES)}
+    _read(job)
     for number, name in enumerate(job.pool):
         _answer(job, number, name)
     for name in job.pool:
         _mark(job, name)
+
+
+def _read(job: Work) -> None:
+    """Take up what the folder has; a record of another problem, or one that was altered, is refused."""
+    turns = {problem.id: len(problem.turns) for problem in job.problems}
+    job.run.done(RESPONSES, turns, "candidate", "turn", check=turn_check(job.pool, turns))
+    job.run.done(SCORES, turns, "candidate", check=score_check(job.pool))
+    texts: dict[Place, dict[int, str]] = {}
+    for record in job.run.records(RESPONSES):
+        texts.setdefault((record["id"], record["candidate"]), {})[record["turn"]] = record["text"]
+    for (id, name), said in texts.items():
+        if set(said) != set(range(len(said))):  # a later turn answers what an earlier one said
+            raise WorkError(
+                f"the turns before turn {max(said)} of {id} by {name} in {job.run.folder / RESPONSES}",
+                f"only {', '.join(map(str, sorted(said)))}",
+                "Take these lines out and start again; the others are kept.",
+            )
+        job.texts[id, name] = [said[turn] for turn in range(len(said))]
+    job.scores |= {(record["id"], record["candidate"]): record["score"] for record in job.run.records(SCORES)}
 
 
 def _answer(job: Work, number: int, name: str) -> None:

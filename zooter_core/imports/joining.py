@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from zooter_core.errors import ZooterError
@@ -31,20 +29,19 @@ class Cell:
 
 
 class Joined:
-    """A table of queries by candidates in a temporary file. Use it as a context."""
+    """A table of queries by candidates in a temporary file, which goes with the process. Use it as a context."""
 
     def __init__(self) -> None:
         self.candidates: list[str] = []
 
     def __enter__(self) -> Joined:
-        self._folder = tempfile.TemporaryDirectory(prefix="zooter-import-")
-        self._base = sqlite3.connect(Path(self._folder.name) / "joined.sqlite", isolation_level=None)
+        # An empty name is a database of sqlite's own on the disk, without a name there: no kill leaves it behind.
+        self._base = sqlite3.connect("", isolation_level=None)
         self._base.executescript("pragma journal_mode = off; pragma synchronous = off; begin;" + TABLES)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._base.close()
-        self._folder.cleanup()
 
     def add(self, key: str, text: str, dataset: str | None, candidate: str, cell: Cell, place: str) -> None:
         """A cell; `key` is the query's own, and the same with every candidate.

@@ -1,0 +1,176 @@
+"""Run folders altered by hand: the same end as without it, or one message; never a router made of what was altered."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+import altering
+import pytest
+from broken import FILES, content, same_end, texts, unfinish
+
+from zooter_core.errors import WorkError
+from zooter_core.sources import scores_of_run
+
+CASES = 72
+STEPS = [*FILES, "distill"]
+SORTED = ("rewards.jsonl", "tags.jsonl", "labels.jsonl")  # nothing goes by the order of their lines
+
+
+def of_queries(folder: Path) -> dict[str, object]:
+    """Every file of a run, whatever the order of its lines and however long each response took."""
+    made: dict[str, object] = {**content(folder), "responses.jsonl": texts(folder)}
+    for name in SORTED:
+        made[name] = sorted((folder / name).read_bytes().splitlines())
+    return {name: made[name] for name in made if name != "run.json" and not name.endswith(".moved")}
+
+
+@pytest.mark.parametrize("seed", range(CASES))
+def test_a_run_altered_at_random_is_told_or_ends_as_without(
+    called, run_copy, whole, queries, tiny_fleet, seed, record_property
+):
+    state = altering.STATES[seed % len(altering.STATES)]
+    if state != "finished":
+        unfinish(run_copy, state, 0.5)
+    record_property("altered", altering.alter(seed, run_copy, FILES.get(state, "")))
+    if seed // len(altering.STATES) % 2:
+        code, _ = called("run", "--queries", queries, "--out", run_copy, "--epochs", 2, "--fleet", tiny_fleet)
+    else:
+        code = 0
+        for step in STEPS[STEPS.index(state) if state in STEPS else 0 :]:
+            code = code or called(step, "--run", run_copy, *(["--epochs", 2] if step == "distill" else []))[0]
+    assert code in (0, 1, 2)
+    if code == 0:
+        assert of_queries(run_copy) == of_queries(whole)
+
+
+ORDER = {"start": "queries.jsonl", **FILES}
+
+
+@pytest.mark.parametrize(("step", "later"), list(itertools.combinations([*ORDER, "distill"], 2)))
+def test_no_later_step_builds_on_a_finished_file_that_was_altered(called, run_copy, step, later):
+    unfinish(run_copy, later, 0.5)
+    file = run_copy / ORDER[step]
+    file.write_bytes(file.read_bytes().replace(b"2", b"3", 1))
+    before = content(run_copy)
+    code, message = called(later, "--run", run_copy, *(["--epochs", 2] if later == "distill" else []))
+    assert code == 1
+    assert f"{file} as it was when the step {step} was finished. Found it changed since" in message
+    assert content(run_copy) == before
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "neighbours.json", "neighbours.safetensors"])
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_finished_router_that_was_altered_is_told_and_can_be_made_anew(
+    called, run_copy, whole, queries, tiny_fleet, file, gone
+):
+    call = ["run", "--queries", queries, "--out", run_copy, "--epochs", 2, "--fleet", tiny_fleet]
+    path = run_copy / "router" / file
+    path.unlink() if gone else path.write_bytes(path.read_bytes()[:-1])
+    code, message = called(*call)
+    assert code == 1
+    assert f"{path} as it was when the step distill was finished" in message
+    assert f"Delete {run_copy / 'router'} and start again" in message
+    shutil.rmtree(run_copy / "router")  # as the message says
+    assert called(*call)[0] == 0
+    assert same_end(run_copy, whole)
+
+
+def test_a_router_that_was_moved_away_is_made_again(called, run_copy, whole, tiny_fleet):
+    (run_copy / "router").rename(run_copy.parent / "mine")
+    assert called("distill", "--run", run_copy, "--epochs", 2)[0] == 0
+    assert same_end(run_copy, whole)
+
+
+@pytest.mark.parametrize(
+    ("step", "name", "value"),
+    [("start", "pool", ["two", "one", "base"]), ("label", "beta", 0.5), ("collect", "samples", 2)],
+)
+def test_a_setting_of_a_finished_step_that_was_altered_is_told(called, run_copy, step, name, value):
+    unfinish(run_copy, "distill", 0)
+    state = json.loads((run_copy / "run.json").read_text())
+    state["steps"][step][name] = value
+    (run_copy / "run.json").write_text(json.dumps(state))
+    code, message = called("distill", "--run", run_copy, "--epochs", 2)
+    assert code == 1
+    assert f"the settings of the step {step} in {run_copy / 'run.json'} as they were when it was finished" in message
+
+
+@pytest.mark.parametrize(
+    ("step", "changes", "found"),
+    [
+        ("collect", {"candidate": "three"}, '"candidate" is none of base, one, two'),
+        ("collect", {"sample": 1}, '"sample" is not a whole number from 0 to 0'),
+        ("collect", {"sample": False}, '"sample" is not a whole number'),
+        ("collect", {"text": None}, '"text" is not a text'),
+        ("collect", {"tokens": -1}, '"tokens" is not a whole number of at least 0'),
+        ("collect", {"finish": "well"}, '"finish" is none of stop'),
+        ("collect", {"error": 7}, '"error" is not a text'),
+        ("score", {"rewards": {"base": 1, "one": 2}}, '"rewards" is not a finite number for each of base'),
+        ("score", {"rewards": {"base": 1, "one": 2, "two": float("nan")}}, '"rewards" is not a finite number'),
+        ("score", {"rewards": {"base": 1, "one": 2, "two": 10**400}}, '"rewards" is not a finite number'),
+        ("score", {"samples": {"base": [1], "one": [2], "two": []}}, '"samples" is not a list of finite numbers'),
+        ("score", {"samples": {"base": [1, 2], "one": [2], "two": [2]}}, '"samples" is not a list of finite'),
+        ("score", {"samples": {"base": [1e9], "one": [2], "two": [2]}}, '"rewards" are not the means'),
+        ("score", {"set_aside": None}, '"set_aside" is not a text'),
+        ("tag", {"tags": None}, '"tags" is not a list of objects'),
+        ("tag", {"tags": [{"name": "x"}]}, "a tag is not a name and a score"),
+        ("label", {"fold": "both"}, "not what the step writes"),
+        ("label", {"plain": [0.3, 0.3, 0.4]}, "not what the step writes"),
+        ("label", {"id": ["q01"]}, 'one of ["q01"]'),
+    ],
+)
+def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(called, run_copy, whole, step, changes, found):
+    unfinish(run_copy, step, 0.5)
+    file = run_copy / FILES[step]
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    wrong = json.dumps(json.loads(lines[2]) | changes) + "\n"
+    file.write_text("".join([*lines[:2], wrong, *lines[3:]]), encoding="utf-8")
+    code, message = called(step, "--run", run_copy)
+    assert code == 1
+    assert f"{found}" in message
+    assert "in line 3. Take that line out and start again; the others are kept." in message
+    file.write_text("".join([*lines[:2], *lines[3:]]), encoding="utf-8")  # as the message says
+    for later in STEPS[STEPS.index(step) :]:
+        assert called(later, "--run", run_copy, *(["--epochs", 2] if later == "distill" else []))[0] == 0
+    assert of_queries(run_copy) == of_queries(whole)
+
+
+def test_what_the_lab_reads_of_a_run_is_what_the_steps_left(run_copy):
+    assert len(scores_of_run(run_copy).queries) == 40
+    file = run_copy / "queries.jsonl"
+    file.write_bytes(file.read_bytes().replace(b"apples", b"pears", 1))
+    with pytest.raises(WorkError, match=r"queries\.jsonl as it was when the step start was finished"):
+        scores_of_run(run_copy)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scores": {"a": 1.0}},
+        {"scores": {"a": 1.0, "b": float("nan")}},
+        {"scores": {"a": 1.0, "b": "2"}},
+        {"scores": {"a": 1.0, "b": 2.0, "c": 3.0}},
+        {"scores": None},
+        {"id": "2"},
+        {"id": 1},
+        {"id": ["1"]},
+    ],
+)
+def test_a_wrong_line_of_scored_responses_is_named(called, tmp_path, responses, tiny_fleet, changes):
+    out = tmp_path / "out.jsonl"
+    call = ["score", "--responses", responses, "--fleet", tiny_fleet, "--out", out]
+    assert called(*call)[0] == 0
+    wanted = out.read_bytes()
+    lines = wanted.decode().splitlines(keepends=True)
+    out.write_text(
+        "".join([lines[0], json.dumps(json.loads(lines[1]) | changes) + "\n", *lines[2:8]]), encoding="utf-8"
+    )
+    code, message = called(*call)
+    assert code in (1, 2)
+    assert str(out) in message
+    out.write_text("".join([lines[0], *lines[2:8]]), encoding="utf-8")
+    assert called(*call)[0] == 0
+    assert sorted(out.read_bytes().splitlines()) == sorted(wanted.splitlines())

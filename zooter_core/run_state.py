@@ -1,0 +1,113 @@
+"""What run.json may hold, and whether the files of a run are still those that its finished steps left."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from zooter_core.errors import WorkError
+from zooter_core.strict_json import dump_json
+
+
+def check_shape(state: Any) -> None:
+    """Check that a run.json has the shape that a run writes.
+
+    Raises:
+        ValueError: it has not; the message names the part.
+    """
+    if not isinstance(state, dict):
+        raise ValueError("no JSON object")
+    for part in ("steps", "seals"):
+        entries = state.get(part)
+        if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+            raise ValueError(f'"{part}" is not an object of objects')
+    if not isinstance(state.get("fleet", ""), str):
+        raise ValueError('"fleet" is not a text')
+    pool = state["steps"].get("start", {}).get("pool", ["any"])
+    names = isinstance(pool, list) and all(isinstance(name, str) for name in pool)
+    if not names or not pool or len(set(pool)) < len(pool):
+        raise ValueError('"pool" is not a list of different names')
+    for step, seal in state["seals"].items():
+        if not _is_seal(seal):
+            raise ValueError(f'the seal of the step "{step}" is not one')
+
+
+def _is_seal(seal: Mapping[str, Any]) -> bool:
+    hashes = seal.get("router", {})
+    if not isinstance(hashes, dict):
+        return False
+    texts = (seal.get("file"), seal.get("sha256"), seal.get("settings_sha256", ""), *hashes.values())
+    return all(isinstance(text, str) for text in texts) and all(map(_inside, (seal["file"], *hashes)))
+
+
+def _inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return "\0" not in name and bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+
+
+def seal_of(folder: Path, file: str, settings: Any, router: Path | None = None) -> dict[str, Any]:
+    """The seal of a finished step: its file's record count and hash, and the hash of its settings.
+
+    Args:
+        router: a router's folder inside `folder`, whose files are sealed too.
+    """
+    content = (folder / file).read_bytes()
+    seal: dict[str, Any] = {
+        "file": file,
+        "records": content.count(b"\n"),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "settings_sha256": _hash_of(settings),
+    }
+    if router is not None:
+        files = sorted(path for path in router.rglob("*") if path.is_file())
+        seal["router"] = {path.relative_to(folder).as_posix(): _hash(path) for path in files}
+    return seal
+
+
+def check_seals(folder: Path, state: Mapping[str, Any], router: str) -> None:
+    """Refuse what was altered since its step was finished.
+
+    Args:
+        router: the name of the router's folder.
+
+    Raises:
+        WorkError: a file or a setting is not what it was.
+    """
+    for step, seal in state["seals"].items():
+        if change := _change(folder, seal):
+            remake = f"Delete {folder / router} and start again to have it made anew, or start a new run."
+            raise WorkError(
+                f"{change[0]} as it was when the step {step} was finished",
+                change[1],
+                remake if step == "distill" else "Put a copy of it back, or start a new run.",
+            )
+        hashed = _hash_of(state["steps"].get(step))
+        if seal.get("settings_sha256", hashed) != hashed:
+            raise WorkError(
+                f"the settings of the step {step} in {folder / 'run.json'} as they were when it was finished",
+                "they changed since",
+                "Put a copy of the file back, or start a new run.",
+            )
+
+
+def _hash_of(settings: Any) -> str:
+    return hashlib.sha256(dump_json(settings, sort_keys=True).encode()).hexdigest()
+
+
+def _change(folder: Path, seal: Mapping[str, Any]) -> tuple[Path, str] | None:
+    """The first sealed file that is not as it was, and what is the matter with it; None where all are."""
+    for name, wanted in {seal["file"]: seal["sha256"], **seal.get("router", {})}.items():
+        path = folder / name
+        try:
+            if _hash(path) != wanted:
+                return path, "it changed since"
+        except OSError as problem:
+            return path, str(problem)
+    return None
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
