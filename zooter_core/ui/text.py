@@ -9,7 +9,7 @@ from zooter_core.ui.markdown import escape
 from zooter_core.ui.markdown.render import UndrawableError, rendered
 
 MOST = 20_000  # characters of a text that a page draws; a browser takes long over more
-MOST_WRITTEN = 4 * MOST  # of what is written for it: nested lists and tables are longer than they were
+LONGER = 4  # times: what is written may be longer than the text, nested lists and empty cells are; more is not drawn
 PROGRAM = re.compile(
     r"(def|class|import|from|return|print|for|while|if|else|elif|try|except|with|function|const|let|var|public|private|"
     r"static|int|void|using|#include|SELECT|INSERT|UPDATE|DELETE|CREATE|FROM|WHERE|ORDER|GROUP|JOIN|LIMIT)\b.*[:;({=,)\w]$"
@@ -17,17 +17,20 @@ PROGRAM = re.compile(
 )
 
 
-def safe(text: str) -> str:
+def safe(text: str, most: int | None = MOST) -> str:
     """Markdown of a model or a person, made harmless.
 
     An image would be fetched from its address: it becomes its words and that address. A link names its host, and leads
     nowhere if that is no web page. A dollar sign alone would begin a formula: it stays a dollar sign; `$$`, `\\(` and
     `\\[` do begin one. HTML is shown as text, and so is a definition of a link's address. A program without a fence
-    gets one: its lines would run together. A text of more than MOST characters ends with how many are not shown.
+    gets one: its lines would run together.
+
+    Args:
+        most: characters that are drawn; what is cut off is counted at the end. None, for a file, draws all.
     """
-    shown = _markdown(escape.visible(text[:MOST]))
-    if len(text) > MOST:
-        return f"{shown}\n\n*… {len(text) - MOST:,} characters more, which an export has*"
+    shown = _markdown(escape.visible(text[:most]))
+    if most is not None and len(text) > most:
+        return f"{shown}\n\n*… {len(text) - most:,} characters more, which an export has*"
     return shown
 
 
@@ -48,7 +51,7 @@ def _markdown(text: str) -> str:
             written = rendered(text)
         except UndrawableError:
             written = None
-        if written is not None and len(written) <= MOST_WRITTEN:
+        if written is not None and len(written) <= LONGER * max(len(text), MOST):
             return written
     return "\n".join(escape.fence(text))
 
