@@ -5,7 +5,7 @@ import streamlit as st
 from zooter_core.errors import ZooterError
 from zooter_core.ui import examples, links, problems, resources
 from zooter_core.ui.chat import conversation, view
-from zooter_core.ui.text import safe
+from zooter_core.ui.text import plain, safe
 
 st.title("One front door to several models", anchor=False)
 talk = conversation.current()
@@ -23,7 +23,7 @@ with st.sidebar:
     view.conversations(talk)
     with st.expander(f"The {len(engine.fleet.pool)} models", icon=":material/groups:"):
         for candidate in engine.fleet.candidates:
-            st.caption(f"**{candidate.name}**: {candidate.description}")
+            st.caption(f"**{plain(candidate.name)}**: {plain(candidate.description)}")
 
 refused = None
 if query := typed or example or links.asked():

@@ -5,7 +5,7 @@ import streamlit as st
 from zooter_core.errors import ZooterError
 from zooter_core.ui import examples, links, problems, resources
 from zooter_core.ui.compare import batch, batch_view, comparison, view
-from zooter_core.ui.text import safe
+from zooter_core.ui.text import plain, safe
 
 st.title("All models on one query", anchor=False)
 st.markdown(
@@ -15,7 +15,14 @@ st.markdown(
 found, several = comparison.current(), batch.current()
 pool = resources.pool()
 models = st.pills(
-    "Models", pool, selection_mode="multi", default=pool, key="models", bind="query-params", help="At least two."
+    "Models",
+    pool,
+    selection_mode="multi",
+    default=pool,
+    format_func=plain,
+    key="models",
+    bind="query-params",
+    help="At least two.",
 )
 one, many = st.tabs(["One at a time", "A whole list"], key="view", bind="query-params")
 

@@ -1,38 +1,116 @@
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from payloads import ATOMS, PAYLOADS, faults, payload
 
-from zooter_core.ui.text import CODE, IMAGE, LINK, MOST, safe
+from zooter_core.ui.text import LONGER, MOST, code, plain, safe
+
+TEXT = st.lists(st.sampled_from(ATOMS), max_size=24).map("".join)
+
+
+@pytest.mark.parametrize("name", PAYLOADS)
+def test_nothing_is_loaded_and_no_link_hides_its_host(name: str) -> None:
+    assert faults(safe(payload(name))) == []
+
+
+# 10,000 cases take about half a minute: the point of this test is texts that nobody has thought of.
+@settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(TEXT)
+@example("".join(ATOMS))
+def test_no_text_loads_anything_or_hides_a_host(text: str) -> None:
+    assert faults(safe(text)) == []
+
+
+@settings(max_examples=500, deadline=None)
+@given(TEXT)
+def test_a_name_forms_nothing(text: str) -> None:
+    written = plain(text)
+    assert "\n" not in written
+    for around in (written, f"**{written}** x", f"- {written}", f":blue-badge[{written}]", f"x {written}"):
+        assert faults(around) == []
+
+
+def test_what_the_check_finds() -> None:
+    for markdown in (
+        "![a](http://e.example)",
+        "<b>",
+        "[a](http://e.example)",
+        "[a]: http://e.example",
+        "www.e.example",
+    ):
+        assert faults(markdown), markdown
+    assert faults("[a e.example](http://e.example/b)") == []
 
 
 def test_an_image_becomes_its_words_and_address() -> None:
     assert safe("see ![a cat](http://elsewhere.example/cat.png) there") == (
         "see a cat (`http://elsewhere.example/cat.png`) there"
     )
-    assert safe("![][ref]") == "image (`ref`)"
+    assert safe("![](data:image/png;base64," + "A" * 5000 + ")").count("A") < 300
+    assert safe("![a][ref]\n\n[ref]: /cat.png") == "!\\[a\\]\\[ref\\]\n\n\\[ref\\]: /cat.png"
 
 
 def test_money_is_no_formula_but_code_stays() -> None:
-    assert safe("$5 and $6, `$HOME`\n```sh\necho $PATH ![x](y)\n```") == (
-        "\\$5 and \\$6, `$HOME`\n```sh\necho $PATH ![x](y)\n```"
+    assert safe("$5 and $6, `$HOME`\n\n```sh\necho $PATH ![x](y)\n```") == (
+        "\\$5 and \\$6, `$HOME`\n\n```sh\necho $PATH ![x](y)\n```"
     )
 
 
-def test_html_is_text_and_shows_no_backslash_of_ours() -> None:
-    assert safe("<b>costs $5 :red[x]</b> if a < b") == "\\<b>costs \\$5 \\:red[x]\\</b> if a < b"
-    assert safe("`<b>` and \\<i>") == "`<b>` and \\<i>"
+def test_html_is_text() -> None:
+    assert safe("<b>costs $5</b> if a < b") == "\\<b\\>costs \\$5\\</b\\> if a \\< b"
+    assert safe("<!-- x -->\n<script>y</script>") == "\\<!-- x --\\>  \n\\<script\\>y\\</script\\>"
+    assert safe("`<b>` and \\<i>") == "`<b>` and \\<i\\>"
+
+
+def test_what_people_write_stays() -> None:
+    text = (
+        "# Title\n\nSome *light*, **heavy** and ~~gone~~ words.\n\n-   one\n    -   two\n-   three\n\n"
+        "1.  first\n\n    ```python\n    x = [1]\n    ```\n\n2.  second\n\n"
+        "___\n\n-   tight\n    ```\n    x\n    ```\n-   list\n\n"
+        "| a | b |\n| --- | ---: |\n| `x` | 1 |\n\n> quoted\n>\n> > twice\n\n___\n\n-   [x] done"
+    )
+    assert safe(text) == text
+
+
+def test_one_structure_whatever_the_dialect() -> None:
+    assert safe("Title\n=====\n\n* a\n    b\n\n3) c\n\n    code") == "# Title\n\n*   a  \n    b\n\n3)  c\n\n    code"
+    assert safe("text\n\n    x = 1\n\nmore") == "text\n\n```\nx = 1\n```\n\nmore"
+    assert safe("__b__ _i_ a_b_c 2 * 3") == "**b** *i* a\\_b\\_c 2 \\* 3"
 
 
 def test_lines_stay_lines_and_paragraphs_paragraphs() -> None:
-    assert safe("6 * 4 = 24.\nThe answer is 24.\n\nBye") == "6 * 4 = 24.  \nThe answer is 24.\n\nBye"
+    assert safe("6 * 4 = 24.\nThe answer is 24.\n\nBye") == "6 \\* 4 = 24.  \nThe answer is 24.\n\nBye"
+
+
+def test_text_that_begins_a_line_begins_nothing_else() -> None:
+    assert safe("1\\. one\n\\- two\n\\# three\n&#32;&#32;&#32;&#32;four") == "1\\. one  \n\\- two  \n\\# three  \nfour"
 
 
 def test_an_open_fence_is_code_to_the_end() -> None:
-    assert safe("```python\ncost = '$5'") == "```python\ncost = '$5'"
+    assert safe("```python\ncost = '$5'") == "```python\ncost = '$5'\n```"
+
+
+def test_an_answer_that_comes_piece_by_piece_keeps_what_was_drawn() -> None:
+    answer = "Intro:\n\n```python\nx = 1\nprint(x)\n```\n\n- a **b**\n- c\n"
+    drawn = [safe(answer[:end]) for end in range(len(answer) + 1)]
+    begun = [text for text in drawn if "```python" in text]
+    assert all(text.count("```") == 2 and text.startswith("Intro:\n\n```python") for text in begun)
+
+
+def test_code_stays_code_whatever_it_holds() -> None:
+    assert safe("````\n```\n![x](y)\n```\n````") == "````\n```\n![x](y)\n```\n````"
+    assert safe("`` a`b ``, ` `` `") == "``a`b``, ``` `` ```"
+    assert safe("`a``b` `c`") == "```a``b``` `c`"
+    assert code("a`b") == "``a`b``"
+    assert safe("| a |\n|---|\n| `x \\| y` |").endswith("| `x \\| y` |")
+
+
+def test_a_language_that_is_drawn_as_a_picture_is_only_code() -> None:
+    for info in ("mermaid", "Mermaid x", "+language-mermaid", "mermaid-x", "&#109;ermaid", "math"):
+        assert safe(f"```{info}\na\n```") == "```\na\n```"
+    assert safe("```c++ linenos\na\n```") == "```c++\na\n```"
 
 
 @pytest.mark.parametrize(
@@ -61,33 +139,65 @@ def test_prose_gets_no_fence(prose: str) -> None:
     assert "```" not in safe(prose)
 
 
-@given(st.text(alphabet="![]()`$ \nax:/.\\", max_size=60))
-def test_no_image_is_left_outside_code(text: str) -> None:
-    prose = "".join(part for number, part in enumerate(CODE.split(safe(text))) if number % 2 == 0)
-    assert not IMAGE.search(prose)
-
-
 def test_a_link_names_its_host_and_leads_only_to_web_pages() -> None:
-    assert safe("[your bank](https://evil.example/login?x=1)") == (
-        "[your bank (evil.example)](https://evil.example/login?x=1)"
+    assert safe("[your bank](https://evil.example/login?x=1&y=2)") == (
+        "[your bank (evil.example)](<https://evil.example/login?x=1&amp;y=2>)"
     )
-    assert safe("[run](javascript:alert(1))").startswith("run (`javascript:alert(1`)")
+    assert (
+        safe("[**your** [bank]](http://evil.example)") == "[**your** \\[bank\\] (evil.example)](<http://evil.example>)"
+    )
+    assert safe("[run](javascript:alert(1))") == "run (`javascript:alert(1)`)"
     assert safe("[file](file:///etc/passwd)") == "file (`file:///etc/passwd`)"
-    assert safe('[a](http://host.example/ "your bank")') == "[a (host.example)](http://host.example/)"
-    assert safe("see [this][1]\n\n[1]: http://host.example") == "see [this][1]\n\n\\[1]: http://host.example"
+    assert safe('[a](http://host.example/ "your bank")') == "[a (host.example)](<http://host.example/>)"
+    assert safe("see [this][1]\n\n[1]: /x") == "see \\[this\\]\\[1\\]\n\n\\[1\\]: /x"
+
+
+def test_a_bare_address_is_a_link_where_its_host_is_beyond_doubt() -> None:
+    assert safe("See http://host.example/a_b.") == "See [http\\://host.example/a\\_b](<http://host.example/a_b>)."
+    assert safe("(www.host.example/a_(b))") == "([www.host.example/a\\_(b)](<http://www.host.example/a_(b)>))"
+    assert safe("<http://host.example>") == "[http\\://host.example](<http://host.example>)"
+    assert safe("http://bank.example@evil.example/") == "`http://bank.example@evil.example/`"
+    assert safe("http://[::1]/ http://") == "`http://[::1]/` `http://`"
+    assert "(xn--bnk-qla.example)](<http://xn--bnk-qla.example/>)" in safe("http://bänk.example/")
+    assert safe("<me@host.example>") == "me@host.example"
 
 
 def test_a_text_cannot_pretend_to_be_a_badge_of_the_page() -> None:
-    assert safe("I am :green-badge[highest reward] :material/check:") == (
-        "I am \\:green-badge[highest reward] \\:material/check:"
-    )
-    assert safe("At 10:30 he said: yes") == "At 10:30 he said: yes"
+    shown = safe("I am :green-badge[highest reward] :material/check: :streamlit:")
+    assert shown == "I am \\:green-badge\\[highest reward\\] \\:\u2060material/check: \\:\u2060streamlit:"
+    assert safe("At 10:30 he said: yes") == "At 10\\:30 he said: yes"
 
 
 def test_formulas_are_drawn_and_money_is_not() -> None:
-    assert safe(r"so \(x^2\) costs $5") == r"so $x^2$ costs \$5"
+    assert safe(r"so \(x^2\) costs $5") == r"so $$x^2$$ costs \$5"
     assert safe("\\[a + b\\]") == "$$\na + b\n$$"
     assert safe("$$a + b$$") == "$$\na + b\n$$"
+    assert safe("So:\n\\[\na\n- b\n\\]\nthen") == "So:\n\n$$\na\n- b\n$$\n\nthen"
+    assert safe(r"is \[ x < y \] or") == "is\n\n$$\nx < y\n$$\n\nor"
+    assert safe(r"\( 6 \times \$4 = \$24 \)") == r"$$6 \times \$4 = \$24$$"
+    assert safe("1. so \\[ x \\]") == "1.  so\n\n    $$\n    x\n    $$"
+    assert safe("| a |\n|---|\n| \\(\\|x\\|\\) |").endswith("| $$\\vert x\\vert $$ |")
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        r"\includegraphics{http://e.example/x.png}",
+        r"\href{http://e.example}{x}",
+        r"\htmlData{a=b}{x}",
+        r"\def\a{\a\a}\a",
+        r"\rule{500em}{500em}",
+        r"x \\[-40em] y",
+        "a `b",
+    ],
+)
+def test_a_formula_that_loads_links_or_leaves_its_place_is_code(formula: str) -> None:
+    assert "$$" not in safe(f"so \\({formula}\\)").replace("`", "")
+    assert safe(f"\\[\n{formula}\n\\]").startswith("```latex\n\\[\n")
+
+
+def test_characters_that_nobody_sees_are_shown() -> None:
+    assert safe("a\u202eb\x1b[31m\ud800") == "a\ufffdb\ufffd\\[31m\ufffd"
 
 
 def test_a_very_long_text_is_cut_and_says_so() -> None:
@@ -99,8 +209,18 @@ def test_a_very_long_text_is_cut_and_says_so() -> None:
     assert fenced.rstrip().endswith("characters more, which an export has*")
 
 
-@given(st.text(alphabet="[]()<>:/ahtpsjv.\n`\\", max_size=60))
-def test_no_link_leads_elsewhere_unnamed(text: str) -> None:
-    prose = "".join(part for number, part in enumerate(CODE.split(safe(text))) if number % 2 == 0)
-    for words, address in LINK.findall(prose):
-        assert f"({urlsplit(address).hostname})" in words
+@pytest.mark.parametrize("text", ["> " * 40 + "a", "- " * 20 + "a", "*a " * 30 + "a* " * 30])
+def test_what_is_nested_too_deeply_is_shown_as_it_was_written(text: str) -> None:
+    assert safe(text) == f"```\n{text}\n```"
+
+
+def test_a_bubble_is_bounded() -> None:
+    head = "|a" * 40 + "|\n" + "|-" * 40 + "|\n"
+    for text in (head + "a\n" * 10_000, "> " * 15 + "a\n" + "b\n" * 10_000, "|a" * 5000 + "|\n" + "|-" * 5000 + "|\n"):
+        assert len(safe(text)) <= LONGER * MOST
+
+
+def test_a_name_shows_its_characters() -> None:
+    assert plain("llama-3:8b *x*\n[y](z) <b>") == "llama-3\\:8b \\*x\\* \\[y\\](z) \\<b\\>"
+    assert plain("- http://e.example/ me@e.example") == "\\- http\\:\u2060//e.example/ me@\u2060e.example"
+    assert plain("$5 `x`") == "\\$5 \\`x\\`"

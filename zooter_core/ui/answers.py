@@ -10,7 +10,7 @@ from zooter_core import takeover
 from zooter_core.records import LEANING, SURE, Decision, Response
 from zooter_core.ui import charts, problems
 from zooter_core.ui.jobs import Answers
-from zooter_core.ui.text import safe
+from zooter_core.ui.text import plain, safe
 
 ENDINGS = {
     "length": ":orange-badge[cut off at the token limit]",
@@ -27,15 +27,15 @@ def routing(decision: Decision, who: str, key: str, pool: Sequence[str] | None =
     """Probabilities, tags and in words who answers. `pool`: as in `charts.probabilities`."""
     st.plotly_chart(charts.probabilities(decision, pool), key=f"{key}-bars", config={"displayModeBar": False})
     order = sorted(decision.probabilities.items(), key=lambda item: -item[1])
-    spoken = ", ".join(f"{name} {p:.0%}" for name, p in order)
+    spoken = ", ".join(f"{plain(name)} {p:.0%}" for name, p in order)
     st.markdown(f"{charts.tag_badges(decision.tags)}  \n{who}.")
     st.caption(f"Probability of giving the best answer: {spoken}.")
     st.caption(f"The router is {CERTAINTY[decision.certainty]}.")
 
 
 def lead(decision: Decision, verb: str) -> str:
-    """That the router's choice answers, or would, and by how much it leads."""
-    return f"**{decision.candidate}** {verb}, {decision.margin * 100:.0f} points ahead of the next"
+    """That the router's choice answers, or would, and by how much it leads, as Markdown."""
+    return f"**{plain(decision.candidate)}** {verb}, {decision.margin * 100:.0f} points ahead of the next"
 
 
 def passed_over(job: Answers) -> None:
@@ -92,8 +92,8 @@ def ending(response: Response) -> None:
 
 
 def facts(response: Response) -> str:
-    """Who, how fast and how long, in a line."""
-    parts = [response.candidate]
+    """Who, how fast and how long, in a line of Markdown."""
+    parts = [plain(response.candidate)]
     if response.first_token_seconds is not None:
         parts.append(f"first token {response.first_token_seconds:.2f} s")
     if response.tokens_per_second is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import TYPE_CHECKING
 
 # Plotly takes pandas from sys.modules as soon as another thread begins to import it, and fails on the half of it:
@@ -11,6 +12,7 @@ import pandas  # noqa: F401
 import plotly.graph_objects as go
 
 from zooter_core.records import Decision, Ranked, Tag
+from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
     from zooter_core.explain import Explanation
@@ -64,19 +66,19 @@ def contributions(found: Explanation, pool: Sequence[str]) -> go.Figure:
             text=[f"{value:+.{0 if most >= 10 else 1}f}" for value in values],
             textposition="outside",
             cliponaxis=False,
-            customdata=[_short(piece.text, 80) for piece in parts],
-            hovertemplate="without “%{customdata}”, " + found.candidate + " has %{x:.1f} points less<extra></extra>",
+            customdata=[[label(piece.text, 80), label(found.candidate)] for piece in parts],
+            hovertemplate="without “%{customdata[0]}”, %{customdata[1]} has %{x:.1f} points less<extra></extra>",
         )
     )
     layout(figure, len(parts), (-1.25 * most if min(values, default=0) < 0 else 0.0, 1.25 * most))
-    figure.update_yaxes(tickvals=list(range(len(parts))), ticktext=[_short(piece.text, 24) for piece in parts])
+    figure.update_yaxes(tickvals=list(range(len(parts))), ticktext=[label(piece.text, 24) for piece in parts])
     return figure
 
 
-def _short(text: str, most: int) -> str:
-    """A few characters of a text; `<` would begin plotly's own mark-up."""
+def label(text: str, most: int = 200) -> str:
+    """The first characters of a text as plotly shows them: `<` would begin a link or other mark-up of its own."""
     text = " ".join(text.split())
-    return (text if len(text) <= most else text[: most - 1] + "…").replace("<", "‹").replace("$", "＄")
+    return escape(text if len(text) <= most else text[: most - 1] + "…", quote=False).replace("$", "＄")
 
 
 def _bars(
@@ -90,7 +92,7 @@ def _bars(
     figure = go.Figure(
         go.Bar(
             x=list(values),
-            y=list(names),
+            y=[label(name) for name in names],
             orientation="h",
             marker_color=[colour(pool or names, name) for name in names],
             text=list(texts),
@@ -121,4 +123,4 @@ def tag_badges(tags: Sequence[Tag]) -> str:
     """Tags as Markdown badges, the surest first."""
     if not tags:
         return ":gray-badge[no tag fits]"
-    return " ".join(f":blue-badge[{tag.name} {tag.score:.2f}]" for tag in tags)
+    return " ".join(f":blue-badge[{plain(tag.name)} {tag.score:.2f}]" for tag in tags)

@@ -13,6 +13,7 @@ import streamlit as st
 from zooter_core.errors import ZooterError
 from zooter_core.fleet import Fleet, load_fleet
 from zooter_core.ui import problems
+from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
     from zooter_core.backends import Backend
@@ -137,9 +138,9 @@ def ensemble() -> Ensemble:
         fail(str(problem))
     if not loading.ready.is_set():
         box = st.empty()  # not a rerun at the end: that would lose a query typed in the meantime
-        with box.status(loading.message) as status:
+        with box.status(plain(loading.message)) as status:
             while not loading.ready.wait(0.1):
-                status.update(label=loading.message)
+                status.update(label=plain(loading.message))
         box.empty()
     if loading.ensemble is None:
         _loading.clear(folder())  # the next run of the page tries again

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from functools import lru_cache
+
+from zooter_core.ui.markdown import escape
+from zooter_core.ui.markdown.render import UndrawableError, rendered
 
 MOST = 20_000  # characters of a text that a page draws; a browser takes long over more
-CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]+`)", re.DOTALL)
-MATHS = re.compile(r"(\$\$.+?\$\$|\\\[.+?\\\]|\\\(.+?\\\))", re.DOTALL)
-IMAGE = re.compile(r"!\[([^\]]*)\]\s*(?:\(([^)\s]*)[^)]*\)|\[([^\]]*)\])")
-LINK = re.compile(r"\[([^\]\n]+)\]\(\s*<?([^)\s>]*)>?[^)\n]*\)")
-REFERENCE = re.compile(r"^( {0,3})\[(?=[^\]\n]+\]:)", re.MULTILINE)  # would hide where a link leads
-DIRECTIVE = re.compile(r":(?=[a-z]+(?:-[a-z]+)*\[|material/)")  # Streamlit's badges, colours and icons
-MONEY = re.compile(r"(?<!\\)\$")
-ELEMENT = re.compile(r"(?<!\\)<(?=[A-Za-z/!?])")  # in HTML backslashes are themselves, so a price would show its own
+LONGER = 4  # times: what is written may be longer than the text, nested lists and empty cells are; more is not drawn
 PROGRAM = re.compile(
     r"(def|class|import|from|return|print|for|while|if|else|elif|try|except|with|function|const|let|var|public|private|"
     r"static|int|void|using|#include|SELECT|INSERT|UPDATE|DELETE|CREATE|FROM|WHERE|ORDER|GROUP|JOIN|LIMIT)\b.*[:;({=,)\w]$"
@@ -21,60 +17,46 @@ PROGRAM = re.compile(
 )
 
 
-def safe(text: str) -> str:
-    """Markdown of a model or a person, made harmless outside its code.
+def safe(text: str, most: int | None = MOST) -> str:
+    """Markdown of a model or a person, made harmless.
 
     An image would be fetched from its address: it becomes its words and that address. A link names its host, and leads
     nowhere if that is no web page. A dollar sign alone would begin a formula: it stays a dollar sign; `$$`, `\\(` and
-    `\\[` do begin one. HTML is shown as text. A program without a fence gets one: its lines would
-    run together. A text of more than MOST characters ends with how many are not shown.
+    `\\[` do begin one. HTML is shown as text, and so is a definition of a link's address. A program without a fence
+    gets one: its lines would run together.
+
+    Args:
+        most: characters that are drawn; what is cut off is counted at the end. None, for a file, draws all.
     """
-    if len(text) > MOST:
-        return f"{_markdown(_closed(text[:MOST]))}\n\n*… {len(text) - MOST:,} characters more, which an export has*"
-    return _markdown(text)
+    shown = _markdown(escape.visible(text[:most]))
+    if most is not None and len(text) > most:
+        return f"{shown}\n\n*… {len(text) - most:,} characters more, which an export has*"
+    return shown
 
 
+def plain(text: str) -> str:
+    """A name, a query or a message as one line of Markdown that shows its characters and means nothing."""
+    return escape.escaped(escape.unlinked(escape.visible(text)).strip())
+
+
+def code(text: str) -> str:
+    """A path or another short text as inline code."""
+    return escape.code(escape.visible(text))
+
+
+@lru_cache(maxsize=256)  # a page draws a whole conversation anew whenever something on it changes
 def _markdown(text: str) -> str:
-    if "```" not in text and _is_program(text):
-        return f"```\n{text}\n```"
-    parts = CODE.split(text)
-    return "".join(part if number % 2 else _prose(part) for number, part in enumerate(parts))
-
-
-def _closed(text: str) -> str:
-    return text + "\n```" if text.count("```") % 2 else text
+    if "```" in text or not _is_program(text):
+        try:
+            written = rendered(text)
+        except UndrawableError:
+            written = None
+        if written is not None and len(written) <= LONGER * max(len(text), MOST):
+            return written
+    return "\n".join(escape.fence(text))
 
 
 def _is_program(text: str) -> bool:
     """Whether most of two or more lines look like code."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return len(lines) > 1 and sum(bool(PROGRAM.fullmatch(line)) for line in lines) > 0.6 * len(lines)
-
-
-def _prose(text: str) -> str:
-    parts = MATHS.split(text)
-    return "".join(_formula(part) if number % 2 else _words(part) for number, part in enumerate(parts))
-
-
-def _formula(text: str) -> str:
-    inside = text[2:-2].strip()
-    return f"${inside}$" if text.startswith("\\(") else f"$$\n{inside}\n$$"
-
-
-def _words(text: str) -> str:
-    text = IMAGE.sub(lambda found: f"{found[1] or 'image'} (`{found[2] or found[3] or 'no address'}`)", text)
-    text = LINK.sub(_link, text)
-    text = REFERENCE.sub(r"\1\\[", text)
-    text = DIRECTIVE.sub(r"\:", text)
-    text = re.sub(r"(?<=[^\n ])\n(?=[^\n])", "  \n", text)  # a line that ends stays ended
-    return MONEY.sub(r"\\$", ELEMENT.sub(r"\\<", text))
-
-
-def _link(found: re.Match[str]) -> str:
-    words, address = found[1], found[2]
-    try:
-        parts = urlsplit(address)
-        host = parts.hostname if parts.scheme in ("http", "https") else None
-    except ValueError:
-        host = None
-    return f"[{words} ({host})]({address})" if host else f"{words} (`{address or 'no address'}`)"

@@ -12,6 +12,7 @@ from zooter_core.fleet import GenerationConfig, load_fleet
 from zooter_core.ui.chat import export
 from zooter_core.ui.chat.conversation import Conversation, Settings, Turn
 from zooter_core.ui.history import History
+from zooter_core.ui.text import safe
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +108,8 @@ def test_exports_hold_what_was_said(engine: Ensemble, talk: Conversation) -> Non
     talk.ask(engine, "Two\nlines", Settings("fixed", "two"))
     turn = ended(talk)
     text = export.markdown(talk)
-    assert "> Two\n> lines" in text
-    assert turn.text in text
+    assert "> Two  \n> lines" in text
+    assert safe(turn.text) in text
     shape = json.loads(export.as_json(talk))
     assert shape["turns"][0]["query"] == "Two\nlines"
     assert shape["turns"][0]["responses"]["two"]["text"] == turn.text

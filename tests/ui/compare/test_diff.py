@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from payloads import PAYLOADS, faults, payload
 
 from zooter_core.ui.compare import diff
 
@@ -36,8 +38,15 @@ def test_marks_are_more_than_a_colour() -> None:
 def test_nothing_of_a_text_means_anything() -> None:
     text = "![x](http://e.com/i.png) <b> :red[y] # $z$ `k`"
     shown = diff.markdown(diff.words(text, text).left, right=False)
-    assert re.sub(r"\\([!-/:-@\[-`{-~])", "", shown).isascii()
-    assert not re.search(r"(?<!\\)[!\[\](){}<>:#$`*_~]", shown)
+    assert not re.search(r"(?<!\\)[\[\]{}<>:#$`*_~]", shown)
+    assert faults(shown) == []
+
+
+@pytest.mark.parametrize("name", PAYLOADS)
+def test_no_text_loads_anything_or_hides_a_host(name: str) -> None:
+    found = diff.words(payload(name), "other [words](")
+    assert faults(diff.markdown(found.left, right=False)) == []
+    assert faults(diff.markdown(found.right, right=True)) == []
 
 
 def test_lines_and_their_indent_stay() -> None:

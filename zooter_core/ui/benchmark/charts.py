@@ -50,7 +50,7 @@ def cost_quality(
             y=[point.reward],
             mode="markers",
             marker=_mark(point, pool),
-            name=point.name,
+            name=charts.label(point.name),
             text=[spoken(point, priced)],
             hovertemplate="%{text}<extra></extra>",
         )
@@ -70,7 +70,7 @@ def spoken(point: Point, priced: bool) -> str:
     cost = f"{point.dollars:.4g} dollars a thousand queries" if priced else f"{point.calls:.2f} calls a query"
     figures = f"reward {point.reward:.3f} for {cost}"
     if point.k == 1:
-        return f"<b>{point.name}</b><br>{figures}"
+        return f"<b>{charts.label(point.name)}</b><br>{figures}"
     return (
         f"<b>{point.k} models for {point.share:.0%} of the queries</b><br>{figures}<br>"
         f"those with an unsureness above {point.threshold:.3f}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zooter_core.benchmark import Figures, as_good, pool_of
-from zooter_core.ui.text import safe
+from zooter_core.ui.text import plain
 
 FEW = 30  # queries: with fewer an interval from resampling them is too narrow to go by
 
@@ -13,7 +13,7 @@ FEW = 30  # queries: with fewer an interval from resampling them is too narrow t
 def of_report(held_back: Figures) -> list[str]:
     """Markdown sentences on the router against the best single candidate, the oracle and RMR."""
     mean, spread = held_back["mean"], held_back["interval"]
-    single = f"**{safe(held_back['average']['best_single']['candidate'])}**"
+    single = f"**{plain(held_back['average']['best_single']['candidate'])}**"
     n = held_back["n"]
     said = []
     if between := spread.get("chosen_minus_best_single"):

@@ -13,6 +13,7 @@ from zooter_core.ui import problems
 from zooter_core.ui.benchmark import charts, claims
 from zooter_core.ui.benchmark.tables import Column, Table, show
 from zooter_core.ui.benchmark.view import Opened
+from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -57,7 +58,10 @@ def table(held_back: Figures, version: str) -> None:
         Column("models", "runs", "How many models run for one query."),
         *(
             Column(
-                DATASET + name, name, f"Mean reward over the {n} held-back queries of {name}; higher is better.", ".2f"
+                DATASET + name,
+                name,
+                f"Mean reward over the {n} held-back queries of {plain(name)}; higher is better.",
+                ".2f",
             )
             for name, n in counts.items()
         ),

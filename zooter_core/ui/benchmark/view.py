@@ -14,6 +14,7 @@ from zooter_core.benchmark import Figures
 from zooter_core.errors import ZooterError
 from zooter_core.fleet import load_fleet
 from zooter_core.ui.benchmark import claims
+from zooter_core.ui.text import plain
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def make_it(folder: str) -> str:
 
 def headline(held_back: Figures) -> None:
     """The figures in four boxes and what may be said of them."""
-    mean, single = held_back["mean"], held_back["average"]["best_single"]["candidate"]
+    mean, single = held_back["mean"], plain(held_back["average"]["best_single"]["candidate"])
     way = mean["oracle"] - mean["best_single"]
     boxes = [
         ("Router", f"{mean['chosen']:.3f}", "Mean reward a query of what the router chose; one model runs."),

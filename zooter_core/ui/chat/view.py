@@ -12,6 +12,7 @@ from zooter_core.ui import answers, links, problems
 from zooter_core.ui.chat import conversation, export, why
 from zooter_core.ui.chat.conversation import Conversation, Mode, Settings, Turn
 from zooter_core.ui.history import Entry, history
+from zooter_core.ui.text import code, plain, safe
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -93,16 +94,16 @@ def conversations(talk: Conversation) -> None:
     entries = kept.entries()
     with st.expander(f"Conversations ({len(entries)})", icon=":material/history:"):
         if kept.problem:
-            st.warning(kept.problem)
+            st.warning(safe(kept.problem))
         for entry in entries:
             _entry(entry, entry.id == talk.id)
-        st.caption(f"Kept on this machine alone, in `{kept.path}`. `zooter demo --history off` keeps none.")
+        st.caption(f"Kept on this machine alone, in {code(str(kept.path))}. `zooter demo --history off` keeps none.")
 
 
 def _entry(entry: Entry, here: bool) -> None:
     title, more = st.columns([0.78, 0.22], gap="xsmall", vertical_alignment="center")
     title.button(
-        entry.title.replace("$", r"\$") or "…",
+        plain(entry.title) or "…",
         key=f"open-{entry.id}",
         on_click=conversation.open,
         args=(entry.id,),
@@ -132,7 +133,7 @@ def answer(turn: Turn) -> None:
         with st.expander(f"Best of {_placed(turn)} by reward", icon=":material/leaderboard:"):
             for item in turn.job.ranked:
                 reward = "no reward" if item.reward is None else f"reward {item.reward:.2f}"
-                st.markdown(f"**{item.response.candidate}** · {reward}")
+                st.markdown(f"**{plain(item.response.candidate)}** · {reward}")
                 answers.answer(turn.job, item.response.candidate)
 
 
@@ -170,7 +171,12 @@ def actions(engine: Ensemble, talk: Conversation, number: int) -> None:
         return
     row.button("Edit", icon=":material/edit:", on_click=_edit, args=(_place(talk),))
     again = row.menu_button(
-        "Again with", engine.fleet.pool, key=f"again-{key}", icon=":material/refresh:", type="secondary"
+        "Again with",
+        engine.fleet.pool,
+        format_func=plain,
+        key=f"again-{key}",
+        icon=":material/refresh:",
+        type="secondary",
     )
     if again:
         talk.again(engine, again)
@@ -223,14 +229,15 @@ def routing(engine: Ensemble, talk: Conversation, number: int, last: bool) -> No
 
 
 def _who(turn: Turn) -> str:
-    """In words who answers, and why that one."""
-    job, chosen = turn.job, turn.decision.candidate
-    if turn.candidate == chosen:
+    """In words who answers, and why that one, as Markdown."""
+    job, first = turn.job, turn.decision.candidate
+    if turn.candidate == first:
         verb = "was chosen" if job.nobody else "answers" if len(job.candidates) == 1 else "would answer"
         return answers.lead(turn.decision, verb)
+    who, chosen = plain(turn.candidate), plain(first)
     if job.ranked:
-        return f"**{turn.candidate}** has the highest reward of {_placed(turn)}; the router's first was **{chosen}**"
-    if unbegun(job.responses.get(chosen)):
-        return f"**{turn.candidate}** answers in place of **{chosen}**, which the router chose"
+        return f"**{who}** has the highest reward of {_placed(turn)}; the router's first was **{chosen}**"
+    if unbegun(job.responses.get(first)):
+        return f"**{who}** answers in place of **{chosen}**, which the router chose"
     verb = "was asked" if job.nobody else "answers"
-    return f"**{turn.candidate}** {verb} because you chose it; the router chose **{chosen}**"
+    return f"**{who}** {verb} because you chose it; the router chose **{chosen}**"

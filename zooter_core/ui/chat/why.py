@@ -12,7 +12,7 @@ from zooter_core.records import Decision
 from zooter_core.takeover import unbegun
 from zooter_core.ui import charts
 from zooter_core.ui.chat.conversation import Turn
-from zooter_core.ui.text import safe
+from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -24,7 +24,7 @@ def panel(engine: Ensemble, turn: Turn, key: str) -> None:
     """All reasons for one turn's decision; they are worked out once."""
     if turn.why is None:
         turn.why = engine.explain(turn.decision)
-    found, name = turn.why, turn.decision.candidate
+    found, name = turn.why, plain(turn.decision.candidate)
     st.markdown(f"**What each part of the query adds to {name}**")
     st.plotly_chart(
         charts.contributions(found, list(turn.decision.probabilities)), key=f"parts-{key}", config=charts.PLAIN
@@ -41,8 +41,8 @@ def _tags(found: Explanation) -> None:
         return
     st.markdown("**What its tags say**")
     lines = [
-        f"- **{safe(tag.name)}**: in {tag.queries} training {'query' if tag.queries == 1 else 'queries'} like this, "
-        f"{found.candidate} did {abs(tag.contribution) * 100:.0f} points "
+        f"- **{plain(tag.name)}**: in {tag.queries} training {'query' if tag.queries == 1 else 'queries'} like this, "
+        f"{plain(found.candidate)} did {abs(tag.contribution) * 100:.0f} points "
         f"{'better' if tag.contribution >= 0 else 'worse'} than over all"
         for tag in found.tags
     ]
@@ -70,7 +70,7 @@ def _neighbours(near: Sequence[Neighbour], pool: Sequence[str]) -> None:
         "query": st.column_config.TextColumn("Query", width="large"),
     }
     for name in pool:
-        columns[name] = st.column_config.NumberColumn(name, format=form, help=meaning.format(name))
+        columns[name] = st.column_config.NumberColumn(name, format=form, help=meaning.format(plain(name)))
     st.dataframe(rows, column_config=columns, hide_index=True, width="stretch")
 
 

@@ -22,6 +22,7 @@ from zooter_core.ui.compare.votes import Outcome, Vote
 from zooter_core.ui.history import history
 from zooter_core.ui.jobs import Answers, Job, Plan
 from zooter_core.ui.registry import Registry
+from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -223,25 +224,25 @@ def show(found: Comparison | None) -> None:
 
 
 def verdict(decision: Decision, ranked: Sequence[Ranked]) -> str:
-    """Whether router and reward model agree, and what asking one candidate alone would have saved."""
+    """Whether router and reward model agree, and what asking one candidate alone would have saved, as Markdown."""
     placed = [item for item in ranked if item.rank is not None]
     if not placed:
         return ":material/error: No model answered, so there is nothing to rank."
     best = placed[0].response.candidate
     chosen = next((item for item in placed if item.response.candidate == decision.candidate), None)
     if best == decision.candidate:
-        agreement = f":material/check_circle: Router and reward model agree on **{best}**."
+        agreement = f":material/check_circle: Router and reward model agree on **{plain(best)}**."
     else:
         place = f"in place {chosen.rank}" if chosen else "without a rank"
         agreement = (
-            f":material/compare_arrows: They differ: the reward model puts **{best}** first; "
-            f"the router chose **{decision.candidate}**, which ended {place}."
+            f":material/compare_arrows: They differ: the reward model puts **{plain(best)}** first; "
+            f"the router chose **{plain(decision.candidate)}**, which ended {place}."
         )
     total = sum(item.response.tokens for item in ranked)
     if chosen is None or not total:
         return agreement
     saved = 1 - chosen.response.tokens / total
     return (
-        f"{agreement} Asking {decision.candidate} alone takes {chosen.response.tokens} tokens in place of {total}: "
-        f"{saved:.0%} saved."
+        f"{agreement} Asking {plain(decision.candidate)} alone takes {chosen.response.tokens} tokens in place of "
+        f"{total}: {saved:.0%} saved."
     )

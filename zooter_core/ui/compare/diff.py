@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from zooter_core.ui.text import plain
+
 MOST_WORDS = 1500  # of a text; the time grows with the square
 WORD = re.compile(r"(\S+)(\s*)")
 INDENT = "\u00a0"
-PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,11 @@ def markdown(parts: Sequence[Part], *, right: bool) -> str:
                 made += ["  \n", INDENT * indent]  # spaces at its start would go, or make it code
             words = line.strip()
             if words:
-                made.append(_marked(words, right) if part.own else PUNCTUATION.sub(r"\\\1", words))
+                made.append(_marked(words, right) if part.own else plain(words))
                 made.append(" " if line[-1] == " " else "")
     return "".join(made)
 
 
 def _marked(words: str, right: bool) -> str:
-    plain = PUNCTUATION.sub(r"\\\1", words)
-    return f":blue-background[+{INDENT}**{plain}**]" if right else f":orange-background[−{INDENT}~~{plain}~~]"
+    words = plain(words)
+    return f":blue-background[+{INDENT}**{words}**]" if right else f":orange-background[−{INDENT}~~{words}~~]"

@@ -12,7 +12,7 @@ from zooter_core.ui import answers, charts, links, problems
 from zooter_core.ui.compare import comparison, diff, votes
 from zooter_core.ui.compare.comparison import Comparison
 from zooter_core.ui.history import history
-from zooter_core.ui.text import safe
+from zooter_core.ui.text import code, plain, safe
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -111,7 +111,7 @@ def _head(found: Comparison, name: str, item: Ranked | None) -> None:
         badges.append(":violet-badge[:material/how_to_vote: your choice]")
     if found.blind:
         badges.append(f":gray-badge[was {found.letter(name)}]")
-    st.markdown(f"#### {rank}{name}  \n{' '.join(badges)}")
+    st.markdown(f"#### {rank}{plain(name)}  \n{' '.join(badges)}")
 
 
 def _said(found: Comparison, name: str) -> None:
@@ -144,9 +144,9 @@ def _charts(found: Comparison) -> None:
     with right:
         st.caption("How likely the router held each to be the best:")
         st.plotly_chart(charts.probabilities(found.decision, found.pool), key="shares", config=charts.PLAIN)
+    shares = found.decision.probabilities
     spoken = ", ".join(
-        f"{item.response.candidate} {item.reward:.2f} ({found.decision.probabilities[item.response.candidate]:.0%})"
-        for item in ranked
+        f"{plain(item.response.candidate)} {item.reward:.2f} ({shares[item.response.candidate]:.0%})" for item in ranked
     )
     st.caption(
         f"Reward, and the router's probability in brackets: {spoken}.",
@@ -167,12 +167,12 @@ def _vote(found: Comparison) -> None:
             row.button(label, key=f"vote-{found.id}-{end}", icon=icon, on_click=found.cast, args=choice)
 
         for name in found.answered:  # a key with a name would give it away to who looks at the page's source
-            button(found.label(name), found.order.index(name), bool(vote and vote.best == name), "best", name)
+            button(plain(found.label(name)), found.order.index(name), bool(vote and vote.best == name), "best", name)
         for outcome, label in (("tie", "Tie"), ("none", "None is good")):
             button(label, outcome, bool(vote and vote.outcome == outcome), outcome)
     elif vote:
         said = {"tie": "a tie", "none": "none of them is good"}
-        choice = f"**{vote.best}**, {found.letter(vote.best)}" if vote.best else said[vote.outcome]
+        choice = f"**{plain(vote.best)}**, {found.letter(vote.best)}" if vote.best else said[vote.outcome]
         st.success(f"You voted without knowing the names: {choice}.", icon=":material/how_to_vote:")
     if found.hidden:
         label = "Show the names without a vote" if found.votable else "Show the names"
@@ -265,7 +265,7 @@ def tally(engine: Ensemble) -> None:
             return
         found = votes.tally(votes.read(kept.votes(comparison.key(engine.fleet))))
         if kept.problem:
-            st.warning(kept.problem)
+            st.warning(safe(kept.problem))
         st.markdown("  \n".join(votes.spoken(found)))
         if found.votes:
             rows = [{"model": name, "won": found.won.get(name, 0), "shown": n} for name, n in found.shown.items()]
@@ -275,4 +275,4 @@ def tally(engine: Ensemble) -> None:
                 "shown": st.column_config.NumberColumn("Votes", help="Votes on comparisons that it took part in"),
             }
             st.dataframe(rows, column_config=columns, hide_index=True, width="stretch")
-        st.markdown(f"Kept on this machine alone, in `{kept.path}`.")
+        st.markdown(f"Kept on this machine alone, in {code(str(kept.path))}.")

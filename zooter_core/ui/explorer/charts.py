@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from zooter_core.learned import BINS, Reliability, TagTable
-from zooter_core.ui.charts import PALETTE, colour
+from zooter_core.ui.charts import PALETTE, colour, label
 
 Kind = Literal["probability", "reward", "difference"]
 GREY = "#8a8f98"
@@ -41,7 +40,7 @@ def heat(table: TagTable, kind: Kind, pool: Sequence[str]) -> go.Figure:
             texttemplate="%{text}" if len(pool) <= MOST_NUMBERS else None,
             textfont={"color": ink, "size": 13},
             customdata=each,
-            hovertext=[[f"{escape(tag)}: {escape(name)}" for name in pool] for tag in table.names],
+            hovertext=[[f"{label(tag)}: {label(name)}" for name in pool] for tag in table.names],
             hovertemplate=f"<b>%{{hovertext}}</b><br>{said}<br>%{{customdata[0]:.0f}} queries<extra></extra>",
             hoverongaps=False,
             colorscale=scale,
@@ -57,7 +56,7 @@ def heat(table: TagTable, kind: Kind, pool: Sequence[str]) -> go.Figure:
 
 def _tags_by_candidates(figure: go.Figure, tags: Sequence[str], pool: Sequence[str]) -> None:
     """Axes of the heat map: a row a tag, a column a candidate with its colour."""
-    names = [f"<span style='color:{colour(pool, name)}'>■</span> {escape(name)}" for name in pool]
+    names = [f"<span style='color:{colour(pool, name)}'>■</span> {label(name)}" for name in pool]
     figure.update_layout(
         height=ROW * len(tags) + 56,
         margin={"l": 0, "r": 0, "t": 44, "b": 0},
@@ -71,7 +70,7 @@ def _tags_by_candidates(figure: go.Figure, tags: Sequence[str], pool: Sequence[s
         yaxis={
             "autorange": "reversed",
             "tickvals": list(range(len(tags))),
-            "ticktext": [escape(name) for name in tags],
+            "ticktext": [label(name) for name in tags],
             "fixedrange": True,
             "showgrid": False,
             "ticksuffix": "  ",

@@ -14,6 +14,7 @@ from zooter_core.ui.charts import tag_badges
 from zooter_core.ui.examples import EXAMPLES
 from zooter_core.ui.explorer import charts_typed as charts
 from zooter_core.ui.explorer import view
+from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -83,7 +84,7 @@ def _bars(decision: Decision | None, found: view.Seen | None) -> None:
         st.caption("Nothing typed yet.")
         return
     order = sorted(shown.items(), key=lambda item: -item[1])
-    spoken = ", ".join(f"{name} {p:.0%}" for name, p in order)
+    spoken = ", ".join(f"{plain(name)} {p:.0%}" for name, p in order)
     st.markdown("**Probability of giving the best answer**")
     st.echarts_chart(
         charts.bars(shown),
@@ -95,7 +96,7 @@ def _bars(decision: Decision | None, found: view.Seen | None) -> None:
     if decision is None:
         st.caption(f"Nothing typed yet. Over the training queries the router gives, on the mean: {spoken}.")
         return
-    lead = f"**{decision.candidate}** would answer, {decision.margin * 100:.0f} points ahead of the next."
+    lead = f"**{plain(decision.candidate)}** would answer, {decision.margin * 100:.0f} points ahead of the next."
     st.markdown(f"{tag_badges(decision.tags)}  \n{lead}")
     st.caption(f"In words: {spoken}.")
     st.caption(f"The router is {CERTAINTY[decision.certainty]}.")

@@ -25,6 +25,7 @@ from zooter_core.learned import (
 from zooter_core.neighbours import ARRAYS, RECORDS, Neighbours
 from zooter_core.strict_json import parse_json
 from zooter_core.ui.explorer import charts, charts_typed
+from zooter_core.ui.text import safe
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -258,7 +259,7 @@ def entropies(found: Seen) -> None:
 def believed(found: Reliability | str) -> None:
     """The reliability diagram, in words too."""
     if isinstance(found, str):
-        st.info(found, icon=":material/info:")
+        st.info(safe(found), icon=":material/info:")
         return
     st.caption(
         f"On {found.queries} queries that the router has not learned from: where it gives its choice 70%, that choice "

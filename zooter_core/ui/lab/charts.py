@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from zooter_core.ui.charts import colour
+from zooter_core.ui.charts import colour, label
 
 Array = NDArray[np.float64]
 MOST = 12  # candidates that a chart can tell apart
@@ -30,7 +29,7 @@ def labels(pool: Sequence[str], rows: Mapping[str, Array]) -> go.Figure:
         figure.add_bar(
             x=list(rows),
             y=values,
-            name=escape(pool[column]),  # Plotly reads tags in it
+            name=label(pool[column]),
             marker_color=colour(pool, pool[column]),
             text=[f"{value:.0%}" for value in values],
             textposition="outside",

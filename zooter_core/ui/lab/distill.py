@@ -21,7 +21,7 @@ from zooter_core.ui.lab.code import Subject, distill_code, distill_command, read
 from zooter_core.ui.lab.settings import as_file, embedded
 from zooter_core.ui.lab.state import Lab
 from zooter_core.ui.lab.tasks import Task, ended, heavy, logged, offer_stop
-from zooter_core.ui.text import safe
+from zooter_core.ui.text import code, plain
 
 OUT = "my-router"  # the folder in the code and the command
 
@@ -135,9 +135,9 @@ def _live(task: Task[Made]) -> None:
 def figures(made: Made) -> None:
     """How well the router chooses on the queries that were held back from it."""
     config = made.subject.config
-    told = f"beta {config.beta:g}, tau {config.tau:g}, {len(made.subject.tags):,} queries of {made.subject.name}"
+    told = f"beta {config.beta:g}, tau {config.tau:g}, {len(made.subject.tags):,} queries of {plain(made.subject.name)}"
     st.subheader("The router", anchor=False)
-    st.caption(safe(f"Made with {told}."))
+    st.caption(f"Made with {told}.")
     found = made.report.get("held_back")
     if found is None:
         st.info("No query was held back, so there is nothing to judge the router by.", icon=":material/info:")
@@ -149,7 +149,7 @@ def figures(made: Made) -> None:
     rows = (
         ("Regret of the router", mean["regret"], missed),
         (
-            f"Regret of {safe(single)} alone",
+            f"Regret of {plain(single)} alone",
             mean["regret_best_single"],
             "The same for always asking the best one on average.",
         ),
@@ -157,7 +157,7 @@ def figures(made: Made) -> None:
     )
     for column, (name, value, why) in zip(columns, rows, strict=True):
         column.metric(name, f"{value:.3f}", help=why, border=True)
-    st.markdown(safe(verdict(found, single)))
+    st.markdown(verdict(found, single))
     st.caption(
         f"On {found['n']:,} held-back queries. The router's regret lies in {spread[0]:.3f} to {spread[1]:.3f} (95%). "
         f"Its probabilities are {found['calibration']['ece']:.0%} off how often it was right, on average."
@@ -166,13 +166,15 @@ def figures(made: Made) -> None:
 
 
 def verdict(found: dict[str, Any], single: str) -> str:
-    """Whether the router is better than one model for everything, in words."""
+    """Whether the router is better than one model for everything, as Markdown."""
     low, high = found["interval"]["chosen_minus_best_single"]
     if low > 0:
-        return f"The router beats **{single}** alone, beyond what chance explains."
+        return f"The router beats **{plain(single)}** alone, beyond what chance explains."
     if high < 0:
-        return f"The router is worse than **{single}** alone: these scores do not teach it when to choose another."
-    return f"Whether the router beats **{single}** alone cannot be told: the difference is within chance."
+        return (
+            f"The router is worse than **{plain(single)}** alone: these scores do not teach it when to choose another."
+        )
+    return f"Whether the router beats **{plain(single)}** alone cannot be told: the difference is within chance."
 
 
 def _methods(found: dict[str, Any]) -> None:
@@ -207,12 +209,12 @@ def _save(lab: Lab, made: Made, engine: Ensemble) -> None:
     fits = set(pool) == set(fleet.pool)
     st.subheader("Keep it", anchor=False)
     if fits:
-        st.caption(f"As a fleet: the models of {safe(fleet.name)} with this router. Chat can then be told to use it.")
+        st.caption(f"As a fleet: the models of {plain(fleet.name)} with this router. Chat can then be told to use it.")
     else:
         st.caption(
-            f"This router chooses among {safe(', '.join(pool[:12]))}; the fleet {safe(fleet.name)} has "
-            f"{safe(', '.join(fleet.pool))}. So it can be saved as a router alone: a fleet with its models can name it "
-            "in its `fleet.toml`."
+            f"This router chooses among {plain(', '.join(pool[:12]))}; the fleet {plain(fleet.name)} has "
+            f"{plain(', '.join(fleet.pool))}. So it can be saved as a router alone: a fleet with its models can name "
+            "it in its `fleet.toml`."
         )
     with st.form("lab-save", border=False):
         name = st.text_input("Name", "my-fleet" if fits else OUT, max_chars=64, help="Letters, digits and dashes.")
@@ -228,7 +230,7 @@ def _save(lab: Lab, made: Made, engine: Ensemble) -> None:
             problems.tell(problem)
             return
     if lab.saved is not None:
-        st.success(f"Saved in `{lab.saved.parent.name}/{lab.saved.name}`.", icon=":material/check_circle:")
+        st.success(f"Saved in {code(f'{lab.saved.parent.name}/{lab.saved.name}')}.", icon=":material/check_circle:")
         if fits and st.button(
             "Pick it in Chat", icon=":material/chat:", key="lab-pick", on_click=resources.pick_fleet, args=(lab.saved,)
         ):
@@ -259,7 +261,7 @@ def _as_code(subject: Subject, training: DistillConfig, engine: Ensemble) -> Non
             st.caption("The command takes every query and model of the file; this page took those chosen above.")
         if not subject.key.startswith("file"):
             st.download_button(
-                f"Download {subject.file}",
+                f"Download {plain(subject.file)}",
                 lambda: as_file(subject),
                 file_name=subject.file,
                 mime="application/jsonl",

@@ -13,7 +13,7 @@ from zooter_core.ui.lab import charts
 from zooter_core.ui.lab.code import Subject
 from zooter_core.ui.lab.settings import steps_of
 from zooter_core.ui.lab.state import Lab, once
-from zooter_core.ui.text import safe
+from zooter_core.ui.text import plain, safe
 
 CLEAR, MIXED = 0.35, 0.75  # reward entropy below which the rewards speak clearly, or at least with some weight
 LISTED = 200
@@ -38,7 +38,7 @@ def draw(lab: Lab, subject: Subject) -> None:
     counts = once(_tag_counts(), subject.key, lambda: Counter(t for tags in subject.tags for t in dict.fromkeys(tags)))
     tags = list(dict.fromkeys(subject.tags[row]))
     if tags:
-        st.caption("Tags: " + safe(", ".join(f"{tag} ({counts[tag]:,} queries)" for tag in tags)))
+        st.caption("Tags: " + plain(", ".join(f"{tag} ({counts[tag]:,} queries)" for tag in tags)))
     else:
         st.caption("This query has no tags, so its enhanced label is its plain label.")
     rows = {
@@ -49,7 +49,7 @@ def draw(lab: Lab, subject: Subject) -> None:
     st.plotly_chart(charts.labels(pool, rows), key="lab-bars", config={"displayModeBar": False})
     if len(pool) > charts.MOST:
         st.caption(f"The chart shows {charts.MOST} of {len(pool)} models, those with the largest shares.")
-    st.markdown(safe(verdict(pool, rows, subject.config.beta, bool(tags))))
+    st.markdown(verdict(pool, rows, subject.config.beta, bool(tags)))
     _table(subject, steps, row)
 
 
@@ -99,8 +99,8 @@ def order_of(steps: Steps, order: str) -> list[int]:
 
 
 def verdict(pool: tuple[str, ...], rows: dict[str, Any], beta: float, tagged: bool) -> str:
-    """How clear the rewards are, who leads in each label, and what the tags did."""
-    lead = {name: pool[int(row.argmax())] for name, row in rows.items()}
+    """How clear the rewards are, who leads in each label, and what the tags did, as Markdown."""
+    lead = {name: plain(pool[int(row.argmax())]) for name, row in rows.items()}
     unclear = float(entropy(rows["plain label"]))
     words = "clear" if unclear < CLEAR else "mixed" if unclear < MIXED else "hardly tell the models apart"
     said = f"The rewards {'are ' if words != 'hardly tell the models apart' else ''}{words}"

@@ -14,7 +14,7 @@ from zooter_core.strict_json import dump_json
 from zooter_core.ui.lab.code import Subject
 from zooter_core.ui.lab.state import Lab, Material, once
 from zooter_core.ui.lab.tasks import Task, ended, heavy, live
-from zooter_core.ui.text import safe
+from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
     from zooter_core.encoder import Encoder
@@ -61,9 +61,9 @@ def _extent(lab: Lab, material: Material, engine: Ensemble) -> tuple[Scores, tup
     only, most = None, None
     sets = len(set(scores.datasets))
     told = f"{count:,} queries, {sets} data set{'s' * (sets != 1)}, {len(scores.candidates)} models"
-    st.markdown(f"**{told}** from {safe(material.name)}: {safe(', '.join(scores.candidates[:12]))}")
+    st.markdown(f"**{told}** from {plain(material.name)}: {plain(', '.join(scores.candidates[:12]))}")
     if set(pool) < set(scores.candidates) and st.checkbox(
-        f"Only the models of the fleet: {', '.join(pool)}",
+        f"Only the models of the fleet: {plain(', '.join(pool))}",
         value=True,
         key="lab-only",
         persist_state="session",

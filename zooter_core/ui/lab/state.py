@@ -17,7 +17,7 @@ from zooter_core.pipeline import LabelConfig
 from zooter_core.scores import Scores, read_scores
 from zooter_core.sources import find_runs, scores_of_neighbours, scores_of_run
 from zooter_core.ui.lab.tasks import Task, ended, live
-from zooter_core.ui.text import safe
+from zooter_core.ui.text import code, plain
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -129,12 +129,12 @@ def _sample(lab: Lab, engine: Ensemble) -> Task[Material] | None:
         scores = scores_of_neighbours(kept, config.tau)
         all_of, shipped = len(kept.records), len(scores.queries)
         these = f"these are the {shipped:,} of them whose texts ship with it" if shipped < all_of else "these are they"
-        note = f"The router of **{safe(name)}** learned from {all_of:,} queries; {these}, with what each model earned."
+        note = f"The router of **{plain(name)}** learned from {all_of:,} queries; {these}, with what each model earned."
         if kept.outcomes is None:
             note = (
-                f"The router of **{safe(name)}** learned from {all_of:,} queries; {these}. It keeps each model's share "
-                "of the label, not the rewards: the scores here are **relative rewards**, the logarithm of the share. "
-                "Which model earned more, and by how much, is right; the level is not known."
+                f"The router of **{plain(name)}** learned from {all_of:,} queries; {these}. It keeps each model's "
+                "share of the label, not the rewards: the scores here are **relative rewards**, the logarithm of the "
+                "share. Which model earned more, and by how much, is right; the level is not known."
             )
         return Material(f"sample {engine.fleet.folder}", f"the sample of {name}", "sample.jsonl", scores, config, note)
 
@@ -146,7 +146,9 @@ def _run(lab: Lab, engine: Ensemble) -> Task[Material] | None:
     ready = {str(run.folder): run for run in found if run.scored}
     waiting = [run for run in found if not run.scored]
     if waiting:
-        told = ", ".join(f"`{run.folder}` ({', '.join(run.finished) or 'nothing'} finished)" for run in waiting)
+        told = ", ".join(
+            f"{code(str(run.folder))} ({', '.join(run.finished) or 'nothing'} finished)" for run in waiting
+        )
         st.caption(f"Not far enough yet, as their step `score` is not finished: {told}.")
     if not ready:
         st.info(

@@ -1,0 +1,73 @@
+"""Text and code as Markdown in which no character of theirs means anything."""
+
+from __future__ import annotations
+
+import re
+
+JOINER = "\u2060"  # invisible; keeps characters apart that Streamlit would take for one thing
+# Controls; marks that turn the direction of writing, and would let a host be read backwards; halves of characters.
+UNSEEN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+SPACE = re.compile(r"[ \t\n\r\f\v]+")
+SYNTAX = re.compile(r"[\\`*_\[\]<>&$~|^{}#]|:(?!\s|$)|!$")  # "!" may stand before a link
+LINE_START = re.compile(r"(?:\d{1,9}(?=[.)](?:\s|$)))?[-+=.)]")
+# Streamlit replaces these in text that is parsed already, whether escaped or not: `:material/home:`, `:smile:`.
+SHORTCODE = re.compile(r":(?=[\w+-]+:|material/)")
+# So it does with addresses: https://..., www. ..., name@host.
+ADDRESS = re.compile(r"(?:https?:(?=//)|www(?=\.)|@)", re.IGNORECASE)
+RUN = re.compile(r"`+")
+MARKS = "`$*~"  # two pieces that meet in one of these would be read as one longer run
+
+
+def visible(text: str) -> str:
+    """The text without characters that nobody sees but that change how the rest is read."""
+    return UNSEEN.sub("\ufffd", text)
+
+
+def escaped(text: str, at_start: bool = True) -> str:
+    """Text as Markdown; white space becomes single spaces. `at_start`: whether it begins a line."""
+    text = SHORTCODE.sub(f":{JOINER}", SPACE.sub(" ", text))
+    start = LINE_START.match(text) if at_start else None
+    place = start.end() - 1 if start else 0
+    mark = "\\" if start else ""
+    return text[:place] + mark + SYNTAX.sub(r"\\\g<0>", text[place:])
+
+
+def unlinked(text: str) -> str:
+    """Text in which Streamlit finds no address to make a link of."""
+    return ADDRESS.sub(rf"\g<0>{JOINER}", text)
+
+
+def code(text: str, in_table: bool = False) -> str:
+    """Text as inline code, between more backquotes than it holds in a row; in a table as text where it must be."""
+    text = SPACE.sub(" ", text)
+    if not text:
+        return ""
+    if in_table and "\\|" in text:  # no number of backslashes keeps both characters in a cell's code
+        return escaped(unlinked(text))
+    text = text.replace("|", r"\|") if in_table else text
+    marks = "`" * (longest_run(text) + 1)
+    edge = " " if text[0] in "` " or text[-1] in "` " else ""
+    return f"{marks}{edge}{text}{edge}{marks}"
+
+
+def fence(text: str, language: str = "") -> list[str]:
+    """The lines of a block of code, between more backquotes than it holds in a row."""
+    marks = "`" * max(3, longest_run(text) + 1)
+    return [marks + language, *text.split("\n"), marks]
+
+
+def longest_run(text: str) -> int:
+    """The most backquotes in a row."""
+    return max(map(len, RUN.findall(text)), default=0)
+
+
+def joined(pieces: list[str]) -> str:
+    """Pieces of Markdown behind each other, none of which reads on into the next."""
+    written: list[str] = []
+    last = ""
+    for piece in pieces:
+        if piece and last in MARKS and piece[0] == last:
+            written.append(JOINER)
+        written.append(piece)
+        last = piece[-1:] or last
+    return "".join(written)

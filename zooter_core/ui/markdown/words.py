@@ -1,0 +1,118 @@
+"""What stands within a paragraph, a heading or a cell, written as Markdown again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Literal
+
+from markdown_it.tree import SyntaxTreeNode
+
+from zooter_core.ui.markdown import maths
+from zooter_core.ui.markdown.escape import code, escaped, joined
+from zooter_core.ui.markdown.links import link, linked, shown, web
+
+MARKS = {"em": "*", "strong": "**", "s": "~~"}
+Kind = Literal["text", "markdown", "break"]
+
+
+class Words:
+    """Writes nodes that stand behind each other.
+
+    Neighbouring text is put together before it is escaped: Streamlit sees it as one, too.
+    """
+
+    def __init__(self, in_table: bool = False, one_line: bool = False) -> None:
+        self.in_table = in_table
+        self.one_line = one_line
+        self._within: set[str] = set()  # kinds of nodes that are being written
+
+    def lines(self, nodes: Sequence[SyntaxTreeNode], at_start: bool = True) -> list[str]:
+        """The lines of nodes, none of them empty; each but the last ends in two spaces, so that it stays ended.
+
+        Args:
+            at_start: whether the nodes begin a line.
+        """
+        lines: list[list[str]] = [[]]
+        for kind, pieces in groupby(self._pieces(nodes), lambda piece: piece[0]):
+            texts = [piece[1] for piece in pieces]
+            if kind == "break":
+                lines.append([])
+            elif kind == "markdown":
+                lines[-1] += texts
+            else:
+                first = not lines[-1] and (at_start or len(lines) > 1)
+                lines[-1] += self._text("".join(texts), first)
+        written = [line for line in (joined(pieces).rstrip(" ") for pieces in lines) if line]
+        return [line + "  " for line in written[:-1]] + written[-1:]
+
+    def written(self, nodes: Sequence[SyntaxTreeNode], at_start: bool = True) -> str:
+        """The lines of nodes behind each other."""
+        return "\n".join(self.lines(nodes, at_start))
+
+    def _text(self, text: str, at_start: bool) -> list[str]:
+        text = text.lstrip() if at_start else text
+        if "link" in self._within:
+            return [escaped(text, at_start)]
+        return [
+            part if is_link else escaped(part, at_start and not number)
+            for number, (is_link, part) in enumerate(linked(text, self.in_table))
+        ]
+
+    def _pieces(self, nodes: Sequence[SyntaxTreeNode]) -> Iterator[tuple[Kind, str]]:
+        for node in nodes:
+            match node.type:
+                case "text":
+                    yield "text", node.content
+                case "softbreak" | "hardbreak":
+                    yield ("text", " ") if self.one_line else ("break", "")
+                case "code_inline":
+                    yield "markdown", code(node.content, self.in_table)
+                case "maths":
+                    yield "markdown", maths.inline(node.content, node.markup, self.in_table)
+                case "image":
+                    yield "text", f"{_raw(node) or 'image'} ("
+                    yield "markdown", shown(str(node.attrs["src"]), self.in_table)
+                    yield "text", ")"
+                case "link":
+                    yield from self._link(node)
+                case "em" | "strong" | "s":
+                    yield from self._marked(node)
+                case _:
+                    raise ValueError(f"Markdown within a paragraph of the kind {node.type}")
+
+    def _link(self, node: SyntaxTreeNode) -> Iterator[tuple[Kind, str]]:
+        address = str(node.attrs["href"])
+        if "link" in self._within:
+            yield from self._pieces(node.children)
+        elif (to := web(address)) is None:
+            yield from self._pieces(node.children)
+            if address.removeprefix("mailto:") != _raw(node):
+                yield "text", " ("
+                yield "markdown", shown(address, self.in_table)
+                yield "text", ")"
+        else:
+            self._within.add("link")
+            words = self.written(node.children, at_start=False)
+            self._within.discard("link")
+            yield "markdown", link(words, _raw(node), address, to)
+
+    def _marked(self, node: SyntaxTreeNode) -> Iterator[tuple[Kind, str]]:
+        """Emphasis; none within its like, and none around white space, where the marks would be read otherwise."""
+        raw = _raw(node)
+        if node.type in self._within or not raw or raw != raw.strip():
+            yield from self._pieces(node.children)
+            return
+        self._within.add(node.type)
+        words = self.written(node.children, at_start=False)
+        self._within.discard(node.type)
+        yield "markdown", f"{MARKS[node.type]}{words}{MARKS[node.type]}"
+
+
+def _raw(node: SyntaxTreeNode) -> str:
+    """The words of a node without their marks."""
+    if node.type in ("softbreak", "hardbreak"):
+        return " "
+    if node.type != "image" and not node.children:
+        return node.content
+    return "".join(map(_raw, node.children))
