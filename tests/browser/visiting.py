@@ -21,13 +21,15 @@ SETTLED = 20_000  # milliseconds for a page to take its new shape
 class Demo:
     """A demo over the embedded fleet or another, its history in a file of its own."""
 
-    def __init__(self, history: Path, fleet: Path | None = None) -> None:
+    def __init__(self, history: Path, fleet: Path | None = None, *options: str, **environment: str) -> None:
         with socket.socket() as probe:
             probe.bind(("localhost", 0))
             self.port = probe.getsockname()[1]
         self.address = f"http://localhost:{self.port}"
         self.history = history
         self.fleet = fleet
+        self.options = options
+        self.environment = environment
         self.start()
 
     def start(self) -> None:
@@ -36,8 +38,8 @@ class Demo:
             command += ["--fleet", str(self.fleet)]
         environment = {name: value for name, value in os.environ.items() if name != "ZOOTER_FLEET"}
         self.process = subprocess.Popen(
-            [*command, "--history", str(self.history)],
-            env=environment,
+            [*command, "--history", str(self.history), *self.options],
+            env=environment | self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
 
 MODELS = Path("models")  # a folder a fleet
+CHOSEN = "fleet-chosen"  # in a session: the visitor has picked the fleet by hand
 
 
 class Loading:
@@ -67,7 +68,15 @@ def _backends() -> dict[str, Backend]:
 
 @st.cache_resource(show_spinner=False)
 def _loading(folder: str) -> Loading:
-    return Loading(load_fleet(folder), _backends())
+    loading = Loading(load_fleet(folder), _backends())
+    _begun().add(folder)
+    return loading
+
+
+@st.cache_resource(show_spinner=False)
+def _begun() -> set[str]:
+    """The folders of the fleets that this server has loaded, or begun to."""
+    return set()
 
 
 def fleets() -> dict[str, str]:
@@ -94,6 +103,12 @@ def pick_fleet(folder: str | Path) -> None:
     """Let this session use the fleet in a folder; in a callback, before the picker is drawn."""
     if name := _name_of(folder):
         st.session_state["fleet"] = name
+        _choose()
+
+
+def _choose() -> None:
+    """Remember that the visitor, not an address, has picked the fleet."""
+    st.session_state[CHOSEN] = True
 
 
 def forget(folder: str | Path) -> None:
@@ -112,7 +127,12 @@ def picker() -> None:
     names = [name for name, folder in fleets().items() if folder == _named() or _routed(folder)]
     if len(names) > 1:
         st.sidebar.selectbox(
-            "Fleet", names, key="fleet", bind="query-params", help="The models, their router and their reward model."
+            "Fleet",
+            names,
+            key="fleet",
+            bind="query-params",
+            on_change=_choose,
+            help="The models, their router and their reward model.",
         )
 
 
@@ -131,6 +151,8 @@ def _named() -> str:
 
 def ensemble() -> Ensemble:
     """The fleet, which can route; its models may still be loading. A fleet that fails ends the page's run."""
+    if folder() != _named() and folder() not in _begun() and not st.session_state.get(CHOSEN):
+        _offer_to_load()
     try:
         loading = _loading(folder())
     except ZooterError as problem:
@@ -145,6 +167,17 @@ def ensemble() -> Ensemble:
         _loading.clear(folder())  # the next run of the page tries again
         fail(loading.problem or "The fleet could not be loaded.")
     return loading.ensemble
+
+
+def _offer_to_load() -> NoReturn:
+    """Leave a fleet that an address alone names unloaded until the visitor says so: anybody can make a link."""
+    name = st.session_state["fleet"]
+    st.info(
+        f"A link picked the fleet `{name}`, which this server has not loaded. Loading it takes time and memory.",
+        icon=":material/link:",
+    )
+    st.button(f"Load `{name}`", icon=":material/download:", key="load-fleet", on_click=_choose)
+    st.stop()
 
 
 def pool() -> tuple[str, ...]:
