@@ -70,6 +70,7 @@ def test_everything_is_sent_with_the_headers(server: Demo, method: str, path: st
     assert answer.status == status
     assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["X-DNS-Prefetch-Control"] == "off"
     policy = answer.headers["Content-Security-Policy"]
     for directive in ("default-src 'self'", "connect-src 'self'", "object-src 'none'", "base-uri 'self'"):
         assert f"{directive};" in f"{policy};"
@@ -166,6 +167,18 @@ def test_other_origins_are_not_allowed_to_read(server: Demo) -> None:
     assert answer.headers["Access-Control-Allow-Origin"] is None
 
 
+def test_a_demo_that_binds_every_address_answers_to_the_one_that_was_dialled(tmp_path: Path) -> None:
+    demo = Demo(tmp_path / "history.db", None, "--address", "0.0.0.0")
+    try:
+        for host, status in (("127.0.0.2", 200), ("127.0.0.3", 403), ("localhost", 200), ("evil.example", 403)):
+            connection = http.client.HTTPConnection("127.0.0.2", demo.port, timeout=30)
+            connection.request("GET", "/_stcore/health", headers={"Host": f"{host}:{demo.port}"})
+            assert connection.getresponse().status == status, host
+    finally:
+        demo.stop()
+    assert demo.process.returncode == 0
+
+
 # In the browser. `open_tab` fails on errors in the console, to which a violation of the policy belongs.
 
 
@@ -181,11 +194,11 @@ def test_the_lab_takes_an_upload_and_a_table_is_downloaded(open_tab: Open, demo:
     page = open_tab(f"{demo}/lab")
     expect(page.get_by_role("tab", name="Distill")).to_be_visible(timeout=3 * SLOW)
     page.get_by_text("A score file", exact=False).first.click()
-    lines = b'{"query": "a", "scores": {"x": 1, "y": 2}}\n{"query": "b", "scores": {"x": 2, "y": 1}}\n'
+    lines = "\n".join(f'{{"query": "{n}", "scores": {{"x": {n % 2}, "y": {n % 3}}}}}' for n in range(20))
     page.locator('input[type="file"]').set_input_files(
-        {"name": "mine.jsonl", "mimeType": "application/jsonl", "buffer": lines * 10}
+        {"name": "mine.jsonl", "mimeType": "application/jsonl", "buffer": lines.encode()}
     )
-    expect(page.get_by_text("mine.jsonl").first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("20 queries, 1 data set, 2 models")).to_be_visible(timeout=SLOW)
     page.goto(f"{demo}/explorer")
     with page.expect_download(timeout=SLOW) as started:
         page.get_by_role("button", name="All tags as CSV").click(timeout=SLOW)

@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlparse
 
-from playwright.sync_api import ConsoleMessage, Page, TimeoutError
+from playwright.sync_api import ConsoleMessage, Page, TimeoutError, expect
 
 WIDE, NARROW = 1440, 390
 SLOW = 120_000  # milliseconds; models load and answer within seconds, a busy machine may take longer
@@ -67,6 +67,13 @@ LOOKS = ("/_stcore/health", "/_stcore/host-config")
 def troubles(message: ConsoleMessage) -> bool:
     """Whether a console message is an error of the page's."""
     return message.type == "error" and not message.location["url"].endswith(LOOKS)
+
+
+def send_linked(page: Page) -> None:
+    """Send the query that the chat's address filled in."""
+    box = page.get_by_test_id("stChatInputTextArea")
+    expect(box).not_to_have_value("", timeout=SLOW)
+    box.press("Enter")
 
 
 def leaves(url: str) -> bool:

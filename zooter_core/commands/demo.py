@@ -14,6 +14,8 @@ from zooter_core.errors import ZooterError, first_line
 from zooter_core.fleet import NO_ROUTER
 from zooter_core.hosts import WILDCARDS, Host, check_host, check_origin, is_loopback
 
+ADDRESS = "STREAMLIT_SERVER_ADDRESS"  # of the variables that Streamlit reads, the one for the address to bind
+
 
 def demo(call: Namespace) -> None:
     """Become the web demo's server: this process is replaced, so that signals reach the server itself."""
@@ -23,13 +25,17 @@ def demo(call: Namespace) -> None:
     environment = {**os.environ, "ZOOTER_FLEET": str(fleet.folder.resolve())}
     if call.history:
         environment["ZOOTER_HISTORY"] = call.history if call.history == "off" else str(Path(call.history).resolve())
-    if call.allow_host:
-        environment["ZOOTER_ALLOW_HOST"] = " ".join(check_host(name, "--allow-host") for name in call.allow_host)
-    if call.embed_from:
-        environment["ZOOTER_EMBED_FROM"] = " ".join(check_origin(site, "--embed-from") for site in call.embed_from)
+    for option, variable, check in (
+        ("--allow-host", "ZOOTER_ALLOW_HOST", check_host),
+        ("--embed-from", "ZOOTER_EMBED_FROM", check_origin),
+    ):
+        values, source = getattr(call, option[2:].replace("-", "_")), option
+        if not values:
+            values, source = environment.get(variable, "").split(), variable
+        environment[variable] = " ".join(check(value, source) for value in values)
     if call.address is not None:
-        environment["STREAMLIT_SERVER_ADDRESS"] = check_host(call.address, "--address")
-    address = environment.get("STREAMLIT_SERVER_ADDRESS") or "localhost"
+        environment[ADDRESS] = check_host(call.address, "--address")
+    address = environment.get(ADDRESS) or "localhost"
     _check_free(address, call.port)
     command = [sys.executable, "-m", "zooter_core.ui.server", "--server.port", str(call.port)]
     if call.no_browser:

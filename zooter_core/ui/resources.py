@@ -136,6 +136,22 @@ def picker() -> None:
         )
 
 
+def confirm() -> None:
+    """End the page's run where an address alone names a fleet that is not loaded: anybody can make a link.
+
+    The visitor may load it by a click; what else the address fills in waits until then.
+    """
+    if folder() == _named() or folder() in _begun() or st.session_state.get(CHOSEN):
+        return
+    name = st.session_state["fleet"]
+    st.info(
+        f"A link picked the fleet `{name}`, which this server has not loaded. Loading it takes time and memory.",
+        icon=":material/link:",
+    )
+    st.button(f"Load `{name}`", icon=":material/download:", key="load-fleet", on_click=_choose)
+    st.stop()
+
+
 def _routed(folder: str) -> bool:
     """Whether a fleet has a router: an example whose router is still to be made cannot be picked."""
     try:
@@ -151,8 +167,6 @@ def _named() -> str:
 
 def ensemble() -> Ensemble:
     """The fleet, which can route; its models may still be loading. A fleet that fails ends the page's run."""
-    if folder() != _named() and folder() not in _begun() and not st.session_state.get(CHOSEN):
-        _offer_to_load()
     try:
         loading = _loading(folder())
     except ZooterError as problem:
@@ -167,17 +181,6 @@ def ensemble() -> Ensemble:
         _loading.clear(folder())  # the next run of the page tries again
         fail(loading.problem or "The fleet could not be loaded.")
     return loading.ensemble
-
-
-def _offer_to_load() -> NoReturn:
-    """Leave a fleet that an address alone names unloaded until the visitor says so: anybody can make a link."""
-    name = st.session_state["fleet"]
-    st.info(
-        f"A link picked the fleet `{name}`, which this server has not loaded. Loading it takes time and memory.",
-        icon=":material/link:",
-    )
-    st.button(f"Load `{name}`", icon=":material/download:", key="load-fleet", on_click=_choose)
-    st.stop()
 
 
 def pool() -> tuple[str, ...]:
