@@ -15,4 +15,5 @@ page = st.navigation(
     ]
 )
 resources.picker()
+resources.confirm()
 page.run()

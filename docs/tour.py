@@ -23,6 +23,9 @@ WIDTH, MOST = 1180, 2400  # pixels
 
 def chat(page: Page) -> None:
     page.goto(f"{ADDRESS}/?q=Tom has 40 marbles. He loses 12 and wins 7. How many does he have now?")
+    query = page.get_by_test_id("stChatInputTextArea")
+    expect(query).not_to_have_value("", timeout=SLOW)
+    query.press("Enter")
     expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=SLOW)
 
 
@@ -34,11 +37,13 @@ def why(page: Page) -> None:
 
 def compare(page: Page) -> None:
     page.goto(f"{ADDRESS}/compare?q=Write a Python function that counts the vowels in a string.")
+    page.get_by_test_id("stFormSubmitButton").get_by_role("button").click(timeout=SLOW)
     expect(page.get_by_text("Reward of each response")).to_be_visible(timeout=SLOW)
 
 
 def explorer(page: Page) -> None:
     page.goto(f"{ADDRESS}/explorer?q=Write a toast for my sister's wedding")
+    page.get_by_role("button", name="Route it").click(timeout=SLOW)
     expect(page.get_by_text("Whether its probabilities can be believed")).to_be_visible(timeout=SLOW)
 
 

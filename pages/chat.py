@@ -14,8 +14,11 @@ if not talk.turns:
         "A small router reads your query and predicts which model would answer it best; only that model runs.  \n"
         "You see its probabilities, the tags of your query, and the answer as it is written."
     )
-typed = st.chat_input("Ask anything", disabled=talk.running)
-example = None if talk.turns else examples.pick("chat")
+links.prefill("query")
+typed = st.chat_input("Ask anything", key="query", disabled=talk.running)
+example = None if talk.turns or links.waiting() else examples.pick("chat")
+if links.waiting():
+    view.linked()
 engine = resources.ensemble()
 
 with st.sidebar:
@@ -26,7 +29,8 @@ with st.sidebar:
             st.caption(f"**{plain(candidate.name)}**: {plain(candidate.description)}")
 
 refused = None
-if query := typed or example or links.asked():
+if query := typed or example:
+    links.sent()
     try:
         talk.ask(engine, query, settings)
         st.rerun()

@@ -45,15 +45,19 @@ def live_list(running: batch.Batch) -> None:
 
 if one.open:
     with one:
+        links.prefill("compare-query")
+        if links.waiting():
+            view.linked()
         with st.form("query", border=False):
             typed = st.text_area("Query", key="compare-query", placeholder="Ask anything", height=90)
             row = st.container(horizontal=True, vertical_alignment="center")
             asked = row.form_submit_button("Compare", icon=":material/compare_arrows:")
             blind = row.toggle("Blind", key="blind", bind="query-params", help=view.BLIND_HELP)
-        example = examples.pick("compare") if found is None else None
+        example = examples.pick("compare") if found is None and not links.waiting() else None
         engine = resources.ensemble()
-        query = example or links.asked() or (typed if asked else None)
+        query = example or (typed if asked else None)
         if query is not None:
+            links.sent()
             try:
                 comparison.show(comparison.start(engine, query, models, blind=blind, earlier=found))
                 st.rerun()

@@ -445,10 +445,64 @@ def test_demo_starts_the_app_with_its_fleet(zooter, started, tiny_fleet):
     code, _, err = zooter("demo", "--port", port, "--no-browser")
     ((_, command, environment),) = started
     assert code == 0
-    assert command[1:3] == ["-m", "zooter_core.ui.server"]
+    assert command[1:3] == ["-m", "zooter_core.ui"]
     assert str(port) in command
     assert environment["ZOOTER_FLEET"] == str(tiny_fleet)
     assert f"http://localhost:{port}" in err
+
+
+def free_port() -> int:
+    with socket.create_server(("localhost", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def test_demo_carries_hosts_sites_and_address_to_the_server(zooter, started, monkeypatch):
+    monkeypatch.setenv("ZOOTER_EMBED_FROM", "http://Localhost:3000/")
+    call = ("--allow-host", "Demo.Example.org.", "--allow-host", "[::2]", "--address", "127.0.0.1")
+    assert zooter("demo", "--port", free_port(), *call)[0] == 0
+    ((_, _, environment),) = started
+    assert environment["ZOOTER_ALLOW_HOST"] == "demo.example.org ::2"
+    assert environment["ZOOTER_EMBED_FROM"] == "http://localhost:3000"
+    assert environment["STREAMLIT_SERVER_ADDRESS"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("address", "shown", "open_to_others"),
+    [(None, "localhost", False), ("127.0.0.1", "127.0.0.1", False), ("0.0.0.0", "localhost", True)],
+)
+def test_demo_says_where_it_is_and_who_can_reach_it(zooter, started, monkeypatch, address, shown, open_to_others):
+    monkeypatch.delenv("STREAMLIT_SERVER_ADDRESS", raising=False)
+    port = free_port()
+    _, _, err = zooter("demo", "--port", port, *(("--address", address) if address else ()))
+    ((_, _, environment),) = started
+    assert environment.get("STREAMLIT_SERVER_ADDRESS") == address
+    assert f"http://{shown}:{port}" in err
+    assert ("Other machines can reach it" in err) is open_to_others
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "named"),
+    [
+        ("--allow-host", "http://demo.example.org", "a host name or an IP address for --allow-host"),
+        ("--allow-host", "demo.example.org:80", "a host name or an IP address for --allow-host"),
+        ("--allow-host", "", "a host name or an IP address for --allow-host"),
+        ("--allow-host", "*", "a host name or an IP address for --allow-host"),
+        ("--embed-from", "www.example.org", "an origin (scheme, host and port of a site) for --embed-from"),
+        ("--embed-from", "https://www.example.org/page", "an origin"),
+        ("--embed-from", "*", "an origin"),
+        ("--address", "", "a host name or an IP address for --address"),
+        ("--address", "192.0.2.1", "an address of this machine for --address. Found 192.0.2.1"),
+    ],
+)
+def test_demo_refuses_hosts_and_sites_that_are_none(refused, started, option, value, named):
+    assert named in refused(2, "demo", f"{option}={value}")
+    assert not started
+
+
+def test_demo_refuses_a_wrong_host_in_the_environment(refused, started, monkeypatch):
+    monkeypatch.setenv("ZOOTER_ALLOW_HOST", "http://a")
+    assert "a host name or an IP address for ZOOTER_ALLOW_HOST" in refused(2, "demo")
+    assert not started
 
 
 def test_demo_of_a_wrong_fleet_ends_at_once(refused, started, fleet_copy):

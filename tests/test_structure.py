@@ -24,6 +24,7 @@ LEVELS = (
             "edits",
             "endpoint",
             "fence",
+            "hosts",
             "labellers",
             "labels",
             "metrics",
@@ -55,7 +56,7 @@ PURE = ("calibration", "labels", "learned", "metrics", "projection", "selection"
 LIGHT = (
     *("calculator", "disk", "errors", "records", "calibration", "labels", "metrics", "fleet", "scores", "runs"),
     *("plugins", "weights", "heads", "curate", "selection", "prices", "learned", "projection", "benchmark", "endpoint"),
-    *("fence", "imports", "cli", "strict_json", "router_config"),
+    *("fence", "hosts", "imports", "cli", "strict_json", "router_config"),
 )
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 

@@ -70,6 +70,21 @@ def build() -> Parser:
 
     one = command("demo", "open the web demo")
     one.add_argument("--port", type=int, default=8501)
+    one.add_argument("--address", metavar="ADDRESS", help="what to bind, as in 0.0.0.0 (default: localhost alone)")
+    one.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further host name under which browsers reach the demo; may be repeated",
+    )
+    one.add_argument(
+        "--embed-from",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="a site that may show the demo in a frame, as in https://www.example.org; may be repeated",
+    )
     one.add_argument("--no-browser", action="store_true", help="do not open a browser")
     one.add_argument("--history", metavar="FILE", help="where conversations are kept on this machine; off: nowhere")
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -27,9 +30,41 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
+class Framing(BaseHTTPRequestHandler):
+    """A page of another site, which shows the address behind its `?` in a frame."""
+
+    def do_GET(self) -> None:
+        body = f'<iframe src="{urlsplit(self.path).query}" width="900" height="700"></iframe>'.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    made = Demo(tmp_path_factory.mktemp("demo") / "history.db")
+def sites() -> Iterator[tuple[str, str]]:
+    """The origins of two other sites on this machine; the demo allows the first to show it in a frame."""
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Framing) for _ in range(2)]
+    for one in servers:
+        threading.Thread(target=one.serve_forever, daemon=True).start()
+    yield tuple(f"http://localhost:{one.server_port}" for one in servers)  # type: ignore[misc]
+    for one in servers:
+        one.shutdown()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, sites: tuple[str, str]) -> Iterator[Demo]:
+    made = Demo(
+        tmp_path_factory.mktemp("demo") / "history.db",
+        None,
+        *("--embed-from", sites[0], "--allow-host", "Friend.example"),
+        STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION="false",  # the demo insists on its protection
+        STREAMLIT_SERVER_ENABLE_CORS="false",
+    )
     yield made
     made.stop()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from visiting import NARROW, SLOW, WIDE, Demo, no_sideways_scrolling
+from visiting import NARROW, SLOW, WIDE, Demo, no_sideways_scrolling, send_linked
 
 STORY = "Write a long story about a shy baker and a dragon who share a kitchen in the mountains."
 Open = Callable[..., Page]
@@ -99,6 +99,7 @@ def test_closing_the_tab_stops_its_answer_within_five_seconds(open_tab: Open, se
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_an_exported_conversation_is_whole_and_a_deleted_one_gone(open_tab: Open, server: Demo, width: int) -> None:
     page = open_tab(f"{server.address}/?q=What+is+21+%2B+14%3F", width)
+    send_linked(page)
     answered(page)
     if width == NARROW:
         page.get_by_test_id("stExpandSidebarButton").click()
@@ -186,6 +187,7 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
 def test_a_hundred_thousand_characters_do_not_freeze_the_page(open_tab: Open, server: Demo) -> None:
     long = "**bold** and [a link](http://host.example/x) ![i](http://host.example/i.png) $5 `code`\n" * 1200
     page = open_tab(f"{server.address}/?q=What+is+2+%2B+2%3F")
+    send_linked(page)
     answered(page)
     with sqlite3.connect(server.history) as database:
         id = page.url.split("chat=")[1]

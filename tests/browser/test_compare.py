@@ -98,8 +98,14 @@ def test_a_blind_vote_reveals_who_said_what(open_tab: Open, server: Demo, width:
     expect(page.get_by_text(f"You voted without knowing the names: {vote['best']}")).to_be_visible(timeout=SLOW)
 
 
-def test_a_link_asks_at_once_and_a_reload_in_the_middle_loses_nothing(open_tab: Open, quick: Demo) -> None:
+def send_linked(page: Page) -> None:
+    expect(page.get_by_label("Query")).to_have_value("Write about the sea", timeout=SLOW)
+    page.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
+
+
+def test_a_link_is_sent_and_a_reload_in_the_middle_loses_nothing(open_tab: Open, quick: Demo) -> None:
     page = open_tab(f"{quick.address}/compare?q=Write+about+the+sea&models=base&models=two")
+    send_linked(page)
     expect(page.get_by_text(re.compile(r"models are answering|Reward of each"))).to_be_visible(timeout=SLOW)
     page.reload()
     expect(page.get_by_text("Reward of each response")).to_be_visible(timeout=SLOW)
@@ -108,6 +114,7 @@ def test_a_link_asks_at_once_and_a_reload_in_the_middle_loses_nothing(open_tab: 
     page.get_by_role("button", name="Share").click()
     link = page.get_by_test_id("stPopoverBody").locator("code").inner_text()
     other = open_tab(link)
+    send_linked(other)
     expect(other.get_by_test_id("stChatMessage")).to_contain_text("Write about the sea", timeout=SLOW)
     expect(other.get_by_text("Reward of each response")).to_be_visible(timeout=SLOW)
     expect(other.locator("h4")).to_have_count(2)

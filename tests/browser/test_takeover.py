@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from scripted import TEXT, Scripted, serving
-from visiting import NARROW, SLOW, WIDE, Demo, no_sideways_scrolling
+from visiting import NARROW, SLOW, WIDE, Demo, no_sideways_scrolling, send_linked
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 
@@ -53,6 +53,7 @@ def test_a_failed_model_is_replaced_and_a_broken_answer_tried_again(
     demo, (first, second, _) = far
     server.asked.clear()
     page = open_tab(f"{demo.address}/?q={QUERY.replace(' ', '+')}", width, color_scheme=scheme)
+    send_linked(page)
     box = page.get_by_test_id("stAlert").filter(has_text=f"{second} answers instead.")
     expect(box).to_contain_text(f'{first} could not answer (status 500, "scripted http-500")', timeout=SLOW)
     expect(page.get_by_text("Half of")).to_be_visible(timeout=SLOW)
@@ -81,6 +82,7 @@ def test_where_nobody_answers_one_error_names_all_reasons(
     demo, order = far
     server.replies.update(mends=down, good=down)
     page = open_tab(f"{demo.address}/?q={QUERY.replace(' ', '+')}", width, color_scheme=scheme)
+    send_linked(page)
     error = page.get_by_test_id("stAlert")
     expect(error).to_contain_text("Found none:", timeout=SLOW)
     expect(error.get_by_role("listitem")).to_have_count(3)

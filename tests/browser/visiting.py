@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlparse
 
-from playwright.sync_api import ConsoleMessage, Page, TimeoutError
+from playwright.sync_api import ConsoleMessage, Page, TimeoutError, expect
 
 WIDE, NARROW = 1440, 390
 SLOW = 120_000  # milliseconds; models load and answer within seconds, a busy machine may take longer
@@ -21,13 +21,15 @@ SETTLED = 20_000  # milliseconds for a page to take its new shape
 class Demo:
     """A demo over the embedded fleet or another, its history in a file of its own."""
 
-    def __init__(self, history: Path, fleet: Path | None = None) -> None:
+    def __init__(self, history: Path, fleet: Path | None = None, *options: str, **environment: str) -> None:
         with socket.socket() as probe:
             probe.bind(("localhost", 0))
             self.port = probe.getsockname()[1]
         self.address = f"http://localhost:{self.port}"
         self.history = history
         self.fleet = fleet
+        self.options = options
+        self.environment = environment
         self.start()
 
     def start(self) -> None:
@@ -36,8 +38,8 @@ class Demo:
             command += ["--fleet", str(self.fleet)]
         environment = {name: value for name, value in os.environ.items() if name != "ZOOTER_FLEET"}
         self.process = subprocess.Popen(
-            [*command, "--history", str(self.history)],
-            env=environment,
+            [*command, "--history", str(self.history), *self.options],
+            env=environment | self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -65,6 +67,13 @@ LOOKS = ("/_stcore/health", "/_stcore/host-config")
 def troubles(message: ConsoleMessage) -> bool:
     """Whether a console message is an error of the page's."""
     return message.type == "error" and not message.location["url"].endswith(LOOKS)
+
+
+def send_linked(page: Page) -> None:
+    """Send the query that the chat's address filled in."""
+    box = page.get_by_test_id("stChatInputTextArea")
+    expect(box).not_to_have_value("", timeout=SLOW)
+    box.press("Enter")
 
 
 def leaves(url: str) -> bool:

@@ -265,13 +265,18 @@ def test_all_of_it_can_be_downloaded(open_page: Open) -> None:
     assert [button.label for button in page.download_button] == ["Download as JSON"]
 
 
-def test_a_link_asks_its_query_and_share_gives_one(open_page: Open) -> None:
+def test_a_link_fills_in_its_query_and_share_gives_one(open_page: Open) -> None:
     page = open_page("compare", q="What is 12 + 30?")
+    assert "comparison" not in page.session_state or page.session_state["comparison"] is None
+    assert page.text_area[0].value == "What is 12 + 30?"
+    assert "Nothing has run yet" in page.info[0].value
+    next(button for button in page.button if button.label == "Compare").click().run()
     assert comparison(page).query == "What is 12 + 30?"
     assert "q" not in page.query_params
     comparison(page).job.wait(60)
     page.run()
     assert any("q=What+is+12+%2B+30%3F" in code.value for code in page.code)
+    assert not any("Nothing has run yet" in info.value for info in page.info)
 
 
 def test_a_tab_loaded_again_finds_the_running_comparison(open_page: Open, slow_fleet: Path) -> None:

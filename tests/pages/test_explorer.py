@@ -63,7 +63,7 @@ def test_what_was_learned_is_shown_before_anything_is_typed(open_page: Open, lea
     assert kept.outcomes is not None
     mean = 100 * kept.outcomes.probabilities.mean(axis=0)
     assert bars(page) == pytest.approx(mean.tolist(), abs=0.1)
-    assert "Nothing typed yet" in words(page)
+    assert "Nothing routed yet" in words(page)
     points = [point for series in spec(page, 1)["series"] for point in series["data"]]
     assert len(points) == len(kept.records)
     assert sum("Why do you like the sea." in line for point in points for line in point[2:]) == any(
@@ -102,9 +102,23 @@ def test_an_example_is_put_into_the_box(open_page: Open, learned_fleet: Path) ->
     assert "would answer" in words(page)
 
 
-def test_a_query_in_the_address_is_taken(open_page: Open, learned_fleet: Path) -> None:
+def test_a_query_in_the_address_waits_for_a_click(open_page: Open, learned_fleet: Path) -> None:
     page = open_page("explorer", learned_fleet, q="Explain 12 + 30 = ?")
+    for _ in range(2):
+        assert page.text_input[0].value == "Explain 12 + 30 = ?"
+        assert "Nothing has run yet" in page.info[0].value
+        assert "would answer" not in words(page)
+        page.run()
+    page.button[0].click().run()
+    assert "would answer" in words(page)
     assert page.text_input[0].value == "Explain 12 + 30 = ?"
+
+
+def test_a_query_in_the_address_is_routed_once_it_is_changed(open_page: Open, learned_fleet: Path) -> None:
+    page = open_page("explorer", learned_fleet, q="Explain 12 + 30 = ?")
+    page.text_input[0].set_value("Explain 12 + 31 = ?").run()
+    assert "would answer" in words(page)
+    page.text_input[0].set_value("Explain 12 + 30 = ?").run()
     assert "would answer" in words(page)
 
 

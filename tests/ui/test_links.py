@@ -19,8 +19,16 @@ def test_a_link_opens_the_query_with_what_is_set(monkeypatch: pytest.MonkeyPatch
     }
 
 
-def test_what_an_address_asks_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_fills_a_widget_once_and_keeps_its_query_until_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    state: dict[str, str] = {}
     monkeypatch.setattr(links.st, "query_params", {"q": "Hello", "fleet": "tiny"})
-    assert links.asked() == "Hello"
-    assert links.asked() is None
+    monkeypatch.setattr(links.st, "session_state", state)
+    links.prefill("box")
+    assert state["box"] == "Hello"
+    state["box"] = "Hello you"
+    links.prefill("box")
+    assert state["box"] == "Hello you"
+    assert links.waiting()
+    links.sent()
+    assert not links.waiting()
     assert links.st.query_params == {"fleet": "tiny"}

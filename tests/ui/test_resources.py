@@ -30,6 +30,8 @@ def beside(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     file.write_text(file.read_text().replace('[router]\npath = "router"', ""))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ZOOTER_FLEET", str(tmp_path / "elsewhere" / "first"))
+    resources._loading.clear()
+    resources._begun.clear()
     return models
 
 
@@ -43,6 +45,30 @@ def test_a_fleet_without_a_router_cannot_be_picked(beside: Path) -> None:
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
     picker = page.sidebar.selectbox(key="fleet")
     assert picker.options == ["first", "models/first"]
+    assert not page.exception
+
+
+def test_a_fleet_that_only_an_address_names_is_loaded_after_a_click(beside: Path) -> None:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    page.query_params["fleet"] = "models/first"
+    page.run()
+    assert page.sidebar.selectbox(key="fleet").value == "models/first"
+    assert "has not loaded" in page.info[0].value
+    assert resources._begun() == set()
+    page.button(key="load-fleet").click().run()
+    assert resources._begun() == {"models/first"}
+    assert not page.info
+    assert not page.exception
+
+
+def test_a_fleet_that_a_visitor_picks_is_loaded_and_an_unknown_one_is_not(beside: Path) -> None:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    page.query_params["fleet"] = "../../etc"
+    page.run()
+    assert page.sidebar.selectbox(key="fleet").value == "first"
+    assert resources._begun() == {str(beside.parent / "elsewhere" / "first")}
+    page.sidebar.selectbox(key="fleet").set_value("models/first").run()
+    assert "models/first" in resources._begun()
     assert not page.exception
 
 

@@ -31,6 +31,8 @@ raise RuntimeError("page " + {HOSTILE!r})
 SERVE = """
 import sys
 from pathlib import Path
+from zooter_core.terminal import guard
+guard()
 from zooter_core.ui import server
 server.APP = Path(sys.argv.pop(1))
 server.serve()

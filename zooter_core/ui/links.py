@@ -1,4 +1,4 @@
-"""Addresses that open a page with a query, and what an address asks for."""
+"""Addresses that open a page with a query filled in."""
 
 from __future__ import annotations
 
@@ -18,15 +18,27 @@ def link(query: str, **more: str | list[str]) -> str:
     return f"{base}?{urlencode({'q': query, 'fleet': name, **more}, doseq=True)}"
 
 
-def asked() -> str | None:
-    """The query that the address names, once."""
-    query: str | None = st.query_params.get("q")
-    if query is not None:
-        st.query_params.pop("q")
-    return query
+def prefill(key: str) -> None:
+    """Put the query that the address names into the widget of that key, once a session; call it before the widget.
+
+    Nothing is run: anybody can make a link, and an answer may cost money.
+    """
+    query = st.query_params.get("q")
+    if query and st.session_state.get(f"{key}-linked") != query:
+        st.session_state[f"{key}-linked"] = st.session_state[key] = query
+
+
+def waiting() -> bool:
+    """Whether the address names a query that has not been sent."""
+    return bool(st.query_params.get("q"))
+
+
+def sent() -> None:
+    """Take the query out of the address: loaded again, the page shows what was answered."""
+    st.query_params.pop("q", None)
 
 
 def share(address: str) -> None:
     """The address to copy."""
-    st.caption("Opens this page with the same query, models and mode:")
+    st.caption("Opens this page with the same query, models and mode; whoever opens it decides whether to send it:")
     st.code(address, language=None, wrap_lines=True)

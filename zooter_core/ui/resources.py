@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
 
 MODELS = Path("models")  # a folder a fleet
+CHOSEN = "fleet-chosen"  # in a session: the visitor has picked the fleet by hand
 
 
 class Loading:
@@ -68,7 +69,15 @@ def _backends() -> dict[str, Backend]:
 
 @st.cache_resource(show_spinner=False)
 def _loading(folder: str) -> Loading:
-    return Loading(load_fleet(folder), _backends())
+    loading = Loading(load_fleet(folder), _backends())
+    _begun().add(folder)
+    return loading
+
+
+@st.cache_resource(show_spinner=False)
+def _begun() -> set[str]:
+    """The folders of the fleets that this server has loaded, or begun to."""
+    return set()
 
 
 def fleets() -> dict[str, str]:
@@ -95,6 +104,12 @@ def pick_fleet(folder: str | Path) -> None:
     """Let this session use the fleet in a folder; in a callback, before the picker is drawn."""
     if name := _name_of(folder):
         st.session_state["fleet"] = name
+        _choose()
+
+
+def _choose() -> None:
+    """Remember that the visitor, not an address, has picked the fleet."""
+    st.session_state[CHOSEN] = True
 
 
 def forget(folder: str | Path) -> None:
@@ -113,8 +128,29 @@ def picker() -> None:
     names = [name for name, folder in fleets().items() if folder == _named() or _routed(folder)]
     if len(names) > 1:
         st.sidebar.selectbox(
-            "Fleet", names, key="fleet", bind="query-params", help="The models, their router and their reward model."
+            "Fleet",
+            names,
+            key="fleet",
+            bind="query-params",
+            on_change=_choose,
+            help="The models, their router and their reward model.",
         )
+
+
+def confirm() -> None:
+    """End the page's run where an address alone names a fleet that is not loaded: anybody can make a link.
+
+    The visitor may load it by a click; what else the address fills in waits until then.
+    """
+    if folder() == _named() or folder() in _begun() or st.session_state.get(CHOSEN):
+        return
+    name = st.session_state["fleet"]
+    st.info(
+        f"A link picked the fleet `{name}`, which this server has not loaded. Loading it takes time and memory.",
+        icon=":material/link:",
+    )
+    st.button(f"Load `{name}`", icon=":material/download:", key="load-fleet", on_click=_choose)
+    st.stop()
 
 
 def _routed(folder: str) -> bool:

@@ -1,27 +1,76 @@
-"""The demo's server: Streamlit on app.py, started by `zooter demo`."""
+"""The demo's server: Streamlit on app.py behind the guard, started by `zooter demo`.
+
+Port, address and headless are Streamlit's own options (`--server.port 8501`, or STREAMLIT_SERVER_PORT).
+ZOOTER_ALLOW_HOST and ZOOTER_EMBED_FROM hold host names and origins with spaces between them.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
+import webbrowser
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from zooter_core.terminal import guard
+import click
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+from streamlit.file_util import get_static_dir
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.web.cli import configurator_options
+
+from zooter_core.hosts import WILDCARDS, Host, check_host, check_origin, names_of_this_machine
+from zooter_core.ui.guard import Guard, content_security_policy, internal_error, security_headers
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
+ALLOW_HOST, EMBED_FROM = "ZOOTER_ALLOW_HOST", "ZOOTER_EMBED_FROM"
+SETTINGS = {
+    "server.enableCORS": True,  # True restricts: pages of other origins may not read
+    "server.enableXsrfProtection": True,
+    "server.enableAgentApi": False,
+    "logger.enableRich": False,  # its tracebacks would send the terminal whatever an exception quotes
+    "logger.hideWelcomeMessage": True,  # `zooter demo` has said where it is; this might look up the public address
+}
 
 
-def serve() -> None:
-    """Become the server, with the options of Streamlit's own command line in `sys.argv`."""
-    guard()  # before Streamlit, whose loggers remember stderr: an exception may quote anybody
-    from streamlit.runtime.pages_manager import PagesManager
-    from streamlit.web.cli import main
-
+@click.command()
+@configurator_options
+def serve(**options: Any) -> None:
+    """Serve until Ctrl-C, with Streamlit's options from the command line, the environment and its files."""
     # Else Streamlit takes the folder pages/ for its older kind of pages until app.py has run once: a first visit to
     # /compare would show that page without the frame.
     PagesManager.uses_pages_directory = False
-    sys.argv = ["streamlit", "run", str(APP), "--logger.enableRich=false", *sys.argv[1:]]
-    main()
+    page = (Path(get_static_dir()) / "index.html").read_text(encoding="utf-8")
+    embed_from = [check_origin(origin, EMBED_FROM) for origin in os.environ.get(EMBED_FROM, "").split()]
+    allow_host = {check_host(name, ALLOW_HOST) for name in os.environ.get(ALLOW_HOST, "").split()}
+    headers = security_headers(content_security_policy(page, embed_from))
+    app = st.App(
+        APP,
+        middleware=[Middleware(_guarded, allow_host=allow_host, headers=headers)],
+        lifespan=_open_browser,
+        exception_handlers={Exception: partial(internal_error, headers=headers)},
+    )
+    sys.argv = [str(APP)]  # as `streamlit run` has it: its folder is where modules and settings are looked up
+    named = {name.replace("_", "."): value for name, value in options.items() if value not in (None, ())}
+    with suppress(KeyboardInterrupt):
+        app.run(config=named | SETTINGS)
 
 
-if __name__ == "__main__":
-    serve()
+def _guarded(app: ASGIApp, allow_host: set[str], headers: dict[str, str]) -> Guard:
+    """The app behind the guard; Starlette calls this once Streamlit's options are read."""
+    return Guard(app, names_of_this_machine(st.get_option("server.address")) | allow_host, headers)
+
+
+@asynccontextmanager
+async def _open_browser(app: st.App) -> AsyncIterator[None]:
+    """Open a browser at the start, where there is one."""
+    if not st.get_option("server.headless"):
+        address = st.get_option("server.address") or "0.0.0.0"
+        host = Host("localhost" if address in WILDCARDS else address, st.get_option("server.port"))
+        asyncio.get_running_loop().run_in_executor(None, webbrowser.open, f"http://{host}")
+    yield

