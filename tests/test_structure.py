@@ -23,12 +23,12 @@ LEVELS = (
             "disk",
             "edits",
             "endpoint",
-            "fence",
             "labellers",
             "labels",
             "metrics",
             "plugins",
             "processor",
+            "sandbox",
         ),
         *("projection", "selection", "weights"),
     ),
@@ -55,7 +55,7 @@ PURE = ("calibration", "labels", "learned", "metrics", "projection", "selection"
 LIGHT = (
     *("calculator", "disk", "errors", "records", "calibration", "labels", "metrics", "fleet", "scores", "runs"),
     *("plugins", "weights", "heads", "curate", "selection", "prices", "learned", "projection", "benchmark", "endpoint"),
-    *("fence", "imports", "cli"),
+    *("sandbox", "imports", "cli"),
 )
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from recipes.embedded.functions import Task
-from zooter_core.fence import Limits, run
+from zooter_core.sandbox import Limits, run
 
 SECONDS = 5  # that one response's code may run
 MEMORY = 1 << 29  # bytes

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from zooter_core import fence
+from zooter_core import sandbox
 from zooter_core.bench.human_eval import HumanEval, program
 from zooter_core.errors import ZooterError
 
@@ -82,9 +82,9 @@ def test_a_wrong_function_fails(problem, text):
     ],
 )
 def test_code_out_of_bounds_fails_within_bounds(problem, body, monkeypatch):
-    """The limits themselves are tested in test_fence; here, that the suite keeps them."""
-    run = fence.run
-    monkeypatch.setattr(fence, "run", lambda code, check: run(code, check, fence.Limits(seconds=2)))
+    """The limits themselves are tested in tests/sandbox; here, that the suite keeps them."""
+    run = sandbox.run
+    monkeypatch.setattr(sandbox, "run", lambda code, check: run(code, check, sandbox.Limits(seconds=2)))
     assert HumanEval().score([(problem, (f"def add(a, b):\n    {body}",))]) == [0]
 
 

@@ -1,7 +1,7 @@
 """Suite `human-eval`: Python functions (arXiv 2107.03374), right where the unit tests of the file pass.
 
 The release has JSON lines with `task_id`, `prompt` (a head and a docstring), `entry_point`, `test` (a function `check`)
-and `canonical_solution`. What a model wrote is run behind a fence (`zooter_core.fence`), never in this process.
+and `canonical_solution`. What a model wrote is run in a sandbox (`zooter_core.sandbox`), never in this process.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from zooter_core import fence
+from zooter_core import sandbox
 from zooter_core.bench import Answered, Problem, Suite
 from zooter_core.bench.reading import Record, read_problems
 
@@ -34,7 +34,7 @@ class HumanEval(Suite):
         for problem, texts in answered:
             key = problem.key
             check = f"{key['test']}\n\ncheck({key['entry_point']})\n"
-            found.append(float(fence.run(program(texts[-1], key["prompt"], key["entry_point"]), check).passed))
+            found.append(float(sandbox.run(program(texts[-1], key["prompt"], key["entry_point"]), check).passed))
         return found
 
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from zooter_core.fence import Limits, run
+from zooter_core.sandbox import Limits, run
 
 LIMITS = Limits(seconds=2)
 LONGEST = 60  # seconds, on a busy machine, for what may last 2

@@ -1,4 +1,4 @@
-"""The process that runs code of unknown worth: what it takes away from itself first. `fence.run` starts it by its path.
+"""The process that runs untrusted code: what it takes away from itself first. `sandbox.run` starts it by its path.
 
 Only the standard library is here: the interpreter runs isolated, without site-packages.
 """

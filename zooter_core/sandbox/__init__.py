@@ -60,7 +60,7 @@ def run(code: str, check: str = "", limits: Limits | None = None) -> Ran:
     hear, channel = os.pipe()
     try:
         told = {"word": word, "channel": channel, "code": code, "check": check, **asdict(limits)}
-        with tempfile.TemporaryDirectory(prefix="fence-") as folder, tempfile.TemporaryFile() as job:
+        with tempfile.TemporaryDirectory(prefix="sandbox-") as folder, tempfile.TemporaryFile() as job:
             job.write(json.dumps(told).encode())
             job.seek(0)
             child = subprocess.Popen(
