@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from recipes.embedded.functions import Task
-from zooter_core.sandbox import Limits, run
+from zooter_core.sandbox.runner import Limits, run
 
 SECONDS = 5  # that one response's code may run
 MEMORY = 1 << 29  # bytes
@@ -32,6 +32,8 @@ def _same(a, b):
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return type(a) is type(b) and len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b))
     return type(a) is type(b) and a == b
+"""
+CASES = """
 for _arguments, _expected in {cases!r}:
     assert _same({name}(*_arguments), _expected)
 """
@@ -76,11 +78,16 @@ def harmless(code: str) -> bool:
 
 
 def passes(text: str, task: Task) -> bool:
-    """Whether a response's function gives what the task's cases expect, run in a process of its own with limits."""
+    """Whether a response's function gives what the task's cases expect, executed in a sandbox.
+
+    Raises:
+        SandboxError: this system has none.
+    """
     if not parses(text) or not harmless(code_in(text)):
         return False
-    check = SAME.format(cases=task.cases, name=task.name)
-    return run(code_in(text), check, Limits(seconds=SECONDS, memory=MEMORY)).passed
+    check = CASES.format(cases=task.cases, name=task.name)
+    limits = Limits(seconds=SECONDS, memory=MEMORY)
+    return run(code_in(text), check, task.name, setup=SAME, limits=limits).passed
 
 
 def share(values: Sequence[bool]) -> float:

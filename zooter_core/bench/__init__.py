@@ -46,12 +46,14 @@ class Suite:
         judged, runs_code: what its scores need.
         scale: what a score is, in words.
         judge: set before `score` is called where `judged`.
+        sandboxed: set to False before `score` is called where code is to run without a sandbox.
     """
 
     judged = False
     runs_code = False
     scale = ""
     judge: Judge
+    sandboxed = True
 
     def read(self, paths: Sequence[Path]) -> list[Problem]:
         """The problems in the files of its public release.
