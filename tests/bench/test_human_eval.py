@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
-from zooter_core import sandbox
 from zooter_core.bench.human_eval import HumanEval, program
 from zooter_core.errors import ZooterError
+from zooter_core.sandbox import runner
 
 HEAD = "from typing import List\n\n\ndef helper(x):\n    return x + 1\n\n\n"
 PROMPT = HEAD + 'def add(a: int, b: int) -> int:\n    """Add."""\n'
@@ -83,9 +84,23 @@ def test_a_wrong_function_fails(problem, text):
 )
 def test_code_out_of_bounds_fails_within_bounds(problem, body, monkeypatch):
     """The limits themselves are tested in tests/sandbox; here, that the suite keeps them."""
-    run = sandbox.run
-    monkeypatch.setattr(sandbox, "run", lambda code, check: run(code, check, sandbox.Limits(seconds=2)))
+    monkeypatch.setattr(runner, "run", partial(runner.run, limits=runner.Limits(seconds=2)))
     assert HumanEval().score([(problem, (f"def add(a, b):\n    {body}",))]) == [0]
+
+
+def test_the_tests_use_the_prompt_s_own_helpers(tmp_path):
+    """A response that defines a helper anew agrees with itself, and not with the tests."""
+    test = "def check(candidate):\n    assert candidate(1, 2) == helper(2) == add(1, 2)\n"
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps({**LINE, "test": test}))
+    (problem,) = HumanEval().read([path])
+    agreeing = "def helper(x):\n    return 4\n\ndef add(a, b):\n    return 4"
+    assert HumanEval().score([(problem, (RIGHT,)), (problem, (agreeing,))]) == [1, 0]
+
+
+def test_a_function_that_returns_what_its_test_wants_to_hear_fails(problem):
+    text = "class Same:\n    def __eq__(self, other):\n        return True\n\ndef add(a, b):\n    return Same()"
+    assert HumanEval().score([(problem, (text,))]) == [0]
 
 
 def test_the_reference_solution_passes(problem):

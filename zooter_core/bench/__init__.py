@@ -63,6 +63,10 @@ class Suite:
         """
         raise NotImplementedError
 
+    def scored_in(self) -> dict[str, bool]:
+        """Whether code was executed in a sandbox, for files and figures; nothing of a suite that executes none."""
+        return {"sandbox": self.sandboxed} if self.runs_code else {}
+
     def score(self, answered: Sequence[Answered]) -> list[float]:
         """A score of each; an `Unscored` where there is none."""
         raise NotImplementedError

@@ -107,9 +107,9 @@ def _exception(error: Any) -> BaseException:
     """A built-in exception by its name and arguments; a new type of that name for one that the code defines."""
     name, arguments = str(error[0])[:LONGEST_REASON], [unpack(argument) for argument in error[1]]
     kind = getattr(builtins, name, None)
-    if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-        kind = type(name, (Exception,), {})
-    try:
-        return kind(*arguments)
-    except Exception:
-        return Exception(name, *arguments)
+    if isinstance(kind, type) and issubclass(kind, BaseException):
+        try:
+            return kind(*arguments)
+        except Exception:  # its arguments did not all arrive: a group of exceptions
+            pass
+    return type(name, (Exception,), {})(*arguments)

@@ -13,6 +13,8 @@ import subprocess
 import sys
 from functools import cache
 
+NEVER = {"_tkinter"}  # there is no screen
+
 
 @cache
 def shared_libraries() -> tuple[str, ...]:
@@ -30,7 +32,7 @@ class _Loaded(ctypes.Structure):
 
 
 def _loaded() -> list[str]:
-    """What the dynamic linker has loaded into this process: absolute paths."""
+    """What the dynamic linker has loaded into this process from outside the standard library: absolute paths."""
     names: list[str] = []
 
     @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_Loaded), ctypes.c_size_t, ctypes.c_void_p)
@@ -39,13 +41,14 @@ def _loaded() -> list[str]:
         return 0
 
     ctypes.CDLL(None).dl_iterate_phdr(each, None)
-    return sorted({os.path.normpath(name) for name in names if os.path.isabs(name) and os.path.exists(name)})
+    paths = {os.path.normpath(name) for name in names if os.path.isabs(name) and os.path.exists(name)}
+    return sorted(path for path in paths if not path.startswith(tuple(sys.path)))
 
 
 def main() -> None:
     for folder in sys.path:
         files = os.listdir(folder) if os.path.isdir(folder) else ()
-        for name in sorted({file.partition(".")[0] for file in files if file.endswith(".so")}):
+        for name in sorted({file.partition(".")[0] for file in files if file.endswith(".so")} - NEVER):
             try:
                 importlib.import_module(name)
             except Exception:  # of another system, or without its library

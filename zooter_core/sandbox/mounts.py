@@ -36,7 +36,7 @@ def build(library: Iterable[str], shared: Iterable[str], size: int, files: int, 
         OSError: the kernel refuses a step.
     """
     library = list(library)
-    sources = {path: os.path.realpath(path) for path in sorted({*library, *shared, *DEVICES, *DATA})}
+    sources = {path: os.path.realpath(path) for path in _topmost({*library, *shared, *DEVICES, *DATA})}
     os.umask(0o022)
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("tmpfs", _NEW, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,nr_inodes=2048,mode=755")
@@ -57,10 +57,17 @@ def build(library: Iterable[str], shared: Iterable[str], size: int, files: int, 
     os.chdir(WORK)
 
 
+def _topmost(paths: Iterable[str]) -> list[str]:
+    """The paths that exist, without those inside a folder among them."""
+    top: list[str] = []
+    for path in sorted(filter(os.path.exists, paths)):
+        if not path.startswith(tuple(folder + os.sep for folder in top)):
+            top.append(path)
+    return top
+
+
 def _bind(source: str, path: str) -> None:
-    """Show a file or folder at a path of the new root, unless it does not exist or is there with its folder."""
-    if os.path.exists(path) or not os.path.exists(source):
-        return
+    """Show a file or folder at a path of the new root, where nothing is yet."""
     if os.path.isdir(source):
         os.makedirs(path)
     else:

@@ -27,7 +27,9 @@ OPEN_FILES = 32
 def main() -> None:
     """Read the job from stdin, and work on it. Does not return."""
     job = json.load(sys.stdin)
-    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.close(null)
     sys.dont_write_bytecode = True
     descriptor = os.dup(job["channel"])  # a low number
     os.close(job["channel"])
@@ -76,7 +78,7 @@ def _shut_in(job: Job) -> str:
         if job["sandboxed"]:
             system_calls.restrict()
     except Exception as problem:
-        return f"{problem}" or type(problem).__name__
+        return str(problem).partition("] ")[2] or str(problem) or type(problem).__name__  # without "[Errno 28] "
     return ""
 
 
