@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 
 from recipes.embedded.functions import Task
-from zooter_core.sandbox.runner import Limits, run
+from zooter_core.errors import ZooterError
+from zooter_core.sandbox.runner import Limits, missing, run
 
 SECONDS = 5  # that one response's code may run
 MEMORY = 1 << 29  # bytes
@@ -75,6 +76,16 @@ def harmless(code: str) -> bool:
         if isinstance(node, ast.Attribute) and node.attr.startswith("__"):
             return False
     return True
+
+
+def require_sandbox() -> None:
+    """Refuse to begin where the code of responses cannot be executed in a sandbox. No recipe goes without.
+
+    Raises:
+        ZooterError: this system has none; the message says why.
+    """
+    if reason := missing():
+        raise ZooterError("a sandbox for the code of responses", f"none: {reason}", "docs/bench.md says what it needs.")
 
 
 def passes(text: str, task: Task) -> bool:

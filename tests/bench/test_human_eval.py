@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gzip
 import json
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from zooter_core.bench.human_eval import HumanEval, program
 from zooter_core.errors import ZooterError
 from zooter_core.sandbox import runner
 
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "human_eval.jsonl.gz"
 HEAD = "from typing import List\n\n\ndef helper(x):\n    return x + 1\n\n\n"
 PROMPT = HEAD + 'def add(a: int, b: int) -> int:\n    """Add."""\n'
 TEST = "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate(-1, 1) == 0\n"
@@ -86,6 +89,20 @@ def test_code_out_of_bounds_fails_within_bounds(problem, body, monkeypatch):
     """The limits themselves are tested in tests/sandbox; here, that the suite keeps them."""
     monkeypatch.setattr(runner, "run", partial(runner.run, limits=runner.Limits(seconds=2)))
     assert HumanEval().score([(problem, (f"def add(a, b):\n    {body}",))]) == [0]
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the shared data is not here")
+def test_reference_solutions_of_the_release_pass_and_empty_ones_do_not():
+    """Every tenth problem, and those whose tests use more than the function. The benchmark script runs all."""
+    with gzip.open(SHARED, "rt", encoding="utf-8") as lines:
+        solutions = {line["id"]: line["canonical_solution"] for line in map(json.loads, lines)}
+    problems = HumanEval().read([SHARED])
+    assert len(problems) == len(solutions) > 100
+    more = ("make_palindrome", "find_zero", "sort_third", "decode_cyclic", "decode_shift", "string_to_md5")
+    picked = [p for n, p in enumerate(problems) if n % 10 == 0 or p.key["entry_point"] in more]
+    right = HumanEval().score([(problem, (solutions[problem.id],)) for problem in picked])
+    assert {p.key["entry_point"]: score for p, score in zip(picked, right, strict=True) if score != 1} == {}
+    assert set(HumanEval().score([(problem, ("",)) for problem in picked])) == {0}
 
 
 def test_the_tests_use_the_prompt_s_own_helpers(tmp_path):

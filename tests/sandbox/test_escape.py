@@ -379,7 +379,7 @@ def test_the_machine_s_name_and_the_environment_are_hidden(account, monkeypatch)
 
 
 def test_no_descriptor_leads_out(account):
-    """Input is empty, output goes to pipes, and the only socket leads to the checker."""
+    """Input is empty, output goes to pipes, and pipes lead to the checker."""
     code = """
 import os, stat
 
@@ -393,7 +393,7 @@ def f():
         kinds.append("S" if stat.S_ISSOCK(mode) else "P" if stat.S_ISFIFO(mode) else "C" if stat.S_ISCHR(mode) else "?")
     return "".join(kinds), os.read(0, 9)
 """
-    verdict = account.run(code, "assert f() == ('CPPS', b''), f()")
+    verdict = account.run(code, "assert f() == ('CPPPP', b''), f()")
     assert verdict.passed, verdict.reason
 
 

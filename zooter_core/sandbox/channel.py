@@ -10,16 +10,17 @@ class ChannelError(Exception):
 
 
 class Channel:
-    """One end of a connected socket.
+    """One side of two pipes: a socket would also carry descriptors, and say who made it.
 
     Args:
+        read, write: descriptors of the ends of this side.
         most: bytes of the longest line that is read.
     """
 
-    def __init__(self, descriptor: int, most: int) -> None:
+    def __init__(self, read: int, write: int, most: int) -> None:
         self.most = most
-        self._reader = open(descriptor, "rb", closefd=False)  # noqa: SIM115  (open for as long as the process lives)
-        self._writer = open(descriptor, "wb", closefd=False)  # noqa: SIM115
+        self._reader = open(read, "rb")  # noqa: SIM115  (open for as long as the process lives)
+        self._writer = open(write, "wb")  # noqa: SIM115
 
     def send(self, message: dict[str, object]) -> None:
         """Write a message.

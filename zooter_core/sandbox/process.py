@@ -31,9 +31,10 @@ def main() -> None:
     os.dup2(null, 0)
     os.close(null)
     sys.dont_write_bytecode = True
-    descriptor = os.dup(job["channel"])  # a low number
-    os.close(job["channel"])
-    channel = Channel(descriptor, job["output"])
+    read, write = map(os.dup, job["channel"])  # low numbers
+    for descriptor in job["channel"]:
+        os.close(descriptor)
+    channel = Channel(read, write, job["output"])
     if "check" in job:
         _check(channel, job)
     else:

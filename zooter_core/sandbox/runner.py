@@ -90,7 +90,7 @@ def run(
         output, output_end = pipe(stack)
         stack.enter_context(Started(job | checking, of_checker, message_end, subprocess.DEVNULL))
         worker = stack.enter_context(Started(job, of_worker, output_end, subprocess.STDOUT))
-        for end in (of_checker, of_worker, message_end, output_end):
+        for end in (*of_checker, *of_worker, message_end, output_end):
             end.close()
         verdict, lost = _watch(messages, output, limits)
         if lost and (ended := worker.signal(EXIT_SECONDS)):

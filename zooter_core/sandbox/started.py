@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parents[2]
 START = "import sys; sys.path.append({!r}); from zooter_core.sandbox.process import main; sys.path.pop(); main()"
+Ends = tuple[IO[bytes], IO[bytes]]  # of a pipe, or of a side of two: to read and to write
 END_SECONDS = 10  # for a sandbox to end everything inside
 
 
@@ -24,12 +24,13 @@ class Started:
 
     Args:
         job: what `process` works on.
-        channel: its end of the connection between worker and checker.
+        channel: its ends of the pipes between worker and checker, to read and to write.
         out: where its output goes.
         errors: where its errors go, as `subprocess.Popen` has it.
     """
 
-    def __init__(self, job: dict[str, Any], channel: socket.socket, out: IO[bytes], errors: int) -> None:
+    def __init__(self, job: dict[str, Any], channel: Ends, out: IO[bytes], errors: int) -> None:
+        descriptors = tuple(end.fileno() for end in channel)
         self._sandboxed = bool(job["sandboxed"])
         self._folder = ""  # where there is no sandbox to make one
         if not self._sandboxed:
@@ -41,12 +42,12 @@ class Started:
             stderr=errors,
             cwd=self._folder or None,
             env={},
-            pass_fds=(channel.fileno(),),
+            pass_fds=descriptors,
             start_new_session=True,
         )
         assert self._process.stdin is not None
         with suppress(BrokenPipeError), self._process.stdin as stdin:  # it may have ended
-            stdin.write(json.dumps(job | {"channel": channel.fileno()}).encode())
+            stdin.write(json.dumps(job | {"channel": descriptors}).encode())
 
     def __enter__(self) -> Started:
         return self
@@ -70,13 +71,13 @@ class Started:
         return 0
 
 
-def channels(stack: ExitStack) -> tuple[socket.socket, socket.socket]:
-    """Two connected ends, closed with the stack."""
-    first, second = socket.socketpair()
-    return stack.enter_context(first), stack.enter_context(second)
+def channels(stack: ExitStack) -> tuple[Ends, Ends]:
+    """The two sides of a connection, closed with the stack."""
+    (read_here, write_there), (read_there, write_here) = pipe(stack), pipe(stack)
+    return (read_here, write_here), (read_there, write_there)
 
 
-def pipe(stack: ExitStack) -> tuple[IO[bytes], IO[bytes]]:
+def pipe(stack: ExitStack) -> Ends:
     """The ends of a pipe to read and to write, closed with the stack."""
     read, write = os.pipe()
     return stack.enter_context(open(read, "rb", buffering=0)), stack.enter_context(open(write, "wb", buffering=0))

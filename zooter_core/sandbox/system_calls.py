@@ -32,7 +32,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     **{"fanotify_init": (300, 262), "inotify_init": (253, None), "inotify_init1": (294, 26)},
     **{"init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106)},
     **{"kexec_load": (246, 104), "kexec_file_load": (320, 294), "reboot": (169, 142), "acct": (163, 89)},
-    **{"swapon": (167, 224), "swapoff": (168, 225), "quotactl": (179, 60), "syslog": (103, 116)},
+    **{"sync": (162, 81), "swapon": (167, 224), "swapoff": (168, 225), "quotactl": (179, 60), "syslog": (103, 116)},
     **{"iopl": (172, None), "ioperm": (173, None), "modify_ldt": (154, None), "personality": (135, 92)},
 }
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
