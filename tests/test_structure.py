@@ -23,13 +23,13 @@ LEVELS = (
             "clusters",
             "edits",
             "endpoint",
-            "fence",
             "hosts",
             "labellers",
             "labels",
             "metrics",
             "plugins",
             "processor",
+            "sandbox",
         ),
         *("projection", "selection", "terminal", "weights"),
     ),
@@ -56,7 +56,7 @@ PURE = ("calibration", "labels", "learned", "metrics", "projection", "selection"
 LIGHT = (
     *("calculator", "disk", "errors", "records", "calibration", "labels", "metrics", "fleet", "scores", "runs"),
     *("plugins", "weights", "heads", "curate", "selection", "prices", "learned", "projection", "benchmark", "endpoint"),
-    *("fence", "hosts", "imports", "cli", "strict_json", "router_config"),
+    *("hosts", "imports", "cli", "router_config", "sandbox", "strict_json"),
 )
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 

@@ -163,6 +163,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/embedded"), help="with the run, the folder `run`")
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
+    verify.require_sandbox()
     found = figures(call.data, call.work / "run", call.seed)
     (call.work / "figures.json").write_text(json.dumps(found, indent=2) + "\n")
     print(json.dumps(found, indent=2))

@@ -191,6 +191,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=EACH, help="queries a field")
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
+    verify.require_sandbox()  # what is collected is judged by it
     collect(call.data, call.fleet, call.work, call.each, call.seed)
 
 

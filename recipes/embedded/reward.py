@@ -22,7 +22,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
-from recipes.embedded import data
+from recipes.embedded import data, verify
 from recipes.embedded.own import EACH, ENCODER, own_pairs
 from recipes.embedded.pairs import Pair, pairs_of
 from zooter_core.labellers import RewardConfig
@@ -213,6 +213,7 @@ def main() -> None:
     if call.step == "general":
         figures = general(call.data, call.work, call.share, call.seed)
     elif call.step in ("own", "again"):
+        verify.require_sandbox()
         stage = own if call.step == "own" else again
         figures = stage(call.data, call.work, call.fleet / "reward", call.each, call.share, call.seed)
     else:

@@ -112,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", choices=sorted(FIELDS))
     parser.add_argument("--share", type=float, default=1.0, help="of the items, to rehearse")
     call = parser.parse_args(arguments)
+    verify.require_sandbox()
     for field in [call.only] if call.only else sorted(FIELDS):
         figures = measure(field, call.data, call.fleet, call.work, call.share)
         (call.work / f"skills-{field}.json").write_text(json.dumps(figures, indent=2) + "\n")

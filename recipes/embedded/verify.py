@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 
 from recipes.embedded.functions import Task
-from zooter_core.fence import Limits, run
+from zooter_core.errors import ZooterError
+from zooter_core.sandbox.runner import Limits, missing, run
 
 SECONDS = 5  # that one response's code may run
 MEMORY = 1 << 29  # bytes
@@ -32,6 +33,8 @@ def _same(a, b):
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return type(a) is type(b) and len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b))
     return type(a) is type(b) and a == b
+"""
+CASES = """
 for _arguments, _expected in {cases!r}:
     assert _same({name}(*_arguments), _expected)
 """
@@ -75,12 +78,27 @@ def harmless(code: str) -> bool:
     return True
 
 
+def require_sandbox() -> None:
+    """Refuse to begin where the code of responses cannot be executed in a sandbox. No recipe goes without.
+
+    Raises:
+        ZooterError: this system has none; the message says why.
+    """
+    if reason := missing():
+        raise ZooterError("a sandbox for the code of responses", f"none: {reason}", "docs/bench.md says what it needs.")
+
+
 def passes(text: str, task: Task) -> bool:
-    """Whether a response's function gives what the task's cases expect, run in a process of its own with limits."""
+    """Whether a response's function gives what the task's cases expect, executed in a sandbox.
+
+    Raises:
+        SandboxError: this system has none.
+    """
     if not parses(text) or not harmless(code_in(text)):
         return False
-    check = SAME.format(cases=task.cases, name=task.name)
-    return run(code_in(text), check, Limits(seconds=SECONDS, memory=MEMORY)).passed
+    check = CASES.format(cases=task.cases, name=task.name)
+    limits = Limits(seconds=SECONDS, memory=MEMORY)
+    return run(code_in(text), check, task.name, setup=SAME, limits=limits).passed
 
 
 def share(values: Sequence[bool]) -> float:

@@ -159,6 +159,7 @@ def test_mt_bench_with_a_judge_of_the_fleet_and_of_another(zooter, fleet, server
     [
         ("human-eval", [], "--run-code with --suite human-eval, which runs Python that the candidates write"),
         ("gsm8k", ["--run-code"], "no --run-code with --suite gsm8k"),
+        ("gsm8k", ["--no-sandbox"], "no --no-sandbox with --suite gsm8k"),
         ("gsm8k", ["--judge", "a"], "no --judge with --suite gsm8k"),
         ("flask", [], "a judge for --suite flask"),
         ("flask", ["--judge", "z"], "a candidate of the fleet"),

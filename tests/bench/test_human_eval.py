@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import gzip
 import json
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from zooter_core import fence
 from zooter_core.bench.human_eval import HumanEval, program
 from zooter_core.errors import ZooterError
+from zooter_core.sandbox import runner
 
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "human_eval.jsonl.gz"
 HEAD = "from typing import List\n\n\ndef helper(x):\n    return x + 1\n\n\n"
 PROMPT = HEAD + 'def add(a: int, b: int) -> int:\n    """Add."""\n'
 TEST = "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate(-1, 1) == 0\n"
@@ -82,10 +86,38 @@ def test_a_wrong_function_fails(problem, text):
     ],
 )
 def test_code_out_of_bounds_fails_within_bounds(problem, body, monkeypatch):
-    """The limits themselves are tested in test_fence; here, that the suite keeps them."""
-    run = fence.run
-    monkeypatch.setattr(fence, "run", lambda code, check: run(code, check, fence.Limits(seconds=2)))
+    """The limits themselves are tested in tests/sandbox; here, that the suite keeps them."""
+    monkeypatch.setattr(runner, "run", partial(runner.run, limits=runner.Limits(seconds=2)))
     assert HumanEval().score([(problem, (f"def add(a, b):\n    {body}",))]) == [0]
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the shared data is not here")
+def test_reference_solutions_of_the_release_pass_and_empty_ones_do_not():
+    """Every tenth problem, and those whose tests use more than the function. The benchmark script runs all."""
+    with gzip.open(SHARED, "rt", encoding="utf-8") as lines:
+        solutions = {line["id"]: line["canonical_solution"] for line in map(json.loads, lines)}
+    problems = HumanEval().read([SHARED])
+    assert len(problems) == len(solutions) > 100
+    more = ("make_palindrome", "find_zero", "sort_third", "decode_cyclic", "decode_shift", "string_to_md5")
+    picked = [p for n, p in enumerate(problems) if n % 10 == 0 or p.key["entry_point"] in more]
+    right = HumanEval().score([(problem, (solutions[problem.id],)) for problem in picked])
+    assert {p.key["entry_point"]: score for p, score in zip(picked, right, strict=True) if score != 1} == {}
+    assert set(HumanEval().score([(problem, ("",)) for problem in picked])) == {0}
+
+
+def test_the_tests_use_the_prompt_s_own_helpers(tmp_path):
+    """A response that defines a helper anew agrees with itself, and not with the tests."""
+    test = "def check(candidate):\n    assert candidate(1, 2) == helper(2) == add(1, 2)\n"
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps({**LINE, "test": test}))
+    (problem,) = HumanEval().read([path])
+    agreeing = "def helper(x):\n    return 4\n\ndef add(a, b):\n    return 4"
+    assert HumanEval().score([(problem, (RIGHT,)), (problem, (agreeing,))]) == [1, 0]
+
+
+def test_a_function_that_returns_what_its_test_wants_to_hear_fails(problem):
+    text = "class Same:\n    def __eq__(self, other):\n        return True\n\ndef add(a, b):\n    return Same()"
+    assert HumanEval().score([(problem, (text,))]) == [0]
 
 
 def test_the_reference_solution_passes(problem):

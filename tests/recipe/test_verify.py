@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +76,14 @@ def test_the_code_of_a_response():
     assert verify.code_in("a\n```js\nlet a;\n```\n```python\nb\n```") == "let a;"
     assert verify.code_in("print(1)") == "print(1)"
     assert [verify.parses(text) for text in (fence("x = 1"), "This is prose.", "")] == [True, False, False]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
+def test_without_a_sandbox_no_recipe_begins():
+    """Where the system allows no further user namespaces."""
+    verify.require_sandbox()
+    forbidding = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"'
+    program = "from recipes.embedded import verify; verify.require_sandbox()"
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", forbidding, "-", sys.executable, "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert "ZooterError: Expected a sandbox for the code of responses. Found none: unshare: " in ended.stderr

@@ -46,12 +46,14 @@ class Suite:
         judged, runs_code: what its scores need.
         scale: what a score is, in words.
         judge: set before `score` is called where `judged`.
+        sandboxed: set to False before `score` is called where code is to run without a sandbox.
     """
 
     judged = False
     runs_code = False
     scale = ""
     judge: Judge
+    sandboxed = True
 
     def read(self, paths: Sequence[Path]) -> list[Problem]:
         """The problems in the files of its public release.
@@ -60,6 +62,10 @@ class Suite:
             ZooterError: a record is wrong; the message names file, line and field.
         """
         raise NotImplementedError
+
+    def scored_in(self) -> dict[str, bool]:
+        """Whether code was executed in a sandbox, for files and figures; nothing of a suite that executes none."""
+        return {"sandbox": self.sandboxed} if self.runs_code else {}
 
     def score(self, answered: Sequence[Answered]) -> list[float]:
         """A score of each; an `Unscored` where there is none."""

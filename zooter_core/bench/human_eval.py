@@ -1,7 +1,7 @@
 """Suite `human-eval`: Python functions (arXiv 2107.03374), right where the unit tests of the file pass.
 
 The release has JSON lines with `task_id`, `prompt` (a head and a docstring), `entry_point`, `test` (a function `check`)
-and `canonical_solution`. What a model wrote is run behind a fence (`zooter_core.fence`), never in this process.
+and `canonical_solution`. What a model wrote is executed in a sandbox (`zooter_core.sandbox`), never in this process.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from zooter_core import fence
 from zooter_core.bench import Answered, Problem, Suite
 from zooter_core.bench.reading import Record, read_problems
+from zooter_core.sandbox import runner
 
 ASKED = "Complete this Python function. Give the whole function in one block of code.\n\n```python\n{prompt}\n```"
 BLOCK = re.compile(r"```[^\n`]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
@@ -30,12 +30,18 @@ class HumanEval(Suite):
         return read_problems(paths, _problem)
 
     def score(self, answered: Sequence[Answered]) -> list[float]:
-        found = []
-        for problem, texts in answered:
-            key = problem.key
-            check = f"{key['test']}\n\ncheck({key['entry_point']})\n"
-            found.append(float(fence.run(program(texts[-1], key["prompt"], key["entry_point"]), check).passed))
-        return found
+        return [float(self._passes(problem.key, texts[-1])) for problem, texts in answered]
+
+    def _passes(self, key: dict[str, str], text: str) -> bool:
+        """Whether a response's function passes the tests; names of the prompt are there for them."""
+        prompt, name = key["prompt"], key["entry_point"]
+        return runner.run(
+            program(text, prompt, name),
+            f"{key['test']}\n\ncheck({name})\n",
+            name,
+            setup=_stub(prompt),
+            sandboxed=self.sandboxed,
+        ).passed
 
 
 def _problem(record: Record) -> Problem:
@@ -59,8 +65,13 @@ def program(text: str, prompt: str, name: str) -> str:
     defines = re.compile(rf"^[ \t]*(?:async )?def {re.escape(name)}\b", re.MULTILINE)
     code = next((block for block in blocks if defines.search(block)), blocks[0] if blocks else text)
     if defines.search(code):
-        return f"{prompt.rstrip()}\n    pass\n\n\n{_parsing(code)}\n"
+        return f"{_stub(prompt)}\n\n{_parsing(code)}\n"
     return prompt.rstrip() + "\n" + _body(code) + "\n"
+
+
+def _stub(prompt: str) -> str:
+    """The prompt as a program: its last function does nothing."""
+    return f"{prompt.rstrip()}\n    pass\n"
 
 
 def _parsing(code: str) -> str:

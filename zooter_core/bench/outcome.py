@@ -32,6 +32,7 @@ def write(job: Work, suite: str, path: Path) -> int:
     """Write the problems with scores of all candidates as a score file, whole or not at all; returns their number.
 
     A line has each candidate's first response in `responses`, and those to further turns in `later_responses`.
+    Where code was executed, `sandbox` says whether in one.
 
     Raises:
         WorkError: there is no such problem, or the disk took no more.
@@ -55,9 +56,9 @@ def _line(job: Work, suite: str, problem: Problem) -> dict[str, Any]:
     query = Query(problem.id, problem.turns[0], suite, problem.tags)
     scores = {name: job.scores[problem.id, name] for name in job.pool}
     line = score_line(query, scores, {name: own[0] for name, own in texts.items()})
-    return line | (
-        {"later_responses": {name: own[1:] for name, own in texts.items()}} if len(problem.turns) > 1 else {}
-    )
+    if len(problem.turns) > 1:
+        line["later_responses"] = {name: own[1:] for name, own in texts.items()}
+    return line | job.suite.scored_in()
 
 
 def figures(job: Work, suite: str) -> dict[str, Any]:
@@ -68,4 +69,5 @@ def figures(job: Work, suite: str) -> dict[str, Any]:
     for name in job.pool:
         scores = np.array([job.scores[own, name] for own in kept])
         candidates[name] = {"score": float(scores.mean()), "interval": metrics.interval(scores)}
-    return {"suite": suite, "scale": job.suite.scale, "n": len(kept), "candidates": candidates, "set_aside": aside}
+    found = {"suite": suite, "scale": job.suite.scale, "n": len(kept), "candidates": candidates, "set_aside": aside}
+    return found | job.suite.scored_in()

@@ -85,7 +85,7 @@ def work(job: Work, suite: str, judge: dict[str, Any] | None = None) -> None:
     hashes = job.ensemble.fleet.fingerprint()
     asked = {"suite": suite, "problems": len(job.problems), "problems_sha256": digest, "pool": list(job.pool)}
     job.run.begin("answer", {**asked, **asdict(job.generation), "candidates_sha256": hashes["candidates"]})
-    job.run.begin("mark", {"judge": judge})
+    job.run.begin("mark", {"judge": judge, **job.suite.scored_in()})
     _read(job)
     for number, name in enumerate(job.pool):
         _answer(job, number, name)

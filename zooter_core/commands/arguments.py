@@ -24,7 +24,10 @@ def bench(parser: ArgumentParser) -> None:
     parser.add_argument("--judge", metavar="NAME", help="alpaca-eval, flask, mt-bench: a candidate of the fleet")
     parser.add_argument("--judge-fleet", metavar="DIR", help="the fleet that the judge is in, where it is another")
     parser.add_argument(
-        "--run-code", action="store_true", help="human-eval: run what the candidates write, with limits"
+        "--run-code", action="store_true", help="human-eval: execute what the candidates write, in a sandbox"
+    )
+    parser.add_argument(
+        "--no-sandbox", action="store_true", help="human-eval: execute it without the sandbox, as your own programs"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the sample and the responses (default: 0)")
     parser.add_argument("--temperature", type=float, help="(default: 0, greedy)")

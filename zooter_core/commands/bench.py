@@ -18,6 +18,7 @@ from zooter_core.fleet import Fleet, load_fleet
 from zooter_core.labellers import NAMED, RewardConfig
 from zooter_core.rewards.judge import Judge
 from zooter_core.runs import Run
+from zooter_core.sandbox import runner
 
 
 def bench(call: Namespace) -> None:
@@ -46,8 +47,16 @@ def _check(call: Namespace, made: Suite) -> None:
         raise ZooterError(
             f"--run-code with --suite {call.suite}, which runs Python that the candidates write on this machine",
             "none",
-            "Add --run-code. The code runs behind limits, which stop accidents and no malice: see docs/bench.md.",
+            "Add --run-code. The code runs in a sandbox: docs/bench.md says what that holds.",
         )
+    if made.runs_code and not call.no_sandbox and (reason := runner.missing()):
+        raise ZooterError(
+            "a sandbox for the code of --run-code",
+            f"none: {reason}",
+            "Use a system that has one (docs/bench.md), or add --no-sandbox: then the code can read, change and send "
+            "whatever your account can, and only its time, memory and output are limited.",
+        )
+    made.sandboxed = not call.no_sandbox
     if made.judged and not (call.judge or call.judge_fleet):
         raise ZooterError(
             f"a judge for --suite {call.suite}",
@@ -56,6 +65,7 @@ def _check(call: Namespace, made: Suite) -> None:
         )
     for option, given, needed in (
         ("--run-code", call.run_code, made.runs_code),
+        ("--no-sandbox", call.no_sandbox, made.runs_code),
         ("--judge", call.judge, made.judged),
         ("--judge-fleet", call.judge_fleet, made.judged),
     ):
@@ -99,6 +109,8 @@ def _show(call: Namespace, figures: dict[str, Any]) -> None:
     drawn = figures["n"] + len(figures["set_aside"])
     said = f"a sample of {drawn} of {figures['of']:,}, seed {figures['seed']}" if drawn < figures["of"] else "all"
     out.print(f"{figures['suite']}: {figures['scale']}; n = {figures['n']} ({said})")
+    if not figures.get("sandbox", True):
+        out.print("scored without a sandbox: the code of the candidates may have changed its scores")
     table = Table("candidate", "score", "95% interval")
     for name, row in figures["candidates"].items():
         low, high = row["interval"]
