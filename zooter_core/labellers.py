@@ -123,6 +123,10 @@ class TaggerConfig:
 
     def __post_init__(self) -> None:
         _check_keys(self, "tagger", TAGGER_KEYS)
+        for name, least in (("threshold", -1), ("most", 1), ("max_new_tokens", 1)):
+            value = getattr(self, name)
+            if not least <= value < float("inf"):  # NaN fails too
+                raise ZooterError(f"{name} of {least} or above in [tagger] of fleet.toml", str(value), "Correct it.")
         if self.template is not None:
             _check_template(self.template, "tagger", ("{query}",))
 

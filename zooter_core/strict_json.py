@@ -29,14 +29,14 @@ class _Seen(Exception):  # noqa: N818 (caught below)
     """The number that is not finite, as the text has it."""
 
 
-def dump_json(value: Any, ensure_ascii: bool = True, indent: int | None = None) -> str:
+def dump_json(value: Any, ensure_ascii: bool = True, indent: int | None = None, sort_keys: bool = False) -> str:
     """A value as JSON; the options are those of `json.dumps`.
 
     Raises:
         WorkError: a number in it is NaN or infinite.
     """
     try:
-        return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, allow_nan=False)
+        return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, sort_keys=sort_keys, allow_nan=False)
     except ValueError as problem:
         field, number = next(_not_finite(value), ("", 0.0))
         if not number:
