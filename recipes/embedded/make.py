@@ -10,7 +10,6 @@ A rehearsal goes through every step with a fiftieth of the work, on a copy of th
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from recipes.embedded.experts import TURNS
 from recipes.embedded.own import EACH
 from recipes.embedded.queries import OF_PROJECT
 from zooter_core.neighbours import RECORDS
+from zooter_core.strict_json import dump_json, parse_json
 
 REHEARSAL = 0.02
 Step = tuple[Path, list[str]]  # (what a finished step leaves, its command)
@@ -71,11 +71,11 @@ def publish(run: Path, fleet: Path) -> None:
     shutil.copytree(run / "router", fleet / "router", dirs_exist_ok=True)
     shutil.copy(run / "report.json", fleet / "report.json")
     path = fleet / "router" / RECORDS
-    shape = json.loads(path.read_text(encoding="utf-8"))
+    shape = parse_json(path.read_text(encoding="utf-8"))
     for record in shape["queries"]:
         if record["dataset"] not in OF_PROJECT:
             record.pop("text", None)
-    path.write_text(json.dumps(shape, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(dump_json(shape, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def main() -> None:

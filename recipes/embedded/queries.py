@@ -8,7 +8,6 @@ Half are made by this project's own generators (held-back phrasings, numbers and
 from __future__ import annotations
 
 import argparse
-import json
 import random
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from recipes.embedded import data
 from recipes.embedded.functions import tasks
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from recipes.embedded.writing import pieces
+from zooter_core.strict_json import dump_json
 
 MOST_CHARACTERS = 500
 # Queries a source; the multiple-choice sets are there for their subjects alone, no candidate can do them.
@@ -94,7 +94,7 @@ def main() -> None:
     lines = sample(call.data, call.share, call.seed)
     out = call.work / "queries.jsonl"
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    out.write_text("".join(dump_json(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     print(f"{len(lines)} queries in {out}")
 
 

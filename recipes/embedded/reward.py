@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from recipes.embedded.pairs import Pair, pairs_of
 from zooter_core.labellers import RewardConfig
 from zooter_core.processor import fast_bfloat16
 from zooter_core.rewards import Pointwise, reward_model
+from zooter_core.strict_json import dump_json, parse_json
 from zooter_core.weights import resolve
 
 TOKENS = 256  # a query with a response, in training
@@ -171,10 +171,10 @@ def save_difference(tuned: Path, out: Path) -> None:
         elif hasattr(module, "modules_to_save"):
             module.modules_to_save["default"].load_state_dict(trained.get_submodule(name).state_dict())
     model.to(torch.bfloat16).save_pretrained(out)
-    config = json.loads((out / "adapter_config.json").read_text())
+    config = parse_json((out / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = ENCODER
     config["target_modules"].sort()  # a set, in any order
-    (out / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    (out / "adapter_config.json").write_text(dump_json(config, indent=2, sort_keys=True) + "\n")
     (out / "README.md").unlink(missing_ok=True)
 
 
@@ -218,8 +218,8 @@ def main() -> None:
         figures = stage(call.data, call.work, call.fleet / "reward", call.each, call.share, call.seed)
     else:
         figures = accuracy(call.data, call.fleet / "reward", call.share, call.seed)
-    (call.work / f"reward-{call.step}.json").write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures))
+    (call.work / f"reward-{call.step}.json").write_text(dump_json(figures, indent=2) + "\n")
+    print(dump_json(figures))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ Code: 100 function tasks with unit tests, and the share of held-back Python requ
 from __future__ import annotations
 
 import argparse
-import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -27,6 +26,7 @@ from zooter_core.candidates import CandidateConfig
 from zooter_core.ensemble import Ensemble
 from zooter_core.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.records import Query
+from zooter_core.strict_json import dump_json
 
 Check = Callable[[str], bool]  # whether a response is right
 SEED = 3
@@ -115,8 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     verify.require_sandbox()
     for field in [call.only] if call.only else sorted(FIELDS):
         figures = measure(field, call.data, call.fleet, call.work, call.share)
-        (call.work / f"skills-{field}.json").write_text(json.dumps(figures, indent=2) + "\n")
-        print(json.dumps({field: figures}))
+        (call.work / f"skills-{field}.json").write_text(dump_json(figures, indent=2) + "\n")
+        print(dump_json({field: figures}))
 
 
 if __name__ == "__main__":

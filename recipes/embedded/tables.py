@@ -6,13 +6,13 @@ python -m recipes.embedded.tables [--work runs/embedded]
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from zooter_core import runs
+from zooter_core.strict_json import parse_json
 
 Row = tuple[str, ...]
 ASKED = {"problems": "70% (under 15%)", "gsm8k": "clearly above", "functions": "3 times the base", "python": "90%"}
@@ -53,7 +53,7 @@ def bars(work: Path) -> Iterator[Row]:
     """Every bar with what it asks, the figure and its command."""
 
     def given(name: str) -> Any:
-        return json.loads((work / f"{name}.json").read_text(encoding="utf-8"))
+        return parse_json((work / f"{name}.json").read_text(encoding="utf-8"))
 
     def command(name: str) -> str:
         return f"`python -m recipes.embedded.{name} --data $DATA`"
@@ -128,7 +128,7 @@ def accuracies(found: Mapping[str, Any]) -> Iterator[Row]:
 
 def losses(folder: Path) -> Iterator[Row]:
     for path in sorted(folder.glob("*.json")):
-        of = json.loads(path.read_text(encoding="utf-8"))
+        of = parse_json(path.read_text(encoding="utf-8"))
         before, after = f"{of['loss_before']:.3f}", f"{of['loss_after']:.3f}"
         yield path.stem.replace("-", ", turn "), str(of["examples"]), f"{of['tokens']:,}", before, after
 
@@ -142,10 +142,10 @@ def betas(sweep: Mapping[str, Any]) -> Iterator[Row]:
 
 def tables(work: Path) -> Iterator[str]:
     """Every table, in the order of the docs."""
-    report = json.loads((work / "run" / runs.REPORT).read_text(encoding="utf-8"))
+    report = parse_json((work / "run" / runs.REPORT).read_text(encoding="utf-8"))
     held, pool = report["held_back"], list(report["candidates"]["all"]["mean_reward"])
-    accuracy = json.loads((work / "reward-accuracy.json").read_text(encoding="utf-8"))["held_back"]
-    sweep = json.loads((work / "sweep.json").read_text(encoding="utf-8"))
+    accuracy = parse_json((work / "reward-accuracy.json").read_text(encoding="utf-8"))["held_back"]
+    sweep = parse_json((work / "sweep.json").read_text(encoding="utf-8"))
     yield table(("bar", "asked", "figure", "command"), bars(work), 2)
     yield table(("method", "MTR", "%Uplift", "MTR, one call a query", "%Uplift, one call"), task_ranks(held))
     yield table(("beta", "mean reward", "95% interval", "regret", "minus the best beta, 95%"), betas(sweep), 0)
