@@ -45,7 +45,7 @@ LEVELS = (
     ("evaluate", "sweep"),
     ("fit",),
     ("bench", "pipeline"),
-    ("from_scores",),
+    ("from_scores", "plan"),
     ("extend",),
     ("growth", "new_fleet"),
     ("commands", "ui"),

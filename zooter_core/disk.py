@@ -127,12 +127,15 @@ def check_file(path: Path) -> None:
     """Refuse a file that cannot be written, before the work.
 
     Raises:
-        ZooterError: it is a folder, or its folder cannot be made.
+        ZooterError: it is a folder, or its folder cannot be made or written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder")
+        probe = _aside(path, path.parent)
+        probe.open("wb").close()
+        probe.unlink()
     except OSError as problem:
         raise ZooterError(f"a place to write {path}", str(problem), "Give another place.") from problem
 

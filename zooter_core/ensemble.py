@@ -116,8 +116,7 @@ class Ensemble:
             ZooterError: fleet.toml does not have it, or it cannot be made.
         """
         if config is None:
-            next_step = NO_ROUTER if name == "router" else f"Add [{name}] to it."
-            raise ZooterError(f"a [{name}] table in fleet.toml of {self.fleet.name}", "none", next_step)
+            raise lacks(self.fleet, name)
         if name not in self._parts:  # what is there is had without waiting for another that is being made
             with self._lock:
                 if name not in self._parts:
@@ -286,6 +285,12 @@ class Ensemble:
         ranked = [Ranked(*placed[row], rank=place) for place, row in enumerate(order, 1)]
         with_rank = {id(item.response) for item in ranked}
         return ranked + [Ranked(response) for response in responses if id(response) not in with_rank]
+
+
+def lacks(fleet: Fleet, table: str) -> ZooterError:
+    """The error that fleet.toml does not have a table."""
+    next_step = NO_ROUTER if table == "router" else f"Add [{table}] to it."
+    return ZooterError(f"a [{table}] table in fleet.toml of {fleet.name}", "none", next_step)
 
 
 def last_query(messages: Sequence[Message]) -> str:

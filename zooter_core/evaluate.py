@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from zooter_core import calibration, metrics, selection
 from zooter_core.baselines import nearest, simple
-from zooter_core.errors import ZooterError, listed
+from zooter_core.errors import ZooterError
 from zooter_core.router import Router
 from zooter_core.scores import NO_DATASET, Scores
 
@@ -64,6 +64,18 @@ def _baseline(scores: Scores, values: Array, router: Array) -> dict[str, Any]:
     }
 
 
+def check_names(candidates: Iterable[str]) -> None:
+    """Refuse a candidate with the name of a method of a report.
+
+    Raises:
+        ZooterError: there is one.
+    """
+    if taken := METHODS & set(candidates):
+        raise ZooterError(
+            f"candidates not named like a method ({listed(sorted(METHODS))})", listed(taken), "Rename them."
+        )
+
+
 def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] | None = None) -> dict[str, Any]:
     """Figures of a choice (candidate numbers, shape (n,)) and of each candidate, random and oracle.
 
@@ -78,10 +90,7 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
     Raises:
         ZooterError: a candidate has the name of a method.
     """
-    if taken := METHODS & set(scores.candidates):
-        raise ZooterError(
-            f"candidates not named like a method ({listed(sorted(METHODS))})", listed(taken), "Rename them."
-        )
+    check_names(scores.candidates)
     table = scores.scores
     names = np.array(scores.datasets)
     earned = table[np.arange(len(table)), chosen]

@@ -28,6 +28,21 @@ RATE = 2e-5  # of the encoder; the head has the config's
 BATCH = 16
 
 
+def check_settings(config: DistillConfig) -> None:
+    """Refuse what cannot be fine-tuned.
+
+    Raises:
+        ZooterError: the router is of another kind than `zooter`, there is no such mode, or edited copies are asked for.
+    """
+    if config.finetune not in MODES[1:] or config.kind != DEFAULT:
+        raise ZooterError(
+            f"--finetune {' or '.join(MODES[1:])} with the router kind {DEFAULT}",
+            f"{config.finetune} with {config.kind}", "Leave one of them out.",
+        )  # fmt: skip
+    if config.augment:
+        raise ZooterError("--finetune without edited copies", f"augment={config.augment}", "Leave one of them out.")
+
+
 def finetune(
     queries: Sequence[str],
     labels: NDArray[np.float64],
@@ -46,13 +61,7 @@ def finetune(
         ZooterError: the router is of another kind than `zooter`, there is no such mode, or edited copies are asked for.
         WorkError: the weights are not finite in the end.
     """
-    if config.finetune not in MODES[1:] or config.kind != DEFAULT:
-        raise ZooterError(
-            f"--finetune {' or '.join(MODES[1:])} with the router kind {DEFAULT}",
-            f"{config.finetune} with {config.kind}", "Leave one of them out.",
-        )  # fmt: skip
-    if config.augment:
-        raise ZooterError("--finetune without edited copies", f"augment={config.augment}", "Leave one of them out.")
+    check_settings(config)
     tuned = encoder.copy()
     tuned.model.train()
     aside = np.zeros(len(queries), dtype=bool)

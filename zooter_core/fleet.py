@@ -77,7 +77,7 @@ class RouterConfig:
     def __post_init__(self) -> None:
         selection.check_trigger(self.trigger)
         if math.isnan(self.unsure_above):
-            raise ZooterError("unsure_above as a number in [router] of fleet.toml", "nan", "0 is always, inf is never.")
+            raise ZooterError("unsure_above as a number in [router] of fleet.toml", "nan", "Mend it; inf is never.")
         if self.runtime not in RUNTIMES:
             raise ZooterError(
                 f"runtime {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]} in [router] of fleet.toml",

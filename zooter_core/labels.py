@@ -20,10 +20,10 @@ def softmax(rewards: Array, tau: float = 1.0) -> Array:
     """Labels s(q) = softmax(r(q) / tau) along the last axis (equation 2 of the paper has tau = 1).
 
     Raises:
-        ZooterError: tau is not positive, or a reward is NaN or infinite.
+        ZooterError: tau is not positive or not finite, or a reward is NaN or infinite.
     """
-    if not tau > 0:
-        raise ZooterError("a temperature tau > 0", str(tau), "Use --tau 1 (the paper's value).")
+    if not 0 < tau < np.inf:
+        raise ZooterError("a temperature tau > 0, and finite,", str(tau), "Use --tau 1 (the paper's value).")
     rewards = np.asarray(rewards, dtype=np.float64)
     if not np.isfinite(rewards).all():
         raise ZooterError("finite rewards", "NaN or infinity", "Set the queries with such rewards aside first.")

@@ -25,7 +25,7 @@ from zooter_core.heads import DEFAULT, DistillConfig
 from zooter_core.records import Label, Message, Query, Response
 from zooter_core.router import keep_label_settings
 from zooter_core.run_lines import Check, response_check, reward_check, same_check, tag_check
-from zooter_core.runs import LABELS, QUERIES, REPORT, RESPONSES, REWARDS, ROUTER, TAGS, Run
+from zooter_core.runs import LABELS, QUERIES, REPORT, RESPONSES, REWARDS, ROUTER, TAGS, Run, Settings
 from zooter_core.scores import Scores
 from zooter_core.strict_json import dump_json, parse_json
 
@@ -48,17 +48,42 @@ class LabelConfig:
     seed: int = 0
 
 
+def start_settings(ensemble: Ensemble, queries: Sequence[Query]) -> Settings:
+    """What a run keeps of its pool and queries."""
+    digest = hashlib.sha256(dump_json([asdict(query) for query in queries]).encode()).hexdigest()
+    return {"pool": list(ensemble.fleet.pool), "queries": len(queries), "queries_sha256": digest}
+
+
+def collect_settings(ensemble: Ensemble, generation: GenerationConfig, samples: int) -> Settings:
+    """What a run keeps of its step collect."""
+    own = {"samples": samples, "batch": BATCH, "candidates_sha256": ensemble.fleet.fingerprint()["candidates"]}
+    return {**asdict(generation), **own}
+
+
+def check_samples(samples: int) -> None:
+    """Refuse to collect nothing.
+
+    Raises:
+        ZooterError: the number of samples is below 1.
+    """
+    if samples < 1:
+        raise ZooterError("at least one response a candidate and query", str(samples), "Use --samples 1 or more.")
+
+
+def distill_settings(encoder: str, config: DistillConfig) -> Settings:
+    """What a run keeps of its step distill."""
+    return {"encoder": encoder, **asdict(config)}
+
+
 def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
     """Write down what the run is of: its pool and queries. What else of a fleet counts, each step writes down itself.
 
     Raises:
         ZooterError: the run was begun with another pool or other queries.
     """
-    digest = hashlib.sha256(dump_json([asdict(query) for query in queries]).encode()).hexdigest()
     run.state.setdefault("fleet", str(ensemble.fleet.folder))
     run.state.setdefault("versions", runs.versions())
-    pool = list(ensemble.fleet.pool)
-    run.begin("start", {"pool": pool, "queries": len(queries), "queries_sha256": digest})
+    run.begin("start", start_settings(ensemble, queries))
     if not run.sealed("start"):
         records = {query.id: asdict(query) for query in queries}
         known = run.done(QUERIES, records, check=same_check(records))
@@ -85,14 +110,10 @@ def collect(
     Raises:
         WorkError: a candidate cannot work, or refuses all that it is asked; what has come is kept.
     """
-    if samples < 1:
-        raise ZooterError("at least one response a candidate and query", str(samples), "Use --samples 1 or more.")
+    check_samples(samples)
     for candidate in ensemble.fleet.candidates:  # one that is broken shows now, not after the others have worked
         ensemble.backends[candidate.backend].load(candidate)
-    hashes = ensemble.fleet.fingerprint()
-    run.begin(
-        "collect", {**asdict(generation), "samples": samples, "batch": BATCH, "candidates_sha256": hashes["candidates"]}
-    )
+    run.begin("collect", collect_settings(ensemble, generation, samples))
     if run.sealed("collect"):
         return
     _needs(run, "start")
@@ -260,8 +281,7 @@ def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, p
 
     Both are made aside and take their places when they are whole.
     """
-    settings = asdict(config)
-    run.begin("distill", {"encoder": encoder, **settings})
+    run.begin("distill", distill_settings(encoder, config))
     if run.sealed("distill"):
         return
     _needs(run, "label")

@@ -121,8 +121,18 @@ class Run:
         Raises:
             ZooterError: a setting differs from the first start; the message names it.
         """
+        self.agree(step, settings)
+        self.state["steps"].setdefault(step, parse_json(dump_json(settings)))
+        self._write_state()
+
+    def agree(self, step: str, settings: Settings) -> None:
+        """Refuse settings with which a step that has begun cannot go on; nothing is written.
+
+        Raises:
+            ZooterError: as `begin`.
+        """
         settings = parse_json(dump_json(settings))
-        first = self.state["steps"].setdefault(step, settings)
+        first = self.state["steps"].get(step, settings)
         for name in dict.fromkeys([*first, *settings]):
             if first.get(name) != settings.get(name):
                 raise ZooterError(
@@ -130,7 +140,6 @@ class Run:
                     f"{name} = {_short(settings.get(name))}",
                     "Give the same setting, or start a new run in another folder.",
                 )
-        self._write_state()
 
     def seal(self, step: str, file: str, router: str | None = None) -> None:
         """Mark a step as finished, with its file's record count and hash, and those of a router's files."""

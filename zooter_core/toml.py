@@ -23,7 +23,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as problem:
         raise ZooterError(f"valid TOML in UTF-8 in {path}", str(problem), "Save the file as UTF-8.") from problem
     except RecursionError as problem:
-        raise ZooterError(f"valid TOML in {path}", "it nested too deeply", "Write fewer levels.") from problem
+        raise ZooterError(f"valid TOML in {path}", "too many levels of nesting", "Write fewer.") from problem
     except ValueError as problem:  # also a number of more than 4300 digits
         raise ZooterError(f"valid TOML in {path}", str(problem), "Mend that line.") from problem
 

@@ -51,7 +51,7 @@ class Checkpoint:
         source = resolve(candidate.model)
         try:
             config = AutoConfig.from_pretrained(source, revision=candidate.revision)
-            files = _files(source, candidate.revision)
+            files = weight_files(source, candidate.revision)
         except Exception as problem:  # the hub, the disk and transformers raise many kinds
             raise _fault(candidate, first_line(problem)) from problem
         names = config.architectures or []
@@ -141,7 +141,7 @@ def dtype_of(candidate: CandidateConfig) -> torch.dtype:
     return found
 
 
-def _files(source: str, revision: str | None) -> tuple[Path, ...]:
+def weight_files(source: str, revision: str | None) -> tuple[Path, ...]:
     """The files with a model's weights, chosen as transformers chooses; those of a hub are fetched."""
 
     def find(name: str) -> Path | None:

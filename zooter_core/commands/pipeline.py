@@ -30,6 +30,7 @@ from zooter_core.disk import check_file, check_folder, written_whole
 from zooter_core.encoder import Encoder
 from zooter_core.errors import ZooterError, listed
 from zooter_core.heads import DEFAULT, DistillConfig
+from zooter_core.plan import STEPS, Plan, check
 from zooter_core.quiet import quiet_libraries
 from zooter_core.runs import Run
 from zooter_core.scores import Scores, read_queries, read_scores
@@ -42,41 +43,49 @@ def run(call: Namespace) -> None:
     """The whole pipeline into a run folder."""
     queries = read_queries(call.queries)
     ensemble = ensemble_of(call)
-    training = distill_of(call)  # a mistake in it shows before the work
     generation = generation_of(call, ensemble.fleet, seed=call.seed)
-    if call.scores:
-        check_file(Path(call.scores))
+    labels, training, encoder = label_of(call), distill_of(call), encoder_of(ensemble.fleet)
+    scores = Path(call.scores) if call.scores else None
+    whole = Plan(STEPS, queries, generation, call.samples, labels, encoder, training, scores)
     with Run(call.out, create=True) as folder, progress_bars() as progress:
+        check(folder, whole, ensemble)
         pipeline.start(folder, ensemble, queries)
         pipeline.collect(folder, ensemble, generation, progress, call.samples, tell_note)
         tell_cost(ensemble, call.samples)
         pipeline.score(folder, ensemble, progress)
         tell_set_aside(runs.set_aside(folder))
         pipeline.tag(folder, ensemble, progress)
-        pipeline.label(folder, label_of(call), progress)
-        pipeline.distill(folder, ensemble, encoder_of(ensemble.fleet), training, progress)
-        if call.scores:
-            runs.export_scores(folder, Path(call.scores))
+        pipeline.label(folder, labels, progress)
+        pipeline.distill(folder, ensemble, encoder, training, progress)
+        if scores:
+            runs.export_scores(folder, scores)
     print_report(Path(call.out) / "report.json")
 
 
 def step(call: Namespace) -> None:
-    """One step of a run: collect, tag or label."""
+    """One step of a run: collect, score, tag or label."""
     new = call.command == "collect" and call.queries is not None
     with Run(call.run, create=new) as folder, progress_bars() as progress:
         if call.command == "label":
-            pipeline.label(folder, label_of(call), progress)
+            labels = label_of(call)
+            check(folder, Plan(("label",), labels=labels))
+            pipeline.label(folder, labels, progress)
             return
         ensemble = run_ensemble(call, folder)
-        if new:
-            pipeline.start(folder, ensemble, read_queries(call.queries))
         if call.command == "collect":
             generation = generation_of(call, ensemble.fleet)
+            queries = read_queries(call.queries) if new else ()
+            steps = ("start", "collect") if new else ("collect",)
+            check(folder, Plan(steps, queries, generation, call.samples), ensemble)
+            if new:
+                pipeline.start(folder, ensemble, queries)
             pipeline.collect(folder, ensemble, generation, progress, call.samples, tell_note)
             tell_set_aside(runs.refused(folder), "responses")
         elif call.command == "tag":
+            check(folder, Plan(("tag",)), ensemble)
             pipeline.tag(folder, ensemble, progress)
         else:
+            check(folder, Plan(("score",)), ensemble)
             tell_cost(ensemble, folder.setting("collect", "samples"))
             pipeline.score(folder, ensemble, progress)
             tell_set_aside(runs.set_aside(folder))
@@ -107,8 +116,10 @@ def distill(call: Namespace) -> None:
                 "label settings at the step label of a run", listed(f"--{name}" for name in given), "Leave them out."
             )
         with Run(call.run) as folder, progress_bars() as progress:
-            ensemble = run_ensemble(call, folder)
-            pipeline.distill(folder, ensemble, call.encoder or encoder_of(ensemble.fleet), distill_of(call), progress)
+            ensemble, training = run_ensemble(call, folder), distill_of(call)
+            encoder = call.encoder or encoder_of(ensemble.fleet)
+            check(folder, Plan(("distill",), encoder=encoder, training=training), ensemble)
+            pipeline.distill(folder, ensemble, encoder, training, progress)
         return print_report(Path(call.run) / "report.json")
     if not (call.scores and call.out):
         found = "only one of the two" if call.scores or call.out else "neither"

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from safetensors import safe_open
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PretrainedConfig
 from transformers.models.deberta_v2.modeling_deberta_v2 import DebertaV2Model, DebertaV2PreTrainedModel
@@ -18,6 +20,7 @@ from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXModel, GPTNeoX
 from transformers.models.llama.modeling_llama import LlamaModel, LlamaPreTrainedModel
 from transformers.models.qwen2.modeling_qwen2 import Qwen2Model, Qwen2PreTrainedModel
 
+from zooter_core.backends.checkpoint import weight_files
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.labellers import RewardConfig
 from zooter_core.weights import MAKING, not_finite, resolve
@@ -114,9 +117,7 @@ def load(config: RewardConfig, kind: Any = None) -> tuple[Any, Any]:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = model.to(device).eval()
     except Exception as problem:  # transformers, peft and safetensors raise many kinds
-        raise WorkError(
-            f"a reward model at {config.adapter or config.model}", first_line(problem), "Check [reward] in fleet.toml."
-        ) from problem
+        raise _unloaded(config.adapter or config.model, problem) from problem
     untrained = sorted(key for key in found["missing_keys"] if not trained & set(key.split(".")))
     if untrained:
         raise ZooterError(
@@ -155,6 +156,33 @@ def _broken(config: RewardConfig, found: str) -> WorkError:
         found,
         "Get its files again, train it again, or name another in [reward] of fleet.toml.",
     )
+
+
+def check_files(config: RewardConfig) -> None:
+    """Look whether a checkpoint's files are there and whole, without loading its weights.
+
+    Raises:
+        WorkError: one is missing or broken.
+    """
+    folder = resolve(config.model)
+    try:
+        if Path(folder).is_dir() and not (Path(folder) / "config.json").is_file():
+            raise FileNotFoundError("no config.json")
+        settings, _ = PretrainedConfig.get_config_dict(folder, revision=config.revision)
+        _tokenizer(folder, config.revision, settings)
+        files = weight_files(folder, config.revision)
+        if not files:
+            raise FileNotFoundError("no file with weights")
+        for file in files:
+            if file.suffix == ".safetensors":
+                with safe_open(file, framework="pt"):
+                    pass
+    except Exception as problem:  # the hub, the disk, transformers and safetensors raise many kinds
+        raise _unloaded(config.model, problem) from problem
+
+
+def _unloaded(where: str, problem: Exception) -> WorkError:
+    return WorkError(f"a reward model at {where}", first_line(problem), "Check [reward] in fleet.toml.")
 
 
 def _tokenizer(folder: str, revision: str | None, settings: Mapping[str, Any]) -> Any:

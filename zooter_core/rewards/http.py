@@ -56,7 +56,7 @@ class HttpReward:
     def __init__(self, config: RewardConfig, backend: Callable[[str], Backend]) -> None:
         self.config = config
         self.url = str(config.url)
-        if not self.url.startswith(("http://", "https://")):
+        if not _is_address(self.url):
             raise ZooterError("url as http://... or https://... in [reward]", f'"{self.url}"', "Mend fleet.toml.")
         key = key_from(config.api_key_env, "the reward endpoint")
         self._redact = Redaction(key)
@@ -175,6 +175,14 @@ class HttpReward:
 
     def _wrong(self, expected: str, found: str, hint: str = "Check api and url in [reward].") -> WorkError:
         return WorkError(f"{expected} at the reward endpoint {_shown(self.url)}", found, hint)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an IPv6 address, a port that is none
+        return False
 
 
 def _shown(url: str) -> str:
