@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from zooter_core import __version__
 from zooter_core.commands import COMMANDS, arguments
-from zooter_core.errors import ZooterError
+from zooter_core.errors import MEND_RIGHTS, ZooterError
 from zooter_core.heads import DEFAULT, KINDS
 from zooter_core.imports import KINDS as FORMATS
 from zooter_core.plugins import load_kind
@@ -242,6 +242,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nzooter: stopped. What was finished is kept; start it again to go on.", file=sys.stderr)
         return 130
+    except PermissionError as problem:  # of which nothing nearer to it has told
+        if debug:
+            raise
+        print(f"zooter: Expected {problem.filename} to be open to you. Found {problem}. {MEND_RIGHTS}", file=sys.stderr)
+        return 2
     except Exception as problem:
         if debug:
             raise

@@ -6,6 +6,8 @@ import difflib
 import re
 from collections.abc import Iterable
 
+MEND_RIGHTS = "Mend its rights, or name another."
+
 
 class ZooterError(Exception):
     """A mistake in the call or its input (exit code 2), told in one message.
@@ -42,6 +44,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f'Did you mean "{near[0]}"?' if near else f"Known: {', '.join(names)}."
+
+
+def unreadable(problem: OSError, what: str) -> WorkError:
+    """An error because a file of something is closed to this user, or is not there."""
+    return WorkError(f"readable files of {what}", str(problem), MEND_RIGHTS)
 
 
 def first_line(problem: Exception) -> str:

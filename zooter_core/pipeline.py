@@ -89,9 +89,14 @@ def collect(
         raise ZooterError("at least one response a candidate and query", str(samples), "Use --samples 1 or more.")
     for candidate in ensemble.fleet.candidates:  # one that is broken shows now, not after the others have worked
         ensemble.backends[candidate.backend].load(candidate)
-    hashes = ensemble.fleet.fingerprint()
     run.begin(
-        "collect", {**asdict(generation), "samples": samples, "batch": BATCH, "candidates_sha256": hashes["candidates"]}
+        "collect",
+        {
+            **asdict(generation),
+            "samples": samples,
+            "batch": BATCH,
+            "candidates_sha256": ensemble.fleet.hash_of("candidates"),
+        },
     )
     if run.sealed("collect"):
         return
@@ -159,7 +164,7 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     A query that a candidate refused, or of which any response has no finite reward, is set aside: its line has the
     reason, no later step uses it.
     """
-    run.begin("score", {"reward_sha256": ensemble.fleet.fingerprint()["reward"]})
+    run.begin("score", {"reward_sha256": ensemble.fleet.hash_of("reward")})
     if run.sealed("score"):
         return
     _needs(run, "collect")
@@ -179,7 +184,7 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
 
 def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     """The tags of every query, by the fleet's tagger."""
-    run.begin("tag", {"tagger_sha256": ensemble.fleet.fingerprint()["tagger"]})
+    run.begin("tag", {"tagger_sha256": ensemble.fleet.hash_of("tagger")})
     if run.sealed("tag"):
         return
     _needs(run, "start")

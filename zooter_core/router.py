@@ -24,9 +24,10 @@ from zooter_core.heads import DEFAULT, KINDS
 from zooter_core.plugins import load_kind
 from zooter_core.records import Message
 from zooter_core.selection import Outputs
-from zooter_core.weights import MAKING
+from zooter_core.weights import MAKING, check_readable
 
 CONFIG = "config.json"  # the file that makes a folder a router's
+WEIGHTS = "model.safetensors"
 OWN_ENCODER = "encoder"  # the name of one that lies in the router's own folder
 
 LABEL_SETTINGS = ("beta", "tau", "normalise")
@@ -112,8 +113,9 @@ class Router:
 
         Raises:
             ZooterError: there is no router in the folder.
-            WorkError: its files are broken.
+            WorkError: its files are broken, or not open to this user.
         """
+        check_readable(Path(folder), (CONFIG, WEIGHTS))
         if not (Path(folder) / CONFIG).is_file():
             raise ZooterError(
                 f"a router folder at {folder}",

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from zooter_core import __version__, prices
 from zooter_core.disk import append_lines, locked, read_whole_lines, writing, written_whole
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.errors import MEND_RIGHTS, WorkError, ZooterError
 from zooter_core.fleet import Fleet
 from zooter_core.records import Label, Query
 from zooter_core.run_lines import Check
@@ -48,10 +48,8 @@ class Run:
                 self.folder.mkdir(parents=True, exist_ok=True)
             except OSError as problem:
                 raise ZooterError("a folder for the run", str(problem), "Give another --out.") from problem
-        elif not (self.folder / "run.json").is_file():
-            raise ZooterError(
-                f"a run folder at {folder}", "no run.json there", "Start one: zooter run --queries FILE --out DIR."
-            )
+        else:
+            _check_there(self.folder)
         self._lock = locked(self.folder / ".lock", f"the run folder {folder}")
         try:
             self.state = self._read_state()
@@ -191,6 +189,17 @@ def versions() -> dict[str, str]:
     """Of what makes a run, as its run.json has them."""
     names = ("zooter", "torch", "transformers", "peft", "numpy")
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
+
+
+def _check_there(folder: Path) -> None:
+    try:
+        there = (folder / "run.json").is_file()
+    except OSError as problem:
+        raise ZooterError(f"a readable run folder {folder}", str(problem), MEND_RIGHTS) from problem
+    if not there:
+        raise ZooterError(
+            f"a run folder at {folder}", "no run.json there", "Start one: zooter run --queries FILE --out DIR."
+        )
 
 
 def _maker(state: Mapping[str, Any]) -> str:

@@ -34,16 +34,16 @@ class ScoreCache:
         """The rewards that are known."""
         keys = {self._key(item): item for item in items}
         found: dict[Item, float] = {}
-        if not self.path.exists():
-            return found
         try:
+            if not self.path.exists():
+                return found
             with closing(sqlite3.connect(self.path, timeout=PATIENCE)) as file:
                 for first in range(0, len(keys), TOGETHER):
                     asked = list(keys)[first : first + TOGETHER]
                     marks = ",".join("?" * len(asked))
                     rows = file.execute(f"SELECT key, reward FROM rewards WHERE key IN ({marks})", asked)
                     found |= {keys[key]: float(reward) for key, reward in rows}
-        except (sqlite3.Error, TypeError, ValueError):  # no table yet, damaged, locked for long
+        except (sqlite3.Error, OSError, TypeError, ValueError):  # closed, no table yet, damaged, locked for long
             return {}
         return found
 
