@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 MOST_EXPECTED, MOST_FOUND, MOST_NEXT = 800, 2000, 800  # characters of each part of a message
 MOST_LISTED, MOST_NAMED = 400, 80  # characters of a list of names, and of one name in it
+MEND_RIGHTS = "Mend its rights, or name another."
 
 
 class ZooterError(Exception):
@@ -69,6 +70,11 @@ def shortened(text: str, most: int) -> str:
         return text
     end = (most - 5) // 3
     return f"{text[: most - 5 - end]} ... {text[-end:]}"
+
+
+def unreadable(problem: OSError, what: str) -> WorkError:
+    """An error because a file of something is closed to this user, or is not there."""
+    return WorkError(f"readable files of {what}", str(problem), MEND_RIGHTS)
 
 
 def first_line(problem: Exception) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from zooter_core import calibration, metrics, selection
 from zooter_core.baselines import nearest, simple
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, listed
 from zooter_core.router import Router
 from zooter_core.scores import NO_DATASET, Scores
 

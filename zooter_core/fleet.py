@@ -14,7 +14,7 @@ from zooter_core import selection
 from zooter_core.candidates import CandidateConfig, MemoryConfig
 from zooter_core.disk import impossible
 from zooter_core.endpoint import WAITING, EndpointConfig
-from zooter_core.errors import ZooterError, did_you_mean
+from zooter_core.errors import MEND_RIGHTS, ZooterError, did_you_mean, unreadable
 from zooter_core.labellers import RewardConfig, TaggerConfig
 from zooter_core.toml import check_value, read_toml, shown
 from zooter_core.weights import PREFIX, check_package
@@ -118,13 +118,23 @@ class Fleet:
         """A hash of each part that shapes a run (candidates, reward, tagger): its settings and the files it names here.
 
         The router is no part: a run makes it.
+
+        Raises:
+            WorkError: a file cannot be read.
         """
+        return {part: self.hash_of(part) for part in ("candidates", "reward", "tagger")}
+
+    def hash_of(self, part: str) -> str:
+        """The hash of one of these parts; files of the others are not read."""
         parts: dict[str, Sequence[Any]] = {
             "candidates": self.candidates,
             "reward": [self.reward, self.reward and self.reward.judge],
             "tagger": [self.tagger, self.tagger and self.tagger.instagger],
         }
-        return {name: self._hash([config for config in configs if config]) for name, configs in parts.items()}
+        try:
+            return self._hash([config for config in parts[part] if config])
+        except OSError as problem:
+            raise unreadable(problem, f"{part} of the fleet {self.name}") from problem
 
     def _hash(self, configs: Sequence[Any]) -> str:
         settings = [_settings(config) for config in configs]
@@ -184,11 +194,14 @@ def load_fleet(folder: str | Path) -> Fleet:
             not there, or two candidates of one name.
     """
     path = Path(folder)
-    path = path / "fleet.toml" if path.is_dir() else path
-    if not path.is_file():
-        raise ZooterError("a fleet folder with a fleet.toml", f"none at {path}", "Try --fleet models/embedded.")
-    path = path.resolve()
-    table = read_toml(path)
+    try:
+        path = path / "fleet.toml" if path.is_dir() else path
+        if not path.is_file():
+            raise ZooterError("a fleet folder with a fleet.toml", f"none at {path}", "Try --fleet models/embedded.")
+        path = path.resolve()
+        table = read_toml(path)
+    except OSError as problem:
+        raise ZooterError(f"a readable {path}", str(problem), MEND_RIGHTS) from problem
     known = ["name", *TABLES, "candidate"]
     for key in table:
         if key not in known:
@@ -293,8 +306,11 @@ def _located(value: str, key: str, where: str, path: Path) -> str:
         check_package(value, f" in {key} of {where} of {path}")
         return value
     local = Path(os.path.normpath(path.parent / value))  # two fleets on one model then name it alike
-    if local.exists():
-        return str(local)
+    try:
+        if local.exists():
+            return str(local)
+    except OSError as problem:
+        raise ZooterError(f"{key} in {where} of {path} to be readable", str(problem), MEND_RIGHTS) from problem
     first = path.parent / Path(value).parts[0] if value else path.parent
     if not first.exists() and not value.startswith((".", "/")) and key != "vocabulary":
         return value

@@ -20,6 +20,7 @@ from zooter_core.errors import WorkError, first_line
 from zooter_core.projection import Projection, principal
 from zooter_core.scores import Scores
 from zooter_core.strict_json import dump_json, parse_json
+from zooter_core.weights import check_readable
 
 ARRAYS, RECORDS = "neighbours.safetensors", "neighbours.json"
 COARSE = 1e-3  # of the range of rewards: fp16 may be that far off
@@ -123,9 +124,10 @@ class Neighbours:
         """Those of a router's folder; None where it keeps none.
 
         Raises:
-            WorkError: the files are broken.
+            WorkError: the files are broken, or closed to this user.
         """
         path = Path(folder)
+        check_readable(path, (ARRAYS, RECORDS))
         if not (path / RECORDS).is_file():
             return None
         try:

@@ -56,7 +56,7 @@ def start_settings(ensemble: Ensemble, queries: Sequence[Query]) -> Settings:
 
 def collect_settings(ensemble: Ensemble, generation: GenerationConfig, samples: int) -> Settings:
     """What a run keeps of its step collect."""
-    own = {"samples": samples, "batch": BATCH, "candidates_sha256": ensemble.fleet.fingerprint()["candidates"]}
+    own = {"samples": samples, "batch": BATCH, "candidates_sha256": ensemble.fleet.hash_of("candidates")}
     return {**asdict(generation), **own}
 
 
@@ -180,7 +180,7 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     A query that a candidate refused, or of which any response has no finite reward, is set aside: its line has the
     reason, no later step uses it.
     """
-    run.begin("score", {"reward_sha256": ensemble.fleet.fingerprint()["reward"]})
+    run.begin("score", {"reward_sha256": ensemble.fleet.hash_of("reward")})
     if run.sealed("score"):
         return
     _needs(run, "collect")
@@ -200,7 +200,7 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
 
 def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     """The tags of every query, by the fleet's tagger."""
-    run.begin("tag", {"tagger_sha256": ensemble.fleet.fingerprint()["tagger"]})
+    run.begin("tag", {"tagger_sha256": ensemble.fleet.hash_of("tagger")})
     if run.sealed("tag"):
         return
     _needs(run, "start")

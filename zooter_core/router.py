@@ -25,8 +25,9 @@ from zooter_core.records import Message
 from zooter_core.router_config import CONFIG, LABEL_SETTINGS, broken, check_router
 from zooter_core.selection import Outputs
 from zooter_core.strict_json import dump_json, parse_json
-from zooter_core.weights import MAKING
+from zooter_core.weights import MAKING, check_readable
 
+WEIGHTS = "model.safetensors"
 OWN_ENCODER = "encoder"  # the name of one that lies in the router's own folder
 PROBE = "Hello"  # the text by which a router shows at once that it works
 SAFE = 3  # standard deviations of the error of rough vectors by which a choice is safe
@@ -128,8 +129,9 @@ class Router:
 
         Raises:
             ZooterError: there is no router in the folder, or its config is wrong.
-            WorkError: its files are broken, or it gives no probabilities.
+            WorkError: its files are broken, or not open to this user, or it gives no probabilities.
         """
+        check_readable(Path(folder), (CONFIG, WEIGHTS))
         check_router(Path(folder))
         try:
             with MAKING:

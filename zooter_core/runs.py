@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core import __version__, disk, prices
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.errors import MEND_RIGHTS, WorkError, ZooterError
 from zooter_core.fleet import Fleet
 from zooter_core.records import Label, Query
 from zooter_core.run_lines import Check
@@ -49,10 +49,8 @@ class Run:
                 disk.private_folder(self.folder, ours=False)
             except OSError as problem:
                 raise ZooterError("a folder for the run", str(problem), "Give another --out.") from problem
-        elif not (self.folder / STATE).is_file():
-            raise ZooterError(
-                f"a run folder at {folder}", "no run.json there", "Start one: zooter run --queries FILE --out DIR."
-            )
+        else:
+            _check_there(self.folder)
         self._lock = disk.locked(self.folder / LOCK, f"the run folder {folder}")
         try:
             self._keep_private()
@@ -210,6 +208,17 @@ def versions() -> dict[str, str]:
     """Of what makes a run, as its run.json has them."""
     names = ("zooter", "torch", "transformers", "peft", "numpy")
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
+
+
+def _check_there(folder: Path) -> None:
+    try:
+        there = (folder / "run.json").is_file()
+    except OSError as problem:
+        raise ZooterError(f"a readable run folder {folder}", str(problem), MEND_RIGHTS) from problem
+    if not there:
+        raise ZooterError(
+            f"a run folder at {folder}", "no run.json there", "Start one: zooter run --queries FILE --out DIR."
+        )
 
 
 def _maker(state: Mapping[str, Any]) -> str:

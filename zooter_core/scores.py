@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.errors import ZooterError, listed
+from zooter_core.errors import MEND_RIGHTS, ZooterError, listed
 from zooter_core.records import LARGEST_SCORE, Query
 from zooter_core.strict_json import NotFiniteError, parse_json
 
@@ -84,11 +84,14 @@ class Scores:
 
 def open_lines(path: Path) -> TextIO:
     """A text file to read, gunzipped where its name ends in .gz."""
-    if not path.is_file():
-        raise ZooterError("a file of JSON lines (.jsonl or .jsonl.gz)", f"no file at {path}", "Check the path.")
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig")
-    return path.open(encoding="utf-8-sig")
+    try:
+        if not path.is_file():
+            raise ZooterError("a file of JSON lines (.jsonl or .jsonl.gz)", f"no file at {path}", "Check the path.")
+        if path.suffix == ".gz":
+            return gzip.open(path, "rt", encoding="utf-8-sig")
+        return path.open(encoding="utf-8-sig")
+    except OSError as problem:
+        raise ZooterError(f"a readable file {path}", str(problem), MEND_RIGHTS) from problem
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -13,12 +13,12 @@ import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from zooter_core.disk import private_folder
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.errors import WorkError, ZooterError, unreadable
 
 PREFIX = "package:"
 CACHE = "ZOOTER_CACHE"  # an environment variable
@@ -75,9 +75,10 @@ def resolve(reference: str, progress: Progress = silent) -> str:
 
     Raises:
         ZooterError: the package is not installed or holds no weights.
-        WorkError: its GGUF file could not be converted.
+        WorkError: a file of the folder is not open to this user, or the GGUF file could not be converted.
     """
     if not reference.startswith(PREFIX):
+        check_readable(Path(reference))
         return reference
     check_package(reference)
     name = reference.removeprefix(PREFIX)
@@ -98,6 +99,23 @@ def resolve(reference: str, progress: Progress = silent) -> str:
     raise ZooterError(
         f"a config.json or a .gguf file in the package {name}", "neither", "Name another model in fleet.toml."
     )
+
+
+def check_readable(folder: Path, names: Sequence[str] = ()) -> None:
+    """Refuse a folder of which this user cannot read a file: the libraries say that such a file is not there.
+
+    Args:
+        names: of the files that count, where not all do.
+
+    Raises:
+        WorkError: it is named.
+    """
+    try:
+        for file in folder.iterdir() if folder.is_dir() else ():
+            if file.is_file() and (not names or file.name in names):
+                file.open("rb").close()
+    except OSError as problem:
+        raise unreadable(problem, str(folder)) from problem
 
 
 def version_of(reference: str) -> str:

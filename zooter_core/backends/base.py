@@ -21,7 +21,7 @@ from zooter_core.backends.checkpoint import Checkpoint, dtype_of
 from zooter_core.backends.decoding import digits_of
 from zooter_core.candidates import CandidateConfig
 from zooter_core.errors import WorkError, ZooterError, first_line
-from zooter_core.weights import MAKING
+from zooter_core.weights import MAKING, check_readable
 
 NO_ADAPTER = "__base__"  # peft's name for a row without adapter
 FULL = "too little memory for it"
@@ -132,6 +132,7 @@ class Base:
             )
         from peft import PeftModel
 
+        check_readable(Path(candidate.adapter))
         name = f"adapter{len(self.adapters)}"
         options = {"adapter_name": name, "autocast_adapter_dtype": False, "is_trainable": False}
         try:

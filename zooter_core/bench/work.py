@@ -82,9 +82,9 @@ def work(job: Work, suite: str, judge: dict[str, Any] | None = None) -> None:
         WorkError: the disk is full, a record in the folder is of another problem, or the judge gives no verdicts.
     """
     digest = hashlib.sha256(dump_json([asdict(problem) for problem in job.problems]).encode()).hexdigest()
-    hashes = job.ensemble.fleet.fingerprint()
+    candidates = job.ensemble.fleet.hash_of("candidates")
     asked = {"suite": suite, "problems": len(job.problems), "problems_sha256": digest, "pool": list(job.pool)}
-    job.run.begin("answer", {**asked, **asdict(job.generation), "candidates_sha256": hashes["candidates"]})
+    job.run.begin("answer", {**asked, **asdict(job.generation), "candidates_sha256": candidates})
     job.run.begin("mark", {"judge": judge, **job.suite.scored_in()})
     _read(job)
     for number, name in enumerate(job.pool):

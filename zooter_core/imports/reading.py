@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from zooter_core.errors import ZooterError, listed
+from zooter_core.errors import MEND_RIGHTS, ZooterError, listed
 from zooter_core.surrogates import ESCAPED, clean
 
 CHUNK = 1 << 16
@@ -26,6 +26,10 @@ def json_files(path: Path) -> list[Path]:
     """The JSON files of a folder at any depth, or the file itself."""
     if path.is_file():
         return [path]
+    try:
+        next(path.iterdir(), None)  # rglob passes over a folder that is closed
+    except OSError as problem:
+        raise ZooterError(f"a readable folder {path}", str(problem), MEND_RIGHTS) from problem
     return sorted(file for file in path.rglob("*") if file.name.endswith((".json", ".jsonl", ".json.gz", ".jsonl.gz")))
 
 
@@ -92,10 +96,13 @@ class Json:
         self._file: TextIO
 
     def __enter__(self) -> Json:
-        if not self.path.is_file():
-            raise ZooterError("a file of JSON", f"none at {self.path}", "Check the path.")
-        gzipped = self.path.suffix == ".gz"
-        self._file = (gzip.open if gzipped else open)(self.path, "rt", encoding="utf-8-sig")
+        try:
+            if not self.path.is_file():
+                raise ZooterError("a file of JSON", f"none at {self.path}", "Check the path.")
+            gzipped = self.path.suffix == ".gz"
+            self._file = (gzip.open if gzipped else open)(self.path, "rt", encoding="utf-8-sig")
+        except OSError as problem:
+            raise ZooterError(f"a readable file {self.path}", str(problem), MEND_RIGHTS) from problem
         return self
 
     def __exit__(self, *_: object) -> None:

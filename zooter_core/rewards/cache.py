@@ -36,8 +36,6 @@ class ScoreCache:
         """The rewards that are known."""
         keys = {self._key(item): item for item in items}
         found: dict[Item, float] = {}
-        if not self.path.exists():
-            return found
         try:
             private_file(self.path)
             with closing(sqlite3.connect(self.path, timeout=PATIENCE)) as file:

@@ -1,0 +1,176 @@
+"""Files and folders that are closed to the user: one message that names them, or the work is done without them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from broken import content, unfinish
+from unprivileged import bound_by_permissions
+
+from zooter_core.cli import main
+from zooter_core.ui.history import Entry, History
+
+
+@pytest.fixture
+def place(tmp_path, whole, tiny_fleet, queries, scores, responses, monkeypatch) -> Iterator[Path]:
+    """A folder with a fleet, a run of it, and files to read and write; everything in it is opened again at the end."""
+    shutil.copytree(tiny_fleet, tmp_path / "fleet")
+    shutil.copytree(whole / "router", tmp_path / "fleet" / "router", dirs_exist_ok=True)
+    shutil.copytree(whole, tmp_path / "run")
+    state = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps(state | {"fleet": str(tmp_path / "fleet")}))
+    shutil.copy(queries, tmp_path / "queries.jsonl")
+    shutil.copy(scores, tmp_path / "scores.jsonl")
+    shutil.copy(responses, tmp_path / "responses.jsonl")
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "source.json").write_text('[{"question": "q", "scores": {"a": 1}}]')
+    (tmp_path / "out").mkdir()
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
+    yield tmp_path
+    folders = [tmp_path]
+    while folders:
+        folder = folders.pop()
+        folder.chmod(0o755)
+        for path in folder.iterdir():
+            path.chmod(0o755)
+            folders += [path] if path.is_dir() and not path.is_symlink() else []
+
+
+def call_of(name: str, place: Path) -> list[object]:
+    fleet, router = ["--fleet", place / "fleet"], ["--router", place / "fleet" / "router"]
+    run, scores = ["--run", place / "run"], ["--scores", place / "scores.jsonl"]
+    calls: dict[str, list[object]] = {
+        "route": ["route", "Hi", *fleet],
+        "why": ["route", "Hi", "--why", *fleet],
+        "ask": ["ask", "Hi", "--candidate", "one", *fleet],
+        "label": ["label", *run],
+        "distill --run": ["distill", "--epochs", 2, *run],
+        "run": ["run", "--queries", place / "queries.jsonl", "--out", place / "out" / "run", "--epochs", 2, *fleet],
+        "evaluate": ["evaluate", *router, *scores],
+        "distill": ["distill", *scores, "--encoder", place / "fleet" / "encoder", "--out", place / "out" / "router"],
+        "extend": ["extend", *router, "--without", "two", "--out", place / "out" / "smaller"],
+        "export": [
+            "export",
+            "routerarena",
+            *router,
+            "--queries",
+            place / "queries.jsonl",
+            "--out",
+            place / "out" / "p",
+        ],
+        "queries": ["queries", "--from", place / "queries.jsonl", "--n", 5, "--out", place / "out" / "q.jsonl"],
+        "import": ["import", "routerdc", place / "sources", "--out", place / "out" / "i.jsonl"],
+        "sweep": ["sweep", *scores, "--beta", 1, "--seeds", 1, "--folds", 2, "--out", place / "out" / "s.json", *fleet],
+        "score": ["score", "--responses", place / "responses.jsonl", "--out", place / "out" / "scored.jsonl", *fleet],
+    }
+    return calls[name]
+
+
+READ = [
+    ("fleet", ("route", "run")),
+    ("fleet/fleet.toml", ("route", "ask", "sweep")),
+    ("fleet/tags.json", ("route", "run")),
+    ("fleet/encoder/model.safetensors", ("route", "distill")),
+    ("fleet/router", ("route", "evaluate", "extend", "export")),
+    ("fleet/router/config.json", ("route", "evaluate")),
+    ("fleet/router/model.safetensors", ("route", "extend")),
+    ("fleet/router/neighbours.safetensors", ("why",)),
+    ("fleet/base/tokenizer.json", ("run",)),
+    ("fleet/base/model.safetensors", ("run",)),
+    ("fleet/adapters", ("ask", "run")),
+    ("fleet/adapters/one/adapter_model.safetensors", ("run",)),
+    ("fleet/reward/model.safetensors", ("score",)),
+    ("scores.jsonl", ("distill", "evaluate", "sweep")),
+    ("responses.jsonl", ("score",)),
+    ("queries.jsonl", ("run", "queries", "export")),
+    ("sources", ("import",)),
+    ("sources/source.json", ("import",)),
+    ("run", ("label", "distill --run")),
+    ("run/run.json", ("label",)),
+    ("run/rewards.jsonl", ("label", "distill --run")),
+    ("run/labels.jsonl", ("label",)),
+]
+
+
+@pytest.mark.parametrize(("closed", "name"), [(closed, name) for closed, names in READ for name in names])
+def test_what_is_closed_is_named_and_nothing_is_made(called, place, closed, name):
+    if name in ("label", "distill --run"):
+        unfinish(place / "run", name.split()[0], 0.5)
+    before = content(place)
+    (place / closed).chmod(0)
+    with bound_by_permissions():
+        code, message = called(*call_of(name, place))
+    (place / closed).chmod(0o755)
+    assert code in (1, 2)
+    assert str(place / closed) in message
+    assert "Permission denied" in message
+    assert "get it again" not in message  # there is nothing wrong with it
+    after = content(place)
+    assert {file: after[file] for file in before} == before
+    assert {
+        file for file in after.keys() - before.keys() if not file.startswith(("cache/", "out/run/", "out/."))
+    } == set()
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o444, 0o555])
+@pytest.mark.parametrize("name", ["run", "distill", "extend", "export", "queries", "import", "sweep", "score"])
+def test_a_folder_to_write_into_that_is_closed(called, place, name, mode):
+    (place / "out").chmod(mode)
+    with bound_by_permissions():
+        code, message = called(*call_of(name, place))
+    (place / "out").chmod(0o755)
+    assert code == 2
+    assert str(place / "out") in message
+    assert "Permission denied" in message
+    assert not list((place / "out").iterdir())
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o555])
+@pytest.mark.parametrize("name", ["route", "run", "distill", "evaluate"])
+def test_a_closed_cache_is_done_without(called, place, name, mode):
+    (place / "cache").mkdir()
+    (place / "cache").chmod(mode)
+    with bound_by_permissions():
+        assert called(*call_of(name, place)) == (0, "")
+    (place / "cache").chmod(0o755)
+    assert not list((place / "cache").iterdir())
+
+
+def test_compare_and_check_go_on_without_a_candidate_whose_files_are_closed(place, capsys):
+    (place / "fleet" / "adapters" / "one" / "adapter_config.json").chmod(0)
+    with bound_by_permissions():
+        assert main(["compare", "Hi", "--json", "--fleet", str(place / "fleet")]) == 0
+        rows = {row["candidate"]: row for row in json.loads(capsys.readouterr().out)["responses"]}
+        assert main(["check", "--json", "--fleet", str(place / "fleet")]) == 1
+        parts = {part["name"]: part for part in json.loads(capsys.readouterr().out)["parts"]}
+    for error in (rows["one"]["error"], parts["one"]["found"]):
+        assert "Permission denied" in error
+        assert str(place / "fleet" / "adapters" / "one" / "adapter_config.json") in error
+    assert all(rows[name]["error"] is None and parts[name]["ok"] for name in ("base", "two"))
+
+
+def test_a_closed_history_is_told_and_stands_in_nobodys_way(tmp_path):
+    path = tmp_path / "folder" / "history.db"
+    history, entry = History(path), Entry("a", "about a", "fleet", 0.0)
+    history.keep(entry, 0, {"query": "first"})
+    for closed, mode in ((path.parent, 0o000), (path.parent, 0o555), (path, 0o000), (path, 0o444)):
+        closed.chmod(mode)
+        with bound_by_permissions():
+            other = History(path)
+            other.keep(entry, 1, {"query": "second"})
+            assert f"a history that can be written at {path}" in str(other.problem)
+        closed.chmod(0o755)
+        assert history.turns("a") == [{"query": "first"}]
+    history.keep(entry, 1, {"query": "second"})
+    assert (history.problem, len(history.turns("a"))) == (None, 2)
+
+
+def test_a_router_works_without_neighbours_that_are_closed(called, place):
+    (place / "fleet" / "router" / "neighbours.json").chmod(0)
+    with bound_by_permissions():
+        assert called(*call_of("route", place)) == (0, "")
+        assert called(*call_of("evaluate", place)) == (0, "")
