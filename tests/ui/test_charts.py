@@ -3,6 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from payloads import PAYLOADS, faults, payload
+
 from zooter_core.explain import Explanation, Piece
 from zooter_core.records import Decision, Ranked, Response, Tag
 from zooter_core.ui import charts
@@ -47,6 +49,24 @@ def test_colours_differ_and_go_round_in_a_large_pool() -> None:
     colours = [charts.colour(pool, name) for name in pool]
     assert len(set(colours)) == len(charts.PALETTE)
     assert colours[0] == colours[len(charts.PALETTE)]
+
+
+def test_a_name_in_a_chart_is_no_mark_up() -> None:
+    name = '<a href="http://elsewhere.example">x</a> %{y}'
+    shown = '&lt;a href="http://elsewhere.example"&gt;x&lt;/a&gt; %{y}'
+    (bars,) = charts.probabilities(Decision.of("?", {name: 0.6, "b": 0.4})).data
+    assert list(bars.y) == [shown, "b"]
+    found = Explanation(name, [Piece("<b>word</b>", 0.1)], [], [])
+    (bars,) = charts.contributions(found, [name, "b"]).data
+    assert list(bars.customdata[0]) == ["&lt;b&gt;word&lt;/b&gt;", shown]
+    assert name not in bars.hovertemplate
+    assert charts.label("a\n" * 500).endswith("…")
+    assert len(charts.label("a" * 500)) == 200
+
+
+def test_a_tag_ends_no_badge() -> None:
+    for name in PAYLOADS:
+        assert faults(charts.tag_badges((Tag(payload(name), 0.5),))) == []
 
 
 def test_tags_are_badges_and_none_is_said() -> None:

@@ -37,7 +37,9 @@ where the skill does not apply:
 First explain in a sentence or two a skill. Then end with one line that holds a dictionary of skill and score, in \
 exactly this form:
 {form}"""
-ENTRY = re.compile(r"""["']?([A-Za-z_ ]+?)["']?\s*:\s*["']?([1-5](?:\.\d+)?(?![\d.])|n/?a\b|not applicable)""", re.I)
+ENTRY = re.compile(
+    r"""(?<![A-Za-z_ ])([A-Za-z_ ]++)["']?\s*+:\s*+["']?([1-5](?:\.\d+)?(?![\d.])|n/?a\b|not applicable)""", re.I
+)
 MOST = 5
 
 

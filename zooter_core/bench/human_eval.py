@@ -17,6 +17,7 @@ from zooter_core.sandbox import runner
 
 ASKED = "Complete this Python function. Give the whole function in one block of code.\n\n```python\n{prompt}\n```"
 BLOCK = re.compile(r"```[^\n`]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
+TRIES = 50  # beginnings of a response that are parsed
 BEGINS = re.compile(r"(?:from|import|def|class|async def)\b|@\w")
 
 
@@ -78,13 +79,18 @@ def _parsing(code: str) -> str:
     """The longest beginning that parses, from the first line that begins code: there may be words around it."""
     lines = code.splitlines()
     first = next((row for row, line in enumerate(lines) if BEGINS.match(line)), 0)
-    for last in range(len(lines), first, -1):
+    last = len(lines)
+    for _ in range(TRIES):
         part = "\n".join(lines[first:last])
         try:
             ast.parse(part)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-        return part
+            return part
+        except SyntaxError as problem:  # what ends after the wrong line is wrong too
+            last = min(last - 1, first + max(problem.lineno or 0, 1) - 1)
+        except (ValueError, RecursionError, MemoryError):
+            last -= 1
+        if last <= first:
+            break
     return code
 
 

@@ -20,15 +20,15 @@ from zooter_core.errors import ZooterError
 LETTERS = string.ascii_uppercase[:10]
 PARTS = re.compile(r"_(?:test|val|dev|auxiliary_train)$")  # of a file's name, after its subject
 COLUMNS = 6
-MARK = r"[(\[{*_\"'`\s]*"  # what may stand before a letter: brackets, bold, quotes
-SAID = re.compile(
-    r"\banswer\b(?:\s+(?:is|must be|would be|should be)\b)?(?:\s*[:=])?(?:\s*(?:choice|option|letter)\b)?\s*:?"
+MARK = r"[(\[{*_\"'`\s]*+"  # what may stand before a letter: brackets, bold, quotes
+SAID = re.compile(  # `*+` gives no white space back: two patterns for the same spaces would try each way to share them
+    r"\banswer\b(?:\s++(?:is|must be|would be|should be)\b)?(?:\s*+[:=])?(?:\s*+(?:choice|option|letter)\b)?\s*+:?+"
     rf"{MARK}([A-J])(?![\w'’])(?P<after>.?.?)",
     re.IGNORECASE,
 )
 ALONE = re.compile(rf"{MARK}([A-J])[)\]}}*_\"'`\s.:,]*", re.IGNORECASE)
 LEADS = re.compile(r"\s*\**[(\[]?([A-J])[)\].:,]")
-OPTION = re.compile(rf"\b(?:[Oo]ption|[Cc]hoice)\s*{MARK}([A-J])(?![\w'’])")
+OPTION = re.compile(rf"\b(?:[Oo]ption|[Cc]hoice){MARK}([A-J])(?![\w'’])")
 BRACKETED = re.compile(r"\(([A-J])\)")
 BARE = re.compile(r"(?<![\w'’(])([B-HJ])(?![\w'’])")  # A and I are words
 

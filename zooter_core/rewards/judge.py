@@ -96,7 +96,7 @@ Proceed in two steps:
 with "So, the final decision is Response 1 / Response 2 / Tie"."""
 AUTO_J = "auto-j"
 RATING = re.compile(r"\[\[\s*(\d{1,2}(?:\.\d+)?)\s*(?:/\s*10\s*)?\]\]")
-LOOSE = re.compile(r"\b(?:rating|score)\W{0,6}(?:(?:is|of)\W{1,4})?(\d{1,2}(?:\.\d+)?)(?![\d.]*\d)", re.IGNORECASE)
+LOOSE = re.compile(r"\b(?:rating|score)\W{0,6}(?:(?:is|of)\W{1,4})?(\d{1,2}+(?:\.\d++)?+)(?![\d.]*\d)", re.IGNORECASE)
 BETTER = re.compile(
     r"\[\[\s*([012])\s*\]\]"
     r"|\bfinal decision is\W{0,6}(?:that\s+|an?\s+)?(?:response\W?([12])|(tie))\b(?!\W{0,3}/|\s+or\b)",
@@ -172,9 +172,8 @@ def template_of(config: RewardConfig, own: str, auto_j: str) -> str:
 def prompt(template: str, **texts: str) -> str:
     """The judge's prompt, with a fence that none of the texts holds, so that none can end its part."""
     mark, least = ("*", 3) if template in (AUTO_J_SINGLE, AUTO_J_PAIR) else ("=", 5)
-    fence = mark * least
-    while any(fence in text for text in texts.values()):
-        fence += mark
+    runs = re.findall(f"{re.escape(mark)}{{{least},}}", "\n".join(texts.values()))
+    fence = mark * max([least, *(len(run) + 1 for run in runs)])
     return filled(template, {**texts, "fence": fence})
 
 

@@ -105,7 +105,9 @@ def _from_json(text: str) -> Iterator[str]:
     while (start := _next(text, at)) is not None:
         try:
             value, at = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError):
+        except RecursionError:  # no list of tags is nested like that, and each bracket in it would be tried
+            return
+        except ValueError:
             at = start + 1
             continue
         yield from _names_of(value)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from payloads import PAYLOADS, faults, payload
 
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
@@ -113,6 +114,15 @@ def test_exports_hold_what_was_said(engine: Ensemble, talk: Conversation) -> Non
     shape = json.loads(export.as_json(talk))
     assert shape["turns"][0]["query"] == "Two\nlines"
     assert shape["turns"][0]["responses"]["two"]["text"] == turn.text
+
+
+def test_an_export_loads_nothing_in_what_opens_it(engine: Ensemble, talk: Conversation) -> None:
+    hostile = "\n\n".join(map(payload, PAYLOADS))
+    talk.ask(engine, hostile, Settings("fixed", "two"))
+    turn = ended(talk)
+    turn.job.responses["two"] = replace(turn.job.responses["two"], text=hostile)
+    assert faults(export.markdown(talk)) == []
+    assert json.loads(export.as_json(talk))["turns"][0]["query"] == hostile.strip()
 
 
 def test_a_title_is_the_first_query_shortened(talk: Conversation, engine: Ensemble) -> None:

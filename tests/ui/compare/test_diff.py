@@ -29,6 +29,22 @@ def test_both_texts_are_whole_and_share_the_same_words(left: str, right: str) ->
     assert " ".join(texts(found.left, False)).split() == " ".join(texts(found.right, False)).split()
 
 
+@given(st.text("ab ", max_size=30), st.text("ab ", max_size=30))
+def test_no_way_to_share_more_words_is_left(left: str, right: str) -> None:
+    longest = [[0] * (len(right.split()) + 1) for _ in range(len(left.split()) + 1)]
+    for a, one in enumerate(left.split()):
+        for b, other in enumerate(right.split()):
+            longest[a + 1][b + 1] = longest[a][b] + 1 if one == other else max(longest[a][b + 1], longest[a + 1][b])
+    assert diff.words(left, right).shared == longest[-1][-1]
+
+
+def test_words_that_come_again_and_again_take_no_longer() -> None:  # this took minutes, with the server standing still
+    found = diff.words("a b " * diff.MOST_WORDS, "a " * diff.MOST_WORDS)
+    assert (found.shared, found.only_left, found.only_right) == (750, 750, 750)
+    left, right = diff.lines("a\nb\n" * diff.MOST_WORDS, "a\n" * diff.MOST_WORDS)
+    assert left.count("\n") == right.count("\n") == diff.MOST_WORDS + 749
+
+
 def test_marks_are_more_than_a_colour() -> None:
     found = diff.words("a b", "a c")
     assert diff.markdown(found.left, right=False) == "a :orange-background[−\u00a0~~b~~]"

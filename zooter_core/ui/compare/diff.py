@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 
 from zooter_core.ui.text import plain
 
-MOST_WORDS = 1500  # of a text; the time grows with the square
+MOST_WORDS = 1500  # of a text, and lines: more are not read side by side
 WORD = re.compile(r"(\S+)(\s*)")
 INDENT = "\u00a0"
 
@@ -38,12 +37,11 @@ def words(left: str, right: str) -> Difference:
     """The first MOST_WORDS words of two texts against each other."""
     rows = [WORD.findall(text) for text in (left, right)]
     one, other = (row[:MOST_WORDS] for row in rows)
-    matcher = SequenceMatcher(None, [word for word, _ in one], [word for word, _ in other], autojunk=False)
     parts: tuple[list[Part], list[Part]] = ([], [])
     shared = 0
-    for kind, a, b, c, d in matcher.get_opcodes():
-        own = kind != "equal"
-        shared += 0 if own else b - a
+    for equal, a, b, c, d in _runs([word for word, _ in one], [word for word, _ in other]):
+        own = not equal
+        shared += b - a if equal else 0
         for side, run in zip(parts, (one[a:b], other[c:d]), strict=True):
             if run:
                 side.append(Part("".join(word + space for word, space in run), own))
@@ -55,12 +53,58 @@ def lines(left: str, right: str) -> tuple[str, str]:
     """The first MOST_WORDS lines of two texts side by side: `- ` begins what is only left, `+ ` what is only right."""
     one, other = left.splitlines()[:MOST_WORDS], right.splitlines()[:MOST_WORDS]
     columns: tuple[list[str], list[str]] = ([], [])
-    for kind, a, b, c, d in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
-        marks = ("  ", "  ") if kind == "equal" else ("- ", "+ ")
+    for equal, a, b, c, d in _runs(one, other):
+        marks = ("  ", "  ") if equal else ("- ", "+ ")
         longest = max(b - a, d - c)
         for column, mark, run in zip(columns, marks, (one[a:b], other[c:d]), strict=True):
             column += [mark + line for line in run] + [""] * (longest - len(run))
     return "\n".join(columns[0]), "\n".join(columns[1])
+
+
+def _runs(one: Sequence[str], other: Sequence[str]) -> Iterator[tuple[bool, int, int, int, int]]:
+    """Runs in order, each as whether it is in both, and where it begins and ends in the one and in the other."""
+    a = c = 0
+    pairs = _common(one, other)
+    while pairs:
+        first, second = pairs.pop()
+        if (a, c) != (first, second):
+            yield False, a, first, c, second
+        length = 1
+        while pairs and pairs[-1] == (first + length, second + length):
+            pairs.pop()
+            length += 1
+        a, c = first + length, second + length
+        yield True, first, a, second, c
+    if (a, c) != (len(one), len(other)):
+        yield False, a, len(one), c, len(other)
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> list[tuple[int, int]]:
+    """Where the items of a longest common subsequence stand in both, from the last to the first.
+
+    The bits of one number hold a row of the table (Hyyrö, 2004): the time is that of 1,500 additions of 1,500 bits,
+    whatever the items. Bit i of row j is 0 where item i makes the subsequence of one[: i + 1] and other[:j] longer.
+    """
+    places: dict[str, int] = {}
+    for place, item in enumerate(one):
+        places[item] = places.get(item, 0) | 1 << place
+    row = full = (1 << len(one)) - 1
+    rows = [row]
+    for item in other:
+        matches = row & places.get(item, 0)
+        row = (row + matches | row - matches) & full
+        rows.append(row)
+    pairs = []
+    a, c = len(one), len(other)
+    while a and c:
+        if one[a - 1] == other[c - 1]:
+            a, c = a - 1, c - 1
+            pairs.append((a, c))
+        elif rows[c] >> (a - 1) & 1:
+            a -= 1
+        else:
+            c -= 1
+    return pairs
 
 
 def markdown(parts: Sequence[Part], *, right: bool) -> str:

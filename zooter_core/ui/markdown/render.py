@@ -153,4 +153,4 @@ def _paragraph(nodes: Sequence[SyntaxTreeNode]) -> list[str]:
 
 
 def _is_apart(node: SyntaxTreeNode) -> bool:
-    return node.type == "maths" and node.markup != "\\("
+    return node.type == "maths" and node.markup == "\\["
