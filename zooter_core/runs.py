@@ -13,6 +13,7 @@ import json
 import os
 import platform
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class Run:
 
     def __init__(self, folder: str | Path, *, create: bool = False) -> None:
         self.folder = Path(folder)
+        self._new = not self.folder.exists()
         if create:
             try:
                 disk.private_folder(self.folder, ours=False)
@@ -66,6 +68,11 @@ class Run:
         self.close()
 
     def close(self) -> None:
+        """Let others work in the folder; a new one in which nothing was begun goes."""
+        if self._new and [path.name for path in self.folder.iterdir()] == [LOCK]:
+            with suppress(OSError):  # Windows keeps a file that is open
+                (self.folder / LOCK).unlink()
+                self.folder.rmdir()
         self._lock.release()
 
     def _keep_private(self) -> None:
