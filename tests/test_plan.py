@@ -66,6 +66,8 @@ def refused(fleet, queries, tmp_path, server, capsys):
         told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("zooter: ")]
         assert len(told) == 1
         assert asked(server) == before, "a request was paid for"
+        if not before:
+            assert not (tmp_path / "run").exists()
         return told[0]
 
     return call
@@ -214,16 +216,22 @@ def test_a_run_of_another_fleet(begun, fleet, refused):
     assert "the setting pool" in refused(*HERE)
 
 
-def test_a_step_that_is_finished_needs_nothing_any_more(begun, fleet, queries, server):
-    """The rewards are there: that their model is gone is no reason to stop."""
+def test_a_step_that_is_finished_needs_nothing_any_more(fleet, queries, tmp_path, server, refused):
+    """The rewards are there: that their judge cannot be asked any more is no reason to stop."""
+    server.replies["judge"] = lambda query: "Rating: [[5]]" if "No." in query else "Rating: [[7]]"
+    without(fleet, "reward")
+    judge = f'[reward.judge]\nbackend = "openai"\nmodel = "judge"\nbase_url = "{server.url}"\n'
+    change(fleet, "[tagger]", f'[reward]\nkind = "judge"\ncache = false\n\n{judge}\n[tagger]')
+    call = ["run", "--fleet", fleet, "--queries", queries, "--out", tmp_path / "run", *HERE]
+    assert main(list(map(str, call))) == 0
     before = asked(server)
-    (begun / "labels.jsonl").unlink()
-    with Run(begun) as run:
-        run.state["seals"] = {name: run.state["seals"][name] for name in ("start", "collect", "score", "tag")}
-        run.state["steps"]["score"]["reward_sha256"] = "none"
-        run._write_state()
-    assert main(["label", "--run", str(begun)]) == 0
+    change(fleet, f"{judge}\n", f'{judge}api_key_env = "NO_SUCH_KEY"\n\n')
+    assert main(list(map(str, call))) == 0
     assert asked(server) == before
+    with Run(tmp_path / "run") as run:
+        run.state["seals"] = {name: run.state["seals"][name] for name in ("start", "collect")}
+        run._write_state()
+    assert "NO_SUCH_KEY" in refused(*HERE)
 
 
 # The steps alone

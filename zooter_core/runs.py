@@ -11,6 +11,7 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ class Run:
 
     def __init__(self, folder: str | Path, *, create: bool = False) -> None:
         self.folder = Path(folder)
+        self._new = not self.folder.exists()
         if create:
             try:
                 disk.private_folder(self.folder, ours=False)
@@ -69,6 +71,11 @@ class Run:
         self.close()
 
     def close(self) -> None:
+        """Let others work in the folder; a new one in which nothing was begun goes."""
+        if self._new and [path.name for path in self.folder.iterdir()] == [LOCK]:
+            with suppress(OSError):  # Windows keeps a file that is open
+                (self.folder / LOCK).unlink()
+                self.folder.rmdir()
         self._lock.release()
 
     def _keep_private(self) -> None:
