@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def test_the_ordinary_user_is_ordinary_and_has_a_sandbox(ordinary):
     assert ordinary.ask({}) == {"user": [65534] * 3, "groups": [], "missing": ""}
@@ -48,3 +56,25 @@ def f():
 """
     verdict = account.run(code, "assert f() == ['setuid', 'setresuid', 'setresgid', 'setgroups'], f()")
     assert verdict.passed, verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("command", "before"),
+    [
+        (["unshare", "--user", "--map-root-user"], ""),  # a root that has no other id to give
+        (["setpriv", "--no-new-privs"], ""),
+        (["sh", "-c", 'umask 077; ulimit -n 40; ulimit -u 30; exec "$@"', "-"], ""),
+        ([], "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)"),
+        ([], "import os; os.chdir('/proc')"),
+    ],
+)
+def test_it_starts_from_where_others_would_not(allowed, command, before):
+    program = f"""{before}
+from zooter_core.sandbox.runner import missing, run
+code = "import os\\ndef f(): return os.getuid(), os.getcwd()"
+print(missing(), run(code, "assert f() == (65534, '/sandbox')", "f"))
+"""
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
+    command = [*command, sys.executable, "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert ended.stdout == " Verdict(passed=True, reason='')\n", ended.stderr

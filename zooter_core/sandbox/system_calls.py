@@ -1,8 +1,8 @@
 """A filter (seccomp) for the system calls of a process that only computes. It cannot be taken off again.
 
 Refused with EPERM: new processes, threads and programs; sockets; namespaces and mounts; looking into other processes;
-shared memory and queues that no resource limit counts; keys; and what administers a machine. System calls newer than
-Linux 5.1 do not exist for the process (ENOSYS), so that libraries fall back; a few harmless ones stay.
+shared memory and queues that no resource limit counts; keys; and what administers a machine. Calls that came with Linux
+5.1 or later do not exist for the process (ENOSYS), so that libraries fall back; a few harmless ones stay.
 """
 
 from __future__ import annotations
