@@ -17,7 +17,7 @@ from zooter_core import labels, runs
 from zooter_core.backends import Request
 from zooter_core.disk import move_contents, remove, writing
 from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError, around
+from zooter_core.errors import ZooterError, around, reason_in
 from zooter_core.evaluate import Sampled
 from zooter_core.fit import Progress, fit_router
 from zooter_core.fleet import GenerationConfig
@@ -170,7 +170,7 @@ def _responses(
     kept = {n: response for n, response in came.items() if response.error is None or response.finish == "refused"}
     errors = [response.error for response in came.values() if response.error and response.finish != "refused"]
     if not able and all(r.error for r in kept.values()) and len({requests[n].messages for n in kept}) >= ENOUGH:
-        return {}, f"none of {len(kept)}; the first because: {kept[min(kept)].error}"
+        return {}, f"none of {len(kept)}; the first because: {reason_in(str(kept[min(kept)].error))}"
     return kept, errors[0] if errors else None
 
 

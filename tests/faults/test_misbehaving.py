@@ -1,0 +1,131 @@
+"""compare, check and run over an endpoint that misbehaves in every way of tests/scripted.py."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import afar
+import pytest
+from broken import content
+from scripted import Handler, Scripted, serving
+
+from zooter_core.cli import main
+
+pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+
+TEXT = "Hello, I am a scripted model."
+STATUSES = (400, 401, 403, 404, 408, 413, 418, 422, 429, 500, 502, 503, 504)
+MODELS = (
+    *("refused", "goods", *(f"http-{status}" for status in STATUSES)),
+    *sorted(
+        name.replace("_", "-")
+        for name, play in vars(Handler).items()
+        if inspect.isfunction(play) and list(inspect.signature(play).parameters) == ["self", "body"]
+    ),
+)
+# What these give is an answer, whole or cut off; all others give none, or half of one.
+ANSWERING = (
+    *("echo", "good", "narrow", "seeded", "slow", "think", "unfinished", "half-line", "length", "ten-megabytes"),
+    *("mends", "wait-429", "twice-503"),
+)
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with serving() as made:
+        made.elsewhere = "http://example.test/v1/chat/completions"
+        made.replies = {"fine": lambda query: f"{query} That is a long story."}
+        yield made
+
+
+@pytest.fixture
+def far(fleet_copy: Path, server: Scripted, request: pytest.FixtureRequest) -> Path:
+    """A fleet of the misbehaving model and one that does not."""
+    models = {"a": request.param, "b": "fine"}
+    first = 0.8 if request.param in ("hang-first", "hang-headers") else 20
+    afar.save(fleet_copy, server.url, models, router=True, first_token_seconds=first)
+    text = (fleet_copy / "fleet.toml").read_text()
+    more = f"gap_seconds = {0.6 if request.param == 'hang-in-the-middle' else 20}\nmost_characters = 20_000\n"
+    (fleet_copy / "fleet.toml").write_text(text.replace("connect_seconds = 20\n", f"connect_seconds = 5\n{more}"))
+    return fleet_copy
+
+
+def named(model: str):
+    return pytest.param(model, model, id=model)
+
+
+EVERY = pytest.mark.parametrize(("far", "model"), [named(model) for model in MODELS], indirect=["far"])
+
+
+def output(capsys: pytest.CaptureFixture[str], *call: object) -> tuple[int, dict, str]:
+    """A call with --json: its exit code, what it printed, and its messages."""
+    capsys.readouterr()
+    code = main([*map(str, call), "--json"])
+    out, err = capsys.readouterr()
+    assert "Traceback" not in out + err
+    return code, json.loads(out), err
+
+
+@EVERY
+def test_compare_ranks_the_other_and_tells_the_fault_once(capsys, far, model, server):
+    code, found, err = output(capsys, "compare", "Hi", "--fleet", far)
+    rows = {row["candidate"]: row for row in found["responses"]}
+    assert code == 0
+    assert (rows["b"]["text"], rows["b"]["error"]) == ("Hi That is a long story.", None)
+    assert rows["b"]["rank"] == (1 if rows["a"]["rank"] is None else rows["b"]["rank"]) is not None
+    error = rows["a"]["error"]
+    if model in ANSWERING and model not in ("mends", "wait-429", "twice-503"):
+        assert error is None
+    if error is not None:
+        assert error.startswith("Expected an answer of a from 127.0.0.1:")
+        assert error.count("Expected ") == 1
+        assert rows["a"]["rank"] is None
+    assert "zooter: " not in err
+
+
+@EVERY
+def test_check_tells_the_fault_and_goes_on_with_the_rest(capsys, far, model, server):
+    code, found, err = output(capsys, "check", "--fleet", far)
+    rows = {row["name"]: row for row in found["parts"]}
+    assert set(rows) == {"a", "b", "scalar", "nearest", "router"}
+    assert all(row["ok"] for name, row in rows.items() if name != "a")
+    assert code == (0 if rows["a"]["ok"] else 1)
+    if not rows["a"]["ok"]:
+        assert rows["a"]["found"].startswith(("Expected an answer of a", "Expected a at 127.0.0.1:9."))
+        assert rows["a"]["found"].count("Expected ") == 1
+    assert "zooter: " not in err
+
+
+@EVERY
+def test_a_run_stops_with_one_message_and_goes_on_when_the_server_is_mended(called, far, model, server, tmp_path):
+    queries = tmp_path / "queries.jsonl"
+    lines = [{"id": f"q{n}", "query": f"What is {n} + {n}?"} for n in range(10)]
+    queries.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    call = ["run", "--fleet", far, "--queries", queries, "--epochs", 2, "--holdout", 0.3, "--out"]
+    code, message = called(*call, tmp_path / "run")
+    assert code in (0, 1)
+    before = (
+        (tmp_path / "run" / "responses.jsonl").read_bytes() if (tmp_path / "run" / "responses.jsonl").exists() else b""
+    )
+    if code == 0:
+        assert len(before.splitlines()) == 20
+        return
+    assert message.count("Expected ") == 1
+    assert "zooter check" in message or "Start the server" in message
+    server.replies[model] = lambda query: f"{query} Mended."
+    if model == "refused":  # the server is there now
+        text = (far / "fleet.toml").read_text()
+        (far / "fleet.toml").write_text(text.replace(afar.NOWHERE, server.url))
+    state = json.loads((tmp_path / "run" / "run.json").read_text())
+    again = tmp_path / "run" if model != "refused" or "collect" not in state["steps"] else tmp_path / "new"
+    assert called(*call, again) == (0, "")
+    after = content(again)
+    assert after["responses.jsonl"].startswith(before if again == tmp_path / "run" else b"")
+    records = [json.loads(line) for line in after["responses.jsonl"].splitlines()]
+    assert {(record["id"], record["candidate"]) for record in records} == {
+        (line["id"], c) for line in lines for c in "ab"
+    }
+    assert all(record["error"] is None for record in records)
