@@ -32,6 +32,7 @@ PAYLOADS = {
     "image after an exclamation mark": f"&#33;{LINK} {IMAGE}",
     "image in a diagram": f'```mermaid\nflowchart TD\nA@{{ img: "{EVIL}/NAME.png", h: 60 }}\n```',
     "image in a formula": f"\\( \\includegraphics{{{EVIL}/NAME.png}} \\href{{{EVIL}/NAME}}{{x}} \\)",
+    "formula that ends in a backslash": f"\\(:red[x] {LINK}\\\\) $$:red[x]\\$$",
     "code behind code": f"`a`[``` ` {IMAGE} ` ```](no)",
     "strike within strike": f"~~~~a~~~~\n\n```\n~~~~\n{IMAGE}\n```",
     "brackets in a link": f"[your [bank]]({EVIL}/NAME)",

@@ -174,6 +174,7 @@ def test_formulas_are_drawn_and_money_is_not() -> None:
     assert safe("$$a + b$$") == "$$\na + b\n$$"
     assert safe("So:\n\\[\na\n- b\n\\]\nthen") == "So:\n\n$$\na\n- b\n$$\n\nthen"
     assert safe(r"is \[ x < y \] or") == "is\n\n$$\nx < y\n$$\n\nor"
+    assert safe("is $$x\\$$ or") == "is $$x\\ $$ or"
     assert safe("is $$x$$ or $$y$$") == "is $$x$$ or $$y$$"
     assert safe(r"\( 6 \times \$4 = \$24 \)") == r"$$6 \times \$4 = \$24$$"
     assert safe("1. so \\[ x \\]") == "1.  so\n\n    $$\n    x\n    $$"

@@ -151,7 +151,7 @@ def _verdict(held_back: Figures, trigger: str) -> str:
     if len(won) == len(rows):
         return f"Asking more models just where the router is unsure beats asking at random ({about} above 0)."
     if won:
-        which = " and ".join(won)
+        which = plain(" and ".join(won))
         return f"Asking where the router is unsure beats asking at random with {which} models only ({about} above 0)."
     return f"Asking where the router is unsure does not beat asking at random beyond noise ({about} is not above 0)."
 
@@ -203,8 +203,8 @@ def beta(found: Opened, make: str) -> None:
     marks = {"mean": {number for number, row in enumerate(sweep["rows"]) if benchmark.is_best(row, sweep)}}
     show(Table("beta", "Mean reward of routers for each beta.", rows, BETA, marks), found.version)
     st.caption(
-        f"{sweep['n']:,} queries, each held back once a seed; {sweep['folds']} folds, "
-        f"{sweep['seeds']} {'seed' if sweep['seeds'] == 1 else 'seeds'}; rewards "
+        f"{sweep['n']:,} queries, each held back once a seed; {plain(str(sweep['folds']))} folds, "
+        f"{plain(str(sweep['seeds']))} {'seed' if sweep['seeds'] == 1 else 'seeds'}; rewards "
         f"{'as they are' if sweep.get('normalise', 'none') == 'none' else 'brought to one scale'}. The differences are "
         "taken query by query, so that they can be told apart where the intervals of the rewards overlap."
     )

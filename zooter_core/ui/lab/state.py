@@ -147,7 +147,7 @@ def _run(lab: Lab, engine: Ensemble) -> Task[Material] | None:
     waiting = [run for run in found if not run.scored]
     if waiting:
         told = ", ".join(
-            f"{code(str(run.folder))} ({', '.join(run.finished) or 'nothing'} finished)" for run in waiting
+            f"{code(str(run.folder))} ({plain(', '.join(run.finished)) or 'nothing'} finished)" for run in waiting
         )
         st.caption(f"Not far enough yet, as their step `score` is not finished: {told}.")
     if not ready:

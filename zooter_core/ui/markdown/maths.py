@@ -81,7 +81,7 @@ def inline(inside: str, begin: str, in_table: bool = False) -> str:
         return code(f"{begin}{inside}{CLOSING[begin]}", in_table)
     if in_table:
         inside = BAR.sub(lambda bar: r"\Vert " if len(bar[0]) == 2 else r"\vert ", inside)
-    edge = " " if inside.endswith("$") else ""
+    edge = " " if inside.endswith(("$", "\\")) else ""  # `\$` would not be the end to Streamlit
     inside = APART.sub(r"\g<0> ", inside)
     return f"$${inside}{edge}$$"
 
