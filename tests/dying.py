@@ -8,12 +8,12 @@ nothing; `--together` runs all at the same time. Prints a line a call: how it en
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
@@ -22,19 +22,21 @@ from broken import small
 from zooter_core import imports
 from zooter_core.cli import main
 from zooter_core.commands import pipeline
+from zooter_core.strict_json import dump_json
 
 
-class Dying:
-    """Stands in for json, and kills after so many lines."""
+def dying(count: int) -> Callable[..., str]:
+    """Stands in for dump_json, and kills after so many lines."""
+    left = count
 
-    def __init__(self, count: int) -> None:
-        self.left = count
-
-    def dumps(self, *arguments: object, **options: object) -> str:
-        self.left -= 1
-        if not self.left:
+    def dump(*arguments: Any, **options: Any) -> str:
+        nonlocal left
+        left -= 1
+        if not left:
             os.kill(os.getpid(), signal.SIGKILL)
-        return json.dumps(*arguments, **options)  # type: ignore[arg-type]
+        return dump_json(*arguments, **options)
+
+    return dump
 
 
 def killing(step: str, count: int) -> Callable[..., object]:
@@ -60,7 +62,7 @@ def work(call: list[str]) -> int:
     if not count:
         return main(call)
     if step == "line":
-        imports.json = Dying(int(count))  # type: ignore[attr-defined]
+        imports.dump_json = dying(int(count))  # type: ignore[attr-defined]
     else:
         pipeline.progress_bars = killing(step, int(count))  # type: ignore[assignment]
     return main(call[1:])
