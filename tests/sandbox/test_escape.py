@@ -94,12 +94,14 @@ def test_other_processes_are_out_of_reach(account):
     ]
     user = 65534 if account.__class__.__name__ == "Ordinary" else None
     with subprocess.Popen(["sleep", "1000"], user=user) as victim:
-        for process in (victim.pid, os.getpid()):
-            calls = [f"process, = given\n{body}" for body in bodies]
-            names = "ProcessLookupError PermissionError OSError"
-            refused(account, calls, names, process, before=CALL + "\nimport signal")
-        assert victim.poll() is None
-        victim.kill()
+        try:
+            for process in (victim.pid, os.getpid()):
+                calls = [f"process, = given\n{body}" for body in bodies]
+                names = "ProcessLookupError PermissionError OSError"
+                refused(account, calls, names, process, before=CALL + "\nimport signal")
+            assert victim.poll() is None
+        finally:
+            victim.kill()
 
 
 def test_signals_to_init_and_to_the_group_do_not_leave(account):

@@ -62,9 +62,11 @@ def test_the_namespaces_alone_hold(allowed):
         abstract.listen()
         told = json.dumps([server.getsockname()[1], name, victim.pid, __file__])
         command = [sys.executable, "-I", "-S", "-c", INSIDE.format(root=str(ROOT)), told]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, env={})
-        alive = victim.poll() is None
-        victim.kill()
+        try:
+            ended = subprocess.run(command, capture_output=True, text=True, check=False, env={}, timeout=120)
+            alive = victim.poll() is None
+        finally:
+            victim.kill()
     assert alive
     assert json.loads(ended.stdout or "{}") == {
         "network": "Network is unreachable",
