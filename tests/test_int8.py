@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -196,3 +200,28 @@ def test_a_cache_that_cannot_be_written(kept, tiny_fleet):
         Encoder(str(tiny_fleet / "encoder"), "int8")
     with pytest.warns(UserWarning, match=r"runs on onnx.*ZOOTER_CACHE"):
         assert Encoder(str(tiny_fleet / "encoder"), "auto").runtime == "onnx"
+
+
+KILLED = """
+import os, signal, sys
+import onnx.shape_inference
+from zooter_core.encoder import Encoder
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+onnx.shape_inference.infer_shapes_path = die  # in the middle of the work of quantize_dynamic
+Encoder(sys.argv[1], "int8")
+"""
+
+
+def test_a_kill_leaves_nothing_that_the_next_start_does_not_clear(kept, tiny_fleet, tmp_path):
+    kept.unlink()
+    (tmp_path / "tmp").mkdir()
+    places = os.environ | {"TMPDIR": str(tmp_path / "tmp"), "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(tiny_fleet / "encoder")], env=places, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert list(kept.parent.glob("*.partial-*"))
+    assert not list((tmp_path / "tmp").iterdir())
+    assert Encoder(str(tiny_fleet / "encoder"), "int8").quick is not None
+    assert {path.suffix for path in kept.parent.iterdir()} == {".onnx", ".npy", ".lock"}

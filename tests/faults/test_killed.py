@@ -6,13 +6,21 @@ The steps collect, score, tag and label of a run are killed in tests/test_pipeli
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from broken import content, same_end
+
+from zooter_core.encoder import Encoder, Encoders
+from zooter_core.errors import ZooterError
+from zooter_core.extend import save
+from zooter_core.router import Router, RouterHead, RouterHeadConfig
 
 TESTS = Path(__file__).resolve().parents[1]
 DEATHS = {
@@ -127,3 +135,72 @@ def test_an_import_leaves_the_old_file_and_begins_again(called, calls, killed, t
     assert called(*calls["import"])[0] == 0
     assert place.read_bytes() == alone(called, calls["import"], tmp_path / "alone").read_bytes()
     assert not list(place.parent.glob(f"{place.name}.partial-*"))
+
+
+def router_of(encoder: Encoder, seed: int) -> Router:
+    torch.manual_seed(seed)
+    settings = {"hidden": 4, "dropout": 0.0, "members": 2}
+    config = RouterHeadConfig(("a", "b"), encoder.reference, 2 * encoder.width, settings=settings)
+    return Router(RouterHead(config), encoder)
+
+
+@pytest.mark.parametrize("renames", [1, 2, 3])
+def test_a_router_killed_while_it_takes_its_place_is_the_old_the_new_or_none(
+    tiny_encoder, tmp_path, monkeypatch, renames
+):
+    """Its files are renamed one by one; two routers of one pool could be mixed without anybody noticing."""
+    save(router_of(tiny_encoder, 1), tmp_path / "old", {"figure": 1})
+    save(router_of(tiny_encoder, 2), tmp_path / "new", {"figure": 2})
+    shutil.copytree(tmp_path / "old", tmp_path / "out")
+    child = os.fork()
+    if not child:
+        left, replace = renames, Path.replace
+
+        def dying(file: Path, target: Path) -> Path:
+            nonlocal left
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+            left -= 1
+            return replace(file, target)
+
+        monkeypatch.setattr(Path, "replace", dying)
+        save(router_of(tiny_encoder, 2), tmp_path / "out", {"figure": 2})
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    there = content(tmp_path / "out")
+    if os.WIFSIGNALED(status):
+        assert not (tmp_path / "out" / "config.json").exists()
+        with pytest.raises(ZooterError, match=r"no config\.json there. Make one with"):
+            Router.load(tmp_path / "out", Encoders())
+    else:
+        assert there == content(tmp_path / "new")
+    save(router_of(tiny_encoder, 2), tmp_path / "out", {"figure": 2})  # the same again
+    assert content(tmp_path / "out") == content(tmp_path / "new")
+
+
+def test_an_import_that_joins_files_leaves_nothing_where_temporary_files_are(tmp_path):
+    for model in ("a", "b"):
+        folder = tmp_path / "bench" / model
+        folder.mkdir(parents=True)
+        records = [{"index": n, "origin_query": f"{n}?", "score": 1, "prediction": "x" * 9000} for n in range(400)]
+        shape = {"model_name": model, "dataset_name": "sums", "split": "test", "records": records}
+        (folder / "20250101_000000.json").write_text(json.dumps(shape))
+    (tmp_path / "tmp").mkdir()
+    call = ["line:21", "import", "llmrouterbench", tmp_path / "bench", "--out", tmp_path / "out.jsonl"]
+    child = [sys.executable, str(TESTS / "dying.py"), "\t".join(map(str, call))]
+    places = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
+    ended = subprocess.run(child, capture_output=True, text=True, check=True, env=places)
+    assert ended.stdout.splitlines() == ["killed 9"], ended.stderr
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_what_dead_processes_left_among_the_embeddings_goes(tiny_encoder, tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    (tmp_path / "embeddings").mkdir()
+    for number in (ended.pid, 1):
+        (tmp_path / "embeddings" / f"of-other-texts.partial-{number}").write_text("half")
+    tiny_encoder.embed_all(["What is the sea?"])
+    left = [path.name for path in (tmp_path / "embeddings").iterdir() if path.suffix != ".npy"]
+    assert left == ["of-other-texts.partial-1"]  # of a process that lives

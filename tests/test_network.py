@@ -1,0 +1,181 @@
+"""No command looks anything up on the network that the user did not name."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import afar
+import pytest
+import tiny
+from scripted import serving
+
+ROOT = Path(__file__).resolve().parent.parent
+# Loaded by every Python process that is started with it: notes each host that is looked up or connected to.
+NOTING = """
+import os, sys
+
+def note(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
+        what = arguments[1] if event in ("socket.connect", "socket.sendto") else arguments[0]
+        with open(os.environ["CONTACTS"], "a") as file:
+            file.write(repr(what) + "\\n")
+
+sys.addaudithook(note)
+"""
+CALLING = """
+import contextlib, io, json, sys
+from zooter_core.cli import main
+
+for call in json.load(sys.stdin):
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        code = main(call)
+    print(json.dumps([call[0], code, said.getvalue()]))
+"""
+# A demo and a visitor, with the one interface that the namespace has switched on.
+VISITING = """
+import fcntl, socket, struct, subprocess, sys, time, urllib.request
+
+with socket.socket() as any, socket.socket() as free:
+    fcntl.ioctl(any, 0x8914, struct.pack("16sh14x", b"lo", 1))  # SIOCSIFFLAGS, IFF_UP
+    free.bind(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+command = [sys.executable, "-m", "zooter_core.cli", "demo", "--no-browser", "--port", str(port), *sys.argv[1:]]
+demo = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+try:
+    for attempt in range(300):
+        assert demo.poll() is None, "the demo ended at its start"
+        try:
+            for page in ("_stcore/health", "", "compare"):
+                print(urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=60).status)
+            break
+        except OSError:
+            time.sleep(0.3)
+finally:
+    demo.send_signal(2)
+    demo.wait(60)
+"""
+PAGES = """
+import sys
+from streamlit.testing.v1 import AppTest
+
+for page in ("chat", "compare", "explorer", "lab", "benchmark"):
+    app = AppTest.from_file(f"pages/{page}.py", default_timeout=120).run()
+    print(page, [str(error.value) for error in app.exception])
+"""
+
+
+def without_network(code: str, folder: Path, *arguments: object, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Run Python where the only network interface is a loopback that is switched off; skip where that is refused."""
+    unshare = shutil.which("unshare")
+    if unshare is None or subprocess.run([unshare, "-rn", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no network namespace can be made here (unshare -rn)")
+    return noted([unshare, "-rn", sys.executable], code, folder, *arguments, given=given)
+
+
+def noted(
+    python: list[str], code: str, folder: Path, *arguments: object, given: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run Python and note whom it contacts."""
+    (folder / "site").mkdir(exist_ok=True)
+    (folder / "site" / "sitecustomize.py").write_text(NOTING)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_HUB")}
+    environment |= {
+        "PYTHONPATH": os.pathsep.join([str(folder / "site"), str(ROOT)]),
+        "CONTACTS": str(folder / "contacts"),
+        "ZOOTER_HISTORY": str(folder / "history.db"),
+        "OMP_NUM_THREADS": "1",
+    }
+    return subprocess.run(
+        [*python, "-c", code, *map(str, arguments)],
+        input=given, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600,
+    )  # fmt: skip
+
+
+def contacts(folder: Path) -> set[str]:
+    """The hosts that were looked up or connected to; sockets of this machine's file system are none."""
+    path = folder / "contacts"
+    found = [ast.literal_eval(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return {str(what[0] if isinstance(what, tuple) else what) for what in found if not str(what).startswith("/")}
+
+
+@pytest.fixture
+def calls(tmp_path: Path, fleet_copy: Path) -> list[list[str]]:
+    """Each command that works on files and models of this machine."""
+    lines = [
+        {"id": str(n), "query": text, "scores": {"base": n % 3, "one": n % 4, "two": 1.5}, "responses": {
+            "base": "yes", "one": "no", "two": f"{n}"}, "tags": ["ab"[n % 2]]}
+        for n, text in enumerate(tiny.QUERIES)
+    ]  # fmt: skip
+    scores, source = tmp_path / "scores.jsonl", tmp_path / "source.json"
+    scores.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    source.write_text('[{"question": "q", "scores": {"a": 1}}]')
+    problems = tmp_path / "problems.jsonl"
+    problems.write_text('{"question": "What is 3 + 4?", "answer": "#### 7"}\n')
+    fleet, router = ["--fleet", fleet_copy], tmp_path / "router"
+    made: list[list[object]] = [
+        ["route", "What is 7 apples?", *fleet],
+        ["route", "What is 7 apples?", "--why", *fleet],
+        ["ask", "Hi", *fleet],
+        ["compare", "Hi", *fleet],
+        ["check", *fleet],
+        ["queries", "--from", scores, "--n", 9, "--tagger", "fleet", "--out", tmp_path / "queries.jsonl", *fleet],
+        ["run", "--queries", scores, "--out", tmp_path / "run", "--epochs", 1, *fleet],
+        ["score", "--responses", scores, "--out", tmp_path / "scored.jsonl", *fleet],
+        ["distill", "--scores", scores, "--epochs", 1, "--out", router, *fleet],
+        ["evaluate", "--router", router, "--scores", scores, "--robust", "--select"],
+        ["sweep", "--scores", scores, "--beta", 1, "--seeds", 1, "--folds", 2, "--plot", tmp_path / "p.html", *fleet],
+        ["extend", "--router", router, "--without", "two", "--out", tmp_path / "smaller"],
+        ["export", "routerarena", "--router", router, "--queries", scores, "--out", tmp_path / "out.json"],
+        ["import", "routerdc", source, "--out", tmp_path / "imported.jsonl"],
+        ["bench", "--suite", "gsm8k", "--from", problems, "--out", tmp_path / "bench.jsonl", *fleet],
+    ]
+    return [[str(part) for part in call] for call in made]
+
+
+def test_every_command_works_without_a_network_and_contacts_nobody(tmp_path, calls):
+    ended = without_network(CALLING, tmp_path, given=json.dumps(calls))
+    found = [json.loads(line)[:2] for line in ended.stdout.splitlines()]
+    assert found == [[call[0], 0] for call in calls], ended.stderr[-2000:]
+    assert contacts(tmp_path) == set()
+
+
+def test_the_demo_works_without_a_network_and_contacts_nobody(tmp_path, fleet_copy):
+    ended = without_network(VISITING, tmp_path, "--fleet", fleet_copy)
+    assert ended.stdout.split() == ["200"] * 3, ended.stderr[-2000:]
+    assert contacts(tmp_path) <= {"127.0.0.1", "localhost", "::1"}
+
+
+def test_the_pages_are_drawn_without_a_network_and_contact_nobody(tmp_path, fleet_copy, monkeypatch):
+    monkeypatch.setenv("ZOOTER_FLEET", str(fleet_copy))
+    ended = without_network(PAGES, tmp_path)
+    pages = ("chat", "compare", "explorer", "lab", "benchmark")
+    assert ended.stdout.splitlines() == [f"{page} []" for page in pages], ended.stderr[-2000:]
+    assert contacts(tmp_path) == set()
+
+
+def test_a_fleet_of_endpoints_contacts_its_endpoints_alone(tmp_path, fleet_copy):
+    pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+    with serving() as server:
+        server.replies = {"long": lambda query: f"{query} Well.", "short": lambda query: "No."}
+        fleet = ["--fleet", str(afar.save(fleet_copy, server.url, {"a": "long", "b": "short"}, router=True))]
+        asked = [["ask", "Hi", *fleet], ["compare", "Hi", *fleet], ["check", *fleet]]
+        ended = noted([sys.executable], CALLING, tmp_path, given=json.dumps(asked))
+    assert [json.loads(line)[1] for line in ended.stdout.splitlines()] == [0, 0, 0], ended.stderr[-2000:]
+    assert contacts(tmp_path) == {"127.0.0.1"}
+
+
+def test_a_contact_would_be_seen(tmp_path):
+    """What these tests rest on: the note of a lookup, and the namespace in which none succeeds."""
+    code = (
+        "import socket\ntry: socket.create_connection(('203.0.113.7', 9), 1)\nexcept OSError as problem: print(problem)"
+    )
+    ended = without_network(code, tmp_path)
+    assert "unreachable" in ended.stdout
+    assert contacts(tmp_path) == {"203.0.113.7"}
