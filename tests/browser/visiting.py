@@ -74,6 +74,7 @@ def send_linked(page: Page) -> None:
     box = page.get_by_test_id("stChatInputTextArea")
     expect(box).not_to_have_value("", timeout=SLOW)
     box.press("Enter")
+    expect(page.get_by_text("Nothing has run yet")).to_have_count(0, timeout=SLOW)
 
 
 def leaves(url: str) -> bool:

@@ -146,7 +146,8 @@ def confirm() -> None:
         return
     name = st.session_state["fleet"]
     st.info(
-        f"A link picked the fleet `{name}`, which this server has not loaded. Loading it takes time and memory.",
+        f"A link picked the fleet `{name}`, which this server has not loaded yet. Loading it takes time and memory. "
+        "The sidebar has the other fleets.",
         icon=":material/link:",
     )
     st.button(f"Load `{name}`", icon=":material/download:", key="load-fleet", on_click=_choose)
