@@ -20,6 +20,8 @@ for number, name in enumerate(PAYLOADS):
         st.markdown(f"**{plain(text)}** answers {code(text)}")
         st.caption(charts.tag_badges([Tag(text, 0.5)]))
         st.button(plain(text), key=f"button-{number}", help=plain(text))
+        st.pills(plain(text), [text], format_func=plain, key=f"pills-{number}")
+        st.metric(plain(text), number, help=plain(text))
         problems.tell(text)
 names = {payload(name): 1 / len(PAYLOADS) for name in PAYLOADS}
 st.plotly_chart(charts.probabilities(Decision.of("query", names, ())))

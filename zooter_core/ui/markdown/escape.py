@@ -15,7 +15,7 @@ SHORTCODE = re.compile(r":(?=[\w+-]+:|material/)")
 # So it does with addresses: https://..., www. ..., name@host.
 ADDRESS = re.compile(r"(?:https?:(?=//)|www(?=\.)|@)", re.IGNORECASE)
 RUN = re.compile(r"`+")
-MARKS = "`$*~"  # two pieces that meet in one of these would be read as one longer run
+DELIMITERS = "`$*~"  # two pieces that meet in one of these would be read as one longer run
 
 
 def visible(text: str) -> str:
@@ -66,7 +66,7 @@ def joined(pieces: list[str]) -> str:
     written: list[str] = []
     last = ""
     for piece in pieces:
-        if piece and last in MARKS and piece[0] == last:
+        if piece and last in DELIMITERS and piece[0] == last:
             written.append(JOINER)
         written.append(piece)
         last = piece[-1:] or last

@@ -19,7 +19,9 @@ MOST_COLUMNS = 40
 MOST_CELLS = 4_000  # of a table; a row may have one that is written and be filled up with many that are not
 LANGUAGE = re.compile(r"[A-Za-z0-9][\w+#.-]{0,29}", re.ASCII)
 DRAWN = ("mermaid", "math")  # languages that Streamlit draws as pictures, which may load others
-INDENT = 4  # columns of a list's items: Streamlit looks for formulas, and takes fences with less for the page's own
+# Columns of a list's items. Streamlit searches a text for formulas before it parses it, and would take the end of a
+# fence that is indented by less for the beginning of one, which hides the formulas below.
+INDENT = 4
 TASK = re.compile(r"\\\[([ xX])\\\] (?=\S)")
 ALIGNED = {"left": ":---", "center": ":---:", "right": "---:"}
 
