@@ -14,7 +14,8 @@ if not talk.turns:
         "A small router reads your query and predicts which model would answer it best; only that model runs.  \n"
         "You see its probabilities, the tags of your query, and the answer as it is written."
     )
-typed = st.chat_input("Ask anything", disabled=talk.running)
+running = talk.running  # looked at once: an answer that ends meanwhile must not leave the field closed
+typed = st.chat_input("Ask anything", disabled=running)
 example = None if talk.turns else examples.pick("chat")
 engine = resources.ensemble()
 
@@ -49,7 +50,7 @@ for number, turn in enumerate(talk.turns):
         st.markdown(safe(turn.query))
     with st.chat_message("assistant", avatar=":material/forum:"):
         view.routing(engine, talk, number, last)
-        if last and turn.job.running:
+        if last and running:
             live(turn, turn.candidate)
         else:
             view.answer(turn)
