@@ -15,7 +15,8 @@ if not talk.turns:
         "You see its probabilities, the tags of your query, and the answer as it is written."
     )
 links.prefill("query")
-typed = st.chat_input("Ask anything", key="query", disabled=talk.running)
+running = talk.running  # looked at once: an answer that ends meanwhile must not leave the field closed
+typed = st.chat_input("Ask anything", key="query", disabled=running)
 example = None if talk.turns or links.waiting() else examples.pick("chat")
 if links.waiting():
     view.linked()
@@ -53,7 +54,7 @@ for number, turn in enumerate(talk.turns):
         st.markdown(safe(turn.query))
     with st.chat_message("assistant", avatar=":material/forum:"):
         view.routing(engine, talk, number, last)
-        if last and turn.job.running:
+        if last and running:
             live(turn, turn.candidate)
         else:
             view.answer(turn)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from zooter_core.ui.chat import conversation
+from zooter_core.ui.chat import conversation, view
 from zooter_core.ui.chat.conversation import Conversation
 from zooter_core.ui.examples import EXAMPLES
 from zooter_core.ui.history import Entry, history
@@ -283,3 +283,16 @@ def test_a_broken_fleet_is_told_on_the_page(
     page = open_page("chat", slow_fleet)
     assert message in page.error[0].value
     assert not page.exception
+
+
+def test_an_answer_that_ends_while_the_page_is_drawn_leaves_the_field_open(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs when the field is drawn and has ended when the answer is: nothing would draw the page once more."""
+    page = ask(open_page("chat"), "What is 12 + 30?")
+    running, routing = [True], view.routing
+    monkeypatch.setattr(type(talk(page).turns[0].job), "running", property(lambda job: bool(running)))
+    monkeypatch.setattr(view, "routing", lambda *drawn: (routing(*drawn), running.clear()))
+    page.run()
+    assert not page.chat_input[0].disabled
+    assert "tokens in" in words(page)
