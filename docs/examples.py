@@ -9,8 +9,8 @@ import sys
 import threading
 from pathlib import Path
 
+from zooter_core.config.fleet import load_fleet
 from zooter_core.ensemble import Ensemble
-from zooter_core.fleet import load_fleet
 from zooter_core.quiet import quiet_libraries
 from zooter_core.records import Message
 

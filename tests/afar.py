@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tiny
 
-from zooter_core.fleet import load_fleet
+from zooter_core.config.fleet import load_fleet
 
 NOWHERE = "http://127.0.0.1:9/v1"  # a port at which nobody listens
 CANDIDATE = """

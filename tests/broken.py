@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from zooter_core import from_scores, pipeline
+from zooter_core import pipeline
+from zooter_core.pipeline import from_scores
 
 BATCH = 4
 FILES = {"collect": "responses.jsonl", "score": "rewards.jsonl", "tag": "tags.jsonl", "label": "labels.jsonl"}

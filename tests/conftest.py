@@ -56,14 +56,14 @@ def fleet_copy(tiny_fleet: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_ensemble(tiny_fleet: Path):
+    from zooter_core.config.fleet import load_fleet
     from zooter_core.ensemble import Ensemble
-    from zooter_core.fleet import load_fleet
 
     return Ensemble(load_fleet(tiny_fleet))
 
 
 @pytest.fixture(scope="session")
 def tiny_encoder(tiny_fleet: Path):
-    from zooter_core.encoder import Encoder
+    from zooter_core.router.encoder import Encoder
 
     return Encoder(str(tiny_fleet / "encoder"))

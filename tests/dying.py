@@ -19,9 +19,9 @@ import pytest
 import torch
 from broken import small
 
-from zooter_core import imports
-from zooter_core.cli import main
-from zooter_core.commands import pipeline
+from zooter_core.cli import pipeline
+from zooter_core.cli.main import main
+from zooter_core.data import formats
 from zooter_core.strict_json import dump_json
 
 
@@ -62,7 +62,7 @@ def work(call: list[str]) -> int:
     if not count:
         return main(call)
     if step == "line":
-        imports.dump_json = dying(int(count))  # type: ignore[attr-defined]
+        formats.dump_json = dying(int(count))  # type: ignore[attr-defined]
     else:
         pipeline.progress_bars = killing(step, int(count))  # type: ignore[assignment]
     return main(call[1:])

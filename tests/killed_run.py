@@ -15,12 +15,12 @@ import tiny
 import torch
 
 from zooter_core import pipeline
+from zooter_core.config.fleet import load_fleet
+from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
-from zooter_core.fit import Progress
-from zooter_core.fleet import load_fleet
 from zooter_core.pipeline import LabelConfig
+from zooter_core.pipeline.train import Progress
 from zooter_core.records import Query
-from zooter_core.runs import Run
 
 QUERIES = [Query(f"q{n:02d}", text, "even" if n % 2 else "odd") for n, text in enumerate(tiny.QUERIES)]
 BATCH = 4

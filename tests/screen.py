@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from zooter_core.cli import main
-from zooter_core.commands import options
+from zooter_core.cli import options
+from zooter_core.cli.main import main
 
 # Every kind of text that a terminal acts on, and every kind that rich does.
 CLEAR, COLOUR, LINK, CLIPBOARD = "\x1b[2J", "\x1b[38;5;199m", "\x1b]8;;http://evil.example\x1b\\", "\x1b]52;c;eA==\x07"

@@ -1,4 +1,4 @@
-"""The scripts of tests/benchmarks on a few made-up scores: what they count is what they say."""
+"""The scripts of benchmarks on a few made-up scores: what they count is what they say."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError
 from zooter_core.records import Query
-from zooter_core.scores import Scores
 
 FOLDER = Path(__file__).parent / "benchmarks"
 

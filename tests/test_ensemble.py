@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from zooter_core.backends import Piece
+from zooter_core.config.fleet import GenerationConfig, RouterConfig, load_fleet
+from zooter_core.config.labelling import RewardConfig
 from zooter_core.ensemble import MOST_CHARACTERS, Ensemble
 from zooter_core.errors import ZooterError
-from zooter_core.fleet import GenerationConfig, RouterConfig, load_fleet
-from zooter_core.labellers import RewardConfig
 from zooter_core.records import Message, Response
-from zooter_core.router import Router
+from zooter_core.router.router import Router
 
 POOL = ("base", "one", "two")
 ASK = [Message("user", "What is the sea?")]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from zooter_core.distill import distill
-from zooter_core.heads import DistillConfig
-from zooter_core.labels import enhance, entropy, kl, softmax, tag_priors
-from zooter_core.metrics import mean_task_rank, uplift
+from zooter_core.method.labels import enhance, entropy, kl, softmax, tag_priors
+from zooter_core.method.metrics import mean_task_rank, uplift
 from zooter_core.records import Decision
+from zooter_core.router.distill import distill
+from zooter_core.router.kinds import DistillConfig
 
 LABELS = np.array([[0.8, 0.2], [0.4, 0.6], [0.2, 0.8], [0.9, 0.1]])
 TAGS = [["math"], ["math", "code"], ["code", "code"], []]

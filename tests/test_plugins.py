@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import pytest
 
-from zooter_core import backends, commands, heads, imports, rewards, taggers
+from zooter_core import backends, cli
+from zooter_core.data import formats
 from zooter_core.errors import ZooterError
+from zooter_core.labelling import rewards, taggers
 from zooter_core.plugins import load_kind
+from zooter_core.router import kinds
 
 FAMILIES = {
     "backend": backends.KINDS,
-    "router": heads.KINDS,
+    "router": kinds.KINDS,
     "reward": rewards.KINDS,
     "tagger": taggers.KINDS,
-    "import": imports.KINDS,
-    "command": commands.COMMANDS,
+    "import": formats.KINDS,
+    "command": cli.COMMANDS,
 }
 
 

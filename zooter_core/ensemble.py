@@ -11,19 +11,22 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from zooter_core import backends, prices, rewards, selection, taggers
+from zooter_core import backends
 from zooter_core.backends import Backend, Piece, Request
-from zooter_core.backends.together import together
-from zooter_core.encoder import Encoders
+from zooter_core.backends.fallback import taking_over
+from zooter_core.backends.merge_streams import together
+from zooter_core.config.fleet import NO_ROUTER, Fleet, GenerationConfig
+from zooter_core.data import prices
 from zooter_core.errors import WorkError, ZooterError, check_text
-from zooter_core.explain import Explanation, explain
-from zooter_core.fleet import NO_ROUTER, Fleet, GenerationConfig
-from zooter_core.neighbours import Neighbours
+from zooter_core.labelling import rewards, taggers
+from zooter_core.labelling.rewards.cache import ScoreCache
+from zooter_core.labelling.rewards.scoring import Asked, Scored, score_queries
+from zooter_core.method import selection
 from zooter_core.records import Decision, Message, Ranked, Response, Selection
-from zooter_core.rewards.cache import ScoreCache
-from zooter_core.rewards.scoring import Asked, Scored, score_queries
-from zooter_core.router import Router, routing_text
-from zooter_core.takeover import taking_over
+from zooter_core.router.encoder import Encoders
+from zooter_core.router.explain import Explanation, explain
+from zooter_core.router.neighbours import Neighbours
+from zooter_core.router.router import Router, routing_text
 from zooter_core.weights import resolve, version_of
 
 MOST_CHARACTERS = 20_000

@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from zooter_core.disk import private_folder
 from zooter_core.errors import WorkError, ZooterError, unreadable
+from zooter_core.files import private_folder
 
 PREFIX = "package:"
 CACHE = "ZOOTER_CACHE"  # an environment variable

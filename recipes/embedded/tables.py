@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zooter_core import runs
+from zooter_core.data import runs
 from zooter_core.strict_json import parse_json
 
 Row = tuple[str, ...]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from recipes.embedded.functions import Task
 from zooter_core.errors import ZooterError
-from zooter_core.sandbox.runner import Limits, missing, run
+from zooter_core.evaluation.sandbox.runner import Limits, missing, run
 
 SECONDS = 5  # that one response's code may run
 MEMORY = 1 << 29  # bytes

@@ -11,11 +11,11 @@ from scripted import TEXT, serving
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 
 from zooter_core.backends import Request
-from zooter_core.backends.openai import OpenAIBackend
-from zooter_core.candidates import CandidateConfig
-from zooter_core.endpoint import EndpointConfig
+from zooter_core.backends.http.openai import OpenAIBackend
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.endpoint import EndpointConfig
+from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import WorkError
-from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Message, Response
 
 WHOLE = "".join(TEXT)

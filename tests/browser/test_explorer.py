@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from visiting import NARROW, SLOW, WIDE, no_sideways_scrolling
 
-from zooter_core.neighbours import Neighbours
+from zooter_core.router.neighbours import Neighbours
 
 SPOKEN = re.compile(r"(chat|math|code|writer) (\d+)%")
 Open = Callable[..., Page]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from zooter_core.config.fleet import load_fleet
 from zooter_core.ensemble import Ensemble
-from zooter_core.fleet import load_fleet
 from zooter_core.quiet import quiet_libraries
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,8 +14,8 @@ from recipes.embedded.functions import tasks
 from recipes.embedded.problems import problems
 from recipes.embedded.verify import final_number, passes
 from zooter_core.backends import Request
+from zooter_core.config.fleet import GenerationConfig
 from zooter_core.ensemble import Ensemble
-from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Message, Response
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,17 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zooter_core import graph
-from zooter_core.encoder import Encoders
 from zooter_core.ensemble import Ensemble
-from zooter_core.router import Router
+from zooter_core.router.encoder import Encoders, onnx
+from zooter_core.router.router import Router
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 FILES = ("evident_queries.jsonl", "more_evident_queries.jsonl")
 QUERIES = [json.loads(line)["query"] for name in FILES for line in (DATA / name).read_text("utf-8").splitlines()]
 
 
-@pytest.mark.skipif(bool(graph.missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
+@pytest.mark.skipif(bool(onnx.missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 def test_every_runtime_chooses_alike(embedded: Ensemble, figures: list[str]) -> None:
     assert embedded.fleet.router is not None
     quick = embedded.router

@@ -12,7 +12,7 @@ import tiny
 import torch
 from broken import small
 
-from zooter_core.cli import main
+from zooter_core.cli.main import main
 
 Called = Callable[..., tuple[int, str]]
 

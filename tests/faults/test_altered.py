@@ -12,7 +12,7 @@ import pytest
 from broken import FILES, content, same_end, texts, unfinish
 
 from zooter_core.errors import WorkError
-from zooter_core.sources import scores_of_run
+from zooter_core.pipeline.sources import scores_of_run
 
 CASES = 72
 STEPS = [*FILES, "distill"]

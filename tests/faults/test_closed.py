@@ -11,7 +11,7 @@ import pytest
 from broken import content, unfinish
 from unprivileged import bound_by_permissions
 
-from zooter_core.cli import main
+from zooter_core.cli.main import main
 from zooter_core.ui.history import Entry, History
 
 

@@ -14,8 +14,8 @@ import pytest
 from broken import FILES, content, same_end, unfinish
 
 from zooter_core import __version__
+from zooter_core.data.runs import Run
 from zooter_core.errors import ZooterError
-from zooter_core.runs import Run
 
 
 def steps_from(called, folder: Path, step: str) -> None:
@@ -211,9 +211,9 @@ NAMES = ("run --out", "run --scores", "distill", "score", "sweep --out", "sweep 
 @pytest.mark.parametrize("beneath", [False, True])
 def test_a_place_that_is_taken_is_told_before_the_work(called, calls, tmp_path, monkeypatch, name, beneath):
     """A file where a folder is to be, a folder where a file is to be, and a file where the folder around is to be."""
-    monkeypatch.setattr("zooter_core.encoder.missing", lambda: ["onnxruntime"])
+    monkeypatch.setattr("zooter_core.router.encoder.missing", lambda: ["onnxruntime"])
     for works in ("earned", "figures"):
-        monkeypatch.setattr(f"zooter_core.sweep.{works}", None)  # it must not come so far
+        monkeypatch.setattr(f"zooter_core.evaluation.sweep.{works}", None)  # it must not come so far
     for room in ("pipeline", "from_scores"):
         monkeypatch.setattr(f"zooter_core.{room}.fit_router", None)
     (tmp_path / "file").write_text("mine")

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from broken import FILES, content, full_disk, same_end, unfinish
 
-from zooter_core.disk import writing
-from zooter_core.encoder import Encoder
 from zooter_core.errors import WorkError
-from zooter_core.rewards.cache import ScoreCache
+from zooter_core.files import writing
+from zooter_core.labelling.rewards.cache import ScoreCache
+from zooter_core.router.encoder import Encoder
 
 ROUTER = ("model.safetensors", "neighbours.safetensors", "neighbours.json")
 
@@ -144,7 +144,7 @@ def calls(run_copy, scores, tiny_fleet, tmp_path) -> dict[str, tuple[Path, list[
 @pytest.mark.parametrize("name", ["distill", "extend", "import", "export", "sweep", "queries", "run"])
 def test_what_was_there_stays_until_the_new_is_whole(called, calls, queries, tmp_path, monkeypatch, name):
     monkeypatch.setattr(
-        "zooter_core.encoder.missing", lambda: ["onnxruntime"]
+        "zooter_core.router.encoder.missing", lambda: ["onnxruntime"]
     )  # an export of the encoder takes seconds
     shutil.copy(queries, tmp_path / "queries.jsonl")
     place, call = calls[name]

@@ -1,6 +1,6 @@
 """kill -9 in the middle: nothing is half there, and the same command goes on or begins again with the same end.
 
-The steps collect, score, tag and label of a run are killed in tests/test_pipeline.py.
+The steps collect, score, tag and label of a run are killed in tests/pipeline/test_pipeline.py.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import pytest
 import torch
 from broken import content, same_end
 
-from zooter_core.encoder import Encoder, Encoders
 from zooter_core.errors import ZooterError
-from zooter_core.extend import save
-from zooter_core.router import Router, RouterHead, RouterHeadConfig
+from zooter_core.router.encoder import Encoder, Encoders
+from zooter_core.router.extend import save
+from zooter_core.router.router import Router, RouterHead, RouterHeadConfig
 
 TESTS = Path(__file__).resolve().parents[1]
 DEATHS = {

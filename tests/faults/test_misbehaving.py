@@ -12,7 +12,7 @@ import pytest
 from broken import content
 from scripted import Handler, Scripted, serving
 
-from zooter_core.cli import main
+from zooter_core.cli.main import main
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 

@@ -18,7 +18,7 @@ from broken import change_config, content, put_number, unfinish
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zooter_core.cli import main
+from zooter_core.cli.main import main
 
 NAN, INFINITY = math.nan, math.inf
 SEA = "What is the sea?"
@@ -62,7 +62,7 @@ NAMES = tuple(calls_of(Path(), Path(), Path()))
 
 @pytest.fixture
 def calls(fleet_copy, scores, tmp_path, monkeypatch) -> dict[str, list[object]]:
-    monkeypatch.setattr("zooter_core.encoder.missing", lambda: ["onnxruntime"])  # no export, which takes seconds
+    monkeypatch.setattr("zooter_core.router.encoder.missing", lambda: ["onnxruntime"])  # no export, which takes seconds
     monkeypatch.setattr("os.execve", None)  # the demo must not come so far
     return calls_of(fleet_copy, scores, tmp_path / "out")
 

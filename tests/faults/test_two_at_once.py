@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from broken import same_end, unfinish
 
-from zooter_core import from_scores, pipeline
-from zooter_core.disk import filled_whole, written_whole
+from zooter_core import pipeline
+from zooter_core.data.runs import Run
 from zooter_core.errors import ZooterError
-from zooter_core.rewards.cache import ScoreCache
-from zooter_core.runs import Run
+from zooter_core.files import filled_whole, written_whole
+from zooter_core.labelling.rewards.cache import ScoreCache
+from zooter_core.pipeline import from_scores
 
 BUSY = "another process at work in it. Wait for it, or end it."
 

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from zooter_core import pipeline, runs
+from zooter_core import pipeline
+from zooter_core.config.fleet import load_fleet
+from zooter_core.data import runs
+from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
-from zooter_core.fleet import load_fleet
-from zooter_core.heads import DistillConfig
+from zooter_core.evaluation.sweep import SweepConfig, sweep
 from zooter_core.pipeline import LabelConfig
 from zooter_core.records import Query
-from zooter_core.runs import Run
-from zooter_core.sweep import SweepConfig, sweep
+from zooter_core.router.kinds import DistillConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 Open = Callable[..., AppTest]
@@ -250,11 +251,11 @@ def test_the_embedded_fleet(open_page: Open) -> None:
 
 def test_a_second_look_reads_no_file_again(open_page: Open, reported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = open_page("benchmark", reported)
-    from zooter_core import benchmark
+    from zooter_core.evaluation import report
 
     reads: list[Path] = []
-    real = benchmark._json
-    monkeypatch.setattr(benchmark, "_json", lambda path: (reads.append(path), real(path))[1])
+    real = report._json
+    monkeypatch.setattr(report, "_json", lambda path: (reads.append(path), real(path))[1])
     page.run()
     assert reads == []
     change(reported, lambda found: found.update(note="changed"))

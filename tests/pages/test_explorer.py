@@ -10,12 +10,12 @@ import pytest
 import tiny
 from streamlit.testing.v1 import AppTest
 
-from zooter_core.from_scores import distill_scores
-from zooter_core.heads import DistillConfig
-from zooter_core.neighbours import ARRAYS, Neighbours
+from zooter_core.data.scores import Scores
 from zooter_core.pipeline import LabelConfig
+from zooter_core.pipeline.from_scores import distill_scores
 from zooter_core.records import Query
-from zooter_core.scores import Scores
+from zooter_core.router.kinds import DistillConfig
+from zooter_core.router.neighbours import ARRAYS, Neighbours
 from zooter_core.ui.examples import EXAMPLES
 from zooter_core.ui.explorer.view import TABS
 

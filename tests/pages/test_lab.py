@@ -12,10 +12,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from zooter_core import pipeline
-from zooter_core.fleet import GenerationConfig, load_fleet
-from zooter_core.labels import steps as steps_of
+from zooter_core.config.fleet import GenerationConfig, load_fleet
+from zooter_core.data.runs import Run
+from zooter_core.method.labels import steps as steps_of
 from zooter_core.records import Query
-from zooter_core.runs import Run
 from zooter_core.ui import resources
 from zooter_core.ui.lab import distill, labels, sweep
 from zooter_core.ui.lab.state import Lab

@@ -5,8 +5,8 @@ import sys
 
 from payloads import PAYLOADS, faults, payload
 
-from zooter_core.explain import Explanation, Piece
 from zooter_core.records import Decision, Ranked, Response, Tag
+from zooter_core.router.explain import Explanation, Piece
 from zooter_core.ui import charts
 
 POOL = ("chat", "math", "code", "writer")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from zooter_core.backends import Piece, Request
+from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.ensemble import Ensemble
-from zooter_core.fleet import GenerationConfig, load_fleet
 from zooter_core.records import Message, Response
 from zooter_core.ui import answers
 from zooter_core.ui.jobs import Job, Plan

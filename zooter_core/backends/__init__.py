@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from zooter_core.backends.line import Line
-from zooter_core.candidates import CandidateConfig
-from zooter_core.fleet import GenerationConfig
+from zooter_core.backends.turn_queue import Line
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.fleet import GenerationConfig
 from zooter_core.plugins import load_kind
 from zooter_core.records import Message, Response
 
 KINDS = {
-    "transformers": "zooter_core.backends.transformers:TransformersBackend",
-    "openai": "zooter_core.backends.openai:OpenAIBackend",
+    "transformers": "zooter_core.backends.local.transformers:TransformersBackend",
+    "openai": "zooter_core.backends.http.openai:OpenAIBackend",
     "recorded": "zooter_core.backends.recorded:RecordedBackend",
 }
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zooter_core.backends import Piece, Request
-from zooter_core.candidates import CandidateConfig
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.fleet import GenerationConfig
+from zooter_core.data.scores import each_query, read_lines, read_responses
 from zooter_core.errors import ZooterError, listed
-from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Response
-from zooter_core.scores import each_query, read_lines, read_responses
 
 WORDS = 4  # a piece
 MOST_COMPARED, COMPARED, SHOWN = 2000, 120, 80  # queries gone through for a near one; characters compared, and shown

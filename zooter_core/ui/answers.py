@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from zooter_core import takeover
+from zooter_core.backends import fallback
 from zooter_core.records import LEANING, SURE, Decision, Response
 from zooter_core.ui import charts, problems
 from zooter_core.ui.jobs import Answers
@@ -48,7 +48,7 @@ def note(job: Answers, around: str = "") -> str:
     """Who failed beside the candidate whose answer is shown, and whether that one stands in for all of them."""
     failed = [response for response in job.failed if response.candidate != job.shown]
     alone = len(failed) == len(job.candidates) - 1
-    return "" if job.nobody else takeover.note(failed, job.shown if alone else None, around)
+    return "" if job.nobody else fallback.note(failed, job.shown if alone else None, around)
 
 
 def problem(job: Answers, name: str) -> str | None:
@@ -59,7 +59,7 @@ def problem(job: Answers, name: str) -> str | None:
     if job.running:
         return None
     if job.nobody and len(job.candidates) > 1:
-        return str(takeover.nobody(job.failed))
+        return str(fallback.nobody(job.failed))
     response = job.responses.get(name)
     return job.problem or (response.error if response else None)
 

@@ -15,7 +15,7 @@ from zooter_core.records import Decision, Ranked, Tag
 from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
-    from zooter_core.explain import Explanation
+    from zooter_core.router.explain import Explanation
 
 PLAIN = {"displayModeBar": False}  # plotly's buttons are of no use on a chart that cannot be zoomed
 MOST_PARTS = 12

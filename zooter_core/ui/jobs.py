@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from zooter_core.backends.fallback import unbegun
+from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import ZooterError
-from zooter_core.fleet import GenerationConfig
 from zooter_core.records import Message, Ranked, Response
-from zooter_core.takeover import unbegun
 
 if TYPE_CHECKING:
-    from zooter_core.backends.line import Line
+    from zooter_core.backends.turn_queue import Line
     from zooter_core.ensemble import Ensemble
 
 KEPT_EVERY = 1.0  # seconds between two notes of what has come

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import streamlit as st
 
+from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.errors import ZooterError
-from zooter_core.fleet import Fleet, load_fleet
 from zooter_core.ui import problems
 from zooter_core.ui.text import plain
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from recipes.embedded.problems.dice import Dice, Problem, Template
 from recipes.embedded.problems.steps import so, step
-from zooter_core.calculator import result
+from zooter_core.backends.local.calculator import result
 
 TRIPLES = ((3, 4, 5), (5, 12, 13), (8, 15, 17), (7, 24, 25), (20, 21, 29), (9, 40, 41), (12, 35, 37))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from recipes.embedded.problems.dice import Dice, Problem, Template
 from recipes.embedded.problems.steps import so, step
-from zooter_core.calculator import result
+from zooter_core.backends.local.calculator import result
 
 UNITS = (
     ("hours", "minutes", 60),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zooter_core.calculator import result
+from zooter_core.backends.local.calculator import result
 
 
 def step(expression: str) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from payloads import PAYLOADS, faults, payload
 
+from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
-from zooter_core.fleet import GenerationConfig, load_fleet
 from zooter_core.ui.chat import export
 from zooter_core.ui.chat.conversation import Conversation, Settings, Turn
 from zooter_core.ui.history import History

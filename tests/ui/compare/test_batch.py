@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
-from zooter_core.fleet import GenerationConfig, load_fleet
 from zooter_core.records import Decision, Message, Ranked, Response
 from zooter_core.ui.compare import batch
 from zooter_core.ui.compare.batch import Batch

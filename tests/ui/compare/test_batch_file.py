@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from zooter_core.data.scores import read_scores
 from zooter_core.errors import ZooterError
 from zooter_core.records import Decision, Ranked, Response, Tag
-from zooter_core.scores import read_scores
 from zooter_core.ui.compare import batch_file
 from zooter_core.ui.compare.comparison import Comparison
 from zooter_core.ui.jobs import Answers

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zooter_core.cli import main
-from zooter_core.encoder import Encoders
-from zooter_core.fleet import load_fleet
-from zooter_core.heads import DistillConfig
+from zooter_core.cli.main import main
+from zooter_core.config.fleet import load_fleet
+from zooter_core.data.scores import Scores
+from zooter_core.evaluation.sweep import SweepConfig
 from zooter_core.pipeline import LabelConfig
 from zooter_core.records import Query
-from zooter_core.router import Router
-from zooter_core.scores import Scores
-from zooter_core.sweep import SweepConfig
+from zooter_core.router.encoder import Encoders
+from zooter_core.router.kinds import DistillConfig
+from zooter_core.router.router import Router
 from zooter_core.ui.lab.code import Subject, distill_code, distill_command, readme, sweep_command
 from zooter_core.ui.lab.distill import work
 from zooter_core.ui.lab.settings import as_file

@@ -9,10 +9,10 @@ from typing import Any
 
 import streamlit as st
 
-from zooter_core import benchmark
-from zooter_core.benchmark import Figures
+from zooter_core.config.fleet import load_fleet
 from zooter_core.errors import ZooterError
-from zooter_core.fleet import load_fleet
+from zooter_core.evaluation import report
+from zooter_core.evaluation.report import Figures
 from zooter_core.ui.benchmark import claims
 from zooter_core.ui.text import plain
 
@@ -44,12 +44,12 @@ def opened(folder: str) -> Opened:
     Raises:
         ZooterError: report.json, or the run.json of a run, cannot be read.
     """
-    path = benchmark.find(folder, _router_of(folder))
+    path = report.find(folder, _router_of(folder))
     if path is None:
-        return Opened(Path(folder), None, step=benchmark.next_step(folder))
+        return Opened(Path(folder), None, step=report.next_step(folder))
     changed = path.stat().st_mtime_ns
     found = Opened(Path(folder), path, _report(str(path), changed), version=f"{path} {changed}")
-    beside = path.parent / benchmark.SWEEP
+    beside = path.parent / report.SWEEP
     if not beside.is_file():
         return found
     changed = beside.stat().st_mtime_ns
@@ -62,7 +62,7 @@ def opened(folder: str) -> Opened:
 
 def pool(found: Opened, held_back: Figures) -> list[str]:
     """The candidates in the fleet's order, which gives them their colours; in the report's where it has others."""
-    known = benchmark.pool_of(held_back)
+    known = report.pool_of(held_back)
     try:
         own = list(load_fleet(found.folder).pool)
     except ZooterError:
@@ -80,12 +80,12 @@ def _router_of(folder: str) -> str | None:
 
 @st.cache_data(show_spinner=False, max_entries=20)
 def _report(path: str, changed: int) -> dict[str, Any]:
-    return benchmark.load_report(Path(path))
+    return report.load_report(Path(path))
 
 
 @st.cache_data(show_spinner=False, max_entries=20)
 def _sweep(path: str, changed: int) -> dict[str, Any]:
-    return benchmark.load_sweep(Path(path))
+    return report.load_sweep(Path(path))
 
 
 def shown_path(path: Path) -> str:
@@ -157,7 +157,7 @@ def headline(held_back: Figures) -> None:
 def sweep_command(found: Opened) -> str:
     """What makes sweep.json beside a report."""
     assert found.path is not None
-    target = shown_path(found.path.parent / benchmark.SWEEP)
+    target = shown_path(found.path.parent / report.SWEEP)
     return f"zooter sweep --scores runs/new.jsonl --tau 1 --normalise none --out {target}"
 
 
@@ -167,7 +167,7 @@ def whole(found: Opened) -> None:
     st.download_button(
         "The whole report (JSON)",
         found.path.read_bytes(),
-        benchmark.REPORT,
+        report.REPORT,
         "application/json",
         icon=":material/download:",
         on_click="ignore",

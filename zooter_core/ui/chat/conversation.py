@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
+from zooter_core.backends.fallback import unbegun
 from zooter_core.records import Decision, Message, Ranked, Response, Tag
-from zooter_core.takeover import unbegun
 from zooter_core.ui import resources, watch
 from zooter_core.ui.history import Entry, History, history
 from zooter_core.ui.jobs import Answers, Job, Plan
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
-    from zooter_core.explain import Explanation
+    from zooter_core.router.explain import Explanation
 
 Mode = Literal["router", "select", "rmr", "fixed"]
 MOST_LIVE = 200  # conversations in memory; the oldest leave first

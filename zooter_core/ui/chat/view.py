@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from zooter_core.backends.fallback import unbegun
 from zooter_core.errors import ZooterError
-from zooter_core.takeover import unbegun
 from zooter_core.ui import answers, links, problems
 from zooter_core.ui.chat import conversation, export, why
 from zooter_core.ui.chat.conversation import Conversation, Mode, Settings, Turn

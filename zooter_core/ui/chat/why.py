@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from zooter_core.backends.fallback import unbegun
 from zooter_core.records import Decision
-from zooter_core.takeover import unbegun
 from zooter_core.ui import charts
 from zooter_core.ui.chat.conversation import Turn
 from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
-    from zooter_core.explain import Explanation
-    from zooter_core.neighbours import Neighbour
+    from zooter_core.router.explain import Explanation
+    from zooter_core.router.neighbours import Neighbour
 
 
 def panel(engine: Ensemble, turn: Turn, key: str) -> None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from zooter_core.config.fleet import Fleet
 from zooter_core.errors import ZooterError, listed
-from zooter_core.fleet import Fleet
 from zooter_core.records import Decision, Message, Ranked, Response
 from zooter_core.ui import watch
 from zooter_core.ui.compare.votes import Outcome, Vote

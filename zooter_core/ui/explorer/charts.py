@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from zooter_core.learned import BINS, Reliability, TagTable
+from zooter_core.method.tag_table import BINS, Reliability, TagTable
 from zooter_core.ui.charts import PALETTE, colour, label
 
 Kind = Literal["probability", "reward", "difference"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.learned import TIE
+from zooter_core.method.tag_table import TIE
 from zooter_core.ui.charts import colour
 from zooter_core.ui.explorer.charts import GREY
 

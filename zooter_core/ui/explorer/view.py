@@ -14,7 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from zooter_core.errors import ZooterError, listed
-from zooter_core.learned import (
+from zooter_core.method.tag_table import (
     Reliability,
     TagTable,
     entropy_counts,
@@ -22,7 +22,7 @@ from zooter_core.learned import (
     tag_table,
     winners,
 )
-from zooter_core.neighbours import ARRAYS, RECORDS, Neighbours
+from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
 from zooter_core.strict_json import parse_json
 from zooter_core.ui.explorer import charts, charts_typed
 from zooter_core.ui.text import safe

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zooter_core.fleet import Fleet
-from zooter_core.heads import DistillConfig
+from zooter_core.config.fleet import Fleet
+from zooter_core.data.scores import Scores
+from zooter_core.evaluation.sweep import SweepConfig
 from zooter_core.pipeline import LabelConfig
-from zooter_core.scores import Scores
+from zooter_core.router.kinds import DistillConfig
 from zooter_core.strict_json import dump_json
-from zooter_core.sweep import SweepConfig
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,14 @@ def distill_code(subject: Subject, training: DistillConfig, fleet: Fleet, out: s
     ]
     imports = {
         "pathlib": ["Path"],
-        "zooter_core.encoder": ["Encoder"],
-        "zooter_core.from_scores": ["distill_scores", *(["tags_of"] if subject.tagger != "fleet" else [])],
-        "zooter_core.heads": ["DistillConfig"],
+        "zooter_core.router.encoder": ["Encoder"],
+        "zooter_core.pipeline.from_scores": ["distill_scores", *(["tags_of"] if subject.tagger != "fleet" else [])],
+        "zooter_core.router.kinds": ["DistillConfig"],
         "zooter_core.pipeline": ["LabelConfig"],
-        "zooter_core.scores": ["read_scores"],
+        "zooter_core.data.scores": ["read_scores"],
     }
     if subject.tagger == "fleet":
-        imports |= {"zooter_core.ensemble": ["Ensemble"], "zooter_core.fleet": ["load_fleet"]}
+        imports |= {"zooter_core.ensemble": ["Ensemble"], "zooter_core.config.fleet": ["load_fleet"]}
     order = sorted(imports, key=lambda name: (name.startswith("zooter"), name))
     head = [f"from {name} import {', '.join(imports[name])}" for name in order]
     return "\n".join([head[0], "", *head[1:], "", *lines])

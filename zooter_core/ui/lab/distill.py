@@ -9,12 +9,12 @@ from typing import Any
 
 import streamlit as st
 
+from zooter_core.data.runs import REPORT
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
-from zooter_core.from_scores import distill_scores
-from zooter_core.heads import DistillConfig
-from zooter_core.new_fleet import place_of, save_fleet, save_router
-from zooter_core.runs import REPORT
+from zooter_core.pipeline.from_scores import distill_scores
+from zooter_core.pipeline.new_fleet import place_of, save_fleet, save_router
+from zooter_core.router.kinds import DistillConfig
 from zooter_core.strict_json import parse_json
 from zooter_core.ui import problems, resources
 from zooter_core.ui.lab.code import Subject, distill_code, distill_command, readme

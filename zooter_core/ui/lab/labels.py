@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from zooter_core.labels import Steps, entropy
+from zooter_core.method.labels import Steps, entropy
 from zooter_core.ui.lab import charts
 from zooter_core.ui.lab.code import Subject
 from zooter_core.ui.lab.settings import steps_of

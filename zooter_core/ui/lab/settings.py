@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from zooter_core import from_scores, labels
-from zooter_core.pipeline import LabelConfig
-from zooter_core.scores import Scores, score_line
+from zooter_core.data.scores import Scores, score_line
+from zooter_core.method import labels
+from zooter_core.pipeline import LabelConfig, from_scores
 from zooter_core.strict_json import dump_json
 from zooter_core.ui.lab.code import Subject
 from zooter_core.ui.lab.state import Lab, Material, once
@@ -17,8 +17,8 @@ from zooter_core.ui.lab.tasks import Task, ended, heavy, live
 from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
-    from zooter_core.encoder import Encoder
     from zooter_core.ensemble import Ensemble
+    from zooter_core.router.encoder import Encoder
 
 NORMALISED = {
     "none": "as they are",

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from zooter_core import from_scores, labels
+from zooter_core.data.scores import Scores, read_scores
 from zooter_core.errors import ZooterError
-from zooter_core.pipeline import LabelConfig
-from zooter_core.scores import Scores, read_scores
-from zooter_core.sources import find_runs, scores_of_neighbours, scores_of_run
+from zooter_core.method import labels
+from zooter_core.pipeline import LabelConfig, from_scores
+from zooter_core.pipeline.sources import find_runs, scores_of_neighbours, scores_of_run
 from zooter_core.ui.lab.tasks import Task, ended, live
 from zooter_core.ui.text import code, plain
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import streamlit as st
 
-from zooter_core import sweep
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
-from zooter_core.heads import DistillConfig
-from zooter_core.sweep import Point, SweepConfig
+from zooter_core.evaluation import sweep
+from zooter_core.evaluation.sweep import Point, SweepConfig
+from zooter_core.router.kinds import DistillConfig
 from zooter_core.ui.lab import charts
 from zooter_core.ui.lab.code import Subject, sweep_command
 from zooter_core.ui.lab.settings import embedded

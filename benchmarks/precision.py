@@ -1,0 +1,58 @@
+"""bfloat16 against float32 on this machine, in turns in one run: python benchmarks/precision.py
+
+A processor that does not multiply bfloat16 in hardware is slower at it, the more the larger the batch.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from zooter_core.backends import Request
+from zooter_core.backends.local.checkpoint import dtype_of
+from zooter_core.config.fleet import GenerationConfig, load_fleet
+from zooter_core.ensemble import Ensemble
+from zooter_core.quiet import quiet_libraries
+from zooter_core.records import Message
+
+ROOT = Path(__file__).resolve().parents[1]
+QUERY = (Message("user", "Describe a walk through a market in the morning."),)
+BATCHES = (1, 4, 16)
+ROUNDS = 3
+
+
+def run(ensemble: Ensemble, dtype: str, rows: int, tokens: int) -> tuple[float, float]:
+    """Seconds to the first token, and tokens a second."""
+    candidate = replace(ensemble.fleet.candidate("writer"), dtype=dtype)
+    generation = GenerationConfig(max_new_tokens=tokens, temperature=0.7, seed=0)
+    begun = time.perf_counter()
+    first, made = 0.0, 0
+    for piece in ensemble.stream([Request(candidate, QUERY)] * rows, threading.Event(), generation):
+        first = first or time.perf_counter() - begun
+        if piece.response is not None:
+            made += piece.response.tokens
+    return first, made / (time.perf_counter() - begun)
+
+
+def main() -> None:
+    quiet_libraries()
+    ensemble = Ensemble(load_fleet(ROOT / "models" / "embedded"))
+    print(f"without a dtype: {dtype_of(ensemble.fleet.candidate('writer'))}")
+    for dtype in ("float32", "bfloat16"):
+        run(ensemble, dtype, 1, 4)
+    for rows in BATCHES:
+        found = [[run(ensemble, dtype, rows, 32) for dtype in ("float32", "bfloat16")] for _ in range(ROUNDS)]
+        first = statistics.median(half[0] / full[0] for full, half in found)
+        speed = statistics.median(full[1] / half[1] for full, half in found)
+        each = [statistics.median(pair[kind][1] for pair in found) for kind in (0, 1)]
+        print(
+            f"{rows} at once: float32 {each[0]:.0f} tokens/s, bfloat16 {each[1]:.0f}; float32 is {speed:.2f} times as"
+            f" fast, its first token {first:.2f} times as soon"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,246 @@
+"""Large models in turn on one device: python benchmarks/real_fleet.py [--size 13b|tiny] [--parts switch ...]
+
+Six models of the shape of Llama 2 13B (26 GB each in bfloat16) on a GPU that does not hold them all. Their files are
+sparse: a true header over zeros that take no place on the disk, so that everything works as with a download, and loads
+are as fast as the system's memory and the bus allow, not as fast as a disk. Before speeds are measured the weights are
+drawn anew on the device. `--size tiny` runs the same on a processor, where its figures mean nothing.
+
+Parts: `switch` (loads, departures and memory over --switches), `speed` (tokens/s of the backend against plain
+generate(), alone and in batches), `static` (one stream with a static cache and torch.compile against the default one),
+`collect` (the embedded fleet, in the pipeline).
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import math
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
+from transformers import GenerationConfig as Settings
+
+from zooter_core import pipeline
+from zooter_core.backends import Request
+from zooter_core.backends.local import memory
+from zooter_core.backends.local.transformers import TransformersBackend, key_of
+from zooter_core.config.candidates import CandidateConfig, MemoryConfig
+from zooter_core.config.fleet import GenerationConfig, load_fleet
+from zooter_core.data.runs import Run
+from zooter_core.ensemble import Ensemble
+from zooter_core.quiet import quiet_libraries
+from zooter_core.records import Message, Query
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+import tiny  # noqa: E402
+
+SHAPES: dict[str, dict[str, int]] = {
+    "13b": {"hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 40, "num_attention_heads": 40,
+            "num_key_value_heads": 40, "vocab_size": 32000, "max_position_embeddings": 4096},
+    "tiny": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+             "num_key_value_heads": 4, "vocab_size": 1000, "max_position_embeddings": 4096},
+}  # fmt: skip
+DEVICE = "cuda:0" if torch.cuda.is_available() else "cpu"
+QUERY = "Describe a walk through a market in the morning."
+
+
+def save_model(folder: Path, size: str) -> int:
+    """A model's folder whose weights are a hole in the file; returns their bytes."""
+    config = LlamaConfig(**SHAPES[size], dtype="bfloat16", bos_token_id=None, eos_token_id=None, pad_token_id=0)
+    config.architectures = ["LlamaForCausalLM"]
+    config.save_pretrained(folder)
+    made = tiny.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
+    PreTrainedTokenizerFast(
+        tokenizer_object=made, eos_token="<|im_end|>", pad_token="<|im_start|>", chat_template=tiny.CHATML
+    ).save_pretrained(folder)
+    with torch.device("meta"):
+        shapes = AutoModelForCausalLM.from_config(config).state_dict()
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, weight in shapes.items():
+        start, end = end, end + 2 * math.prod(weight.shape)
+        header[name] = {"dtype": "BF16", "shape": list(weight.shape), "data_offsets": [start, end]}
+    words = json.dumps(header).encode()
+    words += b" " * (-len(words) % 8)
+    with (folder / "model.safetensors").open("wb") as file:
+        file.write(len(words).to_bytes(8, "little") + words)
+        file.truncate(8 + len(words) + end)
+    return end
+
+
+def taken() -> int:
+    """Bytes that this process holds where the models lie."""
+    return torch.cuda.memory_allocated() if DEVICE != "cpu" else psutil.Process().memory_info().rss
+
+
+def synchronise() -> None:
+    if DEVICE != "cpu":
+        torch.cuda.synchronize()
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    synchronise()
+    begun = time.perf_counter()
+    found = work()
+    synchronise()
+    return time.perf_counter() - begun, found
+
+
+def ask(backend: TransformersBackend, candidate: CandidateConfig, rows: int = 1, tokens: int = 1) -> int:
+    """Greedy responses to one query; returns their tokens."""
+    requests = [Request(candidate, (Message("user", f"{QUERY} {number}"),)) for number in range(rows)]
+    count = 0
+    for piece in backend.stream(requests, GenerationConfig(tokens, 0.0), threading.Event()):
+        if piece.response is not None:
+            assert piece.response.error is None, piece.response.error
+            count += piece.response.tokens
+    return count
+
+
+def switch(backend: TransformersBackend, candidates: list[CandidateConfig], times: int) -> None:
+    """Each candidate in turn, again and again: none of those that have left is there when it is asked."""
+    seconds, after = [], []
+    for number in range(times):
+        candidate = candidates[number % len(candidates)]
+        before, there = taken(), set(backend.resident.names())
+        spent, _ = timed(lambda candidate=candidate: ask(backend, candidate))
+        left = there - set(backend.resident.names())
+        seconds.append(spent)
+        after.append(taken())
+        print(
+            f"switch {number + 1:2d} to {candidate.name}: {spent:6.2f} s; left: {', '.join(sorted(left)) or 'none'}; "
+            f"kept {len(backend.resident.names())}, counted {memory.told(sum(backend.resident.held().values()))}, "
+            f"in the process {memory.told(before)} -> {memory.told(after[-1])}"
+        )
+    full = min(len(backend.resident.names()), times - 1)  # the first switch for which another has left
+    departed, _ = timed(backend.resident.spare)
+    print(
+        f"load and first token: median {sorted(seconds)[len(seconds) // 2]:.2f} s; all leave in {departed:.3f} s, then "
+        f"{memory.told(taken())}; growth from switch {full + 1} to {times}: {(after[-1] - after[full]) / 1e6:+.1f} MB"
+    )
+
+
+def drawn(backend: TransformersBackend, candidate: CandidateConfig) -> Any:
+    """The base of a candidate with random weights."""
+    ask(backend, candidate)
+    base = backend.resident.take(key_of(candidate), candidate, lambda: 0, lambda: None, threading.Event())  # type: ignore[arg-type,return-value]
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for weight in base.model.parameters():
+            weight.normal_(0, 0.02) if weight.dim() > 1 else weight.fill_(1)
+    backend.resident.release(key_of(candidate))
+    return base
+
+
+def prompts(base: Any, rows: int) -> Any:
+    texts = [f"<|im_start|>user\n{QUERY} {number}<|im_end|>\n<|im_start|>assistant\n" for number in range(rows)]
+    return base.tokenizer(texts, padding=True, return_tensors="pt").to(base.device)
+
+
+@torch.inference_mode()
+def plain(base: Any, rows: int, tokens: int, **options: Any) -> int:
+    """transformers' generate() by itself: greedy, to the same length."""
+    settings = Settings(max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, pad_token_id=0, eos_token_id=1)
+    made = base.model.generate(**prompts(base, rows), generation_config=settings, **options)
+    return rows * (made.shape[1] - prompts(base, rows)["input_ids"].shape[1])
+
+
+def speed(backend: TransformersBackend, candidate: CandidateConfig, tokens: int, rounds: int) -> None:
+    """The same requests through the backend and through generate(), in turn."""
+    base = drawn(backend, candidate)
+    base.__dict__["ends"] = {1}  # rows must not end early, and this one is written by neither
+    with torch.no_grad():
+        base.model.lm_head.weight[1] = 0
+    for rows in (1, 8, 32):
+        found: dict[str, list[float]] = {"backend": [], "generate()": []}
+        for _ in range(rounds + 1):  # the first warms up
+            for name, work in (
+                ("backend", lambda rows=rows: ask(backend, candidate, rows, tokens)),
+                ("generate()", lambda rows=rows: plain(base, rows, tokens)),
+            ):
+                spent, count = timed(work)
+                found[name].append(count / spent)
+        medians = {name: sorted(values[1:])[rounds // 2] for name, values in found.items()}
+        shown = ", ".join(f"{name} {value:.1f} tokens/s" for name, value in medians.items())
+        print(
+            f"{rows:2d} together, {tokens} tokens each: {shown}, ratio {medians['backend'] / medians['generate()']:.2f}"
+        )
+
+
+def static(backend: TransformersBackend, candidate: CandidateConfig, tokens: int, rounds: int) -> None:
+    """One stream with the cache of fixed size, plain and compiled."""
+    base = drawn(backend, candidate)
+    forward = base.model.forward
+    for name, options in (("dynamic", {}), ("static", {"cache_implementation": "static", "disable_compile": True}),
+                          ("static, compiled", {"cache_implementation": "static"})):  # fmt: skip
+        try:
+            if "compiled" in name:
+                base.model.forward = torch.compile(forward, mode="reduce-overhead" if DEVICE != "cpu" else "default")
+            first, _ = timed(lambda options=options: plain(base, 1, tokens, **options))
+            spent = sorted(timed(lambda options=options: plain(base, 1, tokens, **options))[0] for _ in range(rounds))
+        except Exception as problem:
+            print(f"{name}: {type(problem).__name__}: {str(problem).splitlines()[0]}")
+        else:
+            print(f"{name} cache: {tokens / spent[rounds // 2]:.1f} tokens/s after a first run of {first:.1f} s")
+    base.model.forward = forward
+
+
+def collect(queries: int, folder: Path) -> None:
+    """Responses of the embedded fleet to many queries, as a run collects them."""
+    ensemble = Ensemble(load_fleet(ROOT / "models" / "embedded"))
+    asked = [Query(str(n), f"What are {n} apples and {n % 7 + 2} pears together? Explain it.") for n in range(queries)]
+    generation = GenerationConfig(max_new_tokens=64, temperature=0.3)
+    with Run(folder, create=True) as run:
+        pipeline.start(run, ensemble, asked)
+        ensemble.load()
+        spent, _ = timed(lambda: pipeline.collect(run, ensemble, generation))
+        tokens = sum(record["tokens"] for record in run.records("responses.jsonl"))
+    count = queries * len(ensemble.fleet.pool)
+    print(f"embedded fleet in bfloat16: {count} responses in {spent:.1f} s, {tokens / spent:.0f} tokens/s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=tuple(SHAPES), default="13b")
+    parser.add_argument("--parts", nargs="+", default=["switch", "speed", "static", "collect"])
+    parser.add_argument("--models", type=int, default=6)
+    parser.add_argument("--switches", type=int, default=50)
+    parser.add_argument("--tokens", type=int, default=128, help="of a response, where speed is measured")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--queries", type=int, default=512, help="for collect")
+    parser.add_argument("--budget-gb", type=float, help="(default: what the device has free; tiny: four models)")
+    call = parser.parse_args()
+    quiet_libraries()
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = [save_model(Path(folder) / f"model-{n}", call.size) for n in range(call.models)]
+        budget = call.budget_gb or (4.5 * sizes[0] / 1e9 if call.size == "tiny" else None)
+        candidates = [
+            CandidateConfig(f"model-{n}", "transformers", f"{folder}/model-{n}", memory=MemoryConfig(budget))
+            for n in range(call.models)
+        ]
+        print(f"{call.models} models of {memory.told(sizes[0])} on {DEVICE}, {memory.told(memory.free(DEVICE))} free")
+        backend = TransformersBackend()
+        if "switch" in call.parts:
+            switch(backend, candidates, call.switches)
+        if "speed" in call.parts:
+            speed(backend, candidates[0], call.tokens, call.rounds)
+        if "static" in call.parts:
+            static(backend, candidates[0], call.tokens, call.rounds)
+        backend.resident.spare()
+        gc.collect()
+        if "collect" in call.parts:
+            collect(call.queries, Path(folder) / "run")
+
+
+if __name__ == "__main__":
+    main()

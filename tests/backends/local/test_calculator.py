@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from zooter_core.backends.local.calculator import due, result
+
+
+@pytest.mark.parametrize(
+    ("sum_", "value"),
+    [
+        ("3 * 11", "33"),
+        ("12 / 60", "0.2"),
+        ("1 / 3", "0.3333"),
+        ("5 - 9", "-4"),
+        ("2 + 3 * 4 - 6 / 2", "11"),
+        ("(2 + 3) x 4", "20"),
+        ("4 × 5 ÷ 2", "10"),
+        ("$1,200 / 3", "400"),
+        ("-5 + 2", "-3"),
+        ("0.1 + 0.2", "0.3"),
+        ("1.10 + 0.90", "2"),
+        ("7", None),
+        ("-7", None),
+        ("", None),
+        ("3 4 * 2", None),
+        ("5 / 0", None),
+        ("5 / (3 - 3)", None),
+        ("2 ** 3", None),
+        ("1000000 * 1000000", None),
+        ("a + 2", None),
+        ("__import__('os')", None),
+        ("007 + 1", None),
+    ],
+)
+def test_value_of_a_sum(sum_, value):
+    assert result(sum_) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("The cost is 3 * 11 = ", "33"),
+        ("The cost is 3 * 11 =", "33"),
+        ("The cost is 3 * 11 = $", "33"),
+        ("The cost is 3 * 11 = 3", "3"),
+        ("The cost is 3 * 11 = 33", ""),
+        ("The cost is 3 * 11 = 4", None),
+        ("The cost is 3 * 11 = 33.", None),
+        ("The cost is 3 * 11", None),
+        ("12 / 60 = 0.", "2"),
+        ("5 - 9 = ", "-4"),
+        ("5 - 9 = -", "4"),
+        ("7x = 77, so x = 77 / 7 = ", "11"),
+        ("7x = ", None),
+        ("x + 5 - 2 = ", None),
+        ("x = ", None),
+        ("In 2020, 5 * 2 = ", "10"),
+        ("Step 1. 5 + 3 = ", "8"),
+        ("9 * 40 + 9 * 2 = 360 + 18 = ", "378"),
+        ("", None),
+        ("= ", None),
+    ],
+)
+def test_what_is_due(text, rest):
+    assert due(text) == rest
+
+
+@given(st.integers(0, 9999), st.integers(0, 9999), st.sampled_from("+-*"), st.text(max_size=30))
+@example(3, 4, "+", "7 + ")
+def test_a_sum_after_a_line_end_is_finished_whatever_stands_before(a, b, sign, before):
+    value = str({"+": a + b, "-": a - b, "*": a * b}[sign])
+    text = f"{before}\n{a} {sign} {b} = "
+    assert due(text) == value
+    assert all(due(text + value[:part]) == value[part:] for part in range(len(value) + 1))
+
+
+@given(st.text(alphabet="0123456789.,$()+-*/x =", max_size=60))
+def test_no_text_is_too_wild(text):
+    rest = due(text)
+    value = result(text)
+    assert rest is None or set(rest) <= set("0123456789.-")
+    assert value is None or Fraction(value) == Fraction(value)

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import queue
+
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from zooter_core.backends.local.decoding import Calculator, Repetition, Rows, Sampling, digits_of
+
+
+def test_sampling_draws_in_proportion_among_the_likeliest():
+    torch.manual_seed(0)
+    logits = torch.log(torch.tensor([0.5, 0.1, 0.3, 0.1])).repeat(20_000, 1)
+    drawn = Sampling(1.0, 2)(None, logits).argmax(dim=-1)
+    shares = torch.bincount(drawn, minlength=4) / len(drawn)
+    assert shares.tolist() == pytest.approx([0.625, 0.0, 0.375, 0.0], abs=0.015)
+    cold = torch.bincount(Sampling(0.5, 0)(None, logits).argmax(dim=-1), minlength=4) / len(drawn)
+    assert cold.tolist() == pytest.approx([25 / 36, 1 / 36, 9 / 36, 1 / 36], abs=0.015)
+
+
+def test_sampling_leaves_one_token_a_row():
+    scores = Sampling(0.7, 3)(None, torch.randn(5, 50))
+    assert (scores == 0).sum(dim=-1).tolist() == [1] * 5
+    assert torch.isinf(scores).sum(dim=-1).tolist() == [49] * 5
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_fleet):
+    return AutoTokenizer.from_pretrained(tiny_fleet / "base")
+
+
+def written(tokenizer, text: str, likes: str, on: bool = True, most: int = 12) -> str:
+    """What comes after `text` from a model that always finds the first token of `likes` the likeliest."""
+    rows = Rows(["one"], tokenizer, set(), queue.Queue())
+    calculator = Calculator(rows, [on], tokenizer, digits_of(tokenizer))
+    wanted = tokenizer.encode(likes, add_special_tokens=False)[0]
+    rows.texts[0] = text
+    for _ in range(most):
+        scores = torch.zeros(1, len(tokenizer))
+        scores[0, tokenizer.encode(".", add_special_tokens=False)[0]] = 1.0
+        scores[0, wanted] = 2.0
+        rows.texts[0] += tokenizer.decode([int(calculator(None, scores).argmax())])
+        if rows.texts[0].endswith("."):
+            break
+    return rows.texts[0].removeprefix(text)
+
+
+def test_a_sum_is_finished_and_no_digit_is_added(tokenizer):
+    assert written(tokenizer, "The cost is 3 * 11 = ", "7") == "33."
+    assert written(tokenizer, "47 * 38 = 1", "9") == "786."
+
+
+def test_a_result_that_has_begun_is_finished_whatever_comes_to_mind(tokenizer):
+    assert written(tokenizer, "758 * 25 / 100 = 189", "a", most=1) == "."
+    assert written(tokenizer, "758 * 25 / 100 = 189.", "a", most=1) == "5"
+
+
+def test_a_row_without_calculator_writes_what_it_likes(tokenizer):
+    assert written(tokenizer, "The cost is 3 * 11 = ", "7", on=False, most=3) == "777"
+
+
+def test_words_after_a_sum_are_left_alone(tokenizer):
+    assert written(tokenizer, "3 * 11 = ", "a", most=1) != "3"
+
+
+def test_only_the_rows_that_go_on_are_finished(tokenizer):
+    """The second of three rows has ended and left the batch; the third has a calculator, the first has none."""
+    rows = Rows(["one", "two", "three"], tokenizer, set(), queue.Queue())
+    rows.texts = ["2 + 2 = ", "3 + 3 = ", "4 + 5 = "]
+    rows.open, rows.active = {0, 2}, [0, 2]
+    seven, nine = (tokenizer.encode(digit, add_special_tokens=False)[0] for digit in "79")
+    scores = torch.zeros(2, len(tokenizer))
+    scores[:, seven] = 1.0
+    calculator = Calculator(rows, [False, True, True], tokenizer, digits_of(tokenizer))
+    assert calculator(None, scores).argmax(dim=-1).tolist() == [seven, nine]
+
+
+def test_what_a_row_has_written_gets_less_likely_for_it_alone():
+    """The middle of three rows has ended; logits by hand: 3 / 1.5, and -2 * 1.5."""
+    rows = object.__new__(Rows)
+    rows.written, rows.active = [[1, 3, 1], [0], [0, 2]], [0, 2]
+    scores = torch.tensor([[0.0, 3.0, 1.0, -2.0], [4.0, 3.0, 1.0, -2.0]])
+    found = Repetition(rows, [1.5, 9.0, 1.0])(None, scores)
+    assert found.tolist() == [[0.0, 2.0, 1.0, -3.0], [4.0, 3.0, 1.0, -2.0]]
+    rows.written = [[], [], []]
+    assert Repetition(rows, [1.5, 9.0, 1.5])(None, found.clone()).equal(found)
+
+
+def test_draws_hang_on_their_own_seed_and_leave_the_numbers_of_others_alone():
+    logits, before = torch.zeros(40, 50), torch.random.get_rng_state()
+    drawn = {seed: [Sampling(1.0, 0, seed)(None, logits).argmax(dim=-1).tolist() for _ in range(2)] for seed in (1, 2)}
+    assert drawn[1][0] == drawn[1][1] != drawn[2][0]
+    assert torch.equal(torch.random.get_rng_state(), before)

@@ -1,0 +1,283 @@
+"""Faults of model folders, each one clear message, with the other candidates unharmed; placements and quantisation."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification, PreTrainedTokenizerFast
+
+from zooter_core.backends import Request
+from zooter_core.backends.local.checkpoint import Checkpoint
+from zooter_core.backends.local.transformers import TransformersBackend
+from zooter_core.config.candidates import CandidateConfig, MemoryConfig
+from zooter_core.config.fleet import GenerationConfig, load_fleet
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.records import Message
+
+GREEDY = GenerationConfig(max_new_tokens=8, temperature=0.0)
+
+
+@pytest.fixture
+def folder(tiny_fleet: Path, tmp_path: Path) -> Path:
+    """A base to damage."""
+    return Path(shutil.copytree(tiny_fleet / "base", tmp_path / "own"))
+
+
+@pytest.fixture
+def sound(tiny_fleet: Path) -> CandidateConfig:
+    return load_fleet(tiny_fleet).candidate("base")
+
+
+def candidate(folder: Path, **keys) -> CandidateConfig:
+    return CandidateConfig("own", "transformers", str(folder), **{"dtype": "float32", **keys})
+
+
+def ask(backend, *candidates):
+    requests = [Request(entry, (Message("user", "What is the sea?"),)) for entry in candidates]
+    pieces = backend.stream(requests, GREEDY, threading.Event())
+    found = {piece.index: piece.response for piece in pieces if piece.response is not None}
+    return [found[index] for index in range(len(requests))]
+
+
+def check(own: CandidateConfig, sound: CandidateConfig, *words: str) -> None:
+    """It fails with these words, by `load` and in an answer, and the sound one answers beside it."""
+    backend = TransformersBackend()
+    good, bad, again = ask(backend, sound, own, sound)
+    assert (good.error, again.error, bad.finish) == (None, None, "error")
+    for word in words:
+        assert word in bad.error
+    assert "\n" not in bad.error
+    with pytest.raises(ZooterError) as caught:
+        backend.load(own)
+    assert str(caught.value) == bad.error
+
+
+def shards(folder: Path) -> list[Path]:
+    """The base in several files with an index, in place of one."""
+    LlamaForCausalLM.from_pretrained(folder).save_pretrained(folder, max_shard_size="20KB")
+    (folder / "model.safetensors").unlink(missing_ok=True)
+    return sorted(folder.glob("model-*.safetensors"))
+
+
+def rewrite(file: Path, **keys) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | keys))
+
+
+def test_a_model_in_several_files_is_one(folder, sound):
+    assert len(shards(folder)) > 2
+    own, whole = ask(TransformersBackend(), candidate(folder), sound)
+    assert (own.text, own.error) == (whole.text, None)
+    assert Checkpoint.of(candidate(folder)).bytes() == Checkpoint.of(sound).bytes()
+
+
+def test_a_missing_file_of_several(folder, sound):
+    gone = shards(folder)[1]
+    gone.unlink()
+    check(candidate(folder), sound, "a causal language model at", f"no {gone.name}, which its index names")
+
+
+@pytest.mark.parametrize("content", [b"garbage " * 500, b"", b"\xff" * 64])
+def test_a_file_that_is_none(folder, sound, content):
+    (folder / "model.safetensors").write_bytes(content)
+    check(candidate(folder), sound, "model.safetensors broken", "Fetch that file again.")
+
+
+def test_a_file_that_is_cut_off(folder, sound):
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    check(candidate(folder), sound, "model.safetensors broken", "not fully covered")
+
+
+def test_a_cut_off_file_of_several(folder, sound):
+    file = shards(folder)[2]
+    file.write_bytes(file.read_bytes()[:-10])
+    check(candidate(folder), sound, f"{file.name} broken")
+
+
+def test_no_weights(folder, sound):
+    (folder / "model.safetensors").unlink()
+    check(candidate(folder), sound, "no weights (model.safetensors or pytorch_model.bin)")
+
+
+def test_no_config(folder, sound):
+    (folder / "config.json").unlink()
+    check(candidate(folder), sound, "a causal language model at")
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model(folder, sound):
+    """Found before the weights load: in generation it would be an index beyond the embedding."""
+    made = tiny.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
+    made.add_tokens([f"word{number}" for number in range(20)])
+    other = PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<|im_end|>", chat_template=tiny.CHATML)
+    other.save_pretrained(folder)
+    words = ("with its 300 tokens", "one of another model: 20 more, up to 'word19' (319)", "the model's own tokenizer")
+    check(candidate(folder), sound, *words)
+
+
+def test_a_padding_token_that_the_model_was_not_widened_for_does_no_harm(folder, sound):
+    made = tiny.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
+    other = PreTrainedTokenizerFast(
+        tokenizer_object=made, eos_token="<|im_end|>", pad_token="[PAD]", chat_template=tiny.CHATML
+    )
+    assert other.pad_token_id == 300
+    other.save_pretrained(folder)
+    own, good = ask(TransformersBackend(), candidate(folder), sound)
+    assert (own.error, own.text) == (None, good.text)
+
+
+def test_no_tokenizer(folder, sound):
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    check(candidate(folder), sound, "a tokenizer for", "none that loads", "tokenizer.json")
+
+
+def test_a_classifier_is_no_causal_model(folder, sound, tiny_fleet):
+    LlamaForSequenceClassification(LlamaConfig.from_pretrained(folder)).save_pretrained(folder)
+    check(candidate(folder), sound, "a causal language model at", "a LlamaForSequenceClassification")
+    rewrite(folder / "config.json", architectures=None)  # then its weights say it
+    check(candidate(folder), sound, "1 of its weights missing, such as lm_head.weight")
+    check(candidate(tiny_fleet / "reward"), sound, "a BertForSequenceClassification")
+
+
+def test_weights_of_other_shapes_than_the_config_says(folder, sound):
+    rewrite(folder / "config.json", intermediate_size=48)
+    check(candidate(folder), sound, "down_proj.weight of the shape [32, 64] in place of [32, 48]")
+
+
+@pytest.mark.parametrize("dtype", ["bfloat17", "int8", "nn"])
+def test_an_unknown_dtype(folder, sound, dtype):
+    check(candidate(folder, dtype=dtype), sound, "a torch dtype", f'"{dtype}"', "Use bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"intermediate_size": 48}, "one for another base: its layers are of other names or shapes"),
+        ({"num_hidden_layers": 1}, "one for another base: base_model.model.model.layers.1"),
+        ({"num_hidden_layers": 3}, "one for another base: base_model.model.model.layers.2"),
+    ],
+)
+def test_an_adapter_of_another_base(folder, sound, tmp_path, keys, words):
+    """Fewer or more layers go by unseen in peft: the adapter would work in part."""
+    adapter = str(tmp_path / "one")
+    names = LoraConfig(target_modules=["q_proj", "up_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+    get_peft_model(LlamaForCausalLM.from_pretrained(folder), names).save_pretrained(adapter)
+    LlamaForCausalLM(LlamaConfig.from_pretrained(folder, **keys)).save_pretrained(folder)
+    check(candidate(folder, adapter=adapter), sound, "a LoRA adapter for own at one", words)
+    backend = TransformersBackend()
+    bare, failed, after = (ask(backend, candidate(folder, **{"adapter": which}))[0] for which in (None, adapter, None))
+    assert (bare.error, after.text) == (None, bare.text)
+    assert failed.finish == "error"
+
+
+def test_weights_before_safetensors(folder, sound):
+    weights = LlamaForCausalLM.from_pretrained(folder).state_dict()
+    (folder / "model.safetensors").unlink()
+    torch.save(weights, folder / "pytorch_model.bin")
+    own, good = ask(TransformersBackend(), candidate(folder), sound)
+    assert (own.error, own.text) == (None, good.text)
+    exact = Checkpoint.of(sound).bytes()
+    assert exact <= Checkpoint.of(candidate(folder)).bytes() < 1.2 * exact
+    half = Checkpoint.of(candidate(folder, dtype="bfloat16")).bytes()
+    assert exact / 2 <= half < 0.6 * exact
+
+
+def test_a_hub_id_is_found_in_the_hubs_cache(folder, sound, tmp_path, monkeypatch):
+    """As a download leaves it; the revision is a branch or a commit."""
+    cache = tmp_path / "hub" / "models--someone--small"
+    for commit, change in (("a" * 40, "x"), ("b" * 40, "max_position_embeddings")):
+        shutil.copytree(folder, cache / "snapshots" / commit)
+        rewrite(cache / "snapshots" / commit / "config.json", **{change: 64})
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text("a" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    own = replace(candidate(folder), model="someone/small")
+    backend = TransformersBackend()
+    one, short, good, unknown = ask(
+        backend, own, replace(own, revision="b" * 40), sound, replace(own, model="someone/else")
+    )
+    assert (one.error, one.text) == (None, good.text) == (short.error, short.text)
+    assert [base.positions for base in backend.resident._kept.values()].count(64) == 1
+    assert "a causal language model at someone/else" in unknown.error
+
+
+def test_a_device_that_is_not_here(folder, sound):
+    check(candidate(folder, device_map="cuda:9"), sound, "a device_map that is a device here", '"cuda:9"')
+    check(candidate(folder, device_map="atuo"), sound, 'Did you mean "auto"?')
+
+
+@pytest.mark.parametrize("device_map", ["cpu", "auto", "balanced"])
+def test_a_model_is_placed_by_accelerate(folder, sound, device_map):
+    own, good = ask(TransformersBackend(), candidate(folder, device_map=device_map), sound)
+    assert (own.error, own.text) == (None, good.text)
+
+
+def test_what_does_not_fit_into_the_budget_is_offloaded(folder, sound, tiny_fleet):
+    size = Checkpoint.of(sound).bytes()
+    own = candidate(folder, device_map="auto", memory=MemoryConfig(0.6 * size / 1e9))
+    backend = TransformersBackend()
+    for _ in range(2):
+        offloaded, good = ask(backend, own, sound)
+        assert (offloaded.error, offloaded.text) == (None, good.text)
+    assert 0 < backend.resident.held()["cpu"] - size < 0.6 * size
+    adapted = replace(own, adapter=str(tiny_fleet / "adapters" / "one"))
+    (failed,) = ask(backend, adapted)
+    assert "of which a part waits elsewhere (device_map)" in failed.error
+
+
+def test_weights_that_must_be_written_anew_to_be_offloaded_want_a_folder(folder, sound, tmp_path):
+    size = Checkpoint.of(sound).bytes()
+    torch.save(LlamaForCausalLM.from_pretrained(folder).state_dict(), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    own = candidate(folder, device_map="auto", memory=MemoryConfig(0.6 * size / 1e9))
+    failed, offloaded, good = ask(
+        TransformersBackend(), own, replace(own, offload_folder=str(tmp_path / "offloaded")), sound
+    )
+    assert "offload_folder" in failed.error
+    assert (offloaded.error, offloaded.text) == (None, good.text)
+    assert list((tmp_path / "offloaded").iterdir())
+
+
+def test_quantisation_without_its_package_says_what_to_install(folder, sound, monkeypatch):
+    monkeypatch.setattr("zooter_core.backends.local.model.importlib.util.find_spec", lambda name: None)
+    check(candidate(folder, quantisation="4bit"), sound, "bitsandbytes", "pip install 'zooter[quant]'")
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="needs the extra quant")
+@pytest.mark.parametrize(("how", "share"), [("8bit", 0.6), ("4bit", 0.5)])
+def test_a_quantised_model_is_smaller_as_estimated(folder, how, share):
+    config = LlamaConfig.from_pretrained(folder, hidden_size=128, intermediate_size=256, head_dim=32)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    whole = Checkpoint.of(candidate(folder)).bytes()
+    own = candidate(folder, quantisation=how)
+    backend = TransformersBackend()
+    assert ask(backend, own)[0].error is None
+    held = backend.resident.held()["cpu"]
+    assert held < share * whole
+    assert held == pytest.approx(Checkpoint.of(own).bytes(), rel=0.1)
+
+
+def test_an_unknown_quantisation_is_refused():
+    with pytest.raises(ZooterError, match=r'quantisation 8bit or 4bit of own.*"4bits".*Did you mean "4bit"'):
+        candidate(Path("x"), quantisation="4bits")
+
+
+def test_a_fault_is_told_before_a_large_model_would_be_loaded(folder, sound, monkeypatch):
+    """What does not fit beside the others is only looked through by `load`, tokenizer and all."""
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    size = Checkpoint.of(sound).bytes()
+    backend = TransformersBackend()
+    backend.load(sound)
+    with pytest.raises(WorkError, match="a tokenizer for"):
+        backend.load(candidate(folder, memory=MemoryConfig(1.5 * size / 1e9)))

@@ -1,0 +1,454 @@
+"""Candidates on bases that do not fit into memory together, and memory that runs out in process."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, LlamaForCausalLM
+
+from zooter_core.backends import Request
+from zooter_core.backends.local import memory
+from zooter_core.backends.local.checkpoint import Checkpoint, dtype_of
+from zooter_core.backends.local.model import Base, _placement, measured
+from zooter_core.backends.local.transformers import TransformersBackend
+from zooter_core.config.candidates import CandidateConfig, MemoryConfig
+from zooter_core.config.fleet import GenerationConfig, load_fleet
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.records import Message
+
+GREEDY = GenerationConfig(max_new_tokens=10, temperature=0.0)
+QUERIES = ("What is the sea?", "Add up 7 apples", "Why?", "List 12 + 30", "Explain the sea")
+ONE, TWO = 1.5, 2.5  # budgets, in models
+NAMES = ("a", "b", "c")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, Path]:
+    """Three bases of one size."""
+    made = {name: tmp_path_factory.mktemp("bases") / name for name in NAMES}
+    for seed, folder in enumerate(made.values()):
+        tiny.save_language_model(folder, seed)
+    return made
+
+
+def pool(folders, models: float | None = None) -> dict[str, CandidateConfig]:
+    """A candidate a base; the budget is in models."""
+    size = Checkpoint.of(CandidateConfig("x", "transformers", str(folders["a"]), dtype="float32")).bytes()
+    budget = None if models is None else MemoryConfig(models * size / 1e9)
+    return {
+        name: CandidateConfig(name, "transformers", str(folder), dtype="float32", memory=budget)
+        for name, folder in folders.items()
+    }
+
+
+@pytest.fixture
+def loads(monkeypatch) -> Counter[str]:
+    """How often each base is loaded."""
+    counted: Counter[str] = Counter()
+    load = Base.load_weights
+
+    def counting(base):
+        counted[base.name] += 1
+        return load(base)
+
+    monkeypatch.setattr(Base, "load_weights", counting)
+    return counted
+
+
+def ask(backend, candidates, queries=QUERIES[:1], stop=None):
+    """The response to each query of each candidate, in order, and the notes."""
+    requests = [Request(candidate, (Message("user", query),)) for candidate in candidates for query in queries]
+    pieces = list(backend.stream(requests, GREEDY, stop or threading.Event()))
+    found = {piece.index: piece.response for piece in pieces if piece.response is not None}
+    return [found[index] for index in range(len(requests))], [piece.note for piece in pieces if piece.note]
+
+
+def texts(backend, candidates, queries=QUERIES[:1]) -> list[str]:
+    responses, _ = ask(backend, candidates, queries)
+    assert [response.error for response in responses] == [None] * len(responses)
+    return [response.text for response in responses]
+
+
+@pytest.fixture(scope="module")
+def alone(folders) -> dict[str, list[str]]:
+    """What each says where there is room for all."""
+    candidates = pool(folders)
+    return {name: texts(TransformersBackend(), [candidates[name]], QUERIES) for name in NAMES}
+
+
+def test_a_model_stays_while_there_is_room(folders, loads):
+    candidates = pool(folders)
+    backend = TransformersBackend()
+    for _ in range(3):
+        _, notes = ask(backend, candidates.values())
+        assert notes == []
+    assert backend.resident.names() == list(NAMES)
+    assert loads == Counter(NAMES)
+
+
+def test_the_longest_unused_leaves(folders, loads):
+    a, b, c = pool(folders, TWO).values()
+    backend = TransformersBackend()
+    for candidate, there in ((a, ["a"]), (b, ["a", "b"]), (a, ["b", "a"]), (c, ["a", "c"]), (a, ["c", "a"])):
+        assert ask(backend, [candidate])[0][0].error is None
+        assert backend.resident.names() == there
+    assert loads == Counter(NAMES)
+
+
+def test_candidates_that_do_not_fit_together_answer_in_turn_with_the_fewest_loads(folders, loads, alone):
+    candidates = pool(folders, TWO)
+    backend = TransformersBackend()
+    ask(backend, [candidates["c"]])
+    responses, notes = ask(backend, candidates.values(), QUERIES)  # c is there, and is not loaded again
+    assert [response.text for response in responses] == [text for name in NAMES for text in alone[name]]
+    assert loads == Counter(NAMES)
+    assert notes == ["b is loaded now: its 151 kB do not fit into memory together with c, a."]
+    ask(backend, candidates.values())
+    assert loads == Counter(NAMES) + Counter(["c"])  # a and b are there, c is not
+
+
+def test_loading_a_pool_that_does_not_fit_only_looks_through_the_rest(folders, loads):
+    candidates = pool(folders, TWO)
+    backend = TransformersBackend()
+    for candidate in candidates.values():
+        backend.load(candidate)
+    assert loads == Counter(["a", "b"])
+    with pytest.raises(WorkError, match="a causal language model"):
+        backend.load(replace(candidates["c"], model=str(folders["c"] / "none")))
+
+
+def test_one_that_cannot_fit_fails_alone_and_nothing_leaves_for_it(folders, loads, alone):
+    candidates = pool(folders, TWO)
+    small = replace(candidates["b"], name="small", memory=pool(folders, 0.5)["a"].memory)
+    backend = TransformersBackend()
+    (a, failed, c), _ = ask(backend, [candidates["a"], small, candidates["c"]])
+    assert (a.text, c.text) == (alone["a"][0], alone["c"][0])
+    assert failed.finish == "error"
+    assert "Expected 151 kB of memory for" in failed.error
+    assert "Found 76 kB (the budget)." in failed.error
+    assert "budget_gb" in failed.error
+    assert loads == Counter(["a", "c"])
+
+
+def test_the_environment_sets_the_budget(folders, monkeypatch):
+    a, b, _ = pool(folders).values()
+    size = Checkpoint.of(a).bytes()
+    monkeypatch.setenv(memory.BUDGET, str(ONE * size / 1e9))
+    backend = TransformersBackend()
+    ask(backend, [a, b])
+    assert backend.resident.names() == ["b"]
+    monkeypatch.setenv(memory.BUDGET, "much")
+    with pytest.raises(ZooterError, match="ZOOTER_MEMORY_GB as a number above 0"):
+        backend.load(a)
+
+
+def test_without_a_budget_it_is_what_the_device_has_free(folders, monkeypatch, alone):
+    a, b, _ = pool(folders).values()
+    size = Checkpoint.of(a).bytes()
+    backend = TransformersBackend()
+    monkeypatch.setattr(memory, "total", lambda device: 10 * size)  # the margin is half a model
+    monkeypatch.setattr(memory, "free", lambda device: int(2.1 * size) - sum(backend.resident.held().values()))
+    assert texts(backend, [a, b]) == [alone["a"][0], alone["b"][0]]
+    assert backend.resident.names() == ["b"]
+    monkeypatch.setattr(memory, "free", lambda device: size // 2)
+    (failed,), _ = ask(TransformersBackend(), [a])
+    assert "Found 76 kB (free on cpu with no other model)." in failed.error
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_size_is_measured_and_the_estimate_is_near_it(folders, dtype):
+    candidate = CandidateConfig("a", "transformers", str(folders["a"]), dtype=dtype)
+    checkpoint = Checkpoint.of(candidate)
+    base = Base(checkpoint, {})
+    weights = sum(weight.numel() * weight.element_size() for weight in base.model.parameters())
+    buffers = sum(buffer.numel() * buffer.element_size() for buffer in base.model.buffers())
+    assert base.sizes == measured(base.model) == {"cpu": weights + buffers}
+    assert checkpoint.bytes() == weights
+
+
+@pytest.mark.parametrize(("fast", "gpus", "place", "expected"), [
+    (False, 0, None, torch.float32),
+    (True, 0, None, torch.bfloat16),
+    (False, 1, None, torch.bfloat16),
+    (False, 1, "cpu", torch.float32),
+    (False, 1, "auto", torch.bfloat16),
+])  # fmt: skip
+def test_without_a_dtype_it_is_the_one_that_is_quick_there(monkeypatch, folders, fast, gpus, place, expected):
+    monkeypatch.setattr("zooter_core.backends.local.checkpoint.fast_bfloat16", lambda: fast)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    given = CandidateConfig("a", "transformers", str(folders["a"]), device_map=place)
+    assert dtype_of(given) == expected
+    assert Checkpoint.of(given).bytes() == Checkpoint.of(replace(given, dtype=str(expected).split(".")[1])).bytes()
+    assert dtype_of(replace(given, dtype="float16")) == torch.float16
+
+
+def test_where_a_candidate_may_lie_on_two_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    expected = {None: ("cuda:0",), "cuda": ("cuda:0",), "cuda:1": ("cuda:1",), "cpu": ("cpu",)}
+    assert {name: memory.devices(name) for name in expected} == expected
+    assert {memory.devices(name) for name in memory.SPREAD} == {("cuda:0", "cuda:1")}
+    with pytest.raises(ZooterError, match=r'"cuda:2".*There are 2 GPUs'):
+        memory.devices("cuda:2")
+
+
+def test_what_spreads_takes_the_room_of_each_gpu_and_then_of_the_processor(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(memory, "total", lambda device: 100)
+    monkeypatch.setattr(memory, "free", lambda device: {"cuda:0": 50, "cuda:1": 95, "cpu": 85}[device])
+    spread = CandidateConfig("a", "transformers", "a", device_map="auto", memory=MemoryConfig(70e-9))
+    assert _placement(spread, {"cuda:0": 40})["max_memory"] == {0: 30, 1: 70, "cpu": 80}
+    assert _placement(replace(spread, device_map="cuda:1"), {}) == {"device_map": {"": "cuda:1"}}
+    assert _placement(replace(spread, device_map=None), {}) == {"device_map": {"": "cuda:0"}}
+    assert _placement(replace(spread, device_map="cpu"), {}) == {}
+
+
+def test_adapters_count_and_share_their_base(tiny_fleet, loads):
+    candidates = load_fleet(tiny_fleet).candidates
+    backend = TransformersBackend()
+    ask(backend, candidates[:1])
+    before = backend.resident.held()["cpu"]
+    ask(backend, candidates)
+    adapters = [tiny_fleet / "adapters" / name / "adapter_model.safetensors" for name in ("one", "two")]
+    on_disk = sum(file.stat().st_size for file in adapters)
+    assert 0.7 * on_disk < backend.resident.held()["cpu"] - before < on_disk
+    assert loads == Counter(["base"])
+
+
+def test_a_model_that_left_is_gone(folders):
+    a, b, _ = pool(folders, ONE).values()
+    backend = TransformersBackend()
+    ask(backend, [a])
+    (base,) = backend.resident._kept.values()
+    watched = [weakref.ref(base), weakref.ref(base.model), *map(weakref.ref, base.model.parameters())]
+    del base
+    ask(backend, [b])
+    assert [ref() for ref in watched] == [None] * len(watched)
+
+
+def test_a_model_with_adapters_that_left_is_gone(folders, tiny_fleet):
+    b = pool(folders, ONE)["b"]
+    backend = TransformersBackend()
+    ask(backend, [replace(candidate, memory=b.memory) for candidate in load_fleet(tiny_fleet).candidates])
+    (base,) = backend.resident._kept.values()
+    watched = [weakref.ref(base), weakref.ref(base.model), *map(weakref.ref, base.model.parameters())]
+    assert len(base.adapters) == 2
+    del base
+    ask(backend, [b])
+    assert [ref() for ref in watched] == [None] * len(watched)
+
+
+def test_fifty_switches_leave_nothing_behind(folders):
+    candidates = list(pool(folders, ONE).values())
+    backend = TransformersBackend()
+
+    def tensors() -> int:
+        gc.collect()
+        return sum(
+            item.numel() * item.element_size()
+            for item in gc.get_objects()
+            if issubclass(type(item), torch.Tensor) and item.device.type == "cpu"
+        )
+
+    counts = []
+    for number in range(50):
+        assert ask(backend, [candidates[number % 3]])[0][0].error is None
+        counts.append(tensors() if number in (2, 49) else 0)
+    assert counts[49] <= counts[2] + 1000
+
+
+def test_a_model_in_use_never_leaves(folders, alone):
+    """b has to wait until a has ended, though a reader takes its time; c comes behind b."""
+    a, b, c = pool(folders, ONE).values()
+    backend = TransformersBackend()
+    long = GenerationConfig(max_new_tokens=300, temperature=0.0)
+    pieces = backend.stream([Request(a, (Message("user", QUERIES[0]),))], long, threading.Event())
+    next(pieces)
+    found: dict[str, str] = {}
+    threads = [threading.Thread(target=lambda x=x: found.update({x.name: texts(backend, [x])[0]})) for x in (b, c)]
+    for thread in threads:
+        thread.start()
+    (response,) = [piece.response for piece in pieces if piece.response is not None]
+    assert (response.finish, response.tokens) == ("length", 300)
+    for thread in threads:
+        thread.join(60)
+    assert found == {"b": alone["b"][0], "c": alone["c"][0]}
+
+
+def test_who_waits_for_room_can_stop(folders):
+    a, b, _ = pool(folders, ONE).values()
+    backend = TransformersBackend()
+    base = backend._take(("held",), a, threading.Event())  # in use until it is released
+    stop = threading.Event()
+    ended: list[str] = []
+    thread = threading.Thread(target=lambda: ended.append(ask(backend, [b], stop=stop)[0][0].finish))
+    thread.start()
+    assert not ended
+    stop.set()
+    thread.join(60)
+    assert ended == ["stopped"]
+    assert base is not None
+    backend.resident.release(("held",))
+    assert texts(backend, [b])
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_threads_that_ask_in_turn_for_models_that_do_not_fit_together_all_finish(folders, alone, threads):
+    candidates = pool(folders, ONE)
+    backend = TransformersBackend()
+    found: list[tuple[str, str]] = []
+
+    def work(first: int) -> None:
+        for number in range(6):
+            name = NAMES[(first + number) % 2]
+            found.append((name, texts(backend, [candidates[name]])[0]))
+
+    running = [threading.Thread(target=work, args=(n,), daemon=True) for n in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join(120)
+    assert not any(thread.is_alive() for thread in running)
+    assert sorted(found) == sorted([(name, alone[name][0]) for name in NAMES[:2]] * (3 * threads))
+
+
+FULL = (
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of ..."),
+    RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
+        "allocate 4096 bytes. Error code 12 (Cannot allocate memory)"
+    ),
+)
+
+
+def failing(monkeypatch, kind, name, problem, times):
+    """Let a call fail the first `times` times; `times` may be a test of its arguments."""
+    real, calls = getattr(kind, name), []
+
+    def call(*args, **options):
+        calls.append(options)
+        if times(options) if callable(times) else len(calls) <= times:
+            raise problem
+        return real(*args, **options)
+
+    monkeypatch.setattr(kind, name, staticmethod(call) if name == "from_pretrained" else call)
+    return calls
+
+
+@pytest.mark.parametrize("problem", FULL)
+def test_memory_that_runs_out_while_loading_is_freed_for_a_second_try(folders, monkeypatch, problem, alone):
+    a, b, _ = pool(folders).values()
+    backend = TransformersBackend()
+    ask(backend, [a])
+    calls = failing(monkeypatch, AutoModelForCausalLM, "from_pretrained", problem, 1)
+    assert texts(backend, [b]) == alone["b"][:1]
+    assert len(calls) == 2
+    assert backend.resident.names() == ["b"]  # a has left for it
+
+
+@pytest.mark.parametrize("problem", FULL)
+def test_a_model_that_memory_runs_out_for_twice_fails_alone(folders, monkeypatch, problem, alone):
+    a, b, c = pool(folders).values()
+    backend = TransformersBackend()
+    calls = failing(monkeypatch, AutoModelForCausalLM, "from_pretrained", problem, 2)
+    (failed,), _ = ask(backend, [b])
+    assert len(calls) == 2
+    assert "Expected 151 kB of memory for" in failed.error
+    assert "free on cpu" in failed.error
+    assert texts(backend, [a, b, c]) == [alone[name][0] for name in NAMES]
+
+
+@pytest.mark.parametrize("problem", FULL)
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_a_batch_that_memory_runs_out_for_goes_on_in_halves(folders, monkeypatch, problem, most, alone):
+    a = pool(folders)["a"]
+    backend = TransformersBackend()
+    calls = failing(
+        monkeypatch, LlamaForCausalLM, "generate", problem, lambda options: len(options["input_ids"]) > most
+    )
+    assert texts(backend, [a], QUERIES) == alone["a"]
+    assert max(len(call["input_ids"]) for call in calls) == len(QUERIES)
+
+
+def test_what_has_come_stays_where_memory_runs_out(folders, monkeypatch, alone):
+    """At the fifth token: the texts go on behind it, in two halves, and no piece comes twice."""
+    a = pool(folders)["a"]
+    backend = TransformersBackend()
+    backend.load(a)
+    forward, steps = LlamaForCausalLM.forward, []
+
+    def full(model, *args, **options):
+        steps.append(len(options["input_ids"]))
+        if len(steps) == 6:
+            raise FULL[0]
+        return forward(model, *args, **options)
+
+    monkeypatch.setattr(LlamaForCausalLM, "forward", full)
+    requests = [Request(a, (Message("user", query),)) for query in QUERIES]
+    said = dict.fromkeys(range(len(QUERIES)), "")
+    for piece in backend.stream(requests, GREEDY, threading.Event()):
+        said[piece.index] += piece.text
+        if piece.response is not None:
+            assert (piece.response.error, piece.response.tokens) == (None, 10)
+            assert piece.response.text == said[piece.index].strip() == alone["a"][piece.index]
+    assert steps[5:8] == [5, 3, 3]
+    assert steps[-1] == 2
+
+
+def test_a_request_that_memory_never_suffices_for_fails_alone(folders, monkeypatch, alone):
+    """The longest prompt is too much even alone; the others of its batch answer."""
+    a, b, _ = pool(folders).values()
+    backend = TransformersBackend()
+    ask(backend, [b])
+    long = "Write about the sea. " * 10
+    failing(monkeypatch, LlamaForCausalLM, "generate", FULL[0], lambda options: options["input_ids"].shape[1] > 80)
+    responses, _ = ask(backend, [a], (*QUERIES[:2], long, *QUERIES[2:]))
+    assert [response.text for n, response in enumerate(responses) if n != 2] == alone["a"]
+    failed = responses[2]
+    assert failed.finish == "error"
+    assert "memory for an answer of a (20.00 MiB more)" in failed.error
+    assert "free on cpu" in failed.error
+    assert backend.resident.names() == ["a"]  # b, which nobody used, has left
+    assert texts(backend, [a]) == alone["a"][:1]
+
+
+@pytest.mark.parametrize("problem", FULL)
+def test_memory_that_runs_out_for_an_adapter_is_told_as_such(tiny_fleet, monkeypatch, problem):
+    base, one, _ = load_fleet(tiny_fleet).candidates
+    backend = TransformersBackend()
+    failing(monkeypatch, PeftModel, "from_pretrained", problem, 1)
+    failed, good = ask(backend, [one, base])[0]
+    assert "a LoRA adapter for one at one. Found too little memory for it" in failed.error
+    assert "budget_gb" in failed.error
+    assert good.error is None
+    assert texts(backend, [one])
+
+
+def test_an_error_that_is_none_of_memory_is_not_tried_again(folders, monkeypatch):
+    a = pool(folders)["a"]
+    calls = failing(monkeypatch, LlamaForCausalLM, "generate", RuntimeError("a bad day"), 99)
+    responses, _ = ask(TransformersBackend(), [a], QUERIES)
+    assert [response.error for response in responses] == ["a bad day"] * len(QUERIES)
+    assert len(calls) == 1
+
+
+def test_the_fleet_says_the_budget(fleet_copy, tmp_path):
+    file = fleet_copy / "fleet.toml"
+    tiny.save_language_model(fleet_copy / "other", seed=7)
+    other = '[[candidate]]\nname = "other"\nbackend = "transformers"\nmodel = "other"\ndtype = "float32"\n'
+    file.write_text(file.read_text() + other + "\n[memory]\nbudget_gb = 0.0002\n")
+    fleet = replace(load_fleet(fleet_copy), router=None)
+    assert {candidate.memory for candidate in fleet.candidates} == {MemoryConfig(0.0002)}
+    ensemble = Ensemble(fleet)
+    pieces = list(ensemble.answer(["base", "other"], [Message("user", "Hi")], threading.Event(), GREEDY))
+    assert [piece.index for piece in pieces if piece.note] == [1]
+    assert [piece.response.error for piece in pieces if piece.response is not None] == [None, None]

@@ -1,0 +1,168 @@
+"""Options that hold nothing, paths that can be none, and stdin that is no text: mistakes of the call (exit code 2)."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+import tiny
+
+from zooter_core.cli.main import main
+
+LONG = "a" * 5000
+
+
+@pytest.fixture
+def scores(tmp_path) -> Path:
+    path = tmp_path / "scores.jsonl"
+    lines = [{"query": text, "scores": dict.fromkeys(tiny.POOL, 1)} for text in tiny.QUERIES[:4]]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+@pytest.fixture
+def loop(tmp_path) -> str:
+    path = tmp_path / "loop"
+    path.symlink_to(path)
+    return str(path)
+
+
+@pytest.fixture
+def refused(capsys, tiny_fleet, scores, tmp_path, monkeypatch):
+    """A call that must be refused before any work; FLEET, SCORES and NEW stand for places that are right."""
+    monkeypatch.chdir(tmp_path)
+    places = {"FLEET": tiny_fleet, "ROUTER": tiny_fleet / "router", "SCORES": scores, "NEW": tmp_path / "new"}
+
+    def called(*arguments: str) -> str:
+        capsys.readouterr()
+        before = sorted(tmp_path.rglob("*"))
+        code = main([str(places.get(argument, argument)) for argument in arguments])
+        out, err = capsys.readouterr()
+        assert (code, out) == (2, ""), err[:500]
+        assert "Traceback" not in err
+        assert len(err) < 1000
+        assert sorted(tmp_path.rglob("*")) == before
+        return err
+
+    return called
+
+
+CALLS = [
+    ("route", "q", "--fleet"),
+    ("ask", "q", "--fleet"),
+    ("compare", "q", "--fleet"),
+    ("check", "--fleet"),
+    ("demo", "--fleet"),
+    ("demo", "--fleet", "FLEET", "--history"),
+    ("run", "--fleet", "FLEET", "--out", "NEW", "--queries"),
+    ("run", "--fleet", "FLEET", "--queries", "SCORES", "--out"),
+    ("run", "--fleet", "FLEET", "--queries", "SCORES", "--out", "NEW", "--scores"),
+    ("collect", "--queries", "SCORES", "--run"),
+    ("label", "--run"),
+    ("score", "--run"),
+    ("score", "--fleet", "FLEET", "--out", "NEW", "--responses"),
+    ("score", "--fleet", "FLEET", "--responses", "SCORES", "--out"),
+    ("distill", "--fleet", "FLEET", "--scores", "SCORES", "--out"),
+    ("distill", "--fleet", "FLEET", "--out", "NEW", "--scores"),
+    ("distill", "--scores", "SCORES", "--out", "NEW", "--encoder"),
+    ("evaluate", "--router", "ROUTER", "--scores"),
+    ("evaluate", "--scores", "SCORES", "--router"),
+    ("evaluate", "--fleet", "FLEET", "--scores", "SCORES", "--prices"),
+    ("evaluate", "--fleet", "FLEET", "--scores", "SCORES", "--learned-from"),
+    ("evaluate", "--fleet", "FLEET", "--scores", "SCORES", "--select", "--judge-fleet"),
+    ("evaluate", "--fleet", "FLEET", "--scores", "SCORES", "--select", "--plot"),
+    ("extend", "--router", "ROUTER", "--without", "two", "--out"),
+    ("extend", "--without", "two", "--out", "NEW", "--router"),
+    ("sweep", "--fleet", "FLEET", "--scores"),
+    ("sweep", "--fleet", "FLEET", "--scores", "SCORES", "--out"),
+    ("import", "routerdc", "--out", "NEW"),
+    ("import", "routerdc", "SCORES", "--out"),
+    ("export", "routerarena", "--queries", "SCORES", "--out", "NEW", "--router"),
+    ("export", "routerarena", "--router", "ROUTER", "--out", "NEW", "--queries"),
+    ("queries", "--n", "3", "--out", "NEW", "--from"),
+    ("queries", "--n", "3", "--from", "SCORES", "--out"),
+    ("queries", "--n", "3", "--from", "SCORES", "--out", "NEW", "--exclude"),
+    ("bench", "--suite", "gsm8k", "--out", "NEW", "--from"),
+    ("bench", "--suite", "gsm8k", "--from", "SCORES", "--out"),
+]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=" ".join)
+def test_a_path_that_can_be_none(refused, loop, call):
+    assert "an empty text" in refused(*call, "")
+    assert "File name too long" in refused(*call, LONG)
+    assert "symbolic links" in refused(*call, loop)
+    assert "symbolic links" in refused(*call, f"{loop}/in/it.jsonl")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("ask", "q", "--fleet", "FLEET", "--candidate"),
+        ("extend", "--router", "ROUTER", "--out", "NEW", "--without"),
+        ("extend", "--router", "ROUTER", "--out", "NEW", "--scores", "SCORES", "--candidate"),
+        ("sweep", "--scores", "SCORES", "--beta"),
+        ("sweep", "--scores", "SCORES", "--tau"),
+        ("sweep", "--scores", "SCORES", "--normalise"),
+        ("distill", "--scores", "SCORES", "--out", "NEW", "--router-kind"),
+        ("distill", "--scores", "SCORES", "--out", "NEW", "--router-set"),
+        ("import", "alpacaeval", "SCORES", "--out", "NEW", "--annotator"),
+        ("bench", "--from", "SCORES", "--out", "NEW", "--suite"),
+        ("bench", "--suite", "flask", "--from", "SCORES", "--out", "NEW", "--judge"),
+    ],
+    ids=" ".join,
+)
+def test_an_option_that_holds_nothing(refused, call):
+    assert "an empty text" in refused(*call, "")
+
+
+@pytest.mark.parametrize("key", ["path", "model", "adapter", "vocabulary", "encoder", "offload_folder", "recorded"])
+@pytest.mark.parametrize("what", ["long", "loop"])
+def test_a_path_of_a_fleet_that_can_be_none(capsys, fleet_copy, loop, key, what):
+    file = fleet_copy / "fleet.toml"
+    value = json.dumps(LONG if what == "long" else loop)
+    text = file.read_text()
+    for old in {
+        "path": ['path = "router"'],
+        "model": ['model = "base"\n'],
+        "adapter": ['adapter = "adapters/one"'],
+        "vocabulary": ['vocabulary = "tags.json"'],
+        "encoder": ['encoder = "encoder"'],
+        "offload_folder": [],
+        "recorded": ['backend = "transformers"\nmodel = "base"\nadapter = "adapters/two"\ndtype = "float32"\n'],
+    }[key]:
+        new = f'backend = "recorded"\nmodel = {value}\n' if key == "recorded" else f"{key} = {value}\n"
+        text = text.replace(old, new, 1)
+    if key == "offload_folder":
+        text += f"offload_folder = {value}\n"
+    file.write_text(text)
+    assert main(["route", "q", "--fleet", str(fleet_copy)]) == 2
+    err = capsys.readouterr().err
+    assert ("File name too long" if what == "long" else "symbolic links") in err
+    assert len(err) < 3000
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"\xff\xfe\x00\x01", "line 1 of stdin"),
+        (b"fine\n" * 5000 + b"caf\xe9\n", "line 5001 of stdin"),
+        (b"fine\n" + b'{"query": ' * 100_000, "line 2 of stdin"),
+        (b"x" * (1 << 24), "line 1 of stdin"),
+    ],
+)
+def test_stdin_that_is_no_text(capsys, tiny_fleet, monkeypatch, content, named):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
+    monkeypatch.setattr("zooter_core.ensemble.Ensemble.route", lambda self, messages: decision(messages[0].content))
+    assert main(["route", "-", "--json", "--fleet", str(tiny_fleet)]) == 2
+    err = capsys.readouterr().err
+    assert named in err
+    assert len(err) < 1000
+
+
+def decision(query: str):
+    from zooter_core.records import Decision
+
+    return Decision.of(query, {"a": 1.0})

@@ -1,0 +1,133 @@
+"""However many names there are, and however long they are: an error message stays one that can be read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import tiny
+
+from zooter_core.cli.main import main
+
+MANY = [f"a-model-of-some-{n}-names" for n in range(3000)]
+LONG = ["a" * 100_000, "b" * 100_000, "base"]
+POOLS = {"many": MANY, "long": LONG}
+MOST = 2500  # characters of any message
+CANDIDATE = '[[candidate]]\nname = "{}"\nbackend = "recorded"\nmodel = "{}"\n'
+
+
+@pytest.fixture(params=POOLS)
+def pool(request) -> list[str]:
+    return POOLS[request.param]
+
+
+def write(path: Path, lines) -> Path:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+@pytest.fixture
+def scores(tmp_path, pool) -> Path:
+    lines = [{"query": text, "scores": dict.fromkeys(pool, n % 3)} for n, text in enumerate(tiny.QUERIES[:4])]
+    return write(tmp_path / "scores.jsonl", lines)
+
+
+@pytest.fixture
+def differing(tmp_path, pool) -> Path:
+    """The second line has another pool."""
+    lines = [{"query": "q", "scores": dict.fromkeys(pool, 1)}, {"query": "r", "scores": {f"{n}x": 1 for n in pool}}]
+    return write(tmp_path / "differing.jsonl", lines)
+
+
+@pytest.fixture
+def fleet(tmp_path, tiny_fleet, pool) -> Path:
+    """A fleet of recorded responses, with the tiny fleet's router, which is for other candidates."""
+    recorded = write(tmp_path / "responses.jsonl", [{"query": "q", "responses": dict.fromkeys(pool, "x")}])
+    text = f'[router]\npath = "{tiny_fleet / "router"}"\nruntime = "torch"\n'
+    text += "".join(CANDIDATE.format(name, recorded) for name in pool)
+    (tmp_path / "fleet.toml").write_text(text)
+    return tmp_path
+
+
+def message(capsys, *arguments: object) -> str:
+    capsys.readouterr()
+    found = main([str(argument) for argument in arguments])
+    err = capsys.readouterr().err
+    assert found == 2, err[:2000]
+    assert "Traceback" not in err
+    assert "the work failed" not in err
+    assert len(err) < MOST, f"{len(err):,} characters"
+    return err
+
+
+def test_pools_that_differ(capsys, differing, tmp_path, tiny_fleet):
+    for call in (
+        ("evaluate", "--router", tiny_fleet / "router", "--scores", differing),
+        ("sweep", "--scores", differing, "--fleet", tiny_fleet),
+        ("distill", "--scores", differing, "--out", tmp_path / "new", "--fleet", tiny_fleet),
+    ):
+        assert "the same candidates in every line" in message(capsys, *call)
+
+
+def test_a_router_for_other_candidates(capsys, fleet, scores, tiny_fleet):
+    for call in (("route", "q"), ("ask", "q"), ("compare", "q"), ("evaluate", "--scores", scores)):
+        message(
+            capsys,
+            *call,
+            "--fleet",
+            fleet,
+        )
+    message(capsys, "evaluate", "--router", tiny_fleet / "router", "--scores", scores)
+
+
+def test_candidates_that_are_not_there(capsys, fleet, scores, tmp_path, tiny_fleet):
+    nobody = "x" * 100_000
+    message(capsys, "ask", "q", "--candidate", nobody, "--fleet", fleet)
+    message(capsys, "ask", "q", "--candidate", nobody, "--fleet", tiny_fleet)
+    extend = ("extend", "--router", tiny_fleet / "router", "--out", tmp_path / "new")
+    message(capsys, *extend, "--candidate", nobody, "--scores", scores)
+    message(capsys, *extend, "--candidate", "one", "--scores", scores)
+    message(capsys, *extend, "--without", nobody)
+    message(capsys, "evaluate", "--fleet", tiny_fleet, "--scores", scores, "--prices", fleet)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"query": "q", "scores": "s" * 100_000},
+        {"query": "q", "scores": {"n" * 100_000: "x" * 100_000}},
+        {"query": "q", "scores": {"a": 1}, "tags": ["t" * 100_000, 1]},
+        {"query": "q", "scores": {"a": 1}, "dataset": ["d" * 100_000]},
+        {"query": ["q" * 100_000], "scores": {"a": 1}},
+        {"i" * 100_000: 1},
+        "l" * 100_000,
+    ],
+)
+def test_wrong_lines(capsys, tmp_path, tiny_fleet, line):
+    path = write(tmp_path / "wrong.jsonl", [line])
+    message(capsys, "evaluate", "--router", tiny_fleet / "router", "--scores", path)
+
+
+def test_ids_and_keys(capsys, tmp_path, tiny_fleet):
+    twice = [{"id": "i" * 100_000, "query": "q", "scores": {"base": 1, "one": 1, "two": 1}}] * 2
+    path = write(tmp_path / "twice.jsonl", twice)
+    message(capsys, "evaluate", "--router", tiny_fleet / "router", "--scores", path)
+    for text in (f"{'k' * 100_000} = 1", f'name = ["{"v" * 100_000}"]', CANDIDATE.format("n" * 100_000, "m")):
+        (tmp_path / "fleet.toml").write_text(text)
+        message(capsys, "route", "q", "--fleet", tmp_path)
+
+
+def test_options(capsys, tiny_fleet, scores):
+    odd = "o" * 100_000
+    for call in (
+        ("sweep", "--scores", scores, "--beta", odd),
+        ("sweep", "--scores", scores, "--normalise", odd),
+        ("distill", "--scores", scores, "--out", "never", "--router-kind", odd),
+        ("distill", "--scores", scores, "--out", "never", "--router-set", odd),
+        ("route", "q", "--willingness", odd),
+        (odd,),
+        ("route", "q", f"--{odd}"),
+        ("route", "q", *MANY),
+    ):
+        message(capsys, *call)

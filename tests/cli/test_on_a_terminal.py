@@ -1,0 +1,263 @@
+"""Every command on a real terminal, with names, tags, answers and files of people who mean ill."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import afar
+import pytest
+import tiny
+from screen import CLEAR, COLOUR, HOSTILE, MARKUP, Screen, squeezed, terminal, typed
+from scripted import serving
+
+from zooter_core.terminal import visible
+
+pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+
+ROOT = Path(__file__).resolve().parents[2]
+POOL = (f"one {HOSTILE}", "two [/red]", "three")
+ANSWER = f"said {HOSTILE} end"
+
+
+@pytest.fixture
+def server():
+    with serving() as made:
+        made.replies = {"hostile": lambda query: ANSWER}
+        yield made
+
+
+@pytest.fixture
+def fleet(fleet_copy, server) -> Path:
+    """Candidates with hostile names and answers, and hostile tags."""
+    folder = afar.save(fleet_copy, server.url, dict.fromkeys(POOL, "hostile"), router=True)
+    tags = [
+        {"name": f"{kind} {HOSTILE}", "description": kind, "phrasings": texts}
+        for kind, texts in (("a", tiny.QUERIES[::3]), ("b", tiny.QUERIES[1::3]))
+    ]
+    (folder / "tags.json").write_text(json.dumps({"vocabulary": "x", "tags": tags}))
+    return folder
+
+
+@pytest.fixture
+def scores(tmp_path) -> Path:
+    """A score file whose data sets, tags, candidates and queries are hostile."""
+    path = tmp_path / "scores [/red].jsonl"
+    path.parent.mkdir()
+    lines = [
+        {
+            "query": f"{text} {HOSTILE}",
+            "scores": {name: (n * 7 + 3 * k) % 5 for k, name in enumerate(POOL)},
+            "dataset": f"{'xy'[n % 2]} {HOSTILE}",
+            "tags": [f"t {HOSTILE}"],
+        }
+        for n, text in enumerate(tiny.QUERIES)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+@pytest.fixture
+def queries(tmp_path) -> Path:
+    path = tmp_path / "queries.jsonl"
+    lines = [
+        {"query": f"{text} {HOSTILE}", "dataset": f"set {HOSTILE}", "tags": [f"t {HOSTILE}"]} for text in tiny.QUERIES
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_ask(fleet):
+    screen = typed("ask", "What is 7?", "--fleet", fleet)
+    assert screen.code == 0
+    assert visible(ANSWER) in screen.check()
+    assert squeezed(visible(f"one {CLEAR}{COLOUR}")) in squeezed(screen.err)
+
+
+def test_ask_into_a_pipe_is_raw(fleet):
+    screen = typed("ask", "What is 7?", "--fleet", fleet, piped=("stdout",))
+    assert (screen.code, screen.out) == (0, f"{ANSWER}\n")
+    assert CLEAR not in screen.err
+    screen = typed("ask", "What is 7?", "--fleet", fleet, piped=("stderr",))
+    assert visible(ANSWER) in screen.out
+    assert CLEAR in screen.err
+
+
+@pytest.mark.parametrize("more", [[], ["--why"], ["--json"]])
+def test_route(fleet, more):
+    screen = typed("route", f"What is 7? {HOSTILE}", *more, "--fleet", fleet)
+    assert screen.code == 0
+    screen.check()
+    if more == ["--json"]:
+        shape = json.loads(screen.out)
+        assert (shape["query"], *shape["probabilities"]) == (f"What is 7? {HOSTILE}", *POOL)
+    else:
+        assert squeezed(visible(POOL[0])) in squeezed(screen.out)
+        assert "[/red][bold]b[/bold]" in squeezed(screen.out)
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_compare(fleet, more):
+    screen = typed("compare", "What is 7?", *more, "--fleet", fleet)
+    assert screen.code == 0
+    screen.check()
+    if more:
+        assert {row["text"] for row in json.loads(screen.out)["responses"]} == {ANSWER}
+    else:
+        assert screen.out.count(visible(ANSWER)) == 3
+
+
+def test_compare_into_a_pipe_is_raw(fleet):
+    screen = typed("compare", "What is 7?", "--fleet", fleet, piped=("stdout", "stderr"))
+    assert screen.out.count(ANSWER) == 3
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_check(fleet, more):
+    screen = typed("check", *more, "--fleet", fleet)
+    assert screen.code == 0
+    screen.check()
+    if not more:
+        assert squeezed(visible(POOL[0])) in squeezed(screen.out)
+
+
+def test_check_of_candidates_that_fail(fleet, server):
+    server.replies = {}
+    screen = typed("check", "--fleet", fleet)
+    assert screen.code == 1
+    screen.check()
+
+
+def test_distill_evaluate_sweep_and_extend(scores, tiny_fleet, tmp_path):
+    router = tmp_path / "router [/red]"
+    options = ("--encoder", tiny_fleet / "encoder", "--epochs", 2)
+    calls = (
+        ("distill", "--scores", scores, "--out", router, *options),
+        ("evaluate", "--router", router, "--scores", scores),
+        ("evaluate", "--router", router, "--scores", scores, "--select", "--json"),
+        ("extend", "--router", router, "--without", "three", "--out", tmp_path / "less"),
+        ("extend", "--router", tmp_path / "less", "--candidate", "three", "--scores", scores, "--out", tmp_path / "n"),
+        ("sweep", "--scores", scores, "--beta", "0,1", "--seeds", 1, "--folds", 2, "--fleet", tiny_fleet),
+    )
+    for call in calls:
+        screen = typed(*call)
+        assert screen.code == 0, screen.err
+        screen.check()
+
+
+def test_evaluate_names_data_sets_as_they_are(scores, fleet):
+    screen = typed("evaluate", "--fleet", fleet, "--scores", scores)
+    assert screen.code == 0
+    screen.check()
+    assert squeezed(MARKUP) in squeezed(screen.out)
+
+
+def test_a_run(fleet, queries, tmp_path):
+    call = ("run", "--queries", queries, "--out", tmp_path / "run [/red]", "--epochs", 2, "--fleet", fleet)
+    screen = typed(*call)
+    assert screen.code == 0, screen.err
+    screen.check()
+    assert squeezed(visible(POOL[0])) in squeezed(screen.out)
+
+
+def test_queries(queries, fleet, tmp_path):
+    call = ("queries", "--from", queries, "--n", 500, "--out", tmp_path / "out [/red] :smile:.jsonl", "--fleet", fleet)
+    screen = typed(*call)
+    assert screen.code == 0, screen.err
+    screen.check()
+    assert "out[/red]:smile:.jsonl" in squeezed(screen.out)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ask", "Hi", "--candidate", HOSTILE),
+        ("route", "Hi", "--fleet", HOSTILE),
+        ("evaluate", "--router", HOSTILE, "--scores", HOSTILE),
+        ("label", "--run", HOSTILE),
+        ("sweep", "--scores", HOSTILE),
+        ("import", "routerdc", HOSTILE, "--out", "never.jsonl"),
+    ],
+)
+def test_errors(tiny_fleet, arguments):
+    more = () if "--fleet" in arguments or arguments[0] != "ask" else ("--fleet", tiny_fleet)
+    screen = typed(*arguments, *more)
+    assert screen.code == 2
+    screen.check()
+    assert "zooter: " in screen.err
+    assert CLEAR in typed(*arguments, *more, piped=("stderr",)).err
+
+
+@pytest.mark.parametrize("debug", [(), ("--debug",)])
+def test_an_error_nobody_foresaw(tiny_fleet, monkeypatch, debug):
+    from zooter_core.ensemble import Ensemble
+
+    def breaks(self, messages):
+        raise RuntimeError(HOSTILE)
+
+    monkeypatch.setattr(Ensemble, "route", breaks)
+    screen = typed("route", "Hi", *debug, "--fleet", tiny_fleet)
+    assert screen.code == 1
+    assert ("Traceback" in screen.err) == bool(debug)
+    assert visible(CLEAR) in screen.err
+    assert CLEAR not in screen.err
+
+
+@pytest.mark.parametrize("piped", [(), ("stdout",)])
+def test_half_characters_of_an_endpoint(fleet_copy, server, queries, tmp_path, piped):
+    folder = afar.save(fleet_copy, server.url, {"a": "halves", "b": "halves"}, router=True)
+    expected = "a😀b\ufffdc\ufffdd\ufffd"
+    ask = typed("ask", "Hi", "--fleet", folder, piped=piped)
+    assert (ask.code, ask.out) == (0, f"{expected}\n")
+    compare = typed("compare", "Hi", "--json", "--fleet", folder, piped=piped)
+    assert compare.code == 0
+    assert {row["text"] for row in json.loads(compare.out)["responses"]} == {expected}
+    run = tmp_path / "run"
+    call = ("run", "--queries", queries, "--out", run, "--epochs", 1, "--scores", tmp_path / "s.jsonl")
+    assert typed(*call, "--fleet", folder, piped=piped).code == 0
+    texts = [json.loads(line)["responses"] for line in (tmp_path / "s.jsonl").read_text().splitlines()]
+    assert {text for row in texts for text in row.values()} == {expected}
+
+
+def test_half_characters_in_files(fleet_copy, tiny_fleet, tmp_path):
+    half = "half \ud83d"
+    scores = tmp_path / "scores.jsonl"
+    lines = [
+        {
+            "id": f"{n} {half}",
+            "query": f"{text} {half}",
+            "scores": {f"a {half}": n % 2, "b": n % 3},
+            "responses": {f"a {half}": half, "b": "x"},
+            "dataset": f"{'xy'[n % 2]} {half}",
+            "tags": [half],
+        }
+        for n, text in enumerate(tiny.QUERIES)
+    ]
+    scores.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    router = tmp_path / "router"
+    made = typed("distill", "--scores", scores, "--out", router, "--encoder", tiny_fleet / "encoder", "--epochs", 1)
+    assert made.code == 0, made.err
+    shown = typed("evaluate", "--router", router, "--scores", scores, piped=("stdout",))
+    assert shown.code == 0, shown.err
+    assert "half \ufffd" in shown.out
+    responses = tmp_path / "rewarded.jsonl"
+    told = typed("score", "--responses", scores, "--out", responses, "--fleet", tiny_fleet)
+    assert told.code == 0, told.err
+    assert json.loads(responses.read_text().splitlines()[0])["responses"][f"a {half[:-1]}\ufffd"] == "half \ufffd"
+    picked = typed("queries", "--from", scores, "--n", 9, "--out", tmp_path / "q.jsonl", "--fleet", tiny_fleet)
+    assert picked.code == 0, picked.err
+
+
+def test_as_a_program(fleet):
+    """In a process of its own, whose consoles find the terminal by themselves."""
+    came = bytearray()
+    command = [sys.executable, "-m", "zooter_core.cli.main", "ask", f"What is 7? {HOSTILE}", "--fleet", str(fleet)]
+    with terminal(came) as file:
+        ended = subprocess.run(command, stdout=file, stderr=file, cwd=ROOT, env={**os.environ, "TERM": "xterm"})
+    screen = Screen(ended.returncode, {"stdout": came, "stderr": bytearray()})
+    assert screen.code == 0, screen.out
+    assert visible(ANSWER) in screen.check()
+    assert "\x1b[2m" in screen.out  # rich's own

@@ -1,0 +1,242 @@
+"""A fleet of endpoints as a user meets it: check, ask, compare, a whole run with faults, and the demo's router."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import afar
+import pytest
+from scripted import serving
+
+from zooter_core.cli.main import main
+
+pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+
+ROOT = Path(__file__).resolve().parents[2]
+QUERIES = [f"What is {n} + {n}?" for n in range(70)]
+
+
+@pytest.fixture
+def server():
+    with serving() as made:
+        made.replies = {"long": lambda query: f"{query} That is a long story.", "short": lambda query: "No."}
+        yield made
+
+
+@pytest.fixture
+def fleet(fleet_copy, server):
+    """The tiny fleet's reward model and tagger over scripted endpoints."""
+
+    def made(router: bool = False, **models: str) -> Path:
+        return afar.save(fleet_copy, server.url, models, router)
+
+    return made
+
+
+@pytest.fixture
+def zooter(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "220")
+
+    def called(*arguments: object):
+        capsys.readouterr()
+        code = main([*map(str, arguments)])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return called
+
+
+def test_check_tells_health_and_speed(zooter, fleet):
+    code, out, _ = zooter("check", "--json", "--fleet", fleet(a="long", b="short"))
+    parts = json.loads(out)["parts"]
+    assert code == 0
+    assert [(row["name"], row["ok"]) for row in parts] == [
+        ("a", True),
+        ("b", True),
+        ("scalar", True),
+        ("nearest", True),
+    ]
+    assert parts[0]["first_token_seconds"] > 0
+    assert parts[0]["memory_mb"] is None
+    assert parts[2]["memory_mb"] >= 0
+    table = zooter("check", "--fleet", fleet(a="long", b="short"))[1]
+    assert table.count("elsewhere") == 2
+
+
+def test_check_of_a_candidate_that_fails_is_exit_1(zooter, fleet):
+    code, out, _ = zooter("check", "--json", "--fleet", fleet(a="long", b="http-503", c="empty"))
+    rows = {row["name"]: row for row in json.loads(out)["parts"]}
+    assert code == 1
+    assert (rows["a"]["ok"], rows["b"]["ok"], rows["c"]["ok"]) == (True, False, False)
+    assert rows["b"]["found"].startswith("Expected an answer of b from 127.0.0.1:")
+    assert rows["b"]["found"].count("Expected") == 1
+    assert "an empty one" in rows["c"]["found"]
+
+
+def test_the_example_loads_and_tells_that_nobody_is_there(zooter, tmp_path, monkeypatch):
+    """With ports at which nobody listens, wherever this test runs."""
+    folder = tmp_path / "models" / "endpoints"
+    shutil.copytree(ROOT / "models" / "endpoints", folder)
+    shutil.copytree(ROOT / "models" / "embedded", tmp_path / "models" / "embedded")
+    text = (folder / "fleet.toml").read_text().replace("localhost:11434", "127.0.0.1:9").replace(":8000", ":9")
+    (folder / "fleet.toml").write_text(text)
+    code, out, _ = zooter("check", "--json", "--fleet", folder)
+    rows = json.loads(out)["parts"]
+    assert code == 1
+    assert [row["name"] for row in rows if row["part"] == "candidate"] == ["general", "code", "math"]
+    assert all("Start the server" in row["found"] for row in rows if row["part"] == "candidate")
+
+
+def test_ask_keeps_what_has_come_and_tells_the_fault(zooter, fleet):
+    folder = fleet(a="reset-in-the-middle", b="long", router=True)
+    code, out, err = zooter("ask", "Hi", "--candidate", "a", "--fleet", folder)
+    assert code == 1
+    assert out == "Half of\n"
+    assert "The answer of a is incomplete.\n" in err
+    assert "the connection broken off, after 7 characters" in err
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("refused", "no connection (refused)"),
+        ("hang-first", "no first token within 0.8 s"),
+        ("http-500", 'status 500, "scripted http-500"'),
+        ("reset-first", "the connection broken off"),
+    ],
+)
+def test_ask_goes_to_the_next_candidate_before_the_first_token(zooter, fleet_copy, server, model, reason):
+    models = (model, "http-503", "good")
+    first, second, third = afar.save_by_order(fleet_copy, server.url, "Hi", models, first_token_seconds=0.8)
+    code, out, err = zooter("ask", "Hi", "--fleet", fleet_copy)
+    assert (code, out) == (0, "Hello, I am a scripted model.\n")
+    assert f"->  {first}\n" in err
+    assert f"{first} could not answer ({reason}); {second} answers instead.\n" in err
+    assert f'{second} could not answer (status 503, "scripted http-503"); {third} answers instead.\n' in err
+
+
+def test_ask_when_nobody_can_answer_names_each_reason(zooter, fleet_copy, server):
+    first, second = afar.save_by_order(fleet_copy, server.url, "Hi", ("refused", "http-503"))
+    code, out, err = zooter("ask", "Hi", "--fleet", fleet_copy)
+    assert (code, out) == (1, "")
+    assert f"zooter: Expected an answer of {first} or {second}. Found none:\n- {first}: no connection (refused)." in err
+    assert f'- {second}: status 503, "scripted http-503". Ask again later' in err
+    assert err.count("zooter: ") == 1
+
+
+def test_ask_goes_on_with_the_next_only_until_a_token_has_come(zooter, fleet_copy, server):
+    models = ("http-500", "reset-in-the-middle", "good")
+    _, second, third = afar.save_by_order(fleet_copy, server.url, "Hi", models)
+    code, out, err = zooter("ask", "Hi", "--fleet", fleet_copy)
+    assert (code, out, server.count("good")) == (1, "Half of\n", 0)
+    assert f"{second} answers instead." in err
+    assert f"The answer of {second} is incomplete.\n" in err
+    assert f"{third} answers" not in err
+
+
+def test_ask_a_named_candidate_is_not_replaced(zooter, fleet_copy, server):
+    first, _ = afar.save_by_order(fleet_copy, server.url, "Hi", ("http-500", "good"))
+    code, out, err = zooter("ask", "Hi", "--candidate", first, "--fleet", fleet_copy)
+    assert (code, out, server.count("good")) == (1, "", 0)
+    assert f"Expected an answer of {first} from 127.0.0.1:" in err
+
+
+def test_compare_ranks_those_that_answer(zooter, fleet):
+    code, out, _ = zooter("compare", "Hi", "--json", "--fleet", fleet(a="broken-line", b="long", router=True))
+    best, failed = json.loads(out)["responses"]
+    assert code == 0
+    assert (best["candidate"], best["rank"], best["text"]) == ("b", 1, "Hi That is a long story.")
+    assert (failed["candidate"], failed["rank"], failed["text"]) == ("a", None, "Half of")
+    assert "not JSON" in failed["error"]
+
+
+def labelled_from_afar(folder: Path, server) -> Path:
+    """The fleet with a judge and a tagger behind the server."""
+    text = (folder / "fleet.toml").read_text()
+    table = 'kind = "{kind}"\n\n[{part}.{name}]\nbackend = "openai"\nmodel = "{name}"\nbase_url = "{url}"\n\n'
+    made = "".join(
+        f"[{part}]\n" + table.format(part=part, kind=kind, name=name, url=server.url)
+        for part, kind, name in (("reward", "judge", "judge"), ("tagger", "instag", "instagger"))
+    )
+    rest = text[text.index("[generation]") if "[generation]" in text else text.index("[[candidate]]") :]
+    (folder / "fleet.toml").write_text('name = "far"\n\n' + made + rest)
+    return folder
+
+
+def test_rewards_and_tags_may_come_from_servers_too(zooter, fleet, server, tmp_path):
+    server.replies["judge"] = lambda prompt: f"Well. Rating: [[{9 if 'long story' in prompt else 2}]]"
+    server.replies["instagger"] = lambda prompt: '[{"tag": "small talk", "explanation": "it is"}]'
+    folder = labelled_from_afar(fleet(a="short", b="long"), server)
+    code, out, _ = zooter("check", "--json", "--fleet", folder)
+    rows = {row["part"]: row for row in json.loads(out)["parts"]}
+    assert code == 0, out
+    assert (rows["reward model"]["found"], rows["tagger"]["found"]) == ("2.00", "small talk")
+    queries = tmp_path / "queries.txt"
+    queries.write_text("What is the sea?\nWhy?\n")
+    for step in ("collect", "score", "tag"):
+        asked = ("--queries", queries) if step == "collect" else ()
+        code, _, err = zooter(step, "--fleet", folder, "--run", tmp_path / "run", *asked)
+        assert code == 0, err
+    rewards = [json.loads(line) for line in (tmp_path / "run" / "rewards.jsonl").read_text().splitlines()]
+    assert [record["rewards"] for record in rewards] == [{"a": 2, "b": 9}] * 2
+    tags = [json.loads(line)["tags"] for line in (tmp_path / "run" / "tags.jsonl").read_text().splitlines()]
+    assert [[tag["name"] for tag in row] for row in tags] == [["small talk"]] * 2
+
+
+def test_a_judge_that_cannot_be_reached_is_told_by_check(zooter, fleet, server):
+    folder = labelled_from_afar(fleet(a="short"), server)
+    text = (folder / "fleet.toml").read_text()
+    (folder / "fleet.toml").write_text(text.replace(server.url, "http://127.0.0.1:9/v1", 1))
+    code, out, _ = zooter("check", "--json", "--fleet", folder)
+    row = next(row for row in json.loads(out)["parts"] if row["part"] == "reward model")
+    assert (code, row["ok"]) == (1, False)
+    assert row["found"].startswith("Expected judge at 127.0.0.1:9. Found no connection (refused).")
+
+
+def test_a_run_that_a_fault_breaks_off_loses_no_response(zooter, fleet, server, tmp_path):
+    """The endpoint fails from the 40th query on; when it is well again, only what is missing is asked."""
+    queries = tmp_path / "queries.jsonl"
+    queries.write_text("".join(json.dumps({"id": str(n), "query": text}) + "\n" for n, text in enumerate(QUERIES)))
+    asked: list[str] = []
+    well = False
+
+    def weak(query: str) -> str:
+        asked.append(query)
+        if not well and len(asked) > 40:
+            raise ConnectionResetError
+        return f"{query} {len(query)}"
+
+    server.replies["weak"] = weak
+    call = ("run", "--fleet", fleet(a="weak", b="short"), "--queries", queries, "--out", tmp_path / "run")
+    call = (*call, "--epochs", 2)
+    code, _, err = zooter(*call)
+    assert code == 1
+    assert "an answer of a from" in err
+    assert "goes on from here" in err
+    kept = {json.loads(line)["id"] for line in (tmp_path / "run" / "responses.jsonl").read_text().splitlines()}
+    assert len(kept) == 40
+    well, before = True, len(asked)
+    assert zooter(*call)[0] == 0
+    assert len(asked) - before == len(QUERIES) - 40
+    records = [json.loads(line) for line in (tmp_path / "run" / "responses.jsonl").read_text().splitlines()]
+    assert len(records) == 2 * len(QUERIES)
+    assert all(r["error"] is None for r in records)
+
+
+def test_a_runs_responses_make_a_fleet(zooter, fleet, server, tmp_path):
+    """Collected once from endpoints, then replayed from the run folder without them."""
+    queries = tmp_path / "queries.txt"
+    queries.write_text("What is the sea?\nWhy?\n")
+    folder = fleet(a="long", b="short")
+    assert zooter("collect", "--fleet", folder, "--queries", queries, "--run", tmp_path / "run")[0] == 0
+    before = len(server.asked)
+    (tmp_path / "fleet.toml").write_text(
+        "".join(f'[[candidate]]\nname = "{name}"\nbackend = "recorded"\nmodel = "run"\n' for name in "ab")
+    )
+    code, out, _ = zooter("check", "--json", "--fleet", tmp_path)
+    assert code == 0, out
+    assert [row["ok"] for row in json.loads(out)["parts"]] == [True, True]
+    assert len(server.asked) == before

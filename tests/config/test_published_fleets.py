@@ -1,0 +1,102 @@
+"""models/paper-13b and models/qwen: published models, whose prompts must be the published ones letter by letter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer
+
+from zooter_core.backends import Request
+from zooter_core.backends.local.prompts import prompt as text_of
+from zooter_core.config.fleet import load_fleet
+from zooter_core.records import Message
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+# FastChat's template vicuna_v1.1, and WizardLM's own inference script for 13B.
+VICUNA = (
+    "A chat between a curious user and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the user's questions. "
+    "USER: Hello ASSISTANT:"
+)
+# Alpaca's form without input, as the training scripts of WizardCoder and WizardMath have it.
+ALPACA = (
+    "Below is an instruction that describes a task. "
+    "Write a response that appropriately completes the request.\n\n"
+    "### Instruction:\nHello\n\n### Response:"
+)
+PUBLISHED = {
+    "wizardlm": VICUNA,
+    "wizardcoder": ALPACA,
+    "wizardmath": ALPACA,
+    "vicuna": VICUNA,
+    "openchat": "GPT4 User: Hello<|end_of_turn|>GPT4 Assistant:",  # OpenChat's README, single-turn V3.2
+    "llama-2-chat": "[INST] Hello [/INST]",  # Meta's model card, without a system text
+}
+ODD = ("{query}", "a {b} {{c}} {0}", "{query} and {query}\n\n### Response:", 'f"{x!r}" % s $HOME \\n', "杯子 ☕")
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return load_fleet(MODELS / "paper-13b")
+
+
+@pytest.fixture
+def prompt(tiny_fleet):
+    """What a tokenizer is given for a query to a candidate with some template."""
+    tiny = load_fleet(tiny_fleet).candidates[0]
+    tokenizer = AutoTokenizer.from_pretrained(tiny.model)
+
+    def asked(template: str, query: str) -> str:
+        return text_of(Request(replace(tiny, prompt_template=template), (Message("user", query),)), tokenizer)
+
+    return asked
+
+
+def test_the_papers_pool(paper):
+    assert paper.pool == tuple(PUBLISHED)
+    assert {candidate.model.rpartition("/")[2] for candidate in paper.candidates} == {
+        *("WizardLM-13B-V1.2", "WizardCoder-Python-13B-V1.0", "WizardMath-13B-V1.0"),
+        *("vicuna-13b-v1.5", "openchat_v3.2", "Llama-2-13b-chat-hf"),
+    }
+    assert (paper.generation.temperature, paper.generation.max_new_tokens) == (0.7, 2048)
+    assert paper.encoder == "microsoft/mdeberta-v3-base"
+    assert (paper.tagger.kind, paper.tagger.instagger.model) == ("instag", "OFA-Sys/InsTagger")
+    assert (paper.reward.kind, paper.router) == ("ultra", None)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_prompt_is_the_published_one(paper, prompt, name):
+    assert prompt(paper.candidate(name).prompt_template, "Hello") == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("query", ODD)
+def test_a_query_with_braces_stays_as_it_is(paper, prompt, query):
+    for name, published in PUBLISHED.items():
+        before, after = published.split("Hello")
+        assert prompt(paper.candidate(name).prompt_template, query) == before + query + after
+
+
+def test_no_template_brings_a_first_token_of_its_own(paper):
+    """The backend adds the tokenizer's: a second one would be read as text."""
+    for candidate in paper.candidates:
+        assert not candidate.prompt_template.startswith("<s>")
+        assert candidate.prompt_template.count("{query}") == 1
+
+
+def test_the_qwen_fleet_uses_the_tokenizers_own_templates():
+    fleet = load_fleet(MODELS / "qwen")
+    assert fleet.pool == ("general", "code", "math", "small")
+    assert all(candidate.prompt_template is None for candidate in fleet.candidates)
+    assert all(candidate.model.startswith("Qwen/Qwen2.5-") for candidate in fleet.candidates)
+    assert fleet.router is None
+
+
+@pytest.mark.parametrize("name", ["paper-13b", "qwen"])
+def test_the_router_is_two_lines_away(name, tmp_path):
+    text = (MODELS / name / "fleet.toml").read_text()
+    (tmp_path / "fleet.toml").write_text(
+        text.replace("# [router]\n# path", "[router]\npath").replace("../embedded", str(MODELS / "embedded"))
+    )
+    assert load_fleet(tmp_path).router.path.endswith(f"runs/{name}/router")

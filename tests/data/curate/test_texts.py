@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zooter_core.data.curate.texts import EXAMPLES, Benchmarks, digest, grams, key, normalise
+from zooter_core.errors import ZooterError
+from zooter_core.records import Query
+
+EIGHT = "one two three four five six seven eight"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("What is the sea?", "what is THE sea"),
+        ("  What\tis\n the sea", "What is the sea ?!"),
+        ("Don't e-mail me", "dont email me"),
+        ("Straße", "STRASSE"),
+        ("12 * 3", "12 × 3"),
+        ("我们去海边吧。", "我们 去海边吧"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("zero\u200bwidth", "zerowidth"),
+        ("a b", "ab"),
+    ],
+)
+def test_case_punctuation_and_spaces_do_not_count(one, other):
+    assert key(normalise(one)) == key(normalise(other))
+    assert digest(normalise(one)) == digest(normalise(other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("What is 12 + 30?", "What is 12 - 30?"),
+        ("What is 12 - 30?", "What is 12 * 30?"),
+        ("What is 12 / 30?", "What is 12 30?"),
+        ("1.5 apples", "15 apples"),
+        ("1 23", "12 3"),
+        ("x + y", "x = y"),
+        ("की", "का"),
+        ("☕", "🍵"),
+    ],
+)
+def test_what_makes_another_query_counts(one, other):
+    assert key(normalise(one)) != key(normalise(other))
+
+
+def test_words_of_a_normalised_text():
+    assert normalise("Hello, World! 2+2 = 4?") == "hello world 2 + 2 = 4"
+    assert normalise("我们 play") == "我 们 play"
+
+
+@pytest.mark.parametrize("text", ["", " ", "?!…", "- -", "\u200b", "。"])
+def test_nothing_but_punctuation_is_empty(text):
+    assert normalise(text) == ""
+
+
+@given(st.text())
+def test_a_normalised_text_is_words_and_single_spaces(text):
+    normal = normalise(text)
+    assert normal == " ".join(normal.split())
+    assert " " not in key(normal)
+
+
+def test_runs_of_n_words():
+    assert list(grams("a b c d", 3)) == ["a b c", "b c d"]
+    assert list(grams("a b c", 3)) == ["a b c"]
+    assert list(grams("a b", 3)) == ["ab"]
+    assert list(grams("a b", 1)) == ["a", "b"]
+
+
+def test_overlap_of_eight_words_in_a_row():
+    benchmarks = Benchmarks({"b": [f"Zero, {EIGHT.title()}!", "Short one?"]}, 8)
+    assert benchmarks.overlap(normalise(f"and {EIGHT} and")) == "b"
+    assert benchmarks.overlap(normalise(EIGHT)) == "b"
+    assert benchmarks.overlap(normalise(EIGHT.replace("four", "4"))) is None  # seven in a row, at most
+    assert benchmarks.overlap(normalise("two three four")) is None  # a short text only as a whole
+
+
+def test_short_texts_overlap_as_a_whole():
+    benchmarks = Benchmarks({"b": ["Short one?", "???"]}, 8)
+    assert benchmarks.overlap(normalise("SHORT ONE")) == "b"
+    assert benchmarks.overlap(normalise("a short one")) is None
+    assert benchmarks.overlap(normalise(f"short one {EIGHT}")) is None
+
+
+def test_ngram_of_one_word():
+    benchmarks = Benchmarks({"b": ["sea shell"]}, 1)
+    assert benchmarks.overlap("the sea") == "b"
+    assert benchmarks.overlap("the see") is None
+
+
+def test_no_benchmark_excludes_nothing():
+    assert Benchmarks({}, 8).overlap(EIGHT) is None
+
+
+def test_a_query_counts_at_the_first_file_that_it_overlaps():
+    benchmarks = Benchmarks({"one": ["x", EIGHT], "two": ["y", f"{EIGHT} nine"]}, 8)
+    both = normalise(f"{EIGHT} nine")
+    assert [benchmarks.exclude(text, Query(text, text)) for text in (both, "y", "x", "z")] == [True, True, True, False]
+    assert benchmarks.count == {"one": 2, "two": 1}
+    assert benchmarks.examples == {"one": [both, "x"], "two": ["y"]}
+
+
+def test_examples_are_a_few():
+    benchmarks = Benchmarks({"b": ["x"]}, 8)
+    for number in range(EXAMPLES + 3):
+        benchmarks.exclude("x", Query(str(number), "x"))
+    assert (benchmarks.count["b"], benchmarks.examples["b"]) == (EXAMPLES + 3, ["0", "1", "2", "3", "4"])
+
+
+def test_benchmarks_are_queries_files_or_score_files(tmp_path):
+    scores, text = tmp_path / "scores.jsonl", tmp_path / "b.txt"
+    scores.write_text(json.dumps({"query": "What is it?", "scores": {"a": 1}}) + "\n")
+    text.write_text("Who is it?\n")
+    benchmarks = Benchmarks.read([scores, text], 8)
+    assert benchmarks.overlap("what is it") == str(scores)
+    assert benchmarks.overlap("who is it") == str(text)
+
+
+def test_benchmark_without_queries(tmp_path):
+    (tmp_path / "b.txt").write_text("\n\n")
+    with pytest.raises(ZooterError, match=r"at least one query in .*b\.txt"):
+        Benchmarks.read([tmp_path / "b.txt"], 8)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.fleet import Fleet
+from zooter_core.data.prices import check_trade, dollars, prices_of, trade, utilities
+from zooter_core.errors import ZooterError
+
+PRICES = np.array([4.0, 1.0, 0.0])
+PROBABILITIES = np.array([[0.5, 0.3, 0.2], [0.6, 0.1, 0.3]])
+
+
+def fleet(tmp_path, *paid):
+    prices = zip("abc", paid, strict=True)
+    candidates = tuple(
+        CandidateConfig(name, "transformers", "m", usd_per_million_tokens=price) for name, price in prices
+    )
+    return Fleet("f", tmp_path, candidates)
+
+
+def test_prices_are_in_the_order_asked_for(tmp_path):
+    assert prices_of(fleet(tmp_path, 4, 1, 0), ("c", "a")).tolist() == [0.0, 4.0]
+
+
+@pytest.mark.parametrize("wrong", [None, -1.0, float("nan"), float("inf")])
+def test_a_candidate_without_a_price_is_named(tmp_path, wrong):
+    made = fleet(tmp_path, 4, wrong, 0)
+    with pytest.raises(ZooterError, match=r"of b\. Add usd_per_million_tokens"):
+        prices_of(made, made.pool)
+    with pytest.raises(ZooterError, match="of b"):
+        check_trade(made, 0.1)
+    check_trade(made, 0)
+
+
+def test_a_candidate_of_another_fleet_is_named(tmp_path):
+    with pytest.raises(ZooterError, match='"d"'):
+        prices_of(fleet(tmp_path, 4, 1, 0), ("a", "d"))
+
+
+def test_dollars_of_a_thousand_queries():
+    """A thousand responses of 300 tokens are 0.3 million."""
+    assert dollars(PRICES, np.full((2, 3), 300.0)) == pytest.approx(np.tile([1.2, 0.3, 0.0], (2, 1)))
+
+
+def test_utilities_worked_by_hand():
+    """At 0.4: .5 - .4, .3 - .1, .2 and .6 - .4, .1 - .1, .3."""
+    assert utilities(PROBABILITIES, PRICES, 0.4) == pytest.approx(np.array([[0.1, 0.2, 0.2], [0.2, 0.0, 0.3]]))
+
+
+def test_at_0_utilities_are_the_probabilities():
+    assert np.array_equal(utilities(PROBABILITIES, PRICES, 0), PROBABILITIES)
+
+
+def test_free_candidates_are_told_apart_by_probability():
+    assert np.array_equal(utilities(PROBABILITIES, np.zeros(3), 0.5), PROBABILITIES)
+
+
+@pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf")])
+def test_an_impossible_willingness_is_refused(wrong):
+    with pytest.raises(ZooterError, match="a willingness of 0 or above"):
+        utilities(PROBABILITIES, PRICES, wrong)
+
+
+def test_trade_worked_by_hand():
+    """At 0.35: .15, .2125, .2 goes from a to b, and .25, .0125, .3 from a to c."""
+    table = np.array([[3.0, 2.0, 1.0], [5.0, 0.0, 4.0]])
+    found = trade(PROBABILITIES, table, PRICES, dollars(PRICES, np.full((2, 3), 1000.0)), 0.35)
+    assert found["at_0"] == pytest.approx({"score": 4.0, "price": 4.0, "dollars": 4.0})
+    assert {key: found[key] for key in found["at_0"]} == pytest.approx({"score": 3.0, "price": 0.5, "dollars": 0.5})
+    assert (found["willingness"], found["score_minus"]) == (0.35, (-1.0, -1.0))
+
+
+def test_trade_at_0_changes_nothing():
+    table = np.array([[3.0, 2.0, 1.0], [5.0, 0.0, 4.0]])
+    found = trade(PROBABILITIES, table, PRICES, np.ones((2, 3)), 0)
+    assert {key: found[key] for key in found["at_0"]} == found["at_0"]
+    assert found["score_minus"] == (0, 0)

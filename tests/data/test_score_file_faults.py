@@ -1,0 +1,151 @@
+"""`zooter distill --scores` on files that are wrong or odd in twenty ways: the right router, or one clear error."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zooter_core.cli.main import main
+from zooter_core.router.encoder import Encoders
+from zooter_core.router.router import Router
+
+SUMS = [f"Add up {n} apples and {n + 3} apples" for n in range(12)]
+TEXTS = [f"Write about the sea {n} times" for n in range(8)]
+
+
+def lines(**changes) -> list[dict]:
+    """Good lines; `changes` replaces fields of the third."""
+    made = [
+        {"id": str(n), "query": text, "scores": {"a": 1, "b": 0} if text in SUMS else {"a": 0, "b": 1.5}}
+        for n, text in enumerate(SUMS + TEXTS)
+    ]
+    made[2] |= changes
+    return made
+
+
+@pytest.fixture
+def distilled(tmp_path, tiny_fleet, capsys):
+    """Distills from bytes; gives the router or, where that is refused, the message."""
+
+    def called(content: bytes, name: str = "scores.jsonl") -> Router | str:
+        source, out = tmp_path / name, tmp_path / "router"
+        source.write_bytes(content)
+        call = ["distill", "--scores", source, "--out", out, "--encoder", tiny_fleet / "encoder", "--epochs", 40]
+        code = main([*map(str, call), "--router-set", "rate=0.01"])
+        err = capsys.readouterr().err
+        assert "Traceback" not in err
+        if code == 0:
+            return Router.load(out, Encoders())
+        assert code == 2, err
+        assert not out.exists()
+        message = err.strip().splitlines()[-1]
+        assert str(source) in message
+        return message
+
+    return called
+
+
+def packed(made: list[dict]) -> bytes:
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in made).encode()
+
+
+def choices(router: Router | str, queries: list[str]) -> list[str]:
+    assert isinstance(router, Router), router
+    probabilities = router.probabilities(queries)
+    assert probabilities.sum(axis=1) == pytest.approx(np.ones(len(queries)))
+    return [router.candidates[column] for column in probabilities.argmax(axis=1)]
+
+
+def test_a_good_file(distilled):
+    assert choices(distilled(packed(lines())), SUMS + TEXTS) == ["a"] * 12 + ["b"] * 8
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"scores": {"a": 1}}, "b"),  # a candidate is missing
+        ({"scores": {"a": 1, "b": 0, "c": 2}}, "c"),  # one too many
+        ({"scores": {"a": 1, "B": 0}}, "B"),  # another pool
+        ({"scores": {"a": float("nan"), "b": 0}}, "a"),
+        ({"scores": {"a": float("inf"), "b": 0}}, "a"),
+        ({"scores": {"a": "1", "b": 0}}, "a"),  # a text for a number
+        ({"scores": {"a": True, "b": 0}}, "a"),
+        ({"scores": {"a": None, "b": 0}}, "a"),
+        ({"scores": [1, 0]}, '"scores"'),
+        ({"scores": None}, "Found none. Mend"),
+        ({"scores": {}}, '"scores"'),
+        ({"query": "  "}, '"query"'),
+        ({"query": 7}, '"query"'),
+        ({"tags": "math"}, '"tags"'),
+        ({"dataset": 3}, '"dataset"'),
+    ],
+)
+def test_a_wrong_line_is_named_with_its_field(distilled, change, field):
+    message = distilled(packed(lines(**change)))
+    assert "line 3" in message
+    assert field in message
+
+
+def test_an_id_that_comes_twice(distilled):
+    assert '"1" twice' in distilled(packed(lines(id="1")))
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n"])
+def test_an_empty_file(distilled, content):
+    assert "at least one query" in distilled(content)
+
+
+def test_a_line_that_is_cut_off(distilled):
+    assert "line 20" in distilled(packed(lines())[:-9])
+
+
+def test_a_gzip_that_is_cut_short(distilled):
+    whole = gzip.compress(packed(lines()))
+    assert "cut short" in distilled(whole[: len(whole) // 2], "scores.jsonl.gz")
+
+
+def test_one_query(distilled):
+    assert choices(distilled(packed(lines()[:1])), SUMS[:1]) == ["a"]
+
+
+def test_all_scores_equal(distilled):
+    router = distilled(packed([line | {"scores": {"a": 0.5, "b": 0.5}} for line in lines()]))
+    assert len(choices(router, SUMS)) == 12
+    assert router.probabilities(SUMS) == pytest.approx(0.5, abs=0.2)
+
+
+def test_a_candidate_that_always_wins(distilled):
+    router = distilled(packed([line | {"scores": {"a": 0, "b": 3}} for line in lines()]))
+    assert set(choices(router, [*SUMS, *TEXTS, "Something else"])) == {"b"}
+
+
+def test_a_thousand_candidates(distilled):
+    names = [f"model-{n}" for n in range(1000)]
+    made = [line | {"scores": dict.fromkeys(names, 0) | {"model-7": 1}} for line in lines()]
+    assert set(choices(distilled(packed(made)), SUMS)) == {"model-7"}
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "many words " * 10_000, "杯子和大海在哪里？", "👩‍👩‍👧‍👦 🍎+🍎=?", "\u202eabc\u0000d"]
+)
+def test_odd_queries(distilled, text):
+    assert len(choices(distilled(packed(lines(query=text))), [text])) == 1
+
+
+def test_a_file_for_windows(distilled):
+    content = b"\xef\xbb\xbf" + packed(lines()).replace(b"\n", b"\r\n")
+    assert choices(distilled(content), SUMS[:2] + TEXTS[:1]) == ["a", "a", "b"]
+
+
+def test_large_numbers_keep_their_order(distilled):
+    made = [line | {"scores": {name: 1e29 * value for name, value in line["scores"].items()}} for line in lines()]
+    assert choices(distilled(packed(made)), SUMS[:2] + TEXTS[:1]) == ["a", "a", "b"]
+
+
+def test_nothing_is_left_of_a_refused_call(distilled, tmp_path):
+    distilled(packed(lines(query="")))
+    assert [path.name for path in Path(tmp_path).iterdir()] == ["scores.jsonl"]

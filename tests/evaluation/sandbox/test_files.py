@@ -1,0 +1,157 @@
+"""Code that wants to other files: nothing is there but the standard library and a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from attempts import CALL, refused
+
+
+@pytest.fixture
+def outside():
+    """A folder that everybody may read and write, with a file in it."""
+    folder = Path(tempfile.mkdtemp(prefix="zooter-outside-"))
+    folder.chmod(0o777)
+    (folder / "secret").write_text("secret")
+    (folder / "secret").chmod(0o666)
+    yield folder
+    assert [path.name for path in folder.iterdir()] == ["secret"]
+    assert (folder / "secret").read_text() == "secret"
+    shutil.rmtree(folder)
+
+
+READS_AND_WRITES = [
+    "return open(path + '/secret').read()",
+    "open(path + '/secret', 'w').write('mine')",
+    "return os.read(os.open(path + '/secret', os.O_RDONLY), 9)",
+    "return os.open('secret', os.O_RDONLY, dir_fd=os.open(path, os.O_RDONLY))",
+    "return os.open(path[1:] + '/secret', os.O_RDONLY, dir_fd=os.open('/', os.O_RDONLY))",
+    "return os.open('../' * 20 + path[1:] + '/secret', os.O_RDONLY, dir_fd=os.open('.', os.O_RDONLY))",
+    "return open('/proc/1/root' + path + '/secret').read()",
+    "return open('/proc/self/environ').read()",
+    "return os.listdir('/proc')",
+    "return open('/proc/1/mem', 'rb').read(9)",
+    "return os.listdir('/sys')",
+    "return os.listdir(path)",
+    "return os.listdir('/home')",
+    "os.remove(path + '/secret')",
+    "os.rename(path + '/secret', 'here')",
+    "os.link(path + '/secret', 'here')",
+    "os.symlink(path + '/secret', 'here')\nreturn open('here').read()",
+    "os.mkdir(path + '/folder')",
+    "os.chmod(path + '/secret', 0)",
+    "os.utime(path + '/secret')",
+    "os.chdir(path)",
+    "import shutil\nshutil.rmtree(path)",
+    "import sqlite3\nsqlite3.connect(path + '/database').execute('create table t(x)')",
+    "import sqlite3\nreturn sqlite3.connect(path + '/secret').execute('select * from t')",
+    "import readline\nreadline.read_history_file(path + '/secret')",
+    "import readline\nreadline.add_history('x')\nreadline.write_history_file(path + '/history')",
+    "import _posixshmem\n_posixshmem.shm_open('/zooter', os.O_CREAT | os.O_RDWR, mode=0o666)",
+    "from multiprocessing.shared_memory import SharedMemory\nSharedMemory('zooter', create=True, size=9)",
+    "import io\nreturn io.open_code(path + '/secret').read()",
+    "import mmap\nreturn mmap.mmap(os.open(path + '/secret', os.O_RDWR), 6)[:]",
+    "import ctypes\nreturn ctypes.CDLL(path + '/secret')",
+    "import importlib.machinery as m\nreturn m.SourceFileLoader('x', path).get_data(path + '/secret')",
+    "import tarfile\ntarfile.open(path + '/made.tar', 'w')",
+    "import dbm.dumb\ndbm.dumb.open(path + '/made')",
+    "import logging\nlogging.FileHandler(path + '/log')",
+    "import tempfile\ntempfile.mkstemp(dir=path)",
+    "import zooter_core.cli.main",
+    "import numpy",
+]
+
+
+def test_files_outside_are_not_there(account, outside):
+    """No error has to do with permissions: there is nothing at these paths."""
+    names = "FileNotFoundError OperationalError ModuleNotFoundError OSError"
+    bodies = [f"path, = given\n{body}" for body in READS_AND_WRITES]
+    refused(account, bodies, names, str(outside))
+
+
+def test_no_special_files_are_made(account, outside):
+    refused(account, ["os.mkfifo(given[0] + '/fifo')", "os.mknod(given[0] + '/node')"], "PermissionError", str(outside))
+    refused(account, ["os.mkfifo('fifo')", "os.mknod('node', 0o20666, os.makedev(1, 3))"], "PermissionError")
+
+
+def test_through_ctypes_neither(account, outside):
+    code = CALL + "def f(path):\n    return libc.open(path.encode(), 0), os.strerror(ctypes.get_errno())"
+    verdict = account.run(code, f"assert f({str(outside / 'secret')!r}) == (-1, 'No such file or directory')")
+    assert verdict.passed, verdict.reason
+
+
+def test_a_secret_in_the_shared_memory_or_the_users_folders_is_not_there(account):
+    paths = [
+        "/dev/shm",
+        "/dev/tty",
+        "/dev/mem",
+        "/var",
+        "/etc/passwd",
+        "/run",
+        "/bin/sh",
+        "/usr/bin",
+        sys.executable,
+    ]
+    verdict = account.run(
+        f"import os\ndef f():\n    return [p for p in {paths} if os.path.exists(p)]", "assert f() == []"
+    )
+    assert verdict.passed, verdict.reason
+
+
+def test_only_the_standard_library_and_what_it_loads_is_there(account):
+    code = """
+import os, sys
+
+def f():
+    library = tuple(path for path in sys.path if os.path.isdir(path))
+    others, writable = [], []
+    for folder, _, files in os.walk("/"):
+        paths = [os.path.join(folder, name) for name in files]
+        shown = (*library, "/usr/share/zoneinfo")
+        others += [path for path in paths if not path.startswith(shown) and ".so" not in path]
+        writable += [path for path in [folder, *paths] if os.access(path, os.W_OK)]
+    hidden = [len(os.listdir(p)) for path in library if os.path.isdir(p := path + "/site-packages")]
+    return sorted(set(others)), writable, sum(hidden)
+"""
+    devices = ["/dev/null", "/dev/urandom", "/dev/zero"]
+    verdict = account.run(
+        code,
+        "others, writable, hidden = f()\n"
+        f"assert set(others) <= {{*{devices}, '/etc/ld.so.cache'}}, others\n"
+        f"assert set(writable) <= {{'/sandbox', *{devices}}}, writable\n"
+        "assert hidden == 0, hidden",
+        seconds=60,
+    )
+    assert verdict.passed, verdict.reason
+
+
+def test_nothing_but_its_folder_can_be_written(account):
+    bodies = [
+        "open(os.__file__, 'a')",
+        "open(os.path.dirname(os.__file__) + '/made.py', 'w')",
+        "os.remove(os.__file__)",
+        "os.rename(os.__file__, os.__file__ + '2')",
+        "os.chmod(os.__file__, 0o777)",
+        "os.utime(os.__file__)",
+        "os.mkdir('/made')",
+        "open('/made', 'w')",
+        "open('/dev/made', 'w')",
+        "os.rmdir('/sandbox')",
+        "import compileall\nos.rename(os.path.dirname(os.__file__) + '/json', '/sandbox/json')",
+    ]
+    before = os.stat(os.__file__)
+    refused(account, bodies, "PermissionError OSError")
+    after = os.stat(os.__file__)
+    assert (after.st_mtime_ns, after.st_mode, after.st_size) == (before.st_mtime_ns, before.st_mode, before.st_size)
+
+
+def test_the_check_is_in_a_sandbox_too(account, outside):
+    """A file of tests comes from somewhere, too."""
+    check = f"open({str(outside / 'made')!r}, 'w')"
+    assert account.run("", check).reason.startswith("FileNotFoundError")
+    assert account.run("", "import socket\nsocket.socket()").reason.startswith("PermissionError")

@@ -1,0 +1,206 @@
+"""`zooter bench` from the command line to a score file that `evaluate` reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from scripted import serving
+
+from zooter_core.cli.main import main
+from zooter_core.data.scores import read_scores
+
+ROOT = Path(__file__).resolve().parents[3]
+FLEET = 'name = "far"\n\n[generation]\nmax_new_tokens = 50\n\n'
+CANDIDATE = '[[candidate]]\nname = "{name}"\nbackend = "openai"\nmodel = "{model}"\nbase_url = "{url}"\nretries = 0\n\n'
+SUMS = [{"question": f"What is {n} + {n}?", "answer": f"{n} + {n}\n#### {2 * n}"} for n in range(1, 13)]
+
+
+@pytest.fixture
+def server():
+    with serving() as made:
+        made.replies = {
+            "right": lambda query: f"The answer is {2 * int(query.split()[2])}." if "What is" in query else "Fine.",
+            "wrong": lambda query: "I do not know.",
+            "judge": lambda prompt: "Rating: [[9]]" if "Fine." in prompt else "Rating: [[2]]",
+        }
+        yield made
+
+
+@pytest.fixture
+def fleet(tmp_path, server):
+    """A fleet over scripted endpoints: candidate -> model."""
+
+    def made(**models: str) -> Path:
+        folder = tmp_path / "-".join(models)
+        folder.mkdir(exist_ok=True)
+        entries = (CANDIDATE.format(name=name, model=model, url=server.url) for name, model in models.items())
+        (folder / "fleet.toml").write_text(FLEET + "".join(entries))
+        return folder
+
+    return made
+
+
+def write(path: Path, lines) -> Path:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+@pytest.fixture
+def sums(tmp_path) -> Path:
+    return write(tmp_path / "sums.jsonl", SUMS)
+
+
+@pytest.fixture
+def zooter(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def called(*arguments: object):
+        capsys.readouterr()
+        code = main([*map(str, arguments)])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return called
+
+
+def bench(fleet: Path, suite: str, path: Path, out: Path, *more: object) -> list[object]:
+    return ["bench", "--fleet", fleet, "--suite", suite, "--from", path, "--out", out, *more]
+
+
+def test_a_suite_becomes_a_score_file_with_responses(zooter, fleet, server, sums, tmp_path):
+    out = tmp_path / "made" / "gsm8k.jsonl.gz"
+    code, shown, err = zooter(*bench(fleet(a="right", b="wrong"), "gsm8k", sums, out))
+    assert code == 0, err
+    assert "share of right final numbers; n = 12 (all)" in shown
+    assert "12 lines in" in err
+    scores = read_scores([out])
+    assert scores.candidates == ("a", "b")
+    assert scores.scores.tolist() == [[1, 0]] * 12
+    assert set(scores.datasets) == {"gsm8k"}
+    assert {body["temperature"] for body in server.asked} == {0}
+    assert len(server.asked) == 24
+    again = zooter(*bench(fleet(a="right", b="wrong"), "gsm8k", sums, out, "--json"))
+    assert len(server.asked) == 24  # nothing is asked twice
+    figures = json.loads(again[1])
+    assert (figures["n"], figures["of"], figures["candidates"]["a"]["score"]) == (12, 12, 1.0)
+
+
+def test_a_sample_is_said_and_seeded(zooter, fleet, sums, tmp_path):
+    folder = fleet(a="right", b="wrong")
+    shown = zooter(*bench(folder, "gsm8k", sums, tmp_path / "one.jsonl", "--limit", 5, "--seed", 3))[1]
+    assert "n = 5 (a sample of 5 of 12, seed 3)" in shown
+    zooter(*bench(folder, "gsm8k", sums, tmp_path / "two.jsonl", "--limit", 5, "--seed", 3))
+    assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()
+    code, _, err = zooter(*bench(folder, "gsm8k", sums, tmp_path / "one.jsonl", "--limit", 6, "--seed", 3))
+    assert code == 2
+    assert "the setting problems = 5" in err
+
+
+def test_a_candidate_that_fails_does_so_alone_and_is_asked_again(zooter, fleet, server, sums, tmp_path):
+    folder, out = fleet(a="right", b="not-there-yet"), tmp_path / "s.jsonl"
+    code, shown, err = zooter(*bench(folder, "gsm8k", sums, out))
+    assert (code, shown) == (1, "")
+    assert "no score of b: " in err
+    assert "not-there-yet" in err
+    assert not out.exists()
+    assert server.count("right") == 12
+    server.replies["not-there-yet"] = server.replies["wrong"]
+    code, _, err = zooter(*bench(folder, "gsm8k", sums, out))
+    assert code == 0, err
+    assert server.count("right") == 12
+    assert len(read_scores([out]).queries) == 12
+
+
+def test_a_query_that_one_candidate_lacks_is_set_aside_and_counted(zooter, tmp_path, sums):
+    """Recorded responses of two candidates, one of which left a query out."""
+    lines = [{"query": line["question"], "responses": {"a": "2", "b": "2"}} for line in SUMS]
+    del lines[4]["responses"]["b"]
+    write(tmp_path / "said.jsonl", lines)
+    table = '[[candidate]]\nname = "{}"\nbackend = "recorded"\nmodel = "said.jsonl"\n'
+    (tmp_path / "fleet.toml").write_text(table.format("a") + table.format("b"))
+    code, shown, err = zooter(*bench(tmp_path, "gsm8k", sums, tmp_path / "s.jsonl"))
+    assert code == 0, err
+    assert "n = 11 (all)" in shown
+    assert "1 query is set aside" in err
+    assert "sums/00005: no score of b: " in err
+    assert [query.id for query in read_scores([tmp_path / "s.jsonl"]).queries][3:5] == ["sums/00004", "sums/00006"]
+
+
+def test_mt_bench_with_a_judge_of_the_fleet_and_of_another(zooter, fleet, server, tmp_path):
+    turns = [{"question_id": n, "category": "c", "turns": [f"Say {n}.", "Again."]} for n in range(3)]
+    path = write(tmp_path / "question.jsonl", turns)
+    folder, out = fleet(a="right", b="wrong", j="judge"), tmp_path / "s.jsonl"
+    code, _, err = zooter(*bench(folder, "mt-bench", path, out, "--judge", "j"))
+    assert code == 0, err
+    assert read_scores([out]).scores.tolist() == [[9, 2, 2]] * 3
+    second = [body["messages"] for body in server.asked if body["model"] == "right" and len(body["messages"]) > 1]
+    said = sorted([message["content"] for message in messages] for messages in second)  # they came side by side
+    assert said == [[f"Say {n}.", "Fine.", "Again."] for n in range(3)]
+    code, _, err = zooter(
+        *bench(fleet(a="right"), "mt-bench", path, tmp_path / "t.jsonl", "--judge-fleet", folder, "--judge", "j")
+    )
+    assert code == 0, err
+    code, _, err = zooter(*bench(fleet(a="right"), "mt-bench", path, tmp_path / "u.jsonl", "--judge-fleet", folder))
+    assert code == 2
+    assert "Add --judge with one of a, b, j." in err
+
+
+@pytest.mark.parametrize(
+    ("suite", "arguments", "said"),
+    [
+        ("human-eval", [], "--run-code with --suite human-eval, which runs Python that the candidates write"),
+        ("gsm8k", ["--run-code"], "no --run-code with --suite gsm8k"),
+        ("gsm8k", ["--no-sandbox"], "no --no-sandbox with --suite gsm8k"),
+        ("gsm8k", ["--judge", "a"], "no --judge with --suite gsm8k"),
+        ("flask", [], "a judge for --suite flask"),
+        ("flask", ["--judge", "z"], "a candidate of the fleet"),
+        ("gsm8k", ["--limit", 0], "--limit of at least 1"),
+        ("gsm8", [], 'Did you mean "gsm8k"'),
+        ("gsm8k", ["--out", "s.csv"], "--out as a file that ends in .jsonl"),
+        ("gsm8k", ["--from", "nowhere.jsonl"], "none at nowhere.jsonl"),
+        ("gsm8k", ["--temperature", -1], "temperature of at least 0"),
+    ],
+)
+def test_what_cannot_be_is_exit_2_before_any_work(zooter, fleet, server, sums, tmp_path, suite, arguments, said):
+    if suite == "flask":
+        sums = write(sums, [{"text": "q", "metrics": ["Readability"]}])
+    code, shown, err = zooter(*bench(fleet(a="right"), suite, sums, tmp_path / "s.jsonl", *arguments))
+    assert (code, shown) == (2, "")
+    assert said in err
+    assert not server.asked
+    assert not (tmp_path / "s.jsonl").exists()
+
+
+def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(fleet, server, sums, tmp_path, zooter):
+    folder, out = fleet(a="right", b="slow"), tmp_path / "s.jsonl"
+    call = [str(part) for part in bench(folder, "gsm8k", sums, out)]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "zooter_core.cli.main", *call],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a job in the background would ignore it
+    )
+    until = time.monotonic() + 120
+    while server.count("slow") == 0 and child.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    os.kill(child.pid, signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 130, err
+    assert "start it again to go on" in err
+    kept = [json.loads(line)["candidate"] for line in (Path(f"{out}.run") / "responses.jsonl").open()]
+    assert kept == ["a"] * 12
+    server.replies["slow"] = lambda query: "4"
+    code, _, err = zooter(*call)
+    assert code == 0, err
+    assert server.count("right") == 12
+    assert read_scores([out]).scores.sum(axis=0).tolist() == [12, 1]

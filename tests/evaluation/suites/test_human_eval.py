@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import gzip
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from zooter_core.errors import ZooterError
+from zooter_core.evaluation.sandbox import runner
+from zooter_core.evaluation.suites.human_eval import HumanEval, program
+
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "human_eval.jsonl.gz"
+HEAD = "from typing import List\n\n\ndef helper(x):\n    return x + 1\n\n\n"
+PROMPT = HEAD + 'def add(a: int, b: int) -> int:\n    """Add."""\n'
+TEST = "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate(-1, 1) == 0\n"
+LINE = {
+    "task_id": "T/0",
+    "prompt": PROMPT,
+    "entry_point": "add",
+    "test": TEST,
+    "canonical_solution": "    return a + b\n",
+}
+
+
+@pytest.fixture
+def problem(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps(LINE))
+    (found,) = HumanEval().read([path])
+    return found
+
+
+RIGHT = "def add(a, b):\n    return a + b"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        RIGHT,
+        f"Sure!\n\n```python\n{RIGHT}\n```\nIt adds.",
+        f"```\n{RIGHT}",
+        f"Here it is:\n\n{RIGHT}\n\nThis function adds two numbers.",
+        "    return a + b\n",
+        "    return a + b\n\nprint(add(1, 2))",
+        "\n    c = a\n\n    return c + b\n\n\ndef other():\n    while True: pass",
+        "```python\nimport math\n```\nand then\n```python\n" + RIGHT + "\n```",
+        "```python\ndef add(a: List[int], b):\n    return helper(a) + b - 1\n```",
+        "```python\n" + RIGHT + "\n\nif __name__ == '__main__':\n    while True:\n        pass\n```",
+        "```python\n    return a + b\n```",
+    ],
+)
+def test_a_right_function_passes_however_it_is_written(problem, text):
+    assert HumanEval().score([(problem, (text,))]) == [1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def add(a, b):\n    return a - b",
+        "def plus(a, b):\n    return a + b",
+        "def add(a, b:\n    return a + b",
+        "    return a - b",
+        "Use the plus sign.",
+        "",
+        "```python\n```",
+        "def add(a, b):\n    raise SystemExit(0)",
+        "import os\ndef add(a, b):\n    os._exit(0)",
+        "import sys\nsys.exit(0)\ndef add(a, b):\n    return 3",
+    ],
+)
+def test_a_wrong_function_fails(problem, text):
+    assert HumanEval().score([(problem, (text,))]) == [0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "while True: pass",
+        "kept = []\n    while True: kept.append('x' * 10**7)",
+        "while True: open('f', 'a').write('x' * 10**6)",
+        "import socket\n    socket.create_connection(('127.0.0.1', 9))",
+        "print('x' * 10**8)\n    return a + b",
+        "import os\n    while True: os.fork()",
+    ],
+)
+def test_code_out_of_bounds_fails_within_bounds(problem, body, monkeypatch):
+    """The limits themselves are tested in tests/sandbox; here, that the suite keeps them."""
+    monkeypatch.setattr(runner, "run", partial(runner.run, limits=runner.Limits(seconds=2)))
+    assert HumanEval().score([(problem, (f"def add(a, b):\n    {body}",))]) == [0]
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the shared data is not here")
+def test_reference_solutions_of_the_release_pass_and_empty_ones_do_not():
+    """Every tenth problem, and those whose tests use more than the function. The benchmark script runs all."""
+    with gzip.open(SHARED, "rt", encoding="utf-8") as lines:
+        solutions = {line["id"]: line["canonical_solution"] for line in map(json.loads, lines)}
+    problems = HumanEval().read([SHARED])
+    assert len(problems) == len(solutions) > 100
+    more = ("make_palindrome", "find_zero", "sort_third", "decode_cyclic", "decode_shift", "string_to_md5")
+    picked = [p for n, p in enumerate(problems) if n % 10 == 0 or p.key["entry_point"] in more]
+    right = HumanEval().score([(problem, (solutions[problem.id],)) for problem in picked])
+    assert {p.key["entry_point"]: score for p, score in zip(picked, right, strict=True) if score != 1} == {}
+    assert set(HumanEval().score([(problem, ("",)) for problem in picked])) == {0}
+
+
+def test_the_tests_use_the_prompt_s_own_helpers(tmp_path):
+    """A response that defines a helper anew agrees with itself, and not with the tests."""
+    test = "def check(candidate):\n    assert candidate(1, 2) == helper(2) == add(1, 2)\n"
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps({**LINE, "test": test}))
+    (problem,) = HumanEval().read([path])
+    agreeing = "def helper(x):\n    return 4\n\ndef add(a, b):\n    return 4"
+    assert HumanEval().score([(problem, (RIGHT,)), (problem, (agreeing,))]) == [1, 0]
+
+
+def test_a_function_that_returns_what_its_test_wants_to_hear_fails(problem):
+    text = "class Same:\n    def __eq__(self, other):\n        return True\n\ndef add(a, b):\n    return Same()"
+    assert HumanEval().score([(problem, (text,))]) == [0]
+
+
+def test_the_reference_solution_passes(problem):
+    assert HumanEval().score([(problem, (LINE["canonical_solution"],))]) == [1]
+    assert program(LINE["canonical_solution"], PROMPT, "add").startswith(PROMPT)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"test": None}, '"test" as a text'),
+        ({"test": "assert add(1, 1) == 2"}, '"test" as Python with a function check'),
+        ({"entry_point": "add; import os"}, '"entry_point" as the name of a function'),
+        ({"prompt": ""}, '"prompt" or "query" as a text'),
+    ],
+)
+def test_a_wrong_file_is_named_with_line_and_field(tmp_path, change, said):
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps(LINE) + "\n" + json.dumps({**LINE, "task_id": "T/1", **change}))
+    with pytest.raises(ZooterError) as caught:
+        HumanEval().read([path])
+    assert said in str(caught.value)
+    assert f"{path}, line 2" in str(caught.value)

@@ -1,0 +1,86 @@
+"""`zooter bench --suite human-eval` with a sandbox, without one, and where the system has none."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zooter_core.data.scores import read_scores
+
+ROOT = Path(__file__).resolve().parents[3]
+LINE = {
+    "task_id": "T/0",
+    "prompt": "def add(a, b):\n",
+    "entry_point": "add",
+    "test": "def check(candidate):\n    assert candidate(1, 2) == 3\n",
+}
+# No further user namespaces below this one: what a system administrator or a container forbids.
+FORBIDDEN = ["unshare", "--user", "--map-root-user", "sh", "-c"]
+FORBIDDEN += ['echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"', "-"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A fleet of two recorded candidates, one right and one that leaves a file where it should not, and the suite."""
+    outside = tmp_path / "outside"
+    bad = f"def add(a, b):\n    open({str(outside)!r}, 'w')\n    return a + b"
+    query = (
+        "Complete this Python function. Give the whole function in one block of code.\n\n```python\ndef add(a, b):\n```"
+    )
+    responses = {"good": "    return a + b", "bad": bad}
+    (tmp_path / "said.jsonl").write_text(json.dumps({"query": query, "responses": responses}) + "\n")
+    table = '[[candidate]]\nname = "{}"\nbackend = "recorded"\nmodel = "said.jsonl"\n'
+    (tmp_path / "fleet.toml").write_text("".join(table.format(name) for name in responses))
+    (tmp_path / "suite.jsonl").write_text(json.dumps(LINE) + "\n")
+    return tmp_path
+
+
+def bench(folder: Path, *more: str, where: list[str] | None = None) -> subprocess.CompletedProcess[str]:
+    paths = ["--fleet", str(folder), "--from", str(folder / "suite.jsonl"), "--out", str(folder / "out.jsonl")]
+    command = [
+        sys.executable,
+        "-m",
+        "zooter_core.cli.main",
+        "bench",
+        "--suite",
+        "human-eval",
+        "--run-code",
+        *paths,
+        *more,
+    ]
+    return subprocess.run([*(where or []), *command], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_with_a_sandbox_nothing_gets_out(folder):
+    ended = bench(folder, "--json")
+    assert ended.returncode == 0, ended.stderr
+    figures = json.loads(ended.stdout)
+    assert {name: row["score"] for name, row in figures["candidates"].items()} == {"good": 1.0, "bad": 0.0}
+    assert figures["sandbox"] is True
+    assert json.loads((folder / "out.jsonl").read_text())["sandbox"] is True
+    assert not (folder / "outside").exists()
+
+
+def test_where_there_is_none_it_asks_for_no_sandbox_before_any_answer(folder):
+    ended = bench(folder, where=FORBIDDEN)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "Expected a sandbox for the code of --run-code. Found none: unshare: " in ended.stderr
+    assert "user.max_user_namespaces is 0" in ended.stderr
+    assert "add --no-sandbox: then the code can read, change and send whatever your account can" in ended.stderr
+    assert not (folder / "out.jsonl.run").exists()
+
+
+def test_without_one_the_summary_and_the_file_say_so(folder):
+    ended = bench(folder, "--no-sandbox", where=FORBIDDEN)
+    assert ended.returncode == 0, ended.stderr
+    assert "scored without a sandbox" in ended.stdout
+    assert json.loads((folder / "out.jsonl").read_text())["sandbox"] is False
+    assert read_scores([folder / "out.jsonl"]).scores.tolist() == [[1, 1]]
+    assert (folder / "outside").exists()
+    again = bench(folder)
+    assert again.returncode == 2
+    assert "the setting sandbox = false" in again.stderr

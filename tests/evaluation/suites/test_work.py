@@ -1,0 +1,279 @@
+"""Answering a suite: what is kept, what is gone on with, and what fails alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import tiny
+
+from zooter_core.backends import Piece
+from zooter_core.config.fleet import GenerationConfig, load_fleet
+from zooter_core.data.runs import Run
+from zooter_core.data.scores import read_scores, read_texts
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.evaluation.suites import Problem, Suite, outcome, work
+from zooter_core.evaluation.suites.work import Work, sample
+from zooter_core.labelling.rewards import Unscored
+
+PROBLEMS = [Problem(f"p{n}", (text,), n, ("t",)) for n, text in enumerate(tiny.QUERIES[:10])]
+GENERATION = GenerationConfig(max_new_tokens=6, temperature=0.0)
+
+
+class Lengths(Suite):
+    """The score is the length of the last response; none where it is asked to give none."""
+
+    def __init__(self, unscored=()):
+        self.unscored, self.seen = unscored, 0
+
+    def score(self, answered):
+        self.seen += len(answered)
+        return [Unscored("too odd") if p.id in self.unscored else float(len(t[-1])) for p, t in answered]
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch):
+    monkeypatch.setattr(work, "TOGETHER", 4)
+    monkeypatch.setattr(work, "SCORED", 3)
+
+
+def done(folder: Path, ensemble, problems=PROBLEMS, progress=lambda *_: None, **more) -> Work:
+    """A suite worked in a folder."""
+    suite = more.pop("suite", None) or Lengths()
+    with Run(folder, create=True) as run:
+        job = Work(suite, problems, ensemble, more.pop("generation", GENERATION), run, progress)
+        work.work(job, "lengths", **more)
+    return job
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def texts(folder: Path) -> dict:
+    return {(r["id"], r["candidate"], r["turn"]): r["text"] for r in lines(folder / "responses.jsonl")}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, tiny_ensemble) -> dict:
+    """The responses of work that nothing interrupted."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(work, "TOGETHER", 4)
+        folder = tmp_path_factory.mktemp("whole")
+        done(folder, tiny_ensemble)
+    return texts(folder)
+
+
+def test_every_candidate_answers_every_problem(whole, tiny_ensemble):
+    assert set(whole) == {(problem.id, name, 0) for problem in PROBLEMS for name in tiny_ensemble.fleet.pool}
+
+
+def test_work_that_is_done_is_not_done_again(tmp_path, tiny_ensemble, monkeypatch):
+    first = done(tmp_path, tiny_ensemble)
+    assert first.suite.seen == 30
+    before = (tmp_path / "responses.jsonl").read_bytes()
+    monkeypatch.setattr(tiny_ensemble, "stream", None)
+    again = done(tmp_path, tiny_ensemble)
+    assert (again.suite.seen, again.scores) == (0, first.scores)
+    assert (tmp_path / "responses.jsonl").read_bytes() == before
+
+
+def test_what_came_before_a_stop_is_kept_and_the_rest_comes_as_if_there_had_been_none(
+    tmp_path, tiny_fleet, whole, monkeypatch
+):
+    """Ctrl-C in the middle of a batch, then once more, then to the end."""
+    ensemble = Ensemble(load_fleet(tiny_fleet))
+    stream, came = ensemble.stream, 0
+
+    def stopped(requests, stop, generation=None):
+        nonlocal came
+        for piece in stream(requests, stop, generation):
+            yield piece
+            came += piece.response is not None
+            if came in (6, 15):
+                came += 1
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(ensemble, "stream", stopped)
+    kept = []
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            done(tmp_path, ensemble)
+        kept.append(len(texts(tmp_path)))
+    assert 6 <= kept[0] < kept[1] < 30
+    monkeypatch.setattr(ensemble, "stream", stream)
+    job = done(tmp_path, ensemble)
+    assert texts(tmp_path) == whole
+    assert len(lines(tmp_path / "responses.jsonl")) == len(lines(tmp_path / "scores.jsonl")) == 30
+    assert not outcome.set_aside(job)
+
+
+def test_a_torn_last_line_is_no_matter(tmp_path, tiny_ensemble, whole):
+    done(tmp_path, tiny_ensemble)
+    path = tmp_path / "responses.jsonl"
+    path.write_bytes(path.read_bytes()[:-20])
+    done(tmp_path, tiny_ensemble)
+    assert texts(tmp_path) == whole
+
+
+def test_a_record_of_another_problem_is_refused(tmp_path, tiny_ensemble):
+    done(tmp_path, tiny_ensemble, PROBLEMS[:2])
+    path = tmp_path / "responses.jsonl"
+    path.write_text(path.read_text() + json.dumps({"id": "strange", "candidate": "one", "turn": 0, "text": "x"}) + "\n")
+    with pytest.raises(WorkError, match='one of "strange" in line 7'):
+        done(tmp_path, tiny_ensemble, PROBLEMS[:2])
+
+
+def test_another_sample_is_refused(tmp_path, tiny_ensemble):
+    done(tmp_path, tiny_ensemble, PROBLEMS[:2])
+    with pytest.raises(ZooterError, match="the setting problems = 2"):
+        done(tmp_path, tiny_ensemble, PROBLEMS[:3])
+    with pytest.raises(ZooterError, match="the setting problems_sha256"):
+        done(tmp_path, tiny_ensemble, PROBLEMS[1:3])
+    with pytest.raises(ZooterError, match="the setting max_new_tokens"):
+        done(tmp_path, tiny_ensemble, PROBLEMS[:2], generation=GenerationConfig(7, 0.0))
+    with pytest.raises(ZooterError, match="the setting judge"):
+        done(tmp_path, tiny_ensemble, PROBLEMS[:2], judge={"model": "x"})
+
+
+def test_one_problem_that_breaks_its_batch_is_set_aside_alone(tmp_path, tiny_ensemble, whole):
+    """A prompt that is longer than the model takes is set aside; the others are answered."""
+    problems = [*PROBLEMS, Problem("long", ("no end " * 1000,), 0)]
+    job = done(tmp_path, tiny_ensemble, problems)
+    aside = outcome.set_aside(job)
+    assert list(aside) == ["long"]
+    assert aside["long"].startswith("no score of base, one, two: ")
+    assert "more than the 511 that fit" in aside["long"]
+    assert outcome.write(job, "lengths", tmp_path / "s.jsonl") == 10
+    assert set(texts(tmp_path)) == set(whole)
+
+
+def test_a_candidate_that_is_broken_fails_alone(tmp_path, fleet_copy):
+    (fleet_copy / "adapters" / "two" / "adapter_model.safetensors").write_bytes(b"broken")
+    job = done(tmp_path, Ensemble(load_fleet(fleet_copy)))
+    assert {name for _, name, _ in texts(tmp_path)} == {"base", "one"}
+    assert len(job.scores) == 20
+    assert "a LoRA adapter for two" in outcome.set_aside(job)["p0"]
+    with pytest.raises(WorkError, match=r"a score of every candidate.*no score of two: "):
+        outcome.write(job, "lengths", tmp_path / "s.jsonl")
+    assert not list(tmp_path.glob("s.jsonl*"))
+
+
+def test_a_candidate_of_which_nothing_comes_is_left_alone(tmp_path, tiny_fleet, monkeypatch):
+    ensemble = Ensemble(load_fleet(tiny_fleet))
+    stream, asked = ensemble.stream, []
+
+    def failing(requests, stop, generation=None):
+        from zooter_core.records import Response
+
+        name = requests[0].candidate.name
+        if name != "one":
+            yield from stream(requests, stop, generation)
+            return
+        asked.append(len(requests))
+        for row in range(len(requests)):
+            yield Piece(row, response=Response(name, "", finish="error", error="no memory"))
+
+    monkeypatch.setattr(ensemble, "stream", failing)
+    job = done(tmp_path, ensemble)
+    assert asked == [4, 1, 1, 1, 1]  # a batch, then each of it
+    assert len(job.scores) == 20
+    assert "nothing came of 4 requests; no memory" in outcome.set_aside(job)["p9"]
+    monkeypatch.setattr(ensemble, "stream", stream)  # mended: the same work goes on
+    assert not outcome.set_aside(done(tmp_path, ensemble))
+
+
+def test_a_response_without_a_score_sets_its_problem_aside(tmp_path, tiny_ensemble):
+    job = done(tmp_path, tiny_ensemble, suite=Lengths(unscored=("p3",)))
+    assert outcome.set_aside(job) == {"p3": "no score of base, one, two: too odd"}
+    assert outcome.figures(job, "lengths")["n"] == 9
+    again = done(tmp_path, tiny_ensemble)  # what had no score is scored when started again
+    assert (again.suite.seen, outcome.set_aside(again)) == (3, {})
+
+
+def test_a_judge_without_any_verdict_ends_the_work(tmp_path, tiny_ensemble, monkeypatch):
+    monkeypatch.setattr(work, "SCORED", 4)
+    with pytest.raises(
+        WorkError, match=r"a score of any of 4 responses of base. Found none; the first because: too odd"
+    ):
+        done(tmp_path, tiny_ensemble, suite=Lengths(unscored={problem.id for problem in PROBLEMS}))
+    assert len(texts(tmp_path)) == 30
+
+
+@pytest.mark.parametrize("name", ["s.jsonl", "s.jsonl.gz"])
+def test_the_score_file_is_read_again(tmp_path, tiny_ensemble, name):
+    job = done(tmp_path / "run", tiny_ensemble)
+    assert outcome.write(job, "lengths", tmp_path / name) == 10
+    scores, said = read_scores([tmp_path / name]), read_texts([tmp_path / name])
+    assert scores.candidates == tiny_ensemble.fleet.pool
+    first = scores.queries[0]
+    assert (first.id, first.dataset, first.tags) == ("p0", "lengths", ("t",))
+    assert scores.scores.tolist() == [[len(said[row][name]) for name in scores.candidates] for row in range(10)]
+    assert outcome.figures(job, "lengths")["candidates"]["one"]["score"] == scores.scores[:, 1].mean()
+
+
+def test_a_second_turn_holds_the_first_answer(tmp_path, tiny_ensemble, monkeypatch):
+    problems = [Problem("a", ("One?", "Two?"), 0), Problem("b", ("Only?",), 0)]
+    stream, asked = tiny_ensemble.stream, []
+
+    def seen(requests, stop, generation=None):
+        asked.extend(requests)
+        return stream(requests, stop, generation)
+
+    monkeypatch.setattr(tiny_ensemble, "stream", seen)
+    job = done(tmp_path, tiny_ensemble, problems)
+    second = [request.messages for request in asked if len(request.messages) > 1]
+    said = job.texts["a", "base"]
+    assert [(m.role, m.content) for m in second[0]] == [("user", "One?"), ("assistant", said[0]), ("user", "Two?")]
+    assert len(second) == 3
+    outcome.write(job, "lengths", tmp_path / "s.jsonl")
+    one, other = lines(tmp_path / "s.jsonl")
+    assert (one["query"], one["responses"]["base"], one["later_responses"]["base"]) == ("One?", said[0], said[1:])
+    assert one["scores"]["base"] == len(said[1])
+    assert "later_responses" not in other
+
+
+def test_a_sample_is_seeded_and_in_order():
+    problems = [Problem(str(n), ("q",), n) for n in range(100)]
+    one = [problem.key for problem in sample(problems, 10, 0)]
+    assert one == [problem.key for problem in sample(problems, 10, 0)] == sorted(set(one))
+    assert one != [problem.key for problem in sample(problems, 10, 1)]
+    assert sample(problems, None, 0) == sample(problems, 100, 0) == problems
+
+
+TURNS = [Problem(f"p{n}", (text, "And then?"), n, ("t",)) for n, text in enumerate(tiny.QUERIES[:3])]
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "found"),
+    [
+        ("responses.jsonl", {"candidate": "three"}, '"candidate" is none of base, one, two'),
+        ("responses.jsonl", {"turn": 2}, '"turn" is not the number of one'),
+        ("responses.jsonl", {"text": 5}, '"text" is not a text'),
+        ("scores.jsonl", {"score": float("nan")}, '"score" is not a finite number'),
+        ("scores.jsonl", {"id": {}}, "one of {}"),
+    ],
+)
+def test_a_line_of_a_suite_that_was_altered_is_named(tmp_path, tiny_ensemble, file, changes, found):
+    first = done(tmp_path, tiny_ensemble, TURNS)
+    path = tmp_path / file
+    records = lines(path)
+    path.write_text("".join(json.dumps(r | (changes if n == 1 else {})) + "\n" for n, r in enumerate(records)))
+    with pytest.raises(WorkError) as caught:
+        done(tmp_path, tiny_ensemble, TURNS)
+    assert f"{path}. Found {found} in line 2. Take that line out" in str(caught.value)
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert done(tmp_path, tiny_ensemble, TURNS).scores == first.scores
+
+
+def test_turns_go_by_their_numbers_and_none_may_be_missing(tmp_path, tiny_ensemble):
+    first = done(tmp_path, tiny_ensemble, TURNS)
+    path = tmp_path / "responses.jsonl"
+    records = lines(path)
+    path.write_text("".join(json.dumps(record) + "\n" for record in reversed(records)))
+    assert done(tmp_path, tiny_ensemble, TURNS).texts == first.texts
+    path.write_text("".join(json.dumps(record) + "\n" for record in records[1:]))
+    with pytest.raises(WorkError, match=r"the turns before turn 1 of p\d by base .* Found only 1\."):
+        done(tmp_path, tiny_ensemble, TURNS)

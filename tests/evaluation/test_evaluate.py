@@ -1,0 +1,275 @@
+"""Figures of a choice of candidates, on three queries worked by hand.
+
+| query | data set | a | b | the router takes | oracle | regret |
+|-------|----------|---|---|------------------|--------|--------|
+| q1    | x        | 1 | 3 | b: 3             | 3      | 0      |
+| q2    | x        | 3 | 0 | b: 0             | 3      | 3      |
+| q3    | y        | 4 | 6 | a: 4             | 6      | 2      |
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from zooter_core.data.scores import Scores
+from zooter_core.errors import ZooterError
+from zooter_core.evaluation.evaluate import Sampled, compare, evaluate, report
+from zooter_core.method.selection import Outputs
+from zooter_core.records import Query
+
+SCORES = Scores(
+    (Query("1", "q1", "x"), Query("2", "q2", "x"), Query("3", "q3", "y")),
+    ("a", "b"),
+    np.array([[1.0, 3.0], [3.0, 0.0], [4.0, 6.0]]),
+)
+
+
+class Fixed:
+    """A router whose probabilities are given by the text of the query."""
+
+    def __init__(self, candidates, **rows):
+        self.candidates, self.rows = candidates, rows
+
+    def for_pool(self, pool):
+        if set(pool) != set(self.candidates):
+            raise ZooterError("a", "b", "c")
+        return self
+
+    def probabilities(self, queries):
+        return np.array([self.rows[query] for query in queries])
+
+    def outputs(self, queries):
+        return Outputs(self.probabilities(queries))
+
+
+ROUTER = Fixed(("a", "b"), q1=[0.1, 0.9], q2=[0.4, 0.6], q3=[0.8, 0.2])
+
+
+@pytest.fixture
+def figures():
+    return evaluate(ROUTER, SCORES)
+
+
+def test_figures_of_each_data_set(figures):
+    """x: random (1 + 3 + 3 + 0) / 4; a (1 + 3) / 2 beats b (3 + 0) / 2. y: random (4 + 6) / 2; b is best."""
+    assert figures["datasets"] == {
+        "x": {
+            "n": 2,
+            "chosen": 1.5,
+            "regret": 1.5,
+            "oracle": 3.0,
+            "random": 1.75,
+            "best_single": {"candidate": "a", "score": 2.0},
+            "candidates": {"a": 2.0, "b": 1.5},
+        },
+        "y": {
+            "n": 1,
+            "chosen": 4.0,
+            "regret": 2.0,
+            "oracle": 6.0,
+            "random": 5.0,
+            "best_single": {"candidate": "b", "score": 6.0},
+            "candidates": {"a": 4.0, "b": 6.0},
+        },
+    }
+
+
+def test_averages_are_unweighted_over_data_sets(figures):
+    """chosen (1.5 + 4) / 2, although x has twice the queries (over queries it would be 7 / 3).
+
+    b is the best single candidate with (1.5 + 6) / 2 = 3.75; a has (2 + 4) / 2 = 3.
+    """
+    assert figures["n"] == 3
+    assert figures["average"] == {
+        "chosen": 2.75,
+        "regret": 1.75,
+        "oracle": 4.5,
+        "random": 3.375,
+        "best_single": {"candidate": "b", "score": 3.75},
+    }
+
+
+def test_mtr_and_uplift_rank_the_router_each_candidate_and_the_oracle(figures):
+    """x: oracle 3, a 2, router and b 1.5 -> ranks 1, 2, 3.5, 3.5. y: b and oracle 6, router and a 4 -> 1.5 and 3.5."""
+    assert figures["mtr"] == {"router": 3.5, "a": 2.75, "b": 2.5, "oracle": 1.25}
+    assert figures["uplift"] == {"router": 0.0, "a": 0.0, "b": 0.5, "oracle": 1.0}
+
+
+def test_single_ranks_without_the_oracle(figures):
+    """x: a, then router and b share 2 and 3. y: b, then router and a share 2 and 3."""
+    assert figures["single"] == {
+        "mtr": {"router": 2.5, "a": 1.75, "b": 1.75},
+        "uplift": {"router": 0.0, "a": 0.5, "b": 0.5},
+    }
+
+
+def test_means_are_over_queries(figures):
+    """b, the best single candidate on average, earns (3 + 0 + 6) / 3 = 3 where the oracle earns 4."""
+    assert figures["mean"] == pytest.approx(
+        {
+            "chosen": 7 / 3,
+            "regret": 5 / 3,
+            "regret_best_single": 1.0,
+            "regret_random": 7 / 6,
+            "oracle": 4.0,
+            "best_single": 3.0,
+            "random": 17 / 6,
+        }
+    )
+
+
+def test_intervals_hold_their_means(figures):
+    for name in ("chosen", "regret", "regret_best_single", "regret_random"):
+        low, high = figures["interval"][name]
+        assert low <= figures["mean"][name] <= high
+
+
+def test_the_documented_shape_is_json(figures):
+    shape = json.loads(json.dumps(figures))
+    assert {"n", "datasets", "average", "mtr", "uplift"} <= set(shape)
+    assert set(shape["average"]) == {"chosen", "regret", "oracle", "random", "best_single"}
+    assert set(shape["datasets"]["x"]) == {"n", "chosen", "regret", "oracle", "random", "best_single", "candidates"}
+
+
+def test_the_score_file_may_have_another_pool_order(figures):
+    turned = Scores(SCORES.queries, ("b", "a"), SCORES.scores[:, ::-1])
+    other = evaluate(ROUTER, turned)
+    assert other["average"] == figures["average"]
+    assert other["mtr"] == figures["mtr"]
+
+
+def test_a_router_for_another_pool_is_refused():
+    with pytest.raises(ZooterError):
+        evaluate(Fixed(("a", "c")), SCORES)
+
+
+def test_a_perfect_choice_has_no_regret():
+    figures = compare(SCORES, SCORES.scores.argmax(axis=1))
+    assert (figures["average"]["regret"], figures["mean"]["regret"]) == (0, 0)
+    assert figures["average"]["chosen"] == figures["average"]["oracle"]
+
+
+def test_further_methods_join_mtr_and_uplift_but_not_single():
+    figures = compare(SCORES, np.array([1, 1, 0]), {"rmr": np.array([3.0, 3.0, 6.0])})
+    assert figures["mtr"]["rmr"] == figures["mtr"]["oracle"]
+    assert figures["uplift"]["rmr"] == 1.0
+    assert set(figures["single"]["mtr"]) == {"router", "a", "b"}
+
+
+def test_a_single_data_set_without_a_name():
+    figures = evaluate(ROUTER, Scores((Query("1", "q1"),), ("a", "b"), np.array([[1.0, 3.0]])))
+    assert list(figures["datasets"]) == ["all"]
+
+
+TIED = Scores(SCORES.queries, ("a", "b"), np.array([[1.0, 3.0], [2.0, 2.0], [4.0, 6.0]]))
+
+
+def test_report_shares_the_win_of_a_tie():
+    """a: half of the tie on q2. b: q1, q3 and the other half."""
+    row = report(ROUTER, TIED, [False] * 3, [0.5, 1.0, 0.0])["candidates"]["all"]
+    assert row["n"] == 3
+    assert row["share_of_wins"] == pytest.approx({"a": 0.5 / 3, "b": 2.5 / 3})
+    assert row["mean_reward"] == pytest.approx({"a": 7 / 3, "b": 11 / 3})
+    assert row["reward_entropy"] == pytest.approx(0.5)
+
+
+def test_report_goes_by_source():
+    rows = report(ROUTER, TIED, [False] * 3, [0.5, 1.0, 0.0])["candidates"]
+    assert list(rows) == ["all", "x", "y"]
+    assert (rows["x"]["n"], rows["x"]["reward_entropy"]) == (2, 0.75)
+    assert rows["y"]["share_of_wins"] == {"a": 0.0, "b": 1.0}
+
+
+def test_report_of_all_is_of_all_when_some_queries_name_no_source():
+    mixed = Scores((Query("1", "q1"), *TIED.queries[1:]), TIED.candidates, TIED.scores)
+    assert report(ROUTER, mixed, [False] * 3, [0.5] * 3)["candidates"]["all"]["n"] == 3
+
+
+def test_report_judges_the_router_on_held_back_queries_alone():
+    found = report(ROUTER, SCORES, [False, False, True], [0.5] * 3)
+    assert (found["held_back"]["n"], found["held_back"]["average"]["chosen"]) == (1, 4.0)
+    assert "rmr" in found["held_back"]["mtr"]
+
+
+def test_report_without_held_back_queries_judges_nothing():
+    assert "held_back" not in report(ROUTER, SCORES, [False] * 3, [0.5] * 3)
+
+
+def test_rmr_of_a_run_chooses_by_one_response_and_is_judged_by_the_mean():
+    """Worked by hand: of two samples, the first prefers b (3 > 1), the second a (5 > 1)."""
+    samples = np.array([[[1.0, 5.0], [3.0, 1.0]]])
+    scores = Scores((Query("1", "q1"),), ("a", "b"), samples.mean(axis=2))
+    found = report(ROUTER, scores, [True], [0.5], Sampled(samples))["held_back"]
+    assert scores.scores.tolist() == [[3.0, 2.0]]
+    assert found["mtr"]["oracle"] < found["mtr"]["rmr"]  # 3.0 against the mean of 2.0 and 3.0
+    alone = report(ROUTER, scores, [True], [0.5])["held_back"]
+    assert alone["mtr"]["oracle"] == alone["mtr"]["rmr"]
+
+
+def test_rmr_of_a_run_has_its_figures_beside_the_others():
+    """The same, with q3 of one data set more, where both samples prefer b: 2.5 and 6; the router takes b and a."""
+    samples = np.array([[[1.0, 5.0], [3.0, 1.0]], [[4.0, 4.0], [6.0, 6.0]]])
+    scores = Scores((SCORES.queries[0], SCORES.queries[2]), ("a", "b"), samples.mean(axis=2))
+    found = report(ROUTER, scores, [True, True], [0.5, 0.5], Sampled(samples))["held_back"]
+    assert {name: row["rmr"] for name, row in found["datasets"].items()} == {"x": 2.5, "y": 6.0}
+    assert (found["average"]["rmr"], found["mean"]["rmr"]) == (4.25, 4.25)
+    low, high = found["interval"]["chosen_minus_rmr"]  # 2 - 2.5 and 4 - 6
+    assert (low, high) == (-2.0, -0.5)
+
+
+def test_selection_of_a_run_ends_where_rmr_is():
+    """With all candidates for all queries, judged by one response each, selection is RMR."""
+    samples = np.array([[[1.0, 5.0], [3.0, 1.0]], [[4.0, 4.0], [6.0, 6.0]]])
+    scores = Scores((SCORES.queries[0], SCORES.queries[2]), ("a", "b"), samples.mean(axis=2))
+    dollars = np.array([[1.0, 3.0], [2.0, 6.0]])
+    found = report(ROUTER, scores, [True, True], [0.5, 0.5], Sampled(samples, dollars))["held_back"]
+    curve = found["selection"]["curves"][0]
+    assert [(point["calls"], point["dollars"], point["score"]) for point in curve["points"]] == [
+        (1.0, 2.5, 3.0),  # b of q1 for 3, a of q3 for 2: 2 and 4
+        (1.5, 5.5, 4.0),  # q3, of which it is less sure (.8 to .9), gets both: 6 for 8
+        (2.0, 6.0, 4.25),  # and q1: 2.5 for 4
+    ]
+    assert found["dollars"] == {"chosen": 2.5, "candidates": {"a": 1.5, "b": 4.5}, "random": 3.0, "all": 6.0}
+
+
+def test_a_report_without_prices_or_choice_leaves_them_out():
+    assert "dollars" not in report(ROUTER, SCORES, [True] * 3, [0.5] * 3)["held_back"]
+    alone = Scores(SCORES.queries, ("a",), SCORES.scores[:, :1])
+    found = report(Fixed(("a",), q1=[1.0], q2=[1.0], q3=[1.0]), alone, [True] * 3, [0.5] * 3)["held_back"]
+    assert "selection" not in found
+    assert found["gap_closed"] is None
+
+
+def test_gap_closed_is_of_the_way_from_the_best_single_to_the_oracle(figures):
+    """b, the best single, earns 3, 0, 6; the router 3, 0, 4, the oracle 3, 3, 6: it is -2 on a way of 3."""
+    assert figures["gap_closed"] is None  # in more than a draw in twenty the way is 0: q2 is not drawn
+    scores = Scores(SCORES.queries * 10, ("a", "b"), np.tile(SCORES.scores, (10, 1)))
+    found = compare(scores, np.array([1, 1, 0] * 10))["gap_closed"]
+    assert found["share"] == pytest.approx(-2 / 3)
+    assert found["interval"][0] < -2 / 3 < found["interval"][1] < 0
+
+
+def test_baselines_in_hindsight(figures):
+    """b wins q1 and q3 and is best on average; a is best in x and b in y: (1 + 3) / 2 and 6, on average 4."""
+    found = figures["baselines"]
+    assert {name: row["chosen"] for name, row in found.items()} == {
+        "random": 3.375,
+        "best single": 3.75,
+        "majority": 3.75,
+        "best a data set": 4.0,
+    }
+    assert {name: row["hindsight"] for name, row in found.items() if name != "random"} == dict.fromkeys(
+        ("best single", "majority", "best a data set"), True
+    )
+    assert found["best a data set"]["datasets"] == {"x": 2.0, "y": 6.0}
+    assert found["best a data set"]["regret"] == pytest.approx((2 + 0 + 0) / 3)
+    low, high = found["best single"]["router_minus"]  # the router earns 0, 0 and 2 less than b
+    assert low <= -2 / 3 <= high
+
+
+def test_calibration_is_of_what_the_router_chose(figures):
+    """q1: b at .9, which wins; q2: b at .6, which loses; q3: a at .8, which loses: (.1 + .6 + .8) / 3."""
+    assert figures["calibration"]["ece"] == pytest.approx(0.5)

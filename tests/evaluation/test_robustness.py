@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zooter_core.evaluation.edits import paraphrases
+from zooter_core.evaluation.robustness import robustness
+
+
+class Shouting:
+    """A router that takes `b` for what is written in capitals, else `a`."""
+
+    def probabilities(self, queries):
+        return np.array([[0.1, 0.9] if query.isupper() else [0.9, 0.1] for query in queries])
+
+
+def test_a_choice_that_changes_with_the_case_is_found():
+    """One of the two queries is in capitals: lower case turns it, upper case the other one."""
+    found = robustness(Shouting(), ["What is 2 and 3?", "WRITE A POEM"])
+    assert found["edits"]["lower case"] == 0.5
+    assert found["edits"]["upper case"] == 0.5
+    assert found["edits"]["polite prefix"] == 0.5  # small letters come in
+    assert found["edits"]["spaces"] == found["edits"]["no final mark"] == found["edits"]["typos"] == 1.0
+    assert found["mean"] == pytest.approx(4.5 / 6)
+    assert (found["n"], found["paraphrases"]) == (2, 1.0)
+
+
+def test_the_paraphrases_are_pairs_of_different_texts():
+    pairs = paraphrases()
+    assert len(pairs) >= 80
+    texts = [text for pair in pairs for text in pair]
+    assert len(set(texts)) == len(texts)

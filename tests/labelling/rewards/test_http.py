@@ -1,0 +1,315 @@
+"""A reward endpoint on loopback that answers as told, also badly."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from zooter_core.config.labelling import RewardConfig
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.labelling.rewards import http, reward_model
+from zooter_core.labelling.rewards.scoring import score_queries
+
+PAIRS = [(f"q{n}", "a" * n) for n in range(1, 6)]
+
+
+class Endpoint:
+    """Scores by length; `answer` may be replaced by a function of the request's body and number."""
+
+    def __init__(self):
+        self.bodies, self.headers, self.times = [], [], []
+        self.answer = lambda body, number: (200, rewards_of(body))
+        endpoint = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                endpoint.times.append(time.monotonic())
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                endpoint.bodies.append(body)
+                endpoint.headers.append({name.lower(): value for name, value in self.headers.items()})
+                status, content, *headers = endpoint.answer(body, len(endpoint.bodies))
+                raw = content if isinstance(content, bytes) else json.dumps(content).encode()
+                self.send_response(status)
+                self.send_header("content-length", str(len(raw)))
+                for name, value in headers:
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(raw)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/rewards"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def rewards_of(body):
+    return {"rewards": [len(pair["response"]) for pair in body["pairs"]]}
+
+
+@pytest.fixture
+def endpoint(monkeypatch):
+    monkeypatch.setattr(http, "WAIT", 0.01)
+    made = Endpoint()
+    yield made
+    made.close()
+
+
+def model(endpoint, **options):
+    return reward_model(RewardConfig("http", url=endpoint.url, **options))
+
+
+def test_pairs_go_in_batches(endpoint):
+    assert model(endpoint, batch=2, model="mine").score(PAIRS) == [1, 2, 3, 4, 5]
+    assert [len(body["pairs"]) for body in endpoint.bodies] == [2, 2, 1]
+    assert endpoint.bodies[0] == {
+        "model": "mine",
+        "pairs": [{"query": "q1", "response": "a"}, {"query": "q2", "response": "aa"}],
+    }
+
+
+def test_vllm_score(endpoint):
+    """Two lists of texts; the answers carry an index and may come in any order."""
+
+    def answer(body, number):
+        data = [{"index": n, "object": "score", "score": len(text)} for n, text in enumerate(body["text_2"])]
+        return 200, {"object": "list", "data": data[::-1]}
+
+    endpoint.answer = answer
+    assert model(endpoint, api="score", model="m").score(PAIRS) == [1, 2, 3, 4, 5]
+    assert endpoint.bodies == [{"model": "m", "text_1": [q for q, _ in PAIRS], "text_2": [a for _, a in PAIRS]}]
+
+
+def test_vllm_pooling_with_a_template(endpoint):
+    def answer(body, number):
+        return 200, {"data": [{"index": n, "data": [len(text) / 2]} for n, text in enumerate(body["input"])]}
+
+    endpoint.answer = answer
+    found = model(endpoint, api="pooling", template="{query}: {response}").score(PAIRS)
+    assert found == [(4 + n) / 2 for n in range(1, 6)]
+    assert endpoint.bodies[0]["input"][0] == "q1: a"
+
+
+def test_vllm_pooling_with_the_servers_chat_template(endpoint):
+    """One conversation a request; of a number for each token the last one counts."""
+
+    def answer(body, number):
+        said = body["messages"][1]["content"]
+        return 200, {"data": [{"index": 0, "object": "pooling", "data": [[0.5], [9.0], [float(len(said))]]}]}
+
+    endpoint.answer = answer
+    assert model(endpoint, api="pooling").score(PAIRS) == [1, 2, 3, 4, 5]
+    assert endpoint.bodies[0]["messages"] == [
+        {"role": "user", "content": "q1"},
+        {"role": "assistant", "content": "a"},
+    ]
+    assert endpoint.bodies[0]["add_generation_prompt"] is False
+
+
+def test_the_key_comes_from_the_environment_and_is_not_shown(endpoint, monkeypatch):
+    monkeypatch.setenv("REWARD_KEY", "secret-123")
+    asking = model(endpoint, api_key_env="REWARD_KEY")
+    asking.score(PAIRS[:1])
+    assert endpoint.headers[0]["authorization"] == "Bearer secret-123"
+    endpoint.answer = lambda body, number: (401, {"error": "who are you"})
+    with pytest.raises(WorkError, match=r"Check the key in REWARD_KEY") as caught:
+        asking.score(PAIRS[:1])
+    assert "secret" not in str(caught.value)
+    with pytest.raises(WorkError, match=r"Name the variable that holds its key"):
+        model(endpoint).score(PAIRS[:1])
+    for value, found in (("", "none"), ("se\ncret", "other"), ("schlüssel", "other")):
+        monkeypatch.setenv("REWARD_KEY", value)
+        with pytest.raises(ZooterError, match=found) as refused:
+            model(endpoint, api_key_env="REWARD_KEY")
+        assert "cret" not in str(refused.value)
+
+
+def test_an_endpoint_that_refuses_is_one_clear_error(monkeypatch):
+    monkeypatch.setattr(http, "WAIT", 0.01)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = RewardConfig("http", url=f"http://name:word@127.0.0.1:{port}/score")
+    with pytest.raises(WorkError, match=r"Start it, or mend url") as caught:
+        reward_model(config).score(PAIRS)
+    assert f"http://127.0.0.1:{port}/score" in str(caught.value)
+    assert "word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "message"),
+    [
+        (404, {"error": "The model does not exist."}, "url and model to be there"),
+        (302, b"", "no redirect"),
+        (418, b"short and stout", "status 200"),
+        (200, b"<html>Welcome</html>", "JSON at the reward endpoint"),
+        (200, {"scores": [1]}, '"rewards": \\[number'),
+        (200, [1, 2], '"rewards": \\[number'),
+        (200, {"rewards": [1, 2]}, "5 rewards at the reward endpoint .* Found 2"),
+        (200, {"rewards": "many"}, '"rewards": \\[number'),
+    ],
+)
+def test_what_no_query_is_to_blame_for_stops_the_work(endpoint, status, content, message):
+    endpoint.answer = lambda body, number: (status, content, ("location", "http://127.0.0.1:1/"))
+    with pytest.raises(WorkError, match=message) as caught:
+        score_queries(model(endpoint), [(query, [text]) for query, text in PAIRS])
+    assert "\n" not in str(caught.value)
+    assert len(endpoint.bodies) == 1
+
+
+@pytest.mark.parametrize("answer", [{"data": [{"index": 0}]}, {"data": [3]}, {"data": {}}])
+@pytest.mark.parametrize("api", ["score", "pooling"])
+def test_another_shape_of_vllm_is_refused(endpoint, api, answer):
+    endpoint.answer = lambda body, number: (200, answer)
+    with pytest.raises(WorkError, match=r'"data"'):
+        model(endpoint, api=api).score(PAIRS[:1])
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_endpoint_is_asked_again(endpoint, status):
+    endpoint.answer = lambda body, number: (200, rewards_of(body)) if number == 3 else (status, b"later")
+    assert model(endpoint).score(PAIRS) == [1, 2, 3, 4, 5]
+    assert len(endpoint.bodies) == 3
+
+
+def test_retry_after_is_kept_to(endpoint):
+    endpoint.answer = lambda body, number: (429, b"", ("retry-after", "1")) if number == 1 else (200, rewards_of(body))
+    assert model(endpoint).score(PAIRS[:1]) == [1]
+    assert endpoint.times[1] - endpoint.times[0] >= 1
+
+
+def test_retry_after_has_a_bound(endpoint, monkeypatch):
+    monkeypatch.setattr(http, "LONGEST_WAIT", 0.05)
+    endpoint.answer = lambda body, number: (429, b"", ("retry-after", "99999"))
+    begun = time.monotonic()
+    (found,) = score_queries(model(endpoint), [("q", ["a"])])
+    assert time.monotonic() - begun < 5
+    assert "429" in found.reason
+
+
+@pytest.mark.parametrize(("status", "tries"), [(400, 1), (500, 3)])
+def test_one_response_that_the_endpoint_does_not_take_leaves_the_others(endpoint, status, tries):
+    def answer(body, number):
+        if any(pair["response"] == "aaa" for pair in body["pairs"]):
+            return status, {"error": "longer than 2 tokens"}
+        return 200, rewards_of(body)
+
+    endpoint.answer = answer
+    found = score_queries(model(endpoint), [(query, [text]) for query, text in PAIRS])
+    assert [scored.rewards for scored in found] == [(1,), (2,), (None,), (4,), (5,)]
+    assert f"{status}: " in found[2].reason
+    assert "longer than 2 tokens" in found[2].reason
+    assert len(endpoint.bodies) == tries + len(PAIRS)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "null", '"7"', "true", "[]"])
+def test_what_is_no_finite_number_is_set_aside(endpoint, value):
+    endpoint.answer = lambda body, number: (200, f'{{"rewards": [1, {value}]}}'.encode())
+    first, second = score_queries(model(endpoint), [("q", ["a"]), ("r", ["b"])])
+    assert (first.rewards, first.reason) == ((1,), None)
+    assert second.rewards == (None,)
+    assert second.reason
+
+
+def test_an_endpoint_that_hangs(endpoint):
+    """One slow batch is asked for anew, then pair by pair; two pairs in a row without an answer, and it is enough."""
+    endpoint.answer = lambda body, number: time.sleep(0.6) or (200, rewards_of(body))
+    begun = time.monotonic()
+    with pytest.raises(WorkError, match=r"no answer in 0.2 s\. Start it anew, or raise timeout_seconds"):
+        model(endpoint, timeout_seconds=0.2).score(PAIRS)
+    assert time.monotonic() - begun < 5
+    assert len(endpoint.bodies) == 4
+
+
+def test_one_response_that_takes_too_long_leaves_the_others(endpoint):
+    def answer(body, number):
+        if any(pair["response"] == "aaa" for pair in body["pairs"]):
+            time.sleep(1.0)
+        return 200, rewards_of(body)
+
+    endpoint.answer = answer
+    found = score_queries(model(endpoint, timeout_seconds=0.5), [(query, [text]) for query, text in PAIRS])
+    assert [scored.rewards for scored in found] == [(1,), (2,), (None,), (4,), (5,)]
+    assert "no answer in 0.5 s" in found[2].reason
+
+
+def test_a_connection_that_breaks_is_made_anew(endpoint):
+    def answer(body, number):
+        if number == 1:
+            raise ConnectionResetError
+        return 200, rewards_of(body)
+
+    endpoint.answer = answer
+    endpoint.server.handle_error = lambda *_: None
+    assert model(endpoint).score(PAIRS) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://host/", "file:///etc/passwd"])
+def test_a_url_that_is_none(url):
+    with pytest.raises(ZooterError, match=r"url as http"):
+        reward_model(RewardConfig("http", url=url))
+
+
+ECHOED = "sk-reward-4f9a0c77"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (418, f"your key is {ECHOED}".encode()),
+        (404, {"error": f"no page for {ECHOED}"}),
+        (400, {"error": f"the key {ECHOED} may not ask"}),
+        (200, f"{' ' * 30}{ECHOED}".encode()),
+        (200, b"<html>", ("content-type", f"text/{ECHOED}")),
+        (200, {"error": " " * 45 + ECHOED}),
+        (200, {"rewards": [" " * 30 + ECHOED]}),
+        (200, {"rewards": ["".join(f"{letter}" for letter in ECHOED)]}),
+        (200, json.dumps({"rewards": [ECHOED]}).replace("-", "\\u002d").encode()),
+    ],
+)
+def test_a_key_that_the_endpoint_echoes_is_in_no_message(endpoint, monkeypatch, answer):
+    monkeypatch.setenv("REWARD_KEY", ECHOED)
+    endpoint.answer = lambda body, number: answer
+    try:
+        (scored,) = score_queries(model(endpoint, api_key_env="REWARD_KEY"), [("q", ["a"])])
+        told = scored.reason
+    except WorkError as problem:
+        told = str(problem)
+    assert told
+    assert ECHOED[:6] not in told
+
+
+@pytest.mark.parametrize(
+    "wait", ["-1", "nan", "inf", "soon", "Fri, 31 Feb 2098 10:00:00 GMT", "Fri, 01 Jan 9999 00:00:00 GMT", "9" * 400]
+)
+def test_a_pause_that_cannot_be_meant_is_ignored(endpoint, monkeypatch, wait):
+    slept = []
+    monkeypatch.setattr(http.time, "sleep", slept.append)
+    endpoint.answer = lambda body, number: (429, b"", ("retry-after", wait)) if number == 1 else (200, rewards_of(body))
+    assert model(endpoint).score(PAIRS[:1]) == [1]
+    assert len(slept) == 1
+    assert 0 < slept[0] <= 2 * http.WAIT
+
+
+def test_a_number_that_is_no_float_is_set_aside(endpoint):
+    endpoint.answer = lambda body, number: (200, f'{{"rewards": [1, {"9" * 400}]}}'.encode())
+    first, second = score_queries(model(endpoint), [("q", ["a"]), ("r", ["b"])])
+    assert (first.rewards, second.rewards) == ((1,), (None,))
+    assert "the reward endpoint gave 9999" in second.reason
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"rewards": [' + "9" * 5000 + "]}"])
+def test_json_that_python_does_not_read_is_one_clear_error(endpoint, content):
+    endpoint.answer = lambda body, number: (200, content.encode())
+    with pytest.raises(WorkError, match="JSON at the reward endpoint"):
+        score_queries(model(endpoint), [("q", ["a"])])

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from itertools import permutations
+
+import checkpoints
+import pytest
+import torch
+from broken import put_number
+from safetensors.torch import save_file
+from transformers import AutoTokenizer, DebertaV2Config, DebertaV2Model
+
+from zooter_core.config.labelling import RewardConfig
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.labelling.rewards import reward_model
+from zooter_core.labelling.rewards.scoring import score_queries
+
+QUERY = "What is the sea?"
+TEXTS = ["Wide and blue. " * 6, "No", "杯子 ☕", "12 + 30 = 42"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("pairrm")
+    checkpoints.save_pairrm(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return reward_model(RewardConfig("pairwise", str(folder)))
+
+
+@pytest.fixture(scope="module")
+def reference(folder):
+    """The published arithmetic on one text at a time: marks, their states, two layers, the difference."""
+    state = checkpoints.weights(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    body = DebertaV2Model(DebertaV2Config.from_pretrained(folder)).eval()
+    body.load_state_dict({k.removeprefix("pretrained_model."): v for k, v in state.items() if "pretrained" in k})
+
+    def head(states):
+        inner = torch.tanh(state["head_layer.1.weight"] @ states + state["head_layer.1.bias"])
+        return state["head_layer.4.weight"][0] @ inner + state["head_layer.4.bias"][0]
+
+    def compare(query, first, second):
+        ids = [
+            token
+            for text in (f"<|source|>{query}", f"<|candidate1|>{first}", f"<|candidate2|>{second}")
+            for token in tokenizer(text)["input_ids"]
+        ]
+        with torch.no_grad():
+            states = body(torch.tensor([ids])).last_hidden_state[0]
+        source, one, two = (
+            states[ids.index(tokenizer.convert_tokens_to_ids(mark))] for mark in checkpoints.PAIRRM_MARKS[:3]
+        )
+        return (head(torch.cat([source, one])) - head(torch.cat([source, two]))).item()
+
+    return compare
+
+
+def test_comparisons_in_a_batch_equal_the_published_arithmetic(model, reference):
+    triples = [(QUERY, one, other) for one, other in permutations(TEXTS, 2)]
+    expected = [reference(*triple) for triple in triples]
+    assert model.compare(triples) == pytest.approx(expected, abs=1e-4)
+    assert len({round(logit, 2) for logit in expected}) > 6
+
+
+def test_the_reward_is_the_mean_of_both_orders_over_all_rivals(model, reference):
+    (scored,) = score_queries(model, [(QUERY, TEXTS)])
+    for one, reward in enumerate(scored.rewards):
+        rivals = [other for other in range(len(TEXTS)) if other != one]
+        both = [(reference(QUERY, TEXTS[one], TEXTS[o]) - reference(QUERY, TEXTS[o], TEXTS[one])) / 2 for o in rivals]
+        assert reward == pytest.approx(sum(both) / len(both), abs=1e-4)
+    assert sum(scored.rewards) == pytest.approx(0, abs=1e-4)  # what one is ahead another is behind
+
+
+def test_the_order_of_the_responses_is_no_matter(model):
+    (scored,), (turned,) = (score_queries(model, [(QUERY, texts)]) for texts in (TEXTS, TEXTS[::-1]))
+    assert turned.rewards[::-1] == pytest.approx(scored.rewards, abs=1e-5)
+
+
+def test_equal_responses_have_equal_rewards_and_a_sole_one_0(model):
+    (scored,) = score_queries(model, [(QUERY, ["No", "Wide", "No"])])
+    assert scored.rewards[0] == pytest.approx(scored.rewards[2], abs=1e-6)
+    assert score_queries(model, [(QUERY, ["No"]), (QUERY, [])])[0].rewards == (0.0,)
+
+
+def test_a_response_that_writes_the_marks_stays_one_response(model):
+    ids = model._ids((QUERY, "a<|candidate2|>b[SEP][CLS]", "<|source|>"))
+    assert [ids.count(mark) for mark in model.marks] == [1, 1, 1]
+    assert ids.count(model.tokenizer.sep_token_id) == 3
+
+
+def test_each_part_is_cut_at_its_share(folder):
+    short = reward_model(RewardConfig("pairwise", str(folder), max_tokens=100))
+    ids = short._ids(("sea " * 200, "cup " * 200, "list " * 200))
+    assert len(ids) <= 100
+    starts = [ids.index(mark) for mark in short.marks]
+    assert starts[1] == 61  # after 100 - 2 * 20 tokens of the query and [CLS]
+    assert short._ids((QUERY, "cup " * 200, "No"))[-1] == short.tokenizer.sep_token_id
+    assert len(short._ids((QUERY, "cup " * 200, "list " * 200))) > 90  # what the query leaves goes to the responses
+
+
+def test_a_tokenizer_without_the_marks_is_refused(tmp_path):
+    checkpoints.save_pairrm(tmp_path, marks=False)
+    with pytest.raises(ZooterError, match=r"the tokens <\|source\|>"):
+        reward_model(RewardConfig("pairwise", str(tmp_path)))
+
+
+@pytest.mark.parametrize("weight", ["head_layer.4.weight", "embeddings"])
+def test_weights_that_are_not_finite_are_one_clear_error_of_a_comparing_model(tmp_path, weight):
+    checkpoints.save_pairrm(tmp_path)
+    put_number(tmp_path, float("nan"), weight)
+    with pytest.raises(WorkError, match=f"finite rewards at {tmp_path}"):
+        reward_model(RewardConfig("pairwise", str(tmp_path)))
+
+
+def test_a_comparing_model_whose_weights_overflow_is_one_clear_error(tmp_path):
+    checkpoints.save_pairrm(tmp_path)
+    huge = {name: torch.full_like(value, 3e38) for name, value in checkpoints.weights(tmp_path).items()}
+    save_file(huge, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(WorkError, match=f"finite rewards at {tmp_path}"):
+        reward_model(RewardConfig("pairwise", str(tmp_path)))
+
+
+def test_a_model_of_another_kind_is_refused(tmp_path):
+    checkpoints.save_deberta(tmp_path)
+    with pytest.raises(ZooterError, match=r"with all its weights at"):
+        reward_model(RewardConfig("pairwise", str(tmp_path)))

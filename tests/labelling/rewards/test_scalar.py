@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from broken import put_number
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForSequenceClassification
+
+from zooter_core.config.fleet import load_fleet
+from zooter_core.config.labelling import RewardConfig
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.labelling.rewards import reward_model
+
+PAIRS = [
+    ("What is 12 + 30?", "42"),
+    ("Write about the sea.", "The sea is wide. " * 12),
+    ("Hi", "Hello!"),
+    ("杯子 ☕", "A cup of coffee"),
+    ("What is 12 + 30?", "I do not know, ask somebody else please."),
+    ("Hi", ""),
+] * 4
+
+
+@pytest.fixture(scope="module")
+def config(tiny_fleet: Path) -> RewardConfig:
+    return RewardConfig("scalar", str(tiny_fleet / "reward"), max_tokens=128)
+
+
+@pytest.fixture(scope="module")
+def model(config):
+    return reward_model(config)
+
+
+def test_one_reward_a_pair(model):
+    rewards = model.score(PAIRS)
+    assert len(rewards) == len(PAIRS)
+    assert all(isinstance(reward, float) for reward in rewards)
+    assert len({round(reward, 3) for reward in rewards}) == 6
+
+
+def test_no_pairs(model):
+    assert model.score([]) == []
+
+
+def test_order_does_not_matter(model):
+    assert model.score(PAIRS[::-1])[::-1] == pytest.approx(model.score(PAIRS), abs=1e-5)
+
+
+def test_a_batch_equals_its_pairs_alone(model):
+    assert model.score(PAIRS) == pytest.approx([model.score([pair])[0] for pair in PAIRS], abs=1e-5)
+
+
+def test_query_and_response_are_told_apart(model):
+    (one, other) = model.score([("12 + 30", "the sea"), ("the sea", "12 + 30")])
+    assert abs(one - other) > 1e-3
+
+
+def test_a_long_pair_is_cut_to_max_tokens(config):
+    short = reward_model(replace(config, max_tokens=32))
+    long = "The sea is wide. " * 50
+    assert short.score([("Hi", long)]) == pytest.approx(short.score([("Hi", long + "And deep.")]))
+
+
+def test_an_adapter_changes_the_rewards(config, tmp_path, model):
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForSequenceClassification
+
+    torch.manual_seed(0)
+    settings = LoraConfig(r=2, target_modules=["query", "value"], init_lora_weights=False, task_type="SEQ_CLS")
+    base = AutoModelForSequenceClassification.from_pretrained(config.model)
+    get_peft_model(base, settings).save_pretrained(tmp_path)
+    adapted = reward_model(replace(config, adapter=str(tmp_path)))
+    assert adapted.score(PAIRS[:3]) != pytest.approx(model.score(PAIRS[:3]), abs=1e-2)
+
+
+def test_more_than_one_output_is_refused(config, tmp_path):
+    import tiny
+
+    tiny.save_reward_model(tmp_path, outputs=3)
+    with pytest.raises(ZooterError, match=r"one output. Found 3 at "):
+        reward_model(replace(config, model=str(tmp_path)))
+
+
+@pytest.mark.parametrize("reference", ["/no/such/folder", "owner/not-on-this-machine"])
+def test_missing_model_is_one_clear_error(config, reference):
+    with pytest.raises(WorkError) as caught:
+        reward_model(replace(config, model=reference))
+    assert f"a reward model at {reference}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_corrupt_model_is_one_clear_error(config, fleet_copy, file):
+    path = fleet_copy / "reward" / file
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(WorkError, match="a reward model at"):
+        reward_model(replace(config, model=str(fleet_copy / "reward")))
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+@pytest.mark.parametrize("weight", ["classifier", "embeddings.word_embeddings"])
+def test_weights_that_are_not_finite_are_one_clear_error(config, fleet_copy, weight, number):
+    folder = put_number(fleet_copy / "reward", number, weight)
+    with pytest.raises(WorkError, match=rf"finite rewards at {folder}. Found NaN or infinity in .*{weight}"):
+        reward_model(replace(config, model=str(folder)))
+
+
+def test_weights_that_overflow_are_one_clear_error(config, fleet_copy):
+    file = fleet_copy / "reward" / "model.safetensors"
+    weights = load_file(file)
+    save_file({name: torch.full_like(value, 1e38) for name, value in weights.items()}, file, {"format": "pt"})
+    with pytest.raises(WorkError, match=r'finite rewards at .*Found nan for the response "Hello!"'):
+        reward_model(replace(config, model=str(fleet_copy / "reward")))
+
+
+FULL = (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), MemoryError())
+
+
+@pytest.mark.parametrize("problem", FULL)
+@pytest.mark.parametrize("times", [1, 2])
+def test_memory_that_runs_out_for_a_reward_model_is_freed_for_a_second_try(tiny_fleet, monkeypatch, problem, times):
+    ensemble = Ensemble(load_fleet(tiny_fleet))
+    ensemble.backends["transformers"].load(ensemble.fleet.candidates[0])
+    load, held = AutoModelForSequenceClassification.from_pretrained, []
+
+    def short(*arguments, **options):
+        held.append(sum(ensemble.backends["transformers"].sizes().values()))
+        if len(held) <= times:
+            raise problem
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(AutoModelForSequenceClassification, "from_pretrained", short)
+    if times == 1:
+        assert ensemble.rewards([("Hi", ["Hello"])])[0].whole
+    else:
+        with pytest.raises(WorkError, match=r"a reward model at"):
+            ensemble.rewards([("Hi", ["Hello"])])
+    assert held[0] > held[1] == 0
+    assert len(held) == 2
+
+
+def test_missing_adapter_is_one_clear_error(config, tmp_path):
+    with pytest.raises(WorkError, match="a reward model at"):
+        reward_model(replace(config, adapter=str(tmp_path)))
+
+
+def test_unknown_kind_names_the_nearest(config):
+    with pytest.raises(ZooterError, match=r'"scaler".*Did you mean "scalar"'):
+        reward_model(replace(config, kind="scaler"))

@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+import math
+import sqlite3
+import threading
+from dataclasses import replace
+
+import pytest
+
+from zooter_core.config.fleet import load_fleet
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.labelling.rewards import Unscored, reward_model
+from zooter_core.labelling.rewards.cache import ScoreCache
+from zooter_core.labelling.rewards.scoring import comparisons, score_queries
+from zooter_core.records import Response
+
+ASKED = [(f"q{n}", [f"{n}", f"{n} and more"]) for n in range(10)]
+
+
+class Lengths:
+    """Rewards by length; counts the pairs and fails where told."""
+
+    def __init__(self, special=None, raises=()):
+        self.special, self.raises, self.seen, self.calls = special or {}, raises, [], 0
+
+    def score(self, pairs):
+        self.calls += 1
+        self.seen += pairs
+        if found := [text for _, text in pairs if text in self.raises]:
+            raise RuntimeError(f"CUDA error: {found[0]}")
+        return [self.special.get(text, float(len(text))) for _, text in pairs]
+
+
+class Ahead:
+    """Compares by length, a little in favour of the first."""
+
+    def __init__(self, special=None):
+        self.special, self.seen = special or {}, []
+
+    def compare(self, triples):
+        self.seen += triples
+        return [self.special.get(one, len(one) - len(other) + 0.25) for _, one, other in triples]
+
+
+def test_rewards_come_in_the_order_asked_for():
+    found = score_queries(Lengths(), ASKED)
+    assert [scored.whole for scored in found] == [[1, 10]] * 10
+    assert score_queries(Lengths(), []) == []
+    assert score_queries(Lengths(), [("q", [])])[0].whole == []
+
+
+def test_a_response_that_comes_twice_is_scored_once():
+    model = Lengths()
+    found = score_queries(model, [("q", ["a", "bb", "a"]), ("q", ["a"]), ("r", ["a"])])
+    assert [scored.rewards for scored in found] == [(1, 2, 1), (1,), (1,)]
+    assert model.seen == [("q", "a"), ("q", "bb"), ("r", "a")]
+
+
+@pytest.mark.parametrize("bad", [0, 7, 9])
+def test_one_item_that_raises_loses_no_other(bad):
+    model = Lengths(raises=(f"{bad} and more",))
+    found = score_queries(model, ASKED)
+    for number, scored in enumerate(found):
+        assert scored.rewards == ((1, None) if number == bad else (1, 10))
+    assert found[bad].reason == f"the reward model failed: CUDA error: {bad} and more"
+    assert found[bad].whole is None
+    assert model.calls < 12  # halves of halves, not one by one
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (math.nan, "nan"),
+        (math.inf, "inf"),
+        (-math.inf, "-inf"),
+        (1.1e30, "1.1e+30"),
+        (-1e308, "-1e+308"),
+        (None, "None"),
+        ("x", "'x'"),
+        (Unscored("why"), "why"),
+    ],
+)
+def test_what_is_no_finite_number_is_set_aside(value, said):
+    found = score_queries(Lengths({"3": value}), ASKED)
+    assert [scored.rewards for scored in found if scored.reason] == [(None, 10)]
+    assert said in found[3].reason
+
+
+def test_a_model_that_cannot_work_at_all_stops():
+    class Broken:
+        def score(self, pairs):
+            raise WorkError("an endpoint", "none", "Start it.")
+
+    with pytest.raises(WorkError, match=r"Start it"):
+        score_queries(Broken(), ASKED)
+    with pytest.raises(WorkError, match=r"any of 20 responses.*first because: the reward is nan"):
+        score_queries(Lengths(dict.fromkeys([text for _, texts in ASKED for text in texts], math.nan)), ASKED)
+
+
+def test_a_model_that_gives_too_few_rewards_stops():
+    class Few:
+        def score(self, pairs):
+            return [1.0]
+
+    with pytest.raises(WorkError, match=r"20 rewards. Found 1"):
+        score_queries(Few(), ASKED)
+
+
+def test_comparisons_make_one_reward_each():
+    model = Ahead()
+    (found,) = score_queries(model, [("q", ["a", "bbb", "cc"])])
+    assert found.rewards == (pytest.approx(-1.5), pytest.approx(1.5), pytest.approx(0))
+    assert len(model.seen) == comparisons(3) == 6
+
+
+def test_a_comparison_without_a_number_sets_the_query_aside():
+    found = score_queries(Ahead({"bb": math.nan}), [("q", ["a", "bb"]), ("r", ["a", "ccc"])])
+    assert found[0].rewards == (None, None)
+    assert found[1].rewards == (-2, 2)
+
+
+def test_known_rewards_are_not_worked_out_again(tmp_path):
+    cache = ScoreCache("model 1", tmp_path / "rewards.sqlite")
+    model = Lengths()
+    first = score_queries(model, ASKED, cache)
+    assert score_queries(model, ASKED, cache) == first
+    assert model.calls == 1
+    score_queries(model, [*ASKED, ("new", ["text"])], cache)
+    assert model.seen[20:] == [("new", "text")]
+    score_queries(model, ASKED)  # without it
+    assert len(model.seen) == 41
+
+
+def test_comparisons_are_known_in_a_wider_pool(tmp_path):
+    cache = ScoreCache("ranker", tmp_path / "rewards.sqlite")
+    model = Ahead()
+    score_queries(model, [("q", ["a", "bb"])], cache)
+    (wider,) = score_queries(model, [("q", ["a", "bb", "ccc"])], cache)
+    assert len(model.seen) == 2 + 4
+    assert wider == score_queries(Ahead(), [("q", ["a", "bb", "ccc"])])[0]
+
+
+def test_what_failed_is_not_kept(tmp_path):
+    cache = ScoreCache("model", tmp_path / "rewards.sqlite")
+    score_queries(Lengths({"3": math.nan}, raises=("4",)), ASKED, cache)
+    assert all(scored.whole == [1, 10] for scored in score_queries(Lengths(), ASKED, cache))
+
+
+def test_another_model_knows_nothing(tmp_path):
+    path = tmp_path / "rewards.sqlite"
+    ScoreCache("one", path).put({("q", "a"): 1.5})
+    assert ScoreCache("one", path).get([("q", "a"), ("qa", ""), ("", "qa")]) == {("q", "a"): 1.5}
+    assert ScoreCache("other", path).get([("q", "a")]) == {}
+
+
+def test_many_keys_at_once(tmp_path):
+    cache = ScoreCache("one", tmp_path / "rewards.sqlite")
+    rewards = {("q", str(n)): n / 7 for n in range(1300)}
+    cache.put(rewards)
+    assert cache.get(list(rewards)) == rewards  # to the last digit
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all, but long enough to look at" * 40])
+def test_a_damaged_file_is_no_reason_to_fail(tmp_path, content):
+    path = tmp_path / "rewards.sqlite"
+    path.write_bytes(content)
+    model = Lengths()
+    for _ in range(2):
+        assert score_queries(model, ASKED, ScoreCache("one", path))[0].whole == [1, 10]
+
+
+@pytest.mark.parametrize("number", [9e999, -9e999, 1e200, None])
+def test_a_kept_reward_that_is_none_is_worked_out_again(tmp_path, number):
+    path = tmp_path / "rewards.sqlite"
+    score_queries(Lengths(), ASKED, ScoreCache("one", path))
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE rewards SET reward = ?", (number,))
+    model = Lengths()
+    assert score_queries(model, ASKED, ScoreCache("one", path))[3].whole == [1, 10]
+    assert len(model.seen) == 20
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    cache = ScoreCache("one", tmp_path / "file" / "rewards.sqlite")
+    assert score_queries(Lengths(), ASKED, cache)[0].whole == [1, 10]
+
+
+def test_a_table_of_another_program_is_left_alone(tmp_path):
+    path = tmp_path / "rewards.sqlite"
+    with sqlite3.connect(path) as file:
+        file.execute("CREATE TABLE rewards (something TEXT)")
+    assert score_queries(Lengths(), ASKED, ScoreCache("one", path))[0].whole == [1, 10]
+
+
+def test_threads_write_at_once(tmp_path):
+    path = tmp_path / "rewards.sqlite"
+    parts = [{("q", f"{part} {n}"): float(n) for n in range(50)} for part in range(6)]
+    threads = [threading.Thread(target=ScoreCache("one", path).put, args=(part,)) for part in parts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for part in parts:
+        assert ScoreCache("one", path).get(list(part)) == part
+
+
+@pytest.fixture
+def counted(fleet_copy, tmp_path, monkeypatch):
+    """The tiny fleet with its reward model's calls counted."""
+    calls: list[int] = []
+
+    def load(config, backend, spare):
+        made = reward_model(config, backend)
+        score = made.score
+        made.score = lambda pairs: calls.append(len(pairs)) or score(pairs)
+        return made
+
+    monkeypatch.setattr("zooter_core.ensemble.rewards.reward_model", load)
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
+    return load_fleet(fleet_copy), calls
+
+
+def test_an_ensemble_keeps_rewards_between_starts(counted):
+    fleet, calls = counted
+    first = Ensemble(fleet).rewards(ASKED)
+    assert Ensemble(fleet).rewards(ASKED) == first
+    assert calls == [20]
+
+
+def test_the_cache_can_be_turned_off(counted):
+    fleet, calls = counted
+    off = replace(fleet, reward=replace(fleet.reward, cache=False))
+    assert off.fingerprint() == fleet.fingerprint()  # a run may turn it off
+    for _ in range(2):
+        Ensemble(off).rewards(ASKED)
+    assert calls == [20, 20]
+
+
+def test_other_weights_or_settings_know_nothing(counted, fleet_copy):
+    fleet, calls = counted
+    first = Ensemble(fleet).rewards(ASKED)
+    Ensemble(replace(fleet, reward=replace(fleet.reward, max_tokens=64))).rewards(ASKED)
+    assert calls == [20, 20]
+    import tiny
+
+    tiny.save_reward_model(fleet_copy / "reward", seed=9)
+    other = Ensemble(load_fleet(fleet_copy)).rewards(ASKED)
+    assert calls == [20, 20, 20]
+    assert other != first
+
+
+def test_a_comparing_model_tells_its_progress(tiny_ensemble, monkeypatch):
+    monkeypatch.setattr(Ensemble, "reward_model", Ahead())
+    told: list[int] = []
+    found = tiny_ensemble.rewards(ASKED, told.append)
+    assert told == [4, 8]
+    assert [scored.rewards for scored in found] == [(-9, 9)] * 10
+
+
+def test_rank_with_a_comparing_model(tiny_ensemble, monkeypatch):
+    monkeypatch.setattr(Ensemble, "reward_model", Ahead())
+    ranked = tiny_ensemble.rank("q", [Response("base", "aa"), Response("one", "aaaa"), Response("two", "")])
+    assert [(r.response.candidate, r.reward, r.rank) for r in ranked] == [
+        ("one", 2, 1),
+        ("base", -2, 2),
+        ("two", None, None),
+    ]
+
+
+def test_rank_without_a_reward_for_one(tiny_ensemble, monkeypatch):
+    monkeypatch.setattr(Ensemble, "reward_model", Lengths({"aaaa": math.nan}))
+    answers = [Response("base", "aa"), Response("one", "aaaa"), Response("two", "a")]
+    ranked = tiny_ensemble.rank("q", answers)
+    assert [(r.response.candidate, r.rank) for r in ranked] == [("base", 1), ("two", 2), ("one", None)]
+    monkeypatch.setattr(Ensemble, "reward_model", Lengths(raises=("aa", "a", "aaaa")))
+    with pytest.raises(ZooterError, match=r"a reward for the responses. Found none: the reward model failed"):
+        tiny_ensemble.rank("q", answers)

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from zooter_core.backends import Piece
+from zooter_core.backends.local.transformers import TransformersBackend
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.fleet import load_fleet
+from zooter_core.config.labelling import TaggerConfig
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.labelling.taggers import tagger
+from zooter_core.labelling.taggers.instag import names
+from zooter_core.records import Query, Response, Tag
+from zooter_core.router.encoder import Encoders
+
+ENCODERS = Encoders()
+CANDIDATE = CandidateConfig("instagger", "scripted", "OFA-Sys/InsTagger")
+WHOLE = '[{"tag": "Arithmetic", "explanation": "a sum"}, {"tag": "word  problem", "explanation": "in words"}]'
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (WHOLE, ["arithmetic", "word problem"]),
+        (f"Sure!\n```json\n{WHOLE}\n```\nDone.", ["arithmetic", "word problem"]),
+        ('{"tag": "math", "explanation": "x"}', ["math"]),
+        ('{"tag": "math", "explanation": "x"}\n{"tag": "code", "explanation": "y"}', ["math", "code"]),
+        ('{"tag": "math", "explanation": "x"}, {"tag": "code", "explanation": "y"}]', ["math", "code"]),
+        ('[{"tag": "math", "explanation": "x"}, {"tag": "code", "explanation": "it bre', ["math", "code"]),
+        ('[{"tag": "math", "explanation": "x"}, {"tag": "co', ["math"]),
+        ("[{'tag': 'math', 'explanation': 'x'}, {'tag': 'code'}]", ["math", "code"]),
+        ('[{"tag": "math", "explanation": "says "two" twice"}, {"tag": "code"}]', ["math", "code"]),
+        ('[{"tag": "math",}, {"tag": "code",},]', ["math", "code"]),
+        ('{"tags": ["math", "code"]}', ["math", "code"]),
+        ('["math", "code"]', ["math", "code"]),
+        ('[{"tag": "math"}, {"tag": "Math "}, {"tag": ""}, {"tag": 3}, {"tag": null}]', ["math"]),
+        ('[{"tag": "' + "a long sentence " * 9 + '"}, {"tag": "math"}]', ["math"]),
+        ('[{"tag": "caf\\u00e9"}]', ["café"]),
+        ('[{"tag": "数学"}]', ["数学"]),
+        ("I cannot help with that.", []),
+        ("[" * 5000, []),
+        ("", []),
+    ],
+)
+def test_tags_are_read_also_from_broken_json(text, found):
+    assert names(text) == found
+
+
+class Scripted:
+    def __init__(self, write):
+        self.write, self.asked = write, []
+
+    def load(self, candidate):
+        self.candidate = candidate
+
+    def stream(self, requests, generation, stop):
+        for row, request in reversed(list(enumerate(requests))):
+            self.asked.append((request, generation))
+            written = self.write(request.messages[-1].content)
+            error = str(written) if isinstance(written, Exception) else None
+            yield Piece(row, response=Response("instagger", "" if error else written, error=error))
+
+
+def made(write, **options):
+    backend = Scripted(write)
+    return tagger(TaggerConfig("instag", instagger=CANDIDATE, **options), ENCODERS, lambda kind: backend), backend
+
+
+def test_the_prompt_is_the_published_one_inside_vicunas():
+    """Letter by letter, as InsTagger was trained."""
+    tagging, backend = made(lambda text: WHOLE)
+    tagging.tag(["What is {query}?"])
+    ((request, generation),) = backend.asked
+    whole = request.candidate.prompt_template.replace("{query}", request.messages[-1].content)
+    assert whole == (
+        "<s>A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
+        "detailed, and polite answers to the human's questions. USER: Please identify tags of user intentions in the "
+        "following user query and provide an explanation for each tag. Please respond in the JSON format "
+        '{"tag": str, "explanation": str}.\nUser query: What is {query}? ASSISTANT:'
+    )
+    assert generation.temperature == 0
+    assert len(request.messages) == 1
+
+
+def test_each_query_has_its_own_tags():
+    tagging, _ = made(lambda text: json.dumps([{"tag": text[-1]}, {"tag": "all"}]))
+    queries = [f"query {n}" for n in "abcdefghijklmnopqrstuvwxyz"]
+    assert tagging.tag(queries) == [(Tag(n, 1.0), Tag("all", 1.0)) for n in "abcdefghijklmnopqrstuvwxyz"]
+    assert tagging.tag_all([Query("1", "x", tags=("own",))]) == [(Tag("x", 1.0), Tag("all", 1.0))]
+
+
+def test_at_most_so_many_and_none_where_there_is_none():
+    tagging, _ = made(lambda text: json.dumps([{"tag": str(n)} for n in range(9)]) if "many" in text else "Hm.", most=3)
+    assert [len(tags) for tags in tagging.tag(["many", "few"])] == [3, 0]
+
+
+def test_a_template_and_a_model_of_ones_own():
+    own = replace(CANDIDATE, model="owner/chat")
+    backend = Scripted(lambda text: '["x"]')
+    tagger(TaggerConfig("instag", instagger=own, template="Tag: {query}"), ENCODERS, lambda kind: backend).tag(["a"])
+    assert backend.asked[0][0].messages[0].content == "Tag: a"
+    assert backend.candidate.prompt_template is None  # its own chat template
+
+
+def test_a_model_that_fails_is_an_error():
+    tagging, _ = made(lambda text: ValueError("no room") if "b" in text[-1] else WHOLE)
+    with pytest.raises(WorkError, match=r"tags from the tagger. Found no room"):
+        tagging.tag(["a", "b"])
+
+
+def test_a_query_that_is_too_long_has_no_tags(tiny_fleet):
+    candidate = load_fleet(tiny_fleet).candidate("base")
+    config = TaggerConfig("instag", instagger=candidate, max_new_tokens=4, template="Tag: {query}")
+    tagging = tagger(config, ENCODERS, lambda kind: TransformersBackend())
+    assert tagging.tag(["Why? " * 400, "Hi"]) == [(), ()]
+    with pytest.raises(WorkError, match=r"more than the 511 that fit.*\[tagger.instagger\]"):
+        tagging.tag(["Why? " * 400] * 4)
+
+
+def test_a_language_model_of_a_fleet_tags(tiny_fleet):
+    candidate = load_fleet(tiny_fleet).candidate("base")
+    config = TaggerConfig("instag", instagger=candidate, max_new_tokens=4)
+    tagging = tagger(config, ENCODERS, lambda kind: TransformersBackend())
+    assert tagging.tag(["Hi", "Hello"]) == [(), ()]  # random words are no JSON
+
+
+def test_tags_of_the_file():
+    tagging = tagger(TaggerConfig("given"), ENCODERS)
+    queries = [Query("1", "a", tags=("x", "y", "x")), Query("2", "b")]
+    assert tagging.tag_all(queries) == [(Tag("x", 1.0), Tag("y", 1.0)), ()]
+    assert tagging.tag(["a"]) == [()]
+    with pytest.raises(ZooterError, match=r'queries with "tags"'):
+        tagging.tag_all([Query("1", "a")])
+
+
+def test_keys_of_another_kind_are_refused():
+    with pytest.raises(ZooterError, match=r'that the tagger kind "given" has .*"vocabulary"'):
+        TaggerConfig("given", vocabulary="tags.json")
+    with pytest.raises(ZooterError, match=r'a key "instagger" in'):
+        TaggerConfig("instag")
+    with pytest.raises(ZooterError, match=r"a template with {query}"):
+        TaggerConfig("instag", instagger=CANDIDATE, template="Tag it.")

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tiny
+
+from zooter_core.config.labelling import TaggerConfig
+from zooter_core.errors import ZooterError
+from zooter_core.labelling.taggers import tagger
+from zooter_core.router.encoder import Encoders
+
+ENCODERS = Encoders()
+
+
+@pytest.fixture
+def config(tiny_fleet: Path) -> TaggerConfig:
+    return TaggerConfig("nearest", str(tiny_fleet / "tags.json"), str(tiny_fleet / "encoder"), threshold=0.4, most=4)
+
+
+def names(config, *queries):
+    return [[tag.name for tag in tags] for tags in tagger(config, ENCODERS).tag(queries)]
+
+
+@pytest.mark.parametrize("entry", tiny.VOCABULARY["tags"], ids=lambda entry: entry["name"])
+def test_a_text_of_the_vocabulary_gets_its_own_tag_first(config, entry):
+    for text in (f"{entry['name']}: {entry['description']}", *entry["phrasings"]):
+        first = tagger(config, ENCODERS).tag([text])[0][0]
+        assert first.name == entry["name"]
+        assert 1 - 1e-5 < first.score <= 1
+
+
+def test_scores_are_in_order_and_near_the_best(config):
+    for tags in tagger(config, ENCODERS).tag(tiny.QUERIES):
+        scores = [tag.score for tag in tags]
+        assert scores == sorted(scores, reverse=True)
+        assert all(score >= 0.85 * scores[0] - 1e-6 and score >= 0.4 for score in scores)
+
+
+def test_most_limits_the_number_of_tags(config):
+    assert max(len(tags) for tags in names(config, *tiny.QUERIES)) > 1
+    assert max(len(tags) for tags in names(replace(config, most=1), *tiny.QUERIES)) == 1
+
+
+def test_threshold_leaves_a_query_without_tags(config):
+    strict = replace(config, threshold=0.9999)
+    assert names(strict, "Write about the sea", "xyzzy plugh") == [["writing"], []]
+
+
+def test_a_batch_equals_each_query_alone(config):
+    made = tagger(config, ENCODERS)
+    together = made.tag(tiny.QUERIES[:6])
+    for query, tags in zip(tiny.QUERIES[:6], together, strict=True):
+        (alone,) = made.tag([query])
+        assert [tag.name for tag in alone] == [tag.name for tag in tags]
+        assert [tag.score for tag in alone] == pytest.approx([tag.score for tag in tags], abs=1e-5)
+
+
+@pytest.mark.parametrize("missing", ["vocabulary", "encoder"])
+def test_vocabulary_and_encoder_are_needed(config, missing):
+    with pytest.raises(ZooterError, match="vocabulary and encoder"):
+        tagger(replace(config, **{missing: None}), ENCODERS)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"tags": []}',
+        '{"tags": {}}',
+        '{"tags": "math"}',
+        '{"tags": ["math"]}',
+        '{"tags": [{"name": "math", "phrasings": []}]}',
+        '{"tags": [{"name": "math", "description": "sums"}]}',
+        '{"tags": [{"name": 1, "description": "sums", "phrasings": []}]}',
+        '{"tags": [{"name": "math", "description": "sums", "phrasings": "2 + 2"}]}',
+        '{"tags": [{"name": "math", "description": "sums", "phrasings": [2]}]}',
+        "[" * 100_000,
+        '{"tags": ' + "9" * 5000 + "}",
+    ],
+    ids=lambda content: content[:40],
+)
+def test_wrong_vocabulary_is_one_clear_error(config, tmp_path, content):
+    path = tmp_path / "tags.json"
+    path.write_text(content)
+    with pytest.raises(ZooterError) as caught:
+        tagger(replace(config, vocabulary=str(path)), ENCODERS)
+    assert str(path) in str(caught.value)
+
+
+def test_vocabulary_that_is_not_there(config, tmp_path):
+    with pytest.raises(ZooterError, match="a tag vocabulary at"):
+        tagger(replace(config, vocabulary=str(tmp_path / "none.json")), ENCODERS)
+
+
+def test_unknown_kind_names_the_nearest(config):
+    with pytest.raises(ZooterError, match=r'"nearst".*Did you mean "nearest"'):
+        tagger(replace(config, kind="nearst"), ENCODERS)
+
+
+def test_a_vocabulary_of_one_tag(config, tmp_path):
+    path = tmp_path / "tags.json"
+    path.write_text(json.dumps({"tags": tiny.VOCABULARY["tags"][:1]}))
+    assert names(replace(config, vocabulary=str(path)), "Write about the sea") == [["arithmetic"]]

@@ -1,0 +1,45 @@
+"""Calibration, worked by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zooter_core.method.calibration import log_loss, reliability, temperature_of, wins_of
+
+
+def test_a_tie_shares_the_win():
+    assert wins_of(np.array([[1.0, 3.0, 3.0], [2.0, 0.0, 1.0]])).tolist() == [[0, 0.5, 0.5], [1, 0, 0]]
+
+
+def test_log_loss_by_hand():
+    """softmax of (ln 3, 0) is (3/4, 1/4); at temperature 2 it is (sqrt 3, 1) / (sqrt 3 + 1)."""
+    logits, wins = np.array([[np.log(3), 0.0]]), np.array([[1.0, 0.0]])
+    assert log_loss(logits, wins) == pytest.approx(np.log(4 / 3))
+    assert log_loss(logits, wins, 2.0) == pytest.approx(np.log((3**0.5 + 1) / 3**0.5))
+
+
+def test_the_temperature_makes_the_probability_the_share_of_wins():
+    """Always 90% sure and right in three of four: 3 to 1 are the odds, and ln 9 / T = ln 3 gives T = 2."""
+    logits = np.array([[np.log(9), 0.0]] * 4)
+    wins = np.array([[1.0, 0.0]] * 3 + [[0.0, 1.0]])
+    assert temperature_of(logits, wins) == pytest.approx(2.0, rel=1e-4)
+
+
+def test_a_router_that_is_always_right_gets_sharp():
+    assert temperature_of(np.array([[1.0, 0.0]] * 5), np.array([[1.0, 0.0]] * 5)) < 0.05
+
+
+def test_one_that_knows_nothing_gets_flat():
+    logits = np.array([[1.0, 0.0], [1.0, 0.0]])
+    assert temperature_of(logits, np.array([[1.0, 0.0], [0.0, 1.0]])) > 10
+
+
+def test_reliability_by_hand():
+    """Bins [.6, .7): two queries at .65 and .65, one won; [.9, 1]: one at 1, won. ECE = (2 * .15 + 1 * 0) / 3 = .1."""
+    probabilities = np.array([[0.65, 0.35], [0.35, 0.65], [1.0, 0.0]])
+    wins = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+    found = reliability(probabilities, wins)
+    assert found["ece"] == pytest.approx(0.1)
+    assert [(b["from"], b["to"], b["n"], b["won"]) for b in found["bins"]] == [(0.6, 0.7, 2, 0.5), (0.9, 1.0, 1, 1.0)]
+    assert found["bins"][0]["probability"] == pytest.approx(0.65)

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from zooter_core.errors import ZooterError
+from zooter_core.method import labels
+from zooter_core.method.labels import NORMALISATIONS, enhance, entropy, kl, normalise, softmax, tag_priors
+
+NUMBERS = st.floats(-50, 50, width=32)
+TAUS = st.floats(0.05, 20)
+BETAS = st.floats(0, 1)
+
+
+@st.composite
+def rewards(draw):
+    shape = draw(st.integers(1, 8)), draw(st.integers(1, 5))
+    return draw(arrays(np.float64, shape, elements=NUMBERS))
+
+
+@st.composite
+def tagged(draw):
+    """Rewards and the tags of each query."""
+    table = draw(rewards())
+    names = st.lists(st.sampled_from(["math", "code", "chat"]), max_size=4)
+    return table, draw(st.lists(names, min_size=len(table), max_size=len(table)))
+
+
+def learned(table, tags, beta, tau=1.0):
+    labels = softmax(table, tau)
+    return enhance(labels, tags, tag_priors(labels, tags), beta)
+
+
+@given(rewards(), TAUS)
+def test_labels_are_distributions(table, tau):
+    labels = softmax(table, tau)
+    assert labels.sum(axis=1) == pytest.approx(np.ones(len(table)))
+    assert (labels >= 0).all()
+
+
+@given(tagged(), BETAS)
+def test_enhanced_labels_are_distributions(case, beta):
+    table, tags = case
+    enhanced = learned(table, tags, beta)
+    assert enhanced.sum(axis=1) == pytest.approx(np.ones(len(table)))
+    assert (enhanced >= 0).all()
+
+
+@given(tagged())
+def test_beta_one_is_the_plain_label(case):
+    table, tags = case
+    assert learned(table, tags, 1.0) == pytest.approx(softmax(table))
+
+
+@given(tagged())
+def test_beta_zero_is_the_mean_prior_of_the_tags(case):
+    table, tags = case
+    labels = softmax(table)
+    for row, names in enumerate(tags):
+        carried = [np.mean([labels[k] for k, other in enumerate(tags) if name in other], axis=0) for name in set(names)]
+        expected = np.mean(carried, axis=0) if carried else labels[row]
+        assert learned(table, tags, 0.0)[row] == pytest.approx(expected)
+
+
+@given(tagged(), BETAS, TAUS, st.randoms())
+def test_permuting_the_pool_permutes_the_labels(case, beta, tau, random):
+    table, tags = case
+    order = list(range(table.shape[1]))
+    random.shuffle(order)
+    assert learned(table[:, order], tags, beta, tau) == pytest.approx(learned(table, tags, beta, tau)[:, order])
+
+
+@given(rewards(), NUMBERS)
+def test_a_constant_added_to_all_rewards_of_a_query_changes_nothing(table, constant):
+    assert softmax(table + constant) == pytest.approx(softmax(table))
+
+
+@given(tagged(), BETAS)
+def test_a_tag_named_twice_counts_once(case, beta):
+    table, tags = case
+    doubled = [[*names, *names] for names in tags]
+    assert (learned(table, doubled, beta) == learned(table, tags, beta)).all()
+
+
+@given(rewards())
+def test_a_higher_reward_never_has_a_lower_label(table):
+    labels = softmax(table)
+    assert (np.diff(np.take_along_axis(labels, table.argsort(axis=1), axis=1), axis=1) >= 0).all()
+
+
+@given(rewards())
+def test_entropy_is_a_share(table):
+    shares = entropy(softmax(table))
+    assert ((shares >= 0) & (shares <= 1 + 1e-12)).all()
+
+
+@given(rewards(), rewards())
+def test_kl_is_never_negative(one, other):
+    rows, columns = min(len(one), len(other)), min(one.shape[1], other.shape[1])
+    assert (kl(softmax(one[:rows, :columns]), softmax(other[:rows, :columns])) >= -1e-9).all()
+
+
+def test_large_rewards_do_not_overflow():
+    assert softmax(np.array([1e5, 0.0])).tolist() == [1.0, 0.0]
+
+
+def test_a_tag_without_prior_is_passed_over():
+    labels = np.array([[0.9, 0.1]])
+    priors = {"known": np.array([0.5, 0.5])}
+    assert enhance(labels, [["new", "known"]], priors, 0.0)[0].tolist() == [0.5, 0.5]
+    assert enhance(labels, [["new"]], priors, 0.0)[0].tolist() == [0.9, 0.1]
+
+
+def test_enhancement_leaves_its_input_alone():
+    labels = np.array([[0.9, 0.1], [0.1, 0.9]])
+    enhance(labels, [["t"], ["t"]], tag_priors(labels, [["t"], ["t"]]), 0.0)
+    assert labels.tolist() == [[0.9, 0.1], [0.1, 0.9]]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_rewards_that_are_not_finite_are_refused(bad):
+    with pytest.raises(ZooterError, match="finite rewards"):
+        softmax(np.array([[0.0, bad]]))
+
+
+@pytest.mark.parametrize("tau", [0.0, -1.0, float("nan")])
+def test_tau_must_be_positive(tau):
+    with pytest.raises(ZooterError, match="tau > 0"):
+        softmax(np.array([0.0, 1.0]), tau)
+
+
+@pytest.mark.parametrize("beta", [-0.01, 1.01, float("nan")])
+def test_beta_must_be_a_share(beta):
+    with pytest.raises(ZooterError, match="beta between 0 and 1"):
+        enhance(np.array([[0.5, 0.5]]), [[]], {}, beta)
+
+
+REWARDS = np.array([[1.0, 3.0], [5.0, 7.0], [100.0, 300.0]])
+GROUPS = ["small", "small", "large"]
+
+
+def test_normalise_none_is_the_rewards_as_they_are():
+    assert normalise(REWARDS, "none", GROUPS).tolist() == REWARDS.tolist()
+
+
+def test_normalise_zscore_takes_all_rewards_together():
+    scaled = normalise(REWARDS, "zscore", GROUPS)
+    assert scaled.mean() == pytest.approx(0)
+    assert scaled.std() == pytest.approx(1)
+    assert scaled == pytest.approx((REWARDS - REWARDS.mean()) / REWARDS.std())
+
+
+def test_normalise_zscore_dataset_takes_each_data_set_alone():
+    """small: mean 4, variance (9 + 1 + 1 + 9) / 4 = 5. large: mean 200, spread 100."""
+    scaled = normalise(REWARDS, "zscore-dataset", GROUPS)
+    assert scaled[2].tolist() == [-1.0, 1.0]
+    assert scaled[:2] == pytest.approx(np.array([[-3, -1], [1, 3]]) / np.sqrt(5))
+
+
+def test_normalise_spread_is_over_what_sets_the_candidates_of_a_query_apart():
+    """From the mean of its query each reward is 1, 1 or 100 away: the root mean square is sqrt((1 + 1 + 100^2) / 3)."""
+    scaled = normalise(REWARDS, "spread", GROUPS)
+    assert scaled == pytest.approx(np.array([[-1, 1], [-1, 1], [-100, 100]]) / np.sqrt(10002 / 3))
+
+
+@given(rewards(), st.floats(0.01, 100), st.floats(0.1, 3))
+def test_normalise_spread_makes_the_scale_of_the_rewards_mean_nothing(table, factor, tau):
+    one, other = (softmax(normalise(rows, "spread", []), tau) for rows in (table, factor * table))
+    assert other == pytest.approx(one, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", NORMALISATIONS)
+def test_normalise_by_the_first_columns_alone(name):
+    """A further column is on their scale and does not change what a difference between them is."""
+    wide = np.column_stack([REWARDS, REWARDS[:, 0] + 100])
+    scaled = normalise(wide, name, GROUPS, known=REWARDS.shape[1])
+    assert scaled[:, :-1] == pytest.approx(normalise(REWARDS, name, GROUPS))
+    apart = (scaled[:, -1] - scaled[:, 0]) / 100
+    assert apart * (REWARDS[:, 1] - REWARDS[:, 0]) == pytest.approx(scaled[:, 1] - scaled[:, 0])
+
+
+@pytest.mark.parametrize("name", ["zscore", "zscore-dataset", "spread"])
+def test_normalise_rewards_that_are_all_equal(name):
+    assert normalise(np.full((2, 2), 3.0), name, ["a", "b"]).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+@given(rewards(), st.sampled_from(sorted(NORMALISATIONS)))
+def test_normalise_keeps_the_order_of_the_candidates(table, name):
+    scaled = normalise(table, name, ["d"] * len(table))
+    assert (np.diff(np.take_along_axis(scaled, table.argsort(axis=1), axis=1), axis=1) >= 0).all()
+
+
+def test_unknown_normalisation_names_the_nearest():
+    with pytest.raises(ZooterError, match=r'"z-score".*Did you mean "zscore"'):
+        normalise(REWARDS, "z-score", GROUPS)
+
+
+def test_the_steps_are_those_of_the_functions_alone():
+    rewards = np.array([[1.0, 2.0, 4.0], [3.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    tags, groups = [("a", "b"), ("a",), ()], ["x", "x", "y"]
+    found = labels.steps(rewards, groups, tags, 0.3, 0.5, "spread")
+    scaled = labels.normalise(rewards, "spread", groups)
+    plain = labels.softmax(scaled, 0.5)
+    priors = labels.tag_priors(plain, tags)
+    assert np.array_equal(found.rewards, scaled)
+    assert np.array_equal(found.plain, plain)
+    assert found.prior[1] == pytest.approx(priors["a"])
+    assert np.array_equal(found.prior[2], plain[2])
+    assert np.array_equal(found.enhanced, labels.enhance(plain, tags, priors, 0.3))
+
+
+def test_the_rows_where_the_tags_change_the_winner():
+    rewards = np.array([[3.0, 0.0], [0.0, 1.0], [3.0, 0.0]])
+    assert labels.steps(rewards, ["x"] * 3, [("a",)] * 3, 0.1, 1.0, "none").changed.tolist() == [1]
+    assert labels.steps(rewards, ["x"] * 3, [("a",)] * 3, 1.0, 1.0, "none").changed.tolist() == []

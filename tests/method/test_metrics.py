@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from zooter_core.method import metrics
+from zooter_core.method.metrics import interval, mean_task_rank, ranks, ratio_interval, uplift
+
+TABLES = st.tuples(st.integers(1, 5), st.integers(1, 5)).flatmap(
+    lambda shape: arrays(np.float64, shape, elements=st.integers(-3, 3))
+)
+
+
+def test_ranks_count_from_the_highest():
+    assert ranks(np.array([10.0, 30.0, 20.0])).tolist() == [3.0, 1.0, 2.0]
+
+
+def test_ranks_of_each_row():
+    assert ranks(np.array([[2.0, 1.0], [1.0, 1.0]])).tolist() == [[1.0, 2.0], [1.5, 1.5]]
+
+
+@given(TABLES)
+def test_ranks_share_out_the_same_sum(table):
+    """1 + 2 + ... + N, whatever is tied."""
+    count = table.shape[1]
+    assert ranks(table).sum(axis=1).tolist() == [count * (count + 1) / 2] * len(table)
+
+
+@given(TABLES, st.randoms())
+def test_ranks_do_not_depend_on_the_order_of_the_methods(table, random):
+    order = list(range(table.shape[1]))
+    random.shuffle(order)
+    assert ranks(table[:, order]).tolist() == ranks(table)[:, order].tolist()
+
+
+def test_mean_task_rank_of_one_subset():
+    assert mean_task_rank({"a": [0.1], "b": [0.3], "c": [0.2]}) == {"a": 3.0, "b": 1.0, "c": 2.0}
+
+
+def test_mean_task_rank_looks_at_order_and_not_at_distance():
+    assert mean_task_rank({"a": [100.0, 0.1, 0.1], "b": [0.0, 0.2, 0.2]}) == pytest.approx({"a": 5 / 3, "b": 4 / 3})
+
+
+def test_uplift_without_ties_is_shared_out():
+    assert uplift({"a": [3.0, 1.0, 3.0, 3.0], "b": [1.0, 2.0, 1.0, 1.0]}) == {"a": 0.75, "b": 0.25}
+
+
+def test_uplift_of_a_method_that_is_never_first():
+    assert uplift({"a": [2.0, 2.0], "b": [1.0, 1.0]})["b"] == 0.0
+
+
+@given(TABLES)
+def test_some_method_is_first_in_every_subset(table):
+    shares = uplift({str(column): table[:, column] for column in range(table.shape[1])})
+    assert sum(shares.values()) >= 1 - 1e-9
+    assert all(0 <= share <= 1 for share in shares.values())
+
+
+def test_interval_contains_the_mean():
+    values = np.random.default_rng(1).normal(5, 2, size=200)
+    low, high = interval(values)
+    assert low < values.mean() < high
+
+
+def test_interval_is_about_two_standard_errors_each_way():
+    """200 values of spread 2: standard error 2 / sqrt(200) = 0.141, so the width is near 4 * 0.141 = 0.55."""
+    values = np.random.default_rng(1).normal(5, 2, size=200)
+    low, high = interval(values)
+    assert high - low == pytest.approx(0.55, abs=0.1)
+
+
+def test_interval_is_the_same_each_time():
+    values = np.random.default_rng(2).normal(size=50)
+    assert interval(values) == interval(values)
+    assert interval(values, seed=1) != interval(values, seed=2)
+
+
+def test_interval_grows_with_the_level():
+    values = np.random.default_rng(3).normal(size=50)
+    low, high = interval(values, level=0.5)
+    wide_low, wide_high = interval(values, level=0.99)
+    assert wide_low < low < high < wide_high
+
+
+def test_interval_of_equal_values_is_a_point():
+    assert interval(np.full(10, 0.25)) == (0.25, 0.25)
+
+
+def test_an_interval_does_not_depend_on_how_many_draws_are_made_at_once(monkeypatch):
+    values = np.random.default_rng(1).normal(size=50)
+    whole = metrics.interval(values)
+    monkeypatch.setattr(metrics, "AT_ONCE", 170)
+    assert metrics.interval(values) == whole
+
+
+def test_nor_does_that_of_a_ratio(monkeypatch):
+    above, below = np.random.default_rng(1).uniform(1, 2, size=(2, 50))
+    whole = ratio_interval(above, below)
+    monkeypatch.setattr(metrics, "AT_ONCE", 170)
+    assert ratio_interval(above, below) == whole
+
+
+def test_ratio_interval_of_a_constant_ratio_is_a_point():
+    """However the queries are drawn, each pair has the same ratio: drawn apart they would not."""
+    below = np.arange(1.0, 51.0)
+    assert ratio_interval(below / 4, below) == pytest.approx((0.25, 0.25))
+
+
+def test_ratio_interval_holds_the_ratio():
+    random = np.random.default_rng(4)
+    below = random.uniform(1, 2, size=200)
+    above = below * random.uniform(0, 1, size=200)
+    low, high = ratio_interval(above, below)
+    assert low < above.mean() / below.mean() < high
+
+
+def test_a_ratio_to_nothing_has_no_interval():
+    assert ratio_interval(np.ones(5), np.zeros(5)) is None
+    assert ratio_interval(np.ones(2), np.array([0.0, 1.0])) is None  # in a fourth of the draws there is nothing
+    assert ratio_interval(np.full(5, 1e30), np.full(5, 5e-324)) is None  # larger than any number

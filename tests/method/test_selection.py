@@ -1,0 +1,262 @@
+"""Selection on four queries worked by hand. One candidate earns `one`, the best of the two most probable `two`.
+
+| query | probabilities | scores  | 1 - (p1 - p2) | one  | two  | three |
+|-------|---------------|---------|---------------|------|------|-------|
+| q1    | .5 .3 .2      | 1, 4, 9 | .8            | a: 1 | b: 4 | c: 9  |
+| q2    | .9 .06 .04    | 5, 6, 0 | .16           | a: 5 | b: 6 | b: 6  |
+| q3    | .4 .2 .4      | 2, 8, 3 | 1             | a: 2 | c: 3 | b: 8  |
+| q4    | .1 .7 .2      | 7, 3, 1 | .5            | b: 3 | b: 3 | a: 7  |
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zooter_core.errors import ZooterError
+from zooter_core.method.selection import (
+    MOST,
+    TRIGGERS,
+    Outputs,
+    best_of,
+    between,
+    curve,
+    lift,
+    lifts,
+    ranking,
+    report,
+    unsureness,
+)
+
+PROBABILITIES = np.array([[0.5, 0.3, 0.2], [0.9, 0.06, 0.04], [0.4, 0.2, 0.4], [0.1, 0.7, 0.2]])
+TABLE = np.array([[1.0, 4.0, 9.0], [5.0, 6.0, 0.0], [2.0, 8.0, 3.0], [7.0, 3.0, 1.0]])
+COSTS = np.tile([1.0, 2.0, 4.0], (4, 1))
+MARGINS = unsureness(Outputs(PROBABILITIES), "margin")
+TWO = best_of(PROBABILITIES, TABLE, 2)
+
+
+# Triggers
+
+
+def test_margin_looks_at_the_two_most_probable():
+    assert pytest.approx([0.8, 0.16, 1.0, 0.5]) == MARGINS
+
+
+def test_utility_is_the_probability_of_another_being_the_best():
+    assert unsureness(Outputs(PROBABILITIES), "utility") == pytest.approx([0.5, 0.1, 0.6, 0.3])
+
+
+def test_entropy_is_a_share_of_the_most_there_is():
+    rows = np.array([[0.25, 0.25, 0.25, 0.25], [0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]])
+    assert unsureness(Outputs(rows), "entropy") == pytest.approx([1.0, 0.5, 0.0])
+
+
+def test_disagreement_is_between_members_that_are_sure_of_different_candidates():
+    """Both evenly split: nothing to disagree about. Each sure of its own: entropy log 2 of the mean, 0 of each."""
+    members = np.array([[[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]], [[0.5, 0.5, 0.0], [0.0, 1.0, 0.0]]])
+    outputs = Outputs(members.mean(axis=0), members)
+    assert unsureness(outputs, "disagreement") == pytest.approx([0.0, 1.0])
+    assert unsureness(outputs, "margin") == pytest.approx([1.0, 1.0])
+
+
+def test_a_pool_of_one_is_always_sure():
+    for name in ("margin", "entropy", "utility"):
+        assert unsureness(Outputs(np.ones((2, 1))), name).tolist() == [0.0, 0.0]
+
+
+def test_what_cannot_be_told_is_refused():
+    with pytest.raises(ZooterError, match='Did you mean "margin"'):
+        unsureness(Outputs(PROBABILITIES), "margn")
+    with pytest.raises(ZooterError, match="a router with members"):
+        unsureness(Outputs(PROBABILITIES), "disagreement")
+
+
+# Curves and areas
+
+
+def test_ranking_gives_a_tie_to_the_earlier_candidate():
+    assert ranking(PROBABILITIES)[2].tolist() == [0, 2, 1]
+
+
+def test_best_of_two_and_of_three():
+    assert (TWO.one.tolist(), TWO.several.tolist()) == ([1, 5, 2, 3], [4, 6, 3, 3])
+    assert best_of(PROBABILITIES, TABLE, 3).several.tolist() == [9, 6, 8, 7]
+    assert (TWO.cost_of_one.tolist(), TWO.cost_of_several.tolist()) == ([1] * 4, [2] * 4)
+
+
+def test_the_judges_favourite_is_kept_at_its_true_score():
+    """The judge likes a in q1 and q2, c in q3 and q4; equals (q1) go to the more probable."""
+    rewards = np.array([[1.0, 1.0, 9.0], [2.0, 1.0, 0.0], [0.0, 9.0, 1.0], [0.0, -np.inf, -5.0]])
+    assert best_of(PROBABILITIES, TABLE, 2, rewards).several.tolist() == [1, 5, 3, 1]
+
+
+def test_several_responses_each_are_judged_one_by_one():
+    """q1: the first judgement keeps b (4), the second a (1); q2: both a (5); q3: a (2), then c (3); q4: b (3) twice."""
+    first = [[0.0, 1.0, 9.0], [1.0, 0.0, 0.0], [1.0, 9.0, 0.0], [0.0, 1.0, 0.0]]
+    second = [[1.0, 0.0, 9.0], [1.0, 0.0, 0.0], [0.0, 9.0, 1.0], [0.0, 1.0, 0.0]]
+    rewards = np.stack([first, second], axis=2)
+    assert best_of(PROBABILITIES, TABLE, 2, rewards).several.tolist() == [2.5, 5, 2.5, 3]
+
+
+def test_costs_are_of_all_that_run():
+    """q1 and q2 run a and b, q3 a and c, q4 b and c."""
+    kept = best_of(PROBABILITIES, TABLE, 2, costs=COSTS)
+    assert (kept.cost_of_one.tolist(), kept.cost_of_several.tolist()) == ([1, 1, 1, 2], [3, 3, 5, 6])
+
+
+def test_curve_goes_from_the_least_sure_on():
+    """In the order q3, q1, q4, q2 a second candidate adds 1, 3, 0 and 1, each a fourth of it in the mean."""
+    found = curve(MARGINS, TWO)
+    assert found.share.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert found.cost == pytest.approx([1, 1.25, 1.5, 1.75, 2])
+    assert found.score == pytest.approx([2.75, 3.0, 3.75, 3.75, 4.0])
+    assert found.threshold == pytest.approx([1.0, 0.8, 0.5, 0.16, 0.16])
+    assert [(limit < MARGINS).mean() for limit in found.threshold] == found.share.tolist()
+
+
+def test_queries_of_one_value_stay_together():
+    found = curve(np.array([0.5, 0.5, 0.9, 0.5]), TWO)
+    assert found.share.tolist() == [0, 0.25, 1]
+    assert found.score == pytest.approx([2.75, 3.0, 4.0])
+
+
+def test_area_above_random():
+    """By trapezoids (2.75 / 2 + 3 + 3.75 + 3.75 + 4 / 2) / 4 = 3.46875; random (2.75 + 4) / 2 = 3.375."""
+    assert lift(MARGINS, TWO) == pytest.approx(3.46875 - 3.375)
+
+
+def test_area_over_costs():
+    """Extra costs 4, 2, 4, 2 of q3, q1, q4, q2: (4 * .5 + 2 * 2.5 + 4 * 4 + 2 * 4.5) / 12 / 4 - 1.25 / 2."""
+    assert lift(MARGINS, best_of(PROBABILITIES, TABLE, 2, costs=COSTS)) == pytest.approx(32 / 48 - 0.625)
+
+
+def test_a_tie_counts_as_the_mean_of_its_orders():
+    kept = best_of(PROBABILITIES, TABLE, 2, costs=COSTS)
+    orders = [lift(np.array(values), kept) for values in ([0.6, 0.5, 0.9, 0.1], [0.5, 0.6, 0.9, 0.1])]
+    assert lift(np.array([0.5, 0.5, 0.9, 0.1]), kept) == pytest.approx(np.mean(orders))
+
+
+@pytest.mark.parametrize("costs", [None, COSTS])
+def test_random_orders_have_the_area_of_a_straight_line_on_average(costs):
+    kept = best_of(PROBABILITIES, TABLE, 2, costs=costs)
+    orders = [lift(np.array(values, dtype=float), kept) for values in itertools.permutations(range(4))]
+    assert np.mean(orders) == pytest.approx(0, abs=1e-12)
+    assert lift(np.ones(4), kept) == pytest.approx(0, abs=1e-12)
+
+
+def test_candidates_that_cost_nothing_have_no_area():
+    assert lift(MARGINS, best_of(PROBABILITIES, TABLE, 2, costs=np.zeros((4, 3)))) == 0
+
+
+def test_a_resampled_query_counts_as_often_as_it_was_drawn():
+    counts, rows = np.array([2.0, 0.0, 1.0, 1.0]), [0, 0, 2, 3]
+    repeated = best_of(PROBABILITIES[rows], TABLE[rows], 2)
+    assert lift(MARGINS, TWO, counts) == pytest.approx(lift(MARGINS[rows], repeated))
+
+
+def test_resampling_is_the_same_each_time_and_for_each_trigger():
+    assert np.array_equal(lifts(MARGINS, TWO, draws=20), lifts(MARGINS, TWO, draws=20))
+    assert lifts(-MARGINS, TWO, draws=20) == pytest.approx(-lifts(MARGINS, TWO, draws=20))
+    assert between(np.arange(101.0), 0.9) == pytest.approx((5, 95))
+
+
+# Report
+
+
+def test_report_of_each_trigger_and_k():
+    found = json.loads(json.dumps(report(Outputs(PROBABILITIES, np.stack([PROBABILITIES] * 2)), TABLE)))
+    assert [(row["k"], row["trigger"]) for row in found["curves"]] == [(k, name) for k in (2, 3) for name in TRIGGERS]
+    row = found["curves"][0]
+    assert (row["area"], row["area_random"], row["gain"]) == pytest.approx((3.46875, 3.375, 0.09375))
+    assert row["interval"][0] <= row["gain"] <= row["interval"][1]
+    assert [(point["calls"], point["score"]) for point in row["points"]] == [
+        (1, 2.75), (1.25, 3.0), (1.5, 3.75), (1.75, 3.75), (2, 4.0)
+    ]  # fmt: skip
+    assert set(row["points"][0]) == {"calls", "score", "threshold"}
+    best = max(found["curves"][: len(TRIGGERS)], key=lambda row: row["gain"])
+    assert found["best"] == {key: best[key] for key in found["best"]}
+
+
+def test_report_leaves_out_what_the_router_cannot_tell():
+    found = report(Outputs(PROBABILITIES), TABLE, costs=COSTS)
+    assert {row["trigger"] for row in found["curves"]} == set(TRIGGERS) - {"disagreement"}
+    assert [found["curves"][0]["points"][end]["dollars"] for end in (0, -1)] == [1.25, 4.25]
+
+
+def test_a_trigger_that_knows_beats_random():
+    """A hundred queries; the second candidate is better exactly where the router is unsure.
+
+    From .5 the curve rises to 1 at a half and stays there: .75 / 2 + 1 / 2, where random has .75.
+    """
+    sure = np.tile([[0.9, 0.1]], (50, 1)) - np.linspace(0, 0.1, 50)[:, None] * [1, -1]
+    rows = np.concatenate([sure, np.tile([[0.6, 0.4]], (50, 1))])
+    table = np.array([[1.0, 0.0]] * 50 + [[0.0, 1.0]] * 50)
+    found = report(Outputs(rows), table)
+    assert found["best"]["beats_random"]
+    assert found["best"]["gain"] == pytest.approx(0.125)
+
+
+def test_report_of_many_queries_shows_a_dozen_points_and_at_most_four_candidates():
+    rows = np.random.default_rng(0).dirichlet(np.ones(6), size=200)
+    found = report(Outputs(rows), rows)
+    assert {row["k"] for row in found["curves"]} == set(range(2, MOST + 1))
+    assert [round(point["calls"] - 1, 9) for point in found["curves"][0]["points"]] == [0, 0.05, *np.arange(1, 11) / 10]
+
+
+def test_report_of_a_pool_of_one_is_refused():
+    with pytest.raises(ZooterError, match="two candidates or more"):
+        report(Outputs(np.ones((2, 1))), np.ones((2, 1)))
+
+
+# Whatever the numbers
+
+
+@st.composite
+def cases(draw):
+    """Outputs of a router with three members, without equal probabilities in a row, and scores with many ties."""
+    random = np.random.default_rng(draw(st.integers(0, 10_000)))
+    many, pool = draw(st.integers(1, 8)), draw(st.integers(2, 5))
+    members = random.dirichlet(np.ones(pool), size=(3, many))
+    return Outputs(members.mean(axis=0), members), random.integers(0, 4, size=(many, pool)).astype(float)
+
+
+@given(cases(), st.sampled_from(sorted(TRIGGERS)), st.integers(2, 5))
+def test_the_ends_are_one_call_and_k_and_quality_never_falls(case, trigger, k):
+    outputs, table = case
+    k = min(k, table.shape[1])
+    found = curve(unsureness(outputs, trigger), best_of(outputs.probabilities, table, k))
+    top = np.sort(outputs.probabilities, axis=1)[:, -k][:, None] <= outputs.probabilities
+    router = table[np.arange(len(table)), outputs.probabilities.argmax(axis=1)]
+    assert (found.cost[0], found.score[0]) == pytest.approx((1, router.mean()))
+    assert (found.cost[-1], found.score[-1]) == pytest.approx((k, np.where(top, table, -1).max(axis=1).mean()))
+    assert (np.diff(found.score) >= -1e-12).all()
+
+
+@given(cases(), st.sampled_from(sorted(TRIGGERS)), st.randoms())
+def test_the_order_of_the_pool_is_no_matter(case, trigger, random):
+    outputs, table = case
+    order = list(range(table.shape[1]))
+    random.shuffle(order)
+    values, turned = unsureness(outputs, trigger), unsureness(outputs.in_order(order), trigger)
+    assert values == pytest.approx(turned, abs=1e-12)
+    area = lift(values, best_of(outputs.probabilities, table, 2))
+    assert lift(turned, best_of(outputs.probabilities[:, order], table[:, order], 2)) == pytest.approx(area, abs=1e-12)
+
+
+@given(cases(), st.sampled_from(sorted(TRIGGERS)))
+def test_unsureness_is_a_share(case, trigger):
+    values = unsureness(case[0], trigger)
+    assert ((values >= 0) & (values <= 1 + 1e-12)).all()
+
+
+@given(cases(), st.integers(2, 5))
+def test_a_trigger_that_knows_nothing_is_as_good_as_random(case, k):
+    outputs, table = case
+    kept = best_of(outputs.probabilities, table, min(k, table.shape[1]))
+    assert lift(np.full(len(table), 0.3), kept) == pytest.approx(0, abs=1e-12)
+    assert lifts(np.full(len(table), 0.3), kept, draws=5) == pytest.approx(np.zeros(5), abs=1e-12)

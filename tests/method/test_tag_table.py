@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zooter_core.method.tag_table import TIE, entropy_counts, interval, reliability_of, tag_table, winners
+
+# Four queries, two candidates: a wins the first and the third, b the second; the fourth is a tie.
+REWARDS = np.array([[3.0, 1.0], [0.0, 2.0], [5.0, 4.0], [1.0, 1.0]])
+SAID = np.array([[0.8, 0.2], [0.4, 0.6], [0.9, 0.1], [0.5, 0.5]])
+TAGS = (("sum",), ("sum", "text"), ("sum", "sum"), ("text",))
+
+
+def test_the_winner_has_the_highest_reward_alone():
+    assert winners(REWARDS).tolist() == [0, 1, 0, TIE]
+
+
+def test_a_tag_has_the_means_of_its_queries():
+    """sum: queries 1 to 3, the tag named twice counting once; text: queries 2 and 4, whose tie is shared."""
+    table = tag_table(TAGS, REWARDS, SAID, REWARDS)
+    assert table.names == ("sum", "text")
+    assert table.counts.tolist() == [3, 2]
+    np.testing.assert_allclose(table.won, [[2 / 3, 1 / 3], [0.25, 0.75]])
+    np.testing.assert_allclose(table.probabilities, [[0.7, 0.3], [0.45, 0.55]])
+    np.testing.assert_allclose(table.rewards, [[8 / 3, 7 / 3], [0.5, 1.5]])
+    np.testing.assert_allclose(table.difference, [[0.7 - 2 / 3, 0.3 - 1 / 3], [0.2, -0.2]])
+
+
+def test_without_probabilities_wins_say_who_leads():
+    table = tag_table(TAGS, REWARDS)
+    assert (table.probabilities, table.rewards, table.difference) == (None, None, None)
+    assert table.leaders.tolist() == [0, 1]
+
+
+def test_queries_without_tags_make_an_empty_table():
+    table = tag_table([()] * 4, REWARDS, SAID, REWARDS)
+    assert (table.names, table.counts.tolist(), table.won.shape) == ((), [], (0, 2))
+    assert table.most(5).grouped().names == ()
+
+
+def test_tags_are_ordered_by_queries_or_by_who_leads_them():
+    """Counts: x 2, y 1, z 1. Leaders: x a by .7, y b by .9, z a by .9."""
+    tags = (("x",), ("x", "y"), ("z",))
+    said = np.array([[0.9, 0.1], [0.1, 0.9], [0.9, 0.1]]) + np.array([[0, 0], [0.4, -0.4], [0, 0]])
+    table = tag_table(tags, REWARDS[:3], said, REWARDS[:3])
+    assert table.most(3).names == ("x", "y", "z")
+    assert table.most(2).names == ("x", "y")
+    np.testing.assert_allclose(table.probabilities, [[0.7, 0.3], [0.5, 0.5], [0.9, 0.1]])
+    grouped = table.grouped()
+    assert grouped.names == ("z", "x", "y")  # all led by a (y by a tie), the surest first
+    assert grouped.counts.tolist() == [1, 2, 1]
+    np.testing.assert_allclose(grouped.rewards[1], table.rewards[0])
+
+
+def test_entropies_are_counted_in_bins():
+    """Entropy over log 2 is 0 for a sure label, 1 for an even one and .811 for one of 3 to 1."""
+    plain = np.array([[1.0, 0.0], [0.5, 0.5], [0.75, 0.25], [0.25, 0.75]])
+    assert entropy_counts(plain, 10).tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 2, 1]
+    assert entropy_counts(plain).sum() == 4
+
+
+def test_an_interval_is_wide_where_queries_are_few():
+    """Wilson's for 8 of 10, worked by hand: centre (.8 + .19208) / 1.38416 = .71673, half .22669."""
+    low, high = interval(0.8, 10)
+    assert (low, high) == (pytest.approx(0.4901, abs=1e-3), pytest.approx(0.9434, abs=1e-3))
+    assert interval(0.0, 5)[0] == 0.0
+    assert interval(1.0, 5)[1] == 1.0
+    assert interval(0.8, 1000)[1] - interval(0.8, 1000)[0] < 0.06
+
+
+def test_reliability_is_read_from_a_report():
+    bins = [{"from": 0.5, "to": 0.6, "n": 4, "probability": 0.55, "won": 0.5}]
+    found = reliability_of({"held_back": {"calibration": {"ece": 0.05, "bins": bins}}})
+    assert (found.ece, found.queries) == (0.05, 4)
+    assert (found.bins[0].begin, found.bins[0].end, found.bins[0].won) == (0.5, 0.6, 0.5)
+    assert found.bins[0].low < 0.5 < found.bins[0].high
+
+
+def test_a_report_without_held_back_queries_has_none():
+    assert reliability_of({"candidates": {}}) is None
+
+
+@pytest.mark.parametrize("broken", [{"held_back": {"calibration": {"bins": []}}}, {"held_back": 3}])
+def test_a_report_of_another_shape_is_refused(broken):
+    with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
+        reliability_of(broken)

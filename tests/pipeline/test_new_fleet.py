@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.endpoint import EndpointConfig
+from zooter_core.config.fleet import GenerationConfig, load_fleet
+from zooter_core.config.labelling import RewardConfig
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.pipeline.new_fleet import fleet_toml, place_of, save_fleet, save_router
+from zooter_core.records import Message
+
+
+@pytest.fixture
+def fleet(fleet_copy):
+    return load_fleet(fleet_copy)
+
+
+@pytest.fixture
+def router(fleet_copy, tmp_path):
+    made = Path(shutil.copytree(fleet_copy / "router", tmp_path / "session" / "router-1"))
+    (made / "report.json").write_text('{"n": 1}')
+    return made
+
+
+def test_the_new_fleet_works_and_shares_all_but_the_router(fleet, router):
+    place = save_fleet(fleet, router, "my-fleet", "# made\n")
+    assert place == fleet.folder.parent / "my-fleet"
+    assert {entry.name for entry in place.iterdir()} == {"fleet.toml", "router", "report.json", "README.md"}
+    made = load_fleet(place)
+    assert made.name == "my-fleet"
+    assert (made.candidates, made.reward, made.tagger) == (fleet.candidates, fleet.reward, fleet.tagger)
+    assert made.generation == fleet.generation
+    assert made.router.path == str(place / "router")
+    assert Ensemble(made).route([Message("user", "What is 7?")]).candidate in fleet.pool
+    assert str(fleet.folder) not in (place / "fleet.toml").read_text()  # relative: both can be moved together
+    assert {entry.name for entry in place.parent.iterdir()} == {fleet.folder.name, "session", "my-fleet"}
+
+
+def test_a_fleet_beside_one_that_was_saved_refers_to_the_first(fleet, router):
+    second = save_fleet(load_fleet(save_fleet(fleet, router, "one", "")), router, "two", "")
+    assert load_fleet(second).candidates == fleet.candidates
+    assert "../one" not in (second / "fleet.toml").read_text()
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "/etc", "-x", "a b", ".x", "x.", "ä", "x\n", "x" * 65])
+def test_a_name_that_leads_elsewhere_is_refused(fleet, router, name):
+    with pytest.raises(ZooterError, match="letters, digits and dashes"):
+        save_fleet(fleet, router, name, "")
+    with pytest.raises(ZooterError, match="letters, digits and dashes"):
+        place_of(name, fleet.folder)
+
+
+def test_nothing_is_overwritten_unasked(fleet, router):
+    place = save_fleet(fleet, router, "mine", "first")
+    with pytest.raises(ZooterError, match="may be replaced"):
+        save_fleet(fleet, router, "mine", "second")
+    assert (place / "README.md").read_text() == "first"
+    assert save_fleet(fleet, router, "mine", "second", replace=True) == place
+    assert (place / "README.md").read_text() == "second"
+
+
+def test_only_what_was_made_here_is_ever_replaced(fleet, router):
+    before = (fleet.folder / "fleet.toml").read_text()
+    with pytest.raises(ZooterError, match="Choose another name"):
+        save_fleet(fleet, router, fleet.folder.name, "", replace=True)
+    place = save_fleet(fleet, router, "mine", "")
+    (place / "notes.txt").write_text("keep me")
+    with pytest.raises(ZooterError, match="Choose another name"):
+        save_fleet(fleet, router, "mine", "", replace=True)
+    (fleet.folder.parent / "link").symlink_to(place, target_is_directory=True)
+    with pytest.raises(ZooterError, match="Choose another name"):
+        save_fleet(fleet, router, "link", "", replace=True)
+    assert (fleet.folder / "fleet.toml").read_text() == before
+    assert (place / "notes.txt").read_text() == "keep me"
+
+
+def test_a_router_for_another_pool_is_refused_and_can_be_saved_alone(fleet, router):
+    config = json.loads((router / "config.json").read_text())
+    (router / "config.json").write_text(json.dumps(config | {"candidates": ["a", "b", "c"]}))
+    with pytest.raises(ZooterError, match="one for a, b, c"):
+        save_fleet(fleet, router, "mine", "")
+    assert not (fleet.folder.parent / "mine").exists()
+    place = save_router(router, "mine", fleet.folder, "# alone\n")
+    assert {entry.name for entry in place.iterdir()} == {"router", "report.json", "README.md"}
+
+
+def test_a_failure_leaves_nothing_and_keeps_what_was_there(fleet, router, monkeypatch):
+    place = save_fleet(fleet, router, "mine", "first")
+    monkeypatch.setattr(shutil, "copytree", lambda *_, **__: (_ for _ in ()).throw(OSError("No space left")))
+    with pytest.raises(WorkError, match="No space left"):
+        save_fleet(fleet, router, "mine", "second", replace=True)
+    assert (place / "README.md").read_text() == "first"
+    assert {entry.name for entry in place.parent.iterdir()} == {fleet.folder.name, "session", "mine"}
+
+
+def test_odd_settings_survive(fleet, tmp_path):
+    first, *others = fleet.candidates
+    odd = 'a "quoted" \\ line\nand\ttab \x7f 杯子 🍎'
+    first = replace(first, description=odd, prompt_template="{{ x }}", usd_per_million_tokens=0.25, calculator=True)
+    generation = GenerationConfig(max_new_tokens=7, temperature=0.0)
+    router = replace(fleet.router, trigger="margin", unsure_above=0.4)
+    changed = replace(fleet, candidates=(first, *others), generation=generation, router=router)
+    place = fleet.folder.parent / "odd"
+    place.mkdir()
+    (place / "fleet.toml").write_text(fleet_toml(changed, "odd", place), encoding="utf-8")
+    found = load_fleet(place)
+    assert found.candidates == changed.candidates
+    assert found.generation == generation
+    assert found.router.unsure_above == math.inf  # it was tuned for the other router
+    assert found.router.runtime == fleet.router.runtime
+
+
+def test_a_judge_of_the_fleet_comes_along(fleet_copy, router):
+    file = fleet_copy / "fleet.toml"
+    head, rest = file.read_text().split("[tagger]", 1)
+    judge = '[reward]\nkind = "judge"\n\n[reward.judge]\nbackend = "transformers"\nmodel = "base"\n\n[tagger]'
+    file.write_text(head.split("[reward]")[0] + judge + rest)
+    fleet = load_fleet(fleet_copy)
+    made = load_fleet(save_fleet(fleet, router, "judged", ""))
+    assert made.reward == fleet.reward
+    assert made.reward.judge.model == str(fleet_copy / "base")
+
+
+def test_candidates_and_a_judge_behind_servers_come_along(fleet, tmp_path):
+    """With names like paths, which stay as their servers know them, and every key of an endpoint changed."""
+    every = EndpointConfig("https://host:1/v1", "MY_KEY", 1, 2, 3, 4, 5, 6, 7, 8.5, "max_completion_tokens")
+    plain = EndpointConfig("http://localhost:11434/v1")
+    candidates = (
+        CandidateConfig("a", "openai", "/srv/models/one", description="far", endpoint=every),
+        CandidateConfig("b", "openai", "base", usd_per_million_tokens=0.5, endpoint=plain),
+    )
+    judge = CandidateConfig("judge", "openai", "/srv/judge", endpoint=plain)
+    changed = replace(fleet, candidates=candidates, reward=RewardConfig("judge", judge=judge))
+    place = fleet.folder.parent / "far"
+    place.mkdir()
+    (place / "fleet.toml").write_text(fleet_toml(changed, "far", place), encoding="utf-8")
+    found = load_fleet(place)
+    assert (found.candidates, found.reward, found.tagger) == (candidates, changed.reward, fleet.tagger)
+    assert found.fingerprint()["candidates"] == changed.fingerprint()["candidates"]
+
+
+def test_recorded_responses_are_found_from_the_new_fleet(fleet, tmp_path):
+    file = tmp_path / "runs" / "scores.jsonl"
+    file.parent.mkdir()
+    file.write_text('{"query": "Why?", "scores": {"a": 1}, "responses": {"a": "So."}}\n')
+    (fleet.folder / "fleet.toml").write_text(
+        f'[[candidate]]\nname = "a"\nbackend = "recorded"\nmodel = "{os.path.relpath(file, fleet.folder)}"\n'
+    )
+    recorded = load_fleet(fleet.folder)
+    place = fleet.folder.parent / "replayed"
+    (place / "router").mkdir(parents=True)
+    (place / "fleet.toml").write_text(fleet_toml(recorded, "replayed", place), encoding="utf-8")
+    assert str(tmp_path) not in (place / "fleet.toml").read_text()
+    found = load_fleet(place)
+    assert found.candidates == recorded.candidates
+    assert found.candidates[0].model == str(file)

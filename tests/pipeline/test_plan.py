@@ -1,0 +1,259 @@
+"""Everything that can be known before the first request is told before it: an endpoint counts what it is asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import afar
+import pytest
+import tiny
+from scripted import Scripted, serving
+
+from zooter_core.cli.main import main
+from zooter_core.data.runs import Run
+
+pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+
+HERE = ("--epochs", "2")
+
+
+@pytest.fixture
+def server():
+    with serving() as made:
+        made.replies = {"first": lambda query: f"{query} Yes.", "second": lambda query: "No."}
+        yield made
+
+
+@pytest.fixture
+def fleet(fleet_copy, server) -> Path:
+    return afar.save(fleet_copy, server.url, {"a": "first", "b": "second"})
+
+
+@pytest.fixture
+def queries(tmp_path) -> Path:
+    path = tmp_path / "queries.jsonl"
+    lines = [{"id": f"q{n}", "query": text} for n, text in enumerate(tiny.QUERIES[:12])]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def change(fleet: Path, old: str, new: str) -> None:
+    text = (fleet / "fleet.toml").read_text()
+    assert old in text
+    (fleet / "fleet.toml").write_text(text.replace(old, new, 1))
+
+
+def without(fleet: Path, table: str) -> None:
+    head, _, rest = (fleet / "fleet.toml").read_text().partition(f"[{table}]\n")
+    (fleet / "fleet.toml").write_text(head + rest[rest.index("\n[") + 1 :])
+
+
+def asked(server: Scripted) -> int:
+    """Requests that cost something; the list of models is free."""
+    return len(server.asked)
+
+
+@pytest.fixture
+def refused(fleet, queries, tmp_path, server, capsys):
+    """A run that must be refused before it asks anything: its message."""
+
+    def call(*options: object, code: int = 2, command: str = "run") -> str:
+        before = asked(server)
+        out = ("--out" if command == "run" else "--run", tmp_path / "run")
+        arguments = [command, "--fleet", fleet, "--queries", queries, *out, *options]
+        assert main(list(map(str, arguments))) == code
+        told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("zooter: ")]
+        assert len(told) == 1
+        assert asked(server) == before, "a request was paid for"
+        if not before:
+            assert not (tmp_path / "run").exists()
+        return told[0]
+
+    return call
+
+
+def test_a_good_plan_is_carried_out(fleet, queries, tmp_path, server):
+    call = ["run", "--fleet", fleet, "--queries", queries, "--out", tmp_path / "run", *HERE]
+    assert main(list(map(str, call))) == 0
+    assert asked(server) == 24
+
+
+@pytest.mark.parametrize("table", ["reward", "tagger"])
+def test_a_table_that_is_missing(fleet, refused, table):
+    without(fleet, table)
+    assert f"a [{table}] table in fleet.toml" in refused()
+
+
+@pytest.mark.parametrize("table", ["reward", "tagger"])
+def test_a_kind_that_there_is_not(fleet, refused, table):
+    head, _, rest = (fleet / "fleet.toml").read_text().partition(f"[{table}]\n")
+    (fleet / "fleet.toml").write_text(f'{head}[{table}]\nkind = "wibble"\n' + rest[rest.index("\n[") + 1 :])
+    assert f'a known {table} kind. Found "wibble"' in refused()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--beta", 7), "beta between 0 and 1"),
+        (("--beta", "nan"), "beta between 0 and 1"),
+        (("--tau", 0), "a temperature tau > 0"),
+        (("--tau", "nan"), "a temperature tau > 0"),
+        (("--tau", "inf"), "a temperature tau > 0"),
+        (("--normalise", "wibble"), "a normalisation"),
+        (("--holdout", 1), "--holdout from 0"),
+        (("--holdout", "nan"), "--holdout from 0"),
+        (("--holdout", 0.99), "at least one query to learn from"),
+        (("--router-kind", "wibble"), "a known router kind"),
+        (("--router-kind", "knn", "--router-set", "k=0"), "k as"),
+        (("--router-kind", "knn", "--finetune", "last"), "--finetune"),
+        (("--router-set", "augment=2", "--finetune", "last"), "--finetune"),
+        (("--samples", 0), "--samples 1"),
+        (("--samples", 3, "--temperature", 0), "a temperature above 0 for 3 samples"),
+    ],
+)
+def test_a_setting_that_cannot_be(refused, options, message):
+    assert message in refused(*options)
+
+
+@pytest.mark.parametrize(
+    "place", ["run", "run/responses.jsonl", "run/router/new.jsonl", "queries.jsonl/x", "/proc/zooter/scores.jsonl"]
+)
+def test_scores_that_cannot_be_written_or_would_spoil_the_run(refused, tmp_path, place):
+    assert "scores" in refused("--scores", tmp_path / place) or place == "run"
+
+
+def test_tags_that_the_queries_do_not_have(fleet, refused):
+    without(fleet, "tagger")
+    change(fleet, "[reward]", '[tagger]\nkind = "given"\n\n[reward]')
+    assert 'queries with "tags"' in refused()
+
+
+def test_a_vocabulary_that_cannot_be_read(fleet, refused):
+    (fleet / "tags.json").write_text('{"tags": 7}')
+    assert "vocabulary" in refused()
+
+
+def test_an_encoder_that_does_not_load(fleet, refused):
+    (fleet / "encoder" / "model.safetensors").write_bytes(b"no weights")
+    assert "an encoder at" in refused(code=1)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
+def test_a_reward_model_whose_files_are_missing(fleet, refused, file):
+    (fleet / "reward" / file).unlink()
+    assert "a reward model at" in refused(code=1)
+
+
+def test_a_reward_model_whose_weights_are_cut_off(fleet, refused):
+    path = fleet / "reward" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:2000])
+    assert "a reward model at" in refused(code=1)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ('url = "http://127.0.0.1:1/"\napi_key_env = "NO_SUCH_KEY"', "the key of the reward endpoint"),
+        ('url = "ftp://127.0.0.1/"', "url as http"),
+        ('url = "http://"', "url as http"),
+        ('url = "http://["', "url as http"),
+        ('url = "http://127.0.0.1:99999/"', "url as http"),
+    ],
+)
+def test_a_reward_endpoint_that_cannot_be_asked(fleet, refused, lines, message):
+    without(fleet, "reward")
+    change(fleet, "[tagger]", f'[reward]\nkind = "http"\n{lines}\n\n[tagger]')
+    assert message in refused()
+
+
+def test_a_judge_that_is_not_there(fleet, refused):
+    without(fleet, "reward")
+    judge = f'[reward.judge]\nbackend = "openai"\nmodel = "m"\nbase_url = "{afar.NOWHERE}"\n'
+    change(fleet, "[tagger]", f'[reward]\nkind = "judge"\n\n{judge}\n[tagger]')
+    assert "no connection (refused)" in refused(code=1)
+
+
+def test_candidates_with_the_name_of_a_method_of_the_report(fleet, refused):
+    change(fleet, 'name = "a"', 'name = "oracle"')
+    assert "candidates not named like a method" in refused()
+
+
+# A run that has begun
+
+
+@pytest.fixture
+def begun(fleet, queries, tmp_path, server) -> Path:
+    """The folder of a whole run."""
+    call = ["run", "--fleet", fleet, "--queries", queries, "--out", tmp_path / "run", *HERE]
+    assert main(list(map(str, call))) == 0
+    return tmp_path / "run"
+
+
+def unfinished(folder: Path) -> None:
+    """The run as if it had been stopped in collect."""
+    with Run(folder) as run:
+        run.state["seals"] = {"start": run.state["seals"]["start"]}
+        run._write_state()
+    lines = (folder / "responses.jsonl").read_text().splitlines(keepends=True)
+    (folder / "responses.jsonl").write_text("".join(lines[:4]))
+
+
+@pytest.mark.parametrize(
+    ("options", "setting"),
+    [(("--beta", 0.5), "beta"), (("--epochs", 5), "epochs"), (("--samples", 2), "samples"), (("--seed", 3), "seed")],
+)
+def test_another_setting_than_the_run_began_with(begun, refused, options, setting):
+    unfinished(begun)
+    assert f"the setting {setting}" in refused(*HERE, *options)
+
+
+def test_a_run_of_another_fleet(begun, fleet, refused):
+    unfinished(begun)
+    change(fleet, "max_tokens = 128", "max_tokens = 64")
+    assert "the setting reward_sha256" in refused(*HERE)
+    change(fleet, 'name = "a"', 'name = "other"')
+    assert "the setting pool" in refused(*HERE)
+
+
+def test_a_step_that_is_finished_needs_nothing_any_more(fleet, queries, tmp_path, server, refused):
+    """The rewards are there: that their judge cannot be asked any more is no reason to stop."""
+    server.replies["judge"] = lambda query: "Rating: [[5]]" if "No." in query else "Rating: [[7]]"
+    without(fleet, "reward")
+    judge = f'[reward.judge]\nbackend = "openai"\nmodel = "judge"\nbase_url = "{server.url}"\n'
+    change(fleet, "[tagger]", f'[reward]\nkind = "judge"\ncache = false\n\n{judge}\n[tagger]')
+    call = ["run", "--fleet", fleet, "--queries", queries, "--out", tmp_path / "run", *HERE]
+    assert main(list(map(str, call))) == 0
+    before = asked(server)
+    change(fleet, f"{judge}\n", f'{judge}api_key_env = "NO_SUCH_KEY"\n\n')
+    assert main(list(map(str, call))) == 0
+    assert asked(server) == before
+    with Run(tmp_path / "run") as run:
+        run.state["seals"] = {name: run.state["seals"][name] for name in ("start", "collect")}
+        run._write_state()
+    assert "NO_SUCH_KEY" in refused(*HERE)
+
+
+# The steps alone
+
+
+def test_collect_needs_no_reward(fleet, queries, tmp_path, server):
+    without(fleet, "reward")
+    without(fleet, "tagger")
+    call = ["collect", "--fleet", fleet, "--queries", queries, "--run", tmp_path / "run"]
+    assert main(list(map(str, call))) == 0
+    assert asked(server) == 24
+
+
+def test_collect_refuses_samples_that_are_all_the_same(refused):
+    assert "a temperature above 0" in refused("--samples", 2, "--temperature", 0, command="collect")
+
+
+@pytest.mark.parametrize(("step", "table"), [("score", "reward"), ("tag", "tagger")])
+def test_a_step_without_its_table(fleet, queries, tmp_path, capsys, step, table):
+    without(fleet, table)
+    call = ["collect", "--fleet", fleet, "--queries", queries, "--run", tmp_path / "run"]
+    assert main(list(map(str, call))) == 0
+    assert main([step, "--run", str(tmp_path / "run")]) == 2
+    assert f"a [{table}] table in fleet.toml" in capsys.readouterr().err
+    assert step not in json.loads((tmp_path / "run" / "run.json").read_text())["steps"]

@@ -1,0 +1,108 @@
+"""A query that one candidate cannot take: its own query is set aside, the run goes on."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import afar
+import pytest
+from scripted import NARROW, serving
+
+from zooter_core import pipeline
+from zooter_core.backends.recorded import read
+from zooter_core.cli.main import main
+from zooter_core.config.fleet import GenerationConfig, load_fleet
+from zooter_core.data import runs
+from zooter_core.data.runs import RESPONSES, REWARDS, Run
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import WorkError
+from zooter_core.records import Query
+
+SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
+LONG = Query("long", "Why do you like the sea? " * 80)  # the tiny models hold 512 tokens
+QUERIES = [*(Query(f"q{n}", f"What is {n} + {n}?") for n in range(8)), LONG]
+
+
+def collected(run: Run, fleet: Path, queries: list[Query] = QUERIES) -> Ensemble:
+    ensemble = Ensemble(load_fleet(fleet))
+    pipeline.start(run, ensemble, queries)
+    pipeline.collect(run, ensemble, SHORT)
+    return ensemble
+
+
+def test_a_query_that_is_too_long_is_set_aside_by_name_and_the_run_ends_well(tiny_fleet, tmp_path, capsys):
+    (tmp_path / "queries.jsonl").write_text("".join(json.dumps({"id": q.id, "query": q.text}) + "\n" for q in QUERIES))
+    call = ["--fleet", str(tiny_fleet), "--queries", str(tmp_path / "queries.jsonl"), "--max-new-tokens", "4"]
+    assert main(["collect", *call, "--run", str(tmp_path / "run")]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "1 query is set aside, without responses: long: no response of base: " in told
+    responses = [json.loads(line) for line in (tmp_path / "run" / RESPONSES).read_text().splitlines()]
+    assert len(responses) == 27
+    assert {(r["id"], r["finish"]) for r in responses if r["error"]} == {("long", "refused")}
+    assert main(["score", "--run", str(tmp_path / "run")]) == 0
+    assert "1 query is set aside, without rewards: long: no response of base: " in " ".join(
+        capsys.readouterr().err.split()
+    )
+    for step in ("tag", "label", "distill"):
+        assert main([step, "--run", str(tmp_path / "run"), *(["--epochs", "2"] if step == "distill" else [])]) == 0
+    labels = [json.loads(line)["id"] for line in (tmp_path / "run" / "labels.jsonl").read_text().splitlines()]
+    assert labels == [query.id for query in QUERIES[:-1]]
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert list(report["set_aside"]) == ["long"]
+    assert re.match(
+        r"no response of base: Expected a prompt that fits into base. Found [\d,]+ tokens, more than the 511 that fit",
+        report["set_aside"]["long"],
+    )
+
+
+def test_the_others_answer_as_without_it(tiny_fleet, tmp_path):
+    """Greedy: batches with and without it say the same."""
+    with Run(tmp_path / "with", create=True) as run, Run(tmp_path / "without", create=True) as other:
+        collected(run, tiny_fleet)
+        collected(other, tiny_fleet, QUERIES[:-1])
+        texts = runs.responses(run)
+        assert {own: texts[own] for own in texts if own != "long"} == runs.responses(other)
+
+
+@pytest.fixture
+def server():
+    with serving() as made:
+        made.replies = {"short": lambda query: "No."}
+        yield made
+
+
+def test_an_endpoint_that_refuses_one_query_answers_the_others(fleet_copy, server, tmp_path):
+    with Run(tmp_path / "run", create=True) as run:
+        ensemble = collected(run, afar.save(fleet_copy, server.url, {"a": "narrow", "b": "short"}))
+        assert list(runs.refused(run)) == ["long"]
+        assert "status 400, \"This model's maximum context length is" in runs.refused(run)["long"]
+        pipeline.score(run, ensemble)
+        lines = {record["id"]: record for record in run.records(REWARDS)}
+        assert set(lines["long"]) == {"id", "set_aside"}
+        assert all(set(lines[query.id]["rewards"]) == {"a", "b"} for query in QUERIES[:-1])
+    asked = len(server.asked)
+    with Run(tmp_path / "run") as run:  # it is not asked again
+        run.state["seals"].clear()
+        pipeline.collect(run, ensemble, SHORT)
+        assert len(server.asked) == asked
+
+
+def test_a_candidate_that_refuses_everything_ends_collect_and_can_be_mended(fleet_copy, server, tmp_path):
+    with Run(tmp_path / "run", create=True) as run:
+        fleet = afar.save(fleet_copy, server.url, {"a": "short", "b": "http-400"})
+        with pytest.raises(WorkError, match=r"(?s)a response of b.*none of 9; the first because: .*status 400"):
+            collected(run, fleet)
+        assert {record["candidate"] for record in run.records(RESPONSES)} == {"a"}
+        server.replies["http-400"] = lambda query: "Mended."
+        collected(run, fleet)
+        assert runs.refused(run) == {}
+
+
+def test_a_refused_query_is_no_recorded_response(fleet_copy, server, tmp_path):
+    with Run(tmp_path / "run", create=True) as run:
+        collected(run, afar.save(fleet_copy, server.url, {"a": "narrow", "b": "short"}))
+    recording = read(tmp_path / "run")
+    assert len(recording.of("a")) == len(recording.of("b")) - 1 == 8
+    assert len(LONG.text) > NARROW

@@ -1,0 +1,75 @@
+"""Candidates that do not fit into memory together, from the command line, in a run and on a page: it is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import tiny
+
+from zooter_core import pipeline
+from zooter_core.cli.main import main
+from zooter_core.config.fleet import GenerationConfig, load_fleet
+from zooter_core.data.runs import RESPONSES, Run
+from zooter_core.ensemble import Ensemble
+from zooter_core.records import Message, Query
+from zooter_core.ui.jobs import Job, Plan
+
+SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
+NOTE = "two is loaded now: its 151 kB do not fit into memory together with base."
+
+
+@pytest.fixture
+def folder(fleet_copy: Path) -> Path:
+    """The tiny fleet, whose candidate `two` has a base of its own; the budget holds one."""
+    tiny.save_language_model(fleet_copy / "other", seed=7)
+    file = fleet_copy / "fleet.toml"
+    written = file.read_text().replace('model = "base"\nadapter = "adapters/two"', 'model = "other"')
+    file.write_text(written + "\n[memory]\nbudget_gb = 0.0002\n")
+    return fleet_copy
+
+
+def test_compare_says_that_candidates_take_turns(folder, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["compare", "What is the sea?", "--json", "--fleet", str(folder)]) == 0
+    out, err = capsys.readouterr()
+    assert [item["error"] for item in json.loads(out)["responses"]] == [None] * 3
+    assert NOTE in err
+
+
+def test_check_tells_the_memory_of_each_of_them(folder, capsys, monkeypatch):
+    """Also of one that came in place of another, by which the process does not grow."""
+    for name in ("base", "other"):  # large enough to be more than 0 MB
+        tiny.save_language_model(folder / name, hidden=512)
+    size = sum(path.stat().st_size for path in (folder / "base").glob("*.safetensors"))
+    monkeypatch.setenv("ZOOTER_MEMORY_GB", f"{1.5 * size / 1e9}")
+    monkeypatch.setenv("COLUMNS", "200")
+    (folder / "fleet.toml").write_text((folder / "fleet.toml").read_text().replace('adapter = "adapters/one"\n', ""))
+    assert main(["check", "--json", "--fleet", str(folder)]) == 0
+    out, err = capsys.readouterr()
+    found = {part["name"]: part["memory_mb"] for part in json.loads(out)["parts"] if part["part"] == "candidate"}
+    assert found["base"] == found["two"] == round(size / 1e6) > 0
+    assert "do not fit into memory together with base." in err
+
+
+def test_a_run_says_so_and_loads_each_base_once(folder, tmp_path, monkeypatch):
+    from zooter_core.backends.local.model import Base
+
+    loads, load = [], Base.load_weights
+    monkeypatch.setattr(Base, "load_weights", lambda base: loads.append(base.name) or load(base))
+    ensemble = Ensemble(load_fleet(folder))
+    notes: list[str] = []
+    with Run(tmp_path / "run", create=True) as run:
+        pipeline.start(run, ensemble, [Query(str(n), f"What is {n} + 1?") for n in range(70)])  # more than a batch
+        pipeline.collect(run, ensemble, SHORT, tell=notes.append)
+        assert len(list(run.records(RESPONSES))) == 210
+    assert notes == [NOTE]
+    assert loads == ["base", "other"]
+
+
+def test_a_job_keeps_what_its_candidates_wait_for(folder):
+    job = Job(Ensemble(load_fleet(folder)), Plan(("base", "two")), [Message("user", "Hello")], generation=SHORT)
+    job.wait(60)
+    assert job.notes == {"two": NOTE}
+    assert {name: response.error for name, response in job.responses.items()} == {"base": None, "two": None}

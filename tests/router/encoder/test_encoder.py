@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import math
+import os
+import stat
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from broken import put_number
+from safetensors.torch import load_file, save_file
+
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.router import encoder as module
+from zooter_core.router.encoder import SAMPLES, Encoder, Encoders
+
+TEXTS = ["Hi", "What is the sea?", "杯子 ☕", "Write a long story about the ships and the people on them. " * 3]
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the test's own."""
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "embeddings"
+
+
+@pytest.fixture
+def fresh(tiny_fleet) -> Encoder:
+    """An encoder that remembers nothing yet."""
+    return Encoder(str(tiny_fleet / "encoder"))
+
+
+@pytest.fixture
+def worked(monkeypatch):
+    """The texts that went through the model, in order."""
+    seen: list[str] = []
+    forward = Encoder._forward
+
+    def counted(self, texts):
+        seen.extend(texts)
+        return forward(self, texts)
+
+    monkeypatch.setattr(Encoder, "_forward", counted)
+    return seen
+
+
+def test_vectors_are_two_layers_of_unit_length(tiny_encoder):
+    vectors = tiny_encoder.embed(TEXTS)
+    assert (vectors.shape, vectors.dtype) == ((4, 64), np.float32)
+    assert np.linalg.norm(vectors[:, :32], axis=1) == pytest.approx(np.ones(4), abs=1e-5)
+    assert np.linalg.norm(vectors[:, 32:], axis=1) == pytest.approx(np.ones(4), abs=1e-5)
+
+
+def test_sentence_is_the_last_layer(tiny_encoder):
+    import torch
+
+    vectors = tiny_encoder.embed(["What is the sea?"])
+    with torch.inference_mode():
+        states = tiny_encoder.model(**tiny_encoder.tokenizer("What is the sea?", return_tensors="pt")).last_hidden_state
+    mean = states[0].mean(0).numpy()
+    assert tiny_encoder.sentence(vectors)[0] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
+
+
+def test_a_batch_equals_each_text_alone(fresh, tiny_fleet):
+    alone = np.concatenate([Encoder(str(tiny_fleet / "encoder")).embed([text]) for text in TEXTS])
+    assert fresh.embed(TEXTS) == pytest.approx(alone, abs=1e-5)
+
+
+def test_embed_and_embed_all_agree(fresh, cache):
+    assert fresh.embed_all(TEXTS) == pytest.approx(fresh.embed(TEXTS), abs=1e-6)
+
+
+def test_a_call_is_remembered_whole(fresh, worked):
+    first = fresh.embed(TEXTS)
+    assert np.array_equal(fresh.embed(TEXTS), first)
+    assert len(worked) == len(TEXTS)
+    fresh.embed(TEXTS[:1])  # other company, other last digits: worked anew
+    assert len(worked) == len(TEXTS) + 1
+
+
+def test_memory_is_limited_and_keeps_the_newest(fresh, worked, monkeypatch):
+    monkeypatch.setattr(module, "REMEMBERED", 3)
+    for text in "abcde":
+        fresh.embed([text])
+    worked.clear()
+    for text in "cde":
+        fresh.embed([text])
+    assert worked == []
+    fresh.embed(["a"])
+    assert worked == ["a"]
+
+
+def test_a_long_text_is_cut_at_its_beginning(tiny_encoder):
+    end = "and in the end only this counts. " * 40
+    one, other, different = tiny_encoder.embed(["First. " + end, "Something else came first. " + end, end + "Really?"])
+    assert one == pytest.approx(other, abs=1e-5)
+    assert different != pytest.approx(other, abs=1e-3)
+
+
+def test_tokens_are_counted_uncut_and_without_marks(tiny_encoder):
+    """Bytes that no merge has seen side by side stay tokens of their own."""
+    assert tiny_encoder.count(["", "zqzq", "zq" * 1000]) == [0, 4, 2000]
+    assert tiny_encoder.count([]) == []
+
+
+def test_a_huge_text_is_quickly_cut(tiny_encoder):
+    end = "the end. " * 1000
+    assert np.array_equal(*tiny_encoder.embed(["x" * 1_000_000 + end, "y" * 1_000_000 + end]))
+
+
+def test_embed_all_keeps_its_vectors_on_disk(fresh, cache, worked, tiny_fleet):
+    first = fresh.embed_all(TEXTS)
+    assert sorted(worked) == sorted(TEXTS)
+    again = Encoder(str(tiny_fleet / "encoder")).embed_all(TEXTS)
+    assert np.array_equal(again, first)
+    assert sorted(worked) == sorted([*TEXTS, *SAMPLES[0]])  # the text by which an encoder is checked when it is loaded
+
+
+@pytest.mark.parametrize("damage", [lambda v: v * np.nan, lambda v: v[:-1], lambda v: v[:, :-1], lambda v: v / 0])
+def test_kept_vectors_that_are_not_finite_or_of_another_shape_are_made_again(fresh, cache, worked, damage):
+    first = fresh.embed_all(TEXTS)
+    (file,) = cache.iterdir()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        np.save(file, damage(first))
+    assert np.array_equal(fresh.embed_all(TEXTS), first)
+    assert np.array_equal(np.load(file), first)
+    assert len(worked) == 2 * len(TEXTS)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+@pytest.mark.parametrize("weight", ["embeddings", "layer.1.output.dense.weight"])
+def test_an_encoder_with_weights_that_are_not_finite_does_not_load(fleet_copy, weight, number):
+    """Also where only some texts would show it, as one word's embedding."""
+    folder = put_number(fleet_copy / "encoder", number, weight)
+    with pytest.raises(WorkError, match=rf"finite vectors at {folder}. Found NaN or infinity in .*{weight}"):
+        Encoder(str(folder))
+
+
+def test_an_encoder_whose_weights_overflow_does_not_load(fleet_copy):
+    file = fleet_copy / "encoder" / "model.safetensors"
+    weights = load_file(file)
+    save_file({name: torch.full_like(value, 1e38) for name, value in weights.items()}, file, {"format": "pt"})
+    with pytest.raises(WorkError, match=r"finite vectors at .*Found NaN or infinity in its vectors"):
+        Encoder(str(fleet_copy / "encoder"))
+
+
+def test_vectors_that_are_not_finite_reach_nobody(fresh, cache, monkeypatch):
+    """The first text worked, this one does not: nothing of it is remembered or kept on disk."""
+    monkeypatch.setattr(fresh, "_forward", lambda texts: np.full((len(texts), 2 * fresh.width), np.nan, np.float32))
+    for call in (fresh.embed, fresh.embed_all, fresh.embed):
+        with pytest.raises(WorkError, match="finite vectors at"):
+            call(["x"])
+    assert not cache.exists()
+
+
+def test_embed_all_tells_other_texts_and_orders_apart(fresh, cache, worked):
+    fresh.embed_all(["a", "b"])
+    swapped = fresh.embed_all(["b", "a"])
+    fresh.embed_all(["ab"])
+    assert len(list(cache.iterdir())) == 3
+    assert np.allclose(swapped, fresh.embed(["b", "a"]), atol=1e-6)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+def test_nobody_else_can_read_the_vectors(fresh, cache):
+    before = os.umask(0)
+    try:
+        first = fresh.embed_all(TEXTS)
+    finally:
+        os.umask(before)
+    (kept,) = cache.iterdir()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (cache.parent, cache, kept)] == [0o700, 0o700, 0o600]
+    kept.chmod(0o644)
+    assert np.array_equal(fresh.embed_all(TEXTS), first)
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_embed_all_tells_encoders_apart(fresh, cache, tmp_path):
+    import tiny
+
+    tiny.save_encoder(tmp_path / "other", seed=11)
+    assert not np.allclose(Encoder(str(tmp_path / "other")).embed_all(TEXTS), fresh.embed_all(TEXTS))
+
+
+def test_embed_all_goes_by_like_length_and_tells_how_far(fresh, cache, monkeypatch):
+    monkeypatch.setattr(module, "BATCH", 4)
+    told: list[int] = []
+    texts = [f"{'a' * (n * 7 % 10)} {n}" for n in range(10)]
+    vectors = fresh.embed_all(texts, told.append)
+    assert told == [4, 8, 10]
+    assert vectors == pytest.approx(np.concatenate([fresh.embed([text]) for text in texts]), abs=1e-5)
+
+
+def test_a_cache_file_appears_whole_or_not_at_all(fresh, cache, monkeypatch):
+    def killed(file, vectors):
+        file.write(b"half of the vectors")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fresh.embed_all(TEXTS)
+    assert not list(cache.glob("*.npy"))
+    assert fresh.embed_all(TEXTS).shape == (4, 64)
+
+
+def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(fresh, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "file"))
+    assert fresh.embed_all(TEXTS).shape == (4, 64)
+
+
+def test_a_damaged_cache_file_is_made_again(fresh, cache):
+    first = fresh.embed_all(TEXTS)
+    (file,) = cache.glob("*.npy")
+    file.write_bytes(file.read_bytes()[:100])
+    assert np.array_equal(fresh.embed_all(TEXTS), first)
+
+
+def test_encoders_load_each_model_once(tiny_fleet):
+    encoders, reference = Encoders(), str(tiny_fleet / "encoder")
+    found: list[Encoder] = []
+    threads = [threading.Thread(target=lambda: found.append(encoders(reference))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert all(encoder is found[0] for encoder in found)
+
+
+def test_threads_share_an_encoder(fresh, tiny_encoder):
+    texts = [f"{n} apples" for n in range(24)]
+    expected = tiny_encoder.embed(texts)
+    found: dict[int, np.ndarray] = {}
+
+    def work(number):
+        found[number] = np.concatenate([fresh.embed([text]) for text in texts[number::2] + texts[1 - number :: 2]])
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found[0] == pytest.approx(np.concatenate([expected[0::2], expected[1::2]]), abs=1e-5)
+    assert found[1] == pytest.approx(np.concatenate([expected[1::2], expected[0::2]]), abs=1e-5)
+
+
+@pytest.mark.parametrize("reference", ["/no/such/folder", "owner/not-on-this-machine"])
+def test_missing_model_is_one_clear_error(reference):
+    with pytest.raises(WorkError) as caught:
+        Encoder(reference)
+    assert f"an encoder at {reference}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_corrupt_model_is_one_clear_error(fleet_copy, file):
+    path = fleet_copy / "encoder" / file
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(ZooterError, match="an encoder at"):
+        Encoder(str(fleet_copy / "encoder"))
+
+
+def test_known_vectors_are_taken_and_others_worked_out(tiny_encoder, cache):
+    vectors = tiny_encoder.embed_all(TEXTS)
+    known = tiny_encoder.knowing(TEXTS[:2], np.full_like(vectors[:2], 7.0))
+    told: list[int] = []
+    found = known.embed_all([TEXTS[2], TEXTS[0], TEXTS[3]], told.append)
+    assert np.array_equal(found[1], np.full_like(vectors[0], 7.0))
+    assert found[[0, 2]] == pytest.approx(vectors[[2, 3]], abs=1e-5)
+    assert told == [2]
+    assert np.array_equal(known.embed([TEXTS[1]])[0], np.full_like(vectors[0], 7.0))
+    assert len(list(cache.iterdir())) == 1  # what is known already is not written down again
+    assert tiny_encoder.embed([TEXTS[0]])[0] == pytest.approx(vectors[0], abs=1e-5)

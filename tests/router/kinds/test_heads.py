@@ -1,0 +1,218 @@
+"""What holds for every router kind, on a problem that each can solve: three clear groups, a candidate for each."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from broken import change_config, put_number
+from safetensors.torch import load_file
+
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.method.labels import softmax
+from zooter_core.router.distill import distill, fit_head
+from zooter_core.router.encoder import Encoders
+from zooter_core.router.kinds import KINDS, DistillConfig, settings_of
+from zooter_core.router.router import Router, RouterHead
+
+POOL = ("a", "b", "c")
+GROUPS = np.arange(60) % 3
+NOISE = np.random.default_rng(0).normal(scale=0.1, size=(60, 6))
+VECTORS = (np.eye(6)[GROUPS] + NOISE).astype(np.float32)
+SCORES = np.array([[0.9, 0.1, 0.3], [0.2, 0.8, 0.1], [0.0, 0.3, 1.0]])[GROUPS]
+NEW = torch.from_numpy(np.eye(6, dtype=np.float32)[:3])
+
+
+def made(kind: str, order=(0, 1, 2), seed: int = 0) -> RouterHead:
+    scores = SCORES[:, order]
+    pool = [POOL[place] for place in order]
+    config = settings_of(kind, {"epochs": 60, "rate": 1e-2} if kind in TRAINED else {}, seed)
+    return fit_head(VECTORS, softmax(scores, 0.2), pool, "none", config, scores=scores)
+
+
+TRAINED = ("zooter", "cosine", "routerdc", "mf")
+CLOSED = ("knn", "ridge", "kmeans")
+every = pytest.mark.parametrize("kind", KINDS)
+
+
+def test_the_kinds_are_those_known_here():
+    assert sorted(KINDS) == sorted(TRAINED + CLOSED)
+
+
+@every
+def test_it_chooses_the_candidate_of_the_group(kind):
+    assert made(kind)(NEW).argmax(dim=-1).tolist() == [0, 1, 2]
+
+
+@every
+def test_logits_are_finite_and_one_a_candidate(kind):
+    logits = made(kind)(torch.zeros(4, 6))
+    assert logits.shape == (4, 3)
+    assert torch.isfinite(logits).all()
+
+
+@every
+def test_another_pool_order_gives_the_same_choices(kind):
+    assert made(kind, (2, 0, 1))(NEW).argmax(dim=-1).tolist() == [1, 2, 0]
+
+
+@pytest.mark.parametrize("kind", CLOSED)
+def test_another_pool_order_gives_the_same_logits_in_that_order(kind):
+    assert torch.allclose(made(kind, (2, 0, 1))(NEW), made(kind)(NEW)[:, [2, 0, 1]], atol=1e-6)
+
+
+@every
+def test_a_seed_fixes_the_head(kind):
+    first = made(kind)(NEW)
+    torch.rand(5)
+    assert torch.equal(made(kind)(NEW), first)
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+def test_another_seed_gives_another_head(kind):
+    assert not torch.equal(made(kind, seed=1)(NEW), made(kind)(NEW))
+
+
+@every
+def test_making_one_leaves_the_callers_random_numbers_alone(kind):
+    before = torch.get_rng_state()
+    made(kind)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@every
+def test_saved_and_loaded_it_gives_the_same_logits(kind, tmp_path):
+    head = made(kind)
+    head.save_pretrained(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "model.safetensors"}
+    assert json.loads((tmp_path / "config.json").read_text())["kind"] == kind
+    assert torch.equal(RouterHead.from_pretrained(tmp_path).eval()(NEW), head(NEW))
+
+
+@every
+def test_it_routes_text(kind, tiny_encoder, tmp_path):
+    queries = [f"Add up {n} apples" for n in range(8)] + [f"Write about the sea {n}" for n in range(8)]
+    scores = np.array([[1.0, 0.0]] * 8 + [[0.0, 1.0]] * 8)
+    config = settings_of(kind, {"epochs": 2} if kind in TRAINED else {})
+    router = distill(queries, softmax(scores), ["math", "writer"], tiny_encoder, config, scores=scores)
+    router.save(tmp_path)
+    loaded = Router.load(tmp_path, Encoders()).probabilities(queries)
+    assert loaded.sum(axis=1) == pytest.approx(np.ones(16))
+    assert np.array_equal(loaded, router.probabilities(queries))
+
+
+@every
+def test_one_query_and_one_candidate_are_enough(kind):
+    head = fit_head(VECTORS[:1], np.ones((1, 1)), ["a"], "none", settings_of(kind), scores=SCORES[:1, :1])
+    assert torch.isfinite(head(NEW)).all()
+
+
+@every
+def test_labels_stand_in_for_scores(kind):
+    config = settings_of(kind, {"epochs": 2} if kind in TRAINED else {})
+    labels = softmax(SCORES, 0.2)
+    same = fit_head(VECTORS, labels, POOL, "none", config, scores=labels)(NEW)
+    assert torch.equal(fit_head(VECTORS, labels, POOL, "none", config)(NEW), same)
+
+
+def test_progress_tells_the_epochs_of_what_is_trained():
+    told: list[int] = []
+    for kind in KINDS:
+        config = settings_of(kind, {"epochs": 2} if kind in TRAINED else {})
+        fit_head(VECTORS, softmax(SCORES), POOL, "none", config, lambda epoch, loss: told.append(epoch), SCORES)
+    assert told == [1, 2] * len(TRAINED)
+
+
+# Settings
+
+
+def test_zooters_settings_are_the_plain_ones_and_its_members():
+    assert settings_of("zooter", {"epochs": 7}, seed=3) == DistillConfig(seed=3, epochs=7, own={"members": 4})
+
+
+def test_a_kind_has_its_own_defaults_and_takes_others():
+    config = settings_of("routerdc", {"rate": 0.01, "positives": 2.0})
+    assert (config.kind, config.rate, config.own["positives"]) == ("routerdc", 0.01, 2)
+    assert isinstance(config.own["positives"], int)
+    assert config.own["negatives"] == settings_of("routerdc").own["negatives"]
+
+
+@pytest.mark.parametrize(("kind", "near"), [("knnn", "knn"), ("rigde", "ridge"), ("routerDC", "routerdc")])
+def test_unknown_kind_names_the_nearest(kind, near):
+    with pytest.raises(ZooterError, match=f'a known router kind.*"{kind}".*Did you mean "{near}"'):
+        settings_of(kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "message"),
+    [
+        ("knn", {"kk": 5}, 'a setting of the router kind knn. Found "kk". Did you mean "k"'),
+        ("knn", {"epochs": 5}, 'a setting of the router kind knn. Found "epochs". Known: k, temperature'),
+        ("mf", {"k": 5}, "a setting of the router kind mf"),
+        ("knn", {"k": 0}, "k as a whole number of at least 1. Found 0"),
+        ("knn", {"k": 1.5}, "k as a whole number of at least 1"),
+        ("knn", {"temperature": 0}, "temperature as a number above 0"),
+        ("ridge", {"penalty": float("nan")}, "penalty as a number above 0"),
+        ("zooter", {"epochs": 0}, "epochs as a whole number of at least 1"),
+        ("zooter", {"dropout": 1}, "dropout as a number from 0 to below 1"),
+        ("routerdc", {"spread": -1}, "spread as a number of at least 0"),
+    ],
+)
+def test_wrong_settings_are_refused(kind, given, message):
+    with pytest.raises(ZooterError) as caught:
+        settings_of(kind, given)
+    assert message in str(caught.value)
+
+
+# Router folders
+
+
+def test_a_folder_of_an_unknown_kind_names_the_nearest(tmp_path):
+    made("knn").save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text().replace('"kind": "knn"', '"kind": "kn"'))
+    with pytest.raises(ZooterError) as caught:
+        Router.load(tmp_path, Encoders())
+    assert str(caught.value) == 'Expected a known router kind. Found "kn". Did you mean "knn"?'
+    assert caught.value.exit_code == 2
+
+
+@every
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_weight_that_is_not_finite_never_routes(tmp_path, kind, number, tiny_encoder):
+    """Whichever it is, also where a head would hide it from most queries; the file is named."""
+    made(kind).save_pretrained(tmp_path)
+    change_config(tmp_path, encoder=tiny_encoder.reference)
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    for weight in load_file(tmp_path / "model.safetensors"):
+        put_number(tmp_path, number, weight)
+        with pytest.raises(WorkError, match=f"a whole router in {tmp_path}.*NaN or infinity in its weights"):
+            Router.load(tmp_path, Encoders())
+        (tmp_path / "model.safetensors").write_bytes(whole)
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+def test_a_training_that_does_not_converge_is_one_clear_error(kind):
+    config = settings_of(kind, {"epochs": 20, "rate": 1e30})
+    with pytest.raises(WorkError, match=rf"a training of the router kind {kind} that converges.*--router-set rate"):
+        fit_head(VECTORS, softmax(SCORES, 0.2), POOL, "none", config, scores=SCORES)
+
+
+@every
+def test_the_largest_scores_leave_every_kind_finite(kind):
+    scores = SCORES * 2e30 - 1e30
+    config = settings_of(kind, {"epochs": 2} if kind in TRAINED else {})
+    head = fit_head(VECTORS, softmax(SCORES, 0.2), POOL, "none", config, scores=scores)
+    assert np.isfinite(head.probabilities(NEW)).all()
+
+
+@pytest.mark.parametrize("change", [{"rows": 59}, {"more": 1}])
+def test_settings_that_do_not_fit_the_weights_are_one_clear_error(tmp_path, change, tiny_encoder):
+    made("knn").save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | {"encoder": tiny_encoder.reference, "settings": config["settings"] | change}))
+    with pytest.raises(ZooterError, match="a whole router in"):
+        Router.load(tmp_path, Encoders())

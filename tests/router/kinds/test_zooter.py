@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from zooter_core.router.distill import fit_head
+from zooter_core.router.kinds import DistillConfig
+from zooter_core.router.kinds.zooter import ZooterHead
+from zooter_core.router.router import RouterHead
+
+ROOT = Path(__file__).resolve().parents[3]
+VECTORS = torch.eye(4)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    labels = np.array([[0.7, 0.3], [0.2, 0.8], [0.5, 0.5], [1.0, 0.0]])
+    fit_head(VECTORS.numpy(), labels, ["a", "b"], "none", DistillConfig(epochs=3)).save_pretrained(tmp_path)
+    return tmp_path
+
+
+def test_a_folder_that_names_no_kind_is_zooter(folder):
+    expected = RouterHead.from_pretrained(folder).eval()(VECTORS)
+    config = json.loads((folder / "config.json").read_text())
+    assert config.pop("kind") == "zooter"
+    (folder / "config.json").write_text(json.dumps(config))
+    head = RouterHead.from_pretrained(folder).eval()
+    assert head.config.kind == "zooter"
+    assert torch.equal(head(VECTORS), expected)
+
+
+def test_one_member_is_a_plain_mlp_worked_by_hand():
+    """logits = gelu(x W + b) V + c, as log-probabilities: two inputs, two hidden units, two candidates."""
+    head = ZooterHead(2, 2, hidden=2, dropout=0.5).eval()
+    with torch.no_grad():
+        head.inner.copy_(torch.tensor([[[1.0, 0.0], [0.0, 2.0]]]))
+        head.inner_bias.copy_(torch.tensor([[[0.0, -2.0]]]))
+        head.outer.copy_(torch.tensor([[[3.0, 0.0], [0.0, 1.0]]]))
+        head.outer_bias.copy_(torch.tensor([[[0.0, 0.5]]]))
+    # hidden before gelu: (1, 0), after: (0.8413, 0); logits: (2.5240, 0.5)
+    assert torch.softmax(head(torch.tensor([[1.0, 1.0]])), dim=-1)[0].tolist() == pytest.approx(
+        [0.8833, 0.1167], abs=1e-4
+    )
+
+
+def test_the_distribution_is_the_mean_of_the_members():
+    config = DistillConfig(epochs=3, own={"members": 3})
+    head = fit_head(VECTORS.numpy(), np.array([[0.9, 0.1]] * 2 + [[0.2, 0.8]] * 2), ["a", "b"], "none", config)
+    each = head.body.each(VECTORS).exp()
+    assert each.shape == (3, 4, 2)
+    assert not torch.allclose(each[0], each[1])
+    assert torch.allclose(head(VECTORS).exp(), each.mean(dim=0), atol=1e-6)
+
+
+def test_the_embedded_router_loads_whole():
+    head, loading = RouterHead.from_pretrained(ROOT / "models" / "embedded" / "router", output_loading_info=True)
+    assert head.config.kind == "zooter"
+    assert not loading["missing_keys"]
+    assert not loading["unexpected_keys"]
+
+
+def test_the_labels_are_learned_and_not_the_scores():
+    labels, scores = np.array([[0.9, 0.1]] * 4), np.array([[0.0, 1.0]] * 4)
+    config = DistillConfig(epochs=100, rate=1e-2, dropout=0.0)
+    head = fit_head(VECTORS.numpy(), labels, ["a", "b"], "none", config, scores=scores)
+    assert torch.softmax(head(VECTORS), dim=-1).detach().numpy() == pytest.approx(labels, abs=0.02)

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from zooter_core.router.clusters import TIMES, cluster_tags
+
+# Three groups of 100, far apart.
+VECTORS = (10 * np.eye(8)[np.arange(300) % 3] + np.random.default_rng(0).normal(size=(300, 8))).astype(np.float32)
+
+
+def test_like_queries_share_their_clusters():
+    tags = cluster_tags(VECTORS)
+    assert all(len(row) == TIMES for row in tags)
+    of_group = [{tag for row in tags[group::3] for tag in row} for group in range(3)]
+    assert not of_group[0] & of_group[1]
+    assert not of_group[1] & of_group[2]
+    assert all(len(found) > TIMES for found in of_group)  # a group is more than one cluster
+
+
+def test_few_queries_are_one_cluster():
+    assert set(cluster_tags(VECTORS[:12])) == {tuple(f"cluster {turn}-0" for turn in range(TIMES))}
+
+
+def test_a_seed_fixes_them_and_leaves_the_callers_random_numbers_alone():
+    before = torch.get_rng_state()
+    assert cluster_tags(VECTORS, 1) == cluster_tags(VECTORS, 1) != cluster_tags(VECTORS, 2)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,0 +1,127 @@
+"""A router's files as they may not be: each mistake in config.json is named, broken weights say what to do."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+from broken import change_config, put_number
+
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.router.config import check_router
+
+NAN = math.nan
+SETTINGS = {"hidden": 16, "dropout": 0.5, "members": 2}
+
+
+@pytest.fixture
+def router(fleet_copy: Path) -> Path:
+    return fleet_copy / "router"
+
+
+def test_a_router_as_it_is_made(router):
+    check_router(router)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("candidates", [1, 2, 3]),
+        ("candidates", ["base", "one", "one"]),
+        ("candidates", ["base", "one", ""]),
+        ("candidates", ["base", "one", None]),
+        ("candidates", "base"),
+        ("candidates", {"base": 1}),
+        ("candidates", []),
+        ("candidates", None),
+        ("calibration_temperature", 0),
+        ("calibration_temperature", -1.5),
+        ("calibration_temperature", "hot"),
+        ("calibration_temperature", True),
+        ("calibration_temperature", None),
+        ("calibration_temperature", NAN),
+        ("calibration_temperature", math.inf),
+        ("calibration_temperature", [1.0]),
+        ("width", 0),
+        ("width", 64.0),
+        ("width", "64"),
+        ("width", True),
+        ("encoder", ""),
+        ("encoder", 7),
+        ("kind", 3),
+        ("settings", [16]),
+        ("settings", None),
+        ("labels", {"beta": 2, "tau": 1, "normalise": "none"}),
+        ("labels", {"beta": 0.3, "tau": 0, "normalise": "none"}),
+        ("labels", {"beta": 0.3, "tau": 1, "normalise": 5}),
+        ("labels", {"beta": 0.3}),
+        ("labels", "plain"),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_it_should_be(router, field, value):
+    change_config(router, **{field: value})
+    with pytest.raises(ZooterError, match=rf'"{field}" as an? .* in {re.escape(str(router))}/config.json') as caught:
+        check_router(router)
+    assert caught.value.exit_code == 2
+    assert "make the router again with `zooter distill`" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("zooter", {"hidden": "16"}),
+        ("zooter", {"hidden": 0}),
+        ("zooter", {"members": -1}),
+        ("zooter", {"dropout": 1}),
+        ("zooter", {"dropout": NAN}),
+        ("zooter", {"pool": [0]}),
+        ("zooter", {"pool": {"added": "1", "out": []}}),
+        ("zooter", {"pool": {"added": 1, "out": [-1]}}),
+        ("knn", {"temperature": 0}),
+        ("knn", {"k": "many"}),
+        ("knn", {"k": True}),
+        ("routerdc", {"temperature": -math.inf}),
+    ],
+)
+def test_a_wrong_setting_is_named(router, kind, change):
+    change_config(router, kind=kind, settings=SETTINGS | change)
+    (name,) = change
+    with pytest.raises(ZooterError, match=rf'"settings\.{name}') as caught:
+        check_router(router)
+    assert caught.value.exit_code == 2
+
+
+def test_what_is_not_named_has_its_default(router):
+    """As in the folders of older versions, and as transformers leaves out what is its default."""
+    file = router / "config.json"
+    config = json.loads(file.read_text())
+    for field in ("kind", "calibration_temperature", "labels"):
+        config.pop(field, None)
+    file.write_text(json.dumps(config))
+    check_router(router)
+
+
+@pytest.mark.parametrize("field", ["candidates", "width", "encoder"])
+def test_what_has_no_default_is_missed(router, field):
+    file = router / "config.json"
+    file.write_text(json.dumps({name: value for name, value in json.loads(file.read_text()).items() if name != field}))
+    with pytest.raises(ZooterError, match=rf'"{field}" as .*Found none'):
+        check_router(router)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", '"router"', "\x00"])
+def test_a_config_that_is_no_json_object(router, text):
+    (router / "config.json").write_text(text)
+    with pytest.raises(WorkError, match="a whole router in"):
+        check_router(router)
+
+
+@pytest.mark.parametrize("number", [NAN, math.inf, -math.inf])
+@pytest.mark.parametrize("weight", ["inner", "inner_bias", "outer", "outer_bias"])
+def test_a_weight_that_is_not_finite_is_named(router, weight, number):
+    put_number(router, number, weight)
+    with pytest.raises(WorkError, match=rf"a whole router in .*NaN or infinity in .*{weight}.*distill"):
+        check_router(router)

@@ -1,0 +1,279 @@
+"""A candidate more, or one less: on a problem with three clear groups of queries, a candidate for each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from zooter_core.data.scores import Scores
+from zooter_core.errors import ZooterError
+from zooter_core.method import labels
+from zooter_core.method.calibration import log_loss, wins_of
+from zooter_core.method.labels import softmax
+from zooter_core.pipeline import LabelConfig
+from zooter_core.records import Query
+from zooter_core.router.distill import fit_head
+from zooter_core.router.encoder import Encoders
+from zooter_core.router.extend import ABLE, FEWEST, Given, extend, logits_of, matched, regress, save, without
+from zooter_core.router.finetune import finetune
+from zooter_core.router.kinds import KINDS, DistillConfig, settings_of
+from zooter_core.router.kinds.zooter import ZooterHead
+from zooter_core.router.neighbours import RECORDS
+from zooter_core.router.router import Router, RouterHead
+
+PLAIN = LabelConfig(beta=1.0, tau=0.2)
+GROUPS = np.arange(60) % 3
+NOISE = np.random.default_rng(0).normal(scale=0.1, size=(60, 6))
+VECTORS = (np.eye(6)[GROUPS] + NOISE).astype(np.float32)
+TABLE = np.array([[0.9, 0.1, 0.3], [0.2, 0.8, 0.1], [0.1, 0.3, 1.0]])[GROUPS]
+SCORES = Scores(tuple(Query(str(n), f"query {n}") for n in range(60)), ("a", "b", "c"), TABLE)
+GIVEN = Given(SCORES, VECTORS, [()] * 60, PLAIN)
+CENTRES = np.eye(6, dtype=np.float32)[:3]
+ANY = np.random.default_rng(1).normal(size=(2000, 6)).astype(np.float32)
+able = pytest.mark.parametrize("kind", ABLE)
+every = pytest.mark.parametrize("kind", KINDS)
+TRAINED = ("zooter", "cosine", "routerdc", "mf")
+
+
+def old(kind: str = "zooter", pool: str = "ab") -> RouterHead:
+    scores = TABLE[:, ["abc".index(name) for name in pool]]
+    config = settings_of(kind, {"epochs": 40, "rate": 1e-2} if kind in TRAINED else {})
+    return fit_head(VECTORS, softmax(scores, 0.2), list(pool), "none", config, scores=scores)
+
+
+def by_hand() -> ZooterHead:
+    """One member: two inputs, two hidden units, two candidates."""
+    head = ZooterHead(2, 2, hidden=2, dropout=0.5).eval()
+    with torch.no_grad():
+        head.inner.copy_(torch.tensor([[[1.0, 0.0], [0.0, 2.0]]]))
+        head.inner_bias.copy_(torch.tensor([[[0.0, -2.0]]]))
+        head.outer.copy_(torch.tensor([[[3.0, 0.0], [0.0, 1.0]]]))
+        head.outer_bias.copy_(torch.tensor([[[0.0, 0.5]]]))
+    return head
+
+
+def test_a_column_worked_by_hand():
+    """The hidden states of (1, 1) are 0.8413 and 0: the new logit is 2 * 0.8413 + 0.5; the old ones stay."""
+    head = by_hand()
+    settings, state = head.adding({"added": torch.tensor([[[2.0], [7.0]]]), "added_bias": torch.tensor([0.5])})
+    assert settings == {"pool": {"added": 1, "out": []}}
+    wider = ZooterHead(2, 3, hidden=2, dropout=0.5, **settings).eval()
+    wider.load_state_dict(state)
+    query = torch.tensor([[1.0, 1.0]])
+    assert torch.equal(wider(query)[:, :2], head(query))
+    assert wider(query)[0].tolist() == pytest.approx([-0.1241, -2.1482, 2.1827], abs=1e-3)
+
+
+def test_the_regression_worked_by_hand():
+    """Two queries, one input: sigmoid(u) is their shares where nothing is punished, so u is their log odds."""
+    inputs, shares = np.array([[1.0], [-1.0]]), np.array([0.8, 0.2])
+    weight, bias = regress(inputs, shares, np.zeros(2), 1e-9)
+    assert (weight[0], bias) == (pytest.approx(np.log(4), abs=1e-3), pytest.approx(0, abs=1e-3))
+    weight, bias = regress(inputs + 5, shares, np.full(2, 3.0), 1e-9)  # elsewhere, and the others' logits 3 higher
+    assert weight[0] * 6 + bias == pytest.approx(np.log(4) + 3, abs=1e-2)
+
+
+def test_a_large_penalty_leaves_the_mean_share():
+    weight, bias = regress(VECTORS.astype(float), np.linspace(0.1, 0.3, 60), np.zeros(60), 1e9)
+    assert np.abs(weight).max() < 1e-6
+    assert 1 / (1 + np.exp(-bias)) == pytest.approx(0.2, abs=1e-4)
+
+
+def test_it_is_the_distillation_loss_that_is_least():
+    """KL(label || softmax(old logits, u)) over the wider pool rises whichever way the column is moved."""
+    rng = np.random.default_rng(3)
+    inputs, logits, wanted = rng.normal(size=(40, 2)), rng.normal(size=(40, 3)), rng.dirichlet(np.ones(4), size=40)
+    weight, bias = regress(inputs, wanted[:, -1], np.logaddexp.reduce(logits, axis=1), 1e-9)
+
+    def loss(weight, bias):
+        wide = np.column_stack([logits, inputs @ weight + bias])
+        return labels.kl(wanted, softmax(wide)).mean()
+
+    least = loss(weight, bias)
+    for moved in ([0.1, 0.0], [-0.1, 0.0], [0.0, 0.1], [0.0, -0.1]):
+        assert loss(weight + moved, bias) > least
+    assert min(loss(weight, bias + 0.1), loss(weight, bias - 0.1)) > least
+
+
+def test_the_old_logits_stay_to_the_bit():
+    """So no choice among the old candidates changes, on 2,000 random queries, though there are four members."""
+    head, wider = old(), extend(old(), GIVEN).head
+    assert wider.config.candidates == ["a", "b", "c"]
+    assert np.array_equal(logits_of(wider, ANY)[:, :2], logits_of(head, ANY))
+    assert 0 < (logits_of(wider, ANY).argmax(axis=1) == 2).mean() < 1
+
+
+def test_the_members_know_the_new_candidate():
+    """Their mean is the router's distribution still, and each is one over the pool as it is when another is out."""
+    wider = extend(old(), GIVEN).head
+    outputs = wider.outputs(torch.from_numpy(ANY))
+    assert outputs.members.mean(axis=0) == pytest.approx(softmax(logits_of(wider, ANY)), abs=1e-6)
+    changed = without(wider, "a").outputs(torch.from_numpy(CENTRES)).members  # as many candidates as at first
+    assert changed.shape == (4, 3, 2)
+    assert changed.sum(axis=-1) == pytest.approx(np.ones((4, 3)))
+    assert changed[:, 1:].argmax(axis=-1).tolist() == [[0, 1]] * 4
+
+
+@able
+def test_the_new_candidate_is_chosen_where_it_is_best(kind):
+    head, wider = old(kind), extend(old(kind), GIVEN).head
+    assert logits_of(wider, CENTRES).argmax(axis=1).tolist() == [0, 1, 2]
+    assert logits_of(wider, ANY)[:, :2] == pytest.approx(logits_of(head, ANY), abs=1e-6)
+
+
+def test_the_pool_order_of_the_files_does_not_matter():
+    shuffled = Scores(SCORES.queries, ("c", "b", "other", "a"), TABLE[:, [2, 1, 0, 0]])
+    again = matched(shuffled, ("a", "b"), "c")
+    assert again.candidates == ("a", "b", "c")
+    assert np.array_equal(again.scores, TABLE)
+
+
+def test_a_seed_fixes_it_and_the_callers_random_numbers_stay():
+    before = torch.get_rng_state()
+    first, second = (logits_of(extend(old(), GIVEN).head, ANY) for _ in range(2))
+    assert np.array_equal(first, second)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_penalty_grows_with_the_noise():
+    rng = np.random.default_rng(5)
+    noise = Given(replace(SCORES, scores=rng.normal(size=TABLE.shape)), VECTORS, [()] * 60, PLAIN)
+    assert extend(old(), noise).penalty > extend(old(), GIVEN).penalty
+
+
+def test_the_temperature_is_found_anew():
+    """Scores that have nothing to do with the queries: the old router's sharp distribution has to become flat."""
+    random = replace(SCORES, scores=np.random.default_rng(6).normal(size=TABLE.shape))
+    twice = Given(random, VECTORS, [()] * 60, PLAIN).subset([*range(60)] * 2)
+    made = extend(old(), twice).head
+    assert made.config.calibration_temperature > 2
+    assert extend(old(), GIVEN.subset([*range(60)] * 2)).head.config.calibration_temperature < 1
+    logits, wins = logits_of(made, VECTORS), wins_of(random.scores)
+    assert log_loss(logits, wins, made.config.calibration_temperature) < log_loss(logits, wins, 1.0)
+
+
+def test_few_queries_leave_the_temperature():
+    head = old()
+    head.config.calibration_temperature = 1.5
+    assert extend(head, GIVEN).head.config.calibration_temperature == 1.5
+
+
+def test_labels_are_on_the_old_candidates_scale():
+    """A newcomer who is far above changes its own share alone: the old ones' shares of the rest stay."""
+    config = LabelConfig(beta=1.0, tau=0.3, normalise="spread")
+    far = np.column_stack([TABLE[:, :2], TABLE[:, 1] + 2])
+    wide = Given(replace(SCORES, scores=far), VECTORS, [()] * 60, config).labels()[:, :2]
+    alone = softmax(labels.normalise(TABLE[:, :2], "spread", SCORES.datasets), 0.3)
+    assert wide / wide.sum(axis=1, keepdims=True) == pytest.approx(alone)
+
+
+def test_tag_priors_count():
+    given = replace(GIVEN, tags=[("all",)] * 60, config=replace(PLAIN, beta=0.0))
+    assert given.labels() == pytest.approx(np.tile(given.labels().mean(axis=0), (60, 1)))
+
+
+@pytest.mark.parametrize("kind", ["cosine", "routerdc", "mf"])
+def test_a_kind_that_cannot(kind):
+    with pytest.raises(ZooterError, match=f"{', '.join(ABLE)}.*the kind {kind}.*zooter distill"):
+        extend(old(kind), GIVEN)
+
+
+# Taking out
+
+
+@able
+def test_taking_out_what_was_added_gives_the_old_head_again(kind):
+    head = old(kind)
+    back = without(extend(head, GIVEN).head, "c")
+    assert (back.config.candidates, back.config.settings) == (head.config.candidates, head.config.settings)
+    assert list(back.state_dict()) == list(head.state_dict())
+    assert all(torch.equal(value, head.state_dict()[name]) for name, value in back.state_dict().items())
+
+
+@every
+def test_the_others_stay_as_they_are(kind):
+    head = old(kind, "abc")
+    rest = without(head, "b")
+    assert rest.config.candidates == ["a", "c"]
+    assert logits_of(rest, ANY) == pytest.approx(logits_of(head, ANY)[:, [0, 2]], abs=1e-6)
+    assert head.config.candidates == ["a", "b", "c"]
+
+
+def test_one_out_two_in_and_one_of_them_out(tmp_path, tiny_encoder):
+    """Through files each time, as the command does."""
+    head = old("zooter", "abc")
+    expected = logits_of(head, ANY)
+    for step, name in enumerate(["-b", "+d", "+b", "-d", "-a"]):
+        if name[0] == "-":
+            head = without(head, name[1])
+        else:
+            pool = (*head.config.candidates, name[1])
+            table = np.column_stack([TABLE[:, ["abcd".index(other) % 3 for other in pool]]])
+            head = extend(head, Given(Scores(SCORES.queries, pool, table), VECTORS, [()] * 60, PLAIN)).head
+        save(Router(head, tiny_encoder), tmp_path / str(step), {"step": step})
+        head, found = RouterHead.from_pretrained(tmp_path / str(step), output_loading_info=True)
+        assert not found["missing_keys"]
+        assert not found["unexpected_keys"]
+        head.eval()
+        for column, name in enumerate("ac"):
+            if name in head.config.candidates and step < 4:
+                assert np.array_equal(
+                    logits_of(head, ANY)[:, head.config.candidates.index(name)], expected[:, 2 * column]
+                )
+    assert head.config.candidates == ["c", "b"]
+    assert head.config.settings["pool"] == {"added": 1, "out": [0, 1]}
+    assert logits_of(head, CENTRES)[1:].argmax(axis=1).tolist() == [1, 0]
+    assert json.loads((tmp_path / "4" / "report.json").read_text()) == {"step": 4}
+
+
+def test_none_of_that_name_and_the_last_one():
+    with pytest.raises(ZooterError, match=r'a candidate of the router.*"d"'):
+        without(old(), "d")
+    with pytest.raises(ZooterError, match="b alone"):
+        without(without(old(), "a"), "b")
+
+
+# What the files must hold
+
+
+@pytest.mark.parametrize(
+    ("scores", "candidate", "message"),
+    [
+        (SCORES, "a", r'does not have \(a, b\). Found "a".*--without'),
+        (SCORES, "d", "scores of d in the files. Found only a, b, c"),
+        (replace(SCORES, candidates=("a", "x", "new one")), "newone", 'Did you mean "new one"'),
+        (replace(SCORES, candidates=("a", "x", "c")), "c", r"\(a, b\). Found none of b"),
+        (SCORES.subset(range(FEWEST - 1)), "c", f"at least {FEWEST} queries with scores. Found {FEWEST - 1}"),
+    ],
+)
+def test_files_that_will_not_do(scores, candidate, message):
+    with pytest.raises(ZooterError, match=message):
+        matched(scores, ("a", "b"), candidate)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path, tiny_encoder):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ZooterError, match="a folder to write"):
+        save(Router(old(), tiny_encoder), tmp_path / "file" / "router", {})
+
+
+def test_a_router_with_an_encoder_of_its_own_keeps_it(tmp_path, tiny_encoder):
+    texts = [f"Add up {n} apples" for n in range(12)] + [f"Write about the sea {n}" for n in range(12)]
+    table = np.array([[1.0, 0.0, 0.5]] * 12 + [[0.0, 1.0, 0.5]] * 12)
+    config = DistillConfig(epochs=1, finetune="last")
+    router = finetune(texts, softmax(table[:, :2]), ["a", "b"], tiny_encoder, config)
+    scores = Scores(tuple(Query(str(n), text) for n, text in enumerate(texts)), ("a", "b", "c"), table)
+    made = extend(router.head, Given(scores, router.encoder.embed(texts), [()] * 24, PLAIN)).head
+    (tmp_path / "wider").mkdir()
+    (tmp_path / "wider" / RECORDS).write_text("{}")  # left there by a router of another pool
+    save(Router(made, router.encoder), tmp_path / "wider", {})
+    assert not (tmp_path / "wider" / RECORDS).exists()
+    found = Router.load(tmp_path / "wider", Encoders())
+    assert found.candidates == ("a", "b", "c")
+    assert found.outputs(texts).members.shape == (4, 24, 3)
+    old_pair = router.probabilities(texts).argmax(axis=1)
+    assert found.probabilities(texts)[:, :2].argmax(axis=1).tolist() == old_pair.tolist()

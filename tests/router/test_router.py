@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from broken import change_config, put_number
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModel
+
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.records import Message
+from zooter_core.router.encoder import Encoders
+from zooter_core.router.router import Router, RouterHead, RouterHeadConfig, routing_text
+
+POOL = ("base", "one", "two")
+QUERIES = ["What is the sea?", "Add up 7 apples", "杯子 ☕"]
+
+
+@pytest.fixture(scope="module")
+def encoders() -> Encoders:
+    return Encoders()
+
+
+@pytest.fixture(scope="module")
+def router(tiny_fleet: Path, encoders) -> Router:
+    return Router.load(tiny_fleet / "router", encoders)
+
+
+def test_probabilities_are_distributions_over_the_pool(router):
+    probabilities = router.probabilities(QUERIES)
+    assert (probabilities.shape, probabilities.dtype) == ((3, 3), np.float64)
+    assert probabilities.sum(axis=1) == pytest.approx(np.ones(3), abs=1e-12)
+    assert len(np.unique(probabilities.round(6), axis=0)) == 3
+
+
+def test_route_names_the_candidates_in_pool_order(router):
+    rows = router.route(QUERIES)
+    assert [tuple(row) for row in rows] == [POOL] * 3
+    assert [list(row.values()) for row in rows] == router.probabilities(QUERIES).tolist()
+
+
+def test_probabilities_do_not_change_from_call_to_call(router):
+    """Dropout is off."""
+    assert np.array_equal(router.probabilities(QUERIES), router.probabilities(QUERIES))
+
+
+def test_outputs_have_each_member(router):
+    """Two members, whose mean distribution is the router's (its calibration temperature is 1)."""
+    outputs = router.outputs(QUERIES)
+    assert np.array_equal(outputs.probabilities, router.probabilities(QUERIES))
+    assert outputs.members.shape == (2, 3, 3)
+    assert outputs.members.mean(axis=0) == pytest.approx(outputs.probabilities, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [("zooter", {"hidden": 4, "dropout": 0.0, "members": 1}), ("knn", {"k": 1, "temperature": 1.0, "rows": 2})],
+)
+def test_outputs_of_a_head_without_members(kind, settings):
+    head = RouterHead(RouterHeadConfig(candidates=POOL, width=4, kind=kind, settings=settings)).eval()
+    assert head.outputs(torch.ones(2, 4)).members is None
+
+
+def test_saved_and_loaded_it_is_the_same_router(router, tmp_path, encoders):
+    router.save(tmp_path / "copy")
+    copy = Router.load(tmp_path / "copy", encoders)
+    assert copy.candidates == POOL
+    assert np.array_equal(copy.probabilities(QUERIES), router.probabilities(QUERIES))
+
+
+def test_transformers_loads_a_router_folder(tiny_fleet, router):
+    config = AutoConfig.from_pretrained(tiny_fleet / "router")
+    assert isinstance(config, RouterHeadConfig)
+    assert tuple(config.candidates) == POOL
+    head = AutoModel.from_pretrained(tiny_fleet / "router").eval()
+    assert isinstance(head, RouterHead)
+    vectors = torch.from_numpy(router.encoder.embed(QUERIES))
+    assert torch.equal(head(vectors), router.head(vectors))
+
+
+def test_the_encoders_weights_are_not_copied(tiny_fleet):
+    assert {path.name for path in (tiny_fleet / "router").iterdir()} == {"config.json", "model.safetensors"}
+
+
+def test_folder_without_a_router(tmp_path, encoders):
+    with pytest.raises(ZooterError, match=r"no config\.json there") as caught:
+        Router.load(tmp_path, encoders)
+    assert caught.value.exit_code == 2
+
+
+def enlarge(folder: Path, factor: float, weight: str) -> None:
+    """Make a head's weights of one name larger, up to what a float32 can hold."""
+    file, most = folder / "model.safetensors", torch.finfo(torch.float32).max
+    weights = load_file(file)
+    name = next(name for name in weights if name.endswith(weight))
+    save_file({**weights, name: (weights[name] * factor).clamp(-most, most)}, file, {"format": "pt"})
+
+
+def shorten(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+@pytest.mark.parametrize("damage", [shorten, empty, Path.unlink])
+def test_broken_router_is_one_clear_error(fleet_copy, encoders, name, damage):
+    damage(fleet_copy / "router" / name)
+    with pytest.raises(ZooterError) as caught:
+        Router.load(fleet_copy / "router", encoders)
+    assert str(fleet_copy / "router") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"candidates": ["base", "one"]},
+        {"settings": {"hidden": 8, "dropout": 0.5, "members": 2}},
+        {"width": 32},
+    ],
+)
+def test_config_that_does_not_fit_the_weights_is_one_clear_error(fleet_copy, encoders, change):
+    path = fleet_copy / "router" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(WorkError, match="a whole router in"):
+        Router.load(fleet_copy / "router", encoders)
+
+
+def test_router_whose_encoder_is_gone(fleet_copy, tmp_path):
+    path = fleet_copy / "router" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"encoder": str(tmp_path / "gone")}))
+    with pytest.raises(WorkError, match="an encoder at"):
+        Router.load(fleet_copy / "router", Encoders())
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_router_with_weights_that_are_not_finite_does_not_load(fleet_copy, encoders, number):
+    put_number(fleet_copy / "router", number, "outer")
+    with pytest.raises(WorkError, match=r"a whole router in .*NaN or infinity.*`zooter distill`"):
+        Router.load(fleet_copy / "router", encoders)
+
+
+@pytest.mark.parametrize("weight", ["inner", "outer"])
+def test_a_router_whose_weights_are_so_large_that_they_overflow_does_not_load(fleet_copy, encoders, weight):
+    """The weights are finite; what comes out is not."""
+    enlarge(fleet_copy / "router", 1e38, weight)
+    with pytest.raises(WorkError, match=r"finite probabilities from the router in .*`zooter distill`"):
+        Router.load(fleet_copy / "router", encoders)
+
+
+def test_a_temperature_so_small_that_logits_overflow_does_not_load(fleet_copy, encoders):
+    change_config(fleet_copy / "router", calibration_temperature=5e-324)
+    with pytest.raises(WorkError, match="finite probabilities from the router in"):
+        Router.load(fleet_copy / "router", encoders)
+
+
+def test_a_query_whose_logits_overflow_is_no_choice(fleet_copy, encoders, monkeypatch):
+    """The first text worked, this one does not: it is refused, by probabilities and outputs alike."""
+    router = Router.load(fleet_copy / "router", encoders)
+    huge = np.full((1, 64), 3e38, dtype=np.float32) * np.where(np.arange(64) % 2, 1, -1).astype(np.float32)
+    for call in (router.head.probabilities, router.head.outputs):
+        with pytest.raises(WorkError, match=r"finite probabilities from the router in .*fleet/router"):
+            call(torch.from_numpy(huge))
+
+
+def test_one_member_that_gives_no_number_is_seen(router, monkeypatch):
+    """Its probabilities come from the mean, which might hide it."""
+    vectors = torch.from_numpy(router.encoder.embed(QUERIES))
+    each = router.head.body.each(vectors).clone()
+    each[1, 0, 0] = math.nan
+    monkeypatch.setattr(router.head.body, "each", lambda vectors: each)
+    assert np.isfinite(router.head.probabilities(vectors)).all()
+    with pytest.raises(WorkError, match="finite probabilities from the router"):
+        router.head.outputs(vectors)
+
+
+def test_a_pool_of_one_candidate_routes(tmp_path, tiny_fleet, encoders):
+    tiny.save_router(tmp_path, ("alone",), tiny_fleet / "encoder")
+    assert Router.load(tmp_path, encoders).route(QUERIES[:1]) == [{"alone": 1.0}]
+
+
+@pytest.mark.parametrize("pool", [("base", "one"), ("base", "one", "two", "three"), ("base", "one", "zwei")])
+def test_wrong_pool_is_refused(router, pool):
+    with pytest.raises(ZooterError) as caught:
+        router.for_pool(pool)
+    assert f"a router for the candidates {', '.join(pool)}" in str(caught.value)
+    assert "one for base, one, two" in str(caught.value)
+
+
+def test_the_pool_may_have_another_order(router):
+    assert router.for_pool(("two", "base", "one")) is router
+
+
+def test_routing_text_is_what_the_user_said():
+    messages = [
+        Message("system", "You are a pirate."),
+        Message("user", "Hi"),
+        Message("assistant", "Arr!"),
+        Message("user", "What is 2 + 2?"),
+    ]
+    assert routing_text(messages) == "Hi\nWhat is 2 + 2?"
+
+
+def test_routing_text_of_a_single_query_is_the_query():
+    assert routing_text([Message("user", "What is 2 + 2?")]) == "What is 2 + 2?"

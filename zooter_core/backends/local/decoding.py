@@ -1,0 +1,165 @@
+"""What happens at each token of a batch: drawing it, finishing sums, passing text on, ending rows."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from tokenizers.decoders import DecodeStream
+from transformers import LogitsProcessor, StoppingCriteria
+from transformers.generation.streamers import BaseStreamer
+
+from zooter_core.backends import Piece
+from zooter_core.backends.local import calculator
+from zooter_core.records import Finish, Response
+
+DIGITS = tuple("0123456789")
+NUMERIC = (*DIGITS, "-", ".")
+
+
+class Sampling(LogitsProcessor):
+    """Draws each row's token among its `top_k` likeliest (0: all) and leaves only that one for a greedy search to take.
+
+    Drawing from the whole vocabulary, as generate() does after its top-k filter, costs a fifth of a batch's time. The
+    random numbers are its own: torch's global ones belong to whoever trains in another thread.
+    """
+
+    def __init__(self, temperature: float, top_k: int, seed: int = 0) -> None:
+        self.temperature, self.top_k, self.seed = temperature, top_k, seed
+        self.dice: torch.Generator | None = None  # made where the scores are
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        most = min(self.top_k, scores.shape[-1]) if self.top_k else scores.shape[-1]
+        likeliest = torch.topk(scores.float(), most)
+        if self.dice is None:
+            self.dice = torch.Generator(scores.device).manual_seed(self.seed)
+        gumbel = -torch.empty_like(likeliest.values).exponential_(generator=self.dice).log()
+        drawn = (likeliest.values / self.temperature + gumbel).argmax(dim=-1, keepdim=True)
+        return torch.full_like(scores, -torch.inf).scatter_(-1, likeliest.indices.gather(-1, drawn), 0.0)
+
+
+class StopWhen(StoppingCriteria):
+    """Ends every row at the next token once any of the events is set."""
+
+    def __init__(self, events: Sequence[threading.Event]) -> None:
+        self.events = events
+
+    def now(self) -> bool:
+        return any(event.is_set() for event in self.events)
+
+    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+        return torch.full((input_ids.shape[0],), self.now(), dtype=torch.bool, device=input_ids.device)
+
+
+class Rows(BaseStreamer):
+    """Turns each step's tokens (one a row) into pieces of text, and each ended row into its response."""
+
+    def __init__(self, names: Sequence[str], tokenizer: Any, ends: set[int], pieces: queue.Queue[Any]) -> None:
+        self.names, self.ends, self.pieces = names, ends, pieces
+        self.backend = tokenizer.backend_tokenizer
+        self.decoders = [DecodeStream(skip_special_tokens=True) for _ in names]
+        self.texts = [""] * len(names)
+        self.written: list[list[int]] = [[] for _ in names]
+        self.first: list[float | None] = [None] * len(names)
+        self.open = set(range(len(names)))
+        self.active = list(range(len(names)))  # the rows that the next tokens are of
+        self.begin()
+
+    def begin(self) -> None:
+        """The moment from which seconds count."""
+        self.start = time.perf_counter()
+
+    def put(self, value: Any) -> None:
+        if value.dim() > 1:  # the prompts, which generate() puts first
+            return
+        now = time.perf_counter() - self.start
+        for index, token in zip(self.active, value.tolist(), strict=True):
+            if index not in self.open:
+                continue
+            self.written[index].append(token)
+            if self.first[index] is None:
+                self.first[index] = now
+            if token in self.ends:
+                self._finish(index, "stop", now)
+                continue
+            text = self.decoders[index].step(self.backend, token)
+            if text:
+                self.texts[index] += text
+                self.pieces.put(Piece(index, text))
+
+    def end(self) -> None:
+        """Called by generate(); rows that are still open are closed by `close`, which knows why."""
+
+    def narrow(self) -> list[int]:
+        """Leave out the rows that have ended; returns the places, among the active ones, of those that go on."""
+        keep = [place for place, index in enumerate(self.active) if index in self.open]
+        self.active = [self.active[place] for place in keep]
+        return keep
+
+    def close(self, finish: Finish, among: Sequence[int] | None = None, error: str | None = None) -> None:
+        """End the rows, or those of them that are named, which are still open."""
+        for index in sorted(self.open & set(self.open if among is None else among)):
+            self._finish(index, finish, time.perf_counter() - self.start, error)
+
+    def _finish(self, index: int, finish: Finish, seconds: float, error: str | None = None) -> None:
+        self.open.discard(index)
+        text, tokens = self.texts[index].strip(), len(self.written[index])
+        response = Response(self.names[index], text, tokens, seconds, self.first[index], finish, error)
+        self.pieces.put(Piece(index, response=response))
+
+
+class Repetition(LogitsProcessor):
+    """Makes less likely the tokens that a row has written itself; those of its prompt stay as they are.
+
+    As in CTRL (arXiv 1909.05858, section 4.1): the logit of such a token is divided by the row's penalty, or multiplied
+    by it where it is negative.
+    """
+
+    def __init__(self, rows: Rows, penalties: Sequence[float]) -> None:
+        self.rows, self.penalties = rows, penalties
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        for place, index in enumerate(self.rows.active):
+            penalty, written = self.penalties[index], sorted(set(self.rows.written[index]))
+            if penalty != 1 and written:
+                found = scores[place, written]
+                scores[place, written] = torch.where(found < 0, found * penalty, found / penalty)
+        return scores
+
+
+class Calculator(LogitsProcessor):
+    """Finishes the sums of the rows that have a calculator: where a result is due, its digits are the only choice.
+
+    Args:
+        on: for each row whether it has a calculator.
+        digits: the tokens that begin with a digit, as `digits_of` finds them.
+    """
+
+    def __init__(self, rows: Rows, on: Sequence[bool], tokenizer: Any, digits: Sequence[int]) -> None:
+        self.rows, self.on, self.tokenizer, self.digits = rows, on, tokenizer, digits
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        for place, index in enumerate(self.rows.active):
+            if not self.on[index] or (rest := calculator.due(self.rows.texts[index])) is None:
+                continue
+            if not rest:
+                scores[place, self.digits] = -torch.inf
+                continue
+            meant = self.tokenizer.decode([int(scores[place].argmax())])
+            begun = self.rows.texts[index][-1] in NUMERIC  # then the rest follows, whatever the model means
+            if not begun and meant.lstrip()[:1] not in NUMERIC:
+                continue  # a unit or a sign of currency comes first, or the model goes on in words
+            gap = "" if begun else meant[: len(meant) - len(meant.lstrip())]
+            token = self.tokenizer.encode(gap + rest, add_special_tokens=False)[0]
+            scores[place] = torch.full_like(scores[place], -torch.inf)
+            scores[place, token] = 0.0
+        return scores
+
+
+def digits_of(tokenizer: Any) -> list[int]:
+    """The tokens of a vocabulary that begin with a digit, after the signs that stand for a space."""
+    return [token for name, token in tokenizer.get_vocab().items() if name.lstrip("Ġ▁ ")[:1] in DIGITS]

@@ -1,0 +1,123 @@
+"""Which texts are the same, and which words run through two of them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+from zooter_core.data.scores import each_query
+from zooter_core.errors import ZooterError
+from zooter_core.records import Query
+
+EXAMPLES = 5
+SIGNS = {"-": "−", "*": "×", "/": "÷"}
+_SIGN = re.compile(r"[-*/](?=\s*\d)")
+_BETWEEN_DIGITS = re.compile(r"(?<=\d) (?=\d)")
+_UNSPACED = (  # scripts written without spaces: each character stands for a word
+    *((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF)),
+    (0x20000, 0x3FFFF),
+)
+
+
+class _Plain(dict[int, str | None]):
+    """For str.translate: what becomes of a character, worked out when it first comes."""
+
+    def __missing__(self, code: int) -> str | None:
+        kind = unicodedata.category(chr(code))
+        plain: str | None = chr(code)
+        if kind == "Cf":  # joiners and marks of direction, which nobody sees
+            plain = None
+        elif kind[0] in "PZ" or kind == "Cc":
+            plain = " "
+        elif kind[0] == "S" or any(first <= code <= last for first, last in _UNSPACED):
+            plain = f" {chr(code)} "
+        self[code] = plain
+        return plain
+
+
+_PLAIN = _Plain()
+
+
+def normalise(text: str) -> str:
+    """A text's words with single spaces, without case and punctuation; "" where nothing else is in it.
+
+    Symbols (+, =, emoji) are words of their own, and so are - * / before a number: "12 - 30" is not "12 * 30".
+    """
+    text = unicodedata.normalize("NFC", text.casefold())
+    text = _SIGN.sub(lambda sign: SIGNS[sign[0]], text)
+    return " ".join(text.translate(_PLAIN).split())
+
+
+def key(normal: str) -> str:
+    """What two repeats share: a normalised text without its spaces, save those between numbers (1.5 is not 15)."""
+    return _BETWEEN_DIGITS.sub("\0", normal).replace(" ", "")
+
+
+def digest(normal: str) -> bytes:
+    """8 bytes that stand for the key of a normalised text: among a million, two alike come once in 30 million times."""
+    return blake2b(key(normal).encode(), digest_size=8).digest()
+
+
+def grams(normal: str, n: int) -> Iterable[str]:
+    """The runs of n words of a normalised text; of a text with fewer words its key, which no run equals."""
+    words = normal.split(" ")
+    if len(words) < n:
+        return (key(normal),)
+    return (" ".join(words[start : start + n]) for start in range(len(words) - n + 1))
+
+
+class Benchmarks:
+    """The texts to keep out of training, as runs of n words; and how many queries overlapped which file.
+
+    Attributes:
+        count: file -> queries that overlap it and no file before it.
+        examples: file -> the ids of the first few.
+    """
+
+    def __init__(self, texts: Mapping[str, Iterable[str]], n: int) -> None:
+        self.n = n
+        self.count = dict.fromkeys(texts, 0)
+        self.examples: dict[str, list[str]] = {name: [] for name in texts}
+        self._owner: dict[str, str] = {}
+        for name, group in texts.items():
+            for text in group:
+                if normal := normalise(text):
+                    for gram in grams(normal, n):
+                        self._owner.setdefault(gram, name)
+        self._rank = {name: rank for rank, name in enumerate(texts)}
+
+    @classmethod
+    def read(cls, paths: Sequence[Path], n: int) -> Benchmarks:
+        """Benchmarks from queries files or score files.
+
+        Raises:
+            ZooterError: a line is wrong, or a file has no query.
+        """
+        return cls({str(path): _texts(path) for path in paths}, n)
+
+    def overlap(self, normal: str) -> str | None:
+        """The first file that shares a run of n words with a normalised text, or all of a shorter one."""
+        owners = {self._owner[gram] for gram in grams(normal, self.n) if gram in self._owner} if self._owner else ()
+        return min(owners, key=self._rank.__getitem__, default=None)
+
+    def exclude(self, normal: str, query: Query) -> bool:
+        """Whether a query overlaps a file; if so, it is counted."""
+        name = self.overlap(normal)
+        if name is None:
+            return False
+        self.count[name] += 1
+        if len(self.examples[name]) < EXAMPLES:
+            self.examples[name].append(query.id)
+        return True
+
+
+def _texts(path: Path) -> Iterable[str]:
+    none = True
+    for _, _, query in each_query(path):
+        none = False
+        yield query.text
+    if none:
+        raise ZooterError(f"at least one query in {path}", "none", "Check the file.")

@@ -1,0 +1,68 @@
+"""RouterDC's files: a JSON array of {question, scores: {model: number}, cluster_id?}, or RouterBench's CSV.
+
+In the sets of multiple choice and of prealgebra a wrong answer scores 0 and a right one its probability; there, as in
+RouterDC's own evaluation, a score above 0 counts as 1. The format is that of github.com/shuhao02/RouterDC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from zooter_core.data.formats import Line, Options, routerbench
+from zooter_core.data.formats.reading import Place, distinct, each_record, json_files, number_of, text_of
+from zooter_core.errors import ZooterError, listed
+
+PROBABILITY = ("arc_", "math_prealgebra", "ceval", "mmlu", "cmmlu")  # beginnings of file names
+
+
+def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
+    """Score lines; the data set is the file's name.
+
+    Raises:
+        ZooterError: a record is wrong, or its models are others than the first record's.
+    """
+    tables = [file for path in paths for file in ([path] if path.is_file() else path.glob("*.csv"))]
+    tables = sorted(file for file in tables if file.name.endswith((".csv", ".csv.gz")))
+    files = [file for path in paths for file in json_files(path) if file not in tables]
+    distinct([_name(file) for file in (*files, *tables)], "files")
+    pool: tuple[str, ...] = ()
+    for file in files:
+        dataset = _name(file)
+        right = dataset.lower().startswith(PROBABILITY)
+        if right:
+            options.notes.append(f"{dataset}: a score above 0 is a right answer and counts as 1.")
+        for number, (place, record) in enumerate(each_record(file)):
+            pool = pool or tuple(_models(record, place))
+            scores = _scores(record, pool, place)
+            if any(score is None for score in scores.values()):
+                options.left_out["a score is missing"] += 1
+                continue
+            yield {
+                "id": f"{dataset}/{number:05d}",
+                "query": text_of(record, "question", place),
+                "scores": {name: float((score or 0) > 0) if right else score for name, score in scores.items()},
+                "dataset": dataset,
+            }
+    if tables:
+        yield from routerbench.lines(tables, options)
+
+
+def _name(file: Path) -> str:
+    return file.name.split(".")[0]
+
+
+def _models(record: dict[str, object], place: Place) -> dict[str, object]:
+    scores = record.get("scores")
+    if not isinstance(scores, dict) or not scores:
+        raise ZooterError(f'"scores" as an object of numbers in {place}', repr(scores)[:40], "Check the format's name.")
+    return scores
+
+
+def _scores(record: dict[str, object], pool: Sequence[str], place: Place) -> dict[str, float | None]:
+    scores = _models(record, place)
+    if differing := sorted(set(scores) ^ set(pool)):
+        raise ZooterError(
+            f"the models of the first record ({listed(pool)}) in {place}", listed(differing), "Import it apart."
+        )
+    return {name: number_of(scores[name], f'the score of "{name}"', place) for name in pool}

@@ -1,0 +1,82 @@
+"""A router's choices in the form of RouterArena's prediction files.
+
+RouterArena (github.com/RouteWorks/RouterArena) reads a JSON array of {"global index", "prompt", "prediction", ...} and
+fills in the rest itself. Its data set is an array of objects with "global index" and "prompt_formatted" or "prompt".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from zooter_core.data.formats.reading import each_record, text_of
+from zooter_core.data.scores import each_query
+from zooter_core.errors import ZooterError, listed
+from zooter_core.files import written_whole
+from zooter_core.router.encoder import Encoders
+from zooter_core.router.router import Router
+from zooter_core.strict_json import dump_json
+
+BATCH = 64
+INDEX = ("global index", "global_index", "Global Index")
+
+
+def export_routerarena(router: Path, queries: Path, out: Path) -> dict[str, int]:
+    """Route each query and write a prediction file, whole or not at all.
+
+    Args:
+        queries: RouterArena's data set (.json), or a queries file with ids, which then are the global indices.
+
+    Returns:
+        candidate -> how many queries it was chosen for, in pool order.
+
+    Raises:
+        ZooterError: no router there, or a wrong record.
+        WorkError: the disk took no more.
+    """
+    loaded = Router.load(router, Encoders("auto"))
+    asked = _queries(queries)
+    counts = dict.fromkeys(loaded.candidates, 0)
+    with written_whole(out) as file:
+        between = "[\n"
+        while batch := list(islice(asked, BATCH)):
+            rows = loaded.route([prompt for _, prompt in batch])
+            for (index, prompt), row in zip(batch, rows, strict=True):
+                chosen = max(counts, key=lambda name: row[name])  # max keeps the first of equals
+                counts[chosen] += 1
+                file.write(between + _prediction(index, prompt, chosen))
+                between = ",\n"
+        file.write("\n]\n" if between == ",\n" else "[]\n")
+        if not any(counts.values()):
+            raise ZooterError(f"at least one query in {queries}", "none", "Check the file.")
+    return counts
+
+
+def _prediction(index: str, prompt: str, chosen: str) -> str:
+    """Both spellings of the index, because RouterArena's own programs use both."""
+    shape = {"global index": index, "global_index": index, "prompt": prompt, "prediction": chosen}
+    return dump_json(shape | {"generated_result": None, "cost": None, "accuracy": None}, ensure_ascii=False)
+
+
+def _queries(path: Path) -> Iterator[tuple[str, str]]:
+    """Each query's index and text."""
+    seen: set[str] = set()
+    for place, index, prompt in _read(path):
+        if index in seen:
+            raise ZooterError(f"different indices, in {place}", f'"{index}" again', "Mend or remove the record.")
+        seen.add(index)
+        yield index, prompt
+
+
+def _read(path: Path) -> Iterator[tuple[str, str, str]]:
+    if not path.name.endswith((".json", ".json.gz")):
+        for place, _, query in each_query(path):
+            yield place, query.id, query.text
+        return
+    for place, record in each_record(path):
+        index = next((record[name] for name in INDEX if record.get(name) is not None), None)
+        if index is None:
+            raise ZooterError(f'"global index" in {place}', listed(record)[:60], "Give RouterArena's data set.")
+        key = "prompt_formatted" if record.get("prompt_formatted") else "prompt"
+        yield place, str(index), text_of(record, key, place)

@@ -1,0 +1,48 @@
+"""Suite `alpaca-eval`: instructions (AlpacaEval), how often a judge prefers the response over the file's own output.
+
+The release has an array, or JSON lines, of `instruction`, `output` (the reference), `generator` and `dataset`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from zooter_core.evaluation.suites import Answered, Problem, Suite
+from zooter_core.evaluation.suites.reading import Record, read_problems
+from zooter_core.labelling.rewards import Unscored
+from zooter_core.labelling.rewards.judge import AUTO_J_PAIR, PAIR, better, prompt, template_of
+
+HALF = {1.0: 1.0, 0.0: 0.5, -1.0: 0.0}  # a tie is half a win
+
+
+class AlpacaEval(Suite):
+    """The score is the share of wins over the reference, shown first and second: 0, 0.25, 0.5, 0.75 or 1."""
+
+    judged = True
+    scale = "share of wins over the reference"
+
+    def read(self, paths: Sequence[Path]) -> list[Problem]:
+        return read_problems(paths, _problem)
+
+    def score(self, answered: Sequence[Answered]) -> list[float]:
+        template = template_of(self.judge.config, PAIR, AUTO_J_PAIR)
+        prompts = []
+        for problem, texts in answered:
+            for first, second in ((texts[0], problem.key), (problem.key, texts[0])):
+                prompts.append(prompt(template, query=problem.turns[0], first=first, second=second))
+        found = self.judge.verdicts(prompts, [better] * len(prompts))
+        return [_share(*found[row : row + 2]) for row in range(0, len(found), 2)]
+
+
+def _problem(record: Record) -> Problem:
+    about = record.text_or_none("dataset", "source_dataset") or "alpaca-eval"
+    return Problem(record.id, (record.text("instruction", "query"),), record.text("output"), (about,))
+
+
+def _share(ahead: float, behind: float) -> float:
+    """The share of wins, from the verdict on the response shown first and that on it shown second."""
+    for verdict in (ahead, behind):
+        if isinstance(verdict, Unscored):
+            return verdict
+    return (HALF[ahead] + HALF[-behind]) / 2

@@ -1,0 +1,70 @@
+"""Suite `gsm8k`: word problems (arXiv 2110.14168), right where the final number is.
+
+The release has JSON lines with `question` and `answer`, a worked solution that ends in "#### 18".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from zooter_core.evaluation.suites import Answered, Problem, Suite
+from zooter_core.evaluation.suites.reading import Record, read_problems
+
+DIGITS = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+")
+MINUS = re.compile(r"(?<!\w)(?<![\d)\]%])(?<![\d)\]%]\s)[-−][$€£]?$|[$€£][-−]$")  # no hyphen, no subtraction
+MARKED = re.compile(r"####(.*)")
+BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
+SAID = re.compile(r"\banswer(?:\s+is|\s*[:=])(.*)", re.IGNORECASE)
+
+
+class Gsm8k(Suite):
+    """The score is 1 where the final number is the right one, else 0."""
+
+    scale = "share of right final numbers"
+
+    def read(self, paths: Sequence[Path]) -> list[Problem]:
+        return read_problems(paths, _problem)
+
+    def score(self, answered: Sequence[Answered]) -> list[float]:
+        return [float(final_number(texts[-1]) == Decimal(problem.key)) for problem, texts in answered]
+
+
+def _problem(record: Record) -> Problem:
+    marked = MARKED.findall(record.text("answer"))
+    number = _first(marked[-1]) if marked else None
+    if number is None:
+        raise record.wrong(["answer"], 'a solution that ends in "#### NUMBER"')
+    return Problem(record.id, (record.text("question", "query"),), str(number), ("gsm8k",))
+
+
+def final_number(text: str) -> Decimal | None:
+    """The number that a response ends up with; None where it has none.
+
+    What is marked counts first ("#### 18", a box, "the answer is 18"), always the last of its kind; then the last
+    number of all. "$1,234.50" is 1234.5, and units are passed over.
+    """
+    for pattern in (MARKED, BOXED, SAID):
+        for said in reversed(pattern.findall(text)):
+            after = said.rpartition("=")[2] if _numbers(said.rpartition("=")[2]) else said
+            if (found := _first(after)) is not None:
+                return found
+    numbers = _numbers(text)
+    return numbers[-1] if numbers else None
+
+
+def _first(text: str) -> Decimal | None:
+    numbers = _numbers(text)
+    return numbers[0] if numbers else None
+
+
+def _numbers(text: str) -> list[Decimal]:
+    """The numbers of a text; a minus counts where it stands right before and is no subtraction ("10-5" is 10 and 5)."""
+    found = []
+    for match in DIGITS.finditer(text):
+        value = Decimal(match.group().replace(",", ""))
+        negative = MINUS.search(text[max(0, match.start() - 5) : match.start()])
+        found.append(-value if negative else value)
+    return found

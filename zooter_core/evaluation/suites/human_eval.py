@@ -1,0 +1,104 @@
+"""Suite `human-eval`: Python functions (arXiv 2107.03374), right where the unit tests of the file pass.
+
+The release has JSON lines with `task_id`, `prompt` (a head and a docstring), `entry_point`, `test` (a function `check`)
+and `canonical_solution`. What a model wrote is executed in a sandbox (`zooter_core.evaluation.sandbox`), never in this process.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from zooter_core.evaluation.sandbox import runner
+from zooter_core.evaluation.suites import Answered, Problem, Suite
+from zooter_core.evaluation.suites.reading import Record, read_problems
+
+ASKED = "Complete this Python function. Give the whole function in one block of code.\n\n```python\n{prompt}\n```"
+BLOCK = re.compile(r"```[^\n`]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
+TRIES = 50  # beginnings of a response that are parsed
+BEGINS = re.compile(r"(?:from|import|def|class|async def)\b|@\w")
+
+
+class HumanEval(Suite):
+    """The score is 1 where all tests pass, else 0."""
+
+    runs_code = True
+    scale = "share of functions that pass their tests"
+
+    def read(self, paths: Sequence[Path]) -> list[Problem]:
+        return read_problems(paths, _problem)
+
+    def score(self, answered: Sequence[Answered]) -> list[float]:
+        return [float(self._passes(problem.key, texts[-1])) for problem, texts in answered]
+
+    def _passes(self, key: dict[str, str], text: str) -> bool:
+        """Whether a response's function passes the tests; names of the prompt are there for them."""
+        prompt, name = key["prompt"], key["entry_point"]
+        return runner.run(
+            program(text, prompt, name),
+            f"{key['test']}\n\ncheck({name})\n",
+            name,
+            setup=_stub(prompt),
+            sandboxed=self.sandboxed,
+        ).passed
+
+
+def _problem(record: Record) -> Problem:
+    prompt, name = record.text("prompt", "query"), record.text("entry_point")
+    test = record.text("test")
+    if not name.isidentifier():
+        raise record.wrong(["entry_point"], "the name of a function")
+    if "def check(" not in test:
+        raise record.wrong(["test"], "Python with a function check")
+    key = {"prompt": prompt, "entry_point": name, "test": test}
+    return Problem(record.id, (ASKED.format(prompt=prompt.rstrip()),), key, ("python function",))
+
+
+def program(text: str, prompt: str, name: str) -> str:
+    """The code to test: what stands in the prompt, then the response's function, or its body where it goes on there.
+
+    The prompt's own head stays, for it has imports and functions that the response may use; the function of that name
+    in the response takes its place.
+    """
+    blocks = BLOCK.findall(text)
+    defines = re.compile(rf"^[ \t]*(?:async )?def {re.escape(name)}\b", re.MULTILINE)
+    code = next((block for block in blocks if defines.search(block)), blocks[0] if blocks else text)
+    if defines.search(code):
+        return f"{_stub(prompt)}\n\n{_parsing(code)}\n"
+    return prompt.rstrip() + "\n" + _body(code) + "\n"
+
+
+def _stub(prompt: str) -> str:
+    """The prompt as a program: its last function does nothing."""
+    return f"{prompt.rstrip()}\n    pass\n"
+
+
+def _parsing(code: str) -> str:
+    """The longest beginning that parses, from the first line that begins code: there may be words around it."""
+    lines = code.splitlines()
+    first = next((row for row, line in enumerate(lines) if BEGINS.match(line)), 0)
+    last = len(lines)
+    for _ in range(TRIES):
+        part = "\n".join(lines[first:last])
+        try:
+            ast.parse(part)
+            return part
+        except SyntaxError as problem:  # what ends after the wrong line is wrong too
+            last = min(last - 1, first + max(problem.lineno or 0, 1) - 1)
+        except (ValueError, RecursionError, MemoryError):
+            last -= 1
+        if last <= first:
+            break
+    return code
+
+
+def _body(code: str) -> str:
+    """The lines that go on inside the function: up to the first that is not indented."""
+    kept: list[str] = []
+    for line in code.expandtabs(4).splitlines():
+        if line.strip() and not line.startswith(" "):
+            break
+        kept.append(line)
+    return "\n".join(kept) if any(line.strip() for line in kept) else "    pass"

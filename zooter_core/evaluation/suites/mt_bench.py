@@ -1,0 +1,71 @@
+"""Suite `mt-bench`: two questions of one conversation (arXiv 2306.05685), each answer rated by a judge.
+
+The release has JSON lines with `question_id`, `category`, `turns` and, for what has a right answer, `reference`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from zooter_core.evaluation.suites import Answered, Problem, Suite
+from zooter_core.evaluation.suites.judging import OPENING, RATE, framed
+from zooter_core.evaluation.suites.reading import Record, read_problems
+from zooter_core.labelling.rewards import Unscored
+from zooter_core.labelling.rewards.judge import rating
+
+COMPARE = "Compare the answer with the reference answer, and name its mistakes. "
+LAST = "What counts is the assistant's last answer. "
+NAMES = ("first", "second", "third", "fourth")
+
+
+class MtBench(Suite):
+    """The score is the mean rating of the turns, from 1 to 10."""
+
+    judged = True
+    scale = "mean rating of the turns, 1 to 10"
+
+    def read(self, paths: Sequence[Path]) -> list[Problem]:
+        return read_problems(paths, _problem)
+
+    def score(self, answered: Sequence[Answered]) -> list[float]:
+        places = [(row, turn) for row, (problem, _) in enumerate(answered) for turn in range(len(problem.turns))]
+        prompts = [judge_prompt(*answered[row], turn) for row, turn in places]
+        found = self.judge.verdicts(prompts, [rating] * len(prompts))
+        ratings: list[list[float]] = [[] for _ in answered]
+        for (row, _), verdict in zip(places, found, strict=True):
+            ratings[row].append(verdict)
+        return [_mean(row) for row in ratings]
+
+
+def _problem(record: Record) -> Problem:
+    turns = record.texts("turns")
+    if len(turns) > len(NAMES):
+        raise record.wrong(["turns"], f"at most {len(NAMES)} texts")
+    references = record.get("reference") or []  # "" stands for none of one turn
+    if not isinstance(references, list) or not all(isinstance(text, str) for text in references):
+        raise record.wrong(["reference"], "a list of texts")
+    about = record.text_or_none("category") or "mt-bench"
+    return Problem(record.id, tuple(turns), references[: len(turns)], (about,))
+
+
+def judge_prompt(problem: Problem, texts: Sequence[str], turn: int) -> str:
+    """What the judge reads of a turn: the conversation up to its answer, with the references that there are."""
+    several, compared = turn > 0, False
+    parts = {}
+    for number in range(turn + 1):
+        name = f"{NAMES[number]} " if several else ""
+        parts[f"The user's {name}question:"] = problem.turns[number]
+        compared = any(problem.key[number : number + 1])
+        if compared:
+            parts[f"A reference answer to the {name}question:"] = problem.key[number]
+        parts[f"The assistant's {name}answer:"] = texts[number]
+    focus = (LAST if several else "") + (COMPARE if compared else "")
+    return framed(OPENING, parts, RATE.replace("{focus}", focus))
+
+
+def _mean(verdicts: Sequence[float]) -> float:
+    for verdict in verdicts:
+        if isinstance(verdict, Unscored):
+            return verdict
+    return sum(verdicts) / len(verdicts)

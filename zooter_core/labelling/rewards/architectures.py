@@ -1,0 +1,200 @@
+"""Reward models as they are loaded: those that transformers knows, and published ones whose heads it does not know.
+
+Each class here has the weight names of the published checkpoints, and nothing but the weights: what is read off where
+is `scalar`'s and `pairwise`'s. All of them must come with a trained head; a plain language model has none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import safe_open
+from torch import nn
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PretrainedConfig
+from transformers.models.deberta_v2.modeling_deberta_v2 import DebertaV2Model, DebertaV2PreTrainedModel
+from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXModel, GPTNeoXPreTrainedModel
+from transformers.models.llama.modeling_llama import LlamaModel, LlamaPreTrainedModel
+from transformers.models.qwen2.modeling_qwen2 import Qwen2Model, Qwen2PreTrainedModel
+
+from zooter_core.backends.local.checkpoint import weight_files
+from zooter_core.config.labelling import RewardConfig
+from zooter_core.errors import WorkError, ZooterError, first_line
+from zooter_core.weights import MAKING, not_finite, resolve
+
+Texts = TypeVar("Texts", tuple[str, str], tuple[str, str, str])
+
+
+class UltraRM(LlamaPreTrainedModel):
+    """openbmb/UltraRM-13b: `model.*` and `regression_head.weight`, one number of the last token, without bias."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.model = LlamaModel(config)
+        self.regression_head = nn.Linear(config.hidden_size, 1, bias=False)
+        self.post_init()
+
+
+class OpenAssistantPythia(GPTNeoXPreTrainedModel):
+    """OpenAssistant/oasst-rm-2-pythia-6.9b-epoch-1 and its kin: `gpt_neox.*`, `out_proj.*`; `pooling` last or mean."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.gpt_neox = GPTNeoXModel(config)
+        self.out_proj = nn.Linear(config.hidden_size, 1)
+        self.post_init()
+
+
+class QwenReward(Qwen2PreTrainedModel):
+    """Qwen2ForRewardModel (Qwen/Qwen2.5-Math-RM-72B): `model.*` and a head of two layers, `score.0.*`, `score.2.*`."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.model = Qwen2Model(config)
+        width = config.hidden_size
+        self.score = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.post_init()
+
+
+class PairRM(DebertaV2PreTrainedModel):
+    """llm-blender/PairRM-hf: `pretrained_model.*` and a head over the states of two marks, `head_layer.1/4.*`."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.pretrained_model = DebertaV2Model(config)
+        width, dropout = config.hidden_size, getattr(config, "drop_out", 0.0)
+        self.head_layer = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(2 * width, width),
+            nn.Tanh(),
+            nn.Dropout(dropout),
+            nn.Linear(width, getattr(config, "n_tasks", 1)),
+        )
+        self.post_init()
+
+
+ARCHITECTURES: Mapping[str, Any] = {  # as config.json names them
+    "GPTNeoXRewardModel": OpenAssistantPythia,
+    "Qwen2ForRewardModel": QwenReward,
+}
+
+
+def load(config: RewardConfig, kind: Any = None) -> tuple[Any, Any]:
+    """Tokenizer and model of a checkpoint, ready on the device.
+
+    Args:
+        kind: its class, where config.json need not be asked.
+
+    Raises:
+        WorkError: the weights cannot be loaded, or are not finite.
+        ZooterError: the model has no trained head, or more than one output.
+    """
+    folder = resolve(config.model)
+    try:
+        settings, _ = PretrainedConfig.get_config_dict(folder, revision=config.revision)
+        names = settings.get("architectures") or [None]
+        kind = kind or ARCHITECTURES.get(names[0], AutoModelForSequenceClassification)
+        options = {"num_labels": 1} if config.adapter else {}
+        tokenizer = _tokenizer(folder, config.revision, settings)
+        trained: set[str] = set()
+        with MAKING:
+            model, found = kind.from_pretrained(
+                folder,
+                revision=config.revision,
+                dtype=getattr(torch, config.dtype),
+                output_loading_info=True,
+                **options,
+            )
+            if config.adapter:
+                from peft import PeftModel
+
+                adapted = PeftModel.from_pretrained(model, config.adapter)
+                trained = set(adapted.peft_config["default"].modules_to_save or ())
+                model = adapted.merge_and_unload()
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        model = model.to(device).eval()
+    except Exception as problem:  # transformers, peft and safetensors raise many kinds
+        raise _unloaded(config.adapter or config.model, problem) from problem
+    untrained = sorted(key for key in found["missing_keys"] if not trained & set(key.split(".")))
+    if untrained:
+        raise ZooterError(
+            f"a reward model with all its weights at {config.model}",
+            f"none for {untrained[0]}",
+            "A plain language model has no reward head; name another model or kind.",
+        )
+    if name := not_finite(model):
+        raise _broken(config, f"NaN or infinity in its weights ({name})")
+    return tokenizer, model
+
+
+def check_probe(config: RewardConfig, work: Callable[[Sequence[Texts]], list[float]], texts: Texts) -> None:
+    """Refuse a model that does not even work on a plain query and its responses.
+
+    Raises:
+        WorkError: it gives no finite number for them, or fails.
+    """
+    from zooter_core.backends.local import memory
+
+    try:
+        (reward,) = work([texts])
+    except ZooterError:
+        raise
+    except Exception as problem:  # models raise many kinds
+        if memory.is_full(problem):
+            raise
+        raise _broken(config, first_line(problem)) from problem
+    if not math.isfinite(reward):
+        raise _broken(config, f'{reward} for the response "{texts[1]}"')
+
+
+def _broken(config: RewardConfig, found: str) -> WorkError:
+    return WorkError(
+        f"a reward model that gives finite rewards at {config.adapter or config.model}",
+        found,
+        "Get its files again, train it again, or name another in [reward] of fleet.toml.",
+    )
+
+
+def check_files(config: RewardConfig) -> None:
+    """Look whether a checkpoint's files are there and whole, without loading its weights.
+
+    Raises:
+        WorkError: one is missing or broken.
+    """
+    folder = resolve(config.model)
+    try:
+        if Path(folder).is_dir() and not (Path(folder) / "config.json").is_file():
+            raise FileNotFoundError("no config.json")
+        settings, _ = PretrainedConfig.get_config_dict(folder, revision=config.revision)
+        _tokenizer(folder, config.revision, settings)
+        files = weight_files(folder, config.revision)
+        if not files:
+            raise FileNotFoundError("no file with weights")
+        for file in files:
+            if file.suffix == ".safetensors":
+                with safe_open(file, framework="pt"):
+                    pass
+    except Exception as problem:  # the hub, the disk, transformers and safetensors raise many kinds
+        raise _unloaded(config.model, problem) from problem
+
+
+def _unloaded(where: str, problem: Exception) -> WorkError:
+    return WorkError(f"a reward model at {where}", first_line(problem), "Check [reward] in fleet.toml.")
+
+
+def _tokenizer(folder: str, revision: str | None, settings: Mapping[str, Any]) -> Any:
+    """A checkpoint's tokenizer, also where config.json names a model type that transformers does not know."""
+    if settings.get("model_type") == "gpt_neox_reward_model":
+        from transformers import GPTNeoXConfig
+
+        known = GPTNeoXConfig()
+        return AutoTokenizer.from_pretrained(folder, revision=revision, config=known)
+    return AutoTokenizer.from_pretrained(folder, revision=revision)
+
+
+def version_of(model: Any) -> str:
+    """The hub's commit that a model was loaded from; "" for a folder, whose files are hashed."""
+    return str(getattr(model.config, "_commit_hash", None) or "")

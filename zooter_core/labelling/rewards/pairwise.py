@@ -1,0 +1,80 @@
+"""Reward kind `pairwise`: PairRM of LLM-Blender (arXiv 2306.02561), which reads two responses at once.
+
+The text is [CLS] <|source|> query [SEP] [CLS] <|candidate1|> first [SEP] [CLS] <|candidate2|> second [SEP]. The head
+makes a number of the states of the query's mark and of each response's mark; their difference is the log-odds that the
+first is better. All ordered pairs are compared (`scoring`), so that a query costs n (n - 1) forward passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from zooter_core.backends import Backend
+from zooter_core.config.labelling import RewardConfig
+from zooter_core.errors import ZooterError, listed
+from zooter_core.labelling.rewards.architectures import PairRM, check_probe, load, version_of
+from zooter_core.labelling.rewards.texts import plain
+
+BATCH = 8
+MOST_TOKENS = 2048
+SHARE = 412 / 2048  # of the whole that each response has at least; it also gets what the query leaves
+MARKS = ("<|source|>", "<|candidate1|>", "<|candidate2|>")
+
+
+class PairwiseReward:
+    """A DeBERTa-v3 pair ranker.
+
+    Raises:
+        WorkError: the weights cannot be loaded, or it gives no finite number.
+        ZooterError: its tokenizer lacks the marks.
+    """
+
+    def __init__(self, config: RewardConfig, backend: Callable[[str], Backend]) -> None:
+        self.tokenizer, self.model = load(config, PairRM)
+        self.marks = self.tokenizer.convert_tokens_to_ids(list(MARKS))
+        if None in self.marks or self.tokenizer.unk_token_id in self.marks:
+            raise ZooterError(
+                f"the tokens {listed(MARKS)} in the tokenizer of {config.model}",
+                "not all of them",
+                "Use llm-blender/PairRM-hf or one made like it.",
+            )
+        self.most = config.max_tokens or MOST_TOKENS
+        self.version = version_of(self.model)
+        check_probe(config, self.compare, ("Hello", "Hello!", "What?"))
+
+    def compare(self, triples: Sequence[tuple[str, str, str]]) -> list[float]:
+        rows = [self._ids(triple) for triple in triples]
+        logits = [0.0] * len(rows)
+        order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
+        for start in range(0, len(order), BATCH):
+            batch = order[start : start + BATCH]
+            for row, logit in zip(batch, self._forward([rows[row] for row in batch]), strict=True):
+                logits[row] = logit
+        return logits
+
+    def _ids(self, triple: tuple[str, str, str]) -> list[int]:
+        """The three parts one after the other, each cut at its own length."""
+        room = int(self.most * SHARE)
+        source = self._part(MARKS[0], triple[0], self.most - 2 * room)
+        room = (self.most - len(source)) // 2
+        return source + self._part(MARKS[1], triple[1], room) + self._part(MARKS[2], triple[2], room)
+
+    def _part(self, mark: str, text: str, most: int) -> list[int]:
+        text = plain(text, [*self.tokenizer.all_special_tokens, *MARKS])
+        ids: list[int] = self.tokenizer(mark + text, truncation=True, max_length=most)["input_ids"]
+        return ids
+
+    @torch.inference_mode()
+    def _forward(self, rows: Sequence[Sequence[int]]) -> list[float]:
+        batch = self.tokenizer.pad({"input_ids": list(rows)}, padding_side="right", return_tensors="pt")
+        batch = batch.to(self.model.device)
+        states = self.model.pretrained_model(batch["input_ids"], attention_mask=batch["attention_mask"])[0]
+        places = torch.tensor([[row.index(mark) for mark in self.marks] for row in rows], device=states.device)
+        source, first, second = (
+            states[torch.arange(len(rows), device=states.device), places[:, column]] for column in range(3)
+        )
+        head = self.model.head_layer
+        apart = head(torch.cat([source, first], dim=-1)) - head(torch.cat([source, second], dim=-1))
+        return [float(logit) for logit in apart.float().mean(dim=-1)]

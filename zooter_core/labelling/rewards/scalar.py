@@ -1,0 +1,152 @@
+"""Reward kind `scalar`: one number of one text, the usual form of a published reward model.
+
+An encoder (DeBERTa, BERT) reads query and response as two segments; a decoder (Llama, Qwen2, Gemma 2, Pythia) reads
+them as a conversation, and the state of its last token makes the number. Trained with the Bradley-Terry loss
+-log sigmoid(r(chosen) - r(rejected)), a difference of rewards is the log-odds of a preference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from zooter_core.backends import Backend
+from zooter_core.config.labelling import RewardConfig
+from zooter_core.errors import ZooterError
+from zooter_core.labelling.rewards.architectures import check_probe, load, version_of
+from zooter_core.labelling.rewards.texts import filled, fitting, plain
+
+BATCH = 16
+MOST_TOKENS = 512
+HEADS = ("score", "out_proj", "regression_head")  # of decoders: from the state of each token to its number
+
+
+class ScalarReward:
+    """A classifier with one output, with or without a LoRA adapter that holds the trained difference.
+
+    Args:
+        kind: the model's class, where config.json need not be asked.
+        template: a text with {query} and {response} that comes with the kind.
+
+    Raises:
+        WorkError: the weights cannot be loaded, or it gives no finite reward.
+        ZooterError: the model has no trained head, more than one output, or no way to read a query and a response.
+    """
+
+    def __init__(
+        self,
+        config: RewardConfig,
+        backend: Callable[[str], Backend],
+        kind: Any = None,
+        template: str | None = None,
+        most: int = MOST_TOKENS,
+    ) -> None:
+        self.tokenizer, self.model = load(config, kind)
+        self.tokenizer.padding_side = "right"
+        self.head = next((getattr(self.model, name) for name in HEADS if hasattr(self.model, name)), None)
+        if self.head is None and self.model.config.num_labels != 1:
+            raise _outputs(self.model.config.num_labels, config)
+        if self.head is not None and (outputs := _width(self.head)) != 1:
+            raise _outputs(outputs, config)
+        self.most = config.max_tokens or most
+        self.template = config.template or template
+        self.input = self._input(config)
+        self.version = version_of(self.model)
+        check_probe(config, self.score, ("Hello", "Hello!"))
+
+    def _input(self, config: RewardConfig) -> str:
+        """`pair`, `chat` or `template`."""
+        chat = bool(self.tokenizer.chat_template)
+        if self.template:
+            return "template"
+        if config.input == "chat" and not chat:
+            raise ZooterError(
+                f"a chat template in the tokenizer of {config.model}", "none", "Give [reward] a template, or input."
+            )
+        if config.input != "auto":
+            return config.input
+        if not chat and self.head is not None:  # its pair would run into each other without a sign between
+            raise ZooterError(
+                f"a chat template in the tokenizer of {config.model}, or a template in [reward]",
+                "neither",
+                'For instance template = "Human: {query}\\n\\nAssistant: {response}".',
+            )
+        return "chat" if chat else "pair"
+
+    @torch.inference_mode()
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        rewards = [0.0] * len(pairs)
+        order = sorted(range(len(pairs)), key=lambda row: len(pairs[row][0]) + len(pairs[row][1]))
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            batch = [self._plain(pairs[row]) for row in rows]
+            numbers = self._segments(batch) if self.input == "pair" else self._texts(batch)
+            for row, reward in zip(rows, numbers.float().tolist(), strict=True):
+                rewards[row] = reward
+        return rewards
+
+    def _plain(self, pair: tuple[str, str]) -> tuple[str, str]:
+        marks = self.tokenizer.all_special_tokens
+        return plain(pair[0], marks), plain(pair[1], marks)
+
+    def _segments(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
+        """Rewards of pairs that are read as two segments."""
+        texts = [list(side) for side in zip(*pairs, strict=True)]
+        options: dict[str, Any] = {"truncation": "longest_first", "max_length": self.most}
+        if self.head is not None:
+            return self._last(self.tokenizer(*texts, **options)["input_ids"])
+        batch = self.tokenizer(*texts, padding=True, return_tensors="pt", **options).to(self.model.device)
+        logits: torch.Tensor = self.model(**batch).logits
+        return logits[:, 0]
+
+    def _texts(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
+        """Rewards of pairs that are read as one text. A chat template writes its own first token."""
+        special = self.input == "template"
+        rows = [fitting(self.tokenizer, self._render, pair, self.most, special) for pair in pairs]
+        if self.head is not None:
+            return self._last(rows)
+        batch = self.tokenizer.pad({"input_ids": rows}, return_tensors="pt").to(self.model.device)
+        logits: torch.Tensor = self.model(**batch).logits
+        return logits[:, 0]
+
+    def _render(self, query: str, response: str) -> str:
+        if self.template:
+            return filled(self.template, {"query": query, "response": response})
+        turns = [{"role": "user", "content": query}, {"role": "assistant", "content": response}]
+        made: str = self.tokenizer.apply_chat_template(turns, tokenize=False)
+        return made
+
+    def _last(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        """What the head makes of each row's last token, whatever the rows are padded with."""
+        assert self.head is not None
+        longest = max(len(row) for row in rows)
+        device = self.model.device
+        ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=device)
+        states = self.model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state
+        if getattr(self.model.config, "pooling", "last") == "mean":
+            weights = mask.unsqueeze(-1).to(states.dtype)
+            return self.head((states * weights).sum(dim=1) / weights.sum(dim=1))[:, 0]
+        last = torch.tensor([self._place(row) for row in rows], device=device)
+        return self.head(states[torch.arange(len(rows), device=device), last])[:, 0]
+
+    def _place(self, row: Sequence[int]) -> int:
+        """The last token; where config.json names a padding token, the last that is another one.
+
+        So it is in a model of transformers' own classes when one text alone is given to it, as in their training.
+        """
+        padding = self.model.config.pad_token_id if hasattr(self.model, "num_labels") else None
+        places = [place for place, token in enumerate(row) if token != padding]
+        return places[-1] if places else len(row) - 1
+
+
+def _width(head: Any) -> int:
+    """How many numbers a head makes of a state."""
+    last: Any = head[-1] if isinstance(head, torch.nn.Sequential) else head
+    return int(last.out_features)
+
+
+def _outputs(found: int, config: RewardConfig) -> ZooterError:
+    return ZooterError("a reward model with one output", f"{found} at {config.model}", "Use another model.")

@@ -1,0 +1,23 @@
+"""Reward kind `ultra`: UltraRM-13b (arXiv 2310.01377), a Llama body and a regression head on its last token.
+
+It was trained on texts of the form below. Its checkpoint names no class that transformers knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from zooter_core.backends import Backend
+from zooter_core.config.labelling import RewardConfig
+from zooter_core.labelling.rewards.architectures import UltraRM
+from zooter_core.labelling.rewards.scalar import ScalarReward
+
+TEMPLATE = "Human: {query}\n\nAssistant: {response}"
+MOST_TOKENS = 2048
+
+
+class UltraReward(ScalarReward):
+    """As `scalar`, with UltraRM's weights and prompt."""
+
+    def __init__(self, config: RewardConfig, backend: Callable[[str], Backend]) -> None:
+        super().__init__(config, backend, UltraRM, TEMPLATE, MOST_TOKENS)

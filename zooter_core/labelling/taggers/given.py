@@ -1,0 +1,35 @@
+"""Tagger kind `given`: the tags that the queries file has. A query that comes later has none, and needs none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from zooter_core.backends import Backend
+from zooter_core.config.labelling import TaggerConfig
+from zooter_core.errors import ZooterError
+from zooter_core.records import Query, Tag
+from zooter_core.router.encoder import Encoders
+
+
+class GivenTagger:
+    """Tags as they are in the file; a tag named twice counts once."""
+
+    quick = False
+
+    def __init__(self, config: TaggerConfig, encoders: Encoders, backend: Callable[[str], Backend]) -> None:
+        """Nothing to load."""
+
+    def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
+        return [()] * len(queries)
+
+    def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
+        """The given tags of each query.
+
+        Raises:
+            ZooterError: none of the queries has any.
+        """
+        if queries and not any(query.tags for query in queries):
+            raise ZooterError(
+                'queries with "tags", for the tagger kind "given"', "none with any", "Add them, or name another tagger."
+            )
+        return [tuple(Tag(name, 1.0) for name in dict.fromkeys(query.tags)) for query in queries]

@@ -1,0 +1,74 @@
+"""Tagger kind `nearest`: similarity of the query to a vocabulary of intention tags in the manner of InsTag.
+
+The vocabulary is a JSON file {"tags": [{"name", "description", "phrasings": [str]}]}. A tag's score for a query is the
+highest cosine similarity to its description (with its name) or one of its phrasings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from zooter_core.backends import Backend
+from zooter_core.config.labelling import TaggerConfig
+from zooter_core.errors import ZooterError
+from zooter_core.records import Query, Tag
+from zooter_core.router.encoder import Encoders
+from zooter_core.strict_json import parse_json
+
+
+class NearestTagger:
+    """Tags with a score of at least `threshold` and at least 85% of the best one's, at most `most` a query."""
+
+    CLOSE = 0.85
+    quick = True
+
+    def __init__(self, config: TaggerConfig, encoders: Encoders, backend: Callable[[str], Backend]) -> None:
+        if not config.vocabulary or not config.encoder:
+            raise ZooterError("vocabulary and encoder in [tagger]", "one of them missing", "Add both to fleet.toml.")
+        texts: list[str] = []
+        owners: list[int] = []
+        self.names: list[str] = []
+        for entry in _entries(Path(config.vocabulary)):
+            for text in (f"{entry['name']}: {entry['description']}", *entry["phrasings"]):
+                texts.append(text)
+                owners.append(len(self.names))
+            self.names.append(entry["name"])
+        self.encoder = encoders(config.encoder)
+        self.vectors = torch.from_numpy(self.encoder.sentence(self.encoder.embed_all(texts)).copy())
+        self.starts = np.flatnonzero(np.diff(owners, prepend=-1))  # where each tag's texts begin
+        self.config = config
+
+    def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
+        # In torch as the encoder is: numpy's own threads would get in the way of the next forward pass.
+        vectors = torch.from_numpy(self.encoder.sentence(self.encoder.embed(queries)))
+        similarities = (vectors @ self.vectors.T).numpy()
+        return [self._best(row) for row in np.maximum.reduceat(similarities, self.starts, axis=1)]
+
+    def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
+        return self.tag([query.text for query in queries])
+
+    def _best(self, scores: np.ndarray) -> tuple[Tag, ...]:
+        least = max(self.config.threshold, self.CLOSE * float(scores.max()))
+        order = np.argsort(-scores, kind="stable")[: self.config.most]
+        return tuple(Tag(self.names[i], float(min(scores[i], 1.0))) for i in order if scores[i] >= least)
+
+
+def _entries(path: Path) -> list[dict]:
+    try:
+        entries = parse_json(path.read_text(encoding="utf-8-sig"))["tags"]
+        shaped = bool(entries) and all(
+            isinstance(e["name"], str)
+            and isinstance(e["description"], str)
+            and isinstance(e["phrasings"], list)
+            and all(isinstance(phrasing, str) for phrasing in e["phrasings"])
+            for e in entries
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
+        raise ZooterError(f"a tag vocabulary at {path}", repr(problem), "Mend the file.") from problem
+    if not shaped:
+        raise ZooterError(f"tags with name, description and phrasings in {path}", "another shape", "Mend the file.")
+    return list(entries)

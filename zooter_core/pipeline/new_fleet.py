@@ -1,0 +1,144 @@
+"""A fleet folder beside another: the other's candidates, reward model and tagger, and a router of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from zooter_core.config.endpoint import EndpointConfig
+from zooter_core.config.fleet import PATHS, Fleet, RouterConfig, load_fleet, named_by_server
+from zooter_core.data.runs import REPORT, ROUTER
+from zooter_core.errors import WorkError, ZooterError, listed
+from zooter_core.strict_json import dump_json, parse_json
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+FLEET, README = "fleet.toml", "README.md"
+MADE = {FLEET, README, REPORT, ROUTER}  # all that this module writes, and so all that it may replace
+
+
+def place_of(name: str, beside: Path) -> Path:
+    """The folder of that name beside another.
+
+    Raises:
+        ZooterError: the name has other signs than letters, digits and dashes.
+    """
+    if not NAME.fullmatch(name):
+        raise ZooterError(
+            "a name of letters, digits and dashes, 64 at most, with a letter or digit first",
+            repr(name[:80]),
+            "For instance my-fleet.",
+        )
+    return beside.resolve().parent / name
+
+
+def save_fleet(fleet: Fleet, router: Path, name: str, readme: str, replace: bool = False) -> Path:
+    """Write the folder `name` beside the fleet's: fleet.toml, router/, report.json and README.md, whole or not at all.
+
+    Args:
+        router: a router's folder that `distill_scores` made, for the fleet's candidates; its report.json moves up.
+        replace: whether a folder of that name that was made here may be replaced.
+
+    Raises:
+        ZooterError: the router is for another pool, the name is wrong or taken.
+        WorkError: the disk took it not.
+    """
+    pool = parse_json((router / "config.json").read_text(encoding="utf-8"))["candidates"]
+    if set(pool) != set(fleet.pool):
+        raise ZooterError(
+            f"a router for the candidates of the fleet {fleet.name} ({listed(fleet.pool)})",
+            f"one for {listed(pool)}",
+            "Save the router alone, and name it in the fleet.toml of a fleet with those candidates.",
+        )
+    place = place_of(name, fleet.folder)
+    return _place(place, router, readme, replace, fleet_toml(fleet, name, place))
+
+
+def save_router(router: Path, name: str, beside: Path, readme: str, replace: bool = False) -> Path:
+    """The same without fleet.toml, for a router of another pool.
+
+    Raises:
+        ZooterError: the name is wrong or taken.
+        WorkError: the disk took it not.
+    """
+    return _place(place_of(name, beside), router, readme, replace)
+
+
+def _place(place: Path, router: Path, readme: str, replace: bool, toml: str | None = None) -> Path:
+    """Fill a folder beside the place and put it there when it is whole."""
+    if (other := not _made_here(place)) or (place.exists() and not replace):
+        next_step = "Choose another name." if other else "Say that it may be replaced, or choose another name."
+        raise ZooterError(f"a name that is free in {place.parent}", f"a folder {place.name}", next_step)
+    made = None
+    try:
+        made = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+        made.chmod(0o755)
+        shutil.copytree(router, made / ROUTER)
+        if (made / ROUTER / REPORT).is_file():
+            (made / ROUTER / REPORT).rename(made / REPORT)
+        (made / README).write_text(readme, encoding="utf-8")
+        if toml is not None:
+            (made / FLEET).write_text(toml, encoding="utf-8")
+            load_fleet(made)  # what cannot be read must not take the place of what can
+        old = made.with_name(f"{made.name}-old")
+        if place.exists():
+            place.rename(old)
+        made.rename(place)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as problem:
+        raise WorkError(f"room to write {place}", str(problem), "Free some space, or mend its rights.") from problem
+    finally:
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
+    return place
+
+
+def _made_here(place: Path) -> bool:
+    """Whether all that is there was written by this module, so that nothing else is lost with it."""
+    if not place.exists() and not place.is_symlink():
+        return True
+    return place.is_dir() and not place.is_symlink() and {entry.name for entry in place.iterdir()} <= MADE
+
+
+def fleet_toml(fleet: Fleet, name: str, folder: Path) -> str:
+    """The fleet's fleet.toml for a folder elsewhere: paths lead back to where its models are, `router` is the folder's.
+
+    What was tuned for the fleet's own router (`trigger`, `unsure_above`) is left out.
+    """
+    router = RouterConfig(ROUTER, runtime=fleet.router.runtime if fleet.router else RouterConfig.runtime)
+    tables = {"router": router, "reward": fleet.reward, "tagger": fleet.tagger, "generation": fleet.generation}
+    lines = [f"name = {_toml(name)}"]
+    for key, config in tables.items():
+        if config is not None and (entries := list(_entries(config, folder))):
+            lines += ["", f"[{key}]", *entries]
+    for candidate in fleet.candidates:
+        lines += ["", "[[candidate]]", *_entries(candidate, folder)]
+    return "\n".join(lines) + "\n"
+
+
+def _entries(config: Any, folder: Path) -> Iterator[str]:
+    """`key = value` for what is not as it is by itself."""
+    for entry in fields(config):
+        value = getattr(config, entry.name)
+        if value is None or (entry.default is not MISSING and value == entry.default):
+            continue
+        if isinstance(value, EndpointConfig):  # its keys stand among the candidate's
+            yield from _entries(value, folder)
+            continue
+        if is_dataclass(value):  # a judge, a tagger's own model
+            yield f"{entry.name} = {{ {', '.join(_entries(value, folder))} }}"
+            continue
+        if entry.name in PATHS and Path(value).is_absolute() and not named_by_server(config):
+            value = Path(os.path.relpath(value, folder)).as_posix()
+        yield f"{entry.name} = {_toml(value)}"
+
+
+def _toml(value: str | float) -> str:
+    if isinstance(value, str):  # a JSON string is a TOML string but for one sign
+        return dump_json(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -1,0 +1,110 @@
+"""A router's files, checked before PyTorch loads: each field of config.json, and that all weights are finite.
+
+A wrong field is a wrong input, and the message names it. Damaged weights are a router that has to be made again. That
+both fit each other shows when `router` loads them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zooter_core.errors import WorkError, ZooterError, first_line
+from zooter_core.router.kinds import DEFAULT, check_settings
+from zooter_core.strict_json import NotFiniteError, parse_json
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+LABEL_SETTINGS = ("beta", "tau", "normalise")
+ANEW = "make the router again with `zooter distill`"
+
+
+def check_router(folder: Path) -> None:
+    """Refuse a folder whose router cannot work.
+
+    Raises:
+        ZooterError: there is no router, or a field of its config is wrong (named).
+        WorkError: its files are broken, or a weight is NaN or infinite.
+    """
+    from safetensors.numpy import load_file
+
+    try:
+        _check_config(folder)
+        for name, weights in load_file(folder / WEIGHTS).items():
+            if not np.isfinite(weights).all():
+                raise ValueError(f"NaN or infinity in its weights ({name})")
+    except ZooterError:
+        raise
+    except Exception as problem:  # safetensors has errors of its own
+        raise broken(folder, problem) from problem
+
+
+def broken(folder: str | Path, problem: Exception) -> WorkError:
+    """What to tell of a router whose files do not load."""
+    return WorkError(f"a whole router in {folder}", first_line(problem), "Make it again with `zooter distill`.")
+
+
+def _check_config(folder: Path) -> None:
+    """Raises ZooterError where there is none, or a field is wrong; ValueError where it is no JSON object."""
+    path = folder / CONFIG
+    if not path.is_file():
+        raise ZooterError(
+            f"a router folder at {folder}", f"no {CONFIG} there", "Make one with `zooter distill` or `zooter run`."
+        )
+    try:
+        config = parse_json(path.read_text(encoding="utf-8"))
+    except NotFiniteError as problem:
+        raise _wrong(path, problem.field, "a finite number", problem.number) from problem
+    if not isinstance(config, dict):
+        raise ValueError(f"{CONFIG} holds no JSON object")
+    for field, (expected, right, default) in FIELDS.items():
+        value = config.get(field, default)
+        if not right(value):
+            raise _wrong(path, field, expected, "none" if value is None else f"{value!r:.60}")
+    if mistake := check_settings(config.get("kind", DEFAULT), config.get("settings", {})):
+        raise _wrong(path, *mistake)
+
+
+def _wrong(path: Path, field: str, expected: str, found: str) -> ZooterError:
+    return ZooterError(f'"{field}" as {expected} in {path}', found, f"Correct it, or {ANEW}.")
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _positive(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 < value < math.inf
+
+
+def _pool(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_text, value)) and len(set(value)) == len(value)
+
+
+def _labels(value: Any) -> bool:
+    """Either nothing or all of LABEL_SETTINGS."""
+    if not isinstance(value, dict) or (value and set(value) != set(LABEL_SETTINGS)):
+        return False
+    beta = value.get("beta", 0)
+    share = isinstance(beta, int | float) and not isinstance(beta, bool) and 0 <= beta <= 1
+    return share and _positive(value.get("tau", 1)) and _text(value.get("normalise", "none"))
+
+
+# Field -> what it must be, how that is seen, and what stands in where it is missing, as in `router.RouterHeadConfig`.
+FIELDS: Mapping[str, tuple[str, Callable[[Any], bool], Any]] = {
+    "candidates": ("a list of one or more different names", _pool, None),
+    "encoder": ("a text", _text, None),
+    "width": (
+        "a whole number above 0",
+        lambda value: isinstance(value, int) and _positive(value),
+        None,
+    ),
+    "kind": ("a text", _text, DEFAULT),
+    "settings": ("an object", lambda value: isinstance(value, dict), {}),
+    "calibration_temperature": ("a number above 0", _positive, 1.0),
+    "labels": ("an object with beta, tau and normalise", _labels, {}),
+}

@@ -1,0 +1,109 @@
+"""Why a candidate was chosen: what the query's words, its tags and like queries have to do with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zooter_core.records import Decision
+from zooter_core.router.neighbours import Neighbour, Neighbours
+from zooter_core.router.router import Router
+
+MOST_PIECES = 40  # more words than that are taken together
+SENTENCE = re.compile(r"\S.*?(?:[.!?:;](?=\s)|\n|$)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of the query; `contribution` is what the chosen candidate's probability loses without it."""
+
+    text: str
+    contribution: float
+
+
+@dataclass(frozen=True)
+class TagShare:
+    """A tag of the query; `contribution` is what the chosen candidate's mean label there is above its overall mean."""
+
+    name: str
+    queries: int
+    contribution: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Reasons for a decision, each list in the order of the query or of likeness."""
+
+    candidate: str
+    pieces: list[Piece]
+    tags: list[TagShare]
+    neighbours: list[Neighbour]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "pieces": [{"text": p.text, "contribution": round(p.contribution, 4)} for p in self.pieces],
+            "tags": [
+                {"name": t.name, "queries": t.queries, "contribution": round(t.contribution, 4)} for t in self.tags
+            ],
+            "neighbours": [
+                {
+                    "id": n.id,
+                    "similarity": round(n.similarity, 4),
+                    "label": _rounded(n.label),
+                    "tags": list(n.tags),
+                    "dataset": n.dataset,
+                    "text": n.text,
+                    **({"rewards": _rounded(n.rewards)} if n.rewards is not None else {}),
+                }
+                for n in self.neighbours
+            ],
+        }
+
+
+def _rounded(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in values.items()}
+
+
+def explain(router: Router, decision: Decision, neighbours: Neighbours | None = None, count: int = 10) -> Explanation:
+    """The reasons for a decision, from one batch through the router.
+
+    Words and sentences are left out one at a time (occlusion: Zeiler and Fergus, 2014, arXiv 1311.2901, section 4.2).
+    What tags and like queries say comes from the labels that the router learned from, where its folder keeps them.
+    """
+    chosen = router.candidates.index(decision.candidate)
+    parts = pieces_of(decision.query)
+    left = [decision.query, *(decision.query[:start] + decision.query[end:] for start, end in parts)]
+    whole, *without = router.probabilities([text if text.strip() else " " for text in left], True)[:, chosen].tolist()
+    pieces = [
+        Piece(decision.query[start:end].strip(), whole - value)
+        for (start, end), value in zip(parts, without, strict=True)
+    ]
+    tags: list[TagShare] = []
+    near: list[Neighbour] = []
+    if neighbours is not None:
+        shares, mean = neighbours.tag_shares(), neighbours.share(decision.candidate)
+        tags = [
+            TagShare(tag.name, shares[tag.name][0], shares[tag.name][1][decision.candidate] - mean)
+            for tag in decision.tags
+            if tag.name in shares
+        ]
+        vectors = router.encoder.embed([decision.query])
+        near = neighbours.nearest(router.encoder.sentence(vectors)[0], count)
+    return Explanation(decision.candidate, pieces, tags, near)
+
+
+def pieces_of(query: str) -> Sequence[tuple[int, int]]:
+    """Where the parts of a query begin and end: its words, or its sentences where there are too many words.
+
+    A query that is one long sentence is cut into runs of words, so that there are never more than MOST_PIECES parts.
+    """
+    words = [found.span() for found in re.finditer(r"\S+", query)]
+    if len(words) <= MOST_PIECES:
+        return words
+    sentences = [found.span() for found in SENTENCE.finditer(query)]
+    if 1 < len(sentences) <= MOST_PIECES:
+        return sentences
+    step = -(-len(words) // MOST_PIECES)
+    return [(words[at][0], words[min(at + step, len(words)) - 1][1]) for at in range(0, len(words), step)]

@@ -1,0 +1,160 @@
+"""Fine-tuning: the encoder learns with the router's head, as in the paper (section 4.1: mDeBERTa-v3-base, all weights).
+
+The frozen encoder of `distill` is the other end, and the default: it takes seconds and does better on small data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from zooter_core.errors import ZooterError
+from zooter_core.method import calibration
+from zooter_core.router.distill import ASIDE, TRIAL, check_converged, fit_head
+from zooter_core.router.encoder import Encoder
+from zooter_core.router.kinds import DEFAULT, DistillConfig, Progress
+from zooter_core.router.router import OWN_ENCODER, Router, RouterHead
+
+MODES = ("none", "last", "all")
+EPOCHS = 3  # at most; the encoder forgets what it knew when it sees few queries often
+RATE = 2e-5  # of the encoder; the head has the config's
+BATCH = 16
+
+
+def check_settings(config: DistillConfig) -> None:
+    """Refuse what cannot be fine-tuned.
+
+    Raises:
+        ZooterError: the router is of another kind than `zooter`, there is no such mode, or edited copies are asked for.
+    """
+    if config.finetune not in MODES[1:] or config.kind != DEFAULT:
+        raise ZooterError(
+            f"--finetune {' or '.join(MODES[1:])} with the router kind {DEFAULT}",
+            f"{config.finetune} with {config.kind}", "Leave one of them out.",
+        )  # fmt: skip
+    if config.augment:
+        raise ZooterError("--finetune without edited copies", f"augment={config.augment}", "Leave one of them out.")
+
+
+def finetune(
+    queries: Sequence[str],
+    labels: NDArray[np.float64],
+    candidates: Sequence[str],
+    encoder: Encoder,
+    config: DistillConfig,
+    progress: Progress = lambda epoch, loss: None,
+    scores: NDArray[np.float64] | None = None,
+) -> Router:
+    """A router whose encoder has learned too: its last layer, or all of its weights but the word embeddings.
+
+    The head starts from the one that `distill` would fit. From TRIAL queries on a fifth of them is set aside: the epoch
+    after which that part is predicted best is kept. On one GPU or on the processor, by accelerate.
+
+    Raises:
+        ZooterError: the router is of another kind than `zooter`, there is no such mode, or edited copies are asked for.
+        WorkError: the weights are not finite in the end.
+    """
+    check_settings(config)
+    tuned = encoder.copy()
+    tuned.model.train()
+    aside = np.zeros(len(queries), dtype=bool)
+    if len(queries) >= TRIAL:
+        aside = np.random.default_rng(config.seed).permutation(len(queries)) % ASIDE == 0
+    vectors = encoder.embed_all(queries)
+    head = fit_head(vectors[~aside], labels[~aside], candidates, OWN_ENCODER, replace(config, epochs=EPOCHS))
+    wins = calibration.wins_of(labels if scores is None else scores)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        _train(queries, labels, (tuned, head), aside, config, wins, progress)
+    for model in (tuned.model, head):
+        check_converged(model, config)
+    return Router(head.eval(), tuned)
+
+
+def _train(
+    queries: Sequence[str],
+    labels: NDArray[np.float64],
+    made: tuple[Encoder, RouterHead],
+    aside: NDArray[np.bool_],
+    config: DistillConfig,
+    wins: NDArray[np.float64],
+    progress: Progress,
+) -> None:
+    """Train in place; `made` ends as it was after its best epoch."""
+    encoder, head = made
+    learned = _open(encoder.model, config.finetune)
+    accelerator = Accelerator()
+    optimizer = torch.optim.AdamW(
+        [{"params": learned, "lr": RATE}, {"params": list(head.parameters()), "lr": config.rate}],
+        weight_decay=config.decay,
+    )
+    encoder.model, head_on, optimizer = accelerator.prepare(encoder.model, head, optimizer)
+    rows = np.flatnonzero(~aside)
+    wanted = torch.from_numpy(np.asarray(labels, dtype=np.float32))
+    best: tuple[float, dict[str, torch.Tensor], dict[str, torch.Tensor]] | None = None
+    for epoch in range(1, min(config.epochs, EPOCHS) + 1):
+        total = 0.0
+        head_on.train()
+        for part in torch.from_numpy(rows)[torch.randperm(len(rows))].split(BATCH):
+            states = encoder.pooled([queries[row] for row in part.tolist()])
+            predicted = head_on.body.each(states)
+            label = wanted[part].to(states.device).expand_as(predicted)
+            loss = functional.kl_div(predicted, label, reduction="sum") / (len(predicted) * len(part))
+            optimizer.zero_grad()
+            accelerator.backward(loss)
+            optimizer.step()
+            total += float(loss.detach()) * len(part)
+        progress(epoch, total / len(rows))
+        if not aside.any():
+            continue
+        loss_aside, temperature = _look(queries, encoder, head_on, aside, wins)
+        if best is None or loss_aside < best[0]:
+            best = (loss_aside, _kept(encoder.model), _kept(head_on))
+            head.config.calibration_temperature = temperature
+    if best is not None:
+        encoder.model.load_state_dict(best[1])
+        head_on.load_state_dict(best[2])
+    encoder.model = accelerator.unwrap_model(encoder.model).cpu().eval()
+    accelerator.unwrap_model(head_on).cpu()
+
+
+def _look(
+    queries: Sequence[str], encoder: Encoder, head: RouterHead, aside: NDArray[np.bool_], wins: NDArray[np.float64]
+) -> tuple[float, float]:
+    """The log loss of the queries set aside, and the temperature at which it is the least."""
+    rows = np.flatnonzero(aside)
+    encoder.model.eval()
+    head.eval()
+    with torch.no_grad():
+        parts = [
+            head(encoder.pooled([queries[row] for row in rows[start : start + BATCH]])).double().cpu()
+            for start in range(0, len(rows), BATCH)
+        ]
+    encoder.model.train()
+    logits = torch.cat(parts).numpy()
+    temperature = calibration.temperature_of(logits, wins[aside])
+    return calibration.log_loss(logits, wins[aside], temperature), temperature
+
+
+def _open(model: nn.Module, mode: str) -> list[nn.Parameter]:
+    """The weights that learn; all others are frozen."""
+    layers = [
+        part for name, part in model.named_modules() if name.endswith("layer") and isinstance(part, nn.ModuleList)
+    ]
+    if mode == "last" and not layers:
+        raise ZooterError("an encoder whose layers are in a list", type(model).__name__, "Take --finetune all.")
+    opened = {id(weight) for weight in (layers[-1][-1] if mode == "last" else model).parameters()}
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(id(weight) in opened and "word_embeddings" not in name)
+    return [weight for weight in model.parameters() if weight.requires_grad]
+
+
+def _kept(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: weight.detach().clone() for name, weight in model.state_dict().items()}

@@ -1,0 +1,119 @@
+"""What the router kinds share: what a head learns from, what it must do, and the loop of those trained by gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from zooter_core.router.kinds import DistillConfig, Progress
+
+State = dict[str, torch.Tensor]
+Remade = tuple[dict[str, Any], State]  # the settings that change, and what a head of them is to hold
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What a head learns from: n queries, m candidates in pool order.
+
+    Attributes:
+        vectors: shape (n, width), of the frozen encoder.
+        labels: shape (n, m), rows sum to one; enhanced where there are tags.
+        scores: shape (n, m), raw, higher is better.
+    """
+
+    vectors: torch.Tensor
+    labels: torch.Tensor
+    scores: torch.Tensor
+
+
+class Head(nn.Module):
+    """Vectors of shape (batch, width) -> logits of shape (batch, m), whose softmax is the router's distribution.
+
+    A kind is made twice: by `fit` from lessons, and from a router folder, whose config.json holds what `plan` returned.
+    Both call `__init__(width, candidates, **plan)`. What is learned are parameters, so that a folder holds them.
+    """
+
+    TRAINED: ClassVar[bool] = True  # by gradient descent, in epochs
+    TRAINING: ClassVar[Mapping[str, float]] = {}  # where its DistillConfig differs from zooter's
+    OWN: ClassVar[Mapping[str, float]] = {}  # settings that this kind alone has, with their defaults
+    COLUMNS: ClassVar[Mapping[str, int]] = {}  # parameters that have a part for each candidate, and along which axis
+
+    @classmethod
+    def plan(cls, lessons: Lessons, config: DistillConfig) -> dict[str, Any]:
+        """The keyword arguments of `__init__` for a head that learns from these lessons."""
+        return {"hidden": config.hidden, "dropout": config.dropout} if cls.TRAINED else {}
+
+    @classmethod
+    def setting(cls, config: DistillConfig, name: str) -> Any:
+        """One of OWN: as the config has it, else its default."""
+        return config.own.get(name, cls.OWN[name])
+
+    def each(self, vectors: torch.Tensor) -> torch.Tensor | None:
+        """Log-probabilities of each member, shape (members, batch, m), where a kind has members."""
+        return None
+
+    def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
+        """Learn, in place. Random numbers are torch's global ones, seeded by the caller."""
+        raise NotImplementedError
+
+    def keeping(self, columns: Sequence[int]) -> Remade:
+        """A head for some of the candidates (their numbers, ascending), with the same logits for each of them."""
+        kept = torch.tensor(list(columns))
+        axes = self.COLUMNS
+        return {}, {n: v.index_select(axes[n], kept) if n in axes else v for n, v in self.state_dict().items()}
+
+    def adding(self, column: State) -> Remade:
+        """A head with one more candidate at the end, of which `column` has the part of each of COLUMNS."""
+        axes = self.COLUMNS
+        return {}, {n: torch.cat([v, column[n]], axes[n]) if n in axes else v for n, v in self.state_dict().items()}
+
+    def column(self, lessons: Lessons) -> State:
+        """One more candidate's part of each of COLUMNS, from scores of shape (n, 1); only some kinds have a way."""
+        raise NotImplementedError
+
+
+class EmbeddedHead(Head):
+    """A head that holds a learned vector for each candidate and projects the query to where they are."""
+
+    COLUMNS: ClassVar[Mapping[str, int]] = {"candidates": 0}
+
+    def __init__(self, width: int, candidates: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.project = nn.Linear(width, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.candidates = nn.Parameter(torch.randn(candidates, hidden) * hidden**-0.5)
+
+    def query(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Vectors (batch, width) -> (batch, hidden)."""
+        projected: torch.Tensor = self.dropout(self.project(vectors))
+        return projected
+
+
+def frozen(*shape: int) -> nn.Parameter:
+    """Room for what is learned without gradients; a parameter, because transformers asks a model for its first one."""
+    return nn.Parameter(torch.zeros(*shape), requires_grad=False)
+
+
+def descend(
+    head: Head,
+    lessons: Lessons,
+    config: DistillConfig,
+    loss_of: Callable[[torch.Tensor], torch.Tensor],
+    progress: Progress,
+) -> None:
+    """Minimise the mean over batches of `loss_of(rows)`, where rows are numbers of lessons, by AdamW."""
+    optimizer = torch.optim.AdamW(head.parameters(), lr=config.rate, weight_decay=config.decay, fused=True)
+    head.train()
+    for epoch in range(1, config.epochs + 1):
+        total = 0.0
+        for rows in torch.randperm(len(lessons.vectors)).split(config.batch):
+            loss = loss_of(rows)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(rows)
+        progress(epoch, total / len(lessons.vectors))

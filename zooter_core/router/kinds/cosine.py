@@ -1,0 +1,55 @@
+"""Router kind `cosine`: a cosine classifier of the best candidate (a baseline of RouterDC, arXiv 2409.19886).
+
+    logits(q) = scale * cos(P q, e_i),   loss = cross-entropy with the best candidates
+
+P, the candidates' vectors e_i and the scale are learned (Gidaris & Komodakis, arXiv 1804.09501). Candidates that share
+the highest score share the query; a query on which all score the same teaches nothing and is passed over.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from zooter_core.router.kinds import DistillConfig, Progress
+from zooter_core.router.kinds.base import EmbeddedHead, Lessons, descend
+
+
+class CosineHead(EmbeddedHead):
+    """The scale is kept as its logarithm, so that it stays positive."""
+
+    TRAINING: ClassVar[Mapping[str, float]] = {"hidden": 128, "dropout": 0.1, "epochs": 30}
+
+    def __init__(self, width: int, candidates: int, hidden: int, dropout: float) -> None:
+        super().__init__(width, candidates, hidden, dropout)
+        self.log_scale = nn.Parameter(torch.full((), math.log(5.0)))
+
+    def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
+        wanted = winners(lessons.scores)
+
+        def loss_of(rows: torch.Tensor) -> torch.Tensor:
+            return best_loss(self(lessons.vectors[rows]), wanted[rows])
+
+        descend(self, lessons, config, loss_of, progress)
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        query, candidates = (functional.normalize(part, dim=-1) for part in (self.query(vectors), self.candidates))
+        logits: torch.Tensor = self.log_scale.exp() * (query @ candidates.T)
+        return logits
+
+
+def winners(scores: torch.Tensor) -> torch.Tensor:
+    """Each query's best candidates with equal shares, shape (n, m); a row of zeros where all score the same."""
+    top, low = scores.amax(dim=-1, keepdim=True), scores.amin(dim=-1, keepdim=True)
+    best = ((scores == top) & (top > low)).to(scores.dtype)
+    return best / best.sum(dim=-1, keepdim=True).clamp(min=1)
+
+
+def best_loss(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy in nats, its mean over the queries that have a best candidate; zero where none has."""
+    return -(wanted * torch.log_softmax(logits, dim=-1)).sum() / wanted.sum().clamp(min=1)

@@ -1,0 +1,53 @@
+"""Router kind `kmeans`: the mean scores of the query's cluster (Avengers, arXiv 2505.19797).
+
+The training queries fall into clusters by k-means on their unit vectors; a query gets the scores that the candidates
+earned on average in the cluster with the nearest centre. The paper's voting over several responses is left out: here
+one candidate answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch.nn import functional
+
+from zooter_core.router.clusters import k_means, nearest
+from zooter_core.router.kinds import DistillConfig, Progress
+from zooter_core.router.kinds.base import Head, Lessons, State, frozen
+
+
+class ClusterHead(Head):
+    """Its one setting is the number of clusters (64 in the paper); it is never above the number of queries."""
+
+    TRAINED = False
+    OWN: ClassVar[Mapping[str, float]] = {"clusters": 32}
+    COLUMNS: ClassVar[Mapping[str, int]] = {"scores": 1}
+
+    def __init__(self, width: int, candidates: int, clusters: int) -> None:
+        super().__init__()
+        self.centres, self.scores = frozen(clusters, width), frozen(clusters, candidates)
+
+    @classmethod
+    def plan(cls, lessons: Lessons, config: DistillConfig) -> dict[str, Any]:
+        return {"clusters": min(int(cls.setting(config, "clusters")), len(lessons.vectors))}
+
+    def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
+        vectors = functional.normalize(lessons.vectors, dim=-1)
+        centres, owners = k_means(vectors, len(self.centres))
+        self.centres.copy_(centres)
+        self.scores.copy_(_means(lessons.scores, owners, len(centres)))
+
+    def column(self, lessons: Lessons) -> State:
+        owners = nearest(functional.normalize(lessons.vectors, dim=-1), self.centres)
+        return {"scores": _means(lessons.scores, owners, len(self.centres))}
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        return self.scores[nearest(functional.normalize(vectors, dim=-1), self.centres)]
+
+
+def _means(scores: torch.Tensor, owners: torch.Tensor, clusters: int) -> torch.Tensor:
+    """Mean scores of each cluster, shape (clusters, m); the mean over all stands in for a cluster without queries."""
+    each = (scores[owners == cluster] for cluster in range(clusters))
+    return torch.stack([(own if len(own) else scores).mean(dim=0) for own in each])

@@ -1,0 +1,46 @@
+"""Router kind `ridge`: each candidate's score as a linear function of the vector, in closed form (arXiv 2505.12601).
+
+    W = (X'X + penalty I)^-1 X'Y,   logits(q) = (q - mean x) W + mean y
+
+X and Y are the training vectors and scores less their means, so that the intercept is not punished. It predicts what a
+candidate would score (its utility), where a classifier predicts who wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+
+from zooter_core.router.kinds import DistillConfig, Progress
+from zooter_core.router.kinds.base import Head, Lessons, State, frozen
+
+
+class RidgeHead(Head):
+    """A large penalty leaves each candidate's mean score: the best single candidate for every query."""
+
+    TRAINED = False
+    OWN: ClassVar[Mapping[str, float]] = {"penalty": 30.0}
+    COLUMNS: ClassVar[Mapping[str, int]] = {"weight": 1, "bias": 0}
+
+    def __init__(self, width: int, candidates: int) -> None:
+        super().__init__()
+        self.weight, self.bias = frozen(width, candidates), frozen(candidates)
+
+    def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
+        x, y = lessons.vectors.double(), lessons.scores.double()
+        centre, level = x.mean(dim=0), y.mean(dim=0)
+        x, y = x - centre, y - level
+        penalty = self.setting(config, "penalty") * torch.eye(x.shape[1], dtype=x.dtype)
+        weight = torch.linalg.solve(x.T @ x + penalty, x.T @ y)
+        self.weight.copy_(weight)
+        self.bias.copy_(level - centre @ weight)
+
+    def column(self, lessons: Lessons) -> State:
+        other = RidgeHead(lessons.vectors.shape[1], 1)
+        other.fit(lessons, DistillConfig(), lambda epoch, loss: None)
+        return other.state_dict()
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        return vectors @ self.weight + self.bias
