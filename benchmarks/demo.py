@@ -53,7 +53,7 @@ def main() -> None:
     command = [
         sys.executable,
         "-m",
-        "zooter_core.cli.main",
+        "zooter_core.cli",
         "demo",
         "--port",
         str(PORT),

@@ -19,13 +19,13 @@ import torch
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import calibration, labels
 from zooter_core.pipeline.from_scores import LABELS
-from zooter_core.quiet import quiet_libraries
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.extend import Given, extend, logits_of
 from zooter_core.router.kinds import settings_of
 from zooter_core.router.router import RouterHead
+from zooter_core.weights import quiet_libraries
 
 
 def pool_of(given: Given, places: list[int]) -> Given:
@@ -51,8 +51,7 @@ def fitted(given: Given, folder: str | None, name: str) -> RouterHead:
     if path and (path / "config.json").is_file():
         return RouterHead.from_pretrained(path).eval()
     scores, config = given.scores, given.config
-    plain = labels.softmax(labels.normalise(scores.scores, config.normalise, scores.datasets), config.tau)
-    wanted = labels.enhance(plain, given.tags, labels.tag_priors(plain, given.tags), config.beta)
+    wanted = labels.label(scores.scores, scores.datasets, given.tags, config).enhanced
     head = learn(given.vectors, wanted, scores.candidates, "none", settings_of("zooter"), scores=scores.scores)
     if path:
         head.save_pretrained(path)

@@ -22,12 +22,12 @@ from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels
 from zooter_core.method.metrics import interval
 from zooter_core.pipeline.from_scores import LABELS
-from zooter_core.quiet import quiet_libraries
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import distill
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.finetune import MODES, finetune
 from zooter_core.router.kinds import DistillConfig
+from zooter_core.weights import quiet_libraries
 
 FOLDS = 5
 
@@ -39,9 +39,8 @@ def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Itera
     aside = len(order) // FOLDS
     learned, judged = scores.subset(order[aside:][: call.learn]), scores.subset(order[:aside][: call.judge])
     texts, asked = ([query.text for query in part.queries] for part in (learned, judged))
-    plain = labels.softmax(labels.normalise(learned.scores, LABELS.normalise, learned.datasets), LABELS.tau)
     tags = cluster_tags(encoder.embed_all(texts), call.seed)
-    wanted = labels.enhance(plain, tags, labels.tag_priors(plain, tags), LABELS.beta)
+    wanted = labels.label(learned.scores, learned.datasets, tags, LABELS).enhanced
     first: np.ndarray | None = None
     for mode in call.modes:
         begun, config = time.perf_counter(), replace(DistillConfig(), seed=call.seed, finetune=mode)

@@ -25,12 +25,12 @@ import torch
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels, metrics
 from zooter_core.pipeline.from_scores import LABELS
-from zooter_core.quiet import quiet_libraries
 from zooter_core.router import clusters
 from zooter_core.router.clusters import cluster_tags
-from zooter_core.router.distill import learn, with_copies
+from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.kinds import DEFAULT, KINDS, DistillConfig, settings_of
+from zooter_core.router.kinds import DEFAULT, KINDS, settings_of
+from zooter_core.weights import quiet_libraries
 
 FOLDS = 5
 DRAWS = 2000
@@ -47,13 +47,9 @@ class Bench:
     encoder: Encoder
     known: dict[tuple, Sequence[tuple[str, ...]]] = field(default_factory=dict)
 
-    def copies(self, config: DistillConfig) -> Array:
-        """Vectors as `zooter distill` has them, with those of edited copies where the settings want some."""
-        return with_copies([query.text for query in self.scores.queries], self.encoder, config)
-
     @cached_property
     def vectors(self) -> Array:
-        return self.copies(DistillConfig())
+        return self.encoder.embed_all([query.text for query in self.scores.queries])
 
     @property
     def names(self) -> Array:
@@ -117,7 +113,7 @@ def by_head(bench: Bench, kind: str, given: dict[str, float], seed: int) -> Choo
             tags = bench.tags(train, seed, int(of_labels["clusters"]), int(of_labels["times"]))
             plain = labels.enhance(plain, tags, labels.tag_priors(plain, tags), made.beta)
         learned = bench.scores.scores[train]
-        head = learn(bench.copies(config)[..., train, :], plain, bench.scores.candidates, "", config, scores=learned)
+        head = learn(bench.vectors[train], plain, bench.scores.candidates, "", config, scores=learned)
         with torch.inference_mode():
             return head(torch.from_numpy(bench.vectors[kept])).argmax(dim=-1).numpy()
 

@@ -23,8 +23,8 @@ import numpy as np
 from zooter_core.data.scores import Scores, read_scores, read_texts
 from zooter_core.method import labels, metrics
 from zooter_core.pipeline.from_scores import tags_of
-from zooter_core.quiet import quiet_libraries
 from zooter_core.router.encoder import Encoder
+from zooter_core.weights import quiet_libraries
 
 PARTS = 5
 DRAWS = 2000

@@ -15,8 +15,8 @@ from zooter_core.backends import Request
 from zooter_core.backends.local.checkpoint import dtype_of
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.ensemble import Ensemble
-from zooter_core.quiet import quiet_libraries
 from zooter_core.records import Message
+from zooter_core.weights import quiet_libraries
 
 ROOT = Path(__file__).resolve().parents[1]
 QUERY = (Message("user", "Describe a walk through a market in the morning."),)

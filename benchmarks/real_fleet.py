@@ -37,8 +37,8 @@ from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
-from zooter_core.quiet import quiet_libraries
 from zooter_core.records import Message, Query
+from zooter_core.weights import quiet_libraries
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))

@@ -16,7 +16,7 @@ from zooter_core.data.scores import read_lines, read_responses
 from zooter_core.ensemble import Ensemble
 from zooter_core.labelling.rewards.cache import ScoreCache
 from zooter_core.labelling.rewards.scoring import Asked, Scored, score_queries
-from zooter_core.quiet import quiet_libraries
+from zooter_core.weights import quiet_libraries
 
 
 def main() -> None:

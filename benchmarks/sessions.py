@@ -94,17 +94,7 @@ def demo(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "zooter_core.cli.main",
-        "demo",
-        "--port",
-        str(port),
-        "--no-browser",
-        "--history",
-        "off",
-    ]
+    command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(port), "--no-browser", "--history", "off"]
     process = subprocess.Popen([*command, "--fleet", str(folder)], stdout=subprocess.DEVNULL, cwd=ROOT)
     address = f"http://localhost:{port}"
     try:

@@ -89,7 +89,7 @@ def main() -> None:
     names = sys.argv[1:] or list(VIEWS)
     if unknown := set(names) - set(VIEWS):
         sys.exit(f"Expected {', '.join(VIEWS)}. Found {', '.join(unknown)}. Name one of the first.")
-    command = [sys.executable, "-m", "zooter_core.cli.main", "demo", "--port", str(PORT), "--no-browser"]
+    command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(PORT), "--no-browser"]
     with tempfile.TemporaryDirectory() as folder:
         server = subprocess.Popen(command, env={**os.environ, "ZOOTER_HISTORY": f"{folder}/history.db"})
         try:

@@ -42,7 +42,7 @@ def tiny_fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a fleet of tiny models; tests that change it take a copy."""
     import tiny
 
-    from zooter_core.quiet import quiet_libraries
+    from zooter_core.weights import quiet_libraries
 
     quiet_libraries()
     return tiny.save_fleet(tmp_path_factory.mktemp("tiny"))

@@ -18,7 +18,7 @@ from zooter_core import pipeline
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
-from zooter_core.pipeline import LabelConfig
+from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.train import Progress
 from zooter_core.records import Query
 

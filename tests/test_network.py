@@ -46,7 +46,7 @@ with socket.socket() as any, socket.socket() as free:
     fcntl.ioctl(any, 0x8914, struct.pack("16sh14x", b"lo", 1))  # SIOCSIFFLAGS, IFF_UP
     free.bind(("127.0.0.1", 0))
     port = free.getsockname()[1]
-command = [sys.executable, "-m", "zooter_core.cli.main", "demo", "--no-browser", "--port", str(port), *sys.argv[1:]]
+command = [sys.executable, "-m", "zooter_core.cli", "demo", "--no-browser", "--port", str(port), *sys.argv[1:]]
 demo = subprocess.Popen(command, stdout=subprocess.DEVNULL)
 try:
     for attempt in range(300):

@@ -1,4 +1,4 @@
-"""Who may import whom. A module imports from lower levels only; this table is the whole rule."""
+"""Who may import whom. A room imports from the rooms below it; ROOMS is the whole rule."""
 
 from __future__ import annotations
 
@@ -10,68 +10,36 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+CORE = ROOT / "zooter_core"
 
-# From the ground up. A package (backends, heads, rewards, taggers, ui) stands for all of its modules.
-LEVELS = (
-    ("errors", "records", "redaction", "surrogates"),
-    ("quiet", "strict_json"),
-    ("disk", "toml"),
-    (
-        *(
-            "calculator",
-            "calibration",
-            "clusters",
-            "edits",
-            "endpoint",
-            "hosts",
-            "labellers",
-            "labels",
-            "metrics",
-            "plugins",
-            "processor",
-            "sandbox",
-        ),
-        *("projection", "selection", "terminal", "weights"),
-    ),
-    ("benchmark", "candidates", "graph", "learned", "run_lines", "run_state", "scores"),
-    ("fleet", "int8"),
-    ("curate", "encoder", "imports", "prices"),
-    ("backends", "heads"),
-    ("rewards", "router_config", "taggers"),
-    ("neighbours", "router"),
-    ("explain", "takeover"),
-    ("runs", "distill", "ensemble", "exports"),
-    ("baselines", "finetune", "robustness", "sources"),
-    ("evaluate", "sweep"),
-    ("fit",),
-    ("bench", "pipeline"),
-    ("from_scores", "plan"),
-    ("extend",),
-    ("growth", "new_fleet"),
-    ("commands", "ui"),
-    ("cli",),
+# From the top down. Rooms of one line do not import each other.
+ROOMS = (
+    ("cli", "ui"),
+    ("pipeline",),
+    ("evaluation",),
+    ("ensemble",),
+    ("router",),
+    ("labelling",),
+    ("backends",),
+    ("data",),
+    ("config",),
+    ("method",),
+    ("hosts", "plugins", "terminal", "weights"),
+    ("files",),
+    ("strict_json",),
+    ("errors", "records", "surrogates"),
 )
-LEVEL = {name: height for height, names in enumerate(LEVELS) for name in names}
-PURE = ("calibration", "labels", "learned", "metrics", "projection", "selection")
-LIGHT = (
-    *("calculator", "disk", "errors", "records", "calibration", "labels", "metrics", "fleet", "scores", "runs"),
-    *("plugins", "weights", "heads", "curate", "selection", "prices", "learned", "projection", "benchmark", "endpoint"),
-    *("hosts", "imports", "cli", "router_config", "sandbox", "strict_json"),
-)
+DEPTH = {room: depth for depth, rooms in enumerate(ROOMS) for room in rooms}
+PURE = "method"  # numpy alone, no input or output
+# Whole rooms, and some modules of others, that load neither PyTorch nor the libraries on top of it.
+LIGHT_ROOMS = {room for rooms in ROOMS[ROOMS.index(("data",)) :] for room in rooms}
+LIGHT = ("cli.main", "evaluation.report", "evaluation.sandbox", "router.config", "router.kinds")
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 
 
-def modules() -> dict[str, Path]:
-    """Every module of zooter_core by its dotted name without the package; `backends` is its __init__."""
-    core = ROOT / "zooter_core"
-    found = {}
-    for path in sorted(core.rglob("*.py")):
-        parts = path.relative_to(core).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
-
-
-MODULES = modules()
+def room_of(path: Path) -> str:
+    """The room that a file of zooter_core is in; "" for the package itself."""
+    return path.relative_to(CORE).with_suffix("").parts[0].replace("__init__", "")
 
 
 def imports(path: Path) -> set[str]:
@@ -86,54 +54,57 @@ def imports(path: Path) -> set[str]:
     return names
 
 
-def rooms(path: Path) -> set[str]:
-    """The modules and packages right under zooter_core that a file imports."""
+def rooms_used(path: Path) -> set[str]:
     parts = [name.split(".") for name in imports(path)]
-    return {part[1] for part in parts if part[0] == "zooter_core" and part[1] in LEVEL}
+    return {part[1] for part in parts if part[0] == "zooter_core" and part[1] in DEPTH}
 
 
-def test_every_module_has_a_level():
-    assert {name.split(".")[0] for name in MODULES if name} == set(LEVEL)
+FILES = sorted(CORE.rglob("*.py"))
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name])
-def test_imports_point_down(name):
-    room = name.split(".")[0]
-    up = {other for other in rooms(MODULES[name]) if other != room and LEVEL[other] >= LEVEL[room]}
-    assert not up, f"zooter_core.{name} (level {LEVEL[room]}) imports {', '.join(sorted(up))} from its level or above"
+def test_every_file_is_in_a_room():
+    assert {room_of(path) for path in FILES} == {"", *DEPTH}
 
 
-def test_the_package_itself_imports_nothing_of_its_own():
-    assert not [name for name in imports(MODULES[""]) if name.startswith("zooter_core")]
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(CORE).as_posix())
+def test_imports_point_down(path):
+    room = room_of(path)
+    if not room:
+        assert not rooms_used(path)
+        return
+    above = {other for other in rooms_used(path) if other != room and DEPTH[other] <= DEPTH[room]}
+    assert not above, f"{path.name} is in {room} and imports from {', '.join(sorted(above))}, which is not below it"
 
 
 def test_imports_are_seen_where_they_are():
-    assert {"backends", "encoder", "errors", "router"} <= rooms(MODULES["ensemble"])  # both forms, at the top
-    assert "torch" in imports(MODULES["weights"])  # inside a function
+    assert {"backends", "errors", "router"} <= rooms_used(CORE / "ensemble.py")  # both forms, at the top
+    assert "torch" in imports(CORE / "weights.py")  # inside a function
 
 
 def test_only_app_pages_and_ui_know_streamlit():
     folders = ("zooter_core", "pages", "recipes")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")] + [ROOT / "app.py"]
-    knowing = {path for path in files if any(name.split(".")[0] == "streamlit" for name in imports(path))}
+    users = {path for path in files if any(name.split(".")[0] == "streamlit" for name in imports(path))}
     allowed = ("app.py", "pages/", "zooter_core/ui/")
-    others = [name for path in knowing if not (name := path.relative_to(ROOT).as_posix()).startswith(allowed)]
+    others = [name for path in users if not (name := path.relative_to(ROOT).as_posix()).startswith(allowed)]
     assert not others
 
 
-@pytest.mark.parametrize("name", PURE)
-def test_the_mathematics_knows_numpy_alone(name):
-    known = {imported.split(".")[0] for imported in imports(MODULES[name])}
-    assert known <= {"__future__", "collections", "dataclasses", "math", "numpy", "typing", "zooter_core"}
-    called = {node.id for node in ast.walk(ast.parse(MODULES[name].read_text())) if isinstance(node, ast.Name)}
+@pytest.mark.parametrize("path", sorted((CORE / PURE).glob("*.py")), ids=lambda path: path.stem)
+def test_the_method_uses_numpy_alone(path):
+    roots = {name.split(".")[0] for name in imports(path)}
+    assert roots <= {"__future__", "collections", "dataclasses", "hashlib", "math", "numpy", "typing", "zooter_core"}
+    called = {node.id for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Name)}
     assert not called & {"open", "print", "input", "exec", "eval", "__import__"}
 
 
 def test_light_modules_load_nothing_heavy():
+    rooms = [path for path in FILES if room_of(path) in LIGHT_ROOMS and path.stem != "__init__"]
+    names = [".".join(path.relative_to(CORE).with_suffix("").parts) for path in rooms]
     code = "\n".join(
         [
             "import importlib, sys",
-            f"for name in {LIGHT!r}: importlib.import_module('zooter_core.' + name)",
+            f"for name in {(*names, *LIGHT)!r}: importlib.import_module('zooter_core.' + name)",
             f"print([name for name in {HEAVY!r} if name in sys.modules])",
         ]
     )

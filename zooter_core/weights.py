@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -182,3 +183,12 @@ def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
     progress(f"Writing the converted weights to {folder.parent} ...")
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries' own progress bars and advice off the terminal, where Zooter shows its own."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|peft")

@@ -27,7 +27,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingA
 from recipes.embedded import data, functions
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from recipes.embedded.writing import pieces
-from zooter_core.backends.local.processor import fast_bfloat16
+from zooter_core.backends.local.checkpoint import fast_bfloat16
 from zooter_core.strict_json import dump_json, parse_json
 from zooter_core.weights import resolve
 

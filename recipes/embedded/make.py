@@ -39,7 +39,7 @@ def steps(data: Path, fleet: Path, work: Path, share: float) -> list[Step]:
         return of(module, *rest, "--fleet", str(fleet))
 
     def zooter(command: str, *rest: str) -> list[str]:
-        return [sys.executable, "-m", "zooter_core.cli.main", command, "--fleet", str(fleet), *rest]
+        return [sys.executable, "-m", "zooter_core.cli", command, "--fleet", str(fleet), *rest]
 
     def expert(name: str, turn: int, tokens: int) -> Step:
         done = work / "experts" / f"{name}-{turn}.json"

@@ -24,7 +24,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 from recipes.embedded import data, verify
 from recipes.embedded.own import EACH, ENCODER, own_pairs
 from recipes.embedded.pairs import Pair, pairs_of
-from zooter_core.backends.local.processor import fast_bfloat16
+from zooter_core.backends.local.checkpoint import fast_bfloat16
 from zooter_core.config.labelling import RewardConfig
 from zooter_core.labelling.rewards import Pointwise, reward_model
 from zooter_core.strict_json import dump_json, parse_json

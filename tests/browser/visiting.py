@@ -33,7 +33,7 @@ class Demo:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "zooter_core.cli.main", "demo", "--port", str(self.port), "--no-browser"]
+        command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(self.port), "--no-browser"]
         if self.fleet is not None:
             command += ["--fleet", str(self.fleet)]
         environment = {name: value for name, value in os.environ.items() if name != "ZOOTER_FLEET"}

@@ -124,7 +124,7 @@ print("found", codes, heavy)
 
 def test_as_a_program(tiny_fleet):
     """Results alone on stdout, so that another program can read them."""
-    command = [sys.executable, "-m", "zooter_core.cli.main", "route", SEA, "--json", "--fleet", str(tiny_fleet)]
+    command = [sys.executable, "-m", "zooter_core.cli", "route", SEA, "--json", "--fleet", str(tiny_fleet)]
     ended = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert is_decision(json.loads(ended.stdout), SEA)
     assert ended.stderr == ""
@@ -134,7 +134,7 @@ def test_no_librarys_bars_between_the_lines(scores, tmp_path, tiny_fleet):
     """In processes of their own: what keeps the libraries quiet holds for a whole process."""
 
     def told(*arguments: object) -> str:
-        command = [sys.executable, "-m", "zooter_core.cli.main", *map(str, arguments)]
+        command = [sys.executable, "-m", "zooter_core.cli", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stderr
 
     wide, narrow, encoder = tmp_path / "wide", tmp_path / "narrow", tiny_fleet / "encoder"
@@ -147,7 +147,7 @@ def test_no_librarys_bars_between_the_lines(scores, tmp_path, tiny_fleet):
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_a_reader_who_has_read_enough_is_no_failure(tiny_fleet, form):
     """As in `zooter route - | head`: the pipe is closed before the first line comes."""
-    command = [sys.executable, "-m", "zooter_core.cli.main", "route", SEA, *form, "--fleet", str(tiny_fleet)]
+    command = [sys.executable, "-m", "zooter_core.cli", "route", SEA, *form, "--fleet", str(tiny_fleet)]
     piped = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     assert piped.stdout is not None
     assert piped.stderr is not None
@@ -490,7 +490,7 @@ def test_demo_says_where_it_is_and_who_can_reach_it(zooter, started, monkeypatch
         ("--embed-from", "www.example.org", "an origin (scheme, host and port of a site) for --embed-from"),
         ("--embed-from", "https://www.example.org/page", "an origin"),
         ("--embed-from", "*", "an origin"),
-        ("--address", "", "a host name or an IP address for --address"),
+        ("--address", "", "argument --address: an empty text"),
         ("--address", "192.0.2.1", "an address of this machine for --address. Found 192.0.2.1"),
     ],
 )

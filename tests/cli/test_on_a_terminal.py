@@ -254,7 +254,7 @@ def test_half_characters_in_files(fleet_copy, tiny_fleet, tmp_path):
 def test_as_a_program(fleet):
     """In a process of its own, whose consoles find the terminal by themselves."""
     came = bytearray()
-    command = [sys.executable, "-m", "zooter_core.cli.main", "ask", f"What is 7? {HOSTILE}", "--fleet", str(fleet)]
+    command = [sys.executable, "-m", "zooter_core.cli", "ask", f"What is 7? {HOSTILE}", "--fleet", str(fleet)]
     with terminal(came) as file:
         ended = subprocess.run(command, stdout=file, stderr=file, cwd=ROOT, env={**os.environ, "TERM": "xterm"})
     screen = Screen(ended.returncode, {"stdout": came, "stderr": bytearray()})

@@ -10,7 +10,7 @@ import pytest
 
 from zooter_core.config.fleet import load_fleet
 from zooter_core.ensemble import Ensemble
-from zooter_core.quiet import quiet_libraries
+from zooter_core.weights import quiet_libraries
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES: list[str] = []

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from test_extend import GIVEN, old
+from three_groups import GIVEN, old
 
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation.learning_curve import SEEDS, growth, sizes_of

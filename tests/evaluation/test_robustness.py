@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from zooter_core.evaluation.edits import paraphrases
-from zooter_core.evaluation.robustness import robustness
+from zooter_core.data.paraphrases import paraphrases
+from zooter_core.evaluation.robustness import EDITS, robustness, typos
+
+TEXT = "Explain photosynthesis in simple words to a child of seven years who likes plants and the sun very much."
 
 
 class Shouting:
@@ -30,3 +34,17 @@ def test_the_paraphrases_are_pairs_of_different_texts():
     assert len(pairs) >= 80
     texts = [text for pair in pairs for text in pair]
     assert len(set(texts)) == len(texts)
+
+
+@pytest.mark.parametrize("name", EDITS)
+@given(text=st.text(max_size=200))
+def test_an_edit_takes_any_text(name, text):
+    assert isinstance(EDITS[name](text), str)
+
+
+def test_typos_swap_letters_inside_words_and_are_the_same_each_time():
+    spoilt = typos(TEXT)
+    assert spoilt != TEXT
+    assert spoilt == typos(TEXT)
+    assert sorted(spoilt) == sorted(TEXT)
+    assert [word[0] for word in spoilt.split()] == [word[0] for word in TEXT.split()]

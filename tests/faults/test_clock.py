@@ -15,7 +15,7 @@ from zooter_core.ui.history import Entry, History
 
 ROOT = Path(__file__).resolve().parents[2]
 # Who may ask for the time of day: to note when something was said, and to read a server's date to wait for.
-ASKING = {"ui/history.py", "endpoint.py"}
+ASKING = {"ui/history.py", "config/endpoint.py"}
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from zooter_core.errors import ZooterError
 from zooter_core.method import labels
-from zooter_core.method.labels import NORMALISATIONS, enhance, entropy, kl, normalise, softmax, tag_priors
+from zooter_core.method.labels import NORMALISATIONS, LabelConfig, enhance, entropy, kl, normalise, softmax, tag_priors
 
 NUMBERS = st.floats(-50, 50, width=32)
 TAUS = st.floats(0.05, 20)
@@ -201,7 +201,7 @@ def test_unknown_normalisation_names_the_nearest():
 def test_the_steps_are_those_of_the_functions_alone():
     rewards = np.array([[1.0, 2.0, 4.0], [3.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     tags, groups = [("a", "b"), ("a",), ()], ["x", "x", "y"]
-    found = labels.steps(rewards, groups, tags, 0.3, 0.5, "spread")
+    found = labels.label(rewards, groups, tags, LabelConfig(0.3, 0.5, "spread"))
     scaled = labels.normalise(rewards, "spread", groups)
     plain = labels.softmax(scaled, 0.5)
     priors = labels.tag_priors(plain, tags)
@@ -214,5 +214,5 @@ def test_the_steps_are_those_of_the_functions_alone():
 
 def test_the_rows_where_the_tags_change_the_winner():
     rewards = np.array([[3.0, 0.0], [0.0, 1.0], [3.0, 0.0]])
-    assert labels.steps(rewards, ["x"] * 3, [("a",)] * 3, 0.1, 1.0, "none").changed.tolist() == [1]
-    assert labels.steps(rewards, ["x"] * 3, [("a",)] * 3, 1.0, 1.0, "none").changed.tolist() == []
+    assert labels.label(rewards, ["x"] * 3, [("a",)] * 3, LabelConfig(beta=0.1)).changed.tolist() == [1]
+    assert labels.label(rewards, ["x"] * 3, [("a",)] * 3, LabelConfig(beta=1.0)).changed.tolist() == []

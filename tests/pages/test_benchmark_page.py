@@ -17,7 +17,7 @@ from zooter_core.data import runs
 from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
 from zooter_core.evaluation.sweep import SweepConfig, sweep
-from zooter_core.pipeline import LabelConfig
+from zooter_core.method.labels import LabelConfig
 from zooter_core.records import Query
 from zooter_core.router.kinds import DistillConfig
 

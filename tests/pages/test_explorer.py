@@ -11,7 +11,7 @@ import tiny
 from streamlit.testing.v1 import AppTest
 
 from zooter_core.data.scores import Scores
-from zooter_core.pipeline import LabelConfig
+from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.from_scores import distill_scores
 from zooter_core.records import Query
 from zooter_core.router.kinds import DistillConfig

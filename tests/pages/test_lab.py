@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from zooter_core import pipeline
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
-from zooter_core.method.labels import steps as steps_of
+from zooter_core.method.labels import LabelConfig, label
 from zooter_core.records import Query
 from zooter_core.ui import resources
 from zooter_core.ui.lab import distill, labels, sweep
@@ -434,7 +434,7 @@ def test_the_verdict_of_a_query() -> None:
 
 def test_the_orders_of_queries() -> None:
     rewards = np.array([[1.0, 0.0], [5.0, 0.0], [0.0, 0.1]])
-    steps = steps_of(rewards, ["x"] * 3, [("t",)] * 3, 0.0, 1.0, "none")
+    steps = label(rewards, ["x"] * 3, [("t",)] * 3, LabelConfig(beta=0.0))
     assert labels.order_of(steps, "file") == [0, 1, 2]
     assert labels.order_of(steps, "clear") == [1, 0, 2]
     assert labels.order_of(steps, "unclear") == [2, 0, 1]

@@ -7,7 +7,7 @@ import pytest
 
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.errors import ZooterError
-from zooter_core.pipeline import LabelConfig
+from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.from_scores import distill_scores, score_responses, tags_of
 from zooter_core.records import Query
 from zooter_core.router.clusters import TIMES

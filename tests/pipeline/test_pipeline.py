@@ -20,7 +20,8 @@ from zooter_core.data.scores import Scores, read_scores
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.method import labels
-from zooter_core.pipeline import LabelConfig, held_back, make_labels
+from zooter_core.method.labels import LabelConfig, held_back
+from zooter_core.pipeline import make_labels
 from zooter_core.records import Query, Response
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.kinds import DistillConfig, settings_of
@@ -329,7 +330,7 @@ def test_changed_weights_are_refused_by_name(run_copy, fleet_copy, weights, step
     }
     assert setting in refusal(run_copy, steps.pop(step))
     with Run(run_copy) as run:
-        for unchanged in steps.values():
+        for unchanged in pipeline.values():
             unchanged(run)
 
 

@@ -107,7 +107,6 @@ def test_a_kind_that_there_is_not(fleet, refused, table):
         (("--router-kind", "wibble"), "a known router kind"),
         (("--router-kind", "knn", "--router-set", "k=0"), "k as"),
         (("--router-kind", "knn", "--finetune", "last"), "--finetune"),
-        (("--router-set", "augment=2", "--finetune", "last"), "--finetune"),
         (("--samples", 0), "--samples 1"),
         (("--samples", 3, "--temperature", 0), "a temperature above 0 for 3 samples"),
     ],

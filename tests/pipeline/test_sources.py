@@ -12,6 +12,7 @@ from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError
 from zooter_core.method import labels
+from zooter_core.method.labels import LabelConfig, held_back
 from zooter_core.pipeline.sources import find_runs, scores_of_neighbours, scores_of_run
 from zooter_core.records import Query
 from zooter_core.router.neighbours import Neighbours
@@ -97,10 +98,10 @@ def test_queries_without_texts_are_left_out():
 
 
 def test_a_share_of_them_is_held_back_although_none_was_of_their_run():
-    config = pipeline.LabelConfig(holdout=0.2)
+    config = LabelConfig(holdout=0.2)
     learned = [Query(f"q{n}", f"text {n}") for n in range(400)]
-    learned = [query for query in learned if not pipeline.held_back(query.id, config)]
+    learned = [query for query in learned if not held_back(query.id, config)]
     shares = np.full((len(learned), 3), 1 / 3)
     known = Neighbours.of(Scores(tuple(learned), POOL, shares), np.ones((len(learned), 4)), shares, True)
     found = scores_of_neighbours(known)
-    assert 0.1 < np.mean([pipeline.held_back(query.id, config) for query in found.queries]) < 0.3
+    assert 0.1 < np.mean([held_back(query.id, config) for query in found.queries]) < 0.3

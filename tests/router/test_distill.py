@@ -7,7 +7,7 @@ import torch
 from zooter_core.errors import ZooterError
 from zooter_core.method import calibration
 from zooter_core.method.labels import kl
-from zooter_core.router.distill import distill, fit_head, trial, with_copies
+from zooter_core.router.distill import distill, trial
 from zooter_core.router.kinds import DistillConfig
 
 POOL = ["math", "writer"]
@@ -77,34 +77,6 @@ def test_one_query_is_enough(tiny_encoder):
 def test_no_query_is_refused(tiny_encoder):
     with pytest.raises(ZooterError, match="at least one query"):
         distill([], np.zeros((0, 2)), POOL, tiny_encoder, QUICK)
-
-
-def test_edited_copies_are_learned_with_the_labels_of_their_queries(tiny_encoder):
-    """Copies differ from what was asked, so that the head does; a number of copies and a seed fix it."""
-    config = DistillConfig(epochs=5, augment=2)
-    vectors = with_copies(QUERIES, tiny_encoder, config)
-    assert vectors.shape == (3, len(QUERIES), 2 * tiny_encoder.width)
-    assert np.array_equal(vectors[0], with_copies(QUERIES, tiny_encoder, QUICK))
-    assert not np.allclose(vectors[1], vectors[0])
-    assert not np.allclose(vectors[1], vectors[2])
-    router = learn(tiny_encoder, config)
-    assert np.array_equal(router.probabilities(NEW), learn(tiny_encoder, config).probabilities(NEW))
-    assert not np.allclose(router.probabilities(NEW), learn(tiny_encoder).probabilities(NEW))
-    flat = fit_head(vectors.reshape(-1, vectors.shape[-1]), np.tile(LABELS, (3, 1)), POOL, "", config)
-    same = fit_head(vectors, LABELS, POOL, "", config)
-    given = torch.from_numpy(vectors[0])
-    assert torch.equal(flat(given), same(given))
-
-
-def test_no_copy_of_a_query_set_aside_is_learned_in_a_trial():
-    """Labels without a rule: training longer helps with those aside only if copies of them are learned."""
-    dice = np.random.default_rng(0)
-    asked = dice.normal(size=(200, 64)).astype(np.float32)
-    labels = np.eye(2)[dice.integers(0, 2, 200)]
-    config = DistillConfig(epochs=60, rate=1e-2, dropout=0.0)
-    assert trial(np.stack([asked, asked]), labels, POOL, config, labels).epochs < 5
-    leaking = np.concatenate([asked, asked]), np.tile(labels, (2, 1))  # as queries of their own
-    assert trial(*leaking, POOL, config, leaking[1]).epochs > 15
 
 
 def test_a_lucky_first_epoch_does_not_end_a_trial(monkeypatch):

@@ -72,8 +72,3 @@ def test_a_seed_fixes_it_and_few_queries_are_enough(tiny_encoder):
 def test_what_cannot_be_fine_tuned_is_refused(tiny_encoder, config):
     with pytest.raises(ZooterError, match="--finetune last or all"):
         finetune(["Hi"], np.eye(2)[:1], POOL, tiny_encoder, config)
-
-
-def test_edited_copies_are_refused(tiny_encoder):
-    with pytest.raises(ZooterError, match="augment=1"):
-        finetune(QUERIES, LABELS, POOL, tiny_encoder, DistillConfig(finetune="last", augment=1))

@@ -19,9 +19,9 @@ from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluation.evaluate import evaluate as figures_of
 from zooter_core.evaluation.robustness import robustness
 from zooter_core.method import selection
-from zooter_core.quiet import quiet_libraries
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
+from zooter_core.weights import quiet_libraries
 
 Array = NDArray[np.float64]
 Texts = Sequence[dict[str, str]]

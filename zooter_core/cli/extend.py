@@ -15,14 +15,14 @@ from zooter_core.data.scores import read_scores
 from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluation.learning_curve import growth, sizes_of
 from zooter_core.files import check_folder
-from zooter_core.pipeline import LabelConfig
+from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.from_scores import LABELS
-from zooter_core.quiet import quiet_libraries
 from zooter_core.router import extend as engine
 from zooter_core.router.config import LABEL_SETTINGS
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.kinds import DEFAULT
 from zooter_core.router.router import Router
+from zooter_core.weights import quiet_libraries
 
 
 def extend(call: Namespace) -> None:

@@ -24,7 +24,7 @@ def import_(call: Namespace) -> None:
 def export(call: Namespace) -> None:
     """A router's choices as a benchmark reads them."""
     from zooter_core.evaluation.routerarena import export_routerarena
-    from zooter_core.quiet import quiet_libraries
+    from zooter_core.weights import quiet_libraries
 
     quiet_libraries()
     counts = export_routerarena(Path(call.router), Path(call.queries), Path(call.out))

@@ -295,7 +295,3 @@ def _run(arguments: Sequence[str]) -> int:
         return 0
     call = parser.parse_args(arguments)
     return int(load_kind("command", COMMANDS, call.command)(call) or 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -22,7 +22,7 @@ from zooter_core.terminal import json_text
 if TYPE_CHECKING:
     from zooter_core.data.runs import Run
     from zooter_core.ensemble import Ensemble
-    from zooter_core.pipeline import LabelConfig
+    from zooter_core.method.labels import LabelConfig
     from zooter_core.records import Response
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +65,7 @@ def ensemble_of(call: Namespace, folder: str | None = None) -> Ensemble:
     """The fleet that a call names, else that of `folder`, else the embedded one, ready to work."""
     fleet = load_fleet(call.fleet or folder or EMBEDDED)  # before PyTorch: a mistake in it shows at once
     from zooter_core.ensemble import Ensemble
-    from zooter_core.quiet import quiet_libraries
+    from zooter_core.weights import quiet_libraries
 
     quiet_libraries()
     ensemble = Ensemble(fleet)
@@ -87,7 +87,7 @@ def generation_of(call: Namespace, fleet: Fleet, seed: int | None = None) -> Gen
 
 def label_of(call: Namespace, defaults: LabelConfig | None = None) -> LabelConfig:
     """Label settings: the defaults of a run, or those given here, with what the call names instead."""
-    from zooter_core.pipeline import LabelConfig
+    from zooter_core.method.labels import LabelConfig
 
     config = replace(defaults or LabelConfig(), **given_labels(call))
     if not 0 <= config.holdout < 1:

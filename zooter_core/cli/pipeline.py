@@ -35,10 +35,10 @@ from zooter_core.evaluation.sweep import sweep as sweep_of
 from zooter_core.files import check_file, check_folder, written_whole
 from zooter_core.pipeline import from_scores
 from zooter_core.pipeline.plan import STEPS, Plan, check
-from zooter_core.quiet import quiet_libraries
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DEFAULT, DistillConfig
 from zooter_core.strict_json import dump_json
+from zooter_core.weights import quiet_libraries
 
 
 def run(call: Namespace) -> None:

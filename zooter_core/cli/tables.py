@@ -220,8 +220,8 @@ def save_selection_plot(found: dict[str, Any], path: Path) -> None:
     if "judge" in found:
         panels["the best by reward is kept"] = found["judge"]
     drawn = make_subplots(cols=len(panels), subplot_titles=list(panels), shared_yaxes=True)
-    for column, report in enumerate(panels.values(), 1):
-        for line in _lines(report):
+    for column, panel in enumerate(panels.values(), 1):
+        for line in _lines(panel):
             drawn.add_scatter(**line, mode="lines", legendgroup=line["name"], showlegend=column == 1, row=1, col=column)
     priced = "dollars" in found["curves"][0]["points"][0]
     drawn.update_xaxes(title="dollars a thousand queries" if priced else "calls a query")

@@ -287,7 +287,7 @@ def _paths(kind: Any, values: Mapping[str, Any], where: str, path: Path) -> dict
     keys = ("path", "offload_folder", *PATHS)
     named = {key: values[key] for key in keys if key in values and not (remote and key == "model")}
     for key, value in named.items():
-        if why := impossible(path.parent / value):
+        if not value.startswith(PREFIX) and (why := impossible(path.parent / value)):
             raise ZooterError(f"a path as {key} in {where} of {path}", f'"{value}" ({why})', f"Correct {key}.")
     if kind is RouterConfig:
         return {"path": str(path.parent / values["path"])}

@@ -5,11 +5,47 @@ RouterArena (arXiv 2510.00202) measures routers so, as robustness to small pertu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import random
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from zooter_core.evaluation.edits import EDITS, paraphrases
+from zooter_core.data.paraphrases import paraphrases
 from zooter_core.router.router import Router
+
+POLITE = ("Hello! ", "Please help me with this: ", "Hi there, could you do something for me? ", "Dear assistant, ")
+TYPOS = 75  # one word in so many characters is misspelt, at least one
+
+
+def _dice(text: str) -> random.Random:
+    """Random numbers that depend on the text alone, so that a figure can be had again."""
+    return random.Random(hashlib.sha256(text.encode("utf-8", "replace")).digest())
+
+
+def typos(text: str) -> str:
+    """Two neighbouring letters inside some words change places."""
+    dice = _dice(text)
+    words = [found.span() for found in re.finditer(r"[^\W\d_]{4,}", text)]
+    letters = list(text)
+    for start, end in dice.sample(words, min(len(words), max(1, len(text) // TYPOS))):
+        place = dice.randrange(start + 1, end - 2) if end - start > 4 else start + 1
+        letters[place], letters[place + 1] = letters[place + 1], letters[place]
+    return "".join(letters)
+
+
+def _no_final_mark(text: str) -> str:
+    return text.rstrip().rstrip(".?!")
+
+
+EDITS: dict[str, Callable[[str], str]] = {
+    "lower case": str.lower,
+    "upper case": str.upper,
+    "spaces": lambda text: "  " + re.sub(r" ", "  ", text) + " \n",
+    "no final mark": _no_final_mark,
+    "polite prefix": lambda text: _dice(text).choice(POLITE) + text,
+    "typos": typos,
+}
 
 
 def robustness(router: Router, queries: Sequence[str]) -> dict[str, Any]:

@@ -113,18 +113,16 @@ def earned(
         ZooterError: there are too few queries for the folds.
     """
     folds_of = [_folds(scores, seed, config.folds) for seed in range(config.seeds)]
-    rewards = labels.normalise(scores.scores, config.normalise, scores.datasets)
     vectors = encoder.embed_all([query.text for query in scores.queries])
     total, done = len(config.points) * config.seeds * config.folds, 0
     for beta, tau in config.points:
-        found = np.zeros(len(rewards))
+        found = np.zeros(len(scores.queries))
         for seed in range(config.seeds):
             folds = folds_of[seed]
             for fold in range(config.folds):
                 train, kept = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-                known = [tags[row] for row in train.tolist()]
-                plain = labels.softmax(rewards[train], tau)
-                wanted = labels.enhance(plain, known, labels.tag_priors(plain, known), beta)
+                settings = labels.LabelConfig(beta, tau, config.normalise)
+                wanted = labels.label(scores.scores, scores.datasets, tags, settings, train).enhanced[train]
                 head = learn(
                     vectors[train], wanted, scores.candidates, encoder.reference, replace(training, seed=seed),
                     scores=scores.scores[train],

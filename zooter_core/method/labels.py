@@ -5,6 +5,7 @@ Shapes: n queries, N candidates in pool order; `rewards`, `labels` and `priors` 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -69,8 +70,27 @@ def enhance(labels: Array, tags: Sequence[Sequence[str]], priors: Mapping[str, A
 
 
 @dataclass(frozen=True)
-class Steps:
-    """Every step from rewards to labels, each of shape (n, N): what the softmax is taken of, s, s_t's mean, s*."""
+class LabelConfig:
+    """How rewards become labels.
+
+    Attributes:
+        beta: share of the plain label in the enhanced one.
+        tau: softmax temperature.
+        normalise: one of NORMALISATIONS, applied before the softmax.
+        holdout: share of queries that the router does not learn from, for evaluation.
+        seed: which queries these are.
+    """
+
+    beta: float = 0.3
+    tau: float = 1.0
+    normalise: str = "none"
+    holdout: float = 0.2
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Every step from rewards to labels, each of shape (n, N): normalised rewards, s, the mean of s_t, s*."""
 
     rewards: Array
     plain: Array
@@ -83,22 +103,41 @@ class Steps:
         return np.flatnonzero(self.plain.argmax(axis=1) != self.enhanced.argmax(axis=1))
 
 
-def steps(
-    rewards: Array, groups: Sequence[str], tags: Sequence[Sequence[str]], beta: float, tau: float, scale: str
-) -> Steps:
-    """The steps for all queries at once; a query without tags has its plain label as prior.
+def label(
+    rewards: Array,
+    groups: Sequence[str],
+    tags: Sequence[Sequence[str]],
+    config: LabelConfig,
+    learned: NDArray[np.intp] | None = None,
+    known: int | None = None,
+) -> Labels:
+    """Rewards -> normalised -> softmax -> tag priors -> enhanced labels, for all queries at once.
 
     Args:
-        rewards, groups, scale: as in `normalise`.
-        tags, beta: as in `enhance`; the priors are means over all the queries given.
+        rewards, groups, known: as in `normalise`.
+        tags: as in `enhance`. A query without tags has its plain label as prior.
+        config: beta, tau and normalise; the rest is for the caller.
+        learned: rows that the priors are means of, and that are enhanced; the others keep their plain label. All rows
+            if not given.
 
     Raises:
         ZooterError: a setting makes no sense.
     """
-    scaled = normalise(rewards, scale, groups)
-    plain = softmax(scaled, tau)
-    priors = tag_priors(plain, tags)
-    return Steps(scaled, plain, enhance(plain, tags, priors, 0.0), enhance(plain, tags, priors, beta))
+    scaled = normalise(rewards, config.normalise, groups, known)
+    plain = softmax(scaled, config.tau)
+    rows = np.arange(len(plain)) if learned is None else learned
+    learned_tags = [tags[row] for row in rows.tolist()]
+    priors = tag_priors(plain[rows], learned_tags)
+    prior, enhanced = plain.copy(), plain.copy()
+    prior[rows] = enhance(plain[rows], learned_tags, priors, 0.0)
+    enhanced[rows] = enhance(plain[rows], learned_tags, priors, config.beta)
+    return Labels(scaled, plain, prior, enhanced)
+
+
+def held_back(query_id: str, config: LabelConfig) -> bool:
+    """Whether a query is kept from the router, by a hash of its id."""
+    digest = hashlib.sha256(f"{config.seed}|{query_id}".encode()).hexdigest()
+    return int(digest[:12], 16) / 16**12 < config.holdout
 
 
 def kl(label: Array, predicted: Array) -> Array:

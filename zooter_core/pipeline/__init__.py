@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from zooter_core.errors import ZooterError, around, reason_in
 from zooter_core.evaluation.evaluate import Sampled
 from zooter_core.files import move_contents, remove, writing
 from zooter_core.method import labels
+from zooter_core.method.labels import LabelConfig, held_back
 from zooter_core.pipeline.train import Progress, fit_router
 from zooter_core.records import Label, Message, Query, Response
 from zooter_core.router.kinds import DEFAULT, DistillConfig
@@ -36,17 +37,6 @@ ENOUGH = 4  # requests of which nothing comes: then the candidate is at fault, n
 
 def quiet(step: str, done: int, of: int) -> None:
     """A progress callback that shows nothing."""
-
-
-@dataclass(frozen=True)
-class LabelConfig:
-    """How rewards become labels; `holdout` is the share of queries kept from the router to evaluate it."""
-
-    beta: float = 0.3
-    tau: float = 1.0
-    normalise: str = "none"
-    holdout: float = 0.2
-    seed: int = 0
 
 
 def start_settings(ensemble: Ensemble, queries: Sequence[Query]) -> Settings:
@@ -252,29 +242,19 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
 
 def make_labels(scores: Scores, tags: Sequence[Sequence[str]], config: LabelConfig) -> list[Label]:
     """The label of each query. Tag priors come from the training fold alone; held-back labels stay plain."""
-    rewards = labels.normalise(scores.scores, config.normalise, scores.datasets)
-    plain = labels.softmax(rewards, config.tau)
     train = [row for row, query in enumerate(scores.queries) if not held_back(query.id, config)]
-    train_tags = [tags[row] for row in train]
-    enhanced = np.array(plain)
-    enhanced[train] = labels.enhance(plain[train], train_tags, labels.tag_priors(plain[train], train_tags), config.beta)
+    table = labels.label(scores.scores, scores.datasets, tags, config, np.array(train, dtype=np.intp))
     learned = set(train)
     return [
         Label(
             query.id,
             "train" if row in learned else "held_back",
-            tuple(plain[row].tolist()),
-            tuple(enhanced[row].tolist()),
-            float(labels.entropy(plain[row])),
+            tuple(table.plain[row].tolist()),
+            tuple(table.enhanced[row].tolist()),
+            float(labels.entropy(table.plain[row])),
         )
         for row, query in enumerate(scores.queries)
     ]
-
-
-def held_back(query_id: str, config: LabelConfig) -> bool:
-    """Whether a query is kept from the router, by a hash of its id."""
-    digest = hashlib.sha256(f"{config.seed}|{query_id}".encode()).hexdigest()
-    return int(digest[:12], 16) / 16**12 < config.holdout
 
 
 def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, progress: Progress = quiet) -> None:

@@ -11,7 +11,8 @@ from zooter_core.data.scores import Scores, no_repeats, read_lines, read_query, 
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.files import append_lines, check_file, filled_whole, locked, read_whole_lines, writing
-from zooter_core.pipeline import BATCH, LabelConfig, make_labels, quiet
+from zooter_core.method.labels import LabelConfig
+from zooter_core.pipeline import BATCH, make_labels, quiet
 from zooter_core.pipeline.train import Progress, fit_router
 from zooter_core.records import Query
 from zooter_core.router.clusters import cluster_tags

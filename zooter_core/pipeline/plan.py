@@ -17,7 +17,7 @@ from zooter_core.errors import ZooterError
 from zooter_core.evaluation.evaluate import check_names
 from zooter_core.files import check_file
 from zooter_core.method import labels
-from zooter_core.pipeline import LabelConfig
+from zooter_core.method.labels import LabelConfig, held_back
 from zooter_core.records import Query
 from zooter_core.router import finetune
 from zooter_core.router.kinds import DistillConfig
@@ -75,8 +75,8 @@ def _check_settings(plan: Plan) -> None:
     pipeline.check_samples(plan.samples)
     if plan.labels:
         one = plan.labels
-        labels.steps(np.zeros((1, 2)), ["all"], [()], one.beta, one.tau, one.normalise)
-        if plan.queries and all(pipeline.held_back(query.id, one) for query in plan.queries):
+        labels.label(np.zeros((1, 2)), ["all"], [()], one)
+        if plan.queries and all(held_back(query.id, one) for query in plan.queries):
             found = f"all {len(plan.queries)} held back by --holdout {one.holdout:g}"
             raise ZooterError("at least one query to learn from", found, "Lower --holdout, or give more queries.")
     if plan.training and plan.training.finetune != "none":

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.evaluation.edits import edited
 from zooter_core.method import calibration
 from zooter_core.plugins import load_kind
 from zooter_core.router.encoder import Encoder
@@ -61,18 +60,8 @@ def distill(
     """
     if not len(queries):
         raise ZooterError("at least one query to distill from", "none", "Give a larger queries or score file.")
-    vectors = with_copies(queries, encoder, config)
-    head = learn(vectors, labels, candidates, encoder.reference, config, progress, scores)
+    head = learn(encoder.embed_all(queries), labels, candidates, encoder.reference, config, progress, scores)
     return Router(head, encoder)
-
-
-def with_copies(queries: Sequence[str], encoder: Encoder, config: DistillConfig) -> NDArray[np.float32]:
-    """Vectors of the queries, shape (n, width); where edited copies are learned too, (1 + copies, n, width)."""
-    vectors = encoder.embed_all(queries)
-    if not config.augment:
-        return vectors
-    copies = [[edited(query, copy, config.seed) for query in queries] for copy in range(config.augment)]
-    return np.stack([vectors, *(encoder.embed_all(texts) for texts in copies)])
 
 
 def learn(
@@ -84,7 +73,7 @@ def learn(
     progress: Progress = lambda epoch, loss: None,
     scores: NDArray[np.float64] | None = None,
 ) -> RouterHead:
-    """The same from vectors of the queries, as `with_copies` has them, that the encoder of that name has made.
+    """The same from vectors of the queries, shape (n, width), that the encoder of that name has made.
 
     From TRIAL queries on, a fifth of them is set aside first to see after how many epochs (at most the config's) a head
     predicts best who wins, and at which temperature; the head that is returned learns from all.
@@ -109,7 +98,7 @@ def trial(
     """How long to train, and how sharp the distribution should be, by a fifth of the queries kept from a head."""
     aside = np.random.default_rng(config.seed).permutation(len(labels)) % ASIDE == 0
     wins = calibration.wins_of(scores[aside])
-    kept = torch.from_numpy(vectors.reshape(-1, *vectors.shape[-2:])[0][aside])  # as they were asked
+    kept = torch.from_numpy(vectors[aside])
     seen: list[tuple[float, Trial]] = []
 
     def look(head: RouterHead, epoch: int) -> None:
@@ -123,7 +112,7 @@ def trial(
 
     try:
         head = fit_head(
-            vectors[..., ~aside, :], labels[~aside], candidates, "", config, scores=scores[~aside], look=look
+            vectors[~aside], labels[~aside], candidates, "", config, scores=scores[~aside], look=look
         )  # fmt: skip
         if not seen:
             look(head, config.epochs)
@@ -149,9 +138,7 @@ def fit_head(
     """
     wanted = torch.from_numpy(np.asarray(labels, dtype=np.float32))
     earned = wanted if scores is None else torch.from_numpy(np.asarray(scores, dtype=np.float32))
-    flat = torch.from_numpy(vectors.reshape(-1, vectors.shape[-1]))
-    times = len(flat) // len(wanted)  # the queries and their copies
-    lessons = Lessons(flat, wanted.repeat(times, 1), earned.repeat(times, 1))
+    lessons = Lessons(torch.from_numpy(vectors), wanted, earned)
     plan = load_kind("router", KINDS, config.kind).plan(lessons, config)
     made = RouterHeadConfig(
         candidates=list(candidates), encoder=encoder, width=vectors.shape[-1], kind=config.kind, settings=plan

@@ -26,7 +26,7 @@ from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError, did_you_mean, listed
 from zooter_core.files import filled_whole, writing
 from zooter_core.method import calibration, labels
-from zooter_core.pipeline import LabelConfig
+from zooter_core.method.labels import LabelConfig
 from zooter_core.router.config import CONFIG
 from zooter_core.router.distill import TRIAL
 from zooter_core.router.kinds import DEFAULT
@@ -75,9 +75,7 @@ class Given:
         """
         old = self.scores.scores.shape[1] - 1
         known = old if old > 1 else None  # one candidate has no spread
-        rewards = labels.normalise(self.scores.scores, self.config.normalise, self.scores.datasets, known)
-        plain = labels.softmax(rewards, self.config.tau)
-        return labels.enhance(plain, self.tags, labels.tag_priors(plain, self.tags), self.config.beta)
+        return labels.label(self.scores.scores, self.scores.datasets, self.tags, self.config, known=known).enhanced
 
 
 @dataclass(frozen=True)

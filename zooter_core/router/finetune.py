@@ -32,15 +32,13 @@ def check_settings(config: DistillConfig) -> None:
     """Refuse what cannot be fine-tuned.
 
     Raises:
-        ZooterError: the router is of another kind than `zooter`, there is no such mode, or edited copies are asked for.
+        ZooterError: the router is of another kind than `zooter`, or there is no such mode.
     """
     if config.finetune not in MODES[1:] or config.kind != DEFAULT:
         raise ZooterError(
             f"--finetune {' or '.join(MODES[1:])} with the router kind {DEFAULT}",
             f"{config.finetune} with {config.kind}", "Leave one of them out.",
         )  # fmt: skip
-    if config.augment:
-        raise ZooterError("--finetune without edited copies", f"augment={config.augment}", "Leave one of them out.")
 
 
 def finetune(
@@ -58,7 +56,7 @@ def finetune(
     after which that part is predicted best is kept. On one GPU or on the processor, by accelerate.
 
     Raises:
-        ZooterError: the router is of another kind than `zooter`, there is no such mode, or edited copies are asked for.
+        ZooterError: the router is of another kind than `zooter`, or there is no such mode.
         WorkError: the weights are not finite in the end.
     """
     check_settings(config)

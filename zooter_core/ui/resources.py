@@ -40,7 +40,7 @@ class Loading:
         try:
             self.message = "Loading PyTorch ..."
             from zooter_core.ensemble import Ensemble
-            from zooter_core.quiet import quiet_libraries
+            from zooter_core.weights import quiet_libraries
 
             quiet_libraries()
             made = Ensemble(fleet, running)

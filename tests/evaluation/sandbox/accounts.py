@@ -19,7 +19,6 @@ from typing import Any
 from zooter_core.evaluation.sandbox.runner import Limits, Verdict, missing, run
 
 AS_NOBODY: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []}
-ROOT = Path(__file__).resolve().parents[3]
 
 
 class Own:
@@ -75,11 +74,12 @@ def _interpreter() -> str:
 
 
 def _copy_package(folder: Path) -> None:
+    source = Path(__file__).resolve().parents[3] / "zooter_core"  # here: its copy lies elsewhere
     core = folder / "zooter_core"
-    core.mkdir()
-    for name in ("__init__.py", "errors.py"):
-        shutil.copy(ROOT / "zooter_core" / name, core)
-    shutil.copytree(ROOT / "zooter_core" / "sandbox", core / "sandbox")
+    (core / "evaluation").mkdir(parents=True)
+    for name in ("__init__.py", "errors.py", "evaluation/__init__.py"):
+        shutil.copy(source / name, core / name)
+    shutil.copytree(source / "evaluation" / "sandbox", core / "evaluation" / "sandbox")
     shutil.copy(__file__, folder / "accounts.py")
     subprocess.run(["chmod", "-R", "a+rX", str(folder)], check=True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # accounts.py
+sys.path.insert(0, str(Path(__file__).parent))  # accounts.py
 
 from accounts import Ordinary, Own
 

@@ -62,7 +62,7 @@ READS_AND_WRITES = [
     "import dbm.dumb\ndbm.dumb.open(path + '/made')",
     "import logging\nlogging.FileHandler(path + '/log')",
     "import tempfile\ntempfile.mkstemp(dir=path)",
-    "import zooter_core.cli.main",
+    "import zooter_core.cli",
     "import numpy",
 ]
 

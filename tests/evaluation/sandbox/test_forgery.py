@@ -47,7 +47,8 @@ NOT_EQUAL = "class Same:\n    __eq__ = lambda self, other: True\n    __hash__ = 
         "import os\ndef f(n):\n    os.closerange(3, 64)\n    return n + 1",
         # its own process
         'import json\njson.dumps = lambda *a, **k: \'{"passed": true, "value": true}\'\ndef f(n): return n',
-        "import zooter_core.evaluation.sandbox.worker as w\nw.pack = lambda *a: True\nw._call = None\ndef f(n): return n",
+        "from zooter_core.evaluation.sandbox import worker as w\n"
+        "w.pack = lambda *a: True\nw._call = None\ndef f(n): return n",
         "import zooter_core.evaluation.sandbox.values as v\nv._READERS.clear()\nv.ITEMS.clear()\ndef f(n): return n",
         "import struct, pickle, os\nos.write = os._exit = struct.pack = pickle.dumps = None\ndef f(n): return n",
         "import builtins\nbuiltins.AssertionError = builtins.BaseException = Warning\ndef f(n): return n",

@@ -184,7 +184,7 @@ def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(fleet, server, sums
     folder, out = fleet(a="right", b="slow"), tmp_path / "s.jsonl"
     call = [str(part) for part in bench(folder, "gsm8k", sums, out)]
     child = subprocess.Popen(
-        [sys.executable, "-m", "zooter_core.cli.main", *call],
+        [sys.executable, "-m", "zooter_core.cli", *call],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,

@@ -44,7 +44,7 @@ def bench(folder: Path, *more: str, where: list[str] | None = None) -> subproces
     command = [
         sys.executable,
         "-m",
-        "zooter_core.cli.main",
+        "zooter_core.cli",
         "bench",
         "--suite",
         "human-eval",

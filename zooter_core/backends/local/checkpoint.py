@@ -17,7 +17,6 @@ from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import cached_file
 
 from zooter_core.backends.local import memory
-from zooter_core.backends.local.processor import fast_bfloat16
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.strict_json import parse_json
@@ -161,3 +160,8 @@ def weight_files(source: str, revision: str | None) -> tuple[Path, ...]:
 
 def _fault(candidate: CandidateConfig, found: str, next_step: str = "Check `model` in fleet.toml.") -> WorkError:
     return WorkError(f"a causal language model at {candidate.model}", found, next_step)
+
+
+def fast_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 in hardware; one that does not is up to forty times slower at it."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

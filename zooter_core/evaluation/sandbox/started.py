@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 START = (
     "import sys; sys.path.append({!r}); from zooter_core.evaluation.sandbox.process import main; sys.path.pop(); main()"
 )

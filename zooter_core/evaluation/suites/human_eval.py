@@ -1,7 +1,7 @@
 """Suite `human-eval`: Python functions (arXiv 2107.03374), right where the unit tests of the file pass.
 
 The release has JSON lines with `task_id`, `prompt` (a head and a docstring), `entry_point`, `test` (a function `check`)
-and `canonical_solution`. What a model wrote is executed in a sandbox (`zooter_core.evaluation.sandbox`), never in this process.
+and `canonical_solution`. What a model wrote runs in `zooter_core.evaluation.sandbox`, never in this process.
 """
 
 from __future__ import annotations

@@ -5,18 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zooter_core import backends
 from zooter_core.backends import Backend
 from zooter_core.config.labelling import TaggerConfig
 from zooter_core.plugins import load_kind
 from zooter_core.records import Query, Tag
-from zooter_core.router.encoder import Encoders
 
 KINDS = {
     "nearest": "zooter_core.labelling.taggers.nearest:NearestTagger",
     "instag": "zooter_core.labelling.taggers.instag:InsTagger",
     "given": "zooter_core.labelling.taggers.given:GivenTagger",
 }
+
+
+class TextEncoder(Protocol):
+    """What a tagger needs of a sentence encoder (`router.encoder.Encoder` is one)."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of a few texts, shape (n, 2 * width)."""
+
+    def embed_all(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The same for many texts, cached on disk."""
+
+    def sentence(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The half of such vectors that texts are compared by, shape (n, width), of unit length."""
+
+
+Encoders = Callable[[str], TextEncoder]  # by reference
 
 
 class Tagger(Protocol):

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from zooter_core.backends import Backend
 from zooter_core.config.labelling import TaggerConfig
 from zooter_core.errors import ZooterError
+from zooter_core.labelling.taggers import Encoders
 from zooter_core.records import Query, Tag
-from zooter_core.router.encoder import Encoders
 
 
 class GivenTagger:

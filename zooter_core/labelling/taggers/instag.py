@@ -19,8 +19,8 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import TaggerConfig
 from zooter_core.errors import around
+from zooter_core.labelling.taggers import Encoders
 from zooter_core.records import Message, Query, Response, Tag
-from zooter_core.router.encoder import Encoders
 
 PROMPT = (
     "Please identify tags of user intentions in the following user query and provide an explanation for each tag. "

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from zooter_core.data.paraphrases import paraphrases
 from zooter_core.errors import WorkError, first_line
-from zooter_core.evaluation.edits import paraphrases
 from zooter_core.files import remove
 from zooter_core.router.encoder.onnx import Array, Graph, Tokens, making, session, silence
 

@@ -39,7 +39,6 @@ class DistillConfig:
         kind: one of KINDS.
         own: what this kind has besides, each a number (`k` of `knn`); what is missing has the kind's own default.
         finetune: what of the encoder learns too: none, its last layer, or all.
-        augment: edited copies of each query (typos, words around it) that a head learns from besides.
         keep_texts: whether the router's folder keeps the texts of its queries, to show them as neighbours.
     """
 
@@ -50,7 +49,6 @@ class DistillConfig:
     batch: int = 32
     hidden: int = 64
     dropout: float = 0.2
-    augment: int = 0
     kind: str = DEFAULT
     own: Mapping[str, float] = field(default_factory=dict)
     keep_texts: bool = False
@@ -60,7 +58,7 @@ class DistillConfig:
 SHARED = tuple(
     one.name for one in fields(DistillConfig) if one.name not in ("seed", "kind", "own", "keep_texts", "finetune")
 )
-MAY_BE_ZERO = ("decay", "dropout", "augment", "spread")
+MAY_BE_ZERO = ("decay", "dropout", "spread")
 
 
 def settings_of(kind: str, given: Mapping[str, float] | None = None, seed: int = 0) -> DistillConfig:

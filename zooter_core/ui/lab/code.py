@@ -12,7 +12,7 @@ from typing import Any
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation.sweep import SweepConfig
-from zooter_core.pipeline import LabelConfig
+from zooter_core.method.labels import LabelConfig
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.strict_json import dump_json
 
@@ -99,7 +99,7 @@ def distill_code(subject: Subject, training: DistillConfig, fleet: Fleet, out: s
         "zooter_core.router.encoder": ["Encoder"],
         "zooter_core.pipeline.from_scores": ["distill_scores", *(["tags_of"] if subject.tagger != "fleet" else [])],
         "zooter_core.router.kinds": ["DistillConfig"],
-        "zooter_core.pipeline": ["LabelConfig"],
+        "zooter_core.method.labels": ["LabelConfig"],
         "zooter_core.data.scores": ["read_scores"],
     }
     if subject.tagger == "fleet":

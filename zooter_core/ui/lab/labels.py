@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from zooter_core.method.labels import Steps, entropy
+from zooter_core.method.labels import Labels, entropy
 from zooter_core.ui.lab import charts
 from zooter_core.ui.lab.code import Subject
 from zooter_core.ui.lab.settings import steps_of
@@ -58,7 +58,7 @@ def _tag_counts() -> dict[Any, Any]:
     return memory
 
 
-def _pick(subject: Subject, steps: Steps) -> int | None:
+def _pick(subject: Subject, steps: Labels) -> int | None:
     """The number of the query that a visitor picks."""
     left, right = st.columns(2)
     changed = steps.changed
@@ -86,7 +86,7 @@ def _pick(subject: Subject, steps: Steps) -> int | None:
     return row
 
 
-def order_of(steps: Steps, order: str) -> list[int]:
+def order_of(steps: Labels, order: str) -> list[int]:
     """The numbers of the queries in one of ORDERS."""
     rows = np.arange(len(steps.plain))
     if order == "changed":
@@ -117,7 +117,7 @@ def verdict(pool: tuple[str, ...], rows: dict[str, Any], beta: float, tagged: bo
     return " ".join(parts)
 
 
-def _table(subject: Subject, steps: Steps, row: int) -> None:
+def _table(subject: Subject, steps: Labels, row: int) -> None:
     columns: dict[str, Any] = {"model": list(subject.scores.candidates), "score": subject.scores.scores[row]}
     if subject.config.normalise != "none":
         columns["scaled"] = steps.rewards[row]

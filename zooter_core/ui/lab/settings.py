@@ -9,7 +9,8 @@ import streamlit as st
 
 from zooter_core.data.scores import Scores, score_line
 from zooter_core.method import labels
-from zooter_core.pipeline import LabelConfig, from_scores
+from zooter_core.method.labels import LabelConfig
+from zooter_core.pipeline import from_scores
 from zooter_core.strict_json import dump_json
 from zooter_core.ui.lab.code import Subject
 from zooter_core.ui.lab.state import Lab, Material, once
@@ -184,14 +185,12 @@ def as_file(subject: Subject) -> bytes:
     return "".join(line + "\n" for line in lines).encode()
 
 
-def steps_of(lab: Lab, subject: Subject) -> labels.Steps:
+def steps_of(lab: Lab, subject: Subject) -> labels.Labels:
     """Every step from scores to labels, made once for the same settings."""
     config, scores = subject.config, subject.scores
-    made: labels.Steps = once(
+    made: labels.Labels = once(
         lab.steps,
         (subject.key, replace(config, holdout=0.0)),
-        lambda: labels.steps(
-            scores.scores, scores.datasets, subject.tags, config.beta, config.tau, config.normalise
-        ),
-    )  # fmt: skip
+        lambda: labels.label(scores.scores, scores.datasets, subject.tags, config),
+    )
     return made

@@ -14,7 +14,8 @@ import streamlit as st
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.errors import ZooterError
 from zooter_core.method import labels
-from zooter_core.pipeline import LabelConfig, from_scores
+from zooter_core.method.labels import LabelConfig
+from zooter_core.pipeline import from_scores
 from zooter_core.pipeline.sources import find_runs, scores_of_neighbours, scores_of_run
 from zooter_core.ui.lab.tasks import Task, ended, live
 from zooter_core.ui.text import code, plain
@@ -63,7 +64,7 @@ class Lab:
     uploaded: str | None = None  # the key of the file that was taken in last
     begun: str | None = None  # the material whose label settings were offered
     tagging: dict[str, Task[Any]] = field(default_factory=dict)  # one at most
-    steps: dict[Any, labels.Steps] = field(default_factory=dict)  # one at most
+    steps: dict[Any, labels.Labels] = field(default_factory=dict)  # one at most
     cut: dict[Any, Scores] = field(default_factory=dict)  # one at most
     sweep: Task[Any] | None = None
     made: Task[Any] | None = None

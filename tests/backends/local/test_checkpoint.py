@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from zooter_core.backends.local.processor import fast_bfloat16
+from zooter_core.backends.local.checkpoint import fast_bfloat16
 
 
 @pytest.mark.parametrize(("vector", "matrix"), [(False, False), (True, False), (False, True), (True, True)])

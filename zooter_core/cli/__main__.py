@@ -1,0 +1,8 @@
+"""`python -m zooter_core.cli`: the same as `zooter`."""
+
+import sys
+
+from zooter_core.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())
