@@ -24,9 +24,8 @@ def test_prices_are_in_the_order_asked_for(tmp_path):
     assert prices_of(fleet(tmp_path, 4, 1, 0), ("c", "a")).tolist() == [0.0, 4.0]
 
 
-@pytest.mark.parametrize("wrong", [None, -1.0, float("nan"), float("inf")])
-def test_a_candidate_without_a_price_is_named(tmp_path, wrong):
-    made = fleet(tmp_path, 4, wrong, 0)
+def test_a_candidate_without_a_price_is_named(tmp_path):
+    made = fleet(tmp_path, 4, None, 0)
     with pytest.raises(ZooterError, match=r"of b\. Add usd_per_million_tokens"):
         prices_of(made, made.pool)
     with pytest.raises(ZooterError, match="of b"):

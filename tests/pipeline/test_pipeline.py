@@ -330,7 +330,7 @@ def test_changed_weights_are_refused_by_name(run_copy, fleet_copy, weights, step
     }
     assert setting in refusal(run_copy, steps.pop(step))
     with Run(run_copy) as run:
-        for unchanged in pipeline.values():
+        for unchanged in steps.values():
             unchanged(run)
 
 

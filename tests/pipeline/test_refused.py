@@ -84,7 +84,7 @@ def test_an_endpoint_that_refuses_one_query_answers_the_others(fleet_copy, serve
         assert all(set(lines[query.id]["rewards"]) == {"a", "b"} for query in QUERIES[:-1])
     asked = len(server.asked)
     with Run(tmp_path / "run") as run:  # it is not asked again
-        run.state["seals"].clear()
+        run.state["seals"] = {"start": run.state["seals"]["start"]}
         pipeline.collect(run, ensemble, SHORT)
         assert len(server.asked) == asked
 

@@ -15,6 +15,7 @@ import pytest
 from zooter_core.errors import WorkError
 from zooter_core.router.encoder import BATCH, Encoder, Encoders, onnx
 from zooter_core.router.encoder.int8 import Rough, _even_out, rough_of
+from zooter_core.router.encoder.onnx import session
 from zooter_core.router.router import Router
 
 pytestmark = pytest.mark.skipif(
@@ -116,7 +117,7 @@ def test_evening_out_leaves_the_result_as_it_is(tmp_path):
     largest[HUGE] = 200
     _even_out(model.graph, list(model.graph.node)[:2], {"states": largest})
     assert [node.op_type for node in model.graph.node] == ["Mul", "MatMul", "MatMul", "Concat"]  # one for both
-    found = onnx.session(model.SerializeToString()).run(None, {"states": states(0)})[0]
+    found = session(model.SerializeToString()).run(None, {"states": states(0)})[0]
     assert found == pytest.approx(states(0) @ np.concatenate(weights, axis=1), rel=1e-4, abs=1e-3)
     left = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
     assert left.keys() == {"states factors", "a weights", "b weights"}
