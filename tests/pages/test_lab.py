@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from zooter_core.records import Query
 from zooter_core.ui import resources
 from zooter_core.ui.lab import distill, labels, sweep
 from zooter_core.ui.lab.state import Lab
-from zooter_core.ui.lab.tasks import heavy
+from zooter_core.ui.lab.tasks import Task, heavy
 
 Open = Callable[..., AppTest]
 POOL = ("base", "one", "two")
@@ -211,7 +212,15 @@ def test_tags_come_from_elsewhere(open_page: Open, tagger: str) -> None:
     assert ("This query has no tags" in words(page)) == (tagger == "none")
 
 
-def test_the_table_fills_row_by_row_and_ends_in_a_verdict(open_page: Open) -> None:
+def test_the_table_fills_row_by_row_and_ends_in_a_verdict(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = set()
+    progress = Task.progress
+
+    def look(task: Task[Any], *args: Any) -> None:
+        seen.add(len(task.partial["rows"]) if task.partial else 0)
+        progress(task, *args)
+
+    monkeypatch.setattr(Task, "progress", look)
     page = part(upload(open_page("lab"), packed(LINES)), SWEEP)
     page.multiselect(key="lab-betas").set_value([0.0, 0.3, 1.0]).run()
     page.slider(key="lab-folds").set_value(2).run()
@@ -219,10 +228,7 @@ def test_the_table_fills_row_by_row_and_ends_in_a_verdict(open_page: Open) -> No
     press(page, "Sweep beta")
     task = state(page).sweep
     assert task is not None
-    seen = set()
-    while task.running:
-        seen.add(len(task.partial["rows"]) if task.partial else 0)
-        time.sleep(0.001)
+    task.wait(60)
     page.run()
     assert {1, 2} <= seen
     assert [row["beta"] for row in task.result["rows"]] == [0.0, 0.3, 1.0]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -53,8 +54,9 @@ def answer(scope: dict[str, Any]) -> tuple[int, dict[str, str]]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    with suppress(ZeroDivisionError):  # Starlette raises again what it has answered, for the log
-        asyncio.run(app(scope, receive, send))
+    # A thread of its own: Playwright, once started, leaves its event loop running in the main one.
+    with ThreadPoolExecutor(1) as pool, suppress(ZeroDivisionError):  # Starlette raises it again, for the log
+        pool.submit(asyncio.run, app(scope, receive, send)).result()
     start = sent[0]
     return start["status"], {name.decode(): value.decode() for name, value in start["headers"]}
 
