@@ -49,7 +49,7 @@ def ask(page: Page, query: str, turn: int) -> float:
 def main() -> None:
     chromium = shutil.which("chromium")
     if chromium is None:
-        sys.exit("Expected Chromium. Found none. Install the package chromium.")
+        sys.exit("Expected Chromium, but found none. Install the package chromium.")
     command = [
         sys.executable,
         "-m",

@@ -206,7 +206,7 @@ def undisturbed(work: Work, folder: Path) -> tuple[float, dict[str, str]]:
     for name in ("one", "two"):
         seconds, code, err = finish(work.call, folder / name)
         if code:
-            sys.exit(f"Expected {work.name} to work undisturbed. Found exit code {code}: {err}")
+            sys.exit(f"Expected {work.name} to work undisturbed, but found exit code {code}: {err}")
         times.append(seconds)
         made.append(content(folder / name))
     if made[0] != made[1]:

@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--fleet", default=str(ROOT / "models" / "embedded"))
     call = parser.parse_args()
     if unknown := set(call.pages) - set(known):
-        sys.exit(f"Expected pages of {', '.join(known)}. Found {', '.join(sorted(unknown))}.")
+        sys.exit(f"Expected pages of {', '.join(known)}, but found {', '.join(sorted(unknown))}.")
     os.environ["ZOOTER_FLEET"] = str(Path(call.fleet).resolve())
     os.chdir(ROOT)
     with tempfile.TemporaryDirectory() as data:

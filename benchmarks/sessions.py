@@ -179,7 +179,7 @@ async def watch(process: psutil.Process, until: float, log: list[float]) -> None
 async def crowd(address: str, process: psutil.Process, call: argparse.Namespace) -> tuple[list[Visitor], list[float]]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
-        sys.exit("Expected Chromium. Found none. Install the package chromium.")
+        sys.exit("Expected Chromium, but found none. Install the package chromium.")
     visitors = [Visitor(number) for number in range(call.sessions)]
     log: list[float] = []
     async with async_playwright() as playwright:

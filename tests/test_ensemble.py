@@ -9,7 +9,7 @@ from zooter_core.backends import Piece
 from zooter_core.config.fleet import GenerationConfig, RouterConfig, load_fleet
 from zooter_core.config.labelling import RewardConfig
 from zooter_core.ensemble import MOST_CHARACTERS, Ensemble
-from zooter_core.errors import ZooterError
+from zooter_core.errors import Failure, ZooterError
 from zooter_core.records import Message, Response
 from zooter_core.router.router import Router
 
@@ -66,7 +66,7 @@ def test_empty_query_is_refused(tiny_ensemble, text):
 
 def test_query_up_to_the_limit_is_routed_and_one_more_is_refused(tiny_ensemble):
     assert tiny_ensemble.route([Message("user", "a" * MOST_CHARACTERS)]).candidate in POOL
-    with pytest.raises(ZooterError, match=r"at most 20,000 characters. Found 20,001"):
+    with pytest.raises(ZooterError, match=r"at most 20,000 characters, but found 20,001"):
         tiny_ensemble.route([Message("user", "a" * (MOST_CHARACTERS + 1))])
 
 
@@ -231,7 +231,7 @@ def test_a_backend_that_breaks_down_leaves_the_others_alone(tiny_fleet):
     ensemble.backends = {"transformers": Echo("t"), "broken": Broken("b")}
     responses = finished(ensemble.answer(POOL, ASK, threading.Event()))
     assert (responses[1].text, responses[2].text) == ("t", "b")
-    assert (responses[0].finish, responses[0].error) == ("error", "broken: RuntimeError: out of order")
+    assert (responses[0].finish, str(responses[0].error)) == ("error", "broken: RuntimeError: out of order")
 
 
 class ByLength:
@@ -259,7 +259,7 @@ def test_ties_keep_their_order(ranking):
 
 
 def test_failed_and_empty_responses_come_last_without_rank(ranking):
-    failed = Response("base", "half of it", finish="error", error="no such folder")
+    failed = Response("base", "half of it", finish="error", error=Failure.of("no such folder"))
     ranked = ranking.rank("q", [failed, Response("one", ""), Response("two", "a")])
     assert [(r.response.candidate, r.reward, r.rank) for r in ranked] == [
         ("two", 1, 1),
@@ -269,7 +269,7 @@ def test_failed_and_empty_responses_come_last_without_rank(ranking):
 
 
 def test_rank_when_all_have_failed(ranking):
-    ranked = ranking.rank("q", [Response(name, "", finish="error", error="no") for name in POOL])
+    ranked = ranking.rank("q", [Response(name, "", finish="error", error=Failure.of("no")) for name in POOL])
     assert [(r.response.candidate, r.rank) for r in ranked] == [(name, None) for name in POOL]
 
 

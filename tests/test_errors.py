@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from zooter_core.errors import (
     MOST_LISTED,
     MOST_NAMED,
+    Failure,
     WorkError,
     ZooterError,
-    around,
     did_you_mean,
     listed,
     shortened,
@@ -18,8 +18,8 @@ from zooter_core.errors import (
 
 def test_message_says_expected_found_and_next():
     problem = ZooterError("a port", "a harbour", "Try 8501.")
-    assert str(problem) == "Expected a port. Found a harbour. Try 8501."
-    assert (problem.expected, problem.found, problem.next_step) == ("a port", "a harbour", "Try 8501.")
+    assert str(problem) == "Expected a port, but found a harbour. Try 8501."
+    assert problem.failure == Failure("a port", "a harbour", "Try 8501.")
 
 
 def test_exit_codes():
@@ -43,12 +43,26 @@ def test_did_you_mean_lists_what_is_known_when_nothing_is_near():
     assert did_you_mean("xyz", ["two", "one"]) == "Known: one, two."
 
 
-def test_an_error_around_a_message_says_nothing_twice():
-    whole = around("a response of one", "no room", "Mend it.")
-    assert (str(whole), whole.exit_code) == ("Expected a response of one. Found no room. Mend it.", 1)
-    again = around("a response of one", "Expected a prompt that fits. Found none. Shorten it.", "Mend it.")
-    assert str(again) == "Expected a prompt that fits. Found none. Shorten it. Mend it."
-    assert str(around("an answer", str(again))) == str(again)
+def test_a_sentence_takes_the_place_of_the_default():
+    problem = ZooterError("beta = 0.3", "beta = 0.5", "Use the same.", "The labels have beta = 0.3, but --beta is 0.5.")
+    assert str(problem) == "The labels have beta = 0.3, but --beta is 0.5. Use the same."
+    assert problem.failure.found == "beta = 0.5"
+
+
+def test_a_failure_keeps_the_facts_of_an_error_and_the_words_of_any_other():
+    problem = ZooterError("a port", "a\n harbour", "Try 8501.")
+    assert Failure.of(problem) is problem.failure
+    assert problem.failure.reason == "a harbour"
+    assert str(Failure.of(RuntimeError("out of\norder"))) == Failure.of("out of").found == "out of"
+
+
+def test_an_error_because_of_a_failure_says_nothing_twice():
+    bare = WorkError.because(Failure.of("no room"), "a response of one", "Free some.")
+    assert (str(bare), bare.exit_code) == ("Expected a response of one, but found no room. Free some.", 1)
+    too_long = ZooterError("a prompt that fits", "a long one", "Shorten it.").failure
+    again = WorkError.because(too_long, "a response of one", "Then start again.")
+    assert str(again) == "Expected a prompt that fits, but found a long one. Shorten it. Then start again."
+    assert str(WorkError.because(again.failure, "an answer")) == str(again)
 
 
 def test_did_you_mean_takes_any_iterable():
@@ -76,8 +90,8 @@ def test_no_message_is_longer_than_can_be_read(text, times, part):
     parts[part] = text * times
     problem = ZooterError(*parts)
     assert len(str(problem)) <= 4000
-    again = around("an answer", str(problem), text * times)
-    assert len(str(around("another", str(again), "Try."))) <= 4000
+    again = WorkError.because(problem.failure, "an answer", text * times)
+    assert len(str(WorkError.because(again.failure, "another", "Try."))) <= 4000
 
 
 @given(st.lists(st.text(max_size=200), max_size=300))

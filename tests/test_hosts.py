@@ -146,7 +146,7 @@ def test_only_loopback_addresses_are_out_of_others_reach(address: str, own: bool
 
 def test_what_is_no_host_is_refused_with_the_option_and_an_example() -> None:
     assert check_host("Demo.Example.org.", "--allow-host") == "demo.example.org"
-    with pytest.raises(ZooterError, match=r"--allow-host\. Found 'http://a'\. Leave out http://"):
+    with pytest.raises(ZooterError, match=r"--allow-host, but found 'http://a'\. Leave out http://"):
         check_host("http://a", "--allow-host")
 
 

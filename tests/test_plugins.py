@@ -27,4 +27,4 @@ def test_every_kind_is_where_its_table_says(family, name):
 def test_unknown_kind_names_the_nearest():
     with pytest.raises(ZooterError) as caught:
         load_kind("reward", {"scalar": "a:B", "judge": "c:D"}, "juge")
-    assert str(caught.value) == 'Expected a known reward kind. Found "juge". Did you mean "judge"?'
+    assert str(caught.value) == 'Expected a known reward kind, but found "juge". Did you mean "judge"?'

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from zooter_core.errors import Failure
 from zooter_core.records import Decision, Label, Message, Query, Ranked, Response, Tag
 
 RESPONSE = Response("base", "Hello", tokens=11, seconds=2.0, first_token_seconds=1.0)
@@ -33,7 +34,7 @@ def test_ranked_response_as_json():
 
 
 def test_failed_response_has_no_reward_and_no_rank():
-    shape = Ranked(Response("base", "", finish="error", error="no such folder")).to_json()
+    shape = Ranked(Response("base", "", finish="error", error=Failure.of("no such folder"))).to_json()
     assert (shape["reward"], shape["rank"], shape["error"]) == (None, None, "no such folder")
 
 

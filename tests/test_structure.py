@@ -27,7 +27,8 @@ ROOMS = (
     ("hosts", "plugins", "terminal", "weights"),
     ("files",),
     ("strict_json",),
-    ("errors", "records", "surrogates"),
+    ("records",),
+    ("errors", "surrogates"),
 )
 DEPTH = {room: depth for depth, rooms in enumerate(ROOMS) for room in rooms}
 PURE = "method"  # numpy alone, no input or output

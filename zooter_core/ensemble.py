@@ -13,11 +13,11 @@ import numpy as np
 
 from zooter_core import backends
 from zooter_core.backends import Backend, Piece, Request
-from zooter_core.backends.fallback import taking_over
-from zooter_core.backends.merge_streams import together
+from zooter_core.backends.fallback import with_fallback
+from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.config.fleet import NO_ROUTER, Fleet, GenerationConfig
 from zooter_core.data import prices
-from zooter_core.errors import WorkError, ZooterError, check_text
+from zooter_core.errors import Failure, WorkError, ZooterError, check_text
 from zooter_core.labelling import rewards, taggers
 from zooter_core.labelling.rewards.cache import ScoreCache
 from zooter_core.labelling.rewards.scoring import Asked, Scored, score_queries
@@ -232,13 +232,13 @@ class Ensemble:
     ) -> Iterator[Piece]:
         """Responses of candidates to one conversation, as pieces; `Piece.index` counts `candidates`, then `reserves`.
 
-        Where all candidates fail before their first token, the reserves take over one by one (`taking_over`). A last
+        Where all candidates fail before their first token, the reserves take over one by one (`with_fallback`). A last
         message of the assistant's is gone on with; the response is then what follows it.
         """
         check_query(last_query(messages))
         requests = [Request(self.fleet.candidate(name), tuple(messages)) for name in (*candidates, *reserves)]
         first, others = requests[: len(candidates)], requests[len(candidates) :]
-        return taking_over(lambda asked: self.stream(asked, stop, generation), first, others, stop)
+        return with_fallback(lambda asked: self.stream(asked, stop, generation), first, others, stop)
 
     def stream(
         self, requests: Sequence[Request], stop: threading.Event, generation: GenerationConfig | None = None
@@ -253,7 +253,7 @@ class Ensemble:
             for kind, own in by_kind.items()
         ]
         unfinished = dict(enumerate(requests))
-        for kind, item in together(streams, stop):
+        for kind, item in merge_streams(streams, stop):
             if isinstance(item, Piece):
                 piece = replace(item, index=rows[kind][item.index])
                 if piece.response is not None:
@@ -261,8 +261,8 @@ class Ensemble:
                 yield piece
                 continue
             for index in set(rows[kind]) & set(unfinished):  # the backend itself broke down
-                failed = Response(unfinished[index].candidate.name, "", finish="error", error=f"{kinds[kind]}: {item}")
-                yield Piece(index, response=failed)
+                name, failure = unfinished[index].candidate.name, Failure.of(f"{kinds[kind]}: {item}")
+                yield Piece(index, response=Response(name, "", finish="error", error=failure))
 
     def independent(self, candidate: str) -> bool:
         """Whether a candidate's responses do not depend on what is asked together with them."""

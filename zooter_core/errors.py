@@ -1,46 +1,78 @@
-"""One kind of error for everything a user can mend: what was expected, what was found, what to do next."""
+"""Errors that a user can fix. Each one says what was expected, what was found and what to do next.
+
+The three facts are fields. Code that needs one of them reads the field; nothing takes a message apart.
+"""
 
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Self
 
 MOST_EXPECTED, MOST_FOUND, MOST_NEXT = 800, 2000, 800  # characters of each part of a message
 MOST_LISTED, MOST_NAMED = 400, 80  # characters of a list of names, and of one name in it
-MEND_RIGHTS = "Mend its rights, or name another."
+FIX_PERMISSIONS = "Fix its permissions, or use another one."
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong, as a value: an error's fields without the exception. `str()` gives the message.
+
+    Attributes:
+        expected: what would have been right; empty for a message of somebody else's, which is then in `found`.
+        found: what was there instead.
+        next_step: the command or edit to try now, as a sentence.
+        sentence: says expected and found in better words than the default, "Expected ..., but found ...".
+    """
+
+    expected: str
+    found: str
+    next_step: str = ""
+    sentence: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, problem: BaseException | str) -> Failure:
+        """The failure behind an exception or a message."""
+        if isinstance(problem, ZooterError):
+            return problem.failure
+        return cls("", first_line(problem) if isinstance(problem, BaseException) else problem)
+
+    @property
+    def reason(self) -> str:
+        """What was found, on one line, for use inside another sentence."""
+        return " ".join(self.found.split())
+
+    def __str__(self) -> str:
+        facts = f"Expected {self.expected}, but found {self.found}." if self.expected else self.found
+        return f"{self.sentence or facts} {self.next_step}".strip()
 
 
 class ZooterError(Exception):
-    """A mistake in the call or its input (exit code 2), told in one message of bounded length.
-
-    Args:
-        expected: what would have been right.
-        found: what was there instead.
-        next_step: the command or edit to try now.
-    """
+    """A mistake in the call or its input (exit code 2). Its arguments are the fields of a `Failure`, shortened."""
 
     exit_code = 2
 
-    def __init__(self, expected: str, found: str, next_step: str) -> None:
-        self.expected, self.found = shortened(expected, MOST_EXPECTED), shortened(found, MOST_FOUND)
-        self.next_step = shortened(next_step, MOST_NEXT)
-        super().__init__(f"Expected {self.expected}. Found {self.found}. {self.next_step}")
+    def __init__(self, expected: str, found: str, next_step: str = "", sentence: str = "") -> None:
+        self.failure = Failure(
+            shortened(expected, MOST_EXPECTED),
+            shortened(found, MOST_FOUND),
+            shortened(next_step, MOST_NEXT),
+            shortened(sentence, MOST_EXPECTED + MOST_FOUND),
+        )
+        super().__init__(str(self.failure))
+
+    @classmethod
+    def because(cls, failure: Failure, expected: str, next_step: str = "") -> Self:
+        """An error because of a failure. `expected` counts where the failure is a bare message."""
+        steps = f"{failure.next_step} {next_step}".strip()
+        return cls(failure.expected or expected, failure.found, steps, failure.sentence)
 
 
 class WorkError(ZooterError):
-    """The call was right but the work failed (exit code 1): a model that does not load, an endpoint that refuses."""
+    """The call was right but the work failed (exit code 1), such as a model that does not load."""
 
     exit_code = 1
-
-
-def around(expected: str, message: str, next_step: str = "") -> WorkError:
-    """An error because of another error's message, which, where it is one of these, already says what was expected."""
-    problem = WorkError(expected, message, next_step)
-    if message.startswith("Expected "):
-        most = MOST_EXPECTED + MOST_FOUND + MOST_NEXT
-        problem.args = (shortened(f"{message} {next_step}".strip(), most),)
-    return problem
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -74,24 +106,12 @@ def shortened(text: str, most: int) -> str:
 
 def unreadable(problem: OSError, what: str) -> WorkError:
     """An error because a file of something is closed to this user, or is not there."""
-    return WorkError(f"readable files of {what}", str(problem), MEND_RIGHTS)
+    return WorkError(f"readable files of {what}", str(problem), FIX_PERMISSIONS)
 
 
-def first_line(problem: Exception) -> str:
+def first_line(problem: BaseException) -> str:
     """The first line of a library's error, for use inside one of ours."""
     return (str(problem).strip() or type(problem).__name__).splitlines()[0]
-
-
-def found_in(message: str) -> str:
-    """What an error's message says was found, and what to do next; another message as it is. In one line."""
-    return " ".join(message.partition(". Found ")[2].split() or message.split())
-
-
-def reason_in(message: str) -> str:
-    """What an error's message says was found, in one line without its full stop."""
-    found = found_in(message)
-    sentence = re.match(r'((?:"[^"]*"|[^"])*?)\.( [A-Z`]|$)', found)  # a full stop inside quotes ends nothing
-    return sentence[1] if sentence else found
 
 
 def check_text(text: str, what: str) -> None:
@@ -103,4 +123,4 @@ def check_text(text: str, what: str) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as problem:
-        raise ZooterError(f"{what} in UTF-8", f"bytes that are not ({problem.reason})", "Mend the text.") from problem
+        raise ZooterError(f"{what} in UTF-8", f"bytes that are not ({problem.reason})", "Fix the text.") from problem

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from zooter_core.errors import Failure
+
 Role = Literal["system", "user", "assistant"]
 Finish = Literal["stop", "length", "stopped", "error", "refused"]
 Certainty = Literal["sure", "leaning", "undecided"]
@@ -58,7 +60,21 @@ class Response:
     seconds: float = 0.0
     first_token_seconds: float | None = None
     finish: Finish = "stop"
-    error: str | None = None
+    error: Failure | None = None
+
+    @property
+    def failed_before_first_token(self) -> bool:
+        """Whether it failed without any text; an answer that was stopped has not failed."""
+        return self.error is not None and not self.text
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields; of an error its message."""
+        return asdict(self) | {"error": self.error and str(self.error)}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Response:
+        error = record.get("error")
+        return cls(**{**record, "error": None if error is None else Failure.of(error)})
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -85,7 +101,7 @@ class Ranked:
             "rank": self.rank,
             "seconds": round(answer.seconds, 3),
             "tokens": answer.tokens,
-            "error": answer.error,
+            "error": answer.error and str(answer.error),
         }
 
 

@@ -25,7 +25,7 @@ PREFIX = "package:"
 CACHE = "ZOOTER_CACHE"  # an environment variable
 # Held while a model is made or loaded. transformers and peft then set what is the whole process's (the default dtype,
 # which weights are tied) and set it back: two at once spoil each other, and all that load after them.
-MAKING = threading.RLock()
+LOAD_LOCK = threading.RLock()
 Progress = Callable[[str], None]
 
 
@@ -174,7 +174,7 @@ def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
     source, file = str(gguf.parent), gguf.name
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file)
     # float32 gives plain Linear layers; asked for in bfloat16 the packed weights would stay and run slowly.
-    with MAKING:
+    with LOAD_LOCK:
         model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype=torch.float32)
     model.is_quantized, model.hf_quantizer = False, None
     if hasattr(model.config, "quantization_config"):

@@ -163,7 +163,7 @@ def main() -> None:
     try:
         print("\n".join(tables(call.work)))
     except FileNotFoundError as problem:
-        missing = f"Expected the figures of a finished recipe in {call.work}. Found no {problem.filename}."
+        missing = f"Expected the figures of a finished recipe in {call.work}, but found no {problem.filename}."
         sys.exit(f"{missing} Run python -m recipes.embedded.make first.")
 
 

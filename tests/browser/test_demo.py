@@ -56,7 +56,7 @@ def test_chat_shows_why_and_streams_then_compare_ranks(page: Page) -> None:
 def test_an_empty_query_is_told_in_the_page(page: Page) -> None:
     page.get_by_role("link", name="Compare").click()
     page.get_by_test_id("stFormSubmitButton").get_by_role("button").click(timeout=SLOW)
-    expect(page.get_by_text("Expected a query. Found an empty text.")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Expected a query, but found an empty text.")).to_be_visible(timeout=SLOW)
 
 
 def test_narrow_pages_do_not_scroll_sideways(browser: Browser, demo: str) -> None:

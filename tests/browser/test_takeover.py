@@ -84,7 +84,7 @@ def test_where_nobody_answers_one_error_names_all_reasons(
     page = open_tab(f"{demo.address}/?q={QUERY.replace(' ', '+')}", width, color_scheme=scheme)
     send_linked(page)
     error = page.get_by_test_id("stAlert")
-    expect(error).to_contain_text("Found none:", timeout=SLOW)
+    expect(error).to_contain_text("but found none:", timeout=SLOW)
     expect(error.get_by_role("listitem")).to_have_count(3)
     for name, item in zip(order, error.get_by_role("listitem").all(), strict=True):
         expect(item).to_contain_text(f"{name}: ")

@@ -160,8 +160,8 @@ def test_a_reader_who_has_read_enough_is_no_failure(tiny_fleet, form):
 @pytest.mark.parametrize("step", ["distill", "score"])
 def test_half_a_call_is_not_called_none(refused, step):
     option = {"distill": "--scores", "score": "--responses"}[step]
-    assert "Found only one of the two." in refused(2, step, option, "some.jsonl")
-    assert "Found neither." in refused(2, step)
+    assert "but found only one of the two." in refused(2, step, option, "some.jsonl")
+    assert "but found neither." in refused(2, step)
 
 
 def test_help_names_every_command(capsys):
@@ -429,7 +429,9 @@ def test_a_demo_without_a_router_is_exit_2(refused, started, fleet_copy):
     text = (fleet_copy / "fleet.toml").read_text()
     (fleet_copy / "fleet.toml").write_text(text[: text.index("[router]")] + text[text.index("[reward]") :])
     message = refused(2, "demo", "--no-browser", fleet=fleet_copy)
-    assert message.startswith("zooter: Expected a [router] table in fleet.toml of tiny. Found none. Train one first")
+    assert message.startswith(
+        "zooter: Expected a [router] table in fleet.toml of tiny, but found none. Train one first"
+    )
     assert not started
 
 
@@ -491,7 +493,7 @@ def test_demo_says_where_it_is_and_who_can_reach_it(zooter, started, monkeypatch
         ("--embed-from", "https://www.example.org/page", "an origin"),
         ("--embed-from", "*", "an origin"),
         ("--address", "", "argument --address: an empty text"),
-        ("--address", "192.0.2.1", "an address of this machine for --address. Found 192.0.2.1"),
+        ("--address", "192.0.2.1", "an address of this machine for --address, but found 192.0.2.1"),
     ],
 )
 def test_demo_refuses_hosts_and_sites_that_are_none(refused, started, option, value, named):
@@ -844,8 +846,8 @@ def test_evaluate_prints_table_one_for_several_data_sets(zooter, tiny_fleet, sco
 
 def test_evaluate_needs_a_router_or_a_fleet_with_one(refused, tiny_fleet, fleet_copy, scores):
     call = ["evaluate", "--scores", scores]
-    assert "Found neither" in refused(2, *call, fleet=None)
-    assert "Found both" in refused(2, *call, "--router", tiny_fleet / "router", fleet=tiny_fleet)
+    assert "but found neither" in refused(2, *call, fleet=None)
+    assert "but found both" in refused(2, *call, "--router", tiny_fleet / "router", fleet=tiny_fleet)
     assert "--fleet with --rmr" in refused(2, *call, "--rmr", "--router", tiny_fleet / "router", fleet=None)
     assert "responses of all candidates to the query 0, for --rmr" in refused(2, *call, "--rmr", fleet=tiny_fleet)
     change(fleet_copy, '[router]\npath = "router"\nruntime', "#")

@@ -122,7 +122,10 @@ def test_ask_when_nobody_can_answer_names_each_reason(zooter, fleet_copy, server
     first, second = afar.save_by_order(fleet_copy, server.url, "Hi", ("refused", "http-503"))
     code, out, err = zooter("ask", "Hi", "--fleet", fleet_copy)
     assert (code, out) == (1, "")
-    assert f"zooter: Expected an answer of {first} or {second}. Found none:\n- {first}: no connection (refused)." in err
+    assert (
+        f"zooter: Expected an answer of {first} or {second}, but found none:\n- {first}: no connection (refused)."
+        in err
+    )
     assert f'- {second}: status 503, "scripted http-503". Ask again later' in err
     assert err.count("zooter: ") == 1
 
@@ -193,7 +196,7 @@ def test_a_judge_that_cannot_be_reached_is_told_by_check(zooter, fleet, server):
     code, out, _ = zooter("check", "--json", "--fleet", folder)
     row = next(row for row in json.loads(out)["parts"] if row["part"] == "reward model")
     assert (code, row["ok"]) == (1, False)
-    assert row["found"].startswith("Expected judge at 127.0.0.1:9. Found no connection (refused).")
+    assert row["found"].startswith("Expected judge at 127.0.0.1:9, but found no connection (refused).")
 
 
 def test_a_run_that_a_fault_breaks_off_loses_no_response(zooter, fleet, server, tmp_path):

@@ -192,13 +192,15 @@ def test_value_of_the_wrong_type_is_named_with_its_table(folder, old, new, key, 
 def test_a_repetition_penalty_is_none_or_above_it(folder, penalty):
     message = refusal(change(folder, 'dtype = "float32"', f"repetition_penalty = {penalty}"))
     assert "repetition_penalty of at least 1 of" in message
-    assert f"Found {penalty}" in message
+    assert f"but found {penalty}" in message
 
 
 def test_the_runtime_is_a_known_one(folder):
     assert load_fleet(folder).router.runtime == "auto"
     message = refusal(change(folder, 'path = "router"', 'path = "router"\nruntime = "onxx"'))
-    assert 'runtime auto, torch, onnx or int8 in [router] of fleet.toml. Found "onxx". Did you mean "onnx"?' in message
+    assert (
+        'runtime auto, torch, onnx or int8 in [router] of fleet.toml, but found "onxx". Did you mean "onnx"?' in message
+    )
 
 
 def test_a_table_written_as_a_value(folder):
@@ -347,10 +349,10 @@ def test_a_table_of_each_reward_kind(folder, table):
         ('[reward]\nkind = "http"', 'a key "url" in [reward]'),
         ('[reward]\nkind = "scalar"\nmodel = "o/m"\nurl = "http://x"', 'the reward kind "scalar" has'),
         ('[reward]\nkind = "pairwise"\nmodel = "o/m"\ntemplate = "{query}{response}"', '"template". Known: cache'),
-        ('[reward]\nkind = "scalar"\nmodel = "o/m"\ninput = "pairs"', 'Found "pairs". Did you mean "pair"'),
+        ('[reward]\nkind = "scalar"\nmodel = "o/m"\ninput = "pairs"', 'but found "pairs". Did you mean "pair"'),
         ('[reward]\nkind = "scalar"\nmodel = "o/m"\ndtype = "float64"', "dtype float32, bfloat16 or float16"),
         ('[reward]\nkind = "scalar"\nmodel = "o/m"\ntemplate = "{query}"', "none of {response}"),
-        ('[reward]\nkind = "scalar"\nmodel = "o/m"\ninput = "chat"\ntemplate = "{query}{response}"', "Found both"),
+        ('[reward]\nkind = "scalar"\nmodel = "o/m"\ninput = "chat"\ntemplate = "{query}{response}"', "but found both"),
         ('[reward]\nkind = "scalar"\nmodel = "o/m"\nmax_tokens = 0', "max_tokens above 0"),
         ('[reward]\nkind = "http"\nurl = "http://x"\ntimeout_seconds = nan', "timeout_seconds above 0"),
         ('[reward]\nkind = "http"\nurl = "http://x"\nmax_token = 3', 'Did you mean "max_tokens"'),
@@ -533,7 +535,7 @@ def test_a_judge_may_be_behind_a_server(folder):
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("base_url", "base_ulr", 'in [reward.judge] of {path}. Found "base_ulr". Did you mean "base_url"'),
+        ("base_url", "base_ulr", 'in [reward.judge] of {path}, but found "base_ulr". Did you mean "base_url"'),
         ('base_url = "http://localhost:8000/v1"', "", 'a key "base_url" in [reward.judge]'),
         ("first_token_seconds = 300", "first_token_seconds = 0", "first_token_seconds above 0"),
         ("first_token_seconds = 300", 'dtype = "float32"', '"dtype", a key of the backend transformers'),

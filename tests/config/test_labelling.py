@@ -13,7 +13,7 @@ from zooter_core.errors import ZooterError
     [("threshold", math.nan), ("threshold", math.inf), ("threshold", -1.5), ("most", 0), ("most", -1)],
 )
 def test_a_tagger_with_a_number_that_makes_no_sense_is_refused(key, value):
-    with pytest.raises(ZooterError, match=rf"{key} of -?1 or above in \[tagger\] of fleet.toml. Found {value}"):
+    with pytest.raises(ZooterError, match=rf"{key} of -?1 or above in \[tagger\] of fleet.toml, but found {value}"):
         TaggerConfig("nearest", vocabulary="tags.json", **{key: value})
 
 

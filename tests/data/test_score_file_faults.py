@@ -76,7 +76,7 @@ def test_a_good_file(distilled):
         ({"scores": {"a": True, "b": 0}}, "a"),
         ({"scores": {"a": None, "b": 0}}, "a"),
         ({"scores": [1, 0]}, '"scores"'),
-        ({"scores": None}, "Found none. Mend"),
+        ({"scores": None}, "but found none. Mend"),
         ({"scores": {}}, '"scores"'),
         ({"query": "  "}, '"query"'),
         ({"query": 7}, '"query"'),

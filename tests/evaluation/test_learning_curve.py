@@ -15,7 +15,7 @@ def test_sizes_leave_a_fifth_to_judge_by():
 
 @pytest.mark.parametrize("size", [19, 241, 0])
 def test_a_size_that_does_not_fit(size):
-    with pytest.raises(ZooterError, match=f"numbers from 20 to 240.*Found {size}"):
+    with pytest.raises(ZooterError, match=f"numbers from 20 to 240.*but found {size}"):
         sizes_of(300, (50, size))
 
 

@@ -77,7 +77,7 @@ def test_queries_that_all_fall_into_one_fold_are_refused(tiny_encoder, folds):
     """A fold goes by a hash of the id, so that of few queries one fold may have all."""
     queries = tuple(Query("same", text) for text in ("Hi", "Ho", "Hu"))
     scores = Scores(queries, SCORES.candidates, SCORES.scores[:3])
-    with pytest.raises(ZooterError, match=r"at least two folds. Found all 3 in one fold \(seed 0\)") as caught:
+    with pytest.raises(ZooterError, match=r"at least two folds, but found all 3 in one fold \(seed 0\)") as caught:
         sweep(scores, TAGS[:3], tiny_encoder, SweepConfig(folds=folds), QUICK)
     assert caught.value.exit_code == 2
 

@@ -57,7 +57,7 @@ def test_no_later_step_builds_on_a_finished_file_that_was_altered(called, run_co
     before = content(run_copy)
     code, message = called(later, "--run", run_copy, *(["--epochs", 2] if later == "distill" else []))
     assert code == 1
-    assert f"{file} as it was when the step {step} was finished. Found it changed since" in message
+    assert f"{file} as it was when the step {step} was finished, but found it changed since" in message
     assert content(run_copy) == before
 
 

@@ -96,7 +96,7 @@ def test_the_next_model_takes_over_with_a_note_that_stays(over: Over, open_page:
         assert history().turns(talk(seen).id)[0] == record
         assert (record["decision"]["candidate"], record["candidate"], record["complete"]) == (first, second, True)
         assert list(record["failed"]) == [first]
-        assert "Found status 500" in record["failed"][first]
+        assert "but found status 500" in record["failed"][first]
         assert f"[{seen.warning[0].value}]".replace("**", "") in export.markdown(talk(seen))
     page.toggle[0].set_value(True).run()
     assert "1 of 3 models ran" in words(page)
@@ -168,7 +168,7 @@ def test_where_nobody_can_begin_each_reason_is_told_once_and_all_can_be_tried_ag
     for seen in (page, again(page, open_page, fleet_copy)):
         assert len(seen.error) == 1
         told = seen.error[0].value
-        assert f"Expected an answer of {order[0]}, {order[1]} or {order[2]}. Found none:" in told
+        assert f"Expected an answer of {order[0]}, {order[1]} or {order[2]}, but found none:" in told
         reasons = ('status 500, "scripted http-500".', "no connection (refused).", "the connection broken off.")
         assert all(f"-   {name}: {reason}" in told for name, reason in zip(order, reasons, strict=True))
         assert not seen.warning

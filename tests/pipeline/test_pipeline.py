@@ -18,7 +18,7 @@ from zooter_core.data import runs
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.errors import Failure, WorkError, ZooterError
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back
 from zooter_core.pipeline import make_labels
@@ -388,7 +388,7 @@ def test_a_response_that_fails_ends_collect_and_what_came_is_kept(tmp_path, ense
 
     def failing(self, requests, stop, generation=None):
         if requests[0].candidate.name == "two":
-            yield Piece(0, response=Response("two", "", finish="error", error="out of memory"))
+            yield Piece(0, response=Response("two", "", finish="error", error=Failure.of("out of memory")))
         else:
             yield from stream(self, requests, stop, generation)
 

@@ -89,7 +89,7 @@ def test_a_table_that_is_missing(fleet, refused, table):
 def test_a_kind_that_there_is_not(fleet, refused, table):
     head, _, rest = (fleet / "fleet.toml").read_text().partition(f"[{table}]\n")
     (fleet / "fleet.toml").write_text(f'{head}[{table}]\nkind = "wibble"\n' + rest[rest.index("\n[") + 1 :])
-    assert f'a known {table} kind. Found "wibble"' in refused()
+    assert f'a known {table} kind, but found "wibble"' in refused()
 
 
 @pytest.mark.parametrize(

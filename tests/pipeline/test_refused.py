@@ -52,7 +52,7 @@ def test_a_query_that_is_too_long_is_set_aside_by_name_and_the_run_ends_well(tin
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert list(report["set_aside"]) == ["long"]
     assert re.match(
-        r"no response of base: Expected a prompt that fits into base. Found [\d,]+ tokens, more than the 511 that fit",
+        r"no response of base: Expected a prompt that fits into base, but found [\d,]+ tokens, more than the 511 ",
         report["set_aside"]["long"],
     )
 

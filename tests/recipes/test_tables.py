@@ -43,5 +43,5 @@ def test_what_costs_a_call_a_candidate_has_no_figure_at_one_call():
 
 def test_without_figures_one_line_says_what_to_run(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["tables", "--work", str(tmp_path)])
-    with pytest.raises(SystemExit, match=r"Found no .*report.json. Run python -m recipes.embedded.make first"):
+    with pytest.raises(SystemExit, match=r"but found no .*report.json. Run python -m recipes.embedded.make first"):
         tables.main()

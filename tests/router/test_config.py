@@ -108,7 +108,7 @@ def test_what_is_not_named_has_its_default(router):
 def test_what_has_no_default_is_missed(router, field):
     file = router / "config.json"
     file.write_text(json.dumps({name: value for name, value in json.loads(file.read_text()).items() if name != field}))
-    with pytest.raises(ZooterError, match=rf'"{field}" as .*Found none'):
+    with pytest.raises(ZooterError, match=rf'"{field}" as .*but found none'):
         check_router(router)
 
 

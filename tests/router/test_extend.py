@@ -226,11 +226,11 @@ def test_none_of_that_name_and_the_last_one():
 @pytest.mark.parametrize(
     ("scores", "candidate", "message"),
     [
-        (SCORES, "a", r'does not have \(a, b\). Found "a".*--without'),
-        (SCORES, "d", "scores of d in the files. Found only a, b, c"),
+        (SCORES, "a", r'does not have \(a, b\), but found "a".*--without'),
+        (SCORES, "d", "scores of d in the files, but found only a, b, c"),
         (replace(SCORES, candidates=("a", "x", "new one")), "newone", 'Did you mean "new one"'),
-        (replace(SCORES, candidates=("a", "x", "c")), "c", r"\(a, b\). Found none of b"),
-        (SCORES.subset(range(FEWEST - 1)), "c", f"at least {FEWEST} queries with scores. Found {FEWEST - 1}"),
+        (replace(SCORES, candidates=("a", "x", "c")), "c", r"\(a, b\), but found none of b"),
+        (SCORES.subset(range(FEWEST - 1)), "c", f"at least {FEWEST} queries with scores, but found {FEWEST - 1}"),
     ],
 )
 def test_files_that_will_not_do(scores, candidate, message):

@@ -5,6 +5,7 @@ import sys
 
 from payloads import PAYLOADS, faults, payload
 
+from zooter_core.errors import Failure
 from zooter_core.records import Decision, Ranked, Response, Tag
 from zooter_core.router.explain import Explanation, Piece
 from zooter_core.ui import charts
@@ -35,7 +36,7 @@ def test_a_candidate_keeps_its_colour_in_every_chart() -> None:
     ranked = [
         Ranked(Response("writer", "a"), 1.5, 1),
         Ranked(Response("math", "b"), -0.5, 2),
-        Ranked(Response("chat", "", finish="error", error="broken")),
+        Ranked(Response("chat", "", finish="error", error=Failure.of("broken"))),
     ]
     (bars,) = charts.rewards(ranked, POOL).data
     assert list(bars.y) == ["math", "writer"]

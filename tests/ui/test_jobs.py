@@ -10,6 +10,7 @@ import pytest
 from zooter_core.backends import Piece, Request
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.ensemble import Ensemble
+from zooter_core.errors import Failure
 from zooter_core.records import Message, Response
 from zooter_core.ui import answers
 from zooter_core.ui.jobs import Job, Plan
@@ -107,7 +108,7 @@ class Down:
 
     def stream(self, requests: Sequence[Request], *_: object) -> Iterator[Piece]:
         for index, request in enumerate(requests):
-            yield Piece(index, response=Response(request.candidate.name, "", finish="error", error="down"))
+            yield Piece(index, response=Response(request.candidate.name, "", finish="error", error=Failure.of("down")))
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ def test_where_all_fail_nothing_is_ranked_and_the_first_is_shown(half_down: Ense
 
 
 def test_earlier_responses_stay_and_are_ranked_with_the_new_one(half_down: Ensemble) -> None:
-    earlier = (Response("base", "", finish="error", error="down"), Response("one", "The sea is wide."))
+    earlier = (Response("base", "", finish="error", error=Failure.of("down")), Response("one", "The sea is wide."))
     job = Job(half_down, Plan(["two"], earlier=earlier), SEA, rank=True)
     job.wait(60)
     assert job.candidates == ("base", "one", "two")

@@ -7,20 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from zooter_core.backends import Piece, Request
-from zooter_core.errors import MOST_NAMED, WorkError, ZooterError, found_in, listed, reason_in, shortened
+from zooter_core.errors import MOST_NAMED, WorkError, ZooterError, listed, shortened
 from zooter_core.records import Response
 
 MOST_TOLD, MOST_REASON = 5, 300  # candidates whose reasons a message gives, and characters of each
 
 
-def unbegun(response: Response | None) -> bool:
-    """Whether a candidate failed before its first token; what was stopped has not failed."""
-    return response is not None and response.error is not None and not response.text
-
-
-def taking_over(
+def with_fallback(
     stream: Callable[[Sequence[Request]], Iterator[Piece]],
-    together: Sequence[Request],
+    first: Sequence[Request],
     reserves: Sequence[Request],
     stop: threading.Event,
 ) -> Iterator[Piece]:
@@ -29,24 +24,24 @@ def taking_over(
     `Piece.index` counts the first and then the reserves. An empty piece announces that a reserve takes over, before it
     is asked. A response that fails has all the text that has come of it.
     """
-    number = 0
-    for asked in (together, *([one] for one in reserves)):
-        if number:
-            yield Piece(number)
+    offset = 0
+    for requests in (first, *([one] for one in reserves)):
+        if offset:
+            yield Piece(offset)
             if stop.is_set():
-                yield Piece(number, response=Response(asked[0].candidate.name, "", finish="stopped"))
+                yield Piece(offset, response=Response(requests[0].candidate.name, "", finish="stopped"))
                 return
-        come, begun = [""] * len(asked), False
-        for piece in stream(asked):
-            come[piece.index] += piece.text
+        texts, begun = [""] * len(requests), False
+        for piece in stream(requests):
+            texts[piece.index] += piece.text
             response = piece.response
-            if response is not None and response.error is not None and not response.text:
-                response = replace(response, text=come[piece.index].strip())
-            begun = begun or (response is not None and not unbegun(response))
-            yield replace(piece, index=number + piece.index, response=response)
+            if response is not None and response.failed_before_first_token:
+                response = replace(response, text=texts[piece.index].strip())
+            begun = begun or (response is not None and not response.failed_before_first_token)
+            yield replace(piece, index=offset + piece.index, response=response)
         if begun:
             return
-        number += len(asked)
+        offset += len(requests)
 
 
 def note(failed: Sequence[Response], instead: str | None = None, around: str = "") -> str:
@@ -55,9 +50,9 @@ def note(failed: Sequence[Response], instead: str | None = None, around: str = "
     Args:
         around: put around each name, as in Markdown.
     """
-    ends = ("could not answer" if unbegun(response) else "broke off" for response in failed)
+    ends = ("could not answer" if response.failed_before_first_token else "broke off" for response in failed)
     said = ", ".join(
-        f"{around}{response.candidate}{around} {end} ({shortened(reason_in(response.error or ''), MOST_REASON)})"
+        f"{around}{response.candidate}{around} {end} ({shortened(_reason(response), MOST_REASON)})"
         for response, end in zip(failed, ends, strict=True)
     )
     return f"{said}; {around}{instead}{around} answers instead." if said and instead else f"{said}." if said else ""
@@ -68,7 +63,7 @@ def nobody(failed: Sequence[Response]) -> ZooterError:
     names = [response.candidate for response in failed]
     asked = f"{listed(names[:-1])} or {names[-1]}"
     reasons = "".join(
-        f"\n- {shortened(response.candidate, MOST_NAMED)}: {shortened(found_in(response.error or ''), MOST_REASON)}"
+        f"\n- {shortened(response.candidate, MOST_NAMED)}: {shortened(_advice(response), MOST_REASON)}"
         for response in failed[:MOST_TOLD]
     )
     if len(failed) > MOST_TOLD:
@@ -76,3 +71,14 @@ def nobody(failed: Sequence[Response]) -> ZooterError:
     return WorkError(
         f"an answer of {asked}", f"none:{reasons.removesuffix('.')}", "\n\n`zooter check` tries each of them."
     )
+
+
+def _reason(response: Response) -> str:
+    return response.error.reason.removesuffix(".") if response.error else ""
+
+
+def _advice(response: Response) -> str:
+    """What was found, and what to do next, on one line."""
+    if response.error is None:
+        return ""
+    return " ".join(f"{response.error.reason.removesuffix('.')}. {response.error.next_step}".split())

@@ -24,7 +24,7 @@ class Stop(threading.Event):
         return super().is_set() or self._other.is_set()
 
 
-def together(
+def merge_streams(
     streams: Sequence[Callable[[threading.Event], Iterator[Item]]], stop: threading.Event
 ) -> Iterator[tuple[int, Item | str]]:
     """The items of all streams as they come, each with its stream's number; a stream that raises ends with a text.
@@ -45,7 +45,7 @@ def together(
             items.put((number, _told(problem)))
         items.put((number, None))
 
-    threads = [threading.Thread(target=work, args=(n,), name="together", daemon=True) for n in range(len(streams))]
+    threads = [threading.Thread(target=work, args=(n,), name="merge_streams", daemon=True) for n in range(len(streams))]
     for thread in threads:
         thread.start()
     running = len(threads)

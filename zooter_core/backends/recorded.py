@@ -17,7 +17,7 @@ from zooter_core.backends import Piece, Request
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.scores import each_query, read_lines, read_responses
-from zooter_core.errors import ZooterError, listed
+from zooter_core.errors import Failure, ZooterError, listed
 from zooter_core.records import Response
 
 WORDS = 4  # a piece
@@ -115,7 +115,7 @@ class RecordedBackend:
             try:
                 whole = self._recording(request.candidate).look_up(*_asked(request), name, seed)
             except ZooterError as problem:
-                yield Piece(index, response=Response(name, "", finish="refused", error=str(problem)))
+                yield Piece(index, response=Response(name, "", finish="refused", error=Failure.of(problem)))
                 continue
             words = re.findall(r"\S+\s*|\s+", whole)
             first = time.perf_counter() - begun

@@ -185,7 +185,7 @@ def compare(call: Namespace) -> int:
         for item in ranked:
             answer = item.response
             if item.reward is None:
-                facts = answer.error or ("no reward" if answer.text else "an empty response")
+                facts = str(answer.error or "") or ("no reward" if answer.text else "an empty response")
             else:
                 facts = f"reward {item.reward:.2f}, {answer.seconds:.1f} s, {answer.tokens} tokens"
             marker = "  <- the router's choice" if answer.candidate == decision.candidate else ""

@@ -11,7 +11,7 @@ from typing import Any
 from zooter_core import __version__
 from zooter_core.cli import COMMANDS, arguments
 from zooter_core.data.formats import KINDS as FORMATS
-from zooter_core.errors import MEND_RIGHTS, MOST_FOUND, MOST_NAMED, ZooterError, shortened
+from zooter_core.errors import FIX_PERMISSIONS, MOST_FOUND, MOST_NAMED, ZooterError, shortened
 from zooter_core.files import impossible
 from zooter_core.plugins import load_kind
 from zooter_core.router.kinds import DEFAULT, KINDS
@@ -281,7 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return problem.exit_code
             if isinstance(problem, PermissionError):  # of which nothing nearer to it has told
                 expected = f"Expected {problem.filename} to be open to you"
-                print(f"zooter: {expected}. Found {problem}. {MEND_RIGHTS}", file=sys.stderr)
+                print(f"zooter: {expected}. Found {problem}. {FIX_PERMISSIONS}", file=sys.stderr)
                 return 2
             found = shortened(f"{type(problem).__name__}: {problem}", MOST_FOUND)
             print(f"zooter: the work failed: {found}. Try --debug.", file=sys.stderr)

@@ -14,7 +14,7 @@ from rich.progress import Progress as Bar
 
 from zooter_core.cli.consoles import Output, above_bars
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
-from zooter_core.errors import WorkError, ZooterError, around
+from zooter_core.errors import WorkError, ZooterError
 from zooter_core.files import check_file
 from zooter_core.router.kinds import DistillConfig, settings_of
 from zooter_core.terminal import json_text
@@ -171,6 +171,6 @@ def tell_note(note: str) -> None:
 def raise_failed(response: Response) -> None:
     """Turn a response's error into an exception."""
     if response.error:
-        raise around(f"an answer of {response.candidate}", response.error)
+        raise WorkError.because(response.error, f"an answer of {response.candidate}")
     if not response.text and response.finish != "stopped":
         raise WorkError(f"an answer of {response.candidate}", "an empty one", "Ask again, or another candidate.")

@@ -14,7 +14,7 @@ from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.endpoint import WAITING, EndpointConfig
 from zooter_core.config.labelling import RewardConfig, TaggerConfig
 from zooter_core.config.toml import check_value, read_toml, shown
-from zooter_core.errors import MEND_RIGHTS, ZooterError, did_you_mean, unreadable
+from zooter_core.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, unreadable
 from zooter_core.files import impossible
 from zooter_core.method import selection
 from zooter_core.weights import PREFIX, check_package
@@ -201,7 +201,7 @@ def load_fleet(folder: str | Path) -> Fleet:
         path = path.resolve()
         table = read_toml(path)
     except OSError as problem:
-        raise ZooterError(f"a readable {path}", str(problem), MEND_RIGHTS) from problem
+        raise ZooterError(f"a readable {path}", str(problem), FIX_PERMISSIONS) from problem
     known = ["name", *TABLES, "candidate"]
     for key in table:
         if key not in known:
@@ -310,7 +310,7 @@ def _located(value: str, key: str, where: str, path: Path) -> str:
         if local.exists():
             return str(local)
     except OSError as problem:
-        raise ZooterError(f"{key} in {where} of {path} to be readable", str(problem), MEND_RIGHTS) from problem
+        raise ZooterError(f"{key} in {where} of {path} to be readable", str(problem), FIX_PERMISSIONS) from problem
     first = path.parent / Path(value).parts[0] if value else path.parent
     if not first.exists() and not value.startswith((".", "/")) and key != "vocabulary":
         return value

@@ -24,7 +24,7 @@ from zooter_core.data import prices
 from zooter_core.data.run_lines import Check
 from zooter_core.data.run_state import check_seals, check_shape, seal_of
 from zooter_core.data.scores import Scores, score_line
-from zooter_core.errors import MEND_RIGHTS, WorkError, ZooterError
+from zooter_core.errors import FIX_PERMISSIONS, WorkError, ZooterError
 from zooter_core.records import Label, Query
 from zooter_core.strict_json import dump_json, parse_json
 
@@ -222,7 +222,7 @@ def _check_there(folder: Path) -> None:
     try:
         there = (folder / "run.json").is_file()
     except OSError as problem:
-        raise ZooterError(f"a readable run folder {folder}", str(problem), MEND_RIGHTS) from problem
+        raise ZooterError(f"a readable run folder {folder}", str(problem), FIX_PERMISSIONS) from problem
     if not there:
         raise ZooterError(
             f"a run folder at {folder}", "no run.json there", "Start one: zooter run --queries FILE --out DIR."

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.errors import MEND_RIGHTS, ZooterError, listed
+from zooter_core.errors import FIX_PERMISSIONS, ZooterError, listed
 from zooter_core.records import LARGEST_SCORE, Query
 from zooter_core.strict_json import NotFiniteError, parse_json
 
@@ -91,7 +91,7 @@ def open_lines(path: Path) -> TextIO:
             return gzip.open(path, "rt", encoding="utf-8-sig")
         return path.open(encoding="utf-8-sig")
     except OSError as problem:
-        raise ZooterError(f"a readable file {path}", str(problem), MEND_RIGHTS) from problem
+        raise ZooterError(f"a readable file {path}", str(problem), FIX_PERMISSIONS) from problem
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -20,7 +20,7 @@ from zooter_core.data.run_lines import Check, response_check, reward_check, same
 from zooter_core.data.runs import LABELS, QUERIES, REPORT, RESPONSES, REWARDS, ROUTER, TAGS, Run, Settings
 from zooter_core.data.scores import Scores
 from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError, around, reason_in
+from zooter_core.errors import Failure, WorkError, ZooterError
 from zooter_core.evaluation.evaluate import Sampled
 from zooter_core.files import move_contents, remove, writing
 from zooter_core.method import labels
@@ -130,11 +130,11 @@ def collect(
             requests = [Request(candidate, (Message("user", query.text),), own) for query, _, own in asked]
             came, failed = _responses(ensemble, requests, replace(generation, seed=seed), tell, name in able)
             able |= {name for response in came.values() if response.error is None}
-            records = [{"id": asked[n][0].id, "sample": asked[n][1], **asdict(came[n])} for n in sorted(came)]
+            records = [{"id": asked[n][0].id, "sample": asked[n][1], **came[n].to_json()} for n in sorted(came)]
             run.append(RESPONSES, [r for r in records if (r["id"], name, r["sample"]) in missing])
             if failed:
                 next_step = "Mend the candidate (`zooter check`) and start the step again; it goes on from here."
-                raise around(f"a response of {name}", failed, next_step)
+                raise WorkError.because(failed, f"a response of {name}", next_step)
             done |= missing
             progress("collect", len(done), total)
     run.seal("collect", RESPONSES)
@@ -146,7 +146,7 @@ def _responses(
     generation: GenerationConfig,
     tell: Callable[[str], None],
     able: bool,
-) -> tuple[dict[int, Response], str | None]:
+) -> tuple[dict[int, Response], Failure | None]:
     """The responses to keep, by request number, those that are refused too; and the first error that ends the work.
 
     Args:
@@ -161,7 +161,9 @@ def _responses(
     kept = {n: response for n, response in came.items() if response.error is None or response.finish == "refused"}
     errors = [response.error for response in came.values() if response.error and response.finish != "refused"]
     if not able and all(r.error for r in kept.values()) and len({requests[n].messages for n in kept}) >= ENOUGH:
-        return {}, f"none of {len(kept)}; the first because: {reason_in(str(kept[min(kept)].error))}"
+        first = kept[min(kept)].error
+        found = f"none of {len(kept)}; the first because: {first.reason if first else ''}"
+        return {}, Failure(f"a response of {requests[0].candidate.name}", found)
     return kept, errors[0] if errors else None
 
 

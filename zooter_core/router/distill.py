@@ -19,7 +19,7 @@ from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import KINDS, DistillConfig, Progress
 from zooter_core.router.kinds.base import Lessons
 from zooter_core.router.router import Router, RouterHead, RouterHeadConfig
-from zooter_core.weights import MAKING, not_finite
+from zooter_core.weights import LOAD_LOCK, not_finite
 
 TRIAL = 100  # queries that it takes to set some aside for a trial
 ASIDE = 5  # one in so many
@@ -145,7 +145,7 @@ def fit_head(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        with MAKING:
+        with LOAD_LOCK:
             head = RouterHead(made)
 
         def tell(epoch: int, loss: float) -> None:

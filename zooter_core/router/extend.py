@@ -34,7 +34,7 @@ from zooter_core.router.kinds.base import Lessons, Remade, State
 from zooter_core.router.neighbours import ARRAYS, RECORDS
 from zooter_core.router.router import Router, RouterHead
 from zooter_core.strict_json import dump_json
-from zooter_core.weights import MAKING
+from zooter_core.weights import LOAD_LOCK
 
 Array = NDArray[np.float64]
 Learner = Callable[[NDArray[np.intp]], State]  # rows to learn from -> the new candidate's column
@@ -198,7 +198,7 @@ def _remade(head: RouterHead, pool: Sequence[str], remade: Remade) -> RouterHead
     config = copy.deepcopy(head.config)
     config.candidates, config.name_or_path = list(pool), ""  # it is not the one in the folder any more
     config.settings = {key: value for key, value in {**config.settings, **changed}.items() if value is not None}
-    with torch.random.fork_rng(devices=[]), MAKING:
+    with torch.random.fork_rng(devices=[]), LOAD_LOCK:
         made = RouterHead(config)
     made.body.load_state_dict(state)
     return made.eval()

@@ -25,7 +25,7 @@ from zooter_core.router.config import CONFIG, LABEL_SETTINGS, broken, check_rout
 from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.kinds import DEFAULT, KINDS
 from zooter_core.strict_json import dump_json, parse_json
-from zooter_core.weights import MAKING, check_readable
+from zooter_core.weights import LOAD_LOCK, check_readable
 
 WEIGHTS = "model.safetensors"
 OWN_ENCODER = "encoder"  # the name of one that lies in the router's own folder
@@ -134,7 +134,7 @@ class Router:
         check_readable(Path(folder), (CONFIG, WEIGHTS))
         check_router(Path(folder))
         try:
-            with MAKING:
+            with LOAD_LOCK:
                 head, loading = RouterHead.from_pretrained(folder, output_loading_info=True)
             if loading["missing_keys"] or loading["mismatched_keys"]:
                 raise ValueError("weights are missing")

@@ -61,7 +61,7 @@ def problem(job: Answers, name: str) -> str | None:
     if job.nobody and len(job.candidates) > 1:
         return str(fallback.nobody(job.failed))
     response = job.responses.get(name)
-    return job.problem or (response.error if response else None)
+    return job.problem or (str(response.error) if response and response.error else None)
 
 
 def answer(job: Answers, name: str) -> None:

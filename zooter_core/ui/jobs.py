@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from zooter_core.backends.fallback import unbegun
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import ZooterError
 from zooter_core.records import Message, Ranked, Response
@@ -67,7 +66,7 @@ class Answers:
         """The candidate whose response counts: the one with the highest reward, or the first that could begin."""
         if self.ranked and self.ranked[0].rank is not None:
             return self.ranked[0].response.candidate
-        able = (name for name in self.candidates if not unbegun(self.responses.get(name)))
+        able = (name for name in self.candidates if not self.failed_to_start(name))
         return next(able, self.candidates[0])
 
     @property
@@ -79,12 +78,17 @@ class Answers:
     @property
     def nobody(self) -> bool:
         """Whether nothing runs, and all have failed before their first token."""
-        return not self.running and all(unbegun(self.responses.get(name)) for name in self.candidates)
+        return not self.running and all(self.failed_to_start(name) for name in self.candidates)
 
     @property
     def cut(self) -> bool:
         """Whether it broke off: nothing runs, and the response that counts never came to an end."""
         return self.broke_off(self.shown)
+
+    def failed_to_start(self, name: str) -> bool:
+        """Whether a candidate failed before its first token."""
+        response = self.responses.get(name)
+        return response is not None and response.failed_before_first_token
 
     def broke_off(self, name: str) -> bool:
         """Whether nothing runs, and a candidate's response never came to an end of its own."""

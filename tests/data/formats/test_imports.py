@@ -146,7 +146,9 @@ def test_alpacaeval_annotations_of_another_model_do_not_count(tmp_path):
 
 def test_alpacaeval_names_what_is_wrong(tmp_path):
     bad = results(tmp_path, "b", [1, 1, 1, 7])
-    assert re.search(r'"preference" from 1 to 2 in .*annotations.json, line \d+. Found 7', refusal("alpacaeval", bad))
+    assert re.search(
+        r'"preference" from 1 to 2 in .*annotations.json, line \d+, but found 7', refusal("alpacaeval", bad)
+    )
     (bad / "model_outputs.json").write_text('[\n{"instruction": "x", "output": "y"},\n{"instruction": 3}\n]')
     (bad / JUDGE / "annotations.json").write_text("[]")
     assert f"{bad / 'model_outputs.json'}, line 3" in refusal("alpacaeval", bad)

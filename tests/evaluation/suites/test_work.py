@@ -13,7 +13,7 @@ from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores, read_texts
 from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.errors import Failure, WorkError, ZooterError
 from zooter_core.evaluation.suites import Problem, Suite, outcome, work
 from zooter_core.evaluation.suites.work import Work, sample
 from zooter_core.labelling.rewards import Unscored
@@ -174,7 +174,7 @@ def test_a_candidate_of_which_nothing_comes_is_left_alone(tmp_path, tiny_fleet, 
             return
         asked.append(len(requests))
         for row in range(len(requests)):
-            yield Piece(row, response=Response(name, "", finish="error", error="no memory"))
+            yield Piece(row, response=Response(name, "", finish="error", error=Failure.of("no memory")))
 
     monkeypatch.setattr(ensemble, "stream", failing)
     job = done(tmp_path, ensemble)
@@ -196,7 +196,7 @@ def test_a_response_without_a_score_sets_its_problem_aside(tmp_path, tiny_ensemb
 def test_a_judge_without_any_verdict_ends_the_work(tmp_path, tiny_ensemble, monkeypatch):
     monkeypatch.setattr(work, "SCORED", 4)
     with pytest.raises(
-        WorkError, match=r"a score of any of 4 responses of base. Found none; the first because: too odd"
+        WorkError, match=r"a score of any of 4 responses of base, but found none; the first because: too odd"
     ):
         done(tmp_path, tiny_ensemble, suite=Lengths(unscored={problem.id for problem in PROBLEMS}))
     assert len(texts(tmp_path)) == 30
@@ -249,11 +249,11 @@ TURNS = [Problem(f"p{n}", (text, "And then?"), n, ("t",)) for n, text in enumera
 @pytest.mark.parametrize(
     ("file", "changes", "found"),
     [
-        ("responses.jsonl", {"candidate": "three"}, 'Found "candidate" is none of base, one, two in line 2'),
-        ("responses.jsonl", {"turn": 2}, 'Found "turn" is not the number of one in line 2'),
-        ("responses.jsonl", {"text": 5}, 'Found "text" is not a text in line 2'),
-        ("scores.jsonl", {"score": float("nan")}, "Found NaN"),
-        ("scores.jsonl", {"id": {}}, "Found one of {} in line 2"),
+        ("responses.jsonl", {"candidate": "three"}, 'but found "candidate" is none of base, one, two in line 2'),
+        ("responses.jsonl", {"turn": 2}, 'but found "turn" is not the number of one in line 2'),
+        ("responses.jsonl", {"text": 5}, 'but found "text" is not a text in line 2'),
+        ("scores.jsonl", {"score": float("nan")}, "but found NaN"),
+        ("scores.jsonl", {"id": {}}, "but found one of {} in line 2"),
     ],
 )
 def test_a_line_of_a_suite_that_was_altered_is_named(tmp_path, tiny_ensemble, file, changes, found):
@@ -278,5 +278,5 @@ def test_turns_go_by_their_numbers_and_none_may_be_missing(tmp_path, tiny_ensemb
     path.write_text("".join(json.dumps(record) + "\n" for record in reversed(records)))
     assert done(tmp_path, tiny_ensemble, TURNS).texts == first.texts
     path.write_text("".join(json.dumps(record) + "\n" for record in records[1:]))
-    with pytest.raises(WorkError, match=r"the turns before turn 1 of p\d by base .* Found only 1\."):
+    with pytest.raises(WorkError, match=r"the turns before turn 1 of p\d by base .* but found only 1\."):
         done(tmp_path, tiny_ensemble, TURNS)

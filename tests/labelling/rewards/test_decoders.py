@@ -208,7 +208,7 @@ def test_a_decoder_with_three_outputs_is_refused(tmp_path):
     checkpoints.save_decoder(tmp_path)
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path, num_labels=3, ignore_mismatched_sizes=True)
     model.save_pretrained(tmp_path)
-    with pytest.raises(ZooterError, match=r"one output. Found 3"):
+    with pytest.raises(ZooterError, match=r"one output, but found 3"):
         reward_model(RewardConfig("scalar", str(tmp_path)))
 
 

@@ -155,7 +155,7 @@ def test_an_endpoint_that_refuses_is_one_clear_error(monkeypatch):
         (200, b"<html>Welcome</html>", "JSON at the reward endpoint"),
         (200, {"scores": [1]}, '"rewards": \\[number'),
         (200, [1, 2], '"rewards": \\[number'),
-        (200, {"rewards": [1, 2]}, "5 rewards at the reward endpoint .* Found 2"),
+        (200, {"rewards": [1, 2]}, "5 rewards at the reward endpoint .* but found 2"),
         (200, {"rewards": "many"}, '"rewards": \\[number'),
     ],
 )

@@ -83,7 +83,7 @@ def test_more_than_one_output_is_refused(config, tmp_path):
     import tiny
 
     tiny.save_reward_model(tmp_path, outputs=3)
-    with pytest.raises(ZooterError, match=r"one output. Found 3 at "):
+    with pytest.raises(ZooterError, match=r"one output, but found 3 at "):
         reward_model(replace(config, model=str(tmp_path)))
 
 
@@ -107,7 +107,7 @@ def test_corrupt_model_is_one_clear_error(config, fleet_copy, file):
 @pytest.mark.parametrize("weight", ["classifier", "embeddings.word_embeddings"])
 def test_weights_that_are_not_finite_are_one_clear_error(config, fleet_copy, weight, number):
     folder = put_number(fleet_copy / "reward", number, weight)
-    with pytest.raises(WorkError, match=rf"finite rewards at {folder}. Found NaN or infinity in .*{weight}"):
+    with pytest.raises(WorkError, match=rf"finite rewards at {folder}, but found NaN or infinity in .*{weight}"):
         reward_model(replace(config, model=str(folder)))
 
 
@@ -115,7 +115,7 @@ def test_weights_that_overflow_are_one_clear_error(config, fleet_copy):
     file = fleet_copy / "reward" / "model.safetensors"
     weights = load_file(file)
     save_file({name: torch.full_like(value, 1e38) for name, value in weights.items()}, file, {"format": "pt"})
-    with pytest.raises(WorkError, match=r'finite rewards at .*Found nan for the response "Hello!"'):
+    with pytest.raises(WorkError, match=r'finite rewards at .*but found nan for the response "Hello!"'):
         reward_model(replace(config, model=str(fleet_copy / "reward")))
 
 

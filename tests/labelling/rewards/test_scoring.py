@@ -103,7 +103,7 @@ def test_a_model_that_gives_too_few_rewards_stops():
         def score(self, pairs):
             return [1.0]
 
-    with pytest.raises(WorkError, match=r"20 rewards. Found 1"):
+    with pytest.raises(WorkError, match=r"20 rewards, but found 1"):
         score_queries(Few(), ASKED)
 
 
@@ -275,5 +275,5 @@ def test_rank_without_a_reward_for_one(tiny_ensemble, monkeypatch):
     ranked = tiny_ensemble.rank("q", answers)
     assert [(r.response.candidate, r.rank) for r in ranked] == [("base", 1), ("two", 2), ("one", None)]
     monkeypatch.setattr(Ensemble, "reward_model", Lengths(raises=("aa", "a", "aaaa")))
-    with pytest.raises(ZooterError, match=r"a reward for the responses. Found none: the reward model failed"):
+    with pytest.raises(ZooterError, match=r"a reward for the responses, but found none: the reward model failed"):
         tiny_ensemble.rank("q", answers)

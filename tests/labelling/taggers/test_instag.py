@@ -10,7 +10,7 @@ from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import TaggerConfig
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.errors import Failure, WorkError, ZooterError
 from zooter_core.labelling.taggers import tagger
 from zooter_core.labelling.taggers.instag import names
 from zooter_core.records import Query, Response, Tag
@@ -60,8 +60,10 @@ class Scripted:
         for row, request in reversed(list(enumerate(requests))):
             self.asked.append((request, generation))
             written = self.write(request.messages[-1].content)
-            error = str(written) if isinstance(written, Exception) else None
-            yield Piece(row, response=Response("instagger", "" if error else written, error=error))
+            error = Failure.of(written) if isinstance(written, Exception) else None
+            yield Piece(
+                row, response=Response("instagger", "" if error else written, error=error and Failure.of(error))
+            )
 
 
 def made(write, **options):
@@ -107,7 +109,7 @@ def test_a_template_and_a_model_of_ones_own():
 
 def test_a_model_that_fails_is_an_error():
     tagging, _ = made(lambda text: ValueError("no room") if "b" in text[-1] else WHOLE)
-    with pytest.raises(WorkError, match=r"tags from the tagger. Found no room"):
+    with pytest.raises(WorkError, match=r"tags from the tagger, but found no room"):
         tagging.tag(["a", "b"])
 
 

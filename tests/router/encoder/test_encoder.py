@@ -134,7 +134,7 @@ def test_kept_vectors_that_are_not_finite_or_of_another_shape_are_made_again(fre
 def test_an_encoder_with_weights_that_are_not_finite_does_not_load(fleet_copy, weight, number):
     """Also where only some texts would show it, as one word's embedding."""
     folder = put_number(fleet_copy / "encoder", number, weight)
-    with pytest.raises(WorkError, match=rf"finite vectors at {folder}. Found NaN or infinity in .*{weight}"):
+    with pytest.raises(WorkError, match=rf"finite vectors at {folder}, but found NaN or infinity in .*{weight}"):
         Encoder(str(folder))
 
 
@@ -142,7 +142,7 @@ def test_an_encoder_whose_weights_overflow_does_not_load(fleet_copy):
     file = fleet_copy / "encoder" / "model.safetensors"
     weights = load_file(file)
     save_file({name: torch.full_like(value, 1e38) for name, value in weights.items()}, file, {"format": "pt"})
-    with pytest.raises(WorkError, match=r"finite vectors at .*Found NaN or infinity in its vectors"):
+    with pytest.raises(WorkError, match=r"finite vectors at .*but found NaN or infinity in its vectors"):
         Encoder(str(fleet_copy / "encoder"))
 
 

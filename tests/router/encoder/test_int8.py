@@ -182,7 +182,7 @@ def test_without_it_auto_stays_with_the_exact_graph(kept, tiny_fleet, monkeypatc
 
     kept.unlink()
     monkeypatch.setattr(onnxruntime.quantization, "quantize_dynamic", broken)
-    with pytest.raises(WorkError, match=r'8-bit\. Found no such layer\. Set runtime = "onnx"'):
+    with pytest.raises(WorkError, match=r'8-bit, but found no such layer\. Set runtime = "onnx"'):
         Encoder(str(tiny_fleet / "encoder"), "int8")
     with pytest.warns(UserWarning, match=r"runs on onnx.*no such layer"):
         assert Encoder(str(tiny_fleet / "encoder"), "auto").runtime == "onnx"

@@ -200,7 +200,7 @@ def test_an_encoder_that_cannot_be_exported(exported, cache, tiny_fleet, monkeyp
         raise RuntimeError("no such operator\nand so on")
 
     monkeypatch.setattr(torch.onnx, "export", broken)
-    with pytest.raises(WorkError, match=r"torch\.onnx can export\. Found no such operator\. Set runtime"):
+    with pytest.raises(WorkError, match=r"torch\.onnx can export, but found no such operator\. Set runtime"):
         Encoder(str(tiny_fleet / "encoder"), "onnx")
     with pytest.warns(UserWarning, match="runs on torch.*no such operator"):
         assert Encoder(str(tiny_fleet / "encoder"), "auto").runtime == "torch"
@@ -228,7 +228,7 @@ def test_a_cache_that_cannot_be_written(exported, exports, tmp_path, tiny_fleet,
 def test_without_the_packages(tiny_fleet, cache, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     reference = str(tiny_fleet / "encoder")
-    with pytest.raises(ZooterError, match=r"Found no package .*pip install 'zooter\[onnx\]'"):
+    with pytest.raises(ZooterError, match=r"but found no package .*pip install 'zooter\[onnx\]'"):
         Encoder(reference, "onnx")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -242,7 +242,7 @@ def test_an_onnxruntime_that_does_not_load(tiny_fleet, cache, tmp_path, monkeypa
     monkeypatch.syspath_prepend(tmp_path)
     for name in [name for name in sys.modules if name.split(".")[0] == "onnxruntime"]:
         monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(WorkError, match=r"an onnxruntime that loads\. Found no such library"):
+    with pytest.raises(WorkError, match=r"an onnxruntime that loads, but found no such library"):
         Encoder(str(tiny_fleet / "encoder"), "onnx")
 
 

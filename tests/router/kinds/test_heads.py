@@ -148,10 +148,10 @@ def test_unknown_kind_names_the_nearest(kind, near):
 @pytest.mark.parametrize(
     ("kind", "given", "message"),
     [
-        ("knn", {"kk": 5}, 'a setting of the router kind knn. Found "kk". Did you mean "k"'),
-        ("knn", {"epochs": 5}, 'a setting of the router kind knn. Found "epochs". Known: k, temperature'),
+        ("knn", {"kk": 5}, 'a setting of the router kind knn, but found "kk". Did you mean "k"'),
+        ("knn", {"epochs": 5}, 'a setting of the router kind knn, but found "epochs". Known: k, temperature'),
         ("mf", {"k": 5}, "a setting of the router kind mf"),
-        ("knn", {"k": 0}, "k as a whole number of at least 1. Found 0"),
+        ("knn", {"k": 0}, "k as a whole number of at least 1, but found 0"),
         ("knn", {"k": 1.5}, "k as a whole number of at least 1"),
         ("knn", {"temperature": 0}, "temperature as a number above 0"),
         ("ridge", {"penalty": float("nan")}, "penalty as a number above 0"),
@@ -175,7 +175,7 @@ def test_a_folder_of_an_unknown_kind_names_the_nearest(tmp_path):
     path.write_text(path.read_text().replace('"kind": "knn"', '"kind": "kn"'))
     with pytest.raises(ZooterError) as caught:
         Router.load(tmp_path, Encoders())
-    assert str(caught.value) == 'Expected a known router kind. Found "kn". Did you mean "knn"?'
+    assert str(caught.value) == 'Expected a known router kind, but found "kn". Did you mean "knn"?'
     assert caught.value.exit_code == 2
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zooter_core.data.scores import read_scores
-from zooter_core.errors import ZooterError
+from zooter_core.errors import Failure, ZooterError
 from zooter_core.records import Decision, Ranked, Response, Tag
 from zooter_core.ui.compare import batch_file
 from zooter_core.ui.compare.comparison import Comparison
@@ -74,7 +74,7 @@ def row(query: str, *, failed: bool = False) -> Comparison:
     said = {"a": Response("a", "=cmd()", 4, 1.0), "b": Response("b", "fine", 6, 2.0)}
     ranked = [Ranked(said["b"], 2.0, 1), Ranked(said["a"], -1.5, 2)]
     if failed:
-        said["a"] = Response("a", "", finish="error", error="broken")
+        said["a"] = Response("a", "", finish="error", error=Failure.of("broken"))
         ranked = [Ranked(said["b"], 2.0, 1), Ranked(said["a"])]
     decision = Decision.of(query, {"a": 0.75, "b": 0.25}, (Tag("sums", 0.5),))
     job = Answers(("a", "b"), {name: response.text for name, response in said.items()}, said, ranked)

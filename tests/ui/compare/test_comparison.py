@@ -5,7 +5,7 @@ import json
 import pytest
 
 from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
+from zooter_core.errors import Failure, ZooterError
 from zooter_core.records import Decision, Ranked, Response
 from zooter_core.ui.compare import votes
 from zooter_core.ui.compare.comparison import Comparison, among, chosen, start, verdict
@@ -36,14 +36,14 @@ def test_disagreement_names_both_and_the_place() -> None:
 
 
 def test_the_chosen_candidate_may_have_failed() -> None:
-    failed = Ranked(Response("math", "", finish="error", error="broken"))
+    failed = Ranked(Response("math", "", finish="error", error=Failure.of("broken")))
     said = verdict(DECISION, [Ranked(Response("chat", "text", tokens=5), 0.3, 1), failed])
     assert "without a rank" in said
     assert "saved" not in said
 
 
 def test_nobody_answered() -> None:
-    assert "nothing to rank" in verdict(DECISION, [Ranked(Response("math", "", error="broken"))])
+    assert "nothing to rank" in verdict(DECISION, [Ranked(Response("math", "", error=Failure.of("broken")))])
 
 
 def made(*, blind: bool = False, order: tuple[str, ...] = ("math", "chat")) -> Comparison:
@@ -84,7 +84,7 @@ def test_a_vote_after_the_names_were_shown_is_not_blind() -> None:
 
 def test_there_is_no_vote_on_one_response() -> None:
     found = made()
-    found.job.responses["chat"] = Response("chat", "", finish="error", error="broken")
+    found.job.responses["chat"] = Response("chat", "", finish="error", error=Failure.of("broken"))
     assert found.answered == ["math"]
     assert not found.votable
 

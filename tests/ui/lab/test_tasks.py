@@ -41,7 +41,10 @@ def test_stop_ends_it_at_once_and_it_has_no_result():
 
 @pytest.mark.parametrize(
     ("problem", "message"),
-    [(ZooterError("a", "b", "c"), "Expected a. Found b. c"), (ValueError("odd"), "The work failed: ValueError: odd")],
+    [
+        (ZooterError("a", "b", "c"), "Expected a, but found b. c"),
+        (ValueError("odd"), "The work failed: ValueError: odd"),
+    ],
 )
 def test_a_failure_is_told_in_one_message(problem, message):
     def fail(task: Task[None]) -> None:

@@ -15,7 +15,7 @@ import openai
 
 from zooter_core.backends.http.redaction import Redaction
 from zooter_core.config.endpoint import EndpointConfig, retry_after
-from zooter_core.errors import WorkError
+from zooter_core.errors import Failure, WorkError
 from zooter_core.records import Finish
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds between attempts, where the server names none
@@ -46,9 +46,9 @@ class AnswerError(Exception):
     wait: float | None = None
     counts: bool = True
 
-    def told(self, candidate: str, config: EndpointConfig) -> str:
-        """The whole message."""
-        return str(WorkError(f"an answer of {candidate} from {config.host}", self.found, self.next_step))
+    def failure(self, candidate: str, config: EndpointConfig) -> Failure:
+        """It as the error of a candidate's response."""
+        return WorkError(f"an answer of {candidate} from {config.host}", self.found, self.next_step).failure
 
 
 def pause(attempt: int, wait: float | None, chance: float | None = None) -> float | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zooter_core.backends import Piece, Request
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import ZooterError
+from zooter_core.errors import Failure, ZooterError
 from zooter_core.records import Response
 
 if TYPE_CHECKING:
@@ -132,4 +132,4 @@ async def _answer_all(calls: Iterable[_Call], stops: Sequence[threading.Event], 
 
 
 def _failed(request: Request, problem: BaseException | None) -> Response:
-    return Response(request.candidate.name, "", finish="error", error=str(problem))
+    return Response(request.candidate.name, "", finish="error", error=None if problem is None else Failure.of(problem))

@@ -18,7 +18,7 @@ from zooter_core.backends.http.redaction import RedactedStream, Redaction
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import key_from
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import WorkError, did_you_mean
+from zooter_core.errors import Failure, WorkError, did_you_mean
 from zooter_core.records import Finish, Message, Response
 from zooter_core.surrogates import Joiner, replaced
 
@@ -75,7 +75,7 @@ class Said:
         self.characters += len(shown)
         return shown
 
-    def response(self, name: str, finish: Finish, error: str | None = None) -> Response:
+    def response(self, name: str, finish: Finish, error: Failure | None = None) -> Response:
         seconds = time.perf_counter() - self.begun
         return Response(name, "".join(self.texts), self.tokens, seconds, self.first, finish, error)
 
@@ -128,7 +128,7 @@ class Server:
 
     async def _attempts(
         self, messages: Sequence[Message], generation: GenerationConfig, said: Said, put: Put
-    ) -> tuple[Finish, str | None]:
+    ) -> tuple[Finish, Failure | None]:
         attempt = 0
         while (left := self._rests_until - time.monotonic()) <= 0:
             try:
@@ -138,8 +138,8 @@ class Server:
                 wait = pause(attempt, fault.wait) if fault.again and not said.anything else None
                 attempt += 1
                 if wait is None or attempt > self.config.retries:
-                    told = await self._failed(fault, attempt, said.characters)
-                    return "error" if fault.counts else "refused", told
+                    failure = await self._failed(fault, attempt, said.characters)
+                    return "error" if fault.counts else "refused", failure
                 await asyncio.sleep(wait)
             else:
                 self._failures = 0
@@ -206,7 +206,7 @@ class Server:
             put(shown)
         return True
 
-    async def _failed(self, fault: AnswerError, attempts: int, characters: int) -> str:
+    async def _failed(self, fault: AnswerError, attempts: int, characters: int) -> Failure:
         """The message of a failure, which is counted; after some in a row the candidate rests."""
         if fault.found.startswith("status 404"):
             fault.next_step = await self._which_model() or fault.next_step
@@ -219,12 +219,12 @@ class Server:
             self._last = fault.found
             if self._failures >= self.config.rest_after:
                 self._rests_until = time.monotonic() + self.config.rest_seconds
-        return fault.told(self.name, self.config)
+        return fault.failure(self.name, self.config)
 
-    def _resting(self, left: float) -> str:
+    def _resting(self, left: float) -> Failure:
         found = f"{self._failures} failures in a row, the last: {self._last}"
         fault = AnswerError(found, f"It is left alone for another {left:.0f} s; mend the server, then ask again.")
-        return fault.told(self.name, self.config)
+        return fault.failure(self.name, self.config)
 
     async def _which_model(self) -> str | None:
         """What to write as `model`, by the server's own list; None where it gives none."""

@@ -20,7 +20,7 @@ from zooter_core.backends.local.decoding import Calculator, Repetition, Rows, Sa
 from zooter_core.backends.local.model import Base
 from zooter_core.backends.local.prompts import prompt_ids
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import WorkError, ZooterError, first_line
+from zooter_core.errors import Failure, WorkError, ZooterError
 
 TOGETHER = 16  # tokens after which the rows that have ended leave their batch
 
@@ -58,7 +58,7 @@ class Batch:
                 if self.prompts:
                     self._go_on(list(self.prompts))
         except Exception as problem:
-            self.rows.close("error", error=first_line(problem))
+            self.rows.close("error", error=Failure.of(problem))
 
     def _read(self) -> None:
         """The prompts; a request whose adapter does not load, or whose prompt is none or too long, fails here."""
@@ -67,13 +67,13 @@ class Batch:
                 self.base.add_adapter(request.candidate)
                 ids = prompt_ids(request, self.base.tokenizer)
             except ZooterError as problem:
-                self.rows.close("error", [index], str(problem))
+                self.rows.close("error", [index], problem.failure)
                 continue
             if len(ids) >= self.base.positions:
                 most, next_step = self.base.positions - 1, "Shorten the query or start a new conversation."
                 found = f"{len(ids):,} tokens, more than the {most:,} that fit"
                 too_long = WorkError(f"a prompt that fits into {request.candidate.name}", found, next_step)
-                self.rows.close("refused", [index], str(too_long))
+                self.rows.close("refused", [index], too_long.failure)
                 continue
             self.prompts[index], self.adapters[index] = ids, self.base.adapter_of(request.candidate)
             self.most[index] = min(self.generation.max_new_tokens, self.base.positions - len(ids))
@@ -106,7 +106,7 @@ class Batch:
             f"{memory.told(memory.free(device))} free on {device}",
             "Shorten the query, lower budget_gb in [memory], which leaves more for answers, or quantise the model.",
         )
-        self.rows.close("error", [index], str(problem))
+        self.rows.close("error", [index], problem.failure)
 
     def _generate(self, among: Sequence[int]) -> None:
         """Generate to the end of some rows, which have come equally far.

@@ -15,6 +15,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from zooter_core.backends import Piece
 from zooter_core.backends.local import calculator
+from zooter_core.errors import Failure
 from zooter_core.records import Finish, Response
 
 DIGITS = tuple("0123456789")
@@ -100,12 +101,12 @@ class Rows(BaseStreamer):
         self.active = [self.active[place] for place in keep]
         return keep
 
-    def close(self, finish: Finish, among: Sequence[int] | None = None, error: str | None = None) -> None:
+    def close(self, finish: Finish, among: Sequence[int] | None = None, error: Failure | None = None) -> None:
         """End the rows, or those of them that are named, which are still open."""
         for index in sorted(self.open & set(self.open if among is None else among)):
             self._finish(index, finish, time.perf_counter() - self.start, error)
 
-    def _finish(self, index: int, finish: Finish, seconds: float, error: str | None = None) -> None:
+    def _finish(self, index: int, finish: Finish, seconds: float, error: Failure | None = None) -> None:
         self.open.discard(index)
         text, tokens = self.texts[index].strip(), len(self.written[index])
         response = Response(self.names[index], text, tokens, seconds, self.first[index], finish, error)

@@ -21,7 +21,7 @@ from zooter_core.backends.local.checkpoint import Checkpoint, dtype_of
 from zooter_core.backends.local.decoding import digits_of
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.errors import WorkError, ZooterError, first_line
-from zooter_core.weights import MAKING, check_readable
+from zooter_core.weights import LOAD_LOCK, check_readable
 
 NO_ADAPTER = "__base__"  # peft's name for a row without adapter
 FULL = "too little memory for it"
@@ -84,7 +84,7 @@ class Base:
     def load_weights(self) -> tuple[Any, dict[str, Any]]:
         """The model, and which of its weights the files lack."""
         candidate = self._checkpoint.candidate
-        with MAKING:
+        with LOAD_LOCK:
             loaded: tuple[Any, dict[str, Any]] = AutoModelForCausalLM.from_pretrained(
                 self._checkpoint.source,
                 revision=candidate.revision,
@@ -136,7 +136,7 @@ class Base:
         name = f"adapter{len(self.adapters)}"
         options = {"adapter_name": name, "autocast_adapter_dtype": False, "is_trainable": False}
         try:
-            with MAKING:
+            with LOAD_LOCK:
                 if self.adapters:
                     self.model.load_adapter(candidate.adapter, **options)
                 else:

@@ -20,7 +20,7 @@ from zooter_core.backends.local.residency import Residency
 from zooter_core.backends.turn_queue import Line
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import ZooterError, first_line
+from zooter_core.errors import Failure
 from zooter_core.records import Response
 
 BaseKey = tuple[str | None, ...]
@@ -87,9 +87,10 @@ class TransformersBackend:
                 yield Piece(0, note=note)
             base = self._take(key, requests[0].candidate, stop)
         except Exception as problem:
-            told = str(problem) if isinstance(problem, ZooterError) else first_line(problem)
             for index, request in enumerate(requests):
-                yield Piece(index, response=Response(request.candidate.name, "", finish="error", error=told))
+                yield Piece(
+                    index, response=Response(request.candidate.name, "", finish="error", error=Failure.of(problem))
+                )
             return
         if base is None:
             for index, request in enumerate(requests):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from zooter_core.errors import MEND_RIGHTS, ZooterError, listed
+from zooter_core.errors import FIX_PERMISSIONS, ZooterError, listed
 from zooter_core.surrogates import ESCAPED, clean
 
 CHUNK = 1 << 16
@@ -29,7 +29,7 @@ def json_files(path: Path) -> list[Path]:
     try:
         next(path.iterdir(), None)  # rglob passes over a folder that is closed
     except OSError as problem:
-        raise ZooterError(f"a readable folder {path}", str(problem), MEND_RIGHTS) from problem
+        raise ZooterError(f"a readable folder {path}", str(problem), FIX_PERMISSIONS) from problem
     return sorted(file for file in path.rglob("*") if file.name.endswith((".json", ".jsonl", ".json.gz", ".jsonl.gz")))
 
 
@@ -102,7 +102,7 @@ class Json:
             gzipped = self.path.suffix == ".gz"
             self._file = (gzip.open if gzipped else open)(self.path, "rt", encoding="utf-8-sig")
         except OSError as problem:
-            raise ZooterError(f"a readable file {self.path}", str(problem), MEND_RIGHTS) from problem
+            raise ZooterError(f"a readable file {self.path}", str(problem), FIX_PERMISSIONS) from problem
         return self
 
     def __exit__(self, *_: object) -> None:

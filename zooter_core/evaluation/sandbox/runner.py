@@ -108,7 +108,7 @@ def missing() -> str:
     try:
         verdict = run("def f():\n    return 1", "assert f() == 1", "f")
     except SandboxError as problem:
-        return problem.found
+        return problem.failure.found
     return "" if verdict.passed else f"its trial failed ({verdict.reason})"
 
 

@@ -187,11 +187,11 @@ def _ask(job: Work, name: str, turn: int, asked: Sequence[Asked], generation: Ge
     finally:
         stop.set()
         good = {own: came[own] for own in sorted(came) if came[own].finish in ("stop", "length")}
-        job.run.append(RESPONSES, [{"id": own, "turn": turn, **asdict(response)} for own, response in good.items()])
+        job.run.append(RESPONSES, [{"id": own, "turn": turn, **response.to_json()} for own, response in good.items()])
         for own, response in good.items():
             job.texts.setdefault((own, name), []).append(response.text)
             job.failed.pop((own, name), None)
-    failed = {own: came[own].error or "no reason told" for own in sorted(came) if own not in good}
+    failed = {own: str(came[own].error or "no reason given") for own in sorted(came) if own not in good}
     job.failed |= {(own, name): why for own, why in failed.items()}
     return failed
 

@@ -23,7 +23,7 @@ from transformers.models.qwen2.modeling_qwen2 import Qwen2Model, Qwen2PreTrained
 from zooter_core.backends.local.checkpoint import weight_files
 from zooter_core.config.labelling import RewardConfig
 from zooter_core.errors import WorkError, ZooterError, first_line
-from zooter_core.weights import MAKING, not_finite, resolve
+from zooter_core.weights import LOAD_LOCK, not_finite, resolve
 
 Texts = TypeVar("Texts", tuple[str, str], tuple[str, str, str])
 
@@ -100,7 +100,7 @@ def load(config: RewardConfig, kind: Any = None) -> tuple[Any, Any]:
         options = {"num_labels": 1} if config.adapter else {}
         tokenizer = _tokenizer(folder, config.revision, settings)
         trained: set[str] = set()
-        with MAKING:
+        with LOAD_LOCK:
             model, found = kind.from_pretrained(
                 folder,
                 revision=config.revision,

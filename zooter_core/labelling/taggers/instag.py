@@ -18,7 +18,7 @@ from zooter_core.backends import Backend, Request
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import TaggerConfig
-from zooter_core.errors import around
+from zooter_core.errors import Failure, WorkError
 from zooter_core.labelling.taggers import Encoders
 from zooter_core.records import Message, Query, Response, Tag
 
@@ -67,8 +67,8 @@ class InsTagger:
             refused = [response for response in found if response.finish == "refused"]
             failed = [response for response in found if response.error and response.finish != "refused"]
             if failed or len(refused) == len(found) >= ENOUGH:
-                why = str((failed or refused)[0].error)
-                raise around("tags from the tagger", why, "Mend [tagger.instagger] in fleet.toml.")
+                failure = (failed or refused)[0].error or Failure.of("an empty response")
+                raise WorkError.because(failure, "tags from the tagger", "Check [tagger.instagger] in fleet.toml.")
         written = [[] if response.error else names(response.text) for response in found]
         return [tuple(Tag(name, 1.0) for name in row[: self.config.most]) for row in written]
 

@@ -24,7 +24,7 @@ from zooter_core.errors import WorkError, ZooterError, did_you_mean, first_line
 from zooter_core.files import PARTIAL, clear, narrow, owner_only, private_folder
 from zooter_core.router.encoder.int8 import Rough, rough_of
 from zooter_core.router.encoder.onnx import Graph, graph_of, missing, pool
-from zooter_core.weights import MAKING, cache_dir, not_finite, private_cache, resolve
+from zooter_core.weights import LOAD_LOCK, cache_dir, not_finite, private_cache, resolve
 
 Array = NDArray[np.float32]
 MOST_TOKENS = 256
@@ -60,7 +60,7 @@ class Encoder:
         folder = resolve(reference)
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(folder, truncation_side="left")
-            with MAKING:
+            with LOAD_LOCK:
                 self.model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
         except Exception as problem:  # transformers, tokenizers and safetensors raise many kinds
             raise WorkError(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
-from zooter_core.backends.fallback import unbegun
 from zooter_core.records import Decision, Message, Ranked, Response, Tag
 from zooter_core.ui import resources, watch
 from zooter_core.ui.history import Entry, History, history
@@ -80,8 +79,8 @@ class Turn:
             "candidate": self.candidate,
             "text": self.text,
             "texts": self.job.texts,
-            "responses": {name: asdict(response) for name, response in dict(self.job.responses).items()},
-            "failed": {response.candidate: response.error for response in self.job.failed},
+            "responses": {name: response.to_json() for name, response in dict(self.job.responses).items()},
+            "failed": {response.candidate: str(response.error) for response in self.job.failed},
             "reserves": list(self.job.reserves),
             "rewards": {item.response.candidate: item.reward for item in self.job.ranked or []},
             "problem": self.job.problem,
@@ -97,7 +96,7 @@ class Turn:
         decision = Decision(
             made["query"], made["probabilities"], tags, made["candidate"], made["margin"], made.get("utilities")
         )
-        responses = {name: Response(**values) for name, values in record["responses"].items()}
+        responses = {name: Response.from_json(values) for name, values in record["responses"].items()}
         ranked = [
             Ranked(responses[name], reward, place if reward is not None else None)
             for place, (name, reward) in enumerate(record["rewards"].items(), 1)
@@ -240,7 +239,7 @@ def _choose(ensemble: Ensemble, messages: Sequence[Message], settings: Settings)
 
 def _unable(job: Answers) -> tuple[Response, ...]:
     """The responses that failed before their first token, beside the one that counts."""
-    return tuple(response for response in job.failed if unbegun(response) and response.candidate != job.shown)
+    return tuple(r for r in job.failed if r.failed_before_first_token and r.candidate != job.shown)
 
 
 @st.cache_resource(show_spinner=False)

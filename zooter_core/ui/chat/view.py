@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from zooter_core.backends.fallback import unbegun
 from zooter_core.errors import ZooterError
 from zooter_core.ui import answers, links, problems
 from zooter_core.ui.chat import conversation, export, why
@@ -247,7 +246,7 @@ def _who(turn: Turn) -> str:
     who, chosen = plain(turn.candidate), plain(first)
     if job.ranked:
         return f"**{who}** has the highest reward of {_placed(turn)}; the router's first was **{chosen}**"
-    if unbegun(job.responses.get(first)):
+    if job.failed_to_start(first):
         return f"**{who}** answers in place of **{chosen}**, which the router chose"
     verb = "was asked" if job.nobody else "answers"
     return f"**{who}** {verb} because you chose it; the router chose **{chosen}**"

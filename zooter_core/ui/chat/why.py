@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from zooter_core.backends.fallback import unbegun
 from zooter_core.records import Decision
 from zooter_core.ui import charts
 from zooter_core.ui.chat.conversation import Turn
@@ -85,7 +84,7 @@ def spread(decision: Decision) -> str:
 
 def saving(engine: Ensemble, turn: Turn) -> str:
     """What this choice cost against running all, in models and tokens, and in dollars where prices are known."""
-    ran = sum(not unbegun(turn.job.responses.get(name)) for name in turn.job.candidates)
+    ran = sum(not turn.job.failed_to_start(name) for name in turn.job.candidates)
     pool = len(engine.fleet.pool)
     tokens = sum(response.tokens for response in turn.job.responses.values())
     said = f"{ran} of {pool} models ran" + (f" and wrote {tokens} tokens" if tokens else "")

@@ -88,7 +88,8 @@ def _checked(lines: Iterable[tuple[int, str]]) -> list[str]:
         try:
             check_query(query)
         except ZooterError as problem:
-            raise ZooterError(f"{problem.expected} in line {number}", problem.found, problem.next_step) from problem
+            facts = problem.failure
+            raise ZooterError(f"{facts.expected} in line {number}", facts.found, facts.next_step) from problem
         if len(found) == MOST_QUERIES:
             raise ZooterError(f"at most {MOST_QUERIES} queries", f"another in line {number}", "Split the list.")
         found.append(query)
@@ -127,7 +128,7 @@ def _cells_of(item: Ranked | None) -> list[Any]:
         said.tokens,
         round(said.seconds, 3),
         said.text,
-        said.error or "",
+        str(said.error or ""),
     ]
 
 
@@ -147,7 +148,7 @@ def _line(number: int, row: Comparison) -> dict[str, Any]:
         "responses": {name: found[name].response.text for name in placed},
         "tokens": {name: item.response.tokens for name, item in found.items()},
         "seconds": {name: round(item.response.seconds, 3) for name, item in found.items()},
-        "errors": {name: item.response.error for name, item in found.items() if item.response.error},
+        "errors": {name: str(item.response.error) for name, item in found.items() if item.response.error},
         "route": row.decision.to_json(),
         "problem": row.job.problem,
     }

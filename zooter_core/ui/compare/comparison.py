@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +120,7 @@ class Comparison:
             "query": self.query,
             "candidates": list(self.job.candidates),
             "responses": [
-                asdict(item.response) | item.to_json() | {"usd": self.usd(item.response)} for item in self.ranked()
+                item.response.to_json() | item.to_json() | {"usd": self.usd(item.response)} for item in self.ranked()
             ],
             "route": self.decision.to_json(),
             "blind": self.blind,

@@ -217,7 +217,8 @@ def read(task: Task[Material], key: str, path: Path, name: str) -> Material:
     try:
         scores = read_scores([path], lambda lines: task.progress("read", lines))
     except ZooterError as problem:
-        parts = (problem.expected, problem.found, problem.next_step)
+        facts = problem.failure
+        parts = (facts.expected, facts.found, facts.next_step, facts.sentence)
         raise ZooterError(*(part.replace(str(path), name) for part in parts)) from problem
     finally:
         path.unlink(missing_ok=True)
