@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from zooter_core.method import metrics
-from zooter_core.method.metrics import interval, mean_task_rank, ranks, ratio_interval, uplift
+from zooter_core.method.metrics import interval, mean_task_rank, ranks, ratio_interval, uplift, wilson_interval
 
 TABLES = st.tuples(st.integers(1, 5), st.integers(1, 5)).flatmap(
     lambda shape: arrays(np.float64, shape, elements=st.integers(-3, 3))
@@ -121,3 +121,12 @@ def test_a_ratio_to_nothing_has_no_interval():
     assert ratio_interval(np.ones(5), np.zeros(5)) is None
     assert ratio_interval(np.ones(2), np.array([0.0, 1.0])) is None  # in a fourth of the draws there is nothing
     assert ratio_interval(np.full(5, 1e30), np.full(5, 5e-324)) is None  # larger than any number
+
+
+@pytest.mark.parametrize(
+    ("share", "n", "low", "high"),
+    [(0.5, 10, 0.2366, 0.7634), (0.0, 10, 0.0, 0.2775), (1.0, 1, 0.2065, 1.0), (0.8, 10, 0.4901, 0.9434)],
+)
+def test_wilson_interval(share: float, n: int, low: float, high: float):
+    """By hand, for 8 of 10: centre (.8 + .19208) / 1.38416 = .71673, half .22669."""
+    assert wilson_interval(share, n) == pytest.approx((low, high), abs=1e-3)

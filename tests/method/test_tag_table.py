@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from zooter_core.method.tag_table import TIE, entropy_counts, interval, reliability_of, tag_table, winners
+from zooter_core.method.tag_table import TIE, entropy_counts, reliability_of, tag_table, winners
 
 # Four queries, two candidates: a wins the first and the third, b the second; the fourth is a tie.
 REWARDS = np.array([[3.0, 1.0], [0.0, 2.0], [5.0, 4.0], [1.0, 1.0]])
@@ -57,15 +56,6 @@ def test_entropies_are_counted_in_bins():
     plain = np.array([[1.0, 0.0], [0.5, 0.5], [0.75, 0.25], [0.25, 0.75]])
     assert entropy_counts(plain, 10).tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 2, 1]
     assert entropy_counts(plain).sum() == 4
-
-
-def test_an_interval_is_wide_where_queries_are_few():
-    """Wilson's for 8 of 10, worked by hand: centre (.8 + .19208) / 1.38416 = .71673, half .22669."""
-    low, high = interval(0.8, 10)
-    assert (low, high) == (pytest.approx(0.4901, abs=1e-3), pytest.approx(0.9434, abs=1e-3))
-    assert interval(0.0, 5)[0] == 0.0
-    assert interval(1.0, 5)[1] == 1.0
-    assert interval(0.8, 1000)[1] - interval(0.8, 1000)[0] < 0.06
 
 
 def test_reliability_is_read_from_a_report():

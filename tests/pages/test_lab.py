@@ -20,7 +20,7 @@ from zooter_core.records import Query
 from zooter_core.ui import resources
 from zooter_core.ui.lab import distill, labels, sweep
 from zooter_core.ui.lab.state import Lab
-from zooter_core.ui.lab.tasks import Task, heavy
+from zooter_core.ui.lab.tasks import Task, heavy_work
 
 Open = Callable[..., AppTest]
 POOL = ("base", "one", "two")
@@ -57,7 +57,7 @@ def upload(page: AppTest, content: bytes, name: str = "scores.jsonl") -> AppTest
     page.file_uploader[0].upload(name, content, "application/jsonl").run()
     found = state(page)
     assert found.uploaded is not None
-    found.read[found.uploaded].wait(30)
+    found.loaded[found.uploaded].wait(30)
     return page.run()
 
 
@@ -87,7 +87,7 @@ def distilled(open_page: Open, own_fleet: Path) -> AppTest:
     """The page with a router that was made from an uploaded file."""
     page = part(upload(open_page("lab", own_fleet), packed(LINES)), DISTILL)
     press(page, "Distill a router")
-    made = state(page).made
+    made = state(page).distillation
     assert made is not None
     made.wait(60)
     assert made.problem is None
@@ -214,7 +214,7 @@ def test_tags_come_from_elsewhere(open_page: Open, tagger: str) -> None:
 
 def test_the_table_fills_row_by_row_and_ends_in_a_verdict(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = set()
-    progress = Task.progress
+    progress = Task.report
 
     def look(task: Task[Any], *args: Any) -> None:
         seen.add(len(task.partial["rows"]) if task.partial else 0)
@@ -265,7 +265,7 @@ def test_a_sweep_that_fails_says_why(open_page: Open) -> None:
 
 
 def test_a_router_is_distilled_judged_and_logged(distilled: AppTest) -> None:
-    made = state(distilled).made
+    made = state(distilled).distillation
     assert made is not None
     found = made.result.report["held_back"]
     assert not distilled.exception
@@ -324,7 +324,7 @@ def test_scores_of_more_models_can_be_cut_to_the_fleets(open_page: Open, own_fle
     assert "The command takes every query and model" in words(page)
     page.checkbox(key="lab-only").uncheck().run()
     press(page, "Distill a router")
-    made = state(page).made
+    made = state(page).distillation
     assert made is not None
     made.wait(60)
     page.run()
@@ -340,7 +340,7 @@ def test_a_distillation_that_fails_keeps_nothing(open_page: Open) -> None:
     named = [line | {"scores": {"oracle": 1.0, "b": 0.0}} for line in LINES]
     page = part(upload(open_page("lab"), packed(named)), DISTILL)
     press(page, "Distill a router")
-    made = state(page).made
+    made = state(page).distillation
     assert made is not None
     made.wait(60)
     page.run()
@@ -352,9 +352,9 @@ def test_a_distillation_that_fails_keeps_nothing(open_page: Open) -> None:
 def test_a_stopped_distillation_keeps_nothing(open_page: Open) -> None:
     page = part(upload(open_page("lab"), packed(LINES)), DISTILL)
     page.slider(key="lab-epochs").set_value(30).run()
-    with heavy():  # the page's own turn, held so that the work waits
+    with heavy_work():  # the page's own turn, held so that the work waits
         press(page, "Distill a router")
-        made = state(page).made
+        made = state(page).distillation
         assert made is not None
         page.run()
         assert made.waiting
@@ -368,9 +368,9 @@ def test_a_stopped_distillation_keeps_nothing(open_page: Open) -> None:
 
 
 def test_what_was_made_outlives_a_rerun_and_new_settings(distilled: AppTest) -> None:
-    first = state(distilled).made
+    first = state(distilled).distillation
     distilled.slider(key="lab-beta").set_value(0.9).run()
-    assert state(distilled).made is first
+    assert state(distilled).distillation is first
     assert "Made with beta 0," in words(distilled)
 
 
@@ -392,9 +392,9 @@ def test_a_query_that_is_markup_is_shown_as_text(open_page: Open) -> None:
 
 def test_a_rerun_without_a_change_computes_nothing_anew(open_page: Open) -> None:
     page = upload(open_page("lab"), packed([line | {"id": f"{line['id']}-{n}"} for n in range(60) for line in LINES]))
-    before = dict(state(page).steps), dict(state(page).read), dict(state(page).cut)
+    before = dict(state(page).labels), dict(state(page).loaded), dict(state(page).part)
     page.run()
-    after = dict(state(page).steps), dict(state(page).read), dict(state(page).cut)
+    after = dict(state(page).labels), dict(state(page).loaded), dict(state(page).part)
     assert all(before)
     assert [list(map(id, one.values())) for one in before] == [list(map(id, one.values())) for one in after]
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 AT_ONCE = 1 << 21  # numbers drawn in one go: 16 MiB
+Z95 = 1.96
 
 
 def ranks(scores: Array) -> Array:
@@ -40,6 +41,18 @@ def interval(values: Array, seed: int = 0, draws: int = 2000, level: float = 0.9
     """Percentile bootstrap interval of the mean of `values` (shape (n,)); resampling queries."""
     (means,) = _resampled([values], seed, draws)
     return _middle(means, level)
+
+
+def wilson_interval(share: float, n: int) -> tuple[float, float]:
+    """95% interval of a share seen in n cases (E. B. Wilson, 1927): inside [0, 1], and wide where n is small.
+
+    Args:
+        n: at least 1.
+    """
+    spread = Z95**2 / n
+    centre = (share + spread / 2) / (1 + spread)
+    half = Z95 / (1 + spread) * (share * (1 - share) / n + spread / (4 * n)) ** 0.5
+    return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
 def _resampled(columns: Sequence[Array], seed: int, draws: int) -> Array:

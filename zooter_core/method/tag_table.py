@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from zooter_core.method import labels
 from zooter_core.method.calibration import wins_of
+from zooter_core.method.metrics import wilson_interval
 
 Array = NDArray[np.float64]
 TIE = -1  # the winner where several candidates share the highest value
 BINS = 20
-Z95 = 1.96
 
 
 @dataclass(frozen=True)
@@ -158,13 +158,10 @@ def reliability_of(report: Mapping[str, Any]) -> Reliability | None:
 def _bin(found: Mapping[str, Any]) -> Bin:
     queries, won = int(found["n"]), float(found["won"])
     return Bin(
-        float(found["from"]), float(found["to"]), queries, float(found["probability"]), won, *interval(won, queries)
+        float(found["from"]),
+        float(found["to"]),
+        queries,
+        float(found["probability"]),
+        won,
+        *wilson_interval(won, queries),
     )
-
-
-def interval(share: float, queries: int) -> tuple[float, float]:
-    """95% interval of a share seen in some queries (Wilson, 1927): never outside [0, 1], wide where they are few."""
-    spread = Z95**2 / queries
-    centre = (share + spread / 2) / (1 + spread)
-    half = Z95 / (1 + spread) * (share * (1 - share) / queries + spread / (4 * queries)) ** 0.5
-    return max(centre - half, 0.0), min(centre + half, 1.0)

@@ -11,9 +11,9 @@ from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.records import Decision, Message, Ranked, Response
-from zooter_core.ui.compare import batch
-from zooter_core.ui.compare.batch import Batch
-from zooter_core.ui.compare.comparison import Comparison
+from zooter_core.ui.compare import batches
+from zooter_core.ui.compare.batches import Batch
+from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.jobs import Answers, Job, Plan
 from zooter_core.ui.watch import Watched
 
@@ -35,35 +35,35 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
 def test_every_query_is_compared_in_order(tiny_fleet: Path) -> None:
     found = Batch(engine(tiny_fleet, 4), QUERIES)
     found.wait(120)
-    assert [row.query for row in found.done] == list(QUERIES)
-    assert all(row.job.ranked is not None and len(row.job.ranked) == 3 for row in found.done)
-    assert (found.left, found.problem, found.running, found.now) == (0, None, False, None)
+    assert [row.query for row in found.finished] == list(QUERIES)
+    assert all(row.job.ranked is not None and len(row.job.ranked) == 3 for row in found.finished)
+    assert (found.remaining, found.problem, found.running, found.current) == (0, None, False, None)
 
 
 def test_a_stop_keeps_what_is_done_and_a_resume_goes_on_from_there(tiny_fleet: Path) -> None:
     found = Batch(engine(tiny_fleet, 60), QUERIES, ("base", "two"))
-    until(lambda: len(found.done) == 1)
-    until(lambda: found.now is not None and found.now.query == QUERIES[1])
+    until(lambda: len(found.finished) == 1)
+    until(lambda: found.current is not None and found.current.query == QUERIES[1])
     found.stop()
     found.wait(20)
     assert not found.running
-    kept = list(found.done)
+    kept = list(found.finished)
     assert 1 <= len(kept) < 3
     assert all(response.finish != "stopped" for row in kept for response in row.job.responses.values())
-    found.resume()
+    found.start()
     found.wait(120)
-    assert found.done[: len(kept)] == kept  # the same objects: nothing was asked again
-    assert [row.query for row in found.done] == list(QUERIES)
-    assert all(row.job.candidates == ("base", "two") for row in found.done)
+    assert found.finished[: len(kept)] == kept  # the same objects: nothing was asked again
+    assert [row.query for row in found.finished] == list(QUERIES)
+    assert all(row.job.candidates == ("base", "two") for row in found.finished)
 
 
 def test_others_are_served_in_between(tiny_fleet: Path) -> None:
     shared = engine(tiny_fleet, 60)
     found = Batch(shared, QUERIES)
-    until(lambda: found.now is not None)
+    until(lambda: found.current is not None)
     visitor = Job(shared, Plan(["one"]), (Message("user", "Hello"),))
     visitor.wait(60)
-    assert found.left >= 1  # a visitor who came later did not wait for the whole list
+    assert found.remaining >= 1  # a visitor who came later did not wait for the whole list
     found.stop()
     found.wait(20)
 
@@ -72,11 +72,11 @@ def test_a_stop_while_waiting_in_the_line_ends_it(tiny_fleet: Path) -> None:
     shared = engine(tiny_fleet, 450)
     first = Job(shared, Plan(["base"]), (Message("user", "Hello"),))
     found = Batch(shared, QUERIES)
-    until(lambda: found.now is not None and found.now.job.ahead > 0)
+    until(lambda: found.current is not None and found.current.job.ahead > 0)
     found.stop()
     found.wait(5)
     assert not found.running
-    assert found.done == []
+    assert found.finished == []
     first.stop()
     first.wait(20)
 
@@ -85,7 +85,7 @@ def test_what_cannot_be_routed_is_the_lists_problem_and_keeps_the_rest(tiny_flee
     found = Batch(engine(tiny_fleet, 4), [QUERIES[0], "  ", QUERIES[1]])
     found.wait(60)
     assert "an empty text" in str(found.problem)
-    assert (len(found.done), found.left) == (1, 2)
+    assert (len(found.finished), found.remaining) == (1, 2)
 
 
 def test_one_candidate_is_no_comparison(tiny_fleet: Path) -> None:
@@ -111,7 +111,7 @@ def row(chosen: float | None, other: float | None) -> Comparison:
 
 
 def test_the_summary_by_hand() -> None:
-    found = batch.summary([row(2.0, 1.0), row(-1.0, 3.0), row(None, 5.0)])
-    assert found == batch.Summary(ranked=2, agreed=1, router=0.5, best=2.5, tokens_router=20, tokens_all=80)
-    assert batch.summary([row(None, 1.0)]) is None
-    assert batch.summary([]) is None
+    found = batches.summary([row(2.0, 1.0), row(-1.0, 3.0), row(None, 5.0)])
+    assert found == batches.Summary(ranked=2, agreed=1, router=0.5, best=2.5, tokens_router=20, tokens_all=80)
+    assert batches.summary([row(None, 1.0)]) is None
+    assert batches.summary([]) is None

@@ -11,7 +11,7 @@ from zooter_core.data.scores import read_scores
 from zooter_core.errors import Failure, ZooterError
 from zooter_core.records import Decision, Ranked, Response, Tag
 from zooter_core.ui.compare import batch_file
-from zooter_core.ui.compare.comparison import Comparison
+from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.jobs import Answers
 
 

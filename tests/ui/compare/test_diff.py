@@ -16,7 +16,7 @@ def texts(parts: tuple[diff.Part, ...], own: bool) -> list[str]:
 
 def test_words_of_one_text_alone_are_found() -> None:
     found = diff.words("the red fox runs", "the fox runs away fast")
-    assert texts(found.left, True) == ["red"]
+    assert texts(found.remaining, True) == ["red"]
     assert texts(found.right, True) == ["away fast"]
     assert (found.shared, found.only_left, found.only_right) == (3, 1, 2)
 
@@ -24,9 +24,9 @@ def test_words_of_one_text_alone_are_found() -> None:
 @given(st.text(), st.text())
 def test_both_texts_are_whole_and_share_the_same_words(left: str, right: str) -> None:
     found = diff.words(left, right)
-    for text, parts in ((left, found.left), (right, found.right)):
+    for text, parts in ((left, found.remaining), (right, found.right)):
         assert "".join(part.text for part in parts) == text.lstrip()
-    assert " ".join(texts(found.left, False)).split() == " ".join(texts(found.right, False)).split()
+    assert " ".join(texts(found.remaining, False)).split() == " ".join(texts(found.right, False)).split()
 
 
 @given(st.text("ab ", max_size=30), st.text("ab ", max_size=30))
@@ -47,7 +47,7 @@ def test_words_that_come_again_and_again_take_no_longer() -> None:  # this took 
 
 def test_marks_are_more_than_a_colour() -> None:
     found = diff.words("a b", "a c")
-    assert diff.markdown(found.left, right=False) == "a :orange-background[−\u00a0~~b~~]"
+    assert diff.markdown(found.remaining, right=False) == "a :orange-background[−\u00a0~~b~~]"
     assert diff.markdown(found.right, right=True) == "a :blue-background[+\u00a0**c**]"
 
 
@@ -61,7 +61,7 @@ def test_nothing_of_a_text_means_anything() -> None:
 @pytest.mark.parametrize("name", PAYLOADS)
 def test_no_text_loads_anything_or_hides_a_host(name: str) -> None:
     found = diff.words(payload(name), "other [words](")
-    assert faults(diff.markdown(found.left, right=False)) == []
+    assert faults(diff.markdown(found.remaining, right=False)) == []
     assert faults(diff.markdown(found.right, right=True)) == []
 
 
