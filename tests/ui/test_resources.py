@@ -28,7 +28,7 @@ def beside(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     shutil.copytree(tiny_fleet, tmp_path / "elsewhere" / "first")
     file = models / "unmade" / "fleet.toml"
     file.write_text(file.read_text().replace('[router]\npath = "router"', ""))
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(resources, "MODELS", models)
     monkeypatch.setenv("ZOOTER_FLEET", str(tmp_path / "elsewhere" / "first"))
     resources._loading.clear()
     resources._begun.clear()

@@ -6,13 +6,13 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation.report import Report
 from zooter_core.evaluation.sweep import SweepConfig
 from zooter_core.method.labels import LabelConfig
+from zooter_core.paths import EMBEDDED_FLEET
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.strict_json import dump_json
 
@@ -67,7 +67,7 @@ def _labels(subject: Subject, fleet: Fleet) -> list[str]:
 
 
 def _is_default(fleet: Fleet) -> bool:
-    return fleet.folder == (Path("models") / "embedded").resolve()
+    return fleet.folder == EMBEDDED_FLEET
 
 
 def _wrapped(parts: Sequence[str]) -> str:
