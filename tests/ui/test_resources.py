@@ -56,7 +56,7 @@ def test_a_fleet_that_only_an_address_names_is_loaded_after_a_click(beside: Path
     assert "has not loaded" in page.info[0].value
     assert resources._begun() == set()
     page.button(key="load-fleet").click().run()
-    assert resources._begun() == {"models/first"}
+    assert resources._begun() == {str(beside / "first")}
     assert not page.info
     assert not page.exception
 
@@ -68,7 +68,7 @@ def test_a_fleet_that_a_visitor_picks_is_loaded_and_an_unknown_one_is_not(beside
     assert page.sidebar.selectbox(key="fleet").value == "first"
     assert resources._begun() == {str(beside.parent / "elsewhere" / "first")}
     page.sidebar.selectbox(key="fleet").set_value("models/first").run()
-    assert "models/first" in resources._begun()
+    assert str(beside / "first") in resources._begun()
     assert not page.exception
 
 
