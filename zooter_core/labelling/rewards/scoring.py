@@ -140,7 +140,9 @@ def _reason(reward: float) -> str:
     return reward.reason if isinstance(reward, Unscored) else "the reward is not a number"
 
 
-def _cached_or_scored(score: Callable[..., list[float]], items: Sequence[Item], cache: ScoreCache | None) -> dict[Item, float]:
+def _cached_or_scored(
+    score: Callable[..., list[float]], items: Sequence[Item], cache: ScoreCache | None
+) -> dict[Item, float]:
     """The reward of every item, or an `Unscored`."""
     items = list(dict.fromkeys(items))
     cached = cache.get(items) if cache else {}
