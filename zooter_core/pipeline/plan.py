@@ -54,7 +54,7 @@ def check(run: Run, plan: Plan, ensemble: Ensemble | None = None) -> None:
         ensemble: needed for every step but `label`.
 
     Raises:
-        ZooterError: a setting makes no sense or differs from those with which the run began, the fleet missing_table a part, or
+        ZooterError: a setting makes no sense or differs from those with which the run began, the fleet lacks a part, or
             a file cannot be written.
         WorkError: a model or server does not work, or a finished file of the run was changed.
     """
