@@ -21,7 +21,7 @@ if quality.report is None or quality.path is None:
     st.stop()
 
 command = view.report_command(view.relative_path(quality.folder))
-held_back = quality.report.get("held_back")
+held_back = quality.report.held_back
 if held_back is None:
     st.info(
         "This run held back no queries, so the router has trained on all of them and cannot be evaluated fairly. "

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from zooter_core.method.tag_table import TIE, entropy_counts, reliability_of, tag_table, winners
 

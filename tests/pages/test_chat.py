@@ -119,8 +119,8 @@ def test_why_shows_parts_tags_neighbours_entropy_and_cost(open_page: Open) -> No
     assert not page.exception
     assert talk(page).turns[0].why is not None
     assert "What each part of the query adds to" in shown
-    assert "The training queries most like it" in shown
-    assert "on a scale from 0 (one model alone) to 1 (all alike)" in shown
+    assert "The most similar training queries" in shown
+    assert "on a scale from 0 (one model for certain) to 1 (all equally likely)" in shown
     assert "1 of 3 models ran and wrote" in shown
 
 

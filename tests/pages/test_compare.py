@@ -150,7 +150,7 @@ def test_rewards_stand_beside_probabilities(open_page: Open) -> None:
     page = compare(open_page("compare"), "What is 12 + 30?")
     shown = words(page)
     assert "Reward of each response" in shown
-    assert "How likely the router held each to be the best" in shown
+    assert "Router's probability that each is the best" in shown
     for item in comparison(page).job.ranked or []:
         name = item.response.candidate
         assert f"{name} {item.reward:.2f} ({comparison(page).decision.probabilities[name]:.0%})" in shown
@@ -239,7 +239,7 @@ def test_an_open_vote_counts_in_the_tally_and_can_be_changed(open_page: Open, sl
     router = comparison(page).decision.candidate
     page = press(press(page, "Tie"), router)
     assert "1 vote, 0 of them blind: 1 for one response, 0 ties, 0 for none." in words(page)
-    assert "**1 of 1** (100%)" in words(page)
+    assert "**1 of 1** (100%" in words(page)
     assert "Voting again replaces your vote" in words(page)
 
 
@@ -257,7 +257,7 @@ def test_two_responses_are_set_against_each_other(open_page: Open) -> None:
     assert re.search(r"\d+ words in both; \d+ only on the left", words(page))
     page.segmented_control[0].set_value("Lines").run()
     assert len(page.code) == 2 + 1  # and the link to share
-    assert "begins with a minus" in words(page)
+    assert "starts with a minus" in words(page)
 
 
 def test_all_of_it_can_be_downloaded(open_page: Open) -> None:
@@ -357,7 +357,7 @@ def test_a_csv_file_is_stopped_and_goes_on_where_it_was(open_page: Open, slow_fl
     [
         ("", b"query\nfine\none, two\n", "1 column in line 3"),
         ("", b"query\nna\xefve\n", "line 2"),
-        ("", None, "a list of queries"),
+        ("", None, "list is empty"),
         ("Hello", b"query\nHello\n", "both"),
     ],
 )

@@ -88,7 +88,7 @@ def test_the_next_model_takes_over_with_a_note_that_stays(over: Over, open_page:
         assert seen.warning[0].value == (
             f'**{first}** could not answer (status 500, "scripted http-500"); **{second}** answers instead.'
         )
-        assert f"**{second}** answers in place of **{first}**, which the router chose" in words(seen)
+        assert f"**{second}** answers instead of **{first}**, the router's choice" in words(seen)
         assert WHOLE in words(seen)
         assert not seen.error
         assert not {"Retry", "Continue"} & labels(seen)
@@ -121,7 +121,7 @@ def test_what_has_come_stays_and_the_same_model_can_be_asked_again(
     assert "incomplete" not in words(page)
     assert history().turns(talk(page).id)[0]["complete"]
     assert f"**{second}** answers instead" in page.warning[0].value  # why the first does not is still known
-    assert f"**{second}** answers in place of **{first}**" in words(page)
+    assert f"**{second}** answers instead of **{first}**" in words(page)
     assert not {"Retry", "Continue"} & labels(page)
     assert (server.count("mends"), server.count("http-500"), server.count("good")) == (2, 1, 0)
 

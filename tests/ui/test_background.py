@@ -42,7 +42,10 @@ def test_work_that_ends_well_has_no_problem() -> None:
 
 @pytest.mark.parametrize(
     ("error", "message"),
-    [(ZooterError("a", "b", "c"), "Expected a, but found b. c"), (ValueError("odd"), "The work failed: ValueError: odd")],
+    [
+        (ZooterError("a", "b", "c"), "Expected a, but found b. c"),
+        (ValueError("odd"), "The work failed: ValueError: odd"),
+    ],
 )
 def test_an_error_becomes_the_problem(error: Exception, message: str) -> None:
     work = Steps(error)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from zooter_core.backends import Piece, Request
+from zooter_core.backends.turn_queue import Ticket, TurnQueue
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import Failure
@@ -101,11 +103,10 @@ def test_the_complete_answer_is_saved_at_the_end(greedy: Ensemble) -> None:
 class Down:
     """A backend whose candidates all fail at once."""
 
-    independent, line = True, None
+    independent, turns = True, None
 
     def stream(self, requests: Sequence[Request], *_: object) -> Iterator[Piece]:
-        for index, request in enumerate(requests):
-            yield Piece(index, response=Response(request.candidate.name, "", finish="error", error=Failure.of("down")))
+        yield from (Piece.failed(request, "down") for request in requests)
 
 
 @pytest.fixture
@@ -114,31 +115,45 @@ def half_down(greedy: Ensemble) -> Ensemble:
     base, one, two = greedy.fleet.candidates
     down = (replace(base, backend="down"), replace(one, backend="down"), two)
     ensemble = Ensemble(replace(greedy.fleet, candidates=down), {"down": Down(), **greedy.backends})
-    assert ensemble.backends["down"].line is None
+    assert ensemble.backends["down"].turns is None
     return ensemble
 
 
-def test_who_takes_over_is_shown_and_waits_in_its_own_models_line(half_down: Ensemble) -> None:
-    line = half_down.backends["transformers"].line
-    assert line is not None
-    other = line.join()
+def watch_waits(turns: TurnQueue, monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """Counts the waits of the queue's tickets as they begin."""
+    waits, wait = threading.Semaphore(0), turns.wait
+
+    def counted(ticket: Ticket, stop: threading.Event) -> bool:
+        waits.release()
+        return wait(ticket, stop)
+
+    monkeypatch.setattr(turns, "wait", counted)
+    return waits
+
+
+def test_a_reserve_is_shown_and_waits_in_the_queue_of_its_own_model(
+    half_down: Ensemble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = half_down.backends["transformers"].turns
+    assert turns is not None
+    other, waits = turns.join(), watch_waits(turns, monkeypatch)
     job = Job(half_down, Plan(["base"], ["one", "two"]), SEA)
-    until_in_line(line, job, "two")
+    assert waits.acquire(timeout=30)  # "one" leaves the queue of "down" at once: the first wait is that of "two"
     assert (job.ahead, job.shown, job.reserves, job.running) == (1, "two", (), True)
     assert answer_view.problem_of(job, "base") is None  # the job is not at its end
     other.leave()
     job.wait(60)
     assert [response.candidate for response in job.failed] == ["base", "one"]
     assert (job.shown, job.responses["two"].error, job.incomplete, job.all_failed) == ("two", None, False, False)
-    assert line.ahead(line.join()) == 0  # it has left
+    assert turns.ahead(turns.join()) == 0  # it has left
 
 
-def test_a_stop_while_it_waits_to_take_over_ends_it(half_down: Ensemble) -> None:
-    line = half_down.backends["transformers"].line
-    assert line is not None
-    other = line.join()
+def test_a_stop_while_a_reserve_waits_ends_it(half_down: Ensemble, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = half_down.backends["transformers"].turns
+    assert turns is not None
+    other, waits = turns.join(), watch_waits(turns, monkeypatch)
     job = Job(half_down, Plan(["base"], ["two"]), SEA)
-    until_in_line(line, job, "two")
+    assert waits.acquire(timeout=30)
     job.stop()
     job.wait(10)
     assert not job.running

@@ -23,68 +23,70 @@ def held_back(low: float, high: float, n: int = 142, **more: Any) -> dict[str, A
 
 
 def test_better_only_where_the_interval_is_above_0() -> None:
-    said = verdicts.of_report(held_back(0.2, 0.8))[0]
-    assert "earns **more** than **writer**" in said
-    assert "0.500 reward a query (95% interval 0.200 to 0.800, 142 held-back queries)" in said
+    sentence = verdicts.of_report(held_back(0.2, 0.8))[0]
+    assert "earns **more** than **writer**" in sentence
+    assert "0.500 per query (95% CI 0.200 to 0.800, 142 held-back queries)" in sentence
 
 
 @pytest.mark.parametrize(("low", "high"), [(-0.1, 0.8), (0.0, 0.8), (-0.8, 0.0)])
 def test_an_interval_with_0_in_it_claims_nothing(low: float, high: float) -> None:
-    said = verdicts.of_report(held_back(low, high))[0]
-    assert "cannot be told" in said
-    assert "**more**" not in said
-    assert "**less**" not in said
+    sentence = verdicts.of_report(held_back(low, high))[0]
+    assert "**No significant difference** from **writer**" in sentence
+    assert "**more**" not in sentence
+    assert "**less**" not in sentence
 
 
 def test_worse_is_said_as_plainly_with_the_interval_turned() -> None:
     figures = held_back(-0.8, -0.2)
     figures["mean"]["chosen"] = 0.0
-    said = verdicts.of_report(figures)[0]
-    assert "earns **less** than **writer**" in said
-    assert "0.500 reward a query (95% interval 0.200 to 0.800" in said
+    sentence = verdicts.of_report(figures)[0]
+    assert "earns **less** than **writer**" in sentence
+    assert "0.500 per query (95% CI 0.200 to 0.800" in sentence
 
 
 def test_a_few_queries_are_not_enough_whatever_the_interval() -> None:
-    said = verdicts.of_report(held_back(0.4, 0.6, n=5))[0]
-    assert "So few are not enough" in said
-    assert "**more**" not in said
+    sentence = verdicts.of_report(held_back(0.4, 0.6, n=5))[0]
+    assert "With so few queries" in sentence
+    assert "**more**" not in sentence
 
 
 def test_share_of_the_way_with_its_interval_where_there_is_one() -> None:
     """(1 - 0.5) / (2.5 - 0.5) = 25%."""
-    assert "**25%** of the way" in verdicts.of_report(held_back(0.2, 0.8))[1]
-    assert "holds no interval" in verdicts.of_report(held_back(0.2, 0.8))[1]
-    known = held_back(0.2, 0.8, gap_closed={"share": 0.25, "interval": [0.1, 0.4]})
-    assert "**25%** of the way from **writer** to the oracle (95% interval 10% to 40%)" in verdicts.of_report(known)[1]
+    assert "**25%** of the gap" in verdicts.of_report(held_back(0.2, 0.8))[1]
+    assert "no interval in this report" in verdicts.of_report(held_back(0.2, 0.8))[1]
+    figures = held_back(0.2, 0.8, gap_closed={"share": 0.25, "interval": [0.1, 0.4]})
+    assert "**25%** of the gap between **writer** and the oracle (95% CI 10% to 40%)" in verdicts.of_report(figures)[1]
     assert "too few queries" in verdicts.of_report(held_back(0.2, 0.8, gap_closed=None))[1]
 
 
 def test_no_way_and_a_way_back() -> None:
     none = held_back(0.0, 0.0)
     none["mean"]["oracle"] = 0.5
-    assert "nothing to gain" in verdicts.of_report(none)[1]
+    assert "cannot gain anything" in verdicts.of_report(none)[1]
     back = held_back(-1.2, -0.8)
     back["mean"]["chosen"] = -0.5
-    assert "goes backwards, by 50%" in verdicts.of_report(back)[1]
+    assert "widens it by 50%" in verdicts.of_report(back)[1]
 
 
 def test_regret_with_intervals() -> None:
-    said = verdicts.of_report(held_back(0.2, 0.8))[2]
-    assert "of the router **1.500** (1.200 to 1.800)" in said
-    assert "of **writer** **2.000** (1.700 to 2.300)" in said
+    sentence = verdicts.of_report(held_back(0.2, 0.8))[2]
+    assert "router **1.500** (1.200 to 1.800)" in sentence
+    assert "**writer** **2.000** (1.700 to 2.300)" in sentence
 
 
 def test_rmr_where_the_report_knows_it() -> None:
     figures = held_back(0.2, 0.8)
     assert len(verdicts.of_report(figures)) == 3
     figures["interval"]["chosen_minus_rmr"] = [-0.4, -0.1]
-    assert "earns **less** than **RMR**, which runs both models for every query: 0.250" in verdicts.of_report(figures)[3]
+    assert (
+        "earns **less** than **RMR**, which runs both models for every query: 0.250" in verdicts.of_report(figures)[3]
+    )
 
 
 def test_a_candidates_name_is_no_markdown() -> None:
     figures = held_back(0.2, 0.8)
     figures["average"]["best_single"]["candidate"] = "![x](http://elsewhere/x.png)"
-    assert [fault for said in verdicts.of_report(figures) for fault in faults(said)] == []
+    assert [fault for sentence in verdicts.of_report(figures) for fault in faults(sentence)] == []
 
 
 def sweep(*differences: tuple[float, float], taus: int = 1) -> dict[str, Any]:
@@ -96,17 +98,17 @@ def sweep(*differences: tuple[float, float], taus: int = 1) -> dict[str, Any]:
 
 
 def test_a_beta_that_differs_beyond_noise() -> None:
-    said = verdicts.of_sweep(sweep((-0.5, -0.1), (-0.4, -0.2)))
-    assert "Beta **0.3** earned the most, and each of the other 2 **less beyond noise**" in said
+    sentence = verdicts.of_sweep(sweep((-0.5, -0.1), (-0.4, -0.2)))
+    assert "Beta **0.3** scores highest, and **significantly higher** than each of the other 2" in sentence
 
 
 def test_betas_that_may_be_as_good_are_named() -> None:
-    said = verdicts.of_sweep(sweep((-0.5, -0.1), (-0.4, 0.2)))
-    assert "**within noise**: 1 of the other 2 may be as good" in said
-    assert said.endswith(": 1.")
-    assert "all of the other 2" in verdicts.of_sweep(sweep((-0.5, 0.0), (-0.4, 0.2)))
+    sentence = verdicts.of_sweep(sweep((-0.5, -0.1), (-0.4, 0.2)))
+    assert "**no significant difference** from 1 of the other 2" in sentence
+    assert sentence.endswith(": 1.")
+    assert "**no significant difference** from any other" in verdicts.of_sweep(sweep((-0.5, 0.0), (-0.4, 0.2)))
 
 
 def test_a_beta_alone_and_several_taus() -> None:
-    assert "nothing to compare" in verdicts.of_sweep(sweep())
+    assert "nothing to compare it with" in verdicts.of_sweep(sweep())
     assert "0.3 with tau 1" in verdicts.of_sweep(sweep((-0.5, 0.1), (-0.4, 0.2), taus=2))

@@ -12,7 +12,7 @@ from zooter_core.records import Message, Ranked, Response
 from zooter_core.ui.background import BackgroundWork
 
 if TYPE_CHECKING:
-    from zooter_core.backends.turn_queue import Line
+    from zooter_core.backends.turn_queue import TurnQueue
     from zooter_core.ensemble import Ensemble
 
 SAVE_EVERY = 1.0  # seconds between two savings of an answer that grows
@@ -135,14 +135,14 @@ class Job(BackgroundWork, Answers):
         prefix = [Message("assistant", plan.prefix)] if plan.prefix.strip() else []
         self._messages = (*messages, *prefix)
         self._generation = generation or ensemble.fleet.generation
-        self._tickets = [line.join() for line in self._lines(plan.candidates)]
+        self._tickets = [queue.join() for queue in self._queues(plan.candidates)]
         self.start()
 
-    def _lines(self, candidates: Sequence[str]) -> list[Line]:
+    def _queues(self, candidates: Sequence[str]) -> list[TurnQueue]:
         """The queues of models that serve one job at a time, always in one order so that two jobs cannot deadlock."""
         kinds = sorted({self._ensemble.fleet.candidate(name).backend for name in candidates})
-        lines = [self._ensemble.backends[kind].line for kind in kinds]
-        return [line for line in lines if line is not None]
+        queues = [self._ensemble.backends[kind].turns for kind in kinds]
+        return [queue for queue in queues if queue is not None]
 
     @property
     def ahead(self) -> int:
@@ -163,9 +163,10 @@ class Job(BackgroundWork, Answers):
     def _answer(self) -> None:
         saved, plan = time.monotonic(), self._plan
         reserves = () if plan.prefix else plan.reserves  # nobody replaces the candidate that continues its text
-        names = (*plan.candidates, *reserves)
-        for piece in self._ensemble.answer(plan.candidates, self._messages, self._stop, self._generation, reserves):
-            name = names[piece.index]
+        for piece in self._ensemble.run_candidates(
+            plan.candidates, self._messages, self._stop, self._generation, reserves
+        ):
+            name = piece.candidate
             if name in self.reserves:
                 self._step_in(name)
             self.texts[name] += piece.text
@@ -180,18 +181,18 @@ class Job(BackgroundWork, Answers):
         if self._rank and len(self.failed) < len(self.candidates):
             responses = [self.responses[name] for name in self.candidates]
             query = next(message.content for message in reversed(self._messages) if message.role == "user")
-            self.ranked = self._ensemble.rank(query, responses)
+            self.ranked = self._ensemble.rank_responses(query, responses)
 
     def _step_in(self, reserve: str) -> None:
         """Let a reserve answer once it is served: in its own model's queue, without a place in any other."""
         self.texts = self.texts | {reserve: ""}  # a new dict: a page may be reading the old one
         self.candidates, self.reserves = (*self.candidates, reserve), self.reserves[1:]
         self._save(self)
-        lines = self._lines([reserve])
+        queues = self._queues([reserve])
         for ticket in self._tickets:
-            if ticket.line not in lines:
+            if ticket.queue not in queues:
                 ticket.leave()
-        remaining = [ticket for ticket in self._tickets if ticket.line in lines]
-        self._tickets = remaining or [line.join() for line in lines]
+        remaining = [ticket for ticket in self._tickets if ticket.queue in queues]
+        self._tickets = remaining or [queue.join() for queue in queues]
         for ticket in self._tickets:
             ticket.wait(self._stop)  # served or stopped: the engine handles both

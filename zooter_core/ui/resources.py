@@ -12,6 +12,7 @@ import streamlit as st
 
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.errors import ZooterError
+from zooter_core.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.ui.error_box import show_error
 from zooter_core.ui.text import plain
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from zooter_core.backends import Backend
     from zooter_core.ensemble import Ensemble
 
-MODELS = Path("models")  # one folder per fleet
+ICON = Path(__file__).parent / "icon.png"
+MODELS = ROOT / "models"  # one folder per fleet
 PICKED = "fleet-chosen"  # in a session's state: the visitor, not an address, has picked the fleet
 
 
@@ -168,7 +170,7 @@ def _has_router(folder: str) -> bool:
 
 def _default() -> str:
     """The folder of the fleet that `zooter demo --fleet` names."""
-    return os.environ.get("ZOOTER_FLEET", str(MODELS / "embedded"))
+    return os.environ.get("ZOOTER_FLEET", str(EMBEDDED_FLEET))
 
 
 def ensemble() -> Ensemble:

@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from zooter_core.evaluation.report import Figures, is_best
+from zooter_core.evaluation.report_tables import Figures, is_best
 from zooter_core.strict_json import dump_json
 from zooter_core.ui import charts, tables, verdicts
 from zooter_core.ui.tables import Column, Table

@@ -60,7 +60,12 @@ def test_names_are_letters_until_the_vote_which_is_kept() -> None:
     comparison.cast("best", "chat")
     assert comparison.label("chat") == "chat"
     assert comparison.vote is not None
-    assert (comparison.vote.blind, comparison.vote.best, comparison.vote.router, comparison.vote.reward) == (True, "chat", "math", "chat")
+    assert (comparison.vote.blind, comparison.vote.best, comparison.vote.router, comparison.vote.reward) == (
+        True,
+        "chat",
+        "math",
+        "chat",
+    )
     assert not comparison.votable  # the names are known now
     assert votes.read(history().votes("a fleet"))[-1] == comparison.vote
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from zooter_core.evaluation.report import ORACLE, RANDOM, RMR, ROUTER, Point
+from zooter_core.evaluation.report_tables import ORACLE, RANDOM, RMR, ROUTER, Point
 from zooter_core.ui import charts
 from zooter_core.ui.charts import GREY
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from zooter_core.evaluation import report
-from zooter_core.evaluation.report import ALL, DATASET, ONE, ORACLE, RANDOM, RMR, ROUTER, Figures, Method, Point
+from zooter_core.evaluation import report_tables
+from zooter_core.evaluation.report_tables import ALL, DATASET, ONE, ORACLE, RANDOM, RMR, ROUTER, Figures, Method, Point
 from zooter_core.ui.benchmark import charts
 from zooter_core.ui.benchmark.view import Quality
 from zooter_core.ui.charts import PLAIN
@@ -45,7 +45,7 @@ TRIGGERS = {
 
 def table(held_back: Figures, version: str) -> None:
     """The paper's Table 1: a row per method, a column per data set, then average, MTR and %Uplift."""
-    methods, counts = report.table_one(held_back), {k: row["n"] for k, row in held_back["datasets"].items()}
+    methods, counts = report_tables.table_one(held_back), {k: row["n"] for k, row in held_back["datasets"].items()}
     columns = [
         Column(
             "method", "method", "Who answers. " + " ".join(f"{name}: {meaning}." for name, meaning in METHODS.items())
@@ -68,7 +68,7 @@ def table(held_back: Figures, version: str) -> None:
     ]
     rows = [{"method": method.name, "models": method.group, **method.values} for method in methods]
     description = "Mean reward of each method in each data set, then averages and ranks."
-    show(Table("methods", description, rows, columns, report.best(methods)), version)
+    show(Table("methods", description, rows, columns, report_tables.best(methods)), version)
     st.caption(
         f"**best** marks the best of the rows that run {ONE}; for MTR, lower is better. The other rows run {ALL} for "
         "every query. Small data sets say little: the help of a column gives its number of queries."
@@ -86,7 +86,7 @@ def _lacks_rmr(methods: Sequence[Method]) -> bool:
 
 def cost_quality(held_back: Figures, pool: Sequence[str], command: str, version: str) -> None:
     """Cost and quality as a chart and as a table; `command` makes a new report."""
-    triggers, points = report.triggers(held_back), report.named(held_back)
+    triggers, points = report_tables.triggers(held_back), report_tables.named(held_back)
     priced = all(point.dollars is not None for point in points)
     trigger = ""
     curves: dict[int, list[Point]] = {}
@@ -98,7 +98,7 @@ def cost_quality(held_back: Figures, pool: Sequence[str], command: str, version:
             help="A measure of the router's uncertainty. Above a threshold, several models run and the response with "
             "the highest reward wins.",
         )
-        curves = report.curves(held_back, trigger)
+        curves = report_tables.curves(held_back, trigger)
     near = [point for point in points if not point.candidate and point.name != RANDOM]
     close = bool(triggers) and st.toggle(
         "Zoom in",
@@ -151,7 +151,7 @@ def _verdict(held_back: Figures, trigger: str) -> str:
 
 def _points(points: Sequence[Point], priced: bool, version: str) -> None:
     methods = [point for point in points if point.candidate or point.name not in (ORACLE, RANDOM)]
-    frontier = report.frontier(methods, priced)
+    frontier = report_tables.frontier(methods, priced)
     rows = [
         {
             "name": point.name if point.k == 1 else f"{point.name}, {point.k} models if unsure",

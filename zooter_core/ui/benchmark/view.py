@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from zooter_core.config.fleet import load_fleet
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation import report
-from zooter_core.evaluation.report import Figures
+from zooter_core.evaluation.report import Report, Sweep
+from zooter_core.evaluation.report_tables import Figures, pool_of
 from zooter_core.ui import verdicts
 from zooter_core.ui.text import plain
 
@@ -32,9 +32,9 @@ class Quality:
 
     folder: Path
     path: Path | None
-    report: dict[str, Any] | None = None
+    report: Report | None = None
     step: str | None = None
-    sweep: dict[str, Any] | None = None
+    sweep: Sweep | None = None
     sweep_problem: str | None = None
     version: str = ""
 
@@ -63,7 +63,7 @@ def read_quality(folder: str) -> Quality:
 
 def pool_order(quality: Quality, held_back: Figures) -> list[str]:
     """The candidates in the fleet's order, which gives them their colours; in the report's if it has other ones."""
-    reported = report.pool_of(held_back)
+    reported = pool_of(held_back)
     try:
         pool = list(load_fleet(quality.folder).pool)
     except ZooterError:
@@ -80,12 +80,12 @@ def _router_of(folder: str) -> str | None:
 
 
 @st.cache_data(show_spinner=False, max_entries=20)
-def _report(path: str, changed: int) -> dict[str, Any]:
+def _report(path: str, changed: int) -> Report:
     return report.load_report(Path(path))
 
 
 @st.cache_data(show_spinner=False, max_entries=20)
-def _sweep(path: str, changed: int) -> dict[str, Any]:
+def _sweep(path: str, changed: int) -> Sweep:
     return report.load_sweep(Path(path))
 
 

@@ -6,13 +6,13 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.scores import Scores
+from zooter_core.evaluation.report import Report
 from zooter_core.evaluation.sweep import SweepConfig
 from zooter_core.method.labels import LabelConfig
+from zooter_core.paths import EMBEDDED_FLEET
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.strict_json import dump_json
 
@@ -67,7 +67,7 @@ def _labels(data: TrainingData, fleet: Fleet) -> list[str]:
 
 
 def _is_default(fleet: Fleet) -> bool:
-    return fleet.folder == (Path("models") / "embedded").resolve()
+    return fleet.folder == EMBEDDED_FLEET
 
 
 def _wrapped(parts: Sequence[str]) -> str:
@@ -133,7 +133,7 @@ def _tagging(data: TrainingData, fleet: Fleet) -> list[str]:
     ]
 
 
-def readme(name: str, data: TrainingData, training: DistillConfig, report: dict[str, Any], fleet: Fleet) -> str:
+def readme(name: str, data: TrainingData, training: DistillConfig, report: Report, fleet: Fleet) -> str:
     """The README of a saved folder: how the router was trained, on what, and how good it is."""
     pool = ", ".join(data.scores.candidates)
     lines = [
@@ -146,7 +146,7 @@ def readme(name: str, data: TrainingData, training: DistillConfig, report: dict[
         f"tags {data.tagger}; {data.config.holdout:.0%} of the queries held back.",
         f"- Training: at most {training.epochs} epochs, encoder `{fleet.encoder}`.",
     ]
-    if held_back := report.get("held_back"):
+    if held_back := report.held_back:
         mean, (low, high) = held_back["mean"], held_back["interval"]["regret"]
         others = f"best single model {mean['regret_best_single']:.3f}, random choice {mean['regret_random']:.3f}"
         regret = f"{mean['regret']:.3f} (95% CI {low:.3f} to {high:.3f})"

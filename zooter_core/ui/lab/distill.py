@@ -6,14 +6,13 @@ import shutil
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
-from zooter_core.data.runs import REPORT
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
-from zooter_core.evaluation.report import RMR, Figures, load_report, table_one
+from zooter_core.evaluation.report import HeldBack, Report
+from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.pipeline.from_scores import distill_scores
 from zooter_core.pipeline.new_fleet import place_of, save_fleet, save_router
 from zooter_core.router.kinds import DistillConfig
@@ -35,7 +34,7 @@ class DistilledRouter:
     folder: Path
     data: TrainingData
     training: DistillConfig
-    report: dict[str, Any]
+    report: Report
 
 
 def draw(lab: Lab, data: TrainingData, engine: Ensemble) -> None:
@@ -112,13 +111,12 @@ def work(
     task.add_to_log(f"{len(data.tags):,} queries of {data.name}, {len(data.scores.candidates)} models")
     encoder = embedded(task, [query.text for query in data.scores.queries], engine)
     try:
-        distill_scores(data.scores, folder, (data.config, training), encoder, data.tags, task.report)
+        report = distill_scores(data.scores, folder, (data.config, training), encoder, data.tags, task.report)
         task.report(task.step, task.done, task.total)  # heeds a stop during the last step
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    report = load_report(folder / REPORT)
-    losses = report["losses"]
+    losses = report.losses
     task.add_to_log(
         f"Divergence from the labels (KL): {losses[0]:.3f} nats after the first epoch, {losses[-1]:.3f} after the last "
         f"of {len(losses)}"
@@ -128,7 +126,7 @@ def work(
 
 def draw_figures(router: DistilledRouter) -> None:
     """How well the router chooses on the held-back queries."""
-    data, held_back = router.data, router.report.get("held_back")
+    data, held_back = router.data, router.report.held_back
     st.subheader("The router", anchor=False)
     st.caption(
         f"Trained with beta {data.config.beta:g} and tau {data.config.tau:g} on {len(data.tags):,} queries of "
@@ -155,7 +153,7 @@ def draw_figures(router: DistilledRouter) -> None:
     _methods(held_back)
 
 
-def _methods(held_back: Figures) -> None:
+def _methods(held_back: HeldBack) -> None:
     methods = [method for method in table_one(held_back) if method.name != RMR]  # scores make it the oracle
     number = st.column_config.NumberColumn
     st.dataframe(
