@@ -3,7 +3,7 @@ from __future__ import annotations
 import gc
 import gzip
 import json
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,9 +42,9 @@ def packed(lines: list[dict]) -> bytes:
 
 
 def state(page: AppTest) -> Lab:
-    found = page.session_state["lab"]
-    assert isinstance(found, Lab)
-    return found
+    lab = page.session_state["lab"]
+    assert isinstance(lab, Lab)
+    return lab
 
 
 def words(page: AppTest) -> str:
@@ -55,9 +55,9 @@ def upload(page: AppTest, content: bytes, name: str = "scores.jsonl") -> AppTest
     """Upload a file and wait until it is read, or refused."""
     page.button_group(key="lab-source").set_value("file").run()
     page.file_uploader[0].upload(name, content, "application/jsonl").run()
-    found = state(page)
-    assert found.uploaded is not None
-    found.loaded[found.uploaded].wait(30)
+    lab = state(page)
+    assert lab.uploaded is not None
+    lab.loaded[lab.uploaded].wait(60)
     return page.run()
 
 
@@ -87,10 +87,10 @@ def distilled(open_page: Open, first_fleet: Path) -> AppTest:
     """The page with a router that was made from an uploaded file."""
     page = part(upload(open_page("lab", first_fleet), packed(LINES)), DISTILL)
     press(page, "Distill a router")
-    made = state(page).distillation
-    assert made is not None
-    made.wait(60)
-    assert made.problem is None
+    task = state(page).distillation
+    assert task is not None
+    task.wait(60)
+    assert task.problem is None
     return page.run()
 
 
@@ -127,18 +127,18 @@ def test_runs_are_listed_and_read(open_page: Open, tiny_ensemble, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("line", "found"),
+    ("line", "message"),
     [
         (LINES[2] | {"scores": {"base": "high", "one": 0, "two": 0}}, '"scores" of base'),
         (LINES[2] | {"query": ""}, '"query"'),
         (LINES[2] | {"scores": {"base": 1}}, "one, two"),
     ],
 )
-def test_a_wrong_line_is_named_by_number_field_and_file(open_page: Open, line: dict, found: str) -> None:
+def test_a_wrong_line_is_named_by_number_field_and_file(open_page: Open, line: dict, message: str) -> None:
     page = upload(open_page("lab"), packed([*LINES[:2], line, *LINES[3:]]), "my scores.jsonl")
     assert len(page.error) == 1
     assert "my scores.jsonl, line 3" in page.error[0].value
-    assert found in page.error[0].value
+    assert message in page.error[0].value
     assert str(state(page).path) not in page.error[0].value
     assert list(state(page).path.iterdir()) == []
     page = upload(page, packed(LINES))  # and the next file is taken
@@ -213,14 +213,13 @@ def test_tags_come_from_elsewhere(open_page: Open, tagger: str) -> None:
 
 
 def test_the_table_fills_row_by_row_and_ends_in_a_verdict(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = set()
-    progress = Task.report
+    rows, report = set(), Task.report
 
-    def look(task: Task[Any], *args: Any) -> None:
-        seen.add(len(task.partial["rows"]) if task.partial else 0)
-        progress(task, *args)
+    def count_rows(task: Task[Any], *args: Any) -> None:
+        rows.add(len(task.partial["rows"]) if task.partial else 0)
+        report(task, *args)
 
-    monkeypatch.setattr(Task, "progress", look)
+    monkeypatch.setattr(Task, "report", count_rows)
     page = part(upload(open_page("lab"), packed(LINES)), SWEEP)
     page.multiselect(key="lab-betas").set_value([0.0, 0.3, 1.0]).run()
     page.slider(key="lab-folds").set_value(2).run()
@@ -230,27 +229,36 @@ def test_the_table_fills_row_by_row_and_ends_in_a_verdict(open_page: Open, monke
     assert task is not None
     task.wait(60)
     page.run()
-    assert {1, 2} <= seen
+    assert {1, 2} <= rows
     assert [row["beta"] for row in task.result["rows"]] == [0.0, 0.3, 1.0]
     assert list(page.dataframe[0].value["beta"]) == [0.0, 0.3, 1.0]
     assert "scores highest" in words(page)
     assert "zooter sweep --scores scores.jsonl" in page.code[-1].value
 
 
-def test_a_sweep_can_be_stopped_and_keeps_its_whole_rows(open_page: Open) -> None:
+def test_a_sweep_can_be_stopped_and_keeps_its_finished_rows(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached, go, report = threading.Event(), threading.Event(), Task.report
+
+    def hold_after_the_first_row(task: Task[Any], *args: Any) -> None:
+        if task.partial:
+            reached.set()
+            go.wait(60)
+        report(task, *args)
+
+    monkeypatch.setattr(Task, "report", hold_after_the_first_row)
     page = part(upload(open_page("lab"), packed(LINES)), SWEEP)
     page.slider(key="lab-folds").set_value(10).run()
     press(page, "Sweep beta")
     task = state(page).sweep
     assert task is not None
-    while task.running and not task.partial:
-        time.sleep(0.001)
+    assert reached.wait(60)
     page.run()
     page.button(key="lab-sweep-stop").click().run()
-    task.wait(30)
+    go.set()
+    task.wait(60)
     page.run()
     assert task.stopped
-    assert f"{len(task.partial['rows'])} of 7 betas are done" in words(page)
+    assert "1 of 7 betas are done" in words(page)
     assert not page.exception
 
 
@@ -265,13 +273,13 @@ def test_a_sweep_that_fails_says_why(open_page: Open) -> None:
 
 
 def test_a_router_is_distilled_judged_and_logged(distilled: AppTest) -> None:
-    made = state(distilled).distillation
-    assert made is not None
-    found = made.result.report.held_back
+    task = state(distilled).distillation
+    assert task is not None
+    held_back = task.result.report.held_back
     assert not distilled.exception
     values = [metric.value for metric in distilled.metric]
-    assert values == [f"{found['mean'][key]:.3f}" for key in ("regret", "regret_best_single", "regret_random")]
-    assert f"On {found['n']} held-back queries" in words(distilled)
+    assert values == [f"{held_back['mean'][key]:.3f}" for key in ("regret", "regret_best_single", "regret_random")]
+    assert f"{held_back['n']} held-back queries" in words(distilled)
     assert list(distilled.dataframe[0].value["method"]) == [*POOL, "router", "oracle"]
     log = "\n".join(code.value for code in distilled.code)
     assert "Training, epoch by epoch (8 of 8)" in log
@@ -281,12 +289,12 @@ def test_a_router_is_distilled_judged_and_logged(distilled: AppTest) -> None:
 
 
 def test_it_is_saved_as_a_fleet_that_can_be_picked(distilled: AppTest, first_fleet: Path) -> None:
-    distilled.text_input[-1].set_value("lab-made")
+    distilled.text_input[-1].set_value("lab-task")
     press(distilled, "Save as a fleet")
-    assert "`models/lab-made`" in distilled.success[-1].value
-    place = first_fleet.parent / "lab-made"
+    assert "`models/lab-task`" in distilled.success[-1].value
+    place = first_fleet.parent / "lab-task"
     assert load_fleet(place).pool == POOL
-    assert resources.fleets()["lab-made"] == str(place)
+    assert resources.fleets()["lab-task"] == str(place)
     assert "30 queries of the file scores.jsonl" in (place / "README.md").read_text()
     assert "held_back" in json.loads((place / "report.json").read_text())
 
@@ -307,13 +315,13 @@ def test_a_wrong_name_saves_nothing(distilled: AppTest, first_fleet: Path, name:
 
 
 def test_the_saved_fleet_gives_its_queries_as_a_sample(distilled: AppTest, open_page: Open, first_fleet: Path) -> None:
-    distilled.text_input[-1].set_value("lab-made")
+    distilled.text_input[-1].set_value("lab-task")
     press(distilled, "Save as a fleet")
-    page = open_page("lab", first_fleet.parent / "lab-made")
+    page = open_page("lab", first_fleet.parent / "lab-task")
     assert not page.error
-    assert "These are all 30 queries" in words(page)
+    assert "that the router of **lab-made** trained on" in words(page)
     assert "with each model's reward" in words(page)
-    assert page.slider(key="lab-beta").value == pytest.approx(0.0)  # as its own labels were made
+    assert page.slider(key="lab-beta").value == pytest.approx(0.0)  # as its own labels were task
 
 
 def test_scores_of_more_models_can_be_cut_to_the_fleets(open_page: Open, first_fleet: Path) -> None:
@@ -324,9 +332,9 @@ def test_scores_of_more_models_can_be_cut_to_the_fleets(open_page: Open, first_f
     assert "The command uses all queries and models" in words(page)
     page.checkbox(key="lab-only").uncheck().run()
     press(page, "Distill a router")
-    made = state(page).distillation
-    assert made is not None
-    made.wait(60)
+    task = state(page).distillation
+    assert task is not None
+    task.wait(60)
     page.run()
     assert "chooses among base, one, two, extra" in words(page)
     page.text_input[-1].set_value("wide")
@@ -340,9 +348,9 @@ def test_a_distillation_that_fails_keeps_nothing(open_page: Open) -> None:
     named = [line | {"scores": {"oracle": 1.0, "b": 0.0}} for line in LINES]
     page = part(upload(open_page("lab"), packed(named)), DISTILL)
     press(page, "Distill a router")
-    made = state(page).distillation
-    assert made is not None
-    made.wait(60)
+    task = state(page).distillation
+    assert task is not None
+    task.wait(60)
     page.run()
     assert "candidates not named like a method" in page.error[0].value
     assert not page.metric
@@ -354,14 +362,14 @@ def test_a_stopped_distillation_keeps_nothing(open_page: Open) -> None:
     page.slider(key="lab-epochs").set_value(30).run()
     with heavy_work():  # the page's own turn, held so that the work waits
         press(page, "Distill a router")
-        made = state(page).distillation
-        assert made is not None
+        task = state(page).distillation
+        assert task is not None
         page.run()
-        assert made.waiting
+        assert task.waiting
         page.button(key="lab-distill-stop").click().run()
-        made.wait(10)
+        task.wait(10)
     page.run()
-    assert made.stopped
+    assert task.stopped
     assert "was stopped" in words(page)
     assert not page.metric
     assert list(state(page).path.iterdir()) == []
@@ -409,8 +417,8 @@ def test_the_verdict_of_a_query() -> None:
 
 def test_the_orders_of_queries() -> None:
     rewards = np.array([[1.0, 0.0], [5.0, 0.0], [0.0, 0.1]])
-    steps = label(rewards, ["x"] * 3, [("t",)] * 3, LabelConfig(beta=0.0))
-    assert labels.order_of(steps, "file") == [0, 1, 2]
-    assert labels.order_of(steps, "clear") == [1, 0, 2]
-    assert labels.order_of(steps, "unclear") == [2, 0, 1]
-    assert labels.order_of(steps, "changed") == [2]
+    computed = label(rewards, ["x"] * 3, [("t",)] * 3, LabelConfig(beta=0.0))
+    assert labels.order_of(computed, "file") == [0, 1, 2]
+    assert labels.order_of(computed, "clear") == [1, 0, 2]
+    assert labels.order_of(computed, "unclear") == [2, 0, 1]
+    assert labels.order_of(computed, "changed") == [2]
