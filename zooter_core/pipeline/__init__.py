@@ -15,9 +15,8 @@ import numpy as np
 
 from zooter_core.backends import Request
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data import runs
 from zooter_core.data.run_lines import Check, response_check, reward_check, same_check, tag_check
-from zooter_core.data.runs import LABELS, QUERIES, REPORT, RESPONSES, REWARDS, ROUTER, TAGS, Run, Settings
+from zooter_core.data.runs import LABELS, QUERIES, REPORT, RESPONSES, REWARDS, ROUTER, TAGS, Run, Settings, versions
 from zooter_core.data.scores import Scores
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import Failure, WorkError, ZooterError
@@ -74,7 +73,7 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
         ZooterError: the run was begun with another pool or other queries.
     """
     run.state.setdefault("fleet", str(ensemble.fleet.folder))
-    run.state.setdefault("versions", runs.versions())
+    run.state.setdefault("versions", versions())
     run.begin("start", start_settings(ensemble, queries))
     if not run.sealed("start"):
         records = {query.id: asdict(query) for query in queries}
@@ -109,7 +108,7 @@ def collect(
     if run.sealed("collect"):
         return
     _needs(run, "start")
-    queries = sorted(runs.queries(run), key=lambda query: (query.dataset or "", len(query.text), query.id))
+    queries = sorted(run.queries(), key=lambda query: (query.dataset or "", len(query.text), query.id))
     check = response_check(ensemble.fleet.pool, samples)
     done = run.done(RESPONSES, {query.id for query in queries}, "candidate", "sample", check=check)
     able = {record["candidate"] for record in run.records(RESPONSES) if record.get("error") is None}
@@ -178,7 +177,7 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     if run.sealed("score"):
         return
     _needs(run, "collect")
-    texts, refused = runs.responses(run), runs.refused(run)
+    texts, refused = run.responses(), run.refused()
     pool = _pool(run, ensemble)
     check = reward_check(pool, run.state["steps"].get("collect", {}).get("samples"))
     for batch, missing, count, total in _batches(run, REWARDS, check):
@@ -217,7 +216,7 @@ def _batches(run: Run, file: str, check: Check) -> Iterator[tuple[list[Query], s
 
     A batch is always worked whole, because its figures depend in their last digits on what is worked together.
     """
-    queries = runs.queries(run)
+    queries = run.queries()
     done = run.done(file, {query.id for query in queries}, check=check)
     for first in range(0, len(queries), BATCH):
         batch = queries[first : first + BATCH]
@@ -230,7 +229,7 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
     """Labels from rewards and tags, of every query that is not set aside."""
     _needs(run, "score")
     _needs(run, "tag")
-    made = make_labels(runs.scores(run), runs.tags(run), config)  # before begin: wrong settings must not bind the run
+    made = make_labels(run.scores(), run.tags(), config)  # before begin: wrong settings must not bind the run
     run.begin("label", asdict(config))
     if run.sealed("label"):
         return
@@ -270,16 +269,16 @@ def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, p
         return load_report(run.folder / REPORT)
     _needs(run, "label")
     _pool(run, ensemble)
-    labelled = {record["id"]: runs.label(record) for record in run.records(LABELS)}
-    scores = runs.scores(run).tagged(runs.tags(run))
+    labelled = {record["id"]: Label.from_json(record) for record in run.records(LABELS)}
+    scores = run.scores()
     made = [labelled[query.id] for query in scores.queries]
-    sampled = Sampled(runs.samples(run), runs.dollars(run, ensemble.fleet))
+    sampled = Sampled(run.samples(), run.dollars(ensemble.fleet))
     work = run.folder / f"{ROUTER}.partial"
     with writing(run.folder):
         remove(work)  # of a start that was killed
         work.mkdir()
     report = fit_router(
-        scores, made, work, ensemble.encoders(encoder), config, progress, sampled, runs.set_aside(run)
+        scores, made, work, ensemble.encoders(encoder), config, progress, sampled, run.set_aside()
     )  # fmt: skip
     with writing(run.folder):
         if config.kind == DEFAULT:  # the others learn from the rewards
