@@ -11,7 +11,7 @@ import numpy as np
 from zooter_core import pipeline
 from zooter_core.config.fleet import RECORDED, GenerationConfig
 from zooter_core.data.runs import RUN_FILES, Run, Settings
-from zooter_core.ensemble import Ensemble, lacks
+from zooter_core.ensemble import Ensemble, missing_table
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation.evaluate import check_names
 from zooter_core.files import check_file
@@ -107,7 +107,7 @@ def _check_parts(ensemble: Ensemble, steps: Sequence[str]) -> None:
     """Refuse a fleet without a table that a step needs, or whose report could not be written."""
     for step, table in (("score", "reward"), ("tag", "tagger")):
         if step in steps and getattr(ensemble.fleet, table) is None:
-            raise lacks(ensemble.fleet, table)
+            raise missing_table(ensemble.fleet, table)
     if "distill" in steps:
         check_names(ensemble.fleet.pool)
 
