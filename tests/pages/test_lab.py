@@ -319,7 +319,7 @@ def test_the_saved_fleet_gives_its_queries_as_a_sample(distilled: AppTest, open_
     press(distilled, "Save as a fleet")
     page = open_page("lab", first_fleet.parent / "lab-task")
     assert not page.error
-    assert "that the router of **lab-made** trained on" in words(page)
+    assert "trained on, with each model's reward" in words(page)
     assert "with each model's reward" in words(page)
     assert page.slider(key="lab-beta").value == pytest.approx(0.0)  # as its own labels were task
 

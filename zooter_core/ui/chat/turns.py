@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from zooter_core.errors import Failure
 from zooter_core.records import Decision, Ranked, Response, Tag
 from zooter_core.ui.jobs import Answers
 
@@ -75,6 +76,7 @@ class Turn:
             "texts": self.job.texts,
             "responses": {name: response.to_json() for name, response in dict(self.job.responses).items()},
             "failed": {response.candidate: str(response.error) for response in self.job.failed},
+            "failures": {r.candidate: asdict(r.error) for r in self.job.failed if r.error is not None},
             "reserves": list(self.job.reserves),
             "rewards": {item.response.candidate: item.reward for item in self.job.ranked or []},
             "problem": self.job.problem,
@@ -96,6 +98,8 @@ class Turn:
             values.get("utilities"),
         )
         responses = {name: Response.from_json(response) for name, response in record["responses"].items()}
+        for name, failure in record.get("failures", {}).items():  # a response's record has the message alone
+            responses[name] = replace(responses[name], error=Failure(**failure))
         ranked = [
             Ranked(responses[name], reward, rank if reward is not None else None)
             for rank, (name, reward) in enumerate(record["rewards"].items(), 1)
