@@ -91,7 +91,7 @@ class Ensemble:
         return self._part(
             "cache",
             self.fleet.reward,
-            lambda config: ScoreCache(f"{self.fleet.hash_of('reward')} {version_of(config.model)} {version}"),
+            lambda config: ScoreCache(f"{self.fleet.hash_of('reward')} {version_of(config.weights)} {version}"),
         )
 
     def rewards(self, asked: Sequence[Asked], tell: Callable[[int], None] = lambda done: None) -> list[Scored]:
