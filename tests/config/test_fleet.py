@@ -197,9 +197,7 @@ def test_every_fleet_that_ships_loads(file):
 
 
 def test_the_router_of_the_example_is_two_lines_away(tmp_path):
-    """As its comment says: with the # taken off."""
+    """As its comment says: with the # removed, wherever the file is."""
     text = (MODELS / "endpoints" / "fleet.toml").read_text()
-    (tmp_path / "fleet.toml").write_text(
-        text.replace("# [router]\n# path", "[router]\npath").replace("../embedded", str(MODELS / "embedded"))
-    )
-    assert load_fleet(tmp_path).router.path.endswith("runs/mine/router")
+    (tmp_path / "fleet.toml").write_text(text.replace("# [router]\n# path", "[router]\npath"))
+    assert load_fleet(tmp_path).router.path == str(tmp_path / "router")

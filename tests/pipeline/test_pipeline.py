@@ -17,7 +17,7 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.ensemble import Ensemble
-from zooter_core.errors import Failure, WorkError, ZooterError
+from zooter_core.errors import WorkError, ZooterError
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back
 from zooter_core.pipeline import make_labels
@@ -383,18 +383,18 @@ def test_a_broken_candidate_ends_collect_before_it_begins_and_can_be_mended(tmp_
 
 def test_a_response_that_fails_ends_collect_and_what_came_is_kept(tmp_path, ensemble, queries, whole, monkeypatch):
     folder, told = tmp_path / "run", []
-    stream = Ensemble.stream
+    stream = Ensemble.run_requests
 
     def failing(self, requests, stop, generation=None):
         if requests[0].candidate.name == "two":
-            yield Piece(0, response=Response("two", "", finish="error", error=Failure.of("out of memory")))
+            yield from (Piece.failed(request, "out of memory") for request in requests)
         else:
             yield from stream(self, requests, stop, generation)
 
     with Run(folder, create=True) as run:
         pipeline.start(run, ensemble, queries)
         with monkeypatch.context() as patch:
-            patch.setattr(Ensemble, "stream", failing)
+            patch.setattr(Ensemble, "run_requests", failing)
             with pytest.raises(WorkError, match=r"a response of two.*out of memory"):
                 pipeline.collect(run, ensemble, ensemble.fleet.generation)
         assert Counter(record["candidate"] for record in run.records("responses.jsonl")) == {"base": 40, "one": 40}
@@ -425,8 +425,8 @@ class Recorder:
 
     def stream(self, requests, generation, stop):
         self.batches.append((generation.seed, {request.candidate.name for request in requests}, len(requests)))
-        for index, request in enumerate(requests):
-            yield Piece(index, response=Response(request.candidate.name, ""))
+        for request in requests:
+            yield Piece(request, response=Response(request.candidate.name, ""))
 
 
 def test_every_batch_is_of_one_candidate_and_has_a_seed_of_its_own(tmp_path, tiny_fleet, queries):

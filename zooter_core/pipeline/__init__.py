@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from zooter_core.backends import Request
+from zooter_core.backends import Request, iter_responses
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.run_lines import Check, response_check, reward_check, same_check, tag_check
 from zooter_core.data.runs import LABELS, QUERIES, REPORT, RESPONSES, REWARDS, ROUTER, TAGS, Run, Settings, versions
@@ -130,7 +130,11 @@ def collect(
             requests = [Request(candidate, (Message("user", query.text),), own) for query, _, own in asked]
             came, failed = _responses(ensemble, requests, replace(generation, seed=seed), tell, name in able)
             able |= {name for response in came.values() if response.error is None}
-            records = [{"id": asked[n][0].id, "sample": asked[n][1], **came[n].to_json()} for n in sorted(came)]
+            records = [
+                {"id": query.id, "sample": sample, **came[request].to_json()}
+                for request, (query, sample, _) in zip(requests, asked, strict=True)
+                if request in came
+            ]
             run.append(RESPONSES, [r for r in records if (r["id"], name, r["sample"]) in missing])
             if failed:
                 next_step = "Mend the candidate (`zooter check`) and start the step again; it goes on from here."
@@ -146,22 +150,17 @@ def _responses(
     generation: GenerationConfig,
     tell: Callable[[str], None],
     able: bool,
-) -> tuple[dict[int, Response], Failure | None]:
-    """The responses to keep, by request number, those that are refused too; and the first error that ends the work.
+) -> tuple[dict[Request, Response], Failure | None]:
+    """The responses to keep, those that are refused too; and the first error that ends the work.
 
     Args:
         able: whether the candidate has answered anything yet. Where it has not and refuses several, it is at fault.
     """
-    came: dict[int, Response] = {}
-    for piece in ensemble.stream(requests, threading.Event(), generation):
-        if piece.response is not None:
-            came[piece.index] = piece.response
-        if piece.note:
-            tell(piece.note)
-    kept = {n: response for n, response in came.items() if response.error is None or response.finish == "refused"}
-    errors = [response.error for response in came.values() if response.error and response.finish != "refused"]
-    if not able and all(r.error for r in kept.values()) and len({requests[n].messages for n in kept}) >= ENOUGH:
-        first = kept[min(kept)].error
+    responses = dict(iter_responses(ensemble.run_requests(requests, threading.Event(), generation), tell))
+    errors = [response.error for response in responses.values() if response.error and response.finish != "refused"]
+    kept = {n: responses[n] for n in requests if not responses[n].error or responses[n].finish == "refused"}
+    if not able and all(r.error for r in kept.values()) and len({request.messages for request in kept}) >= ENOUGH:
+        first = next(iter(kept.values())).error
         found = f"none of {len(kept)}; the first because: {first.reason if first else ''}"
         return {}, Failure(f"a response of {requests[0].candidate.name}", found)
     return kept, errors[0] if errors else None
@@ -184,7 +183,7 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
         lines = {query.id: {"id": query.id, "set_aside": refused[query.id]} for query in batch if query.id in refused}
         whole = [query for query in batch if query.id not in refused]
         asked = [(query.text, [text for name in pool for text in texts[query.id][name]]) for query in whole]
-        scored = ensemble.rewards(asked, lambda done: progress("score", count - len(batch) + done, total))  # noqa: B023
+        scored = ensemble.score_responses(asked, lambda done: progress("score", count - len(batch) + done, total))  # noqa: B023
         lines |= {query.id: found.line(query.id, pool) for query, found in zip(whole, scored, strict=True)}
         run.append(REWARDS, [lines[query.id] for query in batch if query.id in missing])
         progress("score", count, total)

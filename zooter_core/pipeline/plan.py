@@ -13,7 +13,7 @@ from zooter_core.config.candidates import RECORDED
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import CheckpointConfig
 from zooter_core.data.runs import RUN_FILES, Run, Settings
-from zooter_core.ensemble import Ensemble, lacks
+from zooter_core.ensemble import Ensemble, missing_table
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation.evaluate import check_names
 from zooter_core.files import check_file
@@ -108,7 +108,7 @@ def _check_parts(ensemble: Ensemble, steps: Sequence[str]) -> None:
     """Refuse a fleet without a table that a step needs, or whose report could not be written."""
     for step, table in (("score", "reward"), ("tag", "tagger")):
         if step in steps and getattr(ensemble.fleet, table) is None:
-            raise lacks(ensemble.fleet, table)
+            raise missing_table(ensemble.fleet, table)
     if "distill" in steps:
         check_names(ensemble.fleet.pool)
 
