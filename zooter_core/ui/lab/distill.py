@@ -14,7 +14,7 @@ from zooter_core.errors import ZooterError
 from zooter_core.evaluation.report import HeldBack, Report
 from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.pipeline.from_scores import distill_scores
-from zooter_core.pipeline.new_fleet import place_of, save_fleet, save_router
+from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.ui import resources, verdicts
 from zooter_core.ui.error_box import show_error
