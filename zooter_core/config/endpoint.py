@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import email.utils
 import ipaddress
 import math
 import os
 import re
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC
 from urllib.parse import urlsplit
 
 from zooter_core.errors import ZooterError, did_you_mean
 
 WHERE = 'where backend = "openai" in fleet.toml'
 TOKEN_LIMITS = ("max_tokens", "max_completion_tokens")
-MOST_PAUSE = 7 * 86_400.0  # seconds; a server that asks for more has made a mistake
 # Keys of how long and how often a server is asked, and under which names: they shape no response.
 WAITING = (
     *("api_key_env", "connect_seconds", "first_token_seconds", "gap_seconds", "retries", "parallel"),
@@ -127,20 +122,3 @@ def key_from(variable: str | None, whose: str) -> str | None:
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise ZooterError(f"a key in {variable} that a request can carry", "other characters in it", "Set it again.")
     return key
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a `Retry-After` header, which is a number or a date; a date that has just passed is 0.
-
-    None where there is none, and where it cannot be meant: neither number nor date, below 0, or over MOST_PAUSE away.
-    """
-    value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", value):
-        seconds = float(value)
-    else:
-        try:
-            date = email.utils.parsedate_to_datetime(value)
-            seconds = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - time.time()
-        except (ValueError, OverflowError, IndexError, TypeError):  # a text that is no date, or a date that never comes
-            return None
-    return max(seconds, 0.0) if abs(seconds) <= MOST_PAUSE else None
