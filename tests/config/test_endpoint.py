@@ -72,7 +72,7 @@ def test_check_of_a_candidate_that_fails_is_exit_1(zooter, fleet):
     assert code == 1
     assert (rows["a"]["ok"], rows["b"]["ok"], rows["c"]["ok"]) == (True, False, False)
     assert rows["b"]["found"].startswith("b at 127.0.0.1:")
-    assert rows["b"]["found"].count("Expected") == 1
+    assert rows["b"]["found"].count("status 503") == 1
     assert "an empty one" in rows["c"]["found"]
 
 

@@ -96,7 +96,7 @@ def test_the_next_model_takes_over_with_a_note_that_stays(over: Over, open_page:
         assert history().turns(talk(seen).id)[0] == record
         assert (record["decision"]["candidate"], record["candidate"], record["complete"]) == (first, second, True)
         assert list(record["failed"]) == [first]
-        assert "but found status 500" in record["failed"][first]
+        assert "failed: status 500" in record["failed"][first]
         assert f"[{seen.warning[0].value}]".replace("**", "") in export.markdown(talk(seen))
     page.toggle[0].set_value(True).run()
     assert "1 of 3 models ran" in words(page)
@@ -256,7 +256,7 @@ def test_compare_asks_the_one_that_failed_again(open_page: Open, fleet_copy: Pat
     found = page.session_state["comparison"]
     found.job.wait(60)
     page.run()
-    assert "broken off" in page.error[0].value
+    assert "the connection broke" in page.error[0].value
     assert [item.response.candidate for item in found.job.ranked if item.rank] == [order[0]]
     next(button for button in page.button if button.label == "Retry").click().run()
     found.job.wait(60)
