@@ -28,14 +28,6 @@ def test_counts_by_hand() -> None:
     assert dict(found.shown) == {"a": 6, "b": 6, "c": 5}
 
 
-@pytest.mark.parametrize(
-    ("hits", "n", "low", "high"),
-    [(5, 10, 0.2366, 0.7634), (0, 10, 0.0, 0.2775), (1, 1, 0.2065, 1.0)],  # worked by hand from the formula
-)
-def test_the_interval_is_wilsons(hits: int, n: int, low: float, high: float) -> None:
-    assert votes.interval(hits, n) == pytest.approx((low, high), abs=1e-3)
-
-
 def test_the_words_state_the_counts() -> None:
     said = " ".join(votes.spoken(votes.tally([vote("a"), vote("b"), vote(None, outcome="tie")])))
     assert "3 votes, 0 of them blind: 2 for one response, 1 tie, 0 for none." in said

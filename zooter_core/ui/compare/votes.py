@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from zooter_core.method.metrics import wilson_interval
 
 Outcome = Literal["best", "tie", "none"]
 KIND = "comparison"  # of these records among the history's votes
@@ -89,14 +90,6 @@ def tally(votes: Iterable[Vote]) -> Tally:
     )
 
 
-def interval(hits: int, n: int) -> tuple[float, float]:
-    """The 95% Wilson score interval of a share (E. B. Wilson, 1927); it holds for few votes too. n is at least 1."""
-    z = 1.96
-    middle = (hits + z * z / 2) / (n + z * z)
-    half = z / (n + z * z) * math.sqrt(hits * (n - hits) / n + z * z / 4)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 def spoken(found: Tally) -> list[str]:
     """The tally in sentences of Markdown."""
     if not found.votes:
@@ -107,7 +100,7 @@ def spoken(found: Tally) -> list[str]:
         f"{found.ties} {'tie' if found.ties == 1 else 'ties'}, {found.nones} for none."
     ]
     if n:
-        low, high = interval(found.router, n)
+        low, high = wilson_interval(found.router / n, n)
         said += [
             f"The **router's choice** was the voter's in **{found.router} of {n}** ({found.router / n:.0%}); a choice "
             f"by chance would be in {found.chance:.1f}. If these {n} are like all, the true share lies between "
