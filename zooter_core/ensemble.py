@@ -278,7 +278,7 @@ class Ensemble:
         version, config = getattr(self.reward_model, "version", None), self.fleet.reward
         if version is None or config is None or not config.cache:
             return None
-        identity = f"{self.fleet.hash_of('reward')} {version_of(config.model)} {version}"
+        identity = f"{self.fleet.hash_of('reward')} {version_of(config.weights)} {version}"
         return self._part("cache", config, lambda _: ScoreCache(identity))
 
     def _part(self, name: str, config: Config | None, load: Callable[[Config], Part]) -> Part:
