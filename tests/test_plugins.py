@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from zooter_core import backends, cli
+from zooter_core import backends
 from zooter_core.data import formats
 from zooter_core.errors import ZooterError
 from zooter_core.labelling import rewards, taggers
@@ -15,7 +15,6 @@ FAMILIES = {
     "reward": rewards.KINDS,
     "tagger": taggers.KINDS,
     "import": formats.KINDS,
-    "command": cli.COMMANDS,
 }
 
 

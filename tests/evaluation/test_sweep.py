@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zooter_core.cli.tables import print_sweep
+from zooter_core.cli.sweep import print_sweep
 from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation.sweep import SweepConfig, earned, figures, sweep
