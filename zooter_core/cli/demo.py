@@ -11,7 +11,7 @@ from typing import Annotated
 
 from zooter_core.cli.arguments import FleetDir, option
 from zooter_core.cli.consoles import err
-from zooter_core.cli.fleets import ROOT, open_fleet
+from zooter_core.cli.fleets import open_fleet
 from zooter_core.config.fleet import NO_ROUTER
 from zooter_core.errors import ZooterError, first_line
 from zooter_core.hosts import WILDCARDS, Host, check_host, check_origin, is_loopback
@@ -64,7 +64,6 @@ def demo(
     err.print(f"The demo of the fleet {parts.name} is at http://{host} (Ctrl-C stops it).")
     if not is_loopback(address):
         err.print("Other machines can reach it too, and it has no password.")
-    os.chdir(ROOT)  # where .streamlit/config.toml is
     os.execve(sys.executable, command, environment)
 
 

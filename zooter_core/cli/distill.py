@@ -26,7 +26,7 @@ from zooter_core.cli.fleets import open_fleet, open_run_ensemble
 from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import check_learns_from_labels, labels_of, named, tags_of, training_of
 from zooter_core.cli.tables import print_report
-from zooter_core.data.runs import REPORT, Run
+from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores
 from zooter_core.errors import ZooterError, listed
 from zooter_core.files import check_folder
@@ -77,8 +77,8 @@ def _distill_run(run: Path, fleet: Path | None, encoder: str | None, training: D
 
         encoder = encoder or ensemble.fleet.encoder
         check(folder, Plan(("distill",), encoder=encoder, training=training), ensemble)
-        pipeline.distill(folder, ensemble, encoder, training, progress)
-    print_report(run / REPORT)
+        report = pipeline.distill(folder, ensemble, encoder, training, progress)
+    print_report(report)
 
 
 def _distill_scores(

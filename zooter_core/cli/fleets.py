@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING
 
 from zooter_core.cli.consoles import err
 from zooter_core.config.fleet import Fleet, load_fleet
+from zooter_core.paths import EMBEDDED_FLEET
 
 if TYPE_CHECKING:
     from zooter_core.data.runs import Run
     from zooter_core.ensemble import Ensemble
 
-ROOT = Path(__file__).resolve().parents[2]
-EMBEDDED = ROOT / "models" / "embedded"
-
 
 def open_fleet(folder: Path | None) -> Fleet:
     """The fleet of a folder; without one, the embedded fleet."""
-    return load_fleet(folder or EMBEDDED)
+    return load_fleet(folder or EMBEDDED_FLEET)
 
 
 def open_ensemble(folder: Path | None, answering: bool = False) -> Ensemble:

@@ -73,7 +73,7 @@ def run(
         print_set_aside(runs.set_aside(folder))
         pipeline.tag(folder, ensemble, progress)
         pipeline.label(folder, labels, progress)
-        pipeline.distill(folder, ensemble, encoder, training, progress)
+        report = pipeline.distill(folder, ensemble, encoder, training, progress)
         if scores:
             runs.export_scores(folder, scores)
-    print_report(out / runs.REPORT)
+    print_report(report)

@@ -15,7 +15,7 @@ from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import check_plot, numbers_of, tags_of
 from zooter_core.data.scores import read_scores
-from zooter_core.evaluation import report
+from zooter_core.evaluation import report_tables
 from zooter_core.files import check_file, written_whole
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.strict_json import dump_json
@@ -75,7 +75,7 @@ def print_sweep(figures: dict[str, Any]) -> None:
     table = Table(*columns, title=title, title_justify="left")
     for row in figures["rows"]:
         (low, high), (under, over) = row["interval"], row["minus_best"]
-        minus = "" if report.is_best(row, figures) else f"{under:.3f} to {over:.3f}"
+        minus = "" if report_tables.is_best(row, figures) else f"{under:.3f} to {over:.3f}"
         figures_of_row = (f"{row['mean']:.4f}", f"{low:.3f} to {high:.3f}", f"{row['regret']:.4f}")
         table.add_row(f"{row['beta']:g}", f"{row['tau']:g}", *figures_of_row, minus)
     console.print(table)

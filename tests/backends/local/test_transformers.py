@@ -269,7 +269,7 @@ def test_missing_model_is_an_error_of_each_of_its_candidates(tmp_path, backend, 
     gone = replace(candidates["base"], name="gone", model=str(tmp_path / "none"))
     _, responses = stream(backend, [gone, candidates["one"], replace(gone, name="gone too")])
     assert [response.finish for response in responses] == ["error", "length", "error"]
-    assert f"a causal language model at {tmp_path / 'none'}" in responses[0].error
+    assert f"a causal language model at {tmp_path / 'none'}" in str(responses[0].error)
 
 
 def test_load_raises_what_stream_tells(fleet_copy):

@@ -58,7 +58,7 @@ def check(own: CandidateConfig, sound: CandidateConfig, *words: str) -> None:
     assert "\n" not in str(bad.error)
     with pytest.raises(ZooterError) as caught:
         backend.load(own)
-    assert str(caught.value) == bad.error
+    assert caught.value.failure == bad.error
 
 
 def shards(folder: Path) -> list[Path]:

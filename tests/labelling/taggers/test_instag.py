@@ -61,9 +61,7 @@ class Scripted:
             self.asked.append((request, generation))
             written = self.write(request.messages[-1].content)
             error = Failure.of(written) if isinstance(written, Exception) else None
-            yield Piece(
-                row, response=Response("instagger", "" if error else written, error=error and Failure.of(error))
-            )
+            yield Piece(row, response=Response("instagger", "" if error else written, error=error))
 
 
 def made(write, **options):
