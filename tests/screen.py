@@ -94,7 +94,7 @@ def pipe(into: bytearray) -> Iterator[io.TextIOBase]:
 
 
 @contextmanager
-def streams(stdout: io.TextIOBase, stderr: io.TextIOBase) -> Iterator[None]:
+def streams(stdout: io.TextIOBase, stderr: io.TextIOBase, environment: dict[str, str] | None = None) -> Iterator[None]:
     """These as stdout and stderr; the consoles look anew at what is behind them, as in a process of their own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", stdout)
@@ -102,6 +102,8 @@ def streams(stdout: io.TextIOBase, stderr: io.TextIOBase) -> Iterator[None]:
         patch.setenv("TERM", "xterm")
         patch.setenv("COLUMNS", "600")
         patch.delenv("NO_COLOR", raising=False)
+        for name, value in (environment or {}).items():
+            patch.setenv(name, value)
         for console in (consoles.out, consoles.err):
             console.__init__(console.stderr)  # type: ignore[misc]
         yield
@@ -109,14 +111,14 @@ def streams(stdout: io.TextIOBase, stderr: io.TextIOBase) -> Iterator[None]:
         console.__init__(console.stderr)  # type: ignore[misc]
 
 
-def typed(*arguments: object, piped: tuple[str, ...] = ()) -> Screen:
+def typed(*arguments: object, piped: tuple[str, ...] = (), environment: dict[str, str] | None = None) -> Screen:
     """Call the command line on a terminal; the streams named in `piped` go into a pipe."""
     screen = Screen()
     out, err = screen.parts.values()
     with (
         (pipe if "stdout" in piped else terminal)(out) as stdout,
         (pipe if "stderr" in piped else terminal)(err) as stderr,
-        streams(stdout, stderr),
+        streams(stdout, stderr, environment),
     ):
         screen.code = main([str(argument) for argument in arguments])
     return screen

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
-from zooter_core.errors import MOST_NAMED, ZooterError, did_you_mean, shortened
+from zooter_core.errors import MOST_LISTED, MOST_NAMED, ZooterError, did_you_mean, shortened
 from zooter_core.files import impossible
 from zooter_core.router.kinds import KINDS
 
@@ -25,6 +25,7 @@ class CallError(ZooterError):
     @classmethod
     def of(cls, message: str, command: str) -> CallError:
         """An error that says what is wrong with a call of a command."""
+        message = shortened(message, MOST_LISTED)
         message = message if message.endswith((".", "?")) else f"{message}."
         return cls(f"a valid call of {command}", message, f"Try `{command} --help`.", message)
 
