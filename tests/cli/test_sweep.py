@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from zooter_core.cli.sweep import print_sweep
+
 
 @pytest.fixture
 def sweep(scores) -> list[object]:
@@ -50,3 +52,23 @@ def test_a_plot_of_another_kind_is_exit_2(refused, sweep, tmp_path):
 @pytest.mark.parametrize("betas", ["2", "0,-1", "much", ""])
 def test_impossible_betas_are_exit_2(refused, sweep, betas):
     assert "beta" in refused(2, *sweep, "--beta", betas)
+
+
+@pytest.mark.parametrize(
+    ("upper", "verdict"),
+    [
+        ((-0.1, -0.1), "all others are significantly worse"),
+        ((0.1, 0.2), "no significant difference from the others"),
+        ((-0.1, 0.2), "significantly worse (beta, tau): 0.1, 1; no significant difference from the rest"),
+    ],
+)
+def test_the_verdict(capsys, upper, verdict):
+    """`upper` is the upper end of the interval of the difference from the best, for each other beta."""
+    rows = [
+        {"beta": n / 10, "tau": 1.0, "mean": 1.0, "interval": (0, 2), "regret": 0.0, "minus_best": (-1.0, high)}
+        for n, high in enumerate((0.0, *upper))
+    ]
+    best = {"beta": 0.0, "tau": 1.0}
+    differs = all(high < 0 for high in upper)
+    print_sweep({"n": 9, "folds": 2, "seeds": 1, "rows": rows, "best": best, "differs": differs})
+    assert capsys.readouterr().out.splitlines()[-1] == f"best: beta 0, tau 1; {verdict}"
