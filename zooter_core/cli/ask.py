@@ -38,12 +38,12 @@ def ask(
         ensemble.fleet.candidate(candidate)  # an unknown name shows before the work
     names: tuple[str, ...] = () if candidate is None else (candidate,)
     if candidate is None or ensemble.fleet.router:  # without a router, a candidate can still be asked by name
-        decision = ensemble.trade(ensemble.route(messages), willingness)
+        decision = ensemble.route(messages, willingness)
         names = names or decision.order
         probabilities = listed((f"{name} {p:.0%}" for name, p in decision.probabilities.items()), "  ")
         tags = listed(tag.name for tag in decision.tags) or "none"
         err.print(f"{probabilities}  |  tags: {tags}  ->  {shortened(names[0], MOST_NAMED)}", style="dim")
-    _print_answer(names, ensemble.answer(names[:1], messages, threading.Event(), generation, names[1:]))
+    _print_answer(names, ensemble.run_candidates(names[:1], messages, threading.Event(), generation, names[1:]))
 
 
 def _print_answer(names: Sequence[str], pieces: Iterator[Piece]) -> None:
@@ -53,11 +53,11 @@ def _print_answer(names: Sequence[str], pieces: Iterator[Piece]) -> None:
         WorkError: no candidate has answered, or the answer broke off.
     """
     responses: list[Response] = []
-    current = 0
+    candidate = names[0]
     for piece in pieces:
-        if piece.index > current:
-            current = piece.index
-            err.print(note(responses[-1:], names[current]))
+        if piece.candidate != candidate:
+            candidate = piece.candidate
+            err.print(note(responses[-1:], candidate))
         print_note(piece.note)
         print(piece.text, end="", flush=True)
         if piece.response is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from zooter_core.backends import iter_responses
 from zooter_core.cli.arguments import FleetDir, Json
 from zooter_core.cli.consoles import out, print_json
 from zooter_core.cli.fleets import open_ensemble
@@ -20,7 +21,7 @@ from zooter_core.cli.progress import waiting
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import ENDPOINT, RECORDED, GenerationConfig
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.records import Message, Response
+from zooter_core.records import Message
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -69,13 +70,11 @@ def _candidate(ensemble: Ensemble, entry: CandidateConfig) -> Row:
     backend = ensemble.backends[entry.backend]
     backend.load(entry)
     generation = GenerationConfig(max_new_tokens=32, temperature=0.0)
-    last: Response | None = None
-    for piece in ensemble.answer([entry.name], [Message("user", backend.trial(entry))], threading.Event(), generation):
-        print_note(piece.note)
-        last = piece.response or last
-    assert last is not None
-    check_answered(last)
-    first, speed = last.first_token_seconds, last.tokens_per_second
+    messages = [Message("user", backend.trial(entry))]
+    pieces = ensemble.run_candidates([entry.name], messages, threading.Event(), generation)
+    ((_, response),) = iter_responses(pieces, print_note)
+    check_answered(response)
+    first, speed = response.first_token_seconds, response.tokens_per_second
     if entry.backend == RECORDED:
         return {"found": "its responses can be read"}
     return {

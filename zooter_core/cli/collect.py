@@ -10,7 +10,7 @@ from zooter_core.cli.fleets import open_run_ensemble
 from zooter_core.cli.notes import print_note, print_set_aside
 from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import generation_of
-from zooter_core.data import runs
+from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_queries
 
 
@@ -22,7 +22,7 @@ def collect(
     max_new_tokens: MaxNewTokens = None,
     samples: Samples = 1,
 ) -> None:
-    with runs.Run(run, create=queries is not None) as folder, bars() as progress:
+    with Run(run, create=queries is not None) as folder, bars() as progress:
         ensemble = open_run_ensemble(folder, fleet, answering=True)
         from zooter_core import pipeline
         from zooter_core.pipeline.plan import Plan, check
@@ -34,4 +34,4 @@ def collect(
         if queries:
             pipeline.start(folder, ensemble, questions)
         pipeline.collect(folder, ensemble, generation, progress, samples, print_note)
-        print_set_aside(runs.refused(folder), "responses")
+        print_set_aside(folder.refused(), "responses")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+from zooter_core.backends import iter_responses
 from zooter_core.cli.arguments import FleetDir, Json, MaxNewTokens, Query, Temperature
 from zooter_core.cli.consoles import err, out, print_json
 from zooter_core.cli.fleets import open_ensemble
@@ -12,7 +13,7 @@ from zooter_core.cli.notes import print_note
 from zooter_core.cli.progress import waiting
 from zooter_core.cli.settings import generation_of
 from zooter_core.errors import WorkError
-from zooter_core.records import Message, Ranked, Response
+from zooter_core.records import Message, Ranked
 
 
 def compare(
@@ -26,15 +27,13 @@ def compare(
     generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens)
     messages = [Message("user", query)]
     decision = ensemble.route(messages)
-    responses: dict[int, Response] = {}
+    pool = ensemble.fleet.pool
     with waiting("All candidates answer ..."):
-        for piece in ensemble.answer(ensemble.fleet.pool, messages, threading.Event(), generation):
-            print_note(piece.note)
-            if piece.response is not None:
-                responses[piece.index] = piece.response
-        answers = [responses[index] for index in sorted(responses)]
+        pieces = ensemble.run_candidates(pool, messages, threading.Event(), generation)
+        responses = {response.candidate: response for _, response in iter_responses(pieces, print_note)}
+        answers = [responses[name] for name in pool]
         try:
-            ranked = ensemble.rank(query, answers)
+            ranked = ensemble.rank_responses(query, answers)
         except WorkError as problem:  # the responses were expensive: they are shown without ranks
             err.print(str(problem))
             ranked = [Ranked(answer) for answer in answers]

@@ -14,7 +14,7 @@ from zooter_core.cli.fleets import open_ensemble
 from zooter_core.data.prices import check_trade
 from zooter_core.data.scores import LONGEST
 from zooter_core.errors import ZooterError
-from zooter_core.records import Decision, Message
+from zooter_core.records import Decision
 from zooter_core.strict_json import parse_json
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def route(
     ensemble = open_ensemble(fleet)
     check_trade(ensemble.fleet, willingness)
     for text in _stdin_queries() if query == STDIN else [query]:
-        decision = ensemble.trade(ensemble.route([Message("user", text)]), willingness)
+        decision = ensemble.route(text, willingness)
         explanation = ensemble.explain(decision) if why else None
         if json:
             shape = decision.to_json() | ({"why": explanation.to_json()} if explanation else {})

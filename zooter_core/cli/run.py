@@ -27,7 +27,7 @@ from zooter_core.cli.notes import print_cost, print_note, print_set_aside
 from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import generation_of, labels_of, named, training_of
 from zooter_core.cli.tables import print_report
-from zooter_core.data import runs
+from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_queries
 from zooter_core.method.labels import LabelConfig
 from zooter_core.router.kinds import DEFAULT
@@ -64,16 +64,16 @@ def run(
     from zooter_core.pipeline.plan import STEPS, Plan, check
 
     plan = Plan(STEPS, questions, generation, samples, labels, encoder, training, scores)
-    with runs.Run(out, create=True) as folder, bars() as progress:
+    with Run(out, create=True) as folder, bars() as progress:
         check(folder, plan, ensemble)
         pipeline.start(folder, ensemble, questions)
         pipeline.collect(folder, ensemble, generation, progress, samples, print_note)
         print_cost(ensemble, samples)
         pipeline.score(folder, ensemble, progress)
-        print_set_aside(runs.set_aside(folder))
+        print_set_aside(folder.set_aside())
         pipeline.tag(folder, ensemble, progress)
         pipeline.label(folder, labels, progress)
         report = pipeline.distill(folder, ensemble, encoder, training, progress)
         if scores:
-            runs.export_scores(folder, scores)
+            folder.export_scores(scores)
     print_report(report)

@@ -10,7 +10,7 @@ from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_ensemble, open_run_ensemble
 from zooter_core.cli.notes import print_cost, print_set_aside
 from zooter_core.cli.progress import bars
-from zooter_core.data import runs
+from zooter_core.data.runs import Run
 from zooter_core.errors import ZooterError
 
 
@@ -30,7 +30,7 @@ def score(
 
 
 def _score_run(run: Path, fleet: Path | None) -> None:
-    with runs.Run(run) as folder, bars() as progress:
+    with Run(run) as folder, bars() as progress:
         ensemble = open_run_ensemble(folder, fleet)
         from zooter_core import pipeline
         from zooter_core.pipeline.plan import Plan, check
@@ -38,7 +38,7 @@ def _score_run(run: Path, fleet: Path | None) -> None:
         check(folder, Plan(("score",)), ensemble)
         print_cost(ensemble, folder.setting("collect", "samples"))
         pipeline.score(folder, ensemble, progress)
-        print_set_aside(runs.set_aside(folder))
+        print_set_aside(folder.set_aside())
 
 
 def _score_file(responses: Path, out: Path, fleet: Path | None) -> None:

@@ -56,7 +56,7 @@ def rewards(
     for first in range(0, len(columns), BATCH):
         rows = range(first, min(first + BATCH, len(columns)))
         answered = {row: [c for c in columns[row] if texts[row][scores.candidates[c]]] for row in rows}
-        results = ensemble.rewards(
+        results = ensemble.score_responses(
             [(scores.queries[row].text, [texts[row][scores.candidates[c]] for c in answered[row]]) for row in rows]
         )
         for row, result in zip(rows, results, strict=True):

@@ -13,11 +13,10 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from zooter_core.backends import Request
+from zooter_core.backends import Request, iter_responses
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data import runs
 from zooter_core.data.run_lines import Check, response_check, reward_check, same_check, tag_check
-from zooter_core.data.runs import LABELS, QUERIES, REPORT, RESPONSES, REWARDS, ROUTER, TAGS, Run, Settings
+from zooter_core.data.runs import LABELS, QUERIES, REPORT, RESPONSES, REWARDS, ROUTER, TAGS, Run, Settings, versions
 from zooter_core.data.scores import Scores
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import Failure, WorkError, ZooterError
@@ -74,7 +73,7 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
         ZooterError: the run was begun with another pool or other queries.
     """
     run.state.setdefault("fleet", str(ensemble.fleet.folder))
-    run.state.setdefault("versions", runs.versions())
+    run.state.setdefault("versions", versions())
     run.begin("start", start_settings(ensemble, queries))
     if not run.sealed("start"):
         records = {query.id: asdict(query) for query in queries}
@@ -109,7 +108,7 @@ def collect(
     if run.sealed("collect"):
         return
     _needs(run, "start")
-    queries = sorted(runs.queries(run), key=lambda query: (query.dataset or "", len(query.text), query.id))
+    queries = sorted(run.queries(), key=lambda query: (query.dataset or "", len(query.text), query.id))
     check = response_check(ensemble.fleet.pool, samples)
     done = run.done(RESPONSES, {query.id for query in queries}, "candidate", "sample", check=check)
     able = {record["candidate"] for record in run.records(RESPONSES) if record.get("error") is None}
@@ -131,7 +130,11 @@ def collect(
             requests = [Request(candidate, (Message("user", query.text),), own) for query, _, own in asked]
             came, failed = _responses(ensemble, requests, replace(generation, seed=seed), tell, name in able)
             able |= {name for response in came.values() if response.error is None}
-            records = [{"id": asked[n][0].id, "sample": asked[n][1], **came[n].to_json()} for n in sorted(came)]
+            records = [
+                {"id": query.id, "sample": sample, **came[request].to_json()}
+                for request, (query, sample, _) in zip(requests, asked, strict=True)
+                if request in came
+            ]
             run.append(RESPONSES, [r for r in records if (r["id"], name, r["sample"]) in missing])
             if failed:
                 next_step = "Mend the candidate (`zooter check`) and start the step again; it goes on from here."
@@ -147,22 +150,17 @@ def _responses(
     generation: GenerationConfig,
     tell: Callable[[str], None],
     able: bool,
-) -> tuple[dict[int, Response], Failure | None]:
-    """The responses to keep, by request number, those that are refused too; and the first error that ends the work.
+) -> tuple[dict[Request, Response], Failure | None]:
+    """The responses to keep, those that are refused too; and the first error that ends the work.
 
     Args:
         able: whether the candidate has answered anything yet. Where it has not and refuses several, it is at fault.
     """
-    came: dict[int, Response] = {}
-    for piece in ensemble.stream(requests, threading.Event(), generation):
-        if piece.response is not None:
-            came[piece.index] = piece.response
-        if piece.note:
-            tell(piece.note)
-    kept = {n: response for n, response in came.items() if response.error is None or response.finish == "refused"}
-    errors = [response.error for response in came.values() if response.error and response.finish != "refused"]
-    if not able and all(r.error for r in kept.values()) and len({requests[n].messages for n in kept}) >= ENOUGH:
-        first = kept[min(kept)].error
+    responses = dict(iter_responses(ensemble.run_requests(requests, threading.Event(), generation), tell))
+    errors = [response.error for response in responses.values() if response.error and response.finish != "refused"]
+    kept = {n: responses[n] for n in requests if not responses[n].error or responses[n].finish == "refused"}
+    if not able and all(r.error for r in kept.values()) and len({request.messages for request in kept}) >= ENOUGH:
+        first = next(iter(kept.values())).error
         found = f"none of {len(kept)}; the first because: {first.reason if first else ''}"
         return {}, Failure(f"a response of {requests[0].candidate.name}", found)
     return kept, errors[0] if errors else None
@@ -178,14 +176,14 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     if run.sealed("score"):
         return
     _needs(run, "collect")
-    texts, refused = runs.responses(run), runs.refused(run)
+    texts, refused = run.responses(), run.refused()
     pool = _pool(run, ensemble)
     check = reward_check(pool, run.state["steps"].get("collect", {}).get("samples"))
     for batch, missing, count, total in _batches(run, REWARDS, check):
         lines = {query.id: {"id": query.id, "set_aside": refused[query.id]} for query in batch if query.id in refused}
         whole = [query for query in batch if query.id not in refused]
         asked = [(query.text, [text for name in pool for text in texts[query.id][name]]) for query in whole]
-        scored = ensemble.rewards(asked, lambda done: progress("score", count - len(batch) + done, total))  # noqa: B023
+        scored = ensemble.score_responses(asked, lambda done: progress("score", count - len(batch) + done, total))  # noqa: B023
         lines |= {query.id: found.line(query.id, pool) for query, found in zip(whole, scored, strict=True)}
         run.append(REWARDS, [lines[query.id] for query in batch if query.id in missing])
         progress("score", count, total)
@@ -217,7 +215,7 @@ def _batches(run: Run, file: str, check: Check) -> Iterator[tuple[list[Query], s
 
     A batch is always worked whole, because its figures depend in their last digits on what is worked together.
     """
-    queries = runs.queries(run)
+    queries = run.queries()
     done = run.done(file, {query.id for query in queries}, check=check)
     for first in range(0, len(queries), BATCH):
         batch = queries[first : first + BATCH]
@@ -230,7 +228,7 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
     """Labels from rewards and tags, of every query that is not set aside."""
     _needs(run, "score")
     _needs(run, "tag")
-    made = make_labels(runs.scores(run), runs.tags(run), config)  # before begin: wrong settings must not bind the run
+    made = make_labels(run.scores(), run.tags(), config)  # before begin: wrong settings must not bind the run
     run.begin("label", asdict(config))
     if run.sealed("label"):
         return
@@ -270,16 +268,16 @@ def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, p
         return load_report(run.folder / REPORT)
     _needs(run, "label")
     _pool(run, ensemble)
-    labelled = {record["id"]: runs.label(record) for record in run.records(LABELS)}
-    scores = runs.scores(run).tagged(runs.tags(run))
+    labelled = {record["id"]: Label.from_json(record) for record in run.records(LABELS)}
+    scores = run.scores()
     made = [labelled[query.id] for query in scores.queries]
-    sampled = Sampled(runs.samples(run), runs.dollars(run, ensemble.fleet))
+    sampled = Sampled(run.samples(), run.dollars(ensemble.fleet))
     work = run.folder / f"{ROUTER}.partial"
     with writing(run.folder):
         remove(work)  # of a start that was killed
         work.mkdir()
     report = fit_router(
-        scores, made, work, ensemble.encoders(encoder), config, progress, sampled, runs.set_aside(run)
+        scores, made, work, ensemble.encoders(encoder), config, progress, sampled, run.set_aside()
     )  # fmt: skip
     with writing(run.folder):
         if config.kind == DEFAULT:  # the others learn from the rewards

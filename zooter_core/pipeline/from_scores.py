@@ -115,18 +115,18 @@ def _score_missing(
     aside: dict[str, str] = {}
     for first in range(0, len(lines), BATCH):
         batch = [(query, texts) for query, texts in lines[first : first + BATCH] if query.id not in done]
-        scored = ensemble.rewards(
+        scored = ensemble.score_responses(
             [(query.text, list(texts.values())) for query, texts in batch],
             lambda done, first=first: progress("score", first + done, len(lines)),  # type: ignore[misc]
         )
         found = list(zip(batch, scored, strict=True))
-        aside |= {query.id: str(rewards.reason) for (query, _), rewards in found if rewards.whole is None}
+        aside |= {query.id: str(rewards.reason) for (query, _), rewards in found if rewards.complete is None}
         append_lines(
             out,
             [
-                score_line(query, dict(zip(texts, rewards.whole, strict=True)), texts)
+                score_line(query, dict(zip(texts, rewards.complete, strict=True)), texts)
                 for (query, texts), rewards in found
-                if rewards.whole is not None
+                if rewards.complete is not None
             ],
         )
         progress("score", min(first + BATCH, len(lines)), len(lines))
