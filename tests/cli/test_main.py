@@ -160,7 +160,7 @@ def test_debug_shows_where_an_error_came_from(tmp_path, capsys):
 
 
 def test_an_unexpected_error_is_one_line(refused, monkeypatch):
-    def breaks(self, messages):
+    def breaks(*arguments):
         raise RuntimeError("out of luck")
 
     monkeypatch.setattr("zooter_core.ensemble.Ensemble.route", breaks)
@@ -170,7 +170,7 @@ def test_an_unexpected_error_is_one_line(refused, monkeypatch):
 
 
 def test_interrupted_by_the_user(zooter, monkeypatch):
-    def interrupted(self, messages):
+    def interrupted(*arguments):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("zooter_core.ensemble.Ensemble.route", interrupted)

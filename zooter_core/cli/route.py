@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from rich.table import Table
 
 from zooter_core.cli.arguments import FleetDir, Json, Willingness, argument, option
-from zooter_core.cli.consoles import out, print_json
+from zooter_core.cli.consoles import clipped, out, print_json
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.data.prices import check_trade
 from zooter_core.data.scores import LONGEST
@@ -50,7 +50,7 @@ def route(
 def _print(query: str, decision: Decision) -> None:
     utilities = decision.utilities or {}
     columns = ("candidate", "probability", *(["utility"] if utilities else []))
-    table = Table(*columns, title=query[:80], title_justify="left")
+    table = Table(*columns, title=clipped(query, 80), title_justify="left")
     for name, p in decision.probabilities.items():
         cells = [f"{p:.1%}", *([f"{utilities[name]:.1%}"] if utilities else [])]
         table.add_row(name, *cells, style="bold" if name == decision.candidate else "")
@@ -77,7 +77,7 @@ def _print_why(why: Explanation) -> None:
         name = near.text or ", ".join(near.tags) or near.dataset or near.id
         rewards = near.rewards or {}
         cells = [f"{share:.0%}" + (f" {rewards[c]:.2f}" if c in rewards else "") for c, share in near.label.items()]
-        table.add_row(f"{near.similarity:.2f}", name[:50], *cells)
+        table.add_row(f"{near.similarity:.2f}", clipped(name, 50), *cells)
     out.print(table)
 
 
