@@ -18,8 +18,8 @@ from zooter_core.cli.consoles import out, print_json
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.notes import check_answered, print_note
 from zooter_core.cli.progress import waiting
-from zooter_core.config.candidates import CandidateConfig
-from zooter_core.config.fleet import ENDPOINT, RECORDED, GenerationConfig
+from zooter_core.config.candidates import ENDPOINT, RECORDED, CandidateConfig
+from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.records import Message
 

@@ -49,7 +49,7 @@ def evaluate(
         for learned_from, methods in rows.items()
         for name, values in methods.items()
     }
-    found["calibration"] = calibration.reliability(probabilities, calibration.wins_of(scores.scores))
+    found["calibration"] = calibration.reliability(probabilities, metrics.win_shares(scores.scores))
     return found
 
 
@@ -200,8 +200,7 @@ def report(
         entropies: reward entropy of each query, in [0, 1].
         sampled: one response a candidate and query, free of cost, where not given.
     """
-    wins = scores.scores == scores.scores.max(axis=1, keepdims=True)
-    shares = wins / wins.sum(axis=1, keepdims=True)  # a tie is shared
+    shares = metrics.win_shares(scores.scores)
     names, spread = np.array(scores.datasets), np.array(entropies)
 
     def by_source(rows: NDArray[np.bool_]) -> dict[str, Any]:
@@ -229,7 +228,7 @@ def _held_back(router: Router, fold: Scores, each: Array, dollars: Array | None)
     # RMR sees one response a candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
     rmr = np.take_along_axis(fold.scores, each.argmax(axis=1), axis=1).mean(axis=1)
     found = compare(fold, chosen, {"rmr": rmr})
-    found["calibration"] = calibration.reliability(outputs.probabilities, calibration.wins_of(fold.scores))
+    found["calibration"] = calibration.reliability(outputs.probabilities, metrics.win_shares(fold.scores))
     if len(fold.candidates) > 1:
         found["selection"] = selection.report(outputs, fold.scores, each, dollars)
     if dollars is not None:

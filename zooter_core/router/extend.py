@@ -25,7 +25,7 @@ from zooter_core.data.runs import REPORT
 from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError, did_you_mean, listed
 from zooter_core.files import filled_whole, writing
-from zooter_core.method import calibration, labels
+from zooter_core.method import calibration, labels, metrics
 from zooter_core.method.labels import LabelConfig
 from zooter_core.router.config import CONFIG
 from zooter_core.router.distill import TRIAL
@@ -75,7 +75,9 @@ class Given:
         """
         old = self.scores.scores.shape[1] - 1
         known = old if old > 1 else None  # one candidate has no spread
-        return labels.label(self.scores.scores, self.scores.datasets, self.tags, self.config, known=known).enhanced
+        return labels.label(
+            self.scores.scores, self.scores.datasets, self.tags, self.config, scale_columns=known
+        ).enhanced
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def extend(head: RouterHead, given: Given, seed: int = 0) -> Extension:
             "Distill a new one from the score files: `zooter distill --scores FILE... --router-kind KIND`.",
         )
     head.eval()
-    name, wins = given.scores.candidates[-1], calibration.wins_of(given.scores.scores)
+    name, wins = given.scores.candidates[-1], metrics.win_shares(given.scores.scores)
     folds = np.random.default_rng(seed).permutation(len(wins)) % FOLDS
     found: list[tuple[float, float, int]] = []
     learners = _learners(head, given)

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from zooter_core.config.fleet import Fleet
-from zooter_core.config.labelling import NAMED, RewardConfig
+from zooter_core.config.labelling import NAMED, JudgeConfig
 from zooter_core.errors import ZooterError, listed
 from zooter_core.labelling.rewards.judge import prompt
 
@@ -32,19 +32,19 @@ def framed(opening: str, parts: Mapping[str, str], ending: str) -> str:
     return prompt("\n\n".join([opening, *blocks, ending]), **texts)
 
 
-def judge_of(fleet: Fleet, name: str | None) -> RewardConfig:
+def judge_of(fleet: Fleet, name: str | None) -> JudgeConfig:
     """The judge of a suite: a candidate by its name, or else the judge in the fleet's [reward], or its only candidate.
 
     Raises:
         ZooterError: no such candidate, or no name where there are several.
     """
     if name:
-        return RewardConfig("judge", judge=fleet.candidate(name))
-    if fleet.reward is not None and fleet.reward.kind == "judge":
+        return JudgeConfig(fleet.candidate(name))
+    if isinstance(fleet.reward, JudgeConfig):
         config = fleet.reward
         return config if config.template in NAMED else replace(config, template=None)  # suites have their own
     if len(fleet.candidates) == 1:
-        return RewardConfig("judge", judge=fleet.candidates[0])
+        return JudgeConfig(fleet.candidates[0])
     raise ZooterError(
         f"a [reward] of kind judge, or one candidate, in {fleet.folder}",
         f"{len(fleet.candidates)} candidates",
@@ -52,7 +52,7 @@ def judge_of(fleet: Fleet, name: str | None) -> RewardConfig:
     )
 
 
-def judge_settings(config: RewardConfig) -> dict[str, Any]:
+def judge_settings(config: JudgeConfig) -> dict[str, Any]:
     """The settings that shape a judge's verdicts, as a run keeps them."""
     names = ("backend", "model", "adapter", "revision", "prompt_template", "dtype", "quantisation")
     model = {name: value for name, value in asdict(config.judge).items() if name in names}
