@@ -1,4 +1,4 @@
-"""Every page on a phone and on a desktop: it works under the security policy, axe-core finds no barrier, and it fits."""
+"""Every page on a phone and on a desktop: it works under the security policy, fits, and axe-core finds no barrier."""
 
 from __future__ import annotations
 
