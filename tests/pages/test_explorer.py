@@ -148,27 +148,31 @@ def test_a_router_without_its_queries_says_so(open_page: Open) -> None:
     assert not page.exception
     assert len(bars(page)) == len(tiny.POOL)
     assert len(page.get("echarts_chart")) == 1  # no map
-    assert "keep the queries that it learned from" in words(page)
+    assert "without its training queries" in words(page)
     assert "zooter distill" in words(page)
     assert "no report.json beside this router" in words(page)
 
 
 def test_an_older_folder_says_what_it_lacks(open_page: Open, learned_fleet: Path) -> None:
-    found = Neighbours.load(learned_fleet / "router")
-    assert found is not None
-    Neighbours(found.vectors, found.labels, found.candidates, found.records).save(learned_fleet / "router")
+    neighbours = Neighbours.load(learned_fleet / "router")
+    assert neighbours is not None
+    Neighbours(neighbours.vectors, neighbours.labels, neighbours.candidates, neighbours.records).save(
+        learned_fleet / "router"
+    )
     page = open_page("explorer", learned_fleet)
     assert not page.exception
-    assert "does not keep a map" in words(page)
-    assert "does not keep the rewards and probabilities" in words(page)
+    assert "without a map" in words(page)
+    assert "without the rewards and probabilities" in words(page)
     assert "queries are above 0.9" in words(page)  # labels are there
 
 
 def test_queries_without_tags_are_told(open_page: Open, learned_fleet: Path) -> None:
-    found = Neighbours.load(learned_fleet / "router")
-    assert found is not None
-    bare = [{**record, "tags": []} for record in found.records]
-    Neighbours(found.vectors, found.labels, found.candidates, bare, found.outcomes).save(learned_fleet / "router")
+    neighbours = Neighbours.load(learned_fleet / "router")
+    assert neighbours is not None
+    bare = [{**record, "tags": []} for record in neighbours.records]
+    Neighbours(neighbours.vectors, neighbours.labels, neighbours.candidates, bare, neighbours.outcomes).save(
+        learned_fleet / "router"
+    )
     page = open_page("explorer", learned_fleet)
     assert not page.exception
     assert "have no tags" in words(page)
@@ -200,10 +204,12 @@ def test_broken_files_leave_the_typing(open_page: Open, learned_fleet: Path) -> 
 
 
 def test_queries_of_another_pool_are_refused(open_page: Open, learned_fleet: Path) -> None:
-    found = Neighbours.load(learned_fleet / "router")
-    assert found is not None
+    neighbours = Neighbours.load(learned_fleet / "router")
+    assert neighbours is not None
     others = ("base", "one", "<b>three</b>")
-    Neighbours(found.vectors, found.labels, others, found.records, found.outcomes).save(learned_fleet / "router")
+    Neighbours(neighbours.vectors, neighbours.labels, others, neighbours.records, neighbours.outcomes).save(
+        learned_fleet / "router"
+    )
     page = open_page("explorer", learned_fleet)
     assert not page.exception
     assert "training queries of the candidates base, one, two" in page.error[0].value
