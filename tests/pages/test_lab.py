@@ -267,7 +267,7 @@ def test_a_sweep_that_fails_says_why(open_page: Open) -> None:
 def test_a_router_is_distilled_judged_and_logged(distilled: AppTest) -> None:
     made = state(distilled).made
     assert made is not None
-    found = made.result.report["held_back"]
+    found = made.result.report.held_back
     assert not distilled.exception
     values = [metric.value for metric in distilled.metric]
     assert values == [f"{found['mean'][key]:.3f}" for key in ("regret", "regret_best_single", "regret_random")]

@@ -28,7 +28,7 @@ def beside(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     shutil.copytree(tiny_fleet, tmp_path / "elsewhere" / "first")
     file = models / "unmade" / "fleet.toml"
     file.write_text(file.read_text().replace('[router]\npath = "router"', ""))
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(resources, "MODELS", models)
     monkeypatch.setenv("ZOOTER_FLEET", str(tmp_path / "elsewhere" / "first"))
     resources._loading.clear()
     resources._begun.clear()
@@ -56,7 +56,7 @@ def test_a_fleet_that_only_an_address_names_is_loaded_after_a_click(beside: Path
     assert "has not loaded" in page.info[0].value
     assert resources._begun() == set()
     page.button(key="load-fleet").click().run()
-    assert resources._begun() == {"models/first"}
+    assert resources._begun() == {str(beside / "first")}
     assert not page.info
     assert not page.exception
 
@@ -68,7 +68,7 @@ def test_a_fleet_that_a_visitor_picks_is_loaded_and_an_unknown_one_is_not(beside
     assert page.sidebar.selectbox(key="fleet").value == "first"
     assert resources._begun() == {str(beside.parent / "elsewhere" / "first")}
     page.sidebar.selectbox(key="fleet").set_value("models/first").run()
-    assert "models/first" in resources._begun()
+    assert str(beside / "first") in resources._begun()
     assert not page.exception
 
 

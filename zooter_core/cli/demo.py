@@ -9,7 +9,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from zooter_core.cli.options import ROOT, err, fleet_of
+from zooter_core.cli.options import err, fleet_of
 from zooter_core.config.fleet import NO_ROUTER
 from zooter_core.errors import ZooterError, first_line
 from zooter_core.hosts import WILDCARDS, Host, check_host, check_origin, is_loopback
@@ -46,7 +46,6 @@ def demo(call: Namespace) -> None:
     err.print(f"The demo of the fleet {fleet.name} is at http://{host} (Ctrl-C ends it).")
     if not is_loopback(address):
         err.print("Other machines can reach it too, and it asks nobody for a password.")
-    os.chdir(ROOT)  # where .streamlit/config.toml is
     os.execve(sys.executable, command, environment)
 
 

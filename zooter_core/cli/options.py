@@ -16,6 +16,7 @@ from zooter_core.cli.consoles import Output, above_bars
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.files import check_file
+from zooter_core.paths import EMBEDDED_FLEET
 from zooter_core.router.kinds import DistillConfig, settings_of
 from zooter_core.terminal import json_text
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from zooter_core.method.labels import LabelConfig
     from zooter_core.records import Response
 
-ROOT = Path(__file__).resolve().parents[2]
-EMBEDDED = ROOT / "models" / "embedded"
 ANSWERING = ("ask", "compare", "check", "run", "collect", "bench")  # commands that need the candidates' weights
 MOST_LISTED = 20
 
@@ -42,7 +41,7 @@ def print_json(shape: Any, indent: int | None = None, flush: bool = False) -> No
 
 def fleet_of(call: Namespace) -> Fleet:
     """The fleet that a call names, else the embedded one."""
-    return load_fleet(call.fleet or EMBEDDED)
+    return load_fleet(call.fleet or EMBEDDED_FLEET)
 
 
 @contextmanager
@@ -63,7 +62,7 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
 
 def ensemble_of(call: Namespace, folder: str | None = None) -> Ensemble:
     """The fleet that a call names, else that of `folder`, else the embedded one, ready to work."""
-    fleet = load_fleet(call.fleet or folder or EMBEDDED)  # before PyTorch: a mistake in it shows at once
+    fleet = load_fleet(call.fleet or folder or EMBEDDED_FLEET)  # before PyTorch: a mistake in it shows at once
     from zooter_core.ensemble import Ensemble
     from zooter_core.weights import quiet_libraries
 

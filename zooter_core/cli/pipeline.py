@@ -58,10 +58,10 @@ def run(call: Namespace) -> None:
         tell_set_aside(runs.set_aside(folder))
         pipeline.tag(folder, ensemble, progress)
         pipeline.label(folder, labels, progress)
-        pipeline.distill(folder, ensemble, encoder, training, progress)
+        report = pipeline.distill(folder, ensemble, encoder, training, progress)
         if scores:
             runs.export_scores(folder, scores)
-    print_report(Path(call.out) / "report.json")
+    print_report(report)
 
 
 def step(call: Namespace) -> None:
@@ -121,8 +121,8 @@ def distill(call: Namespace) -> None:
             ensemble, training = run_ensemble(call, folder), distill_of(call)
             encoder = call.encoder or encoder_of(ensemble.fleet)
             check(folder, Plan(("distill",), encoder=encoder, training=training), ensemble)
-            pipeline.distill(folder, ensemble, encoder, training, progress)
-        return print_report(Path(call.run) / "report.json")
+            report = pipeline.distill(folder, ensemble, encoder, training, progress)
+        return print_report(report)
     if not (call.scores and call.out):
         found = "only one of the two" if call.scores or call.out else "neither"
         raise ZooterError("--run DIR, or --scores FILE... with --out DIR", found, "Try `zooter distill --help`.")

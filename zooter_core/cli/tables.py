@@ -10,9 +10,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from zooter_core.cli.options import out
-from zooter_core.evaluation import report
+from zooter_core.evaluation import report_tables
+from zooter_core.evaluation.report import REPORT, Report
 from zooter_core.files import written_whole
-from zooter_core.strict_json import parse_json
 
 MOST_DATASETS = 8  # columns that a terminal has room for
 FIGURES = {
@@ -24,23 +24,22 @@ FIGURES = {
 }
 
 
-def print_report(path: Path) -> None:
-    report = parse_json(path.read_text(encoding="utf-8"))
-    pool = list(report["candidates"]["all"]["mean_reward"])
+def print_report(report: Report) -> None:
+    """What each candidate earned by source, and how the router does on the held-back queries."""
+    pool = list(report.candidates["all"]["mean_reward"])
     columns = [f"{name} {what}" for name in pool for what in ("reward", "wins")]
     table = Table("source", "n", *columns, "entropy", title="rewards of the candidates", title_justify="left")
-    for source, row in report["candidates"].items():
+    for source, row in report.candidates.items():
         cells = [c for name in pool for c in (f"{row['mean_reward'][name]:.2f}", f"{row['share_of_wins'][name]:.0%}")]
         table.add_row(source, str(row["n"]), *cells, f"{row['reward_entropy']:.2f}")
     out.print(table)
-    if "set_aside" in report:
-        count = len(report["set_aside"])
-        out.print(f"set aside: {count} {'query' if count == 1 else 'queries'} without rewards, listed in {path.name}")
-    if "held_back" in report:
-        print_evaluation(report["held_back"])
+    if count := len(report.set_aside):
+        out.print(f"set aside: {count} {'query' if count == 1 else 'queries'} without rewards, listed in {REPORT}")
+    if report.held_back:
+        print_evaluation(report.held_back)
 
 
-def print_evaluation(figures: dict[str, Any]) -> None:
+def print_evaluation(figures: report_tables.Figures) -> None:
     if 1 < len(figures["datasets"]) <= MOST_DATASETS:
         _print_table_one(figures)
     else:
@@ -63,15 +62,15 @@ def print_evaluation(figures: dict[str, Any]) -> None:
         out.print(f"regret of {what}: {mean[key]:.3f} (95% interval {low:.3f} to {high:.3f}, n = {figures['n']})")
 
 
-def _print_table_one(figures: dict[str, Any]) -> None:
+def _print_table_one(figures: report_tables.Figures) -> None:
     """The paper's Table 1: a row a method, a column a data set; in bold what is best among those that run one model."""
-    rows = report.table_one(figures)
-    marked = report.best(rows)
+    rows = report_tables.table_one(figures)
+    marked = report_tables.best(rows)
     single = figures["average"]["best_single"]["candidate"]
-    place = next(number for number, row in enumerate(rows) if row.name == report.ROUTER)
+    place = next(number for number, row in enumerate(rows) if row.name == report_tables.ROUTER)
     shown = [(row.name, number) for number, row in enumerate(rows)]
     shown.insert(place, (f"BMA ({single})", next(number for number, row in enumerate(rows) if row.name == single)))
-    counts = {report.DATASET + name: f"{name} ({row['n']})" for name, row in figures["datasets"].items()}
+    counts = {report_tables.DATASET + name: f"{name} ({row['n']})" for name, row in figures["datasets"].items()}
     table = Table("method", *(Column(head, overflow="fold") for head in counts.values()), *FIGURES.values())
     for name, number in shown:
         cells = []
@@ -88,7 +87,7 @@ def _print_table_one(figures: dict[str, Any]) -> None:
     out.print(table)
 
 
-def _print_datasets(figures: dict[str, Any]) -> None:
+def _print_datasets(figures: report_tables.Figures) -> None:
     """Where Table 1 would be one column, or too wide: a row a data set, then the ranks of the methods."""
     pool = list(next(iter(figures["datasets"].values()))["candidates"])
     table = Table("data set", "n", "router", "regret", *pool, "random", "oracle", title_justify="left")
@@ -107,7 +106,7 @@ def _print_datasets(figures: dict[str, Any]) -> None:
     out.print(methods)
 
 
-def _print_baselines(figures: dict[str, Any]) -> None:
+def _print_baselines(figures: report_tables.Figures) -> None:
     table = Table("instead of the router", "score", "regret", "router minus it, 95%")
     table.add_row("(the router)", f"{figures['average']['chosen']:.4f}", f"{figures['mean']['regret']:.3f}", "")
     for name, row in figures["baselines"].items():

@@ -1,31 +1,232 @@
-"""report.json and sweep.json as the tables and points of the paper: methods by data set, cost and quality, beta.
+"""report.json and sweep.json: what they hold, where they are, and how they are read and written.
 
-Numbers only, out of the files that a run and `zooter sweep` leave; nothing is trained, routed or generated here.
+`report_tables` turns their figures into tables and points.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, Self
 
-from zooter_core.errors import ZooterError, first_line, listed
-from zooter_core.strict_json import parse_json
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator, with_config
+from typing_extensions import TypedDict
+
+from zooter_core.errors import ZooterError, first_line
+from zooter_core.strict_json import dump_json, parse_json
 
 REPORT, SWEEP = "report.json", "sweep.json"
-ROUTER, RMR, ORACLE, RANDOM = "router", "RMR", "oracle", "random"
-ONE, ALL = "one model", "all models"
-DATASET = "dataset:"  # the key of a data set's column, which may be named like another column
-LOWER = ("mtr", "mtr_one")  # columns where less is better
-Figures = Mapping[str, Any]
-Row = Mapping[str, Any]
+Interval = Annotated[list[float], Field(min_length=2, max_length=2)]  # of 95%: from, to
+ByName = dict[str, float]  # a figure for each candidate or method
+open_table = with_config(ConfigDict(extra="allow"))  # further keys stay
+
+
+class SourceFigures(TypedDict):
+    """What each candidate earned on the queries of one source."""
+
+    n: int
+    mean_reward: ByName
+    share_of_wins: ByName
+    reward_entropy: float
+
+
+@open_table
+class DatasetFigures(TypedDict):
+    """Mean rewards on the held-back queries of one data set. An old report has no `rmr`."""
+
+    n: Annotated[int, Field(ge=1)]
+    chosen: float
+    regret: NotRequired[float]
+    oracle: float
+    random: float
+    best_single: NotRequired[dict[str, Any]]
+    candidates: Annotated[ByName, Field(min_length=1)]
+    rmr: NotRequired[float]
+
+
+class BestSingle(TypedDict):
+    """The candidate with the highest average over data sets."""
+
+    candidate: str
+    score: float
+
+
+@open_table
+class Average(TypedDict):
+    """Means over data sets, each data set counting the same."""
+
+    chosen: NotRequired[float]
+    regret: NotRequired[float]
+    oracle: NotRequired[float]
+    random: NotRequired[float]
+    best_single: BestSingle
+
+
+class Ranks(TypedDict):
+    """MTR and %Uplift of the methods that run one model."""
+
+    mtr: ByName
+    uplift: ByName
+
+
+@open_table
+class Means(TypedDict):
+    """Means over queries."""
+
+    chosen: float
+    regret: float
+    regret_best_single: float
+    regret_random: float
+    oracle: float
+    best_single: float
+    random: NotRequired[float]
+    rmr: NotRequired[float]
+
+
+@open_table
+class Intervals(TypedDict):
+    """95% bootstrap intervals of means over queries."""
+
+    chosen: NotRequired[Interval]
+    regret: Interval
+    regret_best_single: Interval
+    regret_random: Interval
+    chosen_minus_best_single: NotRequired[Interval]
+    chosen_minus_random: NotRequired[Interval]
+    chosen_minus_rmr: NotRequired[Interval]
+
+
+@open_table
+class CurvePoint(TypedDict):
+    """The queries above a threshold go to k candidates."""
+
+    calls: float
+    dollars: NotRequired[float]
+    score: float
+    threshold: float
+
+
+@open_table
+class Curve(TypedDict):
+    """Cost and quality as more and more queries go to the top k candidates."""
+
+    trigger: str
+    k: Annotated[int, Field(ge=2)]
+    area: NotRequired[float]
+    area_random: NotRequired[float]
+    gain: NotRequired[float]
+    interval: NotRequired[Interval]
+    beats_random: NotRequired[bool]
+    points: list[CurvePoint]
+
+
+@open_table
+class BestCurve(TypedDict):
+    """The curve that gains most."""
+
+    trigger: str
+
+
+@open_table
+class Selection(TypedDict):
+    """What selection among the top k candidates costs and gains."""
+
+    curves: list[Curve]
+    best: BestCurve
+
+
+class Dollars(TypedDict):
+    """What a thousand queries cost, for the responses alone."""
+
+    chosen: float
+    candidates: ByName
+    random: float
+    all: float
+
+
+@open_table
+class HeldBack(TypedDict):
+    """How the router does on the held-back queries. An old report has no `single`, `selection` and `dollars`."""
+
+    n: int
+    datasets: Annotated[dict[str, DatasetFigures], Field(min_length=1)]
+    average: Average
+    mtr: ByName
+    uplift: ByName
+    single: NotRequired[Ranks]
+    interval: Intervals
+    mean: Means
+    gap_closed: NotRequired[dict[str, Any] | None]
+    calibration: NotRequired[dict[str, Any]]
+    selection: NotRequired[Selection]
+    dollars: NotRequired[Dollars]
+
+
+class Report(BaseModel):
+    """report.json: the figures of a run or of a distillation.
+
+    Attributes:
+        candidates: figures by source; `all` comes first.
+        held_back: None where no query was held back.
+        losses: the mean KL of each epoch, in nats; empty for a router kind that is solved in one step.
+        set_aside: the queries without rewards: id -> why.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    candidates: dict[str, SourceFigures]
+    held_back: HeldBack | None = None
+    losses: list[float] = []
+    set_aside: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _one_pool(self) -> Self:
+        if self.held_back and len({tuple(row["candidates"]) for row in self.held_back["datasets"].values()}) > 1:
+            raise ValueError("the data sets have different candidates")
+        return self
+
+    def write(self, path: Path) -> None:
+        """Write report.json; empty parts are left out.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        path.write_text(dump_json(self.model_dump(exclude_defaults=True), indent=2) + "\n", encoding="utf-8")
+
+
+@open_table
+class SweepRow(TypedDict):
+    """The figures of one beta and tau."""
+
+    beta: float
+    tau: float
+    mean: float
+    interval: Interval
+    regret: float
+    minus_best: Interval
+
+
+class BestRow(TypedDict):
+    """The beta and tau with the highest mean."""
+
+    beta: float
+    tau: float
+
+
+@open_table
+class Sweep(TypedDict):
+    """sweep.json: what `zooter sweep --out` writes."""
+
+    n: int
+    folds: int
+    seeds: int
+    normalise: NotRequired[str]
+    rows: Annotated[list[SweepRow], Field(min_length=1)]
+    best: BestRow
+    differs: bool
 
 
 def find(folder: str | Path, router: str | Path | None = None) -> Path | None:
-    """The report.json of a fleet's folder or of a run's, else the one that lies with the fleet's router; None if none.
+    """The report.json in a folder of a fleet or a run, else the one with the fleet's router; None if there is none.
 
     `zooter run` writes it beside `router/`, `zooter distill --scores` into the router's own folder.
     """
@@ -34,7 +235,7 @@ def find(folder: str | Path, router: str | Path | None = None) -> Path | None:
 
 
 def next_step(folder: str | Path) -> str | None:
-    """The first step that a run has not finished; None of a finished one, or where there is no run."""
+    """The first step that a run has not finished; None if it has finished, or if there is no run."""
     path = Path(folder) / "run.json"
     if not path.is_file():
         return None
@@ -42,233 +243,45 @@ def next_step(folder: str | Path) -> str | None:
     return next((step for step in ("collect", "score", "tag", "label", "distill") if step not in seals), None)
 
 
-def load_report(path: Path) -> dict[str, Any]:
-    """A run's report.json.
+def load_report(path: Path) -> Report:
+    """Read a report.json.
 
     Raises:
-        ZooterError: it is no JSON, or the report of something else.
+        ZooterError: it is not JSON, or not the report of a run or a distillation.
     """
-    found = _json(path)
-    candidates = found.get("candidates")
-    if not isinstance(candidates, dict) or "mean_reward" not in candidates.get("all", {}):
-        raise ZooterError(
-            f"the report of a run in {path}",
-            "another kind of report",
-            "Make one with `zooter run` or `zooter distill`.",
-        )
-    if "held_back" in found:
-        try:
-            _check(found["held_back"])
-        except (KeyError, TypeError, ValueError, ZeroDivisionError, StopIteration) as problem:
-            raise ZooterError(
-                f"a whole report in {path}",
-                f"one that cannot be read ({type(problem).__name__}: {first_line(problem)})",
-                "Make the run's report again with `zooter distill`.",
-            ) from problem
-    return found
+    values = _json(path)
+    if not isinstance(values.get("candidates"), dict) or "all" not in values["candidates"]:
+        step = "Make one with `zooter run` or `zooter distill`."
+        raise ZooterError(f"the report of a run in {path}", "another kind of report", step)
+    try:
+        return Report.model_validate(values)
+    except ValidationError as problem:
+        raise _incomplete(problem, path, "Run `zooter distill` again to write the report anew.") from problem
 
 
-def _check(held_back: Figures) -> None:
-    """Look at all that is read of it later, so that what is missing shows now."""
-    named(held_back), table_one(held_back), [curves(held_back, trigger) for trigger in triggers(held_back)]
-    held_back["n"], held_back["average"]["best_single"]["candidate"]
-    regrets = ("regret", "regret_best_single", "regret_random")
-    for key in ("chosen", "oracle", "best_single", *regrets):
-        float(held_back["mean"][key])
-    for key in regrets:
-        _low, _high = held_back["interval"][key]
-
-
-def load_sweep(path: Path) -> dict[str, Any]:
-    """What `zooter sweep --out` wrote.
+def load_sweep(path: Path) -> Sweep:
+    """Read what `zooter sweep --out` wrote.
 
     Raises:
-        ZooterError: it is no JSON, or no sweep.
+        ZooterError: it is not JSON, or not a sweep.
     """
-    found = _json(path)
-    keys = {"beta", "tau", "mean", "interval", "regret", "minus_best"}
-    rows = found.get("rows")
-    if not (isinstance(rows, list) and rows and all(isinstance(row, dict) and keys <= row.keys() for row in rows)):
-        raise ZooterError(f"the figures of a sweep in {path}", "something else", "Make it with `zooter sweep --out`.")
-    if missing := {"n", "folds", "seeds", "best", "differs"} - found.keys():
-        raise ZooterError(f"a whole sweep in {path}", f"no {listed(sorted(missing))}", "Make it again.")
-    return found
+    try:
+        return TypeAdapter(Sweep).validate_python(_json(path))
+    except ValidationError as problem:
+        raise _incomplete(problem, path, "Run `zooter sweep --out` again.") from problem
+
+
+def _incomplete(problem: ValidationError, path: Path, next_step: str) -> ZooterError:
+    first = problem.errors()[0]
+    place = ".".join(map(str, first["loc"])) or path.name
+    return ZooterError(f"complete figures in {path}", f"a fault at {place}: {first['msg']}", next_step)
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = parse_json(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
         raise ZooterError(f"a readable {path}", first_line(problem), "Make it again.") from problem
-    if not isinstance(found, dict):
-        raise ZooterError(f"a JSON object in {path}", type(found).__name__, "Make it again.")
-    return found
-
-
-@dataclass(frozen=True)
-class Method:
-    """A row of the paper's Table 1.
-
-    Attributes:
-        group: ONE or ALL: how many candidates run for a query.
-        values: column -> figure; a column that the report does not hold is left out. Data sets are keyed by DATASET and
-            their name; the others are `average` (over data sets), `mtr`, `uplift`, and the last two among the methods
-            that run one model: `mtr_one`, `uplift_one`.
-    """
-
-    name: str
-    group: str
-    values: Mapping[str, float] = field(default_factory=dict)
-
-
-def table_one(held_back: Figures) -> list[Method]:
-    """Each candidate and the router, then RMR and the oracle.
-
-    A report of an older Zooter holds only the ranks of RMR, which then has no figure by data set.
-    """
-    rows = [Method(name, ONE, _values(held_back, name, of)) for name, of in _candidates(held_back).items()]
-    for name in (ROUTER, RMR, ORACLE):
-        if name.lower() in held_back["mtr"]:
-            found = _values(held_back, name.lower(), _method(held_back, name))
-            rows.append(Method(name, ONE if name == ROUTER else ALL, found))
-    return rows
-
-
-def _values(held_back: Figures, key: str, means: Mapping[str, float]) -> dict[str, float]:
-    found = {DATASET + dataset: mean for dataset, mean in means.items()}
-    if means:
-        found["average"] = sum(means.values()) / len(means)
-    ranked = {"mtr": held_back["mtr"], "uplift": held_back["uplift"]}
-    alone = held_back.get("single", {})
-    ranked |= {"mtr_one": alone.get("mtr", {}), "uplift_one": alone.get("uplift", {})}
-    return found | {column: float(of[key]) for column, of in ranked.items() if key in of}
-
-
-def pool_of(held_back: Figures) -> list[str]:
-    """The candidates in order."""
-    return list(next(iter(held_back["datasets"].values()))["candidates"])
-
-
-def _candidates(held_back: Figures) -> dict[str, dict[str, float]]:
-    """Each candidate's mean reward in each data set."""
-    rows = held_back["datasets"].items()
-    return {name: {key: float(row["candidates"][name]) for key, row in rows} for name in pool_of(held_back)}
-
-
-def _method(held_back: Figures, name: str) -> dict[str, float]:
-    """A method's mean reward in each data set; empty where the report does not hold it."""
-    key = "chosen" if name == ROUTER else name.lower()
-    return {dataset: float(row[key]) for dataset, row in held_back["datasets"].items() if key in row}
-
-
-def best(methods: Sequence[Method]) -> dict[str, set[int]]:
-    """Column -> the numbers of the methods that do best there, of those that run one model.
-
-    Those that run all of them are left out: the oracle is the best by what it is.
-    """
-    rows = {number: method.values for number, method in enumerate(methods) if method.group == ONE}
-    found: dict[str, set[int]] = {}
-    for column in dict.fromkeys(column for values in rows.values() for column in values):
-        values = {number: row[column] for number, row in rows.items() if column in row}
-        top = (min if column in LOWER else max)(values.values())
-        found[column] = {number for number, value in values.items() if value == top}
-    return found
-
-
-@dataclass(frozen=True)
-class Point:
-    """What a way of answering costs and earns a query, on average over queries.
-
-    Attributes:
-        name: a candidate (where `candidate`), a method, or ROUTER for a point of its selection.
-        k: candidates that run where the router is unsure; 1 of a point that is no selection.
-        share: of the queries that are unsure: those above `threshold`.
-        dollars: of a thousand queries, of the responses alone; None where prices are not known.
-    """
-
-    name: str
-    calls: float
-    reward: float
-    dollars: float | None = None
-    candidate: bool = False
-    k: int = 1
-    share: float = 0.0
-    threshold: float | None = None
-
-    def cost(self, priced: bool) -> float:
-        """Dollars or calls."""
-        return self.dollars if priced and self.dollars is not None else self.calls
-
-
-def named(held_back: Figures) -> list[Point]:
-    """Each candidate alone, a random one, the router, RMR (where the report holds it) and the oracle."""
-    paid: Figures = held_back.get("dollars") or {"candidates": {}}
-    counts = [row["n"] for row in held_back["datasets"].values()]
-
-    def reward(means: Mapping[str, float]) -> float:
-        return float(sum(n * mean for n, mean in zip(counts, means.values(), strict=True)) / sum(counts))
-
-    alone = _candidates(held_back)
-    points = [Point(name, 1, reward(means), paid["candidates"].get(name), True) for name, means in alone.items()]
-    ways = {RANDOM: (1, "random"), ROUTER: (1, "chosen"), RMR: (len(alone), "all"), ORACLE: (len(alone), "all")}
-    for name, (calls, key) in ways.items():
-        if means := _method(held_back, name):
-            points.append(Point(name, calls, reward(means), paid.get(key)))
-    return points
-
-
-def triggers(held_back: Figures) -> list[str]:
-    """The triggers whose curves the report holds, the best of them for k = 2 first; none of an older report."""
-    selection = held_back.get("selection")
-    if not selection:
-        return []
-    known = dict.fromkeys(row["trigger"] for row in selection["curves"])
-    return sorted(known, key=lambda name: name != selection["best"]["trigger"])
-
-
-def curves(held_back: Figures, trigger: str) -> dict[int, list[Point]]:
-    """k -> the points of a trigger's curve, from no query with k candidates to all."""
-    rows = [row for row in held_back["selection"]["curves"] if row["trigger"] == trigger]
-    return {
-        row["k"]: [
-            Point(
-                ROUTER,
-                point["calls"],
-                point["score"],
-                point.get("dollars"),
-                k=row["k"],
-                share=(point["calls"] - 1) / (row["k"] - 1),
-                threshold=point["threshold"],
-            )
-            for point in row["points"]
-        ]
-        for row in rows
-    }
-
-
-def frontier(points: Collection[Point], priced: bool) -> list[Point]:
-    """The points that no other beats: none costs as little and earns more, nor earns as much for less; by cost."""
-    found: list[Point] = []
-    for point in sorted(points, key=lambda point: (point.cost(priced), -point.reward)):
-        if not found or point.reward > found[-1].reward:
-            found.append(point)
-    return found
-
-
-def is_best(row: Row, sweep: Figures) -> bool:
-    """Whether a row of a sweep is the best one."""
-    return all(row[key] == sweep["best"][key] for key in ("beta", "tau"))
-
-
-def as_good(sweep: Figures) -> list[Row]:
-    """The rows of a sweep, besides the best, whose 95% interval of the difference from it reaches 0."""
-    return [row for row in sweep["rows"] if not is_best(row, sweep) and row["minus_best"][1] >= 0]
-
-
-def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
-    """Rows with the same columns as a CSV file with a head; what is None is left empty."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    if not isinstance(value, dict):
+        raise ZooterError(f"a JSON object in {path}", type(value).__name__, "Make it again.")
+    return value

@@ -22,6 +22,7 @@ from zooter_core.data.scores import Scores
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import Failure, WorkError, ZooterError
 from zooter_core.evaluation.evaluate import Sampled
+from zooter_core.evaluation.report import Report, load_report
 from zooter_core.files import move_contents, remove, writing
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back
@@ -29,7 +30,7 @@ from zooter_core.pipeline.train import Progress, fit_router
 from zooter_core.records import Label, Message, Query, Response
 from zooter_core.router.kinds import DEFAULT, DistillConfig
 from zooter_core.router.router import keep_label_settings
-from zooter_core.strict_json import dump_json, parse_json
+from zooter_core.strict_json import dump_json
 
 BATCH = 64
 ENOUGH = 4  # requests of which nothing comes: then the candidate is at fault, not they
@@ -259,14 +260,14 @@ def make_labels(scores: Scores, tags: Sequence[Sequence[str]], config: LabelConf
     ]
 
 
-def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, progress: Progress = quiet) -> None:
-    """A router from the training fold's labels into `router/`, and `report.json` from the held-back fold.
+def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, progress: Progress = quiet) -> Report:
+    """Train a router on the training fold's labels into `router/`, and write `report.json` about the held-back fold.
 
-    Both are made aside and take their places when they are whole.
+    Both are written aside and renamed into place when they are complete. Returns the report, also of a finished step.
     """
     run.begin("distill", distill_settings(encoder, config))
     if run.sealed("distill"):
-        return
+        return load_report(run.folder / REPORT)
     _needs(run, "label")
     _pool(run, ensemble)
     labelled = {record["id"]: runs.label(record) for record in run.records(LABELS)}
@@ -277,15 +278,15 @@ def distill(run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, p
     with writing(run.folder):
         remove(work)  # of a start that was killed
         work.mkdir()
-    fit_router(scores, made, work, ensemble.encoders(encoder), config, progress, sampled)
+    report = fit_router(
+        scores, made, work, ensemble.encoders(encoder), config, progress, sampled, runs.set_aside(run)
+    )  # fmt: skip
     with writing(run.folder):
         if config.kind == DEFAULT:  # the others learn from the rewards
             keep_label_settings(work / ROUTER, run.state["steps"]["label"])
-        if aside := runs.set_aside(run):
-            figures = parse_json((work / REPORT).read_text(encoding="utf-8")) | {"set_aside": aside}
-            (work / REPORT).write_text(dump_json(figures, indent=2) + "\n", encoding="utf-8")
         move_contents(work, run.folder)
     run.seal("distill", REPORT, ROUTER)
+    return report
 
 
 def _needs(run: Run, step: str) -> None:

@@ -10,6 +10,7 @@ from zooter_core.data.runs import ROUTER
 from zooter_core.data.scores import Scores, no_repeats, read_lines, read_query, read_responses, score_line
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
+from zooter_core.evaluation.report import Report
 from zooter_core.files import append_lines, check_file, filled_whole, locked, read_whole_lines, writing
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import BATCH, make_labels, quiet
@@ -33,10 +34,10 @@ def distill_scores(
     encoder: Encoder,
     tags: Sequence[Sequence[str]],
     progress: Progress = quiet,
-) -> None:
-    """A router from score files alone, into `folder` itself, which then holds report.json too.
+) -> Report:
+    """Train a router on score files alone, into `folder` itself, which then holds report.json too. Returns the report.
 
-    What `progress` raises ends the work, and the folder is what it was.
+    An exception that `progress` raises ends the work and leaves the folder as it was.
     """
     made = make_labels(scores, tags, settings[0])
     texts = [query.text for query in scores.queries]
@@ -44,12 +45,13 @@ def distill_scores(
         texts, encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
     )  # fmt: skip
     with filled_whole(folder, CONFIG) as work:
-        fit_router(scores.tagged(tags), made, work, encoder, settings[1], progress)
+        report = fit_router(scores.tagged(tags), made, work, encoder, settings[1], progress)
         with writing(folder):
             if settings[1].kind == DEFAULT:  # the others learn from the scores
                 keep_label_settings(work / ROUTER, vars(settings[0]))
             for file in (work / ROUTER).iterdir():
                 file.rename(work / file.name)
+    return report
 
 
 def tags_of(scores: Scores, source: str, encoder: Encoder, seed: int = 0) -> Sequence[Sequence[str]]:

@@ -1,8 +1,8 @@
-"""A router from labels and its report, into a folder: trained on one fold, told of the other."""
+"""Train a router on the training fold of labelled queries and report on the held-back fold, into a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from zooter_core.data.runs import REPORT, ROUTER
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation.evaluate import Sampled, report
+from zooter_core.evaluation.report import Report
 from zooter_core.files import private_folder, writing
 from zooter_core.records import Label
 from zooter_core.router import distill as distillation
@@ -17,7 +18,6 @@ from zooter_core.router.encoder import Encoder
 from zooter_core.router.finetune import finetune
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.neighbours import Neighbours
-from zooter_core.strict_json import dump_json
 
 Progress = Callable[[str, int, int], None]  # step, done, of how many
 
@@ -30,11 +30,15 @@ def fit_router(
     config: DistillConfig,
     progress: Progress,
     sampled: Sampled | None = None,
-) -> None:
-    """Train on the training fold, report on the held-back one, into `router/` and `report.json` of an empty folder.
+    set_aside: Mapping[str, str] | None = None,
+) -> Report:
+    """Train on the training fold and report on the held-back one, into `router/` and `report.json` of an empty folder.
 
     The training queries stay in the router's folder as neighbours, with the tags that they have in `scores`, their
-    rewards, what the finished router says of them, and a map of them.
+    rewards, the finished router's probabilities, and a map of them.
+
+    Args:
+        set_aside: queries without rewards for the report: id -> why.
     """
     train = [row for row, label in enumerate(made) if label.fold == "train"]
     make = finetune if config.finetune != "none" else distillation.distill
@@ -61,9 +65,10 @@ def fit_router(
     near = Neighbours.of(learned, router.encoder.sentence(vectors), plain, config.keep_texts, said)
     kept = [label.fold == "held_back" for label in made]
     figures = report(router, scores, kept, [label.entropy for label in made], sampled)
-    figures |= {"losses": losses} if losses else {}  # of each epoch: the mean KL in nats
+    written = Report(**figures, losses=losses, set_aside=dict(set_aside or {}))
     with writing(folder):
         private_folder(folder / ROUTER)  # it may hold the queries' texts
         router.save(folder / ROUTER)
         near.save(folder / ROUTER)
-        (folder / REPORT).write_text(dump_json(figures, indent=2) + "\n", encoding="utf-8")
+        written.write(folder / REPORT)
+    return written

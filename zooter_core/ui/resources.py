@@ -12,6 +12,7 @@ import streamlit as st
 
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.errors import ZooterError
+from zooter_core.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.ui import problems
 from zooter_core.ui.text import plain
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from zooter_core.backends import Backend
     from zooter_core.ensemble import Ensemble
 
-MODELS = Path("models")  # a folder a fleet
+ICON = Path(__file__).parent / "icon.png"
+MODELS = ROOT / "models"  # a folder a fleet
 CHOSEN = "fleet-chosen"  # in a session: the visitor has picked the fleet by hand
 
 
@@ -164,7 +166,7 @@ def _routed(folder: str) -> bool:
 
 
 def _named() -> str:
-    return os.environ.get("ZOOTER_FLEET", str(MODELS / "embedded"))
+    return os.environ.get("ZOOTER_FLEET", str(EMBEDDED_FLEET))
 
 
 def ensemble() -> Ensemble:

@@ -25,9 +25,9 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.cli import configurator_options
 
 from zooter_core.hosts import WILDCARDS, Host, check_host, check_origin, names_of_this_machine
+from zooter_core.paths import APP
 from zooter_core.ui.guard import Guard, content_security_policy, internal_error, security_headers
 
-APP = Path(__file__).resolve().parents[2] / "app.py"
 ALLOW_HOST, EMBED_FROM = "ZOOTER_ALLOW_HOST", "ZOOTER_EMBED_FROM"
 SETTINGS = {
     "server.enableCORS": True,  # True restricts: pages of other origins may not read

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from zooter_core.evaluation.report import Point
+from zooter_core.evaluation.report_tables import Point
 from zooter_core.ui.benchmark import charts
 from zooter_core.ui.charts import colour
 

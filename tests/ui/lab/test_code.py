@@ -12,6 +12,7 @@ import pytest
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.scores import Scores
+from zooter_core.evaluation.report import Report
 from zooter_core.evaluation.sweep import SweepConfig
 from zooter_core.method.labels import LabelConfig
 from zooter_core.records import Query
@@ -115,8 +116,7 @@ def test_the_code_with_a_part_of_the_file_and_the_fleets_tagger(fleet, tmp_path,
 
 def test_a_readme_says_how_it_was_made_whatever_a_file_is_called(fleet):
     chosen = subject("given", "odd\n# <script>name.jsonl")
-    report = {"held_back": None}
-    text = readme("mine", chosen, TRAINING, report, fleet)
+    text = readme("mine", chosen, TRAINING, Report(candidates={}), fleet)
     assert "28 queries" in text
     assert "beta 0.35, tau 0.5" in text
     assert "<script>" not in text

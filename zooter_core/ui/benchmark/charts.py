@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from zooter_core.evaluation.report import ORACLE, RANDOM, RMR, ROUTER, Figures, Point, is_best
+from zooter_core.evaluation.report_tables import ORACLE, RANDOM, RMR, ROUTER, Figures, Point, is_best
 from zooter_core.ui import charts
 
 OWN = "#7E57C2"  # the router's and its curves': no candidate has it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zooter_core.evaluation.report import Figures, as_good, pool_of
+from zooter_core.evaluation.report_tables import Figures, as_good, pool_of
 from zooter_core.ui.text import plain
 
 FEW = 30  # queries: with fewer an interval from resampling them is too narrow to go by

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from zooter_core.evaluation import report
-from zooter_core.evaluation.report import ALL, DATASET, ONE, ORACLE, RANDOM, RMR, ROUTER, Figures, Method, Point
+from zooter_core.evaluation import report_tables
+from zooter_core.evaluation.report_tables import ALL, DATASET, ONE, ORACLE, RANDOM, RMR, ROUTER, Figures, Method, Point
 from zooter_core.ui import problems
 from zooter_core.ui.benchmark import charts, claims
 from zooter_core.ui.benchmark.tables import Column, Table, show
@@ -52,7 +52,7 @@ BETA = [
 
 def table(held_back: Figures, version: str) -> None:
     """The paper's Table 1: a row a method, a column a data set, then average, MTR and %Uplift."""
-    methods, counts = report.table_one(held_back), {k: row["n"] for k, row in held_back["datasets"].items()}
+    methods, counts = report_tables.table_one(held_back), {k: row["n"] for k, row in held_back["datasets"].items()}
     columns = [
         Column("method", "method", "Who answers. " + " ".join(f"{name}: {what}." for name, what in METHODS.items())),
         Column("models", "runs", "How many models run for one query."),
@@ -73,7 +73,7 @@ def table(held_back: Figures, version: str) -> None:
     ]
     rows = [{"method": method.name, "models": method.group, **method.values} for method in methods]
     about = "Mean reward of each method in each data set, then averages and ranks."
-    show(Table("methods", about, rows, columns, report.best(methods)), version)
+    show(Table("methods", about, rows, columns, report_tables.best(methods)), version)
     st.caption(
         f"**best**, in bold on a green ground: the best of the rows that run {ONE} (the lowest MTR). The others run "
         f"{ALL} for every query. A data set of a few queries says little: its number is in the help of its column."
@@ -91,7 +91,7 @@ def _lacks_rmr(methods: Sequence[Method]) -> bool:
 
 def cost_quality(held_back: Figures, pool: Sequence[str], make: str, version: str) -> None:
     """The frontier of cost and quality as a chart and as a table; `make` is the command of a new report."""
-    known, points = report.triggers(held_back), report.named(held_back)
+    known, points = report_tables.triggers(held_back), report_tables.named(held_back)
     priced = all(point.dollars is not None for point in points)
     trigger = ""
     curves: dict[int, list[Point]] = {}
@@ -103,7 +103,7 @@ def cost_quality(held_back: Figures, pool: Sequence[str], make: str, version: st
             help="What is measured of the router's probabilities; above a threshold, several models run, and the "
             "response with the highest reward is kept.",
         )
-        curves = report.curves(held_back, trigger)
+        curves = report_tables.curves(held_back, trigger)
     near = [point for point in points if not point.candidate and point.name != RANDOM]
     close = bool(known) and st.toggle(
         "Close up",
@@ -158,7 +158,7 @@ def _verdict(held_back: Figures, trigger: str) -> str:
 
 def _points(points: Sequence[Point], priced: bool, version: str) -> None:
     real = [point for point in points if point.candidate or point.name not in (ORACLE, RANDOM)]
-    edge = report.frontier(real, priced)
+    edge = report_tables.frontier(real, priced)
     rows = [
         {
             "name": point.name if point.k == 1 else f"{point.name}, {point.k} where unsure",
@@ -200,7 +200,7 @@ def beta(found: Opened, make: str) -> None:
         "Mean reward over beta with its 95% interval; the table below holds the same figures.",
     )
     rows = [_beta_row(row, sweep) for row in sweep["rows"]]
-    marks = {"mean": {number for number, row in enumerate(sweep["rows"]) if report.is_best(row, sweep)}}
+    marks = {"mean": {number for number, row in enumerate(sweep["rows"]) if report_tables.is_best(row, sweep)}}
     show(Table("beta", "Mean reward of routers for each beta.", rows, BETA, marks), found.version)
     st.caption(
         f"{sweep['n']:,} queries, each held back once a seed; {plain(str(sweep['folds']))} folds, "
@@ -212,7 +212,7 @@ def beta(found: Opened, make: str) -> None:
 
 def _beta_row(row: Mapping[str, Any], sweep: Figures) -> dict[str, Any]:
     (low, high), (under, over) = row["interval"], row["minus_best"]
-    minus = (None, None) if report.is_best(row, sweep) else (under, over)
+    minus = (None, None) if report_tables.is_best(row, sweep) else (under, over)
     return {
         **{key: row[key] for key in ("beta", "tau", "mean", "regret")},
         **{"low": low, "high": high, "under": minus[0], "over": minus[1]},

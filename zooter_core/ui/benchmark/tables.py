@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from zooter_core.evaluation.report import to_csv
+from zooter_core.evaluation.report_tables import to_csv
 
 GROUND = "background-color: rgba(0, 158, 115, 0.22); font-weight: 700"  # readable on light and on dark
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from zooter_core.config.fleet import load_fleet
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation import report
-from zooter_core.evaluation.report import Figures
+from zooter_core.evaluation.report import Report, Sweep
+from zooter_core.evaluation.report_tables import Figures, pool_of
 from zooter_core.ui.benchmark import claims
 from zooter_core.ui.text import plain
 
@@ -31,9 +31,9 @@ class Opened:
 
     folder: Path
     path: Path | None
-    report: dict[str, Any] | None = None
+    report: Report | None = None
     step: str | None = None
-    sweep: dict[str, Any] | None = None
+    sweep: Sweep | None = None
     sweep_problem: str | None = None
     version: str = ""
 
@@ -62,7 +62,7 @@ def opened(folder: str) -> Opened:
 
 def pool(found: Opened, held_back: Figures) -> list[str]:
     """The candidates in the fleet's order, which gives them their colours; in the report's where it has others."""
-    known = report.pool_of(held_back)
+    known = pool_of(held_back)
     try:
         own = list(load_fleet(found.folder).pool)
     except ZooterError:
@@ -79,12 +79,12 @@ def _router_of(folder: str) -> str | None:
 
 
 @st.cache_data(show_spinner=False, max_entries=20)
-def _report(path: str, changed: int) -> dict[str, Any]:
+def _report(path: str, changed: int) -> Report:
     return report.load_report(Path(path))
 
 
 @st.cache_data(show_spinner=False, max_entries=20)
-def _sweep(path: str, changed: int) -> dict[str, Any]:
+def _sweep(path: str, changed: int) -> Sweep:
     return report.load_sweep(Path(path))
 
 

@@ -6,13 +6,13 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.scores import Scores
+from zooter_core.evaluation.report import Report
 from zooter_core.evaluation.sweep import SweepConfig
 from zooter_core.method.labels import LabelConfig
+from zooter_core.paths import EMBEDDED_FLEET
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.strict_json import dump_json
 
@@ -67,7 +67,7 @@ def _labels(subject: Subject, fleet: Fleet) -> list[str]:
 
 
 def _is_default(fleet: Fleet) -> bool:
-    return fleet.folder == (Path("models") / "embedded").resolve()
+    return fleet.folder == EMBEDDED_FLEET
 
 
 def _wrapped(parts: Sequence[str]) -> str:
@@ -134,7 +134,7 @@ def _tagging(subject: Subject, fleet: Fleet) -> list[str]:
     ]
 
 
-def readme(name: str, subject: Subject, training: DistillConfig, report: dict[str, Any], fleet: Fleet) -> str:
+def readme(name: str, subject: Subject, training: DistillConfig, report: Report, fleet: Fleet) -> str:
     """What a saved folder says of itself: how it was made, from what, and how good it is."""
     pool = ", ".join(subject.scores.candidates)
     lines = [
@@ -147,7 +147,7 @@ def readme(name: str, subject: Subject, training: DistillConfig, report: dict[st
         f"tags {subject.tagger}; {subject.config.holdout:.0%} of the queries held back.",
         f"- Training: at most {training.epochs} epochs, encoder `{fleet.encoder}`.",
     ]
-    if found := report.get("held_back"):
+    if found := report.held_back:
         mean, (low, high) = found["mean"], found["interval"]["regret"]
         others = f"best single candidate {mean['regret_best_single']:.3f}, random choice {mean['regret_random']:.3f}"
         lines.append(

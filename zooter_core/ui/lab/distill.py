@@ -5,17 +5,15 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
-from zooter_core.data.runs import REPORT
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
+from zooter_core.evaluation.report import HeldBack, Report
 from zooter_core.pipeline.from_scores import distill_scores
 from zooter_core.pipeline.new_fleet import place_of, save_fleet, save_router
 from zooter_core.router.kinds import DistillConfig
-from zooter_core.strict_json import parse_json
 from zooter_core.ui import problems, resources
 from zooter_core.ui.lab.code import Subject, distill_code, distill_command, readme
 from zooter_core.ui.lab.settings import as_file, embedded
@@ -33,7 +31,7 @@ class Made:
     folder: Path
     subject: Subject
     training: DistillConfig
-    report: dict[str, Any]
+    report: Report
 
 
 def draw(lab: Lab, subject: Subject, engine: Ensemble) -> None:
@@ -108,15 +106,14 @@ def work(task: Task[Made], subject: Subject, training: DistillConfig, engine: En
     task.say(f"{len(subject.tags):,} queries of {subject.name}, {len(subject.scores.candidates)} models")
     encoder = embedded(task, [query.text for query in subject.scores.queries], engine)
     try:
-        distill_scores(
+        report = distill_scores(
             subject.scores, folder, (subject.config, training), encoder, subject.tags, task.progress
         )  # fmt: skip
         task.progress(task.step, task.done, task.of)  # a stop in the last moment is a stop too
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    report = parse_json((folder / REPORT).read_text(encoding="utf-8"))
-    losses = report["losses"]
+    losses = report.losses
     task.say(
         f"Divergence from the labels (KL): {losses[0]:.3f} nats in the first epoch, {losses[-1]:.3f} in the last of "
         f"{len(losses)}"
@@ -138,7 +135,7 @@ def figures(made: Made) -> None:
     told = f"beta {config.beta:g}, tau {config.tau:g}, {len(made.subject.tags):,} queries of {plain(made.subject.name)}"
     st.subheader("The router", anchor=False)
     st.caption(f"Made with {told}.")
-    found = made.report.get("held_back")
+    found = made.report.held_back
     if found is None:
         st.info("No query was held back, so there is nothing to judge the router by.", icon=":material/info:")
         return
@@ -165,7 +162,7 @@ def figures(made: Made) -> None:
     _methods(found)
 
 
-def verdict(found: dict[str, Any], single: str) -> str:
+def verdict(found: HeldBack, single: str) -> str:
     """Whether the router is better than one model for everything, as Markdown."""
     low, high = found["interval"]["chosen_minus_best_single"]
     if low > 0:
@@ -177,7 +174,7 @@ def verdict(found: dict[str, Any], single: str) -> str:
     return f"Whether the router beats **{plain(single)}** alone cannot be told: the difference is within chance."
 
 
-def _methods(found: dict[str, Any]) -> None:
+def _methods(found: HeldBack) -> None:
     datasets = found["datasets"].values()
     pool = list(found["average"]["best_single"] and next(iter(datasets))["candidates"])
     score = {"router": found["average"]["chosen"], "oracle": found["average"]["oracle"]}

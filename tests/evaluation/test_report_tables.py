@@ -1,0 +1,121 @@
+"""Tables and points of a report, worked by hand from the figures in tests/reports.py."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from reports import SWEEP, held_back
+
+from zooter_core.evaluation import report_tables
+from zooter_core.evaluation.report_tables import ALL, ONE, Point
+
+
+def old():
+    """The same from before reports had the figures of RMR, prices and selection."""
+    figures = held_back()
+    for row in figures["datasets"].values():
+        del row["rmr"]
+    return {key: value for key, value in figures.items() if key not in ("dollars", "selection")}
+
+
+def test_a_row_a_method_grouped_by_what_it_runs():
+    rows = report_tables.table_one(held_back())
+    assert [(row.name, row.group) for row in rows] == [
+        ("a", ONE), ("b", ONE), ("router", ONE), ("RMR", ALL), ("oracle", ALL)
+    ]  # fmt: skip
+
+
+def test_averages_are_over_data_sets_whatever_their_size():
+    averages = {row.name: row.values["average"] for row in report_tables.table_one(held_back())}
+    assert averages == {"a": 3.0, "b": 2.5, "router": 3.0, "RMR": 4.0, "oracle": 5.0}
+
+
+def test_a_row_has_each_data_set_and_its_ranks():
+    router, rmr = report_tables.table_one(held_back())[2:4]
+    assert router.values == {
+        "dataset:x": 2.0,
+        "dataset:y": 4.0,
+        "average": 3.0,
+        "mtr": 3.75,
+        "uplift": 0.0,
+        "mtr_one": 1.75,
+        "uplift_one": 0.5,
+    }
+    assert rmr.values == {"dataset:x": 3.0, "dataset:y": 5.0, "average": 4.0, "mtr": 2.25, "uplift": 0.0}
+
+
+def test_an_old_report_has_the_places_of_rmr_alone():
+    rmr = report_tables.table_one(old())[3]
+    assert (rmr.name, rmr.values) == ("RMR", {"mtr": 2.25, "uplift": 0.0})
+
+
+def test_the_best_is_of_those_that_run_one_model_and_may_be_shared():
+    winners = report_tables.best(report_tables.table_one(held_back()))
+    assert (winners["dataset:x"], winners["dataset:y"]) == ({1, 2}, {0})  # b and the router; a
+    assert (winners["average"], winners["mtr"]) == ({0, 2}, {0, 2})
+    assert (winners["mtr_one"], winners["uplift_one"]) == ({2}, {0, 1, 2})
+
+
+def test_a_data_set_may_be_named_like_a_column():
+    figures = json.loads(json.dumps(held_back()).replace('"x"', '"average"').replace('"y"', '"mtr"'))
+    router = report_tables.table_one(figures)[2].values
+    assert (router["dataset:average"], router["average"], router["dataset:mtr"], router["mtr"]) == (2.0, 3.0, 4.0, 3.75)
+
+
+def test_named_points_are_means_over_queries():
+    """Three queries of x and one of y: a (3 * 1 + 5) / 4."""
+    points = {point.name: point for point in report_tables.named(held_back())}
+    assert {name: point.reward for name, point in points.items()} == {
+        "a": 2.0, "b": 2.25, "random": 2.125, "router": 2.5, "RMR": 3.5, "oracle": 4.5
+    }  # fmt: skip
+    assert {name: (point.calls, point.dollars) for name, point in points.items()} == {
+        "a": (1, 1.0), "b": (1, 5.0), "random": (1, 3.0), "router": (1, 3.0), "RMR": (2, 6.0), "oracle": (2, 6.0)
+    }  # fmt: skip
+    assert [point.name for point in points.values() if point.candidate] == ["a", "b"]
+
+
+def test_an_old_report_has_points_without_rmr_and_prices():
+    points = {point.name: point for point in report_tables.named(old())}
+    assert set(points) == {"a", "b", "random", "router", "oracle"}
+    assert all(point.dollars is None for point in points.values())
+    assert report_tables.triggers(old()) == []
+
+
+def test_a_candidate_may_be_named_like_a_way_of_choosing():
+    figures = json.loads(json.dumps(held_back()).replace('"a"', '"random"').replace('"b"', '"RMR"'))
+    points = [(point.name, point.candidate, point.reward) for point in report_tables.named(figures)]
+    assert points[:4] == [("random", True, 2.0), ("RMR", True, 2.25), ("random", False, 2.125), ("router", False, 2.5)]
+    assert [(row.name, row.group) for row in report_tables.table_one(figures)][1::2] == [("RMR", ONE), ("RMR", ALL)]
+
+
+def test_a_curve_has_a_point_a_threshold():
+    curves = report_tables.curves(held_back(), "margin")
+    assert list(curves) == [2]
+    assert [(p.share, p.threshold, p.calls, p.dollars, p.reward) for p in curves[2]] == [
+        (0.0, 0.9, 1.0, 3.0, 2.5), (0.5, 0.4, 1.5, 4.0, 3.0), (1.0, 0.1, 2.0, 6.0, 3.5)
+    ]  # fmt: skip
+    assert report_tables.triggers(held_back()) == ["entropy", "margin"]
+
+
+def test_the_frontier_leaves_out_what_another_beats():
+    """By calls, b (2.25) is beaten by the router (2.5) for the same; by dollars, a costs less than the router."""
+    points = report_tables.named(held_back())
+    real = [point for point in points if point.name not in ("random", "oracle")]
+    assert [point.name for point in report_tables.frontier(real, priced=False)] == ["router", "RMR"]
+    assert [point.name for point in report_tables.frontier(real, priced=True)] == ["a", "router", "RMR"]
+    same = [Point("p", 1, 2.0), Point("q", 2, 2.0)]
+    assert report_tables.frontier(same, priced=False) == same[:1]
+
+
+def test_which_betas_may_be_as_good():
+    assert [row["beta"] for row in report_tables.as_good(SWEEP)] == [1.0]
+    assert [report_tables.is_best(row, SWEEP) for row in SWEEP["rows"]] == [False, True, False]
+
+
+def test_csv_is_read_back():
+    rows = [{"method": 'a, "b"', "reward": 0.1}, {"method": "☕", "reward": None}]
+    assert list(csv.DictReader(io.StringIO(report_tables.to_csv(rows)))) == [
+        {"method": 'a, "b"', "reward": "0.1"}, {"method": "☕", "reward": ""}
+    ]  # fmt: skip

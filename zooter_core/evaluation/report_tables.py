@@ -1,0 +1,189 @@
+"""The figures of report.json and sweep.json as the tables and points of the paper.
+
+Methods by data set (Table 1), cost against quality, and the settings of a sweep. Nothing is read or computed anew here.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+ROUTER, RMR, ORACLE, RANDOM = "router", "RMR", "oracle", "random"
+ONE, ALL = "one model", "all models"
+DATASET = "dataset:"  # the key of a data set's column, which may be named like another column
+LOWER = ("mtr", "mtr_one")  # columns where less is better
+Figures = Mapping[str, Any]
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the paper's Table 1.
+
+    Attributes:
+        group: ONE or ALL: how many candidates run for a query.
+        values: column -> figure, without the columns that the report lacks. The key of a data set is DATASET and its
+            name. The others are `average` (over data sets), `mtr`, `uplift`, and the same two among the methods that
+            run one model: `mtr_one`, `uplift_one`.
+    """
+
+    name: str
+    group: str
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+def table_one(held_back: Figures) -> list[Method]:
+    """The methods: each candidate and the router, then RMR and the oracle.
+
+    Old reports hold only the ranks of RMR, which then has no figures by data set.
+    """
+    rows = [Method(name, ONE, _values(held_back, name, of)) for name, of in _candidates(held_back).items()]
+    for name in (ROUTER, RMR, ORACLE):
+        if name.lower() in held_back["mtr"]:
+            values = _values(held_back, name.lower(), _method(held_back, name))
+            rows.append(Method(name, ONE if name == ROUTER else ALL, values))
+    return rows
+
+
+def _values(held_back: Figures, key: str, means: Mapping[str, float]) -> dict[str, float]:
+    values = {DATASET + dataset: mean for dataset, mean in means.items()}
+    if means:
+        values["average"] = sum(means.values()) / len(means)
+    ranks = {"mtr": held_back["mtr"], "uplift": held_back["uplift"]}
+    single = held_back.get("single", {})
+    ranks |= {"mtr_one": single.get("mtr", {}), "uplift_one": single.get("uplift", {})}
+    return values | {column: rank_of[key] for column, rank_of in ranks.items() if key in rank_of}
+
+
+def pool_of(held_back: Figures) -> list[str]:
+    """The candidates in order."""
+    return list(next(iter(held_back["datasets"].values()))["candidates"])
+
+
+def _candidates(held_back: Figures) -> dict[str, dict[str, float]]:
+    """Each candidate's mean reward in each data set."""
+    rows = held_back["datasets"].items()
+    return {name: {key: row["candidates"][name] for key, row in rows} for name in pool_of(held_back)}
+
+
+def _method(held_back: Figures, name: str) -> dict[str, float]:
+    """A method's mean reward in each data set; empty if the report lacks it."""
+    key = "chosen" if name == ROUTER else name.lower()
+    return {dataset: row[key] for dataset, row in held_back["datasets"].items() if key in row}
+
+
+def best(methods: Sequence[Method]) -> dict[str, set[int]]:
+    """Column -> the numbers of the best methods among those that run one model.
+
+    Methods that run all models are left out, because the oracle is the best by definition.
+    """
+    rows = {number: method.values for number, method in enumerate(methods) if method.group == ONE}
+    winners: dict[str, set[int]] = {}
+    for column in dict.fromkeys(column for values in rows.values() for column in values):
+        values = {number: row[column] for number, row in rows.items() if column in row}
+        top = (min if column in LOWER else max)(values.values())
+        winners[column] = {number for number, value in values.items() if value == top}
+    return winners
+
+
+@dataclass(frozen=True)
+class Point:
+    """The cost and reward of a way of answering, as means over queries.
+
+    Attributes:
+        name: a candidate (if `candidate` is set), a method, or ROUTER for a point of a selection curve.
+        calls: models that run for a query.
+        dollars: the price of a thousand queries, for the responses alone; None without prices.
+        k: how many candidates run if the router is unsure; 1 for a point that is not of a selection curve.
+        share: the share of unsure queries, which are above `threshold`.
+    """
+
+    name: str
+    calls: float
+    reward: float
+    dollars: float | None = None
+    candidate: bool = False
+    k: int = 1
+    share: float = 0.0
+    threshold: float | None = None
+
+    def cost(self, priced: bool) -> float:
+        """Dollars if `priced` and there are prices, else calls."""
+        return self.dollars if priced and self.dollars is not None else self.calls
+
+
+def named(held_back: Figures) -> list[Point]:
+    """Each candidate alone, a random one, the router, RMR (if the report has it) and the oracle."""
+    dollars: Figures = held_back.get("dollars") or {"candidates": {}}
+    counts = [row["n"] for row in held_back["datasets"].values()]
+
+    def reward(means: Mapping[str, float]) -> float:
+        return float(sum(n * mean for n, mean in zip(counts, means.values(), strict=True)) / sum(counts))
+
+    pool = _candidates(held_back)
+    points = [Point(name, 1, reward(means), dollars["candidates"].get(name), True) for name, means in pool.items()]
+    methods = {RANDOM: (1, "random"), ROUTER: (1, "chosen"), RMR: (len(pool), "all"), ORACLE: (len(pool), "all")}
+    for name, (calls, key) in methods.items():
+        if means := _method(held_back, name):
+            points.append(Point(name, calls, reward(means), dollars.get(key)))
+    return points
+
+
+def triggers(held_back: Figures) -> list[str]:
+    """The triggers whose curves are in the report, the best one for k = 2 first; none in an old report."""
+    selection = held_back.get("selection")
+    if not selection:
+        return []
+    names = dict.fromkeys(row["trigger"] for row in selection["curves"])
+    return sorted(names, key=lambda name: name != selection["best"]["trigger"])
+
+
+def curves(held_back: Figures, trigger: str) -> dict[int, list[Point]]:
+    """k -> the points of a trigger's curve, from no query sent to k candidates to all queries."""
+    rows = [row for row in held_back["selection"]["curves"] if row["trigger"] == trigger]
+    return {
+        row["k"]: [
+            Point(
+                ROUTER,
+                point["calls"],
+                point["score"],
+                point.get("dollars"),
+                k=row["k"],
+                share=(point["calls"] - 1) / (row["k"] - 1),
+                threshold=point["threshold"],
+            )
+            for point in row["points"]
+        ]
+        for row in rows
+    }
+
+
+def frontier(points: Collection[Point], priced: bool) -> list[Point]:
+    """The Pareto-optimal points by cost: no other point costs at most as much and earns more."""
+    optimal: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.cost(priced), -point.reward)):
+        if not optimal or point.reward > optimal[-1].reward:
+            optimal.append(point)
+    return optimal
+
+
+def is_best(row: Row, sweep: Figures) -> bool:
+    """Whether a row of a sweep has the best beta and tau."""
+    return all(row[key] == sweep["best"][key] for key in ("beta", "tau"))
+
+
+def as_good(sweep: Figures) -> list[Row]:
+    """The other rows of a sweep with no significant difference from the best: the 95% interval reaches 0."""
+    return [row for row in sweep["rows"] if not is_best(row, sweep) and row["minus_best"][1] >= 0]
+
+
+def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows with the same columns as CSV with a header; None becomes an empty cell."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
