@@ -24,7 +24,7 @@ import torch
 
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels, metrics
-from zooter_core.pipeline.from_scores import LABELS
+from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router import clusters
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import learn
@@ -34,7 +34,7 @@ from zooter_core.weights import quiet_libraries
 
 FOLDS = 5
 DRAWS = 2000
-OF_LABELS = {"beta": LABELS.beta, "tau": LABELS.tau, "clusters": clusters.CLUSTERS, "times": clusters.TIMES}
+OF_LABELS = {"beta": SCORE_LABELS.beta, "tau": SCORE_LABELS.tau, "clusters": clusters.CLUSTERS, "times": clusters.TIMES}
 Array = np.ndarray
 Choose = Callable[[Array, Array], Array]  # rows to learn from, rows to choose for -> candidates
 
@@ -103,7 +103,7 @@ def split(kind: str, given: dict[str, float]) -> tuple[dict[str, float], dict[st
 def by_head(bench: Bench, kind: str, given: dict[str, float], seed: int) -> Choose:
     """As `zooter distill --scores` does it: clusters of the training queries as tags, enhanced labels, a trial."""
     of_labels, own = split(kind, given)
-    made = replace(LABELS, beta=of_labels["beta"], tau=of_labels["tau"])
+    made = replace(SCORE_LABELS, beta=of_labels["beta"], tau=of_labels["tau"])
     config = settings_of(kind, own, seed)
     rewards = labels.normalise(bench.scores.scores, made.normalise, bench.scores.datasets)
 
@@ -230,7 +230,7 @@ def main() -> None:
                     "n": len(bench.scores.queries),
                     "folds": FOLDS,
                     "seeds": call.seeds,
-                    "labels": asdict(LABELS),
+                    "labels": asdict(SCORE_LABELS),
                     "rows": rows,
                 }
             )

@@ -182,10 +182,10 @@ class Ensemble:
 
     def _decide(self, queries: Sequence[str]) -> list[Decision]:
         tags = self.tagger.tag(queries) if self.fleet.tagger and self.tagger.quick else [()] * len(queries)
-        rows = self.router.route(queries)
+        routed = self.router.route(queries)
         return [
-            Decision.of(query, {name: row[name] for name in self.fleet.pool}, found)
-            for query, row, found in zip(queries, rows, tags, strict=True)
+            Decision.of(decision.query, {name: decision.probabilities[name] for name in self.fleet.pool}, names)
+            for decision, names in zip(routed, tags, strict=True)
         ]
 
     def trade(self, decision: Decision, willingness: float) -> Decision:

@@ -42,7 +42,7 @@ def run(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         pipeline.score(opened, ensemble)
         pipeline.tag(opened, ensemble)
         pipeline.label(opened, LabelConfig(holdout=0.5))
-        pipeline.distill(opened, ensemble, fleet.tagger.encoder, DistillConfig(epochs=2))
+        pipeline.distill_run(opened, ensemble, fleet.tagger.encoder, DistillConfig(epochs=2))
         scores, tags = runs.scores(opened), runs.tags(opened)
     config = SweepConfig(betas=(0.0, 0.3, 1.0), folds=2, seeds=1)
     found = sweep(scores, tags, ensemble.encoders(fleet.tagger.encoder), config, DistillConfig(epochs=2))

@@ -13,10 +13,10 @@ from zooter_core.cli.options import err, given_labels, label_of, numbers_of, out
 from zooter_core.cli.pipeline import tags_for
 from zooter_core.data.scores import read_scores
 from zooter_core.errors import ZooterError, listed
-from zooter_core.evaluation.learning_curve import growth, sizes_of
+from zooter_core.evaluation.learning_curve import learning_curve, sizes_of
 from zooter_core.files import check_folder
 from zooter_core.method.labels import LabelConfig
-from zooter_core.pipeline.from_scores import LABELS
+from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router import extend as engine
 from zooter_core.router.config import LABEL_SETTINGS
 from zooter_core.router.encoder import Encoders
@@ -62,9 +62,9 @@ def _add(call: Namespace, router: Router) -> dict[str, Any]:
     texts = [query.text for query in scores.queries]
     with progress_bars() as progress:
         vectors = router.encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
-        given = engine.Given(scores, vectors, tags_for(call, scores, router.encoder), config)
-        made = engine.extend(router.head, given, call.seed)
-        curve = growth(router.head, given, sizes, call.seed, progress) if sizes else None
+        examples = engine.Examples(scores, vectors, tags_for(call, scores, vectors), config)
+        made = engine.extend(router.head, examples, call.seed)
+        curve = learning_curve(router.head, examples, sizes, call.seed, progress) if sizes else None
     figures = {
         "router": call.out,
         "candidates": made.head.config.candidates,
@@ -90,7 +90,7 @@ def _labels(call: Namespace, router: Router) -> LabelConfig:
             listed([f"--{name}" for name in given] or ["--tagger fleet"]),
             "Leave them out.",
         )
-    config = label_of(call, replace(LABELS, **known))
+    config = label_of(call, replace(SCORE_LABELS, **known))
     if kind == DEFAULT and not known and len(given) < 3:
         said = f"normalise {config.normalise}, tau {config.tau:g}, beta {config.beta:g}"
         err.print(f"The router does not say how its labels were made; the new ones are made with {said}.")

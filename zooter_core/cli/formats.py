@@ -23,10 +23,11 @@ def import_(call: Namespace) -> None:
 
 def export(call: Namespace) -> None:
     """A router's choices as a benchmark reads them."""
-    from zooter_core.evaluation.routerarena import export_routerarena
+    from zooter_core.data.formats.routerarena import export_routerarena
+    from zooter_core.router.router import Router
     from zooter_core.weights import quiet_libraries
 
     quiet_libraries()
-    counts = export_routerarena(Path(call.router), Path(call.queries), Path(call.out))
+    counts = export_routerarena(Router.load(call.router).route, Path(call.queries), Path(call.out))
     shares = listed(f"{name} {number}" for name, number in counts.items())
     err.print(f"{sum(counts.values())} predictions in {call.out}: {shares}")

@@ -6,6 +6,9 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zooter_core import pipeline
 from zooter_core.cli.options import (
     check_plot,
@@ -33,8 +36,8 @@ from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluation.sweep import SweepConfig
 from zooter_core.evaluation.sweep import sweep as sweep_of
 from zooter_core.files import check_file, check_folder, written_whole
-from zooter_core.pipeline import from_scores
 from zooter_core.pipeline.plan import STEPS, Plan, check
+from zooter_core.pipeline.train import SCORE_LABELS, tags_of
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DEFAULT, DistillConfig
 from zooter_core.strict_json import dump_json
@@ -58,7 +61,7 @@ def run(call: Namespace) -> None:
         tell_set_aside(runs.set_aside(folder))
         pipeline.tag(folder, ensemble, progress)
         pipeline.label(folder, labels, progress)
-        report = pipeline.distill(folder, ensemble, encoder, training, progress)
+        report = pipeline.distill_run(folder, ensemble, encoder, training, progress)
         if scores:
             runs.export_scores(folder, scores)
     print_report(report)
@@ -104,7 +107,7 @@ def score(call: Namespace) -> None:
     ensemble = ensemble_of(call)
     tell_cost(ensemble)
     with progress_bars() as progress:
-        count, aside = from_scores.score_responses(Path(call.responses), Path(call.out), ensemble, progress)
+        count, aside = pipeline.score_responses(Path(call.responses), Path(call.out), ensemble, progress)
     err.print(f"{count} lines in {call.out}")
     tell_set_aside(aside)
     return None
@@ -121,7 +124,7 @@ def distill(call: Namespace) -> None:
             ensemble, training = run_ensemble(call, folder), distill_of(call)
             encoder = call.encoder or encoder_of(ensemble.fleet)
             check(folder, Plan(("distill",), encoder=encoder, training=training), ensemble)
-            report = pipeline.distill(folder, ensemble, encoder, training, progress)
+            report = pipeline.distill_run(folder, ensemble, encoder, training, progress)
         return print_report(report)
     if not (call.scores and call.out):
         found = "only one of the two" if call.scores or call.out else "neither"
@@ -137,13 +140,16 @@ def distill(call: Namespace) -> None:
             "Leave them out.",
         )
     scores = read_scores(call.scores)
-    labels = label_of(call, from_scores.LABELS)
+    labels = label_of(call, SCORE_LABELS)
     quiet_libraries()
     encoder = Encoder(call.encoder or encoder_of(fleet_of(call)))
     with progress_bars() as progress:
-        encoder.embed_all([q.text for q in scores.queries], lambda done: progress("embed", done, len(scores.queries)))
-        tags = tags_for(call, scores, encoder)
-        from_scores.distill_scores(scores, Path(call.out), (labels, config), encoder, tags, progress)
+        vectors = vectors_of(scores, encoder, progress)
+        tags = tags_for(call, scores, vectors)
+        pipeline.distill(
+            scores, call.out, labels=labels, training=config, encoder=encoder, tags=tags, vectors=vectors,
+            progress=progress,
+        )  # fmt: skip
     err.print(f"A router for {listed(scores.candidates)} is in {call.out}.")
     if config.kind == DEFAULT:
         scale = f"normalise {labels.normalise}, tau {labels.tau:g}, beta {labels.beta:g}"
@@ -151,10 +157,16 @@ def distill(call: Namespace) -> None:
     return None
 
 
-def tags_for(call: Namespace, scores: Scores, encoder: Encoder) -> Sequence[Sequence[str]]:
+def vectors_of(scores: Scores, encoder: Encoder, progress: pipeline.Progress) -> NDArray[np.float32]:
+    """The encoder's vectors of a score file's queries."""
+    texts = [query.text for query in scores.queries]
+    return encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
+
+
+def tags_for(call: Namespace, scores: Scores, vectors: NDArray[np.float32]) -> Sequence[Sequence[str]]:
     """Tags of a score file's queries, from where --tagger says."""
     if call.tagger != "fleet":
-        return from_scores.tags_of(scores, call.tagger, encoder, getattr(call, "seed", 0) or 0)
+        return tags_of(scores, call.tagger, vectors, getattr(call, "seed", 0) or 0)
     found = ensemble_of(call).tagger.tag_all(scores.queries)
     return [tuple(tag.name for tag in row) for row in found]
 
@@ -165,7 +177,7 @@ def sweep(call: Namespace) -> None:
     if call.out:
         check_file(Path(call.out))
     scores = read_scores(call.scores)
-    defaults = from_scores.LABELS
+    defaults = SCORE_LABELS
     config = SweepConfig(
         betas=numbers_of(call, "beta"),
         taus=numbers_of(call, "tau") if call.tau else (defaults.tau,),
@@ -175,9 +187,10 @@ def sweep(call: Namespace) -> None:
     )
     quiet_libraries()
     encoder = Encoder(encoder_of(fleet_of(call)))
-    tags = tags_for(call, scores, encoder)
     with progress_bars() as progress:
-        figures = sweep_of(scores, tags, encoder, config, DistillConfig(), progress)
+        vectors = vectors_of(scores, encoder, progress)
+        tags = tags_for(call, scores, vectors)
+        figures = sweep_of(scores, tags, vectors, config, DistillConfig(), progress)
     if call.plot:
         save_sweep_plot(figures, Path(call.plot))
     if call.out:

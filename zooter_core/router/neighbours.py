@@ -88,8 +88,16 @@ class Neighbours:
             for query in learned.queries
         ]
         projection = principal(vectors)
-        arrays = (array.astype(np.float32) for array in (vectors, labels, learned.scores, probabilities))
-        return cls(learned.candidates, records, *arrays, projection(vectors), projection)
+        return cls(
+            learned.candidates,
+            records,
+            vectors=vectors.astype(np.float32),
+            labels=labels.astype(np.float32),
+            rewards=learned.scores.astype(np.float32),
+            probabilities=probabilities.astype(np.float32),
+            places=projection(vectors),
+            projection=projection,
+        )
 
     def save(self, folder: str | Path) -> None:
         """Write both files into a router's folder."""
@@ -119,9 +127,9 @@ class Neighbours:
             arrays = {name: array.astype(np.float32) for name, array in load_file(str(path / ARRAYS)).items()}
             shape = parse_json((path / RECORDS).read_text(encoding="utf-8"))
             _check(arrays, len(shape["queries"]), len(shape["candidates"]))
-            columns = (arrays[name] for name in ("vectors", "labels", "rewards", "probabilities", "map"))
-            projection = Projection(arrays["map_mean"], arrays["map_axes"])
-            return cls(tuple(shape["candidates"]), shape["queries"], *columns, projection)
+            projection = Projection(arrays.pop("map_mean"), arrays.pop("map_axes"))
+            places = arrays.pop("map")
+            return cls(tuple(shape["candidates"]), shape["queries"], **arrays, places=places, projection=projection)
         except Exception as problem:  # json and safetensors raise many kinds
             raise WorkError(
                 f"whole neighbours in {path}", first_line(problem), "Make the router again with `zooter distill`."
@@ -146,14 +154,17 @@ class Neighbours:
             )
         return neighbours
 
-    def _by_name(self, row: Array) -> dict[str, float]:
+    def _by_name(self, row: NDArray[np.floating[Any]]) -> dict[str, float]:
         return dict(zip(self.candidates, row.tolist(), strict=True))
 
     def tag_shares(self) -> dict[str, tuple[int, dict[str, float]]]:
         """Tag -> how many queries carry it, and each candidate's mean label there: its prior (paper, section 3.3)."""
         tags = [record["tags"] for record in self.records]
         counts = Counter(tag for names in tags for tag in set(names))
-        return {tag: (counts[tag], self._by_name(mean)) for tag, mean in tag_priors(self.labels, tags).items()}
+        return {
+            tag: (counts[tag], self._by_name(mean))
+            for tag, mean in tag_priors(self.labels.astype(np.float64), tags).items()
+        }
 
     def share(self, candidate: str) -> float:
         """A candidate's mean label over all queries."""
@@ -191,7 +202,7 @@ def _small(rewards: Array) -> NDArray[np.floating[Any]]:
 def _check(arrays: Mapping[str, Array], queries: int, candidates: int) -> None:
     """Raises KeyError or ValueError where an array is missing, of another shape, or not finite."""
     width = arrays["vectors"].shape[1]
-    shapes = dict.fromkeys(("labels", "rewards", "probabilities"), (queries, candidates))
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("labels", "rewards", "probabilities"), (queries, candidates))
     shapes |= {"vectors": (queries, width), "map": (queries, 2), "map_mean": (width,), "map_axes": (width, 2)}
     for name, shape in shapes.items():
         if arrays[name].shape != shape:

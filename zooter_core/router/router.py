@@ -1,7 +1,7 @@
 """The router: a frozen encoder, and a head that gives each candidate's probability (paper, section 3.2).
 
 A router folder holds `config.json`, which names the encoder and the pool in order, and `model.safetensors`, the head.
-The encoder's weights are loaded from where the config says; only a fine-tuned encoder lies in the folder, as `encoder/`.
+The encoder's weights are loaded from where the config says; a fine-tuned encoder lies in the folder, as `encoder/`.
 """
 
 from __future__ import annotations
@@ -102,7 +102,11 @@ class Router:
 
     def outputs(self, queries: Sequence[str]) -> Outputs:
         """`probabilities`, and each member's distribution, which shows how unsure the router is."""
-        return self.head.outputs(torch.from_numpy(self._embed(queries)))
+        return self.outputs_of_vectors(self._embed(queries))
+
+    def outputs_of_vectors(self, vectors: NDArray[np.float32]) -> Outputs:
+        """`outputs` from the encoder's vectors of the queries, shape (n, width)."""
+        return self.head.outputs(torch.from_numpy(vectors))
 
     @cached_property
     def _embed(self) -> Embed:

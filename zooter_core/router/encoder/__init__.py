@@ -131,7 +131,8 @@ class Encoder:
         """Tokens of each text, without truncation."""
         if not texts:
             return []
-        return [len(tokens) for tokens in self.tokenizer(list(texts), add_special_tokens=False, verbose=False).input_ids]
+        tokens = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+        return [len(row) for row in tokens]
 
     def sentence(self, vectors: Array) -> Array:
         """The last layer's half of vectors, shape (n, width): unit sentence embeddings, compared by dot product."""

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from zooter_core.router.kinds import DistillConfig, Progress
-from zooter_core.router.kinds.base import Head, Lessons, HeadChange, State, descend, frozen
+from zooter_core.router.kinds.base import Head, HeadChange, Lessons, State, descend, frozen
 
 
 class ZooterHead(Head):

@@ -123,13 +123,13 @@ def _bars(decision: Decision | None, found: view.Seen | None) -> None:
 def _map(engine: Ensemble, decision: Decision | None, found: view.Seen) -> None:
     """The training queries, and the typed one among them."""
     neighbours = engine.neighbours
-    if found.map is None or neighbours is None or neighbours.outcomes is None:
+    if found.map is None or neighbours is None:
         return
     option = found.map
     if decision is not None:
         encoder = engine.router.encoder
         vector = encoder.sentence(encoder.embed([decision.query]))[0]
-        at = neighbours.outcomes.projection(vector).tolist()
+        at = neighbours.projection(vector).tolist()
         option = charts.with_query(option, at, decision.candidate, found.pool)
     st.markdown("**The training queries, by the model with the highest reward**")
     st.echarts_chart(

@@ -86,13 +86,11 @@ def _seen(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Seen:
     columns = [_neighbours.candidates.index(name) for name in pool]
     plain = _neighbours.labels[:, columns].astype(np.float64)
     tags = [record["tags"] for record in _neighbours.records]
-    kept = _neighbours.outcomes
-    if kept is None:
-        return Seen(key, pool, len(tags), tag_table(tags, plain), entropy_counts(plain), None, None)
-    rewards, said = kept.rewards[:, columns].astype(np.float64), kept.probabilities[:, columns].astype(np.float64)
+    rewards = _neighbours.rewards[:, columns].astype(np.float64)
+    said = _neighbours.probabilities[:, columns].astype(np.float64)
     rows = _some(len(tags))
     words = [_words(_neighbours.records[row], pool, said[row], rewards[row]) for row in rows]
-    option = charts_typed.places(pool, kept.places[rows], winners(rewards[rows]).tolist(), words)
+    option = charts_typed.places(pool, _neighbours.places[rows], winners(rewards[rows]).tolist(), words)
     mean = dict(zip(pool, said.mean(axis=0).tolist(), strict=True))
     return Seen(key, pool, len(tags), tag_table(tags, rewards, said, rewards), entropy_counts(plain), option, mean)
 

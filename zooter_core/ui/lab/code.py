@@ -84,7 +84,8 @@ def _wrapped(parts: Sequence[str]) -> str:
 def distill_code(subject: Subject, training: DistillConfig, fleet: Fleet, out: str) -> str:
     """The same in Python."""
     config = subject.config
-    lines = [*_reading(subject), f"encoder = Encoder({_quoted(fleet.encoder)})", *_tagging(subject, fleet)]
+    lines = [*_reading(subject), *_tagging(subject, fleet)]
+    tags = _quoted(subject.tagger) if subject.tagger != "fleet" else "tags"
     labels = (
         f"beta={config.beta:g}, tau={config.tau:g}, normalise={_quoted(config.normalise)}, holdout={config.holdout:g}"
     )
@@ -92,21 +93,19 @@ def distill_code(subject: Subject, training: DistillConfig, fleet: Fleet, out: s
     lines += [
         f"labels = LabelConfig({labels})",
         f"training = DistillConfig(epochs={training.epochs}{kept})",
-        f"distill_scores(scores, Path({_quoted(out)}), (labels, training), encoder, tags)",
+        f"encoder = {_quoted(fleet.encoder)}",
+        f"distill(scores, {_quoted(out)}, labels=labels, training=training, encoder=encoder, tags={tags})",
     ]
     imports = {
-        "pathlib": ["Path"],
-        "zooter_core.router.encoder": ["Encoder"],
-        "zooter_core.pipeline.from_scores": ["distill_scores", *(["tags_of"] if subject.tagger != "fleet" else [])],
+        "zooter_core.pipeline": ["distill"],
         "zooter_core.router.kinds": ["DistillConfig"],
         "zooter_core.method.labels": ["LabelConfig"],
         "zooter_core.data.scores": ["read_scores"],
     }
     if subject.tagger == "fleet":
         imports |= {"zooter_core.ensemble": ["Ensemble"], "zooter_core.config.fleet": ["load_fleet"]}
-    order = sorted(imports, key=lambda name: (name.startswith("zooter"), name))
-    head = [f"from {name} import {', '.join(imports[name])}" for name in order]
-    return "\n".join([head[0], "", *head[1:], "", *lines])
+    head = [f"from {name} import {', '.join(imports[name])}" for name in sorted(imports)]
+    return "\n".join([*head, "", *lines])
 
 
 def _quoted(text: str) -> str:
@@ -125,7 +124,7 @@ def _reading(subject: Subject) -> list[str]:
 
 def _tagging(subject: Subject, fleet: Fleet) -> list[str]:
     if subject.tagger != "fleet":
-        return [f"tags = tags_of(scores, {_quoted(subject.tagger)}, encoder)"]
+        return []
     folder = "models/embedded" if _is_default(fleet) else str(fleet.folder)
     return [
         f"tagger = Ensemble(load_fleet({_quoted(folder)})).tagger",

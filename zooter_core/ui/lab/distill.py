@@ -10,8 +10,8 @@ import streamlit as st
 
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
-from zooter_core.evaluation.report import HeldBack, Report
-from zooter_core.pipeline.from_scores import distill_scores
+from zooter_core.evaluation.report import REPORT, HeldBack, Report, load_report
+from zooter_core.pipeline import distill
 from zooter_core.pipeline.new_fleet import place_of, save_fleet, save_router
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.ui import problems, resources
@@ -104,11 +104,19 @@ def start(lab: Lab, subject: Subject, training: DistillConfig, engine: Ensemble)
 def work(task: Task[Made], subject: Subject, training: DistillConfig, engine: Ensemble, folder: Path) -> Made:
     """A router in the folder, whole or not at all."""
     task.say(f"{len(subject.tags):,} queries of {subject.name}, {len(subject.scores.candidates)} models")
-    encoder = embedded(task, [query.text for query in subject.scores.queries], engine)
+    vectors = embedded(task, [query.text for query in subject.scores.queries], engine)
     try:
-        report = distill_scores(
-            subject.scores, folder, (subject.config, training), encoder, subject.tags, task.progress
-        )  # fmt: skip
+        distill(
+            subject.scores,
+            folder,
+            labels=subject.config,
+            training=training,
+            encoder=engine.encoders(engine.fleet.encoder),
+            tags=subject.tags,
+            vectors=vectors,
+            progress=task.progress,
+        )
+        report = load_report(folder / REPORT)
         task.progress(task.step, task.done, task.of)  # a stop in the last moment is a stop too
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

@@ -15,8 +15,8 @@ from zooter_core.data.scores import Scores, read_scores
 from zooter_core.errors import ZooterError
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig
-from zooter_core.pipeline import from_scores
-from zooter_core.pipeline.sources import find_runs, scores_of_neighbours, scores_of_run
+from zooter_core.pipeline.sources import find_runs, scores_of_run
+from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.ui.lab.tasks import Task, ended, live
 from zooter_core.ui.text import code, plain
 
@@ -126,17 +126,10 @@ def _sample(lab: Lab, engine: Ensemble) -> Task[Material] | None:
                 "training queries in the router's folder", "none", "Make it again: `zooter distill --keep-texts`."
             )
         made = {"beta": 0.3, "tau": 1.0, **engine.router.head.config.labels}
-        config = LabelConfig(**(made if kept.outcomes else made | {"normalise": "none"}))  # shares are normalised
-        scores = scores_of_neighbours(kept, config.tau)
+        config, scores = LabelConfig(**made), kept.scores()
         all_of, shipped = len(kept.records), len(scores.queries)
         these = f"these are the {shipped:,} of them whose texts ship with it" if shipped < all_of else "these are they"
         note = f"The router of **{plain(name)}** learned from {all_of:,} queries; {these}, with what each model earned."
-        if kept.outcomes is None:
-            note = (
-                f"The router of **{plain(name)}** learned from {all_of:,} queries; {these}. It keeps each model's "
-                "share of the label, not the rewards: the scores here are **relative rewards**, the logarithm of the "
-                "share. Which model earned more, and by how much, is right; the level is not known."
-            )
         return Material(f"sample {engine.fleet.folder}", f"the sample of {name}", "sample.jsonl", scores, config, note)
 
     return _reading(lab, f"sample {engine.fleet.folder}", work)
@@ -222,7 +215,7 @@ def read(task: Task[Material], key: str, path: Path, name: str) -> Material:
         raise ZooterError(*(part.replace(str(path), name) for part in parts)) from problem
     finally:
         path.unlink(missing_ok=True)
-    return Material(key, f"the file {name}", name, scores, from_scores.LABELS)
+    return Material(key, f"the file {name}", name, scores, SCORE_LABELS)
 
 
 def _reading(lab: Lab, key: str, work: Callable[[Task[Material]], Material]) -> Task[Material]:

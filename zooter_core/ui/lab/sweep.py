@@ -76,10 +76,10 @@ def _settings(subject: Subject) -> SweepConfig | None:
 
 
 def _work(task: Task[Any], subject: Subject, config: SweepConfig, engine: Ensemble) -> dict[str, Any]:
-    encoder = embedded(task, [query.text for query in subject.scores.queries], engine)
+    vectors = embedded(task, [query.text for query in subject.scores.queries], engine)
     found: dict[Point, Any] = {}
     task.say(f"{len(config.points)} betas, {config.folds} parts, {config.seeds} times, on {subject.name}")
-    routers = sweep.earned(subject.scores, subject.tags, encoder, config, DistillConfig(), task.progress)
+    routers = sweep.earned(subject.scores, subject.tags, vectors, config, DistillConfig(), task.progress)
     figures: dict[str, Any] = {}
     for (beta, tau), values in routers:
         found[beta, tau] = values

@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from zooter_core.evaluation.routerarena import export_routerarena
 
 from zooter_core.cli.main import main
 from zooter_core.errors import ZooterError
-from zooter_core.evaluation.routerarena import export_routerarena
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
 
