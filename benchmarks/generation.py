@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+from zooter_core.backends import iter_responses
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.ensemble import Ensemble
 from zooter_core.records import Message
@@ -22,9 +23,8 @@ def run(ensemble: Ensemble, names: list[str]) -> tuple[float, int]:
     """Seconds and tokens of one batch."""
     begun = time.perf_counter()
     tokens = sum(
-        piece.response.tokens
-        for piece in ensemble.answer(names, QUERY, threading.Event(), GENERATION)
-        if piece.response is not None
+        response.tokens
+        for _, response in iter_responses(ensemble.run_candidates(names, QUERY, threading.Event(), GENERATION))
     )
     return time.perf_counter() - begun, tokens
 

@@ -29,8 +29,9 @@ def run(ensemble: Ensemble, dtype: str, rows: int, tokens: int) -> tuple[float, 
     candidate = replace(ensemble.fleet.candidate("writer"), dtype=dtype)
     generation = GenerationConfig(max_new_tokens=tokens, temperature=0.7, seed=0)
     begun = time.perf_counter()
+    requests = [Request(candidate, QUERY) for _ in range(rows)]
     first, made = 0.0, 0
-    for piece in ensemble.stream([Request(candidate, QUERY)] * rows, threading.Event(), generation):
+    for piece in ensemble.run_requests(requests, threading.Event(), generation):
         first = first or time.perf_counter() - begun
         if piece.response is not None:
             made += piece.response.tokens

@@ -30,7 +30,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerF
 from transformers import GenerationConfig as Settings
 
 from zooter_core import pipeline
-from zooter_core.backends import Request
+from zooter_core.backends import Request, iter_responses
 from zooter_core.backends.local import memory
 from zooter_core.backends.local.transformers import TransformersBackend, key_of
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
@@ -100,10 +100,9 @@ def ask(backend: TransformersBackend, candidate: CandidateConfig, rows: int = 1,
     """Greedy responses to one query; returns their tokens."""
     requests = [Request(candidate, (Message("user", f"{QUERY} {number}"),)) for number in range(rows)]
     count = 0
-    for piece in backend.stream(requests, GenerationConfig(tokens, 0.0), threading.Event()):
-        if piece.response is not None:
-            assert piece.response.error is None, piece.response.error
-            count += piece.response.tokens
+    for _, response in iter_responses(backend.stream(requests, GenerationConfig(tokens, 0.0), threading.Event())):
+        assert response.error is None, response.error
+        count += response.tokens
     return count
 
 

@@ -6,12 +6,10 @@ python docs/examples.py FILE    (one query a line)
 from __future__ import annotations
 
 import sys
-import threading
 from pathlib import Path
 
 from zooter_core.config.fleet import load_fleet
 from zooter_core.ensemble import Ensemble
-from zooter_core.records import Message
 from zooter_core.weights import quiet_libraries
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,16 +18,12 @@ ROOT = Path(__file__).resolve().parents[1]
 def main() -> None:
     quiet_libraries()
     ensemble = Ensemble(load_fleet(ROOT / "models" / "embedded"))
-    pool = list(ensemble.fleet.pool)
     for query in Path(sys.argv[1]).read_text(encoding="utf-8").splitlines():
-        messages = [Message("user", query)]
-        decision = ensemble.route(messages)
-        pieces = ensemble.answer(pool, messages, threading.Event())
-        responses = [piece.response for piece in pieces if piece.response is not None]
+        decision = ensemble.route(query)
         print(f"### {query}\n")
         chances = ", ".join(f"{name} {p:.0%}" for name, p in decision.probabilities.items())
         print(f"Router: **{decision.candidate}** ({chances})\n")
-        for ranked in ensemble.rank(query, responses):
+        for ranked in ensemble.rank(query):
             mark = " (chosen)" if ranked.response.candidate == decision.candidate else ""
             print(f"{ranked.rank}. **{ranked.response.candidate}**{mark}, reward {ranked.reward:.2f}\n")
             print("   ~~~text\n" + "\n".join(f"   {line}" for line in ranked.response.text.splitlines()) + "\n   ~~~\n")

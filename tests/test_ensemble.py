@@ -5,35 +5,40 @@ from dataclasses import replace
 
 import pytest
 
-from zooter_core.backends import Piece
+from zooter_core.backends import Piece, iter_responses
+from zooter_core.backends.conversation import MOST_CHARACTERS
 from zooter_core.config.fleet import GenerationConfig, RouterConfig, load_fleet
 from zooter_core.config.labelling import RewardConfig
-from zooter_core.ensemble import MOST_CHARACTERS, Ensemble
+from zooter_core.ensemble import Ensemble
 from zooter_core.errors import Failure, ZooterError
 from zooter_core.records import Message, Response
 from zooter_core.router.router import Router
 
 POOL = ("base", "one", "two")
-ASK = [Message("user", "What is the sea?")]
+SEA = "What is the sea?"
+ASK = [Message("user", SEA)]
 GREEDY = GenerationConfig(max_new_tokens=6, temperature=0.0)
 
 
-def finished(pieces):
-    return {piece.index: piece.response for piece in pieces if piece.response is not None}
+def run(ensemble, candidates, generation=None, query=SEA):
+    """The response of every candidate, by name."""
+    pieces = ensemble.run_candidates(candidates, query, threading.Event(), generation)
+    return {response.candidate: response for _, response in iter_responses(pieces)}
 
 
 def test_route_decides_over_the_pool(tiny_ensemble):
-    decision = tiny_ensemble.route(ASK)
+    decision = tiny_ensemble.route(SEA)
     assert tuple(decision.probabilities) == POOL
     assert decision.candidate == max(decision.probabilities, key=decision.probabilities.get)
-    assert decision.query == "What is the sea?"
+    assert decision.query == SEA
     assert decision.tags
+    assert tiny_ensemble.route(ASK) == decision
 
 
 def test_route_all_equals_each_query_alone(tiny_ensemble):
     queries = ["Add up 7 apples", "杯子 ☕", "Write about the sea."]
     for query, together in zip(queries, tiny_ensemble.route_all(queries), strict=True):
-        alone = tiny_ensemble.route([Message("user", query)])
+        alone = tiny_ensemble.route(query)
         assert together.probabilities == pytest.approx(alone.probabilities, abs=1e-4)
         assert (together.query, together.candidate) == (query, alone.candidate)
 
@@ -58,16 +63,16 @@ def test_decision_is_in_the_order_of_the_fleet(tiny_fleet, tiny_ensemble):
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t"])
 def test_empty_query_is_refused(tiny_ensemble, text):
-    with pytest.raises(ZooterError, match="an empty text"):
-        tiny_ensemble.route([Message("user", text)])
-    with pytest.raises(ZooterError, match="an empty text"):
-        tiny_ensemble.answer(POOL, [Message("user", text)], threading.Event())
+    for query in (text, [Message("user", text)], []):
+        for method in (tiny_ensemble.route, tiny_ensemble.select, tiny_ensemble.stream, tiny_ensemble.rank):
+            with pytest.raises(ZooterError, match="an empty text"):
+                method(query)
 
 
 def test_query_up_to_the_limit_is_routed_and_one_more_is_refused(tiny_ensemble):
-    assert tiny_ensemble.route([Message("user", "a" * MOST_CHARACTERS)]).candidate in POOL
+    assert tiny_ensemble.route("a" * MOST_CHARACTERS).candidate in POOL
     with pytest.raises(ZooterError, match=r"at most 20,000 characters, but found 20,001"):
-        tiny_ensemble.route([Message("user", "a" * (MOST_CHARACTERS + 1))])
+        tiny_ensemble.route("a" * (MOST_CHARACTERS + 1))
 
 
 def test_long_conversation_of_short_messages_is_routed(tiny_ensemble):
@@ -83,9 +88,8 @@ def test_fleet_without_a_tagger_has_no_tags(tiny_fleet):
 @pytest.mark.parametrize(("part", "work"), [("router", "route"), ("reward", "rank")])
 def test_missing_part_is_named(tiny_fleet, part, work):
     ensemble = Ensemble(replace(load_fleet(tiny_fleet), **{part: None}))
-    call = {"route": lambda: ensemble.route(ASK), "rank": lambda: ensemble.rank("q", [Response("base", "text")])}
     with pytest.raises(ZooterError) as caught:
-        call[work]()
+        getattr(ensemble, work)(SEA)
     assert f"a [{part}] table in fleet.toml of tiny" in str(caught.value)
 
 
@@ -103,7 +107,9 @@ def test_unknown_backend_names_the_nearest(tiny_fleet):
 
 def test_unknown_candidate_names_the_nearest(tiny_ensemble):
     with pytest.raises(ZooterError, match=r'"tow".*Did you mean "two"'):
-        tiny_ensemble.answer(["tow"], ASK, threading.Event())
+        tiny_ensemble.rank(SEA, ["tow"])
+    with pytest.raises(ZooterError, match=r'"tow".*Did you mean "two"'):
+        tiny_ensemble.stream(SEA, "tow")
 
 
 def test_select_runs_one_where_the_router_is_sure_and_k_where_not(tiny_ensemble):
@@ -121,8 +127,8 @@ def test_select_runs_one_where_the_router_is_sure_and_k_where_not(tiny_ensemble)
 def test_select_goes_by_the_fleets_settings(tiny_fleet):
     fleet = load_fleet(tiny_fleet)
     assert not Ensemble(fleet).select(ASK).unsure  # by default no query is
-    told = replace(fleet, router=replace(fleet.router, trigger="disagreement", unsure_above=-1.0))
-    selected = Ensemble(told).select(ASK)
+    unsure = replace(fleet, router=replace(fleet.router, trigger="disagreement", unsure_above=-1.0))
+    selected = Ensemble(unsure).select(ASK)
     assert (selected.unsure, len(selected.candidates)) == (True, 2)
     assert selected.unsureness == Ensemble(fleet).select(ASK, trigger="disagreement").unsureness
 
@@ -132,17 +138,15 @@ def test_select_of_what_cannot_be_is_refused(tiny_ensemble):
         tiny_ensemble.select(ASK, k=0)
     with pytest.raises(ZooterError, match='Did you mean "entropy"'):
         tiny_ensemble.select(ASK, trigger="entrpy")
-    with pytest.raises(ZooterError, match="an empty text"):
-        tiny_ensemble.select([Message("user", " ")])
 
 
-def test_trade_goes_to_the_cheaper_where_enough_is_at_stake(tiny_fleet):
+def test_willingness_goes_to_the_cheaper_candidate_if_enough_is_at_stake(tiny_fleet):
     fleet = load_fleet(tiny_fleet)
-    first = Ensemble(fleet).route(ASK)
-    paid = tuple(replace(c, usd_per_million_tokens=float(c.name == first.candidate)) for c in fleet.candidates)
-    ensemble = Ensemble(replace(fleet, candidates=paid))
-    assert ensemble.trade(first, 0) is first
-    traded = ensemble.trade(first, first.margin + 0.01)
+    first = Ensemble(fleet).route(SEA)
+    priced = tuple(replace(c, usd_per_million_tokens=float(c.name == first.candidate)) for c in fleet.candidates)
+    ensemble = Ensemble(replace(fleet, candidates=priced))
+    assert ensemble.route(SEA, 0) == first
+    traded = ensemble.route(SEA, first.margin + 0.01)
     assert traded.probabilities == first.probabilities
     assert traded.candidate == max(set(POOL) - {first.candidate}, key=lambda name: first.probabilities[name])
     assert traded.margin == pytest.approx(0.01)
@@ -150,49 +154,70 @@ def test_trade_goes_to_the_cheaper_where_enough_is_at_stake(tiny_fleet):
         first.probabilities[first.candidate] - first.margin - 0.01, abs=1e-6
     )
     with pytest.raises(ZooterError, match="a price of every candidate"):
-        Ensemble(fleet).trade(first, 0.1)
+        Ensemble(fleet).route(SEA, 0.1)
+    with pytest.raises(ZooterError, match="a willingness of 0 or above"):
+        ensemble.route(SEA, -0.1)
 
 
-def test_answer_counts_the_candidates_asked(tiny_ensemble):
-    responses = finished(tiny_ensemble.answer(["two", "base"], ASK, threading.Event(), GREEDY))
-    assert {index: response.candidate for index, response in responses.items()} == {0: "two", 1: "base"}
+def test_stream_yields_the_response_of_the_chosen_candidate(tiny_ensemble):
+    texts = list(tiny_ensemble.stream(SEA, generation=GREEDY))
+    chosen = tiny_ensemble.route(SEA).candidate
+    assert len(texts) > 1
+    assert "".join(texts).strip() == run(tiny_ensemble, [chosen], GREEDY)[chosen].text
+    other = next(name for name in POOL if name != chosen)
+    assert list(tiny_ensemble.stream(ASK, other, GREEDY)) != texts
+
+
+def test_stream_ends_when_it_is_stopped(tiny_ensemble):
+    stop = threading.Event()
+    texts = tiny_ensemble.stream(SEA, generation=replace(GREEDY, max_new_tokens=400), stop=stop)
+    first = next(texts)
+    stop.set()
+    assert len((first + "".join(texts)).split()) < 300
+
+
+def test_candidates_answer_with_the_settings_given_or_the_fleets(tiny_ensemble):
+    responses = run(tiny_ensemble, ["two", "base"], GREEDY)
+    assert set(responses) == {"two", "base"}
     assert all(response.tokens == 6 for response in responses.values())
-
-
-def test_answer_takes_the_fleets_generation_settings_by_default(tiny_ensemble):
-    (response,) = finished(tiny_ensemble.answer(["base"], ASK, threading.Event())).values()
-    assert response.tokens == tiny_ensemble.fleet.generation.max_new_tokens
+    assert run(tiny_ensemble, ["base"])["base"].tokens == tiny_ensemble.fleet.generation.max_new_tokens
 
 
 class Echo:
-    """A backend that answers at once; its own request numbers begin at 0."""
+    """A backend that answers at once, in reverse order."""
 
     def __init__(self, mark):
         self.mark = mark
 
     def stream(self, requests, generation, stop):
-        for index, request in reversed(list(enumerate(requests))):
-            yield Piece(index, response=Response(request.candidate.name, self.mark))
+        for request in reversed(requests):
+            yield Piece(request, response=Response(request.candidate.name, self.mark))
 
 
-def test_pieces_of_several_backends_keep_the_callers_numbers(tiny_fleet):
-    fleet = load_fleet(tiny_fleet)
+def two_backends(fleet, names, backends):
+    """An ensemble in which the named candidates have the other one of two backends."""
     ensemble = Ensemble(fleet)
-    base, one, two = fleet.candidates
-    ensemble.fleet = replace(fleet, candidates=(base, replace(one, backend="echo"), two))
-    ensemble.backends = {"transformers": Echo("t"), "echo": Echo("e")}
-    responses = finished(ensemble.answer(["two", "one", "base", "one"], ASK, threading.Event()))
-    assert [(responses[n].candidate, responses[n].text) for n in range(4)] == [
-        ("two", "t"),
-        ("one", "e"),
+    candidates = tuple(replace(c, backend="other") if c.name in names else c for c in fleet.candidates)
+    ensemble.fleet, ensemble.backends = replace(fleet, candidates=candidates), backends
+    return ensemble
+
+
+def test_every_request_gets_its_response_whatever_its_backend(tiny_fleet):
+    ensemble = two_backends(load_fleet(tiny_fleet), ["one"], {"transformers": Echo("t"), "other": Echo("o")})
+    names = ["two", "one", "base", "one"]
+    pieces = list(ensemble.run_candidates(names, SEA, threading.Event()))
+    assert len({piece.request for piece in pieces}) == 4
+    assert sorted((piece.candidate, piece.response.text) for piece in pieces) == [
         ("base", "t"),
-        ("one", "e"),
+        ("one", "o"),
+        ("one", "o"),
+        ("two", "t"),
     ]
 
 
-def test_backends_work_at_the_same_time(tiny_fleet):
-    """One waits until the other has answered, in whichever order they are asked."""
-    fleet = load_fleet(tiny_fleet)
+@pytest.mark.parametrize("waiting", ["transformers", "other"])
+def test_backends_work_at_the_same_time(tiny_fleet, waiting):
+    """One waits until the other has answered."""
     answered = threading.Event()
 
     class Waiting(Echo):
@@ -205,33 +230,22 @@ def test_backends_work_at_the_same_time(tiny_fleet):
             yield from super().stream(requests, generation, stop)
             answered.set()
 
-    base, one, two = fleet.candidates
-    ensemble = Ensemble(fleet)
-    ensemble.fleet = replace(fleet, candidates=(base, replace(one, backend="echo"), two))
-    for backends in (
-        {"transformers": Waiting("t"), "echo": First("e")},
-        {"transformers": First("t"), "echo": Waiting("e")},
-    ):
-        answered.clear()
-        ensemble.backends = backends
-        responses = finished(ensemble.answer(["base", "one"], ASK, threading.Event()))
-        assert [responses[n].text for n in range(2)] == ["t", "e"]
+    backends = {kind: (Waiting if kind == waiting else First)(kind) for kind in ("transformers", "other")}
+    ensemble = two_backends(load_fleet(tiny_fleet), ["one"], backends)
+    responses = run(ensemble, ["base", "one"])
+    assert {name: response.text for name, response in responses.items()} == {"base": "transformers", "one": "other"}
 
 
-def test_a_backend_that_breaks_down_leaves_the_others_alone(tiny_fleet):
+def test_a_backend_that_raises_leaves_the_others_alone(tiny_fleet):
     class Broken(Echo):
         def stream(self, requests, generation, stop):
             yield next(super().stream(requests, generation, stop))
             raise RuntimeError("out of order")
 
-    fleet = load_fleet(tiny_fleet)
-    base, one, two = fleet.candidates
-    ensemble = Ensemble(fleet)
-    ensemble.fleet = replace(fleet, candidates=(replace(base, backend="broken"), one, replace(two, backend="broken")))
-    ensemble.backends = {"transformers": Echo("t"), "broken": Broken("b")}
-    responses = finished(ensemble.answer(POOL, ASK, threading.Event()))
-    assert (responses[1].text, responses[2].text) == ("t", "b")
-    assert (responses[0].finish, str(responses[0].error)) == ("error", "broken: RuntimeError: out of order")
+    backends = {"transformers": Echo("t"), "other": Broken("b")}
+    responses = run(two_backends(load_fleet(tiny_fleet), ["base", "two"], backends), POOL)
+    assert (responses["one"].text, responses["two"].text) == ("t", "b")
+    assert (responses["base"].finish, str(responses["base"].error)) == ("error", "other: RuntimeError: out of order")
 
 
 class ByLength:
@@ -249,18 +263,18 @@ def ranking(tiny_ensemble, monkeypatch):
 
 
 def test_rank_puts_the_best_first(ranking):
-    ranked = ranking.rank("q", [Response("base", "aa"), Response("one", "aaaa"), Response("two", "a")])
+    ranked = ranking.rank_responses("q", [Response("base", "aa"), Response("one", "aaaa"), Response("two", "a")])
     assert [(r.response.candidate, r.reward, r.rank) for r in ranked] == [("one", 4, 1), ("base", 2, 2), ("two", 1, 3)]
 
 
 def test_ties_keep_their_order(ranking):
-    ranked = ranking.rank("q", [Response("base", "bb"), Response("one", "aaa"), Response("two", "aa")])
+    ranked = ranking.rank_responses("q", [Response("base", "bb"), Response("one", "aaa"), Response("two", "aa")])
     assert [(r.response.candidate, r.rank) for r in ranked] == [("one", 1), ("base", 2), ("two", 3)]
 
 
 def test_failed_and_empty_responses_come_last_without_rank(ranking):
     failed = Response("base", "half of it", finish="error", error=Failure.of("no such folder"))
-    ranked = ranking.rank("q", [failed, Response("one", ""), Response("two", "a")])
+    ranked = ranking.rank_responses("q", [failed, Response("one", ""), Response("two", "a")])
     assert [(r.response.candidate, r.reward, r.rank) for r in ranked] == [
         ("two", 1, 1),
         ("base", None, None),
@@ -269,22 +283,25 @@ def test_failed_and_empty_responses_come_last_without_rank(ranking):
 
 
 def test_rank_when_all_have_failed(ranking):
-    ranked = ranking.rank("q", [Response(name, "", finish="error", error=Failure.of("no")) for name in POOL])
+    ranked = ranking.rank_responses("q", [Response(name, "", finish="error", error=Failure.of("no")) for name in POOL])
     assert [(r.response.candidate, r.rank) for r in ranked] == [(name, None) for name in POOL]
 
 
-def test_rank_with_the_fleets_reward_model(tiny_ensemble):
-    texts = {"base": "The sea is wide.", "one": "12 + 30 = 42", "two": "杯子"}
-    ranked = tiny_ensemble.rank("What is the sea?", [Response(name, text) for name, text in texts.items()])
+def test_rank_runs_all_candidates_or_those_named(tiny_ensemble):
+    ranked = tiny_ensemble.rank(SEA, generation=GREEDY)
     assert [item.rank for item in ranked] == [1, 2, 3]
     rewards = [item.reward for item in ranked]
     assert rewards == sorted(rewards, reverse=True)
+    texts = {item.response.candidate: item.response.text for item in ranked}
+    assert texts == {name: response.text for name, response in run(tiny_ensemble, POOL, GREEDY).items()}
+    named = tiny_ensemble.rank(ASK, ["two", "base"], GREEDY)
+    assert {item.response.candidate: item.response.text for item in named} == {n: texts[n] for n in ("two", "base")}
 
 
 def test_load_tells_what_is_being_loaded(tiny_fleet):
-    told: list[str] = []
-    Ensemble(load_fleet(tiny_fleet)).load(told.append)
-    assert [line.removeprefix("Loading the ") for line in told] == [
+    messages: list[str] = []
+    Ensemble(load_fleet(tiny_fleet)).load(messages.append)
+    assert [message.removeprefix("Loading the ") for message in messages] == [
         "router ...",
         "candidate base ...",
         "candidate one ...",
@@ -300,10 +317,10 @@ def test_load_passes_over_a_candidate_and_a_reward_model_that_fail(tiny_fleet, t
     broken = replace(fleet, candidates=(base, gone, two), reward=RewardConfig("scalar", str(tmp_path / "gone")))
     ensemble = Ensemble(broken)
     ensemble.load()
-    responses = finished(ensemble.answer(POOL, ASK, threading.Event(), GREEDY))
-    assert [responses[n].finish for n in range(3)] == ["length", "error", "length"]
+    responses = run(ensemble, POOL, GREEDY)
+    assert [responses[name].finish for name in POOL] == ["length", "error", "length"]
     with pytest.raises(ZooterError, match="a reward model at"):
-        ensemble.rank("q", [responses[0]])
+        ensemble.rank(SEA)
 
 
 def test_load_raises_when_nothing_can_be_routed(tiny_fleet, tmp_path):
@@ -321,15 +338,15 @@ def test_threads_that_come_first_at_once_load_the_router_once(tiny_fleet, monkey
 
     monkeypatch.setattr(Router, "load", counted)
     ensemble = Ensemble(load_fleet(tiny_fleet))
-    found: list[str] = []
+    choices: list[str] = []
 
     def ask():
         together.wait()
-        found.append(ensemble.route(ASK).candidate)
+        choices.append(ensemble.route(SEA).candidate)
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (len(set(found)), len(found), len(loads)) == (1, 4, 1)
+    assert (len(set(choices)), len(choices), len(loads)) == (1, 4, 1)

@@ -70,9 +70,8 @@ def test_decision_keeps_pool_order():
 
 
 def test_label_survives_json():
-    made = Label("q1", "train", (0.1, 0.9), (1 / 3, 2 / 3), 0.5)
-    back = json.loads(json.dumps(made.to_json()))
-    assert Label(**{**back, "plain": tuple(back["plain"]), "enhanced": tuple(back["enhanced"])}) == made
+    label = Label("q1", "train", (0.1, 0.9), (1 / 3, 2 / 3), 0.5)
+    assert Label.from_json(json.loads(json.dumps(label.to_json()))) == label
 
 
 @pytest.mark.parametrize(

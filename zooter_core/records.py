@@ -186,3 +186,7 @@ class Label:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Label:
+        return cls(**{**record, "plain": tuple(record["plain"]), "enhanced": tuple(record["enhanced"])})

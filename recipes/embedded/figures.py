@@ -129,7 +129,7 @@ def closeness(asked: Mapping[str, Asked], texts: Mapping[str, Any]) -> dict[str,
 
 def figures(folder: Path, run_folder: Path, seed: int) -> dict[str, Any]:
     with runs.Run(run_folder) as run:
-        scores, texts, asked = runs.scores(run), runs.responses(run), known(folder, runs.queries(run), seed)
+        scores, texts, asked = run.scores(), run.responses(), known(folder, run.queries(), seed)
         rewards = {record["id"]: record["samples"] for record in run.records(runs.REWARDS)}
         lines = [dump_json(line, ensure_ascii=False) + "\n" for line in outcomes(asked, texts)]
         (run_folder.parent / "outcomes.jsonl").write_text("".join(lines), encoding="utf-8")

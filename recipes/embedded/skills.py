@@ -92,7 +92,7 @@ def measure(field: str, folder: Path, fleet: Path, work: Path, share: float) -> 
         ensemble = Ensemble(Fleet(field, fleet, pool))
         pipeline.start(run, ensemble, [Query(ids[text], text, source[text]) for text in texts])
         pipeline.collect(run, ensemble, GenerationConfig(max_new_tokens=160, temperature=0.0), tell)
-        found = runs.responses(run)
+        found = run.responses()
     figures: dict[str, Any] = {}
     for name in dict.fromkeys(name for name, _, _ in rows):
         own = [(query, check) for source_name, query, check in rows if source_name == name]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from zooter_core.backends import Piece
+from zooter_core.backends import Piece, iter_responses
 from zooter_core.backends.fallback import nobody, note
 from zooter_core.config.fleet import load_fleet
 from zooter_core.ensemble import Ensemble
@@ -15,26 +15,26 @@ from zooter_core.records import Decision, Message, Response
 ASK = [Message("user", "What is the sea?")]
 
 
-class Acted:
-    """A backend that plays a part a candidate: words, then an error or an end. `asked` keeps who was asked."""
+class Acting:
+    """A backend in which every candidate yields its words, then fails or ends. `requested` keeps their order."""
 
-    independent, line = True, None
+    independent, turns = True, None
 
-    def __init__(self, **parts: tuple[str | Exception, ...]):
-        self.parts, self.asked = parts, []
+    def __init__(self, **acts: tuple[str | Exception, ...]):
+        self.acts, self.requested = acts, []
 
     def stream(self, requests, generation, stop):
-        for index, request in enumerate(requests):
+        for request in requests:
             name = request.candidate.name
-            self.asked.append(name)
-            *words, end = self.parts[name]
-            yield from (Piece(index, word) for word in words)
+            self.requested.append(name)
+            *words, end = self.acts[name]
+            yield from (Piece(request, word) for word in words)
             if isinstance(end, RuntimeError):
                 raise end
-            finish = "error" if isinstance(end, Exception) else end
-            told = end.failure if isinstance(end, WorkError) else None
-            text = "" if told else "".join(words)  # a backend may leave out what had come before an error
-            yield Piece(index, response=Response(name, text, finish=finish, error=told))
+            if isinstance(end, WorkError):
+                yield Piece.failed(request, end)  # a backend may leave out the text before an error
+            else:
+                yield Piece(request, response=Response(name, "".join(words), finish=end))
 
 
 DOWN = WorkError("an answer", "no connection", "Start it.")
@@ -42,90 +42,120 @@ DOWN = WorkError("an answer", "no connection", "Start it.")
 
 @pytest.fixture
 def acting(tiny_fleet):
-    """An ensemble whose candidates base, one and two play their parts."""
+    """A function that returns an ensemble whose candidates base, one and two act as given."""
     ensemble = Ensemble(load_fleet(tiny_fleet))
 
-    def made(**parts):
-        ensemble.backends = {"transformers": Acted(**parts)}
+    def act(**acts):
+        ensemble.backends = {"transformers": Acting(**acts)}
         return ensemble
 
-    return made
+    return act
 
 
-def asked(ensemble, candidates, reserves, stop=None):
-    """What came: (index, text) of all pieces that are no end, and the responses by index."""
-    pieces = list(ensemble.answer(candidates, ASK, stop or threading.Event(), None, reserves))
-    said = [(piece.index, piece.text) for piece in pieces if piece.response is None]
-    return said, {piece.index: piece.response for piece in pieces if piece.response is not None}
+def run(ensemble, candidates, reserves, stop=None):
+    """(candidate, text) of all pieces without a response, and the responses by candidate."""
+    pieces = list(ensemble.run_candidates(candidates, ASK, stop or threading.Event(), None, reserves))
+    texts = [(piece.candidate, piece.text) for piece in pieces if piece.response is None]
+    return texts, {response.candidate: response for _, response in iter_responses(pieces)}
 
 
-def test_the_next_answers_where_the_first_cannot_begin_and_is_announced(acting):
-    said, responses = asked(acting(base=(DOWN,), one=("Wide", "stop")), ["base"], ["one", "two"])
-    assert said == [(1, ""), (1, "Wide")]
+def test_a_reserve_answers_if_the_first_fails_before_its_first_token_and_is_announced(acting):
+    texts, responses = run(acting(base=(DOWN,), one=("Wide", "stop")), ["base"], ["one", "two"])
+    assert texts == [("one", ""), ("one", "Wide")]
     assert [(r.candidate, r.text, r.error) for r in responses.values()] == [
         ("base", "", DOWN.failure),
         ("one", "Wide", None),
     ]
 
 
-def test_nobody_else_is_asked_where_the_first_answers(acting):
+def test_no_reserve_runs_if_the_first_answers(acting):
     ensemble = acting(base=("Wide", "stop"), one=("Deep", "stop"))
-    assert asked(ensemble, ["base"], ["one"])[0] == [(0, "Wide")]
-    assert ensemble.backends["transformers"].asked == ["base"]
+    assert run(ensemble, ["base"], ["one"])[0] == [("base", "Wide")]
+    assert ensemble.backends["transformers"].requested == ["base"]
 
 
 @pytest.mark.parametrize("end", [DOWN, RuntimeError("out of order")])
-def test_after_the_first_token_what_has_come_stays_and_nobody_takes_over(acting, end):
+def test_after_the_first_token_the_text_stays_and_no_reserve_runs(acting, end):
     ensemble = acting(base=("Wide ", "and", end), one=("Deep", "stop"))
-    said, responses = asked(ensemble, ["base"], ["one"])
-    assert said == [(0, "Wide "), (0, "and")]
-    assert (responses[0].text, responses[0].finish) == ("Wide and", "error")
-    assert str(end) in str(responses[0].error)
-    assert ensemble.backends["transformers"].asked == ["base"]
+    texts, responses = run(ensemble, ["base"], ["one"])
+    assert texts == [("base", "Wide "), ("base", "and")]
+    assert (responses["base"].text, responses["base"].finish) == ("Wide and", "error")
+    assert str(end) in str(responses["base"].error)
+    assert ensemble.backends["transformers"].requested == ["base"]
 
 
-def test_a_backend_that_breaks_down_is_a_failure_like_any_other(acting):
-    responses = asked(acting(base=(RuntimeError("out of order"),), one=("Deep", "stop")), ["base"], ["one"])[1]
-    assert str(responses[0].error) == "transformers: RuntimeError: out of order"
-    assert responses[1].text == "Deep"
+def test_a_backend_that_raises_is_a_failure_like_any_other(acting):
+    _, responses = run(acting(base=(RuntimeError("out of order"),), one=("Deep", "stop")), ["base"], ["one"])
+    assert str(responses["base"].error) == "transformers: RuntimeError: out of order"
+    assert responses["one"].text == "Deep"
 
 
-def test_one_after_the_other_until_one_can_or_nobody_is_left(acting):
-    parts = {"base": (DOWN,), "one": (DOWN,)}
-    assert asked(acting(**parts, two=("Deep", "stop")), ["base"], ["one", "two"])[1][2].text == "Deep"
-    responses = asked(acting(**parts, two=(DOWN,)), ["base"], ["one", "two"])[1]
+def test_reserves_run_in_turn_until_one_answers_or_none_is_left(acting):
+    acts = {"base": (DOWN,), "one": (DOWN,)}
+    assert run(acting(**acts, two=("Deep", "stop")), ["base"], ["one", "two"])[1]["two"].text == "Deep"
+    _, responses = run(acting(**acts, two=(DOWN,)), ["base"], ["one", "two"])
+    assert len(responses) == 3
     assert all(response.failed_before_first_token for response in responses.values())
 
 
-def test_of_several_asked_together_one_that_can_is_enough(acting):
+def test_one_answer_of_several_candidates_is_enough(acting):
     ensemble = acting(base=(DOWN,), one=("Wide", "stop"), two=("Deep", "stop"))
-    assert set(asked(ensemble, ["base", "one"], ["two"])[1]) == {0, 1}
+    assert set(run(ensemble, ["base", "one"], ["two"])[1]) == {"base", "one"}
     ensemble = acting(base=(DOWN,), one=(DOWN,), two=("Deep", "stop"))
-    assert asked(ensemble, ["base", "one"], ["two"])[1][2].text == "Deep"
+    assert run(ensemble, ["base", "one"], ["two"])[1]["two"].text == "Deep"
 
 
-def test_a_stop_and_an_empty_answer_are_no_failures(acting):
-    for end in ("stopped", "stop"):
-        ensemble = acting(base=(end,), one=("Deep", "stop"))
-        assert asked(ensemble, ["base"], ["one"])[1].keys() == {0}
+@pytest.mark.parametrize("end", ["stopped", "stop"])
+def test_a_stop_and_an_empty_answer_are_no_failures(acting, end):
+    ensemble = acting(base=(end,), one=("Deep", "stop"))
+    assert run(ensemble, ["base"], ["one"])[1].keys() == {"base"}
 
 
-def test_nobody_takes_over_after_a_stop(acting):
+def test_no_reserve_runs_after_a_stop(acting):
     stop = threading.Event()
     stop.set()
     ensemble = acting(base=(DOWN,), one=("Deep", "stop"))
-    responses = asked(ensemble, ["base"], ["one"], stop)[1]
-    assert (responses[1].finish, responses[1].error) == ("stopped", None)
-    assert ensemble.backends["transformers"].asked == ["base"]
+    _, responses = run(ensemble, ["base"], ["one"], stop)
+    assert (responses["one"].finish, responses["one"].error) == ("stopped", None)
+    assert ensemble.backends["transformers"].requested == ["base"]
 
 
-def test_reserves_of_other_backends_take_over(acting):
+def test_a_reserve_may_have_another_backend(acting):
     ensemble = acting(base=(DOWN,), two=(DOWN,))
     base, one, two = ensemble.fleet.candidates
     ensemble.fleet = replace(ensemble.fleet, candidates=(base, replace(one, backend="other"), two))
-    ensemble.backends["other"] = Acted(one=("Deep", "stop"))
-    responses = asked(ensemble, ["base", "two"], ["one"])[1]
-    assert [responses[index].text for index in range(3)] == ["", "", "Deep"]
+    ensemble.backends["other"] = Acting(one=("Deep", "stop"))
+    _, responses = run(ensemble, ["base", "two"], ["one"])
+    assert {name: response.text for name, response in responses.items()} == {"base": "", "two": "", "one": "Deep"}
+
+
+def test_stream_yields_the_text_of_whoever_answers(acting):
+    first, second, third = acting().route(ASK).order
+    ensemble = acting(**{first: (DOWN,), second: ("Wide ", "and deep", "stop"), third: ("No", "stop")})
+    assert list(ensemble.stream(ASK)) == ["Wide ", "and deep"]
+    assert ensemble.backends["transformers"].requested == [first, second]
+
+
+def test_stream_of_a_named_candidate_has_no_fallback(acting):
+    ensemble = acting(base=(DOWN,), one=("Deep", "stop"))
+    with pytest.raises(WorkError) as caught:
+        list(ensemble.stream(ASK, "base"))
+    assert caught.value.failure == DOWN.failure
+    assert list(ensemble.stream(ASK, "one")) == ["Deep"]
+
+
+def test_stream_names_every_reason_if_no_candidate_answers(acting):
+    ensemble = acting(base=(DOWN,), one=(DOWN,), two=(DOWN,))
+    with pytest.raises(WorkError) as caught:
+        list(ensemble.stream(ASK))
+    assert all(f"- {name}: no connection" in str(caught.value) for name in ("base", "one", "two"))
+
+
+def test_stream_raises_after_the_text_of_an_answer_that_breaks_off(acting):
+    texts = acting(base=("Wide ", "and", DOWN)).stream(ASK, "base")
+    assert (next(texts), next(texts)) == ("Wide ", "and")
+    with pytest.raises(WorkError, match="no connection"):
+        next(texts)
 
 
 def test_the_order_is_the_decisions():

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from streams import read
 
 from zooter_core.backends import Request
 from zooter_core.backends.recorded import RecordedBackend
@@ -160,7 +161,5 @@ def test_published_outputs_make_a_fleet():
             Request(CandidateConfig(name, "recorded", str(SHARED)), (Message("user", record["query"]),))
             for name in record["responses"]
         ]
-        found = {
-            p.index: p.response for p in backend.stream(requests, GenerationConfig(), threading.Event()) if p.response
-        }
-        assert [found[n].text for n in range(len(requests))] == list(record["responses"].values())
+        texts, _ = read(backend.stream(requests, GenerationConfig(), threading.Event()), requests)
+        assert texts == list(record["responses"].values())

@@ -74,7 +74,7 @@ def test_a_call_of_a_tool_is_no_answer(server, backend, model, text):
 def test_a_call_of_a_tool_is_not_held_against_the_candidate(server, backend):
     resting = at(server.url, "tool", rest_after=1)
     for _ in range(3):
-        assert "a call of a tool" in answered(backend, resting)[1].error
+        assert "a call of a tool" in str(answered(backend, resting)[1].error)
 
 
 def test_a_tool_that_the_server_runs_itself_is_no_fault(server, backend):

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import threading
 
-from zooter_core.backends.turn_queue import Line
+from zooter_core.backends.turn_queue import TurnQueue
 
 GO_ON = threading.Event()  # never set
 
 
 def test_the_first_is_served_at_once_and_the_others_count_who_is_ahead() -> None:
-    line = Line()
-    first, second, third = line.join(), line.join(), line.join()
+    queue = TurnQueue()
+    first, second, third = queue.join(), queue.join(), queue.join()
     assert [ticket.ahead for ticket in (first, second, third)] == [0, 1, 2]
     assert first.wait(GO_ON)
     first.leave()
@@ -18,8 +18,8 @@ def test_the_first_is_served_at_once_and_the_others_count_who_is_ahead() -> None
 
 
 def test_who_stops_waiting_gives_up_the_place() -> None:
-    line, stop = Line(), threading.Event()
-    first, second, third = line.join(), line.join(), line.join()
+    queue, stop = TurnQueue(), threading.Event()
+    first, second, third = queue.join(), queue.join(), queue.join()
     stop.set()
     assert not second.wait(stop)
     assert third.ahead == 1
@@ -28,16 +28,16 @@ def test_who_stops_waiting_gives_up_the_place() -> None:
 
 
 def test_leaving_twice_does_no_harm() -> None:
-    line = Line()
-    first, second = line.join(), line.join()
+    queue = TurnQueue()
+    first, second = queue.join(), queue.join()
     first.leave()
     first.leave()
     assert second.wait(GO_ON)
 
 
 def test_many_are_served_in_the_order_in_which_they_came() -> None:
-    line, served = Line(), []
-    tickets = [line.join() for _ in range(20)]
+    queue, served = TurnQueue(), []
+    tickets = [queue.join() for _ in range(20)]
 
     def work(number: int) -> None:
         tickets[number].wait(GO_ON)

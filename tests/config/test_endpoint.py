@@ -76,18 +76,17 @@ def test_check_of_a_candidate_that_fails_is_exit_1(zooter, fleet):
     assert "an empty one" in rows["c"]["found"]
 
 
-def test_the_example_loads_and_tells_that_nobody_is_there(zooter, tmp_path, monkeypatch):
-    """With ports at which nobody listens, wherever this test runs."""
-    folder = tmp_path / "models" / "endpoints"
+def test_the_example_loads_anywhere_and_reports_that_no_server_answers(zooter, tmp_path):
+    """With ports at which no server listens, wherever this test runs."""
+    folder = tmp_path / "my-fleet"
     shutil.copytree(ROOT / "models" / "endpoints", folder)
-    shutil.copytree(ROOT / "models" / "embedded", tmp_path / "models" / "embedded")
     text = (folder / "fleet.toml").read_text().replace("localhost:11434", "127.0.0.1:9").replace(":8000", ":9")
     (folder / "fleet.toml").write_text(text)
     code, out, _ = zooter("check", "--json", "--fleet", folder)
     rows = json.loads(out)["parts"]
     assert code == 1
     assert [row["name"] for row in rows if row["part"] == "candidate"] == ["general", "code", "math"]
-    assert all("Start the server" in row["found"] for row in rows if row["part"] == "candidate")
+    assert all("Start the server" in row["found"] for row in rows)
 
 
 def test_ask_keeps_what_has_come_and_tells_the_fault(zooter, fleet):

@@ -601,13 +601,10 @@ def test_every_fleet_that_ships_loads(file):
 
 
 def test_the_router_of_the_example_is_two_lines_away(tmp_path):
-    """As its comment says: with the # taken off."""
-    models = Path(__file__).parents[2] / "models"
-    text = (models / "endpoints" / "fleet.toml").read_text()
-    (tmp_path / "fleet.toml").write_text(
-        text.replace("# [router]\n# path", "[router]\npath").replace("../embedded", str(models / "embedded"))
-    )
-    assert load_fleet(tmp_path).router.path.endswith("runs/mine/router")
+    """As its comment says: with the # removed, wherever the file is."""
+    text = (Path(__file__).parents[2] / "models" / "endpoints" / "fleet.toml").read_text()
+    (tmp_path / "fleet.toml").write_text(text.replace("# [router]\n# path", "[router]\npath"))
+    assert load_fleet(tmp_path).router.path == str(tmp_path / "router")
 
 
 def test_where_a_model_lies_is_read_and_shapes_nothing(folder):

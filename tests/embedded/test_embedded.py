@@ -13,7 +13,7 @@ import pytest
 from recipes.embedded.functions import tasks
 from recipes.embedded.problems import problems
 from recipes.embedded.verify import final_number, passes
-from zooter_core.backends import Request
+from zooter_core.backends import Request, iter_responses
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.ensemble import Ensemble
 from zooter_core.records import Message, Response
@@ -29,9 +29,9 @@ def lines(name: str) -> list[dict[str, Any]]:
 
 def greedy(ensemble: Ensemble, names: list[str], query: str) -> list[Response]:
     generation = GenerationConfig(max_new_tokens=24, temperature=0.0)
-    pieces = ensemble.answer(names, [Message("user", query)], threading.Event(), generation)
-    responses = {piece.index: piece.response for piece in pieces if piece.response is not None}
-    return [responses[index] for index in range(len(names))]
+    pieces = ensemble.run_candidates(names, query, threading.Event(), generation)
+    responses = {response.candidate: response for _, response in iter_responses(pieces)}
+    return [responses[name] for name in names]
 
 
 def routed(embedded: Ensemble, wanted: list[dict[str, Any]]) -> Counter[str]:
@@ -78,9 +78,9 @@ def in_one_batch(ensemble: Ensemble, name: str, queries: list[str]) -> list[str]
     """A candidate's greedy responses to several queries."""
     candidate = ensemble.fleet.candidate(name)
     requests = [Request(candidate, (Message("user", query),)) for query in queries]
-    pieces = ensemble.stream(requests, threading.Event(), GenerationConfig(max_new_tokens=72, temperature=0.0))
-    found = {piece.index: piece.response for piece in pieces if piece.response is not None}
-    return [found[index].text for index in range(len(queries))]
+    pieces = ensemble.run_requests(requests, threading.Event(), GenerationConfig(max_new_tokens=72, temperature=0.0))
+    responses = dict(iter_responses(pieces))
+    return [responses[request].text for request in requests]
 
 
 def test_experts_can_do_what_the_others_cannot(embedded: Ensemble, figures: list[str]) -> None:

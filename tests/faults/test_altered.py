@@ -11,8 +11,8 @@ import altering
 import pytest
 from broken import FILES, content, same_end, texts, unfinish
 
+from zooter_core.data.runs import Run
 from zooter_core.errors import WorkError
-from zooter_core.pipeline.sources import scores_of_run
 
 CASES = 72
 STEPS = [*FILES, "distill"]
@@ -130,7 +130,7 @@ def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(called, run_c
     code, message = called(step, "--run", run_copy)
     assert code == 1
     assert f"{found}" in message
-    assert "in line 3. Take that line out and start again; the others are kept." in message
+    assert "in line 3. Remove that line and start again; the other records are kept." in message
     file.write_text("".join([*lines[:2], *lines[3:]]), encoding="utf-8")  # as the message says
     for later in STEPS[STEPS.index(step) :]:
         assert called(later, "--run", run_copy, *(["--epochs", 2] if later == "distill" else []))[0] == 0
@@ -138,11 +138,12 @@ def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(called, run_c
 
 
 def test_what_the_lab_reads_of_a_run_is_what_the_steps_left(run_copy):
-    assert len(scores_of_run(run_copy).queries) == 40
+    with Run(run_copy) as run:
+        assert len(run.scores().queries) == 40
     file = run_copy / "queries.jsonl"
     file.write_bytes(file.read_bytes().replace(b"apples", b"pears", 1))
     with pytest.raises(WorkError, match=r"queries\.jsonl as it was when the step start was finished"):
-        scores_of_run(run_copy)
+        Run(run_copy)
 
 
 @pytest.mark.parametrize(

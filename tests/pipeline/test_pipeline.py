@@ -14,11 +14,10 @@ import pytest
 from zooter_core import pipeline
 from zooter_core.backends import Piece
 from zooter_core.config.fleet import load_fleet
-from zooter_core.data import runs
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.ensemble import Ensemble
-from zooter_core.errors import Failure, WorkError, ZooterError
+from zooter_core.errors import WorkError, ZooterError
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back
 from zooter_core.pipeline import batches
@@ -252,7 +251,7 @@ def test_changed_generation_is_refused_by_name(run_copy, ensemble, name, change)
     changed = replace(ensemble.fleet.generation, **change)
     message = refusal(run_copy, lambda run: pipeline.collect(run, ensemble, changed))
     assert f"the setting {name} = " in message
-    assert "the step collect" in message
+    assert "step collect" in message
 
 
 @pytest.mark.parametrize(
@@ -385,18 +384,18 @@ def test_a_broken_candidate_ends_collect_before_it_begins_and_can_be_mended(tmp_
 
 def test_a_response_that_fails_ends_collect_and_what_came_is_kept(tmp_path, ensemble, queries, whole, monkeypatch):
     folder, told = tmp_path / "run", []
-    stream = Ensemble.stream
+    stream = Ensemble.run_requests
 
     def failing(self, requests, stop, generation=None):
         if requests[0].candidate.name == "two":
-            yield Piece(0, response=Response("two", "", finish="error", error=Failure.of("out of memory")))
+            yield from (Piece.failed(request, "out of memory") for request in requests)
         else:
             yield from stream(self, requests, stop, generation)
 
     with Run(folder, create=True) as run:
         pipeline.start(run, ensemble, queries)
         with monkeypatch.context() as patch:
-            patch.setattr(Ensemble, "stream", failing)
+            patch.setattr(Ensemble, "run_requests", failing)
             with pytest.raises(WorkError, match=r"a response of two.*out of memory"):
                 pipeline.collect(run, ensemble, ensemble.fleet.generation)
         assert Counter(record["candidate"] for record in run.records("responses.jsonl")) == {"base": 40, "one": 40}
@@ -409,8 +408,8 @@ def test_a_response_that_fails_ends_collect_and_what_came_is_kept(tmp_path, ense
 
 def test_a_run_as_a_score_file(run_copy, tmp_path):
     with Run(run_copy) as run:
-        runs.export_scores(run, tmp_path / "scores.jsonl")
-        expected = runs.scores(run)
+        run.export_scores(tmp_path / "scores.jsonl")
+        expected = run.scores()
     found = read_scores([tmp_path / "scores.jsonl"])
     assert (found.candidates, [q.text for q in found.queries]) == (POOL, [q.text for q in expected.queries])
     assert np.array_equal(found.scores, expected.scores)
@@ -427,8 +426,8 @@ class Recorder:
 
     def stream(self, requests, generation, stop):
         self.batches.append((generation.seed, {request.candidate.name for request in requests}, len(requests)))
-        for index, request in enumerate(requests):
-            yield Piece(index, response=Response(request.candidate.name, ""))
+        for request in requests:
+            yield Piece(request, response=Response(request.candidate.name, ""))
 
 
 def test_every_batch_is_of_one_candidate_and_has_a_seed_of_its_own(tmp_path, tiny_fleet, queries):
@@ -495,12 +494,12 @@ def test_several_samples_are_collected_and_their_mean_reward_counts(tmp_path, en
     assert found == Counter((q.id, name, sample) for q in queries[:6] for name in POOL for sample in range(3))
     with Run(tmp_path / "run") as run:
         pipeline.score(run, ensemble)
-        texts, table, each = runs.responses(run), runs.scores(run).scores, runs.samples(run)
+        texts, table, each = run.responses(), run.scores().scores, run.samples()
         assert each.shape == (6, 3, 3)
         assert table == pytest.approx(each.mean(axis=2))
         alone = ensemble.reward_model.score([(queries[2].text, text) for text in texts[queries[2].id]["one"]])
         assert each[2, 1] == pytest.approx(alone, abs=1e-4)
-        runs.export_scores(run, tmp_path / "scores.jsonl")
+        run.export_scores(tmp_path / "scores.jsonl")
     assert read_scores([tmp_path / "scores.jsonl"]).scores == pytest.approx(table)
 
 
@@ -569,12 +568,12 @@ def test_queries_without_rewards_are_set_aside_and_reach_no_label(run_copy, whol
     assert report["set_aside"] == aside
     assert report["candidates"]["all"]["n"] == 38
     with Run(run_copy) as run:
-        assert runs.scores(run).scores.shape == (38, 3)
-        assert runs.samples(run).shape == (38, 3, 1)
-        assert len(runs.tags(run)) == 38
+        assert run.scores().scores.shape == (38, 3)
+        assert run.samples().shape == (38, 3, 1)
+        assert len(run.tags()) == 38
         priced = tuple(replace(candidate, usd_per_million_tokens=1.0) for candidate in ensemble.fleet.candidates)
-        assert runs.dollars(run, replace(ensemble.fleet, candidates=priced)).shape == (38, 3)
-        runs.export_scores(run, run_copy / "scores.jsonl")
+        assert run.dollars(replace(ensemble.fleet, candidates=priced)).shape == (38, 3)
+        run.export_scores(run_copy / "scores.jsonl")
     assert [query.id for query in read_scores([run_copy / "scores.jsonl"]).queries] == kept
     assert np.isfinite(read_scores([run_copy / "scores.jsonl"]).scores).all()
     router = Router.load(run_copy / "router", Encoders())
@@ -619,7 +618,7 @@ def test_a_comparing_reward_model_sees_all_samples_of_a_query_together(tmp_path,
         pipeline.start(run, ensemble, queries[:6])
         pipeline.collect(run, ensemble, ensemble.fleet.generation, samples=2)
         pipeline.score(run, ensemble, lambda step, done, of: told.append(done))
-        texts, found = runs.responses(run), runs.samples(run)
+        texts, found = run.responses(), run.samples()
     assert told == [4, 6]
     for row, query in enumerate(queries[:6]):
         lengths = np.array([[len(text) for text in texts[query.id][name]] for name in POOL], dtype=float)

@@ -14,7 +14,6 @@ from zooter_core import pipeline
 from zooter_core.backends.recorded import read
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.data import runs
 from zooter_core.data.runs import RESPONSES, REWARDS, Run
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError
@@ -62,8 +61,8 @@ def test_the_others_answer_as_without_it(tiny_fleet, tmp_path):
     with Run(tmp_path / "with", create=True) as run, Run(tmp_path / "without", create=True) as other:
         collected(run, tiny_fleet)
         collected(other, tiny_fleet, QUERIES[:-1])
-        texts = runs.responses(run)
-        assert {own: texts[own] for own in texts if own != "long"} == runs.responses(other)
+        texts = run.responses()
+        assert {own: texts[own] for own in texts if own != "long"} == other.responses()
 
 
 @pytest.fixture
@@ -76,8 +75,8 @@ def server():
 def test_an_endpoint_that_refuses_one_query_answers_the_others(fleet_copy, server, tmp_path):
     with Run(tmp_path / "run", create=True) as run:
         ensemble = collected(run, afar.save(fleet_copy, server.url, {"a": "narrow", "b": "short"}))
-        assert list(runs.refused(run)) == ["long"]
-        assert "status 400, \"This model's maximum context length is" in runs.refused(run)["long"]
+        assert list(run.refused()) == ["long"]
+        assert "status 400, \"This model's maximum context length is" in run.refused()["long"]
         pipeline.score(run, ensemble)
         lines = {record["id"]: record for record in run.records(REWARDS)}
         assert set(lines["long"]) == {"id", "set_aside"}
@@ -97,7 +96,7 @@ def test_a_candidate_that_refuses_everything_ends_collect_and_can_be_mended(flee
         assert {record["candidate"] for record in run.records(RESPONSES)} == {"a"}
         server.replies["http-400"] = lambda query: "Mended."
         collected(run, fleet)
-        assert runs.refused(run) == {}
+        assert run.refused() == {}
 
 
 def test_a_refused_query_is_no_recorded_response(fleet_copy, server, tmp_path):

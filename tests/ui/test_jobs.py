@@ -104,11 +104,10 @@ def test_what_came_is_noted_at_the_end(greedy: Ensemble) -> None:
 class Down:
     """A backend whose candidates all fail at once."""
 
-    independent, line = True, None
+    independent, turns = True, None
 
     def stream(self, requests: Sequence[Request], *_: object) -> Iterator[Piece]:
-        for index, request in enumerate(requests):
-            yield Piece(index, response=Response(request.candidate.name, "", finish="error", error=Failure.of("down")))
+        yield from (Piece.failed(request, "down") for request in requests)
 
 
 @pytest.fixture
@@ -117,14 +116,14 @@ def half_down(greedy: Ensemble) -> Ensemble:
     base, one, two = greedy.fleet.candidates
     down = (replace(base, backend="down"), replace(one, backend="down"), two)
     made = Ensemble(replace(greedy.fleet, candidates=down), {"down": Down(), **greedy.backends})
-    assert made.backends["down"].line is None
+    assert made.backends["down"].turns is None
     return made
 
 
 def test_who_takes_over_is_shown_and_waits_in_its_own_models_line(half_down: Ensemble) -> None:
-    line = half_down.backends["transformers"].line
-    assert line is not None
-    other = line.join()
+    turns = half_down.backends["transformers"].turns
+    assert turns is not None
+    other = turns.join()
     job = Job(half_down, Plan(["base"], ["one", "two"]), SEA)
     for _ in range(600):
         if job.candidates == ("base", "one", "two") and job.ahead:
@@ -136,13 +135,13 @@ def test_who_takes_over_is_shown_and_waits_in_its_own_models_line(half_down: Ens
     job.wait(60)
     assert [response.candidate for response in job.failed] == ["base", "one"]
     assert (job.shown, job.responses["two"].error, job.cut, job.nobody) == ("two", None, False, False)
-    assert line.ahead(line.join()) == 0  # it has left
+    assert turns.ahead(turns.join()) == 0  # it has left
 
 
 def test_a_stop_while_it_waits_to_take_over_ends_it(half_down: Ensemble) -> None:
-    line = half_down.backends["transformers"].line
-    assert line is not None
-    other = line.join()
+    turns = half_down.backends["transformers"].turns
+    assert turns is not None
+    other = turns.join()
     job = Job(half_down, Plan(["base"], ["two"]), SEA)
     for _ in range(600):
         if job.ahead:

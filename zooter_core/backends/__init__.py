@@ -1,17 +1,21 @@
-"""How candidates are run. A backend is one file with one class, and one line in KINDS."""
+"""How candidates are run. A backend is one class that streams pieces of text, and one line in KINDS.
+
+This file has the protocol and what crosses it: a `Request` goes in, a stream of `Piece`s comes out.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from zooter_core.backends.turn_queue import Line
+from zooter_core.backends.turn_queue import TurnQueue
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
+from zooter_core.errors import Failure, first_line
 from zooter_core.plugins import load_kind
-from zooter_core.records import Message, Response
+from zooter_core.records import Finish, Message, Response
 
 KINDS = {
     "transformers": "zooter_core.backends.local.transformers:TransformersBackend",
@@ -20,12 +24,13 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """One candidate asked to answer one conversation.
+    """A conversation for one candidate to answer. Every request is unique: two with equal fields are still two.
 
-    Its last message is the user's, or the beginning of the candidate's answer, which then goes on from there. `seed`
-    takes the place of the generation's with an independent backend.
+    Attributes:
+        messages: the last one is the user's, or the beginning of the candidate's answer, which is then continued.
+        seed: replaces the seed of the generation settings. Only independent backends use it.
     """
 
     candidate: CandidateConfig
@@ -35,57 +40,105 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A bit of text of request number `index`; the last piece of a request carries its whole response.
+    """A part of the answer to a request.
 
-    `note` says in a line what makes the request wait, where that is worth telling.
+    Attributes:
+        text: the new text.
+        response: the complete response; the last piece of every request has it.
+        note: one line that explains why the request has to wait.
     """
 
-    index: int
+    request: Request
     text: str = ""
     response: Response | None = None
     note: str = ""
 
+    @property
+    def candidate(self) -> str:
+        """The candidate's name."""
+        return self.request.candidate.name
+
+    @classmethod
+    def failed(cls, request: Request, problem: BaseException | str, finish: Finish = "error") -> Piece:
+        """The last piece of a request that failed without any text."""
+        name = request.candidate.name
+        return cls(request, response=Response(name, "", finish=finish, error=Failure.of(problem)))
+
+    @classmethod
+    def stopped(cls, request: Request) -> Piece:
+        """The last piece of a request that was stopped before it had any text."""
+        return cls(request, response=Response(request.candidate.name, "", finish="stopped"))
+
 
 class Backend(Protocol):
-    """Runs requests of candidates of its kind; one object serves every session.
+    """Runs requests of candidates of its kind. One object serves all sessions.
 
     Attributes:
-        line: where those who have no hurry wait for their turn, so that they are served in the order in which they
-            came; None where requests do not get in each other's way.
-        independent: whether a response does not depend on what is asked together with it.
+        turns: the queue in which sessions wait for their turn; None if the backend can serve all of them at once.
+        independent: whether a response does not depend on the other requests of the same call.
     """
 
-    line: Line | None
+    turns: TurnQueue | None
     independent: bool
 
     def load(self, candidate: CandidateConfig) -> None:
-        """Make the candidate ready to answer. Raises WorkError or ZooterError when it cannot be."""
+        """Make the candidate ready to answer.
+
+        Raises:
+            ZooterError: the candidate cannot answer.
+        """
 
     def trial(self, candidate: CandidateConfig) -> str:
         """A query to try the candidate with."""
 
     def sizes(self) -> Mapping[object, int]:
-        """Bytes of the models that it has in memory here, by what tells them apart."""
+        """Bytes of each model that this backend has in the memory of this machine."""
 
     def spare(self) -> None:
-        """Let the models that nobody uses leave the memory."""
+        """Unload the models that nobody uses."""
 
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
-        """Pieces as they come, and exactly one response a request.
+        """Yield pieces as they are generated, and exactly one response for every request.
 
-        A request that fails ends with a response of finish `error`, or `refused` where that lies in the request; the
-        others go on. `stop` ends all within 0.3 s,
-        each with the text that has come.
+        A request that fails ends with a response whose finish is `error`, or `refused` if the request itself is at
+        fault; the other requests continue. Setting `stop` ends all of them within 0.3 s, each with its text so far.
         """
 
 
 def backend(kind: str) -> Backend:
-    """A new backend of a kind.
+    """Return a new backend of a kind.
 
     Raises:
         ZooterError: there is no such kind.
     """
-    made: Backend = load_kind("backend", KINDS, kind)()
-    return made
+    new: Backend = load_kind("backend", KINDS, kind)()
+    return new
+
+
+def stream_or_fail(
+    backend: Backend, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
+) -> Iterator[Piece]:
+    """Yield a backend's pieces. If the backend itself raises, its unfinished requests fail with that error."""
+    unfinished = dict.fromkeys(requests)
+    try:
+        for piece in backend.stream(requests, generation, stop):
+            if piece.response is not None:
+                del unfinished[piece.request]
+            yield piece
+    except Exception as problem:
+        for request in unfinished:
+            message = f"{request.candidate.backend}: {type(problem).__name__}: {first_line(problem)}"
+            yield Piece.failed(request, message)
+
+
+def iter_responses(
+    pieces: Iterable[Piece], on_note: Callable[[str], None] = lambda note: None
+) -> Iterator[tuple[Request, Response]]:
+    """Yield every request of a stream with its response when it ends, and pass notes to `on_note`."""
+    for piece in pieces:
+        if piece.note:
+            on_note(piece.note)
+        if piece.response is not None:
+            yield piece.request, piece.response

@@ -1,4 +1,4 @@
-"""Who answers when a candidate fails: before its first token the next one takes over; after it, what has come stays."""
+"""What happens when a candidate fails: before its first token the next one answers; after it, its text is kept."""
 
 from __future__ import annotations
 
@@ -19,29 +19,47 @@ def with_fallback(
     reserves: Sequence[Request],
     stop: threading.Event,
 ) -> Iterator[Piece]:
-    """Pieces of requests that are answered together; where none of them begins, of `reserves`, one after the other.
+    """Run the first requests together. If all of them fail before their first token, run the reserves in turn.
 
-    `Piece.index` counts the first and then the reserves. An empty piece announces that a reserve takes over, before it
-    is asked. A response that fails has all the text that has come of it.
+    An empty piece announces a reserve before it runs. A response that fails keeps all text that was streamed for it.
     """
-    offset = 0
-    for requests in (first, *([one] for one in reserves)):
-        if offset:
-            yield Piece(offset)
+    for requests in (first, *([reserve] for reserve in reserves)):
+        if requests is not first:
+            yield Piece(requests[0])
             if stop.is_set():
-                yield Piece(offset, response=Response(requests[0].candidate.name, "", finish="stopped"))
+                yield Piece.stopped(requests[0])
                 return
-        texts, begun = [""] * len(requests), False
+        texts, answered = dict.fromkeys(requests, ""), False
         for piece in stream(requests):
-            texts[piece.index] += piece.text
+            texts[piece.request] += piece.text
             response = piece.response
-            if response is not None and response.failed_before_first_token:
-                response = replace(response, text=texts[piece.index].strip())
-            begun = begun or (response is not None and not response.failed_before_first_token)
-            yield replace(piece, index=offset + piece.index, response=response)
-        if begun:
+            if response is not None:
+                if response.failed_before_first_token:
+                    response = replace(response, text=texts[piece.request].strip())
+                    piece = replace(piece, response=response)
+                answered = answered or not response.failed_before_first_token
+            yield piece
+        if answered:
             return
-        offset += len(requests)
+
+
+def iter_text(pieces: Iterator[Piece]) -> Iterator[str]:
+    """Yield the text of one answer with fallback.
+
+    Raises:
+        WorkError: no candidate has answered, or the answer broke off.
+    """
+    responses: list[Response] = []
+    for piece in pieces:
+        if piece.text:
+            yield piece.text
+        if piece.response is not None:
+            responses.append(piece.response)
+    *failed, last = responses
+    if last.error and failed and not last.text:
+        raise nobody(responses)
+    if last.error:
+        raise WorkError.because(last.error, f"an answer of {last.candidate}")
 
 
 def note(failed: Sequence[Response], instead: str | None = None, around: str = "") -> str:

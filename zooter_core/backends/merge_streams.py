@@ -1,4 +1,4 @@
-"""Several streams at the same time, each in a thread of its own."""
+"""Several streams as one, each read in its own thread, so that a slow one holds up no other."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from zooter_core.errors import first_line
-
 Item = TypeVar("Item")
-ENDING = 1.0  # seconds for the threads to end after a stop
+Stream = Callable[[threading.Event], Iterator[Item]]
+JOIN_SECONDS = 1.0  # for each thread to end after a stop
+END = object()
 
 
 class Stop(threading.Event):
-    """A stop of one's own that is also set when another is."""
+    """A stop that is also set when another one is."""
 
     def __init__(self, other: threading.Event) -> None:
         super().__init__()
@@ -24,54 +24,41 @@ class Stop(threading.Event):
         return super().is_set() or self._other.is_set()
 
 
-def merge_streams(
-    streams: Sequence[Callable[[threading.Event], Iterator[Item]]], stop: threading.Event
-) -> Iterator[tuple[int, Item | str]]:
-    """The items of all streams as they come, each with its stream's number; a stream that raises ends with a text.
+def merge_streams(streams: Sequence[Stream[Item]], stop: threading.Event) -> Iterator[Item]:
+    """Yield the items of all streams as they come. An exception in a stream is raised here and stops the others.
 
-    Each stream is made with a stop, which is set when `stop` is or when whoever reads the items goes away.
+    Args:
+        streams: functions that start a stream. Each one gets an event to watch, which is set when `stop` is, or when
+            the reader of the merged stream goes away.
     """
-    items: queue.Queue[tuple[int, Item | str | None]] = queue.Queue()
     if len(streams) == 1:
-        yield from _alone(streams[0], stop)
+        yield from streams[0](stop)
         return
-    own = Stop(stop)
+    items: queue.Queue[Item | Exception | object] = queue.Queue()
+    stop_all = Stop(stop)
 
-    def work(number: int) -> None:
+    def read(stream: Stream[Item]) -> None:
         try:
-            for item in streams[number](own):
-                items.put((number, item))
-        except Exception as problem:  # told to the reader; the other streams go on
-            items.put((number, _told(problem)))
-        items.put((number, None))
+            for item in stream(stop_all):
+                items.put(item)
+            items.put(END)
+        except Exception as problem:
+            items.put(problem)
 
-    threads = [threading.Thread(target=work, args=(n,), name="merge_streams", daemon=True) for n in range(len(streams))]
+    threads = [threading.Thread(target=read, args=(stream,), name="merge_streams", daemon=True) for stream in streams]
     for thread in threads:
         thread.start()
     running = len(threads)
     try:
         while running:
-            number, item = items.get()
-            if item is None:
+            item = items.get()
+            if item is END:
                 running -= 1
+            elif isinstance(item, Exception):
+                raise item
             else:
-                yield number, item
+                yield item  # type: ignore[misc]
     finally:
-        own.set()
+        stop_all.set()
         for thread in threads:
-            thread.join(ENDING)
-
-
-def _alone(
-    stream: Callable[[threading.Event], Iterator[Item]], stop: threading.Event
-) -> Iterator[tuple[int, Item | str]]:
-    """The items of one stream, which needs no thread."""
-    try:
-        for item in stream(stop):
-            yield 0, item
-    except Exception as problem:
-        yield 0, _told(problem)
-
-
-def _told(problem: Exception) -> str:
-    return f"{type(problem).__name__}: {first_line(problem)}"
+            thread.join(JOIN_SECONDS)

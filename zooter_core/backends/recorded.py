@@ -17,7 +17,7 @@ from zooter_core.backends import Piece, Request
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.scores import each_query, read_lines, read_responses
-from zooter_core.errors import Failure, ZooterError, listed
+from zooter_core.errors import ZooterError, listed
 from zooter_core.records import Response
 
 WORDS = 4  # a piece
@@ -87,7 +87,7 @@ class RecordedBackend:
     """Recordings by path, each read once."""
 
     independent = True
-    line = None
+    turns = None
 
     def __init__(self) -> None:
         self._recordings: dict[str, Recording] = {}
@@ -109,22 +109,22 @@ class RecordedBackend:
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
-        for index, request in enumerate(requests):
+        for request in requests:
             begun, name = time.perf_counter(), request.candidate.name
             seed = generation.seed if request.seed is None else request.seed
             try:
                 whole = self._recording(request.candidate).look_up(*_asked(request), name, seed)
             except ZooterError as problem:
-                yield Piece(index, response=Response(name, "", finish="refused", error=Failure.of(problem)))
+                yield Piece.failed(request, problem, "refused")
                 continue
             words = re.findall(r"\S+\s*|\s+", whole)
             first = time.perf_counter() - begun
             come = 0
             while come < len(words) and not stop.is_set():
-                yield Piece(index, "".join(words[come : come + WORDS]))
+                yield Piece(request, "".join(words[come : come + WORDS]))
                 come = min(come + WORDS, len(words))
             yield Piece(
-                index,
+                request,
                 response=Response(
                     name,
                     "".join(words[:come]),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from zooter_core.backends import iter_responses
 from zooter_core.backends.fallback import nobody, note
 from zooter_core.cli.options import (
     ensemble_of,
@@ -43,12 +44,12 @@ def ask(call: Namespace) -> None:
         ensemble.fleet.candidate(call.candidate)  # a mistake in it shows before the work
     names: tuple[str, ...] = (call.candidate,)
     if call.candidate is None or ensemble.fleet.router:  # a candidate can be asked before there is a router
-        decision = ensemble.trade(ensemble.route(messages), call.willingness)
+        decision = ensemble.route(messages, call.willingness)
         names = names if call.candidate is not None else decision.order
         shown = listed((f"{c} {p:.0%}" for c, p in decision.probabilities.items()), "  ")
         tags = listed(tag.name for tag in decision.tags) or "none"
         err.print(f"{shown}  |  tags: {tags}  ->  {shortened(names[0], MOST_NAMED)}", style="dim")
-    _print_answer(names, ensemble.answer(names[:1], messages, threading.Event(), generation, names[1:]))
+    _print_answer(names, ensemble.run_candidates(names[:1], messages, threading.Event(), generation, names[1:]))
 
 
 def _print_answer(names: Sequence[str], pieces: Iterator[Piece]) -> None:
@@ -58,11 +59,11 @@ def _print_answer(names: Sequence[str], pieces: Iterator[Piece]) -> None:
         WorkError: nobody has answered, or the answer broke off.
     """
     responses: list[Response] = []
-    asked = 0
+    candidate = names[0]
     for piece in pieces:
-        if piece.index > asked:
-            asked = piece.index
-            err.print(note(responses[-1:], names[asked]), soft_wrap=True)
+        if piece.candidate != candidate:
+            candidate = piece.candidate
+            err.print(note(responses[-1:], candidate), soft_wrap=True)
         tell_note(piece.note)
         print(piece.text, end="", flush=True)
         if piece.response is not None:
@@ -83,7 +84,7 @@ def route(call: Namespace) -> None:
     check_trade(ensemble.fleet, call.willingness)
     queries = _stdin_queries() if call.query == "-" else iter([call.query])
     for query in queries:
-        decision = ensemble.trade(ensemble.route([Message("user", query)]), call.willingness)
+        decision = ensemble.route(query, call.willingness)
         why = ensemble.explain(decision) if call.why else None
         if call.json:
             shape = decision.to_json() | ({"why": why.to_json()} if why else {})
@@ -165,16 +166,13 @@ def compare(call: Namespace) -> int:
     generation = generation_of(call, ensemble.fleet)
     messages = [Message("user", call.query)]
     decision = ensemble.route(messages)
-    responses: dict[int, Response] = {}
     with err.waiting("All candidates answer ..."):
         pool = ensemble.fleet.pool
-        for piece in ensemble.answer(pool, messages, threading.Event(), generation):
-            tell_note(piece.note)
-            if piece.response is not None:
-                responses[piece.index] = piece.response
-        answers = [responses[index] for index in sorted(responses)]
+        pieces = ensemble.run_candidates(pool, messages, threading.Event(), generation)
+        responses = {response.candidate: response for _, response in iter_responses(pieces, tell_note)}
+        answers = [responses[name] for name in pool]
         try:
-            ranked = ensemble.rank(call.query, answers)
+            ranked = ensemble.rank_responses(call.query, answers)
         except WorkError as problem:  # the responses have cost much: they are shown, without ranks
             err.print(str(problem))
             ranked = [Ranked(answer) for answer in answers]

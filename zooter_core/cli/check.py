@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from zooter_core.backends import iter_responses
 from zooter_core.cli.options import ensemble_of, err, out, print_json, raise_failed, tell_note
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import ENDPOINT, RECORDED, GenerationConfig
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.records import Message, Response
+from zooter_core.records import Message
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -67,11 +68,9 @@ def _candidate(ensemble: Ensemble, entry: CandidateConfig) -> Found:
     backend = ensemble.backends[entry.backend]
     backend.load(entry)
     generation = GenerationConfig(max_new_tokens=32, temperature=0.0)
-    last: Response | None = None
-    for piece in ensemble.answer([entry.name], [Message("user", backend.trial(entry))], threading.Event(), generation):
-        tell_note(piece.note)
-        last = piece.response or last
-    assert last is not None
+    messages = [Message("user", backend.trial(entry))]
+    pieces = ensemble.run_candidates([entry.name], messages, threading.Event(), generation)
+    ((_, last),) = iter_responses(pieces, tell_note)
     raise_failed(last)
     first, speed = last.first_token_seconds, last.tokens_per_second
     if entry.backend == RECORDED:

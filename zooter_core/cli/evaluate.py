@@ -146,7 +146,7 @@ def _rewards(fleet: str, scores: Scores, texts: Texts, asked: Sequence[Sequence[
         for first in range(0, len(asked), BATCH):
             rows = range(first, min(first + BATCH, len(asked)))
             columns = {row: [c for c in asked[row] if texts[row][scores.candidates[c]]] for row in rows}
-            found = ensemble.rewards(
+            found = ensemble.score_responses(
                 [(scores.queries[r].text, [texts[r][scores.candidates[c]] for c in columns[r]]) for r in rows]
             )
             for row, scored in zip(rows, found, strict=True):

@@ -29,7 +29,6 @@ from zooter_core.cli.options import (
     tell_set_aside,
 )
 from zooter_core.cli.tables import print_report, print_sweep, save_sweep_plot
-from zooter_core.data import runs
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, read_queries, read_scores
 from zooter_core.errors import ZooterError, listed
@@ -58,12 +57,12 @@ def run(call: Namespace) -> None:
         pipeline.collect(folder, ensemble, generation, progress, call.samples, tell_note)
         tell_cost(ensemble, call.samples)
         pipeline.score(folder, ensemble, progress)
-        tell_set_aside(runs.set_aside(folder))
+        tell_set_aside(folder.set_aside())
         pipeline.tag(folder, ensemble, progress)
         pipeline.label(folder, labels, progress)
         report = pipeline.distill_run(folder, ensemble, encoder, training, progress)
         if scores:
-            runs.export_scores(folder, scores)
+            folder.export_scores(scores)
     print_report(report)
 
 
@@ -85,7 +84,7 @@ def step(call: Namespace) -> None:
             if new:
                 pipeline.start(folder, ensemble, queries)
             pipeline.collect(folder, ensemble, generation, progress, call.samples, tell_note)
-            tell_set_aside(runs.refused(folder), "responses")
+            tell_set_aside(folder.refused(), "responses")
         elif call.command == "tag":
             check(folder, Plan(("tag",)), ensemble)
             pipeline.tag(folder, ensemble, progress)
@@ -93,7 +92,7 @@ def step(call: Namespace) -> None:
             check(folder, Plan(("score",)), ensemble)
             tell_cost(ensemble, folder.setting("collect", "samples"))
             pipeline.score(folder, ensemble, progress)
-            tell_set_aside(runs.set_aside(folder))
+            tell_set_aside(folder.set_aside())
 
 
 def score(call: Namespace) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from zooter_core.data import runs
 from zooter_core.data.run_lines import Check
 from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
@@ -51,7 +50,7 @@ def unfinished_batches(run: Run, file: str, check: Check) -> Iterator[tuple[list
 
     A batch is always computed as a whole, because the last digits of its figures depend on what it contains.
     """
-    queries = runs.queries(run)
+    queries = run.queries()
     done = run.done(file, {query.id for query in queries}, check=check)
     for first in range(0, len(queries), BATCH):
         batch = queries[first : first + BATCH]

@@ -7,11 +7,10 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
-from zooter_core.backends import Request
+from zooter_core.backends import Request, iter_responses
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data import runs
 from zooter_core.data.run_lines import response_check, same_check
-from zooter_core.data.runs import QUERIES, RESPONSES, Run, Settings
+from zooter_core.data.runs import QUERIES, RESPONSES, Run, Settings, versions
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import Failure, WorkError, ZooterError
 from zooter_core.pipeline import batches
@@ -51,7 +50,7 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
         ZooterError: the run began with another pool or other queries.
     """
     run.state.setdefault("fleet", str(ensemble.fleet.folder))
-    run.state.setdefault("versions", runs.versions())
+    run.state.setdefault("versions", versions())
     run.begin("start", start_settings(ensemble, queries))
     if not run.sealed("start"):
         records = {query.id: asdict(query) for query in queries}
@@ -90,7 +89,7 @@ def collect(
     if run.sealed("collect"):
         return
     require(run, "start")
-    queries = sorted(runs.queries(run), key=lambda query: (query.dataset or "", len(query.text), query.id))
+    queries = sorted(run.queries(), key=lambda query: (query.dataset or "", len(query.text), query.id))
     check = response_check(ensemble.fleet.pool, samples)
     done = run.done(RESPONSES, {query.id for query in queries}, "candidate", "sample", check=check)
     working = {record["candidate"] for record in run.records(RESPONSES) if record.get("error") is None}
@@ -104,15 +103,15 @@ def collect(
             missing = {(query.id, name, sample) for query, sample in batch} - done
             if not missing:
                 continue
-            requests, keys = [], []
+            keys: dict[Request, tuple[str, str, int]] = {}
             for row, (query, sample) in enumerate(batch):
                 if (query.id, name, sample) in missing or not ensemble.independent(name):
-                    requests.append(Request(candidate, (Message("user", query.text),), seed + row))
-                    keys.append((query.id, name, sample))
-            responses, failed = _responses(ensemble, requests, replace(generation, seed=seed), tell, name in working)
+                    keys[Request(candidate, (Message("user", query.text),), seed + row)] = (query.id, name, sample)
+            seeded = replace(generation, seed=seed)
+            responses, failed = _responses(ensemble, list(keys), seeded, tell, name in working)
             working |= {name for response in responses.values() if response.error is None}
-            new = [(keys[row], responses[row].to_json()) for row in sorted(responses) if keys[row] in missing]
-            run.append(RESPONSES, [{"id": key[0], "sample": key[2], **record} for key, record in new])
+            new = [(keys[request], response) for request, response in responses.items() if keys[request] in missing]
+            run.append(RESPONSES, [{"id": key[0], "sample": key[2], **response.to_json()} for key, response in new])
             if failed:
                 next_step = "Fix the candidate (`zooter check`) and start the step again; it continues from here."
                 raise WorkError.because(failed, f"a response of {name}", next_step)
@@ -127,23 +126,18 @@ def _responses(
     generation: GenerationConfig,
     tell: Callable[[str], None],
     working: bool,
-) -> tuple[dict[int, Response], Failure | None]:
-    """The responses to save by request number, refusals included, and the first error that ends the step.
+) -> tuple[dict[Request, Response], Failure | None]:
+    """The responses to save, refusals included, in the order of the requests, and the first error that ends the step.
 
     Args:
         working: whether the candidate has answered anything yet. One that has not and refuses several is broken.
     """
-    responses: dict[int, Response] = {}
-    for piece in ensemble.stream(requests, threading.Event(), generation):
-        if piece.response is not None:
-            responses[piece.index] = piece.response
-        if piece.note:
-            tell(piece.note)
-    usable = {row: r for row, r in responses.items() if r.error is None or r.finish == "refused"}
+    responses = dict(iter_responses(ensemble.run_requests(requests, threading.Event(), generation), tell))
     errors = [r.error for r in responses.values() if r.error and r.finish != "refused"]
-    refused = {requests[row].messages for row in usable}
-    if not working and all(r.error for r in usable.values()) and len(refused) >= ENOUGH:
-        first = usable[min(usable)].error
+    usable = {q: responses[q] for q in requests if not responses[q].error or responses[q].finish == "refused"}
+    refused = {request.messages for request, response in usable.items() if response.error}
+    if not working and len(refused) >= ENOUGH and all(response.error for response in usable.values()):
+        first = next(iter(usable.values())).error
         reason = f"none of {len(usable)}; the first because: {first.reason if first else ''}"
         return {}, Failure(f"a response of {requests[0].candidate.name}", reason)
     return usable, errors[0] if errors else None

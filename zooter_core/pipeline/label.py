@@ -7,7 +7,6 @@ from dataclasses import asdict
 
 import numpy as np
 
-from zooter_core.data import runs
 from zooter_core.data.run_lines import same_check, tag_check
 from zooter_core.data.runs import LABELS, TAGS, Run
 from zooter_core.data.scores import Scores
@@ -38,7 +37,7 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
     require(run, "score")
     require(run, "tag")
     # Before `begin`, because wrong settings must not bind the run.
-    records = {row.id: row.to_json() for row in make_labels(runs.scores(run), runs.tags(run), config)}
+    records = {row.id: row.to_json() for row in make_labels(run.scores(), run.tags(), config)}
     run.begin("label", asdict(config))
     if run.sealed("label"):
         return

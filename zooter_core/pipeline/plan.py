@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from zooter_core.config.fleet import RECORDED, GenerationConfig
-from zooter_core.data import runs
-from zooter_core.data.runs import Run, Settings
-from zooter_core.ensemble import Ensemble, lacks
+from zooter_core.data.runs import RUN_FILES, Run, Settings
+from zooter_core.ensemble import Ensemble, missing_table
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation.evaluate import check_names
 from zooter_core.files import check_file
@@ -97,7 +96,7 @@ def _check_samples(plan: Plan, ensemble: Ensemble) -> None:
 def _check_scores(run: Run, path: Path) -> None:
     """Refuse a score file that cannot be written, or that would take the place of one of the run's own files."""
     inside = path.resolve().is_relative_to(run.folder.resolve())
-    if inside and path.resolve().relative_to(run.folder.resolve()).parts[:1] in [(name,) for name in runs.OWN]:
+    if inside and path.resolve().relative_to(run.folder.resolve()).parts[:1] in [(name,) for name in RUN_FILES]:
         raise ZooterError(
             "--scores as a file of its own", f"{path}, which is the run's", f"Name it {run.folder / 'scores.jsonl'}."
         )
@@ -108,7 +107,7 @@ def _check_parts(ensemble: Ensemble, steps: Sequence[str]) -> None:
     """Refuse a fleet without a table that a step needs, or whose report could not be written."""
     for step, table in (("score", "reward"), ("tag", "tagger")):
         if step in steps and getattr(ensemble.fleet, table) is None:
-            raise lacks(ensemble.fleet, table)
+            raise missing_table(ensemble.fleet, table)
     if "distill" in steps:
         check_names(ensemble.fleet.pool)
 
@@ -145,6 +144,6 @@ def _check_models(run: Run, plan: Plan, ensemble: Ensemble, steps: Sequence[str]
     if "tag" in steps:
         tagger = ensemble.tagger
         if fleet.tagger and fleet.tagger.kind == "given":
-            tagger.tag_all(plan.queries or runs.queries(run))
+            tagger.tag_all(plan.queries or run.queries())
     if "distill" in steps:
         ensemble.encoders(plan.encoder)

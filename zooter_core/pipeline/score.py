@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from zooter_core.data import runs
 from zooter_core.data.run_lines import has_scores, reward_check
 from zooter_core.data.runs import REWARDS, Run
 from zooter_core.data.scores import no_repeats, read_lines, read_query, read_responses, score_line
@@ -29,14 +28,14 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     if run.sealed("score"):
         return
     require(run, "collect")
-    texts, refused = runs.responses(run), runs.refused(run)
+    texts, refused = run.responses(), run.refused()
     pool = pool_of(run, ensemble)
     check = reward_check(pool, run.state["steps"].get("collect", {}).get("samples"))
     for batch, missing, count, total in unfinished_batches(run, REWARDS, check):
         lines = {query.id: {"id": query.id, "set_aside": refused[query.id]} for query in batch if query.id in refused}
         answered = [query for query in batch if query.id not in refused]
         requests = [(query.text, [text for name in pool for text in texts[query.id][name]]) for query in answered]
-        scored = ensemble.rewards(requests, lambda done: progress("score", count - len(batch) + done, total))  # noqa: B023
+        scored = ensemble.score_responses(requests, lambda done: progress("score", count - len(batch) + done, total))  # noqa: B023
         lines |= {query.id: rewards.line(query.id, pool) for query, rewards in zip(answered, scored, strict=True)}
         run.append(REWARDS, [lines[query.id] for query in batch if query.id in missing])
         progress("score", count, total)
@@ -102,16 +101,16 @@ def _score_missing(
     aside: dict[str, str] = {}
     for first in range(0, len(lines), batches.BATCH):
         batch = [(query, texts) for query, texts in lines[first : first + batches.BATCH] if query.id not in done]
-        scored = ensemble.rewards(
+        scored = ensemble.score_responses(
             [(query.text, list(texts.values())) for query, texts in batch],
             lambda done, first=first: progress("score", first + done, len(lines)),  # type: ignore[misc]
         )
         new = []
         for (query, texts), rewards in zip(batch, scored, strict=True):
-            if rewards.whole is None:
+            if rewards.complete is None:
                 aside[query.id] = str(rewards.reason)
             else:
-                new.append(score_line(query, dict(zip(texts, rewards.whole, strict=True)), texts))
+                new.append(score_line(query, dict(zip(texts, rewards.complete, strict=True)), texts))
         append_lines(out, new)
         progress("score", min(first + batches.BATCH, len(lines)), len(lines))
     return len(lines) - len(aside), aside

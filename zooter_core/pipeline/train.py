@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.config.fleet import ENCODER
-from zooter_core.data import runs
 from zooter_core.data.runs import LABELS, REPORT, ROUTER, Run, Settings
 from zooter_core.data.scores import Scores, ScoreSource, as_scores
 from zooter_core.ensemble import Ensemble
@@ -115,14 +114,14 @@ def distill_run(
         return load_report(run.folder / REPORT)
     require(run, "label")
     pool_of(run, ensemble)
-    scores = runs.scores(run).tagged(runs.tags(run))
-    by_id = {record["id"]: runs.label(record) for record in run.records(LABELS)}
+    scores = run.scores()
+    by_id = {record["id"]: Label.from_json(record) for record in run.records(LABELS)}
     labelled = [by_id[query.id] for query in scores.queries]
     model = ensemble.encoders(encoder)
     vectors = model.embed_all([query.text for query in scores.queries])
     labels = LabelConfig(**run.state["steps"]["label"])
-    sampled = Sampled(runs.samples(run), runs.dollars(run, ensemble.fleet))
-    trained = train(scores, labelled, vectors, model, labels, config, progress, sampled, runs.set_aside(run))
+    sampled = Sampled(run.samples(), run.dollars(ensemble.fleet))
+    trained = train(scores, labelled, vectors, model, labels, config, progress, sampled, run.set_aside())
     work = run.folder / f"{ROUTER}.partial"
     with writing(run.folder):
         remove(work)  # of a process that was killed

@@ -13,7 +13,7 @@ from zooter_core.errors import ZooterError
 from zooter_core.records import Message, Ranked, Response
 
 if TYPE_CHECKING:
-    from zooter_core.backends.turn_queue import Line
+    from zooter_core.backends.turn_queue import TurnQueue
     from zooter_core.ensemble import Ensemble
 
 KEPT_EVERY = 1.0  # seconds between two notes of what has come
@@ -128,15 +128,15 @@ class Job(Answers):
         self._messages = (*messages, *begun)
         self._generation = generation or ensemble.fleet.generation
         self._stop = threading.Event()
-        self._tickets = [line.join() for line in self._lines(plan.candidates)]
+        self._tickets = [queue.join() for queue in self._turns(plan.candidates)]
         self._thread = threading.Thread(target=self._work, name="job", daemon=True)
         self._thread.start()
 
-    def _lines(self, candidates: Sequence[str]) -> list[Line]:
+    def _turns(self, candidates: Sequence[str]) -> list[TurnQueue]:
         """Of the models that cannot serve two at once; always in one order, or two jobs could block each other."""
         kinds = sorted({self._ensemble.fleet.candidate(name).backend for name in candidates})
-        lines = [self._ensemble.backends[kind].line for kind in kinds]
-        return [line for line in lines if line is not None]
+        queues = [self._ensemble.backends[kind].turns for kind in kinds]
+        return [queue for queue in queues if queue is not None]
 
     @property
     def running(self) -> bool:  # type: ignore[override]
@@ -179,9 +179,10 @@ class Job(Answers):
     def _answer(self) -> None:
         kept, plan = time.monotonic(), self._plan
         reserves = () if plan.begun else plan.reserves  # what has come stays
-        names = (*plan.candidates, *reserves)
-        for piece in self._ensemble.answer(plan.candidates, self._messages, self._stop, self._generation, reserves):
-            name = names[piece.index]
+        for piece in self._ensemble.run_candidates(
+            plan.candidates, self._messages, self._stop, self._generation, reserves
+        ):
+            name = piece.candidate
             if name in self.reserves:
                 self._take_over(name)
             self.texts[name] += piece.text
@@ -197,18 +198,18 @@ class Job(Answers):
         if self._rank and len(self.failed) < len(self.candidates):
             ended = [self.responses[name] for name in self.candidates]
             query = next(message.content for message in reversed(self._messages) if message.role == "user")
-            self.ranked = self._ensemble.rank(query, ended)
+            self.ranked = self._ensemble.rank_responses(query, ended)
 
     def _take_over(self, name: str) -> None:
         """Let a reserve have the turn once it is its: in its own model's line, without a place in any other."""
         self.texts = self.texts | {name: ""}  # not added to: a page may be reading it
         self.candidates, self.reserves = (*self.candidates, name), self.reserves[1:]
         self._keep(self)
-        lines = self._lines([name])
+        queues = self._turns([name])
         for ticket in self._tickets:
-            if ticket.line not in lines:
+            if ticket.queue not in queues:
                 ticket.leave()
-        held = [ticket for ticket in self._tickets if ticket.line in lines]
-        self._tickets = held or [line.join() for line in lines]
+        remaining = [ticket for ticket in self._tickets if ticket.queue in queues]
+        self._tickets = remaining or [queue.join() for queue in queues]
         for ticket in self._tickets:
             ticket.wait(self._stop)  # whether its turn or a stop has come, the engine sees to the rest

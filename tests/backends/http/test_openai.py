@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 from scripted import TEXT, serving
+from streams import read
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 
@@ -46,13 +47,7 @@ def candidate(server, model="good", **config) -> CandidateConfig:
 def answers(backend, candidates, messages=ASK, generation=GENERATION, stop=None):
     """The texts of the pieces and the response of each request."""
     requests = [Request(candidate, messages) for candidate in candidates]
-    texts, responses = [""] * len(requests), {}
-    for piece in backend.stream(requests, generation, stop or threading.Event()):
-        assert piece.index not in responses, "a piece after the response"
-        texts[piece.index] += piece.text
-        if piece.response is not None:
-            responses[piece.index] = piece.response
-    return texts, [responses[index] for index in range(len(requests))]
+    return read(backend.stream(requests, generation, stop or threading.Event()), requests)
 
 
 def test_an_answer_comes_in_pieces_that_join_to_the_response(server, backend):
@@ -87,7 +82,7 @@ def test_an_answer_that_has_begun_is_the_last_message(server, backend):
     talk = (*ASK, Message("assistant", "The sea is"))
     ((text,), _) = answers(backend, [candidate(server, "echo")], talk)
     assert json.loads(text)[-1] == {"role": "assistant", "content": "The sea is"}
-    assert backend.line is None
+    assert backend.turns is None
 
 
 def test_the_token_limit_may_have_its_newer_name(server, backend):
@@ -108,11 +103,11 @@ def test_candidates_answer_at_the_same_time(server, backend):
     slow, good = candidate(server, "slow"), candidate(server)
     stop, order = threading.Event(), []
     for piece in backend.stream([Request(slow, ASK), Request(good, ASK)], GENERATION, stop):
-        order.append(piece.index)
-        if piece.response is not None and piece.index == 1:
+        order.append(piece.candidate)
+        if piece.response is not None and piece.candidate == good.name:
             stop.set()  # the good one has ended while the slow one writes
-    assert set(order) == {0, 1}
-    assert order[-1] == 0
+    assert set(order) == {slow.name, good.name}
+    assert order[-1] == slow.name
 
 
 def test_no_more_requests_than_allowed_are_under_way(backend):

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scripted import TEXT, serving
+from streams import read
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 
@@ -54,12 +55,7 @@ def at(url, model="good", **config) -> CandidateConfig:
 def together(backend, failing, good):
     """A failing candidate between two good ones: its response, after a look at theirs."""
     requests = [Request(candidate, ASK) for candidate in (good, failing, good)]
-    responses, texts = {}, ["", "", ""]
-    for piece in backend.stream(requests, GenerationConfig(), threading.Event()):
-        assert piece.index not in responses
-        texts[piece.index] += piece.text
-        if piece.response is not None:
-            responses[piece.index] = piece.response
+    texts, responses = read(backend.stream(requests, GenerationConfig(), threading.Event()), requests)
     for number in (0, 2):
         assert (responses[number].text, responses[number].error, responses[number].finish) == (WHOLE, None, "stop")
     assert responses[1].text == texts[1], "something that was shown is lost"

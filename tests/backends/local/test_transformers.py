@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from streams import read
 from transformers import AutoTokenizer
 
 from zooter_core.backends import Request
@@ -15,7 +16,7 @@ from zooter_core.backends.local.model import Base
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.records import Message, Response
+from zooter_core.records import Message
 
 POOL = ("base", "one", "two")
 GREEDY = GenerationConfig(max_new_tokens=12, temperature=0.0)
@@ -38,14 +39,7 @@ def candidates(tiny_fleet: Path):
 def stream(backend, candidates, generation=GREEDY, messages=ASK, stop=None):
     """Texts of the pieces and the response of each request."""
     requests = [Request(candidate, messages) for candidate in candidates]
-    texts = ["" for _ in requests]
-    responses: dict[int, Response] = {}
-    for piece in backend.stream(requests, generation, stop or threading.Event()):
-        assert piece.index not in responses, "a piece after the response"
-        texts[piece.index] += piece.text
-        if piece.response is not None:
-            responses[piece.index] = piece.response
-    return texts, [responses[index] for index in range(len(requests))]
+    return read(backend.stream(requests, generation, stop or threading.Event()), requests)
 
 
 def answers(backend, candidates, generation=GREEDY, messages=ASK) -> list[str]:
@@ -102,8 +96,8 @@ def test_queries_of_different_length_in_a_batch_equal_each_alone(backend, candid
     queries = ["Hi", "Write a long story about the sea, the ships and the people on them.", "12 + 30 = ?"]
     requests = [Request(candidates["one"], (Message("user", query),)) for query in queries]
     alone = [answers(backend, [candidates["one"]], messages=request.messages)[0] for request in requests]
-    found = {p.index: p.response.text for p in backend.stream(requests, GREEDY, threading.Event()) if p.response}
-    assert [found[index] for index in range(3)] == alone
+    _, responses = read(backend.stream(requests, GREEDY, threading.Event()), requests)
+    assert [response.text for response in responses] == alone
 
 
 def test_a_seed_fixes_what_is_sampled(backend, candidates):
@@ -149,12 +143,10 @@ def test_stop_set_before_the_start_ends_after_one_token(backend, candidates):
 def test_stop_ends_all_with_the_text_that_has_come(backend, candidates):
     stop = threading.Event()
     requests = [Request(candidate, ASK) for candidate in candidates.values()]
-    texts, responses = ["", "", ""], []
-    for piece in backend.stream(requests, LONG, stop):
-        stop.set()
-        texts[piece.index] += piece.text
-        if piece.response is not None:
-            responses.append(piece.response)
+    pieces = backend.stream(requests, LONG, stop)
+    first = next(pieces)
+    stop.set()
+    texts, responses = read([first, *pieces], requests)
     assert [response.finish for response in responses] == ["stopped"] * 3
     assert [response.text for response in responses] == [text.strip() for text in texts]
     assert all(response.tokens < 400 for response in responses)
@@ -269,7 +261,7 @@ def test_missing_model_is_an_error_of_each_of_its_candidates(tmp_path, backend, 
     gone = replace(candidates["base"], name="gone", model=str(tmp_path / "none"))
     _, responses = stream(backend, [gone, candidates["one"], replace(gone, name="gone too")])
     assert [response.finish for response in responses] == ["error", "length", "error"]
-    assert f"a causal language model at {tmp_path / 'none'}" in responses[0].error
+    assert f"a causal language model at {tmp_path / 'none'}" in str(responses[0].error)
 
 
 def test_load_raises_what_stream_tells(fleet_copy):
@@ -311,10 +303,9 @@ def test_repeats_are_sampled_each_on_its_own(backend, candidates):
 def test_repeats_of_several_prompts_of_different_length(backend, candidates):
     asks = [ASK, (Message("user", "Add up 7 apples and 12 pears, then explain it."),)]
     requests = [Request(candidates["one"], ask) for ask in (*asks, *asks)]
-    pieces = backend.stream(requests, GREEDY, threading.Event())
-    texts = {piece.index: piece.response.text for piece in pieces if piece.response is not None}
+    _, responses = read(backend.stream(requests, GREEDY, threading.Event()), requests)
     alone = [answers(backend, [candidates["one"]], messages=ask)[0] for ask in asks]
-    assert [texts[index] for index in range(4)] == alone * 2
+    assert [response.text for response in responses] == alone * 2
 
 
 def test_rows_that_end_leave_the_batch_and_change_nothing_for_the_others(backend, candidates, monkeypatch):
@@ -329,9 +320,8 @@ def test_rows_that_end_leave_the_batch_and_change_nothing_for_the_others(backend
     requests = [Request(candidate, (Message("user", text),)) for candidate, text in zip(pool, QUESTIONS, strict=True)]
     generation = replace(LONG, max_new_tokens=60)
     wanted = [stream(own, [r.candidate], generation, r.messages)[1][0] for r in requests]
-    pieces = own.stream(requests, generation, threading.Event())
-    found = {piece.index: piece.response for piece in pieces if piece.response is not None}
+    _, responses = read(own.stream(requests, generation, threading.Event()), requests)
     assert len({response.tokens for response in wanted}) > 2
-    assert [(found[n].text, found[n].tokens, found[n].finish) for n in range(6)] == [
+    assert [(response.text, response.tokens, response.finish) for response in responses] == [
         (response.text, response.tokens, response.finish) for response in wanted
     ]

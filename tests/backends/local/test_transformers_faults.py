@@ -13,6 +13,7 @@ import pytest
 import tiny
 import torch
 from peft import LoraConfig, get_peft_model
+from streams import read
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification, PreTrainedTokenizerFast
 
 from zooter_core.backends import Request
@@ -43,9 +44,7 @@ def candidate(folder: Path, **keys) -> CandidateConfig:
 
 def ask(backend, *candidates):
     requests = [Request(entry, (Message("user", "What is the sea?"),)) for entry in candidates]
-    pieces = backend.stream(requests, GREEDY, threading.Event())
-    found = {piece.index: piece.response for piece in pieces if piece.response is not None}
-    return [found[index] for index in range(len(requests))]
+    return read(backend.stream(requests, GREEDY, threading.Event()), requests)[1]
 
 
 def check(own: CandidateConfig, sound: CandidateConfig, *words: str) -> None:
@@ -58,7 +57,7 @@ def check(own: CandidateConfig, sound: CandidateConfig, *words: str) -> None:
     assert "\n" not in str(bad.error)
     with pytest.raises(ZooterError) as caught:
         backend.load(own)
-    assert str(caught.value) == bad.error
+    assert caught.value.failure == bad.error
 
 
 def shards(folder: Path) -> list[Path]:

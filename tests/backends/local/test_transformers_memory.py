@@ -13,6 +13,7 @@ import pytest
 import tiny
 import torch
 from peft import PeftModel
+from streams import read
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from zooter_core.backends import Request
@@ -69,8 +70,7 @@ def ask(backend, candidates, queries=QUERIES[:1], stop=None):
     """The response to each query of each candidate, in order, and the notes."""
     requests = [Request(candidate, (Message("user", query),)) for candidate in candidates for query in queries]
     pieces = list(backend.stream(requests, GREEDY, stop or threading.Event()))
-    found = {piece.index: piece.response for piece in pieces if piece.response is not None}
-    return [found[index] for index in range(len(requests))], [piece.note for piece in pieces if piece.note]
+    return read(pieces, requests)[1], [piece.note for piece in pieces if piece.note]
 
 
 def texts(backend, candidates, queries=QUERIES[:1]) -> list[str]:
@@ -394,12 +394,9 @@ def test_what_has_come_stays_where_memory_runs_out(folders, monkeypatch, alone):
 
     monkeypatch.setattr(LlamaForCausalLM, "forward", full)
     requests = [Request(a, (Message("user", query),)) for query in QUERIES]
-    said = dict.fromkeys(range(len(QUERIES)), "")
-    for piece in backend.stream(requests, GREEDY, threading.Event()):
-        said[piece.index] += piece.text
-        if piece.response is not None:
-            assert (piece.response.error, piece.response.tokens) == (None, 10)
-            assert piece.response.text == said[piece.index].strip() == alone["a"][piece.index]
+    streamed, responses = read(backend.stream(requests, GREEDY, threading.Event()), requests)
+    assert [(response.error, response.tokens) for response in responses] == [(None, 10)] * len(QUERIES)
+    assert [response.text for response in responses] == [text.strip() for text in streamed] == alone["a"]
     assert steps[5:8] == [5, 3, 3]
     assert steps[-1] == 2
 
@@ -437,7 +434,7 @@ def test_an_error_that_is_none_of_memory_is_not_tried_again(folders, monkeypatch
     a = pool(folders)["a"]
     calls = failing(monkeypatch, LlamaForCausalLM, "generate", RuntimeError("a bad day"), 99)
     responses, _ = ask(TransformersBackend(), [a], QUERIES)
-    assert [response.error for response in responses] == ["a bad day"] * len(QUERIES)
+    assert [str(response.error) for response in responses] == ["a bad day"] * len(QUERIES)
     assert len(calls) == 1
 
 
@@ -449,6 +446,6 @@ def test_the_fleet_says_the_budget(fleet_copy, tmp_path):
     fleet = replace(load_fleet(fleet_copy), router=None)
     assert {candidate.memory for candidate in fleet.candidates} == {MemoryConfig(0.0002)}
     ensemble = Ensemble(fleet)
-    pieces = list(ensemble.answer(["base", "other"], [Message("user", "Hi")], threading.Event(), GREEDY))
-    assert [piece.index for piece in pieces if piece.note] == [1]
+    pieces = list(ensemble.run_candidates(["base", "other"], [Message("user", "Hi")], threading.Event(), GREEDY))
+    assert [piece.candidate for piece in pieces if piece.note] == ["other"]
     assert [piece.response.error for piece in pieces if piece.response is not None] == [None, None]

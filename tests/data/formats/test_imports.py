@@ -6,14 +6,13 @@ import csv
 import gzip
 import json
 import re
-import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from zooter_core.cli.main import main
 from zooter_core.data.formats import Options, import_file
-from zooter_core.data.formats.reading import CHUNK, each_of, each_record
+from zooter_core.data.formats.reading import each_record, read_object
 from zooter_core.data.scores import read_scores, read_texts
 from zooter_core.errors import ZooterError
 
@@ -59,14 +58,14 @@ def shared(name: str) -> list[dict]:
 # AlpacaEval
 
 JUDGE = "alpaca_eval_gpt4"
-ASKED = ["Name a sea.", "Count to three.", "Name a sea.", "Greet me."]
+INSTRUCTIONS = ["Name a sea.", "Count to three.", "Name a sea.", "Greet me."]
 
 
 def results(folder: Path, model: str, preferences, judge=JUDGE, **changes) -> Path:
     """A model's results folder in AlpacaEval's form."""
     outputs = [
         {"instruction": text, "dataset": "koala", "output": f"{model} {n}", "generator": model}
-        for n, text in enumerate(ASKED)
+        for n, text in enumerate(INSTRUCTIONS)
     ]
     annotations = [
         {
@@ -81,7 +80,7 @@ def results(folder: Path, model: str, preferences, judge=JUDGE, **changes) -> Pa
             "raw_completion": {"logprobs": {"content": [{"token": "m", "top_logprobs": [{"logprob": -0.1}]}]}},
             **changes,
         }
-        for n, (text, preference) in enumerate(zip(ASKED, preferences, strict=True))
+        for n, (text, preference) in enumerate(zip(INSTRUCTIONS, preferences, strict=True))
     ]
     write(folder / model / "model_outputs.json", outputs, indent=2)
     if judge:
@@ -94,7 +93,7 @@ def test_alpacaeval_joins_models_by_instruction(tmp_path):
     one = results(tmp_path, "a", [1, 2, 2, 1.25])
     two = results(tmp_path, "b", [2, 1, 1, 1.5])
     lines, options = imported("alpacaeval", one, two)
-    assert [line["query"] for line in lines] == ASKED
+    assert [line["query"] for line in lines] == INSTRUCTIONS
     assert [line["scores"]["a"] for line in lines] == [0, 1, 1, 0.25]
     assert [line["scores"]["b"] for line in lines] == [1, 0, 0, 0.5]
     assert lines[1]["responses"] == {"a": "a 1", "b": "b 1"}
@@ -123,7 +122,7 @@ def test_alpacaeval_without_annotations_has_no_scores(tmp_path):
     )
     assert "scores" not in lines[0]
     assert lines[0]["responses"] == {"a": "a 0", "b": "b 0"}
-    assert options.notes == ["No annotations: without scores."]
+    assert options.notes == ["No annotations, hence no scores."]
 
 
 def test_alpacaeval_asks_which_judge_where_there_are_several(tmp_path):
@@ -196,7 +195,7 @@ def test_routerdc_scores_stay_but_probabilities_become_right_or_wrong(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("second", "named"),
+    ("second", "problem"),
     [
         ({"question": "x", "scores": {"org/one": 1}}, "org/two"),
         ({"question": "x", "scores": {"org/one": 1, "org/two": "high"}}, 'the score of "org/two" as a number'),
@@ -205,11 +204,11 @@ def test_routerdc_scores_stay_but_probabilities_become_right_or_wrong(tmp_path):
         ([1], "a JSON object"),
     ],
 )
-def test_routerdc_names_a_wrong_record_by_file_and_line(tmp_path, second, named):
+def test_routerdc_names_a_wrong_record_by_file_and_line(tmp_path, second, problem):
     file = tmp_path / "gsm8k.json"
     file.write_text("[\n" + json.dumps(question(0, 1, 0)) + ",\n\n" + json.dumps(second) + "\n]\n")
     message = refusal("routerdc", file)
-    assert named in message
+    assert problem in message
     assert f"{file}, line 4" in message
 
 
@@ -218,8 +217,8 @@ def test_routerdc_from_the_shared_data(tmp_path):
     by_set: dict[str, list[dict]] = {}
     for record in records:
         by_set.setdefault(record["dataset"], []).append(record)
-    for name, own in by_set.items():
-        write(tmp_path / "in" / f"{name}.json", [{"question": r["query"], "scores": r["raw"]} for r in own])
+    for name, members in by_set.items():
+        write(tmp_path / "in" / f"{name}.json", [{"question": r["query"], "scores": r["raw"]} for r in members])
     lines, _ = imported("routerdc", tmp_path / "in")
     expected = [record for name in sorted(by_set) for record in by_set[name]]
     assert len(lines) == len(records) == 5911
@@ -278,20 +277,64 @@ def test_routerbench_leaves_out_rows_without_a_score(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rows", "named"),
+    ("rows", "problem"),
     [
         ([row(1), row(2, one="good")], "the column m/one of {file}, line 4"),
         ([row(1), row(2, one="inf")], "the column m/one of {file}, line 4"),
         ([row(1), row(2)[:-1]], "11 cells in {file}, line 4"),
-        ([row(1), row(1)], "different sample_ids, in {file}, line 4"),
         ([row(1), row(2, prompt=" ")], "a prompt in {file}, line 4"),
     ],
 )
-def test_routerbench_names_a_wrong_row_by_file_and_line(tmp_path, rows, named):
-    """The first row goes over two lines of the file."""
+def test_routerbench_names_a_wrong_row_by_file_and_line(tmp_path, rows, problem):
+    """The first row takes two lines of the file."""
     rows[0][2] = "two\nlines"
     file = table(tmp_path / "a.csv", rows)
-    assert named.format(file=file) in refusal("routerbench", file)
+    assert problem.format(file=file) in refusal("routerbench", file)
+
+
+def test_routerbench_merges_rows_that_complete_each_other(tmp_path):
+    """As in the released tables: a row for each wording of a prompt, with the scores of the models that had it.
+
+    Both rows have every response, and their costs differ with the prompt's length: each model's are those beside its
+    score.
+    """
+    columns = [*COLUMNS[:6], "three", *COLUMNS[6:10], "three|model_response", "three|total_cost"]
+    both = ["A", "B", "0.1", "0.2", "C", "0.3"]
+    one = [0, "id", "['Say it.']", "set", "", "0.5", "", "X", *both[1:]]
+    two = [1, "id", "['Say it!']", "set", "1.0", "", "0.0", "A", "B", "0.4", "0.5", "C", "0.6"]
+    first = [2, "first", "Hello?", "set", "1", "1", "1", *both]
+    lines, options = imported("routerbench", table(tmp_path / "a.csv", [first, one, two], columns))
+    assert [line["id"] for line in lines] == ["first", "id"]
+    assert lines[1] == {
+        "id": "id",
+        "query": "Say it!",
+        "scores": {"m/one": 1.0, "two": 0.5, "three": 0.0},
+        "dataset": "set",
+        "responses": {"m/one": "A", "two": "B", "three": "C"},
+        "cost": {"m/one": 0.4, "two": 0.2, "three": 0.6},
+    }
+    assert list(lines[1]["scores"]) == ["m/one", "two", "three"]
+    assert options.notes == ["Queries with several rows, which were merged: 1."]
+
+
+def test_routerbench_merges_rows_of_several_files_and_leaves_out_what_stays_incomplete(tmp_path):
+    one = table(tmp_path / "a.csv", [row(1, one=""), row(2, one="")])
+    two = table(tmp_path / "b.csv", [row(1, two="nan"), row(2, one="")])
+    lines, options = imported("routerbench", one, two)
+    assert [line["scores"] for line in lines] == [{"m/one": 1.0, "two": 0.0}]
+    assert options.left_out == {"no score of m/one": 1}
+
+
+@pytest.mark.parametrize(
+    ("second", "problem"),
+    [
+        (row(1, one="0.0"), 'one score of m/one for the sample_id "set.test.1", but found 1 and 0 in {file}, line 4'),
+        ([*row(1, one="")[:3], "other", *row(1)[4:]], 'one eval_name for the sample_id "set.test.1"'),
+    ],
+)
+def test_routerbench_refuses_rows_that_contradict_each_other(tmp_path, second, problem):
+    file = table(tmp_path / "a.csv", [row(1, prompt="two\nlines"), second])
+    assert problem.format(file=file) in refusal("routerbench", file)
 
 
 def test_routerbench_of_other_columns_is_refused(tmp_path):
@@ -369,7 +412,7 @@ def test_llmrouterbench_leaves_out_what_a_model_lacks(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "named"),
+    ("changes", "problem"),
     [
         ({"score": "good"}, '"score" as a number'),
         ({"origin_query": "", "prompt": None}, '"prompt" as a text'),
@@ -379,11 +422,21 @@ def test_llmrouterbench_leaves_out_what_a_model_lacks(tmp_path):
         ({"index": 0, "origin_query": "same"}, "one record of b for maths/test/0"),
     ],
 )
-def test_llmrouterbench_names_a_wrong_record_by_file_and_line(tmp_path, changes, named):
+def test_llmrouterbench_names_a_wrong_record_by_file_and_number(tmp_path, changes, problem):
     file = bench(tmp_path / "bench", "b", [1, 1], **changes)
     message = refusal("llmrouterbench", tmp_path / "bench")
-    assert named in message
-    assert re.search(re.escape(str(file)) + r", line \d+", message)
+    assert problem in message
+    assert f"{file}, record {2 if 'one record' in problem else 1}" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [({"records": None}, '"records" as an array in'), ({"model_name": ""}, '"model_name" in')],
+)
+def test_llmrouterbench_refuses_a_file_of_another_form(tmp_path, change, problem):
+    file = bench(tmp_path / "bench", "b", [1])
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    assert f"{problem} {file}" in refusal("llmrouterbench", tmp_path / "bench")
 
 
 def test_llmrouterbench_of_other_queries_is_refused(tmp_path):
@@ -397,28 +450,28 @@ def test_llmrouterbench_of_other_queries_is_refused(tmp_path):
 
 @pytest.mark.parametrize("layout", ["dense", "wide", "lines", "odd"])
 def test_json_is_read_whatever_its_layout(tmp_path, layout):
-    """Blanks before the records let the parts in which the file is read end within any kind of value."""
     records = [
         {"n": n, "text": '\\ " ☕ 杯子 😀'[: n % 11], "deep": [{"a": [n, -1.5e3, None, True]}]} for n in range(30)
     ]
-    begin, rest = {
-        "dense": ("[", json.dumps(records)[1:]),
-        "wide": ("[", json.dumps(records, indent=4)[1:]),
-        "lines": ("", "\n\n".join(map(json.dumps, records)) + "\n"),
-        "odd": ("\ufeff [", " ,\r\n ".join(json.dumps(r, ensure_ascii=False) for r in records) + " ] "),
+    text, lines = {
+        "dense": (json.dumps(records), [1] * 30),
+        "wide": (json.dumps(records, indent=4), [2 + 14 * n for n in range(30)]),
+        "lines": ("\n\n".join(map(json.dumps, records)) + "\n", [1 + 2 * n for n in range(30)]),
+        "odd": (
+            "\ufeff [" + " ,\r\n ".join(json.dumps(r, ensure_ascii=False) for r in records) + " ] ",
+            [1 + n for n in range(30)],
+        ),
     }[layout]
-    for blanks in range(CHUNK - 130, CHUNK):
-        (tmp_path / "a.json").write_text(begin + " " * blanks + rest, encoding="utf-8")
-        assert [record for _, record in each_record(tmp_path / "a.json")] == records
+    file = tmp_path / "a.json"
+    file.write_bytes(text.encode("utf-8"))
+    assert list(each_record(file)) == [(f"{file}, line {n}", r) for n, r in zip(lines, records, strict=True)]
 
 
-def test_numbers_that_a_part_of_the_file_cuts_stay_whole(tmp_path):
-    for padding in range(12):
-        text = '{"a": 1, "pad": "' + "x" * (CHUNK - 40 + padding) + '", "b": 123456.789, "records": [{"c": 1}]}'
-        (tmp_path / "a.json").write_text(text)
-        head: dict = {}
-        assert [record for _, record in each_of(tmp_path / "a.json", "records", head)] == [{"c": 1}]
-        assert head["b"] == 123456.789
+def test_an_empty_array_has_no_records_and_is_no_object(tmp_path):
+    file = write(tmp_path / "a.json", [])
+    assert list(each_record(file)) == []
+    with pytest.raises(ZooterError, match="a JSON object in"):
+        read_object(file)
 
 
 @pytest.mark.parametrize(
@@ -427,6 +480,7 @@ def test_numbers_that_a_part_of_the_file_cuts_stay_whole(tmp_path):
         ('[\n{"a": 1},\n{"a": }\n]', 3),
         ('[\n{"a": 1}\n{"a": 2}\n]', 3),
         ('[\n{"a": 1},\n', 3),
+        ('[\n{"a": 1},\n]', 3),
         ('[\n{"a": 1},\n{"a": "no end', 3),
         ('{"a": 1}\nnonsense\n', 2),
         ('[\n{"a": 1},\n' + "[" * 100_000, 3),
@@ -440,28 +494,11 @@ def test_broken_json_is_named_by_line(tmp_path, text, line):
         list(each_record(file))
 
 
-def test_a_cut_gzip_file_is_told(tmp_path):
+def test_a_truncated_gzip_file_is_named(tmp_path):
     file = tmp_path / "a.json.gz"
     file.write_bytes(gzip.compress(json.dumps([{"a": n} for n in range(9999)]).encode())[:-2000])
     with pytest.raises(ZooterError, match="a readable file"):
         list(each_record(file))
-
-
-def test_memory_does_not_grow_with_the_file(tmp_path):
-    """40 MB of records pass in a few megabytes."""
-    file = tmp_path / "gsm8k.json"
-    with file.open("w") as out:
-        out.write("[")
-        for n in range(20_000):
-            out.write(("," if n else "") + json.dumps({**question(n, 1, 0), "pad": "x" * 2000}))
-        out.write("]")
-    tracemalloc.start()
-    assert import_file("routerdc", [file], tmp_path / "out.jsonl.gz", Options()) == 20_000
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 8_000_000
-    with gzip.open(tmp_path / "out.jsonl.gz", "rt") as lines:
-        assert sum(1 for _ in lines) == 20_000
 
 
 # The command

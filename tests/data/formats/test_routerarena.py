@@ -3,14 +3,18 @@ from __future__ import annotations
 import json
 
 import pytest
-from zooter_core.evaluation.routerarena import export_routerarena
 
 from zooter_core.cli.main import main
+from zooter_core.data.formats.routerarena import export_routerarena
 from zooter_core.errors import ZooterError
-from zooter_core.router.encoder import Encoders
-from zooter_core.router.router import Router
+from zooter_core.records import Decision
 
-PROMPTS = [f"Question {n}: what is the sea, and what is {n} + {n}?" for n in range(70)]
+PROMPTS = [f"Question {n}: what is the sea, and what is {n}?" for n in range(70)]
+
+
+def route(queries):
+    """Even numbers go to `b`, others to `a`."""
+    return [Decision.of(text, {"a": 0.6, "b": 0.7 if int(text.split()[-1][:-1]) % 2 == 0 else 0.3}) for text in queries]
 
 
 @pytest.fixture
@@ -25,41 +29,39 @@ def arena(tmp_path):
     return path
 
 
-def test_predictions_are_the_routers_choices(tiny_fleet, arena, tmp_path):
-    counts = export_routerarena(tiny_fleet / "router", arena, tmp_path / "out" / "zooter.json")
-    made = json.loads((tmp_path / "out" / "zooter.json").read_text())
-    router = Router.load(str(tiny_fleet / "router"), Encoders("torch"))
-    rows = router.route(PROMPTS)
-    assert [entry["prediction"] for entry in made] == [max(row, key=row.get) for row in rows]
-    assert [entry["prompt"] for entry in made] == PROMPTS
-    assert [entry["global index"] for entry in made] == [f"Set_{n}" for n in range(70)]
-    assert all(entry["global_index"] == entry["global index"] for entry in made)
-    assert {entry["generated_result"] for entry in made} == {None}
-    assert sum(counts.values()) == 70
-    assert list(counts) == list(router.candidates)
+def test_predictions_are_the_routers_choices(arena, tmp_path):
+    counts = export_routerarena(route, arena, tmp_path / "out" / "zooter.json")
+    entries = json.loads((tmp_path / "out" / "zooter.json").read_text())
+    assert [entry["prediction"] for entry in entries] == ["b", "a"] * 35
+    assert [entry["prompt"] for entry in entries] == PROMPTS
+    assert [entry["global index"] for entry in entries] == [f"Set_{n}" for n in range(70)]
+    assert all(entry["global_index"] == entry["global index"] for entry in entries)
+    assert {entry["generated_result"] for entry in entries} == {None}
+    assert counts == {"a": 35, "b": 35}
+    assert list(counts) == ["a", "b"]
 
 
-def test_a_queries_file_will_do_too(tiny_fleet, tmp_path):
+def test_a_queries_file_will_do_too(tmp_path):
     path = tmp_path / "queries.jsonl"
     path.write_text("".join(json.dumps({"id": f"q{n}", "query": text}) + "\n" for n, text in enumerate(PROMPTS[:3])))
-    export_routerarena(tiny_fleet / "router", path, tmp_path / "out.json")
+    export_routerarena(route, path, tmp_path / "out.json")
     assert [entry["global_index"] for entry in json.loads((tmp_path / "out.json").read_text())] == ["q0", "q1", "q2"]
 
 
 @pytest.mark.parametrize(
-    ("records", "named"),
+    ("records", "message"),
     [
         ([{"prompt": "x"}], '"global index" in'),
         ([{"global index": "a"}], '"prompt" as a text'),
-        ([{"global index": "a", "prompt": "x"}, {"global index": "a", "prompt": "y"}], "different indices"),
+        ([{"global index": "a", "prompt": "1?"}, {"global index": "a", "prompt": "2?"}], "different indices"),
         ([], "at least one query"),
     ],
 )
-def test_wrong_records_are_refused_and_nothing_is_left(tiny_fleet, tmp_path, records, named):
+def test_wrong_records_are_refused_and_nothing_is_left(tmp_path, records, message):
     path = tmp_path / "data.json"
     path.write_text(json.dumps(records))
-    with pytest.raises(ZooterError, match=named):
-        export_routerarena(tiny_fleet / "router", path, tmp_path / "out.json")
+    with pytest.raises(ZooterError, match=message):
+        export_routerarena(route, path, tmp_path / "out.json")
     assert {file.name for file in tmp_path.iterdir()} == {"data.json"}
 
 

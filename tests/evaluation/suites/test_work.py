@@ -13,7 +13,7 @@ from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores, read_texts
 from zooter_core.ensemble import Ensemble
-from zooter_core.errors import Failure, WorkError, ZooterError
+from zooter_core.errors import WorkError, ZooterError
 from zooter_core.evaluation.suites import Problem, Suite, outcome, work
 from zooter_core.evaluation.suites.work import Work, sample
 from zooter_core.labelling.rewards import Unscored
@@ -85,7 +85,7 @@ def test_what_came_before_a_stop_is_kept_and_the_rest_comes_as_if_there_had_been
 ):
     """Ctrl-C in the middle of a batch, then once more, then to the end."""
     ensemble = Ensemble(load_fleet(tiny_fleet))
-    stream, came = ensemble.stream, 0
+    stream, came = ensemble.run_requests, 0
 
     def stopped(requests, stop, generation=None):
         nonlocal came
@@ -96,14 +96,14 @@ def test_what_came_before_a_stop_is_kept_and_the_rest_comes_as_if_there_had_been
                 came += 1
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(ensemble, "stream", stopped)
+    monkeypatch.setattr(ensemble, "run_requests", stopped)
     kept = []
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             done(tmp_path, ensemble)
         kept.append(len(texts(tmp_path)))
     assert 6 <= kept[0] < kept[1] < 30
-    monkeypatch.setattr(ensemble, "stream", stream)
+    monkeypatch.setattr(ensemble, "run_requests", stream)
     job = done(tmp_path, ensemble)
     assert texts(tmp_path) == whole
     assert len(lines(tmp_path / "responses.jsonl")) == len(lines(tmp_path / "scores.jsonl")) == 30
@@ -163,25 +163,22 @@ def test_a_candidate_that_is_broken_fails_alone(tmp_path, fleet_copy):
 
 def test_a_candidate_of_which_nothing_comes_is_left_alone(tmp_path, tiny_fleet, monkeypatch):
     ensemble = Ensemble(load_fleet(tiny_fleet))
-    stream, asked = ensemble.stream, []
+    stream, asked = ensemble.run_requests, []
 
     def failing(requests, stop, generation=None):
-        from zooter_core.records import Response
-
         name = requests[0].candidate.name
         if name != "one":
             yield from stream(requests, stop, generation)
             return
         asked.append(len(requests))
-        for row in range(len(requests)):
-            yield Piece(row, response=Response(name, "", finish="error", error=Failure.of("no memory")))
+        yield from (Piece.failed(request, "no memory") for request in requests)
 
-    monkeypatch.setattr(ensemble, "stream", failing)
+    monkeypatch.setattr(ensemble, "run_requests", failing)
     job = done(tmp_path, ensemble)
     assert asked == [4, 1, 1, 1, 1]  # a batch, then each of it
     assert len(job.scores) == 20
     assert "nothing came of 4 requests; no memory" in outcome.set_aside(job)["p9"]
-    monkeypatch.setattr(ensemble, "stream", stream)  # mended: the same work goes on
+    monkeypatch.setattr(ensemble, "run_requests", stream)  # mended: the same work goes on
     assert not outcome.set_aside(done(tmp_path, ensemble))
 
 
@@ -216,13 +213,13 @@ def test_the_score_file_is_read_again(tmp_path, tiny_ensemble, name):
 
 def test_a_second_turn_holds_the_first_answer(tmp_path, tiny_ensemble, monkeypatch):
     problems = [Problem("a", ("One?", "Two?"), 0), Problem("b", ("Only?",), 0)]
-    stream, asked = tiny_ensemble.stream, []
+    stream, asked = tiny_ensemble.run_requests, []
 
     def seen(requests, stop, generation=None):
         asked.extend(requests)
         return stream(requests, stop, generation)
 
-    monkeypatch.setattr(tiny_ensemble, "stream", seen)
+    monkeypatch.setattr(tiny_ensemble, "run_requests", seen)
     job = done(tmp_path, tiny_ensemble, problems)
     second = [request.messages for request in asked if len(request.messages) > 1]
     said = job.texts["a", "base"]

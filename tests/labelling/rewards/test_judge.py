@@ -14,7 +14,7 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import RewardConfig
-from zooter_core.errors import Failure, WorkError, ZooterError
+from zooter_core.errors import WorkError, ZooterError
 from zooter_core.labelling.rewards import Comparing, Pointwise, reward_model
 from zooter_core.labelling.rewards.judge import AUTO_J_SINGLE, PAIR, SINGLE, better, prompt, rating
 from zooter_core.labelling.rewards.scoring import score_queries
@@ -36,14 +36,14 @@ class Scripted:
 
     def stream(self, requests, generation, stop):
         assert isinstance(stop, threading.Event)
-        for row, request in reversed(list(enumerate(requests))):
+        for request in reversed(requests):
             text = request.messages[-1].content
             self.asked.append((text, generation))
             written = self.write(text, generation.seed)
             if isinstance(written, Exception):
-                yield Piece(row, response=Response("judge", "", finish="error", error=Failure.of(str(written))))
+                yield Piece.failed(request, written)
             else:
-                yield Piece(row, text=written, response=Response("judge", written))
+                yield Piece(request, written, Response("judge", written))
 
 
 def judge(write, config=SINGLE_CONFIG):

@@ -137,10 +137,10 @@ def test_memory_that_runs_out_for_a_reward_model_is_freed_for_a_second_try(tiny_
 
     monkeypatch.setattr(AutoModelForSequenceClassification, "from_pretrained", short)
     if times == 1:
-        assert ensemble.rewards([("Hi", ["Hello"])])[0].whole
+        assert ensemble.score_responses([("Hi", ["Hello"])])[0].complete
     else:
         with pytest.raises(WorkError, match=r"a reward model at"):
-            ensemble.rewards([("Hi", ["Hello"])])
+            ensemble.score_responses([("Hi", ["Hello"])])
     assert held[0] > held[1] == 0
     assert len(held) == 2
 

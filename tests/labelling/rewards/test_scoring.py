@@ -45,9 +45,9 @@ class Ahead:
 
 def test_rewards_come_in_the_order_asked_for():
     found = score_queries(Lengths(), ASKED)
-    assert [scored.whole for scored in found] == [[1, 10]] * 10
+    assert [scored.complete for scored in found] == [[1, 10]] * 10
     assert score_queries(Lengths(), []) == []
-    assert score_queries(Lengths(), [("q", [])])[0].whole == []
+    assert score_queries(Lengths(), [("q", [])])[0].complete == []
 
 
 def test_a_response_that_comes_twice_is_scored_once():
@@ -64,7 +64,7 @@ def test_one_item_that_raises_loses_no_other(bad):
     for number, scored in enumerate(found):
         assert scored.rewards == ((1, None) if number == bad else (1, 10))
     assert found[bad].reason == f"the reward model failed: CUDA error: {bad} and more"
-    assert found[bad].whole is None
+    assert found[bad].complete is None
     assert model.calls < 12  # halves of halves, not one by one
 
 
@@ -144,7 +144,7 @@ def test_comparisons_are_known_in_a_wider_pool(tmp_path):
 def test_what_failed_is_not_kept(tmp_path):
     cache = ScoreCache("model", tmp_path / "rewards.sqlite")
     score_queries(Lengths({"3": math.nan}, raises=("4",)), ASKED, cache)
-    assert all(scored.whole == [1, 10] for scored in score_queries(Lengths(), ASKED, cache))
+    assert all(scored.complete == [1, 10] for scored in score_queries(Lengths(), ASKED, cache))
 
 
 def test_another_model_knows_nothing(tmp_path):
@@ -167,7 +167,7 @@ def test_a_damaged_file_is_no_reason_to_fail(tmp_path, content):
     path.write_bytes(content)
     model = Lengths()
     for _ in range(2):
-        assert score_queries(model, ASKED, ScoreCache("one", path))[0].whole == [1, 10]
+        assert score_queries(model, ASKED, ScoreCache("one", path))[0].complete == [1, 10]
 
 
 @pytest.mark.parametrize("number", [9e999, -9e999, 1e200, None])
@@ -177,21 +177,21 @@ def test_a_kept_reward_that_is_none_is_worked_out_again(tmp_path, number):
     with sqlite3.connect(path) as file:
         file.execute("UPDATE rewards SET reward = ?", (number,))
     model = Lengths()
-    assert score_queries(model, ASKED, ScoreCache("one", path))[3].whole == [1, 10]
+    assert score_queries(model, ASKED, ScoreCache("one", path))[3].complete == [1, 10]
     assert len(model.seen) == 20
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     cache = ScoreCache("one", tmp_path / "file" / "rewards.sqlite")
-    assert score_queries(Lengths(), ASKED, cache)[0].whole == [1, 10]
+    assert score_queries(Lengths(), ASKED, cache)[0].complete == [1, 10]
 
 
 def test_a_table_of_another_program_is_left_alone(tmp_path):
     path = tmp_path / "rewards.sqlite"
     with sqlite3.connect(path) as file:
         file.execute("CREATE TABLE rewards (something TEXT)")
-    assert score_queries(Lengths(), ASKED, ScoreCache("one", path))[0].whole == [1, 10]
+    assert score_queries(Lengths(), ASKED, ScoreCache("one", path))[0].complete == [1, 10]
 
 
 def test_threads_write_at_once(tmp_path):
@@ -224,8 +224,8 @@ def counted(fleet_copy, tmp_path, monkeypatch):
 
 def test_an_ensemble_keeps_rewards_between_starts(counted):
     fleet, calls = counted
-    first = Ensemble(fleet).rewards(ASKED)
-    assert Ensemble(fleet).rewards(ASKED) == first
+    first = Ensemble(fleet).score_responses(ASKED)
+    assert Ensemble(fleet).score_responses(ASKED) == first
     assert calls == [20]
 
 
@@ -234,19 +234,19 @@ def test_the_cache_can_be_turned_off(counted):
     off = replace(fleet, reward=replace(fleet.reward, cache=False))
     assert off.fingerprint() == fleet.fingerprint()  # a run may turn it off
     for _ in range(2):
-        Ensemble(off).rewards(ASKED)
+        Ensemble(off).score_responses(ASKED)
     assert calls == [20, 20]
 
 
 def test_other_weights_or_settings_know_nothing(counted, fleet_copy):
     fleet, calls = counted
-    first = Ensemble(fleet).rewards(ASKED)
-    Ensemble(replace(fleet, reward=replace(fleet.reward, max_tokens=64))).rewards(ASKED)
+    first = Ensemble(fleet).score_responses(ASKED)
+    Ensemble(replace(fleet, reward=replace(fleet.reward, max_tokens=64))).score_responses(ASKED)
     assert calls == [20, 20]
     import tiny
 
     tiny.save_reward_model(fleet_copy / "reward", seed=9)
-    other = Ensemble(load_fleet(fleet_copy)).rewards(ASKED)
+    other = Ensemble(load_fleet(fleet_copy)).score_responses(ASKED)
     assert calls == [20, 20, 20]
     assert other != first
 
@@ -254,14 +254,14 @@ def test_other_weights_or_settings_know_nothing(counted, fleet_copy):
 def test_a_comparing_model_tells_its_progress(tiny_ensemble, monkeypatch):
     monkeypatch.setattr(Ensemble, "reward_model", Ahead())
     told: list[int] = []
-    found = tiny_ensemble.rewards(ASKED, told.append)
+    found = tiny_ensemble.score_responses(ASKED, told.append)
     assert told == [4, 8]
     assert [scored.rewards for scored in found] == [(-9, 9)] * 10
 
 
 def test_rank_with_a_comparing_model(tiny_ensemble, monkeypatch):
     monkeypatch.setattr(Ensemble, "reward_model", Ahead())
-    ranked = tiny_ensemble.rank("q", [Response("base", "aa"), Response("one", "aaaa"), Response("two", "")])
+    ranked = tiny_ensemble.rank_responses("q", [Response("base", "aa"), Response("one", "aaaa"), Response("two", "")])
     assert [(r.response.candidate, r.reward, r.rank) for r in ranked] == [
         ("one", 2, 1),
         ("base", -2, 2),
@@ -272,8 +272,8 @@ def test_rank_with_a_comparing_model(tiny_ensemble, monkeypatch):
 def test_rank_without_a_reward_for_one(tiny_ensemble, monkeypatch):
     monkeypatch.setattr(Ensemble, "reward_model", Lengths({"aaaa": math.nan}))
     answers = [Response("base", "aa"), Response("one", "aaaa"), Response("two", "a")]
-    ranked = tiny_ensemble.rank("q", answers)
+    ranked = tiny_ensemble.rank_responses("q", answers)
     assert [(r.response.candidate, r.rank) for r in ranked] == [("base", 1), ("two", 2), ("one", None)]
     monkeypatch.setattr(Ensemble, "reward_model", Lengths(raises=("aa", "a", "aaaa")))
     with pytest.raises(ZooterError, match=r"a reward for the responses, but found none: the reward model failed"):
-        tiny_ensemble.rank("q", answers)
+        tiny_ensemble.rank_responses("q", answers)

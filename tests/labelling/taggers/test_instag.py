@@ -57,13 +57,11 @@ class Scripted:
         self.candidate = candidate
 
     def stream(self, requests, generation, stop):
-        for row, request in reversed(list(enumerate(requests))):
+        for request in reversed(requests):
             self.asked.append((request, generation))
             written = self.write(request.messages[-1].content)
             error = Failure.of(written) if isinstance(written, Exception) else None
-            yield Piece(
-                row, response=Response("instagger", "" if error else written, error=error and Failure.of(error))
-            )
+            yield Piece(request, response=Response("instagger", "" if error else written, error=error))
 
 
 def made(write, **options):

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zooter_core.backends import Piece, Request
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import Failure, ZooterError
-from zooter_core.records import Response
+from zooter_core.errors import ZooterError
 
 if TYPE_CHECKING:
     from zooter_core.backends.http.server import Server
@@ -30,7 +29,7 @@ class OpenAIBackend:
     """Servers by candidate, each with its connections and its record of failures."""
 
     independent = True
-    line = None
+    turns = None
 
     def __init__(self) -> None:
         self._servers: dict[CandidateConfig, Server] = {}
@@ -53,24 +52,25 @@ class OpenAIBackend:
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
-        servers: dict[int, Server] = {}
-        for index, request in enumerate(requests):
+        calls: dict[Request, _Call] = {}
+        for number, request in enumerate(requests):
+            # The number makes equal requests different samples.
+            seed = generation.seed + number if request.seed is None else request.seed
             try:
-                servers[index] = self._server(request.candidate)
+                calls[request] = _Call(self._server(request.candidate), request, replace(generation, seed=seed % 2**31))
             except ZooterError as problem:
-                yield Piece(index, response=_failed(request, problem))
+                yield Piece.failed(request, problem)
         pieces: queue.Queue[Piece | None] = queue.Queue()
         abandoned = threading.Event()  # set when whoever reads the pieces goes away
-        calls = {index: _Call(server, requests[index], index, generation) for index, server in servers.items()}
-        work = self._submit(_answer_all(calls.values(), (stop, abandoned), pieces.put))
+        work = self._submit(_answer_all(list(calls.values()), (stop, abandoned), pieces.put))
         work.add_done_callback(lambda ended: pieces.put(None))
         try:
             while calls and (piece := pieces.get()) is not None:
                 if piece.response is not None:
-                    del calls[piece.index]
+                    del calls[piece.request]
                 yield piece
-            for index, call in calls.items():  # never, unless the code of this file is wrong
-                yield Piece(index, response=_failed(call.request, work.exception()))
+            for request in calls:  # never, unless the code of this file is wrong
+                yield Piece.failed(request, work.exception() or "no response")
         finally:
             abandoned.set()
 
@@ -103,18 +103,13 @@ class _Call:
 
     server: Server
     request: Request
-    index: int
     generation: GenerationConfig
 
     async def answer(self, put: Callable[[Piece], None]) -> None:
         """The request's pieces, whatever happens; the last has the response."""
-        own = self.request.seed
-        seed = self.generation.seed + self.index if own is None else own  # equal requests are sampled each on its own
-        generation = replace(self.generation, seed=seed % 2**31)
-        response = await self.server.answer(
-            self.request.messages, generation, lambda text: put(Piece(self.index, text))
-        )
-        put(Piece(self.index, response=response))
+        messages, request = self.request.messages, self.request
+        response = await self.server.answer(messages, self.generation, lambda text: put(Piece(request, text)))
+        put(Piece(request, response=response))
 
 
 async def _answer_all(calls: Iterable[_Call], stops: Sequence[threading.Event], put: Callable[[Piece], None]) -> None:
@@ -129,7 +124,3 @@ async def _answer_all(calls: Iterable[_Call], stops: Sequence[threading.Event], 
                 task.cancel()
             break
     await asyncio.gather(*tasks)
-
-
-def _failed(request: Request, problem: BaseException | None) -> Response:
-    return Response(request.candidate.name, "", finish="error", error=None if problem is None else Failure.of(problem))

@@ -45,7 +45,7 @@ class Batch:
         self.base, self.requests, self.generation, self.spare = base, requests, generation, spare
         self.stopped = StopWhen(stops)
         self.sampling = Sampling(generation.temperature, generation.top_k, generation.seed)
-        self.rows = Rows([request.candidate.name for request in requests], base.tokenizer, base.ends, pieces)
+        self.rows = Rows(requests, base.tokenizer, base.ends, pieces)
         self.adapters: dict[int, str] = {}
         self.prompts: dict[int, list[int]] = {}
         self.most: dict[int, int] = {}  # tokens of each answer
@@ -102,7 +102,7 @@ class Batch:
     def _fail(self, index: int, wanted: str) -> None:
         device = str(self.base.device)
         problem = WorkError(
-            f"memory for an answer of {self.rows.names[index]} ({wanted})",
+            f"memory for an answer of {self.requests[index].candidate.name} ({wanted})",
             f"{memory.told(memory.free(device))} free on {device}",
             "Shorten the query, lower budget_gb in [memory], which leaves more for answers, or quantise the model.",
         )

@@ -13,7 +13,7 @@ from tokenizers.decoders import DecodeStream
 from transformers import LogitsProcessor, StoppingCriteria
 from transformers.generation.streamers import BaseStreamer
 
-from zooter_core.backends import Piece
+from zooter_core.backends import Piece, Request
 from zooter_core.backends.local import calculator
 from zooter_core.errors import Failure
 from zooter_core.records import Finish, Response
@@ -59,15 +59,15 @@ class StopWhen(StoppingCriteria):
 class Rows(BaseStreamer):
     """Turns each step's tokens (one a row) into pieces of text, and each ended row into its response."""
 
-    def __init__(self, names: Sequence[str], tokenizer: Any, ends: set[int], pieces: queue.Queue[Any]) -> None:
-        self.names, self.ends, self.pieces = names, ends, pieces
+    def __init__(self, requests: Sequence[Request], tokenizer: Any, ends: set[int], pieces: queue.Queue[Any]) -> None:
+        self.requests, self.ends, self.pieces = requests, ends, pieces
         self.backend = tokenizer.backend_tokenizer
-        self.decoders = [DecodeStream(skip_special_tokens=True) for _ in names]
-        self.texts = [""] * len(names)
-        self.written: list[list[int]] = [[] for _ in names]
-        self.first: list[float | None] = [None] * len(names)
-        self.open = set(range(len(names)))
-        self.active = list(range(len(names)))  # the rows that the next tokens are of
+        self.decoders = [DecodeStream(skip_special_tokens=True) for _ in requests]
+        self.texts = [""] * len(requests)
+        self.written: list[list[int]] = [[] for _ in requests]
+        self.first: list[float | None] = [None] * len(requests)
+        self.open = set(range(len(requests)))
+        self.active = list(range(len(requests)))  # the rows that the next tokens are of
         self.begin()
 
     def begin(self) -> None:
@@ -90,7 +90,7 @@ class Rows(BaseStreamer):
             text = self.decoders[index].step(self.backend, token)
             if text:
                 self.texts[index] += text
-                self.pieces.put(Piece(index, text))
+                self.pieces.put(Piece(self.requests[index], text))
 
     def end(self) -> None:
         """Called by generate(); rows that are still open are closed by `close`, which knows why."""
@@ -108,9 +108,9 @@ class Rows(BaseStreamer):
 
     def _finish(self, index: int, finish: Finish, seconds: float, error: Failure | None = None) -> None:
         self.open.discard(index)
-        text, tokens = self.texts[index].strip(), len(self.written[index])
-        response = Response(self.names[index], text, tokens, seconds, self.first[index], finish, error)
-        self.pieces.put(Piece(index, response=response))
+        request, text, tokens = self.requests[index], self.texts[index].strip(), len(self.written[index])
+        response = Response(request.candidate.name, text, tokens, seconds, self.first[index], finish, error)
+        self.pieces.put(Piece(request, response=response))
 
 
 class Repetition(LogitsProcessor):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
 from zooter_core.backends.local import memory
-from zooter_core.backends.turn_queue import Line
+from zooter_core.backends.turn_queue import TurnQueue
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.errors import WorkError, first_line, listed
 
@@ -43,7 +43,7 @@ class Residency(Generic[Kept]):
         self._kept: dict[object, Kept] = {}
         self._users: Counter[object] = Counter()
         self._changed = threading.Condition()
-        self._line = Line()
+        self._turns = TurnQueue()
         self._short = False  # whether the first in line waits for models in use: nobody may begin to use one
 
     def take(
@@ -65,7 +65,7 @@ class Residency(Generic[Kept]):
         """
         if (found := self._use(key)) is not None:
             return found
-        ticket = self._line.join()
+        ticket = self._turns.join()
         try:
             if not ticket.wait(stop):
                 return None

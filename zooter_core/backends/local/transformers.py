@@ -17,11 +17,9 @@ from zooter_core.backends.local.batch import Batch
 from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.model import Base
 from zooter_core.backends.local.residency import Residency
-from zooter_core.backends.turn_queue import Line
+from zooter_core.backends.turn_queue import TurnQueue
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import Failure
-from zooter_core.records import Response
 
 BaseKey = tuple[str | None, ...]
 NEVER = threading.Event()
@@ -34,7 +32,7 @@ class TransformersBackend:
     base = Base  # what loads them
 
     def __init__(self) -> None:
-        self.line: Line | None = Line()
+        self.turns: TurnQueue | None = TurnQueue()
         self.resident: Residency[Base] = Residency()
 
     def load(self, candidate: CandidateConfig) -> None:
@@ -69,14 +67,12 @@ class TransformersBackend:
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
-        together: dict[BaseKey, list[int]] = {}
-        for index, request in enumerate(requests):
-            together.setdefault(key_of(request.candidate), []).append(index)
-        while together:
-            key = self.resident.next_of(together)
-            rows = together.pop(key)
-            for piece in self._turn(key, [requests[row] for row in rows], generation, stop):
-                yield Piece(rows[piece.index], piece.text, piece.response, piece.note)
+        by_base: dict[BaseKey, list[Request]] = {}
+        for request in requests:
+            by_base.setdefault(key_of(request.candidate), []).append(request)
+        while by_base:
+            key = self.resident.next_of(by_base)
+            yield from self._turn(key, by_base.pop(key), generation, stop)
 
     def _turn(
         self, key: BaseKey, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
@@ -84,17 +80,13 @@ class TransformersBackend:
         """Requests of one base."""
         try:
             if note := self._note(key, requests[0].candidate):
-                yield Piece(0, note=note)
+                yield Piece(requests[0], note=note)
             base = self._take(key, requests[0].candidate, stop)
         except Exception as problem:
-            for index, request in enumerate(requests):
-                yield Piece(
-                    index, response=Response(request.candidate.name, "", finish="error", error=Failure.of(problem))
-                )
+            yield from (Piece.failed(request, problem) for request in requests)
             return
         if base is None:
-            for index, request in enumerate(requests):
-                yield Piece(index, response=Response(request.candidate.name, "", finish="stopped"))
+            yield from (Piece.stopped(request) for request in requests)
             return
         yield from self._run(key, base, requests, generation, stop)
 

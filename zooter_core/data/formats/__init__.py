@@ -1,7 +1,7 @@
-"""Public benchmarks as score files. A format is one file with one function `lines`, and one line in KINDS.
+"""Public benchmarks as score files. A format is one file with a function `lines`, and one line in KINDS.
 
-`lines(paths, options)` gives lines of a score file one at a time, whatever the size of what it reads; a wrong record
-is named by file and line, and a query that some candidate lacks is left out and counted.
+`lines(paths, options)` yields the lines of a score file one at a time. An error names the file and the line or record;
+a query that some candidate lacks is left out and counted in `options`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Line = dict[str, Any]
 
 @dataclass
 class Options:
-    """What a call says besides its paths, and what is told of it in the end.
+    """Options of an import, and what it has to report at its end.
 
     Attributes:
-        annotator: AlpacaEval's judge, where a results folder has several.
-        left_out: why queries were left out -> how many.
-        notes: what else a person should know.
+        annotator: AlpacaEval's judge, for a results folder with several.
+        left_out: why queries were left out -> their number.
+        notes: further remarks for the user.
     """
 
     annotator: str | None = None
@@ -45,24 +45,26 @@ Reader = Callable[[Sequence[Path], Options], Iterator[Line]]
 
 
 def import_file(name: str, paths: Sequence[str | Path], out: Path, options: Options) -> int:
-    """Write what is at `paths`, in the format `name`, as a score file; returns the number of its lines.
+    """Write the files at `paths`, which have the format `name`, as a score file; returns its number of lines.
 
-    The file appears whole or not at all.
+    The score file appears complete or not at all.
 
     Raises:
-        ZooterError: an unknown format, a path that is not there, a wrong record, or nothing to write.
-        WorkError: the disk took no more.
+        ZooterError: the format is unknown, a path does not exist, a record is wrong, or there is nothing to write.
+        WorkError: the disk is full or cannot be written.
     """
     reader: Reader = load_kind("import", KINDS, name)
-    found = [Path(path) for path in paths]
-    for path in found:
+    sources = [Path(path) for path in paths]
+    for path in sources:
         if not path.exists():
             raise ZooterError(f"files of {name}", f"nothing at {path}", "Check the path.")
     count = 0
-    with written_whole(out) as lines:
-        for count, line in enumerate(reader(found, options), 1):  # noqa: B007
-            lines.write(dump_json(line, ensure_ascii=False) + "\n")
+    with written_whole(out) as file:
+        for line in reader(sources, options):
+            file.write(dump_json(line, ensure_ascii=False) + "\n")
+            count += 1
         if not count:
-            why = "; ".join(f"{number} left out: {reason}" for reason, number in options.left_out.items())
-            raise ZooterError(f"at least one query in files of {name}", f"none ({why or 'empty'})", "Check the paths.")
+            reasons = "; ".join(f"{number} left out: {reason}" for reason, number in options.left_out.items())
+            found = f"none ({reasons or 'empty'})"
+            raise ZooterError(f"at least one query in files of {name}", found, "Check the paths.")
     return count

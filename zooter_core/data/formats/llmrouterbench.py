@@ -1,8 +1,8 @@
 """LLMRouterBench's results: DATASET/SPLIT/MODEL/*.json, objects with model_name, dataset_name, split and records.
 
-A record is {index, origin_query, prompt, prompt_tokens, completion_tokens, cost, score, prediction, ...}. Of several
-runs of one model on one split the latest by the time in its name counts, trial runs (`demo`) never. Tokens and costs go
-into the score file too. The format is that of github.com/ynulihao/LLMRouterBench.
+A record is {index, origin_query, prompt, prompt_tokens, completion_tokens, cost, score, prediction, ...}. If a model
+has several runs on one split, the latest by the time in the file's name counts; trial runs (`demo`) never do. The score
+file gets tokens and costs too. The format is that of github.com/ynulihao/LLMRouterBench.
 """
 
 from __future__ import annotations
@@ -13,38 +13,53 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.data.formats import Line, Options
-from zooter_core.data.formats.joining import Cell, Joined
-from zooter_core.data.formats.reading import Json, Place, each_of, json_files, number_of, text_of
+from zooter_core.data.formats.joining import Cell, ScoreTable
+from zooter_core.data.formats.reading import FIX_FILE, FIX_RECORD, Place, json_files, number_of, read_object, text_of
 from zooter_core.errors import ZooterError, listed
 
 EXTRAS = ("prompt_tokens", "completion_tokens", "cost")
-Run = tuple[str, str, str]  # dataset, split, model
+Split = tuple[str, str, str]  # dataset, split, model
 
 
 def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
-    """Score lines; the query is `origin_query`, or the prompt where that is empty, and the response the prediction.
+    """Score lines: the query is `origin_query`, or the prompt if that is empty; the response is the prediction.
 
     Raises:
-        ZooterError: a file is damaged or of another form, or two models were asked different queries.
+        ZooterError: a file is damaged or has another form, or two models have different queries.
     """
-    chosen: dict[Run, Path] = {}
+    table = ScoreTable()
+    for (dataset, split, model), file in sorted(_latest(paths, options).items()):
+        for place, record in _records(file, read_object(file)):
+            index = record.get("index")
+            if isinstance(index, bool) or not isinstance(index, int | str):
+                raise ZooterError(f'"index" in {place}', repr(index)[:40], FIX_RECORD)
+            key = "/".join(part for part in (dataset, split, str(index)) if part)
+            table.add(key, _query(record, place), dataset, model, _cell(record, place), place)
+    yield from table.lines(options)
+
+
+def _latest(paths: Sequence[Path], options: Options) -> dict[Split, Path]:
+    """The file that counts for each model and split."""
+    latest: dict[Split, Path] = {}
     for file in dict.fromkeys(file for path in paths for file in json_files(path)):
-        head = _head(file)
-        if head.get("demo") is True:
+        run = read_object(file)
+        if not isinstance(run.get("records"), list):
+            raise ZooterError(f'"records" as an array in {file}', listed(run) or "nothing", "Check the format's name.")
+        if run.get("demo") is True:
             options.notes.append(f"{file.name}: a trial run, left out.")
             continue
-        run = (_named(head, "dataset_name", file), str(head.get("split", "")), _named(head, "model_name", file))
-        if run not in chosen or _time(chosen[run]) < _time(file):
-            chosen[run] = file
-    with Joined() as joined:
-        for (dataset, split, model), file in sorted(chosen.items()):
-            for place, record in each_of(file, "records", {}):
-                index = record.get("index")
-                if isinstance(index, bool) or not isinstance(index, int | str):
-                    raise ZooterError(f'"index" in {place}', repr(index)[:40], "Mend or remove the record.")
-                key = "/".join(part for part in (dataset, split, str(index)) if part)
-                joined.add(key, _query(record, place), dataset, model, _cell(record, place), place)
-        yield from joined.lines(options)
+        key = (_name(run, "dataset_name", file), str(run.get("split", "")), _name(run, "model_name", file))
+        if key not in latest or _time(latest[key]) < _time(file):
+            latest[key] = file
+    return latest
+
+
+def _records(file: Path, run: dict[str, Any]) -> Iterator[tuple[Place, dict[str, Any]]]:
+    for number, record in enumerate(run["records"], 1):
+        place = f"{file}, record {number}"
+        if not isinstance(record, dict):
+            raise ZooterError(f"a JSON object in {place}", type(record).__name__, FIX_RECORD)
+        yield place, record
 
 
 def _query(record: dict[str, Any], place: Place) -> str:
@@ -60,30 +75,14 @@ def _cell(record: dict[str, Any], place: Place) -> Cell:
     return Cell(number_of(record.get("score"), '"score"', place), response, extras)
 
 
-def _head(file: Path) -> dict[str, Any]:
-    """What a file says of itself before its records, which are left unread."""
-    head: dict[str, Any] = {}
-    with Json(file) as source:
-        source.take("{", 'an object with "records"')
-        while source.peek() != "}":
-            if head:
-                source.take(",", "a comma or the end of the object")
-            key = str(source.value())
-            source.take(":", "a colon after a key")
-            if key == "records":
-                return head
-            head[key] = source.value()
-    raise ZooterError(f'"records" in {file}', listed(head) or "nothing", "Check the format's name.")
-
-
-def _named(head: dict[str, Any], key: str, file: Path) -> str:
-    value = head.get(key)
+def _name(run: dict[str, Any], key: str, file: Path) -> str:
+    value = run.get(key)
     if not isinstance(value, str) or not value:
-        raise ZooterError(f'"{key}" before "records" in {file}', listed(head) or "nothing", "Mend the file.")
+        raise ZooterError(f'"{key}" in {file}', listed(run), FIX_FILE)
     return value
 
 
 def _time(file: Path) -> tuple[str, str]:
-    """The time in a file's name, YYYYMMDD_HHMMSS; a file without one is older than any other."""
-    found = re.search(r"(\d{8}_\d{6})\.json", file.name)
-    return (found.group(1) if found else "", file.name)
+    """The time in a file's name, YYYYMMDD_HHMMSS; a file without one counts as the earliest."""
+    match = re.search(r"(\d{8}_\d{6})\.json", file.name)
+    return (match.group(1) if match else "", file.name)

@@ -1,7 +1,8 @@
 """RouterBench-like CSV: sample_id, prompt, eval_name, a column a model, MODEL|model_response and MODEL|total_cost.
 
-Prompts and responses are often written as a Python list of texts; the texts of one list are joined by line ends. The
-format is that of the releases of github.com/withmartian/routerbench, saved as CSV.
+Prompts and responses are often written as a Python list of texts; the texts of one list are joined by line breaks.
+RouterBench keeps a row for each wording of a prompt, so some ids have two rows with the scores of different models:
+these become one query. The format is that of the releases of github.com/withmartian/routerbench, saved as CSV.
 """
 
 from __future__ import annotations
@@ -11,64 +12,103 @@ import csv
 import gzip
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from zooter_core.data.formats import Line, Options
-from zooter_core.data.formats.reading import Place, distinct, number_of
+from zooter_core.data.formats.joining import Cell, ScoreTable
+from zooter_core.data.formats.reading import FIX_FILE, Place, distinct, number_of
 from zooter_core.errors import ZooterError, listed
 
 RESPONSE, COST = "|model_response", "|total_cost"
 NO_MODEL = ("", "sample_id", "prompt", "eval_name", "oracle_model_to_route_to", "cluster_id")
-MOST = 1 << 24  # characters of a cell
+LONGEST_CELL = 1 << 24  # characters
 MISSING = ("", "nan", "none", "null", "<na>")
+FIX_ROW = "Fix or remove the row."
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of a table; `cells` has the models with a score."""
+
+    place: Place
+    query: str
+    dataset: str
+    cells: dict[str, Cell]
 
 
 def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
-    """Score lines; the data set is `eval_name`.
+    """Score lines; the data set is `eval_name`. Of rows with one id the prompt of the one with most scores is taken.
 
     Raises:
-        ZooterError: a column is missing, a cell is wrong, or a file has other models than the first.
+        ZooterError: a column is missing, a cell is wrong, a file has other models than the first, or two rows of one id
+            contradict each other.
     """
     files = [f for path in paths for f in ([path] if path.is_file() else sorted([*path.glob("*.csv*")]))]
     distinct([file.name for file in files], "files")
     pool: tuple[str, ...] = ()
-    seen: set[str] = set()
+    rows: dict[str, list[_Row]] = {}
     for file in files:
-        for place, row in _rows(file):
-            models = _models(tuple(row))
+        for place, values in _rows(file):
+            models = _models(tuple(values))
             pool = pool or models
             if differing := sorted(set(models) ^ set(pool)):
-                raise ZooterError(f"the models of the first file in {file}", listed(differing), "Import it apart.")
-            scores = {name: _score(row[name], name, place) for name in pool}
-            key = row["sample_id"].strip() or place
-            if key in seen:
-                raise ZooterError(f"different sample_ids, in {place}", f'"{key}" again', "Give each file once.")
-            seen.add(key)
-            if missing := [name for name, score in scores.items() if score is None]:
-                options.left_out[f"no score of {', '.join(missing[:3])}"] += 1
-                continue
-            yield _line(key, row, scores, pool, place)
+                raise ZooterError(f"the models of the first file in {file}", listed(differing), "Import it separately.")
+            rows.setdefault(values["sample_id"].strip() or place, []).append(_row(values, pool, place))
+    table = ScoreTable(pool)
+    for key, parts in rows.items():
+        row = _merged(key, parts)
+        for name in pool:
+            table.add(key, row.query, row.dataset, name, row.cells.get(name, Cell()), row.place)
+    if merged := sum(len(parts) > 1 for parts in rows.values()):
+        options.notes.append(f"Queries with several rows, which were merged: {merged}.")
+    yield from table.lines(options)
 
 
-def _line(key: str, row: dict[str, str], scores: dict[str, float | None], pool: Sequence[str], place: Place) -> Line:
-    query = _text(row["prompt"])
+def _merged(key: str, rows: Sequence[_Row]) -> _Row:
+    """The rows of one id as one row.
+
+    Raises:
+        ZooterError: they are of two data sets, or have two scores of one model.
+    """
+    cells: dict[str, Cell] = {}
+    for row in rows:
+        if row.dataset != rows[0].dataset:
+            raise ZooterError(
+                f'one eval_name for the sample_id "{key}"', f"{row.dataset} in {row.place}", "Rename one of the ids."
+            )
+        for name, cell in row.cells.items():
+            score = cells.setdefault(name, cell).score
+            if score != cell.score:
+                raise ZooterError(
+                    f'one score of {name} for the sample_id "{key}"',
+                    f"{score:g} and {cell.score:g} in {row.place}",
+                    "Remove one of the rows, or rename its id.",
+                )
+    first = max(rows, key=lambda row: len(row.cells))
+    return _Row(first.place, first.query, first.dataset, cells)
+
+
+def _row(values: dict[str, str], pool: Sequence[str], place: Place) -> _Row:
+    query = _text(values["prompt"])
     if not query.strip():
-        raise ZooterError(f"a prompt in {place}", "an empty one", "Mend or remove the row.")
-    line: Line = {"id": key, "query": query, "scores": scores, "dataset": row["eval_name"].strip() or "routerbench"}
-    if all(name + RESPONSE in row for name in pool):
-        line["responses"] = {name: _text(row[name + RESPONSE]) for name in pool}
-    costs = {name: _score(row.get(name + COST, ""), name + COST, place) for name in pool}
-    if any(cost is not None for cost in costs.values()):
-        line["cost"] = {name: cost for name, cost in costs.items() if cost is not None}
-    return line
+        raise ZooterError(f"a prompt in {place}", "an empty one", FIX_ROW)
+    responses = all(name + RESPONSE in values for name in pool)
+    cells = {}
+    for name in pool:
+        score = _number(values[name], name, place)
+        cost = _number(values.get(name + COST, ""), name + COST, place)
+        if score is not None:
+            response = _text(values[name + RESPONSE]) if responses else None
+            cells[name] = Cell(score, response, {} if cost is None else {"cost": cost})
+    return _Row(place, query, values["eval_name"].strip() or "routerbench", cells)
 
 
 def _rows(file: Path) -> Iterator[tuple[Place, dict[str, str]]]:
-    """The rows of a file by column name, each with the line at which it begins."""
-    before = csv.field_size_limit(MOST)
+    """The rows of a file by column name, each with the line on which it begins."""
+    limit = csv.field_size_limit(LONGEST_CELL)
     try:
-        opened = gzip.open if file.suffix == ".gz" else open
-        with opened(file, "rt", encoding="utf-8-sig", newline="") as source:
+        with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding="utf-8-sig", newline="") as source:
             reader = csv.reader(source, strict=True)
             columns = next(reader, [])
             _check(columns, file)
@@ -78,12 +118,12 @@ def _rows(file: Path) -> Iterator[tuple[Place, dict[str, str]]]:
                 if row is None:
                     return
                 if len(row) != len(columns):
-                    raise ZooterError(f"{len(columns)} cells in {place}", f"{len(row)}", "Mend or remove the row.")
+                    raise ZooterError(f"{len(columns)} cells in {place}", f"{len(row)}", FIX_ROW)
                 yield place, dict(zip(columns, row, strict=True))
     except (csv.Error, OSError, EOFError, zlib.error, UnicodeDecodeError) as problem:
-        raise ZooterError(f"CSV in {file}", str(problem), "Mend the file, or get it again.") from problem
+        raise ZooterError(f"CSV in {file}", str(problem), FIX_FILE) from problem
     finally:
-        csv.field_size_limit(before)
+        csv.field_size_limit(limit)
 
 
 def _check(columns: Sequence[str], file: Path) -> None:
@@ -95,31 +135,33 @@ def _check(columns: Sequence[str], file: Path) -> None:
 
 
 def _models(columns: Sequence[str]) -> tuple[str, ...]:
-    """Columns that are models: where costs or responses are given, those that have one."""
+    """The columns of models: where some have a column of costs or responses, only those."""
     plain = [name for name in columns if "|" not in name and name not in NO_MODEL and not name.startswith("Unnamed")]
     paired = [name for name in plain if name + RESPONSE in columns or name + COST in columns]
     return tuple(paired or plain)
 
 
-def _score(cell: str, name: str, place: Place) -> float | None:
-    if cell.strip().lower() in MISSING:
+def _number(cell: str, name: str, place: Place) -> float | None:
+    """The number in a cell, where True is 1 and False 0; None if the cell says that it is missing."""
+    text = cell.strip().lower()
+    if text in MISSING:
         return None
     try:
-        value = float(cell)
+        value = float({"true": "1", "false": "0"}.get(text, text))
     except ValueError:
-        value = {"true": 1.0, "false": 0.0}.get(cell.strip().lower(), float("inf"))
+        value = float("inf")
     if value == float("inf"):
-        raise ZooterError(f"a number in the column {name} of {place}", repr(cell[:40]), "Mend or remove the row.")
+        raise ZooterError(f"a number in the column {name} of {place}", repr(cell[:40]), FIX_ROW)
     return number_of(value, f"the column {name}", place)
 
 
 def _text(cell: str) -> str:
-    """A cell as it stands, or the texts of a list that is written in it."""
+    """The cell as it is, or the joined texts of the list that is written in it."""
     if cell.lstrip().startswith(("['", '["')) and cell.rstrip().endswith("]"):
         try:
-            found = ast.literal_eval(cell.strip())
+            parts = ast.literal_eval(cell.strip())
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             return cell
-        if isinstance(found, list) and all(isinstance(part, str) for part in found):
-            return "\n".join(found)
+        if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
+            return "\n".join(parts)
     return cell

@@ -1,7 +1,7 @@
 """RouterDC's files: a JSON array of {question, scores: {model: number}, cluster_id?}, or RouterBench's CSV.
 
-In the sets of multiple choice and of prealgebra a wrong answer scores 0 and a right one its probability; there, as in
-RouterDC's own evaluation, a score above 0 counts as 1. The format is that of github.com/shuhao02/RouterDC.
+In the multiple-choice sets and in prealgebra a wrong answer scores 0 and a right one its probability. There a score
+above 0 counts as 1, as in RouterDC's evaluation. The format is that of github.com/shuhao02/RouterDC.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
     """Score lines; the data set is the file's name.
 
     Raises:
-        ZooterError: a record is wrong, or its models are others than the first record's.
+        ZooterError: a record is wrong, or has other models than the first record.
     """
     tables = [file for path in paths for file in ([path] if path.is_file() else path.glob("*.csv"))]
     tables = sorted(file for file in tables if file.name.endswith((".csv", ".csv.gz")))
@@ -29,8 +29,8 @@ def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
     pool: tuple[str, ...] = ()
     for file in files:
         dataset = _name(file)
-        right = dataset.lower().startswith(PROBABILITY)
-        if right:
+        binary = dataset.lower().startswith(PROBABILITY)
+        if binary:
             options.notes.append(f"{dataset}: a score above 0 is a right answer and counts as 1.")
         for number, (place, record) in enumerate(each_record(file)):
             pool = pool or tuple(_models(record, place))
@@ -41,7 +41,7 @@ def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
             yield {
                 "id": f"{dataset}/{number:05d}",
                 "query": text_of(record, "question", place),
-                "scores": {name: float((score or 0) > 0) if right else score for name, score in scores.items()},
+                "scores": {name: float((score or 0) > 0) if binary else score for name, score in scores.items()},
                 "dataset": dataset,
             }
     if tables:
@@ -63,6 +63,6 @@ def _scores(record: dict[str, object], pool: Sequence[str], place: Place) -> dic
     scores = _models(record, place)
     if differing := sorted(set(scores) ^ set(pool)):
         raise ZooterError(
-            f"the models of the first record ({listed(pool)}) in {place}", listed(differing), "Import it apart."
+            f"the models of the first record ({listed(pool)}) in {place}", listed(differing), "Import it separately."
         )
     return {name: number_of(scores[name], f'the score of "{name}"', place) for name in pool}

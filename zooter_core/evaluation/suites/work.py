@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from zooter_core.backends import Request
+from zooter_core.backends import Request, iter_responses
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.run_lines import score_check, turn_check
 from zooter_core.data.runs import RESPONSES, Run
@@ -178,12 +178,13 @@ def _ask(job: Work, name: str, turn: int, asked: Sequence[Asked], generation: Ge
     candidate = job.ensemble.fleet.candidate(name)
     missing = {problem.id for problem, _ in asked if len(job.texts.get((problem.id, name), ())) == turn}
     requests = [Request(candidate, _messages(job, problem, name, turn), seed) for problem, seed in asked]
+    ids = {request: problem.id for request, (problem, _) in zip(requests, asked, strict=True)}
     came: dict[str, Response] = {}
     stop = threading.Event()
     try:
-        for piece in job.ensemble.stream(requests, stop, generation):
-            if piece.response is not None and asked[piece.index][0].id in missing:
-                came[asked[piece.index][0].id] = piece.response
+        for request, response in iter_responses(job.ensemble.run_requests(requests, stop, generation)):
+            if ids[request] in missing:
+                came[ids[request]] = response
     finally:
         stop.set()
         good = {own: came[own] for own in sorted(came) if came[own].finish in ("stop", "length")}

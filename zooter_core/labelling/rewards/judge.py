@@ -14,7 +14,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 
-from zooter_core.backends import Backend, Request
+from zooter_core.backends import Backend, Request, iter_responses
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import RewardConfig
@@ -139,11 +139,8 @@ class Judge:
     def _answers(self, prompts: Sequence[str], number: int) -> list[Response]:
         requests = [Request(self.candidate, (Message("user", prompt),)) for prompt in prompts]
         generation = GenerationConfig(self.config.max_new_tokens, AGAIN if number else 0.0, seed=number)
-        answers: dict[int, Response] = {}
-        for piece in self.backend.stream(requests, generation, threading.Event()):
-            if piece.response is not None:
-                answers[piece.index] = piece.response
-        return [answers[row] for row in range(len(prompts))]
+        responses = dict(iter_responses(self.backend.stream(requests, generation, threading.Event())))
+        return [responses[request] for request in requests]
 
 
 class Rating(Judge):

@@ -1,9 +1,8 @@
-"""Rewards of all responses to a query together: what is known from the cache, what fails set aside, pairs made one.
+"""Rewards of the responses to queries: looked up in the cache, scored or compared, and ranked.
 
-A comparing model sees all ordered pairs of a query's responses. With L(i, j) by how much i is better than j when i is
-shown first, the reward of i is the mean over the others of (L(i, j) - L(j, i)) / 2: by how much it beats an average
-rival, on the scale of one comparison, whatever the order they are shown in. LLM-Blender (arXiv 2306.02561) ranks by the
-same sum. A sole response has reward 0.
+A comparing model sees all ordered pairs of a query's responses. With L(i, j) the margin of i over j when i is shown
+first, the reward of i is the mean over all others of (L(i, j) - L(j, i)) / 2, which does not depend on the order in
+which responses are shown. LLM-Blender (arXiv 2306.02561) ranks by the same sum. A sole response has reward 0.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -18,53 +18,94 @@ import numpy as np
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.labelling.rewards import Comparing, RewardModel, Unscored
 from zooter_core.labelling.rewards.cache import Item, ScoreCache
-from zooter_core.records import LARGEST_SCORE
+from zooter_core.records import LARGEST_SCORE, Ranked, Response
 
-Asked = tuple[str, Sequence[str]]  # a query and its responses
-Work = Callable[[Sequence[Item]], list[float]]
-ENOUGH = 4  # queries of which nothing has a reward: then the model is at fault, not they
+QueryResponses = tuple[str, Sequence[str]]  # a query and its responses
+Score = Callable[[Sequence[Item]], list[float]]
+QUERIES_TOGETHER = 4  # for a comparing model, which is slow: then progress is reported
+MANY = 4  # queries without any reward after which the model is at fault, not they
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """Rewards of one query's responses, in order.
+class QueryRewards:
+    """The rewards of one query's responses, in order.
 
     Attributes:
-        rewards: None where a response has no finite reward.
-        reason: why the first of them has none; None where all have one.
+        rewards: None for a response without a finite reward.
+        reason: why the first such response has none; None if all responses have a reward.
     """
 
     rewards: tuple[float | None, ...]
     reason: str | None = None
 
     @property
-    def whole(self) -> list[float] | None:
-        """The rewards, where every response has one."""
+    def complete(self) -> list[float] | None:
+        """The rewards if every response has one, else None."""
         return None if self.reason else [reward for reward in self.rewards if reward is not None]
 
     def line(self, query_id: str, pool: Sequence[str]) -> dict[str, Any]:
-        """A line of rewards.jsonl: each candidate's mean and its samples, or why the query is set aside.
+        """A line of rewards.jsonl: every candidate's mean reward and its samples, or why the query is set aside.
 
         The rewards are those of all samples of the first candidate, then of the second, and so on.
         """
-        if self.whole is None:
+        if self.complete is None:
             return {"id": query_id, "set_aside": self.reason}
-        table = np.reshape(self.whole, (len(pool), -1))
+        table = np.reshape(self.complete, (len(pool), -1))
         means = dict(zip(pool, table.mean(axis=1).tolist(), strict=True))
         return {"id": query_id, "rewards": means, "samples": dict(zip(pool, table.tolist(), strict=True))}
 
 
-def score_queries(model: RewardModel, asked: Sequence[Asked], cache: ScoreCache | None = None) -> list[Scored]:
-    """Rewards of the responses to each query. What raises or has no finite reward is set aside, the rest goes on.
+def score_queries(
+    model: RewardModel,
+    queries: Sequence[QueryResponses],
+    cache: ScoreCache | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[QueryRewards]:
+    """Score the responses to each query. A response that fails or has no finite reward is set aside.
+
+    Args:
+        queries: each query's text and the texts of its responses.
+        cache: where rewards are looked up first, and stored.
+        progress: called with the number of finished queries while a comparing model scores the others.
 
     Raises:
-        ZooterError: the model cannot work at all, or nothing of much that it was asked has a reward.
+        ZooterError: the model cannot work at all, or no response of many queries has a reward.
     """
+    size = QUERIES_TOGETHER if isinstance(model, Comparing) else max(len(queries), 1)
+    scored: list[QueryRewards] = []
+    for first in range(0, len(queries), size):
+        scored += _score_batch(model, queries[first : first + size], cache)
+        if len(scored) < len(queries):
+            progress(len(scored))
+    return scored
+
+
+def _score_batch(model: RewardModel, queries: Sequence[QueryResponses], cache: ScoreCache | None) -> list[QueryRewards]:
     if isinstance(model, Comparing):
-        found = _known_or_worked(model.compare, [pair for one in asked for pair in _ordered_pairs(one)], cache)
-        return [_compared(one, found) for one in asked]
-    found = _known_or_worked(model.score, [(query, text) for query, texts in asked for text in texts], cache)
-    return [_scored([found[query, text] for text in texts]) for query, texts in asked]
+        rewards = _cached_or_scored(model.compare, [pair for query in queries for pair in _ordered_pairs(query)], cache)
+        return [_from_comparisons(query, rewards) for query in queries]
+    rewards = _cached_or_scored(model.score, [(query, text) for query, texts in queries for text in texts], cache)
+    return [_from_scores([rewards[query, text] for text in texts]) for query, texts in queries]
+
+
+def rank_by_reward(responses: Sequence[Response], scored: Sequence[Response], rewards: QueryRewards) -> list[Ranked]:
+    """Rank responses, best first. Ties keep their order; responses without a reward come last and have no rank.
+
+    Args:
+        scored: the responses that `rewards` are of.
+
+    Raises:
+        WorkError: none of the scored responses has a reward.
+    """
+    pairs = [(response, reward) for response, reward in zip(scored, rewards.rewards, strict=True) if reward is not None]
+    if scored and not pairs:
+        raise WorkError("a reward for the responses", f"none: {rewards.reason}", "Try `zooter check`.")
+    pairs.sort(key=lambda pair: -pair[1])
+    with_reward = {id(response) for response, _ in pairs}
+    return [
+        *(Ranked(response, reward, rank) for rank, (response, reward) in enumerate(pairs, 1)),
+        *(Ranked(response) for response in responses if id(response) not in with_reward),
+    ]
 
 
 def comparisons(responses: int) -> int:
@@ -72,67 +113,66 @@ def comparisons(responses: int) -> int:
     return responses * (responses - 1)
 
 
-def _ordered_pairs(asked: Asked) -> list[Item]:
-    query, texts = asked
-    places = range(len(texts))
-    return [(query, texts[one], texts[other]) for one in places for other in places if one != other]
+def _ordered_pairs(query: QueryResponses) -> list[Item]:
+    text, responses = query
+    return [(text, first, second) for first, second in permutations(responses, 2)]
 
 
-def _compared(asked: Asked, found: dict[Item, float]) -> Scored:
-    query, texts = asked
-    for pair in _ordered_pairs(asked):
-        if math.isnan(found[pair]):  # without it the rewards of the others would not be on one scale
-            return Scored((None,) * len(texts), _reason(found[pair]))
+def _from_comparisons(query: QueryResponses, margins: dict[Item, float]) -> QueryRewards:
+    text, responses = query
+    for pair in _ordered_pairs(query):
+        if math.isnan(margins[pair]):  # without it the rewards of the others would not be on one scale
+            return QueryRewards((None,) * len(responses), _reason(margins[pair]))
     rewards = []
-    for one, text in enumerate(texts):
-        rivals = [rival for other, rival in enumerate(texts) if other != one]
-        ahead = sum(found[query, text, rival] - found[query, rival, text] for rival in rivals)
+    for place, response in enumerate(responses):
+        rivals = [*responses[:place], *responses[place + 1 :]]
+        ahead = sum(margins[text, response, rival] - margins[text, rival, response] for rival in rivals)
         rewards.append(ahead / (2 * len(rivals)) if rivals else 0.0)
-    return Scored(tuple(rewards))
+    return QueryRewards(tuple(rewards))
 
 
-def _scored(rewards: Sequence[float]) -> Scored:
+def _from_scores(rewards: Sequence[float]) -> QueryRewards:
     reason = next((_reason(reward) for reward in rewards if math.isnan(reward)), None)
-    return Scored(tuple(None if math.isnan(reward) else reward for reward in rewards), reason)
+    return QueryRewards(tuple(None if math.isnan(reward) else reward for reward in rewards), reason)
 
 
 def _reason(reward: float) -> str:
     return reward.reason if isinstance(reward, Unscored) else "the reward is not a number"
 
 
-def _known_or_worked(
-    work: Callable[..., list[float]], items: Sequence[Item], cache: ScoreCache | None
+def _cached_or_scored(
+    score: Callable[..., list[float]], items: Sequence[Item], cache: ScoreCache | None
 ) -> dict[Item, float]:
-    """Each item's reward; an `Unscored` where there is none."""
+    """The reward of every item, or an `Unscored`."""
     items = list(dict.fromkeys(items))
-    found = cache.get(items) if cache else {}
-    wanted = [item for item in items if item not in found]
-    worked = dict(zip(wanted, _attempt(work, wanted), strict=True)) if wanted else {}
-    good = {item: reward for item, reward in worked.items() if not math.isnan(reward)}
-    if not good and len({query for query, *_ in wanted}) >= ENOUGH:
+    cached = cache.get(items) if cache else {}
+    missing = [item for item in items if item not in cached]
+    scored = dict(zip(missing, _score(score, missing), strict=True)) if missing else {}
+    finite = {item: reward for item, reward in scored.items() if not math.isnan(reward)}
+    if not finite and len({query for query, *_ in missing}) >= MANY:
         raise WorkError(
-            f"a reward for any of {len(wanted)} responses or comparisons",
-            f"none; the first because: {_reason(worked[wanted[0]])}",
-            "Mend the reward model (`zooter check`) and start again; what was finished is kept.",
+            f"a reward for any of {len(missing)} responses or comparisons",
+            f"none; the first because: {_reason(scored[missing[0]])}",
+            "Fix the reward model (`zooter check`) and start again; finished work is kept.",
         )
-    if cache and good:
-        cache.put(good)
-    return found | worked
+    if cache and finite:
+        cache.put(finite)
+    return cached | scored
 
 
-def _attempt(work: Work, items: Sequence[Item]) -> list[float]:
-    """The rewards of a batch; where it raises, of its halves, down to the item that is to blame."""
+def _score(score: Score, items: Sequence[Item]) -> list[float]:
+    """The rewards of a batch. If it raises, its halves are scored, down to the item that is at fault."""
     try:
-        rewards = list(work(items))
+        rewards = list(score(items))
     except ZooterError:
         raise
     except Exception as problem:  # models raise many kinds
         if len(items) == 1:
             return [Unscored(f"the reward model failed: {first_line(problem)}")]
         half = len(items) // 2
-        return _attempt(work, items[:half]) + _attempt(work, items[half:])
+        return _score(score, items[:half]) + _score(score, items[half:])
     if len(rewards) != len(items):
-        raise WorkError(f"{len(items)} rewards", str(len(rewards)), "Mend the reward model.")
+        raise WorkError(f"{len(items)} rewards", str(len(rewards)), "Fix the reward model.")
     return [_finite(reward) for reward in rewards]
 
 

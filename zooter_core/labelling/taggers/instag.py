@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from zooter_core.backends import Backend, Request
+from zooter_core.backends import Backend, Request, iter_responses
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import TaggerConfig
@@ -81,11 +81,8 @@ class InsTagger:
             Request(self.candidate, (Message("user", template.replace("{query}", query)),)) for query in queries
         ]
         generation = GenerationConfig(self.config.max_new_tokens, temperature=0.0)
-        responses: dict[int, Response] = {}
-        for piece in self.backend.stream(requests, generation, threading.Event()):
-            if piece.response is not None:
-                responses[piece.index] = piece.response
-        return [responses[row] for row in range(len(queries))]
+        responses = dict(iter_responses(self.backend.stream(requests, generation, threading.Event())))
+        return [responses[request] for request in requests]
 
 
 def names(text: str) -> list[str]:

@@ -79,7 +79,7 @@ class Encoder:
         self.graph: Graph | None = None
         if name := not_finite(self.model):
             raise self._broken(f"NaN or infinity in its weights ({name})")
-        self.embed(SAMPLES[0])
+        self._batches(SAMPLES[0])  # checks that vectors are finite
         if runtime != "torch" and not (runtime == "auto" and missing()):
             self._export(runtime)
 

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from zooter_core.backends.conversation import check_query
 from zooter_core.errors import ZooterError
 from zooter_core.records import Ranked
 from zooter_core.strict_json import dump_json
@@ -81,8 +82,6 @@ def _names(row: Sequence[str]) -> list[str]:
 
 
 def _checked(lines: Iterable[tuple[int, str]]) -> list[str]:
-    from zooter_core.ensemble import check_query  # it brings PyTorch
-
     found: list[str] = []
     for number, query in lines:
         try:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from zooter_core.data.runs import Run, find_runs
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.errors import ZooterError
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig
-from zooter_core.pipeline.sources import find_runs, scores_of_run
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.ui.lab.tasks import Task, ended, live
 from zooter_core.ui.text import code, plain
@@ -160,7 +160,9 @@ def _run(lab: Lab, engine: Ensemble) -> Task[Material] | None:
     )
 
     def work(task: Task[Material]) -> Material:
-        return Material(f"run {chosen}", f"the run {chosen}", "scores.jsonl", scores_of_run(chosen), LabelConfig())
+        with Run(chosen) as run:
+            scores = run.scores()
+        return Material(f"run {chosen}", f"the run {chosen}", "scores.jsonl", scores, LabelConfig())
 
     return _reading(lab, f"run {chosen}", work)
 

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zooter_core.data.run_folder import REWARDS, ROUTER, RunFolder
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.files import append_lines, read_whole_lines
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "run"
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(ZooterError) as caught:
+        RunFolder(folder)
+    return str(caught.value)
+
+
+def test_records_come_back_in_order(folder):
+    with RunFolder(folder, create=True) as run:
+        run.append("a.jsonl", [{"id": 1}, {"id": 2}])
+        run.append("a.jsonl", [{"id": "杯 ☕"}])
+        assert list(run.records("a.jsonl")) == [{"id": 1}, {"id": 2}, {"id": "杯 ☕"}]
+
+
+def test_a_file_that_is_not_there_yet_is_empty(folder):
+    with RunFolder(folder, create=True) as run:
+        assert list(run.records("a.jsonl")) == []
+
+
+def test_an_opened_run_goes_on(folder):
+    with RunFolder(folder, create=True) as run:
+        run.begin("collect", {"seed": 1})
+        run.append("a.jsonl", [{"id": 1}])
+    with RunFolder(folder) as run:
+        run.append("a.jsonl", [{"id": 2}])
+        assert [record["id"] for record in run.records("a.jsonl")] == [1, 2]
+        assert run.setting("collect", "seed") == 1
+
+
+def test_create_opens_a_run_that_exists(folder):
+    with RunFolder(folder, create=True) as run:
+        run.begin("collect", {"seed": 1})
+    with RunFolder(folder, create=True) as run:
+        assert run.setting("collect", "seed") == 1
+
+
+@pytest.mark.parametrize("torn", [b'{"id": 3, "te', b"{", b'{"id": 3}', '{"id": "杯'.encode()[:-1]])
+def test_torn_last_line_is_passed_over_and_cut_off(folder, torn):
+    with RunFolder(folder, create=True) as run:
+        run.append("a.jsonl", [{"id": 1}, {"id": 2}])
+        path = folder / "a.jsonl"
+        path.write_bytes(path.read_bytes() + torn)
+        assert [record["id"] for record in run.records("a.jsonl")] == [1, 2]
+        run.append("a.jsonl", [{"id": 4}])
+        assert path.read_bytes() == b'{"id": 1}\n{"id": 2}\n{"id": 4}\n'
+
+
+def test_file_with_nothing_but_a_torn_line(folder):
+    with RunFolder(folder, create=True) as run:
+        (folder / "a.jsonl").write_bytes(b'{"id": 1')
+        assert list(run.records("a.jsonl")) == []
+        run.append("a.jsonl", [{"id": 2}])
+        assert (folder / "a.jsonl").read_bytes() == b'{"id": 2}\n'
+
+
+def test_bad_line_in_the_middle_is_named(folder):
+    with RunFolder(folder, create=True) as run:
+        (folder / "a.jsonl").write_text('{"id": 1}\n{"id": \n{"id": 3}\n')
+        with pytest.raises(WorkError) as caught:
+            list(run.records("a.jsonl"))
+        assert f"a JSON object in line 2 of {folder / 'a.jsonl'}" in str(caught.value)
+
+
+def test_half_characters_are_replaced(tmp_path):
+    append_lines(tmp_path / "a.jsonl", [{"text": "half of a pair: \ud83d"}])
+    assert list(read_whole_lines(tmp_path / "a.jsonl")) == [{"text": "half of a pair: \ufffd"}]
+
+
+def test_same_settings_may_begin_a_step_again(folder):
+    with RunFolder(folder, create=True) as run:
+        run.begin("label", {"beta": 0.3, "pool": ("a", "b")})
+    with RunFolder(folder) as run:
+        run.begin("label", {"beta": 0.3, "pool": ("a", "b")})
+
+
+@pytest.mark.parametrize(
+    ("changed", "before", "now"),
+    [
+        ({"beta": 0.5, "tau": 1.0}, "beta = 0.3", "beta = 0.5"),
+        ({"beta": 0.3, "tau": 2.0}, "tau = 1.0", "tau = 2.0"),
+        ({"beta": 0.3}, "tau = 1.0", "tau = null"),
+        ({"beta": 0.3, "tau": 1.0, "holdout": 0.1}, "holdout = null", "holdout = 0.1"),
+    ],
+)
+def test_changed_setting_is_refused_by_name(folder, changed, before, now):
+    with RunFolder(folder, create=True) as run:
+        run.begin("label", {"beta": 0.3, "tau": 1.0})
+    with RunFolder(folder) as run, pytest.raises(ZooterError) as caught:
+        run.begin("label", changed)
+    assert (caught.value.failure.expected, caught.value.failure.found) == (f"the setting {before}", now)
+    assert f"step label began with the setting {before}" in str(caught.value)
+
+
+def test_refused_setting_changes_nothing(folder):
+    with RunFolder(folder, create=True) as run:
+        run.begin("label", {"beta": 0.3})
+    before = (folder / "run.json").read_bytes()
+    with RunFolder(folder) as run, pytest.raises(ZooterError):
+        run.begin("label", {"beta": 0.5})
+    assert (folder / "run.json").read_bytes() == before
+
+
+def test_setting_of_a_step_that_has_not_begun(folder):
+    with RunFolder(folder, create=True) as run, pytest.raises(ZooterError, match="zooter start"):
+        run.setting("start", "pool")
+
+
+def test_seal_holds_count_and_hash(folder):
+    with RunFolder(folder, create=True) as run:
+        run.append("a.jsonl", [{"id": 1}, {"id": 2}])
+        assert not run.sealed("collect")
+        run.seal("collect", "a.jsonl")
+        assert run.sealed("collect")
+    content = (folder / "a.jsonl").read_bytes()
+    (seal,) = json.loads((folder / "run.json").read_text())["seals"].values()
+    sha256 = hashlib.sha256(content).hexdigest()
+    assert seal == {"file": "a.jsonl", "records": 2, "sha256": sha256, "settings_sha256": seal["settings_sha256"]}
+    with RunFolder(folder) as run:
+        assert run.sealed("collect")
+
+
+def test_a_folder_that_holds_no_run_is_refused(folder, tmp_path):
+    assert f"a run folder at {folder}" in refusal(folder)
+    assert "no run.json" in refusal(tmp_path)
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ZooterError, match="a folder for the run"):
+        RunFolder(tmp_path / "file", create=True)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b'{"format": 1, "steps"', b"[]", b"{}", b'{"format": 1}', b"\xff\xfe", b"null", b"[" * 100_000, b"9" * 5000],
+)
+def test_corrupt_run_json_is_one_clear_error(folder, content):
+    folder.mkdir()
+    (folder / "run.json").write_bytes(content)
+    assert f"a readable {folder / 'run.json'}" in refusal(folder)
+
+
+def test_newer_format_is_refused(folder):
+    folder.mkdir()
+    (folder / "run.json").write_text('{"format": 2, "steps": {}, "seals": {}}')
+    message = refusal(folder)
+    assert "format 1" in message
+    assert "format 2" in message
+
+
+def test_refused_run_is_not_left_locked(folder):
+    folder.mkdir()
+    (folder / "run.json").write_text("{")
+    refusal(folder)
+    (folder / "run.json").unlink()
+    RunFolder(folder, create=True).close()
+
+
+def test_second_opener_in_the_same_process_is_refused(folder):
+    with RunFolder(folder, create=True) as run:
+        run.begin("start", {})
+        assert "another process at work in it" in refusal(folder)
+    RunFolder(folder).close()
+
+
+def test_second_process_is_refused(folder):
+    attempt = "import sys; from zooter_core.data.run_folder import RunFolder; RunFolder(sys.argv[1])"
+    with RunFolder(folder, create=True) as run:
+        run.begin("start", {})
+        ended = subprocess.run(
+            [sys.executable, "-c", attempt, str(folder)], capture_output=True, text=True, check=False
+        )
+    assert ended.returncode != 0
+    assert "another process at work in it" in ended.stderr
+
+
+def test_no_partial_state_is_left(folder):
+    with RunFolder(folder, create=True) as run:
+        run.begin("start", {})
+    assert sorted(path.name for path in folder.iterdir() if path.name != ".lock") == ["run.json"]
+
+
+# Permissions
+
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def fill(folder: Path) -> None:
+    """A run with a sealed step and a router that a library wrote."""
+    with RunFolder(folder, create=True) as run:
+        run.begin("score", {"n": 1})
+        run.append(REWARDS, [{"id": "a"}])
+        (folder / ROUTER).mkdir(exist_ok=True)
+        (folder / ROUTER / "config.json").write_text("{}")
+        run.seal("score", REWARDS)
+
+
+@posix
+def test_nobody_else_can_read_a_run(folder):
+    before = os.umask(0)
+    try:
+        fill(folder)
+    finally:
+        os.umask(before)
+    assert {mode(path) for path in (folder, folder / ROUTER)} == {0o700}
+    assert {path.name: mode(path) for path in folder.rglob("*") if path.is_file()} == dict.fromkeys(
+        ("run.json", "rewards.jsonl", ".lock", "config.json"), 0o600
+    )
+
+
+@posix
+def test_opening_a_run_makes_it_private(folder):
+    fill(folder)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    with RunFolder(folder):
+        assert {mode(path) for path in (folder, *folder.rglob("*"))} == {0o700, 0o600}
+
+
+@posix
+def test_a_folder_with_other_things_in_it_keeps_its_mode(folder):
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    folder.chmod(0o755)
+    (folder / "notes.txt").chmod(0o644)
+    fill(folder)
+    with RunFolder(folder):
+        assert (mode(folder), mode(folder / "notes.txt")) == (0o755, 0o644)
+        assert {mode(folder / name) for name in ("run.json", REWARDS, ".lock")} == {0o600}

@@ -1,0 +1,100 @@
+"""The documentation is true: links and anchors resolve, and documented sessions print what the pages show.
+
+A ```console block runs in a shell, a ```python block with `>>>` as a doctest. `...` stands for any text, numbers may
+differ in their last digits, and seconds are not compared. A comment such as `<!-- not run: needs a server -->` above a
+block skips it. Sessions use the cache that `make setup` has filled, because converting the weights anew takes a minute.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted(
+    [ROOT / "README.md", *(page for room in ("docs", "models", "benchmarks") for page in (ROOT / room).rglob("*.md"))]
+)
+BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^>]+) -->\n)?```console\n(?P<session>.*?)\n```", re.DOTALL)
+NUMBER = re.compile(r"-?\d+\.\d+(?:e-\d+)?")
+SECONDS = re.compile(r"\d+(?:\.\d+)?(?= s\b)")
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    prose = re.sub(r"(?ms)^(```|~~~).*?^\1", "", page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in re.findall(r"(?m)^#+ (.+)$", prose)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_relative_links_and_anchors_resolve(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)|<img src=\"([^\"]+)\"", page.read_text(encoding="utf-8")):
+        target, _, anchor = "".join(link).partition("#")
+        if "://" in target:
+            continue
+        path = (page.parent / target).resolve() if target else page
+        assert path.exists(), f"{target} does not exist"
+        assert not anchor or anchor in anchors(path), f"{target} has no heading for #{anchor}"
+
+
+def sessions() -> list:
+    """Every console block as a parameter: its commands with their output, or the reason why it is not run."""
+    return [
+        pytest.param(
+            re.findall(r"(?m)^\$ (.+)\n?((?:(?!\$ ).*\n?)*)", block["session"]),
+            id=f"{name_of(page)}-{number}",
+            marks=[pytest.mark.skip(reason=f"not run: {block['reason']}")] if block["reason"] else [],
+        )
+        for page in PAGES
+        for number, block in enumerate(BLOCK.finditer(page.read_text(encoding="utf-8")), 1)
+    ]
+
+
+def matches(expected: str, output: str) -> bool:
+    """Whether `output` is what a page shows, apart from `...`, seconds and the last digits of numbers."""
+    expected, output = (
+        SECONDS.sub("N", "\n".join(map(str.rstrip, text.strip().splitlines()))) for text in (expected, output)
+    )
+    pattern = (
+        re.escape(NUMBER.sub("<number>", expected)).replace("<number>", f"({NUMBER.pattern})").replace(r"\.\.\.", ".*?")
+    )
+    match = re.fullmatch(pattern, output, re.DOTALL)
+    return match is not None and all(
+        math.isclose(float(shown), float(printed), rel_tol=0.02, abs_tol=0.02)
+        for shown, printed in zip(NUMBER.findall(expected), match.groups(), strict=True)
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with the fleets."""
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ZOOTER_CACHE")
+    return tmp_path
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("session", sessions())
+def test_console_session_prints_what_the_page_shows(session: list[tuple[str, str]], folder: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "NO_COLOR": "1"}
+    for command, expected in session:
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert matches(expected, done.stdout), f"$ {command}\n{done.stdout}"
