@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from zooter_core.data.scores import Scores, read_scores
-from zooter_core.method import calibration, labels
+from zooter_core.method import calibration, labels, metrics
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import learn
@@ -66,7 +66,7 @@ def earned(head: RouterHead, given: Examples) -> float:
 def off(head: RouterHead, given: Examples, temperature: float) -> float:
     """How far the probabilities are off (ECE)."""
     probabilities = labels.softmax(logits_of(head, given.vectors), temperature)
-    return float(calibration.reliability(probabilities, calibration.wins_of(given.scores.scores))["ece"])
+    return float(calibration.reliability(probabilities, metrics.win_shares(given.scores.scores))["ece"])
 
 
 def from_scratch(given: Examples, call: argparse.Namespace) -> dict[int, float]:

@@ -20,6 +20,7 @@ import torch
 
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels, selection
+from zooter_core.method.metrics import quantile_interval
 from zooter_core.method.selection import Outputs
 from zooter_core.pipeline.train import SCORE_LABELS, tags_of
 from zooter_core.router.distill import learn
@@ -68,7 +69,7 @@ def against_best(outputs: Outputs, scores: Scores, found: dict[str, Any], seed: 
     for row in found["curves"]:
         best = max((one for one in found["curves"] if one["k"] == row["k"]), key=lambda one: one["gain"])
         difference = samples[row["trigger"], row["k"]] - samples[best["trigger"], best["k"]]
-        row["minus_best"] = selection.between(difference)
+        row["minus_best"] = quantile_interval(difference)
 
 
 def show(found: dict[str, Any]) -> None:

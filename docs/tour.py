@@ -1,4 +1,7 @@
-"""Draws the pictures of docs/tour.md from the real demo: python docs/tour.py [PAGE ...] (needs Chromium)"""
+"""Take the screenshots of docs/tour.md from the real demo. This needs Chromium.
+
+python docs/tour.py [PAGE ...]
+"""
 
 from __future__ import annotations
 
@@ -66,29 +69,29 @@ VIEWS: dict[str, Callable[[Page], None]] = {
 }
 
 
-def draw(browser: Browser, name: str) -> None:
-    """One picture, as high as what the page shows; that of `narrow` as a telephone in the dark shows it."""
+def take(browser: Browser, name: str) -> None:
+    """Take one screenshot, as high as the page; `narrow` is a phone in dark mode."""
     small = name == "narrow"
     page = browser.new_page(
         viewport={"width": 390 if small else WIDTH, "height": 900}, color_scheme="dark" if small else "light"
     )
     VIEWS[name](page)
-    time.sleep(3)  # for the charts
+    time.sleep(3)  # until the charts are drawn
     height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
     page.set_viewport_size({"width": 390 if small else WIDTH, "height": min(MOST, int(height) + 60)})
     time.sleep(2)
     page.screenshot(path=PICTURES / f"{name}.png")
     page.close()
-    print(f"drawn: {name}", flush=True)
+    print(f"saved {name}.png", flush=True)
 
 
 def main() -> None:
     chromium = shutil.which("chromium")
     if chromium is None:
-        sys.exit("Expected Chromium. Found none. Install the package chromium.")
+        sys.exit("Chromium is not installed. Install the package chromium.")
     names = sys.argv[1:] or list(VIEWS)
     if unknown := set(names) - set(VIEWS):
-        sys.exit(f"Expected {', '.join(VIEWS)}. Found {', '.join(unknown)}. Name one of the first.")
+        sys.exit(f"There is no page {', '.join(unknown)}. The pages are {', '.join(VIEWS)}.")
     command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(PORT), "--no-browser"]
     with tempfile.TemporaryDirectory() as folder:
         server = subprocess.Popen(command, env={**os.environ, "ZOOTER_HISTORY": f"{folder}/history.db"})
@@ -103,7 +106,7 @@ def main() -> None:
                     except Error:  # the server is not up yet
                         time.sleep(0.2)
                 for name in names:
-                    draw(browser, name)
+                    take(browser, name)
         finally:
             server.send_signal(2)
             server.wait(20)

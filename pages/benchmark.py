@@ -1,4 +1,4 @@
-"""Benchmark: the fleet against itself and the oracle, from its report.json."""
+"""Benchmark: how the fleet's router compares with its models, with running all, and with the oracle."""
 
 import streamlit as st
 
@@ -8,39 +8,39 @@ from zooter_core.ui.benchmark import sections, view
 
 st.title("How good is the router?", anchor=False)
 st.markdown(
-    "The fleet against itself: the router, which runs one model, beside each model alone, beside running all, "
-    "and beside the best that could have been chosen. All figures are rewards, the reward model's marks for a "
-    "response: higher is better, and only differences between them mean something."
+    "The router runs one model per query. Compare it with each model alone, with running all models, and with the "
+    "best possible choice. Figures are rewards, the reward model's scores of responses: higher is better, and only "
+    "differences are meaningful."
 )
 try:
-    found = view.opened(resources.folder())
+    quality = view.read_quality(resources.folder())
 except ZooterError as problem:
     resources.fail(str(problem))
-if found.report is None or found.path is None:
-    view.missing(found)
+if quality.report is None or quality.path is None:
+    view.draw_missing(quality)
     st.stop()
 
-make = view.make_it(view.shown_path(found.folder))
-held_back = found.report.held_back
+command = view.report_command(view.relative_path(quality.folder))
+held_back = quality.report.held_back
 if held_back is None:
     st.info(
-        "This run held no query back, so nothing here is fair to its router, which has seen all of them. A run with "
-        "`--holdout 0.2`, as it is by default, can be judged:",
+        "This run held back no queries, so the router has trained on all of them and cannot be evaluated fairly. "
+        "A run holds back a fifth by default (`--holdout 0.2`):",
         icon=":material/info:",
     )
-    st.code(make, language="sh")
+    st.code(command, language="sh")
 else:
-    view.headline(held_back)
-    st.subheader("Every method on every kind of query", anchor=False)
-    sections.table(held_back, found.version)
-    st.subheader("What more calls would buy", anchor=False)
-    sections.cost_quality(held_back, view.pool(found, held_back), make, found.version)
+    view.draw_headline(held_back)
+    st.subheader("Methods by data set", anchor=False)
+    sections.table(held_back, quality.version)
+    st.subheader("Cost and quality", anchor=False)
+    sections.cost_quality(held_back, view.pool_order(quality, held_back), command, quality.version)
 
 st.subheader("How much beta matters", anchor=False)
 st.markdown(
-    "Beta mixes what the reward model said of a query itself (beta = 1) with what it said of all queries with the same "
-    "tags (beta = 0), before the router learns from it."
+    "A query's training label mixes its own rewards (beta = 1) with the mean of the queries that share its tags "
+    "(beta = 0)."
 )
-sections.beta(found, view.sweep_command(found))
+sections.beta(quality, view.sweep_command(quality))
 st.divider()
-view.whole(found)
+view.draw_download(quality)

@@ -1,18 +1,19 @@
-"""Compare: several candidates answer one query or a list of them, and a reward model ranks the responses."""
+"""Compare: several models answer one query or a list of queries, and a reward model ranks the responses."""
 
 import streamlit as st
 
 from zooter_core.errors import ZooterError
-from zooter_core.ui import examples, links, problems, resources
-from zooter_core.ui.compare import batch, batch_view, comparison, view
-from zooter_core.ui.text import plain, safe
+from zooter_core.ui import examples, links, resources
+from zooter_core.ui.compare import batch_view, batches, comparisons, view
+from zooter_core.ui.error_box import show_error
+from zooter_core.ui.text import plain
 
 st.title("All models on one query", anchor=False)
 st.markdown(
     "Every model answers, and a reward model ranks the responses: the expensive way to find the best one.  \n"
-    "See whether the router, which runs one model only, would have chosen the same."
+    "See whether the router, which runs only one model, would have chosen the same."
 )
-found, several = comparison.current(), batch.current()
+comparison, batch = comparisons.current(), batches.current()
 pool = resources.pool()
 models = st.pills(
     "Models",
@@ -24,66 +25,41 @@ models = st.pills(
     bind="query-params",
     help="At least two.",
 )
-one, many = st.tabs(["One at a time", "A whole list"], key="view", bind="query-params")
-
-
-@st.fragment(run_every=0.3)
-def live(running: comparison.Comparison) -> None:
-    """The cards as they fill in; when all have ended, the whole page is drawn once more."""
-    if not running.job.running:
-        st.rerun()
-    view.progress(running)
-
-
-@st.fragment(run_every=0.5)
-def live_list(running: batch.Batch) -> None:
-    """The list as it gets shorter; at its end, the whole page is drawn once more."""
-    if not running.running:
-        st.rerun()
-    batch_view.progress(running)
-
+one, many = st.tabs(["One query", "A list of queries"], key="view", bind="query-params")
 
 if one.open:
     with one:
         links.prefill("compare-query")
-        if links.waiting():
-            view.linked()
+        if links.pending():
+            view.link_notice()
         with st.form("query", border=False):
             typed = st.text_area("Query", key="compare-query", placeholder="Ask anything", height=90)
             row = st.container(horizontal=True, vertical_alignment="center")
-            asked = row.form_submit_button("Compare", icon=":material/compare_arrows:")
+            submitted = row.form_submit_button("Compare", icon=":material/compare_arrows:")
             blind = row.toggle("Blind", key="blind", bind="query-params", help=view.BLIND_HELP)
-        example = examples.pick("compare") if found is None and not links.waiting() else None
+        example = examples.pick("compare") if comparison is None and not links.pending() else None
         engine = resources.ensemble()
-        query = example or (typed if asked else None)
+        query = example or (typed if submitted else None)
         if query is not None:
-            links.sent()
+            links.clear()
             try:
-                comparison.show(comparison.start(engine, query, models, blind=blind, earlier=found))
+                comparisons.show(comparisons.start(engine, query, models, blind=blind, previous=comparison))
                 st.rerun()
             except ZooterError as problem:
-                problems.tell(problem)
-        elif found is not None:
-            with st.chat_message("user", avatar=":material/person:"):
-                st.markdown(safe(found.query))
-            view.routing(found)
-            if found.job.running:
-                live(found)
-            else:
-                view.result(engine, found)
+                show_error(problem)
+        elif comparison is not None:
+            view.draw(engine, comparison)
         view.tally(engine)
 
 if many.open:
     with many:
         engine = resources.ensemble()
-        if several is not None and several.running:
-            live_list(several)
-        elif several is not None:
-            batch_view.result(several)
+        if batch is not None:
+            batch_view.draw(batch)
         else:
             try:
-                if queries := batch_view.ask():
-                    batch.show(batch.Batch(engine, queries, models))
+                if queries := batch_view.form():
+                    batches.show(batches.Batch(engine, queries, models))
                     st.rerun()
             except ZooterError as problem:
-                problems.tell(problem)
+                show_error(problem)

@@ -1,46 +1,46 @@
-"""Explorer: what the router has learned, and what it makes of a query while it is typed."""
+"""Explorer: what the router has learned, and how it routes a query while you type."""
 
 import streamlit as st
 
 from zooter_core.errors import ZooterError
-from zooter_core.ui import problems, resources
+from zooter_core.ui import resources
+from zooter_core.ui.error_box import show_error
 from zooter_core.ui.explorer import view
-from zooter_core.ui.explorer.typed import watch
+from zooter_core.ui.explorer.live import draw_live_routing
 
 st.set_page_config(layout="wide")
 st.title("What the router has learned", anchor=False)
 st.markdown(
-    "The router learned from queries that every model answered and a reward model judged.  \n"
-    "See what it took from them, and what it makes of a query of yours while you type it."
+    "The router trained on queries that every model answered and a reward model scored.  \n"
+    "See what it learned from them, and how it routes your query while you type."
 )
 engine = resources.ensemble()
-problem, found = None, None
+problem, learned = None, None
 try:
-    found = view.seen(engine)
-except ZooterError as broken:
-    problem = str(broken)
+    learned = view.learned(engine)
+except ZooterError as error:
+    problem = str(error)
 
-watch(engine, found)
+draw_live_routing(engine, learned)
 if problem:
-    problems.tell(problem)
-elif found is None:
-    view.missing(
-        "the queries that it learned from, so there is no map and nothing to show by tag; routers made by "
-        "`zooter extend` never do"
+    show_error(problem)
+elif learned is None:
+    view.draw_missing(
+        "without its training queries, so there is no map and no table of tags (`zooter extend` never saves them)"
     )
 else:
-    st.subheader("Which tags go to whom", anchor=False)
+    st.subheader("Tags and models", anchor=False)
     st.caption(
-        f"From the {found.queries} queries that the router learned from, so it does a little better here than on new "
-        "ones. A tag is what a query is about or asks for."
+        f"From the {learned.queries} training queries, where the router does a little better than on new ones. A tag "
+        "names what a query is about or asks for."
     )
-    view.tags(found)
+    view.draw_tags(learned)
 
 left, right = st.columns(2, gap="large")
 with left:
-    if found is not None:
-        st.subheader("How far apart the answers were", anchor=False)
-        view.entropies(found)
-with right if found is not None else left:
-    st.subheader("Whether its probabilities can be believed", anchor=False)
-    view.believed(view.reliability(engine))
+    if learned is not None:
+        st.subheader("How much the choice matters", anchor=False)
+        view.draw_entropies(learned)
+with right if learned is not None else left:
+    st.subheader("Are the probabilities reliable?", anchor=False)
+    view.draw_reliability(view.reliability(engine))

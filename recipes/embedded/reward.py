@@ -25,7 +25,7 @@ from recipes.embedded import data, verify
 from recipes.embedded.own import EACH, ENCODER, own_pairs
 from recipes.embedded.pairs import Pair, pairs_of
 from zooter_core.backends.local.checkpoint import fast_bfloat16
-from zooter_core.config.labelling import RewardConfig
+from zooter_core.config.labelling import ScalarConfig
 from zooter_core.labelling.rewards import Pointwise, reward_model
 from zooter_core.strict_json import dump_json, parse_json
 from zooter_core.weights import resolve
@@ -187,7 +187,7 @@ def linear(model: Any) -> Iterator[tuple[str, Any]]:
 
 def accuracy(folder: Path, out: Path, share: float, seed: int) -> dict[str, Any]:
     """Share of held-back pairs where the chosen response has the higher reward, beside what length alone would do."""
-    model = reward_model(RewardConfig("scalar", ENCODER, adapter=str(out), max_tokens=MOST_TOKENS))
+    model = reward_model(ScalarConfig(ENCODER, adapter=str(out), max_tokens=MOST_TOKENS))
     assert isinstance(model, Pointwise)
     counts = {"like": 1500, "mismatched": 1200, "broken": 300, "wrong_number": 600}
     figures: dict[str, Any] = {}

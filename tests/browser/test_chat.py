@@ -50,7 +50,7 @@ def test_chat_stop_vote_and_again(open_tab: Open, demo: str, width: int) -> None
     answered(page)
     expect(page.get_by_text("stopped", exact=True)).to_be_visible()
     assert no_sideways_scrolling(page)
-    page.get_by_role("button", name="Again with").click()
+    page.get_by_role("button", name="Answer with").click()
     page.get_by_role("option", name="chat").or_(page.get_by_role("menuitem", name="chat")).click()
     expect(page.get_by_text("because you chose it")).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Stop").click(timeout=SLOW)

@@ -50,7 +50,7 @@ def votes(history: Path) -> list[dict[str, Any]]:
 
 
 def to_list(page: Page) -> None:
-    page.get_by_role("tab", name="A whole list").click(timeout=SLOW)
+    page.get_by_role("tab", name="A list of queries").click(timeout=SLOW)
     expect(page.get_by_role("button", name="Compare all")).to_be_visible(timeout=SLOW)
 
 
@@ -72,7 +72,7 @@ def test_a_blind_vote_reveals_who_said_what(open_tab: Open, server: Demo, width:
     expect(page.get_by_text("Reward of each response")).to_be_visible(timeout=SLOW)
     vote = next(vote for vote in votes(server.history) if vote["query"] == query)
     assert vote["blind"]
-    expect(page.get_by_text(f"You voted without knowing the names: {vote['best']}, Response B.")).to_be_visible()
+    expect(page.get_by_text(f"You voted without seeing the names: {vote['best']}, Response B.")).to_be_visible()
     cards = page.locator("h4")
     expect(cards).to_have_text([re.compile(r"^1\."), re.compile(r"^2\.")])
     card = page.get_by_test_id("stMarkdownContainer").filter(has=cards.filter(has_text=str(vote["best"])))
@@ -95,7 +95,7 @@ def test_a_blind_vote_reveals_who_said_what(open_tab: Open, server: Demo, width:
     assert shape["vote"]["best"] == vote["best"]
     assert "compare=" in page.url
     page.reload()  # a new session finds it by its address
-    expect(page.get_by_text(f"You voted without knowing the names: {vote['best']}")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text(f"You voted without seeing the names: {vote['best']}")).to_be_visible(timeout=SLOW)
 
 
 def send_linked(page: Page) -> None:
@@ -145,7 +145,7 @@ def test_a_list_from_csv_is_stopped_and_goes_on(open_tab: Open, quick: Demo, wid
 
     page.reload()
     expect(stopped).to_be_visible(timeout=SLOW)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("All 5 queries are done.")).to_be_visible(timeout=SLOW)
     assert no_sideways_scrolling(page)
     with page.expect_download(timeout=SLOW) as started:
@@ -165,7 +165,7 @@ def test_a_list_goes_on_while_its_visitor_is_elsewhere_and_stops_when_the_tab_cl
 ) -> None:
     page = open_tab(f"{quick.address}/compare")
     to_list(page)
-    page.get_by_label("Queries, one a line").fill("\n".join(f"What is {n} + 1?" for n in range(150)))
+    page.get_by_label("Queries, one per line").fill("\n".join(f"What is {n} + 1?" for n in range(150)))
     page.get_by_role("button", name="Compare all").click()
     progress = page.get_by_text(re.compile(r"\d+ of 150 queries done"))
     expect(progress).to_be_visible(timeout=SLOW)

@@ -82,7 +82,7 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(page: Page) -> None:
 
     page.get_by_role("tab", name=re.compile("Distill")).click()
     page.get_by_role("button", name="Distill a router").click(timeout=SLOW)
-    expect(page.get_by_text("Keep it")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Save it")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text(re.compile(r"The router beats|cannot be told|is worse than"))).to_be_visible()
     fits(page)
 
@@ -90,7 +90,7 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(page: Page) -> None:
     page.get_by_role("button", name="Save as a fleet").click()
     expect(page.get_by_text(f"Saved in models/{NAME}.")).to_be_visible(timeout=SLOW)
     assert (ROOT / "models" / NAME / "fleet.toml").is_file()
-    page.get_by_role("button", name="Pick it in Chat").click()
+    page.get_by_role("button", name="Use it in Chat").click()
     expect(page.get_by_text("One front door to several models")).to_be_visible(timeout=SLOW)
     expect(page.get_by_role("combobox", name="Fleet")).to_have_value(NAME, timeout=SLOW)
     query = page.get_by_test_id("stChatInputTextArea")

@@ -1,23 +1,130 @@
+"""`[reward]` and `[tagger]` of each kind."""
+
 from __future__ import annotations
 
-import math
+from pathlib import Path
 
 import pytest
+from fleet_files import JUDGE_FAR, change, change_table, refusal
 
-from zooter_core.config.labelling import RewardConfig, TaggerConfig
-from zooter_core.errors import ZooterError
+from zooter_core.config.fleet import load_fleet
+from zooter_core.config.labelling import REWARDS, TAGGERS
+from zooter_core.labelling import rewards, taggers
+
+JUDGE = '[reward]\nkind = "judge"\n\n[reward.judge]\nbackend = "transformers"\nmodel = "owner/judge"'
+SCALAR = '[reward]\nkind = "scalar"\nmodel = "owner/rm"'
+HTTP = '[reward]\nkind = "http"\nurl = "http://x"'
+INSTAG = '[tagger]\nkind = "instag"\n\n[tagger.instagger]\nbackend = "transformers"\nmodel = "OFA-Sys/InsTagger"'
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [("threshold", math.nan), ("threshold", math.inf), ("threshold", -1.5), ("most", 0), ("most", -1)],
+    "table",
+    [
+        SCALAR + '\ndtype = "bfloat16"\ninput = "chat"',
+        SCALAR + '\ntemplate = "{query} {response}"\ncache = false',
+        '[reward]\nkind = "ultra"\nmodel = "owner/rm"\nmax_tokens = 1024\nrevision = "abc"',
+        '[reward]\nkind = "pairwise"\nmodel = "owner/rm"',
+        HTTP + '\napi = "score"\napi_key_env = "KEY"\nbatch = 4',
+        JUDGE.replace('"judge"', '"judge"\nmode = "pair"\ntries = 5', 1),
+    ],
 )
-def test_a_tagger_with_a_number_that_makes_no_sense_is_refused(key, value):
-    with pytest.raises(ZooterError, match=rf"{key} of -?1 or above in \[tagger\] of fleet.toml, but found {value}"):
-        TaggerConfig("nearest", vocabulary="tags.json", **{key: value})
+def test_a_table_of_each_reward_kind(folder, table):
+    reward = load_fleet(change_table(folder, "reward", table)).reward
+    assert isinstance(reward, REWARDS[reward.kind])
+    assert reward.compares == ("pair" in table)
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, 0.0, -1.0])
-def test_a_reward_model_with_a_time_that_makes_no_sense_is_refused(value):
-    with pytest.raises(ZooterError, match=r"timeout_seconds above 0 in \[reward\] of fleet.toml"):
-        RewardConfig("http", url="http://localhost/score", timeout_seconds=value)
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (JUDGE.replace("backend", "bakend"), '"bakend". Did you mean "backend"'),
+        (JUDGE.replace('model = "owner/judge"', ""), '[reward.judge] of {path} lacks the key "model"'),
+        ('[reward]\nkind = "judge"', 'lacks the key "judge". Add a table [reward.judge].'),
+        ('[reward]\nkind = "judge"\njudge = "owner/judge"', "judge in [reward] of {path} must be a table"),
+        ('[reward]\nkind = "http"', '[reward] of {path} lacks the key "url"'),
+        (SCALAR + '\nurl = "http://x"', 'unknown key "url". Known: adapter, cache'),
+        ('[reward]\nkind = "pairwise"\nmodel = "o/m"\ntemplate = "{query}{response}"', '"template". Known: cache'),
+        ('[reward]\nkind = "ultra"\nmodel = "o/m"\nadapter = "o/a"', '"adapter". Known: cache'),
+        (SCALAR + '\ninput = "pairs"', 'is "pairs". Did you mean "pair"'),
+        (SCALAR + '\ndtype = "float64"', "dtype in [reward]"),
+        (SCALAR + '\ntemplate = "{query}"', "template in [reward] of {path} lacks {response}."),
+        (SCALAR + '\ninput = "chat"\ntemplate = "{query}{response}"', "both input and template"),
+        (SCALAR + "\nmax_tokens = 0", "max_tokens in [reward] of {path} must be at least 1"),
+        (HTTP + "\ntimeout_seconds = nan", "timeout_seconds in [reward]"),
+        (HTTP + "\nbtach = 3", 'Did you mean "batch"'),
+        (JUDGE.replace('"judge"', '"judge"\nmode = "pair"\ntemplate = "{query}"', 1), "lacks {first} and {second}"),
+    ],
+)
+def test_a_wrong_reward_table_is_one_clear_error(folder, table, message):
+    path = str(folder.resolve() / "fleet.toml")
+    assert message.replace("{path}", path) in refusal(change_table(folder, "reward", table))
+
+
+def test_a_judge_may_be_behind_a_server(folder):
+    judge = load_fleet(change_table(folder, "reward", JUDGE_FAR)).reward.judge
+    assert (judge.name, judge.model, judge.endpoint.first_token_seconds) == ("judge", "base", 300)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("base_url", "base_ulr", '[reward.judge] of {path} has an unknown key "base_ulr". Did you mean "base_url"'),
+        ('base_url = "http://localhost:8000/v1"', "", '[reward.judge] of {path} lacks the key "base_url"'),
+        ("first_token_seconds = 300", "first_token_seconds = 0", "first_token_seconds in [reward.judge] of {path}"),
+        ('"openai"', '"transformers"', 'the key "base_url" of the backend openai'),
+    ],
+)
+def test_wrong_keys_of_a_judge_behind_a_server_are_refused(folder, old, new, message):
+    change(change_table(folder, "reward", JUDGE_FAR), old, new)
+    assert message.replace("{path}", str(folder.resolve() / "fleet.toml")) in refusal(folder)
+
+
+@pytest.mark.parametrize("name", ["router", "/srv/models/one", "./one"])
+def test_a_servers_name_for_a_reward_model_is_no_path(folder, name):
+    assert load_fleet(change_table(folder, "reward", f'{HTTP}\nmodel = "{name}"')).reward.model == name
+
+
+def test_a_kind_of_another_package_takes_its_own_settings(folder):
+    table = '[reward]\nkind = "mine"\nrevision = "abc"\nmodle = "x"\n[reward.more]\nn = 1'
+    reward = load_fleet(change_table(folder, "reward", table)).reward
+    assert (reward.kind, reward.revision, reward.settings) == ("mine", "abc", {"modle": "x", "more": {"n": 1}})
+    tagger = load_fleet(change_table(folder, "tagger", '[tagger]\nkind = "mine"\nlevel = 3')).tagger
+    assert (tagger.kind, tagger.settings) == ("mine", {"level": 3})
+
+
+@pytest.mark.parametrize("table", ["reward", "tagger"])
+def test_a_table_without_a_kind_is_refused(folder, table):
+    assert 'lacks the key "kind"' in refusal(change_table(folder, table, f'[{table}]\nmodel = "x"'))
+
+
+@pytest.mark.parametrize("line", ["threshold = nan", "threshold = inf", "threshold = -1.5", "most = 0", "most = -1"])
+def test_a_tagger_with_a_number_that_makes_no_sense_is_refused(folder, line):
+    message = refusal(change_table(folder, "tagger", f'[tagger]\nkind = "nearest"\nvocabulary = "tags.json"\n{line}'))
+    assert f"{line.split()[0]} in [tagger]" in message
+
+
+def test_a_tagger_that_is_a_language_model(folder):
+    tagger = load_fleet(change_table(folder, "tagger", INSTAG)).tagger
+    assert (tagger.instagger.name, tagger.instagger.model) == ("instagger", "OFA-Sys/InsTagger")
+    table = JUDGE_FAR.replace("reward", "tagger").replace('"judge"', '"instag"').replace("judge", "instagger")
+    (folder / "fleet.toml").write_text((folder / "fleet.toml").read_text().replace(INSTAG, table))
+    assert load_fleet(folder).tagger.instagger.endpoint.base_url == "http://localhost:8000/v1"
+
+
+def tables_of(name: str) -> list[str]:
+    """The tables of fleet.toml in docs/reward-models.md."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "reward-models.md").read_text()
+    blocks = [part.split("```")[0] for part in text.split("```toml\n")[1:]]
+    return [block for block in blocks if block.startswith(f"[{name}]")]
+
+
+@pytest.mark.parametrize("name", ["reward", "tagger"])
+def test_the_tables_of_the_docs_are_read(folder, name):
+    for table in tables_of(name):
+        assert f'"{getattr(load_fleet(change_table(folder, name, table)), name).kind}"' in table
+
+
+def test_the_docs_show_every_reward_kind():
+    shown = {line.split('"')[1] for table in tables_of("reward") for line in table.splitlines() if line[:4] == "kind"}
+    assert shown == set(rewards.KINDS) == set(REWARDS)
+    assert set(taggers.KINDS) == set(TAGGERS)

@@ -12,10 +12,10 @@ PRICES = np.array([4.0, 1.0, 0.0])
 PROBABILITIES = np.array([[0.5, 0.3, 0.2], [0.6, 0.1, 0.3]])
 
 
-def fleet(tmp_path, *paid):
-    prices = zip("abc", paid, strict=True)
+def fleet(tmp_path, *prices):
+    priced = zip("abc", prices, strict=True)
     candidates = tuple(
-        CandidateConfig(name, "transformers", "m", usd_per_million_tokens=price) for name, price in prices
+        CandidateConfig(name, "transformers", "m", usd_per_million_tokens=price) for name, price in priced
     )
     return Fleet("f", tmp_path, candidates)
 
@@ -25,12 +25,12 @@ def test_prices_are_in_the_order_asked_for(tmp_path):
 
 
 def test_a_candidate_without_a_price_is_named(tmp_path):
-    made = fleet(tmp_path, 4, None, 0)
+    unpriced = fleet(tmp_path, 4, None, 0)
     with pytest.raises(ZooterError, match=r"of b\. Add usd_per_million_tokens"):
-        prices_of(made, made.pool)
+        prices_of(unpriced, unpriced.pool)
     with pytest.raises(ZooterError, match="of b"):
-        check_trade(made, 0.1)
-    check_trade(made, 0)
+        check_trade(unpriced, 0.1)
+    check_trade(unpriced, 0)
 
 
 def test_a_candidate_of_another_fleet_is_named(tmp_path):
@@ -65,14 +65,14 @@ def test_an_impossible_willingness_is_refused(wrong):
 def test_trade_worked_by_hand():
     """At 0.35: .15, .2125, .2 goes from a to b, and .25, .0125, .3 from a to c."""
     table = np.array([[3.0, 2.0, 1.0], [5.0, 0.0, 4.0]])
-    found = trade(PROBABILITIES, table, PRICES, dollars(PRICES, np.full((2, 3), 1000.0)), 0.35)
-    assert found["at_0"] == pytest.approx({"score": 4.0, "price": 4.0, "dollars": 4.0})
-    assert {key: found[key] for key in found["at_0"]} == pytest.approx({"score": 3.0, "price": 0.5, "dollars": 0.5})
-    assert (found["willingness"], found["score_minus"]) == (0.35, (-1.0, -1.0))
+    figures = trade(PROBABILITIES, table, PRICES, dollars(PRICES, np.full((2, 3), 1000.0)), 0.35)
+    assert figures["at_0"] == pytest.approx({"score": 4.0, "price": 4.0, "dollars": 4.0})
+    assert {key: figures[key] for key in figures["at_0"]} == pytest.approx({"score": 3.0, "price": 0.5, "dollars": 0.5})
+    assert (figures["willingness"], figures["score_minus"]) == (0.35, (-1.0, -1.0))
 
 
 def test_trade_at_0_changes_nothing():
     table = np.array([[3.0, 2.0, 1.0], [5.0, 0.0, 4.0]])
-    found = trade(PROBABILITIES, table, PRICES, np.ones((2, 3)), 0)
-    assert {key: found[key] for key in found["at_0"]} == found["at_0"]
-    assert found["score_minus"] == (0, 0)
+    figures = trade(PROBABILITIES, table, PRICES, np.ones((2, 3)), 0)
+    assert {key: figures[key] for key in figures["at_0"]} == figures["at_0"]
+    assert figures["score_minus"] == (0, 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from pathlib import Path
 
@@ -19,19 +18,19 @@ TEXTS = [f"Write about the sea {n} times" for n in range(8)]
 
 def lines(**changes) -> list[dict]:
     """Good lines; `changes` replaces fields of the third."""
-    made = [
+    good = [
         {"id": str(n), "query": text, "scores": {"a": 1, "b": 0} if text in SUMS else {"a": 0, "b": 1.5}}
         for n, text in enumerate(SUMS + TEXTS)
     ]
-    made[2] |= changes
-    return made
+    good[2] |= changes
+    return good
 
 
 @pytest.fixture
 def distilled(tmp_path, tiny_fleet, capsys):
-    """Distills from bytes; gives the router or, where that is refused, the message."""
+    """Distills from bytes; returns the router, or the message of a refusal."""
 
-    def called(content: bytes, name: str = "scores.jsonl") -> Router | str:
+    def distill(content: bytes, name: str = "scores.jsonl") -> Router | str:
         source, out = tmp_path / name, tmp_path / "router"
         source.write_bytes(content)
         call = ["distill", "--scores", source, "--out", out, "--encoder", tiny_fleet / "encoder", "--epochs", 40]
@@ -46,11 +45,11 @@ def distilled(tmp_path, tiny_fleet, capsys):
         assert str(source) in message
         return message
 
-    return called
+    return distill
 
 
-def packed(made: list[dict]) -> bytes:
-    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in made).encode()
+def packed(records: list[dict]) -> bytes:
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in records).encode()
 
 
 def choices(router: Router | str, queries: list[str]) -> list[str]:
@@ -65,47 +64,16 @@ def test_a_good_file(distilled):
 
 
 @pytest.mark.parametrize(
-    ("change", "field"),
+    ("change", "problem"),
     [
-        ({"scores": {"a": 1}}, "b"),  # a candidate is missing
-        ({"scores": {"a": 1, "b": 0, "c": 2}}, "c"),  # one too many
-        ({"scores": {"a": 1, "B": 0}}, "B"),  # another pool
-        ({"scores": {"a": float("nan"), "b": 0}}, "a"),
-        ({"scores": {"a": float("inf"), "b": 0}}, "a"),
-        ({"scores": {"a": "1", "b": 0}}, "a"),  # a text for a number
-        ({"scores": {"a": True, "b": 0}}, "a"),
-        ({"scores": {"a": None, "b": 0}}, "a"),
-        ({"scores": [1, 0]}, '"scores"'),
-        ({"scores": None}, "but found none. Mend"),
-        ({"scores": {}}, '"scores"'),
-        ({"query": "  "}, '"query"'),
-        ({"query": 7}, '"query"'),
-        ({"tags": "math"}, '"tags"'),
-        ({"dataset": 3}, '"dataset"'),
+        ({"scores": {"a": 1}}, "a difference in"),
+        ({"scores": None}, "but found none. Fix"),
+        ({"id": "1"}, '"1" twice'),
     ],
 )
-def test_a_wrong_line_is_named_with_its_field(distilled, change, field):
-    message = distilled(packed(lines(**change)))
-    assert "line 3" in message
-    assert field in message
-
-
-def test_an_id_that_comes_twice(distilled):
-    assert '"1" twice' in distilled(packed(lines(id="1")))
-
-
-@pytest.mark.parametrize("content", [b"", b"\n\n"])
-def test_an_empty_file(distilled, content):
-    assert "at least one query" in distilled(content)
-
-
-def test_a_line_that_is_cut_off(distilled):
-    assert "line 20" in distilled(packed(lines())[:-9])
-
-
-def test_a_gzip_that_is_cut_short(distilled):
-    whole = gzip.compress(packed(lines()))
-    assert "cut short" in distilled(whole[: len(whole) // 2], "scores.jsonl.gz")
+def test_a_wrong_line_is_named_with_its_field(distilled, change, problem):
+    """Every other kind of wrong line is in test_scores.py."""
+    assert problem in distilled(packed(lines(**change)))
 
 
 def test_one_query(distilled):
@@ -125,8 +93,8 @@ def test_a_candidate_that_always_wins(distilled):
 
 def test_a_thousand_candidates(distilled):
     names = [f"model-{n}" for n in range(1000)]
-    made = [line | {"scores": dict.fromkeys(names, 0) | {"model-7": 1}} for line in lines()]
-    assert set(choices(distilled(packed(made)), SUMS)) == {"model-7"}
+    records = [line | {"scores": dict.fromkeys(names, 0) | {"model-7": 1}} for line in lines()]
+    assert set(choices(distilled(packed(records)), SUMS)) == {"model-7"}
 
 
 @pytest.mark.parametrize(
@@ -142,8 +110,8 @@ def test_a_file_for_windows(distilled):
 
 
 def test_large_numbers_keep_their_order(distilled):
-    made = [line | {"scores": {name: 1e29 * value for name, value in line["scores"].items()}} for line in lines()]
-    assert choices(distilled(packed(made)), SUMS[:2] + TEXTS[:1]) == ["a", "a", "b"]
+    records = [line | {"scores": {name: 1e29 * value for name, value in line["scores"].items()}} for line in lines()]
+    assert choices(distilled(packed(records)), SUMS[:2] + TEXTS[:1]) == ["a", "a", "b"]
 
 
 def test_nothing_is_left_of_a_refused_call(distilled, tmp_path):

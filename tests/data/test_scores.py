@@ -19,8 +19,8 @@ def write(tmp_path: Path):
     def written(*lines: object, name: str = "scores.jsonl") -> Path:
         """A file of lines: texts and bytes as they stand, everything else as JSON."""
         path = tmp_path / name
-        whole = b"".join(line if isinstance(line, bytes) else as_text(line).encode() + b"\n" for line in lines)
-        path.write_bytes(gzip.compress(whole) if name.endswith(".gz") else whole)
+        content = b"".join(line if isinstance(line, bytes) else as_text(line).encode() + b"\n" for line in lines)
+        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
         return path
 
     def as_text(line: object) -> str:
@@ -94,7 +94,7 @@ def test_wrong_line_of_a_queries_file_names_file_line_and_field(write, change, f
 
 
 @pytest.mark.parametrize(
-    ("line", "found"),
+    ("line", "problem"),
     [
         ("{'query': 'single quotes'}", "JSON in"),
         ('{"query": "cut', "JSON in"),
@@ -103,11 +103,11 @@ def test_wrong_line_of_a_queries_file_names_file_line_and_field(write, change, f
         ("5", "int"),
     ],
 )
-def test_line_that_is_no_json_object(write, line, found):
+def test_line_that_is_no_json_object(write, line, problem):
     path = write({"query": "first"}, line, name="queries.jsonl")
     message = refusal(read_queries, path)
     assert f"{path}, line 2" in message
-    assert found in message
+    assert problem in message
 
 
 def test_empty_lines_count_in_the_line_number(write):
@@ -133,7 +133,7 @@ def test_same_id_twice(write):
 
 def test_same_candidate_twice_in_a_line(write):
     path = write('{"query": "q", "scores": {"a": 1, "b": 2, "a": 3}}')
-    with pytest.raises(ZooterError, match=r'line 1.*"a" comes twice'):
+    with pytest.raises(ZooterError, match=r'line 1.*"a" occurs twice'):
         read_scores([path])
 
 
@@ -142,11 +142,11 @@ def test_no_file(tmp_path):
     assert f"no file at {tmp_path}" in refusal(read_queries, tmp_path)
 
 
-@pytest.mark.parametrize("kept", [0.3, 0.9])
-def test_gzip_cut_short(write, kept):
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_gzip_cut_short(write, share):
     path = write(*({**GOOD, "id": str(n), "query": f"{n * 7919} + {n}?"} for n in range(500)), name="scores.jsonl.gz")
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(len(whole) * kept)])
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
     message = scores_refusal(path)
     assert f"a readable file {path}" in message
     assert "cut short or damaged" in message
@@ -154,9 +154,9 @@ def test_gzip_cut_short(write, kept):
 
 def test_gzip_damaged_in_the_middle(write):
     path = write(*({**GOOD, "id": str(n), "query": f"{n * 7919} + {n}?"} for n in range(500)), name="scores.jsonl.gz")
-    whole = bytearray(path.read_bytes())
-    whole[len(whole) // 2 : len(whole) // 2 + 20] = bytes(20)
-    path.write_bytes(whole)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 20] = bytes(20)
+    path.write_bytes(content)
     assert str(path) in scores_refusal(path)
 
 
@@ -212,8 +212,8 @@ def test_each_score_file_must_hold_a_query(write):
 
 
 def test_ids_are_line_numbers_where_there_are_none(write):
-    found = read_queries(write({"query": "a"}, "", {"query": "b"}, name="queries.jsonl"))
-    assert [query.id for query in found] == ["1", "2"]
+    queries = read_queries(write({"query": "a"}, "", {"query": "b"}, name="queries.jsonl"))
+    assert [query.id for query in queries] == ["1", "2"]
 
 
 def test_number_as_id_becomes_text(write):
@@ -221,13 +221,13 @@ def test_number_as_id_becomes_text(write):
 
 
 def test_source_is_read_as_dataset(write):
-    found = read_queries(write({"query": "a", "source": "log"}, {"query": "b", "dataset": "gsm8k", "source": "log"}))
-    assert [query.dataset for query in found] == ["log", "gsm8k"]
+    queries = read_queries(write({"query": "a", "source": "log"}, {"query": "b", "dataset": "gsm8k", "source": "log"}))
+    assert [query.dataset for query in queries] == ["log", "gsm8k"]
 
 
 def test_tags_of_the_file(write):
-    found = read_queries(write({"query": "a", "tags": ["math", "code"]}, {"query": "b"}))
-    assert [query.tags for query in found] == [("math", "code"), ()]
+    queries = read_queries(write({"query": "a", "tags": ["math", "code"]}, {"query": "b"}))
+    assert [query.tags for query in queries] == [("math", "code"), ()]
 
 
 def test_queries_without_dataset_are_of_all(write):
@@ -241,8 +241,8 @@ def test_any_text_comes_back_whole(write, name, text):
 
 
 def test_text_file_has_a_query_a_line(write):
-    found = read_queries(write("  first one ", "", "第二 ☕", name="queries.txt"))
-    assert found == [Query("000001", "first one"), Query("000003", "第二 ☕")]
+    queries = read_queries(write("  first one ", "", "第二 ☕", name="queries.txt"))
+    assert queries == [Query("000001", "first one"), Query("000003", "第二 ☕")]
 
 
 def test_windows_line_ends(write):
@@ -285,20 +285,20 @@ def test_responses_of_score_files_are_in_the_order_of_their_queries(write):
         read_texts([write(lines[0] | {"responses": {"a": 5}}, name="3.jsonl")])
 
 
-def test_progress_is_told_each_line_and_ends_the_reading(write):
+def test_progress_is_called_for_every_line_and_can_end_the_reading(write):
     class EnoughError(Exception):
         pass
 
-    def tell(lines: int) -> None:
-        told.append(lines)
+    def progress(lines: int) -> None:
+        counts.append(lines)
         if lines == 2:
             raise EnoughError
 
-    told: list[int] = []
+    counts: list[int] = []
     path = write(*[GOOD | {"id": str(n)} for n in range(5)])
     with pytest.raises(EnoughError):
-        read_scores([path], tell)
-    assert told == [1, 2]
+        read_scores([path], progress)
+    assert counts == [1, 2]
 
 
 def test_a_line_longer_than_any_memory_is_named(write, monkeypatch):

@@ -29,7 +29,7 @@ def tagged(draw):
     return table, draw(st.lists(names, min_size=len(table), max_size=len(table)))
 
 
-def learned(table, tags, beta, tau=1.0):
+def enhanced_labels(table, tags, beta, tau=1.0):
     labels = softmax(table, tau)
     return enhance(labels, tags, tag_priors(labels, tags), beta)
 
@@ -44,7 +44,7 @@ def test_labels_are_distributions(table, tau):
 @given(tagged(), BETAS)
 def test_enhanced_labels_are_distributions(case, beta):
     table, tags = case
-    enhanced = learned(table, tags, beta)
+    enhanced = enhanced_labels(table, tags, beta)
     assert enhanced.sum(axis=1) == pytest.approx(np.ones(len(table)))
     assert (enhanced >= 0).all()
 
@@ -52,7 +52,7 @@ def test_enhanced_labels_are_distributions(case, beta):
 @given(tagged())
 def test_beta_one_is_the_plain_label(case):
     table, tags = case
-    assert learned(table, tags, 1.0) == pytest.approx(softmax(table))
+    assert enhanced_labels(table, tags, 1.0) == pytest.approx(softmax(table))
 
 
 @given(tagged())
@@ -62,7 +62,7 @@ def test_beta_zero_is_the_mean_prior_of_the_tags(case):
     for row, names in enumerate(tags):
         carried = [np.mean([labels[k] for k, other in enumerate(tags) if name in other], axis=0) for name in set(names)]
         expected = np.mean(carried, axis=0) if carried else labels[row]
-        assert learned(table, tags, 0.0)[row] == pytest.approx(expected)
+        assert enhanced_labels(table, tags, 0.0)[row] == pytest.approx(expected)
 
 
 @given(tagged(), BETAS, TAUS, st.randoms())
@@ -70,7 +70,9 @@ def test_permuting_the_pool_permutes_the_labels(case, beta, tau, random):
     table, tags = case
     order = list(range(table.shape[1]))
     random.shuffle(order)
-    assert learned(table[:, order], tags, beta, tau) == pytest.approx(learned(table, tags, beta, tau)[:, order])
+    assert enhanced_labels(table[:, order], tags, beta, tau) == pytest.approx(
+        enhanced_labels(table, tags, beta, tau)[:, order]
+    )
 
 
 @given(rewards(), NUMBERS)
@@ -82,7 +84,7 @@ def test_a_constant_added_to_all_rewards_of_a_query_changes_nothing(table, const
 def test_a_tag_named_twice_counts_once(case, beta):
     table, tags = case
     doubled = [[*names, *names] for names in tags]
-    assert (learned(table, doubled, beta) == learned(table, tags, beta)).all()
+    assert (enhanced_labels(table, doubled, beta) == enhanced_labels(table, tags, beta)).all()
 
 
 @given(rewards())
@@ -107,10 +109,10 @@ def test_large_rewards_do_not_overflow():
     assert softmax(np.array([1e5, 0.0])).tolist() == [1.0, 0.0]
 
 
-def test_a_tag_without_prior_is_passed_over():
+def test_a_tag_without_prior_is_ignored():
     labels = np.array([[0.9, 0.1]])
-    priors = {"known": np.array([0.5, 0.5])}
-    assert enhance(labels, [["new", "known"]], priors, 0.0)[0].tolist() == [0.5, 0.5]
+    priors = {"carried": np.array([0.5, 0.5])}
+    assert enhance(labels, [["new", "carried"]], priors, 0.0)[0].tolist() == [0.5, 0.5]
     assert enhance(labels, [["new"]], priors, 0.0)[0].tolist() == [0.9, 0.1]
 
 
@@ -176,7 +178,7 @@ def test_normalise_spread_makes_the_scale_of_the_rewards_mean_nothing(table, fac
 def test_normalise_by_the_first_columns_alone(name):
     """A further column is on their scale and does not change what a difference between them is."""
     wide = np.column_stack([REWARDS, REWARDS[:, 0] + 100])
-    scaled = normalise(wide, name, GROUPS, known=REWARDS.shape[1])
+    scaled = normalise(wide, name, GROUPS, scale_columns=REWARDS.shape[1])
     assert scaled[:, :-1] == pytest.approx(normalise(REWARDS, name, GROUPS))
     apart = (scaled[:, -1] - scaled[:, 0]) / 100
     assert apart * (REWARDS[:, 1] - REWARDS[:, 0]) == pytest.approx(scaled[:, 1] - scaled[:, 0])
@@ -201,15 +203,15 @@ def test_unknown_normalisation_names_the_nearest():
 def test_the_steps_are_those_of_the_functions_alone():
     rewards = np.array([[1.0, 2.0, 4.0], [3.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     tags, groups = [("a", "b"), ("a",), ()], ["x", "x", "y"]
-    found = labels.label(rewards, groups, tags, LabelConfig(0.3, 0.5, "spread"))
+    steps = labels.label(rewards, groups, tags, LabelConfig(0.3, 0.5, "spread"))
     scaled = labels.normalise(rewards, "spread", groups)
     plain = labels.softmax(scaled, 0.5)
     priors = labels.tag_priors(plain, tags)
-    assert np.array_equal(found.rewards, scaled)
-    assert np.array_equal(found.plain, plain)
-    assert found.prior[1] == pytest.approx(priors["a"])
-    assert np.array_equal(found.prior[2], plain[2])
-    assert np.array_equal(found.enhanced, labels.enhance(plain, tags, priors, 0.3))
+    assert np.array_equal(steps.rewards, scaled)
+    assert np.array_equal(steps.plain, plain)
+    assert steps.prior[1] == pytest.approx(priors["a"])
+    assert np.array_equal(steps.prior[2], plain[2])
+    assert np.array_equal(steps.enhanced, labels.enhance(plain, tags, priors, 0.3))
 
 
 def test_the_rows_where_the_tags_change_the_winner():

@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from zooter_core.method import metrics
-from zooter_core.method.metrics import interval, mean_task_rank, ranks, ratio_interval, uplift
+from zooter_core.method.metrics import (
+    group_means,
+    interval,
+    mean_task_rank,
+    quantile_interval,
+    ranks,
+    ratio_interval,
+    uplift,
+    wilson_interval,
+    win_shares,
+)
 
 TABLES = st.tuples(st.integers(1, 5), st.integers(1, 5)).flatmap(
     lambda shape: arrays(np.float64, shape, elements=st.integers(-3, 3))
@@ -34,6 +44,18 @@ def test_ranks_do_not_depend_on_the_order_of_the_methods(table, random):
     order = list(range(table.shape[1]))
     random.shuffle(order)
     assert ranks(table[:, order]).tolist() == ranks(table)[:, order].tolist()
+
+
+def test_a_tie_shares_the_win():
+    assert win_shares(np.array([[1.0, 3.0, 3.0], [2.0, 0.0, 1.0]])).tolist() == [[0, 0.5, 0.5], [1, 0, 0]]
+
+
+def test_group_means_follow_the_order_of_the_first_rows():
+    """b: rows 1 and 3, (1 + 5) / 2 and (2 + 4) / 2; a: row 2."""
+    table = np.array([[1.0, 2.0], [7.0, 8.0], [5.0, 4.0]])
+    means = group_means(table, ["b", "a", "b"])
+    assert {name: row.tolist() for name, row in means.items()} == {"b": [3.0, 3.0], "a": [7.0, 8.0]}
+    assert list(means) == ["b", "a"]
 
 
 def test_mean_task_rank_of_one_subset():
@@ -72,9 +94,9 @@ def test_interval_is_about_two_standard_errors_each_way():
     assert high - low == pytest.approx(0.55, abs=0.1)
 
 
-def test_interval_is_the_same_each_time():
+def test_interval_is_reproducible():
     values = np.random.default_rng(2).normal(size=50)
-    assert interval(values) == interval(values)
+    assert interval(values) == pytest.approx((-0.2523, 0.2908), abs=1e-4)
     assert interval(values, seed=1) != interval(values, seed=2)
 
 
@@ -91,16 +113,16 @@ def test_interval_of_equal_values_is_a_point():
 
 def test_an_interval_does_not_depend_on_how_many_draws_are_made_at_once(monkeypatch):
     values = np.random.default_rng(1).normal(size=50)
-    whole = metrics.interval(values)
+    expected = metrics.interval(values)
     monkeypatch.setattr(metrics, "AT_ONCE", 170)
-    assert metrics.interval(values) == whole
+    assert metrics.interval(values) == expected
 
 
 def test_nor_does_that_of_a_ratio(monkeypatch):
     above, below = np.random.default_rng(1).uniform(1, 2, size=(2, 50))
-    whole = ratio_interval(above, below)
+    expected = ratio_interval(above, below)
     monkeypatch.setattr(metrics, "AT_ONCE", 170)
-    assert ratio_interval(above, below) == whole
+    assert ratio_interval(above, below) == expected
 
 
 def test_ratio_interval_of_a_constant_ratio_is_a_point():
@@ -121,3 +143,22 @@ def test_a_ratio_to_nothing_has_no_interval():
     assert ratio_interval(np.ones(5), np.zeros(5)) is None
     assert ratio_interval(np.ones(2), np.array([0.0, 1.0])) is None  # in a fourth of the draws there is nothing
     assert ratio_interval(np.full(5, 1e30), np.full(5, 5e-324)) is None  # larger than any number
+
+
+def test_quantile_interval_is_the_middle():
+    assert quantile_interval(np.arange(101.0), 0.9) == pytest.approx((5, 95))
+
+
+@pytest.mark.parametrize(
+    ("hits", "count", "expected"),
+    [(5, 10, (0.2366, 0.7634)), (0, 10, (0.0, 0.2775)), (1, 1, (0.2065, 1.0)), (8, 10, (0.4902, 0.9433))],
+)
+def test_wilson_interval_by_hand(hits, count, expected):
+    """8 of 10: z^2 = 3.8416, centre (.8 + .19208) / 1.38416 = .7167, half 1.96 / 1.38416 sqrt(.016 + .0096) = .2266."""
+    assert wilson_interval(hits / count, count) == pytest.approx(expected, abs=5e-5)
+
+
+def test_wilson_interval_narrows_with_the_count():
+    """At 1000 the half width is close to the normal one, 1.96 sqrt(.8 * .2 / 1000) = .0248."""
+    low, high = wilson_interval(0.8, 1000)
+    assert (high - low) / 2 == pytest.approx(0.0248, abs=1e-4)

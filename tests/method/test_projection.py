@@ -10,15 +10,15 @@ CORNERS = np.array([[-1.0, 0.0, 5.0], [-1.0, 2.0, 5.0], [3.0, 0.0, 5.0], [3.0, 2
 
 
 def test_the_axes_are_the_directions_of_most_difference():
-    found = principal(CORNERS)
-    assert found.mean.tolist() == [1.0, 1.0, 5.0]
-    np.testing.assert_allclose(found.axes, [[1, 0], [0, 1], [0, 0]], atol=1e-6)
-    np.testing.assert_allclose(found(CORNERS), [[-2, -1], [-2, 1], [2, -1], [2, 1]], atol=1e-6)
+    projection = principal(CORNERS)
+    assert projection.mean.tolist() == [1.0, 1.0, 5.0]
+    np.testing.assert_allclose(projection.axes, [[1, 0], [0, 1], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(projection(CORNERS), [[-2, -1], [-2, 1], [2, -1], [2, 1]], atol=1e-6)
 
 
 def test_a_new_vector_is_placed_by_its_part_in_the_plane():
-    found = principal(CORNERS)
-    np.testing.assert_allclose(found(np.array([2.0, 1.5, 99.0])), [1.0, 0.5], atol=1e-6)
+    projection = principal(CORNERS)
+    np.testing.assert_allclose(projection(np.array([2.0, 1.5, 99.0])), [1.0, 0.5], atol=1e-6)
 
 
 def test_axes_are_unit_orthogonal_and_always_the_same():

@@ -3,11 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zooter_core.method.tag_table import TIE, entropy_counts, interval, reliability_of, tag_table, winners
+from zooter_core.method.metrics import wilson_interval
+from zooter_core.method.tag_table import TIE, entropy_counts, reliability_of, tag_table, winners
 
 # Four queries, two candidates: a wins the first and the third, b the second; the fourth is a tie.
 REWARDS = np.array([[3.0, 1.0], [0.0, 2.0], [5.0, 4.0], [1.0, 1.0]])
-SAID = np.array([[0.8, 0.2], [0.4, 0.6], [0.9, 0.1], [0.5, 0.5]])
+PROBABILITIES = np.array([[0.8, 0.2], [0.4, 0.6], [0.9, 0.1], [0.5, 0.5]])
 TAGS = (("sum",), ("sum", "text"), ("sum", "sum"), ("text",))
 
 
@@ -17,7 +18,7 @@ def test_the_winner_has_the_highest_reward_alone():
 
 def test_a_tag_has_the_means_of_its_queries():
     """sum: queries 1 to 3, the tag named twice counting once; text: queries 2 and 4, whose tie is shared."""
-    table = tag_table(TAGS, REWARDS, SAID, REWARDS)
+    table = tag_table(TAGS, REWARDS, PROBABILITIES, REWARDS)
     assert table.names == ("sum", "text")
     assert table.counts.tolist() == [3, 2]
     np.testing.assert_allclose(table.won, [[2 / 3, 1 / 3], [0.25, 0.75]])
@@ -33,7 +34,7 @@ def test_without_probabilities_wins_say_who_leads():
 
 
 def test_queries_without_tags_make_an_empty_table():
-    table = tag_table([()] * 4, REWARDS, SAID, REWARDS)
+    table = tag_table([()] * 4, REWARDS, PROBABILITIES, REWARDS)
     assert (table.names, table.counts.tolist(), table.won.shape) == ((), [], (0, 2))
     assert table.most(5).grouped().names == ()
 
@@ -41,8 +42,8 @@ def test_queries_without_tags_make_an_empty_table():
 def test_tags_are_ordered_by_queries_or_by_who_leads_them():
     """Counts: x 2, y 1, z 1. Leaders: x a by .7, y b by .9, z a by .9."""
     tags = (("x",), ("x", "y"), ("z",))
-    said = np.array([[0.9, 0.1], [0.1, 0.9], [0.9, 0.1]]) + np.array([[0, 0], [0.4, -0.4], [0, 0]])
-    table = tag_table(tags, REWARDS[:3], said, REWARDS[:3])
+    probabilities = np.array([[0.9, 0.1], [0.1, 0.9], [0.9, 0.1]]) + np.array([[0, 0], [0.4, -0.4], [0, 0]])
+    table = tag_table(tags, REWARDS[:3], probabilities, REWARDS[:3])
     assert table.most(3).names == ("x", "y", "z")
     assert table.most(2).names == ("x", "y")
     np.testing.assert_allclose(table.probabilities, [[0.7, 0.3], [0.5, 0.5], [0.9, 0.1]])
@@ -59,21 +60,13 @@ def test_entropies_are_counted_in_bins():
     assert entropy_counts(plain).sum() == 4
 
 
-def test_an_interval_is_wide_where_queries_are_few():
-    """Wilson's for 8 of 10, worked by hand: centre (.8 + .19208) / 1.38416 = .71673, half .22669."""
-    low, high = interval(0.8, 10)
-    assert (low, high) == (pytest.approx(0.4901, abs=1e-3), pytest.approx(0.9434, abs=1e-3))
-    assert interval(0.0, 5)[0] == 0.0
-    assert interval(1.0, 5)[1] == 1.0
-    assert interval(0.8, 1000)[1] - interval(0.8, 1000)[0] < 0.06
-
-
 def test_reliability_is_read_from_a_report():
     bins = [{"from": 0.5, "to": 0.6, "n": 4, "probability": 0.55, "won": 0.5}]
-    found = reliability_of({"held_back": {"calibration": {"ece": 0.05, "bins": bins}}})
-    assert (found.ece, found.queries) == (0.05, 4)
-    assert (found.bins[0].begin, found.bins[0].end, found.bins[0].won) == (0.5, 0.6, 0.5)
-    assert found.bins[0].low < 0.5 < found.bins[0].high
+    reliability = reliability_of({"held_back": {"calibration": {"ece": 0.05, "bins": bins}}})
+    assert (reliability.ece, reliability.queries) == (0.05, 4)
+    (filled,) = reliability.bins
+    assert (filled.begin, filled.end, filled.won) == (0.5, 0.6, 0.5)
+    assert (filled.low, filled.high) == wilson_interval(0.5, 4)
 
 
 def test_a_report_without_held_back_queries_has_none():

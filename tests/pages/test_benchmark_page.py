@@ -100,7 +100,7 @@ def test_a_run_folder_is_shown_like_a_fleet(open_page: Open, run: Path) -> None:
     assert not page.error
     assert len(page.dataframe[0].value) == 6
     assert plots(page) == 2  # the sweep lies beside the report
-    assert downloads(page) == ["This table (CSV)"] * 3 + ["The whole report (JSON)"]
+    assert downloads(page) == ["This table (CSV)"] * 3 + ["Full report (JSON)"]
 
 
 def test_a_report_is_tables_and_a_chart(open_page: Open, reported: Path) -> None:
@@ -132,9 +132,9 @@ def test_words_claim_no_more_than_twenty_queries_allow(open_page: Open, reported
     page = open_page("benchmark", reported)
     n = report(reported)["held_back"]["n"]
     assert n < 30
-    said = " ".join(element.value for element in page.markdown)
-    assert f"On these {n} queries the router earns" in said
-    assert "**more** than" not in said
+    text = " ".join(element.value for element in page.markdown)
+    assert f"{n} held-back queries). With so few queries" in text
+    assert "**more** than" not in text
 
 
 def test_another_trigger_draws_its_own_curve(open_page: Open, reported: Path) -> None:
@@ -163,17 +163,17 @@ def test_close_up_leaves_out_the_candidates(open_page: Open, reported: Path) -> 
 
 def test_without_a_sweep_its_command(open_page: Open, reported: Path) -> None:
     page = open_page("benchmark", reported)
-    assert "No sweep" in page.info[-1].value
+    assert "no sweep" in page.info[-1].value
     assert f"--out {reported / 'sweep.json'}" in page.code[-1].value
 
 
 def test_a_sweep_is_a_table_with_a_verdict(open_page: Open, reported: Path, run: Path) -> None:
     shutil.copy(run / "sweep.json", reported)
     page = open_page("benchmark", reported)
-    found = json.loads((run / "sweep.json").read_text())
+    sweep_figures = json.loads((run / "sweep.json").read_text())
     assert list(page.dataframe[2].value["beta"]) == [0.0, 0.3, 1.0]
     verdict = next(element.value for element in page.markdown if element.value.startswith("Beta **"))
-    assert ("beyond noise" in verdict) == found["differs"]
+    assert ("significantly higher" in verdict) == sweep_figures["differs"]
     assert plots(page) == 2
 
 
@@ -197,8 +197,8 @@ def test_a_report_without_held_back_queries(open_page: Open, reported: Path) -> 
     change(reported, lambda found: found.pop("held_back"))
     page = open_page("benchmark", reported)
     assert not page.exception
-    assert "held no query back" in page.info[0].value
-    assert downloads(page) == ["The whole report (JSON)"]
+    assert "held back no queries" in page.info[0].value
+    assert downloads(page) == ["Full report (JSON)"]
 
 
 def test_prices_turn_calls_into_dollars(open_page: Open, reported: Path) -> None:
@@ -214,7 +214,7 @@ def test_prices_turn_calls_into_dollars(open_page: Open, reported: Path) -> None
     page = open_page("benchmark", reported)
     assert not page.exception
     assert page.dataframe[1].value["dollars"].max() == 6.0
-    assert any("Dollars are of the responses" in caption.value for caption in page.caption)
+    assert any("Dollars cover" in caption.value for caption in page.caption)
 
 
 def test_an_old_report_is_shown_with_what_it_has(open_page: Open, reported: Path) -> None:
@@ -236,9 +236,9 @@ def test_an_old_report_is_shown_with_what_it_has(open_page: Open, reported: Path
     assert table.loc["RMR"].drop(["models", "mtr", "uplift"]).isna().all()
     assert table.loc["RMR", "mtr"] == pytest.approx(report(reported)["held_back"]["mtr"]["rmr"])
     assert not page.selectbox
-    assert any("older Zooter" in caption.value for caption in page.caption)
-    assert "no curves of selection" in page.info[0].value
-    assert any("holds no interval" in element.value for element in page.markdown)
+    assert any("older version" in caption.value for caption in page.caption)
+    assert "no selection curves" in page.info[0].value
+    assert any("no interval in this report" in element.value for element in page.markdown)
 
 
 def test_the_embedded_fleet(open_page: Open) -> None:

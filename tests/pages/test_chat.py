@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from zooter_core.ui.chat import conversation, view
-from zooter_core.ui.chat.conversation import Conversation
+from zooter_core.ui.chat import conversations, view
+from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.examples import EXAMPLES
 from zooter_core.ui.history import Entry, history
 
@@ -69,7 +69,7 @@ def test_the_router_can_be_overridden_and_the_answer_made_again(open_page: Open)
     page = ask(page, "Write about the sea.")
     assert talk(page).turns[0].candidate == "two"
     engine = talk(page).turns[0].job._ensemble
-    talk(page).again(engine, "one")
+    talk(page).answer_with(engine, "one")
     talk(page).turns[0].job.wait(60)
     page.run()
     assert [turn.candidate for turn in talk(page).turns] == ["one"]
@@ -119,8 +119,8 @@ def test_why_shows_parts_tags_neighbours_entropy_and_cost(open_page: Open) -> No
     assert not page.exception
     assert talk(page).turns[0].why is not None
     assert "What each part of the query adds to" in shown
-    assert "The training queries most like it" in shown
-    assert "on a scale from 0 (one model alone) to 1 (all alike)" in shown
+    assert "The most similar training queries" in shown
+    assert "on a scale from 0 (one model for certain) to 1 (all equally likely)" in shown
     assert "1 of 3 models ran and wrote" in shown
 
 
@@ -180,7 +180,7 @@ def test_after_a_crash_the_conversation_is_back_and_goes_on(open_page: Open) -> 
     record = found.turns[0].to_json()
     cut = record | {"responses": {}, "texts": {record["candidate"]: "The sea"}, "rewards": {}}
     history().keep(Entry(found.id, found.title, found.fleet, 0.0), 0, cut)
-    conversation._live().clear()
+    conversations._live().clear()
     page = open_page("chat", chat=found.id)
     assert "incomplete" in words(page)
     next(button for button in page.button if button.label == "Continue").click().run()
@@ -217,9 +217,9 @@ def test_earlier_conversations_are_listed_opened_exported_and_deleted(open_page:
     page.button(key=f"open-{id}").click().run()
     assert talk(page).id == id
     assert "otters" in words(page)
-    conversation.forget(id)
+    conversations.forget(id)
     assert id not in [entry.id for entry in history().entries()]
-    assert conversation.find(id) is None
+    assert conversations.find(id) is None
 
 
 def test_a_history_that_is_off_is_said(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from zooter_core.ui.compare.batch import Batch
-from zooter_core.ui.compare.comparison import Comparison
+from zooter_core.ui.compare.batches import Batch
+from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.history import history
 
 Open = Callable[..., AppTest]
@@ -124,7 +124,7 @@ def test_the_empty_page_explains_itself_and_offers_examples(open_page: Open) -> 
     assert not page.exception
     assert "Try one of these:" in words(page)
     assert list(page.pills[0].value) == ["base", "one", "two"]
-    assert [tab.label for tab in page.tabs] == ["One at a time", "A whole list"]
+    assert [tab.label for tab in page.tabs] == ["One query", "A list of queries"]
 
 
 def test_two_picked_models_compare_among_themselves(open_page: Open) -> None:
@@ -150,7 +150,7 @@ def test_rewards_stand_beside_probabilities(open_page: Open) -> None:
     page = compare(open_page("compare"), "What is 12 + 30?")
     shown = words(page)
     assert "Reward of each response" in shown
-    assert "How likely the router held each to be the best" in shown
+    assert "Router's probability that each is the best" in shown
     for item in comparison(page).job.ranked or []:
         name = item.response.candidate
         assert f"{name} {item.reward:.2f} ({comparison(page).decision.probabilities[name]:.0%})" in shown
@@ -195,7 +195,7 @@ def test_blind_hides_all_that_gives_a_name_away_until_the_vote(open_page: Open) 
     press(page, "Response B")
     assert found.vote is not None
     assert (found.vote.best, found.vote.blind) == (picked, True)
-    assert f"You voted without knowing the names: **{picked}**, Response B." in words(page)
+    assert f"You voted without seeing the names: **{picked}**, Response B." in words(page)
     assert any(head.startswith("#### 1. ") for head in heads(page))
     assert sum("your choice" in head for head in heads(page)) == 1
     assert page.get("plotly_chart")
@@ -212,7 +212,7 @@ def test_a_tie_and_none_good_are_votes_too(open_page: Open, label: str, outcome:
 
 
 def test_names_can_be_shown_without_a_vote(open_page: Open) -> None:
-    page = press(blind(open_page("compare"), "What is 12 + 30?"), "Show the names without a vote")
+    page = press(blind(open_page("compare"), "What is 12 + 30?"), "Show the names without voting")
     assert comparison(page).vote is None
     assert "Reward of each response" in words(page)
 
@@ -239,7 +239,7 @@ def test_an_open_vote_counts_in_the_tally_and_can_be_changed(open_page: Open, sl
     router = comparison(page).decision.candidate
     page = press(press(page, "Tie"), router)
     assert "1 vote, 0 of them blind: 1 for one response, 0 ties, 0 for none." in words(page)
-    assert "**1 of 1** (100%)" in words(page)
+    assert "**1 of 1** (100%" in words(page)
     assert "Voting again replaces your vote" in words(page)
 
 
@@ -257,7 +257,7 @@ def test_two_responses_are_set_against_each_other(open_page: Open) -> None:
     assert re.search(r"\d+ words in both; \d+ only on the left", words(page))
     page.segmented_control[0].set_value("Lines").run()
     assert len(page.code) == 2 + 1  # and the link to share
-    assert "begins with a minus" in words(page)
+    assert "starts with a minus" in words(page)
 
 
 def test_all_of_it_can_be_downloaded(open_page: Open) -> None:
@@ -298,7 +298,7 @@ def test_an_address_of_a_comparison_that_is_gone_says_so(open_page: Open) -> Non
 
 
 def listed(page: AppTest) -> AppTest:
-    page.session_state["view"] = "A whole list"
+    page.session_state["view"] = "A list of queries"
     return page.run()
 
 
@@ -339,15 +339,15 @@ def test_a_csv_file_is_stopped_and_goes_on_where_it_was(open_page: Open, slow_fl
     press(page, "Stop")
     found.wait(20)
     page.run()
-    kept = list(found.done)
+    kept = list(found.finished)
     assert f"Stopped: {len(kept)} of 3 queries are done." in words(page)
-    again = open_page("compare", slow_fleet, batch=found.id, view="A whole list")  # a tab loaded again
+    again = open_page("compare", slow_fleet, batch=found.id, view="A list of queries")  # a tab loaded again
     assert batch_of(again) is found
-    press(again, "Go on")
+    press(again, "Resume")
     found.wait(120)
     again.run()
     assert "All 3 queries are done." in words(again)
-    assert found.done[: len(kept)] == kept
+    assert found.finished[: len(kept)] == kept
     assert list(again.dataframe[0].value["query"]) == ["Add up 7 apples?", "'=1+1", "Hello"]
     assert not again.exception
 
@@ -357,7 +357,7 @@ def test_a_csv_file_is_stopped_and_goes_on_where_it_was(open_page: Open, slow_fl
     [
         ("", b"query\nfine\none, two\n", "1 column in line 3"),
         ("", b"query\nna\xefve\n", "line 2"),
-        ("", None, "a list of queries"),
+        ("", None, "list is empty"),
         ("Hello", b"query\nHello\n", "both"),
     ],
 )
@@ -373,7 +373,7 @@ def test_a_list_that_cannot_go_on_says_why_and_keeps_the_rest(open_page: Open) -
     found = batch_of(page)
     found.wait(60)
     found.queries = (*found.queries, "  ")  # what a file cannot bring
-    found.resume()
+    found.start()
     found.wait(60)
     page.run()
     assert "an empty text" in page.error[0].value

@@ -147,16 +147,16 @@ def test_a_router_without_its_queries_says_so(open_page: Open) -> None:
     assert not page.exception
     assert len(bars(page)) == len(tiny.POOL)
     assert len(page.get("echarts_chart")) == 1  # no map
-    assert "keep the queries that it learned from" in words(page)
+    assert "without its training queries" in words(page)
     assert "zooter distill" in words(page)
     assert "no report.json beside this router" in words(page)
 
 
 def test_queries_without_tags_are_told(open_page: Open, learned_fleet: Path) -> None:
-    found = Neighbours.load(learned_fleet / "router")
-    assert found is not None
-    bare = [{**record, "tags": []} for record in found.records]
-    replace(found, records=bare).save(learned_fleet / "router")
+    neighbours = Neighbours.load(learned_fleet / "router")
+    assert neighbours is not None
+    bare = [{**record, "tags": []} for record in neighbours.records]
+    replace(neighbours, records=bare).save(learned_fleet / "router")
     page = open_page("explorer", learned_fleet)
     assert not page.exception
     assert "have no tags" in words(page)
@@ -188,10 +188,10 @@ def test_broken_files_leave_the_typing(open_page: Open, learned_fleet: Path) -> 
 
 
 def test_queries_of_another_pool_are_refused(open_page: Open, learned_fleet: Path) -> None:
-    found = Neighbours.load(learned_fleet / "router")
-    assert found is not None
+    neighbours = Neighbours.load(learned_fleet / "router")
+    assert neighbours is not None
     others = ("base", "one", "<b>three</b>")
-    replace(found, candidates=others).save(learned_fleet / "router")
+    replace(neighbours, candidates=others).save(learned_fleet / "router")
     page = open_page("explorer", learned_fleet)
     assert not page.exception
     assert "training queries of the candidates base, one, two" in page.error[0].value

@@ -3,7 +3,7 @@ from __future__ import annotations
 import gc
 import gzip
 import json
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from zooter_core.data.runs import Run
 from zooter_core.method.labels import LabelConfig, label
 from zooter_core.records import Query
 from zooter_core.ui import resources
-from zooter_core.ui.lab import distill, labels, sweep
+from zooter_core.ui.lab import labels
 from zooter_core.ui.lab.state import Lab
-from zooter_core.ui.lab.tasks import Task, heavy
+from zooter_core.ui.lab.tasks import Task, heavy_work
 
 Open = Callable[..., AppTest]
 POOL = ("base", "one", "two")
@@ -42,9 +42,9 @@ def packed(lines: list[dict]) -> bytes:
 
 
 def state(page: AppTest) -> Lab:
-    found = page.session_state["lab"]
-    assert isinstance(found, Lab)
-    return found
+    lab = page.session_state["lab"]
+    assert isinstance(lab, Lab)
+    return lab
 
 
 def words(page: AppTest) -> str:
@@ -55,9 +55,9 @@ def upload(page: AppTest, content: bytes, name: str = "scores.jsonl") -> AppTest
     """Upload a file and wait until it is read, or refused."""
     page.button_group(key="lab-source").set_value("file").run()
     page.file_uploader[0].upload(name, content, "application/jsonl").run()
-    found = state(page)
-    assert found.uploaded is not None
-    found.read[found.uploaded].wait(30)
+    lab = state(page)
+    assert lab.uploaded is not None
+    lab.loaded[lab.uploaded].wait(60)
     return page.run()
 
 
@@ -71,7 +71,7 @@ def part(page: AppTest, name: str) -> AppTest:
 
 
 @pytest.fixture
-def own_fleet(tiny_fleet: Path, tmp_path: Path) -> Path:
+def first_fleet(tiny_fleet: Path, tmp_path: Path) -> Path:
     """The tiny fleet in a folder of its own, beside which others can be saved."""
     folder = tmp_path / "models" / "first"
     folder.mkdir(parents=True)
@@ -83,14 +83,14 @@ def own_fleet(tiny_fleet: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def distilled(open_page: Open, own_fleet: Path) -> AppTest:
+def distilled(open_page: Open, first_fleet: Path) -> AppTest:
     """The page with a router that was made from an uploaded file."""
-    page = part(upload(open_page("lab", own_fleet), packed(LINES)), DISTILL)
+    page = part(upload(open_page("lab", first_fleet), packed(LINES)), DISTILL)
     press(page, "Distill a router")
-    made = state(page).made
-    assert made is not None
-    made.wait(60)
-    assert made.problem is None
+    task = state(page).distillation
+    assert task is not None
+    task.wait(60)
+    assert task.problem is None
     return page.run()
 
 
@@ -127,18 +127,18 @@ def test_runs_are_listed_and_read(open_page: Open, tiny_ensemble, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("line", "found"),
+    ("line", "message"),
     [
         (LINES[2] | {"scores": {"base": "high", "one": 0, "two": 0}}, '"scores" of base'),
         (LINES[2] | {"query": ""}, '"query"'),
         (LINES[2] | {"scores": {"base": 1}}, "one, two"),
     ],
 )
-def test_a_wrong_line_is_named_by_number_field_and_file(open_page: Open, line: dict, found: str) -> None:
+def test_a_wrong_line_is_named_by_number_field_and_file(open_page: Open, line: dict, message: str) -> None:
     page = upload(open_page("lab"), packed([*LINES[:2], line, *LINES[3:]]), "my scores.jsonl")
     assert len(page.error) == 1
     assert "my scores.jsonl, line 3" in page.error[0].value
-    assert found in page.error[0].value
+    assert message in page.error[0].value
     assert str(state(page).path) not in page.error[0].value
     assert list(state(page).path.iterdir()) == []
     page = upload(page, packed(LINES))  # and the next file is taken
@@ -175,9 +175,9 @@ def test_the_three_labels_of_a_query_follow_beta(open_page: Open) -> None:
     page.slider(key="lab-beta").set_value(0.0).run()
     page.selectbox(key="lab-order").set_value("changed").run()
     assert "change the winner in 1 of 31 queries" in words(page)
-    assert "By its own label **two** is best" in words(page)
-    assert "Queries with its tags go to **base**" in words(page)
-    assert "turns to **base**" in words(page)
+    assert "The plain label favours **two**" in words(page)
+    assert "Queries with the same tags favour **base**" in words(page)
+    assert "trained on, favours **base**" in words(page)
     table = page.dataframe[0].value
     assert list(table["model"]) == list(POOL)
     assert list(table["score"]) == [0.0, 0.0, 0.4]
@@ -187,7 +187,7 @@ def test_the_three_labels_of_a_query_follow_beta(open_page: Open) -> None:
     page.selectbox(key="lab-query").set_value(30).run()
     table = page.dataframe[0].value
     assert table["enhanced"].to_numpy() == pytest.approx(table["plain"].to_numpy())
-    assert "stays with **two**" in words(page)
+    assert "still favours **two**" in words(page)
 
 
 def test_queries_are_found_by_their_words(open_page: Open) -> None:
@@ -195,7 +195,7 @@ def test_queries_are_found_by_their_words(open_page: Open) -> None:
     page.text_input(key="lab-sought").set_value("SEA 20").run()
     assert page.selectbox(key="lab-query").options == ["Write about the sea 20"]
     page.text_input(key="lab-sought").set_value("nowhere").run()
-    assert "No query is like this" in page.info[0].value
+    assert "No query matches" in page.info[0].value
     assert not page.exception
 
 
@@ -213,44 +213,52 @@ def test_tags_come_from_elsewhere(open_page: Open, tagger: str) -> None:
 
 
 def test_the_table_fills_row_by_row_and_ends_in_a_verdict(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = set()
-    progress = Task.progress
+    rows, report = set(), Task.report
 
-    def look(task: Task[Any], *args: Any) -> None:
-        seen.add(len(task.partial["rows"]) if task.partial else 0)
-        progress(task, *args)
+    def count_rows(task: Task[Any], *args: Any) -> None:
+        rows.add(len(task.partial["rows"]) if task.partial else 0)
+        report(task, *args)
 
-    monkeypatch.setattr(Task, "progress", look)
+    monkeypatch.setattr(Task, "report", count_rows)
     page = part(upload(open_page("lab"), packed(LINES)), SWEEP)
     page.multiselect(key="lab-betas").set_value([0.0, 0.3, 1.0]).run()
     page.slider(key="lab-folds").set_value(2).run()
-    assert "6 routers" in words(page)
+    assert "trains 6 routers" in words(page)
     press(page, "Sweep beta")
     task = state(page).sweep
     assert task is not None
     task.wait(60)
     page.run()
-    assert {1, 2} <= seen
+    assert {1, 2} <= rows
     assert [row["beta"] for row in task.result["rows"]] == [0.0, 0.3, 1.0]
     assert list(page.dataframe[0].value["beta"]) == [0.0, 0.3, 1.0]
-    assert "Routers earn most at" in page.success[0].value or "may be as good" in page.success[0].value
+    assert "scores highest" in words(page)
     assert "zooter sweep --scores scores.jsonl" in page.code[-1].value
 
 
-def test_a_sweep_can_be_stopped_and_keeps_its_whole_rows(open_page: Open) -> None:
+def test_a_sweep_can_be_stopped_and_keeps_its_finished_rows(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached, go, report = threading.Event(), threading.Event(), Task.report
+
+    def hold_after_the_first_row(task: Task[Any], *args: Any) -> None:
+        if task.partial:
+            reached.set()
+            go.wait(60)
+        report(task, *args)
+
+    monkeypatch.setattr(Task, "report", hold_after_the_first_row)
     page = part(upload(open_page("lab"), packed(LINES)), SWEEP)
     page.slider(key="lab-folds").set_value(10).run()
     press(page, "Sweep beta")
     task = state(page).sweep
     assert task is not None
-    while task.running and not task.partial:
-        time.sleep(0.001)
+    assert reached.wait(60)
     page.run()
     page.button(key="lab-sweep-stop").click().run()
-    task.wait(30)
+    go.set()
+    task.wait(60)
     page.run()
     assert task.stopped
-    assert f"{len(task.partial['rows'])} of 7 betas are done" in words(page)
+    assert "1 of 7 betas are done" in words(page)
     assert not page.exception
 
 
@@ -265,14 +273,14 @@ def test_a_sweep_that_fails_says_why(open_page: Open) -> None:
 
 
 def test_a_router_is_distilled_judged_and_logged(distilled: AppTest) -> None:
-    made = state(distilled).made
-    assert made is not None
-    found = made.result.report.held_back
+    task = state(distilled).distillation
+    assert task is not None
+    held_back = task.result.report.held_back
     assert not distilled.exception
     values = [metric.value for metric in distilled.metric]
-    assert values == [f"{found['mean'][key]:.3f}" for key in ("regret", "regret_best_single", "regret_random")]
-    assert f"On {found['n']} held-back queries" in words(distilled)
-    assert list(distilled.dataframe[0].value["who answers"]) == ["router", *POOL, "oracle"]
+    assert values == [f"{held_back['mean'][key]:.3f}" for key in ("regret", "regret_best_single", "regret_random")]
+    assert f"{held_back['n']} held-back queries" in words(distilled)
+    assert list(distilled.dataframe[0].value["method"]) == [*POOL, "router", "oracle"]
     log = "\n".join(code.value for code in distilled.code)
     assert "Training, epoch by epoch (8 of 8)" in log
     assert "Divergence from the labels" in log
@@ -280,13 +288,13 @@ def test_a_router_is_distilled_judged_and_logged(distilled: AppTest) -> None:
     assert "distill(scores," in log
 
 
-def test_it_is_saved_as_a_fleet_that_can_be_picked(distilled: AppTest, own_fleet: Path) -> None:
-    distilled.text_input[-1].set_value("lab-made")
+def test_it_is_saved_as_a_fleet_that_can_be_picked(distilled: AppTest, first_fleet: Path) -> None:
+    distilled.text_input[-1].set_value("lab-task")
     press(distilled, "Save as a fleet")
-    assert "`models/lab-made`" in distilled.success[-1].value
-    place = own_fleet.parent / "lab-made"
+    assert "`models/lab-task`" in distilled.success[-1].value
+    place = first_fleet.parent / "lab-task"
     assert load_fleet(place).pool == POOL
-    assert resources.fleets()["lab-made"] == str(place)
+    assert resources.fleets()["lab-task"] == str(place)
     assert "30 queries of the file scores.jsonl" in (place / "README.md").read_text()
     assert "held_back" in json.loads((place / "report.json").read_text())
 
@@ -299,40 +307,40 @@ def test_it_is_saved_as_a_fleet_that_can_be_picked(distilled: AppTest, own_fleet
 
 
 @pytest.mark.parametrize("name", ["../outside", "a b", ""])
-def test_a_wrong_name_saves_nothing(distilled: AppTest, own_fleet: Path, name: str) -> None:
+def test_a_wrong_name_saves_nothing(distilled: AppTest, first_fleet: Path, name: str) -> None:
     distilled.text_input[-1].set_value(name)
     press(distilled, "Save as a fleet")
     assert "letters, digits and dashes" in distilled.error[0].value
-    assert [entry.name for entry in own_fleet.parent.iterdir()] == ["first"]
+    assert [entry.name for entry in first_fleet.parent.iterdir()] == ["first"]
 
 
-def test_the_saved_fleet_gives_its_queries_as_a_sample(distilled: AppTest, open_page: Open, own_fleet: Path) -> None:
-    distilled.text_input[-1].set_value("lab-made")
+def test_the_saved_fleet_gives_its_queries_as_a_sample(distilled: AppTest, open_page: Open, first_fleet: Path) -> None:
+    distilled.text_input[-1].set_value("lab-task")
     press(distilled, "Save as a fleet")
-    page = open_page("lab", own_fleet.parent / "lab-made")
+    page = open_page("lab", first_fleet.parent / "lab-task")
     assert not page.error
-    assert "these are they" in words(page)
-    assert "with what each model earned" in words(page)
-    assert page.slider(key="lab-beta").value == pytest.approx(0.0)  # as its own labels were made
+    assert "trained on, with each model's reward" in words(page)
+    assert "with each model's reward" in words(page)
+    assert page.slider(key="lab-beta").value == pytest.approx(0.0)  # as its own labels were task
 
 
-def test_scores_of_more_models_can_be_cut_to_the_fleets(open_page: Open, own_fleet: Path) -> None:
+def test_scores_of_more_models_can_be_cut_to_the_fleets(open_page: Open, first_fleet: Path) -> None:
     wider = [line | {"scores": line["scores"] | {"extra": 2.0}} for line in LINES]
-    page = part(upload(open_page("lab", own_fleet), packed(wider)), DISTILL)
+    page = part(upload(open_page("lab", first_fleet), packed(wider)), DISTILL)
     assert page.checkbox(key="lab-only").value
     assert 'scores.only(["base", "one", "two"])' in page.code[0].value
-    assert "The command takes every query and model" in words(page)
+    assert "The command uses all queries and models" in words(page)
     page.checkbox(key="lab-only").uncheck().run()
     press(page, "Distill a router")
-    made = state(page).made
-    assert made is not None
-    made.wait(60)
+    task = state(page).distillation
+    assert task is not None
+    task.wait(60)
     page.run()
     assert "chooses among base, one, two, extra" in words(page)
     page.text_input[-1].set_value("wide")
     press(page, "Save the router")
-    assert (own_fleet.parent / "wide" / "router" / "config.json").is_file()
-    assert not (own_fleet.parent / "wide" / "fleet.toml").exists()
+    assert (first_fleet.parent / "wide" / "router" / "config.json").is_file()
+    assert not (first_fleet.parent / "wide" / "fleet.toml").exists()
     assert "wide" not in resources.fleets()
 
 
@@ -340,9 +348,9 @@ def test_a_distillation_that_fails_keeps_nothing(open_page: Open) -> None:
     named = [line | {"scores": {"oracle": 1.0, "b": 0.0}} for line in LINES]
     page = part(upload(open_page("lab"), packed(named)), DISTILL)
     press(page, "Distill a router")
-    made = state(page).made
-    assert made is not None
-    made.wait(60)
+    task = state(page).distillation
+    assert task is not None
+    task.wait(60)
     page.run()
     assert "candidates not named like a method" in page.error[0].value
     assert not page.metric
@@ -352,26 +360,26 @@ def test_a_distillation_that_fails_keeps_nothing(open_page: Open) -> None:
 def test_a_stopped_distillation_keeps_nothing(open_page: Open) -> None:
     page = part(upload(open_page("lab"), packed(LINES)), DISTILL)
     page.slider(key="lab-epochs").set_value(30).run()
-    with heavy():  # the page's own turn, held so that the work waits
+    with heavy_work():  # the page's own turn, held so that the work waits
         press(page, "Distill a router")
-        made = state(page).made
-        assert made is not None
+        task = state(page).distillation
+        assert task is not None
         page.run()
-        assert made.waiting
+        assert task.waiting
         page.button(key="lab-distill-stop").click().run()
-        made.wait(10)
+        task.wait(10)
     page.run()
-    assert made.stopped
+    assert task.stopped
     assert "was stopped" in words(page)
     assert not page.metric
     assert list(state(page).path.iterdir()) == []
 
 
 def test_what_was_made_outlives_a_rerun_and_new_settings(distilled: AppTest) -> None:
-    first = state(distilled).made
+    first = state(distilled).distillation
     distilled.slider(key="lab-beta").set_value(0.9).run()
-    assert state(distilled).made is first
-    assert "Made with beta 0," in words(distilled)
+    assert state(distilled).distillation is first
+    assert "Trained with beta 0 and" in words(distilled)
 
 
 def test_the_sessions_folder_goes_with_the_session() -> None:
@@ -392,42 +400,11 @@ def test_a_query_that_is_markup_is_shown_as_text(open_page: Open) -> None:
 
 def test_a_rerun_without_a_change_computes_nothing_anew(open_page: Open) -> None:
     page = upload(open_page("lab"), packed([line | {"id": f"{line['id']}-{n}"} for n in range(60) for line in LINES]))
-    before = dict(state(page).steps), dict(state(page).read), dict(state(page).cut)
+    before = dict(state(page).labels), dict(state(page).loaded), dict(state(page).part)
     page.run()
-    after = dict(state(page).steps), dict(state(page).read), dict(state(page).cut)
+    after = dict(state(page).labels), dict(state(page).loaded), dict(state(page).part)
     assert all(before)
     assert [list(map(id, one.values())) for one in before] == [list(map(id, one.values())) for one in after]
-
-
-FIGURES = {"n": 10, "folds": 2, "seeds": 1, "normalise": "none"}
-
-
-def rows(*uppers: float) -> list[dict]:
-    return [
-        {"beta": n / 10, "tau": 1.0, "mean": 1.0 + (upper == 0), "interval": (0, 1), "minus_best": (-1.0, upper)}
-        for n, upper in enumerate(uppers)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("uppers", "best", "differs", "said"),
-    [
-        ((0.0,), 0.0, True, "One beta alone"),
-        ((0.0, -0.1, -0.2), 0.0, True, "Every other beta is worse"),
-        ((0.0, 0.1, 0.2), 0.0, False, "beta matters little here"),
-        ((0.0, 0.1, -0.2), 0.0, False, "Only beta 0.2 is worse"),
-    ],
-)
-def test_the_verdict_of_a_sweep(uppers: tuple, best: float, differs: bool, said: str) -> None:
-    figures = FIGURES | {"rows": rows(*uppers), "best": {"beta": best, "tau": 1.0}, "differs": differs}
-    assert said in sweep.verdict(figures)
-
-
-@pytest.mark.parametrize(
-    ("interval", "said"), [((0.1, 0.2), "beats"), ((-0.2, -0.1), "worse"), ((-0.1, 0.1), "cannot")]
-)
-def test_the_verdict_of_a_router(interval: tuple, said: str) -> None:
-    assert said in distill.verdict({"interval": {"chosen_minus_best_single": interval}}, "one")
 
 
 def test_the_verdict_of_a_query() -> None:
@@ -435,13 +412,13 @@ def test_the_verdict_of_a_query() -> None:
     clear = {"plain label": sure, "tag prior": flat, "enhanced label": sure}
     assert "The rewards are clear" in labels.verdict(POOL, clear, 0.3, True)
     unclear = clear | {"plain label": flat}
-    assert "hardly tell the models apart" in labels.verdict(POOL, unclear, 0.3, False)
+    assert "hardly separate the models" in labels.verdict(POOL, unclear, 0.3, False)
 
 
 def test_the_orders_of_queries() -> None:
     rewards = np.array([[1.0, 0.0], [5.0, 0.0], [0.0, 0.1]])
-    steps = label(rewards, ["x"] * 3, [("t",)] * 3, LabelConfig(beta=0.0))
-    assert labels.order_of(steps, "file") == [0, 1, 2]
-    assert labels.order_of(steps, "clear") == [1, 0, 2]
-    assert labels.order_of(steps, "unclear") == [2, 0, 1]
-    assert labels.order_of(steps, "changed") == [2]
+    computed = label(rewards, ["x"] * 3, [("t",)] * 3, LabelConfig(beta=0.0))
+    assert labels.order_of(computed, "file") == [0, 1, 2]
+    assert labels.order_of(computed, "clear") == [1, 0, 2]
+    assert labels.order_of(computed, "unclear") == [2, 0, 1]
+    assert labels.order_of(computed, "changed") == [2]

@@ -627,9 +627,9 @@ def test_a_comparing_reward_model_sees_all_samples_of_a_query_together(tmp_path,
 
 
 def test_given_tags_go_through_the_pipeline(tmp_path, ensemble, queries):
-    from zooter_core.config.labelling import TaggerConfig
+    from zooter_core.config.labelling import GivenConfig
 
-    given = Ensemble(replace(ensemble.fleet, tagger=TaggerConfig("given")))
+    given = Ensemble(replace(ensemble.fleet, tagger=GivenConfig()))
     asked = [replace(query, tags=("even", "q") if n % 2 else ()) for n, query in enumerate(queries[:4])]
     with Run(tmp_path / "run", create=True) as run:
         pipeline.start(run, given, asked)

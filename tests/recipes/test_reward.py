@@ -10,7 +10,7 @@ from transformers import AutoModelForSequenceClassification
 
 from recipes.embedded import data, reward
 from recipes.embedded.pairs import broken, mismatched, stronger, written, wrong_numbers
-from zooter_core.config.labelling import RewardConfig
+from zooter_core.config.labelling import ScalarConfig
 from zooter_core.labelling.rewards import reward_model
 
 PAIRS = [("What is the sea?", "A lot of water."), ("Add up 7 and 5", "12"), ("Why?", "")]
@@ -30,7 +30,7 @@ def test_what_training_changed_is_kept_as_an_adapter(tiny_fleet, tmp_path, monke
                 weight.add_(torch.randn_like(weight) * 0.05)
     tuned.save_pretrained(tmp_path / "tuned")
     reward.save_difference(tmp_path / "tuned", tmp_path / "adapter")
-    model = reward_model(RewardConfig("scalar", encoder, adapter=str(tmp_path / "adapter")))
+    model = reward_model(ScalarConfig(encoder, adapter=str(tmp_path / "adapter")))
     found = model.score(PAIRS)
     rows = model.tokenizer([q for q, _ in PAIRS], [r for _, r in PAIRS], padding=True, return_tensors="pt")
     with torch.inference_mode():

@@ -13,8 +13,9 @@ from three_groups import ANY, CENTRES, EXAMPLES, PLAIN, SCORES, TABLE, VECTORS, 
 from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError
 from zooter_core.method import labels
-from zooter_core.method.calibration import log_loss, wins_of
+from zooter_core.method.calibration import log_loss
 from zooter_core.method.labels import LabelConfig, softmax
+from zooter_core.method.metrics import win_shares
 from zooter_core.records import Query
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.extend import ABLE, FEWEST, Examples, extend, logits_of, matched, regress, save, without
@@ -135,7 +136,7 @@ def test_the_temperature_is_found_anew():
     made = extend(old(), twice).head
     assert made.config.calibration_temperature > 2
     assert extend(old(), EXAMPLES.subset([*range(60)] * 2)).head.config.calibration_temperature < 1
-    logits, wins = logits_of(made, VECTORS), wins_of(random.scores)
+    logits, wins = logits_of(made, VECTORS), win_shares(random.scores)
     assert log_loss(logits, wins, made.config.calibration_temperature) < log_loss(logits, wins, 1.0)
 
 

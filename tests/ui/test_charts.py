@@ -22,10 +22,10 @@ def test_probabilities_are_bars_in_pool_order_with_their_values() -> None:
     assert "probability" in bars.hovertemplate
 
 
-def test_parts_of_a_query_that_add_little_are_told_in_tenths() -> None:
+def test_small_contributions_have_a_decimal() -> None:
     def shown(*contributions: float) -> list[str]:
-        found = Explanation("math", [Piece(f"word {n}", value) for n, value in enumerate(contributions)], [], [])
-        (bars,) = charts.contributions(found, POOL).data
+        explanation = Explanation("math", [Piece(f"word {n}", value) for n, value in enumerate(contributions)], [], [])
+        (bars,) = charts.contributions(explanation, POOL).data
         return list(bars.text)
 
     assert shown(0.021, -0.003) == ["+2.1", "-0.3"]
@@ -57,8 +57,8 @@ def test_a_name_in_a_chart_is_no_mark_up() -> None:
     shown = '&lt;a href="http://elsewhere.example"&gt;x&lt;/a&gt; %{y}'
     (bars,) = charts.probabilities(Decision.of("?", {name: 0.6, "b": 0.4})).data
     assert list(bars.y) == [shown, "b"]
-    found = Explanation(name, [Piece("<b>word</b>", 0.1)], [], [])
-    (bars,) = charts.contributions(found, [name, "b"]).data
+    explanation = Explanation(name, [Piece("<b>word</b>", 0.1)], [], [])
+    (bars,) = charts.contributions(explanation, [name, "b"]).data
     assert list(bars.customdata[0]) == ["&lt;b&gt;word&lt;/b&gt;", shown]
     assert name not in bars.hovertemplate
     assert charts.label("a\n" * 500).endswith("…")
@@ -75,7 +75,7 @@ def test_tags_are_badges_and_none_is_said() -> None:
     assert "no tag" in charts.tag_badges(())
 
 
-def test_pandas_is_whole_before_a_chart_is_made() -> None:
+def test_pandas_is_imported_before_any_chart() -> None:
     code = "import sys, zooter_core.ui.charts; print(hasattr(sys.modules.get('pandas'), 'Series'))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "True"

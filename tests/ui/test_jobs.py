@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from zooter_core.backends import Piece, Request
+from zooter_core.backends.turn_queue import Ticket, TurnQueue
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import Failure
 from zooter_core.records import Message, Response
-from zooter_core.ui import answers
+from zooter_core.ui import answer_view
 from zooter_core.ui.jobs import Job, Plan
 
 SEA, SUM = (Message("user", "Write about the sea."),), (Message("user", "What is 12 + 30?"),)
@@ -67,9 +68,7 @@ def test_a_query_that_is_refused_is_the_jobs_problem(greedy: Ensemble) -> None:
 
 
 def test_an_answer_that_was_broken_off_goes_on_from_there(greedy: Ensemble) -> None:
-    whole = Job(greedy, Plan(["one"]), SEA)
-    whole.wait(60)
-    rest = Job(greedy, Plan(["one"], begun="The sea is"), SEA)
+    rest = Job(greedy, Plan(["one"], prefix="The sea is"), SEA)
     rest.wait(60)
     assert rest.problem is None
     assert rest.responses["one"].text.startswith("The sea is")
@@ -94,11 +93,11 @@ def test_jobs_on_one_model_are_served_in_order_and_know_how_many_are_ahead(tiny_
         assert job.ahead == 0
 
 
-def test_what_came_is_noted_at_the_end(greedy: Ensemble) -> None:
-    noted: list[str] = []
-    job = Job(greedy, Plan(["one"]), SEA, keep=lambda answers: noted.append(answers.texts["one"]))
+def test_the_complete_answer_is_saved_at_the_end(greedy: Ensemble) -> None:
+    saved: list[str] = []
+    job = Job(greedy, Plan(["one"]), SEA, save=lambda answers: saved.append(answers.texts["one"]))
     job.wait(60)
-    assert noted[-1] == job.responses["one"].text
+    assert saved[-1] == job.responses["one"].text
 
 
 class Down:
@@ -115,54 +114,62 @@ def half_down(greedy: Ensemble) -> Ensemble:
     """An ensemble whose candidates base and one fail."""
     base, one, two = greedy.fleet.candidates
     down = (replace(base, backend="down"), replace(one, backend="down"), two)
-    made = Ensemble(replace(greedy.fleet, candidates=down), {"down": Down(), **greedy.backends})
-    assert made.backends["down"].turns is None
-    return made
+    ensemble = Ensemble(replace(greedy.fleet, candidates=down), {"down": Down(), **greedy.backends})
+    assert ensemble.backends["down"].turns is None
+    return ensemble
 
 
-def test_who_takes_over_is_shown_and_waits_in_its_own_models_line(half_down: Ensemble) -> None:
+def watch_waits(turns: TurnQueue, monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """Counts the waits of the queue's tickets as they begin."""
+    waits, wait = threading.Semaphore(0), turns.wait
+
+    def counted(ticket: Ticket, stop: threading.Event) -> bool:
+        waits.release()
+        return wait(ticket, stop)
+
+    monkeypatch.setattr(turns, "wait", counted)
+    return waits
+
+
+def test_a_reserve_is_shown_and_waits_in_the_queue_of_its_own_model(
+    half_down: Ensemble, monkeypatch: pytest.MonkeyPatch
+) -> None:
     turns = half_down.backends["transformers"].turns
     assert turns is not None
-    other = turns.join()
+    other, waits = turns.join(), watch_waits(turns, monkeypatch)
     job = Job(half_down, Plan(["base"], ["one", "two"]), SEA)
-    for _ in range(600):
-        if job.candidates == ("base", "one", "two") and job.ahead:
-            break
-        time.sleep(0.05)
+    assert waits.acquire(timeout=30)  # "one" leaves the queue of "down" at once: the first wait is that of "two"
     assert (job.ahead, job.shown, job.reserves, job.running) == (1, "two", (), True)
-    assert answers.problem(job, "base") is None  # the job is not at its end
+    assert answer_view.problem_of(job, "base") is None  # the job is not at its end
     other.leave()
     job.wait(60)
     assert [response.candidate for response in job.failed] == ["base", "one"]
-    assert (job.shown, job.responses["two"].error, job.cut, job.nobody) == ("two", None, False, False)
+    assert (job.shown, job.responses["two"].error, job.incomplete, job.all_failed) == ("two", None, False, False)
     assert turns.ahead(turns.join()) == 0  # it has left
 
 
-def test_a_stop_while_it_waits_to_take_over_ends_it(half_down: Ensemble) -> None:
+def test_a_stop_while_a_reserve_waits_ends_it(half_down: Ensemble, monkeypatch: pytest.MonkeyPatch) -> None:
     turns = half_down.backends["transformers"].turns
     assert turns is not None
-    other = turns.join()
+    other, waits = turns.join(), watch_waits(turns, monkeypatch)
     job = Job(half_down, Plan(["base"], ["two"]), SEA)
-    for _ in range(600):
-        if job.ahead:
-            break
-        time.sleep(0.05)
+    assert waits.acquire(timeout=30)
     job.stop()
     job.wait(10)
     assert not job.running
-    assert (job.shown, job.responses["two"].finish, job.cut) == ("two", "stopped", False)
+    assert (job.shown, job.responses["two"].finish, job.incomplete) == ("two", "stopped", False)
     other.leave()
 
 
 def test_where_all_fail_nothing_is_ranked_and_the_first_is_shown(half_down: Ensemble) -> None:
     job = Job(half_down, Plan(["base", "one"]), SEA, rank=True)
     job.wait(10)
-    assert (job.nobody, job.cut, job.shown, job.ranked, job.problem) == (True, True, "base", None, None)
+    assert (job.all_failed, job.incomplete, job.shown, job.ranked, job.problem) == (True, True, "base", None, None)
 
 
 def test_earlier_responses_stay_and_are_ranked_with_the_new_one(half_down: Ensemble) -> None:
     earlier = (Response("base", "", finish="error", error=Failure.of("down")), Response("one", "The sea is wide."))
-    job = Job(half_down, Plan(["two"], earlier=earlier), SEA, rank=True)
+    job = Job(half_down, Plan(["two"], previous=earlier), SEA, rank=True)
     job.wait(60)
     assert job.candidates == ("base", "one", "two")
     assert job.texts["one"] == "The sea is wide."
@@ -170,7 +177,7 @@ def test_earlier_responses_stay_and_are_ranked_with_the_new_one(half_down: Ensem
 
 
 def test_an_answer_that_has_begun_is_not_replaced(half_down: Ensemble) -> None:
-    job = Job(half_down, Plan(["base"], ["two"], begun="The sea"), SEA)
+    job = Job(half_down, Plan(["base"], ["two"], prefix="The sea"), SEA)
     job.wait(10)
-    assert (job.candidates, job.texts["base"], job.cut, job.nobody) == (("base",), "The sea", True, False)
+    assert (job.candidates, job.texts["base"], job.incomplete, job.all_failed) == (("base",), "The sea", True, False)
     assert job.reserves == ("two",)

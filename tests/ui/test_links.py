@@ -10,8 +10,8 @@ from zooter_core.ui import links
 def test_a_link_opens_the_query_with_what_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(links.resources, "fleets", lambda: {"tiny": "models/tiny"})
     monkeypatch.setattr(links.resources, "folder", lambda: "models/tiny")
-    made = links.link("What is 2 + 2? & more", models=["a", "b c"], blind="true")
-    assert parse_qs(urlparse(made).query) == {
+    address = links.link("What is 2 + 2? & more", models=["a", "b c"], blind="true")
+    assert parse_qs(urlparse(address).query) == {
         "q": ["What is 2 + 2? & more"],
         "fleet": ["tiny"],
         "models": ["a", "b c"],
@@ -28,7 +28,7 @@ def test_an_address_fills_a_widget_once_and_keeps_its_query_until_it_is_sent(mon
     state["box"] = "Hello you"
     links.prefill("box")
     assert state["box"] == "Hello you"
-    assert links.waiting()
-    links.sent()
-    assert not links.waiting()
+    assert links.pending()
+    links.clear()
+    assert not links.pending()
     assert links.st.query_params == {"fleet": "tiny"}

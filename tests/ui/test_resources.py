@@ -31,7 +31,7 @@ def beside(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(resources, "MODELS", models)
     monkeypatch.setenv("ZOOTER_FLEET", str(tmp_path / "elsewhere" / "first"))
     resources._loading.clear()
-    resources._begun.clear()
+    resources._loaded.clear()
     return models
 
 
@@ -54,9 +54,9 @@ def test_a_fleet_that_only_an_address_names_is_loaded_after_a_click(beside: Path
     page.run()
     assert page.sidebar.selectbox(key="fleet").value == "models/first"
     assert "has not loaded" in page.info[0].value
-    assert resources._begun() == set()
+    assert resources._loaded() == set()
     page.button(key="load-fleet").click().run()
-    assert resources._begun() == {str(beside / "first")}
+    assert resources._loaded() == {str(beside / "first")}
     assert not page.info
     assert not page.exception
 
@@ -66,9 +66,9 @@ def test_a_fleet_that_a_visitor_picks_is_loaded_and_an_unknown_one_is_not(beside
     page.query_params["fleet"] = "../../etc"
     page.run()
     assert page.sidebar.selectbox(key="fleet").value == "first"
-    assert resources._begun() == {str(beside.parent / "elsewhere" / "first")}
+    assert resources._loaded() == {str(beside.parent / "elsewhere" / "first")}
     page.sidebar.selectbox(key="fleet").set_value("models/first").run()
-    assert str(beside / "first") in resources._begun()
+    assert str(beside / "first") in resources._loaded()
     assert not page.exception
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from zooter_core.cli.options import ensemble_of, err, generation_of, out, print_json, progress_bars, tell_set_aside
 from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.config.labelling import NAMED, RewardConfig
+from zooter_core.config.labelling import NAMED, JudgeConfig
 from zooter_core.data.runs import Run
 from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluation.sandbox import runner
@@ -78,16 +78,16 @@ def _check(call: Namespace, made: Suite) -> None:
     check_file(Path(call.out))
 
 
-def _judge(call: Namespace, own: Fleet) -> RewardConfig:
+def _judge(call: Namespace, own: Fleet) -> JudgeConfig:
     """The judge that a call names: a candidate, or the judge in another fleet's [reward]."""
     fleet = load_fleet(call.judge_fleet) if call.judge_fleet else own
     if call.judge:
-        return RewardConfig("judge", judge=fleet.candidate(call.judge))
-    if fleet.reward is not None and fleet.reward.kind == "judge":
+        return JudgeConfig(fleet.candidate(call.judge))
+    if isinstance(fleet.reward, JudgeConfig):
         config = fleet.reward
         return config if config.template in NAMED else replace(config, template=None)  # suites have their own
     if len(fleet.candidates) == 1:
-        return RewardConfig("judge", judge=fleet.candidates[0])
+        return JudgeConfig(fleet.candidates[0])
     raise ZooterError(
         f"a [reward] of kind judge, or one candidate, in {call.judge_fleet}",
         f"{len(fleet.candidates)} candidates",
@@ -95,7 +95,7 @@ def _judge(call: Namespace, own: Fleet) -> RewardConfig:
     )
 
 
-def _settings(config: RewardConfig) -> dict[str, Any]:
+def _settings(config: JudgeConfig) -> dict[str, Any]:
     """What shapes a judge's verdicts."""
     shaping = ("backend", "model", "adapter", "revision", "prompt_template", "dtype", "quantisation")
     known = {key: value for key, value in asdict(config.judge).items() if key in shaping}

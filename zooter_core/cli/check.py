@@ -14,8 +14,8 @@ from rich.text import Text
 
 from zooter_core.backends import iter_responses
 from zooter_core.cli.options import ensemble_of, err, out, print_json, raise_failed, tell_note
-from zooter_core.config.candidates import CandidateConfig
-from zooter_core.config.fleet import ENDPOINT, RECORDED, GenerationConfig
+from zooter_core.config.candidates import ENDPOINT, RECORDED, CandidateConfig
+from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.records import Message
 

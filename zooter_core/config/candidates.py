@@ -1,74 +1,109 @@
-"""The `[[candidate]]` table of fleet.toml, and what candidates share: the memory for their models."""
+"""The `[[candidate]]` table of fleet.toml, and `[memory]`, which all candidates share."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import field
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, StrictBool, StrictStr, ValidationInfo, field_validator
 
 from zooter_core.config.endpoint import EndpointConfig
-from zooter_core.errors import ZooterError, did_you_mean
+from zooter_core.config.paths import LocalPath, Reference, local_path, reference
+from zooter_core.config.tables import (
+    AS_WRITTEN,
+    NotNegative,
+    Positive,
+    Table,
+    refusal,
+    table,
+    unknown_key,
+    with_settings,
+)
 
-QUANTISATIONS = ("8bit", "4bit")
+TRANSFORMERS, ENDPOINT, RECORDED = "transformers", "openai", "recorded"
 
 
-@dataclass(frozen=True)
-class MemoryConfig:
-    """The `[memory]` table: what the models of the candidates may take, in gigabytes (1e9 bytes) on each device.
+@table("[memory]")
+class MemoryConfig(Table):
+    """The `[memory]` table: the memory for the candidates' models on each device, in gigabytes (1e9 bytes).
 
-    Without `budget_gb` it is what a device has free when a model is to be loaded, less a margin.
+    Without `budget_gb` it is the memory that is free when a model is loaded, less a margin.
     """
 
-    budget_gb: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.budget_gb is not None and not 0 < self.budget_gb < math.inf:
-            raise ZooterError("budget_gb above 0 in [memory] of fleet.toml", str(self.budget_gb), "Mend that line.")
+    budget_gb: Positive | None = None
 
 
-@dataclass(frozen=True)
-class CandidateConfig:
-    """One `[[candidate]]` table. `model` is a hub id, a folder or `package:NAME`; `adapter` a peft folder or hub id.
+@table("[[candidate]]")
+class CandidateConfig(Table):
+    """One `[[candidate]]` table.
 
-    With the backend `openai`, `model` is the server's name for it and the keys of EndpointConfig join in; with
-    `recorded` it is a score file or a run folder. `calculator` finishes the sums that the candidate writes
-    (`12 * 7 = `), where its backend can; `repetition_penalty` makes less likely what it has written (1: nothing).
-    Without `dtype` it is bfloat16, and float32 on a processor that is slow at it. `device_map` is a device or a way to
-    spread over several, as accelerate has it; `memory` is the fleet's, with each of its candidates because fleets
-    share models.
+    Attributes:
+        backend: how the candidate is run: `transformers`, `openai`, `recorded`, or the name of a plug-in.
+        model: a hub id, a folder or `package:NAME`. With the backend `openai` it is the server's name for the model;
+            with `recorded` it is a score file or a run folder.
+        adapter: a peft folder or hub id.
+        dtype: by default bfloat16, or float32 on a processor that is slow at bfloat16.
+        device_map: a device, or a way to spread the model over several, as in accelerate.
+        calculator: whether sums that the candidate writes (`12 * 7 = `) are completed for it.
+        repetition_penalty: makes tokens that were written already less likely; 1 has no effect.
+        usd_per_million_tokens: the price of what the candidate writes; 0 is free.
+        endpoint: with the backend `openai`, the keys of EndpointConfig, which stand beside the others in the file.
+        settings: the other keys of a candidate whose backend is a plug-in.
+        memory: the fleet's `[memory]`. Fleets share models, so each candidate has it.
     """
 
-    name: str
-    backend: str
-    model: str
-    adapter: str | None = None
-    revision: str | None = None
-    prompt_template: str | None = None
-    dtype: str | None = None
-    quantisation: str | None = None
-    device_map: str | None = None
-    offload_folder: str | None = None
-    calculator: bool = False
-    repetition_penalty: float = 1.0
-    description: str = ""
-    usd_per_million_tokens: float | None = None
+    name: StrictStr
+    backend: StrictStr
+    model: StrictStr
+    adapter: Reference | None = None
+    revision: StrictStr | None = None
+    prompt_template: StrictStr | None = None
+    dtype: StrictStr | None = None
+    quantisation: Literal["8bit", "4bit"] | None = None
+    device_map: StrictStr | None = None
+    offload_folder: LocalPath | None = None
+    calculator: StrictBool = False
+    repetition_penalty: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False), AS_WRITTEN] = 1.0
+    description: StrictStr = ""
+    usd_per_million_tokens: NotNegative | None = None
     endpoint: EndpointConfig | None = field(default=None, repr=False)
+    settings: dict[str, Any] = field(default_factory=dict, hash=False)
     memory: MemoryConfig | None = field(default=None, repr=False)
 
-    def __post_init__(self) -> None:
-        if not 1 <= self.repetition_penalty < float("inf"):  # NaN fails too
-            raise ZooterError(
-                f"repetition_penalty of at least 1 of {self.name} in fleet.toml",
-                str(self.repetition_penalty),
-                "1.1 is usual, 1 is none.",
-            )
-        price = self.usd_per_million_tokens
-        if price is not None and not 0 <= price < math.inf:  # NaN fails too
-            raise ZooterError(
-                f"usd_per_million_tokens of at least 0 of {self.name} in fleet.toml", str(price), "0 is free of charge."
-            )
-        if self.quantisation is not None and self.quantisation not in QUANTISATIONS:
-            raise ZooterError(
-                f"quantisation {' or '.join(QUANTISATIONS)} of {self.name} in fleet.toml",
-                f'"{self.quantisation}"',
-                did_you_mean(self.quantisation, QUANTISATIONS),
-            )
+    hidden: ClassVar[Sequence[str]] = ("endpoint", "settings", "memory")
+    shared: ClassVar[Sequence[str]] = ("name", "backend", "model", "description", "usd_per_million_tokens")
+
+    @field_validator("model")
+    @classmethod
+    def _model(cls, value: str, info: ValidationInfo) -> str:
+        backend = info.data.get("backend")
+        if backend == ENDPOINT:
+            return value
+        return local_path(value, info) if backend == RECORDED else reference(value, info)
+
+    @classmethod
+    def from_file(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The fields for a table: the keys of the endpoint, or of a plug-in's settings, become a table of their own."""
+        local, remote = cls.file_keys(), EndpointConfig.file_keys()
+        backend = values.get("backend", TRANSFORMERS)
+        by_backend = {TRANSFORMERS: local, ENDPOINT: [*cls.shared, *remote], RECORDED: cls.shared}
+        keys = by_backend.get(backend if isinstance(backend, str) else TRANSFORMERS)
+        if keys is None:
+            return with_settings(values, local)
+        others = [key for key in values if key not in keys]
+        for key in others:
+            if key in local or key in remote:
+                owner = TRANSFORMERS if key in local else ENDPOINT
+                sentence = f'{{where}} has the key "{key}" of the backend {owner}, but its backend is {backend}.'
+                found = f'"{key}", a key of the backend {owner}'
+                raise refusal(f"a key of the backend {backend}", found, "Remove it, or correct backend.", key, sentence)
+            raise unknown_key(key, keys)
+        if backend != ENDPOINT:
+            return values
+        endpoint = {key: value for key, value in values.items() if key in remote}
+        return {key: value for key, value in values.items() if key not in endpoint} | {"endpoint": endpoint}
+
+    def to_file(self) -> dict[str, Any]:
+        """The table as the file has it."""
+        return super().to_file() | (self.endpoint.to_file() if self.endpoint else {}) | self.settings

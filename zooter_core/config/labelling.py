@@ -1,162 +1,291 @@
-"""What labels come from: the `[reward]` and `[tagger]` tables of fleet.toml, and which keys each kind has."""
+"""The `[reward]` and `[tagger]` tables of fleet.toml: a class a kind, which has the keys of that kind."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import field
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from zooter_core.errors import ZooterError, did_you_mean, listed
+from pydantic import AfterValidator, Discriminator, Field, StrictBool, StrictStr, Tag, model_validator
 
-INPUTS = ("auto", "pair", "chat")
-MODES = ("single", "pair")
-APIS = ("pairs", "score", "pooling")
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.endpoint import Variable
+from zooter_core.config.paths import ExistingPath, Reference
+from zooter_core.config.tables import AS_WRITTEN, Count, PluginTable, Positive, Table, refusal, table
+from zooter_core.errors import listed
+
 NAMED = ("auto-j",)  # templates of a judge that have a name
-DTYPES = ("float32", "bfloat16", "float16")
-
-# Of each kind the keys that it needs and those that it may have; every kind has SHARED. A kind that is not named here
-# is told of when it is loaded, with the nearest known one.
-SHARED = ("kind", "revision", "cache")
-REWARD_KEYS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
-    "scalar": (("model",), ("adapter", "max_tokens", "dtype", "input", "template")),
-    "ultra": (("model",), ("max_tokens", "dtype")),
-    "pairwise": (("model",), ("max_tokens", "dtype")),
-    "judge": (("judge",), ("mode", "template", "tries", "max_new_tokens")),
-    "http": (("url",), ("model", "api", "template", "api_key_env", "timeout_seconds", "batch")),
-}
-TAGGER_KEYS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
-    "nearest": ((), ("vocabulary", "encoder", "threshold", "most")),
-    "instag": (("instagger",), ("encoder", "most", "template", "max_new_tokens")),
-    "given": ((), ("encoder",)),
-}
 
 
-@dataclass(frozen=True)
-class RewardConfig:
-    """The `[reward]` table. Which keys a kind has is in REWARD_KEYS; docs/reward-models.md shows a table of each.
+def _template(*places: str) -> AfterValidator:
+    """A text with these places."""
+
+    def check(template: str) -> str:
+        _check_places(template, places)
+        return template
+
+    return AfterValidator(check)
+
+
+def _check_places(template: str, places: Sequence[str], key: str = "") -> None:
+    """Refuse a template that lacks a place. `key` is for a validator of the whole table."""
+    if missing := [place for place in places if place not in template]:
+        sentence = f"template in {{where}} lacks {listed(missing, ' and ')}."
+        raise refusal(f"a text with {listed(places)}", f"one without {listed(missing)}", "Add it.", key, sentence)
+
+
+ResponseTemplate = Annotated[StrictStr, _template("{query}", "{response}")]
+
+
+@table("[reward]")
+class RewardConfig(Table):
+    """The keys of `[reward]` that every kind has. docs/reward-models.md shows a table of each kind.
 
     Attributes:
-        model: hub id, folder or `package:NAME`; for `http` the name that the endpoint knows.
-        max_tokens: the length to which query and response together are cut (512; `ultra` and `pairwise` 2048).
-        input: how query and response are read: `pair` (two segments), `chat` (the tokenizer's chat template), or
-            `auto`: chat where the tokenizer has a template.
-        template: a text with {query} and {response} in place of both (`judge`: the judge's whole prompt,
-            or one of NAMED).
-        judge: the model that judges, a table `[reward.judge]` like a `[[candidate]]` (a CandidateConfig).
-        mode: a judge rates each response alone (`single`) or compares two, in both orders (`pair`).
-        tries: how often a judge is asked until its text can be read.
-        url, api: an endpoint, and what it speaks (APIS).
-        api_key_env: the environment variable that holds the endpoint's key.
-        batch: responses a request.
         cache: whether rewards are kept in the user's cache folder.
     """
 
-    kind: str
-    model: str = ""
-    adapter: str | None = None
-    revision: str | None = None
-    max_tokens: int | None = None
-    dtype: str = "float32"
-    input: str = "auto"
-    template: str | None = None
-    judge: Any = None
-    mode: str = "single"
-    tries: int = 3
-    max_new_tokens: int = 512
-    url: str | None = None
-    api: str = "pairs"
-    api_key_env: str | None = None
-    timeout_seconds: float = 60.0
-    batch: int = 16
-    cache: bool = True
-
-    def __post_init__(self) -> None:
-        _check_keys(self, "reward", REWARD_KEYS)
-        for name, known in (("input", INPUTS), ("mode", MODES), ("api", APIS), ("dtype", DTYPES)):
-            value = getattr(self, name)
-            if value not in known:
-                raise ZooterError(
-                    f"{name} {', '.join(known[:-1])} or {known[-1]} in [reward] of fleet.toml",
-                    f'"{value}"',
-                    did_you_mean(value, known),
-                )
-        for name in ("max_tokens", "tries", "max_new_tokens", "batch", "timeout_seconds"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise ZooterError(f"{name} above 0 in [reward] of fleet.toml", str(value), "Mend that line.")
-        if self.template is not None and not (self.kind == "judge" and self.template in NAMED):
-            _check_template(self.template, "reward", ("{query}", "{response}") if self.mode == "single" else PAIR)
-            if self.input != "auto":
-                raise ZooterError(
-                    "input or template in [reward] of fleet.toml", "both", "Keep one: a template is its own input."
-                )
+    kind: StrictStr = field(kw_only=True)
+    revision: StrictStr | None = field(default=None, kw_only=True)
+    cache: StrictBool = field(default=True, kw_only=True)
 
     @property
     def compares(self) -> bool:
-        """Whether responses are compared two by two, which costs n (n - 1) comparisons for n responses."""
-        return self.kind == "pairwise" or (self.kind == "judge" and self.mode == "pair")
+        """Whether it compares two responses at a time: n (n - 1) comparisons for n responses."""
+        return False
+
+    @property
+    def weights(self) -> str:
+        """The reference of the reward model's weights; "" if they are not in this process."""
+        return ""
 
 
-PAIR = ("{query}", "{first}", "{second}")
-
-
-@dataclass(frozen=True)
-class TaggerConfig:
-    """The `[tagger]` table.
+@table("[reward]")
+class CheckpointConfig(RewardConfig):
+    """A reward model with weights in this process.
 
     Attributes:
-        encoder: the sentence encoder of the tagger `nearest`, and, whatever the kind, the one that routers are made on.
-        threshold: the least similarity of a tag (`nearest`).
-        most: the number of tags that a query gets at most.
-        instagger: the model that writes tags, a table `[tagger.instagger]` like a `[[candidate]]` (a CandidateConfig).
-        template: its prompt with {query}, in place of InsTagger's.
+        model: hub id, folder or `package:NAME`.
+        adapter: a peft folder or hub id.
+        max_tokens: the length to which query and response together are cut (by default 512 with `scalar`, else 2048).
     """
 
-    kind: str
-    vocabulary: str | None = None
-    encoder: str | None = None
-    threshold: float = 0.35
-    most: int = 4
-    instagger: Any = None
-    template: str | None = None
-    max_new_tokens: int = 512
+    model: Reference
+    adapter: Reference | None = None
+    max_tokens: Count | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
 
-    def __post_init__(self) -> None:
-        _check_keys(self, "tagger", TAGGER_KEYS)
-        for name, least in (("threshold", -1), ("most", 1), ("max_new_tokens", 1)):
-            value = getattr(self, name)
-            if not least <= value < float("inf"):  # NaN fails too
-                raise ZooterError(f"{name} of {least} or above in [tagger] of fleet.toml", str(value), "Correct it.")
-        if self.template is not None:
-            _check_template(self.template, "tagger", ("{query}",))
+    @property
+    def weights(self) -> str:
+        return self.model
 
 
-def _check_keys(
-    config: RewardConfig | TaggerConfig, table: str, keys: Mapping[str, tuple[Sequence[str], Sequence[str]]]
-) -> None:
-    """Refuse a key that the kind would pass over, and the lack of one that it needs."""
-    if config.kind not in keys:
-        return
-    needed, others = keys[config.kind]
-    known = (*SHARED, *needed, *others)
-    for entry in fields(config):
-        default = None if entry.default is MISSING else entry.default
-        if getattr(config, entry.name) != default and entry.name not in known:
-            raise ZooterError(
-                f'a key that the {table} kind "{config.kind}" has in [{table}] of fleet.toml',
-                f'"{entry.name}"',
-                f"Known: {listed(sorted(known))}.",
-            )
-    for name in needed:
-        if not getattr(config, name):
-            line = f"[{table}.{name}]" if name in ("judge", "instagger") else f"{name} = ..."
-            raise ZooterError(f'a key "{name}" in [{table}] of fleet.toml', "none", f"Add {line} there.")
+@table("[reward]")
+class ScalarConfig(CheckpointConfig):
+    """A sequence classifier with one output.
+
+    Attributes:
+        input: how it reads query and response: `pair` (two segments), `chat` (the tokenizer's chat template), or
+            `auto`, which is `chat` if the tokenizer has a chat template.
+        template: a text with {query} and {response} instead.
+    """
+
+    kind: Literal["scalar"] = field(default="scalar", kw_only=True)
+    input: Literal["auto", "pair", "chat"] = "auto"
+    template: ResponseTemplate | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.template is not None and self.input != "auto":
+            sentence = "{where} has both input and template, but a template is an input of its own."
+            raise refusal("input or template", "both", "Keep one of them.", "template", sentence)
+        return self
 
 
-def _check_template(template: str, table: str, places: Sequence[str]) -> None:
-    if missing := [place for place in places if place not in template]:
-        raise ZooterError(
-            f"a template with {listed(places)} in [{table}] of fleet.toml",
-            f"none of {listed(missing)}",
-            "Add it.",
-        )
+@table("[reward]")
+class UltraConfig(ScalarConfig):
+    """UltraRM-13b, which has a template of its own."""
+
+    kind: Literal["ultra"] = field(default="ultra", kw_only=True)  # type: ignore[assignment]
+
+    hidden: ClassVar[Sequence[str]] = ("adapter", "input", "template")
+
+
+@table("[reward]")
+class PairwiseConfig(CheckpointConfig):
+    """PairRM, which compares two responses."""
+
+    kind: Literal["pairwise"] = field(default="pairwise", kw_only=True)
+
+    hidden: ClassVar[Sequence[str]] = ("adapter",)
+
+    @property
+    def compares(self) -> bool:
+        return True
+
+
+@table("[reward]")
+class JudgeConfig(RewardConfig):
+    """A language model that judges.
+
+    Attributes:
+        judge: a table `[reward.judge]` like a `[[candidate]]`.
+        mode: rate each response alone (`single`), or compare two responses in both orders (`pair`).
+        template: the judge's whole prompt with {query} and {response}, or {query}, {first} and {second} in the mode
+            `pair`; or one of NAMED.
+        tries: how often the judge is asked until its text can be read.
+    """
+
+    judge: CandidateConfig
+    kind: Literal["judge"] = field(default="judge", kw_only=True)
+    mode: Literal["single", "pair"] = "single"
+    template: StrictStr | None = None
+    tries: Count = 3
+    max_new_tokens: Count = 512
+
+    @classmethod
+    def from_file(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The fields for a table; `[reward.judge]` needs no name."""
+        return _with_name(super().from_file(values), "judge")
+
+    @model_validator(mode="after")
+    def _places(self) -> Self:
+        if self.template is not None and self.template not in NAMED:
+            others = ("{response}",) if self.mode == "single" else ("{first}", "{second}")
+            _check_places(self.template, ("{query}", *others), "template")
+        return self
+
+    @property
+    def compares(self) -> bool:
+        return self.mode == "pair"
+
+
+@table("[reward]")
+class HttpConfig(RewardConfig):
+    """A reward model behind an endpoint.
+
+    Attributes:
+        model: the endpoint's name for it.
+        api: what the endpoint speaks.
+        api_key_env: the environment variable that holds the endpoint's key.
+        batch: responses in a request.
+    """
+
+    url: StrictStr
+    kind: Literal["http"] = field(default="http", kw_only=True)
+    model: StrictStr = ""
+    api: Literal["pairs", "score", "pooling"] = "pairs"
+    template: ResponseTemplate | None = None
+    api_key_env: Variable | None = None
+    timeout_seconds: Positive = 60.0
+    batch: Count = 16
+
+
+@table("[reward]")
+class PluginRewardConfig(PluginTable, RewardConfig):
+    """A kind that another package adds."""
+
+
+@table("[tagger]")
+class TaggerConfig(Table):
+    """The keys of `[tagger]` that every kind has.
+
+    Attributes:
+        encoder: the sentence encoder of the tagger `nearest`, and, with any kind, the one for new routers.
+    """
+
+    kind: StrictStr = field(kw_only=True)
+    encoder: Reference | None = field(default=None, kw_only=True)
+
+
+@table("[tagger]")
+class NearestConfig(TaggerConfig):
+    """Tags of a vocabulary by similarity.
+
+    Attributes:
+        threshold: the least cosine similarity of a tag.
+        most: the most tags for a query.
+    """
+
+    kind: Literal["nearest"] = field(default="nearest", kw_only=True)
+    vocabulary: ExistingPath | None = None
+    threshold: Annotated[float, Field(strict=True, ge=-1, allow_inf_nan=False), AS_WRITTEN] = 0.35
+    most: Count = 4
+
+
+@table("[tagger]")
+class InstagConfig(TaggerConfig):
+    """A language model that writes tags.
+
+    Attributes:
+        instagger: a table `[tagger.instagger]` like a `[[candidate]]`.
+        template: its prompt with {query}, in place of InsTagger's.
+        most: the most tags for a query.
+    """
+
+    instagger: CandidateConfig
+    kind: Literal["instag"] = field(default="instag", kw_only=True)
+    most: Count = 4
+    template: Annotated[StrictStr, _template("{query}")] | None = None
+    max_new_tokens: Count = 512
+
+    @classmethod
+    def from_file(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The fields for a table; `[tagger.instagger]` needs no name."""
+        return _with_name(super().from_file(values), "instagger")
+
+
+@table("[tagger]")
+class GivenConfig(TaggerConfig):
+    """The tags that the queries have already."""
+
+    kind: Literal["given"] = field(default="given", kw_only=True)
+
+
+@table("[tagger]")
+class PluginTaggerConfig(PluginTable, TaggerConfig):
+    """A kind that another package adds."""
+
+
+def _with_name(values: dict[str, Any], key: str) -> dict[str, Any]:
+    """A model's table inside another, named after its key."""
+    return values | {key: {"name": key} | values[key]} if isinstance(values.get(key), dict) else values
+
+
+REWARDS = {
+    "scalar": ScalarConfig,
+    "ultra": UltraConfig,
+    "pairwise": PairwiseConfig,
+    "judge": JudgeConfig,
+    "http": HttpConfig,
+}
+TAGGERS = {"nearest": NearestConfig, "instag": InstagConfig, "given": GivenConfig}
+OTHER = "other"  # pydantic's tag for a plug-in's kind
+
+
+def _kind(kinds: Any) -> Callable[[Any], str]:
+    """Which class reads a table."""
+
+    def kind(values: Any) -> str:
+        name = values.get("kind") if isinstance(values, dict) else None
+        return name if isinstance(name, str) and name in kinds else OTHER
+
+    return kind
+
+
+Reward = Annotated[
+    Annotated[ScalarConfig, Tag("scalar")]
+    | Annotated[UltraConfig, Tag("ultra")]
+    | Annotated[PairwiseConfig, Tag("pairwise")]
+    | Annotated[JudgeConfig, Tag("judge")]
+    | Annotated[HttpConfig, Tag("http")]
+    | Annotated[PluginRewardConfig, Tag(OTHER)],
+    Discriminator(_kind(REWARDS)),
+]
+Tagger = Annotated[
+    Annotated[NearestConfig, Tag("nearest")]
+    | Annotated[InstagConfig, Tag("instag")]
+    | Annotated[GivenConfig, Tag("given")]
+    | Annotated[PluginTaggerConfig, Tag(OTHER)],
+    Discriminator(_kind(TAGGERS)),
+]

@@ -8,6 +8,7 @@ from typing import Any
 
 from zooter_core.errors import ZooterError
 
+DEEPEST = 50  # tables and lists inside each other
 LARGEST = 2**63 - 1  # of an integer in TOML; Python reads larger ones
 
 
@@ -25,7 +26,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except RecursionError as problem:
         raise ZooterError(f"valid TOML in {path}", "too many levels of nesting", "Write fewer.") from problem
     except ValueError as problem:  # also a number of more than 4300 digits
-        raise ZooterError(f"valid TOML in {path}", str(problem), "Mend that line.") from problem
+        raise ZooterError(f"valid TOML in {path}", str(problem), "Fix that line.") from problem
 
 
 def shown(value: Any) -> str:
@@ -35,13 +36,21 @@ def shown(value: Any) -> str:
     return "a very large number" if isinstance(value, int) and abs(value) > LARGEST else repr(value)
 
 
-def check_value(value: Any, where: str) -> None:
-    """Refuse a text with a NUL character, which no path can have, and an integer of more than 64 bits.
+def check_values(values: Any, place: str, depth: int = 0) -> None:
+    """Refuse texts with a NUL character, which no path can have, integers of more than 64 bits, and deep nesting.
 
     Raises:
-        ZooterError: it is one of them. `where` names the key.
+        ZooterError: there is one in the value. `place` says where the value is.
     """
-    if isinstance(value, str) and "\0" in value:
-        raise ZooterError(f"a text without NUL characters as {where}", repr(value), "Remove them.")
-    if isinstance(value, int) and abs(value) > LARGEST:
-        raise ZooterError(f"a number that fits into 64 bits as {where}", shown(value), "Write a smaller one.")
+    if depth > DEEPEST:
+        raise ZooterError(f"at most {DEEPEST} levels of nesting as {place}", "more", "Write fewer.")
+    if isinstance(values, dict):
+        for key, value in values.items():
+            check_values(value, f"{key} in {place}", depth + 1)
+    elif isinstance(values, list):
+        for value in values:
+            check_values(value, place, depth + 1)
+    elif isinstance(values, str) and "\0" in values:
+        raise ZooterError(f"a text without NUL characters as {place}", repr(values), "Remove them.")
+    elif isinstance(values, int) and abs(values) > LARGEST:
+        raise ZooterError(f"a number that fits into 64 bits as {place}", shown(values), "Write a smaller one.")

@@ -1,4 +1,4 @@
-"""Pairs of queries that ask for the same thing in different words, written for this project."""
+"""Pairs of queries that ask the same in different words, written for this project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What run.json may hold, and whether the files of a run are still those that its finished steps left."""
+"""The shape of run.json, and the seals that show whether a finished step's files and settings are unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zooter_core.strict_json import dump_json
 
 
 def check_shape(state: Any) -> None:
-    """Check that a run.json has the shape that a run writes.
+    """Check that the content of a run.json has the right shape.
 
     Raises:
         ValueError: it has not; the message names the part.
@@ -48,7 +48,7 @@ def _inside(name: str) -> bool:
 
 
 def seal_of(folder: Path, file: str, settings: Any, router: Path | None = None) -> dict[str, Any]:
-    """The seal of a finished step: its file's record count and hash, and the hash of its settings.
+    """The seal of a finished step: the record count and hash of its file, and the hash of its settings.
 
     Args:
         router: a router's folder inside `folder`, whose files are sealed too.
@@ -67,28 +67,28 @@ def seal_of(folder: Path, file: str, settings: Any, router: Path | None = None) 
 
 
 def check_seals(folder: Path, state: Mapping[str, Any], router: str) -> None:
-    """Refuse what was altered since its step was finished.
+    """Check that nothing has changed since its step was finished.
 
     Args:
         router: the name of the router's folder.
 
     Raises:
-        WorkError: a file or a setting is not what it was.
+        WorkError: a file or a setting has changed.
     """
     for step, seal in state["seals"].items():
         if change := _change(folder, seal):
-            remake = f"Delete {folder / router} and start again to have it made anew, or start a new run."
+            remake = f"Delete {folder / router} and start again to make it again, or start a new run."
             raise WorkError(
                 f"{change[0]} as it was when the step {step} was finished",
                 change[1],
-                remake if step == "distill" else "Put a copy of it back, or start a new run.",
+                remake if step == "distill" else "Restore a copy, or start a new run.",
             )
         hashed = _hash_of(state["steps"].get(step))
         if seal.get("settings_sha256", hashed) != hashed:
             raise WorkError(
                 f"the settings of the step {step} in {folder / 'run.json'} as they were when it was finished",
                 "they changed since",
-                "Put a copy of the file back, or start a new run.",
+                "Restore a copy of the file, or start a new run.",
             )
 
 
@@ -97,7 +97,7 @@ def _hash_of(settings: Any) -> str:
 
 
 def _change(folder: Path, seal: Mapping[str, Any]) -> tuple[Path, str] | None:
-    """The first sealed file that is not as it was, and what is the matter with it; None where all are."""
+    """The first sealed file that has changed, and how; None if there is none."""
     for name, wanted in {seal["file"]: seal["sha256"], **seal.get("router", {})}.items():
         path = folder / name
         try:

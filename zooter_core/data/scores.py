@@ -1,4 +1,7 @@
-"""Queries files and score files (JSON lines, plain or gzipped): the neutral way in, checked line by line."""
+"""Queries files and score files (JSON lines, plain or gzipped), checked line by line.
+
+A score file is the neutral way in: from one, `zooter distill --scores` trains a router. `Scores` holds it in memory.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from zooter_core.records import LARGEST_SCORE, Query
 from zooter_core.strict_json import NotFiniteError, parse_json
 
 NO_DATASET = "all"
-LONGEST = 1 << 24  # characters a line; a small .gz can hold one that no memory does
+LONGEST = 1 << 24  # characters of a line; a small .gz can hold a line larger than the memory
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,8 @@ class Scores:
     """Queries with a score of every candidate.
 
     Attributes:
-        candidates: the pool in the order of the first line.
-        scores: shape (queries, candidates), in the file's own numbers.
+        candidates: the pool, in the order of the first line.
+        scores: shape (queries, candidates), unchanged from the file.
     """
 
     queries: tuple[Query, ...]
@@ -35,50 +38,50 @@ class Scores:
 
     @property
     def datasets(self) -> list[str]:
-        """The data set of each query; `all` where the file names none."""
+        """The data set of each query; `all` if the file names none."""
         return [query.dataset or NO_DATASET for query in self.queries]
 
     def tagged(self, tags: Sequence[Sequence[str]]) -> Scores:
-        """The same with these tags of the queries."""
+        """A copy with these tags of the queries."""
         queries = (replace(query, tags=tuple(names)) for query, names in zip(self.queries, tags, strict=True))
         return Scores(tuple(queries), self.candidates, self.scores)
 
     def in_order(self, candidates: Sequence[str]) -> Scores:
-        """The same with the columns in another order.
+        """A copy with the columns in another order.
 
         Raises:
-            ZooterError: the candidates are others.
+            ZooterError: the candidates differ.
         """
         if set(candidates) != set(self.candidates):
             raise ZooterError(
                 f"the same candidates in all score files ({listed(candidates)})",
                 listed(self.candidates),
-                "Give files of one pool.",
+                "Use score files of one pool.",
             )
         order = [self.candidates.index(name) for name in candidates]
         return Scores(self.queries, tuple(candidates), self.scores[:, order])
 
     def only(self, candidates: Sequence[str]) -> Scores:
-        """The same without the columns of other candidates.
+        """A copy with the columns of these candidates alone.
 
         Raises:
             ZooterError: one of the candidates is missing.
         """
         if missing := [name for name in candidates if name not in self.candidates]:
             raise ZooterError(
-                f"scores of {listed(candidates)}", f"none of {listed(missing)}", "Add theirs on the same queries."
+                f"scores of {listed(candidates)}", f"none of {listed(missing)}", "Add their scores on the same queries."
             )
         columns = [self.candidates.index(name) for name in candidates]
         return Scores(self.queries, tuple(candidates), self.scores[:, columns])
 
     def sample(self, most: int, seed: int = 0) -> Scores:
-        """At most so many of the queries, drawn evenly, in their order."""
+        """At most `most` of the queries, drawn at random, in their order."""
         if most >= len(self.queries):
             return self
         return self.subset(sorted(np.random.default_rng(seed).permutation(len(self.queries))[:most].tolist()))
 
     def subset(self, rows: Sequence[int]) -> Scores:
-        """The queries of some row numbers."""
+        """A copy with the queries of these row numbers."""
         return Scores(tuple(self.queries[row] for row in rows), self.candidates, self.scores[list(rows)])
 
 
@@ -86,7 +89,7 @@ ScoreSource = Scores | str | Path | Sequence[str | Path]  # one or more score fi
 
 
 def open_lines(path: Path) -> TextIO:
-    """A text file to read, gunzipped where its name ends in .gz."""
+    """Open a text file, unpacked if its name ends in .gz."""
     try:
         if not path.is_file():
             raise ZooterError("a file of JSON lines (.jsonl or .jsonl.gz)", f"no file at {path}", "Check the path.")
@@ -98,7 +101,7 @@ def open_lines(path: Path) -> TextIO:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Each line's number and its text; empty lines are passed over."""
+    """The number and text of each line that is not empty."""
     number = 0
     try:
         with open_lines(path) as lines:
@@ -115,12 +118,16 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise ZooterError(
             f"a readable file {path}",
             f"{problem} after line {number}",
-            "The file is cut short or damaged; get it again.",
+            "The file is cut short or damaged; download it again.",
         ) from problem
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each line's place ("file, line 3") and its JSON object; empty lines are passed over."""
+    """The place ("file, line 3") and the JSON object of each line that is not empty.
+
+    Raises:
+        ZooterError: a line is not a JSON object with finite numbers, or has a key twice.
+    """
     for number, line in _lines(Path(path)):
         place = f"{path}, line {number}"
         try:
@@ -130,9 +137,9 @@ def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 f'a finite number as "{problem.field}" in {place}', problem.number, "Fix or remove the line."
             ) from problem
         except (ValueError, RecursionError) as problem:
-            raise ZooterError(f"JSON in {place}", repr(line[:60]), f"Mend the line ({problem}).") from problem
+            raise ZooterError(f"JSON in {place}", repr(line[:60]), f"Fix the line ({problem}).") from problem
         if not isinstance(record, dict):
-            raise ZooterError(f"a JSON object in {place}", type(record).__name__, "Mend the line.")
+            raise ZooterError(f"a JSON object in {place}", type(record).__name__, "Fix the line.")
         yield place, record
 
 
@@ -140,12 +147,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f'"{next(name for name in names if names.count(name) > 1)}" comes twice')
+        raise ValueError(f'"{next(name for name in names if names.count(name) > 1)}" occurs twice')
     return record
 
 
 def each_query(path: str | Path) -> Iterator[tuple[str, dict[str, Any], Query]]:
-    """The queries of a file one at a time, each with its place ("file, line 3") and its line; ids are not compared.
+    """The queries of a file one at a time, each with its place ("file, line 3") and its line. Ids may repeat.
 
     Raises:
         ZooterError: a line is wrong (named).
@@ -164,44 +171,44 @@ def read_queries(path: str | Path) -> list[Query]:
     """Queries from JSON lines with `query` (and `id`, `dataset` or `source`, `tags`), or from a .txt with one a line.
 
     Raises:
-        ZooterError: a line is wrong (named), an id comes twice, or there is no query.
+        ZooterError: a line is wrong (named), an id occurs twice, or there is no query.
     """
-    found = [query for _, _, query in each_query(path)]
-    no_repeats(found, str(path))
-    return found
+    queries = [query for _, _, query in each_query(path)]
+    no_repeats(queries, str(path))
+    return queries
 
 
 def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = lambda lines: None) -> Scores:
     """One or more score files over the same candidates, read line by line.
 
     Args:
-        progress: told how many queries there are so far; what it raises ends the reading.
+        progress: called with the number of queries so far; an exception of it ends the reading.
 
     Raises:
-        ZooterError: a line is wrong, its candidates differ from the first line's, or an id comes twice in a file.
+        ZooterError: a line is wrong, its candidates differ from the first line's, or an id occurs twice in a file.
     """
     queries: list[Query] = []
     rows: list[list[float]] = []
     pool: tuple[str, ...] = ()
     for path in paths:
-        own: list[Query] = []
+        in_file: list[Query] = []
         for number, (place, record) in enumerate(read_lines(path), 1):
             scores = record.get("scores")
             if not isinstance(scores, dict) or not scores:
-                raise ZooterError(f'"scores" as an object of numbers in {place}', _found(scores), "Mend the line.")
+                raise ZooterError(f'"scores" as an object of numbers in {place}', _shown(scores), "Fix the line.")
             pool = pool or tuple(scores)
             if set(scores) != set(pool):
                 differing = listed(sorted(set(scores) ^ set(pool)))
                 raise ZooterError(
                     f"the same candidates in every line ({listed(pool)})",
                     f"a difference in {place}: {differing}",
-                    "Leave such lines out, or give each pool a file of its own.",
+                    "Remove such lines, or use one file a pool.",
                 )
             rows.append([_number(scores[name], f'"scores" of {name} in {place}') for name in pool])
-            own.append(read_query(place, record, str(number)))
+            in_file.append(read_query(place, record, str(number)))
             progress(len(rows))
-        no_repeats(own, str(path))
-        queries += own
+        no_repeats(in_file, str(path))
+        queries += in_file
     return Scores(tuple(queries), pool, np.array(rows, dtype=np.float64))
 
 
@@ -213,7 +220,7 @@ def as_scores(source: ScoreSource) -> Scores:
 
 
 def read_texts(paths: Sequence[str | Path]) -> list[dict[str, str]]:
-    """The responses of each query of score files, candidate -> text, in the order of `read_scores`; {} where none."""
+    """The responses of each query, candidate -> text, in the order of `read_scores`; {} if a line has none."""
     lines = (line for path in paths for line in read_lines(path))
     return [read_responses(place, record) if "responses" in record else {} for place, record in lines]
 
@@ -231,47 +238,51 @@ def score_line(query: Query, scores: Mapping[str, float], responses: Mapping[str
 
 
 def read_query(place: str, record: Mapping[str, Any], fallback: str) -> Query:
-    """The query of a line; `fallback` is its id where the line has none."""
+    """The query of a line; `fallback` is its id if the line has none."""
     text = record.get("query")
     if not isinstance(text, str) or not text.strip():
-        raise ZooterError(f'"query" as a text that is not empty in {place}', _found(text), "Mend or remove the line.")
+        raise ZooterError(f'"query" as a text that is not empty in {place}', _shown(text), "Fix or remove the line.")
     dataset = record.get("dataset", record.get("source"))
     tags = record.get("tags", [])
     if dataset is not None and not isinstance(dataset, str):
-        raise ZooterError(f'"dataset" as a text in {place}', repr(dataset), "Mend the line.")
+        raise ZooterError(f'"dataset" as a text in {place}', repr(dataset), "Fix the line.")
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise ZooterError(f'"tags" as a list of texts in {place}', repr(tags)[:60], "Mend the line.")
-    own = record.get("id")
-    return Query(fallback if own is None else str(own), text, dataset, tuple(tags))
+        raise ZooterError(f'"tags" as a list of texts in {place}', repr(tags)[:60], "Fix the line.")
+    id = record.get("id")
+    return Query(fallback if id is None else str(id), text, dataset, tuple(tags))
 
 
 def read_responses(place: str, record: Mapping[str, Any]) -> dict[str, str]:
     """The `responses` of a line: candidate -> text."""
     texts = record.get("responses")
     if not isinstance(texts, dict) or not texts or not all(isinstance(text, str) for text in texts.values()):
-        raise ZooterError(f'"responses" as an object of texts in {place}', _found(texts), "Mend or remove the line.")
+        raise ZooterError(f'"responses" as an object of texts in {place}', _shown(texts), "Fix or remove the line.")
     return texts
 
 
-def _found(value: Any) -> str:
-    """What a line has there, for an error; a field that is not there is None."""
+def _shown(value: Any) -> str:
+    """A field's value for an error message; None if the field is missing."""
     return "none" if value is None else repr(value)[:60]
 
 
 def _number(value: Any, where: str) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ZooterError(f"a finite number as {where}", repr(value)[:40], "Mend or remove the line.")
+        raise ZooterError(f"a finite number as {where}", repr(value)[:40], "Fix or remove the line.")
     if not -LARGEST_SCORE <= value <= LARGEST_SCORE:
         raise ZooterError(
             f"a number from {-LARGEST_SCORE:g} to {LARGEST_SCORE:g} as {where}",
             repr(value)[:40],
-            "Bring the scores to another scale, or remove the line.",
+            "Rescale the scores, or remove the line.",
         )
     return float(value)
 
 
 def no_repeats(queries: Sequence[Query], path: str) -> None:
-    """Refuse a file without queries, or with two of one id."""
+    """Check that a file has queries, and no two with one id.
+
+    Raises:
+        ZooterError: it has none, or two.
+    """
     if not queries:
         raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
     seen: set[str] = set()

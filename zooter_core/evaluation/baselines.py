@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from zooter_core.data.scores import Scores
-from zooter_core.method import calibration
+from zooter_core.method import metrics
 from zooter_core.router.distill import fit_head
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import settings_of
@@ -21,10 +21,10 @@ def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
     `best single` is the candidate with the highest mean over data sets, `majority` the one that wins most queries, and
     `best a data set` the one with the highest mean in the query's data set (best single where that is a new one).
     """
-    table, names = learned.scores, np.array(learned.datasets)
-    means = {str(name): table[names == name].mean(axis=0) for name in dict.fromkeys(learned.datasets)}
+    table = learned.scores
+    means = metrics.group_means(table, learned.datasets)
     single = int(np.mean(list(means.values()), axis=0).argmax())
-    majority = int(calibration.wins_of(table).mean(axis=0).argmax())
+    majority = int(metrics.win_shares(table).mean(axis=0).argmax())
     places = [int(means[name].argmax()) if name in means else single for name in scores.datasets]
     return {
         "random": scores.scores.mean(axis=1),

@@ -64,7 +64,7 @@ def evaluate(
         name: _baseline(scores, values, chosen_scores) | {"hindsight": hindsight}
         for name, (values, hindsight) in baselines.items()
     }
-    figures["calibration"] = calibration.reliability(probabilities, calibration.wins_of(scores.scores))
+    figures["calibration"] = calibration.reliability(probabilities, metrics.win_shares(scores.scores))
     return figures
 
 
@@ -217,7 +217,7 @@ def report(
         outputs: the router's on the held-back queries; None where there are none.
         sampled: one response for each candidate and query, free of cost, if not given.
     """
-    shares = calibration.wins_of(scores.scores)
+    shares = metrics.win_shares(scores.scores)
     names, spread = np.array(scores.datasets), np.array(entropies)
 
     def by_source(rows: NDArray[np.bool_]) -> dict[str, Any]:
@@ -244,7 +244,7 @@ def _held_back(outputs: selection.Outputs, fold: Scores, rewards: Array, dollars
     # RMR sees one response a candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
     rmr = np.take_along_axis(fold.scores, rewards.argmax(axis=1), axis=1).mean(axis=1)
     figures = compare(fold, chosen, {"rmr": rmr})
-    figures["calibration"] = calibration.reliability(outputs.probabilities, calibration.wins_of(fold.scores))
+    figures["calibration"] = calibration.reliability(outputs.probabilities, metrics.win_shares(fold.scores))
     if len(fold.candidates) > 1:
         figures["selection"] = selection.report(outputs, fold.scores, rewards, dollars)
     if dollars is not None:

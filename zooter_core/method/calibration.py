@@ -1,6 +1,6 @@
-"""Calibration: a router's probabilities against how often each candidate truly gave the best answer, in numpy.
+"""Calibration: a router's probabilities against how often each candidate gave the best answer, in numpy.
 
-Shapes: n queries, N candidates; `wins` is each candidate's share of a query's win, a tie shared, rows sum to one.
+Shapes: n queries, N candidates; `wins` is `metrics.win_shares` of the scores.
 """
 
 from __future__ import annotations
@@ -12,15 +12,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 BINS = 10
-SHARPEST, FLATTEST = 0.02, 50.0  # temperatures looked at
+SHARPEST, FLATTEST = 0.02, 50.0  # the range of temperatures that is searched
 GOLDEN = (5**0.5 - 1) / 2
-ROUNDS = 40  # of the search: each leaves .618 of the range
-
-
-def wins_of(scores: Array) -> Array:
-    """Who has the highest score of each query, shape (n, N)."""
-    best = scores == scores.max(axis=-1, keepdims=True)
-    return best / best.sum(axis=-1, keepdims=True)
+ROUNDS = 40  # of the search; a round leaves 0.618 of the range
 
 
 def log_loss(logits: Array, wins: Array, temperature: float = 1.0) -> float:
@@ -33,7 +27,7 @@ def log_loss(logits: Array, wins: Array, temperature: float = 1.0) -> float:
 def temperature_of(logits: Array, wins: Array) -> float:
     """The temperature with the least log loss (Guo et al., 2017, arXiv 1706.04599, section 4.2).
 
-    The loss is convex in 1 / temperature, so that a golden-section search on its logarithm finds the least.
+    The loss is convex in 1 / temperature, so a golden-section search on the logarithm finds the minimum.
     """
     low, high = np.log(SHARPEST), np.log(FLATTEST)
     for _ in range(ROUNDS):
@@ -46,16 +40,20 @@ def temperature_of(logits: Array, wins: Array) -> float:
 
 
 def reliability(probabilities: Array, wins: Array, bins: int = BINS) -> dict[str, Any]:
-    """How far the chosen candidate's probability is from its share of wins, in bins of equal width.
+    """The chosen candidate's probability against its share of wins, in bins of equal width.
 
-    Returns `ece` (the mean distance over queries; Guo et al., equation 3), and `bins`, those that are not empty, each
-    with `from`, `to`, `n`, `probability` and `won` as means.
+    Returns `ece`, the expected calibration error (Guo et al., equation 3), and `bins`, the bins with a query: `from`,
+    `to`, `n`, and the means `probability` and `won`.
+
+    Args:
+        probabilities: shape (n, N).
+        wins: shape (n, N).
     """
     chosen = probabilities.argmax(axis=-1)
     rows = np.arange(len(chosen))
     sure, won = probabilities[rows, chosen], wins[rows, chosen]
     place = np.minimum((sure * bins).astype(int), bins - 1)
-    found = [
+    filled = [
         {
             "from": number / bins,
             "to": (number + 1) / bins,
@@ -66,4 +64,4 @@ def reliability(probabilities: Array, wins: Array, bins: int = BINS) -> dict[str
         for number in range(bins)
         if (place == number).any()
     ]
-    return {"ece": sum(b["n"] * abs(b["probability"] - b["won"]) for b in found) / len(chosen), "bins": found}
+    return {"ece": sum(b["n"] * abs(b["probability"] - b["won"]) for b in filled) / len(chosen), "bins": filled}

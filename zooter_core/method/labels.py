@@ -1,6 +1,6 @@
 """From rewards to labels: the equations of ZOOTER (arXiv 2311.08692, section 3), in numpy.
 
-Shapes: n queries, N candidates in pool order; `rewards`, `labels` and `priors` have N columns.
+Shapes: n queries, N candidates in pool order; `rewards`, `labels` and `priors` have N columns. `label` does all steps.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def softmax(rewards: Array, tau: float = 1.0) -> Array:
         raise ZooterError("a temperature tau > 0, and finite,", str(tau), "Use --tau 1 (the paper's value).")
     rewards = np.asarray(rewards, dtype=np.float64)
     if not np.isfinite(rewards).all():
-        raise ZooterError("finite rewards", "NaN or infinity", "Set the queries with such rewards aside first.")
-    with np.errstate(over="ignore"):  # a tiny tau makes a difference infinite, whose power is the right 0
+        raise ZooterError("finite rewards", "NaN or infinity", "Remove the queries with such rewards first.")
+    with np.errstate(over="ignore"):  # a tiny tau makes a difference -inf, whose power is 0 as it should be
         powers = np.exp((rewards - rewards.max(axis=-1, keepdims=True)) / tau)
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def tag_priors(labels: Array, tags: Sequence[Sequence[str]]) -> dict[str, Array]:
-    """s_t: the mean label of the queries that carry tag t.
+    """Tag priors s_t: the mean label of the queries that carry tag t (section 3.3).
 
     Args:
         labels: shape (n, N).
@@ -50,10 +50,12 @@ def tag_priors(labels: Array, tags: Sequence[Sequence[str]]) -> dict[str, Array]
 def enhance(labels: Array, tags: Sequence[Sequence[str]], priors: Mapping[str, Array], beta: float) -> Array:
     """Tag-based label enhancement: s*(q) = beta s(q) + (1 - beta) mean over t in T(q) of s_t (section 3.3).
 
-    Tags without a prior are passed over; a query with none left keeps s(q).
+    Tags without a prior are ignored; a query without any other tag keeps s(q).
 
     Args:
         labels: shape (n, N).
+        tags: the tags T(q) of each of the n queries; a tag named twice counts once.
+        priors: tag -> s_t, shape (N,).
         beta: 1 is the plain label, 0 the prior alone; the paper found 0.3 best.
 
     Raises:
@@ -63,9 +65,9 @@ def enhance(labels: Array, tags: Sequence[Sequence[str]], priors: Mapping[str, A
         raise ZooterError("beta between 0 and 1", str(beta), "Use --beta 0.3 (the paper's value).")
     enhanced = np.array(labels, dtype=np.float64)
     for row, names in enumerate(tags):
-        known = [priors[name] for name in dict.fromkeys(names) if name in priors]
-        if known:
-            enhanced[row] = beta * enhanced[row] + (1 - beta) * np.mean(known, axis=0)
+        carried = [priors[name] for name in dict.fromkeys(names) if name in priors]
+        if carried:
+            enhanced[row] = beta * enhanced[row] + (1 - beta) * np.mean(carried, axis=0)
     return enhanced
 
 
@@ -77,8 +79,8 @@ class LabelConfig:
         beta: share of the plain label in the enhanced one.
         tau: softmax temperature.
         normalise: one of NORMALISATIONS, applied before the softmax.
-        holdout: share of queries that the router does not learn from, for evaluation.
-        seed: which queries these are.
+        holdout: share of queries that are held back from training, for evaluation.
+        seed: chooses these queries.
     """
 
     beta: float = 0.3
@@ -90,7 +92,14 @@ class LabelConfig:
 
 @dataclass(frozen=True)
 class Labels:
-    """Every step from rewards to labels, each of shape (n, N): normalised rewards, s, the mean of s_t, s*."""
+    """All steps from rewards to labels, each of shape (n, N).
+
+    Attributes:
+        rewards: r, normalised.
+        plain: s, the softmax of the rewards.
+        prior: the mean of s_t over the query's tags.
+        enhanced: s*, the mixture of both.
+    """
 
     rewards: Array
     plain: Array
@@ -99,7 +108,7 @@ class Labels:
 
     @property
     def changed(self) -> NDArray[np.intp]:
-        """The rows where the enhanced label has another winner than the plain one."""
+        """The rows whose enhanced label has another winner than the plain one."""
         return np.flatnonzero(self.plain.argmax(axis=1) != self.enhanced.argmax(axis=1))
 
 
@@ -108,40 +117,40 @@ def label(
     groups: Sequence[str],
     tags: Sequence[Sequence[str]],
     config: LabelConfig,
-    learned: NDArray[np.intp] | None = None,
-    known: int | None = None,
+    train: NDArray[np.intp] | None = None,
+    scale_columns: int | None = None,
 ) -> Labels:
     """Rewards -> normalised -> softmax -> tag priors -> enhanced labels, for all queries at once.
 
     Args:
-        rewards, groups, known: as in `normalise`.
-        tags: as in `enhance`. A query without tags has its plain label as prior.
-        config: beta, tau and normalise; the rest is for the caller.
-        learned: rows that the priors are means of, and that are enhanced; the others keep their plain label. All rows
-            if not given.
+        rewards, groups, scale_columns: as for `normalise`.
+        tags: as for `enhance`. A query without tags has its plain label as prior.
+        config: beta, tau and normalise; the caller applies holdout and seed.
+        train: the rows that the tag priors are computed from and that are enhanced; the others keep their plain label.
+            All rows if None.
 
     Raises:
         ZooterError: a setting makes no sense.
     """
-    scaled = normalise(rewards, config.normalise, groups, known)
+    scaled = normalise(rewards, config.normalise, groups, scale_columns)
     plain = softmax(scaled, config.tau)
-    rows = np.arange(len(plain)) if learned is None else learned
-    learned_tags = [tags[row] for row in rows.tolist()]
-    priors = tag_priors(plain[rows], learned_tags)
+    rows = np.arange(len(plain)) if train is None else train
+    train_tags = [tags[row] for row in rows.tolist()]
+    priors = tag_priors(plain[rows], train_tags)
     prior, enhanced = plain.copy(), plain.copy()
-    prior[rows] = enhance(plain[rows], learned_tags, priors, 0.0)
-    enhanced[rows] = enhance(plain[rows], learned_tags, priors, config.beta)
+    prior[rows] = enhance(plain[rows], train_tags, priors, 0.0)
+    enhanced[rows] = enhance(plain[rows], train_tags, priors, config.beta)
     return Labels(scaled, plain, prior, enhanced)
 
 
 def held_back(query_id: str, config: LabelConfig) -> bool:
-    """Whether a query is kept from the router, by a hash of its id."""
+    """Whether a query is held back from training, decided by a hash of its id."""
     digest = hashlib.sha256(f"{config.seed}|{query_id}".encode()).hexdigest()
     return int(digest[:12], 16) / 16**12 < config.holdout
 
 
 def kl(label: Array, predicted: Array) -> Array:
-    """KL(label || predicted) along the last axis, in nats; 0 log 0 is 0 (equation 3)."""
+    """KL(label || predicted) along the last axis, in nats, with 0 log 0 = 0 (equation 3)."""
     label, predicted = np.asarray(label, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(label > 0, label * (np.log(label) - np.log(predicted)), 0.0)
@@ -149,7 +158,7 @@ def kl(label: Array, predicted: Array) -> Array:
 
 
 def entropy(labels: Array) -> Array:
-    """Reward entropy H(q) / log N along the last axis, in [0, 1]; high means that the reward model cannot tell."""
+    """Reward entropy H(q) / log N along the last axis, in [0, 1]; near 1 the reward model sees no difference."""
     labels = np.asarray(labels, dtype=np.float64)
     if labels.shape[-1] < 2:
         return np.zeros(labels.shape[:-1])
@@ -158,45 +167,47 @@ def entropy(labels: Array) -> Array:
     return terms.sum(axis=-1) / np.log(labels.shape[-1])
 
 
-def _standardise(rewards: Array, known: int) -> Array:
-    level, spread = rewards[:, :known].mean(), rewards[:, :known].std()
+def _standardise(rewards: Array, columns: int) -> Array:
+    level, spread = rewards[:, :columns].mean(), rewards[:, :columns].std()
     return (rewards - level) / spread if spread > 0 else np.zeros_like(rewards)
 
 
-def _spread(rewards: Array, known: int) -> Array:
-    rewards = rewards / (np.abs(rewards[:, :known]).max() or 1.0)  # the squares of huge ones would overflow
-    apart = rewards - rewards[:, :known].mean(axis=-1, keepdims=True)
-    spread = np.sqrt((apart[:, :known] ** 2).mean())
-    return apart / spread if spread > 0 else np.zeros_like(apart)
+def _spread(rewards: Array, columns: int) -> Array:
+    rewards = rewards / (np.abs(rewards[:, :columns]).max() or 1.0)  # the squares of huge ones would overflow
+    centred = rewards - rewards[:, :columns].mean(axis=-1, keepdims=True)
+    spread = np.sqrt((centred[:, :columns] ** 2).mean())
+    return centred / spread if spread > 0 else np.zeros_like(centred)
 
 
-def _each(rewards: Array, groups: Sequence[str], known: int, scale: Callable[[Array, int], Array]) -> Array:
+def _by_group(rewards: Array, groups: Sequence[str], columns: int, scale: Callable[[Array, int], Array]) -> Array:
     scaled = np.empty_like(rewards)
     names = np.asarray(groups)
     for name in dict.fromkeys(groups):
         rows = names == name
-        scaled[rows] = scale(rewards[rows], known)
+        scaled[rows] = scale(rewards[rows], columns)
     return scaled
 
 
 NORMALISATIONS: dict[str, Callable[[Array, Sequence[str], int], Array]] = {
-    "none": lambda rewards, groups, known: rewards,
-    "zscore": lambda rewards, groups, known: _standardise(rewards, known),
-    "zscore-dataset": lambda rewards, groups, known: _each(rewards, groups, known, _standardise),
-    "spread": lambda rewards, groups, known: _spread(rewards, known),
+    "none": lambda rewards, groups, columns: rewards,
+    "zscore": lambda rewards, groups, columns: _standardise(rewards, columns),
+    "zscore-dataset": lambda rewards, groups, columns: _by_group(rewards, groups, columns, _standardise),
+    "spread": lambda rewards, groups, columns: _spread(rewards, columns),
 }
 
 
-def normalise(rewards: Array, name: str, groups: Sequence[str], known: int | None = None) -> Array:
-    """Rewards on a stated scale before the softmax: as they are, or standardised over all or over each data set.
+def normalise(rewards: Array, name: str, groups: Sequence[str], scale_columns: int | None = None) -> Array:
+    """Rewards on a stated scale before the softmax, shape (n, N).
 
-    `spread` divides by how far apart a query's rewards are, as a root mean square over all queries: then a tau means
-    the same for accuracies between 0 and 1 and for the rewards of any reward model.
+    `none` leaves them unchanged. `zscore` subtracts the mean of all rewards and divides by their standard deviation,
+    `zscore-dataset` does so in each data set. `spread` subtracts each query's mean and divides by the root mean square
+    of what remains: then a tau means the same for accuracies in [0, 1] and for the rewards of any reward model.
 
     Args:
         rewards: shape (n, N).
+        name: one of NORMALISATIONS.
         groups: the data set of each query.
-        known: how many of the first columns set the scale; all if not given.
+        scale_columns: the number of columns, from the first, that set the scale; all if None.
 
     Raises:
         ZooterError: no normalisation has that name.
@@ -206,4 +217,4 @@ def normalise(rewards: Array, name: str, groups: Sequence[str], known: int | Non
             f"a normalisation ({', '.join(NORMALISATIONS)})", f'"{name}"', did_you_mean(name, NORMALISATIONS)
         )
     rewards = np.asarray(rewards, dtype=np.float64)
-    return NORMALISATIONS[name](rewards, groups, rewards.shape[1] if known is None else known)
+    return NORMALISATIONS[name](rewards, groups, rewards.shape[1] if scale_columns is None else scale_columns)

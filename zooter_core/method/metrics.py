@@ -1,4 +1,4 @@
-"""How good a choice of candidates is: MTR, %Uplift, regret and bootstrap intervals, in numpy."""
+"""Figures of a choice of candidates: wins, MTR, %Uplift, means by group, and intervals, in numpy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-AT_ONCE = 1 << 21  # numbers drawn in one go: 16 MiB
+AT_ONCE = 1 << 21  # numbers drawn at once: 16 MiB
+Z95 = 1.96  # standard deviations each way that hold 95% of a normal distribution
 
 
 def ranks(scores: Array) -> Array:
@@ -19,8 +20,25 @@ def ranks(scores: Array) -> Array:
     return higher + (equal + 1) / 2
 
 
+def win_shares(scores: Array) -> Array:
+    """Who has the highest score of each query, shape (..., N); a tie is shared, and rows sum to one."""
+    best = scores == scores.max(axis=-1, keepdims=True)
+    return best / best.sum(axis=-1, keepdims=True)
+
+
+def group_means(values: Array, groups: Sequence[str]) -> dict[str, Array]:
+    """The mean of `values` over the rows of each group, in the order of the groups' first rows.
+
+    Args:
+        values: shape (n, ...).
+        groups: the group of each of the n rows, such as its data set.
+    """
+    names = np.asarray(groups)
+    return {name: values[names == name].mean(axis=0) for name in dict.fromkeys(groups)}
+
+
 def mean_task_rank(means: Mapping[str, Array]) -> dict[str, float]:
-    """MTR of each method: its rank inside each task subset, averaged over the subsets; lower is better.
+    """MTR of each method (the paper's Table 1): its rank in each task subset, averaged; lower is better.
 
     Args:
         means: method -> its mean score in each subset, shape (subsets,).
@@ -30,24 +48,30 @@ def mean_task_rank(means: Mapping[str, Array]) -> dict[str, float]:
 
 
 def uplift(means: Mapping[str, Array]) -> dict[str, float]:
-    """%Uplift of each method: the share of subsets, in [0, 1], where no method has a higher mean score."""
+    """%Uplift of each method (the paper's Table 1): the share of subsets where it ranks first, in [0, 1].
+
+    A tie for the first place counts for every method in it.
+
+    Args:
+        means: as for `mean_task_rank`.
+    """
     table = np.stack([np.asarray(row, dtype=np.float64) for row in means.values()], axis=-1)
     first = table == table.max(axis=-1, keepdims=True)
     return dict(zip(means, first.mean(axis=0).tolist(), strict=True))
 
 
 def interval(values: Array, seed: int = 0, draws: int = 2000, level: float = 0.95) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values` (shape (n,)); resampling queries."""
+    """Percentile bootstrap interval of the mean of `values`, shape (n,), from resampled queries."""
     (means,) = _resampled([values], seed, draws)
-    return _middle(means, level)
+    return quantile_interval(means, level)
 
 
 def _resampled(columns: Sequence[Array], seed: int, draws: int) -> Array:
-    """Means of each column of shape (n,) over the same queries drawn again and again, shape (columns, draws)."""
+    """Means of each column, shape (n,), over the same resampled queries; shape (columns, draws)."""
     table = np.stack([np.asarray(column, dtype=np.float64) for column in columns])
     count = table.shape[1]
     numbers, means = np.random.default_rng(seed), np.empty((len(table), draws))
-    at_once = max(1, AT_ONCE // max(1, count))  # the draws are the same however many are made at once
+    at_once = max(1, AT_ONCE // max(1, count))  # does not change the draws
     for first in range(0, draws, at_once):
         picks = numbers.integers(0, count, size=(min(at_once, draws - first), count))
         for row, column in zip(means, table, strict=True):
@@ -55,7 +79,8 @@ def _resampled(columns: Sequence[Array], seed: int, draws: int) -> Array:
     return means
 
 
-def _middle(samples: Array, level: float) -> tuple[float, float]:
+def quantile_interval(samples: Array, level: float = 0.95) -> tuple[float, float]:
+    """The middle `level` of samples, shape (draws,)."""
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -63,19 +88,28 @@ def _middle(samples: Array, level: float) -> tuple[float, float]:
 def ratio_interval(
     above: Array, below: Array, seed: int = 0, draws: int = 2000, level: float = 0.95
 ) -> tuple[float, float] | None:
-    """The same of mean(above) / mean(below), both of shape (n,).
+    """Percentile bootstrap interval of mean(above) / mean(below), both of shape (n,), resampling pairs.
 
-    None where a draw in twenty or more has no finite ratio, as `below` is 0 or next to it.
-
-    The queries are drawn in pairs, so that what moves both moves the ratio as it does in truth.
+    None if 5% or more of the draws have no finite ratio because `below` is 0 or close to it.
     """
     over, under = _resampled([above, below], seed, draws)
     ratios = ratio(over, under)
     finite = np.isfinite(ratios)
-    return _middle(ratios[finite], level) if finite.mean() > level else None
+    return quantile_interval(ratios[finite], level) if finite.mean() > level else None
 
 
 def ratio(above: Array, below: Array) -> Array:
-    """above / below; NaN or infinite where that is undefined or larger than any number."""
+    """above / below; NaN or infinite where that is undefined or too large for a float."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return np.divide(above, below)
+
+
+def wilson_interval(share: float, count: int) -> tuple[float, float]:
+    """The 95% interval of a share in [0, 1] observed in `count` >= 1 cases (E. B. Wilson, 1927).
+
+    It stays inside [0, 1] and holds for small counts too.
+    """
+    spread = Z95**2 / count
+    centre = (share + spread / 2) / (1 + spread)
+    half = Z95 / (1 + spread) * (share * (1 - share) / count + spread / (4 * count)) ** 0.5
+    return max(centre - half, 0.0), min(centre + half, 1.0)

@@ -1,4 +1,4 @@
-"""A map: vectors onto the plane in which they differ most (principal component analysis), in numpy."""
+"""A map of vectors onto the plane in which they differ most (principal component analysis), in numpy."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Projection:
 
 
 def principal(vectors: NDArray[np.floating[Any]]) -> Projection:
-    """The map of the two principal axes of n vectors, shape (n, width), n and width of at least 1.
+    """The map onto the two principal axes of n vectors, shape (n, width), n and width of at least 1.
 
-    The axes are those of the covariance matrix, whose size does not grow with n. An axis may point either way: it is
-    turned so that its largest part is positive, and the same vectors always give the same map. An axis along which
-    nothing differs is zero.
+    The axes are eigenvectors of the covariance matrix, whose size does not grow with n. The sign of an axis is chosen
+    so that its largest component is positive, hence the same vectors always give the same map. An axis without any
+    variance is zero.
     """
     values = np.asarray(vectors, dtype=np.float64)
     mean = values.mean(axis=0)

@@ -1,10 +1,11 @@
-"""What a router has learned, in tables: by tag, by reward entropy, and how far its probabilities can be believed.
+"""What a router learned, in tables: means by tag, queries by reward entropy, and the reliability of its probabilities.
 
 Shapes: n training queries, N candidates in pool order, T tags.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.method import labels
-from zooter_core.method.calibration import wins_of
+from zooter_core.method.metrics import wilson_interval, win_shares
 
 Array = NDArray[np.float64]
-TIE = -1  # the winner where several candidates share the highest value
+TIE = -1  # the winner if several candidates share the highest value
 BINS = 20
-Z95 = 1.96
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class TagTable:
     """Means over the queries of each tag, a row a tag.
 
     Attributes:
-        names: of the T tags.
-        counts: queries that carry each, shape (T,).
-        won: how often each candidate was the best, a tie shared, shape (T, N); rows sum to one.
-        probabilities, rewards: shape (T, N); None where they are not known.
+        names: the T tags.
+        counts: number of queries with each tag, shape (T,).
+        won: each candidate's share of wins, shape (T, N); a tie is shared, and rows sum to one.
+        probabilities, rewards: shape (T, N); None if they were not given.
     """
 
     names: tuple[str, ...]
@@ -40,16 +40,16 @@ class TagTable:
 
     @property
     def difference(self) -> Array | None:
-        """Mean probability of being the best minus how often it was: above zero the router overrates a candidate."""
+        """Mean probability minus share of wins, shape (T, N): above zero the router overrates a candidate."""
         return None if self.probabilities is None else self.probabilities - self.won
 
     @property
     def leaders(self) -> NDArray[np.intp]:
-        """Of each tag the candidate with the highest mean probability (or wins, where that is not known)."""
+        """The candidate with the highest mean probability of each tag, or else share of wins; shape (T,)."""
         return (self.won if self.probabilities is None else self.probabilities).argmax(axis=1)
 
     def rows(self, chosen: Sequence[int]) -> TagTable:
-        """Some rows, in the order given."""
+        """A table of these rows, in this order."""
         picked = list(chosen)
         return TagTable(
             tuple(self.names[row] for row in picked),
@@ -60,11 +60,11 @@ class TagTable:
         )
 
     def most(self, count: int) -> TagTable:
-        """The tags with the most queries, the largest first; of equals the first by name."""
+        """The `count` tags with the most queries, the largest first; ties by name."""
         return self.rows(sorted(range(len(self.names)), key=lambda row: (-self.counts[row], self.names[row]))[:count])
 
     def grouped(self) -> TagTable:
-        """Tags that the same candidate leads beside each other, in pool order, and where it leads most first."""
+        """The tags grouped by their leader, in pool order; in a group the highest value of the leader first."""
         values, leaders = self.won if self.probabilities is None else self.probabilities, self.leaders
         return self.rows(
             sorted(range(len(self.names)), key=lambda row: (leaders[row], -values[row, leaders[row]], self.names[row]))
@@ -74,18 +74,16 @@ class TagTable:
 def tag_table(
     tags: Sequence[Sequence[str]], values: Array, probabilities: Array | None = None, rewards: Array | None = None
 ) -> TagTable:
-    """The means of each tag; a tag named twice by a query counts once.
+    """The means over the queries of each tag; a tag named twice by a query counts once.
 
     Args:
-        tags: of each of the n queries.
-        values: shape (n, N): rewards, or labels where rewards are not known; the highest of a row has won.
+        tags: the tags of each of the n queries.
+        values: rewards, or labels if there are no rewards, shape (n, N); the highest of a row wins.
+        probabilities, rewards: shape (n, N).
     """
-    won = labels.tag_priors(wins_of(values), tags)
+    won = labels.tag_priors(win_shares(values), tags)
     names = tuple(won)
-    counts = dict.fromkeys(names, 0)
-    for own in tags:
-        for name in set(own):
-            counts[name] += 1
+    counts = Counter(name for query_tags in tags for name in set(query_tags))
 
     def means(table: Array | None) -> Array | None:
         return None if table is None else _stack(labels.tag_priors(table, tags), names, table.shape[1])
@@ -99,13 +97,13 @@ def _stack(means: Mapping[str, Array], names: Sequence[str], width: int) -> Arra
 
 
 def winners(values: Array) -> NDArray[np.intp]:
-    """Who has the highest value of each query, shape (n,); TIE where several have it."""
+    """The number of the candidate with the highest value of each query, shape (n,); TIE if several share it."""
     best = values == values.max(axis=1, keepdims=True)
     return np.where(best.sum(axis=1) == 1, values.argmax(axis=1), TIE)
 
 
 def entropy_counts(plain: Array, bins: int = BINS) -> NDArray[np.intp]:
-    """Queries by reward entropy, in `bins` of equal width from 0 to 1, shape (bins,); 1 itself is in the last.
+    """Number of queries by reward entropy, in `bins` of equal width from 0 to 1, shape (bins,); 1 is in the last bin.
 
     Args:
         plain: labels, shape (n, N).
@@ -116,10 +114,12 @@ def entropy_counts(plain: Array, bins: int = BINS) -> NDArray[np.intp]:
 
 @dataclass(frozen=True)
 class Bin:
-    """Queries whose chosen candidate had a probability between two bounds, and how often it was truly the best.
+    """Queries whose chosen candidate has a probability from `begin` to `end`.
 
     Attributes:
-        low, high: a 95% interval of `won`.
+        probability: the mean probability.
+        won: the chosen candidate's share of wins.
+        low, high: the 95% Wilson interval of `won`.
     """
 
     begin: float
@@ -133,38 +133,29 @@ class Bin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Bins that hold a query, and `ece`, how far probability and share of wins are apart on the mean query."""
+    """The bins with a query, and `ece`, the expected calibration error."""
 
     ece: float
     bins: tuple[Bin, ...]
 
     @property
     def queries(self) -> int:
-        return sum(one.queries for one in self.bins)
+        return sum(filled.queries for filled in self.bins)
 
 
 def reliability_of(report: Mapping[str, Any]) -> Reliability | None:
-    """The reliability in a report.json; None where it has none, because no query was held back.
+    """The reliability in a report.json; None if it has none because no query was held back.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: the report has another shape.
     """
-    found = report.get("held_back", {}).get("calibration")
-    if found is None:
+    calibration = report.get("held_back", {}).get("calibration")
+    if calibration is None:
         return None
-    return Reliability(float(found["ece"]), tuple(_bin(one) for one in found["bins"]))
+    return Reliability(float(calibration["ece"]), tuple(map(_bin, calibration["bins"])))
 
 
-def _bin(found: Mapping[str, Any]) -> Bin:
-    queries, won = int(found["n"]), float(found["won"])
-    return Bin(
-        float(found["from"]), float(found["to"]), queries, float(found["probability"]), won, *interval(won, queries)
-    )
-
-
-def interval(share: float, queries: int) -> tuple[float, float]:
-    """95% interval of a share seen in some queries (Wilson, 1927): never outside [0, 1], wide where they are few."""
-    spread = Z95**2 / queries
-    centre = (share + spread / 2) / (1 + spread)
-    half = Z95 / (1 + spread) * (share * (1 - share) / queries + spread / (4 * queries)) ** 0.5
-    return max(centre - half, 0.0), min(centre + half, 1.0)
+def _bin(record: Mapping[str, Any]) -> Bin:
+    begin, end, probability, won = (float(record[key]) for key in ("from", "to", "probability", "won"))
+    queries = int(record["n"])
+    return Bin(begin, end, queries, probability, won, *wilson_interval(won, queries))

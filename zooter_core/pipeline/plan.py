@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from zooter_core.config.fleet import RECORDED, GenerationConfig
+from zooter_core.config.candidates import RECORDED
+from zooter_core.config.fleet import GenerationConfig
+from zooter_core.config.labelling import CheckpointConfig
 from zooter_core.data.runs import RUN_FILES, Run, Settings
 from zooter_core.ensemble import Ensemble, missing_table
 from zooter_core.errors import ZooterError
@@ -23,7 +25,6 @@ from zooter_core.router import finetune
 from zooter_core.router.kinds import DistillConfig
 
 STEPS = ("start", "collect", "score", "tag", "label", "distill")
-LOCAL = ("scalar", "ultra", "pairwise")  # reward models whose weights load in this process, which takes a while
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _check_models(run: Run, plan: Plan, ensemble: Ensemble, steps: Sequence[str]
         _check_samples(plan, ensemble)
     fleet = ensemble.fleet
     if "score" in steps:
-        if fleet.reward and fleet.reward.kind in LOCAL:
+        if isinstance(fleet.reward, CheckpointConfig):  # its weights take long to load
             from zooter_core.labelling.rewards.architectures import check_files
 
             check_files(fleet.reward)

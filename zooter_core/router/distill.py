@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.method import calibration
+from zooter_core.method import calibration, metrics
 from zooter_core.plugins import load_kind
 from zooter_core.router.kinds import KINDS, DistillConfig, Progress
 from zooter_core.router.kinds.base import Lessons
@@ -83,7 +83,7 @@ def trial(
 ) -> Trial:
     """How long to train, and how sharp the distribution should be, judged on a fifth of the queries set aside."""
     aside = np.random.default_rng(config.seed).permutation(len(labels)) % ASIDE == 0
-    wins = calibration.wins_of(scores[aside])
+    wins = metrics.win_shares(scores[aside])
     judged = torch.from_numpy(vectors[aside])
     trials: list[tuple[float, Trial]] = []
 

@@ -25,7 +25,7 @@ from zooter_core.data.runs import REPORT
 from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError, did_you_mean, listed
 from zooter_core.files import filled_whole, writing
-from zooter_core.method import calibration, labels
+from zooter_core.method import calibration, labels, metrics
 from zooter_core.method.labels import LabelConfig
 from zooter_core.router.config import CONFIG
 from zooter_core.router.distill import TRIAL
@@ -135,7 +135,7 @@ def extend(head: RouterHead, examples: Examples, seed: int = 0) -> Extension:
             "Distill a new one from the score files: `zooter distill --scores FILE... --router-kind KIND`.",
         )
     head.eval()
-    name, wins = examples.scores.candidates[-1], calibration.wins_of(examples.scores.scores)
+    name, wins = examples.scores.candidates[-1], metrics.win_shares(examples.scores.scores)
     folds = np.random.default_rng(seed).permutation(len(wins)) % FOLDS
     trials: list[tuple[float, float, int]] = []  # log loss, temperature, number of the learner
     learners = _learners(head, examples)

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from zooter_core.errors import ZooterError
-from zooter_core.method import calibration
+from zooter_core.method import calibration, metrics
 from zooter_core.router.distill import ASIDE, TRIAL, check_converged, fit_head
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DEFAULT, DistillConfig, Progress
@@ -71,7 +71,7 @@ def finetune(
     tuned = encoder.copy()
     tuned.model.train()
     head = fit_head(vectors[~aside], labels[~aside], candidates, OWN_ENCODER, replace(config, epochs=EPOCHS))
-    wins = calibration.wins_of(labels if scores is None else scores)
+    wins = metrics.win_shares(labels if scores is None else scores)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         _train(queries, labels, (tuned, head), aside, config, wins, progress)

@@ -1,1 +1,1 @@
-"""What the pages share: cached resources, jobs, charts. The only part besides the pages that knows Streamlit."""
+"""What the pages share, and a folder per page. Only this room and the pages import Streamlit."""

@@ -1,4 +1,4 @@
-"""Example queries, written for this project: one look shows what the candidates are for."""
+"""Example queries that show what the models of the embedded fleet are for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXAMPLES = (
 
 
 def pick(key: str) -> str | None:
-    """Draw the examples as buttons; the one that was pressed, else None."""
+    """Draw the examples as buttons; returns the one that was clicked."""
     st.caption("Try one of these:")
     columns = st.columns(2)
     for number, example in enumerate(EXAMPLES):

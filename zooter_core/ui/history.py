@@ -1,6 +1,6 @@
-"""What was said and voted, in a small private sqlite file of this machine's; nothing leaves it.
+"""Conversations and votes in a private sqlite file on this machine.
 
-A history that cannot be written never stands in the way of an answer: `problem` says what is wrong.
+A history that cannot be written does not stop answers; `problem` says what is wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zooter_core.strict_json import dump_json, parse_json
 
 VARIABLE = "ZOOTER_HISTORY"  # a file, or "off"
 OFF = "off"
-OWN = ("localhost", "127.0.0.1", "::1")  # addresses that only this machine reaches
+LOCAL = ("localhost", "127.0.0.1", "::1")  # addresses that only this machine reaches
 TABLES = """
 CREATE TABLE IF NOT EXISTS conversations
     (id TEXT PRIMARY KEY, title TEXT NOT NULL, fleet TEXT NOT NULL, changed REAL NOT NULL);
@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS turns
 CREATE TABLE IF NOT EXISTS votes
     (id TEXT PRIMARY KEY, fleet TEXT NOT NULL, time REAL NOT NULL, record TEXT NOT NULL);
 """
-# The time, but after all that is there, so that a clock which was set back does not change the order.
+# The time, but later than all entries, so that a clock set back does not change the order.
 LATER = "MAX(?, (SELECT COALESCE(MAX(changed), 0) + 0.001 FROM conversations))"
 
 
@@ -45,15 +45,20 @@ class Entry:
 
 
 class History:
-    """Conversations, their turns and votes. Any thread may use it; each call opens the file for itself."""
+    """Conversations, their turns and votes. Thread-safe: each call opens the file.
+
+    Attributes:
+        path: the file; None for a history that stores nothing.
+        problem: why the last call failed; None if it succeeded.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.problem: str | None = None
-        self._made = False
+        self._has_tables = False
 
     def _run(self, *steps: tuple[str, tuple[Any, ...]]) -> list[Any]:
-        """The rows that the last step finds, all steps in one transaction; none where that fails."""
+        """Run SQL statements in one transaction; the rows of the last one, or none if that fails."""
         if self.path is None:
             return []
         rows: list[Any] = []
@@ -61,18 +66,18 @@ class History:
             private_folder(self.path.parent, ours=self.path == _default())
             private_file(self.path)
             with closing(sqlite3.connect(self.path, timeout=5)) as database, database:
-                if not self._made:
+                if not self._has_tables:
                     database.execute("PRAGMA journal_mode=WAL")
                     database.executescript(TABLES)
-                    self._made = True
+                    self._has_tables = True
                 database.execute("PRAGMA synchronous=NORMAL")
                 for query, values in steps:
                     rows = database.execute(query, values).fetchall()
             self.problem = None
         except (sqlite3.Error, OSError) as problem:
             self.problem = (
-                f"Expected a history that can be written at {self.path}. Found: {problem}. Your conversation goes on "
-                "without it; name another file with `zooter demo --history FILE`, or turn it off with `--history off`."
+                f"The history {self.path} cannot be used: {problem}. Your conversation continues without it. Choose "
+                "another file with `zooter demo --history FILE`, or turn it off with `--history off`."
             )
         return rows
 
@@ -80,7 +85,7 @@ class History:
         return self._run((query, values))
 
     def keep(self, entry: Entry, number: int, record: Mapping[str, Any]) -> None:
-        """Note one turn of a conversation, and that the conversation has changed."""
+        """Store a turn of a conversation, and when the conversation changed."""
         self._run(
             (
                 f"INSERT INTO conversations VALUES (?, ?, ?, {LATER})"
@@ -94,7 +99,7 @@ class History:
         )
 
     def entries(self, most: int = 50) -> list[Entry]:
-        """The conversations, the last changed first."""
+        """The conversations, the most recently changed first."""
         rows = self._rows("SELECT id, title, fleet, changed FROM conversations ORDER BY changed DESC LIMIT ?", most)
         return [Entry(*row) for row in rows]
 
@@ -115,7 +120,7 @@ class History:
         )
 
     def vote(self, id: str, fleet: str, record: Mapping[str, Any]) -> None:
-        """Note a vote; another one of the same id takes its place."""
+        """Store a vote, in place of an earlier one with the same id."""
         self._run(
             (
                 "INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?)",
@@ -124,13 +129,13 @@ class History:
         )
 
     def votes(self, fleet: str) -> list[dict[str, Any]]:
-        """All votes on a fleet, the oldest first."""
+        """All votes on a fleet, oldest first."""
         rows = self._rows("SELECT record FROM votes WHERE fleet = ? ORDER BY rowid", fleet)
         return _records(rows)
 
 
 def _records(rows: Sequence[tuple[str]]) -> list[dict[str, Any]]:
-    """The records of rows; one that is not JSON, as older versions could write with a NaN in it, is left out."""
+    """The records of rows, without those that are not JSON: older versions could write NaN."""
     records = []
     for (text,) in rows:
         with suppress(ValueError):
@@ -139,15 +144,15 @@ def _records(rows: Sequence[tuple[str]]) -> list[dict[str, Any]]:
 
 
 def path() -> Path | None:
-    """The file that ZOOTER_HISTORY names, else one in the user's data folder; None where it is off.
+    """The file that ZOOTER_HISTORY names, else one in the user's data folder; None if the history is off.
 
-    A demo that other machines can reach keeps none unless a file is named: its visitors would read each other's.
+    If other machines can reach the demo, it is off unless a file is named: visitors would read each other's.
     """
-    named = os.environ.get(VARIABLE)
-    if named == OFF or (not named and st.get_option("server.address") not in OWN):
+    file = os.environ.get(VARIABLE)
+    if file == OFF or (not file and st.get_option("server.address") not in LOCAL):
         return None
-    if named:
-        return Path(named).expanduser()
+    if file:
+        return Path(file).expanduser()
     return _default()
 
 

@@ -1,22 +1,22 @@
-"""What a tab that is loaded again finds by its id: the latest of what this server's visitors made."""
+"""The latest items of this server by their ids, for tabs that reload."""
 
 from __future__ import annotations
 
 import threading
 from typing import Generic, Protocol, TypeVar
 
-MOST = 200  # in memory; the oldest leave first
+MOST = 200  # in memory; the oldest are dropped first
 
 
-class Named(Protocol):
+class HasId(Protocol):
     id: str
 
 
-Item = TypeVar("Item", bound=Named)
+Item = TypeVar("Item", bound=HasId)
 
 
 class Registry(Generic[Item]):
-    """Things by their ids. Any thread may use it."""
+    """Items by their ids. Thread-safe."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -24,7 +24,7 @@ class Registry(Generic[Item]):
         self._lock = threading.Lock()
 
     def add(self, item: Item) -> None:
-        """Remember one; it then is the latest."""
+        """Add an item, or make it the latest."""
         with self._lock:
             self._items.pop(item.id, None)
             self._items[item.id] = item

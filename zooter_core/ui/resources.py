@@ -1,4 +1,4 @@
-"""The fleets behind the demo: each loaded once in the background, shared by every session that picks it."""
+"""The fleets behind the demo. Each is loaded once, in the background, and shared by the sessions that pick it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import streamlit as st
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.errors import ZooterError
 from zooter_core.paths import EMBEDDED_FLEET, ROOT
-from zooter_core.ui import problems
+from zooter_core.ui.error_box import show_error
 from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
@@ -21,14 +21,17 @@ if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
 
 ICON = Path(__file__).parent / "icon.png"
-MODELS = ROOT / "models"  # a folder a fleet
-CHOSEN = "fleet-chosen"  # in a session: the visitor has picked the fleet by hand
+MODELS = ROOT / "models"  # one folder per fleet
+PICKED = "fleet-chosen"  # in a session's state: the visitor, not an address, has picked the fleet
 
 
 class Loading:
-    """Loads an ensemble in a thread and says in words how far it is.
+    """Loads an ensemble in a thread.
 
-    `ready` is set when the ensemble can route, while its models are still being loaded, or when it cannot be had.
+    Attributes:
+        message: the progress, in words.
+        ensemble: can route as soon as it is here, while its models are still loading.
+        ready: set once there is an ensemble or a problem.
     """
 
     def __init__(self, fleet: Fleet, running: dict[str, Backend]) -> None:
@@ -45,138 +48,139 @@ class Loading:
             from zooter_core.weights import quiet_libraries
 
             quiet_libraries()
-            made = Ensemble(fleet, running)
+            ensemble = Ensemble(fleet, running)
 
-            def routes() -> None:
-                self.ensemble = made
+            def can_route() -> None:
+                self.ensemble = ensemble
                 self.ready.set()
 
-            made.load(self._tell, routes)
+            ensemble.load(self._set_message, can_route)
         except ZooterError as problem:
             self.problem = str(problem)
-        except Exception as problem:  # shown on the page: a thread has nobody else to tell
+        except Exception as problem:  # the page shows it; a thread cannot raise to anybody
             self.problem = f"The fleet could not be loaded: {type(problem).__name__}: {problem}"
         finally:
             self.ready.set()
 
-    def _tell(self, message: str) -> None:
+    def _set_message(self, message: str) -> None:
         self.message = message
 
 
 @st.cache_resource(show_spinner=False)
 def _backends() -> dict[str, Backend]:
-    """Shared by all fleets, so that two of them on one model load it once."""
+    """Shared by all fleets, so that two fleets with the same model load it once."""
     return {}
 
 
 @st.cache_resource(show_spinner=False)
 def _loading(folder: str) -> Loading:
     loading = Loading(load_fleet(folder), _backends())
-    _begun().add(folder)
+    _loaded().add(folder)
     return loading
 
 
 @st.cache_resource(show_spinner=False)
-def _begun() -> set[str]:
-    """The folders of the fleets that this server has loaded, or begun to."""
+def _loaded() -> set[str]:
+    """The folders of the fleets that this server has loaded or started to load."""
     return set()
 
 
 def fleets() -> dict[str, str]:
-    """Name -> folder of every fleet that can be picked; the one that `zooter demo --fleet` named comes first."""
-    found: dict[str, str] = {}
-    seen = set()
-    beside = [] if MODELS.resolve() == Path(_named()).resolve().parent else [Path(_named()).parent]
-    files = [file for around in (MODELS, *beside) for file in sorted(around.glob("*/fleet.toml"))]
-    for folder in (_named(), *(str(file.parent) for file in files)):
-        whole = Path(folder).resolve()
-        if whole not in seen:
-            found[whole.name if whole.name not in found else f"{whole.parent.name}/{whole.name}"] = folder
-            seen.add(whole)
-    return found
+    """Name -> folder of every fleet in `models` and beside the default one, which comes first."""
+    names: dict[str, str] = {}
+    paths = set()
+    beside = [] if MODELS.resolve() == Path(_default()).resolve().parent else [Path(_default()).parent]
+    files = [file for parent in (MODELS, *beside) for file in sorted(parent.glob("*/fleet.toml"))]
+    for folder in (_default(), *(str(file.parent) for file in files)):
+        path = Path(folder).resolve()
+        if path not in paths:
+            names[path.name if path.name not in names else f"{path.parent.name}/{path.name}"] = folder
+            paths.add(path)
+    return names
 
 
 def folder() -> str:
     """The folder of the fleet that this session has picked."""
-    picked: str | None = st.session_state.get("fleet")
-    return fleets().get(picked or "", _named())
+    name: str | None = st.session_state.get("fleet")
+    return fleets().get(name or "", _default())
 
 
 def pick_fleet(folder: str | Path) -> None:
-    """Let this session use the fleet in a folder; in a callback, before the picker is drawn."""
+    """Let this session use the fleet in a folder. Call it in a callback, before the picker is drawn."""
     if name := _name_of(folder):
         st.session_state["fleet"] = name
-        _choose()
+        _set_picked()
 
 
-def _choose() -> None:
-    """Remember that the visitor, not an address, has picked the fleet."""
-    st.session_state[CHOSEN] = True
+def _set_picked() -> None:
+    """Note that the visitor, not an address, has picked the fleet."""
+    st.session_state[PICKED] = True
 
 
 def forget(folder: str | Path) -> None:
-    """Have a fleet loaded anew when it is next used: its files were replaced."""
+    """Load a fleet again when it is next used, because its files have changed."""
     if name := _name_of(folder):
         _loading.clear(fleets()[name])
 
 
 def _name_of(folder: str | Path) -> str | None:
-    whole = Path(folder).resolve()
-    return next((name for name, known in fleets().items() if Path(known).resolve() == whole), None)
+    path = Path(folder).resolve()
+    return next((name for name, other in fleets().items() if Path(other).resolve() == path), None)
 
 
 def picker() -> None:
-    """Let a visitor pick a fleet, where there is more than one."""
-    names = [name for name, folder in fleets().items() if folder == _named() or _routed(folder)]
+    """Let the visitor pick a fleet, if there is more than one."""
+    names = [name for name, folder in fleets().items() if folder == _default() or _has_router(folder)]
     if len(names) > 1:
         st.sidebar.selectbox(
             "Fleet",
             names,
             key="fleet",
             bind="query-params",
-            on_change=_choose,
+            on_change=_set_picked,
             help="The models, their router and their reward model.",
         )
 
 
 def confirm() -> None:
-    """End the page's run where an address alone names a fleet that is not loaded: anybody can make a link.
+    """End the page's run if an address alone picked a fleet that is not loaded: anybody can make a link.
 
-    The visitor may load it by a click; what else the address fills in waits until then.
+    The visitor can load it with a click; whatever else the address fills in waits until then.
     """
-    if folder() == _named() or folder() in _begun() or st.session_state.get(CHOSEN):
+    if folder() == _default() or folder() in _loaded() or st.session_state.get(PICKED):
         return
     name = st.session_state["fleet"]
     st.info(
         f"A link picked the fleet `{name}`, which this server has not loaded yet. Loading it takes time and memory. "
-        "The sidebar has the other fleets.",
+        "You can pick another fleet in the sidebar.",
         icon=":material/link:",
     )
-    st.button(f"Load `{name}`", icon=":material/download:", key="load-fleet", on_click=_choose)
+    st.button(f"Load `{name}`", icon=":material/download:", key="load-fleet", on_click=_set_picked)
     st.stop()
 
 
-def _routed(folder: str) -> bool:
-    """Whether a fleet has a router: an example whose router is still to be made cannot be picked."""
+def _has_router(folder: str) -> bool:
+    """Whether a fleet has a router; an example that has yet to be trained cannot be picked."""
     try:
         with (Path(folder) / "fleet.toml").open("rb") as file:
             return "router" in tomllib.load(file)
     except (OSError, ValueError, RecursionError):
-        return True  # told when it is picked
+        return True  # the problem is shown when the fleet is picked
 
 
-def _named() -> str:
+def _default() -> str:
+    """The folder of the fleet that `zooter demo --fleet` names."""
     return os.environ.get("ZOOTER_FLEET", str(EMBEDDED_FLEET))
 
 
 def ensemble() -> Ensemble:
-    """The fleet, which can route; its models may still be loading. A fleet that fails ends the page's run."""
+    """The session's fleet, ready to route; its models may still be loading. If it cannot load, the page's run ends."""
     try:
         loading = _loading(folder())
     except ZooterError as problem:
         fail(str(problem))
     if not loading.ready.is_set():
-        box = st.empty()  # not a rerun at the end: that would lose a query typed in the meantime
+        box = st.empty()  # no rerun at the end, which would lose a query typed in the meantime
         with box.status(plain(loading.message)) as status:
             while not loading.ready.wait(0.1):
                 status.update(label=plain(loading.message))
@@ -188,7 +192,7 @@ def ensemble() -> Ensemble:
 
 
 def pool() -> tuple[str, ...]:
-    """The candidates of the fleet that this session has picked, before it is loaded."""
+    """The candidates of the session's fleet, even before it is loaded."""
     try:
         return load_fleet(folder()).pool
     except ZooterError as problem:
@@ -196,6 +200,6 @@ def pool() -> tuple[str, ...]:
 
 
 def fail(message: str) -> NoReturn:
-    """Show a clear message and end the page's run."""
-    problems.tell(message)
+    """Show an error and end the page's run."""
+    show_error(message)
     st.stop()

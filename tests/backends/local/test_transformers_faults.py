@@ -266,11 +266,6 @@ def test_a_quantised_model_is_smaller_as_estimated(folder, how, share):
     assert held == pytest.approx(Checkpoint.of(own).bytes(), rel=0.1)
 
 
-def test_an_unknown_quantisation_is_refused():
-    with pytest.raises(ZooterError, match=r'quantisation 8bit or 4bit of own.*"4bits".*Did you mean "4bit"'):
-        candidate(Path("x"), quantisation="4bits")
-
-
 def test_a_fault_is_told_before_a_large_model_would_be_loaded(folder, sound, monkeypatch):
     """What does not fit beside the others is only looked through by `load`, tokenizer and all."""
     for file in folder.glob("tokenizer*"):

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from zooter_core.data import curate as module
 from zooter_core.data.curate import CurateConfig, curate, reading
+from zooter_core.data.curate.reading import Line
 from zooter_core.data.curate.texts import Benchmarks, key, normalise
 from zooter_core.data.scores import read_queries
 from zooter_core.errors import ZooterError
+from zooter_core.records import Query
 
 DISTINCT = [" ".join(f"{'dklmprst'[(7 * n + k) % 8]}{n * k * 7919 % 9973}" for k in range(1, 5)) for n in range(1, 31)]
 EIGHT = "one two three four five six seven eight"
@@ -27,7 +29,7 @@ def lines(path: Path, *records: object) -> Path:
 
 
 def untaggable(texts):
-    pytest.fail("the tagger was asked")
+    pytest.fail("the tagger was called")
 
 
 def first_letter(texts):
@@ -125,6 +127,26 @@ def test_ids_are_unique_within_a_source(tmp_path):
     assert [line["id"] for line in curated(tmp_path, files)[1]] == ["a", "x/a", "x/a/2", "x/a/3"]
 
 
+def test_one_id_in_thousands_of_lines_takes_linear_time():
+    """Each line is looked up a few times at most: a set that counts the look-ups, in place of a clock."""
+    n = 3000
+    queries = [Line(row, "", "x", True, Query("a", "")) for row in range(n)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "set", CountingSet, raising=False)
+        CountingSet.lookups = 0
+        ids = [record["id"] for record in module.records(module.Picked(queries, [()] * n, [], []))]
+    assert ids == ["a", "x/a", *(f"x/a/{number}" for number in range(2, n))]
+    assert CountingSet.lookups <= 3 * n
+
+
+class CountingSet(set):
+    lookups = 0
+
+    def __contains__(self, item):
+        CountingSet.lookups += 1
+        return super().__contains__(item)
+
+
 def test_given_tags_are_taken_where_every_line_has_them(tmp_path):
     tags = [["a"]] * 5 + [["b"], []]
     source = lines(tmp_path / "s.jsonl", *({"query": q, "tags": t} for q, t in zip(DISTINCT, tags, strict=False)))
@@ -176,23 +198,23 @@ def test_the_rarest_tags_come_first(tmp_path):
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
     source = lines(tmp_path / "s.txt", *DISTINCT)
-    made = []
+    outputs = []
     for seed in (1, 1, 2):
         curated(tmp_path, [source], seed=seed)
-        made.append((tmp_path / "out.jsonl").read_bytes())
-    assert made[0] == made[1] != made[2]
+        outputs.append((tmp_path / "out.jsonl").read_bytes())
+    assert outputs[0] == outputs[1] != outputs[2]
 
 
 def test_batches_change_nothing(tmp_path, monkeypatch):
     source = lines(tmp_path / "s.txt", *DISTINCT, *DISTINCT)
-    whole = curated(tmp_path, [source])
+    expected = curated(tmp_path, [source])
     monkeypatch.setattr(reading, "BATCH", 7)
     monkeypatch.setattr(module, "TAGGED", 2)
-    assert curated(tmp_path, [source]) == whole
+    assert curated(tmp_path, [source]) == expected
 
 
 @pytest.mark.parametrize(
-    ("line", "found"),
+    ("line", "problem"),
     [
         ('{"query": ', "JSON in"),
         ('{"query": ""}', '"query"'),
@@ -200,11 +222,11 @@ def test_batches_change_nothing(tmp_path, monkeypatch):
         ("[]", "list"),
     ],
 )
-def test_wrong_line_is_named(tmp_path, line, found):
+def test_wrong_line_is_named(tmp_path, line, problem):
     good, wrong = lines(tmp_path / "good.txt", "fine"), lines(tmp_path / "wrong.jsonl", {"query": "fine"}, line)
     for message in (refusal(tmp_path, [good, wrong]), refusal(tmp_path, [good], exclude=[wrong])):
         assert f"{wrong}, line 2" in message
-        assert found in message
+        assert problem in message
 
 
 def test_torn_gzip(tmp_path):
@@ -247,7 +269,7 @@ def test_a_file_that_changes_meanwhile(tmp_path, monkeypatch, later):
         return close(self, near)
 
     monkeypatch.setattr(reading.Survey, "close", closed)
-    assert "a moment ago" in refusal(tmp_path, [source])
+    assert "unchanged since the first pass" in refusal(tmp_path, [source])
 
 
 def test_interrupted_while_tagging(tmp_path):
@@ -287,7 +309,7 @@ words = st.lists(st.sampled_from(["a", "A", "b", "c!", "12", "+", "?", "我", "s
     st.sampled_from([1, 2, 3, 8]),
 )
 def test_what_always_holds(tmp_path_factory, sources, excluded, n, ngram):
-    folder = tmp_path_factory.mktemp("held")
+    folder = tmp_path_factory.mktemp("curated")
     paths = [lines(folder / f"{at}.txt", *texts) for at, texts in enumerate(sources)]
     exclude = [lines(folder / "bench.txt", *excluded)] if excluded else []
     clean = [

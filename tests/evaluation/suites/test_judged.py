@@ -10,7 +10,7 @@ from scripted import serving
 from zooter_core.backends.http.openai import OpenAIBackend
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
-from zooter_core.config.labelling import RewardConfig
+from zooter_core.config.labelling import JudgeConfig
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation.suites import suite
 from zooter_core.evaluation.suites.flask import mean_of
@@ -28,7 +28,7 @@ def judged():
             endpoint = EndpointConfig(base_url=server.url)
             candidate = CandidateConfig("judge", "openai", "judge", endpoint=endpoint)
             found = suite(name)
-            found.judge = Judge(RewardConfig("judge", judge=candidate, tries=2, **more), lambda kind: OpenAIBackend())
+            found.judge = Judge(JudgeConfig(judge=candidate, tries=2, **more), lambda kind: OpenAIBackend())
             return found
 
         made.asked = lambda: [body["messages"][-1]["content"] for body in server.asked]

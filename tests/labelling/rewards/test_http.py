@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from zooter_core.config.labelling import RewardConfig
+from zooter_core.config.labelling import HttpConfig
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.labelling.rewards import http, reward_model
 from zooter_core.labelling.rewards.scoring import score_queries
@@ -66,7 +66,7 @@ def endpoint(monkeypatch):
 
 
 def model(endpoint, **options):
-    return reward_model(RewardConfig("http", url=endpoint.url, **options))
+    return reward_model(HttpConfig(url=endpoint.url, **options))
 
 
 def test_pairs_go_in_batches(endpoint):
@@ -139,7 +139,7 @@ def test_an_endpoint_that_refuses_is_one_clear_error(monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    config = RewardConfig("http", url=f"http://name:word@127.0.0.1:{port}/score")
+    config = HttpConfig(url=f"http://name:word@127.0.0.1:{port}/score")
     with pytest.raises(WorkError, match=r"Start it, or mend url") as caught:
         reward_model(config).score(PAIRS)
     assert f"http://127.0.0.1:{port}/score" in str(caught.value)
@@ -257,7 +257,7 @@ def test_a_connection_that_breaks_is_made_anew(endpoint):
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://host/", "file:///etc/passwd"])
 def test_a_url_that_is_none(url):
     with pytest.raises(ZooterError, match=r"url as http"):
-        reward_model(RewardConfig("http", url=url))
+        reward_model(HttpConfig(url=url))
 
 
 ECHOED = "sk-reward-4f9a0c77"

@@ -13,7 +13,7 @@ from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import load_fleet
-from zooter_core.config.labelling import RewardConfig
+from zooter_core.config.labelling import JudgeConfig, ScalarConfig
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.labelling.rewards import Comparing, Pointwise, reward_model
 from zooter_core.labelling.rewards.judge import AUTO_J_SINGLE, PAIR, SINGLE, better, prompt, rating
@@ -21,8 +21,8 @@ from zooter_core.labelling.rewards.scoring import score_queries
 from zooter_core.records import Response
 
 CANDIDATE = CandidateConfig("judge", "scripted", "owner/judge")
-SINGLE_CONFIG = RewardConfig("judge", judge=CANDIDATE)
-PAIR_CONFIG = RewardConfig("judge", judge=CANDIDATE, mode="pair")
+SINGLE_CONFIG = JudgeConfig(judge=CANDIDATE)
+PAIR_CONFIG = JudgeConfig(judge=CANDIDATE, mode="pair")
 
 
 class Scripted:
@@ -168,7 +168,7 @@ def test_a_language_model_of_a_fleet_judges(tiny_fleet):
     """A real backend: random words hold no verdict, and the queries are set aside, each asked for `tries` times."""
     folder = load_fleet(tiny_fleet).candidate("base")
     backend = TransformersBackend()
-    config = RewardConfig("judge", judge=folder, tries=2, max_new_tokens=4, template="{query} {response}")
+    config = JudgeConfig(judge=folder, tries=2, max_new_tokens=4, template="{query} {response}")
     model = reward_model(config, lambda kind: backend)
     (found,) = score_queries(model, [("Hi", ["Hello", "No"])])
     assert found.rewards == (None, None)
@@ -210,7 +210,7 @@ def test_a_choice_is_read_as_auto_j_says_it(text, found):
 def auto_j(server, **more):
     endpoint = EndpointConfig(base_url=server.url)
     scripted = CandidateConfig("judge", "openai", "auto-j-13b", endpoint=endpoint)
-    return RewardConfig("judge", judge=scripted, template="auto-j", **more)
+    return JudgeConfig(judge=scripted, template="auto-j", **more)
 
 
 def test_auto_j_rates_in_its_own_format():
@@ -250,7 +250,7 @@ def test_stars_in_a_response_cannot_end_auto_j_s_data():
 
 
 def test_a_template_has_a_name_for_a_judge_alone():
-    with pytest.raises(ZooterError, match="a template with"):
-        RewardConfig("scalar", model="x", template="auto-j")
-    with pytest.raises(ZooterError, match="a template with"):
-        RewardConfig("judge", judge=CANDIDATE, template="autoj")
+    with pytest.raises(ZooterError, match=r"template in \[reward\] lacks"):
+        ScalarConfig(model="x", template="auto-j")
+    with pytest.raises(ZooterError, match=r"template in \[reward\] lacks"):
+        JudgeConfig(judge=CANDIDATE, template="autoj")

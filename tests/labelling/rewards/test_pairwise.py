@@ -9,7 +9,7 @@ from broken import put_number
 from safetensors.torch import save_file
 from transformers import AutoTokenizer, DebertaV2Config, DebertaV2Model
 
-from zooter_core.config.labelling import RewardConfig
+from zooter_core.config.labelling import PairwiseConfig
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.labelling.rewards import reward_model
 from zooter_core.labelling.rewards.scoring import score_queries
@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(folder):
-    return reward_model(RewardConfig("pairwise", str(folder)))
+    return reward_model(PairwiseConfig(str(folder)))
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_a_response_that_writes_the_marks_stays_one_response(model):
 
 
 def test_each_part_is_cut_at_its_share(folder):
-    short = reward_model(RewardConfig("pairwise", str(folder), max_tokens=100))
+    short = reward_model(PairwiseConfig(str(folder), max_tokens=100))
     ids = short._ids(("sea " * 200, "cup " * 200, "list " * 200))
     assert len(ids) <= 100
     starts = [ids.index(mark) for mark in short.marks]
@@ -104,7 +104,7 @@ def test_each_part_is_cut_at_its_share(folder):
 def test_a_tokenizer_without_the_marks_is_refused(tmp_path):
     checkpoints.save_pairrm(tmp_path, marks=False)
     with pytest.raises(ZooterError, match=r"the tokens <\|source\|>"):
-        reward_model(RewardConfig("pairwise", str(tmp_path)))
+        reward_model(PairwiseConfig(str(tmp_path)))
 
 
 @pytest.mark.parametrize("weight", ["head_layer.4.weight", "embeddings"])
@@ -112,7 +112,7 @@ def test_weights_that_are_not_finite_are_one_clear_error_of_a_comparing_model(tm
     checkpoints.save_pairrm(tmp_path)
     put_number(tmp_path, float("nan"), weight)
     with pytest.raises(WorkError, match=f"finite rewards at {tmp_path}"):
-        reward_model(RewardConfig("pairwise", str(tmp_path)))
+        reward_model(PairwiseConfig(str(tmp_path)))
 
 
 def test_a_comparing_model_whose_weights_overflow_is_one_clear_error(tmp_path):
@@ -120,10 +120,10 @@ def test_a_comparing_model_whose_weights_overflow_is_one_clear_error(tmp_path):
     huge = {name: torch.full_like(value, 3e38) for name, value in checkpoints.weights(tmp_path).items()}
     save_file(huge, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(WorkError, match=f"finite rewards at {tmp_path}"):
-        reward_model(RewardConfig("pairwise", str(tmp_path)))
+        reward_model(PairwiseConfig(str(tmp_path)))
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path):
     checkpoints.save_deberta(tmp_path)
     with pytest.raises(ZooterError, match=r"with all its weights at"):
-        reward_model(RewardConfig("pairwise", str(tmp_path)))
+        reward_model(PairwiseConfig(str(tmp_path)))

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
 from zooter_core.config.fleet import load_fleet
-from zooter_core.config.labelling import RewardConfig
+from zooter_core.config.labelling import PluginRewardConfig, ScalarConfig
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.labelling.rewards import reward_model
@@ -27,8 +27,8 @@ PAIRS = [
 
 
 @pytest.fixture(scope="module")
-def config(tiny_fleet: Path) -> RewardConfig:
-    return RewardConfig("scalar", str(tiny_fleet / "reward"), max_tokens=128)
+def config(tiny_fleet: Path) -> ScalarConfig:
+    return ScalarConfig(str(tiny_fleet / "reward"), max_tokens=128)
 
 
 @pytest.fixture(scope="module")
@@ -152,4 +152,4 @@ def test_missing_adapter_is_one_clear_error(config, tmp_path):
 
 def test_unknown_kind_names_the_nearest(config):
     with pytest.raises(ZooterError, match=r'"scaler".*Did you mean "scalar"'):
-        reward_model(replace(config, kind="scaler"))
+        reward_model(PluginRewardConfig(kind="scaler"))

@@ -9,7 +9,7 @@ from zooter_core.backends import Piece
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import load_fleet
-from zooter_core.config.labelling import TaggerConfig
+from zooter_core.config.labelling import GivenConfig, InstagConfig
 from zooter_core.errors import Failure, WorkError, ZooterError
 from zooter_core.labelling.taggers import tagger
 from zooter_core.labelling.taggers.instag import names
@@ -66,7 +66,7 @@ class Scripted:
 
 def made(write, **options):
     backend = Scripted(write)
-    return tagger(TaggerConfig("instag", instagger=CANDIDATE, **options), ENCODERS, lambda kind: backend), backend
+    return tagger(InstagConfig(instagger=CANDIDATE, **options), ENCODERS, lambda kind: backend), backend
 
 
 def test_the_prompt_is_the_published_one_inside_vicunas():
@@ -100,7 +100,7 @@ def test_at_most_so_many_and_none_where_there_is_none():
 def test_a_template_and_a_model_of_ones_own():
     own = replace(CANDIDATE, model="owner/chat")
     backend = Scripted(lambda text: '["x"]')
-    tagger(TaggerConfig("instag", instagger=own, template="Tag: {query}"), ENCODERS, lambda kind: backend).tag(["a"])
+    tagger(InstagConfig(instagger=own, template="Tag: {query}"), ENCODERS, lambda kind: backend).tag(["a"])
     assert backend.asked[0][0].messages[0].content == "Tag: a"
     assert backend.candidate.prompt_template is None  # its own chat template
 
@@ -113,7 +113,7 @@ def test_a_model_that_fails_is_an_error():
 
 def test_a_query_that_is_too_long_has_no_tags(tiny_fleet):
     candidate = load_fleet(tiny_fleet).candidate("base")
-    config = TaggerConfig("instag", instagger=candidate, max_new_tokens=4, template="Tag: {query}")
+    config = InstagConfig(instagger=candidate, max_new_tokens=4, template="Tag: {query}")
     tagging = tagger(config, ENCODERS, lambda kind: TransformersBackend())
     assert tagging.tag(["Why? " * 400, "Hi"]) == [(), ()]
     with pytest.raises(WorkError, match=r"more than the 511 that fit.*\[tagger.instagger\]"):
@@ -122,13 +122,13 @@ def test_a_query_that_is_too_long_has_no_tags(tiny_fleet):
 
 def test_a_language_model_of_a_fleet_tags(tiny_fleet):
     candidate = load_fleet(tiny_fleet).candidate("base")
-    config = TaggerConfig("instag", instagger=candidate, max_new_tokens=4)
+    config = InstagConfig(instagger=candidate, max_new_tokens=4)
     tagging = tagger(config, ENCODERS, lambda kind: TransformersBackend())
     assert tagging.tag(["Hi", "Hello"]) == [(), ()]  # random words are no JSON
 
 
 def test_tags_of_the_file():
-    tagging = tagger(TaggerConfig("given"), ENCODERS)
+    tagging = tagger(GivenConfig(), ENCODERS)
     queries = [Query("1", "a", tags=("x", "y", "x")), Query("2", "b")]
     assert tagging.tag_all(queries) == [(Tag("x", 1.0), Tag("y", 1.0)), ()]
     assert tagging.tag(["a"]) == [()]
@@ -137,9 +137,9 @@ def test_tags_of_the_file():
 
 
 def test_keys_of_another_kind_are_refused():
-    with pytest.raises(ZooterError, match=r'that the tagger kind "given" has .*"vocabulary"'):
-        TaggerConfig("given", vocabulary="tags.json")
-    with pytest.raises(ZooterError, match=r'a key "instagger" in'):
-        TaggerConfig("instag")
-    with pytest.raises(ZooterError, match=r"a template with {query}"):
-        TaggerConfig("instag", instagger=CANDIDATE, template="Tag it.")
+    with pytest.raises(ZooterError, match=r"vocabulary in \[tagger\] must be left out"):
+        GivenConfig(vocabulary="tags.json")
+    with pytest.raises(ZooterError, match='lacks the key "instagger"'):
+        InstagConfig()
+    with pytest.raises(ZooterError, match=r"template in \[tagger\] lacks {query}"):
+        InstagConfig(instagger=CANDIDATE, template="Tag it.")

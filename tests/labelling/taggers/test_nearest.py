@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from zooter_core.config.labelling import TaggerConfig
+from zooter_core.config.labelling import NearestConfig, PluginTaggerConfig
 from zooter_core.errors import ZooterError
 from zooter_core.labelling.taggers import tagger
 from zooter_core.router.encoder import Encoders
@@ -16,8 +16,8 @@ ENCODERS = Encoders()
 
 
 @pytest.fixture
-def config(tiny_fleet: Path) -> TaggerConfig:
-    return TaggerConfig("nearest", str(tiny_fleet / "tags.json"), str(tiny_fleet / "encoder"), threshold=0.4, most=4)
+def config(tiny_fleet: Path) -> NearestConfig:
+    return NearestConfig(str(tiny_fleet / "tags.json"), encoder=str(tiny_fleet / "encoder"), threshold=0.4, most=4)
 
 
 def names(config, *queries):
@@ -100,7 +100,7 @@ def test_vocabulary_that_is_not_there(config, tmp_path):
 
 def test_unknown_kind_names_the_nearest(config):
     with pytest.raises(ZooterError, match=r'"nearst".*Did you mean "nearest"'):
-        tagger(replace(config, kind="nearst"), ENCODERS)
+        tagger(PluginTaggerConfig(kind="nearst"), ENCODERS)
 
 
 def test_a_vocabulary_of_one_tag(config, tmp_path):

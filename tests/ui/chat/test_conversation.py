@@ -11,7 +11,8 @@ from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.ui.chat import export
-from zooter_core.ui.chat.conversation import Conversation, Settings, Turn
+from zooter_core.ui.chat.conversations import Conversation
+from zooter_core.ui.chat.turns import Settings, Turn
 from zooter_core.ui.history import History
 from zooter_core.ui.text import safe
 
@@ -23,7 +24,7 @@ def engine(tiny_fleet: Path) -> Ensemble:
 
 @pytest.fixture
 def talk(tmp_path: Path) -> Conversation:
-    return Conversation("models/tiny", kept=History(tmp_path / "history.db"))
+    return Conversation("models/tiny", history=History(tmp_path / "history.db"))
 
 
 def ended(talk: Conversation) -> Turn:
@@ -64,8 +65,8 @@ def test_a_conversation_comes_back_from_the_history(engine: Ensemble, talk: Conv
     talk.ask(engine, "What is 12 + 30?", Settings("rmr"))
     ended(talk)
     talk.vote(0, 1)
-    assert talk.kept is not None
-    record = talk.kept.turns(talk.id)[0]
+    assert talk.history is not None
+    record = talk.history.turns(talk.id)[0]
     again = Turn.from_json(json.loads(json.dumps(record)))
     assert again.decision == replace(
         talk.turns[0].decision,
@@ -76,22 +77,22 @@ def test_a_conversation_comes_back_from_the_history(engine: Ensemble, talk: Conv
     assert again.text == talk.turns[0].text
     assert again.candidate == talk.turns[0].candidate
     assert again.vote == 1
-    assert not again.job.cut
+    assert not again.job.incomplete
     assert again.to_json() == record
 
 
 def test_an_answer_that_a_crash_broke_off_is_incomplete_and_can_go_on(engine: Ensemble, talk: Conversation) -> None:
     talk.ask(engine, "Write about the sea.", Settings("fixed", "one"))
     record = ended(talk).to_json() | {"responses": {}, "text": "The sea", "texts": {"one": "The sea"}}
-    restored = Conversation("models/tiny", talk.id, [Turn.from_json(record)], talk.kept)
-    assert restored.turns[0].job.cut
+    restored = Conversation("models/tiny", talk.id, [Turn.from_json(record)], talk.history)
+    assert restored.turns[0].job.incomplete
     assert "(incomplete)" in export.markdown(restored)
-    restored.go_on(engine)
+    restored.resume(engine)
     turn = ended(restored)
     assert turn.text.startswith("The sea")
-    assert not turn.job.cut
-    assert restored.kept is not None
-    assert restored.kept.turns(talk.id)[0]["complete"]
+    assert not turn.job.incomplete
+    assert restored.history is not None
+    assert restored.history.turns(talk.id)[0]["complete"]
 
 
 def test_a_query_put_in_place_of_the_last(engine: Ensemble, talk: Conversation) -> None:

@@ -1,117 +1,117 @@
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
+from stepwise import WAIT, StepwiseBackend, stepwise
 
-from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.records import Decision, Message, Ranked, Response
-from zooter_core.ui.compare import batch
-from zooter_core.ui.compare.batch import Batch
-from zooter_core.ui.compare.comparison import Comparison
+from zooter_core.ui.background import BackgroundWork
+from zooter_core.ui.compare import batches
+from zooter_core.ui.compare.batches import Batch
+from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.jobs import Answers, Job, Plan
-from zooter_core.ui.watch import Watched
 
 QUERIES = ("What is 12 + 30?", "Write about the sea.", "Why do you like a list in Python")
+Engine = tuple[Ensemble, StepwiseBackend]
 
 
-def engine(folder: Path, tokens: int) -> Ensemble:
-    generation = GenerationConfig(max_new_tokens=tokens, temperature=0.0)
-    return Ensemble(replace(load_fleet(folder), generation=generation))
+@pytest.fixture
+def engine(tiny_ensemble: Ensemble) -> Engine:
+    return stepwise(tiny_ensemble)
 
 
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.01)
+def test_every_query_is_compared_in_order(tiny_ensemble: Ensemble) -> None:
+    batch = Batch(tiny_ensemble, QUERIES)
+    batch.wait(120)
+    assert [row.query for row in batch.finished] == list(QUERIES)
+    assert all(row.job.ranked is not None and len(row.job.ranked) == 3 for row in batch.finished)
+    assert (batch.remaining, batch.problem, batch.running, batch.current) == (0, None, False, None)
 
 
-def test_every_query_is_compared_in_order(tiny_fleet: Path) -> None:
-    found = Batch(engine(tiny_fleet, 4), QUERIES)
-    found.wait(120)
-    assert [row.query for row in found.done] == list(QUERIES)
-    assert all(row.job.ranked is not None and len(row.job.ranked) == 3 for row in found.done)
-    assert (found.left, found.problem, found.running, found.now) == (0, None, False, None)
+def test_a_stop_keeps_the_finished_queries_and_a_start_continues(engine: Engine) -> None:
+    ensemble, backend = engine
+    batch = Batch(ensemble, QUERIES, ("base", "two"))
+    backend.go.release()
+    assert [backend.queries.get(timeout=WAIT) for _ in range(2)] == list(QUERIES[:2])
+    batch.stop()
+    batch.wait(WAIT)
+    assert not batch.running
+    first = list(batch.finished)
+    assert [row.query for row in first] == [QUERIES[0]]  # the second one was stopped, and is dropped
+    backend.go.release(2)
+    batch.start()
+    batch.wait(WAIT)
+    assert batch.finished[:1] == first  # the same object: nothing was asked again
+    assert [row.query for row in batch.finished] == list(QUERIES)
+    assert all(row.job.candidates == ("base", "two") for row in batch.finished)
+    assert [backend.queries.get(timeout=WAIT) for _ in range(2)] == list(QUERIES[1:])
 
 
-def test_a_stop_keeps_what_is_done_and_a_resume_goes_on_from_there(tiny_fleet: Path) -> None:
-    found = Batch(engine(tiny_fleet, 60), QUERIES, ("base", "two"))
-    until(lambda: len(found.done) == 1)
-    until(lambda: found.now is not None and found.now.query == QUERIES[1])
-    found.stop()
-    found.wait(20)
-    assert not found.running
-    kept = list(found.done)
-    assert 1 <= len(kept) < 3
-    assert all(response.finish != "stopped" for row in kept for response in row.job.responses.values())
-    found.resume()
-    found.wait(120)
-    assert found.done[: len(kept)] == kept  # the same objects: nothing was asked again
-    assert [row.query for row in found.done] == list(QUERIES)
-    assert all(row.job.candidates == ("base", "two") for row in found.done)
+def test_another_visitor_is_served_before_the_next_query(engine: Engine) -> None:
+    ensemble, backend = engine
+    batch = Batch(ensemble, QUERIES)
+    assert backend.queries.get(timeout=WAIT) == QUERIES[0]
+    visitor = Job(ensemble, Plan(["one"]), (Message("user", "Hello"),))
+    backend.go.release(2)
+    assert [backend.queries.get(timeout=WAIT) for _ in range(2)] == ["Hello", QUERIES[1]]
+    visitor.wait(WAIT)
+    batch.stop()
+    batch.wait(WAIT)
+    assert [row.query for row in batch.finished] == [QUERIES[0]]
 
 
-def test_others_are_served_in_between(tiny_fleet: Path) -> None:
-    shared = engine(tiny_fleet, 60)
-    found = Batch(shared, QUERIES)
-    until(lambda: found.now is not None)
-    visitor = Job(shared, Plan(["one"]), (Message("user", "Hello"),))
-    visitor.wait(60)
-    assert found.left >= 1  # a visitor who came later did not wait for the whole list
-    found.stop()
-    found.wait(20)
+def test_a_stop_in_the_queue_ends_it(engine: Engine) -> None:
+    ensemble, backend = engine
+    visitor = Job(ensemble, Plan(["base"]), (Message("user", "Hello"),))
+    assert backend.queries.get(timeout=WAIT) == "Hello"
+    batch = Batch(ensemble, QUERIES)
+    batch.stop()
+    batch.wait(WAIT)
+    assert not batch.running
+    assert batch.finished == []
+    assert visitor.running
+    visitor.stop()
+    visitor.wait(WAIT)
 
 
-def test_a_stop_while_waiting_in_the_line_ends_it(tiny_fleet: Path) -> None:
-    shared = engine(tiny_fleet, 450)
-    first = Job(shared, Plan(["base"]), (Message("user", "Hello"),))
-    found = Batch(shared, QUERIES)
-    until(lambda: found.now is not None and found.now.job.ahead > 0)
-    found.stop()
-    found.wait(5)
-    assert not found.running
-    assert found.done == []
-    first.stop()
-    first.wait(20)
+def test_a_query_that_cannot_be_routed_is_the_problem_and_the_others_stay(engine: Engine) -> None:
+    ensemble, backend = engine
+    backend.go.release()
+    batch = Batch(ensemble, [QUERIES[0], "  ", QUERIES[1]])
+    batch.wait(WAIT)
+    assert "an empty text" in str(batch.problem)
+    assert (len(batch.finished), batch.remaining) == (1, 2)
 
 
-def test_what_cannot_be_routed_is_the_lists_problem_and_keeps_the_rest(tiny_fleet: Path) -> None:
-    found = Batch(engine(tiny_fleet, 4), [QUERIES[0], "  ", QUERIES[1]])
-    found.wait(60)
-    assert "an empty text" in str(found.problem)
-    assert (len(found.done), found.left) == (1, 2)
-
-
-def test_one_candidate_is_no_comparison(tiny_fleet: Path) -> None:
+def test_one_candidate_is_no_comparison(tiny_ensemble: Ensemble) -> None:
     with pytest.raises(ZooterError, match="at least two models"):
-        Batch(engine(tiny_fleet, 4), QUERIES, ["one"])
+        Batch(tiny_ensemble, QUERIES, ["one"])
 
 
-def test_it_is_looked_after_and_what_was_said_earlier_is_not(tiny_fleet: Path) -> None:
-    found = Batch(engine(tiny_fleet, 4), QUERIES[:1])
-    assert isinstance(found, Watched)
-    assert not isinstance(Answers(("a",), {"a": ""}), Watched)
-    found.wait(60)
+def test_a_batch_is_background_work_and_saved_answers_are_not(engine: Engine) -> None:
+    ensemble, backend = engine
+    backend.go.release()
+    batch = Batch(ensemble, QUERIES[:1])
+    assert isinstance(batch, BackgroundWork)
+    assert not isinstance(Answers(("a",), {"a": ""}), BackgroundWork)
+    batch.wait(WAIT)
 
 
 def row(chosen: float | None, other: float | None) -> Comparison:
-    said = [Response("a", "x", 10), Response("b", "y", 30)]
+    responses = [Response("a", "x", 10), Response("b", "y", 30)]
     rewards = {"a": chosen, "b": other}
-    placed = sorted((r for r in said if rewards[r.candidate] is not None), key=lambda r: -(rewards[r.candidate] or 0))
+    placed = sorted(
+        (r for r in responses if rewards[r.candidate] is not None), key=lambda r: -(rewards[r.candidate] or 0)
+    )
     ranked = [Ranked(response, rewards[response.candidate], place) for place, response in enumerate(placed, 1)]
-    ranked += [Ranked(response) for response in said if response not in placed]
-    job = Answers(("a", "b"), {}, {response.candidate: response for response in said}, ranked)
+    ranked += [Ranked(response) for response in responses if response not in placed]
+    job = Answers(("a", "b"), {}, {response.candidate: response for response in responses}, ranked)
     return Comparison("q", Decision.of("q", {"a": 0.6, "b": 0.4}), job)
 
 
 def test_the_summary_by_hand() -> None:
-    found = batch.summary([row(2.0, 1.0), row(-1.0, 3.0), row(None, 5.0)])
-    assert found == batch.Summary(ranked=2, agreed=1, router=0.5, best=2.5, tokens_router=20, tokens_all=80)
-    assert batch.summary([row(None, 1.0)]) is None
-    assert batch.summary([]) is None
+    summary = batches.summary([row(2.0, 1.0), row(-1.0, 3.0), row(None, 5.0)])
+    assert summary == batches.Summary(ranked=2, agreed=1, router=0.5, best=2.5, tokens_router=20, tokens_all=80)
+    assert batches.summary([row(None, 1.0)]) is None
+    assert batches.summary([]) is None

@@ -11,7 +11,7 @@ from zooter_core.data.scores import read_scores
 from zooter_core.errors import Failure, ZooterError
 from zooter_core.records import Decision, Ranked, Response, Tag
 from zooter_core.ui.compare import batch_file
-from zooter_core.ui.compare.comparison import Comparison
+from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.jobs import Answers
 
 
@@ -46,8 +46,8 @@ def test_a_csv_file_gives_its_query_column_or_the_first(text: str, queries: list
         (b"id,query\n1,fine\n2,  \n", "a query in line 3"),
         (b"query\n" + b"x" * 20_001, "line 2"),
         (b"query\n" + b"x" * 200_000, "line 2"),
-        (b"query\n", "a list of queries"),
-        (b"", "a list of queries"),
+        (b"query\n", "list is empty"),
+        (b"", "list is empty"),
         (b"query\n" + b"q\n" * (batch_file.MOST_QUERIES + 1), f"line {batch_file.MOST_QUERIES + 2}"),
     ],
 )
@@ -71,13 +71,13 @@ def test_other_cells_stay(cell: object) -> None:
 
 
 def row(query: str, *, failed: bool = False) -> Comparison:
-    said = {"a": Response("a", "=cmd()", 4, 1.0), "b": Response("b", "fine", 6, 2.0)}
-    ranked = [Ranked(said["b"], 2.0, 1), Ranked(said["a"], -1.5, 2)]
+    responses = {"a": Response("a", "=cmd()", 4, 1.0), "b": Response("b", "fine", 6, 2.0)}
+    ranked = [Ranked(responses["b"], 2.0, 1), Ranked(responses["a"], -1.5, 2)]
     if failed:
-        said["a"] = Response("a", "", finish="error", error=Failure.of("broken"))
-        ranked = [Ranked(said["b"], 2.0, 1), Ranked(said["a"])]
+        responses["a"] = Response("a", "", finish="error", error=Failure.of("broken"))
+        ranked = [Ranked(responses["b"], 2.0, 1), Ranked(responses["a"])]
     decision = Decision.of(query, {"a": 0.75, "b": 0.25}, (Tag("sums", 0.5),))
-    job = Answers(("a", "b"), {name: response.text for name, response in said.items()}, said, ranked)
+    job = Answers(("a", "b"), {name: response.text for name, response in responses.items()}, responses, ranked)
     return Comparison(query, decision, job, order=("a", "b"))
 
 
@@ -92,10 +92,10 @@ def test_the_csv_has_a_line_a_query_and_nothing_that_runs() -> None:
 def test_the_json_lines_are_a_score_file(tmp_path: Path) -> None:
     file = tmp_path / "scores.jsonl"
     file.write_text(batch_file.to_json_lines([row("-x"), row("y\nz")]), encoding="utf-8")
-    found = read_scores([file])
-    assert [query.text for query in found.queries] == ["-x", "y\nz"]
-    assert found.candidates == ("a", "b")
-    assert found.scores.tolist() == [[-1.5, 2.0], [-1.5, 2.0]]
+    scores = read_scores([file])
+    assert [query.text for query in scores.queries] == ["-x", "y\nz"]
+    assert scores.candidates == ("a", "b")
+    assert scores.scores.tolist() == [[-1.5, 2.0], [-1.5, 2.0]]
     line = json.loads(batch_file.to_json_lines([row("y", failed=True)]))
     assert line["scores"] == {"b": 2.0}
     assert line["errors"] == {"a": "broken"}

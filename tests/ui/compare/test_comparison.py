@@ -8,7 +8,7 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.errors import Failure, ZooterError
 from zooter_core.records import Decision, Ranked, Response
 from zooter_core.ui.compare import votes
-from zooter_core.ui.compare.comparison import Comparison, among, chosen, start, verdict
+from zooter_core.ui.compare.comparisons import Comparison, among, pick, start, verdict
 from zooter_core.ui.history import history
 from zooter_core.ui.jobs import Answers
 
@@ -24,81 +24,87 @@ def ranked(first: str, second: str) -> list[Ranked]:
 
 
 def test_agreement_and_what_is_saved() -> None:
-    said = verdict(DECISION, ranked("math", "chat"))
-    assert "agree on **math**" in said
-    assert "20 tokens in place of 100: 80% saved" in said
+    text = verdict(DECISION, ranked("math", "chat"))
+    assert "agree on **math**" in text
+    assert "20 tokens instead of 100: 80% saved" in text
 
 
 def test_disagreement_names_both_and_the_place() -> None:
-    said = verdict(DECISION, ranked("chat", "math"))
-    assert "puts **chat** first" in said
-    assert "the router chose **math**, which ended in place 2" in said
+    text = verdict(DECISION, ranked("chat", "math"))
+    assert "puts **chat** first" in text
+    assert "the router chose **math**, which ranks 2nd" in text
 
 
 def test_the_chosen_candidate_may_have_failed() -> None:
     failed = Ranked(Response("math", "", finish="error", error=Failure.of("broken")))
-    said = verdict(DECISION, [Ranked(Response("chat", "text", tokens=5), 0.3, 1), failed])
-    assert "without a rank" in said
-    assert "saved" not in said
+    text = verdict(DECISION, [Ranked(Response("chat", "text", tokens=5), 0.3, 1), failed])
+    assert "has no rank" in text
+    assert "saved" not in text
 
 
 def test_nobody_answered() -> None:
     assert "nothing to rank" in verdict(DECISION, [Ranked(Response("math", "", error=Failure.of("broken")))])
 
 
-def made(*, blind: bool = False, order: tuple[str, ...] = ("math", "chat")) -> Comparison:
-    said = {name: Response(name, f"says {name}", tokens=20) for name in ("chat", "math")}
-    ranking = [Ranked(said["chat"], 2.0, 1), Ranked(said["math"], 1.0, 2)]
-    job = Answers(("chat", "math"), {name: response.text for name, response in said.items()}, said, ranking)
+def comparison_of_two(*, blind: bool = False, order: tuple[str, ...] = ("math", "chat")) -> Comparison:
+    responses = {name: Response(name, f"says {name}", tokens=20) for name in ("chat", "math")}
+    ranking = [Ranked(responses["chat"], 2.0, 1), Ranked(responses["math"], 1.0, 2)]
+    texts = {name: response.text for name, response in responses.items()}
+    job = Answers(("chat", "math"), texts, responses, ranking)
     return Comparison("q", DECISION, job, "a fleet", ("chat", "math"), {"math": 50.0}, order, blind=blind, hidden=blind)
 
 
 def test_names_are_letters_until_the_vote_which_is_kept() -> None:
-    found = made(blind=True)
-    assert [found.label(name) for name in found.order] == ["Response A", "Response B"]
-    found.cast("best", "chat")
-    assert found.label("chat") == "chat"
-    assert found.vote is not None
-    assert (found.vote.blind, found.vote.best, found.vote.router, found.vote.reward) == (True, "chat", "math", "chat")
-    assert not found.votable  # the names are known now
-    assert votes.read(history().votes("a fleet"))[-1] == found.vote
+    comparison = comparison_of_two(blind=True)
+    assert [comparison.label(name) for name in comparison.order] == ["Response A", "Response B"]
+    comparison.cast("best", "chat")
+    assert comparison.label("chat") == "chat"
+    assert comparison.vote is not None
+    assert (comparison.vote.blind, comparison.vote.best, comparison.vote.router, comparison.vote.reward) == (
+        True,
+        "chat",
+        "math",
+        "chat",
+    )
+    assert not comparison.votable  # the names are known now
+    assert votes.read(history().votes("a fleet"))[-1] == comparison.vote
 
 
 def test_an_open_vote_can_be_changed() -> None:
-    found = made()
-    found.cast("best", "chat")
-    assert found.votable
-    found.cast("tie")
-    assert found.vote is not None
-    assert (found.vote.outcome, found.vote.best, found.vote.blind) == ("tie", None, False)
+    comparison = comparison_of_two()
+    comparison.cast("best", "chat")
+    assert comparison.votable
+    comparison.cast("tie")
+    assert comparison.vote is not None
+    assert (comparison.vote.outcome, comparison.vote.best, comparison.vote.blind) == ("tie", None, False)
 
 
 def test_a_vote_after_the_names_were_shown_is_not_blind() -> None:
-    found = made(blind=True)
-    found.reveal()
-    assert found.votable
-    found.cast("none")
-    assert found.vote is not None
-    assert not found.vote.blind
+    comparison = comparison_of_two(blind=True)
+    comparison.reveal()
+    assert comparison.votable
+    comparison.cast("none")
+    assert comparison.vote is not None
+    assert not comparison.vote.blind
 
 
 def test_there_is_no_vote_on_one_response() -> None:
-    found = made()
-    found.job.responses["chat"] = Response("chat", "", finish="error", error=Failure.of("broken"))
-    assert found.answered == ["math"]
-    assert not found.votable
+    comparison = comparison_of_two()
+    comparison.job.responses["chat"] = Response("chat", "", finish="error", error=Failure.of("broken"))
+    assert comparison.answered == ["math"]
+    assert not comparison.votable
 
 
 def test_cost_is_tokens_times_price_and_none_without_one() -> None:
-    found = made()
-    assert found.usd(found.job.responses["math"]) == pytest.approx(20 * 50 / 1e6)
-    assert found.usd(found.job.responses["chat"]) is None
+    comparison = comparison_of_two()
+    assert comparison.usd(comparison.job.responses["math"]) == pytest.approx(20 * 50 / 1e6)
+    assert comparison.usd(comparison.job.responses["chat"]) is None
 
 
 def test_everything_is_in_its_json() -> None:
-    found = made(blind=True)
-    found.cast("best", "math")
-    shape = json.loads(json.dumps(found.to_json()))
+    comparison = comparison_of_two(blind=True)
+    comparison.cast("best", "math")
+    shape = json.loads(json.dumps(comparison.to_json()))
     assert [item["candidate"] for item in shape["responses"]] == ["chat", "math"]
     assert [item["rank"] for item in shape["responses"]] == [1, 2]
     assert [item["usd"] for item in shape["responses"]] == [None, 0.001]
@@ -108,26 +114,26 @@ def test_everything_is_in_its_json() -> None:
 
 
 def test_a_decision_among_some_has_shares_of_one_and_a_choice_among_them() -> None:
-    whole = Decision.of("q", {"a": 0.5, "b": 0.3, "c": 0.2})
-    found = among(whole, ("b", "c"))
-    assert dict(found.probabilities) == pytest.approx({"b": 0.6, "c": 0.4})
-    assert found.candidate == "b"
-    assert among(whole, ("c", "b", "a")) is whole
+    decision = Decision.of("q", {"a": 0.5, "b": 0.3, "c": 0.2})
+    part = among(decision, ("b", "c"))
+    assert dict(part.probabilities) == pytest.approx({"b": 0.6, "c": 0.4})
+    assert part.candidate == "b"
+    assert among(decision, ("c", "b", "a")) is decision
     assert among(Decision.of("q", {"a": 1.0, "b": 0.0, "c": 0.0}), ("b", "c")).probabilities == {"b": 0.5, "c": 0.5}
 
 
 def test_fewer_than_two_are_refused_and_none_means_all() -> None:
-    assert chosen(("a", "b", "c"), ()) == ("a", "b", "c")
-    assert chosen(("a", "b", "c"), ("c", "a")) == ("a", "c")
+    assert pick(("a", "b", "c"), ()) == ("a", "b", "c")
+    assert pick(("a", "b", "c"), ("c", "a")) == ("a", "c")
     with pytest.raises(ZooterError, match="at least two models"):
-        chosen(("a", "b"), ("b",))
+        pick(("a", "b"), ("b",))
 
 
 def test_a_blind_order_is_drawn_anew(tiny_ensemble: Ensemble) -> None:
-    found = [start(tiny_ensemble, "Hello", blind=True) for _ in range(12)]
-    for one in found:
-        one.job.stop()
-        one.job.wait(20)
-        assert set(one.order) == set(one.job.candidates)
-    assert len({one.order for one in found}) > 1  # by chance all alike once in 360 million
-    assert start(tiny_ensemble, "Hello", ("two", "base"), earlier=found[0]).order == ("base", "two")
+    comparisons = [start(tiny_ensemble, "Hello", blind=True) for _ in range(12)]
+    for comparison in comparisons:
+        comparison.job.stop()
+        comparison.job.wait(20)
+        assert set(comparison.order) == set(comparison.job.candidates)
+    assert len({comparison.order for comparison in comparisons}) > 1  # by chance all alike once in 360 million
+    assert start(tiny_ensemble, "Hello", ("two", "base"), previous=comparisons[0]).order == ("base", "two")

@@ -10,23 +10,23 @@ from payloads import PAYLOADS, faults, payload
 from zooter_core.ui.compare import diff
 
 
-def texts(parts: tuple[diff.Part, ...], own: bool) -> list[str]:
-    return [part.text.strip() for part in parts if part.own is own]
+def texts(parts: tuple[diff.Part, ...], unique: bool) -> list[str]:
+    return [part.text.strip() for part in parts if part.unique is unique]
 
 
-def test_words_of_one_text_alone_are_found() -> None:
-    found = diff.words("the red fox runs", "the fox runs away fast")
-    assert texts(found.left, True) == ["red"]
-    assert texts(found.right, True) == ["away fast"]
-    assert (found.shared, found.only_left, found.only_right) == (3, 1, 2)
+def test_words_of_one_text_alone_are_unique() -> None:
+    difference = diff.words("the red fox runs", "the fox runs away fast")
+    assert texts(difference.left, True) == ["red"]
+    assert texts(difference.right, True) == ["away fast"]
+    assert (difference.shared, difference.only_left, difference.only_right) == (3, 1, 2)
 
 
 @given(st.text(), st.text())
 def test_both_texts_are_whole_and_share_the_same_words(left: str, right: str) -> None:
-    found = diff.words(left, right)
-    for text, parts in ((left, found.left), (right, found.right)):
+    difference = diff.words(left, right)
+    for text, parts in ((left, difference.left), (right, difference.right)):
         assert "".join(part.text for part in parts) == text.lstrip()
-    assert " ".join(texts(found.left, False)).split() == " ".join(texts(found.right, False)).split()
+    assert " ".join(texts(difference.left, False)).split() == " ".join(texts(difference.right, False)).split()
 
 
 @given(st.text("ab ", max_size=30), st.text("ab ", max_size=30))
@@ -38,17 +38,17 @@ def test_no_way_to_share_more_words_is_left(left: str, right: str) -> None:
     assert diff.words(left, right).shared == longest[-1][-1]
 
 
-def test_words_that_come_again_and_again_take_no_longer() -> None:  # this took minutes, with the server standing still
-    found = diff.words("a b " * diff.MOST_WORDS, "a " * diff.MOST_WORDS)
-    assert (found.shared, found.only_left, found.only_right) == (750, 750, 750)
+def test_words_that_come_again_and_again_take_no_longer() -> None:  # a quadratic search takes minutes
+    difference = diff.words("a b " * diff.MOST_WORDS, "a " * diff.MOST_WORDS)
+    assert (difference.shared, difference.only_left, difference.only_right) == (750, 750, 750)
     left, right = diff.lines("a\nb\n" * diff.MOST_WORDS, "a\n" * diff.MOST_WORDS)
     assert left.count("\n") == right.count("\n") == diff.MOST_WORDS + 749
 
 
 def test_marks_are_more_than_a_colour() -> None:
-    found = diff.words("a b", "a c")
-    assert diff.markdown(found.left, right=False) == "a :orange-background[−\u00a0~~b~~]"
-    assert diff.markdown(found.right, right=True) == "a :blue-background[+\u00a0**c**]"
+    difference = diff.words("a b", "a c")
+    assert diff.markdown(difference.left, right=False) == "a :orange-background[−\u00a0~~b~~]"
+    assert diff.markdown(difference.right, right=True) == "a :blue-background[+\u00a0**c**]"
 
 
 def test_nothing_of_a_text_means_anything() -> None:
@@ -60,9 +60,9 @@ def test_nothing_of_a_text_means_anything() -> None:
 
 @pytest.mark.parametrize("name", PAYLOADS)
 def test_no_text_loads_anything_or_hides_a_host(name: str) -> None:
-    found = diff.words(payload(name), "other [words](")
-    assert faults(diff.markdown(found.left, right=False)) == []
-    assert faults(diff.markdown(found.right, right=True)) == []
+    difference = diff.words(payload(name), "other [words](")
+    assert faults(diff.markdown(difference.left, right=False)) == []
+    assert faults(diff.markdown(difference.right, right=True)) == []
 
 
 def test_lines_and_their_indent_stay() -> None:
@@ -73,9 +73,9 @@ def test_lines_and_their_indent_stay() -> None:
 
 
 def test_a_long_text_is_cut_and_that_is_told() -> None:
-    found = diff.words("word " * (diff.MOST_WORDS + 1), "word")
-    assert found.cut
-    assert found.shared + found.only_left == diff.MOST_WORDS
+    difference = diff.words("word " * (diff.MOST_WORDS + 1), "word")
+    assert difference.cut
+    assert difference.shared + difference.only_left == diff.MOST_WORDS
     assert not diff.words("a", "b").cut
 
 

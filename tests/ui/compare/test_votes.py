@@ -18,31 +18,23 @@ def test_a_vote_comes_back_as_it_was() -> None:
 
 
 def test_counts_by_hand() -> None:
-    found = votes.tally(
+    tally = votes.tally(
         [vote("a"), vote("b"), vote("c"), vote("a", of="ab"), vote(None, outcome="tie"), vote(None, outcome="none")]
     )
-    assert (found.votes, found.decided, found.blind, found.ties, found.nones) == (6, 4, 1, 1, 1)
-    assert (found.router, found.reward) == (2, 1)  # a twice, b once
-    assert found.chance == pytest.approx(3 * (1 / 3) + 1 / 2)
-    assert dict(found.won) == {"a": 2, "b": 1, "c": 1}
-    assert dict(found.shown) == {"a": 6, "b": 6, "c": 5}
-
-
-@pytest.mark.parametrize(
-    ("hits", "n", "low", "high"),
-    [(5, 10, 0.2366, 0.7634), (0, 10, 0.0, 0.2775), (1, 1, 0.2065, 1.0)],  # worked by hand from the formula
-)
-def test_the_interval_is_wilsons(hits: int, n: int, low: float, high: float) -> None:
-    assert votes.interval(hits, n) == pytest.approx((low, high), abs=1e-3)
+    assert (tally.votes, tally.decided, tally.blind, tally.ties, tally.nones) == (6, 4, 1, 1, 1)
+    assert (tally.router, tally.reward) == (2, 1)  # a twice, b once
+    assert tally.chance == pytest.approx(3 * (1 / 3) + 1 / 2)
+    assert dict(tally.won) == {"a": 2, "b": 1, "c": 1}
+    assert dict(tally.shown) == {"a": 6, "b": 6, "c": 5}
 
 
 def test_the_words_state_the_counts() -> None:
-    said = " ".join(votes.spoken(votes.tally([vote("a"), vote("b"), vote(None, outcome="tie")])))
-    assert "3 votes, 0 of them blind: 2 for one response, 1 tie, 0 for none." in said
-    assert "**1 of 2** (50%" in said
-    assert "by chance would be in 0.7." in said
+    text = " ".join(votes.summary_lines(votes.tally([vote("a"), vote("b"), vote(None, outcome="tie")])))
+    assert "3 votes, 0 of them blind: 2 for one response, 1 tie, 0 for none." in text
+    assert "**1 of 2** (50%, 95% interval 9% to 91%)" in text
+    assert "a random choice would match 0.7." in text
 
 
 def test_no_votes_and_only_ties_divide_by_nothing() -> None:
-    assert "No votes" in votes.spoken(votes.tally([]))[0]
-    assert len(votes.spoken(votes.tally([vote(None, outcome="tie")]))) == 1
+    assert "No votes" in votes.summary_lines(votes.tally([]))[0]
+    assert len(votes.summary_lines(votes.tally([vote(None, outcome="tie")]))) == 1

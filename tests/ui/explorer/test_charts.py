@@ -4,7 +4,7 @@ import numpy as np
 
 from zooter_core.method.tag_table import TIE, Bin, Reliability, TagTable
 from zooter_core.ui.charts import PALETTE
-from zooter_core.ui.explorer import charts, charts_typed
+from zooter_core.ui.explorer import charts, live_charts
 
 TABLE = TagTable(
     ("sums", "<b>odd</b>"),
@@ -20,7 +20,7 @@ def numbers(trace) -> list[list[float | None]]:
 
 
 def test_bars_keep_pool_order_and_colours():
-    series = charts_typed.bars({"a": 0.25, "b": 0.75})["series"][0]
+    series = live_charts.bars({"a": 0.25, "b": 0.75})["series"][0]
     assert [(bar["value"], bar["itemStyle"]["color"]) for bar in series["data"]] == [
         (25.0, PALETTE[0]),
         (75.0, PALETTE[1]),
@@ -29,8 +29,8 @@ def test_bars_keep_pool_order_and_colours():
 
 
 def test_every_query_is_on_the_map_in_its_winners_colour():
-    found = np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]])
-    option = charts_typed.places(("a", "b"), found, [1, TIE, 1], [["one"], ["two"], ["three"]])
+    points = np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]])
+    option = live_charts.places(("a", "b"), points, [1, TIE, 1], [["one"], ["two"], ["three"]])
     a, b, several = option["series"]
     assert (a["data"], b["data"]) == ([], [[0.0, 0.0, "one"], [2.0, 4.0, "three"]])
     assert several["data"] == [[1.0, 2.0, "two"]]
@@ -38,8 +38,8 @@ def test_every_query_is_on_the_map_in_its_winners_colour():
 
 
 def test_a_query_outside_the_map_is_at_its_edge_and_the_map_stays_as_it_was():
-    option = charts_typed.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
-    shown = charts_typed.with_query(option, [9.0, 0.5], "a", ("a",))
+    option = live_charts.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
+    shown = live_charts.with_query(option, [9.0, 0.5], "a", ("a",))
     assert shown["series"][-1]["data"] == [[option["xAxis"]["max"], 0.5]]
     assert len(option["series"]) == 1
 
@@ -73,8 +73,8 @@ def test_names_are_shown_as_they_are():
 
 def test_reliability_shows_each_bin_with_its_interval():
     figure = charts.reliability(Reliability(0.1, (Bin(0.5, 0.6, 4, 0.55, 0.5, 0.2, 0.8),)))
-    found = figure.data[1]
-    assert (found.x, found.y, found.error_y.array[0]) == ((0.55,), (0.5,), 0.8 - 0.5)
+    line = figure.data[1]
+    assert (line.x, line.y, line.error_y.array[0]) == ((0.55,), (0.5,), 0.8 - 0.5)
     assert figure.data[0].y == (0, 1)
 
 

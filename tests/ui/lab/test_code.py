@@ -19,7 +19,7 @@ from zooter_core.records import Query
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.router import Router
-from zooter_core.ui.lab.code import Subject, distill_code, distill_command, readme, sweep_command
+from zooter_core.ui.lab.code import TrainingData, distill_code, distill_command, readme, sweep_command
 from zooter_core.ui.lab.distill import work
 from zooter_core.ui.lab.settings import as_file
 from zooter_core.ui.lab.tasks import Task
@@ -35,9 +35,9 @@ CONFIG = LabelConfig(beta=0.35, tau=0.5, normalise="spread", holdout=0.25)
 TRAINING = DistillConfig(epochs=3, keep_texts=True)
 
 
-def subject(tagger: str, name: str = "odd 'name'.jsonl", **changes) -> Subject:
+def training_data(tagger: str, name: str = "odd 'name'.jsonl", **changes) -> TrainingData:
     tags = [query.tags if tagger == "given" else () for query in SCORES.queries]
-    return Subject("file 1", f"the file {name}", name, SCORES, tags, tagger, CONFIG, **changes)
+    return TrainingData("file 1", f"the file {name}", name, SCORES, tags, tagger, CONFIG, **changes)
 
 
 @pytest.fixture
@@ -50,14 +50,14 @@ def by_button(tiny_ensemble, tmp_path, monkeypatch):
     """A router as the page makes it, and the score file that its code reads, in the current folder."""
     monkeypatch.chdir(tmp_path)
 
-    def made(chosen: Subject) -> Router:
-        Path(chosen.file).write_bytes(as_file(chosen))
-        task = Task(lambda task: work(task, chosen, TRAINING, tiny_ensemble, tmp_path / "page"))
+    def train(data: TrainingData) -> Router:
+        Path(data.file).write_bytes(as_file(data))
+        task = Task(lambda task: work(task, data, TRAINING, tiny_ensemble, tmp_path / "page"))
         task.wait(60)
         assert task.problem is None
         return Router.load(tmp_path / "page", Encoders())
 
-    return made
+    return train
 
 
 def same(router: Router, folder: Path) -> bool:
@@ -71,9 +71,9 @@ def same(router: Router, folder: Path) -> bool:
 
 @pytest.mark.parametrize("tagger", ["given", "none"])
 def test_the_code_makes_the_same_router(by_button, fleet, tmp_path, tagger):
-    chosen = subject(tagger)
-    router = by_button(chosen)
-    exec(distill_code(chosen, TRAINING, fleet, "my-router"), {})
+    data = training_data(tagger)
+    router = by_button(data)
+    exec(distill_code(data, TRAINING, fleet, "my-router"), {})
     assert same(router, tmp_path / "my-router")
     one, other = (json.loads((tmp_path / name / "report.json").read_text()) for name in ("page", "my-router"))
     assert one.keys() == other.keys()
@@ -81,42 +81,42 @@ def test_the_code_makes_the_same_router(by_button, fleet, tmp_path, tagger):
 
 
 def test_the_command_makes_the_same_router(by_button, fleet, tmp_path):
-    chosen = subject("given")
-    router = by_button(chosen)
-    call = shlex.split(distill_command(chosen, TRAINING, fleet, "my-router").replace("\\\n", ""))
+    data = training_data("given")
+    router = by_button(data)
+    call = shlex.split(distill_command(data, TRAINING, fleet, "my-router").replace("\\\n", ""))
     assert call[0] == "zooter"
     assert main(call[1:]) == 0
     assert same(router, tmp_path / "my-router")
 
 
 def test_the_sweep_command_runs(by_button, fleet, capsys):
-    chosen = subject("given", "scores.jsonl")
-    by_button(chosen)
+    data = training_data("given", "scores.jsonl")
+    by_button(data)
     config = SweepConfig(betas=(0.0, 1.0), taus=(0.5,), normalise="spread", folds=2, seeds=1)
-    call = shlex.split(sweep_command(chosen, config, fleet).replace("\\\n", ""))
+    call = shlex.split(sweep_command(data, config, fleet).replace("\\\n", ""))
     assert main([*call[1:], "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [row["beta"] for row in found["rows"]] == [0.0, 1.0]
-    assert (found["folds"], found["seeds"], found["normalise"]) == (2, 1, "spread")
+    report = json.loads(capsys.readouterr().out)
+    assert [row["beta"] for row in report["rows"]] == [0.0, 1.0]
+    assert (report["folds"], report["seeds"], report["normalise"]) == (2, 1, "spread")
 
 
 def test_the_code_with_a_part_of_the_file_and_the_fleets_tagger(fleet, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pool = ("one", "two")
     scores = SCORES.only(pool).sample(20)
-    chosen = subject("fleet", "scores.jsonl", only=pool, most=20)
-    assert not chosen.whole
-    Path("scores.jsonl").write_bytes(as_file(chosen))
+    data = training_data("fleet", "scores.jsonl", only=pool, most=20)
+    assert not data.is_complete
+    Path("scores.jsonl").write_bytes(as_file(data))
     assert len(Path("scores.jsonl").read_text().splitlines()) == len(SCORES.queries)
-    exec(distill_code(chosen, TRAINING, fleet, "my-router"), {})
+    exec(distill_code(data, TRAINING, fleet, "my-router"), {})
     assert Router.load(tmp_path / "my-router", Encoders()).candidates == pool
     kept = json.loads((tmp_path / "my-router" / "neighbours.json").read_text())["queries"]
     assert {record["text"] for record in kept} <= {query.text for query in scores.queries}
 
 
 def test_a_readme_says_how_it_was_made_whatever_a_file_is_called(fleet):
-    chosen = subject("given", "odd\n# <script>name.jsonl")
-    text = readme("mine", chosen, TRAINING, Report(candidates={}), fleet)
+    data = training_data("given", "odd\n# <script>name.jsonl")
+    text = readme("mine", data, TRAINING, Report(candidates={}), fleet)
     assert "28 queries" in text
     assert "beta 0.35, tau 0.5" in text
     assert "<script>" not in text

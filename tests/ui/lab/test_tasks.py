@@ -1,92 +1,85 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
 from zooter_core.errors import ZooterError
-from zooter_core.ui.lab import tasks
 from zooter_core.ui.lab.tasks import Task
+
+WAIT = 30  # seconds at most; each event comes at once
 
 
 def count(task: Task[str]) -> str:
     for done in range(1, 4):
-        task.progress("embed", done, 3)
-    return "made"
+        task.report("embed", done, 3)
+    return "result"
 
 
-def endless(task: Task[None]) -> None:
-    while True:
-        task.progress("embed", 1, 2)
-        time.sleep(0.01)
+def until_stopped(task: Task[None]) -> None:
+    while not task._stop.wait(0.01):
+        task.report("embed", 1, 2)
+    task.report("embed", 2, 2)
 
 
-def test_work_tells_how_far_it_is_and_gives_its_result():
+def test_a_task_reports_its_progress_and_returns_its_result() -> None:
     task = Task(count)
-    task.wait(10)
-    assert (task.result, task.problem, task.stopped, task.running) == ("made", None, False, False)
-    assert (task.step, task.done, task.of) == ("embed", 3, 3)
-    assert [line.split("s  ")[1] for line in task.log] == ["Turning queries into vectors (3)", "Done."]
+    task.wait(WAIT)
+    assert (task.result, task.problem, task.stopped, task.running) == ("result", None, False, False)
+    assert (task.step, task.done, task.total) == ("embed", 3, 3)
+    assert [line.split("s  ")[1] for line in task.log] == ["Computing embeddings (3)", "Done."]
 
 
-def test_stop_ends_it_at_once_and_it_has_no_result():
-    task = Task(endless)
+def test_a_stop_ends_it_at_the_next_report_without_a_result() -> None:
+    task = Task(until_stopped)
     assert task.running
     task.stop()
-    task.wait(10)
+    task.wait(WAIT)
     assert (task.stopped, task.result, task.running) == (True, None, False)
-    assert "Nothing half made is kept" in task.log[-1]
+    assert "No partial results" in task.log[-1]
 
 
-@pytest.mark.parametrize(
-    ("problem", "message"),
-    [
-        (ZooterError("a", "b", "c"), "Expected a, but found b. c"),
-        (ValueError("odd"), "The work failed: ValueError: odd"),
-    ],
-)
-def test_a_failure_is_told_in_one_message(problem, message):
+def test_a_failure_is_its_problem_and_in_its_log() -> None:
     def fail(task: Task[None]) -> None:
-        raise problem
+        raise ZooterError("a", "b", "c")
 
     task = Task(fail)
-    task.wait(10)
-    assert task.problem == message
-    assert task.result is None
+    task.wait(WAIT)
+    assert (task.problem, task.result) == ("Expected a, but found b. c", None)
+    assert task.log[-1].endswith("Failed.")
 
 
-def test_heavy_work_goes_one_after_the_other_and_who_waits_can_stop():
-    turn = threading.Lock()
-    first, second, third = Task(endless, turn), Task(endless, turn), Task(count, turn)
-    while first.waiting:
-        time.sleep(0.01)
+def test_heavy_tasks_run_one_after_the_other_and_a_waiting_one_can_stop() -> None:
+    turn, started = threading.Lock(), threading.Event()
+
+    def first_work(task: Task[None]) -> None:
+        started.set()
+        until_stopped(task)
+
+    first = Task(first_work, turn)
+    assert started.wait(WAIT)
+    second, third = Task(until_stopped, turn), Task(count, turn)
     assert second.waiting
-    assert "Waiting" in second.words
+    assert "Waiting" in second.progress_text
     second.stop()
-    second.wait(10)
+    second.wait(WAIT)
     assert second.stopped
+    assert third.waiting
     first.stop()
-    third.wait(10)
-    assert third.result == "made"
+    third.wait(WAIT)
+    assert third.result == "result"
     assert not turn.locked()
 
 
-def test_work_ends_soon_after_its_tab_was_closed(monkeypatch):
-    monkeypatch.setattr(tasks, "GRACE", 0.2)
-    there = [True]
-    monkeypatch.setattr(tasks, "_seen_by", lambda: lambda: there[0])
-    task = Task(endless)
-    time.sleep(0.4)
-    assert task.running
-    there[0] = False
-    task.wait(5)
-    assert task.stopped
-
-
-def test_how_far_it_is_in_words():
-    task = Task(count)
-    task.wait(10)
-    assert task.words == "Turning queries into vectors: 3 of 3"
-    task.step, task.done, task.of = "read", 12_000, 0
-    assert task.words == "Reading lines: 12,000"
+@pytest.mark.parametrize(
+    ("step", "done", "total", "text"),
+    [
+        ("", 0, 0, "Starting"),
+        ("embed", 3, 3, "Computing embeddings: 3 of 3"),
+        ("read", 12_000, 0, "Reading lines: 12,000"),
+    ],
+)
+def test_progress_in_words(step: str, done: int, total: int, text: str) -> None:
+    task = Task(lambda task: task.report(step, done, total) if step else None)
+    task.wait(WAIT)
+    assert task.progress_text == text

@@ -1,4 +1,7 @@
-"""Queries to train on, in the manner of ZOOTER's DivInstruct: of several sources, without repeats, diverse in tags."""
+"""Queries to train on, in the manner of ZOOTER's DivInstruct: from several sources, without repeats, with varied tags.
+
+`curate` reads queries files, drops repeats and queries that overlap a benchmark, and picks the most varied of the rest.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from zooter_core.data.curate.pick import Tags, cover, sample
-from zooter_core.data.curate.reading import Candidates, Line, Survey, Tell, fetch, survey
+from zooter_core.data.curate.reading import Candidates, Line, Report, Survey, fetch, survey_files
 from zooter_core.data.curate.texts import Benchmarks
 from zooter_core.errors import ZooterError
 from zooter_core.files import written_whole
 from zooter_core.strict_json import dump_json
 
-TAGGED = 256  # at a time
+TAGGED = 256  # queries given to the tagger at a time
 Tagging = Callable[[Sequence[str]], list[Tags]]
 
 
@@ -27,11 +30,14 @@ class CurateConfig:
     """How queries are picked.
 
     Attributes:
-        n: how many, at most.
-        ngram: words in a row that a query may not share with a benchmark.
-        near: the Jaccard similarity of character 5-grams from which a query is a near repeat; 1 keeps those.
-        tag_at_most: how many queries the tagger sees at most (n, if that is more): a random part of those left.
-        tags: where tags come from: `given` by the files, the `fleet`'s tagger, or the files where every line has them.
+        n: the largest number of queries to pick.
+        ngram: length of a run of words that a query may not share with a benchmark.
+        near: Jaccard similarity of character 5-grams from which a query is a near repeat; 1 keeps near repeats.
+        tag_at_most: the largest number of queries to tag, drawn at random (n, if that is more).
+        tags: `given` takes the files' tags, `fleet` the fleet's tagger, None the files' tags if every line has them.
+
+    Raises:
+        ZooterError: a setting is out of range.
     """
 
     n: int
@@ -44,14 +50,19 @@ class CurateConfig:
     def __post_init__(self) -> None:
         for name, least in (("n", 1), ("seed", 0), ("ngram", 1), ("tag_at_most", 1)):
             if (value := getattr(self, name)) < least:
-                raise ZooterError(f"--{name.replace('_', '-')} of at least {least}", str(value), "Mend it.")
+                raise ZooterError(f"--{name.replace('_', '-')} of at least {least}", str(value), "Use a larger number.")
         if not 0 < self.near <= 1:
-            raise ZooterError("--near above 0 and up to 1", str(self.near), "Mend it.")
+            raise ZooterError("--near above 0 and up to 1", str(self.near), "Use for instance 0.7.")
 
 
 @dataclass(frozen=True)
 class Picked:
-    """The queries that were picked, in that order, and what they were picked from: `places` among the candidates."""
+    """The queries that were picked, in order.
+
+    Attributes:
+        offered: the tags of all queries that could have been picked.
+        places: the numbers of the picked queries among the candidates.
+    """
 
     lines: list[Line]
     tags: list[Tags]
@@ -60,19 +71,20 @@ class Picked:
 
 
 def curate(
-    paths: Sequence[Path], exclude: Sequence[Path], out: Path, config: CurateConfig, tagging: Tagging, tell: Tell
+    paths: Sequence[Path], exclude: Sequence[Path], out: Path, config: CurateConfig, tagging: Tagging, report: Report
 ) -> dict[str, Any]:
     """Write up to `config.n` queries of the files into `out`; returns the counts of the summary.
 
-    The files are read twice and never held as a whole: a query takes about 200 bytes of memory, or 350 for a moment.
+    The files are read twice and never held in memory: a query takes about 200 bytes, briefly 350.
 
     Args:
-        paths, exclude: queries files; benchmarks, whose texts must not come in.
-        tagging: queries -> tags, called where the files' own are not taken.
-        tell: called with a line about the progress.
+        paths: queries files.
+        exclude: benchmarks, whose texts must stay out.
+        tagging: queries -> tags, called unless the files' tags are used.
+        report: called with a line about the progress.
 
     Raises:
-        ZooterError: a line is wrong, lacks tags that were asked for, or no query is left.
+        ZooterError: a line is wrong or lacks tags that are needed, or no query is left.
     """
     paths, exclude = list(dict.fromkeys(paths)), list(dict.fromkeys(exclude))
     if out.resolve() in {path.resolve() for path in (*paths, *exclude)}:
@@ -80,23 +92,23 @@ def curate(
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
         raise ZooterError("--out as a .jsonl or .jsonl.gz file", str(out), "Rename it.")
     with written_whole(out) as file:
-        found = survey(paths, Benchmarks.read(exclude, config.ngram), tell)
-        given = config.tags == "given" or (config.tags is None and not found.untagged)
-        if given and found.untagged:
-            raise ZooterError(f'"tags" in {found.untagged}', "none", "Add them, or take --tagger fleet.")
-        tell("Looking for repeats ...")
-        left = found.close(config.near)
+        survey = survey_files(paths, Benchmarks.read(exclude, config.ngram), report)
+        given = config.tags == "given" or (config.tags is None and not survey.untagged)
+        if given and survey.untagged:
+            raise ZooterError(f'"tags" in {survey.untagged}', "none", "Add them, or use --tagger fleet.")
+        report("Looking for repeats ...")
+        left = survey.close(config.near)
         if not len(left.rows):
-            read = found.read.total()
+            read = survey.read.total()
             raise ZooterError("at least one query that is left", f"none of {read:,} read", "Name other files.")
-        picked = pick_given(paths, left, config) if given else pick_tagged(paths, left, config, tagging, tell)
+        picked = pick_given(paths, left, config) if given else pick_tagged(paths, left, config, tagging, report)
         for record in records(picked):
             file.write(dump_json(record, ensure_ascii=False) + "\n")
-    return {"n": len(picked.lines), "out": str(out), "seed": config.seed, **figures(found, left, picked, given)}
+    return {"n": len(picked.lines), "out": str(out), "seed": config.seed, **figures(survey, left, picked, given)}
 
 
 def pick_given(paths: Sequence[Path], left: Candidates, config: CurateConfig) -> Picked:
-    """Pick among all that are left, by the tags of the files."""
+    """Pick from all candidates, by the tags of the files."""
     order = _shuffled(left, config)
     tags = [left.tagsets[number] for number in left.tagset[order]]
     chosen = cover(tags, left.source[order].tolist(), config.n)
@@ -105,14 +117,16 @@ def pick_given(paths: Sequence[Path], left: Candidates, config: CurateConfig) ->
     return Picked([lines[place] for place in places], [tags[at] for at in chosen], tags, places)
 
 
-def pick_tagged(paths: Sequence[Path], left: Candidates, config: CurateConfig, tagging: Tagging, tell: Tell) -> Picked:
-    """Pick among a random part of what is left, of all sources evenly, by the tags that a tagger gives."""
+def pick_tagged(
+    paths: Sequence[Path], left: Candidates, config: CurateConfig, tagging: Tagging, report: Report
+) -> Picked:
+    """Pick from a random sample of the candidates, drawn evenly from the sources, by the tags of a tagger."""
     order = _shuffled(left, config)
     order = [order[at] for at in sample(left.source[order].tolist(), max(config.tag_at_most, config.n))]
     lines = fetch(paths, left, order)
     tags: list[Tags] = []
     for start in range(0, len(order), TAGGED):
-        tell(f"Tagging: {start:,} of {len(order):,} queries ...")
+        report(f"Tagging: {start:,} of {len(order):,} queries ...")
         tags += tagging([lines[place].query.text for place in order[start : start + TAGGED]])
     chosen = cover(tags, left.source[order].tolist(), config.n)
     places = [order[at] for at in chosen]
@@ -125,25 +139,25 @@ def _shuffled(left: Candidates, config: CurateConfig) -> list[int]:
 
 
 def records(picked: Picked) -> Iterator[dict[str, Any]]:
-    """Lines of a queries file. A query keeps its id unless one before has it."""
+    """Lines of a queries file. An id that is taken gets its source before it, and a number after it if needed."""
     taken: set[str] = set()
+    numbers: dict[str, int] = {}
     for line, tags in zip(picked.lines, picked.tags, strict=True):
-        own, number = line.query.id, 1
-        name = own
-        while name in taken:
-            name = f"{line.source}/{own}" if number == 1 else f"{line.source}/{own}/{number}"
-            number += 1
+        name, longer = line.query.id, f"{line.source}/{line.query.id}"
+        while name in taken:  # the numbers go on where the last query of that id stopped
+            number = numbers[longer] = numbers.get(longer, 0) + 1
+            name = longer if number == 1 else f"{longer}/{number}"
         taken.add(name)
         yield {"id": name, "query": line.query.text, "dataset": line.source, "tags": list(tags)}
 
 
-def figures(found: Survey, left: Candidates, picked: Picked, given: bool) -> dict[str, Any]:
-    """The counts of the summary. What was read is the sum of empty, excluded, repeats, near_repeats and left."""
-    benchmarks = found.benchmarks
-    of_source, kept = Counter(left.source.tolist()), Counter(left.source[picked.places].tolist())
+def figures(survey: Survey, left: Candidates, picked: Picked, given: bool) -> dict[str, Any]:
+    """The counts of the summary. The queries read are the sum of empty, excluded, repeats, near_repeats and left."""
+    benchmarks = survey.benchmarks
+    remaining, chosen = Counter(left.source.tolist()), Counter(left.source[picked.places].tolist())
     return {
-        "read": found.read.total(),
-        "empty": found.empty,
+        "read": survey.read.total(),
+        "empty": survey.empty,
         "excluded": {
             name: {"count": count, "examples": benchmarks.examples[name]} for name, count in benchmarks.count.items()
         },
@@ -151,8 +165,8 @@ def figures(found: Survey, left: Candidates, picked: Picked, given: bool) -> dic
         "near_repeats": left.near_repeats,
         "left": len(left.rows),
         "sources": {
-            name: {"read": found.read[number], "left": of_source[number], "kept": kept[number]}
-            for name, number in found.sources.items()
+            name: {"read": survey.read[number], "left": remaining[number], "kept": chosen[number]}
+            for name, number in survey.sources.items()
         },
         "tags": {
             "from": "given" if given else "fleet",

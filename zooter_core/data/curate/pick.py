@@ -1,4 +1,4 @@
-"""Picking queries: even shares of the sources, and greedy coverage of tags."""
+"""How queries are picked: even shares of the sources, and greedy coverage of tags."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections import Counter
 from collections.abc import Sequence
 
 Tags = tuple[str, ...]
-UNTAGGED: Tags = ("",)  # queries without tags count as one more tag, so that they are neither first nor forgotten
+UNTAGGED: Tags = ("",)  # queries without tags share a tag, so that they take turns with the others
 
 
 def shares(counts: Sequence[int], n: int) -> list[int]:
-    """n places dealt out as evenly as sources with so many queries last: min(n, sum(counts)) in all.
+    """n places shared out as evenly as the number of queries in each source allows; min(n, sum(counts)) in all.
 
     Example: shares([100, 2, 100], 11) is [4, 2, 5].
     """
-    dealt, left = [0] * len(counts), n
+    places, left = [0] * len(counts), n
     for done, source in enumerate(sorted(range(len(counts)), key=counts.__getitem__)):
-        dealt[source] = min(counts[source], left // (len(counts) - done))
-        left -= dealt[source]
-    return dealt
+        places[source] = min(counts[source], left // (len(counts) - done))
+        left -= places[source]
+    return places
 
 
 def sample(sources: Sequence[int], n: int) -> list[int]:
-    """Places of up to n queries, evenly of all sources, the first of each: the order is what is random."""
+    """Places of up to n queries: the first ones of every source, in even shares. The order must be random already."""
     counts = Counter(sources)
     room = dict(zip(counts, shares(list(counts.values()), n), strict=True))
     taken = []
@@ -35,9 +35,9 @@ def sample(sources: Sequence[int], n: int) -> list[int]:
 
 
 def worth(count: int) -> float:
-    """What a query gains by a tag that `count` picked ones have: 1 / (1 + count), count cut to three binary digits.
+    """The gain of a query by a tag that `count` picked ones have: 1 / (1 + count), count cut to three binary digits.
 
-    So a tag's worth changes some fifty times while thousands are picked, not each time, which bounds the work.
+    A tag's worth then changes about fifty times while thousands are picked, instead of every time.
     """
     shift = max(0, count.bit_length() - 3)
     return 1 / (1 + (count >> shift << shift))
@@ -46,9 +46,9 @@ def worth(count: int) -> float:
 def cover(tags: Sequence[Tags], sources: Sequence[int], n: int) -> list[int]:
     """Places of up to n queries in the order picked: always the one whose tags are the rarest among those picked.
 
-    A query gains the sum of the worth of its tags; a tie goes to the earlier place. No source gets more than its even
-    share. Gains only fall as queries are picked, so a gain worked out before bounds the one of now (lazy greedy:
-    Minoux, 1978), and queries of the same tags and source are looked at once for all.
+    A query's gain is the sum of the worth of its tags; a tie goes to the earlier place. No source gets more than its
+    even share. Gains only fall while queries are picked, so an earlier gain is an upper bound (lazy greedy: Minoux,
+    1978), and queries with the same tags and source are evaluated together.
     """
     counts = Counter(sources)
     room = dict(zip(counts, shares(list(counts.values()), n), strict=True))
@@ -80,7 +80,7 @@ def cover(tags: Sequence[Tags], sources: Sequence[int], n: int) -> list[int]:
 
 
 def _next(heap: list[tuple[float, int, tuple[int, Tags]]], places: Sequence[int]) -> None:
-    """Put the next query of the group just picked from where that one was; its gain of before is a bound."""
+    """Replace the query just picked by the next of its group, with the last gain as upper bound."""
     if places:
         bound, _, group = heap[0]
         heapq.heapreplace(heap, (bound, places[-1], group))

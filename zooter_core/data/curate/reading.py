@@ -1,4 +1,4 @@
-"""One pass over queries files that keeps numbers only, and a second one for the texts of those that are wanted."""
+"""Queries files in two passes: the first keeps numbers alone, the second fetches the texts of the chosen queries."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from zooter_core.errors import ZooterError
 from zooter_core.records import Query
 
 BATCH = 4096
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 class Line(NamedTuple):
-    """A query where it stands: `row` counts the queries of all files; `source` is its data set, else its file."""
+    """A query in its file. `row` counts the queries of all files; `source` is the data set, or else the file's name."""
 
     row: int
     place: str
@@ -40,22 +40,22 @@ def each_line(paths: Iterable[Path]) -> Iterator[Line]:
     """
     row = 0
     for path in paths:
-        first, own = row, path.name.split(".jsonl")[0].split(".txt")[0] or path.name
+        first, stem = row, path.name.split(".jsonl")[0].split(".txt")[0] or path.name
         for place, record, query in each_query(path):
-            yield Line(row, place, query.dataset or own, "tags" in record, query)
+            yield Line(row, place, query.dataset or stem, "tags" in record, query)
             row += 1
         if row == first:
             raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
 
 
 class Survey:
-    """What is left of the lines: some 150 bytes for each that may be picked, and every set of tags once.
+    """Numbers of the lines read so far: about 150 bytes for each that may be picked, and every set of tags once.
 
     Attributes:
-        sources: name -> number, in the order in which they come.
+        sources: name -> number, in the order of their first lines.
         read: number of a source -> its lines.
-        empty: lines with nothing but punctuation.
-        untagged: where the first line without `tags` stands; "" when every line has them.
+        empty: number of lines with nothing but punctuation.
+        untagged: the place of the first line without `tags`; "" if every line has them.
     """
 
     def __init__(self, benchmarks: Benchmarks) -> None:
@@ -70,7 +70,7 @@ class Survey:
         self._signatures: list[NDArray[np.uint64]] = []
 
     def add(self, lines: Iterable[Line]) -> None:
-        """Take in a batch of lines."""
+        """Add a batch of lines."""
         texts = []
         for line in lines:
             source = self.sources.setdefault(line.source, len(self.sources))
@@ -90,33 +90,33 @@ class Survey:
             self._signatures.append(signatures(texts))
 
     def _tags(self, tags: Sequence[str]) -> int:
-        """The number of a set of tags; the same tag is one text however often it comes."""
+        """The number of a set of tags; equal tags share one string."""
         if self.untagged:
             return 0
         names = tuple(self._names.setdefault(tag, tag) for tag in dict.fromkeys(tags))
         return self._tagsets.setdefault(names, len(self._tagsets))
 
     def close(self, near: float) -> Candidates:
-        """What is no repeat and no near repeat. The memory for comparing is free afterwards."""
+        """The queries that are neither repeats nor near repeats. Frees the memory that the comparison needs."""
         digests = np.frombuffer(bytes(self._digests), dtype=np.uint64)
         firsts = np.sort(np.unique(digests, return_index=True)[1])
-        made = np.concatenate([np.zeros((0, BANDS), dtype=np.uint64), *self._signatures])
+        signed = np.concatenate([np.zeros((0, BANDS), dtype=np.uint64), *self._signatures])
         self._signatures.clear()
-        made = made[firsts]
-        kept = firsts[~near_repeats(made, near)] if near < 1 else firsts
+        signed = signed[firsts]
+        left = firsts[~near_repeats(signed, near)] if near < 1 else firsts
         tagsets = [] if self.untagged else list(self._tagsets)
-        rows, source, tagset = (np.array(column)[kept] for column in (self._rows, self._source, self._tagset))
-        same, near_same = len(digests) - len(firsts), len(firsts) - len(kept)
-        return Candidates(rows, source, digests[kept], tagset, tagsets, same, near_same)
+        rows, source, tagset = (np.array(column)[left] for column in (self._rows, self._source, self._tagset))
+        same, near_same = len(digests) - len(firsts), len(firsts) - len(left)
+        return Candidates(rows, source, digests[left], tagset, tagsets, same, near_same)
 
 
 class Candidates(NamedTuple):
-    """The queries to pick from, a number each in every column.
+    """The queries to pick from, one entry a query in each array.
 
     Attributes:
-        rows: which query of all files it is.
-        tagset: which of `tagsets` it carries; without meaning where `tagsets` is empty.
-        repeats, near_repeats: how many were left out.
+        rows: number of the query among those of all files.
+        tagset: index into `tagsets`; meaningless if `tagsets` is empty.
+        repeats, near_repeats: number of queries left out.
     """
 
     rows: NDArray[Any]
@@ -128,35 +128,37 @@ class Candidates(NamedTuple):
     near_repeats: int
 
 
-def survey(paths: Sequence[Path], benchmarks: Benchmarks, tell: Tell) -> Survey:
-    """One pass over all files.
+def survey_files(paths: Sequence[Path], benchmarks: Benchmarks, report: Report) -> Survey:
+    """The first pass over all files.
 
     Raises:
         ZooterError: a line is wrong, or a file has no query.
     """
-    found, lines = Survey(benchmarks), each_line(paths)
+    survey, lines = Survey(benchmarks), each_line(paths)
     while batch := list(islice(lines, BATCH)):
-        found.add(batch)
-        tell(f"Reading: {batch[-1].row + 1:,} queries ...")
-    return found
+        survey.add(batch)
+        report(f"Reading: {batch[-1].row + 1:,} queries ...")
+    return survey
 
 
 def fetch(paths: Sequence[Path], candidates: Candidates, places: Iterable[int]) -> dict[int, Line]:
-    """The lines of some candidates, by their place among the candidates: the second pass.
+    """The lines of some candidates by their place among the candidates: the second pass.
 
     Raises:
-        ZooterError: a file is no longer what it was.
+        ZooterError: a file has changed since the first pass.
     """
     wanted = {int(candidates.rows[place]): place for place in places}
-    found: dict[int, Line] = {}
+    lines: dict[int, Line] = {}
     for line in each_line(paths):
-        if len(found) == len(wanted):
+        if len(lines) == len(wanted):
             break
         if (place := wanted.get(line.row)) is None:
             continue
         if digest(normalise(line.query.text)) != candidates.digest[place].tobytes():
-            raise ZooterError(f"the files as they were a moment ago, {line.place} too", "another query", "Start again.")
-        found[place] = line
-    if len(found) < len(wanted):
-        raise ZooterError("the files as they were a moment ago", "fewer lines", "Start again.")
-    return found
+            raise ZooterError(
+                f"the files unchanged since the first pass, at {line.place} too", "another query", "Start again."
+            )
+        lines[place] = line
+    if len(lines) < len(wanted):
+        raise ZooterError("the files unchanged since the first pass", "fewer lines", "Start again.")
+    return lines

@@ -1,4 +1,4 @@
-"""Which texts are the same, and which words run through two of them."""
+"""Normalised texts: which ones are the same, and which share a run of words with a benchmark."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ EXAMPLES = 5
 SIGNS = {"-": "−", "*": "×", "/": "÷"}
 _SIGN = re.compile(r"[-*/](?=\s*\d)")
 _BETWEEN_DIGITS = re.compile(r"(?<=\d) (?=\d)")
-_UNSPACED = (  # scripts written without spaces: each character stands for a word
+_UNSPACED = (  # scripts without spaces: every character counts as a word
     *((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF)),
     (0x20000, 0x3FFFF),
 )
 
 
 class _Plain(dict[int, str | None]):
-    """For str.translate: what becomes of a character, worked out when it first comes."""
+    """For str.translate: what replaces a character, computed when it first occurs."""
 
     def __missing__(self, code: int) -> str | None:
         kind = unicodedata.category(chr(code))
         plain: str | None = chr(code)
-        if kind == "Cf":  # joiners and marks of direction, which nobody sees
+        if kind == "Cf":  # invisible: joiners and direction marks
             plain = None
         elif kind[0] in "PZ" or kind == "Cc":
             plain = " "
@@ -42,9 +42,9 @@ _PLAIN = _Plain()
 
 
 def normalise(text: str) -> str:
-    """A text's words with single spaces, without case and punctuation; "" where nothing else is in it.
+    """A text's words with single spaces, without case and punctuation; "" if there are none.
 
-    Symbols (+, =, emoji) are words of their own, and so are - * / before a number: "12 - 30" is not "12 * 30".
+    Symbols (+, =, emoji) are separate words, and so are - * / before a number: "12 - 30" is not "12 * 30".
     """
     text = unicodedata.normalize("NFC", text.casefold())
     text = _SIGN.sub(lambda sign: SIGNS[sign[0]], text)
@@ -52,17 +52,17 @@ def normalise(text: str) -> str:
 
 
 def key(normal: str) -> str:
-    """What two repeats share: a normalised text without its spaces, save those between numbers (1.5 is not 15)."""
+    """The key that repeats share: a normalised text without spaces, except between numbers (1.5 is not 15)."""
     return _BETWEEN_DIGITS.sub("\0", normal).replace(" ", "")
 
 
 def digest(normal: str) -> bytes:
-    """8 bytes that stand for the key of a normalised text: among a million, two alike come once in 30 million times."""
+    """An 8-byte hash of the key of a normalised text. A million texts collide with probability 1 in 30 million."""
     return blake2b(key(normal).encode(), digest_size=8).digest()
 
 
 def grams(normal: str, n: int) -> Iterable[str]:
-    """The runs of n words of a normalised text; of a text with fewer words its key, which no run equals."""
+    """The runs of n words of a normalised text. A shorter text has its key instead, which no run equals."""
     words = normal.split(" ")
     if len(words) < n:
         return (key(normal),)
@@ -70,11 +70,11 @@ def grams(normal: str, n: int) -> Iterable[str]:
 
 
 class Benchmarks:
-    """The texts to keep out of training, as runs of n words; and how many queries overlapped which file.
+    """The texts to keep out of training, as runs of n words, with counts of the queries that overlap a file.
 
     Attributes:
-        count: file -> queries that overlap it and no file before it.
-        examples: file -> the ids of the first few.
+        count: file -> number of queries that overlap it and no file before it.
+        examples: file -> the ids of the first EXAMPLES of them.
     """
 
     def __init__(self, texts: Mapping[str, Iterable[str]], n: int) -> None:
@@ -99,12 +99,12 @@ class Benchmarks:
         return cls({str(path): _texts(path) for path in paths}, n)
 
     def overlap(self, normal: str) -> str | None:
-        """The first file that shares a run of n words with a normalised text, or all of a shorter one."""
+        """The first file that shares a run of n words, or a whole shorter text, with a normalised text."""
         owners = {self._owner[gram] for gram in grams(normal, self.n) if gram in self._owner} if self._owner else ()
         return min(owners, key=self._rank.__getitem__, default=None)
 
     def exclude(self, normal: str, query: Query) -> bool:
-        """Whether a query overlaps a file; if so, it is counted."""
+        """Whether a query overlaps a file. Counts it if so."""
         name = self.overlap(normal)
         if name is None:
             return False

@@ -65,6 +65,7 @@ def import_file(name: str, paths: Sequence[str | Path], out: Path, options: Opti
             count += 1
         if not count:
             reasons = "; ".join(f"{number} left out: {reason}" for reason, number in options.left_out.items())
-            found = f"none ({reasons or 'empty'})"
-            raise ZooterError(f"at least one query in files of {name}", found, "Check the paths.")
+            raise ZooterError(
+                f"at least one query in files of {name}", f"none ({reasons or 'empty'})", "Check the paths."
+            )
     return count

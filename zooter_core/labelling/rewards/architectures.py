@@ -21,7 +21,7 @@ from transformers.models.llama.modeling_llama import LlamaModel, LlamaPreTrained
 from transformers.models.qwen2.modeling_qwen2 import Qwen2Model, Qwen2PreTrainedModel
 
 from zooter_core.backends.local.checkpoint import weight_files
-from zooter_core.config.labelling import RewardConfig
+from zooter_core.config.labelling import CheckpointConfig
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.weights import LOAD_LOCK, not_finite, resolve
 
@@ -82,7 +82,7 @@ ARCHITECTURES: Mapping[str, Any] = {  # as config.json names them
 }
 
 
-def load(config: RewardConfig, kind: Any = None) -> tuple[Any, Any]:
+def load(config: CheckpointConfig, kind: Any = None) -> tuple[Any, Any]:
     """Tokenizer and model of a checkpoint, ready on the device.
 
     Args:
@@ -130,7 +130,7 @@ def load(config: RewardConfig, kind: Any = None) -> tuple[Any, Any]:
     return tokenizer, model
 
 
-def check_probe(config: RewardConfig, work: Callable[[Sequence[Texts]], list[float]], texts: Texts) -> None:
+def check_probe(config: CheckpointConfig, work: Callable[[Sequence[Texts]], list[float]], texts: Texts) -> None:
     """Refuse a model that does not even work on a plain query and its responses.
 
     Raises:
@@ -150,7 +150,7 @@ def check_probe(config: RewardConfig, work: Callable[[Sequence[Texts]], list[flo
         raise _broken(config, f'{reward} for the response "{texts[1]}"')
 
 
-def _broken(config: RewardConfig, found: str) -> WorkError:
+def _broken(config: CheckpointConfig, found: str) -> WorkError:
     return WorkError(
         f"a reward model that gives finite rewards at {config.adapter or config.model}",
         found,
@@ -158,7 +158,7 @@ def _broken(config: RewardConfig, found: str) -> WorkError:
     )
 
 
-def check_files(config: RewardConfig) -> None:
+def check_files(config: CheckpointConfig) -> None:
     """Look whether a checkpoint's files are there and whole, without loading its weights.
 
     Raises:

@@ -22,7 +22,7 @@ import httpx2
 from zooter_core.backends import Backend
 from zooter_core.backends.http.redaction import Redaction
 from zooter_core.config.endpoint import key_from, retry_after
-from zooter_core.config.labelling import RewardConfig
+from zooter_core.config.labelling import HttpConfig
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.labelling.rewards.texts import filled
@@ -53,9 +53,9 @@ class HttpReward:
         ZooterError: the url is none, or the environment lacks the key that fleet.toml names.
     """
 
-    def __init__(self, config: RewardConfig, backend: Callable[[str], Backend]) -> None:
+    def __init__(self, config: HttpConfig, backend: Callable[[str], Backend]) -> None:
         self.config = config
-        self.url = str(config.url)
+        self.url = config.url
         if not _is_address(self.url):
             raise ZooterError("url as http://... or https://... in [reward]", f'"{self.url}"', "Mend fleet.toml.")
         key = key_from(config.api_key_env, "the reward endpoint")

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from zooter_core.backends import Backend, Request, iter_responses
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.config.labelling import RewardConfig
+from zooter_core.config.labelling import JudgeConfig
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.labelling.rewards.texts import filled
 from zooter_core.records import Message, Response
@@ -108,7 +108,7 @@ AGAIN = 0.7  # the temperature of later tries
 Reader = Callable[[str], float | None]  # a verdict in the judge's text; None where there is none
 
 
-def judge(config: RewardConfig, backend: Callable[[str], Backend]) -> Rating | Choice:
+def judge(config: JudgeConfig, backend: Callable[[str], Backend]) -> Rating | Choice:
     """The judge of a fleet: one that rates, or one that compares."""
     return (Choice if config.mode == "pair" else Rating)(config, backend)
 
@@ -116,7 +116,7 @@ def judge(config: RewardConfig, backend: Callable[[str], Backend]) -> Rating | C
 class Judge:
     """A language model asked for a verdict, until one can be read in its text or `tries` are used up."""
 
-    def __init__(self, config: RewardConfig, backend: Callable[[str], Backend]) -> None:
+    def __init__(self, config: JudgeConfig, backend: Callable[[str], Backend]) -> None:
         self.config = config
         self.candidate: CandidateConfig = config.judge
         self.backend = backend(self.candidate.backend)
@@ -161,7 +161,7 @@ class Choice(Judge):
         return self.verdicts(prompts, [better] * len(prompts))
 
 
-def template_of(config: RewardConfig, own: str, auto_j: str) -> str:
+def template_of(config: JudgeConfig, own: str, auto_j: str) -> str:
     """The template that `[reward]` gives or names, else our own."""
     return auto_j if config.template == AUTO_J else config.template or own
 

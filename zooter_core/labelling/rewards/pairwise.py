@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from zooter_core.backends import Backend
-from zooter_core.config.labelling import RewardConfig
+from zooter_core.config.labelling import PairwiseConfig
 from zooter_core.errors import ZooterError, listed
 from zooter_core.labelling.rewards.architectures import PairRM, check_probe, load, version_of
 from zooter_core.labelling.rewards.texts import plain
@@ -31,7 +31,7 @@ class PairwiseReward:
         ZooterError: its tokenizer lacks the marks.
     """
 
-    def __init__(self, config: RewardConfig, backend: Callable[[str], Backend]) -> None:
+    def __init__(self, config: PairwiseConfig, backend: Callable[[str], Backend]) -> None:
         self.tokenizer, self.model = load(config, PairRM)
         self.marks = self.tokenizer.convert_tokens_to_ids(list(MARKS))
         if None in self.marks or self.tokenizer.unk_token_id in self.marks:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from zooter_core.backends import Backend
-from zooter_core.config.labelling import RewardConfig
+from zooter_core.config.labelling import ScalarConfig
 from zooter_core.errors import ZooterError
 from zooter_core.labelling.rewards.architectures import check_probe, load, version_of
 from zooter_core.labelling.rewards.texts import filled, fitting, plain
@@ -37,7 +37,7 @@ class ScalarReward:
 
     def __init__(
         self,
-        config: RewardConfig,
+        config: ScalarConfig,
         backend: Callable[[str], Backend],
         kind: Any = None,
         template: str | None = None,
@@ -56,7 +56,7 @@ class ScalarReward:
         self.version = version_of(self.model)
         check_probe(config, self.score, ("Hello", "Hello!"))
 
-    def _input(self, config: RewardConfig) -> str:
+    def _input(self, config: ScalarConfig) -> str:
         """`pair`, `chat` or `template`."""
         chat = bool(self.tokenizer.chat_template)
         if self.template:
@@ -148,5 +148,5 @@ def _width(head: Any) -> int:
     return int(last.out_features)
 
 
-def _outputs(found: int, config: RewardConfig) -> ZooterError:
+def _outputs(found: int, config: ScalarConfig) -> ZooterError:
     return ZooterError("a reward model with one output", f"{found} at {config.model}", "Use another model.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from zooter_core.backends import Backend
-from zooter_core.config.labelling import RewardConfig
+from zooter_core.config.labelling import UltraConfig
 from zooter_core.labelling.rewards.architectures import UltraRM
 from zooter_core.labelling.rewards.scalar import ScalarReward
 
@@ -19,5 +19,5 @@ MOST_TOKENS = 2048
 class UltraReward(ScalarReward):
     """As `scalar`, with UltraRM's weights and prompt."""
 
-    def __init__(self, config: RewardConfig, backend: Callable[[str], Backend]) -> None:
+    def __init__(self, config: UltraConfig, backend: Callable[[str], Backend]) -> None:
         super().__init__(config, backend, UltraRM, TEMPLATE, MOST_TOKENS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from zooter_core.backends import Backend
-from zooter_core.config.labelling import TaggerConfig
+from zooter_core.config.labelling import GivenConfig
 from zooter_core.errors import ZooterError
 from zooter_core.labelling.taggers import Encoders
 from zooter_core.records import Query, Tag
@@ -16,7 +16,7 @@ class GivenTagger:
 
     quick = False
 
-    def __init__(self, config: TaggerConfig, encoders: Encoders, backend: Callable[[str], Backend]) -> None:
+    def __init__(self, config: GivenConfig, encoders: Encoders, backend: Callable[[str], Backend]) -> None:
         """Nothing to load."""
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:

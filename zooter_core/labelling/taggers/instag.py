@@ -17,7 +17,7 @@ from typing import Any
 from zooter_core.backends import Backend, Request, iter_responses
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.config.labelling import TaggerConfig
+from zooter_core.config.labelling import InstagConfig
 from zooter_core.errors import Failure, WorkError
 from zooter_core.labelling.taggers import Encoders
 from zooter_core.records import Message, Query, Response, Tag
@@ -46,7 +46,7 @@ class InsTagger:
 
     quick = False
 
-    def __init__(self, config: TaggerConfig, encoders: Encoders, backend: Callable[[str], Backend]) -> None:
+    def __init__(self, config: InstagConfig, encoders: Encoders, backend: Callable[[str], Backend]) -> None:
         candidate: CandidateConfig = config.instagger
         if candidate.prompt_template is None and INSTAGGER in candidate.model.lower():
             candidate = replace(candidate, prompt_template=VICUNA)

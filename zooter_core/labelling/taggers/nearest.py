@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from zooter_core.backends import Backend
-from zooter_core.config.labelling import TaggerConfig
+from zooter_core.config.labelling import NearestConfig
 from zooter_core.errors import ZooterError
 from zooter_core.labelling.taggers import Encoders
 from zooter_core.records import Query, Tag
@@ -26,7 +26,7 @@ class NearestTagger:
     CLOSE = 0.85
     quick = True
 
-    def __init__(self, config: TaggerConfig, encoders: Encoders, backend: Callable[[str], Backend]) -> None:
+    def __init__(self, config: NearestConfig, encoders: Encoders, backend: Callable[[str], Backend]) -> None:
         if not config.vocabulary or not config.encoder:
             raise ZooterError("vocabulary and encoder in [tagger]", "one of them missing", "Add both to fleet.toml.")
         texts: list[str] = []

@@ -1,1 +1,1 @@
-"""The Benchmark page: a fleet's report as tables and charts, and what it lets one say."""
+"""The Benchmark page: a fleet's report as tables and charts."""

@@ -1,4 +1,4 @@
-"""The Benchmark page's frame: a fleet's report and its headline, and what to do where there is none."""
+"""A fleet's report for the Benchmark page: where it lies, its headline, and how to make one."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from zooter_core.errors import ZooterError
 from zooter_core.evaluation import report
 from zooter_core.evaluation.report import Report, Sweep
 from zooter_core.evaluation.report_tables import Figures, pool_of
-from zooter_core.ui.benchmark import claims
+from zooter_core.ui import verdicts
 from zooter_core.ui.text import plain
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A fleet's or a run's folder with what is known of its quality.
+class Quality:
+    """The figures in a fleet's or a run's folder.
 
     Attributes:
-        path: where report.json lies; None where there is none.
-        version: changes whenever report.json or sweep.json does.
-        step: the next step of a run that has not finished.
-        sweep: what `zooter sweep` left beside the report; None where there is none.
-        sweep_problem: why its file cannot be read.
+        path: report.json; None if there is none.
+        report: its content.
+        step: the next step of an unfinished run.
+        sweep: the sweep.json beside the report; None if there is none.
+        sweep_problem: why that file cannot be read.
+        version: changes when report.json or sweep.json does.
     """
 
     folder: Path
@@ -38,36 +39,36 @@ class Opened:
     version: str = ""
 
 
-def opened(folder: str) -> Opened:
-    """What lies in a folder; each file is read again only when it has changed.
+def read_quality(folder: str) -> Quality:
+    """The figures in a folder; a file is read again only when it has changed.
 
     Raises:
         ZooterError: report.json, or the run.json of a run, cannot be read.
     """
     path = report.find(folder, _router_of(folder))
     if path is None:
-        return Opened(Path(folder), None, step=report.next_step(folder))
+        return Quality(Path(folder), None, step=report.next_step(folder))
     changed = path.stat().st_mtime_ns
-    found = Opened(Path(folder), path, _report(str(path), changed), version=f"{path} {changed}")
-    beside = path.parent / report.SWEEP
-    if not beside.is_file():
-        return found
-    changed = beside.stat().st_mtime_ns
-    found = replace(found, version=f"{found.version} {changed}")
+    quality = Quality(Path(folder), path, _report(str(path), changed), version=f"{path} {changed}")
+    sweep = path.parent / report.SWEEP
+    if not sweep.is_file():
+        return quality
+    changed = sweep.stat().st_mtime_ns
+    quality = replace(quality, version=f"{quality.version} {changed}")
     try:
-        return replace(found, sweep=_sweep(str(beside), changed))
+        return replace(quality, sweep=_sweep(str(sweep), changed))
     except ZooterError as problem:
-        return replace(found, sweep_problem=str(problem))
+        return replace(quality, sweep_problem=str(problem))
 
 
-def pool(found: Opened, held_back: Figures) -> list[str]:
-    """The candidates in the fleet's order, which gives them their colours; in the report's where it has others."""
-    known = pool_of(held_back)
+def pool_order(quality: Quality, held_back: Figures) -> list[str]:
+    """The candidates in the fleet's order, which gives them their colours; in the report's if it has other ones."""
+    reported = pool_of(held_back)
     try:
-        own = list(load_fleet(found.folder).pool)
+        pool = list(load_fleet(quality.folder).pool)
     except ZooterError:
-        return known
-    return own if set(own) == set(known) else known
+        return reported
+    return pool if set(pool) == set(reported) else reported
 
 
 def _router_of(folder: str) -> str | None:
@@ -88,85 +89,80 @@ def _sweep(path: str, changed: int) -> Sweep:
     return report.load_sweep(Path(path))
 
 
-def shown_path(path: Path) -> str:
-    """A path as one would type it here."""
+def relative_path(path: Path) -> str:
+    """A path as you would type it here."""
     try:
         return os.fspath(path.resolve().relative_to(Path.cwd()))
     except ValueError:
         return os.fspath(path)
 
 
-def missing(found: Opened) -> None:
-    """Where there is no report: what it is and how to make one."""
-    folder = shown_path(found.folder)
-    if found.step:
+def draw_missing(quality: Quality) -> None:
+    """What a report is and how to make one."""
+    folder = relative_path(quality.folder)
+    if quality.step:
         st.info("This run is not finished, so it has no report yet. Its next step:", icon=":material/hourglass_top:")
-        st.code(f"zooter {found.step} --run {folder}", language="sh")
+        st.code(f"zooter {quality.step} --run {folder}", language="sh")
         return
     st.info(
-        "This fleet has no report yet. A run makes one: every model answers every query of a file, the reward "
-        "model scores the responses, and a router learns from four fifths of them. What it earns on the last fifth, "
-        "which it has not seen, is what this page shows.",
+        "This fleet has no report yet. A run makes one: every model answers every query of a file, the reward model "
+        "scores the responses, and a router trains on four fifths of them. This page shows how it does on the last "
+        "fifth.",
         icon=":material/leaderboard:",
     )
-    st.code(make_it(folder), language="sh")
+    st.code(report_command(folder), language="sh")
     st.caption(
-        "queries.jsonl holds one query a line: " + '`{"id": "1", "query": "What is 15% of 240?", "dataset": "sums"}`.'
+        'queries.jsonl holds one query per line: `{"id": "1", "query": "What is 15% of 240?", "dataset": "sums"}`.'
     )
 
 
-def make_it(folder: str) -> str:
-    """The commands that make a fleet's router with its report."""
+def report_command(folder: str) -> str:
+    """The commands that train a fleet's router and write its report."""
     return (
         f"zooter run --fleet {folder} --queries queries.jsonl --out runs/new --scores runs/new.jsonl\n"
         f"cp -r runs/new/router runs/new/report.json {folder}/"
     )
 
 
-def headline(held_back: Figures) -> None:
-    """The figures in four boxes and what may be said of them."""
+def draw_headline(held_back: Figures) -> None:
+    """The main figures in boxes, and what they show."""
     mean, single = held_back["mean"], plain(held_back["average"]["best_single"]["candidate"])
-    way = mean["oracle"] - mean["best_single"]
+    gap = mean["oracle"] - mean["best_single"]
     boxes = [
-        ("Router", f"{mean['chosen']:.3f}", "Mean reward a query of what the router chose; one model runs."),
-        (f"{single} alone", f"{mean['best_single']:.3f}", "Mean reward a query of the model that is best alone."),
-        (
-            "Oracle",
-            f"{mean['oracle']:.3f}",
-            "Mean reward of the best response to each query: the most there is to get.",
-        ),
+        ("Router", f"{mean['chosen']:.3f}", "Mean reward per query of the model that the router chose."),
+        (f"{single} alone", f"{mean['best_single']:.3f}", "Mean reward per query of the best single model."),
+        ("Oracle", f"{mean['oracle']:.3f}", "Mean reward of the best response to each query: the upper limit."),
     ]
-    if way > 0:
-        share = (mean["chosen"] - mean["best_single"]) / way
+    if gap > 0:
+        share = (mean["chosen"] - mean["best_single"]) / gap
         boxes.append(
-            ("Gap closed", f"{share:.0%}", f"How much of the way from {single} alone to the oracle the router goes.")
+            ("Gap closed", f"{share:.0%}", f"How much of the gap between {single} and the oracle the router closes.")
         )
     with st.container(horizontal=True):
-        for label, value, about in boxes:
-            st.metric(label, value, help=about, border=True, width=160)
-    for sentence in claims.of_report(held_back):
+        for label, value, meaning in boxes:
+            st.metric(label, value, help=meaning, border=True, width=160)
+    for sentence in verdicts.of_report(held_back):
         st.markdown(f"- {sentence}")
     st.caption(
-        f"{held_back['n']:,} held-back queries, which the router has not learned from. An interval says how far a "
-        "figure would move with other queries like these; not what another training would give. The model "
-        "that is best alone is the one with the highest average over data sets, picked on these very queries, which is "
-        "in its favour."
+        f"{held_back['n']:,} held-back queries, which the router did not train on. Intervals cover the choice of "
+        "queries, not the randomness of training. The best single model has the highest average over data sets; it is "
+        "chosen on these same queries, which favours it a little."
     )
 
 
-def sweep_command(found: Opened) -> str:
-    """What makes sweep.json beside a report."""
-    assert found.path is not None
-    target = shown_path(found.path.parent / report.SWEEP)
+def sweep_command(quality: Quality) -> str:
+    """The command that writes sweep.json beside a report."""
+    assert quality.path is not None
+    target = relative_path(quality.path.parent / report.SWEEP)
     return f"zooter sweep --scores runs/new.jsonl --tau 1 --normalise none --out {target}"
 
 
-def whole(found: Opened) -> None:
-    """The report as the file it is."""
-    assert found.path is not None
+def draw_download(quality: Quality) -> None:
+    """A button that downloads report.json."""
+    assert quality.path is not None
     st.download_button(
-        "The whole report (JSON)",
-        found.path.read_bytes(),
+        "Full report (JSON)",
+        quality.path.read_bytes(),
         report.REPORT,
         "application/json",
         icon=":material/download:",

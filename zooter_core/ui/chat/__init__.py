@@ -1,1 +1,1 @@
-"""The Chat page: a conversation, how a turn is drawn, why its answer was chosen."""
+"""The Chat page: conversations, how a turn is drawn, and why a model was chosen."""

@@ -1,1 +1,1 @@
-"""The Compare page: one query or a list of them, answered by several candidates, ranked, voted on."""
+"""The Compare page: comparisons of one query, lists of queries, votes and differences."""

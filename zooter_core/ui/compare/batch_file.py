@@ -1,4 +1,4 @@
-"""A list of queries as a visitor gives it (a pasted list, a CSV file), and a list of results as files."""
+"""Reads a list of queries, pasted or from a CSV file, and writes a list of results as CSV or JSON lines."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from zooter_core.backends.conversation import check_query
 from zooter_core.errors import ZooterError
 from zooter_core.records import Ranked
 from zooter_core.strict_json import dump_json
-from zooter_core.ui.compare.comparison import Comparison
+from zooter_core.ui.compare.comparisons import Comparison
 
 MOST_QUERIES = 200
-MOST_MEGABYTES = 20  # of a CSV file: as many queries of the greatest length are fewer
+MOST_MEGABYTES = 20  # of a CSV file; MOST_QUERIES of the greatest length fit in
 COLUMN = "query"
 DELIMITERS = ",;\t"
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # how a cell begins that a spreadsheet runs
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # starts of cells that a spreadsheet runs
 
 
 def from_text(text: str) -> list[str]:
-    """The queries of a pasted list, one a line; empty lines are passed over.
+    """The queries of a pasted list, one per line; empty lines are skipped.
 
     Raises:
-        ZooterError: a line cannot be routed (named), there are none, or too many.
+        ZooterError: a line cannot be routed (the message names it), or there are no queries or too many.
     """
     lines = ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1))
     return _checked((number, line) for number, line in lines if line)
 
 
 def from_csv(content: bytes) -> list[str]:
-    """The queries of a CSV file: the column `query` where its first line names one, else the first column of all lines.
+    """The queries of a CSV file: the column `query` if its first line names one, else the first column of all lines.
 
     Raises:
-        ZooterError: the file is no CSV in UTF-8, or a line of it is wrong (named), there are no queries, or too many.
+        ZooterError: the file is not CSV in UTF-8, a line is wrong (the message names it), or there are no queries or
+            too many.
     """
     return _checked(_cells(_decoded(content)))
 
@@ -45,14 +46,14 @@ def _decoded(content: bytes) -> str:
     except UnicodeDecodeError as problem:
         line = content[: problem.start].count(b"\n") + 1
         raise ZooterError(
-            f"a CSV file in UTF-8, in line {line} too",
-            f"the byte 0x{content[problem.start]:02x}, which is none",
+            "a CSV file in UTF-8",
+            f"the byte 0x{content[problem.start]:02x} in line {line}",
             'Save it as "CSV UTF-8".',
         ) from problem
 
 
 def _cells(text: str) -> Iterator[tuple[int, str]]:
-    """The number of the line in which each query ends, and the query."""
+    """Each query, after the number of the line in which it ends."""
     first = next(iter(text.lstrip("\r\n").splitlines()), "")
     delimiter = next((d for d in DELIMITERS if COLUMN in _names(first.split(d))), ",")
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -70,11 +71,11 @@ def _cells(text: str) -> Iterator[tuple[int, str]]:
                 raise ZooterError(
                     f"{width} {'column' if width == 1 else 'columns'} in line {rows.line_num}, as in the first",
                     str(len(row)),
-                    'Put a text that holds a comma in "double quotes".',
+                    'Put text with a comma in "double quotes".',
                 )
             yield rows.line_num, row[column].strip()
     except csv.Error as problem:
-        raise ZooterError(f"CSV in line {rows.line_num}", str(problem), "Mend that line.") from problem
+        raise ZooterError(f"CSV in line {rows.line_num}", str(problem), "Fix that line.") from problem
 
 
 def _names(row: Sequence[str]) -> list[str]:
@@ -82,72 +83,80 @@ def _names(row: Sequence[str]) -> list[str]:
 
 
 def _checked(lines: Iterable[tuple[int, str]]) -> list[str]:
-    found: list[str] = []
+    queries: list[str] = []
     for number, query in lines:
         try:
             check_query(query)
         except ZooterError as problem:
             facts = problem.failure
             raise ZooterError(f"{facts.expected} in line {number}", facts.found, facts.next_step) from problem
-        if len(found) == MOST_QUERIES:
+        if len(queries) == MOST_QUERIES:
             raise ZooterError(f"at most {MOST_QUERIES} queries", f"another in line {number}", "Split the list.")
-        found.append(query)
-    if not found:
-        raise ZooterError("a list of queries", "none", "Paste one query a line, or give a CSV file.")
-    return found
+        queries.append(query)
+    if not queries:
+        raise ZooterError(
+            "a list of queries", "none", "Paste one query per line, or choose a CSV file.", "The list is empty."
+        )
+    return queries
 
 
 def harmless(cell: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula: a text that begins like one gets an apostrophe before it."""
+    """The cell with an apostrophe before it if a spreadsheet would run it as a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def to_csv(rows: Sequence[Comparison], candidates: Sequence[str]) -> str:
-    """A line a query: the router's choice and probabilities, and reward, tokens, seconds and text of each response."""
-    per = ("probability", "reward", "tokens", "seconds", "response", "error")
-    header = [COLUMN, "router", "highest_reward", "problem", *(f"{what}_{name}" for name in candidates for what in per)]
-    made = io.StringIO()
-    writer = csv.writer(made)
+    """A row per query: the router's choice and probabilities, and each response with reward, tokens and seconds."""
+    fields = ("probability", "reward", "tokens", "seconds", "response", "error")
+    header = [
+        COLUMN,
+        "router",
+        "highest_reward",
+        "problem",
+        *(f"{key}_{name}" for name in candidates for key in fields),
+    ]
+    file = io.StringIO()
+    writer = csv.writer(file)
     writer.writerow([harmless(cell) for cell in header])
     for row in rows:
-        found = {item.response.candidate: item for item in row.ranked()}
+        items = {item.response.candidate: item for item in row.ranked()}
         cells: list[Any] = [row.query, row.decision.candidate, row.best or "", row.job.problem or ""]
         for name in candidates:
-            cells += [round(row.decision.probabilities[name], 6), *_cells_of(found.get(name))]
+            cells += [round(row.decision.probabilities[name], 6), *_cells_of(items.get(name))]
         writer.writerow([harmless(cell) for cell in cells])
-    return made.getvalue()
+    return file.getvalue()
 
 
 def _cells_of(item: Ranked | None) -> list[Any]:
     if item is None:
         return [""] * 5
-    said = item.response
+    response = item.response
     return [
         "" if item.reward is None else item.reward,
-        said.tokens,
-        round(said.seconds, 3),
-        said.text,
-        str(said.error or ""),
+        response.tokens,
+        round(response.seconds, 3),
+        response.text,
+        str(response.error or ""),
     ]
 
 
 def to_json_lines(rows: Sequence[Comparison]) -> str:
-    """A score file: a line a query with `scores`, `tags` and `responses` by candidate, and what else is known of it."""
+    """A score file: a line per query with `scores`, `tags`, `responses` and more about the comparison."""
     return "".join(dump_json(_line(number, row), ensure_ascii=False) + "\n" for number, row in enumerate(rows, 1))
 
 
 def _line(number: int, row: Comparison) -> dict[str, Any]:
-    found = {item.response.candidate: item for item in row.ranked()}
-    placed = [name for name in row.job.candidates if name in found and found[name].reward is not None]
+    items = {item.response.candidate: item for item in row.ranked()}
+    scored = [name for name in row.job.candidates if name in items and items[name].reward is not None]
     return {
         "id": f"{number:04d}",
         "query": row.query,
-        "scores": {name: found[name].reward for name in placed},
+        "scores": {name: items[name].reward for name in scored},
         "tags": [tag.name for tag in row.decision.tags],
-        "responses": {name: found[name].response.text for name in placed},
-        "tokens": {name: item.response.tokens for name, item in found.items()},
-        "seconds": {name: round(item.response.seconds, 3) for name, item in found.items()},
-        "errors": {name: str(item.response.error) for name, item in found.items() if item.response.error},
+        "responses": {name: items[name].response.text for name in scored},
+        "tokens": {name: item.response.tokens for name, item in items.items()},
+        "seconds": {name: round(item.response.seconds, 3) for name, item in items.items()},
+        "errors": {name: str(item.response.error) for name, item in items.items() if item.response.error},
         "route": row.decision.to_json(),
         "problem": row.job.problem,
     }

@@ -1,4 +1,4 @@
-"""What differs between two texts, word by word or line by line, marked by more than a colour."""
+"""Differences between two texts, word by word or line by line, marked by more than a colour."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dataclasses import dataclass
 
 from zooter_core.ui.text import plain
 
-MOST_WORDS = 1500  # of a text, and lines: more are not read side by side
+MOST_WORDS = 1500  # words, and lines, of a text that are compared
 WORD = re.compile(r"(\S+)(\s*)")
 INDENT = "\u00a0"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A run of words of one text that the other has too, or has not (`own`)."""
+    """A run of words of one text; `unique` if the other text lacks it."""
 
     text: str
-    own: bool
+    unique: bool
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Two texts as parts, and how many words they share and have for themselves."""
+    """Two texts as parts, and how many words both have and only one has."""
 
     left: tuple[Part, ...]
     right: tuple[Part, ...]
@@ -40,11 +40,11 @@ def words(left: str, right: str) -> Difference:
     parts: tuple[list[Part], list[Part]] = ([], [])
     shared = 0
     for equal, a, b, c, d in _runs([word for word, _ in one], [word for word, _ in other]):
-        own = not equal
+        unique = not equal
         shared += b - a if equal else 0
         for side, run in zip(parts, (one[a:b], other[c:d]), strict=True):
             if run:
-                side.append(Part("".join(word + space for word, space in run), own))
+                side.append(Part("".join(word + space for word, space in run), unique))
     cut = any(len(row) > MOST_WORDS for row in rows)
     return Difference(tuple(parts[0]), tuple(parts[1]), shared, len(one) - shared, len(other) - shared, cut)
 
@@ -62,7 +62,7 @@ def lines(left: str, right: str) -> tuple[str, str]:
 
 
 def _runs(one: Sequence[str], other: Sequence[str]) -> Iterator[tuple[bool, int, int, int, int]]:
-    """Runs in order, each as whether it is in both, and where it begins and ends in the one and in the other."""
+    """Runs in order: whether both texts have it, and its start and end in the one and in the other."""
     a = c = 0
     pairs = _common(one, other)
     while pairs:
@@ -80,10 +80,10 @@ def _runs(one: Sequence[str], other: Sequence[str]) -> Iterator[tuple[bool, int,
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> list[tuple[int, int]]:
-    """Where the items of a longest common subsequence stand in both, from the last to the first.
+    """The positions of a longest common subsequence in both, from the last to the first.
 
-    The bits of one number hold a row of the table (Hyyrö, 2004): the time is that of 1,500 additions of 1,500 bits,
-    whatever the items. Bit i of row j is 0 where item i makes the subsequence of one[: i + 1] and other[:j] longer.
+    The bits of one number hold a row of the table (Hyyrö, 2004), so it takes 1,500 additions of 1,500 bits at most.
+    Bit i of row j is 0 if item i makes the subsequence of one[: i + 1] and other[:j] longer.
     """
     places: dict[str, int] = {}
     for place, item in enumerate(one):
@@ -108,21 +108,21 @@ def _common(one: Sequence[str], other: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def markdown(parts: Sequence[Part], *, right: bool) -> str:
-    """Parts as Markdown in which no character of the text means anything.
+    """Parts as Markdown in which no character of the text has a meaning.
 
-    Words of its own are struck out with a minus before them on the left, bold with a plus before them on the right.
+    Unique words are struck out after a minus on the left, and bold after a plus on the right.
     """
-    made = []
+    pieces = []
     for part in parts:
         for number, line in enumerate(part.text.expandtabs(4).split("\n")):
             if number:
                 indent = len(line) - len(line.lstrip())
-                made += ["  \n", INDENT * indent]  # spaces at its start would go, or make it code
+                pieces += ["  \n", INDENT * indent]  # plain spaces would vanish, or make it code
             words = line.strip()
             if words:
-                made.append(_marked(words, right) if part.own else plain(words))
-                made.append(" " if line[-1] == " " else "")
-    return "".join(made)
+                pieces.append(_marked(words, right) if part.unique else plain(words))
+                pieces.append(" " if line[-1] == " " else "")
+    return "".join(pieces)
 
 
 def _marked(words: str, right: bool) -> str:

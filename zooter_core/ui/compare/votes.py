@@ -1,15 +1,16 @@
-"""What visitors thought of the responses they compared, and how often the router thought the same."""
+"""Visitors' votes on comparisons, and how often the router agreed with them."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from zooter_core.method.metrics import wilson_interval
+
 Outcome = Literal["best", "tie", "none"]
-KIND = "comparison"  # of these records among the history's votes
+KIND = "comparison"  # marks these records among the history's votes
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,11 @@ class Vote:
     """One visitor's vote on one comparison.
 
     Attributes:
-        outcome: `best` (one response is), `tie` (several are as good), `none` (no response is good).
-        best: the candidate of the best response, where there is one.
-        router: whom the router would have chosen among those compared.
-        reward: whose response had the highest reward; None where nothing was ranked.
-        blind: whether the names were hidden when the vote was cast.
+        outcome: `best` (one response), `tie` (several are equally good), `none` (no response is good).
+        best: the candidate of the best response, if there is one.
+        router: the router's choice among the candidates compared.
+        reward: the candidate whose response has the highest reward; None if nothing was ranked.
+        blind: whether the names were hidden during the vote.
     """
 
     query: str
@@ -46,10 +47,10 @@ class Tally:
     """Counts of votes.
 
     Attributes:
-        votes, blind, ties, nones: all votes; those cast without the names; those for no single response.
-        shown, won: candidate -> in how many of the votes it took part, and was the best.
-        router, reward: how many of the `decided` votes named the router's choice, and the highest reward.
-        chance: how many of them a blindfolded choice would have met on average.
+        votes, blind, ties, nones: all votes, the blind ones, and those for no single response.
+        shown, won: candidate -> votes in which it took part, and votes for it.
+        router, reward: how many of the `decided` votes are for the router's choice, and for the highest reward.
+        chance: how many of them a random choice would match on average.
     """
 
     votes: int
@@ -64,12 +65,12 @@ class Tally:
 
     @property
     def decided(self) -> int:
-        """Votes that name one best response."""
+        """Votes for one response."""
         return self.votes - self.ties - self.nones
 
 
 def read(records: Iterable[Mapping[str, Any]]) -> list[Vote]:
-    """The votes on comparisons among the history's."""
+    """The votes on comparisons among the history's records."""
     return [Vote.from_json(record) for record in records if record.get("kind") == KIND]
 
 
@@ -89,29 +90,20 @@ def tally(votes: Iterable[Vote]) -> Tally:
     )
 
 
-def interval(hits: int, n: int) -> tuple[float, float]:
-    """The 95% Wilson score interval of a share (E. B. Wilson, 1927); it holds for few votes too. n is at least 1."""
-    z = 1.96
-    middle = (hits + z * z / 2) / (n + z * z)
-    half = z / (n + z * z) * math.sqrt(hits * (n - hits) / n + z * z / 4)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def spoken(found: Tally) -> list[str]:
-    """The tally in sentences of Markdown."""
-    if not found.votes:
-        return ["No votes on this fleet yet. Compare a query and say which response is best."]
-    n, blind = found.decided, f"{found.blind} of them blind"
-    said = [
-        f"{found.votes} {'vote' if found.votes == 1 else 'votes'}, {blind}: {n} for one response, "
-        f"{found.ties} {'tie' if found.ties == 1 else 'ties'}, {found.nones} for none."
+def summary_lines(tally: Tally) -> list[str]:
+    """The tally as sentences in Markdown."""
+    if not tally.votes:
+        return ["No votes on this fleet yet. Compare a query and choose the best response."]
+    n = tally.decided
+    lines = [
+        f"{tally.votes} {'vote' if tally.votes == 1 else 'votes'}, {tally.blind} of them blind: {n} for one response, "
+        f"{tally.ties} {'tie' if tally.ties == 1 else 'ties'}, {tally.nones} for none."
     ]
     if n:
-        low, high = interval(found.router, n)
-        said += [
-            f"The **router's choice** was the voter's in **{found.router} of {n}** ({found.router / n:.0%}); a choice "
-            f"by chance would be in {found.chance:.1f}. If these {n} are like all, the true share lies between "
-            f"{low:.0%} and {high:.0%} (95% sure).",
-            f"The **highest reward** was the voter's choice in **{found.reward} of {n}** ({found.reward / n:.0%}).",
+        low, high = wilson_interval(tally.router / n, n)
+        lines += [
+            f"Voters chose the **router's choice** in **{tally.router} of {n}** ({tally.router / n:.0%}, 95% interval "
+            f"{low:.0%} to {high:.0%}); a random choice would match {tally.chance:.1f}.",
+            f"They chose the **highest reward** in **{tally.reward} of {n}** ({tally.reward / n:.0%}).",
         ]
-    return said
+    return lines

@@ -1,1 +1,1 @@
-"""The Explorer page: what the router has learned, and what it thinks while one types."""
+"""The Explorer page: what the router has learned, and how it routes a query while you type."""

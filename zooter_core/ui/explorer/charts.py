@@ -10,38 +10,36 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from zooter_core.method.tag_table import BINS, Reliability, TagTable
-from zooter_core.ui.charts import PALETTE, colour, label
+from zooter_core.ui.charts import CLEAR, GREY, PALETTE, colour, framed, label
 
 Kind = Literal["probability", "reward", "difference"]
-GREY = "#8a8f98"
-ROW = 24  # pixels a tag
-MOST_NUMBERS = 8  # candidates up to which a cell of the heat map has room for its number
+ROW = 24  # pixels per tag
+MOST_NUMBERS = 8  # candidates up to which a heat map's cell has room for its number
 BELOW_HALF, ABOVE_HALF = [[0, "#0d2438"], [1, "#2f6690"]], [[0, "#c9962b"], [1, "#ffd75e"]]
 APART = [[0, "#f0a04b"], [0.5, "#f4f4f2"], [1, "#8fb8f0"]]
-CLEAR = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
 
 
 def heat(table: TagTable, kind: Kind, pool: Sequence[str]) -> go.Figure:
-    """Tags against candidates. Rewards are coloured within their row: one tag's rewards are not another's."""
-    values, colours, said = _cells(table, kind)
-    each = np.stack(
+    """Tags by candidates. Rewards are coloured relative to their row, because some tags are harder than others."""
+    values, colours, hover = _cells(table, kind)
+    hover_values = np.stack(
         [np.broadcast_to(table.counts[:, None], values.shape), *(_or_nan(a, values) for a in _all(table))], axis=-1
     )
     figure = go.Figure()
-    for scale, ink, (low, high), mine in _layers(colours, kind):
+    for scale, ink, (low, high), mask in _layers(colours, kind):
         figure.add_heatmap(
-            z=np.where(mine, colours, np.nan),
+            z=np.where(mask, colours, np.nan),
             x=list(range(len(pool))),
             y=list(range(len(table.names))),
-            text=[  # empty where another layer's number is: plotly writes in empty cells too
-                [_shown(value, kind) if own else "" for value, own in zip(row, owned, strict=True)]
-                for row, owned in zip(values, mine, strict=True)
+            text=[  # empty in the cells of another layer, where plotly would write too
+                [_number(value, kind) if visible else "" for value, visible in zip(*rows, strict=True)]
+                for rows in zip(values, mask, strict=True)
             ],
             texttemplate="%{text}" if len(pool) <= MOST_NUMBERS else None,
             textfont={"color": ink, "size": 13},
-            customdata=each,
+            customdata=hover_values,
             hovertext=[[f"{label(tag)}: {label(name)}" for name in pool] for tag in table.names],
-            hovertemplate=f"<b>%{{hovertext}}</b><br>{said}<br>%{{customdata[0]:.0f}} queries<extra></extra>",
+            hovertemplate=f"<b>%{{hovertext}}</b><br>{hover}<br>%{{customdata[0]:.0f}} queries<extra></extra>",
             hoverongaps=False,
             colorscale=scale,
             zmin=low,
@@ -55,7 +53,7 @@ def heat(table: TagTable, kind: Kind, pool: Sequence[str]) -> go.Figure:
 
 
 def _tags_by_candidates(figure: go.Figure, tags: Sequence[str], pool: Sequence[str]) -> None:
-    """Axes of the heat map: a row a tag, a column a candidate with its colour."""
+    """Axes of the heat map: a row per tag, a column per candidate with its colour."""
     names = [f"<span style='color:{colour(pool, name)}'>■</span> {label(name)}" for name in pool]
     figure.update_layout(
         height=ROW * len(tags) + 56,
@@ -80,7 +78,7 @@ def _tags_by_candidates(figure: go.Figure, tags: Sequence[str], pool: Sequence[s
 
 
 def _layers(colours: NDArray[np.float64], kind: Kind) -> list[tuple[Any, str, tuple[float, float], NDArray[np.bool_]]]:
-    """Scale, ink, range and cells of what lies over each other: a trace has one ink, and all of it is to be read."""
+    """Colour scale, text colour, range and cells of each layer: a layer has one text colour, readable in its cells."""
     if kind == "probability":
         half = colours >= 0.5
         return [(BELOW_HALF, "#ffffff", (0, 0.5), ~half), (ABOVE_HALF, "#111111", (0.5, 1), half)]
@@ -98,32 +96,36 @@ def _or_nan(values: NDArray[np.float64] | None, like: NDArray[np.float64]) -> ND
 
 
 def _cells(table: TagTable, kind: Kind) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
-    """Numbers, what the colour shows, and the words of the hover."""
+    """The numbers, the values that colour them, and the text of the hover."""
     empty = np.zeros((len(table.names), 0))
     if kind == "probability":
         values = table.probabilities if table.probabilities is not None else empty
-        return values, values, "probability %{customdata[1]:.1%} on the mean query"
+        return values, values, "mean probability %{customdata[1]:.1%}"
     if kind == "reward":
         values = table.rewards if table.rewards is not None else empty
         apart = values - values.mean(axis=1, keepdims=True)
-        return values, apart, "reward %{customdata[3]:.2f} on the mean query, %{z:+.2f} from the tag's mean"
+        return values, apart, "mean reward %{customdata[3]:.2f}, %{z:+.2f} from the tag's mean"
     values = table.difference if table.difference is not None else empty
     return (
         values,
         values,
-        "router %{customdata[1]:.1%}, truly best %{customdata[2]:.1%}<br>%{customdata[4]:+.1f} points apart",
+        "router %{customdata[1]:.1%}, actually best %{customdata[2]:.1%}<br>difference %{customdata[4]:+.1f} points",
     )
 
 
-def _shown(value: float, kind: Kind) -> str:
-    """A cell's number; points of a hundred for probabilities."""
+def _number(value: float, kind: Kind) -> str:
+    """The number in a cell; probabilities in percent, their differences in percentage points."""
     if kind == "probability":
         return f"{value:.0%}"
     return f"{value:.2f}" if kind == "reward" else f"{round(100 * value) or 0:+d}".replace("+0", "0")
 
 
 def entropies(counts: Sequence[int]) -> go.Figure:
-    """How many training queries have which reward entropy."""
+    """A histogram of the reward entropy of the training queries.
+
+    Args:
+        counts: queries per bin, shape (BINS,).
+    """
     width = 1 / BINS
     edges = [(number * width, (number + 1) * width) for number in range(BINS)]
     figure = go.Figure(
@@ -136,12 +138,13 @@ def entropies(counts: Sequence[int]) -> go.Figure:
             hovertemplate="entropy %{customdata[0]:.2f} to %{customdata[1]:.2f}: %{y} queries<extra></extra>",
         )
     )
-    return _framed(figure, "reward entropy (0: one clear winner, 1: all equal)", "training queries", (0, 1), None)
+    framed(figure, "reward entropy (0: one clear winner, 1: all equal)", "training queries", showlegend=False)
+    return figure.update_xaxes(range=[0, 1])
 
 
-def reliability(found: Reliability) -> go.Figure:
-    """Probability against how often that candidate was truly the best; the dashed line is where both agree."""
-    bins = found.bins
+def reliability(diagram: Reliability) -> go.Figure:
+    """Probability against how often that candidate was the best; both agree on the dashed line."""
+    bins = diagram.bins
     figure = go.Figure(
         go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dash", "color": GREY}, hoverinfo="skip")
     )
@@ -162,28 +165,10 @@ def reliability(found: Reliability) -> go.Figure:
         customdata=[[one.begin, one.end, one.queries, one.low, one.high] for one in bins],
         hovertemplate=(
             "<b>probability %{customdata[0]:.0%} to %{customdata[1]:.0%}: %{customdata[2]} queries</b><br>"
-            "on the mean %{x:.1%}; truly best %{y:.1%}<br>"
+            "mean %{x:.1%}; actually best %{y:.1%}<br>"
             "95% interval %{customdata[3]:.0%} to %{customdata[4]:.0%}<extra></extra>"
         ),
     )
-    return _framed(figure, "probability of the chosen model", "how often it was truly the best", (0, 1), (0, 1.02), "%")
-
-
-def _framed(
-    figure: go.Figure,
-    across: str,
-    up: str,
-    width: tuple[float, float],
-    height: tuple[float, float] | None,
-    unit: str = "",
-) -> go.Figure:
-    percent = {"tickformat": ".0%"} if unit else {}
-    figure.update_layout(
-        height=340,
-        margin={"l": 0, "r": 24, "t": 8, "b": 0},
-        showlegend=False,
-        xaxis={"title": across, "range": list(width), "fixedrange": True, **percent},
-        yaxis={"title": up, "range": list(height) if height else None, "fixedrange": True, **percent},
-        **CLEAR,
-    )
-    return figure
+    framed(figure, "probability of the chosen model", "how often it was the best", showlegend=False)
+    figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    return figure.update_yaxes(range=[0, 1.02], tickformat=".0%")

@@ -1,4 +1,4 @@
-"""What a router has learned, as the Explorer shows it: worked out once for each router's folder, drawn in fragments."""
+"""What the Explorer shows of a router's training queries, computed once per router."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from zooter_core.errors import ZooterError, listed
+from zooter_core.evaluation import report
 from zooter_core.method.tag_table import (
     Reliability,
     TagTable,
@@ -24,7 +25,8 @@ from zooter_core.method.tag_table import (
 )
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
 from zooter_core.strict_json import parse_json
-from zooter_core.ui.explorer import charts, charts_typed
+from zooter_core.ui.charts import PLAIN
+from zooter_core.ui.explorer import charts, live_charts
 from zooter_core.ui.text import safe
 
 if TYPE_CHECKING:
@@ -32,20 +34,21 @@ if TYPE_CHECKING:
 
     from zooter_core.ensemble import Ensemble
 
-REPORT = "report.json"
-MOST_PLACES = 1500  # queries on the map: more would not be told apart, and slow every change down
+MOST_PLACES = 1500  # queries on the map; more could not be told apart and would slow down every change
 LONGEST = 160  # characters of a query in a hover
 DISTILL = "`zooter distill --run DIR` (or `zooter distill --scores FILE ... --out DIR`)"
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the page shows of a router and the queries that it learned from.
+class Learned:
+    """What the page shows of a router's training queries.
 
     Attributes:
-        key: of the router's folder and the state of its files.
-        map: the option of the map's chart; None where the folder keeps no map.
-        mean: the router's mean probability of each candidate over these queries; None where it is not known.
+        key: identifies the router's folder and the version of its files.
+        queries: how many there are.
+        entropies: queries by reward entropy, shape (BINS,).
+        map: the map as an ECharts option; None if the folder has no map.
+        mean: the router's mean probability of each candidate over these queries; None if unknown.
     """
 
     key: str
@@ -57,105 +60,103 @@ class Seen:
     mean: dict[str, float] | None
 
 
-def folder_of(engine: Ensemble) -> Path | None:
-    """Where the fleet's router lies."""
-    return Path(engine.fleet.router.path) if engine.fleet.router else None
-
-
-def seen(engine: Ensemble) -> Seen | None:
-    """What the fleet's router keeps of the queries it learned from; None where it keeps none.
+def learned(engine: Ensemble) -> Learned | None:
+    """What the fleet's router was saved with of its training queries; None if nothing.
 
     Raises:
-        ZooterError: the files are broken, or of another pool.
+        ZooterError: the files are broken, or belong to another pool.
     """
-    neighbours, folder = engine.neighbours, folder_of(engine)
-    if neighbours is None or folder is None or not neighbours.records:
+    neighbours = engine.neighbours
+    if neighbours is None or engine.fleet.router is None or not neighbours.records:
         return None
+    folder = Path(engine.fleet.router.path)
     if set(neighbours.candidates) != set(engine.fleet.pool):
         raise ZooterError(
             f"training queries of the candidates {listed(engine.fleet.pool)} in {folder}",
-            f"of {listed(neighbours.candidates)}",
-            "Distill the router again: `zooter distill`.",
+            f"those of {listed(neighbours.candidates)}",
+            "Train the router again with `zooter distill`.",
         )
     key = f"{folder} {' '.join(str((folder / name).stat().st_mtime_ns) for name in (ARRAYS, RECORDS))}"
-    return _seen(key, engine.fleet.pool, neighbours)
+    return _learned(key, engine.fleet.pool, neighbours)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _seen(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Seen:
+def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learned:
     columns = [_neighbours.candidates.index(name) for name in pool]
     plain = _neighbours.labels[:, columns].astype(np.float64)
     tags = [record["tags"] for record in _neighbours.records]
     rewards = _neighbours.rewards[:, columns].astype(np.float64)
-    said = _neighbours.probabilities[:, columns].astype(np.float64)
-    rows = _some(len(tags))
-    words = [_words(_neighbours.records[row], pool, said[row], rewards[row]) for row in rows]
-    option = charts_typed.places(pool, _neighbours.places[rows], winners(rewards[rows]).tolist(), words)
-    mean = dict(zip(pool, said.mean(axis=0).tolist(), strict=True))
-    return Seen(key, pool, len(tags), tag_table(tags, rewards, said, rewards), entropy_counts(plain), option, mean)
+    probabilities = _neighbours.probabilities[:, columns].astype(np.float64)
+    rows = _sample(len(tags))
+    hover = [_hover(_neighbours.records[row], pool, probabilities[row], rewards[row]) for row in rows]
+    option = live_charts.places(pool, _neighbours.places[rows], winners(rewards[rows]).tolist(), hover)
+    mean = dict(zip(pool, probabilities.mean(axis=0).tolist(), strict=True))
+    table = tag_table(tags, rewards, probabilities, rewards)
+    return Learned(key, pool, len(tags), table, entropy_counts(plain), option, mean)
 
 
-def _some(queries: int) -> NDArray[np.intp]:
-    """All rows, or some taken by chance, the same ones every time."""
+def _sample(queries: int) -> NDArray[np.intp]:
+    """All rows, or a random sample, the same one every time."""
     if queries <= MOST_PLACES:
         return np.arange(queries)
     return np.sort(np.random.default_rng(0).choice(queries, MOST_PLACES, replace=False))
 
 
-def _words(record: dict[str, Any], pool: Sequence[str], said: Sequence[float], rewards: Sequence[float]) -> list[str]:
+def _hover(
+    record: dict[str, Any], pool: Sequence[str], probabilities: Sequence[float], rewards: Sequence[float]
+) -> list[str]:
     """The lines of a query's hover."""
     text = " ".join(record.get("text", "").split())
-    shown = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    short = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
     return [
-        f"“{shown}”" if shown else "(its text is not kept here)",
+        f"“{short}”" if short else "(saved without its text)",
         f"tags: {', '.join(record['tags']) or 'none'}",
-        "router: " + ", ".join(f"{name} {p:.0%}" for name, p in zip(pool, said, strict=True)),
+        "router: " + ", ".join(f"{name} {p:.0%}" for name, p in zip(pool, probabilities, strict=True)),
         "rewards: " + ", ".join(f"{name} {value:.2f}" for name, value in zip(pool, rewards, strict=True)),
     ]
 
 
 def reliability(engine: Ensemble) -> Reliability | str:
-    """How far the router's probabilities can be believed; or, in words, why that is not known."""
-    folder = folder_of(engine)
-    paths = [folder / REPORT, folder.parent / REPORT] if folder else []
-    path = next((path for path in paths if path.is_file()), None)
+    """The reliability of the router's probabilities on held-back queries; or, in words, why it is unknown."""
+    fleet = engine.fleet
+    path = report.find(fleet.folder, fleet.router.path if fleet.router else None)
     if path is None:
-        return f"There is no {REPORT} beside this router. {DISTILL} writes it."
+        return f"There is no {report.REPORT} beside this router. {DISTILL} writes it."
     try:
-        found = reliability_of(parse_json(path.read_text(encoding="utf-8")))
+        diagram = reliability_of(parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
-        return f"{path} cannot be read ({type(problem).__name__}: {problem}). {DISTILL} writes it anew."
-    if found is None or not found.bins:
+        return f"{path} cannot be read ({type(problem).__name__}: {problem}). {DISTILL} writes it again."
+    if diagram is None or not diagram.bins:
         return (
-            "No query was kept from this router to test it on. From score files, "
-            "`zooter distill --scores FILE ... --out DIR --holdout 0.2` keeps a fifth of them."
+            "No query was held back to test this router on. With score files, "
+            "`zooter distill --scores FILE ... --out DIR --holdout 0.2` holds back a fifth of them."
         )
-    return found
+    return diagram
 
 
 @st.fragment
-def tags(found: Seen) -> None:
-    """The heat map of tags and candidates, three ways."""
-    table = found.table
+def draw_tags(learned: Learned) -> None:
+    """Heat maps of tags by candidates."""
+    table = learned.table
     if not table.names:
-        st.info("The training queries have no tags, so there is nothing to show by tag.", icon=":material/info:")
+        st.info("The training queries have no tags.", icon=":material/info:")
         return
     if table.probabilities is None:
-        missing("the rewards and probabilities of its training queries, which the table of tags is made of")
+        draw_missing("without the rewards and probabilities of its training queries, which this table needs")
         return
     count, order = _controls(len(table.names))
-    for tab, (kind, words) in zip(st.tabs(list(TABS)), TABS.values(), strict=True):
+    for tab, (kind, text) in zip(st.tabs(list(TABS)), TABS.values(), strict=True):
         with tab:
-            st.caption(words)
+            st.caption(text)
             st.plotly_chart(
-                _heat(found.key, kind, count, order, found),
+                _heat(learned.key, kind, count, order, learned),
                 key=f"explorer-{kind}",
-                config={"displayModeBar": False},
-                alt=f"Heat map of {count} tags and {len(found.pool)} models: {words}",
+                config=PLAIN,
+                alt=f"Heat map of {count} tags and {len(learned.pool)} models: {text}",
             )
     st.download_button(
         "All tags as CSV",
-        lambda: as_csv(table, found.pool),
+        lambda: as_csv(table, learned.pool),
         "tags.csv",
         "text/csv",
         icon=":material/download:",
@@ -165,34 +166,33 @@ def tags(found: Seen) -> None:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _heat(key: str, kind: charts.Kind, count: int, order: str, _found: Seen) -> go.Figure:
-    """A heat map, made once: Streamlit copies a figure before it sends it."""
-    shown = _found.table.most(count)
-    return charts.heat(shown.grouped() if order == BY_CANDIDATE else shown, kind, _found.pool)
+def _heat(key: str, kind: charts.Kind, count: int, order: str, _learned: Learned) -> go.Figure:
+    """A heat map, cached; Streamlit copies a figure before it sends it."""
+    table = _learned.table.most(count)
+    return charts.heat(table.grouped() if order == BY_CANDIDATE else table, kind, _learned.pool)
 
 
 _entropies = st.cache_resource(max_entries=8, show_spinner=False)(charts.entropies)
 _reliability = st.cache_resource(max_entries=8, show_spinner=False)(charts.reliability)
 
 
-BY_CANDIDATE, BY_QUERIES = "the model that leads", "number of queries"
+BY_CANDIDATE, BY_QUERIES = "leading model", "number of queries"
 TABS: dict[str, tuple[charts.Kind, str]] = {
-    "What the router expects": (
+    "Predicted": (
         "probability",
-        "Mean probability: how likely each model is to give the best answer, as the router sees it, over the training "
-        "queries that have the tag. A row sums to 100%.",
+        "The router's mean probability that each model gives the best answer, over the training queries with the tag. "
+        "A row adds up to 100%.",
     ),
-    "What they earned": (
+    "Earned": (
         "reward",
-        "Mean reward of each model's answers to the queries that have the tag; higher is better. The scale is the "
-        "reward model's own, and some tags are harder than others: compare along a row. Colour shows how far a model "
-        "is above or below the tag's mean.",
+        "Mean reward of each model's answers to the queries with the tag; higher is better. Some tags are harder than "
+        "others, so compare along a row. Colour shows how far a model is above or below the tag's mean.",
     ),
-    "Where they differ": (
+    "Difference": (
         "difference",
-        "Mean probability minus how often that model truly had the highest reward, in points of a hundred, over the "
-        "same queries: above zero the router overrates a model, below zero it underrates it. Of 10 queries one is "
-        "worth 10 points, so small tags differ by chance.",
+        "Mean probability minus how often the model actually had the highest reward, in percentage points, over the "
+        "same queries. Above zero the router overrates a model, below zero it underrates it. With 10 queries, one "
+        "query is worth 10 points, so small tags differ by chance.",
     ),
 }
 
@@ -208,7 +208,7 @@ def _controls(tags: int) -> tuple[int, str]:
             min(tags, 80),
             min(tags, 25),
             key="explorer-tags",
-            help=f"Those with the most training queries, of {tags}.",
+            help=f"The tags with the most training queries, of {tags}.",
         )
     order = right.segmented_control(
         "Sorted by",
@@ -216,13 +216,13 @@ def _controls(tags: int) -> tuple[int, str]:
         default=BY_CANDIDATE,
         required=True,
         key="explorer-order",
-        help="Tags that the same model leads stand together, or the tags with the most queries come first.",
+        help="Group the tags by the model that leads them, or put those with the most queries first.",
     )
     return count, order or BY_CANDIDATE
 
 
 def as_csv(table: TagTable, pool: Sequence[str]) -> str:
-    """The whole table of tags: a line a tag and candidate."""
+    """The complete table: a line per tag and candidate."""
     file = io.StringIO()
     lines = csv.writer(file)
     lines.writerow(["tag", "queries", "candidate", "mean_probability", "share_of_wins", "mean_reward"])
@@ -233,41 +233,41 @@ def as_csv(table: TagTable, pool: Sequence[str]) -> str:
     return file.getvalue()
 
 
-def missing(what: str) -> None:
-    """Say what the router's folder does not keep, and the command that makes it."""
-    st.info(f"This router's folder does not keep {what}. Made again by {DISTILL}, it does.", icon=":material/info:")
+def draw_missing(lack: str) -> None:
+    """Say what the router was saved without, and which command adds it."""
+    st.info(f"This router was saved {lack}. {DISTILL} adds it.", icon=":material/info:")
 
 
-def entropies(found: Seen) -> None:
-    """The histogram of reward entropy, in words too."""
-    alike = int(found.entropies[-2:].sum())
+def draw_entropies(learned: Learned) -> None:
+    """The histogram of reward entropy, with a reading."""
+    alike = int(learned.entropies[-2:].sum())
     st.caption(
-        "Reward entropy says how alike the rewards of a query's answers are. Near 1 the reward model can hardly tell "
-        "them apart, and it matters little who answers; near 0 one model was far better than the rest, and a wrong "
-        f"choice costs most. Here {alike / found.queries:.0%} of {found.queries} queries are above 0.9."
+        "Reward entropy measures how similar the rewards of a query's answers are. Near 1 they are almost equal, and "
+        "it matters little who answers; near 0 one model was far better than the rest, and a wrong choice costs most. "
+        f"Here {alike / learned.queries:.0%} of {learned.queries} queries are above 0.9."
     )
     st.plotly_chart(
-        _entropies(tuple(found.entropies.tolist())),
+        _entropies(tuple(learned.entropies.tolist())),
         key="explorer-entropies",
-        config={"displayModeBar": False},
+        config=PLAIN,
         alt="Histogram of the reward entropy of the training queries",
     )
 
 
-def believed(found: Reliability | str) -> None:
-    """The reliability diagram, in words too."""
-    if isinstance(found, str):
-        st.info(safe(found), icon=":material/info:")
+def draw_reliability(diagram: Reliability | str) -> None:
+    """The reliability diagram, with a reading."""
+    if isinstance(diagram, str):
+        st.info(safe(diagram), icon=":material/info:")
         return
     st.caption(
-        f"On {found.queries} queries that the router has not learned from: where it gives its choice 70%, that choice "
-        "should truly be the best 70% of the time, which is the dashed line. Below the line the router is too sure, "
-        f"above it too modest. On the mean query the two are {100 * found.ece:.1f} points of a hundred apart (expected "
-        "calibration error, ECE). Larger dots stand for more queries; the bars are 95% intervals."
+        f"{diagram.queries} held-back queries. If the router gives its choice 70%, that choice should be the best 70% "
+        "of the time: the dashed line. Below the line the router is overconfident, above it underconfident. "
+        f"On average the two differ by {100 * diagram.ece:.1f} percentage points (expected calibration error, ECE). "
+        "Larger dots stand for more queries; the bars are 95% intervals."
     )
     st.plotly_chart(
-        _reliability(found),
+        _reliability(diagram),
         key="explorer-reliability",
-        config={"displayModeBar": False},
-        alt="Reliability diagram: probability of the chosen model against how often it was truly the best",
+        config=PLAIN,
+        alt="Reliability diagram: probability of the chosen model against how often it was the best",
     )

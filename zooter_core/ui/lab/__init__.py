@@ -1,1 +1,1 @@
-"""The Lab page: labels, a sweep over beta and a router distilled, by hand."""
+"""The Lab page: labels, a sweep over beta, and distilling a router, step by step."""

@@ -1,4 +1,4 @@
-"""What was chosen in the Lab as a command and as Python, and what a saved fleet's README says of it."""
+"""The Lab's choices as a command, as Python and as the README of a saved fleet."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from zooter_core.strict_json import dump_json
 
 
 @dataclass(frozen=True)
-class Subject:
-    """Scores to learn from, and how rewards become labels.
+class TrainingData:
+    """Scores, tags and label settings for a router.
 
     Attributes:
-        key: tells it from others, label settings aside.
-        name: where they come from, in words.
+        key: identifies scores and tags; it does not depend on the label settings.
+        name: where the scores come from, in words.
         file: the name of a score file that holds them.
-        scores: as they are learned from; `only` and `most` say what was left out of the file.
-        tags: of each query; `tagger` says from where.
+        scores: the scores to train on. `only` (candidates) and `most` (queries) tell what of the file they hold.
+        tags: of each query; `tagger` names their source.
     """
 
     key: str
@@ -40,29 +40,29 @@ class Subject:
     most: int | None = None
 
     @property
-    def whole(self) -> bool:
-        """Whether nothing of the file was left out: a command takes all of it."""
+    def is_complete(self) -> bool:
+        """Whether the scores are all of the file, as a command takes them."""
         return self.only is None and self.most is None
 
 
-def distill_command(subject: Subject, training: DistillConfig, fleet: Fleet, out: str) -> str:
-    """The call that makes the same router from the whole file."""
-    parts = ["zooter", "distill", "--scores", subject.file, "--out", out, *_labels(subject, fleet)]
-    parts += ["--beta", f"{subject.config.beta:g}", "--tau", f"{subject.config.tau:g}"]
-    parts += ["--holdout", f"{subject.config.holdout:g}", "--epochs", str(training.epochs)]
+def distill_command(data: TrainingData, training: DistillConfig, fleet: Fleet, out: str) -> str:
+    """The command that trains the same router on the complete file."""
+    parts = ["zooter", "distill", "--scores", data.file, "--out", out, *_labels(data, fleet)]
+    parts += ["--beta", f"{data.config.beta:g}", "--tau", f"{data.config.tau:g}"]
+    parts += ["--holdout", f"{data.config.holdout:g}", "--epochs", str(training.epochs)]
     return _wrapped(parts + ["--keep-texts"] * training.keep_texts)
 
 
-def sweep_command(subject: Subject, config: SweepConfig, fleet: Fleet) -> str:
-    """The call that makes the same table from the whole file."""
-    parts = ["zooter", "sweep", "--scores", subject.file, *_labels(subject, fleet)]
+def sweep_command(data: TrainingData, config: SweepConfig, fleet: Fleet) -> str:
+    """The command that makes the same table from the complete file."""
+    parts = ["zooter", "sweep", "--scores", data.file, *_labels(data, fleet)]
     parts += ["--beta", ",".join(f"{beta:g}" for beta in config.betas)]
     parts += ["--tau", ",".join(f"{tau:g}" for tau in config.taus)]
     return _wrapped([*parts, "--folds", str(config.folds), "--seeds", str(config.seeds)])
 
 
-def _labels(subject: Subject, fleet: Fleet) -> list[str]:
-    parts = ["--normalise", subject.config.normalise, "--tagger", subject.tagger]
+def _labels(data: TrainingData, fleet: Fleet) -> list[str]:
+    parts = ["--normalise", data.config.normalise, "--tagger", data.tagger]
     return parts if _is_default(fleet) else [*parts, "--fleet", str(fleet.folder)]
 
 
@@ -71,7 +71,7 @@ def _is_default(fleet: Fleet) -> bool:
 
 
 def _wrapped(parts: Sequence[str]) -> str:
-    """A call on lines short enough to read: a new one where it gets long, before an option."""
+    """A command on several short lines, broken before options."""
     lines = [""]
     for part in parts:
         quoted = shlex.quote(part)
@@ -81,18 +81,18 @@ def _wrapped(parts: Sequence[str]) -> str:
     return " \\\n".join(lines)
 
 
-def distill_code(subject: Subject, training: DistillConfig, fleet: Fleet, out: str) -> str:
-    """The same in Python."""
-    config = subject.config
-    lines = [*_reading(subject), *_tagging(subject, fleet)]
-    tags = _quoted(subject.tagger) if subject.tagger != "fleet" else "tags"
+def distill_code(data: TrainingData, training: DistillConfig, fleet: Fleet, out: str) -> str:
+    """Python code that trains the same router."""
+    config = data.config
+    lines = [*_reading(data), *_tagging(data, fleet)]
+    tags = _quoted(data.tagger) if data.tagger != "fleet" else "tags"
     labels = (
         f"beta={config.beta:g}, tau={config.tau:g}, normalise={_quoted(config.normalise)}, holdout={config.holdout:g}"
     )
-    kept = ", keep_texts=True" if training.keep_texts else ""
+    keep_texts = ", keep_texts=True" if training.keep_texts else ""
     lines += [
         f"labels = LabelConfig({labels})",
-        f"training = DistillConfig(epochs={training.epochs}{kept})",
+        f"training = DistillConfig(epochs={training.epochs}{keep_texts})",
         f"encoder = {_quoted(fleet.encoder)}",
         f"distill(scores, {_quoted(out)}, labels=labels, training=training, encoder=encoder, tags={tags})",
     ]
@@ -102,64 +102,62 @@ def distill_code(subject: Subject, training: DistillConfig, fleet: Fleet, out: s
         "zooter_core.method.labels": ["LabelConfig"],
         "zooter_core.data.scores": ["read_scores"],
     }
-    if subject.tagger == "fleet":
+    if data.tagger == "fleet":
         imports |= {"zooter_core.ensemble": ["Ensemble"], "zooter_core.config.fleet": ["load_fleet"]}
     head = [f"from {name} import {', '.join(imports[name])}" for name in sorted(imports)]
     return "\n".join([*head, "", *lines])
 
 
 def _quoted(text: str) -> str:
-    """As a Python string: JSON's is one, with the quotes that code here has."""
+    """A Python string; a JSON string is one."""
     return dump_json(text, ensure_ascii=False)
 
 
-def _reading(subject: Subject) -> list[str]:
-    lines = [f"scores = read_scores([{_quoted(subject.file)}])"]
-    if subject.only is not None:
-        lines.append(f"scores = scores.only([{', '.join(map(_quoted, subject.only))}])")
-    if subject.most is not None:
-        lines.append(f"scores = scores.sample({subject.most})")
+def _reading(data: TrainingData) -> list[str]:
+    lines = [f"scores = read_scores([{_quoted(data.file)}])"]
+    if data.only is not None:
+        lines.append(f"scores = scores.only([{', '.join(map(_quoted, data.only))}])")
+    if data.most is not None:
+        lines.append(f"scores = scores.sample({data.most})")
     return lines
 
 
-def _tagging(subject: Subject, fleet: Fleet) -> list[str]:
-    if subject.tagger != "fleet":
+def _tagging(data: TrainingData, fleet: Fleet) -> list[str]:
+    if data.tagger != "fleet":
         return []
     folder = "models/embedded" if _is_default(fleet) else str(fleet.folder)
     return [
         f"tagger = Ensemble(load_fleet({_quoted(folder)})).tagger",
-        "found = tagger.tag_all(scores.queries)",
-        "tags = [tuple(tag.name for tag in row) for row in found]",
+        "tags = [tuple(tag.name for tag in row) for row in tagger.tag_all(scores.queries)]",
     ]
 
 
-def readme(name: str, subject: Subject, training: DistillConfig, report: Report, fleet: Fleet) -> str:
-    """What a saved folder says of itself: how it was made, from what, and how good it is."""
-    pool = ", ".join(subject.scores.candidates)
+def readme(name: str, data: TrainingData, training: DistillConfig, report: Report, fleet: Fleet) -> str:
+    """The README of a saved folder: how the router was trained, on what, and how good it is."""
+    pool = ", ".join(data.scores.candidates)
     lines = [
         f"# {name}",
         "",
         f"A router for {_plain(pool)},",
-        f"distilled in the Lab page of the demo from {len(subject.tags):,} queries of {_plain(subject.name)}.",
+        f"distilled on the Lab page of the demo from {len(data.tags):,} queries of {_plain(data.name)}.",
         "",
-        f"- Labels: beta {subject.config.beta:g}, tau {subject.config.tau:g}, normalise {subject.config.normalise}, "
-        f"tags {subject.tagger}; {subject.config.holdout:.0%} of the queries held back.",
+        f"- Labels: beta {data.config.beta:g}, tau {data.config.tau:g}, normalise {data.config.normalise}, "
+        f"tags {data.tagger}; {data.config.holdout:.0%} of the queries held back.",
         f"- Training: at most {training.epochs} epochs, encoder `{fleet.encoder}`.",
     ]
-    if found := report.held_back:
-        mean, (low, high) = found["mean"], found["interval"]["regret"]
-        others = f"best single candidate {mean['regret_best_single']:.3f}, random choice {mean['regret_random']:.3f}"
-        lines.append(
-            f"- Regret on {found['n']} held-back queries: {mean['regret']:.3f} (95% {low:.3f} to {high:.3f}); {others}."
-        )
+    if held_back := report.held_back:
+        mean, (low, high) = held_back["mean"], held_back["interval"]["regret"]
+        others = f"best single model {mean['regret_best_single']:.3f}, random choice {mean['regret_random']:.3f}"
+        regret = f"{mean['regret']:.3f} (95% CI {low:.3f} to {high:.3f})"
+        lines.append(f"- Regret on {held_back['n']} held-back queries: {regret}; {others}.")
     lines += [
         "",
-        "Candidates, reward model and tagger are named in fleet.toml, and must stay where they are; their licences are",
-        "told there. The router learned from the scores named above, and their terms hold for it.",
+        "fleet.toml names the candidates, reward model and tagger, with their licences; they must stay where they are.",
+        "The router trained on the scores named above, whose terms apply to it.",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _plain(text: str) -> str:
-    """The name of a file or a model, which may be anything."""
+    """The name of a file or a model without markup."""
     return re.sub(r"[^\w .,:/-]", "?", text)

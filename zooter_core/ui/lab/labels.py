@@ -1,4 +1,4 @@
-"""The Lab's first part: what one query teaches, as plain label, tag prior and enhanced label."""
+"""The Lab's first part: one query's plain label, tag prior and enhanced label."""
 
 from __future__ import annotations
 
@@ -9,48 +9,49 @@ import numpy as np
 import streamlit as st
 
 from zooter_core.method.labels import Labels, entropy
+from zooter_core.ui.charts import PLAIN
 from zooter_core.ui.lab import charts
-from zooter_core.ui.lab.code import Subject
-from zooter_core.ui.lab.settings import steps_of
+from zooter_core.ui.lab.code import TrainingData
+from zooter_core.ui.lab.settings import labels_of
 from zooter_core.ui.lab.state import Lab, once
 from zooter_core.ui.text import plain, safe
 
-CLEAR, MIXED = 0.35, 0.75  # reward entropy below which the rewards speak clearly, or at least with some weight
-LISTED = 200
-LONG = 2_000
+CLEAR, MIXED = 0.35, 0.75  # reward entropy below which the rewards are clear, or mixed
+LISTED = 200  # queries
+LONG = 2_000  # characters
 ORDERS = {
-    "file": "in the file's order",
-    "changed": "where the tags change the winner",
-    "unclear": "the least clear first",
-    "clear": "the clearest first",
+    "file": "all, in the file's order",
+    "changed": "only those where tags change the winner",
+    "unclear": "all, the least clear first",
+    "clear": "all, the clearest first",
 }
 
 
-def draw(lab: Lab, subject: Subject) -> None:
+def draw(lab: Lab, data: TrainingData) -> None:
     """Pick a query; see its three labels as bars, as numbers and in words."""
-    steps = steps_of(lab, subject)
-    row = _pick(subject, steps)
+    labels = labels_of(lab, data)
+    row = _pick(data, labels)
     if row is None:
         return
-    query, pool = subject.scores.queries[row], subject.scores.candidates
+    query, pool = data.scores.queries[row], data.scores.candidates
     with st.chat_message("user", avatar=":material/person:"):
         st.markdown(safe(query.text[:LONG] + (" ..." if len(query.text) > LONG else "")))
-    counts = once(_tag_counts(), subject.key, lambda: Counter(t for tags in subject.tags for t in dict.fromkeys(tags)))
-    tags = list(dict.fromkeys(subject.tags[row]))
+    counts = once(_tag_counts(), data.key, lambda: Counter(t for tags in data.tags for t in dict.fromkeys(tags)))
+    tags = list(dict.fromkeys(data.tags[row]))
     if tags:
         st.caption("Tags: " + plain(", ".join(f"{tag} ({counts[tag]:,} queries)" for tag in tags)))
     else:
         st.caption("This query has no tags, so its enhanced label is its plain label.")
-    rows = {
-        "plain label": steps.plain[row],
-        "tag prior": steps.prior[row],
-        "enhanced label": steps.enhanced[row],
+    shares = {
+        "plain label": labels.plain[row],
+        "tag prior": labels.prior[row],
+        "enhanced label": labels.enhanced[row],
     }
-    st.plotly_chart(charts.labels(pool, rows), key="lab-bars", config={"displayModeBar": False})
+    st.plotly_chart(charts.labels(pool, shares), key="lab-bars", config=PLAIN)
     if len(pool) > charts.MOST:
         st.caption(f"The chart shows {charts.MOST} of {len(pool)} models, those with the largest shares.")
-    st.markdown(verdict(pool, rows, subject.config.beta, bool(tags)))
-    _table(subject, steps, row)
+    st.markdown(verdict(pool, shares, data.config.beta, bool(tags)))
+    _table(data, labels, row)
 
 
 def _tag_counts() -> dict[Any, Any]:
@@ -58,81 +59,83 @@ def _tag_counts() -> dict[Any, Any]:
     return memory
 
 
-def _pick(subject: Subject, steps: Labels) -> int | None:
-    """The number of the query that a visitor picks."""
+def _pick(data: TrainingData, labels: Labels) -> int | None:
+    """The number of the query that the visitor picks; None if none matches."""
     left, right = st.columns(2)
-    changed = steps.changed
     order = left.selectbox(
         "Queries", list(ORDERS), format_func=ORDERS.__getitem__, key="lab-order", persist_state="session"
     )  # fmt: skip
-    sought = right.text_input("with the words", key="lab-sought", persist_state="session", placeholder="any")
-    rows = order_of(steps, order)
-    found = [row for row in rows if sought.lower().strip() in subject.scores.queries[row].text.lower()]
-    count = len(subject.tags)
+    words = right.text_input("containing", key="lab-sought", persist_state="session", placeholder="any words")
+    rows = order_of(labels, order)
+    matches = [row for row in rows if words.lower().strip() in data.scores.queries[row].text.lower()]
+    count = len(data.tags)
     st.caption(
-        f"The tags change the winner in {len(changed):,} of {count:,} queries ({len(changed) / count:.0%}), from one "
-        "model in the plain label to another in the enhanced one."
+        f"Tags change the winner in {len(labels.changed):,} of {count:,} queries ({len(labels.changed) / count:.0%}): "
+        "the enhanced label favours another model than the plain label."
     )
-    if not found:
-        st.info("No query is like this. Choose another order, or other words.", icon=":material/search_off:")
+    if not matches:
+        st.info("No query matches. Choose another list, or other words.", icon=":material/search_off:")
         return None
     row: int = st.selectbox(
-        f"Query ({min(len(found), LISTED):,} of {count:,} listed)",
-        found[:LISTED],
-        format_func=lambda row: subject.scores.queries[row].text[:100].replace("\n", " "),
+        f"Query ({min(len(matches), LISTED):,} of {count:,} listed)",
+        matches[:LISTED],
+        format_func=lambda row: data.scores.queries[row].text[:100].replace("\n", " "),
         key="lab-query",
         persist_state="session",
     )
     return row
 
 
-def order_of(steps: Labels, order: str) -> list[int]:
+def order_of(labels: Labels, order: str) -> list[int]:
     """The numbers of the queries in one of ORDERS."""
-    rows = np.arange(len(steps.plain))
+    rows = np.arange(len(labels.plain))
     if order == "changed":
-        rows = steps.changed
+        rows = labels.changed
     elif order != "file":
-        unclear = entropy(steps.plain)
+        unclear = entropy(labels.plain)
         rows = np.argsort(unclear if order == "clear" else -unclear, kind="stable")
     numbers: list[int] = rows.tolist()
     return numbers
 
 
-def verdict(pool: tuple[str, ...], rows: dict[str, Any], beta: float, tagged: bool) -> str:
-    """How clear the rewards are, who leads in each label, and what the tags did, as Markdown."""
-    lead = {name: plain(pool[int(row.argmax())]) for name, row in rows.items()}
-    unclear = float(entropy(rows["plain label"]))
-    words = "clear" if unclear < CLEAR else "mixed" if unclear < MIXED else "hardly tell the models apart"
-    said = f"The rewards {'are ' if words != 'hardly tell the models apart' else ''}{words}"
-    parts = [f"{said}: reward entropy {unclear:.2f}, where 0 is one sure winner and 1 is no difference at all."]
-    share = {name: float(row.max()) for name, row in rows.items()}
-    parts.append(f"By its own label **{lead['plain label']}** is best ({share['plain label']:.0%}).")
+def verdict(pool: tuple[str, ...], shares: dict[str, Any], beta: float, tagged: bool) -> str:
+    """How clear the rewards are, the winner of each label, and the effect of the tags, as Markdown."""
+    winner = {name: plain(pool[int(row.argmax())]) for name, row in shares.items()}
+    share = {name: f"{float(row.max()):.0%}" for name, row in shares.items()}
+    entropy_value = float(entropy(shares["plain label"]))
+    clarity = (
+        "are clear" if entropy_value < CLEAR else "are mixed" if entropy_value < MIXED else "hardly separate the models"
+    )
+    parts = [
+        f"The rewards {clarity}: reward entropy {entropy_value:.2f}, where 0 is one clear winner and 1 no difference.",
+        f"The plain label favours **{winner['plain label']}** ({share['plain label']}).",
+    ]
     if tagged:
-        parts.append(f"Queries with its tags go to **{lead['tag prior']}** ({share['tag prior']:.0%}).")
-        verb = "stays with" if lead["enhanced label"] == lead["plain label"] else "turns to"
+        parts.append(f"Queries with the same tags favour **{winner['tag prior']}** ({share['tag prior']}).")
+        verb = "still favours" if winner["enhanced label"] == winner["plain label"] else "favours"
         parts.append(
-            f"At beta {beta:g} the enhanced label, which the router learns, {verb} **{lead['enhanced label']}** "
-            f"({share['enhanced label']:.0%})."
+            f"At beta {beta:g} the enhanced label, which the router is trained on, {verb} "
+            f"**{winner['enhanced label']}** ({share['enhanced label']})."
         )
     return " ".join(parts)
 
 
-def _table(subject: Subject, steps: Labels, row: int) -> None:
-    columns: dict[str, Any] = {"model": list(subject.scores.candidates), "score": subject.scores.scores[row]}
-    if subject.config.normalise != "none":
-        columns["scaled"] = steps.rewards[row]
-    shares = {"plain": steps.plain, "prior": steps.prior, "enhanced": steps.enhanced}
+def _table(data: TrainingData, labels: Labels, row: int) -> None:
+    columns: dict[str, Any] = {"model": list(data.scores.candidates), "score": data.scores.scores[row]}
+    if data.config.normalise != "none":
+        columns["scaled"] = labels.rewards[row]
+    shares = {"plain": labels.plain, "prior": labels.prior, "enhanced": labels.enhanced}
     columns |= {name: table[row] for name, table in shares.items()}
-    share = st.column_config.NumberColumn
+    number = st.column_config.NumberColumn
     st.dataframe(
         columns,
         hide_index=True,
         column_config={
             "model": st.column_config.TextColumn(pinned=True),
-            "score": share(format="%.3f", help="The number in the scores themselves"),
-            "scaled": share(format="%.3f", help="The score on the scale that was chosen, before the softmax"),
-            "plain": share(format="percent", help="Plain label: the softmax of the scores at the tau that was chosen"),
-            "prior": share(format="percent", help="Tag prior: the mean plain label of the queries with its tags"),
-            "enhanced": share(format="percent", help="beta of the plain label and the rest of the tag prior"),
+            "score": number(format="%.3f", help="The score in the file"),
+            "scaled": number(format="%.3f", help="The score after scaling, before the softmax"),
+            "plain": number(format="percent", help="Plain label: the softmax of the scores at this tau"),
+            "prior": number(format="percent", help="Tag prior: the mean plain label of the queries with the same tags"),
+            "enhanced": number(format="percent", help="beta times the plain label, plus 1 - beta times the tag prior"),
         },
     )

@@ -1,7 +1,6 @@
-"""Charts that change while one types: bars of probabilities, and the map.
+"""Charts that change while you type: the probabilities and the map.
 
-They are drawn by ECharts, which Streamlit brings along: it moves what is there already, where a changed plotly chart is
-taken away and drawn anew.
+ECharts, which Streamlit includes, updates a chart in place; a changed plotly chart would be removed and drawn again.
 """
 
 from __future__ import annotations
@@ -13,11 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.method.tag_table import TIE
-from zooter_core.ui.charts import colour
-from zooter_core.ui.explorer.charts import GREY
+from zooter_core.ui.charts import GREY, colour
 
-SYMBOLS = ("circle", "triangle", "rect", "diamond", "roundRect", "arrow", "pin")  # for who cannot tell the colours
-NOBODY = "several equal"
+SYMBOLS = (
+    "circle",
+    "triangle",
+    "rect",
+    "diamond",
+    "roundRect",
+    "arrow",
+    "pin",
+)  # for readers who cannot tell the colours apart
+TIED = "tie"
 HOVER = {
     "confine": True,
     "extraCssText": "max-width:min(360px,80vw);white-space:normal;overflow-wrap:anywhere",
@@ -25,7 +31,7 @@ HOVER = {
 
 
 def bars(probabilities: Mapping[str, float]) -> dict[str, Any]:
-    """A bar a candidate, in pool order: how likely it is to give the best answer."""
+    """A bar per candidate, in pool order: the probability that it gives the best answer."""
     pool = list(probabilities)
     data = [
         {
@@ -62,25 +68,26 @@ def bars(probabilities: Mapping[str, float]) -> dict[str, Any]:
 
 
 def bars_height(candidates: int) -> int:
-    """Pixels of `bars`."""
+    """The height of `bars` in pixels."""
     return 34 * candidates + 12
 
 
 def places(
-    pool: Sequence[str], found: NDArray[np.floating[Any]], winners: Sequence[int], words: Sequence[Sequence[str]]
+    pool: Sequence[str], points: NDArray[np.floating[Any]], winners: Sequence[int], hover: Sequence[Sequence[str]]
 ) -> dict[str, Any]:
-    """The map of training queries, coloured by who won; `words` are the lines of each one's hover.
+    """The map of training queries, coloured by the winner.
 
     Args:
-        found: shape (n, 2).
-        winners: of each query a candidate's number, or TIE.
+        points: positions, shape (n, 2).
+        winners: for each query a candidate's number, or TIE.
+        hover: for each query the lines of its hover.
     """
-    shown = [*enumerate(pool), *([(TIE, NOBODY)] if TIE in winners else [])]
+    names = [*enumerate(pool), *([(TIE, TIED)] if TIE in winners else [])]
     series = [
-        _dots(name, number, pool, [[*place, *words[row]] for row, place in _rows(found, winners, number)])
-        for number, name in shown
+        _dots(name, number, pool, [[*point, *hover[row]] for row, point in _rows(points, winners, number)])
+        for number, name in names
     ]
-    low, high = found.min(axis=0), found.max(axis=0)
+    low, high = points.min(axis=0), points.max(axis=0)
     room = 0.08 * np.maximum(high - low, 1e-3)
     axes = [
         {"type": "value", "show": False, "min": float(low[n] - room[n]), "max": float(high[n] + room[n])}
@@ -93,10 +100,10 @@ def places(
             "type": "scroll",
             "top": 0,
             "left": 0,
-            "right": 88,
+            "right": 88,  # leaves room for Streamlit's buttons
             "itemWidth": 12,
             "itemHeight": 12,
-        },  # Streamlit's buttons are on the right
+        },
         "xAxis": axes[0],
         "yAxis": axes[1],
         "tooltip": dict(HOVER),
@@ -104,15 +111,19 @@ def places(
     }
 
 
-def _rows(found: NDArray[np.floating[Any]], winners: Sequence[int], number: int) -> list[tuple[int, list[float]]]:
-    """The rows that one candidate has won, each with its place."""
-    return [(row, [round(float(at), 4) for at in found[row]]) for row, winner in enumerate(winners) if winner == number]
+def _rows(points: NDArray[np.floating[Any]], winners: Sequence[int], number: int) -> list[tuple[int, list[float]]]:
+    """The rows that a candidate wins, with their positions."""
+    return [
+        (row, [round(float(value), 4) for value in points[row]])
+        for row, winner in enumerate(winners)
+        if winner == number
+    ]
 
 
 def _dots(name: str, number: int, pool: Sequence[str], data: list[list[Any]]) -> dict[str, Any]:
-    """The queries that one candidate has won; each item is a place and the lines of its hover."""
+    """The queries that a candidate wins; each item is a position and the lines of its hover."""
     tie = number == TIE
-    head = "several had the same highest reward, to three digits" if tie else "{a} had the highest reward"
+    head = "several models share the highest reward" if tie else "{a} had the highest reward"
     lines = "<br/>".join(f"{{@[{column}]}}" for column in range(2, len(data[0]) if data else 2))
     return {
         "type": "scatter",
@@ -126,10 +137,12 @@ def _dots(name: str, number: int, pool: Sequence[str], data: list[list[Any]]) ->
     }
 
 
-def with_query(option: Mapping[str, Any], at: Sequence[float], chosen: str, pool: Sequence[str]) -> dict[str, Any]:
-    """The map with the typed query on it, at its edge where it lies outside."""
-    inside = [min(max(value, axis["min"]), axis["max"]) for value, axis in zip(at, _axes(option), strict=True)]
-    typed = {
+def with_query(
+    option: Mapping[str, Any], point: Sequence[float], candidate: str, pool: Sequence[str]
+) -> dict[str, Any]:
+    """The map with the typed query, moved to the edge if it lies outside."""
+    inside = [min(max(value, axis["min"]), axis["max"]) for value, axis in zip(point, _axes(option), strict=True)]
+    query = {
         "type": "scatter",
         "name": "your query",
         "symbol": "diamond",
@@ -137,7 +150,7 @@ def with_query(option: Mapping[str, Any], at: Sequence[float], chosen: str, pool
         "cursor": "default",
         "z": 10,
         "itemStyle": {
-            "color": colour(pool, chosen),
+            "color": colour(pool, candidate),
             "opacity": 1,
             "borderColor": "#fff",
             "borderWidth": 2,
@@ -154,9 +167,9 @@ def with_query(option: Mapping[str, Any], at: Sequence[float], chosen: str, pool
             "borderRadius": 4,
         },
         "data": [inside],
-        "tooltip": {"formatter": "<b>your query</b><br/>near the queries that mean like things"},
+        "tooltip": {"formatter": "<b>your query</b><br/>similar queries are nearby"},
     }
-    return {**option, "series": [*option["series"], typed]}
+    return {**option, "series": [*option["series"], query]}
 
 
 def _axes(option: Mapping[str, Any]) -> list[dict[str, Any]]:

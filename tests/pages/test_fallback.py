@@ -11,8 +11,8 @@ import pytest
 from scripted import TEXT, Scripted, serving
 from streamlit.testing.v1 import AppTest
 
-from zooter_core.ui.chat import conversation, export
-from zooter_core.ui.chat.conversation import Conversation
+from zooter_core.ui.chat import conversations, export
+from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.history import history
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
@@ -76,7 +76,7 @@ def over(open_page: Open, fleet_copy: Path, server: Scripted) -> Over:
 def again(page: AppTest, open_page: Open, folder: Path) -> AppTest:
     """The same conversation after the server was started anew: from the history alone."""
     id = talk(page).id
-    conversation._live().clear()
+    conversations._live().clear()
     return open_page("chat", folder, chat=id)
 
 
@@ -88,7 +88,7 @@ def test_the_next_model_takes_over_with_a_note_that_stays(over: Over, open_page:
         assert seen.warning[0].value == (
             f'**{first}** could not answer (status 500, "scripted http-500"); **{second}** answers instead.'
         )
-        assert f"**{second}** answers in place of **{first}**, which the router chose" in words(seen)
+        assert f"**{second}** answers instead of **{first}**, the router's choice" in words(seen)
         assert WHOLE in words(seen)
         assert not seen.error
         assert not {"Retry", "Continue"} & labels(seen)
@@ -121,7 +121,7 @@ def test_what_has_come_stays_and_the_same_model_can_be_asked_again(
     assert "incomplete" not in words(page)
     assert history().turns(talk(page).id)[0]["complete"]
     assert f"**{second}** answers instead" in page.warning[0].value  # why the first does not is still known
-    assert f"**{second}** answers in place of **{first}**" in words(page)
+    assert f"**{second}** answers instead of **{first}**" in words(page)
     assert not {"Retry", "Continue"} & labels(page)
     assert (server.count("mends"), server.count("http-500"), server.count("good")) == (2, 1, 0)
 
@@ -195,11 +195,11 @@ def test_a_model_of_the_visitors_choice_is_not_replaced(over: Over, server: Scri
     page = send(page, "And the wind?")
     assert talk(page).turns[1].job.candidates == (first,)
     assert f"Expected an answer of {first} from 127.0.0.1\\:" in page.error[0].value
-    talk(page).again(talk(page).turns[1].job._ensemble, second)  # type: ignore[attr-defined]
+    talk(page).answer_with(talk(page).turns[1].job._ensemble, second)  # type: ignore[attr-defined]
     page = drawn(page)
     assert talk(page).turns[1].job.candidates == (second,)
     before = server.count("good")
-    talk(page).again(talk(page).turns[1].job._ensemble, first)  # type: ignore[attr-defined]
+    talk(page).answer_with(talk(page).turns[1].job._ensemble, first)  # type: ignore[attr-defined]
     page = press(drawn(page), "Retry")
     assert talk(page).turns[1].job.candidates == (first,)
     assert server.count("good") == before

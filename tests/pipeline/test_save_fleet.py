@@ -11,11 +11,11 @@ import pytest
 
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
-from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.config.labelling import RewardConfig
+from zooter_core.config.fleet import GenerationConfig, fleet_toml, load_fleet
+from zooter_core.config.labelling import JudgeConfig
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.pipeline.new_fleet import fleet_toml, place_of, save_fleet, save_router
+from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
 from zooter_core.records import Message
 
 
@@ -111,7 +111,7 @@ def test_odd_settings_survive(fleet, tmp_path):
     changed = replace(fleet, candidates=(first, *others), generation=generation, router=router)
     place = fleet.folder.parent / "odd"
     place.mkdir()
-    (place / "fleet.toml").write_text(fleet_toml(changed, "odd", place), encoding="utf-8")
+    (place / "fleet.toml").write_text(fleet_toml(changed, "odd", place, "router"), encoding="utf-8")
     found = load_fleet(place)
     assert found.candidates == changed.candidates
     assert found.generation == generation
@@ -139,10 +139,10 @@ def test_candidates_and_a_judge_behind_servers_come_along(fleet, tmp_path):
         CandidateConfig("b", "openai", "base", usd_per_million_tokens=0.5, endpoint=plain),
     )
     judge = CandidateConfig("judge", "openai", "/srv/judge", endpoint=plain)
-    changed = replace(fleet, candidates=candidates, reward=RewardConfig("judge", judge=judge))
+    changed = replace(fleet, candidates=candidates, reward=JudgeConfig(judge=judge))
     place = fleet.folder.parent / "far"
     place.mkdir()
-    (place / "fleet.toml").write_text(fleet_toml(changed, "far", place), encoding="utf-8")
+    (place / "fleet.toml").write_text(fleet_toml(changed, "far", place, "router"), encoding="utf-8")
     found = load_fleet(place)
     assert (found.candidates, found.reward, found.tagger) == (candidates, changed.reward, fleet.tagger)
     assert found.fingerprint()["candidates"] == changed.fingerprint()["candidates"]
@@ -158,7 +158,7 @@ def test_recorded_responses_are_found_from_the_new_fleet(fleet, tmp_path):
     recorded = load_fleet(fleet.folder)
     place = fleet.folder.parent / "replayed"
     (place / "router").mkdir(parents=True)
-    (place / "fleet.toml").write_text(fleet_toml(recorded, "replayed", place), encoding="utf-8")
+    (place / "fleet.toml").write_text(fleet_toml(recorded, "replayed", place, "router"), encoding="utf-8")
     assert str(tmp_path) not in (place / "fleet.toml").read_text()
     found = load_fleet(place)
     assert found.candidates == recorded.candidates

@@ -1,21 +1,16 @@
-"""A fleet folder beside another: the other's candidates, reward model and tagger, and a router of its own."""
+"""Save a router as a new fleet beside another, with the other fleet's candidates, reward model and tagger."""
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
-from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any
 
-from zooter_core.config.endpoint import EndpointConfig
-from zooter_core.config.fleet import PATHS, Fleet, RouterConfig, load_fleet, named_by_server
+from zooter_core.config.fleet import Fleet, fleet_toml, load_fleet
 from zooter_core.data.runs import REPORT, ROUTER
 from zooter_core.errors import WorkError, ZooterError, listed
-from zooter_core.strict_json import dump_json, parse_json
+from zooter_core.strict_json import parse_json
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 FLEET, README = "fleet.toml", "README.md"
@@ -56,7 +51,7 @@ def save_fleet(fleet: Fleet, router: Path, name: str, readme: str, replace: bool
             "Save the router alone, and name it in the fleet.toml of a fleet with those candidates.",
         )
     place = place_of(name, fleet.folder)
-    return _place(place, router, readme, replace, fleet_toml(fleet, name, place))
+    return _place(place, router, readme, replace, fleet_toml(fleet, name, place, ROUTER))
 
 
 def save_router(router: Path, name: str, beside: Path, readme: str, replace: bool = False) -> Path:
@@ -103,42 +98,3 @@ def _made_here(place: Path) -> bool:
     if not place.exists() and not place.is_symlink():
         return True
     return place.is_dir() and not place.is_symlink() and {entry.name for entry in place.iterdir()} <= MADE
-
-
-def fleet_toml(fleet: Fleet, name: str, folder: Path) -> str:
-    """The fleet's fleet.toml for a folder elsewhere: paths lead back to where its models are, `router` is the folder's.
-
-    What was tuned for the fleet's own router (`trigger`, `unsure_above`) is left out.
-    """
-    router = RouterConfig(ROUTER, runtime=fleet.router.runtime if fleet.router else RouterConfig.runtime)
-    tables = {"router": router, "reward": fleet.reward, "tagger": fleet.tagger, "generation": fleet.generation}
-    lines = [f"name = {_toml(name)}"]
-    for key, config in tables.items():
-        if config is not None and (entries := list(_entries(config, folder))):
-            lines += ["", f"[{key}]", *entries]
-    for candidate in fleet.candidates:
-        lines += ["", "[[candidate]]", *_entries(candidate, folder)]
-    return "\n".join(lines) + "\n"
-
-
-def _entries(config: Any, folder: Path) -> Iterator[str]:
-    """`key = value` for what is not as it is by itself."""
-    for entry in fields(config):
-        value = getattr(config, entry.name)
-        if value is None or (entry.default is not MISSING and value == entry.default):
-            continue
-        if isinstance(value, EndpointConfig):  # its keys stand among the candidate's
-            yield from _entries(value, folder)
-            continue
-        if is_dataclass(value):  # a judge, a tagger's own model
-            yield f"{entry.name} = {{ {', '.join(_entries(value, folder))} }}"
-            continue
-        if entry.name in PATHS and Path(value).is_absolute() and not named_by_server(config):
-            value = Path(os.path.relpath(value, folder)).as_posix()
-        yield f"{entry.name} = {_toml(value)}"
-
-
-def _toml(value: str | float) -> str:
-    if isinstance(value, str):  # a JSON string is a TOML string but for one sign
-        return dump_json(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -1,4 +1,4 @@
-"""Tables with help on every column, marks in words, and a file of the same figures."""
+"""Tables with help on every column, the best values marked, and a CSV file of the same figures."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ GROUND = "background-color: rgba(0, 158, 115, 0.22); font-weight: 700"  # readab
 
 @dataclass(frozen=True)
 class Column:
-    """A column of rows: their key, its head, its help, and how its numbers are written (none for words)."""
+    """A column: its key in the rows, label, help, and the format of its numbers (empty for text)."""
 
     key: str
     label: str
     help: str
-    form: str = ""
+    number_format: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,21 +28,21 @@ class Table:
     """Rows and how they are shown.
 
     Attributes:
-        name: of its file, without .csv.
-        about: what it shows, for screen readers.
-        best: column key -> the numbers of the rows with the word "best" there.
+        name: of the file, without .csv.
+        description: for screen readers.
+        best: column key -> the numbers of the rows that get the word "best" there.
     """
 
     name: str
-    about: str
+    description: str
     rows: Sequence[Mapping[str, Any]]
     columns: Sequence[Column]
     best: Mapping[str, Set[int]] = field(default_factory=dict)
 
 
-def show(table: Table, made_of: str) -> None:
-    """A table, which scrolls inside itself, with its file; `made_of` changes whenever its figures do."""
-    _drawn(table.name, made_of, table)
+def show(table: Table, version: str) -> None:
+    """A table with a button that downloads it. It is rendered again when `version` changes."""
+    _cached(table.name, version, table)
     st.download_button(
         "This table (CSV)",
         to_csv([{column.label: row.get(column.key) for column in table.columns} for row in table.rows]),
@@ -56,8 +56,7 @@ def show(table: Table, made_of: str) -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=100)
-def _drawn(name: str, made_of: str, _table: Table) -> None:
-    """What was drawn once is sent again as it was."""
+def _cached(name: str, version: str, _table: Table) -> None:
     st.dataframe(
         _styled(_table),
         hide_index=True,
@@ -67,25 +66,25 @@ def _drawn(name: str, made_of: str, _table: Table) -> None:
         },
         height="content",
         placeholder="–",
-        alt=_table.about,
+        alt=_table.description,
     )
 
 
 def _styled(table: Table) -> Any:
-    """The rows as a pandas Styler: numbers below, which sort, and written as `form` says above."""
+    """The rows as a pandas Styler: numbers, so that columns sort, shown in their format."""
     import pandas as pd
 
     frame = pd.DataFrame([{column.key: row.get(column.key) for column in table.columns} for row in table.rows])
-    numbers = {column.key: float for column in table.columns if column.form}
-    styled = frame.astype(numbers).style  # a column of nothing but None would have no numbers to write
+    numbers = {column.key: float for column in table.columns if column.number_format}
+    styled = frame.astype(numbers).style  # a column of None alone would not be numeric
     for column in table.columns:
-        if not column.form:
+        if not column.number_format:
             continue
-        marked = sorted(table.best.get(column.key, ()))
-        styled = styled.format("{:" + column.form + "}", subset=[column.key])
-        if marked:
-            cells = (marked, [column.key])
-            styled = styled.format("{:" + column.form + "} best", subset=cells).set_properties(
+        best = sorted(table.best.get(column.key, ()))
+        styled = styled.format("{:" + column.number_format + "}", subset=[column.key])
+        if best:
+            cells = (best, [column.key])
+            styled = styled.format("{:" + column.number_format + "} best", subset=cells).set_properties(
                 subset=cells, **dict(rule.split(": ") for rule in GROUND.split("; "))
             )
     return styled

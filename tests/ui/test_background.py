@@ -1,0 +1,120 @@
+"""Background work without a browser: how it ends, and when nobody looks at it any more."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from zooter_core.errors import ZooterError
+from zooter_core.ui.background import GRACE, BackgroundWork, Monitor, StoppedError
+
+WAIT = 30  # seconds at most; each event comes at once
+
+
+class Steps(BackgroundWork):
+    """Waits for a stop, or for `go`, and then ends or fails."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__()
+        self.go, self.finished = threading.Event(), threading.Event()
+        self.error = error
+
+    def _work(self) -> None:
+        while not self.go.wait(0.01):
+            if self.stopping:
+                raise StoppedError
+        if self.error is not None:
+            raise self.error
+
+    def _finish(self) -> None:
+        self.finished.set()
+
+
+def test_work_that_ends_well_has_no_problem() -> None:
+    work = Steps()
+    work.start()
+    assert work.running
+    work.go.set()
+    work.wait(WAIT)
+    assert (work.running, work.problem, work.stopped, work.finished.is_set()) == (False, None, False, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ZooterError("a", "b", "c"), "Expected a, but found b. c"),
+        (ValueError("odd"), "The work failed: ValueError: odd"),
+    ],
+)
+def test_an_error_becomes_the_problem(error: Exception, message: str) -> None:
+    work = Steps(error)
+    work.go.set()
+    work.start()
+    work.wait(WAIT)
+    assert (work.problem, work.finished.is_set()) == (message, True)
+
+
+def test_stopped_work_can_start_again() -> None:
+    work = Steps()
+    work.start()
+    work.stop()
+    work.wait(WAIT)
+    assert (work.stopping, work.stopped, work.problem, work.finished.is_set()) == (True, True, None, True)
+    work.go.set()
+    work.start()
+    work.wait(WAIT)
+    assert (work.stopping, work.stopped, work.problem) == (False, False, None)
+
+
+class Tabs:
+    """A monitor whose clock and open tabs the test sets."""
+
+    def __init__(self) -> None:
+        self.now, self.open = 100.0, {"a", "b"}
+        self.monitor = Monitor(self.open.__contains__, lambda: self.now)
+
+    def later(self, seconds: float) -> None:
+        self.now += seconds
+        self.monitor.stop_abandoned()
+
+
+def test_work_is_stopped_when_its_last_tab_was_closed_for_the_grace_period() -> None:
+    tabs, work = Tabs(), Steps()
+    work.start()
+    tabs.monitor.add(work, "a")
+    tabs.monitor.add(work, "b")
+    tabs.later(10 * GRACE)
+    tabs.open.remove("a")
+    tabs.later(10 * GRACE)
+    assert not work.stopping  # b still looks
+    tabs.open.remove("b")
+    tabs.later(0.9 * GRACE)
+    assert not work.stopping
+    tabs.later(0.2 * GRACE)
+    assert work.stopping
+    work.wait(WAIT)
+    assert work.stopped
+
+
+def test_a_tab_that_reloads_keeps_its_work() -> None:
+    tabs, work = Tabs(), Steps()
+    work.start()
+    tabs.monitor.add(work, "a")
+    tabs.open.remove("a")
+    tabs.later(0.9 * GRACE)
+    tabs.open.add("c")
+    tabs.monitor.add(work, "c")
+    tabs.later(10 * GRACE)
+    assert not work.stopping
+    work.stop()
+    work.wait(WAIT)
+
+
+def test_work_that_nobody_was_attached_to_is_left_alone() -> None:
+    tabs, work = Tabs(), Steps()
+    work.start()
+    tabs.later(10 * GRACE)
+    assert not work.stopping
+    work.stop()
+    work.wait(WAIT)

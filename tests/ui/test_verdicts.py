@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from payloads import faults
+
+from zooter_core.ui import verdicts
+
+
+def held_back(low: float, high: float, n: int = 142, **more: Any) -> dict[str, Any]:
+    """Figures where the router earns 1 and writer, the best single, 0.5, on a way of 2."""
+    return {
+        "n": n,
+        "datasets": {"x": {"candidates": {"writer": 0.5, "chat": 0.1}}},
+        "average": {"best_single": {"candidate": "writer", "score": 0.5}},
+        "mean": {"chosen": 1.0, "best_single": 0.5, "oracle": 2.5, "rmr": 1.25}
+        | {"regret": 1.5, "regret_best_single": 2.0, "regret_random": 2.2},
+        "interval": {"chosen_minus_best_single": [low, high]}
+        | {"regret": [1.2, 1.8], "regret_best_single": [1.7, 2.3], "regret_random": [2.0, 2.4]},
+        **more,
+    }
+
+
+def test_better_only_where_the_interval_is_above_0() -> None:
+    sentence = verdicts.of_report(held_back(0.2, 0.8))[0]
+    assert "earns **more** than **writer**" in sentence
+    assert "0.500 per query (95% CI 0.200 to 0.800, 142 held-back queries)" in sentence
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.1, 0.8), (0.0, 0.8), (-0.8, 0.0)])
+def test_an_interval_with_0_in_it_claims_nothing(low: float, high: float) -> None:
+    sentence = verdicts.of_report(held_back(low, high))[0]
+    assert "**No significant difference** from **writer**" in sentence
+    assert "**more**" not in sentence
+    assert "**less**" not in sentence
+
+
+def test_worse_is_said_as_plainly_with_the_interval_turned() -> None:
+    figures = held_back(-0.8, -0.2)
+    figures["mean"]["chosen"] = 0.0
+    sentence = verdicts.of_report(figures)[0]
+    assert "earns **less** than **writer**" in sentence
+    assert "0.500 per query (95% CI 0.200 to 0.800" in sentence
+
+
+def test_a_few_queries_are_not_enough_whatever_the_interval() -> None:
+    sentence = verdicts.of_report(held_back(0.4, 0.6, n=5))[0]
+    assert "With so few queries" in sentence
+    assert "**more**" not in sentence
+
+
+def test_share_of_the_way_with_its_interval_where_there_is_one() -> None:
+    """(1 - 0.5) / (2.5 - 0.5) = 25%."""
+    assert "**25%** of the gap" in verdicts.of_report(held_back(0.2, 0.8))[1]
+    assert "no interval in this report" in verdicts.of_report(held_back(0.2, 0.8))[1]
+    figures = held_back(0.2, 0.8, gap_closed={"share": 0.25, "interval": [0.1, 0.4]})
+    assert "**25%** of the gap between **writer** and the oracle (95% CI 10% to 40%)" in verdicts.of_report(figures)[1]
+    assert "too few queries" in verdicts.of_report(held_back(0.2, 0.8, gap_closed=None))[1]
+
+
+def test_no_way_and_a_way_back() -> None:
+    none = held_back(0.0, 0.0)
+    none["mean"]["oracle"] = 0.5
+    assert "cannot gain anything" in verdicts.of_report(none)[1]
+    back = held_back(-1.2, -0.8)
+    back["mean"]["chosen"] = -0.5
+    assert "widens it by 50%" in verdicts.of_report(back)[1]
+
+
+def test_regret_with_intervals() -> None:
+    sentence = verdicts.of_report(held_back(0.2, 0.8))[2]
+    assert "router **1.500** (1.200 to 1.800)" in sentence
+    assert "**writer** **2.000** (1.700 to 2.300)" in sentence
+
+
+def test_rmr_where_the_report_knows_it() -> None:
+    figures = held_back(0.2, 0.8)
+    assert len(verdicts.of_report(figures)) == 3
+    figures["interval"]["chosen_minus_rmr"] = [-0.4, -0.1]
+    assert (
+        "earns **less** than **RMR**, which runs both models for every query: 0.250" in verdicts.of_report(figures)[3]
+    )
+
+
+def test_a_candidates_name_is_no_markdown() -> None:
+    figures = held_back(0.2, 0.8)
+    figures["average"]["best_single"]["candidate"] = "![x](http://elsewhere/x.png)"
+    assert [fault for sentence in verdicts.of_report(figures) for fault in faults(sentence)] == []
+
+
+def sweep(*differences: tuple[float, float], taus: int = 1) -> dict[str, Any]:
+    betas = (0.3, 0.0, 1.0)
+    minus = [(0.0, 0.0), *differences]
+    pairs = list(zip(betas, minus, strict=False))
+    rows = [{"beta": beta, "tau": float(tau), "minus_best": m} for tau in range(1, taus + 1) for beta, m in pairs]
+    return {"rows": rows, "best": {"beta": 0.3, "tau": 1.0}}
+
+
+def test_a_beta_that_differs_beyond_noise() -> None:
+    sentence = verdicts.of_sweep(sweep((-0.5, -0.1), (-0.4, -0.2)))
+    assert "Beta **0.3** scores highest, and **significantly higher** than each of the other 2" in sentence
+
+
+def test_betas_that_may_be_as_good_are_named() -> None:
+    sentence = verdicts.of_sweep(sweep((-0.5, -0.1), (-0.4, 0.2)))
+    assert "**no significant difference** from 1 of the other 2" in sentence
+    assert sentence.endswith(": 1.")
+    assert "**no significant difference** from any other" in verdicts.of_sweep(sweep((-0.5, 0.0), (-0.4, 0.2)))
+
+
+def test_a_beta_alone_and_several_taus() -> None:
+    assert "nothing to compare it with" in verdicts.of_sweep(sweep())
+    assert "0.3 with tau 1" in verdicts.of_sweep(sweep((-0.5, 0.1), (-0.4, 0.2), taus=2))

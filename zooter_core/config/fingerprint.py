@@ -1,0 +1,93 @@
+"""A hash of what shapes a run: settings of fleet.toml and the files that they name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from zooter_core.config.candidates import ENDPOINT, CandidateConfig
+from zooter_core.config.endpoint import EndpointConfig
+from zooter_core.config.labelling import HttpConfig
+from zooter_core.config.tables import Table
+from zooter_core.errors import ZooterError
+
+FILES = ("model", "adapter", "vocabulary", "encoder")  # keys that may name a file or folder
+# Keys that say how something is shown, paid for, reached or placed, but not what comes out of it.
+OUTSIDE = {
+    *("description", "usd_per_million_tokens", "cache", "timeout_seconds", "batch", "api_key_env"),
+    *("device_map", "offload_folder", "memory", "connect_seconds", "first_token_seconds", "gap_seconds"),
+    *("retries", "parallel", "rest_after", "rest_seconds", "token_limit", "judge", "instagger"),
+}
+# The order in which settings have always been hashed; new keys come after them.
+ORDER = (
+    *("kind", "name", "backend", "model", "adapter", "revision", "prompt_template", "max_tokens", "dtype"),
+    *("quantisation", "calculator", "repetition_penalty", "input", "vocabulary", "encoder", "threshold", "most"),
+    *("template", "mode", "tries", "max_new_tokens", "url", "api", "endpoint", "base_url", "most_characters"),
+)
+LARGE = 1 << 26  # bytes
+MOST_FILES = 10_000  # in a model's folder
+
+
+def fingerprint(tables: Sequence[Table], folder: Path) -> str:
+    """The hash of some tables of a fleet. It stays when the fleet's folder is moved.
+
+    Raises:
+        ZooterError: a folder that is named holds more than MOST_FILES files and folders.
+        OSError: a file cannot be read.
+    """
+    settings = [_settings(table) for table in tables]
+    digest = hashlib.sha256(repr(settings).replace(str(folder), "").encode())
+    names = {getattr(table, key, None) for table in tables if not named_by_server(table) for key in FILES}
+    for path in sorted(Path(name) for name in names if name):
+        for file in sorted(_entries(path) if path.is_dir() else [path]):
+            if file.is_file() and file.suffix != ".md":
+                digest.update(file.relative_to(path).as_posix().encode() + _content(file))
+    return digest.hexdigest()
+
+
+def named_by_server(table: Table) -> bool:
+    """Whether `model` is a server's name for it, which is no path even if a folder has that name."""
+    return isinstance(table, HttpConfig) or (isinstance(table, CandidateConfig) and table.backend == ENDPOINT)
+
+
+def _settings(table: Table) -> dict[str, Any]:
+    """The settings that shape what comes out, without defaults: a new key leaves the hashes of old fleets as they are.
+
+    The kind counts although each class has its own as default.
+    """
+    values: dict[str, Any] = {}
+    for entry in sorted(
+        fields(table), key=lambda entry: ORDER.index(entry.name) if entry.name in ORDER else len(ORDER)
+    ):
+        value, default = getattr(table, entry.name), entry.default
+        if entry.default_factory is not MISSING:
+            default = entry.default_factory()
+        if entry.name not in OUTSIDE and (entry.name == "kind" or value != default):
+            values[entry.name] = _settings(value) if isinstance(value, EndpointConfig) else value
+    return values
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    """All files and folders in a folder."""
+    for number, path in enumerate(folder.rglob("*")):
+        if number == MOST_FILES:
+            raise ZooterError(
+                f"the folder of one model at {folder}",
+                f"more than {MOST_FILES:,} files and folders",
+                "Name the folder of the model itself in fleet.toml.",
+            )
+        yield path
+
+
+def _content(file: Path) -> bytes:
+    """What tells a file from another: all of it, or the size, the beginning and the end of a very large one."""
+    size = file.stat().st_size
+    if size <= LARGE:
+        return file.read_bytes()
+    with file.open("rb") as content:
+        first = content.read(LARGE // 64)
+        content.seek(-LARGE // 64, 2)
+        return str(size).encode() + first + content.read()

@@ -1,0 +1,211 @@
+"""Tables of fleet.toml as frozen dataclasses that pydantic checks.
+
+A wrong value is one ZooterError that names file, table and key. Tables made in Python are checked as well.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, field, fields
+from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
+
+from pydantic import ConfigDict, Field, ValidationError, WrapValidator, model_validator
+from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from zooter_core.config.toml import shown
+from zooter_core.errors import ZooterError, did_you_mean
+
+T = TypeVar("T")
+Loc = tuple[str | int, ...]
+
+
+def _as_written(value: Any, check: Callable[[Any], float]) -> Any:
+    check(value)
+    return value
+
+
+# A fleet's hash depends on how a number is written: an integer stays one.
+AS_WRITTEN = WrapValidator(_as_written)
+Count = Annotated[int, Field(strict=True, ge=1)]
+WholeNumber = Annotated[int, Field(strict=True)]
+NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False), AS_WRITTEN]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False), AS_WRITTEN]
+
+REQUIREMENTS = {
+    "string_type": "a text in quotes",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "dataclass_type": "a table",
+    "list_type": "a list",
+    "finite_number": "a finite number",
+    "greater_than": "above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "literal_error": "{expected}",
+    "unexpected_keyword_argument": "left out",
+}
+
+
+def refusal(expected: str, found: str, next_step: str, key: str = "", sentence: str = "") -> PydanticCustomError:
+    """An error for a validator to raise.
+
+    Args:
+        expected: what the value of the key must be, such as "a web address".
+        key: the key, if the validator checks a whole table.
+        sentence: the whole message without the next step; {where} stands for the table and the file.
+    """
+    facts = {"expected": expected, "found": found, "next_step": next_step, "key": key, "sentence": sentence}
+    return PydanticCustomError("refusal", "{expected}", facts)
+
+
+@dataclass(frozen=True)
+class Table:
+    """What all tables share.
+
+    Attributes:
+        hidden: fields that are not keys of the table in the file.
+    """
+
+    hidden: ClassVar[Sequence[str]] = ()
+
+    @classmethod
+    def file_keys(cls) -> list[str]:
+        """The keys that the table may have."""
+        return [entry.name for entry in fields(cls) if entry.name not in cls.hidden]
+
+    @classmethod
+    def from_file(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The fields for a table of the file. Raises a refusal for an unknown key."""
+        for key in values:
+            if key not in cls.file_keys():
+                raise unknown_key(key, cls.file_keys())
+        return values
+
+    def to_file(self) -> dict[str, Any]:
+        """The table as the file has it, without what is at its default."""
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name not in self.hidden}
+        return {
+            key: value.to_file() if isinstance(value, Table) else value
+            for key, value in values.items()
+            if value is not None and (key == "kind" or value != default_of(self, key))
+        }
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_file(cls, values: Any) -> Any:
+        return cls.from_file(values) if isinstance(values, dict) else values
+
+
+def with_settings(values: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """The fields for the table of a plug-in: the keys that only the plug-in knows become `settings`."""
+    settings = {key: values[key] for key in sorted(values) if key not in keys}
+    return {key: value for key, value in values.items() if key in keys} | {"settings": settings}
+
+
+@dataclass(frozen=True)
+class PluginTable(Table):
+    """A table whose kind another package adds.
+
+    Attributes:
+        settings: the keys that only the plug-in knows, as they are in the file.
+    """
+
+    settings: dict[str, Any] = field(default_factory=dict, hash=False, kw_only=True)
+
+    hidden: ClassVar[Sequence[str]] = ("settings",)
+
+    @classmethod
+    def from_file(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return with_settings(values, cls.file_keys())
+
+    def to_file(self) -> dict[str, Any]:
+        return super().to_file() | self.settings
+
+
+def default_of(table: Table, name: str) -> Any:
+    """The default of a field; MISSING if it has none."""
+    entry = next(entry for entry in fields(table) if entry.name == name)
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()
+
+
+def unknown_key(key: str, keys: Sequence[str]) -> PydanticCustomError:
+    """The refusal of a key that a table does not have."""
+    hint = did_you_mean(key, keys)
+    return refusal("a known key", f'"{key}"', hint, key, f'{{where}} has an unknown key "{key}".')
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def table(name: str) -> Callable[[type[T]], type[T]]:
+    """Make a class a frozen dataclass that pydantic checks. `name` is the table for messages, such as "[router]"."""
+
+    def decorate(plain: type[T]) -> type[T]:
+        cls: Any = dataclass(frozen=True, config=ConfigDict(extra="forbid"))(plain)
+        check = cls.__init__
+
+        @functools.wraps(check)
+        def init(self: T, *args: Any, **kwargs: Any) -> None:
+            try:
+                check(self, *args, **kwargs)
+            except ValidationError as problem:  # its text may show a secret
+                raise _error(problem, lambda loc: (name, str(loc[-1]) if loc else "")) from None
+
+        cls.__init__ = init
+        checked: type[T] = cls
+        return checked
+
+    return decorate
+
+
+def error_in(problem: ValidationError, path: str) -> ZooterError:
+    """The first of pydantic's errors in a fleet.toml, as ours."""
+
+    def place(loc: Loc) -> tuple[str, str]:
+        *tables, key = _tables_and_key(loc)
+        return f"{''.join(tables)} of {path}" if tables else path, key
+
+    return _error(problem, place)
+
+
+def _tables_and_key(loc: Loc) -> Iterator[str]:
+    """Where a value is: `[[candidate]] 2` and a key, `[reward.judge]` and a key; the key is "" for a whole table."""
+    names = [str(part) for part in loc if part != "endpoint"]  # its keys are the candidate's in the file
+    if loc[:1] == ("candidate",) and len(loc) > 1:
+        yield f"[[candidate]] {int(loc[1]) + 1}"
+        names = names[2:] or [""]
+    elif loc[:1] in (("reward",), ("tagger",)):
+        del names[1:2]  # pydantic's tag for the kind
+    if len(names) > 1:
+        yield f"[{'.'.join(names[:-1])}]"
+    yield names[-1] if names else ""
+
+
+def _error(problem: ValidationError, place: Callable[[Loc], tuple[str, str]]) -> ZooterError:
+    """The first error as a ZooterError. `place` gives the table, with its file, and the key."""
+    first = problem.errors()[0]
+    facts: Mapping[str, Any] = first.get("ctx", {})
+    where, key = place((*first["loc"], facts["key"]) if facts.get("key") else first["loc"])
+    if first["type"] == "missing":
+        table_name = f"{where.partition(']')[0]}.{key}]"  # of a judge, of a tagger's model
+        line = f"Add a table {table_name}." if key in ("judge", "instagger") else f"Add {key} = ... there."
+        return ZooterError(f'a key "{key}" in {where}', "none", line, f'{where} lacks the key "{key}".')
+    if first["type"] == "refusal":
+        sentence = facts["sentence"].replace("{where}", where)
+        expected, found, next_step = facts["expected"], facts["found"], facts["next_step"]
+    else:
+        expected, found, next_step = _requirement(first, facts)
+        sentence = ""
+    default = f"{key} in {where} must be {expected}, but is {found}."
+    return ZooterError(f"{expected} as {key} in {where}", found, next_step, sentence or default)
+
+
+def _requirement(error: ErrorDetails, facts: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What pydantic expected, what it got, and what to do."""
+    value = error["input"]
+    expected = REQUIREMENTS.get(error["type"], error["msg"]).format(**facts)
+    if error["type"] == "literal_error" and isinstance(value, str):
+        return expected, f'"{value}"', did_you_mean(value, re.findall(r"'(.*?)'", expected))
+    return expected, shown(value), "Correct it."

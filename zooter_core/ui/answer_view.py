@@ -1,0 +1,119 @@
+"""How pages draw a routing decision and a candidate's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from zooter_core.backends import fallback
+from zooter_core.records import LEANING, SURE, Decision, Response
+from zooter_core.ui import charts
+from zooter_core.ui.error_box import show_error
+from zooter_core.ui.jobs import Answers
+from zooter_core.ui.text import plain, safe
+
+ENDINGS = {
+    "length": ":orange-badge[cut off at the token limit]",
+    "stopped": ":gray-badge[stopped]",
+}
+CERTAINTY = {
+    "sure": f"**sure**: such a choice is the best at least {SURE:.0%} of the time",
+    "leaning": f"**leaning**: such a choice is the best {LEANING:.0%} to {SURE:.0%} of the time",
+    "undecided": f"**undecided**: such a choice is the best less than {LEANING:.0%} of the time",
+}
+
+
+def draw_routing(decision: Decision, summary: str, key: str, pool: Sequence[str] | None = None) -> None:
+    """Probabilities, tags and a summary of who answers. `pool`: as in `charts.probabilities`."""
+    st.plotly_chart(charts.probabilities(decision, pool), key=f"{key}-bars", config=charts.PLAIN)
+    st.markdown(f"{charts.tag_badges(decision.tags)}  \n{summary}.")
+    st.caption(f"Probability of giving the best answer: {probabilities_text(decision.probabilities)}.")
+    st.caption(f"The router is {CERTAINTY[decision.certainty]}.")
+
+
+def probabilities_text(probabilities: Mapping[str, float]) -> str:
+    """Candidates with their probabilities, the most probable first, as Markdown."""
+    order = sorted(probabilities.items(), key=lambda item: -item[1])
+    return ", ".join(f"{plain(name)} {p:.0%}" for name, p in order)
+
+
+def lead_text(decision: Decision, verb: str) -> str:
+    """The router's choice and its lead, as Markdown: "**math** answers, 40 points ahead of the next"."""
+    return f"**{plain(decision.candidate)}** {verb}, {decision.margin * 100:.0f} points ahead of the next"
+
+
+def draw_fallback(job: Answers) -> None:
+    """Who could not answer and who answers instead."""
+    if note := fallback_note(job, "**"):
+        st.warning(safe(note), icon=":material/swap_horiz:")
+
+
+def fallback_note(job: Answers, around: str = "") -> str:
+    """Who failed besides the candidate whose answer is shown, and whether that one replaces all of them."""
+    failed = [response for response in job.failed if response.candidate != job.shown]
+    alone = len(failed) == len(job.candidates) - 1
+    return "" if job.all_failed else fallback.note(failed, job.shown if alone else None, around)
+
+
+def problem_of(job: Answers, name: str) -> str | None:
+    """Why a candidate has no complete answer; if all failed, the reason of each. None while the job runs."""
+    if job.running:
+        return None
+    if job.all_failed and len(job.candidates) > 1:
+        return str(fallback.nobody(job.failed))
+    response = job.responses.get(name)
+    return job.problem or (str(response.error) if response and response.error else None)
+
+
+def draw_answer(job: Answers, name: str) -> None:
+    """A candidate's answer so far, with its facts once it has ended, or its error."""
+    response = job.responses.get(name)
+    draw_text(job, name)
+    if job.broke_off(name) and not job.problem and (job.texts[name] or not response):
+        st.markdown(":orange-badge[incomplete] The answer broke off.")
+    if problem := problem_of(job, name):
+        show_error(problem)
+    if response and not response.error:
+        st.caption(facts(response))
+        draw_ending(response)
+
+
+def draw_text(job: Answers, name: str) -> None:
+    """A candidate's text so far, or that there is none."""
+    response = job.responses.get(name)
+    text = response.text if response else job.texts[name]
+    if text:
+        st.markdown(safe(text))  # also the text before an error
+    elif job.running and not response:
+        st.markdown("*thinking ...*")
+        if name in job.notes:
+            st.caption(safe(job.notes[name]))
+    elif response and not response.error:
+        st.caption("The answer is empty.")
+
+
+def draw_ending(response: Response) -> None:
+    """Why a response ended, unless it ended by itself. Not in a caption: a badge would be too pale there."""
+    if response.finish in ENDINGS:
+        st.markdown(ENDINGS[response.finish])
+
+
+def facts(response: Response) -> str:
+    """The candidate, its speed and the length of its response, as one line of Markdown."""
+    parts = [plain(response.candidate)]
+    if response.first_token_seconds is not None:
+        parts.append(f"first token {response.first_token_seconds:.2f} s")
+    if response.tokens_per_second is not None:
+        parts.append(f"{response.tokens_per_second:.0f} tokens/s")
+    parts.append(f"{response.tokens} tokens in {response.seconds:.1f} s")
+    return " · ".join(parts)
+
+
+def draw_waiting(job: Answers) -> bool:
+    """Say how many queries are served before this one; False if none is."""
+    if not job.running or not job.ahead:
+        return False
+    queries = f"{job.ahead} other queries are" if job.ahead > 1 else "another query is"
+    st.caption(f":material/hourglass: Waiting: {queries} answered first.")
+    return True

@@ -1,0 +1,76 @@
+"""A sweep over beta as a verdict, a chart and a table, for the Lab and the Benchmark page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from zooter_core.evaluation.report_tables import Figures, is_best
+from zooter_core.strict_json import dump_json
+from zooter_core.ui import charts, tables, verdicts
+from zooter_core.ui.tables import Column, Table
+
+DASHES = ("solid", "dash", "dot", "dashdot")
+COLUMNS = [
+    Column("beta", "beta", "Weight of a query's own label; the rest comes from its tags.", "g"),
+    Column("tau", "tau", "Temperature of the softmax that turns scores into labels.", "g"),
+    Column("mean", "score", "Mean score per query of routers that did not train on it.", ".4f"),
+    Column("low", "from", "Lower end of the 95% interval of the score, over queries.", ".3f"),
+    Column("high", "to", "Upper end of the 95% interval of the score, over queries.", ".3f"),
+    Column("regret", "regret", "How far below the best model of each query; lower is better.", ".4f"),
+    Column("under", "difference, from", "Lower end of the 95% interval of the difference from the best row.", ".3f"),
+    Column("over", "difference, to", "Its upper end; below 0 the row is significantly worse.", ".3f"),
+]
+
+
+def draw_sweep(sweep: Figures) -> None:
+    """The verdict, the chart and the table."""
+    st.markdown(verdicts.of_sweep(sweep))
+    alt = "Mean score over beta with its 95% interval; the table below holds the same figures."
+    st.plotly_chart(chart(sweep), config=charts.PLAIN, key="sweep-chart", alt=alt)
+    draw_table(sweep)
+
+
+def chart(sweep: Figures) -> go.Figure:
+    """The mean score over beta with its 95% interval, a line per tau; a star marks the best point."""
+    figure = go.Figure()
+    for number, tau in enumerate(dict.fromkeys(row["tau"] for row in sweep["rows"])):
+        rows = sorted((row for row in sweep["rows"] if row["tau"] == tau), key=lambda row: row["beta"])
+        figure.add_scatter(
+            x=[row["beta"] for row in rows],
+            y=[row["mean"] for row in rows],
+            error_y={
+                "array": [row["interval"][1] - row["mean"] for row in rows],
+                "arrayminus": [row["mean"] - row["interval"][0] for row in rows],
+                "thickness": 1.5,
+            },
+            mode="lines+markers",
+            line={"color": charts.PALETTE[number % len(charts.PALETTE)], "dash": DASHES[number % len(DASHES)]},
+            marker={"symbol": ["star" if is_best(row, sweep) else "circle" for row in rows], "size": 11},
+            name=f"tau {tau:g}",
+            customdata=[
+                [*row["interval"], row["regret"], " (the best)" if is_best(row, sweep) else ""] for row in rows
+            ],
+            hovertemplate=(
+                "<b>beta %{x:g}%{customdata[3]}</b><br>score %{y:.3f}, 95% interval %{customdata[0]:.3f} to "
+                "%{customdata[1]:.3f}<br>%{customdata[2]:.3f} below the oracle<extra></extra>"
+            ),
+        )
+    x, y = "beta (weight of a query's own label)", "mean score per query, 95% interval"
+    return charts.framed(figure, x, y, 380, "Score over beta", showlegend=len(figure.data) > 1)
+
+
+def draw_table(sweep: Figures) -> None:
+    """A row per beta and tau, with a CSV file."""
+    rows = [_row(row, sweep) for row in sweep["rows"]]
+    best = {"mean": {number for number, row in enumerate(sweep["rows"]) if is_best(row, sweep)}}
+    tables.show(Table("beta", "Mean score of routers for each beta.", rows, COLUMNS, best), dump_json(rows))
+
+
+def _row(row: Mapping[str, Any], sweep: Figures) -> dict[str, Any]:
+    (low, high), (under, over) = row["interval"], (None, None) if is_best(row, sweep) else row["minus_best"]
+    values = {key: row[key] for key in ("beta", "tau", "mean", "regret")}
+    return values | {"low": low, "high": high, "under": under, "over": over}

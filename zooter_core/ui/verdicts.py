@@ -1,0 +1,115 @@
+"""What the figures of a report and of a sweep show, in sentences that claim no more than their intervals allow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zooter_core.evaluation.report_tables import Figures, as_good, is_best, pool_of
+from zooter_core.ui.text import plain
+
+FEW = 30  # queries; with fewer, a bootstrap interval over queries is too narrow
+
+
+def of_report(held_back: Figures) -> list[str]:
+    """The router against the best single model, the oracle and RMR, as sentences in Markdown."""
+    mean, intervals = held_back["mean"], held_back["interval"]
+    single = _best_single(held_back)
+    sentences = []
+    if "chosen_minus_best_single" in intervals:
+        sentences.append(against_best_single(held_back))
+    sentences += _gap(held_back, single)
+    regret = {
+        key: _with_interval(mean[key], intervals[key]) for key in ("regret", "regret_best_single", "regret_random")
+    }
+    sentences.append(
+        f"Regret, the reward lost against the best response to each query: router {regret['regret']}, {single} "
+        f"{regret['regret_best_single']}, a random model {regret['regret_random']}."
+    )
+    if interval := intervals.get("chosen_minus_rmr"):
+        rmr = f"**RMR**, which runs {_all_models(len(pool_of(held_back)))} for every query"
+        sentences.append(_difference(mean["chosen"] - mean["rmr"], interval, held_back["n"], rmr))
+    return sentences
+
+
+def against_best_single(held_back: Figures) -> str:
+    """The router against the best single model, as Markdown."""
+    mean = held_back["mean"]
+    other = f"{_best_single(held_back)}, the best single model"
+    interval = held_back["interval"]["chosen_minus_best_single"]
+    return _difference(mean["chosen"] - mean["best_single"], interval, held_back["n"], other)
+
+
+def _best_single(held_back: Figures) -> str:
+    return f"**{plain(held_back['average']['best_single']['candidate'])}**"
+
+
+def _all_models(count: int) -> str:
+    return f"all {count} models" if count > 2 else "both models" if count == 2 else "the one model"
+
+
+def _difference(difference: float, interval: Sequence[float], n: int, other: str) -> str:
+    """The router against another method; a verdict only if the interval excludes 0 and there are enough queries."""
+    low, high = interval
+    queries = f"{n:,} held-back queries"
+    if n < FEW:
+        return (
+            f"Against {other}, the router earns {difference:+.3f} reward per query (95% CI {low:.3f} to {high:.3f}, "
+            f"{queries}). With so few queries, that does not show whether it is better."
+        )
+    if low > 0:
+        return f"The router earns **more** than {other}: {difference:.3f} per query ({_ci(low, high)}, {queries})."
+    if high < 0:
+        return f"The router earns **less** than {other}: {-difference:.3f} per query ({_ci(-high, -low)}, {queries})."
+    return f"**No significant difference** from {other}: {difference:+.3f} per query ({_ci(low, high)}, {queries})."
+
+
+def _ci(low: float, high: float) -> str:
+    return f"95% CI {low:.3f} to {high:.3f}"
+
+
+def _with_interval(mean: float, interval: Sequence[float]) -> str:
+    low, high = interval
+    return f"**{mean:.3f}** ({low:.3f} to {high:.3f})"
+
+
+def _gap(held_back: Figures, single: str) -> list[str]:
+    """How much of the gap between the best single model and the oracle the router closes."""
+    mean = held_back["mean"]
+    gap = mean["oracle"] - mean["best_single"]
+    if gap <= 0:
+        return [f"Routing cannot gain anything here: {single} alone is as good as the oracle on every query."]
+    share = (mean["chosen"] - mean["best_single"]) / gap
+    if closed := held_back.get("gap_closed"):
+        low, high = closed["interval"]
+        precision = f"95% CI {low:.0%} to {high:.0%}"
+    else:
+        precision = "too few queries for an interval" if "gap_closed" in held_back else "no interval in this report"
+    if share < 0:
+        return [
+            f"It does not close the gap between {single} and the oracle but widens it by {-share:.0%} ({precision})."
+        ]
+    return [f"It closes **{share:.0%}** of the gap between {single} and the oracle ({precision})."]
+
+
+def of_sweep(sweep: Figures) -> str:
+    """Whether the best beta is significantly better than the others, as Markdown."""
+    best, taus = sweep["best"], {row["tau"] for row in sweep["rows"]}
+
+    def name(row: Figures) -> str:
+        return f"{row['beta']:g}" + (f" with tau {row['tau']:g}" if len(taus) > 1 else "")
+
+    others, near = [row for row in sweep["rows"] if not is_best(row, sweep)], as_good(sweep)
+    if not others:
+        return f"Only beta {name(best)} was tried, so there is nothing to compare it with."
+    top = f"Beta **{name(best)}** scores highest"
+    if not near:
+        return (
+            f"{top}, and **significantly higher** than each of the other {len(others)}: no 95% interval of the "
+            "difference reaches 0. It was chosen on these same queries, which favours it a little."
+        )
+    if len(near) == len(others):
+        return f"{top}, but **no significant difference** from any other: every 95% interval reaches 0."
+    return (
+        f"{top}, but **no significant difference** from {len(near)} of the other {len(others)} (their 95% intervals "
+        f"reach 0): {', '.join(map(name, near))}."
+    )
