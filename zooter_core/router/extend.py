@@ -74,8 +74,9 @@ class Examples:
         between two of them.
         """
         old = self.scores.scores.shape[1] - 1
-        known = old if old > 1 else None  # one candidate has no spread
-        return labels.label(self.scores.scores, self.scores.datasets, self.tags, self.config, known=known).enhanced
+        columns = old if old > 1 else None  # one candidate has no spread
+        table, groups = self.scores.scores, self.scores.datasets
+        return labels.label(table, groups, self.tags, self.config, scale_columns=columns).enhanced
 
 
 @dataclass(frozen=True)
