@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from zooter_core.cli import options
+from zooter_core.cli import consoles
 from zooter_core.cli.main import main
 
 # Every kind of text that a terminal acts on, and every kind that rich does.
@@ -94,30 +94,31 @@ def pipe(into: bytearray) -> Iterator[io.TextIOBase]:
 
 
 @contextmanager
-def streams(stdout: io.TextIOBase, stderr: io.TextIOBase) -> Iterator[None]:
+def streams(stdout: io.TextIOBase, stderr: io.TextIOBase, environment: dict[str, str] | None = None) -> Iterator[None]:
     """These as stdout and stderr; the consoles look anew at what is behind them, as in a process of their own."""
-    consoles = options.out, options.err
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", stdout)
         patch.setattr(sys, "stderr", stderr)
         patch.setenv("TERM", "xterm")
         patch.setenv("COLUMNS", "600")
         patch.delenv("NO_COLOR", raising=False)
-        for console in consoles:
+        for name, value in (environment or {}).items():
+            patch.setenv(name, value)
+        for console in (consoles.out, consoles.err):
             console.__init__(console.stderr)  # type: ignore[misc]
         yield
-    for console in consoles:
+    for console in (consoles.out, consoles.err):
         console.__init__(console.stderr)  # type: ignore[misc]
 
 
-def typed(*arguments: object, piped: tuple[str, ...] = ()) -> Screen:
+def typed(*arguments: object, piped: tuple[str, ...] = (), environment: dict[str, str] | None = None) -> Screen:
     """Call the command line on a terminal; the streams named in `piped` go into a pipe."""
     screen = Screen()
     out, err = screen.parts.values()
     with (
         (pipe if "stdout" in piped else terminal)(out) as stdout,
         (pipe if "stderr" in piped else terminal)(err) as stderr,
-        streams(stdout, stderr),
+        streams(stdout, stderr, environment),
     ):
         screen.code = main([str(argument) for argument in arguments])
     return screen

@@ -10,6 +10,7 @@ import pytest
 import tiny
 
 from zooter_core.cli.main import main
+from zooter_core.records import Decision
 
 LONG = "a" * 5000
 
@@ -91,7 +92,7 @@ CALLS = [
 
 @pytest.mark.parametrize("call", CALLS, ids=" ".join)
 def test_a_path_that_can_be_none(refused, loop, call):
-    assert "an empty text" in refused(*call, "")
+    assert "is empty" in refused(*call, "")
     assert "File name too long" in refused(*call, LONG)
     assert "symbolic links" in refused(*call, loop)
     assert "symbolic links" in refused(*call, f"{loop}/in/it.jsonl")
@@ -115,7 +116,7 @@ def test_a_path_that_can_be_none(refused, loop, call):
     ids=" ".join,
 )
 def test_an_option_that_holds_nothing(refused, call):
-    assert "an empty text" in refused(*call, "")
+    assert "is empty" in refused(*call, "")
 
 
 @pytest.mark.parametrize("key", ["path", "model", "adapter", "vocabulary", "encoder", "offload_folder", "recorded"])
@@ -155,14 +156,12 @@ def test_a_path_of_a_fleet_that_can_be_none(capsys, fleet_copy, loop, key, what)
 )
 def test_stdin_that_is_no_text(capsys, tiny_fleet, monkeypatch, content, named):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
-    monkeypatch.setattr("zooter_core.ensemble.Ensemble.route", lambda self, messages: decision(messages[0].content))
+
+    def decide(ensemble, query, willingness):
+        return Decision.of(query, {"a": 1.0})
+
+    monkeypatch.setattr("zooter_core.ensemble.Ensemble.route", decide)
     assert main(["route", "-", "--json", "--fleet", str(tiny_fleet)]) == 2
     err = capsys.readouterr().err
     assert named in err
     assert len(err) < 1000
-
-
-def decision(query: str):
-    from zooter_core.records import Decision
-
-    return Decision.of(query, {"a": 1.0})

@@ -15,8 +15,8 @@ from rich.table import Column, Table
 from rich.text import Text
 from screen import CLEAR, HOSTILE, LINK, MARKUP, Screen, squeezed, streams, terminal
 
-from zooter_core.cli import options
 from zooter_core.cli.consoles import Output
+from zooter_core.cli.progress import bars, waiting
 from zooter_core.terminal import guarded, visible
 
 PLACES = {
@@ -75,13 +75,13 @@ def test_what_others_print_beside_a_bar():
     with on_a_terminal() as screen:
         handler = logging.StreamHandler()
         logger.addHandler(handler)
-        with options.progress_bars() as progress:
+        with bars() as progress:
             progress(f"step {MARKUP}", 1, 2)
             print(f"printed {HOSTILE}", file=sys.stderr)
             progress(f"step {MARKUP}", 2, 2)
         logger.warning(f"logged {HOSTILE}")
         logger.removeHandler(handler)
-        with options.err.waiting(f"waiting {HOSTILE}") as tell:
+        with waiting(f"waiting {HOSTILE}") as tell:
             tell(f"still {HOSTILE}")
             print(f"half a line {HOSTILE}", end="", file=sys.stderr)
     rest = screen.check()

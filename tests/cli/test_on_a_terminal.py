@@ -193,12 +193,10 @@ def test_errors(tiny_fleet, arguments):
 
 @pytest.mark.parametrize("debug", [(), ("--debug",)])
 def test_an_error_nobody_foresaw(tiny_fleet, monkeypatch, debug):
-    from zooter_core.ensemble import Ensemble
-
-    def breaks(self, messages):
+    def breaks(*arguments):
         raise RuntimeError(HOSTILE)
 
-    monkeypatch.setattr(Ensemble, "route", breaks)
+    monkeypatch.setattr("zooter_core.ensemble.Ensemble.route", breaks)
     screen = typed("route", "Hi", *debug, "--fleet", tiny_fleet)
     assert screen.code == 1
     assert ("Traceback" in screen.err) == bool(debug)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zooter_core.cli.tables import print_sweep
 from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation.sweep import SweepConfig, earned, figures, sweep
@@ -96,19 +95,3 @@ def test_each_point_gives_the_table_so_far(vectors):
         so_far = figures(SCORES, config, means)
         assert [row["mean"] for row in so_far["rows"]] == [row["mean"] for row in complete["rows"][:done]]
     assert so_far == complete
-
-
-def test_the_verdict_names_what_is_worse(capsys):
-    def verdict(*most: float) -> str:
-        rows = [
-            {"beta": n / 10, "tau": 1.0, "mean": 1.0, "interval": (0, 2), "regret": 0.0, "minus_best": (-1.0, high)}
-            for n, high in enumerate((0.0, *most))
-        ]
-        best = {"beta": 0.0, "tau": 1.0}
-        differs = all(high < 0 for high in most)
-        print_sweep({"n": 9, "folds": 2, "seeds": 1, "rows": rows, "best": best, "differs": differs})
-        return " ".join(capsys.readouterr().out.rpartition("best: ")[2].split())
-
-    assert verdict(-0.1, -0.1) == "beta 0, tau 1; every other is worse beyond noise"
-    assert verdict(0.1, 0.2) == "beta 0, tau 1; the others may be as good: within noise"
-    assert verdict(-0.1, 0.2) == "beta 0, tau 1; worse beyond noise (beta, tau): 0.1, 1; the others may be as good"
