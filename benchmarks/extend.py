@@ -19,34 +19,34 @@ import torch
 
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import calibration, labels, metrics
-from zooter_core.pipeline.from_scores import LABELS
+from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.extend import Given, extend, logits_of
+from zooter_core.router.extend import Examples, extend, logits_of
 from zooter_core.router.kinds import settings_of
 from zooter_core.router.router import RouterHead
 from zooter_core.weights import quiet_libraries
 
 
-def pool_of(given: Given, places: list[int]) -> Given:
+def pool_of(given: Examples, places: list[int]) -> Examples:
     """A copy with some of the candidates, in another order."""
     names = tuple(given.scores.candidates[place] for place in places)
     scores = Scores(given.scores.queries, names, given.scores.scores[:, places])
-    return Given(scores, given.vectors, given.tags, given.config)
+    return Examples(scores, given.vectors, given.tags, given.config)
 
 
-def split(given: Given, seed: int) -> tuple[Given, Given]:
+def split(given: Examples, seed: int) -> tuple[Examples, Examples]:
     """Four fifths as training set, a fifth as test set."""
     fifth = np.random.default_rng(seed).permutation(len(given.vectors)) % 5 == 0
     return given.subset(np.flatnonzero(~fifth)), given.subset(np.flatnonzero(fifth))
 
 
-def draw(given: Given, size: int, number: int) -> Given:
+def draw(given: Examples, size: int, number: int) -> Examples:
     return given.subset(np.random.default_rng(number).permutation(len(given.vectors))[:size])
 
 
-def fitted(given: Given, folder: str | None, name: str) -> RouterHead:
+def fitted(given: Examples, folder: str | None, name: str) -> RouterHead:
     """A router over the pool of `given`, loaded from its folder if it is there, or else trained and saved there."""
     path = Path(folder) / name if folder else None
     if path and (path / "config.json").is_file():
@@ -59,18 +59,18 @@ def fitted(given: Given, folder: str | None, name: str) -> RouterHead:
     return head
 
 
-def earned(head: RouterHead, given: Given) -> float:
+def earned(head: RouterHead, given: Examples) -> float:
     table = given.scores.scores
     return float(table[np.arange(len(table)), logits_of(head, given.vectors).argmax(axis=1)].mean())
 
 
-def off(head: RouterHead, given: Given, temperature: float) -> float:
+def off(head: RouterHead, given: Examples, temperature: float) -> float:
     """The expected calibration error of the probabilities."""
     probabilities = labels.softmax(logits_of(head, given.vectors), temperature)
     return float(calibration.reliability(probabilities, metrics.win_shares(given.scores.scores))["ece"])
 
 
-def from_scratch(given: Given, call: argparse.Namespace) -> dict[int, float]:
+def from_scratch(given: Examples, call: argparse.Namespace) -> dict[int, float]:
     """Mean scores of routers trained on n queries alone; 0 stands for all four fifths."""
     rest, judged = split(given, call.seed)
     scores_by_size = {0: earned(fitted(rest, call.keep, "all"), judged)}
@@ -81,7 +81,7 @@ def from_scratch(given: Given, call: argparse.Namespace) -> dict[int, float]:
     return scores_by_size
 
 
-def left_out(given: Given, left: int, scratch: dict[int, float], call: argparse.Namespace) -> dict[str, Any]:
+def left_out(given: Examples, left: int, scratch: dict[int, float], call: argparse.Namespace) -> dict[str, Any]:
     """One candidate left out and added again: the baselines, and a row for each number of queries."""
     places = [place for place in range(len(given.scores.candidates)) if place != left]
     rest, judged = split(pool_of(given, [*places, left]), call.seed)
@@ -137,7 +137,7 @@ def main() -> None:
     torch.set_num_threads(1)
     scores = read_scores([call.scores])
     vectors = Encoder(call.encoder).embed_all([query.text for query in scores.queries])
-    given = Given(scores, vectors, cluster_tags(vectors), LABELS)
+    given = Examples(scores, vectors, cluster_tags(vectors), SCORE_LABELS)
     scratch, results = from_scratch(given, call), []
     for left in call.left:
         results.append(left_out(given, left, scratch, call))

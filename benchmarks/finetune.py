@@ -21,12 +21,13 @@ import torch
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels
 from zooter_core.method.metrics import interval
-from zooter_core.pipeline.from_scores import LABELS
+from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router.clusters import cluster_tags
-from zooter_core.router.distill import distill
+from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.finetune import MODES, finetune
 from zooter_core.router.kinds import DistillConfig
+from zooter_core.router.router import Router
 from zooter_core.weights import quiet_libraries
 
 FOLDS = 5
@@ -39,13 +40,17 @@ def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Itera
     aside = len(order) // FOLDS
     learned, judged = scores.subset(order[aside:][: call.learn]), scores.subset(order[:aside][: call.judge])
     texts, judged_texts = ([query.text for query in part.queries] for part in (learned, judged))
-    tags = cluster_tags(encoder.embed_all(texts), call.seed)
-    wanted = labels.label(learned.scores, learned.datasets, tags, LABELS).enhanced
+    inputs = encoder.embed_all(texts)
+    tags = cluster_tags(inputs, call.seed)
+    wanted = labels.label(learned.scores, learned.datasets, tags, SCORE_LABELS).enhanced
     first: np.ndarray | None = None
     for mode in call.modes:
         begun, config = time.perf_counter(), replace(DistillConfig(), seed=call.seed, finetune=mode)
-        make = distill if mode == "none" else finetune
-        router = make(texts, wanted, scores.candidates, encoder, config, scores=learned.scores)
+        if mode == "none":
+            head = learn(inputs, wanted, scores.candidates, encoder.reference, config, scores=learned.scores)
+            router = Router(head, encoder)
+        else:
+            router = finetune(texts, inputs, wanted, scores.candidates, encoder, config, scores=learned.scores)
         seconds = time.perf_counter() - begun
         vectors = router.encoder.embed_all(judged_texts)
         chosen = router.head.probabilities(torch.from_numpy(vectors)).argmax(axis=1)

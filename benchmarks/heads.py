@@ -24,7 +24,7 @@ import torch
 
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels, metrics
-from zooter_core.pipeline.from_scores import LABELS
+from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router import clusters
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import learn
@@ -34,7 +34,7 @@ from zooter_core.weights import quiet_libraries
 
 FOLDS = 5
 DRAWS = 2000
-OF_LABELS = {"beta": LABELS.beta, "tau": LABELS.tau, "clusters": clusters.CLUSTERS, "times": clusters.TIMES}
+OF_LABELS = {"beta": SCORE_LABELS.beta, "tau": SCORE_LABELS.tau, "clusters": clusters.CLUSTERS, "times": clusters.TIMES}
 Array = np.ndarray
 Choose = Callable[[Array, Array], Array]  # training rows, test rows -> candidate numbers
 
@@ -102,7 +102,7 @@ def split(kind: str, given: dict[str, float]) -> tuple[dict[str, float], dict[st
 def by_head(bench: Bench, kind: str, given: dict[str, float], seed: int) -> Choose:
     """Choose by a router that is trained as `zooter distill --scores` does: clusters as tags, enhanced labels."""
     of_labels, kind_settings = split(kind, given)
-    label_config = replace(LABELS, beta=of_labels["beta"], tau=of_labels["tau"])
+    label_config = replace(SCORE_LABELS, beta=of_labels["beta"], tau=of_labels["tau"])
     config = settings_of(kind, kind_settings, seed)
     rewards = labels.normalise(bench.scores.scores, label_config.normalise, bench.scores.datasets)
 
@@ -227,7 +227,7 @@ def main() -> None:
                     "n": len(bench.scores.queries),
                     "folds": FOLDS,
                     "seeds": call.seeds,
-                    "labels": asdict(LABELS),
+                    "labels": asdict(SCORE_LABELS),
                     "rows": rows,
                 }
             )

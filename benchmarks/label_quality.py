@@ -22,7 +22,7 @@ import numpy as np
 
 from zooter_core.data.scores import Scores, read_scores, read_texts
 from zooter_core.method import labels, metrics
-from zooter_core.pipeline.from_scores import tags_of
+from zooter_core.pipeline.train import tags_of
 from zooter_core.router.encoder import Encoder
 from zooter_core.weights import quiet_libraries
 
@@ -121,7 +121,8 @@ def agreement(rewards: np.ndarray, worth: np.ndarray, lengths: np.ndarray, most:
 def figures(call: argparse.Namespace) -> dict[str, Any]:
     rewards, truth = read_scores([call.rewards]), read_scores([call.truth])
     rows, worth = matched(rewards, truth, call.held_back)
-    tags = tags_of(rewards, call.tagger, Encoder(call.encoder))
+    vectors = Encoder(call.encoder).embed_all([query.text for query in rewards.queries])
+    tags = tags_of(rewards, call.tagger, vectors)
     plain = labels.softmax(labels.normalise(rewards.scores, call.normalise, rewards.datasets), call.tau)
     result = quality(plain, tags, rows, worth, call.betas)
     texts = read_texts([call.rewards])

@@ -20,7 +20,7 @@ from zooter_core.data.scores import Scores, read_scores
 from zooter_core.evaluation.robustness import robustness
 from zooter_core.method import labels
 from zooter_core.method.metrics import interval
-from zooter_core.pipeline.from_scores import LABELS
+from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
@@ -34,15 +34,15 @@ FOLDS = 5
 def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """One row for each seed."""
     texts = [query.text for query in scores.queries]
-    rewards = labels.normalise(scores.scores, LABELS.normalise, scores.datasets)
+    rewards = labels.normalise(scores.scores, SCORE_LABELS.normalise, scores.datasets)
     for seed in range(call.seeds):
         aside = np.random.default_rng(seed).permutation(len(texts)) % FOLDS == 0
         train, judged = np.flatnonzero(~aside), np.flatnonzero(aside)
         sample = np.random.default_rng(seed).choice(judged, min(call.queries, len(judged)), replace=False)
         vectors = encoder.embed_all(texts)
         tags = cluster_tags(vectors[train], seed)
-        plain = labels.softmax(rewards[train], LABELS.tau)
-        wanted = labels.enhance(plain, tags, labels.tag_priors(plain, tags), LABELS.beta)
+        plain = labels.softmax(rewards[train], SCORE_LABELS.tau)
+        wanted = labels.enhance(plain, tags, labels.tag_priors(plain, tags), SCORE_LABELS.beta)
         config = replace(DistillConfig(), seed=seed)
         head = learn(
             vectors[train], wanted, scores.candidates, encoder.reference, config, scores=scores.scores[train]

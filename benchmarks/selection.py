@@ -22,7 +22,7 @@ from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels, selection
 from zooter_core.method.metrics import quantile_interval
 from zooter_core.method.selection import Outputs
-from zooter_core.pipeline.from_scores import LABELS, tags_of
+from zooter_core.pipeline.train import SCORE_LABELS, tags_of
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DistillConfig
@@ -43,11 +43,11 @@ def parts_of(scores: Scores, seed: int, left_out: bool) -> list[np.ndarray]:
 def held_back(scores: Scores, encoder: Encoder, seed: int, left_out: bool) -> Outputs:
     """The routers' outputs for unseen queries."""
     vectors = encoder.embed_all([query.text for query in scores.queries])
-    tags = tags_of(scores, "auto", encoder, seed)
+    tags = tags_of(scores, "auto", vectors, seed)
     probabilities, members = np.empty_like(scores.scores), None
     for mask in parts_of(scores, seed, left_out):
         train, judged = np.flatnonzero(~mask), np.flatnonzero(mask)
-        wanted = labels.label(scores.scores, scores.datasets, tags, LABELS, train).enhanced[train]
+        wanted = labels.label(scores.scores, scores.datasets, tags, SCORE_LABELS, train).enhanced[train]
         head = learn(
             vectors[train], wanted, scores.candidates, encoder.reference, replace(DistillConfig(), seed=seed),
             scores=scores.scores[train],
