@@ -31,7 +31,7 @@ from zooter_core.data.scores import Scores, read_queries, read_scores
 from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluation.sweep import SweepConfig
 from zooter_core.evaluation.sweep import sweep as sweep_of
-from zooter_core.files import check_file, check_folder, written_whole
+from zooter_core.files import check_file, check_folder, open_atomic
 from zooter_core.pipeline import from_scores
 from zooter_core.pipeline.plan import STEPS, Plan, check
 from zooter_core.router.encoder import Encoder
@@ -180,7 +180,7 @@ def sweep(call: Namespace) -> None:
     if call.plot:
         save_sweep_plot(figures, Path(call.plot))
     if call.out:
-        with written_whole(Path(call.out)) as file:
+        with open_atomic(Path(call.out)) as file:
             file.write(dump_json(figures, indent=2) + "\n")
     if call.json:
         print_json(figures)

@@ -12,7 +12,7 @@ from rich.text import Text
 from zooter_core.cli.options import out
 from zooter_core.evaluation import report_tables
 from zooter_core.evaluation.report import REPORT, Report
-from zooter_core.files import written_whole
+from zooter_core.files import open_atomic
 
 MOST_DATASETS = 8  # columns that a terminal has room for
 FIGURES = {
@@ -173,7 +173,7 @@ def save_sweep_plot(figures: dict[str, Any], path: Path) -> None:
         xaxis_title="beta (share of the plain label)",
         yaxis_title="mean score, 95% interval over queries",
     )
-    with written_whole(path) as file:
+    with open_atomic(path) as file:
         drawn.write_html(file, include_plotlyjs=True)
 
 
@@ -226,7 +226,7 @@ def save_selection_plot(found: dict[str, Any], path: Path) -> None:
     drawn.update_xaxes(title="dollars a thousand queries" if priced else "calls a query")
     drawn.update_yaxes(title="mean score", col=1)
     drawn.update_layout(template="plotly_white", title="k candidates where the router is unsure, else one")
-    with written_whole(path) as file:
+    with open_atomic(path) as file:
         drawn.write_html(file, include_plotlyjs=True)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from zooter_core.data.formats.reading import each_record, text_of
 from zooter_core.data.scores import each_query
 from zooter_core.errors import ZooterError, listed
-from zooter_core.files import written_whole
+from zooter_core.files import open_atomic
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
 from zooter_core.strict_json import dump_json
@@ -38,7 +38,7 @@ def export_routerarena(router: Path, queries: Path, out: Path) -> dict[str, int]
     loaded = Router.load(router, Encoders("auto"))
     asked = _queries(queries)
     counts = dict.fromkeys(loaded.candidates, 0)
-    with written_whole(out) as file:
+    with open_atomic(out) as file:
         between = "[\n"
         while batch := list(islice(asked, BATCH)):
             rows = loaded.route([prompt for _, prompt in batch])

@@ -11,7 +11,8 @@ from zooter_core.data.scores import Scores, no_repeats, read_lines, read_query, 
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.evaluation.report import Report
-from zooter_core.files import append_lines, check_file, filled_whole, locked, read_whole_lines, writing
+from zooter_core.files import check_file, locked, update_folder, writing
+from zooter_core.jsonl import append_records, read_records
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import BATCH, make_labels, quiet
 from zooter_core.pipeline.train import Progress, fit_router
@@ -44,7 +45,7 @@ def distill_scores(
     encoder = encoder.knowing(
         texts, encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
     )  # fmt: skip
-    with filled_whole(folder, CONFIG) as work:
+    with update_folder(folder, CONFIG) as work:
         report = fit_router(scores.tagged(tags), made, work, encoder, settings[1], progress)
         with writing(folder):
             if settings[1].kind == DEFAULT:  # the others learn from the scores
@@ -96,7 +97,7 @@ def _score_missing(
     """Append the lines that `out` lacks; what `score_responses` returns."""
     given = {query.id: (query.text, texts) for query, texts in lines}
     done: set[str] = set()
-    for number, record in enumerate(read_whole_lines(out), 1):
+    for number, record in enumerate(read_records(out), 1):
         id = record.get("id")
         text, texts = given.get(id, ("", {})) if isinstance(id, str) else ("", {})
         if not text or text != record.get("query"):
@@ -121,7 +122,7 @@ def _score_missing(
         )
         found = list(zip(batch, scored, strict=True))
         aside |= {query.id: str(rewards.reason) for (query, _), rewards in found if rewards.complete is None}
-        append_lines(
+        append_records(
             out,
             [
                 score_line(query, dict(zip(texts, rewards.complete, strict=True)), texts)
