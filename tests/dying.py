@@ -1,9 +1,9 @@
 """Commands that die: python dying.py [--together] CALL ...
 
 A CALL is "STEP:COUNT" and the arguments of a zooter command, with tabs between them: its process kills itself (SIGKILL)
-when the step has told its progress COUNT times, or, where STEP is `line`, when COUNT lines have been made for a file. A
-call without "STEP:COUNT" lives. Each runs in a process forked from this one, which has imported what they need and run
-nothing; `--together` runs all at the same time. Prints a line a call: how it ended.
+when the step has reported progress COUNT times, or, where STEP is `line`, when COUNT lines have been formatted for a
+file. A call without "STEP:COUNT" lives. Each runs in a process forked from this one, which has imported what they need
+and run nothing; `--together` runs all at the same time. Prints how each call ended, a line per call.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from broken import small
 
-from zooter_core.cli import pipeline
 from zooter_core.cli.main import main
+from zooter_core.cli.progress import Lines
 from zooter_core.data import formats
 from zooter_core.strict_json import dump_json
 
@@ -39,22 +38,17 @@ def dying(count: int) -> Callable[..., str]:
     return dump
 
 
-def killing(step: str, count: int) -> Callable[..., object]:
-    """Progress bars that kill."""
+def killing(step: str, count: int) -> Callable[..., None]:
+    """Stands in for `Lines.show`, and kills when a step has reported progress so many times."""
+    left = count
 
-    @contextmanager
-    def bars() -> Iterator[Callable[[str, int, int], None]]:
-        left = count
+    def show(lines: object, name: str, done: int, total: int) -> None:
+        nonlocal left
+        left -= name == step
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-        def show(name: str, done: int, of: int) -> None:
-            nonlocal left
-            left -= name == step
-            if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        yield show
-
-    return bars
+    return show
 
 
 def work(call: list[str]) -> int:
@@ -64,7 +58,7 @@ def work(call: list[str]) -> int:
     if step == "line":
         formats.dump_json = dying(int(count))  # type: ignore[attr-defined]
     else:
-        pipeline.progress_bars = killing(step, int(count))  # type: ignore[assignment]
+        Lines.show = killing(step, int(count))  # type: ignore[method-assign]
     return main(call[1:])
 
 

@@ -1,4 +1,4 @@
-"""The command line on a real terminal: stdout and stderr are pseudo-terminals, and what reaches them is read back."""
+"""The command line on a real terminal: stdout and stderr are pseudo-terminals, and their output is read back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from zooter_core.cli import options
+from zooter_core.cli import consoles
 from zooter_core.cli.main import main
 
 # Every kind of text that a terminal acts on, and every kind that rich does.
@@ -22,7 +22,7 @@ CLEAR, COLOUR, LINK, CLIPBOARD = "\x1b[2J", "\x1b[38;5;199m", "\x1b]8;;http://ev
 CONTROLS = f"{CLEAR}{COLOUR}{LINK}{CLIPBOARD}\x9b5n\x08\x7f\rover\u202e\u2066"
 MARKUP = "[/red][bold]b[/bold][link=http://evil.example]l[/link] :smile:"
 HOSTILE = CONTROLS + MARKUP
-OWN = re.compile(r"\x1b\[(?:[0-9]{1,2}(?:;[0-9]{1,2})*m|0m|\?25[lh]|[0-9]*[AGK])|\r(?=\x1b\[[12][AK])|\r(?=\n)")
+RICH = re.compile(r"\x1b\[(?:[0-9]{1,2}(?:;[0-9]{1,2})*m|0m|\?25[lh]|[0-9]*[AGK])|\r(?=\x1b\[[12][AK])|\r(?=\n)")
 ACTS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -42,9 +42,9 @@ class Screen:
         return self.parts["stderr"].decode("utf-8").replace("\r\n", "\n")
 
     def check(self) -> str:
-        """All that came, which holds nothing that a terminal acts on but rich's own colours and bars."""
+        """All output, which must hold no control characters but those of rich's colours and bars."""
         both = self.out + self.err
-        rest = OWN.sub("", both)
+        rest = RICH.sub("", both)
         assert not ACTS.search(rest), repr(rest[max(0, ACTS.search(rest).start() - 40) :][:160])
         assert COLOUR not in both
         assert "Traceback" not in both
@@ -94,30 +94,31 @@ def pipe(into: bytearray) -> Iterator[io.TextIOBase]:
 
 
 @contextmanager
-def streams(stdout: io.TextIOBase, stderr: io.TextIOBase) -> Iterator[None]:
-    """These as stdout and stderr; the consoles look anew at what is behind them, as in a process of their own."""
-    consoles = options.out, options.err
+def streams(stdout: io.TextIOBase, stderr: io.TextIOBase, environment: dict[str, str] | None = None) -> Iterator[None]:
+    """These as stdout and stderr; the consoles start over, as in a new process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", stdout)
         patch.setattr(sys, "stderr", stderr)
         patch.setenv("TERM", "xterm")
         patch.setenv("COLUMNS", "600")
         patch.delenv("NO_COLOR", raising=False)
-        for console in consoles:
+        for name, value in (environment or {}).items():
+            patch.setenv(name, value)
+        for console in (consoles.out, consoles.err):
             console.__init__(console.stderr)  # type: ignore[misc]
         yield
-    for console in consoles:
+    for console in (consoles.out, consoles.err):
         console.__init__(console.stderr)  # type: ignore[misc]
 
 
-def typed(*arguments: object, piped: tuple[str, ...] = ()) -> Screen:
+def typed(*arguments: object, piped: tuple[str, ...] = (), environment: dict[str, str] | None = None) -> Screen:
     """Call the command line on a terminal; the streams named in `piped` go into a pipe."""
     screen = Screen()
     out, err = screen.parts.values()
     with (
         (pipe if "stdout" in piped else terminal)(out) as stdout,
         (pipe if "stderr" in piped else terminal)(err) as stderr,
-        streams(stdout, stderr),
+        streams(stdout, stderr, environment),
     ):
         screen.code = main([str(argument) for argument in arguments])
     return screen

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zooter_core import backends, cli, plugins
+from zooter_core import backends, plugins
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data import formats
@@ -23,7 +23,6 @@ FAMILIES = {
     "reward": rewards.KINDS,
     "tagger": taggers.KINDS,
     "import": formats.KINDS,
-    "command": cli.COMMANDS,
 }
 
 

@@ -1,6 +1,7 @@
 """A fleet at work: route a query to one model, rank the responses of all models, or select the top k.
 
-`Ensemble` is the public class. It knows nothing of how models run (backends), score (labelling) or choose (router).
+`Ensemble` is the public class. From top to bottom: what a user calls, how candidates run and responses are scored,
+and how the parts of a fleet load. How a model answers, scores or chooses is the business of the rooms below.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
-
-import numpy as np
 
 from zooter_core import backends
 from zooter_core.backends import Backend, Piece, Request, iter_responses, stream_or_fail
@@ -41,12 +40,11 @@ class Ensemble:
 
     A query is a text, or a conversation: a sequence of messages that ends with the user's. Every method raises a
     ZooterError for a query that is empty, longer than 20,000 characters or not Unicode text, and for a fleet.toml
-    without the part that it needs ([router], [reward]).
+    without the table that it needs ([router], [reward]). `generation` replaces the settings of fleet.toml.
 
         ensemble = Ensemble(load_fleet("models/embedded"))
         ensemble.route("What is 2 + 3?").candidate         # one candidate, chosen by the router
-        for text in ensemble.stream("What is 2 + 3?"):     # its answer
-            print(text, end="")
+        "".join(ensemble.stream("What is 2 + 3?"))         # its answer
         ensemble.rank("What is 2 + 3?")                    # the responses of all candidates, best first
     """
 
@@ -59,8 +57,6 @@ class Ensemble:
             self.backend_of(candidate.backend)
         self._parts: dict[str, Any] = {}
         self._lock = threading.Lock()
-
-    # Route, select, stream, rank
 
     def route(self, query: Conversation, willingness: float = 0.0) -> Decision:
         """Choose the candidate that should answer (paper, section 3.2).
@@ -77,9 +73,7 @@ class Ensemble:
         (decision,) = self._decide([routing_text(messages)])
         if willingness == 0:
             return decision
-        dollars = prices.prices_of(self.fleet, self.fleet.pool)
-        values = prices.utilities(np.array(list(decision.probabilities.values())), dollars, willingness)
-        utilities = dict(zip(decision.probabilities, values.tolist(), strict=True))
+        utilities = prices.utilities_of(self.fleet, decision.probabilities, willingness)
         return Decision.of(decision.query, decision.probabilities, decision.tags, utilities)
 
     def route_all(self, queries: Sequence[str]) -> list[Decision]:
@@ -90,10 +84,10 @@ class Ensemble:
 
     def _decide(self, queries: Sequence[str]) -> list[Decision]:
         tags = self.tagger.tag(queries) if self.fleet.tagger and self.tagger.quick else [()] * len(queries)
-        rows = self.router.route(queries)
+        decisions = self.router.route(queries)
         return [
-            Decision.of(query, {name: row[name] for name in self.fleet.pool}, query_tags)
-            for query, row, query_tags in zip(queries, rows, tags, strict=True)
+            Decision.of(decision.query, {name: decision.probabilities[name] for name in self.fleet.pool}, query_tags)
+            for decision, query_tags in zip(decisions, tags, strict=True)
         ]
 
     def explain(self, decision: Decision) -> Explanation:
@@ -138,7 +132,6 @@ class Ensemble:
 
         Args:
             candidate: the candidate to ask, without routing and fallback.
-            generation: settings that replace those of fleet.toml.
             stop: an event that ends the answer when it is set.
 
         Raises:
@@ -156,7 +149,6 @@ class Ensemble:
 
         Args:
             candidates: the names of those that run. Default: all of the fleet.
-            generation: settings that replace those of fleet.toml.
 
         Raises:
             ZooterError: there is no such candidate, or the reward model cannot work.
@@ -166,8 +158,6 @@ class Ensemble:
         pieces = self.run_candidates(names, query, threading.Event(), generation)
         responses = {response.candidate: response for _, response in iter_responses(pieces)}
         return self.rank_responses(last_query(messages_of(query)), [responses[name] for name in names])
-
-    # Run and score
 
     def run_candidates(
         self,
@@ -222,14 +212,11 @@ class Ensemble:
         """The rewards of the responses to each query; `score_queries` with the fleet's model and cache."""
         return score_queries(self.reward_model, queries, self._cache(), progress)
 
-    # Parts
-
     @property
     def router(self) -> Router:
         """The router, for the fleet's pool."""
-        return self._part(
-            "router", self.fleet.router, lambda c: Router.load(c.path, self.encoders).for_pool(self.fleet.pool)
-        )
+        pool = self.fleet.pool
+        return self._part("router", self.fleet.router, lambda c: Router.load(c.path, self.encoders).for_pool(pool))
 
     @property
     def neighbours(self) -> Neighbours | None:
@@ -288,14 +275,11 @@ class Ensemble:
 
     def _cache(self) -> ScoreCache | None:
         """The cache of rewards; None if fleet.toml or the kind of reward model does not want one."""
-        version = getattr(self.reward_model, "version", None)
-        if version is None or not (self.fleet.reward and self.fleet.reward.cache):
+        version, config = getattr(self.reward_model, "version", None), self.fleet.reward
+        if version is None or config is None or not config.cache:
             return None
-        return self._part(
-            "cache",
-            self.fleet.reward,
-            lambda config: ScoreCache(f"{self.fleet.hash_of('reward')} {version_of(config.weights)} {version}"),
-        )
+        identity = f"{self.fleet.hash_of('reward')} {version_of(config.weights)} {version}"
+        return self._part("cache", config, lambda _: ScoreCache(identity))
 
     def _part(self, name: str, config: Config | None, load: Callable[[Config], Part]) -> Part:
         """A part of the fleet. The first thread that needs it loads it; the others wait."""
@@ -305,8 +289,7 @@ class Ensemble:
             with self._lock:
                 if name not in self._parts:
                     self._parts[name] = load(config)
-        part: Part = self._parts[name]
-        return part
+        return self._parts[name]
 
 
 def missing_table(fleet: Fleet, table: str) -> ZooterError:

@@ -14,7 +14,7 @@ import shutil
 import stat
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -44,9 +44,8 @@ def writing(place: Path) -> Iterator[None]:
     except Exception as problem:
         if not isinstance(problem, OSError) and RUST not in str(problem):
             raise
-        raise WorkError(
-            f"room to write {place}", str(problem), "Free some space and start again; finished work is kept."
-        ) from problem
+        next_step = "Free some space and start again; finished work is kept."
+        raise WorkError(f"room to write {place}", str(problem), next_step) from problem
 
 
 def impossible(path: str | Path) -> str | None:
@@ -97,8 +96,8 @@ def private_file(path: Path) -> None:
     Raises:
         OSError: it cannot be made.
     """
-    # A process that closes a file loses all its locks on it, also those of SQLite in other threads. So the file is
-    # opened only to make it, before anything in this process can use it.
+    # Closing a file drops all of the process's locks on it, also those of SQLite in other threads. So it is opened only
+    # to make it, before anything in this process can use it.
     with CREATING, suppress(FileExistsError):
         os.close(owner_only(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL))
     for suffix in SQLITE:
@@ -161,9 +160,8 @@ def locked(path: Path, what: str) -> FileLock:
     try:
         lock.acquire(timeout=0)
     except Timeout as problem:
-        raise ZooterError(
-            f"{what} to be free", "another process at work in it", "Wait for it, or stop it."
-        ) from problem
+        facts = (f"{what} to be free", "another process at work in it", "Wait for it, or stop it.")
+        raise ZooterError(*facts) from problem
     except OSError as problem:
         raise ZooterError(f"{what} to be writable", str(problem), "Fix its permissions, or give another.") from problem
     return lock
@@ -186,23 +184,27 @@ def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
         if private:
             os.close(owner_only(str(partial), os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
         yield partial
-        if partial.is_dir():
-            _replace_folder(path, partial)
-        else:
+        old = path.with_name(f"{path.name}.old-{os.getpid()}")
+        if not partial.is_dir():
             with partial.open("r+b") as file:
                 os.fsync(file.fileno())
-            partial.replace(path)
+        elif path.exists():
+            path.rename(old)  # as a folder cannot replace another
+        partial.replace(path)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         remove(partial)
 
 
-def _replace_folder(path: Path, new: Path) -> None:
-    """Rename a folder to `path`. One that is there is moved away first, as a folder cannot replace another."""
-    old = path.with_name(f"{path.name}.old-{os.getpid()}")
-    if path.exists():
-        path.rename(old)
-    new.rename(path)
-    shutil.rmtree(old, ignore_errors=True)
+@contextmanager
+def work_folder(path: Path, around: Path | None = None) -> Iterator[Path]:
+    """A folder beside `path`, or in another folder, for intermediate files; deleted at the end."""
+    folder = _aside(path, around or path.parent)
+    try:
+        folder.mkdir()
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -240,23 +242,19 @@ def update_folder(folder: Path, last: str, gone: Sequence[str] = ()) -> Iterator
         WorkError: the disk is full.
     """
     check_folder(folder)
-    new = _aside(folder, folder if folder.is_dir() else folder.parent)  # on one file system, for the renames
-    try:
-        new.mkdir()
-    except OSError as problem:
-        raise ZooterError(f"a folder to write at {folder}", str(problem), "Give another place.") from problem
-    try:
+    with ExitStack() as stack:
+        try:  # inside the folder, if it is there: for the renames it must be on the same file system
+            new = stack.enter_context(work_folder(folder, folder if folder.is_dir() else folder.parent))
+        except OSError as problem:
+            raise ZooterError(f"a folder to write at {folder}", str(problem), "Give another place.") from problem
         yield new
         with writing(folder):
             files = [path.relative_to(new) for path in sorted(new.rglob("*")) if path.is_file()]
-            (folder / last).unlink(missing_ok=True)
-            for name in gone:
+            for name in (last, *gone):
                 (folder / name).unlink(missing_ok=True)
             for file in sorted(files, key=lambda file: file.as_posix() == last):
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
                 (new / file).replace(folder / file)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
 
 
 def move_contents(work: Path, folder: Path) -> None:

@@ -165,8 +165,8 @@ def test_the_order_is_the_decisions():
     assert traded.order[0] == traded.candidate
 
 
-def failed(name, found, text=""):
-    failure = WorkError(f"an answer of {name} from host", found, "Ask again.").failure
+def failed(name, reason, text=""):
+    failure = WorkError(f"an answer of {name} from host", reason, "Try again.").failure
     return Response(name, text, finish="error", error=failure)
 
 
@@ -183,6 +183,6 @@ def test_nobody_names_every_reason():
     problem = nobody([failed("math", "no connection (refused)"), failed("code", "a gap"), failed("chat", "no host")])
     assert problem.exit_code == 1
     assert str(problem) == (
-        "Expected an answer of math, code or chat, but found none:\n- math: no connection (refused). Ask again.\n"
-        "- code: a gap. Ask again.\n- chat: no host. Ask again. \n\n`zooter check` tries each of them."
+        "math, code and chat could not answer:\n- math: no connection (refused). Try again.\n"
+        "- code: a gap. Try again.\n- chat: no host. Try again. \n\n`zooter check` tries each of them."
     )

@@ -58,7 +58,7 @@ def test_a_failed_model_is_replaced_and_a_broken_answer_tried_again(
     expect(box).to_contain_text(f'{first} could not answer (status 500, "scripted http-500")', timeout=SLOW)
     expect(page.get_by_text("Half of")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("incomplete", exact=True)).to_be_visible()
-    expect(page.get_by_text("broken off, after 7 characters")).to_be_visible()
+    expect(page.get_by_text("the connection broke, after 7 characters")).to_be_visible()
     expect(page.get_by_role("button", name="Continue")).to_be_visible()
     assert fits(page)
     page.reload()

@@ -71,8 +71,8 @@ def test_check_of_a_candidate_that_fails_is_exit_1(zooter, fleet):
     rows = {row["name"]: row for row in json.loads(out)["parts"]}
     assert code == 1
     assert (rows["a"]["ok"], rows["b"]["ok"], rows["c"]["ok"]) == (True, False, False)
-    assert rows["b"]["found"].startswith("Expected an answer of b from 127.0.0.1:")
-    assert rows["b"]["found"].count("Expected") == 1
+    assert rows["b"]["found"].startswith("b at 127.0.0.1:")
+    assert rows["b"]["found"].count("status 503") == 1
     assert "an empty one" in rows["c"]["found"]
 
 
@@ -95,7 +95,7 @@ def test_ask_keeps_what_has_come_and_tells_the_fault(zooter, fleet):
     assert code == 1
     assert out == "Half of\n"
     assert "The answer of a is incomplete.\n" in err
-    assert "the connection broken off, after 7 characters" in err
+    assert "the connection broke, after 7 characters" in err
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_ask_keeps_what_has_come_and_tells_the_fault(zooter, fleet):
         ("refused", "no connection (refused)"),
         ("hang-first", "no first token within 0.8 s"),
         ("http-500", 'status 500, "scripted http-500"'),
-        ("reset-first", "the connection broken off"),
+        ("reset-first", "the connection broke"),
     ],
 )
 def test_ask_goes_to_the_next_candidate_before_the_first_token(zooter, fleet_copy, server, model, reason):
@@ -121,11 +121,8 @@ def test_ask_when_nobody_can_answer_names_each_reason(zooter, fleet_copy, server
     first, second = afar.save_by_order(fleet_copy, server.url, "Hi", ("refused", "http-503"))
     code, out, err = zooter("ask", "Hi", "--fleet", fleet_copy)
     assert (code, out) == (1, "")
-    assert (
-        f"zooter: Expected an answer of {first} or {second}, but found none:\n- {first}: no connection (refused)."
-        in err
-    )
-    assert f'- {second}: status 503, "scripted http-503". Ask again later' in err
+    assert f"zooter: {first} and {second} could not answer:\n- {first}: no connection (refused)." in err
+    assert f'- {second}: status 503, "scripted http-503". Try again later' in err
     assert err.count("zooter: ") == 1
 
 
@@ -143,7 +140,7 @@ def test_ask_a_named_candidate_is_not_replaced(zooter, fleet_copy, server):
     first, _ = afar.save_by_order(fleet_copy, server.url, "Hi", ("http-500", "good"))
     code, out, err = zooter("ask", "Hi", "--candidate", first, "--fleet", fleet_copy)
     assert (code, out, server.count("good")) == (1, "", 0)
-    assert f"Expected an answer of {first} from 127.0.0.1:" in err
+    assert f"{first} at 127.0.0.1:" in err
 
 
 def test_compare_ranks_those_that_answer(zooter, fleet):
@@ -195,7 +192,7 @@ def test_a_judge_that_cannot_be_reached_is_told_by_check(zooter, fleet, server):
     code, out, _ = zooter("check", "--json", "--fleet", folder)
     row = next(row for row in json.loads(out)["parts"] if row["part"] == "reward model")
     assert (code, row["ok"]) == (1, False)
-    assert row["found"].startswith("Expected judge at 127.0.0.1:9, but found no connection (refused).")
+    assert row["found"].startswith("judge at 127.0.0.1:9 failed: no connection (refused).")
 
 
 def test_a_run_that_a_fault_breaks_off_loses_no_response(zooter, fleet, server, tmp_path):
@@ -216,7 +213,7 @@ def test_a_run_that_a_fault_breaks_off_loses_no_response(zooter, fleet, server, 
     call = (*call, "--epochs", 2)
     code, _, err = zooter(*call)
     assert code == 1
-    assert "an answer of a from" in err
+    assert "a at 127.0.0.1:" in err
     assert "goes on from here" in err
     kept = {json.loads(line)["id"] for line in (tmp_path / "run" / "responses.jsonl").read_text().splitlines()}
     assert len(kept) == 40

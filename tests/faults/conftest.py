@@ -81,7 +81,7 @@ def called(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         assert "Traceback" not in out + err
         told = [line for line in err.splitlines() if line.startswith("zooter: ")]
         assert len(told) == (code != 0), err
-        assert not code or told[0].startswith("zooter: Expected "), told
+        assert not code or told[0].startswith("zooter: "), told
         return code, told[0] if told else ""
 
     return call

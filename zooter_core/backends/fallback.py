@@ -79,16 +79,16 @@ def note(failed: Sequence[Response], instead: str | None = None, around: str = "
 def nobody(failed: Sequence[Response]) -> ZooterError:
     """The error when all of several have failed, with each one's reason and what can be done about it."""
     names = [response.candidate for response in failed]
-    asked = f"{listed(names[:-1])} or {names[-1]}"
+    *others, last = names
     reasons = "".join(
         f"\n- {shortened(response.candidate, MOST_NAMED)}: {shortened(_advice(response), MOST_REASON)}"
         for response in failed[:MOST_TOLD]
     )
     if len(failed) > MOST_TOLD:
         reasons += f"\n- and {len(failed) - MOST_TOLD:,} more"
-    return WorkError(
-        f"an answer of {asked}", f"none:{reasons.removesuffix('.')}", "\n\n`zooter check` tries each of them."
-    )
+    sentence = f"{listed(others)} and {last} could not answer:{reasons}"
+    expected = f"an answer of {listed(others)} or {last}"
+    return WorkError(expected, f"none:{reasons}", "\n\n`zooter check` tries each of them.", sentence)
 
 
 def _reason(response: Response) -> str:

@@ -1,22 +1,26 @@
-"""The commands by name: a plain dict of name -> import path, loaded when one is called."""
+"""The command line. Each command is a file with a function of its name, which loads when the command is called.
 
-COMMANDS = {
-    "demo": "zooter_core.cli.demo:demo",
-    "ask": "zooter_core.cli.ask:ask",
-    "route": "zooter_core.cli.ask:route",
-    "compare": "zooter_core.cli.ask:compare",
-    "check": "zooter_core.cli.check:check",
-    "queries": "zooter_core.cli.queries:queries",
-    "run": "zooter_core.cli.pipeline:run",
-    "collect": "zooter_core.cli.pipeline:step",
-    "score": "zooter_core.cli.pipeline:score",
-    "tag": "zooter_core.cli.pipeline:step",
-    "label": "zooter_core.cli.pipeline:step",
-    "distill": "zooter_core.cli.pipeline:distill",
-    "import": "zooter_core.cli.formats:import_",
-    "export": "zooter_core.cli.formats:export",
-    "bench": "zooter_core.cli.bench:bench",
-    "evaluate": "zooter_core.cli.evaluate:evaluate",
-    "extend": "zooter_core.cli.extend:extend",
-    "sweep": "zooter_core.cli.pipeline:sweep",
+To add a command, add the file and a line to COMMANDS. A Python keyword takes an underscore, as in `import_.py`.
+"""
+
+COMMANDS = {  # name -> what `zooter --help` says
+    "demo": "Open the web demo.",
+    "setup": "Install and convert the weights of the embedded fleet.",
+    "ask": "Route a query to one model and stream its answer.",
+    "route": "Show the router's probabilities, tags and choice for a query, or for each line of stdin.",
+    "compare": "Run every model on a query and rank the responses by reward.",
+    "check": "Test every part of a fleet and measure its speed.",
+    "queries": "Select a diverse set of queries to train on.",
+    "run": "Run the whole pipeline: collect, score, tag, label, distill, report.",
+    "collect": "Collect the responses of a run.",
+    "score": "Score the responses of a run, or those in a file.",
+    "tag": "Tag the queries of a run.",
+    "label": "Compute the labels of a run.",
+    "distill": "Train a router on the labels of a run, or on score files.",
+    "import": "Convert a public benchmark's files to a score file.",
+    "export": "Write a router's choices in a benchmark's own format.",
+    "bench": "Answer a public benchmark with every model and score the answers.",
+    "evaluate": "Evaluate a router on score files: reward, regret, MTR, %Uplift.",
+    "extend": "Add a candidate to a router's pool, or remove one, without training from scratch.",
+    "sweep": "Measure how much beta and tau matter, by cross-validation.",
 }

@@ -1,4 +1,4 @@
-"""`python -m zooter_core.cli`: the same as `zooter`."""
+"""`python -m zooter_core.cli` is `zooter`."""
 
 import sys
 

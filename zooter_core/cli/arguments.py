@@ -1,87 +1,170 @@
-"""The options that several commands share, and those of the commands with many."""
+"""How arguments are read: what Typer does not check by itself, and the options that several commands share."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+import re
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-SUITES = "gsm8k, mmlu, human-eval, alpaca-eval, flask or mt-bench"
+import typer
+from typer.core import TyperCommand
 
+from zooter_core.errors import MOST_LISTED, MOST_NAMED, ZooterError, did_you_mean, shortened
+from zooter_core.files import impossible
+from zooter_core.router.kinds import KINDS
 
-def bench(parser: ArgumentParser) -> None:
-    """The options of `zooter bench`."""
-    parser.add_argument("--suite", required=True, metavar="NAME", help=SUITES)
-    parser.add_argument(
-        "--from",
-        required=True,
-        nargs="+",
-        action="extend",
-        metavar="FILE",
-        dest="sources",
-        help="the suite's own files, plain or .gz",
-    )
-    parser.add_argument("--out", required=True, metavar="FILE", help=".jsonl or .jsonl.gz; FILE.run keeps the work")
-    parser.add_argument("--limit", type=int, metavar="N", help="a sample of so many problems (default: all)")
-    parser.add_argument("--judge", metavar="NAME", help="alpaca-eval, flask, mt-bench: a candidate of the fleet")
-    parser.add_argument("--judge-fleet", metavar="DIR", help="the fleet that the judge is in, where it is another")
-    parser.add_argument(
-        "--run-code", action="store_true", help="human-eval: execute what the candidates write, in a sandbox"
-    )
-    parser.add_argument(
-        "--no-sandbox", action="store_true", help="human-eval: execute it without the sandbox, as your own programs"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the sample and the responses (default: 0)")
-    parser.add_argument("--temperature", type=float, help="(default: 0, greedy)")
-    parser.add_argument("--max-new-tokens", type=int, help="(default: the fleet's)")
-    parser.add_argument("--json", action="store_true")
+EMBEDDED = "models/embedded"
+NEGATIVE = re.compile(r"-\d+|-\d*\.\d+")
 
 
-def evaluate(parser: ArgumentParser) -> None:
-    parser.add_argument("--router", metavar="DIR", help="the router, or ...")
-    parser.add_argument("--fleet", metavar="DIR", help="... the fleet that it is in")
-    parser.add_argument("--scores", required=True, nargs="+", metavar="FILE")
-    parser.add_argument(
-        "--rmr",
-        action="store_true",
-        help="with --fleet: also what running all and keeping the best by its reward model earns; needs responses",
-    )
-    parser.add_argument(
-        "--learned-from",
-        nargs="+",
-        metavar="FILE",
-        help="the score files it was distilled from: kNN joins the baselines, which else are picked in hindsight",
-    )
-    parser.add_argument(
-        "--robust", action="store_true", help="also how often a choice survives typos, case, paraphrases"
-    )
-    parser.add_argument(
-        "--select", action="store_true", help="cost and quality with k candidates where the router is unsure"
-    )
-    parser.add_argument(
-        "--judge-fleet",
-        metavar="DIR",
-        help="with --select: also where the best by this fleet's reward model is kept; needs responses",
-    )
-    parser.add_argument("--plot", metavar="FILE", help="with --select: also draw it, into an .html file")
-    parser.add_argument(
-        "--prices", metavar="DIR", help="a fleet with usd_per_million_tokens: cost in dollars, not in calls"
-    )
-    parser.add_argument(
-        "--tokens", type=int, help="with --prices: of a response that the score files do not hold (default: 300)"
-    )
-    willingness(parser, "with --prices: ")
-    parser.add_argument("--json", action="store_true")
+class CallError(ZooterError):
+    """A command line that cannot be read."""
+
+    @classmethod
+    def of(cls, message: str, command: str) -> CallError:
+        """An error that says what is wrong with a call of a command."""
+        message = shortened(message, MOST_LISTED)
+        message = message if message.endswith((".", "?")) else f"{message}."
+        return cls(f"a valid call of {command}", message, f"Try `{command} --help`.", message)
 
 
-def willingness(parser: ArgumentParser, about: str = "") -> None:
-    parser.add_argument(
+class Command(TyperCommand):
+    """A command. An option of several values takes them in a row: `--scores a.jsonl b.jsonl`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        options = {name: option for option in self.get_params(ctx) for name in option.opts if name.startswith("-")}
+        return super().parse_args(ctx, _arranged(args, options, ctx.command_path))
+
+
+def _arranged(arguments: Sequence[str], options: Mapping[str, Any], command: str) -> list[str]:
+    """Arguments as Typer reads them: each value of a list after the option's name, positional arguments last.
+
+    Raises:
+        CallError: an option is unknown, or has no value.
+    """
+    arranged: list[str] = []
+    positional: list[str] = []
+    rest = deque(arguments)
+    while rest:
+        argument = rest.popleft()
+        name, equals, value = argument.partition("=")
+        option = options.get(name)
+        if argument == "--":
+            positional += rest
+            break
+        if option is None and not _is_option(argument):
+            positional.append(argument)
+        elif option is None:
+            raise CallError.of(f"Unknown option {shortened(name, MOST_NAMED)}. {did_you_mean(name, options)}", command)
+        elif option.is_flag:
+            arranged.append(argument)
+        else:
+            values = [value] if equals else []
+            while rest and not _is_option(rest[0]) and (option.multiple or not values):
+                values.append(rest.popleft())
+            if not values:
+                raise CallError.of(f"Option {name} needs a value", command)
+            if not all(values):
+                raise CallError.of(f"The value of {name} is empty", command)
+            arranged += [part for value in values for part in (name, value)]
+    return [*arranged, "--", *positional]
+
+
+def _is_option(argument: str) -> bool:
+    """Whether an argument is meant as an option. "-", "-1" and "-5 + 3" are not."""
+    return argument.startswith("-") and len(argument) > 1 and " " not in argument and not NEGATIVE.fullmatch(argument)
+
+
+def _path(text: str) -> Path:
+    return Path(_reference(text))
+
+
+def _reference(text: str) -> str:
+    """A path, or the name of a model."""
+    if not text:
+        raise typer.BadParameter("the path is empty")
+    if reason := impossible(text):
+        raise typer.BadParameter(f"{shortened(text, MOST_NAMED)}: {reason}")
+    return text
+
+
+PARSERS = {"FILE": _path, "DIR": _path, "PATH": _path, "ID": _reference, "FILE|off": _reference}  # by metavar
+
+
+def option(name: str, metavar: str | None = None, help: str | None = None) -> Any:
+    """An option. `metavar` says what it takes, and so how that is checked."""
+    return typer.Option(name, metavar=metavar, help=help, parser=PARSERS.get(metavar or ""))
+
+
+def argument(metavar: str, help: str | None = None) -> Any:
+    """A positional argument."""
+    return typer.Argument(metavar=metavar, help=help, parser=PARSERS.get(metavar))
+
+
+FleetDir = Annotated[Path | None, option("--fleet", "DIR", f"Folder with a fleet.toml (default: {EMBEDDED}).")]
+RunDir = Annotated[Path, option("--run", "DIR", "Folder of the run.")]
+ScoreFiles = Annotated[list[Path], option("--scores", "FILE", "Score files.")]
+Json = Annotated[bool, option("--json", help="Print one JSON document.")]
+Query = Annotated[str, argument("QUERY")]
+Temperature = Annotated[
+    float | None, option("--temperature", "X", "Sampling temperature; 0 is greedy (default: the fleet's).")
+]
+MaxNewTokens = Annotated[
+    int | None, option("--max-new-tokens", "N", "Longest response in tokens (default: the fleet's).")
+]
+Willingness = Annotated[
+    float,
+    option(
         "--willingness",
-        type=float,
-        default=0.0,
-        metavar="X",
-        help=f"{about}choose by probability - X * price / highest price (default: 0, the price is no matter)",
-    )
-
-
-def generation(parser: ArgumentParser) -> None:
-    parser.add_argument("--temperature", type=float, help="0 is greedy (default: the fleet's)")
-    parser.add_argument("--max-new-tokens", type=int, help="(default: the fleet's)")
+        "X",
+        "Choose by probability - X * price / highest price; 0 ignores prices.",
+    ),
+]
+Samples = Annotated[
+    int, option("--samples", "N", "Responses per candidate and query; the mean of their rewards counts.")
+]
+Beta = Annotated[
+    float | None, option("--beta", "X", "Weight of the plain label (default: 0.3; 0 with --scores: tag priors alone).")
+]
+Tau = Annotated[float | None, option("--tau", "X", "Softmax temperature of rewards (default: 1; 0.3 with --scores).")]
+Normalise = Annotated[
+    str | None,
+    option(
+        "--normalise",
+        "NAME",
+        "Normalisation of rewards: none (default), spread (default with --scores), zscore, zscore-dataset.",
+    ),
+]
+Holdout = Annotated[
+    float | None,
+    option("--holdout", "X", "Share of queries held back for evaluation (default: 0.2; 0 with --scores)."),
+]
+Seed = Annotated[int, option("--seed", "N", "Random seed.")]
+TrainingSeed = Annotated[int | None, option("--seed", "N", "Random seed (default: 0; in a run the fleet's).")]
+TagSource = Literal["auto", "given", "clusters", "fleet", "none"]
+Tagger = Annotated[
+    TagSource,
+    option(
+        "--tagger",
+        help="Source of tags: given in the file, clusters of similar queries, or the fleet's tagger. "
+        "auto uses the file's tags where it has any, otherwise clusters.",
+    ),
+]
+Epochs = Annotated[int | None, option("--epochs", "N", "Most passes over the queries (default: 8).")]
+RouterKind = Annotated[str, option("--router-kind", "KIND", f"Kind of router: {', '.join(KINDS)}.")]
+RouterSettings = Annotated[
+    list[str] | None, option("--router-set", "NAME=NUMBER", "Settings of that kind, such as k=50.")
+]
+FinetunedPart = Literal["none", "last", "all"]
+Finetune = Annotated[
+    FinetunedPart,
+    option(
+        "--finetune",
+        help="Part of the encoder to train too: nothing (seconds), the last layer, or all of it (needs a GPU).",
+    ),
+]
+KeepTexts = Annotated[
+    bool, option("--keep-texts", help="Keep the text of the queries in the router's folder, to explain choices.")
+]

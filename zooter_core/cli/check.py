@@ -1,11 +1,11 @@
-"""`zooter check`: every part of a fleet at work once."""
+"""`zooter check`: every part of a fleet works once; its speed and memory are measured."""
 
 from __future__ import annotations
 
 import threading
 import time
-from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from zooter_core.backends import iter_responses
-from zooter_core.cli.options import ensemble_of, err, out, print_json, raise_failed, tell_note
+from zooter_core.cli.arguments import FleetDir, Json
+from zooter_core.cli.consoles import out, print_json
+from zooter_core.cli.fleets import open_ensemble
+from zooter_core.cli.notes import check_answered, print_note
+from zooter_core.cli.progress import waiting
 from zooter_core.config.candidates import ENDPOINT, RECORDED, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import WorkError, ZooterError
@@ -22,57 +26,55 @@ from zooter_core.records import Message
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
 
-Found = dict[str, Any]
+Row = dict[str, Any]
 HELLO = [Message("user", "What is 2 + 2?")]
+ROUTED = 20  # queries over which the router's speed is measured
 
 
-def check(call: Namespace) -> int:
-    """Ask every part of a fleet to work once: is it well, how fast is it, how much memory does it take?"""
-    ensemble = ensemble_of(call)
-    fleet = ensemble.fleet
-    rows: list[Found] = []
-
-    def timed(part: str, name: str, work: Callable[[], Found]) -> None:
-        begun = time.perf_counter()
-        row: Found = {"part": part, "name": name, "ok": True}
-        process, models = _memory(), _models(ensemble)
-        try:
-            with err.waiting(f"Checking the {part} {name} ..."):
-                row |= work()
-        except ZooterError as problem:
-            row |= {"ok": False, "found": str(problem)}
-        row |= {"seconds": round(time.perf_counter() - begun, 2)}
-        grown = sum(max(size - models.get(key, 0), 0) for key, size in _models(ensemble).items())
-        taken = round(
-            (grown or max(_memory() - process, 0)) / 1e6
-        )  # a process does not grow by a model in place of one
-        rows.append({"memory_mb": taken if row["ok"] else None} | row)
-
-    for entry in fleet.candidates:
-        timed("candidate", entry.name, lambda entry=entry: _candidate(ensemble, entry))  # type: ignore[misc]
-    if fleet.reward:
-        timed("reward model", fleet.reward.kind, lambda: _reward(ensemble))
-    if fleet.tagger:
-        timed("tagger", fleet.tagger.kind, lambda: _tagger(ensemble))
-    if fleet.router:
-        timed("router", Path(fleet.router.path).name, lambda: _router(ensemble))
-    if call.json:
-        print_json({"fleet": fleet.name, "parts": rows}, indent=2)
+def check(fleet: FleetDir = None, json: Json = False) -> int:
+    ensemble = open_ensemble(fleet, answering=True)
+    parts = ensemble.fleet
+    rows = [_row(ensemble, "candidate", entry.name, partial(_candidate, ensemble, entry)) for entry in parts.candidates]
+    if parts.reward:
+        rows.append(_row(ensemble, "reward model", parts.reward.kind, partial(_reward, ensemble)))
+    if parts.tagger:
+        rows.append(_row(ensemble, "tagger", parts.tagger.kind, partial(_tagger, ensemble)))
+    if parts.router:
+        rows.append(_row(ensemble, "router", Path(parts.router.path).name, partial(_router, ensemble)))
+    if json:
+        print_json({"fleet": parts.name, "parts": rows}, indent=2)
     else:
-        _print(fleet.name, rows)
+        _print(parts.name, rows)
     return 0 if all(row["ok"] for row in rows) else 1
 
 
-def _candidate(ensemble: Ensemble, entry: CandidateConfig) -> Found:
-    """A short answer of a candidate. The model of an endpoint takes no memory here."""
+def _row(ensemble: Ensemble, part: str, name: str, work: Callable[[], Row]) -> Row:
+    """A part's work, with the seconds and the memory that it takes, or the error that it ends with."""
+    start = time.perf_counter()
+    row: Row = {"part": part, "name": name, "ok": True}
+    process, models = _memory(), _models(ensemble)
+    try:
+        with waiting(f"Checking the {part} {name} ..."):
+            row |= work()
+    except ZooterError as problem:
+        row |= {"ok": False, "found": str(problem)}
+    row |= {"seconds": round(time.perf_counter() - start, 2)}
+    # A model that takes the place of another does not make the process grow.
+    loaded = sum(max(size - models.get(key, 0), 0) for key, size in _models(ensemble).items())
+    memory = round((loaded or max(_memory() - process, 0)) / 1e6)
+    return {"memory_mb": memory if row["ok"] else None} | row
+
+
+def _candidate(ensemble: Ensemble, entry: CandidateConfig) -> Row:
+    """A short answer. The model of an endpoint takes no memory on this machine."""
     backend = ensemble.backends[entry.backend]
     backend.load(entry)
     generation = GenerationConfig(max_new_tokens=32, temperature=0.0)
     messages = [Message("user", backend.trial(entry))]
     pieces = ensemble.run_candidates([entry.name], messages, threading.Event(), generation)
-    ((_, last),) = iter_responses(pieces, tell_note)
-    raise_failed(last)
-    first, speed = last.first_token_seconds, last.tokens_per_second
+    ((_, response),) = iter_responses(pieces, print_note)
+    check_answered(response)
+    first, speed = response.first_token_seconds, response.tokens_per_second
     if entry.backend == RECORDED:
         return {"found": "its responses can be read"}
     return {
@@ -82,7 +84,7 @@ def _candidate(ensemble: Ensemble, entry: CandidateConfig) -> Found:
     } | ({"memory_mb": None} if entry.backend == ENDPOINT else {})
 
 
-def _reward(ensemble: Ensemble) -> Found:
+def _reward(ensemble: Ensemble) -> Row:
     from zooter_core.labelling.rewards import Comparing
     from zooter_core.labelling.rewards.scoring import comparisons, score_queries
 
@@ -91,24 +93,23 @@ def _reward(ensemble: Ensemble) -> Found:
         raise WorkError("a reward for a greeting", f"none: {scored.reason}", "Check [reward] in fleet.toml.")
     pool = len(ensemble.fleet.pool)
     compares = isinstance(ensemble.reward_model, Comparing)
-    cost = f"; {comparisons(pool)} comparisons a query of {pool} responses" if compares else ""
+    cost = f"; {comparisons(pool)} comparisons per query of {pool} responses" if compares else ""
     return {"found": f"{scored.rewards[0]:.2f}{cost}"}
 
 
-def _tagger(ensemble: Ensemble) -> Found:
-    queries = [f"{n} + {n}?" for n in range(2, 6)]  # enough to tell a query that is refused from a tagger that fails
+def _tagger(ensemble: Ensemble) -> Row:
+    queries = [f"{n} + {n}?" for n in range(2, 6)]  # several: a tagger may refuse one of them and still work
     return {"found": ", ".join(tag.name for tag in ensemble.tagger.tag(queries)[0])}
 
 
-def _router(ensemble: Ensemble) -> Found:
+def _router(ensemble: Ensemble) -> Row:
     ensemble.route(HELLO)
-    begun = time.perf_counter()
-    for number in range(20):
+    start = time.perf_counter()
+    for number in range(ROUTED):
         ensemble.route([Message("user", f"What is 2 + {number}?")])
-    each = (time.perf_counter() - begun) / 20 * 1000
-    return {
-        "found": f"chose {ensemble.route(HELLO).candidate}; {each:.1f} ms a query on {ensemble.router.encoder.runtime}"
-    }
+    speed = (time.perf_counter() - start) / ROUTED * 1000
+    choice = ensemble.route(HELLO).candidate
+    return {"found": f"chose {choice}; {speed:.1f} ms per query on {ensemble.router.encoder.runtime}"}
 
 
 def _models(ensemble: Ensemble) -> dict[object, int]:
@@ -117,7 +118,7 @@ def _models(ensemble: Ensemble) -> dict[object, int]:
 
 
 def _memory() -> int:
-    """Bytes that this process holds, on the processor and on a GPU."""
+    """Bytes that this process uses, in main memory and on a GPU."""
     import psutil
     import torch
 
@@ -125,12 +126,9 @@ def _memory() -> int:
     return int(psutil.Process().memory_info().rss) + gpu
 
 
-def _print(name: str, rows: list[Found]) -> None:
+def _print(name: str, rows: list[Row]) -> None:
     columns = ("part", "name", "", "seconds", "first token", "tokens/s", "memory", "found")
     table = Table(*columns, title=f"fleet {name}", title_justify="left")
-    for column in table.columns[:2]:
-        column.no_wrap = True  # what was found may take lines instead
-    table.columns[-1].overflow = "fold"
     for row in rows:
         first, speed, memory = (row.get(key) for key in ("first_token_seconds", "tokens_per_second", "memory_mb"))
         table.add_row(

@@ -6,46 +6,64 @@ import errno
 import os
 import socket
 import sys
-from argparse import Namespace
 from pathlib import Path
+from typing import Annotated
 
-from zooter_core.cli.options import err, fleet_of
+from zooter_core.cli.arguments import FleetDir, option
+from zooter_core.cli.consoles import err
+from zooter_core.cli.fleets import open_fleet
 from zooter_core.config.fleet import NO_ROUTER
 from zooter_core.errors import ZooterError, first_line
 from zooter_core.hosts import WILDCARDS, Host, check_host, check_origin, is_loopback
 from zooter_core.router.config import check_router
 
-ADDRESS = "STREAMLIT_SERVER_ADDRESS"  # of the variables that Streamlit reads, the one for the address to bind
+ADDRESS = "STREAMLIT_SERVER_ADDRESS"  # the variable from which Streamlit reads the address to bind
 
 
-def demo(call: Namespace) -> None:
-    """Become the web demo's server: this process is replaced, so that signals reach the server itself."""
-    fleet = fleet_of(call)  # a mistake in it shows here, not in the browser
-    if fleet.router is None:
-        raise ZooterError(f"a [router] table in fleet.toml of {fleet.name}", "none", NO_ROUTER)
-    check_router(Path(fleet.router.path))
-    environment = {**os.environ, "ZOOTER_FLEET": str(fleet.folder.resolve())}
-    if call.history:
-        environment["ZOOTER_HISTORY"] = call.history if call.history == "off" else str(Path(call.history).resolve())
-    for option, variable, check in (
-        ("--allow-host", "ZOOTER_ALLOW_HOST", check_host),
-        ("--embed-from", "ZOOTER_EMBED_FROM", check_origin),
+def demo(
+    fleet: FleetDir = None,
+    port: Annotated[int, option("--port", "N", "Port to listen on.")] = 8501,
+    address: Annotated[
+        str | None, option("--address", "ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only).")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, option("--allow-host", "NAME", "Another host name under which browsers reach the demo.")
+    ] = None,
+    embed_from: Annotated[
+        list[str] | None,
+        option("--embed-from", "ORIGIN", "Site that may show the demo in a frame, such as https://www.example.org."),
+    ] = None,
+    no_browser: Annotated[bool, option("--no-browser", help="Do not open a browser.")] = False,
+    history: Annotated[
+        str | None, option("--history", "FILE|off", "File that stores conversations; off stores none.")
+    ] = None,
+) -> None:
+    # The server replaces this process, so that signals reach it.
+    parts = open_fleet(fleet)  # a mistake in it shows here, not in the browser
+    if parts.router is None:
+        raise ZooterError(f"a [router] table in fleet.toml of {parts.name}", "none", NO_ROUTER)
+    check_router(Path(parts.router.path))
+    environment = {**os.environ, "ZOOTER_FLEET": str(parts.folder.resolve())}
+    if history:
+        environment["ZOOTER_HISTORY"] = history if history == "off" else str(Path(history).resolve())
+    for option_name, values, variable, check in (
+        ("--allow-host", allow_host, "ZOOTER_ALLOW_HOST", check_host),
+        ("--embed-from", embed_from, "ZOOTER_EMBED_FROM", check_origin),
     ):
-        values, source = getattr(call, option[2:].replace("-", "_")), option
-        if not values:
-            values, source = environment.get(variable, "").split(), variable
+        source = option_name if values else variable
+        values = values or environment.get(variable, "").split()
         environment[variable] = " ".join(check(value, source) for value in values)
-    if call.address is not None:
-        environment[ADDRESS] = check_host(call.address, "--address")
+    if address is not None:
+        environment[ADDRESS] = check_host(address, "--address")
     address = environment.get(ADDRESS) or "localhost"
-    _check_free(address, call.port)
-    command = [sys.executable, "-m", "zooter_core.ui", "--server.port", str(call.port)]
-    if call.no_browser:
+    _check_free(address, port)
+    command = [sys.executable, "-m", "zooter_core.ui", "--server.port", str(port)]
+    if no_browser:
         command += ["--server.headless", "true"]
-    host = Host("localhost" if address in WILDCARDS else address, call.port)
-    err.print(f"The demo of the fleet {fleet.name} is at http://{host} (Ctrl-C ends it).")
+    host = Host("localhost" if address in WILDCARDS else address, port)
+    err.print(f"The demo of the fleet {parts.name} is at http://{host} (Ctrl-C stops it).")
     if not is_loopback(address):
-        err.print("Other machines can reach it too, and it asks nobody for a password.")
+        err.print("Other machines can reach it too, and it has no password.")
     os.execve(sys.executable, command, environment)
 
 

@@ -1,159 +1,158 @@
-"""`zooter evaluate`: a router against score files, and what selection and prices would make of it."""
+"""`zooter evaluate`: a router against score files, and what selection and prices would change."""
 
 from __future__ import annotations
 
-from argparse import Namespace
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from zooter_core.cli.options import check_plot, ensemble_of, print_json, progress_bars, tell_set_aside
-from zooter_core.cli.tables import print_evaluation, print_selection, print_trade, save_selection_plot
+from zooter_core.cli.arguments import Json, ScoreFiles, Willingness, option
+from zooter_core.cli.charts import save_selection_plot
+from zooter_core.cli.consoles import print_json
+from zooter_core.cli.fleets import open_ensemble, open_fleet
+from zooter_core.cli.notes import print_set_aside
+from zooter_core.cli.progress import bars
+from zooter_core.cli.settings import check_plot
+from zooter_core.cli.tables import print_evaluation, print_selection, print_trade
 from zooter_core.config.fleet import load_fleet
-from zooter_core.data import prices
+from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_scores, read_texts
-from zooter_core.errors import ZooterError, listed
-from zooter_core.evaluation.evaluate import evaluate as figures_of
-from zooter_core.evaluation.robustness import robustness
+from zooter_core.errors import ZooterError
 from zooter_core.method import selection
-from zooter_core.router.encoder import Encoders
-from zooter_core.router.router import Router
-from zooter_core.weights import quiet_libraries
 
-Array = NDArray[np.float64]
-Texts = Sequence[dict[str, str]]
-BATCH = 16  # queries at a time for the reward model
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-
-def evaluate(call: Namespace) -> None:
-    """A router against score files."""
-    _check(call)
-    quiet_libraries()
-    scores = read_scores(call.scores)
-    learned = read_scores(call.learned_from) if call.learned_from else None
-    texts = read_texts(call.scores) if call.judge_fleet or call.prices or call.rmr else []
-    paid = prices.prices_of(load_fleet(call.prices), scores.candidates) if call.prices else None
-    for option, given in (("--judge-fleet", call.judge_fleet), ("--rmr", call.rmr)):
-        if given:
-            _check_texts(scores, texts, option)
-    router = Router.load(_router_path(call), Encoders())
-    more = {"rmr": _rmr(call, scores, texts)} if call.rmr else None
-    figures = figures_of(router, scores, learned, more)
-    outputs = router.outputs([query.text for query in scores.queries])  # the vectors are remembered
-    outputs = outputs.in_order([router.candidates.index(name) for name in scores.candidates])
-    costs = None if paid is None else prices.dollars(paid, _tokens(router, scores, texts, call.tokens or prices.TOKENS))
-    if paid is not None and costs is not None:
-        figures["trade"] = prices.trade(outputs.probabilities, scores.scores, paid, costs, call.willingness)
-    if call.select:
-        figures["selection"] = selection.report(outputs, scores.scores, costs=costs)
-        if call.judge_fleet:
-            asked = selection.ranking(outputs.probabilities)[:, : selection.MOST].tolist()
-            rewards = _rewards(call.judge_fleet, scores, texts, asked)
-            figures["selection"]["judge"] = selection.report(outputs, scores.scores, rewards, costs)
-    if call.robust:
-        figures["robustness"] = robustness(router, [query.text for query in scores.queries])
-    if call.plot:
-        save_selection_plot(figures["selection"], Path(call.plot))
-    _show(call, figures)
+    from zooter_core.evaluation.responses import Array, Texts
+    from zooter_core.router.router import Router
 
 
-def _show(call: Namespace, figures: dict[str, Any]) -> None:
-    if call.json:
+def evaluate(
+    scores: ScoreFiles,
+    router: Annotated[Path | None, option("--router", "DIR", "Folder of the router; or use --fleet.")] = None,
+    fleet: Annotated[Path | None, option("--fleet", "DIR", "Folder of a fleet, whose router is evaluated.")] = None,
+    rmr: Annotated[
+        bool,
+        option("--rmr", help="With --fleet: also evaluate reward model ranking (all candidates run); needs responses."),
+    ] = False,
+    learned_from: Annotated[
+        list[Path] | None,
+        option(
+            "--learned-from",
+            "FILE",
+            "Score files that the router was trained on. The baselines learn from them too, and kNN joins them; "
+            "without them they are picked in hindsight.",
+        ),
+    ] = None,
+    robust: Annotated[
+        bool, option("--robust", help="Also measure how often a choice survives typos, case and paraphrases.")
+    ] = False,
+    select: Annotated[
+        bool, option("--select", help="Also measure cost and quality with k candidates where the router is unsure.")
+    ] = False,
+    judge_fleet: Annotated[
+        Path | None,
+        option("--judge-fleet", "DIR", "With --select: also keep the best by this fleet's reward; needs responses."),
+    ] = None,
+    plot: Annotated[Path | None, option("--plot", "FILE", "With --select: also plot it into an .html file.")] = None,
+    prices: Annotated[
+        Path | None, option("--prices", "DIR", "A fleet with usd_per_million_tokens: cost in dollars, not in calls.")
+    ] = None,
+    tokens: Annotated[
+        int | None,
+        option("--tokens", "N", "With --prices: length of responses that the files lack (default: 300 tokens)."),
+    ] = None,
+    willingness: Willingness = 0.0,
+    json: Json = False,
+) -> None:
+    check_plot(plot)
+    if bool(router) == bool(fleet):
+        raise ZooterError(
+            "--router DIR, or --fleet DIR for its router", "both" if router else "neither", "Give one of them."
+        )
+    pricing.check_willingness(willingness)
+    _check_needs("--select", select, {"--judge-fleet": judge_fleet, "--plot": plot})
+    _check_needs("--fleet", fleet, {"--rmr": rmr})
+    _check_needs("--prices", prices, {"--willingness": willingness, "--tokens": tokens is not None})
+    if tokens is not None and tokens < 1:
+        raise ZooterError("--tokens of at least 1", str(tokens), "Give a larger number.")
+    table = read_scores(scores)
+    learned = read_scores(learned_from) if learned_from else None
+    texts = read_texts(scores) if judge_fleet or prices or rmr else []
+    paid = pricing.prices_of(load_fleet(prices), table.candidates) if prices else None
+    from zooter_core.evaluation import responses
+    from zooter_core.evaluation.evaluate import evaluate as evaluate_router
+    from zooter_core.evaluation.robustness import robustness
+
+    for name, value in (("--judge-fleet", judge_fleet), ("--rmr", rmr)):
+        if value:
+            responses.check_complete(table, texts, name)
+    loaded = _load_router(router, fleet)
+    ranked = {"rmr": responses.best_scores(table, _rewards(fleet, table, texts))} if rmr else None
+    figures = evaluate_router(loaded, table, learned, ranked)
+    outputs = loaded.outputs([query.text for query in table.queries])  # the vectors are cached
+    outputs = outputs.in_order([loaded.candidates.index(name) for name in table.candidates])
+    costs = None
+    if paid is not None:
+        lengths = responses.token_counts(loaded.encoder, table, texts, tokens or pricing.TOKENS)
+        costs = pricing.dollars(paid, lengths)
+        figures["trade"] = pricing.trade(outputs.probabilities, table.scores, paid, costs, willingness)
+    if select:
+        figures["selection"] = selection.report(outputs, table.scores, costs=costs)
+    if judge_fleet:
+        columns = selection.ranking(outputs.probabilities)[:, : selection.MOST].tolist()
+        judged = _rewards(judge_fleet, table, texts, columns)
+        figures["selection"]["judge"] = selection.report(outputs, table.scores, judged, costs)
+    if robust:
+        figures["robustness"] = robustness(loaded, [query.text for query in table.queries])
+    if plot:
+        save_selection_plot(figures["selection"], plot)
+    if json:
         print_json(figures)
-        return
+    else:
+        _print(figures)
+
+
+def _print(figures: dict[str, Any]) -> None:
     print_evaluation(figures)
     if "trade" in figures:
         print_trade(figures["trade"])
-    if call.select:
+    if "selection" in figures:
         print_selection(figures["selection"])
 
 
-def _check(call: Namespace) -> None:
-    """Refuse what cannot be, before the work."""
-    check_plot(call)
-    if bool(call.router) == bool(call.fleet):
-        found = "both" if call.router else "neither"
-        raise ZooterError("--router DIR, or --fleet DIR for its router", found, "Give one of them.")
-    prices.check_willingness(call.willingness)
-    for wanted, given, needed in (
-        ("--judge-fleet", call.judge_fleet, "--select"),
-        ("--plot", call.plot, "--select"),
-        ("--rmr", call.rmr, "--fleet"),
-        ("--willingness", call.willingness, "--prices"),
-        ("--tokens", call.tokens is not None, "--prices"),
-    ):
-        if given and not getattr(call, needed.removeprefix("--")):
-            raise ZooterError(f"{needed} with {wanted}", f"{wanted} alone", f"Add {needed}, or leave {wanted} out.")
-    if call.tokens is not None and call.tokens < 1:
-        raise ZooterError("--tokens of at least 1", str(call.tokens), "Mend it.")
+def _check_needs(needed: str, value: object, options: dict[str, object]) -> None:
+    """Refuse options that are given without the one that they need."""
+    for name, setting in options.items():
+        if setting and not value:
+            raise ZooterError(f"{needed} with {name}", f"{name} alone", f"Add {needed}, or leave {name} out.")
 
 
-def _router_path(call: Namespace) -> str:
-    """The router that a call names, or that of its fleet."""
-    if call.router:
-        return str(call.router)
-    fleet = load_fleet(call.fleet)
-    if fleet.router is None:
-        raise ZooterError(f"a [router] table in fleet.toml of {fleet.name}", "none", "Give --router DIR instead.")
-    return fleet.router.path
+def _load_router(folder: Path | None, fleet: Path | None) -> Router:
+    """The router of a folder, or else of a fleet.
 
-
-def _check_texts(scores: Scores, texts: Texts, option: str) -> None:
-    for query, found in zip(scores.queries, texts, strict=True):
-        if missing := [name for name in scores.candidates if name not in found]:
-            raise ZooterError(
-                f"the responses of all candidates to the query {query.id}, for {option}",
-                f"none of {listed(missing)}",
-                f'Add "responses" to every line, or leave {option} out.',
-            )
-
-
-def _tokens(router: Router, scores: Scores, texts: Texts, assumed: int) -> Array:
-    """Tokens of each response, shape (n, N), by the tokenizer of the router; `assumed` where there is none."""
-    places = [
-        (row, column)
-        for row, found in enumerate(texts)
-        for column, name in enumerate(scores.candidates)
-        if name in found
-    ]
-    tokens = np.full(scores.scores.shape, float(assumed))
-    counts = router.encoder.count([texts[row][scores.candidates[column]] for row, column in places])
-    for place, count in zip(places, counts, strict=True):
-        tokens[place] = count
-    return tokens
-
-
-def _rmr(call: Namespace, scores: Scores, texts: Texts) -> Array:
-    """What keeping the response with the highest reward earns a query, shape (n,), by the fleet's reward model."""
-    everyone = [list(range(len(scores.candidates)))] * len(texts)
-    chosen = _rewards(call.fleet, scores, texts, everyone).argmax(axis=1)
-    return scores.scores[np.arange(len(chosen)), chosen]
-
-
-def _rewards(fleet: str, scores: Scores, texts: Texts, asked: Sequence[Sequence[int]]) -> Array:
-    """A fleet's rewards of the responses of some candidates, shape (n, N); -inf of an empty one, or one not asked for.
-
-    Args:
-        asked: for each query the columns of those candidates.
+    Raises:
+        ZooterError: the fleet has none.
     """
-    ensemble = ensemble_of(Namespace(command="evaluate", fleet=fleet))
-    aside: dict[str, str] = {}
-    rewards = np.full(scores.scores.shape, -np.inf)
-    with progress_bars() as progress:
-        for first in range(0, len(asked), BATCH):
-            rows = range(first, min(first + BATCH, len(asked)))
-            columns = {row: [c for c in asked[row] if texts[row][scores.candidates[c]]] for row in rows}
-            found = ensemble.score_responses(
-                [(scores.queries[r].text, [texts[r][scores.candidates[c]] for c in columns[r]]) for r in rows]
-            )
-            for row, scored in zip(rows, found, strict=True):
-                for column, reward in zip(columns[row], scored.rewards, strict=True):
-                    rewards[row, column] = -np.inf if reward is None else reward
-                if scored.reason:
-                    aside[scores.queries[row].id] = scored.reason
-            progress("reward", rows.stop, len(asked))
-    tell_set_aside(aside)
-    return rewards
+    path: str | Path | None = folder
+    if path is None:
+        parts = open_fleet(fleet)
+        if parts.router is None:
+            raise ZooterError(f"a [router] table in fleet.toml of {parts.name}", "none", "Give --router DIR instead.")
+        path = parts.router.path
+    from zooter_core.router.encoder import Encoders
+    from zooter_core.router.router import Router
+    from zooter_core.weights import quiet_libraries
+
+    quiet_libraries()
+    return Router.load(path, Encoders())
+
+
+def _rewards(fleet: Path | None, scores: Scores, texts: Texts, columns: Sequence[Sequence[int]] | None = None) -> Array:
+    """Rewards by a fleet, shape (n, N), with a note of the queries that have none."""
+    from zooter_core.evaluation.responses import rewards
+
+    ensemble = open_ensemble(fleet)
+    with bars() as progress:
+        table, reasons = rewards(ensemble, scores, texts, columns, progress)
+    print_set_aside(reasons)
+    return table

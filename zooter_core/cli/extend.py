@@ -1,120 +1,157 @@
-"""`zooter extend`: a candidate more, or one less, in a router's pool."""
+"""`zooter extend`: a router's pool with one candidate more or less."""
 
 from __future__ import annotations
 
-from argparse import Namespace
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.table import Table
 
-from zooter_core.cli.options import err, given_labels, label_of, numbers_of, out, print_json, progress_bars
-from zooter_core.cli.pipeline import tags_for
+from zooter_core.cli.arguments import FleetDir, Json, Seed, Tagger, option
+from zooter_core.cli.consoles import err, print_json
+from zooter_core.cli.consoles import out as console
+from zooter_core.cli.progress import bars
+from zooter_core.cli.settings import check_learns_from_labels, labels_of, named, numbers_of, tags_of
 from zooter_core.data.scores import read_scores
 from zooter_core.errors import ZooterError, listed
-from zooter_core.evaluation.learning_curve import growth, sizes_of
 from zooter_core.files import check_folder
-from zooter_core.method.labels import LabelConfig
-from zooter_core.pipeline.from_scores import LABELS
-from zooter_core.router import extend as engine
 from zooter_core.router.config import LABEL_SETTINGS
-from zooter_core.router.encoder import Encoders
 from zooter_core.router.kinds import DEFAULT
-from zooter_core.router.router import Router
-from zooter_core.weights import quiet_libraries
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zooter_core.data.scores import Scores
+    from zooter_core.method.labels import LabelConfig
+    from zooter_core.router.router import Router, RouterHead
+
+DEFAULT_LABELS = "(default: as for the router's first labels)."
 
 
-def extend(call: Namespace) -> None:
-    """A router's folder with a candidate added to its pool, or without one of them."""
-    adding = bool(call.candidate and call.scores)
-    if adding == bool(call.without) or (call.without and (call.candidate or call.scores)):
+def extend(
+    router: Annotated[Path, option("--router", "DIR", "Folder of the router.")],
+    out: Annotated[Path, option("--out", "DIR", "Folder of the new router.")],
+    candidate: Annotated[
+        str | None, option("--candidate", "NAME", "Candidate to add; --scores has its scores and those of the others.")
+    ] = None,
+    without: Annotated[str | None, option("--without", "NAME", "Candidate to remove; needs no scores.")] = None,
+    scores: Annotated[list[Path] | None, option("--scores", "FILE", "Score files.")] = None,
+    curve: Annotated[
+        str | None, option("--curve", "LIST", "Also train on fewer queries: their numbers (default: 50,200,1000).")
+    ] = None,
+    fleet: FleetDir = None,
+    tagger: Tagger = "auto",
+    beta: Annotated[float | None, option("--beta", "X", f"Weight of the plain label {DEFAULT_LABELS}")] = None,
+    tau: Annotated[float | None, option("--tau", "X", f"Softmax temperature of rewards {DEFAULT_LABELS}")] = None,
+    normalise: Annotated[
+        str | None, option("--normalise", "NAME", f"Normalisation of rewards {DEFAULT_LABELS}")
+    ] = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    if bool(candidate and scores) == bool(without) or (without and (candidate or scores)):
         raise ZooterError(
             "--candidate NAME with --scores FILE..., or --without NAME",
             "neither or both",
             "Try `zooter extend --help`.",
         )
-    if Path(call.out).resolve() == Path(call.router).resolve():
-        raise ZooterError("--out as another folder than --router", call.out, "The old router is kept; give a new one.")
-    check_folder(Path(call.out))
+    if out.resolve() == router.resolve():
+        raise ZooterError("--out as another folder than --router", str(out), "Give a new folder; the old router stays.")
+    check_folder(out)
+    from zooter_core.router import extend as engine
+    from zooter_core.router import router as routers
+    from zooter_core.router.encoder import Encoders
+    from zooter_core.weights import quiet_libraries
+
     quiet_libraries()
-    router = Router.load(call.router, Encoders())
-    figures = _add(call, router) if adding else _take_out(call, router)
-    if call.json:
+    old = routers.Router.load(router, Encoders())
+    figures: dict[str, Any]
+    if without:
+        head = engine.without(old.head, without)
+        figures = {"removed": without}
+    else:
+        options = named(beta=beta, tau=tau, normalise=normalise)
+        check_learns_from_labels(old.head.config.kind, options, tagger)
+        labels = _labels(old, options)
+        table = engine.matched(read_scores(scores or []), old.candidates, candidate or "")
+        sizes = None if curve is None else [int(number) for number in numbers_of("--curve", curve)]
+        head, figures = _add(
+            old, table, labels, lambda vectors: tags_of(table, tagger, vectors, fleet, seed), sizes, seed
+        )
+    figures = {"router": str(out), "candidates": head.config.candidates} | figures
+    engine.save(routers.Router(head, old.encoder), out, figures)
+    if json:
         print_json(figures)
     else:
         _print(figures)
 
 
-def _take_out(call: Namespace, router: Router) -> dict[str, Any]:
-    head = engine.without(router.head, call.without)
-    figures = {"router": call.out, "candidates": head.config.candidates, "removed": call.without}
-    engine.save(Router(head, router.encoder), Path(call.out), figures)
-    return figures
+def _add(
+    router: Router,
+    scores: Scores,
+    labels: LabelConfig,
+    tags: Callable[[NDArray[np.float32]], Sequence[Sequence[str]]],
+    sizes: Sequence[int] | None,
+    seed: int,
+) -> tuple[RouterHead, dict[str, Any]]:
+    """A head with the last candidate of the scores added, and the figures of that."""
+    from zooter_core.evaluation.learning_curve import learning_curve, sizes_of
+    from zooter_core.router import extend as engine
 
-
-def _add(call: Namespace, router: Router) -> dict[str, Any]:
-    kind = router.head.config.kind
-    config = _labels(call, router)
-    scores = engine.matched(read_scores(call.scores), router.candidates, call.candidate)
-    asked = tuple(int(number) for number in numbers_of(call, "curve")) if call.curve else None
-    sizes = sizes_of(len(scores.queries), asked)
+    sizes = sizes_of(len(scores.queries), sizes)
     texts = [query.text for query in scores.queries]
-    with progress_bars() as progress:
+    with bars() as progress:
         vectors = router.encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
-        given = engine.Given(scores, vectors, tags_for(call, scores, router.encoder), config)
-        made = engine.extend(router.head, given, call.seed)
-        curve = growth(router.head, given, sizes, call.seed, progress) if sizes else None
-    figures = {
-        "router": call.out,
-        "candidates": made.head.config.candidates,
-        "added": call.candidate,
+        examples = engine.Examples(scores, vectors, tags(vectors), labels)
+        extension = engine.extend(router.head, examples, seed)
+        curve = learning_curve(router.head, examples, sizes, seed, progress) if sizes else None
+    config = router.head.config
+    return extension.head, {
+        "added": scores.candidates[-1],
         "n": len(texts),
-        "kind": kind,
-        "labels": {name: vars(config)[name] for name in LABEL_SETTINGS} if kind == DEFAULT else None,
-        "penalty": made.penalty,
-        "temperature": made.head.config.calibration_temperature,
-        "old_temperature": router.head.config.calibration_temperature,
+        "kind": config.kind,
+        "labels": {name: vars(labels)[name] for name in LABEL_SETTINGS} if config.kind == DEFAULT else None,
+        "penalty": extension.penalty,
+        "temperature": extension.head.config.calibration_temperature,
+        "old_temperature": config.calibration_temperature,
         "curve": curve,
     }
-    engine.save(Router(made.head, router.encoder), Path(call.out), figures)
-    return figures
 
 
-def _labels(call: Namespace, router: Router) -> LabelConfig:
-    """The settings that the router's own labels were made with, else those of `zooter distill --scores`."""
-    known, kind, given = router.head.config.labels, router.head.config.kind, given_labels(call)
-    if kind != DEFAULT and (given or call.tagger == "fleet"):
-        raise ZooterError(
-            f"no label settings for the router kind {kind}, which learns from the scores",
-            listed([f"--{name}" for name in given] or ["--tagger fleet"]),
-            "Leave them out.",
-        )
-    config = label_of(call, replace(LABELS, **known))
-    if kind == DEFAULT and not known and len(given) < 3:
-        said = f"normalise {config.normalise}, tau {config.tau:g}, beta {config.beta:g}"
-        err.print(f"The router does not say how its labels were made; the new ones are made with {said}.")
-    return config
+def _labels(router: Router, options: dict[str, Any]) -> LabelConfig:
+    """The label settings that the router names, or else those of `zooter distill --scores`, with the call's instead."""
+    from zooter_core.pipeline.train import SCORE_LABELS
+
+    config = router.head.config
+    labels = labels_of(replace(SCORE_LABELS, **config.labels), options)
+    if config.kind == DEFAULT and not config.labels and len(options) < len(LABEL_SETTINGS):
+        settings = f"normalise {labels.normalise}, tau {labels.tau:g}, beta {labels.beta:g}"
+        err.print(f"The router does not name its label settings; the new labels use {settings}.")
+    return labels
 
 
 def _print(figures: dict[str, Any]) -> None:
     if figures.get("curve"):
         _print_curve(figures["curve"], figures["added"])
     if "added" in figures:
-        scale = figures["labels"] and listed(f"{name} {value}" for name, value in figures["labels"].items())
-        err.print(f"{figures['added']} from {figures['n']} queries; {f'labels: {scale}; ' if scale else ''}"
-                       f"temperature {figures['old_temperature']:.2f} -> {figures['temperature']:.2f}.")  # fmt: skip
+        settings = figures["labels"] and listed(f"{name} {value}" for name, value in figures["labels"].items())
+        labels = f"labels: {settings}; " if settings else ""
+        temperature = f"temperature {figures['old_temperature']:.2f} -> {figures['temperature']:.2f}"
+        err.print(f"Added {figures['added']} from {figures['n']} queries; {labels}{temperature}.")
     err.print(f"A router for {listed(figures['candidates'])} is in {figures['router']}.")
 
 
 def _print_curve(curve: dict[str, Any], name: str) -> None:
-    title = f"mean score on {curve['judged']} queries kept, {curve['seeds']} seeds; {name} added"
+    title = f"mean score on {curve['judged']} held-back queries, {curve['seeds']} seeds; {name} added"
     columns = ("queries", "extended", "minus old, 95%", "new one chosen", "from scratch")
     table = Table(*columns, title=title, title_justify="left")
     for row in curve["rows"]:
         low, high = row["extended_minus_old"]
         cells = (f"{row['extended']:.4f}", f"{low:.4f} to {high:.4f}", f"{row['chosen']:.0%}", f"{row['scratch']:.4f}")
         table.add_row(str(row["n"]), *cells)
-    out.print(table)
-    beside = f"the old router {curve['old']:.4f}, best single {curve['single']:.4f}, oracle {curve['oracle']:.4f}"
-    out.print(f"{beside}; from scratch with all {curve['learned']} others {curve['all']:.4f}")
+    console.print(table)
+    others = f"the old router {curve['old']:.4f}, best single {curve['single']:.4f}, oracle {curve['oracle']:.4f}"
+    console.print(f"{others}; from scratch with all {curve['learned']} others {curve['all']:.4f}")

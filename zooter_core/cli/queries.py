@@ -1,52 +1,68 @@
-"""`zooter queries`: a queries file to train on, out of larger ones."""
+"""`zooter queries`: a queries file to train on, selected from larger ones."""
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from rich.table import Table
 
-from zooter_core.cli.options import ensemble_of, err, fleet_of, out, print_json
+from zooter_core.cli.arguments import FleetDir, Json, Seed, option
+from zooter_core.cli.consoles import err, print_json
+from zooter_core.cli.consoles import out as console
+from zooter_core.cli.fleets import open_ensemble, open_fleet
+from zooter_core.cli.progress import waiting
 from zooter_core.data.curate import CurateConfig, curate
 
 
-def queries(call: Namespace) -> None:
-    """Mix sources, leave out repeats and benchmarks, pick for diversity of tags."""
-    config = CurateConfig(call.n, call.seed, call.ngram, call.near, call.tag_at_most, call.tagger)
-    if call.fleet:
-        fleet_of(call)  # a mistake in it shows before the work
-    tagger = cache(lambda: ensemble_of(call).tagger)
+def queries(
+    sources: Annotated[list[Path], option("--from", "FILE", "Queries files to select from.")],
+    n: Annotated[int, option("--n", "N", "Number of queries to select, at most.")],
+    out: Annotated[Path, option("--out", "FILE", "Queries file to write, .jsonl or .jsonl.gz.")],
+    exclude: Annotated[
+        list[Path] | None, option("--exclude", "FILE", "Benchmarks whose queries must not be selected.")
+    ] = None,
+    ngram: Annotated[int, option("--ngram", "N", "Consecutive words that count as an overlap with a benchmark.")] = 8,
+    near: Annotated[float, option("--near", "X", "Similarity of a near repeat, by character 5-grams.")] = 0.7,
+    tagger: Annotated[
+        Literal["fleet", "given"] | None,
+        option("--tagger", help="Source of tags (default: given where every line has tags)."),
+    ] = None,
+    tag_at_most: Annotated[int, option("--tag-at-most", "N", "Most queries to tag.")] = 20_000,
+    seed: Seed = 0,
+    fleet: FleetDir = None,
+    json: Json = False,
+) -> None:
+    config = CurateConfig(n, seed, ngram, near, tag_at_most, tagger)
+    if fleet:
+        open_fleet(fleet)  # a mistake in it shows before the work
+    fleet_tagger = cache(lambda: open_ensemble(fleet).tagger)
 
     def tagging(texts: Sequence[str]) -> list[tuple[str, ...]]:
-        return [tuple(tag.name for tag in tags) for tags in tagger().tag(texts)]
+        return [tuple(tag.name for tag in tags) for tags in fleet_tagger().tag(texts)]
 
-    with err.waiting("Reading ...") as tell:
-        figures = curate(
-            [Path(name) for name in call.sources], [Path(name) for name in call.exclude], Path(call.out),
-            config, tagging, tell,
-        )  # fmt: skip
-    if call.json:
+    with waiting("Reading ...") as show:
+        figures = curate(sources, exclude or [], out, config, tagging, show)
+    if json:
         print_json(figures)
     else:
-        print_figures(figures)
-    if figures["n"] < call.n:
-        err.print(f"{call.n:,} queries were asked for; no more are left.")
+        _print(figures)
+    if figures["n"] < n:
+        err.print(f"Only {figures['n']:,} of {n:,} queries were selected: no more are left.")
 
 
-def print_figures(figures: dict[str, Any]) -> None:
-    table = Table("source", *(("read", "left", "kept")), title=figures["out"], title_justify="left")
-    rows = [*figures["sources"].items(), ("all", {**figures, "kept": figures["n"]})]
-    for name, row in rows:
-        table.add_row(name, *(f"{row[column]:,}" for column in ("read", "left", "kept")))
-    out.print(table)
+def _print(figures: dict[str, Any]) -> None:
+    columns = ("read", "left", "kept")
+    table = Table("source", *columns, title=figures["out"], title_justify="left")
+    for name, row in [*figures["sources"].items(), ("all", figures | {"kept": figures["n"]})]:
+        table.add_row(name, *(f"{row[column]:,}" for column in columns))
+    console.print(table)
     reasons = [("empty", figures["empty"]), ("repeats", figures["repeats"]), ("near repeats", figures["near_repeats"])]
     reasons += [(f"overlapping {name}", row["count"]) for name, row in figures["excluded"].items()]
-    out.print("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in reasons))
+    console.print("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in reasons))
     tags = figures["tags"]
-    whose = "given tags" if tags["from"] == "given" else "the fleet's tags"
+    origin = "given tags" if tags["from"] == "given" else "the fleet's tags"
     part = f"{'all' if tags['queries'] == figures['left'] else 'a random'} {tags['queries']:,} that are left"
-    out.print(f"tags: {tags['covered']:,} of {tags['of']:,} covered; {whose} of {part}")
+    console.print(f"tags: {tags['covered']:,} of {tags['of']:,} covered; {origin} of {part}")

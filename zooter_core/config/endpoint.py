@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import email.utils
 import ipaddress
 import os
 import re
-import time
-from collections.abc import Mapping
-from datetime import UTC
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -16,8 +12,6 @@ from pydantic import AfterValidator, Field, StrictStr
 
 from zooter_core.config.tables import Count, NotNegative, Positive, Table, refusal, table
 from zooter_core.errors import ZooterError
-
-MOST_PAUSE = 7 * 86_400.0  # seconds; a server that asks for more has made a mistake
 
 
 def _address(url: str) -> str:
@@ -115,20 +109,3 @@ def key_from(variable: str | None, whose: str) -> str | None:
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise ZooterError(f"a key in {variable} that a request can carry", "other characters in it", "Set it again.")
     return key
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a `Retry-After` header, which is a number or a date; a date that has just passed is 0.
-
-    None where there is none, and where it cannot be meant: neither number nor date, below 0, or over MOST_PAUSE away.
-    """
-    value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", value):
-        seconds = float(value)
-    else:
-        try:
-            date = email.utils.parsedate_to_datetime(value)
-            seconds = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - time.time()
-        except (ValueError, OverflowError, IndexError, TypeError):  # a text that is no date, or a date that never comes
-            return None
-    return max(seconds, 0.0) if abs(seconds) <= MOST_PAUSE else None

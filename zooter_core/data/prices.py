@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,16 @@ def utilities(probabilities: Array, prices: Array, willingness: float) -> Array:
     """
     check_willingness(willingness)
     return probabilities - willingness * prices / (prices.max() or 1.0)
+
+
+def utilities_of(fleet: Fleet, probabilities: Mapping[str, float], willingness: float) -> dict[str, float]:
+    """The utility of each candidate of one decision.
+
+    Raises:
+        ZooterError: a candidate has no price, or the willingness is below 0.
+    """
+    values = utilities(np.array(list(probabilities.values())), prices_of(fleet, list(probabilities)), willingness)
+    return dict(zip(probabilities, values.tolist(), strict=True))
 
 
 def trade(probabilities: Array, table: Array, prices: Array, costs: Array, willingness: float) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zooter_core.backends.http.redaction import BLOT, SHORTEST, Redaction
+from zooter_core.backends.http.redaction import MASK, SHORTEST, Redaction
 
 KEY = "sk-4f9a0c77b1d2"
 KEYS = st.text("ab", min_size=SHORTEST, max_size=SHORTEST + 6)
@@ -13,12 +13,12 @@ KEYS = st.text("ab", min_size=SHORTEST, max_size=SHORTEST + 6)
 @pytest.mark.parametrize(
     ("parts", "shown"),
     [
-        ([KEY], [BLOT]),
-        (["a", KEY, "b"], ["a", BLOT, "b"]),
-        ([*KEY], ["", "", "", *[""] * (len(KEY) - 4), BLOT]),
+        ([KEY], [MASK]),
+        (["a", KEY, "b"], ["a", MASK, "b"]),
+        ([*KEY], ["", "", "", *[""] * (len(KEY) - 4), MASK]),
         (["sk", "y"], ["", "sky"]),
-        (["s", "s", KEY[1:]], ["", "s", BLOT]),
-        ([f"{KEY}{KEY}s"], [BLOT * 2]),
+        (["s", "s", KEY[1:]], ["", "s", MASK]),
+        ([f"{KEY}{KEY}s"], [MASK * 2]),
         (["no part of it"], ["no part of it"]),
     ],
 )
@@ -42,13 +42,13 @@ def test_a_text_in_parts_is_the_whole_text_redacted(key, data):
         assert len(redact(come)) - len(shown) <= longest
         assert redact(come).startswith(shown)
     rest = stream.end()
-    assert shown + rest == redact(text) or (rest == BLOT and len(redact(text)) - len(shown) >= SHORTEST)
+    assert shown + rest == redact(text) or (rest == MASK and len(redact(text)) - len(shown) >= SHORTEST)
 
 
 def test_a_key_of_which_the_end_is_missing_is_replaced():
     stream = Redaction(KEY).stream()
     assert stream.feed(f"It is {KEY[:-1]}") == "It is "
-    assert stream.end() == BLOT
+    assert stream.end() == MASK
     assert stream.feed(KEY[:3]) == ""
     assert stream.end() == KEY[:3]
     assert stream.end() == ""
@@ -56,7 +56,7 @@ def test_a_key_of_which_the_end_is_missing_is_replaced():
 
 def test_a_short_key_is_replaced_in_messages_alone():
     redact = Redaction("EMPTY")
-    assert redact("the key EMPTY is wrong") == f"the key {BLOT} is wrong"
+    assert redact("the key EMPTY is wrong") == f"the key {MASK} is wrong"
     assert redact.stream().feed("an EMPTY box") == "an EMPTY box"
 
 

@@ -196,7 +196,7 @@ def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(fleet, server, sums
     os.kill(child.pid, signal.SIGINT)
     _, err = child.communicate(timeout=60)
     assert child.returncode == 130, err
-    assert "start it again to go on" in err
+    assert "run the command again to continue" in err
     kept = [json.loads(line)["candidate"] for line in (Path(f"{out}.run") / "responses.jsonl").open()]
     assert kept == ["a"] * 12
     server.replies["slow"] = lambda query: "4"

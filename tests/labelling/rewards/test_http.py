@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from zooter_core.backends.http import retry
 from zooter_core.config.labelling import HttpConfig
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.labelling.rewards import http, reward_model
@@ -59,7 +60,7 @@ def rewards_of(body):
 
 @pytest.fixture
 def endpoint(monkeypatch):
-    monkeypatch.setattr(http, "WAIT", 0.01)
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.01)
     made = Endpoint()
     yield made
     made.close()
@@ -135,12 +136,12 @@ def test_the_key_comes_from_the_environment_and_is_not_shown(endpoint, monkeypat
 
 
 def test_an_endpoint_that_refuses_is_one_clear_error(monkeypatch):
-    monkeypatch.setattr(http, "WAIT", 0.01)
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.01)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     config = HttpConfig(url=f"http://name:word@127.0.0.1:{port}/score")
-    with pytest.raises(WorkError, match=r"Start it, or mend url") as caught:
+    with pytest.raises(WorkError, match=r"Start it, or fix url") as caught:
         reward_model(config).score(PAIRS)
     assert f"http://127.0.0.1:{port}/score" in str(caught.value)
     assert "word" not in str(caught.value)
@@ -149,7 +150,7 @@ def test_an_endpoint_that_refuses_is_one_clear_error(monkeypatch):
 @pytest.mark.parametrize(
     ("status", "content", "message"),
     [
-        (404, {"error": "The model does not exist."}, "url and model to be there"),
+        (404, {"error": "The model does not exist."}, "this url and model"),
         (302, b"", "no redirect"),
         (418, b"short and stout", "status 200"),
         (200, b"<html>Welcome</html>", "JSON at the reward endpoint"),
@@ -189,7 +190,7 @@ def test_retry_after_is_kept_to(endpoint):
 
 
 def test_retry_after_has_a_bound(endpoint, monkeypatch):
-    monkeypatch.setattr(http, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(retry, "LONGEST_WAIT", 0.05)
     endpoint.answer = lambda body, number: (429, b"", ("retry-after", "99999"))
     begun = time.monotonic()
     (found,) = score_queries(model(endpoint), [("q", ["a"])])
@@ -225,7 +226,7 @@ def test_an_endpoint_that_hangs(endpoint):
     """One slow batch is asked for anew, then pair by pair; two pairs in a row without an answer, and it is enough."""
     endpoint.answer = lambda body, number: time.sleep(0.6) or (200, rewards_of(body))
     begun = time.monotonic()
-    with pytest.raises(WorkError, match=r"no answer in 0.2 s\. Start it anew, or raise timeout_seconds"):
+    with pytest.raises(WorkError, match=r"no answer in 0.2 s\. Restart it, or raise timeout_seconds"):
         model(endpoint, timeout_seconds=0.2).score(PAIRS)
     assert time.monotonic() - begun < 5
     assert len(endpoint.bodies) == 4
@@ -298,7 +299,7 @@ def test_a_pause_that_cannot_be_meant_is_ignored(endpoint, monkeypatch, wait):
     endpoint.answer = lambda body, number: (429, b"", ("retry-after", wait)) if number == 1 else (200, rewards_of(body))
     assert model(endpoint).score(PAIRS[:1]) == [1]
     assert len(slept) == 1
-    assert 0 < slept[0] <= 2 * http.WAIT
+    assert 0 < slept[0] <= retry.FIRST_PAUSE
 
 
 def test_a_number_that_is_no_float_is_set_aside(endpoint):

@@ -1,4 +1,4 @@
-"""The HTTP client of one endpoint: nothing but the request goes out, and no more than an answer's size comes in."""
+"""The HTTP client of one endpoint. It sends nothing but the request, and reads no more than an answer can be long."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ from collections.abc import AsyncIterator
 import httpx2
 import openai
 
-from zooter_core.backends.http.faults import AnswerError
+from zooter_core.backends.http.faults import SEE_LOG, AnswerError
 from zooter_core.config.endpoint import EndpointConfig
 
-# The official client adds facts about this machine, and headers that OPENAI_... variables name, to every request. A
-# server of the user's own has no business with either.
-SENT = ("host", "accept", "connection", "content-type", "content-length", "user-agent", "transfer-encoding")
-BYTES_A_CHARACTER = 400  # a token of three letters comes in an event of some 250 bytes, of which half may be names
+# The official client adds facts about this machine, and headers from OPENAI_... variables, to every request. A user's
+# server has no business with either.
+ALLOWED_HEADERS = ("host", "accept", "connection", "content-type", "content-length", "user-agent", "transfer-encoding")
+BYTES_A_CHARACTER = 400  # a token of three letters comes in an event of about 250 bytes; model names may double that
 LEAST_BYTES = 1 << 20
 NO_KEY = "none"
 
 
 def client_of(config: EndpointConfig, key: str | None) -> openai.AsyncOpenAI:
-    """The official client for an endpoint, without retries and redirects of its own.
+    """Return the official client for an endpoint, without its retries and redirects.
 
-    A proxy that the environment names is used, but never for this machine itself.
+    The client uses a proxy that the environment names, except for this machine.
     """
     most = LEAST_BYTES + BYTES_A_CHARACTER * config.most_characters
 
     async def before(request: httpx2.Request) -> None:
-        kept = (*SENT, "authorization") if key else SENT
-        for name in [name for name in request.headers if name.lower() not in kept]:
+        allowed = (*ALLOWED_HEADERS, "authorization") if key else ALLOWED_HEADERS
+        for name in [name for name in request.headers if name.lower() not in allowed]:
             del request.headers[name]
         request.headers["accept-encoding"] = "identity"
 
     async def after(response: httpx2.Response) -> None:
         if response.headers.get("content-encoding", "identity") != "identity":
-            raise AnswerError("a compressed answer, which was not asked for", "Switch the server's compression off.")
+            next_step = "Switch off compression on the server."
+            raise AnswerError("the server sent a compressed answer without being asked to", next_step)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        response.stream = Bounded(response.stream, most)
+        response.stream = BoundedStream(response.stream, most)
 
     http = httpx2.AsyncClient(
         follow_redirects=False,
@@ -52,18 +53,18 @@ def client_of(config: EndpointConfig, key: str | None) -> openai.AsyncOpenAI:
     )
 
 
-class Bounded(httpx2.AsyncByteStream):
-    """A response's bytes, up to a most."""
+class BoundedStream(httpx2.AsyncByteStream):
+    """The bytes of a response, up to a limit."""
 
     def __init__(self, stream: httpx2.AsyncByteStream, most: int) -> None:
         self._stream, self._most = stream, most
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        come = 0
+        size = 0
         async for part in self._stream:
-            come += len(part)
-            if come > self._most:
-                raise AnswerError(f"more than {self._most:,} bytes in one answer", "See the server's log.")
+            size += len(part)
+            if size > self._most:
+                raise AnswerError(f"the answer has more than {self._most:,} bytes", SEE_LOG)
             yield part
 
     async def aclose(self) -> None:

@@ -66,7 +66,7 @@ def answered(backend, candidate: CandidateConfig, query: str = "What is the sea?
 def test_a_call_of_a_tool_is_no_answer(server, backend, model, text):
     _, response = answered(backend, at(server.url, model, retries=2))
     assert (response.finish, response.text) == ("refused", text)
-    assert "a call of a tool" in str(response.error)
+    assert "called a tool" in str(response.error)
     assert "Zooter offers none" in str(response.error)
     assert server.count(model) == 1  # nothing would be different the next time
 
@@ -74,7 +74,7 @@ def test_a_call_of_a_tool_is_no_answer(server, backend, model, text):
 def test_a_call_of_a_tool_is_not_held_against_the_candidate(server, backend):
     resting = at(server.url, "tool", rest_after=1)
     for _ in range(3):
-        assert "a call of a tool" in str(answered(backend, resting)[1].error)
+        assert "called a tool" in str(answered(backend, resting)[1].error)
 
 
 def test_a_tool_that_the_server_runs_itself_is_no_fault(server, backend):
@@ -104,7 +104,7 @@ def test_an_answer_whose_end_is_cut_off_or_unknown_is_marked(server, backend, re
 def test_nothing_but_an_unknown_reason_is_an_error_that_shows_it(server, backend):
     _, response = answered(backend, at(server.url, 'ends-empty "wib\\u001bble"'))
     assert response.finish == "error"
-    assert 'an answer without text that ended for the reason "wib ble"' in str(response.error)
+    assert 'an answer without text ended with the finish reason "wib ble"' in str(response.error)
 
 
 @pytest.mark.parametrize("reason", ["content_filter", "SAFETY", "safety", "recitation"])
@@ -120,7 +120,7 @@ def test_an_answer_that_failed_on_the_server_is_an_error(server, backend, reason
     for model, text in (("ends", WHOLE), ("ends-empty", "")):
         _, response = answered(backend, at(server.url, f"{model} {json.dumps(reason)}"))
         assert (response.finish, response.text) == ("error", text)
-        assert f'ended for the reason "{reason}"' in str(response.error)
+        assert f'ended with the finish reason "{reason}"' in str(response.error)
 
 
 # Counts of tokens

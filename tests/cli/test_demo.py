@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+from calls import replace_text
+
+
+@pytest.fixture
+def servers(monkeypatch):
+    """The calls of the web server that `zooter demo` would become, instead of becoming it."""
+    calls: list[tuple] = []
+    monkeypatch.setattr(os, "execve", lambda *call: calls.append(call))
+    return calls
+
+
+def free_port() -> int:
+    with socket.create_server(("localhost", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def test_the_server_gets_the_fleet(zooter, servers, tiny_fleet):
+    port = free_port()
+    code, _, err = zooter("demo", "--port", port, "--no-browser")
+    ((_, command, environment),) = servers
+    assert code == 0
+    assert command[1:] == ["-m", "zooter_core.ui", "--server.port", str(port), "--server.headless", "true"]
+    assert environment["ZOOTER_FLEET"] == str(tiny_fleet)
+    assert f"http://localhost:{port}" in err
+
+
+def test_the_server_gets_hosts_sites_address_and_history(zooter, servers, monkeypatch, tmp_path):
+    monkeypatch.setenv("ZOOTER_EMBED_FROM", "http://Localhost:3000/")
+    call = ("--allow-host", "Demo.Example.org.", "--allow-host", "[::2]", "--address", "127.0.0.1")
+    assert zooter("demo", "--port", free_port(), *call, "--history", tmp_path / "h.db")[0] == 0
+    assert zooter("demo", "--port", free_port(), "--history", "off")[0] == 0
+    (_, _, environment), (_, _, forgetful) = servers
+    assert environment["ZOOTER_ALLOW_HOST"] == "demo.example.org ::2"
+    assert environment["ZOOTER_EMBED_FROM"] == "http://localhost:3000"
+    assert environment["STREAMLIT_SERVER_ADDRESS"] == "127.0.0.1"
+    assert environment["ZOOTER_HISTORY"] == str(tmp_path / "h.db")
+    assert forgetful["ZOOTER_HISTORY"] == "off"
+
+
+@pytest.mark.parametrize(
+    ("address", "shown", "is_open"),
+    [(None, "localhost", False), ("127.0.0.1", "127.0.0.1", False), ("0.0.0.0", "localhost", True)],
+)
+def test_the_address_and_who_can_reach_it(zooter, servers, monkeypatch, address, shown, is_open):
+    monkeypatch.delenv("STREAMLIT_SERVER_ADDRESS", raising=False)
+    port = free_port()
+    _, _, err = zooter("demo", "--port", port, *(("--address", address) if address else ()))
+    ((_, _, environment),) = servers
+    assert environment.get("STREAMLIT_SERVER_ADDRESS") == address
+    assert f"http://{shown}:{port}" in err
+    assert ("Other machines can reach it" in err) is is_open
+
+
+def test_a_busy_port_is_exit_2(refused, servers):
+    with socket.create_server(("localhost", 0)) as busy:
+        port = busy.getsockname()[1]
+        message = refused(2, "demo", "--no-browser", "--port", port)
+    assert f"port {port} to be free" in message
+    assert f"--port {port + 1}" in message
+    assert not servers
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "part"),
+    [
+        ("--port", "99999", "port 99999"),
+        ("--port", "-1", "port -1"),
+        ("--port", "http", "--port"),
+        ("--allow-host", "http://demo.example.org", "a host name or an IP address for --allow-host"),
+        ("--allow-host", "demo.example.org:80", "a host name or an IP address for --allow-host"),
+        ("--allow-host", "", "--allow-host is empty"),
+        ("--allow-host", "*", "a host name or an IP address for --allow-host"),
+        ("--embed-from", "www.example.org", "an origin (scheme, host and port of a site) for --embed-from"),
+        ("--embed-from", "https://www.example.org/page", "an origin"),
+        ("--embed-from", "*", "an origin"),
+        ("--address", "", "--address is empty"),
+        ("--address", "192.0.2.1", "192.0.2.1"),
+    ],
+)
+def test_impossible_values_are_exit_2(refused, servers, option, value, part):
+    assert part in refused(2, "demo", f"{option}={value}")
+    assert not servers
+
+
+def test_a_wrong_host_in_the_environment_is_exit_2(refused, servers, monkeypatch):
+    monkeypatch.setenv("ZOOTER_ALLOW_HOST", "http://a")
+    assert "a host name or an IP address for ZOOTER_ALLOW_HOST" in refused(2, "demo")
+    assert not servers
+
+
+def test_a_fleet_without_a_router_is_exit_2(refused, servers, fleet_copy):
+    text = (fleet_copy / "fleet.toml").read_text()
+    replace_text(fleet_copy / "fleet.toml", text[text.index("[router]") : text.index("[reward]")], "")
+    message = refused(2, "demo", "--no-browser", fleet=fleet_copy)
+    assert "[router] table in fleet.toml of tiny" in message
+    assert "`zooter run`" in message
+    assert not servers
+
+
+def test_a_wrong_fleet_is_exit_2(refused, servers, fleet_copy):
+    replace_text(fleet_copy / "fleet.toml", "[router]", "[ruoter]")
+    assert "ruoter" in refused(2, "demo", fleet=fleet_copy)
+    assert not servers

@@ -1,0 +1,72 @@
+"""`zooter distill --scores`: a router from score files. From a run: test_run.py."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from calls import write_lines
+
+from zooter_core.router.kinds import KINDS
+
+
+@pytest.fixture
+def distill(scores, tmp_path, tiny_fleet) -> list[object]:
+    """The call, with the tiny encoder, into the folder `router`."""
+    return ["distill", "--scores", scores, "--out", tmp_path / "router", "--encoder", tiny_fleet / "encoder"]
+
+
+@pytest.mark.parametrize(("tagger", "tags"), [("auto", 1), ("given", 1), ("clusters", 5), ("none", 0), ("fleet", 4)])
+def test_tags_from_each_source(zooter, distill, tagger, tags):
+    code, _, err = zooter(*distill, "--epochs", 2, "--tagger", tagger)
+    assert code == 0
+    assert "A router for two, base, one is in" in err
+    assert f"{tags} tags ({tagger})" in err
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_router_kind(zooter, distill, scores, tmp_path, kind):
+    assert zooter(*distill, "--router-kind", kind)[0] == 0
+    assert json.loads((tmp_path / "router" / "config.json").read_text())["kind"] == kind
+    code, out, _ = zooter("evaluate", "--router", tmp_path / "router", "--scores", scores, "--json", fleet=None)
+    assert (code, json.loads(out)["n"]) == (0, 10)
+
+
+def test_finetuning_saves_the_encoder(zooter, distill, scores, tmp_path):
+    router = tmp_path / "router"
+    assert zooter(*distill, "--finetune", "last", "--epochs", 1)[0] == 0
+    assert (router / "encoder" / "model.safetensors").is_file()
+    code, out, _ = zooter("evaluate", "--router", router, "--scores", scores, "--robust", "--json", fleet=None)
+    assert code == 0
+    assert set(json.loads(out)["robustness"]) == {"n", "edits", "mean", "pairs", "paraphrases"}
+    out = zooter("evaluate", "--router", router, "--scores", scores, "--robust", fleet=None)[1]
+    assert "survive a paraphrase" in out
+
+
+def test_settings_of_a_kind(zooter, distill, tmp_path):
+    assert zooter(*distill, "--router-kind", "knn", "--router-set", "k=3", "temperature=0.5")[0] == 0
+    config = json.loads((tmp_path / "router" / "config.json").read_text())
+    assert config["settings"] == {"k": 3, "temperature": 0.5, "rows": 10}
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["--router-kind", "knnn"], 'Did you mean "knn"?'),
+        (["--router-kind", "knn", "--router-set", "kk=3"], 'Did you mean "k"?'),
+        (["--router-kind", "knn", "--router-set", "k"], "NAME=NUMBER"),
+        (["--router-kind", "knn", "--epochs", 3], "a setting of the router kind knn"),
+        (["--router-kind", "knn", "--beta", 0.3], "no label settings for the router kind knn"),
+        (["--router-kind", "mf", "--tagger", "fleet"], "no label settings for the router kind mf"),
+        (["--epochs", 0], "epochs as a whole number of at least 1"),
+    ],
+)
+def test_wrong_settings_are_exit_2(refused, distill, tmp_path, options, part):
+    assert part in refused(2, *distill, *options)
+    assert not (tmp_path / "router").exists()
+
+
+def test_a_wrong_score_file_is_exit_2(refused, tmp_path):
+    wrong = write_lines(tmp_path / "scores.jsonl", [{"query": "q", "scores": {"a": 1, "b": "2"}}])
+    assert f"{wrong}, line 1" in refused(2, "distill", "--scores", wrong, "--out", tmp_path / "router", fleet=None)
+    assert not (tmp_path / "router").exists()

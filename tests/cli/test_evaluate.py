@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from calls import POOL, NoReward, read_lines, replace_text, write_lines
+
+
+@pytest.fixture
+def evaluate(tiny_fleet, scores) -> list[object]:
+    """The call, with the tiny fleet's router."""
+    return ["evaluate", "--router", tiny_fleet / "router", "--scores", scores]
+
+
+def test_json(zooter, evaluate):
+    code, out, err = zooter(*evaluate, "--json", fleet=None)
+    shape = json.loads(out)
+    assert (code, err) == (0, "")
+    assert {"n", "datasets", "average", "mtr", "uplift"} <= set(shape)
+    assert (shape["n"], list(shape["datasets"])) == (10, ["x", "y"])
+    assert set(shape["mtr"]) == set(shape["uplift"]) == {"router", *POOL, "oracle"}
+    for row in shape["datasets"].values():
+        assert {"n", "chosen", "regret", "oracle", "random", "best_single", "candidates"} <= set(row)
+        assert row["regret"] == pytest.approx(row["oracle"] - row["chosen"])
+    assert {"chosen", "regret", "oracle", "random", "best_single"} <= set(shape["average"])
+
+
+def test_table_one_for_several_data_sets(zooter, tiny_fleet, scores, answered, tmp_path):
+    """A row per method with what `--json` says of it, data set by data set; RMR where responses are ranked."""
+    call = ["evaluate", "--fleet", tiny_fleet, "--scores", answered, "--rmr"]
+    code, out, _ = zooter(*call, "--json", fleet=None)
+    assert code == 0
+    figures = json.loads(out)
+    rows = figures["datasets"].values()
+    assert all(row["random"] <= row["oracle"] and row["rmr"] <= row["oracle"] for row in rows)
+    code, out, _ = zooter(*call, fleet=None)
+    assert code == 0
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
+    table = {row[0]: row[1:] for row in cells if len(row) == 8}
+    best = figures["average"]["best_single"]["candidate"]
+    assert list(table)[: len(POOL) + 1] == ["two", "base", "one", f"BMA ({best})"]
+    assert list(table)[4:] == ["router", "RMR", "oracle", "regret of router"]
+    assert table[f"BMA ({best})"] == table[best]
+    for name, key in (("router", "chosen"), ("RMR", "rmr"), ("oracle", "oracle"), ("regret of router", "regret")):
+        assert table[name][:2] == [f"{row[key]:.3f}" for row in rows]
+    assert table["RMR"][3:5] == [f"{figures['mtr']['rmr']:.2f}", f"{figures['uplift']['rmr']:.0%}"]
+    assert table["two"][:2] == [f"{row['candidates']['two']:.3f}" for row in rows]
+    assert f"regret of router: {figures['mean']['regret']:.3f} (95% interval " in out
+
+
+def test_a_row_for_a_single_data_set(zooter, tiny_fleet, scores, tmp_path):
+    one = write_lines(tmp_path / "one.jsonl", [line for line in read_lines(scores) if line["dataset"] == "x"])
+    out = zooter("evaluate", "--fleet", tiny_fleet, "--scores", one, fleet=None)[1]
+    assert "BMA" not in out
+    assert all(word in out for word in ("data set", "%Uplift of one call", "regret of router"))
+
+
+def test_baselines_from_the_training_scores(zooter, evaluate, scores):
+    code, out, _ = zooter(*evaluate, "--learned-from", scores, "--json", fleet=None)
+    assert code == 0
+    baselines = json.loads(out)["baselines"]
+    assert set(baselines) == {"random", "best single", "majority", "best a data set", "knn"}
+    assert not any(row["hindsight"] for row in baselines.values())
+    code, out, _ = zooter(*evaluate, "--learned-from", scores, fleet=None)
+    assert code == 0
+    assert f"knn{' ' * 12}" in out
+    assert "(ECE)" in out
+    assert "hindsight" not in out
+
+
+def test_selection(zooter, evaluate):
+    plain = json.loads(zooter(*evaluate, "--json", fleet=None)[1])
+    code, out, err = zooter(*evaluate, "--select", "--json", fleet=None)
+    shape = json.loads(out)
+    assert (code, err) == (0, "")
+    selection = shape.pop("selection")
+    assert shape == plain
+    assert {(row["trigger"], row["k"]) for row in selection["curves"]} == {
+        (name, k) for name in ("margin", "entropy", "utility", "disagreement") for k in (2, 3)
+    }
+    for row in selection["curves"]:
+        assert {"area", "area_random", "gain", "interval", "beats_random"} <= set(row)
+        assert (row["points"][0]["calls"], row["points"][-1]["calls"]) == (1, row["k"])
+        assert row["points"][0]["score"] == pytest.approx(shape["mean"]["chosen"])
+        if row["k"] == len(POOL):
+            assert row["points"][-1]["score"] == pytest.approx(shape["mean"]["oracle"])
+    assert {"trigger", "beats_random"} <= set(selection["best"])
+    assert "judge" not in selection
+
+
+def test_selection_with_a_judge_prices_and_a_plot(zooter, tiny_fleet, answered, priced, tmp_path):
+    call = ["evaluate", "--router", tiny_fleet / "router", "--scores", answered, "--select"]
+    call += ["--judge-fleet", tiny_fleet, "--prices", priced, "--willingness", 0.5, "--plot", tmp_path / "plot.html"]
+    code, out, _ = zooter(*call, "--json", fleet=None)
+    assert code == 0
+    shape = json.loads(out)
+    selection, trade = shape["selection"], shape["trade"]
+    oracle, judge = selection["curves"][0]["points"], selection["judge"]["curves"][0]["points"]
+    assert oracle[0] == judge[0]
+    assert oracle[-1]["score"] >= judge[-1]["score"]
+    assert oracle[-1]["dollars"] > oracle[0]["dollars"] == pytest.approx(trade["at_0"]["dollars"])
+    assert (trade["willingness"], trade["at_0"]["score"]) == (0.5, pytest.approx(shape["mean"]["chosen"]))
+    assert trade["price"] < trade["at_0"]["price"]
+    page = (tmp_path / "plot.html").read_text(encoding="utf-8")
+    assert all(word in page for word in ("dollars per thousand", "margin, k = 2", "random, k = 3", "best by reward"))
+    assert "cdn." not in page.split("<body>")[0]
+    code, out, _ = zooter(*call, fleet=None)
+    assert code == 0
+    assert all(word in out for word in ("best by score", "best by reward", "best for k = 2", "at a willingness of 0.5"))
+
+
+def test_tokens_are_counted_where_there_are_responses(zooter, tiny_fleet, scores, answered, priced):
+    """Without responses all have the same number of tokens, so dollars are proportional to the price."""
+    call = ["evaluate", "--router", tiny_fleet / "router", "--prices", priced, "--json", "--scores"]
+    default = json.loads(zooter(*call, scores, fleet=None)[1])["trade"]
+    assert default["dollars"] == pytest.approx(default["price"] * 300 / 1000)
+    fewer = json.loads(zooter(*call, scores, "--tokens", 50, fleet=None)[1])["trade"]
+    assert fewer["dollars"] == pytest.approx(default["price"] * 50 / 1000)
+    counted = json.loads(zooter(*call, answered, fleet=None)[1])["trade"]
+    assert 0 < counted["dollars"] < default["dollars"]
+    assert counted["price"] == default["price"]
+
+
+def test_queries_that_the_judge_cannot_score_are_named(zooter, tiny_fleet, answered, monkeypatch):
+    first = read_lines(answered)[0]
+    model = NoReward(f"one says {first['query']}")
+    monkeypatch.setattr("zooter_core.ensemble.Ensemble.reward_model", model)
+    call = ["evaluate", "--router", tiny_fleet / "router", "--scores", answered, "--select"]
+    code, out, err = zooter(*call, "--judge-fleet", tiny_fleet, "--json", fleet=None)
+    assert code == 0
+    assert "1 query is set aside" in err
+    assert f"  {first['id']}: " in err
+    assert json.loads(out)["selection"]["judge"]["curves"]
+
+
+def test_a_router_or_a_fleet_with_one_is_needed(refused, tiny_fleet, fleet_copy, scores):
+    call = ["evaluate", "--scores", scores]
+    assert "neither" in refused(2, *call, fleet=None)
+    assert "both" in refused(2, *call, "--router", tiny_fleet / "router", fleet=tiny_fleet)
+    assert "--fleet with --rmr" in refused(2, *call, "--rmr", "--router", tiny_fleet / "router", fleet=None)
+    assert "responses of all candidates to the query 0, for --rmr" in refused(2, *call, "--rmr", fleet=tiny_fleet)
+    replace_text(fleet_copy / "fleet.toml", '[router]\npath = "router"\nruntime', "#")
+    assert "a [router] table" in refused(2, *call, fleet=fleet_copy)
+
+
+def test_scores_of_other_candidates_are_exit_2(refused, tiny_fleet, tmp_path):
+    other = write_lines(tmp_path / "scores.jsonl", [{"query": "q", "scores": {"a": 1, "b": 2}}])
+    message = refused(2, "evaluate", "--router", tiny_fleet / "router", "--scores", other, fleet=None)
+    assert "one for base, one, two" in message
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["--plot", "plot.png", "--select"], "ends in .html"),
+        (["--plot", "plot.html"], "--select with --plot"),
+        (["--judge-fleet", "FLEET"], "--select with --judge-fleet"),
+        (["--select", "--judge-fleet", "FLEET"], "the responses of all candidates to the query 0"),
+        (["--willingness", 0.5], "--prices with --willingness"),
+        (["--willingness", -1], "a willingness of 0 or above"),
+        (["--tokens", 5], "--prices with --tokens"),
+        (["--prices", "FLEET", "--tokens", 0], "--tokens of at least 1"),
+        (["--prices", "FLEET"], "a price of every candidate"),
+        (["--prices", "nowhere"], "nowhere"),
+    ],
+)
+def test_impossible_combinations_are_exit_2(refused, evaluate, tiny_fleet, options, part):
+    values = [tiny_fleet if value == "FLEET" else value for value in options]
+    assert part in refused(2, *evaluate, *values, fleet=None)

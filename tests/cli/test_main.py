@@ -1,0 +1,220 @@
+"""The call itself: help, wrong calls, errors and exit codes, whatever the command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from calls import ROOT, SEA, check_decision, damage, replace_text
+
+from zooter_core import __version__
+from zooter_core.cli import COMMANDS
+from zooter_core.cli.main import main
+
+QUICK = """
+import json, sys
+from zooter_core.cli.main import main
+codes = [main(call) for call in json.loads(sys.argv[1])]
+print(json.dumps([codes, [name for name in sys.argv[2:] if name in sys.modules]]))
+"""
+HEAVY = ("torch", "transformers", "streamlit", "plotly")
+
+
+def in_process(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own."""
+    command = [sys.executable, "-m", "zooter_core.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+
+
+def quick(calls: list[list[str]], *modules: str) -> list[object]:
+    """The exit codes of calls in a process of their own, and which of the modules that process loaded."""
+    command = [sys.executable, "-c", QUICK, json.dumps(calls), *modules]
+    process = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def test_the_list_of_commands_loads_no_command():
+    modules = [f"zooter_core.cli.{name}" for name in COMMANDS if name != "import"]
+    assert quick([["--help"], []], "pydantic", "numpy", "rich", *HEAVY, *modules) == [[0, 0], []]
+
+
+def test_help_of_a_command_and_a_fleet_that_is_not_there_load_nothing_heavy():
+    calls = [*([name, "--help"] for name in COMMANDS), ["route", "q", "--fleet", "/none"]]
+    assert quick(calls, *HEAVY) == [[0] * len(COMMANDS) + [2], []]
+
+
+def test_results_alone_are_on_stdout(tiny_fleet):
+    process = in_process("route", SEA, "--json", "--fleet", tiny_fleet)
+    check_decision(json.loads(process.stdout), SEA)
+    assert process.stderr == ""
+
+
+def test_bars_of_libraries_do_not_show(scores, tmp_path, tiny_fleet):
+    wide, narrow, encoder = tmp_path / "wide", tmp_path / "narrow", tiny_fleet / "encoder"
+    err = in_process("distill", "--scores", scores, "--out", wide, "--encoder", encoder, "--epochs", 1).stderr
+    err += in_process("extend", "--router", wide, "--without", "two", "--out", narrow).stderr
+    assert f"is in {wide}." in err
+    assert f"is in {narrow}." in err
+    assert "it/s" not in err
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_reader_who_has_read_enough_is_no_failure(tiny_fleet, form):
+    """As in `zooter route - | head`: the pipe is closed before the first line comes."""
+    command = [sys.executable, "-m", "zooter_core.cli", "route", SEA, *form, "--fleet", str(tiny_fleet)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    process.stdout.close()
+    with process:
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
+def test_help_names_every_command(capsys):
+    assert main([]) == 0
+    listing = capsys.readouterr().out
+    assert main(["--help"]) == main(["-h"]) == 0
+    assert capsys.readouterr().out == listing * 2
+    words = " ".join(listing.split())
+    assert all(f"{name} {summary}" in words for name, summary in COMMANDS.items())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, capsys):
+    assert main([command, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert f"Usage: zooter {command} " in out
+    assert COMMANDS[command] in " ".join(out.split())
+
+
+def test_every_suite_is_in_the_help_of_bench(capsys):
+    from zooter_core.evaluation.suites import SUITES
+
+    main(["bench", "--help"])
+    assert ", ".join(SUITES) in " ".join(capsys.readouterr().out.split())
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"zooter {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["rout", "x"], ["rout", 'Did you mean "route"?', "`zooter --help`"]),
+        (["route", "q", "--jsn"], ["--jsn", 'Did you mean "--json"?', "`zooter route --help`"]),
+        (["route", "q", "--fleeet=x"], ["--fleeet", 'Did you mean "--fleet"?']),
+        (["--jsn", "route"], ["--jsn", "`zooter --help`"]),
+        (["--debug"], ["Missing command"]),
+        (["route"], ["QUERY"]),
+        (["route", "q", "r"], ["r"]),
+        (["route", "q", "--fleet"], ["--fleet", "needs a value"]),
+        (["route", "q", "--fleet", "--json"], ["--fleet", "needs a value"]),
+        (["run", "--queries", "q.jsonl"], ["--out"]),
+        (["run", "--queries", "q.jsonl", "--out", "d", "--beta", "much"], ["--beta"]),
+        (["run", "--queries", "q.jsonl", "--out", "d", "--seed", "1.5"], ["--seed"]),
+        (["evaluate", "--router", "d"], ["--scores"]),
+        (["score"], ["--run DIR", "neither"]),
+        (["score", "--responses", "r.jsonl"], ["--run DIR", "only one of the two"]),
+        (["distill"], ["--run DIR", "neither"]),
+        (["distill", "--scores", "s.jsonl"], ["--run DIR", "only one of the two"]),
+        (["distill", "--scores", "s.jsonl", "--out", "d", "--tagger", "best"], ["--tagger", "clusters"]),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_call_is_exit_2_and_names_the_right_one(refused, arguments, parts):
+    message = refused(2, *arguments, fleet=None)
+    assert [part for part in parts if part not in message] == []
+
+
+@pytest.mark.parametrize("form", ["--scores FILE FILE", "--scores FILE --scores FILE", "--scores=FILE FILE"])
+def test_an_option_may_have_several_values(zooter, tiny_fleet, scores, form):
+    files = form.replace("FILE", str(scores)).split()
+    code, out, _ = zooter("evaluate", "--router", tiny_fleet / "router", *files, "--json", fleet=None)
+    assert (code, json.loads(out)["n"]) == (0, 20)
+
+
+@pytest.mark.parametrize("query", ["-5 + 3 = ?", "-5", "--- a line", "- a list"])
+def test_a_query_may_begin_with_a_dash(zooter, query):
+    code, out, _ = zooter("route", query, "--json")
+    assert (code, json.loads(out)["query"]) == (0, query)
+
+
+def test_after_two_dashes_everything_is_a_value(capsys, tiny_fleet):
+    assert main(["route", "--json", "--fleet", str(tiny_fleet), "--", "--debug"]) == 0
+    assert json.loads(capsys.readouterr().out)["query"] == "--debug"
+
+
+def test_debug_shows_where_an_error_came_from(tmp_path, capsys):
+    for call in (["route", "q", "--debug"], ["--debug", "route", "q"]):
+        assert main([*call, "--fleet", str(tmp_path)]) == 2
+        err = capsys.readouterr().err
+        assert "Traceback (most recent call last)" in err
+        assert "in load_fleet" in err
+        assert err.splitlines()[-1].startswith("zooter: ")
+
+
+def test_an_unexpected_error_is_one_line(refused, monkeypatch):
+    def breaks(*arguments):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr("zooter_core.ensemble.Ensemble.route", breaks)
+    message = refused(1, "route", SEA)
+    assert "RuntimeError: out of luck" in message
+    assert "--debug" in message
+
+
+def test_interrupted_by_the_user(zooter, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zooter_core.ensemble.Ensemble.route", interrupted)
+    code, _, err = zooter("route", SEA)
+    assert code == 130
+    assert "stopped" in err
+
+
+# A fleet that is wrong
+
+
+def test_a_misspelt_key_is_exit_2(refused, fleet_copy):
+    replace_text(fleet_copy / "fleet.toml", "max_new_tokens", "max_new_token")
+    assert 'Did you mean "max_new_tokens"?' in refused(2, "route", SEA, fleet=fleet_copy)
+
+
+@pytest.mark.parametrize("part", ["adapters/one", "router", "fleet.toml"])
+def test_a_missing_part_is_exit_2_and_named(refused, fleet_copy, part):
+    path = fleet_copy / part
+    path.unlink() if path.is_file() else shutil.rmtree(path)
+    assert str(path if path.suffix == "" else path.parent) in refused(2, "route", SEA, fleet=fleet_copy)
+
+
+def test_a_corrupt_router_is_exit_1(refused, fleet_copy):
+    damage(fleet_copy, "router/model.safetensors")
+    assert str(fleet_copy / "router") in refused(1, "route", SEA, fleet=fleet_copy)
+
+
+# A query that is wrong
+
+
+@pytest.mark.parametrize("command", ["route", "ask", "compare"])
+@pytest.mark.parametrize("query", ["", "   "])
+def test_an_empty_query_is_exit_2(refused, command, query):
+    assert "empty" in refused(2, command, query)
+
+
+@pytest.mark.parametrize("command", ["route", "ask", "compare"])
+def test_a_huge_query_is_exit_2(refused, command):
+    message = refused(2, command, "a" * 100_000)
+    assert "100,000" in message
+    assert len(message) < 300
+
+
+def test_a_query_that_is_no_text_is_exit_2(refused):
+    """What the shell hands over for bytes that are not UTF-8."""
+    assert "UTF-8" in refused(2, "route", b"caf\xe9".decode("utf-8", "surrogateescape"))

@@ -1,0 +1,130 @@
+"""Progress, tables and colours: off a terminal, on a narrow one, and without colours."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from calls import SEA
+from rich.table import Table
+from screen import CLEAR, MARKUP, typed
+
+from zooter_core.cli.consoles import Output
+from zooter_core.cli.progress import EVERY, Lines, bars, waiting
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*3[0-9](?:;[0-9;]*)?m")
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def lines(clock) -> Lines:
+    console = Output(stderr=True)
+    console.file = io.StringIO()
+    return Lines(console, clock)
+
+
+def printed(lines: Lines) -> list[str]:
+    return lines._console.file.getvalue().splitlines()
+
+
+def test_a_line_at_most_every_thirty_seconds(lines, clock):
+    for done in range(1, 1000):
+        clock.now += 1
+        lines.show("score", done, 1000)
+    assert printed(lines) == [f"score: {done} of 1,000" for done in range(30, 1000, 30)]
+
+
+def test_a_line_at_the_end_of_each_step(lines):
+    for done in range(1, 11):
+        lines.show("collect", done, 10)
+    lines.show("collect", 10, 10)
+    lines.show("distill", 3, 8)  # ends early
+    lines.show("curve", 1, 2)
+    lines.end()
+    assert printed(lines) == ["collect: 10 of 10", "distill: 3 of 8", "curve: 1 of 2"]
+
+
+def test_notes_wait_as_long(lines, clock):
+    lines.note("Reading a ...")
+    clock.now += EVERY
+    lines.note("Reading b ...")
+    lines.note("Reading c ...")
+    assert printed(lines) == ["Reading b ..."]
+
+
+def test_steps_of_a_command_in_a_pipe(zooter, scores, tiny_fleet, tmp_path):
+    call = ["distill", "--scores", scores, "--out", tmp_path / "router", "--encoder", tiny_fleet / "encoder"]
+    code, _, err = zooter(*call, "--epochs", 2)
+    assert code == 0
+    assert err.splitlines()[0] == "distill: 2 of 2"
+    assert "\x1b" not in err
+
+
+def test_an_error_shows_how_far_a_step_came(capsys):
+    def work() -> None:
+        with bars() as progress:
+            progress("score", 3, 8)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        work()
+    with waiting("Reading ..."):
+        pass
+    assert capsys.readouterr().err == "score: 3 of 8\n"
+
+
+@pytest.mark.parametrize("columns", ["1", "20", "80", "400"])
+def test_tables_and_lines_are_never_cut(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    name, interval = "a model with a very long name " * 3, "0.123 to 0.456"
+    table = Table("candidate", "95% interval", title=f"fleet {name}", title_justify="left")
+    table.add_row(name, interval)
+    console = Output()
+    console.print(table)
+    console.print(f"best: {name}, {interval} " + "and more " * 20)
+    title, *frame, line = capsys.readouterr().out.splitlines()
+    assert title.strip() == f"fleet {name}".strip()
+    assert len({len(part) for part in frame}) == 1
+    assert f"│ {name} │ {interval} │" in frame
+    assert line.startswith(f"best: {name}, {interval} and more")
+
+
+def test_a_narrow_terminal_gets_the_same_table(zooter, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    narrow = zooter("route", SEA)[1]
+    monkeypatch.setenv("COLUMNS", "200")
+    assert zooter("route", SEA)[1] == narrow
+
+
+def test_columns_are_the_width_of_help(zooter, monkeypatch):
+    for columns, widest in (("50", 50), ("90", 90), ("300", 100)):
+        monkeypatch.setenv("COLUMNS", columns)
+        lengths = [len(line) for line in zooter("evaluate", "--help", fleet=None)[1].splitlines()]
+        assert widest - 25 < max(lengths) <= widest
+
+
+@pytest.mark.parametrize("no_colour", [True, False])
+def test_no_color_is_honoured(tiny_fleet, no_colour):
+    screen = typed("check", "--fleet", tiny_fleet, environment={"NO_COLOR": "1"} if no_colour else {})
+    assert screen.code == 0
+    assert bool(COLOURS.search(screen.out + screen.err)) is not no_colour
+
+
+def test_names_in_plain_progress_are_no_markup(lines):
+    lines.show(f"step {MARKUP}", 1, 1)
+    lines.show(f"step {CLEAR}", 1, 1)
+    assert printed(lines) == [f"step {MARKUP}: 1 of 1", f"step {CLEAR}: 1 of 1"]

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+from calls import ROOT, read_lines, write_lines
+
+
+@pytest.fixture(scope="module")
+def untagged(tmp_path_factory) -> Path:
+    """41 queries from two sources, one of them a repeat."""
+    lines = [{"query": text, "source": f"s{n % 2}"} for n, text in enumerate([*tiny.QUERIES, "WHAT IS THE SEA"])]
+    return write_lines(tmp_path_factory.mktemp("untagged") / "queries.jsonl", lines)
+
+
+def test_json_with_the_fleets_tags(zooter, untagged, tmp_path):
+    benchmark = write_lines(tmp_path / "bench.jsonl", [{"query": "Write about the sea"}])
+    call = ["queries", "--from", untagged, "--n", 8, "--out", tmp_path / "out.jsonl", "--exclude", benchmark, "--json"]
+    code, out, err = zooter(*call, "--tag-at-most", 20)
+    shape = json.loads(out)
+    assert (code, err) == (0, "")
+    assert (shape["n"], shape["read"], shape["tags"]["queries"]) == (8, 41, 20)
+    assert shape["excluded"] == {str(benchmark): {"count": 1, "examples": ["7"]}}
+    assert {name: row["kept"] for name, row in shape["sources"].items()} == {"s0": 4, "s1": 4}
+    lines = read_lines(tmp_path / "out.jsonl")
+    assert all(set(line) == {"id", "query", "dataset", "tags"} for line in lines)
+    assert {tag for line in lines for tag in line["tags"]} <= {entry["name"] for entry in tiny.VOCABULARY["tags"]}
+    assert len({line["id"] for line in lines}) == 8
+    first = (tmp_path / "out.jsonl").read_bytes()
+    assert zooter(*call, "--tag-at-most", 20)[1] == out
+    assert (tmp_path / "out.jsonl").read_bytes() == first
+
+
+def test_the_file_starts_a_run(zooter, untagged, tmp_path):
+    assert zooter("queries", "--from", untagged, "--n", 4, "--out", tmp_path / "out.jsonl")[0] == 0
+    assert zooter("collect", "--queries", tmp_path / "out.jsonl", "--run", tmp_path / "run")[0] == 0
+
+
+def test_table(zooter, untagged, tmp_path):
+    code, out, err = zooter("queries", "--from", untagged, "--n", 100, "--out", tmp_path / "out.jsonl")
+    assert code == 0
+    assert all(word in out for word in ("source", "s0", "s1", "left out:", "near repeats", "the fleet's tags"))
+    assert "of 100 queries" in err
+
+
+def test_given_tags_need_no_fleet_and_load_no_model(tmp_path):
+    source = write_lines(tmp_path / "q.jsonl", [{"query": text, "tags": ["t"]} for text in tiny.QUERIES])
+    code = f"""
+import sys
+from zooter_core.cli.main import main
+assert main(["queries", "--from", {str(source)!r}, "--n", "4", "--out", {str(tmp_path / "out.jsonl")!r}]) == 0
+print([name for name in ("torch", "transformers", "streamlit", "plotly") if name in sys.modules])
+"""
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "given tags" in process.stdout
+    assert process.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["--n", 0], "--n of at least 1"),
+        (["--near", 2], "--near above 0"),
+        (["--ngram", 0], "--ngram of at least 1"),
+        (["--out", "out.txt"], "--out as a .jsonl"),
+        (["--exclude", "none.jsonl"], "no file at none.jsonl"),
+        (["--tagger", "given"], '"tags" in'),
+        (["--fleet", "nowhere"], "nowhere"),
+    ],
+)
+def test_wrong_calls_are_exit_2(refused, untagged, tmp_path, options, part):
+    call = ["queries", "--from", untagged, "--n", 4, "--out", tmp_path / "out.jsonl", *options]
+    assert part in refused(2, *call, fleet=None)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import io
+import json
+import shutil
+
+import pytest
+from calls import POOL, SEA, check_decision, forget_steps, read_lines
+
+
+def test_json(zooter):
+    code, out, err = zooter("route", SEA, "--json")
+    assert (code, err) == (0, "")
+    check_decision(json.loads(out), SEA)
+
+
+def test_table(zooter):
+    shape = json.loads(zooter("route", SEA, "--json")[1])
+    code, out, _ = zooter("route", SEA)
+    assert code == 0
+    assert all(f"{name} " in out and f"{p:.1%}" in out for name, p in shape["probabilities"].items())
+    assert out.splitlines()[0] == SEA
+    assert f"chosen: {shape['candidate']}, {shape['margin']:.1%} before the next" in out
+
+
+def test_why(zooter):
+    code, out, _ = zooter("route", SEA, "--why")
+    assert code == 0
+    assert "words for" in out
+    assert "words against" in out
+    why = json.loads(zooter("route", SEA, "--why", "--json")[1])["why"]
+    assert [piece["text"] for piece in why["pieces"]] == SEA.split()
+    assert why["neighbours"] == []  # this router's folder keeps none
+
+
+def test_a_router_with_texts_shows_similar_queries(zooter, run_copy, fleet_copy):
+    """As a user's own: its router folder, made with --keep-texts, is put into the fleet."""
+    forget_steps(run_copy, "distill")
+    assert zooter("distill", "--run", run_copy, "--epochs", 2, "--keep-texts", fleet=fleet_copy)[0] == 0
+    shutil.copytree(run_copy / "router", fleet_copy / "router", dirs_exist_ok=True)
+    query = read_lines(run_copy / "queries.jsonl")[0]["text"]
+    code, out, _ = zooter("route", query, "--why", "--json", fleet=fleet_copy)
+    assert code == 0
+    neighbours = json.loads(out)["why"]["neighbours"]
+    assert neighbours
+    assert all(row["text"] and set(row["label"]) == set(POOL) for row in neighbours)
+    rewards = {record["id"]: record["rewards"] for record in read_lines(run_copy / "rewards.jsonl")}
+    for row in neighbours:
+        assert row["rewards"] == pytest.approx(rewards[row["id"]], abs=0.02)  # stored in half precision
+    shown = zooter("route", query, "--why", fleet=fleet_copy)[1]
+    assert "label of similar queries and their rewards" in shown
+    assert neighbours[0]["text"] in shown
+
+
+def test_a_query_with_markup_stays_as_it_is(zooter):
+    assert "What is [bold]a list[/bold] [/]?" in zooter("route", "What is [bold]a list[/bold] [/]?")[1]
+
+
+@pytest.fixture
+def stdin(monkeypatch):
+    return lambda text: monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+def test_lines_and_json_lines_from_stdin(zooter, stdin):
+    stdin(f'{SEA}\n\n  \n{{"id": 7, "query": "杯子 ☕"}}\n[1, 2] is a list\n')
+    code, out, _ = zooter("route", "-", "--json")
+    assert code == 0
+    lines = out.splitlines()
+    for line, query in zip(lines, [SEA, "杯子 ☕", "[1, 2] is a list"], strict=True):
+        check_decision(json.loads(line), query)
+    assert "杯子 ☕" in lines[1]
+
+
+def test_an_empty_stdin_has_no_queries(zooter, stdin):
+    stdin("")
+    assert zooter("route", "-", "--json")[:2] == (0, "")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"query": ',
+        '{"text": "x"}',
+        '{"query": 5}',
+        '{"query": ["x"]}',
+        '{"query": ' + "[" * 100_000,
+        '{"query": ' + "9" * 5000 + "}",
+    ],
+    ids=lambda line: line[:20],
+)
+def test_a_wrong_line_of_stdin_is_named(zooter, stdin, line):
+    stdin(f"{SEA}\n{line}\n")
+    code, out, err = zooter("route", "-", "--json")
+    assert code == 2
+    assert len(out.splitlines()) == 1
+    assert "line 2 of stdin" in err
+
+
+def test_prices_traded_in(zooter, refused, priced):
+    plain = json.loads(zooter("route", SEA, "--json", fleet=priced)[1])
+    assert json.loads(zooter("route", SEA, "--json", "--willingness", 0, fleet=priced)[1]) == plain
+    traded = json.loads(zooter("route", SEA, "--json", "--willingness", 5, fleet=priced)[1])
+    assert (traded["candidate"], traded["probabilities"]) == ("one", plain["probabilities"])
+    assert traded["utilities"]["base"] == pytest.approx(plain["probabilities"]["base"] - 5)
+    assert "utility" in zooter("route", SEA, "--willingness", 5, fleet=priced)[1]
+    assert "a willingness of 0 or above" in refused(2, "route", SEA, "--willingness", -1, fleet=priced)
+    for command in ("route", "ask"):
+        assert "a price of every candidate" in refused(2, command, SEA, "--willingness", 1)

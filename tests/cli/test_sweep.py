@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from zooter_core.cli.sweep import print_sweep
+
+
+@pytest.fixture
+def sweep(scores) -> list[object]:
+    return ["sweep", "--scores", scores, "--folds", 2, "--seeds", 1]
+
+
+def test_json_and_table(zooter, sweep, tmp_path):
+    """A row for each beta and tau, on stdout as in the file of --out."""
+    file = tmp_path / "new" / "sweep.json"
+    options = ["--beta", "0,1", "--tau", "0.1,1", "--tagger", "given"]
+    code, out, _ = zooter(*sweep, *options, "--json", "--out", file)
+    assert code == 0
+    figures = json.loads(out)
+    assert [(row["beta"], row["tau"]) for row in figures["rows"]] == [(0, 0.1), (1, 0.1), (0, 1), (1, 1)]
+    assert json.loads(file.read_text()) == figures
+    assert [path.name for path in file.parent.iterdir()] == ["sweep.json"]  # nothing unfinished beside it
+    code, out, _ = zooter(*sweep, *options)
+    assert code == 0
+    cells = [[cell.strip() for cell in line.split("│")[1:4]] for line in out.splitlines() if line[0] == "│"]
+    assert cells == [[f"{row['beta']:g}", f"{row['tau']:g}", f"{row['mean']:.4f}"] for row in figures["rows"]]
+    assert f"best: beta {figures['best']['beta']:g}, tau {figures['best']['tau']:g}" in out
+
+
+def test_plot(zooter, sweep, tmp_path):
+    plot = tmp_path / "sweep.html"
+    assert zooter(*sweep, "--beta", "0.3", "--tau", "0.1,1", "--plot", plot)[0] == 0
+    page = plot.read_text(encoding="utf-8")
+    assert "tau 0.1" in page
+    assert "cdn." not in page.split("<body>")[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "part"), [("", "is a folder"), ("file/sweep.json", "a place to write")], ids=["a folder", "under a file"]
+)
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(refused, sweep, tmp_path, place, part):
+    (tmp_path / "file").write_text("")
+    assert part in refused(2, *sweep, "--out", tmp_path / place)
+
+
+def test_a_plot_of_another_kind_is_exit_2(refused, sweep, tmp_path):
+    assert "ends in .html" in refused(2, *sweep, "--plot", tmp_path / "sweep.png")
+
+
+@pytest.mark.parametrize("betas", ["2", "0,-1", "much", ""])
+def test_impossible_betas_are_exit_2(refused, sweep, betas):
+    assert "beta" in refused(2, *sweep, "--beta", betas)
+
+
+@pytest.mark.parametrize(
+    ("upper", "verdict"),
+    [
+        ((-0.1, -0.1), "all others are significantly worse"),
+        ((0.1, 0.2), "no significant difference from the others"),
+        ((-0.1, 0.2), "significantly worse (beta, tau): 0.1, 1; no significant difference from the rest"),
+    ],
+)
+def test_the_verdict(capsys, upper, verdict):
+    """`upper` is the upper end of the interval of the difference from the best, for each other beta."""
+    rows = [
+        {"beta": n / 10, "tau": 1.0, "mean": 1.0, "interval": (0, 2), "regret": 0.0, "minus_best": (-1.0, high)}
+        for n, high in enumerate((0.0, *upper))
+    ]
+    best = {"beta": 0.0, "tau": 1.0}
+    differs = all(high < 0 for high in upper)
+    print_sweep({"n": 9, "folds": 2, "seeds": 1, "rows": rows, "best": best, "differs": differs})
+    assert capsys.readouterr().out.splitlines()[-1] == f"best: beta 0, tau 1; {verdict}"

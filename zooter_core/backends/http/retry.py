@@ -1,0 +1,62 @@
+"""When an HTTP request is sent again, and after which pause. Candidates and reward models share this policy."""
+
+from __future__ import annotations
+
+import email.utils
+import random
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds; each pause is twice the one before
+LONGEST_WAIT = 60.0  # seconds; if the server asks for more, the request fails at once
+LONGEST_RETRY_AFTER = 7 * 86_400.0  # seconds; a longer one is a mistake of the server
+TEMPORARY = (408, 409, 425, 429)  # statuses that may change, besides all from 500 on
+REFUSED = (400, 413, 422)  # the server refuses this request, but may accept the next
+
+
+def is_temporary(status: int) -> bool:
+    """Whether another attempt after this status may succeed."""
+    return status >= 500 or status in TEMPORARY
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often a request is sent again after a temporary failure, and when."""
+
+    retries: int = 2
+
+    def pause(self, attempt: int, wait: float | None = None, jitter: float | None = None) -> float | None:
+        """Seconds until the next attempt; None if there is none.
+
+        Args:
+            attempt: the number of the attempt that failed, from 0.
+            wait: seconds that the server asks for. The pause is a little longer.
+            jitter: a random number in [0, 1], so that many clients do not return at the same moment. Without `wait`
+                it shortens the pause by up to a half.
+        """
+        jitter = random.random() if jitter is None else jitter
+        if attempt >= self.retries or (wait is not None and wait > LONGEST_WAIT):
+            return None
+        if wait is not None:
+            return wait + 0.25 * jitter
+        return float(min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * (1 - jitter / 2))
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds in a `Retry-After` header, which holds a number or a date. A date in the past is 0.
+
+    None if the header is missing or makes no sense: neither number nor date, negative, or beyond LONGEST_RETRY_AFTER.
+    """
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", value):
+        seconds = float(value)
+    else:
+        try:
+            date = email.utils.parsedate_to_datetime(value)
+            seconds = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - time.time()
+        except (ValueError, OverflowError, IndexError, TypeError):  # not a date, or one beyond the calendar
+            return None
+    return max(seconds, 0.0) if abs(seconds) <= LONGEST_RETRY_AFTER else None

@@ -1,0 +1,37 @@
+"""`zooter collect`: the responses of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from zooter_core.cli.arguments import FleetDir, MaxNewTokens, RunDir, Samples, Temperature, option
+from zooter_core.cli.fleets import open_run_ensemble
+from zooter_core.cli.notes import print_note, print_set_aside
+from zooter_core.cli.progress import bars
+from zooter_core.cli.settings import generation_of
+from zooter_core.data.runs import Run
+from zooter_core.data.scores import read_queries
+
+
+def collect(
+    run: RunDir,
+    queries: Annotated[Path | None, option("--queries", "FILE", "Queries file; required for a new run.")] = None,
+    fleet: FleetDir = None,
+    temperature: Temperature = None,
+    max_new_tokens: MaxNewTokens = None,
+    samples: Samples = 1,
+) -> None:
+    with Run(run, create=queries is not None) as folder, bars() as progress:
+        ensemble = open_run_ensemble(folder, fleet, answering=True)
+        from zooter_core import pipeline
+        from zooter_core.pipeline.plan import Plan, check
+
+        generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens)
+        questions = read_queries(queries) if queries else []
+        steps = ("start", "collect") if queries else ("collect",)
+        check(folder, Plan(steps, questions, generation, samples), ensemble)
+        if queries:
+            pipeline.start(folder, ensemble, questions)
+        pipeline.collect(folder, ensemble, generation, progress, samples, print_note)
+        print_set_aside(folder.refused(), "responses")

@@ -1,0 +1,57 @@
+"""`zooter compare`: every candidate's response, ranked by reward."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from zooter_core.backends import iter_responses
+from zooter_core.cli.arguments import FleetDir, Json, MaxNewTokens, Query, Temperature
+from zooter_core.cli.consoles import err, out, print_json
+from zooter_core.cli.fleets import open_ensemble
+from zooter_core.cli.notes import print_note
+from zooter_core.cli.progress import waiting
+from zooter_core.cli.settings import generation_of
+from zooter_core.errors import WorkError
+from zooter_core.records import Message, Ranked
+
+
+def compare(
+    query: Query,
+    fleet: FleetDir = None,
+    json: Json = False,
+    temperature: Temperature = None,
+    max_new_tokens: MaxNewTokens = None,
+) -> int:
+    ensemble = open_ensemble(fleet, answering=True)
+    generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens)
+    messages = [Message("user", query)]
+    decision = ensemble.route(messages)
+    pool = ensemble.fleet.pool
+    with waiting("All candidates answer ..."):
+        pieces = ensemble.run_candidates(pool, messages, threading.Event(), generation)
+        responses = {response.candidate: response for _, response in iter_responses(pieces, print_note)}
+        answers = [responses[name] for name in pool]
+        try:
+            ranked = ensemble.rank_responses(query, answers)
+        except WorkError as problem:  # the responses were expensive: they are shown without ranks
+            err.print(str(problem))
+            ranked = [Ranked(answer) for answer in answers]
+    if json:
+        shape = {"query": query, "responses": [item.to_json() for item in ranked], "route": decision.to_json()}
+        print_json(shape, indent=2)
+    else:
+        _print(ranked, decision.candidate)
+    return 1 if all(item.rank is None for item in ranked) else 0
+
+
+def _print(ranked: Sequence[Ranked], chosen: str) -> None:
+    for item in ranked:
+        answer = item.response
+        if item.reward is None:
+            facts = str(answer.error or "") or ("no reward" if answer.text else "an empty response")
+        else:
+            facts = f"reward {item.reward:.2f}, {answer.seconds:.1f} s, {answer.tokens} tokens"
+        marker = "  <- the router's choice" if answer.candidate == chosen else ""
+        out.print(f"{item.rank or '-'}. {answer.candidate} ({facts}){marker}", style="bold")
+        print(answer.text + "\n", flush=True)

@@ -1,0 +1,112 @@
+"""`zooter distill`: a router from a run's labels, or from score files alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from zooter_core.cli.arguments import (
+    Beta,
+    Epochs,
+    Finetune,
+    FleetDir,
+    Holdout,
+    KeepTexts,
+    Normalise,
+    RouterKind,
+    RouterSettings,
+    Tagger,
+    TagSource,
+    Tau,
+    TrainingSeed,
+    option,
+)
+from zooter_core.cli.consoles import err
+from zooter_core.cli.fleets import open_fleet, open_run_ensemble
+from zooter_core.cli.progress import bars
+from zooter_core.cli.settings import check_learns_from_labels, labels_of, named, tags_of, training_of
+from zooter_core.cli.tables import print_report
+from zooter_core.data.runs import Run
+from zooter_core.data.scores import read_scores
+from zooter_core.errors import ZooterError, listed
+from zooter_core.files import check_folder
+from zooter_core.router.kinds import DEFAULT, DistillConfig
+
+
+def distill(
+    run: Annotated[Path | None, option("--run", "DIR", "Folder of the run.")] = None,
+    scores: Annotated[list[Path] | None, option("--scores", "FILE", "Score files, instead of a run.")] = None,
+    out: Annotated[Path | None, option("--out", "DIR", "With --scores: the router's folder.")] = None,
+    fleet: FleetDir = None,
+    tagger: Tagger = "auto",
+    encoder: Annotated[
+        str | None, option("--encoder", "ID", "Sentence encoder: a model's name or folder (default: the fleet's).")
+    ] = None,
+    beta: Beta = None,
+    tau: Tau = None,
+    normalise: Normalise = None,
+    holdout: Holdout = None,
+    seed: TrainingSeed = None,
+    epochs: Epochs = None,
+    router_kind: RouterKind = DEFAULT,
+    finetune: Finetune = "none",
+    keep_texts: KeepTexts = False,
+    router_set: RouterSettings = None,
+) -> None:
+    labels = named(beta=beta, tau=tau, normalise=normalise, holdout=holdout)
+    if not run and not (scores and out):
+        missing = "only one of the two" if scores or out else "neither"
+        raise ZooterError("--run DIR, or --scores FILE... with --out DIR", missing, "Try `zooter distill --help`.")
+    if run and labels:
+        options = listed(f"--{name}" for name in labels)
+        raise ZooterError("label settings at the step label of a run", options, "Leave them out.")
+    training = training_of(router_kind, router_set, epochs, seed, finetune, keep_texts)
+    if run:
+        _distill_run(run, fleet, encoder, training)
+    elif scores and out:
+        check_folder(out)
+        check_learns_from_labels(router_kind, labels, tagger)
+        _distill_scores(scores, out, fleet, encoder, labels, training, tagger)
+
+
+def _distill_run(run: Path, fleet: Path | None, encoder: str | None, training: DistillConfig) -> None:
+    with Run(run) as folder, bars() as progress:
+        ensemble = open_run_ensemble(folder, fleet)
+        from zooter_core import pipeline
+        from zooter_core.pipeline.plan import Plan, check
+
+        encoder = encoder or ensemble.fleet.encoder
+        check(folder, Plan(("distill",), encoder=encoder, training=training), ensemble)
+        report = pipeline.distill_run(folder, ensemble, encoder, training, progress)
+    print_report(report)
+
+
+def _distill_scores(
+    files: list[Path],
+    out: Path,
+    fleet: Path | None,
+    encoder: str | None,
+    options: dict[str, Any],
+    training: DistillConfig,
+    tagger: TagSource,
+) -> None:
+    scores = read_scores(files)
+    from zooter_core.pipeline.train import SCORE_LABELS
+    from zooter_core.pipeline.train import distill as distill_scores
+    from zooter_core.router.encoder import Encoder
+    from zooter_core.weights import quiet_libraries
+
+    labels = labels_of(SCORE_LABELS, options)
+    quiet_libraries()
+    model = Encoder(encoder or open_fleet(fleet).encoder)
+    texts = [query.text for query in scores.queries]
+    with bars() as progress:
+        vectors = model.embed_all(texts, lambda done: progress("embed", done, len(texts)))
+        tags = tags_of(scores, tagger, vectors, fleet, training.seed)
+        distill_scores(
+            scores, out, labels=labels, training=training, encoder=model, tags=tags, vectors=vectors, progress=progress
+        )
+    err.print(f"A router for {listed(scores.candidates)} is in {out}.")
+    if training.kind == DEFAULT:
+        scale = f"normalise {labels.normalise}, tau {labels.tau:g}, beta {labels.beta:g}"
+        err.print(f"Labels: {scale}; {len({tag for row in tags for tag in row})} tags ({tagger}).")

@@ -1,0 +1,59 @@
+"""Notes on stderr that several commands print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from zooter_core.cli.consoles import err
+from zooter_core.errors import WorkError
+
+if TYPE_CHECKING:
+    from zooter_core.ensemble import Ensemble
+    from zooter_core.records import Response
+
+MOST_LISTED = 20  # queries that are set aside
+
+
+def print_cost(ensemble: Ensemble, samples: int = 1) -> None:
+    """How many comparisons a query takes, where the reward model compares responses in pairs."""
+    config = ensemble.fleet.reward
+    if config is not None and config.compares:
+        responses = len(ensemble.fleet.pool) * samples
+        err.print(
+            f"The reward model compares all ordered pairs: {responses} responses per query take "
+            f"{responses * (responses - 1)} comparisons."
+        )
+
+
+def print_set_aside(reasons: Mapping[str, str], lacking: str = "rewards") -> None:
+    """Which queries lack something, and why.
+
+    Args:
+        reasons: by the id of a query.
+    """
+    if not reasons:
+        return
+    err.print(f"{len(reasons)} {'query is' if len(reasons) == 1 else 'queries are'} set aside, without {lacking}:")
+    for name, reason in list(reasons.items())[:MOST_LISTED]:
+        err.print(f"  {name}: {reason}")
+    if len(reasons) > MOST_LISTED:
+        err.print(f"  and {len(reasons) - MOST_LISTED} more")
+
+
+def print_note(note: str) -> None:
+    """Why a request waits; nothing where the note is empty."""
+    if note:
+        err.print(note, style="dim")
+
+
+def check_answered(response: Response) -> None:
+    """Refuse a response that failed or is empty.
+
+    Raises:
+        WorkError: because of the response's error.
+    """
+    if response.error:
+        raise WorkError.because(response.error, f"an answer of {response.candidate}")
+    if not response.text and response.finish != "stopped":
+        raise WorkError(f"an answer of {response.candidate}", "an empty one", "Ask again, or ask another candidate.")

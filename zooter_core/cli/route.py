@@ -1,0 +1,115 @@
+"""`zooter route`: probabilities, tags and choice of a query, or of each line of stdin."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+from rich.table import Table
+
+from zooter_core.cli.arguments import FleetDir, Json, Willingness, argument, option
+from zooter_core.cli.consoles import clipped, out, print_json
+from zooter_core.cli.fleets import open_ensemble
+from zooter_core.data.prices import check_trade
+from zooter_core.data.scores import LONGEST
+from zooter_core.errors import ZooterError
+from zooter_core.records import Decision
+from zooter_core.strict_json import parse_json
+
+if TYPE_CHECKING:
+    from zooter_core.router.explain import Explanation
+
+MOST_SHOWN = 5  # words for and against, and similar queries
+STDIN = "-"
+
+
+def route(
+    query: Annotated[str, argument("QUERY", "The query, or - to read lines or JSON lines from stdin.")],
+    fleet: FleetDir = None,
+    willingness: Willingness = 0.0,
+    why: Annotated[
+        bool, option("--why", help="Show which words, tags and similar queries speak for the choice.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    ensemble = open_ensemble(fleet)
+    check_trade(ensemble.fleet, willingness)
+    for text in _stdin_queries() if query == STDIN else [query]:
+        decision = ensemble.route(text, willingness)
+        explanation = ensemble.explain(decision) if why else None
+        if json:
+            shape = decision.to_json() | ({"why": explanation.to_json()} if explanation else {})
+            print_json(shape, flush=query == STDIN)
+            continue
+        _print(text, decision)
+        if explanation:
+            _print_why(explanation)
+
+
+def _print(query: str, decision: Decision) -> None:
+    utilities = decision.utilities or {}
+    columns = ("candidate", "probability", *(["utility"] if utilities else []))
+    table = Table(*columns, title=clipped(query, 80), title_justify="left")
+    for name, p in decision.probabilities.items():
+        cells = [f"{p:.1%}", *([f"{utilities[name]:.1%}"] if utilities else [])]
+        table.add_row(name, *cells, style="bold" if name == decision.candidate else "")
+    out.print(table)
+    out.print("tags: " + (", ".join(f"{tag.name} ({tag.score:.2f})" for tag in decision.tags) or "none"))
+    out.print(f"chosen: {decision.candidate}, {decision.margin:.1%} before the next; {decision.certainty}")
+
+
+def _print_why(why: Explanation) -> None:
+    """The words that speak most for and against the choice, the tags, and the queries most like this one."""
+    order = sorted(why.pieces, key=lambda piece: -piece.contribution)
+    for side, pieces in (("for", order[:MOST_SHOWN]), ("against", order[::-1][:MOST_SHOWN])):
+        words = [p for p in pieces if (p.contribution > 0) == (side == "for") and abs(p.contribution) >= 0.005]
+        shown = ", ".join(f"{piece.text[:40]!r} {piece.contribution:+.1%}" for piece in words)
+        out.print(f"words {side} {why.candidate}: {shown or 'none'}")
+    for tag in why.tags:
+        out.print(f"tag {tag.name}: {tag.contribution:+.1%} for {why.candidate} in {tag.queries} queries")
+    if not why.neighbours:
+        return
+    rewarded = why.neighbours[0].rewards is not None
+    title = f"label of similar queries{' and their rewards' if rewarded else ''}"
+    table = Table("similarity", "query", *why.neighbours[0].label, title=title, title_justify="left")
+    for near in why.neighbours[:MOST_SHOWN]:
+        name = near.text or ", ".join(near.tags) or near.dataset or near.id
+        rewards = near.rewards or {}
+        cells = [f"{share:.0%}" + (f" {rewards[c]:.2f}" if c in rewards else "") for c, share in near.label.items()]
+        table.add_row(f"{near.similarity:.2f}", clipped(name, 50), *cells)
+    out.print(table)
+
+
+def _stdin_queries() -> Iterator[str]:
+    """Lines of stdin as queries: JSON lines give their `query`, other lines stand for themselves.
+
+    Raises:
+        ZooterError: a line is not text, or is JSON without a query.
+    """
+    for number, line in enumerate(_stdin_lines(), 1):
+        text = line.strip()
+        if text.startswith("{"):
+            try:
+                text = parse_json(text)["query"].strip()
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+                raise ZooterError(
+                    f'a JSON object with "query" in line {number} of stdin', repr(line[:60]), "Fix the line."
+                ) from problem
+        if text:
+            yield text
+
+
+def _stdin_lines() -> Iterator[str]:
+    """The lines of stdin, which may hold any bytes and may never end."""
+    stdin = getattr(sys.stdin, "buffer", sys.stdin)
+    for number, line in enumerate(iter(lambda: stdin.readline(LONGEST), stdin.read(0)), 1):
+        if len(line) == LONGEST:
+            raise ZooterError(f"at most {LONGEST:,} bytes in line {number} of stdin", "more", "Shorten the line.")
+        try:
+            yield line if isinstance(line, str) else line.decode("utf-8")
+        except UnicodeDecodeError as problem:
+            byte = line[problem.start]
+            raise ZooterError(
+                f"UTF-8 text in line {number} of stdin", f"the byte 0x{byte:02x}", "Save the text as UTF-8."
+            ) from problem

@@ -1,0 +1,79 @@
+"""`zooter run`: the whole pipeline into a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from zooter_core.cli.arguments import (
+    Beta,
+    Epochs,
+    Finetune,
+    FleetDir,
+    Holdout,
+    KeepTexts,
+    MaxNewTokens,
+    Normalise,
+    RouterKind,
+    RouterSettings,
+    Samples,
+    Tau,
+    Temperature,
+    TrainingSeed,
+    option,
+)
+from zooter_core.cli.fleets import open_ensemble
+from zooter_core.cli.notes import print_cost, print_note, print_set_aside
+from zooter_core.cli.progress import bars
+from zooter_core.cli.settings import generation_of, labels_of, named, training_of
+from zooter_core.cli.tables import print_report
+from zooter_core.data.runs import Run
+from zooter_core.data.scores import read_queries
+from zooter_core.method.labels import LabelConfig
+from zooter_core.router.kinds import DEFAULT
+
+
+def run(
+    queries: Annotated[Path, option("--queries", "FILE", "Queries file.")],
+    out: Annotated[Path, option("--out", "DIR", "Folder of the run; a run that was stopped continues.")],
+    fleet: FleetDir = None,
+    scores: Annotated[
+        Path | None, option("--scores", "FILE", "Also write rewards and responses as a score file.")
+    ] = None,
+    temperature: Temperature = None,
+    max_new_tokens: MaxNewTokens = None,
+    samples: Samples = 1,
+    beta: Beta = None,
+    tau: Tau = None,
+    normalise: Normalise = None,
+    holdout: Holdout = None,
+    seed: TrainingSeed = None,
+    epochs: Epochs = None,
+    router_kind: RouterKind = DEFAULT,
+    finetune: Finetune = "none",
+    keep_texts: KeepTexts = False,
+    router_set: RouterSettings = None,
+) -> None:
+    questions = read_queries(queries)
+    ensemble = open_ensemble(fleet, answering=True)
+    generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens, seed)
+    labels = labels_of(LabelConfig(), named(beta=beta, tau=tau, normalise=normalise, holdout=holdout))
+    training = training_of(router_kind, router_set, epochs, seed, finetune, keep_texts)
+    encoder = ensemble.fleet.encoder
+    from zooter_core import pipeline
+    from zooter_core.pipeline.plan import STEPS, Plan, check
+
+    plan = Plan(STEPS, questions, generation, samples, labels, encoder, training, scores)
+    with Run(out, create=True) as folder, bars() as progress:
+        check(folder, plan, ensemble)
+        pipeline.start(folder, ensemble, questions)
+        pipeline.collect(folder, ensemble, generation, progress, samples, print_note)
+        print_cost(ensemble, samples)
+        pipeline.score(folder, ensemble, progress)
+        print_set_aside(folder.set_aside())
+        pipeline.tag(folder, ensemble, progress)
+        pipeline.label(folder, labels, progress)
+        report = pipeline.distill_run(folder, ensemble, encoder, training, progress)
+        if scores:
+            folder.export_scores(scores)
+    print_report(report)

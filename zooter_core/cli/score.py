@@ -1,0 +1,52 @@
+"""`zooter score`: rewards of a run's responses, or of responses in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from zooter_core.cli.arguments import FleetDir, option
+from zooter_core.cli.consoles import err
+from zooter_core.cli.fleets import open_ensemble, open_run_ensemble
+from zooter_core.cli.notes import print_cost, print_set_aside
+from zooter_core.cli.progress import bars
+from zooter_core.data.runs import Run
+from zooter_core.errors import ZooterError
+
+
+def score(
+    run: Annotated[Path | None, option("--run", "DIR", "Folder of the run.")] = None,
+    responses: Annotated[Path | None, option("--responses", "FILE", "A score file without `scores`.")] = None,
+    out: Annotated[Path | None, option("--out", "FILE", "With --responses: the score file to write.")] = None,
+    fleet: FleetDir = None,
+) -> None:
+    if run:
+        _score_run(run, fleet)
+    elif responses and out:
+        _score_file(responses, out, fleet)
+    else:
+        missing = "only one of the two" if responses or out else "neither"
+        raise ZooterError("--run DIR, or --responses FILE with --out FILE", missing, "Try `zooter score --help`.")
+
+
+def _score_run(run: Path, fleet: Path | None) -> None:
+    with Run(run) as folder, bars() as progress:
+        ensemble = open_run_ensemble(folder, fleet)
+        from zooter_core import pipeline
+        from zooter_core.pipeline.plan import Plan, check
+
+        check(folder, Plan(("score",)), ensemble)
+        print_cost(ensemble, folder.setting("collect", "samples"))
+        pipeline.score(folder, ensemble, progress)
+        print_set_aside(folder.set_aside())
+
+
+def _score_file(responses: Path, out: Path, fleet: Path | None) -> None:
+    ensemble = open_ensemble(fleet)
+    from zooter_core.pipeline import score_responses
+
+    print_cost(ensemble)
+    with bars() as progress:
+        count, reasons = score_responses(responses, out, ensemble, progress)
+    err.print(f"{count} lines in {out}")
+    print_set_aside(reasons)

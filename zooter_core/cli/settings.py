@@ -1,0 +1,131 @@
+"""Options as the settings that the rooms below take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zooter_core.cli.arguments import FinetunedPart, TagSource
+from zooter_core.cli.fleets import open_ensemble
+from zooter_core.config.fleet import GenerationConfig
+from zooter_core.errors import ZooterError, listed
+from zooter_core.files import check_file
+from zooter_core.method.labels import LabelConfig
+from zooter_core.router.kinds import DEFAULT, DistillConfig, settings_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zooter_core.data.scores import Scores
+
+
+def named(**options: Any) -> dict[str, Any]:
+    """The options that a call names."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def generation_of(
+    defaults: GenerationConfig, temperature: float | None, max_new_tokens: int | None, seed: int | None = None
+) -> GenerationConfig:
+    """The fleet's generation settings with what the call names instead."""
+    return replace(defaults, **named(temperature=temperature, max_new_tokens=max_new_tokens, seed=seed))
+
+
+def labels_of(defaults: LabelConfig, options: dict[str, Any]) -> LabelConfig:
+    """Label settings with what the call names instead (`named`).
+
+    Raises:
+        ZooterError: --holdout is out of range.
+    """
+    config = replace(defaults, **options)
+    if not 0 <= config.holdout < 1:
+        raise ZooterError("--holdout from 0 to below 1", str(config.holdout), "Choose another share.")
+    return config
+
+
+def check_learns_from_labels(kind: str, options: dict[str, Any], tagger: TagSource) -> None:
+    """Refuse label settings for a kind of router that learns from the scores themselves.
+
+    Raises:
+        ZooterError: there are some.
+    """
+    unused = [f"--{name}" for name in options if name != "holdout"] or ["--tagger fleet"] * (tagger == "fleet")
+    if kind != DEFAULT and unused:
+        raise ZooterError(
+            f"no label settings for the router kind {kind}, which learns from the scores",
+            listed(unused),
+            "Leave them out.",
+        )
+
+
+def training_of(
+    kind: str,
+    settings: Sequence[str] | None,
+    epochs: int | None,
+    seed: int | None,
+    finetune: FinetunedPart,
+    keep_texts: bool,
+) -> DistillConfig:
+    """How a router is trained.
+
+    Args:
+        settings: the values of --router-set, each `NAME=NUMBER`.
+
+    Raises:
+        ZooterError: a setting is not a number, or not one of this kind.
+    """
+    numbers: dict[str, float] = {}
+    for pair in settings or ():
+        name, _, value = pair.partition("=")
+        try:
+            numbers[name] = float(value)
+        except ValueError as problem:
+            raise ZooterError("--router-set as NAME=NUMBER", repr(pair), "For instance --router-set k=50.") from problem
+    config = settings_of(kind, numbers | named(epochs=epochs), seed=seed or 0)
+    return replace(config, keep_texts=keep_texts, finetune=finetune)
+
+
+def numbers_of(option: str, text: str) -> tuple[float, ...]:
+    """The value of an option that is a list like 0,0.3,1.
+
+    Raises:
+        ZooterError: a part of it is not a number.
+    """
+    try:
+        return tuple(dict.fromkeys(float(part) for part in text.split(",")))
+    except ValueError as problem:
+        raise ZooterError(
+            f"{option} as numbers with commas", repr(text), f"For instance {option} 0.1,0.3,1."
+        ) from problem
+
+
+def check_plot(path: Path | None) -> None:
+    """Refuse a --plot that is not a page or cannot be written, before the work.
+
+    Raises:
+        ZooterError: the name ends otherwise, or the place cannot be written to.
+    """
+    if path is None:
+        return
+    if path.suffix != ".html":
+        raise ZooterError("--plot as a file that ends in .html", str(path), "Rename it.")
+    check_file(path)
+
+
+def tags_of(
+    scores: Scores, source: TagSource, vectors: NDArray[np.float32], fleet: Path | None, seed: int = 0
+) -> Sequence[Sequence[str]]:
+    """The tags of each query of a score file, from where --tagger says.
+
+    Args:
+        vectors: of the queries, shape (n, width).
+    """
+    if source != "fleet":
+        from zooter_core.pipeline import train
+
+        return train.tags_of(scores, source, vectors, seed)
+    tagged = open_ensemble(fleet).tagger.tag_all(scores.queries)
+    return [tuple(tag.name for tag in tags) for tags in tagged]

@@ -1,0 +1,95 @@
+"""`zooter sweep`: routers over a range of beta and tau, on score files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from rich.table import Table
+
+from zooter_core.cli.arguments import FleetDir, Json, ScoreFiles, Tagger, option
+from zooter_core.cli.charts import save_sweep_plot
+from zooter_core.cli.consoles import out as console
+from zooter_core.cli.consoles import print_json
+from zooter_core.cli.fleets import open_fleet
+from zooter_core.cli.progress import bars
+from zooter_core.cli.settings import check_plot, numbers_of, tags_of
+from zooter_core.data.scores import read_scores
+from zooter_core.evaluation import report_tables
+from zooter_core.files import check_file, open_atomic
+from zooter_core.router.kinds import DistillConfig
+from zooter_core.strict_json import dump_json
+
+
+def sweep(
+    scores: ScoreFiles,
+    fleet: FleetDir = None,
+    beta: Annotated[str, option("--beta", "LIST", "Weights of the plain label.")] = "0,0.1,0.3,0.5,0.7,0.9,1",
+    tau: Annotated[str | None, option("--tau", "LIST", "Softmax temperatures of rewards (default: 0.3).")] = None,
+    normalise: Annotated[
+        str | None,
+        option("--normalise", "NAME", "Normalisation of rewards: spread (default), none, zscore, zscore-dataset."),
+    ] = None,
+    tagger: Tagger = "auto",
+    plot: Annotated[Path | None, option("--plot", "FILE", "Also plot the table into an .html file.")] = None,
+    out: Annotated[
+        Path | None, option("--out", "FILE", "Also write it as JSON; the demo shows a fleet's sweep.json.")
+    ] = None,
+    folds: Annotated[int, option("--folds", "N", "Folds of the cross-validation.")] = 5,
+    seeds: Annotated[int, option("--seeds", "N", "Repetitions, each with other folds.")] = 3,
+    json: Json = False,
+) -> None:
+    check_plot(plot)
+    if out:
+        check_file(out)
+    table = read_scores(scores)
+    from zooter_core.evaluation.sweep import SweepConfig
+    from zooter_core.evaluation.sweep import sweep as sweep_of
+    from zooter_core.pipeline.train import SCORE_LABELS
+    from zooter_core.router.encoder import Encoder
+    from zooter_core.weights import quiet_libraries
+
+    betas = numbers_of("--beta", beta)
+    taus = numbers_of("--tau", tau) if tau else (SCORE_LABELS.tau,)
+    config = SweepConfig(betas, taus, normalise or SCORE_LABELS.normalise, folds, seeds)
+    quiet_libraries()
+    encoder = Encoder(open_fleet(fleet).encoder)
+    texts = [query.text for query in table.queries]
+    with bars() as progress:
+        vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
+        tags = tags_of(table, tagger, vectors, fleet)
+        figures = sweep_of(table, tags, vectors, config, DistillConfig(), progress)
+    if plot:
+        save_sweep_plot(figures, plot)
+    if out:
+        with open_atomic(out) as file:
+            file.write(dump_json(figures, indent=2) + "\n")
+    if json:
+        print_json(figures)
+    else:
+        print_sweep(figures)
+
+
+def print_sweep(figures: dict[str, Any]) -> None:
+    """A row for each beta and tau, and which of them are as good as the best."""
+    title = f"{figures['n']} queries, each held back once per seed; {figures['folds']} folds, {figures['seeds']} seeds"
+    columns = ("beta", "tau", "score", "95% interval", "regret", "minus best, 95%")
+    table = Table(*columns, title=title, title_justify="left")
+    for row in figures["rows"]:
+        (low, high), (under, over) = row["interval"], row["minus_best"]
+        minus = "" if report_tables.is_best(row, figures) else f"{under:.3f} to {over:.3f}"
+        figures_of_row = (f"{row['mean']:.4f}", f"{low:.3f} to {high:.3f}", f"{row['regret']:.4f}")
+        table.add_row(f"{row['beta']:g}", f"{row['tau']:g}", *figures_of_row, minus)
+    console.print(table)
+    best = figures["best"]
+    console.print(f"best: beta {best['beta']:g}, tau {best['tau']:g}; {_verdict(figures)}")
+
+
+def _verdict(figures: dict[str, Any]) -> str:
+    """Which of the other settings are significantly worse than the best one."""
+    worse = [f"{row['beta']:g}, {row['tau']:g}" for row in figures["rows"] if row["minus_best"][1] < 0]
+    if figures["differs"]:
+        return "all others are significantly worse"
+    if not worse:
+        return "no significant difference from the others"
+    return f"significantly worse (beta, tau): {'; '.join(worse)}; no significant difference from the rest"

@@ -1,0 +1,89 @@
+"""The responses in score files: their rewards by a fleet's reward model, and their length in tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core.data.scores import Scores
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import ZooterError, listed
+from zooter_core.router.encoder import Encoder
+
+Array = NDArray[np.float64]
+Texts = Sequence[Mapping[str, str]]  # for each query, the response of each candidate
+BATCH = 16  # queries that the reward model scores at a time
+
+
+def check_complete(scores: Scores, texts: Texts, option: str) -> None:
+    """Refuse score files that lack the response of a candidate.
+
+    Args:
+        option: what needs the responses, for the message.
+
+    Raises:
+        ZooterError: a response is missing.
+    """
+    for query, responses in zip(scores.queries, texts, strict=True):
+        if missing := [name for name in scores.candidates if name not in responses]:
+            raise ZooterError(
+                f"the responses of all candidates to the query {query.id}, for {option}",
+                f"none of {listed(missing)}",
+                f'Add "responses" to every line, or leave {option} out.',
+            )
+
+
+def rewards(
+    ensemble: Ensemble,
+    scores: Scores,
+    texts: Texts,
+    columns: Sequence[Sequence[int]] | None,
+    progress: Callable[[str, int, int], None],
+) -> tuple[Array, dict[str, str]]:
+    """Rewards of responses by a fleet's reward model.
+
+    Args:
+        columns: for each query the columns of those candidates; None for all.
+
+    Returns:
+        Rewards of shape (n, N), -inf for a response that is empty, has no reward or is not in `columns`; and why
+        queries are set aside, by their id.
+    """
+    columns = columns or [range(len(scores.candidates))] * len(texts)
+    reasons: dict[str, str] = {}
+    table = np.full(scores.scores.shape, -np.inf)
+    for first in range(0, len(columns), BATCH):
+        rows = range(first, min(first + BATCH, len(columns)))
+        answered = {row: [c for c in columns[row] if texts[row][scores.candidates[c]]] for row in rows}
+        results = ensemble.score_responses(
+            [(scores.queries[row].text, [texts[row][scores.candidates[c]] for c in answered[row]]) for row in rows]
+        )
+        for row, result in zip(rows, results, strict=True):
+            for column, reward in zip(answered[row], result.rewards, strict=True):
+                table[row, column] = -np.inf if reward is None else reward
+            if result.reason:
+                reasons[scores.queries[row].id] = result.reason
+        progress("reward", rows.stop, len(columns))
+    return table, reasons
+
+
+def best_scores(scores: Scores, rewards: Array) -> Array:
+    """The score of the response with the highest reward (RMR), shape (n,)."""
+    return np.take_along_axis(scores.scores, rewards.argmax(axis=1)[:, None], axis=1)[:, 0]
+
+
+def token_counts(encoder: Encoder, scores: Scores, texts: Texts, default: int) -> Array:
+    """Tokens of each response by the encoder's tokenizer, shape (n, N); `default` where there is no response."""
+    places = [
+        (row, column)
+        for row, responses in enumerate(texts)
+        for column, name in enumerate(scores.candidates)
+        if name in responses
+    ]
+    table = np.full(scores.scores.shape, float(default))
+    counts = encoder.count([texts[row][scores.candidates[column]] for row, column in places])
+    for place, count in zip(places, counts, strict=True):
+        table[place] = count
+    return table
