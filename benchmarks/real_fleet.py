@@ -229,7 +229,8 @@ def main() -> None:
             for n in range(call.models)
         ]
         print(
-            f"{call.models} models of {memory.in_words(sizes[0])} on {DEVICE}, {memory.in_words(memory.free(DEVICE))} free"
+            f"{call.models} models of {memory.in_words(sizes[0])} on {DEVICE}, "
+            f"{memory.in_words(memory.free(DEVICE))} free"
         )
         backend = TransformersBackend()
         if "switch" in call.parts:

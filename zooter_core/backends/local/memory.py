@@ -38,11 +38,11 @@ def devices(device_map: str | None) -> tuple[str, ...]:
     if device_map in SPREAD:
         return gpus or ("cpu",)
     if device_map not in (*gpus, "cpu"):
-        known = (*SPREAD, *gpus, "cpu")
+        choices = (*SPREAD, *gpus, "cpu")
         raise ZooterError(
             "device_map as a device of this machine, or a way to spread over several",
             f'"{device_map}"',
-            f"{did_you_mean(device_map, known)} There {'are' if len(gpus) > 1 else 'is'} {gpu_count(len(gpus))}.",
+            f"{did_you_mean(device_map, choices)} There {'are' if len(gpus) > 1 else 'is'} {gpu_count(len(gpus))}.",
         )
     return (device_map,)
 
