@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from zooter_core import pipeline
-from zooter_core.pipeline import from_scores
+from zooter_core.pipeline import batches
 
 BATCH = 4
 FILES = {"collect": "responses.jsonl", "score": "rewards.jsonl", "tag": "tags.jsonl", "label": "labels.jsonl"}
@@ -21,8 +20,7 @@ FILES = {"collect": "responses.jsonl", "score": "rewards.jsonl", "tag": "tags.js
 
 def small(patch: pytest.MonkeyPatch) -> None:
     """Batches so small that every step has several."""
-    patch.setattr(pipeline, "BATCH", BATCH)
-    patch.setattr(from_scores, "BATCH", BATCH)
+    patch.setattr(batches, "BATCH", BATCH)
 
 
 def unfinish(folder: Path, step: str, share: float) -> bytes:

@@ -19,7 +19,7 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
-from zooter_core.pipeline.train import Progress
+from zooter_core.pipeline import Progress, batches
 from zooter_core.records import Query
 
 QUERIES = [Query(f"q{n:02d}", text, "even" if n % 2 else "odd") for n, text in enumerate(tiny.QUERIES)]
@@ -51,7 +51,7 @@ def die(fleet: Path, folder: Path, step: str, count: int) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    pipeline.BATCH = BATCH
+    batches.BATCH = BATCH
     fleet, folder, *deaths = sys.argv[1:]
     for death in deaths:
         step, count = death.split(":")

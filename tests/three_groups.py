@@ -8,7 +8,7 @@ from zooter_core.data.scores import Scores
 from zooter_core.method.labels import LabelConfig, softmax
 from zooter_core.records import Query
 from zooter_core.router.distill import fit_head
-from zooter_core.router.extend import Given
+from zooter_core.router.extend import Examples
 from zooter_core.router.kinds import settings_of
 from zooter_core.router.router import RouterHead
 
@@ -18,7 +18,7 @@ NOISE = np.random.default_rng(0).normal(scale=0.1, size=(60, 6))
 VECTORS = (np.eye(6)[GROUPS] + NOISE).astype(np.float32)
 TABLE = np.array([[0.9, 0.1, 0.3], [0.2, 0.8, 0.1], [0.1, 0.3, 1.0]])[GROUPS]
 SCORES = Scores(tuple(Query(str(n), f"query {n}") for n in range(60)), ("a", "b", "c"), TABLE)
-GIVEN = Given(SCORES, VECTORS, [()] * 60, PLAIN)
+EXAMPLES = Examples(SCORES, VECTORS, [()] * 60, PLAIN)
 CENTRES = np.eye(6, dtype=np.float32)[:3]
 ANY = np.random.default_rng(1).normal(size=(2000, 6)).astype(np.float32)
 TRAINED = ("zooter", "cosine", "routerdc", "mf")

@@ -84,10 +84,10 @@ class Ensemble:
 
     def _decide(self, queries: Sequence[str]) -> list[Decision]:
         tags = self.tagger.tag(queries) if self.fleet.tagger and self.tagger.quick else [()] * len(queries)
-        rows = self.router.route(queries)
+        decisions = self.router.route(queries)
         return [
-            Decision.of(query, {name: row[name] for name in self.fleet.pool}, query_tags)
-            for query, row, query_tags in zip(queries, rows, tags, strict=True)
+            Decision.of(decision.query, {name: decision.probabilities[name] for name in self.fleet.pool}, query_tags)
+            for decision, query_tags in zip(decisions, tags, strict=True)
         ]
 
     def explain(self, decision: Decision) -> Explanation:

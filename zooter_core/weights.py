@@ -196,10 +196,16 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|peft")
 
 
+def packages_in(requirements: Path) -> list[str]:
+    """The packages that a requirements file lists, as `NAME==VERSION`."""
+    lines = (line.partition("#")[0].strip() for line in requirements.read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line]
+
+
 def missing_packages(requirements: Path) -> list[str]:
-    """The lines `NAME==VERSION` of a requirements file that are not installed in that version."""
-    lines = [line.split("#")[0].strip() for line in requirements.read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if line and version_of(PREFIX + line.partition("==")[0]) != line.partition("==")[2]]
+    """Those of `packages_in` that are not installed in that version."""
+    lines = packages_in(requirements)
+    return [line for line in lines if version_of(PREFIX + line.partition("==")[0]) != line.partition("==")[2]]
 
 
 def install_packages(packages: Sequence[str], progress: Progress = silent) -> None:

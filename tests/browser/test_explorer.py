@@ -45,8 +45,7 @@ def test_typing_moves_the_probabilities_without_enter(open_tab: Open, demo: str,
     expect(box(page)).to_be_visible(timeout=2 * SLOW)  # the first visit of all converts and loads every model
     kept = Neighbours.load("models/embedded/router")
     assert kept is not None
-    whole = kept.outcomes is not None  # a folder of an older version has no map
-    expect(page.get_by_test_id("stEChartsChart")).to_have_count(2 if whole else 0, timeout=SLOW)
+    expect(page.get_by_test_id("stEChartsChart")).to_have_count(2, timeout=SLOW)
     box(page).click()
     box(page).press_sequentially("What is 15% of 240?", delay=80)
     expect(page.get_by_text("math would answer")).to_be_visible(timeout=SLOW)
@@ -62,9 +61,8 @@ def test_typing_moves_the_probabilities_without_enter(open_tab: Open, demo: str,
     assert second["math"] < first["math"]
     expect(box(page)).to_be_focused()  # the box is left alone while one types
     expect(box(page)).to_have_value("Write a Python function that counts vowels")
-    if whole:
-        expect(page.get_by_role("figure", name="Heat map of 25 tags").first).to_be_visible(timeout=SLOW)
-        page.get_by_role("tab", name="Where they differ").click()
-        expect(page.get_by_text("overrates a model")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("figure", name="Heat map of 25 tags").first).to_be_visible(timeout=SLOW)
+    page.get_by_role("tab", name="Where they differ").click()
+    expect(page.get_by_text("overrates a model")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("expected calibration error")).to_be_visible(timeout=SLOW)
     assert no_sideways_scrolling(page)

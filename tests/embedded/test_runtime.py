@@ -1,4 +1,4 @@
-"""The embedded fleet's encoder on ONNX Runtime."""
+"""The embedded fleet's encoder on each runtime: the same choices, and from ONNX Runtime the same probabilities."""
 
 from __future__ import annotations
 
@@ -15,23 +15,42 @@ from zooter_core.router.router import Router
 DATA = Path(__file__).resolve().parents[1] / "data"
 FILES = ("evident_queries.jsonl", "more_evident_queries.jsonl")
 QUERIES = [json.loads(line)["query"] for name in FILES for line in (DATA / name).read_text("utf-8").splitlines()]
+# The candidates chosen for QUERIES, each by its first letter: chat, math, code, writer.
+CHOICES = (DATA / "embedded_choices.txt").read_text("utf-8").split()
+
+
+def probabilities(router: Router) -> np.ndarray:
+    """Of QUERIES, one after the other: a runtime counts where a call has few texts."""
+    return np.concatenate([router.probabilities([query]) for query in QUERIES])
+
+
+def choices(router: Router, table: np.ndarray) -> str:
+    return "".join(router.candidates[column][0] for column in table.argmax(axis=1))
+
+
+@pytest.fixture(scope="module")
+def on_torch(embedded: Ensemble) -> Router:
+    assert embedded.fleet.router is not None
+    return Router.load(embedded.fleet.router.path, Encoders("torch"))
+
+
+def test_the_embedded_routers_choices_stay(on_torch: Router) -> None:
+    assert choices(on_torch, probabilities(on_torch)) == "".join(CHOICES)
 
 
 @pytest.mark.skipif(bool(onnx.missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
-def test_every_runtime_chooses_alike(embedded: Ensemble, figures: list[str]) -> None:
+def test_every_runtime_chooses_alike(embedded: Ensemble, on_torch: Router, figures: list[str]) -> None:
+    exact = probabilities(on_torch)
+    assert embedded.router.encoder.runtime == "onnx"  # the default, since the extra is installed
+    assert probabilities(embedded.router) == pytest.approx(exact, abs=1e-5)
     assert embedded.fleet.router is not None
-    quick = embedded.router
-    assert quick.encoder.runtime == "int8"  # by itself, since the extra is installed
-    plain = Router.load(embedded.fleet.router.path, Encoders("torch"))
-    wanted = np.concatenate([plain.probabilities([query]) for query in QUERIES])
-    exact, rough = (
-        np.concatenate([quick.probabilities([query], is_exact) for query in QUERIES]) for is_exact in (1, 0)
-    )
-    assert exact == pytest.approx(wanted, abs=1e-5)
-    assert rough.argmax(axis=1).tolist() == wanted.argmax(axis=1).tolist()
-    off = np.abs(rough - wanted).max(axis=1)
+    int8 = Router.load(embedded.fleet.router.path, Encoders("int8"))
+    assert int8.encoder.runtime == "int8"
+    table = probabilities(int8)
+    assert choices(int8, table) == "".join(CHOICES)
+    off = np.abs(table - exact).max(axis=1)
     figures.append(
-        f"probabilities with 7 bits and on torch, {len(QUERIES)} queries: {np.median(off):.4f} apart (median), at most "
+        f"probabilities with int8 and on torch, {len(QUERIES)} queries: {np.median(off):.4f} apart (median), at most "
         f"{off.max():.4f}"
     )
     assert off.max() < 0.1

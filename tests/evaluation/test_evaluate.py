@@ -28,21 +28,28 @@ SCORES = Scores(
 
 
 class Fixed:
-    """A router whose probabilities are given by the text of the query."""
+    """A router whose encoder gives the probabilities of each query as its vector."""
 
     def __init__(self, candidates, **rows):
-        self.candidates, self.rows = candidates, rows
+        self.candidates, self.rows, self.encoder = candidates, rows, self
 
     def for_pool(self, pool):
         if set(pool) != set(self.candidates):
             raise ZooterError("a", "b", "c")
         return self
 
-    def probabilities(self, queries):
+    def embed(self, queries):
         return np.array([self.rows[query] for query in queries])
 
-    def outputs(self, queries):
-        return Outputs(self.probabilities(queries))
+    def of_vectors(self, vectors):
+        return vectors
+
+
+def report_of(router, scores, held_back, entropies, sampled=None):
+    """A report on the router, as after a distillation."""
+    mask = np.array(held_back)
+    texts = [query.text for query, aside in zip(scores.queries, held_back, strict=True) if aside]
+    return report(scores, entropies, mask, Outputs(router.embed(texts)) if texts else None, sampled)
 
 
 ROUTER = Fixed(("a", "b"), q1=[0.1, 0.9], q2=[0.4, 0.6], q3=[0.8, 0.2])
@@ -169,7 +176,7 @@ TIED = Scores(SCORES.queries, ("a", "b"), np.array([[1.0, 3.0], [2.0, 2.0], [4.0
 
 def test_report_shares_the_win_of_a_tie():
     """a: half of the tie on q2. b: q1, q3 and the other half."""
-    row = report(ROUTER, TIED, [False] * 3, [0.5, 1.0, 0.0])["candidates"]["all"]
+    row = report_of(ROUTER, TIED, [False] * 3, [0.5, 1.0, 0.0])["candidates"]["all"]
     assert row["n"] == 3
     assert row["share_of_wins"] == pytest.approx({"a": 0.5 / 3, "b": 2.5 / 3})
     assert row["mean_reward"] == pytest.approx({"a": 7 / 3, "b": 11 / 3})
@@ -177,7 +184,7 @@ def test_report_shares_the_win_of_a_tie():
 
 
 def test_report_goes_by_source():
-    rows = report(ROUTER, TIED, [False] * 3, [0.5, 1.0, 0.0])["candidates"]
+    rows = report_of(ROUTER, TIED, [False] * 3, [0.5, 1.0, 0.0])["candidates"]
     assert list(rows) == ["all", "x", "y"]
     assert (rows["x"]["n"], rows["x"]["reward_entropy"]) == (2, 0.75)
     assert rows["y"]["share_of_wins"] == {"a": 0.0, "b": 1.0}
@@ -185,27 +192,27 @@ def test_report_goes_by_source():
 
 def test_report_of_all_is_of_all_when_some_queries_name_no_source():
     mixed = Scores((Query("1", "q1"), *TIED.queries[1:]), TIED.candidates, TIED.scores)
-    assert report(ROUTER, mixed, [False] * 3, [0.5] * 3)["candidates"]["all"]["n"] == 3
+    assert report_of(ROUTER, mixed, [False] * 3, [0.5] * 3)["candidates"]["all"]["n"] == 3
 
 
 def test_report_judges_the_router_on_held_back_queries_alone():
-    found = report(ROUTER, SCORES, [False, False, True], [0.5] * 3)
+    found = report_of(ROUTER, SCORES, [False, False, True], [0.5] * 3)
     assert (found["held_back"]["n"], found["held_back"]["average"]["chosen"]) == (1, 4.0)
     assert "rmr" in found["held_back"]["mtr"]
 
 
 def test_report_without_held_back_queries_judges_nothing():
-    assert "held_back" not in report(ROUTER, SCORES, [False] * 3, [0.5] * 3)
+    assert "held_back" not in report_of(ROUTER, SCORES, [False] * 3, [0.5] * 3)
 
 
 def test_rmr_of_a_run_chooses_by_one_response_and_is_judged_by_the_mean():
     """Worked by hand: of two samples, the first prefers b (3 > 1), the second a (5 > 1)."""
     samples = np.array([[[1.0, 5.0], [3.0, 1.0]]])
     scores = Scores((Query("1", "q1"),), ("a", "b"), samples.mean(axis=2))
-    found = report(ROUTER, scores, [True], [0.5], Sampled(samples))["held_back"]
+    found = report_of(ROUTER, scores, [True], [0.5], Sampled(samples))["held_back"]
     assert scores.scores.tolist() == [[3.0, 2.0]]
     assert found["mtr"]["oracle"] < found["mtr"]["rmr"]  # 3.0 against the mean of 2.0 and 3.0
-    alone = report(ROUTER, scores, [True], [0.5])["held_back"]
+    alone = report_of(ROUTER, scores, [True], [0.5])["held_back"]
     assert alone["mtr"]["oracle"] == alone["mtr"]["rmr"]
 
 
@@ -213,7 +220,7 @@ def test_rmr_of_a_run_has_its_figures_beside_the_others():
     """The same, with q3 of one data set more, where both samples prefer b: 2.5 and 6; the router takes b and a."""
     samples = np.array([[[1.0, 5.0], [3.0, 1.0]], [[4.0, 4.0], [6.0, 6.0]]])
     scores = Scores((SCORES.queries[0], SCORES.queries[2]), ("a", "b"), samples.mean(axis=2))
-    found = report(ROUTER, scores, [True, True], [0.5, 0.5], Sampled(samples))["held_back"]
+    found = report_of(ROUTER, scores, [True, True], [0.5, 0.5], Sampled(samples))["held_back"]
     assert {name: row["rmr"] for name, row in found["datasets"].items()} == {"x": 2.5, "y": 6.0}
     assert (found["average"]["rmr"], found["mean"]["rmr"]) == (4.25, 4.25)
     low, high = found["interval"]["chosen_minus_rmr"]  # 2 - 2.5 and 4 - 6
@@ -225,7 +232,7 @@ def test_selection_of_a_run_ends_where_rmr_is():
     samples = np.array([[[1.0, 5.0], [3.0, 1.0]], [[4.0, 4.0], [6.0, 6.0]]])
     scores = Scores((SCORES.queries[0], SCORES.queries[2]), ("a", "b"), samples.mean(axis=2))
     dollars = np.array([[1.0, 3.0], [2.0, 6.0]])
-    found = report(ROUTER, scores, [True, True], [0.5, 0.5], Sampled(samples, dollars))["held_back"]
+    found = report_of(ROUTER, scores, [True, True], [0.5, 0.5], Sampled(samples, dollars))["held_back"]
     curve = found["selection"]["curves"][0]
     assert [(point["calls"], point["dollars"], point["score"]) for point in curve["points"]] == [
         (1.0, 2.5, 3.0),  # b of q1 for 3, a of q3 for 2: 2 and 4
@@ -236,9 +243,9 @@ def test_selection_of_a_run_ends_where_rmr_is():
 
 
 def test_a_report_without_prices_or_choice_leaves_them_out():
-    assert "dollars" not in report(ROUTER, SCORES, [True] * 3, [0.5] * 3)["held_back"]
+    assert "dollars" not in report_of(ROUTER, SCORES, [True] * 3, [0.5] * 3)["held_back"]
     alone = Scores(SCORES.queries, ("a",), SCORES.scores[:, :1])
-    found = report(Fixed(("a",), q1=[1.0], q2=[1.0], q3=[1.0]), alone, [True] * 3, [0.5] * 3)["held_back"]
+    found = report_of(Fixed(("a",), q1=[1.0], q2=[1.0], q3=[1.0]), alone, [True] * 3, [0.5] * 3)["held_back"]
     assert "selection" not in found
     assert found["gap_closed"] is None
 

@@ -17,35 +17,40 @@ TAGS = [("sum",)] * 24 + [("text",)] * 16
 QUICK = DistillConfig(epochs=40, rate=1e-2)
 
 
-def test_each_beta_has_a_row_with_its_interval(tiny_encoder):
-    told: list[tuple[str, int, int]] = []
+@pytest.fixture(scope="module")
+def vectors(tiny_encoder) -> np.ndarray:
+    return tiny_encoder.embed_all([query.text for query in QUERIES])
+
+
+def test_each_beta_has_a_row_with_its_interval(vectors):
+    calls: list[tuple[str, int, int]] = []
     config = SweepConfig(betas=(0.0, 0.3, 1.0), folds=3, seeds=2)
-    found = sweep(SCORES, TAGS, tiny_encoder, config, QUICK, lambda *now: told.append(now))
-    assert [row["beta"] for row in found["rows"]] == [0.0, 0.3, 1.0]
-    assert told[-1] == ("sweep", 18, 18)
-    for row in found["rows"]:
+    result = sweep(SCORES, TAGS, vectors, config, QUICK, lambda *call: calls.append(call))
+    assert [row["beta"] for row in result["rows"]] == [0.0, 0.3, 1.0]
+    assert calls[-1] == ("sweep", 18, 18)
+    for row in result["rows"]:
         low, high = row["interval"]
         assert low <= row["mean"] <= high <= 4.0
         assert row["regret"] == pytest.approx(4.0 - row["mean"])
-        assert row["mean"] > 3.0  # the two kinds are easily told apart
-    best = next(row for row in found["rows"] if {"beta": row["beta"], "tau": row["tau"]} == found["best"])
-    assert best["mean"] == max(row["mean"] for row in found["rows"])
+        assert row["mean"] > 3.0  # the two kinds are easy to separate
+    best = next(row for row in result["rows"] if {"beta": row["beta"], "tau": row["tau"]} == result["best"])
+    assert best["mean"] == max(row["mean"] for row in result["rows"])
     assert best["minus_best"] == (0.0, 0.0)
 
 
-def test_tau_is_swept_too(tiny_encoder):
+def test_tau_is_swept_too(vectors):
     config = SweepConfig(betas=(0.3, 1.0), taus=(0.1, 2.0), folds=2, seeds=1)
-    found = sweep(SCORES, TAGS, tiny_encoder, config, QUICK)
-    assert [(row["beta"], row["tau"]) for row in found["rows"]] == [(0.3, 0.1), (1.0, 0.1), (0.3, 2.0), (1.0, 2.0)]
+    result = sweep(SCORES, TAGS, vectors, config, QUICK)
+    assert [(row["beta"], row["tau"]) for row in result["rows"]] == [(0.3, 0.1), (1.0, 0.1), (0.3, 2.0), (1.0, 2.0)]
 
 
-def test_wrong_tags_make_the_prior_worse_than_the_label(tiny_encoder):
+def test_wrong_tags_make_the_prior_worse_than_the_label(vectors):
     """With one tag for all, beta = 0 gives every query the same label: only the majority can be learned."""
-    found = sweep(SCORES, [("all",)] * 40, tiny_encoder, SweepConfig(betas=(0.0, 1.0), folds=4, seeds=1), QUICK)
-    prior, plain = found["rows"]
+    result = sweep(SCORES, [("all",)] * 40, vectors, SweepConfig(betas=(0.0, 1.0), folds=4, seeds=1), QUICK)
+    prior, plain = result["rows"]
     assert prior["mean"] == pytest.approx(4.0 * 24 / 40)
     assert plain["mean"] > prior["mean"]
-    assert (found["best"], found["differs"]) == ({"beta": 1.0, "tau": 1.0}, True)
+    assert (result["best"], result["differs"]) == ({"beta": 1.0, "tau": 1.0}, True)
 
 
 @pytest.mark.parametrize(
@@ -66,27 +71,27 @@ def test_wrong_settings_are_refused(wrong):
         SweepConfig(**wrong)
 
 
-def test_fewer_queries_than_folds_are_refused(tiny_encoder):
+def test_fewer_queries_than_folds_are_refused(vectors):
     with pytest.raises(ZooterError, match="at least 5 queries"):
-        sweep(SCORES.subset([0, 30]), TAGS[:2], tiny_encoder, SweepConfig(), QUICK)
+        sweep(SCORES.subset([0, 30]), TAGS[:2], vectors[[0, 30]], SweepConfig(), QUICK)
 
 
 @pytest.mark.parametrize("folds", [2, 3])
-def test_queries_that_all_fall_into_one_fold_are_refused(tiny_encoder, folds):
+def test_queries_that_all_fall_into_one_fold_are_refused(vectors, folds):
     """A fold goes by a hash of the id, so that of few queries one fold may have all."""
     queries = tuple(Query("same", text) for text in ("Hi", "Ho", "Hu"))
     scores = Scores(queries, SCORES.candidates, SCORES.scores[:3])
     with pytest.raises(ZooterError, match=r"at least two folds, but found all 3 in one fold \(seed 0\)") as caught:
-        sweep(scores, TAGS[:3], tiny_encoder, SweepConfig(folds=folds), QUICK)
+        sweep(scores, TAGS[:3], vectors[:3], SweepConfig(folds=folds), QUICK)
     assert caught.value.exit_code == 2
 
 
-def test_the_points_come_one_by_one_and_give_the_table_so_far(tiny_encoder):
+def test_each_point_gives_the_table_so_far(vectors):
     config = SweepConfig(betas=(0.0, 0.3, 1.0), folds=2, seeds=1)
-    whole = sweep(SCORES, TAGS, tiny_encoder, config, QUICK)
+    complete = sweep(SCORES, TAGS, vectors, config, QUICK)
     means = {}
-    for done, (point, values) in enumerate(earned(SCORES, TAGS, tiny_encoder, config, QUICK), 1):
+    for done, (point, values) in enumerate(earned(SCORES, TAGS, vectors, config, QUICK), 1):
         means[point] = values
         so_far = figures(SCORES, config, means)
-        assert [row["mean"] for row in so_far["rows"]] == [row["mean"] for row in whole["rows"][:done]]
-    assert so_far == whole
+        assert [row["mean"] for row in so_far["rows"]] == [row["mean"] for row in complete["rows"][:done]]
+    assert so_far == complete

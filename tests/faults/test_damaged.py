@@ -214,8 +214,7 @@ def test_a_place_that_is_taken_is_told_before_the_work(called, calls, tmp_path, 
     monkeypatch.setattr("zooter_core.router.encoder.missing", lambda: ["onnxruntime"])
     for works in ("earned", "figures"):
         monkeypatch.setattr(f"zooter_core.evaluation.sweep.{works}", None)  # it must not come so far
-    for room in ("pipeline", "pipeline.from_scores"):
-        monkeypatch.setattr(f"zooter_core.{room}.fit_router", None)
+    monkeypatch.setattr("zooter_core.pipeline.train.train", None)
     (tmp_path / "file").write_text("mine")
     (tmp_path / "folder.html").mkdir()
     folder = name in ("run --out", "distill", "extend")

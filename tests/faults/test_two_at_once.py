@@ -16,7 +16,6 @@ from zooter_core.data.runs import Run
 from zooter_core.errors import ZooterError
 from zooter_core.files import filled_whole, written_whole
 from zooter_core.labelling.rewards.cache import ScoreCache
-from zooter_core.pipeline import from_scores
 
 BUSY = "another process at work in it. Wait for it, or end it."
 
@@ -44,11 +43,11 @@ def test_a_second_scoring_into_one_file_is_refused(tmp_path, responses, tiny_ens
 
     def meanwhile(step: str, done: int, of: int) -> None:
         with pytest.raises(ZooterError) as caught:
-            from_scores.score_responses(responses, out, tiny_ensemble)
+            pipeline.score_responses(responses, out, tiny_ensemble)
         refusals.append(str(caught.value))
 
-    from_scores.score_responses(responses, tmp_path / "alone.jsonl", tiny_ensemble)
-    from_scores.score_responses(responses, out, tiny_ensemble, meanwhile)
+    pipeline.score_responses(responses, tmp_path / "alone.jsonl", tiny_ensemble)
+    pipeline.score_responses(responses, out, tiny_ensemble, meanwhile)
     assert refusals
     assert all(f"the file {out} to be free" in said for said in refusals)
     assert out.read_bytes() == (tmp_path / "alone.jsonl").read_bytes()

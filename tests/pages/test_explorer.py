@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from zooter_core.data.scores import Scores
 from zooter_core.method.labels import LabelConfig
-from zooter_core.pipeline.from_scores import distill_scores
+from zooter_core.pipeline import distill
 from zooter_core.records import Query
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.neighbours import ARRAYS, Neighbours
@@ -29,8 +30,8 @@ def distilled(tiny_fleet: Path, tiny_encoder, tmp_path_factory: pytest.TempPathF
     scores = np.random.default_rng(0).normal(size=(len(tiny.QUERIES), len(tiny.POOL)))
     queries = tuple(Query(str(n), text, "all", (TAGS[n % 3],)) for n, text in enumerate(tiny.QUERIES))
     folder = tmp_path_factory.mktemp("distilled") / "router"
-    settings = LabelConfig(holdout=0.3), DistillConfig(epochs=2, keep_texts=True)
-    distill_scores(Scores(queries, tiny.POOL, scores), folder, settings, tiny_encoder, [q.tags for q in queries])
+    labels, training = LabelConfig(holdout=0.3), DistillConfig(epochs=2, keep_texts=True)
+    distill(Scores(queries, tiny.POOL, scores), folder, labels=labels, training=training, encoder=tiny_encoder)
     return folder
 
 
@@ -60,8 +61,7 @@ def test_what_was_learned_is_shown_before_anything_is_typed(open_page: Open, lea
     assert not page.exception
     kept = Neighbours.load(learned_fleet / "router")
     assert kept is not None
-    assert kept.outcomes is not None
-    mean = 100 * kept.outcomes.probabilities.mean(axis=0)
+    mean = 100 * kept.probabilities.mean(axis=0)
     assert bars(page) == pytest.approx(mean.tolist(), abs=0.1)
     assert "Nothing routed yet" in words(page)
     points = [point for series in spec(page, 1)["series"] for point in series["data"]]
@@ -86,10 +86,9 @@ def test_a_query_moves_bars_and_has_its_place_on_the_map(open_page: Open, learne
     assert typed["name"] == "your query"
     kept = Neighbours.load(learned_fleet / "router")
     assert kept is not None
-    assert kept.outcomes is not None
     row = next((n for n, record in enumerate(kept.records) if record["text"] == "Add up 7 apples?"), None)
     if row is not None:  # a query it has learned from lies on its own dot
-        np.testing.assert_allclose(typed["data"][0], kept.outcomes.places[row], atol=0.02)
+        np.testing.assert_allclose(typed["data"][0], kept.places[row], atol=0.02)
     assert "would answer" in words(page)
     page.text_input[0].set_value("").run()
     assert bars(page) == before
@@ -153,26 +152,11 @@ def test_a_router_without_its_queries_says_so(open_page: Open) -> None:
     assert "no report.json beside this router" in words(page)
 
 
-def test_an_older_folder_says_what_it_lacks(open_page: Open, learned_fleet: Path) -> None:
-    neighbours = Neighbours.load(learned_fleet / "router")
-    assert neighbours is not None
-    Neighbours(neighbours.vectors, neighbours.labels, neighbours.candidates, neighbours.records).save(
-        learned_fleet / "router"
-    )
-    page = open_page("explorer", learned_fleet)
-    assert not page.exception
-    assert "without a map" in words(page)
-    assert "without the rewards and probabilities" in words(page)
-    assert "queries are above 0.9" in words(page)  # labels are there
-
-
 def test_queries_without_tags_are_told(open_page: Open, learned_fleet: Path) -> None:
     neighbours = Neighbours.load(learned_fleet / "router")
     assert neighbours is not None
     bare = [{**record, "tags": []} for record in neighbours.records]
-    Neighbours(neighbours.vectors, neighbours.labels, neighbours.candidates, bare, neighbours.outcomes).save(
-        learned_fleet / "router"
-    )
+    replace(neighbours, records=bare).save(learned_fleet / "router")
     page = open_page("explorer", learned_fleet)
     assert not page.exception
     assert "have no tags" in words(page)
@@ -207,9 +191,7 @@ def test_queries_of_another_pool_are_refused(open_page: Open, learned_fleet: Pat
     neighbours = Neighbours.load(learned_fleet / "router")
     assert neighbours is not None
     others = ("base", "one", "<b>three</b>")
-    Neighbours(neighbours.vectors, neighbours.labels, others, neighbours.records, neighbours.outcomes).save(
-        learned_fleet / "router"
-    )
+    replace(neighbours, candidates=others).save(learned_fleet / "router")
     page = open_page("explorer", learned_fleet)
     assert not page.exception
     assert "training queries of the candidates base, one, two" in page.error[0].value

@@ -285,7 +285,7 @@ def test_a_router_is_distilled_judged_and_logged(distilled: AppTest) -> None:
     assert "Training, epoch by epoch (8 of 8)" in log
     assert "Divergence from the labels" in log
     assert "zooter distill --scores scores.jsonl" in log
-    assert "distill_scores(scores," in log
+    assert "distill(scores," in log
 
 
 def test_it_is_saved_as_a_fleet_that_can_be_picked(distilled: AppTest, first_fleet: Path) -> None:

@@ -20,7 +20,8 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back
-from zooter_core.pipeline import make_labels
+from zooter_core.pipeline import batches
+from zooter_core.pipeline.label import make_labels
 from zooter_core.records import Query, Response
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.kinds import DistillConfig, settings_of
@@ -38,7 +39,7 @@ def small_batches():
     from killed_run import BATCH
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "BATCH", BATCH)
+        patch.setattr(batches, "BATCH", BATCH)
         yield
 
 
@@ -62,7 +63,7 @@ def work(folder, ensemble, queries, progress=pipeline.quiet, label=LabelConfig()
         pipeline.score(run, ensemble, progress)
         pipeline.tag(run, ensemble, progress)
         pipeline.label(run, label, progress)
-        pipeline.distill(run, ensemble, ensemble.fleet.tagger.encoder, DISTILL, progress)
+        pipeline.distill_run(run, ensemble, ensemble.fleet.tagger.encoder, DISTILL, progress)
 
 
 def records(folder, file) -> list[dict]:
@@ -250,7 +251,7 @@ def test_changed_generation_is_refused_by_name(run_copy, ensemble, name, change)
     changed = replace(ensemble.fleet.generation, **change)
     message = refusal(run_copy, lambda run: pipeline.collect(run, ensemble, changed))
     assert f"the setting {name} = " in message
-    assert "the step collect" in message
+    assert "step collect" in message
 
 
 @pytest.mark.parametrize(
@@ -283,8 +284,8 @@ def test_wrong_label_settings_do_not_bind_the_run(run_copy, whole, wrong):
 def test_changed_distillation_is_refused_by_name(run_copy, ensemble):
     encoder = ensemble.fleet.tagger.encoder
     changed = replace(DISTILL, epochs=3)
-    assert "epochs = 2" in refusal(run_copy, lambda run: pipeline.distill(run, ensemble, encoder, changed))
-    assert "encoder = " in refusal(run_copy, lambda run: pipeline.distill(run, ensemble, "other", DISTILL))
+    assert "epochs = 2" in refusal(run_copy, lambda run: pipeline.distill_run(run, ensemble, encoder, changed))
+    assert "encoder = " in refusal(run_copy, lambda run: pipeline.distill_run(run, ensemble, "other", DISTILL))
 
 
 def test_a_run_with_another_router_kind(run_copy, ensemble):
@@ -293,7 +294,7 @@ def test_a_run_with_another_router_kind(run_copy, ensemble):
     (run_copy / "run.json").write_text(json.dumps(state))
     encoder = ensemble.fleet.tagger.encoder
     with Run(run_copy) as run:
-        pipeline.distill(run, ensemble, encoder, settings_of("knn", {"k": 1}))
+        pipeline.distill_run(run, ensemble, encoder, settings_of("knn", {"k": 1}))
     assert json.loads((run_copy / "router" / "config.json").read_text())["kind"] == "knn"
     rewards = {record["id"]: record["rewards"] for record in records(run_copy, "rewards.jsonl")}
     train = [record["id"] for record in records(run_copy, "labels.jsonl") if record["fold"] == "train"]
@@ -301,7 +302,7 @@ def test_a_run_with_another_router_kind(run_copy, ensemble):
     assert head.body.scores.detach().numpy() == pytest.approx(
         np.array([list(rewards[one].values()) for one in train]), rel=1e-6
     )
-    plain = refusal(run_copy, lambda run: pipeline.distill(run, ensemble, encoder, DistillConfig()))
+    plain = refusal(run_copy, lambda run: pipeline.distill_run(run, ensemble, encoder, DistillConfig()))
     assert 'the setting kind = "knn"' in plain
 
 
@@ -353,7 +354,7 @@ def test_the_same_fleet_in_another_folder_goes_on(run_copy, fleet_copy, queries)
     [
         (lambda run, ensemble: pipeline.score(run, ensemble), "collect"),
         (lambda run, ensemble: pipeline.label(run, LabelConfig()), "score"),
-        (lambda run, ensemble: pipeline.distill(run, ensemble, "encoder", DISTILL), "label"),
+        (lambda run, ensemble: pipeline.distill_run(run, ensemble, "encoder", DISTILL), "label"),
     ],
 )
 def test_a_step_before_its_turn_is_refused(tmp_path, ensemble, queries, work, needed):

@@ -11,7 +11,7 @@ import pytest
 from broken import change_config, put_number
 
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.router.config import check_router
+from zooter_core.router.config import FIELDS, check_router
 
 NAN = math.nan
 SETTINGS = {"hidden": 16, "dropout": 0.5, "members": 2}
@@ -94,18 +94,8 @@ def test_a_wrong_setting_is_named(router, kind, change):
     assert caught.value.exit_code == 2
 
 
-def test_what_is_not_named_has_its_default(router):
-    """As in the folders of older versions, and as transformers leaves out what is its default."""
-    file = router / "config.json"
-    config = json.loads(file.read_text())
-    for field in ("kind", "calibration_temperature", "labels"):
-        config.pop(field, None)
-    file.write_text(json.dumps(config))
-    check_router(router)
-
-
-@pytest.mark.parametrize("field", ["candidates", "width", "encoder"])
-def test_what_has_no_default_is_missed(router, field):
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_missing_field_is_named(router, field):
     file = router / "config.json"
     file.write_text(json.dumps({name: value for name, value in json.loads(file.read_text()).items() if name != field}))
     with pytest.raises(ZooterError, match=rf'"{field}" as .*but found none'):

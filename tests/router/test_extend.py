@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from three_groups import ANY, CENTRES, GIVEN, PLAIN, SCORES, TABLE, VECTORS, old
+from three_groups import ANY, CENTRES, EXAMPLES, PLAIN, SCORES, TABLE, VECTORS, old
 
 from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError
@@ -18,7 +18,7 @@ from zooter_core.method.labels import LabelConfig, softmax
 from zooter_core.method.metrics import win_shares
 from zooter_core.records import Query
 from zooter_core.router.encoder import Encoders
-from zooter_core.router.extend import ABLE, FEWEST, Given, extend, logits_of, matched, regress, save, without
+from zooter_core.router.extend import ABLE, FEWEST, Examples, extend, logits_of, matched, regress, save, without
 from zooter_core.router.finetune import finetune
 from zooter_core.router.kinds import KINDS, DistillConfig
 from zooter_core.router.kinds.zooter import ZooterHead
@@ -85,7 +85,7 @@ def test_it_is_the_distillation_loss_that_is_least():
 
 def test_the_old_logits_stay_to_the_bit():
     """So no choice among the old candidates changes, on 2,000 random queries, though there are four members."""
-    head, wider = old(), extend(old(), GIVEN).head
+    head, wider = old(), extend(old(), EXAMPLES).head
     assert wider.config.candidates == ["a", "b", "c"]
     assert np.array_equal(logits_of(wider, ANY)[:, :2], logits_of(head, ANY))
     assert 0 < (logits_of(wider, ANY).argmax(axis=1) == 2).mean() < 1
@@ -93,7 +93,7 @@ def test_the_old_logits_stay_to_the_bit():
 
 def test_the_members_know_the_new_candidate():
     """Their mean is the router's distribution still, and each is one over the pool as it is when another is out."""
-    wider = extend(old(), GIVEN).head
+    wider = extend(old(), EXAMPLES).head
     outputs = wider.outputs(torch.from_numpy(ANY))
     assert outputs.members.mean(axis=0) == pytest.approx(softmax(logits_of(wider, ANY)), abs=1e-6)
     changed = without(wider, "a").outputs(torch.from_numpy(CENTRES)).members  # as many candidates as at first
@@ -104,7 +104,7 @@ def test_the_members_know_the_new_candidate():
 
 @able
 def test_the_new_candidate_is_chosen_where_it_is_best(kind):
-    head, wider = old(kind), extend(old(kind), GIVEN).head
+    head, wider = old(kind), extend(old(kind), EXAMPLES).head
     assert logits_of(wider, CENTRES).argmax(axis=1).tolist() == [0, 1, 2]
     assert logits_of(wider, ANY)[:, :2] == pytest.approx(logits_of(head, ANY), abs=1e-6)
 
@@ -118,24 +118,24 @@ def test_the_pool_order_of_the_files_does_not_matter():
 
 def test_a_seed_fixes_it_and_the_callers_random_numbers_stay():
     before = torch.get_rng_state()
-    first, second = (logits_of(extend(old(), GIVEN).head, ANY) for _ in range(2))
+    first, second = (logits_of(extend(old(), EXAMPLES).head, ANY) for _ in range(2))
     assert np.array_equal(first, second)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_penalty_grows_with_the_noise():
     rng = np.random.default_rng(5)
-    noise = Given(replace(SCORES, scores=rng.normal(size=TABLE.shape)), VECTORS, [()] * 60, PLAIN)
-    assert extend(old(), noise).penalty > extend(old(), GIVEN).penalty
+    noise = Examples(replace(SCORES, scores=rng.normal(size=TABLE.shape)), VECTORS, [()] * 60, PLAIN)
+    assert extend(old(), noise).penalty > extend(old(), EXAMPLES).penalty
 
 
 def test_the_temperature_is_found_anew():
     """Scores that have nothing to do with the queries: the old router's sharp distribution has to become flat."""
     random = replace(SCORES, scores=np.random.default_rng(6).normal(size=TABLE.shape))
-    twice = Given(random, VECTORS, [()] * 60, PLAIN).subset([*range(60)] * 2)
+    twice = Examples(random, VECTORS, [()] * 60, PLAIN).subset([*range(60)] * 2)
     made = extend(old(), twice).head
     assert made.config.calibration_temperature > 2
-    assert extend(old(), GIVEN.subset([*range(60)] * 2)).head.config.calibration_temperature < 1
+    assert extend(old(), EXAMPLES.subset([*range(60)] * 2)).head.config.calibration_temperature < 1
     logits, wins = logits_of(made, VECTORS), win_shares(random.scores)
     assert log_loss(logits, wins, made.config.calibration_temperature) < log_loss(logits, wins, 1.0)
 
@@ -143,27 +143,27 @@ def test_the_temperature_is_found_anew():
 def test_few_queries_leave_the_temperature():
     head = old()
     head.config.calibration_temperature = 1.5
-    assert extend(head, GIVEN).head.config.calibration_temperature == 1.5
+    assert extend(head, EXAMPLES).head.config.calibration_temperature == 1.5
 
 
 def test_labels_are_on_the_old_candidates_scale():
     """A newcomer who is far above changes its own share alone: the old ones' shares of the rest stay."""
     config = LabelConfig(beta=1.0, tau=0.3, normalise="spread")
     far = np.column_stack([TABLE[:, :2], TABLE[:, 1] + 2])
-    wide = Given(replace(SCORES, scores=far), VECTORS, [()] * 60, config).labels()[:, :2]
+    wide = Examples(replace(SCORES, scores=far), VECTORS, [()] * 60, config).labels()[:, :2]
     alone = softmax(labels.normalise(TABLE[:, :2], "spread", SCORES.datasets), 0.3)
     assert wide / wide.sum(axis=1, keepdims=True) == pytest.approx(alone)
 
 
 def test_tag_priors_count():
-    given = replace(GIVEN, tags=[("all",)] * 60, config=replace(PLAIN, beta=0.0))
-    assert given.labels() == pytest.approx(np.tile(given.labels().mean(axis=0), (60, 1)))
+    examples = replace(EXAMPLES, tags=[("all",)] * 60, config=replace(PLAIN, beta=0.0))
+    assert examples.labels() == pytest.approx(np.tile(examples.labels().mean(axis=0), (60, 1)))
 
 
 @pytest.mark.parametrize("kind", ["cosine", "routerdc", "mf"])
 def test_a_kind_that_cannot(kind):
     with pytest.raises(ZooterError, match=f"{', '.join(ABLE)}.*the kind {kind}.*zooter distill"):
-        extend(old(kind), GIVEN)
+        extend(old(kind), EXAMPLES)
 
 
 # Taking out
@@ -172,7 +172,7 @@ def test_a_kind_that_cannot(kind):
 @able
 def test_taking_out_what_was_added_gives_the_old_head_again(kind):
     head = old(kind)
-    back = without(extend(head, GIVEN).head, "c")
+    back = without(extend(head, EXAMPLES).head, "c")
     assert (back.config.candidates, back.config.settings) == (head.config.candidates, head.config.settings)
     assert list(back.state_dict()) == list(head.state_dict())
     assert all(torch.equal(value, head.state_dict()[name]) for name, value in back.state_dict().items())
@@ -197,7 +197,7 @@ def test_one_out_two_in_and_one_of_them_out(tmp_path, tiny_encoder):
         else:
             pool = (*head.config.candidates, name[1])
             table = np.column_stack([TABLE[:, ["abcd".index(other) % 3 for other in pool]]])
-            head = extend(head, Given(Scores(SCORES.queries, pool, table), VECTORS, [()] * 60, PLAIN)).head
+            head = extend(head, Examples(Scores(SCORES.queries, pool, table), VECTORS, [()] * 60, PLAIN)).head
         save(Router(head, tiny_encoder), tmp_path / str(step), {"step": step})
         head, found = RouterHead.from_pretrained(tmp_path / str(step), output_loading_info=True)
         assert not found["missing_keys"]
@@ -249,9 +249,10 @@ def test_a_router_with_an_encoder_of_its_own_keeps_it(tmp_path, tiny_encoder):
     texts = [f"Add up {n} apples" for n in range(12)] + [f"Write about the sea {n}" for n in range(12)]
     table = np.array([[1.0, 0.0, 0.5]] * 12 + [[0.0, 1.0, 0.5]] * 12)
     config = DistillConfig(epochs=1, finetune="last")
-    router = finetune(texts, softmax(table[:, :2]), ["a", "b"], tiny_encoder, config)
+    vectors = tiny_encoder.embed(texts)
+    router = finetune(texts, vectors, softmax(table[:, :2]), ["a", "b"], tiny_encoder, config)
     scores = Scores(tuple(Query(str(n), text) for n, text in enumerate(texts)), ("a", "b", "c"), table)
-    made = extend(router.head, Given(scores, router.encoder.embed(texts), [()] * 24, PLAIN)).head
+    made = extend(router.head, Examples(scores, router.encoder.embed(texts), [()] * 24, PLAIN)).head
     (tmp_path / "wider").mkdir()
     (tmp_path / "wider" / RECORDS).write_text("{}")  # left there by a router of another pool
     save(Router(made, router.encoder), tmp_path / "wider", {})

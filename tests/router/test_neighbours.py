@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from zooter_core.data.scores import Scores
-from zooter_core.errors import WorkError
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.method.labels import LabelConfig, held_back
 from zooter_core.records import Query
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
 
+NAMES = ("vectors", "labels", "rewards", "probabilities", "map", "map_mean", "map_axes")
 # Three queries on the axes of a plane: the second lies between the others.
 VECTORS = np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
 LABELS = np.array([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]])
@@ -25,12 +28,16 @@ LEARNED = Scores(
 )
 
 
-def made(texts: bool = True) -> Neighbours:
-    return Neighbours.of(LEARNED, VECTORS, LABELS, texts)
+PROBABILITIES = np.array([[0.9, 0.1], [0.5, 0.5], [0.125, 0.875]])
+REWARDS = np.array([[2.0, -1.5], [0.25, 0.25], [-3.0, 1.0]])
+
+
+def neighbours(texts: bool = True, rewards: np.ndarray = REWARDS) -> Neighbours:
+    return Neighbours.of(replace(LEARNED, scores=rewards), VECTORS, LABELS, PROBABILITIES, texts)
 
 
 def test_the_nearest_come_first_with_their_labels():
-    first, second = made().nearest(np.array([1.0, 0.0]), 2)
+    first, second = neighbours().nearest(np.array([1.0, 0.0]), 2)
     assert (first.id, first.similarity, first.label, first.text) == ("1", 1.0, {"a": 0.75, "b": 0.25}, "Add 2 and 3")
     assert (second.id, second.dataset, second.tags) == ("2", None, ("math", "text"))
     assert second.similarity == pytest.approx(0.6)
@@ -38,78 +45,88 @@ def test_the_nearest_come_first_with_their_labels():
 
 def test_a_tag_has_the_mean_label_of_its_queries():
     """math: queries 1 and 2, (.75 + .5) / 2; text: 2 and 3, the tag that comes twice counting once."""
-    shares = made().tag_shares()
+    shares = neighbours().tag_shares()
     assert shares == {"math": (2, {"a": 0.625, "b": 0.375}), "text": (2, {"a": 0.375, "b": 0.625})}
-    assert made().share("a") == 0.5
+    assert neighbours().share("a") == 0.5
 
 
 @pytest.mark.parametrize("texts", [True, False])
 def test_saved_and_loaded_they_are_the_same(tmp_path, texts):
-    made(texts).save(tmp_path)
-    found = Neighbours.load(tmp_path)
-    assert [n.id for n in found.nearest(VECTORS[1])] == ["2", "3", "1"]
-    assert [n.text for n in found.nearest(VECTORS[1], 1)] == (["Count the words"] if texts else [None])
+    neighbours(texts).save(tmp_path)
+    loaded = Neighbours.load(tmp_path)
+    assert [n.id for n in loaded.nearest(VECTORS[1])] == ["2", "3", "1"]
+    assert [n.text for n in loaded.nearest(VECTORS[1], 1)] == (["Count the words"] if texts else [None])
     assert ("Count" in (tmp_path / RECORDS).read_text()) == texts
 
 
-SAID = np.array([[0.9, 0.1], [0.5, 0.5], [0.125, 0.875]])
-REWARDS = np.array([[2.0, -1.5], [0.25, 0.25], [-3.0, 1.0]])
-
-
-def whole(rewards: np.ndarray = REWARDS) -> Neighbours:
-    """With all that a distilled router's folder keeps."""
-    return Neighbours.of(Scores(LEARNED.queries, LEARNED.candidates, rewards), VECTORS, LABELS, True, SAID)
-
-
-def test_rewards_probabilities_and_map_are_kept(tmp_path):
-    whole().save(tmp_path)
+def test_rewards_probabilities_and_map_are_saved(tmp_path):
+    neighbours().save(tmp_path)
     assert {name: array.dtype for name, array in load_file(tmp_path / ARRAYS).items()} == {
         **dict.fromkeys(("vectors", "labels", "rewards", "probabilities", "map"), np.dtype(np.float16)),
         **dict.fromkeys(("map_mean", "map_axes"), np.dtype(np.float32)),
     }
-    found = Neighbours.load(tmp_path)
-    assert found.outcomes.rewards.tolist() == REWARDS.tolist()
-    np.testing.assert_allclose(found.outcomes.probabilities, SAID, atol=1e-3)
-    np.testing.assert_allclose(found.outcomes.projection(VECTORS), found.outcomes.places, atol=1e-3)
-    assert found.nearest(VECTORS[2], 1)[0].rewards == {"a": -3.0, "b": 1.0}
+    loaded = Neighbours.load(tmp_path)
+    assert loaded.rewards.tolist() == REWARDS.tolist()
+    np.testing.assert_allclose(loaded.probabilities, PROBABILITIES, atol=1e-3)
+    np.testing.assert_allclose(loaded.projection(VECTORS), loaded.places, atol=1e-3)
+    assert loaded.nearest(VECTORS[2], 1)[0].rewards == {"a": -3.0, "b": 1.0}
 
 
 def test_the_map_puts_the_first_axis_along_the_most_difference():
     """From (1, 0) over (.6, .8) to (0, 1): the ends are about the root of 2 apart, the middle one lies between them."""
-    across = whole().outcomes.places[:, 0]
+    across = neighbours().places[:, 0]
     assert abs(across[0] - across[2]) == pytest.approx(2**0.5, abs=0.05)
     assert min(across[0], across[2]) < across[1] < max(across[0], across[2])
 
 
+def test_their_scores_are_the_rewards():
+    scores = neighbours().scores()
+    assert scores.scores == pytest.approx(REWARDS)
+    assert (scores.queries[0].text, scores.queries[0].dataset, scores.queries[0].tags) == (
+        "Add 2 and 3", "sums", ("math",),
+    )  # fmt: skip
+
+
+def test_scores_leave_out_queries_without_texts():
+    some = neighbours()
+    del some.records[0]["text"]
+    assert [query.text for query in some.scores().queries] == ["Count the words", "Write a poem"]
+    with pytest.raises(ZooterError, match="--keep-texts"):
+        neighbours(texts=False).scores()
+
+
+def test_some_of_their_scores_are_held_back_although_none_was_in_the_run():
+    config = LabelConfig(holdout=0.2)
+    queries = [Query(f"q{n}", f"text {n}") for n in range(400)]
+    queries = [query for query in queries if not held_back(query.id, config)]
+    shares = np.full((len(queries), 3), 1 / 3)
+    learned = Scores(tuple(queries), ("a", "b", "c"), shares)
+    scores = Neighbours.of(learned, np.ones((len(queries), 4)), shares, shares, texts=True).scores()
+    assert 0.1 < np.mean([held_back(query.id, config) for query in scores.queries]) < 0.3
+
+
 @pytest.mark.parametrize("rewards", [REWARDS * 1e6, 1000 + REWARDS / 100, REWARDS * 1e29])
 def test_rewards_that_half_precision_would_spoil_stay_as_they_are(tmp_path, rewards):
-    whole(rewards).save(tmp_path)
-    kept = Neighbours.load(tmp_path).outcomes.rewards
+    neighbours(rewards=rewards).save(tmp_path)
+    saved = Neighbours.load(tmp_path).rewards
     assert load_file(tmp_path / ARRAYS)["rewards"].dtype == np.float32
-    assert np.isfinite(kept).all()
-    assert (kept.argmax(axis=1) == rewards.argmax(axis=1)).all()
+    assert np.isfinite(saved).all()
+    assert (saved.argmax(axis=1) == rewards.argmax(axis=1)).all()
 
 
-def test_a_folder_of_an_older_version_has_no_rewards(tmp_path):
-    made().save(tmp_path)
-    found = Neighbours.load(tmp_path)
-    assert found.outcomes is None
-    assert found.nearest(VECTORS[0], 1)[0].rewards is None
-
-
-@pytest.mark.parametrize("name", ["probabilities", "map", "map_mean", "map_axes"])
+@pytest.mark.parametrize("name", NAMES)
 def test_arrays_of_another_shape_are_one_clear_error(tmp_path, name):
-    whole().save(tmp_path)
+    neighbours().save(tmp_path)
     arrays = load_file(tmp_path / ARRAYS)
     save_file({**arrays, name: arrays[name][:1]}, tmp_path / ARRAYS)
     with pytest.raises(WorkError, match="whole neighbours in"):
         Neighbours.load(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["vectors", "labels", "rewards", "probabilities", "map", "map_mean", "map_axes"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_arrays_that_are_not_finite_are_one_clear_error(tmp_path, name, number):
-    whole().save(tmp_path)
+    neighbours().save(tmp_path)
     arrays = load_file(tmp_path / ARRAYS)
     arrays[name].reshape(-1)[-1] = number
     save_file(arrays, tmp_path / ARRAYS)
@@ -131,7 +148,7 @@ def test_a_folder_without_them_has_none(tmp_path):
     ],
 )
 def test_broken_files_are_one_clear_error(tmp_path, damage):
-    made().save(tmp_path)
+    neighbours().save(tmp_path)
     damage(tmp_path)
     with pytest.raises(WorkError, match="whole neighbours in"):
         Neighbours.load(tmp_path)

@@ -38,15 +38,28 @@ def test_probabilities_are_distributions_over_the_pool(router):
     assert len(np.unique(probabilities.round(6), axis=0)) == 3
 
 
-def test_route_names_the_candidates_in_pool_order(router):
-    rows = router.route(QUERIES)
-    assert [tuple(row) for row in rows] == [POOL] * 3
-    assert [list(row.values()) for row in rows] == router.probabilities(QUERIES).tolist()
+def test_decisions_have_the_probabilities_in_pool_order(router):
+    decisions = router.route(QUERIES)
+    table = router.probabilities(QUERIES)
+    assert [decision.query for decision in decisions] == QUERIES
+    assert [tuple(decision.probabilities) for decision in decisions] == [POOL] * 3
+    assert [list(decision.probabilities.values()) for decision in decisions] == table.tolist()
+    assert [decision.candidate for decision in decisions] == [POOL[column] for column in table.argmax(axis=1)]
+    margins = np.diff(np.sort(table, axis=1)[:, -2:]).ravel()
+    assert [decision.margin for decision in decisions] == pytest.approx(margins)
 
 
-def test_probabilities_do_not_change_from_call_to_call(router):
-    """Dropout is off."""
-    assert np.array_equal(router.probabilities(QUERIES), router.probabilities(QUERIES))
+def test_one_text_is_not_a_list_of_queries(router):
+    with pytest.raises(ZooterError, match=r"route\(\[query\]\)"):
+        router.route(QUERIES[0])
+
+
+def test_dropout_is_off(router):
+    vectors = router.encoder.embed(QUERIES)
+    assert np.array_equal(router.of_vectors(vectors), router.of_vectors(vectors.copy()))
+    router.head.train()
+    assert not np.array_equal(router.of_vectors(vectors), router.of_vectors(vectors))
+    router.head.eval()
 
 
 def test_outputs_have_each_member(router):
@@ -184,7 +197,8 @@ def test_one_member_that_gives_no_number_is_seen(router, monkeypatch):
 
 def test_a_pool_of_one_candidate_routes(tmp_path, tiny_fleet, encoders):
     tiny.save_router(tmp_path, ("alone",), tiny_fleet / "encoder")
-    assert Router.load(tmp_path, encoders).route(QUERIES[:1]) == [{"alone": 1.0}]
+    (decision,) = Router.load(tmp_path, encoders).route(QUERIES[:1])
+    assert (decision.candidate, decision.probabilities, decision.margin) == ("alone", {"alone": 1.0}, 1.0)
 
 
 @pytest.mark.parametrize("pool", [("base", "one"), ("base", "one", "two", "three"), ("base", "one", "zwei")])

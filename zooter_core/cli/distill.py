@@ -77,7 +77,7 @@ def _distill_run(run: Path, fleet: Path | None, encoder: str | None, training: D
 
         encoder = encoder or ensemble.fleet.encoder
         check(folder, Plan(("distill",), encoder=encoder, training=training), ensemble)
-        report = pipeline.distill(folder, ensemble, encoder, training, progress)
+        report = pipeline.distill_run(folder, ensemble, encoder, training, progress)
     print_report(report)
 
 
@@ -91,18 +91,21 @@ def _distill_scores(
     tagger: TagSource,
 ) -> None:
     scores = read_scores(files)
-    from zooter_core.pipeline import from_scores
+    from zooter_core.pipeline.train import SCORE_LABELS
+    from zooter_core.pipeline.train import distill as distill_scores
     from zooter_core.router.encoder import Encoder
     from zooter_core.weights import quiet_libraries
 
-    labels = labels_of(from_scores.LABELS, options)
+    labels = labels_of(SCORE_LABELS, options)
     quiet_libraries()
-    vectors = Encoder(encoder or open_fleet(fleet).encoder)
+    model = Encoder(encoder or open_fleet(fleet).encoder)
     texts = [query.text for query in scores.queries]
     with bars() as progress:
-        vectors.embed_all(texts, lambda done: progress("embed", done, len(texts)))
+        vectors = model.embed_all(texts, lambda done: progress("embed", done, len(texts)))
         tags = tags_of(scores, tagger, vectors, fleet, training.seed)
-        from_scores.distill_scores(scores, out, (labels, training), vectors, tags, progress)
+        distill_scores(
+            scores, out, labels=labels, training=training, encoder=model, tags=tags, vectors=vectors, progress=progress
+        )
     err.print(f"A router for {listed(scores.candidates)} is in {out}.")
     if training.kind == DEFAULT:
         scale = f"normalise {labels.normalise}, tau {labels.tau:g}, beta {labels.beta:g}"

@@ -21,6 +21,9 @@ from zooter_core.router.config import LABEL_SETTINGS
 from zooter_core.router.kinds import DEFAULT
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from zooter_core.data.scores import Scores
     from zooter_core.method.labels import LabelConfig
     from zooter_core.router.router import Router, RouterHead
@@ -75,7 +78,9 @@ def extend(
         labels = _labels(old, options)
         table = engine.matched(read_scores(scores or []), old.candidates, candidate or "")
         sizes = None if curve is None else [int(number) for number in numbers_of("--curve", curve)]
-        head, figures = _add(old, table, labels, lambda: tags_of(table, tagger, old.encoder, fleet, seed), sizes, seed)
+        head, figures = _add(
+            old, table, labels, lambda vectors: tags_of(table, tagger, vectors, fleet, seed), sizes, seed
+        )
     figures = {"router": str(out), "candidates": head.config.candidates} | figures
     engine.save(routers.Router(head, old.encoder), out, figures)
     if json:
@@ -88,21 +93,21 @@ def _add(
     router: Router,
     scores: Scores,
     labels: LabelConfig,
-    tags: Callable[[], Sequence[Sequence[str]]],
+    tags: Callable[[NDArray[np.float32]], Sequence[Sequence[str]]],
     sizes: Sequence[int] | None,
     seed: int,
 ) -> tuple[RouterHead, dict[str, Any]]:
     """A head with the last candidate of the scores added, and the figures of that."""
-    from zooter_core.evaluation.learning_curve import growth, sizes_of
+    from zooter_core.evaluation.learning_curve import learning_curve, sizes_of
     from zooter_core.router import extend as engine
 
     sizes = sizes_of(len(scores.queries), sizes)
     texts = [query.text for query in scores.queries]
     with bars() as progress:
         vectors = router.encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
-        given = engine.Given(scores, vectors, tags(), labels)
-        extension = engine.extend(router.head, given, seed)
-        curve = growth(router.head, given, sizes, seed, progress) if sizes else None
+        examples = engine.Examples(scores, vectors, tags(vectors), labels)
+        extension = engine.extend(router.head, examples, seed)
+        curve = learning_curve(router.head, examples, sizes, seed, progress) if sizes else None
     config = router.head.config
     return extension.head, {
         "added": scores.candidates[-1],
@@ -118,10 +123,10 @@ def _add(
 
 def _labels(router: Router, options: dict[str, Any]) -> LabelConfig:
     """The label settings that the router names, or else those of `zooter distill --scores`, with the call's instead."""
-    from zooter_core.pipeline.from_scores import LABELS
+    from zooter_core.pipeline.train import SCORE_LABELS
 
     config = router.head.config
-    labels = labels_of(replace(LABELS, **config.labels), options)
+    labels = labels_of(replace(SCORE_LABELS, **config.labels), options)
     if config.kind == DEFAULT and not config.labels and len(options) < len(LABEL_SETTINGS):
         settings = f"normalise {labels.normalise}, tau {labels.tau:g}, beta {labels.beta:g}"
         err.print(f"The router does not name its label settings; the new labels use {settings}.")

@@ -73,7 +73,7 @@ def run(
         print_set_aside(folder.set_aside())
         pipeline.tag(folder, ensemble, progress)
         pipeline.label(folder, labels, progress)
-        report = pipeline.distill(folder, ensemble, encoder, training, progress)
+        report = pipeline.distill_run(folder, ensemble, encoder, training, progress)
         if scores:
             folder.export_scores(scores)
     print_report(report)

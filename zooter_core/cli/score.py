@@ -43,7 +43,7 @@ def _score_run(run: Path, fleet: Path | None) -> None:
 
 def _score_file(responses: Path, out: Path, fleet: Path | None) -> None:
     ensemble = open_ensemble(fleet)
-    from zooter_core.pipeline.from_scores import score_responses
+    from zooter_core.pipeline import score_responses
 
     print_cost(ensemble)
     with bars() as progress:

@@ -16,8 +16,10 @@ from zooter_core.method.labels import LabelConfig
 from zooter_core.router.kinds import DEFAULT, DistillConfig, settings_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from zooter_core.data.scores import Scores
-    from zooter_core.router.encoder import Encoder
 
 
 def named(**options: Any) -> dict[str, Any]:
@@ -114,12 +116,16 @@ def check_plot(path: Path | None) -> None:
 
 
 def tags_of(
-    scores: Scores, source: TagSource, encoder: Encoder, fleet: Path | None, seed: int = 0
+    scores: Scores, source: TagSource, vectors: NDArray[np.float32], fleet: Path | None, seed: int = 0
 ) -> Sequence[Sequence[str]]:
-    """The tags of each query of a score file, from where --tagger says."""
-    from zooter_core.pipeline import from_scores
+    """The tags of each query of a score file, from where --tagger says.
 
+    Args:
+        vectors: of the queries, shape (n, width).
+    """
     if source != "fleet":
-        return from_scores.tags_of(scores, source, encoder, seed)
+        from zooter_core.pipeline import train
+
+        return train.tags_of(scores, source, vectors, seed)
     tagged = open_ensemble(fleet).tagger.tag_all(scores.queries)
     return [tuple(tag.name for tag in tags) for tags in tagged]

@@ -45,18 +45,20 @@ def sweep(
     table = read_scores(scores)
     from zooter_core.evaluation.sweep import SweepConfig
     from zooter_core.evaluation.sweep import sweep as sweep_of
-    from zooter_core.pipeline.from_scores import LABELS
+    from zooter_core.pipeline.train import SCORE_LABELS
     from zooter_core.router.encoder import Encoder
     from zooter_core.weights import quiet_libraries
 
     betas = numbers_of("--beta", beta)
-    taus = numbers_of("--tau", tau) if tau else (LABELS.tau,)
-    config = SweepConfig(betas, taus, normalise or LABELS.normalise, folds, seeds)
+    taus = numbers_of("--tau", tau) if tau else (SCORE_LABELS.tau,)
+    config = SweepConfig(betas, taus, normalise or SCORE_LABELS.normalise, folds, seeds)
     quiet_libraries()
     encoder = Encoder(open_fleet(fleet).encoder)
-    tags = tags_of(table, tagger, encoder, fleet)
+    texts = [query.text for query in table.queries]
     with bars() as progress:
-        figures = sweep_of(table, tags, encoder, config, DistillConfig(), progress)
+        vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
+        tags = tags_of(table, tagger, vectors, fleet)
+        figures = sweep_of(table, tags, vectors, config, DistillConfig(), progress)
     if plot:
         save_sweep_plot(figures, plot)
     if out:

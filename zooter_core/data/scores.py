@@ -85,6 +85,9 @@ class Scores:
         return Scores(tuple(self.queries[row] for row in rows), self.candidates, self.scores[list(rows)])
 
 
+ScoreSource = Scores | str | Path | Sequence[str | Path]  # one or more score files, or their contents
+
+
 def open_lines(path: Path) -> TextIO:
     """Open a text file, unpacked if its name ends in .gz."""
     try:
@@ -207,6 +210,13 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
         no_repeats(in_file, str(path))
         queries += in_file
     return Scores(tuple(queries), pool, np.array(rows, dtype=np.float64))
+
+
+def as_scores(source: ScoreSource) -> Scores:
+    """Scores as they are, or read from one or more score files (`read_scores`)."""
+    if isinstance(source, Scores):
+        return source
+    return read_scores([source] if isinstance(source, str | Path) else source)
 
 
 def read_texts(paths: Sequence[str | Path]) -> list[dict[str, str]]:

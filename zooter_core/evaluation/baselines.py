@@ -1,4 +1,4 @@
-"""Simple ways to choose a candidate, which a router has to beat."""
+"""Simple ways to choose a candidate that a router has to beat."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Array = NDArray[np.float64]
 
 
 def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
-    """What simple rules earn a query of `scores`, shape (n,), when they are made from `learned`.
+    """The score that simple rules learned from `learned` get on each query of `scores`, shape (n,).
 
     `best single` is the candidate with the highest mean over data sets, `majority` the one that wins most queries, and
-    `best a data set` the one with the highest mean in the query's own (best single where that was not learned from).
+    `best a data set` the one with the highest mean in the query's data set (best single where that is a new one).
     """
     table = learned.scores
     means = metrics.group_means(table, learned.datasets)
@@ -34,11 +34,15 @@ def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
     }
 
 
-def nearest(scores: Scores, learned: Scores, encoder: Encoder) -> Array:
-    """What kNN earns a query, at its default settings and on the router's own vectors; one order of candidates."""
-    vectors = encoder.embed_all([query.text for query in learned.queries])
-    head = fit_head(vectors, learned.scores, learned.candidates, encoder.reference, settings_of("knn"))
-    asked = torch.from_numpy(encoder.embed([query.text for query in scores.queries]))  # remembered
+def nearest(scores: Scores, vectors: NDArray[np.float32], learned: Scores, encoder: Encoder) -> Array:
+    """The score that kNN gets on each query, shape (n,), with its default settings and the router's encoder.
+
+    Args:
+        scores, learned: with the candidates in the same order.
+        vectors: of the queries of `scores`, shape (n, width).
+    """
+    references = encoder.embed_all([query.text for query in learned.queries])
+    head = fit_head(references, learned.scores, learned.candidates, encoder.reference, settings_of("knn"))
     with torch.inference_mode():
-        chosen = head(asked).argmax(dim=-1).numpy()
+        chosen = head(torch.from_numpy(vectors)).argmax(dim=-1).numpy()
     return scores.scores[np.arange(len(chosen)), chosen]

@@ -1,15 +1,16 @@
-"""A router, or any other choice of candidates, against a score file."""
+"""Evaluate a router, or any other choice of candidates, on scores."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.data.scores import NO_DATASET, Scores
+from zooter_core.data.scores import NO_DATASET, Scores, ScoreSource, as_scores
 from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluation.baselines import nearest, simple
 from zooter_core.method import calibration, metrics, selection
@@ -20,47 +21,61 @@ METHODS = {"router", "oracle", "rmr"}
 
 
 def evaluate(
-    router: Router, scores: Scores, learned: Scores | None = None, more: Mapping[str, Array] | None = None
+    router: Router | str | Path,
+    scores: ScoreSource,
+    learned: ScoreSource | None = None,
+    more: Mapping[str, Array] | None = None,
 ) -> dict[str, Any]:
-    """How well a router chooses; the stable shape of `zooter evaluate --json`, plus intervals.
+    """How well a router chooses: the figures of `zooter evaluate --json`.
 
-    `baselines` are other ways of choosing, each with its mean score (`chosen`, unweighted over data sets), `datasets`,
-    `regret`, whether it was picked in hindsight, and `router_minus`, the 95% interval of what the router earns more.
-    `calibration` sets the probability of what the router chose beside how often it had the highest score.
+        evaluate("my-router", "scores.jsonl")["mean"]["regret"]
+
+    Besides the figures of `compare` these are `baselines`, other ways of choosing, and `calibration`: how often the
+    chosen candidate has the highest score, by its probability. Each baseline has its mean score (`chosen`, unweighted
+    over data sets), `datasets`, `regret`, whether it was picked in hindsight, and `router_minus`, the 95% interval of
+    the router's score minus its own.
 
     Args:
-        scores: may list the candidates in another order than the router.
-        learned: what the router was distilled from: the baselines then learn from it too, and kNN joins them. Without
-            it they are picked in hindsight, on the very scores that they are judged by.
+        router: or its folder.
+        scores: one or more score files, or their contents; the candidates may be in another order than the router's.
+        learned: the scores that the router was distilled from. The baselines then learn from them too, and kNN joins;
+            otherwise they are picked in hindsight, on the scores that they are judged by.
         more: further methods, as in `compare`.
+
+    Raises:
+        ZooterError: there is no router, a file is wrong, or the scores are of other candidates.
+        WorkError: the router does not work.
     """
+    router = Router.load(router) if isinstance(router, str | Path) else router
+    scores = as_scores(scores)
     pool = router.for_pool(scores.candidates).candidates
     order = [pool.index(name) for name in scores.candidates]
-    probabilities = router.probabilities([query.text for query in scores.queries])[:, order]
+    vectors = router.encoder.embed([query.text for query in scores.queries])
+    probabilities = router.of_vectors(vectors)[:, order]
     chosen = probabilities.argmax(axis=1)
-    found = compare(scores, chosen, more)
-    earned = scores.scores[np.arange(len(chosen)), chosen]
-    rows = {False: simple(scores, scores)}
+    figures = compare(scores, chosen, more)
+    chosen_scores = scores.scores[np.arange(len(chosen)), chosen]
+    baselines = {name: (values, name != "random") for name, values in simple(scores, scores).items()}
     if learned is not None:
-        known = learned.in_order(scores.candidates)
-        rows[True] = simple(scores, known) | {"knn": nearest(scores, known, router.encoder)}
-    found["baselines"] = {
-        name: _baseline(scores, values, earned) | {"hindsight": not learned_from and name != "random"}
-        for learned_from, methods in rows.items()
-        for name, values in methods.items()
+        learned = as_scores(learned).in_order(scores.candidates)
+        fair = simple(scores, learned) | {"knn": nearest(scores, vectors, learned, router.encoder)}
+        baselines |= {name: (values, False) for name, values in fair.items()}
+    figures["baselines"] = {
+        name: _baseline(scores, values, chosen_scores) | {"hindsight": hindsight}
+        for name, (values, hindsight) in baselines.items()
     }
-    found["calibration"] = calibration.reliability(probabilities, metrics.win_shares(scores.scores))
-    return found
+    figures["calibration"] = calibration.reliability(probabilities, metrics.win_shares(scores.scores))
+    return figures
 
 
-def _baseline(scores: Scores, values: Array, router: Array) -> dict[str, Any]:
+def _baseline(scores: Scores, values: Array, chosen: Array) -> dict[str, Any]:
     names = np.array(scores.datasets)
     datasets = {str(name): float(values[names == name].mean()) for name in dict.fromkeys(scores.datasets)}
     return {
         "chosen": float(np.mean(list(datasets.values()))),
         "regret": float((scores.scores.max(axis=1) - values).mean()),
         "datasets": datasets,
-        "router_minus": metrics.interval(router - values),
+        "router_minus": metrics.interval(chosen - values),
     }
 
 
@@ -77,15 +92,16 @@ def check_names(candidates: Iterable[str]) -> None:
 
 
 def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] | None = None) -> dict[str, Any]:
-    """Figures of a choice (candidate numbers, shape (n,)) and of each candidate, random and oracle.
-
-    Args:
-        more: further methods by name -> the score each earned a query, shape (n,); they join MTR and %Uplift.
+    """Figures of a choice, of each candidate, and of a random and a perfect choice.
 
     Averages are unweighted over data sets; `interval` values are 95% bootstrap intervals over all queries. MTR and
-    %Uplift rank the router, each candidate and the oracle; `single` ranks them without what needs every candidate's
-    response (the oracle and `more`). `gap_closed` is the share of the way from the best single candidate to the oracle
-    that the router has come, with its interval; it is None where there is no way to come.
+    %Uplift rank the router, each candidate and the oracle; `single` ranks them without the methods that need every
+    candidate's response (the oracle and `more`). `gap_closed` is (router - best single) / (oracle - best single) with
+    its interval; None where the gap is 0 or next to it.
+
+    Args:
+        chosen: candidate numbers, shape (n,).
+        more: further methods by name -> the score of their choice on each query, shape (n,); they join MTR and %Uplift.
 
     Raises:
         ZooterError: a candidate has the name of a method.
@@ -93,10 +109,10 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
     check_names(scores.candidates)
     table = scores.scores
     names = np.array(scores.datasets)
-    earned = table[np.arange(len(table)), chosen]
+    chosen_scores = table[np.arange(len(table)), chosen]
     best = table.max(axis=1)
     groups = {str(name): names == name for name in dict.fromkeys(scores.datasets)}
-    datasets = {name: _figures(scores.candidates, table[rows], earned[rows]) for name, rows in groups.items()}
+    datasets = {name: _figures(scores.candidates, table[rows], chosen_scores[rows]) for name, rows in groups.items()}
     keys = ("chosen", "regret", "oracle", "random")
     average: dict[str, Any] = {key: float(np.mean([d[key] for d in datasets.values()])) for key in keys}
     overall = {c: float(np.mean([d["candidates"][c] for d in datasets.values()])) for c in scores.candidates}
@@ -106,41 +122,41 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
     def by_group(values: Array) -> Array:
         return np.array([values[rows].mean() for rows in groups.values()])
 
-    alone = {"router": by_group(earned)}
+    alone = {"router": by_group(chosen_scores)}
     alone |= {name: by_group(table[:, column]) for column, name in enumerate(scores.candidates)}
-    everything = alone | {name: by_group(values) for name, values in (more or {}).items()} | {"oracle": by_group(best)}
-    single_column = table[:, scores.candidates.index(single)]
-    found: dict[str, Any] = {
+    methods = alone | {name: by_group(values) for name, values in (more or {}).items()} | {"oracle": by_group(best)}
+    single_scores = table[:, scores.candidates.index(single)]
+    figures: dict[str, Any] = {
         "n": len(table),
         "datasets": datasets,
         "average": average,
-        "mtr": metrics.mean_task_rank(everything),
-        "uplift": metrics.uplift(everything),
+        "mtr": metrics.mean_task_rank(methods),
+        "uplift": metrics.uplift(methods),
         "single": {"mtr": metrics.mean_task_rank(alone), "uplift": metrics.uplift(alone)},
         "interval": {
-            "chosen": metrics.interval(earned),
-            "regret": metrics.interval(best - earned),
-            "regret_best_single": metrics.interval(best - single_column),
+            "chosen": metrics.interval(chosen_scores),
+            "regret": metrics.interval(best - chosen_scores),
+            "regret_best_single": metrics.interval(best - single_scores),
             "regret_random": metrics.interval(best - table.mean(axis=1)),
-            "chosen_minus_best_single": metrics.interval(earned - single_column),
-            "chosen_minus_random": metrics.interval(earned - table.mean(axis=1)),
+            "chosen_minus_best_single": metrics.interval(chosen_scores - single_scores),
+            "chosen_minus_random": metrics.interval(chosen_scores - table.mean(axis=1)),
         },
         "mean": {
-            "chosen": float(earned.mean()),
-            "regret": float((best - earned).mean()),
-            "regret_best_single": float((best - single_column).mean()),
+            "chosen": float(chosen_scores.mean()),
+            "regret": float((best - chosen_scores).mean()),
+            "regret_best_single": float((best - single_scores).mean()),
             "regret_random": float((best - table.mean(axis=1)).mean()),
             "oracle": float(best.mean()),
-            "best_single": float(single_column.mean()),
+            "best_single": float(single_scores.mean()),
             "random": float(table.mean()),
         },
-        "gap_closed": _gap_closed(earned - single_column, best - single_column),
+        "gap_closed": _gap_closed(chosen_scores - single_scores, best - single_scores),
     }
     for name, values in (more or {}).items():
-        _join(found, name, dict(zip(groups, by_group(values).tolist(), strict=True)))
-        found["mean"][name] = float(values.mean())
-        found["interval"][f"chosen_minus_{name}"] = metrics.interval(earned - values)
-    return found
+        _join(figures, name, dict(zip(groups, by_group(values).tolist(), strict=True)))
+        figures["mean"][name] = float(values.mean())
+        figures["interval"][f"chosen_minus_{name}"] = metrics.interval(chosen_scores - values)
+    return figures
 
 
 def _gap_closed(closed: Array, gap: Array) -> dict[str, Any] | None:
@@ -148,21 +164,21 @@ def _gap_closed(closed: Array, gap: Array) -> dict[str, Any] | None:
     return {"share": share, "interval": spread} if spread is not None and np.isfinite(share) else None
 
 
-def _join(found: dict[str, Any], name: str, means: Mapping[str, float]) -> None:
-    """Put a further method's means beside those of the router, data set by data set and averaged."""
+def _join(figures: dict[str, Any], name: str, means: Mapping[str, float]) -> None:
+    """Add a further method's means to each data set and to the average."""
     for dataset, mean in means.items():
-        found["datasets"][dataset][name] = mean
-    found["average"][name] = float(np.mean(list(means.values())))
+        figures["datasets"][dataset][name] = mean
+    figures["average"][name] = float(np.mean(list(means.values())))
 
 
-def _figures(candidates: tuple[str, ...], table: Array, earned: Array) -> dict[str, Any]:
+def _figures(candidates: tuple[str, ...], table: Array, chosen: Array) -> dict[str, Any]:
     means = dict(zip(candidates, table.mean(axis=0).tolist(), strict=True))
     best = max(means, key=lambda name: means[name])
     oracle = table.max(axis=1)
     return {
         "n": len(table),
-        "chosen": float(earned.mean()),
-        "regret": float((oracle - earned).mean()),
+        "chosen": float(chosen.mean()),
+        "regret": float((oracle - chosen).mean()),
         "oracle": float(oracle.mean()),
         "random": float(table.mean()),
         "best_single": {"candidate": best, "score": means[best]},
@@ -172,11 +188,11 @@ def _figures(candidates: tuple[str, ...], table: Array, earned: Array) -> dict[s
 
 @dataclass(frozen=True)
 class Sampled:
-    """What the single responses of a run earned and cost.
+    """Rewards and costs of the single responses of a run.
 
     Attributes:
         rewards: shape (n, candidates, k), whose means over k are the scores.
-        dollars: for a thousand queries, shape (n, candidates), on average over k; None where a price is not known.
+        dollars: for a thousand queries, shape (n, candidates), means over k; None where a price is missing.
     """
 
     rewards: Array
@@ -184,21 +200,22 @@ class Sampled:
 
 
 def report(
-    router: Router,
     scores: Scores,
-    held_back: Sequence[bool],
     entropies: Sequence[float],
+    held_back: NDArray[np.bool_],
+    outputs: selection.Outputs | None,
     sampled: Sampled | None = None,
 ) -> dict[str, Any]:
-    """Figures of a pipeline: what each candidate earned by source, and how the router does on the held-back queries.
+    """The figures of report.json: each candidate's rewards by source, and the router on the held-back queries.
 
-    Those are of `compare`, with RMR among the methods, `calibration`, `selection` (where there is something to select
-    from; selection.report) and, where prices are known, the `dollars` that the methods cost for a thousand queries.
+    The latter are those of `compare` with RMR among the methods, `calibration`, `selection` (in a pool of two or more;
+    selection.report) and, where prices are known, the `dollars` that the methods cost for a thousand queries.
 
     Args:
-        held_back: for each query whether the router has not learned from it.
         entropies: reward entropy of each query, in [0, 1].
-        sampled: one response a candidate and query, free of cost, where not given.
+        held_back: which queries the router has not learned from, shape (n,).
+        outputs: the router's on the held-back queries; None where there are none.
+        sampled: one response for each candidate and query, free of cost, if not given.
     """
     shares = metrics.win_shares(scores.scores)
     names, spread = np.array(scores.datasets), np.array(entropies)
@@ -211,31 +228,30 @@ def report(
             "reward_entropy": float(spread[rows].mean()),
         }
 
-    sources = {str(name): by_source(names == name) for name in dict.fromkeys(scores.datasets)}
-    everything = by_source(np.ones(len(names), dtype=bool))
-    found: dict[str, Any] = {"candidates": {"all": everything, **{k: v for k, v in sources.items() if k != NO_DATASET}}}
-    kept = np.flatnonzero(held_back)
-    if len(kept):
-        each = sampled or Sampled(scores.scores[..., None])
-        dollars = None if each.dollars is None else each.dollars[kept]
-        found["held_back"] = _held_back(router, scores.subset(kept.tolist()), each.rewards[kept], dollars)
-    return found
+    sources = {"all": by_source(np.ones(len(names), dtype=bool))}
+    sources |= {str(name): by_source(names == name) for name in dict.fromkeys(scores.datasets) if name != NO_DATASET}
+    figures: dict[str, Any] = {"candidates": sources}
+    if outputs is not None:
+        sampled = sampled or Sampled(scores.scores[..., None])
+        dollars = None if sampled.dollars is None else sampled.dollars[held_back]
+        fold = scores.subset(np.flatnonzero(held_back).tolist())
+        figures["held_back"] = _held_back(outputs, fold, sampled.rewards[held_back], dollars)
+    return figures
 
 
-def _held_back(router: Router, fold: Scores, each: Array, dollars: Array | None) -> dict[str, Any]:
-    outputs = router.outputs([query.text for query in fold.queries])
+def _held_back(outputs: selection.Outputs, fold: Scores, rewards: Array, dollars: Array | None) -> dict[str, Any]:
     chosen = outputs.probabilities.argmax(axis=1)
     # RMR sees one response a candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
-    rmr = np.take_along_axis(fold.scores, each.argmax(axis=1), axis=1).mean(axis=1)
-    found = compare(fold, chosen, {"rmr": rmr})
-    found["calibration"] = calibration.reliability(outputs.probabilities, metrics.win_shares(fold.scores))
+    rmr = np.take_along_axis(fold.scores, rewards.argmax(axis=1), axis=1).mean(axis=1)
+    figures = compare(fold, chosen, {"rmr": rmr})
+    figures["calibration"] = calibration.reliability(outputs.probabilities, metrics.win_shares(fold.scores))
     if len(fold.candidates) > 1:
-        found["selection"] = selection.report(outputs, fold.scores, each, dollars)
+        figures["selection"] = selection.report(outputs, fold.scores, rewards, dollars)
     if dollars is not None:
-        found["dollars"] = {
+        figures["dollars"] = {
             "chosen": float(dollars[np.arange(len(chosen)), chosen].mean()),
             "candidates": dict(zip(fold.candidates, dollars.mean(axis=0).tolist(), strict=True)),
             "random": float(dollars.mean()),
             "all": float(dollars.sum(axis=1).mean()),
         }
-    return found
+    return figures

@@ -1,6 +1,6 @@
-"""Does a choice survive what changes nothing? The share of queries whose candidate stays the same after an edit.
+"""Robustness: the share of queries whose candidate stays the same after an edit that does not change the meaning.
 
-RouterArena (arXiv 2510.00202) measures routers so, as robustness to small perturbations of the prompt.
+RouterArena (arXiv 2510.00202) measures robustness to small perturbations of the prompt in this way.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zooter_core.data.paraphrases import paraphrases
 from zooter_core.router.router import Router
 
@@ -19,14 +22,14 @@ TYPOS = 75  # one word in so many characters is misspelt, at least one
 
 
 def _dice(text: str) -> random.Random:
-    """Random numbers that depend on the text alone, so that a figure can be had again."""
+    """Random numbers that depend on the text alone, so that figures are reproducible."""
     return random.Random(hashlib.sha256(text.encode("utf-8", "replace")).digest())
 
 
 def typos(text: str) -> str:
-    """Two neighbouring letters inside some words change places."""
+    """Swap two neighbouring letters inside some words."""
     dice = _dice(text)
-    words = [found.span() for found in re.finditer(r"[^\W\d_]{4,}", text)]
+    words = [match.span() for match in re.finditer(r"[^\W\d_]{4,}", text)]
     letters = list(text)
     for start, end in dice.sample(words, min(len(words), max(1, len(text) // TYPOS))):
         place = dice.randrange(start + 1, end - 2) if end - start > 4 else start + 1
@@ -49,17 +52,22 @@ EDITS: dict[str, Callable[[str], str]] = {
 
 
 def robustness(router: Router, queries: Sequence[str]) -> dict[str, Any]:
-    """For each edit the share of queries, in [0, 1], that keep their candidate; `mean` is over the edits.
+    """The share of queries whose candidate stays the same when their wording changes.
 
-    `paraphrases` is the same share of this project's own pairs; `n` and `pairs` say of how many.
+    Returns:
+        `edits`: edit -> share of the `n` queries, in [0, 1]; `mean`, over the edits; `paraphrases`: the share of this
+        project's `pairs` of paraphrases whose queries get the same candidate.
     """
-    before = router.probabilities(queries).argmax(axis=1)
+
+    def choices(texts: Sequence[str]) -> NDArray[np.intp]:
+        return router.probabilities(texts).argmax(axis=1)
+
+    before = choices(queries)
     edits = {}
     for name, edit in EDITS.items():
-        edited = [edit(query) or query for query in queries]
-        edits[name] = float((router.probabilities(edited).argmax(axis=1) == before).mean())
+        edits[name] = float((choices([edit(query) or query for query in queries]) == before).mean())
     pairs = paraphrases()
-    one, other = (router.probabilities([pair[side] for pair in pairs]).argmax(axis=1) for side in (0, 1))
+    one, other = (choices([pair[side] for pair in pairs]) for side in (0, 1))
     return {
         "n": len(queries),
         "edits": edits,

@@ -1,4 +1,4 @@
-"""How much beta matters: the paper's Table 2 on any scores, by cross-validation over folds and seeds."""
+"""The effect of beta: the paper's Table 2 on any scores, by cross-validation over folds and seeds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError
 from zooter_core.method import labels, metrics
 from zooter_core.router.distill import learn
-from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DistillConfig
 
 Array = NDArray[np.float64]
@@ -25,7 +24,11 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class SweepConfig:
-    """Every query is held back once a seed: `folds` routers are distilled a seed and a pair of beta and tau."""
+    """Which routers to train: for each seed and pair of beta and tau one a fold, so that every query is judged once.
+
+    Raises:
+        ZooterError: a value makes no sense.
+    """
 
     betas: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
     taus: tuple[float, ...] = (1.0,)
@@ -54,26 +57,35 @@ class SweepConfig:
 def sweep(
     scores: Scores,
     tags: Sequence[Sequence[str]],
-    encoder: Encoder,
+    vectors: NDArray[np.float32],
     config: SweepConfig,
     training: DistillConfig,
     progress: Progress = lambda step, done, of: None,
 ) -> dict[str, Any]:
-    """The score that routers earn on queries they have not learned from, for each beta and tau.
+    """The mean score of routers on queries that they have not learned from, for each beta and tau.
 
-    Tag priors come from the training folds alone. Returns `rows` in the order of the points, each with `beta`, `tau`,
-    `mean` (over queries and seeds), its 95% bootstrap `interval` over queries, `regret`, and `minus_best`: the interval
-    of the difference from the best point, query by query; `best` is the point with the highest mean, and `differs`
-    says whether every other point is worse beyond that interval.
+    Args:
+        tags: of each query; tag priors come from the training folds alone.
+        vectors: of the queries, shape (n, width).
+
+    Returns:
+        `rows` in the order of the points, each with `beta`, `tau`, `mean` (over queries and seeds), its 95% bootstrap
+        `interval` over queries, `regret`, and `minus_best`: the interval of the paired difference from the best point.
+        `best` is the point with the highest mean, and `differs` says whether every other point is worse beyond its
+        interval.
 
     Raises:
         ZooterError: there are too few queries for the folds.
     """
-    return figures(scores, config, dict(earned(scores, tags, encoder, config, training, progress)))
+    return figures(scores, config, dict(earned(scores, tags, vectors, config, training, progress)))
 
 
 def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -> dict[str, Any]:
-    """What `sweep` returns, of the points that have been worked through so far; at least one."""
+    """What `sweep` returns, for the points that are done so far; at least one.
+
+    Args:
+        means: point -> the mean score over seeds of each query, shape (n,).
+    """
     best = max(means, key=lambda point: means[point].mean())
     oracle = scores.scores.max(axis=1)
     rows: list[dict[str, Any]] = [
@@ -102,37 +114,34 @@ def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -
 def earned(
     scores: Scores,
     tags: Sequence[Sequence[str]],
-    encoder: Encoder,
+    vectors: NDArray[np.float32],
     config: SweepConfig,
     training: DistillConfig,
     progress: Progress = lambda step, done, of: None,
 ) -> Iterator[tuple[Point, Array]]:
-    """Point by point what its routers earned a query, shape (n,), as the mean over seeds.
+    """Each point with the mean score over seeds of each query, shape (n,), as it is done. Arguments as in `sweep`.
 
     Raises:
         ZooterError: there are too few queries for the folds.
     """
     folds_of = [_folds(scores, seed, config.folds) for seed in range(config.seeds)]
-    vectors = encoder.embed_all([query.text for query in scores.queries])
     total, done = len(config.points) * config.seeds * config.folds, 0
     for beta, tau in config.points:
-        found = np.zeros(len(scores.queries))
+        means = np.zeros(len(scores.queries))
         for seed in range(config.seeds):
             folds = folds_of[seed]
             for fold in range(config.folds):
-                train, kept = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+                train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
                 settings = labels.LabelConfig(beta, tau, config.normalise)
-                wanted = labels.label(scores.scores, scores.datasets, tags, settings, train).enhanced[train]
-                head = learn(
-                    vectors[train], wanted, scores.candidates, encoder.reference, replace(training, seed=seed),
-                    scores=scores.scores[train],
-                )  # fmt: skip
+                enhanced = labels.label(scores.scores, scores.datasets, tags, settings, train).enhanced[train]
+                seeded = replace(training, seed=seed)
+                head = learn(vectors[train], enhanced, scores.candidates, "", seeded, scores=scores.scores[train])
                 with torch.inference_mode():
-                    chosen = head(torch.from_numpy(vectors[kept])).argmax(dim=-1).numpy()
-                found[kept] += scores.scores[kept, chosen] / config.seeds
+                    chosen = head(torch.from_numpy(vectors[test])).argmax(dim=-1).numpy()
+                means[test] += scores.scores[test, chosen] / config.seeds
                 done += 1
                 progress("sweep", done, total)
-        yield (beta, tau), found
+        yield (beta, tau), means
 
 
 def _folds(scores: Scores, seed: int, folds: int) -> NDArray[np.intp]:
@@ -141,15 +150,15 @@ def _folds(scores: Scores, seed: int, folds: int) -> NDArray[np.intp]:
     Raises:
         ZooterError: there are fewer queries than folds, or one fold has them all and leaves none to learn from.
     """
-    many = len(scores.queries)
-    if many < folds:
-        raise ZooterError(f"at least {folds} queries for {folds} folds", str(many), "Give a larger score file.")
-    found = np.array([_fold(query.id, seed, folds) for query in scores.queries])
-    if (found == found[0]).all():
+    count = len(scores.queries)
+    if count < folds:
+        raise ZooterError(f"at least {folds} queries for {folds} folds", str(count), "Give a larger score file.")
+    numbers = np.array([_fold(query.id, seed, folds) for query in scores.queries])
+    if (numbers == numbers[0]).all():
         raise ZooterError(
-            "queries in at least two folds", f"all {many} in one fold (seed {seed})", "Give a larger score file."
+            "queries in at least two folds", f"all {count} in one fold (seed {seed})", "Give a larger score file."
         )
-    return found
+    return numbers
 
 
 def _fold(query_id: str, seed: int, folds: int) -> int:

@@ -1,4 +1,4 @@
-"""What can be known of a run before its first request, which may cost money: all of it is checked here."""
+"""Checks before the first request of a run, which may cost money: everything that can be wrong shows here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from zooter_core import pipeline
 from zooter_core.config.candidates import RECORDED
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import CheckpointConfig
@@ -19,6 +18,8 @@ from zooter_core.evaluation.evaluate import check_names
 from zooter_core.files import check_file
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back
+from zooter_core.pipeline.collect import check_samples, collect_settings, start_settings
+from zooter_core.pipeline.train import distill_settings
 from zooter_core.records import Query
 from zooter_core.router import finetune
 from zooter_core.router.kinds import DistillConfig
@@ -28,11 +29,11 @@ STEPS = ("start", "collect", "score", "tag", "label", "distill")
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done with a run.
+    """What to do with a run.
 
     Attributes:
-        steps: those of STEPS that are to be taken. `start` has `queries`, `collect` has `generation` and `samples`,
-            `label` has `labels`, `distill` has `encoder` and `training`.
+        steps: some of STEPS. `start` needs `queries`, `collect` needs `generation` and `samples`, `label` needs
+            `labels`, and `distill` needs `encoder` and `training`.
         scores: a score file to write at the end.
     """
 
@@ -49,7 +50,7 @@ class Plan:
 def check(run: Run, plan: Plan, ensemble: Ensemble | None = None) -> None:
     """Refuse a plan that would fail later; the run stays as it is.
 
-    A step that is finished needs nothing any more, so that what it worked with may be gone.
+    A finished step needs nothing more, so the models and servers that it used may be gone.
 
     Args:
         ensemble: needed for every step but `label`.
@@ -57,7 +58,7 @@ def check(run: Run, plan: Plan, ensemble: Ensemble | None = None) -> None:
     Raises:
         ZooterError: a setting makes no sense or differs from those with which the run began, the fleet lacks a part, or
             a file cannot be written.
-        WorkError: a model or server does not work, or a finished file of the run was changed.
+        WorkError: a model or server does not work, or a finished file of the run has changed.
     """
     _check_settings(plan)
     if plan.scores:
@@ -72,21 +73,20 @@ def check(run: Run, plan: Plan, ensemble: Ensemble | None = None) -> None:
 
 
 def _check_settings(plan: Plan) -> None:
-    pipeline.check_samples(plan.samples)
-    if plan.labels:
-        one = plan.labels
-        labels.label(np.zeros((1, 2)), ["all"], [()], one)
-        if plan.queries and all(held_back(query.id, one) for query in plan.queries):
-            found = f"all {len(plan.queries)} held back by --holdout {one.holdout:g}"
-            raise ZooterError("at least one query to learn from", found, "Lower --holdout, or give more queries.")
+    check_samples(plan.samples)
+    if config := plan.labels:
+        labels.label(np.zeros((1, 2)), ["all"], [()], config)
+        if plan.queries and all(held_back(query.id, config) for query in plan.queries):
+            fold = f"all {len(plan.queries)} held back by --holdout {config.holdout:g}"
+            raise ZooterError("at least one query to learn from", fold, "Lower --holdout, or give more queries.")
     if plan.training and plan.training.finetune != "none":
         finetune.check_settings(plan.training)
 
 
 def _check_samples(plan: Plan, ensemble: Ensemble) -> None:
-    """Refuse samples that would all be the same. Recorded ones are what they are."""
-    drawn = any(candidate.backend != RECORDED for candidate in ensemble.fleet.candidates)
-    if plan.generation and plan.samples > 1 and plan.generation.temperature == 0 and drawn:
+    """Refuse samples that would all be the same, unless every candidate is recorded."""
+    sampled = any(candidate.backend != RECORDED for candidate in ensemble.fleet.candidates)
+    if plan.generation and plan.samples > 1 and plan.generation.temperature == 0 and sampled:
         raise ZooterError(
             f"a temperature above 0 for {plan.samples} samples",
             "0, at which all samples of a query are the same",
@@ -114,24 +114,24 @@ def _check_parts(ensemble: Ensemble, steps: Sequence[str]) -> None:
 
 
 def _settings(plan: Plan, ensemble: Ensemble | None) -> dict[str, Settings]:
-    """What each step of the plan would write down when it begins."""
-    found: dict[str, Settings] = {}
+    """What each step of the plan records when it begins."""
+    settings: dict[str, Settings] = {}
     if ensemble is not None:
         hashes = ensemble.fleet.fingerprint()
-        found["start"] = pipeline.start_settings(ensemble, plan.queries)
+        settings["start"] = start_settings(ensemble, plan.queries)
         if plan.generation:
-            found["collect"] = pipeline.collect_settings(ensemble, plan.generation, plan.samples)
-        found["score"] = {"reward_sha256": hashes["reward"]}
-        found["tag"] = {"tagger_sha256": hashes["tagger"]}
+            settings["collect"] = collect_settings(ensemble, plan.generation, plan.samples)
+        settings["score"] = {"reward_sha256": hashes["reward"]}
+        settings["tag"] = {"tagger_sha256": hashes["tagger"]}
     if plan.labels:
-        found["label"] = asdict(plan.labels)
+        settings["label"] = asdict(plan.labels)
     if plan.training:
-        found["distill"] = pipeline.distill_settings(plan.encoder, plan.training)
-    return {step: settings for step, settings in found.items() if step in plan.steps}
+        settings["distill"] = distill_settings(plan.encoder, plan.training)
+    return {step: values for step, values in settings.items() if step in plan.steps}
 
 
 def _check_models(run: Run, plan: Plan, ensemble: Ensemble, steps: Sequence[str]) -> None:
-    """Load what is small, and look at the files and servers of what is not. `collect` itself loads the candidates."""
+    """Load small models, and check the files and servers of large ones. `collect` itself loads the candidates."""
     if "collect" in steps and "collect" not in run.state["steps"]:
         _check_samples(plan, ensemble)
     fleet = ensemble.fleet

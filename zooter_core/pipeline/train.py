@@ -1,74 +1,200 @@
-"""Train a router on the training fold of labelled queries and report on the held-back fold, into a folder."""
+"""Train a router and report on it: from scores (`distill`), or as the last step of a run (`distill_run`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from zooter_core.data.runs import REPORT, ROUTER
-from zooter_core.data.scores import Scores
+from zooter_core.config.fleet import ENCODER
+from zooter_core.data.runs import LABELS, REPORT, ROUTER, Run, Settings
+from zooter_core.data.scores import Scores, ScoreSource, as_scores
+from zooter_core.ensemble import Ensemble
 from zooter_core.evaluation.evaluate import Sampled, report
-from zooter_core.evaluation.report import Report
-from zooter_core.files import private_folder, writing
+from zooter_core.evaluation.report import Report, load_report
+from zooter_core.files import check_folder, filled_whole, move_contents, private_folder, remove, writing
+from zooter_core.method.labels import LabelConfig
+from zooter_core.pipeline.batches import Progress, pool_of, quiet, require
+from zooter_core.pipeline.label import make_labels
 from zooter_core.records import Label
-from zooter_core.router import distill as distillation
+from zooter_core.router.clusters import cluster_tags
+from zooter_core.router.config import CONFIG, LABEL_SETTINGS
+from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.finetune import finetune
-from zooter_core.router.kinds import DistillConfig
+from zooter_core.router.kinds import DEFAULT, DistillConfig
 from zooter_core.router.neighbours import Neighbours
+from zooter_core.router.router import Router
 
-Progress = Callable[[str, int, int], None]  # step, done, of how many
+Vectors = NDArray[np.float32]
+# A tau of 1 on the scale of a reward model is too flat for accuracies: scores are brought to one scale first. These
+# values did best on folds and on left-out data sets (docs/results.md).
+SCORE_LABELS = LabelConfig(beta=0.0, tau=0.3, normalise="spread", holdout=0.0)
+TRAINING = DistillConfig()
 
 
-def fit_router(
+def distill(
+    scores: ScoreSource,
+    folder: str | Path | None = None,
+    *,
+    labels: LabelConfig = SCORE_LABELS,
+    training: DistillConfig = TRAINING,
+    encoder: Encoder | str = ENCODER,
+    tags: str | Sequence[Sequence[str]] = "auto",
+    vectors: Vectors | None = None,
+    progress: Progress = quiet,
+) -> Router:
+    """Distill a router from scores.
+
+        router = distill("scores.jsonl", "my-router")
+
+    Args:
+        scores: one or more score files, or their contents.
+        folder: where to save the router and its report.json; not saved if not given. Its old contents stay until
+            everything is written, also when `progress` raises.
+        labels: how scores become labels, and which share of the queries to hold back for the report (none).
+        training: the router's kind, seed and hyperparameters.
+        encoder: of the queries; a reference is loaded.
+        tags: of each query, or where to take them from: see `tags_of`.
+        vectors: of the queries by the encoder, shape (n, 2 * width), where you have them already.
+        progress: called with the step (`embed`, `distill`), the number done and the total.
+
+    Raises:
+        ZooterError: a file or a setting is wrong, or there is no query to learn from.
+        WorkError: the encoder does not load, the training does not converge, or the disk is full.
+    """
+    scores = as_scores(scores)
+    if folder is not None:
+        check_folder(Path(folder))
+    if isinstance(encoder, str):
+        encoder = Encoder(encoder)
+    if vectors is None:
+        texts = [query.text for query in scores.queries]
+        vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
+    scores = scores.tagged(tags_of(scores, tags, vectors, training.seed) if isinstance(tags, str) else tags)
+    labelled = make_labels(scores, [query.tags for query in scores.queries], labels)
+    trained = train(scores, labelled, vectors, encoder, labels, training, progress)
+    if folder is not None:
+        with filled_whole(Path(folder), CONFIG) as work:
+            trained.save(work, work / REPORT)
+    return trained.router
+
+
+def tags_of(scores: Scores, source: str, vectors: Vectors, seed: int = 0) -> Sequence[Sequence[str]]:
+    """The tags of each query.
+
+    Args:
+        source: `given` in the scores, `clusters` of similar queries, `none`, or `auto`: the given ones if any query
+            has one, else clusters.
+        vectors: of the queries, shape (n, width).
+    """
+    given = [query.tags for query in scores.queries]
+    if source == "clusters" or (source == "auto" and not any(given)):
+        return cluster_tags(vectors, seed)
+    return [()] * len(given) if source == "none" else given
+
+
+def distill_settings(encoder: str, config: DistillConfig) -> Settings:
+    """What a run records of its step distill."""
+    return {"encoder": encoder, **asdict(config)}
+
+
+def distill_run(
+    run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, progress: Progress = quiet
+) -> Report:
+    """Train a router on the training fold's labels into `router/`, and write `report.json` about the held-back fold.
+
+    Both are written aside and renamed into place when they are complete. Returns the report, also of a finished step.
+    """
+    run.begin("distill", distill_settings(encoder, config))
+    if run.sealed("distill"):
+        return load_report(run.folder / REPORT)
+    require(run, "label")
+    pool_of(run, ensemble)
+    scores = run.scores()
+    by_id = {record["id"]: Label.from_json(record) for record in run.records(LABELS)}
+    labelled = [by_id[query.id] for query in scores.queries]
+    model = ensemble.encoders(encoder)
+    vectors = model.embed_all([query.text for query in scores.queries])
+    labels = LabelConfig(**run.state["steps"]["label"])
+    sampled = Sampled(run.samples(), run.dollars(ensemble.fleet))
+    trained = train(scores, labelled, vectors, model, labels, config, progress, sampled, run.set_aside())
+    work = run.folder / f"{ROUTER}.partial"
+    with writing(run.folder):
+        remove(work)  # of a process that was killed
+        work.mkdir()
+    trained.save(work / ROUTER, work / REPORT)
+    with writing(run.folder):
+        move_contents(work, run.folder)
+    run.seal("distill", REPORT, ROUTER)
+    return trained.report
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A router with the queries that it learned from and its report."""
+
+    router: Router
+    neighbours: Neighbours
+    report: Report
+
+    def save(self, folder: Path, report: Path) -> None:
+        """Write the router's folder and report.json.
+
+        Raises:
+            WorkError: the disk is full.
+        """
+        with writing(folder):
+            private_folder(folder)  # it may hold the queries' texts
+            self.router.save(folder)
+            self.neighbours.save(folder)
+            self.report.write(report)
+
+
+def train(
     scores: Scores,
-    made: Sequence[Label],
-    folder: Path,
+    labelled: Sequence[Label],
+    vectors: Vectors,
     encoder: Encoder,
+    labels: LabelConfig,
     config: DistillConfig,
     progress: Progress,
     sampled: Sampled | None = None,
     set_aside: Mapping[str, str] | None = None,
-) -> Report:
-    """Train on the training fold and report on the held-back one, into `router/` and `report.json` of an empty folder.
-
-    The training queries stay in the router's folder as neighbours, with the tags that they have in `scores`, their
-    rewards, the finished router's probabilities, and a map of them.
+) -> Trained:
+    """Train a router on the training fold and report on the held-back one.
 
     Args:
-        set_aside: queries without rewards for the report: id -> why.
+        scores: of n queries with their tags.
+        labelled: of each query, made with the settings `labels`.
+        vectors: of the queries by the encoder, shape (n, 2 * width).
+        sampled: single responses, for the report.
+        set_aside: queries without rewards, for the report: id -> why.
     """
-    train = [row for row, label in enumerate(made) if label.fold == "train"]
-    make = finetune if config.finetune != "none" else distillation.distill
+    rows = [row for row, label in enumerate(labelled) if label.fold == "train"]
+    learned = scores.subset(rows)
+    enhanced, plain = (np.array([getattr(labelled[row], name) for row in rows]) for name in ("enhanced", "plain"))
     losses: list[float] = []
 
-    def tell(epoch: int, loss: float) -> None:
+    def after_epoch(epoch: int, loss: float) -> None:
         losses.append(loss)
         progress("distill", epoch, config.epochs)
 
-    router = make(
-        [scores.queries[row].text for row in train],
-        np.array([made[row].enhanced for row in train]),
-        scores.candidates,
-        encoder,
-        config,
-        tell,
-        scores.scores[train],
-    )
-    progress("distill", config.epochs, config.epochs)  # it may have stopped earlier
-    plain = np.array([made[row].plain for row in train])
-    learned = scores.subset(train)
-    vectors = router.encoder.embed_all([query.text for query in learned.queries])
-    said = router.of_vectors(vectors)
-    near = Neighbours.of(learned, router.encoder.sentence(vectors), plain, config.keep_texts, said)
-    kept = [label.fold == "held_back" for label in made]
-    figures = report(router, scores, kept, [label.entropy for label in made], sampled)
-    written = Report(**figures, losses=losses, set_aside=dict(set_aside or {}))
-    with writing(folder):
-        private_folder(folder / ROUTER)  # it may hold the queries' texts
-        router.save(folder / ROUTER)
-        near.save(folder / ROUTER)
-        written.write(folder / REPORT)
-    return written
+    data = (vectors[rows], enhanced, scores.candidates)
+    if config.finetune == "none":
+        router = Router(learn(*data, encoder.reference, config, after_epoch, learned.scores), encoder)
+    else:
+        router = finetune([q.text for q in learned.queries], *data, encoder, config, after_epoch, learned.scores)
+        vectors = router.encoder.embed_all([query.text for query in scores.queries])
+    progress("distill", config.epochs, config.epochs)  # training may have stopped earlier
+    if config.kind == DEFAULT:  # other kinds learn from the scores
+        router.head.config.labels = {name: getattr(labels, name) for name in LABEL_SETTINGS}
+    sentences = router.encoder.sentence(vectors[rows])
+    neighbours = Neighbours.of(learned, sentences, plain, router.of_vectors(vectors[rows]), config.keep_texts)
+    held_back = np.array([label.fold == "held_back" for label in labelled])
+    outputs = router.outputs_of_vectors(vectors[held_back]) if held_back.any() else None
+    figures = report(scores, [label.entropy for label in labelled], held_back, outputs, sampled)
+    return Trained(router, neighbours, Report(**figures, losses=losses, set_aside=dict(set_aside or {})))

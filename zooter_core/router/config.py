@@ -1,7 +1,7 @@
-"""A router's files, checked before PyTorch loads: each field of config.json, and that all weights are finite.
+"""A router's files, checked before PyTorch loads: every field of config.json, and that all weights are finite.
 
-A wrong field is a wrong input, and the message names it. Damaged weights are a router that has to be made again. That
-both fit each other shows when `router` loads them.
+A wrong field is a mistake in the input, and the message names it. Damaged weights are a failure: the router has to be
+made again. Whether both fit together shows when `router` loads them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 from zooter_core.errors import WorkError, ZooterError, first_line
-from zooter_core.router.kinds import DEFAULT, check_settings
+from zooter_core.router.kinds import check_settings
 from zooter_core.strict_json import NotFiniteError, parse_json
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 LABEL_SETTINGS = ("beta", "tau", "normalise")
-ANEW = "make the router again with `zooter distill`"
 
 
 def check_router(folder: Path) -> None:
@@ -43,7 +42,7 @@ def check_router(folder: Path) -> None:
 
 
 def broken(folder: str | Path, problem: Exception) -> WorkError:
-    """What to tell of a router whose files do not load."""
+    """The error for a router whose files do not load."""
     return WorkError(f"a whole router in {folder}", first_line(problem), "Make it again with `zooter distill`.")
 
 
@@ -60,16 +59,17 @@ def _check_config(folder: Path) -> None:
         raise _wrong(path, problem.field, "a finite number", problem.number) from problem
     if not isinstance(config, dict):
         raise ValueError(f"{CONFIG} holds no JSON object")
-    for field, (expected, right, default) in FIELDS.items():
-        value = config.get(field, default)
-        if not right(value):
+    for field, (expected, valid) in FIELDS.items():
+        value = config.get(field)
+        if not valid(value):
             raise _wrong(path, field, expected, "none" if value is None else f"{value!r:.60}")
-    if mistake := check_settings(config.get("kind", DEFAULT), config.get("settings", {})):
+    if mistake := check_settings(config["kind"], config["settings"]):
         raise _wrong(path, *mistake)
 
 
-def _wrong(path: Path, field: str, expected: str, found: str) -> ZooterError:
-    return ZooterError(f'"{field}" as {expected} in {path}', found, f"Correct it, or {ANEW}.")
+def _wrong(path: Path, field: str, expected: str, value: str) -> ZooterError:
+    next_step = "Correct it, or make the router again with `zooter distill`."
+    return ZooterError(f'"{field}" as {expected} in {path}', value, next_step)
 
 
 def _text(value: Any) -> bool:
@@ -81,8 +81,16 @@ def _positive(value: Any) -> bool:
     return number and 0 < value < math.inf
 
 
+def _width(value: Any) -> bool:
+    return isinstance(value, int) and _positive(value)
+
+
 def _pool(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(map(_text, value)) and len(set(value)) == len(value)
+
+
+def _object(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
 def _labels(value: Any) -> bool:
@@ -94,17 +102,13 @@ def _labels(value: Any) -> bool:
     return share and _positive(value.get("tau", 1)) and _text(value.get("normalise", "none"))
 
 
-# Field -> what it must be, how that is seen, and what stands in where it is missing, as in `router.RouterHeadConfig`.
-FIELDS: Mapping[str, tuple[str, Callable[[Any], bool], Any]] = {
-    "candidates": ("a list of one or more different names", _pool, None),
-    "encoder": ("a text", _text, None),
-    "width": (
-        "a whole number above 0",
-        lambda value: isinstance(value, int) and _positive(value),
-        None,
-    ),
-    "kind": ("a text", _text, DEFAULT),
-    "settings": ("an object", lambda value: isinstance(value, dict), {}),
-    "calibration_temperature": ("a number above 0", _positive, 1.0),
-    "labels": ("an object with beta, tau and normalise", _labels, {}),
+# Field -> what it must be, and the check.
+FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "candidates": ("a list of one or more different names", _pool),
+    "encoder": ("a text", _text),
+    "width": ("a whole number above 0", _width),
+    "kind": ("a text", _text),
+    "settings": ("an object", _object),
+    "calibration_temperature": ("a number above 0", _positive),
+    "labels": ("an object with beta, tau and normalise", _labels),
 }

@@ -1,6 +1,6 @@
-"""Distillation: fit a router's head to what the candidates earned.
+"""Distillation: fit a router's head to labels or scores.
 
-For the kind `zooter` that is minimising the mean KL(label || router) (paper, equation 3); `heads` has the others.
+For the kind `zooter` that is minimising the mean KL(label || router) (paper, equation 3); see kinds/ for the others.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.method import calibration, metrics
 from zooter_core.plugins import load_kind
-from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import KINDS, DistillConfig, Progress
 from zooter_core.router.kinds.base import Lessons
-from zooter_core.router.router import Router, RouterHead, RouterHeadConfig
+from zooter_core.router.router import RouterHead, RouterHeadConfig
 from zooter_core.weights import LOAD_LOCK, not_finite
 
 TRIAL = 100  # queries that it takes to set some aside for a trial
-ASIDE = 5  # one in so many
+ASIDE = 5  # one query in so many
 PATIENCE = 8  # epochs without a better one, after which a trial ends; the first may look good by chance
 
 
@@ -38,32 +37,6 @@ class _EnoughError(Exception):
     """A trial has seen enough epochs."""
 
 
-def distill(
-    queries: Sequence[str],
-    labels: NDArray[np.float64],
-    candidates: Sequence[str],
-    encoder: Encoder,
-    config: DistillConfig,
-    progress: Progress = lambda epoch, loss: None,
-    scores: NDArray[np.float64] | None = None,
-) -> Router:
-    """A router that imitates labels, or of another kind one that learns from scores.
-
-    Args:
-        labels: shape (n, candidates), rows sum to one.
-        progress: told the epoch and its mean loss in nats; not told where the kind has a closed form.
-        scores: shape (n, candidates), raw; the labels stand in where there are none. The kind `zooter` learns from the
-            labels alone, every other kind from the scores alone.
-
-    Raises:
-        ZooterError: there is no query to learn from, or no such kind.
-    """
-    if not len(queries):
-        raise ZooterError("at least one query to distill from", "none", "Give a larger queries or score file.")
-    head = learn(encoder.embed_all(queries), labels, candidates, encoder.reference, config, progress, scores)
-    return Router(head, encoder)
-
-
 def learn(
     vectors: NDArray[np.float32],
     labels: NDArray[np.float64],
@@ -73,18 +46,31 @@ def learn(
     progress: Progress = lambda epoch, loss: None,
     scores: NDArray[np.float64] | None = None,
 ) -> RouterHead:
-    """The same from vectors of the queries, shape (n, width), that the encoder of that name has made.
+    """A head that imitates labels, or one of another kind that learns from scores.
 
-    From TRIAL queries on, a fifth of them is set aside first to see after how many epochs (at most the config's) a head
-    predicts best who wins, and at which temperature; the head that is returned learns from all.
+    From TRIAL queries on, a trial on a part of them finds the number of epochs (at most the config's) and the
+    temperature that predict best who wins; the head then learns from all queries.
+
+    Args:
+        vectors: of the queries, shape (n, width).
+        labels: shape (n, candidates), rows sum to one.
+        encoder: reference of the encoder that the vectors come from.
+        progress: called with each epoch and its mean loss in nats; not called for kinds with a closed form.
+        scores: shape (n, candidates), raw; the labels if not given. The kind `zooter` learns from the labels alone,
+            every other kind from the scores alone.
+
+    Raises:
+        ZooterError: there is no query to learn from, or the kind is unknown.
+        WorkError: the weights are not finite in the end.
     """
-    found = Trial(config.epochs)
+    if not len(vectors):
+        raise ZooterError("at least one query to distill from", "none", "Give a larger queries or score file.")
+    best = Trial(config.epochs)
     if len(labels) >= TRIAL and len(candidates) > 1:
-        found = trial(vectors, labels, candidates, config, labels if scores is None else scores)
-    head = fit_head(
-        vectors, labels, candidates, encoder, replace(config, epochs=found.epochs), progress, scores
-    )  # fmt: skip
-    head.config.calibration_temperature = found.temperature
+        best = trial(vectors, labels, candidates, config, labels if scores is None else scores)
+    config = replace(config, epochs=best.epochs)
+    head = fit_head(vectors, labels, candidates, encoder, config, progress, scores)
+    head.config.calibration_temperature = best.temperature
     return head
 
 
@@ -95,30 +81,28 @@ def trial(
     config: DistillConfig,
     scores: NDArray[np.float64],
 ) -> Trial:
-    """How long to train, and how sharp the distribution should be, by a fifth of the queries kept from a head."""
+    """How long to train, and how sharp the distribution should be, judged on a fifth of the queries set aside."""
     aside = np.random.default_rng(config.seed).permutation(len(labels)) % ASIDE == 0
     wins = metrics.win_shares(scores[aside])
-    kept = torch.from_numpy(vectors[aside])
-    seen: list[tuple[float, Trial]] = []
+    judged = torch.from_numpy(vectors[aside])
+    trials: list[tuple[float, Trial]] = []
 
-    def look(head: RouterHead, epoch: int) -> None:
+    def judge(head: RouterHead, epoch: int) -> None:
         with torch.inference_mode():
-            logits = head.eval()(kept).double().numpy()
+            logits = head.eval()(judged).double().numpy()
         temperature = calibration.temperature_of(logits, wins)
-        seen.append((calibration.log_loss(logits, wins, temperature), Trial(epoch, temperature)))
-        best = min(range(len(seen)), key=lambda row: seen[row][0])
-        if len(seen) - 1 - best >= PATIENCE:
+        trials.append((calibration.log_loss(logits, wins, temperature), Trial(epoch, temperature)))
+        best = min(range(len(trials)), key=lambda row: trials[row][0])
+        if len(trials) - 1 - best >= PATIENCE:
             raise _EnoughError
 
     try:
-        head = fit_head(
-            vectors[~aside], labels[~aside], candidates, "", config, scores=scores[~aside], look=look
-        )  # fmt: skip
-        if not seen:
-            look(head, config.epochs)
+        head = fit_head(vectors[~aside], labels[~aside], candidates, "", config, scores=scores[~aside], judge=judge)
+        if not trials:
+            judge(head, config.epochs)
     except _EnoughError:
         pass
-    return min(seen, key=lambda one: one[0])[1]
+    return min(trials, key=lambda pair: pair[0])[1]
 
 
 def fit_head(
@@ -129,38 +113,40 @@ def fit_head(
     config: DistillConfig,
     progress: Progress = lambda epoch, loss: None,
     scores: NDArray[np.float64] | None = None,
-    look: Callable[[RouterHead, int], None] | None = None,
+    judge: Callable[[RouterHead, int], None] | None = None,
 ) -> RouterHead:
-    """A head after all of the config's epochs; `look` is shown it after each of them.
+    """A head after all of the config's epochs; `judge` sees it after each of them.
 
     Raises:
         WorkError: its weights are not finite.
     """
-    wanted = torch.from_numpy(np.asarray(labels, dtype=np.float32))
-    earned = wanted if scores is None else torch.from_numpy(np.asarray(scores, dtype=np.float32))
-    lessons = Lessons(torch.from_numpy(vectors), wanted, earned)
-    plan = load_kind("router", KINDS, config.kind).plan(lessons, config)
-    made = RouterHeadConfig(
-        candidates=list(candidates), encoder=encoder, width=vectors.shape[-1], kind=config.kind, settings=plan
-    )
+    targets = torch.from_numpy(np.asarray(labels, dtype=np.float32))
+    raw = targets if scores is None else torch.from_numpy(np.asarray(scores, dtype=np.float32))
+    lessons = Lessons(torch.from_numpy(vectors), targets, raw)
+    settings = load_kind("router", KINDS, config.kind).plan(lessons, config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         with LOAD_LOCK:
-            head = RouterHead(made)
+            width = vectors.shape[-1]
+            head = RouterHead(
+                RouterHeadConfig(
+                    candidates=candidates, encoder=encoder, width=width, kind=config.kind, settings=settings
+                )
+            )
 
-        def tell(epoch: int, loss: float) -> None:
+        def after_epoch(epoch: int, loss: float) -> None:
             progress(epoch, loss)
-            if look is not None:
-                look(head, epoch)
+            if judge is not None:
+                judge(head, epoch)
                 head.train()
 
-        head.body.fit(lessons, config, tell)
+        head.body.fit(lessons, config, after_epoch)
     check_converged(head, config)
     return head.eval()
 
 
 def check_converged(model: torch.nn.Module, config: DistillConfig) -> None:
-    """Refuse what a training has made if its weights are not finite.
+    """Refuse the result of a training whose weights are not finite.
 
     Raises:
         WorkError: they are not.

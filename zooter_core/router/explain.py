@@ -1,4 +1,4 @@
-"""Why a candidate was chosen: what the query's words, its tags and like queries have to do with it."""
+"""Why a candidate was chosen: the part that the query's words, its tags and similar training queries play in it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from zooter_core.records import Decision
 from zooter_core.router.neighbours import Neighbour, Neighbours
 from zooter_core.router.router import Router
 
-MOST_PIECES = 40  # more words than that are taken together
+MOST_PIECES = 40  # a query of more words is cut into longer pieces
 SENTENCE = re.compile(r"\S.*?(?:[.!?:;](?=\s)|\n|$)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of the query; `contribution` is what the chosen candidate's probability loses without it."""
+    """A part of the query; `contribution` is how much of the chosen candidate's probability is lost without it."""
 
     text: str
     contribution: float
@@ -25,7 +25,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class TagShare:
-    """A tag of the query; `contribution` is what the chosen candidate's mean label there is above its overall mean."""
+    """A tag of the query; `contribution` is the chosen candidate's mean label there minus its overall mean."""
 
     name: str
     queries: int
@@ -34,7 +34,7 @@ class TagShare:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Reasons for a decision, each list in the order of the query or of likeness."""
+    """Reasons for a decision: pieces and tags in the query's order, neighbours by similarity."""
 
     candidate: str
     pieces: list[Piece]
@@ -55,7 +55,7 @@ class Explanation:
                     "tags": list(n.tags),
                     "dataset": n.dataset,
                     "text": n.text,
-                    **({"rewards": _rounded(n.rewards)} if n.rewards is not None else {}),
+                    "rewards": _rounded(n.rewards),
                 }
                 for n in self.neighbours
             ],
@@ -70,15 +70,19 @@ def explain(router: Router, decision: Decision, neighbours: Neighbours | None = 
     """The reasons for a decision, from one batch through the router.
 
     Words and sentences are left out one at a time (occlusion: Zeiler and Fergus, 2014, arXiv 1311.2901, section 4.2).
-    What tags and like queries say comes from the labels that the router learned from, where its folder keeps them.
+    Tags and neighbours come from the labels that the router learned from, where its folder has them.
+
+    Args:
+        count: how many neighbours.
     """
     chosen = router.candidates.index(decision.candidate)
     parts = pieces_of(decision.query)
-    left = [decision.query, *(decision.query[:start] + decision.query[end:] for start, end in parts)]
-    whole, *without = router.probabilities([text if text.strip() else " " for text in left], True)[:, chosen].tolist()
+    texts = [decision.query, *(decision.query[:start] + decision.query[end:] for start, end in parts)]
+    vectors = router.encoder.embed([text if text.strip() else " " for text in texts])
+    complete, *shorter = router.of_vectors(vectors)[:, chosen].tolist()
     pieces = [
-        Piece(decision.query[start:end].strip(), whole - value)
-        for (start, end), value in zip(parts, without, strict=True)
+        Piece(decision.query[start:end].strip(), complete - value)
+        for (start, end), value in zip(parts, shorter, strict=True)
     ]
     tags: list[TagShare] = []
     near: list[Neighbour] = []
@@ -89,20 +93,19 @@ def explain(router: Router, decision: Decision, neighbours: Neighbours | None = 
             for tag in decision.tags
             if tag.name in shares
         ]
-        vectors = router.encoder.embed([decision.query])
         near = neighbours.nearest(router.encoder.sentence(vectors)[0], count)
     return Explanation(decision.candidate, pieces, tags, near)
 
 
 def pieces_of(query: str) -> Sequence[tuple[int, int]]:
-    """Where the parts of a query begin and end: its words, or its sentences where there are too many words.
+    """Start and end of the parts of a query: its words, or its sentences where there are too many words.
 
-    A query that is one long sentence is cut into runs of words, so that there are never more than MOST_PIECES parts.
+    One long sentence is cut into runs of words, so that there are never more than MOST_PIECES parts.
     """
-    words = [found.span() for found in re.finditer(r"\S+", query)]
+    words = [match.span() for match in re.finditer(r"\S+", query)]
     if len(words) <= MOST_PIECES:
         return words
-    sentences = [found.span() for found in SENTENCE.finditer(query)]
+    sentences = [match.span() for match in SENTENCE.finditer(query)]
     if 1 < len(sentences) <= MOST_PIECES:
         return sentences
     step = -(-len(words) // MOST_PIECES)

@@ -1,12 +1,12 @@
-"""A candidate added to a router's pool, or taken out of it, without starting over.
+"""Add a candidate to a router's pool, or remove one, without training the router again.
 
-With the old candidates' logits z frozen, KL(s* || softmax(z, u)) over the wider pool is, up to what u does not change,
+With the old candidates' logits z frozen, KL(s* || softmax(z, u)) over the wider pool is, up to a constant in u,
 
     -s*_new log p - (1 - s*_new) log(1 - p),   p = sigmoid(u - logsumexp(z))
 
-so that the new logit u is a logistic regression of the new candidate's label share. Its inputs are the members' hidden
-states, frozen too: one output column a member. It is convex, and its level is not free, as that of logits often is: z
-are log-probabilities, and labels and z are both at temperature 1.
+so the new logit u is a logistic regression of the new candidate's label share. Its inputs are the members' hidden
+states, frozen too: one output column for each member. The problem is convex, and its level is fixed: z are
+log-probabilities, and labels and z are both at temperature 1.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from zooter_core.method.labels import LabelConfig
 from zooter_core.router.config import CONFIG
 from zooter_core.router.distill import TRIAL
 from zooter_core.router.kinds import DEFAULT
-from zooter_core.router.kinds.base import Lessons, Remade, State
+from zooter_core.router.kinds.base import HeadChange, Lessons, State
 from zooter_core.router.neighbours import ARRAYS, RECORDS
 from zooter_core.router.router import Router, RouterHead
 from zooter_core.strict_json import dump_json
@@ -41,19 +41,19 @@ Learner = Callable[[NDArray[np.intp]], State]  # rows to learn from -> the new c
 ABLE = (DEFAULT, "knn", "ridge", "kmeans")
 FEWEST = 20  # queries to learn a column from
 FOLDS = 5
-PENALTIES = (100.0, 10.0, 1.0, 0.1)  # from one share for every query to what the queries say
-ROUNDS, CLOSE = 200, 1e-4  # of the regression; until its numbers move by less
+PENALTIES = (100.0, 10.0, 1.0, 0.1)  # from one share for every query to a close fit
+ROUNDS, TOLERANCE = 200, 1e-4  # of the regression
 
 
 @dataclass(frozen=True)
-class Given:
-    """Queries with scores of the whole wider pool.
+class Examples:
+    """n queries with scores of the wider pool.
 
     Attributes:
-        scores: the router's candidates in its order and the new one at the end, N + 1 columns.
+        scores: the router's N candidates in its order and the new one at the end, N + 1 columns.
         vectors: shape (n, width), by the router's encoder.
         tags: of each query.
-        config: how scores become labels; `holdout` and `seed` play no part.
+        config: how scores become labels; `holdout` and `seed` are not used.
     """
 
     scores: Scores
@@ -61,38 +61,38 @@ class Given:
     tags: Sequence[Sequence[str]]
     config: LabelConfig
 
-    def subset(self, rows: Sequence[int] | NDArray[np.intp]) -> Given:
+    def subset(self, rows: Sequence[int] | NDArray[np.intp]) -> Examples:
         """The queries of some row numbers."""
         numbers = [int(row) for row in rows]
         tags = [self.tags[row] for row in numbers]
-        return Given(self.scores.subset(numbers), self.vectors[numbers], tags, self.config)
+        return Examples(self.scores.subset(numbers), self.vectors[numbers], tags, self.config)
 
     def labels(self) -> Array:
         """Enhanced labels over the wider pool, shape (n, N + 1), on the scale of the old router's.
 
-        The old candidates alone set the scale: a newcomer far from them does not change what a difference between two
-        of them means.
+        The old candidates alone set the scale: a newcomer far from them does not change the meaning of a difference
+        between two of them.
         """
         old = self.scores.scores.shape[1] - 1
-        known = old if old > 1 else None  # one candidate has no spread
-        return labels.label(
-            self.scores.scores, self.scores.datasets, self.tags, self.config, scale_columns=known
-        ).enhanced
+        columns = old if old > 1 else None  # one candidate has no spread
+        table, groups = self.scores.scores, self.scores.datasets
+        return labels.label(table, groups, self.tags, self.config, scale_columns=columns).enhanced
 
 
 @dataclass(frozen=True)
 class Extension:
-    """A wider router's head; `penalty` is what the trial chose, None where the kind has none."""
+    """A wider router's head; `penalty` is the one that cross-validation chose, None where the kind has none."""
 
     head: RouterHead
     penalty: float | None
 
 
 def matched(scores: Scores, pool: Sequence[str], candidate: str) -> Scores:
-    """The columns that an extension needs: the pool in its order, then the candidate. Others are passed over.
+    """The columns that an extension needs: the pool in its order, then the candidate.
 
     Raises:
-        ZooterError: the candidate is in the pool already, the files lack it or one of the pool, or queries are few.
+        ZooterError: the candidate is in the pool already, the files lack it or one of the pool, or there are too few
+            queries.
     """
     if candidate in pool:
         raise ZooterError(
@@ -118,15 +118,15 @@ def matched(scores: Scores, pool: Sequence[str], candidate: str) -> Scores:
     return Scores(scores.queries, names, scores.scores[:, [scores.candidates.index(name) for name in names]])
 
 
-def extend(head: RouterHead, given: Given, seed: int = 0) -> Extension:
+def extend(head: RouterHead, examples: Examples, seed: int = 0) -> Extension:
     """A head with one more candidate at the end of its pool; the others' logits stay as they are, to the bit.
 
-    Cross-validation on the given queries chooses the penalty, by the log loss of who wins: every query counts, which
-    matters where there are few. From TRIAL queries on it finds the temperature anew, as the old one was found among
-    fewer candidates; from fewer it comes out worse than the old one, which then stays.
+    Cross-validation chooses the penalty, by the log loss of who wins: it uses every query, which matters where there
+    are few. From TRIAL queries on it also finds a new temperature, because the old one is for fewer candidates; from
+    fewer queries the new temperature is worse than the old one, which then stays.
 
     Raises:
-        ZooterError: heads of this kind have no way to learn one candidate alone.
+        ZooterError: heads of this kind cannot learn one candidate alone.
         WorkError: the new head's probabilities are not finite.
     """
     if head.config.kind not in ABLE:
@@ -136,39 +136,39 @@ def extend(head: RouterHead, given: Given, seed: int = 0) -> Extension:
             "Distill a new one from the score files: `zooter distill --scores FILE... --router-kind KIND`.",
         )
     head.eval()
-    name, wins = given.scores.candidates[-1], metrics.win_shares(given.scores.scores)
+    name, wins = examples.scores.candidates[-1], metrics.win_shares(examples.scores.scores)
     folds = np.random.default_rng(seed).permutation(len(wins)) % FOLDS
-    found: list[tuple[float, float, int]] = []
-    learners = _learners(head, given)
+    trials: list[tuple[float, float, int]] = []  # log loss, temperature, number of the learner
+    learners = _learners(head, examples)
     for number, learner in enumerate(learners):
         logits = np.empty(wins.shape)
         for fold in range(FOLDS):
             wider = _wider(head, name, learner(np.flatnonzero(folds != fold)))
-            logits[folds == fold] = logits_of(wider, given.vectors[folds == fold])
+            logits[folds == fold] = logits_of(wider, examples.vectors[folds == fold])
         temperature = head.config.calibration_temperature
         if len(wins) >= TRIAL:
             temperature = calibration.temperature_of(logits, wins)
-        found.append((calibration.log_loss(logits, wins, temperature), temperature, number))
-    _, temperature, best = min(found, key=lambda one: one[0])
-    made = _wider(head, name, learners[best](np.arange(len(wins))))
-    made.config.calibration_temperature = temperature
-    made.probabilities(torch.from_numpy(given.vectors))  # refuses what is not finite
-    return Extension(made, PENALTIES[best] if len(learners) > 1 else None)
+        trials.append((calibration.log_loss(logits, wins, temperature), temperature, number))
+    _, temperature, best = min(trials, key=lambda entry: entry[0])
+    wider = _wider(head, name, learners[best](np.arange(len(wins))))
+    wider.config.calibration_temperature = temperature
+    wider.probabilities(torch.from_numpy(examples.vectors))  # raises where they are not finite
+    return Extension(wider, PENALTIES[best] if len(learners) > 1 else None)
 
 
 def without(head: RouterHead, name: str) -> RouterHead:
     """A head without one of its candidates; the others' logits stay as they are.
 
     Raises:
-        ZooterError: it has no such candidate, or no other.
+        ZooterError: the head has no such candidate, or no other one.
     """
     pool = head.config.candidates
     if name not in pool:
         raise ZooterError("a candidate of the router", f'"{name}"', did_you_mean(name, pool))
     if len(pool) == 1:
         raise ZooterError("a candidate to be left", f"{name} alone", "Add another first: `zooter extend --candidate`.")
-    kept = [place for place, other in enumerate(pool) if other != name]
-    return _remade(head, [pool[place] for place in kept], head.body.keeping(kept))
+    columns = [column for column, other in enumerate(pool) if other != name]
+    return _changed(head, [pool[column] for column in columns], head.body.keeping(columns))
 
 
 @torch.inference_mode()
@@ -179,52 +179,52 @@ def logits_of(head: RouterHead, vectors: NDArray[np.float32]) -> Array:
 
 
 def save(router: Router, folder: Path, figures: dict[str, Any]) -> None:
-    """The router's folder with report.json; what is there already stays until all is written.
+    """Write the router's folder with report.json; its old contents stay until everything is written.
 
     Raises:
         ZooterError: the folder cannot be made.
-        WorkError: the disk took no more.
+        WorkError: the disk is full.
     """
-    old = (ARRAYS, RECORDS)  # of a router that was there before: their labels are of another pool
-    with filled_whole(folder, CONFIG, old) as made, writing(folder):
-        router.save(made)
-        (made / REPORT).write_text(dump_json(figures, indent=2) + "\n", encoding="utf-8")
+    old = (ARRAYS, RECORDS)  # of an earlier router there: their labels are of another pool
+    with filled_whole(folder, CONFIG, old) as work, writing(folder):
+        router.save(work)
+        (work / REPORT).write_text(dump_json(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def _wider(head: RouterHead, name: str, column: State) -> RouterHead:
-    return _remade(head, [*head.config.candidates, name], head.body.adding(column))
+    return _changed(head, [*head.config.candidates, name], head.body.adding(column))
 
 
-def _remade(head: RouterHead, pool: Sequence[str], remade: Remade) -> RouterHead:
-    changed, state = remade
+def _changed(head: RouterHead, pool: Sequence[str], change: HeadChange) -> RouterHead:
+    settings, state = change
     config = copy.deepcopy(head.config)
-    config.candidates, config.name_or_path = list(pool), ""  # it is not the one in the folder any more
-    config.settings = {key: value for key, value in {**config.settings, **changed}.items() if value is not None}
+    config.candidates, config.name_or_path = list(pool), ""  # it is no longer the one in the folder
+    config.settings = {key: value for key, value in {**config.settings, **settings}.items() if value is not None}
     with torch.random.fork_rng(devices=[]), LOAD_LOCK:
-        made = RouterHead(config)
-    made.body.load_state_dict(state)
-    return made.eval()
+        other = RouterHead(config)
+    other.body.load_state_dict(state)
+    return other.eval()
 
 
-def _learners(head: RouterHead, given: Given) -> list[Learner]:
-    """The ways to learn a column that a trial is to choose from: a penalty each, or the kind's own alone."""
-    vectors, body = torch.from_numpy(given.vectors), head.body
+def _learners(head: RouterHead, examples: Examples) -> list[Learner]:
+    """The ways to learn a column that cross-validation chooses from: one for each penalty, or the kind's only one."""
+    vectors, body = torch.from_numpy(examples.vectors), head.body
     if head.config.kind != DEFAULT:
-        earned = torch.from_numpy(given.scores.scores[:, -1:].astype(np.float32))
+        new = torch.from_numpy(examples.scores.scores[:, -1:].astype(np.float32))
 
-        def own(rows: NDArray[np.intp]) -> State:
-            made: State = body.column(Lessons(vectors[rows], earned[rows], earned[rows]))
-            return made
+        def column(rows: NDArray[np.intp]) -> State:
+            state: State = body.column(Lessons(vectors[rows], new[rows], new[rows]))
+            return state
 
-        return [own]
+        return [column]
     with torch.inference_mode():
         states = body.states(vectors).permute(1, 0, 2).double().numpy()  # (n, members, hidden)
-    level = np.logaddexp.reduce(logits_of(head, given.vectors), axis=1)
+    level = np.logaddexp.reduce(logits_of(head, examples.vectors), axis=1)
     inputs = states.reshape(len(states), -1)
 
     def learner(penalty: float) -> Learner:
         def learn(rows: NDArray[np.intp]) -> State:
-            shares = given.subset(rows).labels()[:, -1]
+            shares = examples.subset(rows).labels()[:, -1]
             weight, bias = regress(inputs[rows], shares, level[rows], penalty)
             added = torch.from_numpy(weight.reshape(*states.shape[1:], 1)).float()
             return {"added": added, "added_bias": torch.tensor([bias]).float()}
@@ -237,9 +237,9 @@ def _learners(head: RouterHead, given: Given) -> list[Learner]:
 def regress(inputs: Array, shares: Array, level: Array, penalty: float) -> tuple[Array, float]:
     """u = inputs @ weight + bias with the least sum of KL(share || sigmoid(u - level)) + penalty / 2 |weight|^2.
 
-    The inputs are centred and brought to a mean square length of 1 first, so that a penalty means the same for every
-    router and a large one leaves u at the mean share. It starts there and follows the bound of Boehning and Lindsay
-    (1988): a step by the inverse of inputs' inputs / 4 + penalty never raises the loss.
+    The inputs are first centred and scaled to a mean square length of 1, so that a penalty means the same for every
+    router and a large one leaves u at the mean share. The solver starts there and follows the bound of Boehning and
+    Lindsay (1988): a step by the inverse of inputs' inputs / 4 + penalty never raises the loss.
 
     Args:
         inputs: shape (n, width); shares and level: shape (n,).
@@ -249,15 +249,15 @@ def regress(inputs: Array, shares: Array, level: Array, penalty: float) -> tuple
     design = np.hstack([np.ones((len(inputs), 1)), (inputs - centre) / scale])
     ridge = np.full(design.shape[1], penalty)
     ridge[0] = 0.0  # the bias is free
-    bounded = np.linalg.inv(design.T @ design / 4 + np.diag(ridge))
+    bound = np.linalg.inv(design.T @ design / 4 + np.diag(ridge))
     mean = shares.mean().clip(1e-6, 1 - 1e-6)
-    found = np.zeros(design.shape[1])
-    found[0] = np.log(mean / (1 - mean)) + level.mean()
+    solution = np.zeros(design.shape[1])
+    solution[0] = np.log(mean / (1 - mean)) + level.mean()
     for _ in range(ROUNDS):
-        shown = 1 / (1 + np.exp(np.clip(level - design @ found, -50, 50)))
-        step = bounded @ (design.T @ (shares - shown) - ridge * found)
-        found += step
-        if np.abs(step).max() < CLOSE:
+        predicted = 1 / (1 + np.exp(np.clip(level - design @ solution, -50, 50)))
+        step = bound @ (design.T @ (shares - predicted) - ridge * solution)
+        solution += step
+        if np.abs(step).max() < TOLERANCE:
             break
-    weight = found[1:] / scale
-    return weight, float(found[0] - centre @ weight)
+    weight = solution[1:] / scale
+    return weight, float(solution[0] - centre @ weight)

@@ -1,6 +1,6 @@
 """Fine-tuning: the encoder learns with the router's head, as in the paper (section 4.1: mDeBERTa-v3-base, all weights).
 
-The frozen encoder of `distill` is the other end, and the default: it takes seconds and does better on small data.
+The default is the frozen encoder of `distill`: it takes seconds and does better on small data.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from zooter_core.router.kinds import DEFAULT, DistillConfig, Progress
 from zooter_core.router.router import OWN_ENCODER, Router, RouterHead
 
 MODES = ("none", "last", "all")
-EPOCHS = 3  # at most; the encoder forgets what it knew when it sees few queries often
+EPOCHS = 3  # at most: repeating few queries more often makes the encoder forget
 RATE = 2e-5  # of the encoder; the head has the config's
 BATCH = 16
 
@@ -43,6 +43,7 @@ def check_settings(config: DistillConfig) -> None:
 
 def finetune(
     queries: Sequence[str],
+    vectors: NDArray[np.float32],
     labels: NDArray[np.float64],
     candidates: Sequence[str],
     encoder: Encoder,
@@ -52,20 +53,23 @@ def finetune(
 ) -> Router:
     """A router whose encoder has learned too: its last layer, or all of its weights but the word embeddings.
 
-    The head starts from the one that `distill` would fit. From TRIAL queries on a fifth of them is set aside: the epoch
-    after which that part is predicted best is kept. On one GPU or on the processor, by accelerate.
+    The head starts from the one that `distill` would fit. From TRIAL queries on, a fifth of them is set aside, and the
+    weights after the epoch that predicts that part best are kept. Runs on one GPU or on the processor, by accelerate.
+
+    Args:
+        vectors: of the queries by the encoder as it is, shape (n, width).
+        labels, progress, scores: as in `distill.learn`.
 
     Raises:
         ZooterError: the router is of another kind than `zooter`, or there is no such mode.
         WorkError: the weights are not finite in the end.
     """
     check_settings(config)
-    tuned = encoder.copy()
-    tuned.model.train()
     aside = np.zeros(len(queries), dtype=bool)
     if len(queries) >= TRIAL:
         aside = np.random.default_rng(config.seed).permutation(len(queries)) % ASIDE == 0
-    vectors = encoder.embed_all(queries)
+    tuned = encoder.copy()
+    tuned.model.train()
     head = fit_head(vectors[~aside], labels[~aside], candidates, OWN_ENCODER, replace(config, epochs=EPOCHS))
     wins = metrics.win_shares(labels if scores is None else scores)
     with torch.random.fork_rng(devices=[]):
@@ -79,31 +83,31 @@ def finetune(
 def _train(
     queries: Sequence[str],
     labels: NDArray[np.float64],
-    made: tuple[Encoder, RouterHead],
+    models: tuple[Encoder, RouterHead],
     aside: NDArray[np.bool_],
     config: DistillConfig,
     wins: NDArray[np.float64],
     progress: Progress,
 ) -> None:
-    """Train in place; `made` ends as it was after its best epoch."""
-    encoder, head = made
-    learned = _open(encoder.model, config.finetune)
+    """Train both models in place; they end with the weights of their best epoch."""
+    encoder, head = models
+    trainable = _open(encoder.model, config.finetune)
     accelerator = Accelerator()
     optimizer = torch.optim.AdamW(
-        [{"params": learned, "lr": RATE}, {"params": list(head.parameters()), "lr": config.rate}],
+        [{"params": trainable, "lr": RATE}, {"params": list(head.parameters()), "lr": config.rate}],
         weight_decay=config.decay,
     )
-    encoder.model, head_on, optimizer = accelerator.prepare(encoder.model, head, optimizer)
+    encoder.model, prepared, optimizer = accelerator.prepare(encoder.model, head, optimizer)
     rows = np.flatnonzero(~aside)
-    wanted = torch.from_numpy(np.asarray(labels, dtype=np.float32))
+    targets = torch.from_numpy(np.asarray(labels, dtype=np.float32))
     best: tuple[float, dict[str, torch.Tensor], dict[str, torch.Tensor]] | None = None
     for epoch in range(1, min(config.epochs, EPOCHS) + 1):
         total = 0.0
-        head_on.train()
+        prepared.train()
         for part in torch.from_numpy(rows)[torch.randperm(len(rows))].split(BATCH):
             states = encoder.pooled([queries[row] for row in part.tolist()])
-            predicted = head_on.body.each(states)
-            label = wanted[part].to(states.device).expand_as(predicted)
+            predicted = prepared.body.each(states)
+            label = targets[part].to(states.device).expand_as(predicted)
             loss = functional.kl_div(predicted, label, reduction="sum") / (len(predicted) * len(part))
             optimizer.zero_grad()
             accelerator.backward(loss)
@@ -112,21 +116,21 @@ def _train(
         progress(epoch, total / len(rows))
         if not aside.any():
             continue
-        loss_aside, temperature = _look(queries, encoder, head_on, aside, wins)
+        loss_aside, temperature = _judge(queries, encoder, prepared, aside, wins)
         if best is None or loss_aside < best[0]:
-            best = (loss_aside, _kept(encoder.model), _kept(head_on))
+            best = (loss_aside, _copy(encoder.model), _copy(prepared))
             head.config.calibration_temperature = temperature
     if best is not None:
         encoder.model.load_state_dict(best[1])
-        head_on.load_state_dict(best[2])
+        prepared.load_state_dict(best[2])
     encoder.model = accelerator.unwrap_model(encoder.model).cpu().eval()
-    accelerator.unwrap_model(head_on).cpu()
+    accelerator.unwrap_model(prepared).cpu()
 
 
-def _look(
+def _judge(
     queries: Sequence[str], encoder: Encoder, head: RouterHead, aside: NDArray[np.bool_], wins: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """The log loss of the queries set aside, and the temperature at which it is the least."""
+    """The log loss of the queries set aside, and the temperature at which it is least."""
     rows = np.flatnonzero(aside)
     encoder.model.eval()
     head.eval()
@@ -142,7 +146,7 @@ def _look(
 
 
 def _open(model: nn.Module, mode: str) -> list[nn.Parameter]:
-    """The weights that learn; all others are frozen."""
+    """Freeze all weights but those that learn, and return the latter."""
     layers = [
         part for name, part in model.named_modules() if name.endswith("layer") and isinstance(part, nn.ModuleList)
     ]
@@ -154,5 +158,5 @@ def _open(model: nn.Module, mode: str) -> list[nn.Parameter]:
     return [weight for weight in model.parameters() if weight.requires_grad]
 
 
-def _kept(model: nn.Module) -> dict[str, torch.Tensor]:
+def _copy(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: weight.detach().clone() for name, weight in model.state_dict().items()}

@@ -262,16 +262,3 @@ def test_corrupt_model_is_one_clear_error(fleet_copy, file):
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(ZooterError, match="an encoder at"):
         Encoder(str(fleet_copy / "encoder"))
-
-
-def test_known_vectors_are_taken_and_others_worked_out(tiny_encoder, cache):
-    vectors = tiny_encoder.embed_all(TEXTS)
-    known = tiny_encoder.knowing(TEXTS[:2], np.full_like(vectors[:2], 7.0))
-    told: list[int] = []
-    found = known.embed_all([TEXTS[2], TEXTS[0], TEXTS[3]], told.append)
-    assert np.array_equal(found[1], np.full_like(vectors[0], 7.0))
-    assert found[[0, 2]] == pytest.approx(vectors[[2, 3]], abs=1e-5)
-    assert told == [2]
-    assert np.array_equal(known.embed([TEXTS[1]])[0], np.full_like(vectors[0], 7.0))
-    assert len(list(cache.iterdir())) == 1  # what is known already is not written down again
-    assert tiny_encoder.embed([TEXTS[0]])[0] == pytest.approx(vectors[0], abs=1e-5)

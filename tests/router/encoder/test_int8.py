@@ -1,4 +1,4 @@
-"""The encoder with weights of 7 bits: near vectors, the same choices, huge columns evened out."""
+"""The encoder with 7-bit weights: its error, the same choices as exact vectors, columns of huge numbers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from zooter_core.errors import WorkError
-from zooter_core.router.encoder import BATCH, Encoder, Encoders, onnx
-from zooter_core.router.encoder.int8 import Rough, _even_out, rough_of
+from zooter_core.method.labels import softmax
+from zooter_core.router.encoder import FEW, Encoders, onnx
+from zooter_core.router.encoder.int8 import Int8Encoder, Quantised, _even_out, quantised
 from zooter_core.router.encoder.onnx import session
 from zooter_core.router.router import Router
 
@@ -26,16 +27,22 @@ WIDTH, HUGE = 40, 3
 
 
 @pytest.fixture(scope="module")
-def quick(tiny_fleet: Path) -> Router:
+def router(tiny_fleet: Path) -> Router:
     return Router.load(tiny_fleet / "router", Encoders("int8"))
 
 
+@pytest.fixture(scope="module")
+def encoder(router: Router) -> Int8Encoder:
+    assert isinstance(router.encoder, Int8Encoder)
+    return router.encoder
+
+
 @pytest.fixture
-def kept(quick: Router, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the cache's folder with the tiny encoder's graphs; it is the cache from here on."""
-    made = shutil.copytree(quick.encoder.graph.path.parent, tmp_path / "cache" / "graphs")
+def cached(encoder: Int8Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tiny encoder's int8 graph in a copy of the cache, which takes the cache's place."""
+    folder = shutil.copytree(encoder.graph.path.parent, tmp_path / "cache" / "graphs")
     monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
-    return Path(made) / quick.encoder.quick.graph.path.name
+    return Path(folder) / encoder.quantised.graph.path.name
 
 
 def two_layers(path: Path) -> list[np.ndarray]:
@@ -66,46 +73,49 @@ def states(seed: int) -> np.ndarray:
     return made
 
 
-def test_vectors_are_near_those_of_torch(quick, tiny_encoder):
-    assert quick.encoder.runtime == "int8"
-    wanted = tiny_encoder.embed_all(TEXTS)
-    found = {
-        exact: np.concatenate([quick.encoder.embed([text], exact=exact) for text in TEXTS]) for exact in (False, True)
-    }
-    assert np.allclose(found[True], wanted, atol=1e-5)
-    assert not np.allclose(found[False], wanted, atol=1e-5)
-    assert (found[False] * wanted).sum(axis=1).min() > 2 * 0.98  # two halves of unit length
+def test_vectors_are_near_those_of_torch(encoder, tiny_encoder):
+    assert encoder.runtime == "int8"
+    exact = tiny_encoder.embed_all(TEXTS)
+    vectors = np.concatenate([encoder.embed([text]) for text in TEXTS])
+    assert np.abs(vectors - exact).max() > 1e-3
+    assert (vectors * exact).sum(axis=1).min() > 2 * 0.98  # two halves of unit length
 
 
-def test_vectors_of_many_texts_are_exact(quick, tiny_encoder):
-    """The last batch has a single text."""
-    texts = [f"{n} pears" for n in range(BATCH + 1)]
-    assert np.allclose(quick.encoder.embed_all(texts), tiny_encoder.embed_all(texts), atol=1e-5)
-    knowing = quick.encoder.knowing(texts, tiny_encoder.embed_all(texts))
-    assert np.array_equal(knowing.embed(texts[:1]), tiny_encoder.embed_all(texts)[:1])
+def test_vectors_of_many_texts_are_exact(encoder, tiny_encoder):
+    texts = TEXTS[: FEW + 1]
+    assert encoder.embed(texts) == pytest.approx(tiny_encoder.embed(texts), abs=1e-5)
+    assert encoder.embed_all(texts[:1]) == pytest.approx(tiny_encoder.embed(texts[:1]), abs=1e-5)
 
 
-def test_choices_are_those_of_torch_and_close_ones_exact(quick, tiny_fleet):
+def test_choices_are_those_of_torch(router, tiny_fleet):
     exact = Router.load(tiny_fleet / "router", Encoders("torch")).probabilities(TEXTS)
-    found = np.concatenate([quick.probabilities([text]) for text in TEXTS])
-    assert found.argmax(axis=1).tolist() == exact.argmax(axis=1).tolist()
-    second, first = np.sort(np.log(found), axis=1)[:, -2:].T
-    close = first - second < quick.close
-    assert close.any()
-    assert found[close] == pytest.approx(exact[close], abs=1e-4)
-    exactly = np.concatenate([quick.probabilities([text], exact=True) for text in TEXTS])
-    assert exactly == pytest.approx(exact, abs=1e-4)
+    probabilities = np.concatenate([router.probabilities([text]) for text in TEXTS])
+    assert probabilities.argmax(axis=1).tolist() == exact.argmax(axis=1).tolist()
 
 
-def test_what_counts_as_close_is_three_times_the_error(quick, monkeypatch):
-    """Logits of four texts, exact and rough: the difference of the two best moves by .1, .3, .1 and .1, the root mean
-    square of which is the root of .03."""
+def test_choices_within_the_limit_are_made_from_exact_vectors(encoder, tiny_encoder):
+    """The first of two logits is a text's first number less its mean over the texts: some choices are close."""
+    exact = tiny_encoder.embed_all(TEXTS)
+    mean = exact[:, 0].mean()
+
+    def probabilities(vectors):
+        return softmax(np.stack([vectors[:, 0].astype(float) - mean, np.zeros(len(vectors))], axis=1))
+
+    limit = encoder.quantised.limit(probabilities)
+    embed = encoder.embedder(probabilities)
+    close = np.abs(np.concatenate([encoder.embed([text])[:, 0] for text in TEXTS]) - mean) < limit
+    assert 0 < close.sum() < len(TEXTS)
+    for text, vector, is_close in zip(TEXTS, exact, close, strict=True):
+        assert np.allclose(embed([text])[0], vector, atol=1e-5) == is_close
+
+
+def test_the_limit_is_three_times_the_error(encoder):
+    """Log-probabilities of four texts: the error moves the lead of the best by .1, .3, .1 and .1, the root mean square
+    of which is the root of .03."""
     exact = np.array([[1.0, 0.0], [0.0, 1.0], [3.0, 2.0], [0.5, 0.0]], dtype=np.float32)
     rough = np.array([[1.1, 0.0], [0.2, 0.9], [3.0, 2.1], [0.5, 0.1]], dtype=np.float32)
-    monkeypatch.setattr(quick.encoder, "quick", Rough(quick.encoder.quick.graph, exact, rough))
-    router = Router(quick.head, quick.encoder)
-    monkeypatch.setattr(router.head, "forward", lambda vectors: vectors)
-    assert router.close == pytest.approx(3 * 0.03**0.5)
+    assert Quantised(encoder.quantised.graph, exact, rough).limit(softmax) == pytest.approx(3 * 0.03**0.5)
+    assert Quantised(encoder.quantised.graph, exact[:, :1], rough[:, :1]).limit(softmax) == 0
 
 
 def test_evening_out_leaves_the_result_as_it_is(tmp_path):
@@ -136,92 +146,88 @@ def test_a_huge_column_leaves_the_others_their_bits(tmp_path):
         one.CopyFrom(numpy_helper.from_array(weights, one.name))
     save(model, tmp_path / "graph.onnx")
     exact = onnx.Graph(tmp_path / "graph.onnx")
-    made = rough_of(exact, lambda texts: {"states": states(len(texts[0]))})
-    wanted = exact({"states": states(999)})
-    assert np.abs(made.graph({"states": states(999)}) - wanted).max() < 0.05 * np.abs(wanted).max()
+    graph = quantised(exact, lambda texts: {"states": states(len(texts[0]))}).graph
+    vectors = exact({"states": states(999)})
+    assert np.abs(graph({"states": states(999)}) - vectors).max() < 0.05 * np.abs(vectors).max()
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".npy"])
-def test_damaged_files_are_made_again(kept, tiny_fleet, suffix):
-    file = kept.with_suffix(suffix)
-    whole = file.read_bytes()
-    file.write_bytes(whole[: len(whole) // 2])
-    again = Encoder(str(tiny_fleet / "encoder"), "int8")
-    assert (again.runtime, file.read_bytes()) == ("int8", whole)
+def test_damaged_files_are_made_again(cached, tiny_fleet, suffix):
+    file = cached.with_suffix(suffix)
+    complete = file.read_bytes()
+    file.write_bytes(complete[: len(complete) // 2])
+    Int8Encoder(str(tiny_fleet / "encoder"))
+    assert file.read_bytes() == complete
 
 
-def test_a_graph_that_gives_other_vectors_is_made_again(kept, tiny_fleet):
+def test_a_graph_that_gives_other_vectors_is_made_again(cached, tiny_fleet):
     """Such as one whose weights hold NaN: it loads without a word."""
     import onnx
 
-    model = onnx.load(kept)
+    model = onnx.load(cached)
     scale = next(one for one in model.graph.initializer if one.name.endswith("_scale"))
     values = onnx.numpy_helper.to_array(scale)
     scale.CopyFrom(onnx.numpy_helper.from_array(np.full_like(values, np.nan), scale.name))
-    whole = kept.read_bytes()
-    onnx.save(model, kept)
-    again = Encoder(str(tiny_fleet / "encoder"), "int8")
-    assert (again.runtime, kept.read_bytes()) == ("int8", whole)
+    complete = cached.read_bytes()
+    onnx.save(model, cached)
+    again = Int8Encoder(str(tiny_fleet / "encoder"))
+    assert cached.read_bytes() == complete
     assert np.isfinite(again.embed(["Hi"])).all()
 
 
-def test_kept_vectors_that_are_not_finite_are_made_again(kept, tiny_fleet):
-    file = kept.with_suffix(".npy")
-    whole, vectors = file.read_bytes(), np.load(file)
+def test_cached_vectors_that_are_not_finite_are_made_again(cached, tiny_fleet):
+    file = cached.with_suffix(".npy")
+    complete, vectors = file.read_bytes(), np.load(file)
     vectors[0, 1, 0] = np.nan
     np.save(file, vectors)
-    Encoder(str(tiny_fleet / "encoder"), "int8")
-    assert file.read_bytes() == whole
+    Int8Encoder(str(tiny_fleet / "encoder"))
+    assert file.read_bytes() == complete
 
 
-def test_without_it_auto_stays_with_the_exact_graph(kept, tiny_fleet, monkeypatch):
+def test_a_model_that_cannot_be_quantised(cached, tiny_fleet, monkeypatch):
     import onnxruntime.quantization
 
     def broken(*arguments, **options):
         raise RuntimeError("no such layer")
 
-    kept.unlink()
+    cached.unlink()
     monkeypatch.setattr(onnxruntime.quantization, "quantize_dynamic", broken)
-    with pytest.raises(WorkError, match=r'8-bit, but found no such layer\. Set runtime = "onnx"'):
-        Encoder(str(tiny_fleet / "encoder"), "int8")
-    with pytest.warns(UserWarning, match=r"runs on onnx.*no such layer"):
-        assert Encoder(str(tiny_fleet / "encoder"), "auto").runtime == "onnx"
-    assert not kept.exists()
-    assert not list(kept.parent.glob("*.partial-*"))
+    with pytest.raises(WorkError, match=r'quantise, but found no such layer\. Set runtime = "onnx"'):
+        Int8Encoder(str(tiny_fleet / "encoder"))
+    assert not cached.exists()
+    assert not list(cached.parent.glob("*.partial-*"))
 
 
-def test_a_cache_that_cannot_be_written(kept, tiny_fleet):
-    lock = Path(f"{kept}.lock")
+def test_a_cache_that_cannot_be_written(cached, tiny_fleet):
+    lock = Path(f"{cached}.lock")
     lock.unlink(missing_ok=True)
     lock.mkdir()
-    assert Encoder(str(tiny_fleet / "encoder"), "int8").runtime == "int8"  # what is there needs no lock
-    kept.unlink()
+    Int8Encoder(str(tiny_fleet / "encoder"))  # a cached graph needs no lock
+    cached.unlink()
     with pytest.raises(WorkError, match=r"writable cache folder.*ZOOTER_CACHE"):
-        Encoder(str(tiny_fleet / "encoder"), "int8")
-    with pytest.warns(UserWarning, match=r"runs on onnx.*ZOOTER_CACHE"):
-        assert Encoder(str(tiny_fleet / "encoder"), "auto").runtime == "onnx"
+        Int8Encoder(str(tiny_fleet / "encoder"))
 
 
 KILLED = """
 import os, signal, sys
 import onnx.shape_inference
-from zooter_core.router.encoder import Encoder
+from zooter_core.router.encoder.int8 import Int8Encoder
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 onnx.shape_inference.infer_shapes_path = die  # in the middle of the work of quantize_dynamic
-Encoder(sys.argv[1], "int8")
+Int8Encoder(sys.argv[1])
 """
 
 
-def test_a_kill_leaves_nothing_that_the_next_start_does_not_clear(kept, tiny_fleet, tmp_path):
-    kept.unlink()
+def test_a_kill_leaves_nothing_that_the_next_start_does_not_clear(cached, tiny_fleet, tmp_path):
+    cached.unlink()
     (tmp_path / "tmp").mkdir()
     places = os.environ | {"TMPDIR": str(tmp_path / "tmp"), "OMP_NUM_THREADS": "1"}
     ended = subprocess.run([sys.executable, "-c", KILLED, str(tiny_fleet / "encoder")], env=places, check=False)
     assert ended.returncode == -signal.SIGKILL
-    assert list(kept.parent.glob("*.partial-*"))
+    assert list(cached.parent.glob("*.partial-*"))
     assert not list((tmp_path / "tmp").iterdir())
-    assert Encoder(str(tiny_fleet / "encoder"), "int8").quick is not None
-    assert {path.suffix for path in kept.parent.iterdir()} == {".onnx", ".npy", ".lock"}
+    Int8Encoder(str(tiny_fleet / "encoder"))
+    assert {path.suffix for path in cached.parent.iterdir()} == {".onnx", ".npy", ".lock"}

@@ -12,7 +12,7 @@ from torch import nn
 from zooter_core.router.kinds import DistillConfig, Progress
 
 State = dict[str, torch.Tensor]
-Remade = tuple[dict[str, Any], State]  # the settings that change, and what a head of them is to hold
+HeadChange = tuple[dict[str, Any], State]  # the settings that change, and what a head of them is to hold
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,13 @@ class Head(nn.Module):
         """Learn, in place. Random numbers are torch's global ones, seeded by the caller."""
         raise NotImplementedError
 
-    def keeping(self, columns: Sequence[int]) -> Remade:
+    def keeping(self, columns: Sequence[int]) -> HeadChange:
         """A head for some of the candidates (their numbers, ascending), with the same logits for each of them."""
         kept = torch.tensor(list(columns))
         axes = self.COLUMNS
         return {}, {n: v.index_select(axes[n], kept) if n in axes else v for n, v in self.state_dict().items()}
 
-    def adding(self, column: State) -> Remade:
+    def adding(self, column: State) -> HeadChange:
         """A head with one more candidate at the end, of which `column` has the part of each of COLUMNS."""
         axes = self.COLUMNS
         return {}, {n: torch.cat([v, column[n]], axes[n]) if n in axes else v for n, v in self.state_dict().items()}

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from zooter_core.router.kinds import DistillConfig, Progress
-from zooter_core.router.kinds.base import Head, Lessons, Remade, State, descend, frozen
+from zooter_core.router.kinds.base import Head, HeadChange, Lessons, State, descend, frozen
 
 
 class ZooterHead(Head):
@@ -82,7 +82,7 @@ class ZooterHead(Head):
         mean = torch.logsumexp(self._first(states), dim=0) - math.log(len(self.inner))
         return self._wide(mean, states)
 
-    def keeping(self, columns: Sequence[int]) -> Remade:
+    def keeping(self, columns: Sequence[int]) -> HeadChange:
         numbers = [self.kept[column] for column in columns]
         out = [number for number in range(self.first) if number not in numbers]
         later = torch.tensor([number - self.first for number in numbers if number >= self.first], dtype=torch.long)
@@ -93,7 +93,7 @@ class ZooterHead(Head):
                 del state[name]
         return {"pool": {"added": len(later), "out": out} if len(later) or out else None}, state
 
-    def adding(self, column: State) -> Remade:
+    def adding(self, column: State) -> HeadChange:
         state = self.state_dict() | column
         if self.added is not None:
             state = super().adding(column)[1]

@@ -122,13 +122,13 @@ def _bars(decision: Decision | None, learned: view.Learned | None) -> None:
 def _map(engine: Ensemble, decision: Decision | None, learned: view.Learned) -> None:
     """The training queries, and the query among them."""
     neighbours = engine.neighbours
-    if learned.map is None or neighbours is None or neighbours.outcomes is None:
+    if learned.map is None or neighbours is None:
         return
     option = learned.map
     if decision is not None:
         encoder = engine.router.encoder
         vector = encoder.sentence(encoder.embed([decision.query]))[0]
-        point = neighbours.outcomes.projection(vector).tolist()
+        point = neighbours.projection(vector).tolist()
         option = live_charts.with_query(option, point, decision.candidate, learned.pool)
     st.markdown("**Training queries by the model with the highest reward**")
     st.echarts_chart(

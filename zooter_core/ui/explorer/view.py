@@ -85,14 +85,11 @@ def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learne
     columns = [_neighbours.candidates.index(name) for name in pool]
     plain = _neighbours.labels[:, columns].astype(np.float64)
     tags = [record["tags"] for record in _neighbours.records]
-    outcomes = _neighbours.outcomes
-    if outcomes is None:
-        return Learned(key, pool, len(tags), tag_table(tags, plain), entropy_counts(plain), None, None)
-    rewards = outcomes.rewards[:, columns].astype(np.float64)
-    probabilities = outcomes.probabilities[:, columns].astype(np.float64)
+    rewards = _neighbours.rewards[:, columns].astype(np.float64)
+    probabilities = _neighbours.probabilities[:, columns].astype(np.float64)
     rows = _sample(len(tags))
     hover = [_hover(_neighbours.records[row], pool, probabilities[row], rewards[row]) for row in rows]
-    option = live_charts.places(pool, outcomes.places[rows], winners(rewards[rows]).tolist(), hover)
+    option = live_charts.places(pool, _neighbours.places[rows], winners(rewards[rows]).tolist(), hover)
     mean = dict(zip(pool, probabilities.mean(axis=0).tolist(), strict=True))
     table = tag_table(tags, rewards, probabilities, rewards)
     return Learned(key, pool, len(tags), table, entropy_counts(plain), option, mean)

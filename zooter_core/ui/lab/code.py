@@ -84,7 +84,8 @@ def _wrapped(parts: Sequence[str]) -> str:
 def distill_code(data: TrainingData, training: DistillConfig, fleet: Fleet, out: str) -> str:
     """Python code that trains the same router."""
     config = data.config
-    lines = [*_reading(data), f"encoder = Encoder({_quoted(fleet.encoder)})", *_tagging(data, fleet)]
+    lines = [*_reading(data), *_tagging(data, fleet)]
+    tags = _quoted(data.tagger) if data.tagger != "fleet" else "tags"
     labels = (
         f"beta={config.beta:g}, tau={config.tau:g}, normalise={_quoted(config.normalise)}, holdout={config.holdout:g}"
     )
@@ -92,21 +93,19 @@ def distill_code(data: TrainingData, training: DistillConfig, fleet: Fleet, out:
     lines += [
         f"labels = LabelConfig({labels})",
         f"training = DistillConfig(epochs={training.epochs}{keep_texts})",
-        f"distill_scores(scores, Path({_quoted(out)}), (labels, training), encoder, tags)",
+        f"encoder = {_quoted(fleet.encoder)}",
+        f"distill(scores, {_quoted(out)}, labels=labels, training=training, encoder=encoder, tags={tags})",
     ]
     imports = {
-        "pathlib": ["Path"],
-        "zooter_core.router.encoder": ["Encoder"],
-        "zooter_core.pipeline.from_scores": ["distill_scores", *(["tags_of"] if data.tagger != "fleet" else [])],
+        "zooter_core.pipeline": ["distill"],
         "zooter_core.router.kinds": ["DistillConfig"],
         "zooter_core.method.labels": ["LabelConfig"],
         "zooter_core.data.scores": ["read_scores"],
     }
     if data.tagger == "fleet":
         imports |= {"zooter_core.ensemble": ["Ensemble"], "zooter_core.config.fleet": ["load_fleet"]}
-    order = sorted(imports, key=lambda name: (name.startswith("zooter"), name))
-    head = [f"from {name} import {', '.join(imports[name])}" for name in order]
-    return "\n".join([head[0], "", *head[1:], "", *lines])
+    head = [f"from {name} import {', '.join(imports[name])}" for name in sorted(imports)]
+    return "\n".join([*head, "", *lines])
 
 
 def _quoted(text: str) -> str:
@@ -125,7 +124,7 @@ def _reading(data: TrainingData) -> list[str]:
 
 def _tagging(data: TrainingData, fleet: Fleet) -> list[str]:
     if data.tagger != "fleet":
-        return [f"tags = tags_of(scores, {_quoted(data.tagger)}, encoder)"]
+        return []
     folder = "models/embedded" if _is_default(fleet) else str(fleet.folder)
     return [
         f"tagger = Ensemble(load_fleet({_quoted(folder)})).tagger",

@@ -11,9 +11,9 @@ import streamlit as st
 
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
-from zooter_core.evaluation.report import HeldBack, Report
+from zooter_core.evaluation.report import REPORT, HeldBack, Report, load_report
 from zooter_core.evaluation.report_tables import RMR, table_one
-from zooter_core.pipeline.from_scores import distill_scores
+from zooter_core.pipeline import distill
 from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.ui import resources, verdicts
@@ -109,9 +109,19 @@ def work(
 ) -> DistilledRouter:
     """Distill a router into the folder; if that fails, the folder is removed."""
     task.add_to_log(f"{len(data.tags):,} queries of {data.name}, {len(data.scores.candidates)} models")
-    encoder = embedded(task, [query.text for query in data.scores.queries], engine)
+    vectors = embedded(task, [query.text for query in data.scores.queries], engine)
     try:
-        report = distill_scores(data.scores, folder, (data.config, training), encoder, data.tags, task.report)
+        distill(
+            data.scores,
+            folder,
+            labels=data.config,
+            training=training,
+            encoder=engine.encoders(engine.fleet.encoder),
+            tags=data.tags,
+            vectors=vectors,
+            progress=task.report,
+        )
+        report = load_report(folder / REPORT)
         task.report(task.step, task.done, task.total)  # heeds a stop during the last step
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from zooter_core.data.scores import Scores, score_line
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig
-from zooter_core.pipeline import from_scores
+from zooter_core.pipeline.train import tags_of
 from zooter_core.strict_json import dump_json
 from zooter_core.ui.lab.code import TrainingData
 from zooter_core.ui.lab.state import Lab, LoadedScores, once
@@ -19,7 +21,6 @@ from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
-    from zooter_core.router.encoder import Encoder
 
 NORMALISED = {
     "none": "as they are",
@@ -159,7 +160,7 @@ def _tags(lab: Lab, key: str, scores: Scores, tagger: str, engine: Ensemble) -> 
 def _tag(task: Task[Any], scores: Scores, tagger: str, engine: Ensemble) -> Any:
     texts = [query.text for query in scores.queries]
     if tagger == "clusters":
-        return from_scores.tags_of(scores, "clusters", embedded(task, texts, engine))
+        return tags_of(scores, "clusters", embedded(task, texts, engine))
     tags: list[tuple[str, ...]] = []
     for first in range(0, len(texts), BATCH):
         rows = engine.tagger.tag_all(scores.queries[first : first + BATCH])
@@ -168,12 +169,11 @@ def _tag(task: Task[Any], scores: Scores, tagger: str, engine: Ensemble) -> Any:
     return tags
 
 
-def embedded(task: Task[Any], texts: list[str], engine: Ensemble) -> Encoder:
-    """The fleet's encoder, with the embeddings of these texts in memory."""
+def embedded(task: Task[Any], texts: list[str], engine: Ensemble) -> NDArray[np.float32]:
+    """The vectors of these texts by the fleet's encoder, shape (texts, width)."""
     encoder = engine.encoders(engine.fleet.encoder)
     task.report("embed", 0, len(texts))
-    vectors = encoder.embed_all(texts, lambda done: task.report("embed", done, len(texts)))
-    return encoder.knowing(texts, vectors)
+    return encoder.embed_all(texts, lambda done: task.report("embed", done, len(texts)))
 
 
 def as_file(data: TrainingData) -> bytes:

@@ -16,8 +16,7 @@ from zooter_core.data.scores import Scores, read_scores
 from zooter_core.errors import ZooterError
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig
-from zooter_core.pipeline import from_scores
-from zooter_core.pipeline.sources import scores_of_neighbours
+from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.ui.lab.tasks import Task, draw_end, draw_task
 from zooter_core.ui.text import code, plain
 
@@ -139,17 +138,10 @@ def _sample(lab: Lab, engine: Ensemble) -> Task[LoadedScores] | None:
                 "This fleet's router was saved without its training queries.",
             )
         settings = {"beta": 0.3, "tau": 1.0, **engine.router.head.config.labels}
-        config = LabelConfig(**(settings if neighbours.outcomes else settings | {"normalise": "none"}))
-        scores = scores_of_neighbours(neighbours, config.tau)
+        config, scores = LabelConfig(**settings), neighbours.scores()
         total, shipped = len(neighbours.records), len(scores.queries)
         part = f"all {total:,} queries" if shipped == total else f"{shipped:,} of the {total:,} queries"
         note = f"These are {part} that the router of **{plain(name)}** trained on, with each model's reward."
-        if neighbours.outcomes is None:
-            note = (
-                f"These are {part} that the router of **{plain(name)}** trained on. It was saved with each model's "
-                "share of the label instead of the rewards. The scores here are **relative rewards**, the logarithm "
-                "of that share: differences between models are right, the level is unknown."
-            )
         return LoadedScores(
             f"sample {engine.fleet.folder}", f"the sample of {name}", "sample.jsonl", scores, config, note
         )
@@ -240,7 +232,7 @@ def read(task: Task[LoadedScores], key: str, path: Path, name: str) -> LoadedSco
         raise ZooterError(*(part.replace(str(path), name) for part in parts)) from problem
     finally:
         path.unlink(missing_ok=True)
-    return LoadedScores(key, f"the file {name}", name, scores, from_scores.LABELS)
+    return LoadedScores(key, f"the file {name}", name, scores, SCORE_LABELS)
 
 
 def _reading(lab: Lab, key: str, work: Callable[[Task[LoadedScores]], LoadedScores]) -> Task[LoadedScores]:

@@ -76,10 +76,10 @@ def _settings(data: TrainingData) -> SweepConfig | None:
 
 
 def _work(task: Task[Any], data: TrainingData, config: SweepConfig, engine: Ensemble) -> dict[str, Any]:
-    encoder = embedded(task, [query.text for query in data.scores.queries], engine)
+    vectors = embedded(task, [query.text for query in data.scores.queries], engine)
     means: dict[Point, Any] = {}
     task.add_to_log(f"{len(config.points)} betas, {config.folds} folds, {config.seeds} seeds, on {data.name}")
-    routers = sweep.earned(data.scores, data.tags, encoder, config, DistillConfig(), task.report)
+    routers = sweep.earned(data.scores, data.tags, vectors, config, DistillConfig(), task.report)
     figures: dict[str, Any] = {}
     for (beta, tau), values in routers:
         means[beta, tau] = values

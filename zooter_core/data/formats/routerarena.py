@@ -6,7 +6,7 @@ fills in the rest itself. Its data set is an array of objects with "global index
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -14,48 +14,49 @@ from zooter_core.data.formats.reading import each_record, text_of
 from zooter_core.data.scores import each_query
 from zooter_core.errors import ZooterError, listed
 from zooter_core.files import written_whole
-from zooter_core.router.encoder import Encoders
-from zooter_core.router.router import Router
+from zooter_core.records import Decision
 from zooter_core.strict_json import dump_json
 
 BATCH = 64
 INDEX = ("global index", "global_index", "Global Index")
 
 
-def export_routerarena(router: Path, queries: Path, out: Path) -> dict[str, int]:
-    """Route each query and write a prediction file, whole or not at all.
+def export_routerarena(
+    route: Callable[[Sequence[str]], Sequence[Decision]], queries: Path, out: Path
+) -> dict[str, int]:
+    """Route each query and write a prediction file, atomically.
 
     Args:
+        route: a router's decisions about some queries.
         queries: RouterArena's data set (.json), or a queries file with ids, which then are the global indices.
 
     Returns:
         candidate -> how many queries it was chosen for, in pool order.
 
     Raises:
-        ZooterError: no router there, or a wrong record.
-        WorkError: the disk took no more.
+        ZooterError: a record is wrong, or there is no query.
+        WorkError: the disk is full.
     """
-    loaded = Router.load(router, Encoders("auto"))
-    asked = _queries(queries)
-    counts = dict.fromkeys(loaded.candidates, 0)
+    prompts = _queries(queries)
+    counts: dict[str, int] = {}
     with written_whole(out) as file:
         between = "[\n"
-        while batch := list(islice(asked, BATCH)):
-            rows = loaded.route([prompt for _, prompt in batch])
-            for (index, prompt), row in zip(batch, rows, strict=True):
-                chosen = max(counts, key=lambda name: row[name])  # max keeps the first of equals
-                counts[chosen] += 1
-                file.write(between + _prediction(index, prompt, chosen))
+        while batch := list(islice(prompts, BATCH)):
+            decisions = route([prompt for _, prompt in batch])
+            counts = counts or dict.fromkeys(decisions[0].probabilities, 0)
+            for (index, prompt), decision in zip(batch, decisions, strict=True):
+                counts[decision.candidate] += 1
+                file.write(between + _prediction(index, prompt, decision.candidate))
                 between = ",\n"
-        file.write("\n]\n" if between == ",\n" else "[]\n")
-        if not any(counts.values()):
+        file.write("\n]\n" if counts else "[]\n")
+        if not counts:
             raise ZooterError(f"at least one query in {queries}", "none", "Check the file.")
     return counts
 
 
-def _prediction(index: str, prompt: str, chosen: str) -> str:
+def _prediction(index: str, prompt: str, candidate: str) -> str:
     """Both spellings of the index, because RouterArena's own programs use both."""
-    shape = {"global index": index, "global_index": index, "prompt": prompt, "prediction": chosen}
+    shape = {"global index": index, "global_index": index, "prompt": prompt, "prediction": candidate}
     return dump_json(shape | {"generated_result": None, "cost": None, "accuracy": None}, ensure_ascii=False)
 
 
@@ -64,7 +65,7 @@ def _queries(path: Path) -> Iterator[tuple[str, str]]:
     seen: set[str] = set()
     for place, index, prompt in _read(path):
         if index in seen:
-            raise ZooterError(f"different indices, in {place}", f'"{index}" again', "Mend or remove the record.")
+            raise ZooterError(f"different indices, in {place}", f'"{index}" again', "Correct or remove the record.")
         seen.add(index)
         yield index, prompt
 

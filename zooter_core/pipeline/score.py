@@ -1,0 +1,116 @@
+"""The step score: rewards of a run's responses, or of the responses in a score file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from zooter_core.data.run_lines import has_scores, reward_check
+from zooter_core.data.runs import REWARDS, Run
+from zooter_core.data.scores import no_repeats, read_lines, read_query, read_responses, score_line
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.files import append_lines, check_file, locked, read_whole_lines
+from zooter_core.pipeline import batches
+from zooter_core.pipeline.batches import Progress, pool_of, quiet, require, unfinished_batches
+from zooter_core.records import Query
+
+Responses = tuple[Query, dict[str, str]]  # a query, and candidate -> text
+
+
+def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
+    """Write the rewards of every response, one line for each query: each candidate's mean, and the `samples`.
+
+    A query that a candidate refused, or that has a response without a finite reward, is set aside: its line has the
+    reason, and no later step uses it.
+    """
+    run.begin("score", {"reward_sha256": ensemble.fleet.hash_of("reward")})
+    if run.sealed("score"):
+        return
+    require(run, "collect")
+    texts, refused = run.responses(), run.refused()
+    pool = pool_of(run, ensemble)
+    check = reward_check(pool, run.state["steps"].get("collect", {}).get("samples"))
+    for batch, missing, count, total in unfinished_batches(run, REWARDS, check):
+        lines = {query.id: {"id": query.id, "set_aside": refused[query.id]} for query in batch if query.id in refused}
+        answered = [query for query in batch if query.id not in refused]
+        requests = [(query.text, [text for name in pool for text in texts[query.id][name]]) for query in answered]
+        scored = ensemble.score_responses(requests, lambda done: progress("score", count - len(batch) + done, total))  # noqa: B023
+        lines |= {query.id: rewards.line(query.id, pool) for query, rewards in zip(answered, scored, strict=True)}
+        run.append(REWARDS, [lines[query.id] for query in batch if query.id in missing])
+        progress("score", count, total)
+    run.seal("score", REWARDS)
+
+
+def score_responses(
+    source: Path, out: Path, ensemble: Ensemble, progress: Progress = quiet
+) -> tuple[int, dict[str, str]]:
+    """Write rewards for the responses of a score file without `scores`; started again, it continues after its lines.
+
+    A query that has a response without a finite reward is set aside: it gets no line, and the next start tries again.
+
+    Returns:
+        The number of lines in `out`, and the queries set aside: id -> why.
+
+    Raises:
+        ZooterError: a line of `source` is wrong, or `out` is of other responses or cannot be written.
+        WorkError: a line of `out` is damaged, or the reward model cannot work.
+    """
+    lines = [
+        (read_query(place, record, str(number)), read_responses(place, record))
+        for number, (place, record) in enumerate(read_lines(source), 1)
+    ]
+    no_repeats([query for query, _ in lines], str(source))
+    if out.suffix == ".gz":
+        raise ZooterError("--out as a file that lines can be added to", f"{out}, a packed one", "Leave .gz out.")
+    check_file(out)
+    lock = locked(out.with_name(f".{out.name}.lock"), f"the file {out}")
+    try:
+        return _score_missing(lines, _scored(out, lines), out, ensemble, progress)
+    finally:
+        lock.release()
+
+
+def _scored(out: Path, lines: Sequence[Responses]) -> set[str]:
+    """The ids of the queries that `out` has lines of, each checked."""
+    responses = {query.id: (query.text, texts) for query, texts in lines}
+    done: set[str] = set()
+    for number, record in enumerate(read_whole_lines(out), 1):
+        id = record.get("id")
+        text, texts = responses.get(id, ("", {})) if isinstance(id, str) else ("", {})
+        if not text or text != record.get("query"):
+            raise ZooterError(
+                f"a new file for --out, or one that these responses were scored into before, at {out}",
+                f"a line of another query, {str(record.get('query'))[:60]!r}",
+                "Give another --out.",
+            )
+        if id in done or not has_scores(record, texts):
+            raise WorkError(
+                f"one line with a finite score of each of {', '.join(texts)} for {id!r} in {out}",
+                f"another one in line {number}",
+                "Delete that line and start again; the others stay.",
+            )
+        done.add(str(id))
+    return done
+
+
+def _score_missing(
+    lines: Sequence[Responses], done: set[str], out: Path, ensemble: Ensemble, progress: Progress
+) -> tuple[int, dict[str, str]]:
+    """Append the lines that `out` lacks; returns what `score_responses` does."""
+    aside: dict[str, str] = {}
+    for first in range(0, len(lines), batches.BATCH):
+        batch = [(query, texts) for query, texts in lines[first : first + batches.BATCH] if query.id not in done]
+        scored = ensemble.score_responses(
+            [(query.text, list(texts.values())) for query, texts in batch],
+            lambda done, first=first: progress("score", first + done, len(lines)),  # type: ignore[misc]
+        )
+        new = []
+        for (query, texts), rewards in zip(batch, scored, strict=True):
+            if rewards.complete is None:
+                aside[query.id] = str(rewards.reason)
+            else:
+                new.append(score_line(query, dict(zip(texts, rewards.complete, strict=True)), texts))
+        append_lines(out, new)
+        progress("score", min(first + batches.BATCH, len(lines)), len(lines))
+    return len(lines) - len(aside), aside
