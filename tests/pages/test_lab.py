@@ -292,7 +292,7 @@ def test_it_is_saved_as_a_fleet_that_can_be_picked(distilled: AppTest, first_fle
     assert "held_back" in json.loads((place / "report.json").read_text())
 
     press(distilled, "Save as a fleet")  # the name is taken now
-    assert "may be replaced" in distilled.error[0].value
+    assert "Allow it to be replaced" in distilled.error[0].value
     distilled.checkbox[-1].check()
     press(distilled, "Save as a fleet")
     assert not distilled.error
