@@ -38,7 +38,7 @@ def quick(calls: list[list[str]], *modules: str) -> list[object]:
 
 def test_the_list_of_commands_loads_no_command():
     modules = [f"zooter_core.cli.{name}" for name in COMMANDS if name != "import"]
-    assert quick([["--help"], []], "pydantic", "numpy", "rich", *HEAVY, *modules) == [[0, 0], []]
+    assert quick([["--help"], []], "pydantic", "numpy", "rich", "filelock", *HEAVY, *modules) == [[0, 0], []]
 
 
 def test_help_of_a_command_and_a_fleet_that_is_not_there_load_nothing_heavy():
