@@ -140,7 +140,7 @@ def test_continue_goes_on_from_what_has_come(over: Over, server: Scripted) -> No
     page = send(page)
     page = press(page, "Continue")
     assert talk(page).turns[0].text == "Half of" + WHOLE
-    assert server.asked[-1]["messages"][-1] == {"role": "assistant", "content": "Half of"}
+    assert server.bodies[-1]["messages"][-1] == {"role": "assistant", "content": "Half of"}
     assert talk(page).turns[0].candidate == first
     assert not page.warning
     assert not page.error
