@@ -268,7 +268,7 @@ def turns(server: Demo, query: str) -> int:
 
 def test_a_link_to_compare_runs_nothing_until_it_is_sent(open_tab: Open, demo: str) -> None:
     page = open_tab(f"{demo}/compare?{LINK}&models=chat&models=math")
-    expect(page.get_by_label("Query")).to_have_value(QUERY, timeout=SLOW)
+    expect(page.get_by_label("Query", exact=True)).to_have_value(QUERY, timeout=SLOW)
     expect(page.get_by_text("Votes on this fleet")).to_be_visible(timeout=SLOW)
     wait_until_idle(page)
     expect(page.locator("h4")).to_have_count(0)
