@@ -44,7 +44,7 @@ def test_a_failed_model_is_replaced_and_a_broken_answer_tried_again(
     open_tab: Open, far: tuple[Demo, tuple[str, ...]], server: Scripted, width: int, scheme: str
 ) -> None:
     demo, (first, second, _) = far
-    server.asked.clear()
+    server.bodies.clear()
     page = open_tab(f"{demo.address}/?q={QUERY.replace(' ', '+')}", width, color_scheme=scheme)
     send_linked(page)
     box = page.get_by_test_id("stAlert").filter(has_text=f"{second} answers instead.")

@@ -116,7 +116,7 @@ def test_continue_extends_the_partial_answer(over: Over, server: Scripted) -> No
     page = send(page)
     page = press_and_wait(page, "Continue")
     assert talk(page).turns[0].text == "Half of" + WHOLE
-    assert server.asked[-1]["messages"][-1] == {"role": "assistant", "content": "Half of"}
+    assert server.bodies[-1]["messages"][-1] == {"role": "assistant", "content": "Half of"}
     assert talk(page).turns[0].candidate == first
     assert not page.warning
     assert not page.error
