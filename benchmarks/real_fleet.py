@@ -118,14 +118,15 @@ def switch(backend: TransformersBackend, candidates: list[CandidateConfig], time
         after.append(taken())
         print(
             f"switch {number + 1:2d} to {candidate.name}: {spent:6.2f} s; left: {', '.join(sorted(left)) or 'none'}; "
-            f"kept {len(backend.resident.names())}, counted {memory.told(sum(backend.resident.held().values()))}, "
-            f"in the process {memory.told(before)} -> {memory.told(after[-1])}"
+            f"kept {len(backend.resident.names())}, counted {memory.in_words(sum(backend.resident.used().values()))}, "
+            f"in the process {memory.in_words(before)} -> {memory.in_words(after[-1])}"
         )
     full = min(len(backend.resident.names()), times - 1)  # the first switch that unloads another model
     departed, _ = timed(backend.resident.spare)
     print(
         f"load and first token: median {sorted(seconds)[len(seconds) // 2]:.2f} s; all leave in {departed:.3f} s, then "
-        f"{memory.told(taken())}; growth from switch {full + 1} to {times}: {(after[-1] - after[full]) / 1e6:+.1f} MB"
+        f"{memory.in_words(taken())}; growth from switch {full + 1} to {times}: "
+        f"{(after[-1] - after[full]) / 1e6:+.1f} MB"
     )
 
 
@@ -229,7 +230,10 @@ def main() -> None:
             CandidateConfig(f"model-{n}", "transformers", f"{folder}/model-{n}", memory=MemoryConfig(budget))
             for n in range(call.models)
         ]
-        print(f"{call.models} models of {memory.told(sizes[0])} on {DEVICE}, {memory.told(memory.free(DEVICE))} free")
+        print(
+            f"{call.models} models of {memory.in_words(sizes[0])} on {DEVICE}, "
+            f"{memory.in_words(memory.free(DEVICE))} free"
+        )
         backend = TransformersBackend()
         if "switch" in call.parts:
             switch(backend, candidates, call.switches)

@@ -10,10 +10,8 @@ import importlib.metadata
 import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -21,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.errors import WorkError, ZooterError, unreadable
-from zooter_core.files import private_folder
+from zooter_core.files import atomic, private_folder
 
 PREFIX = "package:"
 CACHE = "ZOOTER_CACHE"  # an environment variable
@@ -154,11 +152,9 @@ def _converted(gguf: Path, version: str, progress: Progress) -> Path:
         with FileLock(str(done) + ".lock"):
             if done.is_dir():  # another process made it while this one waited for the lock
                 return done
-            for left_over in done.parent.glob(f"{done.name}.partial-*"):  # of a conversion that was killed
-                shutil.rmtree(left_over, ignore_errors=True)
-            partial = Path(tempfile.mkdtemp(prefix=f"{done.name}.partial-", dir=done.parent))
-            _convert(gguf, partial, progress)
-            partial.rename(done)
+            with atomic(done) as partial:
+                private_folder(partial)
+                _convert(gguf, partial, progress)
     except OSError as problem:
         raise WorkError(
             f"a writable cache folder {done.parent} with 300 MB free",

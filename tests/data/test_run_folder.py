@@ -12,7 +12,7 @@ import pytest
 
 from zooter_core.data.run_folder import REWARDS, ROUTER, RunFolder
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.files import append_lines, read_whole_lines
+from zooter_core.jsonl import append_records, read_records
 
 
 @pytest.fixture
@@ -83,8 +83,8 @@ def test_bad_line_in_the_middle_is_named(folder):
 
 
 def test_half_characters_are_replaced(tmp_path):
-    append_lines(tmp_path / "a.jsonl", [{"text": "half of a pair: \ud83d"}])
-    assert list(read_whole_lines(tmp_path / "a.jsonl")) == [{"text": "half of a pair: \ufffd"}]
+    append_records(tmp_path / "a.jsonl", [{"text": "half of a pair: \ud83d"}])
+    assert list(read_records(tmp_path / "a.jsonl")) == [{"text": "half of a pair: \ufffd"}]
 
 
 def test_same_settings_may_begin_a_step_again(folder):

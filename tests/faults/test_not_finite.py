@@ -133,7 +133,7 @@ def test_a_record_of_a_run_that_is_not_finite_is_named(called, run_copy, number)
     file.write_text("".join(lines))
     code, message = called("tag", "--run", run_copy)
     assert code == 1
-    assert f'"tags.0.score" in line 3 of {file}, but found {number}. Take that line out' in message
+    assert f'"tags.0.score" in line 3 of {file}, but found {number}. Remove that line' in message
 
 
 def test_a_sweep_of_queries_in_one_fold(failed, tmp_path, tiny_fleet):

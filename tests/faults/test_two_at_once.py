@@ -14,10 +14,10 @@ from broken import same_end, unfinish
 from zooter_core import pipeline
 from zooter_core.data.runs import Run
 from zooter_core.errors import ZooterError
-from zooter_core.files import filled_whole, written_whole
+from zooter_core.files import open_atomic, update_folder
 from zooter_core.labelling.rewards.cache import ScoreCache
 
-BUSY = "another process at work in it. Wait for it, or end it."
+BUSY = "another process at work in it"
 
 
 def test_a_second_command_on_a_run_is_refused_and_the_first_is_unharmed(called, run_copy, whole, tiny_ensemble):
@@ -56,10 +56,10 @@ def test_a_second_scoring_into_one_file_is_refused(tmp_path, responses, tiny_ens
 def test_two_that_write_one_file_do_not_mix(tmp_path, monkeypatch):
     """Each writes aside under its own number; whoever ends last is what is there, whole."""
     path, number = tmp_path / "out.jsonl", os.getpid()
-    with written_whole(path) as file:
+    with open_atomic(path) as file:
         file.write("first\n")
         monkeypatch.setattr(os, "getpid", lambda: 1)  # of a process that lives
-        with written_whole(path) as other:
+        with open_atomic(path) as other:
             file.write("first\n")
             other.write("second\n")
         monkeypatch.setattr(os, "getpid", lambda: number)
@@ -75,7 +75,7 @@ def test_what_a_dead_process_left_goes_and_what_a_living_one_writes_stays(tmp_pa
     for path in (dead, living, strange):
         path.mkdir()
         (path / "file").write_text("half")
-    with filled_whole(tmp_path / "out", "file") as made:
+    with update_folder(tmp_path / "out", "file") as made:
         (made / "file").write_text("whole")
     assert {path.name for path in tmp_path.iterdir()} == {"out", living.name, strange.name}
     assert (tmp_path / "out" / "file").read_text() == "whole"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from page_support import press, words
 from streamlit.testing.v1 import AppTest
 
 from zooter_core import pipeline
@@ -47,10 +48,6 @@ def state(page: AppTest) -> Lab:
     return lab
 
 
-def words(page: AppTest) -> str:
-    return "\n".join(element.value for element in [*page.markdown, *page.caption, *page.info, *page.success])
-
-
 def upload(page: AppTest, content: bytes, name: str = "scores.jsonl") -> AppTest:
     """Upload a file and wait until it is read, or refused."""
     page.button_group(key="lab-source").set_value("file").run()
@@ -59,10 +56,6 @@ def upload(page: AppTest, content: bytes, name: str = "scores.jsonl") -> AppTest
     assert lab.uploaded is not None
     lab.loaded[lab.uploaded].wait(60)
     return page.run()
-
-
-def press(page: AppTest, label: str) -> AppTest:
-    return next(button for button in page.button if button.label == label).click().run()
 
 
 def part(page: AppTest, name: str) -> AppTest:
@@ -299,7 +292,7 @@ def test_it_is_saved_as_a_fleet_that_can_be_picked(distilled: AppTest, first_fle
     assert "held_back" in json.loads((place / "report.json").read_text())
 
     press(distilled, "Save as a fleet")  # the name is taken now
-    assert "may be replaced" in distilled.error[0].value
+    assert "Allow it to be replaced" in distilled.error[0].value
     distilled.checkbox[-1].check()
     press(distilled, "Save as a fleet")
     assert not distilled.error

@@ -61,7 +61,7 @@ def test_a_name_that_leads_elsewhere_is_refused(fleet, router, name):
 
 def test_nothing_is_overwritten_unasked(fleet, router):
     place = save_fleet(fleet, router, "mine", "first")
-    with pytest.raises(ZooterError, match="may be replaced"):
+    with pytest.raises(ZooterError, match="Allow it to be replaced"):
         save_fleet(fleet, router, "mine", "second")
     assert (place / "README.md").read_text() == "first"
     assert save_fleet(fleet, router, "mine", "second", replace=True) == place

@@ -137,7 +137,7 @@ class Run(RunFolder):
             ZooterError: the file cannot be written, or every query is set aside.
         """
         scores, texts = self._mean_rewards(), self.responses()
-        with files.written_whole(path) as out:
+        with files.open_atomic(path) as out:
             for query, row in zip(scores.queries, scores.scores.tolist(), strict=True):
                 first = {name: samples[0] for name, samples in texts[query.id].items()}
                 line = score_line(query, dict(zip(scores.candidates, row, strict=True)), first)
