@@ -18,7 +18,8 @@ from recipes.embedded.functions import tasks
 from recipes.embedded.own import ENCODER, JudgedQuery, outcome, overlap
 from recipes.embedded.queries import SOURCES, solved
 from recipes.embedded.writing import pieces
-from zooter_core.data import runs
+from zooter_core.data.run_folder import REPORT, REWARDS
+from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, score_line
 from zooter_core.records import Query
 from zooter_core.router.encoder import Encoder
@@ -130,12 +131,12 @@ def closeness(judged_by_id: Mapping[str, JudgedQuery], texts: Mapping[str, Any])
 
 
 def figures(folder: Path, run_folder: Path, seed: int) -> dict[str, Any]:
-    with runs.Run(run_folder) as run:
+    with Run(run_folder) as run:
         scores, texts, judged_by_id = run.scores(), run.responses(), judged_queries(folder, run.queries(), seed)
-        rewards = {record["id"]: record["samples"] for record in run.records(runs.REWARDS)}
+        rewards = {record["id"]: record["samples"] for record in run.records(REWARDS)}
         lines = [dump_json(line, ensure_ascii=False) + "\n" for line in outcomes(judged_by_id, texts)]
         (run_folder.parent / "outcomes.jsonl").write_text("".join(lines), encoding="utf-8")
-        report = parse_json((run_folder / runs.REPORT).read_text()) if run.sealed("distill") else {}
+        report = parse_json((run_folder / REPORT).read_text()) if run.sealed("distill") else {}
     figures = {
         "wins": wins(scores),
         "agreement": agreement(rewards, judged_by_id, texts),

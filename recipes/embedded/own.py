@@ -23,7 +23,8 @@ from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from recipes.embedded.writing import pieces
 from zooter_core import pipeline
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
-from zooter_core.data import runs
+from zooter_core.data.run_folder import RESPONSES
+from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
 from zooter_core.records import Query
 from zooter_core.router.encoder import Encoder
@@ -95,7 +96,7 @@ def several(examples: Sequence[data.Example], count: int, seed: int) -> list[tup
 def collect(folder: Path, fleet: Path, work: Path, per_field: int, seed: int) -> None:
     """Collect the candidates' responses with the pipeline's step."""
     ensemble = Ensemble(Fleet("experts", fleet, load_fleet(fleet).candidates))
-    with runs.Run(work / "own", create=True) as run:
+    with Run(work / "own", create=True) as run:
         pipeline.start(run, ensemble, [row.query for row in training_queries(folder, per_field, seed)])
         generation = GenerationConfig(max_new_tokens=112, temperature=0.7, seed=seed)
         pipeline.collect(run, ensemble, generation, tell, SAMPLES)
@@ -145,9 +146,9 @@ def judge(row: JudgedQuery, responses: Sequence[dict], encoder: Encoder) -> list
 def judged(folder: Path, work: Path, per_field: int, seed: int) -> Iterator[tuple[JudgedQuery, list[Answer]]]:
     """Every query with its judged responses, without repeats."""
     encoder = Encoder(ENCODER)
-    with runs.Run(work / "own") as run:
+    with Run(work / "own") as run:
         records: dict[str, dict[tuple[str, str], dict]] = {}
-        for record in run.records(runs.RESPONSES):
+        for record in run.records(RESPONSES):
             records.setdefault(record["id"], {})[record["candidate"], record["text"]] = record
     for row in training_queries(folder, per_field, seed):
         yield row, judge(row, list(records[row.query.id].values()), encoder)

@@ -24,7 +24,7 @@ from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from zooter_core import pipeline
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
-from zooter_core.data import runs
+from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
 from zooter_core.records import Query
 from zooter_core.strict_json import dump_json
@@ -88,7 +88,7 @@ def measure(field: str, folder: Path, fleet: Path, work: Path, share: float) -> 
     texts = list(dict.fromkeys(query for _, query, _ in rows))
     ids = {text: f"{number:04d}" for number, text in enumerate(texts)}
     source = {query: name for name, query, _ in reversed(rows)}
-    with runs.Run(work / f"skills-{field}", create=True) as run:
+    with Run(work / f"skills-{field}", create=True) as run:
         ensemble = Ensemble(Fleet(field, fleet, pool))
         pipeline.start(run, ensemble, [Query(ids[text], text, source[text]) for text in texts])
         pipeline.collect(run, ensemble, GenerationConfig(max_new_tokens=160, temperature=0.0), tell)

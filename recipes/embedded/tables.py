@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zooter_core.data import runs
+from zooter_core.data.run_folder import REPORT
 from zooter_core.strict_json import parse_json
 
 Row = tuple[str, ...]
@@ -142,7 +142,7 @@ def betas(sweep: Mapping[str, Any]) -> Iterator[Row]:
 
 def tables(work: Path) -> Iterator[str]:
     """Every table, in the order of the docs."""
-    report = parse_json((work / "run" / runs.REPORT).read_text(encoding="utf-8"))
+    report = parse_json((work / "run" / REPORT).read_text(encoding="utf-8"))
     held_back, pool = report["held_back"], list(report["candidates"]["all"]["mean_reward"])
     accuracy = parse_json((work / "reward-accuracy.json").read_text(encoding="utf-8"))["held_back"]
     sweep = parse_json((work / "sweep.json").read_text(encoding="utf-8"))

@@ -153,7 +153,18 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b'{"format": 1, "steps"', b"[]", b"{}", b'{"format": 1}', b"\xff\xfe", b"null", b"[" * 100_000, b"9" * 5000],
+    [
+        b"",
+        b'{"format": 1, "steps"',
+        b"[]",
+        b"{}",
+        b'{"format": 1}',
+        b"\xff\xfe",
+        b"null",
+        b"[" * 100_000,
+        b"9" * 5000,
+        b'{"format": 1, "steps": {}, "seals": {"collect": {"file": "a.jsonl", "sha256": "0"}}}',  # no settings_sha256
+    ],
 )
 def test_corrupt_run_json_is_one_clear_error(folder, content):
     folder.mkdir()

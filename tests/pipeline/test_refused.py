@@ -14,7 +14,8 @@ from zooter_core import pipeline
 from zooter_core.backends.recorded import read
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.data.runs import RESPONSES, REWARDS, Run
+from zooter_core.data.run_folder import RESPONSES, REWARDS
+from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError
 from zooter_core.records import Query

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from zooter_core.config.fleet import Fleet, fleet_toml, load_fleet
-from zooter_core.data.runs import REPORT, ROUTER
+from zooter_core.data.run_folder import REPORT, ROUTER
 from zooter_core.errors import ZooterError, listed
 from zooter_core.files import atomic, writing
 from zooter_core.strict_json import parse_json

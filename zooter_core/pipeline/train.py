@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.config.fleet import ENCODER
-from zooter_core.data.runs import LABELS, REPORT, ROUTER, Run, Settings
+from zooter_core.data.run_folder import LABELS, REPORT, ROUTER, Settings
+from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, ScoreSource, as_scores
 from zooter_core.ensemble import Ensemble
 from zooter_core.evaluation.evaluate import Sampled, report

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zooter_core.data.runs import REPORT
+from zooter_core.data.run_folder import REPORT
 from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError, did_you_mean, listed
 from zooter_core.files import update_folder, writing
