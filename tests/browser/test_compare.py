@@ -44,7 +44,7 @@ def test_a_blind_vote_reveals_the_names(open_tab: Open, server: Demo) -> None:
     expect(page.get_by_text("Votes on this fleet")).to_be_visible(
         timeout=3 * SLOW
     )  # the first visit converts the weights
-    page.get_by_label("Query").fill(query)
+    page.get_by_label("Query", exact=True).fill(query)
     page.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
     expect(page.get_by_text("Which response is best?")).to_be_visible(timeout=2 * SLOW)
     expect(page.locator("h4")).to_have_text(["Response A", "Response B"])
@@ -84,7 +84,7 @@ def test_a_blind_vote_reveals_the_names(open_tab: Open, server: Demo) -> None:
 
 
 def send_linked(page: Page) -> None:
-    expect(page.get_by_label("Query")).to_have_value("Write about the sea", timeout=SLOW)
+    expect(page.get_by_label("Query", exact=True)).to_have_value("Write about the sea", timeout=SLOW)
     page.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
 
 

@@ -40,7 +40,7 @@ def test_chat_shows_why_and_streams_then_compare_ranks(page: Page) -> None:
 
     page.get_by_role("link", name="Compare").click()
     expect(page.get_by_text("Every model answers")).to_be_visible(timeout=SLOW)
-    page.get_by_label("Query").fill("What is 12 + 30?")
+    page.get_by_label("Query", exact=True).fill("What is 12 + 30?")
     page.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
     expect(page.get_by_text("Reward of each response")).to_be_visible(timeout=SLOW)
     cards = page.locator("h4")

@@ -71,9 +71,9 @@ def test_everything_is_sent_with_the_headers(server: Demo, method: str, path: st
 
 def test_a_module_of_the_page_is_sent_with_the_headers(server: Demo) -> None:
     page = ask(server, "GET", "/", Host=f"localhost:{server.port}").read().decode()
-    found = re.search(r'src="\.(/static/js/[^"]+)"', page)
-    assert found is not None
-    answer = ask(server, "GET", found[1], Host=f"localhost:{server.port}")
+    script = re.search(r'src="\.(/static/js/[^"]+)"', page)
+    assert script is not None
+    answer = ask(server, "GET", script[1], Host=f"localhost:{server.port}")
     assert answer.status == 200
     assert "script-src 'self' 'sha256-" in answer.headers["Content-Security-Policy"]
 
@@ -145,11 +145,11 @@ def test_only_the_demos_own_pages_open_its_websocket(
 
 def test_an_upload_without_the_pages_token_is_refused(server: Demo) -> None:
     """Though this demo's environment turns the protection off."""
-    own = {"Host": f"localhost:{server.port}", "Origin": f"http://localhost:{server.port}"}
-    answer = ask(server, "PUT", "/_stcore/upload_file/session/file", **own)
+    headers = {"Host": f"localhost:{server.port}", "Origin": f"http://localhost:{server.port}"}
+    answer = ask(server, "PUT", "/_stcore/upload_file/session/file", **headers)
     assert answer.status == 403
     assert "XSRF" in answer.read().decode()
-    foreign = ask(server, "PUT", "/_stcore/upload_file/session/file", **own | {"Origin": "http://localhost:1"})
+    foreign = ask(server, "PUT", "/_stcore/upload_file/session/file", **headers | {"Origin": "http://localhost:1"})
     assert "own pages only" in foreign.read().decode()
 
 
@@ -268,7 +268,7 @@ def turns(server: Demo, query: str) -> int:
 
 def test_a_link_to_compare_runs_nothing_until_it_is_sent(open_tab: Open, demo: str) -> None:
     page = open_tab(f"{demo}/compare?{LINK}&models=chat&models=math")
-    expect(page.get_by_label("Query")).to_have_value(QUERY, timeout=SLOW)
+    expect(page.get_by_label("Query", exact=True)).to_have_value(QUERY, timeout=SLOW)
     expect(page.get_by_text("Votes on this fleet")).to_be_visible(timeout=SLOW)
     wait_until_idle(page)
     expect(page.locator("h4")).to_have_count(0)

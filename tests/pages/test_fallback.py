@@ -18,7 +18,7 @@ from zooter_core.ui.history import history
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 
 QUERY = "What is the sea?"
-WHOLE = "".join(TEXT)
+COMPLETE = "".join(TEXT)
 Open = Callable[..., AppTest]
 Over = Callable[..., tuple[AppTest, tuple[str, ...]]]
 
@@ -65,7 +65,7 @@ def test_the_next_model_answers_with_a_note_that_stays(over: Over, open_page: Op
             f'**{first}** could not answer (status 500, "scripted http-500"); **{second}** answers instead.'
         )
         assert f"**{second}** answers instead of **{first}**, the router's choice" in words(seen)
-        assert WHOLE in words(seen)
+        assert COMPLETE in words(seen)
         assert not seen.error
         assert not {"Retry", "Continue"} & labels(seen)
         record = json.loads(export.as_json(talk(seen)))["turns"][0]
@@ -93,7 +93,7 @@ def test_a_partial_answer_stays_and_the_same_model_can_be_asked_again(
         assert "(incomplete)" in export.markdown(talk(seen))
         page = seen
     page = press_and_wait(page, "Retry")
-    assert WHOLE in words(page)
+    assert COMPLETE in words(page)
     assert "incomplete" not in words(page)
     assert history().turns(talk(page).id)[0]["complete"]
     assert f"**{second}** answers instead" in page.warning[0].value  # why the first does not is still known
@@ -115,7 +115,7 @@ def test_continue_extends_the_partial_answer(over: Over, server: Scripted) -> No
     page, (first, *_) = over("mends", "good")
     page = send(page)
     page = press_and_wait(page, "Continue")
-    assert talk(page).turns[0].text == "Half of" + WHOLE
+    assert talk(page).turns[0].text == "Half of" + COMPLETE
     assert server.bodies[-1]["messages"][-1] == {"role": "assistant", "content": "Half of"}
     assert talk(page).turns[0].candidate == first
     assert not page.warning
@@ -133,7 +133,7 @@ def test_a_retry_that_cannot_begin_goes_to_the_next(over: Over, server: Scripted
     assert server.count("reset-in-the-middle") == 2
     assert talk(page).turns[0].job.candidates == (first, second, third)
     assert f"**{second}** could not answer (the connection broke); **{third}** answers" in page.warning[0].value
-    assert WHOLE in words(page)
+    assert COMPLETE in words(page)
 
 
 def test_if_all_fail_each_reason_is_given_once_and_all_can_be_tried_again(
@@ -200,7 +200,7 @@ def test_a_model_that_rests_is_passed_over_at_once(open_page: Open, fleet_copy: 
         page = send(open_page("chat", fleet_copy))
     assert server.count("http-500") == 2
     assert "2 failures in a row, the last: status 500" in page.warning[0].value
-    assert WHOLE in words(page)
+    assert COMPLETE in words(page)
 
 
 def test_of_the_best_of_a_few_the_one_that_failed_is_named(over: Over) -> None:
@@ -221,7 +221,7 @@ def test_if_all_of_the_best_of_a_few_fail_the_next_answers(over: Over) -> None:
     turn = talk(page).turns[0]
     assert (turn.job.candidates, turn.candidate) == (order, order[2])
     assert page.warning[0].value.endswith(f"; **{order[2]}** answers instead.")
-    assert WHOLE in words(page)
+    assert COMPLETE in words(page)
 
 
 def test_compare_asks_the_one_that_failed_again(open_page: Open, fleet_copy: Path, server: Scripted) -> None:
