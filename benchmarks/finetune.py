@@ -1,8 +1,8 @@
-"""What it gains when the encoder learns too: python benchmarks/finetune.py FILE [--modes none last] [--json]
+"""What training the encoder too gains: python benchmarks/finetune.py FILE [--modes none last] [--json]
 
-The same queries, labels and seed a mode: routers learn from some of four fifths of the queries (--learn) and are judged
-by some of the last fifth (--judge). Scores are means over queries, x 100; `minus first` is the 95% interval of the
-difference from the first mode, over the queries judged.
+Every mode has the same queries, labels and seed: routers are trained on some of four fifths of the queries (--learn)
+and tested on some of the last fifth (--judge). Scores are means over queries, x 100; `minus first` is the 95% interval
+of the difference from the first mode.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ FOLDS = 5
 
 
 def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """A row a mode."""
+    """One row for each mode."""
     dice = np.random.default_rng(call.seed)
     order = dice.permutation(len(scores.queries))
     aside = len(order) // FOLDS
     learned, judged = scores.subset(order[aside:][: call.learn]), scores.subset(order[:aside][: call.judge])
-    texts, asked = ([query.text for query in part.queries] for part in (learned, judged))
+    texts, judged_texts = ([query.text for query in part.queries] for part in (learned, judged))
     inputs = encoder.embed_all(texts)
     tags = cluster_tags(inputs, call.seed)
     wanted = labels.label(learned.scores, learned.datasets, tags, SCORE_LABELS).enhanced
@@ -52,11 +52,11 @@ def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Itera
         else:
             router = finetune(texts, inputs, wanted, scores.candidates, encoder, config, scores=learned.scores)
         seconds = time.perf_counter() - begun
-        vectors = router.encoder.embed_all(asked)
+        vectors = router.encoder.embed_all(judged_texts)
         chosen = router.head.probabilities(torch.from_numpy(vectors)).argmax(axis=1)
         earned = judged.scores[np.arange(len(chosen)), chosen]
         first = earned if first is None else first
-        yield {"mode": mode, "learned": len(texts), "judged": len(asked), "score": float(earned.mean())} | {
+        yield {"mode": mode, "learned": len(texts), "judged": len(judged_texts), "score": float(earned.mean())} | {
             "interval": interval(earned), "minus_first": interval(earned - first), "seconds": seconds,
             "oracle": float(judged.scores.max(axis=1).mean()), "random": float(judged.scores.mean()),
         }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Four candidates in one batch against one after another, in one run: python benchmarks/generation.py"""
+"""Four candidates in one batch against one after another: python benchmarks/generation.py"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROUNDS = 5
 
 
 def run(ensemble: Ensemble, names: list[str]) -> tuple[float, int]:
-    """Seconds and tokens of one batch."""
+    """Seconds and number of tokens of one batch."""
     begun = time.perf_counter()
     tokens = sum(
         response.tokens

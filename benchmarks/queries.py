@@ -1,7 +1,7 @@
-"""`zooter queries` on a million made-up queries: python benchmarks/queries.py [--lines 1000000] [--n 20000]
+"""`zooter queries` on a million random queries: python benchmarks/queries.py [--lines 1000000] [--n 20000]
 
-A tenth are repeats but for case and punctuation, a tenth near repeats, and 1,000 overlap a benchmark. Tags are given
-(one to four of 2,000, some far commoner than others), so that no model is at work. Prints seconds and peak memory.
+A tenth are repeats except for case and punctuation, a tenth near repeats, and 1,000 overlap a benchmark. The lines have
+tags (one to four of 2,000 with very different frequencies), so no model runs. Prints seconds and peak memory.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ SOURCES = 5
 TAGS = 2_000
 
 
-def made_up(lines: int, benchmark: list[str], seed: int = 0) -> Iterator[dict[str, Any]]:
-    """Lines of a queries file, of sources of very different sizes."""
+def random_lines(lines: int, benchmark: list[str], seed: int = 0) -> Iterator[dict[str, Any]]:
+    """Lines of a queries file with sources of very different sizes."""
     rng = random.Random(seed)
     letters = "abcdefghijklmnopqrstuvwxyz"
     words = ["".join(rng.choices(letters, k=rng.randint(2, 9))) for _ in range(30_000)]
@@ -57,7 +57,7 @@ def main() -> None:
         source, other = Path(folder) / "queries.jsonl.gz", Path(folder) / "benchmark.jsonl"
         other.write_text("".join(json.dumps({"query": text}) + "\n" for text in benchmark), encoding="utf-8")
         with gzip.open(source, "wt", compresslevel=1, encoding="utf-8") as file:
-            file.writelines(json.dumps(line) + "\n" for line in made_up(call.lines, benchmark))
+            file.writelines(json.dumps(line) + "\n" for line in random_lines(call.lines, benchmark))
         before, begun = _peak(), time.perf_counter()
         arguments = [
             "queries",
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def _peak() -> float:
-    """The most memory that this process has had, in MB (Linux)."""
+    """The peak memory of this process in MB (Linux)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -1,13 +1,13 @@
 """Large models in turn on one device: python benchmarks/real_fleet.py [--size 13b|tiny] [--parts switch ...]
 
 Six models of the shape of Llama 2 13B (26 GB each in bfloat16) on a GPU that does not hold them all. Their files are
-sparse: a true header over zeros that take no place on the disk, so that everything works as with a download, and loads
-are as fast as the system's memory and the bus allow, not as fast as a disk. Before speeds are measured the weights are
-drawn anew on the device. `--size tiny` runs the same on a processor, where its figures mean nothing.
+sparse, a real header over zeros that take no space on the disk: everything works as with a download, and a load is as
+fast as memory and bus allow. Speeds are measured with random weights. `--size tiny` runs the same on a processor, where
+the figures mean nothing.
 
-Parts: `switch` (loads, departures and memory over --switches), `speed` (tokens/s of the backend against plain
-generate(), alone and in batches), `static` (one stream with a static cache and torch.compile against the default one),
-`collect` (the embedded fleet, in the pipeline).
+Parts: `switch` (loads, unloads and memory over --switches), `speed` (tokens/s of the backend against plain generate(),
+alone and in batches), `static` (one stream with a static cache and torch.compile against the default cache), `collect`
+(the embedded fleet in the pipeline).
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ QUERY = "Describe a walk through a market in the morning."
 
 
 def save_model(folder: Path, size: str) -> int:
-    """A model's folder whose weights are a hole in the file; returns their bytes."""
+    """Write a model's folder with sparse weights; returns their size in bytes."""
     config = LlamaConfig(**SHAPES[size], dtype="bfloat16", bos_token_id=None, eos_token_id=None, pad_token_id=0)
     config.architectures = ["LlamaForCausalLM"]
     config.save_pretrained(folder)
-    made = tiny.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
+    tokenizer = tiny.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
     PreTrainedTokenizerFast(
-        tokenizer_object=made, eos_token="<|im_end|>", pad_token="<|im_start|>", chat_template=tiny.CHATML
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_start|>", chat_template=tiny.CHATML
     ).save_pretrained(folder)
     with torch.device("meta"):
         shapes = AutoModelForCausalLM.from_config(config).state_dict()
@@ -79,7 +79,7 @@ def save_model(folder: Path, size: str) -> int:
 
 
 def taken() -> int:
-    """Bytes that this process holds where the models lie."""
+    """Bytes that this process uses on the models' device."""
     return torch.cuda.memory_allocated() if DEVICE != "cpu" else psutil.Process().memory_info().rss
 
 
@@ -91,13 +91,13 @@ def synchronise() -> None:
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     synchronise()
     begun = time.perf_counter()
-    found = work()
+    result = work()
     synchronise()
-    return time.perf_counter() - begun, found
+    return time.perf_counter() - begun, result
 
 
 def ask(backend: TransformersBackend, candidate: CandidateConfig, rows: int = 1, tokens: int = 1) -> int:
-    """Greedy responses to one query; returns their tokens."""
+    """Generate greedy responses to one query; returns their number of tokens."""
     requests = [Request(candidate, (Message("user", f"{QUERY} {number}"),)) for number in range(rows)]
     count = 0
     for _, response in iter_responses(backend.stream(requests, GenerationConfig(tokens, 0.0), threading.Event())):
@@ -107,7 +107,7 @@ def ask(backend: TransformersBackend, candidate: CandidateConfig, rows: int = 1,
 
 
 def switch(backend: TransformersBackend, candidates: list[CandidateConfig], times: int) -> None:
-    """Each candidate in turn, again and again: none of those that have left is there when it is asked."""
+    """Run each candidate in turn, so that one that was unloaded has to be loaded again."""
     seconds, after = [], []
     for number in range(times):
         candidate = candidates[number % len(candidates)]
@@ -118,19 +118,20 @@ def switch(backend: TransformersBackend, candidates: list[CandidateConfig], time
         after.append(taken())
         print(
             f"switch {number + 1:2d} to {candidate.name}: {spent:6.2f} s; left: {', '.join(sorted(left)) or 'none'}; "
-            f"kept {len(backend.resident.names())}, counted {memory.told(sum(backend.resident.held().values()))}, "
-            f"in the process {memory.told(before)} -> {memory.told(after[-1])}"
+            f"kept {len(backend.resident.names())}, counted {memory.in_words(sum(backend.resident.used().values()))}, "
+            f"in the process {memory.in_words(before)} -> {memory.in_words(after[-1])}"
         )
-    full = min(len(backend.resident.names()), times - 1)  # the first switch for which another has left
+    full = min(len(backend.resident.names()), times - 1)  # the first switch that unloads another model
     departed, _ = timed(backend.resident.spare)
     print(
         f"load and first token: median {sorted(seconds)[len(seconds) // 2]:.2f} s; all leave in {departed:.3f} s, then "
-        f"{memory.told(taken())}; growth from switch {full + 1} to {times}: {(after[-1] - after[full]) / 1e6:+.1f} MB"
+        f"{memory.in_words(taken())}; growth from switch {full + 1} to {times}: "
+        f"{(after[-1] - after[full]) / 1e6:+.1f} MB"
     )
 
 
 def drawn(backend: TransformersBackend, candidate: CandidateConfig) -> Any:
-    """The base of a candidate with random weights."""
+    """A candidate's base model with random weights."""
     ask(backend, candidate)
     base = backend.resident.take(key_of(candidate), candidate, lambda: 0, lambda: None, threading.Event())  # type: ignore[arg-type,return-value]
     torch.manual_seed(0)
@@ -148,28 +149,28 @@ def prompts(base: Any, rows: int) -> Any:
 
 @torch.inference_mode()
 def plain(base: Any, rows: int, tokens: int, **options: Any) -> int:
-    """transformers' generate() by itself: greedy, to the same length."""
+    """transformers' generate() alone: greedy, with the same length."""
     settings = Settings(max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, pad_token_id=0, eos_token_id=1)
-    made = base.model.generate(**prompts(base, rows), generation_config=settings, **options)
-    return rows * (made.shape[1] - prompts(base, rows)["input_ids"].shape[1])
+    output = base.model.generate(**prompts(base, rows), generation_config=settings, **options)
+    return rows * (output.shape[1] - prompts(base, rows)["input_ids"].shape[1])
 
 
 def speed(backend: TransformersBackend, candidate: CandidateConfig, tokens: int, rounds: int) -> None:
     """The same requests through the backend and through generate(), in turn."""
     base = drawn(backend, candidate)
-    base.__dict__["ends"] = {1}  # rows must not end early, and this one is written by neither
+    base.__dict__["ends"] = {1}  # rows must not end early, and neither writes this token
     with torch.no_grad():
         base.model.lm_head.weight[1] = 0
     for rows in (1, 8, 32):
-        found: dict[str, list[float]] = {"backend": [], "generate()": []}
-        for _ in range(rounds + 1):  # the first warms up
+        speeds: dict[str, list[float]] = {"backend": [], "generate()": []}
+        for _ in range(rounds + 1):  # the first one warms up
             for name, work in (
                 ("backend", lambda rows=rows: ask(backend, candidate, rows, tokens)),
                 ("generate()", lambda rows=rows: plain(base, rows, tokens)),
             ):
                 spent, count = timed(work)
-                found[name].append(count / spent)
-        medians = {name: sorted(values[1:])[rounds // 2] for name, values in found.items()}
+                speeds[name].append(count / spent)
+        medians = {name: sorted(values[1:])[rounds // 2] for name, values in speeds.items()}
         shown = ", ".join(f"{name} {value:.1f} tokens/s" for name, value in medians.items())
         print(
             f"{rows:2d} together, {tokens} tokens each: {shown}, ratio {medians['backend'] / medians['generate()']:.2f}"
@@ -177,7 +178,7 @@ def speed(backend: TransformersBackend, candidate: CandidateConfig, tokens: int,
 
 
 def static(backend: TransformersBackend, candidate: CandidateConfig, tokens: int, rounds: int) -> None:
-    """One stream with the cache of fixed size, plain and compiled."""
+    """One stream with a static cache, plain and compiled."""
     base = drawn(backend, candidate)
     forward = base.model.forward
     for name, options in (("dynamic", {}), ("static", {"cache_implementation": "static", "disable_compile": True}),
@@ -195,12 +196,14 @@ def static(backend: TransformersBackend, candidate: CandidateConfig, tokens: int
 
 
 def collect(queries: int, folder: Path) -> None:
-    """Responses of the embedded fleet to many queries, as a run collects them."""
+    """Collect responses of the embedded fleet to many queries in a run."""
     ensemble = Ensemble(load_fleet(ROOT / "models" / "embedded"))
-    asked = [Query(str(n), f"What are {n} apples and {n % 7 + 2} pears together? Explain it.") for n in range(queries)]
+    prompts_of_run = [
+        Query(str(n), f"What are {n} apples and {n % 7 + 2} pears together? Explain it.") for n in range(queries)
+    ]
     generation = GenerationConfig(max_new_tokens=64, temperature=0.3)
     with Run(folder, create=True) as run:
-        pipeline.start(run, ensemble, asked)
+        pipeline.start(run, ensemble, prompts_of_run)
         ensemble.load()
         spent, _ = timed(lambda: pipeline.collect(run, ensemble, generation))
         tokens = sum(record["tokens"] for record in run.records("responses.jsonl"))
@@ -214,7 +217,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", default=["switch", "speed", "static", "collect"])
     parser.add_argument("--models", type=int, default=6)
     parser.add_argument("--switches", type=int, default=50)
-    parser.add_argument("--tokens", type=int, default=128, help="of a response, where speed is measured")
+    parser.add_argument("--tokens", type=int, default=128, help="length of a response in the speed measurements")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--queries", type=int, default=512, help="for collect")
     parser.add_argument("--budget-gb", type=float, help="(default: what the device has free; tiny: four models)")
@@ -227,7 +230,10 @@ def main() -> None:
             CandidateConfig(f"model-{n}", "transformers", f"{folder}/model-{n}", memory=MemoryConfig(budget))
             for n in range(call.models)
         ]
-        print(f"{call.models} models of {memory.told(sizes[0])} on {DEVICE}, {memory.told(memory.free(DEVICE))} free")
+        print(
+            f"{call.models} models of {memory.in_words(sizes[0])} on {DEVICE}, "
+            f"{memory.in_words(memory.free(DEVICE))} free"
+        )
         backend = TransformersBackend()
         if "switch" in call.parts:
             switch(backend, candidates, call.switches)

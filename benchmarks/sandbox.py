@@ -1,7 +1,7 @@
 """HumanEval's reference solutions in the sandbox: python benchmarks/sandbox.py human_eval.jsonl.gz
 
-Each problem is run with its solution as a body, with it as a whole function, and with no body at all. Prints how many
-pass (all, all, none), and the milliseconds of one run with the sandbox and without it.
+Runs each problem with its solution as a function body, as a complete function, and without any body. Prints how many
+pass (all, all, none), and the milliseconds of one run with and without the sandbox.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main() -> None:
         solutions = [json.loads(line)["canonical_solution"] for line in lines]
     kinds = {
         "body": solutions,
-        "whole function": [p.key["prompt"] + text for p, text in zip(problems, solutions, strict=True)],
+        "complete function": [p.key["prompt"] + text for p, text in zip(problems, solutions, strict=True)],
         "no body": ["" for _ in problems],
     }
     print(f"sandbox: {runner.missing() or 'yes'}")

@@ -1,9 +1,9 @@
-"""Which trigger tells best where a second candidate pays: python benchmarks/selection.py FILE [--seed 0] [--json]
+"""Which trigger best finds queries where a second candidate pays: python benchmarks/selection.py FILE [--json]
 
-Every query is held back once: routers of kind zooter learn from four fifths and say of the rest how unsure they are.
-With --left-out whole data sets are held back instead. `area` is the mean score over the range from 1 to k calls a query
-when the best by score of the k most probable candidates is kept; `gain` is what that is above a random choice of
-queries, and `minus best` how far the trigger is from the best one of that k, on the same resampled queries.
+Every query is held back once: routers of kind zooter are trained on four fifths and give the unsureness of the rest.
+With --left-out, data sets are held back instead. `area` is the mean score over the range from 1 to k calls per query,
+when the response with the best score of the k most probable candidates is kept. `gain` is the difference from choosing
+the queries at random, and `minus best` the difference from the best trigger for that k, on the same resampled queries.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FOLDS = 5
 
 
 def parts_of(scores: Scores, seed: int, left_out: bool) -> list[np.ndarray]:
-    """Masks of what is held back at a time."""
+    """Masks of the rows that are held back together."""
     names = np.array(scores.datasets)
     if left_out:
         return [names == name for name in dict.fromkeys(names.tolist())]
@@ -41,45 +41,44 @@ def parts_of(scores: Scores, seed: int, left_out: bool) -> list[np.ndarray]:
 
 
 def held_back(scores: Scores, encoder: Encoder, seed: int, left_out: bool) -> Outputs:
-    """What routers say of queries they have not learned from."""
+    """The routers' outputs for unseen queries."""
     vectors = encoder.embed_all([query.text for query in scores.queries])
     tags = tags_of(scores, "auto", vectors, seed)
     probabilities, members = np.empty_like(scores.scores), None
     for mask in parts_of(scores, seed, left_out):
-        train, kept = np.flatnonzero(~mask), np.flatnonzero(mask)
+        train, judged = np.flatnonzero(~mask), np.flatnonzero(mask)
         wanted = labels.label(scores.scores, scores.datasets, tags, SCORE_LABELS, train).enhanced[train]
         head = learn(
             vectors[train], wanted, scores.candidates, encoder.reference, replace(DistillConfig(), seed=seed),
             scores=scores.scores[train],
         )  # fmt: skip
-        found = head.outputs(torch.from_numpy(vectors[kept]))
-        assert found.members is not None
-        members = np.empty((len(found.members), *scores.scores.shape)) if members is None else members
-        probabilities[kept], members[:, kept] = found.probabilities, found.members
+        outputs = head.outputs(torch.from_numpy(vectors[judged]))
+        assert outputs.members is not None
+        members = np.empty((len(outputs.members), *scores.scores.shape)) if members is None else members
+        probabilities[judged], members[:, judged] = outputs.probabilities, outputs.members
     return Outputs(probabilities, members)
 
 
-def against_best(outputs: Outputs, scores: Scores, found: dict[str, Any], seed: int) -> None:
-    """Adds `minus_best` to each curve, the 95% interval of its area minus that of the best trigger of its k."""
+def against_best(outputs: Outputs, scores: Scores, report: dict[str, Any], seed: int) -> None:
+    """Add `minus_best` to each curve: the 95% interval of its area minus that of the best trigger for its k."""
     samples = {}
-    for row in found["curves"]:
-        kept = selection.best_of(outputs.probabilities, scores.scores, row["k"])
+    for row in report["curves"]:
+        top = selection.best_of(outputs.probabilities, scores.scores, row["k"])
         values = selection.unsureness(outputs, row["trigger"])
-        samples[row["trigger"], row["k"]] = selection.lifts(values, kept, seed)
-    for row in found["curves"]:
-        best = max((one for one in found["curves"] if one["k"] == row["k"]), key=lambda one: one["gain"])
+        samples[row["trigger"], row["k"]] = selection.lifts(values, top, seed)
+    for row in report["curves"]:
+        best = max((one for one in report["curves"] if one["k"] == row["k"]), key=lambda one: one["gain"])
         difference = samples[row["trigger"], row["k"]] - samples[best["trigger"], best["k"]]
         row["minus_best"] = quantile_interval(difference)
 
 
-def show(found: dict[str, Any]) -> None:
-    print(
-        f"{found['n']} queries held back by {found['by']}, seed {found['seed']}: scores x 100, {found['seconds']:.0f} s"
-    )
+def show(report: dict[str, Any]) -> None:
+    print(f"{report['n']} queries held back by {report['by']}, seed {report['seed']}: scores x 100, ", end="")
+    print(f"{report['seconds']:.0f} s")
     columns = ("trigger", "k", "one call", "k calls", "area", "random", "gain, 95%", "minus best, 95%")
     widths = (13, 2, 9, 8, 7, 7, 23, 17)
     print("".join(f"{name:>{width + 1}}" for name, width in zip(columns, widths, strict=True)))
-    for row in found["curves"]:
+    for row in report["curves"]:
         ends = [f"{100 * row['points'][end]['score']:.2f}" for end in (0, -1)]
         low, high = (100 * end for end in row["interval"])
         gain = f"{100 * row['gain']:.2f} ({low:.2f} to {high:.2f})"
@@ -87,7 +86,7 @@ def show(found: dict[str, Any]) -> None:
         areas = [f"{100 * row[key]:.2f}" for key in ("area", "area_random")]
         cells = (row["trigger"], str(row["k"]), *ends, *areas, gain, minus)
         print("".join(f"{cell:>{width + 1}}" for cell, width in zip(cells, widths, strict=True)))
-    best = found["best"]
+    best = report["best"]
     print(f"best for k = 2: {best['trigger']}; beats random beyond its interval: {best['beats_random']}")
 
 
@@ -105,14 +104,14 @@ def main() -> None:
     quiet_libraries()
     begun, scores = time.perf_counter(), read_scores([call.scores])
     outputs = held_back(scores, Encoder(call.encoder), call.seed, call.left_out)
-    found = selection.report(outputs, scores.scores, seed=call.seed)
-    against_best(outputs, scores, found, call.seed)
+    report = selection.report(outputs, scores.scores, seed=call.seed)
+    against_best(outputs, scores, report, call.seed)
     by = "data sets left out" if call.left_out else f"{FOLDS} folds"
-    found |= {"n": len(scores.queries), "by": by, "seed": call.seed, "seconds": time.perf_counter() - begun}
+    report |= {"n": len(scores.queries), "by": by, "seed": call.seed, "seconds": time.perf_counter() - begun}
     if call.json:
-        print(json.dumps(found))
+        print(json.dumps(report))
     else:
-        show(found)
+        show(report)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Visitors at once, for minutes: python benchmarks/sessions.py [--sessions 20] [--minutes 10] [--fleet scripted]
+"""Many visitors at once: python benchmarks/sessions.py [--sessions 20] [--minutes 10] [--fleet scripted]
 
-Starts the real demo on loopback, over scripted endpoints (`--fleet scripted`) or the embedded fleet's models
-(`--fleet embedded`, answers of --tokens tokens at most), and opens a browser tab of its own for each visitor (needs
-Chromium). Each asks one query after another; after --turns turns it loads the page anew. Every query carries a mark
-that its turn must show; a mark of anybody else in a tab is a mixed-up answer. Prints answers a session, seconds that
-visitors waited, errors, and the server's memory minute by minute. Exit code 1 on an error or a mixed-up answer.
+Starts the demo on loopback, over scripted endpoints (`--fleet scripted`) or the embedded fleet's models (`--fleet
+embedded`, with answers of at most --tokens tokens), and opens a browser tab for each visitor (needs Chromium). A
+visitor sends one query after another and reloads the page after --turns turns. Every query carries a mark that its turn
+must show; the mark of another visitor is a mixed-up answer. Prints answers per session, waiting times, errors, and the
+server's memory by minute. Exit code 1 on an error or a mixed-up answer.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ QUERIES = (
     "Write a poem about rain. {}",
     "How do I say hello politely? {}",
 )
-# Words of the answer in the last bubble, without what is folded away and what only says that it is being waited for.
+# Words of the answer in the last bubble, without folded parts and waiting messages.
 WORDS = """number => {
     const box = document.querySelectorAll('[data-testid="stChatMessage"]')[number];
     if (!box) return false;
@@ -53,28 +53,28 @@ WORDS = """number => {
 
 @dataclass
 class Visitor:
-    """What one visitor saw: seconds to the first words and to the end of each answer, and what went wrong."""
+    """One visitor's seconds to the first words and to the end of each answer, and what went wrong."""
 
     number: int
     first: list[float] = field(default_factory=list)
-    whole: list[float] = field(default_factory=list)
+    complete: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     mixed: list[str] = field(default_factory=list)
 
     def mark(self) -> str:
-        return f"M{self.number:02d}x{len(self.whole) + len(self.errors) + len(self.mixed):04d}"
+        return f"M{self.number:02d}x{len(self.complete) + len(self.errors) + len(self.mixed):04d}"
 
 
 @contextmanager
 def fleet(call: argparse.Namespace, folder: Path) -> Iterator[Path]:
-    """The fleet's folder; scripted endpoints answer as long as this lasts."""
+    """The fleet's folder; scripted endpoints run until the context ends."""
     if call.fleet == "embedded":
         for entry in (ROOT / "models" / "embedded").iterdir():
             if entry.name != "fleet.toml":
                 (folder / entry.name).symlink_to(entry)
         text = (ROOT / "models" / "embedded" / "fleet.toml").read_text(encoding="utf-8")
         shorter, count = re.subn(r"max_new_tokens = \d+", f"max_new_tokens = {call.tokens}", text)
-        assert count, "the embedded fleet says no more how long an answer may be"
+        assert count, "no max_new_tokens in the embedded fleet's fleet.toml"
         (folder / "fleet.toml").write_text(shorter, encoding="utf-8")
         yield folder
         return
@@ -90,7 +90,7 @@ def fleet(call: argparse.Namespace, folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def demo(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """A demo over a fleet: its address and its process, which ends with this."""
+    """The address and the process of a demo over a fleet; the process ends with the context."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -100,7 +100,7 @@ def demo(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     try:
         for _ in range(300):
             if process.poll() is not None:
-                sys.exit("Expected the demo to start. It ended; see above.")
+                sys.exit("The demo ended instead of starting; see above.")
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
                 break
@@ -116,7 +116,7 @@ def demo(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
 
 
 def memory(process: psutil.Process) -> float:
-    """Megabytes that the server and its children hold."""
+    """Memory of the server and its children in megabytes."""
     total = 0
     for one in [process, *process.children(recursive=True)]:
         with contextlib.suppress(psutil.Error):
@@ -125,7 +125,7 @@ def memory(process: psutil.Process) -> float:
 
 
 async def ask(page: Page, visitor: Visitor, turn: int, call: argparse.Namespace) -> None:
-    """One query and its answer, looked at when it has come."""
+    """Send one query and check its answer."""
     mark, patience = visitor.mark(), call.patience * 1000
     box = page.get_by_test_id("stChatInputTextArea")
     await expect(box).to_be_enabled(timeout=patience)
@@ -136,9 +136,9 @@ async def ask(page: Page, visitor: Visitor, turn: int, call: argparse.Namespace)
     await expect(bubbles.nth(2 * turn)).to_contain_text(mark, timeout=patience)
     await page.wait_for_function(WORDS, arg=2 * turn + 1, timeout=patience)
     first = time.perf_counter() - begun
-    # While the page is redrawn, the button of the turn before may still be there for a moment.
+    # While the page is redrawn, the button of the previous turn may still be there.
     await expect(page.get_by_role("button", name="Edit").last).to_be_visible(timeout=patience)
-    whole = time.perf_counter() - begun
+    complete = time.perf_counter() - begun
     answer = await bubbles.nth(2 * turn + 1).inner_text()
     shown = set(MARK.findall(" ".join(await bubbles.all_inner_texts())))
     alerts = await page.locator('[data-testid="stException"], [data-testid="stAlertContentError"]').all_inner_texts()
@@ -148,11 +148,11 @@ async def ask(page: Page, visitor: Visitor, turn: int, call: argparse.Namespace)
         visitor.errors.append(f"{mark}: {alerts[0][:200]}")
     else:
         visitor.first.append(first)
-        visitor.whole.append(whole)
+        visitor.complete.append(complete)
 
 
 async def visit(browser: Browser, address: str, visitor: Visitor, until: float, call: argparse.Namespace) -> None:
-    """Ask until the time is over; an answer that is under way then is waited for."""
+    """Send queries until the time is over, and wait for the last answer."""
     context = await browser.new_context(viewport={"width": 1000, "height": 800})
     page = await context.new_page()
     page.on("pageerror", lambda problem: visitor.errors.append(f"on the page: {problem}"))
@@ -202,20 +202,20 @@ def spread(values: list[float]) -> str:
 
 
 def report(visitors: list[Visitor], log: list[float], call: argparse.Namespace) -> dict[str, object]:
-    counts = [len(visitor.whole) for visitor in visitors]
+    counts = [len(visitor.complete) for visitor in visitors]
     first = [seconds for visitor in visitors for seconds in visitor.first]
-    whole = [seconds for visitor in visitors for seconds in visitor.whole]
+    complete = [seconds for visitor in visitors for seconds in visitor.complete]
     print(f"{call.sessions} sessions, {call.minutes:g} minutes, fleet {call.fleet}: {sum(counts)} answers")
     print(f"answers a session: min {min(counts)}, median {statistics.median(counts):g}, max {max(counts)}")
     print(f"Enter to the first words: {spread(first)}")
-    print(f"Enter to the end of the answer: {spread(whole)}")
+    print(f"Enter to the end of the answer: {spread(complete)}")
     print(f"server memory by minute, MB: {', '.join(f'{size:.0f}' for size in log)}")
     errors, mixed = ([one for v in visitors for one in getattr(v, name)] for name in ("errors", "mixed"))
-    for name, found in (("errors", errors), ("mixed-up answers", mixed)):
-        print(f"{name}: {len(found)}")
-        for one in found[:20]:
+    for name, problems in (("errors", errors), ("mixed-up answers", mixed)):
+        print(f"{name}: {len(problems)}")
+        for one in problems[:20]:
             print(f"  {one}")
-    return {"answers": counts, "first": first, "whole": whole, "memory_mb": log, "errors": errors, "mixed": mixed}
+    return {"answers": counts, "first": first, "whole": complete, "memory_mb": log, "errors": errors, "mixed": mixed}
 
 
 def main() -> None:
@@ -223,18 +223,18 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--fleet", choices=("scripted", "embedded"), default="scripted")
-    parser.add_argument("--tokens", type=int, default=32, help="of an answer of the embedded fleet, at most")
-    parser.add_argument("--turns", type=int, default=5, help="of a conversation")
+    parser.add_argument("--tokens", type=int, default=32, help="longest answer of the embedded fleet")
+    parser.add_argument("--turns", type=int, default=5, help="turns of a conversation")
     parser.add_argument("--patience", type=float, default=300, help="seconds to wait for an answer")
-    parser.add_argument("--most-errors", type=int, default=5, help="after which a visitor leaves")
-    parser.add_argument("--json", type=Path, help="also write all figures into a file")
+    parser.add_argument("--most-errors", type=int, default=5, help="a visitor leaves after this many")
+    parser.add_argument("--json", type=Path, help="also write all figures to a file")
     call = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, fleet(call, Path(name)) as folder, demo(folder) as (address, process):
         visitors, log = asyncio.run(crowd(address, process, call))
     figures = report(visitors, log, call)
     if call.json:
         call.json.write_text(json.dumps(figures, indent=2) + "\n")
-    sys.exit(bool(figures["errors"] or figures["mixed"]) or not all(visitor.whole for visitor in visitors))
+    sys.exit(bool(figures["errors"] or figures["mixed"]) or not all(visitor.complete for visitor in visitors))
 
 
 if __name__ == "__main__":

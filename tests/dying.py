@@ -1,9 +1,9 @@
 """Commands that die: python dying.py [--together] CALL ...
 
 A CALL is "STEP:COUNT" and the arguments of a zooter command, with tabs between them: its process kills itself (SIGKILL)
-when the step has reported progress COUNT times, or, where STEP is `line`, when COUNT lines have been made for a file. A
-call without "STEP:COUNT" lives. Each runs in a process forked from this one, which has imported what they need and run
-nothing; `--together` runs all at the same time. Prints a line a call: how it ended.
+when the step has reported progress COUNT times, or, where STEP is `line`, when COUNT lines have been formatted for a
+file. A call without "STEP:COUNT" lives. Each runs in a process forked from this one, which has imported what they need
+and run nothing; `--together` runs all at the same time. Prints how each call ended, a line per call.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command line on a real terminal: stdout and stderr are pseudo-terminals, and what reaches them is read back."""
+"""The command line on a real terminal: stdout and stderr are pseudo-terminals, and their output is read back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLEAR, COLOUR, LINK, CLIPBOARD = "\x1b[2J", "\x1b[38;5;199m", "\x1b]8;;http://ev
 CONTROLS = f"{CLEAR}{COLOUR}{LINK}{CLIPBOARD}\x9b5n\x08\x7f\rover\u202e\u2066"
 MARKUP = "[/red][bold]b[/bold][link=http://evil.example]l[/link] :smile:"
 HOSTILE = CONTROLS + MARKUP
-OWN = re.compile(r"\x1b\[(?:[0-9]{1,2}(?:;[0-9]{1,2})*m|0m|\?25[lh]|[0-9]*[AGK])|\r(?=\x1b\[[12][AK])|\r(?=\n)")
+RICH = re.compile(r"\x1b\[(?:[0-9]{1,2}(?:;[0-9]{1,2})*m|0m|\?25[lh]|[0-9]*[AGK])|\r(?=\x1b\[[12][AK])|\r(?=\n)")
 ACTS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -42,9 +42,9 @@ class Screen:
         return self.parts["stderr"].decode("utf-8").replace("\r\n", "\n")
 
     def check(self) -> str:
-        """All that came, which holds nothing that a terminal acts on but rich's own colours and bars."""
+        """All output, which must hold no control characters but those of rich's colours and bars."""
         both = self.out + self.err
-        rest = OWN.sub("", both)
+        rest = RICH.sub("", both)
         assert not ACTS.search(rest), repr(rest[max(0, ACTS.search(rest).start() - 40) :][:160])
         assert COLOUR not in both
         assert "Traceback" not in both
@@ -95,7 +95,7 @@ def pipe(into: bytearray) -> Iterator[io.TextIOBase]:
 
 @contextmanager
 def streams(stdout: io.TextIOBase, stderr: io.TextIOBase, environment: dict[str, str] | None = None) -> Iterator[None]:
-    """These as stdout and stderr; the consoles look anew at what is behind them, as in a process of their own."""
+    """These as stdout and stderr; the consoles start over, as in a new process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", stdout)
         patch.setattr(sys, "stderr", stderr)

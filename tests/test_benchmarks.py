@@ -1,4 +1,4 @@
-"""The scripts of benchmarks on a few made-up scores: what they count is what they say."""
+"""The benchmark scripts on a few invented scores: their figures are what they claim."""
 
 from __future__ import annotations
 
@@ -27,6 +27,13 @@ def script(name: str):
     return module
 
 
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py")))
+def test_a_script_imports(name):
+    if name in ("demo", "sessions"):
+        pytest.importorskip("playwright")
+    assert callable(script(name).main)
+
+
 @pytest.fixture
 def score_file(tmp_path):
     """`a` is right on sums, `b` on texts; two data sets of each."""
@@ -51,11 +58,11 @@ def run(monkeypatch, capsys, name, *arguments):
 
 
 def test_heads_compares_settings_with_the_default(monkeypatch, capsys, score_file, tiny_encoder):
-    found = run(
+    figures = run(
         monkeypatch, capsys, "heads", score_file, "--encoder", tiny_encoder.reference, "--seeds", "1", "--json",
         "--settings", "epochs=1 times=1 clusters=2", "rate=0.01 epochs=30",
     )  # fmt: skip
-    rows = {row["method"]: row for row in found["rows"]}
+    rows = {row["method"]: row for row in figures["rows"]}
     assert list(rows) == [
         "as it is",
         "epochs=1 times=1 clusters=2",
@@ -82,14 +89,14 @@ def test_best_a_data_set_knows_only_the_data_sets_it_learned_from(score_file, ti
     heads = script("heads")
     scores = heads.read_scores([score_file])
     bench = heads.Bench(scores, tiny_encoder)
-    choose = heads.best_single(bench, 0, each=True)
+    choose = heads.best_single(bench, 0, by_dataset=True)
     sums = np.flatnonzero(np.char.startswith(bench.names, "sums"))
     texts = np.flatnonzero(bench.names == "texts-0")
-    known = np.concatenate([sums[:-1], texts])
-    assert choose(known, sums[-1:]).tolist() == [0]
-    assert choose(known, texts).tolist() == [1] * len(texts)
-    unknown = np.flatnonzero(bench.names == "texts-1")
-    assert choose(known, unknown).tolist() == [0] * len(unknown)  # the best over two data sets of sums and one of texts
+    seen = np.concatenate([sums[:-1], texts])
+    assert choose(seen, sums[-1:]).tolist() == [0]
+    assert choose(seen, texts).tolist() == [1] * len(texts)
+    unseen = np.flatnonzero(bench.names == "texts-1")
+    assert choose(seen, unseen).tolist() == [0] * len(unseen)  # the best over two data sets of sums and one of texts
 
 
 def test_pairs_of_unequal_worth_are_judged_by_reward_and_by_length():
@@ -97,8 +104,8 @@ def test_pairs_of_unequal_worth_are_judged_by_reward_and_by_length():
     rewards = np.array([[3.0, 1.0, 2.0], [0.0, 5.0, 1.0]])
     worth = np.array([[1.0, 0.0, 0.0], [1.0, 0.0, 1.0]])
     lengths = np.array([[100, 90, 10], [50, 100, 90]])
-    found = quality.agreement(rewards, worth, lengths, 0.0)
-    assert (found["pairs"], found["right"], found["longer_is_better"]) == (4, 0.5, 0.5)
+    figures = quality.agreement(rewards, worth, lengths, 0.0)
+    assert (figures["pairs"], figures["right"], figures["longer_is_better"]) == (4, 0.5, 0.5)
     like = quality.agreement(rewards, worth, lengths, 0.8)
     assert (like["pairs"], like["right"], like["longer_is_better"]) == (2, 0.5, 0.5)
     assert like["interval"] == [0.0, 1.0]  # one query right, one wrong
@@ -107,9 +114,9 @@ def test_pairs_of_unequal_worth_are_judged_by_reward_and_by_length():
 def test_labels_that_are_wrong_where_entropy_is_high_have_a_negative_rank_correlation():
     quality = script("label_quality")
     entropies, gains = np.arange(20.0), np.array([1.0] * 10 + [-1.0] * 10)
-    found = quality.correlation(entropies, gains)
-    assert found["rank"] == pytest.approx(-0.867, abs=0.001)  # Spearman's with ties, worked by hand
-    assert found["interval"][0] <= found["rank"] <= found["interval"][1] < 0
+    figures = quality.correlation(entropies, gains)
+    assert figures["rank"] == pytest.approx(-0.867, abs=0.001)  # Spearman's with ties, worked by hand
+    assert figures["interval"][0] <= figures["rank"] <= figures["interval"][1] < 0
 
 
 def test_quality_is_the_share_of_the_way_from_random_to_the_best():
@@ -117,13 +124,13 @@ def test_quality_is_the_share_of_the_way_from_random_to_the_best():
     quality = script("label_quality")
     plain = np.array([[0.9, 0.1]] * 8 + [[0.45, 0.55]] * 2 + [[0.5, 0.5]])
     worth = np.array([[1.0, 0.0]] * 10 + [[1.0, 1.0]])
-    found = quality.quality(plain, [()] * 11, np.arange(11), worth, [1.0])
-    assert found["n"] == 10
-    assert found["rows"][0]["all"]["share"] == pytest.approx(0.6)
-    assert [part["share"] for part in found["rows"][0]["fifths"]] == [1.0] * 4 + [-1.0]
-    assert found["rows"][0]["rank"]["rank"] == pytest.approx(-1.0)
-    assert found["rows"][0]["minus_plain"] == [0.0, 0.0]
-    assert found["single_in_hindsight"]["share"] == 1.0
+    figures = quality.quality(plain, [()] * 11, np.arange(11), worth, [1.0])
+    assert figures["n"] == 10
+    assert figures["rows"][0]["all"]["share"] == pytest.approx(0.6)
+    assert [part["share"] for part in figures["rows"][0]["fifths"]] == [1.0] * 4 + [-1.0]
+    assert figures["rows"][0]["rank"]["rank"] == pytest.approx(-1.0)
+    assert figures["rows"][0]["minus_plain"] == [0.0, 0.0]
+    assert figures["single_in_hindsight"]["share"] == 1.0
 
 
 def test_only_queries_in_both_files_count():

@@ -1,4 +1,4 @@
-"""No command looks anything up on the network that the user did not name."""
+"""No command contacts a host that the user did not name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import tiny
 from scripted import serving
 
 ROOT = Path(__file__).resolve().parent.parent
-# Loaded by every Python process that is started with it: notes each host that is looked up or connected to.
+# Loaded by every Python process that is started with it: logs every host that is looked up or connected to.
 NOTING = """
 import os, sys
 
@@ -33,10 +33,10 @@ import contextlib, io, json, sys
 from zooter_core.cli.main import main
 
 for call in json.load(sys.stdin):
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
         code = main(call)
-    print(json.dumps([call[0], code, said.getvalue()]))
+    print(json.dumps([call[0], code, output.getvalue()]))
 """
 # A demo and a visitor, with the one interface that the namespace has switched on.
 VISITING = """
@@ -76,13 +76,13 @@ def without_network(code: str, folder: Path, *arguments: object, given: str = ""
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([unshare, "-rn", "true"], capture_output=True, check=False).returncode:
         pytest.skip("no network namespace can be made here (unshare -rn)")
-    return noted([unshare, "-rn", sys.executable], code, folder, *arguments, given=given)
+    return logged([unshare, "-rn", sys.executable], code, folder, *arguments, given=given)
 
 
-def noted(
+def logged(
     python: list[str], code: str, folder: Path, *arguments: object, given: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run Python and note whom it contacts."""
+    """Run Python and log the hosts that it contacts."""
     (folder / "site").mkdir(exist_ok=True)
     (folder / "site" / "sitecustomize.py").write_text(NOTING)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_HUB")}
@@ -101,13 +101,13 @@ def noted(
 def contacts(folder: Path) -> set[str]:
     """The hosts that were looked up or connected to; sockets of this machine's file system are none."""
     path = folder / "contacts"
-    found = [ast.literal_eval(line) for line in path.read_text().splitlines()] if path.exists() else []
-    return {str(what[0] if isinstance(what, tuple) else what) for what in found if not str(what).startswith("/")}
+    places = [ast.literal_eval(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return {str(what[0] if isinstance(what, tuple) else what) for what in places if not str(what).startswith("/")}
 
 
 @pytest.fixture
 def calls(tmp_path: Path, fleet_copy: Path) -> list[list[str]]:
-    """Each command that works on files and models of this machine."""
+    """A call of every command that works on files and models of this machine."""
     lines = [
         {"id": str(n), "query": text, "scores": {"base": n % 3, "one": n % 4, "two": 1.5}, "responses": {
             "base": "yes", "one": "no", "two": f"{n}"}, "tags": ["ab"[n % 2]]}
@@ -119,7 +119,7 @@ def calls(tmp_path: Path, fleet_copy: Path) -> list[list[str]]:
     problems = tmp_path / "problems.jsonl"
     problems.write_text('{"question": "What is 3 + 4?", "answer": "#### 7"}\n')
     fleet, router = ["--fleet", fleet_copy], tmp_path / "router"
-    made: list[list[object]] = [
+    calls: list[list[object]] = [
         ["route", "What is 7 apples?", *fleet],
         ["route", "What is 7 apples?", "--why", *fleet],
         ["ask", "Hi", *fleet],
@@ -136,13 +136,13 @@ def calls(tmp_path: Path, fleet_copy: Path) -> list[list[str]]:
         ["import", "routerdc", source, "--out", tmp_path / "imported.jsonl"],
         ["bench", "--suite", "gsm8k", "--from", problems, "--out", tmp_path / "bench.jsonl", *fleet],
     ]
-    return [[str(part) for part in call] for call in made]
+    return [[str(part) for part in call] for call in calls]
 
 
 def test_every_command_works_without_a_network_and_contacts_nobody(tmp_path, calls):
     ended = without_network(CALLING, tmp_path, given=json.dumps(calls))
-    found = [json.loads(line)[:2] for line in ended.stdout.splitlines()]
-    assert found == [[call[0], 0] for call in calls], ended.stderr[-2000:]
+    codes = [json.loads(line)[:2] for line in ended.stdout.splitlines()]
+    assert codes == [[call[0], 0] for call in calls], ended.stderr[-2000:]
     assert contacts(tmp_path) == set()
 
 
@@ -165,14 +165,14 @@ def test_a_fleet_of_endpoints_contacts_its_endpoints_alone(tmp_path, fleet_copy)
     with serving() as server:
         server.replies = {"long": lambda query: f"{query} Well.", "short": lambda query: "No."}
         fleet = ["--fleet", str(afar.save(fleet_copy, server.url, {"a": "long", "b": "short"}, router=True))]
-        asked = [["ask", "Hi", *fleet], ["compare", "Hi", *fleet], ["check", *fleet]]
-        ended = noted([sys.executable], CALLING, tmp_path, given=json.dumps(asked))
+        requests = [["ask", "Hi", *fleet], ["compare", "Hi", *fleet], ["check", *fleet]]
+        ended = logged([sys.executable], CALLING, tmp_path, given=json.dumps(requests))
     assert [json.loads(line)[1] for line in ended.stdout.splitlines()] == [0, 0, 0], ended.stderr[-2000:]
     assert contacts(tmp_path) == {"127.0.0.1"}
 
 
 def test_a_contact_would_be_seen(tmp_path):
-    """What these tests rest on: the note of a lookup, and the namespace in which none succeeds."""
+    """What these tests rely on: lookups are logged, and in the namespace none succeeds."""
     code = (
         "import socket\ntry: socket.create_connection(('203.0.113.7', 9), 1)\nexcept OSError as problem: print(problem)"
     )

@@ -60,7 +60,7 @@ def test_decision_by_utilities():
 @pytest.mark.parametrize(
     ("probability", "word"), [(0.75, "sure"), (0.74, "leaning"), (0.5, "leaning"), (0.49, "undecided")]
 )
-def test_certainty_is_how_often_such_a_choice_is_the_best(probability, word):
+def test_certainty_is_the_chosen_probability_in_a_word(probability, word):
     rest = (1 - probability) / 3
     assert Decision.of("q", {"a": rest, "b": probability, "c": rest, "d": rest}).certainty == word
 

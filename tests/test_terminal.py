@@ -44,10 +44,10 @@ def test_any_text_can_be_shown(text):
 @given(st.lists(TEXT))
 def test_a_text_in_pieces_is_shown_like_the_whole(pieces):
     """An escape may begin in one piece of a stream and end in the next."""
-    whole = visible("".join(pieces).replace("\r\n", "\n"))
+    text = visible("".join(pieces).replace("\r\n", "\n"))
     assert "".join(visible(piece.replace("\r\n", "\n")) for piece in pieces).replace("\\r\n", "\n") in (
-        whole,
-        whole.replace("\\r\n", "\n"),
+        text,
+        text.replace("\\r\n", "\n"),
     )
 
 
@@ -60,8 +60,8 @@ def test_json_is_safe_to_show_and_says_the_same(shape):
 
 
 def test_a_terminal_gets_no_control_and_gets_its_stream_back(monkeypatch):
-    came = bytearray()
-    with terminal(came) as file:
+    written = bytearray()
+    with terminal(written) as file:
         monkeypatch.setattr(sys, "stdout", file)
         with guarded():
             assert isinstance(sys.stdout, Screen)
@@ -70,7 +70,7 @@ def test_a_terminal_gets_no_control_and_gets_its_stream_back(monkeypatch):
             sys.stdout.writelines(["[2J", "\n"])
             sys.stdout.flush()
         assert sys.stdout is file
-    assert came.decode() == f"{visible(HOSTILE)} \\x1b[2J\r\n"
+    assert written.decode() == f"{visible(HOSTILE)} \\x1b[2J\r\n"
 
 
 def test_a_pipe_gets_the_text_as_it_is(monkeypatch):

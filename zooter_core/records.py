@@ -1,4 +1,7 @@
-"""The data model on one screen. Every record is frozen and turns into a plain dict for JSON."""
+"""The data model: what the rooms pass to each other. Every record is frozen.
+
+`to_json` gives a record's stable JSON shape, and `from_json` reads it back.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ from zooter_core.errors import Failure
 Role = Literal["system", "user", "assistant"]
 Finish = Literal["stop", "length", "stopped", "error", "refused"]
 Certainty = Literal["sure", "leaning", "undecided"]
-# Scores and rewards lie between this and its negative. Then no sum, square or difference of them overflows a float64,
-# and the router kinds that learn from scores can hold them as float32.
+# The largest absolute score or reward. Sums, squares and differences then fit a float64, and the router kinds that
+# learn from scores can hold them as float32.
 LARGEST_SCORE = 1e30
-SURE, LEANING = 0.75, 0.5  # of the chosen candidate's probability; below the second it is more likely not the best
+SURE, LEANING = 0.75, 0.5  # bounds of the chosen candidate's probability; below 0.5 another one is more likely the best
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """An intention of a query; `score` in [0, 1] says how surely."""
+    """An intention of a query, such as `sql`; `score` in [0, 1] is the tagger's confidence."""
 
     name: str
     score: float
@@ -35,7 +38,7 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What the user asks. `dataset` groups queries in reports; `tags` only where the queries file gives them."""
+    """What the user asks. `dataset` groups queries in reports; `tags` are those of the queries file, if it has any."""
 
     id: str
     text: str
@@ -45,13 +48,15 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What one candidate answered.
+    """One candidate's response to a query.
 
     Attributes:
+        tokens: number of generated tokens.
         seconds: from the start of generation to its end.
-        first_token_seconds: from the start to the first token; None when none came.
-        finish: `stop` (end of turn), `length` (token limit), `stopped` (by the user), `error` (then `error` says why),
-            or `refused`: an error of this one request (a query that is too long), which no other attempt can mend.
+        first_token_seconds: from the start to the first token; None without any token.
+        finish: `stop` (end of turn), `length` (token limit), `stopped` (by the user), `error` (see `error`), or
+            `refused`: an error of this request alone, such as a query that is too long, which no retry can fix.
+        error: why it failed; None if it did not.
     """
 
     candidate: str
@@ -64,11 +69,11 @@ class Response:
 
     @property
     def failed_before_first_token(self) -> bool:
-        """Whether it failed without any text; an answer that was stopped has not failed."""
+        """Whether it failed without any text. A response that the user stopped has not failed."""
         return self.error is not None and not self.text
 
     def to_json(self) -> dict[str, Any]:
-        """The fields; of an error its message."""
+        """The fields as JSON; the error as its message."""
         return asdict(self) | {"error": self.error and str(self.error)}
 
     @classmethod
@@ -78,7 +83,7 @@ class Response:
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Decoding speed after the first token; None below two tokens."""
+        """Decoding speed after the first token; None for fewer than two tokens."""
         if self.first_token_seconds is None or self.tokens < 2 or self.seconds <= self.first_token_seconds:
             return None
         return (self.tokens - 1) / (self.seconds - self.first_token_seconds)
@@ -86,7 +91,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A response with its reward and place (1 is best); a failed response has neither."""
+    """A response with its reward and rank (1 is best); both are None for a failed response."""
 
     response: Response
     reward: float | None = None
@@ -113,7 +118,7 @@ class Decision:
         probabilities: candidate -> probability of giving the best answer, in pool order; sums to one.
         candidate: the argmax; a tie goes to the earlier candidate in the pool.
         margin: the chosen probability minus the next highest (1.0 in a pool of one).
-        utilities: what took the place of the probabilities in both, where a price was traded in (`prices.utilities`).
+        utilities: with prices, these replace the probabilities for `candidate` and `margin` (`prices.utilities`).
     """
 
     query: str
@@ -125,13 +130,13 @@ class Decision:
 
     @property
     def certainty(self) -> Certainty:
-        """In words how often a choice like this is the best, where probabilities are calibrated."""
-        sure = self.probabilities[self.candidate]
-        return "sure" if sure >= SURE else "leaning" if sure >= LEANING else "undecided"
+        """The chosen candidate's probability in a word."""
+        probability = self.probabilities[self.candidate]
+        return "sure" if probability >= SURE else "leaning" if probability >= LEANING else "undecided"
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The candidates as they should be asked, the chosen one first; equals keep pool order."""
+        """The candidates by descending value, the chosen one first; ties keep pool order."""
         values = self.utilities or self.probabilities
         return tuple(sorted(values, key=lambda name: -values[name]))
 
@@ -143,6 +148,7 @@ class Decision:
         tags: tuple[Tag, ...] = (),
         utilities: Mapping[str, float] | None = None,
     ) -> Decision:
+        """The decision that probabilities, or utilities if given, lead to."""
         values = utilities or probabilities
         order = sorted(values.values(), reverse=True)
         chosen = max(values, key=lambda name: values[name])  # max keeps the first of equals
@@ -163,9 +169,12 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Who runs for a query: `candidates`, the most probable first; one where the router is sure.
+    """The candidates to run for a query.
 
-    `unsureness` is the trigger's value, in [0, 1].
+    Attributes:
+        unsureness: the trigger's value, in [0, 1].
+        unsure: whether it is above the threshold.
+        candidates: the most probable first; only one if the router is sure.
     """
 
     decision: Decision
@@ -176,7 +185,13 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What the router learns of a query, in pool order: `plain` is the softmax, `enhanced` is mixed with tag priors."""
+    """A query's training target, in pool order.
+
+    Attributes:
+        plain: s(q), the softmax of the rewards.
+        enhanced: s*(q), mixed with the tag priors.
+        entropy: the reward entropy of `plain`, in [0, 1].
+    """
 
     id: str
     fold: Literal["train", "held_back"]

@@ -1,8 +1,8 @@
-"""What a terminal acts on, made visible: escapes, other control characters, and marks that turn the order of writing.
+"""Control characters made visible: escapes and whatever else a terminal acts on, including text direction marks.
 
-Names, tags, answers, files and error messages are written by others. Sent to a terminal as they are, they could clear
-the screen, fake output, set the clipboard or hide a link's address. So `guarded` puts a wall before stdout and stderr
-where they are terminals; into a file or a pipe everything goes unchanged.
+Names, tags, answers, files and error messages come from others. Sent to a terminal unchanged, they could clear the
+screen, fake output, set the clipboard or hide a link's address. `guarded` therefore escapes everything that is written
+to stdout and stderr while they are terminals; a file or a pipe gets the text unchanged.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from typing import Any, TextIO, cast
 
 from zooter_core.strict_json import dump_json
 
-# C0 without tab and newline (a carriage return only alone), DEL, C1, bidirectional overrides and isolates, and half
-# characters, which no terminal can show.
+# C0 without tab and newline (a carriage return unless a newline follows), DEL, C1, bidirectional overrides and
+# isolates, and lone surrogates, which no terminal can show.
 ACTING = re.compile(r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def visible(text: str) -> str:
-    r"""A text with what a terminal acts on written out: an escape as `\x1b`, a right-to-left override as `\u202e`."""
-    return ACTING.sub(lambda found: repr(found[0])[1:-1], text)
+    r"""A text with control characters written out: an escape as `\x1b`, a right-to-left override as `\u202e`."""
+    return ACTING.sub(lambda match: repr(match[0])[1:-1], text)
 
 
 def json_text(shape: Any, indent: int | None = None) -> str:
-    """JSON that is safe to show: the same value, with what a terminal acts on in JSON's own escapes."""
+    """JSON of the same value with control characters as JSON escapes, safe to show on a terminal."""
     text = dump_json(shape, ensure_ascii=False, indent=indent)
-    return ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return ACTING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 class Screen:
-    """stdout or stderr where it is a terminal: whatever is written there becomes visible.
+    """Stands in for stdout or stderr on a terminal and makes control characters visible.
 
-    It is not a terminal itself, so that nobody sends it colours. Our own consoles write to the one `behind` it, and
-    see to what they print themselves.
+    It says that it is not a terminal, so that libraries send no colours. Our consoles write to the terminal `behind` it
+    and escape what they print themselves.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -57,7 +57,7 @@ class Screen:
 
 
 def guard() -> None:
-    """Put the wall before stdout and stderr, where they are terminals, for as long as this process lives."""
+    """Escape control characters on stdout and stderr, where they are terminals, until the process ends."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and stream.isatty():
@@ -66,15 +66,15 @@ def guard() -> None:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Put the wall before stdout and stderr, where they are terminals, for a while.
+    """Escape control characters on stdout and stderr, where they are terminals, while the body runs.
 
-    No text is too odd for stdout either: what its encoding lacks is written out, as it always is on stderr.
+    On stdout, characters that its encoding lacks are escaped too, as they always are on stderr.
     """
-    before = sys.stdout, sys.stderr
+    streams = sys.stdout, sys.stderr
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     guard()
     try:
         yield
     finally:
-        sys.stdout, sys.stderr = before
+        sys.stdout, sys.stderr = streams

@@ -1,4 +1,4 @@
-"""Options that hold nothing, paths that can be none, and stdin that is no text: mistakes of the call (exit code 2)."""
+"""Empty options, impossible paths and stdin that is not text are mistakes of the call (exit code 2)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from calls import write_lines
 
 from zooter_core.cli.main import main
 from zooter_core.records import Decision
@@ -17,10 +18,8 @@ LONG = "a" * 5000
 
 @pytest.fixture
 def scores(tmp_path) -> Path:
-    path = tmp_path / "scores.jsonl"
     lines = [{"query": text, "scores": dict.fromkeys(tiny.POOL, 1)} for text in tiny.QUERIES[:4]]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
+    return write_lines(tmp_path / "scores.jsonl", lines)
 
 
 @pytest.fixture
@@ -32,11 +31,11 @@ def loop(tmp_path) -> str:
 
 @pytest.fixture
 def refused(capsys, tiny_fleet, scores, tmp_path, monkeypatch):
-    """A call that must be refused before any work; FLEET, SCORES and NEW stand for places that are right."""
+    """A call that must be refused before any work; FLEET, SCORES and NEW stand for valid places."""
     monkeypatch.chdir(tmp_path)
     places = {"FLEET": tiny_fleet, "ROUTER": tiny_fleet / "router", "SCORES": scores, "NEW": tmp_path / "new"}
 
-    def called(*arguments: str) -> str:
+    def call(*arguments: str) -> str:
         capsys.readouterr()
         before = sorted(tmp_path.rglob("*"))
         code = main([str(places.get(argument, argument)) for argument in arguments])
@@ -47,7 +46,7 @@ def refused(capsys, tiny_fleet, scores, tmp_path, monkeypatch):
         assert sorted(tmp_path.rglob("*")) == before
         return err
 
-    return called
+    return call
 
 
 CALLS = [
@@ -91,7 +90,7 @@ CALLS = [
 
 
 @pytest.mark.parametrize("call", CALLS, ids=" ".join)
-def test_a_path_that_can_be_none(refused, loop, call):
+def test_an_impossible_path(refused, loop, call):
     assert "is empty" in refused(*call, "")
     assert "File name too long" in refused(*call, LONG)
     assert "symbolic links" in refused(*call, loop)
@@ -115,13 +114,13 @@ def test_a_path_that_can_be_none(refused, loop, call):
     ],
     ids=" ".join,
 )
-def test_an_option_that_holds_nothing(refused, call):
+def test_an_empty_option(refused, call):
     assert "is empty" in refused(*call, "")
 
 
 @pytest.mark.parametrize("key", ["path", "model", "adapter", "vocabulary", "encoder", "offload_folder", "recorded"])
 @pytest.mark.parametrize("what", ["long", "loop"])
-def test_a_path_of_a_fleet_that_can_be_none(capsys, fleet_copy, loop, key, what):
+def test_an_impossible_path_in_a_fleet(capsys, fleet_copy, loop, key, what):
     file = fleet_copy / "fleet.toml"
     value = json.dumps(LONG if what == "long" else loop)
     text = file.read_text()
@@ -154,7 +153,7 @@ def test_a_path_of_a_fleet_that_can_be_none(capsys, fleet_copy, loop, key, what)
         (b"x" * (1 << 24), "line 1 of stdin"),
     ],
 )
-def test_stdin_that_is_no_text(capsys, tiny_fleet, monkeypatch, content, named):
+def test_stdin_that_is_not_text(capsys, tiny_fleet, monkeypatch, content, named):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
 
     def decide(ensemble, query, willingness):

@@ -1,4 +1,4 @@
-"""What rich makes of text of others, wherever it takes any; and what others print while it draws."""
+"""Text from others in everything that rich prints, and what libraries print while bars are drawn."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _table(text: str) -> Table:
 
 @contextmanager
 def on_a_terminal() -> Iterator[Screen]:
-    """Both streams are guarded terminals; what came is there afterwards."""
+    """Both streams are guarded terminals; what they got is there afterwards."""
     screen = Screen()
     out, err = screen.parts.values()
     with terminal(out) as stdout, terminal(err) as stderr, streams(stdout, stderr), guarded():
@@ -63,11 +63,11 @@ def test_a_table_with_controls_is_as_wide_as_it_looks():
 @given(st.text("[]/\\:=@#()bold smile123\x1b", min_size=1))
 def test_any_text_stands_as_it_is_in_a_pipe(text):
     console = Output()
-    with console.capture() as came:
+    with console.capture() as capture:
         console.print(text, soft_wrap=True)
         console.print(_table(text))
-    assert came.get().startswith(f"{text}\n")
-    assert squeezed(text) in squeezed(came.get().removeprefix(f"{text}\n"))
+    assert capture.get().startswith(f"{text}\n")
+    assert squeezed(text) in squeezed(capture.get().removeprefix(f"{text}\n"))
 
 
 def test_what_others_print_beside_a_bar():
@@ -81,11 +81,11 @@ def test_what_others_print_beside_a_bar():
             progress(f"step {MARKUP}", 2, 2)
         logger.warning(f"logged {HOSTILE}")
         logger.removeHandler(handler)
-        with waiting(f"waiting {HOSTILE}") as tell:
-            tell(f"still {HOSTILE}")
+        with waiting(f"waiting {HOSTILE}") as show:
+            show(f"still {HOSTILE}")
             print(f"half a line {HOSTILE}", end="", file=sys.stderr)
     rest = screen.check()
     assert LINK not in rest
-    for said in ("printed", "logged", "waiting", "half a line"):
-        assert f"{said} {visible(HOSTILE)[:20]}" in rest.replace("\n", ""), said
+    for source in ("printed", "logged", "waiting", "half a line"):
+        assert f"{source} {visible(HOSTILE)[:20]}" in rest.replace("\n", "")
     assert f"step {MARKUP}" in rest

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 import tiny
+from calls import write_lines
 
 from zooter_core.cli.main import main
 
@@ -22,28 +22,23 @@ def pool(request) -> list[str]:
     return POOLS[request.param]
 
 
-def write(path: Path, lines) -> Path:
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
-
-
 @pytest.fixture
 def scores(tmp_path, pool) -> Path:
     lines = [{"query": text, "scores": dict.fromkeys(pool, n % 3)} for n, text in enumerate(tiny.QUERIES[:4])]
-    return write(tmp_path / "scores.jsonl", lines)
+    return write_lines(tmp_path / "scores.jsonl", lines)
 
 
 @pytest.fixture
 def differing(tmp_path, pool) -> Path:
     """The second line has another pool."""
     lines = [{"query": "q", "scores": dict.fromkeys(pool, 1)}, {"query": "r", "scores": {f"{n}x": 1 for n in pool}}]
-    return write(tmp_path / "differing.jsonl", lines)
+    return write_lines(tmp_path / "differing.jsonl", lines)
 
 
 @pytest.fixture
 def fleet(tmp_path, tiny_fleet, pool) -> Path:
     """A fleet of recorded responses, with the tiny fleet's router, which is for other candidates."""
-    recorded = write(tmp_path / "responses.jsonl", [{"query": "q", "responses": dict.fromkeys(pool, "x")}])
+    recorded = write_lines(tmp_path / "responses.jsonl", [{"query": "q", "responses": dict.fromkeys(pool, "x")}])
     text = f'[router]\npath = "{tiny_fleet / "router"}"\nruntime = "torch"\n'
     text += "".join(CANDIDATE.format(name, recorded) for name in pool)
     (tmp_path / "fleet.toml").write_text(text)
@@ -52,9 +47,9 @@ def fleet(tmp_path, tiny_fleet, pool) -> Path:
 
 def message(capsys, *arguments: object) -> str:
     capsys.readouterr()
-    found = main([str(argument) for argument in arguments])
+    code = main([str(argument) for argument in arguments])
     err = capsys.readouterr().err
-    assert found == 2, err[:2000]
+    assert code == 2, err[:2000]
     assert "Traceback" not in err
     assert "the work failed" not in err
     assert len(err) < MOST, f"{len(err):,} characters"
@@ -72,12 +67,7 @@ def test_pools_that_differ(capsys, differing, tmp_path, tiny_fleet):
 
 def test_a_router_for_other_candidates(capsys, fleet, scores, tiny_fleet):
     for call in (("route", "q"), ("ask", "q"), ("compare", "q"), ("evaluate", "--scores", scores)):
-        message(
-            capsys,
-            *call,
-            "--fleet",
-            fleet,
-        )
+        message(capsys, *call, "--fleet", fleet)
     message(capsys, "evaluate", "--router", tiny_fleet / "router", "--scores", scores)
 
 
@@ -105,13 +95,13 @@ def test_candidates_that_are_not_there(capsys, fleet, scores, tmp_path, tiny_fle
     ],
 )
 def test_wrong_lines(capsys, tmp_path, tiny_fleet, line):
-    path = write(tmp_path / "wrong.jsonl", [line])
+    path = write_lines(tmp_path / "wrong.jsonl", [line])
     message(capsys, "evaluate", "--router", tiny_fleet / "router", "--scores", path)
 
 
 def test_ids_and_keys(capsys, tmp_path, tiny_fleet):
     twice = [{"id": "i" * 100_000, "query": "q", "scores": {"base": 1, "one": 1, "two": 1}}] * 2
-    path = write(tmp_path / "twice.jsonl", twice)
+    path = write_lines(tmp_path / "twice.jsonl", twice)
     message(capsys, "evaluate", "--router", tiny_fleet / "router", "--scores", path)
     for text in (f"{'k' * 100_000} = 1", f'name = ["{"v" * 100_000}"]', CANDIDATE.format("n" * 100_000, "m")):
         (tmp_path / "fleet.toml").write_text(text)

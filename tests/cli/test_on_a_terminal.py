@@ -1,4 +1,4 @@
-"""Every command on a real terminal, with names, tags, answers and files of people who mean ill."""
+"""Every command on a real terminal, with hostile names, tags, answers and files."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ pytest.importorskip("openai", reason="the extra zooter[openai] is not installed"
 
 ROOT = Path(__file__).resolve().parents[2]
 POOL = (f"one {HOSTILE}", "two [/red]", "three")
-ANSWER = f"said {HOSTILE} end"
+ANSWER = f"answer {HOSTILE} end"
 
 
 @pytest.fixture
 def server():
-    with serving() as made:
-        made.replies = {"hostile": lambda query: ANSWER}
-        yield made
+    with serving() as scripted:
+        scripted.replies = {"hostile": lambda query: ANSWER}
+        yield scripted
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def test_errors(tiny_fleet, arguments):
 
 
 @pytest.mark.parametrize("debug", [(), ("--debug",)])
-def test_an_error_nobody_foresaw(tiny_fleet, monkeypatch, debug):
+def test_an_unexpected_error(tiny_fleet, monkeypatch, debug):
     def breaks(*arguments):
         raise RuntimeError(HOSTILE)
 
@@ -236,26 +236,26 @@ def test_half_characters_in_files(fleet_copy, tiny_fleet, tmp_path):
     ]
     scores.write_text("".join(json.dumps(line) + "\n" for line in lines))
     router = tmp_path / "router"
-    made = typed("distill", "--scores", scores, "--out", router, "--encoder", tiny_fleet / "encoder", "--epochs", 1)
-    assert made.code == 0, made.err
+    trained = typed("distill", "--scores", scores, "--out", router, "--encoder", tiny_fleet / "encoder", "--epochs", 1)
+    assert trained.code == 0, trained.err
     shown = typed("evaluate", "--router", router, "--scores", scores, piped=("stdout",))
     assert shown.code == 0, shown.err
     assert "half \ufffd" in shown.out
     responses = tmp_path / "rewarded.jsonl"
-    told = typed("score", "--responses", scores, "--out", responses, "--fleet", tiny_fleet)
-    assert told.code == 0, told.err
+    scored = typed("score", "--responses", scores, "--out", responses, "--fleet", tiny_fleet)
+    assert scored.code == 0, scored.err
     assert json.loads(responses.read_text().splitlines()[0])["responses"][f"a {half[:-1]}\ufffd"] == "half \ufffd"
     picked = typed("queries", "--from", scores, "--n", 9, "--out", tmp_path / "q.jsonl", "--fleet", tiny_fleet)
     assert picked.code == 0, picked.err
 
 
 def test_as_a_program(fleet):
-    """In a process of its own, whose consoles find the terminal by themselves."""
-    came = bytearray()
+    """In another process, whose consoles detect the terminal themselves."""
+    output = bytearray()
     command = [sys.executable, "-m", "zooter_core.cli", "ask", f"What is 7? {HOSTILE}", "--fleet", str(fleet)]
-    with terminal(came) as file:
-        ended = subprocess.run(command, stdout=file, stderr=file, cwd=ROOT, env={**os.environ, "TERM": "xterm"})
-    screen = Screen(ended.returncode, {"stdout": came, "stderr": bytearray()})
+    with terminal(output) as file:
+        process = subprocess.run(command, stdout=file, stderr=file, cwd=ROOT, env={**os.environ, "TERM": "xterm"})
+    screen = Screen(process.returncode, {"stdout": output, "stderr": bytearray()})
     assert screen.code == 0, screen.out
     assert visible(ANSWER) in screen.check()
     assert "\x1b[2m" in screen.out  # rich's own

@@ -17,7 +17,7 @@ from zooter_core.records import Message, Query
 from zooter_core.ui.jobs import Job, Plan
 
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
-NOTE = "two is loaded now: its 151 kB do not fit into memory together with base."
+NOTE = "Loading two: its 151 kB do not fit into memory together with base."
 
 
 @pytest.fixture

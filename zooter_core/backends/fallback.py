@@ -10,7 +10,7 @@ from zooter_core.backends import Piece, Request
 from zooter_core.errors import MOST_NAMED, WorkError, ZooterError, listed, shortened
 from zooter_core.records import Response
 
-MOST_TOLD, MOST_REASON = 5, 300  # candidates whose reasons a message gives, and characters of each
+MOST_REASONS, MOST_REASON = 5, 300  # candidates whose reasons a message gives, and characters of a reason
 
 
 def with_fallback(
@@ -63,29 +63,31 @@ def iter_text(pieces: Iterator[Piece]) -> Iterator[str]:
 
 
 def note(failed: Sequence[Response], instead: str | None = None, around: str = "") -> str:
-    """Who could not answer and why, and who answers in their place; empty where nobody failed.
+    """One line on who could not answer and why, and who answers instead; "" if no candidate failed.
 
     Args:
-        around: put around each name, as in Markdown.
+        around: a mark around every name, as in Markdown.
     """
     ends = ("could not answer" if response.failed_before_first_token else "broke off" for response in failed)
-    said = ", ".join(
+    reasons = ", ".join(
         f"{around}{response.candidate}{around} {end} ({shortened(_reason(response), MOST_REASON)})"
         for response, end in zip(failed, ends, strict=True)
     )
-    return f"{said}; {around}{instead}{around} answers instead." if said and instead else f"{said}." if said else ""
+    if reasons and instead:
+        return f"{reasons}; {around}{instead}{around} answers instead."
+    return f"{reasons}." if reasons else ""
 
 
 def nobody(failed: Sequence[Response]) -> ZooterError:
-    """The error when all of several have failed, with each one's reason and what can be done about it."""
+    """The error when several candidates have failed, with every reason and next step."""
     names = [response.candidate for response in failed]
     *others, last = names
     reasons = "".join(
         f"\n- {shortened(response.candidate, MOST_NAMED)}: {shortened(_advice(response), MOST_REASON)}"
-        for response in failed[:MOST_TOLD]
+        for response in failed[:MOST_REASONS]
     )
-    if len(failed) > MOST_TOLD:
-        reasons += f"\n- and {len(failed) - MOST_TOLD:,} more"
+    if len(failed) > MOST_REASONS:
+        reasons += f"\n- and {len(failed) - MOST_REASONS:,} more"
     sentence = f"{listed(others)} and {last} could not answer:{reasons}"
     expected = f"an answer of {listed(others)} or {last}"
     return WorkError(expected, f"none:{reasons}", "\n\n`zooter check` tries each of them.", sentence)
@@ -96,7 +98,7 @@ def _reason(response: Response) -> str:
 
 
 def _advice(response: Response) -> str:
-    """What was found, and what to do next, on one line."""
+    """The reason and the next step on one line."""
     if response.error is None:
         return ""
     return " ".join(f"{response.error.reason.removesuffix('.')}. {response.error.next_step}".split())

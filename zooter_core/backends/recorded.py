@@ -1,6 +1,6 @@
-"""Backend `recorded`: responses that exist already, from a score file or a run folder: published outputs as a fleet.
+"""Backend `recorded`: responses from a score file or a run folder, so that published outputs make a fleet.
 
-A query is looked up as it stands, but for white space; one that is not there is told with the nearest that is.
+A query must be in the file, apart from differences in white space. The error for any other one names the nearest.
 """
 
 from __future__ import annotations
@@ -14,24 +14,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zooter_core.backends import Piece, Request
+from zooter_core.backends.conversation import last_query
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.scores import each_query, read_lines, read_responses
 from zooter_core.errors import ZooterError, listed
 from zooter_core.records import Response
 
-WORDS = 4  # a piece
-MOST_COMPARED, COMPARED, SHOWN = 2000, 120, 80  # queries gone through for a near one; characters compared, and shown
+WORDS = 4  # in a piece
+MOST_COMPARED, COMPARED, SHOWN = 2000, 120, 80  # queries in the search for the nearest; characters compared, shown
 
 
 @dataclass
 class Recording:
-    """A file's responses: query without superfluous white space -> candidate -> its texts, in the file's order."""
+    """The responses of a file: query with single spaces -> candidate -> its texts, in the order of the file."""
 
     path: Path
     texts: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
     def add(self, query: str, candidate: str, text: str) -> None:
+        """Add a response."""
         self.texts.setdefault(plain(query), {}).setdefault(candidate, []).append(text)
 
     def of(self, candidate: str) -> list[str]:
@@ -40,8 +42,8 @@ class Recording:
         Raises:
             ZooterError: there is none.
         """
-        if found := [query for query, texts in self.texts.items() if candidate in texts]:
-            return found
+        if queries := [query for query, texts in self.texts.items() if candidate in texts]:
+            return queries
         names = dict.fromkeys(name for texts in self.texts.values() for name in texts)
         raise ZooterError(
             f"responses of {candidate} in {self.path}",
@@ -50,26 +52,28 @@ class Recording:
         )
 
     def look_up(self, query: str, begun: str, candidate: str, number: int) -> str:
-        """A candidate's response to a query; of several, by turns, the one with this number.
+        """A candidate's response to a query.
 
-        Where an answer has begun, what follows that beginning in the first response that has it.
+        Args:
+            begun: the beginning of the answer, if the conversation ends with it. Then only the rest is returned.
+            number: chooses one of several responses, in turn.
 
         Raises:
-            ZooterError: the file has none; the message names the nearest query that it has.
+            ZooterError: the file has no such response; the message names the nearest query in it.
         """
         texts = self.texts.get(plain(query), {}).get(candidate)
         if texts and begun:
             return self._rest(texts, begun, candidate)
         if texts:
             return texts[number % len(texts)]
-        known = self.of(candidate)
-        starts = {entry[:COMPARED]: entry for entry in known[:MOST_COMPARED]}
+        queries = self.of(candidate)
+        starts = {entry[:COMPARED]: entry for entry in queries[:MOST_COMPARED]}
         near = difflib.get_close_matches(plain(query)[:COMPARED], starts, n=1, cutoff=0.5)
         kind = "The nearest" if near else "The first"
         raise ZooterError(
-            f"one of the {len(known):,} queries to which {self.path.name} has a response of {candidate}",
+            f"one of the {len(queries):,} queries to which {self.path.name} has a response of {candidate}",
             f'"{_short(query)}"',
-            f'{kind} is "{_short(near[0] if near else known[0])}".',
+            f'{kind} is "{_short(near[0] if near else queries[0])}".',
         )
 
     def _rest(self, texts: Sequence[str], begun: str, candidate: str) -> str:
@@ -79,12 +83,12 @@ class Recording:
         raise ZooterError(
             f"the beginning of a response of {candidate} in {self.path.name}",
             f'"{_short(begun)}"',
-            "Ask the query anew: a recorded response can only go on as it was recorded.",
+            "Start the answer again: a recorded response can only continue as it was recorded.",
         )
 
 
 class RecordedBackend:
-    """Recordings by path, each read once."""
+    """Replays recordings. Every file is read once."""
 
     independent = True
     turns = None
@@ -94,6 +98,7 @@ class RecordedBackend:
         self._lock = threading.Lock()
 
     def load(self, candidate: CandidateConfig) -> None:
+        """Check that the file has responses of the candidate."""
         self._recording(candidate).of(candidate.name)
 
     def trial(self, candidate: CandidateConfig) -> str:
@@ -101,37 +106,39 @@ class RecordedBackend:
         return self._recording(candidate).of(candidate.name)[0]
 
     def sizes(self) -> Mapping[object, int]:
+        """There are no models."""
         return {}
 
     def spare(self) -> None:
-        pass
+        """There is nothing to unload."""
 
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
+        """Yield the recorded responses, a few words at a time."""
         for request in requests:
-            begun, name = time.perf_counter(), request.candidate.name
+            started, name = time.perf_counter(), request.candidate.name
             seed = generation.seed if request.seed is None else request.seed
             try:
-                whole = self._recording(request.candidate).look_up(*_asked(request), name, seed)
+                text = self._recording(request.candidate).look_up(*_query(request), name, seed)
             except ZooterError as problem:
                 yield Piece.failed(request, problem, "refused")
                 continue
-            words = re.findall(r"\S+\s*|\s+", whole)
-            first = time.perf_counter() - begun
-            come = 0
-            while come < len(words) and not stop.is_set():
-                yield Piece(request, "".join(words[come : come + WORDS]))
-                come = min(come + WORDS, len(words))
+            words = re.findall(r"\S+\s*|\s+", text)
+            first = time.perf_counter() - started
+            done = 0
+            while done < len(words) and not stop.is_set():
+                yield Piece(request, "".join(words[done : done + WORDS]))
+                done = min(done + WORDS, len(words))
             yield Piece(
                 request,
                 response=Response(
                     name,
-                    "".join(words[:come]),
-                    tokens=come,  # words, as good as it gets without the candidate's tokenizer
-                    seconds=time.perf_counter() - begun,
-                    first_token_seconds=first if come else None,
-                    finish="stop" if come == len(words) else "stopped",
+                    "".join(words[:done]),
+                    tokens=done,  # words, for want of the candidate's tokenizer
+                    seconds=time.perf_counter() - started,
+                    first_token_seconds=first if done else None,
+                    finish="stop" if done == len(words) else "stopped",
                 ),
             )
 
@@ -143,12 +150,12 @@ class RecordedBackend:
 
 
 def read(path: Path) -> Recording:
-    """A score file with `responses`, or a run folder with queries and responses.
+    """Read a score file with `responses`, or a run folder with queries and responses.
 
     Raises:
-        ZooterError: there is no such file or folder, a line is wrong, or there is no response in it.
+        ZooterError: there is no such file or folder, a line is wrong, or it has no responses.
     """
-    made = Recording(path)
+    recording = Recording(path)
     if path.is_dir():
         queries = {record.get("id"): str(record.get("text")) for _, record in read_lines(path / "queries.jsonl")}
         for place, record in read_lines(path / "responses.jsonl"):
@@ -158,26 +165,26 @@ def read(path: Path) -> Recording:
                     f"a response to one of the run's queries in {place}", repr(record)[:60], "Name another run."
                 )
             if record.get("error") is None:
-                made.add(queries[query], name, text)
+                recording.add(queries[query], name, text)
     else:
-        for place, record, asked in each_query(path):
+        for place, record, query in each_query(path):
             for name, text in read_responses(place, record).items() if "responses" in record else ():
-                made.add(asked.text, name, text)
-    if not made.texts:
+                recording.add(query.text, name, text)
+    if not recording.texts:
         raise ZooterError(f"responses in {path}", "none", "Name a score file with responses, or a run folder.")
-    return made
+    return recording
 
 
-def _asked(request: Request) -> tuple[str, str]:
-    """The query of a request, and how its answer begins."""
+def _query(request: Request) -> tuple[str, str]:
+    """The query of a request, and the beginning of its answer."""
     last = request.messages[-1]
     if last.role != "assistant":
         return last.content, ""
-    return next((m.content for m in reversed(request.messages) if m.role == "user"), ""), last.content
+    return last_query(request.messages), last.content
 
 
 def plain(text: str) -> str:
-    """A text with each run of white space as one space, and none around."""
+    """A text with single spaces, and none around it."""
     return " ".join(text.split())
 
 

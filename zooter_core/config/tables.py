@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from zooter_core.config.toml import shown
-from zooter_core.errors import ZooterError, did_you_mean
+from zooter_core.errors import MOST_NAMED, ZooterError, did_you_mean, shortened
 
 T = TypeVar("T")
 Loc = tuple[str | int, ...]
@@ -134,8 +134,8 @@ def default_of(table: Table, name: str) -> Any:
 
 def unknown_key(key: str, keys: Sequence[str]) -> PydanticCustomError:
     """The refusal of a key that a table does not have."""
-    hint = did_you_mean(key, keys)
-    return refusal("a known key", f'"{key}"', hint, key, f'{{where}} has an unknown key "{key}".')
+    hint, name = did_you_mean(key, keys), shortened(key, MOST_NAMED)
+    return refusal("a known key", f'"{name}"', hint, key, f'{{where}} has an unknown key "{name}".')
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))

@@ -39,18 +39,19 @@ def rewards(
     ensemble: Ensemble,
     scores: Scores,
     texts: Texts,
-    columns: Sequence[Sequence[int]],
+    columns: Sequence[Sequence[int]] | None,
     progress: Callable[[str, int, int], None],
 ) -> tuple[Array, dict[str, str]]:
-    """Rewards of the responses of some candidates.
+    """Rewards of responses by a fleet's reward model.
 
     Args:
-        columns: for each query the columns of those candidates.
+        columns: for each query the columns of those candidates; None for all.
 
     Returns:
         Rewards of shape (n, N), -inf for a response that is empty, has no reward or is not in `columns`; and why
         queries are set aside, by their id.
     """
+    columns = columns or [range(len(scores.candidates))] * len(texts)
     reasons: dict[str, str] = {}
     table = np.full(scores.scores.shape, -np.inf)
     for first in range(0, len(columns), BATCH):
@@ -66,6 +67,11 @@ def rewards(
                 reasons[scores.queries[row].id] = result.reason
         progress("reward", rows.stop, len(columns))
     return table, reasons
+
+
+def best_scores(scores: Scores, rewards: Array) -> Array:
+    """The score of the response with the highest reward (RMR), shape (n,)."""
+    return np.take_along_axis(scores.scores, rewards.argmax(axis=1)[:, None], axis=1)[:, 0]
 
 
 def token_counts(encoder: Encoder, scores: Scores, texts: Texts, default: int) -> Array:

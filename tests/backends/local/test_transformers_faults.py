@@ -87,7 +87,7 @@ def test_a_missing_file_of_several(folder, sound):
 @pytest.mark.parametrize("content", [b"garbage " * 500, b"", b"\xff" * 64])
 def test_a_file_that_is_none(folder, sound, content):
     (folder / "model.safetensors").write_bytes(content)
-    check(candidate(folder), sound, "model.safetensors broken", "Fetch that file again.")
+    check(candidate(folder), sound, "model.safetensors broken", "Download that file again.")
 
 
 def test_a_file_that_is_cut_off(folder, sound):
@@ -149,7 +149,7 @@ def test_a_classifier_is_no_causal_model(folder, sound, tiny_fleet):
 
 def test_weights_of_other_shapes_than_the_config_says(folder, sound):
     rewrite(folder / "config.json", intermediate_size=48)
-    check(candidate(folder), sound, "down_proj.weight of the shape [32, 64] in place of [32, 48]")
+    check(candidate(folder), sound, "down_proj.weight of the shape [32, 64] instead of [32, 48]")
 
 
 @pytest.mark.parametrize("dtype", ["bfloat17", "int8", "nn"])
@@ -160,7 +160,7 @@ def test_an_unknown_dtype(folder, sound, dtype):
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"intermediate_size": 48}, "one for another base: its layers are of other names or shapes"),
+        ({"intermediate_size": 48}, "one for another base: its layers have other names or shapes"),
         ({"num_hidden_layers": 1}, "one for another base: base_model.model.model.layers.1"),
         ({"num_hidden_layers": 3}, "one for another base: base_model.model.model.layers.2"),
     ],
@@ -206,12 +206,12 @@ def test_a_hub_id_is_found_in_the_hubs_cache(folder, sound, tmp_path, monkeypatc
         backend, own, replace(own, revision="b" * 40), sound, replace(own, model="someone/else")
     )
     assert (one.error, one.text) == (None, good.text) == (short.error, short.text)
-    assert [base.positions for base in backend.resident._kept.values()].count(64) == 1
+    assert [base.positions for base in backend.resident._models.values()].count(64) == 1
     assert "a causal language model at someone/else" in str(unknown.error)
 
 
 def test_a_device_that_is_not_here(folder, sound):
-    check(candidate(folder, device_map="cuda:9"), sound, "a device_map that is a device here", '"cuda:9"')
+    check(candidate(folder, device_map="cuda:9"), sound, "device_map as a device of this machine", '"cuda:9"')
     check(candidate(folder, device_map="atuo"), sound, 'Did you mean "auto"?')
 
 
@@ -228,10 +228,10 @@ def test_what_does_not_fit_into_the_budget_is_offloaded(folder, sound, tiny_flee
     for _ in range(2):
         offloaded, good = ask(backend, own, sound)
         assert (offloaded.error, offloaded.text) == (None, good.text)
-    assert 0 < backend.resident.held()["cpu"] - size < 0.6 * size
+    assert 0 < backend.resident.used()["cpu"] - size < 0.6 * size
     adapted = replace(own, adapter=str(tiny_fleet / "adapters" / "one"))
     (failed,) = ask(backend, adapted)
-    assert "of which a part waits elsewhere (device_map)" in str(failed.error)
+    assert "partly elsewhere (device_map)" in str(failed.error)
 
 
 def test_weights_that_must_be_written_anew_to_be_offloaded_want_a_folder(folder, sound, tmp_path):
@@ -261,7 +261,7 @@ def test_a_quantised_model_is_smaller_as_estimated(folder, how, share):
     own = candidate(folder, quantisation=how)
     backend = TransformersBackend()
     assert ask(backend, own)[0].error is None
-    held = backend.resident.held()["cpu"]
+    held = backend.resident.used()["cpu"]
     assert held < share * whole
     assert held == pytest.approx(Checkpoint.of(own).bytes(), rel=0.1)
 

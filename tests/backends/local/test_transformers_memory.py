@@ -112,7 +112,7 @@ def test_candidates_that_do_not_fit_together_answer_in_turn_with_the_fewest_load
     responses, notes = ask(backend, candidates.values(), QUERIES)  # c is there, and is not loaded again
     assert [response.text for response in responses] == [text for name in NAMES for text in alone[name]]
     assert loads == Counter(NAMES)
-    assert notes == ["b is loaded now: its 151 kB do not fit into memory together with c, a."]
+    assert notes == ["Loading b: its 151 kB do not fit into memory together with c, a."]
     ask(backend, candidates.values())
     assert loads == Counter(NAMES) + Counter(["c"])  # a and b are there, c is not
 
@@ -157,7 +157,7 @@ def test_without_a_budget_it_is_what_the_device_has_free(folders, monkeypatch, a
     size = Checkpoint.of(a).bytes()
     backend = TransformersBackend()
     monkeypatch.setattr(memory, "total", lambda device: 10 * size)  # the margin is half a model
-    monkeypatch.setattr(memory, "free", lambda device: int(2.1 * size) - sum(backend.resident.held().values()))
+    monkeypatch.setattr(memory, "free", lambda device: int(2.1 * size) - sum(backend.resident.used().values()))
     assert texts(backend, [a, b]) == [alone["a"][0], alone["b"][0]]
     assert backend.resident.names() == ["b"]
     monkeypatch.setattr(memory, "free", lambda device: size // 2)
@@ -216,11 +216,11 @@ def test_adapters_count_and_share_their_base(tiny_fleet, loads):
     candidates = load_fleet(tiny_fleet).candidates
     backend = TransformersBackend()
     ask(backend, candidates[:1])
-    before = backend.resident.held()["cpu"]
+    before = backend.resident.used()["cpu"]
     ask(backend, candidates)
     adapters = [tiny_fleet / "adapters" / name / "adapter_model.safetensors" for name in ("one", "two")]
     on_disk = sum(file.stat().st_size for file in adapters)
-    assert 0.7 * on_disk < backend.resident.held()["cpu"] - before < on_disk
+    assert 0.7 * on_disk < backend.resident.used()["cpu"] - before < on_disk
     assert loads == Counter(["base"])
 
 
@@ -228,7 +228,7 @@ def test_a_model_that_left_is_gone(folders):
     a, b, _ = pool(folders, ONE).values()
     backend = TransformersBackend()
     ask(backend, [a])
-    (base,) = backend.resident._kept.values()
+    (base,) = backend.resident._models.values()
     watched = [weakref.ref(base), weakref.ref(base.model), *map(weakref.ref, base.model.parameters())]
     del base
     ask(backend, [b])
@@ -239,7 +239,7 @@ def test_a_model_with_adapters_that_left_is_gone(folders, tiny_fleet):
     b = pool(folders, ONE)["b"]
     backend = TransformersBackend()
     ask(backend, [replace(candidate, memory=b.memory) for candidate in load_fleet(tiny_fleet).candidates])
-    (base,) = backend.resident._kept.values()
+    (base,) = backend.resident._models.values()
     watched = [weakref.ref(base), weakref.ref(base.model), *map(weakref.ref, base.model.parameters())]
     assert len(base.adapters) == 2
     del base

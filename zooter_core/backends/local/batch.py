@@ -1,7 +1,7 @@
-"""Requests that run together on one base, token by token.
+"""A batch of requests on one base model, generated token by token.
 
-Where memory runs out, the batch goes on in two halves, one after the other, and these in theirs; a request alone tries
-once more. What has come stays: generation goes on behind it.
+If memory runs out, the batch continues in two halves, one after the other, and so on; a single request tries once
+more. Generated text stays, and generation continues behind it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from zooter_core.backends.local.prompts import prompt_ids
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import Failure, WorkError, ZooterError
 
-TOGETHER = 16  # tokens after which the rows that have ended leave their batch
+STEP = 16  # tokens after which finished rows leave the batch
 
 
 class Batch:
-    """One batch on a base whose lock is held; its pieces go into a queue, one response a request.
+    """One batch on a base whose lock the caller holds. Its pieces go into a queue, with one response a request.
 
     Args:
-        stops: any of them ends all rows at the next token.
-        spare: makes room in memory, as far as that goes.
+        stops: any of these events ends all rows at the next token.
+        spare: frees memory, as far as possible.
     """
 
     def __init__(
@@ -51,17 +51,17 @@ class Batch:
         self.most: dict[int, int] = {}  # tokens of each answer
 
     def run(self) -> None:
-        """Every request answered or failed."""
+        """Answer every request, or let it fail."""
         try:
-            self._read()
+            self._tokenize()
             with torch.inference_mode():
                 if self.prompts:
-                    self._go_on(list(self.prompts))
+                    self._generate_in_parts(list(self.prompts))
         except Exception as problem:
             self.rows.close("error", error=Failure.of(problem))
 
-    def _read(self) -> None:
-        """The prompts; a request whose adapter does not load, or whose prompt is none or too long, fails here."""
+    def _tokenize(self) -> None:
+        """Read the prompts. A request fails here if its adapter does not load, or its prompt is too long."""
         for index, request in enumerate(self.requests):
             try:
                 self.base.add_adapter(request.candidate)
@@ -71,47 +71,47 @@ class Batch:
                 continue
             if len(ids) >= self.base.positions:
                 most, next_step = self.base.positions - 1, "Shorten the query or start a new conversation."
-                found = f"{len(ids):,} tokens, more than the {most:,} that fit"
-                too_long = WorkError(f"a prompt that fits into {request.candidate.name}", found, next_step)
+                length = f"{len(ids):,} tokens, more than the {most:,} that fit"
+                too_long = WorkError(f"a prompt that fits into {request.candidate.name}", length, next_step)
                 self.rows.close("refused", [index], too_long.failure)
                 continue
             self.prompts[index], self.adapters[index] = ids, self.base.adapter_of(request.candidate)
             self.most[index] = min(self.generation.max_new_tokens, self.base.positions - len(ids))
         self.rows.begin()
 
-    def _go_on(self, among: list[int], again: bool = False) -> None:
-        """Generate to the end of some rows, in halves where memory runs out."""
+    def _generate_in_parts(self, rows: list[int], again: bool = False) -> None:
+        """Generate to the end of some rows, in halves if memory runs out."""
         try:
-            self._generate(among)
+            self._generate(rows)
             return
         except Exception as problem:
             if not memory.is_full(problem):
                 raise
-            wanted = memory.asked_for(problem)
-        self.spare()  # only now: until here the error holds on to the batch
-        left = [index for index in among if index in self.rows.open]
+            shortage = memory.shortage(problem)
+        self.spare()  # not inside `except`: the exception keeps the batch alive
+        left = [index for index in rows if index in self.rows.open]
         if len(left) > 1:
             half = (len(left) + 1) // 2
-            self._go_on(left[:half])
-            self._go_on(left[half:])
+            self._generate_in_parts(left[:half])
+            self._generate_in_parts(left[half:])
         elif left and not again:
-            self._go_on(left, again=True)
+            self._generate_in_parts(left, again=True)
         elif left:
-            self._fail(left[0], wanted)
+            self._fail(left[0], shortage)
 
-    def _fail(self, index: int, wanted: str) -> None:
+    def _fail(self, index: int, shortage: str) -> None:
         device = str(self.base.device)
         problem = WorkError(
-            f"memory for an answer of {self.requests[index].candidate.name} ({wanted})",
-            f"{memory.told(memory.free(device))} free on {device}",
+            f"memory for an answer of {self.requests[index].candidate.name} ({shortage})",
+            f"{memory.in_words(memory.free(device))} free on {device}",
             "Shorten the query, lower budget_gb in [memory], which leaves more for answers, or quantise the model.",
         )
         self.rows.close("error", [index], problem.failure)
 
     def _generate(self, among: Sequence[int]) -> None:
-        """Generate to the end of some rows, which have come equally far.
+        """Generate to the end of some rows, which have equally many tokens so far.
 
-        What is padded to a prompt near the end of the model goes on without it, once that has no more room.
+        If one prompt is so long that its row has no room left, the other rows continue without its padding.
         """
         read = [self.prompts[index] + self.rows.written[index] for index in among]
         batch = self.base.tokenizer.pad({"input_ids": read}, return_tensors="pt").to(self.base.device)
@@ -125,26 +125,26 @@ class Batch:
         while left > 0 and self.rows.active:
             context, choice = self.base.choose(names)
             with context:
-                made = self.base.model.generate(
+                output = self.base.model.generate(
                     input_ids=ids,
                     attention_mask=mask,
                     **choice,
                     **({} if cache is None else {"past_key_values": cache}),
-                    do_sample=False,  # Sampling has drawn already
+                    do_sample=False,  # `Sampling` draws
                     logits_processor=LogitsProcessorList(choosing),
-                    max_new_tokens=left if len(names) == 1 else min(left, TOGETHER),
+                    max_new_tokens=left if len(names) == 1 else min(left, STEP),
                     eos_token_id=sorted(self.base.ends),
                     pad_token_id=self.base.tokenizer.pad_token_id,
                     streamer=self.rows,
                     stopping_criteria=StoppingCriteriaList([self.stopped]),
                     return_dict_in_generate=True,
                 )
-            came = made.sequences.shape[1] - ids.shape[1]
-            left, cache, keep = left - came, made.past_key_values, self.rows.narrow()
+            new = output.sequences.shape[1] - ids.shape[1]
+            left, cache, keep = left - new, output.past_key_values, self.rows.narrow()
             if len(keep) < len(names):
                 cache.batch_select_indices(torch.tensor(keep, device=self.base.device))
-            ids = made.sequences[keep]
-            mask = torch.nn.functional.pad(mask[keep], (0, came), value=1)
+            ids = output.sequences[keep]
+            mask = torch.nn.functional.pad(mask[keep], (0, new), value=1)
             names = [names[place] for place in keep]
             if self.stopped.now():
                 break
@@ -155,7 +155,7 @@ class Batch:
             self._generate(rest)
 
     def _choosing(self) -> list[LogitsProcessor]:
-        """What shapes the choice of each token, in order."""
+        """The processors that shape the choice of each token, in order."""
         on = [request.candidate.calculator for request in self.requests]
         penalties = [request.candidate.repetition_penalty for request in self.requests]
         chain: list[LogitsProcessor] = []
@@ -170,7 +170,7 @@ class Batch:
     def _read_repeats_once(
         self, ids: torch.Tensor, mask: torch.Tensor, rows: Sequence[tuple[tuple[int, ...], str]]
     ) -> DynamicCache | None:
-        """A cache in which equal rows (tokens, adapter), as several samples of one response are, were read in once."""
+        """A cache for which equal rows (tokens and adapter), such as samples of one response, are read in once."""
         first = [rows.index(row) for row in rows]
         once = sorted(set(first))
         if len(once) == len(rows) or ids.shape[1] < 2:

@@ -1,7 +1,7 @@
-"""A calculator for a text that is being written: small models set sums up well and work them out badly.
+"""A calculator for text that is being generated: small models set up arithmetic correctly, but miscalculate.
 
-GSM8K's authors let a calculator finish the sums that a model marks (Cobbe et al., 2021, arXiv 2110.14168, section 5);
-here no mark is needed: a sum followed by `=` is finished wherever it stands.
+GSM8K's authors let a calculator complete the expressions that a model marks (Cobbe et al., 2021, arXiv 2110.14168,
+section 5). No mark is needed here: every expression followed by `=` is completed.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-LONGEST = 80  # characters looked back: a sum, its sign of equality and what there is of its result
-MOST = 10**12  # larger results are left to the model
+LONGEST = 80  # characters to look back: an expression, its equals sign and the begun result
+MOST = 10**12  # the model writes larger results itself
 DECIMALS = 4
 TAIL = re.compile(r"([\d.,$()+\-*/x×÷ ]+)=( ?\$?)(-?[\d.]*)$")
 SIGNS = str.maketrans({"x": "*", "×": "*", "÷": "/", "$": "", ",": ""})
@@ -26,9 +26,9 @@ WORK: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
 
 
 def result(expression: str) -> str | None:
-    """The value of a sum in plain numbers with + - * / (or x × ÷) and parentheses, with up to 4 decimals.
+    """The value of an expression in numbers, + - * / (or x × ÷) and parentheses, with up to 4 decimals.
 
-    None where the text is no sum of at least two numbers, divides by zero or gets too large.
+    None if the text is not an expression of at least two numbers, divides by zero or is too large.
     """
     try:
         tree = ast.parse(expression.translate(SIGNS).strip(), mode="eval").body
@@ -43,15 +43,15 @@ def result(expression: str) -> str | None:
 
 
 def due(text: str) -> str | None:
-    """What is still to be written of the result of the sum that `text` ends with; None where it ends with none.
+    """The missing rest of the result of the expression at the end of `text`; None if there is no expression.
 
     The empty string means that the result is complete: `due("2 * 16 = 3")` is `"2"` and `due("2 * 16 = 32")` is `""`.
     """
-    found = TAIL.search(text[-LONGEST:])
-    if found is None:
+    match = TAIL.search(text[-LONGEST:])
+    if match is None:
         return None
-    sum_, _, written = found.groups()
-    value = result(re.split(r"[.,]\s+", sum_)[-1])
+    expression, _, written = match.groups()
+    value = result(re.split(r"[.,]\s+", expression)[-1])
     return value[len(written) :] if value is not None and value.startswith(written) else None
 
 
@@ -62,4 +62,4 @@ def _value(node: ast.expr) -> Fraction:
         return -_value(node.operand)
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
         return Fraction(str(node.value))
-    raise ValueError("not a plain sum")
+    raise ValueError("not a plain expression")

@@ -1,4 +1,4 @@
-"""What happens at each token of a batch: drawing it, finishing sums, passing text on, ending rows."""
+"""What happens at every token of a batch: sampling, repetition penalty, calculator, streaming, ends of rows."""
 
 from __future__ import annotations
 
@@ -23,33 +23,34 @@ NUMERIC = (*DIGITS, "-", ".")
 
 
 class Sampling(LogitsProcessor):
-    """Draws each row's token among its `top_k` likeliest (0: all) and leaves only that one for a greedy search to take.
+    """Samples every row's token among its `top_k` likeliest (0: all), and leaves it as the only choice of generate().
 
-    Drawing from the whole vocabulary, as generate() does after its top-k filter, costs a fifth of a batch's time. The
-    random numbers are its own: torch's global ones belong to whoever trains in another thread.
+    Sampling from the whole vocabulary, as generate() does after its top-k filter, costs a fifth of a batch's time. The
+    random numbers have their own generator, because another thread may train with torch's global one.
     """
 
     def __init__(self, temperature: float, top_k: int, seed: int = 0) -> None:
         self.temperature, self.top_k, self.seed = temperature, top_k, seed
-        self.dice: torch.Generator | None = None  # made where the scores are
+        self.generator: torch.Generator | None = None  # on the device of the scores
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         most = min(self.top_k, scores.shape[-1]) if self.top_k else scores.shape[-1]
         likeliest = torch.topk(scores.float(), most)
-        if self.dice is None:
-            self.dice = torch.Generator(scores.device).manual_seed(self.seed)
-        gumbel = -torch.empty_like(likeliest.values).exponential_(generator=self.dice).log()
+        if self.generator is None:
+            self.generator = torch.Generator(scores.device).manual_seed(self.seed)
+        gumbel = -torch.empty_like(likeliest.values).exponential_(generator=self.generator).log()
         drawn = (likeliest.values / self.temperature + gumbel).argmax(dim=-1, keepdim=True)
         return torch.full_like(scores, -torch.inf).scatter_(-1, likeliest.indices.gather(-1, drawn), 0.0)
 
 
 class StopWhen(StoppingCriteria):
-    """Ends every row at the next token once any of the events is set."""
+    """Ends every row at the next token when any of the events is set."""
 
     def __init__(self, events: Sequence[threading.Event]) -> None:
         self.events = events
 
     def now(self) -> bool:
+        """Whether to stop."""
         return any(event.is_set() for event in self.events)
 
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
@@ -57,7 +58,7 @@ class StopWhen(StoppingCriteria):
 
 
 class Rows(BaseStreamer):
-    """Turns each step's tokens (one a row) into pieces of text, and each ended row into its response."""
+    """Turns the tokens of every step (one a row) into pieces of text, and every finished row into its response."""
 
     def __init__(self, requests: Sequence[Request], tokenizer: Any, ends: set[int], pieces: queue.Queue[Any]) -> None:
         self.requests, self.ends, self.pieces = requests, ends, pieces
@@ -67,15 +68,16 @@ class Rows(BaseStreamer):
         self.written: list[list[int]] = [[] for _ in requests]
         self.first: list[float | None] = [None] * len(requests)
         self.open = set(range(len(requests)))
-        self.active = list(range(len(requests)))  # the rows that the next tokens are of
+        self.active = list(range(len(requests)))  # the rows that are still in the batch
         self.begin()
 
     def begin(self) -> None:
-        """The moment from which seconds count."""
+        """Start the clock for the seconds of a response."""
         self.start = time.perf_counter()
 
     def put(self, value: Any) -> None:
-        if value.dim() > 1:  # the prompts, which generate() puts first
+        """Called by generate() with the next token of every active row."""
+        if value.dim() > 1:  # the prompts, which come first
             return
         now = time.perf_counter() - self.start
         for index, token in zip(self.active, value.tolist(), strict=True):
@@ -93,16 +95,16 @@ class Rows(BaseStreamer):
                 self.pieces.put(Piece(self.requests[index], text))
 
     def end(self) -> None:
-        """Called by generate(); rows that are still open are closed by `close`, which knows why."""
+        """Called by generate(). `close` ends the rows that are still open, with the reason."""
 
     def narrow(self) -> list[int]:
-        """Leave out the rows that have ended; returns the places, among the active ones, of those that go on."""
+        """Drop the finished rows. Return the places, among the active ones, of those that continue."""
         keep = [place for place, index in enumerate(self.active) if index in self.open]
         self.active = [self.active[place] for place in keep]
         return keep
 
     def close(self, finish: Finish, among: Sequence[int] | None = None, error: Failure | None = None) -> None:
-        """End the rows, or those of them that are named, which are still open."""
+        """End all rows that are still open, or those of `among`."""
         for index in sorted(self.open & set(self.open if among is None else among)):
             self._finish(index, finish, time.perf_counter() - self.start, error)
 
@@ -114,10 +116,10 @@ class Rows(BaseStreamer):
 
 
 class Repetition(LogitsProcessor):
-    """Makes less likely the tokens that a row has written itself; those of its prompt stay as they are.
+    """Makes tokens less likely that a row has generated before; tokens of the prompt are not affected.
 
-    As in CTRL (arXiv 1909.05858, section 4.1): the logit of such a token is divided by the row's penalty, or multiplied
-    by it where it is negative.
+    As in CTRL (arXiv 1909.05858, section 4.1), the logit of such a token is divided by the row's penalty, or
+    multiplied by it if it is negative.
     """
 
     def __init__(self, rows: Rows, penalties: Sequence[float]) -> None:
@@ -127,17 +129,17 @@ class Repetition(LogitsProcessor):
         for place, index in enumerate(self.rows.active):
             penalty, written = self.penalties[index], sorted(set(self.rows.written[index]))
             if penalty != 1 and written:
-                found = scores[place, written]
-                scores[place, written] = torch.where(found < 0, found * penalty, found / penalty)
+                logits = scores[place, written]
+                scores[place, written] = torch.where(logits < 0, logits * penalty, logits / penalty)
         return scores
 
 
 class Calculator(LogitsProcessor):
-    """Finishes the sums of the rows that have a calculator: where a result is due, its digits are the only choice.
+    """Completes the arithmetic of rows with a calculator: when a result is due, its digits are the only choice.
 
     Args:
-        on: for each row whether it has a calculator.
-        digits: the tokens that begin with a digit, as `digits_of` finds them.
+        on: for every row whether it has a calculator.
+        digits: the tokens that begin with a digit (`digits_of`).
     """
 
     def __init__(self, rows: Rows, on: Sequence[bool], tokenizer: Any, digits: Sequence[int]) -> None:
@@ -151,9 +153,9 @@ class Calculator(LogitsProcessor):
                 scores[place, self.digits] = -torch.inf
                 continue
             meant = self.tokenizer.decode([int(scores[place].argmax())])
-            begun = self.rows.texts[index][-1] in NUMERIC  # then the rest follows, whatever the model means
+            begun = self.rows.texts[index][-1] in NUMERIC  # then the rest follows, whatever the model prefers
             if not begun and meant.lstrip()[:1] not in NUMERIC:
-                continue  # a unit or a sign of currency comes first, or the model goes on in words
+                continue  # a unit or a currency sign comes first, or the model continues in words
             gap = "" if begun else meant[: len(meant) - len(meant.lstrip())]
             token = self.tokenizer.encode(gap + rest, add_special_tokens=False)[0]
             scores[place] = torch.full_like(scores[place], -torch.inf)
@@ -162,5 +164,5 @@ class Calculator(LogitsProcessor):
 
 
 def digits_of(tokenizer: Any) -> list[int]:
-    """The tokens of a vocabulary that begin with a digit, after the signs that stand for a space."""
+    """The tokens of a vocabulary that begin with a digit, after any mark for a space."""
     return [token for name, token in tokenizer.get_vocab().items() if name.lstrip("Ġ▁ ")[:1] in DIGITS]

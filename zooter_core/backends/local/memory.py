@@ -1,6 +1,6 @@
-"""How much memory models may take: what a device has free now, less a margin, and a budget where one is set.
+"""How much memory models may take: the free memory of a device without a margin, and at most the budget.
 
-Sizes are bytes by device ("cuda:0", "cpu"), measured: nothing here depends on what a model is called.
+Sizes are measured bytes by device ("cuda:0", "cpu").
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.errors import ZooterError, did_you_mean
 
 Sizes = dict[str, int]
-BUDGET = "ZOOTER_MEMORY_GB"  # in the environment; takes the place of [memory] budget_gb
-SPREAD = ("auto", "balanced", "balanced_low_0", "sequential")  # what accelerate's device_map can be, besides a device
-MARGIN = 0.05  # of a device's memory, left for what generation itself needs
+BUDGET = "ZOOTER_MEMORY_GB"  # environment variable that replaces budget_gb of [memory]
+SPREAD = ("auto", "balanced", "balanced_low_0", "sequential")  # values of device_map that are not a device
+MARGIN = 0.05  # share of a device's memory that generation itself needs
 GB = 1e9
 FULL = ("can't allocate memory", "out of memory", "not enough memory")
 
 
 def devices(device_map: str | None) -> tuple[str, ...]:
-    """The devices that a candidate's weights may lie on, the first one first.
+    """The devices for a candidate's weights, the first choice first.
 
     Raises:
         ZooterError: there is no such device.
@@ -38,31 +38,32 @@ def devices(device_map: str | None) -> tuple[str, ...]:
     if device_map in SPREAD:
         return gpus or ("cpu",)
     if device_map not in (*gpus, "cpu"):
-        known = (*SPREAD, *gpus, "cpu")
+        choices = (*SPREAD, *gpus, "cpu")
         raise ZooterError(
-            "a device_map that is a device here, or a way to spread over them",
+            "device_map as a device of this machine, or a way to spread over several",
             f'"{device_map}"',
-            f"{did_you_mean(device_map, known)} There {'are' if len(gpus) > 1 else 'is'} {gpu_count(len(gpus))}.",
+            f"{did_you_mean(device_map, choices)} There {'are' if len(gpus) > 1 else 'is'} {gpu_count(len(gpus))}.",
         )
     return (device_map,)
 
 
 def gpu_count(number: int) -> str:
+    """A number of GPUs in words."""
     return {0: "no GPU", 1: "one GPU"}.get(number, f"{number} GPUs")
 
 
 def free(device: str) -> int:
-    """Bytes that can still be had on a device, with those that torch keeps for later use."""
+    """Free bytes of a device, with those that torch has reserved but not used."""
     if device == "cpu":
         import psutil
 
         return int(psutil.virtual_memory().available)
-    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return int(torch.cuda.mem_get_info(device)[0] + kept)
+    reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0] + reserved)
 
 
 def total(device: str) -> int:
-    """Bytes that a device has."""
+    """All bytes of a device."""
     if device == "cpu":
         import psutil
 
@@ -70,33 +71,33 @@ def total(device: str) -> int:
     return int(torch.cuda.mem_get_info(device)[1])
 
 
-def room(device: str, held: Mapping[str, int], budget: int | None) -> int:
-    """Bytes that another model may take on a device where models hold `held` already."""
+def room(device: str, used: Mapping[str, int], budget: int | None) -> int:
+    """Bytes that another model may take on a device, if the loaded models use `used`."""
     left = free(device) - int(MARGIN * total(device))
-    return max(left if budget is None else min(left, budget - held.get(device, 0)), 0)
+    return max(left if budget is None else min(left, budget - used.get(device, 0)), 0)
 
 
 def budget_of(candidate: CandidateConfig) -> int | None:
-    """The most bytes that models may hold on a device; None where only the device sets a limit.
+    """The most bytes that models may use on a device; None if only the device sets a limit.
 
     Raises:
-        ZooterError: the environment's number is none.
+        ZooterError: the environment variable is not a number above 0.
     """
-    said = os.environ.get(BUDGET)
-    if not said:
+    value = os.environ.get(BUDGET)
+    if not value:
         gigabytes = candidate.memory.budget_gb if candidate.memory else None
         return None if gigabytes is None else int(gigabytes * GB)
     try:
-        number = float(said)
+        number = float(value)
     except ValueError:
         number = math.nan
     if not 0 < number < math.inf:
-        raise ZooterError(f"{BUDGET} as a number above 0", f'"{said}"', f"For instance {BUDGET}=40.")
+        raise ZooterError(f"{BUDGET} as a number above 0", f'"{value}"', f"For instance {BUDGET}=40.")
     return int(number * GB)
 
 
 def is_full(problem: BaseException | None) -> bool:
-    """Whether an error, or one that it came from, says that memory ran out."""
+    """Whether an exception, or one of its causes, says that memory ran out."""
     while problem is not None:
         words = str(problem).lower()
         if isinstance(problem, torch.OutOfMemoryError | MemoryError):
@@ -107,17 +108,17 @@ def is_full(problem: BaseException | None) -> bool:
     return False
 
 
-def asked_for(problem: BaseException) -> str:
-    """How much more an error says that was asked for, in words; "more" where it does not say."""
-    found = re.search(r"tried to allocate ([\d.]+ ?\w+)", str(problem), re.IGNORECASE)
-    return f"{found[1]} more" if found else "more"
+def shortage(problem: BaseException) -> str:
+    """How much more memory an exception says was needed, in words; "more" if it does not say."""
+    amount = re.search(r"tried to allocate ([\d.]+ ?\w+)", str(problem), re.IGNORECASE)
+    return f"{amount[1]} more" if amount else "more"
 
 
 def give_back(watched: Sequence[weakref.ref[Any]] | None = None) -> None:
-    """Let the memory of what nobody holds any more go, out of torch's hands too.
+    """Return unused memory to the system, also from torch's cache.
 
     Args:
-        watched: what is meant to be gone; where it is, there are no cycles to look for, which takes a while.
+        watched: what should be gone by now. If it is, the slow search for reference cycles is skipped.
     """
     if watched is None or any(ref() is not None for ref in watched):
         gc.collect()
@@ -125,9 +126,9 @@ def give_back(watched: Sequence[weakref.ref[Any]] | None = None) -> None:
         torch.cuda.empty_cache()
 
 
-def told(size: float) -> str:
+def in_words(size: float) -> str:
     """Bytes in words: 26.0 GB, 310 MB, 120 kB."""
-    for unit, each in (("GB", 1e9), ("MB", 1e6)):
-        if size >= each:
-            return f"{size / each:.1f} {unit}" if size < 100 * each else f"{size / each:.0f} {unit}"
+    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}" if size < 100 * scale else f"{size / scale:.0f} {unit}"
     return f"{size / 1e3:.0f} kB"

@@ -1,4 +1,4 @@
-"""A language model in memory, with its tokenizer and the LoRA adapters of the candidates that share it."""
+"""A base model in memory, with its tokenizer and the LoRA adapters of the candidates that share it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from zooter_core.weights import LOAD_LOCK, check_readable
 
 NO_ADAPTER = "__base__"  # peft's name for a row without adapter
 FULL = "too little memory for it"
-FREE = "Free some, or lower budget_gb in [memory], so that fewer models are kept."
-MEND = "Mend `adapter` in fleet.toml, or train it anew on this base."
+FREE_MEMORY = "Free memory, or lower budget_gb in [memory], so that fewer models stay loaded."
+FIX_ADAPTER = "Fix `adapter` in fleet.toml, or train it on this base."
 ADAPTER_FILE = "adapter_model.safetensors"
 
 
@@ -34,25 +34,25 @@ class Base:
     """One language model, its tokenizer and its LoRA adapters.
 
     Attributes:
-        lock: guards all of it while a batch runs, because peft's choice of adapter is not thread-safe.
-        sizes: bytes of its parameters and buffers by device, as they lie there.
-        adapters: folder -> peft's name of the adapter, which may not be any text.
+        lock: held while a batch runs, because peft's choice of adapters is not thread-safe.
+        sizes: bytes of its parameters and buffers by device.
+        adapters: folder -> peft's name of the adapter, in which some characters are not allowed.
     """
 
-    def __init__(self, checkpoint: Checkpoint, held: memory.Sizes) -> None:
+    def __init__(self, checkpoint: Checkpoint, used: memory.Sizes) -> None:
         """
         Args:
-            held: bytes that other models take by device.
+            used: bytes of other models by device.
 
         Raises:
-            ZooterError: what fleet.toml asks for is not here: a device, or bitsandbytes.
-            WorkError: it does not load.
+            ZooterError: this machine lacks a device or package that fleet.toml names.
+            WorkError: the model does not load.
         """
         candidate = checkpoint.candidate
         self.name = Path(candidate.model).name if Path(candidate.model).is_absolute() else candidate.model
         self.tokenizer = checkpoint.tokenizer()
         self._checkpoint = checkpoint
-        self._options = _placement(candidate, held)
+        self._options = _placement(candidate, used)
         self.model: Any = self.bare()
         self.device = _input_device(self.model)
         self.adapters: dict[str, str] = {}
@@ -60,29 +60,27 @@ class Base:
         self.sizes = measured(self.model)
 
     def bare(self) -> Any:
-        """The model without adapters, whole.
+        """Load the model without adapters.
 
         Raises:
-            WorkError: it does not load, or lacks weights that a causal language model has.
+            WorkError: it does not load, or lacks weights of a causal language model.
         """
         candidate = self._checkpoint.candidate
         try:
-            model, found = self.load_weights()
+            model, report = self.load_weights()
         except Exception as problem:  # transformers and safetensors raise many kinds
             if memory.is_full(problem):
                 raise
             raise _unloaded(candidate, first_line(problem)) from problem
-        missing, other = sorted(found["missing_keys"]), sorted(found["mismatched_keys"])
+        missing, other = sorted(report["missing_keys"]), sorted(report["mismatched_keys"])
         if missing:
             raise _unloaded(candidate, f"{len(missing)} of its weights missing, such as {missing[0]}")
         if other:
-            raise _unloaded(
-                candidate, f"{other[0][0]} of the shape {list(other[0][1])} in place of {list(other[0][2])}"
-            )
+            raise _unloaded(candidate, f"{other[0][0]} of the shape {list(other[0][1])} instead of {list(other[0][2])}")
         return model.eval()
 
     def load_weights(self) -> tuple[Any, dict[str, Any]]:
-        """The model, and which of its weights the files lack."""
+        """The model, and transformers' report of missing weights."""
         candidate = self._checkpoint.candidate
         with LOAD_LOCK:
             loaded: tuple[Any, dict[str, Any]] = AutoModelForCausalLM.from_pretrained(
@@ -90,44 +88,45 @@ class Base:
                 revision=candidate.revision,
                 dtype=dtype_of(candidate),
                 output_loading_info=True,
-                ignore_mismatched_sizes=True,  # they are told, with their names
+                ignore_mismatched_sizes=True,  # `bare` names them
                 **self._options,
             )
         return loaded
 
     @property
     def usable(self) -> bool:
-        """Whether the model is there; it is not where it could not be loaded again after an adapter that failed."""
+        """Whether the model is loaded. It is not if reloading it failed after a broken adapter."""
         return self.model is not None
 
     @property
     def positions(self) -> int:
-        """The most tokens that it can hold."""
+        """The most tokens that the model can read."""
         return int(getattr(self.model.config, "max_position_embeddings", 1 << 30))
 
     @cached_property
     def ends(self) -> set[int]:
-        """Token ids that end a turn, as the model's generation settings and its tokenizer name them."""
-        named = self.model.generation_config.eos_token_id
-        ids = set(named) if isinstance(named, list) else {named}
+        """The token ids that end a turn, according to the generation settings and the tokenizer."""
+        eos = self.model.generation_config.eos_token_id
+        ids = set(eos) if isinstance(eos, list) else {eos}
         return {token for token in (*ids, self.tokenizer.eos_token_id) if token is not None}
 
     @cached_property
     def digits(self) -> list[int]:
+        """The tokens that begin with a digit."""
         return digits_of(self.tokenizer)
 
     def add_adapter(self, candidate: CandidateConfig) -> None:
-        """Load a candidate's adapter, once.
+        """Load a candidate's adapter if it is not loaded yet.
 
         Raises:
-            WorkError: it does not load, or is one for another base.
+            WorkError: the adapter does not load, or belongs to another base.
         """
         if candidate.adapter is None or candidate.adapter in self.adapters:
             return
         if any(weight.device.type == "meta" for weight in self.model.parameters()):
             raise WorkError(
-                f"a model that is in memory whole, for the adapter of {candidate.name}",
-                "one of which a part waits elsewhere (device_map)",
+                f"a model that is completely in memory for the adapter of {candidate.name}",
+                "one that is partly elsewhere (device_map)",
                 "Merge the adapter into the model's weights, or use quantisation.",
             )
         from peft import PeftModel
@@ -141,7 +140,7 @@ class Base:
                     self.model.load_adapter(candidate.adapter, **options)
                 else:
                     self.model = PeftModel.from_pretrained(self.model, candidate.adapter, **options).eval()
-            problem = self._stranger(candidate.adapter, name)
+            problem = self._mismatch(candidate.adapter, name)
         except Exception as raised:  # a corrupt safetensors file, wrong shapes, a missing config
             problem = _plain_words(raised)
         if problem:
@@ -149,26 +148,29 @@ class Base:
             raise WorkError(
                 f"a LoRA adapter for {candidate.name} at {Path(candidate.adapter).name}",
                 problem,
-                FREE if problem.startswith(FULL) else MEND,
+                FREE_MEMORY if problem.startswith(FULL) else FIX_ADAPTER,
             )
         self.adapters[candidate.adapter] = name
         self.sizes = measured(self.model)
 
-    def _stranger(self, adapter: str, name: str) -> str | None:
-        """What is wrong with an adapter whose weights are not those it has in this model, which peft passes over."""
+    def _mismatch(self, adapter: str, name: str) -> str | None:
+        """How an adapter's weights differ from those it has in this model; peft ignores such differences."""
         file = Path(adapter) / ADAPTER_FILE
-        if not file.is_file():  # on a hub, or in another form
+        if not file.is_file():  # on a hub, or in another format
             return None
         with safe_open(file, framework="pt") as weights:
-            there = {key for key in weights.keys() if "lora_" in key}  # noqa: SIM118 (no mapping)
-        marks = (f".{name}.", ".")
-        here = {key.replace(*marks) for key, _ in self.model.named_parameters() if "lora_" in key and marks[0] in key}
-        return f"one for another base: {sorted(there ^ here)[0]} is in one of them alone" if there != here else None
+            in_file = {key for key in weights.keys() if "lora_" in key}  # noqa: SIM118 (no mapping)
+        infix = f".{name}."
+        parameters = [key for key, _ in self.model.named_parameters() if "lora_" in key and infix in key]
+        in_model = {key.replace(infix, ".") for key in parameters}
+        if in_file == in_model:
+            return None
+        return f"one for another base: {sorted(in_file ^ in_model)[0]} is in only one of them"
 
     def _forget(self, name: str) -> None:
-        """Take out what an adapter that failed to load has left in the model."""
+        """Remove what is left of an adapter that failed to load."""
         if not self.adapters:
-            self.model = None  # two of it might not fit
+            self.model = None  # two models might not fit
             memory.give_back()
             self.model = self.bare()
         elif name in self.model.peft_config:
@@ -179,7 +181,7 @@ class Base:
         return self.adapters.get(candidate.adapter or "", NO_ADAPTER)
 
     def choose(self, names: Sequence[str]) -> tuple[AbstractContextManager[Any], dict[str, Any]]:
-        """The cheapest way to run these rows: no adapter, one adapter for all, or one named for each row."""
+        """The cheapest way to run these rows: no adapter, one adapter for all, or one for every row."""
         if not self.adapters:
             return nullcontext(), {}
         if set(names) == {NO_ADAPTER}:
@@ -190,23 +192,23 @@ class Base:
         return nullcontext(), {"adapter_names": list(names)}
 
     def close(self) -> None:
-        """Let go of the weights."""
+        """Release the weights."""
         watched = [weakref.ref(weight) for weight in self.model.parameters()] if self.usable else []
         self.model, self.sizes = None, {}
         memory.give_back(watched)
 
 
 def measured(model: Any) -> memory.Sizes:
-    """Bytes of a model's parameters and buffers by device; what accelerate keeps on disk takes none."""
+    """Bytes of a model's parameters and buffers by device. Weights that accelerate keeps on disk do not count."""
     sizes: Counter[str] = Counter()
     places = {name: str(place) for name, place in (getattr(model, "hf_device_map", None) or {}).items()}
     seen: set[int] = set()
     for name, weight in (*model.named_parameters(), *model.named_buffers()):
-        if id(weight) in seen:  # the same under two names
+        if id(weight) in seen:  # tied weights have two names
             continue
         seen.add(id(weight))
         device = str(weight.device)
-        if device == "meta":  # accelerate has it elsewhere until its layer runs
+        if device == "meta":  # accelerate keeps it elsewhere until its layer runs
             part = max((part for part in places if f".{name}.".find(f".{part}.") >= 0 or not part), key=len, default="")
             device = places.get(part, "disk")
         if device != "disk":
@@ -214,19 +216,19 @@ def measured(model: Any) -> memory.Sizes:
     return dict(sizes)
 
 
-def _placement(candidate: CandidateConfig, held: memory.Sizes) -> dict[str, Any]:
-    """Where and in which form the weights go, as options of `from_pretrained`."""
+def _placement(candidate: CandidateConfig, used: memory.Sizes) -> dict[str, Any]:
+    """Options of `from_pretrained` for the place and form of the weights."""
     places, budget = memory.devices(candidate.device_map), memory.budget_of(candidate)
     options: dict[str, Any] = {}
     if candidate.device_map in memory.SPREAD:
         most = {
-            int(place.partition(":")[2]) if ":" in place else place: memory.room(place, held, budget)
+            int(place.partition(":")[2]) if ":" in place else place: memory.room(place, used, budget)
             for place in dict.fromkeys((*places, "cpu"))
         }
-        if len(most) > 1:  # the budget is the GPUs'
+        if len(most) > 1:  # the budget is for the GPUs
             most["cpu"] = memory.room("cpu", {}, None)
         options = {"device_map": candidate.device_map, "max_memory": most}
-    elif places[0] != "cpu" or candidate.quantisation:  # at once where it belongs, not by way of the processor's memory
+    elif places[0] != "cpu" or candidate.quantisation:  # directly, not through the CPU's memory
         options = {"device_map": {"": places[0]}}
     if candidate.offload_folder:
         options["offload_folder"] = candidate.offload_folder
@@ -243,9 +245,9 @@ def _quantised(candidate: CandidateConfig) -> Any:
     """
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ZooterError(
-            f"bitsandbytes for the quantisation of {candidate.name}",
-            "no such package installed",
-            "Run `pip install 'zooter[quant]'`, or take quantisation out of fleet.toml.",
+            f"the package bitsandbytes for the quantisation of {candidate.name}",
+            "that it is not installed",
+            "Run `pip install 'zooter[quant]'`, or remove quantisation from fleet.toml.",
         )
     from transformers import BitsAndBytesConfig
 
@@ -255,22 +257,22 @@ def _quantised(candidate: CandidateConfig) -> Any:
 
 
 def _input_device(model: Any) -> torch.device:
-    """Where a model's prompts go: to its embeddings, or, where those wait elsewhere, to where they will work."""
+    """The device for prompts: that of the embeddings, or where accelerate will move them."""
     device: torch.device = model.get_input_embeddings().weight.device
     if device.type != "meta":
         return device
     return torch.device(memory.devices(None)[0])
 
 
-def _unloaded(candidate: CandidateConfig, found: str) -> WorkError:
-    return WorkError(f"a causal language model at {candidate.model}", found, "Check `model` in fleet.toml.")
+def _unloaded(candidate: CandidateConfig, fault: str) -> WorkError:
+    return WorkError(f"a causal language model at {candidate.model}", fault, "Check `model` in fleet.toml.")
 
 
 def _plain_words(problem: Exception) -> str:
-    """What is wrong with an adapter, without a library's list of all its layers."""
+    """What is wrong with an adapter, without the libraries' lists of all layers."""
     words = str(problem)
     if memory.is_full(problem):
-        return f"{FULL} ({memory.asked_for(problem)})"
+        return f"{FULL} ({memory.shortage(problem)})"
     if "size mismatch" in words or "not found in the base model" in words:
-        return "one for another base: its layers are of other names or shapes"
+        return "one for another base: its layers have other names or shapes"
     return first_line(problem)

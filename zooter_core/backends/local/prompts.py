@@ -1,8 +1,8 @@
-"""From a conversation to the tokens that a model reads: its chat template, or the `prompt_template` of fleet.toml.
+"""From a conversation to the tokens that a model reads, with its chat template or the `prompt_template` of fleet.toml.
 
-What a person types never holds a special token; what a template holds does. A chat template says itself how a
-conversation begins. With a `prompt_template` the tokenizer's BOS comes first, where it puts one in front of a text by
-itself and the template has not written it.
+Special tokens come from templates only, never from what a user types. A chat template writes the beginning of a
+conversation itself. With a `prompt_template`, the tokenizer's BOS comes first if the tokenizer adds one to a text and
+the template does not have it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def prompt_ids(request: Request, tokenizer: Any) -> list[int]:
     """The tokens of a request's prompt.
 
     Raises:
-        WorkError: the tokenizer has no chat template, and the candidate no prompt_template.
+        WorkError: neither the tokenizer has a chat template nor the candidate a prompt_template.
     """
     ids: list[int] = tokenizer(prompt(request, tokenizer), add_special_tokens=False)["input_ids"]
     first = None if request.candidate.prompt_template is None else beginning(tokenizer)
@@ -25,14 +25,14 @@ def prompt_ids(request: Request, tokenizer: Any) -> list[int]:
 
 
 def beginning(tokenizer: Any) -> int | None:
-    """The BOS that a tokenizer puts in front of a text by itself; None where it puts none."""
+    """The BOS that a tokenizer adds to every text; None if it adds none."""
     bos = tokenizer.bos_token_id
-    found: int | None = bos if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else None
-    return found
+    adds_bos = bos is not None and tokenizer("a")["input_ids"][:1] == [bos]
+    return int(bos) if adds_bos else None
 
 
 def prompt(request: Request, tokenizer: Any) -> str:
-    """A request's prompt as a text, in which special tokens stand as their names."""
+    """A request's prompt as text, with special tokens written out."""
     messages = [{"role": message.role, "content": plain(message.content, tokenizer)} for message in request.messages]
     begun = messages[-1]["content"] if messages[-1]["role"] == "assistant" else ""
     template = request.candidate.prompt_template
@@ -40,7 +40,7 @@ def prompt(request: Request, tokenizer: Any) -> str:
         query = next(m["content"] for m in reversed(messages) if m["role"] == "user")
         return template.replace("{query}", query) + begun
     try:
-        made: str = tokenizer.apply_chat_template(
+        text: str = tokenizer.apply_chat_template(
             messages, add_generation_prompt=not begun, continue_final_message=bool(begun), tokenize=False
         )
     except ValueError as problem:
@@ -49,11 +49,11 @@ def prompt(request: Request, tokenizer: Any) -> str:
             "none",
             'Give the candidate a prompt_template, for instance "Q: {query}\\nA:".',
         ) from problem
-    return made
+    return text
 
 
 def plain(text: str, tokenizer: Any) -> str:
-    """A text in which nothing is a special token: what a person types must not end or begin a turn."""
+    """A text without special tokens, so that a user's text cannot begin or end a turn."""
     added = (token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
     for token in dict.fromkeys((*tokenizer.all_special_tokens, *added)):
         text = text.replace(token, f"{token[0]} {token[1:]}")

@@ -1,8 +1,8 @@
-"""Which models are in memory. One is loaded when first asked for and kept while there is room; then the one that was
-used longest ago leaves, if nobody uses it.
+"""Which models are in memory. A model is loaded with its first use and stays while there is room. When there is none,
+the least recently used model that is idle is unloaded.
 
-Whoever needs a model that is not there stands in line, and only the first in line loads or lets others leave: two who
-ask in turn for two models that do not fit together are both served.
+Callers that need a model which is not loaded wait in a queue, and only the first one loads or unloads models. Two
+callers who need two models that do not fit together are therefore both served, one after the other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from zooter_core.errors import WorkError, first_line, listed
 
 
 class Model(Protocol):
-    """What is kept: `sizes` are its bytes by device, measured."""
+    """A loaded model. `sizes` are its measured bytes by device."""
 
     name: str
     sizes: memory.Sizes
@@ -29,181 +29,183 @@ class Model(Protocol):
         """Whether it can still serve."""
 
     def close(self) -> None:
-        """Let go of everything that takes memory."""
+        """Release everything that takes memory."""
 
 
-Kept = TypeVar("Kept", bound=Model)
+Loaded = TypeVar("Loaded", bound=Model)
 Key = TypeVar("Key")
 
 
-class Residency(Generic[Kept]):
-    """The models in memory, by key; the one used longest ago comes first."""
+class Residency(Generic[Loaded]):
+    """The models in memory by key, the least recently used one first."""
 
     def __init__(self) -> None:
-        self._kept: dict[object, Kept] = {}
+        self._models: dict[object, Loaded] = {}
         self._users: Counter[object] = Counter()
         self._changed = threading.Condition()
         self._turns = TurnQueue()
-        self._short = False  # whether the first in line waits for models in use: nobody may begin to use one
+        self._draining = False  # whether a caller waits for models in use to become idle: no new use may begin
 
     def take(
         self,
         key: object,
         candidate: CandidateConfig,
         needed: Callable[[], int],
-        make: Callable[[], Kept],
+        load: Callable[[], Loaded],
         stop: threading.Event,
-    ) -> Kept | None:
-        """The model of a key, for use until `release`; None if `stop` came while it waited.
+    ) -> Loaded | None:
+        """The model of a key, for use until `release`. None if `stop` was set while this call waited.
 
         Args:
-            needed: bytes that it will take, as far as its files tell.
-            make: loads it.
+            needed: returns the bytes that the model will take, according to its files.
+            load: loads the model.
 
         Raises:
-            ZooterError: it cannot be loaded, or does not fit with all others gone.
+            ZooterError: the model cannot be loaded, or does not fit even without the others.
         """
-        if (found := self._use(key)) is not None:
-            return found
+        if (model := self._use(key)) is not None:
+            return model
         ticket = self._turns.join()
         try:
             if not ticket.wait(stop):
                 return None
-            if (found := self._use(key)) is not None:
-                return found
+            if (model := self._use(key)) is not None:
+                return model
             if not self._make_room(candidate, needed(), stop):
                 return None
-            made = self._load(candidate, needed, make)
+            model = self._load(candidate, needed, load)
             with self._changed:
-                self._kept[key] = made
+                self._models[key] = model
                 self._users[key] += 1
-            return made
+            return model
         finally:
             ticket.leave()
 
     def release(self, key: object) -> None:
-        """The end of a use."""
+        """End a use of the model."""
         with self._changed:
             self._users[key] -= 1
-            self._kept[key] = self._kept.pop(key)  # the last to leave
-            if not self._kept[key].usable and not self._users[key]:
-                self._leave(key)
+            self._models[key] = self._models.pop(key)  # now the most recently used
+            if not self._models[key].usable and not self._users[key]:
+                self._unload(key)
             self._changed.notify_all()
 
     def has(self, key: object) -> bool:
+        """Whether the model of a key is loaded."""
         with self._changed:
-            return key in self._kept
+            return key in self._models
 
     def next_of(self, keys: Iterable[Key]) -> Key:
-        """Which of several to use next, so that the fewest are loaded: one that is there, else the first."""
+        """The key to use next so that the fewest models are loaded: a loaded one, else the first."""
         order = list(keys)
         with self._changed:
-            return next((key for key in order if key in self._kept), order[0])
+            return next((key for key in order if key in self._models), order[0])
 
     def fits(self, candidate: CandidateConfig, needed: int) -> bool:
-        """Whether a model fits beside those that are there."""
+        """Whether a model of so many bytes fits beside the loaded ones."""
         with self._changed:
             return self._room(candidate) >= needed
 
     def names(self) -> list[str]:
-        """The models that are there, the one used longest ago first."""
+        """The loaded models, the least recently used one first."""
         with self._changed:
-            return [model.name for model in self._kept.values()]
+            return [model.name for model in self._models.values()]
 
     def sizes(self) -> dict[object, int]:
-        """Bytes of each model that is there, by key."""
+        """Bytes of each loaded model, by key."""
         with self._changed:
-            return {key: sum(model.sizes.values()) for key, model in self._kept.items()}
+            return {key: sum(model.sizes.values()) for key, model in self._models.items()}
 
-    def held(self) -> memory.Sizes:
-        """Bytes that they take together, by device."""
+    def used(self) -> memory.Sizes:
+        """Bytes of all loaded models, by device."""
         with self._changed:
-            return self._held()
+            return self._used()
 
     def spare(self) -> None:
-        """Let all that nobody uses leave, and give back what memory is to be had: some has run out."""
+        """Unload all idle models and return their memory."""
         with self._changed:
-            for key in [key for key in self._kept if not self._users[key]]:
-                self._leave(key)
+            for key in [key for key in self._models if not self._users[key]]:
+                self._unload(key)
         memory.give_back()
 
-    def _use(self, key: object) -> Kept | None:
+    def _use(self, key: object) -> Loaded | None:
         with self._changed:
-            if self._short or key not in self._kept:
+            if self._draining or key not in self._models:
                 return None
             self._users[key] += 1
-            return self._kept[key]
+            return self._models[key]
 
-    def _held(self) -> memory.Sizes:
-        held: Counter[str] = Counter()
-        for model in self._kept.values():
-            held.update(model.sizes)
-        return dict(held)
+    def _used(self) -> memory.Sizes:
+        used: Counter[str] = Counter()
+        for model in self._models.values():
+            used.update(model.sizes)
+        return dict(used)
 
     def _room(self, candidate: CandidateConfig) -> int:
-        held, budget = self._held(), memory.budget_of(candidate)
-        return sum(memory.room(device, held, budget) for device in memory.devices(candidate.device_map))
+        used, budget = self._used(), memory.budget_of(candidate)
+        return sum(memory.room(device, used, budget) for device in memory.devices(candidate.device_map))
 
     def _make_room(self, candidate: CandidateConfig, needed: int, stop: threading.Event) -> bool:
-        """Let others leave until a model fits, those that are in use when they are done; False if `stop` came.
+        """Unload models until a new one fits; those in use when they become idle. False if `stop` was set.
 
         Raises:
-            WorkError: it does not fit with all of them gone.
+            WorkError: the model does not fit even without the others.
         """
         with self._changed:
             self._check(candidate, needed)
             try:
-                while self._room(candidate) < needed and self._kept:
-                    idle = next((key for key in self._kept if not self._users[key]), None)
+                while self._room(candidate) < needed and self._models:
+                    idle = next((key for key in self._models if not self._users[key]), None)
                     if idle is not None:
-                        self._leave(idle)
+                        self._unload(idle)
                     elif stop.is_set():
                         return False
                     else:
-                        self._short = True
+                        self._draining = True
                         self._changed.wait(0.1)  # a stop does not notify
             finally:
-                self._short = False
+                self._draining = False
         return True
 
     def _check(self, candidate: CandidateConfig, needed: int) -> None:
-        """Refuse what cannot fit, before others leave for it. What may spread takes the processor's memory as well."""
+        """Refuse a model that cannot fit, before others are unloaded for it. One that may spread uses the CPU too."""
         if candidate.device_map in memory.SPREAD:
             return
         (device,) = memory.devices(candidate.device_map)
-        most, budget = self._held().get(device, 0) + memory.free(device), memory.budget_of(candidate)
+        most, budget = self._used().get(device, 0) + memory.free(device), memory.budget_of(candidate)
         limit = f"free on {device} with no other model"
         if budget is not None and budget < most:
             most, limit = budget, "the budget"
         if needed > most:
-            raise too_large(candidate, needed, f"{memory.told(most)} ({limit})")
+            raise too_large(candidate, needed, f"{memory.in_words(most)} ({limit})")
 
-    def _load(self, candidate: CandidateConfig, needed: Callable[[], int], make: Callable[[], Kept]) -> Kept:
-        """Load a model; where memory runs out, once more with all that are idle gone."""
+    def _load(self, candidate: CandidateConfig, needed: Callable[[], int], load: Callable[[], Loaded]) -> Loaded:
+        """Load a model. If memory runs out, try once more without all idle models."""
         for last in (False, True):
             try:
-                return make()
+                return load()
             except Exception as problem:
                 if not memory.is_full(problem):
                     raise
                 why = first_line(problem)
-            self.spare()  # only now: until here the error holds on to what had been loaded
+            self.spare()  # not inside `except`: the exception keeps the half-loaded model alive
             if last:
                 break
         device = memory.devices(candidate.device_map)[0]
-        beside = listed(self.names())
-        found = f"{memory.told(memory.free(device))} free on {device}{f' beside {beside}' if beside else ''} ({why})"
-        raise too_large(candidate, needed(), found)
+        others = listed(self.names())
+        free = f"{memory.in_words(memory.free(device))} free on {device}{f' beside {others}' if others else ''} ({why})"
+        raise too_large(candidate, needed(), free)
 
-    def _leave(self, key: object) -> None:
-        self._kept.pop(key).close()
+    def _unload(self, key: object) -> None:
+        self._models.pop(key).close()
         del self._users[key]
 
 
-def too_large(candidate: CandidateConfig, needed: int, found: str) -> WorkError:
-    how = "" if candidate.quantisation == "4bit" else 'quantisation = "4bit" makes it smaller, '
+def too_large(candidate: CandidateConfig, needed: int, available: str) -> WorkError:
+    """The error that a model does not fit into memory."""
+    smaller = "" if candidate.quantisation == "4bit" else 'quantisation = "4bit" makes the model smaller, '
     return WorkError(
-        f"{memory.told(needed)} of memory for {candidate.model}",
-        found,
-        f'Free some, or raise budget_gb in [memory]; {how}device_map = "auto" puts a part elsewhere.',
+        f"{memory.in_words(needed)} of memory for {candidate.model}",
+        available,
+        f'Free memory, or raise budget_gb in [memory]; {smaller}device_map = "auto" spreads it over devices.',
     )

@@ -1,8 +1,8 @@
-"""Backend `transformers`: causal language models in this process. Candidates on one base share its weights.
+"""Backend `transformers`: causal language models in this process. Candidates on one base model share its weights.
 
-Requests that come together run as one batch, each row under its own LoRA adapter: on a CPU that is about twice as
-fast as one after another. Batches of one base take turns behind a lock. Bases that do not fit into memory together take
-turns there: those that are loaded answer first, so that each of the others is loaded once.
+The requests of one call run as one batch, every row with its own LoRA adapter; on a CPU that is about twice as fast as
+one after another. Batches on one base take turns. If the bases do not fit into memory together, those that are loaded
+answer first, so that every other base is loaded once.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.local import memory
@@ -26,10 +27,10 @@ NEVER = threading.Event()
 
 
 class TransformersBackend:
-    """Bases by what makes their weights what they are, each loaded with the adapters that its candidates need."""
+    """Base models by all settings that shape their weights, with the adapters of their candidates."""
 
-    independent = False  # what a batch samples depends on its own seed
-    base = Base  # what loads them
+    independent = False  # samples depend on the seed and the rows of their batch
+    base = Base  # the class of a base model
 
     def __init__(self) -> None:
         self.turns: TurnQueue | None = TurnQueue()
@@ -38,8 +39,8 @@ class TransformersBackend:
     def load(self, candidate: CandidateConfig) -> None:
         """Make the candidate ready to answer.
 
-        One that does not fit beside those that are in memory is only looked through, and loaded when it is asked:
-        else a pool that is larger than the memory would be loaded once for nothing.
+        A base that does not fit beside the loaded ones is only checked, and loaded with its first request. Otherwise a
+        pool larger than the memory would be loaded once for nothing.
         """
         key = key_of(candidate)
         if not self.resident.has(key):
@@ -48,7 +49,7 @@ class TransformersBackend:
                 checkpoint.tokenizer()
                 return
         base = self._take(key, candidate, NEVER)
-        assert base is not None  # nothing stops it
+        assert base is not None  # only a stop gives None
         try:
             with base.lock:
                 base.add_adapter(candidate)
@@ -56,17 +57,21 @@ class TransformersBackend:
             self.resident.release(key)
 
     def trial(self, candidate: CandidateConfig) -> str:
+        """Any query will do."""
         return "Say hello."
 
     def sizes(self) -> Mapping[object, int]:
+        """Bytes of each loaded base, by its key."""
         return self.resident.sizes()
 
     def spare(self) -> None:
+        """Unload the bases that nobody uses."""
         self.resident.spare()
 
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
+        """Run the requests base by base, and those of one base as one batch."""
         by_base: dict[BaseKey, list[Request]] = {}
         for request in requests:
             by_base.setdefault(key_of(request.candidate), []).append(request)
@@ -77,7 +82,7 @@ class TransformersBackend:
     def _turn(
         self, key: BaseKey, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
-        """Requests of one base."""
+        """Run the requests of one base."""
         try:
             if note := self._note(key, requests[0].candidate):
                 yield Piece(requests[0], note=note)
@@ -91,40 +96,33 @@ class TransformersBackend:
         yield from self._run(key, base, requests, generation, stop)
 
     def _take(self, key: BaseKey, candidate: CandidateConfig, stop: threading.Event) -> Base | None:
-        """The base of a candidate, loaded if need be; whoever takes it releases it."""
-        found: list[Checkpoint] = []
-
-        def checkpoint() -> Checkpoint:
-            found[:] = found or [Checkpoint.of(candidate)]
-            return found[0]
-
+        """The base of a candidate, loaded if necessary. The caller must release it. None if `stop` came first."""
+        checkpoint = cache(lambda: Checkpoint.of(candidate))
         return self.resident.take(
             key,
             candidate,
             lambda: checkpoint().bytes(),
-            lambda: self.base(checkpoint(), self.resident.held()),
+            lambda: self.base(checkpoint(), self.resident.used()),
             stop,
         )
 
     def _note(self, key: BaseKey, candidate: CandidateConfig) -> str:
-        """What to say before a base is loaded in place of another; "" where it is there, or fits."""
-        beside = self.resident.names()
-        if self.resident.has(key) or not beside:
+        """The note that a base replaces others in memory; "" if it is loaded, or fits beside them."""
+        others = self.resident.names()
+        if self.resident.has(key) or not others:
             return ""
         needed = Checkpoint.of(candidate).bytes()
         if self.resident.fits(candidate, needed):
             return ""
-        return (
-            f"{candidate.name} is loaded now: its {memory.told(needed)} do not fit into memory together with "
-            f"{', '.join(beside)}."
-        )
+        size = memory.in_words(needed)
+        return f"Loading {candidate.name}: its {size} do not fit into memory together with {', '.join(others)}."
 
     def _run(
         self, key: BaseKey, base: Base, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
-        """One batch: generation in a thread of its own, its tokens through a queue. The base is released at its end."""
+        """Run one batch in its own thread and yield its pieces. The base is released at the end."""
         pieces: queue.Queue[Piece | None] = queue.Queue()
-        abandoned = threading.Event()  # set when whoever reads the pieces goes away
+        abandoned = threading.Event()  # set when the reader goes away
 
         def work() -> None:
             try:
@@ -145,7 +143,7 @@ class TransformersBackend:
 
 
 def key_of(candidate: CandidateConfig) -> BaseKey:
-    """What two candidates have alike that share a base."""
+    """The settings that are the same for all candidates on one base."""
     return (
         *(candidate.model, candidate.revision, candidate.dtype),
         *(candidate.quantisation, candidate.device_map, candidate.offload_folder),

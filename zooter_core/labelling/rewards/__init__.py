@@ -1,7 +1,7 @@
-"""Reward models: how good is a response to a query. A kind is one file with one class, and one line in KINDS.
+"""Reward models: how good a response to a query is. A kind is one file with one class, and one line in KINDS.
 
-Most kinds score a response by itself (`score`); a comparing one says of two responses which is better (`compare`), and
-`scoring` makes one reward a response of all comparisons.
+Most kinds score every response alone (`score`). A comparing kind says which of two responses is better (`compare`),
+and `scoring` turns all comparisons into one reward a response.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ class Unscored(float):
     reason: str
 
     def __new__(cls, reason: str) -> Unscored:
-        made = super().__new__(cls, "nan")
-        made.reason = reason
-        return made
+        unscored = super().__new__(cls, "nan")
+        unscored.reason = reason
+        return unscored
 
 
 @runtime_checkable
 class Pointwise(Protocol):
-    """A reward model that scores each response by itself."""
+    """A reward model that scores every response alone."""
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """The reward of each (query, response) pair; higher is better. The scale is the model's own.
+        """The reward of every (query, response) pair, on the model's own scale; higher is better.
 
-        An `Unscored` stands where a pair alone has no reward. A ZooterError says that the model cannot work at all;
-        any other exception is taken for the fault of one of the pairs.
+        A pair without a reward gets an `Unscored`. A ZooterError means that the model cannot work at all; any other
+        exception counts as the fault of one of the pairs.
         """
 
 
@@ -51,11 +51,11 @@ class Comparing(Protocol):
     """A reward model that compares two responses to one query."""
 
     def compare(self, triples: Sequence[tuple[str, str, str]]) -> list[float]:
-        """By how much the first response of each (query, first, second) is better, below 0 where it is worse."""
+        """The margin of the first response in every (query, first, second); negative if it is worse."""
 
 
-# Rewards of a model with an attribute `version` are kept: what tells its weights from others of the same name and
-# settings, such as the hub's commit; "" where nothing does.
+# The rewards of a model with an attribute `version` are cached. It tells apart weights with the same name and settings,
+# such as two commits of the hub, and may be "".
 RewardModel = Pointwise | Comparing
 
 
@@ -64,11 +64,11 @@ def reward_model(
     backend: Callable[[str], Backend] = backends.backend,
     spare: Callable[[], None] = lambda: None,
 ) -> RewardModel:
-    """Load the reward model of a fleet; where memory runs out, once more when there is room.
+    """Load the reward model of a fleet. If memory runs out, spare some and try once more.
 
     Args:
-        backend: backends by kind, for a judge.
-        spare: makes room in memory, as far as that goes.
+        backend: returns the backend of a kind, for a judge.
+        spare: frees memory, as far as possible.
 
     Raises:
         ZooterError: there is no such kind.
@@ -82,5 +82,5 @@ def reward_model(
     except Exception as problem:
         if not memory.is_full(problem):
             raise
-    spare()  # only now: until here the error holds on to what had been loaded
+    spare()  # not inside `except`: the exception keeps the half-loaded model alive
     return kind(config, backend)

@@ -1,7 +1,7 @@
-"""Reward models as they are loaded: those that transformers knows, and published ones whose heads it does not know.
+"""Loads reward models: those that transformers supports, and published ones with heads that it does not know.
 
-Each class here has the weight names of the published checkpoints, and nothing but the weights: what is read off where
-is `scalar`'s and `pairwise`'s. All of them must come with a trained head; a plain language model has none.
+The classes here have the weight names of the published checkpoints; `scalar` and `pairwise` compute the rewards. Every
+checkpoint needs a trained head, which a plain language model does not have.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class UltraRM(LlamaPreTrainedModel):
 
 
 class OpenAssistantPythia(GPTNeoXPreTrainedModel):
-    """OpenAssistant/oasst-rm-2-pythia-6.9b-epoch-1 and its kin: `gpt_neox.*`, `out_proj.*`; `pooling` last or mean."""
+    """OpenAssistant/oasst-rm-2-pythia-6.9b-epoch-1 and similar: `gpt_neox.*`, `out_proj.*`; `pooling` last or mean."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
@@ -83,10 +83,10 @@ ARCHITECTURES: Mapping[str, Any] = {  # as config.json names them
 
 
 def load(config: CheckpointConfig, kind: Any = None) -> tuple[Any, Any]:
-    """Tokenizer and model of a checkpoint, ready on the device.
+    """Load the tokenizer and the model of a checkpoint onto the device.
 
     Args:
-        kind: its class, where config.json need not be asked.
+        kind: the model's class, if config.json does not name it.
 
     Raises:
         WorkError: the weights cannot be loaded, or are not finite.
@@ -101,7 +101,7 @@ def load(config: CheckpointConfig, kind: Any = None) -> tuple[Any, Any]:
         tokenizer = _tokenizer(folder, config.revision, settings)
         trained: set[str] = set()
         with LOAD_LOCK:
-            model, found = kind.from_pretrained(
+            model, report = kind.from_pretrained(
                 folder,
                 revision=config.revision,
                 dtype=getattr(torch, config.dtype),
@@ -118,7 +118,7 @@ def load(config: CheckpointConfig, kind: Any = None) -> tuple[Any, Any]:
         model = model.to(device).eval()
     except Exception as problem:  # transformers, peft and safetensors raise many kinds
         raise _unloaded(config.adapter or config.model, problem) from problem
-    untrained = sorted(key for key in found["missing_keys"] if not trained & set(key.split(".")))
+    untrained = sorted(key for key in report["missing_keys"] if not trained & set(key.split(".")))
     if untrained:
         raise ZooterError(
             f"a reward model with all its weights at {config.model}",
@@ -131,10 +131,10 @@ def load(config: CheckpointConfig, kind: Any = None) -> tuple[Any, Any]:
 
 
 def check_probe(config: CheckpointConfig, work: Callable[[Sequence[Texts]], list[float]], texts: Texts) -> None:
-    """Refuse a model that does not even work on a plain query and its responses.
+    """Refuse a model that does not work on a simple query and its responses.
 
     Raises:
-        WorkError: it gives no finite number for them, or fails.
+        WorkError: the model fails, or its reward is not finite.
     """
     from zooter_core.backends.local import memory
 
@@ -150,19 +150,19 @@ def check_probe(config: CheckpointConfig, work: Callable[[Sequence[Texts]], list
         raise _broken(config, f'{reward} for the response "{texts[1]}"')
 
 
-def _broken(config: CheckpointConfig, found: str) -> WorkError:
+def _broken(config: CheckpointConfig, fault: str) -> WorkError:
     return WorkError(
         f"a reward model that gives finite rewards at {config.adapter or config.model}",
-        found,
-        "Get its files again, train it again, or name another in [reward] of fleet.toml.",
+        fault,
+        "Download or train it again, or name another one in [reward] of fleet.toml.",
     )
 
 
 def check_files(config: CheckpointConfig) -> None:
-    """Look whether a checkpoint's files are there and whole, without loading its weights.
+    """Check that a checkpoint's files are complete, without loading the weights.
 
     Raises:
-        WorkError: one is missing or broken.
+        WorkError: a file is missing or broken.
     """
     folder = resolve(config.model)
     try:
@@ -186,15 +186,14 @@ def _unloaded(where: str, problem: Exception) -> WorkError:
 
 
 def _tokenizer(folder: str, revision: str | None, settings: Mapping[str, Any]) -> Any:
-    """A checkpoint's tokenizer, also where config.json names a model type that transformers does not know."""
+    """A checkpoint's tokenizer, even if config.json has a model type that transformers does not know."""
     if settings.get("model_type") == "gpt_neox_reward_model":
         from transformers import GPTNeoXConfig
 
-        known = GPTNeoXConfig()
-        return AutoTokenizer.from_pretrained(folder, revision=revision, config=known)
+        return AutoTokenizer.from_pretrained(folder, revision=revision, config=GPTNeoXConfig())
     return AutoTokenizer.from_pretrained(folder, revision=revision)
 
 
 def version_of(model: Any) -> str:
-    """The hub's commit that a model was loaded from; "" for a folder, whose files are hashed."""
+    """The hub's commit of a model; "" for a folder, whose files are hashed instead."""
     return str(getattr(model.config, "_commit_hash", None) or "")

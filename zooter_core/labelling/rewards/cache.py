@@ -1,7 +1,7 @@
-"""Rewards that are known already, in one SQLite file in the user's cache folder.
+"""A cache of rewards: one private SQLite file in the user's cache folder.
 
-A row is a hash of (reward model, query, response), or of (reward model, query, first, second) for a comparison, and
-the number: about 40 bytes. The file is private. Whatever is wrong with it, scoring goes on without it.
+A row holds a hash of (reward model, query, response), or of (reward model, query, first, second) for a comparison, and
+the number: about 40 bytes. If anything is wrong with the file, scoring continues without it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from zooter_core.records import LARGEST_SCORE
 from zooter_core.weights import cache_dir, private_cache
 
 Item = tuple[str, ...]
-TOGETHER = 500  # keys a question to the file; SQLite takes 999 at least
-PATIENCE = 5.0  # seconds to wait for another process that writes
+MOST_KEYS = 500  # in one SELECT; SQLite accepts at least 999
+LOCK_SECONDS = 5.0  # to wait for another process that writes
 
 
 class ScoreCache:
     """Rewards of one reward model.
 
     Args:
-        identity: all that shapes its rewards: its settings, its weights and their version.
+        identity: everything that shapes the rewards: settings, weights and their version.
     """
 
     def __init__(self, identity: str, path: Path | None = None) -> None:
@@ -33,30 +33,30 @@ class ScoreCache:
         self.path = path or cache_dir() / "rewards.sqlite"
 
     def get(self, items: Sequence[Item]) -> dict[Item, float]:
-        """The rewards that are known."""
+        """The cached rewards of some items."""
         keys = {self._key(item): item for item in items}
-        found: dict[Item, float] = {}
+        rewards: dict[Item, float] = {}
         try:
             private_file(self.path)
-            with closing(sqlite3.connect(self.path, timeout=PATIENCE)) as file:
-                for first in range(0, len(keys), TOGETHER):
-                    asked = list(keys)[first : first + TOGETHER]
-                    marks = ",".join("?" * len(asked))
-                    rows = file.execute(f"SELECT key, reward FROM rewards WHERE key IN ({marks})", asked)
-                    found |= {keys[key]: float(reward) for key, reward in rows}
+            with closing(sqlite3.connect(self.path, timeout=LOCK_SECONDS)) as file:
+                for first in range(0, len(keys), MOST_KEYS):
+                    some = list(keys)[first : first + MOST_KEYS]
+                    marks = ",".join("?" * len(some))
+                    rows = file.execute(f"SELECT key, reward FROM rewards WHERE key IN ({marks})", some)
+                    rewards |= {keys[key]: float(reward) for key, reward in rows}
         except (sqlite3.Error, OSError, TypeError, ValueError):  # no table yet, damaged, locked for long
             return {}
-        return {item: reward for item, reward in found.items() if abs(reward) <= LARGEST_SCORE}  # others are damage
+        return {item: reward for item, reward in rewards.items() if abs(reward) <= LARGEST_SCORE}  # others are damage
 
     def put(self, rewards: Mapping[Item, float]) -> None:
-        """Keep rewards, all or none of them."""
+        """Store rewards, all or none of them."""
         rows = [(self._key(item), reward) for item, reward in rewards.items()]
         try:
             if self.path.parent == cache_dir():
                 private_cache()
             private_folder(self.path.parent, ours=False)
             private_file(self.path)
-            with closing(sqlite3.connect(self.path, timeout=PATIENCE)) as file, file:
+            with closing(sqlite3.connect(self.path, timeout=LOCK_SECONDS)) as file, file:
                 file.execute("CREATE TABLE IF NOT EXISTS rewards (key BLOB PRIMARY KEY, reward REAL) WITHOUT ROWID")
                 file.executemany("INSERT OR REPLACE INTO rewards VALUES (?, ?)", rows)
         except (sqlite3.Error, OSError):

@@ -1,8 +1,8 @@
 """Reward kind `judge`: a chat model that rates a response from 1 to 10, or says which of two is better.
 
-Any backend can run it: `[reward.judge]` is a table like a `[[candidate]]`. The first try is greedy; a text in which no
-verdict can be read is asked for again at a temperature, with another seed. What two responses are shown in both orders
-(`scoring` compares all ordered pairs), so that a judge's liking for the first one cancels out.
+Any backend can run it: `[reward.judge]` is a table like a `[[candidate]]`. The first try is greedy; if its text has no
+verdict, the next tries sample with other seeds. `scoring` compares all ordered pairs, so that a judge's bias for the
+first response cancels out.
 
 The template "auto-j" has the structure that Auto-J (arXiv 2310.05470) was trained on: the data between marks, critiques
 first, then "Rating: [[5]]", or "So, the final decision is Response 1 / Response 2 / Tie".
@@ -102,19 +102,19 @@ BETTER = re.compile(
     r"|\bfinal decision is\W{0,6}(?:that\s+|an?\s+)?(?:response\W?([12])|(tie))\b(?!\W{0,3}/|\s+or\b)",
     re.IGNORECASE,
 )
-WORTH = {"1": 1.0, "2": -1.0, "0": 0.0, "tie": 0.0}
+MARGIN = {"1": 1.0, "2": -1.0, "0": 0.0, "tie": 0.0}
 BATCH = 16
-AGAIN = 0.7  # the temperature of later tries
-Reader = Callable[[str], float | None]  # a verdict in the judge's text; None where there is none
+RETRY_TEMPERATURE = 0.7
+Reader = Callable[[str], float | None]  # the verdict in the judge's text; None if it has none
 
 
 def judge(config: JudgeConfig, backend: Callable[[str], Backend]) -> Rating | Choice:
-    """The judge of a fleet: one that rates, or one that compares."""
+    """The judge of a fleet, which rates or compares."""
     return (Choice if config.mode == "pair" else Rating)(config, backend)
 
 
 class Judge:
-    """A language model asked for a verdict, until one can be read in its text or `tries` are used up."""
+    """A language model that gives verdicts. It is asked up to `tries` times until its text has one."""
 
     def __init__(self, config: JudgeConfig, backend: Callable[[str], Backend]) -> None:
         self.config = config
@@ -124,50 +124,52 @@ class Judge:
         self.version = ""
 
     def verdicts(self, prompts: Sequence[str], readers: Sequence[Reader]) -> list[float]:
-        """What each prompt's reader found in the judge's text on it; an `Unscored` where there is nothing."""
-        found: list[float | None] = [None] * len(prompts)
+        """The verdicts on prompts, each found by its reader; an `Unscored` if there is none."""
+        verdicts: list[float | None] = [None] * len(prompts)
         for number in range(self.config.tries):
-            open_ = [row for row, verdict in enumerate(found) if verdict is None]
-            for first in range(0, len(open_), BATCH):
-                rows = open_[first : first + BATCH]
-                for row, answer in zip(rows, self._answers([prompts[row] for row in rows], number), strict=True):
+            missing = [row for row, verdict in enumerate(verdicts) if verdict is None]
+            for first in range(0, len(missing), BATCH):
+                rows = missing[first : first + BATCH]
+                for row, answer in zip(rows, self._responses([prompts[row] for row in rows], number), strict=True):
                     failed = f"the judge failed: {answer.error}" if answer.error else None
-                    found[row] = Unscored(failed) if failed else readers[row](answer.text)
-        missing = Unscored(f"no verdict in the judge's text in {self.config.tries} tries")
-        return [missing if verdict is None else verdict for verdict in found]
+                    verdicts[row] = Unscored(failed) if failed else readers[row](answer.text)
+        none = Unscored(f"no verdict in the judge's text in {self.config.tries} tries")
+        return [none if verdict is None else verdict for verdict in verdicts]
 
-    def _answers(self, prompts: Sequence[str], number: int) -> list[Response]:
+    def _responses(self, prompts: Sequence[str], number: int) -> list[Response]:
         requests = [Request(self.candidate, (Message("user", prompt),)) for prompt in prompts]
-        generation = GenerationConfig(self.config.max_new_tokens, AGAIN if number else 0.0, seed=number)
+        generation = GenerationConfig(self.config.max_new_tokens, RETRY_TEMPERATURE if number else 0.0, seed=number)
         responses = dict(iter_responses(self.backend.stream(requests, generation, threading.Event())))
         return [responses[request] for request in requests]
 
 
 class Rating(Judge):
-    """A rating from 1 to 10 of each response alone."""
+    """Rates every response alone from 1 to 10."""
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """The ratings of (query, response) pairs."""
         template = template_of(self.config, SINGLE, AUTO_J_SINGLE)
         prompts = [prompt(template, query=query, response=text) for query, text in pairs]
         return self.verdicts(prompts, [rating] * len(prompts))
 
 
 class Choice(Judge):
-    """1 where the first response is better, -1 where the second is, 0 where neither."""
+    """Chooses the better one of two responses."""
 
     def compare(self, triples: Sequence[tuple[str, str, str]]) -> list[float]:
+        """1 if the first response of (query, first, second) is better, -1 if the second one is, 0 if neither."""
         template = template_of(self.config, PAIR, AUTO_J_PAIR)
         prompts = [prompt(template, query=query, first=one, second=two) for query, one, two in triples]
         return self.verdicts(prompts, [better] * len(prompts))
 
 
-def template_of(config: JudgeConfig, own: str, auto_j: str) -> str:
-    """The template that `[reward]` gives or names, else our own."""
-    return auto_j if config.template == AUTO_J else config.template or own
+def template_of(config: JudgeConfig, default: str, auto_j: str) -> str:
+    """The template in `[reward]`, by its text or name, or the default."""
+    return auto_j if config.template == AUTO_J else config.template or default
 
 
 def prompt(template: str, **texts: str) -> str:
-    """The judge's prompt, with a fence that none of the texts holds, so that none can end its part."""
+    """The judge's prompt, with a fence that is in none of the texts, so that no text can end its own part."""
     mark, least = ("*", 3) if template in (AUTO_J_SINGLE, AUTO_J_PAIR) else ("=", 5)
     runs = re.findall(f"{re.escape(mark)}{{{least},}}", "\n".join(texts.values()))
     fence = mark * max([least, *(len(run) + 1 for run in runs)])
@@ -175,16 +177,16 @@ def prompt(template: str, **texts: str) -> str:
 
 
 def rating(text: str) -> float | None:
-    """The last rating in a judge's text: "[[7]]" as asked for, else "Rating: 7" or "score 7/10"; None where none is."""
-    found = RATING.findall(text) or LOOSE.findall(text)
-    number = float(found[-1]) if found else 0.0
+    """The last rating in a judge's text: "[[7]]", else "Rating: 7" or "score 7/10"; None if it has none."""
+    ratings = RATING.findall(text) or LOOSE.findall(text)
+    number = float(ratings[-1]) if ratings else 0.0
     return number if 1 <= number <= 10 else None
 
 
 def better(text: str) -> float | None:
-    """The last choice in a judge's text as a number; None where there is none.
+    """The last choice in a judge's text as a number; None if it has none.
 
-    "[[1]]", "[[2]]" or "[[0]]", or as Auto-J says it: "the final decision is Response 1", "Response 2" or "Tie".
+    "[[1]]", "[[2]]" or "[[0]]", or in Auto-J's words "the final decision is Response 1", "Response 2" or "Tie".
     """
-    found = BETTER.findall(text)
-    return WORTH["".join(found[-1]).lower()] if found else None
+    choices = BETTER.findall(text)
+    return MARGIN["".join(choices[-1]).lower()] if choices else None

@@ -1,8 +1,8 @@
 """Reward kind `pairwise`: PairRM of LLM-Blender (arXiv 2306.02561), which reads two responses at once.
 
-The text is [CLS] <|source|> query [SEP] [CLS] <|candidate1|> first [SEP] [CLS] <|candidate2|> second [SEP]. The head
-makes a number of the states of the query's mark and of each response's mark; their difference is the log-odds that the
-first is better. All ordered pairs are compared (`scoring`), so that a query costs n (n - 1) forward passes.
+The text is [CLS] <|source|> query [SEP] [CLS] <|candidate1|> first [SEP] [CLS] <|candidate2|> second [SEP]. For each
+response the head reads the states of the query's mark and of the response's mark; the difference of its two numbers is
+the log-odds that the first response is better. `scoring` compares all ordered pairs: n (n - 1) forward passes a query.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from zooter_core.labelling.rewards.texts import plain
 
 BATCH = 8
 MOST_TOKENS = 2048
-SHARE = 412 / 2048  # of the whole that each response has at least; it also gets what the query leaves
+SHARE = 412 / 2048  # of the tokens for each response at least; both share what the query leaves
 MARKS = ("<|source|>", "<|candidate1|>", "<|candidate2|>")
 
 
@@ -27,8 +27,8 @@ class PairwiseReward:
     """A DeBERTa-v3 pair ranker.
 
     Raises:
-        WorkError: the weights cannot be loaded, or it gives no finite number.
-        ZooterError: its tokenizer lacks the marks.
+        WorkError: the weights cannot be loaded, or the margin is not finite.
+        ZooterError: the tokenizer lacks the marks.
     """
 
     def __init__(self, config: PairwiseConfig, backend: Callable[[str], Backend]) -> None:
@@ -38,13 +38,14 @@ class PairwiseReward:
             raise ZooterError(
                 f"the tokens {listed(MARKS)} in the tokenizer of {config.model}",
                 "not all of them",
-                "Use llm-blender/PairRM-hf or one made like it.",
+                "Use llm-blender/PairRM-hf, or a model with its format.",
             )
         self.most = config.max_tokens or MOST_TOKENS
         self.version = version_of(self.model)
         check_probe(config, self.compare, ("Hello", "Hello!", "What?"))
 
     def compare(self, triples: Sequence[tuple[str, str, str]]) -> list[float]:
+        """The margin of the first response in every (query, first, second), in batches of like length."""
         rows = [self._ids(triple) for triple in triples]
         logits = [0.0] * len(rows)
         order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
@@ -55,7 +56,7 @@ class PairwiseReward:
         return logits
 
     def _ids(self, triple: tuple[str, str, str]) -> list[int]:
-        """The three parts one after the other, each cut at its own length."""
+        """The three parts in order, each cut to its share of the tokens."""
         room = int(self.most * SHARE)
         source = self._part(MARKS[0], triple[0], self.most - 2 * room)
         room = (self.most - len(source)) // 2
@@ -76,5 +77,5 @@ class PairwiseReward:
             states[torch.arange(len(rows), device=states.device), places[:, column]] for column in range(3)
         )
         head = self.model.head_layer
-        apart = head(torch.cat([source, first], dim=-1)) - head(torch.cat([source, second], dim=-1))
-        return [float(logit) for logit in apart.float().mean(dim=-1)]
+        margin = head(torch.cat([source, first], dim=-1)) - head(torch.cat([source, second], dim=-1))
+        return [float(logit) for logit in margin.float().mean(dim=-1)]

@@ -1,7 +1,7 @@
-"""Reward kind `scalar`: one number of one text, the usual form of a published reward model.
+"""Reward kind `scalar`: one number for one text, the usual form of a published reward model.
 
-An encoder (DeBERTa, BERT) reads query and response as two segments; a decoder (Llama, Qwen2, Gemma 2, Pythia) reads
-them as a conversation, and the state of its last token makes the number. Trained with the Bradley-Terry loss
+An encoder (DeBERTa, BERT) reads query and response as two segments. A decoder (Llama, Qwen2, Gemma 2, Pythia) reads
+them as a conversation, and its head reads the last token's state. After training with the Bradley-Terry loss
 -log sigmoid(r(chosen) - r(rejected)), a difference of rewards is the log-odds of a preference.
 """
 
@@ -20,18 +20,18 @@ from zooter_core.labelling.rewards.texts import filled, fitting, plain
 
 BATCH = 16
 MOST_TOKENS = 512
-HEADS = ("score", "out_proj", "regression_head")  # of decoders: from the state of each token to its number
+HEADS = ("score", "out_proj", "regression_head")  # of decoders: from a token's state to its number
 
 
 class ScalarReward:
-    """A classifier with one output, with or without a LoRA adapter that holds the trained difference.
+    """A classifier with one output, with or without a LoRA adapter.
 
     Args:
-        kind: the model's class, where config.json need not be asked.
-        template: a text with {query} and {response} that comes with the kind.
+        kind: the model's class, if config.json does not name it.
+        template: the kind's own text with {query} and {response}.
 
     Raises:
-        WorkError: the weights cannot be loaded, or it gives no finite reward.
+        WorkError: the weights cannot be loaded, or the reward is not finite.
         ZooterError: the model has no trained head, more than one output, or no way to read a query and a response.
     """
 
@@ -57,7 +57,7 @@ class ScalarReward:
         check_probe(config, self.score, ("Hello", "Hello!"))
 
     def _input(self, config: ScalarConfig) -> str:
-        """`pair`, `chat` or `template`."""
+        """How the model reads query and response: `pair`, `chat` or `template`."""
         chat = bool(self.tokenizer.chat_template)
         if self.template:
             return "template"
@@ -67,7 +67,7 @@ class ScalarReward:
             )
         if config.input != "auto":
             return config.input
-        if not chat and self.head is not None:  # its pair would run into each other without a sign between
+        if not chat and self.head is not None:  # nothing would separate the two texts
             raise ZooterError(
                 f"a chat template in the tokenizer of {config.model}, or a template in [reward]",
                 "neither",
@@ -77,6 +77,7 @@ class ScalarReward:
 
     @torch.inference_mode()
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """The rewards of (query, response) pairs, in batches of like length."""
         rewards = [0.0] * len(pairs)
         order = sorted(range(len(pairs)), key=lambda row: len(pairs[row][0]) + len(pairs[row][1]))
         for start in range(0, len(order), BATCH):
@@ -92,7 +93,7 @@ class ScalarReward:
         return plain(pair[0], marks), plain(pair[1], marks)
 
     def _segments(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
-        """Rewards of pairs that are read as two segments."""
+        """Rewards of pairs as two segments, shape (n,)."""
         texts = [list(side) for side in zip(*pairs, strict=True)]
         options: dict[str, Any] = {"truncation": "longest_first", "max_length": self.most}
         if self.head is not None:
@@ -102,7 +103,7 @@ class ScalarReward:
         return logits[:, 0]
 
     def _texts(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
-        """Rewards of pairs that are read as one text. A chat template writes its own first token."""
+        """Rewards of pairs as one text, shape (n,). A chat template writes its own first token."""
         special = self.input == "template"
         rows = [fitting(self.tokenizer, self._render, pair, self.most, special) for pair in pairs]
         if self.head is not None:
@@ -115,11 +116,11 @@ class ScalarReward:
         if self.template:
             return filled(self.template, {"query": query, "response": response})
         turns = [{"role": "user", "content": query}, {"role": "assistant", "content": response}]
-        made: str = self.tokenizer.apply_chat_template(turns, tokenize=False)
-        return made
+        text: str = self.tokenizer.apply_chat_template(turns, tokenize=False)
+        return text
 
     def _last(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
-        """What the head makes of each row's last token, whatever the rows are padded with."""
+        """The head's output for the last token of every row, shape (n,), whatever the padding."""
         assert self.head is not None
         longest = max(len(row) for row in rows)
         device = self.model.device
@@ -133,9 +134,9 @@ class ScalarReward:
         return self.head(states[torch.arange(len(rows), device=device), last])[:, 0]
 
     def _place(self, row: Sequence[int]) -> int:
-        """The last token; where config.json names a padding token, the last that is another one.
+        """The place of the last token, or of the last one that is not the padding token of config.json.
 
-        So it is in a model of transformers' own classes when one text alone is given to it, as in their training.
+        The classes of transformers do the same with a single text, as in their training.
         """
         padding = self.model.config.pad_token_id if hasattr(self.model, "num_labels") else None
         places = [place for place, token in enumerate(row) if token != padding]
@@ -143,10 +144,10 @@ class ScalarReward:
 
 
 def _width(head: Any) -> int:
-    """How many numbers a head makes of a state."""
+    """How many outputs a head has."""
     last: Any = head[-1] if isinstance(head, torch.nn.Sequential) else head
     return int(last.out_features)
 
 
-def _outputs(found: int, config: ScalarConfig) -> ZooterError:
-    return ZooterError("a reward model with one output", f"{found} at {config.model}", "Use another model.")
+def _outputs(count: int, config: ScalarConfig) -> ZooterError:
+    return ZooterError("a reward model with one output", f"{count} at {config.model}", "Use another model.")

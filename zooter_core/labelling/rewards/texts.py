@@ -1,4 +1,4 @@
-"""Query and response as the tokens of one text, at most so many: the template stays whole, what is long is cut."""
+"""Query and response as one text with a limit of tokens: query and response are cut, the template never is."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from zooter_core.errors import WorkError
 
-TRIES = 8  # a cut text may have a token more than its part of the whole had
+TRIES = 8  # a cut text may have one token more than it had inside the longer one
 
 
 def plain(text: str, marks: Sequence[str]) -> str:
-    """A text in which nothing is a special token: what a model wrote must not end or begin a turn."""
+    """A text without special tokens, so that a response cannot begin or end a turn."""
     for mark in marks:
         if mark.strip():
             text = text.replace(mark, f"{mark[0]} {mark[1:]}")
@@ -19,7 +19,7 @@ def plain(text: str, marks: Sequence[str]) -> str:
 
 
 def filled(template: str, texts: dict[str, str]) -> str:
-    """A template with each {name} replaced, in one pass: a text that says {response} stays as it is."""
+    """A template with every {name} replaced in one pass, so that a {response} inside a text stays."""
     parts: list[str] = []
     while template:
         places = [(template.find(f"{{{name}}}"), name) for name in texts if f"{{{name}}}" in template]
@@ -34,10 +34,10 @@ def filled(template: str, texts: dict[str, str]) -> str:
 def fitting(
     tokenizer: Any, render: Callable[[str, str], str], pair: tuple[str, str], most: int, special: bool
 ) -> list[int]:
-    """Token ids of `render(query, response)`, at most `most`: the ends of query and response are cut, longest first.
+    """At most `most` token ids of `render(query, response)`. The ends of query and response are cut, longest first.
 
     Args:
-        special: whether the tokenizer adds its own first and last token to the text.
+        special: whether the tokenizer adds its own first and last token.
 
     Raises:
         WorkError: the template alone is longer.
@@ -58,12 +58,12 @@ def fitting(
 
 
 def _ends(tokenizer: Any, text: str) -> list[int]:
-    """Where each token of a text ends, in characters."""
-    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-    return [end for _, end in found["offset_mapping"]]
+    """The end of every token of a text, in characters."""
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    return [end for _, end in encoded["offset_mapping"]]
 
 
 def _first(tokenizer: Any, text: str, count: int) -> str:
-    """The part of a text that its first tokens make."""
+    """The first tokens of a text, as text."""
     ends = _ends(tokenizer, text)
     return text if count >= len(ends) else text[: ends[count - 1]] if count > 0 else ""

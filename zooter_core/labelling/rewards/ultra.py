@@ -1,6 +1,6 @@
-"""Reward kind `ultra`: UltraRM-13b (arXiv 2310.01377), a Llama body and a regression head on its last token.
+"""Reward kind `ultra`: UltraRM-13b (arXiv 2310.01377), a Llama model with a regression head on the last token.
 
-It was trained on texts of the form below. Its checkpoint names no class that transformers knows.
+It was trained on texts in the form of TEMPLATE. Its checkpoint does not name a class of transformers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MOST_TOKENS = 2048
 
 
 class UltraReward(ScalarReward):
-    """As `scalar`, with UltraRM's weights and prompt."""
+    """Like `scalar`, with UltraRM's weights and prompt."""
 
     def __init__(self, config: UltraConfig, backend: Callable[[str], Backend]) -> None:
         super().__init__(config, backend, UltraRM, TEMPLATE, MOST_TOKENS)

@@ -1,4 +1,4 @@
-"""Taggers: what a query wants, as intention tags. A kind is one file with one class, and one line in KINDS."""
+"""Taggers give intention tags to queries. A kind is one file with one class, and one line in KINDS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = {
 
 
 class TextEncoder(Protocol):
-    """What a tagger needs of a sentence encoder (`router.encoder.Encoder` is one)."""
+    """The sentence encoder that a tagger needs, such as `router.encoder.Encoder`."""
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of a few texts, shape (n, 2 * width)."""
@@ -31,7 +31,7 @@ class TextEncoder(Protocol):
         """The same for many texts, cached on disk."""
 
     def sentence(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The half of such vectors that texts are compared by, shape (n, width), of unit length."""
+        """The half of such vectors for comparing texts, shape (n, width), of unit length."""
 
 
 Encoders = Callable[[str], TextEncoder]  # by reference
@@ -41,26 +41,26 @@ class Tagger(Protocol):
     """Gives tags to queries.
 
     Attributes:
-        quick: whether it may run on every query that is routed; the router itself needs no tags.
+        quick: whether it is fast enough for every routed query; the router itself needs no tags.
     """
 
     quick: bool
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
-        """The tags of each query, the surest first; none where nothing fits."""
+        """The tags of every query, the highest score first; none if nothing fits."""
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
-        """The same for the queries of a file, which may have tags already."""
+        """The same for the queries of a file, which may already have tags."""
 
 
 def tagger(config: TaggerConfig, encoders: Encoders, backend: Callable[[str], Backend] = backends.backend) -> Tagger:
-    """The tagger of a fleet.
+    """Load the tagger of a fleet.
 
     Args:
-        backend: backends by kind, for a tagger that is a language model.
+        backend: returns the backend of a kind, for a tagger that is a language model.
 
     Raises:
         ZooterError: there is no such kind, or its vocabulary cannot be read.
     """
-    made: Tagger = load_kind("tagger", KINDS, config.kind)(config, encoders, backend)
-    return made
+    loaded: Tagger = load_kind("tagger", KINDS, config.kind)(config, encoders, backend)
+    return loaded

@@ -1,4 +1,4 @@
-"""Tagger kind `given`: the tags that the queries file has. A query that comes later has none, and needs none."""
+"""Tagger kind `given`: the tags in the queries file. Later queries have no tags, and need none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zooter_core.records import Query, Tag
 
 
 class GivenTagger:
-    """Tags as they are in the file; a tag named twice counts once."""
+    """Tags as they are in the file, without duplicates."""
 
     quick = False
 
@@ -20,13 +20,14 @@ class GivenTagger:
         """Nothing to load."""
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
+        """No tags."""
         return [()] * len(queries)
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
-        """The given tags of each query.
+        """The tags of every query.
 
         Raises:
-            ZooterError: none of the queries has any.
+            ZooterError: no query has tags.
         """
         if queries and not any(query.tags for query in queries):
             raise ZooterError(

@@ -1,8 +1,8 @@
 """Tagger kind `instag`: a causal language model that writes tags as JSON, such as OFA-Sys/InsTagger (arXiv 2308.07074).
 
-The prompt is the one InsTagger was trained on, inside the template of Vicuna v1.1, from which it was trained. Any chat
-model can stand in for it: name its backend and model in `[tagger.instagger]`, and a `template` where it needs other
-words. Models write JSON badly, so tags are also read where the whole is broken.
+The prompt is the one that InsTagger was trained with, inside the template of Vicuna v1.1, its base model. Any chat
+model can replace it: name its backend and model in `[tagger.instagger]`, and a `template` if it needs other words.
+Models often write broken JSON, so tags are also read from its fragments.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ VICUNA = (
 )
 INSTAGGER = "instagger"  # in the name of a model that VICUNA is for
 BATCH = 16
-ENOUGH = 4  # queries of which none is taken: then the tagger is at fault, not they
+MANY = 4  # queries refused without exception, after which the tagger is at fault, not they
 LONGEST = 60  # characters of a tag's name; what is longer is a sentence
 LOOSE = re.compile(r"""["']?tag["']?\s*:\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""", re.IGNORECASE)
 
 
 class InsTagger:
-    """Tags in the order in which the model writes them, at most `most`; all of score 1, for it gives none.
+    """Tags in the order in which the model writes them, at most `most`. All have the score 1.
 
     Raises:
         WorkError: the model cannot be loaded.
@@ -55,24 +55,24 @@ class InsTagger:
         self.backend.load(candidate)
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
-        """The tags of each query.
+        """The tags of every query. A query that the model refuses as too long has none.
 
         Raises:
-            WorkError: the model failed, or refused several queries and took none. A query that it refuses, as it is too
-                long for it, and a text in which there is no tag, are queries without tags.
+            WorkError: the model failed, or refused several queries and accepted none.
         """
-        found: list[Response] = []
+        responses: list[Response] = []
         for first in range(0, len(queries), BATCH):
-            found += self._responses(queries[first : first + BATCH])
-            refused = [response for response in found if response.finish == "refused"]
-            failed = [response for response in found if response.error and response.finish != "refused"]
-            if failed or len(refused) == len(found) >= ENOUGH:
+            responses += self._responses(queries[first : first + BATCH])
+            refused = [response for response in responses if response.finish == "refused"]
+            failed = [response for response in responses if response.error and response.finish != "refused"]
+            if failed or len(refused) == len(responses) >= MANY:
                 failure = (failed or refused)[0].error or Failure.of("an empty response")
                 raise WorkError.because(failure, "tags from the tagger", "Check [tagger.instagger] in fleet.toml.")
-        written = [[] if response.error else names(response.text) for response in found]
+        written = [[] if response.error else names(response.text) for response in responses]
         return [tuple(Tag(name, 1.0) for name in row[: self.config.most]) for row in written]
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
+        """The same for the queries of a file."""
         return self.tag([query.text for query in queries])
 
     def _responses(self, queries: Sequence[str]) -> list[Response]:
@@ -86,23 +86,23 @@ class InsTagger:
 
 
 def names(text: str) -> list[str]:
-    """The tags in a model's text: from its JSON where that is whole, else from each `"tag": "..."` in it.
+    """The tags in a model's text: from its JSON if that is complete, else from every `"tag": "..."`.
 
-    Names are in lower case with single spaces; a name twice, an empty or a long one is left out.
+    Names are in lower case with single spaces. Duplicates, empty and long names are left out.
     """
-    whole, loose = list(_from_json(text)), [one or other for one, other in LOOSE.findall(text)]
-    written = whole if len(whole) >= len(loose) else loose  # of a list that breaks off JSON gives the first parts only
+    parsed, loose = list(_from_json(text)), [double or single for double, single in LOOSE.findall(text)]
+    written = parsed if len(parsed) >= len(loose) else loose  # JSON has only the first parts of a list that breaks off
     tidy = (" ".join(name.replace("\\", "").split()).lower() for name in written)
     return list(dict.fromkeys(name for name in tidy if name and len(name) <= LONGEST))
 
 
 def _from_json(text: str) -> Iterator[str]:
-    """The names in all whole JSON values of a text."""
+    """The names in all complete JSON values of a text."""
     decoder, at = json.JSONDecoder(), 0
     while (start := _next(text, at)) is not None:
         try:
             value, at = decoder.raw_decode(text, start)
-        except RecursionError:  # no list of tags is nested like that, and each bracket in it would be tried
+        except RecursionError:  # not a list of tags, and every bracket in it would be tried
             return
         except ValueError:
             at = start + 1

@@ -1,4 +1,4 @@
-"""Tagger kind `nearest`: similarity of the query to a vocabulary of intention tags in the manner of InsTag.
+"""Tagger kind `nearest`: similarity of the query to a vocabulary of intention tags, as in InsTag.
 
 The vocabulary is a JSON file {"tags": [{"name", "description", "phrasings": [str]}]}. A tag's score for a query is the
 highest cosine similarity to its description (with its name) or one of its phrasings.
@@ -43,12 +43,14 @@ class NearestTagger:
         self.config = config
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
-        # In torch as the encoder is: numpy's own threads would get in the way of the next forward pass.
+        """The tags of every query."""
+        # In torch like the encoder: numpy's own threads would slow down the next forward pass.
         vectors = torch.from_numpy(self.encoder.sentence(self.encoder.embed(queries)))
         similarities = (vectors @ self.vectors.T).numpy()
         return [self._best(row) for row in np.maximum.reduceat(similarities, self.starts, axis=1)]
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
+        """The same for the queries of a file."""
         return self.tag([query.text for query in queries])
 
     def _best(self, scores: np.ndarray) -> tuple[Tag, ...]:
@@ -68,7 +70,7 @@ def _entries(path: Path) -> list[dict]:
             for e in entries
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
-        raise ZooterError(f"a tag vocabulary at {path}", repr(problem), "Mend the file.") from problem
+        raise ZooterError(f"a tag vocabulary at {path}", repr(problem), "Fix the file.") from problem
     if not shaped:
-        raise ZooterError(f"tags with name, description and phrasings in {path}", "another shape", "Mend the file.")
+        raise ZooterError(f"tags with name, description and phrasings in {path}", "another shape", "Fix the file.")
     return list(entries)

@@ -1,0 +1,27 @@
+"""The public interface: what `from zooter_core import ...` gives, and what it costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import zooter_core
+
+
+def test_importing_the_package_loads_none_of_its_rooms():
+    code = "import sys, zooter_core; print([name for name in sys.modules if name.startswith('zooter_core.')])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", zooter_core.__all__)
+def test_every_public_name_is_there_and_documented(name):
+    assert getattr(zooter_core, name).__name__ == name
+    assert name in dir(zooter_core)
+    assert getattr(zooter_core, name).__doc__
+
+
+def test_another_name_is_an_error():
+    with pytest.raises(AttributeError, match="no attribute 'wibble'"):
+        zooter_core.wibble  # noqa: B018
