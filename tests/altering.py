@@ -109,10 +109,10 @@ def _field_of_line(chance: random.Random, path: Path) -> str:
     lines = path.read_text(encoding="utf-8").splitlines()
     one = chance.randrange(len(lines))
     record = json.loads(lines[one])
-    told = wild(chance, record)
+    change = wild(chance, record)
     lines[one] = json.dumps(record, ensure_ascii=False)
     path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    return f"line {one + 1}: {told}"
+    return f"line {one + 1}: {change}"
 
 
 def _wrong_field(chance: random.Random, path: Path) -> str:
@@ -130,9 +130,9 @@ def _wrong_field(chance: random.Random, path: Path) -> str:
 
 def _field(chance: random.Random, path: Path) -> str:
     record = json.loads(path.read_text(encoding="utf-8"))
-    told = wild(chance, record)
+    change = wild(chance, record)
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return told
+    return change
 
 
 def wild(chance: random.Random, record: Any) -> str:

@@ -39,9 +39,9 @@ def unfinish(folder: Path, step: str, share: float) -> bytes:
     if step == "distill":
         return b""
     lines = (folder / FILES[step]).read_bytes().splitlines(keepends=True)
-    kept = b"".join(lines[: int(len(lines) * share)])
-    (folder / FILES[step]).write_bytes(kept)
-    return kept
+    start = b"".join(lines[: int(len(lines) * share)])
+    (folder / FILES[step]).write_bytes(start)
+    return start
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -50,11 +50,11 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def same_end(folder: Path, whole: Path) -> bool:
+def same_end(folder: Path, finished_run: Path) -> bool:
     """Whether a run ended as one that nothing interrupted: byte by byte, but for how long each response took."""
-    one, other = content(folder), content(whole)
+    one, other = content(folder), content(finished_run)
     assert set(one) == set(other)
-    assert texts(folder) == texts(whole)
+    assert texts(folder) == texts(finished_run)
     for name in set(one) - {"responses.jsonl", "run.json"}:
         assert one[name] == other[name], name
     return True

@@ -97,11 +97,11 @@ def save_pythia(folder: Path, pooling: str = "last") -> None:
 
 def save_ultra(folder: Path) -> None:
     """openbmb/UltraRM-13b: `model.*`, `regression_head.weight`; its tokenizer begins each text with <s>."""
-    made = tiny.byte_tokenizer(["<unk>", "<s>", "</s>"])
-    made.post_processor = processors.TemplateProcessing(
-        single="<s> $A", pair="<s> $A <s> $B:1", special_tokens=[("<s>", made.token_to_id("<s>"))]
+    words = tiny.byte_tokenizer(["<unk>", "<s>", "</s>"])
+    words.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s> $B:1", special_tokens=[("<s>", words.token_to_id("<s>"))]
     )
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
     torch.manual_seed(4)
     config = LlamaConfig(vocab_size=len(tokenizer), num_key_value_heads=4, max_position_embeddings=512, **SIZES)
     body = {f"model.{key}": value for key, value in LlamaModel(config).state_dict().items()}
@@ -151,12 +151,12 @@ def _save(folder: Path, config: Any, state: dict[str, torch.Tensor], named: dict
 
 
 def _bert_tokenizer(special: list[str]) -> PreTrainedTokenizerFast:
-    made = tiny.byte_tokenizer(["[PAD]", "[CLS]", "[SEP]", "[UNK]", *special])
-    made.post_processor = processors.TemplateProcessing(
+    words = tiny.byte_tokenizer(["[PAD]", "[CLS]", "[SEP]", "[UNK]", *special])
+    words.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", unk_token="[UNK]"
+        tokenizer_object=words, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", unk_token="[UNK]"
     )
 
 

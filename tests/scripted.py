@@ -1,6 +1,6 @@
 """A server on loopback that speaks chat completions and can fail in every way that a real one does.
 
-The name of the model says what happens: `good`, `http-503`, `reset-in-the-middle` ... `asked` keeps what was asked.
+The name of the model says what happens: `good`, `http-503`, `reset-in-the-middle` ... `bodies` has the requests.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ TEXT = ("Hello", ",", " I am", " a", " scripted", " model", ".")
 
 
 class Scripted(ThreadingHTTPServer):
-    """The server. `asked` are the bodies of the requests, `headers` their headers, `paths` what was asked for."""
+    """The server. It records the bodies, headers and paths of all requests."""
 
     daemon_threads = True
 
     def __init__(self, certificate: str | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[dict[str, Any]] = []
+        self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
         self.times: list[float] = []
@@ -53,7 +53,7 @@ class Scripted(ThreadingHTTPServer):
         pass  # clients that go away are what is tested
 
     def count(self, model: str) -> int:
-        return sum(body["model"] == model for body in self.asked)
+        return sum(body["model"] == model for body in self.bodies)
 
 
 @contextmanager
@@ -90,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         with self.server.lock:
-            self.server.asked.append(body)
+            self.server.bodies.append(body)
             self.server.paths.append(self.path)
             self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
             self.server.times.append(time.monotonic())
@@ -123,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.status(404, {"error": {"message": f'model "{model}" not found'}})
         return play(body)
 
-    # What an answer is made of
+    # The parts of an answer
 
     def status(self, code: int, shape: Any, **headers: str) -> None:
         content = json.dumps(shape).encode()

@@ -25,11 +25,7 @@ def test_message_says_expected_found_and_next():
 def test_exit_codes():
     assert ZooterError("a", "b", "c").exit_code == 2
     assert WorkError("a", "b", "c").exit_code == 1
-
-
-def test_work_error_is_caught_as_a_zooter_error():
-    with pytest.raises(ZooterError):
-        raise WorkError("a", "b", "c")
+    assert issubclass(WorkError, ZooterError)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +36,7 @@ def test_did_you_mean_names_the_nearest(name, near):
 
 
 def test_did_you_mean_lists_what_is_known_when_nothing_is_near():
-    assert did_you_mean("xyz", ["two", "one"]) == "Known: one, two."
+    assert did_you_mean("xyz", iter(["two", "one"])) == "Known: one, two."
 
 
 def test_a_sentence_takes_the_place_of_the_default():
@@ -65,11 +61,7 @@ def test_an_error_because_of_a_failure_says_nothing_twice():
     assert str(WorkError.because(again.failure, "an answer")) == str(again)
 
 
-def test_did_you_mean_takes_any_iterable():
-    assert did_you_mean("on", iter({"one": 1, "two": 2})) == 'Did you mean "one"?'
-
-
-def test_a_list_that_fits_is_whole_and_a_long_one_says_how_many_more():
+def test_a_list_that_fits_is_complete_and_a_long_one_says_how_many_more():
     assert listed(["one", "two"]) == "one, two"
     assert listed(iter(["one", "two"]), " or ") == "one or two"
     assert listed([]) == ""

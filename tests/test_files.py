@@ -9,22 +9,14 @@ import pytest
 
 from zooter_core import files
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.files import (
-    append_lines,
-    locked,
-    narrow,
-    owner_only,
-    private_file,
-    private_folder,
-    read_whole_lines,
-    written_whole,
-)
+from zooter_core.files import locked, narrow, open_atomic, private_file, private_folder
+from zooter_core.jsonl import append_records, read_records
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "new/folder/out.jsonl.gz"])
 def test_a_file_is_there_at_the_end(tmp_path, name):
     path = tmp_path / name
-    with written_whole(path) as file:
+    with open_atomic(path) as file:
         file.write("☕\n")
         assert not path.exists()
     assert (gzip.decompress(path.read_bytes()) if name.endswith(".gz") else path.read_bytes()) == "☕\n".encode()
@@ -33,7 +25,7 @@ def test_a_file_is_there_at_the_end(tmp_path, name):
 
 def test_the_same_lines_are_the_same_bytes(tmp_path):
     for name in ("a.jsonl.gz", "b.jsonl.gz"):
-        with written_whole(tmp_path / name) as file:
+        with open_atomic(tmp_path / name) as file:
             file.write("line\n" * 100)
     assert (tmp_path / "a.jsonl.gz").read_bytes() == (tmp_path / "b.jsonl.gz").read_bytes()
 
@@ -45,7 +37,7 @@ def test_what_ends_midway_leaves_what_was_there(tmp_path, ended, name):
     path.write_text("before")
 
     def work():
-        with written_whole(path) as file:
+        with open_atomic(path) as file:
             file.write("half")
             raise ended
 
@@ -59,7 +51,7 @@ def test_what_ends_midway_leaves_what_was_there(tmp_path, ended, name):
 def test_a_place_that_cannot_be_written(tmp_path, name):
     (tmp_path / "folder.jsonl").mkdir()
     (tmp_path / "file").write_text("")
-    with pytest.raises(ZooterError, match="a place to write"), written_whole(tmp_path / name):
+    with pytest.raises(ZooterError, match="a place to write"), open_atomic(tmp_path / name):
         pytest.fail("it began")
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -68,7 +60,7 @@ def test_a_place_that_cannot_be_written(tmp_path, name):
 def test_a_line_that_python_does_not_read_is_one_clear_error(tmp_path, line):
     (tmp_path / "lines.jsonl").write_text(f'{{"a": 1}}\n{line}\n', encoding="utf-8")
     with pytest.raises(WorkError, match="a JSON object in line 2"):
-        list(read_whole_lines(tmp_path / "lines.jsonl"))
+        list(read_records(tmp_path / "lines.jsonl"))
 
 
 # Rights
@@ -91,7 +83,7 @@ def rights(path: Path) -> int:
 def test_private_files_and_folders_are_their_owners_alone_whatever_the_umask(tmp_path, umask):
     private_folder(tmp_path / "new")
     private_file(tmp_path / "new" / "base.db")
-    append_lines(tmp_path / "new" / "lines.jsonl", [{"a": 1}], owner_only)
+    append_records(tmp_path / "new" / "lines.jsonl", [{"a": 1}], private=True)
     locked(tmp_path / "new" / ".lock", "the folder").release()
     assert rights(tmp_path / "new") == 0o700
     assert {path.name: rights(path) for path in (tmp_path / "new").iterdir()} == {
@@ -110,7 +102,7 @@ def test_they_are_made_so_and_not_changed_afterwards(tmp_path, monkeypatch):
     try:
         private_folder(tmp_path / "new")
         private_file(tmp_path / "new" / "base.db")
-        append_lines(tmp_path / "new" / "lines.jsonl", [{"a": 1}], owner_only)
+        append_records(tmp_path / "new" / "lines.jsonl", [{"a": 1}], private=True)
     finally:
         os.umask(before)
     assert rights(tmp_path / "new") == 0o700
@@ -127,7 +119,7 @@ def test_older_files_and_folders_are_narrowed_and_never_widened(tmp_path):
     folder.chmod(0o755)
     private_folder(folder)
     private_file(folder / "base.db")
-    append_lines(folder / "lines.jsonl", [{"a": 1}], owner_only)
+    append_records(folder / "lines.jsonl", [{"a": 1}], private=True)
     assert rights(folder) == 0o700
     assert {rights(path) for path in folder.iterdir()} == {0o600}
     folder.chmod(0o500)
@@ -153,7 +145,7 @@ def test_what_belongs_to_another_stays(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
     narrow(path)
     private_file(path)
-    append_lines(path, [{"a": 1}], owner_only)
+    append_records(path, [{"a": 1}], private=True)
     assert rights(path) == 0o644
 
 
@@ -165,7 +157,7 @@ def test_a_system_without_such_rights_goes_on(tmp_path, monkeypatch):
         monkeypatch.setattr(files.os, name, refuse, raising=False)
     private_folder(tmp_path / "new")
     private_file(tmp_path / "new" / "base.db")
-    append_lines(tmp_path / "new" / "lines.jsonl", [{"a": 1}], owner_only)
+    append_records(tmp_path / "new" / "lines.jsonl", [{"a": 1}], private=True)
     assert (tmp_path / "new" / "lines.jsonl").read_text() == '{"a": 1}\n'
 
 
@@ -173,9 +165,9 @@ def test_a_system_without_such_rights_goes_on(tmp_path, monkeypatch):
 def test_a_file_that_the_user_names_has_the_users_own_rights(tmp_path):
     before = os.umask(0o022)
     try:
-        with written_whole(tmp_path / "out.jsonl") as file:
+        with open_atomic(tmp_path / "out.jsonl") as file:
             file.write("line")
-        append_lines(tmp_path / "lines.jsonl", [{"a": 1}])
+        append_records(tmp_path / "lines.jsonl", [{"a": 1}])
     finally:
         os.umask(before)
     assert {rights(path) for path in tmp_path.iterdir()} == {0o644}

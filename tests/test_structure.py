@@ -24,7 +24,7 @@ ROOMS = (
     ("data",),
     ("config",),
     ("method",),
-    ("hosts", "paths", "plugins", "terminal", "weights"),
+    ("hosts", "jsonl", "paths", "plugins", "terminal", "weights"),
     ("files",),
     ("strict_json",),
     ("records",),

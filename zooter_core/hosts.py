@@ -18,7 +18,7 @@ ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>[^/?#@\\]+)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Host:
-    """A host name or address as browsers compare it, and the port where one is written."""
+    """A host name or address as browsers compare it, and the port if one is given."""
 
     name: str
     port: int | None = None
@@ -29,9 +29,9 @@ class Host:
 
 
 def host_name(text: str) -> str | None:
-    """A name or an IP address without a port, in one spelling; None if it is neither.
+    """The canonical spelling of a name or an IP address without a port; None if it is neither.
 
-    Lower case, without a final dot, IDNs in Punycode. IPv6 may stand in brackets; an IPv4 address inside IPv6 is IPv4.
+    Lower case, without a final dot, IDNs in Punycode. IPv6 may be in brackets; an IPv4 address inside IPv6 is IPv4.
     """
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
@@ -66,7 +66,7 @@ def parse_origin(header: str) -> tuple[str, Host] | None:
 
 
 def same_origin(origin: str, host: str) -> bool:
-    """Whether a request to `host` comes from a page of that very host and port.
+    """Whether a request to `host` comes from a page of the same host and port.
 
     A Host header without a port means the default port of the page's scheme: behind a proxy that ends TLS, the
     server itself speaks plain HTTP.
@@ -80,13 +80,13 @@ def same_origin(origin: str, host: str) -> bool:
 
 
 def names_of_this_machine(address: str | None) -> frozenset[str]:
-    """What this machine calls itself, and the address that a server was told to bind."""
+    """The names of this machine, and the address that a server binds."""
     names = ("localhost", "127.0.0.1", "::1", host_name(socket.gethostname()), host_name(address or ""))
     return frozenset(name for name in names if name)
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this machine reaches a server that binds the address."""
+    """Whether only this machine can reach a server that binds the address."""
     try:
         return ip_address(address).is_loopback
     except ValueError:
@@ -94,10 +94,10 @@ def is_loopback(address: str) -> bool:
 
 
 def check_host(text: str, option: str) -> str:
-    """A host name that a user typed, in one spelling.
+    """The canonical spelling of a host name that a user typed.
 
     Raises:
-        ZooterError: it is no host name; `option` says where it was typed.
+        ZooterError: it is not a host name; `option` says where it was typed.
     """
     name = host_name(text)
     if name is None:
@@ -110,10 +110,10 @@ def check_host(text: str, option: str) -> str:
 
 
 def check_origin(text: str, option: str) -> str:
-    """An origin that a user typed, in one spelling: scheme://host, and the port where it is not the default.
+    """The canonical spelling of an origin that a user typed: scheme://host, with the port unless it is the default.
 
     Raises:
-        ZooterError: it is no origin of a web page; `option` says where it was typed.
+        ZooterError: it is not an origin of a web page; `option` says where it was typed.
     """
     page = parse_origin(text.removesuffix("/"))
     if page is None:

@@ -1,8 +1,8 @@
-"""JSON as the standard has it, without NaN, infinity and half characters. All JSON is read and written here.
+"""Standard JSON, without NaN, infinity and lone surrogates. All JSON is read and written here.
 
-Python writes such numbers as `NaN` and `Infinity`, which other programs refuse, and reads them without a word; it also
-reads 1e999 as infinity. Here a figure that may be undefined is null, which whoever computes it decides. Any other
-number that is not finite is a fault: it is refused by the name of its field.
+Python writes such numbers as `NaN` and `Infinity`, which other programs refuse, and reads them silently; it also reads
+1e999 as infinity. Here they are refused with the name of their field. A figure that may be undefined is null, set where
+it is computed.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Pairs = list[tuple[str, Any]]
 
 
 class NotFiniteError(ValueError):
-    """A text that is JSON but for a number that is NaN or infinite: where it stands (`scores.a`), and the number."""
+    """JSON except for a number that is NaN or infinite; `field` says where it is, such as `scores.a`."""
 
     def __init__(self, field: str, number: str) -> None:
         self.field, self.number = field, number
         super().__init__(f'a number that is not finite ({number}) in "{field}"')
 
 
-class _Seen(Exception):  # noqa: N818 (caught below)
+class _NotFinite(Exception):  # noqa: N818 (caught below)
     """The number that is not finite, as the text has it."""
 
 
@@ -48,24 +48,24 @@ def dump_json(value: Any, ensure_ascii: bool = True, indent: int | None = None, 
 
 
 def parse_json(text: str | bytes, object_pairs_hook: Callable[[Pairs], Any] | None = None) -> Any:
-    """The value of a JSON text, its half characters replaced; the options are those of `json.loads`.
+    """The value of a JSON text, with lone surrogates replaced; the options are those of `json.loads`.
 
     Raises:
-        ValueError: it is no JSON; a NotFiniteError where only a number is wrong.
+        ValueError: it is not JSON; a NotFiniteError if only a number is wrong.
     """
     try:
         value = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=object_pairs_hook)
-    except _Seen as seen:
+    except _NotFinite as number:
         field, _ = next(_not_finite(json.loads(text)), ("", 0.0))
-        raise NotFiniteError(field, str(seen)) from None
+        raise NotFiniteError(field, str(number)) from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    halves = ESCAPED.search(text) if isinstance(text, str) else ESCAPED_BYTES.search(text)
-    return clean(value) if halves else value
+    surrogate = ESCAPED.search(text) if isinstance(text, str) else ESCAPED_BYTES.search(text)
+    return clean(value) if surrogate else value
 
 
 def _refuse(text: str) -> float:
-    raise _Seen(text)
+    raise _NotFinite(text)
 
 
 def _finite(text: str) -> float:
@@ -74,7 +74,7 @@ def _finite(text: str) -> float:
 
 
 def _not_finite(value: Any, field: str = "") -> Iterator[tuple[str, float]]:
-    """Each number that is NaN or infinite, with its place: `datasets.x.rows.3`."""
+    """The numbers that are NaN or infinite, each with its place, such as `datasets.x.rows.3`."""
     if isinstance(value, float) and not math.isfinite(value):
         yield field, value
     rows: Any = (

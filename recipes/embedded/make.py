@@ -1,10 +1,10 @@
-"""The whole recipe of the embedded fleet, in order; started again it goes on where it was stopped.
+"""The complete recipe of the embedded fleet; started again, it continues where it was stopped.
 
     python -m recipes.embedded.make --data DIR [--fleet models/embedded]
     python -m recipes.embedded.make --data DIR --rehearse
 
-Each step is a command of its own as well; its progress is printed, its figures and checkpoints lie in runs/embedded.
-A rehearsal goes through every step with a fiftieth of the work, on a copy of the fleet in runs/rehearsal.
+Each step is also a separate command. Figures and checkpoints are written to runs/embedded. A rehearsal runs every step
+with a fiftieth of the work, on a copy of the fleet in runs/rehearsal.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from pathlib import Path
 
 from recipes.embedded.data import FLEET
 from recipes.embedded.experts import TURNS
-from recipes.embedded.own import EACH
+from recipes.embedded.own import PER_FIELD
 from recipes.embedded.queries import OF_PROJECT
 from zooter_core.router.neighbours import RECORDS
 from zooter_core.strict_json import dump_json, parse_json
 
 REHEARSAL = 0.02
-Step = tuple[Path, list[str]]  # (what a finished step leaves, its command)
+Step = tuple[Path, list[str]]  # (a file that a finished step leaves, its command)
 
 
 def steps(data: Path, fleet: Path, work: Path, share: float) -> list[Step]:
-    """The recipe's steps in order, each with this share of its work."""
+    """The recipe's steps in order, with a share of their work."""
     queries, run, scores = work / "queries.jsonl", work / "run", str(work / "scores.jsonl")
-    part, each = ["--share", str(share)], ["--each", str(max(4, int(EACH * share)))]
+    part, per_field = ["--share", str(share)], ["--each", str(max(4, int(PER_FIELD * share)))]
 
     def of(module: str, *rest: str) -> list[str]:
         return [sys.executable, "-m", f"recipes.embedded.{module}", *rest, "--data", str(data), "--work", str(work)]
@@ -50,8 +50,8 @@ def steps(data: Path, fleet: Path, work: Path, share: float) -> list[Step]:
         *(expert(name, n, turn.tokens) for name, turns in TURNS.items() for n, turn in enumerate(turns, 1)),
         (work / "skills-math.json", on("skills", *part)),
         (work / "reward-general.json", on("reward", "general", *part)),
-        (work / "own.done", on("own", *each)),
-        (work / "reward-own.json", on("reward", "own", *each, *part)),
+        (work / "own.done", on("own", *per_field)),
+        (work / "reward-own.json", on("reward", "own", *per_field, *part)),
         (work / "reward-accuracy.json", on("reward", "accuracy", *part)),
         (queries, of("queries", *part)),
         (
@@ -67,7 +67,7 @@ def steps(data: Path, fleet: Path, work: Path, share: float) -> list[Step]:
 
 
 def publish(run: Path, fleet: Path) -> None:
-    """Put router and report into the fleet; of the queries it learned from only this project's keep their text."""
+    """Copy router and report into the fleet. Only queries written for this project keep their text."""
     shutil.copytree(run / "router", fleet / "router", dirs_exist_ok=True)
     shutil.copy(run / "report.json", fleet / "report.json")
     path = fleet / "router" / RECORDS
@@ -81,7 +81,7 @@ def publish(run: Path, fleet: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--fleet", type=Path, default=FLEET, help="whose weights are made anew")
+    parser.add_argument("--fleet", type=Path, default=FLEET, help="fleet whose weights are trained again")
     parser.add_argument("--work", type=Path, help="(default: runs/embedded, or runs/rehearsal)")
     parser.add_argument("--rehearse", action="store_true", help="a fiftieth of the work, on a copy of the fleet")
     call = parser.parse_args()
@@ -97,7 +97,7 @@ def main() -> None:
         print(f"now: {shown}", flush=True)
         start = time.monotonic()
         if code := subprocess.run(command, check=False).returncode:
-            sys.exit(f"stopped at: {shown} (exit {code}). Start the recipe again; it goes on from there.")
+            sys.exit(f"stopped at: {shown} (exit {code}). Start the recipe again; it continues there.")
         done.touch()
         print(f"{(time.monotonic() - start) / 60:.1f} minutes", flush=True)
     publish(work / "run", fleet)

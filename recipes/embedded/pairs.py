@@ -1,4 +1,4 @@
-"""Pairs of responses of which one is better, from data sets alone: what the reward model learns first."""
+"""Pairs of a better and a worse response from data sets, for the reward model's first stage."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from recipes.embedded.problems import problems
 from recipes.embedded.writing import pieces
 
 Pair = tuple[str, str, str]  # (query, chosen, rejected)
-LIKE_LENGTH = 0.8  # the shorter of two responses of like length has at least this share of the longer one's characters
-# FLASK comes without judgements; between these two groups of its models hardly anybody would doubt.
+LIKE_LENGTH = 0.8  # lengths are alike if the shorter response has at least this share of the longer one's characters
+# FLASK has no judgements, but the difference between these two groups of its models is beyond doubt.
 STRONGER = ("gpt4", "claude_v1", "chatgpt")
 WEAKER = ("alpaca_13b", "tulu_7b", "tulu_13b", "vicuna_13b", "davinci_003")
 
 
 def preferences(folder: Path, held_back: bool) -> dict[str, list[Pair]]:
-    """GPT-4's preferences: `like` between responses of like length, else `longer` or `shorter` is the chosen one."""
+    """GPT-4's preferences: `like` for similar lengths, or else `longer` or `shorter` for the chosen response."""
     kinds: dict[str, list[Pair]] = {"like": [], "longer": [], "shorter": []}
     for name in ("rm_pairs_alpaca_cross", "rm_pairs_alpaca_eval"):
         for r in data.read(folder, name):
@@ -33,7 +33,7 @@ def preferences(folder: Path, held_back: bool) -> dict[str, list[Pair]]:
 
 
 def stronger(folder: Path, held_back: bool) -> list[Pair]:
-    """A strong model's response against one of like length by a much weaker model."""
+    """A strong model's response against one of similar length by a much weaker model."""
     pairs = []
     for r in data.read(folder, "flask"):
         if data.in_pipeline(r["query"]) != held_back:
@@ -46,7 +46,7 @@ def stronger(folder: Path, held_back: bool) -> list[Pair]:
 
 
 def mismatched(examples: Sequence[data.Example], dice: random.Random) -> Iterator[Pair]:
-    """A response against one to another query of the same field."""
+    """A response against a response to another query of the same field."""
     others = list(examples)
     dice.shuffle(others)
     for (query, response), (other_query, other) in zip(examples, others, strict=True):
@@ -55,7 +55,7 @@ def mismatched(examples: Sequence[data.Example], dice: random.Random) -> Iterato
 
 
 def broken(examples: Sequence[data.Example], dice: random.Random) -> Iterator[Pair]:
-    """A response against itself cut off, repeating itself or with its words out of order."""
+    """A response against itself cut off, looping or with shuffled words."""
     for query, response in examples:
         words = response.split(" ")
         if len(words) < 8:
@@ -69,10 +69,10 @@ def broken(examples: Sequence[data.Example], dice: random.Random) -> Iterator[Pa
 def wrong_numbers(examples: Sequence[data.Example], dice: random.Random) -> Iterator[Pair]:
     """A worked solution against one whose last numbers are wrong."""
     for query, response in examples:
-        found = list(re.finditer(r"\d+", response))
-        if not found:
+        numbers = list(re.finditer(r"\d+", response))
+        if not numbers:
             continue
-        value = found[-1].group()
+        value = numbers[-1].group()
         wrong = str(abs(int(value) + dice.choice((-10, -3, -2, -1, 1, 2, 3, 10))))
         if wrong == value:
             continue
@@ -80,7 +80,7 @@ def wrong_numbers(examples: Sequence[data.Example], dice: random.Random) -> Iter
 
 
 def written(held_back: bool, seed: int) -> list[list[data.Example]]:
-    """What was written for this project, field by field: problems, functions, snippets, pieces, plain questions."""
+    """Examples written for this project by field: problems, functions, snippets, pieces, plain questions."""
     tasks = functions.tasks(400, seed, held_back)
     lines = (data.snippets(held_back), data.short_pieces(held_back), data.questions(held_back))
     return [
@@ -94,7 +94,7 @@ def written(held_back: bool, seed: int) -> list[list[data.Example]]:
 def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) -> dict[str, list[Pair]]:
     """At most `count[kind]` pairs of each kind, all from one side of the split.
 
-    `mismatched` takes the responses of the data sets, `elsewhere` those written for this project.
+    `mismatched` uses responses of the data sets, `elsewhere` those written for this project.
     """
     dice = random.Random(seed)
     math = [(r["query"], data.worked_solution(r["answer"])) for r in data.read(folder, "gsm8k_train")]

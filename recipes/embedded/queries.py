@@ -1,8 +1,8 @@
-"""The queries on which the embedded fleet's router is distilled: none of them has been trained on.
+"""The queries on which the embedded fleet's router is distilled; no expert or reward model was trained on them.
 
     python -m recipes.embedded.queries --data DIR
 
-Half are made by this project's own generators (held-back phrasings, numbers and topics), half come from the data sets.
+Half come from this project's generators (held-back phrasings, numbers and topics), half from the data sets.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from recipes.embedded.writing import pieces
 from zooter_core.strict_json import dump_json
 
 MOST_CHARACTERS = 500
-# Queries a source; the multiple-choice sets are there for their subjects alone, no candidate can do them.
+# Queries per source. The multiple-choice sets add subjects; no candidate can solve them.
 SOURCES = {
     "problems": 70,
     "simple": 44,
@@ -36,7 +36,7 @@ SOURCES = {
     "routerdc_arc_challenge": 10,
     "routerdc_mmlu": 10,
 }
-# Drawn after the others, so that those and their responses stay what they were: kinds that the router met too seldom.
+# Kinds with too few queries. Drawn after the others, whose queries and responses therefore stay the same.
 FURTHER = {"snippets": 40, "short_pieces": 40, "questions": 200}
 # Written for this project.
 OF_PROJECT = ("problems", "simple", "algebra", "functions", "snippets", "writing", "short_pieces", "questions")
@@ -44,14 +44,14 @@ OF_PROJECT = ("problems", "simple", "algebra", "functions", "snippets", "writing
 
 def solved(seed: int) -> dict[str, list[data.Example]]:
     """Held-back problems with their worked answers, by source."""
-    made = {"problems": (*SHORT, *CHAINS), "simple": SIMPLE, "algebra": ALGEBRA}
-    return {source: problems(SOURCES[source], seed + 2, True, templates) for source, templates in made.items()}
+    templates_of = {"problems": (*SHORT, *CHAINS), "simple": SIMPLE, "algebra": ALGEBRA}
+    return {source: problems(SOURCES[source], seed + 2, True, templates) for source, templates in templates_of.items()}
 
 
 def of_project(seed: int) -> dict[str, list[str]]:
-    """Queries of the project's own generators, on the side that no expert learns from."""
+    """Queries of the project's generators, from the side that no expert is trained on."""
     return {
-        **{source: [query for query, _ in made] for source, made in solved(seed).items()},
+        **{source: [query for query, _ in examples] for source, examples in solved(seed).items()},
         "functions": [task.query for task in tasks(SOURCES["functions"], seed + 2, held_back=True)],
         "snippets": [line["query"] for line in data.snippets(held_back=True)],
         "writing": [query for query, _ in pieces(SOURCES["writing"], seed + 2, held_back=True)],
@@ -61,12 +61,12 @@ def of_project(seed: int) -> dict[str, list[str]]:
 
 
 def of_data_sets(folder: Path) -> dict[str, list[str]]:
-    """The pipeline's side of the mixed set, by source; what is very long is left out."""
-    found: dict[str, list[str]] = {}
+    """The pipeline's side of the mixed set by source, without very long queries."""
+    texts: dict[str, list[str]] = {}
     for record in data.read(folder, "divinstruct_mini"):
         if data.in_pipeline(record["query"]) and len(record["query"]) <= MOST_CHARACTERS:
-            found.setdefault(record["source"], []).append(record["query"])
-    return found
+            texts.setdefault(record["source"], []).append(record["query"])
+    return texts
 
 
 def sample(folder: Path, share: float, seed: int) -> list[dict[str, str]]:
@@ -87,8 +87,8 @@ def sample(folder: Path, share: float, seed: int) -> list[dict[str, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path("runs/embedded"), help="where queries.jsonl is written")
-    parser.add_argument("--share", type=float, default=1.0, help="of the queries of each source, to rehearse")
+    parser.add_argument("--work", type=Path, default=Path("runs/embedded"), help="folder for queries.jsonl")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the queries of each source, for a rehearsal")
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
     lines = sample(call.data, call.share, call.seed)

@@ -1,12 +1,12 @@
 """Train the embedded fleet's reward model: the encoder with a scalar head, Bradley-Terry on pairs of responses.
 
-    python -m recipes.embedded.reward general --data DIR    on preferences and spoilt responses of the data sets
-    python -m recipes.embedded.reward own --data DIR        then on the fleet's own; writes models/embedded/reward
-    python -m recipes.embedded.reward again --data DIR      goes on from models/embedded/reward, when experts are others
+    python -m recipes.embedded.reward general --data DIR    on preferences and corrupted responses of the data sets
+    python -m recipes.embedded.reward own --data DIR        then on the fleet's responses; writes models/embedded/reward
+    python -m recipes.embedded.reward again --data DIR      continues models/embedded/reward after the experts changed
     python -m recipes.embedded.reward accuracy --data DIR   on held-back pairs
 
-`own` and `again` need the responses that `recipes.embedded.own` collects. Each goes on where it was stopped, so that
-`again` for the second time takes a --work of its own.
+`own` and `again` need the responses that `recipes.embedded.own` collects. A step continues where it was stopped, so a
+second `again` needs another --work.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
 from recipes.embedded import data, verify
-from recipes.embedded.own import EACH, ENCODER, own_pairs
+from recipes.embedded.own import ENCODER, PER_FIELD, fleet_pairs
 from recipes.embedded.pairs import Pair, pairs_of
 from zooter_core.backends.local.checkpoint import fast_bfloat16
 from zooter_core.config.labelling import ScalarConfig
@@ -30,11 +30,11 @@ from zooter_core.labelling.rewards import Pointwise, reward_model
 from zooter_core.strict_json import dump_json, parse_json
 from zooter_core.weights import resolve
 
-TOKENS = 256  # a query with a response, in training
-MOST_TOKENS = 512  # the same in use, as fleet.toml has it: what the encoder can read
+TOKENS = 256  # of a query with its response in training
+MOST_TOKENS = 512  # the same in use, as in fleet.toml: the encoder's limit
 RANK = 128
 BATCH = 32
-# Length decides nothing: pairs of like length, and of the others as many where the shorter one was preferred.
+# Balanced by length: pairs of similar length, and as many with the longer one chosen as with the shorter one.
 GENERAL = {
     "like": 5000,
     "stronger": 2500,
@@ -45,7 +45,7 @@ GENERAL = {
     "wrong_number": 800,
 }
 
-# The first stage's kinds go on in the second, or the reward model forgets what does not come from this fleet.
+# The second stage repeats kinds of the first, or the reward model forgets responses of other models.
 REPLAY = {
     "like": 3000,
     "stronger": 800,
@@ -59,7 +59,7 @@ REPLAY = {
 
 
 class PairTrainer(Trainer):
-    """Bradley-Terry: minimise -log sigmoid(r(chosen) - r(rejected)); rows come as all chosen, then all rejected."""
+    """Bradley-Terry: minimise -log sigmoid(r(chosen) - r(rejected)). A batch has all chosen, then all rejected rows."""
 
     def compute_loss(self, model: Any, inputs: dict, return_outputs: bool = False, **_: Any) -> Any:
         rewards = model(**inputs).logits[:, 0].float()
@@ -74,10 +74,10 @@ def part(counts: dict[str, int], share: float) -> dict[str, int]:
 
 
 def fit(start: str | Path, pairs: Sequence[Pair], work: Path, rate: float, seed: int) -> None:
-    """Train every weight but the word embeddings, one epoch, from the weights at `start` to `work/model`."""
+    """Train all weights except the word embeddings for one epoch, from `start` to `work/model`."""
     tokenizer = AutoTokenizer.from_pretrained(resolve(ENCODER))
     torch.manual_seed(seed)
-    # Without dropout: its random numbers would take more than half of the time on a CPU.
+    # Without dropout, whose random numbers take more than half of the time on a CPU.
     model = AutoModelForSequenceClassification.from_pretrained(
         start, num_labels=1, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
     )
@@ -105,7 +105,7 @@ def fit(start: str | Path, pairs: Sequence[Pair], work: Path, rate: float, seed:
 
 
 def batches_of_like_length(rows: list[Pair], seed: int) -> list[Pair]:
-    """Rows in an order in which each batch needs little padding and the batches come in any order."""
+    """Rows in batches of similar length, which need little padding, with the batches in random order."""
     dice = random.Random(seed)
     dice.shuffle(rows)
     rows = sorted(rows, key=lambda pair: sum(map(len, pair)) // 100)
@@ -115,28 +115,28 @@ def batches_of_like_length(rows: list[Pair], seed: int) -> list[Pair]:
 
 
 def general(folder: Path, work: Path, share: float, seed: int) -> dict[str, Any]:
-    """The first stage: preferences of other models' responses, and responses that are spoilt on purpose."""
+    """The first stage: preferences between other models' responses, and corrupted responses."""
     kinds = pairs_of(folder, False, part(GENERAL, share), seed)
     fit(resolve(ENCODER), [pair for pairs in kinds.values() for pair in pairs], work / "reward-general", 1e-4, seed)
     return {"pairs": {kind: len(pairs) for kind, pairs in kinds.items()}}
 
 
-def own(folder: Path, work: Path, out: Path, each: int, share: float, seed: int) -> dict[str, Any]:
-    """The second stage: the fleet's own responses, with some of the first stage's pairs so that it stays general."""
+def train_on_fleet(folder: Path, work: Path, out: Path, per_field: int, share: float, seed: int) -> dict[str, Any]:
+    """The second stage: the fleet's responses, and some of the first stage's pairs so that it stays general."""
     kinds = pairs_of(folder, False, part(REPLAY, share), seed + 1)
-    kinds["own"] = own_pairs(folder, work, each, seed)
+    kinds["own"] = fleet_pairs(folder, work, per_field, seed)
     start = work / "reward-general" / "model"
     fit(start, [pair for pairs in kinds.values() for pair in pairs], work / "reward-own", 7e-5, seed)
     save_difference(work / "reward-own" / "model", out)
     return {"pairs": {kind: len(pairs) for kind, pairs in kinds.items()}}
 
 
-def again(folder: Path, work: Path, out: Path, each: int, share: float, seed: int) -> dict[str, Any]:
-    """The second stage gone on with from the weights at `out`, for responses of experts that have learned since."""
+def train_again(folder: Path, work: Path, out: Path, per_field: int, share: float, seed: int) -> dict[str, Any]:
+    """The second stage continued from the weights at `out`, with responses of experts that have changed."""
     kinds = pairs_of(folder, False, part(REPLAY, share / 2), seed + 1)
-    kinds["own"] = own_pairs(folder, work, each, seed, most=8)
+    kinds["own"] = fleet_pairs(folder, work, per_field, seed, most=8)
     start = work / "reward-before"
-    if not start.exists():  # stopped and started again, `out` may be the new weights
+    if not start.exists():  # after a restart `out` may hold the new weights
         merged(out).save_pretrained(start)
     fit(start, [pair for pairs in kinds.values() for pair in pairs], work / "reward-again", 5e-5, seed)
     save_difference(work / "reward-again" / "model", out)
@@ -144,14 +144,14 @@ def again(folder: Path, work: Path, out: Path, each: int, share: float, seed: in
 
 
 def merged(adapter: Path) -> Any:
-    """The encoder with its head in float32, an adapter of `save_difference` added to its weights."""
+    """The encoder with its head in float32, with an adapter of `save_difference` merged into the weights."""
     plain = AutoModelForSequenceClassification.from_pretrained(resolve(ENCODER), num_labels=1)
     return PeftModel.from_pretrained(plain, str(adapter)).float().merge_and_unload()
 
 
 @torch.no_grad()
 def save_difference(tuned: Path, out: Path) -> None:
-    """Write what training changed as a LoRA adapter of rank RANK: each weight's difference by its singular values."""
+    """Save the change of each weight as a LoRA adapter of rank RANK, by singular value decomposition."""
     trained = AutoModelForSequenceClassification.from_pretrained(tuned, num_labels=1)
     start = AutoModelForSequenceClassification.from_pretrained(resolve(ENCODER), num_labels=1)
     layers = {name: module.weight - start.get_submodule(name).weight for name, module in linear(trained)}
@@ -173,7 +173,7 @@ def save_difference(tuned: Path, out: Path) -> None:
     model.to(torch.bfloat16).save_pretrained(out)
     config = parse_json((out / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = ENCODER
-    config["target_modules"].sort()  # a set, in any order
+    config["target_modules"].sort()  # a set has no order
     (out / "adapter_config.json").write_text(dump_json(config, indent=2, sort_keys=True) + "\n")
     (out / "README.md").unlink(missing_ok=True)
 
@@ -186,7 +186,7 @@ def linear(model: Any) -> Iterator[tuple[str, Any]]:
 
 
 def accuracy(folder: Path, out: Path, share: float, seed: int) -> dict[str, Any]:
-    """Share of held-back pairs where the chosen response has the higher reward, beside what length alone would do."""
+    """Share of held-back pairs whose chosen response has the higher reward, and whose chosen response is longer."""
     model = reward_model(ScalarConfig(ENCODER, adapter=str(out), max_tokens=MOST_TOKENS))
     assert isinstance(model, Pointwise)
     counts = {"like": 1500, "mismatched": 1200, "broken": 300, "wrong_number": 600}
@@ -204,18 +204,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=("general", "own", "again", "accuracy"))
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--fleet", type=Path, default=data.FLEET, help="whose reward model is written or measured")
+    parser.add_argument(
+        "--fleet", type=Path, default=data.FLEET, help="fleet whose reward model is trained or measured"
+    )
     parser.add_argument("--work", type=Path, default=Path("runs/embedded"))
-    parser.add_argument("--each", type=int, default=EACH, help="own queries a field, as they were collected")
-    parser.add_argument("--share", type=float, default=1.0, help="of the pairs of the data sets, to rehearse")
+    parser.add_argument(
+        "--each", dest="per_field", type=int, default=PER_FIELD, help="queries per field, as for recipes.embedded.own"
+    )
+    parser.add_argument("--share", type=float, default=1.0, help="share of the data sets' pairs, for a rehearsal")
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
     if call.step == "general":
         figures = general(call.data, call.work, call.share, call.seed)
     elif call.step in ("own", "again"):
         verify.require_sandbox()
-        stage = own if call.step == "own" else again
-        figures = stage(call.data, call.work, call.fleet / "reward", call.each, call.share, call.seed)
+        stage = train_on_fleet if call.step == "own" else train_again
+        figures = stage(call.data, call.work, call.fleet / "reward", call.per_field, call.share, call.seed)
     else:
         figures = accuracy(call.data, call.fleet / "reward", call.share, call.seed)
     (call.work / f"reward-{call.step}.json").write_text(dump_json(figures, indent=2) + "\n")

@@ -1,8 +1,8 @@
-"""What the experts can do, verified: greedy responses of the base and of an expert to held-back items of its field.
+"""Verified skills of the experts: greedy responses of the base and of an expert to held-back items of its field.
 
     python -m recipes.embedded.skills --data DIR [--only math|code]
 
-Maths, exact final number: 128 problems of the generators (phrasings and numbers never trained on), 108 of the
+Maths, exact final number: 128 generated problems (with phrasings and numbers that were never trained on), 108 of the
 simplest with small numbers, 68 chains of two to five steps, 81 of school algebra, and 768 held-back GSM8K problems.
 Code: 100 function tasks with unit tests, and the share of held-back Python requests whose code parses.
 """
@@ -24,7 +24,7 @@ from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from zooter_core import pipeline
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
-from zooter_core.data import runs
+from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
 from zooter_core.records import Query
 from zooter_core.strict_json import dump_json
@@ -53,7 +53,7 @@ def maths(folder: Path) -> list[tuple[str, str, Check]]:
 
 
 def code(folder: Path) -> list[tuple[str, str, Check]]:
-    """(source, query, check) of function tasks and of requests for Python."""
+    """(source, query, check) of function tasks and requests for Python."""
     given = tasks(100, SEED, held_back=True)
     rows: list[tuple[str, str, Check]] = [("functions", task.query, partial(_passes, task)) for task in given]
     asks = [
@@ -75,30 +75,30 @@ FIELDS = {"math": maths, "code": code}
 
 
 def pair(fleet: Path, field: str) -> tuple[CandidateConfig, CandidateConfig]:
-    """The base as it came, and the expert with whatever the fleet gives it."""
+    """The unchanged base, and the expert with the fleet's settings."""
     expert = load_fleet(fleet).candidate(field)
     return replace(expert, name="base", adapter=None, calculator=False, repetition_penalty=1.0), expert
 
 
 def measure(field: str, folder: Path, fleet: Path, work: Path, share: float) -> dict[str, Any]:
-    """The share of right responses by source: base and expert."""
+    """The share of right responses of base and expert by source."""
     rows = FIELDS[field](folder)
     rows = random.Random(SEED).sample(rows, max(1, int(len(rows) * share))) if share < 1 else rows
     pool = pair(fleet, field)
     texts = list(dict.fromkeys(query for _, query, _ in rows))
     ids = {text: f"{number:04d}" for number, text in enumerate(texts)}
     source = {query: name for name, query, _ in reversed(rows)}
-    with runs.Run(work / f"skills-{field}", create=True) as run:
+    with Run(work / f"skills-{field}", create=True) as run:
         ensemble = Ensemble(Fleet(field, fleet, pool))
         pipeline.start(run, ensemble, [Query(ids[text], text, source[text]) for text in texts])
         pipeline.collect(run, ensemble, GenerationConfig(max_new_tokens=160, temperature=0.0), tell)
-        found = run.responses()
+        responses = run.responses()
     figures: dict[str, Any] = {}
     for name in dict.fromkeys(name for name, _, _ in rows):
-        own = [(query, check) for source_name, query, check in rows if source_name == name]
-        figures[name] = {"n": len(own)} | {
+        checks = [(query, check) for source_name, query, check in rows if source_name == name]
+        figures[name] = {"n": len(checks)} | {
             candidate.name: round(
-                verify.share([check(found[ids[query]][candidate.name][0]) for query, check in own]), 3
+                verify.share([check(responses[ids[query]][candidate.name][0]) for query, check in checks]), 3
             )
             for candidate in pool
         }
@@ -108,10 +108,10 @@ def measure(field: str, folder: Path, fleet: Path, work: Path, share: float) -> 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--fleet", type=Path, default=data.FLEET, help="whose experts are measured")
+    parser.add_argument("--fleet", type=Path, default=data.FLEET, help="fleet whose experts are measured")
     parser.add_argument("--work", type=Path, default=Path("runs/embedded"))
     parser.add_argument("--only", choices=sorted(FIELDS))
-    parser.add_argument("--share", type=float, default=1.0, help="of the items, to rehearse")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the items, for a rehearsal")
     call = parser.parse_args(arguments)
     verify.require_sandbox()
     for field in [call.only] if call.only else sorted(FIELDS):

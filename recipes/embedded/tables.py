@@ -1,4 +1,4 @@
-"""The tables of the fleet's docs and README as Markdown, from the figures of a finished recipe.
+"""The tables of the embedded fleet's docs as Markdown, from the figures of a finished recipe.
 
 python -m recipes.embedded.tables [--work runs/embedded]
 """
@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zooter_core.data import runs
+from zooter_core.data.run_folder import REPORT
 from zooter_core.strict_json import parse_json
 
 Row = tuple[str, ...]
-ASKED = {"problems": "70% (under 15%)", "gsm8k": "clearly above", "functions": "3 times the base", "python": "90%"}
+TARGETS = {"problems": "70% (under 15%)", "gsm8k": "clearly above", "functions": "3 times the base", "python": "90%"}
 ITEMS = {
     "problems": "maths expert, exact on {n} held-back problems, greedy (base)",
     "simple": "maths expert, exact on {n} held-back problems of small numbers, greedy (base)",
@@ -40,7 +40,7 @@ KINDS = {
 
 
 def table(head: Sequence[str], rows: Iterator[Row], right: int = 1) -> str:
-    """A Markdown table; the columns from `right` on are aligned to the right."""
+    """A Markdown table; columns from `right` on are right-aligned."""
     line = ["---" if n < right else "---:" for n in range(len(head))]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, line, *rows)) + "\n"
 
@@ -50,7 +50,7 @@ def share(value: float, places: int = 1) -> str:
 
 
 def bars(work: Path) -> Iterator[Row]:
-    """Every bar with what it asks, the figure and its command."""
+    """Every target with its figure and command."""
 
     def given(name: str) -> Any:
         return parse_json((work / f"{name}.json").read_text(encoding="utf-8"))
@@ -59,37 +59,37 @@ def bars(work: Path) -> Iterator[Row]:
         return f"`python -m recipes.embedded.{name} --data $DATA`"
 
     for field in ("math", "code"):
-        for item, found in given(f"skills-{field}").items():
-            base, expert = found["base"], found[field]
-            name = ITEMS[item].format(n=found["n"])
-            yield name, ASKED.get(item, ""), f"{share(expert)} ({share(base)})", command("skills")
-    found = given("figures")
+        for item, figures in given(f"skills-{field}").items():
+            base, expert = figures["base"], figures[field]
+            name = ITEMS[item].format(n=figures["n"])
+            yield name, TARGETS.get(item, ""), f"{share(expert)} ({share(base)})", command("skills")
+    figures = given("figures")
     for expert in ("math", "code", "writer", "chat"):
-        own = found["wins"][expert]
-        name = f"`{expert}` best in its field, by mean reward (n = {own['n']})"
-        yield name, "60%", share(own["best"]), command("figures")
-    names = list(found["wins"]["all"])
-    wins = ", ".join(share(found["wins"]["all"][name], 0) for name in names)
+        wins_in_field = figures["wins"][expert]
+        name = f"`{expert}` best in its field, by mean reward (n = {wins_in_field['n']})"
+        yield name, "60%", share(wins_in_field["best"]), command("figures")
+    names = list(figures["wins"]["all"])
+    wins = ", ".join(share(figures["wins"]["all"][name], 0) for name in names)
     yield f"wins over all: {', '.join(names)}", "10% each", wins, command("figures")
     for field in ("writer", "chat"):
-        near = ", ".join(f"{found['closeness'][field][name]:.2f}" for name in names)
+        near = ", ".join(f"{figures['closeness'][field][name]:.2f}" for name in names)
         name = f"closeness to references in `{field}`'s field: {', '.join(names)}"
         yield name, f"`{field}` first", near, command("figures")
     accuracy = given("reward-accuracy")["held_back"]
-    for kind, (name, asked) in PAIRS.items():
-        yield f"reward model, {name}", asked, f"{accuracy[kind]['accuracy']:.3f}", command("reward accuracy")
-    agreed = found["agreement"]
+    for kind, (name, target) in PAIRS.items():
+        yield f"reward model, {name}", target, f"{accuracy[kind]['accuracy']:.3f}", command("reward accuracy")
+    agreed = figures["agreement"]
     kinds = ", ".join(f"{name} ({value['pairs']} pairs)" for name, value in agreed.items())
     values = ", ".join(share(value["agree"], 0) for value in agreed.values())
     yield f"reward model, right above wrong among the fleet's own: {kinds}", "75%", values, command("figures")
-    for key, name, asked in (
+    for key, name, target in (
         ("all", "correlation of reward and length inside a field, over all responses", "under .2"),
         ("inside_a_candidate", "the same inside a candidate's responses", ""),
     ):
-        lengths = found["length_correlation"]
+        lengths = figures["length_correlation"]
         values = ", ".join(f"{field[key]:+.2f}" for field in lengths.values())
-        yield f"{name}: {', '.join(lengths)}", asked, values, command("figures")
-    router = found["router"]
+        yield f"{name}: {', '.join(lengths)}", target, values, command("figures")
+    router = figures["router"]
     low, high = router["minus_best_single"]
     best = f"regret of the router, best single ({router['best_single']}), n = {router['n']}"
     yield best, "half", f"{router['regret']:.3f}, {router['regret_best_single']:.3f}", command("figures")
@@ -97,32 +97,32 @@ def bars(work: Path) -> Iterator[Row]:
     yield "gap from the best single to the oracle closed", "40%", share(router["gap_closed"], 0), command("figures")
 
 
-def task_ranks(held: Mapping[str, Any]) -> Iterator[Row]:
-    """MTR and %Uplift of each method over the sources of held-back queries, in the manner of the paper's Table 1."""
-    single = held["single"]
-    for name in held["mtr"]:
-        cells = [f"{held['mtr'][name]:.2f}", share(held["uplift"][name], 0)]
+def task_ranks(held_back: Mapping[str, Any]) -> Iterator[Row]:
+    """MTR and %Uplift of each method over the sources of held-back queries, as in the paper's Table 1."""
+    single = held_back["single"]
+    for name in held_back["mtr"]:
+        cells = [f"{held_back['mtr'][name]:.2f}", share(held_back["uplift"][name], 0)]
         more = [f"{single['mtr'][name]:.2f}", share(single["uplift"][name], 0)] if name in single["mtr"] else ["", ""]
         yield name, *cells, *more
 
 
-def sources(found: Mapping[str, Any]) -> Iterator[Row]:
+def sources(figures: Mapping[str, Any]) -> Iterator[Row]:
     """Mean reward and share of wins of each candidate, by source."""
-    for source, of in found.items():
+    for source, of in figures.items():
         cells = [f"{mean:.2f} ({share(of['share_of_wins'][name], 0)})" for name, mean in of["mean_reward"].items()]
         yield source, str(of["n"]), *cells, f"{of['reward_entropy']:.2f}"
 
 
-def regrets(held: Mapping[str, Any]) -> Iterator[Row]:
+def regrets(held_back: Mapping[str, Any]) -> Iterator[Row]:
     """Regret of the router, the best single candidate and chance, with intervals."""
-    best = f"{held['average']['best_single']['candidate']}, the best single candidate"
+    best = f"{held_back['average']['best_single']['candidate']}, the best single candidate"
     for name, key in (("router", "regret"), (best, "regret_best_single"), ("random", "regret_random")):
-        low, high = held["interval"][key]
-        yield name, f"{held['mean'][key]:.3f} ({low:.3f} to {high:.3f})"
+        low, high = held_back["interval"][key]
+        yield name, f"{held_back['mean'][key]:.3f} ({low:.3f} to {high:.3f})"
 
 
-def accuracies(found: Mapping[str, Any]) -> Iterator[Row]:
-    for kind, of in found.items():
+def accuracies(figures: Mapping[str, Any]) -> Iterator[Row]:
+    for kind, of in figures.items():
         yield KINDS[kind], str(of["pairs"]), f"{of['accuracy']:.3f}", f"{of['longer_is_chosen']:.3f}"
 
 
@@ -142,18 +142,18 @@ def betas(sweep: Mapping[str, Any]) -> Iterator[Row]:
 
 def tables(work: Path) -> Iterator[str]:
     """Every table, in the order of the docs."""
-    report = parse_json((work / "run" / runs.REPORT).read_text(encoding="utf-8"))
-    held, pool = report["held_back"], list(report["candidates"]["all"]["mean_reward"])
+    report = parse_json((work / "run" / REPORT).read_text(encoding="utf-8"))
+    held_back, pool = report["held_back"], list(report["candidates"]["all"]["mean_reward"])
     accuracy = parse_json((work / "reward-accuracy.json").read_text(encoding="utf-8"))["held_back"]
     sweep = parse_json((work / "sweep.json").read_text(encoding="utf-8"))
     yield table(("bar", "asked", "figure", "command"), bars(work), 2)
-    yield table(("method", "MTR", "%Uplift", "MTR, one call a query", "%Uplift, one call"), task_ranks(held))
+    yield table(("method", "MTR", "%Uplift", "MTR, one call a query", "%Uplift, one call"), task_ranks(held_back))
     yield table(("beta", "mean reward", "95% interval", "regret", "minus the best beta, 95%"), betas(sweep), 0)
     yield table(("expert", "examples", "tokens", "loss before", "after"), losses(work / "experts"))
     head = ("held-back pairs", "pairs", "the better one has the higher reward", "the better one is the longer")
     yield table(head, accuracies(accuracy))
     yield table(("source", "queries", *pool, "reward entropy"), sources(report["candidates"]))
-    yield table(("choice", "regret, mean a query (95% bootstrap interval)"), regrets(held))
+    yield table(("choice", "regret, mean a query (95% bootstrap interval)"), regrets(held_back))
 
 
 def main() -> None:
@@ -164,7 +164,7 @@ def main() -> None:
         print("\n".join(tables(call.work)))
     except FileNotFoundError as problem:
         missing = f"Expected the figures of a finished recipe in {call.work}, but found no {problem.filename}."
-        sys.exit(f"{missing} Run python -m recipes.embedded.make first.")
+        sys.exit(f"{missing} Run `python -m recipes.embedded.make` first.")
 
 
 if __name__ == "__main__":

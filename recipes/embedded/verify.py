@@ -1,4 +1,4 @@
-"""What can be verified of a response: its final number, whether its code parses, whether it passes unit tests."""
+"""Checks of a response: its final number, whether its code parses, and whether it passes unit tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from recipes.embedded.functions import Task
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation.sandbox.runner import Limits, missing, run
 
-SECONDS = 5  # that one response's code may run
+SECONDS = 5  # time limit of one response's code
 MEMORY = 1 << 29  # bytes
 FENCE = re.compile(r"```[a-zA-Z+#]*\n(.*?)(?:```|\Z)", re.DOTALL)
 ALLOWED = {
@@ -47,13 +47,13 @@ def final_number(text: str) -> str | None:
 
 
 def code_in(text: str) -> str:
-    """The code of a response: its first fence, else the whole text."""
-    found = FENCE.search(text)
-    return (found.group(1) if found else text).strip()
+    """The code of a response: its first fence, or else the complete text."""
+    fence = FENCE.search(text)
+    return (fence.group(1) if fence else text).strip()
 
 
 def parses(text: str) -> bool:
-    """Whether a response holds Python that parses; prose does not count."""
+    """Whether a response contains Python that parses; prose does not count."""
     code = code_in(text)
     try:
         return bool(ast.parse(code).body)
@@ -62,7 +62,7 @@ def parses(text: str) -> bool:
 
 
 def harmless(code: str) -> bool:
-    """Whether code keeps to plain computing: what a model wrote is untrusted."""
+    """Whether code does plain computation only. A model's code is untrusted."""
     for node in ast.walk(ast.parse(code)):
         names = []
         if isinstance(node, ast.Import):
@@ -79,10 +79,10 @@ def harmless(code: str) -> bool:
 
 
 def require_sandbox() -> None:
-    """Refuse to begin where the code of responses cannot be executed in a sandbox. No recipe goes without.
+    """Check that the code of responses can run in a sandbox, which every recipe needs.
 
     Raises:
-        ZooterError: this system has none; the message says why.
+        ZooterError: this system has no sandbox; the message says why.
     """
     if reason := missing():
         raise ZooterError(
@@ -91,10 +91,10 @@ def require_sandbox() -> None:
 
 
 def passes(text: str, task: Task) -> bool:
-    """Whether a response's function gives what the task's cases expect, executed in a sandbox.
+    """Whether a response's function passes the task's cases, run in a sandbox.
 
     Raises:
-        SandboxError: this system has none.
+        SandboxError: this system has no sandbox.
     """
     if not parses(text) or not harmless(code_in(text)):
         return False
@@ -104,5 +104,5 @@ def passes(text: str, task: Task) -> bool:
 
 
 def share(values: Sequence[bool]) -> float:
-    """The share of what holds, in [0, 1]."""
+    """The share of true values, in [0, 1]."""
     return sum(values) / len(values) if values else 0.0

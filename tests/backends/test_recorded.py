@@ -41,7 +41,7 @@ def file(tmp_path) -> Path:
     return path
 
 
-def asked(path, name, query, stop=None, seed=0, begun=""):
+def replay(path, name, query, stop=None, seed=0, begun=""):
     candidate = CandidateConfig(name, "recorded", str(path))
     request = Request(candidate, (Message("user", query), *([Message("assistant", begun)] if begun else [])))
     pieces = list(RecordedBackend().stream([request], GenerationConfig(seed=seed), stop or threading.Event()))
@@ -50,20 +50,20 @@ def asked(path, name, query, stop=None, seed=0, begun=""):
 
 
 def test_a_response_comes_as_it_is_recorded(file):
-    texts, response = asked(file, "a", "What is the sea?")
+    texts, response = replay(file, "a", "What is the sea?")
     assert response.text == "".join(texts) == " Salt.\n\nWide. "
     assert (response.finish, response.error, response.candidate) == ("stop", None, "a")
-    assert asked(file, "b", " What is the sea? \n")[1].text == "杯子 ☕"
+    assert replay(file, "b", " What is the sea? \n")[1].text == "杯子 ☕"
 
 
 def test_it_comes_in_pieces(file):
-    texts, response = asked(file, "a", "Count to three.")
+    texts, response = replay(file, "a", "Count to three.")
     assert len(texts) == 3
     assert (response.tokens, "".join(texts)) == (9, "1 2 3 4 5 6 7 8 9")
 
 
 def test_an_empty_response_is_one(file):
-    texts, response = asked(file, "b", "Count to three.")
+    texts, response = replay(file, "b", "Count to three.")
     assert (texts, response.text, response.error, response.first_token_seconds) == ([], "", None, None)
 
 
@@ -80,20 +80,20 @@ def test_stop_keeps_what_has_come(file):
 
 
 def test_an_answer_that_has_begun_goes_on_as_it_was_recorded(file):
-    texts, response = asked(file, "a", "Count to three.", begun="1 2 3 4")
+    texts, response = replay(file, "a", "Count to three.", begun="1 2 3 4")
     assert response.text == "".join(texts) == " 5 6 7 8 9"
     assert (response.finish, response.error) == ("stop", None)
-    _, whole = asked(file, "a", "Only a?", begun="yes")
-    assert (whole.finish, whole.text) == ("stop", "")
-    _, other = asked(file, "a", "Count to three.", begun="One, two")
+    _, rest = replay(file, "a", "Only a?", begun="yes")
+    assert (rest.finish, rest.text) == ("stop", "")
+    _, other = replay(file, "a", "Count to three.", begun="One, two")
     assert (other.finish, other.text) == ("refused", "")
     assert 'the beginning of a response of a in scores.jsonl, but found "One, two"' in str(other.error)
-    _, unknown = asked(file, "a", "Count to tree.", begun="1 2 3 4")
+    _, unknown = replay(file, "a", "Count to tree.", begun="1 2 3 4")
     assert 'The nearest is "Count to three."' in str(unknown.error)
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "nearest"),
     [
         ("Count to tree.", 'The nearest is "Count to three."'),
         ("zzz", 'The first is "What is the sea?"'),
@@ -101,12 +101,12 @@ def test_an_answer_that_has_begun_goes_on_as_it_was_recorded(file):
         ("what is the sea?", 'The nearest is "What is the sea?"'),
     ],
 )
-def test_an_unknown_query_is_told_with_what_is_known(file, query, told):
-    texts, response = asked(file, "a", query)
+def test_an_unknown_query_is_told_with_what_is_known(file, query, nearest):
+    texts, response = replay(file, "a", query)
     assert (texts, response.text, response.finish) == ([], "", "refused")
     assert "one of the 3 queries to which scores.jsonl has a response of a" in str(response.error)
     assert query in str(response.error)
-    assert told in str(response.error)
+    assert nearest in str(response.error)
 
 
 def test_others_answer_what_one_does_not_know(file):
@@ -133,7 +133,7 @@ def test_a_run_folder_with_several_samples_gives_them_by_turns(tmp_path):
     (tmp_path / "queries.jsonl").write_text('{"id": "q1", "text": "Why?", "dataset": null, "tags": []}\n')
     lines = [{"id": "q1", "sample": n, "candidate": "a", "text": f"because {n}", "error": None} for n in range(3)]
     (tmp_path / "responses.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert [asked(tmp_path, "a", "Why?", seed=seed)[1].text for seed in range(4)] == [
+    assert [replay(tmp_path, "a", "Why?", seed=seed)[1].text for seed in range(4)] == [
         "because 0",
         "because 1",
         "because 2",
@@ -147,7 +147,7 @@ def test_a_run_folder_with_several_samples_gives_them_by_turns(tmp_path):
 
 def test_the_trial_query_is_one_that_is_known(file):
     candidate = CandidateConfig("b", "recorded", str(file))
-    assert asked(file, "b", RecordedBackend().trial(candidate))[1].error is None
+    assert replay(file, "b", RecordedBackend().trial(candidate))[1].error is None
 
 
 def test_published_outputs_make_a_fleet():

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
-from visiting import SETTLED, SLOW, leaves, no_sideways_scrolling
+from browser_support import NARROW, SETTLED, SLOW, assert_fits
+from playwright.sync_api import Page, expect
 
 ROOT = Path(__file__).resolve().parents[2]
 TITLE = "How good is the router?"
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])
-def test_figures_charts_and_files(browser: Browser, demo: str, width: int, scheme: str, tmp_path: Path) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
-    problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("request", lambda request: problems.append(request.url) if leaves(request.url) else None)
-    page.goto(demo)
-    if width < 800:  # the sidebar is folded away
-        page.get_by_test_id("stExpandSidebarButton").click(timeout=SLOW)
-    page.get_by_role("link", name="Benchmark").click(timeout=SLOW)
-    if width < 800:
-        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
-
+def test_figures_charts_and_files(open_tab: Callable[..., Page], demo: str, tmp_path: Path) -> None:
+    page = open_tab(f"{demo}/benchmark", NARROW, color_scheme="dark")
     expect(page.get_by_role("heading", name=TITLE)).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text("The router earns").or_(page.get_by_text("The router cannot be told")).first).to_be_visible(
-        timeout=SLOW
-    )
+    expect(page.get_by_text("The router earns").first).to_be_visible(timeout=SLOW)
     expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SLOW)
     expect(page.get_by_test_id("stDataFrame").first).to_be_visible(timeout=SLOW)
     figures = json.loads((ROOT / "models" / "embedded" / "report.json").read_text())
@@ -39,13 +25,11 @@ def test_figures_charts_and_files(browser: Browser, demo: str, width: int, schem
     assert [row["method"] for row in rows] == ["chat", "math", "code", "writer", "router", "RMR", "oracle"]
     for name, held_back in figures["held_back"]["datasets"].items():
         assert float(rows[4][name]) == held_back["chosen"]
-    assert json.loads(_file(page, "The whole report (JSON)", tmp_path / "report.json")) == figures
-    page.get_by_text("The points as a table").click()
+    assert json.loads(_file(page, "Full report (JSON)", tmp_path / "report.json")) == figures
+    page.get_by_text("Points as a table").click()
     expect(page.get_by_test_id("stDataFrame").nth(1)).to_be_visible(timeout=SLOW)
-    assert no_sideways_scrolling(page)
+    assert_fits(page)
     _nothing_scrolls_sideways(page)
-    page.close()
-    assert problems == []
 
 
 def _nothing_scrolls_sideways(page: Page) -> None:

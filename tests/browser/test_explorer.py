@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-import pytest
+from browser_support import NARROW, SLOW, WIDE, assert_fits
 from playwright.sync_api import Locator, Page, expect
-from visiting import NARROW, SLOW, WIDE, no_sideways_scrolling
 
-from zooter_core.router.neighbours import Neighbours
-
-SPOKEN = re.compile(r"(chat|math|code|writer) (\d+)%")
+IN_WORDS = re.compile(r"(chat|math|code|writer) (\d+)%")
 Open = Callable[..., Page]
 
 
@@ -20,49 +17,43 @@ def box(page: Page) -> Locator:
 
 
 def visit(page: Page) -> Page:
-    """Go to the page as a visitor does, by its name at the side; where that is narrow it is opened and closed first."""
-    narrow = (page.viewport_size or {})["width"] == NARROW
-    if narrow:
-        page.get_by_test_id("stExpandSidebarButton").click(timeout=SLOW)
+    """Go to the page by its name in the sidebar, which a phone opens and closes first."""
+    page.get_by_test_id("stExpandSidebarButton").click(timeout=SLOW)
     page.get_by_role("link", name="Explorer").click(timeout=SLOW)
-    if narrow:
-        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+    page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
     return page
 
 
-def spoken(page: Page) -> dict[str, int]:
-    """The probabilities in words, once they rest: keys pressed last may still be on their way."""
-    before, shown = "", page.get_by_text("In words:").inner_text()
-    while shown != before:
+def probabilities(page: Page) -> dict[str, int]:
+    """The probabilities in words, once two readings agree: the last keys may still be on their way."""
+    before, text = "", page.get_by_text("In words:").inner_text()
+    while text != before:
         page.wait_for_timeout(1000)
-        before, shown = shown, page.get_by_text("In words:").inner_text()
-    return {name: int(share) for name, share in SPOKEN.findall(shown)}
+        before, text = text, page.get_by_text("In words:").inner_text()
+    return {name: int(share) for name, share in IN_WORDS.findall(text)}
 
 
-@pytest.mark.parametrize("width", [NARROW, WIDE])
-def test_typing_moves_the_probabilities_without_enter(open_tab: Open, demo: str, width: int) -> None:
-    page = visit(open_tab(demo, width))
+def test_typing_moves_the_probabilities_without_enter(open_tab: Open, demo: str) -> None:
+    page = visit(open_tab(demo, NARROW))
     expect(box(page)).to_be_visible(timeout=2 * SLOW)  # the first visit of all converts and loads every model
-    kept = Neighbours.load("models/embedded/router")
-    assert kept is not None
     expect(page.get_by_test_id("stEChartsChart")).to_have_count(2, timeout=SLOW)
     box(page).click()
     box(page).press_sequentially("What is 15% of 240?", delay=80)
     expect(page.get_by_text("math would answer")).to_be_visible(timeout=SLOW)
-    first = spoken(page)
+    first = probabilities(page)
     assert 98 <= sum(first.values()) <= 102
     expect(page.get_by_test_id("stEChartsChart").first).to_contain_text(f"{first['math']}%")
 
     box(page).fill("")
     box(page).press_sequentially("Write a Python function that counts vowels", delay=40)
     expect(page.get_by_text("code would answer")).to_be_visible(timeout=SLOW)
-    second = spoken(page)
+    second = probabilities(page)
     assert second["code"] > first["code"]
     assert second["math"] < first["math"]
     expect(box(page)).to_be_focused()  # the box is left alone while one types
     expect(box(page)).to_have_value("Write a Python function that counts vowels")
     expect(page.get_by_role("figure", name="Heat map of 25 tags").first).to_be_visible(timeout=SLOW)
-    page.get_by_role("tab", name="Where they differ").click()
+    page.get_by_role("tab", name="Difference").click()
     expect(page.get_by_text("overrates a model")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("expected calibration error")).to_be_visible(timeout=SLOW)
-    assert no_sideways_scrolling(page)
+    assert_fits(page, NARROW, WIDE)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from browser_support import NARROW, SLOW, WIDE, assert_fits
 from playwright.sync_api import Page, expect
-from visiting import NARROW, SLOW, WIDE, no_sideways_scrolling
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "lab-browser-test"
@@ -43,19 +43,11 @@ def score_file(wrong: bool = False) -> bytes:
 @pytest.fixture
 def page(open_tab: Callable[..., Page], demo: str) -> Iterator[Page]:
     """The Lab; what it saves is removed."""
-    opened = open_tab(demo)
-    opened.get_by_role("link", name="Lab").click()
-    expect(opened.get_by_text("reward entropy")).to_be_visible(timeout=3 * SLOW)  # weights are converted at first
-    yield opened
+    page = open_tab(demo)
+    page.get_by_role("link", name="Lab").click()
+    expect(page.get_by_text("reward entropy")).to_be_visible(timeout=3 * SLOW)  # the first visit converts the weights
+    yield page
     shutil.rmtree(ROOT / "models" / NAME, ignore_errors=True)
-
-
-def fits(page: Page) -> None:
-    """Nothing makes the page scroll sideways, on a desk or in a hand."""
-    for width in (NARROW, WIDE):
-        page.set_viewport_size({"width": width, "height": 900})
-        assert no_sideways_scrolling(page)
-        assert no_sideways_scrolling(page, within='[data-testid="stMain"]')
 
 
 def upload(page: Page, name: str, content: bytes) -> None:
@@ -65,10 +57,10 @@ def upload(page: Page, name: str, content: bytes) -> None:
 
 
 def test_a_score_file_becomes_a_fleet_that_chat_uses(page: Page) -> None:
-    fits(page)
+    assert_fits(page, NARROW, WIDE)
     page.get_by_text("A score file").click()
-    expect(page.get_by_text("One query a line")).to_be_visible(timeout=SLOW)
-    fits(page)
+    expect(page.get_by_text("One query per line")).to_be_visible(timeout=SLOW)
+    assert_fits(page, NARROW, WIDE)
     upload(page, "mine.jsonl", score_file(wrong=True))
     expect(page.get_by_text("code in mine.jsonl, line 5")).to_be_visible(timeout=SLOW)
     upload(page, "mine.jsonl", score_file())
@@ -83,8 +75,8 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(page: Page) -> None:
     page.get_by_role("tab", name=re.compile("Distill")).click()
     page.get_by_role("button", name="Distill a router").click(timeout=SLOW)
     expect(page.get_by_text("Save it")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text(re.compile(r"The router beats|cannot be told|is worse than"))).to_be_visible()
-    fits(page)
+    expect(page.get_by_text(re.compile(r"the router earns|The router earns|No significant difference"))).to_be_visible()
+    assert_fits(page, NARROW, WIDE)
 
     page.get_by_role("textbox", name="Name").fill(NAME)
     page.get_by_role("button", name="Save as a fleet").click()
@@ -100,7 +92,7 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(page: Page) -> None:
     expect(page.get_by_text(re.compile(r"tokens in"))).to_be_visible(timeout=SLOW)
 
 
-def test_a_sweep_runs_on_while_one_looks_at_another_page_and_can_be_stopped(page: Page) -> None:
+def test_a_sweep_continues_while_its_visitor_is_on_another_page_and_can_be_stopped(page: Page) -> None:
     page.get_by_role("tab", name=re.compile("Sweep")).click()
     page.get_by_role("button", name="Sweep beta").click(timeout=SLOW)
     expect(page.get_by_role("button", name="Stop")).to_be_visible(timeout=SLOW)
@@ -109,6 +101,6 @@ def test_a_sweep_runs_on_while_one_looks_at_another_page_and_can_be_stopped(page
     page.get_by_role("link", name="Lab").click()
     page.get_by_role("tab", name=re.compile("Sweep")).click(timeout=SLOW)
     page.get_by_role("button", name="Stop").click(timeout=SLOW)
-    expect(page.get_by_text(re.compile(r"betas are done|nothing half made is kept")).first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text(re.compile(r"betas are done|No partial results")).first).to_be_visible(timeout=SLOW)
     expect(page.get_by_role("button", name="Sweep beta")).to_be_enabled(timeout=SLOW)
-    fits(page)
+    assert_fits(page, NARROW, WIDE)

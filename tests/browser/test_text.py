@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser_support import SLOW, WIDE, free_port, leaves_this_machine, wait_for_server
 from playwright.sync_api import Browser, Request, Route, expect
-from visiting import SLOW, WIDE, leaves
 
 HERE = Path(__file__).resolve().parent
 LOADS = "img, video, audio, iframe, object, embed, svg image, [style*='url(']"
-LOOKS_AT = """loads => {
+FAULTS = """loads => {
     const main = document.querySelector('[data-testid="stMain"]'), bad = []
     for (const one of main.querySelectorAll(loads)) bad.push('loads: ' + one.outerHTML.slice(0, 200))
     for (const one of main.querySelectorAll('a')) {
@@ -32,50 +29,60 @@ LOOKS_AT = """loads => {
 
 
 @pytest.fixture
-def drawn(tmp_path: Path) -> Iterator[str]:
-    """The address of a server of `drawn.py`."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
+def page_of_texts(tmp_path: Path) -> Iterator[str]:
+    """The address of a server of `hostile_texts_page.py`."""
+    port = free_port()
     paths = os.pathsep.join([str(HERE.parents[1]), str(HERE.parent)])
-    options = ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    options = [
+        "--server.address",
+        "localhost",
+        "--server.port",
+        str(port),
+        "--server.headless",
+        "true",
+        "--browser.gatherUsageStats",
+        "false",
+    ]
     process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", str(HERE / "drawn.py"), "--server.address", "localhost", *options],
+        [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            str(HERE / "hostile_texts_page.py"),
+            "--server.address",
+            "localhost",
+            *options,
+        ],
         env={**os.environ, "PYTHONPATH": paths},
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=1).close()
-            break
-        except OSError:
-            assert process.poll() is None, "Streamlit ended at its start"
-            time.sleep(0.2)
+    wait_for_server(f"http://localhost:{port}", process)
     yield f"http://localhost:{port}"
     process.terminate()
     process.wait(20)
 
 
-def test_hostile_texts_reach_no_other_host(browser: Browser, drawn: str) -> None:
+def test_hostile_texts_reach_no_other_host(browser: Browser, page_of_texts: str) -> None:
     page = browser.new_page(viewport={"width": WIDE, "height": 900})
     outward: list[str] = []
 
     def judge(route: Route, request: Request) -> None:
-        if leaves(request.url):
+        if leaves_this_machine(request.url):
             outward.append(request.url)
             route.abort()
         else:
             route.continue_()
 
     page.route("**/*", judge)
-    page.goto(drawn, wait_until="commit")
+    page.goto(page_of_texts, wait_until="commit")
     expect(page.get_by_text("all drawn")).to_be_visible(timeout=SLOW)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=SLOW)
     page.wait_for_load_state("networkidle")
     assert outward == []
-    assert page.evaluate(LOOKS_AT, LOADS) == []
+    assert page.evaluate(FAULTS, LOADS) == []
     assert page.locator(".katex").count() > 0
     assert page.get_by_role("link").count() > 20
     page.unroute_all(behavior="ignoreErrors")

@@ -231,11 +231,11 @@ def test_a_runs_responses_make_a_fleet(zooter, fleet, server, tmp_path):
     queries.write_text("What is the sea?\nWhy?\n")
     folder = fleet(a="long", b="short")
     assert zooter("collect", "--fleet", folder, "--queries", queries, "--run", tmp_path / "run")[0] == 0
-    before = len(server.asked)
+    before = len(server.bodies)
     (tmp_path / "fleet.toml").write_text(
         "".join(f'[[candidate]]\nname = "{name}"\nbackend = "recorded"\nmodel = "run"\n' for name in "ab")
     )
     code, out, _ = zooter("check", "--json", "--fleet", tmp_path)
     assert code == 0, out
     assert [row["ok"] for row in json.loads(out)["parts"]] == [True, True]
-    assert len(server.asked) == before
+    assert len(server.bodies) == before

@@ -12,7 +12,7 @@ import pytest
 
 from zooter_core.data.run_folder import REWARDS, ROUTER, RunFolder
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.files import append_lines, read_whole_lines
+from zooter_core.jsonl import append_records, read_records
 
 
 @pytest.fixture
@@ -83,8 +83,8 @@ def test_bad_line_in_the_middle_is_named(folder):
 
 
 def test_half_characters_are_replaced(tmp_path):
-    append_lines(tmp_path / "a.jsonl", [{"text": "half of a pair: \ud83d"}])
-    assert list(read_whole_lines(tmp_path / "a.jsonl")) == [{"text": "half of a pair: \ufffd"}]
+    append_records(tmp_path / "a.jsonl", [{"text": "half of a pair: \ud83d"}])
+    assert list(read_records(tmp_path / "a.jsonl")) == [{"text": "half of a pair: \ufffd"}]
 
 
 def test_same_settings_may_begin_a_step_again(folder):
@@ -153,7 +153,18 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b'{"format": 1, "steps"', b"[]", b"{}", b'{"format": 1}', b"\xff\xfe", b"null", b"[" * 100_000, b"9" * 5000],
+    [
+        b"",
+        b'{"format": 1, "steps"',
+        b"[]",
+        b"{}",
+        b'{"format": 1}',
+        b"\xff\xfe",
+        b"null",
+        b"[" * 100_000,
+        b"9" * 5000,
+        b'{"format": 1, "steps": {}, "seals": {"collect": {"file": "a.jsonl", "sha256": "0"}}}',  # no settings_sha256
+    ],
 )
 def test_corrupt_run_json_is_one_clear_error(folder, content):
     folder.mkdir()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from zooter_core.config.fleet import load_fleet
-from zooter_core.data.runs import QUERIES, RESPONSES, REWARDS, TAGS, Run, find_runs
+from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, TAGS
+from zooter_core.data.runs import Run, find_runs
 from zooter_core.data.scores import read_scores
 from zooter_core.errors import ZooterError
 from zooter_core.records import Query

@@ -53,7 +53,7 @@ def responses(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory, tiny_fleet: Path, queries: Path) -> Path:
+def finished_run(tmp_path_factory: pytest.TempPathFactory, tiny_fleet: Path, queries: Path) -> Path:
     """The folder of a run that nothing interrupted; not to be changed."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     torch.set_num_threads(1)  # as in the tests: the last digits hang on it, and this comes before a test's own fixtures
@@ -65,8 +65,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory, tiny_fleet: Path, queries: P
 
 
 @pytest.fixture
-def run_copy(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "run"))
+def run_copy(finished_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished_run, tmp_path / "run"))
 
 
 @pytest.fixture
@@ -79,9 +79,9 @@ def called(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         code = main(list(map(str, arguments)))
         out, err = capsys.readouterr()
         assert "Traceback" not in out + err
-        told = [line for line in err.splitlines() if line.startswith("zooter: ")]
-        assert len(told) == (code != 0), err
-        assert not code or told[0].startswith("zooter: "), told
-        return code, told[0] if told else ""
+        messages = [line for line in err.splitlines() if line.startswith("zooter: ")]
+        assert len(messages) == (code != 0), err
+        assert not code or messages[0].startswith("zooter: "), messages
+        return code, messages[0] if messages else ""
 
     return call

@@ -21,15 +21,15 @@ SORTED = ("rewards.jsonl", "tags.jsonl", "labels.jsonl")  # nothing goes by the 
 
 def of_queries(folder: Path) -> dict[str, object]:
     """Every file of a run, whatever the order of its lines and however long each response took."""
-    made: dict[str, object] = {**content(folder), "responses.jsonl": texts(folder)}
+    files: dict[str, object] = {**content(folder), "responses.jsonl": texts(folder)}
     for name in SORTED:
-        made[name] = sorted((folder / name).read_bytes().splitlines())
-    return {name: made[name] for name in made if name != "run.json" and not name.endswith(".moved")}
+        files[name] = sorted((folder / name).read_bytes().splitlines())
+    return {name: files[name] for name in files if name != "run.json" and not name.endswith(".moved")}
 
 
 @pytest.mark.parametrize("seed", range(CASES))
 def test_a_run_altered_at_random_is_told_or_ends_as_without(
-    called, run_copy, whole, queries, tiny_fleet, seed, record_property
+    called, run_copy, finished_run, queries, tiny_fleet, seed, record_property
 ):
     state = altering.STATES[seed % len(altering.STATES)]
     if state != "finished":
@@ -43,7 +43,7 @@ def test_a_run_altered_at_random_is_told_or_ends_as_without(
             code = code or called(step, "--run", run_copy, *(["--epochs", 2] if step == "distill" else []))[0]
     assert code in (0, 1, 2)
     if code == 0:
-        assert of_queries(run_copy) == of_queries(whole)
+        assert of_queries(run_copy) == of_queries(finished_run)
 
 
 ORDER = {"start": "queries.jsonl", **FILES}
@@ -64,7 +64,7 @@ def test_no_later_step_builds_on_a_finished_file_that_was_altered(called, run_co
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors", "neighbours.json", "neighbours.safetensors"])
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_finished_router_that_was_altered_is_told_and_can_be_made_anew(
-    called, run_copy, whole, queries, tiny_fleet, file, gone
+    called, run_copy, finished_run, queries, tiny_fleet, file, gone
 ):
     call = ["run", "--queries", queries, "--out", run_copy, "--epochs", 2, "--fleet", tiny_fleet]
     path = run_copy / "router" / file
@@ -75,13 +75,13 @@ def test_a_finished_router_that_was_altered_is_told_and_can_be_made_anew(
     assert f"Delete {run_copy / 'router'} and start again" in message
     shutil.rmtree(run_copy / "router")  # as the message says
     assert called(*call)[0] == 0
-    assert same_end(run_copy, whole)
+    assert same_end(run_copy, finished_run)
 
 
-def test_a_router_that_was_moved_away_is_made_again(called, run_copy, whole, tiny_fleet):
+def test_a_router_that_was_moved_away_is_made_again(called, run_copy, finished_run, tiny_fleet):
     (run_copy / "router").rename(run_copy.parent / "mine")
     assert called("distill", "--run", run_copy, "--epochs", 2)[0] == 0
-    assert same_end(run_copy, whole)
+    assert same_end(run_copy, finished_run)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_setting_of_a_finished_step_that_was_altered_is_told(called, run_copy,
 
 
 @pytest.mark.parametrize(
-    ("step", "changes", "found"),
+    ("step", "changes", "fault"),
     [
         ("collect", {"candidate": "three"}, '"candidate" is none of base, one, two'),
         ("collect", {"sample": 1}, '"sample" is not a whole number from 0 to 0'),
@@ -121,7 +121,9 @@ def test_a_setting_of_a_finished_step_that_was_altered_is_told(called, run_copy,
         ("label", {"id": ["q01"]}, 'one of ["q01"]'),
     ],
 )
-def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(called, run_copy, whole, step, changes, found):
+def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(
+    called, run_copy, finished_run, step, changes, fault
+):
     unfinish(run_copy, step, 0.5)
     file = run_copy / FILES[step]
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -129,12 +131,12 @@ def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(called, run_c
     file.write_text("".join([*lines[:2], wrong, *lines[3:]]), encoding="utf-8")
     code, message = called(step, "--run", run_copy)
     assert code == 1
-    assert f"{found}" in message
+    assert f"{fault}" in message
     assert "in line 3. Remove that line and start again; the other records are kept." in message
     file.write_text("".join([*lines[:2], *lines[3:]]), encoding="utf-8")  # as the message says
     for later in STEPS[STEPS.index(step) :]:
         assert called(later, "--run", run_copy, *(["--epochs", 2] if later == "distill" else []))[0] == 0
-    assert of_queries(run_copy) == of_queries(whole)
+    assert of_queries(run_copy) == of_queries(finished_run)
 
 
 def test_what_the_lab_reads_of_a_run_is_what_the_steps_left(run_copy):

@@ -15,7 +15,7 @@ from zooter_core.ui.history import Entry, History
 
 ROOT = Path(__file__).resolve().parents[2]
 # Who may ask for the time of day: to note when something was said, and to read a server's date to wait for.
-ASKING = {"ui/history.py", "config/endpoint.py"}
+ASKING = {"ui/history.py", "backends/http/retry.py"}
 
 
 @pytest.fixture
@@ -25,34 +25,34 @@ def backwards(monkeypatch):
     monkeypatch.setattr(time, "time", lambda: next(now))
 
 
-def test_a_whole_run_on_a_clock_that_goes_backwards(called, backwards, whole, queries, tiny_fleet, tmp_path):
+def test_a_whole_run_on_a_clock_that_goes_backwards(called, backwards, finished_run, queries, tiny_fleet, tmp_path):
     folder, router = tmp_path / "run", ["--epochs", 2, "--fleet", tiny_fleet]
     assert called("collect", "--run", folder, "--queries", queries, "--fleet", tiny_fleet)[0] == 0
     for step in ("score", "tag", "label"):
         assert called(step, "--run", folder)[0] == 0
     assert called("run", "--queries", queries, "--out", folder, *router)[0] == 0
-    assert same_end(folder, whole)
+    assert same_end(folder, finished_run)
     for line in (folder / "responses.jsonl").read_text(encoding="utf-8").splitlines():
         assert 0 < json.loads(line)["first_token_seconds"] <= json.loads(line)["seconds"] < 3600
 
 
 def test_a_history_stays_in_the_order_in_which_it_was_made(backwards, tmp_path):
-    kept = History(tmp_path / "history.db")
+    history = History(tmp_path / "history.db")
     for id in ("a", "b", "c", "a"):
-        kept.keep(Entry(id, id, "fleet", 0.0), 0, {})
-        kept.vote(id, "fleet", {"of": id})
-    assert [entry.id for entry in kept.entries()] == ["a", "c", "b"]
-    assert [vote["of"] for vote in kept.votes("fleet")] == ["b", "c", "a"]
-    assert kept.problem is None
+        history.keep(Entry(id, id, "fleet", 0.0), 0, {})
+        history.vote(id, "fleet", {"of": id})
+    assert [entry.id for entry in history.entries()] == ["a", "c", "b"]
+    assert [vote["of"] for vote in history.votes("fleet")] == ["b", "c", "a"]
+    assert history.problem is None
 
 
 def test_nothing_else_asks_for_the_time_of_day():
     """Durations come from clocks that only go forward."""
-    found = set()
+    modules = set()
     for path in (ROOT / "zooter_core").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
             of = node.value.id if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) else ""
             if name == "datetime" or (of == "time" and name in ("time", "time_ns", "localtime", "gmtime")):
-                found.add(path.relative_to(ROOT / "zooter_core").as_posix())
-    assert found == ASKING
+                modules.add(path.relative_to(ROOT / "zooter_core").as_posix())
+    assert modules == ASKING

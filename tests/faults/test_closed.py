@@ -16,11 +16,11 @@ from zooter_core.ui.history import Entry, History
 
 
 @pytest.fixture
-def place(tmp_path, whole, tiny_fleet, queries, scores, responses, monkeypatch) -> Iterator[Path]:
+def place(tmp_path, finished_run, tiny_fleet, queries, scores, responses, monkeypatch) -> Iterator[Path]:
     """A folder with a fleet, a run of it, and files to read and write; everything in it is opened again at the end."""
     shutil.copytree(tiny_fleet, tmp_path / "fleet")
-    shutil.copytree(whole / "router", tmp_path / "fleet" / "router", dirs_exist_ok=True)
-    shutil.copytree(whole, tmp_path / "run")
+    shutil.copytree(finished_run / "router", tmp_path / "fleet" / "router", dirs_exist_ok=True)
+    shutil.copytree(finished_run, tmp_path / "run")
     state = json.loads((tmp_path / "run" / "run.json").read_text())
     (tmp_path / "run" / "run.json").write_text(json.dumps(state | {"fleet": str(tmp_path / "fleet")}))
     shutil.copy(queries, tmp_path / "queries.jsonl")

@@ -25,7 +25,7 @@ def steps_from(called, folder: Path, step: str) -> None:
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"not JSON", lambda data: b""])
-def test_a_run_json_that_cannot_be_read_costs_no_record(called, run_copy, whole, queries, tiny_fleet, damage):
+def test_a_run_json_that_cannot_be_read_costs_no_record(called, run_copy, finished_run, queries, tiny_fleet, damage):
     unfinish(run_copy, "score", 0.4)
     file = run_copy / "run.json"
     file.write_bytes(damage(file.read_bytes()))
@@ -40,16 +40,16 @@ def test_a_run_json_that_cannot_be_read_costs_no_record(called, run_copy, whole,
     assert called(*call)[0] == 0
     assert (run_copy / "responses.jsonl").read_bytes() == before["responses.jsonl"]
     assert (run_copy / "rewards.jsonl").read_bytes().startswith(before["rewards.jsonl"])
-    assert same_end(run_copy, whole)
+    assert same_end(run_copy, finished_run)
 
 
 @pytest.mark.parametrize("step", FILES)
-def test_a_torn_last_line_is_made_good(called, run_copy, whole, step):
+def test_a_torn_last_line_is_made_good(called, run_copy, finished_run, step):
     unfinish(run_copy, step, 0.5)
     file = run_copy / FILES[step]
-    file.write_bytes(file.read_bytes() + (whole / FILES[step]).read_bytes().splitlines()[-1][:40])
+    file.write_bytes(file.read_bytes() + (finished_run / FILES[step]).read_bytes().splitlines()[-1][:40])
     steps_from(called, run_copy, step)
-    assert same_end(run_copy, whole)
+    assert same_end(run_copy, finished_run)
 
 
 def of_another_run(line: bytes) -> bytes:
@@ -57,7 +57,7 @@ def of_another_run(line: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("added", "found"),
+    ("added", "fault"),
     [
         (of_another_run, 'one of "strange" in line'),
         (lambda line: line, "a second one of "),
@@ -67,7 +67,7 @@ def of_another_run(line: bytes) -> bytes:
     ],
 )
 @pytest.mark.parametrize("step", FILES)
-def test_a_line_that_is_not_this_runs_is_named_and_taken_out(called, run_copy, whole, step, added, found):
+def test_a_line_that_is_not_this_runs_is_named_and_taken_out(called, run_copy, finished_run, step, added, fault):
     """The last is torn in the middle: a line was added after it."""
     unfinish(run_copy, step, 0.5)
     file = run_copy / FILES[step]
@@ -77,21 +77,21 @@ def test_a_line_that_is_not_this_runs_is_named_and_taken_out(called, run_copy, w
     assert code == 1
     assert str(file) in message
     assert "line 6" in message
-    assert found in message
+    assert fault in message
     assert "start again" in message
     file.write_bytes(b"".join(lines))  # as the message says
     steps_from(called, run_copy, step)
-    assert same_end(run_copy, whole)
+    assert same_end(run_copy, finished_run)
 
 
-def test_labels_in_another_order_are_still_those_of_their_queries(called, run_copy, whole):
+def test_labels_in_another_order_are_still_those_of_their_queries(called, run_copy, finished_run):
     """Nothing goes by a line's number: the router of shuffled lines is the same."""
     unfinish(run_copy, "label", 1)
     file = run_copy / "labels.jsonl"
     file.write_bytes(b"".join(reversed(file.read_bytes().splitlines(keepends=True))))
     steps_from(called, run_copy, "label")
     for name in ("router/model.safetensors", "report.json"):
-        assert content(run_copy)[name] == content(whole)[name]
+        assert content(run_copy)[name] == content(finished_run)[name]
 
 
 FOLLOWING = {"collect": "score", "score": "label", "tag": "label", "label": "distill"}
@@ -121,13 +121,13 @@ def test_a_run_of_another_version_is_refused_with_both_versions(called, run_copy
     assert content(run_copy) == before
 
 
-def test_a_run_of_an_older_zooter_of_this_format_goes_on(called, run_copy, whole):
+def test_a_run_of_an_older_zooter_of_this_format_goes_on(called, run_copy, finished_run):
     unfinish(run_copy, "label", 0.5)
     state = json.loads((run_copy / "run.json").read_text())
     state["versions"] |= {"zooter": "0.0.1"}
     (run_copy / "run.json").write_text(json.dumps(state))
     steps_from(called, run_copy, "label")
-    assert same_end(run_copy, whole)
+    assert same_end(run_copy, finished_run)
     assert json.loads((run_copy / "run.json").read_text())["versions"]["zooter"] == "0.0.1"
 
 
@@ -145,12 +145,12 @@ def as_nobody() -> Iterator[None]:
 
 
 @pytest.fixture
-def closed(whole) -> Iterator[Path]:
+def closed(finished_run) -> Iterator[Path]:
     """A folder with a run in it, in which nothing can be written."""
     around = Path(tempfile.mkdtemp())  # one that anybody may look into, which pytest's are not
     around.chmod(0o755)
     run = around / "run"
-    shutil.copytree(whole, run)
+    shutil.copytree(finished_run, run)
     unfinish(run, "label", 0.5)
     (run / ".lock").unlink(missing_ok=True)
     run.chmod(0o555)
@@ -185,12 +185,12 @@ def test_new_files_and_folders_where_nothing_can_be_written(called, closed):
 
 
 @pytest.fixture
-def calls(tmp_path, queries, scores, responses, whole, tiny_fleet) -> dict[str, list[object]]:
+def calls(tmp_path, queries, scores, responses, finished_run, tiny_fleet) -> dict[str, list[object]]:
     source = tmp_path / "source.json"
     source.write_text('[{"question": "q", "scores": {"a": 1}}]')
     sweep = ["sweep", "--scores", scores, "--fleet", tiny_fleet, "--beta", 1, "--seeds", 1, "--folds", 2]
     run = ["run", "--queries", queries, "--fleet", tiny_fleet]
-    router = ["--router", whole / "router"]
+    router = ["--router", finished_run / "router"]
     return {
         "run --out": [*run, "--out"],
         "run --scores": [*run, "--out", tmp_path / "run", "--scores"],

@@ -26,29 +26,29 @@ def refused(called, size: int, place: Path, *call: object) -> None:
         code, message = called(*call)
     assert code == 1
     assert f"room to write {place}" in message
-    assert "Free some space and start again; what was finished is kept." in message
+    assert "Free some space and start again" in message
 
 
 @pytest.mark.parametrize("step", FILES)
-def test_a_step_goes_on_when_there_is_room_again(called, run_copy, whole, tiny_fleet, step):
-    kept = unfinish(run_copy, step, 0.3)
+def test_a_step_goes_on_when_there_is_room_again(called, run_copy, finished_run, tiny_fleet, step):
+    before = unfinish(run_copy, step, 0.3)
     file = run_copy / FILES[step]
-    size = len((whole / FILES[step]).read_bytes()) * 2 // 3
+    size = len((finished_run / FILES[step]).read_bytes()) * 2 // 3
     assert size > (run_copy / "run.json").stat().st_size, "it is not this file that is to be full"
     refused(called, size, file, step, "--run", run_copy)
-    assert file.read_bytes().startswith(kept)
+    assert file.read_bytes().startswith(before)
     assert len(file.read_bytes()) == size, "nothing more was written"
     for later in [*FILES, "distill"][list(FILES).index(step) :]:
         more = ["--epochs", 2] if later == "distill" else []
         assert called(later, "--run", run_copy, *more)[0] == 0
-    assert same_end(run_copy, whole)
+    assert same_end(run_copy, finished_run)
 
 
 @pytest.mark.parametrize("file", [*(f"router/{name}" for name in ROUTER), "report.json"])
-def test_distill_goes_on_when_there_is_room_again(called, run_copy, whole, file):
+def test_distill_goes_on_when_there_is_room_again(called, run_copy, finished_run, file):
     unfinish(run_copy, "distill", 0)
     before = content(run_copy)
-    size = (whole / file).stat().st_size - 1
+    size = (finished_run / file).stat().st_size - 1
     with full_disk(size):
         code, message = called("distill", "--run", run_copy, "--epochs", 2)
     assert code == 1
@@ -56,10 +56,10 @@ def test_distill_goes_on_when_there_is_room_again(called, run_copy, whole, file)
     after = content(run_copy)
     assert {name: after[name] for name in before} == before
     assert called("distill", "--run", run_copy, "--epochs", 2)[0] == 0
-    assert same_end(run_copy, whole)
+    assert same_end(run_copy, finished_run)
 
 
-def test_what_a_run_knows_of_itself_is_never_half_written(called, run_copy, whole):
+def test_what_a_run_knows_of_itself_is_never_half_written(called, run_copy, finished_run):
     unfinish(run_copy, "tag", 0.3)
     before = content(run_copy)
     refused(called, 64, run_copy / "run.json", "tag", "--run", run_copy)
@@ -90,9 +90,9 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
         subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_whole_run_on_a_disk_that_grows(called, small_disk, whole, queries, tiny_fleet):
+def test_a_whole_run_on_a_disk_that_grows(called, small_disk, finished_run, queries, tiny_fleet):
     """The real thing: each start gets a little further, and the end is that of a run with room enough."""
-    sizes, told = iter(range(8, 400, 24)), []
+    sizes, messages = iter(range(8, 400, 24)), []
     while True:
         folder = small_disk(next(sizes)) / "run"
         code, message = called("run", "--queries", queries, "--out", folder, "--epochs", 2, "--fleet", tiny_fleet)
@@ -101,9 +101,9 @@ def test_a_whole_run_on_a_disk_that_grows(called, small_disk, whole, queries, ti
         assert code == 1
         assert "No space left on device" in message
         assert f"room to write {folder}" in message
-        told.append(message)
-    assert len(told) > 3
-    assert same_end(folder, whole)
+        messages.append(message)
+    assert len(messages) > 3
+    assert same_end(folder, finished_run)
 
 
 def test_rewards_for_responses_go_on(called, tmp_path, responses, tiny_fleet):
@@ -125,7 +125,7 @@ def calls(run_copy, scores, tiny_fleet, tmp_path) -> dict[str, tuple[Path, list[
     source = tmp_path / "source.json"
     lines = [json.loads(line) for line in scores.read_text().splitlines()]
     source.write_text(json.dumps([{"question": line["query"], "scores": line["scores"]} for line in lines]))
-    made = {
+    calls = {
         "distill": ["--scores", scores, "--epochs", 2, *encoder, "--out"],
         "extend": ["--router", router, "--without", "two", "--out"],
         "import": ["routerdc", source, "--out"],
@@ -137,8 +137,8 @@ def calls(run_copy, scores, tiny_fleet, tmp_path) -> dict[str, tuple[Path, list[
             *("--fleet", tiny_fleet, "--scores"),
         ],
     }
-    outs = dict.fromkeys(made, "out.jsonl") | {"distill": "out", "extend": "out", "sweep": "out.json"}
-    return {name: (tmp_path / outs[name], [name, *call]) for name, call in made.items()}
+    outs = dict.fromkeys(calls, "out.jsonl") | {"distill": "out", "extend": "out", "sweep": "out.json"}
+    return {name: (tmp_path / outs[name], [name, *call]) for name, call in calls.items()}
 
 
 @pytest.mark.parametrize("name", ["distill", "extend", "import", "export", "sweep", "queries", "run"])
@@ -192,13 +192,13 @@ def test_the_caches_are_done_without(tiny_fleet, tmp_path, monkeypatch):
 def test_the_demos_history_tells_it_and_keeps_what_it_has(tmp_path):
     from zooter_core.ui.history import Entry, History
 
-    kept = History(tmp_path / "history.db")
+    history = History(tmp_path / "history.db")
     entry = Entry("a", "about a", "models/embedded", 0.0)
-    kept.keep(entry, 0, {"query": "first"})
+    history.keep(entry, 0, {"query": "first"})
     with full_disk(40_000):  # sqlite takes 32 KiB for itself to read a file
-        kept.keep(entry, 1, {"query": "x" * 100_000})
-        assert f"a history that can be written at {tmp_path / 'history.db'}" in str(kept.problem)
-        assert kept.turns("a") == [{"query": "first"}]
-    kept.keep(entry, 1, {"query": "second"})
-    assert kept.problem is None
-    assert kept.turns("a") == [{"query": "first"}, {"query": "second"}]
+        history.keep(entry, 1, {"query": "x" * 100_000})
+        assert f"a history that can be written at {tmp_path / 'history.db'}" in str(history.problem)
+        assert history.turns("a") == [{"query": "first"}]
+    history.keep(entry, 1, {"query": "second"})
+    assert history.problem is None
+    assert history.turns("a") == [{"query": "first"}, {"query": "second"}]

@@ -34,7 +34,7 @@ DEATHS = {
 
 
 @pytest.fixture(scope="module")
-def calls(tmp_path_factory, whole, queries, scores, responses, tiny_fleet) -> dict[str, list[str]]:
+def calls(tmp_path_factory, finished_run, queries, scores, responses, tiny_fleet) -> dict[str, list[str]]:
     """A call of each; where it writes is its last argument."""
     folder = tmp_path_factory.mktemp("killed")
     lines = [json.loads(line) for line in scores.read_text().splitlines()]
@@ -43,7 +43,7 @@ def calls(tmp_path_factory, whole, queries, scores, responses, tiny_fleet) -> di
     few = ["--beta", 1, "--seeds", 1, "--folds", 3]
     router = ["--epochs", 2, "--encoder", tiny_fleet / "encoder"]
     run = ["run", "--queries", queries, "--epochs", 2, "--fleet", tiny_fleet, "--out"]
-    made: dict[str, list[object]] = {
+    calls: dict[str, list[object]] = {
         "distill, first epoch": run,
         "distill, before it is saved": run,
         "sweep": ["sweep", "--scores", scores, *few, "--fleet", tiny_fleet, "--out"],
@@ -51,13 +51,13 @@ def calls(tmp_path_factory, whole, queries, scores, responses, tiny_fleet) -> di
         "distill --scores": ["distill", "--scores", scores, *router, "--out"],
         "import": ["import", "routerdc", source, "--out"],
     }
-    return {name: [*map(str, call), str(folder / f"{n}")] for n, (name, call) in enumerate(made.items())}
+    return {name: [*map(str, call), str(folder / f"{n}")] for n, (name, call) in enumerate(calls.items())}
 
 
 @pytest.fixture(scope="module")
-def killed(calls, whole) -> dict[str, Path]:
+def killed(calls, finished_run) -> dict[str, Path]:
     """Where each call was killed."""
-    shutil.copytree(whole / "router", calls["distill --scores"][-1])  # an old one stands in the place
+    shutil.copytree(finished_run / "router", calls["distill --scores"][-1])  # an old one stands in the place
     for name in ("sweep", "import"):
         Path(calls[name][-1]).write_text("the old one")
     command = ["\t".join([death, *calls[name]]) for name, death in DEATHS.items()]
@@ -74,18 +74,18 @@ def alone(called, call: list[str], place: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["distill, first epoch", "distill, before it is saved"])
-def test_a_run_killed_while_its_router_is_made(called, calls, killed, whole, name):
+def test_a_run_killed_while_its_router_is_made(called, calls, killed, finished_run, name):
     folder = killed[name]
     before = {file: data for file, data in content(folder).items() if file != "run.json"}
     assert set(before) == {"queries.jsonl", "responses.jsonl", "rewards.jsonl", "tags.jsonl", "labels.jsonl"}
     assert called(*calls[name])[0] == 0
     after = content(folder)
     assert {file: after[file] for file in before} == before
-    assert same_end(folder, whole)
+    assert same_end(folder, finished_run)
 
 
 @pytest.mark.parametrize("left", ["a stale partial", "no report", "no seal", "no router"])
-def test_a_run_killed_while_its_router_is_saved(called, run_copy, whole, queries, tiny_fleet, left):
+def test_a_run_killed_while_its_router_is_saved(called, run_copy, finished_run, queries, tiny_fleet, left):
     """What can be there between any two of the last writes."""
     state = json.loads((run_copy / "run.json").read_text())
     del state["seals"]["distill"]
@@ -100,7 +100,7 @@ def test_a_run_killed_while_its_router_is_saved(called, run_copy, whole, queries
         (run_copy / "report.json").unlink()
     call = ["run", "--queries", queries, "--epochs", 2, "--fleet", tiny_fleet, "--out", run_copy]
     assert called(*call)[0] == 0
-    assert same_end(run_copy, whole)
+    assert same_end(run_copy, finished_run)
 
 
 def test_a_sweep_leaves_the_old_figures_and_begins_again(called, calls, killed, tmp_path):
@@ -111,20 +111,20 @@ def test_a_sweep_leaves_the_old_figures_and_begins_again(called, calls, killed, 
 
 def test_scored_responses_are_kept(called, calls, killed, tmp_path):
     name = "score --responses"
-    wanted, kept = alone(called, calls[name], tmp_path / "alone").read_bytes(), killed[name].read_bytes()
-    assert 0 < kept.count(b"\n") < wanted.count(b"\n")
-    assert wanted.startswith(kept)
-    killed[name].write_bytes(kept + b'{"id": "')  # and a line that was being written
+    wanted, before = alone(called, calls[name], tmp_path / "alone").read_bytes(), killed[name].read_bytes()
+    assert 0 < before.count(b"\n") < wanted.count(b"\n")
+    assert wanted.startswith(before)
+    killed[name].write_bytes(before + b'{"id": "')  # and a line that was being written
     assert called(*calls[name])[0] == 0
     assert killed[name].read_bytes() == wanted
 
 
-def test_a_router_that_was_there_stays_until_the_new_one_is_whole(called, calls, killed, whole, tmp_path):
+def test_a_router_that_was_there_stays_until_the_new_one_is_whole(called, calls, killed, finished_run, tmp_path):
     name = "distill --scores"
-    old, left = content(whole / "router"), content(killed[name])
+    old, left = content(finished_run / "router"), content(killed[name])
     assert {file: left[file] for file in old} == old
     assert called(*calls[name])[0] == 0
-    shutil.copytree(whole / "router", tmp_path / "alone")
+    shutil.copytree(finished_run / "router", tmp_path / "alone")
     assert content(killed[name]) == content(alone(called, calls[name], tmp_path / "alone"))
 
 

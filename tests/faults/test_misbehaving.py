@@ -35,10 +35,10 @@ ANSWERING = (
 
 @pytest.fixture
 def server() -> Iterator[Scripted]:
-    with serving() as made:
-        made.elsewhere = "http://example.test/v1/chat/completions"
-        made.replies = {"fine": lambda query: f"{query} That is a long story."}
-        yield made
+    with serving() as scripted:
+        scripted.elsewhere = "http://example.test/v1/chat/completions"
+        scripted.replies = {"fine": lambda query: f"{query} That is a long story."}
+        yield scripted
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def output(capsys: pytest.CaptureFixture[str], *call: object) -> tuple[int, dict
 
 @EVERY
 def test_compare_ranks_the_other_and_tells_the_fault_once(capsys, far, model, server):
-    code, found, err = output(capsys, "compare", "Hi", "--fleet", far)
-    rows = {row["candidate"]: row for row in found["responses"]}
+    code, result, err = output(capsys, "compare", "Hi", "--fleet", far)
+    rows = {row["candidate"]: row for row in result["responses"]}
     assert code == 0
     assert (rows["b"]["text"], rows["b"]["error"]) == ("Hi That is a long story.", None)
     assert rows["b"]["rank"] == (1 if rows["a"]["rank"] is None else rows["b"]["rank"]) is not None
@@ -88,8 +88,8 @@ def test_compare_ranks_the_other_and_tells_the_fault_once(capsys, far, model, se
 
 @EVERY
 def test_check_tells_the_fault_and_goes_on_with_the_rest(capsys, far, model, server):
-    code, found, err = output(capsys, "check", "--fleet", far)
-    rows = {row["name"]: row for row in found["parts"]}
+    code, result, err = output(capsys, "check", "--fleet", far)
+    rows = {row["name"]: row for row in result["parts"]}
     assert set(rows) == {"a", "b", "scalar", "nearest", "router"}
     assert all(row["ok"] for name, row in rows.items() if name != "a")
     assert code == (0 if rows["a"]["ok"] else 1)

@@ -14,13 +14,13 @@ from broken import same_end, unfinish
 from zooter_core import pipeline
 from zooter_core.data.runs import Run
 from zooter_core.errors import ZooterError
-from zooter_core.files import filled_whole, written_whole
+from zooter_core.files import open_atomic, update_folder
 from zooter_core.labelling.rewards.cache import ScoreCache
 
-BUSY = "another process at work in it. Wait for it, or end it."
+BUSY = "another process at work in it"
 
 
-def test_a_second_command_on_a_run_is_refused_and_the_first_is_unharmed(called, run_copy, whole, tiny_ensemble):
+def test_a_second_command_on_a_run_is_refused_and_the_first_is_unharmed(called, run_copy, finished_run, tiny_ensemble):
     unfinish(run_copy, "score", 0.3)
     refusals = []
 
@@ -31,11 +31,11 @@ def test_a_second_command_on_a_run_is_refused_and_the_first_is_unharmed(called, 
     with Run(run_copy) as run:
         pipeline.score(run, tiny_ensemble, meanwhile)
     assert len(refusals) > 3
-    assert all(code == 2 and f"the run folder {run_copy} to be free" in said for code, said in refusals)
-    assert all(BUSY in said for _, said in refusals)
+    assert all(code == 2 and f"the run folder {run_copy} to be free" in message for code, message in refusals)
+    assert all(BUSY in message for _, message in refusals)
     for step in (["tag"], ["label"], ["distill", "--epochs", 2]):
         assert called(step[0], "--run", run_copy, *step[1:])[0] == 0
-    assert same_end(run_copy, whole)
+    assert same_end(run_copy, finished_run)
 
 
 def test_a_second_scoring_into_one_file_is_refused(tmp_path, responses, tiny_ensemble):
@@ -49,17 +49,17 @@ def test_a_second_scoring_into_one_file_is_refused(tmp_path, responses, tiny_ens
     pipeline.score_responses(responses, tmp_path / "alone.jsonl", tiny_ensemble)
     pipeline.score_responses(responses, out, tiny_ensemble, meanwhile)
     assert refusals
-    assert all(f"the file {out} to be free" in said for said in refusals)
+    assert all(f"the file {out} to be free" in message for message in refusals)
     assert out.read_bytes() == (tmp_path / "alone.jsonl").read_bytes()
 
 
 def test_two_that_write_one_file_do_not_mix(tmp_path, monkeypatch):
     """Each writes aside under its own number; whoever ends last is what is there, whole."""
     path, number = tmp_path / "out.jsonl", os.getpid()
-    with written_whole(path) as file:
+    with open_atomic(path) as file:
         file.write("first\n")
         monkeypatch.setattr(os, "getpid", lambda: 1)  # of a process that lives
-        with written_whole(path) as other:
+        with open_atomic(path) as other:
             file.write("first\n")
             other.write("second\n")
         monkeypatch.setattr(os, "getpid", lambda: number)
@@ -75,8 +75,8 @@ def test_what_a_dead_process_left_goes_and_what_a_living_one_writes_stays(tmp_pa
     for path in (dead, living, strange):
         path.mkdir()
         (path / "file").write_text("half")
-    with filled_whole(tmp_path / "out", "file") as made:
-        (made / "file").write_text("whole")
+    with update_folder(tmp_path / "out", "file") as folder:
+        (folder / "file").write_text("whole")
     assert {path.name for path in tmp_path.iterdir()} == {"out", living.name, strange.name}
     assert (tmp_path / "out" / "file").read_text() == "whole"
 
@@ -100,7 +100,7 @@ def test_two_processes_on_one_cache_keep_all_of_both(tmp_path):
     assert ScoreCache("model", path).get(items) == {item: int(item[0].split()[1]) / 10 for item in items}
 
 
-def test_two_runs_side_by_side_on_one_cache(whole, tiny_fleet, queries, tmp_path):
+def test_two_runs_side_by_side_on_one_cache(finished_run, tiny_fleet, queries, tmp_path):
     """Two whole runs in two processes with an empty cache between them, each as if it had been alone."""
     child = Path(__file__).parents[1] / "dying.py"
     settings = ["--queries", queries, "--epochs", 2, "--fleet", tiny_fleet]
@@ -108,7 +108,7 @@ def test_two_runs_side_by_side_on_one_cache(whole, tiny_fleet, queries, tmp_path
     cache = os.environ | {"ZOOTER_CACHE": str(tmp_path / "cache")}
     command = [sys.executable, str(child), "--together", *calls]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=cache)
-    said = [line for line in ended.stdout.splitlines() if line.startswith(("ended", "killed"))]
-    assert said == ["ended 0", "ended 0"], ended.stderr
-    assert same_end(tmp_path / "1", whole)
-    assert same_end(tmp_path / "2", whole)
+    ends = [line for line in ended.stdout.splitlines() if line.startswith(("ended", "killed"))]
+    assert ends == ["ended 0", "ended 0"], ended.stderr
+    assert same_end(tmp_path / "1", finished_run)
+    assert same_end(tmp_path / "2", finished_run)

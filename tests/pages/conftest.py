@@ -14,14 +14,14 @@ def open_page(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """Opens a page over the tiny fleet (or another folder), loaded, with a history of the test's own."""
     monkeypatch.setenv("ZOOTER_HISTORY", str(tmp_path / "own" / "history.db"))
 
-    def opened(page: str, fleet: Path = tiny_fleet, **address: str) -> AppTest:
+    def open_one(page: str, fleet: Path = tiny_fleet, **address: str) -> AppTest:
         monkeypatch.setenv("ZOOTER_FLEET", str(fleet))
-        made = AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=60)
+        page_test = AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=60)
         for name, value in address.items():
-            made.query_params[name] = value
-        return made.run()
+            page_test.query_params[name] = value
+        return page_test.run()
 
-    return opened
+    return open_one
 
 
 @pytest.fixture

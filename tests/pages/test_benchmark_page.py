@@ -45,27 +45,27 @@ def run(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         scores, tags = opened.scores(), opened.tags()
     config = SweepConfig(betas=(0.0, 0.3, 1.0), folds=2, seeds=1)
     vectors = ensemble.encoders(fleet.tagger.encoder).embed_all([query.text for query in scores.queries])
-    found = sweep(scores, tags, vectors, config, DistillConfig(epochs=2))
-    (folder / "sweep.json").write_text(json.dumps(found))
+    figures = sweep(scores, tags, vectors, config, DistillConfig(epochs=2))
+    (folder / "sweep.json").write_text(json.dumps(figures))
     return folder
 
 
 @pytest.fixture
-def reported(fleet_copy: Path, run: Path) -> Path:
+def fleet_with_report(fleet_copy: Path, run: Path) -> Path:
     """The tiny fleet with the report of its run."""
     shutil.copy(run / "report.json", fleet_copy)
     return fleet_copy
 
 
 def report(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "report.json").read_text())
-    return found
+    figures: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return figures
 
 
 def change(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
-    found = report(folder)
-    edit(found)
-    (folder / "report.json").write_text(json.dumps(found))
+    figures = report(folder)
+    edit(figures)
+    (folder / "report.json").write_text(json.dumps(figures))
 
 
 def downloads(page: AppTest) -> list[str]:
@@ -103,11 +103,11 @@ def test_a_run_folder_is_shown_like_a_fleet(open_page: Open, run: Path) -> None:
     assert downloads(page) == ["This table (CSV)"] * 3 + ["Full report (JSON)"]
 
 
-def test_a_report_is_tables_and_a_chart(open_page: Open, reported: Path) -> None:
-    page = open_page("benchmark", reported)
+def test_a_report_is_tables_and_a_chart(open_page: Open, fleet_with_report: Path) -> None:
+    page = open_page("benchmark", fleet_with_report)
     assert not page.exception
     table = page.dataframe[0].value
-    held_back = report(reported)["held_back"]
+    held_back = report(fleet_with_report)["held_back"]
     assert list(table["method"]) == ["base", "one", "two", "router", "RMR", "oracle"]
     assert list(table["models"]) == ["one model"] * 4 + ["all models"] * 2
     for name, row in held_back["datasets"].items():
@@ -128,18 +128,18 @@ def test_every_column_has_help(open_page: Open, run: Path) -> None:
         assert all(column.get("help") for key, column in columns.items() if key != "_index")
 
 
-def test_words_claim_no_more_than_twenty_queries_allow(open_page: Open, reported: Path) -> None:
-    page = open_page("benchmark", reported)
-    n = report(reported)["held_back"]["n"]
+def test_words_claim_no_more_than_twenty_queries_allow(open_page: Open, fleet_with_report: Path) -> None:
+    page = open_page("benchmark", fleet_with_report)
+    n = report(fleet_with_report)["held_back"]["n"]
     assert n < 30
     text = " ".join(element.value for element in page.markdown)
     assert f"{n} held-back queries). With so few queries" in text
     assert "**more** than" not in text
 
 
-def test_another_trigger_draws_its_own_curve(open_page: Open, reported: Path) -> None:
-    page = open_page("benchmark", reported)
-    curves = report(reported)["held_back"]["selection"]["curves"]
+def test_another_trigger_draws_its_own_curve(open_page: Open, fleet_with_report: Path) -> None:
+    page = open_page("benchmark", fleet_with_report)
+    curves = report(fleet_with_report)["held_back"]["selection"]["curves"]
     box = page.selectbox[0]
     assert len(box.options) == 4
     for trigger in {curve["trigger"] for curve in curves}:
@@ -150,8 +150,8 @@ def test_another_trigger_draws_its_own_curve(open_page: Open, reported: Path) ->
         assert list(thresholds) == pytest.approx(expected)
 
 
-def test_close_up_leaves_out_the_candidates(open_page: Open, reported: Path) -> None:
-    page = open_page("benchmark", reported)
+def test_close_up_leaves_out_the_candidates(open_page: Open, fleet_with_report: Path) -> None:
+    page = open_page("benchmark", fleet_with_report)
     before = page.get("plotly_chart")[0].proto.spec
     page.toggle(key="close").set_value(True).run()
     assert not page.exception
@@ -161,15 +161,15 @@ def test_close_up_leaves_out_the_candidates(open_page: Open, reported: Path) -> 
     assert "base" in before
 
 
-def test_without_a_sweep_its_command(open_page: Open, reported: Path) -> None:
-    page = open_page("benchmark", reported)
+def test_without_a_sweep_its_command(open_page: Open, fleet_with_report: Path) -> None:
+    page = open_page("benchmark", fleet_with_report)
     assert "no sweep" in page.info[-1].value
-    assert f"--out {reported / 'sweep.json'}" in page.code[-1].value
+    assert f"--out {fleet_with_report / 'sweep.json'}" in page.code[-1].value
 
 
-def test_a_sweep_is_a_table_with_a_verdict(open_page: Open, reported: Path, run: Path) -> None:
-    shutil.copy(run / "sweep.json", reported)
-    page = open_page("benchmark", reported)
+def test_a_sweep_is_a_table_with_a_verdict(open_page: Open, fleet_with_report: Path, run: Path) -> None:
+    shutil.copy(run / "sweep.json", fleet_with_report)
+    page = open_page("benchmark", fleet_with_report)
     sweep_figures = json.loads((run / "sweep.json").read_text())
     assert list(page.dataframe[2].value["beta"]) == [0.0, 0.3, 1.0]
     verdict = next(element.value for element in page.markdown if element.value.startswith("Beta **"))
@@ -177,64 +177,64 @@ def test_a_sweep_is_a_table_with_a_verdict(open_page: Open, reported: Path, run:
     assert plots(page) == 2
 
 
-def test_a_broken_sweep_is_one_clear_error_and_the_rest_stays(open_page: Open, reported: Path) -> None:
-    (reported / "sweep.json").write_text("{")
-    page = open_page("benchmark", reported)
+def test_a_broken_sweep_is_one_clear_error_and_the_rest_stays(open_page: Open, fleet_with_report: Path) -> None:
+    (fleet_with_report / "sweep.json").write_text("{")
+    page = open_page("benchmark", fleet_with_report)
     assert not page.exception
     assert "sweep.json" in page.error[0].value
     assert len(page.dataframe) == 2
 
 
-def test_a_broken_report_is_one_clear_error(open_page: Open, reported: Path) -> None:
-    (reported / "report.json").write_text('{"candidates": {}}')
-    page = open_page("benchmark", reported)
+def test_a_broken_report_is_one_clear_error(open_page: Open, fleet_with_report: Path) -> None:
+    (fleet_with_report / "report.json").write_text('{"candidates": {}}')
+    page = open_page("benchmark", fleet_with_report)
     assert not page.exception
     assert "another kind of report" in page.error[0].value
     assert not page.dataframe
 
 
-def test_a_report_without_held_back_queries(open_page: Open, reported: Path) -> None:
-    change(reported, lambda found: found.pop("held_back"))
-    page = open_page("benchmark", reported)
+def test_a_report_without_held_back_queries(open_page: Open, fleet_with_report: Path) -> None:
+    change(fleet_with_report, lambda figures: figures.pop("held_back"))
+    page = open_page("benchmark", fleet_with_report)
     assert not page.exception
     assert "held back no queries" in page.info[0].value
     assert downloads(page) == ["Full report (JSON)"]
 
 
-def test_prices_turn_calls_into_dollars(open_page: Open, reported: Path) -> None:
-    def priced(found: dict[str, Any]) -> None:
-        held_back = found["held_back"]
+def test_prices_turn_calls_into_dollars(open_page: Open, fleet_with_report: Path) -> None:
+    def priced(figures: dict[str, Any]) -> None:
+        held_back = figures["held_back"]
         held_back["dollars"] = {"chosen": 2.0, "candidates": {"base": 1.0, "one": 2.0, "two": 3.0}}
         held_back["dollars"] |= {"random": 2.0, "all": 6.0}
         for curve in held_back["selection"]["curves"]:
             for point in curve["points"]:
                 point["dollars"] = 2 * point["calls"]
 
-    change(reported, priced)
-    page = open_page("benchmark", reported)
+    change(fleet_with_report, priced)
+    page = open_page("benchmark", fleet_with_report)
     assert not page.exception
     assert page.dataframe[1].value["dollars"].max() == 6.0
     assert any("Dollars cover" in caption.value for caption in page.caption)
 
 
-def test_an_old_report_is_shown_with_what_it_has(open_page: Open, reported: Path) -> None:
+def test_an_old_report_is_shown_with_what_it_has(open_page: Open, fleet_with_report: Path) -> None:
     """As a run wrote it before RMR's figures, prices and selection were part of it."""
 
-    def aged(found: dict[str, Any]) -> None:
-        held_back = found["held_back"]
+    def make_old(figures: dict[str, Any]) -> None:
+        held_back = figures["held_back"]
         for key in ("selection", "gap_closed"):
             del held_back[key]
         for row in (*held_back["datasets"].values(), held_back["average"], held_back["mean"]):
             del row["rmr"]
         del held_back["interval"]["chosen_minus_rmr"]
 
-    change(reported, aged)
-    page = open_page("benchmark", reported)
+    change(fleet_with_report, make_old)
+    page = open_page("benchmark", fleet_with_report)
     assert not page.exception
     assert not page.error
     table = page.dataframe[0].value.set_index("method")
     assert table.loc["RMR"].drop(["models", "mtr", "uplift"]).isna().all()
-    assert table.loc["RMR", "mtr"] == pytest.approx(report(reported)["held_back"]["mtr"]["rmr"])
+    assert table.loc["RMR", "mtr"] == pytest.approx(report(fleet_with_report)["held_back"]["mtr"]["rmr"])
     assert not page.selectbox
     assert any("older version" in caption.value for caption in page.caption)
     assert "no selection curves" in page.info[0].value
@@ -249,8 +249,10 @@ def test_the_embedded_fleet(open_page: Open) -> None:
     assert list(page.dataframe[0].value["method"]) == ["chat", "math", "code", "writer", "router", "RMR", "oracle"]
 
 
-def test_a_second_look_reads_no_file_again(open_page: Open, reported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = open_page("benchmark", reported)
+def test_a_second_look_reads_no_file_again(
+    open_page: Open, fleet_with_report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page("benchmark", fleet_with_report)
     from zooter_core.evaluation import report
 
     reads: list[Path] = []
@@ -258,6 +260,6 @@ def test_a_second_look_reads_no_file_again(open_page: Open, reported: Path, monk
     monkeypatch.setattr(report, "_json", lambda path: (reads.append(path), real(path))[1])
     page.run()
     assert reads == []
-    change(reported, lambda found: found.update(note="changed"))
+    change(fleet_with_report, lambda figures: figures.update(note="changed"))
     page.run()
     assert [path.name for path in reads] == ["report.json"]

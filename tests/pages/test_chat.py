@@ -5,32 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from page_support import draw_ended, press, talk, words
 from streamlit.testing.v1 import AppTest
 
 from zooter_core.ui.chat import conversations, view
-from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.examples import EXAMPLES
 from zooter_core.ui.history import Entry, history
 
 Open = Callable[..., AppTest]
 
 
-def talk(page: AppTest) -> Conversation:
-    found = page.session_state["conversation"]
-    assert isinstance(found, Conversation)
-    return found
-
-
 def ask(page: AppTest, query: str) -> AppTest:
-    """Ask, wait for the answer, draw the page again (AppTest runs no fragment timers)."""
     page.chat_input[0].set_value(query).run()
-    if talk(page).turns:
-        talk(page).turns[-1].job.wait(60)
-    return page.run()
-
-
-def words(page: AppTest) -> str:
-    return "\n".join(element.value for element in [*page.markdown, *page.caption])
+    return draw_ended(page)
 
 
 def test_the_empty_page_explains_itself_and_offers_examples(open_page: Open) -> None:
@@ -45,15 +32,14 @@ def test_a_query_shows_probabilities_tags_choice_and_answer(open_page: Open) -> 
     page = ask(open_page("chat"), "What is 12 + 30?")
     assert not page.exception
     turn = talk(page).turns[0]
-    shown = words(page)
-    assert all(f"{name} {p:.0%}" for name, p in turn.decision.probabilities.items())
+    text = words(page)
     for name, p in turn.decision.probabilities.items():
-        assert f"{name} {p:.0%}" in shown
-    assert f"**{turn.decision.candidate}** answers" in shown
+        assert f"{name} {p:.0%}" in text
+    assert f"**{turn.decision.candidate}** answers" in text
     assert turn.decision.tags
-    assert turn.decision.tags[0].name in shown
+    assert turn.decision.tags[0].name in text
     assert turn.job.responses[turn.candidate].finish in ("stop", "length")
-    assert "tokens in" in shown
+    assert "tokens in" in text
 
 
 def test_an_example_is_asked_when_pressed(open_page: Open) -> None:
@@ -70,8 +56,7 @@ def test_the_router_can_be_overridden_and_the_answer_made_again(open_page: Open)
     assert talk(page).turns[0].candidate == "two"
     engine = talk(page).turns[0].job._ensemble
     talk(page).answer_with(engine, "one")
-    talk(page).turns[0].job.wait(60)
-    page.run()
+    draw_ended(page)
     assert [turn.candidate for turn in talk(page).turns] == ["one"]
     assert "because you chose it" in words(page)
     assert not page.exception
@@ -115,31 +100,30 @@ def test_temperature_length_and_system_text_reach_the_answer(open_page: Open) ->
 def test_why_shows_parts_tags_neighbours_entropy_and_cost(open_page: Open) -> None:
     page = ask(open_page("chat"), "What is 12 + 30?")
     page.toggle[0].set_value(True).run()
-    shown = words(page)
+    text = words(page)
     assert not page.exception
     assert talk(page).turns[0].why is not None
-    assert "What each part of the query adds to" in shown
-    assert "The most similar training queries" in shown
-    assert "on a scale from 0 (one model for certain) to 1 (all equally likely)" in shown
-    assert "1 of 3 models ran and wrote" in shown
+    assert "What each part of the query adds to" in text
+    assert "The most similar training queries" in text
+    assert "on a scale from 0 (one model for certain) to 1 (all equally likely)" in text
+    assert "1 of 3 models ran and wrote" in text
 
 
 def test_the_last_query_is_edited_and_sent_again(open_page: Open) -> None:
     page = ask(open_page("chat"), "What is 12 + 30?")
-    next(button for button in page.button if button.label == "Edit").click().run()
+    press(page, "Edit")
     field = next(area for area in page.text_area if area.label == "Your query")
     assert field.value == "What is 12 + 30?"
     field.set_value("Write about the sea.")
-    next(button for button in page.button if button.label == "Send").click().run()
-    talk(page).turns[-1].job.wait(60)
-    page.run()
+    press(page, "Send")
+    draw_ended(page)
     assert [turn.query for turn in talk(page).turns] == ["Write about the sea."]
     assert not page.exception
 
 
 def test_another_query_ends_the_editing_of_the_last(open_page: Open) -> None:
     page = ask(open_page("chat"), "What is 12 + 30?")
-    next(button for button in page.button if button.label == "Edit").click().run()
+    press(page, "Edit")
     assert any(area.label == "Your query" for area in page.text_area)
     page = ask(page, "Write about the sea.")
     assert [turn.query for turn in talk(page).turns] == ["What is 12 + 30?", "Write about the sea."]
@@ -176,16 +160,15 @@ def test_a_tab_loaded_again_finds_the_running_answer(open_page: Open, slow_fleet
 
 def test_after_a_crash_the_conversation_is_back_and_goes_on(open_page: Open) -> None:
     page = ask(open_page("chat"), "Write about the sea.")
-    found = talk(page)
-    record = found.turns[0].to_json()
+    conversation = talk(page)
+    record = conversation.turns[0].to_json()
     cut = record | {"responses": {}, "texts": {record["candidate"]: "The sea"}, "rewards": {}}
-    history().keep(Entry(found.id, found.title, found.fleet, 0.0), 0, cut)
+    history().keep(Entry(conversation.id, conversation.title, conversation.fleet, 0.0), 0, cut)
     conversations._live().clear()
-    page = open_page("chat", chat=found.id)
+    page = open_page("chat", chat=conversation.id)
     assert "incomplete" in words(page)
-    next(button for button in page.button if button.label == "Continue").click().run()
-    talk(page).turns[0].job.wait(60)
-    page.run()
+    press(page, "Continue")
+    draw_ended(page)
     assert talk(page).turns[0].text.startswith("The sea")
     assert "incomplete" not in words(page)
 
@@ -233,8 +216,8 @@ def test_a_follow_up_is_routed_and_answered_on_the_conversation(open_page: Open)
     page = ask(ask(open_page("chat"), "Write a list in Python"), "and another")
     first, second = talk(page).turns
     assert second.decision.query == "Write a list in Python\nand another"
-    said = [message.role for message in talk(page)._messages("x")]
-    assert said[:2] == (["user", "assistant"] if first.job.texts[first.candidate].strip() else said[:2])
+    roles = [message.role for message in talk(page)._messages("x")]
+    assert roles == ["user", "assistant"] * sum(bool(turn.text.strip()) for turn in (first, second)) + ["user"]
 
 
 def test_stop_ends_the_answer_and_keeps_what_came(open_page: Open, slow_fleet: Path) -> None:
@@ -251,7 +234,7 @@ def test_stop_ends_the_answer_and_keeps_what_came(open_page: Open, slow_fleet: P
 
 def test_a_new_conversation_is_empty(open_page: Open) -> None:
     page = ask(open_page("chat"), "Add up 7 apples?")
-    next(button for button in page.button if button.label == "New conversation").click().run()
+    press(page, "New conversation")
     assert talk(page).turns == []
 
 

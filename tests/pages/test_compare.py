@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from page_support import press, words
 from streamlit.testing.v1 import AppTest
 
-from zooter_core.ui.compare.batches import Batch
 from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.history import history
 
@@ -17,7 +17,7 @@ Open = Callable[..., AppTest]
 
 def start(page: AppTest, query: str) -> None:
     page.text_area[0].set_value(query)
-    next(button for button in page.button if button.label == "Compare").click().run()
+    press(page, "Compare")
 
 
 def compare(page: AppTest, query: str) -> AppTest:
@@ -28,9 +28,9 @@ def compare(page: AppTest, query: str) -> AppTest:
 
 
 def comparison(page: AppTest) -> Comparison:
-    found = page.session_state["comparison"]
-    assert isinstance(found, Comparison)
-    return found
+    shown = page.session_state["comparison"]
+    assert isinstance(shown, Comparison)
+    return shown
 
 
 def heads(page: AppTest) -> list[str]:
@@ -40,12 +40,12 @@ def heads(page: AppTest) -> list[str]:
 def test_every_candidate_is_ranked_by_reward(open_page: Open) -> None:
     page = compare(open_page("compare"), "What is 12 + 30?")
     assert not page.exception
-    found = comparison(page)
-    assert found.job.ranked is not None
-    rewards = [item.reward for item in found.job.ranked if item.reward is not None]
+    shown = comparison(page)
+    assert shown.job.ranked is not None
+    rewards = [item.reward for item in shown.job.ranked if item.reward is not None]
     assert rewards == sorted(rewards, reverse=True)
     assert len(heads(page)) == 3
-    placed = [item for item in found.job.ranked if item.rank]
+    placed = [item for item in shown.job.ranked if item.rank]
     for head, item in zip(heads(page), placed, strict=False):
         assert head.startswith(f"#### {item.rank}. {item.response.candidate}")
     assert "highest reward" in heads(page)[0]
@@ -94,15 +94,6 @@ def test_two_sessions_do_not_mix(open_page: Open) -> None:
     assert comparison(first).job is not comparison(second).job
 
 
-def words(page: AppTest) -> str:
-    shown = [*page.markdown, *page.caption, *page.info, *page.success, *page.warning, *page.text]
-    return "\n".join(str(element.value) for element in shown)
-
-
-def press(page: AppTest, label: str) -> AppTest:
-    return next(button for button in page.button if button.label == label).click().run()
-
-
 def opened(page: AppTest, key: str) -> AppTest:
     """With an expander open (AppTest has no click for it)."""
     page.session_state[key] = True
@@ -148,20 +139,20 @@ def test_one_model_is_no_comparison(open_page: Open) -> None:
 
 def test_rewards_stand_beside_probabilities(open_page: Open) -> None:
     page = compare(open_page("compare"), "What is 12 + 30?")
-    shown = words(page)
-    assert "Reward of each response" in shown
-    assert "Router's probability that each is the best" in shown
+    text = words(page)
+    assert "Reward of each response" in text
+    assert "Router's probability that each is the best" in text
     for item in comparison(page).job.ranked or []:
         name = item.response.candidate
-        assert f"{name} {item.reward:.2f} ({comparison(page).decision.probabilities[name]:.0%})" in shown
+        assert f"{name} {item.reward:.2f} ({comparison(page).decision.probabilities[name]:.0%})" in text
 
 
 def test_the_table_has_seconds_and_tokens_and_says_that_there_are_no_prices(open_page: Open) -> None:
     page = compare(open_page("compare"), "What is 12 + 30?")
     table = page.dataframe[0].value
     assert list(table.columns) == ["model", "first", "seconds", "tokens", "speed"]
-    found = comparison(page).job.responses
-    assert dict(zip(table["model"], table["tokens"], strict=True)) == {n: found[n].tokens for n in found}
+    responses = comparison(page).job.responses
+    assert dict(zip(table["model"], table["tokens"], strict=True)) == {n: responses[n].tokens for n in responses}
     assert "No costs" in words(page)
 
 
@@ -181,26 +172,26 @@ def test_blind_hides_all_that_gives_a_name_away_until_the_vote(open_page: Open) 
     before = sent(page)
     page = blind(page, "What is 12 + 30?")
     assert not page.exception
-    found = comparison(page)
+    shown = comparison(page)
     assert heads(page) == ["#### Response A", "#### Response B", "#### Response C"]
     new = "\n".join(sent(page) - before).replace("between two responses", "")  # a word, not the candidate
     assert "Response B" in new
-    for name in found.pool:
+    for name in shown.pool:
         assert not re.search(rf"\b{name}\b", new)
     assert "tokens/s" not in new
     assert not page.get("plotly_chart")
     assert not page.dataframe
     assert not page.download_button
-    picked = found.order[1]
+    picked = shown.order[1]
     press(page, "Response B")
-    assert found.vote is not None
-    assert (found.vote.best, found.vote.blind) == (picked, True)
+    assert shown.vote is not None
+    assert (shown.vote.best, shown.vote.blind) == (picked, True)
     assert f"You voted without seeing the names: **{picked}**, Response B." in words(page)
     assert any(head.startswith("#### 1. ") for head in heads(page))
     assert sum("your choice" in head for head in heads(page)) == 1
     assert page.get("plotly_chart")
     assert "Tie" not in [button.label for button in page.button]  # the vote is cast
-    assert history().votes(found.fleet)[-1]["best"] == picked
+    assert history().votes(shown.fleet)[-1]["best"] == picked
 
 
 @pytest.mark.parametrize(("label", "outcome"), [("Tie", "tie"), ("None is good", "none")])
@@ -270,7 +261,7 @@ def test_a_link_fills_in_its_query_and_share_gives_one(open_page: Open) -> None:
     assert "comparison" not in page.session_state or page.session_state["comparison"] is None
     assert page.text_area[0].value == "What is 12 + 30?"
     assert "Nothing has run yet" in page.info[0].value
-    next(button for button in page.button if button.label == "Compare").click().run()
+    press(page, "Compare")
     assert comparison(page).query == "What is 12 + 30?"
     assert "q" not in page.query_params
     comparison(page).job.wait(60)
@@ -282,100 +273,16 @@ def test_a_link_fills_in_its_query_and_share_gives_one(open_page: Open) -> None:
 def test_a_tab_loaded_again_finds_the_running_comparison(open_page: Open, slow_fleet: Path) -> None:
     page = open_page("compare", slow_fleet)
     start(page, "Write about the sea.")
-    found = comparison(page)
-    again = open_page("compare", slow_fleet, compare=found.id)
-    assert comparison(again) is found
+    shown = comparison(page)
+    again = open_page("compare", slow_fleet, compare=shown.id)
+    assert comparison(again) is shown
     assert not again.exception
-    found.job.stop()
-    found.job.wait(10)
+    shown.job.stop()
+    shown.job.wait(10)
 
 
 def test_an_address_of_a_comparison_that_is_gone_says_so(open_page: Open) -> None:
     page = open_page("compare", compare="nobody")
     assert "no longer has" in words(page)
     assert "compare" not in page.query_params
-    assert not page.exception
-
-
-def listed(page: AppTest) -> AppTest:
-    page.session_state["view"] = "A list of queries"
-    return page.run()
-
-
-def batch_of(page: AppTest) -> Batch:
-    found = page.session_state["batch"]
-    assert isinstance(found, Batch)
-    return found
-
-
-def send(page: AppTest, text: str = "", csv: bytes | None = None) -> AppTest:
-    if text:
-        page.text_area(key="list-text").set_value(text)
-    if csv is not None:
-        page.file_uploader[0].upload("queries.csv", csv, "text/csv")
-    return press(page, "Compare all")
-
-
-def test_a_pasted_list_is_compared_to_its_end(open_page: Open) -> None:
-    page = send(listed(open_page("compare")), "What is 12 + 30?\n\nWrite about the sea.")
-    found = batch_of(page)
-    found.wait(120)
-    page.run()
-    assert not page.exception
-    assert "All 2 queries are done." in words(page)
-    assert list(page.dataframe[0].value["query"]) == ["What is 12 + 30?", "Write about the sea."]
-    assert {button.label for button in page.download_button} == {"CSV", "JSON lines"}
-    press(page, "New list")
-    assert page.session_state["batch"] is None
-    assert page.file_uploader
-
-
-def test_a_csv_file_is_stopped_and_goes_on_where_it_was(open_page: Open, slow_fleet: Path) -> None:
-    file = slow_fleet / "fleet.toml"
-    file.write_text(file.read_text().replace("max_new_tokens = 470", "max_new_tokens = 60"))
-    page = send(listed(open_page("compare", slow_fleet)), csv=b"id,query\n1,Add up 7 apples?\n2,=1+1\n3,Hello\n")
-    found = batch_of(page)
-    assert "of 3 queries done" in page.get("progress")[0].proto.text
-    press(page, "Stop")
-    found.wait(20)
-    page.run()
-    kept = list(found.finished)
-    assert f"Stopped: {len(kept)} of 3 queries are done." in words(page)
-    again = open_page("compare", slow_fleet, batch=found.id, view="A list of queries")  # a tab loaded again
-    assert batch_of(again) is found
-    press(again, "Resume")
-    found.wait(120)
-    again.run()
-    assert "All 3 queries are done." in words(again)
-    assert found.finished[: len(kept)] == kept
-    assert list(again.dataframe[0].value["query"]) == ["Add up 7 apples?", "'=1+1", "Hello"]
-    assert not again.exception
-
-
-@pytest.mark.parametrize(
-    ("text", "csv", "message"),
-    [
-        ("", b"query\nfine\none, two\n", "1 column in line 3"),
-        ("", b"query\nna\xefve\n", "line 2"),
-        ("", None, "list is empty"),
-        ("Hello", b"query\nHello\n", "both"),
-    ],
-)
-def test_a_wrong_list_gets_one_clear_message(open_page: Open, text: str, csv: bytes | None, message: str) -> None:
-    page = send(listed(open_page("compare")), text, csv)
-    assert [message in error.value for error in page.error] == [True]
-    assert not page.exception
-    assert "batch" not in page.session_state
-
-
-def test_a_list_that_cannot_go_on_says_why_and_keeps_the_rest(open_page: Open) -> None:
-    page = send(listed(open_page("compare")), "What is 12 + 30?\nHello")
-    found = batch_of(page)
-    found.wait(60)
-    found.queries = (*found.queries, "  ")  # what a file cannot bring
-    found.start()
-    found.wait(60)
-    page.run()
-    assert "an empty text" in page.error[0].value
-    assert "Stopped: 2 of 3" in words(page)
     assert not page.exception

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from page_support import words
 from streamlit.testing.v1 import AppTest
 
 from zooter_core.data.scores import Scores
@@ -42,14 +43,10 @@ def learned_fleet(slow_fleet: Path, distilled: Path) -> Path:
     return Path(shutil.copytree(distilled, slow_fleet / "router")).parent
 
 
-def words(page: AppTest) -> str:
-    return "\n".join(element.value for element in [*page.markdown, *page.caption, *page.info])
-
-
 def spec(page: AppTest, number: int) -> dict:
-    """What the number-th chart that moves was told: the bars, then the map."""
-    found: dict = json.loads(page.get("echarts_chart")[number].proto.spec)
-    return found
+    """The option of a live chart: 0 for the bars, 1 for the map."""
+    option: dict = json.loads(page.get("echarts_chart")[number].proto.spec)
+    return option
 
 
 def bars(page: AppTest) -> list[float]:
@@ -59,20 +56,20 @@ def bars(page: AppTest) -> list[float]:
 def test_what_was_learned_is_shown_before_anything_is_typed(open_page: Open, learned_fleet: Path) -> None:
     page = open_page("explorer", learned_fleet)
     assert not page.exception
-    kept = Neighbours.load(learned_fleet / "router")
-    assert kept is not None
-    mean = 100 * kept.probabilities.mean(axis=0)
+    neighbours = Neighbours.load(learned_fleet / "router")
+    assert neighbours is not None
+    mean = 100 * neighbours.probabilities.mean(axis=0)
     assert bars(page) == pytest.approx(mean.tolist(), abs=0.1)
     assert "Nothing routed yet" in words(page)
     points = [point for series in spec(page, 1)["series"] for point in series["data"]]
-    assert len(points) == len(kept.records)
+    assert len(points) == len(neighbours.records)
     assert sum("Why do you like the sea." in line for point in points for line in point[2:]) == any(
-        record["text"] == "Why do you like the sea." for record in kept.records
+        record["text"] == "Why do you like the sea." for record in neighbours.records
     )
     assert [tab.label for tab in page.tabs] == list(TABS)
     assert len(page.get("plotly_chart")) == 5  # three heat maps, entropies, reliability
     assert "expected calibration error" in words(page)
-    assert f"of {len(kept.records)} queries are above 0.9" in words(page)
+    assert f"of {len(neighbours.records)} queries are above 0.9" in words(page)
 
 
 def test_a_query_moves_bars_and_has_its_place_on_the_map(open_page: Open, learned_fleet: Path) -> None:
@@ -84,11 +81,11 @@ def test_a_query_moves_bars_and_has_its_place_on_the_map(open_page: Open, learne
     assert sum(bars(page)) == pytest.approx(100, abs=0.2)
     typed = spec(page, 1)["series"][-1]
     assert typed["name"] == "your query"
-    kept = Neighbours.load(learned_fleet / "router")
-    assert kept is not None
-    row = next((n for n, record in enumerate(kept.records) if record["text"] == "Add up 7 apples?"), None)
+    neighbours = Neighbours.load(learned_fleet / "router")
+    assert neighbours is not None
+    row = next((n for n, record in enumerate(neighbours.records) if record["text"] == "Add up 7 apples?"), None)
     if row is not None:  # a query it has learned from lies on its own dot
-        np.testing.assert_allclose(typed["data"][0], kept.places[row], atol=0.02)
+        np.testing.assert_allclose(typed["data"][0], neighbours.places[row], atol=0.02)
     assert "would answer" in words(page)
     page.text_input[0].set_value("").run()
     assert bars(page) == before

@@ -1,4 +1,4 @@
-"""Chat and Compare over scripted endpoints that fail: who takes over, what is kept, what can be tried again."""
+"""Chat and Compare over scripted endpoints that fail: who answers instead, what stays, what can be tried again."""
 
 from __future__ import annotations
 
@@ -8,58 +8,34 @@ from pathlib import Path
 
 import afar
 import pytest
+from page_support import draw_ended, labels, press, talk, words
 from scripted import TEXT, Scripted, serving
 from streamlit.testing.v1 import AppTest
 
 from zooter_core.ui.chat import conversations, export
-from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.history import history
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 
 QUERY = "What is the sea?"
-WHOLE = "".join(TEXT)
+COMPLETE = "".join(TEXT)
 Open = Callable[..., AppTest]
 Over = Callable[..., tuple[AppTest, tuple[str, ...]]]
 
 
 @pytest.fixture
 def server() -> Iterator[Scripted]:
-    with serving() as made:
-        yield made
+    with serving() as endpoints:
+        yield endpoints
 
 
-def talk(page: AppTest) -> Conversation:
-    found = page.session_state["conversation"]
-    assert isinstance(found, Conversation)
-    return found
-
-
-def drawn(page: AppTest) -> AppTest:
-    """The page once the answer has ended."""
-    talk(page).turns[-1].job.wait(60)
-    assert not talk(page).running
-    page.run()
-    assert not page.exception
-    return page
-
-
-def press(page: AppTest, label: str) -> AppTest:
-    next(button for button in page.button if button.label == label).click().run()
-    return drawn(page)
-
-
-def labels(page: AppTest) -> set[str]:
-    return {button.label for button in page.button}
-
-
-def words(page: AppTest) -> str:
-    return "\n".join(element.value for element in [*page.markdown, *page.caption])
+def press_and_wait(page: AppTest, label: str) -> AppTest:
+    return draw_ended(press(page, label))
 
 
 def send(page: AppTest, query: str = QUERY) -> AppTest:
     page.chat_input[0].set_value(query).run()
-    return drawn(page)
+    return draw_ended(page)
 
 
 @pytest.fixture
@@ -80,7 +56,7 @@ def again(page: AppTest, open_page: Open, folder: Path) -> AppTest:
     return open_page("chat", folder, chat=id)
 
 
-def test_the_next_model_takes_over_with_a_note_that_stays(over: Over, open_page: Open, fleet_copy: Path) -> None:
+def test_the_next_model_answers_with_a_note_that_stays(over: Over, open_page: Open, fleet_copy: Path) -> None:
     page, (first, second, _) = over("http-500", "good", "good")
     page = send(page)
     for seen in (page, again(page, open_page, fleet_copy)):
@@ -89,7 +65,7 @@ def test_the_next_model_takes_over_with_a_note_that_stays(over: Over, open_page:
             f'**{first}** could not answer (status 500, "scripted http-500"); **{second}** answers instead.'
         )
         assert f"**{second}** answers instead of **{first}**, the router's choice" in words(seen)
-        assert WHOLE in words(seen)
+        assert COMPLETE in words(seen)
         assert not seen.error
         assert not {"Retry", "Continue"} & labels(seen)
         record = json.loads(export.as_json(talk(seen)))["turns"][0]
@@ -102,7 +78,7 @@ def test_the_next_model_takes_over_with_a_note_that_stays(over: Over, open_page:
     assert "1 of 3 models ran" in words(page)
 
 
-def test_what_has_come_stays_and_the_same_model_can_be_asked_again(
+def test_a_partial_answer_stays_and_the_same_model_can_be_asked_again(
     over: Over, open_page: Open, fleet_copy: Path, server: Scripted
 ) -> None:
     page, (first, second, _) = over("http-500", "mends", "good")
@@ -116,8 +92,8 @@ def test_what_has_come_stays_and_the_same_model_can_be_asked_again(
         assert not history().turns(talk(seen).id)[0]["complete"]
         assert "(incomplete)" in export.markdown(talk(seen))
         page = seen
-    page = press(page, "Retry")
-    assert WHOLE in words(page)
+    page = press_and_wait(page, "Retry")
+    assert COMPLETE in words(page)
     assert "incomplete" not in words(page)
     assert history().turns(talk(page).id)[0]["complete"]
     assert f"**{second}** answers instead" in page.warning[0].value  # why the first does not is still known
@@ -135,12 +111,12 @@ def test_half_characters_of_an_endpoint_end_no_answer(over: Over, open_page: Ope
         assert history().turns(talk(seen).id)[0]["complete"]
 
 
-def test_continue_goes_on_from_what_has_come(over: Over, server: Scripted) -> None:
+def test_continue_extends_the_partial_answer(over: Over, server: Scripted) -> None:
     page, (first, *_) = over("mends", "good")
     page = send(page)
-    page = press(page, "Continue")
-    assert talk(page).turns[0].text == "Half of" + WHOLE
-    assert server.asked[-1]["messages"][-1] == {"role": "assistant", "content": "Half of"}
+    page = press_and_wait(page, "Continue")
+    assert talk(page).turns[0].text == "Half of" + COMPLETE
+    assert server.bodies[-1]["messages"][-1] == {"role": "assistant", "content": "Half of"}
     assert talk(page).turns[0].candidate == first
     assert not page.warning
     assert not page.error
@@ -153,24 +129,24 @@ def test_a_retry_that_cannot_begin_goes_to_the_next(over: Over, server: Scripted
     page, (first, second, third) = over("http-500", "reset-in-the-middle", "good")
     page = send(page)
     server.replies["reset-in-the-middle"] = broken
-    page = press(page, "Retry")
+    page = press_and_wait(page, "Retry")
     assert server.count("reset-in-the-middle") == 2
     assert talk(page).turns[0].job.candidates == (first, second, third)
     assert f"**{second}** could not answer (the connection broke); **{third}** answers" in page.warning[0].value
-    assert WHOLE in words(page)
+    assert COMPLETE in words(page)
 
 
-def test_where_nobody_can_begin_each_reason_is_told_once_and_all_can_be_tried_again(
+def test_if_all_fail_each_reason_is_given_once_and_all_can_be_tried_again(
     over: Over, open_page: Open, fleet_copy: Path, server: Scripted
 ) -> None:
     page, order = over("http-500", "refused", "reset-first")
     page = send(page)
     for seen in (page, again(page, open_page, fleet_copy)):
         assert len(seen.error) == 1
-        told = seen.error[0].value
-        assert f"{order[0]}, {order[1]} and {order[2]} could not answer:" in told
+        message = seen.error[0].value
+        assert f"{order[0]}, {order[1]} and {order[2]} could not answer:" in message
         reasons = ('status 500, "scripted http-500".', "no connection (refused).", "the connection broke.")
-        assert all(f"-   {name}: {reason}" in told for name, reason in zip(order, reasons, strict=True))
+        assert all(f"-   {name}: {reason}" in message for name, reason in zip(order, reasons, strict=True))
         assert not seen.warning
         assert f"**{order[0]}** was chosen" in words(seen)
         assert {"Retry", "Edit"} <= labels(seen)
@@ -179,9 +155,9 @@ def test_where_nobody_can_begin_each_reason_is_told_once_and_all_can_be_tried_ag
         assert "incomplete" not in words(seen)
         page = seen
     assert "**nobody** (router: " in export.markdown(talk(page))
-    assert f"[{told}]".replace("  \n", "\n") in export.markdown(talk(page))
+    assert f"[{message}]".replace("  \n", "\n") in export.markdown(talk(page))
     server.replies["reset-first"] = lambda query: "Well again."
-    page = press(page, "Retry")
+    page = press_and_wait(page, "Retry")
     assert "Well again." in words(page)
     assert f"**{order[2]}** answers instead." in page.warning[0].value
     assert not page.error
@@ -196,11 +172,11 @@ def test_a_model_of_the_visitors_choice_is_not_replaced(over: Over, server: Scri
     assert talk(page).turns[1].job.candidates == (first,)
     assert f"{first} at 127.0.0.1\\:" in page.error[0].value
     talk(page).answer_with(talk(page).turns[1].job._ensemble, second)  # type: ignore[attr-defined]
-    page = drawn(page)
+    page = draw_ended(page)
     assert talk(page).turns[1].job.candidates == (second,)
     before = server.count("good")
     talk(page).answer_with(talk(page).turns[1].job._ensemble, first)  # type: ignore[attr-defined]
-    page = press(drawn(page), "Retry")
+    page = press_and_wait(draw_ended(page), "Retry")
     assert talk(page).turns[1].job.candidates == (first,)
     assert server.count("good") == before
 
@@ -210,7 +186,7 @@ def test_a_stop_is_no_failure(over: Over, open_page: Open, fleet_copy: Path, ser
     page = open_page("chat", fleet_copy)
     page.chat_input[0].set_value(QUERY).run()
     talk(page).turns[0].job.stop()
-    page = drawn(page)
+    page = draw_ended(page)
     assert talk(page).turns[0].job.candidates == order[:1]
     assert not page.warning
     assert not page.error
@@ -224,7 +200,7 @@ def test_a_model_that_rests_is_passed_over_at_once(open_page: Open, fleet_copy: 
         page = send(open_page("chat", fleet_copy))
     assert server.count("http-500") == 2
     assert "2 failures in a row, the last: status 500" in page.warning[0].value
-    assert WHOLE in words(page)
+    assert COMPLETE in words(page)
 
 
 def test_of_the_best_of_a_few_the_one_that_failed_is_named(over: Over) -> None:
@@ -238,30 +214,30 @@ def test_of_the_best_of_a_few_the_one_that_failed_is_named(over: Over) -> None:
     assert f"**{second}** has the highest reward of 1" in words(page)
 
 
-def test_where_all_of_the_best_of_a_few_fail_the_next_takes_over(over: Over) -> None:
+def test_if_all_of_the_best_of_a_few_fail_the_next_answers(over: Over) -> None:
     page, order = over("http-500", "http-500", "good", mode="Best of a few")
     page.slider(key="unsure").set_value(0.0).run()
     page = send(page)
     turn = talk(page).turns[0]
     assert (turn.job.candidates, turn.candidate) == (order, order[2])
     assert page.warning[0].value.endswith(f"; **{order[2]}** answers instead.")
-    assert WHOLE in words(page)
+    assert COMPLETE in words(page)
 
 
 def test_compare_asks_the_one_that_failed_again(open_page: Open, fleet_copy: Path, server: Scripted) -> None:
     order = afar.save_by_order(fleet_copy, server.url, QUERY, ("good", "mends"))
     page = open_page("compare", fleet_copy)
     page.text_area[0].set_value(QUERY)
-    next(button for button in page.button if button.label == "Compare").click().run()
-    found = page.session_state["comparison"]
-    found.job.wait(60)
+    press(page, "Compare")
+    comparison = page.session_state["comparison"]
+    comparison.job.wait(60)
     page.run()
     assert "the connection broke" in page.error[0].value
-    assert [item.response.candidate for item in found.job.ranked if item.rank] == [order[0]]
-    next(button for button in page.button if button.label == "Retry").click().run()
-    found.job.wait(60)
+    assert [item.response.candidate for item in comparison.job.ranked if item.rank] == [order[0]]
+    press(page, "Retry")
+    comparison.job.wait(60)
     page.run()
     assert not page.exception
     assert not page.error
-    assert {item.response.candidate for item in found.job.ranked if item.rank} == set(order)
+    assert {item.response.candidate for item in comparison.job.ranked if item.rank} == set(order)
     assert (server.count("good"), server.count("mends")) == (1, 2)

@@ -14,7 +14,8 @@ from zooter_core import pipeline
 from zooter_core.backends.recorded import read
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.data.runs import RESPONSES, REWARDS, Run
+from zooter_core.data.run_folder import RESPONSES, REWARDS
+from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError
 from zooter_core.records import Query
@@ -81,11 +82,11 @@ def test_an_endpoint_that_refuses_one_query_answers_the_others(fleet_copy, serve
         lines = {record["id"]: record for record in run.records(REWARDS)}
         assert set(lines["long"]) == {"id", "set_aside"}
         assert all(set(lines[query.id]["rewards"]) == {"a", "b"} for query in QUERIES[:-1])
-    asked = len(server.asked)
+    asked = len(server.bodies)
     with Run(tmp_path / "run") as run:  # it is not asked again
         run.state["seals"] = {"start": run.state["seals"]["start"]}
         pipeline.collect(run, ensemble, SHORT)
-        assert len(server.asked) == asked
+        assert len(server.bodies) == asked
 
 
 def test_a_candidate_that_refuses_everything_ends_collect_and_can_be_mended(fleet_copy, server, tmp_path):

@@ -26,21 +26,21 @@ def fleet(fleet_copy):
 
 @pytest.fixture
 def router(fleet_copy, tmp_path):
-    made = Path(shutil.copytree(fleet_copy / "router", tmp_path / "session" / "router-1"))
-    (made / "report.json").write_text('{"n": 1}')
-    return made
+    folder = Path(shutil.copytree(fleet_copy / "router", tmp_path / "session" / "router-1"))
+    (folder / "report.json").write_text('{"n": 1}')
+    return folder
 
 
 def test_the_new_fleet_works_and_shares_all_but_the_router(fleet, router):
     place = save_fleet(fleet, router, "my-fleet", "# made\n")
     assert place == fleet.folder.parent / "my-fleet"
     assert {entry.name for entry in place.iterdir()} == {"fleet.toml", "router", "report.json", "README.md"}
-    made = load_fleet(place)
-    assert made.name == "my-fleet"
-    assert (made.candidates, made.reward, made.tagger) == (fleet.candidates, fleet.reward, fleet.tagger)
-    assert made.generation == fleet.generation
-    assert made.router.path == str(place / "router")
-    assert Ensemble(made).route([Message("user", "What is 7?")]).candidate in fleet.pool
+    saved = load_fleet(place)
+    assert saved.name == "my-fleet"
+    assert (saved.candidates, saved.reward, saved.tagger) == (fleet.candidates, fleet.reward, fleet.tagger)
+    assert saved.generation == fleet.generation
+    assert saved.router.path == str(place / "router")
+    assert Ensemble(saved).route([Message("user", "What is 7?")]).candidate in fleet.pool
     assert str(fleet.folder) not in (place / "fleet.toml").read_text()  # relative: both can be moved together
     assert {entry.name for entry in place.parent.iterdir()} == {fleet.folder.name, "session", "my-fleet"}
 
@@ -61,7 +61,7 @@ def test_a_name_that_leads_elsewhere_is_refused(fleet, router, name):
 
 def test_nothing_is_overwritten_unasked(fleet, router):
     place = save_fleet(fleet, router, "mine", "first")
-    with pytest.raises(ZooterError, match="may be replaced"):
+    with pytest.raises(ZooterError, match="Allow it to be replaced"):
         save_fleet(fleet, router, "mine", "second")
     assert (place / "README.md").read_text() == "first"
     assert save_fleet(fleet, router, "mine", "second", replace=True) == place
@@ -112,11 +112,11 @@ def test_odd_settings_survive(fleet, tmp_path):
     place = fleet.folder.parent / "odd"
     place.mkdir()
     (place / "fleet.toml").write_text(fleet_toml(changed, "odd", place, "router"), encoding="utf-8")
-    found = load_fleet(place)
-    assert found.candidates == changed.candidates
-    assert found.generation == generation
-    assert found.router.unsure_above == math.inf  # it was tuned for the other router
-    assert found.router.runtime == fleet.router.runtime
+    saved = load_fleet(place)
+    assert saved.candidates == changed.candidates
+    assert saved.generation == generation
+    assert saved.router.unsure_above == math.inf  # it was tuned for the other router
+    assert saved.router.runtime == fleet.router.runtime
 
 
 def test_a_judge_of_the_fleet_comes_along(fleet_copy, router):
@@ -125,9 +125,9 @@ def test_a_judge_of_the_fleet_comes_along(fleet_copy, router):
     judge = '[reward]\nkind = "judge"\n\n[reward.judge]\nbackend = "transformers"\nmodel = "base"\n\n[tagger]'
     file.write_text(head.split("[reward]")[0] + judge + rest)
     fleet = load_fleet(fleet_copy)
-    made = load_fleet(save_fleet(fleet, router, "judged", ""))
-    assert made.reward == fleet.reward
-    assert made.reward.judge.model == str(fleet_copy / "base")
+    saved = load_fleet(save_fleet(fleet, router, "judged", ""))
+    assert saved.reward == fleet.reward
+    assert saved.reward.judge.model == str(fleet_copy / "base")
 
 
 def test_candidates_and_a_judge_behind_servers_come_along(fleet, tmp_path):
@@ -143,9 +143,9 @@ def test_candidates_and_a_judge_behind_servers_come_along(fleet, tmp_path):
     place = fleet.folder.parent / "far"
     place.mkdir()
     (place / "fleet.toml").write_text(fleet_toml(changed, "far", place, "router"), encoding="utf-8")
-    found = load_fleet(place)
-    assert (found.candidates, found.reward, found.tagger) == (candidates, changed.reward, fleet.tagger)
-    assert found.fingerprint()["candidates"] == changed.fingerprint()["candidates"]
+    saved = load_fleet(place)
+    assert (saved.candidates, saved.reward, saved.tagger) == (candidates, changed.reward, fleet.tagger)
+    assert saved.fingerprint()["candidates"] == changed.fingerprint()["candidates"]
 
 
 def test_recorded_responses_are_found_from_the_new_fleet(fleet, tmp_path):
@@ -160,6 +160,6 @@ def test_recorded_responses_are_found_from_the_new_fleet(fleet, tmp_path):
     (place / "router").mkdir(parents=True)
     (place / "fleet.toml").write_text(fleet_toml(recorded, "replayed", place, "router"), encoding="utf-8")
     assert str(tmp_path) not in (place / "fleet.toml").read_text()
-    found = load_fleet(place)
-    assert found.candidates == recorded.candidates
-    assert found.candidates[0].model == str(file)
+    saved = load_fleet(place)
+    assert saved.candidates == recorded.candidates
+    assert saved.candidates[0].model == str(file)

@@ -90,12 +90,12 @@ def test_answers_are_what_another_way_finds(template, held_back):
     dice = Noted(3, held_back)
     for _ in range(60):
         query, answer = template(dice)
-        worked, said = answer.rsplit("\n", 1)
-        assert re.fullmatch(r"The answer is -?\d+(\.\d+)?\.", said), answer
+        worked, last_line = answer.rsplit("\n", 1)
+        assert re.fullmatch(r"The answer is -?\d+(\.\d+)?\.", last_line), answer
         assert float(verify.final_number(answer)) == pytest.approx(float(OTHERWISE[template.__name__](dice.words))), (
             query
         )
-        assert re.findall(r"(?:(?<!\S)-)?\d[\d.]*\b", worked)[-1] == said.split()[-1].strip("."), answer
+        assert re.findall(r"(?:(?<!\S)-)?\d[\d.]*\b", worked)[-1] == last_line.split()[-1].strip("."), answer
         assert 1 <= worked.count("\n") + 1 <= 4
 
 
@@ -129,7 +129,7 @@ def test_each_template_has_enough_numbers_for_both_sides():
 
 
 def test_nothing_held_back_is_trained_on():
-    train, kept = dict(problems(1500, 0, templates=ALGEBRA)), dict(problems(300, 1, True, ALGEBRA))
-    assert not set(train) & set(kept)
+    train, held_out = dict(problems(1500, 0, templates=ALGEBRA)), dict(problems(300, 1, True, ALGEBRA))
+    assert not set(train) & set(held_out)
     sides = {side: {p for t in ALGEBRA for p in PHRASINGS[t.__name__][side]} for side in ("train", "held_back")}
     assert not sides["train"] & sides["held_back"]

@@ -20,8 +20,8 @@ def test_every_step_of_a_worked_problem_is_what_the_calculator_writes(held_back)
         assert not set("{}") & set(query + answer)
         sums = list(re.finditer(r"(?<!\^)\d = (-?[\d.]*\d)", answer))  # `6^3 = 6 * 6 * 6` is left to the model
         assert sums, (query, answer)
-        for found in sums:
-            assert due(answer[: found.start(1)]) == found[1], (query, answer)
+        for match in sums:
+            assert due(answer[: match.start(1)]) == match[1], (query, answer)
         last = re.findall(r"(?:(?<!\S)-)?\d[\d.]*", answer.rsplit("\nThe answer is", 1)[0])[-1]
         assert verify.final_number(answer) == verify.final_number(last), (query, answer)
 
@@ -33,8 +33,8 @@ def test_a_step_is_a_sum():
 
 
 def test_held_back_problems_share_neither_phrasings_nor_numbers_with_training():
-    train, kept = dict(problems(3000, 0)), dict(problems(300, 0, held_back=True))
-    assert not set(train) & set(kept)
+    train, held_out = dict(problems(3000, 0)), dict(problems(300, 0, held_back=True))
+    assert not set(train) & set(held_out)
     assert not any(set(table["train"]) & set(table["held_back"]) for table in PHRASINGS.values())
     assert set(PHRASINGS) == {template.__name__ for template in TEMPLATES}
     assert len({template(Dice(0, True))[0] for template in TEMPLATES}) == len(TEMPLATES)
@@ -54,15 +54,15 @@ def test_marked_sums_of_a_solution_stand_in_full():
 
 @pytest.mark.parametrize("lines", [data.questions, data.snippets, data.short_pieces])
 def test_what_was_written_is_split_and_plain(lines):
-    train, kept = lines(False), lines(True)
-    assert len(kept) > 100
-    queries = [line["query"].lower() for line in train + kept]
+    train, held_out = lines(False), lines(True)
+    assert len(held_out) > 100
+    queries = [line["query"].lower() for line in train + held_out]
     assert len(set(queries)) == len(queries)
-    texts = [line["query"] + line["answer"] for line in train + kept]
+    texts = [line["query"] + line["answer"] for line in train + held_out]
     assert not set("".join(texts)) & set(
         "“”‘’–—…"
     )  # as keyboards type them; the accents of other languages may be there
-    assert all(line["answer"].strip() for line in train + kept)
+    assert all(line["answer"].strip() for line in train + held_out)
 
 
 def test_snippets_are_code_in_one_fence():
@@ -83,19 +83,19 @@ def test_short_pieces_end_within_what_is_collected():
 
 
 def test_every_function_task_passes_its_own_tests():
-    train, kept = functions.tasks(1200, 0, False), functions.tasks(200, 1, True)
-    assert all(functions.check(task) for task in train + kept)
-    assert not {task.query for task in train} & {task.query for task in kept}
-    assert not {(t.family, t.combination) for t in train} & {(t.family, t.combination) for t in kept}
-    assert all(task.name in task.query for task in train + kept)
+    train, held_out = functions.tasks(1200, 0, False), functions.tasks(200, 1, True)
+    assert all(functions.check(task) for task in train + held_out)
+    assert not {task.query for task in train} & {task.query for task in held_out}
+    assert not {(t.family, t.combination) for t in train} & {(t.family, t.combination) for t in held_out}
+    assert all(task.name in task.query for task in train + held_out)
 
 
 def test_pieces_are_split_and_plain_text():
-    train, kept = pieces(800, 0, False), pieces(120, 1, True)
+    train, held_out = pieces(800, 0, False), pieces(120, 1, True)
     assert len({query for query, _ in train}) == 800
-    assert not {query for query, _ in train} & {query for query, _ in kept}
-    assert not {piece for _, piece in train} & {piece for _, piece in kept}
-    for query, piece in train + kept:
+    assert not {query for query, _ in train} & {query for query, _ in held_out}
+    assert not {piece for _, piece in train} & {piece for _, piece in held_out}
+    for query, piece in train + held_out:
         assert piece == piece.strip()
         assert (query + piece).isascii()
         assert not re.search(r"[{}]|\[[A-Z]|  ", query + piece), (query, piece)
@@ -106,8 +106,8 @@ def test_questions_have_answers_and_none_is_an_evident_query(request):
     assert len({line["query"] for line in lines}) == len(lines) > 400
     assert all(line["answer"] and line["kind"] in {"fact", "advice", "howto", "talk"} for line in lines)
     evident = request.config.rootpath / "tests" / "data" / "evident_queries.jsonl"
-    asked = {plain(json.loads(line)["query"]) for line in evident.read_text(encoding="utf-8").splitlines()}
-    assert not asked & {plain(line["query"]) for line in lines}
+    evident_texts = {plain(json.loads(line)["query"]) for line in evident.read_text(encoding="utf-8").splitlines()}
+    assert not evident_texts & {plain(line["query"]) for line in lines}
 
 
 def plain(text: str) -> str:

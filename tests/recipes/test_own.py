@@ -4,15 +4,15 @@ import random
 
 import pytest
 
-from recipes.embedded import data, own
+from recipes.embedded import data
 from recipes.embedded.functions import tasks
-from recipes.embedded.own import Asked, judge, outcome
+from recipes.embedded.own import JudgedQuery, balanced, judge, outcome, overlap
 from zooter_core.records import Query
 
-SUM = Asked(Query("1", "What is 2 + 3?", "problems"), ("2 + 3 = 5.\nThe answer is 5.",))
+SUM = JudgedQuery(Query("1", "What is 2 + 3?", "problems"), ("2 + 3 = 5.\nThe answer is 5.",))
 TASK = tasks(1, 0, False)[0]
-CODE = Asked(Query("2", TASK.query, "functions"), (data.python_fence(TASK.solution),), TASK)
-NOTE = Asked(Query("3", "Write a note to Ana.", "writing"), ("Dear Ana, thank you for the tea.",))
+CODE = JudgedQuery(Query("2", TASK.query, "functions"), (data.python_fence(TASK.solution),), TASK)
+NOTE = JudgedQuery(Query("3", "Write a note to Ana.", "writing"), ("Dear Ana, thank you for the tea.",))
 
 
 def response(text: str, finish: str = "stop") -> dict:
@@ -32,19 +32,19 @@ def test_a_right_response_is_above_a_close_wrong_one(tiny_encoder):
 
 
 def test_a_response_that_ends_is_above_the_same_cut_off(tiny_encoder):
-    whole, cut = judge(NOTE, [response("Dear Ana, thanks."), response("Dear Ana, thanks.", "length")], tiny_encoder)
-    assert whole.quality == pytest.approx(cut.quality + 0.3, abs=1e-5)
+    complete, cut = judge(NOTE, [response("Dear Ana, thanks."), response("Dear Ana, thanks.", "length")], tiny_encoder)
+    assert complete.quality == pytest.approx(cut.quality + 0.3, abs=1e-5)
 
 
 def test_shared_words():
-    assert own.overlap("a b c d", ["a b c d"]) == 1.0
-    assert own.overlap("a b", ["a b c d", "x"]) == pytest.approx((2 * 2 / 6 + 0) / 2)
-    assert own.overlap("", [""]) == 0.0
+    assert overlap("a b c d", ["a b c d"]) == 1.0
+    assert overlap("a b", ["a b c d", "x"]) == pytest.approx((2 * 2 / 6 + 0) / 2)
+    assert overlap("", [""]) == 0.0
 
 
 def test_length_decides_nothing():
     longer = [(f"q{n}", "a long one", "short") for n in range(8)]
     shorter = [(f"q{n}", "short", "a long one") for n in range(40)]
-    kept = own.balanced(longer + shorter, random.Random(0), 1.5)
-    assert sum(pair in longer for pair in kept) == 8
-    assert sum(pair in shorter for pair in kept) == 12
+    balanced_pairs = balanced(longer + shorter, random.Random(0), 1.5)
+    assert sum(pair in longer for pair in balanced_pairs) == 8
+    assert sum(pair in shorter for pair in balanced_pairs) == 12

@@ -14,13 +14,13 @@ def of_others(folder: Path) -> dict[str, list[str]]:
 
 def test_further_queries_leave_the_others_what_they_were(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(queries, "of_data_sets", of_others)
-    whole = sample(tmp_path, 1.0, 0)
+    lines = sample(tmp_path, 1.0, 0)
     monkeypatch.setattr(queries, "FURTHER", {})
     without = sample(tmp_path, 1.0, 0)
-    assert [line for line in whole if line in without] == without
+    assert [line for line in lines if line in without] == without
     assert len(without) == sum(SOURCES.values())
-    assert len(whole) == len(without) + sum(FURTHER.values())
-    assert len({line["query"] for line in whole}) == len({line["id"] for line in whole}) == len(whole)
+    assert len(lines) == len(without) + sum(FURTHER.values())
+    assert len({line["query"] for line in lines}) == len({line["id"] for line in lines}) == len(lines)
 
 
 def test_a_share_takes_some_of_every_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -31,14 +31,14 @@ def test_what_training_changed_is_kept_as_an_adapter(tiny_fleet, tmp_path, monke
     tuned.save_pretrained(tmp_path / "tuned")
     reward.save_difference(tmp_path / "tuned", tmp_path / "adapter")
     model = reward_model(ScalarConfig(encoder, adapter=str(tmp_path / "adapter")))
-    found = model.score(PAIRS)
+    scores = model.score(PAIRS)
     rows = model.tokenizer([q for q, _ in PAIRS], [r for _, r in PAIRS], padding=True, return_tensors="pt")
     with torch.inference_mode():
         wanted = tuned.eval()(**rows).logits[:, 0].tolist()
-    assert found == pytest.approx(wanted, abs=0.03)  # bf16
+    assert scores == pytest.approx(wanted, abs=0.03)  # bf16
     with torch.inference_mode():
-        whole = reward.merged(tmp_path / "adapter").eval()(**rows).logits[:, 0].tolist()
-    assert whole == pytest.approx(wanted, abs=0.03)
+        merged_scores = reward.merged(tmp_path / "adapter").eval()(**rows).logits[:, 0].tolist()
+    assert merged_scores == pytest.approx(wanted, abs=0.03)
 
 
 def test_pairs_differ_as_their_kind_says():

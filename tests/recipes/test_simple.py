@@ -48,9 +48,11 @@ def test_phrasings_are_many_and_tell_the_same_numbers(name):
     dice = Noted(4, False)
     TEMPLATES[name](dice)
     numbers = {word for word, value in dice.words.items() if isinstance(value, int)}
-    told = [numbers & {field for _, field, _, _ in string.Formatter().parse(text) if field} for text in phrasings]
+    numbers_given = [
+        numbers & {field for _, field, _, _ in string.Formatter().parse(text) if field} for text in phrasings
+    ]
     unused = {"m", "w"} if name in ("pages_read", "note_cost") else set()  # the sibling's number may go unsaid
-    for phrasing, of in zip(phrasings, told, strict=True):
+    for phrasing, of in zip(phrasings, numbers_given, strict=True):
         assert numbers - unused <= of, phrasing
 
 

@@ -30,12 +30,12 @@ def test_tables_say_what_the_figures_say(tmp_path):
 
 
 def test_what_costs_a_call_a_candidate_has_no_figure_at_one_call():
-    held = {
+    held_back = {
         "mtr": {"router": 1.5, "rmr": 2.0},
         "uplift": {"router": 0.5, "rmr": 0.25},
         "single": {"mtr": {"router": 1.0}, "uplift": {"router": 1.0}},
     }
-    assert list(tables.task_ranks(held)) == [
+    assert list(tables.task_ranks(held_back)) == [
         ("router", "1.50", "50%", "1.00", "100%"),
         ("rmr", "2.00", "25%", "", ""),
     ]
@@ -43,5 +43,5 @@ def test_what_costs_a_call_a_candidate_has_no_figure_at_one_call():
 
 def test_without_figures_one_line_says_what_to_run(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["tables", "--work", str(tmp_path)])
-    with pytest.raises(SystemExit, match=r"but found no .*report.json. Run python -m recipes.embedded.make first"):
+    with pytest.raises(SystemExit, match=r"but found no .*report.json. Run `python -m recipes.embedded.make` first"):
         tables.main()

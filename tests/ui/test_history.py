@@ -17,68 +17,68 @@ def entry(id: str) -> Entry:
 
 
 def test_turns_come_back_in_order_and_the_last_changed_conversation_first(tmp_path: Path) -> None:
-    kept = History(tmp_path / "deep" / "history.db")
-    kept.keep(entry("a"), 1, {"query": "second"})
-    kept.keep(entry("a"), 0, {"query": "first ☃"})
-    kept.keep(entry("b"), 0, {"query": "other"})
-    kept.keep(entry("a"), 1, {"query": "second, mended"})
+    store = History(tmp_path / "deep" / "history.db")
+    store.keep(entry("a"), 1, {"query": "second"})
+    store.keep(entry("a"), 0, {"query": "first ☃"})
+    store.keep(entry("b"), 0, {"query": "other"})
+    store.keep(entry("a"), 1, {"query": "second, mended"})
     again = History(tmp_path / "deep" / "history.db")
     assert again.turns("a") == [{"query": "first ☃"}, {"query": "second, mended"}]
-    assert [found.id for found in again.entries()] == ["a", "b"]
-    found = again.entry("b")
-    assert found is not None
-    assert found.title == "about b"
+    assert [entry.id for entry in again.entries()] == ["a", "b"]
+    other = again.entry("b")
+    assert other is not None
+    assert other.title == "about b"
 
 
 def test_what_is_forgotten_is_gone(tmp_path: Path) -> None:
-    kept = History(tmp_path / "history.db")
-    kept.keep(entry("a"), 0, {"query": "secret"})
-    kept.keep(entry("b"), 0, {"query": "other"})
-    kept.forget("a")
-    assert kept.turns("a") == []
-    assert kept.entry("a") is None
-    assert [found.id for found in kept.entries()] == ["b"]
+    store = History(tmp_path / "history.db")
+    store.keep(entry("a"), 0, {"query": "secret"})
+    store.keep(entry("b"), 0, {"query": "other"})
+    store.forget("a")
+    assert store.turns("a") == []
+    assert store.entry("a") is None
+    assert [entry.id for entry in store.entries()] == ["b"]
 
 
 def test_a_vote_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
-    kept = History(tmp_path / "history.db")
-    kept.vote("1", "fleet", {"best": "math"})
-    kept.vote("2", "fleet", {"best": "chat"})
-    kept.vote("1", "fleet", {"best": "code"})
-    kept.vote("3", "other", {"best": "writer"})
-    assert sorted(vote["best"] for vote in kept.votes("fleet")) == ["chat", "code"]
+    store = History(tmp_path / "history.db")
+    store.vote("1", "fleet", {"best": "math"})
+    store.vote("2", "fleet", {"best": "chat"})
+    store.vote("1", "fleet", {"best": "code"})
+    store.vote("3", "other", {"best": "writer"})
+    assert sorted(vote["best"] for vote in store.votes("fleet")) == ["chat", "code"]
 
 
-def test_without_a_file_nothing_is_kept_and_nothing_fails() -> None:
-    kept = History(None)
-    kept.keep(entry("a"), 0, {})
-    assert kept.entries() == []
-    assert kept.turns("a") == []
-    assert kept.problem is None
+def test_without_a_file_nothing_is_stored_and_nothing_fails() -> None:
+    store = History(None)
+    store.keep(entry("a"), 0, {})
+    assert store.entries() == []
+    assert store.turns("a") == []
+    assert store.problem is None
 
 
-def test_a_file_that_cannot_be_written_is_told_and_stands_in_nobodys_way(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_reported_and_stops_nothing(tmp_path: Path) -> None:
     broken = tmp_path / "history.db"
     broken.write_text("this is no database, but long enough to be taken for one" * 50)
-    kept = History(broken)
-    kept.keep(entry("a"), 0, {})
-    assert kept.entries() == []
-    assert str(broken) in str(kept.problem)
-    assert "--history" in str(kept.problem)
+    store = History(broken)
+    store.keep(entry("a"), 0, {})
+    assert store.entries() == []
+    assert str(broken) in str(store.problem)
+    assert "--history" in str(store.problem)
     folder = History(tmp_path / "history.db" / "inside")
     assert folder.entries() == []
     assert folder.problem
 
 
 def test_threads_may_write_at_once(tmp_path: Path) -> None:
-    kept = History(tmp_path / "history.db")
-    threads = [threading.Thread(target=kept.keep, args=(entry(str(n)), 0, {"n": n})) for n in range(16)]
+    store = History(tmp_path / "history.db")
+    threads = [threading.Thread(target=store.keep, args=(entry(str(n)), 0, {"n": n})) for n in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert kept.problem is None
-    assert {found.id for found in kept.entries()} == {str(n) for n in range(16)}
+    assert store.problem is None
+    assert {entry.id for entry in store.entries()} == {str(n) for n in range(16)}
 
 
 def rights(path: Path) -> int:
@@ -92,15 +92,15 @@ def test_nobody_else_can_read_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     file = tmp_path / "zooter" / "history.db"
     before = os.umask(0)
     try:
-        kept = History(path())
-        kept.keep(entry("a"), 0, {"query": "secret"})
+        store = History(path())
+        store.keep(entry("a"), 0, {"query": "secret"})
         with closing(sqlite3.connect(file)) as reader:
             reader.execute("SELECT * FROM turns").fetchall()  # so that the files beside it stay
-            kept.keep(entry("a"), 1, {"query": "another"})
-            found = {one.name: rights(one) for one in file.parent.iterdir()}
+            store.keep(entry("a"), 1, {"query": "another"})
+            modes = {path.name: rights(path) for path in file.parent.iterdir()}
     finally:
         os.umask(before)
-    assert found == {"history.db": 0o600, "history.db-wal": 0o600, "history.db-shm": 0o600}
+    assert modes == {"history.db": 0o600, "history.db-wal": 0o600, "history.db-shm": 0o600}
     assert rights(file.parent) == 0o700
 
 
@@ -112,8 +112,8 @@ def test_one_that_others_could_read_is_narrowed(monkeypatch: pytest.MonkeyPatch,
     file.parent.chmod(0o755)
     for name in ("history.db-wal", "history.db-shm"):
         (file.parent / name).touch(0o644)
-    kept = History(file)
-    assert kept.turns("a") == [{"query": "secret"}]
+    store = History(file)
+    assert store.turns("a") == [{"query": "secret"}]
     assert {rights(one) for one in file.parent.iterdir()} == {0o600}
     assert rights(file.parent) == 0o755  # the user named it
     monkeypatch.delenv("ZOOTER_HISTORY")
@@ -133,7 +133,7 @@ def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert path() == tmp_path / "zooter" / "history.db"
 
 
-def test_a_demo_that_others_can_reach_keeps_nothing_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_demo_that_others_can_reach_keeps_nothing_unless_a_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ZOOTER_HISTORY")
     monkeypatch.setattr("zooter_core.ui.history.st.get_option", lambda name: "0.0.0.0")
     assert path() is None

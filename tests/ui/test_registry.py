@@ -11,13 +11,13 @@ class Item:
 
 
 def test_the_latest_are_found_and_the_oldest_leave() -> None:
-    kept: Registry[Item] = Registry(2)
+    registry: Registry[Item] = Registry(2)
     first, second, third = Item("1"), Item("2"), Item("3")
-    kept.add(first)
-    kept.add(second)
-    kept.add(first)  # looked at again: the other one is the oldest now
-    kept.add(third)
-    assert kept.find("1") is first
-    assert kept.find("2") is None
-    assert kept.find("3") is third
-    assert kept.find("nobody") is None
+    registry.add(first)
+    registry.add(second)
+    registry.add(first)  # looked at again: the other one is the oldest now
+    registry.add(third)
+    assert registry.find("1") is first
+    assert registry.find("2") is None
+    assert registry.find("3") is third
+    assert registry.find("nobody") is None

@@ -36,9 +36,9 @@ def beside(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_named_fleet_comes_first_and_every_name_is_its_own(beside: Path) -> None:
-    found = resources.fleets()
-    assert list(found) == ["first", "models/first", "unmade"]
-    assert found["first"].endswith("elsewhere/first")
+    fleets = resources.fleets()
+    assert list(fleets) == ["first", "models/first", "unmade"]
+    assert fleets["first"].endswith("elsewhere/first")
 
 
 def test_a_fleet_without_a_router_cannot_be_picked(beside: Path) -> None:
@@ -73,17 +73,17 @@ def test_a_fleet_that_a_visitor_picks_is_loaded_and_an_unknown_one_is_not(beside
 
 
 def test_a_query_can_be_routed_before_the_models_are_loaded(tiny_fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    go, asked = threading.Event(), threading.Event()
+    go, started = threading.Event(), threading.Event()
 
-    def held(backend: TransformersBackend, candidate: CandidateConfig) -> None:
-        asked.set()
+    def blocked_load(backend: TransformersBackend, candidate: CandidateConfig) -> None:
+        started.set()
         assert go.wait(60)
 
-    monkeypatch.setattr(TransformersBackend, "load", held)
+    monkeypatch.setattr(TransformersBackend, "load", blocked_load)
     loading = resources.Loading(load_fleet(tiny_fleet), {})
     try:
         assert loading.ready.wait(60)
-        assert asked.wait(60)
+        assert started.wait(60)
         assert loading.ensemble is not None
         assert loading.ensemble.route([Message("user", "What is 2 + 3?")]).probabilities
     finally:
@@ -91,14 +91,14 @@ def test_a_query_can_be_routed_before_the_models_are_loaded(tiny_fleet: Path, mo
 
 
 def test_routing_does_not_wait_for_a_reward_model_that_loads(tiny_fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    go, asked, routed = threading.Event(), threading.Event(), threading.Event()
+    go, started, routed = threading.Event(), threading.Event(), threading.Event()
 
-    def held(*_: object) -> NoReturn:
-        asked.set()
+    def blocked_load(*_: object) -> NoReturn:
+        started.set()
         go.wait(60)
         raise ZooterError("a reward model", "none", "")
 
-    monkeypatch.setattr(rewards, "reward_model", held)
+    monkeypatch.setattr(rewards, "reward_model", blocked_load)
     loading = resources.Loading(load_fleet(tiny_fleet), {})
 
     def route() -> None:
@@ -108,7 +108,7 @@ def test_routing_does_not_wait_for_a_reward_model_that_loads(tiny_fleet: Path, m
 
     try:
         assert loading.ready.wait(60)
-        assert asked.wait(60)
+        assert started.wait(60)
         threading.Thread(target=route, daemon=True).start()
         assert routed.wait(30)
     finally:
@@ -116,10 +116,10 @@ def test_routing_does_not_wait_for_a_reward_model_that_loads(tiny_fleet: Path, m
 
 
 def test_a_fleet_whose_router_is_broken_is_ready_with_a_problem(tiny_fleet: Path, tmp_path: Path) -> None:
-    whole = tmp_path / "broken"
-    shutil.copytree(tiny_fleet, whole)
-    (whole / "router" / "config.json").write_text("{")
-    loading = resources.Loading(load_fleet(whole), {})
+    folder = tmp_path / "broken"
+    shutil.copytree(tiny_fleet, folder)
+    (folder / "router" / "config.json").write_text("{")
+    loading = resources.Loading(load_fleet(folder), {})
     assert loading.ready.wait(60)
     assert loading.ensemble is None
     assert "a whole router" in (loading.problem or "")

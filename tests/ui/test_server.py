@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,8 @@ server.serve()
 """
 
 
-def visit(port: int) -> None:
-    """Open a session, as a browser does, which runs the page."""
+def visit(port: int, printed: Callable[[], bool]) -> None:
+    """Open a session, as a browser does, until the page has run."""
     from streamlit.proto.BackMsg_pb2 import BackMsg
     from websockets.sync.client import connect
 
@@ -48,8 +49,13 @@ def visit(port: int) -> None:
     message.rerun_script.query_string = ""
     with connect(f"ws://localhost:{port}/_stcore/stream", origin=f"http://localhost:{port}", proxy=None) as session:
         session.send(message.SerializeToString())
-        session.recv(timeout=60)
-        time.sleep(1)
+        end = time.monotonic() + 60
+        while not printed() and time.monotonic() < end:
+            time.sleep(0.05)
+
+
+def text_of(received: bytearray) -> str:
+    return received.decode(errors="replace").replace("\r\n", "\n")
 
 
 def test_a_page_that_fails_does_nothing_to_the_terminal(tmp_path):
@@ -59,8 +65,8 @@ def test_a_page_that_fails_does_nothing_to_the_terminal(tmp_path):
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-c", SERVE, str(tmp_path / "page.py"), "--server.port", str(port)]
-    came = bytearray()
-    with terminal(came) as file:
+    received = bytearray()
+    with terminal(received) as file:
         process = subprocess.Popen(
             [*command, "--server.headless", "true"],
             stdout=file,
@@ -76,12 +82,12 @@ def test_a_page_that_fails_does_nothing_to_the_terminal(tmp_path):
                 except OSError:
                     assert process.poll() is None
                     time.sleep(0.2)
-            visit(port)
+            visit(port, lambda: f"page {visible(HOSTILE)}" in text_of(received))
         finally:
             process.terminate()
             process.wait(30)
-    text = came.decode().replace("\r\n", "\n")
+    text = text_of(received)
     assert not ACTS.search(text), repr(text)
     assert CLEAR not in text
-    for said in ("printed", "thread", "page"):
-        assert f"{said} {visible(HOSTILE)}" in text
+    for source in ("printed", "thread", "page"):
+        assert f"{source} {visible(HOSTILE)}" in text

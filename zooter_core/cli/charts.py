@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from zooter_core.files import written_whole
+from zooter_core.files import open_atomic
 
 
 def save_sweep_plot(figures: dict[str, Any], path: Path) -> None:
@@ -30,7 +30,7 @@ def save_sweep_plot(figures: dict[str, Any], path: Path) -> None:
         xaxis_title="beta (weight of the plain label)",
         yaxis_title="mean score, 95% interval over queries",
     )
-    with written_whole(path) as file:
+    with open_atomic(path) as file:
         figure.write_html(file, include_plotlyjs=True)
 
 
@@ -51,7 +51,7 @@ def save_selection_plot(figures: dict[str, Any], path: Path) -> None:
     figure.update_xaxes(title="dollars per thousand queries" if priced else "calls per query")
     figure.update_yaxes(title="mean score", col=1)
     figure.update_layout(template="plotly_white", title="k candidates where the router is unsure, otherwise one")
-    with written_whole(path) as file:
+    with open_atomic(path) as file:
         figure.write_html(file, include_plotlyjs=True)
 
 

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from zooter_core import __version__
 from zooter_core.cli import COMMANDS
-from zooter_core.cli.arguments import CallError, Command
+from zooter_core.cli.parsing import CallError, Command
 from zooter_core.errors import FIX_PERMISSIONS, MOST_FOUND, MOST_NAMED, ZooterError, did_you_mean, shortened
 from zooter_core.terminal import guarded
 

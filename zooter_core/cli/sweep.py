@@ -16,7 +16,7 @@ from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import check_plot, numbers_of, tags_of
 from zooter_core.data.scores import read_scores
 from zooter_core.evaluation import report_tables
-from zooter_core.files import check_file, written_whole
+from zooter_core.files import check_file, open_atomic
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.strict_json import dump_json
 
@@ -62,7 +62,7 @@ def sweep(
     if plot:
         save_sweep_plot(figures, plot)
     if out:
-        with written_whole(out) as file:
+        with open_atomic(out) as file:
             file.write(dump_json(figures, indent=2) + "\n")
     if json:
         print_json(figures)

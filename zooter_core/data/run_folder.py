@@ -8,14 +8,13 @@ last line is cut off before the next append. The folder is private, because it h
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from zooter_core import __version__, files
+from zooter_core import __version__, files, jsonl
 from zooter_core.data.run_lines import Check
 from zooter_core.data.run_state import check_seals, check_shape, seal_of
 from zooter_core.errors import FIX_PERMISSIONS, WorkError, ZooterError
@@ -24,7 +23,7 @@ from zooter_core.strict_json import dump_json, parse_json
 QUERIES, RESPONSES, REWARDS = "queries.jsonl", "responses.jsonl", "rewards.jsonl"
 TAGS, LABELS, ROUTER, REPORT = "tags.jsonl", "labels.jsonl", "router", "report.json"
 STATE, LOCK = "run.json", ".lock"
-RUN_FILES = (QUERIES, RESPONSES, REWARDS, TAGS, LABELS, ROUTER, f"{ROUTER}.partial", REPORT, STATE, "run.partial", LOCK)
+RUN_FILES = (QUERIES, RESPONSES, REWARDS, TAGS, LABELS, ROUTER, f"{ROUTER}.partial", REPORT, STATE, LOCK)
 FORMAT = 1  # of a run folder
 Settings = Mapping[str, Any]
 
@@ -77,7 +76,7 @@ class RunFolder:
 
     def _make_private(self) -> None:
         """Restrict files that a library wrote to their owner; the folder too, unless it holds other files."""
-        if {path.name for path in self.folder.iterdir()} <= set(RUN_FILES):
+        if {path.name.partition(files.PARTIAL)[0] for path in self.folder.iterdir()} <= set(RUN_FILES):
             files.narrow(self.folder)
         for path in (*(self.folder / name for name in RUN_FILES), *(self.folder / ROUTER).rglob("*")):
             files.narrow(path)
@@ -106,16 +105,8 @@ class RunFolder:
 
     def _write_state(self) -> None:
         path = self.folder / STATE
-        partial = path.with_suffix(".partial")
-        try:
-            with files.writing(path):
-                with open(partial, "w", encoding="utf-8", opener=files.owner_only) as file:
-                    file.write(dump_json(self.state, indent=2) + "\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with files.writing(path), files.atomic(path, private=True) as partial:
+            partial.write_text(dump_json(self.state, indent=2) + "\n", encoding="utf-8")
 
     def begin(self, step: str, settings: Settings) -> None:
         """Record a step's settings when it starts for the first time; later starts must use the same.
@@ -177,7 +168,7 @@ class RunFolder:
         Raises:
             WorkError: a line in the middle is not JSON.
         """
-        yield from files.read_whole_lines(self.folder / file)
+        yield from jsonl.read_records(self.folder / file)
 
     def done(
         self, file: str, ids: Container[str], *more: str, check: Check = lambda record: None
@@ -212,7 +203,7 @@ class RunFolder:
         Raises:
             WorkError: the disk is full or cannot be written.
         """
-        files.append_lines(self.folder / file, records, files.owner_only)
+        jsonl.append_records(self.folder / file, records, private=True)
 
 
 def versions() -> dict[str, str]:

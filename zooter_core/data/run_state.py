@@ -38,7 +38,7 @@ def _is_seal(seal: Mapping[str, Any]) -> bool:
     hashes = seal.get("router", {})
     if not isinstance(hashes, dict):
         return False
-    texts = (seal.get("file"), seal.get("sha256"), seal.get("settings_sha256", ""), *hashes.values())
+    texts = (seal.get("file"), seal.get("sha256"), seal.get("settings_sha256"), *hashes.values())
     return all(isinstance(text, str) for text in texts) and all(map(_inside, (seal["file"], *hashes)))
 
 
@@ -83,8 +83,7 @@ def check_seals(folder: Path, state: Mapping[str, Any], router: str) -> None:
                 change[1],
                 remake if step == "distill" else "Restore a copy, or start a new run.",
             )
-        hashed = _hash_of(state["steps"].get(step))
-        if seal.get("settings_sha256", hashed) != hashed:
+        if seal["settings_sha256"] != _hash_of(state["steps"].get(step)):
             raise WorkError(
                 f"the settings of the step {step} in {folder / 'run.json'} as they were when it was finished",
                 "they changed since",

@@ -14,41 +14,11 @@ from numpy.typing import NDArray
 from zooter_core import files
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices
-from zooter_core.data.run_folder import (
-    LABELS,
-    QUERIES,
-    REPORT,
-    RESPONSES,
-    REWARDS,
-    ROUTER,
-    RUN_FILES,
-    STATE,
-    TAGS,
-    RunFolder,
-    Settings,
-    versions,
-)
+from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, TAGS, RunFolder
 from zooter_core.data.scores import Scores, score_line
 from zooter_core.errors import ZooterError
 from zooter_core.records import Query
 from zooter_core.strict_json import dump_json, parse_json
-
-__all__ = [
-    "LABELS",
-    "QUERIES",
-    "REPORT",
-    "RESPONSES",
-    "REWARDS",
-    "ROUTER",
-    "RUN_FILES",
-    "STATE",
-    "TAGS",
-    "Run",
-    "RunSummary",
-    "Settings",
-    "find_runs",
-    "versions",
-]
 
 SEARCH_DEPTH = 3  # levels of folders below the one that `find_runs` searches
 
@@ -137,7 +107,7 @@ class Run(RunFolder):
             ZooterError: the file cannot be written, or every query is set aside.
         """
         scores, texts = self._mean_rewards(), self.responses()
-        with files.written_whole(path) as out:
+        with files.open_atomic(path) as out:
             for query, row in zip(scores.queries, scores.scores.tolist(), strict=True):
                 first = {name: samples[0] for name, samples in texts[query.id].items()}
                 line = score_line(query, dict(zip(scores.candidates, row, strict=True)), first)

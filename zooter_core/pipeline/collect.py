@@ -9,8 +9,9 @@ from dataclasses import asdict, replace
 
 from zooter_core.backends import Request, iter_responses
 from zooter_core.config.fleet import GenerationConfig
+from zooter_core.data.run_folder import QUERIES, RESPONSES, Settings, versions
 from zooter_core.data.run_lines import response_check, same_check
-from zooter_core.data.runs import QUERIES, RESPONSES, Run, Settings, versions
+from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import Failure, WorkError, ZooterError
 from zooter_core.pipeline import batches

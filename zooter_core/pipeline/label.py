@@ -7,8 +7,9 @@ from dataclasses import asdict
 
 import numpy as np
 
+from zooter_core.data.run_folder import LABELS, TAGS
 from zooter_core.data.run_lines import same_check, tag_check
-from zooter_core.data.runs import LABELS, TAGS, Run
+from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores
 from zooter_core.ensemble import Ensemble
 from zooter_core.method import labels

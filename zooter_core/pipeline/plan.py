@@ -11,7 +11,8 @@ import numpy as np
 from zooter_core.config.candidates import RECORDED
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import CheckpointConfig
-from zooter_core.data.runs import RUN_FILES, Run, Settings
+from zooter_core.data.run_folder import RUN_FILES, Settings
+from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble, missing_table
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation.evaluate import check_names

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
 from zooter_core.config.fleet import Fleet, fleet_toml, load_fleet
-from zooter_core.data.runs import REPORT, ROUTER
-from zooter_core.errors import WorkError, ZooterError, listed
+from zooter_core.data.run_folder import REPORT, ROUTER
+from zooter_core.errors import ZooterError, listed
+from zooter_core.files import atomic, writing
 from zooter_core.strict_json import parse_json
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 FLEET, README = "fleet.toml", "README.md"
-MADE = {FLEET, README, REPORT, ROUTER}  # all that this module writes, and so all that it may replace
+CONTENTS = {FLEET, README, REPORT, ROUTER}  # all that this module writes, and so all that it may replace
 
 
 def place_of(name: str, beside: Path) -> Path:
     """The folder of that name beside another.
 
     Raises:
-        ZooterError: the name has other signs than letters, digits and dashes.
+        ZooterError: the name has other characters than letters, digits and dashes.
     """
     if not NAME.fullmatch(name):
         raise ZooterError(
@@ -33,15 +33,15 @@ def place_of(name: str, beside: Path) -> Path:
 
 
 def save_fleet(fleet: Fleet, router: Path, name: str, readme: str, replace: bool = False) -> Path:
-    """Write the folder `name` beside the fleet's: fleet.toml, router/, report.json and README.md, whole or not at all.
+    """Write the folder `name` beside the fleet's: fleet.toml, router/, report.json and README.md, all or nothing.
 
     Args:
         router: a router's folder that `distill_scores` made, for the fleet's candidates; its report.json moves up.
-        replace: whether a folder of that name that was made here may be replaced.
+        replace: replace a folder of that name if it was saved by this module.
 
     Raises:
         ZooterError: the router is for another pool, the name is wrong or taken.
-        WorkError: the disk took it not.
+        WorkError: the disk is full, or the folder cannot be written.
     """
     pool = parse_json((router / "config.json").read_text(encoding="utf-8"))["candidates"]
     if set(pool) != set(fleet.pool):
@@ -55,46 +55,29 @@ def save_fleet(fleet: Fleet, router: Path, name: str, readme: str, replace: bool
 
 
 def save_router(router: Path, name: str, beside: Path, readme: str, replace: bool = False) -> Path:
-    """The same without fleet.toml, for a router of another pool.
-
-    Raises:
-        ZooterError: the name is wrong or taken.
-        WorkError: the disk took it not.
-    """
+    """As `save_fleet`, but without fleet.toml: for a router of another pool."""
     return _place(place_of(name, beside), router, readme, replace)
 
 
 def _place(place: Path, router: Path, readme: str, replace: bool, toml: str | None = None) -> Path:
-    """Fill a folder beside the place and put it there when it is whole."""
-    if (other := not _made_here(place)) or (place.exists() and not replace):
-        next_step = "Choose another name." if other else "Say that it may be replaced, or choose another name."
+    """Write a folder aside, and rename it to `place` when it is complete."""
+    if (foreign := not _is_ours(place)) or (place.exists() and not replace):
+        next_step = "Choose another name." if foreign else "Allow it to be replaced, or choose another name."
         raise ZooterError(f"a name that is free in {place.parent}", f"a folder {place.name}", next_step)
-    made = None
-    try:
-        made = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-        made.chmod(0o755)
-        shutil.copytree(router, made / ROUTER)
-        if (made / ROUTER / REPORT).is_file():
-            (made / ROUTER / REPORT).rename(made / REPORT)
-        (made / README).write_text(readme, encoding="utf-8")
+    with writing(place), atomic(place) as folder:
+        folder.mkdir()
+        shutil.copytree(router, folder / ROUTER)
+        if (folder / ROUTER / REPORT).is_file():
+            (folder / ROUTER / REPORT).rename(folder / REPORT)
+        (folder / README).write_text(readme, encoding="utf-8")
         if toml is not None:
-            (made / FLEET).write_text(toml, encoding="utf-8")
-            load_fleet(made)  # what cannot be read must not take the place of what can
-        old = made.with_name(f"{made.name}-old")
-        if place.exists():
-            place.rename(old)
-        made.rename(place)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as problem:
-        raise WorkError(f"room to write {place}", str(problem), "Free some space, or mend its rights.") from problem
-    finally:
-        if made is not None:
-            shutil.rmtree(made, ignore_errors=True)
+            (folder / FLEET).write_text(toml, encoding="utf-8")
+            load_fleet(folder)  # a fleet that cannot be read must not replace one that can
     return place
 
 
-def _made_here(place: Path) -> bool:
-    """Whether all that is there was written by this module, so that nothing else is lost with it."""
+def _is_ours(place: Path) -> bool:
+    """Whether everything in the folder was written by this module, so that nothing else is lost with it."""
     if not place.exists() and not place.is_symlink():
         return True
-    return place.is_dir() and not place.is_symlink() and {entry.name for entry in place.iterdir()} <= MADE
+    return place.is_dir() and not place.is_symlink() and {entry.name for entry in place.iterdir()} <= CONTENTS

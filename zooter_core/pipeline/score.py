@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from zooter_core.data.run_folder import REWARDS
 from zooter_core.data.run_lines import has_scores, reward_check
-from zooter_core.data.runs import REWARDS, Run
+from zooter_core.data.runs import Run
 from zooter_core.data.scores import no_repeats, read_lines, read_query, read_responses, score_line
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.files import append_lines, check_file, locked, read_whole_lines
+from zooter_core.files import check_file, locked
+from zooter_core.jsonl import append_records, read_records
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import Progress, pool_of, quiet, require, unfinished_batches
 from zooter_core.records import Query
@@ -75,7 +77,7 @@ def _scored(out: Path, lines: Sequence[Responses]) -> set[str]:
     """The ids of the queries that `out` has lines of, each checked."""
     responses = {query.id: (query.text, texts) for query, texts in lines}
     done: set[str] = set()
-    for number, record in enumerate(read_whole_lines(out), 1):
+    for number, record in enumerate(read_records(out), 1):
         id = record.get("id")
         text, texts = responses.get(id, ("", {})) if isinstance(id, str) else ("", {})
         if not text or text != record.get("query"):
@@ -111,6 +113,6 @@ def _score_missing(
                 aside[query.id] = str(rewards.reason)
             else:
                 new.append(score_line(query, dict(zip(texts, rewards.complete, strict=True)), texts))
-        append_lines(out, new)
+        append_records(out, new)
         progress("score", min(first + batches.BATCH, len(lines)), len(lines))
     return len(lines) - len(aside), aside

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.config.fleet import ENCODER
-from zooter_core.data.runs import LABELS, REPORT, ROUTER, Run, Settings
+from zooter_core.data.run_folder import LABELS, REPORT, ROUTER, Settings
+from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, ScoreSource, as_scores
 from zooter_core.ensemble import Ensemble
 from zooter_core.evaluation.evaluate import Sampled, report
 from zooter_core.evaluation.report import Report, load_report
-from zooter_core.files import check_folder, filled_whole, move_contents, private_folder, remove, writing
+from zooter_core.files import check_folder, move_contents, private_folder, remove, update_folder, writing
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.batches import Progress, pool_of, quiet, require
 from zooter_core.pipeline.label import make_labels
@@ -78,7 +79,7 @@ def distill(
     labelled = make_labels(scores, [query.tags for query in scores.queries], labels)
     trained = train(scores, labelled, vectors, encoder, labels, training, progress)
     if folder is not None:
-        with filled_whole(Path(folder), CONFIG) as work:
+        with update_folder(Path(folder), CONFIG) as work:
             trained.save(work, work / REPORT)
     return trained.router
 

@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zooter_core.data.runs import REPORT
+from zooter_core.data.run_folder import REPORT
 from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError, did_you_mean, listed
-from zooter_core.files import filled_whole, writing
+from zooter_core.files import update_folder, writing
 from zooter_core.method import calibration, labels, metrics
 from zooter_core.method.labels import LabelConfig
 from zooter_core.router.config import CONFIG
@@ -186,7 +186,7 @@ def save(router: Router, folder: Path, figures: dict[str, Any]) -> None:
         WorkError: the disk is full.
     """
     old = (ARRAYS, RECORDS)  # of an earlier router there: their labels are of another pool
-    with filled_whole(folder, CONFIG, old) as work, writing(folder):
+    with update_folder(folder, CONFIG, old) as work, writing(folder):
         router.save(work)
         (work / REPORT).write_text(dump_json(figures, indent=2) + "\n", encoding="utf-8")
 

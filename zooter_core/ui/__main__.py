@@ -1,4 +1,4 @@
-"""The process of `zooter demo`. It guards the terminal before it imports Streamlit, whose loggers remember stderr."""
+"""The process of `zooter demo`. It guards the terminal before it imports Streamlit, whose loggers store stderr."""
 
 from zooter_core.terminal import guard
 

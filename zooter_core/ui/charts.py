@@ -58,13 +58,14 @@ def contributions(explanation: Explanation, pool: Sequence[str]) -> go.Figure:
     parts = [piece for piece in explanation.pieces if piece in strongest]  # in the query's order
     values = [piece.contribution * 100 for piece in parts]
     most = max([1.0, *map(abs, values)])
+    digits = 0 if most >= 10 else 1
     figure = go.Figure(
         go.Bar(
             x=values,
             y=list(range(len(parts))),
             orientation="h",
             marker_color=[colour(pool, explanation.candidate) if value >= 0 else GREY for value in values],
-            text=[f"{value:+.{0 if most >= 10 else 1}f}" for value in values],
+            text=[f"{round(value, digits) + 0.0:+.{digits}f}" for value in values],  # + 0.0: no "-0"
             textposition="outside",
             cliponaxis=False,
             customdata=[[label(piece.text, 80), label(explanation.candidate)] for piece in parts],

@@ -1,8 +1,8 @@
-"""What the demo's server refuses, and the security headers on all that it sends.
+"""Requests that the demo's server refuses, and the security headers of its responses.
 
-Model text is made harmless where it is drawn (text.py). The headers are the second wall: whatever slips through, the
-browser loads nothing from another host and shows the page in no other site's frame. The host list stops DNS rebinding:
-a site whose name comes to point at this machine is refused by that name.
+Model text is made harmless where it is drawn (text.py). The headers are a second line of defence: even if something
+slips through, the browser loads nothing from another host and no other site can show the page in a frame. The list of
+hosts prevents DNS rebinding: a site whose name is made to point at this machine is refused by that name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 def content_security_policy(page: str, embed_from: Iterable[str] = ()) -> str:
-    """The policy for an HTML page with inline scripts, which are named by their hashes.
+    """The policy for an HTML page. It allows the page's inline scripts by their hashes.
 
     Args:
         page: the HTML.
@@ -35,7 +35,7 @@ def content_security_policy(page: str, embed_from: Iterable[str] = ()) -> str:
     directives = {
         "default-src": ["'self'"],
         "script-src": ["'self'", *(f"'sha256-{value}'" for value in hashes)],
-        "style-src": ["'self'", "'unsafe-inline'"],  # Streamlit styles its elements as it goes
+        "style-src": ["'self'", "'unsafe-inline'"],  # Streamlit sets styles on its elements
         "img-src": ["'self'", "data:", "blob:"],
         "font-src": ["'self'", "data:"],
         "media-src": ["'self'", "data:", "blob:"],
@@ -55,12 +55,12 @@ def security_headers(policy: str) -> dict[str, str]:
         "Content-Security-Policy": policy,
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
-        "X-DNS-Prefetch-Control": "off",  # else the name of each link's host is looked up before anybody clicks
+        "X-DNS-Prefetch-Control": "off",  # otherwise the browser looks up link hosts before anybody clicks
     }
 
 
 async def internal_error(request: Request, problem: Exception, headers: dict[str, str]) -> PlainTextResponse:
-    """The answer to a request that raised, which Starlette sends past all middleware."""
+    """The response to a request that raised. Starlette sends it past all middleware."""
     return PlainTextResponse("Internal Server Error", status_code=500, headers=headers)
 
 
@@ -107,7 +107,7 @@ class Guard:
 
 
 def _problem_of_origin(scope: Scope, origins: list[str], host: Host) -> str | None:
-    """Browsers send an Origin with each websocket and with each request that changes something."""
+    """Why an origin is refused. Browsers send one with each websocket and each request that changes something."""
     websocket = scope["type"] == "websocket"
     if not websocket and (scope["method"] in SAFE_METHODS or not origins):
         return None
@@ -117,6 +117,6 @@ def _problem_of_origin(scope: Scope, origins: list[str], host: Host) -> str | No
 
 
 def _local_address(scope: Scope) -> str | None:
-    """The address of this machine that the request came in by: a page under a bare address cannot be rebound."""
+    """This machine's address that received the request. DNS rebinding cannot fake a bare address."""
     server = scope.get("server")
     return host_name(server[0]) if server else None

@@ -1,7 +1,7 @@
-"""The demo's server: Streamlit on app.py behind the guard, started by `zooter demo`.
+"""The demo's server: Streamlit with app.py behind the guard, started by `zooter demo`.
 
-Port, address and headless are Streamlit's own options (`--server.port 8501`, or STREAMLIT_SERVER_PORT).
-ZOOTER_ALLOW_HOST and ZOOTER_EMBED_FROM hold host names and origins with spaces between them.
+Port, address and headless are Streamlit's options (`--server.port 8501`, or STREAMLIT_SERVER_PORT).
+ZOOTER_ALLOW_HOST and ZOOTER_EMBED_FROM hold host names and origins, separated by spaces.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from zooter_core.ui.guard import Guard, content_security_policy, internal_error,
 
 ALLOW_HOST, EMBED_FROM = "ZOOTER_ALLOW_HOST", "ZOOTER_EMBED_FROM"
 SETTINGS = {
-    "server.enableCORS": True,  # True restricts: pages of other origins may not read
+    "server.enableCORS": True,  # True forbids pages of other origins to read
     "server.enableXsrfProtection": True,
     "server.enableAgentApi": False,
-    "logger.enableRich": False,  # its tracebacks would send the terminal whatever an exception quotes
-    "logger.hideWelcomeMessage": True,  # `zooter demo` has said where it is; this might look up the public address
+    "logger.enableRich": False,  # its tracebacks would print untrusted text to the terminal
+    "logger.hideWelcomeMessage": True,  # `zooter demo` prints the address; this might look up the public one
 }
 
 
@@ -42,8 +42,8 @@ SETTINGS = {
 @configurator_options
 def serve(**options: Any) -> None:
     """Serve until Ctrl-C, with Streamlit's options from the command line, the environment and its files."""
-    # Else Streamlit takes the folder pages/ for its older kind of pages until app.py has run once: a first visit to
-    # /compare would show that page without the frame.
+    # Otherwise Streamlit treats the folder pages/ as its older kind of pages until app.py has run once, and a first
+    # visit to /compare would show the page without the frame.
     PagesManager.uses_pages_directory = False
     page = (Path(get_static_dir()) / "index.html").read_text(encoding="utf-8")
     embed_from = [check_origin(origin, EMBED_FROM) for origin in os.environ.get(EMBED_FROM, "").split()]
@@ -55,20 +55,20 @@ def serve(**options: Any) -> None:
         lifespan=_open_browser,
         exception_handlers={Exception: partial(internal_error, headers=headers)},
     )
-    sys.argv = [str(APP)]  # as `streamlit run` has it: its folder is where modules and settings are looked up
-    named = {name.replace("_", "."): value for name, value in options.items() if value not in (None, ())}
+    sys.argv = [str(APP)]  # as in `streamlit run`, which looks for modules and settings in its folder
+    given = {name.replace("_", "."): value for name, value in options.items() if value not in (None, ())}
     with suppress(KeyboardInterrupt):
-        app.run(config=named | SETTINGS)
+        app.run(config=given | SETTINGS)
 
 
 def _guarded(app: ASGIApp, allow_host: set[str], headers: dict[str, str]) -> Guard:
-    """The app behind the guard; Starlette calls this once Streamlit's options are read."""
+    """The app behind the guard. Starlette calls this after Streamlit has read its options."""
     return Guard(app, names_of_this_machine(st.get_option("server.address")) | allow_host, headers)
 
 
 @asynccontextmanager
 async def _open_browser(app: st.App) -> AsyncIterator[None]:
-    """Open a browser at the start, where there is one."""
+    """Open a browser at the start, unless the demo is headless."""
     if not st.get_option("server.headless"):
         address = st.get_option("server.address") or "0.0.0.0"
         host = Host("localhost" if address in WILDCARDS else address, st.get_option("server.port"))

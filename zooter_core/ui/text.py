@@ -1,4 +1,4 @@
-"""Untrusted text as Markdown that loads nothing from elsewhere, pretends nothing and shows what was meant."""
+"""Untrusted text as Markdown that loads nothing, hides nothing and keeps its formatting."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from functools import lru_cache
 from zooter_core.ui.markdown import escape
 from zooter_core.ui.markdown.render import UndrawableError, rendered
 
-MOST = 20_000  # characters of a text that a page draws; a browser takes long over more
-LONGER = 4  # times: what is written may be longer than the text, nested lists and empty cells are; more is not drawn
+MOST = 20_000  # characters of a text that a page draws; more would slow down the browser
+LONGER = 4  # how many times longer than the text its Markdown may be, because of nested lists and empty cells
 PROGRAM = re.compile(
     r"(def|class|import|from|return|print|for|while|if|else|elif|try|except|with|function|const|let|var|public|private|"
     r"static|int|void|using|#include|SELECT|INSERT|UPDATE|DELETE|CREATE|FROM|WHERE|ORDER|GROUP|JOIN|LIMIT)\b.*[:;({=,)\w]$"
@@ -20,13 +20,14 @@ PROGRAM = re.compile(
 def safe(text: str, most: int | None = MOST) -> str:
     """Markdown of a model or a person, made harmless.
 
-    An image would be fetched from its address: it becomes its words and that address. A link names its host, and leads
-    nowhere if that is no web page. A dollar sign alone would begin a formula: it stays a dollar sign; `$$`, `\\(` and
-    `\\[` do begin one. HTML is shown as text, and so is a definition of a link's address. A program without a fence
-    gets one: its lines would run together.
+    - An image, which would be fetched from its address, becomes its text and the address.
+    - A link names its host, and leads nowhere unless that is a web page.
+    - A single dollar sign stays one; only `$$`, `\\(` and `\\[` start a formula.
+    - HTML and definitions of link addresses are shown as text.
+    - A program without a fence gets one, so that its lines do not run together.
 
     Args:
-        most: characters that are drawn; what is cut off is counted at the end. None, for a file, draws all.
+        most: characters to draw; the end says how many are missing. None, for a file, draws all.
     """
     shown = _markdown(escape.visible(text[:most]))
     if most is not None and len(text) > most:
@@ -35,7 +36,7 @@ def safe(text: str, most: int | None = MOST) -> str:
 
 
 def plain(text: str) -> str:
-    """A name, a query or a message as one line of Markdown that shows its characters and means nothing."""
+    """A name, a query or a message as one line of Markdown in which no character has a meaning."""
     return escape.escaped(escape.unlinked(escape.visible(text)).strip())
 
 
@@ -44,7 +45,7 @@ def code(text: str) -> str:
     return escape.code(escape.visible(text))
 
 
-@lru_cache(maxsize=256)  # a page draws a whole conversation anew whenever something on it changes
+@lru_cache(maxsize=256)  # a page draws the complete conversation again on every change
 def _markdown(text: str) -> str:
     if "```" in text or not _is_program(text):
         try:

@@ -1,4 +1,4 @@
-"""Small Python function tasks with unit tests, made from templates written for this project."""
+"""Small Python function tasks with unit tests, generated from templates written for this project."""
 
 from recipes.embedded.functions.checking import check, same
 from recipes.embedded.functions.making import tasks

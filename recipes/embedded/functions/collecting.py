@@ -23,7 +23,7 @@ from recipes.embedded.functions.inputs import number_dicts, number_lists, word_l
 from recipes.embedded.functions.spec import Spec, Truth
 
 # fmt: off
-# What is made of the items: (words; code, where LIST is the list; truth).
+# The operation on the items: (words; code, where LIST is the list; truth).
 OPERATIONS: dict[str, tuple[str, str, Truth]] = {
     "list": ("a list of {}", "LIST", list),
     "sum": ("the sum of {}", "sum(LIST)", lambda xs: sum(reversed(xs))),
@@ -58,15 +58,15 @@ def collect(dice: random.Random, source: str, op: str, change: str, cond: str) -
     noun, place, code, before, arg, items, values = SOURCES[source]
     row = {**NUMBERS, **WORDS}.get(cond, ALL)
     k, j = constant(dice, cond, source in ("words", "digits")), dice.randint(2, 9)
-    said, test, word = with_constant(row, cond, k)
-    bare = said.replace("%", noun)
-    words, made, changed = {**NUMBER_CHANGES, **(WORD_CHANGES if source == "words" else {})}.get(change, SAME)
+    condition_words, test, word = with_constant(row, cond, k)
+    bare = condition_words.replace("%", noun)
+    words, item_code, changed = {**NUMBER_CHANGES, **(WORD_CHANGES if source == "words" else {})}.get(change, SAME)
     phrase, body, truth = OPERATIONS[op]
     if op == "count":
         goal = f"how many {bare} there are {place}".replace("are of", "are in")
     else:
         goal = phrase.format(words.format(f"{'the' if test else 'all'} {bare} {place}")).replace("@", str(j))
-    listed = code if not test and change == "same" else f"[{made} for x in {code}{' if ' + test if test else ''}]"
+    listed = code if not test and change == "same" else f"[{item_code} for x in {code}{' if ' + test if test else ''}]"
     if listed == code and op == "list":
         listed = f"list({code})"
     body = before + ("" if "\n" in body else "return ") + body.replace("LIST", listed.replace("@", str(j)))

@@ -1,4 +1,4 @@
-"""Functions made from one condition: on characters, on the numbers of a list or a dictionary, on a number."""
+"""Functions with one condition: on characters, on the numbers of a list or a dictionary, or on a number."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from recipes.embedded.functions.spec import Spec, Truth
 
 
 def characters(dice: random.Random, op: str, cond: str) -> Spec:
-    """Count, keep, remove or look for the characters of a kind."""
+    """Count, keep, remove or find the characters of a kind."""
     k = constant(dice, cond)
-    said, test, word = with_constant(CHARS[cond], cond, k)
+    phrase, test, word = with_constant(CHARS[cond], cond, k)
     met = CHARS[cond][2]
     table: dict[str, tuple[str, str, Truth]] = {
-        "count": (f"how many {said} there are in the string $0", f"len([x for x in $0 if {test}])", len),
-        "keep": (f"the string $0 with only its {said} kept", f"''.join([x for x in $0 if {test}])", "".join),
-        "remove": (f"the string $0 without its {said}", f"''.join([x for x in $0 if not ({test})])", "".join),
-        "has": (f"True if the string $0 has any {said}, and False otherwise", f"any({test} for x in $0)", bool),
-        "list": (f"a list of the {said} in the string $0", f"[x for x in $0 if {test}]", list),
+        "count": (f"how many {phrase} there are in the string $0", f"len([x for x in $0 if {test}])", len),
+        "keep": (f"the string $0 with only its {phrase} kept", f"''.join([x for x in $0 if {test}])", "".join),
+        "remove": (f"the string $0 without its {phrase}", f"''.join([x for x in $0 if not ({test})])", "".join),
+        "has": (f"True if the string $0 has any {phrase}, and False otherwise", f"any({test} for x in $0)", bool),
+        "list": (f"a list of the {phrase} in the string $0", f"[x for x in $0 if {test}]", list),
     }
     goal, body, truth = table[op]
     body = re.sub(r"\bx\b", "ch", body)
@@ -46,9 +46,9 @@ def characters(dice: random.Random, op: str, cond: str) -> Spec:
 def conditional(dice: random.Random, op: str, cond: str) -> Spec:
     """Tests, searches, replacements and splits of a list or a dictionary by a condition on numbers."""
     k = constant(dice, cond)
-    said, test, word = with_constant(NUMBERS[cond], cond, k)
-    met, bare, is_so = NUMBERS[cond][2], said.replace("%", "numbers"), " ".join(said.replace("%", "").split())
-    one = f"{'an' if bare[0] in 'aeo' else 'a'} {said.replace('%', 'number')}"
+    phrase, test, word = with_constant(NUMBERS[cond], cond, k)
+    met, bare, is_so = NUMBERS[cond][2], phrase.replace("%", "numbers"), " ".join(phrase.replace("%", "").split())
+    one = f"{'an' if bare[0] in 'aeo' else 'a'} {phrase.replace('%', 'number')}"
     otherwise = ", and False otherwise"
     yes, no = dice.choice((("yes", "no"), ("good", "bad"), ("ok", "wrong"), ("in", "out"), ("accept", "reject")))
     j = dice.choice((0, 1, -1, 100, None))
@@ -114,13 +114,13 @@ def mapping(dice: random.Random, change: str, cond: str) -> Spec:
     """A dictionary from the items that meet a condition to their changes."""
     k, j = constant(dice, cond), dice.randint(2, 9)
     row = NUMBERS.get(cond, ALL)
-    said, test, word = with_constant(row, cond, k)
+    phrase, test, word = with_constant(row, cond, k)
     _, code, changed = NUMBER_CHANGES[change]
     to = {"squares": "its square", "cubes": "its cube", "doubles": "its double", "halves": "its half",
           "negated": "its negative", "absolute": "its absolute value", "plus": f"itself plus {j}",
           "minus": f"itself minus {j}", "times": f"itself times {j}",
           "remainders": f"its remainder when divided by {j}"}[change]  # fmt: skip
-    goal = f"a dictionary that maps each of the {said.replace('%', 'numbers')} in the list $0 to {to}"
+    goal = f"a dictionary that maps each of the {phrase.replace('%', 'numbers')} in the list $0 to {to}"
     body = f"return {{x: {code.replace('@', str(j))} for x in $0{' if ' + test if test else ''}}}"
     args, inputs = with_extra(cond, "nums", number_lists(dice, k), k)
     names = f"map_{word}_to_{change}|{word}_{change}_dict|{change}_of_{word}"

@@ -1,4 +1,4 @@
-"""Families of a few listed functions, held back whole."""
+"""Families of a few listed functions, each of which is either trained on or held back."""
 
 from __future__ import annotations
 

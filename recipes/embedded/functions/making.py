@@ -1,4 +1,4 @@
-"""The families of function tasks, and the drawing of tasks from them for one side of the split."""
+"""The families of function tasks, and a generator of tasks for one side of the split."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def combinations(family: str, held_back: bool) -> list[Key]:
 
 
 def make(family: str, key: Key, dice: random.Random, asks: Sequence[str]) -> Task:
-    """One task of a family's combination, with names and wording drawn."""
+    """One task of a family's combination, with random names and wording."""
     if family in SINGLE:
         spec, name, args = SINGLE[family], key[0], key[1:]
     else:
@@ -83,14 +83,14 @@ def make(family: str, key: Key, dice: random.Random, asks: Sequence[str]) -> Tas
 
 
 def tasks(count: int, seed: int, held_back: bool) -> list[Task]:
-    """`count` different tasks, the families in turn; training never has what the held-back ones ask."""
+    """`count` different tasks from the families in turn; training and held-back tasks never overlap."""
     dice = random.Random(seed)
     keys = {family: combinations(family, held_back) for family in FAMILIES}
-    made: dict[str, Task] = {}
+    drawn: dict[str, Task] = {}
     for turn in range(100 * count):
         family = FAMILIES[turn % len(FAMILIES)]
         task = make(family, dice.choice(keys[family]), dice, HELD_BACK_ASKS if held_back else ASKS)
-        made.setdefault(task.query, task)
-        if len(made) == count:
-            return list(made.values())
-    raise ValueError(f"there are only {len(made)} different tasks, not {count}")
+        drawn.setdefault(task.query, task)
+        if len(drawn) == count:
+            return list(drawn.values())
+    raise ValueError(f"there are only {len(drawn)} different tasks, not {count}")

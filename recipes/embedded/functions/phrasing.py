@@ -1,4 +1,4 @@
-"""How a function is asked for, and what its arguments are called."""
+"""Phrasings of a request for a function, and names of its arguments."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ARGS = {
     "words": ("words", "strings", "names", "tokens"),
     "items": ("items", "values", "elements", "lst"),
     "int": ("n", "number", "num", "value"),
-    "n": ("k", "m", "n", "k"),  # never what "int" gives in the same turn
+    "n": ("k", "m", "n", "k"),  # never equal to "int" in the same turn
     "dict": ("d", "mapping", "table", "scores"),
     "a": ("a", "x", "first", "left"),
     "b": ("b", "y", "second", "right"),

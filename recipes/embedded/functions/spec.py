@@ -1,4 +1,4 @@
-"""What a function task is, and what one is made from."""
+"""The data model of function tasks."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Task:
     name: str
     cases: tuple[tuple[tuple[Any, ...], Any], ...]
     family: str
-    combination: Key  # what training and held-back tasks of a family never share
+    combination: Key  # training and held-back tasks of a family never share one
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One function: $0, $1, ... stand for its arguments, | parts the choices."""
+    """A template of a function: $0, $1, ... are its arguments, and | separates alternatives."""
 
     names: str
     args: str

@@ -1,7 +1,7 @@
-"""Short maths problems with worked answers, made from templates written for this project.
+"""Short maths problems with worked answers, generated from templates written for this project.
 
-Each template has phrasings that are never trained on, and a fifth of all number combinations is kept back as well.
-The sums of a worked answer are such as the candidate's calculator finishes.
+Each template has phrasings that are never trained on, and a fifth of all number combinations is held back too. The
+candidate's calculator can finish every sum of a worked answer.
 """
 
 from recipes.embedded.problems.algebra import ALGEBRA

@@ -89,8 +89,8 @@ def integral_power(dice: Dice) -> Problem:
     n, a, c = dice.choice((1, 1, 2, 2, 3)), dice.between(1, 12), dice.between(1, 8 if dice.random() < 0.7 else 12)
     if n == 2 and a * c % 3:
         a = 3 * dice.between(1, 5)
-    anti, whole = f"{poly(a, *[0] * (n + 1))} / {n + 1}", a % (n + 1) == 0
-    if whole:
+    anti, divides = f"{poly(a, *[0] * (n + 1))} / {n + 1}", a % (n + 1) == 0
+    if divides:
         k = a // (n + 1)
         anti += f", that is {poly(k, *[0] * (n + 1))}"
         value = at(c, k, *[0] * (n + 1))
@@ -235,11 +235,11 @@ def factorials(dice: Dice) -> Problem:
         n = dice.between(3, 9)
         ask = dice.ask("factorials", shown=f"{n}!", words=f"{n} factorial")
         return ask, done(f"{n}! is ", times(*range(n, 0, -1)))
-    whole = math.factorial(n)
-    b = min(b, whole) if form != "*" else dice.between(2, 9)
+    product = math.factorial(n)
+    b = min(b, product) if form != "*" else dice.between(2, 9)
     word = {"+": "plus", "-": "minus", "*": "times"}[form]
     ask = dice.ask("factorials", shown=f"{n}! {form} {b}", words=f"{n} factorial {word} {b}")
-    return ask, done(f"{n}! is {step(times(*range(n, 0, -1)))}.\n", f"{whole} {form} {b}")
+    return ask, done(f"{n}! is {step(times(*range(n, 0, -1)))}.\n", f"{product} {form} {b}")
 
 
 def sum_first(dice: Dice) -> Problem:
@@ -288,9 +288,9 @@ def primes(dice: Dice) -> Problem:
     n = dice.between(12, dice.choice((40, 75)))
     below = [value for value in range(2, n) if all(value % d for d in range(2, value))]
     tens = [[value for value in below if value // 10 == ten] for ten in range(n // 10 + 1)]
-    found = [ten for ten in tens if ten]
-    counted = "; ".join(f"{', '.join(map(str, ten))} ({len(ten)})" for ten in found)
-    return dice.ask("primes", n=n), done(f"{counted}.\nCount them: ", " + ".join(str(len(ten)) for ten in found))
+    filled = [ten for ten in tens if ten]
+    counted = "; ".join(f"{', '.join(map(str, ten))} ({len(ten)})" for ten in filled)
+    return dice.ask("primes", n=n), done(f"{counted}.\nCount them: ", " + ".join(str(len(ten)) for ten in filled))
 
 
 def limit(dice: Dice) -> Problem:

@@ -72,11 +72,11 @@ def divide(dice: Dice) -> Problem:
 
 
 def rest(dice: Dice) -> Problem:
-    b, whole = dice.between(3, 25), dice.between(1, 30)
+    b, quotient = dice.between(3, 25), dice.between(1, 30)
     left = dice.between(0, b - 1)
-    a = b * whole + left
-    worked = f"{step(f'{a} / {b}')}, so {whole} whole times: {step(f'{b} * {whole}')}.\n"
-    return dice.ask("rest", a=a, b=b), so(f"{worked}The remainder is {step(f'{a} - {b * whole}')}", left)
+    a = b * quotient + left
+    worked = f"{step(f'{a} / {b}')}, so {quotient} whole times: {step(f'{b} * {quotient}')}.\n"
+    return dice.ask("rest", a=a, b=b), so(f"{worked}The remainder is {step(f'{a} - {b * quotient}')}", left)
 
 
 def double(dice: Dice) -> Problem:
@@ -101,9 +101,9 @@ def order(dice: Dice) -> Problem:
 
 
 def percent(dice: Dice) -> Problem:
-    p, whole = dice.choice(PERCENTS), 2 * dice.between(5, 400)
-    sum_ = f"{whole} * {p} / 100"
-    return dice.ask("percent", p=p, whole=whole), so(f"{p}% of {whole} is {step(sum_)}", str(result(sum_)))
+    p, amount = dice.choice(PERCENTS), 2 * dice.between(5, 400)
+    sum_ = f"{amount} * {p} / 100"
+    return dice.ask("percent", p=p, whole=amount), so(f"{p}% of {amount} is {step(sum_)}", str(result(sum_)))
 
 
 def percent_change(dice: Dice) -> Problem:
@@ -114,17 +114,17 @@ def percent_change(dice: Dice) -> Problem:
 
 
 def part(dice: Dice) -> Problem:
-    (word, over), each = dice.choice(PARTS), dice.between(3, 150)
-    whole = each * over
-    return dice.ask("part", word=word, whole=whole), so(f"Divide by {over}: {step(f'{whole} / {over}')}", each)
+    (word, over), share = dice.choice(PARTS), dice.between(3, 150)
+    amount = share * over
+    return dice.ask("part", word=word, whole=amount), so(f"Divide by {over}: {step(f'{amount} / {over}')}", share)
 
 
 def fraction_of(dice: Dice) -> Problem:
     top, bottom = dice.choice(((2, 3), (3, 4), (2, 5), (3, 5), (4, 5), (5, 6), (3, 7), (3, 8), (5, 8), (7, 10)))
-    each = dice.between(2, 80)
-    whole = bottom * each
-    worked = f"1/{bottom} of {whole} is {step(f'{whole} / {bottom}')}.\n{top}/{bottom} is {step(f'{top} * {each}')}"
-    return dice.ask("fraction_of", top=top, bottom=bottom, whole=whole), so(worked, top * each)
+    share = dice.between(2, 80)
+    amount = bottom * share
+    worked = f"1/{bottom} of {amount} is {step(f'{amount} / {bottom}')}.\n{top}/{bottom} is {step(f'{top} * {share}')}"
+    return dice.ask("fraction_of", top=top, bottom=bottom, whole=amount), so(worked, top * share)
 
 
 def equation(dice: Dice) -> Problem:

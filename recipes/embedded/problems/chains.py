@@ -104,12 +104,12 @@ def three_ages(dice: Dice) -> Problem:
 
 def cartons(dice: Dice) -> Problem:
     name, size = dice.choice(NAMES), dice.choice((6, 10, 12))
-    cakes, each, buy = dice.between(6, 20), dice.between(3, 6), dice.between(1, 6)
-    buy = min(buy, (cakes * each - 2) // size)
-    have = cakes * each - buy * size
-    ask = dice.ask("cartons", name=name, cakes=cakes, each=each, have=have, size=size)
+    cakes, eggs, buy = dice.between(6, 20), dice.between(3, 6), dice.between(1, 6)
+    buy = min(buy, (cakes * eggs - 2) // size)
+    have = cakes * eggs - buy * size
+    ask = dice.ask("cartons", name=name, cakes=cakes, each=eggs, have=have, size=size)
     worked = (
-        f"The cakes need {step(f'{cakes} * {each}')} eggs.\nMissing are {step(f'{cakes * each} - {have}')} eggs.\n"
+        f"The cakes need {step(f'{cakes} * {eggs}')} eggs.\nMissing are {step(f'{cakes * eggs} - {have}')} eggs.\n"
         f"The cartons to buy are {step(f'{buy * size} / {size}')}"
     )
     return ask, so(worked, buy)
@@ -145,12 +145,12 @@ def crowd(dice: Dice) -> Problem:
 
 def plants(dice: Dice) -> Problem:
     name, fruit = dice.choice(NAMES), dice.choice(("tomatoes", "peppers", "pumpkins", "cucumbers", "melons"))
-    rows, each, dead, crop = dice.between(4, 12), dice.between(5, 15), dice.between(2, 15), dice.between(3, 12)
-    ask = dice.ask("plants", name=name, fruit=fruit, rows=rows, each=each, dead=dead, crop=crop)
-    alive = rows * each - dead
+    rows, per_row, dead, crop = dice.between(4, 12), dice.between(5, 15), dice.between(2, 15), dice.between(3, 12)
+    ask = dice.ask("plants", name=name, fruit=fruit, rows=rows, each=per_row, dead=dead, crop=crop)
+    alive = rows * per_row - dead
     worked = (
-        f"The number of plants is {step(f'{rows} * {each}')}.\n"
-        f"Of these, {step(f'{rows * each} - {dead}')} plants survive.\n"
+        f"The number of plants is {step(f'{rows} * {per_row}')}.\n"
+        f"Of these, {step(f'{rows * per_row} - {dead}')} plants survive.\n"
         f"They bear {step(f'{alive} * {crop}')} {fruit}"
     )
     return ask, so(worked, alive * crop)
@@ -159,14 +159,14 @@ def plants(dice: Dice) -> Problem:
 def factory(dice: Dice) -> Problem:
     thing = dice.choice(("lamps", "toys", "clocks", "chairs", "bottles", "radios"))
     rate, hours, days, bad = dice.between(6, 40), dice.between(4, 10), dice.between(2, 6), dice.between(5, 40)
-    made = rate * hours * days
+    total = rate * hours * days
     ask = dice.ask("factory", thing=thing, rate=rate, hours=hours, days=days, bad=bad)
     worked = (
         f"A day gives {step(f'{rate} * {hours}')} {thing}.\n"
         f"All days together give {step(f'{rate * hours} * {days}')}.\n"
-        f"Taking away the faulty ones leaves {step(f'{made} - {bad}')} good {thing}"
+        f"Taking away the faulty ones leaves {step(f'{total} - {bad}')} good {thing}"
     )
-    return ask, so(worked, made - bad)
+    return ask, so(worked, total - bad)
 
 
 def two_legs(dice: Dice) -> Problem:
@@ -184,14 +184,14 @@ def two_legs(dice: Dice) -> Problem:
 
 def collection(dice: Dice) -> Problem:
     (a, b), thing = dice.people(), dice.choice(("stickers", "marbles", "stamps", "cards", "beads", "toy cars"))
-    n, k, packs, each = dice.between(25, 90), dice.between(5, 20), dice.between(2, 8), dice.between(4, 15)
-    ask = dice.ask("collection", a=a, b=b, thing=thing, n=n, k=k, packs=packs, each=each)
+    n, k, packs, per_pack = dice.between(25, 90), dice.between(5, 20), dice.between(2, 8), dice.between(4, 15)
+    ask = dice.ask("collection", a=a, b=b, thing=thing, n=n, k=k, packs=packs, each=per_pack)
     worked = (
         f"Giving some to {b} leaves {a} with {step(f'{n} - {k}')} {thing}.\n"
-        f"The new packs hold {step(f'{packs} * {each}')} {thing}.\n"
-        f"In the end {a} owns {step(f'{n - k} + {packs * each}')} {thing}"
+        f"The new packs hold {step(f'{packs} * {per_pack}')} {thing}.\n"
+        f"In the end {a} owns {step(f'{n - k} + {packs * per_pack}')} {thing}"
     )
-    return ask, so(worked, n - k + packs * each)
+    return ask, so(worked, n - k + packs * per_pack)
 
 
 def homework(dice: Dice) -> Problem:

@@ -116,18 +116,18 @@ def earns_spends(dice: Dice) -> Problem:
 
 
 def bus_changes(dice: Dice) -> Problem:
-    (those, place, leave, left, come, came), (a, b), c = dice.choice(MOVES), two(dice), small(dice)
+    (those, place, leave, left, come, arrived), (a, b), c = dice.choice(MOVES), two(dice), small(dice)
     words = {"those": those, "place": place, "Place": place.capitalize()}
-    moves = {"leave": leave, "left": left, "come": come, "came": came}
+    moves = {"leave": leave, "left": left, "come": come, "came": arrived}
     ask = dice.ask("bus_changes", name=dice.choice(NAMES), **words, **moves, a=a, b=b, c=c)
     return ask, so(f"Without the {b}: {step(f'{a} - {b}')}.\nWith the {c} new: {step(f'{a - b} + {c}')}", a - b + c)
 
 
 def eats_shares(dice: Dice) -> Problem:
-    c, each, b = dice.between(2, 9), dice.between(2, 8), dice.between(2, 12)
-    a = c * each + b
+    c, share, b = dice.between(2, 9), dice.between(2, 8), dice.between(2, 12)
+    a = c * share + b
     ask = dice.ask("eats_shares", **someone(dice), thing=dice.choice(BAKED), people=dice.choice(EATERS), a=a, b=b, c=c)
-    return ask, so(f"Not eaten: {step(f'{a} - {b}')}.\nEach gets {step(f'{c * each} / {c}')}", each)
+    return ask, so(f"Not eaten: {step(f'{a} - {b}')}.\nEach gets {step(f'{c * share} / {c}')}", share)
 
 
 CHANGES: tuple[Template, ...] = (

@@ -35,7 +35,7 @@ class Dice(random.Random):
         return self.randint(least, most)
 
     def ask(self, template: str, **words: str | int) -> str:
-        """One of a template's phrasings, for training or held back from it, with the words filled in."""
+        """One of a template's phrasings from this side of the split, with the words filled in."""
         return self.choice(PHRASINGS[template]["held_back" if self.held_back else "train"]).format(**words)
 
     def people(self) -> list[str]:

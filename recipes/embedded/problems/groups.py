@@ -1,6 +1,6 @@
 """The simplest word problems of groups: one product or quotient, or two small sums; phrasings in groups.toml.
 
-Many come in pairs that tell the same and ask for the first result or for the second.
+Many come in pairs that tell the same story and ask for the first or for the second result.
 """
 
 from __future__ import annotations
@@ -147,17 +147,17 @@ def note_change(dice: Dice) -> Problem:
 
 
 def shared(dice: Dice) -> Problem:
-    n, each, thing, people = dice.between(2, 12), dice.between(2, 15), dice.choice(PACKED), dice.choice(FOLK)
-    ask = dice.ask("shared", name=dice.choice(NAMES), thing=thing, people=people, m=n * each, n=n)
-    return ask, so(f"Each gets {step(f'{n * each} / {n}')}", each)
+    n, share, thing, people = dice.between(2, 12), dice.between(2, 15), dice.choice(PACKED), dice.choice(FOLK)
+    ask = dice.ask("shared", name=dice.choice(NAMES), thing=thing, people=people, m=n * share, n=n)
+    return ask, so(f"Each gets {step(f'{n * share} / {n}')}", share)
 
 
 def shared_after(dice: Dice) -> Problem:
-    n, each, e = dice.between(2, 10), dice.between(2, 10), dice.between(2, 12)
-    gone, rest = dice.choice(("eaten", "lost", "broken", "taken away", "thrown away")), n * each
+    n, share, e = dice.between(2, 10), dice.between(2, 10), dice.between(2, 12)
+    gone, rest = dice.choice(("eaten", "lost", "broken", "taken away", "thrown away")), n * share
     words = {"name": dice.choice(NAMES), "thing": dice.choice(FOOD), "people": dice.choice(FOLK), "gone": gone}
     ask = dice.ask("shared_after", m=rest + e, e=e, n=n, **words)
-    return ask, so(f"The rest: {step(f'{rest + e} - {e}')}.\nEach gets {step(f'{rest} / {n}')}", each)
+    return ask, so(f"The rest: {step(f'{rest + e} - {e}')}.\nEach gets {step(f'{rest} / {n}')}", share)
 
 
 def into(dice: Dice) -> Problem:

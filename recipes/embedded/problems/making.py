@@ -1,4 +1,4 @@
-"""The drawing of problems from the templates for one side of the split."""
+"""A generator of problems for one side of the split."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from recipes.embedded.problems.groups import GROUPS
 from recipes.embedded.problems.stories import STORIES
 from recipes.embedded.problems.sums import SUMS
 
-KEPT_BACK = 5  # one number combination in so many
+HELD_BACK = 5  # one number combination in five is held back
 SHORT: tuple[Template, ...] = (*ARITHMETIC, *STORIES)
-# Small numbers; what is asked decides how many steps there are.
+# Small numbers; the question decides how many steps are needed.
 SIMPLE: tuple[Template, ...] = (*SUMS, *CHANGES, *GROUPS)
 TEMPLATES: tuple[Template, ...] = (*SHORT, *SIMPLE, *ALGEBRA, *CHAINS)
 
@@ -25,15 +25,15 @@ TEMPLATES: tuple[Template, ...] = (*SHORT, *SIMPLE, *ALGEBRA, *CHAINS)
 def problems(
     count: int, seed: int, held_back: bool = False, templates: Sequence[Template] = TEMPLATES
 ) -> list[Problem]:
-    """`count` different problems, the templates in turn, all for training or all kept back from it."""
+    """`count` different problems from the templates in turn, all for training or all held back."""
     dice = Dice(seed, held_back)
-    made: dict[str, str] = {}
+    drawn: dict[str, str] = {}
     turn = 0
-    while len(made) < count:
+    while len(drawn) < count:
         template = templates[turn % len(templates)]
         turn += 1
         query, answer = template(dice)
         numbers = sorted(set(re.findall(r"\d+", query)))
-        if (zlib.crc32(f"{template.__name__} {numbers}".encode()) % KEPT_BACK == 0) == held_back:
-            made.setdefault(query, answer)
-    return list(made.items())
+        if (zlib.crc32(f"{template.__name__} {numbers}".encode()) % HELD_BACK == 0) == held_back:
+            drawn.setdefault(query, answer)
+    return list(drawn.items())

@@ -48,13 +48,13 @@ def goal_weeks(dice: Dice) -> Problem:
     name, thing = dice.choice(NAMES), dice.choice(("bicycle", "guitar", "camera", "tablet", "tent", "telescope"))
     spent, weeks, have = dice.between(2, 15), dice.between(3, 16), dice.between(5, 60)
     earned = spent + dice.between(5, 25)
-    kept = earned - spent
-    price = have + kept * weeks
+    saved = earned - spent
+    price = have + saved * weeks
     ask = dice.ask("goal_weeks", name=name, thing=thing, price=price, have=have, earned=earned, spent=spent)
     worked = (
         f"{name} still needs {step(f'{price} - {have}')} dollars.\n"
         f"Every week {name} can save {step(f'{earned} - {spent}')} dollars.\n"
-        f"The number of weeks is {step(f'{price - have} / {kept}')}"
+        f"The number of weeks is {step(f'{price - have} / {saved}')}"
     )
     return ask, so(worked, weeks)
 
@@ -76,12 +76,12 @@ def stand_shares(dice: Dice) -> Problem:
 
 def paint_cans(dice: Dice) -> Problem:
     name, size = dice.choice(NAMES), dice.choice((2, 3, 4, 5))
-    rooms, each = dice.choice([(r, e) for r in range(2, 10) for e in range(2, 10) if r * e % size == 0])
-    cans, price = rooms * each // size, dice.between(8, 35)
-    ask = dice.ask("paint_cans", name=name, rooms=rooms, each=each, size=size, price=price)
+    rooms, litres = dice.choice([(r, e) for r in range(2, 10) for e in range(2, 10) if r * e % size == 0])
+    cans, price = rooms * litres // size, dice.between(8, 35)
+    ask = dice.ask("paint_cans", name=name, rooms=rooms, each=litres, size=size, price=price)
     worked = (
-        f"All rooms need {step(f'{rooms} * {each}')} litres of paint.\n"
-        f"This is {step(f'{rooms * each} / {size}')} cans.\nThe paint costs {step(f'{cans} * {price}')} dollars"
+        f"All rooms need {step(f'{rooms} * {litres}')} litres of paint.\n"
+        f"This is {step(f'{rooms * litres} / {size}')} cans.\nThe paint costs {step(f'{cans} * {price}')} dollars"
     )
     return ask, so(worked, cans * price)
 

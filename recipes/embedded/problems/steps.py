@@ -9,7 +9,7 @@ def step(expression: str) -> str:
     """`expression = value`.
 
     Raises:
-        ValueError: the expression is no sum that the calculator takes.
+        ValueError: the calculator cannot compute the expression.
     """
     value = result(expression)
     if value is None:

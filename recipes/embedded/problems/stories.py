@@ -51,10 +51,10 @@ def left(dice: Dice) -> Problem:
 
 def sharing(dice: Dice) -> Problem:
     name, thing = dice.choice(NAMES), dice.thing()
-    friends, each = dice.between(2, 24), dice.between(2, 40)
-    whole = friends * each
-    ask = dice.ask("sharing", name=name, thing=thing, whole=whole, friends=friends)
-    return ask, so(f"In equal parts: {step(f'{whole} / {friends}')}", each)
+    friends, share = dice.between(2, 24), dice.between(2, 40)
+    total = friends * share
+    ask = dice.ask("sharing", name=name, thing=thing, whole=total, friends=friends)
+    return ask, so(f"In equal parts: {step(f'{total} / {friends}')}", share)
 
 
 def travel(dice: Dice) -> Problem:
@@ -88,18 +88,18 @@ def perimeter(dice: Dice) -> Problem:
 
 
 def saving(dice: Dice) -> Problem:
-    name, each, weeks = dice.choice(NAMES), dice.between(3, 60), dice.between(3, 30)
-    whole = each * weeks
-    spent = dice.between(2, whole - 1)
-    ask = dice.ask("saving", name=name, each=each, weeks=weeks, spent=spent)
-    return ask, so(f"All: {step(f'{weeks} * {each}')}.\nLeft: {step(f'{whole} - {spent}')}", whole - spent)
+    name, weekly, weeks = dice.choice(NAMES), dice.between(3, 60), dice.between(3, 30)
+    total = weekly * weeks
+    spent = dice.between(2, total - 1)
+    ask = dice.ask("saving", name=name, each=weekly, weeks=weeks, spent=spent)
+    return ask, so(f"All: {step(f'{weeks} * {weekly}')}.\nLeft: {step(f'{total} - {spent}')}", total - spent)
 
 
 def wages(dice: Dice) -> Problem:
     name, rate, hours, days = dice.choice(NAMES), dice.between(5, 40), dice.between(2, 9), dice.between(2, 7)
-    whole = hours * days
+    total_hours = hours * days
     ask = dice.ask("wages", name=name, rate=rate, hours=hours, days=days)
-    return ask, so(f"Hours: {step(f'{days} * {hours}')}.\nPay: {step(f'{whole} * {rate}')}", whole * rate)
+    return ask, so(f"Hours: {step(f'{days} * {hours}')}.\nPay: {step(f'{total_hours} * {rate}')}", total_hours * rate)
 
 
 def more(dice: Dice) -> Problem:
@@ -118,19 +118,19 @@ def twice(dice: Dice) -> Problem:
 
 
 def rows(dice: Dice) -> Problem:
-    r, each, extra = dice.between(3, 25), dice.between(4, 30), dice.between(2, 60)
+    r, per_row, extra = dice.between(3, 25), dice.between(4, 30), dice.between(2, 60)
     thing = dice.choice(("chairs", "trees", "desks", "seats", "plants", "cars"))
-    whole = r * each
-    ask = dice.ask("rows", r=r, each=each, extra=extra, thing=thing)
-    return ask, so(f"In groups: {step(f'{r} * {each}')}.\nIn all: {step(f'{whole} + {extra}')}", whole + extra)
+    total = r * per_row
+    ask = dice.ask("rows", r=r, each=per_row, extra=extra, thing=thing)
+    return ask, so(f"In groups: {step(f'{r} * {per_row}')}.\nIn all: {step(f'{total} + {extra}')}", total + extra)
 
 
 def reading(dice: Dice) -> Problem:
-    name, each, days = dice.choice(NAMES), dice.between(5, 60), dice.between(3, 20)
-    done = each * days
+    name, daily, days = dice.choice(NAMES), dice.between(5, 60), dice.between(3, 20)
+    done = daily * days
     pages = done + dice.between(5, 150)
-    ask = dice.ask("reading", name=name, each=each, days=days, pages=pages)
-    return ask, so(f"Done: {step(f'{days} * {each}')}.\nLeft: {step(f'{pages} - {done}')}", pages - done)
+    ask = dice.ask("reading", name=name, each=daily, days=days, pages=pages)
+    return ask, so(f"Done: {step(f'{days} * {daily}')}.\nLeft: {step(f'{pages} - {done}')}", pages - done)
 
 
 def ages(dice: Dice) -> Problem:
@@ -143,10 +143,10 @@ def halves(dice: Dice) -> Problem:
     (name, other), thing = dice.people(), dice.thing()
     part, factor = dice.choice((("half", 2), ("a third", 3), ("a quarter", 4), ("a fifth", 5)))
     gone = dice.between(3, 90)
-    whole = factor * gone
-    ask = dice.ask("halves", name=name, other=other, thing=thing, part=part, Part=part.capitalize(), whole=whole)
-    worked = f"{part.capitalize()} of {whole} is {step(f'{whole} / {factor}')}.\nLeft: {step(f'{whole} - {gone}')}"
-    return ask, so(worked, whole - gone)
+    total = factor * gone
+    ask = dice.ask("halves", name=name, other=other, thing=thing, part=part, Part=part.capitalize(), whole=total)
+    worked = f"{part.capitalize()} of {total} is {step(f'{total} / {factor}')}.\nLeft: {step(f'{total} - {gone}')}"
+    return ask, so(worked, total - gone)
 
 
 def tickets(dice: Dice) -> Problem:
@@ -165,10 +165,10 @@ def tickets(dice: Dice) -> Problem:
 
 
 def packs(dice: Dice) -> Problem:
-    each, count = dice.between(2, 40), dice.between(2, 40)
-    n, thing = each * count, dice.thing()
-    ask = dice.ask("packs", name=dice.choice(NAMES), n=n, each=each, thing=thing, Thing=thing.capitalize())
-    return ask, so(f"All divided by what one holds: {step(f'{n} / {each}')}", count)
+    per_pack, count = dice.between(2, 40), dice.between(2, 40)
+    n, thing = per_pack * count, dice.thing()
+    ask = dice.ask("packs", name=dice.choice(NAMES), n=n, each=per_pack, thing=thing, Thing=thing.capitalize())
+    return ask, so(f"All divided by what one holds: {step(f'{n} / {per_pack}')}", count)
 
 
 def score(dice: Dice) -> Problem:
@@ -215,11 +215,11 @@ def speed(dice: Dice) -> Problem:
 
 
 def seating(dice: Dice) -> Problem:
-    n, each = dice.between(3, 30), dice.between(3, 16)
-    whole = n * each
-    taken = dice.between(2, whole - 2)
-    ask = dice.ask("seating", n=n, each=each, taken=taken)
-    return ask, so(f"Places: {step(f'{n} * {each}')}.\nFree: {step(f'{whole} - {taken}')}", whole - taken)
+    n, per_row = dice.between(3, 30), dice.between(3, 16)
+    total = n * per_row
+    taken = dice.between(2, total - 2)
+    ask = dice.ask("seating", n=n, each=per_row, taken=taken)
+    return ask, so(f"Places: {step(f'{n} * {per_row}')}.\nFree: {step(f'{total} - {taken}')}", total - taken)
 
 
 def typing(dice: Dice) -> Problem:

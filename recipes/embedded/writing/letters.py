@@ -31,13 +31,13 @@ def thanks(dice: random.Random, held_back: bool) -> Piece:
 
 def sorry(dice: random.Random, held_back: bool) -> Piece:
     table = LETTERS["sorry"]
-    what, asked, detail, amends = pick(dice, table["topics"], held_back)
+    what, request, detail, amends = pick(dice, table["topics"], held_back)
     name, me = dice.sample(NAMES, 2)
     first, middle, last = dice.choice(table["first"]), dice.choice(table["middle"]), dice.choice(table["last"])
-    if "neighbour" in asked:
+    if "neighbour" in request:
         last = "Thank you for being such a patient neighbour."
     body = f"Dear {name},\n\n{first.format(what)} {detail} {middle}\n\n{amends} {last}\n\nYours,\n{me}"
-    return pick(dice, table["asks"], held_back).format(asked.format(name)), body
+    return pick(dice, table["asks"], held_back).format(request.format(name)), body
 
 
 def invitation(dice: random.Random, held_back: bool) -> Piece:

@@ -1,4 +1,4 @@
-"""The drawing of pieces from all forms for one side of the split."""
+"""A generator of pieces of all forms for one side of the split."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ FORMS: tuple[Form, ...] = (
 
 
 def pieces(count: int, seed: int, held_back: bool) -> list[Piece]:
-    """`count` different requests with their pieces, the forms in turn; the held-back parts never occur in training."""
+    """`count` different requests with their pieces from the forms in turn; held-back parts never occur in training."""
     dice = random.Random(seed)
-    made: dict[str, str] = {}
+    drawn: dict[str, str] = {}
     for turn in range(100 * count + 1000):
-        if len(made) == count:
-            return list(made.items())
+        if len(drawn) == count:
+            return list(drawn.items())
         request, piece = FORMS[turn % len(FORMS)](dice, held_back)
-        made.setdefault(request, piece)
+        drawn.setdefault(request, piece)
     raise ValueError(f"the forms do not give {count} different requests")

@@ -1,4 +1,4 @@
-"""The parts that pieces are composed from: read from the tables beside this file, drawn on one side of the split."""
+"""The parts that pieces are composed from, read from the tables beside this file, on one side of the split."""
 
 from __future__ import annotations
 

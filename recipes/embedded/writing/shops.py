@@ -11,10 +11,10 @@ SHOPS = load("shops")
 
 def product(dice: random.Random, held_back: bool) -> Piece:
     table = SHOPS["product"]
-    topic, name, made, use = pick(dice, table["topics"], held_back)
+    topic, name, craft, use = pick(dice, table["topics"], held_back)
     more = name.endswith("slippers")
     is_, it, its = ("are", "them", "they") if more else ("is", "it", "it")
-    first = dice.choice(table["first"]).format(Name=upper(name), name=name, is_=is_, made=made)
+    first = dice.choice(table["first"]).format(Name=upper(name), name=name, is_=is_, made=craft)
     middle = dice.choice(table["middle"]).format(it=it)
     if more:
         middle = "We wore them at home for a whole year, and we would not want to give them back."

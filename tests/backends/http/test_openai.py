@@ -30,8 +30,8 @@ KEY = "sk-not-to-be-seen-0123456789"
 
 @pytest.fixture(scope="module")
 def server():
-    with serving() as made:
-        yield made
+    with serving() as scripted:
+        yield scripted
 
 
 @pytest.fixture
@@ -72,9 +72,9 @@ def test_the_request_says_what_the_fleet_and_the_call_say(server, backend):
     talk = (Message("system", "Be brief."), Message("user", "Hi"), Message("assistant", "Hello!"), *ASK)
     ((text,), _) = answers(backend, [candidate(server, "echo")], talk)
     assert json.loads(text) == [{"role": message.role, "content": message.content} for message in talk]
-    asked = server.asked[-1]
-    assert (asked["model"], asked["temperature"], asked["max_tokens"], asked["seed"]) == ("echo", 0.5, 99, 7)
-    assert asked["stream"] is True
+    body = server.bodies[-1]
+    assert (body["model"], body["temperature"], body["max_tokens"], body["seed"]) == ("echo", 0.5, 99, 7)
+    assert body["stream"] is True
     assert server.paths[-1] == "/v1/chat/completions"
 
 
@@ -87,8 +87,8 @@ def test_an_answer_that_has_begun_is_the_last_message(server, backend):
 
 def test_the_token_limit_may_have_its_newer_name(server, backend):
     answers(backend, [candidate(server, "echo", token_limit="max_completion_tokens")])
-    assert server.asked[-1]["max_completion_tokens"] == 99
-    assert "max_tokens" not in server.asked[-1]
+    assert server.bodies[-1]["max_completion_tokens"] == 99
+    assert "max_tokens" not in server.bodies[-1]
 
 
 def test_equal_requests_are_sampled_each_on_its_own(server, backend):
@@ -111,10 +111,10 @@ def test_candidates_answer_at_the_same_time(server, backend):
 
 
 def test_no_more_requests_than_allowed_are_under_way(backend):
-    with serving() as own:
-        _, responses = answers(backend, [candidate(own, "think", parallel=2)] * 5)
+    with serving() as broken:
+        _, responses = answers(backend, [candidate(broken, "think", parallel=2)] * 5)
         assert [response.text for response in responses] == ["42"] * 5
-        assert own.most_under_way == 2
+        assert broken.most_under_way == 2
 
 
 def test_thinking_counts_as_a_sign_of_life_but_is_no_text(server, backend):
@@ -133,7 +133,7 @@ def test_stop_ends_all_within_a_third_of_a_second(backend, model):
 
 def stopping(backend, model) -> float:
     """Seconds from a stop to the last response."""
-    with serving() as own:
+    with serving() as broken:
         stop = threading.Event()
         stopped_at: list[float] = []
 
@@ -141,22 +141,22 @@ def stopping(backend, model) -> float:
             stopped_at.append(time.monotonic())
             stop.set()
 
-        backend.load(candidate(own))  # the package is loaded by then
+        backend.load(candidate(broken))  # the package is loaded by then
         threading.Timer(0.5, stop_soon).start()
-        texts, responses = answers(backend, [candidate(own, model)] * 2, stop=stop)
+        texts, responses = answers(backend, [candidate(broken, model)] * 2, stop=stop)
         took = time.monotonic() - stopped_at[0]
         assert [(r.finish, r.error) for r in responses] == [("stopped", None)] * 2
         assert [response.text for response in responses] == texts
-        assert own.dropped.wait(2), "the server was not told"
+        assert broken.dropped.wait(2), "the server did not notice"
         return took
 
 
 def test_stop_ends_a_pause_between_attempts(backend):
-    with serving() as own:
+    with serving() as broken:
         stop = threading.Event()
         threading.Timer(0.3, stop.set).start()
         begun = time.monotonic()
-        (_, (response,)) = answers(backend, [candidate(own, "http-503", retries=20)], stop=stop)
+        (_, (response,)) = answers(backend, [candidate(broken, "http-503", retries=20)], stop=stop)
         assert response.finish == "stopped"
         assert time.monotonic() - begun < 2
 
@@ -169,11 +169,11 @@ def test_stop_set_before_the_start(server, backend):
 
 
 def test_an_abandoned_answer_ends_at_the_server_too(backend):
-    with serving() as own:
-        pieces = backend.stream([Request(candidate(own, "slow"), ASK)], GENERATION, threading.Event())
+    with serving() as broken:
+        pieces = backend.stream([Request(candidate(broken, "slow"), ASK)], GENERATION, threading.Event())
         next(pieces)
         pieces.close()
-        assert own.dropped.wait(2)
+        assert broken.dropped.wait(2)
 
 
 # The key
@@ -187,10 +187,10 @@ def test_the_key_comes_from_the_environment_variable_that_the_fleet_names(server
 
 def test_a_missing_key_is_told_before_anything_is_asked(server, backend, monkeypatch):
     monkeypatch.delenv("SCRIPTED_KEY", raising=False)
-    needy, asked = candidate(server, api_key_env="SCRIPTED_KEY"), len(server.asked)
+    needy, before = candidate(server, api_key_env="SCRIPTED_KEY"), len(server.bodies)
     _, (failed, good) = answers(backend, [needy, candidate(server)])
     assert "the key of the good in the environment variable SCRIPTED_KEY" in str(failed.error)
-    assert (good.error, len(server.asked)) == (None, asked + 1)
+    assert (good.error, len(server.bodies)) == (None, before + 1)
     with pytest.raises(ZooterError, match="SCRIPTED_KEY"):
         backend.load(needy)
 
@@ -206,10 +206,10 @@ def test_a_key_that_no_header_takes_is_not_shown(server, backend, monkeypatch):
 def test_the_key_is_in_no_message_and_no_log(server, backend, monkeypatch, caplog, model):
     monkeypatch.setenv("SCRIPTED_KEY", KEY)
     caplog.set_level(logging.DEBUG)
-    own = candidate(server, model, api_key_env="SCRIPTED_KEY", first_token_seconds=0.3, retries=0)
-    (_, (response,)) = answers(backend, [own])
+    failing = candidate(server, model, api_key_env="SCRIPTED_KEY", first_token_seconds=0.3, retries=0)
+    (_, (response,)) = answers(backend, [failing])
     assert response.error
-    assert KEY not in str(response.error) + caplog.text + repr(own)
+    assert KEY not in str(response.error) + caplog.text + repr(failing)
     if model == "wrong-key":
         assert "***" in str(response.error)
         assert "SCRIPTED_KEY" in str(response.error)

@@ -31,8 +31,8 @@ LOG = "See the server's log."
 
 @pytest.fixture(scope="module")
 def server():
-    with serving() as made:
-        yield made
+    with serving() as scripted:
+        yield scripted
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def together(backend, failing, good):
 
 
 @pytest.mark.parametrize(
-    ("model", "text", "found", "next_step"),
+    ("model", "text", "reason", "next_step"),
     [
         ("hang-first", "", "no first token within 0.8 s", "first_token_seconds"),
         ("hang-headers", "", "no first token within 0.8 s", "first_token_seconds"),
@@ -90,11 +90,11 @@ def together(backend, failing, good):
         ("goods", "", 'status 404, "model "goods" not found"', 'Did you mean "good"?'),
     ],
 )
-def test_a_fault_is_told_once_and_what_came_is_kept(server, backend, model, text, found, next_step):
+def test_a_fault_is_told_once_and_what_came_is_kept(server, backend, model, text, reason, next_step):
     server.elsewhere = "http://example.test/v1/chat/completions"
     response = together(backend, at(server.url, model), at(server.url))
     assert (response.finish, response.text) == ("refused" if model in ("http-400", "filtered") else "error", text)
-    assert found in str(response.error)
+    assert reason in str(response.error)
     assert next_step.lower() in str(response.error).lower()
     assert str(response.error).startswith(f"{model} at 127.0.0.1:")
     assert "\n" not in str(response.error)
@@ -131,7 +131,7 @@ def test_a_redirect_is_not_followed(server, backend):
         server.elsewhere = f"{other.url}/chat/completions"
         response = together(backend, at(server.url, "redirect"), at(server.url))
         assert "which is not followed" in str(response.error)
-        assert not other.asked
+        assert not other.bodies
 
 
 def test_a_server_that_is_not_there(server, backend):
@@ -185,44 +185,44 @@ def test_a_certificate_that_nobody_vouches_for(server, backend, tmp_path):
         response = together(backend, at(secret.url), at(server.url))
         assert "no TLS connection" in str(response.error)
         assert "certificate" in str(response.error)
-        assert not secret.asked
+        assert not secret.bodies
 
 
 # Attempts
 
 
 def test_another_attempt_may_end_well(backend):
-    with serving() as own:
-        response = together(backend, at(own.url, "twice-503", retries=2), at(own.url))
-        assert (response.text, response.error, own.count("twice-503")) == (WHOLE, None, 3)
+    with serving() as busy:
+        response = together(backend, at(busy.url, "twice-503", retries=2), at(busy.url))
+        assert (response.text, response.error, busy.count("twice-503")) == (WHOLE, None, 3)
 
 
 def test_attempts_are_counted_and_told(backend):
-    with serving() as own:
-        response = together(backend, at(own.url, "http-503", retries=1), at(own.url))
-        assert own.count("http-503") == 2
+    with serving() as busy:
+        response = together(backend, at(busy.url, "http-503", retries=1), at(busy.url))
+        assert busy.count("http-503") == 2
         assert "in the last of 2 attempts" in str(response.error)
 
 
 @pytest.mark.parametrize("model", ["http-400", "http-401", "http-404", "hang-first", "html", "long-429", "redirect"])
 def test_what_would_fail_again_is_not_asked_again(backend, model):
-    with serving() as own:
-        together(backend, at(own.url, model, retries=3), at(own.url))
-        assert own.count(model) == 1
+    with serving() as busy:
+        together(backend, at(busy.url, model, retries=3), at(busy.url))
+        assert busy.count(model) == 1
 
 
 @pytest.mark.parametrize("model", ["reset-in-the-middle", "hang-in-the-middle", "broken-line"])
 def test_no_attempt_after_the_first_token(backend, model):
-    with serving() as own:
-        response = together(backend, at(own.url, model, retries=3), at(own.url))
-        assert (response.text, own.count(model)) == (HALF, 1)
+    with serving() as busy:
+        response = together(backend, at(busy.url, model, retries=3), at(busy.url))
+        assert (response.text, busy.count(model)) == (HALF, 1)
 
 
 def test_retry_after_is_honoured(backend):
-    with serving() as own:
-        response = together(backend, at(own.url, "wait-429", retries=1), at(own.url))
+    with serving() as busy:
+        response = together(backend, at(busy.url, "wait-429", retries=1), at(busy.url))
         assert response.error is None
-        times = [at for at, body in zip(own.times, own.asked, strict=True) if body["model"] == "wait-429"]
+        times = [at for at, body in zip(busy.times, busy.bodies, strict=True) if body["model"] == "wait-429"]
         assert 1.0 <= times[1] - times[0] < 3
 
 
@@ -240,40 +240,40 @@ def asked_alone(backend, candidate):
 
 
 def test_a_candidate_that_fails_again_and_again_is_left_alone_for_a_while(backend):
-    with serving() as own:
-        weak = at(own.url, "http-500", rest_after=2, rest_seconds=0.5)
+    with serving() as busy:
+        weak = at(busy.url, "http-500", rest_after=2, rest_seconds=0.5)
         assert "status 500" in str(asked_alone(backend, weak).error)
         assert "status 500" in str(asked_alone(backend, weak).error)
         resting = asked_alone(backend, weak)
         assert "2 failures in a row, the last: status 500" in str(resting.error)
         assert "It is asked again in" in str(resting.error)
-        assert own.count("http-500") == 2
-        assert asked_alone(backend, at(own.url, rest_after=2)).error is None  # others are not
+        assert busy.count("http-500") == 2
+        assert asked_alone(backend, at(busy.url, rest_after=2)).error is None  # others are not
         time.sleep(0.6)
         assert str(asked_alone(backend, weak).error).startswith("http-500 at 127.0.0.1:")
-        assert own.count("http-500") == 3
+        assert busy.count("http-500") == 3
 
 
 def test_an_answer_clears_the_record(backend):
-    with serving() as own:
-        mixed = at(own.url, "twice-503", rest_after=3)
+    with serving() as busy:
+        mixed = at(busy.url, "twice-503", rest_after=3)
         errors = [asked_alone(backend, mixed).error for _ in range(4)]
         assert [bool(error) for error in errors] == [True, True, False, False]
-        assert own.count("twice-503") == 4
+        assert busy.count("twice-503") == 4
 
 
 def test_a_request_that_is_wrong_itself_does_not_count(backend):
-    with serving() as own:
-        picky = at(own.url, "http-400", rest_after=1)
+    with serving() as busy:
+        picky = at(busy.url, "http-400", rest_after=1)
         for _ in range(3):
             assert "status 400" in str(asked_alone(backend, picky).error)
-        assert own.count("http-400") == 3
+        assert busy.count("http-400") == 3
 
 
 def test_many_requests_to_a_server_that_is_down_do_not_hammer_it(backend):
-    with serving() as own:
-        down = at(own.url, "http-503", rest_after=3, parallel=2)
+    with serving() as busy:
+        down = at(busy.url, "http-503", rest_after=3, parallel=2)
         requests = [Request(down, ASK) for _ in range(30)]
         pieces = list(backend.stream(requests, GenerationConfig(), threading.Event()))
         assert sum(piece.response is not None and piece.response.finish == "error" for piece in pieces) == 30
-        assert own.count("http-503") <= 4
+        assert busy.count("http-503") <= 4

@@ -26,8 +26,8 @@ VARIABLE = "SCRIPTED_KEY"
 
 @pytest.fixture(scope="module")
 def server():
-    with serving() as made:
-        yield made
+    with serving() as scripted:
+        yield scripted
 
 
 @pytest.fixture(scope="module")
@@ -180,16 +180,16 @@ def test_an_echoed_key_is_in_no_error(server, backend, key, model):
 
 @pytest.mark.parametrize("address", ["http://\x07", "http://" + "x" * 60_000, "http://[", ""])
 def test_a_redirect_to_no_address_is_one_clear_error(backend, address):
-    with serving() as own:
-        own.elsewhere = address
-        _, response = answered(backend, at(own.url, "redirect"))
+    with serving() as other:
+        other.elsewhere = address
+        _, response = answered(backend, at(other.url, "redirect"))
         assert "status 307: it redirects to " in str(response.error)
 
 
 def test_an_echoed_key_is_in_no_list_of_models(backend, key):
-    with serving() as own:
-        own.models = ["other", KEY]
-        _, response = answered(backend, at(own.url, "goods", api_key_env=VARIABLE))
+    with serving() as other:
+        other.models = ["other", KEY]
+        _, response = answered(backend, at(other.url, "goods", api_key_env=VARIABLE))
         assert KEY not in str(response.error)
         assert "***" in str(response.error)
 
@@ -216,6 +216,6 @@ def test_a_record_of_a_whole_answer_has_no_key(server, backend, key):
 
 @pytest.mark.parametrize("wait", ["Fri, 31 Feb 2098 25:61:00 GMT", "-1", "1e999", "99999999999", "nan", "soon"])
 def test_an_impossible_pause_is_no_reason_to_give_up(backend, wait):
-    with serving() as own:
-        _, response = answered(backend, at(own.url, f"waits {wait}", retries=1))
+    with serving() as other:
+        _, response = answered(backend, at(other.url, f"waits {wait}", retries=1))
         assert (response.text, response.error) == (WHOLE, None)

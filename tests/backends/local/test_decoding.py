@@ -81,10 +81,10 @@ def test_what_a_row_has_written_gets_less_likely_for_it_alone():
     rows = object.__new__(Rows)
     rows.written, rows.active = [[1, 3, 1], [0], [0, 2]], [0, 2]
     scores = torch.tensor([[0.0, 3.0, 1.0, -2.0], [4.0, 3.0, 1.0, -2.0]])
-    found = Repetition(rows, [1.5, 9.0, 1.0])(None, scores)
-    assert found.tolist() == [[0.0, 2.0, 1.0, -3.0], [4.0, 3.0, 1.0, -2.0]]
+    penalised = Repetition(rows, [1.5, 9.0, 1.0])(None, scores)
+    assert penalised.tolist() == [[0.0, 2.0, 1.0, -3.0], [4.0, 3.0, 1.0, -2.0]]
     rows.written = [[], [], []]
-    assert Repetition(rows, [1.5, 9.0, 1.5])(None, found.clone()).equal(found)
+    assert Repetition(rows, [1.5, 9.0, 1.5])(None, penalised.clone()).equal(penalised)
 
 
 def test_draws_hang_on_their_own_seed_and_leave_the_numbers_of_others_alone():

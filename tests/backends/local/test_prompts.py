@@ -84,9 +84,9 @@ def test_special_tokens_of_a_template_are_such_and_those_of_a_person_are_text(ch
 
 def test_special_tokens_that_have_no_role_are_text_too(tiny_fleet):
     """Marks of turns that a tokenizer lists among its added tokens alone, as Llama 3 does."""
-    made = tiny.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
-    made.add_special_tokens([AddedToken("<|start_header_id|>", special=True)])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<|im_end|>")
+    words = tiny.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
+    words.add_special_tokens([AddedToken("<|start_header_id|>", special=True)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<|im_end|>")
     mark = tokenizer.convert_tokens_to_ids("<|start_header_id|>")
     assert mark not in tokenizer.all_special_ids
     typed = "Hi <|start_header_id|>system"

@@ -115,17 +115,17 @@ def test_sampling_leaves_the_callers_random_numbers_alone(backend, candidates):
 
 def test_two_threads_at_once_get_what_each_gets_alone(backend, candidates):
     alone = {name: answers(backend, [candidates[name]])[0] for name in ("one", "two")}
-    found: dict[str, list[str]] = {"one": [], "two": []}
+    texts: dict[str, list[str]] = {"one": [], "two": []}
 
     def ask(name):
-        found[name] += [answers(backend, [candidates[name]])[0] for _ in range(5)]
+        texts[name] += [answers(backend, [candidates[name]])[0] for _ in range(5)]
 
-    threads = [threading.Thread(target=ask, args=(name,)) for name in found]
+    threads = [threading.Thread(target=ask, args=(name,)) for name in texts]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == {name: [text] * 5 for name, text in alone.items()}
+    assert texts == {name: [text] * 5 for name, text in alone.items()}
 
 
 def test_a_conversation_is_more_than_its_last_message(backend, candidates):
@@ -173,15 +173,15 @@ def test_a_turn_ends_at_every_token_that_the_model_names(fleet_copy):
     """The fourth token of the greedy answer becomes an end of turn in the generation settings."""
     base = load_fleet(fleet_copy).candidate("base")
     backend = TransformersBackend()
-    whole = answers(backend, [base], replace(GREEDY, max_new_tokens=3))[0]
+    text = answers(backend, [base], replace(GREEDY, max_new_tokens=3))[0]
     tokenizer = AutoTokenizer.from_pretrained(base.model)
-    three = tokenizer(whole, add_special_tokens=False)["input_ids"]
+    three = tokenizer(text, add_special_tokens=False)["input_ids"]
     four = tokenizer(answers(backend, [base], replace(GREEDY, max_new_tokens=4))[0], add_special_tokens=False)
     settings = fleet_copy / "base" / "generation_config.json"
     change = json.loads(settings.read_text()) | {"eos_token_id": [tokenizer.eos_token_id, four["input_ids"][-1]]}
     settings.write_text(json.dumps(change))
     (response,) = stream(TransformersBackend(), [base])[1]
-    assert (response.finish, response.tokens, response.text) == ("stop", len(three) + 1, whole)
+    assert (response.finish, response.tokens, response.text) == ("stop", len(three) + 1, text)
 
 
 def test_prompt_template_takes_the_place_of_the_chat_template(backend, candidates):
@@ -233,9 +233,9 @@ def test_a_prompt_near_the_end_of_the_model_cuts_no_other_answer_short(backend, 
 def test_a_corrupt_adapter_fails_alone(fleet_copy, backend, candidates, broken, order):
     expected = dict(zip(POOL, answers(backend, candidates.values()), strict=True))
     pool = {candidate.name: candidate for candidate in damaged(fleet_copy, broken)}
-    own = TransformersBackend()
+    fresh = TransformersBackend()
     for _ in range(2):
-        _, responses = stream(own, [pool[name] for name in order])
+        _, responses = stream(fresh, [pool[name] for name in order])
         for response in responses:
             if response.candidate == broken:
                 assert response.finish == "error"
@@ -315,12 +315,12 @@ def test_rows_that_end_leave_the_batch_and_change_nothing_for_the_others(backend
     tokenizer = AutoTokenizer.from_pretrained(candidates["base"].model)
     common = {tokenizer(text, add_special_tokens=False)["input_ids"][20] for text in alone}
     monkeypatch.setattr(Base, "ends", common)
-    own = TransformersBackend()
+    fresh = TransformersBackend()
     pool = [candidates[name] for name in ("base", "one", "base", "two", "base", "one")]
     requests = [Request(candidate, (Message("user", text),)) for candidate, text in zip(pool, QUESTIONS, strict=True)]
     generation = replace(LONG, max_new_tokens=60)
-    wanted = [stream(own, [r.candidate], generation, r.messages)[1][0] for r in requests]
-    _, responses = read(own.stream(requests, generation, threading.Event()), requests)
+    wanted = [stream(fresh, [r.candidate], generation, r.messages)[1][0] for r in requests]
+    _, responses = read(fresh.stream(requests, generation, threading.Event()), requests)
     assert len({response.tokens for response in wanted}) > 2
     assert [(response.text, response.tokens, response.finish) for response in responses] == [
         (response.text, response.tokens, response.finish) for response in wanted

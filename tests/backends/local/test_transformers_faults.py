@@ -1,4 +1,4 @@
-"""Faults of model folders, each one clear message, with the other candidates unharmed; placements and quantisation."""
+"""Faults of model folders: a clear message, and the other candidates answer. Placements and quantisation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GREEDY = GenerationConfig(max_new_tokens=8, temperature=0.0)
 @pytest.fixture
 def folder(tiny_fleet: Path, tmp_path: Path) -> Path:
     """A base to damage."""
-    return Path(shutil.copytree(tiny_fleet / "base", tmp_path / "own"))
+    return Path(shutil.copytree(tiny_fleet / "base", tmp_path / "tested"))
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def sound(tiny_fleet: Path) -> CandidateConfig:
 
 
 def candidate(folder: Path, **keys) -> CandidateConfig:
-    return CandidateConfig("own", "transformers", str(folder), **{"dtype": "float32", **keys})
+    return CandidateConfig("tested", "transformers", str(folder), **{"dtype": "float32", **keys})
 
 
 def ask(backend, *candidates):
@@ -47,16 +47,16 @@ def ask(backend, *candidates):
     return read(backend.stream(requests, GREEDY, threading.Event()), requests)[1]
 
 
-def check(own: CandidateConfig, sound: CandidateConfig, *words: str) -> None:
+def check(faulty: CandidateConfig, sound: CandidateConfig, *words: str) -> None:
     """It fails with these words, by `load` and in an answer, and the sound one answers beside it."""
     backend = TransformersBackend()
-    good, bad, again = ask(backend, sound, own, sound)
+    good, bad, again = ask(backend, sound, faulty, sound)
     assert (good.error, again.error, bad.finish) == (None, None, "error")
     for word in words:
         assert word in str(bad.error)
     assert "\n" not in str(bad.error)
     with pytest.raises(ZooterError) as caught:
-        backend.load(own)
+        backend.load(faulty)
     assert caught.value.failure == bad.error
 
 
@@ -73,8 +73,8 @@ def rewrite(file: Path, **keys) -> None:
 
 def test_a_model_in_several_files_is_one(folder, sound):
     assert len(shards(folder)) > 2
-    own, whole = ask(TransformersBackend(), candidate(folder), sound)
-    assert (own.text, own.error) == (whole.text, None)
+    faulty, good = ask(TransformersBackend(), candidate(folder), sound)
+    assert (faulty.text, faulty.error) == (good.text, None)
     assert Checkpoint.of(candidate(folder)).bytes() == Checkpoint.of(sound).bytes()
 
 
@@ -114,23 +114,23 @@ def test_no_config(folder, sound):
 
 def test_a_tokenizer_with_more_tokens_than_the_model(folder, sound):
     """Found before the weights load: in generation it would be an index beyond the embedding."""
-    made = tiny.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
-    made.add_tokens([f"word{number}" for number in range(20)])
-    other = PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<|im_end|>", chat_template=tiny.CHATML)
+    tokenizer = tiny.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
+    tokenizer.add_tokens([f"word{number}" for number in range(20)])
+    other = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", chat_template=tiny.CHATML)
     other.save_pretrained(folder)
     words = ("with its 300 tokens", "one of another model: 20 more, up to 'word19' (319)", "the model's own tokenizer")
     check(candidate(folder), sound, *words)
 
 
 def test_a_padding_token_that_the_model_was_not_widened_for_does_no_harm(folder, sound):
-    made = tiny.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
+    tokenizer = tiny.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
     other = PreTrainedTokenizerFast(
-        tokenizer_object=made, eos_token="<|im_end|>", pad_token="[PAD]", chat_template=tiny.CHATML
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="[PAD]", chat_template=tiny.CHATML
     )
     assert other.pad_token_id == 300
     other.save_pretrained(folder)
-    own, good = ask(TransformersBackend(), candidate(folder), sound)
-    assert (own.error, own.text) == (None, good.text)
+    tested, good = ask(TransformersBackend(), candidate(folder), sound)
+    assert (tested.error, tested.text) == (None, good.text)
 
 
 def test_no_tokenizer(folder, sound):
@@ -171,7 +171,7 @@ def test_an_adapter_of_another_base(folder, sound, tmp_path, keys, words):
     names = LoraConfig(target_modules=["q_proj", "up_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
     get_peft_model(LlamaForCausalLM.from_pretrained(folder), names).save_pretrained(adapter)
     LlamaForCausalLM(LlamaConfig.from_pretrained(folder, **keys)).save_pretrained(folder)
-    check(candidate(folder, adapter=adapter), sound, "a LoRA adapter for own at one", words)
+    check(candidate(folder, adapter=adapter), sound, "a LoRA adapter for tested at one", words)
     backend = TransformersBackend()
     bare, failed, after = (ask(backend, candidate(folder, **{"adapter": which}))[0] for which in (None, adapter, None))
     assert (bare.error, after.text) == (None, bare.text)
@@ -182,8 +182,8 @@ def test_weights_before_safetensors(folder, sound):
     weights = LlamaForCausalLM.from_pretrained(folder).state_dict()
     (folder / "model.safetensors").unlink()
     torch.save(weights, folder / "pytorch_model.bin")
-    own, good = ask(TransformersBackend(), candidate(folder), sound)
-    assert (own.error, own.text) == (None, good.text)
+    tested, good = ask(TransformersBackend(), candidate(folder), sound)
+    assert (tested.error, tested.text) == (None, good.text)
     exact = Checkpoint.of(sound).bytes()
     assert exact <= Checkpoint.of(candidate(folder)).bytes() < 1.2 * exact
     half = Checkpoint.of(candidate(folder, dtype="bfloat16")).bytes()
@@ -200,10 +200,10 @@ def test_a_hub_id_is_found_in_the_hubs_cache(folder, sound, tmp_path, monkeypatc
     (cache / "refs" / "main").write_text("a" * 40)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    own = replace(candidate(folder), model="someone/small")
+    tested = replace(candidate(folder), model="someone/small")
     backend = TransformersBackend()
     one, short, good, unknown = ask(
-        backend, own, replace(own, revision="b" * 40), sound, replace(own, model="someone/else")
+        backend, tested, replace(tested, revision="b" * 40), sound, replace(tested, model="someone/else")
     )
     assert (one.error, one.text) == (None, good.text) == (short.error, short.text)
     assert [base.positions for base in backend.resident._models.values()].count(64) == 1
@@ -217,19 +217,19 @@ def test_a_device_that_is_not_here(folder, sound):
 
 @pytest.mark.parametrize("device_map", ["cpu", "auto", "balanced"])
 def test_a_model_is_placed_by_accelerate(folder, sound, device_map):
-    own, good = ask(TransformersBackend(), candidate(folder, device_map=device_map), sound)
-    assert (own.error, own.text) == (None, good.text)
+    tested, good = ask(TransformersBackend(), candidate(folder, device_map=device_map), sound)
+    assert (tested.error, tested.text) == (None, good.text)
 
 
 def test_what_does_not_fit_into_the_budget_is_offloaded(folder, sound, tiny_fleet):
     size = Checkpoint.of(sound).bytes()
-    own = candidate(folder, device_map="auto", memory=MemoryConfig(0.6 * size / 1e9))
+    tested = candidate(folder, device_map="auto", memory=MemoryConfig(0.6 * size / 1e9))
     backend = TransformersBackend()
     for _ in range(2):
-        offloaded, good = ask(backend, own, sound)
+        offloaded, good = ask(backend, tested, sound)
         assert (offloaded.error, offloaded.text) == (None, good.text)
     assert 0 < backend.resident.used()["cpu"] - size < 0.6 * size
-    adapted = replace(own, adapter=str(tiny_fleet / "adapters" / "one"))
+    adapted = replace(tested, adapter=str(tiny_fleet / "adapters" / "one"))
     (failed,) = ask(backend, adapted)
     assert "partly elsewhere (device_map)" in str(failed.error)
 
@@ -238,9 +238,9 @@ def test_weights_that_must_be_written_anew_to_be_offloaded_want_a_folder(folder,
     size = Checkpoint.of(sound).bytes()
     torch.save(LlamaForCausalLM.from_pretrained(folder).state_dict(), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    own = candidate(folder, device_map="auto", memory=MemoryConfig(0.6 * size / 1e9))
+    tested = candidate(folder, device_map="auto", memory=MemoryConfig(0.6 * size / 1e9))
     failed, offloaded, good = ask(
-        TransformersBackend(), own, replace(own, offload_folder=str(tmp_path / "offloaded")), sound
+        TransformersBackend(), tested, replace(tested, offload_folder=str(tmp_path / "offloaded")), sound
     )
     assert "offload_folder" in str(failed.error)
     assert (offloaded.error, offloaded.text) == (None, good.text)
@@ -257,13 +257,13 @@ def test_quantisation_without_its_package_says_what_to_install(folder, sound, mo
 def test_a_quantised_model_is_smaller_as_estimated(folder, how, share):
     config = LlamaConfig.from_pretrained(folder, hidden_size=128, intermediate_size=256, head_dim=32)
     LlamaForCausalLM(config).save_pretrained(folder)
-    whole = Checkpoint.of(candidate(folder)).bytes()
-    own = candidate(folder, quantisation=how)
+    unquantised = Checkpoint.of(candidate(folder)).bytes()
+    tested = candidate(folder, quantisation=how)
     backend = TransformersBackend()
-    assert ask(backend, own)[0].error is None
-    held = backend.resident.used()["cpu"]
-    assert held < share * whole
-    assert held == pytest.approx(Checkpoint.of(own).bytes(), rel=0.1)
+    assert ask(backend, tested)[0].error is None
+    size = backend.resident.used()["cpu"]
+    assert size < share * unquantised
+    assert size == pytest.approx(Checkpoint.of(tested).bytes(), rel=0.1)
 
 
 def test_a_fault_is_told_before_a_large_model_would_be_loaded(folder, sound, monkeypatch):

@@ -36,10 +36,10 @@ NAMES = ("a", "b", "c")
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory) -> dict[str, Path]:
     """Three bases of one size."""
-    made = {name: tmp_path_factory.mktemp("bases") / name for name in NAMES}
-    for seed, folder in enumerate(made.values()):
+    folders = {name: tmp_path_factory.mktemp("bases") / name for name in NAMES}
+    for seed, folder in enumerate(folders.values()):
         tiny.save_language_model(folder, seed)
-    return made
+    return folders
 
 
 def pool(folders, models: float | None = None) -> dict[str, CandidateConfig]:
@@ -273,15 +273,15 @@ def test_a_model_in_use_never_leaves(folders, alone):
     long = GenerationConfig(max_new_tokens=300, temperature=0.0)
     pieces = backend.stream([Request(a, (Message("user", QUERIES[0]),))], long, threading.Event())
     next(pieces)
-    found: dict[str, str] = {}
-    threads = [threading.Thread(target=lambda x=x: found.update({x.name: texts(backend, [x])[0]})) for x in (b, c)]
+    answers: dict[str, str] = {}
+    threads = [threading.Thread(target=lambda x=x: answers.update({x.name: texts(backend, [x])[0]})) for x in (b, c)]
     for thread in threads:
         thread.start()
     (response,) = [piece.response for piece in pieces if piece.response is not None]
     assert (response.finish, response.tokens) == ("length", 300)
     for thread in threads:
         thread.join(60)
-    assert found == {"b": alone["b"][0], "c": alone["c"][0]}
+    assert answers == {"b": alone["b"][0], "c": alone["c"][0]}
 
 
 def test_who_waits_for_room_can_stop(folders):
@@ -305,12 +305,12 @@ def test_who_waits_for_room_can_stop(folders):
 def test_threads_that_ask_in_turn_for_models_that_do_not_fit_together_all_finish(folders, alone, threads):
     candidates = pool(folders, ONE)
     backend = TransformersBackend()
-    found: list[tuple[str, str]] = []
+    answers: list[tuple[str, str]] = []
 
     def work(first: int) -> None:
         for number in range(6):
             name = NAMES[(first + number) % 2]
-            found.append((name, texts(backend, [candidates[name]])[0]))
+            answers.append((name, texts(backend, [candidates[name]])[0]))
 
     running = [threading.Thread(target=work, args=(n,), daemon=True) for n in range(threads)]
     for thread in running:
@@ -318,7 +318,7 @@ def test_threads_that_ask_in_turn_for_models_that_do_not_fit_together_all_finish
     for thread in running:
         thread.join(120)
     assert not any(thread.is_alive() for thread in running)
-    assert sorted(found) == sorted([(name, alone[name][0]) for name in NAMES[:2]] * (3 * threads))
+    assert sorted(answers) == sorted([(name, alone[name][0]) for name in NAMES[:2]] * (3 * threads))
 
 
 FULL = (

@@ -86,10 +86,10 @@ def test_a_suite_becomes_a_score_file_with_responses(zooter, fleet, server, sums
     assert scores.candidates == ("a", "b")
     assert scores.scores.tolist() == [[1, 0]] * 12
     assert set(scores.datasets) == {"gsm8k"}
-    assert {body["temperature"] for body in server.asked} == {0}
-    assert len(server.asked) == 24
+    assert {body["temperature"] for body in server.bodies} == {0}
+    assert len(server.bodies) == 24
     again = zooter(*bench(fleet(a="right", b="wrong"), "gsm8k", sums, out, "--json"))
-    assert len(server.asked) == 24  # nothing is asked twice
+    assert len(server.bodies) == 24  # nothing is asked twice
     figures = json.loads(again[1])
     assert (figures["n"], figures["of"], figures["candidates"]["a"]["score"]) == (12, 12, 1.0)
 
@@ -142,7 +142,7 @@ def test_mt_bench_with_a_judge_of_the_fleet_and_of_another(zooter, fleet, server
     code, _, err = zooter(*bench(folder, "mt-bench", path, out, "--judge", "j"))
     assert code == 0, err
     assert read_scores([out]).scores.tolist() == [[9, 2, 2]] * 3
-    second = [body["messages"] for body in server.asked if body["model"] == "right" and len(body["messages"]) > 1]
+    second = [body["messages"] for body in server.bodies if body["model"] == "right" and len(body["messages"]) > 1]
     said = sorted([message["content"] for message in messages] for messages in second)  # they came side by side
     assert said == [[f"Say {n}.", "Fine.", "Again."] for n in range(3)]
     code, _, err = zooter(
@@ -176,7 +176,7 @@ def test_what_cannot_be_is_exit_2_before_any_work(zooter, fleet, server, sums, t
     code, shown, err = zooter(*bench(fleet(a="right"), suite, sums, tmp_path / "s.jsonl", *arguments))
     assert (code, shown) == (2, "")
     assert said in err
-    assert not server.asked
+    assert not server.bodies
     assert not (tmp_path / "s.jsonl").exists()
 
 

@@ -31,7 +31,7 @@ def judged():
             found.judge = Judge(JudgeConfig(judge=candidate, tries=2, **more), lambda kind: OpenAIBackend())
             return found
 
-        made.asked = lambda: [body["messages"][-1]["content"] for body in server.asked]
+        made.asked = lambda: [body["messages"][-1]["content"] for body in server.bodies]
         yield made
 
 

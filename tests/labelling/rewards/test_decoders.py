@@ -38,9 +38,9 @@ PAIRS = [
 OASST = "<|prompter|>{query}<|endoftext|><|assistant|>{response}<|endoftext|>"
 
 
-def close(found, expected):
-    assert found == pytest.approx(expected, abs=1e-4)
-    assert len({round(reward, 2) for reward in found}) == len(PAIRS)  # else it would be true of any constant
+def close(rewards, expected):
+    assert rewards == pytest.approx(expected, abs=1e-4)
+    assert len({round(reward, 2) for reward in rewards}) == len(PAIRS)  # else it would be true of any constant
 
 
 def chatml(query, response):

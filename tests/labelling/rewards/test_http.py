@@ -1,4 +1,4 @@
-"""A reward endpoint on loopback that answers as told, also badly."""
+"""A reward endpoint on loopback that answers as each test wants, also badly."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def rewards_of(body):
 @pytest.fixture
 def endpoint(monkeypatch):
     monkeypatch.setattr(retry, "FIRST_PAUSE", 0.01)
-    made = Endpoint()
-    yield made
-    made.close()
+    running = Endpoint()
+    yield running
+    running.close()
 
 
 def model(endpoint, **options):
@@ -96,17 +96,17 @@ def test_vllm_pooling_with_a_template(endpoint):
         return 200, {"data": [{"index": n, "data": [len(text) / 2]} for n, text in enumerate(body["input"])]}
 
     endpoint.answer = answer
-    found = model(endpoint, api="pooling", template="{query}: {response}").score(PAIRS)
-    assert found == [(4 + n) / 2 for n in range(1, 6)]
+    rewards = model(endpoint, api="pooling", template="{query}: {response}").score(PAIRS)
+    assert rewards == [(4 + n) / 2 for n in range(1, 6)]
     assert endpoint.bodies[0]["input"][0] == "q1: a"
 
 
 def test_vllm_pooling_with_the_servers_chat_template(endpoint):
-    """One conversation a request; of a number for each token the last one counts."""
+    """One conversation a request; of numbers for every token the last one counts."""
 
     def answer(body, number):
-        said = body["messages"][1]["content"]
-        return 200, {"data": [{"index": 0, "object": "pooling", "data": [[0.5], [9.0], [float(len(said))]]}]}
+        text = body["messages"][1]["content"]
+        return 200, {"data": [{"index": 0, "object": "pooling", "data": [[0.5], [9.0], [float(len(text))]]}]}
 
     endpoint.answer = answer
     assert model(endpoint, api="pooling").score(PAIRS) == [1, 2, 3, 4, 5]
@@ -128,9 +128,9 @@ def test_the_key_comes_from_the_environment_and_is_not_shown(endpoint, monkeypat
     assert "secret" not in str(caught.value)
     with pytest.raises(WorkError, match=r"Name the variable that holds its key"):
         model(endpoint).score(PAIRS[:1])
-    for value, found in (("", "none"), ("se\ncret", "other"), ("schlüssel", "other")):
+    for value, reason in (("", "none"), ("se\ncret", "other"), ("schlüssel", "other")):
         monkeypatch.setenv("REWARD_KEY", value)
-        with pytest.raises(ZooterError, match=found) as refused:
+        with pytest.raises(ZooterError, match=reason) as refused:
             model(endpoint, api_key_env="REWARD_KEY")
         assert "cret" not in str(refused.value)
 
@@ -193,9 +193,9 @@ def test_retry_after_has_a_bound(endpoint, monkeypatch):
     monkeypatch.setattr(retry, "LONGEST_WAIT", 0.05)
     endpoint.answer = lambda body, number: (429, b"", ("retry-after", "99999"))
     begun = time.monotonic()
-    (found,) = score_queries(model(endpoint), [("q", ["a"])])
+    (scored,) = score_queries(model(endpoint), [("q", ["a"])])
     assert time.monotonic() - begun < 5
-    assert "429" in found.reason
+    assert "429" in scored.reason
 
 
 @pytest.mark.parametrize(("status", "tries"), [(400, 1), (500, 3)])
@@ -206,10 +206,10 @@ def test_one_response_that_the_endpoint_does_not_take_leaves_the_others(endpoint
         return 200, rewards_of(body)
 
     endpoint.answer = answer
-    found = score_queries(model(endpoint), [(query, [text]) for query, text in PAIRS])
-    assert [scored.rewards for scored in found] == [(1,), (2,), (None,), (4,), (5,)]
-    assert f"{status}: " in found[2].reason
-    assert "longer than 2 tokens" in found[2].reason
+    results = score_queries(model(endpoint), [(query, [text]) for query, text in PAIRS])
+    assert [scored.rewards for scored in results] == [(1,), (2,), (None,), (4,), (5,)]
+    assert f"{status}: " in results[2].reason
+    assert "longer than 2 tokens" in results[2].reason
     assert len(endpoint.bodies) == tries + len(PAIRS)
 
 
@@ -223,7 +223,7 @@ def test_what_is_no_finite_number_is_set_aside(endpoint, value):
 
 
 def test_an_endpoint_that_hangs(endpoint):
-    """One slow batch is asked for anew, then pair by pair; two pairs in a row without an answer, and it is enough."""
+    """One slow batch is sent again, then pair by pair; two pairs in a row without an answer, and it is enough."""
     endpoint.answer = lambda body, number: time.sleep(0.6) or (200, rewards_of(body))
     begun = time.monotonic()
     with pytest.raises(WorkError, match=r"no answer in 0.2 s\. Restart it, or raise timeout_seconds"):
@@ -239,9 +239,9 @@ def test_one_response_that_takes_too_long_leaves_the_others(endpoint):
         return 200, rewards_of(body)
 
     endpoint.answer = answer
-    found = score_queries(model(endpoint, timeout_seconds=0.5), [(query, [text]) for query, text in PAIRS])
-    assert [scored.rewards for scored in found] == [(1,), (2,), (None,), (4,), (5,)]
-    assert "no answer in 0.5 s" in found[2].reason
+    results = score_queries(model(endpoint, timeout_seconds=0.5), [(query, [text]) for query, text in PAIRS])
+    assert [scored.rewards for scored in results] == [(1,), (2,), (None,), (4,), (5,)]
+    assert "no answer in 0.5 s" in results[2].reason
 
 
 def test_a_connection_that_breaks_is_made_anew(endpoint):
@@ -283,11 +283,11 @@ def test_a_key_that_the_endpoint_echoes_is_in_no_message(endpoint, monkeypatch, 
     endpoint.answer = lambda body, number: answer
     try:
         (scored,) = score_queries(model(endpoint, api_key_env="REWARD_KEY"), [("q", ["a"])])
-        told = scored.reason
+        message = scored.reason
     except WorkError as problem:
-        told = str(problem)
-    assert told
-    assert ECHOED[:6] not in told
+        message = str(problem)
+    assert message
+    assert ECHOED[:6] not in message
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ TEXTS = ["Wide and blue. " * 6, "No", "杯子 ☕", "12 + 30 = 42"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("pairrm")
-    checkpoints.save_pairrm(made)
-    return made
+    folder = tmp_path_factory.mktemp("pairrm")
+    checkpoints.save_pairrm(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")

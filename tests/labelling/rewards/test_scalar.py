@@ -127,11 +127,11 @@ FULL = (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."
 def test_memory_that_runs_out_for_a_reward_model_is_freed_for_a_second_try(tiny_fleet, monkeypatch, problem, times):
     ensemble = Ensemble(load_fleet(tiny_fleet))
     ensemble.backends["transformers"].load(ensemble.fleet.candidates[0])
-    load, held = AutoModelForSequenceClassification.from_pretrained, []
+    load, sizes = AutoModelForSequenceClassification.from_pretrained, []
 
     def short(*arguments, **options):
-        held.append(sum(ensemble.backends["transformers"].sizes().values()))
-        if len(held) <= times:
+        sizes.append(sum(ensemble.backends["transformers"].sizes().values()))
+        if len(sizes) <= times:
             raise problem
         return load(*arguments, **options)
 
@@ -141,8 +141,8 @@ def test_memory_that_runs_out_for_a_reward_model_is_freed_for_a_second_try(tiny_
     else:
         with pytest.raises(WorkError, match=r"a reward model at"):
             ensemble.score_responses([("Hi", ["Hello"])])
-    assert held[0] > held[1] == 0
-    assert len(held) == 2
+    assert sizes[0] > sizes[1] == 0
+    assert len(sizes) == 2
 
 
 def test_missing_adapter_is_one_clear_error(config, tmp_path):

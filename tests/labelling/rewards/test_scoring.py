@@ -19,7 +19,7 @@ ASKED = [(f"q{n}", [f"{n}", f"{n} and more"]) for n in range(10)]
 
 
 class Lengths:
-    """Rewards by length; counts the pairs and fails where told."""
+    """Rewards by length; counts the pairs and fails for some."""
 
     def __init__(self, special=None, raises=()):
         self.special, self.raises, self.seen, self.calls = special or {}, raises, [], 0
@@ -27,8 +27,8 @@ class Lengths:
     def score(self, pairs):
         self.calls += 1
         self.seen += pairs
-        if found := [text for _, text in pairs if text in self.raises]:
-            raise RuntimeError(f"CUDA error: {found[0]}")
+        if failing := [text for _, text in pairs if text in self.raises]:
+            raise RuntimeError(f"CUDA error: {failing[0]}")
         return [self.special.get(text, float(len(text))) for _, text in pairs]
 
 
@@ -44,32 +44,32 @@ class Ahead:
 
 
 def test_rewards_come_in_the_order_asked_for():
-    found = score_queries(Lengths(), ASKED)
-    assert [scored.complete for scored in found] == [[1, 10]] * 10
+    results = score_queries(Lengths(), ASKED)
+    assert [scored.complete for scored in results] == [[1, 10]] * 10
     assert score_queries(Lengths(), []) == []
     assert score_queries(Lengths(), [("q", [])])[0].complete == []
 
 
 def test_a_response_that_comes_twice_is_scored_once():
     model = Lengths()
-    found = score_queries(model, [("q", ["a", "bb", "a"]), ("q", ["a"]), ("r", ["a"])])
-    assert [scored.rewards for scored in found] == [(1, 2, 1), (1,), (1,)]
+    results = score_queries(model, [("q", ["a", "bb", "a"]), ("q", ["a"]), ("r", ["a"])])
+    assert [scored.rewards for scored in results] == [(1, 2, 1), (1,), (1,)]
     assert model.seen == [("q", "a"), ("q", "bb"), ("r", "a")]
 
 
 @pytest.mark.parametrize("bad", [0, 7, 9])
 def test_one_item_that_raises_loses_no_other(bad):
     model = Lengths(raises=(f"{bad} and more",))
-    found = score_queries(model, ASKED)
-    for number, scored in enumerate(found):
+    results = score_queries(model, ASKED)
+    for number, scored in enumerate(results):
         assert scored.rewards == ((1, None) if number == bad else (1, 10))
-    assert found[bad].reason == f"the reward model failed: CUDA error: {bad} and more"
-    assert found[bad].complete is None
+    assert results[bad].reason == f"the reward model failed: CUDA error: {bad} and more"
+    assert results[bad].complete is None
     assert model.calls < 12  # halves of halves, not one by one
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "reason"),
     [
         (math.nan, "nan"),
         (math.inf, "inf"),
@@ -81,10 +81,10 @@ def test_one_item_that_raises_loses_no_other(bad):
         (Unscored("why"), "why"),
     ],
 )
-def test_what_is_no_finite_number_is_set_aside(value, said):
-    found = score_queries(Lengths({"3": value}), ASKED)
-    assert [scored.rewards for scored in found if scored.reason] == [(None, 10)]
-    assert said in found[3].reason
+def test_what_is_no_finite_number_is_set_aside(value, reason):
+    results = score_queries(Lengths({"3": value}), ASKED)
+    assert [scored.rewards for scored in results if scored.reason] == [(None, 10)]
+    assert reason in results[3].reason
 
 
 def test_a_model_that_cannot_work_at_all_stops():
@@ -109,15 +109,15 @@ def test_a_model_that_gives_too_few_rewards_stops():
 
 def test_comparisons_make_one_reward_each():
     model = Ahead()
-    (found,) = score_queries(model, [("q", ["a", "bbb", "cc"])])
-    assert found.rewards == (pytest.approx(-1.5), pytest.approx(1.5), pytest.approx(0))
+    (results,) = score_queries(model, [("q", ["a", "bbb", "cc"])])
+    assert results.rewards == (pytest.approx(-1.5), pytest.approx(1.5), pytest.approx(0))
     assert len(model.seen) == comparisons(3) == 6
 
 
 def test_a_comparison_without_a_number_sets_the_query_aside():
-    found = score_queries(Ahead({"bb": math.nan}), [("q", ["a", "bb"]), ("r", ["a", "ccc"])])
-    assert found[0].rewards == (None, None)
-    assert found[1].rewards == (-2, 2)
+    results = score_queries(Ahead({"bb": math.nan}), [("q", ["a", "bb"]), ("r", ["a", "ccc"])])
+    assert results[0].rewards == (None, None)
+    assert results[1].rewards == (-2, 2)
 
 
 def test_known_rewards_are_not_worked_out_again(tmp_path):
@@ -212,10 +212,10 @@ def counted(fleet_copy, tmp_path, monkeypatch):
     calls: list[int] = []
 
     def load(config, backend, spare):
-        made = reward_model(config, backend)
-        score = made.score
-        made.score = lambda pairs: calls.append(len(pairs)) or score(pairs)
-        return made
+        model = reward_model(config, backend)
+        score = model.score
+        model.score = lambda pairs: calls.append(len(pairs)) or score(pairs)
+        return model
 
     monkeypatch.setattr("zooter_core.ensemble.rewards.reward_model", load)
     monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
@@ -253,10 +253,10 @@ def test_other_weights_or_settings_know_nothing(counted, fleet_copy):
 
 def test_a_comparing_model_tells_its_progress(tiny_ensemble, monkeypatch):
     monkeypatch.setattr(Ensemble, "reward_model", Ahead())
-    told: list[int] = []
-    found = tiny_ensemble.score_responses(ASKED, told.append)
-    assert told == [4, 8]
-    assert [scored.rewards for scored in found] == [(-9, 9)] * 10
+    progress: list[int] = []
+    results = tiny_ensemble.score_responses(ASKED, progress.append)
+    assert progress == [4, 8]
+    assert [scored.rewards for scored in results] == [(-9, 9)] * 10
 
 
 def test_rank_with_a_comparing_model(tiny_ensemble, monkeypatch):

@@ -22,7 +22,7 @@ WHOLE = '[{"tag": "Arithmetic", "explanation": "a sum"}, {"tag": "word  problem"
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         (WHOLE, ["arithmetic", "word problem"]),
         (f"Sure!\n```json\n{WHOLE}\n```\nDone.", ["arithmetic", "word problem"]),
@@ -45,37 +45,37 @@ WHOLE = '[{"tag": "Arithmetic", "explanation": "a sum"}, {"tag": "word  problem"
         ("", []),
     ],
 )
-def test_tags_are_read_also_from_broken_json(text, found):
-    assert names(text) == found
+def test_tags_are_read_also_from_broken_json(text, expected):
+    assert names(text) == expected
 
 
 class Scripted:
     def __init__(self, write):
-        self.write, self.asked = write, []
+        self.write, self.requests = write, []
 
     def load(self, candidate):
         self.candidate = candidate
 
     def stream(self, requests, generation, stop):
         for request in reversed(requests):
-            self.asked.append((request, generation))
+            self.requests.append((request, generation))
             written = self.write(request.messages[-1].content)
             error = Failure.of(written) if isinstance(written, Exception) else None
             yield Piece(request, response=Response("instagger", "" if error else written, error=error))
 
 
-def made(write, **options):
+def scripted(write, **options):
     backend = Scripted(write)
     return tagger(InstagConfig(instagger=CANDIDATE, **options), ENCODERS, lambda kind: backend), backend
 
 
 def test_the_prompt_is_the_published_one_inside_vicunas():
     """Letter by letter, as InsTagger was trained."""
-    tagging, backend = made(lambda text: WHOLE)
+    tagging, backend = scripted(lambda text: WHOLE)
     tagging.tag(["What is {query}?"])
-    ((request, generation),) = backend.asked
-    whole = request.candidate.prompt_template.replace("{query}", request.messages[-1].content)
-    assert whole == (
+    ((request, generation),) = backend.requests
+    prompt = request.candidate.prompt_template.replace("{query}", request.messages[-1].content)
+    assert prompt == (
         "<s>A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
         "detailed, and polite answers to the human's questions. USER: Please identify tags of user intentions in the "
         "following user query and provide an explanation for each tag. Please respond in the JSON format "
@@ -86,27 +86,29 @@ def test_the_prompt_is_the_published_one_inside_vicunas():
 
 
 def test_each_query_has_its_own_tags():
-    tagging, _ = made(lambda text: json.dumps([{"tag": text[-1]}, {"tag": "all"}]))
+    tagging, _ = scripted(lambda text: json.dumps([{"tag": text[-1]}, {"tag": "all"}]))
     queries = [f"query {n}" for n in "abcdefghijklmnopqrstuvwxyz"]
     assert tagging.tag(queries) == [(Tag(n, 1.0), Tag("all", 1.0)) for n in "abcdefghijklmnopqrstuvwxyz"]
-    assert tagging.tag_all([Query("1", "x", tags=("own",))]) == [(Tag("x", 1.0), Tag("all", 1.0))]
+    assert tagging.tag_all([Query("1", "x", tags=("old",))]) == [(Tag("x", 1.0), Tag("all", 1.0))]
 
 
 def test_at_most_so_many_and_none_where_there_is_none():
-    tagging, _ = made(lambda text: json.dumps([{"tag": str(n)} for n in range(9)]) if "many" in text else "Hm.", most=3)
+    tagging, _ = scripted(
+        lambda text: json.dumps([{"tag": str(n)} for n in range(9)]) if "many" in text else "Hm.", most=3
+    )
     assert [len(tags) for tags in tagging.tag(["many", "few"])] == [3, 0]
 
 
 def test_a_template_and_a_model_of_ones_own():
-    own = replace(CANDIDATE, model="owner/chat")
+    candidate = replace(CANDIDATE, model="owner/chat")
     backend = Scripted(lambda text: '["x"]')
-    tagger(InstagConfig(instagger=own, template="Tag: {query}"), ENCODERS, lambda kind: backend).tag(["a"])
-    assert backend.asked[0][0].messages[0].content == "Tag: a"
+    tagger(InstagConfig(instagger=candidate, template="Tag: {query}"), ENCODERS, lambda kind: backend).tag(["a"])
+    assert backend.requests[0][0].messages[0].content == "Tag: a"
     assert backend.candidate.prompt_template is None  # its own chat template
 
 
 def test_a_model_that_fails_is_an_error():
-    tagging, _ = made(lambda text: ValueError("no room") if "b" in text[-1] else WHOLE)
+    tagging, _ = scripted(lambda text: ValueError("no room") if "b" in text[-1] else WHOLE)
     with pytest.raises(WorkError, match=r"tags from the tagger, but found no room"):
         tagging.tag(["a", "b"])
 

@@ -50,10 +50,10 @@ def test_threshold_leaves_a_query_without_tags(config):
 
 
 def test_a_batch_equals_each_query_alone(config):
-    made = tagger(config, ENCODERS)
-    together = made.tag(tiny.QUERIES[:6])
+    nearest = tagger(config, ENCODERS)
+    together = nearest.tag(tiny.QUERIES[:6])
     for query, tags in zip(tiny.QUERIES[:6], together, strict=True):
-        (alone,) = made.tag([query])
+        (alone,) = nearest.tag([query])
         assert [tag.name for tag in alone] == [tag.name for tag in tags]
         assert [tag.score for tag in alone] == pytest.approx([tag.score for tag in tags], abs=1e-5)
 

@@ -137,7 +137,7 @@ def test_a_graph_of_other_weights_is_made_again(exported, exports, cache, tiny_f
 def test_a_graph_appears_whole_or_not_at_all(exported, exports, cache, tiny_fleet, monkeypatch):
     def killed(model, arguments, path, **options):
         path.write_bytes(b"half of the graph")
-        (path.parent / f"{path.stem}.partial-1").write_bytes(b"of one that was killed harder")
+        (path.parent / f"{path.stem}.partial-99999999").write_bytes(b"of a process that was killed")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

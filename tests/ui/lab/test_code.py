@@ -110,8 +110,8 @@ def test_the_code_with_a_part_of_the_file_and_the_fleets_tagger(fleet, tmp_path,
     assert len(Path("scores.jsonl").read_text().splitlines()) == len(SCORES.queries)
     exec(distill_code(data, TRAINING, fleet, "my-router"), {})
     assert Router.load(tmp_path / "my-router", Encoders()).candidates == pool
-    kept = json.loads((tmp_path / "my-router" / "neighbours.json").read_text())["queries"]
-    assert {record["text"] for record in kept} <= {query.text for query in scores.queries}
+    records = json.loads((tmp_path / "my-router" / "neighbours.json").read_text())["queries"]
+    assert {record["text"] for record in records} <= {query.text for query in scores.queries}
 
 
 def test_a_readme_says_how_it_was_made_whatever_a_file_is_called(fleet):

@@ -21,7 +21,7 @@ from zooter_core.config.endpoint import key_from
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import Failure, WorkError, did_you_mean
 from zooter_core.records import Finish, Message, Response
-from zooter_core.surrogates import Joiner, replaced
+from zooter_core.surrogates import Joiner, replace_surrogates
 
 CLOSE_SECONDS = 0.1  # for a connection to close cleanly
 LIST_SECONDS = 10.0  # for the server's list of models
@@ -251,7 +251,7 @@ class Server:
         reply: Any = await self._client.get("/models", cast_to=object)
         entries = reply.get("data") if isinstance(reply, dict) else None
         names = [entry.get("id") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-        return [replaced(name) for name in names if isinstance(name, str)]
+        return [replace_surrogates(name) for name in names if isinstance(name, str)]
 
 
 def _check_type(response: httpx2.Response) -> None:

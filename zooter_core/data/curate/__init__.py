@@ -18,7 +18,7 @@ from zooter_core.data.curate.pick import Tags, cover, sample
 from zooter_core.data.curate.reading import Candidates, Line, Report, Survey, fetch, survey_files
 from zooter_core.data.curate.texts import Benchmarks
 from zooter_core.errors import ZooterError
-from zooter_core.files import written_whole
+from zooter_core.files import open_atomic
 from zooter_core.strict_json import dump_json
 
 TAGGED = 256  # queries given to the tagger at a time
@@ -91,7 +91,7 @@ def curate(
         raise ZooterError("--out beside the files that are read", f"one of them, {out}", "Name another file.")
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
         raise ZooterError("--out as a .jsonl or .jsonl.gz file", str(out), "Rename it.")
-    with written_whole(out) as file:
+    with open_atomic(out) as file:
         survey = survey_files(paths, Benchmarks.read(exclude, config.ngram), report)
         given = config.tags == "given" or (config.tags is None and not survey.untagged)
         if given and survey.untagged:

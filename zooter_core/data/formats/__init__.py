@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.errors import ZooterError
-from zooter_core.files import written_whole
+from zooter_core.files import open_atomic
 from zooter_core.plugins import load_kind
 from zooter_core.strict_json import dump_json
 
@@ -59,7 +59,7 @@ def import_file(name: str, paths: Sequence[str | Path], out: Path, options: Opti
         if not path.exists():
             raise ZooterError(f"files of {name}", f"nothing at {path}", "Check the path.")
     count = 0
-    with written_whole(out) as file:
+    with open_atomic(out) as file:
         for line in reader(sources, options):
             file.write(dump_json(line, ensure_ascii=False) + "\n")
             count += 1

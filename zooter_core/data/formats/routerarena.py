@@ -13,7 +13,7 @@ from pathlib import Path
 from zooter_core.data.formats.reading import each_record, text_of
 from zooter_core.data.scores import each_query
 from zooter_core.errors import ZooterError, listed
-from zooter_core.files import written_whole
+from zooter_core.files import open_atomic
 from zooter_core.records import Decision
 from zooter_core.strict_json import dump_json
 
@@ -39,7 +39,7 @@ def export_routerarena(
     """
     prompts = _queries(queries)
     counts: dict[str, int] = {}
-    with written_whole(out) as file:
+    with open_atomic(out) as file:
         between = "[\n"
         while batch := list(islice(prompts, BATCH)):
             decisions = route([prompt for _, prompt in batch])

@@ -54,8 +54,8 @@ def program(machine: str) -> bytes:
 
     steps += [(_LOAD, 0, 0, _MACHINE), (_EQUAL, 1, 0, AUDIT_MACHINE[machine]), (_RETURN, 0, 0, _KILL)]
     steps.append((_LOAD, 0, 0, _NUMBER))
-    for number in NEW_ALLOWED.values():
-        answer(_EQUAL, number, _ALLOW)
+    for allowed in NEW_ALLOWED.values():
+        answer(_EQUAL, allowed, _ALLOW)
     answer(_AT_LEAST, NEW, _ERROR | errno.ENOSYS)  # includes the x32 numbers of x86_64
     for numbers in REFUSED.values():
         number = numbers[kernel.MACHINES.index(machine)]

@@ -11,7 +11,7 @@ from zooter_core.data.scores import score_line
 from zooter_core.errors import WorkError, listed
 from zooter_core.evaluation.suites import Problem
 from zooter_core.evaluation.suites.work import Work
-from zooter_core.files import written_whole
+from zooter_core.files import open_atomic
 from zooter_core.method import metrics
 from zooter_core.records import Query
 from zooter_core.strict_json import dump_json
@@ -45,7 +45,7 @@ def write(job: Work, suite: str, path: Path) -> int:
             f"none; the first is set aside with {next(iter(aside.values()))}",
             "Fix that cause (`zooter check` may name it) and start again; finished work stays.",
         )
-    with written_whole(path) as lines:
+    with open_atomic(path) as lines:
         for problem in scored:
             lines.write(dump_json(_line(job, suite, problem), ensure_ascii=False) + "\n")
     return len(scored)

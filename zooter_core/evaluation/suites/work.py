@@ -16,8 +16,9 @@ import numpy as np
 
 from zooter_core.backends import Request, iter_responses
 from zooter_core.config.fleet import GenerationConfig
+from zooter_core.data.run_folder import RESPONSES
 from zooter_core.data.run_lines import score_check, turn_check
-from zooter_core.data.runs import RESPONSES, Run
+from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.evaluation.suites import Problem, Suite

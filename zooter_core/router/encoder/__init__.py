@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import os
 import threading
 import warnings
 from collections import OrderedDict
@@ -24,7 +23,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from zooter_core.config.fleet import RUNTIMES
 from zooter_core.errors import WorkError, ZooterError, did_you_mean, first_line
-from zooter_core.files import PARTIAL, clear, narrow, owner_only, private_folder
+from zooter_core.files import atomic, clear, narrow, private_folder
 from zooter_core.router.encoder.onnx import Graph, graph_of, missing, pool
 from zooter_core.weights import LOAD_LOCK, cache_dir, not_finite, private_cache, resolve
 
@@ -261,14 +260,9 @@ def _stamp(folder: str) -> str:
 
 def _save(path: Path, vectors: Array) -> None:
     """Write the cache file atomically and privately, since vectors reveal much of a text; a failure is ignored."""
-    partial = path.with_suffix(f"{PARTIAL}{os.getpid()}")
     with suppress(OSError):
         private_cache()
         private_folder(path.parent)
         clear(path.parent)
-        try:
-            with open(partial, "wb", opener=owner_only) as file:
-                np.save(file, vectors)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with atomic(path, private=True) as partial, partial.open("wb") as file:
+            np.save(file, vectors)

@@ -7,8 +7,6 @@ are divided before each layer and its weights for them multiplied by the same fa
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ from numpy.typing import NDArray
 
 from zooter_core.data.paraphrases import paraphrases
 from zooter_core.errors import WorkError, first_line
-from zooter_core.files import remove
+from zooter_core.files import work_folder
 from zooter_core.router.encoder import FEW, INT8, Embed, Encoder
 from zooter_core.router.encoder.onnx import Array, Graph, Tokens, making, session, silence
 
@@ -158,34 +156,29 @@ def _write(exact: Graph, tokens: Callable[[Sequence[str]], Tokens], path: Path) 
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     usual, others = [tokens([text]) for text, _ in paraphrases()], [tokens([text]) for text in _others()]
-    for left_over in path.parent.glob(f"{path.stem}.partial-*"):  # from a process that was killed
-        remove(left_over)
-    work = path.with_suffix(f".partial-{os.getpid()}")  # quantize_dynamic leaves more files beside what it reads
     try:
-        work.mkdir()
-        model = onnx.load(exact.path)
-        shapes = {weights.name: weights.dims for weights in model.graph.initializer}
-        products = [node for node in model.graph.node if node.op_type == "MatMul"]
-        layers = [node for node in products if len(shapes.get(node.input[1], ())) == 2]
-        _even_out(model.graph, layers, _largest(exact, {node.input[0] for node in layers}, usual))
-        onnx.save(model, work / "even.onnx")
-        with silence():
-            quantize_dynamic(
-                work / "even.onnx", work / path.name, nodes_to_quantize=[node.name for node in layers],
-                per_channel=True, weight_type=QuantType.QInt8, reduce_range=True,
-            )  # fmt: skip
-        vectors = [[graph(batch)[0] for batch in others] for graph in (exact, Graph(work / path.name))]
-        np.save(work / "vectors.npy", np.array(vectors))
-        (work / "vectors.npy").replace(path.with_suffix(".npy"))
-        (work / path.name).replace(path)
+        with work_folder(path) as work:  # quantize_dynamic leaves more files beside what it reads
+            model = onnx.load(exact.path)
+            shapes = {weights.name: weights.dims for weights in model.graph.initializer}
+            products = [node for node in model.graph.node if node.op_type == "MatMul"]
+            layers = [node for node in products if len(shapes.get(node.input[1], ())) == 2]
+            _even_out(model.graph, layers, _largest(exact, {node.input[0] for node in layers}, usual))
+            onnx.save(model, work / "even.onnx")
+            with silence():
+                quantize_dynamic(
+                    work / "even.onnx", work / path.name, nodes_to_quantize=[node.name for node in layers],
+                    per_channel=True, weight_type=QuantType.QInt8, reduce_range=True,
+                )  # fmt: skip
+            vectors = [[graph(batch)[0] for batch in others] for graph in (exact, Graph(work / path.name))]
+            np.save(work / "vectors.npy", np.array(vectors))
+            (work / "vectors.npy").replace(path.with_suffix(".npy"))
+            (work / path.name).replace(path)
     except OSError:
         raise
     except Exception as problem:
         raise WorkError(
             "an encoder that ONNX Runtime can quantise", first_line(problem), 'Set runtime = "onnx" in [router].'
         ) from problem
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _largest(exact: Graph, names: Iterable[str], usual: Sequence[Tokens]) -> dict[str, Array]:

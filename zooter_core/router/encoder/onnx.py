@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from zooter_core.errors import WorkError, ZooterError, first_line
+from zooter_core.files import atomic
 from zooter_core.weights import cache_dir, private_cache
 
 Batch = Mapping[str, torch.Tensor]
@@ -184,28 +185,22 @@ def _write(model: torch.nn.Module, middle: int, sample: Batch, path: Path) -> No
     Raises:
         WorkError: torch.onnx cannot export the model.
     """
-    for left_over in path.parent.glob(f"{path.stem}.partial-*"):  # from a process that was killed
-        left_over.unlink(missing_ok=True)
-    partial = path.with_suffix(f".partial-{os.getpid()}")
     plain: Any = copy.deepcopy(model)
     plain.set_attn_implementation("eager")  # keeps its matrix products; the export of sdpa is slower
     free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     try:
-        with silence():
+        with atomic(path) as partial, silence():
             torch.onnx.export(
                 _Pooled(plain, middle, list(sample)).eval(), tuple(sample.values()), partial,
                 input_names=list(sample), output_names=["vectors"], dynamic_shapes=((free,) * len(sample),),
                 opset_version=OPSET, dynamo=True, external_data=False, verbose=False,
             )  # fmt: skip
-        partial.replace(path)
     except OSError:
         raise
     except Exception as problem:  # torch, onnxscript, onnx and the model raise many kinds
         raise WorkError(
             "an encoder that torch.onnx can export", first_line(problem), 'Set runtime = "torch" in [router].'
         ) from problem
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager

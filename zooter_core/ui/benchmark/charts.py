@@ -60,7 +60,7 @@ def cost_quality(
             hovertemplate="%{text}<extra></extra>",
         )
     unit = "dollars per thousand queries" if priced else "model calls per query"
-    return charts.framed(figure, f"mean cost ({unit})", "mean reward per query", 460, "Cost and quality")
+    return charts.framed(figure, f"mean cost ({unit})", "mean reward per query", 460)
 
 
 def _mark(point: Point, pool: Sequence[str]) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def _verdict(held_back: Figures, trigger: str) -> str:
         return f"{action} beats asking more models about random queries ({interval} above 0)."
     if better:
         counts = plain(" and ".join(better))
-        return f"{action} beats asking them about random queries with {counts} models only ({interval} above 0)."
+        return f"{action} beats asking them about random queries for k = {counts} only ({interval} above 0)."
     return f"{action} does not significantly beat asking them about random queries ({interval} not above 0)."
 
 

@@ -55,7 +55,7 @@ def _neighbours(neighbours: Sequence[Neighbour], pool: Sequence[str]) -> None:
     with_rewards = all(item.rewards is not None for item in neighbours)  # older folders hold labels alone
     rows: list[dict[str, Any]] = []
     for item in neighbours:
-        text = item.text or f"(from {item.dataset or 'another data set'}; its licence does not allow its text here)"
+        text = item.text or f"(from {item.dataset or 'another data set'}; text not included)"
         values = item.rewards if with_rewards and item.rewards else {name: 100 * item.label[name] for name in pool}
         rows.append({"similarity": item.similarity, **{name: values[name] for name in pool}, "query": text})
     number_format, meaning = (

@@ -152,6 +152,7 @@ def reliability(diagram: Reliability) -> go.Figure:
         x=[one.probability for one in bins],
         y=[one.won for one in bins],
         mode="lines+markers",
+        cliponaxis=False,  # a dot at 100% is drawn in full
         line={"color": PALETTE[0]},
         marker={"size": [8 + 16 * (one.queries / max(b.queries for b in bins)) ** 0.5 for one in bins]},
         error_y={

@@ -65,7 +65,7 @@ def _pick(data: TrainingData, labels: Labels) -> int | None:
     order = left.selectbox(
         "Queries", list(ORDERS), format_func=ORDERS.__getitem__, key="lab-order", persist_state="session"
     )  # fmt: skip
-    words = right.text_input("containing", key="lab-sought", persist_state="session", placeholder="any words")
+    words = right.text_input("Containing", key="lab-sought", persist_state="session", placeholder="any words")
     rows = order_of(labels, order)
     matches = [row for row in rows if words.lower().strip() in data.scores.queries[row].text.lower()]
     count = len(data.tags)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
 
 NORMALISED = {
-    "none": "as they are",
+    "none": "not scaled",
     "spread": "by the spread of each query's scores",
     "zscore": "to mean 0 and deviation 1",
     "zscore-dataset": "to mean 0 and deviation 1 per data set",
@@ -118,7 +118,7 @@ def _label_settings(engine: Ensemble) -> tuple[LabelConfig, str]:
         "large one nearly the same share to each; the paper uses 1 on its reward models' scale.",
     )
     scale = left.selectbox(
-        "Scale scores",
+        "Scaling of the scores",
         list(labels.NORMALISATIONS),
         format_func=lambda name: NORMALISED.get(name, name),
         key="lab-normalise",

@@ -1,5 +1,5 @@
-"""Untrusted Markdown parsed with markdown-it-py and written again for Streamlit with only what is allowed in it.
+"""Parses untrusted Markdown with markdown-it-py and writes it again for Streamlit with only what is allowed.
 
-Streamlit parses what is written with remark: CommonMark, tables, strikethrough, footnotes and bare addresses of GitHub,
-maths, directives such as `:red[...]`, and its own icons. Text is escaped so that it forms none of them.
+Streamlit parses Markdown with remark: CommonMark, GitHub's tables, strikethrough, footnotes and bare addresses, maths,
+directives such as `:red[...]`, and its icons. Text is escaped so that it forms none of them.
 """

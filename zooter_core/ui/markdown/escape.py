@@ -1,30 +1,30 @@
-"""Text and code as Markdown in which no character of theirs means anything."""
+"""Text and code as Markdown in which none of their characters has a meaning."""
 
 from __future__ import annotations
 
 import re
 
-JOINER = "\u2060"  # invisible; keeps characters apart that Streamlit would take for one thing
-# Controls; marks that turn the direction of writing, and would let a host be read backwards; halves of characters.
+JOINER = "\u2060"  # invisible; separates characters that Streamlit would read together
+# Controls, marks that change the direction of writing (a host would read backwards), and unpaired surrogates.
 UNSEEN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 SPACE = re.compile(r"[ \t\n\r\f\v]+")
-SYNTAX = re.compile(r"[\\`*_\[\]<>&$~|^{}#]|:(?!\s|$)|!$")  # "!" may stand before a link
+SYNTAX = re.compile(r"[\\`*_\[\]<>&$~|^{}#]|:(?!\s|$)|!$")  # "!" may come before a link
 LINE_START = re.compile(r"(?:\d{1,9}(?=[.)](?:\s|$)))?[-+=.)]")
-# Streamlit replaces these in text that is parsed already, whether escaped or not: `:material/home:`, `:smile:`.
+# Streamlit replaces these after parsing, whether escaped or not: `:material/home:`, `:smile:`.
 SHORTCODE = re.compile(r":(?=[\w+-]+:|material/)")
-# So it does with addresses: https://..., www. ..., name@host.
+# It does so with addresses, too: https://..., www. ..., name@host.
 ADDRESS = re.compile(r"(?:https?:(?=//)|www(?=\.)|@)", re.IGNORECASE)
 RUN = re.compile(r"`+")
-DELIMITERS = "`$*~"  # two pieces that meet in one of these would be read as one longer run
+DELIMITERS = "`$*~"  # where two pieces meet in one of these, they would be read as one longer run
 
 
 def visible(text: str) -> str:
-    """The text without characters that nobody sees but that change how the rest is read."""
+    """The text without invisible characters that change how the rest is read."""
     return UNSEEN.sub("\ufffd", text)
 
 
 def escaped(text: str, at_start: bool = True) -> str:
-    """Text as Markdown; white space becomes single spaces. `at_start`: whether it begins a line."""
+    """Text as Markdown; white space becomes single spaces. `at_start`: whether it starts a line."""
     text = SHORTCODE.sub(f":{JOINER}", SPACE.sub(" ", text))
     start = LINE_START.match(text) if at_start else None
     place = start.end() - 1 if start else 0
@@ -33,16 +33,16 @@ def escaped(text: str, at_start: bool = True) -> str:
 
 
 def unlinked(text: str) -> str:
-    """Text in which Streamlit finds no address to make a link of."""
+    """Text in which Streamlit does not turn addresses into links."""
     return ADDRESS.sub(rf"\g<0>{JOINER}", text)
 
 
 def code(text: str, in_table: bool = False) -> str:
-    """Text as inline code, between more backquotes than it holds in a row; in a table as text where it must be."""
+    """Text as inline code, between more backquotes than it has in a row; as text where a table does not allow code."""
     text = SPACE.sub(" ", text)
     if not text:
         return ""
-    if in_table and "\\|" in text:  # no number of backslashes keeps both characters in a cell's code
+    if in_table and "\\|" in text:  # a cell's code cannot hold both characters
         return escaped(unlinked(text))
     text = text.replace("|", r"\|") if in_table else text
     marks = "`" * (longest_run(text) + 1)
@@ -51,7 +51,7 @@ def code(text: str, in_table: bool = False) -> str:
 
 
 def fence(text: str, language: str = "") -> list[str]:
-    """The lines of a block of code, between more backquotes than it holds in a row."""
+    """The lines of a code block, between more backquotes than it has in a row."""
     marks = "`" * max(3, longest_run(text) + 1)
     return [marks + language, *text.split("\n"), marks]
 
@@ -62,12 +62,12 @@ def longest_run(text: str) -> int:
 
 
 def joined(pieces: list[str]) -> str:
-    """Pieces of Markdown behind each other, none of which reads on into the next."""
-    written: list[str] = []
+    """Pieces of Markdown in sequence, none of which runs into the next."""
+    parts: list[str] = []
     last = ""
     for piece in pieces:
         if piece and last in DELIMITERS and piece[0] == last:
-            written.append(JOINER)
-        written.append(piece)
+            parts.append(JOINER)
+        parts.append(piece)
         last = piece[-1:] or last
-    return "".join(written)
+    return "".join(parts)

@@ -10,43 +10,43 @@ from urllib.parse import quote
 from zooter_core.ui.markdown.escape import code, escaped
 
 BARE = re.compile(r"(?:https?://|www\.)[^\s<]*", re.IGNORECASE)
-# No user before the host, no backslash and no brackets: browsers and this pattern cannot disagree where it leads.
+# No user before the host, no backslash, no brackets: browsers and this pattern agree where it leads.
 WEB = re.compile(r"(https?)://([^\s/?#\\@:\[\]]{1,253})(:\d{1,5})?([/?#].*)?", re.IGNORECASE | re.DOTALL)
 HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
-KEPT = "/?#%:;,=+!'@.-_~()*[]&"  # of an address, not percent-encoded
+UNQUOTED = "/?#%:;,=+!'@.-_~()*[]&"  # of an address, not percent-encoded
 TRAILING = "?!.,:;*_~'\""
 BRACKETS = {")": "(", "]": "[", "}": "{"}
-LONGEST = 300  # characters of an address that is shown: that of an image may be the image itself
+LONGEST = 300  # characters of an address that are shown: an image's address may be the image itself
 
 
 class Web(NamedTuple):
-    """An address of the web as a browser takes it, in ASCII, and its host."""
+    """A web address in ASCII, as a browser reads it, and its host."""
 
     address: str
     host: str
 
 
 def web(address: str) -> Web | None:
-    """What an address leads to, where that is a page of the web and beyond doubt."""
+    """Where an address leads; None unless it is clearly a web page."""
     match = WEB.fullmatch(address.strip())
     if match is None:
         return None
     scheme, host, port, rest = match.groups(default="")
     try:
         host = host.encode("idna").decode("ascii").lower()
-    except UnicodeError:  # an empty part, or one of more than 63 characters
+    except UnicodeError:  # an empty label, or one of more than 63 characters
         return None
     if not HOST.fullmatch(host):
         return None
-    return Web(f"{scheme.lower()}://{host}{port}{quote(rest, safe=KEPT)}", host)
+    return Web(f"{scheme.lower()}://{host}{port}{quote(rest, safe=UNQUOTED)}", host)
 
 
 def link(words: str, raw: str, address: str, to: Web) -> str:
     """Markdown of a link that names its host.
 
     Args:
-        words: its text as Markdown; raw: the same as it was before.
-        address: where it leads, as it was written; to: the same as a browser takes it.
+        words: its text as Markdown; raw: the text before that.
+        address: where it leads, as written; to: as a browser reads it.
     """
     if raw.strip() not in (address, address.split("://")[-1]) or to.host not in raw.lower():
         words = f"{words} ({escaped(to.host, at_start=False)})"
@@ -54,13 +54,13 @@ def link(words: str, raw: str, address: str, to: Web) -> str:
 
 
 def shown(address: str, in_table: bool = False) -> str:
-    """An address that is not to be followed, as code."""
+    """An address as code, so that it cannot be followed."""
     address = address.strip() or "no address"
     return code(address if len(address) <= LONGEST else address[:LONGEST] + "…", in_table)
 
 
 def linked(text: str, in_table: bool = False) -> Iterator[tuple[bool, str]]:
-    """The parts of a text: False and text without an address, or True and Markdown of a bare address."""
+    """The parts of a text: False with plain text, or True with the Markdown of a bare address."""
     end = 0
     for match in BARE.finditer(text):
         address = trimmed(match[0])

@@ -1,4 +1,4 @@
-r"""Formulas in text: `$$...$$`, `\[...\]` and `\(...\)` for the parser, and how Streamlit is given them."""
+r"""Formulas in text: parses `$$...$$`, `\[...\]` and `\(...\)`, and writes them for Streamlit."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from zooter_core.ui.markdown.escape import code, fence
 CLOSING = {"$$": "$$", "\\[": "\\]", "\\(": "\\)"}
 LONGEST = 2_000  # characters of a formula
 REST = re.compile(r"[ \t]*(?=\n|\Z)")
-# What Streamlit does not take for a formula it parses as Markdown, so a formula holds nothing that would be a link,
-# an image or the begin of code there either. Nor commands that load, link, define or draw over the page.
+# If Streamlit does not recognise a formula, it parses it as Markdown, so nothing in a formula may become a link, an
+# image or code. Commands that load, link, define or draw over the page are refused, too.
 REFUSED = re.compile(
     r"`|~~~|\$\$|^\$|://|www\.|:streamlit:|:material|\\\\\s*\[\s*-|"
     r"\\(?:includegraphics|href|url|html\w*|[gex]?def|let|futurelet|(?:re)?newcommand|providecommand|global|char|"
     r"rule|m?kern|[hm]skip|hspace|raisebox|[lrc]lap|math[lrc]lap|smash|vcenter)(?![A-Za-z])"
 )
-APART = re.compile(r"<(?=[A-Za-z!/?])|\](?=[(:\[])")  # would begin HTML, or end the text of a link
+APART = re.compile(r"<(?=[A-Za-z!/?])|\](?=[(:\[])")  # would start HTML, or end the text of a link
 BAR = re.compile(r"\\?\|")
 
 
 def formulas(parser: MarkdownIt) -> None:
-    """Let a parser know formulas: tokens `maths` and `maths_block`, with what begins them as markup."""
+    """Add formulas to a parser: tokens `maths` and `maths_block`, with the opening characters as markup."""
     parser.inline.ruler.before("escape", "maths", _inline)
     parser.block.ruler.before(
         "fence", "maths_block", _block, {"alt": ["paragraph", "blockquote", "list"]}
@@ -49,7 +49,7 @@ def _inline(state: StateInline, silent: bool) -> bool:
 
 
 def _block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """A formula that has its lines for itself, without an empty line in it."""
+    """A formula on separate lines, without an empty line in it."""
     place = state.bMarks[start] + state.tShift[start]
     begin = state.src[place : place + 2]
     if begin not in ("$$", "\\[") or state.is_code_block(start):
@@ -75,19 +75,19 @@ def _block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def inline(inside: str, begin: str, in_table: bool = False) -> str:
-    """A formula within a line, or as code where it cannot be drawn safely."""
+    """A formula within a line, or code if it is not safe."""
     inside = " ".join(inside.split())
     if REFUSED.search(inside):
         return code(f"{begin}{inside}{CLOSING[begin]}", in_table)
     if in_table:
         inside = BAR.sub(lambda bar: r"\Vert " if len(bar[0]) == 2 else r"\vert ", inside)
-    edge = " " if inside.endswith(("$", "\\")) else ""  # `\$` would not be the end to Streamlit
+    edge = " " if inside.endswith(("$", "\\")) else ""  # Streamlit does not see `\$` as the end
     inside = APART.sub(r"\g<0> ", inside)
     return f"$${inside}{edge}$$"
 
 
 def block(inside: str, begin: str) -> list[str]:
-    """The lines of a formula on lines of its own, or of a block of code."""
+    """The lines of a display formula, or of a code block if it is not safe."""
     if REFUSED.search(inside):
         return fence(f"{begin}\n{inside}\n{CLOSING[begin]}", "latex")
     return ["$$", *(APART.sub(r"\g<0> ", line.strip()) for line in inside.split("\n")), "$$"]

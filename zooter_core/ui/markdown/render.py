@@ -1,4 +1,4 @@
-"""The tree of a Markdown text, written as Markdown again."""
+"""Writes the tree of a Markdown text as Markdown again."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from zooter_core.ui.markdown import maths
 from zooter_core.ui.markdown.escape import fence
 from zooter_core.ui.markdown.words import Words
 
-DEEPEST = 20  # a quote counts one, a list two; Markdown that is nested deeper is drawn as it was written
+DEEPEST = 20  # a quote counts one, a list two; deeper Markdown is shown as plain text
 MOST_COLUMNS = 40
-MOST_CELLS = 4_000  # of a table; a row may have one that is written and be filled up with many that are not
+MOST_CELLS = 4_000  # of a table; short rows are filled up with empty cells
 LANGUAGE = re.compile(r"[A-Za-z0-9][\w+#.-]{0,29}", re.ASCII)
-DRAWN = ("mermaid", "math")  # languages that Streamlit draws as pictures, which may load others
-# Columns of a list's items. Streamlit searches a text for formulas before it parses it, and would take the end of a
-# fence that is indented by less for the beginning of one, which hides the formulas below.
+DRAWN = ("mermaid", "math")  # languages that Streamlit draws as pictures, which may load other files
+# Columns by which list items are indented. Streamlit looks for formulas before it parses, and would take the end of a
+# fence with less indentation for the start of one.
 INDENT = 4
 TASK = re.compile(r"\\\[([ xX])\\\] (?=\S)")
 ALIGNED = {"left": ":---", "center": ":---:", "right": "---:"}
@@ -31,7 +31,7 @@ class UndrawableError(Exception):
 
 
 class Parser(MarkdownIt):
-    """CommonMark with tables, strikethrough and formulas; HTML is text, and so is a definition of a link's address."""
+    """CommonMark with tables, strikethrough and formulas; HTML and definitions of link addresses are text."""
 
     def __init__(self) -> None:
         super().__init__("commonmark", {"html": False, "maxNesting": DEEPEST})
@@ -40,11 +40,11 @@ class Parser(MarkdownIt):
         maths.formulas(self)
 
     def validateLink(self, url: str) -> bool:  # noqa: N802
-        """Any address: what is done with it is decided where it is written."""
+        """Accept any address; `words` decides what to do with it."""
         return True
 
     def normalizeLink(self, url: str) -> str:  # noqa: N802
-        """The address as it is."""
+        """Leave the address unchanged."""
         return url
 
 
@@ -60,7 +60,7 @@ PARSER = Parser()
 
 
 def rendered(text: str) -> str:
-    """Markdown of a text's structure, in which there are no images, no HTML and no link without its host.
+    """Markdown with the text's structure, but without images, HTML and links that hide their host.
 
     Raises:
         UndrawableError: it is nested too deeply.
@@ -72,7 +72,7 @@ def rendered(text: str) -> str:
 
 
 def _blocks(nodes: Sequence[SyntaxTreeNode], tight: bool = False) -> list[str]:
-    """The lines of blocks, with an empty line between them; a tight list follows its item's text at once."""
+    """The lines of blocks, separated by empty lines; a tight list follows its item's text directly."""
     lines: list[str] = []
     for node in nodes:
         block = _block(node)
@@ -83,7 +83,7 @@ def _blocks(nodes: Sequence[SyntaxTreeNode], tight: bool = False) -> list[str]:
 
 
 def _may_follow(node: SyntaxTreeNode) -> bool:
-    """Whether a block, right below a paragraph, is read as a block of its own."""
+    """Whether a block directly below a paragraph is read as a separate block."""
     if node.type in ("bullet_list", "ordered_list"):
         return bool(node.children[0].children) and node.attrs.get("start", 1) == 1
     return node.type in ("fence", "code_block", "blockquote")
@@ -111,7 +111,7 @@ def _block(node: SyntaxTreeNode) -> list[str]:
 
 
 def _language(info: str) -> str:
-    """The language of a fence, where it is one that is only coloured."""
+    """The language of a fence, if Streamlit only highlights it."""
     first = info.split(maxsplit=1)[0] if info.strip() else ""
     return first if LANGUAGE.fullmatch(first) and not any(name in first.lower() for name in DRAWN) else ""
 
@@ -135,24 +135,24 @@ def _list(node: SyntaxTreeNode) -> list[str]:
 def _table(node: SyntaxTreeNode) -> list[str]:
     rows = [row.children for part in node.children for row in part.children]
     aligned = [ALIGNED.get(str(cell.attrs.get("style", "")).removeprefix("text-align:"), "---") for cell in rows[0]]
-    written = [[_line(cell, in_table=True) for cell in row] for row in rows]
-    return [f"| {' | '.join(cells)} |" for cells in (written[0], aligned, *written[1:])]
+    head, *body = [[_line(cell, in_table=True) for cell in row] for row in rows]
+    return [f"| {' | '.join(cells)} |" for cells in (head, aligned, *body)]
 
 
 def _line(node: SyntaxTreeNode, in_table: bool = False) -> str:
-    """The words of a heading or a cell, in one line."""
+    """The text of a heading or a cell, in one line."""
     return Words(in_table, one_line=True).written(node.children[0].children)
 
 
 def _paragraph(nodes: Sequence[SyntaxTreeNode]) -> list[str]:
-    """The lines of a paragraph; a formula in it that was set apart stands on lines of its own."""
+    """The lines of a paragraph; a display formula in it gets separate lines."""
     lines: list[str] = []
-    for apart, group in groupby(nodes, _is_apart):
+    for display, group in groupby(nodes, _is_display):
         run = list(group)
-        for part in [maths.block(node.content, node.markup) for node in run] if apart else [Words().lines(run)]:
+        for part in [maths.block(node.content, node.markup) for node in run] if display else [Words().lines(run)]:
             lines += [""] * bool(lines and part) + part
     return lines
 
 
-def _is_apart(node: SyntaxTreeNode) -> bool:
+def _is_display(node: SyntaxTreeNode) -> bool:
     return node.type == "maths" and node.markup == "\\["

@@ -1,4 +1,4 @@
-"""What stands within a paragraph, a heading or a cell, written as Markdown again."""
+"""Writes the content of a paragraph, a heading or a cell as Markdown again."""
 
 from __future__ import annotations
 
@@ -17,15 +17,12 @@ Kind = Literal["text", "markdown", "break"]
 
 
 class Words:
-    """Writes nodes that stand behind each other.
-
-    Neighbouring text is put together before it is escaped: Streamlit sees it as one, too.
-    """
+    """Writes a sequence of nodes. Neighbouring text is joined before it is escaped, because Streamlit joins it, too."""
 
     def __init__(self, in_table: bool = False, one_line: bool = False) -> None:
         self.in_table = in_table
         self.one_line = one_line
-        self._within: set[str] = set()  # kinds of nodes that are being written
+        self._within: set[str] = set()  # kinds of the nodes around the current one
 
     def lines(self, nodes: Sequence[SyntaxTreeNode], at_start: bool = True) -> list[str]:
         """The lines of nodes, none of them empty; each but the last ends in two spaces, so that it stays ended.
@@ -47,7 +44,7 @@ class Words:
         return [line + "  " for line in written[:-1]] + written[-1:]
 
     def written(self, nodes: Sequence[SyntaxTreeNode], at_start: bool = True) -> str:
-        """The lines of nodes behind each other."""
+        """The lines of nodes, joined."""
         return "\n".join(self.lines(nodes, at_start))
 
     def _text(self, text: str, at_start: bool) -> list[str]:
@@ -98,7 +95,7 @@ class Words:
             yield "markdown", link(words, _raw(node), address, to)
 
     def _marked(self, node: SyntaxTreeNode) -> Iterator[tuple[Kind, str]]:
-        """Emphasis; none within its like, and none around white space, where the marks would be read otherwise."""
+        """Emphasis; not inside the same kind of emphasis, and not around white space, where the marks fail."""
         raw = _raw(node)
         if node.type in self._within or not raw or raw != raw.strip():
             yield from self._pieces(node.children)
@@ -110,7 +107,7 @@ class Words:
 
 
 def _raw(node: SyntaxTreeNode) -> str:
-    """The words of a node without their marks."""
+    """The text of a node without marks."""
     if node.type in ("softbreak", "hardbreak"):
         return " "
     if node.type != "image" and not node.children:

@@ -1,4 +1,4 @@
-"""A page that draws hostile texts as the demo's pages do: `streamlit run drawn.py`."""
+"""A page that draws hostile texts as the demo's pages do: `streamlit run hostile_texts_page.py`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import streamlit as st
 from payloads import PAYLOADS, generated, payload
 
 from zooter_core.records import Decision, Tag
-from zooter_core.ui import charts, problems
+from zooter_core.ui import charts
+from zooter_core.ui.error_box import show_error
 from zooter_core.ui.text import code, plain, safe
 
 TEXTS = [*map(payload, PAYLOADS), *generated(200)]
@@ -22,7 +23,7 @@ for number, name in enumerate(PAYLOADS):
         st.button(plain(text), key=f"button-{number}", help=plain(text))
         st.pills(plain(text), [text], format_func=plain, key=f"pills-{number}")
         st.metric(plain(text), number, help=plain(text))
-        problems.tell(text)
+        show_error(text)
 names = {payload(name): 1 / len(PAYLOADS) for name in PAYLOADS}
 st.plotly_chart(charts.probabilities(Decision.of("query", names, ())))
 st.text("all drawn")

@@ -1,0 +1,137 @@
+"""A demo in a process of its own, and what tests look at on its pages."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import ConsoleMessage, Page, TimeoutError, expect
+
+WIDE, NARROW = 1440, 390  # pixels: a desktop and a phone
+SLOW = 120_000  # milliseconds; models load and answer within seconds, a busy machine may take longer
+SETTLED = 20_000  # milliseconds for a page to take its new shape
+# Streamlit's frontend looks for its server under the page's own path first, and finds it one step up: two 404s.
+PROBES = ("/_stcore/health", "/_stcore/host-config")
+
+
+def wait_for_server(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a Streamlit server answers."""
+    end = time.monotonic() + SLOW / 1000
+    while time.monotonic() < end:
+        try:
+            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
+            return
+        except OSError:
+            assert process.poll() is None, "the server ended at its start"
+            time.sleep(0.2)
+    raise TimeoutError(f"no answer from {address}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Demo:
+    """A demo over the embedded fleet or another, its history in a file of its own."""
+
+    def __init__(self, history: Path, fleet: Path | None = None, *options: str, **environment: str) -> None:
+        self.port = free_port()
+        self.address = f"http://localhost:{self.port}"
+        self.history = history
+        self.fleet = fleet
+        self.options = options
+        self.environment = environment
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(self.port), "--no-browser"]
+        if self.fleet is not None:
+            command += ["--fleet", str(self.fleet)]
+        environment = {name: value for name, value in os.environ.items() if name != "ZOOTER_FLEET"}
+        self.process = subprocess.Popen(
+            [*command, "--history", str(self.history), *self.options],
+            env=environment | self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for_server(self.address, self.process)
+
+    def stop(self) -> None:
+        self.process.send_signal(2)
+        self.process.wait(20)
+
+    def crash(self) -> None:
+        self.process.kill()
+        self.process.wait(20)
+
+    def records(self, table: str = "turns") -> list[dict[str, Any]]:
+        """The records of the history's turns or votes, the oldest first."""
+        if not self.history.exists():
+            return []
+        with sqlite3.connect(self.history) as database:
+            rows = database.execute(f"SELECT record FROM {table} ORDER BY rowid").fetchall()
+        return [json.loads(text) for (text,) in rows]
+
+
+def is_error(message: ConsoleMessage) -> bool:
+    """Whether a console message is an error of the page."""
+    return message.type == "error" and not message.location["url"].endswith(PROBES)
+
+
+def send_linked(page: Page) -> None:
+    """Send the query that the chat's address filled in."""
+    box = page.get_by_test_id("stChatInputTextArea")
+    expect(box).not_to_have_value("", timeout=SLOW)
+    box.press("Enter")
+    expect(page.get_by_text("Nothing has run yet")).to_have_count(0, timeout=SLOW)
+
+
+def leaves_this_machine(url: str) -> bool:
+    return urlparse(url).hostname not in ("localhost", None)
+
+
+def no_sideways_scrolling(page: Page, *, within: str = ":root") -> bool:
+    """Whether an element comes to fit its width: after a change of size, charts take a moment to follow."""
+    fits = "name => { const box = document.querySelector(name); return box && box.scrollWidth <= box.clientWidth }"
+    try:
+        page.wait_for_function(fits, arg=within, timeout=SETTLED)
+    except TimeoutError:
+        return False
+    return True
+
+
+def barriers(page: Page) -> list[str]:
+    """What axe-core calls serious or critical."""
+    violations = Axe().run(page).response["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:200]}"
+        for rule in violations
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
+def assert_fits(page: Page, *widths: int, within: str = ":root") -> None:
+    """At each width, nothing makes the page scroll sideways; at the present one if none is given."""
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert no_sideways_scrolling(page, within=within), width
+    assert no_sideways_scrolling(page, within=within)
+
+
+def wait_until_idle(page: Page) -> None:
+    """Wait until the page's script has run to its end."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=SLOW)

@@ -1,0 +1,42 @@
+"""What tests of pages look at and click, in Streamlit's AppTest. It runs no fragment timers: draw the page again."""
+
+from __future__ import annotations
+
+from streamlit.testing.v1 import AppTest
+
+from zooter_core.ui.chat.conversations import Conversation
+
+WAIT = 60  # seconds at most for an answer of a tiny model
+
+
+def words(page: AppTest) -> str:
+    """All texts and notices on the page."""
+    shown = [*page.markdown, *page.caption, *page.info, *page.success, *page.warning, *page.text]
+    return "\n".join(str(element.value) for element in shown)
+
+
+def labels(page: AppTest) -> set[str]:
+    """The labels of the buttons."""
+    return {button.label for button in page.button}
+
+
+def press(page: AppTest, label: str) -> AppTest:
+    """Click the first button with the label."""
+    return next(button for button in page.button if button.label == label).click().run()
+
+
+def talk(page: AppTest) -> Conversation:
+    """The conversation on the Chat page."""
+    conversation = page.session_state["conversation"]
+    assert isinstance(conversation, Conversation)
+    return conversation
+
+
+def draw_ended(page: AppTest) -> AppTest:
+    """The Chat page once the last answer has ended."""
+    if talk(page).turns:
+        talk(page).turns[-1].job.wait(WAIT)
+        assert not talk(page).running
+    page.run()
+    assert not page.exception
+    return page

@@ -1,0 +1,98 @@
+"""The Compare page with a list of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from page_support import press, words
+from streamlit.testing.v1 import AppTest
+
+from zooter_core.ui.compare.batches import Batch
+
+Open = Callable[..., AppTest]
+
+
+def listed(page: AppTest) -> AppTest:
+    page.session_state["view"] = "A list of queries"
+    return page.run()
+
+
+def batch_of(page: AppTest) -> Batch:
+    batch = page.session_state["batch"]
+    assert isinstance(batch, Batch)
+    return batch
+
+
+def send(page: AppTest, text: str = "", csv: bytes | None = None) -> AppTest:
+    if text:
+        page.text_area(key="list-text").set_value(text)
+    if csv is not None:
+        page.file_uploader[0].upload("queries.csv", csv, "text/csv")
+    return press(page, "Compare all")
+
+
+def test_a_pasted_list_is_compared_to_its_end(open_page: Open) -> None:
+    page = send(listed(open_page("compare")), "What is 12 + 30?\n\nWrite about the sea.")
+    batch = batch_of(page)
+    batch.wait(120)
+    page.run()
+    assert not page.exception
+    assert "All 2 queries are done." in words(page)
+    assert list(page.dataframe[0].value["query"]) == ["What is 12 + 30?", "Write about the sea."]
+    assert {button.label for button in page.download_button} == {"CSV", "JSON lines"}
+    press(page, "New list")
+    assert page.session_state["batch"] is None
+    assert page.file_uploader
+
+
+def test_a_csv_file_is_stopped_and_goes_on_where_it_was(open_page: Open, slow_fleet: Path) -> None:
+    file = slow_fleet / "fleet.toml"
+    file.write_text(file.read_text().replace("max_new_tokens = 470", "max_new_tokens = 60"))
+    page = send(listed(open_page("compare", slow_fleet)), csv=b"id,query\n1,Add up 7 apples?\n2,=1+1\n3,Hello\n")
+    batch = batch_of(page)
+    assert "of 3 queries done" in page.get("progress")[0].proto.text
+    press(page, "Stop")
+    batch.wait(20)
+    page.run()
+    finished = list(batch.finished)
+    assert f"Stopped: {len(finished)} of 3 queries are done." in words(page)
+    again = open_page("compare", slow_fleet, batch=batch.id, view="A list of queries")  # a tab loaded again
+    assert batch_of(again) is batch
+    press(again, "Resume")
+    batch.wait(120)
+    again.run()
+    assert "All 3 queries are done." in words(again)
+    assert batch.finished[: len(finished)] == finished
+    assert list(again.dataframe[0].value["query"]) == ["Add up 7 apples?", "'=1+1", "Hello"]
+    assert not again.exception
+
+
+@pytest.mark.parametrize(
+    ("text", "csv", "message"),
+    [
+        ("", b"query\nfine\none, two\n", "1 column in line 3"),
+        ("", b"query\nna\xefve\n", "line 2"),
+        ("", None, "list is empty"),
+        ("Hello", b"query\nHello\n", "both"),
+    ],
+)
+def test_a_wrong_list_gets_one_clear_message(open_page: Open, text: str, csv: bytes | None, message: str) -> None:
+    page = send(listed(open_page("compare")), text, csv)
+    assert [message in error.value for error in page.error] == [True]
+    assert not page.exception
+    assert "batch" not in page.session_state
+
+
+def test_a_list_that_cannot_go_on_says_why_and_keeps_the_rest(open_page: Open) -> None:
+    page = send(listed(open_page("compare")), "What is 12 + 30?\nHello")
+    batch = batch_of(page)
+    batch.wait(60)
+    batch.queries = (*batch.queries, "  ")  # what a file cannot bring
+    batch.start()
+    batch.wait(60)
+    page.run()
+    assert "an empty text" in page.error[0].value
+    assert "Stopped: 2 of 3" in words(page)
+    assert not page.exception
