@@ -137,7 +137,7 @@ def lesson():
 
     def train(epochs):
         losses = []
-        config = DistillConfig(epochs=epochs, batch=4, dropout=0.0, hidden=8, own={"members": 1})
+        config = DistillConfig(epochs=epochs, batch=4, dropout=0.0, hidden=8, extra={"members": 1})
         head = learn(vectors, LABELS, ["a", "b"], "none", config, lambda epoch, loss: losses.append(loss))
         return kl(LABELS, head.probabilities(torch.from_numpy(vectors))).mean(), losses
 
