@@ -7,6 +7,7 @@ block skips it. Sessions use the cache that `make setup` has filled, because con
 
 from __future__ import annotations
 
+import doctest
 import math
 import os
 import re
@@ -75,26 +76,31 @@ def matches(expected: str, output: str) -> bool:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with the fleets."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in a folder with the fleets."""
     (tmp_path / "models").symlink_to(ROOT / "models")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ZOOTER_CACHE")
-    return tmp_path
 
 
 @pytest.mark.models
+@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("session", sessions())
-def test_console_session_prints_what_the_page_shows(session: list[tuple[str, str]], folder: Path) -> None:
+def test_console_session_prints_what_the_page_shows(session: list[tuple[str, str]]) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "NO_COLOR": "1"}
     for command, expected in session:
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert matches(expected, done.stdout), f"$ {command}\n{done.stdout}"
+        call = ["bash", "-c", f"exec 2>&1; {command}"]
+        output = subprocess.run(call, env=environment, capture_output=True, text=True).stdout
+        assert matches(expected, output), f"$ {command}\n{output}"
+
+
+@pytest.mark.models
+@pytest.mark.usefixtures("folder")
+def test_python_session_prints_what_the_page_shows() -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    session = "\n".join(re.findall(r"(?s)```python\n(>>> .*?)```", page))
+    test = doctest.DocTestParser().get_doctest(session, {}, "docs/python.md", None, 0)
+    results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test)
+    assert results.attempted > 15
+    assert results.failed == 0

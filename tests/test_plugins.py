@@ -168,7 +168,11 @@ def test_its_backend_reward_and_tagger_work_in_a_fleet(fleet, capsys):
     assert [tag.name for (tag,) in ensemble.tagger.tag(["one two", "three"])] == ["one", "three"]
 
 
-def test_its_format_is_imported(package, tmp_path):
+def test_its_format_is_listed_and_imported(package, tmp_path, capsys):
+    sys.modules.pop("zooter_core.cli.import_", None)  # which lists the formats when it is loaded
+    assert main(["import", "--help"]) == 0
+    assert "routerbench, plain" in " ".join(capsys.readouterr().out.split())
+    sys.modules.pop("zooter_core.cli.import_", None)
     (tmp_path / "queries.txt").write_text("one\ntwo\n")
     assert import_file("plain", [tmp_path / "queries.txt"], tmp_path / "scores.jsonl", Options()) == 2
 

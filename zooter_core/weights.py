@@ -23,8 +23,8 @@ from zooter_core.files import atomic, private_folder
 
 PREFIX = "package:"
 CACHE = "ZOOTER_CACHE"  # an environment variable
-# For making or loading a model. Meanwhile transformers and peft set state of the process (the default dtype, which
-# weights are tied): two at once break each other, and every later load.
+# For making or loading a model. Meanwhile transformers and peft set state of the whole process (the default dtype, the
+# tied weights): two at once break each other, and every later load.
 LOAD_LOCK = threading.RLock()
 Progress = Callable[[str], None]
 

@@ -146,7 +146,7 @@ def test_two_candidates_of_one_name(folder):
 
 def test_missing_adapter_folder_names_what_is_there(folder):
     message = refusal(change(folder, '"adapters/math"', '"adapters/maths"'))
-    assert f"nothing is at {folder / 'adapters' / 'maths'}" in message
+    assert f"there is nothing at {folder / 'adapters' / 'maths'}" in message
     assert 'Did you mean "adapters/math"?' in message
 
 
@@ -161,7 +161,7 @@ def test_missing_adapter_folder_names_what_is_there(folder):
 )
 def test_paths_that_are_not_there(folder, old, new):
     message = refusal(change(folder, old, new))
-    assert "nothing is at" in message
+    assert "there is nothing at" in message
     assert new.split(" = ")[0] in message
 
 

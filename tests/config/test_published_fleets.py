@@ -48,10 +48,10 @@ def prompt(tiny_fleet):
     tiny = load_fleet(tiny_fleet).candidates[0]
     tokenizer = AutoTokenizer.from_pretrained(tiny.model)
 
-    def asked(template: str, query: str) -> str:
+    def build(template: str, query: str) -> str:
         return text_of(Request(replace(tiny, prompt_template=template), (Message("user", query),)), tokenizer)
 
-    return asked
+    return build
 
 
 def test_the_papers_pool(paper):

@@ -90,7 +90,9 @@ Tagger = Annotated[
     ),
 ]
 Epochs = Annotated[int | None, option("--epochs", "N", "Most passes over the queries (default: 8).")]
-RouterKind = Annotated[str, option("--router-kind", "KIND", f"Kind of router: {', '.join(KINDS)}.")]
+RouterKind = Annotated[
+    str, option("--router-kind", "KIND", f"Kind of router: {', '.join(KINDS)}, or the name of a plug-in.")
+]
 RouterSettings = Annotated[
     list[str] | None, option("--router-set", "NAME=NUMBER", "Settings of that kind, such as k=50.")
 ]

@@ -5,22 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from zooter_core.cli.arguments import (
-    Beta,
-    Epochs,
-    Finetune,
-    FleetDir,
-    Holdout,
-    KeepTexts,
-    Normalise,
-    RouterKind,
-    RouterSettings,
-    Tagger,
-    TagSource,
-    Tau,
-    TrainingSeed,
-    option,
-)
+from zooter_core.cli import arguments
+from zooter_core.cli.arguments import TagSource, option
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet, open_run_ensemble
 from zooter_core.cli.progress import bars
@@ -37,21 +23,21 @@ def distill(
     run: Annotated[Path | None, option("--run", "DIR", "Folder of the run.")] = None,
     scores: Annotated[list[Path] | None, option("--scores", "FILE", "Score files, instead of a run.")] = None,
     out: Annotated[Path | None, option("--out", "DIR", "With --scores: the router's folder.")] = None,
-    fleet: FleetDir = None,
-    tagger: Tagger = "auto",
+    fleet: arguments.FleetDir = None,
+    tagger: arguments.Tagger = "auto",
     encoder: Annotated[
         str | None, option("--encoder", "ID", "Sentence encoder: a model's name or folder (default: the fleet's).")
     ] = None,
-    beta: Beta = None,
-    tau: Tau = None,
-    normalise: Normalise = None,
-    holdout: Holdout = None,
-    seed: TrainingSeed = None,
-    epochs: Epochs = None,
-    router_kind: RouterKind = DEFAULT,
-    finetune: Finetune = "none",
-    keep_texts: KeepTexts = False,
-    router_set: RouterSettings = None,
+    beta: arguments.Beta = None,
+    tau: arguments.Tau = None,
+    normalise: arguments.Normalise = None,
+    holdout: arguments.Holdout = None,
+    seed: arguments.TrainingSeed = None,
+    epochs: arguments.Epochs = None,
+    router_kind: arguments.RouterKind = DEFAULT,
+    finetune: arguments.Finetune = "none",
+    keep_texts: arguments.KeepTexts = False,
+    router_set: arguments.RouterSettings = None,
 ) -> None:
     labels = named(beta=beta, tau=tau, normalise=normalise, holdout=holdout)
     if not run and not (scores and out):
@@ -59,7 +45,8 @@ def distill(
         raise ZooterError("--run DIR, or --scores FILE... with --out DIR", missing, "Try `zooter distill --help`.")
     if run and labels:
         options = listed(f"--{name}" for name in labels)
-        raise ZooterError("label settings at the step label of a run", options, "Leave them out.")
+        sentence = f"A run's labels are made by `zooter label`, so `zooter distill --run` takes no {options}."
+        raise ZooterError("label settings at the step label of a run", options, "Leave them out.", sentence)
     training = training_of(router_kind, router_set, epochs, seed, finetune, keep_texts)
     if run:
         _distill_run(run, fleet, encoder, training)

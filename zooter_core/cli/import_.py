@@ -8,10 +8,11 @@ from typing import Annotated
 from zooter_core.cli.arguments import argument, option
 from zooter_core.cli.consoles import err
 from zooter_core.data.formats import KINDS, Options, import_file
+from zooter_core.plugins import known_kinds
 
 
 def import_(
-    name: Annotated[str, argument("NAME", f"Format: {', '.join(KINDS)}.")],
+    name: Annotated[str, argument("NAME", f"Format: {', '.join(known_kinds('import', KINDS))}.")],
     paths: Annotated[list[Path], argument("PATH", "Its files or folders.")],
     out: Annotated[Path, option("--out", "FILE", "Score file to write, .jsonl or .jsonl.gz.")],
     annotator: Annotated[

@@ -5,23 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from zooter_core.cli.arguments import (
-    Beta,
-    Epochs,
-    Finetune,
-    FleetDir,
-    Holdout,
-    KeepTexts,
-    MaxNewTokens,
-    Normalise,
-    RouterKind,
-    RouterSettings,
-    Samples,
-    Tau,
-    Temperature,
-    TrainingSeed,
-    option,
-)
+from zooter_core.cli import arguments
+from zooter_core.cli.arguments import option
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.notes import print_cost, print_note, print_set_aside
 from zooter_core.cli.progress import bars
@@ -36,23 +21,23 @@ from zooter_core.router.kinds import DEFAULT
 def run(
     queries: Annotated[Path, option("--queries", "FILE", "Queries file.")],
     out: Annotated[Path, option("--out", "DIR", "Folder of the run; a run that was stopped continues.")],
-    fleet: FleetDir = None,
+    fleet: arguments.FleetDir = None,
     scores: Annotated[
         Path | None, option("--scores", "FILE", "Also write rewards and responses as a score file.")
     ] = None,
-    temperature: Temperature = None,
-    max_new_tokens: MaxNewTokens = None,
-    samples: Samples = 1,
-    beta: Beta = None,
-    tau: Tau = None,
-    normalise: Normalise = None,
-    holdout: Holdout = None,
-    seed: TrainingSeed = None,
-    epochs: Epochs = None,
-    router_kind: RouterKind = DEFAULT,
-    finetune: Finetune = "none",
-    keep_texts: KeepTexts = False,
-    router_set: RouterSettings = None,
+    temperature: arguments.Temperature = None,
+    max_new_tokens: arguments.MaxNewTokens = None,
+    samples: arguments.Samples = 1,
+    beta: arguments.Beta = None,
+    tau: arguments.Tau = None,
+    normalise: arguments.Normalise = None,
+    holdout: arguments.Holdout = None,
+    seed: arguments.TrainingSeed = None,
+    epochs: arguments.Epochs = None,
+    router_kind: arguments.RouterKind = DEFAULT,
+    finetune: arguments.Finetune = "none",
+    keep_texts: arguments.KeepTexts = False,
+    router_set: arguments.RouterSettings = None,
 ) -> None:
     questions = read_queries(queries)
     ensemble = open_ensemble(fleet, answering=True)

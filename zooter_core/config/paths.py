@@ -63,7 +63,8 @@ def existing(value: str, info: ValidationInfo) -> str:
     except OSError as problem:
         raise refusal("a readable path", str(problem), "Fix its permissions.") from problem
     hint = did_you_mean(value, near) if near else "Correct it, or put the file there."
-    raise refusal("a path to what is there", f'"{value}", and nothing is at {path}', hint)
+    sentence = f'{info.field_name} in {{where}} is "{value}", but there is nothing at {path}.'
+    raise refusal("an existing path", f"nothing at {path}", hint, sentence=sentence)
 
 
 LocalPath = Annotated[StrictStr, AfterValidator(local_path)]

@@ -20,19 +20,19 @@ QUERIES = [f"What is {n} + {n}?" for n in range(70)]
 
 @pytest.fixture
 def server():
-    with serving() as made:
-        made.replies = {"long": lambda query: f"{query} That is a long story.", "short": lambda query: "No."}
-        yield made
+    with serving() as scripted:
+        scripted.replies = {"long": lambda query: f"{query} That is a long story.", "short": lambda query: "No."}
+        yield scripted
 
 
 @pytest.fixture
 def fleet(fleet_copy, server):
     """The tiny fleet's reward model and tagger over scripted endpoints."""
 
-    def made(router: bool = False, **models: str) -> Path:
+    def save(router: bool = False, **models: str) -> Path:
         return afar.save(fleet_copy, server.url, models, router)
 
-    return made
+    return save
 
 
 @pytest.fixture
@@ -156,12 +156,12 @@ def labelled_from_afar(folder: Path, server) -> Path:
     """The fleet with a judge and a tagger behind the server."""
     text = (folder / "fleet.toml").read_text()
     table = 'kind = "{kind}"\n\n[{part}.{name}]\nbackend = "openai"\nmodel = "{name}"\nbase_url = "{url}"\n\n'
-    made = "".join(
+    tables = "".join(
         f"[{part}]\n" + table.format(part=part, kind=kind, name=name, url=server.url)
         for part, kind, name in (("reward", "judge", "judge"), ("tagger", "instag", "instagger"))
     )
     rest = text[text.index("[generation]") if "[generation]" in text else text.index("[[candidate]]") :]
-    (folder / "fleet.toml").write_text('name = "far"\n\n' + made + rest)
+    (folder / "fleet.toml").write_text('name = "far"\n\n' + tables + rest)
     return folder
 
 
@@ -176,8 +176,8 @@ def test_rewards_and_tags_may_come_from_servers_too(zooter, fleet, server, tmp_p
     queries = tmp_path / "queries.txt"
     queries.write_text("What is the sea?\nWhy?\n")
     for step in ("collect", "score", "tag"):
-        asked = ("--queries", queries) if step == "collect" else ()
-        code, _, err = zooter(step, "--fleet", folder, "--run", tmp_path / "run", *asked)
+        options = ("--queries", queries) if step == "collect" else ()
+        code, _, err = zooter(step, "--fleet", folder, "--run", tmp_path / "run", *options)
         assert code == 0, err
     rewards = [json.loads(line) for line in (tmp_path / "run" / "rewards.jsonl").read_text().splitlines()]
     assert [record["rewards"] for record in rewards] == [{"a": 2, "b": 9}] * 2
@@ -196,15 +196,15 @@ def test_a_judge_that_cannot_be_reached_is_told_by_check(zooter, fleet, server):
 
 
 def test_a_run_that_a_fault_breaks_off_loses_no_response(zooter, fleet, server, tmp_path):
-    """The endpoint fails from the 40th query on; when it is well again, only what is missing is asked."""
+    """The endpoint fails from the 40th query on; when it works again, only what is missing is requested."""
     queries = tmp_path / "queries.jsonl"
     queries.write_text("".join(json.dumps({"id": str(n), "query": text}) + "\n" for n, text in enumerate(QUERIES)))
-    asked: list[str] = []
+    requests: list[str] = []
     well = False
 
     def weak(query: str) -> str:
-        asked.append(query)
-        if not well and len(asked) > 40:
+        requests.append(query)
+        if not well and len(requests) > 40:
             raise ConnectionResetError
         return f"{query} {len(query)}"
 
@@ -214,12 +214,12 @@ def test_a_run_that_a_fault_breaks_off_loses_no_response(zooter, fleet, server, 
     code, _, err = zooter(*call)
     assert code == 1
     assert "a at 127.0.0.1:" in err
-    assert "goes on from here" in err
-    kept = {json.loads(line)["id"] for line in (tmp_path / "run" / "responses.jsonl").read_text().splitlines()}
-    assert len(kept) == 40
-    well, before = True, len(asked)
+    assert "continues from here" in err
+    collected = {json.loads(line)["id"] for line in (tmp_path / "run" / "responses.jsonl").read_text().splitlines()}
+    assert len(collected) == 40
+    well, before = True, len(requests)
     assert zooter(*call)[0] == 0
-    assert len(asked) - before == len(QUERIES) - 40
+    assert len(requests) - before == len(QUERIES) - 40
     records = [json.loads(line) for line in (tmp_path / "run" / "responses.jsonl").read_text().splitlines()]
     assert len(records) == 2 * len(QUERIES)
     assert all(r["error"] is None for r in records)
