@@ -35,7 +35,7 @@ class Scripted(ThreadingHTTPServer):
         self.dropped = threading.Event()  # set when a client has gone away in the middle
         self.closing = threading.Event()
         self.under_way, self.most_under_way = 0, 0
-        self.lock = threading.Lock()
+        self.lock = threading.Condition()
         self.models = ["good", "llama3.1:8b"]
         self.elsewhere = ""  # where `redirect` points to
         self.replies: dict[str, Callable[[str], str]] = {}  # model -> its answer to a query
@@ -54,6 +54,11 @@ class Scripted(ThreadingHTTPServer):
 
     def count(self, model: str) -> int:
         return sum(body["model"] == model for body in self.bodies)
+
+    def wait_for(self, model: str, count: int) -> None:
+        """Wait until a model has been asked so often."""
+        with self.lock:
+            assert self.lock.wait_for(lambda: self.count(model) >= count, LONGEST)
 
 
 @contextmanager
@@ -96,6 +101,7 @@ class Handler(BaseHTTPRequestHandler):
             self.server.times.append(time.monotonic())
             self.server.under_way += 1
             self.server.most_under_way = max(self.server.most_under_way, self.server.under_way)
+            self.server.lock.notify_all()
         try:
             self.play(body["model"], body)
         except OSError:

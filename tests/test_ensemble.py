@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from zooter_core.backends import Piece, iter_responses
+from zooter_core.backends import iter_responses
 from zooter_core.backends.conversation import MOST_CHARACTERS
 from zooter_core.config.fleet import GenerationConfig, RouterConfig, load_fleet
 from zooter_core.config.labelling import ScalarConfig
 from zooter_core.ensemble import Ensemble
-from zooter_core.errors import Failure, ZooterError
-from zooter_core.records import Message, Response
+from zooter_core.errors import ZooterError
+from zooter_core.records import Message
 from zooter_core.router.router import Router
 
 POOL = ("base", "one", "two")
@@ -181,110 +181,6 @@ def test_candidates_answer_with_the_settings_given_or_the_fleets(tiny_ensemble):
     assert set(responses) == {"two", "base"}
     assert all(response.tokens == 6 for response in responses.values())
     assert run(tiny_ensemble, ["base"])["base"].tokens == tiny_ensemble.fleet.generation.max_new_tokens
-
-
-class Echo:
-    """A backend that answers at once, in reverse order."""
-
-    def __init__(self, mark):
-        self.mark = mark
-
-    def stream(self, requests, generation, stop):
-        for request in reversed(requests):
-            yield Piece(request, response=Response(request.candidate.name, self.mark))
-
-
-def two_backends(fleet, names, backends):
-    """An ensemble in which the named candidates have the other one of two backends."""
-    ensemble = Ensemble(fleet)
-    candidates = tuple(replace(c, backend="other") if c.name in names else c for c in fleet.candidates)
-    ensemble.fleet, ensemble.backends = replace(fleet, candidates=candidates), backends
-    return ensemble
-
-
-def test_every_request_gets_its_response_whatever_its_backend(tiny_fleet):
-    ensemble = two_backends(load_fleet(tiny_fleet), ["one"], {"transformers": Echo("t"), "other": Echo("o")})
-    names = ["two", "one", "base", "one"]
-    pieces = list(ensemble.run_candidates(names, SEA, threading.Event()))
-    assert len({piece.request for piece in pieces}) == 4
-    assert sorted((piece.candidate, piece.response.text) for piece in pieces) == [
-        ("base", "t"),
-        ("one", "o"),
-        ("one", "o"),
-        ("two", "t"),
-    ]
-
-
-@pytest.mark.parametrize("waiting", ["transformers", "other"])
-def test_backends_work_at_the_same_time(tiny_fleet, waiting):
-    """One waits until the other has answered."""
-    answered = threading.Event()
-
-    class Waiting(Echo):
-        def stream(self, requests, generation, stop):
-            assert answered.wait(20)
-            yield from super().stream(requests, generation, stop)
-
-    class First(Echo):
-        def stream(self, requests, generation, stop):
-            yield from super().stream(requests, generation, stop)
-            answered.set()
-
-    backends = {kind: (Waiting if kind == waiting else First)(kind) for kind in ("transformers", "other")}
-    ensemble = two_backends(load_fleet(tiny_fleet), ["one"], backends)
-    responses = run(ensemble, ["base", "one"])
-    assert {name: response.text for name, response in responses.items()} == {"base": "transformers", "one": "other"}
-
-
-def test_a_backend_that_raises_leaves_the_others_alone(tiny_fleet):
-    class Broken(Echo):
-        def stream(self, requests, generation, stop):
-            yield next(super().stream(requests, generation, stop))
-            raise RuntimeError("out of order")
-
-    backends = {"transformers": Echo("t"), "other": Broken("b")}
-    responses = run(two_backends(load_fleet(tiny_fleet), ["base", "two"], backends), POOL)
-    assert (responses["one"].text, responses["two"].text) == ("t", "b")
-    assert (responses["base"].finish, str(responses["base"].error)) == ("error", "other: RuntimeError: out of order")
-
-
-class ByLength:
-    """A reward model: the longer, the better."""
-
-    def score(self, pairs):
-        return [float(len(response)) for _, response in pairs]
-
-
-@pytest.fixture
-def ranking(tiny_ensemble, monkeypatch):
-    """An ensemble that ranks by length."""
-    monkeypatch.setattr(Ensemble, "reward_model", ByLength())
-    return tiny_ensemble
-
-
-def test_rank_puts_the_best_first(ranking):
-    ranked = ranking.rank_responses("q", [Response("base", "aa"), Response("one", "aaaa"), Response("two", "a")])
-    assert [(r.response.candidate, r.reward, r.rank) for r in ranked] == [("one", 4, 1), ("base", 2, 2), ("two", 1, 3)]
-
-
-def test_ties_keep_their_order(ranking):
-    ranked = ranking.rank_responses("q", [Response("base", "bb"), Response("one", "aaa"), Response("two", "aa")])
-    assert [(r.response.candidate, r.rank) for r in ranked] == [("one", 1), ("base", 2), ("two", 3)]
-
-
-def test_failed_and_empty_responses_come_last_without_rank(ranking):
-    failed = Response("base", "half of it", finish="error", error=Failure.of("no such folder"))
-    ranked = ranking.rank_responses("q", [failed, Response("one", ""), Response("two", "a")])
-    assert [(r.response.candidate, r.reward, r.rank) for r in ranked] == [
-        ("two", 1, 1),
-        ("base", None, None),
-        ("one", None, None),
-    ]
-
-
-def test_rank_when_all_have_failed(ranking):
-    ranked = ranking.rank_responses("q", [Response(name, "", finish="error", error=Failure.of("no")) for name in POOL])
-    assert [(r.response.candidate, r.rank) for r in ranked] == [(name, None) for name in POOL]
 
 
 def test_rank_runs_all_candidates_or_those_named(tiny_ensemble):

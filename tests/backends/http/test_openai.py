@@ -17,6 +17,7 @@ pytest.importorskip("openai", reason="the extra zooter[openai] is not installed"
 
 from zooter_core.backends import Request
 from zooter_core.backends.http.openai import OpenAIBackend
+from zooter_core.backends.http.retry import RetryPolicy
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import GenerationConfig
@@ -56,7 +57,7 @@ def test_an_answer_comes_in_pieces_that_join_to_the_response(server, backend):
     response = pieces[-1].response
     assert (response.candidate, response.text) == ("the good", "".join(TEXT))
     assert (response.finish, response.error, response.tokens) == ("stop", None, 7)
-    assert 0 < response.first_token_seconds <= response.seconds < 5
+    assert 0 < response.first_token_seconds <= response.seconds
 
 
 def test_half_characters_are_joined_or_replaced(server, backend):
@@ -111,10 +112,13 @@ def test_candidates_answer_at_the_same_time(server, backend):
 
 
 def test_no_more_requests_than_allowed_are_under_way(backend):
-    with serving() as broken:
-        _, responses = answers(backend, [candidate(broken, "think", parallel=2)] * 5)
-        assert [response.text for response in responses] == ["42"] * 5
-        assert broken.most_under_way == 2
+    """Every request waits for another one, so that two are under way, and never more."""
+    pair = threading.Barrier(2)
+    with serving() as busy:
+        busy.replies["paired"] = lambda query: f"{pair.wait(20) * 0}"
+        _, responses = answers(backend, [candidate(busy, "paired", parallel=2)] * 6)
+        assert [response.text for response in responses] == ["0"] * 6
+        assert busy.most_under_way == 2
 
 
 def test_thinking_counts_as_a_sign_of_life_but_is_no_text(server, backend):
@@ -125,40 +129,40 @@ def test_thinking_counts_as_a_sign_of_life_but_is_no_text(server, backend):
 
 @pytest.mark.parametrize("model", ["slow", "hang-first", "hang-in-the-middle", "hang-headers"])
 def test_stop_ends_all_within_a_third_of_a_second(backend, model):
-    took: list[float] = []
-    while len(took) < 3 and min(took, default=1.0) >= 0.3:  # a busy machine may be late; the best of three counts
-        took.append(stopping(backend, model))
-    assert min(took) < 0.3
+    seconds: list[float] = []
+    while len(seconds) < 5 and min(seconds, default=1.0) >= 0.3:  # a busy machine may be late; the best of five counts
+        seconds.append(stopping(backend, model))
+    assert min(seconds) < 0.3
 
 
 def stopping(backend, model) -> float:
-    """Seconds from a stop to the last response."""
+    """Seconds from a stop, when both requests are at the server, to the last response."""
     with serving() as broken:
         stop = threading.Event()
         stopped_at: list[float] = []
 
-        def stop_soon():
+        def stop_both():
+            broken.wait_for(model, 2)
             stopped_at.append(time.monotonic())
             stop.set()
 
-        backend.load(candidate(broken))  # the package is loaded by then
-        threading.Timer(0.5, stop_soon).start()
+        threading.Thread(target=stop_both).start()
         texts, responses = answers(backend, [candidate(broken, model)] * 2, stop=stop)
-        took = time.monotonic() - stopped_at[0]
+        seconds = time.monotonic() - stopped_at[0]
         assert [(r.finish, r.error) for r in responses] == [("stopped", None)] * 2
         assert [response.text for response in responses] == texts
-        assert broken.dropped.wait(2), "the server did not notice"
-        return took
+        assert broken.dropped.wait(20), "the server did not notice"
+        return seconds
 
 
-def test_stop_ends_a_pause_between_attempts(backend):
+def test_stop_ends_a_pause_between_attempts(backend, monkeypatch):
     with serving() as broken:
         stop = threading.Event()
-        threading.Timer(0.3, stop.set).start()
-        begun = time.monotonic()
+        threading.Thread(target=lambda: broken.wait_for("http-503", 1) or stop.set()).start()
+        monkeypatch.setattr(RetryPolicy, "pause", lambda *_: 60.0)
         (_, (response,)) = answers(backend, [candidate(broken, "http-503", retries=20)], stop=stop)
         assert response.finish == "stopped"
-        assert time.monotonic() - begun < 2
+        assert broken.count("http-503") == 1
 
 
 def test_stop_set_before_the_start(server, backend):
@@ -173,7 +177,7 @@ def test_an_abandoned_answer_ends_at_the_server_too(backend):
         pieces = backend.stream([Request(candidate(broken, "slow"), ASK)], GENERATION, threading.Event())
         next(pieces)
         pieces.close()
-        assert broken.dropped.wait(2)
+        assert broken.dropped.wait(20)
 
 
 # The key

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import select
 import shutil
 import socket
 import subprocess
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from scripted import TEXT, serving
@@ -159,7 +161,7 @@ def test_a_server_that_takes_no_connection(server, backend):
         for one in waiting:
             one.setblocking(False)
             one.connect_ex(full.getsockname())
-        time.sleep(0.1)
+        assert select.select([], waiting, [], 20)[1]  # one is connected: the queue is full
         url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
         response = together(backend, at(url, connect_seconds=0.5), at(server.url))
         for one in waiting:
@@ -223,7 +225,7 @@ def test_retry_after_is_honoured(backend):
         response = together(backend, at(busy.url, "wait-429", retries=1), at(busy.url))
         assert response.error is None
         times = [at for at, body in zip(busy.times, busy.bodies, strict=True) if body["model"] == "wait-429"]
-        assert 1.0 <= times[1] - times[0] < 3
+        assert times[1] - times[0] >= 1.0
 
 
 def test_a_strangers_text_becomes_one_short_line():
@@ -239,17 +241,20 @@ def asked_alone(backend, candidate):
     return last.response
 
 
-def test_a_candidate_that_fails_again_and_again_is_left_alone_for_a_while(backend):
+def test_a_candidate_that_fails_again_and_again_is_left_alone_for_a_while(backend, monkeypatch):
+    now = [1000.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter)
+    monkeypatch.setattr("zooter_core.backends.http.server.time", clock)
     with serving() as busy:
-        weak = at(busy.url, "http-500", rest_after=2, rest_seconds=0.5)
+        weak = at(busy.url, "http-500", rest_after=2, rest_seconds=30)
         assert "status 500" in str(asked_alone(backend, weak).error)
         assert "status 500" in str(asked_alone(backend, weak).error)
         resting = asked_alone(backend, weak)
         assert "2 failures in a row, the last: status 500" in str(resting.error)
-        assert "It is asked again in" in str(resting.error)
+        assert "It is asked again in 30 s." in str(resting.error)
         assert busy.count("http-500") == 2
         assert asked_alone(backend, at(busy.url, rest_after=2)).error is None  # others are not
-        time.sleep(0.6)
+        now[0] += 30
         assert str(asked_alone(backend, weak).error).startswith("http-500 at 127.0.0.1:")
         assert busy.count("http-500") == 3
 

@@ -1,50 +1,19 @@
 from __future__ import annotations
 
 import math
-import sqlite3
-import threading
-from dataclasses import replace
 
 import pytest
+from by_length import QUERIES, Ahead, Lengths
 
-from zooter_core.config.fleet import load_fleet
 from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError, ZooterError
-from zooter_core.labelling.rewards import Unscored, reward_model
-from zooter_core.labelling.rewards.cache import ScoreCache
+from zooter_core.errors import Failure, WorkError, ZooterError
+from zooter_core.labelling.rewards import Unscored
 from zooter_core.labelling.rewards.scoring import comparisons, score_queries
 from zooter_core.records import Response
 
-ASKED = [(f"q{n}", [f"{n}", f"{n} and more"]) for n in range(10)]
-
-
-class Lengths:
-    """Rewards by length; counts the pairs and fails for some."""
-
-    def __init__(self, special=None, raises=()):
-        self.special, self.raises, self.seen, self.calls = special or {}, raises, [], 0
-
-    def score(self, pairs):
-        self.calls += 1
-        self.seen += pairs
-        if failing := [text for _, text in pairs if text in self.raises]:
-            raise RuntimeError(f"CUDA error: {failing[0]}")
-        return [self.special.get(text, float(len(text))) for _, text in pairs]
-
-
-class Ahead:
-    """Compares by length, a little in favour of the first."""
-
-    def __init__(self, special=None):
-        self.special, self.seen = special or {}, []
-
-    def compare(self, triples):
-        self.seen += triples
-        return [self.special.get(one, len(one) - len(other) + 0.25) for _, one, other in triples]
-
 
 def test_rewards_come_in_the_order_asked_for():
-    results = score_queries(Lengths(), ASKED)
+    results = score_queries(Lengths(), QUERIES)
     assert [scored.complete for scored in results] == [[1, 10]] * 10
     assert score_queries(Lengths(), []) == []
     assert score_queries(Lengths(), [("q", [])])[0].complete == []
@@ -60,7 +29,7 @@ def test_a_response_that_comes_twice_is_scored_once():
 @pytest.mark.parametrize("bad", [0, 7, 9])
 def test_one_item_that_raises_loses_no_other(bad):
     model = Lengths(raises=(f"{bad} and more",))
-    results = score_queries(model, ASKED)
+    results = score_queries(model, QUERIES)
     for number, scored in enumerate(results):
         assert scored.rewards == ((1, None) if number == bad else (1, 10))
     assert results[bad].reason == f"the reward model failed: CUDA error: {bad} and more"
@@ -82,7 +51,7 @@ def test_one_item_that_raises_loses_no_other(bad):
     ],
 )
 def test_what_is_no_finite_number_is_set_aside(value, reason):
-    results = score_queries(Lengths({"3": value}), ASKED)
+    results = score_queries(Lengths({"3": value}), QUERIES)
     assert [scored.rewards for scored in results if scored.reason] == [(None, 10)]
     assert reason in results[3].reason
 
@@ -93,9 +62,9 @@ def test_a_model_that_cannot_work_at_all_stops():
             raise WorkError("an endpoint", "none", "Start it.")
 
     with pytest.raises(WorkError, match=r"Start it"):
-        score_queries(Broken(), ASKED)
+        score_queries(Broken(), QUERIES)
     with pytest.raises(WorkError, match=r"any of 20 responses.*first because: the reward is nan"):
-        score_queries(Lengths(dict.fromkeys([text for _, texts in ASKED for text in texts], math.nan)), ASKED)
+        score_queries(Lengths(dict.fromkeys([text for _, texts in QUERIES for text in texts], math.nan)), QUERIES)
 
 
 def test_a_model_that_gives_too_few_rewards_stops():
@@ -104,7 +73,7 @@ def test_a_model_that_gives_too_few_rewards_stops():
             return [1.0]
 
     with pytest.raises(WorkError, match=r"20 rewards, but found 1"):
-        score_queries(Few(), ASKED)
+        score_queries(Few(), QUERIES)
 
 
 def test_comparisons_make_one_reward_each():
@@ -120,143 +89,46 @@ def test_a_comparison_without_a_number_sets_the_query_aside():
     assert results[1].rewards == (-2, 2)
 
 
-def test_known_rewards_are_not_worked_out_again(tmp_path):
-    cache = ScoreCache("model 1", tmp_path / "rewards.sqlite")
-    model = Lengths()
-    first = score_queries(model, ASKED, cache)
-    assert score_queries(model, ASKED, cache) == first
-    assert model.calls == 1
-    score_queries(model, [*ASKED, ("new", ["text"])], cache)
-    assert model.seen[20:] == [("new", "text")]
-    score_queries(model, ASKED)  # without it
-    assert len(model.seen) == 41
-
-
-def test_comparisons_are_known_in_a_wider_pool(tmp_path):
-    cache = ScoreCache("ranker", tmp_path / "rewards.sqlite")
-    model = Ahead()
-    score_queries(model, [("q", ["a", "bb"])], cache)
-    (wider,) = score_queries(model, [("q", ["a", "bb", "ccc"])], cache)
-    assert len(model.seen) == 2 + 4
-    assert wider == score_queries(Ahead(), [("q", ["a", "bb", "ccc"])])[0]
-
-
-def test_what_failed_is_not_kept(tmp_path):
-    cache = ScoreCache("model", tmp_path / "rewards.sqlite")
-    score_queries(Lengths({"3": math.nan}, raises=("4",)), ASKED, cache)
-    assert all(scored.complete == [1, 10] for scored in score_queries(Lengths(), ASKED, cache))
-
-
-def test_another_model_knows_nothing(tmp_path):
-    path = tmp_path / "rewards.sqlite"
-    ScoreCache("one", path).put({("q", "a"): 1.5})
-    assert ScoreCache("one", path).get([("q", "a"), ("qa", ""), ("", "qa")]) == {("q", "a"): 1.5}
-    assert ScoreCache("other", path).get([("q", "a")]) == {}
-
-
-def test_many_keys_at_once(tmp_path):
-    cache = ScoreCache("one", tmp_path / "rewards.sqlite")
-    rewards = {("q", str(n)): n / 7 for n in range(1300)}
-    cache.put(rewards)
-    assert cache.get(list(rewards)) == rewards  # to the last digit
-
-
-@pytest.mark.parametrize("content", [b"", b"no database at all, but long enough to look at" * 40])
-def test_a_damaged_file_is_no_reason_to_fail(tmp_path, content):
-    path = tmp_path / "rewards.sqlite"
-    path.write_bytes(content)
-    model = Lengths()
-    for _ in range(2):
-        assert score_queries(model, ASKED, ScoreCache("one", path))[0].complete == [1, 10]
-
-
-@pytest.mark.parametrize("number", [9e999, -9e999, 1e200, None])
-def test_a_kept_reward_that_is_none_is_worked_out_again(tmp_path, number):
-    path = tmp_path / "rewards.sqlite"
-    score_queries(Lengths(), ASKED, ScoreCache("one", path))
-    with sqlite3.connect(path) as file:
-        file.execute("UPDATE rewards SET reward = ?", (number,))
-    model = Lengths()
-    assert score_queries(model, ASKED, ScoreCache("one", path))[3].complete == [1, 10]
-    assert len(model.seen) == 20
-
-
-def test_a_folder_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").write_text("")
-    cache = ScoreCache("one", tmp_path / "file" / "rewards.sqlite")
-    assert score_queries(Lengths(), ASKED, cache)[0].complete == [1, 10]
-
-
-def test_a_table_of_another_program_is_left_alone(tmp_path):
-    path = tmp_path / "rewards.sqlite"
-    with sqlite3.connect(path) as file:
-        file.execute("CREATE TABLE rewards (something TEXT)")
-    assert score_queries(Lengths(), ASKED, ScoreCache("one", path))[0].complete == [1, 10]
-
-
-def test_threads_write_at_once(tmp_path):
-    path = tmp_path / "rewards.sqlite"
-    parts = [{("q", f"{part} {n}"): float(n) for n in range(50)} for part in range(6)]
-    threads = [threading.Thread(target=ScoreCache("one", path).put, args=(part,)) for part in parts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for part in parts:
-        assert ScoreCache("one", path).get(list(part)) == part
-
-
-@pytest.fixture
-def counted(fleet_copy, tmp_path, monkeypatch):
-    """The tiny fleet with its reward model's calls counted."""
-    calls: list[int] = []
-
-    def load(config, backend, spare):
-        model = reward_model(config, backend)
-        score = model.score
-        model.score = lambda pairs: calls.append(len(pairs)) or score(pairs)
-        return model
-
-    monkeypatch.setattr("zooter_core.ensemble.rewards.reward_model", load)
-    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
-    return load_fleet(fleet_copy), calls
-
-
-def test_an_ensemble_keeps_rewards_between_starts(counted):
-    fleet, calls = counted
-    first = Ensemble(fleet).score_responses(ASKED)
-    assert Ensemble(fleet).score_responses(ASKED) == first
-    assert calls == [20]
-
-
-def test_the_cache_can_be_turned_off(counted):
-    fleet, calls = counted
-    off = replace(fleet, reward=replace(fleet.reward, cache=False))
-    assert off.fingerprint() == fleet.fingerprint()  # a run may turn it off
-    for _ in range(2):
-        Ensemble(off).score_responses(ASKED)
-    assert calls == [20, 20]
-
-
-def test_other_weights_or_settings_know_nothing(counted, fleet_copy):
-    fleet, calls = counted
-    first = Ensemble(fleet).score_responses(ASKED)
-    Ensemble(replace(fleet, reward=replace(fleet.reward, max_tokens=64))).score_responses(ASKED)
-    assert calls == [20, 20]
-    import tiny
-
-    tiny.save_reward_model(fleet_copy / "reward", seed=9)
-    other = Ensemble(load_fleet(fleet_copy)).score_responses(ASKED)
-    assert calls == [20, 20, 20]
-    assert other != first
-
-
 def test_a_comparing_model_tells_its_progress(tiny_ensemble, monkeypatch):
     monkeypatch.setattr(Ensemble, "reward_model", Ahead())
     progress: list[int] = []
-    results = tiny_ensemble.score_responses(ASKED, progress.append)
+    results = tiny_ensemble.score_responses(QUERIES, progress.append)
     assert progress == [4, 8]
     assert [scored.rewards for scored in results] == [(-9, 9)] * 10
+
+
+@pytest.fixture
+def by_length(tiny_ensemble, monkeypatch):
+    """An ensemble that ranks by length."""
+    monkeypatch.setattr(Ensemble, "reward_model", Lengths())
+    return tiny_ensemble
+
+
+def test_rank_puts_the_best_first(by_length):
+    ranked = by_length.rank_responses("q", [Response("base", "aa"), Response("one", "aaaa"), Response("two", "a")])
+    assert [(r.response.candidate, r.reward, r.rank) for r in ranked] == [("one", 4, 1), ("base", 2, 2), ("two", 1, 3)]
+
+
+def test_ties_keep_their_order(by_length):
+    ranked = by_length.rank_responses("q", [Response("base", "bb"), Response("one", "aaa"), Response("two", "aa")])
+    assert [(r.response.candidate, r.rank) for r in ranked] == [("one", 1), ("base", 2), ("two", 3)]
+
+
+def test_failed_and_empty_responses_come_last_without_rank(by_length):
+    failed = Response("base", "half of it", finish="error", error=Failure.of("no such folder"))
+    ranked = by_length.rank_responses("q", [failed, Response("one", ""), Response("two", "a")])
+    assert [(r.response.candidate, r.reward, r.rank) for r in ranked] == [
+        ("two", 1, 1),
+        ("base", None, None),
+        ("one", None, None),
+    ]
+
+
+def test_rank_when_all_have_failed(by_length):
+    ranked = by_length.rank_responses(
+        "q", [Response(name, "", finish="error", error=Failure.of("no")) for name in ("base", "one", "two")]
+    )
+    assert [(r.response.candidate, r.rank) for r in ranked] == [(name, None) for name in ("base", "one", "two")]
 
 
 def test_rank_with_a_comparing_model(tiny_ensemble, monkeypatch):

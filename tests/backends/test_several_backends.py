@@ -1,0 +1,86 @@
+"""An ensemble whose candidates have different backends."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from zooter_core.backends import Piece, iter_responses
+from zooter_core.config.fleet import load_fleet
+from zooter_core.ensemble import Ensemble
+from zooter_core.records import Response
+
+SEA = "What is the sea?"
+
+
+def run(ensemble, candidates):
+    """The response of every candidate, by name."""
+    pieces = ensemble.run_candidates(candidates, SEA, threading.Event())
+    return {response.candidate: response for _, response in iter_responses(pieces)}
+
+
+class Echo:
+    """A backend that answers at once, in reverse order."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def stream(self, requests, generation, stop):
+        for request in reversed(requests):
+            yield Piece(request, response=Response(request.candidate.name, self.mark))
+
+
+def two_backends(fleet, names, backends):
+    """An ensemble in which the named candidates have the other one of two backends."""
+    ensemble = Ensemble(fleet)
+    candidates = tuple(replace(c, backend="other") if c.name in names else c for c in fleet.candidates)
+    ensemble.fleet, ensemble.backends = replace(fleet, candidates=candidates), backends
+    return ensemble
+
+
+def test_every_request_gets_its_response_whatever_its_backend(tiny_fleet):
+    ensemble = two_backends(load_fleet(tiny_fleet), ["one"], {"transformers": Echo("t"), "other": Echo("o")})
+    names = ["two", "one", "base", "one"]
+    pieces = list(ensemble.run_candidates(names, SEA, threading.Event()))
+    assert len({piece.request for piece in pieces}) == 4
+    assert sorted((piece.candidate, piece.response.text) for piece in pieces) == [
+        ("base", "t"),
+        ("one", "o"),
+        ("one", "o"),
+        ("two", "t"),
+    ]
+
+
+@pytest.mark.parametrize("waiting", ["transformers", "other"])
+def test_backends_work_at_the_same_time(tiny_fleet, waiting):
+    """One waits until the other has answered."""
+    answered = threading.Event()
+
+    class Waiting(Echo):
+        def stream(self, requests, generation, stop):
+            assert answered.wait(20)
+            yield from super().stream(requests, generation, stop)
+
+    class First(Echo):
+        def stream(self, requests, generation, stop):
+            yield from super().stream(requests, generation, stop)
+            answered.set()
+
+    backends = {kind: (Waiting if kind == waiting else First)(kind) for kind in ("transformers", "other")}
+    ensemble = two_backends(load_fleet(tiny_fleet), ["one"], backends)
+    responses = run(ensemble, ["base", "one"])
+    assert {name: response.text for name, response in responses.items()} == {"base": "transformers", "one": "other"}
+
+
+def test_a_backend_that_raises_leaves_the_others_alone(tiny_fleet):
+    class Broken(Echo):
+        def stream(self, requests, generation, stop):
+            yield next(super().stream(requests, generation, stop))
+            raise RuntimeError("out of order")
+
+    backends = {"transformers": Echo("t"), "other": Broken("b")}
+    responses = run(two_backends(load_fleet(tiny_fleet), ["base", "two"], backends), ["base", "one", "two"])
+    assert (responses["one"].text, responses["two"].text) == ("t", "b")
+    assert (responses["base"].finish, str(responses["base"].error)) == ("error", "other: RuntimeError: out of order")
