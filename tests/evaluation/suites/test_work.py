@@ -263,7 +263,7 @@ def test_a_line_of_a_suite_that_was_altered_is_named(tmp_path, tiny_ensemble, fi
     message = str(caught.value)
     assert str(path) in message
     assert "line 2" in message
-    assert f"{found}. Remove that line" in message
+    assert found in message
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     assert done(tmp_path, tiny_ensemble, TURNS).scores == first.scores
 
