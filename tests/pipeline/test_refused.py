@@ -8,7 +8,8 @@ from pathlib import Path
 
 import afar
 import pytest
-from scripted import NARROW, serving
+from scripted import serving
+from scripted_models import NARROW
 
 from zooter_core import pipeline
 from zooter_core.backends.recorded import read
