@@ -100,8 +100,8 @@ def tags_of(scores: Scores, source: str, vectors: Vectors, seed: int = 0) -> Seq
 
 def distill_settings(encoder: str, config: DistillConfig) -> Settings:
     """What a run records of its step distill."""
-    values = asdict(config)
-    return {"encoder": encoder, "own": values.pop("extra"), **values}
+    keys = {"extra": "own"}  # as run folders have it
+    return {"encoder": encoder, **{keys.get(name, name): value for name, value in asdict(config).items()}}
 
 
 def distill_run(
