@@ -8,7 +8,17 @@ from hypothesis.extra.numpy import arrays
 
 from zooter_core.errors import ZooterError
 from zooter_core.method import labels
-from zooter_core.method.labels import NORMALISATIONS, LabelConfig, enhance, entropy, kl, normalise, softmax, tag_priors
+from zooter_core.method.labels import (
+    NORMALISATIONS,
+    LabelConfig,
+    enhance,
+    entropy,
+    held_back,
+    kl,
+    normalise,
+    softmax,
+    tag_priors,
+)
 
 NUMBERS = st.floats(-50, 50, width=32)
 TAUS = st.floats(0.05, 20)
@@ -216,3 +226,14 @@ def test_the_rows_where_the_tags_change_the_winner():
     rewards = np.array([[3.0, 0.0], [0.0, 1.0], [3.0, 0.0]])
     assert labels.label(rewards, ["x"] * 3, [("a",)] * 3, LabelConfig(beta=0.1)).changed.tolist() == [1]
     assert labels.label(rewards, ["x"] * 3, [("a",)] * 3, LabelConfig(beta=1.0)).changed.tolist() == []
+
+
+def test_the_hash_of_an_id_decides_which_queries_are_held_back():
+    """The first 12 hex digits of sha256("0|q0") are below a fifth of 16^12 for these numbers; 2000 ids give a fifth."""
+    ids = [f"q{n}" for n in range(2000)]
+    rows = [n for n, query_id in enumerate(ids) if held_back(query_id, LabelConfig(holdout=0.2))]
+    assert rows[:5] == [4, 7, 21, 24, 33]
+    assert len(rows) == 392
+    assert not any(held_back(query_id, LabelConfig(holdout=0.0)) for query_id in ids)
+    assert all(held_back(query_id, LabelConfig(holdout=1.0)) for query_id in ids)
+    assert rows != [n for n, query_id in enumerate(ids) if held_back(query_id, LabelConfig(holdout=0.2, seed=1))]
