@@ -3,13 +3,14 @@ from __future__ import annotations
 import gzip
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from zooter_core import files
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.files import locked, narrow, open_atomic, private_file, private_folder
+from zooter_core.files import atomic, locked, narrow, open_atomic, private_file, private_folder, work_folder
 from zooter_core.jsonl import append_records, read_records
 
 
@@ -56,6 +57,27 @@ def test_a_place_that_cannot_be_written(tmp_path, name):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_folder_replaces_another_and_stays_after_an_error(tmp_path):
+    place = tmp_path / "place"
+    for name in ("first", "second"):
+        with atomic(place) as folder:
+            folder.mkdir()
+            (folder / name).write_text("")
+    assert [path.name for path in place.iterdir()] == ["second"]
+    with suppress(ZeroDivisionError), atomic(place) as folder:
+        folder.mkdir()
+        raise ZeroDivisionError
+    assert [path.name for path in place.iterdir()] == ["second"]
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_work_folder_is_deleted_at_the_end(tmp_path):
+    with work_folder(tmp_path / "graph") as folder:
+        (folder / "intermediate").write_text("")
+        assert folder.parent == tmp_path
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("line", ["[" * 100_000, '{"a": ' + "9" * 5000 + "}", "[1]"])
 def test_a_line_that_python_does_not_read_is_one_clear_error(tmp_path, line):
     (tmp_path / "lines.jsonl").write_text(f'{{"a": 1}}\n{line}\n', encoding="utf-8")
@@ -85,11 +107,15 @@ def test_private_files_and_folders_are_their_owners_alone_whatever_the_umask(tmp
     private_file(tmp_path / "new" / "base.db")
     append_records(tmp_path / "new" / "lines.jsonl", [{"a": 1}], private=True)
     locked(tmp_path / "new" / ".lock", "the folder").release()
+    with atomic(tmp_path / "new" / "state.json", private=True) as partial:
+        assert rights(partial) == 0o600
+        partial.write_text("{}")
     assert rights(tmp_path / "new") == 0o700
     assert {path.name: rights(path) for path in (tmp_path / "new").iterdir()} == {
         "base.db": 0o600,
         "lines.jsonl": 0o600,
         ".lock": 0o600,
+        "state.json": 0o600,
     }
 
 

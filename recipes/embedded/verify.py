@@ -85,7 +85,9 @@ def require_sandbox() -> None:
         ZooterError: this system has no sandbox; the message says why.
     """
     if reason := missing():
-        raise ZooterError("a sandbox for the code of responses", f"none: {reason}", "docs/bench.md says what it needs.")
+        raise ZooterError(
+            "a sandbox for the code of responses", f"none: {reason}", "docs/bench.md lists its requirements."
+        )
 
 
 def passes(text: str, task: Task) -> bool:

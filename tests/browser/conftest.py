@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from browser_support import WIDE, Demo, is_error, leaves_this_machine
-from playwright.sync_api import Browser, Page, sync_playwright
+from browser_support import SLOW, WIDE, Demo, is_error, leaves_this_machine
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -58,7 +58,10 @@ def sites() -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, sites: tuple[str, str]) -> Iterator[Demo]:
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sites: tuple[str, str]
+) -> Iterator[Demo]:
+    """A demo of the embedded fleet that has converted and loaded its weights."""
     demo = Demo(
         tmp_path_factory.mktemp("demo") / "history.db",
         None,
@@ -66,6 +69,11 @@ def server(tmp_path_factory: pytest.TempPathFactory, sites: tuple[str, str]) -> 
         STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION="false",  # the demo ignores this
         STREAMLIT_SERVER_ENABLE_CORS="false",
     )
+    if CHROMIUM is not None:
+        page = request.getfixturevalue("browser").new_page()
+        page.goto(f"{demo.address}/compare")
+        expect(page.get_by_text("Votes on this fleet")).to_be_visible(timeout=5 * SLOW)
+        page.close()
     yield demo
     demo.stop()
 

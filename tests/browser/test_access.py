@@ -24,8 +24,8 @@ def test_every_page_works_fits_and_has_no_barrier(
     open_tab: Callable[..., Page], demo: str, path: str, width: int, scheme: str
 ) -> None:
     page = open_tab(f"{demo}/{path}", width, color_scheme=scheme)  # fails on errors in the console, the policy's too
-    expect(page.locator("h1")).to_be_visible(timeout=3 * SLOW)  # the first visit converts the weights
-    expect(page.get_by_text(LAST_TEXT[path]).first).to_be_attached(timeout=3 * SLOW)
+    expect(page.locator("h1")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text(LAST_TEXT[path]).first).to_be_attached(timeout=SLOW)
     if path in CHARTS:
         expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=SLOW)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=SLOW)

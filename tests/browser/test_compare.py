@@ -46,7 +46,7 @@ def test_a_blind_vote_reveals_the_names(open_tab: Open, server: Demo) -> None:
     )  # the first visit converts the weights
     page.get_by_label("Query", exact=True).fill(query)
     page.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
-    expect(page.get_by_text("Which response is best?")).to_be_visible(timeout=2 * SLOW)
+    expect(page.get_by_text("Which response is best?")).to_be_visible(timeout=SLOW)
     expect(page.locator("h4")).to_have_text(["Response A", "Response B"])
     panel = page.get_by_role("tabpanel").inner_html()
     assert not re.search(r"\b(chat|math)\b", panel.replace("Chat message from user", ""))

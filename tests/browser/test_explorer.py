@@ -35,7 +35,7 @@ def probabilities(page: Page) -> dict[str, int]:
 
 def test_typing_moves_the_probabilities_without_enter(open_tab: Open, demo: str) -> None:
     page = visit(open_tab(demo, NARROW))
-    expect(box(page)).to_be_visible(timeout=2 * SLOW)  # the first visit of all converts and loads every model
+    expect(box(page)).to_be_visible(timeout=SLOW)
     expect(page.get_by_test_id("stEChartsChart")).to_have_count(2, timeout=SLOW)
     box(page).click()
     box(page).press_sequentially("What is 15% of 240?", delay=80)

@@ -11,7 +11,8 @@ import afar
 import pytest
 from browser_support import NARROW, SLOW, WIDE, Demo, assert_fits, barriers, send_linked
 from playwright.sync_api import Browser, Page, expect
-from scripted import TEXT, Scripted, serving
+from scripted import Scripted, serving
+from scripted_parts import TEXT
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 

@@ -45,7 +45,7 @@ def page(open_tab: Callable[..., Page], demo: str) -> Iterator[Page]:
     """The Lab; what it saves is removed."""
     page = open_tab(demo)
     page.get_by_role("link", name="Lab").click()
-    expect(page.get_by_text("reward entropy")).to_be_visible(timeout=3 * SLOW)  # the first visit converts the weights
+    expect(page.get_by_text("reward entropy")).to_be_visible(timeout=SLOW)
     yield page
     shutil.rmtree(ROOT / "models" / NAME, ignore_errors=True)
 

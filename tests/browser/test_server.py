@@ -176,7 +176,7 @@ def test_a_demo_that_binds_every_address_answers_to_the_one_that_was_dialled(tmp
 
 def test_the_lab_takes_an_upload_and_a_table_is_downloaded(open_tab: Open, demo: str) -> None:
     page = open_tab(f"{demo}/lab")
-    expect(page.get_by_role("tab", name="Distill")).to_be_visible(timeout=3 * SLOW)
+    expect(page.get_by_role("tab", name="Distill")).to_be_visible(timeout=SLOW)
     page.get_by_text("A score file", exact=False).first.click()
     lines = "\n".join(f'{{"query": "{n}", "scores": {{"x": {n % 2}, "y": {n % 3}}}}}' for n in range(20))
     page.locator('input[type="file"]').set_input_files(

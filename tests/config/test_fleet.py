@@ -1,4 +1,4 @@
-"""fleet.toml as a whole: what is read from it, and how a mistake is told with file, table and key."""
+"""fleet.toml as a whole: what is read from it, and how a mistake is reported with file, table and key."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gzip
 import json
 from pathlib import Path
 
@@ -12,21 +11,6 @@ from zooter_core.errors import ZooterError
 from zooter_core.records import Query
 
 GOOD = {"id": "1", "query": "2 + 2?", "scores": {"a": 0.5, "b": 1}}
-
-
-@pytest.fixture
-def write(tmp_path: Path):
-    def written(*lines: object, name: str = "scores.jsonl") -> Path:
-        """A file of lines: texts and bytes as they stand, everything else as JSON."""
-        path = tmp_path / name
-        content = b"".join(line if isinstance(line, bytes) else as_text(line).encode() + b"\n" for line in lines)
-        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-        return path
-
-    def as_text(line: object) -> str:
-        return line if isinstance(line, str) else json.dumps(line)
-
-    return written
 
 
 def refusal(read, path) -> str:
@@ -184,7 +168,8 @@ def test_line_nested_too_deeply(write):
 
 @pytest.mark.parametrize("name", ["scores.jsonl", "scores.jsonl.gz"])
 def test_good_score_file(write, name):
-    scores = read_scores([write(GOOD, {**GOOD, "id": "2", "scores": {"b": -2, "a": 3.25}}, name=name)])
+    scores = read_scores([write(GOOD, {**GOOD, "id": "2", "dataset": "x", "scores": {"b": -2, "a": 3.25}}, name=name)])
+    assert scores.datasets == ["all", "x"]
     assert scores.candidates == ("a", "b")
     assert scores.scores.tolist() == [[0.5, 1.0], [3.25, -2.0]]
     assert [query.id for query in scores.queries] == ["1", "2"]
@@ -211,13 +196,9 @@ def test_each_score_file_must_hold_a_query(write):
         read_scores([write(GOOD), empty])
 
 
-def test_ids_are_line_numbers_where_there_are_none(write):
-    queries = read_queries(write({"query": "a"}, "", {"query": "b"}, name="queries.jsonl"))
-    assert [query.id for query in queries] == ["1", "2"]
-
-
-def test_number_as_id_becomes_text(write):
-    assert read_queries(write({"id": 17, "query": "a"}))[0].id == "17"
+def test_an_id_is_text_and_by_default_the_number_of_the_query(write):
+    queries = read_queries(write({"query": "a"}, "", {"query": "b"}, {"id": 17, "query": "c"}, name="queries.jsonl"))
+    assert [query.id for query in queries] == ["1", "2", "17"]
 
 
 def test_source_is_read_as_dataset(write):
@@ -228,10 +209,6 @@ def test_source_is_read_as_dataset(write):
 def test_tags_of_the_file(write):
     queries = read_queries(write({"query": "a", "tags": ["math", "code"]}, {"query": "b"}))
     assert [query.tags for query in queries] == [("math", "code"), ()]
-
-
-def test_queries_without_dataset_are_of_all(write):
-    assert read_scores([write(GOOD, {**GOOD, "id": "2", "dataset": "x"})]).datasets == ["all", "x"]
 
 
 @pytest.mark.parametrize("name", ["queries.jsonl", "queries.jsonl.gz"])

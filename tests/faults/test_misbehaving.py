@@ -10,7 +10,8 @@ from pathlib import Path
 import afar
 import pytest
 from broken import content
-from scripted import Handler, Scripted, serving
+from scripted import Scripted, serving
+from scripted_models import Models
 
 from zooter_core.cli.main import main
 
@@ -22,7 +23,7 @@ MODELS = (
     *("refused", "goods", *(f"http-{status}" for status in STATUSES)),
     *sorted(
         name.replace("_", "-")
-        for name, play in vars(Handler).items()
+        for name, play in vars(Models).items()
         if inspect.isfunction(play) and list(inspect.signature(play).parameters) == ["self", "body"]
     ),
 )

@@ -8,7 +8,17 @@ from hypothesis.extra.numpy import arrays
 
 from zooter_core.errors import ZooterError
 from zooter_core.method import labels
-from zooter_core.method.labels import NORMALISATIONS, LabelConfig, enhance, entropy, kl, normalise, softmax, tag_priors
+from zooter_core.method.labels import (
+    NORMALISATIONS,
+    LabelConfig,
+    enhance,
+    entropy,
+    held_back,
+    kl,
+    normalise,
+    softmax,
+    tag_priors,
+)
 
 NUMBERS = st.floats(-50, 50, width=32)
 TAUS = st.floats(0.05, 20)
@@ -200,21 +210,30 @@ def test_unknown_normalisation_names_the_nearest():
         normalise(REWARDS, "z-score", GROUPS)
 
 
-def test_the_steps_are_those_of_the_functions_alone():
-    rewards = np.array([[1.0, 2.0, 4.0], [3.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-    tags, groups = [("a", "b"), ("a",), ()], ["x", "x", "y"]
-    steps = labels.label(rewards, groups, tags, LabelConfig(0.3, 0.5, "spread"))
-    scaled = labels.normalise(rewards, "spread", groups)
-    plain = labels.softmax(scaled, 0.5)
-    priors = labels.tag_priors(plain, tags)
-    assert np.array_equal(steps.rewards, scaled)
-    assert np.array_equal(steps.plain, plain)
-    assert steps.prior[1] == pytest.approx(priors["a"])
-    assert np.array_equal(steps.prior[2], plain[2])
-    assert np.array_equal(steps.enhanced, labels.enhance(plain, tags, priors, 0.3))
+def test_the_label_settings_reach_their_steps():
+    """spread: centred rewards (-1, 1) and (-3, 3), root mean square sqrt(5); tau = 1 / sqrt(5) takes it out again.
+
+    So s = softmax of (-1, 1) and (-3, 3), whose logits differ by 2 and 6. With beta = 0 both have their mean.
+    """
+    rewards = np.array([[1.0, 3.0], [0.0, 6.0]])
+    steps = labels.label(rewards, ["x", "y"], [("a",), ("a",)], LabelConfig(0.0, 5**-0.5, "spread"))
+    assert steps.rewards * 5**0.5 == pytest.approx(np.array([[-1, 1], [-3, 3]]))
+    assert np.log(steps.plain[:, 1] / steps.plain[:, 0]) == pytest.approx([2, 6])
+    assert steps.enhanced == pytest.approx(np.tile(steps.plain.mean(axis=0), (2, 1)))
 
 
 def test_the_rows_where_the_tags_change_the_winner():
     rewards = np.array([[3.0, 0.0], [0.0, 1.0], [3.0, 0.0]])
     assert labels.label(rewards, ["x"] * 3, [("a",)] * 3, LabelConfig(beta=0.1)).changed.tolist() == [1]
     assert labels.label(rewards, ["x"] * 3, [("a",)] * 3, LabelConfig(beta=1.0)).changed.tolist() == []
+
+
+def test_the_hash_of_an_id_decides_which_queries_are_held_back():
+    """The first 12 hex digits of sha256("0|q0") are below a fifth of 16^12 for these numbers; 2000 ids give a fifth."""
+    ids = [f"q{n}" for n in range(2000)]
+    rows = [n for n, query_id in enumerate(ids) if held_back(query_id, LabelConfig(holdout=0.2))]
+    assert rows[:5] == [4, 7, 21, 24, 33]
+    assert len(rows) == 392
+    assert not any(held_back(query_id, LabelConfig(holdout=0.0)) for query_id in ids)
+    assert all(held_back(query_id, LabelConfig(holdout=1.0)) for query_id in ids)
+    assert rows != [n for n, query_id in enumerate(ids) if held_back(query_id, LabelConfig(holdout=0.2, seed=1))]

@@ -9,7 +9,8 @@ from pathlib import Path
 import afar
 import pytest
 from page_support import draw_ended, labels, press, talk, words
-from scripted import TEXT, Scripted, serving
+from scripted import Scripted, serving
+from scripted_parts import TEXT
 from streamlit.testing.v1 import AppTest
 
 from zooter_core.ui.chat import conversations, export

@@ -187,9 +187,9 @@ def test_a_query_whose_logits_overflow_is_no_choice(fleet_copy, encoders, monkey
 def test_one_member_that_gives_no_number_is_seen(router, monkeypatch):
     """Its probabilities come from the mean, which might hide it."""
     vectors = torch.from_numpy(router.encoder.embed(QUERIES))
-    each = router.head.body.each(vectors).clone()
-    each[1, 0, 0] = math.nan
-    monkeypatch.setattr(router.head.body, "each", lambda vectors: each)
+    members = router.head.body.members(vectors).clone()
+    members[1, 0, 0] = math.nan
+    monkeypatch.setattr(router.head.body, "members", lambda vectors: members)
     assert np.isfinite(router.head.probabilities(vectors)).all()
     with pytest.raises(WorkError, match="finite probabilities from the router"):
         router.head.outputs(vectors)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from zooter_core.evaluation.report_tables import sweep_lines
 from zooter_core.files import open_atomic
 
 
@@ -14,17 +15,8 @@ def save_sweep_plot(figures: dict[str, Any], path: Path) -> None:
     import plotly.graph_objects as go
 
     figure = go.Figure(layout={"template": "plotly_white"})
-    for tau in dict.fromkeys(row["tau"] for row in figures["rows"]):
-        rows = [row for row in figures["rows"] if row["tau"] == tau]
-        figure.add_scatter(
-            x=[row["beta"] for row in rows],
-            y=[row["mean"] for row in rows],
-            error_y={
-                "array": [row["interval"][1] - row["mean"] for row in rows],
-                "arrayminus": [row["mean"] - row["interval"][0] for row in rows],
-            },
-            name=f"tau {tau:g}",
-        )
+    for line in sweep_lines(figures):
+        figure.add_scatter(**line)
     figure.update_layout(
         title=f"Held-back queries: {figures['folds']} folds, {figures['seeds']} seeds, n = {figures['n']}",
         xaxis_title="beta (weight of the plain label)",

@@ -96,8 +96,8 @@ class CandidateConfig(Table):
             if key in local or key in remote:
                 owner = TRANSFORMERS if key in local else ENDPOINT
                 sentence = f'{{where}} has the key "{key}" of the backend {owner}, but its backend is {backend}.'
-                found = f'"{key}", a key of the backend {owner}'
-                raise refusal(f"a key of the backend {backend}", found, "Remove it, or correct backend.", key, sentence)
+                step = "Remove it, or correct backend."
+                raise refusal(f"a key of the backend {backend}", f'"{key}"', step, key, sentence)
             raise unknown_key(key, keys)
         if backend != ENDPOINT:
             return values

@@ -193,13 +193,12 @@ def _error(problem: ValidationError, place: Callable[[Loc], tuple[str, str]]) ->
         line = f"Add a table {table_name}." if key in ("judge", "instagger") else f"Add {key} = ... there."
         return ZooterError(f'a key "{key}" in {where}', "none", line, f'{where} lacks the key "{key}".')
     if first["type"] == "refusal":
-        sentence = facts["sentence"].replace("{where}", where)
-        expected, found, next_step = facts["expected"], facts["found"], facts["next_step"]
+        expected, actual, next_step = facts["expected"], facts["found"], facts["next_step"]
     else:
-        expected, found, next_step = _requirement(first, facts)
-        sentence = ""
-    default = f"{key} in {where} must be {expected}, but is {found}."
-    return ZooterError(f"{expected} as {key} in {where}", found, next_step, sentence or default)
+        expected, actual, next_step = _requirement(first, facts)
+    sentence = facts.get("sentence", "").replace("{where}", where)
+    default = f"{key} in {where} must be {expected}, but is {actual}."
+    return ZooterError(f"{expected} as {key} in {where}", actual, next_step, sentence or default)
 
 
 def _requirement(error: ErrorDetails, facts: Mapping[str, Any]) -> tuple[str, str, str]:

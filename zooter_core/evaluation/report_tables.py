@@ -175,6 +175,32 @@ def is_best(row: Row, sweep: Figures) -> bool:
     return all(row[key] == sweep["best"][key] for key in ("beta", "tau"))
 
 
+def sweep_lines(sweep: Figures) -> list[dict[str, Any]]:
+    """The mean score over beta with its 95% interval, a line per tau, as keyword arguments of plotly's scatter."""
+    by_tau: dict[float, list[Row]] = {}
+    for row in sorted(sweep["rows"], key=lambda row: row["beta"]):
+        by_tau.setdefault(row["tau"], []).append(row)
+    return [
+        {
+            "x": [row["beta"] for row in rows],
+            "y": [row["mean"] for row in rows],
+            "error_y": {
+                "array": [row["interval"][1] - row["mean"] for row in rows],
+                "arrayminus": [row["mean"] - row["interval"][0] for row in rows],
+            },
+            "mode": "lines+markers",
+            "marker": {"symbol": ["star" if is_best(row, sweep) else "circle" for row in rows], "size": 11},
+            "name": f"tau {tau:g}",
+            "customdata": [
+                [*row["interval"], row["regret"], " (the best)" if is_best(row, sweep) else ""] for row in rows
+            ],
+            "hovertemplate": "<b>beta %{x:g}%{customdata[3]}</b><br>score %{y:.3f}, 95% interval %{customdata[0]:.3f} "
+            "to %{customdata[1]:.3f}<br>%{customdata[2]:.3f} below the oracle<extra></extra>",
+        }
+        for tau, rows in by_tau.items()
+    ]
+
+
 def as_good(sweep: Figures) -> list[Row]:
     """The other rows of a sweep with no significant difference from the best: the 95% interval reaches 0."""
     return [row for row in sweep["rows"] if not is_best(row, sweep) and row["minus_best"][1] >= 0]

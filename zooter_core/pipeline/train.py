@@ -100,7 +100,8 @@ def tags_of(scores: Scores, source: str, vectors: Vectors, seed: int = 0) -> Seq
 
 def distill_settings(encoder: str, config: DistillConfig) -> Settings:
     """What a run records of its step distill."""
-    return {"encoder": encoder, **asdict(config)}
+    values = asdict(config)
+    return {"encoder": encoder, "own": values.pop("extra"), **values}
 
 
 def distill_run(

@@ -1,4 +1,4 @@
-"""Clusters of queries by k-means on their vectors; they stand in for tags where a score file has none."""
+"""Clusters of queries by k-means on their vectors, used as tags where a score file has none."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 CLUSTERS = 30
-TIMES = 5  # clusterings, each from other first centres: a border between clusters means little
-LEAST = 10  # queries a cluster, on average
-ROUNDS = 30  # later ones move next to nothing
+TIMES = 5  # clusterings from different first centres: a single border between clusters means little
+LEAST = 10  # queries in a cluster, on average
+ROUNDS = 30  # later ones hardly move a centre
 
 
 def cluster_tags(
@@ -20,36 +20,35 @@ def cluster_tags(
 ) -> Sequence[tuple[str, ...]]:
     """Tags of queries from their vectors, shape (n, width): the number of a query's cluster in each clustering.
 
-    A tag prior is then the mean label of like queries. The more queries there are the finer are the clusters, up to
-    `most` of them.
+    A tag prior is then the mean label of similar queries. More queries give finer clusters, up to `most` of them.
     """
     clusters = max(1, min(most, len(vectors) // LEAST))
     units = functional.normalize(torch.from_numpy(vectors), dim=-1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         owners = [k_means(units, clusters)[1].tolist() for _ in range(times)]
-    return [tuple(f"cluster {turn}-{own}" for turn, own in enumerate(row)) for row in zip(*owners, strict=True)]
+    return [tuple(f"cluster {turn}-{number}" for turn, number in enumerate(row)) for row in zip(*owners, strict=True)]
 
 
 def nearest(vectors: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
-    """The number of the nearest centre of each vector, shape (n,); the first of those as near."""
+    """The number of the nearest centre of each vector, shape (n,); of equally near ones the first."""
     return _distances(vectors, centres).argmin(dim=-1)
 
 
 def _distances(vectors: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
-    """Squared, less each vector's own squared length, shape (n, centres): a third of what torch.cdist takes."""
+    """Squared distances minus the vectors' squared lengths, shape (n, centres): three times as fast as torch.cdist."""
     return (centres**2).sum(dim=-1) - 2 * vectors @ centres.T
 
 
 def k_means(vectors: torch.Tensor, clusters: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Lloyd's rounds from k-means++ centres, by torch's global random numbers.
+    """Lloyd's algorithm from k-means++ centres, with torch's global random numbers.
 
     Returns the centres, shape (clusters, width), and the number of each vector's centre, shape (n,).
     """
     centres = vectors[torch.randint(len(vectors), (1,))]
     far = torch.full((len(vectors),), torch.inf)
     for _ in range(1, clusters):
-        far = torch.minimum(far, ((vectors - centres[-1]) ** 2).sum(dim=-1))  # exact: 0 for a repeat
+        far = torch.minimum(far, ((vectors - centres[-1]) ** 2).sum(dim=-1))  # exactly 0 for a repeat
         odds = far if far.sum() > 0 else torch.ones_like(far)  # only repeats are left
         centres = torch.cat([centres, vectors[torch.multinomial(odds, 1)]])
     owners = nearest(vectors, centres)

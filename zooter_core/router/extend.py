@@ -168,7 +168,7 @@ def without(head: RouterHead, name: str) -> RouterHead:
     if len(pool) == 1:
         raise ZooterError("a candidate to be left", f"{name} alone", "Add another first: `zooter extend --candidate`.")
     columns = [column for column, other in enumerate(pool) if other != name]
-    return _changed(head, [pool[column] for column in columns], head.body.keeping(columns))
+    return _changed(head, [pool[column] for column in columns], head.body.selecting(columns))
 
 
 @torch.inference_mode()

@@ -20,7 +20,7 @@ from zooter_core.method import calibration, metrics
 from zooter_core.router.distill import ASIDE, TRIAL, check_converged, fit_head
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DEFAULT, DistillConfig, Progress
-from zooter_core.router.router import OWN_ENCODER, Router, RouterHead
+from zooter_core.router.router import ENCODER_FOLDER, Router, RouterHead
 
 MODES = ("none", "last", "all")
 EPOCHS = 3  # at most: repeating few queries more often makes the encoder forget
@@ -70,7 +70,7 @@ def finetune(
         aside = np.random.default_rng(config.seed).permutation(len(queries)) % ASIDE == 0
     tuned = encoder.copy()
     tuned.model.train()
-    head = fit_head(vectors[~aside], labels[~aside], candidates, OWN_ENCODER, replace(config, epochs=EPOCHS))
+    head = fit_head(vectors[~aside], labels[~aside], candidates, ENCODER_FOLDER, replace(config, epochs=EPOCHS))
     wins = metrics.win_shares(labels if scores is None else scores)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -106,7 +106,7 @@ def _train(
         prepared.train()
         for part in torch.from_numpy(rows)[torch.randperm(len(rows))].split(BATCH):
             states = encoder.pooled([queries[row] for row in part.tolist()])
-            predicted = prepared.body.each(states)
+            predicted = prepared.body.members(states)
             label = targets[part].to(states.device).expand_as(predicted)
             loss = functional.kl_div(predicted, label, reduction="sum") / (len(predicted) * len(part))
             optimizer.zero_grad()

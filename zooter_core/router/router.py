@@ -25,7 +25,7 @@ from zooter_core.router.encoder import Embed, Encoder, Encoders
 from zooter_core.router.kinds import DEFAULT, KINDS
 from zooter_core.weights import LOAD_LOCK, check_readable
 
-OWN_ENCODER = "encoder"  # the name of an encoder inside the router's folder
+ENCODER_FOLDER = "encoder"  # the name of an encoder inside the router's folder
 PROBE = "Hello"  # the text by which a router shows at once that it works
 
 
@@ -59,8 +59,8 @@ class Router:
                 head, loading = RouterHead.from_pretrained(folder, output_loading_info=True)
             if loading["missing_keys"] or loading["mismatched_keys"]:
                 raise ValueError("weights are missing")
-            inside = Path(folder) / OWN_ENCODER
-            router = cls(head, encoders(str(inside) if head.config.encoder == OWN_ENCODER else head.config.encoder))
+            inside = Path(folder) / ENCODER_FOLDER
+            router = cls(head, encoders(str(inside) if head.config.encoder == ENCODER_FOLDER else head.config.encoder))
             router.outputs([PROBE])
         except ZooterError:
             raise
@@ -71,8 +71,8 @@ class Router:
     def save(self, folder: str | Path) -> None:
         """Write the folder that `load` reads."""
         self.head.save_pretrained(folder)
-        if self.head.config.encoder == OWN_ENCODER:
-            self.encoder.save(Path(folder) / OWN_ENCODER)
+        if self.head.config.encoder == ENCODER_FOLDER:
+            self.encoder.save(Path(folder) / ENCODER_FOLDER)
 
     def route(self, queries: Sequence[str]) -> list[Decision]:
         """Choose a candidate for each query.
@@ -132,7 +132,7 @@ class RouterHeadConfig(PretrainedConfig):
 
     Attributes:
         candidates: the pool in order.
-        encoder: a model reference, or OWN_ENCODER.
+        encoder: a model reference, or ENCODER_FOLDER.
         width: of the encoder's vectors.
         kind: one of `kinds.KINDS`; `settings` are the keyword arguments of its class.
         calibration_temperature: divides the logits before the softmax, so that a probability says how often such a
@@ -197,7 +197,7 @@ class RouterHead(PreTrainedModel):
     @torch.inference_mode()
     def outputs(self, vectors: torch.Tensor) -> Outputs:
         """`probabilities`, with the distribution of each member where the kind has several."""
-        logs = self.body.each(vectors)
+        logs = self.body.members(vectors)
         members = logs.double().exp().numpy() if logs is not None and len(logs) > 1 else None
         if members is not None:
             self._check_finite(members)

@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from zooter_core.evaluation.report_tables import Figures, is_best
+from zooter_core.evaluation.report_tables import Figures, is_best, sweep_lines
 from zooter_core.strict_json import dump_json
 from zooter_core.ui import charts, tables, verdicts
 from zooter_core.ui.tables import Column, Table
@@ -37,28 +37,9 @@ def draw_sweep(sweep: Figures) -> None:
 def chart(sweep: Figures) -> go.Figure:
     """The mean score over beta with its 95% interval, a line per tau; a star marks the best point."""
     figure = go.Figure()
-    for number, tau in enumerate(dict.fromkeys(row["tau"] for row in sweep["rows"])):
-        rows = sorted((row for row in sweep["rows"] if row["tau"] == tau), key=lambda row: row["beta"])
-        figure.add_scatter(
-            x=[row["beta"] for row in rows],
-            y=[row["mean"] for row in rows],
-            error_y={
-                "array": [row["interval"][1] - row["mean"] for row in rows],
-                "arrayminus": [row["mean"] - row["interval"][0] for row in rows],
-                "thickness": 1.5,
-            },
-            mode="lines+markers",
-            line={"color": charts.PALETTE[number % len(charts.PALETTE)], "dash": DASHES[number % len(DASHES)]},
-            marker={"symbol": ["star" if is_best(row, sweep) else "circle" for row in rows], "size": 11},
-            name=f"tau {tau:g}",
-            customdata=[
-                [*row["interval"], row["regret"], " (the best)" if is_best(row, sweep) else ""] for row in rows
-            ],
-            hovertemplate=(
-                "<b>beta %{x:g}%{customdata[3]}</b><br>score %{y:.3f}, 95% interval %{customdata[0]:.3f} to "
-                "%{customdata[1]:.3f}<br>%{customdata[2]:.3f} below the oracle<extra></extra>"
-            ),
-        )
+    for number, line in enumerate(sweep_lines(sweep)):
+        style = {"color": charts.PALETTE[number % len(charts.PALETTE)], "dash": DASHES[number % len(DASHES)]}
+        figure.add_scatter(**line, line=style)
     x, y = "beta (weight of a query's own label)", "mean score per query, 95% interval"
     return charts.framed(figure, x, y, 380, "Score over beta", showlegend=len(figure.data) > 1)
 

@@ -10,7 +10,8 @@ import time
 from dataclasses import replace
 
 import pytest
-from scripted import TEXT, serving
+from scripted import serving
+from scripted_parts import TEXT
 from streams import read
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")

@@ -6,7 +6,8 @@ import json
 import threading
 
 import pytest
-from scripted import TEXT, serving
+from scripted import serving
+from scripted_parts import TEXT
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 

@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 
 from zooter_core.data import curate as module
 from zooter_core.data.curate import CurateConfig, curate, reading
-from zooter_core.data.curate.reading import Line
 from zooter_core.data.curate.texts import Benchmarks, key, normalise
 from zooter_core.data.scores import read_queries
 from zooter_core.errors import ZooterError
-from zooter_core.records import Query
 
 DISTINCT = [" ".join(f"{'dklmprst'[(7 * n + k) % 8]}{n * k * 7919 % 9973}" for k in range(1, 5)) for n in range(1, 31)]
 EIGHT = "one two three four five six seven eight"
@@ -127,26 +125,6 @@ def test_ids_are_unique_within_a_source(tmp_path):
     assert [line["id"] for line in curated(tmp_path, files)[1]] == ["a", "x/a", "x/a/2", "x/a/3"]
 
 
-def test_one_id_in_thousands_of_lines_takes_linear_time():
-    """Each line is looked up a few times at most: a set that counts the look-ups, in place of a clock."""
-    n = 3000
-    queries = [Line(row, "", "x", True, Query("a", "")) for row in range(n)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "set", CountingSet, raising=False)
-        CountingSet.lookups = 0
-        ids = [record["id"] for record in module.records(module.Picked(queries, [()] * n, [], []))]
-    assert ids == ["a", "x/a", *(f"x/a/{number}" for number in range(2, n))]
-    assert CountingSet.lookups <= 3 * n
-
-
-class CountingSet(set):
-    lookups = 0
-
-    def __contains__(self, item):
-        CountingSet.lookups += 1
-        return super().__contains__(item)
-
-
 def test_given_tags_are_taken_where_every_line_has_them(tmp_path):
     tags = [["a"]] * 5 + [["b"], []]
     source = lines(tmp_path / "s.jsonl", *({"query": q, "tags": t} for q, t in zip(DISTINCT, tags, strict=False)))
@@ -160,12 +138,8 @@ def test_tagger_where_a_line_has_no_tags(tmp_path):
     figures, written = curated(tmp_path, [source])
     assert figures["tags"]["from"] == "fleet"
     assert sorted(line["tags"] for line in written) == [[DISTINCT[0][0]], [DISTINCT[1][0]]]
-    assert f'"tags" in {source}, line 2' in refusal_after(tmp_path, [source], tags="given")
-
-
-def refusal_after(folder: Path, paths, **settings) -> str:
-    (folder / "out.jsonl").unlink()
-    return refusal(folder, paths, **settings)
+    (tmp_path / "out.jsonl").unlink()
+    assert f'"tags" in {source}, line 2' in refusal(tmp_path, [source], tags="given")
 
 
 def test_tagger_can_be_asked_for(tmp_path):
@@ -196,11 +170,11 @@ def test_the_rarest_tags_come_first(tmp_path):
     assert written[3]["tags"] == ["rare", "rarer"]
 
 
-def test_the_same_seed_gives_the_same_bytes(tmp_path):
+def test_the_same_seed_gives_the_same_bytes_and_a_file_named_twice_is_read_once(tmp_path):
     source = lines(tmp_path / "s.txt", *DISTINCT)
     outputs = []
     for seed in (1, 1, 2):
-        curated(tmp_path, [source], seed=seed)
+        assert curated(tmp_path, [source, source], seed=seed)[0]["read"] == len(DISTINCT)
         outputs.append((tmp_path / "out.jsonl").read_bytes())
     assert outputs[0] == outputs[1] != outputs[2]
 
@@ -252,11 +226,6 @@ def test_out_is_not_one_of_the_files(tmp_path):
     with pytest.raises(ZooterError, match="--out beside the files"):
         curated(tmp_path, [out])
     assert json.loads(out.read_text()) == {"query": "fine"}
-
-
-def test_a_file_named_twice_is_read_once(tmp_path):
-    source = lines(tmp_path / "s.txt", "fine")
-    assert curated(tmp_path, [source, source])[0]["read"] == 1
 
 
 @pytest.mark.parametrize("later", [DISTINCT[3:6], DISTINCT[:2]])

@@ -73,8 +73,8 @@ def test_a_standard_library_that_only_root_may_read_is_named():
         paths = f"import sys; sys.path[:] = [{str(library)!r}, {str(library / 'lib-dynload')!r}]; "
         program = (
             f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-            "from zooter_core.evaluation.sandbox import runner, started\n"
-            f"started.START = {paths!r} + started.START\n"
+            "from zooter_core.evaluation.sandbox import child_process, runner\n"
+            f"child_process.START = {paths!r} + child_process.START\n"
             "print(runner.missing())"
         )
         ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

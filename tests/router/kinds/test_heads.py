@@ -1,4 +1,4 @@
-"""What holds for every router kind, on a problem that each can solve: three clear groups, a candidate for each."""
+"""Every router kind, on a problem that each can solve: three clear groups of queries, a candidate for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.method.labels import softmax
-from zooter_core.router.distill import distill, fit_head
+from zooter_core.router.distill import fit_head, learn
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.kinds import KINDS, DistillConfig, settings_of
 from zooter_core.router.router import Router, RouterHead
@@ -25,7 +25,7 @@ SCORES = np.array([[0.9, 0.1, 0.3], [0.2, 0.8, 0.1], [0.0, 0.3, 1.0]])[GROUPS]
 NEW = torch.from_numpy(np.eye(6, dtype=np.float32)[:3])
 
 
-def made(kind: str, order=(0, 1, 2), seed: int = 0) -> RouterHead:
+def fitted(kind: str, order=(0, 1, 2), seed: int = 0) -> RouterHead:
     scores = SCORES[:, order]
     pool = [POOL[place] for place in order]
     config = settings_of(kind, {"epochs": 60, "rate": 1e-2} if kind in TRAINED else {}, seed)
@@ -37,54 +37,54 @@ CLOSED = ("knn", "ridge", "kmeans")
 every = pytest.mark.parametrize("kind", KINDS)
 
 
-def test_the_kinds_are_those_known_here():
+def test_the_kinds_are_those_tested_here():
     assert sorted(KINDS) == sorted(TRAINED + CLOSED)
 
 
 @every
 def test_it_chooses_the_candidate_of_the_group(kind):
-    assert made(kind)(NEW).argmax(dim=-1).tolist() == [0, 1, 2]
+    assert fitted(kind)(NEW).argmax(dim=-1).tolist() == [0, 1, 2]
 
 
 @every
 def test_logits_are_finite_and_one_a_candidate(kind):
-    logits = made(kind)(torch.zeros(4, 6))
+    logits = fitted(kind)(torch.zeros(4, 6))
     assert logits.shape == (4, 3)
     assert torch.isfinite(logits).all()
 
 
 @every
 def test_another_pool_order_gives_the_same_choices(kind):
-    assert made(kind, (2, 0, 1))(NEW).argmax(dim=-1).tolist() == [1, 2, 0]
+    assert fitted(kind, (2, 0, 1))(NEW).argmax(dim=-1).tolist() == [1, 2, 0]
 
 
 @pytest.mark.parametrize("kind", CLOSED)
 def test_another_pool_order_gives_the_same_logits_in_that_order(kind):
-    assert torch.allclose(made(kind, (2, 0, 1))(NEW), made(kind)(NEW)[:, [2, 0, 1]], atol=1e-6)
+    assert torch.allclose(fitted(kind, (2, 0, 1))(NEW), fitted(kind)(NEW)[:, [2, 0, 1]], atol=1e-6)
 
 
 @every
 def test_a_seed_fixes_the_head(kind):
-    first = made(kind)(NEW)
+    first = fitted(kind)(NEW)
     torch.rand(5)
-    assert torch.equal(made(kind)(NEW), first)
+    assert torch.equal(fitted(kind)(NEW), first)
 
 
 @pytest.mark.parametrize("kind", TRAINED)
 def test_another_seed_gives_another_head(kind):
-    assert not torch.equal(made(kind, seed=1)(NEW), made(kind)(NEW))
+    assert not torch.equal(fitted(kind, seed=1)(NEW), fitted(kind)(NEW))
 
 
 @every
-def test_making_one_leaves_the_callers_random_numbers_alone(kind):
+def test_fitting_leaves_the_callers_random_numbers_alone(kind):
     before = torch.get_rng_state()
-    made(kind)
+    fitted(kind)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @every
 def test_saved_and_loaded_it_gives_the_same_logits(kind, tmp_path):
-    head = made(kind)
+    head = fitted(kind)
     head.save_pretrained(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"config.json", "model.safetensors"}
     assert json.loads((tmp_path / "config.json").read_text())["kind"] == kind
@@ -96,7 +96,9 @@ def test_it_routes_text(kind, tiny_encoder, tmp_path):
     queries = [f"Add up {n} apples" for n in range(8)] + [f"Write about the sea {n}" for n in range(8)]
     scores = np.array([[1.0, 0.0]] * 8 + [[0.0, 1.0]] * 8)
     config = settings_of(kind, {"epochs": 2} if kind in TRAINED else {})
-    router = distill(queries, softmax(scores), ["math", "writer"], tiny_encoder, config, scores=scores)
+    vectors, pool = tiny_encoder.embed(queries), ["math", "writer"]
+    head = learn(vectors, softmax(scores), pool, tiny_encoder.reference, config, scores=scores)
+    router = Router(head, tiny_encoder)
     router.save(tmp_path)
     loaded = Router.load(tmp_path, Encoders()).probabilities(queries)
     assert loaded.sum(axis=1) == pytest.approx(np.ones(16))
@@ -117,26 +119,26 @@ def test_labels_stand_in_for_scores(kind):
     assert torch.equal(fit_head(VECTORS, labels, POOL, "none", config)(NEW), same)
 
 
-def test_progress_tells_the_epochs_of_what_is_trained():
-    told: list[int] = []
+def test_progress_has_the_epochs_of_trained_kinds():
+    epochs: list[int] = []
     for kind in KINDS:
         config = settings_of(kind, {"epochs": 2} if kind in TRAINED else {})
-        fit_head(VECTORS, softmax(SCORES), POOL, "none", config, lambda epoch, loss: told.append(epoch), SCORES)
-    assert told == [1, 2] * len(TRAINED)
+        fit_head(VECTORS, softmax(SCORES), POOL, "none", config, lambda epoch, loss: epochs.append(epoch), SCORES)
+    assert epochs == [1, 2] * len(TRAINED)
 
 
 # Settings
 
 
 def test_zooters_settings_are_the_plain_ones_and_its_members():
-    assert settings_of("zooter", {"epochs": 7}, seed=3) == DistillConfig(seed=3, epochs=7, own={"members": 4})
+    assert settings_of("zooter", {"epochs": 7}, seed=3) == DistillConfig(seed=3, epochs=7, extra={"members": 4})
 
 
 def test_a_kind_has_its_own_defaults_and_takes_others():
     config = settings_of("routerdc", {"rate": 0.01, "positives": 2.0})
-    assert (config.kind, config.rate, config.own["positives"]) == ("routerdc", 0.01, 2)
-    assert isinstance(config.own["positives"], int)
-    assert config.own["negatives"] == settings_of("routerdc").own["negatives"]
+    assert (config.kind, config.rate, config.extra["positives"]) == ("routerdc", 0.01, 2)
+    assert isinstance(config.extra["positives"], int)
+    assert config.extra["negatives"] == settings_of("routerdc").extra["negatives"]
 
 
 @pytest.mark.parametrize(("kind", "near"), [("knnn", "knn"), ("rigde", "ridge"), ("routerDC", "routerdc")])
@@ -170,7 +172,7 @@ def test_wrong_settings_are_refused(kind, given, message):
 
 
 def test_a_folder_of_an_unknown_kind_names_the_nearest(tmp_path):
-    made("knn").save_pretrained(tmp_path)
+    fitted("knn").save_pretrained(tmp_path)
     path = tmp_path / "config.json"
     path.write_text(path.read_text().replace('"kind": "knn"', '"kind": "kn"'))
     with pytest.raises(ZooterError) as caught:
@@ -183,14 +185,14 @@ def test_a_folder_of_an_unknown_kind_names_the_nearest(tmp_path):
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_a_weight_that_is_not_finite_never_routes(tmp_path, kind, number, tiny_encoder):
     """Whichever it is, also where a head would hide it from most queries; the file is named."""
-    made(kind).save_pretrained(tmp_path)
+    fitted(kind).save_pretrained(tmp_path)
     change_config(tmp_path, encoder=tiny_encoder.reference)
-    whole = (tmp_path / "model.safetensors").read_bytes()
+    complete = (tmp_path / "model.safetensors").read_bytes()
     for weight in load_file(tmp_path / "model.safetensors"):
         put_number(tmp_path, number, weight)
         with pytest.raises(WorkError, match=f"a whole router in {tmp_path}.*NaN or infinity in its weights"):
             Router.load(tmp_path, Encoders())
-        (tmp_path / "model.safetensors").write_bytes(whole)
+        (tmp_path / "model.safetensors").write_bytes(complete)
 
 
 @pytest.mark.parametrize("kind", TRAINED)
@@ -210,7 +212,7 @@ def test_the_largest_scores_leave_every_kind_finite(kind):
 
 @pytest.mark.parametrize("change", [{"rows": 59}, {"more": 1}])
 def test_settings_that_do_not_fit_the_weights_are_one_clear_error(tmp_path, change, tiny_encoder):
-    made("knn").save_pretrained(tmp_path)
+    fitted("knn").save_pretrained(tmp_path)
     path = tmp_path / "config.json"
     config = json.loads(path.read_text())
     path.write_text(json.dumps(config | {"encoder": tiny_encoder.reference, "settings": config["settings"] | change}))

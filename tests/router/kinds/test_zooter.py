@@ -48,12 +48,12 @@ def test_one_member_is_a_plain_mlp_worked_by_hand():
 
 
 def test_the_distribution_is_the_mean_of_the_members():
-    config = DistillConfig(epochs=3, own={"members": 3})
+    config = DistillConfig(epochs=3, extra={"members": 3})
     head = fit_head(VECTORS.numpy(), np.array([[0.9, 0.1]] * 2 + [[0.2, 0.8]] * 2), ["a", "b"], "none", config)
-    each = head.body.each(VECTORS).exp()
-    assert each.shape == (3, 4, 2)
-    assert not torch.allclose(each[0], each[1])
-    assert torch.allclose(head(VECTORS).exp(), each.mean(dim=0), atol=1e-6)
+    members = head.body.members(VECTORS).exp()
+    assert members.shape == (3, 4, 2)
+    assert not torch.allclose(members[0], members[1])
+    assert torch.allclose(head(VECTORS).exp(), members.mean(dim=0), atol=1e-6)
 
 
 def test_the_embedded_router_loads_whole():

@@ -1,7 +1,8 @@
 """Public benchmarks as score files. A format is one file with a function `lines`, and one line in KINDS.
 
 `lines(paths, options)` yields the lines of a score file one at a time. An error names the file and the line or record;
-a query that some candidate lacks is left out and counted in `options`.
+a query that some candidate lacks is left out and counted in `options`. Other packages can add formats
+(zooter_core/plugins.py). `routerarena` is the one export.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Records of JSON files, plain or gzipped, each with its place: an array, JSON lines, or one object.
 
-A file is read as a whole. It takes about three times its unpacked size in memory; the published benchmarks have at most
-a few hundred megabytes a file.
+A file is read as a whole and takes a few times its unpacked size in memory. The files of the published benchmarks have
+a few hundred megabytes at most.
 """
 
 from __future__ import annotations

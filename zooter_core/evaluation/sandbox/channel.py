@@ -1,4 +1,4 @@
-"""Messages between two processes: one JSON object a line, of limited length."""
+"""Messages between two processes: JSON objects of limited length, one on each line."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 
 
 class ChannelError(Exception):
-    """The other side has gone, or wrote something that is no message."""
+    """The other side has ended, or wrote something that is not a message."""
 
 
 class Channel:
-    """One side of two pipes: a socket would also carry descriptors, and say who made it.
+    """One side of a connection by two pipes. A socket would also carry descriptors and credentials.
 
     Args:
-        read, write: descriptors of the ends of this side.
+        read, write: descriptors of this side's ends.
         most: bytes of the longest line that is read.
     """
 
@@ -26,7 +26,7 @@ class Channel:
         """Write a message.
 
         Raises:
-            ChannelError: the other side has gone.
+            ChannelError: the other side has ended.
         """
         try:
             self._writer.write(json.dumps(message).encode() + b"\n")
@@ -38,7 +38,7 @@ class Channel:
         """Wait for the next message.
 
         Raises:
-            ChannelError: the other side has gone, or its line is too long or no JSON object.
+            ChannelError: the other side has ended, or its line is too long or not a JSON object.
         """
         try:
             line = self._reader.readline(self.most)

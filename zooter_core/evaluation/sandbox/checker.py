@@ -1,4 +1,4 @@
-"""The checker: executes the trusted check, whose function calls go to the worker, and writes the verdict."""
+"""The checker: executes the trusted check, sends its function calls to the worker, and gives the verdict."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ LONGEST_REASON = 300  # characters
 
 
 class WorkerLostError(BaseException):
-    """The worker cannot be asked any more; no `except Exception` of a check catches this."""
+    """The worker no longer answers. No `except Exception` in a check catches this."""
 
 
 def verdict(channel: Channel, job: dict[str, object]) -> dict[str, object]:
     """Run the code in the worker and the check here: `{"passed": bool, "reason": str, "lost": bool}`.
 
     Args:
-        job: `code`, the untrusted program; `setup` and `check`, the trusted ones; `function`, the name that the check
-            calls and the code defines.
+        job: `code`, the untrusted program; `setup` and `check`, the trusted ones; `function`, the name of the function
+            that the code defines and the check calls.
     """
     worker = Worker(channel)
     name = str(job["function"])
@@ -46,7 +46,7 @@ class Worker:
     """The worker as the check sees it.
 
     Attributes:
-        lost: why it cannot be asked any more; "" as long as it can.
+        lost: why the worker no longer answers; "" as long as it does.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -54,10 +54,7 @@ class Worker:
         self.lost = ""
 
     def function(self, name: str) -> Callable[..., object]:
-        """A function that the worker executes. It returns and raises what the worker's does.
-
-        Arguments that the worker's function changes are changed here too.
-        """
+        """A function that the worker executes, with the same result, exception and changes to its arguments."""
         most = self.channel.most // 2
 
         def function(*arguments: object, **keywords: object) -> object:
@@ -79,8 +76,8 @@ class Worker:
         """Send a request and wait for its reply.
 
         Raises:
-            WorkerLostError: nothing comes that can be read.
-            BaseException: what the untrusted code raised.
+            WorkerLostError: no readable reply comes.
+            BaseException: the untrusted code raised it.
         """
         if self.lost:
             raise WorkerLostError(self.lost)
@@ -104,12 +101,12 @@ class Worker:
 
 
 def _exception(error: Any) -> BaseException:
-    """A built-in exception by its name and arguments; a new type of that name for one that the code defines."""
+    """A built-in exception from its name and arguments; a new type of that name for one that the code defines."""
     name, arguments = str(error[0])[:LONGEST_REASON], [unpack(argument) for argument in error[1]]
     kind = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, BaseException):
         try:
             return kind(*arguments)
-        except Exception:  # its arguments did not all arrive: a group of exceptions
+        except Exception:  # such as a group of exceptions, whose arguments do not travel
             pass
     return type(name, (Exception,), {})(*arguments)

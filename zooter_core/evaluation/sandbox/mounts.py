@@ -1,4 +1,4 @@
-"""The files of the sandbox: an empty root with Python's standard library, and a small folder to work in."""
+"""The file system of the sandbox: an empty root with Python's standard library, and a small work folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zooter_core.evaluation.sandbox import kernel
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
 DATA = ("/usr/share/zoneinfo", "/etc/ld.so.cache")
-HIDDEN = ("site-packages", "dist-packages")  # folders in the standard library's that are none of its own
+HIDDEN = ("site-packages", "dist-packages")  # folders inside the standard library's that do not belong to it
 WORK = "/sandbox"
 _NEW, _OLD = "/tmp", "/.old-root"
 
@@ -21,16 +21,16 @@ def standard_library() -> list[str]:
 
 
 def build(library: Iterable[str], shared: Iterable[str], size: int, files: int, owner: int) -> None:
-    """Replace this mount namespace's root, and go to the work folder.
+    """Replace this mount namespace's root, and change to the work folder.
 
-    Everything is read-only but the work folder, which lives in memory.
+    Everything but the work folder is read-only. The work folder is in memory.
 
     Args:
         library: folders of the standard library.
         shared: shared libraries that its modules load.
         size: bytes that fit into the work folder.
         files: files that fit into the work folder.
-        owner: user and group id that the work folder belongs to.
+        owner: user and group id of the work folder.
 
     Raises:
         OSError: the kernel refuses a step.
@@ -67,7 +67,7 @@ def _topmost(paths: Iterable[str]) -> list[str]:
 
 
 def _bind(source: str, path: str) -> None:
-    """Show a file or folder at a path of the new root, where nothing is yet."""
+    """Mount a file or folder at a path of the new root where nothing is yet."""
     if os.path.isdir(source):
         os.makedirs(path)
     else:

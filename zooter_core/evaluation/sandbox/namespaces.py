@@ -1,8 +1,8 @@
-"""A process shut in by the Linux kernel: namespaces of its own, another user, no capabilities, no way back.
+"""Isolate a process with the Linux kernel: new namespaces, another user, no capabilities, no way back.
 
-`enter` turns one process into three. The *outer* one stays where it can be waited for and ended; *init* is the first
-process of the new process namespace, so that with its end the kernel ends everything in there; the *inner* one, in
-which `enter` returns, may run untrusted code.
+`enter` turns one process into three. The *outer* one stays outside, where it can be waited for and ended. *Init* is the
+first process of the new process namespace: when it ends, the kernel ends everything inside. The *inner* one, in which
+`enter` returns, may run untrusted code.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from collections.abc import Callable, Iterable
 from zooter_core.evaluation.sandbox import kernel, mounts
 
 NOBODY = 65534  # user and group inside
-# Where the caller is root: the user outside that the one inside is. One of those that systemd gives to services for the
-# time that they run, so that no file belongs to it.
+# If the caller is root: the user outside to which the one inside is mapped. It is one of those that systemd gives to
+# services while they run, so no file belongs to it.
 FIRST_USER, USERS = 61184, 4336
 _USER, _MOUNTS, _PROCESSES, _NETWORK = 0x10000000, 0x00020000, 0x20000000, 0x40000000
 _IPC, _HOST_NAME, _CONTROL_GROUPS = 0x08000000, 0x04000000, 0x02000000
 _ALL = _USER | _MOUNTS | _PROCESSES | _NETWORK | _IPC | _HOST_NAME | _CONTROL_GROUPS
 _DESCRIPTORS = 64  # more than are open
-_SIGNALLED = 128  # added to the number of the signal that ended the inner process: the outer one's exit code
+_SIGNALLED = 128  # plus the signal that ended the inner process: the outer one's exit code
 
 
 def enter(parent: int, shared: Iterable[str], size: int, files: int, seconds: int) -> None:
-    """Shut this process in. Returns in a new process, as nobody, in an empty folder of its own.
+    """Isolate this process. Returns in a new process, as nobody, in an empty folder.
 
-    The process that called ends when that one has ended, or on SIGTERM, after everything inside is gone. Its exit code
-    is 128 and the signal's number where a signal ended the inner process.
+    The calling process ends once that one has ended, or on SIGTERM, after everything inside has ended. Its exit code is
+    128 plus the signal's number if a signal ended the inner process.
 
     Args:
-        parent: the process without which this one has no purpose.
-        shared: shared libraries to show inside; see `mounts.build` for `size` and `files`.
-        seconds: the longest that anything inside lives.
+        parent: the process whose end also ends this one.
+        shared: shared libraries to mount inside; see `mounts.build` for `size` and `files`.
+        seconds: after which everything inside is ended.
 
     Raises:
-        OSError: the kernel refuses a step; in whichever process takes it.
+        OSError: the kernel refuses a step; raised in the process that takes the step.
     """
     for number in (signal.SIGTERM, signal.SIGCHLD):  # whoever started Zooter may ignore them
         signal.signal(number, signal.SIG_DFL)
@@ -44,7 +44,7 @@ def enter(parent: int, shared: Iterable[str], size: int, files: int, seconds: in
     kernel.unshare(_ALL)
     map_users()
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it ended before that
+    if os.getppid() != parent:  # it ended before the call above
         os._exit(1)
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGCHLD))
     init = os.fork()
@@ -65,7 +65,7 @@ def enter(parent: int, shared: Iterable[str], size: int, files: int, seconds: in
 
 
 def _mapper() -> Callable[[], None]:
-    """A process that stays outside, and a function that has it say which users are who inside."""
+    """Fork a process that stays outside, and return a function by which it maps the users inside to users outside."""
     process = os.getpid()
     started, start = os.pipe()
     helper = os.fork()
@@ -87,23 +87,23 @@ def _mapper() -> Callable[[], None]:
 
 
 def _write_maps(process: int) -> int:
-    """The ids of a process's new user namespace. Returns an error number, 0 where it is done.
+    """Map the ids of a process's new user namespace. Returns an error number, or 0.
 
-    Of root, root inside sets up, and the untrusted code runs as a user that is nobody outside. Anybody else has only
-    their own id to give: inside it is called nobody.
+    If the caller is root, root inside sets up the sandbox, and the untrusted code runs as a user that has nothing
+    outside. Other users can map only their own id: inside it is called nobody.
     """
-    own = {"uid_map": os.geteuid(), "gid_map": os.getegid()}
+    callers = {"uid_map": os.geteuid(), "gid_map": os.getegid()}
     free = FIRST_USER + process % USERS
     try:
-        if own["uid_map"] == 0:
+        if callers["uid_map"] == 0:
             try:
-                for file in own:
+                for file in callers:
                     _write(process, file, f"0 0 1\n{NOBODY} {free} 1")
                 return 0
-            except OSError:  # a root of few ids, itself in a user namespace
+            except OSError:  # root of a user namespace with few ids
                 pass
         _write(process, "setgroups", "deny")
-        for file, outside in own.items():
+        for file, outside in callers.items():
             _write(process, file, f"{NOBODY} {outside} 1")
     except OSError as problem:
         return problem.errno or 1
@@ -121,7 +121,7 @@ def _write(process: int, file: str, text: str) -> None:
 def _become_nobody() -> None:
     try:  # noqa: SIM105  (contextlib costs time at every start)
         os.setgroups([])
-    except PermissionError:  # of an ordinary user: their groups are nobody's inside
+    except PermissionError:  # an ordinary user, whose groups are nobody's inside
         pass
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
@@ -130,7 +130,7 @@ def _become_nobody() -> None:
 
 
 def _wait_outside(init: int) -> None:
-    """Wait until init has ended, and with it everything inside; end it on SIGTERM. Does not return."""
+    """Wait until init has ended, and everything inside with it; on SIGTERM, kill it. Does not return."""
     os.closerange(0, _DESCRIPTORS)
     while True:
         if signal.sigwait((signal.SIGTERM, signal.SIGCHLD)) == signal.SIGTERM:
@@ -141,7 +141,7 @@ def _wait_outside(init: int) -> None:
 
 
 def _wait_inside(inner: int, seconds: int) -> None:
-    """What init does: wait for the inner process, or until its time is over. Does not return."""
+    """Init: wait for the inner process, or until its time is over. Does not return."""
     signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
     signal.alarm(seconds)
     os.closerange(0, _DESCRIPTORS)

@@ -1,6 +1,6 @@
-"""What the worker and the checker do from their start on: shut themselves in, then begin. `runner` starts both.
+"""The main function of the worker and the checker: enter the sandbox, then begin. `runner` starts both.
 
-Kept light, since two of these start for every run: no `dataclasses`, no `typing`, no `subprocess`.
+It imports little (no `dataclasses`, `typing` or `subprocess`), because two of these processes start for every run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OPEN_FILES = 32
 
 
 def main() -> None:
-    """Read the job from stdin, and work on it. Does not return."""
+    """Read the job from stdin and do it. Does not return."""
     job = json.load(sys.stdin)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
@@ -43,35 +43,35 @@ def main() -> None:
 
 
 def _check(channel: Channel, job: Job) -> None:
-    """The checker: what it writes to stdout is read by `runner`, a line a message."""
+    """The checker: `runner` reads its messages from stdout, one on each line."""
     out = os.dup(1)
     os.dup2(0, 1)
 
-    def say(message: dict[str, object]) -> None:
+    def report(message: dict[str, object]) -> None:
         os.write(out, json.dumps(message).encode() + b"\n")
 
-    if problem := _shut_in(job):
-        say({"problem": problem})
+    if problem := _isolate(job):
+        report({"problem": problem})
         return
     try:
-        first = channel.receive()  # of the worker, before it has any code
+        first = channel.receive()  # from the worker, before it has any code
     except ChannelError as lost:
         first = {"problem": f"the worker ended while it started ({lost})"}
-    say(first)
+    report(first)
     if "problem" not in first:
-        say(verdict(channel, job))
+        report(verdict(channel, job))
 
 
 def _work(channel: Channel, job: Job) -> None:
-    if problem := _shut_in(job):
+    if problem := _isolate(job):
         channel.send({"problem": problem})
         return
     channel.send({"ready": True})
     serve(channel)
 
 
-def _shut_in(job: Job) -> str:
-    """Set the limits and, in a sandbox, leave everything else behind. Returns what is in the way; "" if nothing."""
+def _isolate(job: Job) -> str:
+    """Set the resource limits and enter the sandbox, if there is one. Returns the problem, or ""."""
     try:
         if job["sandboxed"]:
             namespaces.enter(job["parent"], job["shared"], job["disk"], job["files"], job["longest"])
@@ -84,8 +84,8 @@ def _shut_in(job: Job) -> str:
 
 
 def set_limits(job: Job) -> None:
-    """The system's resource limits; one that it does not have is passed over."""
-    seconds = 1 + int(job["seconds"])  # the clock's limit comes first, and says so
+    """Set resource limits; those that the system does not have are skipped."""
+    seconds = 1 + int(job["seconds"])  # of the processor: the clock's limit comes first, with a better message
     limits = {
         "RLIMIT_CPU": seconds,
         "RLIMIT_AS": job["memory"],

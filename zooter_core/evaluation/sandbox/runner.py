@@ -1,4 +1,4 @@
-"""Runs an untrusted Python function against a trusted check, in a sandbox, with limits."""
+"""Run an untrusted Python function against a trusted check, in a sandbox, with limits."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from typing import IO, Any
 
 from zooter_core.errors import WorkError
 from zooter_core.evaluation.sandbox import kernel
+from zooter_core.evaluation.sandbox.child_process import END_SECONDS, ChildProcess, channels, pipe
 from zooter_core.evaluation.sandbox.libraries import shared_libraries
-from zooter_core.evaluation.sandbox.started import END_SECONDS, Started, channels, pipe
 
 START_SECONDS = 60  # for both processes to be ready, on a busy machine
-EXIT_SECONDS = 1  # for a worker that hung up to end
-SETTINGS = {  # what keeps user namespaces from ordinary users: its value then
+EXIT_SECONDS = 1  # for a worker that closed its channel to end
+SETTINGS = {  # kernel settings, with the value that keeps ordinary users from user namespaces
     "kernel.apparmor_restrict_unprivileged_userns": "1",
     "kernel.unprivileged_userns_clone": "0",
     "user.max_user_namespaces": "0",
@@ -31,18 +31,18 @@ SETTINGS = {  # what keeps user namespaces from ordinary users: its value then
 
 
 class SandboxError(WorkError):
-    """The sandbox cannot be set up on this system, or not now. No untrusted code was executed."""
+    """The sandbox cannot be set up. No untrusted code was executed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What untrusted code may use.
+    """Limits of untrusted code.
 
     Attributes:
-        seconds: of the clock, and of the processor.
+        seconds: of wall-clock time, and of processor time.
         memory: bytes of address space.
-        disk: bytes in all files of its folder, which lives in memory; without a sandbox, bytes of one file.
-        files: files and folders that fit into its folder; without a sandbox there is no such limit.
+        disk: bytes in all files of its folder, which is in memory; without a sandbox, bytes of one file.
+        files: files and folders in its folder; without a sandbox there is no such limit.
         output: bytes printed, and bytes of one returned value.
     """
 
@@ -55,7 +55,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a check passed; if not, `reason` says what stopped it."""
+    """Whether a check passed, and if not, the reason."""
 
     passed: bool
     reason: str = ""
@@ -67,12 +67,12 @@ def run(
     """Execute untrusted code, and a check that calls its function.
 
     Args:
-        code: the untrusted program. It starts in an empty folder of its own, with an empty environment and no input.
-        check: the trusted program; it passes when it comes to its end. Each call of `function` in it is one of the
-            code's function: arguments, result and exception travel as plain values (`values`).
+        code: the untrusted program. It starts in an empty folder, with an empty environment and no input.
+        check: the trusted program, which passes when it reaches its end. Its calls of `function` go to the code's
+            function: arguments, result and exception travel as plain values (`values`).
         function: the function's name.
         setup: trusted code that defines other names for the check.
-        sandboxed: False runs both with resource limits alone: the code can then do whatever this process can.
+        sandboxed: if False, both have resource limits only: the code can do everything that this process can.
 
     Raises:
         SandboxError: the sandbox cannot be set up.
@@ -88,8 +88,8 @@ def run(
         of_checker, of_worker = channels(stack)
         messages, message_end = pipe(stack)
         output, output_end = pipe(stack)
-        stack.enter_context(Started(job | checking, of_checker, message_end, subprocess.DEVNULL))
-        worker = stack.enter_context(Started(job, of_worker, output_end, subprocess.STDOUT))
+        stack.enter_context(ChildProcess(job | checking, of_checker, message_end, subprocess.DEVNULL))
+        worker = stack.enter_context(ChildProcess(job, of_worker, output_end, subprocess.STDOUT))
         for end in (*of_checker, *of_worker, message_end, output_end):
             end.close()
         verdict, lost = _watch(messages, output, limits)
@@ -100,7 +100,7 @@ def run(
 
 @cache
 def missing() -> str:
-    """Why this system has no sandbox, found by a trial; "" where it has one."""
+    """Why this system has no sandbox, by a trial; "" if it has one."""
     if sys.platform != "linux":
         return f"this system is {platform.system() or sys.platform}, and the sandbox needs Linux"
     if platform.machine() not in kernel.MACHINES:
@@ -113,10 +113,10 @@ def missing() -> str:
 
 
 def _watch(messages: IO[bytes], output: IO[bytes], limits: Limits) -> tuple[Verdict, bool]:
-    """Wait for the verdict within the limits. Returns it, and whether the worker hung up.
+    """Wait for the verdict within the limits. Returns it, and whether the worker closed its channel.
 
     Raises:
-        SandboxError: a process could not shut itself in, or not in time.
+        SandboxError: a process could not enter the sandbox, or not in time.
     """
     ready, printed, received = False, 0, b""
     until = time.monotonic() + START_SECONDS
@@ -153,11 +153,11 @@ def _check_ready(message: dict[str, Any]) -> None:
 
 
 def _cannot(reason: str) -> SandboxError:
-    """The error, with the settings of the system that are known to be a cause."""
+    """The error, with the system's settings that are a known cause."""
     causes = []
     for name, value in SETTINGS.items():
         with suppress(OSError):
             if Path("/proc/sys", *name.split(".")).read_text().strip() == value:
                 causes.append(f"{name} is {value}")
-    found = " and ".join([reason, *causes])
-    return SandboxError("a sandbox for untrusted code", found, "docs/bench.md says what it needs.")
+    reasons = " and ".join([reason, *causes])
+    return SandboxError("a sandbox for untrusted code", reasons, "docs/bench.md lists its requirements.")

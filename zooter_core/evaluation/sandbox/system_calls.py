@@ -1,8 +1,8 @@
-"""A filter (seccomp) for the system calls of a process that only computes. It cannot be taken off again.
+"""A system call filter (seccomp) for a process that only computes. It cannot be removed again.
 
-Refused with EPERM: new processes, threads and programs; sockets; namespaces and mounts; looking into other processes;
-shared memory and queues that no resource limit counts; keys; and what administers a machine. Calls that came with Linux
-5.1 or later do not exist for the process (ENOSYS), so that libraries fall back; a few harmless ones stay.
+Refused with EPERM: new processes, threads and programs; sockets; namespaces and mounts; access to other processes;
+shared memory and queues that no resource limit counts; keys; and system administration. System calls added in Linux 5.1
+or later do not exist for the process (ENOSYS), so that libraries fall back; a few harmless ones are allowed.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import struct
 
 from zooter_core.evaluation.sandbox import kernel
 
-NEW = 424  # from here on the numbers are the same on every machine
+NEW = 424  # from here on, the numbers are the same on every machine
 NEW_ALLOWED = {"close_range": 436, "openat2": 437, "faccessat2": 439}
 AUDIT_MACHINE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-# Their numbers on x86_64 and aarch64; None where that machine has no such call.
+# Numbers on x86_64 and aarch64; None where that machine has no such call.
 REFUSED: dict[str, tuple[int | None, int | None]] = {
     **{"clone": (56, 220), "fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281)},
     **{"socket": (41, 198)},
@@ -36,7 +36,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     **{"iopl": (172, None), "ioperm": (173, None), "modify_ldt": (154, None), "personality": (135, 92)},
 }
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-_NUMBER, _MACHINE = 0, 4  # where the kernel puts them
+_NUMBER, _MACHINE = 0, 4  # offsets in the kernel's data
 _ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _MODE_FILTER = 2
 
@@ -46,7 +46,7 @@ class _Program(ctypes.Structure):
 
 
 def program(machine: str) -> bytes:
-    """The filter as a classic BPF program: 8 bytes an instruction."""
+    """The filter as a classic BPF program, 8 bytes for each instruction."""
     steps: list[tuple[int, int, int, int]] = []
 
     def answer(test: int, value: int, result: int) -> None:
@@ -54,19 +54,19 @@ def program(machine: str) -> bytes:
 
     steps += [(_LOAD, 0, 0, _MACHINE), (_EQUAL, 1, 0, AUDIT_MACHINE[machine]), (_RETURN, 0, 0, _KILL)]
     steps.append((_LOAD, 0, 0, _NUMBER))
-    for number in NEW_ALLOWED.values():
-        answer(_EQUAL, number, _ALLOW)
-    answer(_AT_LEAST, NEW, _ERROR | errno.ENOSYS)  # the x32 numbers of x86_64 are beyond, too
+    for allowed in NEW_ALLOWED.values():
+        answer(_EQUAL, allowed, _ALLOW)
+    answer(_AT_LEAST, NEW, _ERROR | errno.ENOSYS)  # includes the x32 numbers of x86_64
     for numbers in REFUSED.values():
-        own = numbers[kernel.MACHINES.index(machine)]
-        if own is not None:
-            answer(_EQUAL, own, _ERROR | errno.EPERM)
+        number = numbers[kernel.MACHINES.index(machine)]
+        if number is not None:
+            answer(_EQUAL, number, _ERROR | errno.EPERM)
     steps.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("HBBI", *step) for step in steps)
 
 
 def restrict() -> None:
-    """Put the filter on this process and on what it may start.
+    """Install the filter for this process and its children.
 
     Raises:
         OSError: the kernel has no seccomp.

@@ -1,7 +1,7 @@
-"""Values that travel between worker and checker: plain data as JSON, so that untrusted code can send nothing but data.
+"""Values between worker and checker: plain data as JSON, so that untrusted code can send nothing but data.
 
-Lists, text, booleans, None, floats and ordinary integers are themselves. Anything else is an object with one key that
-names its type: `{"tuple": [1, 2]}`. An instance of a subclass travels as the type below: a Counter as a dict.
+Lists, strings, booleans, None, floats and ordinary integers are themselves. Any other value is an object with one key,
+its type: `{"tuple": [1, 2]}`. An instance of a subclass travels as its base type: a Counter as a dict.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-LARGE = 1 << 53  # integers from here on travel in hexadecimal: in decimal, Python limits and slows them
+LARGE = 1 << 53  # larger integers travel in hexadecimal: Python limits long decimals, and is slow with them
 ITEMS = {"tuple": tuple, "set": set, "frozenset": frozenset, "deque": deque}
 VIEWS = {"keys": type({}.keys()), "values": type({}.values()), "items": type({}.items())}
 
 
 def pack(value: object, most: int) -> object:
-    """A value as what `json` can write.
+    """A value in a form that `json` can write.
 
     Args:
         most: items that an iterator may give; it arrives as an iterator over them.
 
     Raises:
-        TypeError: the value, or a part of it, is of a type that cannot travel: a function, an instance of a class.
+        TypeError: the value, or a part of it, is of a type that cannot travel, such as a function.
         ValueError: an iterator gives more items.
     """
 
@@ -65,10 +65,10 @@ def _pack_rare(value: object, most: int) -> object:
 
 
 def unpack(data: object) -> object:
-    """The value that `pack` was given.
+    """The inverse of `pack`.
 
     Raises:
-        Exception: of any kind, where the data is not what `pack` writes.
+        Exception: of any kind, if the data does not come from `pack`.
     """
     if isinstance(data, list):
         return [unpack(item) for item in data]
@@ -120,7 +120,7 @@ _READERS: dict[str, Callable[..., object]] = {
 def update(old: object, new: object) -> object:
     """Give a mutable value the content of another, in place, and in place in its lists and dicts too.
 
-    Returns what stands for `new` from now on: `old` where it could be changed.
+    Returns `old` if it could be changed, else `new`.
     """
     if isinstance(old, list) and isinstance(new, list):
         old[:] = [*map(update, old, new), *new[len(old) :]]

@@ -1,7 +1,7 @@
 """The worker: executes untrusted code and calls its function for the checker.
 
-Whatever the code does to this module, to `json` or to its descriptors, only changes what the worker sends. The checker
-takes every message for data.
+The code can change this module, `json` or the descriptors, but thereby only the messages that the worker sends. The
+checker treats every message as data.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from zooter_core.evaluation.sandbox.values import pack, unpack
 
 
 def serve(channel: Channel) -> None:
-    """Answer the checker's requests until it hangs up: first the code to execute, then calls of its functions."""
+    """Answer the checker's requests until it closes the channel: first the code to execute, then function calls."""
     space: dict[str, object] = {"__name__": "response"}
     while True:
         try:
@@ -20,7 +20,7 @@ def serve(channel: Channel) -> None:
             return
         try:
             reply = _execute(request, space) if "code" in request else _call(request, space, channel.most // 2)
-        except BaseException as problem:  # code raises what it likes, SystemExit too
+        except BaseException as problem:  # the code may raise anything, SystemExit too
             reply = _failure(problem)
         try:
             channel.send(reply)
@@ -44,13 +44,13 @@ def _call(request: dict[str, object], space: dict[str, object], most: int) -> di
     reply = {"value": pack(function(*arguments, **keywords), most)}  # type: ignore[operator]
     try:
         changed = pack(arguments, most)
-    except Exception:  # something that cannot travel was put into an argument: the checker's stays as it is
+    except Exception:  # an argument now holds something that cannot travel: the checker's stays as it is
         return reply
     return reply if changed == request["arguments"] else {**reply, "arguments": changed}
 
 
 def _failure(problem: BaseException) -> dict[str, object]:
-    """An exception as its type's name and arguments; its text, where the arguments cannot travel."""
+    """An exception as its type's name and arguments; with its message if the arguments cannot travel."""
     name = type(problem).__name__
     try:
         return {"error": [name, [pack(item, 100) for item in problem.args]]}

@@ -1,4 +1,4 @@
-"""Public benchmarks that the candidates answer here. A suite is one file with one class, and one line in SUITES."""
+"""Public benchmarks for the candidates to answer. A suite is one file with one class, and one line in SUITES."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SUITES = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One task of a suite.
+    """One problem of a suite.
 
     Attributes:
-        turns: what is asked, turn after turn; the first one is the query of the score file.
-        key: what the suite scores by, as JSON has it.
-        tags: what the file says the task is about.
+        turns: the user's messages; the first is the query of the score file.
+        key: what the suite scores by, such as the right answer; any JSON value.
+        tags: its subjects, according to the file.
     """
 
     id: str
@@ -40,13 +40,13 @@ Answered = tuple[Problem, tuple[str, ...]]  # a problem, and one response to eac
 
 
 class Suite:
-    """How a benchmark is read and scored.
+    """How to read and score a benchmark.
 
     Attributes:
-        judged, runs_code: what its scores need.
-        scale: what a score is, in words.
-        judge: set before `score` is called where `judged`.
-        sandboxed: set to False before `score` is called where code is to run without a sandbox.
+        judged, runs_code: whether its scores need a judge, or run the candidates' code.
+        scale: the meaning of a score, in words.
+        judge: to be set before `score` if `judged`.
+        sandboxed: to be set to False before `score` if code is to run without a sandbox.
     """
 
     judged = False
@@ -56,7 +56,7 @@ class Suite:
     sandboxed = True
 
     def read(self, paths: Sequence[Path]) -> list[Problem]:
-        """The problems in the files of its public release.
+        """The problems in the files of the public release.
 
         Raises:
             ZooterError: a record is wrong; the message names file, line and field.
@@ -64,11 +64,11 @@ class Suite:
         raise NotImplementedError
 
     def scored_in(self) -> dict[str, bool]:
-        """Whether code was executed in a sandbox, for files and figures; nothing of a suite that executes none."""
+        """Whether code ran in a sandbox, for files and figures; empty for a suite that runs no code."""
         return {"sandbox": self.sandboxed} if self.runs_code else {}
 
     def score(self, answered: Sequence[Answered]) -> list[float]:
-        """A score of each; an `Unscored` where there is none."""
+        """The score of each; an `Unscored` if it has none."""
         raise NotImplementedError
 
 
@@ -76,7 +76,7 @@ def suite(name: str) -> Suite:
     """A suite by its name.
 
     Raises:
-        ZooterError: there is no such suite.
+        ZooterError: the name is unknown.
     """
-    made: Suite = load_kind("suite", SUITES, name)()
-    return made
+    benchmark: Suite = load_kind("suite", SUITES, name)()
+    return benchmark

@@ -1,4 +1,4 @@
-"""Suite `alpaca-eval`: instructions (AlpacaEval), how often a judge prefers the response over the file's own output.
+"""Suite `alpaca-eval`: instructions (AlpacaEval), scored by how often a judge prefers the response to the reference.
 
 The release has an array, or JSON lines, of `instruction`, `output` (the reference), `generator` and `dataset`.
 """
@@ -31,8 +31,8 @@ class AlpacaEval(Suite):
         for problem, texts in answered:
             for first, second in ((texts[0], problem.key), (problem.key, texts[0])):
                 prompts.append(prompt(template, query=problem.turns[0], first=first, second=second))
-        found = self.judge.verdicts(prompts, [better] * len(prompts))
-        return [_share(*found[row : row + 2]) for row in range(0, len(found), 2)]
+        verdicts = self.judge.verdicts(prompts, [better] * len(prompts))
+        return [_share(*verdicts[row : row + 2]) for row in range(0, len(verdicts), 2)]
 
 
 def _problem(record: Record) -> Problem:

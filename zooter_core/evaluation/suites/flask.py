@@ -1,4 +1,4 @@
-"""Suite `flask`: instructions with the skills that each needs (arXiv 2307.10928), rated skill by skill by a judge.
+"""Suite `flask`: instructions with the skills that they need (arXiv 2307.10928), which a judge rates one by one.
 
 The release has JSON lines with `text` (or `instruction`), `answer` (a reference, may be null) and `metrics`, the
 skills. The judge ends with a Python or JSON dictionary of skill and score, as the paper's prompt asks for it.
@@ -65,24 +65,24 @@ def _problem(record: Record) -> Problem:
 
 
 def judge_prompt(problem: Problem, response: str) -> str:
-    """What the judge reads; the reference stands there where the file has one."""
+    """The judge's prompt, with the reference if the file has one."""
     skills = problem.key["skills"]
-    known = [f"- {name}: {SKILLS.get(_plain(name), 'as the word says.')}" for name in skills]
+    lines = [f"- {name}: {SKILLS.get(_plain(name), 'as the word says.')}" for name in skills]
     parts = {"The user wrote:": problem.turns[0]}
     if problem.key["reference"]:
         parts["A good answer, for reference, is:"] = problem.key["reference"]
     parts["The assistant answered:"] = response
     form = "{" + ", ".join(f'"{name}": 3' for name in skills) + "}"
-    return framed(OPENING, parts, ENDING.replace("{skills}", "\n".join(known)).replace("{form}", form))
+    return framed(OPENING, parts, ENDING.replace("{skills}", "\n".join(lines)).replace("{form}", form))
 
 
 def mean_of(text: str, skills: Sequence[str]) -> float | None:
-    """The mean of the scores in the last dictionary of a judge's text, without what does not apply.
+    """The mean of the scores in the last dictionary of a judge's text, without skills that do not apply.
 
-    None where there is no dictionary, where a skill is missing in it, or where none applies.
+    None if there is no dictionary, a skill is missing in it, or none applies.
     """
-    found = re.findall(r"\{[^{}]*\}", text)
-    entries = {_plain(name): value for name, value in ENTRY.findall(found[-1])} if found else {}
+    dictionaries = re.findall(r"\{[^{}]*\}", text)
+    entries = {_plain(name): value for name, value in ENTRY.findall(dictionaries[-1])} if dictionaries else {}
     if any(_plain(name) not in entries for name in skills):
         return None
     scores = [float(entries[_plain(name)]) for name in skills if entries[_plain(name)][0].isdigit()]

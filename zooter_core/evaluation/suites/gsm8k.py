@@ -1,4 +1,4 @@
-"""Suite `gsm8k`: word problems (arXiv 2110.14168), right where the final number is.
+"""Suite `gsm8k`: word problems (arXiv 2110.14168), scored by the final number.
 
 The release has JSON lines with `question` and `answer`, a worked solution that ends in "#### 18".
 """
@@ -17,11 +17,11 @@ DIGITS = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+")
 MINUS = re.compile(r"(?<!\w)(?<![\d)\]%])(?<![\d)\]%]\s)[-−][$€£]?$|[$€£][-−]$")  # no hyphen, no subtraction
 MARKED = re.compile(r"####(.*)")
 BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
-SAID = re.compile(r"\banswer(?:\s+is|\s*[:=])(.*)", re.IGNORECASE)
+ANSWER = re.compile(r"\banswer(?:\s+is|\s*[:=])(.*)", re.IGNORECASE)
 
 
 class Gsm8k(Suite):
-    """The score is 1 where the final number is the right one, else 0."""
+    """The score is 1 if the final number is right, else 0."""
 
     scale = "share of right final numbers"
 
@@ -41,16 +41,16 @@ def _problem(record: Record) -> Problem:
 
 
 def final_number(text: str) -> Decimal | None:
-    """The number that a response ends up with; None where it has none.
+    """The final number of a response; None if it has none.
 
-    What is marked counts first ("#### 18", a box, "the answer is 18"), always the last of its kind; then the last
-    number of all. "$1,234.50" is 1234.5, and units are passed over.
+    That is the last marked number ("#### 18", a box, "the answer is 18"), or else the last number. "$1,234.50" is
+    1234.5, and units are ignored.
     """
-    for pattern in (MARKED, BOXED, SAID):
-        for said in reversed(pattern.findall(text)):
-            after = said.rpartition("=")[2] if _numbers(said.rpartition("=")[2]) else said
-            if (found := _first(after)) is not None:
-                return found
+    for pattern in (MARKED, BOXED, ANSWER):
+        for part in reversed(pattern.findall(text)):
+            after = part.rpartition("=")[2] if _numbers(part.rpartition("=")[2]) else part
+            if (number := _first(after)) is not None:
+                return number
     numbers = _numbers(text)
     return numbers[-1] if numbers else None
 
@@ -61,10 +61,10 @@ def _first(text: str) -> Decimal | None:
 
 
 def _numbers(text: str) -> list[Decimal]:
-    """The numbers of a text; a minus counts where it stands right before and is no subtraction ("10-5" is 10 and 5)."""
-    found = []
+    """The numbers of a text; a minus directly before one counts unless it is a subtraction ("10-5" is 10 and 5)."""
+    numbers = []
     for match in DIGITS.finditer(text):
         value = Decimal(match.group().replace(",", ""))
         negative = MINUS.search(text[max(0, match.start() - 5) : match.start()])
-        found.append(-value if negative else value)
-    return found
+        numbers.append(-value if negative else value)
+    return numbers

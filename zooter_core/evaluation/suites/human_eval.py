@@ -1,7 +1,7 @@
-"""Suite `human-eval`: Python functions (arXiv 2107.03374), right where the unit tests of the file pass.
+"""Suite `human-eval`: Python functions (arXiv 2107.03374), scored by the unit tests of the file.
 
-The release has JSON lines with `task_id`, `prompt` (a head and a docstring), `entry_point`, `test` (a function `check`)
-and `canonical_solution`. What a model wrote runs in `zooter_core.evaluation.sandbox`, never in this process.
+The release has JSON lines with `task_id`, `prompt` (a signature and a docstring), `entry_point`, `test` (a function
+`check`) and `canonical_solution`. A model's code runs in `zooter_core.evaluation.sandbox`, never in this process.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from zooter_core.evaluation.sandbox import runner
 from zooter_core.evaluation.suites import Answered, Problem, Suite
 from zooter_core.evaluation.suites.reading import Record, read_problems
 
-ASKED = "Complete this Python function. Give the whole function in one block of code.\n\n```python\n{prompt}\n```"
+QUERY = "Complete this Python function. Give the whole function in one block of code.\n\n```python\n{prompt}\n```"
 BLOCK = re.compile(r"```[^\n`]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
-TRIES = 50  # beginnings of a response that are parsed
+TRIES = 50  # beginnings of a response to parse
 BEGINS = re.compile(r"(?:from|import|def|class|async def)\b|@\w")
 
 
 class HumanEval(Suite):
-    """The score is 1 where all tests pass, else 0."""
+    """The score is 1 if all tests pass, else 0."""
 
     runs_code = True
     scale = "share of functions that pass their tests"
@@ -34,7 +34,7 @@ class HumanEval(Suite):
         return [float(self._passes(problem.key, texts[-1])) for problem, texts in answered]
 
     def _passes(self, key: dict[str, str], text: str) -> bool:
-        """Whether a response's function passes the tests; names of the prompt are there for them."""
+        """Whether a response's function passes the tests, which may use the prompt's names."""
         prompt, name = key["prompt"], key["entry_point"]
         return runner.run(
             program(text, prompt, name),
@@ -53,14 +53,14 @@ def _problem(record: Record) -> Problem:
     if "def check(" not in test:
         raise record.wrong(["test"], "Python with a function check")
     key = {"prompt": prompt, "entry_point": name, "test": test}
-    return Problem(record.id, (ASKED.format(prompt=prompt.rstrip()),), key, ("python function",))
+    return Problem(record.id, (QUERY.format(prompt=prompt.rstrip()),), key, ("python function",))
 
 
 def program(text: str, prompt: str, name: str) -> str:
-    """The code to test: what stands in the prompt, then the response's function, or its body where it goes on there.
+    """The code to test: the prompt, then the response's function, or its body if the response continues the prompt.
 
-    The prompt's own head stays, for it has imports and functions that the response may use; the function of that name
-    in the response takes its place.
+    The prompt stays, because it has imports and functions that the response may use; the response's function replaces
+    the prompt's.
     """
     blocks = BLOCK.findall(text)
     defines = re.compile(rf"^[ \t]*(?:async )?def {re.escape(name)}\b", re.MULTILINE)
@@ -76,7 +76,7 @@ def _stub(prompt: str) -> str:
 
 
 def _parsing(code: str) -> str:
-    """The longest beginning that parses, from the first line that begins code: there may be words around it."""
+    """The longest part that parses, from the first line of code: there may be prose around it."""
     lines = code.splitlines()
     first = next((row for row, line in enumerate(lines) if BEGINS.match(line)), 0)
     last = len(lines)
@@ -85,7 +85,7 @@ def _parsing(code: str) -> str:
         try:
             ast.parse(part)
             return part
-        except SyntaxError as problem:  # what ends after the wrong line is wrong too
+        except SyntaxError as problem:  # no part beyond the wrong line parses
             last = min(last - 1, first + max(problem.lineno or 0, 1) - 1)
         except (ValueError, RecursionError, MemoryError):
             last -= 1
@@ -95,10 +95,10 @@ def _parsing(code: str) -> str:
 
 
 def _body(code: str) -> str:
-    """The lines that go on inside the function: up to the first that is not indented."""
-    kept: list[str] = []
+    """The lines that continue the function: up to the first that is not indented."""
+    body: list[str] = []
     for line in code.expandtabs(4).splitlines():
         if line.strip() and not line.startswith(" "):
             break
-        kept.append(line)
-    return "\n".join(kept) if any(line.strip() for line in kept) else "    pass"
+        body.append(line)
+    return "\n".join(body) if any(line.strip() for line in body) else "    pass"

@@ -1,4 +1,4 @@
-"""What suites ask a judge: an opening, the parts to judge between fences, and the form of the verdict."""
+"""Prompts for judges: an opening, the parts to judge between fences, and the form of the verdict."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Rating: [[5]]"""
 
 
 def framed(opening: str, parts: Mapping[str, str], ending: str) -> str:
-    """A judge's prompt; no text among the parts can end its part.
+    """A judge's prompt. No text among the parts can close its fence.
 
     Args:
         parts: title -> text, in the order in which the judge reads them.
@@ -36,13 +36,13 @@ def judge_of(fleet: Fleet, name: str | None) -> JudgeConfig:
     """The judge of a suite: a candidate by its name, or else the judge in the fleet's [reward], or its only candidate.
 
     Raises:
-        ZooterError: no such candidate, or no name where there are several.
+        ZooterError: there is no such candidate, or none is named and there are several.
     """
     if name:
         return JudgeConfig(fleet.candidate(name))
     if isinstance(fleet.reward, JudgeConfig):
         config = fleet.reward
-        return config if config.template in NAMED else replace(config, template=None)  # suites have their own
+        return config if config.template in NAMED else replace(config, template=None)  # suites have other templates
     if len(fleet.candidates) == 1:
         return JudgeConfig(fleet.candidates[0])
     raise ZooterError(
@@ -53,7 +53,7 @@ def judge_of(fleet: Fleet, name: str | None) -> JudgeConfig:
 
 
 def judge_settings(config: JudgeConfig) -> dict[str, Any]:
-    """The settings that shape a judge's verdicts, as a run keeps them."""
+    """The settings that affect a judge's verdicts, as a run records them."""
     names = ("backend", "model", "adapter", "revision", "prompt_template", "dtype", "quantisation")
     model = {name: value for name, value in asdict(config.judge).items() if name in names}
     return model | {"template": config.template, "tries": config.tries, "max_new_tokens": config.max_new_tokens}

@@ -1,6 +1,6 @@
-"""Suite `mt-bench`: two questions of one conversation (arXiv 2306.05685), each answer rated by a judge.
+"""Suite `mt-bench`: conversations of two questions (arXiv 2306.05685), whose answers a judge rates.
 
-The release has JSON lines with `question_id`, `category`, `turns` and, for what has a right answer, `reference`.
+The release has JSON lines with `question_id`, `category`, `turns` and, for questions with a right answer, `reference`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class MtBench(Suite):
     def score(self, answered: Sequence[Answered]) -> list[float]:
         places = [(row, turn) for row, (problem, _) in enumerate(answered) for turn in range(len(problem.turns))]
         prompts = [judge_prompt(*answered[row], turn) for row, turn in places]
-        found = self.judge.verdicts(prompts, [rating] * len(prompts))
+        verdicts = self.judge.verdicts(prompts, [rating] * len(prompts))
         ratings: list[list[float]] = [[] for _ in answered]
-        for (row, _), verdict in zip(places, found, strict=True):
+        for (row, _), verdict in zip(places, verdicts, strict=True):
             ratings[row].append(verdict)
         return [_mean(row) for row in ratings]
 
@@ -42,7 +42,7 @@ def _problem(record: Record) -> Problem:
     turns = record.texts("turns")
     if len(turns) > len(NAMES):
         raise record.wrong(["turns"], f"at most {len(NAMES)} texts")
-    references = record.get("reference") or []  # "" stands for none of one turn
+    references = record.get("reference") or []  # "" for a turn without one
     if not isinstance(references, list) or not all(isinstance(text, str) for text in references):
         raise record.wrong(["reference"], "a list of texts")
     about = record.text_or_none("category") or "mt-bench"
@@ -50,7 +50,7 @@ def _problem(record: Record) -> Problem:
 
 
 def judge_prompt(problem: Problem, texts: Sequence[str], turn: int) -> str:
-    """What the judge reads of a turn: the conversation up to its answer, with the references that there are."""
+    """The judge's prompt for a turn: the conversation up to its answer, with the references."""
     several, compared = turn > 0, False
     parts = {}
     for number in range(turn + 1):

@@ -1,4 +1,4 @@
-"""What comes of a suite: the score file with responses, and each candidate's figures."""
+"""The results of a suite: the score file with responses, and each candidate's figures."""
 
 from __future__ import annotations
 
@@ -18,56 +18,56 @@ from zooter_core.strict_json import dump_json
 
 
 def set_aside(job: Work) -> dict[str, str]:
-    """The problems that some candidate has no score of: id -> who, and why."""
-    found: dict[str, str] = {}
+    """The problems without a score of some candidate: id -> which candidate, and why."""
+    reasons: dict[str, str] = {}
     for problem in job.problems:
-        lacking = [name for name in job.pool if (problem.id, name) not in job.scores]
-        if lacking:
-            why = job.failed.get((problem.id, lacking[0]), "not reached")
-            found[problem.id] = f"no score of {listed(lacking)}: {why}"
-    return found
+        missing = [name for name in job.pool if (problem.id, name) not in job.scores]
+        if missing:
+            reason = job.failed.get((problem.id, missing[0]), "not reached")
+            reasons[problem.id] = f"no score of {listed(missing)}: {reason}"
+    return reasons
 
 
 def write(job: Work, suite: str, path: Path) -> int:
-    """Write the problems with scores of all candidates as a score file, whole or not at all; returns their number.
+    """Write the problems with scores of all candidates as a score file, atomically; returns their number.
 
-    A line has each candidate's first response in `responses`, and those to further turns in `later_responses`.
-    Where code was executed, `sandbox` says whether in one.
+    A line has each candidate's first response in `responses`, and later ones in `later_responses`. For a suite that
+    runs code, `sandbox` says whether it ran in a sandbox.
 
     Raises:
-        WorkError: there is no such problem, or the disk took no more.
+        WorkError: there is no such problem, or the disk is full.
     """
     aside = set_aside(job)
-    kept = [problem for problem in job.problems if problem.id not in aside]
-    if not kept:
+    scored = [problem for problem in job.problems if problem.id not in aside]
+    if not scored:
         raise WorkError(
             "at least one problem with a score of every candidate",
             f"none; the first is set aside with {next(iter(aside.values()))}",
-            "Mend that (`zooter check`) and start it again; what was finished is kept.",
+            "Fix that cause (`zooter check` may name it) and start again; finished work stays.",
         )
     with open_atomic(path) as lines:
-        for problem in kept:
+        for problem in scored:
             lines.write(dump_json(_line(job, suite, problem), ensure_ascii=False) + "\n")
-    return len(kept)
+    return len(scored)
 
 
 def _line(job: Work, suite: str, problem: Problem) -> dict[str, Any]:
     texts = {name: job.texts[problem.id, name] for name in job.pool}
     query = Query(problem.id, problem.turns[0], suite, problem.tags)
     scores = {name: job.scores[problem.id, name] for name in job.pool}
-    line = score_line(query, scores, {name: own[0] for name, own in texts.items()})
+    line = score_line(query, scores, {name: responses[0] for name, responses in texts.items()})
     if len(problem.turns) > 1:
-        line["later_responses"] = {name: own[1:] for name, own in texts.items()}
+        line["later_responses"] = {name: responses[1:] for name, responses in texts.items()}
     return line | job.suite.scored_in()
 
 
 def figures(job: Work, suite: str) -> dict[str, Any]:
     """Each candidate's mean score on the problems that are not set aside, with its 95% interval over problems."""
     aside = set_aside(job)
-    kept = [problem.id for problem in job.problems if problem.id not in aside]
+    ids = [problem.id for problem in job.problems if problem.id not in aside]
     candidates = {}
     for name in job.pool:
-        scores = np.array([job.scores[own, name] for own in kept])
+        scores = np.array([job.scores[id, name] for id in ids])
         candidates[name] = {"score": float(scores.mean()), "interval": metrics.interval(scores)}
-    found = {"suite": suite, "scale": job.suite.scale, "n": len(kept), "candidates": candidates, "set_aside": aside}
-    return found | job.suite.scored_in()
+    result = {"suite": suite, "scale": job.suite.scale, "n": len(ids), "candidates": candidates, "set_aside": aside}
+    return result | job.suite.scored_in()

@@ -1,4 +1,4 @@
-"""Records of a suite's files, JSON lines or an array, plain or gzipped, with errors that name file, line and field."""
+"""Read a suite's files: JSON lines or an array, plain or gzipped, with errors that name file, line and field."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ IDS = ("id", "task_id", "question_id", "idx")
 
 
 class Record:
-    """One record, whose fields are asked for by each name that releases give them.
+    """One record, whose fields have different names in different releases.
 
     Attributes:
         place: "file, line 3".
-        id: its own, else the file's name and its number there.
+        id: from the record, else the file's name and the record's number.
     """
 
     def __init__(self, values: dict[str, Any], place: str, fallback: str) -> None:
         self.values, self.place = values, place
-        own = (values[name] for name in IDS if isinstance(values.get(name), str | int))
-        self.id = str(next(own, fallback))
+        ids = (values[name] for name in IDS if isinstance(values.get(name), str | int))
+        self.id = str(next(ids, fallback))
 
     def get(self, *names: str) -> Any:
-        """The first of these fields that is there and not null, else None."""
+        """The first of these fields that is not null; None if there is none."""
         return next((self.values[name] for name in names if self.values.get(name) is not None), None)
 
     def wrong(self, names: Sequence[str], expected: str) -> ZooterError:
-        """The error of a field that is not what it should be."""
-        named = " or ".join(f'"{name}"' for name in names)
+        """The error for a wrong or missing field."""
+        field = " or ".join(f'"{name}"' for name in names)
         value = self.get(*names)
-        known = listed(list(self.values)[:8]) or "none"
-        found = f"no such field (fields: {known})" if value is None else repr(value)[:60]
+        fields = listed(list(self.values)[:8]) or "none"
+        shown = f"no such field (fields: {fields})" if value is None else repr(value)[:60]
         return ZooterError(
-            f"{named} as {expected} in {self.place}", found, "Give the suite's own file, or mend the line."
+            f"{field} as {expected} in {self.place}", shown, "Give a file of the suite's release, or correct the line."
         )
 
     def text(self, *names: str) -> str:
         """A text that is not empty.
 
         Raises:
-            ZooterError: there is none.
+            ZooterError: the field is missing or something else.
         """
         value = self.get(*names)
         if not isinstance(value, str) or not value.strip():
@@ -52,14 +52,14 @@ class Record:
         return value
 
     def text_or_none(self, *names: str) -> str | None:
-        """The same, or None where the field is missing, null or empty."""
+        """`text`, or None if the field is missing, null or empty."""
         return None if self.get(*names) in (None, "") else self.text(*names)
 
     def texts(self, *names: str) -> list[str]:
-        """A list of texts, with at least one.
+        """A list of at least one text.
 
         Raises:
-            ZooterError: it is none.
+            ZooterError: the field is missing or something else.
         """
         value = self.get(*names)
         if not isinstance(value, list) or not value or not all(isinstance(text, str) and text for text in value):
@@ -71,7 +71,7 @@ def records(path: Path) -> Iterator[Record]:
     """The records of one file.
 
     Raises:
-        ZooterError: there is no such file, or it is damaged.
+        ZooterError: the file is missing or damaged.
     """
     stem = path.name.split(".")[0]
     for number, (place, values) in enumerate(each_record(path), 1):
@@ -79,25 +79,25 @@ def records(path: Path) -> Iterator[Record]:
 
 
 def read_problems(paths: Sequence[Path], make: Callable[[Record], Problem]) -> list[Problem]:
-    """The problems of files, a record each."""
+    """The problems of files, one for each record."""
     return distinct([(make(record), record.place) for path in paths for record in records(path)], paths)
 
 
-def distinct(found: Sequence[tuple[Problem, str]], paths: Sequence[Path]) -> list[Problem]:
-    """Problems with their places, without the places.
+def distinct(problems: Sequence[tuple[Problem, str]], paths: Sequence[Path]) -> list[Problem]:
+    """The problems, from pairs of problem and place, checked to be distinct.
 
     Raises:
         ZooterError: there are none, or two have one id.
     """
     seen: dict[str, str] = {}
-    for problem, place in found:
+    for problem, place in problems:
         if problem.id in seen:
             raise ZooterError(
                 "different ids in all files",
                 f'"{problem.id}" in {seen[problem.id]} and in {place}',
-                "Name each file once, or take the line out.",
+                "Name each file once, or remove the line.",
             )
         seen[problem.id] = place
-    if not found:
+    if not problems:
         raise ZooterError("at least one record", f"none in {listed(map(str, paths))}", "Check --from.")
-    return [problem for problem, _ in found]
+    return [problem for problem, _ in problems]

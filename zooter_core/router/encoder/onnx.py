@@ -1,7 +1,7 @@
-"""An encoder's pass as an ONNX graph: exported once into the cache folder, then run by ONNX Runtime.
+"""An encoder's forward pass as an ONNX graph: exported once into the cache folder, then run by ONNX Runtime.
 
-One short text costs torch as much time for its own administration as for the arithmetic. ONNX Runtime does the same
-arithmetic in float32 without most of that; its vectors differ from torch's in the seventh digit.
+For one short text, PyTorch spends as much time on overhead as on arithmetic. ONNX Runtime does the same arithmetic in
+float32 without most of the overhead; its vectors differ from PyTorch's in the seventh digit.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ Batch = Mapping[str, torch.Tensor]
 Array = NDArray[np.float32]
 Tokens = Mapping[str, NDArray[np.int64]]
 PACKAGES = ("onnxruntime", "onnx", "onnxscript")  # the extra `onnx`; the last two export
-LAYOUT = 2  # raise it when the exported graph becomes another one: kept graphs are then made again
+LAYOUT = 2  # raise it when the exported graph changes: cached graphs are then exported again
 OPSET = 20
-NEAR = 1e-5  # how far a graph's numbers may be off torch's; they are within 1e-6
+TOLERANCE = 1e-5  # between a graph's numbers and PyTorch's, which are within 1e-6
 
 
 def missing() -> list[str]:
-    """Those packages of the extra `onnx` that are not installed."""
+    """The packages of the extra `onnx` that are not installed."""
     return [name for name in PACKAGES if importlib.util.find_spec(name) is None]
 
 
@@ -48,26 +48,26 @@ def pool(model: torch.nn.Module, middle: int, batch: Batch) -> torch.Tensor:
 
 
 def session(model: str | bytes) -> Any:
-    """A graph in a file, or as bytes, ready to run in the thread that asks for it."""
+    """A graph in a file, or as bytes, ready to run in the calling thread."""
     onnxruntime = _onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what goes wrong is raised as well
-    # The kernel of this fusion adds up one number after the other: what it stands for takes a quarter of its time.
+    options.log_severity_level = 4  # errors are raised as well
+    # The kernel of this fusion adds numbers one by one; the operators that it replaces take a quarter of its time.
     slow = ["SkipLayerNormFusion"]
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], disabled_optimizers=slow)
 
 
 class Graph:
-    """Tokens of shape (n, length), by input name -> what `pool` gives for them. Any number of threads may call it.
+    """Tokens of shape (n, length), by input name -> their vectors (`pool`). Any number of threads may call it.
 
-    A pass works in the thread that asks for it: more threads gain little on a short text, and those of ONNX Runtime
-    wait for the next one at full speed, on the cores where a candidate is answering.
+    A pass runs in the calling thread: more threads gain little on a short text, and those of ONNX Runtime would spin
+    while they wait, on the cores where a candidate is answering.
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self.session = path, session(str(path))
-        self.names = [given.name for given in self.session.get_inputs()]
+        self.names = [entry.name for entry in self.session.get_inputs()]
 
     def __call__(self, batch: Tokens) -> Array:
         vectors: Array = self.session.run(None, {name: batch[name] for name in self.names})[0]
@@ -75,14 +75,14 @@ class Graph:
 
 
 def graph_of(model: torch.nn.Module, middle: int, key: str, samples: Sequence[Batch]) -> Graph:
-    """The graph of an encoder: the one in the cache folder, or one that is exported into it now (some ten seconds).
+    """The graph of an encoder: from the cache folder, or exported into it now (about ten seconds).
 
     Args:
-        model: in evaluation mode; it is left as it is.
-        middle: the layer beside the last one.
-        key: what tells this encoder's weights from others.
-        samples: tokens of texts; a graph counts only if its vectors of them are torch's. The last one is what the
-            export is traced with, so it must have several texts of several tokens.
+        model: in evaluation mode; it is not changed.
+        middle: the layer to pool besides the last one.
+        key: identifies the encoder's weights.
+        samples: tokens of texts, on which the graph's vectors must be PyTorch's. The export is traced with the last
+            sample, so it must have several texts of several tokens.
 
     Raises:
         ZooterError: the extra `onnx` is not installed.
@@ -91,23 +91,22 @@ def graph_of(model: torch.nn.Module, middle: int, key: str, samples: Sequence[Ba
     _check_installed()
     name = hashlib.sha256(f"{LAYOUT} {OPSET} {key}".encode()).hexdigest()[:24]
     path = cache_dir() / "graphs" / f"{name}.onnx"
-    wanted = [_torch(model, middle, sample) for sample in samples]
-    if kept := _kept(path, samples, wanted):
-        return kept
+    vectors = [_torch(model, middle, sample) for sample in samples]
+    if graph := _cached(path, samples, vectors):
+        return graph
     with making(path):
-        if kept := _kept(path, samples, wanted):  # another process made it while this one waited
-            return kept
+        if graph := _cached(path, samples, vectors):  # another process exported it while this one waited
+            return graph
         _write(model, middle, samples[-1], path)
-    made = _kept(path, samples, wanted)
-    if made is None:
-        path.unlink(missing_ok=True)
-        raise WorkError("a graph that gives torch's vectors", "others", 'Set runtime = "torch" in [router].')
-    return made
+    if graph := _cached(path, samples, vectors):
+        return graph
+    path.unlink(missing_ok=True)
+    raise WorkError("a graph that gives PyTorch's vectors", "others", 'Set runtime = "torch" in [router].')
 
 
 @contextmanager
 def making(path: Path) -> Iterator[None]:
-    """Hold the lock of a file in the cache folder while it is made.
+    """Hold the lock of a file in the cache folder while it is written.
 
     Raises:
         WorkError: the folder cannot be written.
@@ -136,29 +135,29 @@ def _check_installed() -> None:
         )
     try:
         _onnxruntime()
-    except ImportError as problem:  # there, but made for another system
+    except ImportError as problem:  # installed, but built for another system
         raise WorkError(
-            "an onnxruntime that loads", first_line(problem), 'Install it anew, or set runtime = "torch" in [router].'
+            "an onnxruntime that loads", first_line(problem), 'Install it again, or set runtime = "torch" in [router].'
         ) from problem
 
 
 def _onnxruntime() -> Any:
-    """ONNX Runtime, told to keep quiet before it loads: it notes the process and the machine while it does, to send
-    them to its maker later, and its own switch in Python comes too late for that."""
+    """ONNX Runtime, with telemetry switched off before it loads: it records the process and the machine while it loads,
+    to send them to its maker later, so its own switch in Python comes too late."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     return onnxruntime
 
 
-def _kept(path: Path, samples: Sequence[Batch], wanted: Sequence[Array]) -> Graph | None:
-    """The graph in a file, unless there is none, or it is damaged in a way that shows."""
+def _cached(path: Path, samples: Sequence[Batch], vectors: Sequence[Array]) -> Graph | None:
+    """The graph in a file; None where there is none, or its vectors are not these."""
     if not path.is_file():
         return None
     with suppress(Exception):  # ONNX Runtime has exceptions of its own for each kind of damage
         graph = Graph(path)
-        found = [graph({name: values.numpy() for name, values in sample.items()}) for sample in samples]
-        if all(np.allclose(one, other, atol=NEAR) for one, other in zip(found, wanted, strict=True)):
+        outputs = [graph({name: values.numpy() for name, values in sample.items()}) for sample in samples]
+        if all(np.allclose(*pair, atol=TOLERANCE) for pair in zip(outputs, vectors, strict=True)):
             return graph
     return None
 
@@ -170,7 +169,7 @@ def _torch(model: torch.nn.Module, middle: int, batch: Batch) -> Array:
 
 
 class _Pooled(torch.nn.Module):
-    """`pool` as a module whose inputs come one by one, in the order of `names`."""
+    """`pool` as a module with positional inputs, in the order of `names`."""
 
     def __init__(self, model: torch.nn.Module, middle: int, names: Sequence[str]) -> None:
         super().__init__()
@@ -181,13 +180,13 @@ class _Pooled(torch.nn.Module):
 
 
 def _write(model: torch.nn.Module, middle: int, sample: Batch, path: Path) -> None:
-    """Export with any batch and length, and put the file in its place when it is whole.
+    """Export with dynamic batch size and length, and rename the file into place when it is complete.
 
     Raises:
-        WorkError: torch.onnx cannot.
+        WorkError: torch.onnx cannot export the model.
     """
     plain: Any = copy.deepcopy(model)
-    plain.set_attn_implementation("eager")  # its matrix products come out as such; what sdpa becomes is slower
+    plain.set_attn_implementation("eager")  # keeps its matrix products; the export of sdpa is slower
     free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     try:
         with atomic(path) as partial, silence():
@@ -198,7 +197,7 @@ def _write(model: torch.nn.Module, middle: int, sample: Batch, path: Path) -> No
             )  # fmt: skip
     except OSError:
         raise
-    except Exception as problem:  # of torch, onnxscript and onnx, and of the model itself
+    except Exception as problem:  # torch, onnxscript, onnx and the model raise many kinds
         raise WorkError(
             "an encoder that torch.onnx can export", first_line(problem), 'Set runtime = "torch" in [router].'
         ) from problem
@@ -206,7 +205,7 @@ def _write(model: torch.nn.Module, middle: int, sample: Batch, path: Path) -> No
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Without the exporter's advice, which is for who writes models."""
+    """Silence the exporter's warnings, which are for authors of models."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""What the router kinds share: what a head learns from, what it must do, and the loop of those trained by gradient."""
+"""What the router kinds share: the data that a head learns from, its interface, and the loop of gradient descent."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import nn
 from zooter_core.router.kinds import DistillConfig, Progress
 
 State = dict[str, torch.Tensor]
-HeadChange = tuple[dict[str, Any], State]  # the settings that change, and what a head of them is to hold
+HeadChange = tuple[dict[str, Any], State]  # the settings that change, and the state of a head with them
 
 
 @dataclass(frozen=True)
 class Lessons:
-    """What a head learns from: n queries, m candidates in pool order.
+    """The data that a head learns from: n queries, m candidates in pool order.
 
     Attributes:
         vectors: shape (n, width), of the frozen encoder.
@@ -33,14 +33,14 @@ class Lessons:
 class Head(nn.Module):
     """Vectors of shape (batch, width) -> logits of shape (batch, m), whose softmax is the router's distribution.
 
-    A kind is made twice: by `fit` from lessons, and from a router folder, whose config.json holds what `plan` returned.
-    Both call `__init__(width, candidates, **plan)`. What is learned are parameters, so that a folder holds them.
+    A head is built in two ways: for training, and from a router folder, whose config.json has what `plan` returned.
+    Both call `__init__(width, candidates, **plan)`. Everything learned is a parameter, so that the folder has it.
     """
 
     TRAINED: ClassVar[bool] = True  # by gradient descent, in epochs
     TRAINING: ClassVar[Mapping[str, float]] = {}  # where its DistillConfig differs from zooter's
-    OWN: ClassVar[Mapping[str, float]] = {}  # settings that this kind alone has, with their defaults
-    COLUMNS: ClassVar[Mapping[str, int]] = {}  # parameters that have a part for each candidate, and along which axis
+    EXTRA: ClassVar[Mapping[str, float]] = {}  # further settings of this kind, with their defaults
+    COLUMNS: ClassVar[Mapping[str, int]] = {}  # parameters with a part for each candidate, and the axis of the parts
 
     @classmethod
     def plan(cls, lessons: Lessons, config: DistillConfig) -> dict[str, Any]:
@@ -49,35 +49,35 @@ class Head(nn.Module):
 
     @classmethod
     def setting(cls, config: DistillConfig, name: str) -> Any:
-        """One of OWN: as the config has it, else its default."""
-        return config.own.get(name, cls.OWN[name])
+        """One of EXTRA: from the config, else its default."""
+        return config.extra.get(name, cls.EXTRA[name])
 
-    def each(self, vectors: torch.Tensor) -> torch.Tensor | None:
-        """Log-probabilities of each member, shape (members, batch, m), where a kind has members."""
+    def members(self, vectors: torch.Tensor) -> torch.Tensor | None:
+        """Log-probabilities of each member, shape (members, batch, m); None for kinds without members."""
         return None
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        """Learn, in place. Random numbers are torch's global ones, seeded by the caller."""
+        """Learn, in place, with torch's global random numbers, which the caller seeds."""
         raise NotImplementedError
 
-    def keeping(self, columns: Sequence[int]) -> HeadChange:
-        """A head for some of the candidates (their numbers, ascending), with the same logits for each of them."""
-        kept = torch.tensor(list(columns))
+    def selecting(self, columns: Sequence[int]) -> HeadChange:
+        """The change to a head for some of the candidates (their numbers, ascending) with the same logits."""
+        numbers = torch.tensor(list(columns))
         axes = self.COLUMNS
-        return {}, {n: v.index_select(axes[n], kept) if n in axes else v for n, v in self.state_dict().items()}
+        return {}, {n: v.index_select(axes[n], numbers) if n in axes else v for n, v in self.state_dict().items()}
 
     def adding(self, column: State) -> HeadChange:
-        """A head with one more candidate at the end, of which `column` has the part of each of COLUMNS."""
+        """The change to a head with one more candidate at the end, whose part of each of COLUMNS is in `column`."""
         axes = self.COLUMNS
         return {}, {n: torch.cat([v, column[n]], axes[n]) if n in axes else v for n, v in self.state_dict().items()}
 
     def column(self, lessons: Lessons) -> State:
-        """One more candidate's part of each of COLUMNS, from scores of shape (n, 1); only some kinds have a way."""
+        """One more candidate's part of each of COLUMNS, from scores of shape (n, 1); only some kinds can."""
         raise NotImplementedError
 
 
 class EmbeddedHead(Head):
-    """A head that holds a learned vector for each candidate and projects the query to where they are."""
+    """A head with a learned vector for each candidate, which projects the query into their space."""
 
     COLUMNS: ClassVar[Mapping[str, int]] = {"candidates": 0}
 
@@ -94,7 +94,7 @@ class EmbeddedHead(Head):
 
 
 def frozen(*shape: int) -> nn.Parameter:
-    """Room for what is learned without gradients; a parameter, because transformers asks a model for its first one."""
+    """A parameter that is learned without gradients. Not a buffer, because transformers needs a model to have one."""
     return nn.Parameter(torch.zeros(*shape), requires_grad=False)
 
 
@@ -105,7 +105,7 @@ def descend(
     loss_of: Callable[[torch.Tensor], torch.Tensor],
     progress: Progress,
 ) -> None:
-    """Minimise the mean over batches of `loss_of(rows)`, where rows are numbers of lessons, by AdamW."""
+    """Minimise the mean over batches of `loss_of(rows)`, where rows are numbers of queries, by AdamW."""
     optimizer = torch.optim.AdamW(head.parameters(), lr=config.rate, weight_decay=config.decay, fused=True)
     head.train()
     for epoch in range(1, config.epochs + 1):

@@ -3,7 +3,7 @@
     logits(q) = scale * cos(P q, e_i),   loss = cross-entropy with the best candidates
 
 P, the candidates' vectors e_i and the scale are learned (Gidaris & Komodakis, arXiv 1804.09501). Candidates that share
-the highest score share the query; a query on which all score the same teaches nothing and is passed over.
+the highest score share the query; a query on which all score the same is ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zooter_core.router.kinds.base import EmbeddedHead, Lessons, descend
 
 
 class CosineHead(EmbeddedHead):
-    """The scale is kept as its logarithm, so that it stays positive."""
+    """The parameter is the logarithm of the scale, so that the scale stays positive."""
 
     TRAINING: ClassVar[Mapping[str, float]] = {"hidden": 128, "dropout": 0.1, "epochs": 30}
 
@@ -30,10 +30,10 @@ class CosineHead(EmbeddedHead):
         self.log_scale = nn.Parameter(torch.full((), math.log(5.0)))
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        wanted = winners(lessons.scores)
+        targets = winners(lessons.scores)
 
         def loss_of(rows: torch.Tensor) -> torch.Tensor:
-            return best_loss(self(lessons.vectors[rows]), wanted[rows])
+            return best_loss(self(lessons.vectors[rows]), targets[rows])
 
         descend(self, lessons, config, loss_of, progress)
 
@@ -50,6 +50,6 @@ def winners(scores: torch.Tensor) -> torch.Tensor:
     return best / best.sum(dim=-1, keepdim=True).clamp(min=1)
 
 
-def best_loss(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+def best_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Cross-entropy in nats, its mean over the queries that have a best candidate; zero where none has."""
-    return -(wanted * torch.log_softmax(logits, dim=-1)).sum() / wanted.sum().clamp(min=1)
+    return -(targets * torch.log_softmax(logits, dim=-1)).sum() / targets.sum().clamp(min=1)

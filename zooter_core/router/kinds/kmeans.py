@@ -1,8 +1,7 @@
 """Router kind `kmeans`: the mean scores of the query's cluster (Avengers, arXiv 2505.19797).
 
-The training queries fall into clusters by k-means on their unit vectors; a query gets the scores that the candidates
-earned on average in the cluster with the nearest centre. The paper's voting over several responses is left out: here
-one candidate answers.
+The training queries are clustered by k-means on their unit vectors; a query gets the candidates' mean scores in the
+cluster with the nearest centre. The paper's vote over several responses is left out: here one candidate answers.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from zooter_core.router.kinds.base import Head, Lessons, State, frozen
 
 
 class ClusterHead(Head):
-    """Its one setting is the number of clusters (64 in the paper); it is never above the number of queries."""
+    """Its only setting is the number of clusters (64 in the paper), at most the number of queries."""
 
     TRAINED = False
-    OWN: ClassVar[Mapping[str, float]] = {"clusters": 32}
+    EXTRA: ClassVar[Mapping[str, float]] = {"clusters": 32}
     COLUMNS: ClassVar[Mapping[str, int]] = {"scores": 1}
 
     def __init__(self, width: int, candidates: int, clusters: int) -> None:
@@ -48,6 +47,6 @@ class ClusterHead(Head):
 
 
 def _means(scores: torch.Tensor, owners: torch.Tensor, clusters: int) -> torch.Tensor:
-    """Mean scores of each cluster, shape (clusters, m); the mean over all stands in for a cluster without queries."""
-    each = (scores[owners == cluster] for cluster in range(clusters))
-    return torch.stack([(own if len(own) else scores).mean(dim=0) for own in each])
+    """Mean scores of each cluster, shape (clusters, m); a cluster without queries gets the mean over all."""
+    members = (scores[owners == cluster] for cluster in range(clusters))
+    return torch.stack([(rows if len(rows) else scores).mean(dim=0) for rows in members])

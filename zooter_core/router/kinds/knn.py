@@ -1,4 +1,4 @@
-"""Router kind `knn`: what the candidates scored on the most similar training queries (arXiv 2505.12601, RouterBench).
+"""Router kind `knn`: the candidates' scores on the most similar training queries (arXiv 2505.12601, RouterBench).
 
     logits(q) = sum over the k nearest queries j of w_j scores_j,   w = softmax(cos(q, j) / temperature)
 
@@ -22,7 +22,7 @@ class NearestHead(Head):
     """With k = 1 the logits are the nearest query's scores; a high temperature makes the mean unweighted."""
 
     TRAINED = False
-    OWN: ClassVar[Mapping[str, float]] = {"k": 100, "temperature": 0.1}
+    EXTRA: ClassVar[Mapping[str, float]] = {"k": 100, "temperature": 0.1}
     COLUMNS: ClassVar[Mapping[str, int]] = {"scores": 1}
 
     def __init__(self, width: int, candidates: int, k: int, temperature: float, rows: int) -> None:
@@ -43,7 +43,7 @@ class NearestHead(Head):
 
     @torch.no_grad()
     def column(self, lessons: Lessons) -> State:
-        """What the same kind makes of these lessons, for each of the training queries."""
+        """The scores that kNN predicts from these lessons for each of the training queries."""
         rows, width = lessons.vectors.shape
         other = NearestHead(width, 1, self.k, self.temperature, rows)
         other.fit(lessons, DistillConfig(), lambda epoch, loss: None)

@@ -4,7 +4,7 @@
 
 The Bradley-Terry model of who wins a comparison, as a bilinear form of the query's projection and a learned vector for
 each candidate. RouteLLM has two candidates at a time and human preferences; here each pair with different scores is a
-win. Its weight vector after the product is part of v_i here, which loses nothing where v_i is free.
+win. RouteLLM's weight vector after the product is absorbed into v_i.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     W = (X'X + penalty I)^-1 X'Y,   logits(q) = (q - mean x) W + mean y
 
-X and Y are the training vectors and scores less their means, so that the intercept is not punished. It predicts what a
-candidate would score (its utility), where a classifier predicts who wins.
+X and Y are the training vectors and scores minus their means, so that the intercept is not penalised. It predicts a
+candidate's score (its utility), where a classifier predicts who wins.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from zooter_core.router.kinds.base import Head, Lessons, State, frozen
 
 
 class RidgeHead(Head):
-    """A large penalty leaves each candidate's mean score: the best single candidate for every query."""
+    """A large penalty leaves only the mean scores: the best single candidate for every query."""
 
     TRAINED = False
-    OWN: ClassVar[Mapping[str, float]] = {"penalty": 30.0}
+    EXTRA: ClassVar[Mapping[str, float]] = {"penalty": 30.0}
     COLUMNS: ClassVar[Mapping[str, int]] = {"weight": 1, "bias": 0}
 
     def __init__(self, width: int, candidates: int) -> None:

@@ -18,16 +18,16 @@ class ZooterHead(Head):
     """Minimises the mean KL(label || softmax(logits)) of each member; the labels carry the tag priors.
 
     The members differ in their first weights and their dropout. Their mean distribution is the router's: a deep
-    ensemble (Lakshminarayanan et al., 2017, arXiv 1612.01474), whose disagreement says how little is known of a query.
+    ensemble (Lakshminarayanan et al., 2017, arXiv 1612.01474), whose disagreement measures uncertainty.
 
-    `pool` tells what happened to the pool afterwards: how many candidates were `added`, and which of the first ones
-    are `out`. Neither touches the logits of the others. A column inside each member's softmax could: it takes more of
-    one member's share than of another's, and the members then count differently in the mean. So an added candidate's
-    logit is a sum over the members that stands beside the log of their mean distribution, and one that is out still
-    counts in that mean and is only not shown.
+    `pool` records later changes of the pool: how many candidates were `added`, and which of the first ones are `out`.
+    Neither changes the logits of the others. A column inside each member's softmax would: it would take more of one
+    member's probability than of another's, and so change their weights in the mean. Therefore an added candidate's
+    logit is a sum over the members, appended to the log of their mean distribution, and a removed candidate still
+    counts in that mean and is only left out of the result.
     """
 
-    OWN: ClassVar[Mapping[str, float]] = {"members": 4}
+    EXTRA: ClassVar[Mapping[str, float]] = {"members": 4}
     COLUMNS: ClassVar[Mapping[str, int]] = {"added": 2, "added_bias": 0}
 
     def __init__(
@@ -43,7 +43,7 @@ class ZooterHead(Head):
         added: int = pool["added"] if pool else 0
         self.out: tuple[int, ...] = tuple(pool["out"]) if pool else ()
         self.first = candidates + len(self.out) - added
-        self.kept = [column for column in range(self.first + added) if column not in self.out]
+        self.columns = [column for column in range(self.first + added) if column not in self.out]
         self.dropout = nn.Dropout(dropout)
         self.inner, self.inner_bias = _linear(members, width, hidden)
         self.outer, self.outer_bias = _linear(members, hidden, self.first)
@@ -54,7 +54,7 @@ class ZooterHead(Head):
     def plan(cls, lessons: Lessons, config: DistillConfig) -> dict[str, Any]:
         return super().plan(lessons, config) | {"members": int(cls.setting(config, "members"))}
 
-    def each(self, vectors: torch.Tensor) -> torch.Tensor:
+    def members(self, vectors: torch.Tensor) -> torch.Tensor:
         """Each member's log-probabilities, shape (members, batch, candidates)."""
         states = self.states(vectors)
         logits = self._first(states)
@@ -71,19 +71,19 @@ class ZooterHead(Head):
         return torch.log_softmax(torch.baddbmm(self.outer_bias, states, self.outer), dim=-1)
 
     def _wide(self, logits: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
-        """The first candidates' logits, shape (..., first), with the added ones' and without those that are out."""
+        """The first candidates' logits, shape (..., first), plus the added ones' and minus those that are out."""
         if self.added is not None and self.added_bias is not None:
             more = torch.einsum("mbh,mha->ba", states, self.added) + self.added_bias
             logits = torch.cat([logits, more.expand(*logits.shape[:-1], -1)], dim=-1)
-        return logits[..., self.kept] if self.out else logits
+        return logits[..., self.columns] if self.out else logits
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         states = self.states(vectors)
         mean = torch.logsumexp(self._first(states), dim=0) - math.log(len(self.inner))
         return self._wide(mean, states)
 
-    def keeping(self, columns: Sequence[int]) -> HeadChange:
-        numbers = [self.kept[column] for column in columns]
+    def selecting(self, columns: Sequence[int]) -> HeadChange:
+        numbers = [self.columns[column] for column in columns]
         out = [number for number in range(self.first) if number not in numbers]
         later = torch.tensor([number - self.first for number in numbers if number >= self.first], dtype=torch.long)
         state = self.state_dict()
@@ -101,15 +101,15 @@ class ZooterHead(Head):
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
         def loss_of(rows: torch.Tensor) -> torch.Tensor:
-            predicted = self.each(lessons.vectors[rows])
-            wanted = lessons.labels[rows].expand_as(predicted)
-            return functional.kl_div(predicted, wanted, reduction="sum") / (len(predicted) * len(rows))
+            predicted = self.members(lessons.vectors[rows])
+            targets = lessons.labels[rows].expand_as(predicted)
+            return functional.kl_div(predicted, targets, reduction="sum") / (len(predicted) * len(rows))
 
         descend(self, lessons, config, loss_of, progress)
 
 
 def _linear(members: int, wide: int, out: int) -> tuple[nn.Parameter, nn.Parameter]:
-    """Weights (members, wide, out) and biases (members, 1, out), drawn as nn.Linear draws its own."""
+    """Weights (members, wide, out) and biases (members, 1, out), initialised as nn.Linear does."""
     most = wide**-0.5
     return (
         nn.Parameter(torch.empty(members, wide, out).uniform_(-most, most)),

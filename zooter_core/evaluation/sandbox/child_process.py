@@ -1,4 +1,4 @@
-"""A worker or checker as the process that started it sees it."""
+"""A worker or a checker, seen from the process that starts it."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ Ends = tuple[IO[bytes], IO[bytes]]  # of a pipe, or of a side of two: to read an
 END_SECONDS = 10  # for a sandbox to end everything inside
 
 
-class Started:
-    """A process that is started at once. Leaving its context ends it with all that it started, and waits for that.
+class ChildProcess:
+    """A process that starts at once. Leaving the context ends it with all its children, and waits for that.
 
     Args:
-        job: what `process` works on.
+        job: the work, for `process.main`.
         channel: its ends of the pipes between worker and checker, to read and to write.
-        out: where its output goes.
-        errors: where its errors go, as `subprocess.Popen` has it.
+        out: its stdout.
+        errors: its stderr, as for `subprocess.Popen`.
     """
 
     def __init__(self, job: dict[str, Any], channel: Ends, out: IO[bytes], errors: int) -> None:
         descriptors = tuple(end.fileno() for end in channel)
         self._sandboxed = bool(job["sandboxed"])
-        self._folder = ""  # where there is no sandbox to make one
+        self._folder = ""  # only where there is no sandbox to make one
         if not self._sandboxed:
             self._folder = tempfile.mkdtemp(prefix="zooter-")
         self._process = subprocess.Popen(
@@ -48,10 +48,10 @@ class Started:
             start_new_session=True,
         )
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError), self._process.stdin as stdin:  # it may have ended
+        with suppress(BrokenPipeError), self._process.stdin as stdin:  # the process may have ended
             stdin.write(json.dumps(job | {"channel": descriptors}).encode())
 
-    def __enter__(self) -> Started:
+    def __enter__(self) -> ChildProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,14 +59,14 @@ class Started:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(END_SECONDS)
-        with suppress(ProcessLookupError, PermissionError):  # macOS says the second of a group that has ended
+        with suppress(ProcessLookupError, PermissionError):  # macOS raises the second for a group that has ended
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def signal(self, seconds: float) -> int:
-        """The signal that ended its code, which may take so many seconds yet; 0 if there was none."""
+        """The signal that ended its code, waiting at most so many seconds for its end; 0 if there was none."""
         with suppress(subprocess.TimeoutExpired):
             code = self._process.wait(seconds)
             return max(0, code - 128 if self._sandboxed else -code)

@@ -1,0 +1,65 @@
+"""Records of JSON files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+from importing import write
+
+from zooter_core.data.formats.reading import each_record, read_object
+from zooter_core.errors import ZooterError
+
+
+@pytest.mark.parametrize("layout", ["dense", "wide", "lines", "odd"])
+def test_json_is_read_whatever_its_layout(tmp_path, layout):
+    records = [
+        {"n": n, "text": '\\ " ☕ 杯子 😀'[: n % 11], "deep": [{"a": [n, -1.5e3, None, True]}]} for n in range(30)
+    ]
+    text, lines = {
+        "dense": (json.dumps(records), [1] * 30),
+        "wide": (json.dumps(records, indent=4), [2 + 14 * n for n in range(30)]),
+        "lines": ("\n\n".join(map(json.dumps, records)) + "\n", [1 + 2 * n for n in range(30)]),
+        "odd": (
+            "\ufeff [" + " ,\r\n ".join(json.dumps(r, ensure_ascii=False) for r in records) + " ] ",
+            [1 + n for n in range(30)],
+        ),
+    }[layout]
+    file = tmp_path / "a.json"
+    file.write_bytes(text.encode("utf-8"))
+    assert list(each_record(file)) == [(f"{file}, line {n}", r) for n, r in zip(lines, records, strict=True)]
+
+
+def test_an_empty_array_has_no_records_and_is_no_object(tmp_path):
+    file = write(tmp_path / "a.json", [])
+    assert list(each_record(file)) == []
+    with pytest.raises(ZooterError, match="a JSON object in"):
+        read_object(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('[\n{"a": 1},\n{"a": }\n]', 3),
+        ('[\n{"a": 1}\n{"a": 2}\n]', 3),
+        ('[\n{"a": 1},\n', 3),
+        ('[\n{"a": 1},\n]', 3),
+        ('[\n{"a": 1},\n{"a": "no end', 3),
+        ('{"a": 1}\nnonsense\n', 2),
+        ('[\n{"a": 1},\n' + "[" * 100_000, 3),
+        ('[\n{"a": 1},\n{"a": ' + "9" * 5000 + "}]", 3),
+    ],
+)
+def test_broken_json_is_named_by_line(tmp_path, text, line):
+    file = tmp_path / "a.json"
+    file.write_text(text)
+    with pytest.raises(ZooterError, match=rf"a\.json, line {line}\b"):
+        list(each_record(file))
+
+
+def test_a_truncated_gzip_file_is_named(tmp_path):
+    file = tmp_path / "a.json.gz"
+    file.write_bytes(gzip.compress(json.dumps([{"a": n} for n in range(9999)]).encode())[:-2000])
+    with pytest.raises(ZooterError, match="a readable file"):
+        list(each_record(file))
