@@ -23,23 +23,23 @@ def learned(*rows: tuple[str, list[float]]) -> Scores:
 def test_they_learn_from_other_scores_than_they_are_judged_by():
     """In x a wins twice by a little, in y c wins once by a lot. Means: a (.6 + 0) / 2, b .25, c (.1 + 1) / 2."""
     rows = [("x", [0.6, 0.5, 0.1]), ("x", [0.6, 0.5, 0.1]), ("y", [0.0, 0.0, 1.0])]
-    found = simple(ASKED, learned(*rows))
-    assert found["majority"].tolist() == [1.0, 4.0, 7.0]  # a
-    assert found["best single"].tolist() == [3.0, 6.0, 9.0]  # c
-    assert found["best a data set"].tolist() == [1.0, 6.0, 9.0]  # a in x, c in y, the best single where it is new
-    assert found["random"].tolist() == [2.0, 5.0, 8.0]
+    scores_of = simple(ASKED, learned(*rows))
+    assert scores_of["majority"].tolist() == [1.0, 4.0, 7.0]  # a
+    assert scores_of["best single"].tolist() == [3.0, 6.0, 9.0]  # c
+    assert scores_of["best a data set"].tolist() == [1.0, 6.0, 9.0]  # a in x, c in y, the best single where it is new
+    assert scores_of["random"].tolist() == [2.0, 5.0, 8.0]
 
 
 def test_knn_takes_what_like_queries_earned(tiny_encoder):
     texts = [f"Add up {n} apples" for n in range(6)] + [f"Write about the sea {n}" for n in range(6)]
-    known = Scores(
+    references = Scores(
         tuple(Query(str(n), text) for n, text in enumerate(texts)),
         ("a", "b"),
         np.array([[1.0, 0.0]] * 6 + [[0.0, 1.0]] * 6),
     )
-    asked = Scores((Query("1", "Add up 7 apples"), Query("2", "Write about the sea 7")), ("a", "b"), np.eye(2))
-    vectors = tiny_encoder.embed([query.text for query in asked.queries])
-    assert nearest(asked, vectors, known, tiny_encoder).tolist() == [1.0, 1.0]
+    queries = Scores((Query("1", "Add up 7 apples"), Query("2", "Write about the sea 7")), ("a", "b"), np.eye(2))
+    vectors = tiny_encoder.embed([query.text for query in queries.queries])
+    assert nearest(queries, vectors, references, tiny_encoder).tolist() == [1.0, 1.0]
 
 
 def test_scores_of_another_pool_are_refused():

@@ -196,9 +196,9 @@ def test_report_of_all_is_of_all_when_some_queries_name_no_source():
 
 
 def test_report_judges_the_router_on_held_back_queries_alone():
-    found = report_of(ROUTER, SCORES, [False, False, True], [0.5] * 3)
-    assert (found["held_back"]["n"], found["held_back"]["average"]["chosen"]) == (1, 4.0)
-    assert "rmr" in found["held_back"]["mtr"]
+    result = report_of(ROUTER, SCORES, [False, False, True], [0.5] * 3)
+    assert (result["held_back"]["n"], result["held_back"]["average"]["chosen"]) == (1, 4.0)
+    assert "rmr" in result["held_back"]["mtr"]
 
 
 def test_report_without_held_back_queries_judges_nothing():
@@ -209,9 +209,9 @@ def test_rmr_of_a_run_chooses_by_one_response_and_is_judged_by_the_mean():
     """Worked by hand: of two samples, the first prefers b (3 > 1), the second a (5 > 1)."""
     samples = np.array([[[1.0, 5.0], [3.0, 1.0]]])
     scores = Scores((Query("1", "q1"),), ("a", "b"), samples.mean(axis=2))
-    found = report_of(ROUTER, scores, [True], [0.5], Sampled(samples))["held_back"]
+    result = report_of(ROUTER, scores, [True], [0.5], Sampled(samples))["held_back"]
     assert scores.scores.tolist() == [[3.0, 2.0]]
-    assert found["mtr"]["oracle"] < found["mtr"]["rmr"]  # 3.0 against the mean of 2.0 and 3.0
+    assert result["mtr"]["oracle"] < result["mtr"]["rmr"]  # 3.0 against the mean of 2.0 and 3.0
     alone = report_of(ROUTER, scores, [True], [0.5])["held_back"]
     assert alone["mtr"]["oracle"] == alone["mtr"]["rmr"]
 
@@ -220,10 +220,10 @@ def test_rmr_of_a_run_has_its_figures_beside_the_others():
     """The same, with q3 of one data set more, where both samples prefer b: 2.5 and 6; the router takes b and a."""
     samples = np.array([[[1.0, 5.0], [3.0, 1.0]], [[4.0, 4.0], [6.0, 6.0]]])
     scores = Scores((SCORES.queries[0], SCORES.queries[2]), ("a", "b"), samples.mean(axis=2))
-    found = report_of(ROUTER, scores, [True, True], [0.5, 0.5], Sampled(samples))["held_back"]
-    assert {name: row["rmr"] for name, row in found["datasets"].items()} == {"x": 2.5, "y": 6.0}
-    assert (found["average"]["rmr"], found["mean"]["rmr"]) == (4.25, 4.25)
-    low, high = found["interval"]["chosen_minus_rmr"]  # 2 - 2.5 and 4 - 6
+    result = report_of(ROUTER, scores, [True, True], [0.5, 0.5], Sampled(samples))["held_back"]
+    assert {name: row["rmr"] for name, row in result["datasets"].items()} == {"x": 2.5, "y": 6.0}
+    assert (result["average"]["rmr"], result["mean"]["rmr"]) == (4.25, 4.25)
+    low, high = result["interval"]["chosen_minus_rmr"]  # 2 - 2.5 and 4 - 6
     assert (low, high) == (-2.0, -0.5)
 
 
@@ -232,48 +232,48 @@ def test_selection_of_a_run_ends_where_rmr_is():
     samples = np.array([[[1.0, 5.0], [3.0, 1.0]], [[4.0, 4.0], [6.0, 6.0]]])
     scores = Scores((SCORES.queries[0], SCORES.queries[2]), ("a", "b"), samples.mean(axis=2))
     dollars = np.array([[1.0, 3.0], [2.0, 6.0]])
-    found = report_of(ROUTER, scores, [True, True], [0.5, 0.5], Sampled(samples, dollars))["held_back"]
-    curve = found["selection"]["curves"][0]
+    result = report_of(ROUTER, scores, [True, True], [0.5, 0.5], Sampled(samples, dollars))["held_back"]
+    curve = result["selection"]["curves"][0]
     assert [(point["calls"], point["dollars"], point["score"]) for point in curve["points"]] == [
         (1.0, 2.5, 3.0),  # b of q1 for 3, a of q3 for 2: 2 and 4
         (1.5, 5.5, 4.0),  # q3, of which it is less sure (.8 to .9), gets both: 6 for 8
         (2.0, 6.0, 4.25),  # and q1: 2.5 for 4
     ]
-    assert found["dollars"] == {"chosen": 2.5, "candidates": {"a": 1.5, "b": 4.5}, "random": 3.0, "all": 6.0}
+    assert result["dollars"] == {"chosen": 2.5, "candidates": {"a": 1.5, "b": 4.5}, "random": 3.0, "all": 6.0}
 
 
 def test_a_report_without_prices_or_choice_leaves_them_out():
     assert "dollars" not in report_of(ROUTER, SCORES, [True] * 3, [0.5] * 3)["held_back"]
     alone = Scores(SCORES.queries, ("a",), SCORES.scores[:, :1])
-    found = report_of(Fixed(("a",), q1=[1.0], q2=[1.0], q3=[1.0]), alone, [True] * 3, [0.5] * 3)["held_back"]
-    assert "selection" not in found
-    assert found["gap_closed"] is None
+    result = report_of(Fixed(("a",), q1=[1.0], q2=[1.0], q3=[1.0]), alone, [True] * 3, [0.5] * 3)["held_back"]
+    assert "selection" not in result
+    assert result["gap_closed"] is None
 
 
 def test_gap_closed_is_of_the_way_from_the_best_single_to_the_oracle(figures):
     """b, the best single, earns 3, 0, 6; the router 3, 0, 4, the oracle 3, 3, 6: it is -2 on a way of 3."""
     assert figures["gap_closed"] is None  # in more than a draw in twenty the way is 0: q2 is not drawn
     scores = Scores(SCORES.queries * 10, ("a", "b"), np.tile(SCORES.scores, (10, 1)))
-    found = compare(scores, np.array([1, 1, 0] * 10))["gap_closed"]
-    assert found["share"] == pytest.approx(-2 / 3)
-    assert found["interval"][0] < -2 / 3 < found["interval"][1] < 0
+    result = compare(scores, np.array([1, 1, 0] * 10))["gap_closed"]
+    assert result["share"] == pytest.approx(-2 / 3)
+    assert result["interval"][0] < -2 / 3 < result["interval"][1] < 0
 
 
 def test_baselines_in_hindsight(figures):
     """b wins q1 and q3 and is best on average; a is best in x and b in y: (1 + 3) / 2 and 6, on average 4."""
-    found = figures["baselines"]
-    assert {name: row["chosen"] for name, row in found.items()} == {
+    result = figures["baselines"]
+    assert {name: row["chosen"] for name, row in result.items()} == {
         "random": 3.375,
         "best single": 3.75,
         "majority": 3.75,
         "best a data set": 4.0,
     }
-    assert {name: row["hindsight"] for name, row in found.items() if name != "random"} == dict.fromkeys(
+    assert {name: row["hindsight"] for name, row in result.items() if name != "random"} == dict.fromkeys(
         ("best single", "majority", "best a data set"), True
     )
-    assert found["best a data set"]["datasets"] == {"x": 2.0, "y": 6.0}
-    assert found["best a data set"]["regret"] == pytest.approx((2 + 0 + 0) / 3)
-    low, high = found["best single"]["router_minus"]  # the router earns 0, 0 and 2 less than b
+    assert result["best a data set"]["datasets"] == {"x": 2.0, "y": 6.0}
+    assert result["best a data set"]["regret"] == pytest.approx((2 + 0 + 0) / 3)
+    low, high = result["best single"]["router_minus"]  # the router earns 0, 0 and 2 less than b
     assert low <= -2 / 3 <= high
 
 

@@ -20,13 +20,13 @@ class Shouting:
 
 def test_a_choice_that_changes_with_the_case_is_found():
     """One of the two queries is in capitals: lower case turns it, upper case the other one."""
-    found = robustness(Shouting(), ["What is 2 and 3?", "WRITE A POEM"])
-    assert found["edits"]["lower case"] == 0.5
-    assert found["edits"]["upper case"] == 0.5
-    assert found["edits"]["polite prefix"] == 0.5  # small letters come in
-    assert found["edits"]["spaces"] == found["edits"]["no final mark"] == found["edits"]["typos"] == 1.0
-    assert found["mean"] == pytest.approx(4.5 / 6)
-    assert (found["n"], found["paraphrases"]) == (2, 1.0)
+    figures = robustness(Shouting(), ["What is 2 and 3?", "WRITE A POEM"])
+    assert figures["edits"]["lower case"] == 0.5
+    assert figures["edits"]["upper case"] == 0.5
+    assert figures["edits"]["polite prefix"] == 0.5  # small letters come in
+    assert figures["edits"]["spaces"] == figures["edits"]["no final mark"] == figures["edits"]["typos"] == 1.0
+    assert figures["mean"] == pytest.approx(4.5 / 6)
+    assert (figures["n"], figures["paraphrases"]) == (2, 1.0)
 
 
 def test_the_paraphrases_are_pairs_of_different_texts():

@@ -76,7 +76,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, ensemble, queries) -> Path:
+def complete(tmp_path_factory, ensemble, queries) -> Path:
     """The folder of a run that nothing interrupted; not to be changed."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     work(folder, ensemble, queries)
@@ -84,8 +84,8 @@ def whole(tmp_path_factory, ensemble, queries) -> Path:
 
 
 @pytest.fixture
-def run_copy(whole, tmp_path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "run"))
+def run_copy(complete, tmp_path) -> Path:
+    return Path(shutil.copytree(complete, tmp_path / "run"))
 
 
 @pytest.fixture(scope="module")
@@ -109,38 +109,38 @@ def unfinish(folder: Path, step: str) -> None:
     (folder / "run.json").write_text(json.dumps(state))
 
 
-def test_a_whole_run_gives_every_file(whole, queries):
-    assert {path.name for path in whole.iterdir() if path.name != ".lock"} == {
+def test_a_whole_run_gives_every_file(complete, queries):
+    assert {path.name for path in complete.iterdir() if path.name != ".lock"} == {
         "run.json", "queries.jsonl", *FILES.values(), "router", "report.json",
     }  # fmt: skip
     ids = [query.id for query in queries]
-    assert [record["id"] for record in records(whole, "queries.jsonl")] == ids
-    asked = Counter((record["id"], record["candidate"]) for record in records(whole, "responses.jsonl"))
-    assert asked == Counter((id_, name) for id_ in ids for name in POOL)
+    assert [record["id"] for record in records(complete, "queries.jsonl")] == ids
+    counts = Counter((record["id"], record["candidate"]) for record in records(complete, "responses.jsonl"))
+    assert counts == Counter((id_, name) for id_ in ids for name in POOL)
     for file in ("rewards.jsonl", "tags.jsonl", "labels.jsonl"):
-        assert [record["id"] for record in records(whole, file)] == ids
+        assert [record["id"] for record in records(complete, file)] == ids
 
 
-def test_the_seals_of_a_whole_run(whole):
-    state = json.loads((whole / "run.json").read_text())
+def test_the_seals_of_a_whole_run(complete):
+    state = json.loads((complete / "run.json").read_text())
     assert {step: seal["records"] for step, seal in state["seals"].items() if step != "distill"} == {
         "start": 40, "collect": 120, "score": 40, "tag": 40, "label": 40,
     }  # fmt: skip
     assert {"python", "torch", "transformers", "zooter"} <= set(state["versions"])
 
 
-def test_labels_follow_from_rewards_and_tags(whole):
+def test_labels_follow_from_rewards_and_tags(complete):
     """The label of a training query, worked from the run's own rewards and tags."""
-    rewards = {r["id"]: [r["rewards"][name] for name in POOL] for r in records(whole, "rewards.jsonl")}
-    tags = {r["id"]: [tag["name"] for tag in r["tags"]] for r in records(whole, "tags.jsonl")}
-    made = records(whole, "labels.jsonl")
-    train = [record["id"] for record in made if record["fold"] == "train"]
+    rewards = {r["id"]: [r["rewards"][name] for name in POOL] for r in records(complete, "rewards.jsonl")}
+    tags = {r["id"]: [tag["name"] for tag in r["tags"]] for r in records(complete, "tags.jsonl")}
+    written = records(complete, "labels.jsonl")
+    train = [record["id"] for record in written if record["fold"] == "train"]
     plain = {id_: labels.softmax(np.array(row)) for id_, row in rewards.items()}
 
     def prior(name):
         return np.mean([plain[id_] for id_ in train if name in tags[id_]], axis=0)
 
-    for record in made:
+    for record in written:
         assert record["plain"] == pytest.approx(plain[record["id"]])
         expected = plain[record["id"]]
         if record["fold"] == "train":
@@ -148,58 +148,58 @@ def test_labels_follow_from_rewards_and_tags(whole):
         assert record["enhanced"] == pytest.approx(expected)
 
 
-def test_the_router_of_a_whole_run_is_loaded_and_reported(whole):
-    router = Router.load(whole / "router", Encoders())
+def test_the_router_of_a_whole_run_is_loaded_and_reported(complete):
+    router = Router.load(complete / "router", Encoders())
     assert router.candidates == POOL
-    report = json.loads((whole / "report.json").read_text())
+    report = json.loads((complete / "report.json").read_text())
     assert list(report["candidates"]) == ["all", "odd", "even"]
-    held = [record for record in records(whole, "labels.jsonl") if record["fold"] == "held_back"]
-    assert report["held_back"]["n"] == len(held) > 0
+    held_back_labels = [record for record in records(complete, "labels.jsonl") if record["fold"] == "held_back"]
+    assert report["held_back"]["n"] == len(held_back_labels) > 0
     assert all("rmr" in row for row in report["held_back"]["datasets"].values())
     assert {curve["k"] for curve in report["held_back"]["selection"]["curves"]} == {2, 3}
 
 
 def test_a_second_start_does_nothing_more(run_copy, ensemble, queries):
-    before, told = content(run_copy), []
-    work(run_copy, ensemble, queries, lambda step, done, of: told.append(step))
-    assert not set(told) & set(FILES)
+    before, steps = content(run_copy), []
+    work(run_copy, ensemble, queries, lambda step, done, of: steps.append(step))
+    assert not set(steps) & set(FILES)
     after = content(run_copy)
     assert {name: after[name] for name in before} == before
     assert set(after) == set(before)
 
 
-def test_a_second_run_elsewhere_gives_the_same_labels_and_router(whole, tmp_path, tiny_fleet, queries):
+def test_a_second_run_elsewhere_gives_the_same_labels_and_router(complete, tmp_path, tiny_fleet, queries):
     work(tmp_path / "run", Ensemble(load_fleet(tiny_fleet)), queries)
-    one, other = content(whole), content(tmp_path / "run")
+    one, other = content(complete), content(tmp_path / "run")
     for name in ("labels.jsonl", "rewards.jsonl", "router/model.safetensors", "report.json"):
         assert other[name] == one[name]
 
 
 @pytest.mark.parametrize("step", FILES)
-def test_a_killed_run_goes_on_where_it_was(killed, whole, tmp_path, ensemble, queries, step):
+def test_a_killed_run_goes_on_where_it_was(killed, complete, tmp_path, ensemble, queries, step):
     folder = Path(shutil.copytree(killed / step, tmp_path / "run"))
     file = folder / FILES[step]
-    kept = file.read_bytes()
-    assert kept.count(b"\n") == DEATHS[step] * 4
-    file.write_bytes(kept + kept[: kept.index(b"\n") // 2])  # the line that was being written
-    told: list[tuple[str, int, int]] = []
-    work(folder, ensemble, queries, lambda *progress: told.append(progress))
-    assert file.read_bytes().startswith(kept)
+    before = file.read_bytes()
+    assert before.count(b"\n") == DEATHS[step] * 4
+    file.write_bytes(before + before[: before.index(b"\n") // 2])  # the line that was being written
+    calls: list[tuple[str, int, int]] = []
+    work(folder, ensemble, queries, lambda *progress: calls.append(progress))
+    assert file.read_bytes().startswith(before)
     if step != "label":  # which is worked out again whole
-        assert next(done for name, done, _ in told if name == step) == (DEATHS[step] + 1) * 4
-    assert content(folder)["labels.jsonl"] == content(whole)["labels.jsonl"]
-    assert content(folder)["report.json"] == content(whole)["report.json"]
+        assert next(done for name, done, _ in calls if name == step) == (DEATHS[step] + 1) * 4
+    assert content(folder)["labels.jsonl"] == content(complete)["labels.jsonl"]
+    assert content(folder)["report.json"] == content(complete)["report.json"]
 
 
 @pytest.mark.parametrize("step", ["collect", "tag", "label"])
 @pytest.mark.parametrize("share", [0.1, 0.33, 0.66, 0.95])
-def test_a_write_cut_short_anywhere_is_made_good(run_copy, whole, ensemble, queries, step, share):
+def test_a_write_cut_short_anywhere_is_made_good(run_copy, complete, ensemble, queries, step, share):
     """Cut inside a batch and inside a line, as when the machine goes down while a batch is written."""
     unfinish(run_copy, step)
     file = run_copy / FILES[step]
     file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
     work(run_copy, ensemble, queries)
-    assert content(run_copy)["labels.jsonl"] == content(whole)["labels.jsonl"]
+    assert content(run_copy)["labels.jsonl"] == content(complete)["labels.jsonl"]
     assert file.read_bytes().count(b"\n") == (120 if step == "collect" else 40)
 
 
@@ -213,17 +213,17 @@ class Grouped:
 @pytest.mark.parametrize("records", [2, 21, 39])
 def test_rewards_cut_short_inside_a_batch_are_made_good(run_copy, ensemble, queries, monkeypatch, records):
     monkeypatch.setattr(Ensemble, "reward_model", Grouped())
-    found = []
+    contents = []
     for _ in range(2):
         unfinish(run_copy, "score")
         file = run_copy / FILES["score"]
-        file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[: records if found else 0]))
+        file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[: records if contents else 0]))
         work(run_copy, ensemble, queries)
-        found.append(content(run_copy)["labels.jsonl"])
-    assert found[0] == found[1]
+        contents.append(content(run_copy)["labels.jsonl"])
+    assert contents[0] == contents[1]
 
 
-def test_a_start_cut_short_is_made_good(tmp_path, ensemble, queries, whole):
+def test_a_start_cut_short_is_made_good(tmp_path, ensemble, queries, complete):
     folder = tmp_path / "run"
     with Run(folder, create=True) as run:
         pipeline.start(run, ensemble, queries)
@@ -233,7 +233,7 @@ def test_a_start_cut_short_is_made_good(tmp_path, ensemble, queries, whole):
     file.write_bytes(file.read_bytes()[:500])
     with Run(folder) as run:
         pipeline.start(run, ensemble, queries)
-    assert file.read_bytes() == (whole / "queries.jsonl").read_bytes()
+    assert file.read_bytes() == (complete / "queries.jsonl").read_bytes()
 
 
 def refusal(folder, step) -> str:
@@ -269,7 +269,7 @@ def test_changed_label_settings_are_refused_by_name(run_copy, name, changed):
 
 
 @pytest.mark.parametrize("wrong", [LabelConfig(beta=2.0), LabelConfig(tau=0.0), LabelConfig(normalise="z-score")])
-def test_wrong_label_settings_do_not_bind_the_run(run_copy, whole, wrong):
+def test_wrong_label_settings_do_not_bind_the_run(run_copy, complete, wrong):
     unfinish(run_copy, "label")
     state = json.loads((run_copy / "run.json").read_text())
     del state["steps"]["label"]
@@ -278,7 +278,7 @@ def test_wrong_label_settings_do_not_bind_the_run(run_copy, whole, wrong):
     refusal(run_copy, lambda run: pipeline.label(run, wrong))
     with Run(run_copy) as run:
         pipeline.label(run, LabelConfig())
-    assert content(run_copy)["labels.jsonl"] == content(whole)["labels.jsonl"]
+    assert content(run_copy)["labels.jsonl"] == content(complete)["labels.jsonl"]
 
 
 def test_changed_distillation_is_refused_by_name(run_copy, ensemble):
@@ -364,26 +364,26 @@ def test_a_step_before_its_turn_is_refused(tmp_path, ensemble, queries, work, ne
             work(run, ensemble)
 
 
-def test_a_broken_candidate_ends_collect_before_it_begins_and_can_be_mended(tmp_path, fleet_copy, queries, whole):
+def test_a_broken_candidate_ends_collect_before_it_begins_and_can_be_mended(tmp_path, fleet_copy, queries, complete):
     folder = tmp_path / "run"
     file = fleet_copy / "adapters" / "two" / "adapter_model.safetensors"
-    kept = file.read_bytes()
-    file.write_bytes(kept[:100])
+    content_before = file.read_bytes()
+    file.write_bytes(content_before[:100])
     broken = Ensemble(load_fleet(fleet_copy))
     with Run(folder, create=True) as run:
         pipeline.start(run, broken, queries)
         with pytest.raises(WorkError, match="a LoRA adapter for two"):
             pipeline.collect(run, broken, broken.fleet.generation)
         assert not list(run.records("responses.jsonl"))
-        file.write_bytes(kept)
+        file.write_bytes(content_before)
         mended = Ensemble(load_fleet(fleet_copy))
         pipeline.collect(run, mended, mended.fleet.generation)
-    texts = [{(r["id"], r["candidate"]): r["text"] for r in records(f, "responses.jsonl")} for f in (folder, whole)]
+    texts = [{(r["id"], r["candidate"]): r["text"] for r in records(f, "responses.jsonl")} for f in (folder, complete)]
     assert texts[0] == texts[1]
 
 
-def test_a_response_that_fails_ends_collect_and_what_came_is_kept(tmp_path, ensemble, queries, whole, monkeypatch):
-    folder, told = tmp_path / "run", []
+def test_a_response_that_fails_ends_collect_and_what_came_is_kept(tmp_path, ensemble, queries, complete, monkeypatch):
+    folder, counts = tmp_path / "run", []
     stream = Ensemble.run_requests
 
     def failing(self, requests, stop, generation=None):
@@ -400,9 +400,9 @@ def test_a_response_that_fails_ends_collect_and_what_came_is_kept(tmp_path, ense
                 pipeline.collect(run, ensemble, ensemble.fleet.generation)
         assert Counter(record["candidate"] for record in run.records("responses.jsonl")) == {"base": 40, "one": 40}
         assert not run.sealed("collect")
-        pipeline.collect(run, ensemble, ensemble.fleet.generation, lambda step, done, of: told.append(done))
-    assert told == list(range(84, 121, 4))
-    texts = [{(r["id"], r["candidate"]): r["text"] for r in records(f, "responses.jsonl")} for f in (folder, whole)]
+        pipeline.collect(run, ensemble, ensemble.fleet.generation, lambda step, done, of: counts.append(done))
+    assert counts == list(range(84, 121, 4))
+    texts = [{(r["id"], r["candidate"]): r["text"] for r in records(f, "responses.jsonl")} for f in (folder, complete)]
     assert texts[0] == texts[1]
 
 
@@ -410,9 +410,9 @@ def test_a_run_as_a_score_file(run_copy, tmp_path):
     with Run(run_copy) as run:
         run.export_scores(tmp_path / "scores.jsonl")
         expected = run.scores()
-    found = read_scores([tmp_path / "scores.jsonl"])
-    assert (found.candidates, [q.text for q in found.queries]) == (POOL, [q.text for q in expected.queries])
-    assert np.array_equal(found.scores, expected.scores)
+    exported = read_scores([tmp_path / "scores.jsonl"])
+    assert (exported.candidates, [q.text for q in exported.queries]) == (POOL, [q.text for q in expected.queries])
+    assert np.array_equal(exported.scores, expected.scores)
 
 
 class Recorder:
@@ -439,13 +439,13 @@ def test_every_batch_is_of_one_candidate_and_has_a_seed_of_its_own(tmp_path, tin
             pipeline.start(run, ensemble, queries)
             pipeline.collect(run, ensemble, replace(ensemble.fleet.generation, seed=seed))
         assert [(names, size) for _, names, size in recorder.batches] == [({n}, 4) for n in POOL for _ in range(10)]
-        seeds += [own for own, _, _ in recorder.batches]
+        seeds += [seed for seed, _, _ in recorder.batches]
     assert len(set(seeds)) == 60
 
 
 def scores(count) -> Scores:
-    made = tuple(Query(str(n), f"query {n}") for n in range(count))
-    return Scores(made, ("a", "b"), np.random.default_rng(0).normal(size=(count, 2)))
+    queries = tuple(Query(str(n), f"query {n}") for n in range(count))
+    return Scores(queries, ("a", "b"), np.random.default_rng(0).normal(size=(count, 2)))
 
 
 def test_held_back_is_about_the_share_asked_for():
@@ -463,19 +463,19 @@ def test_held_back_goes_by_id_and_seed_alone():
 def test_tag_priors_come_from_the_training_fold_alone():
     """All queries carry one tag: with beta = 0 a training label is the mean of the training labels."""
     config = LabelConfig(beta=0.0)
-    made = make_labels(scores(50), [["t"]] * 50, config)
-    train = [label for label in made if label.fold == "train"]
+    rows = make_labels(scores(50), [["t"]] * 50, config)
+    train = [label for label in rows if label.fold == "train"]
     mean = np.mean([label.plain for label in train], axis=0)
     assert all(label.enhanced == pytest.approx(mean) for label in train)
-    assert all(label.enhanced == label.plain for label in made if label.fold == "held_back")
-    assert {label.fold for label in made} == {"train", "held_back"}
+    assert all(label.enhanced == label.plain for label in rows if label.fold == "held_back")
+    assert {label.fold for label in rows} == {"train", "held_back"}
 
 
 def test_labels_of_a_normalised_pool():
     table = scores(30)
-    made = make_labels(table, [[]] * 30, LabelConfig(normalise="zscore", tau=0.5))
+    rows = make_labels(table, [[]] * 30, LabelConfig(normalise="zscore", tau=0.5))
     expected = labels.softmax(labels.normalise(table.scores, "zscore", table.datasets), 0.5)
-    assert np.array([label.plain for label in made]) == pytest.approx(expected)
+    assert np.array([label.plain for label in rows]) == pytest.approx(expected)
 
 
 def test_labels_when_every_query_is_held_back():
@@ -490,15 +490,15 @@ def sampled(folder, ensemble, queries, samples, progress=pipeline.quiet) -> None
 
 def test_several_samples_are_collected_and_their_mean_reward_counts(tmp_path, ensemble, queries):
     sampled(tmp_path / "run", ensemble, queries[:6], 3)
-    found = Counter((r["id"], r["candidate"], r["sample"]) for r in records(tmp_path / "run", "responses.jsonl"))
-    assert found == Counter((q.id, name, sample) for q in queries[:6] for name in POOL for sample in range(3))
+    counts = Counter((r["id"], r["candidate"], r["sample"]) for r in records(tmp_path / "run", "responses.jsonl"))
+    assert counts == Counter((q.id, name, sample) for q in queries[:6] for name in POOL for sample in range(3))
     with Run(tmp_path / "run") as run:
         pipeline.score(run, ensemble)
-        texts, table, each = run.responses(), run.scores().scores, run.samples()
-        assert each.shape == (6, 3, 3)
-        assert table == pytest.approx(each.mean(axis=2))
+        texts, table, rewards = run.responses(), run.scores().scores, run.samples()
+        assert rewards.shape == (6, 3, 3)
+        assert table == pytest.approx(rewards.mean(axis=2))
         alone = ensemble.reward_model.score([(queries[2].text, text) for text in texts[queries[2].id]["one"]])
-        assert each[2, 1] == pytest.approx(alone, abs=1e-4)
+        assert rewards[2, 1] == pytest.approx(alone, abs=1e-4)
         run.export_scores(tmp_path / "scores.jsonl")
     assert read_scores([tmp_path / "scores.jsonl"]).scores == pytest.approx(table)
 
@@ -547,7 +547,7 @@ def pair_of(folder, query, name):
     return query.text, texts[query.id]
 
 
-def test_queries_without_rewards_are_set_aside_and_reach_no_label(run_copy, whole, ensemble, queries, monkeypatch):
+def test_queries_without_rewards_are_set_aside_and_reach_no_label(run_copy, complete, ensemble, queries, monkeypatch):
     unfinish(run_copy, "score")
     bad, worse = (pair_of(run_copy, queries[n], "one") for n in (3, 17))
     monkeypatch.setattr(Ensemble, "reward_model", Faulty([bad], [worse]))
@@ -561,8 +561,8 @@ def test_queries_without_rewards_are_set_aside_and_reach_no_label(run_copy, whol
     assert list(lines) == [query.id for query in queries]
     aside = {"q03": "the reward is nan", "q17": "the reward model failed: index out of range in self"}
     assert {id_: line["set_aside"] for id_, line in lines.items() if "set_aside" in line} == aside
-    kept = [query.id for query in queries if query.id not in aside]
-    assert [record["id"] for record in records(run_copy, "labels.jsonl")] == kept
+    scored = [query.id for query in queries if query.id not in aside]
+    assert [record["id"] for record in records(run_copy, "labels.jsonl")] == scored
     assert [record["id"] for record in records(run_copy, "tags.jsonl")] == list(lines)
     report = json.loads((run_copy / "report.json").read_text())
     assert report["set_aside"] == aside
@@ -574,7 +574,7 @@ def test_queries_without_rewards_are_set_aside_and_reach_no_label(run_copy, whol
         priced = tuple(replace(candidate, usd_per_million_tokens=1.0) for candidate in ensemble.fleet.candidates)
         assert run.dollars(replace(ensemble.fleet, candidates=priced)).shape == (38, 3)
         run.export_scores(run_copy / "scores.jsonl")
-    assert [query.id for query in read_scores([run_copy / "scores.jsonl"]).queries] == kept
+    assert [query.id for query in read_scores([run_copy / "scores.jsonl"]).queries] == scored
     assert np.isfinite(read_scores([run_copy / "scores.jsonl"]).scores).all()
     router = Router.load(run_copy / "router", Encoders())
     assert router.candidates == POOL
@@ -613,29 +613,29 @@ class Longer:
 
 def test_a_comparing_reward_model_sees_all_samples_of_a_query_together(tmp_path, ensemble, queries, monkeypatch):
     monkeypatch.setattr(Ensemble, "reward_model", Longer())
-    told: list[int] = []
+    counts: list[int] = []
     with Run(tmp_path / "run", create=True) as run:
         pipeline.start(run, ensemble, queries[:6])
         pipeline.collect(run, ensemble, ensemble.fleet.generation, samples=2)
-        pipeline.score(run, ensemble, lambda step, done, of: told.append(done))
-        texts, found = run.responses(), run.samples()
-    assert told == [4, 6]
+        pipeline.score(run, ensemble, lambda step, done, of: counts.append(done))
+        texts, samples = run.responses(), run.samples()
+    assert counts == [4, 6]
     for row, query in enumerate(queries[:6]):
         lengths = np.array([[len(text) for text in texts[query.id][name]] for name in POOL], dtype=float)
         ahead = (lengths * 6 - lengths.sum()) / 5  # the mean over five rivals
-        assert found[row] == pytest.approx(ahead)
+        assert samples[row] == pytest.approx(ahead)
 
 
 def test_given_tags_go_through_the_pipeline(tmp_path, ensemble, queries):
     from zooter_core.config.labelling import GivenConfig
 
     given = Ensemble(replace(ensemble.fleet, tagger=GivenConfig()))
-    asked = [replace(query, tags=("even", "q") if n % 2 else ()) for n, query in enumerate(queries[:4])]
+    tagged = [replace(query, tags=("even", "q") if n % 2 else ()) for n, query in enumerate(queries[:4])]
     with Run(tmp_path / "run", create=True) as run:
-        pipeline.start(run, given, asked)
+        pipeline.start(run, given, tagged)
         pipeline.tag(run, given)
-    found = [[tag["name"] for tag in record["tags"]] for record in records(tmp_path / "run", "tags.jsonl")]
-    assert found == [[], ["even", "q"], [], ["even", "q"]]
+    tags = [[tag["name"] for tag in record["tags"]] for record in records(tmp_path / "run", "tags.jsonl")]
+    assert tags == [[], ["even", "q"], [], ["even", "q"]]
     from zooter_core.records import Message
 
     assert given.route([Message("user", "Hello")]).tags == ()  # what comes later has none, and is routed all the same

@@ -20,9 +20,9 @@ HERE = ("--epochs", "2")
 
 @pytest.fixture
 def server():
-    with serving() as made:
-        made.replies = {"first": lambda query: f"{query} Yes.", "second": lambda query: "No."}
-        yield made
+    with serving() as scripted:
+        scripted.replies = {"first": lambda query: f"{query} Yes.", "second": lambda query: "No."}
+        yield scripted
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def without(fleet: Path, table: str) -> None:
     (fleet / "fleet.toml").write_text(head + rest[rest.index("\n[") + 1 :])
 
 
-def asked(server: Scripted) -> int:
+def requests_of(server: Scripted) -> int:
     """Requests that cost something; the list of models is free."""
     return len(server.bodies)
 
@@ -59,16 +59,16 @@ def refused(fleet, queries, tmp_path, server, capsys):
     """A run that must be refused before it asks anything: its message."""
 
     def call(*options: object, code: int = 2, command: str = "run") -> str:
-        before = asked(server)
+        before = requests_of(server)
         out = ("--out" if command == "run" else "--run", tmp_path / "run")
         arguments = [command, "--fleet", fleet, "--queries", queries, *out, *options]
         assert main(list(map(str, arguments))) == code
-        told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("zooter: ")]
-        assert len(told) == 1
-        assert asked(server) == before, "a request was paid for"
+        messages = [line for line in capsys.readouterr().err.splitlines() if line.startswith("zooter: ")]
+        assert len(messages) == 1
+        assert requests_of(server) == before, "a request was paid for"
         if not before:
             assert not (tmp_path / "run").exists()
-        return told[0]
+        return messages[0]
 
     return call
 
@@ -76,7 +76,7 @@ def refused(fleet, queries, tmp_path, server, capsys):
 def test_a_good_plan_is_carried_out(fleet, queries, tmp_path, server):
     call = ["run", "--fleet", fleet, "--queries", queries, "--out", tmp_path / "run", *HERE]
     assert main(list(map(str, call))) == 0
-    assert asked(server) == 24
+    assert requests_of(server) == 24
 
 
 @pytest.mark.parametrize("table", ["reward", "tagger"])
@@ -223,10 +223,10 @@ def test_a_step_that_is_finished_needs_nothing_any_more(fleet, queries, tmp_path
     change(fleet, "[tagger]", f'[reward]\nkind = "judge"\ncache = false\n\n{judge}\n[tagger]')
     call = ["run", "--fleet", fleet, "--queries", queries, "--out", tmp_path / "run", *HERE]
     assert main(list(map(str, call))) == 0
-    before = asked(server)
+    before = requests_of(server)
     change(fleet, f"{judge}\n", f'{judge}api_key_env = "NO_SUCH_KEY"\n\n')
     assert main(list(map(str, call))) == 0
-    assert asked(server) == before
+    assert requests_of(server) == before
     with Run(tmp_path / "run") as run:
         run.state["seals"] = {name: run.state["seals"][name] for name in ("start", "collect")}
         run._write_state()
@@ -241,7 +241,7 @@ def test_collect_needs_no_reward(fleet, queries, tmp_path, server):
     without(fleet, "tagger")
     call = ["collect", "--fleet", fleet, "--queries", queries, "--run", tmp_path / "run"]
     assert main(list(map(str, call))) == 0
-    assert asked(server) == 24
+    assert requests_of(server) == 24
 
 
 def test_collect_refuses_samples_that_are_all_the_same(refused):

@@ -37,8 +37,8 @@ def test_a_query_that_is_too_long_is_set_aside_by_name_and_the_run_ends_well(tin
     (tmp_path / "queries.jsonl").write_text("".join(json.dumps({"id": q.id, "query": q.text}) + "\n" for q in QUERIES))
     call = ["--fleet", str(tiny_fleet), "--queries", str(tmp_path / "queries.jsonl"), "--max-new-tokens", "4"]
     assert main(["collect", *call, "--run", str(tmp_path / "run")]) == 0
-    told = " ".join(capsys.readouterr().err.split())
-    assert "1 query is set aside, without responses: long: no response of base: " in told
+    message = " ".join(capsys.readouterr().err.split())
+    assert "1 query is set aside, without responses: long: no response of base: " in message
     responses = [json.loads(line) for line in (tmp_path / "run" / RESPONSES).read_text().splitlines()]
     assert len(responses) == 27
     assert {(r["id"], r["finish"]) for r in responses if r["error"]} == {("long", "refused")}
@@ -64,14 +64,14 @@ def test_the_others_answer_as_without_it(tiny_fleet, tmp_path):
         collected(run, tiny_fleet)
         collected(other, tiny_fleet, QUERIES[:-1])
         texts = run.responses()
-        assert {own: texts[own] for own in texts if own != "long"} == other.responses()
+        assert {id: texts[id] for id in texts if id != "long"} == other.responses()
 
 
 @pytest.fixture
 def server():
-    with serving() as made:
-        made.replies = {"short": lambda query: "No."}
-        yield made
+    with serving() as scripted:
+        scripted.replies = {"short": lambda query: "No."}
+        yield scripted
 
 
 def test_an_endpoint_that_refuses_one_query_answers_the_others(fleet_copy, server, tmp_path):
@@ -83,11 +83,11 @@ def test_an_endpoint_that_refuses_one_query_answers_the_others(fleet_copy, serve
         lines = {record["id"]: record for record in run.records(REWARDS)}
         assert set(lines["long"]) == {"id", "set_aside"}
         assert all(set(lines[query.id]["rewards"]) == {"a", "b"} for query in QUERIES[:-1])
-    asked = len(server.bodies)
+    requests = len(server.bodies)
     with Run(tmp_path / "run") as run:  # it is not asked again
         run.state["seals"] = {"start": run.state["seals"]["start"]}
         pipeline.collect(run, ensemble, SHORT)
-        assert len(server.bodies) == asked
+        assert len(server.bodies) == requests
 
 
 def test_a_candidate_that_refuses_everything_ends_collect_and_can_be_mended(fleet_copy, server, tmp_path):

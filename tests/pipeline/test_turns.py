@@ -49,8 +49,8 @@ def test_check_tells_the_memory_of_each_of_them(folder, capsys, monkeypatch):
     (folder / "fleet.toml").write_text((folder / "fleet.toml").read_text().replace('adapter = "adapters/one"\n', ""))
     assert main(["check", "--json", "--fleet", str(folder)]) == 0
     out, err = capsys.readouterr()
-    found = {part["name"]: part["memory_mb"] for part in json.loads(out)["parts"] if part["part"] == "candidate"}
-    assert found["base"] == found["two"] == round(size / 1e6) > 0
+    memory = {part["name"]: part["memory_mb"] for part in json.loads(out)["parts"] if part["part"] == "candidate"}
+    assert memory["base"] == memory["two"] == round(size / 1e6) > 0
     assert "do not fit into memory together with base." in err
 
 

@@ -15,7 +15,7 @@ def test_like_queries_share_their_clusters():
     of_group = [{tag for row in tags[group::3] for tag in row} for group in range(3)]
     assert not of_group[0] & of_group[1]
     assert not of_group[1] & of_group[2]
-    assert all(len(found) > TIMES for found in of_group)  # a group is more than one cluster
+    assert all(len(names) > TIMES for names in of_group)  # a group is more than one cluster
 
 
 def test_few_queries_are_one_cluster():

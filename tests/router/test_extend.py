@@ -133,11 +133,11 @@ def test_the_temperature_is_found_anew():
     """Scores that have nothing to do with the queries: the old router's sharp distribution has to become flat."""
     random = replace(SCORES, scores=np.random.default_rng(6).normal(size=TABLE.shape))
     twice = Examples(random, VECTORS, [()] * 60, PLAIN).subset([*range(60)] * 2)
-    made = extend(old(), twice).head
-    assert made.config.calibration_temperature > 2
+    wider = extend(old(), twice).head
+    assert wider.config.calibration_temperature > 2
     assert extend(old(), EXAMPLES.subset([*range(60)] * 2)).head.config.calibration_temperature < 1
-    logits, wins = logits_of(made, VECTORS), win_shares(random.scores)
-    assert log_loss(logits, wins, made.config.calibration_temperature) < log_loss(logits, wins, 1.0)
+    logits, wins = logits_of(wider, VECTORS), win_shares(random.scores)
+    assert log_loss(logits, wins, wider.config.calibration_temperature) < log_loss(logits, wins, 1.0)
 
 
 def test_few_queries_leave_the_temperature():
@@ -199,9 +199,9 @@ def test_one_out_two_in_and_one_of_them_out(tmp_path, tiny_encoder):
             table = np.column_stack([TABLE[:, ["abcd".index(other) % 3 for other in pool]]])
             head = extend(head, Examples(Scores(SCORES.queries, pool, table), VECTORS, [()] * 60, PLAIN)).head
         save(Router(head, tiny_encoder), tmp_path / str(step), {"step": step})
-        head, found = RouterHead.from_pretrained(tmp_path / str(step), output_loading_info=True)
-        assert not found["missing_keys"]
-        assert not found["unexpected_keys"]
+        head, loading = RouterHead.from_pretrained(tmp_path / str(step), output_loading_info=True)
+        assert not loading["missing_keys"]
+        assert not loading["unexpected_keys"]
         head.eval()
         for column, name in enumerate("ac"):
             if name in head.config.candidates and step < 4:
@@ -252,13 +252,13 @@ def test_a_router_with_an_encoder_of_its_own_keeps_it(tmp_path, tiny_encoder):
     vectors = tiny_encoder.embed(texts)
     router = finetune(texts, vectors, softmax(table[:, :2]), ["a", "b"], tiny_encoder, config)
     scores = Scores(tuple(Query(str(n), text) for n, text in enumerate(texts)), ("a", "b", "c"), table)
-    made = extend(router.head, Examples(scores, router.encoder.embed(texts), [()] * 24, PLAIN)).head
+    wider = extend(router.head, Examples(scores, router.encoder.embed(texts), [()] * 24, PLAIN)).head
     (tmp_path / "wider").mkdir()
     (tmp_path / "wider" / RECORDS).write_text("{}")  # left there by a router of another pool
-    save(Router(made, router.encoder), tmp_path / "wider", {})
+    save(Router(wider, router.encoder), tmp_path / "wider", {})
     assert not (tmp_path / "wider" / RECORDS).exists()
-    found = Router.load(tmp_path / "wider", Encoders())
-    assert found.candidates == ("a", "b", "c")
-    assert found.outputs(texts).members.shape == (4, 24, 3)
+    loaded = Router.load(tmp_path / "wider", Encoders())
+    assert loaded.candidates == ("a", "b", "c")
+    assert loaded.outputs(texts).members.shape == (4, 24, 3)
     old_pair = router.probabilities(texts).argmax(axis=1)
-    assert found.probabilities(texts)[:, :2].argmax(axis=1).tolist() == old_pair.tolist()
+    assert loaded.probabilities(texts)[:, :2].argmax(axis=1).tolist() == old_pair.tolist()

@@ -53,8 +53,8 @@ class Ordinary:
         return json.loads(self._process.stdout.readline())
 
     def run(self, code: str, check: str, function: str = "f", setup: str = "", **limits: float) -> Verdict:
-        told = {"code": code, "check": check, "function": function, "setup": setup, "limits": limits}
-        return Verdict(**self.ask(told))  # type: ignore[arg-type]
+        job = {"code": code, "check": check, "function": function, "setup": setup, "limits": limits}
+        return Verdict(**self.ask(job))  # type: ignore[arg-type]
 
     def close(self) -> None:
         assert self._process.stdin is not None

@@ -60,8 +60,8 @@ def test_the_namespaces_alone_hold(allowed):
     ):
         abstract.bind(name)
         abstract.listen()
-        told = json.dumps([server.getsockname()[1], name, victim.pid, __file__])
-        command = [sys.executable, "-I", "-S", "-c", INSIDE.format(root=str(ROOT)), told]
+        facts = json.dumps([server.getsockname()[1], name, victim.pid, __file__])
+        command = [sys.executable, "-I", "-S", "-c", INSIDE.format(root=str(ROOT)), facts]
         try:
             ended = subprocess.run(command, capture_output=True, text=True, check=False, env={}, timeout=120)
             alive = victim.poll() is None

@@ -25,27 +25,27 @@ SUMS = [{"question": f"What is {n} + {n}?", "answer": f"{n} + {n}\n#### {2 * n}"
 
 @pytest.fixture
 def server():
-    with serving() as made:
-        made.replies = {
+    with serving() as scripted:
+        scripted.replies = {
             "right": lambda query: f"The answer is {2 * int(query.split()[2])}." if "What is" in query else "Fine.",
             "wrong": lambda query: "I do not know.",
             "judge": lambda prompt: "Rating: [[9]]" if "Fine." in prompt else "Rating: [[2]]",
         }
-        yield made
+        yield scripted
 
 
 @pytest.fixture
 def fleet(tmp_path, server):
     """A fleet over scripted endpoints: candidate -> model."""
 
-    def made(**models: str) -> Path:
+    def save(**models: str) -> Path:
         folder = tmp_path / "-".join(models)
         folder.mkdir(exist_ok=True)
         entries = (CANDIDATE.format(name=name, model=model, url=server.url) for name, model in models.items())
         (folder / "fleet.toml").write_text(FLEET + "".join(entries))
         return folder
 
-    return made
+    return save
 
 
 def write(path: Path, lines) -> Path:
@@ -143,8 +143,8 @@ def test_mt_bench_with_a_judge_of_the_fleet_and_of_another(zooter, fleet, server
     assert code == 0, err
     assert read_scores([out]).scores.tolist() == [[9, 2, 2]] * 3
     second = [body["messages"] for body in server.bodies if body["model"] == "right" and len(body["messages"]) > 1]
-    said = sorted([message["content"] for message in messages] for messages in second)  # they came side by side
-    assert said == [[f"Say {n}.", "Fine.", "Again."] for n in range(3)]
+    contents = sorted([message["content"] for message in messages] for messages in second)  # they arrive in any order
+    assert contents == [[f"Say {n}.", "Fine.", "Again."] for n in range(3)]
     code, _, err = zooter(
         *bench(fleet(a="right"), "mt-bench", path, tmp_path / "t.jsonl", "--judge-fleet", folder, "--judge", "j")
     )
@@ -155,7 +155,7 @@ def test_mt_bench_with_a_judge_of_the_fleet_and_of_another(zooter, fleet, server
 
 
 @pytest.mark.parametrize(
-    ("suite", "arguments", "said"),
+    ("suite", "arguments", "message"),
     [
         ("human-eval", [], "--run-code with --suite human-eval, which runs Python that the candidates write"),
         ("gsm8k", ["--run-code"], "no --run-code with --suite gsm8k"),
@@ -170,12 +170,12 @@ def test_mt_bench_with_a_judge_of_the_fleet_and_of_another(zooter, fleet, server
         ("gsm8k", ["--temperature", -1], "temperature in [generation] must be at least 0"),
     ],
 )
-def test_what_cannot_be_is_exit_2_before_any_work(zooter, fleet, server, sums, tmp_path, suite, arguments, said):
+def test_what_cannot_be_is_exit_2_before_any_work(zooter, fleet, server, sums, tmp_path, suite, arguments, message):
     if suite == "flask":
         sums = write(sums, [{"text": "q", "metrics": ["Readability"]}])
     code, shown, err = zooter(*bench(fleet(a="right"), suite, sums, tmp_path / "s.jsonl", *arguments))
     assert (code, shown) == (2, "")
-    assert said in err
+    assert message in err
     assert not server.bodies
     assert not (tmp_path / "s.jsonl").exists()
 
@@ -197,8 +197,8 @@ def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(fleet, server, sums
     _, err = child.communicate(timeout=60)
     assert child.returncode == 130, err
     assert "run the command again to continue" in err
-    kept = [json.loads(line)["candidate"] for line in (Path(f"{out}.run") / "responses.jsonl").open()]
-    assert kept == ["a"] * 12
+    candidates = [json.loads(line)["candidate"] for line in (Path(f"{out}.run") / "responses.jsonl").open()]
+    assert candidates == ["a"] * 12
     server.replies["slow"] = lambda query: "4"
     code, _, err = zooter(*call)
     assert code == 0, err

@@ -67,8 +67,8 @@ def test_a_number_is_read_however_it_is_said(number, way, separated, before):
 
 @given(st.text(max_size=200))
 def test_any_text_has_a_finite_number_or_none(text):
-    found = final_number(text)
-    assert found is None or found.is_finite()
+    problems = final_number(text)
+    assert problems is None or problems.is_finite()
 
 
 def test_the_release_is_read_and_scored(tmp_path):
@@ -88,7 +88,7 @@ def test_the_release_is_read_and_scored(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ({"question": "q", "answer": "no number"}, '"answer" as a solution that ends in "#### NUMBER" in'),
         ({"question": "q"}, "no such field (fields: question)"),
@@ -96,12 +96,12 @@ def test_the_release_is_read_and_scored(tmp_path):
         ({"instruction": "q", "output": "a"}, "no such field (fields: instruction, output)"),
     ],
 )
-def test_a_wrong_file_is_named_with_line_and_field(tmp_path, line, said):
+def test_a_wrong_file_is_named_with_line_and_field(tmp_path, line, message):
     path = tmp_path / "x.jsonl"
     path.write_text(json.dumps({"question": "q", "answer": "#### 1"}) + "\n" + json.dumps(line) + "\n")
     with pytest.raises(ZooterError) as caught:
         Gsm8k().read([path])
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert f"{path}, line 2" in str(caught.value)
 
 

@@ -126,7 +126,7 @@ def test_the_reference_solution_passes(problem):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"test": None}, '"test" as a text'),
         ({"test": "assert add(1, 1) == 2"}, '"test" as Python with a function check'),
@@ -134,10 +134,10 @@ def test_the_reference_solution_passes(problem):
         ({"prompt": ""}, '"prompt" or "query" as a text'),
     ],
 )
-def test_a_wrong_file_is_named_with_line_and_field(tmp_path, change, said):
+def test_a_wrong_file_is_named_with_line_and_field(tmp_path, change, message):
     path = tmp_path / "x.jsonl"
     path.write_text(json.dumps(LINE) + "\n" + json.dumps({**LINE, "task_id": "T/1", **change}))
     with pytest.raises(ZooterError) as caught:
         HumanEval().read([path])
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert f"{path}, line 2" in str(caught.value)

@@ -1,4 +1,4 @@
-"""Answering a suite: what is kept, what is gone on with, and what fails alone."""
+"""Answering a suite: what is saved, what is resumed, and which failures stay alone."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def texts(folder: Path) -> dict:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, tiny_ensemble) -> dict:
+def uninterrupted(tmp_path_factory, tiny_ensemble) -> dict:
     """The responses of work that nothing interrupted."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(work, "TOGETHER", 4)
@@ -66,8 +66,8 @@ def whole(tmp_path_factory, tiny_ensemble) -> dict:
     return texts(folder)
 
 
-def test_every_candidate_answers_every_problem(whole, tiny_ensemble):
-    assert set(whole) == {(problem.id, name, 0) for problem in PROBLEMS for name in tiny_ensemble.fleet.pool}
+def test_every_candidate_answers_every_problem(uninterrupted, tiny_ensemble):
+    assert set(uninterrupted) == {(problem.id, name, 0) for problem in PROBLEMS for name in tiny_ensemble.fleet.pool}
 
 
 def test_work_that_is_done_is_not_done_again(tmp_path, tiny_ensemble, monkeypatch):
@@ -81,41 +81,41 @@ def test_work_that_is_done_is_not_done_again(tmp_path, tiny_ensemble, monkeypatc
 
 
 def test_what_came_before_a_stop_is_kept_and_the_rest_comes_as_if_there_had_been_none(
-    tmp_path, tiny_fleet, whole, monkeypatch
+    tmp_path, tiny_fleet, uninterrupted, monkeypatch
 ):
     """Ctrl-C in the middle of a batch, then once more, then to the end."""
     ensemble = Ensemble(load_fleet(tiny_fleet))
-    stream, came = ensemble.run_requests, 0
+    stream, count = ensemble.run_requests, 0
 
     def stopped(requests, stop, generation=None):
-        nonlocal came
+        nonlocal count
         for piece in stream(requests, stop, generation):
             yield piece
-            came += piece.response is not None
-            if came in (6, 15):
-                came += 1
+            count += piece.response is not None
+            if count in (6, 15):
+                count += 1
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(ensemble, "run_requests", stopped)
-    kept = []
+    counts = []
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             done(tmp_path, ensemble)
-        kept.append(len(texts(tmp_path)))
-    assert 6 <= kept[0] < kept[1] < 30
+        counts.append(len(texts(tmp_path)))
+    assert 6 <= counts[0] < counts[1] < 30
     monkeypatch.setattr(ensemble, "run_requests", stream)
     job = done(tmp_path, ensemble)
-    assert texts(tmp_path) == whole
+    assert texts(tmp_path) == uninterrupted
     assert len(lines(tmp_path / "responses.jsonl")) == len(lines(tmp_path / "scores.jsonl")) == 30
     assert not outcome.set_aside(job)
 
 
-def test_a_torn_last_line_is_no_matter(tmp_path, tiny_ensemble, whole):
+def test_a_torn_last_line_is_no_matter(tmp_path, tiny_ensemble, uninterrupted):
     done(tmp_path, tiny_ensemble)
     path = tmp_path / "responses.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
     done(tmp_path, tiny_ensemble)
-    assert texts(tmp_path) == whole
+    assert texts(tmp_path) == uninterrupted
 
 
 def test_a_record_of_another_problem_is_refused(tmp_path, tiny_ensemble):
@@ -138,7 +138,7 @@ def test_another_sample_is_refused(tmp_path, tiny_ensemble):
         done(tmp_path, tiny_ensemble, PROBLEMS[:2], judge={"model": "x"})
 
 
-def test_one_problem_that_breaks_its_batch_is_set_aside_alone(tmp_path, tiny_ensemble, whole):
+def test_one_problem_that_breaks_its_batch_is_set_aside_alone(tmp_path, tiny_ensemble, uninterrupted):
     """A prompt that is longer than the model takes is set aside; the others are answered."""
     problems = [*PROBLEMS, Problem("long", ("no end " * 1000,), 0)]
     job = done(tmp_path, tiny_ensemble, problems)
@@ -147,7 +147,7 @@ def test_one_problem_that_breaks_its_batch_is_set_aside_alone(tmp_path, tiny_ens
     assert aside["long"].startswith("no score of base, one, two: ")
     assert "more than the 511 that fit" in aside["long"]
     assert outcome.write(job, "lengths", tmp_path / "s.jsonl") == 10
-    assert set(texts(tmp_path)) == set(whole)
+    assert set(texts(tmp_path)) == set(uninterrupted)
 
 
 def test_a_candidate_that_is_broken_fails_alone(tmp_path, fleet_copy):
@@ -163,19 +163,19 @@ def test_a_candidate_that_is_broken_fails_alone(tmp_path, fleet_copy):
 
 def test_a_candidate_of_which_nothing_comes_is_left_alone(tmp_path, tiny_fleet, monkeypatch):
     ensemble = Ensemble(load_fleet(tiny_fleet))
-    stream, asked = ensemble.run_requests, []
+    stream, sizes = ensemble.run_requests, []
 
     def failing(requests, stop, generation=None):
         name = requests[0].candidate.name
         if name != "one":
             yield from stream(requests, stop, generation)
             return
-        asked.append(len(requests))
+        sizes.append(len(requests))
         yield from (Piece.failed(request, "no memory") for request in requests)
 
     monkeypatch.setattr(ensemble, "run_requests", failing)
     job = done(tmp_path, ensemble)
-    assert asked == [4, 1, 1, 1, 1]  # a batch, then each of it
+    assert sizes == [4, 1, 1, 1, 1]  # a batch, then each of it
     assert len(job.scores) == 20
     assert "nothing came of 4 requests; no memory" in outcome.set_aside(job)["p9"]
     monkeypatch.setattr(ensemble, "run_requests", stream)  # mended: the same work goes on
@@ -203,32 +203,33 @@ def test_a_judge_without_any_verdict_ends_the_work(tmp_path, tiny_ensemble, monk
 def test_the_score_file_is_read_again(tmp_path, tiny_ensemble, name):
     job = done(tmp_path / "run", tiny_ensemble)
     assert outcome.write(job, "lengths", tmp_path / name) == 10
-    scores, said = read_scores([tmp_path / name]), read_texts([tmp_path / name])
+    scores, responses = read_scores([tmp_path / name]), read_texts([tmp_path / name])
     assert scores.candidates == tiny_ensemble.fleet.pool
     first = scores.queries[0]
     assert (first.id, first.dataset, first.tags) == ("p0", "lengths", ("t",))
-    assert scores.scores.tolist() == [[len(said[row][name]) for name in scores.candidates] for row in range(10)]
+    assert scores.scores.tolist() == [[len(responses[row][name]) for name in scores.candidates] for row in range(10)]
     assert outcome.figures(job, "lengths")["candidates"]["one"]["score"] == scores.scores[:, 1].mean()
 
 
 def test_a_second_turn_holds_the_first_answer(tmp_path, tiny_ensemble, monkeypatch):
     problems = [Problem("a", ("One?", "Two?"), 0), Problem("b", ("Only?",), 0)]
-    stream, asked = tiny_ensemble.run_requests, []
+    stream, sent = tiny_ensemble.run_requests, []
 
     def seen(requests, stop, generation=None):
-        asked.extend(requests)
+        sent.extend(requests)
         return stream(requests, stop, generation)
 
     monkeypatch.setattr(tiny_ensemble, "run_requests", seen)
     job = done(tmp_path, tiny_ensemble, problems)
-    second = [request.messages for request in asked if len(request.messages) > 1]
-    said = job.texts["a", "base"]
-    assert [(m.role, m.content) for m in second[0]] == [("user", "One?"), ("assistant", said[0]), ("user", "Two?")]
+    second = [request.messages for request in sent if len(request.messages) > 1]
+    responses = job.texts["a", "base"]
+    assert [(m.role, m.content) for m in second[0]] == [("user", "One?"), ("assistant", responses[0]), ("user", "Two?")]
     assert len(second) == 3
     outcome.write(job, "lengths", tmp_path / "s.jsonl")
     one, other = lines(tmp_path / "s.jsonl")
-    assert (one["query"], one["responses"]["base"], one["later_responses"]["base"]) == ("One?", said[0], said[1:])
-    assert one["scores"]["base"] == len(said[1])
+    assert one["query"] == "One?"
+    assert [one["responses"]["base"], *one["later_responses"]["base"]] == responses
+    assert one["scores"]["base"] == len(responses[1])
     assert "later_responses" not in other
 
 
@@ -244,7 +245,7 @@ TURNS = [Problem(f"p{n}", (text, "And then?"), n, ("t",)) for n, text in enumera
 
 
 @pytest.mark.parametrize(
-    ("file", "changes", "found"),
+    ("file", "changes", "problem"),
     [
         ("responses.jsonl", {"candidate": "three"}, 'but found "candidate" is none of base, one, two in line 2'),
         ("responses.jsonl", {"turn": 2}, 'but found "turn" is not the number of one in line 2'),
@@ -253,7 +254,7 @@ TURNS = [Problem(f"p{n}", (text, "And then?"), n, ("t",)) for n, text in enumera
         ("scores.jsonl", {"id": {}}, "but found one of {} in line 2"),
     ],
 )
-def test_a_line_of_a_suite_that_was_altered_is_named(tmp_path, tiny_ensemble, file, changes, found):
+def test_a_line_of_a_suite_that_was_altered_is_named(tmp_path, tiny_ensemble, file, changes, problem):
     first = done(tmp_path, tiny_ensemble, TURNS)
     path = tmp_path / file
     records = lines(path)
@@ -263,7 +264,7 @@ def test_a_line_of_a_suite_that_was_altered_is_named(tmp_path, tiny_ensemble, fi
     message = str(caught.value)
     assert str(path) in message
     assert "line 2" in message
-    assert found in message
+    assert problem in message
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     assert done(tmp_path, tiny_ensemble, TURNS).scores == first.scores
 

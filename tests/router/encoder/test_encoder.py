@@ -170,11 +170,11 @@ def test_nobody_else_can_read_the_vectors(fresh, cache):
         first = fresh.embed_all(TEXTS)
     finally:
         os.umask(before)
-    (kept,) = cache.iterdir()
-    assert [stat.S_IMODE(path.stat().st_mode) for path in (cache.parent, cache, kept)] == [0o700, 0o700, 0o600]
-    kept.chmod(0o644)
+    (cached,) = cache.iterdir()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (cache.parent, cache, cached)] == [0o700, 0o700, 0o600]
+    cached.chmod(0o644)
     assert np.array_equal(fresh.embed_all(TEXTS), first)
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert stat.S_IMODE(cached.stat().st_mode) == 0o600
 
 
 def test_embed_all_tells_encoders_apart(fresh, cache, tmp_path):
@@ -186,10 +186,10 @@ def test_embed_all_tells_encoders_apart(fresh, cache, tmp_path):
 
 def test_embed_all_goes_by_like_length_and_tells_how_far(fresh, cache, monkeypatch):
     monkeypatch.setattr(module, "BATCH", 4)
-    told: list[int] = []
+    counts: list[int] = []
     texts = [f"{'a' * (n * 7 % 10)} {n}" for n in range(10)]
-    vectors = fresh.embed_all(texts, told.append)
-    assert told == [4, 8, 10]
+    vectors = fresh.embed_all(texts, counts.append)
+    assert counts == [4, 8, 10]
     assert vectors == pytest.approx(np.concatenate([fresh.embed([text]) for text in texts]), abs=1e-5)
 
 
@@ -221,31 +221,31 @@ def test_a_damaged_cache_file_is_made_again(fresh, cache):
 
 def test_encoders_load_each_model_once(tiny_fleet):
     encoders, reference = Encoders(), str(tiny_fleet / "encoder")
-    found: list[Encoder] = []
-    threads = [threading.Thread(target=lambda: found.append(encoders(reference))) for _ in range(4)]
+    loaded: list[Encoder] = []
+    threads = [threading.Thread(target=lambda: loaded.append(encoders(reference))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 4
-    assert all(encoder is found[0] for encoder in found)
+    assert len(loaded) == 4
+    assert all(encoder is loaded[0] for encoder in loaded)
 
 
 def test_threads_share_an_encoder(fresh, tiny_encoder):
     texts = [f"{n} apples" for n in range(24)]
     expected = tiny_encoder.embed(texts)
-    found: dict[int, np.ndarray] = {}
+    vectors: dict[int, np.ndarray] = {}
 
     def work(number):
-        found[number] = np.concatenate([fresh.embed([text]) for text in texts[number::2] + texts[1 - number :: 2]])
+        vectors[number] = np.concatenate([fresh.embed([text]) for text in texts[number::2] + texts[1 - number :: 2]])
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found[0] == pytest.approx(np.concatenate([expected[0::2], expected[1::2]]), abs=1e-5)
-    assert found[1] == pytest.approx(np.concatenate([expected[1::2], expected[0::2]]), abs=1e-5)
+    assert vectors[0] == pytest.approx(np.concatenate([expected[0::2], expected[1::2]]), abs=1e-5)
+    assert vectors[1] == pytest.approx(np.concatenate([expected[1::2], expected[0::2]]), abs=1e-5)
 
 
 @pytest.mark.parametrize("reference", ["/no/such/folder", "owner/not-on-this-machine"])

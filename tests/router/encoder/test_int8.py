@@ -55,22 +55,22 @@ def two_layers(path: Path) -> list[np.ndarray]:
         helper.make_node("MatMul", ["states", "two"], ["second"], name="b"),
         helper.make_node("Concat", ["first", "second"], ["vectors"], axis=-1),
     ]
-    made = helper.make_graph(
+    graph = helper.make_graph(
         nodes,
         "two layers",
         [helper.make_tensor_value_info("states", TensorProto.FLOAT, [1, None, WIDTH])],
         [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, [1, None, 6])],
         [numpy_helper.from_array(one, name) for one, name in zip(weights, ("one", "two"), strict=True)],
     )
-    save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
     return weights
 
 
 def states(seed: int) -> np.ndarray:
     """Numbers about 1, and about 200 in one column."""
-    made = np.random.default_rng(seed).normal(size=(1, 5, WIDTH)).astype(np.float32)
-    made[..., HUGE] *= 200
-    return made
+    numbers = np.random.default_rng(seed).normal(size=(1, 5, WIDTH)).astype(np.float32)
+    numbers[..., HUGE] *= 200
+    return numbers
 
 
 def test_vectors_are_near_those_of_torch(encoder, tiny_encoder):
@@ -127,8 +127,8 @@ def test_evening_out_leaves_the_result_as_it_is(tmp_path):
     largest[HUGE] = 200
     _even_out(model.graph, list(model.graph.node)[:2], {"states": largest})
     assert [node.op_type for node in model.graph.node] == ["Mul", "MatMul", "MatMul", "Concat"]  # one for both
-    found = session(model.SerializeToString()).run(None, {"states": states(0)})[0]
-    assert found == pytest.approx(states(0) @ np.concatenate(weights, axis=1), rel=1e-4, abs=1e-3)
+    result = session(model.SerializeToString()).run(None, {"states": states(0)})[0]
+    assert result == pytest.approx(states(0) @ np.concatenate(weights, axis=1), rel=1e-4, abs=1e-3)
     left = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
     assert left.keys() == {"states factors", "a weights", "b weights"}
     assert left["states factors"][HUGE] < 0.02

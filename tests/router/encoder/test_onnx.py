@@ -54,29 +54,29 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def exports(exported: Encoder, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The exports of the tiny encoder from here on, which come from the one that was made: a real one takes seconds."""
-    content, told = exported.graph.path.read_bytes(), []
+    content, paths = exported.graph.path.read_bytes(), []
 
     def export(model, arguments, path, **options):
-        told.append(path)
+        paths.append(path)
         path.write_bytes(content)
 
     monkeypatch.setattr(torch.onnx, "export", export)
-    return told
+    return paths
 
 
 @ONNX
 @pytest.mark.parametrize("texts", BATCHES, ids=range(len(BATCHES)))
 def test_vectors_are_those_of_torch(exported, tiny_encoder, texts):
-    found = exported.embed(texts)
-    assert (found.dtype, found.shape) == (np.float32, (len(texts), 64))
-    assert np.allclose(found, tiny_encoder.embed(texts), atol=1e-5)
+    vectors = exported.embed(texts)
+    assert (vectors.dtype, vectors.shape) == (np.float32, (len(texts), 64))
+    assert np.allclose(vectors, tiny_encoder.embed(texts), atol=1e-5)
 
 
 @ONNX
 def test_the_graph_takes_any_batch(exported, tiny_encoder):
     texts = [text for batch in BATCHES for text in batch]
-    found = exported.graph(exported._tokens(texts, "np"))
-    assert np.allclose(found, tiny_encoder.embed(texts), atol=1e-5)
+    vectors = exported.graph(exported._tokens(texts, "np"))
+    assert np.allclose(vectors, tiny_encoder.embed(texts), atol=1e-5)
 
 
 @ONNX
@@ -90,8 +90,8 @@ def test_large_batches_are_worked_by_torch(exported, tiny_encoder, monkeypatch):
 def test_threads_share_a_graph(exported, tiny_encoder):
     texts = [f"{'very ' * (n % 7)}many apples, {n}" for n in range(64)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda text: exported.embed([text])[0], texts))
-    assert np.allclose(np.stack(found), tiny_encoder.embed_all(texts), atol=1e-5)
+        vectors = list(pool.map(lambda text: exported.embed([text])[0], texts))
+    assert np.allclose(np.stack(vectors), tiny_encoder.embed_all(texts), atol=1e-5)
 
 
 @ONNX
@@ -105,9 +105,9 @@ def test_a_graph_is_exported_once(exported, exports, cache, tiny_fleet):
 @ONNX
 def test_two_starts_at_once_make_one_export(exported, exports, cache, tiny_fleet):
     with ThreadPoolExecutor(2) as pool:
-        made = list(pool.map(lambda _: Encoder(str(tiny_fleet / "encoder"), "onnx"), range(2)))
+        encoders = list(pool.map(lambda _: Encoder(str(tiny_fleet / "encoder"), "onnx"), range(2)))
     assert len(exports) == 1
-    assert np.array_equal(made[0].embed(["Hi"]), made[1].embed(["Hi"]))
+    assert np.array_equal(encoders[0].embed(["Hi"]), encoders[1].embed(["Hi"]))
 
 
 @ONNX
@@ -115,20 +115,20 @@ def test_two_starts_at_once_make_one_export(exported, exports, cache, tiny_fleet
 def test_a_damaged_graph_is_made_again(exported, exports, cache, tiny_fleet, damage):
     Encoder(str(tiny_fleet / "encoder"), "onnx")
     (file,) = cache.glob("*.onnx")
-    whole = file.read_bytes()
-    file.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
+    complete = file.read_bytes()
+    file.write_bytes(complete[: len(complete) // 2] if damage is None else damage)
     assert np.array_equal(Encoder(str(tiny_fleet / "encoder"), "onnx").embed(["Hi"]), exported.embed(["Hi"]))
-    assert (len(exports), file.read_bytes()) == (2, whole)
+    assert (len(exports), file.read_bytes()) == (2, complete)
 
 
 @ONNX
 def test_a_graph_of_other_weights_is_made_again(exported, exports, cache, tiny_fleet):
     Encoder(str(tiny_fleet / "encoder"), "onnx")
     (file,) = cache.glob("*.onnx")
-    whole = file.read_bytes()
+    complete = file.read_bytes()
     weights = exported.model.embeddings.word_embeddings.weight.detach().numpy().tobytes()
-    assert whole.count(weights) == 1
-    file.write_bytes(whole.replace(weights, np.frombuffer(weights, np.float32)[::-1].tobytes()))
+    assert complete.count(weights) == 1
+    file.write_bytes(complete.replace(weights, np.frombuffer(weights, np.float32)[::-1].tobytes()))
     assert np.array_equal(Encoder(str(tiny_fleet / "encoder"), "onnx").embed(["Hi"]), exported.embed(["Hi"]))
     assert len(exports) == 2
 
@@ -162,11 +162,11 @@ def test_changed_weights_have_a_graph_of_their_own(exported, exports, cache, tmp
 
 @ONNX
 def test_a_copy_that_may_be_trained_is_torch(exported, exports, cache):
-    made = exported.copy()
+    twin = exported.copy()
     with torch.no_grad():
-        made.model.embeddings.word_embeddings.weight.mul_(-1)
-    assert (made.runtime, made.stamp, exports) == ("torch", None, [])
-    assert not np.allclose(made.embed(["Hi"]), exported.embed(["Hi"]), atol=0.1)
+        twin.model.embeddings.word_embeddings.weight.mul_(-1)
+    assert (twin.runtime, twin.stamp, exports) == ("torch", None, [])
+    assert not np.allclose(twin.embed(["Hi"]), exported.embed(["Hi"]), atol=0.1)
     assert exported.runtime == "onnx"
 
 
@@ -179,7 +179,7 @@ def test_a_fleet_says_the_runtime_and_routes_alike(exported, exports, tiny_fleet
         one, other = (kinds[kind].route_all([text])[0] for kind in kinds)
         assert one.candidate == other.candidate
         assert other.probabilities == pytest.approx(one.probabilities, abs=1e-4)
-    assert {kind: made.router.encoder.runtime for kind, made in kinds.items()} == {"torch": "torch", "onnx": "onnx"}
+    assert all(ensemble.router.encoder.runtime == kind for kind, ensemble in kinds.items())
     assert kinds["onnx"].tagger.encoder is kinds["onnx"].router.encoder
 
 
@@ -251,9 +251,9 @@ def test_onnxruntime_notes_nothing_for_its_maker(tiny_fleet, tmp_path):
     """It would keep what it knows of the process and the machine in the home's cache folder, to send it later."""
     work = f"from zooter_core.router.encoder import Encoder; Encoder({str(tiny_fleet / 'encoder')!r}, 'onnx')"
     home = tmp_path / "home"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ORT_")}
-    kept |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "ZOOTER_CACHE": str(tmp_path / "zooter")}
-    subprocess.run([sys.executable, "-c", work], env=kept, check=True, capture_output=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ORT_")}
+    environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "ZOOTER_CACHE": str(tmp_path / "zooter")}
+    subprocess.run([sys.executable, "-c", work], env=environment, check=True, capture_output=True)
     assert list((tmp_path / "zooter" / "graphs").glob("*.onnx"))
     assert [path for path in home.rglob("*") if "onnxruntime" in path.name] == []
 

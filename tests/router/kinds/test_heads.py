@@ -187,12 +187,12 @@ def test_a_weight_that_is_not_finite_never_routes(tmp_path, kind, number, tiny_e
     """Whichever it is, also where a head would hide it from most queries; the file is named."""
     fitted(kind).save_pretrained(tmp_path)
     change_config(tmp_path, encoder=tiny_encoder.reference)
-    whole = (tmp_path / "model.safetensors").read_bytes()
+    complete = (tmp_path / "model.safetensors").read_bytes()
     for weight in load_file(tmp_path / "model.safetensors"):
         put_number(tmp_path, number, weight)
         with pytest.raises(WorkError, match=f"a whole router in {tmp_path}.*NaN or infinity in its weights"):
             Router.load(tmp_path, Encoders())
-        (tmp_path / "model.safetensors").write_bytes(whole)
+        (tmp_path / "model.safetensors").write_bytes(complete)
 
 
 @pytest.mark.parametrize("kind", TRAINED)

@@ -26,8 +26,8 @@ LOGITS = torch.tensor([[1.0, 2.0, 5.0]]).log()
     ],
 )
 def test_sample_llm_loss(scores, positives, negatives, loss):
-    found = sample_llm_loss(LOGITS, torch.tensor([scores]), positives, negatives)
-    assert found.item() == pytest.approx(loss, abs=1e-6)
+    value = sample_llm_loss(LOGITS, torch.tensor([scores]), positives, negatives)
+    assert value.item() == pytest.approx(loss, abs=1e-6)
 
 
 def test_sample_llm_loss_is_the_mean_over_the_batch():
@@ -48,8 +48,8 @@ ALIKE = torch.tensor([[9.0, 2.0, 3.0], [2.0, 9.0, 4.0], [3.0, 4.0, 9.0]]).log()
 @pytest.mark.parametrize("strangers", [1, 2, 3, 9])
 def test_sample_sample_loss(strangers):
     """Queries 1 and 2 are mates, 3 is the stranger: ln((2 + 3) / 2) and ln((2 + 4) / 2). 3 has no mate."""
-    found = sample_sample_loss(ALIKE, torch.tensor([0, 0, 1]), strangers)
-    assert found.item() == pytest.approx((math.log(5 / 2) + math.log(6 / 2)) / 2)
+    value = sample_sample_loss(ALIKE, torch.tensor([0, 0, 1]), strangers)
+    assert value.item() == pytest.approx((math.log(5 / 2) + math.log(6 / 2)) / 2)
 
 
 def test_sample_sample_loss_draws_as_many_strangers_as_asked():
