@@ -47,7 +47,7 @@ def compare(page: Page) -> None:
 def explorer(page: Page) -> None:
     page.goto(f"{ADDRESS}/explorer?q=Write a toast for my sister's wedding")
     page.get_by_role("button", name="Route it").click(timeout=SLOW)
-    expect(page.get_by_text("Whether its probabilities can be believed")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Are the probabilities reliable?")).to_be_visible(timeout=SLOW)
 
 
 def lab(page: Page) -> None:

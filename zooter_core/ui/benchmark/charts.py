@@ -28,27 +28,7 @@ def cost_quality(
     """
     figure = go.Figure()
     for number, (k, line) in enumerate(curves.items()):
-        ends = [line[0], line[-1]]
-        figure.add_scatter(
-            x=[point.cost(priced) for point in ends],
-            y=[point.reward for point in ends],
-            mode="lines",
-            line={"color": GREY, "dash": "dot", "width": 1},
-            name="random queries",
-            legendgroup="random",
-            showlegend=number == 0,
-            hoverinfo="skip",
-        )
-        figure.add_scatter(
-            x=[point.cost(priced) for point in line],
-            y=[point.reward for point in line],
-            mode="lines+markers",
-            line={"color": ROUTER_COLOUR, "dash": DASHES[number % len(DASHES)], "width": 2},
-            marker={"size": 6},
-            name=f"router, {k} models if unsure",
-            text=[hover_text(point, priced) for point in line],
-            hovertemplate="%{text}<extra></extra>",
-        )
+        _add_curve(figure, k, line, number, priced)
     for point in points:
         figure.add_scatter(
             x=[point.cost(priced)],
@@ -61,6 +41,31 @@ def cost_quality(
         )
     unit = "dollars per thousand queries" if priced else "model calls per query"
     return charts.framed(figure, f"mean cost ({unit})", "mean reward per query", 460)
+
+
+def _add_curve(figure: go.Figure, k: int, line: Sequence[Point], number: int, priced: bool) -> None:
+    """The points of one k, and the straight line of choosing as many queries at random."""
+    ends = [line[0], line[-1]]
+    figure.add_scatter(
+        x=[point.cost(priced) for point in ends],
+        y=[point.reward for point in ends],
+        mode="lines",
+        line={"color": GREY, "dash": "dot", "width": 1},
+        name="random queries",
+        legendgroup="random",
+        showlegend=number == 0,
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=[point.cost(priced) for point in line],
+        y=[point.reward for point in line],
+        mode="lines+markers",
+        line={"color": ROUTER_COLOUR, "dash": DASHES[number % len(DASHES)], "width": 2},
+        marker={"size": 6},
+        name=f"router, {k} models if unsure",
+        text=[hover_text(point, priced) for point in line],
+        hovertemplate="%{text}<extra></extra>",
+    )
 
 
 def _mark(point: Point, pool: Sequence[str]) -> dict[str, Any]:

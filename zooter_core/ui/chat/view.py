@@ -52,7 +52,7 @@ def sidebar(engine: Ensemble, talk: Conversation) -> Settings:
 
 
 def _settings(engine: Ensemble) -> Settings:
-    generation, router = engine.fleet.generation, engine.fleet.router
+    router = engine.fleet.router
     mode = MODES[st.selectbox("Who answers", list(MODES), key="mode", bind="query-params", help=MODE_HELP)]
     candidate, k, unsure = None, 2, None
     if mode == "fixed":
@@ -72,6 +72,12 @@ def _settings(engine: Ensemble) -> Settings:
             help="One minus the lead of the most probable model over the next: 0 is certain, 1 a tie. "
             "At 0, several models answer every query; at 1, hardly any.",
         )
+    return Settings(mode, candidate, k, unsure, *_answer_settings(engine))
+
+
+def _answer_settings(engine: Ensemble) -> tuple[float, int, str]:
+    """Temperature, most new tokens and system prompt."""
+    generation = engine.fleet.generation
     with st.expander("Answer settings", icon=":material/tune:"):
         temperature = st.slider(
             "Temperature",
@@ -100,7 +106,7 @@ def _settings(engine: Ensemble) -> Settings:
             placeholder="Answer in one sentence.",
             help="Instructions for the model that answers. The router does not see them.",
         )
-    return Settings(mode, candidate, k, unsure, temperature, int(length), system)
+    return temperature, int(length), system
 
 
 def _conversations(talk: Conversation) -> None:
