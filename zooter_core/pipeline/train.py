@@ -100,8 +100,9 @@ def tags_of(scores: Scores, source: str, vectors: Vectors, seed: int = 0) -> Seq
 
 def distill_settings(encoder: str, config: DistillConfig) -> Settings:
     """What a run records of its step distill."""
-    keys = {"extra": "own"}  # as run folders have it
-    return {"encoder": encoder, **{keys.get(name, name): value for name, value in asdict(config).items()}}
+    values = asdict(config)
+    extra = values.pop("extra")
+    return {"encoder": encoder, **values, "own": extra}  # a change of the kind is named before its settings
 
 
 def distill_run(
