@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.labelling import HttpConfig
-from zooter_core.config.tables import Table
+from zooter_core.config.tables import Table, default_of
 from zooter_core.errors import ZooterError
 
 FILES = ("model", "adapter", "vocabulary", "encoder")  # keys that may name a file or folder
@@ -62,10 +62,8 @@ def _settings(table: Table) -> dict[str, Any]:
     for entry in sorted(
         fields(table), key=lambda entry: ORDER.index(entry.name) if entry.name in ORDER else len(ORDER)
     ):
-        value, default = getattr(table, entry.name), entry.default
-        if entry.default_factory is not MISSING:
-            default = entry.default_factory()
-        if entry.name not in OUTSIDE and (entry.name == "kind" or value != default):
+        value = getattr(table, entry.name)
+        if entry.name not in OUTSIDE and (entry.name == "kind" or value != default_of(table, entry.name)):
             values[entry.name] = _settings(value) if isinstance(value, EndpointConfig) else value
     return values
 

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tiny
+from three_bases import NAMES, QUERIES, pool, texts
+
+from zooter_core.backends.local.transformers import TransformersBackend
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, Path]:
+    """Three bases of one size."""
+    folders = {name: tmp_path_factory.mktemp("bases") / name for name in NAMES}
+    for seed, folder in enumerate(folders.values()):
+        tiny.save_language_model(folder, seed)
+    return folders
+
+
+@pytest.fixture(scope="module")
+def alone(folders) -> dict[str, list[str]]:
+    """The answers of every base, alone in memory."""
+    candidates = pool(folders)
+    return {name: texts(TransformersBackend(), [candidates[name]], QUERIES) for name in NAMES}
