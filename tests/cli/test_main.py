@@ -10,13 +10,13 @@ import sys
 from itertools import pairwise
 
 import pytest
-from calls import ROOT, SEA, check_decision, damage, replace_text
+from calls import ROOT, SEA, damage, replace_text
 
 from zooter_core import __version__
 from zooter_core.cli import COMMANDS
 from zooter_core.cli.main import main
 
-QUICK = """
+CALLS = """
 import json, sys
 from zooter_core.cli.main import main
 codes = [main(call) for call in json.loads(sys.argv[1])]
@@ -25,22 +25,20 @@ print(json.dumps([codes, [name for name in sys.argv[2:] if name in sys.modules]]
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 
 
-def in_process(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """The command line in a process of its own."""
-    command = [sys.executable, "-m", "zooter_core.cli", *map(str, arguments)]
+def run_calls(*calls: list[object], modules: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """A process that makes calls; its last line has their exit codes and those of the modules that it loaded."""
+    command = [sys.executable, "-c", CALLS, json.dumps([list(map(str, call)) for call in calls]), *modules]
     return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
 
 
-def quick(calls: list[list[str]], *modules: str) -> list[object]:
-    """The exit codes of calls in a process of their own, and which of the modules that process loaded."""
-    command = [sys.executable, "-c", QUICK, json.dumps(calls), *modules]
-    process = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-    return json.loads(process.stdout.splitlines()[-1])
+def codes_and_modules(*calls: list[object], modules: tuple[str, ...]) -> object:
+    return json.loads(run_calls(*calls, modules=modules).stdout.splitlines()[-1])
 
 
 def test_the_list_of_commands_loads_no_command():
     modules = [f"zooter_core.cli.{name}" for name in COMMANDS if name != "import"]
-    assert quick([["--help"], []], "pydantic", "numpy", "rich", "filelock", *HEAVY, *modules) == [[0, 0], []]
+    modules += ["pydantic", "numpy", "rich", "filelock", *HEAVY]
+    assert codes_and_modules(["--help"], [], modules=tuple(modules)) == [[0, 0], []]
 
 
 def test_help_takes_less_than_a_third_of_a_second():
@@ -52,29 +50,26 @@ def test_help_takes_less_than_a_third_of_a_second():
 
     marks = [processor_seconds()]
     for _ in range(3):
-        in_process("--help")
+        run_calls(["--help"])
         marks.append(processor_seconds())
     assert min(end - start for start, end in pairwise(marks)) < 0.3
 
 
 def test_help_of_a_command_and_a_fleet_that_is_not_there_load_nothing_heavy():
     calls = [*([name, "--help"] for name in COMMANDS), ["route", "q", "--fleet", "/none"]]
-    assert quick(calls, *HEAVY) == [[0] * len(COMMANDS) + [2], []]
+    assert codes_and_modules(*calls, modules=HEAVY) == [[0] * len(COMMANDS) + [2], []]
 
 
-def test_results_alone_are_on_stdout(tiny_fleet):
-    process = in_process("route", SEA, "--json", "--fleet", tiny_fleet)
-    check_decision(json.loads(process.stdout), SEA)
-    assert process.stderr == ""
-
-
-def test_bars_of_libraries_do_not_show(scores, tmp_path, tiny_fleet):
+def test_results_alone_are_on_stdout_and_no_bars_of_libraries_on_stderr(scores, tmp_path, tiny_fleet):
     wide, narrow, encoder = tmp_path / "wide", tmp_path / "narrow", tiny_fleet / "encoder"
-    err = in_process("distill", "--scores", scores, "--out", wide, "--encoder", encoder, "--epochs", 1).stderr
-    err += in_process("extend", "--router", wide, "--without", "two", "--out", narrow).stderr
-    assert f"is in {wide}." in err
-    assert f"is in {narrow}." in err
-    assert "it/s" not in err
+    distill = ["distill", "--scores", scores, "--out", wide, "--encoder", encoder, "--epochs", 1]
+    extend = ["extend", "--router", wide, "--without", "two", "--out", narrow, "--json"]
+    process = run_calls(distill, extend)
+    result, codes = map(json.loads, process.stdout.splitlines())
+    assert result == {"router": str(narrow), "candidates": ["base", "one"], "removed": "two"}
+    assert codes == [[0, 0], []]
+    assert f"is in {wide}." in process.stderr
+    assert "it/s" not in process.stderr
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])

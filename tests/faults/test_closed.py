@@ -162,7 +162,7 @@ def test_a_closed_history_is_told_and_stands_in_nobodys_way(tmp_path):
         with bound_by_permissions():
             other = History(path)
             other.keep(entry, 1, {"query": "second"})
-            assert f"a history that can be written at {path}" in str(other.problem)
+            assert f"The history {path} cannot be used" in str(other.problem)
         closed.chmod(0o755)
         assert history.turns("a") == [{"query": "first"}]
     history.keep(entry, 1, {"query": "second"})

@@ -197,7 +197,7 @@ def test_the_demos_history_tells_it_and_keeps_what_it_has(tmp_path):
     history.keep(entry, 0, {"query": "first"})
     with full_disk(40_000):  # sqlite takes 32 KiB for itself to read a file
         history.keep(entry, 1, {"query": "x" * 100_000})
-        assert f"a history that can be written at {tmp_path / 'history.db'}" in str(history.problem)
+        assert f"The history {tmp_path / 'history.db'} cannot be used" in str(history.problem)
         assert history.turns("a") == [{"query": "first"}]
     history.keep(entry, 1, {"query": "second"})
     assert history.problem is None

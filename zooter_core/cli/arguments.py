@@ -11,8 +11,6 @@ from zooter_core.errors import MOST_NAMED, shortened
 from zooter_core.files import impossible
 from zooter_core.router.kinds import KINDS
 
-EMBEDDED = "models/embedded"
-
 
 def _path(text: str) -> Path:
     return Path(_reference(text))
@@ -31,8 +29,8 @@ PARSERS = {"FILE": _path, "DIR": _path, "PATH": _path, "ID": _reference, "FILE|o
 
 
 def option(name: str, metavar: str | None = None, help: str | None = None) -> Any:
-    """An option. `metavar` says what it takes, and so how that is checked."""
-    return typer.Option(name, metavar=metavar, help=help, parser=PARSERS.get(metavar or ""))
+    """An option. The metavar says what its value is, and how it is checked."""
+    return typer.Option(name, metavar=metavar, help=help, parser=PARSERS.get((metavar or "").rstrip(".")))
 
 
 def argument(metavar: str, help: str | None = None) -> Any:
@@ -40,9 +38,9 @@ def argument(metavar: str, help: str | None = None) -> Any:
     return typer.Argument(metavar=metavar, help=help, parser=PARSERS.get(metavar))
 
 
-FleetDir = Annotated[Path | None, option("--fleet", "DIR", f"Folder with a fleet.toml (default: {EMBEDDED}).")]
+FleetDir = Annotated[Path | None, option("--fleet", "DIR", "Folder with a fleet.toml (default: the embedded fleet).")]
 RunDir = Annotated[Path, option("--run", "DIR", "Folder of the run.")]
-ScoreFiles = Annotated[list[Path], option("--scores", "FILE", "Score files.")]
+ScoreFiles = Annotated[list[Path], option("--scores", "FILE...", "Score files.")]
 Json = Annotated[bool, option("--json", help="Print one JSON document.")]
 Query = Annotated[str, argument("QUERY")]
 Temperature = Annotated[
@@ -53,33 +51,30 @@ MaxNewTokens = Annotated[
 ]
 Willingness = Annotated[
     float,
-    option(
-        "--willingness",
-        "X",
-        "Choose by probability - X * price / highest price; 0 ignores prices.",
-    ),
+    option("--willingness", "X", "Choose by probability - X * price / highest price; 0 ignores prices."),
 ]
 Samples = Annotated[
     int, option("--samples", "N", "Responses per candidate and query; the mean of their rewards counts.")
 ]
 Beta = Annotated[
-    float | None, option("--beta", "X", "Weight of the plain label (default: 0.3; 0 with --scores: tag priors alone).")
+    float | None,
+    option("--beta", "X", "Weight of the plain label (default: 0.3; for score files 0: tag priors alone)."),
 ]
-Tau = Annotated[float | None, option("--tau", "X", "Softmax temperature of rewards (default: 1; 0.3 with --scores).")]
+Tau = Annotated[float | None, option("--tau", "X", "Softmax temperature of rewards (default: 1; for score files 0.3).")]
 Normalise = Annotated[
     str | None,
     option(
         "--normalise",
         "NAME",
-        "Normalisation of rewards: none (default), spread (default with --scores), zscore, zscore-dataset.",
+        "Normalisation of rewards: none (default), spread (default for score files), zscore, zscore-dataset.",
     ),
 ]
 Holdout = Annotated[
     float | None,
-    option("--holdout", "X", "Share of queries held back for evaluation (default: 0.2; 0 with --scores)."),
+    option("--holdout", "X", "Share of queries held back for evaluation (default: 0.2; for score files 0)."),
 ]
 Seed = Annotated[int, option("--seed", "N", "Random seed.")]
-TrainingSeed = Annotated[int | None, option("--seed", "N", "Random seed (default: 0; in a run the fleet's).")]
+TrainingSeed = Annotated[int | None, option("--seed", "N", "Random seed (default: 0; in a run, the fleet's).")]
 TagSource = Literal["auto", "given", "clusters", "fleet", "none"]
 Tagger = Annotated[
     TagSource,
@@ -89,12 +84,12 @@ Tagger = Annotated[
         "auto uses the file's tags where it has any, otherwise clusters.",
     ),
 ]
-Epochs = Annotated[int | None, option("--epochs", "N", "Most passes over the queries (default: 8).")]
+Epochs = Annotated[int | None, option("--epochs", "N", "Maximum number of passes over the queries (default: 8).")]
 RouterKind = Annotated[
     str, option("--router-kind", "KIND", f"Kind of router: {', '.join(KINDS)}, or the name of a plug-in.")
 ]
 RouterSettings = Annotated[
-    list[str] | None, option("--router-set", "NAME=NUMBER", "Settings of that kind, such as k=50.")
+    list[str] | None, option("--router-set", "NAME=NUMBER...", "Settings of that kind, such as k=50.")
 ]
 FinetunedPart = Literal["none", "last", "all"]
 Finetune = Annotated[

@@ -28,7 +28,7 @@ SUITES = "gsm8k, mmlu, human-eval, alpaca-eval, flask, mt-bench"
 
 def bench(
     suite: Annotated[str, option("--suite", "NAME", f"Benchmark: {SUITES}.")],
-    sources: Annotated[list[Path], option("--from", "FILE", "The benchmark's own files, plain or .gz.")],
+    sources: Annotated[list[Path], option("--from", "FILE...", "The benchmark's own files, plain or .gz.")],
     out: Annotated[Path, option("--out", "FILE", "Score file to write, .jsonl or .jsonl.gz; FILE.run keeps the work.")],
     limit: Annotated[int | None, option("--limit", "N", "Random sample of so many problems (default: all).")] = None,
     judge: Annotated[

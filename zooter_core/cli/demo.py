@@ -27,11 +27,11 @@ def demo(
         str | None, option("--address", "ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only).")
     ] = None,
     allow_host: Annotated[
-        list[str] | None, option("--allow-host", "NAME", "Another host name under which browsers reach the demo.")
+        list[str] | None, option("--allow-host", "NAME...", "Further host names under which browsers reach the demo.")
     ] = None,
     embed_from: Annotated[
         list[str] | None,
-        option("--embed-from", "ORIGIN", "Site that may show the demo in a frame, such as https://www.example.org."),
+        option("--embed-from", "ORIGIN...", "Sites that may show the demo in a frame, as https://www.example.org."),
     ] = None,
     no_browser: Annotated[bool, option("--no-browser", help="Do not open a browser.")] = False,
     history: Annotated[

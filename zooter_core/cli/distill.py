@@ -21,7 +21,7 @@ from zooter_core.router.kinds import DEFAULT, DistillConfig
 
 def distill(
     run: Annotated[Path | None, option("--run", "DIR", "Folder of the run.")] = None,
-    scores: Annotated[list[Path] | None, option("--scores", "FILE", "Score files, instead of a run.")] = None,
+    scores: Annotated[list[Path] | None, option("--scores", "FILE...", "Score files, instead of a run.")] = None,
     out: Annotated[Path | None, option("--out", "DIR", "With --scores: the router's folder.")] = None,
     fleet: arguments.FleetDir = None,
     tagger: arguments.Tagger = "auto",

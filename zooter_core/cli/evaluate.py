@@ -38,7 +38,7 @@ def evaluate(
         list[Path] | None,
         option(
             "--learned-from",
-            "FILE",
+            "FILE...",
             "Score files that the router was trained on. The baselines learn from them too, and kNN joins them; "
             "without them they are picked in hindsight.",
         ),

@@ -38,7 +38,7 @@ def extend(
         str | None, option("--candidate", "NAME", "Candidate to add; --scores has its scores and those of the others.")
     ] = None,
     without: Annotated[str | None, option("--without", "NAME", "Candidate to remove; needs no scores.")] = None,
-    scores: Annotated[list[Path] | None, option("--scores", "FILE", "Score files.")] = None,
+    scores: Annotated[list[Path] | None, option("--scores", "FILE...", "Score files.")] = None,
     curve: Annotated[
         str | None, option("--curve", "LIST", "Also train on fewer queries: their numbers (default: 50,200,1000).")
     ] = None,

@@ -18,11 +18,11 @@ from zooter_core.data.curate import CurateConfig, curate
 
 
 def queries(
-    sources: Annotated[list[Path], option("--from", "FILE", "Queries files to select from.")],
-    n: Annotated[int, option("--n", "N", "Number of queries to select, at most.")],
+    sources: Annotated[list[Path], option("--from", "FILE...", "Queries files to select from.")],
+    n: Annotated[int, option("--n", "N", "Maximum number of queries to select.")],
     out: Annotated[Path, option("--out", "FILE", "Queries file to write, .jsonl or .jsonl.gz.")],
     exclude: Annotated[
-        list[Path] | None, option("--exclude", "FILE", "Benchmarks whose queries must not be selected.")
+        list[Path] | None, option("--exclude", "FILE...", "Benchmarks whose queries must not be selected.")
     ] = None,
     ngram: Annotated[int, option("--ngram", "N", "Consecutive words that count as an overlap with a benchmark.")] = 8,
     near: Annotated[float, option("--near", "X", "Similarity of a near repeat, by character 5-grams.")] = 0.7,
@@ -30,7 +30,7 @@ def queries(
         Literal["fleet", "given"] | None,
         option("--tagger", help="Source of tags (default: given where every line has tags)."),
     ] = None,
-    tag_at_most: Annotated[int, option("--tag-at-most", "N", "Most queries to tag.")] = 20_000,
+    tag_at_most: Annotated[int, option("--tag-at-most", "N", "Maximum number of queries to tag.")] = 20_000,
     seed: Seed = 0,
     fleet: FleetDir = None,
     json: Json = False,

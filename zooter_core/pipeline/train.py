@@ -101,7 +101,8 @@ def tags_of(scores: Scores, source: str, vectors: Vectors, seed: int = 0) -> Seq
 def distill_settings(encoder: str, config: DistillConfig) -> Settings:
     """What a run records of its step distill."""
     values = asdict(config)
-    return {"encoder": encoder, "own": values.pop("extra"), **values}
+    extra = values.pop("extra")
+    return {"encoder": encoder, **values, "own": extra}  # a change of the kind is named before its settings
 
 
 def distill_run(
