@@ -1,0 +1,52 @@
+"""A run of the whole pipeline on tiny models, in small batches."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from zooter_core.ensemble import Ensemble
+from zooter_core.pipeline import batches
+from zooter_core.records import Query
+
+
+@pytest.fixture(scope="module")
+def small_batches() -> Iterator[None]:
+    from killed_run import BATCH
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "BATCH", BATCH)
+        yield
+
+
+@pytest.fixture(scope="session")
+def queries(tiny_fleet: Path) -> list[Query]:
+    from killed_run import QUERIES
+
+    return QUERIES
+
+
+@pytest.fixture(scope="session")
+def ensemble(tiny_ensemble: Ensemble) -> Ensemble:
+    return tiny_ensemble
+
+
+@pytest.fixture(scope="session")
+def complete(tmp_path_factory: pytest.TempPathFactory, ensemble: Ensemble, queries: list[Query]) -> Path:
+    """The folder of an uninterrupted run; not to be changed."""
+    from killed_run import BATCH
+    from pipeline_runs import work
+
+    folder = tmp_path_factory.mktemp("complete") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "BATCH", BATCH)
+        work(folder, ensemble, queries)
+    return folder
+
+
+@pytest.fixture
+def run_copy(complete: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(complete, tmp_path / "run"))

@@ -1,0 +1,146 @@
+"""The step collect: batches and seeds, candidates that fail, several samples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pipeline_runs import POOL, records
+
+from zooter_core import pipeline
+from zooter_core.backends import Piece
+from zooter_core.config.fleet import load_fleet
+from zooter_core.data.runs import Run
+from zooter_core.data.scores import read_scores
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.records import Response
+
+pytestmark = pytest.mark.usefixtures("small_batches")
+
+
+def test_a_broken_candidate_ends_collect_before_it_begins_and_can_be_mended(tmp_path, fleet_copy, queries, complete):
+    folder = tmp_path / "run"
+    file = fleet_copy / "adapters" / "two" / "adapter_model.safetensors"
+    content_before = file.read_bytes()
+    file.write_bytes(content_before[:100])
+    broken = Ensemble(load_fleet(fleet_copy))
+    with Run(folder, create=True) as run:
+        pipeline.start(run, broken, queries)
+        with pytest.raises(WorkError, match="a LoRA adapter for two"):
+            pipeline.collect(run, broken, broken.fleet.generation)
+        assert not list(run.records("responses.jsonl"))
+        file.write_bytes(content_before)
+        mended = Ensemble(load_fleet(fleet_copy))
+        pipeline.collect(run, mended, mended.fleet.generation)
+    texts = [{(r["id"], r["candidate"]): r["text"] for r in records(f, "responses.jsonl")} for f in (folder, complete)]
+    assert texts[0] == texts[1]
+
+
+def test_a_response_that_fails_ends_collect_and_what_came_is_kept(tmp_path, ensemble, queries, complete, monkeypatch):
+    folder, counts = tmp_path / "run", []
+    stream = Ensemble.run_requests
+
+    def failing(self, requests, stop, generation=None):
+        if requests[0].candidate.name == "two":
+            yield from (Piece.failed(request, "out of memory") for request in requests)
+        else:
+            yield from stream(self, requests, stop, generation)
+
+    with Run(folder, create=True) as run:
+        pipeline.start(run, ensemble, queries)
+        with monkeypatch.context() as patch:
+            patch.setattr(Ensemble, "run_requests", failing)
+            with pytest.raises(WorkError, match=r"a response of two.*out of memory"):
+                pipeline.collect(run, ensemble, ensemble.fleet.generation)
+        assert Counter(record["candidate"] for record in run.records("responses.jsonl")) == {"base": 40, "one": 40}
+        assert not run.sealed("collect")
+        pipeline.collect(run, ensemble, ensemble.fleet.generation, lambda step, done, of: counts.append(done))
+    assert counts == list(range(84, 121, 4))
+    texts = [{(r["id"], r["candidate"]): r["text"] for r in records(f, "responses.jsonl")} for f in (folder, complete)]
+    assert texts[0] == texts[1]
+
+
+def test_a_run_as_a_score_file(run_copy, tmp_path):
+    with Run(run_copy) as run:
+        run.export_scores(tmp_path / "scores.jsonl")
+        expected = run.scores()
+    exported = read_scores([tmp_path / "scores.jsonl"])
+    assert (exported.candidates, [q.text for q in exported.queries]) == (POOL, [q.text for q in expected.queries])
+    assert np.array_equal(exported.scores, expected.scores)
+
+
+class Recorder:
+    """A backend that answers with nothing, and remembers what it was asked with which seed."""
+
+    def __init__(self):
+        self.batches = []
+
+    def load(self, candidate):
+        """Nothing to load."""
+
+    def stream(self, requests, generation, stop):
+        self.batches.append((generation.seed, {request.candidate.name for request in requests}, len(requests)))
+        for request in requests:
+            yield Piece(request, response=Response(request.candidate.name, ""))
+
+
+def test_every_batch_is_of_one_candidate_and_has_a_seed_of_its_own(tmp_path, tiny_fleet, queries):
+    seeds = []
+    for seed in (0, 1):
+        ensemble, recorder = Ensemble(load_fleet(tiny_fleet)), Recorder()
+        ensemble.backends = {"transformers": recorder}
+        with Run(tmp_path / str(seed), create=True) as run:
+            pipeline.start(run, ensemble, queries)
+            pipeline.collect(run, ensemble, replace(ensemble.fleet.generation, seed=seed))
+        assert [(names, size) for _, names, size in recorder.batches] == [({n}, 4) for n in POOL for _ in range(10)]
+        seeds += [seed for seed, _, _ in recorder.batches]
+    assert len(set(seeds)) == 60
+
+
+def sampled(folder, ensemble, queries, samples, progress=pipeline.quiet) -> None:
+    with Run(folder, create=True) as run:
+        pipeline.start(run, ensemble, queries)
+        pipeline.collect(run, ensemble, ensemble.fleet.generation, progress, samples)
+
+
+def test_several_samples_are_collected_and_their_mean_reward_counts(tmp_path, ensemble, queries):
+    sampled(tmp_path / "run", ensemble, queries[:6], 3)
+    counts = Counter((r["id"], r["candidate"], r["sample"]) for r in records(tmp_path / "run", "responses.jsonl"))
+    assert counts == Counter((q.id, name, sample) for q in queries[:6] for name in POOL for sample in range(3))
+    with Run(tmp_path / "run") as run:
+        pipeline.score(run, ensemble)
+        texts, table, rewards = run.responses(), run.scores().scores, run.samples()
+        assert rewards.shape == (6, 3, 3)
+        assert table == pytest.approx(rewards.mean(axis=2))
+        alone = ensemble.reward_model.score([(queries[2].text, text) for text in texts[queries[2].id]["one"]])
+        assert rewards[2, 1] == pytest.approx(alone, abs=1e-4)
+        run.export_scores(tmp_path / "scores.jsonl")
+    assert read_scores([tmp_path / "scores.jsonl"]).scores == pytest.approx(table)
+
+
+def test_several_samples_resume_where_they_were_stopped(tmp_path, ensemble, queries):
+    def stop(step, done, of):
+        raise KeyboardInterrupt
+
+    sampled(tmp_path / "whole", ensemble, queries[:6], 3)
+    with pytest.raises(KeyboardInterrupt):
+        sampled(tmp_path / "run", ensemble, queries[:6], 3, stop)
+    before = records(tmp_path / "run", "responses.jsonl")
+    assert 0 < len(before) < 54
+    sampled(tmp_path / "run", ensemble, queries[:6], 3)
+    texts = [
+        {(r["id"], r["candidate"], r["sample"]): r["text"] for r in records(tmp_path / name, "responses.jsonl")}
+        for name in ("run", "whole")
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_another_number_of_samples_is_refused(tmp_path, ensemble, queries):
+    sampled(tmp_path / "run", ensemble, queries[:2], 2)
+    with pytest.raises(ZooterError, match="samples = 2"):
+        sampled(tmp_path / "run", ensemble, queries[:2], 4)
+    with pytest.raises(ZooterError, match="at least one response"):
+        sampled(tmp_path / "none", ensemble, queries[:2], 0)

@@ -1,0 +1,51 @@
+"""Labels from rewards and tags, and which queries are held back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zooter_core.data.scores import Scores
+from zooter_core.method import labels
+from zooter_core.method.labels import LabelConfig, held_back
+from zooter_core.pipeline.label import make_labels
+from zooter_core.records import Query
+
+
+def scores(count) -> Scores:
+    queries = tuple(Query(str(n), f"query {n}") for n in range(count))
+    return Scores(queries, ("a", "b"), np.random.default_rng(0).normal(size=(count, 2)))
+
+
+def test_held_back_is_about_the_share_asked_for():
+    config = LabelConfig(holdout=0.2)
+    assert 150 < sum(held_back(str(n), config) for n in range(1000)) < 250
+    assert not any(held_back(str(n), LabelConfig(holdout=0.0)) for n in range(1000))
+
+
+def test_held_back_goes_by_id_and_seed_alone():
+    folds = [held_back(str(n), LabelConfig()) for n in range(100)]
+    assert folds == [held_back(str(n), LabelConfig(beta=1.0, tau=5.0)) for n in range(100)]
+    assert folds != [held_back(str(n), LabelConfig(seed=1)) for n in range(100)]
+
+
+def test_tag_priors_come_from_the_training_fold_alone():
+    """All queries carry one tag: with beta = 0 a training label is the mean of the training labels."""
+    config = LabelConfig(beta=0.0)
+    rows = make_labels(scores(50), [["t"]] * 50, config)
+    train = [label for label in rows if label.fold == "train"]
+    mean = np.mean([label.plain for label in train], axis=0)
+    assert all(label.enhanced == pytest.approx(mean) for label in train)
+    assert all(label.enhanced == label.plain for label in rows if label.fold == "held_back")
+    assert {label.fold for label in rows} == {"train", "held_back"}
+
+
+def test_labels_of_a_normalised_pool():
+    table = scores(30)
+    rows = make_labels(table, [[]] * 30, LabelConfig(normalise="zscore", tau=0.5))
+    expected = labels.softmax(labels.normalise(table.scores, "zscore", table.datasets), 0.5)
+    assert np.array([label.plain for label in rows]) == pytest.approx(expected)
+
+
+def test_labels_when_every_query_is_held_back():
+    assert {label.fold for label in make_labels(scores(5), [["t"]] * 5, LabelConfig(holdout=1.0))} == {"held_back"}

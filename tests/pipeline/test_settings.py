@@ -1,0 +1,115 @@
+"""Settings, queries and fleets that differ from those with which a run began are refused by name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pipeline_runs import DISTILL, content, forget_distill, records, refusal, unfinish
+
+from zooter_core import pipeline
+from zooter_core.config.fleet import load_fleet
+from zooter_core.data.runs import Run
+from zooter_core.ensemble import Ensemble
+from zooter_core.method.labels import LabelConfig
+from zooter_core.router.kinds import DistillConfig, settings_of
+from zooter_core.router.router import Router
+
+pytestmark = pytest.mark.usefixtures("small_batches")
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [("temperature", {"temperature": 0.1}), ("seed", {"seed": 3}), ("max_new_tokens", {"max_new_tokens": 9})],
+)
+def test_changed_generation_is_refused_by_name(run_copy, ensemble, name, change):
+    changed = replace(ensemble.fleet.generation, **change)
+    message = refusal(run_copy, lambda run: pipeline.collect(run, ensemble, changed))
+    assert f"the setting {name} = " in message
+    assert "step collect" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("beta", LabelConfig(beta=0.5)),
+        ("tau", LabelConfig(tau=2.0)),
+        ("normalise", LabelConfig(normalise="zscore")),
+        ("holdout", LabelConfig(holdout=0.5)),
+        ("seed", LabelConfig(seed=1)),
+    ],
+)
+def test_changed_label_settings_are_refused_by_name(run_copy, name, changed):
+    assert f"the setting {name} = " in refusal(run_copy, lambda run: pipeline.label(run, changed))
+
+
+@pytest.mark.parametrize("wrong", [LabelConfig(beta=2.0), LabelConfig(tau=0.0), LabelConfig(normalise="z-score")])
+def test_wrong_label_settings_do_not_bind_the_run(run_copy, complete, wrong):
+    unfinish(run_copy, "label")
+    state = json.loads((run_copy / "run.json").read_text())
+    del state["steps"]["label"]
+    (run_copy / "run.json").write_text(json.dumps(state))
+    (run_copy / "labels.jsonl").unlink()
+    refusal(run_copy, lambda run: pipeline.label(run, wrong))
+    with Run(run_copy) as run:
+        pipeline.label(run, LabelConfig())
+    assert content(run_copy)["labels.jsonl"] == content(complete)["labels.jsonl"]
+
+
+def test_changed_distillation_is_refused_by_name(run_copy, ensemble):
+    encoder = ensemble.fleet.tagger.encoder
+    changed = replace(DISTILL, epochs=3)
+    assert "epochs = 2" in refusal(run_copy, lambda run: pipeline.distill_run(run, ensemble, encoder, changed))
+    assert "encoder = " in refusal(run_copy, lambda run: pipeline.distill_run(run, ensemble, "other", DISTILL))
+
+
+def test_a_run_with_another_router_kind(run_copy, ensemble):
+    forget_distill(run_copy)
+    encoder = ensemble.fleet.tagger.encoder
+    with Run(run_copy) as run:
+        pipeline.distill_run(run, ensemble, encoder, settings_of("knn", {"k": 1}))
+    assert json.loads((run_copy / "router" / "config.json").read_text())["kind"] == "knn"
+    rewards = {record["id"]: record["rewards"] for record in records(run_copy, "rewards.jsonl")}
+    train = [record["id"] for record in records(run_copy, "labels.jsonl") if record["fold"] == "train"]
+    head = Router.load(run_copy / "router", ensemble.encoders).head
+    assert head.body.scores.detach().numpy() == pytest.approx(
+        np.array([list(rewards[one].values()) for one in train]), rel=1e-6
+    )
+    plain = refusal(run_copy, lambda run: pipeline.distill_run(run, ensemble, encoder, DistillConfig()))
+    assert 'the setting kind = "knn"' in plain
+
+
+def test_other_queries_are_refused(run_copy, ensemble, queries):
+    message = refusal(run_copy, lambda run: pipeline.start(run, ensemble, queries[:-1]))
+    assert "the setting queries = 40" in message
+    other = [*queries[:-1], replace(queries[-1], text="Another one?")]
+    assert "queries_sha256" in refusal(run_copy, lambda run: pipeline.start(run, ensemble, other))
+
+
+@pytest.mark.parametrize(
+    ("weights", "step", "setting"),
+    [("adapters/one/adapter_model", "collect", "candidates_sha256"), ("reward/model", "score", "reward_sha256")],
+)
+def test_changed_weights_are_refused_by_name(run_copy, fleet_copy, weights, step, setting):
+    file = fleet_copy / f"{weights}.safetensors"
+    changed = bytearray(file.read_bytes())
+    changed[-1] ^= 1
+    file.write_bytes(changed)
+    other = Ensemble(load_fleet(fleet_copy))
+    steps = {
+        "collect": lambda run: pipeline.collect(run, other, other.fleet.generation),
+        "score": lambda run: pipeline.score(run, other),
+        "tag": lambda run: pipeline.tag(run, other),
+    }
+    assert setting in refusal(run_copy, steps.pop(step))
+    with Run(run_copy) as run:
+        for unchanged in steps.values():
+            unchanged(run)
+
+
+def test_another_pool_is_refused(run_copy, fleet_copy, queries):
+    fleet = load_fleet(fleet_copy)
+    other = Ensemble(replace(fleet, candidates=fleet.candidates[:2]))
+    assert "pool" in refusal(run_copy, lambda run: pipeline.start(run, other, queries))
