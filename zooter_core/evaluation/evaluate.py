@@ -69,8 +69,7 @@ def evaluate(
 
 
 def _baseline(scores: Scores, values: Array, chosen: Array) -> dict[str, Any]:
-    names = np.array(scores.datasets)
-    datasets = {str(name): float(values[names == name].mean()) for name in dict.fromkeys(scores.datasets)}
+    datasets = {name: float(mean) for name, mean in metrics.group_means(values, scores.datasets).items()}
     return {
         "chosen": float(np.mean(list(datasets.values()))),
         "regret": float((scores.scores.max(axis=1) - values).mean()),
@@ -120,7 +119,7 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
     average["best_single"] = {"candidate": single, "score": overall[single]}
 
     def by_group(values: Array) -> Array:
-        return np.array([values[rows].mean() for rows in groups.values()])
+        return np.array(list(metrics.group_means(values, scores.datasets).values()))
 
     alone = {"router": by_group(chosen_scores)}
     alone |= {name: by_group(table[:, column]) for column, name in enumerate(scores.candidates)}

@@ -90,7 +90,7 @@ def _scored(out: Path, lines: Sequence[Responses]) -> set[str]:
             raise WorkError(
                 f"one line with a finite score of each of {', '.join(texts)} for {id!r} in {out}",
                 f"another one in line {number}",
-                "Delete that line and start again; the others stay.",
+                "Remove that line and start again; the other lines are kept.",
             )
         done.add(str(id))
     return done

@@ -107,7 +107,7 @@ def _read(job: Work) -> None:
             raise WorkError(
                 f"the turns before turn {max(turns_of)} of {id} by {name} in {job.run.folder / RESPONSES}",
                 f"only {', '.join(map(str, sorted(turns_of)))}",
-                "Delete these lines and start again; the others stay.",
+                "Remove these lines and start again; the other lines are kept.",
             )
         job.texts[id, name] = [turns_of[turn] for turn in range(len(turns_of))]
     job.scores |= {(record["id"], record["candidate"]): record["score"] for record in job.run.records(SCORES)}
