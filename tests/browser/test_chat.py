@@ -58,8 +58,7 @@ def test_a_reload_in_the_middle_loses_nothing(open_tab: Open, demo: str) -> None
     writing(page)
     page.get_by_text("Answer settings").click()  # a rerun of the page leaves it alone as well
     page.reload()
-    writing(page)
-    expect(page.get_by_text(STORY)).to_be_visible()
+    expect(page.get_by_text(STORY)).to_be_visible(timeout=SLOW)
     assert "chat=" in page.url
     page.get_by_role("link", name="Compare").click()
     expect(page.get_by_text("Every model answers")).to_be_visible(timeout=SLOW)
