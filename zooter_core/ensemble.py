@@ -29,7 +29,7 @@ from zooter_core.router.encoder import Encoders
 from zooter_core.router.explain import Explanation, explain
 from zooter_core.router.neighbours import Neighbours
 from zooter_core.router.router import Router, routing_text
-from zooter_core.weights import resolve, version_of
+from zooter_core.weights import quiet_libraries, resolve, version_of
 
 Config = TypeVar("Config")
 Part = TypeVar("Part")
@@ -50,6 +50,7 @@ class Ensemble:
 
     def __init__(self, fleet: Fleet, shared: dict[str, Backend] | None = None) -> None:
         """Fleets that share backends (by kind; missing ones are added) load a common model once."""
+        quiet_libraries()
         self.fleet = fleet
         self.encoders = Encoders(fleet.router.runtime if fleet.router else "torch")
         self.backends: dict[str, Backend] = {} if shared is None else shared

@@ -20,7 +20,7 @@ def test_table(zooter):
     assert code == 0
     assert all(f"{name} " in out and f"{p:.1%}" in out for name, p in shape["probabilities"].items())
     assert out.splitlines()[0] == SEA
-    assert f"chosen: {shape['candidate']}, {shape['margin']:.1%} before the next" in out
+    assert f"chosen: {shape['candidate']}, {shape['margin']:.1%} ahead of the next" in out
 
 
 def test_why(zooter):

@@ -141,9 +141,7 @@ def _load_router(folder: Path | None, fleet: Path | None) -> Router:
         path = parts.router.path
     from zooter_core.router.encoder import Encoders
     from zooter_core.router.router import Router
-    from zooter_core.weights import quiet_libraries
 
-    quiet_libraries()
     return Router.load(path, Encoders())
 
 

@@ -18,9 +18,7 @@ def export(
 ) -> None:
     from zooter_core.data.formats.routerarena import export_routerarena
     from zooter_core.router.router import Router
-    from zooter_core.weights import quiet_libraries
 
-    quiet_libraries()
     counts = export_routerarena(Router.load(router).route, queries, out)
     shares = listed(f"{candidate} {count}" for candidate, count in counts.items())
     err.print(f"{sum(counts.values())} predictions in {out}: {shares}")

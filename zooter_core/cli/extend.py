@@ -64,9 +64,7 @@ def extend(
     from zooter_core.router import extend as engine
     from zooter_core.router import router as routers
     from zooter_core.router.encoder import Encoders
-    from zooter_core.weights import quiet_libraries
 
-    quiet_libraries()
     old = routers.Router.load(router, Encoders())
     figures: dict[str, Any]
     if without:

@@ -27,9 +27,7 @@ def open_ensemble(folder: Path | None, answering: bool = False) -> Ensemble:
     """
     fleet = open_fleet(folder)
     from zooter_core.ensemble import Ensemble
-    from zooter_core.weights import quiet_libraries
 
-    quiet_libraries()
     ensemble = Ensemble(fleet)
     if answering:
         ensemble.fetch(err.print)

@@ -56,7 +56,7 @@ def _print(query: str, decision: Decision) -> None:
         table.add_row(name, *cells, style="bold" if name == decision.candidate else "")
     out.print(table)
     out.print("tags: " + (", ".join(f"{tag.name} ({tag.score:.2f})" for tag in decision.tags) or "none"))
-    out.print(f"chosen: {decision.candidate}, {decision.margin:.1%} before the next; {decision.certainty}")
+    out.print(f"chosen: {decision.candidate}, {decision.margin:.1%} ahead of the next; {decision.certainty}")
 
 
 def _print_why(why: Explanation) -> None:

@@ -23,7 +23,7 @@ from zooter_core.records import Decision, Message
 from zooter_core.router.config import CONFIG, WEIGHTS, broken, check_router
 from zooter_core.router.encoder import Embed, Encoder, Encoders
 from zooter_core.router.kinds import DEFAULT, KINDS
-from zooter_core.weights import LOAD_LOCK, check_readable
+from zooter_core.weights import LOAD_LOCK, check_readable, quiet_libraries
 
 ENCODER_FOLDER = "encoder"  # the name of an encoder inside the router's folder
 PROBE = "Hello"  # the text by which a router shows at once that it works
@@ -51,6 +51,7 @@ class Router:
             ZooterError: there is no router in the folder, or its config is wrong.
             WorkError: its files are broken or not readable, or its probabilities are not finite.
         """
+        quiet_libraries()
         encoders = encoders or Encoders("auto")
         check_readable(Path(folder), (CONFIG, WEIGHTS))
         check_router(Path(folder))

@@ -45,9 +45,7 @@ class Loading:
         try:
             self.message = "Loading PyTorch ..."
             from zooter_core.ensemble import Ensemble
-            from zooter_core.weights import quiet_libraries
 
-            quiet_libraries()
             ensemble = Ensemble(fleet, running)
 
             def can_route() -> None:

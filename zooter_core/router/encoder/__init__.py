@@ -25,7 +25,7 @@ from zooter_core.config.fleet import RUNTIMES
 from zooter_core.errors import WorkError, ZooterError, did_you_mean, first_line
 from zooter_core.files import atomic, clear, narrow, private_folder
 from zooter_core.router.encoder.onnx import Graph, graph_of, missing, pool
-from zooter_core.weights import LOAD_LOCK, cache_dir, not_finite, private_cache, resolve
+from zooter_core.weights import LOAD_LOCK, cache_dir, not_finite, private_cache, quiet_libraries, resolve
 
 Array = NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Array]
@@ -58,6 +58,7 @@ class Encoder:
 
     def __init__(self, reference: str, runtime: str = "torch") -> None:
         _check_runtime(runtime, [name for name in RUNTIMES if name != INT8])
+        quiet_libraries()
         folder = resolve(reference)
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(folder, truncation_side="left")
