@@ -28,10 +28,16 @@ KEYS: Mapping[str, float] = {"rest_after": 2, "rest_seconds": 0.2, "first_token_
 
 def save(folder: Path, url: str, models: Mapping[str, str], router: bool = False, **keys: float) -> Path:
     """Write a fleet over a copy of the tiny one; the model `refused` is one whose server is not there."""
+    if router:
+        tiny.save_router(folder / "router", tuple(models), folder / "encoder")
+    return _write(folder, url, models, router, **keys)
+
+
+def _write(folder: Path, url: str, models: Mapping[str, str], router: bool, **keys: float) -> Path:
+    """Write fleet.toml alone."""
     text = (folder / "fleet.toml").read_text()
     text = text[text.index("[reward]") :].partition("[[candidate]]")[0]
     if router:
-        tiny.save_router(folder / "router", tuple(models), folder / "encoder")
         text = '[router]\npath = "router"\nruntime = "torch"\n\n' + text
     entries = (
         CANDIDATE.format(name=_toml(name), model=model, url=NOWHERE if model == "refused" else url, **{**KEYS, **keys})
@@ -55,5 +61,6 @@ def save_by_order(folder: Path, url: str, query: str, models: Sequence[str], **k
     save(folder, url, dict.fromkeys(names, "good"), router=True, **keys)
     order = Ensemble(load_fleet(folder)).route([Message("user", query)]).order
     by_name = dict(zip(order, models, strict=True))
-    save(folder, url, {name: by_name[name] for name in names}, router=True, **keys)
+    # The router stays: one made anew has other weights if another thread draws random numbers meanwhile.
+    _write(folder, url, {name: by_name[name] for name in names}, router=True, **keys)
     return order

@@ -127,7 +127,7 @@ def _downloads(batch: Batch, row: Any) -> None:
         "application/x-ndjson",
         on_click="ignore",
         icon=":material/download:",
-        help="A score file for the Lab, `zooter evaluate` and `zooter distill`.",
+        help="A score file, for the Lab, zooter evaluate and zooter distill.",
     )
 
 
