@@ -19,6 +19,7 @@ from zooter_core.data.run_folder import RESPONSES, REWARDS
 from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError
+from zooter_core.pipeline.collect import ENOUGH
 from zooter_core.records import Query
 
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
@@ -99,6 +100,15 @@ def test_a_candidate_that_refuses_everything_ends_collect_and_can_be_mended(flee
         server.replies["http-400"] = lambda query: "Mended."
         collected(run, fleet)
         assert run.refused() == {}
+
+
+def test_fewer_refusals_than_enough_do_not_count_as_a_broken_candidate(fleet_copy, server, tmp_path):
+    fleet = afar.save(fleet_copy, server.url, {"a": "short", "b": "http-400"})
+    with Run(tmp_path / "few", create=True) as run:
+        collected(run, fleet, QUERIES[: ENOUGH - 1])
+        assert len(run.refused()) == ENOUGH - 1
+    with Run(tmp_path / "enough", create=True) as run, pytest.raises(WorkError, match="a response of b"):
+        collected(run, fleet, QUERIES[:ENOUGH])
 
 
 def test_a_refused_query_is_no_recorded_response(fleet_copy, server, tmp_path):
