@@ -192,8 +192,8 @@ def _error(problem: ValidationError, place: Callable[[Loc], tuple[str, str]]) ->
     if first["type"] == "missing":
         table_name = f"{where.partition(']')[0]}.{key}]"  # of a judge, of a tagger's model
         line = f"Add a table {table_name}." if key in ("judge", "instagger") else f"Add {key} = ... there."
-        given = first["input"] if isinstance(first["input"], dict) else {}
-        names = [name for name in (*given, *given.get("settings", ())) if isinstance(name, str)]
+        values = first["input"] if isinstance(first["input"], dict) else {}
+        names = [name for name in (*values, *values.get("settings", ())) if isinstance(name, str)]
         if typo := difflib.get_close_matches(key, names, 1):
             line = f'It has "{shortened(typo[0], MOST_NAMED)}". Did you mean "{key}"?'
         return ZooterError(f'a key "{key}" in {where}', "none", line, f'{where} lacks the key "{key}".')

@@ -92,10 +92,10 @@ def tags_of(scores: Scores, source: str, vectors: Vectors, seed: int = 0) -> Seq
             has one, else clusters.
         vectors: of the queries, shape (n, width).
     """
-    given = [query.tags for query in scores.queries]
-    if source == "clusters" or (source == "auto" and not any(given)):
+    query_tags = [query.tags for query in scores.queries]
+    if source == "clusters" or (source == "auto" and not any(query_tags)):
         return cluster_tags(vectors, seed)
-    return [()] * len(given) if source == "none" else given
+    return [()] * len(query_tags) if source == "none" else query_tags
 
 
 def distill_settings(encoder: str, config: DistillConfig) -> Settings:

@@ -56,9 +56,9 @@ def serve(**options: Any) -> None:
         exception_handlers={Exception: partial(internal_error, headers=headers)},
     )
     sys.argv = [str(APP)]  # as in `streamlit run`, which looks for modules and settings in its folder
-    given = {name.replace("_", "."): value for name, value in options.items() if value not in (None, ())}
+    settings = {name.replace("_", "."): value for name, value in options.items() if value not in (None, ())}
     with suppress(KeyboardInterrupt):
-        app.run(config=given | SETTINGS)
+        app.run(config=settings | SETTINGS)
 
 
 def _guarded(app: ASGIApp, allow_host: set[str], headers: dict[str, str]) -> Guard:
