@@ -5,7 +5,8 @@ import json
 import shutil
 
 import pytest
-from calls import POOL, SEA, check_decision, forget_steps, read_lines
+
+from support.command_files import POOL, SEA, check_decision, forget_steps, read_lines
 
 
 def test_json(zooter):

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import tiny
 import torch
-from broken import small
 
+from support import tiny_models
+from support.broken import small
 from zooter_core.cli.main import main
 
 Called = Callable[..., tuple[int, str]]
@@ -27,7 +27,7 @@ def small_batches() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def queries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("queries") / "queries.jsonl"
-    lines = [{"id": f"q{n:02d}", "query": text, "dataset": "xy"[n % 2]} for n, text in enumerate(tiny.QUERIES)]
+    lines = [{"id": f"q{n:02d}", "query": text, "dataset": "xy"[n % 2]} for n, text in enumerate(tiny_models.QUERIES)]
     path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     return path
 
@@ -37,7 +37,7 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("scores") / "scores.jsonl"
     lines = [
         {"query": text, "scores": {"base": n % 3, "one": n % 4, "two": 1.5}, "tags": ["ab"[n % 2]]}
-        for n, text in enumerate(tiny.QUERIES)
+        for n, text in enumerate(tiny_models.QUERIES)
     ]
     path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     return path
@@ -47,7 +47,9 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def responses(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Responses to be scored."""
     path = tmp_path_factory.mktemp("responses") / "responses.jsonl"
-    lines = [{"id": str(n), "query": q, "responses": {"a": q, "b": f"No {n}."}} for n, q in enumerate(tiny.QUERIES)]
+    lines = [
+        {"id": str(n), "query": q, "responses": {"a": q, "b": f"No {n}."}} for n, q in enumerate(tiny_models.QUERIES)
+    ]
     path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     return path
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from broken import content, same_end
 
+from support.broken import content, same_end
 from zooter_core.errors import ZooterError
 from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.extend import save
@@ -61,8 +61,8 @@ def killed(calls, finished_run) -> dict[str, Path]:
     for name in ("sweep", "import"):
         Path(calls[name][-1]).write_text("the old one")
     command = ["\t".join([death, *calls[name]]) for name, death in DEATHS.items()]
-    child = [sys.executable, str(TESTS / "dying.py"), *command]
-    ended = subprocess.run(child, capture_output=True, text=True, check=True)
+    child = [sys.executable, "-m", "support.killed_commands", *command]
+    ended = subprocess.run(child, capture_output=True, text=True, check=True, cwd=TESTS)
     assert ended.stdout.splitlines() == ["killed 9"] * len(DEATHS), ended.stderr
     return {name: Path(call[-1]) for name, call in calls.items()}
 
@@ -187,9 +187,9 @@ def test_an_import_that_joins_files_leaves_nothing_where_temporary_files_are(tmp
         (folder / "20250101_000000.json").write_text(json.dumps(shape))
     (tmp_path / "tmp").mkdir()
     call = ["line:21", "import", "llmrouterbench", tmp_path / "bench", "--out", tmp_path / "out.jsonl"]
-    child = [sys.executable, str(TESTS / "dying.py"), "\t".join(map(str, call))]
+    child = [sys.executable, "-m", "support.killed_commands", "\t".join(map(str, call))]
     places = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
-    ended = subprocess.run(child, capture_output=True, text=True, check=True, env=places)
+    ended = subprocess.run(child, capture_output=True, text=True, check=True, env=places, cwd=TESTS)
     assert ended.stdout.splitlines() == ["killed 9"], ended.stderr
     assert not list((tmp_path / "tmp").iterdir())
 

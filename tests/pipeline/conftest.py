@@ -15,7 +15,7 @@ from zooter_core.records import Query
 
 @pytest.fixture(scope="module")
 def small_batches() -> Iterator[None]:
-    from killed_run import BATCH
+    from support.killed_pipelines import BATCH
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batches, "BATCH", BATCH)
@@ -24,7 +24,7 @@ def small_batches() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def queries(tiny_fleet: Path) -> list[Query]:
-    from killed_run import QUERIES
+    from support.killed_pipelines import QUERIES
 
     return QUERIES
 
@@ -37,8 +37,8 @@ def ensemble(tiny_ensemble: Ensemble) -> Ensemble:
 @pytest.fixture(scope="session")
 def complete(tmp_path_factory: pytest.TempPathFactory, ensemble: Ensemble, queries: list[Query]) -> Path:
     """The folder of an uninterrupted run; not to be changed."""
-    from killed_run import BATCH
-    from pipeline_runs import work
+    from support.killed_pipelines import BATCH
+    from support.pipeline_runs import work
 
     folder = tmp_path_factory.mktemp("complete") / "run"
     with pytest.MonkeyPatch.context() as patch:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pipeline_runs import DISTILL, FILES, POOL, content, records, unfinish, work
 
+from support.pipeline_runs import DISTILL, FILES, POOL, content, records, unfinish, work
 from zooter_core import pipeline
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
@@ -24,7 +24,7 @@ from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
 
 pytestmark = pytest.mark.usefixtures("small_batches")
-HERE = Path(__file__).resolve().parents[1]
+TESTS = Path(__file__).resolve().parents[1]
 DEATHS = {"collect": 13, "score": 4, "tag": 7, "label": 3}  # the step told its progress so often before the kill
 
 
@@ -33,8 +33,8 @@ def killed(tmp_path_factory, tiny_fleet) -> Path:
     """A folder with one run a step, each killed in that step."""
     folder = tmp_path_factory.mktemp("killed")
     deaths = [f"{step}:{count}" for step, count in DEATHS.items()]
-    command = [sys.executable, str(HERE / "killed_run.py"), str(tiny_fleet), str(folder), *deaths]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "support.killed_pipelines", str(tiny_fleet), str(folder), *deaths]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, cwd=TESTS)
     assert ended.stdout.split() == ["collect", "9", "score", "9", "tag", "9", "label", "9"], ended.stderr
     return folder
 

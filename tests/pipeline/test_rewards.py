@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pipeline_runs import FILES, POOL, content, forget_distill, records, unfinish, work
 
+from support.pipeline_runs import FILES, POOL, content, forget_distill, records, unfinish, work
 from zooter_core import pipeline
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores

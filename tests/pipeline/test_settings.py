@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pipeline_runs import DISTILL, content, forget_distill, records, refusal, unfinish
 
+from support.pipeline_runs import DISTILL, content, forget_distill, records, refusal, unfinish
 from zooter_core import pipeline
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run

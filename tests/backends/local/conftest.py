@@ -3,9 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import tiny
-from three_bases import NAMES, QUERIES, pool, texts
 
+from support import tiny_models
+from support.three_bases import NAMES, QUERIES, pool, texts
 from zooter_core.backends.local.transformers import TransformersBackend
 
 
@@ -14,7 +14,7 @@ def folders(tmp_path_factory) -> dict[str, Path]:
     """Three bases of one size."""
     folders = {name: tmp_path_factory.mktemp("bases") / name for name in NAMES}
     for seed, folder in enumerate(folders.values()):
-        tiny.save_language_model(folder, seed)
+        tiny_models.save_language_model(folder, seed)
     return folders
 
 

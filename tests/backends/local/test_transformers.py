@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from streams import read
 from transformers import AutoTokenizer
 
+from support.read_stream import read
 from zooter_core.backends import Request
 from zooter_core.backends.local.decoding import Rows
 from zooter_core.backends.local.model import Base

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 POOL = ("base", "one", "two")
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SEA = "What is the sea?"
 ADAPTER = "adapters/one/adapter_model.safetensors"
 

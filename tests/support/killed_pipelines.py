@@ -1,4 +1,4 @@
-"""Pipelines that die: python killed_run.py FLEET FOLDER STEP:COUNT ...
+"""Pipelines that die: python -m support.killed_pipelines FLEET FOLDER STEP:COUNT ...
 
 For each STEP:COUNT, a process that works at the run FOLDER/STEP and kills itself (SIGKILL) when the step has told its
 progress COUNT times. The processes are forked from this one, which has imported what they need and run nothing.
@@ -11,9 +11,9 @@ import signal
 import sys
 from pathlib import Path
 
-import tiny
 import torch
 
+from support import tiny_models
 from zooter_core import pipeline
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
@@ -22,7 +22,7 @@ from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import Progress, batches
 from zooter_core.records import Query
 
-QUERIES = [Query(f"q{n:02d}", text, "even" if n % 2 else "odd") for n, text in enumerate(tiny.QUERIES)]
+QUERIES = [Query(f"q{n:02d}", text, "even" if n % 2 else "odd") for n, text in enumerate(tiny_models.QUERIES)]
 BATCH = 4
 
 

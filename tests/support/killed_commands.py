@@ -1,4 +1,4 @@
-"""Commands that die: python dying.py [--together] CALL ...
+"""Commands that die: python -m support.killed_commands [--together] CALL ...
 
 A CALL is "STEP:COUNT" and the arguments of a zooter command, with tabs between them: its process kills itself (SIGKILL)
 when the step has reported progress COUNT times, or, where STEP is `line`, when COUNT lines have been formatted for a
@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 import torch
-from broken import small
 
+from support.broken import small
 from zooter_core.cli.main import main
 from zooter_core.cli.progress import Lines
 from zooter_core.data import formats
