@@ -7,7 +7,7 @@ from support.hostile_texts import PAYLOADS, faults, payload
 from zooter_core.errors import Failure
 from zooter_core.records import Decision, Ranked, Response, Tag
 from zooter_core.router.explain import Explanation, Piece
-from zooter_core.ui import charts
+from zooter_core.ui import charts, colours
 
 POOL = ("chat", "math", "code", "writer")
 DECISION = Decision.of("2 + 2?", {"chat": 0.1, "math": 0.7, "code": 0.15, "writer": 0.05})
@@ -39,16 +39,16 @@ def test_a_candidate_keeps_its_colour_in_every_chart() -> None:
     ]
     (bars,) = charts.rewards(ranked, POOL).data
     assert list(bars.y) == ["math", "writer"]
-    assert list(bars.marker.color) == [charts.colour(POOL, "math"), charts.colour(POOL, "writer")]
+    assert list(bars.marker.color) == [colours.colour(POOL, "math"), colours.colour(POOL, "writer")]
     (other,) = charts.probabilities(DECISION).data
     assert other.marker.color[1] == bars.marker.color[0]
 
 
 def test_colours_differ_and_go_round_in_a_large_pool() -> None:
     pool = [str(number) for number in range(9)]
-    colours = [charts.colour(pool, name) for name in pool]
-    assert len(set(colours)) == len(charts.PALETTE)
-    assert colours[0] == colours[len(charts.PALETTE)]
+    used = [colours.colour(pool, name) for name in pool]
+    assert len(set(used)) == len(colours.PALETTE)
+    assert used[0] == used[len(colours.PALETTE)]
 
 
 def test_a_name_in_a_chart_is_no_mark_up() -> None:

@@ -1,4 +1,4 @@
-"""Charts and badges that several pages draw. A candidate's colour is its place in a palette for the colour-blind."""
+"""Charts and badges that several pages draw."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pandas  # noqa: F401
 import plotly.graph_objects as go
 
 from zooter_core.records import Decision, Ranked, Tag
+from zooter_core.ui.colours import GREY, colour
 from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
@@ -18,13 +19,7 @@ if TYPE_CHECKING:
 
 PLAIN = {"displayModeBar": False}  # plotly's buttons are useless on a chart that cannot be zoomed
 MOST_PARTS = 12
-GREY = "#888888"
 CLEAR = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")  # Okabe and Ito
-
-
-def colour(pool: Sequence[str], name: str) -> str:
-    return PALETTE[list(pool).index(name) % len(PALETTE)]
 
 
 def probabilities(decision: Decision, pool: Sequence[str] | None = None) -> go.Figure:

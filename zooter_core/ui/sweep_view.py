@@ -10,7 +10,7 @@ import streamlit as st
 
 from zooter_core.evaluation.report_tables import Figures, is_best, sweep_lines
 from zooter_core.strict_json import dump_json
-from zooter_core.ui import charts, tables, verdicts
+from zooter_core.ui import charts, colours, tables, verdicts
 from zooter_core.ui.tables import Column, Table
 
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -38,7 +38,7 @@ def chart(sweep: Figures) -> go.Figure:
     """The mean score over beta with its 95% interval, a line per tau; a star marks the best point."""
     figure = go.Figure()
     for number, line in enumerate(sweep_lines(sweep)):
-        style = {"color": charts.PALETTE[number % len(charts.PALETTE)], "dash": DASHES[number % len(DASHES)]}
+        style = {"color": colours.PALETTE[number % len(colours.PALETTE)], "dash": DASHES[number % len(DASHES)]}
         figure.add_scatter(**line, line=style)
     x, y = "beta (weight of a query's own label)", "mean score per query, 95% interval"
     return charts.framed(figure, x, y, 380, "Score over beta", showlegend=len(figure.data) > 1)

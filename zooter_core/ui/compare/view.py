@@ -9,7 +9,7 @@ import streamlit as st
 
 from zooter_core.records import Ranked, Response
 from zooter_core.strict_json import dump_json
-from zooter_core.ui import answer_view, charts, links
+from zooter_core.ui import answer_view, charts, links, strip
 from zooter_core.ui.background import BackgroundWork, draw_live, stop_button
 from zooter_core.ui.compare import votes
 from zooter_core.ui.compare.comparisons import Comparison, fleet_key, verdict
@@ -95,11 +95,10 @@ def routing(comparison: Comparison) -> None:
     if comparison.hidden:
         st.caption(":material/visibility_off: Names, routing and rewards appear after your vote.")
         return
-    with st.expander("Routing", icon=":material/alt_route:"):
-        summary = answer_view.lead_text(comparison.decision, "would answer")
-        answer_view.draw_routing(comparison.decision, summary, "compare", comparison.pool)
-        if len(comparison.job.candidates) < len(comparison.pool):
-            st.caption("Probabilities among the models compared; the router chooses among all models of the fleet.")
+    decision = comparison.decision
+    strip.draw(decision.probabilities, [tag.name for tag in decision.tags], "compare", comparison.pool)
+    if len(comparison.job.candidates) < len(comparison.pool):
+        st.caption("Probabilities among the models compared; the router chooses among all models of the fleet.")
 
 
 def cards(comparison: Comparison, engine: Ensemble | None = None) -> None:
