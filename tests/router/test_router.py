@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
 from support import tiny_models
-from support.broken import change_config, put_number
+from support.damaged_models import change_config, put_number
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.records import Message
 from zooter_core.router.encoder import Encoders

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from support.broken import put_number
+from support.damaged_models import put_number
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.router import encoder as module
 from zooter_core.router.encoder import SAMPLES, Encoder, Encoders
