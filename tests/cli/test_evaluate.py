@@ -162,7 +162,7 @@ def test_scores_of_other_candidates_are_exit_2(refused, tiny_fleet, tmp_path):
         (["--willingness", 0.5], "--prices with --willingness"),
         (["--willingness", -1], "a willingness of 0 or above"),
         (["--tokens", 5], "--prices with --tokens"),
-        (["--prices", "FLEET", "--tokens", 0], "--tokens of at least 1"),
+        (["--prices", "FLEET", "--tokens", 0], "greater than or equal to 1"),
         (["--prices", "FLEET"], "a price of every candidate"),
         (["--prices", "nowhere"], "nowhere"),
     ],
