@@ -19,23 +19,27 @@ from zooter_core.router.config import check_router
 ADDRESS = "STREAMLIT_SERVER_ADDRESS"  # the variable from which Streamlit reads the address to bind
 
 
+Address = Annotated[
+    str | None, option("--address", "ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only).")
+]
+AllowHost = Annotated[
+    list[str] | None, option("--allow-host", "NAME...", "Further host names under which browsers reach the demo.")
+]
+EmbedFrom = Annotated[
+    list[str] | None,
+    option("--embed-from", "ORIGIN...", "Sites that may show the demo in a frame, as https://www.example.org."),
+]
+History = Annotated[str | None, option("--history", "FILE|off", "File that stores conversations; off stores none.")]
+
+
 def demo(
     fleet: FleetDir = None,
     port: Annotated[int, option("--port", "N", "Port to listen on.")] = 8501,
-    address: Annotated[
-        str | None, option("--address", "ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only).")
-    ] = None,
-    allow_host: Annotated[
-        list[str] | None, option("--allow-host", "NAME...", "Further host names under which browsers reach the demo.")
-    ] = None,
-    embed_from: Annotated[
-        list[str] | None,
-        option("--embed-from", "ORIGIN...", "Sites that may show the demo in a frame, as https://www.example.org."),
-    ] = None,
+    address: Address = None,
+    allow_host: AllowHost = None,
+    embed_from: EmbedFrom = None,
     no_browser: Annotated[bool, option("--no-browser", help="Do not open a browser.")] = False,
-    history: Annotated[
-        str | None, option("--history", "FILE|off", "File that stores conversations; off stores none.")
-    ] = None,
+    history: History = None,
 ) -> None:
     # The server replaces this process, so that signals reach it.
     parts = open_fleet(fleet)  # a mistake in it shows here, not in the browser
