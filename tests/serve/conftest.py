@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import afar
 import httpx2
 import pytest
-from scripted import Scripted, serving
+
+from support import endpoint_fleet
+from support.scripted_server import Scripted, serving
 
 pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
 
@@ -91,7 +92,7 @@ def serve(fleet_copy: Path, scripted: Scripted, tmp_path: Path) -> Iterator[Call
     with ExitStack() as stack:
 
         def start(*models: str, extra: str = "", **keys: Any) -> Endpoint:
-            order = afar.save_by_order(fleet_copy, scripted.url, QUERY, models, **keys)
+            order = endpoint_fleet.save_by_order(fleet_copy, scripted.url, QUERY, models, **keys)
             file = fleet_copy / "fleet.toml"
             file.write_text(file.read_text() + extra)
             settings = ServeSettings(load_fleet(fleet_copy), port=0, data=tmp_path / "data")
