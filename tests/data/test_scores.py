@@ -279,7 +279,7 @@ def test_progress_is_called_for_every_line_and_can_end_the_reading(write):
 
 
 def test_a_line_longer_than_any_memory_is_named(write, monkeypatch):
-    monkeypatch.setattr("zooter_core.data.scores.LONGEST", 100)
+    monkeypatch.setattr("zooter_core.data.lines.LONGEST", 100)
     long = GOOD | {"id": "2", "query": "x" * 200}
     assert "line 2" in scores_refusal(write(GOOD, long, name="scores.jsonl.gz"))
 

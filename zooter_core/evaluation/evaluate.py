@@ -14,6 +14,7 @@ from zooter_core.data.scores import NO_DATASET, Scores, ScoreSource, as_scores
 from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluation.baselines import nearest, simple
 from zooter_core.method import calibration, metrics, selection
+from zooter_core.method.gaps import mean, there
 from zooter_core.router.router import Router
 
 Array = NDArray[np.float64]
@@ -61,7 +62,7 @@ def evaluate(
         fair = simple(scores, learned) | {"knn": nearest(scores, vectors, learned, router.encoder)}
         baselines |= {name: (values, False) for name, values in fair.items()}
     figures["baselines"] = {
-        name: _baseline(scores, values, chosen_scores) | {"hindsight": hindsight}
+        name: without_nan(_baseline(scores, values, chosen_scores)) | {"hindsight": hindsight}
         for name, (values, hindsight) in baselines.items()
     }
     figures["calibration"] = calibration.reliability(probabilities, metrics.win_shares(scores.scores))
@@ -71,8 +72,9 @@ def evaluate(
 def _baseline(scores: Scores, values: Array, chosen: Array) -> dict[str, Any]:
     datasets = {name: float(mean) for name, mean in metrics.group_means(values, scores.datasets).items()}
     return {
-        "chosen": float(np.mean(list(datasets.values()))),
-        "regret": float((scores.scores.max(axis=1) - values).mean()),
+        "n": _count(values),
+        "chosen": _average(list(datasets.values())),
+        "regret": float(mean(np.fmax.reduce(scores.scores, axis=1) - values)),
         "datasets": datasets,
         "router_minus": metrics.interval(chosen - values),
     }
@@ -93,6 +95,10 @@ def check_names(candidates: Iterable[str]) -> None:
 def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] | None = None) -> dict[str, Any]:
     """Figures of a choice, of each candidate, and of a random and a perfect choice.
 
+    A query counts for the methods whose choice has a score there, and for a difference of two where both have one;
+    `counts` says on how many queries each of `interval` and `mean` stands, and each candidate. The oracle and a random
+    choice are those among the scored candidates. None where there is no query.
+
     Averages are unweighted over data sets; `interval` values are 95% bootstrap intervals over all queries. MTR and
     %Uplift rank the router, each candidate and the oracle; `single` ranks them without the methods that need every
     candidate's response (the oracle and `more`). `gap_closed` is (router - best single) / (oracle - best single) with
@@ -109,13 +115,13 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
     table = scores.scores
     names = np.array(scores.datasets)
     chosen_scores = table[np.arange(len(table)), chosen]
-    best = table.max(axis=1)
+    best, random = np.fmax.reduce(table, axis=1), mean(table, axis=1)
     groups = {str(name): names == name for name in dict.fromkeys(scores.datasets)}
     datasets = {name: _figures(scores.candidates, table[rows], chosen_scores[rows]) for name, rows in groups.items()}
     keys = ("chosen", "regret", "oracle", "random")
-    average: dict[str, Any] = {key: float(np.mean([d[key] for d in datasets.values()])) for key in keys}
-    overall = {c: float(np.mean([d["candidates"][c] for d in datasets.values()])) for c in scores.candidates}
-    single = max(overall, key=lambda name: overall[name])
+    average: dict[str, Any] = {key: _average([d[key] for d in datasets.values()]) for key in keys}
+    overall = {c: _average([d["candidates"][c] for d in datasets.values()]) for c in scores.candidates}
+    single = max(overall, key=lambda name: overall[name] if overall[name] == overall[name] else -np.inf)
     average["best_single"] = {"candidate": single, "score": overall[single]}
 
     def by_group(values: Array) -> Array:
@@ -125,6 +131,16 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
     alone |= {name: by_group(table[:, column]) for column, name in enumerate(scores.candidates)}
     methods = alone | {name: by_group(values) for name, values in (more or {}).items()} | {"oracle": by_group(best)}
     single_scores = table[:, scores.candidates.index(single)]
+    differences = {
+        "chosen": chosen_scores,
+        "regret": best - chosen_scores,
+        "regret_best_single": best - single_scores,
+        "regret_random": best - random,
+        "chosen_minus_best_single": chosen_scores - single_scores,
+        "chosen_minus_random": chosen_scores - random,
+    } | {f"chosen_minus_{name}": chosen_scores - values for name, values in (more or {}).items()}
+    means = {key: differences[key] for key in ("chosen", "regret", "regret_best_single", "regret_random")}
+    means |= {"oracle": best, "best_single": single_scores, **(more or {})}
     figures: dict[str, Any] = {
         "n": len(table),
         "datasets": datasets,
@@ -132,33 +148,40 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
         "mtr": metrics.mean_task_rank(methods),
         "uplift": metrics.uplift(methods),
         "single": {"mtr": metrics.mean_task_rank(alone), "uplift": metrics.uplift(alone)},
-        "interval": {
-            "chosen": metrics.interval(chosen_scores),
-            "regret": metrics.interval(best - chosen_scores),
-            "regret_best_single": metrics.interval(best - single_scores),
-            "regret_random": metrics.interval(best - table.mean(axis=1)),
-            "chosen_minus_best_single": metrics.interval(chosen_scores - single_scores),
-            "chosen_minus_random": metrics.interval(chosen_scores - table.mean(axis=1)),
-        },
-        "mean": {
-            "chosen": float(chosen_scores.mean()),
-            "regret": float((best - chosen_scores).mean()),
-            "regret_best_single": float((best - single_scores).mean()),
-            "regret_random": float((best - table.mean(axis=1)).mean()),
-            "oracle": float(best.mean()),
-            "best_single": float(single_scores.mean()),
-            "random": float(table.mean()),
-        },
-        "gap_closed": _gap_closed(chosen_scores - single_scores, best - single_scores),
+        "interval": {key: metrics.interval(values) for key, values in differences.items()},
+        "mean": {key: float(mean(values)) for key, values in means.items()} | {"random": float(mean(table))},
+        "counts": {key: _count(values) for key, values in (differences | means).items()}
+        | {"candidates": {name: _count(table[:, column]) for column, name in enumerate(scores.candidates)}},
+        "gap_closed": _gap_closed(*there(chosen_scores - single_scores, best - single_scores)),
     }
     for name, values in (more or {}).items():
         _join(figures, name, dict(zip(groups, by_group(values).tolist(), strict=True)))
-        figures["mean"][name] = float(values.mean())
-        figures["interval"][f"chosen_minus_{name}"] = metrics.interval(chosen_scores - values)
-    return figures
+    known: dict[str, Any] = without_nan(figures)
+    return known
+
+
+def without_nan(figures: Any) -> Any:
+    """Figures with None instead of NaN, which JSON does not have."""
+    if isinstance(figures, dict):
+        return {key: without_nan(value) for key, value in figures.items()}
+    if isinstance(figures, list):
+        return [without_nan(value) for value in figures]
+    if isinstance(figures, tuple):
+        return tuple(without_nan(value) for value in figures)
+    return None if isinstance(figures, float) and np.isnan(figures) else figures
+
+
+def _average(values: Sequence[float]) -> float:
+    return float(mean(np.array(values, dtype=np.float64)))
+
+
+def _count(values: Array) -> int:
+    return int(np.isfinite(values).sum())
 
 
 def _gap_closed(closed: Array, gap: Array) -> dict[str, Any] | None:
+    if not len(gap):
+        return None
     spread, share = metrics.ratio_interval(closed, gap), float(metrics.ratio(closed.mean(), gap.mean()))
     return {"share": share, "interval": spread} if spread is not None and np.isfinite(share) else None
 
@@ -167,19 +190,20 @@ def _join(figures: dict[str, Any], name: str, means: Mapping[str, float]) -> Non
     """Add a further method's means to each data set and to the average."""
     for dataset, mean in means.items():
         figures["datasets"][dataset][name] = mean
-    figures["average"][name] = float(np.mean(list(means.values())))
+    figures["average"][name] = _average(list(means.values()))
 
 
 def _figures(candidates: tuple[str, ...], table: Array, chosen: Array) -> dict[str, Any]:
-    means = dict(zip(candidates, table.mean(axis=0).tolist(), strict=True))
-    best = max(means, key=lambda name: means[name])
-    oracle = table.max(axis=1)
+    means = dict(zip(candidates, mean(table, axis=0).tolist(), strict=True))
+    best = max(means, key=lambda name: means[name] if means[name] == means[name] else -np.inf)
+    oracle = np.fmax.reduce(table, axis=1)
     return {
         "n": len(table),
-        "chosen": float(chosen.mean()),
-        "regret": float((oracle - chosen).mean()),
+        "scored": _count(chosen),
+        "chosen": float(mean(chosen)),
+        "regret": float(mean(oracle - chosen)),
         "oracle": float(oracle.mean()),
-        "random": float(table.mean()),
+        "random": float(mean(table)),
         "best_single": {"candidate": best, "score": means[best]},
         "candidates": means,
     }
@@ -222,8 +246,8 @@ def report(
     def by_source(rows: NDArray[np.bool_]) -> dict[str, Any]:
         return {
             "n": int(rows.sum()),
-            "mean_reward": dict(zip(scores.candidates, scores.scores[rows].mean(axis=0).tolist(), strict=True)),
-            "share_of_wins": dict(zip(scores.candidates, shares[rows].mean(axis=0).tolist(), strict=True)),
+            "mean_reward": dict(zip(scores.candidates, mean(scores.scores[rows], axis=0).tolist(), strict=True)),
+            "share_of_wins": dict(zip(scores.candidates, mean(shares[rows], axis=0).tolist(), strict=True)),
             "reward_entropy": float(spread[rows].mean()),
         }
 
@@ -235,16 +259,18 @@ def report(
         dollars = None if sampled.dollars is None else sampled.dollars[held_back]
         fold = scores.subset(np.flatnonzero(held_back).tolist())
         figures["held_back"] = _held_back(outputs, fold, sampled.rewards[held_back], dollars)
-    return figures
+    known: dict[str, Any] = without_nan(figures)
+    return known
 
 
 def _held_back(outputs: selection.Outputs, fold: Scores, rewards: Array, dollars: Array | None) -> dict[str, Any]:
     chosen = outputs.probabilities.argmax(axis=1)
     # RMR sees one response a candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
-    rmr = np.take_along_axis(fold.scores, rewards.argmax(axis=1), axis=1).mean(axis=1)
+    given = np.where(np.isnan(rewards), -np.inf, rewards)
+    rmr = np.take_along_axis(fold.scores, given.argmax(axis=1), axis=1).mean(axis=1)
     figures = compare(fold, chosen, {"rmr": rmr})
     figures["calibration"] = calibration.reliability(outputs.probabilities, metrics.win_shares(fold.scores))
-    if len(fold.candidates) > 1:
+    if len(fold.candidates) > 1 and selection.scored(outputs, fold.scores).any():
         figures["selection"] = selection.report(outputs, fold.scores, rewards, dollars)
     if dollars is not None:
         figures["dollars"] = {

@@ -114,8 +114,7 @@ def matched(scores: Scores, pool: Sequence[str], candidate: str) -> Scores:
         raise ZooterError(
             f"at least {FEWEST} queries with scores", str(len(scores.queries)), "Score more; 200 make a good start."
         )
-    names = (*pool, candidate)
-    return Scores(scores.queries, names, scores.scores[:, [scores.candidates.index(name) for name in names]])
+    return scores.only((*pool, candidate))
 
 
 def extend(head: RouterHead, examples: Examples, seed: int = 0) -> Extension:
@@ -137,6 +136,8 @@ def extend(head: RouterHead, examples: Examples, seed: int = 0) -> Extension:
         )
     head.eval()
     name, wins = examples.scores.candidates[-1], metrics.win_shares(examples.scores.scores)
+    if np.isnan(wins).any():
+        wins = labels.complete(wins, examples.labels())
     folds = np.random.default_rng(seed).permutation(len(wins)) % FOLDS
     trials: list[tuple[float, float, int]] = []  # log loss, temperature, number of the learner
     learners = _learners(head, examples)
@@ -213,6 +214,7 @@ def _learners(head: RouterHead, examples: Examples) -> list[Learner]:
         new = torch.from_numpy(examples.scores.scores[:, -1:].astype(np.float32))
 
         def column(rows: NDArray[np.intp]) -> State:
+            rows = rows[~np.isnan(examples.scores.scores[rows, -1])]
             state: State = body.column(Lessons(vectors[rows], new[rows], new[rows]))
             return state
 

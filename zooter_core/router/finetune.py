@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from zooter_core.errors import ZooterError
 from zooter_core.method import calibration, metrics
+from zooter_core.method.labels import complete
 from zooter_core.router.distill import ASIDE, TRIAL, check_converged, fit_head
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DEFAULT, DistillConfig, Progress
@@ -71,7 +72,7 @@ def finetune(
     tuned = encoder.copy()
     tuned.model.train()
     head = fit_head(vectors[~aside], labels[~aside], candidates, ENCODER_FOLDER, replace(config, epochs=EPOCHS))
-    wins = metrics.win_shares(labels if scores is None else scores)
+    wins = complete(metrics.win_shares(labels if scores is None else scores), labels)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         _train(queries, labels, (tuned, head), aside, config, wins, progress)

@@ -45,7 +45,8 @@ class CosineHead(EmbeddedHead):
 
 def winners(scores: torch.Tensor) -> torch.Tensor:
     """Each query's best candidates with equal shares, shape (n, m); a row of zeros where all score the same."""
-    top, low = scores.amax(dim=-1, keepdim=True), scores.amin(dim=-1, keepdim=True)
+    top = scores.nan_to_num(-torch.inf).amax(dim=-1, keepdim=True)  # no score is no win, and no loss
+    low = scores.nan_to_num(torch.inf).amin(dim=-1, keepdim=True)
     best = ((scores == top) & (top > low)).to(scores.dtype)
     return best / best.sum(dim=-1, keepdim=True).clamp(min=1)
 
