@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zooter_core.cli.arguments import Json, ScoreFiles, Willingness, option
+from zooter_core.cli.arguments import Json, ScoreFiles, Strict, Willingness, option
 from zooter_core.cli.charts import save_selection_plot
 from zooter_core.cli.consoles import print_json
 from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.notes import print_set_aside
 from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import check_plot
+from zooter_core.cli.settings import check_plot, open_scores
 from zooter_core.cli.tables import print_evaluation, print_selection, print_trade
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data import prices as pricing
-from zooter_core.data.scores import Scores, read_scores, read_texts
+from zooter_core.data.scores import Scores, read_texts
 from zooter_core.errors import ZooterError
 from zooter_core.method import selection
 
@@ -62,6 +62,7 @@ def evaluate(
         option("--tokens", "N", "With --prices: length of responses that the files lack (default: 300 tokens)."),
     ] = None,
     willingness: Willingness = 0.0,
+    strict: Strict = False,
     json: Json = False,
 ) -> None:
     check_plot(plot)
@@ -75,9 +76,9 @@ def evaluate(
     _check_needs("--prices", prices, {"--willingness": willingness, "--tokens": tokens is not None})
     if tokens is not None and tokens < 1:
         raise ZooterError("--tokens of at least 1", str(tokens), "Give a larger number.")
-    table = read_scores(scores)
-    learned = read_scores(learned_from) if learned_from else None
-    texts = read_texts(scores) if judge_fleet or prices or rmr else []
+    table = open_scores(scores, strict)
+    learned = open_scores(learned_from, strict) if learned_from else None
+    texts = read_texts(scores, table) if judge_fleet or prices or rmr else []
     paid = pricing.prices_of(load_fleet(prices), table.candidates) if prices else None
     from zooter_core.evaluation import responses
     from zooter_core.evaluation.evaluate import evaluate as evaluate_router

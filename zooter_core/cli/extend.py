@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.table import Table
 
-from zooter_core.cli.arguments import FleetDir, Json, Seed, Tagger, option
+from zooter_core.cli.arguments import FleetDir, Json, Seed, Strict, Tagger, option
 from zooter_core.cli.consoles import err, print_json
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import check_learns_from_labels, labels_of, named, numbers_of, tags_of
-from zooter_core.data.scores import read_scores
+from zooter_core.cli.settings import check_learns_from_labels, labels_of, named, numbers_of, open_scores, tags_of
 from zooter_core.errors import ZooterError, listed
 from zooter_core.files import check_folder
 from zooter_core.router.config import LABEL_SETTINGS
@@ -50,6 +49,7 @@ def extend(
         str | None, option("--normalise", "NAME", f"Normalisation of rewards {DEFAULT_LABELS}")
     ] = None,
     seed: Seed = 0,
+    strict: Strict = False,
     json: Json = False,
 ) -> None:
     if bool(candidate and scores) == bool(without) or (without and (candidate or scores)):
@@ -74,7 +74,7 @@ def extend(
         options = named(beta=beta, tau=tau, normalise=normalise)
         check_learns_from_labels(old.head.config.kind, options, tagger)
         labels = _labels(old, options)
-        table = engine.matched(read_scores(scores or []), old.candidates, candidate or "")
+        table = engine.matched(open_scores(scores or [], strict), old.candidates, candidate or "")
         sizes = None if curve is None else [int(number) for number in numbers_of("--curve", curve)]
         head, figures = _add(
             old, table, labels, lambda vectors: tags_of(table, tagger, vectors, fleet, seed), sizes, seed

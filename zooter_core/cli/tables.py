@@ -28,7 +28,9 @@ def print_report(report: Report) -> None:
     table = Table("source", "n", *columns, "entropy", title="rewards of the candidates", title_justify="left")
     for source, row in report.candidates.items():
         cells = [
-            c for name in pool for c in (_cell(row["mean_reward"][name], ".2f"), _cell(row["share_of_wins"][name], ".0%"))
+            c
+            for name in pool
+            for c in (_cell(row["mean_reward"][name], ".2f"), _cell(row["share_of_wins"][name], ".0%"))
         ]
         table.add_row(source, str(row["n"]), *cells, f"{row['reward_entropy']:.2f}")
     out.print(table)

@@ -88,8 +88,9 @@ def utilities_of(fleet: Fleet, probabilities: Mapping[str, float], willingness: 
 def trade(probabilities: Array, table: Array, prices: Array, costs: Array, willingness: float) -> dict[str, Any]:
     """Mean score and cost of choosing by utility, beside choosing by probability (`at_0`).
 
-    Returns the means over queries of `score` (the `n` whose choice has one), `price` (dollars per million tokens of the chosen candidate) and
-    `dollars` (per thousand queries), and `score_minus`, the 95% bootstrap interval of the gain in score.
+    Returns the means over queries of `score` (over the `n` whose choice has one), `price` (dollars per million tokens
+    of the chosen candidate) and `dollars` (per thousand queries), and `score_minus`, the 95% bootstrap interval of the
+    gain in score.
 
     Args:
         table: scores, shape (n, N).

@@ -188,8 +188,8 @@ def _gap_closed(closed: Array, gap: Array) -> dict[str, Any] | None:
 
 def _join(figures: dict[str, Any], name: str, means: Mapping[str, float]) -> None:
     """Add a further method's means to each data set and to the average."""
-    for dataset, mean in means.items():
-        figures["datasets"][dataset][name] = mean
+    for dataset, value in means.items():
+        figures["datasets"][dataset][name] = value
     figures["average"][name] = _average(list(means.values()))
 
 

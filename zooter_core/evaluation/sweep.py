@@ -71,9 +71,9 @@ def sweep(
 
     Returns:
         `rows` in the order of the points, each with `beta`, `tau`, `n` (the queries where a choice has a score),
-        `mean` (over queries and seeds), its 95% bootstrap `interval` over queries, `regret`, and `minus_best`: the interval of the paired difference from the best point.
-        `best` is the point with the highest mean, and `differs` says whether every other point is worse beyond its
-        interval.
+        `mean` (over queries and seeds), its 95% bootstrap `interval` over queries, `regret`, and `minus_best`: the
+        interval of the paired difference from the best point. `best` is the point with the highest mean, and `differs`
+        says whether every other point is worse beyond its interval.
 
     Raises:
         ZooterError: there are too few queries for the folds.

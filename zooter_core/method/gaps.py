@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 def mean(values: Array, axis: int | None = None, keepdims: bool = False) -> Any:
     """The mean of the numbers that there are; NaN where there is none."""
-    if not np.isnan(values).any():
+    if values.size and not np.isnan(values).any():
         return values.mean(axis=axis, keepdims=keepdims)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of a row without any number

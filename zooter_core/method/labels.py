@@ -83,7 +83,7 @@ def tag_priors(labels: Array, tags: Sequence[Sequence[str]]) -> dict[str, Array]
         tags: the tags of each of the n queries; a tag named twice counts once.
     """
     index = TagIndex.of(tags)
-    return {name: prior for name, prior in zip(index.names, _priors(labels, index), strict=True)}
+    return dict(zip(index.names, _priors(labels, index), strict=True))
 
 
 def _priors(labels: Array, index: TagIndex) -> Array:

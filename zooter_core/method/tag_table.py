@@ -150,7 +150,7 @@ def reliability_of(report: Mapping[str, Any]) -> Reliability | None:
         KeyError, TypeError, ValueError, AttributeError: the report has another shape.
     """
     calibration = report.get("held_back", {}).get("calibration")
-    if calibration is None:
+    if calibration is None or calibration["ece"] is None:
         return None
     return Reliability(float(calibration["ece"]), tuple(map(_bin, calibration["bins"])))
 

@@ -1,7 +1,6 @@
 """The tags of many queries as numbers, and sums over the queries of each tag, in numpy.
 
-Shapes: n queries, T tags, N candidates. A list of tuples of texts takes hundreds of bytes a query; this takes four bytes
-a tag.
+Shapes: n queries, T tags, N candidates. As tuples of texts the tags of a query take hundreds of bytes, here four each.
 """
 
 from __future__ import annotations

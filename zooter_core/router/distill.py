@@ -57,8 +57,8 @@ def learn(
         labels: shape (n, candidates), rows sum to one.
         encoder: reference of the encoder that the vectors come from.
         progress: called with each epoch and its mean loss in nats; not called for kinds with a closed form.
-        scores: shape (n, candidates), raw, NaN where one is missing; the labels if not given. The kind `zooter` learns from the labels alone,
-            every other kind from the scores alone.
+        scores: shape (n, candidates), raw, NaN where one is missing; the labels if not given. The kind `zooter` learns
+            from the labels alone, every other kind from the scores alone.
 
     Raises:
         ZooterError: there is no query to learn from, or the kind is unknown.

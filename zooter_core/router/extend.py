@@ -88,7 +88,7 @@ class Extension:
 
 
 def matched(scores: Scores, pool: Sequence[str], candidate: str) -> Scores:
-    """The columns that an extension needs: the pool in its order, then the candidate.
+    """The columns that an extension needs: the pool in its order, then the candidate; the queries with its score.
 
     Raises:
         ZooterError: the candidate is in the pool already, the files lack it or one of the pool, or there are too few
@@ -110,11 +110,13 @@ def matched(scores: Scores, pool: Sequence[str], candidate: str) -> Scores:
             f"none of {listed(missing)}",
             "Add theirs on the same queries: a label compares the new candidate with each of them.",
         )
+    scores = scores.only((*pool, candidate))
+    scores = scores.subset(np.flatnonzero(~np.isnan(scores.scores[:, -1])).tolist())
     if len(scores.queries) < FEWEST:
         raise ZooterError(
             f"at least {FEWEST} queries with scores", str(len(scores.queries)), "Score more; 200 make a good start."
         )
-    return scores.only((*pool, candidate))
+    return scores
 
 
 def extend(head: RouterHead, examples: Examples, seed: int = 0) -> Extension:
@@ -214,7 +216,6 @@ def _learners(head: RouterHead, examples: Examples) -> list[Learner]:
         new = torch.from_numpy(examples.scores.scores[:, -1:].astype(np.float32))
 
         def column(rows: NDArray[np.intp]) -> State:
-            rows = rows[~np.isnan(examples.scores.scores[rows, -1])]
             state: State = body.column(Lessons(vectors[rows], new[rows], new[rows]))
             return state
 

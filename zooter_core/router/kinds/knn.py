@@ -17,7 +17,6 @@ from torch.nn import functional
 from zooter_core.router.kinds import DistillConfig, Progress
 from zooter_core.router.kinds.base import Head, Lessons, State, frozen
 
-
 AT_ONCE = 1024  # queries that are compared with all others at once
 
 
