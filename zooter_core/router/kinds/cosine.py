@@ -20,6 +20,9 @@ from zooter_core.router.kinds import DistillConfig, Progress
 from zooter_core.router.kinds.base import EmbeddedHead, Lessons, descend
 
 
+UNSCORED = -1e9  # logit of a candidate without a score on a query: the win is one among the others
+
+
 class CosineHead(EmbeddedHead):
     """The parameter is the logarithm of the scale, so that the scale stays positive."""
 
@@ -30,10 +33,11 @@ class CosineHead(EmbeddedHead):
         self.log_scale = nn.Parameter(torch.full((), math.log(5.0)))
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        targets = winners(lessons.scores)
+        targets, missing = winners(lessons.scores), lessons.scores.isnan()
 
         def loss_of(rows: torch.Tensor) -> torch.Tensor:
-            return best_loss(self(lessons.vectors[rows]), targets[rows])
+            logits = self(lessons.vectors[rows]).masked_fill(missing[rows], UNSCORED)
+            return best_loss(logits, targets[rows])
 
         descend(self, lessons, config, loss_of, progress)
 
