@@ -30,7 +30,7 @@ def print_report(report: Report) -> None:
         cells = [
             c
             for name in pool
-            for c in (_cell(row["mean_reward"][name], ".2f"), _cell(row["share_of_wins"][name], ".0%"))
+            for c in (_cell(row["mean_reward"].get(name), ".2f"), _cell(row["share_of_wins"].get(name), ".0%"))
         ]
         table.add_row(source, str(row["n"]), *cells, f"{row['reward_entropy']:.2f}")
     out.print(table)

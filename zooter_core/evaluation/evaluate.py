@@ -49,16 +49,14 @@ def evaluate(
     """
     router = Router.load(router) if isinstance(router, str | Path) else router
     scores = as_scores(scores)
-    pool = router.for_pool(scores.candidates).candidates
-    order = [pool.index(name) for name in scores.candidates]
-    vectors = router.encoder.embed([query.text for query in scores.queries])
-    probabilities = router.of_vectors(vectors)[:, order]
+    probabilities = outputs_of(router, scores).probabilities
     chosen = probabilities.argmax(axis=1)
     figures = compare(scores, chosen, more)
     chosen_scores = scores.scores[np.arange(len(chosen)), chosen]
     baselines = {name: (values, name != "random") for name, values in simple(scores, scores).items()}
     if learned is not None:
         learned = as_scores(learned).in_order(scores.candidates)
+        vectors = router.encoder.embed([query.text for query in scores.queries])  # cached
         fair = simple(scores, learned) | {"knn": nearest(scores, vectors, learned, router.encoder)}
         baselines |= {name: (values, False) for name, values in fair.items()}
     figures["baselines"] = {
@@ -69,11 +67,22 @@ def evaluate(
     return figures
 
 
+def outputs_of(router: Router, scores: Scores) -> selection.Outputs:
+    """A router's outputs for the queries of scores, with the candidates in the order of the scores.
+
+    Raises:
+        ZooterError: the scores are of other candidates.
+    """
+    pool = router.for_pool(scores.candidates).candidates
+    outputs = router.outputs([query.text for query in scores.queries])
+    return outputs.in_order([pool.index(name) for name in scores.candidates])
+
+
 def _baseline(scores: Scores, values: Array, chosen: Array) -> dict[str, Any]:
     datasets = {name: float(mean) for name, mean in metrics.group_means(values, scores.datasets).items()}
     return {
         "n": _count(values),
-        "chosen": _average(list(datasets.values())),
+        "chosen": float(mean(np.array(list(datasets.values())))),
         "regret": float(mean(np.fmax.reduce(scores.scores, axis=1) - values)),
         "datasets": datasets,
         "router_minus": metrics.interval(chosen - values),
@@ -112,50 +121,38 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
         ZooterError: a candidate has the name of a method.
     """
     check_names(scores.candidates)
-    table = scores.scores
-    names = np.array(scores.datasets)
-    chosen_scores = table[np.arange(len(table)), chosen]
-    best, random = np.fmax.reduce(table, axis=1), mean(table, axis=1)
-    groups = {str(name): names == name for name in dict.fromkeys(scores.datasets)}
-    datasets = {name: _figures(scores.candidates, table[rows], chosen_scores[rows]) for name, rows in groups.items()}
-    keys = ("chosen", "regret", "oracle", "random")
-    average: dict[str, Any] = {key: _average([d[key] for d in datasets.values()]) for key in keys}
-    overall = {c: _average([d["candidates"][c] for d in datasets.values()]) for c in scores.candidates}
-    single = max(overall, key=lambda name: overall[name] if overall[name] == overall[name] else -np.inf)
-    average["best_single"] = {"candidate": single, "score": overall[single]}
-
-    def by_group(values: Array) -> Array:
-        return np.array(list(metrics.group_means(values, scores.datasets).values()))
-
-    alone = {"router": by_group(chosen_scores)}
-    alone |= {name: by_group(table[:, column]) for column, name in enumerate(scores.candidates)}
-    methods = alone | {name: by_group(values) for name, values in (more or {}).items()} | {"oracle": by_group(best)}
-    single_scores = table[:, scores.candidates.index(single)]
-    differences = {
-        "chosen": chosen_scores,
-        "regret": best - chosen_scores,
-        "regret_best_single": best - single_scores,
+    more = dict(more or {})
+    table, names = scores.scores, np.array(scores.datasets)
+    earned, best, random = table[np.arange(len(table)), chosen], np.fmax.reduce(table, axis=1), mean(table, axis=1)
+    datasets = {
+        str(name): _figures(scores.candidates, table[rows], earned[rows], {m: of[rows] for m, of in more.items()})
+        for name in dict.fromkeys(scores.datasets)
+        for rows in (names == name,)
+    }
+    average = _average(scores.candidates, list(datasets.values()), ("chosen", "regret", "oracle", "random", *more))
+    single = table[:, scores.candidates.index(average["best_single"]["candidate"])]
+    alone = {"router": earned} | {name: table[:, column] for column, name in enumerate(scores.candidates)}
+    others = {"best_single": single, "random": random, **more}
+    means = {
+        "chosen": earned,
+        "regret": best - earned,
+        "regret_best_single": best - single,
         "regret_random": best - random,
-        "chosen_minus_best_single": chosen_scores - single_scores,
-        "chosen_minus_random": chosen_scores - random,
-    } | {f"chosen_minus_{name}": chosen_scores - values for name, values in (more or {}).items()}
-    means = {key: differences[key] for key in ("chosen", "regret", "regret_best_single", "regret_random")}
-    means |= {"oracle": best, "best_single": single_scores, **(more or {})}
+    }
+    differences = {f"chosen_minus_{name}": earned - values for name, values in others.items()}
+    every = means | {"oracle": best} | others | differences
+    counts = {name: _count(values) for name, values in every.items()}
     figures: dict[str, Any] = {
         "n": len(table),
         "datasets": datasets,
         "average": average,
-        "mtr": metrics.mean_task_rank(methods),
-        "uplift": metrics.uplift(methods),
-        "single": {"mtr": metrics.mean_task_rank(alone), "uplift": metrics.uplift(alone)},
-        "interval": {key: metrics.interval(values) for key, values in differences.items()},
-        "mean": {key: float(mean(values)) for key, values in means.items()} | {"random": float(mean(table))},
-        "counts": {key: _count(values) for key, values in (differences | means).items()}
-        | {"candidates": {name: _count(table[:, column]) for column, name in enumerate(scores.candidates)}},
-        "gap_closed": _gap_closed(*there(chosen_scores - single_scores, best - single_scores)),
+        **_ranks(alone | more | {"oracle": best}, scores.datasets),
+        "single": _ranks(alone, scores.datasets),
+        "interval": {name: metrics.interval(values) for name, values in (means | differences).items()},
+        "mean": {name: float(mean(values)) for name, values in (means | {"oracle": best} | others).items()},
+        "counts": counts | {"candidates": dict(zip(scores.candidates, _count(table), strict=True))},
+        "gap_closed": _gap_closed(*there(earned - single, best - single)),
     }
-    for name, values in (more or {}).items():
-        _join(figures, name, dict(zip(groups, by_group(values).tolist(), strict=True)))
     known: dict[str, Any] = without_nan(figures)
     return known
 
@@ -164,19 +161,20 @@ def without_nan(figures: Any) -> Any:
     """Figures with None instead of NaN, which JSON does not have."""
     if isinstance(figures, dict):
         return {key: without_nan(value) for key, value in figures.items()}
-    if isinstance(figures, list):
-        return [without_nan(value) for value in figures]
-    if isinstance(figures, tuple):
-        return tuple(without_nan(value) for value in figures)
+    if isinstance(figures, list | tuple):
+        return type(figures)(without_nan(value) for value in figures)
     return None if isinstance(figures, float) and np.isnan(figures) else figures
 
 
-def _average(values: Sequence[float]) -> float:
-    return float(mean(np.array(values, dtype=np.float64)))
+def _count(values: Array) -> Any:
+    """The number of queries with a score, of each column."""
+    return np.isfinite(values).sum(axis=0).tolist()
 
 
-def _count(values: Array) -> int:
-    return int(np.isfinite(values).sum())
+def _ranks(methods: Mapping[str, Array], datasets: Sequence[str]) -> dict[str, dict[str, float]]:
+    """MTR and %Uplift of methods; each has the score of its choice on each query, shape (n,)."""
+    means = {name: np.array(list(metrics.group_means(values, datasets).values())) for name, values in methods.items()}
+    return {"mtr": metrics.mean_task_rank(means), "uplift": metrics.uplift(means)}
 
 
 def _gap_closed(closed: Array, gap: Array) -> dict[str, Any] | None:
@@ -186,16 +184,10 @@ def _gap_closed(closed: Array, gap: Array) -> dict[str, Any] | None:
     return {"share": share, "interval": spread} if spread is not None and np.isfinite(share) else None
 
 
-def _join(figures: dict[str, Any], name: str, means: Mapping[str, float]) -> None:
-    """Add a further method's means to each data set and to the average."""
-    for dataset, value in means.items():
-        figures["datasets"][dataset][name] = value
-    figures["average"][name] = _average(list(means.values()))
-
-
-def _figures(candidates: tuple[str, ...], table: Array, chosen: Array) -> dict[str, Any]:
+def _figures(candidates: tuple[str, ...], table: Array, chosen: Array, more: Mapping[str, Array]) -> dict[str, Any]:
+    """Means over the queries of one data set."""
     means = dict(zip(candidates, mean(table, axis=0).tolist(), strict=True))
-    best = max(means, key=lambda name: means[name] if means[name] == means[name] else -np.inf)
+    best = max(means, key=lambda name: np.nan_to_num(means[name], nan=-np.inf))
     oracle = np.fmax.reduce(table, axis=1)
     return {
         "n": len(table),
@@ -206,7 +198,16 @@ def _figures(candidates: tuple[str, ...], table: Array, chosen: Array) -> dict[s
         "random": float(mean(table)),
         "best_single": {"candidate": best, "score": means[best]},
         "candidates": means,
+        **{name: float(mean(values)) for name, values in more.items()},
     }
+
+
+def _average(candidates: Sequence[str], datasets: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> dict[str, Any]:
+    """Means over data sets, each data set counting the same."""
+    overall = {name: float(mean(np.array([row["candidates"][name] for row in datasets]))) for name in candidates}
+    single = max(overall, key=lambda name: np.nan_to_num(overall[name], nan=-np.inf))
+    means: dict[str, Any] = {key: float(mean(np.array([row[key] for row in datasets]))) for key in keys}
+    return means | {"best_single": {"candidate": single, "score": overall[single]}}
 
 
 @dataclass(frozen=True)
@@ -231,6 +232,9 @@ def report(
 ) -> dict[str, Any]:
     """The figures of report.json: each candidate's rewards by source, and the router on the held-back queries.
 
+    A candidate is left out of a source where it has no score, and a data set of the held-back ones where the router or
+    some candidate has none.
+
     The latter are those of `compare` with RMR among the methods, `calibration`, `selection` (in a pool of two or more;
     selection.report) and, where prices are known, the `dollars` that the methods cost for a thousand queries.
 
@@ -243,11 +247,15 @@ def report(
     shares = metrics.win_shares(scores.scores)
     names, spread = np.array(scores.datasets), np.array(entropies)
 
+    def by_name(table: Array) -> dict[str, float]:
+        means = zip(scores.candidates, mean(table, axis=0).tolist(), strict=True)
+        return {name: value for name, value in means if not np.isnan(value)}
+
     def by_source(rows: NDArray[np.bool_]) -> dict[str, Any]:
         return {
             "n": int(rows.sum()),
-            "mean_reward": dict(zip(scores.candidates, mean(scores.scores[rows], axis=0).tolist(), strict=True)),
-            "share_of_wins": dict(zip(scores.candidates, mean(shares[rows], axis=0).tolist(), strict=True)),
+            "mean_reward": by_name(scores.scores[rows]),
+            "share_of_wins": by_name(shares[rows]),
             "reward_entropy": float(spread[rows].mean()),
         }
 
@@ -256,11 +264,21 @@ def report(
     figures: dict[str, Any] = {"candidates": sources}
     if outputs is not None:
         sampled = sampled or Sampled(scores.scores[..., None])
-        dollars = None if sampled.dollars is None else sampled.dollars[held_back]
-        fold = scores.subset(np.flatnonzero(held_back).tolist())
-        figures["held_back"] = _held_back(outputs, fold, sampled.rewards[held_back], dollars)
-    known: dict[str, Any] = without_nan(figures)
-    return known
+        rows = np.flatnonzero(held_back)
+        judged = _judged(scores.subset(rows.tolist()), outputs.probabilities.argmax(axis=1))
+        if judged.any():
+            members = None if outputs.members is None else outputs.members[:, judged]
+            outputs, rows = selection.Outputs(outputs.probabilities[judged], members), rows[judged]
+            dollars = None if sampled.dollars is None else sampled.dollars[rows]
+            figures["held_back"] = _held_back(outputs, scores.subset(rows.tolist()), sampled.rewards[rows], dollars)
+    return figures
+
+
+def _judged(fold: Scores, chosen: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """The queries of the data sets where every candidate, and the choice, has a score for some query; shape (n,)."""
+    columns = np.column_stack([fold.scores, fold.scores[np.arange(len(chosen)), chosen]])
+    able = {name: bool(row.all()) for name, row in metrics.group_means(np.isfinite(columns), fold.datasets).items()}
+    return np.array([able[name] for name in fold.datasets], dtype=bool)
 
 
 def _held_back(outputs: selection.Outputs, fold: Scores, rewards: Array, dollars: Array | None) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from torch.nn import functional
 from zooter_core.router.kinds import DistillConfig, Progress
 from zooter_core.router.kinds.base import EmbeddedHead, Lessons, descend
 
-
 UNSCORED = -1e9  # logit of a candidate without a score on a query: the win is one among the others
 
 

@@ -156,10 +156,9 @@ def draw_figures(router: DistilledRouter) -> None:
     for column, (label, value, text) in zip(st.columns(3), boxes, strict=True):
         column.metric(label, f"{value:.3f}", help=text, border=True)
     st.markdown(verdicts.against_best_single(held_back))
-    off = held_back["calibration"]["ece"]
     st.caption(
-        f"{held_back['n']:,} held-back queries. The router's regret: 95% CI {low:.3f} to {high:.3f}."
-        + ("" if off is None else f" Its probabilities differ from how often it is right by {off:.0%} on average.")
+        f"{held_back['n']:,} held-back queries. The router's regret: 95% CI {low:.3f} to {high:.3f}. Its probabilities "
+        f"differ from how often it is right by {held_back['calibration']['ece']:.0%} on average."
     )
     _methods(held_back)
 
