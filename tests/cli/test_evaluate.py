@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from calls import POOL, NoReward, read_lines, replace_text, write_lines
+
+from support.command_files import POOL, NoReward, read_lines, replace_text, write_lines
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Tables and points of a report, worked by hand from the figures in tests/reports.py."""
+"""Tables and points of a report, worked by hand from the figures in tests/support/sample_report.py."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import csv
 import io
 import json
 
-from reports import SWEEP, held_back
-
+from support.sample_report import SWEEP, held_back
 from zooter_core.evaluation import report_tables
 from zooter_core.evaluation.report_tables import ALL, ONE, Point
 

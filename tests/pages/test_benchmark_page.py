@@ -27,14 +27,14 @@ Open = Callable[..., AppTest]
 @pytest.fixture(scope="session")
 def run(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run of the tiny fleet: forty queries of two data sets, half of them held back, and its sweep."""
-    import tiny
+    from support import tiny_models
 
     folder = tmp_path_factory.mktemp("benchmark") / "run"
     fleet = load_fleet(tiny_fleet)
     ensemble = Ensemble(fleet)
     assert fleet.tagger is not None
     assert fleet.tagger.encoder is not None
-    queries = [Query(f"q{n}", text, "odd" if n % 2 else "even") for n, text in enumerate(tiny.QUERIES)]
+    queries = [Query(f"q{n}", text, "odd" if n % 2 else "even") for n, text in enumerate(tiny_models.QUERIES)]
     with Run(folder, create=True) as opened:
         pipeline.start(opened, ensemble, queries)
         pipeline.collect(opened, ensemble, fleet.generation, samples=2)

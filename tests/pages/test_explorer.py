@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
-from page_support import words
 from streamlit.testing.v1 import AppTest
 
+from support import tiny_models
+from support.app_pages import words
 from zooter_core.data.scores import Scores
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import distill
@@ -28,11 +28,11 @@ TAGS = ("arithmetic", "code", "writing")
 @pytest.fixture(scope="module")
 def distilled(tiny_fleet: Path, tiny_encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a router that was truly distilled, from made-up scores, with a fifth of the queries held back."""
-    scores = np.random.default_rng(0).normal(size=(len(tiny.QUERIES), len(tiny.POOL)))
-    queries = tuple(Query(str(n), text, "all", (TAGS[n % 3],)) for n, text in enumerate(tiny.QUERIES))
+    scores = np.random.default_rng(0).normal(size=(len(tiny_models.QUERIES), len(tiny_models.POOL)))
+    queries = tuple(Query(str(n), text, "all", (TAGS[n % 3],)) for n, text in enumerate(tiny_models.QUERIES))
     folder = tmp_path_factory.mktemp("distilled") / "router"
     labels, training = LabelConfig(holdout=0.3), DistillConfig(epochs=2, keep_texts=True)
-    distill(Scores(queries, tiny.POOL, scores), folder, labels=labels, training=training, encoder=tiny_encoder)
+    distill(Scores(queries, tiny_models.POOL, scores), folder, labels=labels, training=training, encoder=tiny_encoder)
     return folder
 
 
@@ -142,7 +142,7 @@ def test_a_router_without_its_queries_says_so(open_page: Open) -> None:
     page = open_page("explorer")
     page.text_input[0].set_value("What is 12 + 30?").run()
     assert not page.exception
-    assert len(bars(page)) == len(tiny.POOL)
+    assert len(bars(page)) == len(tiny_models.POOL)
     assert len(page.get("echarts_chart")) == 1  # no map
     assert "without its training queries" in words(page)
     assert "zooter distill" in words(page)
@@ -181,7 +181,7 @@ def test_broken_files_leave_the_typing(open_page: Open, learned_fleet: Path) -> 
     assert not page.exception
     assert "whole neighbours in" in page.error[0].value
     page.text_input[0].set_value("What is 12 + 30?").run()
-    assert len(bars(page)) == len(tiny.POOL)
+    assert len(bars(page)) == len(tiny_models.POOL)
 
 
 def test_queries_of_another_pool_are_refused(open_page: Open, learned_fleet: Path) -> None:

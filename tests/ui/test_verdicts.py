@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from payloads import faults
 
+from support.hostile_texts import faults
 from zooter_core.ui import verdicts
 
 

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from scripted import serving
 
+from support.scripted_server import serving
 from zooter_core.cli.main import main
 from zooter_core.data.scores import read_scores
 

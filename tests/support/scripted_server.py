@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from typing import Any
 
-from scripted_models import Models
-from scripted_parts import LONGEST
+from support.scripted_answers import LONGEST
+from support.scripted_models import Models
 
 
 class Scripted(ThreadingHTTPServer):

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import tiny
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import processors
@@ -27,6 +26,8 @@ from transformers import (
     Qwen2Model,
 )
 
+from support import tiny_models
+
 SIZES: dict[str, Any] = {
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -40,7 +41,7 @@ DECODERS = {
     "gemma2": (Gemma2Config, Gemma2ForSequenceClassification),
 }
 # The turns of the template are the texts of the published ones of the Qwen2 family, without its system message.
-CHATML = tiny.CHATML
+CHATML = tiny_models.CHATML
 PAIRRM_MARKS = ["<|source|>", "<|candidate1|>", "<|candidate2|>", "<|candidate|>"]
 
 
@@ -51,7 +52,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def save_decoder(folder: Path, name: str = "qwen2", padding: str | None = "pad", seed: int = 1) -> None:
     """A decoder with a `score` head and a chat template; config.json names `pad`, the end of turn or no padding."""
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=tiny.byte_tokenizer(["<|endoftext|>", "<|im_start|>", "<|im_end|>"]),
+        tokenizer_object=tiny_models.byte_tokenizer(["<|endoftext|>", "<|im_start|>", "<|im_end|>"]),
         eos_token="<|im_end|>",
         additional_special_tokens=["<|im_start|>", "<|im_end|>"],
         chat_template=CHATML,
@@ -81,7 +82,7 @@ def save_deberta(folder: Path) -> None:
 def save_pythia(folder: Path, pooling: str = "last") -> None:
     """OpenAssistant/oasst-rm-2-pythia: `gpt_neox.*`, `out_proj.*`, a model type that transformers does not know."""
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=tiny.byte_tokenizer(["<|endoftext|>", "<|padding|>", "<|prompter|>", "<|assistant|>"]),
+        tokenizer_object=tiny_models.byte_tokenizer(["<|endoftext|>", "<|padding|>", "<|prompter|>", "<|assistant|>"]),
         eos_token="<|endoftext|>",
         pad_token="<|padding|>",
         additional_special_tokens=["<|prompter|>", "<|assistant|>"],
@@ -97,7 +98,7 @@ def save_pythia(folder: Path, pooling: str = "last") -> None:
 
 def save_ultra(folder: Path) -> None:
     """openbmb/UltraRM-13b: `model.*`, `regression_head.weight`; its tokenizer begins each text with <s>."""
-    words = tiny.byte_tokenizer(["<unk>", "<s>", "</s>"])
+    words = tiny_models.byte_tokenizer(["<unk>", "<s>", "</s>"])
     words.post_processor = processors.TemplateProcessing(
         single="<s> $A", pair="<s> $A <s> $B:1", special_tokens=[("<s>", words.token_to_id("<s>"))]
     )
@@ -151,7 +152,7 @@ def _save(folder: Path, config: Any, state: dict[str, torch.Tensor], named: dict
 
 
 def _bert_tokenizer(special: list[str]) -> PreTrainedTokenizerFast:
-    words = tiny.byte_tokenizer(["[PAD]", "[CLS]", "[SEP]", "[UNK]", *special])
+    words = tiny_models.byte_tokenizer(["[PAD]", "[CLS]", "[SEP]", "[UNK]", *special])
     words.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
     )

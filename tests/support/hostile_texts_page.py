@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import streamlit as st
-from payloads import PAYLOADS, generated, payload
 
+from support.hostile_texts import PAYLOADS, generated, payload
 from zooter_core.records import Decision, Tag
 from zooter_core.ui import charts
 from zooter_core.ui.error_box import show_error

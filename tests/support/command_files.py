@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 POOL = ("base", "one", "two")
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SEA = "What is the sea?"
 ADAPTER = "adapters/one/adapter_model.safetensors"
 
@@ -37,14 +37,6 @@ def damage(folder: Path, *names: str) -> Path:
     for name in names:
         (folder / name).write_bytes(b"broken")
     return folder
-
-
-def forget_steps(run: Path, *steps: str) -> None:
-    """A run folder before these steps began."""
-    state = json.loads((run / "run.json").read_text())
-    for step in steps:
-        state["steps"].pop(step), state["seals"].pop(step)
-    (run / "run.json").write_text(json.dumps(state))
 
 
 def check_decision(shape: dict[str, Any], query: str) -> None:

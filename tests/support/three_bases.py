@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from streams import read
-
+from support.read_stream import read
 from zooter_core.backends import Request
 from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig

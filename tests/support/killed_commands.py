@@ -1,4 +1,4 @@
-"""Commands that die: python dying.py [--together] CALL ...
+"""Commands that die: python -m support.killed_commands [--together] CALL ...
 
 A CALL is "STEP:COUNT" and the arguments of a zooter command, with tabs between them: its process kills itself (SIGKILL)
 when the step has reported progress COUNT times, or, where STEP is `line`, when COUNT lines have been formatted for a
@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 import torch
-from broken import small
 
+from support.run_folders import small_batches
 from zooter_core.cli.main import main
 from zooter_core.cli.progress import Lines
 from zooter_core.data import formats
@@ -69,7 +69,7 @@ def ended(child: int) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    small(pytest.MonkeyPatch())
+    small_batches(pytest.MonkeyPatch())
     calls = sys.argv[1:]
     if together := calls[:1] == ["--together"]:
         calls = calls[1:]

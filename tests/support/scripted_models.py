@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from scripted_parts import LONGEST, TEXT, Parts
+from support.scripted_answers import LONGEST, TEXT, Parts
 
 NARROW = 1000  # characters that `narrow` takes
 

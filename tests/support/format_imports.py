@@ -12,7 +12,7 @@ from zooter_core.data.formats import Options, import_file
 from zooter_core.data.scores import read_scores, read_texts
 from zooter_core.errors import ZooterError
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 def imported(name: str, *paths: Path, annotator: str | None = None) -> tuple[list[dict], Options]:

@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import tiny
-
+from support import tiny_models
 from zooter_core.config.fleet import load_fleet
 
 NOWHERE = "http://127.0.0.1:9/v1"  # a port at which nobody listens
@@ -29,7 +28,7 @@ KEYS: Mapping[str, float] = {"rest_after": 2, "rest_seconds": 0.2, "first_token_
 def save(folder: Path, url: str, models: Mapping[str, str], router: bool = False, **keys: float) -> Path:
     """Write a fleet over a copy of the tiny one; the model `refused` is one whose server is not there."""
     if router:
-        tiny.save_router(folder / "router", tuple(models), folder / "encoder")
+        tiny_models.save_router(folder / "router", tuple(models), folder / "encoder")
     return _write(folder, url, models, router, **keys)
 
 

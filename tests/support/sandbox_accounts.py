@@ -36,7 +36,7 @@ class Ordinary:
         self.folder.chmod(0o755)
         _copy_package(self.folder)
         self._process = subprocess.Popen(
-            [_interpreter(), "-c", "from accounts import main; main()"],
+            [_interpreter(), "-c", "from sandbox_accounts import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -74,13 +74,13 @@ def _interpreter() -> str:
 
 
 def _copy_package(folder: Path) -> None:
-    source = Path(__file__).resolve().parents[3] / "zooter_core"  # here: its copy lies elsewhere
+    source = Path(__file__).resolve().parents[2] / "zooter_core"  # here: its copy lies elsewhere
     core = folder / "zooter_core"
     (core / "evaluation").mkdir(parents=True)
     for name in ("__init__.py", "errors.py", "evaluation/__init__.py"):
         shutil.copy(source / name, core / name)
     shutil.copytree(source / "evaluation" / "sandbox", core / "evaluation" / "sandbox")
-    shutil.copy(__file__, folder / "accounts.py")
+    shutil.copy(__file__, folder / "sandbox_accounts.py")
     subprocess.run(["chmod", "-R", "a+rX", str(folder)], check=True)
 
 
