@@ -44,6 +44,9 @@ class Fixed:
     def of_vectors(self, vectors):
         return vectors
 
+    def outputs(self, queries):
+        return Outputs(self.embed(queries))
+
 
 def report_of(router, scores, held_back, entropies, sampled=None):
     """A report on the router, as after a distillation."""
