@@ -17,8 +17,9 @@ from safetensors.numpy import load_file, save_file
 
 from zooter_core.data.scores import Scores
 from zooter_core.errors import WorkError, ZooterError, first_line
-from zooter_core.method.labels import tag_priors, tag_rows
+from zooter_core.method.labels import tag_priors
 from zooter_core.method.projection import Projection, principal
+from zooter_core.method.tags import TagIndex
 from zooter_core.records import Query
 from zooter_core.strict_json import dump_json, parse_json
 from zooter_core.weights import check_readable
@@ -162,9 +163,10 @@ class Neighbours:
 
     def tag_shares(self) -> dict[str, tuple[int, dict[str, float]]]:
         """Tag -> how many queries carry it, and each candidate's mean label there: its prior (paper, section 3.3)."""
-        tags = [record["tags"] for record in self.records]
-        priors = tag_priors(self.labels.astype(np.float64), tags)
-        return {tag: (len(rows), self._by_name(priors[tag])) for tag, rows in tag_rows(tags).items()}
+        index = TagIndex.of(record["tags"] for record in self.records)
+        priors = tag_priors(self.labels.astype(np.float64), index)
+        counts = dict(zip(index.names, index.counts.tolist(), strict=True))
+        return {tag: (counts[tag], self._by_name(prior)) for tag, prior in priors.items()}
 
     def share(self, candidate: str) -> float:
         """A candidate's mean label over all queries."""
