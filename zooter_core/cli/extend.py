@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from zooter_core.data.scores import Scores
     from zooter_core.method.labels import LabelConfig
-    from zooter_core.router.router import Router, RouterHead
+    from zooter_core.router.torch_router import RouterHead, TorchRouter
 
 DEFAULT_LABELS = "(default: as for the router's first labels)."
 
@@ -62,10 +62,10 @@ def extend(
         raise ZooterError("--out as another folder than --router", str(out), "Give a new folder; the old router stays.")
     check_folder(out)
     from zooter_core.router import extend as engine
-    from zooter_core.router import router as routers
     from zooter_core.router.encoder import Encoders
+    from zooter_core.router.torch_router import TorchRouter
 
-    old = routers.Router.load(router, Encoders())
+    old = TorchRouter.open(router, Encoders())
     figures: dict[str, Any]
     if without:
         head = engine.without(old.head, without)
@@ -80,7 +80,7 @@ def extend(
             old, table, labels, lambda vectors: tags_of(table, tagger, vectors, fleet, seed), sizes, seed
         )
     figures = {"router": str(out), "candidates": head.config.candidates} | figures
-    engine.save(routers.Router(head, old.encoder), out, figures)
+    engine.save(TorchRouter(head, old.encoder), out, figures)
     if json:
         print_json(figures)
     else:
@@ -88,7 +88,7 @@ def extend(
 
 
 def _add(
-    router: Router,
+    router: TorchRouter,
     scores: Scores,
     labels: LabelConfig,
     tags: Callable[[NDArray[np.float32]], Sequence[Sequence[str]]],
@@ -119,7 +119,7 @@ def _add(
     }
 
 
-def _labels(router: Router, options: dict[str, Any]) -> LabelConfig:
+def _labels(router: TorchRouter, options: dict[str, Any]) -> LabelConfig:
     """The label settings that the router names, or else those of `zooter distill --scores`, with the call's instead."""
     from zooter_core.pipeline.train import SCORE_LABELS
 

@@ -50,13 +50,14 @@ def evaluate(
     scores = as_scores(scores)
     pool = router.for_pool(scores.candidates).candidates
     order = [pool.index(name) for name in scores.candidates]
-    vectors = router.encoder.embed([query.text for query in scores.queries])
-    probabilities = router.of_vectors(vectors)[:, order]
+    texts = [query.text for query in scores.queries]
+    probabilities = router.probabilities(texts)[:, order]
     chosen = probabilities.argmax(axis=1)
     figures = compare(scores, chosen, more)
     chosen_scores = scores.scores[np.arange(len(chosen)), chosen]
     baselines = {name: (values, name != "random") for name, values in simple(scores, scores).items()}
     if learned is not None:
+        vectors = router.encoder.embed(texts)  # remembered
         learned = as_scores(learned).in_order(scores.candidates)
         fair = simple(scores, learned) | {"knn": nearest(scores, vectors, learned, router.encoder)}
         baselines |= {name: (values, False) for name, values in fair.items()}
