@@ -41,7 +41,8 @@ class Fixed:
     def embed(self, queries):
         return np.array([self.rows[query] for query in queries])
 
-    probabilities = embed
+    def outputs(self, queries):
+        return Outputs(self.embed(queries))
 
 
 def report_of(router, scores, held_back, entropies, sampled=None):

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pipeline_runs import POOL, records
 
+from support.run_folders import POOL, records
 from zooter_core import pipeline
 from zooter_core.backends import Piece
 from zooter_core.config.fleet import load_fleet

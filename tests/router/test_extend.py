@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from three_groups import ANY, CENTRES, EXAMPLES, PLAIN, SCORES, TABLE, VECTORS, old
 
+from support.three_groups import ANY, CENTRES, EXAMPLES, PLAIN, SCORES, TABLE, VECTORS, old
 from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError
 from zooter_core.method import labels

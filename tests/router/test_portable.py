@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
 import torch
 
+from support import tiny_models
 from zooter_core.cli.main import main
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.router.encoder import Encoders
@@ -26,7 +26,7 @@ from zooter_core.router.torch_router import RouterHead, RouterHeadConfig, TorchR
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 LONG = "Write a long story about the ships and the people on them. " * 300
-TEXTS = ["Hi", "", " \n", ".", "杯子 ☕ 是什么?", "👩‍👩‍👧‍👦🏴‍☠️", LONG, "What is 12 + 30?", *tiny.QUERIES]
+TEXTS = ["Hi", "", " \n", ".", "杯子 ☕ 是什么?", "👩‍👩‍👧‍👦🏴‍☠️", LONG, "What is 12 + 30?", *tiny_models.QUERIES]
 
 
 @pytest.fixture(scope="module")
@@ -131,10 +131,10 @@ def test_every_kind_can_be_exported(kind, on_torch, tmp_path):
     """Some seconds each: nothing else shows that torch.onnx knows what a kind computes with."""
     from zooter_core.router.distill import fit_head
 
-    scores = np.random.default_rng(0).random((len(tiny.QUERIES), 3))
+    scores = np.random.default_rng(0).random((len(tiny_models.QUERIES), 3))
     encoder = on_torch.encoder
     settings = settings_of(kind, {"epochs": 1} if kind in ("cosine", "routerdc", "mf") else None)
-    head = fit_head(encoder.embed_all(tiny.QUERIES), scores, tiny.POOL, encoder.reference, settings)
+    head = fit_head(encoder.embed_all(tiny_models.QUERIES), scores, tiny_models.POOL, encoder.reference, settings)
     TorchRouter(head, encoder).save(tmp_path / "router")
     outputs = export_router(tmp_path / "router", tmp_path / "out").outputs(TEXTS)
     exact = TorchRouter(head, encoder).outputs(TEXTS)
@@ -143,7 +143,7 @@ def test_every_kind_can_be_exported(kind, on_torch, tmp_path):
 
 
 def test_an_encoder_inside_the_routers_folder(tiny_fleet, tmp_path):
-    tiny.save_router(tmp_path / "router", tiny.POOL, Path("encoder"))
+    tiny_models.save_router(tmp_path / "router", tiny_models.POOL, Path("encoder"))
     shutil.copytree(tiny_fleet / "encoder", tmp_path / "router" / "encoder")
     exact = Router.load(tmp_path / "router", Encoders()).probabilities(TEXTS)
     assert export_router(tmp_path / "router", tmp_path / "out").probabilities(TEXTS) == pytest.approx(exact, abs=1e-5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from zooter_core.cli.arguments import argument, option
+from zooter_core.cli.arguments import RouterDir, argument, option
 from zooter_core.cli.consoles import err
 from zooter_core.cli.progress import waiting
 from zooter_core.errors import ZooterError, listed
@@ -16,7 +16,7 @@ def export(
         Literal["onnx", "routerarena"],
         argument("NAME", "onnx (the router itself), or routerarena (its choices on --queries)."),
     ],
-    router: Annotated[Path, option("--router", "DIR", "Folder of the router.")],
+    router: RouterDir,
     out: Annotated[Path, option("--out", "PATH", "Folder to write (onnx), or prediction file (routerarena, .json).")],
     queries: Annotated[
         Path | None, option("--queries", "FILE", "routerarena: RouterArena's data set, or a queries file.")

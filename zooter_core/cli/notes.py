@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from zooter_core.cli.consoles import err
-from zooter_core.errors import WorkError
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
-    from zooter_core.records import Response
 
 MOST_LISTED = 20  # queries that are set aside
 
@@ -45,15 +43,3 @@ def print_note(note: str) -> None:
     """Why a request waits; nothing where the note is empty."""
     if note:
         err.print(note, style="dim")
-
-
-def check_answered(response: Response) -> None:
-    """Refuse a response that failed or is empty.
-
-    Raises:
-        WorkError: because of the response's error.
-    """
-    if response.error:
-        raise WorkError.because(response.error, f"an answer of {response.candidate}")
-    if not response.text and response.finish != "stopped":
-        raise WorkError(f"an answer of {response.candidate}", "an empty one", "Ask again, or ask another candidate.")

@@ -17,14 +17,14 @@ from zooter_core.data.scores import read_queries
 from zooter_core.method.labels import LabelConfig
 from zooter_core.router.kinds import DEFAULT
 
+Scores = Annotated[Path | None, option("--scores", "FILE", "Also write rewards and responses as a score file.")]
+
 
 def run(
     queries: Annotated[Path, option("--queries", "FILE", "Queries file.")],
     out: Annotated[Path, option("--out", "DIR", "Folder of the run; a run that was stopped continues.")],
     fleet: arguments.FleetDir = None,
-    scores: Annotated[
-        Path | None, option("--scores", "FILE", "Also write rewards and responses as a score file.")
-    ] = None,
+    scores: Scores = None,
     temperature: arguments.Temperature = None,
     max_new_tokens: arguments.MaxNewTokens = None,
     samples: arguments.Samples = 1,
@@ -39,8 +39,7 @@ def run(
     keep_texts: arguments.KeepTexts = False,
     router_set: arguments.RouterSettings = None,
 ) -> None:
-    questions = read_queries(queries)
-    ensemble = open_ensemble(fleet, answering=True)
+    questions, ensemble = read_queries(queries), open_ensemble(fleet, answering=True)
     generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens, seed)
     labels = labels_of(LabelConfig(), named(beta=beta, tau=tau, normalise=normalise, holdout=holdout))
     training = training_of(router_kind, router_set, epochs, seed, finetune, keep_texts)
@@ -48,9 +47,8 @@ def run(
     from zooter_core import pipeline
     from zooter_core.pipeline.plan import STEPS, Plan, check
 
-    plan = Plan(STEPS, questions, generation, samples, labels, encoder, training, scores)
     with Run(out, create=True) as folder, bars() as progress:
-        check(folder, plan, ensemble)
+        check(folder, Plan(STEPS, questions, generation, samples, labels, encoder, training, scores), ensemble)
         pipeline.start(folder, ensemble, questions)
         pipeline.collect(folder, ensemble, generation, progress, samples, print_note)
         print_cost(ensemble, samples)

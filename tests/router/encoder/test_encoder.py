@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from broken import put_number
 from safetensors.torch import load_file, save_file
 
+from support.damaged_models import put_number
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.router import encoder, text_encoder
 from zooter_core.router.encoder import SAMPLES, Encoder, Encoders
@@ -178,9 +178,9 @@ def test_nobody_else_can_read_the_vectors(fresh, cache):
 
 
 def test_embed_all_tells_encoders_apart(fresh, cache, tmp_path):
-    import tiny
+    from support import tiny_models
 
-    tiny.save_encoder(tmp_path / "other", seed=11)
+    tiny_models.save_encoder(tmp_path / "other", seed=11)
     assert not np.allclose(Encoder(str(tmp_path / "other")).embed_all(TEXTS), fresh.embed_all(TEXTS))
 
 

@@ -186,9 +186,9 @@ def test_a_fleet_says_the_runtime_and_routes_alike(exported, exports, tiny_fleet
 
 @ONNX
 def test_a_router_with_an_encoder_of_its_own(exported, exports, cache, tmp_path, tiny_fleet):
-    import tiny
+    from support import tiny_models
 
-    tiny.save_router(tmp_path / "router", tiny.POOL, Path("encoder"))
+    tiny_models.save_router(tmp_path / "router", tiny_models.POOL, Path("encoder"))
     shutil.copytree(tiny_fleet / "encoder", tmp_path / "router" / "encoder")
     one, other = (Router.load(tmp_path / "router", Encoders(kind)) for kind in ("torch", "onnx"))
     assert (other.encoder.runtime, len(exports)) == ("onnx", 1)

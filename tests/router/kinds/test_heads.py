@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 import torch
-from broken import change_config, put_number
 from safetensors.torch import load_file
 
+from support.damaged_models import change_config, put_number
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.method.labels import softmax
 from zooter_core.router.distill import fit_head, learn
