@@ -57,6 +57,15 @@ Willingness = Annotated[
 Samples = Annotated[
     int, option("--samples", "N", "Responses per candidate and query; the mean of their rewards counts.")
 ]
+AllowMissing = Annotated[
+    bool,
+    option(
+        "--allow-missing", help="Finish without a model that fails for good; the next start asks for what it lacks."
+    ),
+]
+BudgetUsd = Annotated[
+    float | None, option("--budget-usd", "X", "Most US dollars for the answers of endpoints, all starts together.")
+]
 Beta = Annotated[
     float | None,
     option("--beta", "X", "Weight of the plain label (default: 0.3; for score files 0: tag priors alone)."),

@@ -40,11 +40,16 @@ def tag_priors(labels: Array, tags: Sequence[Sequence[str]]) -> dict[str, Array]
         labels: shape (n, N).
         tags: the tags of each of the n queries; a tag named twice counts once.
     """
+    return {name: labels[rows].mean(axis=0) for name, rows in tag_rows(tags).items()}
+
+
+def tag_rows(tags: Sequence[Sequence[str]]) -> dict[str, list[int]]:
+    """Tag -> the numbers of the queries that carry it, by the tag's name. Arguments as for `tag_priors`."""
     rows: dict[str, list[int]] = {}
     for row, names in enumerate(tags):
         for name in dict.fromkeys(names):
             rows.setdefault(name, []).append(row)
-    return {name: labels[rows[name]].mean(axis=0) for name in sorted(rows)}
+    return dict(sorted(rows.items()))
 
 
 def enhance(labels: Array, tags: Sequence[Sequence[str]], priors: Mapping[str, Array], beta: float) -> Array:

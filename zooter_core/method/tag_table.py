@@ -5,7 +5,6 @@ Shapes: n training queries, N candidates in pool order, T tags.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -81,19 +80,19 @@ def tag_table(
         values: rewards, or labels if there are no rewards, shape (n, N); the highest of a row wins.
         probabilities, rewards: shape (n, N).
     """
-    won = labels.tag_priors(win_shares(values), tags)
-    names = tuple(won)
-    counts = Counter(name for query_tags in tags for name in set(query_tags))
+    rows_of = labels.tag_rows(tags)
+    counts = np.array([len(rows) for rows in rows_of.values()], dtype=np.intp)
 
-    def means(table: Array | None) -> Array | None:
-        return None if table is None else _stack(labels.tag_priors(table, tags), names, table.shape[1])
+    def means(table: Array) -> Array:
+        return np.array([table[rows].mean(axis=0) for rows in rows_of.values()]).reshape(len(rows_of), table.shape[1])
 
-    numbers = np.array([counts[name] for name in names], dtype=np.intp)
-    return TagTable(names, numbers, _stack(won, names, values.shape[1]), means(probabilities), means(rewards))
-
-
-def _stack(means: Mapping[str, Array], names: Sequence[str], width: int) -> Array:
-    return np.array([means[name] for name in names]).reshape(len(names), width)
+    return TagTable(
+        tuple(rows_of),
+        counts,
+        means(win_shares(values)),
+        None if probabilities is None else means(probabilities),
+        None if rewards is None else means(rewards),
+    )
 
 
 def winners(values: Array) -> NDArray[np.intp]:

@@ -6,7 +6,6 @@ map of the queries. `neighbours.json` holds ids, data sets and tags, and the tex
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from zooter_core.data.scores import Scores
 from zooter_core.errors import WorkError, ZooterError, first_line
-from zooter_core.method.labels import tag_priors
+from zooter_core.method.labels import tag_priors, tag_rows
 from zooter_core.method.projection import Projection, principal
 from zooter_core.records import Query
 from zooter_core.strict_json import dump_json, parse_json
@@ -160,11 +159,8 @@ class Neighbours:
     def tag_shares(self) -> dict[str, tuple[int, dict[str, float]]]:
         """Tag -> how many queries carry it, and each candidate's mean label there: its prior (paper, section 3.3)."""
         tags = [record["tags"] for record in self.records]
-        counts = Counter(tag for names in tags for tag in set(names))
-        return {
-            tag: (counts[tag], self._by_name(mean))
-            for tag, mean in tag_priors(self.labels.astype(np.float64), tags).items()
-        }
+        priors = tag_priors(self.labels.astype(np.float64), tags)
+        return {tag: (len(rows), self._by_name(priors[tag])) for tag, rows in tag_rows(tags).items()}
 
     def share(self, candidate: str) -> float:
         """A candidate's mean label over all queries."""

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from zooter_core.method.metrics import win_shares
 from zooter_core.router.kinds import DistillConfig, Progress
 from zooter_core.router.kinds.base import EmbeddedHead, Lessons, descend
 
@@ -30,7 +31,7 @@ class CosineHead(EmbeddedHead):
         self.log_scale = nn.Parameter(torch.full((), math.log(5.0)))
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        targets = winners(lessons.scores)
+        targets = best_shares(lessons.scores)
 
         def loss_of(rows: torch.Tensor) -> torch.Tensor:
             return best_loss(self(lessons.vectors[rows]), targets[rows])
@@ -43,11 +44,11 @@ class CosineHead(EmbeddedHead):
         return logits
 
 
-def winners(scores: torch.Tensor) -> torch.Tensor:
+def best_shares(scores: torch.Tensor) -> torch.Tensor:
     """Each query's best candidates with equal shares, shape (n, m); a row of zeros where all score the same."""
-    top, low = scores.amax(dim=-1, keepdim=True), scores.amin(dim=-1, keepdim=True)
-    best = ((scores == top) & (top > low)).to(scores.dtype)
-    return best / best.sum(dim=-1, keepdim=True).clamp(min=1)
+    table = scores.numpy()
+    decided = table.max(axis=1, keepdims=True) > table.min(axis=1, keepdims=True)
+    return torch.from_numpy(win_shares(table) * decided).to(scores.dtype)
 
 
 def best_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
