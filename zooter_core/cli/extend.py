@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from zooter_core.data.scores import Scores
     from zooter_core.method.labels import LabelConfig
-    from zooter_core.router.router import Router, RouterHead
+    from zooter_core.router.torch_router import RouterHead, TorchRouter
 
 USAGE = "--candidate NAME with --scores FILE..., or --without NAME"
 DEFAULT_LABELS = "(default: as for the router's first labels)."
@@ -65,15 +65,15 @@ def extend(
     check_folder(out)
     from zooter_core.router import extend as engine
     from zooter_core.router.encoder import Encoders
-    from zooter_core.router.router import Router
+    from zooter_core.router.torch_router import TorchRouter
 
     head: RouterHead
     figures: dict[str, Any]
     if without and not (candidate or scores):
-        old = Router.load(router, Encoders())
+        old = TorchRouter.open(router, Encoders())
         head, figures = engine.without(old.head, without), {"removed": without}
     elif candidate and scores and not without:
-        old = Router.load(router, Encoders())
+        old = TorchRouter.open(router, Encoders())
         options = named(beta=beta, tau=tau, normalise=normalise)
         check_learns_from_labels(old.head.config.kind, options, tagger)
         labels, table = _labels(old, options), engine.matched(open_scores(scores, strict), old.candidates, candidate)
@@ -83,12 +83,12 @@ def extend(
     else:
         raise ZooterError(USAGE, "neither or both", "Try `zooter extend --help`.")
     figures = {"router": str(out), "candidates": head.config.candidates} | figures
-    engine.save(Router(head, old.encoder), out, figures)
+    engine.save(TorchRouter(head, old.encoder), out, figures)
     print_figures(figures, json, _print)
 
 
 def _add(
-    router: Router,
+    router: TorchRouter,
     scores: Scores,
     labels: LabelConfig,
     tags: Callable[[NDArray[np.float32]], Sequence[Sequence[str]]],
@@ -119,7 +119,7 @@ def _add(
     }
 
 
-def _labels(router: Router, options: dict[str, Any]) -> LabelConfig:
+def _labels(router: TorchRouter, options: dict[str, Any]) -> LabelConfig:
     """The label settings that the router names, or else those of `zooter distill --scores`, with the call's instead."""
     from zooter_core.pipeline.train import SCORE_LABELS
 

@@ -10,8 +10,8 @@ from zooter_core.data.scores import Scores
 from zooter_core.method import metrics
 from zooter_core.method.gaps import mean
 from zooter_core.router.distill import fit_head
-from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import settings_of
+from zooter_core.router.text_encoder import TextEncoder
 
 Array = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
     }
 
 
-def nearest(scores: Scores, vectors: NDArray[np.float32], learned: Scores, encoder: Encoder) -> Array:
+def nearest(scores: Scores, vectors: NDArray[np.float32], learned: Scores, encoder: TextEncoder) -> Array:
     """The score that kNN gets on each query, shape (n,), with its default settings and the router's encoder.
 
     Args:

@@ -14,7 +14,7 @@ from zooter_core.method.gaps import mean
 from zooter_core.router.distill import learn
 from zooter_core.router.extend import FEWEST, Examples, extend, logits_of
 from zooter_core.router.kinds import settings_of
-from zooter_core.router.router import RouterHead
+from zooter_core.router.torch_router import RouterHead
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]

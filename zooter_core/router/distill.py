@@ -18,7 +18,7 @@ from zooter_core.method.labels import complete
 from zooter_core.plugins import load_kind
 from zooter_core.router.kinds import KINDS, DistillConfig, Progress
 from zooter_core.router.kinds.base import Lessons
-from zooter_core.router.router import RouterHead, RouterHeadConfig
+from zooter_core.router.torch_router import RouterHead, RouterHeadConfig
 from zooter_core.weights import LOAD_LOCK, not_finite
 
 TRIAL = 100  # queries that it takes to set some aside for a trial

@@ -32,7 +32,7 @@ from zooter_core.router.distill import TRIAL
 from zooter_core.router.kinds import DEFAULT
 from zooter_core.router.kinds.base import HeadChange, Lessons, State
 from zooter_core.router.neighbours import ARRAYS, RECORDS
-from zooter_core.router.router import Router, RouterHead
+from zooter_core.router.torch_router import RouterHead, TorchRouter
 from zooter_core.strict_json import dump_json
 from zooter_core.weights import LOAD_LOCK
 
@@ -181,7 +181,7 @@ def logits_of(head: RouterHead, vectors: NDArray[np.float32]) -> Array:
     return logits
 
 
-def save(router: Router, folder: Path, figures: dict[str, Any]) -> None:
+def save(router: TorchRouter, folder: Path, figures: dict[str, Any]) -> None:
     """Write the router's folder with report.json; its old contents stay until everything is written.
 
     Raises:

@@ -15,7 +15,8 @@ from zooter_core.method.labels import enhance, softmax, tag_priors
 from zooter_core.router.distill import fit_head, learn
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.kinds import KINDS, DistillConfig, settings_of
-from zooter_core.router.router import Router, RouterHead
+from zooter_core.router.router import Router
+from zooter_core.router.torch_router import RouterHead, TorchRouter
 
 POOL = ("a", "b", "c")
 GROUPS = np.arange(60) % 3
@@ -111,7 +112,7 @@ def test_it_routes_text(kind, tiny_encoder, tmp_path):
     config = settings_of(kind, {"epochs": 2} if kind in TRAINED else {})
     vectors, pool = tiny_encoder.embed(queries), ["math", "writer"]
     head = learn(vectors, softmax(scores), pool, tiny_encoder.reference, config, scores=scores)
-    router = Router(head, tiny_encoder)
+    router = TorchRouter(head, tiny_encoder)
     router.save(tmp_path)
     loaded = Router.load(tmp_path, Encoders()).probabilities(queries)
     assert loaded.sum(axis=1) == pytest.approx(np.ones(16))
