@@ -42,6 +42,7 @@ FleetDir = Annotated[Path | None, option("--fleet", "DIR", "Folder with a fleet.
 RouterDir = Annotated[Path, option("--router", "DIR", "Folder of the router.")]
 RunDir = Annotated[Path, option("--run", "DIR", "Folder of the run.")]
 ScoreFiles = Annotated[list[Path], option("--scores", "FILE...", "Score files.")]
+Strict = Annotated[bool, option("--strict", help="Refuse score files in which a line lacks a candidate's score.")]
 Json = Annotated[bool, option("--json", help="Print one JSON document.")]
 Query = Annotated[str, argument("QUERY")]
 Temperature = Annotated[
@@ -56,6 +57,15 @@ Willingness = Annotated[
 ]
 Samples = Annotated[
     int, option("--samples", "N", "Responses per candidate and query; the mean of their rewards counts.")
+]
+AllowMissing = Annotated[
+    bool,
+    option(
+        "--allow-missing", help="Finish without a model that fails for good; the next start asks for what it lacks."
+    ),
+]
+BudgetUsd = Annotated[
+    float | None, option("--budget-usd", "X", "Most US dollars for the answers of endpoints, all starts together.")
 ]
 Beta = Annotated[
     float | None,

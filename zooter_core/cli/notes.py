@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from zooter_core.cli.consoles import err
+from zooter_core.errors import Failure
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -37,6 +38,18 @@ def print_set_aside(reasons: Mapping[str, str], lacking: str = "rewards") -> Non
         err.print(f"  {name}: {reason}")
     if len(reasons) > MOST_LISTED:
         err.print(f"  and {len(reasons) - MOST_LISTED} more")
+
+
+def print_missing(problems: Mapping[str, Failure]) -> None:
+    """Which candidates lack responses, and why.
+
+    Args:
+        problems: by the candidate's name.
+    """
+    for name, failure in problems.items():
+        err.print(f"{name} is skipped; responses of it are missing: {failure.reason}")
+    if problems:
+        err.print("The step collect stays open. The same command asks for what is missing.")
 
 
 def print_note(note: str) -> None:

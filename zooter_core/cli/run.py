@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import typer
+
 from zooter_core.cli import arguments
 from zooter_core.cli.arguments import option
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.notes import print_cost, print_note, print_set_aside
+from zooter_core.cli.notes import print_cost, print_missing, print_note, print_set_aside
 from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import generation_of, labels_of, named, training_of
+from zooter_core.cli.settings import collecting_of, generation_of, labels_of, named, training_of
 from zooter_core.cli.tables import print_report
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_queries
@@ -28,6 +30,8 @@ def run(
     temperature: arguments.Temperature = None,
     max_new_tokens: arguments.MaxNewTokens = None,
     samples: arguments.Samples = 1,
+    allow_missing: arguments.AllowMissing = False,
+    budget_usd: arguments.BudgetUsd = None,
     beta: arguments.Beta = None,
     tau: arguments.Tau = None,
     normalise: arguments.Normalise = None,
@@ -39,6 +43,7 @@ def run(
     keep_texts: arguments.KeepTexts = False,
     router_set: arguments.RouterSettings = None,
 ) -> None:
+    how = collecting_of(allow_missing, budget_usd)
     questions, ensemble = read_queries(queries), open_ensemble(fleet, answering=True)
     generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens, seed)
     labels = labels_of(LabelConfig(), named(beta=beta, tau=tau, normalise=normalise, holdout=holdout))
@@ -48,9 +53,12 @@ def run(
     from zooter_core.pipeline.plan import STEPS, Plan, check
 
     with Run(out, create=True) as folder, bars() as progress:
-        check(folder, Plan(STEPS, questions, generation, samples, labels, encoder, training, scores), ensemble)
+        check(folder, Plan(STEPS, questions, generation, samples, None, labels, encoder, training, scores), ensemble)
         pipeline.start(folder, ensemble, questions)
-        pipeline.collect(folder, ensemble, generation, progress, samples, print_note)
+        missing = pipeline.collect(folder, ensemble, generation, progress, samples, print_note, how, progress.watch)
+        print_missing(missing)
+        if missing:
+            raise typer.Exit(1)
         print_cost(ensemble, samples)
         pipeline.score(folder, ensemble, progress)
         print_set_aside(folder.set_aside())
