@@ -202,7 +202,7 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
                 raise ZooterError(
                     f"the same candidates in every line ({listed(pool)})",
                     f"a difference in {place}: {differing}",
-                    "Remove such lines, or use one file a pool.",
+                    "Remove such lines, or use one file per pool.",
                 )
             rows.append([_number(scores[name], f'"scores" of {name} in {place}') for name in pool])
             in_file.append(read_query(place, record, str(number)))

@@ -237,7 +237,7 @@ def report(
 
 def _held_back(outputs: selection.Outputs, fold: Scores, rewards: Array, dollars: Array | None) -> dict[str, Any]:
     chosen = outputs.probabilities.argmax(axis=1)
-    # RMR sees one response a candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
+    # RMR sees one response per candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
     rmr = np.take_along_axis(fold.scores, rewards.argmax(axis=1), axis=1).mean(axis=1)
     figures = compare(fold, chosen, {"rmr": rmr})
     figures["calibration"] = calibration.reliability(outputs.probabilities, metrics.win_shares(fold.scores))

@@ -33,7 +33,7 @@ MOST_TOKENS = 256
 MOST_CHARACTERS = 8_000  # about ten times what 256 tokens hold; keeps tokenising a huge text cheap
 REMEMBERED = 16
 BATCH = 32
-FEW = 4  # ONNX Runtime is faster up to so many texts: on one core 2 times for 1 or 2, 1.4 for 4, 1.2 for 8
+FEW = 4  # ONNX Runtime is faster up to this number of texts: on one core 2 times for 1 or 2, 1.4 for 4, 1.2 for 8
 INT8 = "int8"
 SAMPLES = (("Hello",), ("What is the sea?", "Write a list of 7 apples.", "So."))
 
