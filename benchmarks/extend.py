@@ -26,7 +26,7 @@ from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.extend import Examples, extend, logits_of
 from zooter_core.router.kinds import settings_of
-from zooter_core.router.router import RouterHead
+from zooter_core.router.torch_router import RouterHead
 
 
 def pool_of(given: Examples, places: list[int]) -> Examples:

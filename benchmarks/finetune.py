@@ -27,7 +27,7 @@ from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.finetune import MODES, finetune
 from zooter_core.router.kinds import DistillConfig
-from zooter_core.router.router import Router
+from zooter_core.router.torch_router import TorchRouter
 
 FOLDS = 5
 
@@ -47,7 +47,7 @@ def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Itera
         begun, config = time.perf_counter(), replace(DistillConfig(), seed=call.seed, finetune=mode)
         if mode == "none":
             head = learn(inputs, wanted, scores.candidates, encoder.reference, config, scores=learned.scores)
-            router = Router(head, encoder)
+            router = TorchRouter(head, encoder)
         else:
             router = finetune(texts, inputs, wanted, scores.candidates, encoder, config, scores=learned.scores)
         seconds = time.perf_counter() - begun

@@ -25,7 +25,7 @@ from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DistillConfig
-from zooter_core.router.router import Router
+from zooter_core.router.torch_router import TorchRouter
 
 FOLDS = 5
 
@@ -46,7 +46,7 @@ def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Itera
         head = learn(
             vectors[train], wanted, scores.candidates, encoder.reference, config, scores=scores.scores[train]
         )  # fmt: skip
-        figures = robustness(Router(head, encoder), [texts[row] for row in sample])
+        figures = robustness(TorchRouter(head, encoder), [texts[row] for row in sample])
         earned = scores.scores[judged, head.outputs(torch.from_numpy(vectors[judged])).probabilities.argmax(axis=1)]
         yield {"seed": seed, "score": float(earned.mean()), "interval": interval(earned)} | figures
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from zooter_core.method import labels
 from zooter_core.method.metrics import wilson_interval, win_shares
+from zooter_core.method.tags import TagIndex
 
 Array = NDArray[np.float64]
 TIE = -1  # the winner if several candidates share the highest value
@@ -75,21 +76,26 @@ def tag_table(tags: Sequence[Sequence[str]], rewards: Array, probabilities: Arra
 
     Args:
         tags: the tags of each of the n queries.
-        rewards, probabilities: shape (n, N); the highest reward of a row wins.
+        rewards: shape (n, N); the highest of a row wins. A missing reward is NaN, and its candidate gets its share of
+            the tag's other wins.
+        probabilities: shape (n, N).
     """
-    rows_of = labels.tag_rows(tags)
-    counts = np.array([len(rows) for rows in rows_of.values()], dtype=np.intp)
+    index = TagIndex.of(tags)
+    won = labels.tag_priors(win_shares(rewards), index)
 
     def means(table: Array) -> Array:
-        return np.array([table[rows].mean(axis=0) for rows in rows_of.values()]).reshape(len(rows_of), table.shape[1])
+        given = ~np.isnan(table)
+        with np.errstate(invalid="ignore"):  # NaN where no query of a tag has a reward
+            return index.sums(np.where(given, table, 0.0)) / index.sums(given.astype(np.float64))
 
-    return TagTable(tuple(rows_of), counts, means(win_shares(rewards)), means(probabilities), means(rewards))
+    shares = np.array(list(won.values())).reshape(len(won), rewards.shape[1])
+    return TagTable(index.names, index.counts, shares, means(probabilities), means(rewards))
 
 
 def winners(values: Array) -> NDArray[np.intp]:
     """The number of the candidate with the highest value of each query, shape (n,); TIE if several share it."""
-    best = values == values.max(axis=1, keepdims=True)
-    return np.where(best.sum(axis=1) == 1, values.argmax(axis=1), TIE)
+    best = values == np.fmax.reduce(values, axis=1, keepdims=True)
+    return np.where(best.sum(axis=1) == 1, best.argmax(axis=1), TIE)
 
 
 def entropy_counts(plain: Array, bins: int = BINS) -> NDArray[np.intp]:
