@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 
-from support.command_files import POOL, SEA, check_decision, forget_steps, read_lines
+from support.command_files import POOL, SEA, check_decision, read_lines
+from support.run_folders import forget_steps
 
 
 def test_json(zooter):

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from support import tiny_models
-from support.broken import small
+from support import run_folders, tiny_models
 from zooter_core.cli.main import main
 
 Called = Callable[..., tuple[int, str]]
@@ -20,7 +19,7 @@ Called = Callable[..., tuple[int, str]]
 @pytest.fixture(scope="module", autouse=True)
 def small_batches() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        small(patch)
+        run_folders.small_batches(patch)
         yield
 
 
@@ -60,7 +59,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, tiny_fleet: Path, que
     folder = tmp_path_factory.mktemp("whole") / "run"
     torch.set_num_threads(1)  # as in the tests: the last digits hang on it, and this comes before a test's own fixtures
     with pytest.MonkeyPatch.context() as patch:
-        small(patch)
+        run_folders.small_batches(patch)
         call = ["run", "--queries", queries, "--out", folder, "--epochs", 2, "--fleet", tiny_fleet]
         assert main(list(map(str, call))) == 0
     return folder

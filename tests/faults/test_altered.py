@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support import altered_runs
-from support.broken import FILES, content, same_end, texts, unfinish
+from support.run_folders import FILES, content, same_end, texts, unfinish
 from zooter_core.data.runs import Run
 from zooter_core.errors import WorkError
 

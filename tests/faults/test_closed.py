@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from support.broken import content, unfinish
-from support.permissions import bound_by_permissions
+from support.process_limits import bound_by_permissions
+from support.run_folders import content, unfinish
 from zooter_core.cli.main import main
 from zooter_core.ui.history import Entry, History
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support import endpoint_fleet
-from support.broken import content
+from support.run_folders import content
 from support.scripted_models import Models
 from support.scripted_server import Scripted, serving
 from zooter_core.cli.main import main

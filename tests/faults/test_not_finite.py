@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support import tiny_models
-from support.broken import change_config, content, put_number, unfinish
+from support.damaged_models import change_config, put_number
+from support.run_folders import content, unfinish
 from zooter_core.cli.main import main
 
 NAN, INFINITY = math.nan, math.inf

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.broken import same_end, unfinish
+from support.run_folders import same_end, unfinish
 from zooter_core import pipeline
 from zooter_core.data.runs import Run
 from zooter_core.errors import ZooterError

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from support.broken import FILES
+from support.run_folders import FILES
 
 LINES = ("queries.jsonl", *FILES.values())
 ROUTER = ("config.json", "model.safetensors", "neighbours.json", "neighbours.safetensors")

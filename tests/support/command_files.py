@@ -39,14 +39,6 @@ def damage(folder: Path, *names: str) -> Path:
     return folder
 
 
-def forget_steps(run: Path, *steps: str) -> None:
-    """A run folder before these steps began."""
-    state = json.loads((run / "run.json").read_text())
-    for step in steps:
-        state["steps"].pop(step), state["seals"].pop(step)
-    (run / "run.json").write_text(json.dumps(state))
-
-
 def check_decision(shape: dict[str, Any], query: str) -> None:
     """The shape of `zooter route --json`, and that its figures agree with each other."""
     assert {"query", "probabilities", "tags", "candidate", "margin", "certainty"} <= set(shape)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 
-from support.broken import small
+from support.run_folders import small_batches
 from zooter_core.cli.main import main
 from zooter_core.cli.progress import Lines
 from zooter_core.data import formats
@@ -69,7 +69,7 @@ def ended(child: int) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    small(pytest.MonkeyPatch())
+    small_batches(pytest.MonkeyPatch())
     calls = sys.argv[1:]
     if together := calls[:1] == ["--together"]:
         calls = calls[1:]

@@ -17,7 +17,8 @@ from zooter_core.backends import Piece, Request
 from zooter_core.backends.conversation import last_query
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data.scores import each_query, read_lines, read_responses
+from zooter_core.data.lines import read_lines
+from zooter_core.data.scores import each_query, read_responses
 from zooter_core.errors import ZooterError, listed
 from zooter_core.records import Response
 
@@ -135,7 +136,7 @@ class RecordedBackend:
                 response=Response(
                     name,
                     "".join(words[:done]),
-                    tokens=done,  # words, for want of the candidate's tokenizer
+                    tokens=done,  # words, as the file does not name a tokenizer
                     seconds=time.perf_counter() - started,
                     first_token_seconds=first if done else None,
                     finish="stop" if done == len(words) else "stopped",

@@ -1,4 +1,4 @@
-"""The `[reward]` and `[tagger]` tables of fleet.toml: a class a kind, which has the keys of that kind."""
+"""The `[reward]` and `[tagger]` tables of fleet.toml: a class per kind, with the keys of that kind."""
 
 from __future__ import annotations
 
@@ -203,6 +203,7 @@ class NearestConfig(TaggerConfig):
     """Tags of a vocabulary by similarity.
 
     Attributes:
+        vocabulary: a file of tags; None for the embedded fleet's.
         threshold: the least cosine similarity of a tag.
         most: the most tags for a query.
     """

@@ -1,4 +1,4 @@
-"""A folder of append-only records that a process can leave at any point and another can take up again.
+"""A folder of append-only records: work in it can stop at any point, and another process can continue it.
 
 `run.json` holds the settings of each step, library versions, and a seal for each finished step (record count and
 sha256), which is checked when the folder is opened. Every other file is JSON lines, written a batch at a time; a torn
@@ -204,6 +204,14 @@ class RunFolder:
             WorkError: the disk is full or cannot be written.
         """
         jsonl.append_records(self.folder / file, records, private=True)
+
+    def appending(self, file: str) -> jsonl.Appender:
+        """The file, open for records that come one by one. Close it before the step is sealed.
+
+        Raises:
+            WorkError: it cannot be written.
+        """
+        return jsonl.Appender(self.folder / file, private=True)
 
 
 def versions() -> dict[str, str]:

@@ -5,7 +5,6 @@ Shapes: n training queries, N candidates in pool order, T tags.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from zooter_core.method import labels
 from zooter_core.method.metrics import wilson_interval, win_shares
+from zooter_core.method.tags import TagIndex
 
 Array = NDArray[np.float64]
 TIE = -1  # the winner if several candidates share the highest value
@@ -23,30 +23,30 @@ BINS = 20
 
 @dataclass(frozen=True)
 class TagTable:
-    """Means over the queries of each tag, a row a tag.
+    """Means over the queries of each tag, a row per tag.
 
     Attributes:
         names: the T tags.
         counts: number of queries with each tag, shape (T,).
         won: each candidate's share of wins, shape (T, N); a tie is shared, and rows sum to one.
-        probabilities, rewards: shape (T, N); None if they were not given.
+        probabilities, rewards: shape (T, N).
     """
 
     names: tuple[str, ...]
     counts: NDArray[np.intp]
     won: Array
-    probabilities: Array | None = None
-    rewards: Array | None = None
+    probabilities: Array
+    rewards: Array
 
     @property
-    def difference(self) -> Array | None:
+    def difference(self) -> Array:
         """Mean probability minus share of wins, shape (T, N): above zero the router overrates a candidate."""
-        return None if self.probabilities is None else self.probabilities - self.won
+        return self.probabilities - self.won
 
     @property
     def leaders(self) -> NDArray[np.intp]:
-        """The candidate with the highest mean probability of each tag, or else share of wins; shape (T,)."""
-        return (self.won if self.probabilities is None else self.probabilities).argmax(axis=1)
+        """The candidate with the highest mean probability of each tag, shape (T,)."""
+        return self.probabilities.argmax(axis=1)
 
     def rows(self, chosen: Sequence[int]) -> TagTable:
         """A table of these rows, in this order."""
@@ -55,8 +55,8 @@ class TagTable:
             tuple(self.names[row] for row in picked),
             self.counts[picked],
             self.won[picked],
-            None if self.probabilities is None else self.probabilities[picked],
-            None if self.rewards is None else self.rewards[picked],
+            self.probabilities[picked],
+            self.rewards[picked],
         )
 
     def most(self, count: int) -> TagTable:
@@ -65,41 +65,37 @@ class TagTable:
 
     def grouped(self) -> TagTable:
         """The tags grouped by their leader, in pool order; in a group the highest value of the leader first."""
-        values, leaders = self.won if self.probabilities is None else self.probabilities, self.leaders
+        values, leaders = self.probabilities, self.leaders
         return self.rows(
             sorted(range(len(self.names)), key=lambda row: (leaders[row], -values[row, leaders[row]], self.names[row]))
         )
 
 
-def tag_table(
-    tags: Sequence[Sequence[str]], values: Array, probabilities: Array | None = None, rewards: Array | None = None
-) -> TagTable:
+def tag_table(tags: Sequence[Sequence[str]], rewards: Array, probabilities: Array) -> TagTable:
     """The means over the queries of each tag; a tag named twice by a query counts once.
 
     Args:
         tags: the tags of each of the n queries.
-        values: rewards, or labels if there are no rewards, shape (n, N); the highest of a row wins.
-        probabilities, rewards: shape (n, N).
+        rewards: shape (n, N); the highest of a row wins. A missing reward is NaN, and its candidate gets its share of
+            the tag's other wins.
+        probabilities: shape (n, N).
     """
-    won = labels.tag_priors(win_shares(values), tags)
-    names = tuple(won)
-    counts = Counter(name for query_tags in tags for name in set(query_tags))
+    index = TagIndex.of(tags)
+    won = labels.tag_priors(win_shares(rewards), index)
 
-    def means(table: Array | None) -> Array | None:
-        return None if table is None else _stack(labels.tag_priors(table, tags), names, table.shape[1])
+    def means(table: Array) -> Array:
+        given = ~np.isnan(table)
+        with np.errstate(invalid="ignore"):  # NaN where no query of a tag has a reward
+            return index.sums(np.where(given, table, 0.0)) / index.sums(given.astype(np.float64))
 
-    numbers = np.array([counts[name] for name in names], dtype=np.intp)
-    return TagTable(names, numbers, _stack(won, names, values.shape[1]), means(probabilities), means(rewards))
-
-
-def _stack(means: Mapping[str, Array], names: Sequence[str], width: int) -> Array:
-    return np.array([means[name] for name in names]).reshape(len(names), width)
+    shares = np.array(list(won.values())).reshape(len(won), rewards.shape[1])
+    return TagTable(index.names, index.counts, shares, means(probabilities), means(rewards))
 
 
 def winners(values: Array) -> NDArray[np.intp]:
     """The number of the candidate with the highest value of each query, shape (n,); TIE if several share it."""
-    best = values == values.max(axis=1, keepdims=True)
-    return np.where(best.sum(axis=1) == 1, values.argmax(axis=1), TIE)
+    best = values == np.fmax.reduce(values, axis=1, keepdims=True)
+    return np.where(best.sum(axis=1) == 1, best.argmax(axis=1), TIE)
 
 
 def entropy_counts(plain: Array, bins: int = BINS) -> NDArray[np.intp]:
@@ -143,19 +139,11 @@ class Reliability:
         return sum(filled.queries for filled in self.bins)
 
 
-def reliability_of(report: Mapping[str, Any]) -> Reliability | None:
-    """The reliability in a report.json; None if it has none because no query was held back.
-
-    Raises:
-        KeyError, TypeError, ValueError, AttributeError: the report has another shape.
-    """
-    calibration = report.get("held_back", {}).get("calibration")
-    if calibration is None:
-        return None
-    return Reliability(float(calibration["ece"]), tuple(map(_bin, calibration["bins"])))
+def reliability_of(calibration: Mapping[str, Any]) -> Reliability:
+    """The figures of `calibration.reliability`, with an interval of each bin's share of wins."""
+    return Reliability(calibration["ece"], tuple(map(_bin, calibration["bins"])))
 
 
 def _bin(record: Mapping[str, Any]) -> Bin:
-    begin, end, probability, won = (float(record[key]) for key in ("from", "to", "probability", "won"))
-    queries = int(record["n"])
-    return Bin(begin, end, queries, probability, won, *wilson_interval(won, queries))
+    begin, end, probability, won = (record[key] for key in ("from", "to", "probability", "won"))
+    return Bin(begin, end, record["n"], probability, won, *wilson_interval(won, record["n"]))

@@ -1,3 +1,5 @@
+"""Three bases of one size, and the tiny fleet's candidates on one backend."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -7,6 +9,8 @@ import pytest
 from support import tiny_models
 from support.three_bases import NAMES, QUERIES, pool, texts
 from zooter_core.backends.local.transformers import TransformersBackend
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.fleet import load_fleet
 
 
 @pytest.fixture(scope="module")
@@ -23,3 +27,14 @@ def alone(folders) -> dict[str, list[str]]:
     """The answers of every base, alone in memory."""
     candidates = pool(folders)
     return {name: texts(TransformersBackend(), [candidates[name]], QUERIES) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def backend() -> TransformersBackend:
+    return TransformersBackend()
+
+
+@pytest.fixture(scope="module")
+def candidates(tiny_fleet: Path) -> dict[str, CandidateConfig]:
+    """The candidates of the tiny fleet by name."""
+    return {candidate.name: candidate for candidate in load_fleet(tiny_fleet).candidates}

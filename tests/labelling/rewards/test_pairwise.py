@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from transformers import AutoTokenizer, DebertaV2Config, DebertaV2Model
 
 from support import reward_checkpoints
-from support.broken import put_number
+from support.damaged_models import put_number
 from zooter_core.config.labelling import PairwiseConfig
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.labelling.rewards import reward_model

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
-from support.broken import put_number
+from support.damaged_models import put_number
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import PluginRewardConfig, ScalarConfig
 from zooter_core.ensemble import Ensemble

@@ -114,7 +114,7 @@ def _neighbours(neighbours: Sequence[Neighbour], pool: Sequence[str]) -> None:
     for item in neighbours:
         values = item.rewards if with_rewards else {name: 100 * item.label[name] for name in pool}
         text = item.text or f"(from {item.dataset or 'another data set'}; text not included)"
-        rows.append({"query": text, "similarity": item.similarity, **{name: values[name] for name in pool}})
+        rows.append({"query": text, "similarity": item.similarity, **{name: values.get(name) for name in pool}})
     number_format, meaning = (
         ("%.2f", "Mean reward of {}'s responses to that query; higher is better")
         if with_rewards

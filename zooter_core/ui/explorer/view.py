@@ -24,7 +24,6 @@ from zooter_core.method.tag_table import (
     winners,
 )
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
-from zooter_core.strict_json import parse_json
 from zooter_core.ui.charts import PLAIN
 from zooter_core.ui.explorer import charts, live_charts
 from zooter_core.ui.text import safe
@@ -47,8 +46,8 @@ class Learned:
         key: identifies the router's folder and the version of its files.
         queries: how many there are.
         entropies: queries by reward entropy, shape (BINS,).
-        map: the map as an ECharts option; None if the folder has no map.
-        mean: the router's mean probability of each candidate over these queries; None if unknown.
+        map: the map as an ECharts option.
+        mean: the router's mean probability of each candidate over these queries.
     """
 
     key: str
@@ -56,8 +55,8 @@ class Learned:
     queries: int
     table: TagTable
     entropies: NDArray[np.intp]
-    map: dict[str, Any] | None
-    mean: dict[str, float] | None
+    map: dict[str, Any]
+    mean: dict[str, float]
 
 
 def learned(engine: Ensemble) -> Learned | None:
@@ -91,7 +90,7 @@ def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learne
     hover = [_hover(_neighbours.records[row], pool, probabilities[row], rewards[row]) for row in rows]
     option = live_charts.places(pool, _neighbours.places[rows], winners(rewards[rows]).tolist(), hover)
     mean = dict(zip(pool, probabilities.mean(axis=0).tolist(), strict=True))
-    table = tag_table(tags, rewards, probabilities, rewards)
+    table = tag_table(tags, rewards, probabilities)
     return Learned(key, pool, len(tags), table, entropy_counts(plain), option, mean)
 
 
@@ -123,15 +122,15 @@ def reliability(engine: Ensemble) -> Reliability | str:
     if path is None:
         return f"There is no {report.REPORT} beside this router. {DISTILL} writes it."
     try:
-        diagram = reliability_of(parse_json(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
-        return f"{path} cannot be read ({type(problem).__name__}: {problem}). {DISTILL} writes it again."
-    if diagram is None or not diagram.bins:
+        held_back = report.load_report(path).held_back
+    except ZooterError as problem:
+        return str(problem)
+    if held_back is None:
         return (
             "No query was held back to test this router on. With score files, "
             "`zooter distill --scores FILE ... --out DIR --holdout 0.2` holds back a fifth of them."
         )
-    return diagram
+    return reliability_of(held_back["calibration"])
 
 
 @st.fragment
@@ -140,9 +139,6 @@ def draw_tags(learned: Learned) -> None:
     table = learned.table
     if not table.names:
         st.info("The training queries have no tags.", icon=":material/info:")
-        return
-    if table.probabilities is None:
-        draw_missing("without the rewards and probabilities of its training queries, which this table needs")
         return
     count, order = _controls(len(table.names))
     for tab, (kind, text) in zip(st.tabs(list(TABS)), TABS.values(), strict=True):
@@ -228,8 +224,8 @@ def as_csv(table: TagTable, pool: Sequence[str]) -> str:
     lines.writerow(["tag", "queries", "candidate", "mean_probability", "share_of_wins", "mean_reward"])
     for row, tag in enumerate(table.names):
         for column, name in enumerate(pool):
-            values = [None if v is None else v[row, column] for v in (table.probabilities, table.won, table.rewards)]
-            lines.writerow([tag, int(table.counts[row]), name, *("" if v is None else f"{v:.4f}" for v in values)])
+            values = [means[row, column] for means in (table.probabilities, table.won, table.rewards)]
+            lines.writerow([tag, int(table.counts[row]), name, *(f"{value:.4f}" for value in values)])
     return file.getvalue()
 
 

@@ -1,9 +1,10 @@
-"""Permission bits that count for root too, as they do for anybody else."""
+"""Limits of this process: permission bits that count for root too, and a disk that is full."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -42,3 +43,14 @@ def bound_by_permissions() -> Iterator[None]:
     finally:
         data[0].effective = before
         libc.capset(ctypes.byref(header), data)
+
+
+@contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """No file can grow beyond so many bytes; the error differs from that of a full disk in its number alone."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
