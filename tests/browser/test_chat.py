@@ -212,6 +212,7 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     page.keyboard.type("What is 30 + 12?")
     page.keyboard.press("Enter")
     answered(page)
+    wait_until_idle(page)
     tab_to(page, "Why")
     page.keyboard.press("Space")
     expect(page.get_by_text("What points to")).to_be_visible(timeout=SLOW)

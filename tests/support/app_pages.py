@@ -25,11 +25,6 @@ def press(page: AppTest, label: str) -> AppTest:
     return next(button for button in page.button if button.label == label).click().run()
 
 
-def press_key(page: AppTest, start: str) -> AppTest:
-    """Click the first button whose key starts so: an icon has no label."""
-    return next(button for button in page.button if (button.key or "").startswith(start)).click().run()
-
-
 def talk(page: AppTest) -> Conversation:
     """The conversation on the Chat page."""
     conversation = page.session_state["conversation"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -45,12 +46,12 @@ def draw(engine: Ensemble, talk: Conversation, number: int) -> None:
                 on_change=lambda: talk.vote(number, st.session_state[f"thumb-{key}-{turn.version}"]),
             )
         with st.popover(
-            "", icon=":material/share:", key=f"share-{key}", help="Share", type="tertiary", on_change="rerun"
+            "Share", icon=":material/share:", key=f"share-{key}", help="Share", type="tertiary", on_change="rerun"
         ) as box:
             if box.open:
                 _share(talk, turn, number)
         if last:
-            st.button("", icon=":material/edit:", help="Edit", type="tertiary", key=f"edit-{key}",
+            st.button("Edit", icon=":material/edit:", help="Edit", type="tertiary", key=f"edit-{key}",
                       on_click=_set_editing, args=(_last_turn(talk),))  # fmt: skip
             _again(engine, talk, key)
         if facts := answer_view.facts_of(turn.job, turn.candidate):
@@ -63,11 +64,12 @@ def _versions(talk: Conversation, number: int, key: str) -> None:
     place, count = turn.version, len(turn.versions)
     if count < 2:
         return
-    st.button("", icon=":material/chevron_left:", help="Previous version", type="tertiary", key=f"previous-{key}",
-              disabled=place == 0, on_click=talk.show_version, args=(number, place - 1))  # fmt: skip
+    step = partial(st.button, type="tertiary", on_click=talk.show_version)
+    name, icon = "Previous version", ":material/chevron_left:"
+    step(name, f"previous-{key}", name, args=(number, place - 1), icon=icon, disabled=place == 0)
     st.markdown(f"{place + 1}/{count}", width="content")
-    st.button("", icon=":material/chevron_right:", help="Next version", type="tertiary", key=f"next-{key}",
-              disabled=place == count - 1, on_click=talk.show_version, args=(number, place + 1))  # fmt: skip
+    name, icon = "Next version", ":material/chevron_right:"
+    step(name, f"next-{key}", name, args=(number, place + 1), icon=icon, disabled=place == count - 1)
 
 
 def _share(talk: Conversation, turn: Turn, number: int) -> None:
@@ -86,7 +88,7 @@ def _share(talk: Conversation, turn: Turn, number: int) -> None:
 
 def _again(engine: Ensemble, talk: Conversation, key: str) -> None:
     name = st.menu_button(
-        "",
+        "Answer again with",
         engine.fleet.pool,
         format_func=plain,
         key=f"again-{key}",

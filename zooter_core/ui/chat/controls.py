@@ -36,13 +36,13 @@ def draw(engine: Ensemble, talk: Conversation) -> Settings:
         st.space("stretch")
         if talk.turns:
             with st.popover(
-                "", icon=":material/more_horiz:", type="tertiary", key="more", help="This conversation",
-                on_change="rerun",
+                "This conversation", icon=":material/more_horiz:", type="tertiary", key="more",
+                help="This conversation", on_change="rerun",
             ) as box:  # fmt: skip
                 if box.open:
                     _this_conversation(talk)
             st.button(
-                "",
+                "New conversation",
                 key="new",
                 icon=":material/add:",
                 help="New conversation",
@@ -162,8 +162,15 @@ def _entry(entry: Entry, is_current: bool) -> None:
             type="secondary" if is_current else "tertiary",
             width="stretch",
         )
-        st.button("", icon=":material/delete:", type="tertiary", key=f"delete-{entry.id}", help="Delete", wrap=False,
-                  on_click=conversations.forget, args=(entry.id,))  # fmt: skip
+        st.button(
+            "Delete",
+            icon=":material/delete:",
+            type="tertiary",
+            key=f"delete-{entry.id}",
+            help="Delete",
+            on_click=conversations.forget,
+            args=(entry.id,),
+        )
 
 
 def _this_conversation(talk: Conversation) -> None:
