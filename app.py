@@ -4,7 +4,6 @@ import streamlit as st
 
 from zooter_core.ui import frame, resources
 
-st.set_page_config("Zooter", frame.MARK, layout="centered", initial_sidebar_state="collapsed")
 pages = [
     st.Page("pages/chat.py", title="Chat", default=True),
     st.Page("pages/compare.py", title="Compare"),
@@ -13,6 +12,8 @@ pages = [
     st.Page("pages/benchmark.py", title="Benchmark"),
 ]
 page = st.navigation(pages, position="top")
+layout = "wide" if page.title in ("Compare", "Explorer") else "centered"
+st.set_page_config("Zooter", str(frame.MARK), layout=layout, initial_sidebar_state="collapsed")
 frame.draw(pages)
 resources.picker()
 resources.confirm()

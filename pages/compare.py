@@ -8,7 +8,6 @@ from zooter_core.ui.compare import batch_view, batches, comparisons, view
 from zooter_core.ui.error_box import show_error
 from zooter_core.ui.text import plain
 
-st.set_page_config(layout="wide")
 st.title("All models on one query", anchor=False)
 st.markdown(
     "Every model answers, and a reward model ranks the responses. The router would have run only one: did it pick well?"
