@@ -1,5 +1,7 @@
 """The frame of the demo: page set-up and navigation, nothing else."""
 
+from typing import Literal
+
 import streamlit as st
 
 from zooter_core.ui import frame, resources
@@ -12,7 +14,7 @@ pages = [
     st.Page("pages/benchmark.py", title="Benchmark"),
 ]
 page = st.navigation(pages, position="top")
-layout = "wide" if page.title in ("Compare", "Explorer") else "centered"
+layout: Literal["wide", "centered"] = "wide" if page.title in ("Compare", "Explorer") else "centered"
 st.set_page_config("Zooter", str(frame.MARK), layout=layout, initial_sidebar_state="collapsed")
 frame.draw(pages)
 resources.picker()

@@ -11,8 +11,8 @@ from zooter_core.ui.colours import GREY, ROUTER, colour
 from zooter_core.ui.pictures import FONT, picture
 from zooter_core.ui.text import number, plain
 
-WIDTH, ROW, TOP = 520, 34, 84  # pixels of the picture
-LEFT, RIGHT = 190, 450  # of its axis
+WIDTH, ROW, HEAD = 640, 34, 84  # pixels of the picture
+LEFT, RIGHT = 210, 550  # of its axis
 INKS = {"light": ("#ffffff", "#120e1c", "#57525f"), "dark": ("#131019", "#f1eef7", "#bdb7c7")}
 
 
@@ -29,8 +29,9 @@ def sentence(held_back: Figures) -> str:
     return f"{share:.0%} of the way from the best single model to a perfect choice, {calls}."
 
 
-def drawn(held_back: Figures, pool: list[str], scheme: str = "light") -> str:
-    """The sentence and where random choice, the best single model, the router, all models and the oracle stand."""
+def drawn(held_back: Figures, pool: list[str], scheme: str = "light", headline: bool = True) -> str:
+    """Where random choice, the best single model, the router, all models and the oracle stand, below the sentence."""
+    top = HEAD if headline else 0
     mean, count = held_back["mean"], len(pool)
     single = held_back["average"]["best_single"]["candidate"]
     rows = [
@@ -44,24 +45,25 @@ def drawn(held_back: Figures, pool: list[str], scheme: str = "light") -> str:
     low, high = min(value for _, value, _ in rows), max(value for _, value, _ in rows)
     first, _, rest = sentence(held_back).partition(" of the way ")
     head, tail = (first, f"of the way {rest}") if rest else (sentence(held_back), "")
-    body = [f'<rect width="{WIDTH}" height="{TOP + ROW * len(rows) + 20}" rx="12" fill="{ground}"/>']
+    body = [f'<rect width="{WIDTH}" height="{top + ROW * len(rows) + 20}" rx="12" fill="{ground}"/>']
 
     def write(x: float, y: float, size: int, fill: str, text: str, more: str = "") -> None:
         style = f'font-family="{FONT}" font-size="{size}" fill="{fill}" {more}'
         body.append(f'<text x="{x:g}" y="{y:g}" {style}>{escape(text)}</text>')
 
-    write(20, 42, 32 if rest else 18, ROUTER if scheme == "light" else "#b79cfa", head, 'font-weight="700"')
-    write(20, 64, 14, ink, tail)
+    if headline:
+        write(20, 42, 32 if rest else 18, ROUTER, head, 'font-weight="700"')
+        write(20, 66, 14, ink, tail)
+        write(WIDTH - 20, 24, 12, pale, "Zooter · mean reward", 'text-anchor="end"')
     for place, (name, value, fill) in enumerate(rows):
-        y = TOP + ROW * place + 20
+        y = top + ROW * place + 20
         x = LEFT + (RIGHT - LEFT) * (value - low) / ((high - low) or 1)
         bold = 'font-weight="700"' if fill == ROUTER else ""
         write(20, y + 5, 15, ink, name, bold)
         body.append(f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y}" y2="{y}" stroke="{GREY}" stroke-opacity="0.3"/>')
         body.append(f'<circle cx="{x:.1f}" cy="{y}" r="{9 if bold else 7}" fill="{fill}"/>')
         write(RIGHT + 16, y + 5, 14, ink if bold else pale, number(value), bold)
-    write(WIDTH - 20, 24, 12, pale, "Zooter · mean reward", 'text-anchor="end"')
-    return picture(WIDTH, TOP + ROW * len(rows) + 20, "".join(body))
+    return picture(WIDTH, top + ROW * len(rows) + 20, "".join(body))
 
 
 def draw(held_back: Figures, pool: list[str]) -> None:
@@ -70,7 +72,7 @@ def draw(held_back: Figures, pool: list[str]) -> None:
     st.markdown(f"### {plain(said)}")
     scheme = st.context.theme.type or "light"
     means = ", ".join(f"{key} {number(held_back['mean'][key])}" for key in ("random", "best_single", "chosen", "rmr"))
-    st.image(drawn(held_back, pool, scheme), width=680, alt=f"{said} Mean rewards: {means}.")
+    st.image(drawn(held_back, pool, scheme, headline=False), width=680, alt=f"{said} Mean rewards: {means}.")
     st.download_button(
         "Download as a picture",
         drawn(held_back, pool),
