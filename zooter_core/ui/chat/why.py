@@ -38,7 +38,9 @@ def panel(engine: Ensemble, turn: Turn, key: str) -> None:
         st.caption("The darker a word, the more it counts towards the choice. Grey words count against it.")
         st.markdown("**How likely each model is to answer best**")
         for other, share in sorted(decision.probabilities.items(), key=lambda item: -item[1]):
-            with st.container(horizontal=True, key=f"bar-{key}-{pool.index(other)}", vertical_alignment="center"):
+            with st.container(
+                horizontal=True, key=f"bar-{key}-{pool.index(other)}", vertical_alignment="center", wrap=False
+            ):
                 st.markdown(badge(pool, other, f"{share:.0%}"), width=100)
                 st.image(pictures.filled(share, pool, other), width="stretch", alt=f"{other} {share:.0%}")
         st.markdown("**The most similar training queries**")
