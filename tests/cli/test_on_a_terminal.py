@@ -249,6 +249,7 @@ def test_half_characters_in_files(fleet_copy, tiny_fleet, tmp_path):
     assert picked.code == 0, picked.err
 
 
+@pytest.mark.slow
 def test_as_a_program(fleet):
     """In another process, whose consoles detect the terminal themselves."""
     output = bytearray()
