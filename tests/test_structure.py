@@ -15,6 +15,7 @@ CORE = ROOT / "zooter_core"
 # From the top down. Rooms of one line do not import each other.
 ROOMS = (
     ("cli", "ui"),
+    ("serve",),
     ("pipeline",),
     ("evaluation",),
     ("ensemble",),

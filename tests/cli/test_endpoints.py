@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -215,8 +216,8 @@ def test_a_run_that_a_fault_breaks_off_loses_no_response(zooter, fleet, server, 
     assert code == 1
     assert "a at 127.0.0.1:" in err
     assert "continues from here" in err
-    collected = {json.loads(line)["id"] for line in (tmp_path / "run" / "responses.jsonl").read_text().splitlines()}
-    assert len(collected) == 40
+    collected = [json.loads(line) for line in (tmp_path / "run" / "responses.jsonl").read_text().splitlines()]
+    assert Counter(record["candidate"] for record in collected) == {"a": 40, "b": len(QUERIES)}
     well, before = True, len(requests)
     assert zooter(*call)[0] == 0
     assert len(requests) - before == len(QUERIES) - 40

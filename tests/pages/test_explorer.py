@@ -162,13 +162,17 @@ def test_queries_without_tags_are_told(open_page: Open, learned_fleet: Path) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "cannot be read"),
-        ('{"held_back": {"calibration": {}}}', "cannot be read"),
-        ("[]", "cannot be read"),
-        ('{"candidates": {}}', "--holdout 0.2"),
+        ("{", "a readable"),
+        ("[]", "a JSON object"),
+        ('{"candidates": ["a", "b"], "added": "b"}', "another kind of report"),
+        ('{"candidates": {"all": {}}}', "complete figures"),
+        (
+            '{"candidates": {"all": {"n": 1, "mean_reward": {}, "share_of_wins": {}, "reward_entropy": 0}}}',
+            "--holdout 0.2",
+        ),
     ],
 )
-def test_a_report_that_tells_nothing_is_told(open_page: Open, learned_fleet: Path, text: str, message: str) -> None:
+def test_why_the_reliability_is_unknown(open_page: Open, learned_fleet: Path, text: str, message: str) -> None:
     (learned_fleet / "router" / "report.json").write_text(text)
     page = open_page("explorer", learned_fleet)
     assert not page.exception

@@ -19,7 +19,7 @@ from zooter_core.data.run_folder import RESPONSES, REWARDS
 from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError
-from zooter_core.pipeline.collect import ENOUGH
+from zooter_core.pipeline.lanes import ENOUGH
 from zooter_core.records import Query
 
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)

@@ -45,6 +45,14 @@ class Parts(BaseHTTPRequestHandler):
         self.wfile.write(line.encode() + b"\n\n")
         self.wfile.flush()
 
+    def whole(self, text: str) -> None:
+        """An answer that is not streamed."""
+        message = {"role": "assistant", "content": text}
+        shape = {"id": "1", "object": "chat.completion", "created": 1, "model": "scripted", "system_fingerprint": "fp"}
+        usage = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        self.status(200, {**shape, "choices": choices, "usage": usage})
+
     def say(self, words: Any = TEXT, between: str = "", finish: str | None = "stop") -> None:
         self.begin()
         words = list(words)

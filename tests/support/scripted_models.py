@@ -15,6 +15,8 @@ class Models(Parts):
     """Every method plays the model of its name. `body` is the request."""
 
     def good(self, body: Any) -> None:
+        if not body.get("stream"):
+            return self.whole("".join(TEXT))
         self.begin()
         self.raw(": a comment")
         self.event("", role="assistant")
@@ -24,7 +26,7 @@ class Models(Parts):
         if body.get("stream_options", {}).get("include_usage"):
             usage = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
             self.raw("data: " + json.dumps({"id": "1", "choices": [], "usage": usage}))
-        self.raw("data: [DONE]")
+        return self.raw("data: [DONE]")
 
     def narrow(self, body: Any) -> None:
         if len(body["messages"][-1]["content"]) > NARROW:
@@ -40,7 +42,9 @@ class Models(Parts):
         self.event(finish="stop")
 
     def echo(self, body: Any) -> None:
-        self.say([json.dumps(body["messages"])])
+        if not body.get("stream"):
+            return self.whole(json.dumps(body["messages"]))
+        return self.say([json.dumps(body["messages"])])
 
     def seeded(self, body: Any) -> None:
         self.say([f"seed {body['seed']}"])

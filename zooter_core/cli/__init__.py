@@ -5,6 +5,7 @@ To add a command, add the file and a line to COMMANDS. A Python keyword takes an
 
 COMMANDS = {  # name -> what `zooter --help` says
     "demo": "Open the web demo.",
+    "serve": "Serve the fleet as an OpenAI-compatible endpoint that routes.",
     "setup": "Install and convert the weights of the embedded fleet.",
     "ask": "Route a query to one model and stream its answer.",
     "route": "Show the router's probabilities, tags and choice for a query, or for each line of stdin.",

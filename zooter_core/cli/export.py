@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from zooter_core.cli.arguments import argument, option
+from zooter_core.cli.arguments import RouterDir, argument, option
 from zooter_core.cli.consoles import err
 from zooter_core.errors import listed
 
 
 def export(
     name: Annotated[Literal["routerarena"], argument("NAME", "Format: routerarena.")],
-    router: Annotated[Path, option("--router", "DIR", "Folder of the router.")],
+    router: RouterDir,
     queries: Annotated[Path, option("--queries", "FILE", "RouterArena's data set, or a queries file.")],
     out: Annotated[Path, option("--out", "FILE", "Prediction file to write (.json).")],
 ) -> None:

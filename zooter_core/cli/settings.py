@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zooter_core.cli.arguments import FinetunedPart, TagSource
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.config.fleet import GenerationConfig
+from zooter_core.data.shards import Shard
 from zooter_core.errors import ZooterError, listed
 from zooter_core.files import check_file
 from zooter_core.method.labels import LabelConfig
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zooter_core.data.scores import Scores
+    from zooter_core.pipeline.collect import Collecting
 
 
 def named(**options: Any) -> dict[str, Any]:
@@ -32,6 +35,19 @@ def generation_of(
 ) -> GenerationConfig:
     """The fleet's generation settings with what the call names instead."""
     return replace(defaults, **named(temperature=temperature, max_new_tokens=max_new_tokens, seed=seed))
+
+
+def collecting_of(allow_missing: bool, budget_usd: float | None, shard: str | None = None) -> Collecting:
+    """How to collect.
+
+    Raises:
+        ZooterError: the budget is not a number above 0, or there is no such shard.
+    """
+    from zooter_core.pipeline.collect import Collecting
+
+    if budget_usd is not None and not 0 < budget_usd < math.inf:
+        raise ZooterError("--budget-usd above 0", str(budget_usd), "For instance --budget-usd 20.")
+    return Collecting(allow_missing, budget_usd, Shard.parse(shard) if shard else None)
 
 
 def labels_of(defaults: LabelConfig, options: dict[str, Any]) -> LabelConfig:

@@ -12,6 +12,7 @@ from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.paths import LocalPath, Reference, local_path, reference
 from zooter_core.config.tables import (
     AS_WRITTEN,
+    Count,
     NotNegative,
     Positive,
     Table,
@@ -48,6 +49,9 @@ class CandidateConfig(Table):
         calculator: whether sums that the candidate writes (`12 * 7 = `) are completed for it.
         repetition_penalty: makes tokens that were written already less likely; 1 has no effect.
         usd_per_million_tokens: the price of what the candidate writes; 0 is free.
+        context_tokens: the longest prompt and answer together; None if it is not known.
+        images, tools, json_mode: whether the candidate takes images, calls tools, and answers in JSON on request. None:
+            a candidate behind a server is believed to, a local one does not.
         endpoint: with the backend `openai`, the keys of EndpointConfig, which stand beside the others in the file.
         settings: the other keys of a candidate whose backend is a plug-in.
         memory: the fleet's `[memory]`. Fleets share models, so each candidate has it.
@@ -67,12 +71,19 @@ class CandidateConfig(Table):
     repetition_penalty: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False), AS_WRITTEN] = 1.0
     description: StrictStr = ""
     usd_per_million_tokens: NotNegative | None = None
+    context_tokens: Count | None = None
+    images: StrictBool | None = None
+    tools: StrictBool | None = None
+    json_mode: StrictBool | None = None
     endpoint: EndpointConfig | None = field(default=None, repr=False)
     settings: dict[str, Any] = field(default_factory=dict, hash=False)
     memory: MemoryConfig | None = field(default=None, repr=False)
 
     hidden: ClassVar[Sequence[str]] = ("endpoint", "settings", "memory")
-    shared: ClassVar[Sequence[str]] = ("name", "backend", "model", "description", "usd_per_million_tokens")
+    shared: ClassVar[Sequence[str]] = (
+        *("name", "backend", "model", "description", "usd_per_million_tokens"),
+        *("context_tokens", "images", "tools", "json_mode"),
+    )
 
     @field_validator("model")
     @classmethod

@@ -48,16 +48,14 @@ def evaluate(
     """
     router = Router.load(router) if isinstance(router, str | Path) else router
     scores = as_scores(scores)
-    pool = router.for_pool(scores.candidates).candidates
-    order = [pool.index(name) for name in scores.candidates]
-    vectors = router.encoder.embed([query.text for query in scores.queries])
-    probabilities = router.of_vectors(vectors)[:, order]
+    probabilities = outputs_of(router, scores).probabilities
     chosen = probabilities.argmax(axis=1)
     figures = compare(scores, chosen, more)
     chosen_scores = scores.scores[np.arange(len(chosen)), chosen]
     baselines = {name: (values, name != "random") for name, values in simple(scores, scores).items()}
     if learned is not None:
         learned = as_scores(learned).in_order(scores.candidates)
+        vectors = router.encoder.embed([query.text for query in scores.queries])  # cached
         fair = simple(scores, learned) | {"knn": nearest(scores, vectors, learned, router.encoder)}
         baselines |= {name: (values, False) for name, values in fair.items()}
     figures["baselines"] = {
@@ -66,6 +64,17 @@ def evaluate(
     }
     figures["calibration"] = calibration.reliability(probabilities, metrics.win_shares(scores.scores))
     return figures
+
+
+def outputs_of(router: Router, scores: Scores) -> selection.Outputs:
+    """A router's outputs for the queries of scores, with the candidates in the order of the scores.
+
+    Raises:
+        ZooterError: the scores are of other candidates.
+    """
+    pool = router.for_pool(scores.candidates).candidates
+    outputs = router.outputs([query.text for query in scores.queries])
+    return outputs.in_order([pool.index(name) for name in scores.candidates])
 
 
 def _baseline(scores: Scores, values: Array, chosen: Array) -> dict[str, Any]:
@@ -106,56 +115,41 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
         ZooterError: a candidate has the name of a method.
     """
     check_names(scores.candidates)
-    table = scores.scores
-    names = np.array(scores.datasets)
-    chosen_scores = table[np.arange(len(table)), chosen]
-    best = table.max(axis=1)
-    groups = {str(name): names == name for name in dict.fromkeys(scores.datasets)}
-    datasets = {name: _figures(scores.candidates, table[rows], chosen_scores[rows]) for name, rows in groups.items()}
-    keys = ("chosen", "regret", "oracle", "random")
-    average: dict[str, Any] = {key: float(np.mean([d[key] for d in datasets.values()])) for key in keys}
-    overall = {c: float(np.mean([d["candidates"][c] for d in datasets.values()])) for c in scores.candidates}
-    single = max(overall, key=lambda name: overall[name])
-    average["best_single"] = {"candidate": single, "score": overall[single]}
-
-    def by_group(values: Array) -> Array:
-        return np.array(list(metrics.group_means(values, scores.datasets).values()))
-
-    alone = {"router": by_group(chosen_scores)}
-    alone |= {name: by_group(table[:, column]) for column, name in enumerate(scores.candidates)}
-    methods = alone | {name: by_group(values) for name, values in (more or {}).items()} | {"oracle": by_group(best)}
-    single_scores = table[:, scores.candidates.index(single)]
-    figures: dict[str, Any] = {
+    more = dict(more or {})
+    table, names = scores.scores, np.array(scores.datasets)
+    earned, best, random = table[np.arange(len(table)), chosen], table.max(axis=1), table.mean(axis=1)
+    datasets = {
+        str(name): _figures(scores.candidates, table[rows], earned[rows], {m: of[rows] for m, of in more.items()})
+        for name in dict.fromkeys(scores.datasets)
+        for rows in (names == name,)
+    }
+    average = _average(scores.candidates, list(datasets.values()), ("chosen", "regret", "oracle", "random", *more))
+    single = table[:, scores.candidates.index(average["best_single"]["candidate"])]
+    alone = {"router": earned} | {name: table[:, column] for column, name in enumerate(scores.candidates)}
+    others = {"best_single": single, "random": random, **more}
+    means = {
+        "chosen": earned,
+        "regret": best - earned,
+        "regret_best_single": best - single,
+        "regret_random": best - random,
+    }
+    differences = {f"chosen_minus_{name}": earned - values for name, values in others.items()}
+    return {
         "n": len(table),
         "datasets": datasets,
         "average": average,
-        "mtr": metrics.mean_task_rank(methods),
-        "uplift": metrics.uplift(methods),
-        "single": {"mtr": metrics.mean_task_rank(alone), "uplift": metrics.uplift(alone)},
-        "interval": {
-            "chosen": metrics.interval(chosen_scores),
-            "regret": metrics.interval(best - chosen_scores),
-            "regret_best_single": metrics.interval(best - single_scores),
-            "regret_random": metrics.interval(best - table.mean(axis=1)),
-            "chosen_minus_best_single": metrics.interval(chosen_scores - single_scores),
-            "chosen_minus_random": metrics.interval(chosen_scores - table.mean(axis=1)),
-        },
-        "mean": {
-            "chosen": float(chosen_scores.mean()),
-            "regret": float((best - chosen_scores).mean()),
-            "regret_best_single": float((best - single_scores).mean()),
-            "regret_random": float((best - table.mean(axis=1)).mean()),
-            "oracle": float(best.mean()),
-            "best_single": float(single_scores.mean()),
-            "random": float(table.mean()),
-        },
-        "gap_closed": _gap_closed(chosen_scores - single_scores, best - single_scores),
+        **_ranks(alone | more | {"oracle": best}, scores.datasets),
+        "single": _ranks(alone, scores.datasets),
+        "interval": {name: metrics.interval(values) for name, values in (means | differences).items()},
+        "mean": {name: float(values.mean()) for name, values in (means | {"oracle": best} | others).items()},
+        "gap_closed": _gap_closed(earned - single, best - single),
     }
-    for name, values in (more or {}).items():
-        _join(figures, name, dict(zip(groups, by_group(values).tolist(), strict=True)))
-        figures["mean"][name] = float(values.mean())
-        figures["interval"][f"chosen_minus_{name}"] = metrics.interval(chosen_scores - values)
-    return figures
+
+
+def _ranks(methods: Mapping[str, Array], datasets: Sequence[str]) -> dict[str, dict[str, float]]:
+    """MTR and %Uplift of methods; each has the score of its choice on each query, shape (n,)."""
+    means = {name: np.array(list(metrics.group_means(values, datasets).values())) for name, values in methods.items()}
+    return {"mtr": metrics.mean_task_rank(means), "uplift": metrics.uplift(means)}
 
 
 def _gap_closed(closed: Array, gap: Array) -> dict[str, Any] | None:
@@ -163,14 +157,8 @@ def _gap_closed(closed: Array, gap: Array) -> dict[str, Any] | None:
     return {"share": share, "interval": spread} if spread is not None and np.isfinite(share) else None
 
 
-def _join(figures: dict[str, Any], name: str, means: Mapping[str, float]) -> None:
-    """Add a further method's means to each data set and to the average."""
-    for dataset, mean in means.items():
-        figures["datasets"][dataset][name] = mean
-    figures["average"][name] = float(np.mean(list(means.values())))
-
-
-def _figures(candidates: tuple[str, ...], table: Array, chosen: Array) -> dict[str, Any]:
+def _figures(candidates: tuple[str, ...], table: Array, chosen: Array, more: Mapping[str, Array]) -> dict[str, Any]:
+    """Means over the queries of one data set."""
     means = dict(zip(candidates, table.mean(axis=0).tolist(), strict=True))
     best = max(means, key=lambda name: means[name])
     oracle = table.max(axis=1)
@@ -182,7 +170,16 @@ def _figures(candidates: tuple[str, ...], table: Array, chosen: Array) -> dict[s
         "random": float(table.mean()),
         "best_single": {"candidate": best, "score": means[best]},
         "candidates": means,
+        **{name: float(values.mean()) for name, values in more.items()},
     }
+
+
+def _average(candidates: Sequence[str], datasets: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> dict[str, Any]:
+    """Means over data sets, each data set counting the same."""
+    overall = {name: float(np.mean([row["candidates"][name] for row in datasets])) for name in candidates}
+    single = max(overall, key=lambda name: overall[name])
+    means: dict[str, Any] = {key: float(np.mean([row[key] for row in datasets])) for key in keys}
+    return means | {"best_single": {"candidate": single, "score": overall[single]}}
 
 
 @dataclass(frozen=True)

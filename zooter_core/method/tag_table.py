@@ -143,19 +143,11 @@ class Reliability:
         return sum(filled.queries for filled in self.bins)
 
 
-def reliability_of(report: Mapping[str, Any]) -> Reliability | None:
-    """The reliability in a report.json; None if it has none because no query was held back.
-
-    Raises:
-        KeyError, TypeError, ValueError, AttributeError: the report has another shape.
-    """
-    calibration = report.get("held_back", {}).get("calibration")
-    if calibration is None:
-        return None
-    return Reliability(float(calibration["ece"]), tuple(map(_bin, calibration["bins"])))
+def reliability_of(calibration: Mapping[str, Any]) -> Reliability:
+    """The figures of `calibration.reliability`, with an interval of each bin's share of wins."""
+    return Reliability(calibration["ece"], tuple(map(_bin, calibration["bins"])))
 
 
 def _bin(record: Mapping[str, Any]) -> Bin:
-    begin, end, probability, won = (float(record[key]) for key in ("from", "to", "probability", "won"))
-    queries = int(record["n"])
-    return Bin(begin, end, queries, probability, won, *wilson_interval(won, queries))
+    begin, end, probability, won = (record[key] for key in ("from", "to", "probability", "won"))
+    return Bin(begin, end, record["n"], probability, won, *wilson_interval(won, record["n"]))

@@ -125,10 +125,9 @@ def _label_settings(engine: Ensemble) -> tuple[LabelConfig, str]:
         persist_state="session",
         help="Brings different kinds of scores to one scale before the softmax, so that one tau fits all.",
     )
-    taggers = [name for name in TAGGERS if name != "fleet" or engine.fleet.tagger]
     tagger = right.selectbox(
         "Tags",
-        taggers,
+        [name for name in TAGGERS if name != "fleet" or engine.fleet.tagger],
         format_func=TAGGERS.__getitem__,
         key="lab-tagger",
         persist_state="session",
