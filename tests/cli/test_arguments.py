@@ -79,6 +79,8 @@ CALLS = [
     ("sweep", "--fleet", "FLEET", "--scores", "SCORES", "--out"),
     ("import", "routerdc", "--out", "NEW"),
     ("import", "routerdc", "SCORES", "--out"),
+    ("export", "onnx", "--out", "NEW", "--router"),
+    ("export", "onnx", "--router", "ROUTER", "--out"),
     ("export", "routerarena", "--queries", "SCORES", "--out", "NEW", "--router"),
     ("export", "routerarena", "--router", "ROUTER", "--out", "NEW", "--queries"),
     ("queries", "--n", "3", "--out", "NEW", "--from"),

@@ -17,7 +17,8 @@ from support.run_folders import FILES, content, same_end
 from zooter_core.errors import ZooterError
 from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.extend import save
-from zooter_core.router.router import Router, RouterHead, RouterHeadConfig
+from zooter_core.router.router import Router
+from zooter_core.router.torch_router import RouterHead, RouterHeadConfig, TorchRouter
 
 TESTS = Path(__file__).resolve().parents[1]
 STEPS = {"collect": 13, "score": 4, "tag": 7, "label": 3}  # how often a step has reported progress before the kill
@@ -153,7 +154,7 @@ def router_of(encoder: Encoder, seed: int) -> Router:
     torch.manual_seed(seed)
     settings = {"hidden": 4, "dropout": 0.0, "members": 2}
     config = RouterHeadConfig(("a", "b"), encoder.reference, 2 * encoder.width, settings=settings)
-    return Router(RouterHead(config), encoder)
+    return TorchRouter(RouterHead(config), encoder)
 
 
 @pytest.mark.parametrize("renames", [1, 2, 3])

@@ -15,7 +15,8 @@ from support.damaged_models import change_config, put_number
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.records import Message
 from zooter_core.router.encoder import Encoders
-from zooter_core.router.router import Router, RouterHead, RouterHeadConfig, routing_text
+from zooter_core.router.router import Router, routing_text
+from zooter_core.router.torch_router import RouterHead, RouterHeadConfig
 
 POOL = ("base", "one", "two")
 QUERIES = ["What is the sea?", "Add up 7 apples", "杯子 ☕"]

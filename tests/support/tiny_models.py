@@ -22,7 +22,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from zooter_core.router.router import RouterHead, RouterHeadConfig
+from zooter_core.router.torch_router import RouterHead, RouterHeadConfig
 
 THREADS = torch.get_num_threads()
 POOL = ("base", "one", "two")

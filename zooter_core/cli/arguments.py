@@ -42,6 +42,7 @@ FleetDir = Annotated[Path | None, option("--fleet", "DIR", "Folder with a fleet.
 RouterDir = Annotated[Path, option("--router", "DIR", "Folder of the router.")]
 RunDir = Annotated[Path, option("--run", "DIR", "Folder of the run.")]
 ScoreFiles = Annotated[list[Path], option("--scores", "FILE...", "Score files.")]
+Strict = Annotated[bool, option("--strict", help="Refuse score files in which a line lacks a candidate's score.")]
 Json = Annotated[bool, option("--json", help="Print one JSON document.")]
 Query = Annotated[str, argument("QUERY")]
 Temperature = Annotated[

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zooter_core.cli.arguments import Json, ScoreFiles, Willingness, option
+from zooter_core.cli.arguments import Json, ScoreFiles, Strict, Willingness, option
 from zooter_core.cli.charts import save_selection_plot
 from zooter_core.cli.consoles import print_figures
 from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.notes import print_set_aside
 from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import check_plot
+from zooter_core.cli.settings import check_plot, open_scores
 from zooter_core.cli.tables import print_evaluation, print_selection, print_trade
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data import prices as pricing
-from zooter_core.data.scores import Scores, read_scores, read_texts
+from zooter_core.data.scores import Scores, read_texts
 from zooter_core.errors import ZooterError
 from zooter_core.method import selection
 
@@ -73,6 +73,7 @@ def evaluate(
     prices: Prices = None,
     tokens: Tokens = None,
     willingness: Willingness = 0.0,
+    strict: Strict = False,
     json: Json = False,
 ) -> None:
     check_plot(plot)
@@ -81,8 +82,8 @@ def evaluate(
     _check_needs("--fleet", fleet, {"--rmr": rmr})
     _check_needs("--prices", prices, {"--willingness": willingness, "--tokens": tokens})
     path = _router_path(router, fleet)
-    table = read_scores(scores)
-    learned = read_scores(learned_from) if learned_from else None
+    table = open_scores(scores, strict)
+    learned = open_scores(learned_from, strict) if learned_from else None
     texts = _texts(scores, table, {"--judge-fleet": judge_fleet, "--rmr": rmr}, prices)
     paid = pricing.prices_of(load_fleet(prices), table.candidates) if prices else None
     from zooter_core.evaluation import evaluate as evaluation
@@ -157,7 +158,7 @@ def _texts(files: Sequence[Path], scores: Scores, needed: dict[str, object], pri
     from zooter_core.evaluation.responses import check_complete
 
     given = [name for name, value in needed.items() if value]
-    texts = read_texts(files) if given or prices else []
+    texts = read_texts(files, scores) if given or prices else []
     for name in given:
         check_complete(scores, texts, name)
     return texts

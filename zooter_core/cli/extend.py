@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.table import Table
 
-from zooter_core.cli.arguments import FleetDir, Json, RouterDir, Seed, Tagger, option
+from zooter_core.cli.arguments import FleetDir, Json, RouterDir, Seed, Strict, Tagger, option
 from zooter_core.cli.consoles import err, print_figures
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import check_learns_from_labels, labels_of, named, numbers_of, tags_of
-from zooter_core.data.scores import read_scores
+from zooter_core.cli.settings import check_learns_from_labels, labels_of, named, numbers_of, open_scores, tags_of
 from zooter_core.errors import ZooterError, listed
 from zooter_core.files import check_folder
 from zooter_core.router.config import LABEL_SETTINGS
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from zooter_core.data.scores import Scores
     from zooter_core.method.labels import LabelConfig
-    from zooter_core.router.router import Router, RouterHead
+    from zooter_core.router.torch_router import RouterHead, TorchRouter
 
 USAGE = "--candidate NAME with --scores FILE..., or --without NAME"
 DEFAULT_LABELS = "(default: as for the router's first labels)."
@@ -58,6 +57,7 @@ def extend(
     tau: Tau = None,
     normalise: Normalise = None,
     seed: Seed = 0,
+    strict: Strict = False,
     json: Json = False,
 ) -> None:
     if out.resolve() == router.resolve():
@@ -65,30 +65,30 @@ def extend(
     check_folder(out)
     from zooter_core.router import extend as engine
     from zooter_core.router.encoder import Encoders
-    from zooter_core.router.router import Router
+    from zooter_core.router.torch_router import TorchRouter
 
     head: RouterHead
     figures: dict[str, Any]
     if without and not (candidate or scores):
-        old = Router.load(router, Encoders())
+        old = TorchRouter.open(router, Encoders())
         head, figures = engine.without(old.head, without), {"removed": without}
     elif candidate and scores and not without:
-        old = Router.load(router, Encoders())
+        old = TorchRouter.open(router, Encoders())
         options = named(beta=beta, tau=tau, normalise=normalise)
         check_learns_from_labels(old.head.config.kind, options, tagger)
-        labels, table = _labels(old, options), engine.matched(read_scores(scores), old.candidates, candidate)
+        labels, table = _labels(old, options), engine.matched(open_scores(scores, strict), old.candidates, candidate)
         sizes = None if curve is None else [int(number) for number in numbers_of("--curve", curve)]
         tags = partial(tags_of, table, tagger, fleet=fleet, seed=seed)
         head, figures = _add(old, table, labels, tags, sizes, seed)
     else:
         raise ZooterError(USAGE, "neither or both", "Try `zooter extend --help`.")
     figures = {"router": str(out), "candidates": head.config.candidates} | figures
-    engine.save(Router(head, old.encoder), out, figures)
+    engine.save(TorchRouter(head, old.encoder), out, figures)
     print_figures(figures, json, _print)
 
 
 def _add(
-    router: Router,
+    router: TorchRouter,
     scores: Scores,
     labels: LabelConfig,
     tags: Callable[[NDArray[np.float32]], Sequence[Sequence[str]]],
@@ -119,7 +119,7 @@ def _add(
     }
 
 
-def _labels(router: Router, options: dict[str, Any]) -> LabelConfig:
+def _labels(router: TorchRouter, options: dict[str, Any]) -> LabelConfig:
     """The label settings that the router names, or else those of `zooter distill --scores`, with the call's instead."""
     from zooter_core.pipeline.train import SCORE_LABELS
 

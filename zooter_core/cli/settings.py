@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zooter_core.cli.arguments import FinetunedPart, TagSource
+from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.shards import Shard
@@ -129,6 +130,20 @@ def check_plot(path: Path | None) -> None:
     if path.suffix != ".html":
         raise ZooterError("--plot as a file that ends in .html", str(path), "Rename it.")
     check_file(path)
+
+
+def open_scores(paths: Sequence[Path], strict: bool) -> Scores:
+    """Score files, with a note of the scores that they lack."""
+    from zooter_core.data.scores import read_scores
+
+    scores = read_scores(paths, strict=strict)
+    total = len(scores.queries)
+    if scores.missing:
+        lacking = listed(f"{name} on {count:,}" for name, count in scores.missing.items())
+        err.print(f"Scores are missing, of {total:,} queries: {lacking}. Their labels come from similar queries.")
+    if scores.left_out:
+        err.print(f"Left out: {scores.left_out:,} queries with a score of fewer than two candidates.")
+    return scores
 
 
 def tags_of(

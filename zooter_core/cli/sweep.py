@@ -7,14 +7,13 @@ from typing import Annotated, Any
 
 from rich.table import Table
 
-from zooter_core.cli.arguments import FleetDir, Json, ScoreFiles, Tagger, option
+from zooter_core.cli.arguments import FleetDir, Json, ScoreFiles, Strict, Tagger, option
 from zooter_core.cli.charts import save_sweep_plot
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.consoles import print_figures
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import check_plot, numbers_of, tags_of
-from zooter_core.data.scores import read_scores
+from zooter_core.cli.settings import check_plot, numbers_of, open_scores, tags_of
 from zooter_core.evaluation import report_tables
 from zooter_core.files import check_file, open_atomic
 from zooter_core.router.kinds import DistillConfig
@@ -38,12 +37,13 @@ def sweep(
     out: Out = None,
     folds: Annotated[int, option("--folds", "N", "Folds of the cross-validation.")] = 5,
     seeds: Annotated[int, option("--seeds", "N", "Repetitions, each with other folds.")] = 3,
+    strict: Strict = False,
     json: Json = False,
 ) -> None:
     check_plot(plot)
     if out:
         check_file(out)
-    table = read_scores(scores)
+    table = open_scores(scores, strict)
     from zooter_core.evaluation.sweep import SweepConfig
     from zooter_core.evaluation.sweep import sweep as sweep_of
     from zooter_core.pipeline.train import SCORE_LABELS

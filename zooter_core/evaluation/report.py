@@ -150,6 +150,7 @@ CalibrationBin = TypedDict("CalibrationBin", {"from": float, "to": float, "n": i
 class Calibration(TypedDict):
     """The expected calibration error, and the bins of the chosen candidates' probabilities that have a query."""
 
+    n: NotRequired[int]
     ece: float
     bins: list[CalibrationBin]
 

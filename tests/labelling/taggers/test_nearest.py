@@ -58,10 +58,10 @@ def test_a_batch_equals_each_query_alone(config):
         assert [tag.score for tag in alone] == pytest.approx([tag.score for tag in tags], abs=1e-5)
 
 
-@pytest.mark.parametrize("missing", ["vocabulary", "encoder"])
-def test_vocabulary_and_encoder_are_needed(config, missing):
-    with pytest.raises(ZooterError, match="vocabulary and encoder"):
-        tagger(replace(config, **{missing: None}), ENCODERS)
+@pytest.mark.models
+def test_vocabulary_and_encoder_have_defaults():
+    (tags,) = tagger(NearestConfig(), Encoders("auto")).tag(["Fix this SQL query"])
+    assert "sql" in tags[0].name.lower()
 
 
 @pytest.mark.parametrize(
