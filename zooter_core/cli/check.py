@@ -14,11 +14,11 @@ from rich.text import Text
 
 from zooter_core.backends import iter_responses
 from zooter_core.cli.arguments import FleetDir, Json
-from zooter_core.cli.consoles import out, print_json
+from zooter_core.cli.consoles import err, out, print_json
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.notes import check_answered, print_note
 from zooter_core.cli.progress import waiting
-from zooter_core.config.candidates import ENDPOINT, RECORDED, CandidateConfig
+from zooter_core.config.candidates import AUTO, ENDPOINT, RECORDED, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.records import Message
@@ -34,7 +34,12 @@ ROUTED = 20  # queries over which the router's speed is measured
 def check(fleet: FleetDir = None, json: Json = False) -> int:
     ensemble = open_ensemble(fleet, answering=True)
     parts = ensemble.fleet
-    rows = [_row(ensemble, "candidate", entry.name, partial(_candidate, ensemble, entry)) for entry in parts.candidates]
+    rows = []
+    if any(entry.backend == AUTO for entry in parts.candidates):
+        rows.append(_row(ensemble, "engine", "auto", partial(_engine, ensemble)))
+    rows += [
+        _row(ensemble, "candidate", entry.name, partial(_candidate, ensemble, entry)) for entry in parts.candidates
+    ]
     if parts.reward:
         rows.append(_row(ensemble, "reward model", parts.reward.kind, partial(_reward, ensemble)))
     if parts.tagger:
@@ -63,6 +68,19 @@ def _row(ensemble: Ensemble, part: str, name: str, work: Callable[[], Row]) -> R
     loaded = sum(max(size - models.get(key, 0), 0) for key, size in _models(ensemble).items())
     memory = round((loaded or max(_memory() - process, 0)) / 1e6)
     return {"memory_mb": memory if row["ok"] else None} | row
+
+
+def _engine(ensemble: Ensemble) -> Row:
+    """The speeds of both engines of the backend auto. They are measured by the first check on a machine."""
+    from zooter_core.backends.gguf import auto
+
+    entry = next(entry for entry in ensemble.fleet.candidates if entry.backend == AUTO)
+    speeds = auto.measured() or auto.measure(entry, err.print)
+    found = ", ".join(
+        f"{name} {'does not work' if speed is None else f'{speed:.0f} tokens/s'}"
+        for name, speed in (("gguf", speeds.gguf), ("transformers", speeds.transformers))
+    )
+    return {"found": f"{found}; {auto.choice()} answers", "engine": auto.choice()}
 
 
 def _candidate(ensemble: Ensemble, entry: CandidateConfig) -> Row:
