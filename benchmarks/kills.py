@@ -59,12 +59,12 @@ class Tally:
 
 def inputs(folder: Path) -> dict[str, Path]:
     """Generated score files, queries and benchmark files, large enough that the work takes seconds."""
-    import tiny
+    from support import tiny_models
 
-    tiny.save_encoder(folder / "encoder")
+    tiny_models.save_encoder(folder / "encoder")
     lines = [
-        {"id": f"q{n}", "query": f"{tiny.QUERIES[n % 40]} {n} {n * 7919 % 1000}", "tags": ["ab"[n % 2], "cde"[n % 3]],
-         "scores": {"base": n % 3, "one": n % 4, "two": 1.5}}
+        {"id": f"q{n}", "query": f"{tiny_models.QUERIES[n % 40]} {n} {n * 7919 % 1000}",
+         "tags": ["ab"[n % 2], "cde"[n % 3]], "scores": {"base": n % 3, "one": n % 4, "two": 1.5}}
         for n in range(QUERIES)
     ]  # fmt: skip
     scores = folder / "scores.jsonl"

@@ -42,7 +42,7 @@ from zooter_core.weights import quiet_libraries
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-import tiny  # noqa: E402
+from support import tiny_models  # noqa: E402
 
 SHAPES: dict[str, dict[str, int]] = {
     "13b": {"hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 40, "num_attention_heads": 40,
@@ -59,9 +59,9 @@ def save_model(folder: Path, size: str) -> int:
     config = LlamaConfig(**SHAPES[size], dtype="bfloat16", bos_token_id=None, eos_token_id=None, pad_token_id=0)
     config.architectures = ["LlamaForCausalLM"]
     config.save_pretrained(folder)
-    tokenizer = tiny.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
+    tokenizer = tiny_models.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
     PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_start|>", chat_template=tiny.CHATML
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_start|>", chat_template=tiny_models.CHATML
     ).save_pretrained(folder)
     with torch.device("meta"):
         shapes = AutoModelForCausalLM.from_config(config).state_dict()

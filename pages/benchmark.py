@@ -20,7 +20,6 @@ if quality.report is None or quality.path is None:
     view.draw_missing(quality)
     st.stop()
 
-command = view.report_command(view.relative_path(quality.folder))
 held_back = quality.report.held_back
 if held_back is None:
     st.info(
@@ -28,13 +27,13 @@ if held_back is None:
         "A run holds back a fifth by default (`--holdout 0.2`):",
         icon=":material/info:",
     )
-    st.code(command, language="sh")
+    st.code(view.report_command(view.relative_path(quality.folder)), language="sh")
 else:
     view.draw_headline(held_back)
     st.subheader("Methods by data set", anchor=False)
     sections.table(held_back, quality.version)
     st.subheader("Cost and quality", anchor=False)
-    sections.cost_quality(held_back, view.pool_order(quality, held_back), command, quality.version)
+    sections.cost_quality(held_back, view.pool_order(quality, held_back), quality.version)
 
 st.subheader("How much beta matters", anchor=False)
 st.markdown(

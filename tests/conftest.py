@@ -21,6 +21,7 @@ MARKERS = {  # of all tests in a folder or file, under tests/
     "evaluation/sandbox": "faults",
     "router/encoder/test_onnx.py": "export",
     "router/encoder/test_int8.py": "export",
+    "router/test_portable.py": "export",
     "test_package.py": "export",
 }
 
@@ -51,22 +52,22 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module", autouse=True)
 def threads(request: pytest.FixtureRequest) -> None:
     """Tiny models run on one thread, real ones on all."""
-    if "tiny" in sys.modules:
-        import tiny
+    if "support.tiny_models" in sys.modules:
         import torch
 
-        torch.set_num_threads(tiny.THREADS if "embedded" in request.path.parts else 1)
+        from support import tiny_models
+
+        torch.set_num_threads(tiny_models.THREADS if "embedded" in request.path.parts else 1)
 
 
 @pytest.fixture(scope="session")
 def tiny_fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a fleet of tiny models; tests that change it take a copy."""
-    import tiny
-
+    from support import tiny_models
     from zooter_core.weights import quiet_libraries
 
     quiet_libraries()
-    return tiny.save_fleet(tmp_path_factory.mktemp("tiny"))
+    return tiny_models.save_fleet(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture

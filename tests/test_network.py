@@ -10,10 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import afar
 import pytest
-import tiny
-from scripted import serving
+
+from support import endpoint_fleet, tiny_models
+from support.scripted_server import serving
 
 ROOT = Path(__file__).resolve().parent.parent
 # Loaded by every Python process that is started with it: logs every host that is looked up or connected to.
@@ -111,7 +111,7 @@ def calls(tmp_path: Path, fleet_copy: Path) -> list[list[str]]:
     lines = [
         {"id": str(n), "query": text, "scores": {"base": n % 3, "one": n % 4, "two": 1.5}, "responses": {
             "base": "yes", "one": "no", "two": f"{n}"}, "tags": ["ab"[n % 2]]}
-        for n, text in enumerate(tiny.QUERIES)
+        for n, text in enumerate(tiny_models.QUERIES)
     ]  # fmt: skip
     scores, source = tmp_path / "scores.jsonl", tmp_path / "source.json"
     scores.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -164,7 +164,7 @@ def test_a_fleet_of_endpoints_contacts_its_endpoints_alone(tmp_path, fleet_copy)
     pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
     with serving() as server:
         server.replies = {"long": lambda query: f"{query} Well.", "short": lambda query: "No."}
-        fleet = ["--fleet", str(afar.save(fleet_copy, server.url, {"a": "long", "b": "short"}, router=True))]
+        fleet = ["--fleet", str(endpoint_fleet.save(fleet_copy, server.url, {"a": "long", "b": "short"}, router=True))]
         requests = [["ask", "Hi", *fleet], ["compare", "Hi", *fleet], ["check", *fleet]]
         ended = logged([sys.executable], CALLING, tmp_path, given=json.dumps(requests))
     assert [json.loads(line)[1] for line in ended.stdout.splitlines()] == [0, 0, 0], ended.stderr[-2000:]

@@ -8,8 +8,8 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from screen import ACTS, CLEAR, HOSTILE, terminal
 
+from support.terminal_screen import ACTS, CLEAR, HOSTILE, terminal
 from zooter_core.terminal import Screen, guarded, json_text, visible
 
 TEXT = st.text(st.characters(exclude_categories=()) | st.sampled_from("\x1b\x07\x9b\r\n\t\u202e\ud800[]8;m"))

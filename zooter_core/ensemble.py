@@ -7,7 +7,7 @@ and how the parts of a fleet load. How a model answers, scores or chooses is the
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -190,6 +190,17 @@ class Ensemble:
         settings = generation or self.fleet.generation
         streams = [partial(stream_or_fail, self.backends[kind], group, settings) for kind, group in by_kind.items()]
         return merge_streams(streams, stop)
+
+    def run_candidate(
+        self,
+        candidate: str,
+        requests: Iterable[Request],
+        stop: threading.Event,
+        generation: GenerationConfig | None = None,
+    ) -> Iterator[Piece]:
+        """The same for the requests of one candidate; if it is independent, from an iterator as there is room."""
+        backend = self.backends[self.fleet.candidate(candidate).backend]
+        return stream_or_fail(backend, requests, generation or self.fleet.generation, stop)
 
     def independent(self, candidate: str) -> bool:
         """Whether a candidate's responses do not depend on the other requests of the same call."""

@@ -16,11 +16,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, TextIO
 
 from zooter_core.errors import WorkError, ZooterError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 OTHERS = 0o077  # the permissions of everybody but the owner
 SQLITE = ("", "-wal", "-shm", "-journal")  # what SQLite adds to the name of a database for the files beside it
@@ -156,6 +157,8 @@ def locked(path: Path, what: str) -> FileLock:
     Raises:
         ZooterError: another process has it, or the place cannot be written.
     """
+    from filelock import FileLock, Timeout
+
     lock = FileLock(str(path), mode=0o600)
     try:
         lock.acquire(timeout=0)

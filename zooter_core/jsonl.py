@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from zooter_core.errors import WorkError
 from zooter_core.files import owner_only, writing
 from zooter_core.strict_json import NotFiniteError, dump_json, parse_json
+
+FLUSH_SECONDS = 0.8  # between two flushes of an Appender to the disk
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:
@@ -57,13 +60,87 @@ def append_records(path: Path, records: Iterable[Mapping[str, Any]], private: bo
     Raises:
         WorkError: the disk is full.
     """
-    lines = "".join(dump_json(record, ensure_ascii=False) + "\n" for record in records)
     with writing(path):
         _cut_incomplete_line(path)
         with open(path, "ab", opener=owner_only if private else None) as out:
-            out.write(lines.encode("utf-8", "surrogatepass"))
+            out.write(_lines(records))
             out.flush()
             os.fsync(out.fileno())
+
+
+class Appender:
+    """Adds records to an append-only file as they come, from any thread.
+
+    The system has a record when `append` returns, so a killed process loses none. A thread flushes the file to the
+    disk, at most once in FLUSH_SECONDS, so a power failure loses the last second.
+
+    Args:
+        private: give the file to its owner alone.
+
+    Raises:
+        WorkError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, private: bool = False) -> None:
+        self._path, self._lock = path, threading.Lock()
+        self._problem: BaseException | None = None
+        with writing(path):
+            _cut_incomplete_line(path)
+            self._file = open(path, "ab", buffering=0, opener=owner_only if private else None)  # noqa: SIM115
+        self._unflushed, self._closing = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._flush, name="flush", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def append(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Write records.
+
+        Raises:
+            WorkError: the disk is full, now or at an earlier call; nothing may follow an incomplete line.
+        """
+        content = memoryview(_lines(records))
+        with writing(self._path), self._lock:
+            if self._problem is not None:
+                raise self._problem
+            try:
+                while content:
+                    content = content[self._file.write(content) :]
+            except OSError as problem:
+                self._problem = problem
+                raise
+        self._unflushed.set()
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        self._closing.set()
+        self._unflushed.set()
+        self._thread.join()
+        with writing(self._path), self._lock:
+            self._file.close()
+            if self._problem is not None:
+                raise self._problem
+
+    def _flush(self) -> None:
+        closing = False
+        while not closing:
+            self._unflushed.wait()
+            closing = self._closing.is_set()  # before the flush, which must be the last
+            self._unflushed.clear()
+            try:
+                os.fsync(self._file.fileno())
+            except OSError as problem:
+                self._problem = problem
+            closing = closing or (self._closing.wait(FLUSH_SECONDS) and not self._unflushed.is_set())
+
+
+def _lines(records: Iterable[Mapping[str, Any]]) -> bytes:
+    text = "".join(dump_json(record, ensure_ascii=False) + "\n" for record in records)
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _cut_incomplete_line(path: Path) -> None:

@@ -143,6 +143,12 @@ def check_readable(folder: Path, names: Sequence[str] = ()) -> None:
         raise unreadable(problem, str(folder)) from problem
 
 
+def stamp_of(folder: str) -> str:
+    """Size and time of the weights in a folder, which change when other weights replace them; empty for a hub id."""
+    files = sorted(Path(folder).glob("*.safetensors")) if Path(folder).is_dir() else []
+    return " ".join(f"{file.stat().st_size}-{file.stat().st_mtime_ns}" for file in files)
+
+
 def version_of(reference: str) -> str:
     """The installed version of `package:NAME`; "" for any other reference."""
     try:

@@ -6,8 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from streams import read
 
+from support.read_stream import read
 from zooter_core.backends import Request
 from zooter_core.backends.recorded import RecordedBackend
 from zooter_core.config.candidates import CandidateConfig

@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from browser_support import SLOW, WIDE, Demo, is_error, leaves_this_machine
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from support.demo_browser import SLOW, WIDE, Demo, is_error, leaves_this_machine
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (

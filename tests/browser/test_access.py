@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from browser_support import NARROW, SLOW, WIDE, assert_fits, barriers
 from playwright.sync_api import Page, expect
+
+from support.demo_browser import NARROW, SLOW, WIDE, assert_fits, barriers
 
 LAST_TEXT = {
     "": "Who answers",

@@ -7,8 +7,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from browser_support import NARROW, SETTLED, SLOW, assert_fits
 from playwright.sync_api import Page, expect
+
+from support.demo_browser import NARROW, SETTLED, SLOW, assert_fits
 
 ROOT = Path(__file__).resolve().parents[2]
 TITLE = "How good is the router?"

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from browser_support import NARROW, SLOW, WIDE, Demo, assert_fits, no_sideways_scrolling, send_linked
 from playwright.sync_api import Page, expect
+
+from support.demo_browser import NARROW, SLOW, WIDE, Demo, assert_fits, no_sideways_scrolling, send_linked
 
 STORY = "Write a long story about a shy baker and a dragon who share a kitchen in the mountains."
 Open = Callable[..., Page]

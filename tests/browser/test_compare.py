@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browser_support import NARROW, SLOW, WIDE, Demo, assert_fits, barriers
 from playwright.sync_api import Page, expect
 
+from support.demo_browser import NARROW, SLOW, WIDE, Demo, assert_fits, barriers
 from zooter_core.ui.background import GRACE
 
 Open = Callable[..., Page]

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable
 
 import pytest
-from browser_support import SLOW
 from playwright.sync_api import Page, expect
+
+from support.demo_browser import SLOW
 
 
 @pytest.fixture

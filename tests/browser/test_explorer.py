@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from browser_support import NARROW, SLOW, WIDE, assert_fits
 from playwright.sync_api import Locator, Page, expect
+
+from support.demo_browser import NARROW, SLOW, WIDE, assert_fits
 
 IN_WORDS = re.compile(r"(chat|math|code|writer) (\d+)%")
 Open = Callable[..., Page]

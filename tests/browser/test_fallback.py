@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import afar
 import pytest
-from browser_support import NARROW, SLOW, WIDE, Demo, assert_fits, barriers, send_linked
 from playwright.sync_api import Browser, Page, expect
-from scripted import Scripted, serving
-from scripted_parts import TEXT
+
+from support import endpoint_fleet
+from support.demo_browser import NARROW, SLOW, WIDE, Demo, assert_fits, barriers, send_linked
+from support.scripted_answers import TEXT
+from support.scripted_server import Scripted, serving
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 
@@ -34,7 +35,7 @@ def far(
 ) -> Iterator[tuple[Demo, tuple[str, ...]]]:
     """A demo whose first choice is down and whose second breaks off at first; the names in the router's order."""
     folder = Path(shutil.copytree(tiny_fleet, tmp_path_factory.mktemp("far") / "far"))
-    order = afar.save_by_order(folder, server.url, QUERY, ("http-500", "mends", "good"), rest_after=99)
+    order = endpoint_fleet.save_by_order(folder, server.url, QUERY, ("http-500", "mends", "good"), rest_after=99)
     demo = Demo(folder.parent / "history.db", folder)
     yield demo, order
     demo.stop()
@@ -95,7 +96,7 @@ def test_after_a_crash_the_answer_can_be_continued(
     browser: Browser, tiny_fleet: Path, tmp_path: Path, server: Scripted
 ) -> None:
     folder = Path(shutil.copytree(tiny_fleet, tmp_path / "far"))
-    afar.save_by_order(folder, server.url, QUERY, ("slow", "good"))
+    endpoint_fleet.save_by_order(folder, server.url, QUERY, ("slow", "good"))
     demo = Demo(tmp_path / "history.db", folder)
     try:
         page = browser.new_page()  # without a look at the console, which reports the lost connection

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browser_support import NARROW, SLOW, WIDE, assert_fits
 from playwright.sync_api import Page, expect
+
+from support.demo_browser import NARROW, SLOW, WIDE, assert_fits
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "lab-browser-test"

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from browser_support import SLOW, Demo, wait_until_idle
 from playwright.sync_api import Browser, Page, expect
+
+from support.demo_browser import SLOW, Demo, wait_until_idle
 
 Open = Callable[..., Page]
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser_support import SLOW, WIDE, free_port, leaves_this_machine, wait_for_server
 from playwright.sync_api import Browser, Request, Route, expect
 
-HERE = Path(__file__).resolve().parent
+from support.demo_browser import SLOW, WIDE, free_port, leaves_this_machine, wait_for_server
+
+TESTS = Path(__file__).resolve().parents[1]
 LOADS = "img, video, audio, iframe, object, embed, svg image, [style*='url(']"
 FAULTS = """loads => {
     const main = document.querySelector('[data-testid="stMain"]'), bad = []
@@ -32,7 +33,7 @@ FAULTS = """loads => {
 def page_of_texts(tmp_path: Path) -> Iterator[str]:
     """The address of a server of `hostile_texts_page.py`."""
     port = free_port()
-    paths = os.pathsep.join([str(HERE.parents[1]), str(HERE.parent)])
+    paths = os.pathsep.join([str(TESTS.parent), str(TESTS)])
     options = [
         "--server.address",
         "localhost",
@@ -49,7 +50,7 @@ def page_of_texts(tmp_path: Path) -> Iterator[str]:
             "-m",
             "streamlit",
             "run",
-            str(HERE / "hostile_texts_page.py"),
+            str(TESTS / "support" / "hostile_texts_page.py"),
             "--server.address",
             "localhost",
             *options,

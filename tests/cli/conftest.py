@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import tiny
-from calls import POOL, read_lines, replace_text, write_lines
 
+from support import tiny_models
+from support.command_files import POOL, read_lines, replace_text, write_lines
 from zooter_core.cli.main import main
 
 Call = Callable[..., tuple[int, str, str]]
@@ -45,7 +45,7 @@ def refused(zooter: Call) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def queries(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    lines = [{"id": f"q{n}", "query": text, "source": f"s{n % 2}"} for n, text in enumerate(tiny.QUERIES[:12])]
+    lines = [{"id": f"q{n}", "query": text, "source": f"s{n % 2}"} for n, text in enumerate(tiny_models.QUERIES[:12])]
     return write_lines(tmp_path_factory.mktemp("queries") / "queries.jsonl", lines)
 
 
@@ -60,7 +60,7 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "scores": {"two": n % 3, "base": n % 5, "one": 1.5},
             "tags": ["t"],
         }
-        for n, text in enumerate(tiny.QUERIES[:10])
+        for n, text in enumerate(tiny_models.QUERIES[:10])
     ]
     return write_lines(tmp_path_factory.mktemp("scores") / "scores.jsonl", lines)
 
@@ -98,9 +98,9 @@ def priced(fleet_copy: Path) -> Path:
 @pytest.fixture
 def comparing(fleet_copy: Path) -> Path:
     """The tiny fleet with a tiny PairRM, which compares responses, as its reward model."""
-    import checkpoints
+    from support import reward_checkpoints
 
-    checkpoints.save_pairrm(fleet_copy / "pairrm")
+    reward_checkpoints.save_pairrm(fleet_copy / "pairrm")
     old = '[reward]\nkind = "scalar"\nmodel = "reward"\nmax_tokens = 128\n'
     replace_text(fleet_copy / "fleet.toml", old, '[reward]\nkind = "pairwise"\nmodel = "pairrm"\n')
     return fleet_copy

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
-import tiny
-from calls import write_lines
 
+from support import tiny_models
+from support.command_files import write_lines
 from zooter_core.cli.main import main
 from zooter_core.records import Decision
 
@@ -18,7 +18,7 @@ LONG = "a" * 5000
 
 @pytest.fixture
 def scores(tmp_path) -> Path:
-    lines = [{"query": text, "scores": dict.fromkeys(tiny.POOL, 1)} for text in tiny.QUERIES[:4]]
+    lines = [{"query": text, "scores": dict.fromkeys(tiny_models.POOL, 1)} for text in tiny_models.QUERIES[:4]]
     return write_lines(tmp_path / "scores.jsonl", lines)
 
 
@@ -79,6 +79,8 @@ CALLS = [
     ("sweep", "--fleet", "FLEET", "--scores", "SCORES", "--out"),
     ("import", "routerdc", "--out", "NEW"),
     ("import", "routerdc", "SCORES", "--out"),
+    ("export", "onnx", "--out", "NEW", "--router"),
+    ("export", "onnx", "--router", "ROUTER", "--out"),
     ("export", "routerarena", "--queries", "SCORES", "--out", "NEW", "--router"),
     ("export", "routerarena", "--router", "ROUTER", "--out", "NEW", "--queries"),
     ("queries", "--n", "3", "--out", "NEW", "--from"),

@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from calls import ADAPTER, POOL, SEA, damage
+
+from support.command_files import ADAPTER, POOL, SEA, damage
 
 
 def test_the_answer_of_the_chosen_candidate(zooter):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from calls import ADAPTER, POOL, damage
+from support.command_files import ADAPTER, POOL, damage
 
 PARTS = [
     *(("candidate", name) for name in POOL),

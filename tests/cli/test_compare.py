@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from calls import ADAPTER, POOL, SEA, NoReward, check_decision, damage
+
+from support.command_files import ADAPTER, POOL, SEA, NoReward, check_decision, damage
 
 
 def test_json_is_in_rank_order(zooter):

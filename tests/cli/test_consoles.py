@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from rich.panel import Panel
 from rich.table import Column, Table
 from rich.text import Text
-from screen import CLEAR, HOSTILE, LINK, MARKUP, Screen, squeezed, streams, terminal
 
+from support.terminal_screen import CLEAR, HOSTILE, LINK, MARKUP, Screen, squeezed, streams, terminal
 from zooter_core.cli.consoles import Output
 from zooter_core.cli.progress import bars, waiting
 from zooter_core.terminal import guarded, visible

@@ -4,7 +4,8 @@ import os
 import socket
 
 import pytest
-from calls import replace_text
+
+from support.command_files import replace_text
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from calls import write_lines
 
+from support.command_files import write_lines
 from zooter_core.router.kinds import KINDS
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
-import afar
 import pytest
-from scripted import serving
 
+from support import endpoint_fleet
+from support.scripted_server import serving
 from zooter_core.cli.main import main
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
@@ -30,7 +31,7 @@ def fleet(fleet_copy, server):
     """The tiny fleet's reward model and tagger over scripted endpoints."""
 
     def save(router: bool = False, **models: str) -> Path:
-        return afar.save(fleet_copy, server.url, models, router)
+        return endpoint_fleet.save(fleet_copy, server.url, models, router)
 
     return save
 
@@ -109,7 +110,7 @@ def test_ask_keeps_what_has_come_and_tells_the_fault(zooter, fleet):
 )
 def test_ask_goes_to_the_next_candidate_before_the_first_token(zooter, fleet_copy, server, model, reason):
     models = (model, "http-503", "good")
-    first, second, third = afar.save_by_order(fleet_copy, server.url, "Hi", models, first_token_seconds=0.8)
+    first, second, third = endpoint_fleet.save_by_order(fleet_copy, server.url, "Hi", models, first_token_seconds=0.8)
     code, out, err = zooter("ask", "Hi", "--fleet", fleet_copy)
     assert (code, out) == (0, "Hello, I am a scripted model.\n")
     assert f"->  {first}\n" in err
@@ -118,7 +119,7 @@ def test_ask_goes_to_the_next_candidate_before_the_first_token(zooter, fleet_cop
 
 
 def test_ask_when_nobody_can_answer_names_each_reason(zooter, fleet_copy, server):
-    first, second = afar.save_by_order(fleet_copy, server.url, "Hi", ("refused", "http-503"))
+    first, second = endpoint_fleet.save_by_order(fleet_copy, server.url, "Hi", ("refused", "http-503"))
     code, out, err = zooter("ask", "Hi", "--fleet", fleet_copy)
     assert (code, out) == (1, "")
     assert f"zooter: {first} and {second} could not answer:\n- {first}: no connection (refused)." in err
@@ -128,7 +129,7 @@ def test_ask_when_nobody_can_answer_names_each_reason(zooter, fleet_copy, server
 
 def test_ask_goes_on_with_the_next_only_until_a_token_has_come(zooter, fleet_copy, server):
     models = ("http-500", "reset-in-the-middle", "good")
-    _, second, third = afar.save_by_order(fleet_copy, server.url, "Hi", models)
+    _, second, third = endpoint_fleet.save_by_order(fleet_copy, server.url, "Hi", models)
     code, out, err = zooter("ask", "Hi", "--fleet", fleet_copy)
     assert (code, out, server.count("good")) == (1, "Half of\n", 0)
     assert f"{second} answers instead." in err
@@ -137,7 +138,7 @@ def test_ask_goes_on_with_the_next_only_until_a_token_has_come(zooter, fleet_cop
 
 
 def test_ask_a_named_candidate_is_not_replaced(zooter, fleet_copy, server):
-    first, _ = afar.save_by_order(fleet_copy, server.url, "Hi", ("http-500", "good"))
+    first, _ = endpoint_fleet.save_by_order(fleet_copy, server.url, "Hi", ("http-500", "good"))
     code, out, err = zooter("ask", "Hi", "--candidate", first, "--fleet", fleet_copy)
     assert (code, out, server.count("good")) == (1, "", 0)
     assert f"{first} at 127.0.0.1:" in err
@@ -215,8 +216,8 @@ def test_a_run_that_a_fault_breaks_off_loses_no_response(zooter, fleet, server, 
     assert code == 1
     assert "a at 127.0.0.1:" in err
     assert "continues from here" in err
-    collected = {json.loads(line)["id"] for line in (tmp_path / "run" / "responses.jsonl").read_text().splitlines()}
-    assert len(collected) == 40
+    collected = [json.loads(line) for line in (tmp_path / "run" / "responses.jsonl").read_text().splitlines()]
+    assert Counter(record["candidate"] for record in collected) == {"a": 40, "b": len(QUERIES)}
     well, before = True, len(requests)
     assert zooter(*call)[0] == 0
     assert len(requests) - before == len(QUERIES) - 40

@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from calls import POOL, NoReward, read_lines, replace_text, write_lines
+
+from support.command_files import POOL, NoReward, read_lines, replace_text, write_lines
 
 
 @pytest.fixture
@@ -102,7 +103,9 @@ def test_selection_with_a_judge_prices_and_a_plot(zooter, tiny_fleet, answered, 
     assert (trade["willingness"], trade["at_0"]["score"]) == (0.5, pytest.approx(shape["mean"]["chosen"]))
     assert trade["price"] < trade["at_0"]["price"]
     page = (tmp_path / "plot.html").read_text(encoding="utf-8")
-    assert all(word in page for word in ("dollars per thousand", "margin, k = 2", "random, k = 3", "best by reward"))
+    assert all(
+        word in page for word in ("dollars per thousand", "margin, 2 models", "random queries", "best by reward")
+    )
     assert "cdn." not in page.split("<body>")[0]
     code, out, _ = zooter(*call, fleet=None)
     assert code == 0
@@ -159,7 +162,7 @@ def test_scores_of_other_candidates_are_exit_2(refused, tiny_fleet, tmp_path):
         (["--willingness", 0.5], "--prices with --willingness"),
         (["--willingness", -1], "a willingness of 0 or above"),
         (["--tokens", 5], "--prices with --tokens"),
-        (["--prices", "FLEET", "--tokens", 0], "--tokens of at least 1"),
+        (["--prices", "FLEET", "--tokens", 0], "greater than or equal to 1"),
         (["--prices", "FLEET"], "a price of every candidate"),
         (["--prices", "nowhere"], "nowhere"),
     ],

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-import tiny
-from calls import POOL, write_lines
+
+from support import tiny_models
+from support.command_files import POOL, write_lines
 
 
 @pytest.fixture(scope="session")
@@ -13,7 +14,7 @@ def wide(tmp_path_factory) -> Path:
     """Scores of the tiny fleet's candidates and of one more, `new`."""
     lines = [
         {"query": text, "scores": {"new": n % 4, "two": n % 3, "base": n % 5, "one": 1.5}, "tags": ["t"]}
-        for n, text in enumerate(tiny.QUERIES)
+        for n, text in enumerate(tiny_models.QUERIES)
     ]
     return write_lines(tmp_path_factory.mktemp("wide") / "scores.jsonl", lines)
 
@@ -102,7 +103,7 @@ def test_the_old_router_stays(refused, tiny_fleet):
 
 
 def test_scores_without_an_old_candidate_are_exit_2(refused, extend, tmp_path):
-    lines = [{"query": text, "scores": {"new": 1, "two": 0, "one": 2}} for text in tiny.QUERIES]
+    lines = [{"query": text, "scores": {"new": 1, "two": 0, "one": 2}} for text in tiny_models.QUERIES]
     narrow = write_lines(tmp_path / "narrow.jsonl", lines)
     call = [narrow if part == extend[4] else part for part in extend]
     assert "none of base" in refused(2, *call, "--candidate", "new", fleet=None)

@@ -10,8 +10,8 @@ import sys
 from itertools import pairwise
 
 import pytest
-from calls import ROOT, SEA, damage, replace_text
 
+from support.command_files import ROOT, SEA, damage, replace_text
 from zooter_core import __version__
 from zooter_core.cli import COMMANDS
 from zooter_core.cli.main import main

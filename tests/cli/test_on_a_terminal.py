@@ -8,12 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import afar
 import pytest
-import tiny
-from screen import CLEAR, COLOUR, HOSTILE, MARKUP, Screen, squeezed, terminal, typed
-from scripted import serving
 
+from support import endpoint_fleet, tiny_models
+from support.scripted_server import serving
+from support.terminal_screen import CLEAR, COLOUR, HOSTILE, MARKUP, Screen, squeezed, terminal, typed
 from zooter_core.terminal import visible
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
@@ -33,10 +32,10 @@ def server():
 @pytest.fixture
 def fleet(fleet_copy, server) -> Path:
     """Candidates with hostile names and answers, and hostile tags."""
-    folder = afar.save(fleet_copy, server.url, dict.fromkeys(POOL, "hostile"), router=True)
+    folder = endpoint_fleet.save(fleet_copy, server.url, dict.fromkeys(POOL, "hostile"), router=True)
     tags = [
         {"name": f"{kind} {HOSTILE}", "description": kind, "phrasings": texts}
-        for kind, texts in (("a", tiny.QUERIES[::3]), ("b", tiny.QUERIES[1::3]))
+        for kind, texts in (("a", tiny_models.QUERIES[::3]), ("b", tiny_models.QUERIES[1::3]))
     ]
     (folder / "tags.json").write_text(json.dumps({"vocabulary": "x", "tags": tags}))
     return folder
@@ -54,7 +53,7 @@ def scores(tmp_path) -> Path:
             "dataset": f"{'xy'[n % 2]} {HOSTILE}",
             "tags": [f"t {HOSTILE}"],
         }
-        for n, text in enumerate(tiny.QUERIES)
+        for n, text in enumerate(tiny_models.QUERIES)
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
@@ -64,7 +63,8 @@ def scores(tmp_path) -> Path:
 def queries(tmp_path) -> Path:
     path = tmp_path / "queries.jsonl"
     lines = [
-        {"query": f"{text} {HOSTILE}", "dataset": f"set {HOSTILE}", "tags": [f"t {HOSTILE}"]} for text in tiny.QUERIES
+        {"query": f"{text} {HOSTILE}", "dataset": f"set {HOSTILE}", "tags": [f"t {HOSTILE}"]}
+        for text in tiny_models.QUERIES
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
@@ -206,7 +206,7 @@ def test_an_unexpected_error(tiny_fleet, monkeypatch, debug):
 
 @pytest.mark.parametrize("piped", [(), ("stdout",)])
 def test_half_characters_of_an_endpoint(fleet_copy, server, queries, tmp_path, piped):
-    folder = afar.save(fleet_copy, server.url, {"a": "halves", "b": "halves"}, router=True)
+    folder = endpoint_fleet.save(fleet_copy, server.url, {"a": "halves", "b": "halves"}, router=True)
     expected = "a😀b\ufffdc\ufffdd\ufffd"
     ask = typed("ask", "Hi", "--fleet", folder, piped=piped)
     assert (ask.code, ask.out) == (0, f"{expected}\n")
@@ -232,7 +232,7 @@ def test_half_characters_in_files(fleet_copy, tiny_fleet, tmp_path):
             "dataset": f"{'xy'[n % 2]} {half}",
             "tags": [half],
         }
-        for n, text in enumerate(tiny.QUERIES)
+        for n, text in enumerate(tiny_models.QUERIES)
     ]
     scores.write_text("".join(json.dumps(line) + "\n" for line in lines))
     router = tmp_path / "router"

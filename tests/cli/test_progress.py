@@ -6,10 +6,10 @@ import io
 import re
 
 import pytest
-from calls import SEA
 from rich.table import Table
-from screen import CLEAR, MARKUP, typed
 
+from support.command_files import SEA
+from support.terminal_screen import CLEAR, MARKUP, typed
 from zooter_core.cli.consoles import Output
 from zooter_core.cli.progress import EVERY, Lines, bars, waiting
 

@@ -6,14 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-import tiny
-from calls import ROOT, read_lines, write_lines
+
+from support import tiny_models
+from support.command_files import ROOT, read_lines, write_lines
 
 
 @pytest.fixture(scope="module")
 def untagged(tmp_path_factory) -> Path:
     """41 queries from two sources, one of them a repeat."""
-    lines = [{"query": text, "source": f"s{n % 2}"} for n, text in enumerate([*tiny.QUERIES, "WHAT IS THE SEA"])]
+    lines = [{"query": text, "source": f"s{n % 2}"} for n, text in enumerate([*tiny_models.QUERIES, "WHAT IS THE SEA"])]
     return write_lines(tmp_path_factory.mktemp("untagged") / "queries.jsonl", lines)
 
 
@@ -28,7 +29,9 @@ def test_json_with_the_fleets_tags(zooter, untagged, tmp_path):
     assert {name: row["kept"] for name, row in shape["sources"].items()} == {"s0": 4, "s1": 4}
     lines = read_lines(tmp_path / "out.jsonl")
     assert all(set(line) == {"id", "query", "dataset", "tags"} for line in lines)
-    assert {tag for line in lines for tag in line["tags"]} <= {entry["name"] for entry in tiny.VOCABULARY["tags"]}
+    assert {tag for line in lines for tag in line["tags"]} <= {
+        entry["name"] for entry in tiny_models.VOCABULARY["tags"]
+    }
     assert len({line["id"] for line in lines}) == 8
     first = (tmp_path / "out.jsonl").read_bytes()
     assert zooter(*call, "--tag-at-most", 20)[1] == out
@@ -48,7 +51,7 @@ def test_table(zooter, untagged, tmp_path):
 
 
 def test_given_tags_need_no_fleet_and_load_no_model(tmp_path):
-    source = write_lines(tmp_path / "q.jsonl", [{"query": text, "tags": ["t"]} for text in tiny.QUERIES])
+    source = write_lines(tmp_path / "q.jsonl", [{"query": text, "tags": ["t"]} for text in tiny_models.QUERIES])
     code = f"""
 import sys
 from zooter_core.cli.main import main

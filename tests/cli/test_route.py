@@ -5,7 +5,9 @@ import json
 import shutil
 
 import pytest
-from calls import POOL, SEA, check_decision, forget_steps, read_lines
+
+from support.command_files import POOL, SEA, check_decision, read_lines
+from support.run_folders import forget_steps
 
 
 def test_json(zooter):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from calls import POOL, SEA, NoReward, forget_steps, read_lines, replace_text, write_lines
+
+from support.command_files import POOL, SEA, NoReward, read_lines, replace_text, write_lines
+from support.run_folders import forget_steps
 
 
 def test_a_run_folder(finished_run):

@@ -3,7 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fleet_files import FAR, write_fleet
+
+from support.fleet_toml import FAR, write_fleet
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fleet_files import add, change, refusal
 
+from support.fleet_toml import add, change, refusal
 from zooter_core.config.candidates import MemoryConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import load_fleet

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fleet_files import FAR, JUDGE_FAR, change, change_table
 
+from support.fleet_toml import FAR, JUDGE_FAR, change, change_table
 from zooter_core.config import fingerprint
 from zooter_core.config.fleet import load_fleet
 from zooter_core.errors import ZooterError

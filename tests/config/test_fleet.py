@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 
 import pytest
-from fleet_files import GOOD, change, refusal
 
+from support.fleet_toml import GOOD, change, refusal
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.errors import ZooterError
 

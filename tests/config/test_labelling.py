@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fleet_files import JUDGE_FAR, change, change_table, refusal
 
+from support.fleet_toml import JUDGE_FAR, change, change_table, refusal
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import REWARDS, TAGGERS
 from zooter_core.labelling import rewards, taggers

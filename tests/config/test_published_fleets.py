@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,10 +94,17 @@ def test_the_qwen_fleet_uses_the_tokenizers_own_templates():
     assert fleet.router is None
 
 
-@pytest.mark.parametrize("name", ["paper-13b", "qwen"])
-def test_the_router_is_two_lines_away(name, tmp_path):
-    text = (MODELS / name / "fleet.toml").read_text()
-    (tmp_path / "fleet.toml").write_text(
-        text.replace("# [router]\n# path", "[router]\npath").replace("../embedded", str(MODELS / "embedded"))
-    )
-    assert load_fleet(tmp_path).router.path.endswith(f"runs/{name}/router")
+@pytest.mark.parametrize("name", ["paper-13b", "qwen", "endpoints"])
+def test_a_fleet_works_when_copied_anywhere_and_its_router_is_two_lines_away(name, tmp_path):
+    shutil.copytree(MODELS / name, tmp_path / "fleet")
+    assert load_fleet(tmp_path / "fleet").router is None
+    file = tmp_path / "fleet" / "fleet.toml"
+    file.write_text(file.read_text().replace("# [router]\n# path", "[router]\npath"))
+    assert load_fleet(tmp_path / "fleet").router.path == str(tmp_path / "fleet" / "router")
+
+
+def test_the_embedded_fleet_names_no_path_outside_its_folder():
+    fleet = load_fleet(MODELS / "embedded")
+    paths = [candidate.adapter for candidate in fleet.candidates]
+    paths += [fleet.router.path, fleet.reward.adapter, fleet.tagger.vocabulary]
+    assert all(Path(path).is_relative_to(MODELS / "embedded") for path in paths)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from fleet_files import refusal
 
+from support.fleet_toml import refusal
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import GenerationConfig, RouterConfig, load_fleet

@@ -26,8 +26,6 @@ def scores_refusal(path: Path) -> str:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"scores": {"a": 0.5}}, "b"),
-        ({"scores": {"a": 0.5, "b": 1, "c": 2}}, "c"),
         ({"scores": {"a": float("nan"), "b": 1}}, '"scores.a"'),
         ({"scores": {"a": 0.5, "b": float("-inf")}}, '"scores.b"'),
         ({"scores": {"a": 0.5, "b": 1.1e30}}, 'a number from -1e+30 to 1e+30 as "scores" of b'),
@@ -183,11 +181,45 @@ def test_several_score_files_over_one_pool(write):
     assert scores.scores.tolist() == [[0.5, 1.0], [6.0, 7.0]]
 
 
-def test_several_score_files_over_different_pools(write):
+def test_strictly_all_lines_have_the_candidates_of_the_first(write):
     two = write({**GOOD, "scores": {"a": 1, "c": 2}}, name="two.jsonl")
     with pytest.raises(ZooterError) as caught:
-        read_scores([write(GOOD), two])
+        read_scores([write(GOOD), two], strict=True)
     assert f"{two}, line 1: b, c" in str(caught.value)
+    assert "--strict" in str(caught.value)
+
+
+def test_a_line_may_lack_a_candidate_and_name_a_new_one(write):
+    scores = read_scores([write(GOOD, {**GOOD, "id": "2", "scores": {"c": 5, "a": 1}})])
+    assert scores.candidates == ("a", "b", "c")
+    first = GOOD["scores"]
+    assert np.array_equal(scores.scores, [[first["a"], first["b"], np.nan], [1, np.nan, 5]], equal_nan=True)
+    assert scores.missing == {"b": 1, "c": 1}
+    assert scores.scores_of(1) == {"a": 1.0, "c": 5.0}
+
+
+def test_a_query_with_one_score_is_left_out_and_counted(write):
+    one = {**GOOD, "id": "2", "scores": {"a": 1}, "responses": {"a": "alone"}}
+    path = write(one, {**GOOD, "id": "3", "responses": {"a": "x"}})
+    scores = read_scores([path])
+    assert ([query.id for query in scores.queries], scores.left_out) == (["3"], 1)
+    assert read_texts([path], scores) == [{"a": "x"}]
+
+
+def test_a_pool_of_one_has_one_score_a_query(write):
+    assert read_scores([write({**GOOD, "scores": {"a": 1}})]).scores.tolist() == [[1.0]]
+
+
+def test_no_query_with_two_scores_is_one_clear_error(write):
+    path = write({**GOOD, "scores": {"a": 1}}, {**GOOD, "id": "2", "scores": {"b": 1}})
+    with pytest.raises(ZooterError, match=r"scores of two candidates for some query in .*one of a, b a line"):
+        read_scores([path])
+
+
+def test_candidates_that_are_taken_alone_leave_out_the_queries_that_lack_them(write):
+    path = write({**GOOD, "scores": {"a": 1, "b": 2, "c": 3}}, {**GOOD, "id": "2", "scores": {"b": 1, "c": 2}})
+    some = read_scores([path]).only(["a", "b"])
+    assert (some.scores.tolist(), some.left_out) == ([[1.0, 2.0]], 1)
 
 
 def test_each_score_file_must_hold_a_query(write):
@@ -279,7 +311,7 @@ def test_progress_is_called_for_every_line_and_can_end_the_reading(write):
 
 
 def test_a_line_longer_than_any_memory_is_named(write, monkeypatch):
-    monkeypatch.setattr("zooter_core.data.scores.LONGEST", 100)
+    monkeypatch.setattr("zooter_core.data.lines.LONGEST", 100)
     long = GOOD | {"id": "2", "query": "x" * 200}
     assert "line 2" in scores_refusal(write(GOOD, long, name="scores.jsonl.gz"))
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from zooter_core.ensemble import Ensemble
-from zooter_core.router.encoder import Encoders, onnx
+from zooter_core.router.encoder import Encoders
+from zooter_core.router.graph import missing
 from zooter_core.router.router import Router
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -38,7 +39,7 @@ def test_the_embedded_routers_choices_stay(on_torch: Router) -> None:
     assert choices(on_torch, probabilities(on_torch)) == "".join(CHOICES)
 
 
-@pytest.mark.skipif(bool(onnx.missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
+@pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 def test_every_runtime_chooses_alike(embedded: Ensemble, on_torch: Router, figures: list[str]) -> None:
     exact = probabilities(on_torch)
     assert embedded.router.encoder.runtime == "onnx"  # the default, since the extra is installed

@@ -41,8 +41,11 @@ class Fixed:
     def embed(self, queries):
         return np.array([self.rows[query] for query in queries])
 
-    def of_vectors(self, vectors):
-        return vectors
+    def outputs(self, queries):
+        return Outputs(self.embed(queries))
+
+    def outputs(self, queries):
+        return Outputs(self.embed(queries))
 
 
 def report_of(router, scores, held_back, entropies, sampled=None):
@@ -65,6 +68,7 @@ def test_figures_of_each_data_set(figures):
     assert figures["datasets"] == {
         "x": {
             "n": 2,
+            "scored": 2,
             "chosen": 1.5,
             "regret": 1.5,
             "oracle": 3.0,
@@ -74,6 +78,7 @@ def test_figures_of_each_data_set(figures):
         },
         "y": {
             "n": 1,
+            "scored": 1,
             "chosen": 4.0,
             "regret": 2.0,
             "oracle": 6.0,
@@ -138,7 +143,16 @@ def test_the_documented_shape_is_json(figures):
     shape = json.loads(json.dumps(figures))
     assert {"n", "datasets", "average", "mtr", "uplift"} <= set(shape)
     assert set(shape["average"]) == {"chosen", "regret", "oracle", "random", "best_single"}
-    assert set(shape["datasets"]["x"]) == {"n", "chosen", "regret", "oracle", "random", "best_single", "candidates"}
+    assert set(shape["datasets"]["x"]) == {
+        "n",
+        "scored",
+        "chosen",
+        "regret",
+        "oracle",
+        "random",
+        "best_single",
+        "candidates",
+    }
 
 
 def test_the_score_file_may_have_another_pool_order(figures):
@@ -280,3 +294,19 @@ def test_baselines_in_hindsight(figures):
 def test_calibration_is_of_what_the_router_chose(figures):
     """q1: b at .9, which wins; q2: b at .6, which loses; q3: a at .8, which loses: (.1 + .6 + .8) / 3."""
     assert figures["calibration"]["ece"] == pytest.approx(0.5)
+
+
+def test_a_query_counts_for_the_methods_whose_choice_has_a_score():
+    """The router chooses b, b, a: 3 and 4, and none in y. a has 1 and 2 in x, nothing in y; b has 3, 4 and 5."""
+    queries = SCORES.queries
+    gaps = Scores(queries, ("a", "b", "c"), np.array([[1.0, 3.0, 0.0], [2.0, 4.0, np.nan], [np.nan, 5.0, 6.0]]))
+    figures = compare(gaps, np.array([1, 1, 0]))
+    x, y = figures["datasets"].values()
+    assert (x["chosen"], x["scored"], y["chosen"], y["scored"]) == (3.5, 2, None, 0)
+    assert y["candidates"] == {"a": None, "b": 5.0, "c": 6.0}
+    assert figures["average"]["chosen"] == 3.5
+    assert figures["mean"]["regret"] == 0.0
+    assert figures["counts"]["candidates"] == {"a": 2, "b": 3, "c": 2}
+    assert (figures["counts"]["chosen"], figures["counts"]["oracle"]) == (2, 3)
+    assert figures["counts"]["chosen_minus_best_single"] == 2
+    assert json.loads(json.dumps(figures, allow_nan=False))

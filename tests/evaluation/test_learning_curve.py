@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from three_groups import EXAMPLES, old
 
+from support.three_groups import EXAMPLES, old
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation.learning_curve import SEEDS, learning_curve, sizes_of
 

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from reports import SWEEP, held_back
-from reports import report as content
 
+from support.sample_report import SWEEP, held_back
+from support.sample_report import report as content
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation import report
 

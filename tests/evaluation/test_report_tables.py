@@ -1,4 +1,4 @@
-"""Tables and points of a report, worked by hand from the figures in tests/reports.py."""
+"""Tables and points of a report, worked by hand from the figures in tests/support/sample_report.py."""
 
 from __future__ import annotations
 
@@ -6,18 +6,9 @@ import csv
 import io
 import json
 
-from reports import SWEEP, held_back
-
+from support.sample_report import SWEEP, held_back
 from zooter_core.evaluation import report_tables
 from zooter_core.evaluation.report_tables import ALL, ONE, Point
-
-
-def old():
-    """The same from before reports had the figures of RMR, prices and selection."""
-    figures = held_back()
-    for row in figures["datasets"].values():
-        del row["rmr"]
-    return {key: value for key, value in figures.items() if key not in ("dollars", "selection")}
 
 
 def test_a_row_a_method_grouped_by_what_it_runs():
@@ -46,11 +37,6 @@ def test_a_row_has_each_data_set_and_its_ranks():
     assert rmr.values == {"dataset:x": 3.0, "dataset:y": 5.0, "average": 4.0, "mtr": 2.25, "uplift": 0.0}
 
 
-def test_an_old_report_has_the_places_of_rmr_alone():
-    rmr = report_tables.table_one(old())[3]
-    assert (rmr.name, rmr.values) == ("RMR", {"mtr": 2.25, "uplift": 0.0})
-
-
 def test_the_best_is_of_those_that_run_one_model_and_may_be_shared():
     winners = report_tables.best(report_tables.table_one(held_back()))
     assert (winners["dataset:x"], winners["dataset:y"]) == ({1, 2}, {0})  # b and the router; a
@@ -76,13 +62,6 @@ def test_named_points_are_means_over_queries():
     assert [point.name for point in points.values() if point.candidate] == ["a", "b"]
 
 
-def test_an_old_report_has_points_without_rmr_and_prices():
-    points = {point.name: point for point in report_tables.named(old())}
-    assert set(points) == {"a", "b", "random", "router", "oracle"}
-    assert all(point.dollars is None for point in points.values())
-    assert report_tables.triggers(old()) == []
-
-
 def test_a_candidate_may_be_named_like_a_way_of_choosing():
     figures = json.loads(json.dumps(held_back()).replace('"a"', '"random"').replace('"b"', '"RMR"'))
     points = [(point.name, point.candidate, point.reward) for point in report_tables.named(figures)]
@@ -91,12 +70,12 @@ def test_a_candidate_may_be_named_like_a_way_of_choosing():
 
 
 def test_a_curve_has_a_point_a_threshold():
-    curves = report_tables.curves(held_back(), "margin")
+    curves = report_tables.curves(held_back()["selection"], "margin")
     assert list(curves) == [2]
     assert [(p.share, p.threshold, p.calls, p.dollars, p.reward) for p in curves[2]] == [
         (0.0, 0.9, 1.0, 3.0, 2.5), (0.5, 0.4, 1.5, 4.0, 3.0), (1.0, 0.1, 2.0, 6.0, 3.5)
     ]  # fmt: skip
-    assert report_tables.triggers(held_back()) == ["entropy", "margin"]
+    assert report_tables.triggers(held_back()["selection"]) == ["entropy", "margin"]
 
 
 def test_the_frontier_leaves_out_what_another_beats():

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import tiny
 import torch
-from broken import small
 
+from support import run_folders, tiny_models
 from zooter_core.cli.main import main
 
 Called = Callable[..., tuple[int, str]]
@@ -20,14 +19,14 @@ Called = Callable[..., tuple[int, str]]
 @pytest.fixture(scope="module", autouse=True)
 def small_batches() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        small(patch)
+        run_folders.small_batches(patch)
         yield
 
 
 @pytest.fixture(scope="session")
 def queries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("queries") / "queries.jsonl"
-    lines = [{"id": f"q{n:02d}", "query": text, "dataset": "xy"[n % 2]} for n, text in enumerate(tiny.QUERIES)]
+    lines = [{"id": f"q{n:02d}", "query": text, "dataset": "xy"[n % 2]} for n, text in enumerate(tiny_models.QUERIES)]
     path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     return path
 
@@ -37,7 +36,7 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("scores") / "scores.jsonl"
     lines = [
         {"query": text, "scores": {"base": n % 3, "one": n % 4, "two": 1.5}, "tags": ["ab"[n % 2]]}
-        for n, text in enumerate(tiny.QUERIES)
+        for n, text in enumerate(tiny_models.QUERIES)
     ]
     path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     return path
@@ -47,7 +46,9 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def responses(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Responses to be scored."""
     path = tmp_path_factory.mktemp("responses") / "responses.jsonl"
-    lines = [{"id": str(n), "query": q, "responses": {"a": q, "b": f"No {n}."}} for n, q in enumerate(tiny.QUERIES)]
+    lines = [
+        {"id": str(n), "query": q, "responses": {"a": q, "b": f"No {n}."}} for n, q in enumerate(tiny_models.QUERIES)
+    ]
     path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     return path
 
@@ -58,7 +59,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, tiny_fleet: Path, que
     folder = tmp_path_factory.mktemp("whole") / "run"
     torch.set_num_threads(1)  # as in the tests: the last digits hang on it, and this comes before a test's own fixtures
     with pytest.MonkeyPatch.context() as patch:
-        small(patch)
+        run_folders.small_batches(patch)
         call = ["run", "--queries", queries, "--out", folder, "--epochs", 2, "--fleet", tiny_fleet]
         assert main(list(map(str, call))) == 0
     return folder

@@ -7,10 +7,10 @@ import json
 import shutil
 from pathlib import Path
 
-import altering
 import pytest
-from broken import FILES, content, same_end, texts, unfinish
 
+from support import altered_runs
+from support.run_folders import FILES, content, same_end, texts, unfinish
 from zooter_core.data.runs import Run
 from zooter_core.errors import WorkError
 
@@ -31,11 +31,11 @@ def of_queries(folder: Path) -> dict[str, object]:
 def test_a_run_altered_at_random_is_told_or_ends_as_without(
     called, run_copy, finished_run, queries, tiny_fleet, seed, record_property
 ):
-    state = altering.STATES[seed % len(altering.STATES)]
+    state = altered_runs.STATES[seed % len(altered_runs.STATES)]
     if state != "finished":
         unfinish(run_copy, state, 0.5)
-    record_property("altered", altering.alter(seed, run_copy, FILES.get(state, "")))
-    if seed // len(altering.STATES) % 2:
+    record_property("altered", altered_runs.alter(seed, run_copy, FILES.get(state, "")))
+    if seed // len(altered_runs.STATES) % 2:
         code, _ = called("run", "--queries", queries, "--out", run_copy, "--epochs", 2, "--fleet", tiny_fleet)
     else:
         code = 0

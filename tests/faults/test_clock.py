@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from broken import same_end
 
+from support.run_folders import same_end
 from zooter_core.ui.history import Entry, History
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from broken import content, unfinish
-from unprivileged import bound_by_permissions
 
+from support.process_limits import bound_by_permissions
+from support.run_folders import content, unfinish
 from zooter_core.cli.main import main
 from zooter_core.ui.history import Entry, History
 

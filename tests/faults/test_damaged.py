@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from broken import FILES, content, same_end, unfinish
 
+from support.run_folders import FILES, content, same_end, unfinish
 from zooter_core import __version__
 from zooter_core.data.runs import Run
 from zooter_core.errors import ZooterError

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from broken import FILES, content, full_disk, same_end, unfinish
 
+from support.process_limits import full_disk
+from support.run_folders import FILES, content, same_end, unfinish
 from zooter_core.errors import WorkError
 from zooter_core.files import writing
 from zooter_core.labelling.rewards.cache import ScoreCache

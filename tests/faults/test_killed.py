@@ -1,7 +1,4 @@
-"""kill -9 in the middle: nothing is half there, and the same command goes on or begins again with the same end.
-
-The steps collect, score, tag and label of a run are killed in tests/pipeline/test_pipeline.py.
-"""
+"""kill -9 in the middle: nothing is half there, and the same command goes on or begins again with the same end."""
 
 from __future__ import annotations
 
@@ -15,15 +12,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from broken import content, same_end
 
+from support.run_folders import FILES, content, same_end
 from zooter_core.errors import ZooterError
 from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.extend import save
-from zooter_core.router.router import Router, RouterHead, RouterHeadConfig
+from zooter_core.router.router import Router
+from zooter_core.router.torch_router import RouterHead, RouterHeadConfig, TorchRouter
 
 TESTS = Path(__file__).resolve().parents[1]
+STEPS = {"collect": 13, "score": 4, "tag": 7, "label": 3}  # how often a step has reported progress before the kill
 DEATHS = {
+    **{step: f"{step}:{count}" for step, count in STEPS.items()},
     "distill, first epoch": "distill:1",
     "distill, before it is saved": "distill:3",  # 2 epochs, and that they are over
     "sweep": "sweep:2",
@@ -44,6 +44,7 @@ def calls(tmp_path_factory, finished_run, queries, scores, responses, tiny_fleet
     router = ["--epochs", 2, "--encoder", tiny_fleet / "encoder"]
     run = ["run", "--queries", queries, "--epochs", 2, "--fleet", tiny_fleet, "--out"]
     calls: dict[str, list[object]] = {
+        **dict.fromkeys(STEPS, run),
         "distill, first epoch": run,
         "distill, before it is saved": run,
         "sweep": ["sweep", "--scores", scores, *few, "--fleet", tiny_fleet, "--out"],
@@ -61,8 +62,8 @@ def killed(calls, finished_run) -> dict[str, Path]:
     for name in ("sweep", "import"):
         Path(calls[name][-1]).write_text("the old one")
     command = ["\t".join([death, *calls[name]]) for name, death in DEATHS.items()]
-    child = [sys.executable, str(TESTS / "dying.py"), *command]
-    ended = subprocess.run(child, capture_output=True, text=True, check=True)
+    child = [sys.executable, "-m", "support.killed_commands", *command]
+    ended = subprocess.run(child, capture_output=True, text=True, check=True, cwd=TESTS)
     assert ended.stdout.splitlines() == ["killed 9"] * len(DEATHS), ended.stderr
     return {name: Path(call[-1]) for name, call in calls.items()}
 
@@ -71,6 +72,18 @@ def alone(called, call: list[str], place: Path) -> Path:
     """The same call with nothing in its way."""
     assert called(*call[:-1], place)[0] == 0
     return place
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_killed_goes_on_where_it_was(called, calls, killed, finished_run, step):
+    file = killed[step] / FILES[step]
+    before = file.read_bytes()
+    lines = 1 if step == "collect" else 4  # at a time
+    assert before.count(b"\n") == STEPS[step] * lines
+    file.write_bytes(before + before[: before.index(b"\n") // 2])  # the line that was being written
+    assert called(*calls[step])[0] == 0
+    assert file.read_bytes().startswith(before)
+    assert same_end(killed[step], finished_run)
 
 
 @pytest.mark.parametrize("name", ["distill, first epoch", "distill, before it is saved"])
@@ -141,7 +154,7 @@ def router_of(encoder: Encoder, seed: int) -> Router:
     torch.manual_seed(seed)
     settings = {"hidden": 4, "dropout": 0.0, "members": 2}
     config = RouterHeadConfig(("a", "b"), encoder.reference, 2 * encoder.width, settings=settings)
-    return Router(RouterHead(config), encoder)
+    return TorchRouter(RouterHead(config), encoder)
 
 
 @pytest.mark.parametrize("renames", [1, 2, 3])
@@ -187,9 +200,9 @@ def test_an_import_that_joins_files_leaves_nothing_where_temporary_files_are(tmp
         (folder / "20250101_000000.json").write_text(json.dumps(shape))
     (tmp_path / "tmp").mkdir()
     call = ["line:21", "import", "llmrouterbench", tmp_path / "bench", "--out", tmp_path / "out.jsonl"]
-    child = [sys.executable, str(TESTS / "dying.py"), "\t".join(map(str, call))]
+    child = [sys.executable, "-m", "support.killed_commands", "\t".join(map(str, call))]
     places = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
-    ended = subprocess.run(child, capture_output=True, text=True, check=True, env=places)
+    ended = subprocess.run(child, capture_output=True, text=True, check=True, env=places, cwd=TESTS)
     assert ended.stdout.splitlines() == ["killed 9"], ended.stderr
     assert not list((tmp_path / "tmp").iterdir())
 

@@ -1,4 +1,4 @@
-"""compare, check and run over an endpoint that misbehaves in every way of tests/scripted.py."""
+"""compare, check and run over an endpoint that misbehaves in every way of tests/support/scripted_server.py."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import afar
 import pytest
-from broken import content
-from scripted import Scripted, serving
-from scripted_models import Models
 
+from support import endpoint_fleet
+from support.run_folders import content
+from support.scripted_models import Models
+from support.scripted_server import Scripted, serving
 from zooter_core.cli.main import main
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
@@ -47,7 +47,7 @@ def far(fleet_copy: Path, server: Scripted, request: pytest.FixtureRequest) -> P
     """A fleet of the misbehaving model and one that does not."""
     models = {"a": request.param, "b": "fine"}
     first = 0.8 if request.param in ("hang-first", "hang-headers") else 20
-    afar.save(fleet_copy, server.url, models, router=True, first_token_seconds=first)
+    endpoint_fleet.save(fleet_copy, server.url, models, router=True, first_token_seconds=first)
     text = (fleet_copy / "fleet.toml").read_text()
     more = f"gap_seconds = {0.6 if request.param == 'hang-in-the-middle' else 20}\nmost_characters = 20_000\n"
     (fleet_copy / "fleet.toml").write_text(text.replace("connect_seconds = 20\n", f"connect_seconds = 5\n{more}"))
@@ -119,7 +119,7 @@ def test_a_run_stops_with_one_message_and_goes_on_when_the_server_is_mended(call
     server.replies[model] = lambda query: f"{query} Mended."
     if model == "refused":  # the server is there now
         text = (far / "fleet.toml").read_text()
-        (far / "fleet.toml").write_text(text.replace(afar.NOWHERE, server.url))
+        (far / "fleet.toml").write_text(text.replace(endpoint_fleet.NOWHERE, server.url))
     state = json.loads((tmp_path / "run" / "run.json").read_text())
     again = tmp_path / "run" if model != "refused" or "collect" not in state["steps"] else tmp_path / "new"
     assert called(*call, again) == (0, "")

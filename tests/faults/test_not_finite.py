@@ -13,11 +13,12 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-import tiny
-from broken import change_config, content, put_number, unfinish
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support import tiny_models
+from support.damaged_models import change_config, put_number
+from support.run_folders import content, unfinish
 from zooter_core.cli.main import main
 
 NAN, INFINITY = math.nan, math.inf
@@ -138,7 +139,7 @@ def test_a_record_of_a_run_that_is_not_finite_is_named(called, run_copy, number)
 
 def test_a_sweep_of_queries_in_one_fold(failed, tmp_path, tiny_fleet):
     file = tmp_path / "two.jsonl"
-    rows = [{"id": str(n), "query": text, "scores": {"a": n, "b": 1}} for n, text in enumerate(tiny.QUERIES[:2])]
+    rows = [{"id": str(n), "query": text, "scores": {"a": n, "b": 1}} for n, text in enumerate(tiny_models.QUERIES[:2])]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     call = ["sweep", "--scores", file, "--folds", 2, "--fleet", tiny_fleet, "--out", tmp_path / "out", "--json"]
     code, message = failed(*call)
@@ -166,7 +167,11 @@ def test_any_finite_scores_give_figures_in_json_or_one_message(tiny_fleet, tmp_p
     """From the largest float64 to the smallest, all alike, a single query: never Infinity, never NaN, no traceback."""
     file = tmp_path_factory.mktemp("wild") / "scores.jsonl"
     lines = [
-        {"query": f"{tiny.QUERIES[n]}", "dataset": name, "scores": dict(zip(tiny.POOL, numbers, strict=True))}
+        {
+            "query": f"{tiny_models.QUERIES[n]}",
+            "dataset": name,
+            "scores": dict(zip(tiny_models.POOL, numbers, strict=True)),
+        }
         for n, (*numbers, name) in enumerate(rows)
     ]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))

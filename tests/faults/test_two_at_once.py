@@ -9,14 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from broken import same_end, unfinish
 
+from support.run_folders import same_end, unfinish
 from zooter_core import pipeline
 from zooter_core.data.runs import Run
 from zooter_core.errors import ZooterError
 from zooter_core.files import open_atomic, update_folder
 from zooter_core.labelling.rewards.cache import ScoreCache
 
+TESTS = Path(__file__).resolve().parents[1]
 BUSY = "another process at work in it"
 
 
@@ -102,12 +103,11 @@ def test_two_processes_on_one_cache_keep_all_of_both(tmp_path):
 
 def test_two_runs_side_by_side_on_one_cache(finished_run, tiny_fleet, queries, tmp_path):
     """Two whole runs in two processes with an empty cache between them, each as if it had been alone."""
-    child = Path(__file__).parents[1] / "dying.py"
     settings = ["--queries", queries, "--epochs", 2, "--fleet", tiny_fleet]
     calls = ["\t".join(map(str, ["run", "--out", tmp_path / name, *settings])) for name in ("1", "2")]
     cache = os.environ | {"ZOOTER_CACHE": str(tmp_path / "cache")}
-    command = [sys.executable, str(child), "--together", *calls]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=cache)
+    command = [sys.executable, "-m", "support.killed_commands", "--together", *calls]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=cache, cwd=TESTS)
     ends = [line for line in ended.stdout.splitlines() if line.startswith(("ended", "killed"))]
     assert ends == ["ended 0", "ended 0"], ended.stderr
     assert same_end(tmp_path / "1", finished_run)

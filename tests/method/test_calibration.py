@@ -37,3 +37,13 @@ def test_reliability_by_hand():
     assert figures["ece"] == pytest.approx(0.1)
     assert [(b["from"], b["to"], b["n"], b["won"]) for b in figures["bins"]] == [(0.6, 0.7, 2, 0.5), (0.9, 1.0, 1, 1.0)]
     assert figures["bins"][0]["probability"] == pytest.approx(0.65)
+
+
+def test_with_missing_scores_a_probability_is_that_of_beating_the_scored_ones():
+    """0.6 and 0.2 of 0.8 are 0.75 and 0.25; the second query's choice has no score."""
+    probabilities = np.array([[0.6, 0.2, 0.2], [0.6, 0.2, 0.2]])
+    wins = np.array([[1.0, 0.0, np.nan], [np.nan, 1.0, 0.0]])
+    figures = reliability(probabilities, wins)
+    assert figures["n"] == 1
+    assert figures["ece"] == pytest.approx(0.25)
+    assert reliability(probabilities[1:], wins[1:]) == {"n": 0, "ece": None, "bins": []}

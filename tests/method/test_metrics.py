@@ -162,3 +162,30 @@ def test_wilson_interval_narrows_with_the_count():
     """At 1000 the half width is close to the normal one, 1.96 sqrt(.8 * .2 / 1000) = .0248."""
     low, high = wilson_interval(0.8, 1000)
     assert (high - low) / 2 == pytest.approx(0.0248, abs=1e-4)
+
+
+def test_a_missing_score_takes_no_part_in_a_win():
+    shares = win_shares(np.array([[1.0, np.nan, 1.0], [np.nan, 3.0, 2.0]]))
+    assert np.array_equal(shares, [[0.5, np.nan, 0.5], [np.nan, 1.0, 0.0]], equal_nan=True)
+
+
+def test_a_subset_where_a_method_has_no_score_is_left_out_of_the_ranks():
+    means = {"one": np.array([1.0, np.nan]), "two": np.array([2.0, 5.0])}
+    assert mean_task_rank(means) == {"one": 2.0, "two": 1.0}
+    assert uplift(means) == {"one": 0.0, "two": 1.0}
+    assert np.isnan(list(mean_task_rank({"one": np.array([np.nan])}).values())).all()
+
+
+def test_the_interval_is_over_the_numbers_that_there_are():
+    values = np.random.default_rng(0).normal(size=40)
+    assert interval(np.append(values, [np.nan] * 5)) == interval(values)
+    assert np.isnan(interval(np.array([np.nan]))).all()
+
+
+def test_the_interval_of_many_values_is_that_of_the_normal_distribution():
+    """Resampled as blocks; both ends within 5% of 1.96 standard errors, and a rest of the rows matters little."""
+    values = np.random.default_rng(1).exponential(size=50_001)
+    error = values.std() / len(values) ** 0.5
+    low, high = interval(values)
+    assert (values.mean() - low) / error == pytest.approx(1.96, rel=0.08)
+    assert (high - values.mean()) / error == pytest.approx(1.96, rel=0.08)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.tag_table import TIE, entropy_counts, reliability_of, tag_table, winners
@@ -60,20 +59,10 @@ def test_entropies_are_counted_in_bins():
     assert entropy_counts(plain).sum() == 4
 
 
-def test_reliability_is_read_from_a_report():
+def test_reliability_has_an_interval_in_each_bin():
     bins = [{"from": 0.5, "to": 0.6, "n": 4, "probability": 0.55, "won": 0.5}]
-    reliability = reliability_of({"held_back": {"calibration": {"ece": 0.05, "bins": bins}}})
+    reliability = reliability_of({"ece": 0.05, "bins": bins})
     assert (reliability.ece, reliability.queries) == (0.05, 4)
     (filled,) = reliability.bins
     assert (filled.begin, filled.end, filled.won) == (0.5, 0.6, 0.5)
     assert (filled.low, filled.high) == wilson_interval(0.5, 4)
-
-
-def test_a_report_without_held_back_queries_has_none():
-    assert reliability_of({"candidates": {}}) is None
-
-
-@pytest.mark.parametrize("broken", [{"held_back": {"calibration": {"bins": []}}}, {"held_back": 3}])
-def test_a_report_of_another_shape_is_refused(broken):
-    with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
-        reliability_of(broken)

@@ -27,14 +27,14 @@ Open = Callable[..., AppTest]
 @pytest.fixture(scope="session")
 def run(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run of the tiny fleet: forty queries of two data sets, half of them held back, and its sweep."""
-    import tiny
+    from support import tiny_models
 
     folder = tmp_path_factory.mktemp("benchmark") / "run"
     fleet = load_fleet(tiny_fleet)
     ensemble = Ensemble(fleet)
     assert fleet.tagger is not None
     assert fleet.tagger.encoder is not None
-    queries = [Query(f"q{n}", text, "odd" if n % 2 else "even") for n, text in enumerate(tiny.QUERIES)]
+    queries = [Query(f"q{n}", text, "odd" if n % 2 else "even") for n, text in enumerate(tiny_models.QUERIES)]
     with Run(folder, create=True) as opened:
         pipeline.start(opened, ensemble, queries)
         pipeline.collect(opened, ensemble, fleet.generation, samples=2)
@@ -217,28 +217,12 @@ def test_prices_turn_calls_into_dollars(open_page: Open, fleet_with_report: Path
     assert any("Dollars cover" in caption.value for caption in page.caption)
 
 
-def test_an_old_report_is_shown_with_what_it_has(open_page: Open, fleet_with_report: Path) -> None:
-    """As a run wrote it before RMR's figures, prices and selection were part of it."""
-
-    def make_old(figures: dict[str, Any]) -> None:
-        held_back = figures["held_back"]
-        for key in ("selection", "gap_closed"):
-            del held_back[key]
-        for row in (*held_back["datasets"].values(), held_back["average"], held_back["mean"]):
-            del row["rmr"]
-        del held_back["interval"]["chosen_minus_rmr"]
-
-    change(fleet_with_report, make_old)
+def test_a_pool_of_one_has_nothing_to_select_from(open_page: Open, fleet_with_report: Path) -> None:
+    change(fleet_with_report, lambda figures: figures["held_back"].pop("selection"))
     page = open_page("benchmark", fleet_with_report)
     assert not page.exception
     assert not page.error
-    table = page.dataframe[0].value.set_index("method")
-    assert table.loc["RMR"].drop(["models", "mtr", "uplift"]).isna().all()
-    assert table.loc["RMR", "mtr"] == pytest.approx(report(fleet_with_report)["held_back"]["mtr"]["rmr"])
     assert not page.selectbox
-    assert any("older version" in caption.value for caption in page.caption)
-    assert "no selection curves" in page.info[0].value
-    assert any("no interval in this report" in element.value for element in page.markdown)
 
 
 def test_the_embedded_fleet(open_page: Open) -> None:

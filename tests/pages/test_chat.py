@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from page_support import draw_ended, press, talk, words
 from streamlit.testing.v1 import AppTest
 
+from support.app_pages import draw_ended, press, talk, words
 from zooter_core.ui.chat import conversations, view
 from zooter_core.ui.examples import EXAMPLES
 from zooter_core.ui.history import Entry, history

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from page_support import press, words
 from streamlit.testing.v1 import AppTest
 
+from support.app_pages import press, words
 from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.history import history
 

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from page_support import press, words
 from streamlit.testing.v1 import AppTest
 
+from support.app_pages import press, words
 from zooter_core.ui.compare.batches import Batch
 
 Open = Callable[..., AppTest]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
-from page_support import words
 from streamlit.testing.v1 import AppTest
 
+from support import tiny_models
+from support.app_pages import words
 from zooter_core.data.scores import Scores
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import distill
@@ -28,11 +28,11 @@ TAGS = ("arithmetic", "code", "writing")
 @pytest.fixture(scope="module")
 def distilled(tiny_fleet: Path, tiny_encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a router that was truly distilled, from made-up scores, with a fifth of the queries held back."""
-    scores = np.random.default_rng(0).normal(size=(len(tiny.QUERIES), len(tiny.POOL)))
-    queries = tuple(Query(str(n), text, "all", (TAGS[n % 3],)) for n, text in enumerate(tiny.QUERIES))
+    scores = np.random.default_rng(0).normal(size=(len(tiny_models.QUERIES), len(tiny_models.POOL)))
+    queries = tuple(Query(str(n), text, "all", (TAGS[n % 3],)) for n, text in enumerate(tiny_models.QUERIES))
     folder = tmp_path_factory.mktemp("distilled") / "router"
     labels, training = LabelConfig(holdout=0.3), DistillConfig(epochs=2, keep_texts=True)
-    distill(Scores(queries, tiny.POOL, scores), folder, labels=labels, training=training, encoder=tiny_encoder)
+    distill(Scores(queries, tiny_models.POOL, scores), folder, labels=labels, training=training, encoder=tiny_encoder)
     return folder
 
 
@@ -142,7 +142,7 @@ def test_a_router_without_its_queries_says_so(open_page: Open) -> None:
     page = open_page("explorer")
     page.text_input[0].set_value("What is 12 + 30?").run()
     assert not page.exception
-    assert len(bars(page)) == len(tiny.POOL)
+    assert len(bars(page)) == len(tiny_models.POOL)
     assert len(page.get("echarts_chart")) == 1  # no map
     assert "without its training queries" in words(page)
     assert "zooter distill" in words(page)
@@ -162,13 +162,17 @@ def test_queries_without_tags_are_told(open_page: Open, learned_fleet: Path) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "cannot be read"),
-        ('{"held_back": {"calibration": {}}}', "cannot be read"),
-        ("[]", "cannot be read"),
-        ('{"candidates": {}}', "--holdout 0.2"),
+        ("{", "a readable"),
+        ("[]", "a JSON object"),
+        ('{"candidates": ["a", "b"], "added": "b"}', "another kind of report"),
+        ('{"candidates": {"all": {}}}', "complete figures"),
+        (
+            '{"candidates": {"all": {"n": 1, "mean_reward": {}, "share_of_wins": {}, "reward_entropy": 0}}}',
+            "--holdout 0.2",
+        ),
     ],
 )
-def test_a_report_that_tells_nothing_is_told(open_page: Open, learned_fleet: Path, text: str, message: str) -> None:
+def test_why_the_reliability_is_unknown(open_page: Open, learned_fleet: Path, text: str, message: str) -> None:
     (learned_fleet / "router" / "report.json").write_text(text)
     page = open_page("explorer", learned_fleet)
     assert not page.exception
@@ -181,7 +185,7 @@ def test_broken_files_leave_the_typing(open_page: Open, learned_fleet: Path) -> 
     assert not page.exception
     assert "whole neighbours in" in page.error[0].value
     page.text_input[0].set_value("What is 12 + 30?").run()
-    assert len(bars(page)) == len(tiny.POOL)
+    assert len(bars(page)) == len(tiny_models.POOL)
 
 
 def test_queries_of_another_pool_are_refused(open_page: Open, learned_fleet: Path) -> None:

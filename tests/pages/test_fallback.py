@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import afar
 import pytest
-from page_support import draw_ended, labels, press, talk, words
-from scripted import Scripted, serving
-from scripted_parts import TEXT
 from streamlit.testing.v1 import AppTest
 
+from support import endpoint_fleet
+from support.app_pages import draw_ended, labels, press, talk, words
+from support.scripted_answers import TEXT
+from support.scripted_server import Scripted, serving
 from zooter_core.ui.chat import conversations, export
 from zooter_core.ui.history import history
 
@@ -44,7 +44,7 @@ def over(open_page: Open, fleet_copy: Path, server: Scripted) -> Over:
     """Opens Chat over candidates with these models, the likeliest first; gives the candidates' names too."""
 
     def opened(*models: str, **address: str) -> tuple[AppTest, tuple[str, ...]]:
-        order = afar.save_by_order(fleet_copy, server.url, QUERY, models)
+        order = endpoint_fleet.save_by_order(fleet_copy, server.url, QUERY, models)
         return open_page("chat", fleet_copy, **address), order
 
     return opened
@@ -183,7 +183,7 @@ def test_a_model_of_the_visitors_choice_is_not_replaced(over: Over, server: Scri
 
 
 def test_a_stop_is_no_failure(over: Over, open_page: Open, fleet_copy: Path, server: Scripted) -> None:
-    order = afar.save_by_order(fleet_copy, server.url, QUERY, ("hang-first", "good"))
+    order = endpoint_fleet.save_by_order(fleet_copy, server.url, QUERY, ("hang-first", "good"))
     page = open_page("chat", fleet_copy)
     page.chat_input[0].set_value(QUERY).run()
     talk(page).turns[0].job.stop()
@@ -196,7 +196,7 @@ def test_a_stop_is_no_failure(over: Over, open_page: Open, fleet_copy: Path, ser
 
 
 def test_a_model_that_rests_is_passed_over_at_once(open_page: Open, fleet_copy: Path, server: Scripted) -> None:
-    afar.save_by_order(fleet_copy, server.url, QUERY, ("http-500", "good"), rest_seconds=600)
+    endpoint_fleet.save_by_order(fleet_copy, server.url, QUERY, ("http-500", "good"), rest_seconds=600)
     for _ in range(3):
         page = send(open_page("chat", fleet_copy))
     assert server.count("http-500") == 2
@@ -226,7 +226,7 @@ def test_if_all_of_the_best_of_a_few_fail_the_next_answers(over: Over) -> None:
 
 
 def test_compare_asks_the_one_that_failed_again(open_page: Open, fleet_copy: Path, server: Scripted) -> None:
-    order = afar.save_by_order(fleet_copy, server.url, QUERY, ("good", "mends"))
+    order = endpoint_fleet.save_by_order(fleet_copy, server.url, QUERY, ("good", "mends"))
     page = open_page("compare", fleet_copy)
     page.text_area[0].set_value(QUERY)
     press(page, "Compare")

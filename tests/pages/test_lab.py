@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lab_support import LINES, POOL, SWEEP, packed, part, state, upload
-from page_support import press, words
 from streamlit.testing.v1 import AppTest
 
+from support.app_pages import press, words
+from support.lab_page import LINES, POOL, SWEEP, packed, part, state, upload
 from zooter_core import pipeline
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.runs import Run

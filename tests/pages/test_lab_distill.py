@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lab_support import DISTILL, LINES, POOL, packed, part, state, upload
-from page_support import press, words
 from streamlit.testing.v1 import AppTest
 
+from support.app_pages import press, words
+from support.lab_page import DISTILL, LINES, POOL, packed, part, state, upload
 from zooter_core.config.fleet import load_fleet
 from zooter_core.ui import resources
 from zooter_core.ui.lab.tasks import heavy_work

@@ -8,25 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from support import run_folders
 from zooter_core.ensemble import Ensemble
-from zooter_core.pipeline import batches
 from zooter_core.records import Query
 
 
 @pytest.fixture(scope="module")
 def small_batches() -> Iterator[None]:
-    from killed_run import BATCH
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batches, "BATCH", BATCH)
+        run_folders.small_batches(patch)
         yield
 
 
 @pytest.fixture(scope="session")
-def queries(tiny_fleet: Path) -> list[Query]:
-    from killed_run import QUERIES
-
-    return QUERIES
+def queries() -> list[Query]:
+    return run_folders.QUERIES
 
 
 @pytest.fixture(scope="session")
@@ -37,13 +33,10 @@ def ensemble(tiny_ensemble: Ensemble) -> Ensemble:
 @pytest.fixture(scope="session")
 def complete(tmp_path_factory: pytest.TempPathFactory, ensemble: Ensemble, queries: list[Query]) -> Path:
     """The folder of an uninterrupted run; not to be changed."""
-    from killed_run import BATCH
-    from pipeline_runs import work
-
     folder = tmp_path_factory.mktemp("complete") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batches, "BATCH", BATCH)
-        work(folder, ensemble, queries)
+        run_folders.small_batches(patch)
+        run_folders.work(folder, ensemble, queries)
     return folder
 
 

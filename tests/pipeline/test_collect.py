@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pipeline_runs import POOL, records
 
+from support.run_folders import POOL, records
 from zooter_core import pipeline
 from zooter_core.backends import Piece
 from zooter_core.config.fleet import load_fleet
@@ -41,24 +41,24 @@ def test_a_broken_candidate_ends_collect_before_it_begins_and_can_be_mended(tmp_
 
 def test_a_response_that_fails_ends_collect_and_what_came_is_kept(tmp_path, ensemble, queries, complete, monkeypatch):
     folder, counts = tmp_path / "run", []
-    stream = Ensemble.run_requests
+    stream = Ensemble.run_candidate
 
-    def failing(self, requests, stop, generation=None):
-        if requests[0].candidate.name == "two":
+    def failing(self, name, requests, stop, generation=None):
+        if name == "two":
             yield from (Piece.failed(request, "out of memory") for request in requests)
         else:
-            yield from stream(self, requests, stop, generation)
+            yield from stream(self, name, requests, stop, generation)
 
     with Run(folder, create=True) as run:
         pipeline.start(run, ensemble, queries)
         with monkeypatch.context() as patch:
-            patch.setattr(Ensemble, "run_requests", failing)
+            patch.setattr(Ensemble, "run_candidate", failing)
             with pytest.raises(WorkError, match=r"a response of two.*out of memory"):
                 pipeline.collect(run, ensemble, ensemble.fleet.generation)
         assert Counter(record["candidate"] for record in run.records("responses.jsonl")) == {"base": 40, "one": 40}
         assert not run.sealed("collect")
         pipeline.collect(run, ensemble, ensemble.fleet.generation, lambda step, done, of: counts.append(done))
-    assert counts == list(range(84, 121, 4))
+    assert counts == list(range(81, 121))
     texts = [{(r["id"], r["candidate"]): r["text"] for r in records(f, "responses.jsonl")} for f in (folder, complete)]
     assert texts[0] == texts[1]
 
@@ -74,6 +74,8 @@ def test_a_run_as_a_score_file(run_copy, tmp_path):
 
 class Recorder:
     """A backend that answers with nothing, and remembers what it was asked with which seed."""
+
+    independent = False
 
     def __init__(self):
         self.batches = []

@@ -1,18 +1,14 @@
-"""Every step of the pipeline in a run, interrupted anywhere and resumed."""
+"""Every step of the pipeline in a run, cut short and resumed. Runs that are killed: tests/faults/test_killed.py."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
-from pipeline_runs import DISTILL, FILES, POOL, content, records, unfinish, work
 
+from support.run_folders import DISTILL, FILES, POOL, content, records, unfinish, work
 from zooter_core import pipeline
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
@@ -24,19 +20,6 @@ from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
 
 pytestmark = pytest.mark.usefixtures("small_batches")
-HERE = Path(__file__).resolve().parents[1]
-DEATHS = {"collect": 13, "score": 4, "tag": 7, "label": 3}  # the step told its progress so often before the kill
-
-
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory, tiny_fleet) -> Path:
-    """A folder with one run a step, each killed in that step."""
-    folder = tmp_path_factory.mktemp("killed")
-    deaths = [f"{step}:{count}" for step, count in DEATHS.items()]
-    command = [sys.executable, str(HERE / "killed_run.py"), str(tiny_fleet), str(folder), *deaths]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert ended.stdout.split() == ["collect", "9", "score", "9", "tag", "9", "label", "9"], ended.stderr
-    return folder
 
 
 def test_a_whole_run_gives_every_file(complete, queries):
@@ -103,22 +86,6 @@ def test_a_second_run_elsewhere_gives_the_same_labels_and_router(complete, tmp_p
     one, other = content(complete), content(tmp_path / "run")
     for name in ("labels.jsonl", "rewards.jsonl", "router/model.safetensors", "report.json"):
         assert other[name] == one[name]
-
-
-@pytest.mark.parametrize("step", FILES)
-def test_a_killed_run_goes_on_where_it_was(killed, complete, tmp_path, ensemble, queries, step):
-    folder = Path(shutil.copytree(killed / step, tmp_path / "run"))
-    file = folder / FILES[step]
-    before = file.read_bytes()
-    assert before.count(b"\n") == DEATHS[step] * 4
-    file.write_bytes(before + before[: before.index(b"\n") // 2])  # the line that was being written
-    calls: list[tuple[str, int, int]] = []
-    work(folder, ensemble, queries, lambda *progress: calls.append(progress))
-    assert file.read_bytes().startswith(before)
-    if step != "label":  # which is worked out again whole
-        assert next(done for name, done, _ in calls if name == step) == (DEATHS[step] + 1) * 4
-    assert content(folder)["labels.jsonl"] == content(complete)["labels.jsonl"]
-    assert content(folder)["report.json"] == content(complete)["report.json"]
 
 
 @pytest.mark.parametrize("step", ["collect", "tag", "label"])

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import afar
 import pytest
-import tiny
-from scripted import Scripted, serving
 
+from support import endpoint_fleet, tiny_models
+from support.scripted_server import Scripted, serving
 from zooter_core.cli.main import main
 from zooter_core.data.runs import Run
 
@@ -27,13 +26,13 @@ def server():
 
 @pytest.fixture
 def fleet(fleet_copy, server) -> Path:
-    return afar.save(fleet_copy, server.url, {"a": "first", "b": "second"})
+    return endpoint_fleet.save(fleet_copy, server.url, {"a": "first", "b": "second"})
 
 
 @pytest.fixture
 def queries(tmp_path) -> Path:
     path = tmp_path / "queries.jsonl"
-    lines = [{"id": f"q{n}", "query": text} for n, text in enumerate(tiny.QUERIES[:12])]
+    lines = [{"id": f"q{n}", "query": text} for n, text in enumerate(tiny_models.QUERIES[:12])]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return path
 
@@ -168,7 +167,7 @@ def test_a_reward_endpoint_that_cannot_be_asked(fleet, refused, lines, message):
 
 def test_a_judge_that_is_not_there(fleet, refused):
     without(fleet, "reward")
-    judge = f'[reward.judge]\nbackend = "openai"\nmodel = "m"\nbase_url = "{afar.NOWHERE}"\n'
+    judge = f'[reward.judge]\nbackend = "openai"\nmodel = "m"\nbase_url = "{endpoint_fleet.NOWHERE}"\n'
     change(fleet, "[tagger]", f'[reward]\nkind = "judge"\n\n{judge}\n[tagger]')
     assert "no connection (refused)" in refused(code=1)
 

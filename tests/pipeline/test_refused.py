@@ -6,11 +6,11 @@ import json
 import re
 from pathlib import Path
 
-import afar
 import pytest
-from scripted import serving
-from scripted_models import NARROW
 
+from support import endpoint_fleet
+from support.scripted_models import NARROW
+from support.scripted_server import serving
 from zooter_core import pipeline
 from zooter_core.backends.recorded import read
 from zooter_core.cli.main import main
@@ -19,7 +19,7 @@ from zooter_core.data.run_folder import RESPONSES, REWARDS
 from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError
-from zooter_core.pipeline.collect import ENOUGH
+from zooter_core.pipeline.lanes import ENOUGH
 from zooter_core.records import Query
 
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
@@ -77,7 +77,7 @@ def server():
 
 def test_an_endpoint_that_refuses_one_query_answers_the_others(fleet_copy, server, tmp_path):
     with Run(tmp_path / "run", create=True) as run:
-        ensemble = collected(run, afar.save(fleet_copy, server.url, {"a": "narrow", "b": "short"}))
+        ensemble = collected(run, endpoint_fleet.save(fleet_copy, server.url, {"a": "narrow", "b": "short"}))
         assert list(run.refused()) == ["long"]
         assert "status 400, \"This model's maximum context length is" in run.refused()["long"]
         pipeline.score(run, ensemble)
@@ -93,7 +93,7 @@ def test_an_endpoint_that_refuses_one_query_answers_the_others(fleet_copy, serve
 
 def test_a_candidate_that_refuses_everything_ends_collect_and_can_be_mended(fleet_copy, server, tmp_path):
     with Run(tmp_path / "run", create=True) as run:
-        fleet = afar.save(fleet_copy, server.url, {"a": "short", "b": "http-400"})
+        fleet = endpoint_fleet.save(fleet_copy, server.url, {"a": "short", "b": "http-400"})
         with pytest.raises(WorkError, match=r"(?s)a response of b.*none of 9; the first because: .*status 400"):
             collected(run, fleet)
         assert {record["candidate"] for record in run.records(RESPONSES)} == {"a"}
@@ -103,7 +103,7 @@ def test_a_candidate_that_refuses_everything_ends_collect_and_can_be_mended(flee
 
 
 def test_fewer_refusals_than_enough_do_not_count_as_a_broken_candidate(fleet_copy, server, tmp_path):
-    fleet = afar.save(fleet_copy, server.url, {"a": "short", "b": "http-400"})
+    fleet = endpoint_fleet.save(fleet_copy, server.url, {"a": "short", "b": "http-400"})
     with Run(tmp_path / "few", create=True) as run:
         collected(run, fleet, QUERIES[: ENOUGH - 1])
         assert len(run.refused()) == ENOUGH - 1
@@ -113,7 +113,7 @@ def test_fewer_refusals_than_enough_do_not_count_as_a_broken_candidate(fleet_cop
 
 def test_a_refused_query_is_no_recorded_response(fleet_copy, server, tmp_path):
     with Run(tmp_path / "run", create=True) as run:
-        collected(run, afar.save(fleet_copy, server.url, {"a": "narrow", "b": "short"}))
+        collected(run, endpoint_fleet.save(fleet_copy, server.url, {"a": "narrow", "b": "short"}))
     recording = read(tmp_path / "run")
     assert len(recording.of("a")) == len(recording.of("b")) - 1 == 8
     assert len(LONG.text) > NARROW

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pipeline_runs import FILES, POOL, content, forget_distill, records, unfinish, work
 
+from support.run_folders import FILES, POOL, content, records, unfinish, work
 from zooter_core import pipeline
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores
@@ -64,7 +64,6 @@ def test_queries_without_rewards_are_set_aside_and_reach_no_label(run_copy, comp
     bad, worse = (pair_of(run_copy, queries[n], "one") for n in (3, 17))
     monkeypatch.setattr(Ensemble, "reward_model", Faulty([bad], [worse]))
     (run_copy / "rewards.jsonl").unlink()
-    forget_distill(run_copy)
     work(run_copy, ensemble, queries)
     lines = {record["id"]: record for record in records(run_copy, "rewards.jsonl")}
     assert list(lines) == [query.id for query in queries]

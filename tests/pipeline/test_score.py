@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from support.run_folders import small_batches
 from zooter_core.data.scores import read_scores
 from zooter_core.errors import ZooterError
-from zooter_core.pipeline import batches, score_responses
+from zooter_core.pipeline import score_responses
 
 RESPONSES = [
     {
@@ -23,7 +24,7 @@ RESPONSES = [
 
 @pytest.fixture
 def responses(tmp_path, monkeypatch):
-    monkeypatch.setattr(batches, "BATCH", 4)
+    small_batches(monkeypatch)
     path = tmp_path / "responses.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in RESPONSES))
     return path

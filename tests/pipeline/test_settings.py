@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pipeline_runs import DISTILL, content, forget_distill, records, refusal, unfinish
 
+from support.run_folders import DISTILL, content, forget_steps, records, refusal, unfinish
 from zooter_core import pipeline
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
@@ -66,7 +66,7 @@ def test_changed_distillation_is_refused_by_name(run_copy, ensemble):
 
 
 def test_a_run_with_another_router_kind(run_copy, ensemble):
-    forget_distill(run_copy)
+    forget_steps(run_copy, "distill")
     encoder = ensemble.fleet.tagger.encoder
     with Run(run_copy) as run:
         pipeline.distill_run(run, ensemble, encoder, settings_of("knn", {"k": 1}))

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-import tiny
 
+from support import tiny_models
 from zooter_core import pipeline
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import GenerationConfig, load_fleet
@@ -24,7 +24,7 @@ NOTE = "Loading two: its 151 kB do not fit into memory together with base."
 @pytest.fixture
 def folder(fleet_copy: Path) -> Path:
     """The tiny fleet, whose candidate `two` has a base of its own; the budget holds one."""
-    tiny.save_language_model(fleet_copy / "other", seed=7)
+    tiny_models.save_language_model(fleet_copy / "other", seed=7)
     file = fleet_copy / "fleet.toml"
     written = file.read_text().replace('model = "base"\nadapter = "adapters/two"', 'model = "other"')
     file.write_text(written + "\n[memory]\nbudget_gb = 0.0002\n")
@@ -42,7 +42,7 @@ def test_compare_says_that_candidates_take_turns(folder, capsys, monkeypatch):
 def test_check_tells_the_memory_of_each_of_them(folder, capsys, monkeypatch):
     """Also of one that came in place of another, by which the process does not grow."""
     for name in ("base", "other"):  # large enough to be more than 0 MB
-        tiny.save_language_model(folder / name, hidden=512)
+        tiny_models.save_language_model(folder / name, hidden=512)
     size = sum(path.stat().st_size for path in (folder / "base").glob("*.safetensors"))
     monkeypatch.setenv("ZOOTER_MEMORY_GB", f"{1.5 * size / 1e9}")
     monkeypatch.setenv("COLUMNS", "200")

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from noted import Noted
 
 from recipes.embedded import verify
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, TEMPLATES, Dice, problems
 from recipes.embedded.problems.dice import PHRASINGS
+from support.recorded_dice import Noted
 from zooter_core.backends.local.calculator import due
 
 Words = dict[str, Any]

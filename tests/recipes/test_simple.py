@@ -6,11 +6,11 @@ import re
 import string
 
 import pytest
-from noted import Noted
 
 from recipes.embedded import verify
 from recipes.embedded.problems import SIMPLE, Dice
 from recipes.embedded.problems.dice import PHRASINGS
+from support.recorded_dice import Noted
 
 # What each template that has a sibling works out of the numbers it is told.
 SIBLINGS = {

@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
-from broken import change_config, put_number
 
+from support.damaged_models import change_config, put_number
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.router.config import FIELDS, check_router
 

@@ -9,7 +9,7 @@ from zooter_core.method import calibration
 from zooter_core.method.labels import kl
 from zooter_core.router.distill import learn, trial
 from zooter_core.router.kinds import DistillConfig
-from zooter_core.router.router import Router
+from zooter_core.router.torch_router import TorchRouter
 
 POOL = ["math", "writer"]
 SUMS = [f"Add up {n} apples and {n + 3} apples" for n in range(30)]
@@ -21,7 +21,7 @@ QUICK = DistillConfig(epochs=5)
 
 
 def distilled(encoder, config=QUICK, **more):
-    return Router(learn(encoder.embed_all(QUERIES), LABELS, POOL, encoder.reference, config, **more), encoder)
+    return TorchRouter(learn(encoder.embed_all(QUERIES), LABELS, POOL, encoder.reference, config, **more), encoder)
 
 
 def test_a_separable_problem_is_learned(tiny_encoder):

@@ -25,13 +25,13 @@ class Counting:
     candidates = ("a", "b")
     encoder = Words()
 
-    def of_vectors(self, vectors):
-        first = 0.5 + vectors @ [0.1, -0.2]
+    def probabilities(self, queries):
+        first = 0.5 + self.encoder.embed(queries) @ [0.1, -0.2]
         return np.stack([first, 1 - first], axis=1)
 
 
 def decided(query: str, *tags: str) -> Decision:
-    row = Counting().of_vectors(Words().embed([query]))[0]
+    row = Counting().probabilities([query])[0]
     return Decision.of(query, dict(zip("ab", row.tolist(), strict=True)), tuple(Tag(name, 1.0) for name in tags))
 
 

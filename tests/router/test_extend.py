@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from three_groups import ANY, CENTRES, EXAMPLES, PLAIN, SCORES, TABLE, VECTORS, old
 
+from support.three_groups import ANY, CENTRES, EXAMPLES, PLAIN, SCORES, TABLE, VECTORS, old
 from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError
 from zooter_core.method import labels
@@ -23,7 +23,8 @@ from zooter_core.router.finetune import finetune
 from zooter_core.router.kinds import KINDS, DistillConfig
 from zooter_core.router.kinds.zooter import ZooterHead
 from zooter_core.router.neighbours import RECORDS
-from zooter_core.router.router import Router, RouterHead
+from zooter_core.router.router import Router
+from zooter_core.router.torch_router import RouterHead, TorchRouter
 
 able = pytest.mark.parametrize("kind", ABLE)
 every = pytest.mark.parametrize("kind", KINDS)
@@ -198,7 +199,7 @@ def test_one_out_two_in_and_one_of_them_out(tmp_path, tiny_encoder):
             pool = (*head.config.candidates, name[1])
             table = np.column_stack([TABLE[:, ["abcd".index(other) % 3 for other in pool]]])
             head = extend(head, Examples(Scores(SCORES.queries, pool, table), VECTORS, [()] * 60, PLAIN)).head
-        save(Router(head, tiny_encoder), tmp_path / str(step), {"step": step})
+        save(TorchRouter(head, tiny_encoder), tmp_path / str(step), {"step": step})
         head, loading = RouterHead.from_pretrained(tmp_path / str(step), output_loading_info=True)
         assert not loading["missing_keys"]
         assert not loading["unexpected_keys"]
@@ -242,7 +243,7 @@ def test_files_that_will_not_do(scores, candidate, message):
 def test_a_folder_that_cannot_be_made(tmp_path, tiny_encoder):
     (tmp_path / "file").write_text("")
     with pytest.raises(ZooterError, match="a folder to write"):
-        save(Router(old(), tiny_encoder), tmp_path / "file" / "router", {})
+        save(TorchRouter(old(), tiny_encoder), tmp_path / "file" / "router", {})
 
 
 def test_a_router_with_an_encoder_of_its_own_keeps_it(tmp_path, tiny_encoder):
@@ -255,7 +256,7 @@ def test_a_router_with_an_encoder_of_its_own_keeps_it(tmp_path, tiny_encoder):
     wider = extend(router.head, Examples(scores, router.encoder.embed(texts), [()] * 24, PLAIN)).head
     (tmp_path / "wider").mkdir()
     (tmp_path / "wider" / RECORDS).write_text("{}")  # left there by a router of another pool
-    save(Router(wider, router.encoder), tmp_path / "wider", {})
+    save(TorchRouter(wider, router.encoder), tmp_path / "wider", {})
     assert not (tmp_path / "wider" / RECORDS).exists()
     loaded = Router.load(tmp_path / "wider", Encoders())
     assert loaded.candidates == ("a", "b", "c")

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
 import torch
-from broken import change_config, put_number
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
+from support import tiny_models
+from support.damaged_models import change_config, put_number
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.records import Message
 from zooter_core.router.encoder import Encoders
-from zooter_core.router.router import Router, RouterHead, RouterHeadConfig, routing_text
+from zooter_core.router.router import Router, routing_text
+from zooter_core.router.torch_router import RouterHead, RouterHeadConfig
 
 POOL = ("base", "one", "two")
 QUERIES = ["What is the sea?", "Add up 7 apples", "杯子 ☕"]
@@ -196,7 +197,7 @@ def test_one_member_that_gives_no_number_is_seen(router, monkeypatch):
 
 
 def test_a_pool_of_one_candidate_routes(tmp_path, tiny_fleet, encoders):
-    tiny.save_router(tmp_path, ("alone",), tiny_fleet / "encoder")
+    tiny_models.save_router(tmp_path, ("alone",), tiny_fleet / "encoder")
     (decision,) = Router.load(tmp_path, encoders).route(QUERIES[:1])
     assert (decision.candidate, decision.probabilities, decision.margin) == ("alone", {"alone": 1.0}, 1.0)
 

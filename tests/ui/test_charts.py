@@ -3,8 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from payloads import PAYLOADS, faults, payload
-
+from support.hostile_texts import PAYLOADS, faults, payload
 from zooter_core.errors import Failure
 from zooter_core.records import Decision, Ranked, Response, Tag
 from zooter_core.router.explain import Explanation, Piece

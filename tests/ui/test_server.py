@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from screen import ACTS, CLEAR, HOSTILE, terminal
 
+from support.terminal_screen import ACTS, CLEAR, HOSTILE, terminal
 from zooter_core.terminal import visible
 
 ROOT = Path(__file__).resolve().parents[2]

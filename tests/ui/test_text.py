@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from payloads import ATOMS, PAYLOADS, faults, payload
 
+from support.hostile_texts import ATOMS, PAYLOADS, faults, payload
 from zooter_core.ui.text import LONGER, MOST, code, plain, safe
 
 TEXT = st.lists(st.sampled_from(ATOMS), max_size=24).map("".join)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from zooter_core.backends.turn_queue import TurnQueue
 from zooter_core.config.candidates import CandidateConfig
@@ -77,7 +77,8 @@ class Backend(Protocol):
 
     Attributes:
         turns: the queue in which sessions wait for their turn; None if the backend can serve all of them at once.
-        independent: whether a response does not depend on the other requests of the same call.
+        independent: whether a response does not depend on the other requests of the same call. `stream` may then get an
+            iterator, to draw from when there is room for another request.
     """
 
     turns: TurnQueue | None
@@ -104,6 +105,9 @@ class Backend(Protocol):
     ) -> Iterator[Piece]:
         """Yield pieces as they are generated, and exactly one response for every request.
 
+        Args:
+            requests: a sequence; for an independent backend also an iterator.
+
         A request that fails ends with a response whose finish is `error`, or `refused` if the request itself is at
         fault; the other requests continue. Setting `stop` ends all of them within 0.3 s, each with its text so far.
         """
@@ -126,12 +130,23 @@ def expect(backend: Backend, candidates: Sequence[CandidateConfig]) -> None:
 
 
 def stream_or_fail(
-    backend: Backend, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
+    backend: Backend, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event
 ) -> Iterator[Piece]:
-    """Yield a backend's pieces. If the backend itself raises, its unfinished requests fail with that error."""
-    unfinished = dict.fromkeys(requests)
+    """Yield a backend's pieces. If the backend itself raises, its unfinished requests fail with that error.
+
+    Args:
+        requests: an iterator only for an independent backend. What it has not drawn then does not fail.
+    """
+    unfinished: dict[Request, None] = {}
+
+    def drawn() -> Iterator[Request]:
+        for request in requests:
+            unfinished[request] = None
+            yield request
+
+    given: Any = list(drawn()) if isinstance(requests, Sequence) else drawn()
     try:
-        for piece in backend.stream(requests, generation, stop):
+        for piece in backend.stream(given, generation, stop):
             if piece.response is not None:
                 del unfinished[piece.request]
             yield piece

@@ -55,11 +55,25 @@ def iter_text(pieces: Iterator[Piece]) -> Iterator[str]:
             yield piece.text
         if piece.response is not None:
             responses.append(piece.response)
+    check_answered(responses, may_be_empty=True)
+
+
+def check_answered(responses: Sequence[Response], may_be_empty: bool = False) -> None:
+    """Refuse an answer with fallback that failed or is empty.
+
+    Args:
+        responses: those that failed, and last the answer.
+
+    Raises:
+        WorkError: no candidate has answered, the answer broke off, or it is empty.
+    """
     *failed, last = responses
-    if last.error and failed and not last.text:
+    if failed and last.failed_before_first_token:
         raise nobody(responses)
     if last.error:
         raise WorkError.because(last.error, f"an answer of {last.candidate}")
+    if not (last.text or last.finish == "stopped" or may_be_empty):
+        raise WorkError(f"an answer of {last.candidate}", "an empty one", "Ask again, or ask another candidate.")
 
 
 def note(failed: Sequence[Response], instead: str | None = None, around: str = "") -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -24,7 +24,7 @@ class Stop(threading.Event):
         return super().is_set() or self._other.is_set()
 
 
-def merge_streams(streams: Sequence[Stream[Item]], stop: threading.Event) -> Iterator[Item]:
+def merge_streams(streams: Sequence[Stream[Item]], stop: threading.Event) -> Generator[Item]:
     """Yield the items of all streams as they come. An exception in a stream is raised here and stops the others.
 
     Args:

@@ -17,7 +17,8 @@ from zooter_core.backends import Piece, Request
 from zooter_core.backends.conversation import last_query
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data.scores import each_query, read_lines, read_responses
+from zooter_core.data.lines import read_lines
+from zooter_core.data.scores import each_query, read_responses
 from zooter_core.errors import ZooterError, listed
 from zooter_core.records import Response
 

@@ -5,6 +5,7 @@ To add a command, add the file and a line to COMMANDS. A Python keyword takes an
 
 COMMANDS = {  # name -> what `zooter --help` says
     "demo": "Open the web demo.",
+    "serve": "Serve the fleet as an OpenAI-compatible endpoint that routes.",
     "setup": "Install and convert the weights of the embedded fleet.",
     "ask": "Route a query to one model and stream its answer.",
     "route": "Show the router's probabilities, tags and choice for a query, or for each line of stdin.",
@@ -18,7 +19,7 @@ COMMANDS = {  # name -> what `zooter --help` says
     "label": "Compute the labels of a run.",
     "distill": "Train a router on the labels of a run, or on score files.",
     "import": "Convert a public benchmark's files to a score file.",
-    "export": "Write a router's choices in a benchmark's own format.",
+    "export": "Write a router for ONNX Runtime alone, or its choices in a benchmark's own format.",
     "bench": "Answer a public benchmark with every model and score the answers.",
     "evaluate": "Evaluate a router on score files: reward, regret, MTR, %Uplift.",
     "extend": "Add a candidate to a router's pool, or remove one, without training from scratch.",

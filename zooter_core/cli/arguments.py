@@ -28,9 +28,9 @@ def _reference(text: str) -> str:
 PARSERS = {"FILE": _path, "DIR": _path, "PATH": _path, "ID": _reference, "FILE|off": _reference}  # by metavar
 
 
-def option(name: str, metavar: str | None = None, help: str | None = None) -> Any:
+def option(name: str, metavar: str | None = None, help: str | None = None, min: int | None = None) -> Any:
     """An option. The metavar says what its value is, and how it is checked."""
-    return typer.Option(name, metavar=metavar, help=help, parser=PARSERS.get((metavar or "").rstrip(".")))
+    return typer.Option(name, metavar=metavar, help=help, min=min, parser=PARSERS.get((metavar or "").rstrip(".")))
 
 
 def argument(metavar: str, help: str | None = None) -> Any:
@@ -39,8 +39,10 @@ def argument(metavar: str, help: str | None = None) -> Any:
 
 
 FleetDir = Annotated[Path | None, option("--fleet", "DIR", "Folder with a fleet.toml (default: the embedded fleet).")]
+RouterDir = Annotated[Path, option("--router", "DIR", "Folder of the router.")]
 RunDir = Annotated[Path, option("--run", "DIR", "Folder of the run.")]
 ScoreFiles = Annotated[list[Path], option("--scores", "FILE...", "Score files.")]
+Strict = Annotated[bool, option("--strict", help="Refuse score files in which a line lacks a candidate's score.")]
 Json = Annotated[bool, option("--json", help="Print one JSON document.")]
 Query = Annotated[str, argument("QUERY")]
 Temperature = Annotated[
@@ -55,6 +57,15 @@ Willingness = Annotated[
 ]
 Samples = Annotated[
     int, option("--samples", "N", "Responses per candidate and query; the mean of their rewards counts.")
+]
+AllowMissing = Annotated[
+    bool,
+    option(
+        "--allow-missing", help="Finish without a model that fails for good; the next start asks for what it lacks."
+    ),
+]
+BudgetUsd = Annotated[
+    float | None, option("--budget-usd", "X", "Most US dollars for the answers of endpoints, all starts together.")
 ]
 Beta = Annotated[
     float | None,

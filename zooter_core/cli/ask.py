@@ -6,11 +6,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from zooter_core.backends.fallback import nobody, note
+from zooter_core.backends.fallback import check_answered, note
 from zooter_core.cli.arguments import FleetDir, MaxNewTokens, Query, Temperature, Willingness, option
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.notes import check_answered, print_note
+from zooter_core.cli.notes import print_note
 from zooter_core.cli.settings import generation_of
 from zooter_core.data.prices import check_trade
 from zooter_core.errors import MOST_NAMED, listed, shortened
@@ -62,11 +62,8 @@ def _print_answer(names: Sequence[str], pieces: Iterator[Piece]) -> None:
         print(piece.text, end="", flush=True)
         if piece.response is not None:
             responses.append(piece.response)
-    *failed, last = responses
-    if last.text:
+    if responses[-1].text:
         print()
-        if last.error:
-            err.print(f"The answer of {last.candidate} is incomplete.")
-    elif failed and last.error:
-        raise nobody(responses)
-    check_answered(last)
+        if responses[-1].error:
+            err.print(f"The answer of {responses[-1].candidate} is incomplete.")
+    check_answered(responses)

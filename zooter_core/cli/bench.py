@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from rich.table import Table
 
 from zooter_core.cli.arguments import FleetDir, Json, MaxNewTokens, Seed, option
-from zooter_core.cli.consoles import err, print_json
+from zooter_core.cli.consoles import err, print_figures
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.notes import print_set_aside
@@ -21,26 +21,34 @@ from zooter_core.evaluation.sandbox import runner
 from zooter_core.files import check_file
 
 if TYPE_CHECKING:
+    from zooter_core.config.labelling import JudgeConfig
+    from zooter_core.ensemble import Ensemble
     from zooter_core.evaluation.suites import Suite
 
 SUITES = "gsm8k, mmlu, human-eval, alpaca-eval, flask, mt-bench"
 
 
+Out = Annotated[Path, option("--out", "FILE", "Score file to write, .jsonl or .jsonl.gz; FILE.run keeps the work.")]
+Limit = Annotated[int | None, option("--limit", "N", "Random sample of so many problems (default: all).", min=1)]
+JudgeName = Annotated[
+    str | None, option("--judge", "NAME", "alpaca-eval, flask, mt-bench: a candidate of the fleet as judge.")
+]
+JudgeFleet = Annotated[Path | None, option("--judge-fleet", "DIR", "Fleet of the judge, if it is another one.")]
+RunCode = Annotated[bool, option("--run-code", help="human-eval: run the candidates' code in a sandbox.")]
+NoSandbox = Annotated[
+    bool, option("--no-sandbox", help="human-eval: run it without the sandbox, with your own rights.")
+]
+
+
 def bench(
     suite: Annotated[str, option("--suite", "NAME", f"Benchmark: {SUITES}.")],
     sources: Annotated[list[Path], option("--from", "FILE...", "The benchmark's own files, plain or .gz.")],
-    out: Annotated[Path, option("--out", "FILE", "Score file to write, .jsonl or .jsonl.gz; FILE.run keeps the work.")],
-    limit: Annotated[int | None, option("--limit", "N", "Random sample of so many problems (default: all).")] = None,
-    judge: Annotated[
-        str | None, option("--judge", "NAME", "alpaca-eval, flask, mt-bench: a candidate of the fleet as judge.")
-    ] = None,
-    judge_fleet: Annotated[
-        Path | None, option("--judge-fleet", "DIR", "Fleet of the judge, if it is another one.")
-    ] = None,
-    run_code: Annotated[bool, option("--run-code", help="human-eval: run the candidates' code in a sandbox.")] = False,
-    no_sandbox: Annotated[
-        bool, option("--no-sandbox", help="human-eval: run it without the sandbox, with your own rights.")
-    ] = False,
+    out: Out,
+    limit: Limit = None,
+    judge: JudgeName = None,
+    judge_fleet: JudgeFleet = None,
+    run_code: RunCode = False,
+    no_sandbox: NoSandbox = False,
     seed: Seed = 0,
     temperature: Annotated[float, option("--temperature", "X", "Sampling temperature; 0 is greedy.")] = 0.0,
     max_new_tokens: MaxNewTokens = None,
@@ -49,35 +57,26 @@ def bench(
 ) -> None:
     from zooter_core.evaluation import suites
     from zooter_core.evaluation.suites import outcome
-    from zooter_core.evaluation.suites.judging import judge_of, judge_settings
+    from zooter_core.evaluation.suites.judging import judge_settings
     from zooter_core.evaluation.suites.work import Work, sample, work
-    from zooter_core.labelling.rewards.judge import Judge
 
     benchmark = suites.suite(suite)
     _check_code(suite, benchmark, run_code, no_sandbox)
     _check_judge(suite, benchmark, judge, judge_fleet)
-    if limit is not None and limit < 1:
-        raise ZooterError("--limit of at least 1", str(limit), "Give a larger number.")
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
         raise ZooterError("--out as a file that ends in .jsonl or .jsonl.gz", str(out), "Rename it.")
     check_file(out)
     problems = benchmark.read(sources)
     drawn = sample(problems, limit, seed)
     ensemble = open_ensemble(fleet, answering=True)
-    config = None
-    if benchmark.judged:
-        config = judge_of(load_fleet(judge_fleet) if judge_fleet else ensemble.fleet, judge)
-        benchmark.judge = Judge(config, ensemble.backend_of)
+    config = _set_judge(benchmark, ensemble, judge, judge_fleet) if benchmark.judged else None
     generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens, seed)
     with Run(f"{out}.run", create=True) as folder, bars() as progress:
         job = Work(benchmark, drawn, ensemble, generation, folder, progress)
         work(job, suite, None if config is None else judge_settings(config))
     count = outcome.write(job, suite, out)
     figures = outcome.figures(job, suite) | {"of": len(problems), "seed": seed, "out": str(out)}
-    if json:
-        print_json(figures)
-    else:
-        _print(figures)
+    print_figures(figures, json, _print)
     err.print(f"{count} lines in {out}")
 
 
@@ -110,6 +109,16 @@ def _check_judge(name: str, suite: Suite, judge: str | None, fleet: Path | None)
         raise ZooterError(
             f"a judge for --suite {name}", "none", "Add --judge NAME, a candidate of the fleet, or --judge-fleet DIR."
         )
+
+
+def _set_judge(suite: Suite, ensemble: Ensemble, name: str | None, fleet: Path | None) -> JudgeConfig:
+    """Give the suite its judge."""
+    from zooter_core.evaluation.suites.judging import judge_of
+    from zooter_core.labelling.rewards.judge import Judge
+
+    config = judge_of(load_fleet(fleet) if fleet else ensemble.fleet, name)
+    suite.judge = Judge(config, ensemble.backend_of)
+    return config
 
 
 def _check_unused(name: str, options: dict[str, object]) -> None:

@@ -5,11 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from zooter_core.cli.arguments import FleetDir, MaxNewTokens, RunDir, Samples, Temperature, option
+from zooter_core.cli.arguments import (
+    AllowMissing,
+    BudgetUsd,
+    FleetDir,
+    MaxNewTokens,
+    RunDir,
+    Samples,
+    Temperature,
+    option,
+)
 from zooter_core.cli.fleets import open_run_ensemble
-from zooter_core.cli.notes import print_note, print_set_aside
+from zooter_core.cli.notes import print_missing, print_note, print_set_aside
 from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import generation_of
+from zooter_core.cli.settings import collecting_of, generation_of
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_queries
 
@@ -21,7 +30,13 @@ def collect(
     temperature: Temperature = None,
     max_new_tokens: MaxNewTokens = None,
     samples: Samples = 1,
+    allow_missing: AllowMissing = False,
+    budget_usd: BudgetUsd = None,
+    shard: Annotated[
+        str | None, option("--shard", "I/N", "Collect one of N parts of the queries; `zooter merge` joins them.")
+    ] = None,
 ) -> None:
+    how = collecting_of(allow_missing, budget_usd, shard)
     with Run(run, create=queries is not None) as folder, bars() as progress:
         ensemble = open_run_ensemble(folder, fleet, answering=True)
         from zooter_core import pipeline
@@ -30,8 +45,9 @@ def collect(
         generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens)
         questions = read_queries(queries) if queries else []
         steps = ("start", "collect") if queries else ("collect",)
-        check(folder, Plan(steps, questions, generation, samples), ensemble)
+        check(folder, Plan(steps, questions, generation, samples, how.shard), ensemble)
         if queries:
             pipeline.start(folder, ensemble, questions)
-        pipeline.collect(folder, ensemble, generation, progress, samples, print_note)
+        missing = pipeline.collect(folder, ensemble, generation, progress, samples, print_note, how, progress.watch)
+        print_missing(missing)
         print_set_aside(folder.refused(), "responses")

@@ -6,7 +6,7 @@ beside a text, never within it. On a terminal everything passes `visible`; a pip
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -73,3 +73,11 @@ def clipped(text: str, length: int) -> str:
 def print_json(shape: Any, indent: int | None = None, flush: bool = False) -> None:
     """Print a command's result on stdout as JSON."""
     print(json_text(shape, indent), flush=flush)
+
+
+def print_figures(figures: Any, json: bool, table: Callable[[Any], None]) -> None:
+    """Print a command's figures on stdout, as JSON or as a table."""
+    if json:
+        print_json(figures)
+    else:
+        table(figures)

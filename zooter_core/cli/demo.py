@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import socket
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,31 +10,36 @@ from typing import Annotated
 from zooter_core.cli.arguments import FleetDir, option
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet
+from zooter_core.cli.ports import check_free
 from zooter_core.config.fleet import NO_ROUTER
-from zooter_core.errors import ZooterError, first_line
+from zooter_core.errors import ZooterError
 from zooter_core.hosts import WILDCARDS, Host, check_host, check_origin, is_loopback
 from zooter_core.router.config import check_router
 
 ADDRESS = "STREAMLIT_SERVER_ADDRESS"  # the variable from which Streamlit reads the address to bind
 
 
+Address = Annotated[
+    str | None, option("--address", "ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only).")
+]
+AllowHost = Annotated[
+    list[str] | None, option("--allow-host", "NAME...", "Further host names under which browsers reach the demo.")
+]
+EmbedFrom = Annotated[
+    list[str] | None,
+    option("--embed-from", "ORIGIN...", "Sites that may show the demo in a frame, as https://www.example.org."),
+]
+History = Annotated[str | None, option("--history", "FILE|off", "File that stores conversations; off stores none.")]
+
+
 def demo(
     fleet: FleetDir = None,
     port: Annotated[int, option("--port", "N", "Port to listen on.")] = 8501,
-    address: Annotated[
-        str | None, option("--address", "ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only).")
-    ] = None,
-    allow_host: Annotated[
-        list[str] | None, option("--allow-host", "NAME...", "Further host names under which browsers reach the demo.")
-    ] = None,
-    embed_from: Annotated[
-        list[str] | None,
-        option("--embed-from", "ORIGIN...", "Sites that may show the demo in a frame, as https://www.example.org."),
-    ] = None,
+    address: Address = None,
+    allow_host: AllowHost = None,
+    embed_from: EmbedFrom = None,
     no_browser: Annotated[bool, option("--no-browser", help="Do not open a browser.")] = False,
-    history: Annotated[
-        str | None, option("--history", "FILE|off", "File that stores conversations; off stores none.")
-    ] = None,
+    history: History = None,
 ) -> None:
     # The server replaces this process, so that signals reach it.
     parts = open_fleet(fleet)  # a mistake in it shows here, not in the browser
@@ -56,7 +59,7 @@ def demo(
     if address is not None:
         environment[ADDRESS] = check_host(address, "--address")
     address = environment.get(ADDRESS) or "localhost"
-    _check_free(address, port)
+    check_free("demo", address, port)
     command = [sys.executable, "-m", "zooter_core.ui", "--server.port", str(port)]
     if no_browser:
         command += ["--server.headless", "true"]
@@ -65,23 +68,3 @@ def demo(
     if not is_loopback(address):
         err.print("Other machines can reach it too, and it has no password.")
     os.execve(sys.executable, command, environment)
-
-
-def _check_free(address: str, port: int) -> None:
-    """Refuse an address or a port that cannot be bound."""
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except (OSError, OverflowError) as problem:
-            if isinstance(problem, socket.gaierror) or getattr(problem, "errno", None) == errno.EADDRNOTAVAIL:
-                raise ZooterError(
-                    "an address of this machine for --address",
-                    f"{address} ({first_line(problem)})",
-                    "Try --address 0.0.0.0, which means all of them.",
-                ) from problem
-            raise ZooterError(
-                f"port {port} to be free",
-                "it is in use or not allowed",
-                f"Try another: zooter demo --port {port + 1 if 1023 < port < 65535 else 8501}.",
-            ) from problem

@@ -10,10 +10,9 @@ from zooter_core.cli.arguments import TagSource, option
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet, open_run_ensemble
 from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import check_learns_from_labels, labels_of, named, tags_of, training_of
+from zooter_core.cli.settings import check_learns_from_labels, labels_of, named, open_scores, tags_of, training_of
 from zooter_core.cli.tables import print_report
 from zooter_core.data.runs import Run
-from zooter_core.data.scores import read_scores
 from zooter_core.errors import ZooterError, listed
 from zooter_core.files import check_folder
 from zooter_core.router.kinds import DEFAULT, DistillConfig
@@ -38,6 +37,7 @@ def distill(
     finetune: arguments.Finetune = "none",
     keep_texts: arguments.KeepTexts = False,
     router_set: arguments.RouterSettings = None,
+    strict: arguments.Strict = False,
 ) -> None:
     labels = named(beta=beta, tau=tau, normalise=normalise, holdout=holdout)
     if not run and not (scores and out):
@@ -53,7 +53,7 @@ def distill(
     elif scores and out:
         check_folder(out)
         check_learns_from_labels(router_kind, labels, tagger)
-        _distill_scores(scores, out, fleet, encoder, labels, training, tagger)
+        _distill_scores(scores, out, fleet, encoder, labels, training, tagger, strict)
 
 
 def _distill_run(run: Path, fleet: Path | None, encoder: str | None, training: DistillConfig) -> None:
@@ -76,8 +76,9 @@ def _distill_scores(
     options: dict[str, Any],
     training: DistillConfig,
     tagger: TagSource,
+    strict: bool,
 ) -> None:
-    scores = read_scores(files)
+    scores = open_scores(files, strict)
     from zooter_core.pipeline.train import SCORE_LABELS
     from zooter_core.pipeline.train import distill as distill_scores
     from zooter_core.router.encoder import Encoder

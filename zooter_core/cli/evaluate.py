@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zooter_core.cli.arguments import Json, ScoreFiles, Willingness, option
+from zooter_core.cli.arguments import Json, ScoreFiles, Strict, Willingness, option
 from zooter_core.cli.charts import save_selection_plot
-from zooter_core.cli.consoles import print_json
+from zooter_core.cli.consoles import print_figures
 from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.notes import print_set_aside
 from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import check_plot
+from zooter_core.cli.settings import check_plot, open_scores
 from zooter_core.cli.tables import print_evaluation, print_selection, print_trade
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data import prices as pricing
-from zooter_core.data.scores import Scores, read_scores, read_texts
+from zooter_core.data.scores import Scores, read_texts
 from zooter_core.errors import ZooterError
 from zooter_core.method import selection
 
@@ -23,93 +23,88 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zooter_core.evaluation.responses import Array, Texts
+    from zooter_core.method.selection import Outputs
     from zooter_core.router.router import Router
+
+
+Rmr = Annotated[
+    bool,
+    option("--rmr", help="With --fleet: also evaluate reward model ranking (all candidates run); needs responses."),
+]
+LearnedFrom = Annotated[
+    list[Path] | None,
+    option(
+        "--learned-from",
+        "FILE...",
+        "Score files that the router was trained on. The baselines learn from them too, and kNN joins them; without "
+        "them they are picked in hindsight.",
+    ),
+]
+Robust = Annotated[
+    bool, option("--robust", help="Also measure how often a choice survives typos, case and paraphrases.")
+]
+Select = Annotated[
+    bool, option("--select", help="Also measure cost and quality with k candidates where the router is unsure.")
+]
+JudgeFleet = Annotated[
+    Path | None,
+    option("--judge-fleet", "DIR", "With --select: also keep the best by this fleet's reward; needs responses."),
+]
+Plot = Annotated[Path | None, option("--plot", "FILE", "With --select: also plot it into an .html file.")]
+Prices = Annotated[
+    Path | None, option("--prices", "DIR", "A fleet with usd_per_million_tokens: cost in dollars, not in calls.")
+]
+Tokens = Annotated[
+    int | None,
+    option("--tokens", "N", "With --prices: length of responses that the files lack (default: 300 tokens).", min=1),
+]
 
 
 def evaluate(
     scores: ScoreFiles,
     router: Annotated[Path | None, option("--router", "DIR", "Folder of the router; or use --fleet.")] = None,
     fleet: Annotated[Path | None, option("--fleet", "DIR", "Folder of a fleet, whose router is evaluated.")] = None,
-    rmr: Annotated[
-        bool,
-        option("--rmr", help="With --fleet: also evaluate reward model ranking (all candidates run); needs responses."),
-    ] = False,
-    learned_from: Annotated[
-        list[Path] | None,
-        option(
-            "--learned-from",
-            "FILE...",
-            "Score files that the router was trained on. The baselines learn from them too, and kNN joins them; "
-            "without them they are picked in hindsight.",
-        ),
-    ] = None,
-    robust: Annotated[
-        bool, option("--robust", help="Also measure how often a choice survives typos, case and paraphrases.")
-    ] = False,
-    select: Annotated[
-        bool, option("--select", help="Also measure cost and quality with k candidates where the router is unsure.")
-    ] = False,
-    judge_fleet: Annotated[
-        Path | None,
-        option("--judge-fleet", "DIR", "With --select: also keep the best by this fleet's reward; needs responses."),
-    ] = None,
-    plot: Annotated[Path | None, option("--plot", "FILE", "With --select: also plot it into an .html file.")] = None,
-    prices: Annotated[
-        Path | None, option("--prices", "DIR", "A fleet with usd_per_million_tokens: cost in dollars, not in calls.")
-    ] = None,
-    tokens: Annotated[
-        int | None,
-        option("--tokens", "N", "With --prices: length of responses that the files lack (default: 300 tokens)."),
-    ] = None,
+    rmr: Rmr = False,
+    learned_from: LearnedFrom = None,
+    robust: Robust = False,
+    select: Select = False,
+    judge_fleet: JudgeFleet = None,
+    plot: Plot = None,
+    prices: Prices = None,
+    tokens: Tokens = None,
     willingness: Willingness = 0.0,
+    strict: Strict = False,
     json: Json = False,
 ) -> None:
     check_plot(plot)
-    if bool(router) == bool(fleet):
-        raise ZooterError(
-            "--router DIR, or --fleet DIR for its router", "both" if router else "neither", "Give one of them."
-        )
     pricing.check_willingness(willingness)
     _check_needs("--select", select, {"--judge-fleet": judge_fleet, "--plot": plot})
     _check_needs("--fleet", fleet, {"--rmr": rmr})
-    _check_needs("--prices", prices, {"--willingness": willingness, "--tokens": tokens is not None})
-    if tokens is not None and tokens < 1:
-        raise ZooterError("--tokens of at least 1", str(tokens), "Give a larger number.")
-    table = read_scores(scores)
-    learned = read_scores(learned_from) if learned_from else None
-    texts = read_texts(scores) if judge_fleet or prices or rmr else []
+    _check_needs("--prices", prices, {"--willingness": willingness, "--tokens": tokens})
+    path = _router_path(router, fleet)
+    table = open_scores(scores, strict)
+    learned = open_scores(learned_from, strict) if learned_from else None
+    texts = _texts(scores, table, {"--judge-fleet": judge_fleet, "--rmr": rmr}, prices)
     paid = pricing.prices_of(load_fleet(prices), table.candidates) if prices else None
+    from zooter_core.evaluation import evaluate as evaluation
     from zooter_core.evaluation import responses
-    from zooter_core.evaluation.evaluate import evaluate as evaluate_router
     from zooter_core.evaluation.robustness import robustness
 
-    for name, value in (("--judge-fleet", judge_fleet), ("--rmr", rmr)):
-        if value:
-            responses.check_complete(table, texts, name)
-    loaded = _load_router(router, fleet)
+    loaded = _load_router(path)
     ranked = {"rmr": responses.best_scores(table, _rewards(fleet, table, texts))} if rmr else None
-    figures = evaluate_router(loaded, table, learned, ranked)
-    outputs = loaded.outputs([query.text for query in table.queries])  # the vectors are cached
-    outputs = outputs.in_order([loaded.candidates.index(name) for name in table.candidates])
+    figures = evaluation.evaluate(loaded, table, learned, ranked)
+    outputs = evaluation.outputs_of(loaded, table)  # the vectors are cached
     costs = None
     if paid is not None:
-        lengths = responses.token_counts(loaded.encoder, table, texts, tokens or pricing.TOKENS)
-        costs = pricing.dollars(paid, lengths)
+        costs = pricing.dollars(paid, responses.token_counts(loaded.encoder, table, texts, tokens or pricing.TOKENS))
         figures["trade"] = pricing.trade(outputs.probabilities, table.scores, paid, costs, willingness)
     if select:
-        figures["selection"] = selection.report(outputs, table.scores, costs=costs)
-    if judge_fleet:
-        columns = selection.ranking(outputs.probabilities)[:, : selection.MOST].tolist()
-        judged = _rewards(judge_fleet, table, texts, columns)
-        figures["selection"]["judge"] = selection.report(outputs, table.scores, judged, costs)
+        figures["selection"] = _selection(outputs, table, costs, judge_fleet, texts)
     if robust:
         figures["robustness"] = robustness(loaded, [query.text for query in table.queries])
     if plot:
         save_selection_plot(figures["selection"], plot)
-    if json:
-        print_json(figures)
-    else:
-        _print(figures)
+    print_figures(figures, json, _print)
 
 
 def _print(figures: dict[str, Any]) -> None:
@@ -127,22 +122,58 @@ def _check_needs(needed: str, value: object, options: dict[str, object]) -> None
             raise ZooterError(f"{needed} with {name}", f"{name} alone", f"Add {needed}, or leave {name} out.")
 
 
-def _load_router(folder: Path | None, fleet: Path | None) -> Router:
-    """The router of a folder, or else of a fleet.
+def _router_path(folder: Path | None, fleet: Path | None) -> str | Path:
+    """The folder of the router, which is given or a fleet's.
 
     Raises:
-        ZooterError: the fleet has none.
+        ZooterError: both or neither are given, or the fleet has none.
     """
-    path: str | Path | None = folder
-    if path is None:
-        parts = open_fleet(fleet)
-        if parts.router is None:
-            raise ZooterError(f"a [router] table in fleet.toml of {parts.name}", "none", "Give --router DIR instead.")
-        path = parts.router.path
+    if bool(folder) == bool(fleet):
+        given = "both" if folder else "neither"
+        raise ZooterError("--router DIR, or --fleet DIR for its router", given, "Give one of them.")
+    if folder is not None:
+        return folder
+    parts = open_fleet(fleet)
+    if parts.router is None:
+        raise ZooterError(f"a [router] table in fleet.toml of {parts.name}", "none", "Give --router DIR instead.")
+    return parts.router.path
+
+
+def _load_router(path: str | Path) -> Router:
     from zooter_core.router.encoder import Encoders
     from zooter_core.router.router import Router
 
     return Router.load(path, Encoders())
+
+
+def _texts(files: Sequence[Path], scores: Scores, needed: dict[str, object], prices: Path | None) -> Texts:
+    """The responses in the files, where an option uses them.
+
+    Args:
+        needed: the options that need the responses of all candidates.
+
+    Raises:
+        ZooterError: such an option is given, and a response is missing.
+    """
+    from zooter_core.evaluation.responses import check_complete
+
+    given = [name for name, value in needed.items() if value]
+    texts = read_texts(files, scores) if given or prices else []
+    for name in given:
+        check_complete(scores, texts, name)
+    return texts
+
+
+def _selection(
+    outputs: Outputs, scores: Scores, costs: Array | None, judge_fleet: Path | None, texts: Texts
+) -> dict[str, Any]:
+    """What selection costs and gains, keeping the best by score, and with a fleet also by its reward."""
+    figures = selection.report(outputs, scores.scores, costs=costs)
+    if judge_fleet:
+        columns = selection.ranking(outputs.probabilities)[:, : selection.MOST].tolist()
+        judged = _rewards(judge_fleet, scores, texts, columns)
+        figures["judge"] = selection.report(outputs, scores.scores, judged, costs)
+    return figures
 
 
 def _rewards(fleet: Path | None, scores: Scores, texts: Texts, columns: Sequence[Sequence[int]] | None = None) -> Array:

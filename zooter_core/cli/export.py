@@ -1,24 +1,53 @@
-"""`zooter export`: a router's choices in a benchmark's own format."""
+"""`zooter export`: a router as a folder that needs no PyTorch, or its choices in a benchmark's own format."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from zooter_core.cli.arguments import argument, option
+from zooter_core.cli.arguments import RouterDir, argument, option
 from zooter_core.cli.consoles import err
-from zooter_core.errors import listed
+from zooter_core.cli.progress import waiting
+from zooter_core.errors import ZooterError, listed
 
 
 def export(
-    name: Annotated[Literal["routerarena"], argument("NAME", "Format: routerarena.")],
-    router: Annotated[Path, option("--router", "DIR", "Folder of the router.")],
-    queries: Annotated[Path, option("--queries", "FILE", "RouterArena's data set, or a queries file.")],
-    out: Annotated[Path, option("--out", "FILE", "Prediction file to write (.json).")],
+    name: Annotated[
+        Literal["onnx", "routerarena"],
+        argument("NAME", "onnx (the router itself), or routerarena (its choices on --queries)."),
+    ],
+    router: RouterDir,
+    out: Annotated[Path, option("--out", "PATH", "Folder to write (onnx), or prediction file (routerarena, .json).")],
+    queries: Annotated[
+        Path | None, option("--queries", "FILE", "routerarena: RouterArena's data set, or a queries file.")
+    ] = None,
 ) -> None:
+    if name == "onnx":
+        _export_router(router, out)
+        return
+    if queries is None:
+        raise ZooterError(
+            "--queries FILE with the queries to choose for", "none", "Try `zooter export --help`.",
+            "Option --queries is missing.",
+        )  # fmt: skip
     from zooter_core.data.formats.routerarena import export_routerarena
     from zooter_core.router.router import Router
 
     counts = export_routerarena(Router.load(router).route, queries, out)
     shares = listed(f"{candidate} {count}" for candidate, count in counts.items())
     err.print(f"{sum(counts.values())} predictions in {out}: {shares}")
+
+
+def _export_router(router: Path, out: Path) -> None:
+    from zooter_core.router.config import CONFIG
+
+    if (out / CONFIG).exists():
+        raise ZooterError(
+            f"a folder for the exported router at {out}", f"a {CONFIG} there", "Give a new folder.",
+            f"{out} already holds a model's {CONFIG}.",
+        )  # fmt: skip
+    from zooter_core.router.export import export_router
+
+    with waiting("Exporting the router (about ten seconds) ..."):
+        exported = export_router(router, out)
+    err.print(f"A router for {listed(exported.candidates)} is in {out}. It needs neither PyTorch nor transformers.")

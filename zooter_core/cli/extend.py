@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.table import Table
 
-from zooter_core.cli.arguments import FleetDir, Json, Seed, Tagger, option
-from zooter_core.cli.consoles import err, print_json
+from zooter_core.cli.arguments import FleetDir, Json, RouterDir, Seed, Strict, Tagger, option
+from zooter_core.cli.consoles import err, print_figures
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import check_learns_from_labels, labels_of, named, numbers_of, tags_of
-from zooter_core.data.scores import read_scores
+from zooter_core.cli.settings import check_learns_from_labels, labels_of, named, numbers_of, open_scores, tags_of
 from zooter_core.errors import ZooterError, listed
 from zooter_core.files import check_folder
 from zooter_core.router.config import LABEL_SETTINGS
@@ -26,69 +26,69 @@ if TYPE_CHECKING:
 
     from zooter_core.data.scores import Scores
     from zooter_core.method.labels import LabelConfig
-    from zooter_core.router.router import Router, RouterHead
+    from zooter_core.router.torch_router import RouterHead, TorchRouter
 
+USAGE = "--candidate NAME with --scores FILE..., or --without NAME"
 DEFAULT_LABELS = "(default: as for the router's first labels)."
 
 
+Candidate = Annotated[
+    str | None, option("--candidate", "NAME", "Candidate to add; --scores has its scores and those of the others.")
+]
+Without = Annotated[str | None, option("--without", "NAME", "Candidate to remove; needs no scores.")]
+Curve = Annotated[
+    str | None, option("--curve", "LIST", "Also train on fewer queries: their numbers (default: 50,200,1000).")
+]
+Beta = Annotated[float | None, option("--beta", "X", f"Weight of the plain label {DEFAULT_LABELS}")]
+Tau = Annotated[float | None, option("--tau", "X", f"Softmax temperature of rewards {DEFAULT_LABELS}")]
+Normalise = Annotated[str | None, option("--normalise", "NAME", f"Normalisation of rewards {DEFAULT_LABELS}")]
+
+
 def extend(
-    router: Annotated[Path, option("--router", "DIR", "Folder of the router.")],
+    router: RouterDir,
     out: Annotated[Path, option("--out", "DIR", "Folder of the new router.")],
-    candidate: Annotated[
-        str | None, option("--candidate", "NAME", "Candidate to add; --scores has its scores and those of the others.")
-    ] = None,
-    without: Annotated[str | None, option("--without", "NAME", "Candidate to remove; needs no scores.")] = None,
+    candidate: Candidate = None,
+    without: Without = None,
     scores: Annotated[list[Path] | None, option("--scores", "FILE...", "Score files.")] = None,
-    curve: Annotated[
-        str | None, option("--curve", "LIST", "Also train on fewer queries: their numbers (default: 50,200,1000).")
-    ] = None,
+    curve: Curve = None,
     fleet: FleetDir = None,
     tagger: Tagger = "auto",
-    beta: Annotated[float | None, option("--beta", "X", f"Weight of the plain label {DEFAULT_LABELS}")] = None,
-    tau: Annotated[float | None, option("--tau", "X", f"Softmax temperature of rewards {DEFAULT_LABELS}")] = None,
-    normalise: Annotated[
-        str | None, option("--normalise", "NAME", f"Normalisation of rewards {DEFAULT_LABELS}")
-    ] = None,
+    beta: Beta = None,
+    tau: Tau = None,
+    normalise: Normalise = None,
     seed: Seed = 0,
+    strict: Strict = False,
     json: Json = False,
 ) -> None:
-    if bool(candidate and scores) == bool(without) or (without and (candidate or scores)):
-        raise ZooterError(
-            "--candidate NAME with --scores FILE..., or --without NAME",
-            "neither or both",
-            "Try `zooter extend --help`.",
-        )
     if out.resolve() == router.resolve():
         raise ZooterError("--out as another folder than --router", str(out), "Give a new folder; the old router stays.")
     check_folder(out)
     from zooter_core.router import extend as engine
-    from zooter_core.router import router as routers
     from zooter_core.router.encoder import Encoders
+    from zooter_core.router.torch_router import TorchRouter
 
-    old = routers.Router.load(router, Encoders())
+    head: RouterHead
     figures: dict[str, Any]
-    if without:
-        head = engine.without(old.head, without)
-        figures = {"removed": without}
-    else:
+    if without and not (candidate or scores):
+        old = TorchRouter.open(router, Encoders())
+        head, figures = engine.without(old.head, without), {"removed": without}
+    elif candidate and scores and not without:
+        old = TorchRouter.open(router, Encoders())
         options = named(beta=beta, tau=tau, normalise=normalise)
         check_learns_from_labels(old.head.config.kind, options, tagger)
-        labels = _labels(old, options)
-        table = engine.matched(read_scores(scores or []), old.candidates, candidate or "")
+        labels, table = _labels(old, options), engine.matched(open_scores(scores, strict), old.candidates, candidate)
         sizes = None if curve is None else [int(number) for number in numbers_of("--curve", curve)]
-        head, figures = _add(
-            old, table, labels, lambda vectors: tags_of(table, tagger, vectors, fleet, seed), sizes, seed
-        )
-    figures = {"router": str(out), "candidates": head.config.candidates} | figures
-    engine.save(routers.Router(head, old.encoder), out, figures)
-    if json:
-        print_json(figures)
+        tags = partial(tags_of, table, tagger, fleet=fleet, seed=seed)
+        head, figures = _add(old, table, labels, tags, sizes, seed)
     else:
-        _print(figures)
+        raise ZooterError(USAGE, "neither or both", "Try `zooter extend --help`.")
+    figures = {"router": str(out), "candidates": head.config.candidates} | figures
+    engine.save(TorchRouter(head, old.encoder), out, figures)
+    print_figures(figures, json, _print)
 
 
 def _add(
-    router: Router,
+    router: TorchRouter,
     scores: Scores,
     labels: LabelConfig,
     tags: Callable[[NDArray[np.float32]], Sequence[Sequence[str]]],
@@ -119,7 +119,7 @@ def _add(
     }
 
 
-def _labels(router: Router, options: dict[str, Any]) -> LabelConfig:
+def _labels(router: TorchRouter, options: dict[str, Any]) -> LabelConfig:
     """The label settings that the router names, or else those of `zooter distill --scores`, with the call's instead."""
     from zooter_core.pipeline.train import SCORE_LABELS
 

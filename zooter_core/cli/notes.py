@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from zooter_core.cli.consoles import err
-from zooter_core.errors import WorkError
+from zooter_core.errors import Failure
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
-    from zooter_core.records import Response
 
 MOST_LISTED = 20  # queries that are set aside
 
@@ -41,19 +40,19 @@ def print_set_aside(reasons: Mapping[str, str], lacking: str = "rewards") -> Non
         err.print(f"  and {len(reasons) - MOST_LISTED} more")
 
 
+def print_missing(problems: Mapping[str, Failure]) -> None:
+    """Which candidates lack responses, and why.
+
+    Args:
+        problems: by the candidate's name.
+    """
+    for name, failure in problems.items():
+        err.print(f"{name} is skipped; responses of it are missing: {failure.reason}")
+    if problems:
+        err.print("The step collect stays open. The same command asks for what is missing.")
+
+
 def print_note(note: str) -> None:
     """Why a request waits; nothing where the note is empty."""
     if note:
         err.print(note, style="dim")
-
-
-def check_answered(response: Response) -> None:
-    """Refuse a response that failed or is empty.
-
-    Raises:
-        WorkError: because of the response's error.
-    """
-    if response.error:
-        raise WorkError.because(response.error, f"an answer of {response.candidate}")
-    if not response.text and response.finish != "stopped":
-        raise WorkError(f"an answer of {response.candidate}", "an empty one", "Ask again, or ask another candidate.")

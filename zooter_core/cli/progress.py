@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.file_proxy import FileProxy
 from rich.live import Live
@@ -15,8 +15,39 @@ from rich.text import Text
 
 from zooter_core.cli.consoles import Output, err
 
+if TYPE_CHECKING:
+    from zooter_core.pipeline.tally import Tally
+
 EVERY = 30.0  # seconds between two lines of one step
-Show = Callable[[str, int, int], None]  # step, done, total
+REDRAW_SECONDS = 0.2
+Watch = Callable[[Sequence["Tally"]], None]
+
+
+class Show:
+    """Shows the progress of steps: called with a step, the part done and the total.
+
+    Attributes:
+        watch: shows the tallies of candidates.
+    """
+
+    def __init__(self, show: Callable[[str, int, int], None], watch: Watch) -> None:
+        self._show, self.watch = show, watch
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        self._show(step, done, total)
+
+
+def tally_text(tally: Tally) -> str:
+    """What a candidate has done: rate, tokens, cost so far, time left; or why it is skipped."""
+    parts = [f"{tally.rate():.1f}/s", f"{tally.tokens:,} tokens"]
+    if tally.price:
+        parts.append(f"${tally.dollars:,.2f}")
+    if tally.problem:
+        parts.append(f"skipped: {tally.problem.reason}")
+    elif (left := tally.seconds_left()) and tally.done < tally.total:
+        hours, seconds = divmod(round(left), 3600)
+        parts.append(f"{hours}:{seconds // 60:02}:{seconds % 60:02} left")
+    return ", ".join(parts)
 
 
 class Lines:
@@ -28,6 +59,7 @@ class Lines:
         self._printed_at = clock()
         self._state: tuple[str, int, int] | None = None
         self._printed: tuple[str, int, int] | None = None
+        self._tallies: Sequence[Tally] = ()
 
     def show(self, step: str, done: int, total: int) -> None:
         if self._state and self._state[0] != step:
@@ -35,6 +67,10 @@ class Lines:
         self._state = (step, done, total)
         if done >= total or self._is_due():
             self.end()
+
+    def watch(self, tallies: Sequence[Tally]) -> None:
+        """The candidates of the step, for its next line."""
+        self._tallies = tallies
 
     def note(self, text: str) -> None:
         """A state without figures."""
@@ -46,6 +82,9 @@ class Lines:
         if self._state and self._state != self._printed:
             step, done, total = self._printed = self._state
             self._print(f"{step}: {done:,} of {total:,}")
+            for tally in self._tallies:
+                self._print(f"  {tally.candidate}: {tally.done:,} of {tally.total:,}, {tally_text(tally)}")
+            self._tallies = ()
 
     def _is_due(self) -> bool:
         return self._clock() - self._printed_at >= EVERY
@@ -61,21 +100,35 @@ def bars() -> Iterator[Show]:
     if not err.file.isatty():
         lines = Lines(err)
         try:
-            yield lines.show
+            yield Show(lambda step, done, total: lines.show(step, done, total), lines.watch)
         finally:
             lines.end()
         return
     names = TextColumn("{task.description:>8}", markup=False)
-    columns = (names, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    more = TextColumn("{task.fields[more]}", markup=False)
+    columns = (names, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), more)
     with _above(err), Progress(*columns, console=err, redirect_stdout=False) as progress:
         tasks: dict[str, Any] = {}
 
         def show(step: str, done: int, total: int) -> None:
             if step not in tasks:
-                tasks[step] = progress.add_task(step, total=total)
+                tasks[step] = progress.add_task(step, total=total, more="")
             progress.update(tasks[step], completed=done)
 
-        yield show
+        drawn = 0.0
+
+        def watch(tallies: Sequence[Tally]) -> None:
+            nonlocal drawn
+            finished = all(tally.done == tally.total for tally in tallies)
+            if not finished and time.monotonic() - drawn < REDRAW_SECONDS:
+                return
+            drawn = time.monotonic()
+            for tally in tallies:
+                if (name := f"collect {tally.candidate}") not in tasks:
+                    tasks[name] = progress.add_task(err.shown(tally.candidate), total=tally.total, more="")
+                progress.update(tasks[name], completed=tally.done, more=err.shown(tally_text(tally)))
+
+        yield Show(show, watch)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from rich.table import Table
 
 from zooter_core.cli.arguments import FleetDir, Json, Seed, option
-from zooter_core.cli.consoles import err, print_json
+from zooter_core.cli.consoles import err, print_figures
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.progress import waiting
@@ -45,10 +45,7 @@ def queries(
 
     with waiting("Reading ...") as show:
         figures = curate(sources, exclude or [], out, config, tagging, show)
-    if json:
-        print_json(figures)
-    else:
-        _print(figures)
+    print_figures(figures, json, _print)
     if figures["n"] < n:
         err.print(f"Only {figures['n']:,} of {n:,} queries were selected: no more are left.")
 

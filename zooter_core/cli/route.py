@@ -11,8 +11,8 @@ from rich.table import Table
 from zooter_core.cli.arguments import FleetDir, Json, Willingness, argument, option
 from zooter_core.cli.consoles import clipped, out, print_json
 from zooter_core.cli.fleets import open_ensemble
+from zooter_core.data.lines import LONGEST
 from zooter_core.data.prices import check_trade
-from zooter_core.data.scores import LONGEST
 from zooter_core.errors import ZooterError
 from zooter_core.records import Decision
 from zooter_core.strict_json import parse_json

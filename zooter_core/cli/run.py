@@ -5,29 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import typer
+
 from zooter_core.cli import arguments
 from zooter_core.cli.arguments import option
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.notes import print_cost, print_note, print_set_aside
+from zooter_core.cli.notes import print_cost, print_missing, print_note, print_set_aside
 from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import generation_of, labels_of, named, training_of
+from zooter_core.cli.settings import collecting_of, generation_of, labels_of, named, training_of
 from zooter_core.cli.tables import print_report
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_queries
 from zooter_core.method.labels import LabelConfig
 from zooter_core.router.kinds import DEFAULT
 
+Scores = Annotated[Path | None, option("--scores", "FILE", "Also write rewards and responses as a score file.")]
+
 
 def run(
     queries: Annotated[Path, option("--queries", "FILE", "Queries file.")],
     out: Annotated[Path, option("--out", "DIR", "Folder of the run; a run that was stopped continues.")],
     fleet: arguments.FleetDir = None,
-    scores: Annotated[
-        Path | None, option("--scores", "FILE", "Also write rewards and responses as a score file.")
-    ] = None,
+    scores: Scores = None,
     temperature: arguments.Temperature = None,
     max_new_tokens: arguments.MaxNewTokens = None,
     samples: arguments.Samples = 1,
+    allow_missing: arguments.AllowMissing = False,
+    budget_usd: arguments.BudgetUsd = None,
     beta: arguments.Beta = None,
     tau: arguments.Tau = None,
     normalise: arguments.Normalise = None,
@@ -39,8 +43,8 @@ def run(
     keep_texts: arguments.KeepTexts = False,
     router_set: arguments.RouterSettings = None,
 ) -> None:
-    questions = read_queries(queries)
-    ensemble = open_ensemble(fleet, answering=True)
+    how = collecting_of(allow_missing, budget_usd)
+    questions, ensemble = read_queries(queries), open_ensemble(fleet, answering=True)
     generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens, seed)
     labels = labels_of(LabelConfig(), named(beta=beta, tau=tau, normalise=normalise, holdout=holdout))
     training = training_of(router_kind, router_set, epochs, seed, finetune, keep_texts)
@@ -48,11 +52,13 @@ def run(
     from zooter_core import pipeline
     from zooter_core.pipeline.plan import STEPS, Plan, check
 
-    plan = Plan(STEPS, questions, generation, samples, labels, encoder, training, scores)
     with Run(out, create=True) as folder, bars() as progress:
-        check(folder, plan, ensemble)
+        check(folder, Plan(STEPS, questions, generation, samples, None, labels, encoder, training, scores), ensemble)
         pipeline.start(folder, ensemble, questions)
-        pipeline.collect(folder, ensemble, generation, progress, samples, print_note)
+        missing = pipeline.collect(folder, ensemble, generation, progress, samples, print_note, how, progress.watch)
+        print_missing(missing)
+        if missing:
+            raise typer.Exit(1)
         print_cost(ensemble, samples)
         pipeline.score(folder, ensemble, progress)
         print_set_aside(folder.set_aside())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zooter_core.cli.arguments import FinetunedPart, TagSource
+from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.config.fleet import GenerationConfig
+from zooter_core.data.shards import Shard
 from zooter_core.errors import ZooterError, listed
 from zooter_core.files import check_file
 from zooter_core.method.labels import LabelConfig
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zooter_core.data.scores import Scores
+    from zooter_core.pipeline.collect import Collecting
 
 
 def named(**options: Any) -> dict[str, Any]:
@@ -32,6 +36,19 @@ def generation_of(
 ) -> GenerationConfig:
     """The fleet's generation settings with what the call names instead."""
     return replace(defaults, **named(temperature=temperature, max_new_tokens=max_new_tokens, seed=seed))
+
+
+def collecting_of(allow_missing: bool, budget_usd: float | None, shard: str | None = None) -> Collecting:
+    """How to collect.
+
+    Raises:
+        ZooterError: the budget is not a number above 0, or there is no such shard.
+    """
+    from zooter_core.pipeline.collect import Collecting
+
+    if budget_usd is not None and not 0 < budget_usd < math.inf:
+        raise ZooterError("--budget-usd above 0", str(budget_usd), "For instance --budget-usd 20.")
+    return Collecting(allow_missing, budget_usd, Shard.parse(shard) if shard else None)
 
 
 def labels_of(defaults: LabelConfig, options: dict[str, Any]) -> LabelConfig:
@@ -113,6 +130,20 @@ def check_plot(path: Path | None) -> None:
     if path.suffix != ".html":
         raise ZooterError("--plot as a file that ends in .html", str(path), "Rename it.")
     check_file(path)
+
+
+def open_scores(paths: Sequence[Path], strict: bool) -> Scores:
+    """Score files, with a note of the scores that they lack."""
+    from zooter_core.data.scores import read_scores
+
+    scores = read_scores(paths, strict=strict)
+    total = len(scores.queries)
+    if scores.missing:
+        lacking = listed(f"{name} on {count:,}" for name, count in scores.missing.items())
+        err.print(f"Scores are missing, of {total:,} queries: {lacking}. Their labels come from similar queries.")
+    if scores.left_out:
+        err.print(f"Left out: {scores.left_out:,} queries with a score of fewer than two candidates.")
+    return scores
 
 
 def tags_of(

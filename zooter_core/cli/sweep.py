@@ -7,18 +7,23 @@ from typing import Annotated, Any
 
 from rich.table import Table
 
-from zooter_core.cli.arguments import FleetDir, Json, ScoreFiles, Tagger, option
+from zooter_core.cli.arguments import FleetDir, Json, ScoreFiles, Strict, Tagger, option
 from zooter_core.cli.charts import save_sweep_plot
 from zooter_core.cli.consoles import out as console
-from zooter_core.cli.consoles import print_json
+from zooter_core.cli.consoles import print_figures
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import check_plot, numbers_of, tags_of
-from zooter_core.data.scores import read_scores
+from zooter_core.cli.settings import check_plot, numbers_of, open_scores, tags_of
 from zooter_core.evaluation import report_tables
 from zooter_core.files import check_file, open_atomic
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.strict_json import dump_json
+
+Normalise = Annotated[
+    str | None,
+    option("--normalise", "NAME", "Normalisation of rewards: spread (default), none, zscore, zscore-dataset."),
+]
+Out = Annotated[Path | None, option("--out", "FILE", "Also write it as JSON; the demo shows a fleet's sweep.json.")]
 
 
 def sweep(
@@ -26,23 +31,19 @@ def sweep(
     fleet: FleetDir = None,
     beta: Annotated[str, option("--beta", "LIST", "Weights of the plain label.")] = "0,0.1,0.3,0.5,0.7,0.9,1",
     tau: Annotated[str | None, option("--tau", "LIST", "Softmax temperatures of rewards (default: 0.3).")] = None,
-    normalise: Annotated[
-        str | None,
-        option("--normalise", "NAME", "Normalisation of rewards: spread (default), none, zscore, zscore-dataset."),
-    ] = None,
+    normalise: Normalise = None,
     tagger: Tagger = "auto",
     plot: Annotated[Path | None, option("--plot", "FILE", "Also plot the table into an .html file.")] = None,
-    out: Annotated[
-        Path | None, option("--out", "FILE", "Also write it as JSON; the demo shows a fleet's sweep.json.")
-    ] = None,
+    out: Out = None,
     folds: Annotated[int, option("--folds", "N", "Folds of the cross-validation.")] = 5,
     seeds: Annotated[int, option("--seeds", "N", "Repetitions, each with other folds.")] = 3,
+    strict: Strict = False,
     json: Json = False,
 ) -> None:
     check_plot(plot)
     if out:
         check_file(out)
-    table = read_scores(scores)
+    table = open_scores(scores, strict)
     from zooter_core.evaluation.sweep import SweepConfig
     from zooter_core.evaluation.sweep import sweep as sweep_of
     from zooter_core.pipeline.train import SCORE_LABELS
@@ -64,10 +65,7 @@ def sweep(
     if out:
         with open_atomic(out) as file:
             file.write(dump_json(figures, indent=2) + "\n")
-    if json:
-        print_json(figures)
-    else:
-        print_sweep(figures)
+    print_figures(figures, json, print_sweep)
 
 
 def print_sweep(figures: dict[str, Any]) -> None:

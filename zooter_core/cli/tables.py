@@ -27,7 +27,11 @@ def print_report(report: Report) -> None:
     columns = [f"{name} {what}" for name in pool for what in ("reward", "wins")]
     table = Table("source", "n", *columns, "entropy", title="rewards of the candidates", title_justify="left")
     for source, row in report.candidates.items():
-        cells = [c for name in pool for c in (f"{row['mean_reward'][name]:.2f}", f"{row['share_of_wins'][name]:.0%}")]
+        cells = [
+            c
+            for name in pool
+            for c in (_cell(row["mean_reward"].get(name), ".2f"), _cell(row["share_of_wins"].get(name), ".0%"))
+        ]
         table.add_row(source, str(row["n"]), *cells, f"{row['reward_entropy']:.2f}")
     out.print(table)
     if count := len(report.set_aside):
@@ -42,22 +46,25 @@ def print_evaluation(figures: report_tables.Figures) -> None:
         _print_table_one(figures)
     else:
         _print_datasets(figures)
+    if (scored := figures["counts"]["chosen"]) < figures["n"]:
+        some = [f"{name} {count:,}" for name, count in figures["counts"]["candidates"].items()]
+        out.print(f"the router's choice has a score on {scored:,} of {figures['n']:,} queries; {', '.join(some)}")
     if "baselines" in figures:
         _print_baselines(figures)
-    if "calibration" in figures:
+    if figures.get("calibration", {}).get("ece") is not None:
         off = figures["calibration"]["ece"]
         out.print(f"calibration: probabilities differ from the share of wins by {off:.3f} on average (ECE)")
     if "robustness" in figures:
         _print_robustness(figures["robustness"])
     single = figures["average"]["best_single"]["candidate"]
-    mean, spread = figures["mean"], figures["interval"]
+    mean, spread, counts = figures["mean"], figures["interval"], figures["counts"]
     for what, key in (
         ("router", "regret"),
         (f"{single}, the best single", "regret_best_single"),
         ("random", "regret_random"),
     ):
-        low, high = spread[key]
-        out.print(f"regret of {what}: {mean[key]:.3f} (95% interval {low:.3f} to {high:.3f}, n = {figures['n']})")
+        low, high = (_cell(end, ".3f") for end in spread[key])
+        out.print(f"regret of {what}: {_cell(mean[key], '.3f')} (95% interval {low} to {high}, n = {counts[key]})")
 
 
 def _print_table_one(figures: report_tables.Figures) -> None:
@@ -76,11 +83,11 @@ def _print_table_one(figures: report_tables.Figures) -> None:
             value = rows[number].values.get(column)
             form = ".0%" if "uplift" in column else ".2f" if "mtr" in column else ".3f"
             bold = "bold" if number in marked.get(column, ()) else ""
-            cells.append(Text("" if value is None else f"{value:{form}}", style=bold))
+            cells.append(Text(_cell(value, form), style=bold))
         table.add_row(name, *cells)
-    regrets = [f"{row['regret']:.3f}" for row in figures["datasets"].values()]
+    regrets = [_cell(row["regret"], ".3f") for row in (*figures["datasets"].values(), figures["average"])]
     table.add_section()
-    table.add_row("regret of router", *regrets, f"{figures['average']['regret']:.3f}")
+    table.add_row("regret of router", *regrets)
     out.print("mean score per data set; MTR and %Uplift among all methods, and among those that make one call")
     out.print(table)
 
@@ -91,23 +98,29 @@ def _print_datasets(figures: report_tables.Figures) -> None:
     table = Table("data set", "n", "router", "regret", *pool, "random", "oracle")
     for name, row in figures["datasets"].items():
         scores = [row["chosen"], row["regret"], *(row["candidates"][c] for c in pool), row["random"], row["oracle"]]
-        table.add_row(name, str(row["n"]), *(f"{score:.3f}" for score in scores))
+        table.add_row(name, str(row["n"]), *(_cell(score, ".3f") for score in scores))
     out.print(table)
     methods = Table("method", "MTR", "%Uplift", "MTR of one call", "%Uplift of one call")
     for name, rank in figures["mtr"].items():
         alone, first = figures["single"]["mtr"].get(name), figures["single"]["uplift"].get(name)
-        cells = ["" if alone is None else f"{alone:.2f}", "" if first is None else f"{first:.0%}"]
-        methods.add_row(name, f"{rank:.2f}", f"{figures['uplift'][name]:.0%}", *cells)
+        cells = [_cell(figures["uplift"][name], ".0%"), _cell(alone, ".2f"), _cell(first, ".0%")]
+        methods.add_row(name, _cell(rank, ".2f"), *cells)
     out.print(methods)
+
+
+def _cell(value: float | None, form: str) -> str:
+    """A figure, or nothing where no query has a score for it."""
+    return "" if value is None else f"{value:{form}}"
 
 
 def _print_baselines(figures: report_tables.Figures) -> None:
     table = Table("instead of the router", "score", "regret", "router minus it, 95%")
-    table.add_row("(the router)", f"{figures['average']['chosen']:.4f}", f"{figures['mean']['regret']:.3f}", "")
+    scores = (_cell(figures["average"]["chosen"], ".4f"), _cell(figures["mean"]["regret"], ".3f"))
+    table.add_row("(the router)", *scores, "")
     for name, row in figures["baselines"].items():
-        low, high = row["router_minus"]
+        low, high = (_cell(end, ".3f") for end in row["router_minus"])
         shown = f"{name}, in hindsight" if row["hindsight"] else name
-        table.add_row(shown, f"{row['chosen']:.4f}", f"{row['regret']:.3f}", f"{low:.3f} to {high:.3f}")
+        table.add_row(shown, _cell(row["chosen"], ".4f"), _cell(row["regret"], ".3f"), f"{low} to {high}")
     out.print(table)
 
 

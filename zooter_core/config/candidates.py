@@ -50,10 +50,13 @@ class CandidateConfig(Table):
         device_map: a device, or a way to spread the model over several, as in accelerate.
         calculator: whether sums that the candidate writes (`12 * 7 = `) are completed for it.
         repetition_penalty: makes tokens that were written already less likely; 1 has no effect.
-        context: with `gguf`, the tokens that all conversations with the model together may have.
         threads: with `gguf`, threads of llama.cpp; by default the cores that this process may use.
         gpu_layers: with `gguf`, how many layers go to a GPU; by default all if xllamacpp was built for it, 0 is none.
         usd_per_million_tokens: the price of what the candidate writes; 0 is free.
+        context_tokens: the longest prompt and answer together; None if it is not known. With `gguf`, all conversations
+            with the model share so many, by default 8,192 or what the model was trained for.
+        images, tools, json_mode: whether the candidate takes images, calls tools, and answers in JSON on request. None:
+            a candidate behind a server is believed to, a local one does not.
         endpoint: with the backend `openai`, the keys of EndpointConfig, which stand beside the others in the file.
         settings: the other keys of a candidate whose backend is a plug-in.
         memory: the fleet's `[memory]`. Fleets share models, so each candidate has it.
@@ -71,19 +74,25 @@ class CandidateConfig(Table):
     offload_folder: LocalPath | None = None
     calculator: StrictBool = False
     repetition_penalty: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False), AS_WRITTEN] = 1.0
-    context: Count | None = None
     threads: Count | None = None
     gpu_layers: Annotated[int, Field(strict=True, ge=0)] | None = None
     description: StrictStr = ""
     usd_per_million_tokens: NotNegative | None = None
+    context_tokens: Count | None = None
+    images: StrictBool | None = None
+    tools: StrictBool | None = None
+    json_mode: StrictBool | None = None
     endpoint: EndpointConfig | None = field(default=None, repr=False)
     settings: dict[str, Any] = field(default_factory=dict, hash=False)
     memory: MemoryConfig | None = field(default=None, repr=False)
 
     hidden: ClassVar[Sequence[str]] = ("endpoint", "settings", "memory")
-    shared: ClassVar[Sequence[str]] = ("name", "backend", "model", "description", "usd_per_million_tokens")
+    shared: ClassVar[Sequence[str]] = (
+        *("name", "backend", "model", "description", "usd_per_million_tokens"),
+        *("context_tokens", "images", "tools", "json_mode"),
+    )
     generating: ClassVar[Sequence[str]] = ("adapter", "prompt_template", "calculator", "repetition_penalty")
-    engine: ClassVar[Sequence[str]] = ("context", "threads", "gpu_layers")  # of llama.cpp
+    engine: ClassVar[Sequence[str]] = ("threads", "gpu_layers")  # of llama.cpp
 
     @field_validator("model")
     @classmethod

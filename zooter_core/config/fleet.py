@@ -16,6 +16,7 @@ from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fingerprint import FILES, fingerprint, named_by_server
 from zooter_core.config.labelling import InstagConfig, JudgeConfig, Reward, RewardConfig, Tagger, TaggerConfig
 from zooter_core.config.paths import LocalPath
+from zooter_core.config.serve import ServeConfig
 from zooter_core.config.tables import AS_WRITTEN, Count, NotNegative, Table, WholeNumber, error_in, refusal, table
 from zooter_core.config.toml import check_values, read_toml
 from zooter_core.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, unreadable
@@ -77,6 +78,7 @@ class Fleet:
     reward: RewardConfig | None = None
     tagger: TaggerConfig | None = None
     generation: GenerationConfig = field(default_factory=GenerationConfig)
+    serve: ServeConfig = field(default_factory=ServeConfig)
 
     @property
     def pool(self) -> tuple[str, ...]:
@@ -134,6 +136,7 @@ class FleetFile(Table):
     tagger: Tagger | None = None
     generation: GenerationConfig = field(default_factory=GenerationConfig)
     memory: MemoryConfig | None = None
+    serve: ServeConfig = field(default_factory=ServeConfig)
 
 
 def load_fleet(folder: str | Path) -> Fleet:
@@ -182,6 +185,7 @@ def fleet_toml(fleet: Fleet, name: str, folder: Path, router: str) -> str:
         "tagger": fleet.tagger,
         "generation": fleet.generation,
         "memory": fleet.candidates[0].memory,
+        "serve": fleet.serve,
     }
     values = {key: _relative(table, folder) for key, table in tables.items() if table is not None}
     text = tomli_w.dumps({"name": name} | {key: table for key, table in values.items() if table})
@@ -217,4 +221,4 @@ def _fleet(file: FleetFile, path: Path) -> Fleet:
         tagger = replace(tagger, instagger=placed(tagger.instagger))
     candidates = tuple(placed(candidate) for candidate in file.candidate)
     name = path.parent.name if file.name is None else file.name
-    return Fleet(name, path.parent, candidates, file.router, reward, tagger, file.generation)
+    return Fleet(name, path.parent, candidates, file.router, reward, tagger, file.generation, file.serve)

@@ -203,6 +203,7 @@ class NearestConfig(TaggerConfig):
     """Tags of a vocabulary by similarity.
 
     Attributes:
+        vocabulary: a file of tags; None for the embedded fleet's.
         threshold: the least cosine similarity of a tag.
         most: the most tags for a query.
     """

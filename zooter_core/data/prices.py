@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from zooter_core.config.fleet import Fleet
 from zooter_core.errors import ZooterError, listed
 from zooter_core.method import metrics
+from zooter_core.method.gaps import mean
 
 Array = NDArray[np.float64]
 TOKENS = 300  # assumed length of a response that is not known
@@ -87,8 +88,9 @@ def utilities_of(fleet: Fleet, probabilities: Mapping[str, float], willingness: 
 def trade(probabilities: Array, table: Array, prices: Array, costs: Array, willingness: float) -> dict[str, Any]:
     """Mean score and cost of choosing by utility, beside choosing by probability (`at_0`).
 
-    Returns the means over queries of `score`, `price` (dollars per million tokens of the chosen candidate) and
-    `dollars` (per thousand queries), and `score_minus`, the 95% bootstrap interval of the gain in score.
+    Returns the means over queries of `score` (over the `n` whose choice has one), `price` (dollars per million tokens
+    of the chosen candidate) and `dollars` (per thousand queries), and `score_minus`, the 95% bootstrap interval of the
+    gain in score.
 
     Args:
         table: scores, shape (n, N).
@@ -100,7 +102,7 @@ def trade(probabilities: Array, table: Array, prices: Array, costs: Array, willi
         picks = values.argmax(axis=1)
         earned = table[rows, picks]
         paid = {"price": float(prices[picks].mean()), "dollars": float(costs[rows, picks].mean())}
-        return earned, {"score": float(earned.mean()), **paid}
+        return earned, {"n": int(np.isfinite(earned).sum()), "score": float(mean(earned)), **paid}
 
     traded, figures = choose(utilities(probabilities, prices, willingness))
     plain, at_0 = choose(probabilities)

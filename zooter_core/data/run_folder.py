@@ -205,6 +205,14 @@ class RunFolder:
         """
         jsonl.append_records(self.folder / file, records, private=True)
 
+    def appending(self, file: str) -> jsonl.Appender:
+        """The file, open for records that come one by one. Close it before the step is sealed.
+
+        Raises:
+            WorkError: it cannot be written.
+        """
+        return jsonl.Appender(self.folder / file, private=True)
+
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that affect a run, for run.json."""

@@ -35,22 +35,25 @@ class Run(RunFolder):
         return [Query(r["id"], r["text"], r["dataset"], tuple(r["tags"])) for r in self.records(QUERIES)]
 
     def responses(self) -> dict[str, dict[str, list[str]]]:
-        """Query id -> candidate -> the texts of its samples, in order."""
+        """Query id -> candidate, in pool order -> the texts of its samples, in order."""
         texts: dict[str, dict[str, dict[int, str]]] = {}
         for record in self.records(RESPONSES):
             texts.setdefault(record["id"], {}).setdefault(record["candidate"], {})[record["sample"]] = record["text"]
+        pool = self.setting("start", "pool")
         return {
-            query: {name: [samples[number] for number in sorted(samples)] for name, samples in candidates.items()}
-            for query, candidates in texts.items()
+            query: {name: [of[name][number] for number in sorted(of[name])] for name in pool if name in of}
+            for query, of in texts.items()
         }
 
     def refused(self) -> dict[str, str]:
-        """The queries that a candidate refused: id -> the first such candidate, and why."""
-        reasons: dict[str, str] = {}
+        """The queries that a candidate refused, in order: id -> the first such candidate of the pool, and why."""
+        pool = self.setting("start", "pool")
+        reasons: dict[str, dict[tuple[int, int], str]] = {}
         for record in self.records(RESPONSES):
             if record.get("error") is not None:
-                reasons.setdefault(record["id"], f"no response of {record['candidate']}: {record['error']}")
-        return reasons
+                reason = f"no response of {record['candidate']}: {record['error']}"
+                reasons.setdefault(record["id"], {})[pool.index(record["candidate"]), record["sample"]] = reason
+        return {query.id: min(reasons[query.id].items())[1] for query in self.queries() if query.id in reasons}
 
     def set_aside(self) -> dict[str, str]:
         """The queries without rewards: id -> why."""

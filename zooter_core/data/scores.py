@@ -5,36 +5,48 @@ A score file is the neutral way in: from one, `zooter distill --scores` trains a
 
 from __future__ import annotations
 
-import gzip
-import zlib
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.errors import FIX_PERMISSIONS, ZooterError, listed
+from zooter_core.data.lines import numbered_lines, read_lines
+from zooter_core.errors import ZooterError, listed
 from zooter_core.records import LARGEST_SCORE, Query
-from zooter_core.strict_json import NotFiniteError, parse_json
 
 NO_DATASET = "all"
-LONGEST = 1 << 24  # characters of a line; a small .gz can hold a line larger than the memory
+LEAST = 2  # candidates with a score that a query needs, in a pool of so many
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Queries with a score of every candidate.
+    """Queries with scores of the candidates.
 
     Attributes:
-        candidates: the pool, in the order of the first line.
-        scores: shape (queries, candidates), unchanged from the file.
+        candidates: the pool, in the order in which the file names them.
+        scores: shape (queries, candidates), unchanged from the file; NaN where a candidate has none.
+        left_out: how many queries of the file have a score of fewer than two candidates.
     """
 
     queries: tuple[Query, ...]
     candidates: tuple[str, ...]
     scores: NDArray[np.float64]
+    left_out: int = 0
+
+    @property
+    def missing(self) -> dict[str, int]:
+        """The candidates that lack scores, and on how many queries."""
+        counts = np.isnan(self.scores).sum(axis=0).tolist()
+        return {name: count for name, count in zip(self.candidates, counts, strict=True) if count}
+
+    def scores_of(self, row: int) -> dict[str, float]:
+        """The scores that a query has, by candidate."""
+        values = zip(self.candidates, self.scores[row].tolist(), strict=True)
+        return {name: value for name, value in values if value == value}
 
     @property
     def datasets(self) -> list[str]:
@@ -62,7 +74,7 @@ class Scores:
         return Scores(self.queries, tuple(candidates), self.scores[:, order])
 
     def only(self, candidates: Sequence[str]) -> Scores:
-        """A copy with the columns of these candidates alone.
+        """A copy with the columns of these candidates alone, and the queries with scores of two of them.
 
         Raises:
             ZooterError: one of the candidates is missing.
@@ -72,7 +84,15 @@ class Scores:
                 f"scores of {listed(candidates)}", f"none of {listed(missing)}", "Add their scores on the same queries."
             )
         columns = [self.candidates.index(name) for name in candidates]
-        return Scores(self.queries, tuple(candidates), self.scores[:, columns])
+        return Scores(self.queries, tuple(candidates), self.scores[:, columns]).comparable()
+
+    def comparable(self) -> Scores:
+        """The queries with scores of two candidates, or of the only one."""
+        enough = (~np.isnan(self.scores)).sum(axis=1) >= min(LEAST, len(self.candidates))
+        if enough.all():
+            return self
+        part = self.subset(np.flatnonzero(enough).tolist())
+        return replace(part, left_out=self.left_out + int((~enough).sum()))
 
     def sample(self, most: int, seed: int = 0) -> Scores:
         """At most `most` of the queries, drawn at random, in their order."""
@@ -88,69 +108,6 @@ class Scores:
 ScoreSource = Scores | str | Path | Sequence[str | Path]  # one or more score files, or their contents
 
 
-def open_lines(path: Path) -> TextIO:
-    """Open a text file, unpacked if its name ends in .gz."""
-    try:
-        if not path.is_file():
-            raise ZooterError("a file of JSON lines (.jsonl or .jsonl.gz)", f"no file at {path}", "Check the path.")
-        if path.suffix == ".gz":
-            return gzip.open(path, "rt", encoding="utf-8-sig")
-        return path.open(encoding="utf-8-sig")
-    except OSError as problem:
-        raise ZooterError(f"a readable file {path}", str(problem), FIX_PERMISSIONS) from problem
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The number and text of each line that is not empty."""
-    number = 0
-    try:
-        with open_lines(path) as lines:
-            for number, line in enumerate(iter(lambda: lines.readline(LONGEST), ""), 1):
-                if len(line) == LONGEST:
-                    raise ZooterError(
-                        f"at most {LONGEST:,} characters in {path}, line {number}",
-                        "more",
-                        "Shorten or remove the line.",
-                    )
-                if line.strip():
-                    yield number, line.strip()
-    except (EOFError, OSError, zlib.error, UnicodeDecodeError) as problem:
-        raise ZooterError(
-            f"a readable file {path}",
-            f"{problem} after line {number}",
-            "The file is cut short or damaged; download it again.",
-        ) from problem
-
-
-def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The place ("file, line 3") and the JSON object of each line that is not empty.
-
-    Raises:
-        ZooterError: a line is not a JSON object with finite numbers, or has a key twice.
-    """
-    for number, line in _lines(Path(path)):
-        place = f"{path}, line {number}"
-        try:
-            record = parse_json(line, object_pairs_hook=_once)
-        except NotFiniteError as problem:
-            raise ZooterError(
-                f'a finite number as "{problem.field}" in {place}', problem.number, "Fix or remove the line."
-            ) from problem
-        except (ValueError, RecursionError) as problem:
-            raise ZooterError(f"JSON in {place}", repr(line[:60]), f"Fix the line ({problem}).") from problem
-        if not isinstance(record, dict):
-            raise ZooterError(f"a JSON object in {place}", type(record).__name__, "Fix the line.")
-        yield place, record
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f'"{next(name for name in names if names.count(name) > 1)}" occurs twice')
-    return record
-
-
 def each_query(path: str | Path) -> Iterator[tuple[str, dict[str, Any], Query]]:
     """The queries of a file one at a time, each with its place ("file, line 3") and its line. Ids may repeat.
 
@@ -160,7 +117,7 @@ def each_query(path: str | Path) -> Iterator[tuple[str, dict[str, Any], Query]]:
     path = Path(path)
     lines: Iterator[tuple[str, dict[str, Any], str]]
     if path.name.endswith((".txt", ".txt.gz")):
-        lines = ((f"{path}, line {number}", {"query": line}, f"{number:06d}") for number, line in _lines(path))
+        lines = ((f"{path}, line {number}", {"query": line}, f"{number:06d}") for number, line in numbered_lines(path))
     else:
         lines = ((place, record, str(number)) for number, (place, record) in enumerate(read_lines(path), 1))
     for place, record, fallback in lines:
@@ -178,38 +135,65 @@ def read_queries(path: str | Path) -> list[Query]:
     return queries
 
 
-def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = lambda lines: None) -> Scores:
-    """One or more score files over the same candidates, read line by line.
+def read_scores(
+    paths: Sequence[str | Path], progress: Callable[[int], None] = lambda lines: None, strict: bool = False
+) -> Scores:
+    """One or more score files, read line by line. A line may lack candidates; with fewer than two it is left out.
 
     Args:
         progress: called with the number of queries so far; an exception of it ends the reading.
+        strict: refuse a line that lacks a candidate.
 
     Raises:
-        ZooterError: a line is wrong, its candidates differ from the first line's, or an id occurs twice in a file.
+        ZooterError: a line is wrong, an id occurs twice in a file, or no query has scores of two candidates.
     """
     queries: list[Query] = []
-    rows: list[list[float]] = []
-    pool: tuple[str, ...] = ()
+    table = _Rows()
     for path in paths:
-        in_file: list[Query] = []
+        begin = len(queries)
         for number, (place, record) in enumerate(read_lines(path), 1):
             scores = record.get("scores")
             if not isinstance(scores, dict) or not scores:
                 raise ZooterError(f'"scores" as an object of numbers in {place}', _shown(scores), "Fix the line.")
-            pool = pool or tuple(scores)
-            if set(scores) != set(pool):
-                differing = listed(sorted(set(scores) ^ set(pool)))
+            if strict and table.pool and set(scores) != set(table.pool):
+                differing = listed(sorted(set(scores) ^ set(table.pool)))
                 raise ZooterError(
-                    f"the same candidates in every line ({listed(pool)})",
+                    f"the same candidates in every line ({listed(table.pool)})",
                     f"a difference in {place}: {differing}",
-                    "Remove such lines, or use one file a pool.",
+                    "Remove such lines, use one file a pool, or leave out --strict.",
                 )
-            rows.append([_number(scores[name], f'"scores" of {name} in {place}') for name in pool])
-            in_file.append(read_query(place, record, str(number)))
-            progress(len(rows))
-        no_repeats(in_file, str(path))
-        queries += in_file
-    return Scores(tuple(queries), pool, np.array(rows, dtype=np.float64))
+            table.add({name: _number(value, f'"scores" of {name} in {place}') for name, value in scores.items()})
+            queries.append(read_query(place, record, str(number)))
+            progress(len(queries))
+        no_repeats(queries[begin:], str(path))
+    result = Scores(tuple(queries), tuple(table.pool), table.scores()).comparable()
+    if not result.queries:
+        raise ZooterError(
+            f"scores of two candidates for some query in {listed(map(str, paths))}",
+            f"one of {listed(table.pool)} a line",
+            "Put the scores of a query into one line: a label compares candidates.",
+        )
+    return result
+
+
+class _Rows:
+    """A table of scores that grows by rows, and by a column where a line names another candidate."""
+
+    def __init__(self) -> None:
+        self.pool: dict[str, int] = {}
+        self.values = array("d")
+
+    def add(self, scores: Mapping[str, float]) -> None:
+        if not scores.keys() <= self.pool.keys():
+            old = self.scores()
+            self.pool |= {name: len(self.pool) + n for n, name in enumerate(s for s in scores if s not in self.pool)}
+            wide = np.full((len(old), len(self.pool)), np.nan)
+            wide[:, : old.shape[1]] = old
+            self.values = array("d", wide.tobytes())
+        self.values.extend(scores.get(name, np.nan) for name in self.pool)
+
+    def scores(self) -> NDArray[np.float64]:
+        return np.array(self.values).reshape(-1, max(1, len(self.pool)))[:, : len(self.pool)]
 
 
 def as_scores(source: ScoreSource) -> Scores:
@@ -219,9 +203,14 @@ def as_scores(source: ScoreSource) -> Scores:
     return read_scores([source] if isinstance(source, str | Path) else source)
 
 
-def read_texts(paths: Sequence[str | Path]) -> list[dict[str, str]]:
-    """The responses of each query, candidate -> text, in the order of `read_scores`; {} if a line has none."""
-    lines = (line for path in paths for line in read_lines(path))
+def read_texts(paths: Sequence[str | Path], scores: Scores | None = None) -> list[dict[str, str]]:
+    """The responses of each query, candidate -> text; {} if a line has none.
+
+    Args:
+        scores: what `read_scores` gave for the same files: the queries that it left out are left out here.
+    """
+    least = min(LEAST, len(scores.candidates)) if scores and scores.left_out else 0
+    lines = (line for path in paths for line in read_lines(path) if not least or len(line[1]["scores"]) >= least)
     return [read_responses(place, record) if "responses" in record else {} for place, record in lines]
 
 

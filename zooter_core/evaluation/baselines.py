@@ -8,33 +8,35 @@ from numpy.typing import NDArray
 
 from zooter_core.data.scores import Scores
 from zooter_core.method import metrics
+from zooter_core.method.gaps import mean
 from zooter_core.router.distill import fit_head
-from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import settings_of
+from zooter_core.router.text_encoder import TextEncoder
 
 Array = NDArray[np.float64]
 
 
 def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
-    """The score that simple rules learned from `learned` get on each query of `scores`, shape (n,).
+    """The score that simple rules learned from `learned` get on each query of `scores`, shape (n,); NaN for no score.
 
     `best single` is the candidate with the highest mean over data sets, `majority` the one that wins most queries, and
     `best a data set` the one with the highest mean in the query's data set (best single where that is a new one).
     """
     table = learned.scores
     means = metrics.group_means(table, learned.datasets)
-    single = int(np.mean(list(means.values()), axis=0).argmax())
-    majority = int(metrics.win_shares(table).mean(axis=0).argmax())
-    places = [int(means[name].argmax()) if name in means else single for name in scores.datasets]
+    single = int(np.nanargmax(mean(np.array(list(means.values())), axis=0)))
+    majority = int(np.nanargmax(mean(metrics.win_shares(table), axis=0)))
+    best = {name: int(np.nanargmax(row)) for name, row in means.items()}
+    places = [best.get(name, single) for name in scores.datasets]
     return {
-        "random": scores.scores.mean(axis=1),
+        "random": mean(scores.scores, axis=1),
         "best single": scores.scores[:, single],
         "majority": scores.scores[:, majority],
         "best a data set": scores.scores[np.arange(len(places)), places],
     }
 
 
-def nearest(scores: Scores, vectors: NDArray[np.float32], learned: Scores, encoder: Encoder) -> Array:
+def nearest(scores: Scores, vectors: NDArray[np.float32], learned: Scores, encoder: TextEncoder) -> Array:
     """The score that kNN gets on each query, shape (n,), with its default settings and the router's encoder.
 
     Args:

@@ -14,6 +14,7 @@ from zooter_core.data.scores import NO_DATASET, Scores, ScoreSource, as_scores
 from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluation.baselines import nearest, simple
 from zooter_core.method import calibration, metrics, selection
+from zooter_core.method.gaps import mean, there
 from zooter_core.router.router import Router
 
 Array = NDArray[np.float64]
@@ -48,31 +49,41 @@ def evaluate(
     """
     router = Router.load(router) if isinstance(router, str | Path) else router
     scores = as_scores(scores)
-    pool = router.for_pool(scores.candidates).candidates
-    order = [pool.index(name) for name in scores.candidates]
-    vectors = router.encoder.embed([query.text for query in scores.queries])
-    probabilities = router.of_vectors(vectors)[:, order]
+    probabilities = outputs_of(router, scores).probabilities
     chosen = probabilities.argmax(axis=1)
     figures = compare(scores, chosen, more)
     chosen_scores = scores.scores[np.arange(len(chosen)), chosen]
     baselines = {name: (values, name != "random") for name, values in simple(scores, scores).items()}
     if learned is not None:
         learned = as_scores(learned).in_order(scores.candidates)
+        vectors = router.encoder.embed([query.text for query in scores.queries])  # cached
         fair = simple(scores, learned) | {"knn": nearest(scores, vectors, learned, router.encoder)}
         baselines |= {name: (values, False) for name, values in fair.items()}
     figures["baselines"] = {
-        name: _baseline(scores, values, chosen_scores) | {"hindsight": hindsight}
+        name: without_nan(_baseline(scores, values, chosen_scores)) | {"hindsight": hindsight}
         for name, (values, hindsight) in baselines.items()
     }
     figures["calibration"] = calibration.reliability(probabilities, metrics.win_shares(scores.scores))
     return figures
 
 
+def outputs_of(router: Router, scores: Scores) -> selection.Outputs:
+    """A router's outputs for the queries of scores, with the candidates in the order of the scores.
+
+    Raises:
+        ZooterError: the scores are of other candidates.
+    """
+    pool = router.for_pool(scores.candidates).candidates
+    outputs = router.outputs([query.text for query in scores.queries])
+    return outputs.in_order([pool.index(name) for name in scores.candidates])
+
+
 def _baseline(scores: Scores, values: Array, chosen: Array) -> dict[str, Any]:
     datasets = {name: float(mean) for name, mean in metrics.group_means(values, scores.datasets).items()}
     return {
-        "chosen": float(np.mean(list(datasets.values()))),
-        "regret": float((scores.scores.max(axis=1) - values).mean()),
+        "n": _count(values),
+        "chosen": float(mean(np.array(list(datasets.values())))),
+        "regret": float(mean(np.fmax.reduce(scores.scores, axis=1) - values)),
         "datasets": datasets,
         "router_minus": metrics.interval(chosen - values),
     }
@@ -93,6 +104,10 @@ def check_names(candidates: Iterable[str]) -> None:
 def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] | None = None) -> dict[str, Any]:
     """Figures of a choice, of each candidate, and of a random and a perfect choice.
 
+    A query counts for the methods whose choice has a score there, and for a difference of two where both have one;
+    `counts` says on how many queries each of `interval` and `mean` stands, and each candidate. The oracle and a random
+    choice are those among the scored candidates. None where there is no query.
+
     Averages are unweighted over data sets; `interval` values are 95% bootstrap intervals over all queries. MTR and
     %Uplift rank the router, each candidate and the oracle; `single` ranks them without the methods that need every
     candidate's response (the oracle and `more`). `gap_closed` is (router - best single) / (oracle - best single) with
@@ -106,83 +121,93 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
         ZooterError: a candidate has the name of a method.
     """
     check_names(scores.candidates)
-    table = scores.scores
-    names = np.array(scores.datasets)
-    chosen_scores = table[np.arange(len(table)), chosen]
-    best = table.max(axis=1)
-    groups = {str(name): names == name for name in dict.fromkeys(scores.datasets)}
-    datasets = {name: _figures(scores.candidates, table[rows], chosen_scores[rows]) for name, rows in groups.items()}
-    keys = ("chosen", "regret", "oracle", "random")
-    average: dict[str, Any] = {key: float(np.mean([d[key] for d in datasets.values()])) for key in keys}
-    overall = {c: float(np.mean([d["candidates"][c] for d in datasets.values()])) for c in scores.candidates}
-    single = max(overall, key=lambda name: overall[name])
-    average["best_single"] = {"candidate": single, "score": overall[single]}
-
-    def by_group(values: Array) -> Array:
-        return np.array(list(metrics.group_means(values, scores.datasets).values()))
-
-    alone = {"router": by_group(chosen_scores)}
-    alone |= {name: by_group(table[:, column]) for column, name in enumerate(scores.candidates)}
-    methods = alone | {name: by_group(values) for name, values in (more or {}).items()} | {"oracle": by_group(best)}
-    single_scores = table[:, scores.candidates.index(single)]
+    more = dict(more or {})
+    table, names = scores.scores, np.array(scores.datasets)
+    earned, best, random = table[np.arange(len(table)), chosen], np.fmax.reduce(table, axis=1), mean(table, axis=1)
+    datasets = {
+        str(name): _figures(scores.candidates, table[rows], earned[rows], {m: of[rows] for m, of in more.items()})
+        for name in dict.fromkeys(scores.datasets)
+        for rows in (names == name,)
+    }
+    average = _average(scores.candidates, list(datasets.values()), ("chosen", "regret", "oracle", "random", *more))
+    single = table[:, scores.candidates.index(average["best_single"]["candidate"])]
+    alone = {"router": earned} | {name: table[:, column] for column, name in enumerate(scores.candidates)}
+    others = {"best_single": single, "random": random, **more}
+    means = {
+        "chosen": earned,
+        "regret": best - earned,
+        "regret_best_single": best - single,
+        "regret_random": best - random,
+    }
+    differences = {f"chosen_minus_{name}": earned - values for name, values in others.items()}
+    every = means | {"oracle": best} | others | differences
+    counts = {name: _count(values) for name, values in every.items()}
     figures: dict[str, Any] = {
         "n": len(table),
         "datasets": datasets,
         "average": average,
-        "mtr": metrics.mean_task_rank(methods),
-        "uplift": metrics.uplift(methods),
-        "single": {"mtr": metrics.mean_task_rank(alone), "uplift": metrics.uplift(alone)},
-        "interval": {
-            "chosen": metrics.interval(chosen_scores),
-            "regret": metrics.interval(best - chosen_scores),
-            "regret_best_single": metrics.interval(best - single_scores),
-            "regret_random": metrics.interval(best - table.mean(axis=1)),
-            "chosen_minus_best_single": metrics.interval(chosen_scores - single_scores),
-            "chosen_minus_random": metrics.interval(chosen_scores - table.mean(axis=1)),
-        },
-        "mean": {
-            "chosen": float(chosen_scores.mean()),
-            "regret": float((best - chosen_scores).mean()),
-            "regret_best_single": float((best - single_scores).mean()),
-            "regret_random": float((best - table.mean(axis=1)).mean()),
-            "oracle": float(best.mean()),
-            "best_single": float(single_scores.mean()),
-            "random": float(table.mean()),
-        },
-        "gap_closed": _gap_closed(chosen_scores - single_scores, best - single_scores),
+        **_ranks(alone | more | {"oracle": best}, scores.datasets),
+        "single": _ranks(alone, scores.datasets),
+        "interval": {name: metrics.interval(values) for name, values in (means | differences).items()},
+        "mean": {name: float(mean(values)) for name, values in (means | {"oracle": best} | others).items()},
+        "counts": counts | {"candidates": dict(zip(scores.candidates, _count(table), strict=True))},
+        "gap_closed": _gap_closed(*there(earned - single, best - single)),
     }
-    for name, values in (more or {}).items():
-        _join(figures, name, dict(zip(groups, by_group(values).tolist(), strict=True)))
-        figures["mean"][name] = float(values.mean())
-        figures["interval"][f"chosen_minus_{name}"] = metrics.interval(chosen_scores - values)
-    return figures
+    known: dict[str, Any] = without_nan(figures)
+    return known
+
+
+def without_nan(figures: Any) -> Any:
+    """Figures with None instead of NaN, which JSON does not have."""
+    if isinstance(figures, dict):
+        return {key: without_nan(value) for key, value in figures.items()}
+    if isinstance(figures, list | tuple):
+        return type(figures)(without_nan(value) for value in figures)
+    return None if isinstance(figures, float) and np.isnan(figures) else figures
+
+
+def _count(values: Array) -> Any:
+    """The number of queries with a score, of each column."""
+    return np.isfinite(values).sum(axis=0).tolist()
+
+
+def _ranks(methods: Mapping[str, Array], datasets: Sequence[str]) -> dict[str, dict[str, float]]:
+    """MTR and %Uplift of methods; each has the score of its choice on each query, shape (n,)."""
+    means = {name: np.array(list(metrics.group_means(values, datasets).values())) for name, values in methods.items()}
+    return {"mtr": metrics.mean_task_rank(means), "uplift": metrics.uplift(means)}
 
 
 def _gap_closed(closed: Array, gap: Array) -> dict[str, Any] | None:
+    if not len(gap):
+        return None
     spread, share = metrics.ratio_interval(closed, gap), float(metrics.ratio(closed.mean(), gap.mean()))
     return {"share": share, "interval": spread} if spread is not None and np.isfinite(share) else None
 
 
-def _join(figures: dict[str, Any], name: str, means: Mapping[str, float]) -> None:
-    """Add a further method's means to each data set and to the average."""
-    for dataset, mean in means.items():
-        figures["datasets"][dataset][name] = mean
-    figures["average"][name] = float(np.mean(list(means.values())))
-
-
-def _figures(candidates: tuple[str, ...], table: Array, chosen: Array) -> dict[str, Any]:
-    means = dict(zip(candidates, table.mean(axis=0).tolist(), strict=True))
-    best = max(means, key=lambda name: means[name])
-    oracle = table.max(axis=1)
+def _figures(candidates: tuple[str, ...], table: Array, chosen: Array, more: Mapping[str, Array]) -> dict[str, Any]:
+    """Means over the queries of one data set."""
+    means = dict(zip(candidates, mean(table, axis=0).tolist(), strict=True))
+    best = max(means, key=lambda name: np.nan_to_num(means[name], nan=-np.inf))
+    oracle = np.fmax.reduce(table, axis=1)
     return {
         "n": len(table),
-        "chosen": float(chosen.mean()),
-        "regret": float((oracle - chosen).mean()),
+        "scored": _count(chosen),
+        "chosen": float(mean(chosen)),
+        "regret": float(mean(oracle - chosen)),
         "oracle": float(oracle.mean()),
-        "random": float(table.mean()),
+        "random": float(mean(table)),
         "best_single": {"candidate": best, "score": means[best]},
         "candidates": means,
+        **{name: float(mean(values)) for name, values in more.items()},
     }
+
+
+def _average(candidates: Sequence[str], datasets: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> dict[str, Any]:
+    """Means over data sets, each data set counting the same."""
+    overall = {name: float(mean(np.array([row["candidates"][name] for row in datasets]))) for name in candidates}
+    single = max(overall, key=lambda name: np.nan_to_num(overall[name], nan=-np.inf))
+    means: dict[str, Any] = {key: float(mean(np.array([row[key] for row in datasets]))) for key in keys}
+    return means | {"best_single": {"candidate": single, "score": overall[single]}}
 
 
 @dataclass(frozen=True)
@@ -207,6 +232,9 @@ def report(
 ) -> dict[str, Any]:
     """The figures of report.json: each candidate's rewards by source, and the router on the held-back queries.
 
+    A candidate is left out of a source where it has no score, and a data set of the held-back ones where the router or
+    some candidate has none.
+
     The latter are those of `compare` with RMR among the methods, `calibration`, `selection` (in a pool of two or more;
     selection.report) and, where prices are known, the `dollars` that the methods cost for a thousand queries.
 
@@ -219,11 +247,15 @@ def report(
     shares = metrics.win_shares(scores.scores)
     names, spread = np.array(scores.datasets), np.array(entropies)
 
+    def by_name(table: Array) -> dict[str, float]:
+        means = zip(scores.candidates, mean(table, axis=0).tolist(), strict=True)
+        return {name: value for name, value in means if not np.isnan(value)}
+
     def by_source(rows: NDArray[np.bool_]) -> dict[str, Any]:
         return {
             "n": int(rows.sum()),
-            "mean_reward": dict(zip(scores.candidates, scores.scores[rows].mean(axis=0).tolist(), strict=True)),
-            "share_of_wins": dict(zip(scores.candidates, shares[rows].mean(axis=0).tolist(), strict=True)),
+            "mean_reward": by_name(scores.scores[rows]),
+            "share_of_wins": by_name(shares[rows]),
             "reward_entropy": float(spread[rows].mean()),
         }
 
@@ -232,19 +264,31 @@ def report(
     figures: dict[str, Any] = {"candidates": sources}
     if outputs is not None:
         sampled = sampled or Sampled(scores.scores[..., None])
-        dollars = None if sampled.dollars is None else sampled.dollars[held_back]
-        fold = scores.subset(np.flatnonzero(held_back).tolist())
-        figures["held_back"] = _held_back(outputs, fold, sampled.rewards[held_back], dollars)
+        rows = np.flatnonzero(held_back)
+        judged = _judged(scores.subset(rows.tolist()), outputs.probabilities.argmax(axis=1))
+        if judged.any():
+            members = None if outputs.members is None else outputs.members[:, judged]
+            outputs, rows = selection.Outputs(outputs.probabilities[judged], members), rows[judged]
+            dollars = None if sampled.dollars is None else sampled.dollars[rows]
+            figures["held_back"] = _held_back(outputs, scores.subset(rows.tolist()), sampled.rewards[rows], dollars)
     return figures
+
+
+def _judged(fold: Scores, chosen: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """The queries of the data sets where every candidate, and the choice, has a score for some query; shape (n,)."""
+    columns = np.column_stack([fold.scores, fold.scores[np.arange(len(chosen)), chosen]])
+    able = {name: bool(row.all()) for name, row in metrics.group_means(np.isfinite(columns), fold.datasets).items()}
+    return np.array([able[name] for name in fold.datasets], dtype=bool)
 
 
 def _held_back(outputs: selection.Outputs, fold: Scores, rewards: Array, dollars: Array | None) -> dict[str, Any]:
     chosen = outputs.probabilities.argmax(axis=1)
     # RMR sees one response a candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
-    rmr = np.take_along_axis(fold.scores, rewards.argmax(axis=1), axis=1).mean(axis=1)
+    given = np.where(np.isnan(rewards), -np.inf, rewards)
+    rmr = np.take_along_axis(fold.scores, given.argmax(axis=1), axis=1).mean(axis=1)
     figures = compare(fold, chosen, {"rmr": rmr})
     figures["calibration"] = calibration.reliability(outputs.probabilities, metrics.win_shares(fold.scores))
-    if len(fold.candidates) > 1:
+    if len(fold.candidates) > 1 and selection.scored(outputs, fold.scores).any():
         figures["selection"] = selection.report(outputs, fold.scores, rewards, dollars)
     if dollars is not None:
         figures["dollars"] = {

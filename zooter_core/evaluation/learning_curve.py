@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from zooter_core.errors import ZooterError
 from zooter_core.method import metrics
+from zooter_core.method.gaps import mean
 from zooter_core.router.distill import learn
 from zooter_core.router.extend import FEWEST, Examples, extend, logits_of
 from zooter_core.router.kinds import settings_of
-from zooter_core.router.router import RouterHead
+from zooter_core.router.torch_router import RouterHead
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
@@ -80,9 +81,9 @@ def _turn(head: RouterHead, train: Examples, test: Examples, sizes: Sequence[int
 
     methods = {
         "old": scores(head),
-        "single": table[:, train.scores.scores.mean(axis=0).argmax()],
+        "single": table[:, np.nanargmax(mean(train.scores.scores, axis=0))],
         "all": scores(from_scratch(head, train, seed)),
-        "oracle": table.max(axis=1),
+        "oracle": np.fmax.reduce(table, axis=1),
     }
     for size in sizes:
         part = train.subset(range(size))  # they are in random order
@@ -107,11 +108,10 @@ def from_scratch(head: RouterHead, examples: Examples, seed: int) -> RouterHead:
 
 def _figures(earned: dict[str, Array], sizes: Sequence[int]) -> dict[str, Any]:
     means = {method: float(np.nanmean(values)) for method, values in earned.items()}
-    judged = ~np.isnan(earned["old"])
-    rows_judged = judged.any(axis=0)
+    judged = ~np.isnan(earned["oracle"])
 
     def minus_old(method: str) -> tuple[float, float]:
-        return metrics.interval(np.nanmean((earned[method] - earned["old"])[:, rows_judged], axis=0))
+        return metrics.interval(mean(earned[method] - earned["old"], axis=0))
 
     rows = [
         {

@@ -29,35 +29,35 @@ class SourceFigures(TypedDict):
     reward_entropy: float
 
 
-@open_table
-class DatasetFigures(TypedDict):
-    """Mean rewards on the held-back queries of one data set. An old report has no `rmr`."""
-
-    n: Annotated[int, Field(ge=1)]
-    chosen: float
-    regret: NotRequired[float]
-    oracle: float
-    random: float
-    best_single: NotRequired[dict[str, Any]]
-    candidates: Annotated[ByName, Field(min_length=1)]
-    rmr: NotRequired[float]
-
-
 class BestSingle(TypedDict):
-    """The candidate with the highest average over data sets."""
+    """The candidate with the highest mean."""
 
     candidate: str
     score: float
 
 
 @open_table
+class DatasetFigures(TypedDict):
+    """Mean rewards on the held-back queries of one data set."""
+
+    n: Annotated[int, Field(ge=1)]
+    chosen: float
+    regret: float
+    oracle: float
+    random: float
+    best_single: BestSingle
+    candidates: Annotated[ByName, Field(min_length=1)]
+    rmr: float
+
+
+@open_table
 class Average(TypedDict):
     """Means over data sets, each data set counting the same."""
 
-    chosen: NotRequired[float]
-    regret: NotRequired[float]
-    oracle: NotRequired[float]
-    random: NotRequired[float]
+    chosen: float
+    regret: float
+    oracle: float
+    random: float
     best_single: BestSingle
 
 
@@ -78,21 +78,21 @@ class Means(TypedDict):
     regret_random: float
     oracle: float
     best_single: float
-    random: NotRequired[float]
-    rmr: NotRequired[float]
+    random: float
+    rmr: float
 
 
 @open_table
 class Intervals(TypedDict):
     """95% bootstrap intervals of means over queries."""
 
-    chosen: NotRequired[Interval]
+    chosen: Interval
     regret: Interval
     regret_best_single: Interval
     regret_random: Interval
-    chosen_minus_best_single: NotRequired[Interval]
-    chosen_minus_random: NotRequired[Interval]
-    chosen_minus_rmr: NotRequired[Interval]
+    chosen_minus_best_single: Interval
+    chosen_minus_random: Interval
+    chosen_minus_rmr: Interval
 
 
 @open_table
@@ -111,11 +111,11 @@ class Curve(TypedDict):
 
     trigger: str
     k: Annotated[int, Field(ge=2)]
-    area: NotRequired[float]
-    area_random: NotRequired[float]
-    gain: NotRequired[float]
-    interval: NotRequired[Interval]
-    beats_random: NotRequired[bool]
+    area: float
+    area_random: float
+    gain: float
+    interval: Interval
+    beats_random: bool
     points: list[CurvePoint]
 
 
@@ -143,20 +143,35 @@ class Dollars(TypedDict):
     all: float
 
 
+# Functional, because `from` is a keyword of Python.
+CalibrationBin = TypedDict("CalibrationBin", {"from": float, "to": float, "n": int, "probability": float, "won": float})
+
+
+class Calibration(TypedDict):
+    """The expected calibration error, and the bins of the chosen candidates' probabilities that have a query."""
+
+    n: NotRequired[int]
+    ece: float
+    bins: list[CalibrationBin]
+
+
 @open_table
 class HeldBack(TypedDict):
-    """How the router does on the held-back queries. An old report has no `single`, `selection` and `dollars`."""
+    """How the router does on the held-back queries.
+
+    Selection needs two candidates; dollars need the price of each.
+    """
 
     n: int
     datasets: Annotated[dict[str, DatasetFigures], Field(min_length=1)]
     average: Average
     mtr: ByName
     uplift: ByName
-    single: NotRequired[Ranks]
+    single: Ranks
     interval: Intervals
     mean: Means
-    gap_closed: NotRequired[dict[str, Any] | None]
-    calibration: NotRequired[dict[str, Any]]
+    gap_closed: dict[str, Any] | None
+    calibration: Calibration
     selection: NotRequired[Selection]
     dollars: NotRequired[Dollars]
 
@@ -219,7 +234,7 @@ class Sweep(TypedDict):
     n: int
     folds: int
     seeds: int
-    normalise: NotRequired[str]
+    normalise: str
     rows: Annotated[list[SweepRow], Field(min_length=1)]
     best: BestRow
     differs: bool

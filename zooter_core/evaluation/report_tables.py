@@ -36,10 +36,7 @@ class Method:
 
 
 def table_one(held_back: Figures) -> list[Method]:
-    """The methods: each candidate and the router, then RMR and the oracle.
-
-    Old reports hold only the ranks of RMR, which then has no figures by data set.
-    """
+    """The methods: each candidate and the router, then RMR (if the figures have it) and the oracle."""
     rows = [Method(name, ONE, _values(held_back, name, of)) for name, of in _candidates(held_back).items()]
     for name in (ROUTER, RMR, ORACLE):
         if name.lower() in held_back["mtr"]:
@@ -50,11 +47,10 @@ def table_one(held_back: Figures) -> list[Method]:
 
 def _values(held_back: Figures, key: str, means: Mapping[str, float]) -> dict[str, float]:
     values = {DATASET + dataset: mean for dataset, mean in means.items()}
-    if means:
-        values["average"] = sum(means.values()) / len(means)
+    values["average"] = sum(means.values()) / len(means)
+    single = held_back["single"]
     ranks = {"mtr": held_back["mtr"], "uplift": held_back["uplift"]}
-    single = held_back.get("single", {})
-    ranks |= {"mtr_one": single.get("mtr", {}), "uplift_one": single.get("uplift", {})}
+    ranks |= {"mtr_one": single["mtr"], "uplift_one": single["uplift"]}
     return values | {column: rank_of[key] for column, rank_of in ranks.items() if key in rank_of}
 
 
@@ -70,9 +66,9 @@ def _candidates(held_back: Figures) -> dict[str, dict[str, float]]:
 
 
 def _method(held_back: Figures, name: str) -> dict[str, float]:
-    """A method's mean reward in each data set; empty if the report lacks it."""
+    """A method's mean reward in each data set."""
     key = "chosen" if name == ROUTER else name.lower()
-    return {dataset: row[key] for dataset, row in held_back["datasets"].items() if key in row}
+    return {dataset: row[key] for dataset, row in held_back["datasets"].items()}
 
 
 def best(methods: Sequence[Method]) -> dict[str, set[int]]:
@@ -114,9 +110,14 @@ class Point:
         """Dollars if `priced` and there are prices, else calls."""
         return self.dollars if priced and self.dollars is not None else self.calls
 
+    def described(self, priced: bool) -> str:
+        """Reward and cost in words."""
+        cost = f"{self.dollars:.4g} dollars per thousand queries" if priced else f"{self.calls:.2f} calls per query"
+        return f"reward {self.reward:.3f} for {cost}"
+
 
 def named(held_back: Figures) -> list[Point]:
-    """Each candidate alone, a random one, the router, RMR (if the report has it) and the oracle."""
+    """Each candidate alone, a random one, the router, RMR and the oracle."""
     dollars: Figures = held_back.get("dollars") or {"candidates": {}}
     counts = [row["n"] for row in held_back["datasets"].values()]
 
@@ -127,23 +128,19 @@ def named(held_back: Figures) -> list[Point]:
     points = [Point(name, 1, reward(means), dollars["candidates"].get(name), True) for name, means in pool.items()]
     methods = {RANDOM: (1, "random"), ROUTER: (1, "chosen"), RMR: (len(pool), "all"), ORACLE: (len(pool), "all")}
     for name, (calls, key) in methods.items():
-        if means := _method(held_back, name):
-            points.append(Point(name, calls, reward(means), dollars.get(key)))
+        points.append(Point(name, calls, reward(_method(held_back, name)), dollars.get(key)))
     return points
 
 
-def triggers(held_back: Figures) -> list[str]:
-    """The triggers whose curves are in the report, the best one for k = 2 first; none in an old report."""
-    selection = held_back.get("selection")
-    if not selection:
-        return []
+def triggers(selection: Figures) -> list[str]:
+    """The triggers whose curves are in the report, the best one for k = 2 first."""
     names = dict.fromkeys(row["trigger"] for row in selection["curves"])
     return sorted(names, key=lambda name: name != selection["best"]["trigger"])
 
 
-def curves(held_back: Figures, trigger: str) -> dict[int, list[Point]]:
+def curves(selection: Figures, trigger: str) -> dict[int, list[Point]]:
     """k -> the points of a trigger's curve, from no query sent to k candidates to all queries."""
-    rows = [row for row in held_back["selection"]["curves"] if row["trigger"] == trigger]
+    rows = [row for row in selection["curves"] if row["trigger"] == trigger]
     return {
         row["k"]: [
             Point(
@@ -173,32 +170,6 @@ def frontier(points: Collection[Point], priced: bool) -> list[Point]:
 def is_best(row: Row, sweep: Figures) -> bool:
     """Whether a row of a sweep has the best beta and tau."""
     return all(row[key] == sweep["best"][key] for key in ("beta", "tau"))
-
-
-def sweep_lines(sweep: Figures) -> list[dict[str, Any]]:
-    """The mean score over beta with its 95% interval, a line per tau, as keyword arguments of plotly's scatter."""
-    by_tau: dict[float, list[Row]] = {}
-    for row in sorted(sweep["rows"], key=lambda row: row["beta"]):
-        by_tau.setdefault(row["tau"], []).append(row)
-    return [
-        {
-            "x": [row["beta"] for row in rows],
-            "y": [row["mean"] for row in rows],
-            "error_y": {
-                "array": [row["interval"][1] - row["mean"] for row in rows],
-                "arrayminus": [row["mean"] - row["interval"][0] for row in rows],
-            },
-            "mode": "lines+markers",
-            "marker": {"symbol": ["star" if is_best(row, sweep) else "circle" for row in rows], "size": 11},
-            "name": f"tau {tau:g}",
-            "customdata": [
-                [*row["interval"], row["regret"], " (the best)" if is_best(row, sweep) else ""] for row in rows
-            ],
-            "hovertemplate": "<b>beta %{x:g}%{customdata[3]}</b><br>score %{y:.3f}, 95% interval %{customdata[0]:.3f} "
-            "to %{customdata[1]:.3f}<br>%{customdata[2]:.3f} below the oracle<extra></extra>",
-        }
-        for tau, rows in by_tau.items()
-    ]
 
 
 def as_good(sweep: Figures) -> list[Row]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from zooter_core.data.scores import Scores
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError, listed
-from zooter_core.router.encoder import Encoder
+from zooter_core.router.text_encoder import TextEncoder
 
 Array = NDArray[np.float64]
 Texts = Sequence[Mapping[str, str]]  # for each query, the response of each candidate
@@ -74,7 +74,7 @@ def best_scores(scores: Scores, rewards: Array) -> Array:
     return np.take_along_axis(scores.scores, rewards.argmax(axis=1)[:, None], axis=1)[:, 0]
 
 
-def token_counts(encoder: Encoder, scores: Scores, texts: Texts, default: int) -> Array:
+def token_counts(encoder: TextEncoder, scores: Scores, texts: Texts, default: int) -> Array:
     """Tokens of each response by the encoder's tokenizer, shape (n, N); `default` where there is no response."""
     places = [
         (row, column)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError
 from zooter_core.method import labels, metrics
+from zooter_core.method.gaps import mean
 from zooter_core.router.distill import learn
 from zooter_core.router.kinds import DistillConfig
 
@@ -69,10 +70,10 @@ def sweep(
         vectors: of the queries, shape (n, width).
 
     Returns:
-        `rows` in the order of the points, each with `beta`, `tau`, `mean` (over queries and seeds), its 95% bootstrap
-        `interval` over queries, `regret`, and `minus_best`: the interval of the paired difference from the best point.
-        `best` is the point with the highest mean, and `differs` says whether every other point is worse beyond its
-        interval.
+        `rows` in the order of the points, each with `beta`, `tau`, `n` (the queries where a choice has a score),
+        `mean` (over queries and seeds), its 95% bootstrap `interval` over queries, `regret`, and `minus_best`: the
+        interval of the paired difference from the best point. `best` is the point with the highest mean, and `differs`
+        says whether every other point is worse beyond its interval.
 
     Raises:
         ZooterError: there are too few queries for the folds.
@@ -84,17 +85,18 @@ def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -
     """What `sweep` returns, for the points that are done so far; at least one.
 
     Args:
-        means: point -> the mean score over seeds of each query, shape (n,).
+        means: point -> the mean score over seeds of each query, shape (n,); NaN where no choice has a score.
     """
-    best = max(means, key=lambda point: means[point].mean())
-    oracle = scores.scores.max(axis=1)
+    best = max(means, key=lambda point: mean(means[point]))
+    oracle = np.fmax.reduce(scores.scores, axis=1)
     rows: list[dict[str, Any]] = [
         {
             "beta": beta,
             "tau": tau,
-            "mean": float(values.mean()),
+            "n": int(np.isfinite(values).sum()),
+            "mean": float(mean(values)),
             "interval": metrics.interval(values),
-            "regret": float((oracle - values).mean()),
+            "regret": float(mean(oracle - values)),
             "minus_best": metrics.interval(values - means[best]),
         }
         for (beta, tau), values in means.items()
@@ -127,7 +129,7 @@ def earned(
     folds_of = [_folds(scores, seed, config.folds) for seed in range(config.seeds)]
     total, done = len(config.points) * config.seeds * config.folds, 0
     for beta, tau in config.points:
-        means = np.zeros(len(scores.queries))
+        gained, times = np.zeros((2, len(scores.queries)))
         for seed in range(config.seeds):
             folds = folds_of[seed]
             for fold in range(config.folds):
@@ -138,9 +140,13 @@ def earned(
                 head = learn(vectors[train], enhanced, scores.candidates, "", seeded, scores=scores.scores[train])
                 with torch.inference_mode():
                     chosen = head(torch.from_numpy(vectors[test])).argmax(dim=-1).numpy()
-                means[test] += scores.scores[test, chosen] / config.seeds
+                values = scores.scores[test, chosen]
+                gained[test] += np.nan_to_num(values) / config.seeds
+                times[test] += np.isfinite(values)
                 done += 1
                 progress("sweep", done, total)
+        with np.errstate(divide="ignore", invalid="ignore"):  # NaN where no choice has a score
+            means = gained * (config.seeds / times)
         yield (beta, tau), means
 
 

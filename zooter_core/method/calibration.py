@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 BINS = 10
+TINY = 1e-300  # what divides instead of 0
 SHARPEST, FLATTEST = 0.02, 50.0  # the range of temperatures that is searched
 GOLDEN = (5**0.5 - 1) / 2
 ROUNDS = 40  # of the search; a round leaves 0.618 of the range
@@ -42,16 +43,24 @@ def temperature_of(logits: Array, wins: Array) -> float:
 def reliability(probabilities: Array, wins: Array, bins: int = BINS) -> dict[str, Any]:
     """The chosen candidate's probability against its share of wins, in bins of equal width.
 
-    Returns `ece`, the expected calibration error (Guo et al., equation 3), and `bins`, the bins with a query: `from`,
-    `to`, `n`, and the means `probability` and `won`.
+    Where some candidates have no score, a probability is that of winning against those that have one; a query whose
+    choice has none does not count.
+
+    Returns `n`, the number of queries; `ece`, the expected calibration error (Guo et al., equation 3; None without a
+    query); and `bins`, the bins with a query: `from`, `to`, `n`, and the means `probability` and `won`.
 
     Args:
         probabilities: shape (n, N).
-        wins: shape (n, N).
+        wins: shape (n, N), NaN for a missing score.
     """
     chosen = probabilities.argmax(axis=-1)
     rows = np.arange(len(chosen))
-    sure, won = probabilities[rows, chosen], wins[rows, chosen]
+    gaps = np.isnan(wins)
+    if gaps.any():
+        rows = np.flatnonzero(~gaps[rows, chosen])
+        given = np.where(gaps, 0.0, probabilities)
+        probabilities = given / np.maximum(given.sum(axis=-1, keepdims=True), TINY)
+    sure, won = probabilities[rows, chosen[rows]], wins[rows, chosen[rows]]
     place = np.minimum((sure * bins).astype(int), bins - 1)
     filled = [
         {
@@ -64,4 +73,5 @@ def reliability(probabilities: Array, wins: Array, bins: int = BINS) -> dict[str
         for number in range(bins)
         if (place == number).any()
     ]
-    return {"ece": sum(b["n"] * abs(b["probability"] - b["won"]) for b in filled) / len(chosen), "bins": filled}
+    off = sum(b["n"] * abs(b["probability"] - b["won"]) for b in filled)
+    return {"n": len(rows), "ece": off / len(rows) if len(rows) else None, "bins": filled}

@@ -1,6 +1,7 @@
 """From rewards to labels: the equations of ZOOTER (arXiv 2311.08692, section 3), in numpy.
 
-Shapes: n queries, N candidates in pool order; `rewards`, `labels` and `priors` have N columns. `label` does all steps.
+Shapes: n queries, N candidates in pool order; `rewards`, `labels` and `priors` have N columns. A reward that is
+missing is NaN; `complete` says what its candidate's share of the label is. `label` does all steps.
 """
 
 from __future__ import annotations
@@ -13,47 +14,104 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.errors import ZooterError, did_you_mean
+from zooter_core.method.gaps import mean, std
+from zooter_core.method.tags import TagIndex
 
 Array = NDArray[np.float64]
+ROUNDS, TOLERANCE = 200, 1e-6  # of the search for priors where rewards are missing
 
 
 def softmax(rewards: Array, tau: float = 1.0) -> Array:
     """Labels s(q) = softmax(r(q) / tau) along the last axis (equation 2 of the paper has tau = 1).
 
+    A missing reward is NaN and stays NaN: the softmax is over those that there are, until `complete` fills the gap.
+
     Raises:
-        ZooterError: tau is not positive or not finite, or a reward is NaN or infinite.
+        ZooterError: tau is not positive or not finite, or a reward is infinite.
     """
     if not 0 < tau < np.inf:
         raise ZooterError("a temperature tau > 0, and finite,", str(tau), "Use --tau 1 (the paper's value).")
     rewards = np.asarray(rewards, dtype=np.float64)
-    if not np.isfinite(rewards).all():
-        raise ZooterError("finite rewards", "NaN or infinity", "Remove the queries with such rewards first.")
+    if np.isinf(rewards).any():
+        raise ZooterError("finite rewards", "infinity", "Remove the queries with such rewards first.")
     with np.errstate(over="ignore"):  # a tiny tau makes a difference -inf, whose power is 0 as it should be
-        powers = np.exp((rewards - rewards.max(axis=-1, keepdims=True)) / tau)
-    return powers / powers.sum(axis=-1, keepdims=True)
+        powers = np.exp((rewards - np.fmax.reduce(rewards, axis=-1, keepdims=True)) / tau)
+    return powers / np.nansum(powers, axis=-1, keepdims=True)
+
+
+def complete(labels: Array, shares: Array) -> Array:
+    """Labels whose missing candidates get their shares p(q), and whose scored ones, S(q), what remains:
+
+        s_m(q) = p_m(q)                                              where m has no reward
+        s_i(q) = (1 - sum over missing m of p_m(q)) softmax_S(r(q))_i     where i has one
+
+    The shares are the mean of the query's tag priors. That is what the softmax over all candidates would be expected to
+    be: it takes nothing from what the rewards say about the candidates that have one.
+
+    Args:
+        labels: shape (n, N), NaN where a reward is missing.
+        shares: p, shape (n, N) or (N,), rows sum to one.
+    """
+    missing = np.isnan(labels)
+    if not missing.any():
+        return labels
+    taken = np.where(missing, shares, 0.0).sum(axis=-1, keepdims=True)
+    return np.where(missing, shares, (1 - taken) * labels)
+
+
+def mean_label(labels: Array) -> Array:
+    """The mean label of n queries, shape (N,); with gaps, the one that completes them: m = mean of complete(s, m)."""
+    if not np.isnan(labels).any():
+        return labels.mean(axis=0)
+    mean = np.full(labels.shape[1], 1 / labels.shape[1])
+    for _ in range(ROUNDS):
+        before, mean = mean, complete(labels, mean).mean(axis=0)
+        if np.abs(mean - before).max() < TOLERANCE:
+            break
+    return mean
 
 
 def tag_priors(labels: Array, tags: Sequence[Sequence[str]]) -> dict[str, Array]:
     """Tag priors s_t: the mean label of the queries that carry tag t (section 3.3).
 
+    With gaps (NaN) a prior is the mean of the completed labels, which in turn are completed by the priors. The solution
+    is reached by taking turns, from the mean over all queries on. For a single tag it is the maximum of the likelihood
+    of who wins among the scored candidates, if others would have kept their odds (Luce's choice axiom).
+
     Args:
-        labels: shape (n, N).
+        labels: shape (n, N), NaN where a reward is missing.
         tags: the tags of each of the n queries; a tag named twice counts once.
     """
-    rows: dict[str, list[int]] = {}
-    for row, names in enumerate(tags):
-        for name in dict.fromkeys(names):
-            rows.setdefault(name, []).append(row)
-    return {name: labels[rows[name]].mean(axis=0) for name in sorted(rows)}
+    index = TagIndex.of(tags)
+    return dict(zip(index.names, _priors(labels, index), strict=True))
+
+
+def _priors(labels: Array, index: TagIndex) -> Array:
+    """`tag_priors` as a table of shape (T, N), NaN for a tag that no query carries."""
+    gaps = np.isnan(labels).any(axis=1)
+    counts = index.counts[:, None]
+    with np.errstate(invalid="ignore"):
+        if not gaps.any():
+            return index.sums(labels) / counts
+        overall = mean_label(labels)
+        rows = np.flatnonzero(gaps)
+        known, some = index.rows(np.flatnonzero(~gaps)).sums(labels[~gaps]), index.rows(rows)
+        priors = np.where(counts > 0, overall, np.nan)
+        for _ in range(ROUNDS):
+            filled = complete(labels[rows], some.means_of(priors, overall))
+            before, priors = priors, (known + some.sums(filled)) / counts
+            if np.nanmax(np.abs(priors - before), initial=0.0) < TOLERANCE:
+                break
+    return priors
 
 
 def enhance(labels: Array, tags: Sequence[Sequence[str]], priors: Mapping[str, Array], beta: float) -> Array:
     """Tag-based label enhancement: s*(q) = beta s(q) + (1 - beta) mean over t in T(q) of s_t (section 3.3).
 
-    Tags without a prior are ignored; a query without any other tag keeps s(q).
+    Tags without a prior are ignored; a query without any other tag keeps s(q). Gaps are completed first.
 
     Args:
-        labels: shape (n, N).
+        labels: shape (n, N), NaN where a reward is missing.
         tags: the tags T(q) of each of the n queries; a tag named twice counts once.
         priors: tag -> s_t, shape (N,).
         beta: 1 is the plain label, 0 the prior alone; the paper found 0.3 best.
@@ -61,14 +119,23 @@ def enhance(labels: Array, tags: Sequence[Sequence[str]], priors: Mapping[str, A
     Raises:
         ZooterError: beta lies outside [0, 1].
     """
+    _check_beta(beta)
+    index = TagIndex.of(tags).only(priors)
+    table = np.array([priors[name] for name in index.names]).reshape(len(index.names), labels.shape[1])
+    return _enhanced(labels, index, table, mean_label(labels), beta)[1]
+
+
+def _enhanced(labels: Array, index: TagIndex, priors: Array, overall: Array, beta: float) -> tuple[Array, Array, Array]:
+    """The completed labels, the enhanced ones, and the mean prior of each query's tags (its label without tags)."""
+    labels = complete(np.asarray(labels, dtype=np.float64), index.means_of(priors, overall))
+    prior = index.means_of(priors, labels)
+    tagged = (index.sizes > 0)[:, None]
+    return labels, np.where(tagged, beta * labels + (1 - beta) * prior, labels), prior
+
+
+def _check_beta(beta: float) -> None:
     if not 0 <= beta <= 1:
         raise ZooterError("beta between 0 and 1", str(beta), "Use --beta 0.3 (the paper's value).")
-    enhanced = np.array(labels, dtype=np.float64)
-    for row, names in enumerate(tags):
-        carried = [priors[name] for name in dict.fromkeys(names) if name in priors]
-        if carried:
-            enhanced[row] = beta * enhanced[row] + (1 - beta) * np.mean(carried, axis=0)
-    return enhanced
 
 
 @dataclass(frozen=True)
@@ -95,8 +162,8 @@ class Labels:
     """All steps from rewards to labels, each of shape (n, N).
 
     Attributes:
-        rewards: r, normalised.
-        plain: s, the softmax of the rewards.
+        rewards: r, normalised; NaN where one is missing, alone of the four.
+        plain: s, the softmax of the rewards, completed.
         prior: the mean of s_t over the query's tags.
         enhanced: s*, the mixture of both.
     """
@@ -132,14 +199,18 @@ def label(
     Raises:
         ZooterError: a setting makes no sense.
     """
+    _check_beta(config.beta)
     scaled = normalise(rewards, config.normalise, groups, scale_columns)
     plain = softmax(scaled, config.tau)
-    rows = np.arange(len(plain)) if train is None else train
-    train_tags = [tags[row] for row in rows.tolist()]
-    priors = tag_priors(plain[rows], train_tags)
+    index = TagIndex.of(tags)
+    learned = slice(None) if train is None else train
+    own = index if train is None else index.rows(train)
+    priors, overall = _priors(plain[learned], own), mean_label(plain[learned])
+    carried = np.flatnonzero(own.counts).tolist()
+    index = index.only(index.names[code] for code in carried)
+    plain, every, mean_prior = _enhanced(plain, index, priors[carried], overall, config.beta)
     prior, enhanced = plain.copy(), plain.copy()
-    prior[rows] = enhance(plain[rows], train_tags, priors, 0.0)
-    enhanced[rows] = enhance(plain[rows], train_tags, priors, config.beta)
+    prior[learned], enhanced[learned] = mean_prior[learned], every[learned]
     return Labels(scaled, plain, prior, enhanced)
 
 
@@ -168,15 +239,16 @@ def entropy(labels: Array) -> Array:
 
 
 def _standardise(rewards: Array, columns: int) -> Array:
-    level, spread = rewards[:, :columns].mean(), rewards[:, :columns].std()
-    return (rewards - level) / spread if spread > 0 else np.zeros_like(rewards)
+    level, spread = mean(rewards[:, :columns]), std(rewards[:, :columns])
+    return (rewards - level) / spread if spread > 0 else rewards * 0.0
 
 
 def _spread(rewards: Array, columns: int) -> Array:
-    rewards = rewards / (np.abs(rewards[:, :columns]).max() or 1.0)  # the squares of huge ones would overflow
-    centred = rewards - rewards[:, :columns].mean(axis=-1, keepdims=True)
-    spread = np.sqrt((centred[:, :columns] ** 2).mean())
-    return centred / spread if spread > 0 else np.zeros_like(centred)
+    # The squares of huge ones would overflow.
+    rewards = rewards / (np.fmax.reduce(np.abs(rewards[:, :columns]), axis=None) or 1.0)
+    centred = rewards - mean(rewards[:, :columns], axis=-1, keepdims=True)
+    spread = np.sqrt(mean(centred[:, :columns] ** 2))
+    return centred / spread if spread > 0 else centred * 0.0
 
 
 def _by_group(rewards: Array, groups: Sequence[str], columns: int, scale: Callable[[Array, int], Array]) -> Array:

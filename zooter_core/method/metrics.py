@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from zooter_core.method.gaps import mean, there
+
 Array = NDArray[np.float64]
+BLOCKS = 20_000  # resampled queries, at most
 AT_ONCE = 1 << 21  # numbers drawn at once: 16 MiB
 Z95 = 1.96  # standard deviations each way that hold 95% of a normal distribution
 
@@ -21,30 +24,35 @@ def ranks(scores: Array) -> Array:
 
 
 def win_shares(scores: Array) -> Array:
-    """Who has the highest score of each query, shape (..., N); a tie is shared, and rows sum to one."""
-    best = scores == scores.max(axis=-1, keepdims=True)
-    return best / best.sum(axis=-1, keepdims=True)
+    """Who has the highest score of each query, shape (..., N); a tie is shared, and rows sum to one.
+
+    A missing score is NaN, and its share is NaN: the others share the win.
+    """
+    best = scores == np.fmax.reduce(scores, axis=-1, keepdims=True)
+    shares = best / np.maximum(best.sum(axis=-1, keepdims=True), 1)
+    return np.where(np.isnan(scores), np.nan, shares)
 
 
 def group_means(values: Array, groups: Sequence[str]) -> dict[str, Array]:
-    """The mean of `values` over the rows of each group, in the order of the groups' first rows.
+    """The mean of `values` over the rows of each group, in the order of the groups' first rows; NaN counts for nothing.
 
     Args:
         values: shape (n, ...).
         groups: the group of each of the n rows, such as its data set.
     """
     names = np.asarray(groups)
-    return {name: values[names == name].mean(axis=0) for name in dict.fromkeys(groups)}
+    return {name: mean(values[names == name], axis=0) for name in dict.fromkeys(groups)}
 
 
 def mean_task_rank(means: Mapping[str, Array]) -> dict[str, float]:
     """MTR of each method (the paper's Table 1): its rank in each task subset, averaged; lower is better.
 
+    A subset where a method has no score (NaN) is left out; NaN where no subset is left.
+
     Args:
         means: method -> its mean score in each subset, shape (subsets,).
     """
-    table = np.stack([np.asarray(row, dtype=np.float64) for row in means.values()], axis=-1)
-    return dict(zip(means, ranks(table).mean(axis=0).tolist(), strict=True))
+    return dict(zip(means, mean(ranks(_complete(means)), axis=0).tolist(), strict=True))
 
 
 def uplift(means: Mapping[str, Array]) -> dict[str, float]:
@@ -55,28 +63,50 @@ def uplift(means: Mapping[str, Array]) -> dict[str, float]:
     Args:
         means: as for `mean_task_rank`.
     """
+    table = _complete(means)
+    first = (table == table.max(axis=-1, keepdims=True)).astype(np.float64)
+    return dict(zip(means, mean(first, axis=0).tolist(), strict=True))
+
+
+def _complete(means: Mapping[str, Array]) -> Array:
+    """The subsets where every method has a score, shape (subsets, methods)."""
     table = np.stack([np.asarray(row, dtype=np.float64) for row in means.values()], axis=-1)
-    first = table == table.max(axis=-1, keepdims=True)
-    return dict(zip(means, first.mean(axis=0).tolist(), strict=True))
+    return table[~np.isnan(table).any(axis=-1)]
 
 
 def interval(values: Array, seed: int = 0, draws: int = 2000, level: float = 0.95) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values`, shape (n,), from resampled queries."""
-    (means,) = _resampled([values], seed, draws)
+    """Percentile bootstrap interval of the mean of `values`, shape (n,), from resampled queries.
+
+    NaN counts for nothing; without any number the interval is NaN. More than BLOCKS queries are first joined at random
+    into so many blocks, which are resampled: the spread of the mean is the same, and the work no longer grows.
+    """
+    (means,) = _resampled(there(values), seed, draws)
     return quantile_interval(means, level)
 
 
 def _resampled(columns: Sequence[Array], seed: int, draws: int) -> Array:
     """Means of each column, shape (n,), over the same resampled queries; shape (columns, draws)."""
     table = np.stack([np.asarray(column, dtype=np.float64) for column in columns])
+    numbers, means = np.random.default_rng(seed), np.full((len(table), draws), np.nan)
+    if not table.size:
+        return means
+    if table.shape[1] > BLOCKS:
+        table = _blocks(table, numbers)
     count = table.shape[1]
-    numbers, means = np.random.default_rng(seed), np.empty((len(table), draws))
     at_once = max(1, AT_ONCE // max(1, count))  # does not change the draws
     for first in range(0, draws, at_once):
         picks = numbers.integers(0, count, size=(min(at_once, draws - first), count))
         for row, column in zip(means, table, strict=True):
             row[first : first + at_once] = column[picks].mean(axis=1)
     return means
+
+
+def _blocks(table: Array, numbers: np.random.Generator) -> Array:
+    """Means of at most BLOCKS blocks of equal size, of the columns' values in random order; a rest is left out."""
+    size = -(-table.shape[1] // BLOCKS)
+    blocks = table.shape[1] // size
+    order = numbers.permutation(table.shape[1])[: size * blocks]
+    return table[:, order].reshape(len(table), blocks, size).mean(axis=2)
 
 
 def quantile_interval(samples: Array, level: float = 0.95) -> tuple[float, float]:
@@ -92,7 +122,7 @@ def ratio_interval(
 
     None if 5% or more of the draws have no finite ratio because `below` is 0 or close to it.
     """
-    over, under = _resampled([above, below], seed, draws)
+    over, under = _resampled(there(above, below), seed, draws)
     ratios = ratio(over, under)
     finite = np.isfinite(ratios)
     return quantile_interval(ratios[finite], level) if finite.mean() > level else None

@@ -196,14 +196,23 @@ def report(
 ) -> dict[str, Any]:
     """Each trigger and k from 2 to MOST against random; the arguments are those of `best_of`.
 
-    Returns `curves`, each with `trigger`, `k`, `area` (mean score over the range of cost), `area_random`, `gain` (their
-    difference) with its 95% bootstrap `interval`, `beats_random` (the interval is above 0) and `points` (`calls` per
-    query, `score`, `threshold`, and with `costs` their mean as `dollars`); and `best`, the trigger with the largest
-    area for k = 2.
+    Only the queries count whose MOST most probable candidates all have a score.
+
+    Returns their number `n`; `curves`, each with `trigger`, `k`, `area` (mean score over the range of cost),
+    `area_random`, `gain` (their difference) with its 95% bootstrap `interval`, `beats_random` (the interval is above 0)
+    and `points` (`calls` per query, `score`, `threshold`, and with `costs` their mean as `dollars`); and `best`, the
+    trigger with the largest area for k = 2.
 
     Raises:
         ZooterError: the pool has a single candidate.
     """
+    if not (able := scored(outputs, table)).all():
+        members = None if outputs.members is None else outputs.members[:, able]
+        rewards, costs = (None if values is None else values[able] for values in (rewards, costs))
+        table, outputs = table[able], Outputs(outputs.probabilities[able], members)
+    if not len(table):
+        facts = ("a query whose most probable candidates have scores", "none", "Score more, or leave --select out.")
+        raise ZooterError(*facts)
     if table.shape[1] < 2:
         raise ZooterError("a pool of two candidates or more", "one", "Selection needs candidates to choose from.")
     names = [name for name in TRIGGERS if name != "disagreement" or outputs.members is not None]
@@ -227,7 +236,17 @@ def report(
                 }
             )
     best = max((row for row in rows if row["k"] == 2), key=lambda row: row["gain"])
-    return {"curves": rows, "best": {key: best[key] for key in ("trigger", "k", "gain", "interval", "beats_random")}}
+    return {
+        "n": len(table),
+        "curves": rows,
+        "best": {key: best[key] for key in ("trigger", "k", "gain", "interval", "beats_random")},
+    }
+
+
+def scored(outputs: Outputs, table: Array) -> NDArray[np.bool_]:
+    """The queries whose MOST most probable candidates all have a score, shape (n,)."""
+    top = ranking(outputs.probabilities)[:, :MOST]
+    return np.logical_and.reduce(np.isfinite(np.take_along_axis(table, top, axis=1)), axis=1)
 
 
 def _points(curve: Curve, k: int, priced: bool) -> list[dict[str, float]]:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
 
-from zooter_core.backends import Request, iter_responses
+from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.config.fleet import GenerationConfig
+from zooter_core.data.prices import prices_of
 from zooter_core.data.run_folder import QUERIES, RESPONSES, Settings, versions
 from zooter_core.data.run_lines import response_check, same_check
 from zooter_core.data.runs import Run
+from zooter_core.data.shards import Shard
 from zooter_core.ensemble import Ensemble
-from zooter_core.errors import Failure, WorkError, ZooterError
+from zooter_core.errors import Failure, WorkError, ZooterError, listed
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import Progress, quiet, require
-from zooter_core.records import Message, Query, Response
+from zooter_core.pipeline.lanes import Work
+from zooter_core.pipeline.tally import Budget, Tally
+from zooter_core.records import Query
 from zooter_core.strict_json import dump_json
-
-ENOUGH = 4  # queries that a candidate refuses before it counts as broken, if it has answered none
 
 
 def start_settings(ensemble: Ensemble, queries: Sequence[Query]) -> Settings:
@@ -28,10 +31,13 @@ def start_settings(ensemble: Ensemble, queries: Sequence[Query]) -> Settings:
     return {"pool": list(ensemble.fleet.pool), "queries": len(queries), "queries_sha256": digest}
 
 
-def collect_settings(ensemble: Ensemble, generation: GenerationConfig, samples: int) -> Settings:
+def collect_settings(
+    ensemble: Ensemble, generation: GenerationConfig, samples: int, shard: Shard | None = None
+) -> Settings:
     """What a run records of its step collect."""
     fleet = ensemble.fleet.hash_of("candidates")
-    return {**asdict(generation), "samples": samples, "batch": batches.BATCH, "candidates_sha256": fleet}
+    part = {} if shard is None else {"shard": str(shard)}
+    return {**asdict(generation), "samples": samples, "batch": batches.BATCH, "candidates_sha256": fleet, **part}
 
 
 def check_samples(samples: int) -> None:
@@ -60,6 +66,22 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
         run.seal("start", QUERIES)
 
 
+@dataclass(frozen=True)
+class Collecting:
+    """How to collect, beside what shapes the responses.
+
+    Attributes:
+        allow_missing: finish with the other candidates if one fails for good. The step stays open then, and the next
+            start asks for what is missing.
+        budget_usd: the most that the endpoints' answers in this run may cost.
+        shard: the part of the run to collect.
+    """
+
+    allow_missing: bool = False
+    budget_usd: float | None = None
+    shard: Shard | None = None
+
+
 def collect(
     run: Run,
     ensemble: Ensemble,
@@ -67,78 +89,110 @@ def collect(
     progress: Progress = quiet,
     samples: int = 1,
     tell: Callable[[str], None] = lambda note: None,
-) -> None:
-    """Collect each candidate's responses to each query.
+    how: Collecting = Collecting(),
+    watch: Callable[[Sequence[Tally]], None] = lambda tallies: None,
+) -> dict[str, Failure]:
+    """Collect each candidate's responses to each query, and write each one when it ends.
 
-    The work goes candidate by candidate, in fixed batches of queries of one data set and similar length; the samples
-    of a batch depend on its own seed alone. A batch with a missing response is generated again as a whole, so a run
-    that was killed ends with the same responses as one that was not. Candidates that do not fit into memory together
-    are loaded one after the other. A query that is too long for a candidate gets a record with the error, and the step
-    score sets it aside.
+    All endpoints work at the same time, each at its own pace, and beside them the models in memory, one after the
+    other, in fixed batches of queries of one data set and similar length. A batch with a missing response is generated
+    again as a whole, because its samples depend on its seed alone: a run that was killed ends with the same responses
+    as one that was not. A query that is too long for a candidate gets a record with the error, and the step score sets
+    it aside.
 
     Args:
         samples: responses of each candidate to each query.
         tell: called with a note, such as that candidates take turns in memory.
+        watch: called with the tallies of all candidates, in pool order, after each response.
+
+    Returns:
+        With `allow_missing`, the candidates that lack responses, and why; empty when the step is finished.
 
     Raises:
-        WorkError: a candidate cannot work, or refuses every query; the responses so far are saved.
+        ZooterError: an endpoint has no price, and there is a budget.
+        WorkError: a candidate cannot work, or refuses every query; all responses so far are saved.
     """
     check_samples(samples)
-    for candidate in ensemble.fleet.candidates:  # a broken one shows now, not after the others have worked
-        ensemble.backends[candidate.backend].load(candidate)
-    run.begin("collect", collect_settings(ensemble, generation, samples))
+    settings = collect_settings(ensemble, generation, samples, how.shard)
+    run.agree("collect", settings)
     if run.sealed("collect"):
-        return
+        return {}
+    tallies = _tallies(ensemble, how)
+    work = _work(run, ensemble, generation, samples, how, tallies) if run.sealed("start") else None
+    for name, tally in tallies.items():  # a broken one shows now, not after the others have worked
+        if work is None or tally.done < tally.total:
+            _load(ensemble, name, tally, how.allow_missing)
+    run.begin("collect", settings)
     require(run, "start")
+    assert work is not None
+    total = sum(tally.total for tally in tallies.values())
+    with run.appending(RESPONSES) as work.out, closing(merge_streams(work.lanes(), threading.Event())) as notes:
+        for note in notes:
+            if note:
+                tell(note)
+                continue
+            watch(list(tallies.values()))
+            progress("collect", sum(tally.done for tally in tallies.values()), total)
+    if problems := {name: tally.problem for name, tally in tallies.items() if tally.problem}:
+        if how.allow_missing:
+            return problems
+        raise _failed(problems)
+    run.seal("collect", RESPONSES)
+    return {}
+
+
+def _tallies(ensemble: Ensemble, how: Collecting) -> dict[str, Tally]:
+    """A tally for each candidate.
+
+    Raises:
+        ZooterError: an endpoint has no price, and there is a budget.
+    """
+    candidates = ensemble.fleet.candidates
+    if how.budget_usd is not None:
+        prices_of(ensemble.fleet, [candidate.name for candidate in candidates if candidate.endpoint])
+    return {
+        candidate.name: Tally(candidate.name, 0, price=candidate.usd_per_million_tokens) for candidate in candidates
+    }
+
+
+def _work(
+    run: Run,
+    ensemble: Ensemble,
+    generation: GenerationConfig,
+    samples: int,
+    how: Collecting,
+    tallies: Mapping[str, Tally],
+) -> Work:
+    """What the lanes need, with what the run has already."""
     queries = sorted(run.queries(), key=lambda query: (query.dataset or "", len(query.text), query.id))
     check = response_check(ensemble.fleet.pool, samples)
     done = run.done(RESPONSES, {query.id for query in queries}, "candidate", "sample", check=check)
-    working = {record["candidate"] for record in run.records(RESPONSES) if record.get("error") is None}
-    total = len(queries) * len(ensemble.fleet.pool) * samples
-    size = max(1, batches.BATCH // samples)
-    for number, candidate in enumerate(ensemble.fleet.candidates):
-        name = candidate.name
-        for first in range(0, len(queries), size):
-            seed = generation.seed * 1_000_003 + number * len(queries) + first
-            batch = [(query, sample) for query in queries[first : first + size] for sample in range(samples)]
-            missing = {(query.id, name, sample) for query, sample in batch} - done
-            if not missing:
-                continue
-            keys: dict[Request, tuple[str, str, int]] = {}
-            for row, (query, sample) in enumerate(batch):
-                if (query.id, name, sample) in missing or not ensemble.independent(name):
-                    keys[Request(candidate, (Message("user", query.text),), seed + row)] = (query.id, name, sample)
-            seeded = replace(generation, seed=seed)
-            responses, failed = _responses(ensemble, list(keys), seeded, tell, name in working)
-            working |= {name for response in responses.values() if response.error is None}
-            new = [(keys[request], response) for request, response in responses.items() if keys[request] in missing]
-            run.append(RESPONSES, [{"id": key[0], "sample": key[2], **response.to_json()} for key, response in new])
-            if failed:
-                next_step = "Fix the candidate (`zooter check`) and start the step again; it continues from here."
-                raise WorkError.because(failed, f"a response of {name}", next_step)
-            done |= missing
-            progress("collect", len(done), total)
-    run.seal("collect", RESPONSES)
+    paid = [tallies[candidate.name] for candidate in ensemble.fleet.candidates if candidate.endpoint]
+    budget = Budget(how.budget_usd, lambda: sum(tally.dollars for tally in paid))
+    work = Work(ensemble, generation, samples, queries, how.shard, done, tallies, budget)
+    for record in run.records(RESPONSES):
+        tally = tallies[record["candidate"]]
+        tally.done, tally.tokens = tally.done + 1, tally.tokens + record["tokens"]
+        tally.works = tally.works or record.get("error") is None
+    for name, tally in tallies.items():
+        tally.total = sum(len(keys) for _, keys in work.batches(name))
+    return work
 
 
-def _responses(
-    ensemble: Ensemble,
-    requests: Sequence[Request],
-    generation: GenerationConfig,
-    tell: Callable[[str], None],
-    working: bool,
-) -> tuple[dict[Request, Response], Failure | None]:
-    """The responses to save, refusals included, in the order of the requests, and the first error that ends the step.
+def _load(ensemble: Ensemble, name: str, tally: Tally, allow_missing: bool) -> None:
+    """Load a candidate. One that cannot work is a problem of its own if responses may be missing."""
+    candidate = ensemble.fleet.candidate(name)
+    try:
+        ensemble.backends[candidate.backend].load(candidate)
+    except ZooterError as problem:
+        if not allow_missing:
+            raise
+        tally.problem = problem.failure
 
-    Args:
-        working: whether the candidate has answered anything yet. One that has not and refuses several is broken.
-    """
-    responses = dict(iter_responses(ensemble.run_requests(requests, threading.Event(), generation), tell))
-    errors = [r.error for r in responses.values() if r.error and r.finish != "refused"]
-    usable = {q: responses[q] for q in requests if not responses[q].error or responses[q].finish == "refused"}
-    refused = {request.messages for request, response in usable.items() if response.error}
-    if not working and len(refused) >= ENOUGH and all(response.error for response in usable.values()):
-        first = next(iter(usable.values())).error
-        reason = f"none of {len(usable)}; the first because: {first.reason if first else ''}"
-        return {}, Failure(f"a response of {requests[0].candidate.name}", reason)
-    return usable, errors[0] if errors else None
+
+def _failed(problems: Mapping[str, Failure]) -> WorkError:
+    """The error that ends the step."""
+    (name, failure), *others = problems.items()
+    also = f"Responses of {listed(other for other, _ in others)} are missing too. " if others else ""
+    next_step = f"{also}Fix the candidate (`zooter check`) and start the step again; it continues from here."
+    return WorkError.because(failure, f"a response of {name}", next_step)

@@ -13,6 +13,7 @@ from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import CheckpointConfig
 from zooter_core.data.run_folder import RUN_FILES, Settings
 from zooter_core.data.runs import Run
+from zooter_core.data.shards import Shard
 from zooter_core.ensemble import Ensemble, missing_table
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation.evaluate import check_names
@@ -35,6 +36,7 @@ class Plan:
     Attributes:
         steps: some of STEPS. `start` needs `queries`, `collect` needs `generation` and `samples`, `label` needs
             `labels`, and `distill` needs `encoder` and `training`.
+        shard: the part of the run to collect.
         scores: a score file to write at the end.
     """
 
@@ -42,6 +44,7 @@ class Plan:
     queries: Sequence[Query] = ()
     generation: GenerationConfig | None = None
     samples: int = 1
+    shard: Shard | None = None
     labels: LabelConfig | None = None
     encoder: str = ""
     training: DistillConfig | None = None
@@ -121,7 +124,7 @@ def _settings(plan: Plan, ensemble: Ensemble | None) -> dict[str, Settings]:
         hashes = ensemble.fleet.fingerprint()
         settings["start"] = start_settings(ensemble, plan.queries)
         if plan.generation:
-            settings["collect"] = collect_settings(ensemble, plan.generation, plan.samples)
+            settings["collect"] = collect_settings(ensemble, plan.generation, plan.samples, plan.shard)
         settings["score"] = {"reward_sha256": hashes["reward"]}
         settings["tag"] = {"tagger_sha256": hashes["tagger"]}
     if plan.labels:

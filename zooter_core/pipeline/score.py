@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from zooter_core.data.lines import read_lines
 from zooter_core.data.run_folder import REWARDS
 from zooter_core.data.run_lines import has_scores, reward_check
 from zooter_core.data.runs import Run
-from zooter_core.data.scores import no_repeats, read_lines, read_query, read_responses, score_line
+from zooter_core.data.scores import no_repeats, read_query, read_responses, score_line
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.files import check_file, locked

@@ -28,7 +28,7 @@ from zooter_core.router.encoder import Encoder
 from zooter_core.router.finetune import finetune
 from zooter_core.router.kinds import DEFAULT, DistillConfig
 from zooter_core.router.neighbours import Neighbours
-from zooter_core.router.router import Router
+from zooter_core.router.torch_router import TorchRouter
 
 Vectors = NDArray[np.float32]
 # A tau of 1 on the scale of a reward model is too flat for accuracies: scores are brought to one scale first. These
@@ -47,7 +47,7 @@ def distill(
     tags: str | Sequence[Sequence[str]] = "auto",
     vectors: Vectors | None = None,
     progress: Progress = quiet,
-) -> Router:
+) -> TorchRouter:
     """Distill a router from scores.
 
         router = distill("scores.jsonl", "my-router")
@@ -140,7 +140,7 @@ def distill_run(
 class Trained:
     """A router with the queries that it learned from and its report."""
 
-    router: Router
+    router: TorchRouter
     neighbours: Neighbours
     report: Report
 
@@ -188,7 +188,7 @@ def train(
 
     data = (vectors[rows], enhanced, scores.candidates)
     if config.finetune == "none":
-        router = Router(learn(*data, encoder.reference, config, after_epoch, learned.scores), encoder)
+        router = TorchRouter(learn(*data, encoder.reference, config, after_epoch, learned.scores), encoder)
     else:
         router = finetune([q.text for q in learned.queries], *data, encoder, config, after_epoch, learned.scores)
         vectors = router.encoder.embed_all([query.text for query in scores.queries])

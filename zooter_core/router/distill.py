@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.method import calibration, metrics
+from zooter_core.method.labels import complete
 from zooter_core.plugins import load_kind
 from zooter_core.router.kinds import KINDS, DistillConfig, Progress
 from zooter_core.router.kinds.base import Lessons
-from zooter_core.router.router import RouterHead, RouterHeadConfig
+from zooter_core.router.torch_router import RouterHead, RouterHeadConfig
 from zooter_core.weights import LOAD_LOCK, not_finite
 
 TRIAL = 100  # queries that it takes to set some aside for a trial
@@ -56,8 +57,8 @@ def learn(
         labels: shape (n, candidates), rows sum to one.
         encoder: reference of the encoder that the vectors come from.
         progress: called with each epoch and its mean loss in nats; not called for kinds with a closed form.
-        scores: shape (n, candidates), raw; the labels if not given. The kind `zooter` learns from the labels alone,
-            every other kind from the scores alone.
+        scores: shape (n, candidates), raw, NaN where one is missing; the labels if not given. The kind `zooter` learns
+            from the labels alone, every other kind from the scores alone.
 
     Raises:
         ZooterError: there is no query to learn from, or the kind is unknown.
@@ -83,7 +84,7 @@ def trial(
 ) -> Trial:
     """How long to train, and how sharp the distribution should be, judged on a fifth of the queries set aside."""
     aside = np.random.default_rng(config.seed).permutation(len(labels)) % ASIDE == 0
-    wins = metrics.win_shares(scores[aside])
+    wins = complete(metrics.win_shares(scores[aside]), labels[aside])
     judged = torch.from_numpy(vectors[aside])
     trials: list[tuple[float, Trial]] = []
 

@@ -78,8 +78,8 @@ def explain(router: Router, decision: Decision, neighbours: Neighbours | None = 
     chosen = router.candidates.index(decision.candidate)
     parts = pieces_of(decision.query)
     texts = [decision.query, *(decision.query[:start] + decision.query[end:] for start, end in parts)]
-    vectors = router.encoder.embed([text if text.strip() else " " for text in texts])
-    complete, *shorter = router.of_vectors(vectors)[:, chosen].tolist()
+    texts = [text if text.strip() else " " for text in texts]
+    complete, *shorter = router.probabilities(texts)[:, chosen].tolist()
     pieces = [
         Piece(decision.query[start:end].strip(), complete - value)
         for (start, end), value in zip(parts, shorter, strict=True)
@@ -93,7 +93,7 @@ def explain(router: Router, decision: Decision, neighbours: Neighbours | None = 
             for tag in decision.tags
             if tag.name in shares
         ]
-        near = neighbours.nearest(router.encoder.sentence(vectors)[0], count)
+        near = neighbours.nearest(router.encoder.sentence(router.encoder.embed(texts))[0], count)  # remembered
     return Explanation(decision.candidate, pieces, tags, near)
 
 

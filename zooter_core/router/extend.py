@@ -32,7 +32,7 @@ from zooter_core.router.distill import TRIAL
 from zooter_core.router.kinds import DEFAULT
 from zooter_core.router.kinds.base import HeadChange, Lessons, State
 from zooter_core.router.neighbours import ARRAYS, RECORDS
-from zooter_core.router.router import Router, RouterHead
+from zooter_core.router.torch_router import RouterHead, TorchRouter
 from zooter_core.strict_json import dump_json
 from zooter_core.weights import LOAD_LOCK
 
@@ -88,7 +88,7 @@ class Extension:
 
 
 def matched(scores: Scores, pool: Sequence[str], candidate: str) -> Scores:
-    """The columns that an extension needs: the pool in its order, then the candidate.
+    """The columns that an extension needs: the pool in its order, then the candidate; the queries with its score.
 
     Raises:
         ZooterError: the candidate is in the pool already, the files lack it or one of the pool, or there are too few
@@ -110,12 +110,13 @@ def matched(scores: Scores, pool: Sequence[str], candidate: str) -> Scores:
             f"none of {listed(missing)}",
             "Add theirs on the same queries: a label compares the new candidate with each of them.",
         )
+    scores = scores.only((*pool, candidate))
+    scores = scores.subset(np.flatnonzero(~np.isnan(scores.scores[:, -1])).tolist())
     if len(scores.queries) < FEWEST:
         raise ZooterError(
             f"at least {FEWEST} queries with scores", str(len(scores.queries)), "Score more; 200 make a good start."
         )
-    names = (*pool, candidate)
-    return Scores(scores.queries, names, scores.scores[:, [scores.candidates.index(name) for name in names]])
+    return scores
 
 
 def extend(head: RouterHead, examples: Examples, seed: int = 0) -> Extension:
@@ -137,6 +138,8 @@ def extend(head: RouterHead, examples: Examples, seed: int = 0) -> Extension:
         )
     head.eval()
     name, wins = examples.scores.candidates[-1], metrics.win_shares(examples.scores.scores)
+    if np.isnan(wins).any():
+        wins = labels.complete(wins, examples.labels())
     folds = np.random.default_rng(seed).permutation(len(wins)) % FOLDS
     trials: list[tuple[float, float, int]] = []  # log loss, temperature, number of the learner
     learners = _learners(head, examples)
@@ -178,7 +181,7 @@ def logits_of(head: RouterHead, vectors: NDArray[np.float32]) -> Array:
     return logits
 
 
-def save(router: Router, folder: Path, figures: dict[str, Any]) -> None:
+def save(router: TorchRouter, folder: Path, figures: dict[str, Any]) -> None:
     """Write the router's folder with report.json; its old contents stay until everything is written.
 
     Raises:

@@ -17,10 +17,11 @@ from torch.nn import functional
 
 from zooter_core.errors import ZooterError
 from zooter_core.method import calibration, metrics
+from zooter_core.method.labels import complete
 from zooter_core.router.distill import ASIDE, TRIAL, check_converged, fit_head
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DEFAULT, DistillConfig, Progress
-from zooter_core.router.router import ENCODER_FOLDER, Router, RouterHead
+from zooter_core.router.torch_router import ENCODER_FOLDER, RouterHead, TorchRouter
 
 MODES = ("none", "last", "all")
 EPOCHS = 3  # at most: repeating few queries more often makes the encoder forget
@@ -50,7 +51,7 @@ def finetune(
     config: DistillConfig,
     progress: Progress = lambda epoch, loss: None,
     scores: NDArray[np.float64] | None = None,
-) -> Router:
+) -> TorchRouter:
     """A router whose encoder has learned too: its last layer, or all of its weights but the word embeddings.
 
     The head starts from the one that `distill` would fit. From TRIAL queries on, a fifth of them is set aside, and the
@@ -71,13 +72,13 @@ def finetune(
     tuned = encoder.copy()
     tuned.model.train()
     head = fit_head(vectors[~aside], labels[~aside], candidates, ENCODER_FOLDER, replace(config, epochs=EPOCHS))
-    wins = metrics.win_shares(labels if scores is None else scores)
+    wins = complete(metrics.win_shares(labels if scores is None else scores), labels)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         _train(queries, labels, (tuned, head), aside, config, wins, progress)
     for model in (tuned.model, head):
         check_converged(model, config)
-    return Router(head.eval(), tuned)
+    return TorchRouter(head.eval(), tuned)
 
 
 def _train(

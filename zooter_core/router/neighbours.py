@@ -6,7 +6,6 @@ map of the queries. `neighbours.json` holds ids, data sets and tags, and the tex
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from zooter_core.data.scores import Scores
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.method.labels import tag_priors
 from zooter_core.method.projection import Projection, principal
+from zooter_core.method.tags import TagIndex
 from zooter_core.records import Query
 from zooter_core.strict_json import dump_json, parse_json
 from zooter_core.weights import check_readable
@@ -37,7 +37,7 @@ class Neighbour:
         similarity: cosine of the sentence embeddings, up to 1.
         label: candidate -> its share of the plain label.
         text: None where the router was saved without texts.
-        rewards: candidate -> its reward there.
+        rewards: candidate -> its reward there, of those that have one.
     """
 
     id: str
@@ -57,7 +57,7 @@ class Neighbours:
         records: `id`, `dataset`, `tags` and perhaps `text` of each query.
         vectors: unit sentence embeddings, shape (n, width).
         labels: plain labels, shape (n, N).
-        rewards: shape (n, N), on the reward model's own scale.
+        rewards: shape (n, N), on the reward model's own scale; NaN where one is missing.
         probabilities: the router's, shape (n, N).
         places: where the queries are on the map, shape (n, 2).
         projection: maps a sentence embedding onto the same plane.
@@ -104,10 +104,12 @@ class Neighbours:
         half = {"vectors": self.vectors, "labels": self.labels, "probabilities": self.probabilities, "map": self.places}
         arrays: dict[str, Any] = {name: array.astype(np.float16) for name, array in half.items()}
         arrays |= {
-            "rewards": _small(self.rewards),
+            "rewards": _small(np.nan_to_num(self.rewards)),
             "map_mean": self.projection.mean,
             "map_axes": self.projection.axes,
         }
+        if np.isnan(self.rewards).any():
+            arrays["missing"] = np.isnan(self.rewards)
         save_file(arrays, str(Path(folder) / ARRAYS))
         shape = {"candidates": self.candidates, "queries": self.records}
         (Path(folder) / RECORDS).write_text(dump_json(shape, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -129,6 +131,8 @@ class Neighbours:
             _check(arrays, len(shape["queries"]), len(shape["candidates"]))
             projection = Projection(arrays.pop("map_mean"), arrays.pop("map_axes"))
             places = arrays.pop("map")
+            if (missing := arrays.pop("missing", None)) is not None:
+                arrays["rewards"][missing > 0] = np.nan
             return cls(tuple(shape["candidates"]), shape["queries"], **arrays, places=places, projection=projection)
         except Exception as problem:  # json and safetensors raise many kinds
             raise WorkError(
@@ -149,7 +153,7 @@ class Neighbours:
                     tuple(record["tags"]),
                     record["dataset"],
                     record.get("text"),
-                    self._by_name(self.rewards[row]),
+                    {name: value for name, value in self._by_name(self.rewards[row]).items() if value == value},
                 )
             )
         return neighbours
@@ -159,12 +163,10 @@ class Neighbours:
 
     def tag_shares(self) -> dict[str, tuple[int, dict[str, float]]]:
         """Tag -> how many queries carry it, and each candidate's mean label there: its prior (paper, section 3.3)."""
-        tags = [record["tags"] for record in self.records]
-        counts = Counter(tag for names in tags for tag in set(names))
-        return {
-            tag: (counts[tag], self._by_name(mean))
-            for tag, mean in tag_priors(self.labels.astype(np.float64), tags).items()
-        }
+        index = TagIndex.of(record["tags"] for record in self.records)
+        priors = tag_priors(self.labels.astype(np.float64), index)
+        counts = dict(zip(index.names, index.counts.tolist(), strict=True))
+        return {tag: (counts[tag], self._by_name(prior)) for tag, prior in priors.items()}
 
     def share(self, candidate: str) -> float:
         """A candidate's mean label over all queries."""

@@ -1,79 +1,77 @@
-"""The router: a frozen encoder, and a head that gives each candidate's probability (paper, section 3.2).
+"""The router: a query's text -> each candidate's probability of giving the best answer (paper, section 3.2).
 
-A router folder holds `config.json`, which names the encoder and the pool in order, and `model.safetensors`, the head.
-The encoder's weights are loaded from where the config says; a fine-tuned encoder lies in the folder, as `encoder/`.
+A router has two forms. The one that is trained and changed is a frozen encoder and a head on PyTorch (torch_router.py).
+The exported one is a single ONNX graph that needs neither PyTorch nor transformers (portable.py). `Router.load` opens
+either, and importing this module loads none of these libraries.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
-from zooter_core.errors import WorkError, ZooterError, listed
+from zooter_core.errors import ZooterError, listed
 from zooter_core.method.selection import Outputs
-from zooter_core.plugins import load_kind
 from zooter_core.records import Decision, Message
-from zooter_core.router.config import CONFIG, WEIGHTS, broken, check_router
-from zooter_core.router.encoder import Embed, Encoder, Encoders
-from zooter_core.router.kinds import DEFAULT, KINDS
-from zooter_core.weights import LOAD_LOCK, check_readable, quiet_libraries
+from zooter_core.router.config import is_portable
+from zooter_core.router.text_encoder import TextEncoder
 
-ENCODER_FOLDER = "encoder"  # the name of an encoder inside the router's folder
+if TYPE_CHECKING:
+    from zooter_core.router.encoder import Encoders
+
 PROBE = "Hello"  # the text by which a router shows at once that it works
 
 
-class Router:
+class Router(ABC):
     """Query text -> probabilities over the pool.
 
     Attributes:
         candidates: the pool in order.
+        encoder: computes the vectors of a text, which tagger and explanation use too.
     """
 
-    def __init__(self, head: RouterHead, encoder: Encoder) -> None:
-        self.head, self.encoder = head.eval(), encoder
-        self.candidates: tuple[str, ...] = tuple(head.config.candidates)
+    candidates: tuple[str, ...]
+    encoder: TextEncoder
 
-    @classmethod
-    def load(cls, folder: str | Path, encoders: Encoders | None = None) -> Router:
+    @staticmethod
+    def load(folder: str | Path, encoders: Encoders | None = None) -> Router:
         """Load a router from its folder and check that it works: its config, its weights and a first query.
 
+        The folder is one of `zooter distill`, or one of `zooter export onnx`, which loads without PyTorch.
+
         Args:
-            encoders: share their models with this router; those with runtime `auto` if not given.
+            encoders: share their models with this router; those with runtime `auto` if not given. An exported router
+                has its own.
 
         Raises:
             ZooterError: there is no router in the folder, or its config is wrong.
             WorkError: its files are broken or not readable, or its probabilities are not finite.
         """
-        quiet_libraries()
-        encoders = encoders or Encoders("auto")
-        check_readable(Path(folder), (CONFIG, WEIGHTS))
-        check_router(Path(folder))
-        try:
-            with LOAD_LOCK:
-                head, loading = RouterHead.from_pretrained(folder, output_loading_info=True)
-            if loading["missing_keys"] or loading["mismatched_keys"]:
-                raise ValueError("weights are missing")
-            inside = Path(folder) / ENCODER_FOLDER
-            router = cls(head, encoders(str(inside) if head.config.encoder == ENCODER_FOLDER else head.config.encoder))
-            router.outputs([PROBE])
-        except ZooterError:
-            raise
-        except Exception as problem:  # json, safetensors and transformers raise many kinds
-            raise broken(folder, problem) from problem
-        return router
+        if is_portable(Path(folder)):
+            from zooter_core.router.portable import PortableRouter
 
-    def save(self, folder: str | Path) -> None:
-        """Write the folder that `load` reads."""
-        self.head.save_pretrained(folder)
-        if self.head.config.encoder == ENCODER_FOLDER:
-            self.encoder.save(Path(folder) / ENCODER_FOLDER)
+            return PortableRouter.open(Path(folder))
+        from zooter_core.router.torch_router import TorchRouter
+
+        return TorchRouter.open(folder, encoders)
+
+    @property
+    @abstractmethod
+    def labels(self) -> Mapping[str, Any]:
+        """Beta, tau and normalise of the labels that it learned from; empty if it learned from scores."""
+
+    @abstractmethod
+    def outputs(self, queries: Sequence[str]) -> Outputs:
+        """`probabilities`, and each member's distribution, which shows how unsure the router is."""
+
+    def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
+        """Probabilities of shape (n, candidates), in pool order; rows sum to one."""
+        return self.outputs(queries).probabilities
 
     def route(self, queries: Sequence[str]) -> list[Decision]:
         """Choose a candidate for each query.
@@ -93,27 +91,7 @@ class Router:
             for query, row in zip(queries, rows, strict=True)
         ]
 
-    def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
-        """Probabilities of shape (n, candidates), in pool order; rows sum to one."""
-        return self.of_vectors(self._embed(queries))
-
-    def of_vectors(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """`probabilities` from the encoder's vectors of the queries, shape (n, width)."""
-        return self.head.probabilities(torch.from_numpy(vectors))
-
-    def outputs(self, queries: Sequence[str]) -> Outputs:
-        """`probabilities`, and each member's distribution, which shows how unsure the router is."""
-        return self.outputs_of_vectors(self._embed(queries))
-
-    def outputs_of_vectors(self, vectors: NDArray[np.float32]) -> Outputs:
-        """`outputs` from the encoder's vectors of the queries, shape (n, width)."""
-        return self.head.outputs(torch.from_numpy(vectors))
-
-    @cached_property
-    def _embed(self) -> Embed:
-        return self.encoder.embedder(self.of_vectors)
-
-    def for_pool(self, pool: Sequence[str]) -> Router:
+    def for_pool(self, pool: Sequence[str]) -> Self:
         """This router, checked to be for a pool (in any order).
 
         Raises:
@@ -126,93 +104,6 @@ class Router:
                 "Distill a router for this fleet, or name its own in [router] path.",
             )
         return self
-
-
-class RouterHeadConfig(PretrainedConfig):
-    """The contents of config.json.
-
-    Attributes:
-        candidates: the pool in order.
-        encoder: a model reference, or ENCODER_FOLDER.
-        width: of the encoder's vectors.
-        kind: one of `kinds.KINDS`; `settings` are the keyword arguments of its class.
-        calibration_temperature: divides the logits before the softmax, so that a probability says how often such a
-            candidate wins.
-        labels: beta, tau and normalise of the labels that the router learned from; empty for kinds that learn from
-            scores.
-    """
-
-    model_type = "zooter-router"
-
-    def __init__(
-        self,
-        candidates: Sequence[str] = (),
-        encoder: str = "",
-        width: int = 0,
-        kind: str = DEFAULT,
-        settings: Mapping[str, Any] | None = None,
-        calibration_temperature: float = 1.0,
-        labels: Mapping[str, Any] | None = None,
-        **rest: Any,
-    ) -> None:
-        super().__init__(**rest)
-        self.candidates = list(candidates)
-        self.encoder, self.width, self.kind = encoder, width, kind
-        self.settings = dict(settings or {})
-        self.calibration_temperature = calibration_temperature
-        self.labels = dict(labels or {})
-
-
-class RouterHead(PreTrainedModel):
-    """Vectors of shape (batch, width) -> logits of shape (batch, candidates), by a head of the config's kind.
-
-    Raises:
-        ZooterError: the kind is unknown.
-    """
-
-    config_class = RouterHeadConfig
-    base_model_prefix = "head"
-
-    def __init__(self, config: RouterHeadConfig) -> None:
-        super().__init__(config)
-        kind = load_kind("router", KINDS, config.kind)
-        self.body = kind(config.width, len(config.candidates), **config.settings)
-        self.post_init()
-
-    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.body(vectors)
-        return logits
-
-    @torch.inference_mode()
-    def probabilities(self, vectors: torch.Tensor) -> NDArray[np.float64]:
-        """Calibrated probabilities, shape (batch, candidates); rows sum to one.
-
-        Raises:
-            WorkError: a logit or probability is NaN or infinite.
-        """
-        logits = self(vectors).double()
-        rows: NDArray[np.float64] = torch.softmax(logits / self.config.calibration_temperature, dim=-1).numpy()
-        self._check_finite(logits.numpy(), rows)
-        return rows
-
-    @torch.inference_mode()
-    def outputs(self, vectors: torch.Tensor) -> Outputs:
-        """`probabilities`, with the distribution of each member where the kind has several."""
-        logs = self.body.members(vectors)
-        members = logs.double().exp().numpy() if logs is not None and len(logs) > 1 else None
-        if members is not None:
-            self._check_finite(members)
-        return Outputs(self.probabilities(vectors), members)
-
-    def _check_finite(self, *arrays: NDArray[np.float64]) -> None:
-        if not all(np.isfinite(array).all() for array in arrays):
-            place = f" in {self.name_or_path}" if self.name_or_path else ""
-            expected, next_step = f"finite probabilities from the router{place}", "Make it again with `zooter distill`."
-            raise WorkError(expected, "NaN or infinity", next_step)
-
-
-AutoConfig.register("zooter-router", RouterHeadConfig)
-AutoModel.register(RouterHeadConfig, RouterHead)
 
 
 def routing_text(messages: Sequence[Message]) -> str:

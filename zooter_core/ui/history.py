@@ -9,7 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,12 +135,7 @@ class History:
 
 
 def _records(rows: Sequence[tuple[str]]) -> list[dict[str, Any]]:
-    """The records of rows, without those that are not JSON: older versions could write NaN."""
-    records = []
-    for (text,) in rows:
-        with suppress(ValueError):
-            records.append(parse_json(text))
-    return records
+    return [parse_json(text) for (text,) in rows]
 
 
 def path() -> Path | None:

@@ -8,12 +8,12 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from zooter_core.evaluation.report_tables import Figures, is_best, sweep_lines
+from zooter_core.evaluation.charts import SWEEP_AXES, add_sweep
+from zooter_core.evaluation.report_tables import Figures, is_best
 from zooter_core.strict_json import dump_json
 from zooter_core.ui import charts, tables, verdicts
 from zooter_core.ui.tables import Column, Table
 
-DASHES = ("solid", "dash", "dot", "dashdot")
 COLUMNS = [
     Column("beta", "beta", "Weight of a query's own label; the rest comes from its tags.", "g"),
     Column("tau", "tau", "Temperature of the softmax that turns scores into labels.", "g"),
@@ -37,11 +37,8 @@ def draw_sweep(sweep: Figures) -> None:
 def chart(sweep: Figures) -> go.Figure:
     """The mean score over beta with its 95% interval, a line per tau; a star marks the best point."""
     figure = go.Figure()
-    for number, line in enumerate(sweep_lines(sweep)):
-        style = {"color": charts.PALETTE[number % len(charts.PALETTE)], "dash": DASHES[number % len(DASHES)]}
-        figure.add_scatter(**line, line=style)
-    x, y = "beta (weight of a query's own label)", "mean score per query, 95% interval"
-    return charts.framed(figure, x, y, 380, "Score over beta", showlegend=len(figure.data) > 1)
+    add_sweep(figure, sweep, charts.PALETTE)
+    return charts.framed(figure, *SWEEP_AXES, 380, "Score over beta", showlegend=len(figure.data) > 1)
 
 
 def draw_table(sweep: Figures) -> None:

@@ -14,21 +14,17 @@ def of_report(held_back: Figures) -> list[str]:
     """The router against the best single model, the oracle and RMR, as sentences in Markdown."""
     mean, intervals = held_back["mean"], held_back["interval"]
     single = _best_single(held_back)
-    sentences = []
-    if "chosen_minus_best_single" in intervals:
-        sentences.append(against_best_single(held_back))
-    sentences += _gap(held_back, single)
     regret = {
         key: _with_interval(mean[key], intervals[key]) for key in ("regret", "regret_best_single", "regret_random")
     }
-    sentences.append(
+    rmr = f"**RMR**, which runs {_all_models(len(pool_of(held_back)))} for every query"
+    return [
+        against_best_single(held_back),
+        _gap(held_back, single),
         f"Regret, the reward lost against the best response to each query: router {regret['regret']}, {single} "
-        f"{regret['regret_best_single']}, a random model {regret['regret_random']}."
-    )
-    if interval := intervals.get("chosen_minus_rmr"):
-        rmr = f"**RMR**, which runs {_all_models(len(pool_of(held_back)))} for every query"
-        sentences.append(_difference(mean["chosen"] - mean["rmr"], interval, held_back["n"], rmr))
-    return sentences
+        f"{regret['regret_best_single']}, a random model {regret['regret_random']}.",
+        _difference(mean["chosen"] - mean["rmr"], intervals["chosen_minus_rmr"], held_back["n"], rmr),
+    ]
 
 
 def against_best_single(held_back: Figures) -> str:
@@ -72,23 +68,20 @@ def _with_interval(mean: float, interval: Sequence[float]) -> str:
     return f"**{mean:.3f}** ({low:.3f} to {high:.3f})"
 
 
-def _gap(held_back: Figures, single: str) -> list[str]:
+def _gap(held_back: Figures, single: str) -> str:
     """How much of the gap between the best single model and the oracle the router closes."""
     mean = held_back["mean"]
     gap = mean["oracle"] - mean["best_single"]
     if gap <= 0:
-        return [f"Routing cannot gain anything here: {single} alone is as good as the oracle on every query."]
+        return f"Routing cannot gain anything here: {single} alone is as good as the oracle on every query."
     share = (mean["chosen"] - mean["best_single"]) / gap
-    if closed := held_back.get("gap_closed"):
+    precision = "too few queries for an interval"
+    if closed := held_back["gap_closed"]:
         low, high = closed["interval"]
         precision = f"95% CI {low:.0%} to {high:.0%}"
-    else:
-        precision = "too few queries for an interval" if "gap_closed" in held_back else "no interval in this report"
     if share < 0:
-        return [
-            f"It does not close the gap between {single} and the oracle but widens it by {-share:.0%} ({precision})."
-        ]
-    return [f"It closes **{share:.0%}** of the gap between {single} and the oracle ({precision})."]
+        return f"It does not close the gap between {single} and the oracle but widens it by {-share:.0%} ({precision})."
+    return f"It closes **{share:.0%}** of the gap between {single} and the oracle ({precision})."
 
 
 def of_sweep(sweep: Figures) -> str:

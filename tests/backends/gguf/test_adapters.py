@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gguf import GGUFReader
-from gguf_files import HEADS, WIDTH, write_adapter, write_model, write_peft
 from safetensors.numpy import load_file, save_file
 
+from support.gguf_models import HEADS, WIDTH, write_adapter, write_model, write_peft
 from zooter_core.backends.gguf.adapters import gguf_adapter
 from zooter_core.backends.gguf.header import Header, read_header
 from zooter_core.errors import WorkError

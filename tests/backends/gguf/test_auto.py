@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from gguf_files import write_model
-from tiny import save_language_model
 
+from support.gguf_models import write_model
+from support.tiny_models import save_language_model
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.gguf import auto
 from zooter_core.backends.gguf.auto import FILE, AutoBackend, Speeds

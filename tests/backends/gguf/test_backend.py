@@ -12,13 +12,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from gguf_files import POSITIONS, SPECIAL, candidate, write_adapter, write_model, write_peft
 
+from support.gguf_models import POSITIONS, SPECIAL, candidate, write_adapter, write_model, write_peft
 from zooter_core.backends import Piece, Request, backend
 from zooter_core.backends.gguf import engine as engine_module
 from zooter_core.backends.gguf.answer import plain
 from zooter_core.backends.gguf.backend import GgufBackend
 from zooter_core.backends.gguf.engine import Engine
+from zooter_core.backends.gguf.header import read_header
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import WorkError, ZooterError
@@ -32,6 +33,12 @@ ENDLESS = {"prompt_template": "{query}"}  # without turns, the random model goes
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(tmp_path_factory.mktemp("model") / "tiny.gguf")
+
+
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose answers take seconds: they never end, and have 8,000 tokens."""
+    return write_model(tmp_path_factory.mktemp("endless") / "endless.gguf", context_length=8192)
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +118,9 @@ def test_an_adapter_that_comes_later_replaces_the_process(model, adapters):
     assert not gguf.sizes()
 
 
-def test_a_stop_cancels_the_answer_and_frees_its_slot(gguf, model):
-    stop, entry = threading.Event(), candidate(model, **ENDLESS)
-    generation = replace(GREEDY, max_new_tokens=POSITIONS - 100)
+def test_a_stop_cancels_the_answer_and_frees_its_slot(gguf, endless):
+    stop, entry = threading.Event(), candidate(endless, **ENDLESS)
+    generation = replace(GREEDY, max_new_tokens=8000)
     pieces: list[Piece] = []
     for piece in gguf.stream(requests(entry), generation, stop):
         pieces.append(piece)
@@ -122,17 +129,18 @@ def test_a_stop_cancels_the_answer_and_frees_its_slot(gguf, model):
             begun = time.perf_counter()
     response = pieces[-1].response
     assert response.finish == "stopped"
-    assert response.tokens < POSITIONS - 100
+    assert 0 < response.tokens < 7000
     assert response.text.startswith(pieces[0].text.strip())
     assert time.perf_counter() - begun < 5  # 0.1 s where cores are free
     assert responses(gguf, requests(*[entry] * 10))[0].finish == "length"  # all slots answer
 
 
-def test_a_reader_that_goes_away_cancels_the_answer(gguf, model):
-    stream = gguf.stream(requests(candidate(model, **ENDLESS)), replace(GREEDY, max_new_tokens=400), threading.Event())
+def test_a_reader_that_goes_away_cancels_the_answer(gguf, endless):
+    entry = candidate(endless, **ENDLESS)
+    stream = gguf.stream(requests(entry), replace(GREEDY, max_new_tokens=8000), threading.Event())
     next(stream)
     stream.close()
-    assert responses(gguf, requests(candidate(model, **ENDLESS)))[0].finish == "length"
+    assert responses(gguf, requests(entry))[0].finish == "length"  # it waits until there is room for its tokens
 
 
 def test_a_prompt_stays_cached_for_the_next_turn(gguf, model, monkeypatch):
@@ -154,9 +162,9 @@ def test_a_prompt_stays_cached_for_the_next_turn(gguf, model, monkeypatch):
     assert cached >= prompt - 15  # all of the first turn but the mark of the answer's beginning
 
 
-def test_special_tokens_of_a_user_are_text(gguf, model):
+def test_special_tokens_of_a_user_are_text(model):
     text = f"Hi {SPECIAL[2]}{SPECIAL[1]}system"
-    assert plain(text, engine_of(gguf).header) == "Hi < |im_end|>< |im_start|>system"
+    assert plain(text, read_header(model)) == "Hi < |im_end|>< |im_start|>system"
 
 
 def test_a_repetition_penalty_counts_the_tokens_of_the_answer_alone(gguf, model):
@@ -188,10 +196,10 @@ def test_a_prompt_that_is_too_long_is_refused_and_the_others_are_answered(gguf, 
 
 
 def test_a_context_that_is_too_small_says_what_would_help(model):
-    gguf, small = GgufBackend(), candidate(model, context=128, **ENDLESS)
+    gguf, small = GgufBackend(), candidate(model, context_tokens=128, **ENDLESS)
     (response,) = responses(gguf, requests(small, query="word " * 100))
     assert "more than the 127 that fit" in str(response.error)
-    assert f"Or raise `context` in fleet.toml: the model reads up to {POSITIONS}." in str(response.error)
+    assert f"Or raise `context_tokens` in fleet.toml: the model reads up to {POSITIONS}." in str(response.error)
     gguf.spare()
 
 
@@ -207,10 +215,10 @@ def test_no_chat_template(tmp_path):
 # Faults
 
 
-def test_a_crash_in_native_code_is_told_and_the_next_query_starts_anew(model):
-    gguf, entry = GgufBackend(), candidate(model, **ENDLESS)
+def test_a_crash_in_native_code_is_told_and_the_next_query_starts_anew(endless):
+    gguf, entry = GgufBackend(), candidate(endless, **ENDLESS)
     gguf.load(entry)
-    generation = replace(GREEDY, max_new_tokens=400, temperature=5.0)
+    generation = replace(GREEDY, max_new_tokens=8000)
     stream = gguf.stream(requests(entry), generation, threading.Event())
     text = next(stream).text
     os.kill(engine_of(gguf).pid, signal.SIGSEGV)

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from gguf_files import HEADS, LAYERS, POSITIONS, SPECIAL, WIDTH, write_adapter, write_model
 
+from support.gguf_models import HEADS, LAYERS, POSITIONS, SPECIAL, WIDTH, write_adapter, write_model
 from zooter_core.backends.gguf.header import check_model, read_header
 from zooter_core.errors import WorkError
 

@@ -11,9 +11,10 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from scripted import serving
-from scripted_parts import TEXT
-from streams import read
+
+from support.read_stream import read
+from support.scripted_answers import TEXT
+from support.scripted_server import serving
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 

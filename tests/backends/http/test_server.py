@@ -6,8 +6,9 @@ import json
 import threading
 
 import pytest
-from scripted import serving
-from scripted_parts import TEXT
+
+from support.scripted_answers import TEXT
+from support.scripted_server import serving
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 

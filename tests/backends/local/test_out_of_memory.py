@@ -7,10 +7,10 @@ import threading
 import pytest
 import torch
 from peft import PeftModel
-from streams import read
-from three_bases import GREEDY, NAMES, QUERIES, ask, pool, texts
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
+from support.read_stream import read
+from support.three_bases import GREEDY, NAMES, QUERIES, ask, pool, texts
 from zooter_core.backends import Request
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.config.fleet import load_fleet

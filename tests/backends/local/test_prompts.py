@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import checkpoints
 import pytest
-import tiny
 from tokenizers import AddedToken
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from support import reward_checkpoints, tiny_models
 from zooter_core.backends import Request
 from zooter_core.backends.local.prompts import beginning, plain, prompt_ids
 from zooter_core.config.candidates import CandidateConfig
@@ -28,7 +27,7 @@ def request(template: str | None, query: str = QUERY, begun: str = "") -> Reques
 def llama(tmp_path_factory) -> PreTrainedTokenizerFast:
     """A tokenizer that begins each text with <s>, as those of the Llama-2 family do."""
     folder = tmp_path_factory.mktemp("llama")
-    checkpoints.save_ultra(folder)
+    reward_checkpoints.save_ultra(folder)
     return AutoTokenizer.from_pretrained(folder)
 
 
@@ -84,7 +83,7 @@ def test_special_tokens_of_a_template_are_such_and_those_of_a_person_are_text(ch
 
 def test_special_tokens_that_have_no_role_are_text_too(tiny_fleet):
     """Marks of turns that a tokenizer lists among its added tokens alone, as Llama 3 does."""
-    words = tiny.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
+    words = tiny_models.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
     words.add_special_tokens([AddedToken("<|start_header_id|>", special=True)])
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<|im_end|>")
     mark = tokenizer.convert_tokens_to_ids("<|start_header_id|>")

@@ -9,10 +9,10 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-import tiny
 import torch
-from three_bases import GREEDY, NAMES, ONE, QUERIES, TWO, ask, pool, texts
 
+from support import tiny_models
+from support.three_bases import GREEDY, NAMES, ONE, QUERIES, TWO, ask, pool, texts
 from zooter_core.backends import Request
 from zooter_core.backends.local import memory
 from zooter_core.backends.local.checkpoint import Checkpoint, dtype_of
@@ -276,7 +276,7 @@ def test_threads_that_ask_in_turn_for_models_that_do_not_fit_together_all_finish
 
 def test_the_fleet_says_the_budget(fleet_copy, tmp_path):
     file = fleet_copy / "fleet.toml"
-    tiny.save_language_model(fleet_copy / "other", seed=7)
+    tiny_models.save_language_model(fleet_copy / "other", seed=7)
     other = '[[candidate]]\nname = "other"\nbackend = "transformers"\nmodel = "other"\ndtype = "float32"\n'
     file.write_text(file.read_text() + other + "\n[memory]\nbudget_gb = 0.0002\n")
     fleet = replace(load_fleet(fleet_copy), router=None)

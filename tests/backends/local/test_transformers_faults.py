@@ -10,12 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import tiny
 import torch
 from peft import LoraConfig, get_peft_model
-from streams import read
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification, PreTrainedTokenizerFast
 
+from support import tiny_models
+from support.read_stream import read
 from zooter_core.backends import Request
 from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.transformers import TransformersBackend
@@ -114,18 +114,20 @@ def test_no_config(folder, sound):
 
 def test_a_tokenizer_with_more_tokens_than_the_model(folder, sound):
     """Found before the weights load: in generation it would be an index beyond the embedding."""
-    tokenizer = tiny.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
+    tokenizer = tiny_models.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
     tokenizer.add_tokens([f"word{number}" for number in range(20)])
-    other = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", chat_template=tiny.CHATML)
+    other = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", chat_template=tiny_models.CHATML
+    )
     other.save_pretrained(folder)
     words = ("with its 300 tokens", "one of another model: 20 more, up to 'word19' (319)", "the model's own tokenizer")
     check(candidate(folder), sound, *words)
 
 
 def test_a_padding_token_that_the_model_was_not_widened_for_does_no_harm(folder, sound):
-    tokenizer = tiny.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
+    tokenizer = tiny_models.byte_tokenizer(["<|im_start|>", "<|im_end|>"])
     other = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="[PAD]", chat_template=tiny.CHATML
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="[PAD]", chat_template=tiny_models.CHATML
     )
     assert other.pad_token_id == 300
     other.save_pretrained(folder)

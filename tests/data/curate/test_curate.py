@@ -131,6 +131,8 @@ def test_given_tags_are_taken_where_every_line_has_them(tmp_path):
     figures, written = curated(tmp_path, [source], n=3, tagging=untaggable)
     assert sorted(line["tags"] for line in written) == [[], ["a"], ["b"]]
     assert figures["tags"] == {"from": "given", "queries": 7, "of": 2, "covered": 2, "untagged": 1}
+    figures, written = curated(tmp_path, [source], n=3, tags="fleet")
+    assert all(line["tags"] == [line["query"][0]] for line in written)
 
 
 def test_tagger_where_a_line_has_no_tags(tmp_path):
@@ -140,11 +142,6 @@ def test_tagger_where_a_line_has_no_tags(tmp_path):
     assert sorted(line["tags"] for line in written) == [[DISTINCT[0][0]], [DISTINCT[1][0]]]
     (tmp_path / "out.jsonl").unlink()
     assert f'"tags" in {source}, line 2' in refusal(tmp_path, [source], tags="given")
-
-
-def test_tagger_can_be_asked_for(tmp_path):
-    source = lines(tmp_path / "s.jsonl", {"query": DISTINCT[0], "tags": ["a"]})
-    assert curated(tmp_path, [source], tags="fleet")[1][0]["tags"] == [DISTINCT[0][0]]
 
 
 def test_the_tagger_sees_a_sample_at_most(tmp_path):

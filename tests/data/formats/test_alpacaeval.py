@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from importing import imported, refusal, shared, write
+
+from support.format_imports import imported, refusal, shared, write
 
 JUDGE = "alpaca_eval_gpt4"
 INSTRUCTIONS = ["Name a sea.", "Count to three.", "Name a sea.", "Greet me."]

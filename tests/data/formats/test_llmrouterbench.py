@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from importing import imported, refusal, write
+
+from support.format_imports import imported, refusal, write
 
 
 def bench(folder: Path, model: str, scores, time="20260101_000000", dataset="maths", demo=False, **changes) -> Path:

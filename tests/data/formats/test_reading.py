@@ -6,8 +6,8 @@ import gzip
 import json
 
 import pytest
-from importing import write
 
+from support.format_imports import write
 from zooter_core.data.formats.reading import each_record, read_object
 from zooter_core.errors import ZooterError
 

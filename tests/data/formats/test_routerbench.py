@@ -6,7 +6,8 @@ import csv
 from pathlib import Path
 
 import pytest
-from importing import imported, refusal
+
+from support.format_imports import imported, refusal
 
 COLUMNS = ["", "sample_id", "prompt", "eval_name", "m/one", "two"]
 COLUMNS += ["m/one|model_response", "two|model_response", "m/one|total_cost", "two|total_cost"]

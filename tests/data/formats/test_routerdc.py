@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from importing import imported, refusal, shared, write
 
+from support.format_imports import imported, refusal, shared, write
 from zooter_core.cli.main import main
 from zooter_core.data.formats import Options, import_file
 from zooter_core.errors import ZooterError

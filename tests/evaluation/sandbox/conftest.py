@@ -4,13 +4,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # accounts.py
-
-from accounts import Ordinary, Own
+from support.sandbox_accounts import Ordinary, Own
 
 ALLOWED = sys.platform == "linux" and not subprocess.run(["unshare", "-Urmpf", "true"], capture_output=True).returncode
 

@@ -8,8 +8,8 @@ import socket
 import subprocess
 
 import pytest
-from attempts import CALL, refused
 
+from support.sandbox_attempts import CALL, refused
 from zooter_core.evaluation.sandbox.system_calls import NEW, NEW_ALLOWED, REFUSED
 
 FORK_EXEC = """

@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from attempts import CALL, refused
+
+from support.sandbox_attempts import CALL, refused
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from scripted import serving
 
+from support.scripted_server import serving
 from zooter_core.cli.main import main
 from zooter_core.data.scores import read_scores
 
@@ -163,7 +163,7 @@ def test_mt_bench_with_a_judge_of_the_fleet_and_of_another(zooter, fleet, server
         ("gsm8k", ["--judge", "a"], "no --judge with --suite gsm8k"),
         ("flask", [], "a judge for --suite flask"),
         ("flask", ["--judge", "z"], "a candidate of the fleet"),
-        ("gsm8k", ["--limit", 0], "--limit of at least 1"),
+        ("gsm8k", ["--limit", 0], "greater than or equal to 1"),
         ("gsm8", [], 'Did you mean "gsm8k"'),
         ("gsm8k", ["--out", "s.csv"], "--out as a file that ends in .jsonl"),
         ("gsm8k", ["--from", "nowhere.jsonl"], "none at nowhere.jsonl"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from scripted import serving
 
+from support.scripted_server import serving
 from zooter_core.backends.http.openai import OpenAIBackend
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig

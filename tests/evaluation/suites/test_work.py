@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-import tiny
 
+from support import tiny_models
 from zooter_core.backends import Piece
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
@@ -18,7 +18,7 @@ from zooter_core.evaluation.suites import Problem, Suite, outcome, work
 from zooter_core.evaluation.suites.work import Work, sample
 from zooter_core.labelling.rewards import Unscored
 
-PROBLEMS = [Problem(f"p{n}", (text,), n, ("t",)) for n, text in enumerate(tiny.QUERIES[:10])]
+PROBLEMS = [Problem(f"p{n}", (text,), n, ("t",)) for n, text in enumerate(tiny_models.QUERIES[:10])]
 GENERATION = GenerationConfig(max_new_tokens=6, temperature=0.0)
 
 
@@ -241,7 +241,7 @@ def test_a_sample_is_seeded_and_in_order():
     assert sample(problems, None, 0) == sample(problems, 100, 0) == problems
 
 
-TURNS = [Problem(f"p{n}", (text, "And then?"), n, ("t",)) for n, text in enumerate(tiny.QUERIES[:3])]
+TURNS = [Problem(f"p{n}", (text, "And then?"), n, ("t",)) for n, text in enumerate(tiny_models.QUERIES[:3])]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import threading
 from dataclasses import replace
 
 import pytest
-import tiny
-from by_length import QUERIES, Ahead, Lengths
 
+from support import tiny_models
+from support.length_rewards import QUERIES, Ahead, Lengths
 from zooter_core.config.fleet import load_fleet
 from zooter_core.ensemble import Ensemble
 from zooter_core.labelling.rewards import reward_model
@@ -141,7 +141,7 @@ def test_other_weights_or_settings_know_nothing(counted, fleet_copy):
     first = Ensemble(fleet).score_responses(QUERIES)
     Ensemble(replace(fleet, reward=replace(fleet.reward, max_tokens=64))).score_responses(QUERIES)
     assert calls == [20, 20]
-    tiny.save_reward_model(fleet_copy / "reward", seed=9)
+    tiny_models.save_reward_model(fleet_copy / "reward", seed=9)
     other = Ensemble(load_fleet(fleet_copy)).score_responses(QUERIES)
     assert calls == [20, 20, 20]
     assert other != first

@@ -5,8 +5,8 @@ import threading
 from dataclasses import replace
 
 import pytest
-from scripted import serving
 
+from support.scripted_server import serving
 from zooter_core.backends import Piece
 from zooter_core.backends.http.openai import OpenAIBackend
 from zooter_core.backends.local.transformers import TransformersBackend

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from itertools import permutations
 
-import checkpoints
 import pytest
 import torch
-from broken import put_number
 from safetensors.torch import save_file
 from transformers import AutoTokenizer, DebertaV2Config, DebertaV2Model
 
+from support import reward_checkpoints
+from support.damaged_models import put_number
 from zooter_core.config.labelling import PairwiseConfig
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.labelling.rewards import reward_model
@@ -21,7 +21,7 @@ TEXTS = ["Wide and blue. " * 6, "No", "杯子 ☕", "12 + 30 = 42"]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pairrm")
-    checkpoints.save_pairrm(folder)
+    reward_checkpoints.save_pairrm(folder)
     return folder
 
 
@@ -33,7 +33,7 @@ def model(folder):
 @pytest.fixture(scope="module")
 def reference(folder):
     """The published arithmetic on one text at a time: marks, their states, two layers, the difference."""
-    state = checkpoints.weights(folder)
+    state = reward_checkpoints.weights(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     body = DebertaV2Model(DebertaV2Config.from_pretrained(folder)).eval()
     body.load_state_dict({k.removeprefix("pretrained_model."): v for k, v in state.items() if "pretrained" in k})
@@ -51,7 +51,7 @@ def reference(folder):
         with torch.no_grad():
             states = body(torch.tensor([ids])).last_hidden_state[0]
         source, one, two = (
-            states[ids.index(tokenizer.convert_tokens_to_ids(mark))] for mark in checkpoints.PAIRRM_MARKS[:3]
+            states[ids.index(tokenizer.convert_tokens_to_ids(mark))] for mark in reward_checkpoints.PAIRRM_MARKS[:3]
         )
         return (head(torch.cat([source, one])) - head(torch.cat([source, two]))).item()
 
@@ -102,28 +102,28 @@ def test_each_part_is_cut_at_its_share(folder):
 
 
 def test_a_tokenizer_without_the_marks_is_refused(tmp_path):
-    checkpoints.save_pairrm(tmp_path, marks=False)
+    reward_checkpoints.save_pairrm(tmp_path, marks=False)
     with pytest.raises(ZooterError, match=r"the tokens <\|source\|>"):
         reward_model(PairwiseConfig(str(tmp_path)))
 
 
 @pytest.mark.parametrize("weight", ["head_layer.4.weight", "embeddings"])
 def test_weights_that_are_not_finite_are_one_clear_error_of_a_comparing_model(tmp_path, weight):
-    checkpoints.save_pairrm(tmp_path)
+    reward_checkpoints.save_pairrm(tmp_path)
     put_number(tmp_path, float("nan"), weight)
     with pytest.raises(WorkError, match=f"finite rewards at {tmp_path}"):
         reward_model(PairwiseConfig(str(tmp_path)))
 
 
 def test_a_comparing_model_whose_weights_overflow_is_one_clear_error(tmp_path):
-    checkpoints.save_pairrm(tmp_path)
-    huge = {name: torch.full_like(value, 3e38) for name, value in checkpoints.weights(tmp_path).items()}
+    reward_checkpoints.save_pairrm(tmp_path)
+    huge = {name: torch.full_like(value, 3e38) for name, value in reward_checkpoints.weights(tmp_path).items()}
     save_file(huge, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(WorkError, match=f"finite rewards at {tmp_path}"):
         reward_model(PairwiseConfig(str(tmp_path)))
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path):
-    checkpoints.save_deberta(tmp_path)
+    reward_checkpoints.save_deberta(tmp_path)
     with pytest.raises(ZooterError, match=r"with all its weights at"):
         reward_model(PairwiseConfig(str(tmp_path)))

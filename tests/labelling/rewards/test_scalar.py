@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from broken import put_number
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
+from support.damaged_models import put_number
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import PluginRewardConfig, ScalarConfig
 from zooter_core.ensemble import Ensemble
@@ -80,9 +80,9 @@ def test_an_adapter_changes_the_rewards(config, tmp_path, model):
 
 
 def test_more_than_one_output_is_refused(config, tmp_path):
-    import tiny
+    from support import tiny_models
 
-    tiny.save_reward_model(tmp_path, outputs=3)
+    tiny_models.save_reward_model(tmp_path, outputs=3)
     with pytest.raises(ZooterError, match=r"one output, but found 3 at "):
         reward_model(replace(config, model=str(tmp_path)))
 

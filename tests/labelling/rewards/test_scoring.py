@@ -3,8 +3,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from by_length import QUERIES, Ahead, Lengths
 
+from support.length_rewards import QUERIES, Ahead, Lengths
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import Failure, WorkError, ZooterError
 from zooter_core.labelling.rewards import Unscored

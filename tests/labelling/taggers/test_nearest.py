@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import tiny
 
+from support import tiny_models
 from zooter_core.config.labelling import NearestConfig, PluginTaggerConfig
 from zooter_core.errors import ZooterError
 from zooter_core.labelling.taggers import tagger
@@ -24,7 +24,7 @@ def names(config, *queries):
     return [[tag.name for tag in tags] for tags in tagger(config, ENCODERS).tag(queries)]
 
 
-@pytest.mark.parametrize("entry", tiny.VOCABULARY["tags"], ids=lambda entry: entry["name"])
+@pytest.mark.parametrize("entry", tiny_models.VOCABULARY["tags"], ids=lambda entry: entry["name"])
 def test_a_text_of_the_vocabulary_gets_its_own_tag_first(config, entry):
     for text in (f"{entry['name']}: {entry['description']}", *entry["phrasings"]):
         first = tagger(config, ENCODERS).tag([text])[0][0]
@@ -33,15 +33,15 @@ def test_a_text_of_the_vocabulary_gets_its_own_tag_first(config, entry):
 
 
 def test_scores_are_in_order_and_near_the_best(config):
-    for tags in tagger(config, ENCODERS).tag(tiny.QUERIES):
+    for tags in tagger(config, ENCODERS).tag(tiny_models.QUERIES):
         scores = [tag.score for tag in tags]
         assert scores == sorted(scores, reverse=True)
         assert all(score >= 0.85 * scores[0] - 1e-6 and score >= 0.4 for score in scores)
 
 
 def test_most_limits_the_number_of_tags(config):
-    assert max(len(tags) for tags in names(config, *tiny.QUERIES)) > 1
-    assert max(len(tags) for tags in names(replace(config, most=1), *tiny.QUERIES)) == 1
+    assert max(len(tags) for tags in names(config, *tiny_models.QUERIES)) > 1
+    assert max(len(tags) for tags in names(replace(config, most=1), *tiny_models.QUERIES)) == 1
 
 
 def test_threshold_leaves_a_query_without_tags(config):
@@ -51,17 +51,17 @@ def test_threshold_leaves_a_query_without_tags(config):
 
 def test_a_batch_equals_each_query_alone(config):
     nearest = tagger(config, ENCODERS)
-    together = nearest.tag(tiny.QUERIES[:6])
-    for query, tags in zip(tiny.QUERIES[:6], together, strict=True):
+    together = nearest.tag(tiny_models.QUERIES[:6])
+    for query, tags in zip(tiny_models.QUERIES[:6], together, strict=True):
         (alone,) = nearest.tag([query])
         assert [tag.name for tag in alone] == [tag.name for tag in tags]
         assert [tag.score for tag in alone] == pytest.approx([tag.score for tag in tags], abs=1e-5)
 
 
-@pytest.mark.parametrize("missing", ["vocabulary", "encoder"])
-def test_vocabulary_and_encoder_are_needed(config, missing):
-    with pytest.raises(ZooterError, match="vocabulary and encoder"):
-        tagger(replace(config, **{missing: None}), ENCODERS)
+@pytest.mark.models
+def test_vocabulary_and_encoder_have_defaults():
+    (tags,) = tagger(NearestConfig(), Encoders("auto")).tag(["Fix this SQL query"])
+    assert "sql" in tags[0].name.lower()
 
 
 @pytest.mark.parametrize(
@@ -105,5 +105,5 @@ def test_unknown_kind_names_the_nearest(config):
 
 def test_a_vocabulary_of_one_tag(config, tmp_path):
     path = tmp_path / "tags.json"
-    path.write_text(json.dumps({"tags": tiny.VOCABULARY["tags"][:1]}))
+    path.write_text(json.dumps({"tags": tiny_models.VOCABULARY["tags"][:1]}))
     assert names(replace(config, vocabulary=str(path)), "Write about the sea") == [["arithmetic"]]

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from broken import put_number
 from safetensors.torch import load_file, save_file
 
+from support.damaged_models import put_number
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.router import encoder as module
+from zooter_core.router import encoder, text_encoder
 from zooter_core.router.encoder import SAMPLES, Encoder, Encoders
 
 TEXTS = ["Hi", "What is the sea?", "杯子 ☕", "Write a long story about the ships and the people on them. " * 3]
@@ -81,7 +81,7 @@ def test_a_call_is_remembered_whole(fresh, worked):
 
 
 def test_memory_is_limited_and_keeps_the_newest(fresh, worked, monkeypatch):
-    monkeypatch.setattr(module, "REMEMBERED", 3)
+    monkeypatch.setattr(text_encoder, "REMEMBERED", 3)
     for text in "abcde":
         fresh.embed([text])
     worked.clear()
@@ -178,14 +178,14 @@ def test_nobody_else_can_read_the_vectors(fresh, cache):
 
 
 def test_embed_all_tells_encoders_apart(fresh, cache, tmp_path):
-    import tiny
+    from support import tiny_models
 
-    tiny.save_encoder(tmp_path / "other", seed=11)
+    tiny_models.save_encoder(tmp_path / "other", seed=11)
     assert not np.allclose(Encoder(str(tmp_path / "other")).embed_all(TEXTS), fresh.embed_all(TEXTS))
 
 
 def test_embed_all_goes_by_like_length_and_tells_how_far(fresh, cache, monkeypatch):
-    monkeypatch.setattr(module, "BATCH", 4)
+    monkeypatch.setattr(encoder, "BATCH", 4)
     counts: list[int] = []
     texts = [f"{'a' * (n * 7 % 10)} {n}" for n in range(10)]
     vectors = fresh.embed_all(texts, counts.append)

@@ -14,14 +14,12 @@ import pytest
 
 from zooter_core.errors import WorkError
 from zooter_core.method.labels import softmax
-from zooter_core.router.encoder import FEW, Encoders, onnx
+from zooter_core.router.encoder import FEW, Encoders
 from zooter_core.router.encoder.int8 import Int8Encoder, Quantised, _even_out, quantised
-from zooter_core.router.encoder.onnx import session
+from zooter_core.router.graph import Graph, missing, session
 from zooter_core.router.router import Router
 
-pytestmark = pytest.mark.skipif(
-    bool(onnx.missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'"
-)
+pytestmark = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 TEXTS = [f"{'very ' * (n % 5)}many {word}, {n}" for n in range(20) for word in ("apples", "ships", "杯子")]
 WIDTH, HUGE = 40, 3
 
@@ -145,7 +143,7 @@ def test_a_huge_column_leaves_the_others_their_bits(tmp_path):
         weights[HUGE] = 0
         one.CopyFrom(numpy_helper.from_array(weights, one.name))
     save(model, tmp_path / "graph.onnx")
-    exact = onnx.Graph(tmp_path / "graph.onnx")
+    exact = Graph(tmp_path / "graph.onnx")
     graph = quantised(exact, lambda texts: {"states": states(len(texts[0]))}).graph
     vectors = exact({"states": states(999)})
     assert np.abs(graph({"states": states(999)}) - vectors).max() < 0.05 * np.abs(vectors).max()

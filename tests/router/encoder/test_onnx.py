@@ -19,10 +19,11 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.router import encoder as module
-from zooter_core.router.encoder import Encoder, Encoders, onnx
+from zooter_core.router.encoder import Encoder, Encoders
+from zooter_core.router.graph import PACKAGES, missing
 from zooter_core.router.router import Router
 
-ONNX = pytest.mark.skipif(bool(onnx.missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
+ONNX = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 LONG = "Write a long story about the ships and the people on them. " * 30
 BATCHES = (
     ["Hi"],
@@ -75,7 +76,7 @@ def test_vectors_are_those_of_torch(exported, tiny_encoder, texts):
 @ONNX
 def test_the_graph_takes_any_batch(exported, tiny_encoder):
     texts = [text for batch in BATCHES for text in batch]
-    vectors = exported.graph(exported._tokens(texts, "np"))
+    vectors = exported.graph(exported.tokens(texts, "np"))
     assert np.allclose(vectors, tiny_encoder.embed(texts), atol=1e-5)
 
 
@@ -185,9 +186,9 @@ def test_a_fleet_says_the_runtime_and_routes_alike(exported, exports, tiny_fleet
 
 @ONNX
 def test_a_router_with_an_encoder_of_its_own(exported, exports, cache, tmp_path, tiny_fleet):
-    import tiny
+    from support import tiny_models
 
-    tiny.save_router(tmp_path / "router", tiny.POOL, Path("encoder"))
+    tiny_models.save_router(tmp_path / "router", tiny_models.POOL, Path("encoder"))
     shutil.copytree(tiny_fleet / "encoder", tmp_path / "router" / "encoder")
     one, other = (Router.load(tmp_path / "router", Encoders(kind)) for kind in ("torch", "onnx"))
     assert (other.encoder.runtime, len(exports)) == ("onnx", 1)
@@ -224,7 +225,7 @@ def test_a_cache_that_cannot_be_written(exported, exports, tmp_path, tiny_fleet,
         assert Encoder(str(tiny_fleet / "encoder"), "auto").runtime == "torch"
 
 
-@pytest.mark.parametrize("package", onnx.PACKAGES)
+@pytest.mark.parametrize("package", PACKAGES)
 def test_without_the_packages(tiny_fleet, cache, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     reference = str(tiny_fleet / "encoder")

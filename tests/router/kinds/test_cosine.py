@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from zooter_core.router.kinds.cosine import CosineHead, best_loss, winners
+from zooter_core.router.kinds.cosine import CosineHead, best_loss, best_shares
 
 
 def test_logits_are_scaled_cosines():
@@ -21,7 +21,7 @@ def test_logits_are_scaled_cosines():
 
 def test_the_best_candidates_share_a_query():
     scores = torch.tensor([[1.0, 0.0, 1.0], [2.0, 2.0, 2.0], [0.0, 3.0, 1.0]])
-    assert winners(scores).tolist() == [[0.5, 0.0, 0.5], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    assert best_shares(scores).tolist() == [[0.5, 0.0, 0.5], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
 
 
 def test_loss_is_the_cross_entropy_with_the_best():

@@ -10,7 +10,7 @@ import torch
 from zooter_core.router.distill import fit_head
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.kinds.zooter import ZooterHead
-from zooter_core.router.router import RouterHead
+from zooter_core.router.torch_router import RouterHead
 
 ROOT = Path(__file__).resolve().parents[3]
 VECTORS = torch.eye(4)

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from payloads import PAYLOADS, faults, payload
 
+from support.hostile_texts import PAYLOADS, faults, payload
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError

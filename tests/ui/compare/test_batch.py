@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from stepwise import WAIT, StepwiseBackend, stepwise
 
+from support.stepwise_backend import WAIT, StepwiseBackend, stepwise
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.records import Decision, Message, Ranked, Response

@@ -5,8 +5,8 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from payloads import PAYLOADS, faults, payload
 
+from support.hostile_texts import PAYLOADS, faults, payload
 from zooter_core.ui.compare import diff
 
 

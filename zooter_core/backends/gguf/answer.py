@@ -115,7 +115,7 @@ class Answer:
         most, length = self.engine.context - 1, len(self.prompt)
         step = "Shorten the query or start a new conversation."
         if self.engine.context < self.engine.header.positions:
-            step += f" Or raise `context` in fleet.toml: the model reads up to {self.engine.header.positions:,}."
+            step += f" Or raise `context_tokens` in fleet.toml: the model reads up to {self.engine.header.positions:,}."
         found = f"{length:,} tokens, more than the {most:,} that fit"
         return TooLongError(f"a prompt that fits into {self.request.candidate.name}", found, step)
 
@@ -174,6 +174,7 @@ class Answer:
                 gap = content[: len(content) - len(content.lstrip())]
                 continue
             ids += len(event["tokens"])
+            self.tokens += len(event["tokens"])
             self.written += event["tokens"]
             self._emit(content)
         if end is None:

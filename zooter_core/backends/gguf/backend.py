@@ -179,7 +179,7 @@ class GgufBackend:
 
     def _key(self, candidate: CandidateConfig) -> EngineKey:
         """What is the same for all candidates on one process. A process cannot load another adapter later."""
-        settings = (candidate.model, candidate.context, candidate.threads, candidate.gpu_layers)
+        settings = (candidate.model, candidate.context_tokens, candidate.threads, candidate.gpu_layers)
         return (*settings, *self._adapters[candidate.model].values())
 
     def _take(self, candidate: CandidateConfig, header: Header, key: EngineKey, stop: threading.Event) -> Engine | None:

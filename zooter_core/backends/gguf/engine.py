@@ -254,7 +254,7 @@ class Engine:
 
 def context_of(candidate: CandidateConfig, header: Header) -> int:
     """Tokens that all conversations with a model together may have."""
-    return min(candidate.context or DEFAULT_CONTEXT, header.positions)
+    return min(candidate.context_tokens or DEFAULT_CONTEXT, header.positions)
 
 
 def installed() -> bool:

@@ -13,7 +13,7 @@ import httpx2
 import openai
 
 from zooter_core.backends.http.redaction import Redaction
-from zooter_core.backends.http.retry import REFUSED, is_temporary, retry_after
+from zooter_core.backends.http.retry import OVERLOAD, REFUSED, is_temporary, retry_after
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.errors import Failure, WorkError
 from zooter_core.records import Finish
@@ -38,6 +38,7 @@ class AnswerError(Exception):
         temporary: whether another attempt may succeed.
         wait: seconds that the server asks for before the next attempt.
         refused: whether this one request is at fault, not the candidate.
+        overload: whether the server has too many requests, by its own words or because it is too slow.
     """
 
     reason: str
@@ -45,6 +46,7 @@ class AnswerError(Exception):
     temporary: bool = False
     wait: float | None = None
     refused: bool = False
+    overload: bool = False
 
     def failure(self, candidate: str, config: EndpointConfig) -> Failure:
         """The error of a candidate's response."""
@@ -92,7 +94,7 @@ def _status_error(problem: openai.APIStatusError, config: EndpointConfig, redact
     wait = retry_after(problem.response.headers) if is_temporary(status) else None
     if wait:
         reason += f"; it asks for a pause of {wait:.0f} s"
-    return AnswerError(reason, next_step, is_temporary(status), wait, status in REFUSED)
+    return AnswerError(reason, next_step, is_temporary(status), wait, status in REFUSED, status in OVERLOAD)
 
 
 def _host(url: str) -> str:

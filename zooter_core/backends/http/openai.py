@@ -10,7 +10,7 @@ import asyncio
 import importlib.util
 import queue
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ class OpenAIBackend:
 
     def load(self, candidate: CandidateConfig) -> None:
         """Check that the server is there and accepts the key. The server loads its model with the first request."""
-        self._submit(self._server(candidate).connect()).result()
+        self._submit(self.server(candidate).connect()).result()
 
     def trial(self, candidate: CandidateConfig) -> str:
         """Any query will do."""
@@ -53,24 +53,20 @@ class OpenAIBackend:
         """There is nothing to unload."""
 
     def stream(
-        self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
+        self, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
-        """Send all requests at the same time and yield pieces as they arrive."""
+        """Send requests and yield pieces as they arrive.
+
+        A sequence is sent at the same time. Other iterables are drawn from as requests end, so that each server has
+        twice as many as it works on.
+        """
         pieces: queue.Queue[Piece | None] = queue.Queue()
         abandoned = threading.Event()  # set when the reader goes away
-        answers, unfinished = [], dict.fromkeys(requests)
-        for number, request in enumerate(requests):
-            # The number makes equal requests different samples.
-            seed = generation.seed + number if request.seed is None else request.seed
-            settings = replace(generation, seed=seed % 2**31)
-            try:
-                answers.append(_answer(self._server(request.candidate), request, settings, pieces.put))
-            except ZooterError as problem:
-                pieces.put(Piece.failed(request, problem))
-        work = self._submit(_run_all(answers, (stop, abandoned)))
+        unfinished: dict[Request, None] = {}
+        work = self._submit(_Answers(self, requests, generation, pieces.put, unfinished).run((stop, abandoned)))
         work.add_done_callback(lambda ended: pieces.put(None))
         try:
-            while unfinished and (piece := pieces.get()) is not None:
+            while (piece := pieces.get()) is not None:
                 if piece.response is not None:
                     del unfinished[piece.request]
                 yield piece
@@ -79,7 +75,7 @@ class OpenAIBackend:
         finally:
             abandoned.set()
 
-    def _server(self, candidate: CandidateConfig) -> Server:
+    def server(self, candidate: CandidateConfig) -> Server:
         if importlib.util.find_spec("openai") is None:
             expected = f"the package openai for the backend of {candidate.name}"
             raise ZooterError(expected, "that it is not installed", "Run `pip install 'zooter[openai]'`.")
@@ -99,22 +95,59 @@ class OpenAIBackend:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
+class _Answers:
+    """The answers of one call, in the event loop.
+
+    Args:
+        unfinished: takes the requests that have begun.
+    """
+
+    def __init__(
+        self,
+        backend: OpenAIBackend,
+        requests: Iterable[Request],
+        generation: GenerationConfig,
+        put: Put,
+        unfinished: dict[Request, None],
+    ) -> None:
+        self._backend, self._generation, self._put, self._unfinished = backend, generation, put, unfinished
+        self._requests = enumerate(requests)
+        self._most = len(requests) if isinstance(requests, Sequence) else 1  # at the same time
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self, stops: Sequence[threading.Event]) -> None:
+        """Run all answers. Any of the stop events ends those that still run, and no other one starts."""
+        try:
+            while self._start_more():
+                await asyncio.wait(self._running, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                if any(stop.is_set() for stop in stops):
+                    break
+        finally:
+            for task in self._running:
+                task.cancel()
+            if self._running:
+                await asyncio.wait(self._running)
+
+    def _start_more(self) -> bool:
+        """Start as many as there is room for. Returns whether any runs."""
+        self._running = {task for task in self._running if not task.done()}
+        while len(self._running) < self._most and (numbered := next(self._requests, None)):
+            number, request = numbered
+            self._unfinished[request] = None
+            # The number makes equal requests different samples.
+            seed = self._generation.seed + number if request.seed is None else request.seed
+            try:
+                server = self._backend.server(request.candidate)
+            except ZooterError as problem:
+                self._put(Piece.failed(request, problem))
+                continue
+            self._most = max(self._most, 2 * server.config.parallel)
+            answer = _answer(server, request, replace(self._generation, seed=seed % 2**31), self._put)
+            self._running.add(asyncio.create_task(answer))
+        return bool(self._running)
+
+
 async def _answer(server: Server, request: Request, generation: GenerationConfig, put: Put) -> None:
     """Put the pieces of one request, the last one with its response."""
     response = await server.answer(request.messages, generation, lambda text: put(Piece(request, text)))
     put(Piece(request, response=response))
-
-
-async def _run_all(answers: Sequence[Coroutine[Any, Any, None]], stops: Sequence[threading.Event]) -> None:
-    """Run all answers at the same time. Any of the stop events ends those that still run."""
-    if not answers:
-        return
-    tasks = [asyncio.create_task(answer) for answer in answers]
-    running = set(tasks)
-    while running:
-        _, running = await asyncio.wait(running, timeout=POLL_SECONDS)
-        if any(stop.is_set() for stop in stops):
-            for task in running:
-                task.cancel()
-            break
-    await asyncio.gather(*tasks)

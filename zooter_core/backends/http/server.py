@@ -14,6 +14,7 @@ import openai
 
 from zooter_core.backends.http.client import client_of
 from zooter_core.backends.http.faults import SEE_LOG, AnswerError, error_of, finish_of
+from zooter_core.backends.http.pace import Pace
 from zooter_core.backends.http.redaction import RedactedStream, Redaction
 from zooter_core.backends.http.retry import RetryPolicy
 from zooter_core.config.candidates import CandidateConfig
@@ -104,7 +105,7 @@ class Server:
         key = key_from(self.config.api_key_env, self.name)
         self._redact = Redaction(key)
         self._client = client_of(self.config, key)
-        self._parallel = asyncio.Semaphore(self.config.parallel)
+        self.pace = Pace(self.config.parallel)
         self._policy = RetryPolicy(self.config.retries)
         self._failures, self._rests_until, self._last_reason = 0, 0.0, ""
 
@@ -132,9 +133,7 @@ class Server:
         answer = PartialAnswer(self._redact.stream(), self.config.most_characters, generation.max_new_tokens)
         finish: Finish
         try:
-            async with self._parallel:
-                answer.started = time.perf_counter()
-                finish, error = await self._attempts(messages, generation, answer, put)
+            finish, error = await self._attempts(messages, generation, answer, put)
         except asyncio.CancelledError:
             finish, error = "stopped", None
         return answer.response(self.name, finish, error)
@@ -143,13 +142,19 @@ class Server:
         self, messages: Sequence[Message], generation: GenerationConfig, answer: PartialAnswer, put: Put
     ) -> tuple[Finish, Failure | None]:
         attempt = 0
-        while (rest := self._rests_until - time.monotonic()) <= 0:
+        while True:
             try:
-                finish = await self._attempt(messages, generation, answer, put)
+                async with self.pace.place() as started:
+                    if (rest := self._rests_until - time.monotonic()) > 0:
+                        reason = f"{self._failures} failures in a row, the last: {self._last_reason}"
+                        error = AnswerError(reason, f"Fix the server. It is asked again in {rest:.0f} s.")
+                        return "error", error.failure(self.name, self.config)
+                    if not attempt:
+                        answer.started = time.perf_counter()
+                    finish = await self._attempt(messages, generation, answer, put)
             except Exception as problem:  # the client, the transport and foreign data raise many kinds
                 error = error_of(problem, self.config, self._redact)
-                again = error.temporary and not answer.has_begun
-                pause = self._policy.pause(attempt, error.wait) if again else None
+                pause = self._pause_after(error, attempt, started, answer.has_begun)
                 attempt += 1
                 if pause is None:
                     failure = await self._count_failure(error, attempt, answer.characters)
@@ -157,10 +162,19 @@ class Server:
                 await asyncio.sleep(pause)
             else:
                 self._failures = 0
+                self.pace.answered()
                 return finish, None
-        reason = f"{self._failures} failures in a row, the last: {self._last_reason}"
-        error = AnswerError(reason, f"Fix the server. It is asked again in {rest:.0f} s.")
-        return "error", error.failure(self.name, self.config)
+
+    def _pause_after(self, error: AnswerError, attempt: int, started: float, has_begun: bool) -> float | None:
+        """Seconds until the next attempt of this request, None if there is none. All others slow down with it."""
+        if error.overload:
+            self.pace.overloaded(started)
+        if has_begun or not error.temporary:
+            return None
+        pause = self._policy.pause(attempt, error.wait)
+        if pause is not None and error.wait is not None:
+            self.pace.pause(error.wait)
+        return pause
 
     async def _attempt(
         self, messages: Sequence[Message], generation: GenerationConfig, answer: PartialAnswer, put: Put
@@ -185,8 +199,8 @@ class Server:
         except TimeoutError:
             if not answer.has_begun:
                 next_step = "Try again later, or raise first_token_seconds."
-                raise AnswerError(f"no first token within {first:g} s", next_step) from None
-            raise AnswerError(f"no further token for {gap:g} s", "Try again.") from None
+                raise AnswerError(f"no first token within {first:g} s", next_step, overload=True) from None
+            raise AnswerError(f"no further token for {gap:g} s", "Try again.", overload=True) from None
         return finish_of(answer.finish_reason, bool(answer.parts), answer.tool_call, self._redact)
 
     def _body(self, messages: Sequence[Message], generation: GenerationConfig) -> dict[str, Any]:

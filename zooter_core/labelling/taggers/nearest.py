@@ -13,9 +13,11 @@ import numpy as np
 import torch
 
 from zooter_core.backends import Backend
+from zooter_core.config.fleet import ENCODER
 from zooter_core.config.labelling import NearestConfig
 from zooter_core.errors import ZooterError
 from zooter_core.labelling.taggers import Encoders
+from zooter_core.paths import EMBEDDED_FLEET
 from zooter_core.records import Query, Tag
 from zooter_core.strict_json import parse_json
 
@@ -27,17 +29,15 @@ class NearestTagger:
     quick = True
 
     def __init__(self, config: NearestConfig, encoders: Encoders, backend: Callable[[str], Backend]) -> None:
-        if not config.vocabulary or not config.encoder:
-            raise ZooterError("vocabulary and encoder in [tagger]", "one of them missing", "Add both to fleet.toml.")
         texts: list[str] = []
         owners: list[int] = []
         self.names: list[str] = []
-        for entry in _entries(Path(config.vocabulary)):
+        for entry in _entries(Path(config.vocabulary or EMBEDDED_FLEET / "tags.json")):
             for text in (f"{entry['name']}: {entry['description']}", *entry["phrasings"]):
                 texts.append(text)
                 owners.append(len(self.names))
             self.names.append(entry["name"])
-        self.encoder = encoders(config.encoder)
+        self.encoder = encoders(config.encoder or ENCODER)
         self.vectors = torch.from_numpy(self.encoder.sentence(self.encoder.embed_all(texts)).copy())
         self.starts = np.flatnonzero(np.diff(owners, prepend=-1))  # where each tag's texts begin
         self.config = config

@@ -7,12 +7,10 @@ int8.py holds a faster encoder whose vectors are less precise.
 from __future__ import annotations
 
 import copy
-import hashlib
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +21,20 @@ from transformers import AutoModel, AutoTokenizer
 
 from zooter_core.config.fleet import RUNTIMES
 from zooter_core.errors import WorkError, ZooterError, did_you_mean, first_line
-from zooter_core.files import atomic, clear, narrow, private_folder
-from zooter_core.router.encoder.onnx import Graph, graph_of, missing, pool
-from zooter_core.weights import LOAD_LOCK, cache_dir, not_finite, private_cache, quiet_libraries, resolve
+from zooter_core.router.encoder.onnx import graph_of, pool
+from zooter_core.router.graph import Array, Graph, missing
+from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Progress, TextEncoder, by_length
+from zooter_core.weights import LOAD_LOCK, not_finite, quiet_libraries, resolve, stamp_of
 
-Array = NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Array]
-MOST_TOKENS = 256
-MOST_CHARACTERS = 8_000  # about ten times what 256 tokens hold; keeps tokenising a huge text cheap
-REMEMBERED = 16
 BATCH = 32
 FEW = 4  # ONNX Runtime is faster up to so many texts: on one core 2 times for 1 or 2, 1.4 for 4, 1.2 for 8
 INT8 = "int8"
 SAMPLES = (("Hello",), ("What is the sea?", "Write a list of 7 apples.", "So."))
 
 
-class Encoder:
-    """Mean-pooled states of a middle and of the last layer, each of unit length, side by side.
-
-    The last layer says what a text is about, the middle one more of how it is put; a router gains from both.
-    One object serves every thread: a forward pass changes nothing, and a lock guards the memory of recent calls.
+class Encoder(TextEncoder):
+    """A frozen encoder on PyTorch.
 
     Args:
         reference: hub id, folder or `package:NAME`.
@@ -57,6 +49,7 @@ class Encoder:
     """
 
     def __init__(self, reference: str, runtime: str = "torch") -> None:
+        super().__init__()
         _check_runtime(runtime, [name for name in RUNTIMES if name != INT8])
         quiet_libraries()
         folder = resolve(reference)
@@ -71,11 +64,9 @@ class Encoder:
         if getattr(self.model, "pooler", None) is not None:
             self.model.pooler = None  # states are pooled here; BERT's own pooling is not used
         self.reference = reference
-        self.stamp: str | None = _stamp(folder)
+        self.stamp = stamp_of(folder)
         self.width = int(self.model.config.hidden_size)
         self.middle = int(self.model.config.num_hidden_layers) // 2
-        self._memory: OrderedDict[Hashable, Array] = OrderedDict()
-        self._lock = threading.Lock()
         self.graph: Graph | None = None
         if name := not_finite(self.model):
             raise self._broken(f"NaN or infinity in its weights ({name})")
@@ -85,18 +76,11 @@ class Encoder:
 
     @property
     def runtime(self) -> str:
-        """What computes the vectors of a few texts: `onnx`, `torch`, or `int8` of an Int8Encoder."""
         return "onnx" if self.graph else "torch"
 
-    def embed(self, texts: Sequence[str]) -> Array:
-        """Vectors of shape (n, 2 * width): middle layer, last layer.
-
-        The results of the last REMEMBERED calls are kept: tagger and router ask for the same texts one after the other.
-
-        Raises:
-            WorkError: a vector is not finite.
-        """
-        return self._remembered(tuple(texts), lambda: self._batches(texts))
+    @property
+    def identity(self) -> str:
+        return f"{self.reference} {self.stamp} {self.width} {self.middle}"
 
     def embedder(self, probabilities: Callable[[Array], NDArray[np.float64]]) -> Embed:
         """`embed` for a router, made precise enough for its choices.
@@ -106,37 +90,11 @@ class Encoder:
         """
         return self.embed
 
-    def embed_all(self, texts: Sequence[str], progress: Callable[[int], None] = lambda done: None) -> Array:
-        """`embed` for many texts, in batches of similar length, cached on disk by content: a second call is instant.
-
-        Args:
-            progress: called with the number of texts done after each batch.
-        """
-        if self.stamp is None:
-            return self._batches(texts, progress)
-        digest = hashlib.sha256(f"{self.reference} {self.stamp} {self.width} {self.middle}".encode())
-        for text in texts:
-            digest.update(hashlib.sha256(text.encode("utf-8", "replace")).digest())
-        path = cache_dir() / "embeddings" / f"{digest.hexdigest()[:24]}.npy"
-        narrow(path)
-        with suppress(OSError, ValueError, EOFError):  # missing or damaged: computed again
-            cached: Array = np.load(path)
-            if cached.shape == (len(texts), 2 * self.width) and np.isfinite(cached).all():
-                return cached
-        vectors = self._batches(texts, progress)
-        _save(path, vectors)
-        return vectors
-
     def count(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, without truncation."""
         if not texts:
             return []
         tokens = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
         return [len(row) for row in tokens]
-
-    def sentence(self, vectors: Array) -> Array:
-        """The last layer's half of vectors, shape (n, width): unit sentence embeddings, compared by dot product."""
-        return vectors[:, self.width :]
 
     def copy(self) -> Encoder:
         """An encoder whose weights may be trained: it runs on PyTorch and caches nothing on disk."""
@@ -153,37 +111,25 @@ class Encoder:
 
     def pooled(self, texts: Sequence[str]) -> torch.Tensor:
         """The vectors of one batch as a tensor on the model's device, with gradients where they are enabled."""
-        return pool(self.model, self.middle, self._tokens(texts, "pt").to(self.model.device))
+        return pool(self.model, self.middle, self.tokens(texts, "pt").to(self.model.device))
 
-    def _remembered(self, key: Hashable, compute: Callable[[], Array]) -> Array:
-        with self._lock:
-            vectors = self._memory.get(key)
-        if vectors is None:
-            vectors = compute()
-            with self._lock:
-                self._memory[key] = vectors
-                while len(self._memory) > REMEMBERED:
-                    self._memory.popitem(last=False)
-        return vectors
-
-    def _batches(self, texts: Sequence[str], progress: Callable[[int], None] = lambda done: None) -> Array:
-        """Vectors computed in batches of similar length, which need little padding."""
-        vectors = np.empty((len(texts), 2 * self.width), dtype=np.float32)
-        order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
+    def _batches(self, texts: Sequence[str], progress: Progress = lambda done: None) -> Array:
+        vectors, done = np.empty((len(texts), 2 * self.width), dtype=np.float32), 0
+        for rows in by_length(texts, BATCH):
             vectors[rows] = self._finite(self._forward([texts[row] for row in rows]))
-            progress(min(start + BATCH, len(order)))
+            done += len(rows)
+            progress(done)
         return vectors
 
     @torch.inference_mode()
     def _forward(self, texts: Sequence[str]) -> Array:
         if self.graph is not None and len(texts) <= FEW:
-            return self.graph(self._tokens(texts, "np"))
+            return self.graph(self.tokens(texts, "np"))
         vectors: Array = self.pooled(texts).numpy()
         return vectors
 
-    def _tokens(self, texts: Sequence[str], kind: str) -> Any:
+    def tokens(self, texts: Sequence[str], kind: str) -> Any:
+        """One batch's tokens by input name, as tensors of a `kind`: `pt` or `np`."""
         return self.tokenizer(
             [text[-MOST_CHARACTERS:] for text in texts],
             padding=True,
@@ -192,29 +138,12 @@ class Encoder:
             return_tensors=kind,
         )
 
-    def _finite(self, vectors: Array) -> Array:
-        """The vectors, checked.
-
-        Raises:
-            WorkError: a number is NaN or infinite.
-        """
-        if not np.isfinite(vectors).all():
-            raise self._broken("NaN or infinity in its vectors")
-        return vectors
-
-    def _broken(self, problem: str) -> WorkError:
-        return WorkError(
-            f"an encoder that gives finite vectors at {self.reference}",
-            problem,
-            "Get its files again (those of a fine-tuned router with `zooter distill --finetune`), or name another in "
-            "fleet.toml.",
-        )
-
     def _export(self, runtime: str) -> None:
         """Take ONNX Runtime for a few texts; with `auto`, fall back to PyTorch with a warning."""
-        key = f"{self.reference} {self.stamp} {self.width} {self.middle}"
         try:
-            self.graph = graph_of(self.model, self.middle, key, [self._tokens(texts, "pt") for texts in SAMPLES])
+            self.graph = graph_of(
+                self.model, self.middle, self.identity, [self.tokens(texts, "pt") for texts in SAMPLES]
+            )
         except ZooterError as problem:
             if runtime != "auto":
                 raise
@@ -251,19 +180,3 @@ class Encoders:
 def _check_runtime(runtime: str, runtimes: Sequence[str]) -> None:
     if runtime not in runtimes:
         raise ZooterError("a known runtime", f'"{runtime}"', did_you_mean(runtime, runtimes))
-
-
-def _stamp(folder: str) -> str:
-    """Size and time of the weights in a folder, which change when other weights replace them; empty for a hub id."""
-    files = sorted(Path(folder).glob("*.safetensors")) if Path(folder).is_dir() else []
-    return " ".join(f"{file.stat().st_size}-{file.stat().st_mtime_ns}" for file in files)
-
-
-def _save(path: Path, vectors: Array) -> None:
-    """Write the cache file atomically and privately, since vectors reveal much of a text; a failure is ignored."""
-    with suppress(OSError):
-        private_cache()
-        private_folder(path.parent)
-        clear(path.parent)
-        with atomic(path, private=True) as partial, partial.open("wb") as file:
-            np.save(file, vectors)

@@ -21,7 +21,8 @@ from zooter_core.data.paraphrases import paraphrases
 from zooter_core.errors import WorkError, first_line
 from zooter_core.files import work_folder
 from zooter_core.router.encoder import FEW, INT8, Embed, Encoder
-from zooter_core.router.encoder.onnx import Array, Graph, Tokens, making, session, silence
+from zooter_core.router.encoder.onnx import making, silence
+from zooter_core.router.graph import Array, Graph, Tokens, session
 
 Probabilities = Callable[[Array], NDArray[np.float64]]
 SAME = 1e-3  # how far apart two processors' vectors from one graph may be
@@ -42,7 +43,7 @@ class Int8Encoder(Encoder):
     def __init__(self, reference: str) -> None:
         super().__init__(reference, "onnx")
         assert self.graph is not None
-        self.quantised = quantised(self.graph, partial(self._tokens, kind="np"))
+        self.quantised = quantised(self.graph, partial(self.tokens, kind="np"))
 
     @property
     def runtime(self) -> str:
@@ -52,7 +53,7 @@ class Int8Encoder(Encoder):
         if len(texts) > FEW:
             return super().embed(texts)
         graph = self.quantised.graph
-        return self._remembered((INT8, *texts), lambda: self._finite(graph(self._tokens(texts, "np"))))
+        return self._remembered((INT8, *texts), lambda: self._finite(graph(self.tokens(texts, "np"))))
 
     def embedder(self, probabilities: Probabilities) -> Embed:
         """`embed`, with exact vectors where the error could change which candidate is the most probable."""

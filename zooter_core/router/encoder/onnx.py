@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import importlib.util
 import logging
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,24 +17,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.files import atomic
+from zooter_core.router.graph import Array, Graph, load_onnxruntime, missing
 from zooter_core.weights import cache_dir, private_cache
 
 Batch = Mapping[str, torch.Tensor]
-Array = NDArray[np.float32]
-Tokens = Mapping[str, NDArray[np.int64]]
-PACKAGES = ("onnxruntime", "onnx", "onnxscript")  # the extra `onnx`; the last two export
 LAYOUT = 2  # raise it when the exported graph changes: cached graphs are then exported again
 OPSET = 20
 TOLERANCE = 1e-5  # between a graph's numbers and PyTorch's, which are within 1e-6
-
-
-def missing() -> list[str]:
-    """The packages of the extra `onnx` that are not installed."""
-    return [name for name in PACKAGES if importlib.util.find_spec(name) is None]
 
 
 def pool(model: torch.nn.Module, middle: int, batch: Batch) -> torch.Tensor:
@@ -45,33 +35,6 @@ def pool(model: torch.nn.Module, middle: int, batch: Batch) -> torch.Tensor:
     mask = batch["attention_mask"].unsqueeze(-1).float()
     pooled = [(states[layer] * mask).sum(1) / mask.sum(1) for layer in (middle, -1)]
     return torch.cat([torch.nn.functional.normalize(part, dim=-1) for part in pooled], dim=-1)
-
-
-def session(model: str | bytes) -> Any:
-    """A graph in a file, or as bytes, ready to run in the calling thread."""
-    onnxruntime = _onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors are raised as well
-    # The kernel of this fusion adds numbers one by one; the operators that it replaces take a quarter of its time.
-    slow = ["SkipLayerNormFusion"]
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], disabled_optimizers=slow)
-
-
-class Graph:
-    """Tokens of shape (n, length), by input name -> their vectors (`pool`). Any number of threads may call it.
-
-    A pass runs in the calling thread: more threads gain little on a short text, and those of ONNX Runtime would spin
-    while they wait, on the cores where a candidate is answering.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.session = path, session(str(path))
-        self.names = [entry.name for entry in self.session.get_inputs()]
-
-    def __call__(self, batch: Tokens) -> Array:
-        vectors: Array = self.session.run(None, {name: batch[name] for name in self.names})[0]
-        return vectors
 
 
 def graph_of(model: torch.nn.Module, middle: int, key: str, samples: Sequence[Batch]) -> Graph:
@@ -88,7 +51,7 @@ def graph_of(model: torch.nn.Module, middle: int, key: str, samples: Sequence[Ba
         ZooterError: the extra `onnx` is not installed.
         WorkError: ONNX Runtime does not load, the model cannot be exported, or the cache folder cannot be written.
     """
-    _check_installed()
+    check_installed()
     name = hashlib.sha256(f"{LAYOUT} {OPSET} {key}".encode()).hexdigest()[:24]
     path = cache_dir() / "graphs" / f"{name}.onnx"
     vectors = [_torch(model, middle, sample) for sample in samples]
@@ -97,7 +60,8 @@ def graph_of(model: torch.nn.Module, middle: int, key: str, samples: Sequence[Ba
     with making(path):
         if graph := _cached(path, samples, vectors):  # another process exported it while this one waited
             return graph
-        _write(model, middle, samples[-1], path)
+        module = _Pooled(plain_copy(model), middle, list(samples[-1]))
+        write_graph(module, samples[-1], ["vectors"], path)
     if graph := _cached(path, samples, vectors):
         return graph
     path.unlink(missing_ok=True)
@@ -126,7 +90,7 @@ def making(path: Path) -> Iterator[None]:
         ) from problem
 
 
-def _check_installed() -> None:
+def check_installed() -> None:
     if missing():
         raise ZooterError(
             "ONNX Runtime for the encoder",
@@ -134,20 +98,11 @@ def _check_installed() -> None:
             "Run `pip install 'zooter[onnx]'`, or set runtime = \"auto\" in [router] of fleet.toml.",
         )
     try:
-        _onnxruntime()
+        load_onnxruntime()
     except ImportError as problem:  # installed, but built for another system
         raise WorkError(
             "an onnxruntime that loads", first_line(problem), 'Install it again, or set runtime = "torch" in [router].'
         ) from problem
-
-
-def _onnxruntime() -> Any:
-    """ONNX Runtime, with telemetry switched off before it loads: it records the process and the machine while it loads,
-    to send them to its maker later, so its own switch in Python comes too late."""
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
-
-    return onnxruntime
 
 
 def _cached(path: Path, samples: Sequence[Batch], vectors: Sequence[Array]) -> Graph | None:
@@ -179,20 +134,28 @@ class _Pooled(torch.nn.Module):
         return pool(self.model, self.middle, dict(zip(self.names, values, strict=True)))
 
 
-def _write(model: torch.nn.Module, middle: int, sample: Batch, path: Path) -> None:
+def plain_copy(model: torch.nn.Module) -> Any:
+    """A copy of an encoder whose attention is exported as matrix products; the export of sdpa is slower."""
+    plain: Any = copy.deepcopy(model)
+    plain.set_attn_implementation("eager")
+    return plain
+
+
+def write_graph(module: torch.nn.Module, sample: Batch, outputs: Sequence[str], path: Path) -> None:
     """Export with dynamic batch size and length, and rename the file into place when it is complete.
 
+    Args:
+        module: takes the values of `sample`, in their order.
+
     Raises:
-        WorkError: torch.onnx cannot export the model.
+        WorkError: torch.onnx cannot export the module.
     """
-    plain: Any = copy.deepcopy(model)
-    plain.set_attn_implementation("eager")  # keeps its matrix products; the export of sdpa is slower
     free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     try:
         with atomic(path) as partial, silence():
             torch.onnx.export(
-                _Pooled(plain, middle, list(sample)).eval(), tuple(sample.values()), partial,
-                input_names=list(sample), output_names=["vectors"], dynamic_shapes=((free,) * len(sample),),
+                module.eval(), tuple(sample.values()), partial,
+                input_names=list(sample), output_names=list(outputs), dynamic_shapes=((free,) * len(sample),),
                 opset_version=OPSET, dynamo=True, external_data=False, verbose=False,
             )  # fmt: skip
     except OSError:

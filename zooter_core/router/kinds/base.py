@@ -22,7 +22,7 @@ class Lessons:
     Attributes:
         vectors: shape (n, width), of the frozen encoder.
         labels: shape (n, m), rows sum to one; enhanced where there are tags.
-        scores: shape (n, m), raw, higher is better.
+        scores: shape (n, m), raw, higher is better; NaN where a candidate has none.
     """
 
     vectors: torch.Tensor
@@ -91,6 +91,11 @@ class EmbeddedHead(Head):
         """Vectors (batch, width) -> (batch, hidden)."""
         projected: torch.Tensor = self.dropout(self.project(vectors))
         return projected
+
+
+def mean_scores(scores: torch.Tensor) -> torch.Tensor:
+    """The mean score of each candidate, shape (m,), over the queries that have one; NaN for none."""
+    return scores.nanmean(dim=0) if scores.isnan().any() else scores.mean(dim=0)
 
 
 def frozen(*shape: int) -> nn.Parameter:

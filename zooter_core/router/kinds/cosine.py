@@ -12,12 +12,16 @@ import math
 from collections.abc import Mapping
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
+from zooter_core.method.metrics import win_shares
 from zooter_core.router.kinds import DistillConfig, Progress
 from zooter_core.router.kinds.base import EmbeddedHead, Lessons, descend
+
+UNSCORED = -1e9  # logit of a candidate without a score on a query: the win is one among the others
 
 
 class CosineHead(EmbeddedHead):
@@ -30,10 +34,11 @@ class CosineHead(EmbeddedHead):
         self.log_scale = nn.Parameter(torch.full((), math.log(5.0)))
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        targets = winners(lessons.scores)
+        targets, missing = best_shares(lessons.scores), lessons.scores.isnan()
 
         def loss_of(rows: torch.Tensor) -> torch.Tensor:
-            return best_loss(self(lessons.vectors[rows]), targets[rows])
+            logits = self(lessons.vectors[rows]).masked_fill(missing[rows], UNSCORED)
+            return best_loss(logits, targets[rows])
 
         descend(self, lessons, config, loss_of, progress)
 
@@ -43,11 +48,11 @@ class CosineHead(EmbeddedHead):
         return logits
 
 
-def winners(scores: torch.Tensor) -> torch.Tensor:
+def best_shares(scores: torch.Tensor) -> torch.Tensor:
     """Each query's best candidates with equal shares, shape (n, m); a row of zeros where all score the same."""
-    top, low = scores.amax(dim=-1, keepdim=True), scores.amin(dim=-1, keepdim=True)
-    best = ((scores == top) & (top > low)).to(scores.dtype)
-    return best / best.sum(dim=-1, keepdim=True).clamp(min=1)
+    table = scores.numpy()
+    decided = np.fmax.reduce(table, axis=1, keepdims=True) > np.fmin.reduce(table, axis=1, keepdims=True)
+    return torch.from_numpy(np.nan_to_num(win_shares(table)) * decided).to(scores.dtype)
 
 
 def best_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from zooter_core.router.clusters import k_means, nearest
 from zooter_core.router.kinds import DistillConfig, Progress
-from zooter_core.router.kinds.base import Head, Lessons, State, frozen
+from zooter_core.router.kinds.base import Head, Lessons, State, frozen, mean_scores
 
 
 class ClusterHead(Head):
@@ -47,6 +47,7 @@ class ClusterHead(Head):
 
 
 def _means(scores: torch.Tensor, owners: torch.Tensor, clusters: int) -> torch.Tensor:
-    """Mean scores of each cluster, shape (clusters, m); a cluster without queries gets the mean over all."""
-    members = (scores[owners == cluster] for cluster in range(clusters))
-    return torch.stack([(rows if len(rows) else scores).mean(dim=0) for rows in members])
+    """Mean scores of each cluster, shape (clusters, m); a cluster without scores gets the mean over all."""
+    overall = mean_scores(scores)
+    means = torch.stack([mean_scores(scores[owners == cluster]) for cluster in range(clusters)])
+    return torch.where(means.isnan(), overall, means)

@@ -17,6 +17,8 @@ from torch.nn import functional
 from zooter_core.router.kinds import DistillConfig, Progress
 from zooter_core.router.kinds.base import Head, Lessons, State, frozen
 
+AT_ONCE = 1024  # queries that are compared with all others at once
+
 
 class NearestHead(Head):
     """With k = 1 the logits are the nearest query's scores; a high temperature makes the mean unweighted."""
@@ -40,14 +42,21 @@ class NearestHead(Head):
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
         self.vectors.copy_(functional.normalize(lessons.vectors, dim=-1))
         self.scores.copy_(lessons.scores)
+        for column in lessons.scores.isnan().any(dim=0).nonzero().flatten().tolist():
+            gaps = lessons.scores[:, column].isnan()
+            some = Lessons(lessons.vectors[~gaps], lessons.labels[~gaps], lessons.scores[~gaps, column : column + 1])
+            self.scores[gaps, column] = self._predicted(some, self.vectors[gaps])
 
     @torch.no_grad()
     def column(self, lessons: Lessons) -> State:
         """The scores that kNN predicts from these lessons for each of the training queries."""
-        rows, width = lessons.vectors.shape
-        other = NearestHead(width, 1, self.k, self.temperature, rows)
+        return {"scores": self._predicted(lessons, self.vectors).unsqueeze(-1)}
+
+    def _predicted(self, lessons: Lessons, vectors: torch.Tensor) -> torch.Tensor:
+        """The scores of one candidate, shape (n,), that kNN predicts for vectors, shape (n, width)."""
+        other = NearestHead(lessons.vectors.shape[1], 1, self.k, self.temperature, len(lessons.vectors))
         other.fit(lessons, DistillConfig(), lambda epoch, loss: None)
-        return {"scores": other(self.vectors)}
+        return torch.cat([other(part) for part in vectors.split(AT_ONCE)]).squeeze(-1)
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         near, rows = (functional.normalize(vectors, dim=-1) @ self.vectors.T).topk(self.k, dim=-1)

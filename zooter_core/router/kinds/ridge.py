@@ -29,6 +29,11 @@ class RidgeHead(Head):
         self.weight, self.bias = frozen(width, candidates), frozen(candidates)
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
+        if lessons.scores.isnan().any():  # each candidate from the queries that have its score
+            for column in range(lessons.scores.shape[1]):
+                state = self.column(_scored(lessons, column))
+                self.weight[:, column], self.bias[column] = state["weight"][:, 0], state["bias"][0]
+            return
         x, y = lessons.vectors.double(), lessons.scores.double()
         centre, level = x.mean(dim=0), y.mean(dim=0)
         x, y = x - centre, y - level
@@ -44,3 +49,10 @@ class RidgeHead(Head):
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         return vectors @ self.weight + self.bias
+
+
+def _scored(lessons: Lessons, column: int) -> Lessons:
+    """The queries with a score of one candidate, and that score alone."""
+    rows = ~lessons.scores[:, column].isnan()
+    scores = lessons.scores[rows, column : column + 1]
+    return Lessons(lessons.vectors[rows], scores, scores)

@@ -69,9 +69,9 @@ def sample_llm_loss(logits: torch.Tensor, scores: torch.Tensor, positives: int, 
     The cross-entropy of each of the `positives` best candidates above the query's mean score against the `negatives`
     worst below it; summed over the positives, mean over the batch. Shapes (batch, m).
     """
-    level = scores.mean(dim=-1, keepdim=True)
-    high, best = scores.topk(min(positives, scores.shape[1]), dim=-1)
-    low, worst = scores.topk(min(negatives, scores.shape[1]), dim=-1, largest=False)
+    level = scores.nanmean(dim=-1, keepdim=True)  # a missing score is neither good nor bad
+    high, best = scores.nan_to_num(-torch.inf).topk(min(positives, scores.shape[1]), dim=-1)
+    low, worst = scores.nan_to_num(torch.inf).topk(min(negatives, scores.shape[1]), dim=-1, largest=False)
     against = logits.gather(1, worst).masked_fill(low >= level, -torch.inf)
     loss = logits.new_zeros(len(logits))
     for place in range(best.shape[1]):

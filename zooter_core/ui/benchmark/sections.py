@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from zooter_core.evaluation import report_tables
-from zooter_core.evaluation.report_tables import ALL, DATASET, ONE, ORACLE, RANDOM, RMR, ROUTER, Figures, Method, Point
+from zooter_core.evaluation.report_tables import ALL, DATASET, ONE, ORACLE, RANDOM, RMR, ROUTER, Figures, Point
 from zooter_core.ui.benchmark import charts
 from zooter_core.ui.benchmark.view import Quality
 from zooter_core.ui.charts import PLAIN
@@ -73,24 +73,16 @@ def table(held_back: Figures, version: str) -> None:
         f"**best** marks the best of the rows that run {ONE}; for MTR, lower is better. The other rows run {ALL} for "
         "every query. Small data sets say little: the help of a column gives its number of queries."
     )
-    if _lacks_rmr(methods):
-        st.caption(
-            "An older version of Zooter wrote this report, with RMR's ranks but not its reward by data set. A new run "
-            "adds them."
-        )
 
 
-def _lacks_rmr(methods: Sequence[Method]) -> bool:
-    return any(method.name == RMR and "average" not in method.values for method in methods)
-
-
-def cost_quality(held_back: Figures, pool: Sequence[str], command: str, version: str) -> None:
-    """Cost and quality as a chart and as a table; `command` makes a new report."""
-    triggers, points = report_tables.triggers(held_back), report_tables.named(held_back)
+def cost_quality(held_back: Figures, pool: Sequence[str], version: str) -> None:
+    """Cost and quality as a chart and as a table."""
+    points, selection = report_tables.named(held_back), held_back.get("selection")
+    triggers = report_tables.triggers(selection) if selection else []
     priced = all(point.dollars is not None for point in points)
     trigger = ""
     curves: dict[int, list[Point]] = {}
-    if triggers:
+    if selection:
         trigger = st.selectbox(
             "When is the router unsure?",
             triggers,
@@ -98,9 +90,9 @@ def cost_quality(held_back: Figures, pool: Sequence[str], command: str, version:
             help="A measure of the router's uncertainty. Above a threshold, several models run and the response with "
             "the highest reward wins.",
         )
-        curves = report_tables.curves(held_back, trigger)
+        curves = report_tables.curves(selection, trigger)
     near = [point for point in points if not point.candidate and point.name != RANDOM]
-    close = bool(triggers) and st.toggle(
+    close = bool(selection) and st.toggle(
         "Zoom in",
         key="close",
         help="Hides the single models and the random one, so that the router's curves fill the chart.",
@@ -111,11 +103,8 @@ def cost_quality(held_back: Figures, pool: Sequence[str], command: str, version:
         lambda: charts.cost_quality(near if close else points, curves, pool, priced),
         "Mean reward over mean cost of each method; the table below holds the same figures.",
     )
-    if triggers:
-        st.caption(_verdict(held_back, trigger))
-    else:
-        st.info("This report has no selection curves; a new run of the pipeline adds them:", icon=":material/info:")
-        st.code(command, language="sh")
+    if selection:
+        st.caption(_verdict(selection, trigger))
     all_points = [*points, *(point for line in curves.values() for point in line[1:])]
     with st.expander("Points as a table", icon=":material/table:"):
         _points(all_points, priced, f"{version} {trigger}")
@@ -135,9 +124,9 @@ def _described(trigger: str, first: bool) -> str:
     return TRIGGERS.get(trigger, trigger) + (" (best on these queries)" if first else "")
 
 
-def _verdict(held_back: Figures, trigger: str) -> str:
+def _verdict(selection: Figures, trigger: str) -> str:
     """Whether asking more models about the unsure queries beats asking them about random queries."""
-    rows = [row for row in held_back["selection"]["curves"] if row["trigger"] == trigger]
+    rows = [row for row in selection["curves"] if row["trigger"] == trigger]
     better = [str(row["k"]) for row in rows if row["beats_random"]]
     interval = "95% interval of the area between the router's curve and the dotted line"
     action = "Asking more models when the router is unsure"
@@ -191,6 +180,6 @@ def beta(quality: Quality, command: str) -> None:
     st.caption(
         f"{sweep['n']:,} queries, each held back once per seed; {plain(str(sweep['folds']))} folds, "
         f"{plain(str(sweep['seeds']))} {'seed' if sweep['seeds'] == 1 else 'seeds'}; rewards "
-        f"{'not normalised' if sweep.get('normalise', 'none') == 'none' else 'normalised'}. Differences are "
+        f"{'not normalised' if sweep['normalise'] == 'none' else 'normalised'}. Differences are "
         "taken query by query, so they can be significant even where the intervals of the scores overlap."
     )

@@ -57,7 +57,7 @@ def _neighbours(neighbours: Sequence[Neighbour], pool: Sequence[str]) -> None:
     for item in neighbours:
         text = item.text or f"(from {item.dataset or 'another data set'}; text not included)"
         values = item.rewards if with_rewards and item.rewards else {name: 100 * item.label[name] for name in pool}
-        rows.append({"similarity": item.similarity, **{name: values[name] for name in pool}, "query": text})
+        rows.append({"similarity": item.similarity, **{name: values.get(name) for name in pool}, "query": text})
     number_format, meaning = (
         ("%.2f", "Mean reward of {}'s responses to that query; higher is better")
         if with_rewards

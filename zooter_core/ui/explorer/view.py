@@ -24,7 +24,6 @@ from zooter_core.method.tag_table import (
     winners,
 )
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
-from zooter_core.strict_json import parse_json
 from zooter_core.ui.charts import PLAIN
 from zooter_core.ui.explorer import charts, live_charts
 from zooter_core.ui.text import safe
@@ -123,15 +122,15 @@ def reliability(engine: Ensemble) -> Reliability | str:
     if path is None:
         return f"There is no {report.REPORT} beside this router. {DISTILL} writes it."
     try:
-        diagram = reliability_of(parse_json(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
-        return f"{path} cannot be read ({type(problem).__name__}: {problem}). {DISTILL} writes it again."
-    if diagram is None or not diagram.bins:
+        held_back = report.load_report(path).held_back
+    except ZooterError as problem:
+        return str(problem)
+    if held_back is None:
         return (
             "No query was held back to test this router on. With score files, "
             "`zooter distill --scores FILE ... --out DIR --holdout 0.2` holds back a fifth of them."
         )
-    return diagram
+    return reliability_of(held_back["calibration"])
 
 
 @st.fragment

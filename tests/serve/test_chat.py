@@ -1,0 +1,142 @@
+"""Chat completions over real HTTP: forwarded as sent, answered as they come, one candidate after another."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+TEXT = "Hello, I am a scripted model."
+
+
+def events(text: str) -> list[Any]:
+    """The data of a stream's events; the last one must be [DONE]."""
+    *chunks, done = [line.removeprefix("data: ") for line in text.split("\n\n") if line.startswith("data: ")]
+    assert done == "[DONE]"
+    return [json.loads(chunk) for chunk in chunks]
+
+
+def said(chunks: list[Any]) -> str:
+    return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk.get("choices", ()))
+
+
+def test_an_answer_names_its_candidate_in_body_and_headers(serve):
+    endpoint = serve("good", "http-500")
+    answer = endpoint.chat()
+    assert answer.status_code == 200
+    assert answer.json()["model"] == endpoint.order[0]
+    assert answer.json()["choices"][0]["message"]["content"] == TEXT
+    assert answer.json()["system_fingerprint"] == "fp"
+    assert answer.headers["x-model-router-selected-model"] == endpoint.order[0]
+    probabilities = endpoint.next_exchange().choice.decision.probabilities
+    assert float(answer.headers["x-zooter-probability"]) == pytest.approx(probabilities[endpoint.order[0]], abs=1e-4)
+    assert answer.headers["x-zooter-attempts"] == "1"
+    assert answer.headers["x-request-id"].startswith("req-")
+    assert "zooter" not in answer.json()
+
+
+def test_a_stream_names_its_candidate_in_every_chunk(serve):
+    endpoint = serve("good", "http-500")
+    answer = endpoint.chat(stream=True, stream_options={"include_usage": True})
+    chunks = events(answer.text)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert {chunk["model"] for chunk in chunks} == {endpoint.order[0]}
+    assert said(chunks) == TEXT
+    assert chunks[-1]["usage"]["total_tokens"] == 16
+
+
+def test_a_request_is_forwarded_as_it_came(serve, scripted):
+    endpoint = serve("good", "good")
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    body = {
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "Look"}, image], "name": "me"}],
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+        "tool_choice": {"type": "function", "function": {"name": "f"}},
+        "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}},
+        "logprobs": True,
+        "temperature": 1e-7,
+        "x_unknown": {"deep": [1, 2.5, None, "ü\u2028"]},
+    }
+    sent = {"model": "auto", **body}
+    assert endpoint.client.post("/v1/chat/completions", json=sent).status_code == 200
+    assert scripted.bodies[-1] == {"model": "good", **body}
+
+
+def test_routing_fields_are_left_out_where_the_router_has_read_them(serve, scripted):
+    endpoint = serve("good", "good")
+    fields = {"models": list(endpoint.order), "session_id": "s"}
+    endpoint.chat(**fields)
+    assert not {"models", "session_id"} & set(scripted.bodies[-1])
+    endpoint.chat(model=endpoint.order[0], **fields)
+    assert scripted.bodies[-1]["models"] == list(endpoint.order)
+
+
+def test_a_named_candidate_bypasses_the_router(serve):
+    endpoint = serve("good", "good", "good")
+    answer = endpoint.chat(model=endpoint.order[2])
+    assert answer.json()["model"] == endpoint.order[2]
+    assert "x-zooter-probability" not in answer.headers
+    assert endpoint.next_exchange().choice.reason == "named"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("fault", ["http-503", "http-401", "http-404", "refused", "reset-first", "html", "zipped"])
+def test_before_the_first_token_the_next_candidate_answers(serve, fault, stream):
+    endpoint = serve(fault, "good")
+    answer = endpoint.chat(stream=stream, headers={"x-zooter-metadata": "enabled"})
+    last = events(answer.text)[-1] if stream else answer.json()
+    assert answer.status_code == 200
+    assert last["model"] == endpoint.order[1]
+    assert answer.headers["x-zooter-attempts"] == "2"
+    assert [failure["candidate"] for failure in last["zooter"]["failed"]] == [endpoint.order[0]]
+
+
+@pytest.mark.parametrize("fault", ["nothing", "hang-headers", "no-choices"])
+def test_a_stream_without_a_token_falls_back_too(serve, fault):
+    endpoint = serve(fault, "good", first_token_seconds=0.5)
+    chunks = events(endpoint.chat(stream=True).text)
+    assert said(chunks) == TEXT
+
+
+@pytest.mark.parametrize("fault", ["reset-in-the-middle", "error-event", "broken-line", "not-utf8", "deep-json"])
+def test_after_the_first_token_the_stream_ends_with_an_error(serve, scripted, fault):
+    endpoint = serve(fault, "good")
+    chunks = events(endpoint.chat(stream=True).text)
+    assert said(chunks) == "Half of"
+    assert chunks[-1]["error"]["type"] == "server_error"
+    assert endpoint.order[0] in chunks[-1]["error"]["message"]
+    assert scripted.count("good") == 0
+
+
+def test_a_request_that_the_server_refuses_comes_back_as_it_came(serve):
+    endpoint = serve("http-400", "good")
+    answer = endpoint.chat(model=endpoint.order[0])
+    assert answer.status_code == 400
+    assert answer.json() == {"error": {"message": "scripted http-400"}}
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"), [("http-429", 429), ("http-500", 502), ("http-401", 502), ("refused", 502)]
+)
+def test_a_named_candidate_that_fails_is_not_replaced(serve, fault, status):
+    endpoint = serve(fault, "good")
+    answer = endpoint.chat(model=endpoint.order[0])
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error"}
+
+
+def test_when_nobody_can_answer_every_reason_is_named(serve):
+    endpoint = serve("http-500", "refused")
+    answer = endpoint.chat()
+    message = answer.json()["error"]["message"]
+    assert answer.status_code == 502
+    assert f"{endpoint.order[0]} (status 500: scripted http-500)" in message
+    assert f"{endpoint.order[1]} (no connection" in message
+
+
+def test_the_key_of_a_server_reaches_no_client(serve, monkeypatch):
+    monkeypatch.setenv("FAR_KEY", "sk-secret-0123456789")
+    endpoint = serve("wrong-key", "echo-key-error", extra='api_key_env = "FAR_KEY"\n')
+    for name in endpoint.order:
+        assert "sk-secret" not in endpoint.chat(model=name).text

@@ -1,0 +1,164 @@
+"""Run folders altered by hand, at random from a seed: files deleted, cut, mixed up, filled with nonsense, replaced."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from support.run_folders import FILES
+
+LINES = ("queries.jsonl", *FILES.values())
+ROUTER = ("config.json", "model.safetensors", "neighbours.json", "neighbours.safetensors")
+WHOLE = ("run.json", "report.json", *(f"router/{name}" for name in ROUTER))
+STATES = ("finished", *FILES, "distill")  # the step that is not finished
+WILD: tuple[Any, ...] = (
+    *(None, True, False, -1, 0, 3, 99, 0.5, 1e308, float("nan"), float("inf"), "", "x", "base", "q01"),
+    *([], {}, ["x"], {"x": 1}, [[1]], [0.1, 0.2, 0.7], {"base": 1.0}, "a" * 5000),
+)
+Change = Callable[[random.Random, Path], str]
+
+
+def alter(seed: int, folder: Path, unfinished: str = "") -> str:
+    """Alter one file of a run folder; says what was done.
+
+    Args:
+        unfinished: the file of the step that is not finished. What it holds is not sealed: a number in it that was
+            changed into another number is believed, so there only what makes a line wrong is tried.
+    """
+    chance = random.Random(seed)
+    name = chance.choice([name for name in (*LINES, *WHOLE) if (folder / name).exists()])
+    kinds = list(ANY) + (list(OF_LINES) if name in LINES else []) + ([_field] if name.endswith(".json") else [])
+    change = chance.choice(kinds)
+    if name == unfinished and change in (_flip, _field_of_line):
+        change = _wrong_field
+    return f"{name}: {change(chance, folder / name)}"
+
+
+def _delete(chance: random.Random, path: Path) -> str:
+    path.unlink()
+    return "deleted"
+
+
+def _cut(chance: random.Random, path: Path) -> str:
+    data = path.read_bytes()
+    size = chance.randrange(len(data))
+    path.write_bytes(data[:size])
+    return f"cut after {size} of {len(data)} bytes"
+
+
+def _flip(chance: random.Random, path: Path) -> str:
+    data = bytearray(path.read_bytes())
+    places = [chance.randrange(len(data)) for _ in range(chance.choice((1, 20)))]
+    for place in places:
+        data[place] = chance.randrange(256)
+    path.write_bytes(data)
+    return f"{len(places)} bytes changed, the first at {places[0]}"
+
+
+def _folder(chance: random.Random, path: Path) -> str:
+    path.unlink()
+    path.mkdir()
+    return "a folder in its place"
+
+
+def _link(chance: random.Random, path: Path) -> str:
+    """A link to the same content, to nothing, to a folder, or to itself."""
+    target = path.with_name(f"{path.name}.moved")
+    kind = chance.choice(("same", "nothing", "folder", "loop"))
+    path.rename(target) if kind == "same" else path.unlink()
+    path.symlink_to({"same": target, "nothing": target, "folder": path.parent, "loop": path}[kind])
+    return f"a link to {kind}"
+
+
+def _swap(chance: random.Random, path: Path) -> str:
+    lines = path.read_bytes().splitlines(keepends=True)
+    one, other = chance.sample(range(len(lines)), 2)
+    lines[one], lines[other] = lines[other], lines[one]
+    path.write_bytes(b"".join(lines))
+    return f"lines {one + 1} and {other + 1} swapped"
+
+
+def _double(chance: random.Random, path: Path) -> str:
+    lines = path.read_bytes().splitlines(keepends=True)
+    one = chance.randrange(len(lines))
+    lines.insert(chance.randrange(len(lines) + 1), lines[one])
+    path.write_bytes(b"".join(lines))
+    return f"line {one + 1} twice"
+
+
+def _drop(chance: random.Random, path: Path) -> str:
+    lines = path.read_bytes().splitlines(keepends=True)
+    one = chance.randrange(len(lines))
+    path.write_bytes(b"".join(lines[:one] + lines[one + 1 :]))
+    return f"line {one + 1} gone"
+
+
+def _noise(chance: random.Random, path: Path) -> str:
+    lines = path.read_bytes().splitlines(keepends=True)
+    line = chance.choice([b"\n", b"{}\n", b"[]\n", b"null\n", b"\xff\xfe\n", b"[" * 5000 + b"\n", b'{"id": "q01"}\n'])
+    at = chance.randrange(len(lines) + 1)
+    path.write_bytes(b"".join([*lines[:at], line, *lines[at:]]))
+    return f"{line[:20]!r} before line {at + 1}"
+
+
+def _field_of_line(chance: random.Random, path: Path) -> str:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    one = chance.randrange(len(lines))
+    record = json.loads(lines[one])
+    change = wild(chance, record)
+    lines[one] = json.dumps(record, ensure_ascii=False)
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    return f"line {one + 1}: {change}"
+
+
+def _wrong_field(chance: random.Random, path: Path) -> str:
+    """What no record can be: a key gone, an object or a list where there is none."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    one = chance.randrange(len(lines))
+    record = json.loads(lines[one])
+    key = chance.choice(sorted(record.keys() - {"first_token_seconds", "error"}))
+    value = chance.choice((None, {"x": []}, [[{}]], True))
+    record[key] = value
+    lines[one] = json.dumps(record, ensure_ascii=False)
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    return f"line {one + 1}: {key} = {value}"
+
+
+def _field(chance: random.Random, path: Path) -> str:
+    record = json.loads(path.read_text(encoding="utf-8"))
+    change = wild(chance, record)
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return change
+
+
+def wild(chance: random.Random, record: Any) -> str:
+    """Change, add or remove one thing anywhere in a record."""
+    names: list[Any] = []
+    while True:
+        name: Any = chance.choice(list(record)) if isinstance(record, dict) else chance.randrange(len(record))
+        names.append(name)
+        if not isinstance(record[name], dict | list) or not record[name] or chance.random() < 0.3:
+            break
+        record = record[name]
+    if chance.random() < 0.2:
+        record.pop(name)
+        return f"{names} gone"
+    if chance.random() < 0.1 and isinstance(record, dict):
+        record["strange"] = record.pop(name)
+        return f"{names} renamed"
+    record[name] = chance.choice(WILD)
+    return f"{names} = {str(record[name])[:40]!r}"
+
+
+def fresh(source: Path, place: Path) -> Path:
+    """A copy of a run folder to alter."""
+    shutil.rmtree(place, ignore_errors=True)
+    return Path(shutil.copytree(source, place))
+
+
+ANY: tuple[Change, ...] = (_delete, _cut, _flip, _folder, _link)
+OF_LINES: tuple[Change, ...] = (_swap, _double, _drop, _noise, _field_of_line, _field_of_line, _field_of_line)

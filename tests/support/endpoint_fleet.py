@@ -1,0 +1,65 @@
+"""A fleet of scripted endpoints with the tiny fleet's reward model and tagger, and a router that knows nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from support import tiny_models
+from zooter_core.config.fleet import load_fleet
+
+NOWHERE = "http://127.0.0.1:9/v1"  # a port at which nobody listens
+CANDIDATE = """
+[[candidate]]
+name = "{name}"
+backend = "openai"
+model = "{model}"
+base_url = "{url}"
+retries = 0
+rest_after = {rest_after}
+rest_seconds = {rest_seconds}
+connect_seconds = 20
+first_token_seconds = {first_token_seconds}
+"""
+KEYS: Mapping[str, float] = {"rest_after": 2, "rest_seconds": 0.2, "first_token_seconds": 20}
+
+
+def save(folder: Path, url: str, models: Mapping[str, str], router: bool = False, **keys: float) -> Path:
+    """Write a fleet over a copy of the tiny one; the model `refused` is one whose server is not there."""
+    if router:
+        tiny_models.save_router(folder / "router", tuple(models), folder / "encoder")
+    return _write(folder, url, models, router, **keys)
+
+
+def _write(folder: Path, url: str, models: Mapping[str, str], router: bool, **keys: float) -> Path:
+    """Write fleet.toml alone."""
+    text = (folder / "fleet.toml").read_text()
+    text = text[text.index("[reward]") :].partition("[[candidate]]")[0]
+    if router:
+        text = '[router]\npath = "router"\nruntime = "torch"\n\n' + text
+    entries = (
+        CANDIDATE.format(name=_toml(name), model=model, url=NOWHERE if model == "refused" else url, **{**KEYS, **keys})
+        for name, model in models.items()
+    )
+    (folder / "fleet.toml").write_text('name = "far"\n\n' + text + "".join(entries))
+    return folder
+
+
+def _toml(text: str) -> str:
+    """A text as it stands between the quotes of a TOML string."""
+    return json.dumps(text)[1:-1].replace("\x7f", "\\u007f")
+
+
+def save_by_order(folder: Path, url: str, query: str, models: Sequence[str], **keys: float) -> tuple[str, ...]:
+    """Write a fleet whose router sends a query to the first of these models; gives the candidates in its order."""
+    from zooter_core.ensemble import Ensemble
+    from zooter_core.records import Message
+
+    names = ("chat", "math", "code", "writer")[: len(models)]
+    save(folder, url, dict.fromkeys(names, "good"), router=True, **keys)
+    order = Ensemble(load_fleet(folder)).route([Message("user", query)]).order
+    by_name = dict(zip(order, models, strict=True))
+    # The router stays: one made anew has other weights if another thread draws random numbers meanwhile.
+    _write(folder, url, {name: by_name[name] for name in names}, router=True, **keys)
+    return order

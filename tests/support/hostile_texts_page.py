@@ -1,0 +1,29 @@
+"""A page that draws hostile texts as the demo's pages do: `streamlit run hostile_texts_page.py`."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from support.hostile_texts import PAYLOADS, generated, payload
+from zooter_core.records import Decision, Tag
+from zooter_core.ui import charts
+from zooter_core.ui.error_box import show_error
+from zooter_core.ui.text import code, plain, safe
+
+TEXTS = [*map(payload, PAYLOADS), *generated(200)]
+
+for number, text in enumerate(TEXTS):
+    with st.container(key=f"text-{number}"):
+        st.markdown(safe(text))
+for number, name in enumerate(PAYLOADS):
+    text = payload(name)
+    with st.container(key=f"name-{number}"):
+        st.markdown(f"**{plain(text)}** answers {code(text)}")
+        st.caption(charts.tag_badges([Tag(text, 0.5)]))
+        st.button(plain(text), key=f"button-{number}", help=plain(text))
+        st.pills(plain(text), [text], format_func=plain, key=f"pills-{number}")
+        st.metric(plain(text), number, help=plain(text))
+        show_error(text)
+names = {payload(name): 1 / len(PAYLOADS) for name in PAYLOADS}
+st.plotly_chart(charts.probabilities(Decision.of("query", names, ())))
+st.text("all drawn")

@@ -1,0 +1,83 @@
+"""The parts of a scripted server's answers: a status, an event, a hang, a reset."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import time
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+LONGEST = 20.0  # seconds that anything here may last
+TEXT = ("Hello", ",", " I am", " a", " scripted", " model", ".")
+
+
+class Parts(BaseHTTPRequestHandler):
+    """Writes parts of answers to the client."""
+
+    server: Any
+    protocol_version = "HTTP/1.1"
+    timeout = LONGEST
+
+    def status(self, code: int, shape: Any, **headers: str) -> None:
+        content = json.dumps(shape).encode()
+        self.send_response(code)
+        for name, value in {"Content-Type": "application/json", **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def begin(self, kind: str = "text/event-stream") -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+
+    def event(self, text: str | None = None, finish: str | None = None, **more: Any) -> None:
+        delta = {} if text is None else {"content": text}
+        choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
+        self.raw("data: " + json.dumps({"id": "1", "object": "chat.completion.chunk", "choices": choices, **more}))
+
+    def raw(self, line: str) -> None:
+        self.wfile.write(line.encode() + b"\n\n")
+        self.wfile.flush()
+
+    def whole(self, text: str) -> None:
+        """An answer that is not streamed."""
+        message = {"role": "assistant", "content": text}
+        shape = {"id": "1", "object": "chat.completion", "created": 1, "model": "scripted", "system_fingerprint": "fp"}
+        usage = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        self.status(200, {**shape, "choices": choices, "usage": usage})
+
+    def say(self, words: Any = TEXT, between: str = "", finish: str | None = "stop") -> None:
+        self.begin()
+        words = list(words)
+        for number, word in enumerate(words):
+            self.event(word + (between if number < len(words) - 1 else ""))
+        if finish:
+            self.event(finish=finish)
+        self.raw("data: [DONE]")
+
+    def hang(self) -> None:
+        """Nothing more, until the client goes away or the test ends."""
+        self.connection.settimeout(0.05)
+        until = time.monotonic() + LONGEST
+        while not self.server.closing.is_set() and time.monotonic() < until:
+            try:
+                if self.connection.recv(1) == b"":
+                    self.server.dropped.set()
+                    return
+            except TimeoutError:
+                pass
+
+    def reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
+
+    def key(self) -> str:
+        return self.headers.get("authorization", "").removeprefix("Bearer ")

@@ -1,0 +1,125 @@
+"""A server on loopback that speaks chat completions and can fail in every way that a real one does.
+
+The name of the model says what happens: `good`, `http-503`, `reset-in-the-middle` ... `bodies` has the requests.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
+from typing import Any
+
+from support.scripted_answers import LONGEST
+from support.scripted_models import Models
+
+
+class Scripted(ThreadingHTTPServer):
+    """The server. It records the bodies, headers and paths of all requests."""
+
+    daemon_threads = True
+
+    def __init__(self, certificate: str | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.bodies: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
+        self.times: list[float] = []
+        self.dropped = threading.Event()  # set when a client has gone away in the middle
+        self.closing = threading.Event()
+        self.under_way, self.most_under_way = 0, 0
+        self.lock = threading.Condition()
+        self.models = ["good", "llama3.1:8b"]
+        self.elsewhere = ""  # where `redirect` points to
+        self.replies: dict[str, Callable[[str], str]] = {}  # model -> its answer to a query
+        self.scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://127.0.0.1:{self.server_address[1]}/v1"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # clients that go away are what is tested
+
+    def count(self, model: str) -> int:
+        return sum(body["model"] == model for body in self.bodies)
+
+    def wait_for(self, model: str, count: int) -> None:
+        """Wait until a model has been asked so often."""
+        with self.lock:
+            assert self.lock.wait_for(lambda: self.count(model) >= count, LONGEST)
+
+
+@contextmanager
+def serving(certificate: str | None = None) -> Iterator[Scripted]:
+    server = Scripted(certificate)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.closing.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+class Handler(Models):
+    server: Scripted
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:  # noqa: N802 (http.server calls it)
+        self.server.paths.append(self.path)
+        self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
+        if self.path != "/v1/models":
+            return self.status(404, {"error": {"message": "no such page"}})
+        if "bad-key" in self.headers.get("authorization", ""):
+            return self.status(401, {"error": {"message": f"Incorrect API key: {self.key()}"}})
+        return self.status(200, {"object": "list", "data": [{"id": name} for name in self.server.models]})
+
+    def do_POST(self) -> None:  # noqa: N802 (http.server calls it)
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        with self.server.lock:
+            self.server.bodies.append(body)
+            self.server.paths.append(self.path)
+            self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
+            self.server.times.append(time.monotonic())
+            self.server.under_way += 1
+            self.server.most_under_way = max(self.server.most_under_way, self.server.under_way)
+            self.server.lock.notify_all()
+        try:
+            self.play(body["model"], body)
+        except OSError:
+            self.server.dropped.set()
+            self.close_connection = True
+        finally:
+            with self.server.lock:
+                self.server.under_way -= 1
+
+    def play(self, model: str, body: dict[str, Any]) -> None:
+        if model in self.server.replies:
+            return self.say(self.server.replies[model](body["messages"][-1]["content"]).split(" "), " ")
+        if model.startswith("counts "):
+            return self.counts(json.loads(model.removeprefix("counts ")))
+        if model.startswith("ends "):
+            return self.say(finish=json.loads(model.removeprefix("ends ")))
+        if model.startswith("ends-empty "):
+            return self.say([], finish=json.loads(model.removeprefix("ends-empty ")))
+        if model.startswith("waits "):
+            return self.waits(body, model.removeprefix("waits "))
+        if model.startswith("http-"):
+            return self.status(int(model.split("-")[1]), {"error": {"message": f"scripted {model}"}})
+        play = getattr(self, model.replace("-", "_"), None)
+        if play is None:
+            return self.status(404, {"error": {"message": f'model "{model}" not found'}})
+        return play(body)

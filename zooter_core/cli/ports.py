@@ -1,0 +1,35 @@
+"""Checks of the address and port that a server is to bind."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from zooter_core.errors import ZooterError, first_line
+
+DEFAULT_PORT = {"demo": 8501, "serve": 8400}
+
+
+def check_free(command: str, address: str, port: int) -> None:
+    """Refuse an address or a port that cannot be bound.
+
+    Raises:
+        ZooterError: it cannot be bound.
+    """
+    option = "--address" if command == "demo" else "--host"
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except (OSError, OverflowError) as problem:
+            if isinstance(problem, socket.gaierror) or getattr(problem, "errno", None) == errno.EADDRNOTAVAIL:
+                raise ZooterError(
+                    f"an address of this machine for {option}",
+                    f"{address} ({first_line(problem)})",
+                    f"Try {option} 0.0.0.0, which means all of them.",
+                ) from problem
+            raise ZooterError(
+                f"port {port} to be free",
+                "it is in use or not allowed",
+                f"Try another: zooter {command} --port {port + 1 if 1023 < port < 65535 else DEFAULT_PORT[command]}.",
+            ) from problem

@@ -1,0 +1,48 @@
+"""`zooter serve`: the OpenAI-compatible endpoint."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Annotated
+
+from zooter_core.cli.arguments import FleetDir, option
+from zooter_core.cli.consoles import err
+from zooter_core.cli.fleets import open_fleet
+from zooter_core.cli.ports import check_free
+from zooter_core.config.fleet import NO_ROUTER
+from zooter_core.errors import ZooterError
+from zooter_core.hosts import Host, check_host, is_loopback
+from zooter_core.router.config import check_router
+
+PACKAGES = ("fastapi", "uvicorn", "aiohttp")  # the extra `serve`
+
+
+def serve(
+    fleet: FleetDir = None,
+    host: Annotated[str, option("--host", "ADDRESS", "Address to bind.")] = "127.0.0.1",
+    port: Annotated[int, option("--port", "N", "Port to listen on.")] = 8400,
+    data: Annotated[
+        Path | None, option("--data", "DIR", "Folder that stores feedback (default: in the user's data folder).")
+    ] = None,
+) -> None:
+    if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
+        raise ZooterError(
+            "the packages of the endpoint", f"no package {absent[0]}", "Run `pip install 'zooter[serve]'`."
+        )
+    parts = open_fleet(fleet)
+    if parts.router is None:
+        raise ZooterError(f"a [router] table in fleet.toml of {parts.name}", "none", NO_ROUTER)
+    check_router(Path(parts.router.path))
+    check_host(host, "--host")
+    check_free("serve", host, port)
+    from zooter_core.serve.run import run
+    from zooter_core.serve.settings import ServeSettings, data_folder
+
+    def ready(bound: int) -> None:
+        err.print(f"The fleet {parts.name} is served at http://{Host(host, bound)}/v1 (Ctrl-C stops it).")
+
+    err.print(f"Loading the fleet {parts.name} ...")
+    if not is_loopback(host):
+        err.print("Other machines can reach it too.")
+    run(ServeSettings(parts, host, port, data or data_folder(parts)), ready)

@@ -1,0 +1,137 @@
+"""Whether each part of a fleet works once, and how fast it is and how much memory it takes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from zooter_core.backends import iter_responses
+from zooter_core.backends.fallback import check_answered
+from zooter_core.backends.gguf import auto
+from zooter_core.config.candidates import AUTO, ENDPOINT, RECORDED, CandidateConfig
+from zooter_core.config.fleet import GenerationConfig
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.labelling.rewards import Comparing
+from zooter_core.labelling.rewards.scoring import comparisons, score_queries
+from zooter_core.records import Message
+
+Row = dict[str, Any]
+HELLO = [Message("user", "What is 2 + 2?")]
+ROUTED = 20  # queries over which the router's speed is measured
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a fleet.
+
+    Attributes:
+        kind: engine, candidate, reward model, tagger or router.
+        work: what it does once; returns what to report, at least `found`.
+    """
+
+    kind: str
+    name: str
+    work: Callable[[], Row]
+
+
+def parts_of(ensemble: Ensemble, note: Callable[[str], None]) -> list[Part]:
+    """The parts of a fleet; `note` is called with why a request waits."""
+    fleet = ensemble.fleet
+    undecided = [entry for entry in fleet.candidates if entry.backend == AUTO][:1]
+    parts = [Part("engine", AUTO, partial(_engine, entry, note)) for entry in undecided]
+    parts += [Part("candidate", entry.name, partial(_candidate, ensemble, entry, note)) for entry in fleet.candidates]
+    if fleet.reward:
+        parts.append(Part("reward model", fleet.reward.kind, partial(_reward, ensemble)))
+    if fleet.tagger:
+        parts.append(Part("tagger", fleet.tagger.kind, partial(_tagger, ensemble)))
+    if fleet.router:
+        parts.append(Part("router", Path(fleet.router.path).name, partial(_router, ensemble)))
+    return parts
+
+
+def check_part(ensemble: Ensemble, part: Part) -> Row:
+    """A part's work, with the seconds and the memory that it takes, or the error that it ends with."""
+    start = time.perf_counter()
+    row: Row = {"part": part.kind, "name": part.name, "ok": True}
+    process, models = _memory(), _models(ensemble)
+    try:
+        row |= part.work()
+    except ZooterError as problem:
+        row |= {"ok": False, "found": str(problem)}
+    row |= {"seconds": round(time.perf_counter() - start, 2)}
+    # A model that takes the place of another does not make the process grow.
+    loaded = sum(max(size - models.get(key, 0), 0) for key, size in _models(ensemble).items())
+    memory = round((loaded or max(_memory() - process, 0)) / 1e6)
+    return {"memory_mb": memory if row["ok"] else None} | row
+
+
+def _engine(entry: CandidateConfig, note: Callable[[str], None]) -> Row:
+    """The speeds of both engines of the backend auto, which the first check on a machine measures."""
+    speeds = auto.measured() or auto.measure(entry, note)
+    both = {"gguf": speeds.gguf, "transformers": speeds.transformers}
+    words = [f"{name} {'does not work' if speed is None else f'{speed:.0f} tokens/s'}" for name, speed in both.items()]
+    return {"found": f"{', '.join(words)}; {auto.choice()} answers", "engines": both}
+
+
+def _candidate(ensemble: Ensemble, entry: CandidateConfig, note: Callable[[str], None]) -> Row:
+    """A short answer. The model of an endpoint takes no memory on this machine."""
+    backend = ensemble.backends[entry.backend]
+    backend.load(entry)
+    generation = GenerationConfig(max_new_tokens=32, temperature=0.0)
+    messages = [Message("user", backend.trial(entry))]
+    pieces = ensemble.run_candidates([entry.name], messages, threading.Event(), generation)
+    ((_, response),) = iter_responses(pieces, note)
+    check_answered([response])
+    first, speed = response.first_token_seconds, response.tokens_per_second
+    if entry.backend == RECORDED:
+        return {"found": "its responses can be read"}
+    return {
+        "first_token_seconds": None if first is None else round(first, 3),
+        "tokens_per_second": None if speed is None else round(speed, 1),
+        "found": f"first token {first or 0:.2f} s, {speed or 0:.0f} tokens/s",
+    } | ({"memory_mb": None} if entry.backend == ENDPOINT else {})
+
+
+def _reward(ensemble: Ensemble) -> Row:
+    scored = score_queries(ensemble.reward_model, [("Hi", ("Hello!", "Blue."))])[0]  # not from the cache
+    if scored.rewards[0] is None:
+        raise WorkError("a reward for a greeting", f"none: {scored.reason}", "Check [reward] in fleet.toml.")
+    pool = len(ensemble.fleet.pool)
+    compares = isinstance(ensemble.reward_model, Comparing)
+    cost = f"; {comparisons(pool)} comparisons per query of {pool} responses" if compares else ""
+    return {"found": f"{scored.rewards[0]:.2f}{cost}"}
+
+
+def _tagger(ensemble: Ensemble) -> Row:
+    queries = [f"{n} + {n}?" for n in range(2, 6)]  # several: a tagger may refuse one of them and still work
+    return {"found": ", ".join(tag.name for tag in ensemble.tagger.tag(queries)[0])}
+
+
+def _router(ensemble: Ensemble) -> Row:
+    ensemble.route(HELLO)
+    start = time.perf_counter()
+    for number in range(ROUTED):
+        ensemble.route([Message("user", f"What is 2 + {number}?")])
+    speed = (time.perf_counter() - start) / ROUTED * 1000
+    choice = ensemble.route(HELLO).candidate
+    return {"found": f"chose {choice}; {speed:.1f} ms per query on {ensemble.router.encoder.runtime}"}
+
+
+def _models(ensemble: Ensemble) -> dict[object, int]:
+    """Bytes of each language model in memory."""
+    return {key: size for backend in ensemble.backends.values() for key, size in backend.sizes().items()}
+
+
+def _memory() -> int:
+    """Bytes that this process uses, in main memory and on a GPU."""
+    import psutil
+    import torch
+
+    gpu = torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
+    return int(psutil.Process().memory_info().rss) + gpu

@@ -1,0 +1,251 @@
+"""The lanes of the step collect, which run at the same time: one for each candidate behind an endpoint, and one for
+all models in memory, which take turns.
+
+A lane writes each response when it ends and then yields "", or yields a note. What it writes has a key (query,
+candidate, sample), and so has the seed of each request: the order in which responses come does not matter.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+from zooter_core.backends import Request, iter_responses
+from zooter_core.backends.merge_streams import Stream
+from zooter_core.config.fleet import GenerationConfig
+from zooter_core.data.shards import Shard
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import Failure
+from zooter_core.jsonl import Appender
+from zooter_core.pipeline import batches
+from zooter_core.pipeline.tally import Budget, Tally
+from zooter_core.records import Message, Query, Response
+
+ENOUGH = 4  # queries that a candidate refuses, or failures in a row, after which it is not asked on
+RESTS = 2  # of a candidate that has answered before: pauses after ENOUGH failures in a row, the second twice as long
+TRIES = 3  # of a single request while others succeed
+REST_SECONDS = 30.0  # for a backend without endpoints
+
+
+class Key(NamedTuple):
+    """The key of a response."""
+
+    id: str
+    candidate: str
+    sample: int
+
+
+@dataclass
+class Work:
+    """What the lanes share.
+
+    Attributes:
+        queries: sorted by data set and length.
+        done: the keys of the responses that are in the file.
+    """
+
+    ensemble: Ensemble
+    generation: GenerationConfig
+    samples: int
+    queries: Sequence[Query]
+    shard: Shard | None
+    done: set[tuple[object, ...]]
+    tallies: Mapping[str, Tally]
+    budget: Budget
+    out: Appender | None = None
+
+    def lanes(self) -> list[Stream[str]]:
+        """The lanes of the candidates that lack something and have no problem yet."""
+        open_names = [name for name, tally in self.tallies.items() if tally.done < tally.total and not tally.problem]
+        together: dict[str, list[str]] = {}
+        for name in open_names:
+            backend = self.ensemble.fleet.candidate(name).backend
+            together.setdefault(name if self.ensemble.independent(name) else f"backend {backend}", []).append(name)
+        return [partial(_Lane(self).run, names) for names in together.values()]
+
+    def batches(self, name: str) -> Iterator[tuple[int, dict[Request, Key]]]:
+        """The fixed batches of a candidate, each with its seed, as far as this shard has them."""
+        number, candidate = self.ensemble.fleet.pool.index(name), self.ensemble.fleet.candidate(name)
+        size = max(1, batches.BATCH // self.samples)
+        for first in range(0, len(self.queries), size):
+            seed = self.generation.seed * 1_000_003 + number * len(self.queries) + first
+            batch = self.queries[first : first + size]
+            rows = [(query, sample) for query in batch for sample in range(self.samples)]
+            yield (
+                seed,
+                {
+                    Request(candidate, (Message("user", query.text),), seed + row): Key(query.id, name, sample)
+                    for row, (query, sample) in enumerate(rows)
+                    if self.holds(name, query, batch)
+                },
+            )
+
+    def holds(self, name: str, query: Query, batch: Sequence[Query]) -> bool:
+        """Whether this shard has a query. The batches of models in memory are not divided: their first query counts."""
+        return self.shard is None or self.shard.holds(query.id if self.ensemble.independent(name) else batch[0].id)
+
+    def most_dollars(self, name: str) -> float:
+        """What one response of an endpoint may cost at most, without the prompt."""
+        paid = self.ensemble.fleet.candidate(name).endpoint is not None
+        return self.generation.max_new_tokens * (self.tallies[name].price or 0.0) / 1e6 if paid else 0.0
+
+
+class _Lane:
+    """One lane. `refusals` wait until their candidate has answered something: one that refuses everything is broken."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.refusals: list[tuple[Key, Request, Response]] = []
+
+    def run(self, names: Sequence[str], stop: threading.Event) -> Iterator[str]:
+        """Collect what is missing of some candidates, one after the other."""
+        for name in names:
+            alone = self.work.ensemble.independent(name)
+            yield from (self._alone if alone else self._in_batches)(name, stop)
+            if self.refusals and not stop.is_set():
+                yield from self._judge_refusals(name)
+            self.refusals = []
+
+    def _in_batches(self, name: str, stop: threading.Event) -> Iterator[str]:
+        """Batches one after the other, each as a whole, because its responses depend on each other."""
+        work, tally = self.work, self.work.tallies[name]
+        for seed, keys in work.batches(name):
+            if stop.is_set() or tally.problem:
+                return
+            if work.done.issuperset(keys.values()):
+                continue
+            notes: list[str] = []
+            pieces = work.ensemble.run_candidate(name, list(keys), stop, replace(work.generation, seed=seed))
+            for request, response in iter_responses(pieces, notes.append):
+                yield from notes
+                notes.clear()
+                if _failed(response):
+                    tally.problem = tally.problem or response.error
+                elif keys[request] not in work.done:
+                    yield from self._take(keys[request], request, response)
+
+    def _alone(self, name: str, stop: threading.Event) -> Iterator[str]:
+        """All requests at the pace of their server. Those that fail are sent again, until nothing helps."""
+        work, tally, rests = self.work, self.work.tallies[name], 0
+        tries: Counter[Key] = Counter()
+        problem: Failure | None = None
+        while not stop.is_set() and not tally.problem:
+            turn = _Turn(work, name, tries)
+            new = tally.new
+            yield from self._turn(turn, tries, stop)
+            problem = turn.problem or problem
+            if stop.is_set() or tally.problem:
+                return
+            if turn.short and not work.budget.wait(work.most_dollars(name), stop):
+                tally.problem = Failure("", f"the budget of ${work.budget.limit:g} is used up")
+            elif not turn.short and not turn.failures:
+                tally.problem = problem if tally.done + len(self.refusals) < tally.total else None
+                return
+            elif turn.in_a_row >= ENOUGH or (turn.failures and tally.new == new):
+                rests = 0 if tally.new > new else rests
+                if not tally.works or rests == RESTS:
+                    tally.problem = turn.problem
+                    return
+                endpoint = work.ensemble.fleet.candidate(name).endpoint
+                seconds = (endpoint.rest_seconds if endpoint else REST_SECONDS) * 2**rests
+                rests += 1
+                reason = turn.problem.reason if turn.problem else ""
+                yield f"{name} failed {turn.failures} times ({reason}). It is asked again in {seconds:g} s."
+                stop.wait(seconds)
+
+    def _turn(self, turn: _Turn, tries: Counter[Key], stop: threading.Event) -> Iterator[str]:
+        work, tally = self.work, turn.tally
+        notes: list[str] = []
+        pieces = work.ensemble.run_candidate(tally.candidate, turn.requests(), stop, work.generation)
+        for request, response in iter_responses(pieces, notes.append):
+            yield from notes
+            notes.clear()
+            key = turn.keys.pop(request)
+            if _failed(response):
+                turn.fail(key, response)
+            elif response.finish != "stopped":
+                turn.in_a_row, tries[key] = 0, TRIES  # a refusal that waits is not asked for again
+                yield from self._take(key, request, response)
+            work.budget.release(turn.most)
+            if tally.problem:
+                break
+
+    def _take(self, key: Key, request: Request, response: Response) -> Iterator[str]:
+        """Write a response, after the refusals that waited for it; or let a refusal wait."""
+        tally = self.work.tallies[key.candidate]
+        if response.finish == "stopped":
+            return
+        if response.error and not tally.works:
+            self.refusals.append((key, request, response))
+            if len(self.refusals) >= batches.BATCH:
+                yield from self._judge_refusals(key.candidate)
+            return
+        for waiting in self.refusals:
+            yield self._write(waiting[0], waiting[2])
+        self.refusals = []
+        yield self._write(key, response)
+
+    def _judge_refusals(self, name: str) -> Iterator[str]:
+        """A candidate that has answered nothing and refuses several queries is broken: nothing of it is written."""
+        if len({request.messages for _, request, _ in self.refusals}) >= ENOUGH:
+            first = self.refusals[0][2].error
+            reason = f"none of {len(self.refusals)}; the first because: {first.reason if first else ''}"
+            self.work.tallies[name].problem = Failure(f"a response of {name}", reason)
+        else:
+            yield from (self._write(key, response) for key, _, response in self.refusals)
+        self.refusals = []
+
+    def _write(self, key: Key, response: Response) -> str:
+        assert self.work.out is not None
+        self.work.out.append([{"id": key.id, "sample": key.sample, **response.to_json()}])
+        self.work.done.add(key)
+        self.work.tallies[key.candidate].count(response)
+        return ""
+
+
+class _Turn:
+    """One pass over the requests that a candidate lacks.
+
+    Attributes:
+        short: whether the budget ended it.
+        failures, in_a_row: requests that failed, and those of them after the last answer.
+        problem: of the first failure in a row.
+    """
+
+    def __init__(self, work: Work, name: str, tries: Counter[Key]) -> None:
+        self.work, self.tally, self.tries = work, work.tallies[name], tries
+        self.most = work.most_dollars(name)
+        self.keys: dict[Request, Key] = {}  # of the requests under way
+        self.short, self.failures, self.in_a_row = False, 0, 0
+        self.problem: Failure | None = None
+
+    def requests(self) -> Iterator[Request]:
+        """The requests, as there is room for them; none after ENOUGH failures in a row."""
+        for _, keys in self.work.batches(self.tally.candidate):
+            for request, key in keys.items():
+                if key in self.work.done or self.tries[key] >= TRIES:
+                    continue
+                if self.in_a_row >= ENOUGH or self.tally.problem:
+                    return
+                if not self.work.budget.reserve(self.most):
+                    self.short = True
+                    return
+                self.keys[request] = key
+                yield request
+
+    def fail(self, key: Key, response: Response) -> None:
+        """Count a failure."""
+        if not self.in_a_row:
+            self.problem = response.error
+        self.failures, self.in_a_row = self.failures + 1, self.in_a_row + 1
+        self.tries[key] += 1
+        self.tally.tokens += response.tokens
+
+
+def _failed(response: Response) -> bool:
+    """Whether a response failed for a reason that may pass, or that lies in the candidate."""
+    return response.error is not None and response.finish != "refused"

@@ -1,0 +1,97 @@
+"""What collecting has done and spent: a tally for each candidate, and a budget that all of them share."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from zooter_core.errors import Failure
+from zooter_core.records import Response
+
+
+@dataclass
+class Tally:
+    """One candidate's answers.
+
+    Attributes:
+        total: answers that the step needs of it.
+        done: those that are in the file, also from earlier starts.
+        tokens: of those answers, and of failed ones of this start.
+        price: US dollars per million tokens; None if fleet.toml names none.
+        works: whether it has answered anything.
+        problem: why it is skipped.
+    """
+
+    candidate: str
+    total: int
+    done: int = 0
+    tokens: int = 0
+    price: float | None = None
+    works: bool = False
+    problem: Failure | None = None
+    new: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def dollars(self) -> float:
+        """The cost so far, without the prompts."""
+        return self.tokens * (self.price or 0.0) / 1e6
+
+    def rate(self, now: float | None = None) -> float:
+        """Answers per second since this start."""
+        return self.new / max((time.monotonic() if now is None else now) - self.started, 1e-9)
+
+    def seconds_left(self, now: float | None = None) -> float | None:
+        """Time until the last answer at this rate; None before the first one."""
+        rate = self.rate(now)
+        return (self.total - self.done) / rate if rate else None
+
+    def count(self, response: Response) -> None:
+        """Count a new answer that is in the file."""
+        self.done, self.new, self.tokens = self.done + 1, self.new + 1, self.tokens + response.tokens
+        self.works = self.works or response.error is None
+
+
+class Budget:
+    """US dollars for the answers of a run. What requests under way may cost at most is reserved, so it is never passed.
+
+    Args:
+        limit: None for no limit.
+        spent: returns the dollars so far.
+    """
+
+    def __init__(self, limit: float | None, spent: Callable[[], float]) -> None:
+        self.limit, self._spent = limit, spent
+        self._reserved = 0.0
+        self._under_way = 0
+        self._changed = threading.Condition()
+
+    def reserve(self, dollars: float) -> bool:
+        """Reserve what a request may cost. False if that is not there now."""
+        with self._changed:
+            if not self._has(dollars):
+                return False
+            self._reserved += dollars
+            self._under_way += 1
+            return True
+
+    def release(self, dollars: float) -> None:
+        """End a request's reservation, after its cost has been counted."""
+        with self._changed:
+            self._under_way -= 1
+            self._reserved = self._reserved - dollars if self._under_way else 0.0  # no rounding error remains
+            self._changed.notify_all()
+
+    def wait(self, dollars: float, stop: threading.Event) -> bool:
+        """Wait until so much is there. False if it never will be, because no request under way may leave some."""
+        with self._changed:
+            while not self._has(dollars):
+                if not self._under_way or stop.is_set():
+                    return False
+                self._changed.wait(0.1)  # a stop does not notify
+            return True
+
+    def _has(self, dollars: float) -> bool:
+        return self.limit is None or not dollars or self._spent() + self._reserved + dollars <= self.limit

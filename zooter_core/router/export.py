@@ -1,0 +1,136 @@
+"""Exporting a router: encoder, head and temperature become one ONNX graph, which portable.py runs without PyTorch."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from zooter_core.errors import WorkError
+from zooter_core.files import update_folder, writing
+from zooter_core.router.config import ABOUT, GRAPH, TOKENIZER, VERSION
+from zooter_core.router.encoder import SAMPLES, Encoder
+from zooter_core.router.encoder.onnx import OPSET, check_installed, plain_copy, pool, write_graph
+from zooter_core.router.neighbours import ARRAYS, RECORDS
+from zooter_core.router.portable import PortableRouter
+from zooter_core.router.text_encoder import MOST_TOKENS
+from zooter_core.router.torch_router import RouterHead, TorchRouter
+from zooter_core.strict_json import dump_json
+
+TOLERANCE = 1e-4  # between both routers' probabilities, which are within 1e-6
+TEXTS = [text for texts in SAMPLES for text in texts]
+
+
+def export_router(folder: Path, out: Path) -> PortableRouter:
+    """Write a router as a folder that needs neither PyTorch nor transformers, with the router's neighbours.
+
+    Args:
+        folder: of the router. Nothing in it is changed.
+        out: what is there stays until the export is complete.
+
+    Raises:
+        ZooterError: there is no such router, the extra `onnx` is not installed, or the tokenizer is written in Python.
+        WorkError: the router cannot be exported, its export gives other probabilities, or the disk is full.
+    """
+    check_installed()
+    router = TorchRouter.open(folder)
+    with update_folder(out, ABOUT, (ARRAYS, RECORDS)) as work:
+        with writing(out):
+            _write(router, work)
+            for name in (ARRAYS, RECORDS):
+                if (folder / name).is_file():
+                    shutil.copyfile(folder / name, work / name)
+        _check(router, work)
+    return PortableRouter.open(out)
+
+
+class _Graph(torch.nn.Module):
+    """Tokens -> vectors, calibrated probabilities, and each member's distribution, shape (n, members, candidates)."""
+
+    def __init__(self, router: TorchRouter, names: Sequence[str]) -> None:
+        super().__init__()
+        self.model, self.middle = plain_copy(router.encoder.model), router.encoder.middle
+        self.head: RouterHead = router.head
+        self.temperature, self.names = router.head.config.calibration_temperature, list(names)
+        self.members = _members(router)
+
+    def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        vectors = pool(self.model, self.middle, dict(zip(self.names, values, strict=True)))
+        probabilities = torch.softmax(self.head(vectors).double() / self.temperature, dim=-1)
+        if not self.members:
+            return vectors, probabilities
+        return vectors, probabilities, self.head.body.members(vectors).double().exp().transpose(0, 1)
+
+
+def _members(router: TorchRouter) -> int:
+    """How many distributions the router's head gives; 0 for those with less than two."""
+    members = router.outputs(TEXTS).members
+    return 0 if members is None else len(members)
+
+
+def _write(router: TorchRouter, folder: Path) -> None:
+    sample = dict(router.encoder.tokens(SAMPLES[-1], "pt"))
+    module = _Graph(router, list(sample))
+    names = ("vectors", "probabilities", "members")[: 3 if module.members else 2]
+    write_graph(module, sample, names, folder / GRAPH)
+    (folder / TOKENIZER).write_text(_tokenizer(router.encoder), encoding="utf-8")
+    config = router.head.config
+    about = {
+        "version": VERSION,
+        "candidates": list(router.candidates),
+        "encoder": config.encoder,
+        "width": config.width,
+        "kind": config.kind,
+        "members": module.members,
+        "calibration_temperature": config.calibration_temperature,
+        "labels": config.labels,
+        "opset": OPSET,
+        "sha256": {name: _digest(folder / name) for name in (GRAPH, TOKENIZER)},
+    }
+    (folder / ABOUT).write_text(dump_json(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _tokenizer(encoder: Encoder) -> str:
+    """tokenizer.json of an encoder, which truncates at the beginning of a text and pads as the encoder does."""
+    from tokenizers import Tokenizer
+
+    tokenizer = encoder.tokenizer
+    fast: Any = getattr(tokenizer, "backend_tokenizer", None)
+    if fast is None:
+        raise WorkError(
+            f"a tokenizer of the tokenizers library at {encoder.reference}",
+            f"{type(tokenizer).__name__}, which is written in Python",
+            "Distill the router with another encoder.",
+        )
+    copy = Tokenizer.from_str(fast.to_str())
+    copy.enable_truncation(MOST_TOKENS, direction="left")
+    copy.enable_padding(
+        direction=tokenizer.padding_side,
+        pad_id=tokenizer.pad_token_id,
+        pad_type_id=tokenizer.pad_token_type_id,
+        pad_token=tokenizer.pad_token,
+    )
+    return str(copy.to_str())
+
+
+def _check(router: TorchRouter, folder: Path) -> None:
+    """Refuse an export with other probabilities than the router's."""
+    exported = PortableRouter.open(folder)
+    exact, other = router.outputs(TEXTS), exported.outputs(TEXTS)
+    same = np.allclose(exact.probabilities, other.probabilities, atol=TOLERANCE)
+    if exact.members is not None and other.members is not None:
+        same = same and np.allclose(exact.members, other.members, atol=TOLERANCE)
+    if not same:
+        raise WorkError(
+            "an export that gives the router's probabilities", "others", 'Set runtime = "torch" in [router].'
+        )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,147 @@
+"""What every encoder of texts does, whatever computes its vectors: batches, a memory of recent calls, a cache on disk.
+
+It loads neither PyTorch nor transformers. `encoder` computes vectors with PyTorch, `portable` with ONNX Runtime alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core.errors import WorkError
+from zooter_core.files import atomic, clear, narrow, private_folder
+from zooter_core.router.graph import Array
+from zooter_core.weights import cache_dir, private_cache
+
+Progress = Callable[[int], None]
+MOST_TOKENS = 256
+MOST_CHARACTERS = 8_000  # about ten times what 256 tokens hold; keeps tokenising a huge text cheap
+REMEMBERED = 16
+
+
+class TextEncoder(ABC):
+    """Mean-pooled states of a middle and of the last layer, each of unit length, side by side.
+
+    The last layer says what a text is about, the middle one more of how it is put; a router gains from both.
+    One object serves every thread: a forward pass changes nothing, and a lock guards the memory of recent calls.
+
+    Attributes:
+        reference: where its weights come from.
+        width: of one layer's states; a vector has 2 * width numbers.
+        stamp: changes with the weights; None keeps the vectors off the disk.
+    """
+
+    reference: str
+    width: int
+    stamp: str | None
+
+    def __init__(self) -> None:
+        self._memory: OrderedDict[Hashable, NDArray[Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    @abstractmethod
+    def runtime(self) -> str:
+        """What computes the vectors of a few texts: `onnx`, `torch` or `int8`."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """What decides a text's vector, as the name of its place in the cache."""
+
+    @abstractmethod
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, without truncation."""
+
+    @abstractmethod
+    def _batches(self, texts: Sequence[str], progress: Progress = lambda done: None) -> Array:
+        """The vectors, checked to be finite. Calls `progress` with the number of texts done after each batch."""
+
+    def embed(self, texts: Sequence[str]) -> Array:
+        """Vectors of shape (n, 2 * width): middle layer, last layer.
+
+        The results of the last REMEMBERED calls are kept: tagger and router ask for the same texts one after the other.
+
+        Raises:
+            WorkError: a vector is not finite.
+        """
+        return self._remembered(tuple(texts), lambda: self._batches(texts))
+
+    def embed_all(self, texts: Sequence[str], progress: Progress = lambda done: None) -> Array:
+        """`embed` for many texts, in batches of similar length, cached on disk by content: a second call is instant.
+
+        Args:
+            progress: called with the number of texts done after each batch.
+        """
+        if self.stamp is None:
+            return self._batches(texts, progress)
+        digest = hashlib.sha256(self.identity.encode())
+        for text in texts:
+            digest.update(hashlib.sha256(text.encode("utf-8", "replace")).digest())
+        path = cache_dir() / "embeddings" / f"{digest.hexdigest()[:24]}.npy"
+        narrow(path)
+        with suppress(OSError, ValueError, EOFError):  # missing or damaged: computed again
+            cached: Array = np.load(path)
+            if cached.shape == (len(texts), 2 * self.width) and np.isfinite(cached).all():
+                return cached
+        vectors = self._batches(texts, progress)
+        _save(path, vectors)
+        return vectors
+
+    def sentence(self, vectors: Array) -> Array:
+        """The last layer's half of vectors, shape (n, width): unit sentence embeddings, compared by dot product."""
+        return vectors[:, self.width :]
+
+    def _remembered(self, key: Hashable, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        with self._lock:
+            vectors = self._memory.get(key)
+        if vectors is None:
+            vectors = compute()
+            with self._lock:
+                self._memory[key] = vectors
+                while len(self._memory) > REMEMBERED:
+                    self._memory.popitem(last=False)
+        return vectors
+
+    def _finite(self, vectors: NDArray[Any]) -> NDArray[Any]:
+        """The vectors, checked.
+
+        Raises:
+            WorkError: a number is NaN or infinite.
+        """
+        if not np.isfinite(vectors).all():
+            raise self._broken("NaN or infinity in its vectors")
+        return vectors
+
+    def _broken(self, problem: str) -> WorkError:
+        return WorkError(
+            f"an encoder that gives finite vectors at {self.reference}",
+            problem,
+            "Get its files again (those of a fine-tuned router with `zooter distill --finetune`), or name another in "
+            "fleet.toml.",
+        )
+
+
+def by_length(texts: Sequence[str], size: int) -> list[list[int]]:
+    """The numbers of the texts in batches of similar length, which need little padding."""
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def _save(path: Path, vectors: NDArray[np.float32]) -> None:
+    """Write the cache file atomically and privately, since vectors reveal much of a text; a failure is ignored."""
+    with suppress(OSError):
+        private_cache()
+        private_folder(path.parent)
+        clear(path.parent)
+        with atomic(path, private=True) as partial, partial.open("wb") as file:
+            np.save(file, vectors)

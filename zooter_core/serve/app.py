@@ -1,0 +1,196 @@
+"""The routes of the endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from zooter_core import __version__
+from zooter_core.errors import ZooterError
+from zooter_core.serve import schemas
+from zooter_core.serve.chat import answer_chat
+from zooter_core.serve.chat_request import read_body, read_chat, too_large
+from zooter_core.serve.errors import SERVER, ApiError
+from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, Exchange
+from zooter_core.serve.feedback import keep_feedback, read_feedback
+from zooter_core.serve.gateway import Gateway
+from zooter_core.serve.passthrough import answer_embeddings, answer_responses
+from zooter_core.serve.reply import Observer, Out, Reply
+from zooter_core.serve.route_api import route_only
+from zooter_core.serve.settings import ServeSettings
+
+SESSION_HEADER = "x-session-id"
+Work = Callable[[dict[str, Any], Exchange, Out], Awaitable[None]]
+
+
+class Server:
+    """What the routes share.
+
+    Attributes:
+        gateway: the fleet that answers now. A request keeps the one that it began with.
+        observers: called with every exchange that has ended.
+        failure: why the fleet could not be opened.
+    """
+
+    gateway: Gateway
+
+    def __init__(self, settings: ServeSettings, observers: Sequence[Observer] = ()) -> None:
+        self.settings, self.observers = settings, list(observers)
+        self.failure: ZooterError | None = None
+
+    @asynccontextmanager
+    async def running(self, app: FastAPI) -> AsyncIterator[None]:
+        """Open the fleet while the app runs."""
+        try:
+            self.gateway = await Gateway.open(self.settings.fleet)
+        except ZooterError as problem:
+            self.failure = problem
+            raise SystemExit(problem.exit_code) from None  # uvicorn would log a traceback
+        try:
+            yield
+        finally:
+            await self.gateway.close()
+
+    async def body(self, request: Request) -> dict[str, Any]:
+        """The JSON object in a request's body.
+
+        Raises:
+            ApiError: it is none, or too large.
+        """
+        most, size, parts = self.settings.most_bytes, 0, []
+        async for part in request.stream():
+            size += len(part)
+            if size > most:
+                raise too_large(most)
+            parts.append(part)
+        return read_body(b"".join(parts))
+
+    def reply(self, request: Request, work: Work) -> Reply:
+        """The answer that `work` writes, given the body."""
+        wants_metadata = request.headers.get(METADATA_HEADER, "").lower() == METADATA_ON
+        exchange = Exchange(request.url.path, wants_metadata)
+
+        async def run(out: Out) -> None:
+            await work(await self.body(request), exchange, out)
+
+        return Reply(exchange, run, self.observers)
+
+
+def build_app(server: Server) -> FastAPI:
+    """The app of a server."""
+    app = FastAPI(
+        title="Zooter",
+        version=__version__,
+        description="An OpenAI-compatible endpoint that routes each request to one of several models.",
+        lifespan=server.running,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    _add_answers(app, server)
+    _add_lookups(app, server)
+    return app
+
+
+def _add_answers(app: FastAPI, server: Server) -> None:
+    """The routes on which candidates answer."""
+
+    @app.post(
+        "/v1/chat/completions",
+        openapi_extra=schemas.body(schemas.CHAT),
+        responses=schemas.answers(400, 404, 413, 429, 502),
+    )
+    async def chat_completions(request: Request) -> Reply:
+        async def work(body: dict[str, Any], exchange: Exchange, out: Out) -> None:
+            chat = read_chat(body, request.headers.get(SESSION_HEADER))
+            await answer_chat(server.gateway, chat, exchange, out)
+
+        return server.reply(request, work)
+
+    @app.post(
+        "/v1/responses",
+        openapi_extra=schemas.body(schemas.RESPONSES),
+        responses=schemas.answers(400, 404, 413, 429, 502),
+    )
+    async def responses(request: Request) -> Reply:
+        async def work(body: dict[str, Any], exchange: Exchange, out: Out) -> None:
+            session = request.headers.get(SESSION_HEADER)
+            await answer_responses(server.gateway, body, session, exchange, out)
+
+        return server.reply(request, work)
+
+    @app.post(
+        "/v1/embeddings",
+        openapi_extra=schemas.body(schemas.EMBEDDINGS),
+        responses=schemas.answers(400, 404, 413, 429, 502),
+    )
+    async def embeddings(request: Request) -> Reply:
+        async def work(body: dict[str, Any], exchange: Exchange, out: Out) -> None:
+            await answer_embeddings(server.gateway, body, exchange, out)
+
+        return server.reply(request, work)
+
+
+def _add_lookups(app: FastAPI, server: Server) -> None:
+    """The routes that answer without a candidate."""
+
+    @app.post("/v1/route", openapi_extra=schemas.body(schemas.ROUTE), responses=schemas.answers(400, 413))
+    async def route(request: Request) -> JSONResponse:
+        session = request.headers.get(SESSION_HEADER)
+        return JSONResponse(await route_only(server.gateway, await server.body(request), session))
+
+    @app.post("/v1/feedback", openapi_extra=schemas.body(schemas.FEEDBACK), responses=schemas.answers(400, 413))
+    async def feedback(request: Request) -> JSONResponse:
+        record = read_feedback(await server.body(request))
+        try:
+            await asyncio.to_thread(keep_feedback, server.settings.data, record)
+        except (ZooterError, OSError) as problem:
+            raise ApiError(500, "The feedback was not stored.", "not_stored", kind=SERVER) from problem
+        return JSONResponse({"object": "feedback", "request_id": record["request_id"], "stored": True})
+
+    @app.get("/v1/models")
+    async def models() -> JSONResponse:
+        entries = [model_shape(server.gateway, name) for name in server.gateway.models]
+        return JSONResponse({"object": "list", "data": entries})
+
+    @app.get("/v1/models/{model:path}", responses=schemas.answers(404))
+    async def model(model: str) -> JSONResponse:
+        if model not in server.gateway.models:
+            raise ApiError(404, f"The model {model!r} does not exist here.", "model_not_found", "model")
+        return JSONResponse(model_shape(server.gateway, model))
+
+    @app.get("/health")
+    async def health() -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+
+def model_shape(gateway: Gateway, name: str) -> dict[str, Any]:
+    """A model in the list of models."""
+    shape: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": "zooter"}
+    shape["description"] = gateway.models[name]
+    if name in gateway.fleet.pool:
+        candidate = gateway.fleet.candidate(name)
+        shape["owned_by"] = candidate.endpoint.host if candidate.endpoint else "local"
+        if candidate.context_tokens is not None:
+            shape["context_length"] = candidate.context_tokens
+    return shape
+
+
+async def _api_error(request: Request, problem: Exception) -> JSONResponse:
+    assert isinstance(problem, ApiError)
+    return JSONResponse(problem.shape, problem.status, dict(problem.headers))
+
+
+async def _http_error(request: Request, problem: Exception) -> JSONResponse:
+    """What Starlette raises: an unknown path, a wrong method."""
+    assert isinstance(problem, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(problem.status_code)
+    error = ApiError(problem.status_code, f"{request.method} {request.url.path}: {problem.detail}.", code)
+    return JSONResponse(error.shape, error.status, dict(problem.headers or {}))

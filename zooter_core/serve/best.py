@@ -1,0 +1,107 @@
+"""Reward model ranking behind the endpoint: several candidates answer, and the reward model keeps the best."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from zooter_core.errors import ZooterError
+from zooter_core.records import Response
+from zooter_core.serve.chat_request import ChatRequest
+from zooter_core.serve.errors import SERVER, ApiError
+from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.failures import failed
+from zooter_core.serve.gateway import Gateway
+from zooter_core.serve.reply import Out
+from zooter_core.serve.targets import Progress, TargetError
+from zooter_core.serve.targets.events import chunk_shape, event_of
+
+Answers = dict[str, tuple[dict[str, Any], Progress]]
+
+
+async def best_answer(
+    gateway: Gateway, request: ChatRequest, names: Sequence[str], exchange: Exchange, out: Out
+) -> None:
+    """Let candidates answer at the same time and send the best answer; a stream has it as one chunk.
+
+    Raises:
+        ApiError: nobody answered, or the reward model failed.
+    """
+    answers = await _answers(gateway, request, names, exchange)
+    if not answers:
+        raise failed(exchange)
+    name = await _best(gateway, request, answers, exchange)
+    answer, exchange.progress = answers[name]
+    exchange.answers(name)
+    metadata = {"zooter": exchange.metadata} if exchange.wants_metadata else {}
+    if not request.stream:
+        await out.json(answer | metadata)
+        return
+    await out.begin_events()
+    await out.write(b"".join(event_of(chunk) for chunk in chunks_of(answer, request.body)))
+    if metadata:
+        await out.write(event_of(_chunk(answer, choices=[]) | metadata))
+    await out.end_events()
+
+
+async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str], exchange: Exchange) -> Answers:
+    """The whole answers of those candidates that have one."""
+    body = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
+    whole, progress = replace(request, body=body), {name: Progress() for name in names}
+    tasks = [gateway.targets[name].complete(whole, True, progress[name]) for name in names]
+    answers: Answers = {}
+    for name, result in zip(names, await asyncio.gather(*tasks, return_exceptions=True), strict=True):
+        if isinstance(result, TargetError):
+            exchange.failures.append((name, result))
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            answers[name] = result, progress[name]
+    return answers
+
+
+async def _best(gateway: Gateway, request: ChatRequest, answers: Answers, exchange: Exchange) -> str:
+    """The name of the best answer. One that calls a tool has no text to reward: then the router's choice stands."""
+    first = next(iter(answers))
+    texts = {name: _text(answer) for name, (answer, _) in answers.items()}
+    if len(answers) == 1 or not texts[first]:
+        return first
+    query = request.user_texts[-1] if request.user_texts else ""
+    responses = [Response(name, text) for name, text in texts.items()]
+    try:
+        ranked = await asyncio.to_thread(lambda: gateway.ensemble().rank_responses(query, responses))
+    except ZooterError as problem:
+        raise ApiError(500, f"The reward model failed: {problem}", "reward_failed", kind=SERVER) from problem
+    exchange.rewards = {entry.response.candidate: entry.reward for entry in ranked}
+    return ranked[0].response.candidate
+
+
+def _text(answer: Mapping[str, Any]) -> str:
+    choice = answer["choices"][0]
+    message = choice.get("message") if isinstance(choice, dict) else None
+    content = message.get("content") if isinstance(message, dict) else None
+    return content if isinstance(content, str) else ""
+
+
+def chunks_of(answer: Mapping[str, Any], body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A whole answer as the chunks of a stream."""
+    first, last = [], []
+    for number, choice in enumerate(answer["choices"]):
+        message, index = choice.get("message") or {}, choice.get("index", number)
+        delta = {key: value for key, value in message.items() if value is not None}
+        if calls := delta.get("tool_calls"):
+            delta["tool_calls"] = [{"index": position, **call} for position, call in enumerate(calls)]
+        first.append({"index": index, "delta": delta, "logprobs": choice.get("logprobs"), "finish_reason": None})
+        last.append({"index": index, "delta": {}, "finish_reason": choice.get("finish_reason")})
+    chunks = [_chunk(answer, choices=first), _chunk(answer, choices=last)]
+    if (body.get("stream_options") or {}).get("include_usage"):
+        chunks.append(_chunk(answer, choices=[], usage=answer.get("usage")))
+    return chunks
+
+
+def _chunk(answer: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    created = answer.get("created") or int(time.time())
+    return chunk_shape(str(answer.get("id") or ""), created, str(answer["model"]), **more)

@@ -1,0 +1,214 @@
+"""A chat completion request as it was sent, and what routing needs to know of it.
+
+Only what Zooter itself reads is checked here. Everything else belongs to the candidate's server, which refuses what it
+does not take.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from zooter_core.serve.errors import ApiError, bad_request
+from zooter_core.strict_json import parse_json
+
+ROUTING_FIELDS = ("models", "willingness_to_pay", "session_id")  # addressed to the router, so no server gets them
+ROLES = ("developer", "system", "user", "assistant", "tool", "function")
+BYTES_A_TOKEN = 4  # an estimate; tokenizers of one pool differ by more than it is wrong
+LONGEST_NAME = 512  # characters of a model's name and of a session's
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a candidate must be able to do to answer a request.
+
+    Attributes:
+        tokens: an estimate for prompt and answer together.
+    """
+
+    tokens: int = 0
+    images: bool = False
+    tools: bool = False
+    json_mode: bool = False
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """A chat completion request, checked as far as Zooter reads it.
+
+    Attributes:
+        body: all of it, with unknown fields.
+        session_header: the value of `x-session-id`.
+    """
+
+    body: Mapping[str, Any]
+    session_header: str | None = None
+
+    @property
+    def model(self) -> str:
+        return str(self.body["model"])
+
+    @property
+    def stream(self) -> bool:
+        return bool(self.body.get("stream"))
+
+    @property
+    def messages(self) -> Sequence[Mapping[str, Any]]:
+        messages: Sequence[Mapping[str, Any]] = self.body["messages"]
+        return messages
+
+    @property
+    def allowed(self) -> Sequence[str] | None:
+        """The candidates that may answer; None means all."""
+        return self.body.get("models") or None
+
+    @property
+    def willingness_to_pay(self) -> float:
+        """Dollars for a 10% better answer; infinite if price is no object."""
+        value = self.body.get("willingness_to_pay")
+        return math.inf if value is None else float(value)
+
+    @cached_property
+    def user_texts(self) -> list[str]:
+        """The texts of the user's turns, oldest first."""
+        return [text_of(message.get("content")) for message in self.messages if message["role"] == "user"]
+
+    @property
+    def in_tool_loop(self) -> bool:
+        """Whether the candidate is at work: the last message is a tool's or its own, not a new turn of the user's."""
+        return self.messages[-1]["role"] in ("tool", "function", "assistant")
+
+    @cached_property
+    def session(self) -> str:
+        """The conversation's key: the one that the client gives, else a hash of what stays the same in it."""
+        for value in (self.session_header, self.body.get("session_id"), self.body.get("prompt_cache_key")):
+            if value:
+                return hashlib.sha256(f"given {value}".encode()).hexdigest()
+        system = [message for message in self.messages if message["role"] in ("system", "developer")]
+        parts = [system, self.body.get("tools"), self.body.get("functions"), self.user_texts[:1]]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def needs(self) -> Needs:
+        """What a candidate must be able to do."""
+        body = self.body
+        size = sum(len(text.encode()) for message in self.messages for text in _texts(message))
+        size += len(json.dumps(body["tools"])) if body.get("tools") else 0
+        answer = body.get("max_completion_tokens") or body.get("max_tokens") or 0
+        form = body.get("response_format")
+        tool_roles = any(message["role"] in ("tool", "function") for message in self.messages)
+        return Needs(
+            tokens=size // BYTES_A_TOKEN + (answer if type(answer) is int else 0),
+            images=any(part.get("type") in ("image_url", "input_image") for part in self._parts()),
+            tools=tool_roles or any(body.get(name) for name in ("tools", "functions")),
+            json_mode=isinstance(form, Mapping) and form.get("type") in ("json_object", "json_schema"),
+        )
+
+    def for_candidate(self, model: str, routed: bool) -> dict[str, Any]:
+        """The body for a candidate: as it came, with its server's name for the model.
+
+        Args:
+            routed: whether the router has read its fields, which are then left out.
+        """
+        dropped = ROUTING_FIELDS if routed else ()
+        return {key: value for key, value in self.body.items() if key not in dropped} | {"model": model}
+
+    def _parts(self) -> Iterator[Mapping[str, Any]]:
+        for message in self.messages:
+            if isinstance(content := message.get("content"), list):
+                yield from content
+
+
+def read_body(raw: bytes) -> dict[str, Any]:
+    """The JSON object in a body.
+
+    Raises:
+        ApiError: it is none.
+    """
+    try:
+        body = parse_json(raw)
+    except (ValueError, RecursionError) as problem:
+        raise bad_request(f"The body is not valid JSON ({str(problem)[:200]}).", code="invalid_json") from None
+    if not isinstance(body, dict):
+        raise bad_request("The body must be a JSON object.", code="invalid_json")
+    return body
+
+
+def read_chat(body: Mapping[str, Any], session_header: str | None = None) -> ChatRequest:
+    """The request in a body.
+
+    Raises:
+        ApiError: a field that Zooter reads has the wrong type.
+    """
+    check_model(body)
+    check_messages(body.get("messages"))
+    _check_type(body, "stream", bool, "a boolean")
+    _check_type(body, "stream_options", dict, "an object")
+    _check_type(body, "tools", list, "an array")
+    check_routing_fields(body)
+    return ChatRequest(body, session_header)
+
+
+def check_model(body: Mapping[str, Any]) -> None:
+    """Refuse a body without the name of a model."""
+    model = body.get("model")
+    if not isinstance(model, str) or not 0 < len(model) <= LONGEST_NAME:
+        raise bad_request("`model` must be the name of a model; GET /v1/models lists them.", "model")
+
+
+def check_messages(messages: object, param: str = "messages") -> None:
+    """Refuse what is no list of messages."""
+    if not isinstance(messages, list) or not messages:
+        raise bad_request(f"`{param}` must be an array of at least one message.", param)
+    for number, message in enumerate(messages):
+        where = f"{param}[{number}]"
+        if not isinstance(message, dict) or message.get("role") not in ROLES:
+            raise bad_request(f"`{where}` must be an object with a `role`: {', '.join(ROLES)}.", f"{where}.role")
+        content = message.get("content")
+        parts = isinstance(content, list) and all(isinstance(part, dict) for part in content)
+        if not (content is None or isinstance(content, str) or parts):
+            raise bad_request("`content` must be a string, or an array of objects.", f"{where}.content")
+
+
+def check_routing_fields(body: Mapping[str, Any]) -> None:
+    """Refuse a routing field of the wrong type."""
+    models, price = body.get("models"), body.get("willingness_to_pay")
+    if models is not None and not (isinstance(models, list) and all(isinstance(name, str) for name in models)):
+        raise bad_request("`models` must be an array of names.", "models")
+    good = isinstance(price, int | float) and not isinstance(price, bool) and price >= 0
+    if price is not None and not good:
+        raise bad_request("`willingness_to_pay` must be a number of dollars, 0 or more.", "willingness_to_pay")
+    for name in ("session_id", "prompt_cache_key"):
+        value = body.get(name)
+        if value is not None and not (isinstance(value, str) and len(value) <= LONGEST_NAME):
+            raise bad_request(f"`{name}` must be a string of at most {LONGEST_NAME} characters.", name)
+
+
+def _check_type(body: Mapping[str, Any], name: str, kind: type, article: str) -> None:
+    if body.get(name) is not None and not isinstance(body[name], kind):
+        raise bad_request(f"`{name}` must be {article}.", name)
+
+
+def text_of(content: object) -> str:
+    """The text of a message's content: a string, or the text parts of an array."""
+    if isinstance(content, str):
+        return content
+    texts = [part.get("text") for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def _texts(message: Mapping[str, Any]) -> Iterator[str]:
+    """All that a candidate reads of a message, except images."""
+    yield text_of(message.get("content"))
+    if calls := message.get("tool_calls"):
+        yield json.dumps(calls)
+
+
+def too_large(most: int) -> ApiError:
+    """The error for a body beyond the limit."""
+    return ApiError(413, f"The body has more than {most:,} bytes.", "request_too_large")

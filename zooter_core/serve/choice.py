@@ -1,0 +1,144 @@
+"""Who should answer a request: capability gate, router, price, and the conversation so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from zooter_core.config.fleet import Fleet
+from zooter_core.data import prices
+from zooter_core.errors import ZooterError, listed
+from zooter_core.records import Decision
+from zooter_core.serve.capabilities import unable, unsupported
+from zooter_core.serve.chat_request import ChatRequest
+from zooter_core.serve.errors import ApiError, bad_request, not_found
+from zooter_core.serve.gateway import VIRTUAL, Gateway
+from zooter_core.serve.reasoning import writer_of
+
+IMPROVEMENT = 0.1  # a willingness to pay is for an answer that is this much better
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidates for a request.
+
+    Attributes:
+        order: whom to ask, and who comes next if that fails.
+        reason: `named`, `router`, `sticky`, `switched`, `tool_loop`, or `previous` (the client continues an answer of
+            that candidate).
+        decision: the router's; None if the client named a candidate.
+        passed_over: candidates that are not asked, with the reason.
+        unsureness: the value of the fleet's trigger.
+    """
+
+    order: tuple[str, ...]
+    reason: str
+    decision: Decision | None = None
+    passed_over: Mapping[str, str] = field(default_factory=dict)
+    unsureness: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """The decision in the shape of `zooter route --json`, with the reason; never the query itself."""
+        shape = (
+            {key: value for key, value in self.decision.to_json().items() if key != "query"} if self.decision else {}
+        )
+        passed = [{"candidate": name, "reason": reason} for name, reason in self.passed_over.items()]
+        return shape | {"candidate": self.order[0], "reason": self.reason, "passed_over": passed}
+
+
+async def choose(gateway: Gateway, request: ChatRequest, writer: str | None = None) -> Choice:
+    """Choose the candidates for a request.
+
+    Args:
+        writer: the candidate that holds what the request refers to, if there is one. It stays if it can answer.
+
+    Raises:
+        ApiError: the model is not served, or no candidate can answer such a request.
+    """
+    fleet = gateway.fleet
+    if request.model in fleet.pool:
+        return _named(fleet, request)
+    if request.model not in gateway.models:
+        raise not_found(request.model, f"Served here: {listed(gateway.models)}.")
+    passed_over = _passed_over(fleet, request)
+    able = [name for name in fleet.pool if name not in passed_over]
+    if not able:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())
+        raise bad_request(f"No model here can answer this request ({reasons}).", code="no_capable_model")
+    try:
+        routed = await gateway.router.route(request.user_texts)
+        decision = _priced(fleet, request, routed.decision, able)
+    except ZooterError as problem:
+        if problem.exit_code == 2:
+            raise bad_request(str(problem)) from None
+        raise ApiError(
+            500, "The router failed; see the server's log.", "router_failed", kind="server_error"
+        ) from problem
+    order = [name for name in decision.order if name in able]
+    first, reason = (writer, "previous") if writer and writer in order else _settled(gateway, request, decision, order)
+    order.remove(first)
+    return Choice((first, *order), reason, decision, passed_over, routed.unsureness)
+
+
+def _named(fleet: Fleet, request: ChatRequest) -> Choice:
+    candidate = fleet.candidate(request.model)
+    if param := unsupported(candidate, request.body):
+        message = f"{request.model} runs on this machine and does not support `{param}` as it is in this request."
+        raise bad_request(message, param, "unsupported_parameter")
+    return Choice((request.model,), "named")
+
+
+def _passed_over(fleet: Fleet, request: ChatRequest) -> dict[str, str]:
+    """The candidates that cannot or must not answer, with the reason."""
+    if unknown := [name for name in request.allowed or () if name not in (*fleet.pool, *VIRTUAL)]:
+        raise bad_request(f"`models` has {listed(unknown)}, but served here are {listed(fleet.pool)}.", "models")
+    allowed = [name for name in request.allowed or () if name in fleet.pool] or fleet.pool
+    reasons = {}
+    for candidate in fleet.candidates:
+        if candidate.name not in allowed:
+            reasons[candidate.name] = "not among `models`"
+        elif reason := unable(candidate, request.needs):
+            reasons[candidate.name] = reason
+        elif param := unsupported(candidate, request.body):
+            reasons[candidate.name] = f"does not support {param}"
+    return reasons
+
+
+def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequence[str]) -> Decision:
+    """The decision with utilities, if the client trades quality against price.
+
+    utility_i = probability_i - IMPROVEMENT * dollars_i / willingness_to_pay (Martian's parameter: what an improvement
+    of a tenth is worth, in dollars). At 0, the cheapest candidate has the highest utility.
+    """
+    willingness = request.willingness_to_pay
+    if math.isinf(willingness):
+        return decision
+    tokens = request.body.get("max_completion_tokens") or request.body.get("max_tokens")
+    tokens = tokens if type(tokens) is int and tokens > 0 else prices.TOKENS
+    costs = prices.prices_of(fleet, able) / 1e6 * tokens
+    probabilities = np.array([decision.probabilities[name] for name in able])
+    # With nothing to pay, one dollar is worth more than any probability.
+    values = probabilities - IMPROVEMENT * costs / max(willingness, 1e-12)
+    return Decision.of(
+        decision.query, decision.probabilities, decision.tags, dict(zip(able, values.tolist(), strict=True))
+    )
+
+
+def _settled(gateway: Gateway, request: ChatRequest, decision: Decision, order: Sequence[str]) -> tuple[str, str]:
+    """Who answers and why: the router's choice, or the candidate that the conversation has."""
+    sessions, config = gateway.sessions, gateway.fleet.serve
+    current = writer_of(request.messages, sessions) or sessions.candidate(request.session)
+    if current is None or current not in order:
+        return order[0], "router"
+    if request.in_tool_loop:
+        return current, "tool_loop"
+    if current == order[0] or sessions.age(request.session) > config.sticky_seconds:
+        return order[0], "router"
+    values = decision.utilities or decision.probabilities
+    if values[order[0]] - values[current] > config.switch_margin:
+        return order[0], "switched"
+    return current, "sticky"

@@ -1,0 +1,76 @@
+"""One request from its arrival to its end: what metadata, headers, logs and metrics say about it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from zooter_core.serve.choice import Choice
+from zooter_core.serve.targets import Progress, TargetError
+
+METADATA_HEADER, METADATA_ON = "x-zooter-metadata", "enabled"
+
+
+@dataclass
+class Exchange:
+    """What has happened to a request so far. Observers see it when it has ended.
+
+    Attributes:
+        path: of the API, such as `/v1/chat/completions`.
+        wants_metadata: whether the client asked for the field `zooter`.
+        failures: candidates that failed before their first token, in order; a retry counts again.
+        candidate: who answers; None until its first token.
+        rewards: of the candidates that answered, where the reward model chose.
+        status: of the answer; 499 if the client went away.
+        error: what went wrong after the answer had begun, or the error's code.
+    """
+
+    path: str
+    wants_metadata: bool = False
+    request_id: str = field(default_factory=lambda: f"req-{uuid.uuid4().hex}")
+    model: str = ""
+    stream: bool = False
+    started: float = field(default_factory=time.perf_counter)
+    routing_seconds: float | None = None
+    choice: Choice | None = None
+    failures: list[tuple[str, TargetError]] = field(default_factory=list)
+    candidate: str | None = None
+    first_token_seconds: float | None = None
+    seconds: float | None = None
+    progress: Progress = field(default_factory=Progress)
+    rewards: dict[str, float | None] = field(default_factory=dict)
+    status: int = 200
+    error: str | None = None
+
+    def answers(self, candidate: str) -> None:
+        """Note that a candidate has begun to answer."""
+        self.candidate = candidate
+        self.first_token_seconds = time.perf_counter() - self.started
+
+    @property
+    def routed(self) -> bool:
+        """Whether the router has chosen, and not the client."""
+        return self.choice is not None and self.choice.decision is not None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the answer."""
+        headers = {"x-request-id": self.request_id}
+        if self.candidate is not None:
+            headers["x-model-router-selected-model"] = self.candidate.encode("ascii", "backslashreplace").decode()
+            headers["x-zooter-attempts"] = str(len(self.failures) + 1)
+            if self.choice and self.choice.decision:
+                headers["x-zooter-probability"] = f"{self.choice.decision.probabilities[self.candidate]:.4f}"
+        return headers
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The field `zooter` of the answer."""
+        shape: dict[str, Any] = {"request_id": self.request_id, "candidate": self.candidate}
+        if self.choice is not None:
+            shape |= self.choice.to_json()
+        if self.rewards:
+            shape["rewards"] = self.rewards
+        return shape | {"failed": [{"candidate": name, "reason": error.reason} for name, error in self.failures]}

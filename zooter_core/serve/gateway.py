@@ -1,0 +1,79 @@
+"""A fleet at work behind the endpoint: its router, its candidates, its conversations. A reload makes a new one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from zooter_core.config.candidates import ENDPOINT
+from zooter_core.config.fleet import Fleet
+from zooter_core.serve.routing import BatchRouter, open_route
+from zooter_core.serve.sessions import Sessions
+from zooter_core.serve.targets import Target
+from zooter_core.serve.targets.local import Local
+from zooter_core.serve.targets.upstream import Upstream
+
+if TYPE_CHECKING:
+    from zooter_core.ensemble import Ensemble
+
+AUTO, AUTO_BEST, RMR = "auto", "auto-best", "rmr"
+VIRTUAL = {
+    AUTO: "The candidate that the router expects to answer best.",
+    AUTO_BEST: "As auto; where the router is unsure, several answer and the reward model keeps the best.",
+    RMR: "Every candidate answers, and the reward model keeps the best.",
+}
+
+
+class Gateway:
+    """All that one fleet needs to answer requests. `open` makes it, in the event loop that uses it."""
+
+    def __init__(self, fleet: Fleet, router: BatchRouter, ensemble: Ensemble | None, sessions: Sessions) -> None:
+        self.fleet, self.router, self.sessions, self._ensemble = fleet, router, sessions, ensemble
+        self.http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=("User-Agent",),
+        )
+        self.targets: dict[str, Target] = {
+            candidate.name: Upstream(candidate, self.http)
+            if candidate.backend == ENDPOINT
+            else Local(candidate, self.ensemble())
+            for candidate in fleet.candidates
+        }
+
+    @classmethod
+    async def open(cls, fleet: Fleet, sessions: Sessions | None = None) -> Gateway:
+        """Load a fleet's router and make its candidates ready to be asked.
+
+        Raises:
+            ZooterError: a part of the fleet does not load.
+        """
+        ensemble = _ensemble(fleet) if any(c.backend != ENDPOINT for c in fleet.candidates) else None
+        route = await asyncio.to_thread(open_route, fleet, ensemble)
+        return cls(fleet, BatchRouter(route), ensemble, sessions or Sessions())
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The models that clients may name, with what they are."""
+        virtual = VIRTUAL if self.fleet.reward else {AUTO: VIRTUAL[AUTO]}
+        return virtual | {candidate.name: candidate.description for candidate in self.fleet.candidates}
+
+    def ensemble(self) -> Ensemble:
+        """The fleet with its reward model. A fleet of endpoints needs it only to compare answers."""
+        if self._ensemble is None:
+            self._ensemble = _ensemble(self.fleet)
+        return self._ensemble
+
+    async def close(self) -> None:
+        """Close connections and end the router's thread."""
+        self.router.close()
+        await self.http.close()
+
+
+def _ensemble(fleet: Fleet) -> Ensemble:
+    from zooter_core.ensemble import Ensemble  # loads PyTorch
+
+    return Ensemble(fleet)

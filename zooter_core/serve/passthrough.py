@@ -1,0 +1,106 @@
+"""`/v1/responses` and `/v1/embeddings`: passed on to the candidate's server, which has them or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from zooter_core.serve.chat_request import ChatRequest, check_model, check_routing_fields
+from zooter_core.serve.choice import choose
+from zooter_core.serve.errors import ApiError, bad_request
+from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.failures import failed
+from zooter_core.serve.gateway import VIRTUAL, Gateway
+from zooter_core.serve.reply import Out
+from zooter_core.serve.targets import TargetError
+from zooter_core.serve.targets.upstream import Upstream
+
+RESPONSES, EMBEDDINGS = "/responses", "/embeddings"
+
+
+async def answer_embeddings(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
+    """Pass an embeddings request to the candidate that it names.
+
+    Raises:
+        ApiError: it names none, or the candidate's server has no embeddings.
+    """
+    check_model(body)
+    if body["model"] in VIRTUAL:
+        message = "Name a candidate: the vectors of different models cannot be compared, so they are not routed."
+        raise bad_request(message, "model")
+    request = ChatRequest({**body, "messages": [{"role": "user", "content": ""}]})
+    await _pass(gateway, request, body, EMBEDDINGS, exchange, out)
+
+
+async def answer_responses(
+    gateway: Gateway, body: Mapping[str, Any], session: str | None, exchange: Exchange, out: Out
+) -> None:
+    """Pass a request of the Responses API to the candidate that it names, or that the router chooses.
+
+    Raises:
+        ApiError: the request is wrong, or the candidate's server has no such API.
+    """
+    check_model(body)
+    check_routing_fields(body)
+    messages = list(_messages(body.get("input")))
+    if not messages:
+        raise bad_request("`input` must be a string, or an array with at least one item.", "input")
+    request = ChatRequest({**body, "messages": messages}, session)
+    await _pass(gateway, request, body, RESPONSES, exchange, out)
+
+
+async def _pass(
+    gateway: Gateway, request: ChatRequest, body: Mapping[str, Any], path: str, exchange: Exchange, out: Out
+) -> None:
+    exchange.model, exchange.stream = request.model, request.stream
+    previous = body.get("previous_response_id")
+    writer = gateway.sessions.writer(previous) if isinstance(previous, str) else None
+    choice = exchange.choice = await choose(gateway, request, writer)
+    name = choice.order[0]
+    target = gateway.targets[name]
+    if not isinstance(target, Upstream):
+        raise ApiError(404, f"{name} runs on this machine and has no /v1{path}.", "not_found", "model")
+    sent = request.for_candidate(target.model, exchange.routed)
+    del sent["messages"]
+    try:
+        if request.stream:
+            await _stream(target, path, sent, exchange, out)
+        else:
+            answer = await target.post(path, sent)
+            exchange.answers(name)
+            await out.json(answer | ({"zooter": exchange.metadata} if exchange.wants_metadata else {}))
+            exchange.progress.id = str(answer.get("id") or "")
+    except TargetError as error:
+        exchange.failures.append((name, error))
+        raise failed(exchange) from None
+    if exchange.routed:
+        gateway.sessions.pin(request.session, name)
+    if exchange.progress.id:
+        gateway.sessions.wrote(exchange.progress.id, name)
+
+
+async def _stream(target: Upstream, path: str, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
+    async for data in target.raw_stream(path, body, exchange.progress):
+        if not out.started:
+            exchange.answers(target.name)
+            await out.begin_events()
+        await out.write(data)
+    await out.end_events(done=False)
+
+
+def _messages(items: object) -> Iterator[dict[str, Any]]:
+    """The input of the Responses API as messages, as far as routing reads them."""
+    if isinstance(items, str):
+        yield {"role": "user", "content": items}
+    for item in items if isinstance(items, list) else ():
+        if not isinstance(item, dict):
+            raise bad_request("`input` must be a string or an array of objects.", "input")
+        content = item.get("content")
+        parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else content
+        role = item.get("role")
+        if str(item.get("type")).endswith("_output"):
+            yield {"role": "tool", "content": None}
+        elif role in ("user", "system", "developer", "assistant"):
+            yield {"role": role, "content": parts if isinstance(parts, str | list) else None}
+        else:  # reasoning, calls: the model's own
+            yield {"role": "assistant", "content": None, "encrypted_content": item.get("encrypted_content")}

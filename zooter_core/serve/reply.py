@@ -1,0 +1,108 @@
+"""The answer to a request, which is worked out while the client is there and stops when it goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from zooter_core.serve.errors import SERVER, ApiError
+from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.targets import DONE
+from zooter_core.serve.targets.events import event_of
+
+LOG = logging.getLogger("zooter.serve")
+GONE = 499  # the status, in logs, of a request whose client went away
+Observer = Callable[[Exchange], None]
+
+
+class Out:
+    """Where an answer is written to: one JSON document, or a stream of events."""
+
+    def __init__(self, send: Send, exchange: Exchange) -> None:
+        self._send, self._exchange, self.started = send, exchange, False
+
+    async def json(self, shape: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        """Send a whole answer."""
+        self._exchange.status = status
+        data = json.dumps(shape, separators=(",", ":")).encode()
+        await self._begin(status, "application/json", {"content-length": str(len(data))} | dict(headers or {}))
+        await self._send({"type": "http.response.body", "body": data})
+
+    async def begin_events(self) -> None:
+        """Send the headers of a stream."""
+        await self._begin(200, "text/event-stream; charset=utf-8", {"cache-control": "no-cache"})
+
+    async def write(self, data: bytes) -> None:
+        """Send some whole events. Waits for a client that reads slowly."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end_events(self, done: bool = True) -> None:
+        """End a stream, with [DONE] where the API has it."""
+        await self._send({"type": "http.response.body", "body": DONE if done else b""})
+
+    async def _begin(self, status: int, kind: str, headers: Mapping[str, str]) -> None:
+        self.started = True
+        every = {"content-type": kind, **headers, **self._exchange.headers}
+        pairs = [(name.encode(), value.encode("latin-1", "replace")) for name, value in every.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+
+
+class Reply(Response):
+    """Runs `work` and sends what it writes. If the client goes away first, the work is cancelled at once.
+
+    Args:
+        observers: called with the exchange when it has ended, however it did.
+    """
+
+    def __init__(
+        self, exchange: Exchange, work: Callable[[Out], Awaitable[None]], observers: Sequence[Observer] = ()
+    ) -> None:
+        super().__init__()
+        self._exchange, self._work, self._observers = exchange, work, observers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        out = Out(send, self._exchange)
+        work = asyncio.create_task(self._run(out))
+        gone = asyncio.create_task(_gone(receive))
+        try:
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                self._exchange.status = GONE
+        finally:
+            for task in (work, gone):
+                task.cancel()
+            await asyncio.gather(work, gone, return_exceptions=True)
+            self._exchange.seconds = time.perf_counter() - self._exchange.started
+            for observer in self._observers:
+                observer(self._exchange)
+
+    async def _run(self, out: Out) -> None:
+        try:
+            await self._work(out)
+        except ApiError as error:
+            await self._fail(out, error)
+        except Exception:
+            LOG.exception("request %s failed", self._exchange.request_id)
+            await self._fail(out, ApiError(500, "The server failed; see its log.", "internal_error", kind=SERVER))
+
+    async def _fail(self, out: Out, error: ApiError) -> None:
+        """Send an error: as the answer, or as the last event of one that has begun."""
+        self._exchange.error = error.code or str(error.status)
+        if not out.started:
+            await out.json(error.shape, error.status, error.headers)
+            return
+        await out.write(event_of(error.shape))
+        await out.end_events()
+
+
+async def _gone(receive: Receive) -> None:
+    """Wait until the client goes away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

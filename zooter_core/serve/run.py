@@ -1,0 +1,59 @@
+"""Serve the app with uvicorn until Ctrl-C or SIGTERM; running answers may end first."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from zooter_core.serve.app import Server, build_app
+from zooter_core.serve.settings import ServeSettings
+
+GRACE_SECONDS = 30  # for running answers to end after a stop
+
+
+class UvicornServer(uvicorn.Server):
+    """Uvicorn, which says when it is ready.
+
+    Attributes:
+        on_ready: called with the port when requests are accepted.
+    """
+
+    on_ready: Callable[[int], None]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.on_ready(self.servers[0].sockets[0].getsockname()[1])
+
+
+def uvicorn_server(
+    server: Server, on_ready: Callable[[int], None], grace_seconds: int = GRACE_SECONDS
+) -> uvicorn.Server:
+    """The server of an app, ready to run."""
+    config = uvicorn.Config(
+        build_app(server),
+        host=server.settings.host,
+        port=server.settings.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=grace_seconds,
+    )
+    runner = UvicornServer(config)
+    runner.on_ready = on_ready
+    return runner
+
+
+def run(settings: ServeSettings, on_ready: Callable[[int], None]) -> None:
+    """Serve until stopped.
+
+    Raises:
+        ZooterError: a part of the fleet does not load.
+    """
+    server = Server(settings)
+    uvicorn_server(server, on_ready).run()
+    if server.failure is not None:
+        raise server.failure

@@ -1,0 +1,95 @@
+"""Server-sent events as bytes: split, read once, and passed on as they are but for the model's name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from zooter_core.strict_json import parse_json
+
+END = re.compile(rb"\r?\n\r?\n")
+# A key, since a quote inside a string is escaped. The first one of an event is its own; those of nested objects follow.
+MODEL = re.compile(rb'(?<!\\)"model"\s*:\s*(?:"(?:[^"\\]|\\.)*"|null)')
+LONGEST_EVENT = 1 << 24  # bytes; an event that does not end is not kept
+TOKENS = ("content", "tool_calls", "function_call", "reasoning_content", "reasoning", "refusal", "audio")
+
+
+class EventTooLongError(ValueError):
+    """An event is longer than LONGEST_EVENT."""
+
+
+class Splitter:
+    """Turns parts of a stream into whole events, each with its blank line."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The events that a part completes."""
+        data = self._rest + data if self._rest else data
+        start = 0
+        for match in END.finditer(data):
+            yield data[start : match.end()]
+            start = match.end()
+        self._rest = data[start:]
+        if len(self._rest) > LONGEST_EVENT:
+            raise EventTooLongError(f"an event of more than {LONGEST_EVENT:,} bytes")
+
+    def end(self) -> bytes:
+        """The last event, if the stream ended without its blank line."""
+        rest, self._rest = self._rest.strip(), b""
+        return rest + b"\n\n" if rest else b""
+
+
+def payload(event: bytes) -> bytes:
+    """The data of an event; empty for comments and for events without data."""
+    lines = [line[5:].lstrip(b" ") for line in event.splitlines() if line.startswith(b"data:")]
+    return b"\n".join(lines)
+
+
+def chunk_of(data: bytes) -> Mapping[str, Any]:
+    """The chunk in an event's data.
+
+    Raises:
+        ValueError: it is no JSON object.
+    """
+    chunk = parse_json(data)
+    if not isinstance(chunk, dict):
+        raise ValueError("no JSON object")
+    return chunk
+
+
+def renamed(event: bytes, model: bytes) -> bytes:
+    """An event whose `model` is another; it is added where there is none.
+
+    Args:
+        model: the member, as in `"model":"math"`.
+    """
+    changed, count = MODEL.subn(lambda _: model, event, 1)
+    if count or b'"choices"' not in event:
+        return changed
+    return event.replace(b"{", b"{" + model + b",", 1)
+
+
+def begins(chunk: Mapping[str, Any]) -> bool:
+    """Whether a chunk has the first token of an answer, or ends it."""
+    choices = chunk.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if not isinstance(choice, dict):
+            continue
+        delta = choice.get("delta")
+        if choice.get("finish_reason") or (isinstance(delta, dict) and any(delta.get(name) for name in TOKENS)):
+            return True
+    return False
+
+
+def event_of(shape: Mapping[str, Any]) -> bytes:
+    """An event with JSON."""
+    return b"data: " + json.dumps(shape, separators=(",", ":")).encode() + b"\n\n"
+
+
+def chunk_shape(id: str, created: int, model: str, **more: Any) -> dict[str, Any]:
+    """A chunk in the API's shape."""
+    return {"id": id, "object": "chat.completion.chunk", "created": created, "model": model, **more}
