@@ -30,7 +30,7 @@ test: check
 	$(BIN)/pytest -n auto --maxprocesses 4
 
 quick: check
-	$(BIN)/pytest -n auto --maxprocesses 4 -m "not browser and not models and not faults and not export"
+	$(BIN)/pytest -n auto --maxprocesses 4 -m "not browser and not models and not faults and not export and not slow"
 
 # Clients that tests/serve/test_clients.py tries, apart from what Zooter needs.
 clients: .clients/.ready
