@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from zooter_core.backends import Backend
 from zooter_core.config.fleet import ENCODER
@@ -44,14 +45,17 @@ class NearestTagger:
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
         """The tags of every query."""
-        # In torch like the encoder: numpy's own threads would slow down the next forward pass.
-        vectors = torch.from_numpy(self.encoder.sentence(self.encoder.embed(queries)))
-        similarities = (vectors @ self.vectors.T).numpy()
-        return [self._best(row) for row in np.maximum.reduceat(similarities, self.starts, axis=1)]
+        return self._tags(self.encoder.embed(queries))
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
-        """The same for the queries of a file."""
-        return self.tag([query.text for query in queries])
+        """The same for the queries of a file, whose vectors are stored."""
+        return self._tags(self.encoder.embed_all([query.text for query in queries]))
+
+    def _tags(self, vectors: NDArray[np.float32]) -> list[tuple[Tag, ...]]:
+        # In torch like the encoder: numpy's own threads would slow down the next forward pass.
+        sentences = torch.from_numpy(self.encoder.sentence(vectors))
+        similarities = (sentences @ self.vectors.T).numpy()
+        return [self._best(row) for row in np.maximum.reduceat(similarities, self.starts, axis=1)]
 
     def _best(self, scores: np.ndarray) -> tuple[Tag, ...]:
         least = max(self.config.threshold, self.CLOSE * float(scores.max()))
