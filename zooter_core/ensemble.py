@@ -17,6 +17,7 @@ from zooter_core.backends import Backend, Piece, Request, iter_responses, stream
 from zooter_core.backends.conversation import Conversation, check_query, last_query, messages_of
 from zooter_core.backends.fallback import iter_text, with_fallback
 from zooter_core.backends.merge_streams import merge_streams
+from zooter_core.config.candidates import AUTO, GGUF
 from zooter_core.config.fleet import NO_ROUTER, Fleet, GenerationConfig
 from zooter_core.data import prices
 from zooter_core.errors import ZooterError
@@ -55,7 +56,7 @@ class Ensemble:
         self.encoders = Encoders(fleet.router.runtime if fleet.router else "torch")
         self.backends: dict[str, Backend] = {} if shared is None else shared
         for candidate in fleet.candidates:
-            self.backend_of(candidate.backend)
+            backends.expect(self.backend_of(candidate.backend), [candidate])
         self._parts: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -277,7 +278,7 @@ class Ensemble:
 
     def fetch(self, progress: Callable[[str], None]) -> None:
         """Download or convert the candidates' weights where that has not been done yet."""
-        for reference in dict.fromkeys(candidate.model for candidate in self.fleet.candidates):
+        for reference in dict.fromkeys(c.model for c in self.fleet.candidates if c.backend not in (GGUF, AUTO)):
             with suppress(ZooterError):  # raised again when the candidate is used
                 resolve(reference, progress)
 

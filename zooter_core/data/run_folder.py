@@ -1,4 +1,4 @@
-"""A folder of append-only records that a process can leave at any point and another can take up again.
+"""A folder of append-only records: work in it can stop at any point, and another process can continue it.
 
 `run.json` holds the settings of each step, library versions, and a seal for each finished step (record count and
 sha256), which is checked when the folder is opened. Every other file is JSON lines, written a batch at a time; a torn
@@ -216,7 +216,7 @@ class RunFolder:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that affect a run, for run.json."""
-    names = ("zooter", "torch", "transformers", "peft", "numpy")
+    names = ("zooter", "torch", "transformers", "peft", "xllamacpp", "numpy")
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
 
 
