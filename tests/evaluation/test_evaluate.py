@@ -44,9 +44,6 @@ class Fixed:
     def outputs(self, queries):
         return Outputs(self.embed(queries))
 
-    def outputs(self, queries):
-        return Outputs(self.embed(queries))
-
 
 def report_of(router, scores, held_back, entropies, sampled=None):
     """A report on the router, as after a distillation."""
