@@ -47,7 +47,7 @@ def main() -> None:
         (clock50, thread50), (clock95, thread95) = np.percentile(rows, (50, 95), axis=0) * 1000
         print(f"{kind}: p50 {clock50:.1f} ms, p95 {clock95:.1f} ms a query", end=" ")
         print(f"(thread time {thread50:.1f} and {thread95:.1f} ms)")
-        print(f"{kind}: in one batch {per_second(ensembles[kind], queries):.0f} queries a second")
+        print(f"{kind}: in one batch {per_second(ensembles[kind], queries):.0f} queries per second")
     for kind in list(seconds)[1:]:
         ratios = np.median(np.array(seconds["torch"]) / np.array(seconds[kind]), axis=0)
         same = np.mean(probabilities["torch"].argmax(axis=1) == probabilities[kind].argmax(axis=1))

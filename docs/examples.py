@@ -1,6 +1,6 @@
 """Print side-by-side examples of the embedded fleet as Markdown: the router's choice, every response and its reward.
 
-python docs/examples.py FILE    (one query a line)
+python docs/examples.py FILE    (one query per line)
 """
 
 from __future__ import annotations

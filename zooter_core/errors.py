@@ -97,7 +97,7 @@ def listed(names: Iterable[str], between: str = ", ") -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """A text of at most so many characters: the beginning and the end of a longer one."""
+    """A text cut to `most` characters: of a longer one, the beginning and the end."""
     if len(text) <= most:
         return text
     end = (most - 5) // 3

@@ -17,7 +17,7 @@ def test_the_winner_has_the_highest_reward_alone():
 
 def test_a_tag_has_the_means_of_its_queries():
     """sum: queries 1 to 3, the tag named twice counting once; text: queries 2 and 4, whose tie is shared."""
-    table = tag_table(TAGS, REWARDS, PROBABILITIES, REWARDS)
+    table = tag_table(TAGS, REWARDS, PROBABILITIES)
     assert table.names == ("sum", "text")
     assert table.counts.tolist() == [3, 2]
     np.testing.assert_allclose(table.won, [[2 / 3, 1 / 3], [0.25, 0.75]])
@@ -26,14 +26,8 @@ def test_a_tag_has_the_means_of_its_queries():
     np.testing.assert_allclose(table.difference, [[0.7 - 2 / 3, 0.3 - 1 / 3], [0.2, -0.2]])
 
 
-def test_without_probabilities_wins_say_who_leads():
-    table = tag_table(TAGS, REWARDS)
-    assert (table.probabilities, table.rewards, table.difference) == (None, None, None)
-    assert table.leaders.tolist() == [0, 1]
-
-
 def test_queries_without_tags_make_an_empty_table():
-    table = tag_table([()] * 4, REWARDS, PROBABILITIES, REWARDS)
+    table = tag_table([()] * 4, REWARDS, PROBABILITIES)
     assert (table.names, table.counts.tolist(), table.won.shape) == ((), [], (0, 2))
     assert table.most(5).grouped().names == ()
 
@@ -42,7 +36,7 @@ def test_tags_are_ordered_by_queries_or_by_who_leads_them():
     """Counts: x 2, y 1, z 1. Leaders: x a by .7, y b by .9, z a by .9."""
     tags = (("x",), ("x", "y"), ("z",))
     probabilities = np.array([[0.9, 0.1], [0.1, 0.9], [0.9, 0.1]]) + np.array([[0, 0], [0.4, -0.4], [0, 0]])
-    table = tag_table(tags, REWARDS[:3], probabilities, REWARDS[:3])
+    table = tag_table(tags, REWARDS[:3], probabilities)
     assert table.most(3).names == ("x", "y", "z")
     assert table.most(2).names == ("x", "y")
     np.testing.assert_allclose(table.probabilities, [[0.7, 0.3], [0.5, 0.5], [0.9, 0.1]])

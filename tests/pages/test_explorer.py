@@ -183,7 +183,7 @@ def test_broken_files_leave_the_typing(open_page: Open, learned_fleet: Path) -> 
     (learned_fleet / "router" / ARRAYS).write_bytes(b"no")
     page = open_page("explorer", learned_fleet)
     assert not page.exception
-    assert "whole neighbours in" in page.error[0].value
+    assert "complete neighbours in" in page.error[0].value
     page.text_input[0].set_value("What is 12 + 30?").run()
     assert len(bars(page)) == len(tiny_models.POOL)
 

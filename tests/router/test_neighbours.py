@@ -119,7 +119,7 @@ def test_arrays_of_another_shape_are_one_clear_error(tmp_path, name):
     neighbours().save(tmp_path)
     arrays = load_file(tmp_path / ARRAYS)
     save_file({**arrays, name: arrays[name][:1]}, tmp_path / ARRAYS)
-    with pytest.raises(WorkError, match="whole neighbours in"):
+    with pytest.raises(WorkError, match="complete neighbours in"):
         Neighbours.load(tmp_path)
 
 
@@ -130,7 +130,7 @@ def test_arrays_that_are_not_finite_are_one_clear_error(tmp_path, name, number):
     arrays = load_file(tmp_path / ARRAYS)
     arrays[name].reshape(-1)[-1] = number
     save_file(arrays, tmp_path / ARRAYS)
-    with pytest.raises(WorkError, match=f"whole neighbours in .*NaN or infinity in {name}.*`zooter distill`"):
+    with pytest.raises(WorkError, match=f"complete neighbours in .*NaN or infinity in {name}.*`zooter distill`"):
         Neighbours.load(tmp_path)
 
 
@@ -150,5 +150,5 @@ def test_a_folder_without_them_has_none(tmp_path):
 def test_broken_files_are_one_clear_error(tmp_path, damage):
     neighbours().save(tmp_path)
     damage(tmp_path)
-    with pytest.raises(WorkError, match="whole neighbours in"):
+    with pytest.raises(WorkError, match="complete neighbours in"):
         Neighbours.load(tmp_path)

@@ -1,83 +1,22 @@
-"""The endpoint on a free port, in front of a scripted server, over real HTTP."""
+"""The endpoint in front of a scripted server, and in front of the tiny fleet's local candidates."""
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx2
 import pytest
 
 from support import endpoint_fleet
 from support.scripted_server import Scripted, serving
+from zooter_core.config.fleet import load_fleet
 
 pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
 
-from zooter_core.config.fleet import load_fleet
-from zooter_core.serve import run
-from zooter_core.serve.app import Server
-from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.settings import ServeSettings
-
-READY_SECONDS = 60
-QUERY = "What is 2 + 3?"
-
-
-@dataclass
-class Endpoint:
-    """A running endpoint.
-
-    Attributes:
-        order: the candidates in the order of the router's probabilities for QUERY.
-        exchanges: what its observers have seen.
-    """
-
-    url: str
-    client: httpx2.Client
-    server: Server
-    exchanges: list[Exchange]
-    ended: threading.Semaphore
-    order: tuple[str, ...] = ()
-
-    def chat(self, content: Any = QUERY, headers: dict[str, str] | None = None, **body: Any) -> httpx2.Response:
-        messages = content if isinstance(content, list) else [{"role": "user", "content": content}]
-        body = {"model": "auto", "messages": messages, **body}
-        return self.client.post("/v1/chat/completions", json=body, headers=headers)
-
-    def next_exchange(self) -> Exchange:
-        """The exchange that ends next."""
-        assert self.ended.acquire(timeout=READY_SECONDS)
-        return self.exchanges[-1]
-
-
-@contextmanager
-def running(settings: ServeSettings) -> Iterator[Endpoint]:
-    """An endpoint in a thread."""
-    exchanges: list[Exchange] = []
-    ended = threading.Semaphore(0)
-
-    def observe(exchange: Exchange) -> None:
-        exchanges.append(exchange)
-        ended.release()
-
-    server = Server(settings, [observe])
-    ports: queue.SimpleQueue[int] = queue.SimpleQueue()
-    uvicorn_server = run.uvicorn_server(server, ports.put, grace_seconds=2)
-    thread = threading.Thread(target=uvicorn_server.run, daemon=True)
-    thread.start()
-    port = ports.get(timeout=READY_SECONDS)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        with httpx2.Client(base_url=url, timeout=READY_SECONDS, trust_env=False) as client:
-            yield Endpoint(url, client, server, exchanges, ended)
-    finally:
-        uvicorn_server.should_exit = True
-        thread.join(READY_SECONDS)
+if TYPE_CHECKING:
+    from support.running_endpoint import Endpoint
 
 
 @pytest.fixture
@@ -89,15 +28,28 @@ def scripted() -> Iterator[Scripted]:
 @pytest.fixture
 def serve(fleet_copy: Path, scripted: Scripted, tmp_path: Path) -> Iterator[Callable[..., Endpoint]]:
     """Start an endpoint whose router sends QUERY to the first of these scripted models, then to the second ..."""
+    from support.running_endpoint import QUERY, running
+    from zooter_core.serve.settings import ServeSettings
+
     with ExitStack() as stack:
 
-        def start(*models: str, extra: str = "", **keys: Any) -> Endpoint:
+        def start(*models: str, extra: str = "", router: str = "", **keys: Any) -> Endpoint:
             order = endpoint_fleet.save_by_order(fleet_copy, scripted.url, QUERY, models, **keys)
             file = fleet_copy / "fleet.toml"
-            file.write_text(file.read_text() + extra)
+            file.write_text(file.read_text().replace("[router]", f"[router]\n{router}") + extra)
             settings = ServeSettings(load_fleet(fleet_copy), port=0, data=tmp_path / "data")
             endpoint = stack.enter_context(running(settings))
             endpoint.order = order
             return endpoint
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def local(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """The tiny fleet's own candidates behind the endpoint."""
+    from support.running_endpoint import running
+    from zooter_core.serve.settings import ServeSettings
+
+    with running(ServeSettings(load_fleet(tiny_fleet), port=0, data=tmp_path_factory.mktemp("data"))) as endpoint:
+        yield endpoint

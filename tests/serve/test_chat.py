@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
+from support.running_endpoint import stream_of
+
 TEXT = "Hello, I am a scripted model."
-
-
-def events(text: str) -> list[Any]:
-    """The data of a stream's events; the last one must be [DONE]."""
-    *chunks, done = [line.removeprefix("data: ") for line in text.split("\n\n") if line.startswith("data: ")]
-    assert done == "[DONE]"
-    return [json.loads(chunk) for chunk in chunks]
 
 
 def said(chunks: list[Any]) -> str:
@@ -39,7 +33,7 @@ def test_an_answer_names_its_candidate_in_body_and_headers(serve):
 def test_a_stream_names_its_candidate_in_every_chunk(serve):
     endpoint = serve("good", "http-500")
     answer = endpoint.chat(stream=True, stream_options={"include_usage": True})
-    chunks = events(answer.text)
+    chunks = stream_of(answer)
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert {chunk["model"] for chunk in chunks} == {endpoint.order[0]}
     assert said(chunks) == TEXT
@@ -85,7 +79,7 @@ def test_a_named_candidate_bypasses_the_router(serve):
 def test_before_the_first_token_the_next_candidate_answers(serve, fault, stream):
     endpoint = serve(fault, "good")
     answer = endpoint.chat(stream=stream, headers={"x-zooter-metadata": "enabled"})
-    last = events(answer.text)[-1] if stream else answer.json()
+    last = stream_of(answer)[-1] if stream else answer.json()
     assert answer.status_code == 200
     assert last["model"] == endpoint.order[1]
     assert answer.headers["x-zooter-attempts"] == "2"
@@ -95,14 +89,14 @@ def test_before_the_first_token_the_next_candidate_answers(serve, fault, stream)
 @pytest.mark.parametrize("fault", ["nothing", "hang-headers", "no-choices"])
 def test_a_stream_without_a_token_falls_back_too(serve, fault):
     endpoint = serve(fault, "good", first_token_seconds=0.5)
-    chunks = events(endpoint.chat(stream=True).text)
+    chunks = stream_of(endpoint.chat(stream=True))
     assert said(chunks) == TEXT
 
 
 @pytest.mark.parametrize("fault", ["reset-in-the-middle", "error-event", "broken-line", "not-utf8", "deep-json"])
 def test_after_the_first_token_the_stream_ends_with_an_error(serve, scripted, fault):
     endpoint = serve(fault, "good")
-    chunks = events(endpoint.chat(stream=True).text)
+    chunks = stream_of(endpoint.chat(stream=True))
     assert said(chunks) == "Half of"
     assert chunks[-1]["error"]["type"] == "server_error"
     assert endpoint.order[0] in chunks[-1]["error"]["message"]

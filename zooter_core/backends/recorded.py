@@ -136,7 +136,7 @@ class RecordedBackend:
                 response=Response(
                     name,
                     "".join(words[:done]),
-                    tokens=done,  # words, for want of the candidate's tokenizer
+                    tokens=done,  # words, as the file does not name a tokenizer
                     seconds=time.perf_counter() - started,
                     first_token_seconds=first if done else None,
                     finish="stop" if done == len(words) else "stopped",

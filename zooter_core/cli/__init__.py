@@ -14,6 +14,7 @@ COMMANDS = {  # name -> what `zooter --help` says
     "queries": "Select a diverse set of queries to train on.",
     "run": "Run the whole pipeline: collect, score, tag, label, distill, report.",
     "collect": "Collect the responses of a run.",
+    "merge": "Put the shards of a run together.",
     "score": "Score the responses of a run, or those in a file.",
     "tag": "Tag the queries of a run.",
     "label": "Compute the labels of a run.",

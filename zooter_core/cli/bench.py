@@ -29,7 +29,7 @@ SUITES = "gsm8k, mmlu, human-eval, alpaca-eval, flask, mt-bench"
 
 
 Out = Annotated[Path, option("--out", "FILE", "Score file to write, .jsonl or .jsonl.gz; FILE.run keeps the work.")]
-Limit = Annotated[int | None, option("--limit", "N", "Random sample of so many problems (default: all).", min=1)]
+Limit = Annotated[int | None, option("--limit", "N", "Use a random sample of N problems (default: all).", min=1)]
 JudgeName = Annotated[
     str | None, option("--judge", "NAME", "alpaca-eval, flask, mt-bench: a candidate of the fleet as judge.")
 ]

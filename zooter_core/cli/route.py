@@ -70,13 +70,11 @@ def _print_why(why: Explanation) -> None:
         out.print(f"tag {tag.name}: {tag.contribution:+.1%} for {why.candidate} in {tag.queries} queries")
     if not why.neighbours:
         return
-    rewarded = why.neighbours[0].rewards is not None
-    title = f"label of similar queries{' and their rewards' if rewarded else ''}"
+    title = "label of similar queries and their rewards"
     table = Table("similarity", "query", *why.neighbours[0].label, title=title, title_justify="left")
     for near in why.neighbours[:MOST_SHOWN]:
         name = near.text or ", ".join(near.tags) or near.dataset or near.id
-        rewards = near.rewards or {}
-        cells = [f"{share:.0%}" + (f" {rewards[c]:.2f}" if c in rewards else "") for c, share in near.label.items()]
+        cells = [f"{share:.0%} {near.rewards[name]:.2f}" for name, share in near.label.items()]
         table.add_row(f"{near.similarity:.2f}", clipped(name, 50), *cells)
     out.print(table)
 

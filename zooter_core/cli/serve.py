@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from zooter_core.cli.ports import check_free
 from zooter_core.config.fleet import NO_ROUTER
 from zooter_core.errors import ZooterError
 from zooter_core.hosts import Host, check_host, is_loopback
-from zooter_core.router.config import check_router
+from zooter_core.router.config import check_router, is_portable
 
 PACKAGES = ("fastapi", "uvicorn", "aiohttp")  # the extra `serve`
 
@@ -33,7 +34,8 @@ def serve(
     parts = open_fleet(fleet)
     if parts.router is None:
         raise ZooterError(f"a [router] table in fleet.toml of {parts.name}", "none", NO_ROUTER)
-    check_router(Path(parts.router.path))
+    if not is_portable(Path(parts.router.path)):  # which is checked when it loads
+        check_router(Path(parts.router.path))
     check_host(host, "--host")
     check_free("serve", host, port)
     from zooter_core.serve.run import run
@@ -45,4 +47,5 @@ def serve(
     err.print(f"Loading the fleet {parts.name} ...")
     if not is_loopback(host):
         err.print("Other machines can reach it too.")
-    run(ServeSettings(parts, host, port, data or data_folder(parts)), ready)
+    with suppress(KeyboardInterrupt):  # Ctrl-C ends it as it should
+        run(ServeSettings(parts, host, port, data or data_folder(parts)), ready, err.print)

@@ -1,4 +1,4 @@
-"""The `[reward]` and `[tagger]` tables of fleet.toml: a class a kind, which has the keys of that kind."""
+"""The `[reward]` and `[tagger]` tables of fleet.toml: a class per kind, with the keys of that kind."""
 
 from __future__ import annotations
 

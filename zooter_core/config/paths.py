@@ -44,7 +44,7 @@ def reference(value: str, info: ValidationInfo) -> str:
             facts = problem.failure
             raise refusal(facts.expected, facts.found, facts.next_step) from problem
         return value
-    local_path(value, info)  # refuses what no path can be
+    local_path(value, info)  # refuses what cannot be a path
     if value.startswith((".", "/")) or os.path.exists(folder / Path(value).parts[0] if value else folder):
         return existing(value, info)
     return value

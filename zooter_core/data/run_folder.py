@@ -1,4 +1,4 @@
-"""A folder of append-only records that a process can leave at any point and another can take up again.
+"""A folder of append-only records: work in it can stop at any point, and another process can continue it.
 
 `run.json` holds the settings of each step, library versions, and a seal for each finished step (record count and
 sha256), which is checked when the folder is opened. Every other file is JSON lines, written a batch at a time; a torn

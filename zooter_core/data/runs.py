@@ -123,13 +123,13 @@ class Run(RunFolder):
 
     def _scored(self) -> list[Query]:
         """The queries that are not set aside, in order. Raises ZooterError if there are none."""
-        aside = self.set_aside()
-        queries = [query for query in self.queries() if query.id not in aside]
+        reasons = self.set_aside()
+        queries = [query for query in self.queries() if query.id not in reasons]
         if not queries:
-            reason = next(iter(aside.values()), "there is none")
+            reason = next(iter(reasons.values()), "there is none")
             raise ZooterError(
                 "at least one query with rewards",
-                f"all {len(aside)} set aside; the first because: {reason}",
+                f"all {len(reasons)} set aside; the first because: {reason}",
                 "Fix that cause (`zooter check` may name it), and start a new run.",
             )
         return queries

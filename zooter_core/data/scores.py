@@ -160,7 +160,7 @@ def read_scores(
                 raise ZooterError(
                     f"the same candidates in every line ({listed(table.pool)})",
                     f"a difference in {place}: {differing}",
-                    "Remove such lines, use one file a pool, or leave out --strict.",
+                    "Remove such lines, use one file per pool, or leave out --strict.",
                 )
             table.add({name: _number(value, f'"scores" of {name} in {place}') for name, value in scores.items()})
             queries.append(read_query(place, record, str(number)))

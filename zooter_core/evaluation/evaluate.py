@@ -283,7 +283,7 @@ def _judged(fold: Scores, chosen: NDArray[np.intp]) -> NDArray[np.bool_]:
 
 def _held_back(outputs: selection.Outputs, fold: Scores, rewards: Array, dollars: Array | None) -> dict[str, Any]:
     chosen = outputs.probabilities.argmax(axis=1)
-    # RMR sees one response a candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
+    # RMR sees one response per candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
     given = np.where(np.isnan(rewards), -np.inf, rewards)
     rmr = np.take_along_axis(fold.scores, given.argmax(axis=1), axis=1).mean(axis=1)
     figures = compare(fold, chosen, {"rmr": rmr})

@@ -19,7 +19,7 @@ from zooter_core.router.torch_router import RouterHead
 Array = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 SIZES, SEEDS = (50, 200, 1000), 3
-JUDGED = 5  # one query in so many is set aside to judge by
+JUDGED = 5  # one query in five is held back to judge by
 
 
 def sizes_of(queries: int, sizes: Sequence[int] | None = None) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from zooter_core.data.paraphrases import paraphrases
 from zooter_core.router.router import Router
 
 POLITE = ("Hello! ", "Please help me with this: ", "Hi there, could you do something for me? ", "Dear assistant, ")
-TYPOS = 75  # one word in so many characters is misspelt, at least one
+TYPOS = 75  # characters for each misspelt word; at least one word is misspelt
 
 
 def _dice(text: str) -> random.Random:

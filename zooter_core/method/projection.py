@@ -37,8 +37,8 @@ def principal(vectors: NDArray[np.floating[Any]]) -> Projection:
     """
     values = np.asarray(vectors, dtype=np.float64)
     mean = values.mean(axis=0)
-    apart = values - mean
-    _, strengths, rows = np.linalg.svd(apart.T @ apart)
+    centred = values - mean
+    _, strengths, rows = np.linalg.svd(centred.T @ centred)
     axes = np.zeros((values.shape[1], 2))
     for number, (strength, row) in enumerate(zip(strengths[:2], rows[:2], strict=True)):
         if strength > 1e-12 * max(strengths[0], 1e-12):

@@ -70,8 +70,8 @@ def disagreement(outputs: Outputs) -> Array:
         ZooterError: the router has fewer than two members.
     """
     members = _members(outputs)
-    apart = _entropy(members.mean(axis=0)) - _entropy(members).mean(axis=0)
-    return np.maximum(apart, 0) / np.log(max(min(members.shape[0], members.shape[2]), 2))
+    divergence = _entropy(members.mean(axis=0)) - _entropy(members).mean(axis=0)
+    return np.maximum(divergence, 0) / np.log(max(min(members.shape[0], members.shape[2]), 2))
 
 
 TRIGGERS: dict[str, Callable[[Outputs], Array]] = {

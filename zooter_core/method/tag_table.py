@@ -23,30 +23,30 @@ BINS = 20
 
 @dataclass(frozen=True)
 class TagTable:
-    """Means over the queries of each tag, a row a tag.
+    """Means over the queries of each tag, a row per tag.
 
     Attributes:
         names: the T tags.
         counts: number of queries with each tag, shape (T,).
         won: each candidate's share of wins, shape (T, N); a tie is shared, and rows sum to one.
-        probabilities, rewards: shape (T, N); None if they were not given.
+        probabilities, rewards: shape (T, N).
     """
 
     names: tuple[str, ...]
     counts: NDArray[np.intp]
     won: Array
-    probabilities: Array | None = None
-    rewards: Array | None = None
+    probabilities: Array
+    rewards: Array
 
     @property
-    def difference(self) -> Array | None:
+    def difference(self) -> Array:
         """Mean probability minus share of wins, shape (T, N): above zero the router overrates a candidate."""
-        return None if self.probabilities is None else self.probabilities - self.won
+        return self.probabilities - self.won
 
     @property
     def leaders(self) -> NDArray[np.intp]:
-        """The candidate with the highest mean probability of each tag, or else share of wins; shape (T,)."""
-        return (self.won if self.probabilities is None else self.probabilities).argmax(axis=1)
+        """The candidate with the highest mean probability of each tag, shape (T,)."""
+        return self.probabilities.argmax(axis=1)
 
     def rows(self, chosen: Sequence[int]) -> TagTable:
         """A table of these rows, in this order."""
@@ -55,8 +55,8 @@ class TagTable:
             tuple(self.names[row] for row in picked),
             self.counts[picked],
             self.won[picked],
-            None if self.probabilities is None else self.probabilities[picked],
-            None if self.rewards is None else self.rewards[picked],
+            self.probabilities[picked],
+            self.rewards[picked],
         )
 
     def most(self, count: int) -> TagTable:
@@ -65,34 +65,30 @@ class TagTable:
 
     def grouped(self) -> TagTable:
         """The tags grouped by their leader, in pool order; in a group the highest value of the leader first."""
-        values, leaders = self.won if self.probabilities is None else self.probabilities, self.leaders
+        values, leaders = self.probabilities, self.leaders
         return self.rows(
             sorted(range(len(self.names)), key=lambda row: (leaders[row], -values[row, leaders[row]], self.names[row]))
         )
 
 
-def tag_table(
-    tags: Sequence[Sequence[str]], values: Array, probabilities: Array | None = None, rewards: Array | None = None
-) -> TagTable:
+def tag_table(tags: Sequence[Sequence[str]], rewards: Array, probabilities: Array) -> TagTable:
     """The means over the queries of each tag; a tag named twice by a query counts once.
 
     Args:
         tags: the tags of each of the n queries.
-        values: rewards, or labels if there are no rewards, shape (n, N); the highest of a row wins. A missing reward is
-            NaN, and its candidate gets its share of the tag's other wins.
-        probabilities, rewards: shape (n, N).
+        rewards: shape (n, N); the highest of a row wins. A missing reward is NaN, and its candidate gets its share of
+            the tag's other wins.
+        probabilities: shape (n, N).
     """
     index = TagIndex.of(tags)
-    won = labels.tag_priors(win_shares(values), index)
+    won = labels.tag_priors(win_shares(rewards), index)
 
-    def means(table: Array | None) -> Array | None:
-        if table is None:
-            return None
+    def means(table: Array) -> Array:
         given = ~np.isnan(table)
         with np.errstate(invalid="ignore"):  # NaN where no query of a tag has a reward
             return index.sums(np.where(given, table, 0.0)) / index.sums(given.astype(np.float64))
 
-    shares = np.array(list(won.values())).reshape(len(won), values.shape[1])
+    shares = np.array(list(won.values())).reshape(len(won), rewards.shape[1])
     return TagTable(index.names, index.counts, shares, means(probabilities), means(rewards))
 
 

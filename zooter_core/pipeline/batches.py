@@ -22,8 +22,10 @@ def require(run: Run, step: str) -> None:
     """Refuse to go on before a step is finished.
 
     Raises:
-        ZooterError: it is not.
+        ZooterError: it is not, or the run is a shard, which has only a part of the responses.
     """
+    if step == "collect" and (shard := run.state["steps"].get("collect", {}).get("shard")):
+        raise ZooterError("a whole run", f"its shard {shard}", "Put the shards together with `zooter merge` first.")
     if not run.sealed(step):
         command = "collect --run DIR --queries FILE" if step == "start" else f"{step} --run DIR"
         raise ZooterError(f"the step {step} of this run to be finished", "it is not", f"Run `zooter {command}`.")

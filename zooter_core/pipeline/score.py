@@ -101,7 +101,7 @@ def _score_missing(
     lines: Sequence[Responses], done: set[str], out: Path, ensemble: Ensemble, progress: Progress
 ) -> tuple[int, dict[str, str]]:
     """Append the lines that `out` lacks; returns what `score_responses` does."""
-    aside: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for first in range(0, len(lines), batches.BATCH):
         batch = [(query, texts) for query, texts in lines[first : first + batches.BATCH] if query.id not in done]
         scored = ensemble.score_responses(
@@ -111,9 +111,9 @@ def _score_missing(
         new = []
         for (query, texts), rewards in zip(batch, scored, strict=True):
             if rewards.complete is None:
-                aside[query.id] = str(rewards.reason)
+                reasons[query.id] = str(rewards.reason)
             else:
                 new.append(score_line(query, dict(zip(texts, rewards.complete, strict=True)), texts))
         append_records(out, new)
         progress("score", min(first + batches.BATCH, len(lines)), len(lines))
-    return len(lines) - len(aside), aside
+    return len(lines) - len(reasons), reasons

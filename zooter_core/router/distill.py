@@ -22,7 +22,7 @@ from zooter_core.router.torch_router import RouterHead, RouterHeadConfig
 from zooter_core.weights import LOAD_LOCK, not_finite
 
 TRIAL = 100  # queries that it takes to set some aside for a trial
-ASIDE = 5  # one query in so many
+ASIDE = 5  # one query in five
 PATIENCE = 8  # epochs without a better one, after which a trial ends; the first may look good by chance
 
 

@@ -136,7 +136,7 @@ class Neighbours:
             return cls(tuple(shape["candidates"]), shape["queries"], **arrays, places=places, projection=projection)
         except Exception as problem:  # json and safetensors raise many kinds
             raise WorkError(
-                f"whole neighbours in {path}", first_line(problem), "Make the router again with `zooter distill`."
+                f"complete neighbours in {path}", first_line(problem), "Make the router again with `zooter distill`."
             ) from problem
 
     def nearest(self, vector: NDArray[np.floating[Any]], count: int = 10) -> list[Neighbour]:

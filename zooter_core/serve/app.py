@@ -35,20 +35,26 @@ class Server:
     Attributes:
         gateway: the fleet that answers now. A request keeps the one that it began with.
         observers: called with every exchange that has ended.
+        progress: called with a message before work that takes long.
         failure: why the fleet could not be opened.
     """
 
     gateway: Gateway
 
-    def __init__(self, settings: ServeSettings, observers: Sequence[Observer] = ()) -> None:
-        self.settings, self.observers = settings, list(observers)
+    def __init__(
+        self,
+        settings: ServeSettings,
+        observers: Sequence[Observer] = (),
+        progress: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        self.settings, self.observers, self.progress = settings, list(observers), progress
         self.failure: ZooterError | None = None
 
     @asynccontextmanager
     async def running(self, app: FastAPI) -> AsyncIterator[None]:
         """Open the fleet while the app runs."""
         try:
-            self.gateway = await Gateway.open(self.settings.fleet)
+            self.gateway = await Gateway.open(self.settings.fleet, progress=self.progress)
         except ZooterError as problem:
             self.failure = problem
             raise SystemExit(problem.exit_code) from None  # uvicorn would log a traceback

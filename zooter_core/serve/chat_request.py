@@ -94,16 +94,21 @@ class ChatRequest:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @cached_property
+    def prompt_tokens(self) -> int:
+        """An estimate of the prompt's tokens, without images."""
+        size = sum(len(text.encode()) for message in self.messages for text in _texts(message))
+        size += len(json.dumps(self.body["tools"])) if self.body.get("tools") else 0
+        return -(-size // BYTES_A_TOKEN)
+
+    @cached_property
     def needs(self) -> Needs:
         """What a candidate must be able to do."""
         body = self.body
-        size = sum(len(text.encode()) for message in self.messages for text in _texts(message))
-        size += len(json.dumps(body["tools"])) if body.get("tools") else 0
         answer = body.get("max_completion_tokens") or body.get("max_tokens") or 0
         form = body.get("response_format")
         tool_roles = any(message["role"] in ("tool", "function") for message in self.messages)
         return Needs(
-            tokens=size // BYTES_A_TOKEN + (answer if type(answer) is int else 0),
+            tokens=self.prompt_tokens + (answer if type(answer) is int else 0),
             images=any(part.get("type") in ("image_url", "input_image") for part in self._parts()),
             tools=tool_roles or any(body.get(name) for name in ("tools", "functions")),
             json_mode=isinstance(form, Mapping) and form.get("type") in ("json_object", "json_schema"),

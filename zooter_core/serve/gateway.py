@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -45,14 +46,20 @@ class Gateway:
         }
 
     @classmethod
-    async def open(cls, fleet: Fleet, sessions: Sessions | None = None) -> Gateway:
+    async def open(
+        cls, fleet: Fleet, sessions: Sessions | None = None, progress: Callable[[str], None] = lambda message: None
+    ) -> Gateway:
         """Load a fleet's router and make its candidates ready to be asked.
+
+        Args:
+            sessions: the conversations of the gateway that this one replaces.
+            progress: called with a message before work that takes long.
 
         Raises:
             ZooterError: a part of the fleet does not load.
         """
         ensemble = _ensemble(fleet) if any(c.backend != ENDPOINT for c in fleet.candidates) else None
-        route = await asyncio.to_thread(open_route, fleet, ensemble)
+        route = await asyncio.to_thread(open_route, fleet, ensemble, progress)
         return cls(fleet, BatchRouter(route), ensemble, sessions or Sessions())
 
     @property

@@ -14,6 +14,9 @@ from zooter_core.config.fleet import NO_ROUTER, Fleet
 from zooter_core.errors import ZooterError
 from zooter_core.method import selection
 from zooter_core.records import Decision, Message
+from zooter_core.router.config import is_portable
+from zooter_core.router.router import Router, routing_text
+from zooter_core.serve.exported import light_router
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -52,8 +55,6 @@ class BatchRouter:
         Raises:
             ZooterError: the router fails.
         """
-        from zooter_core.router.router import routing_text
-
         text = routing_text([Message("user", text) for text in user_texts])[-MOST_CHARACTERS:]
         future: Future[Routed] = Future()
         self._waiting.put((text, future))
@@ -88,7 +89,7 @@ class BatchRouter:
                 future.set_result(routed)
 
 
-def open_route(fleet: Fleet, ensemble: Ensemble | None = None) -> Route:
+def open_route(fleet: Fleet, ensemble: Ensemble | None, progress: Callable[[str], None]) -> Route:
     """The function that routes a batch for a fleet, loaded and tried.
 
     Args:
@@ -101,10 +102,13 @@ def open_route(fleet: Fleet, ensemble: Ensemble | None = None) -> Route:
     if config is None:
         raise ZooterError(f"a [router] table in fleet.toml of {fleet.name}", "none", NO_ROUTER)
     if ensemble is None:
-        from zooter_core.router.encoder import Encoders
-        from zooter_core.router.router import Router
+        folder = light_router(config, progress)
+        encoders = None
+        if not is_portable(folder):
+            from zooter_core.router.encoder import Encoders  # loads PyTorch
 
-        router = Router.load(config.path, Encoders(config.runtime)).for_pool(fleet.pool)
+            encoders = Encoders(config.runtime)
+        router = Router.load(folder, encoders).for_pool(fleet.pool)
     else:
         router = ensemble.router
     tagger = ensemble.tagger if ensemble and fleet.tagger and ensemble.tagger.quick else None

@@ -47,13 +47,13 @@ def uvicorn_server(
     return runner
 
 
-def run(settings: ServeSettings, on_ready: Callable[[int], None]) -> None:
+def run(settings: ServeSettings, on_ready: Callable[[int], None], progress: Callable[[str], None]) -> None:
     """Serve until stopped.
 
     Raises:
         ZooterError: a part of the fleet does not load.
     """
-    server = Server(settings)
+    server = Server(settings, progress=progress)
     uvicorn_server(server, on_ready).run()
     if server.failure is not None:
         raise server.failure

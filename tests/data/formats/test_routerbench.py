@@ -112,7 +112,7 @@ def test_routerbench_refuses_rows_that_contradict_each_other(tmp_path, second, p
 
 def test_routerbench_of_other_columns_is_refused(tmp_path):
     assert "columns sample_id, eval_name" in refusal("routerbench", table(tmp_path / "a.csv", [], ["prompt", "x"]))
-    assert "a column a model" in refusal("routerbench", table(tmp_path / "b.csv", [], COLUMNS[1:4]))
+    assert "a column per model" in refusal("routerbench", table(tmp_path / "b.csv", [], COLUMNS[1:4]))
     one = table(tmp_path / "c.csv", [row(1)])
     two = table(tmp_path / "d.csv", [["1", "q", "e", "1"]], ["sample_id", "prompt", "eval_name", "z"])
     assert "the models of the first file" in refusal("routerbench", one, two)

@@ -45,7 +45,7 @@ class Pace:
 
     def overloaded(self, started: float) -> None:
         """A request that started then was refused or timed out. Those that started before the last cut count once."""
-        if started >= self._cut_at:
+        if started > self._cut_at:
             self.limit = max(self.limit / 2, 1.0)
             self._cut_at = self._clock()
 

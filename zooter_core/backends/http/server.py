@@ -161,7 +161,7 @@ class Server:
                     return "refused" if error.refused else "error", failure
                 await asyncio.sleep(pause)
             else:
-                self._failures = 0
+                self._failures, self._rests_until = 0, 0.0
                 self.pace.answered()
                 return finish, None
 

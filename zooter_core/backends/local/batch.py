@@ -26,7 +26,7 @@ STEP = 16  # tokens after which finished rows leave the batch
 
 
 class Batch:
-    """One batch on a base whose lock the caller holds. Its pieces go into a queue, with one response a request.
+    """One batch on a base whose lock the caller holds. Its pieces go into a queue, with one response per request.
 
     Args:
         stops: any of these events ends all rows at the next token.

@@ -24,7 +24,7 @@ from zooter_core.weights import resolve
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")  # ends of such architectures' names
-# Bytes a weight. 4-bit weights have a float32 for every block of 64; embeddings and head are not quantised.
+# Bytes per weight. 4-bit weights have a float32 for every block of 64; embeddings and head are not quantised.
 QUANTISED = {"8bit": 1.0, "4bit": 0.5 + 4 / 64}
 UNTOUCHED = re.compile(r"lm_head|embed|wte|wpe")
 

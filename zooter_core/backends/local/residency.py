@@ -102,7 +102,7 @@ class Residency(Generic[Loaded]):
             return next((key for key in order if key in self._models), order[0])
 
     def fits(self, candidate: CandidateConfig, needed: int) -> bool:
-        """Whether a model of so many bytes fits beside the loaded ones."""
+        """Whether a model of this size, in bytes, fits beside the loaded ones."""
         with self._changed:
             return self._room(candidate) >= needed
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 Tags = tuple[str, ...]
-UNTAGGED: Tags = ("",)  # queries without tags share a tag, so that they take turns with the others
+UNTAGGED: Tags = ("",)  # queries without tags share a tag, so that they are picked in turn with the others
 
 
 def shares(counts: Sequence[int], n: int) -> list[int]:

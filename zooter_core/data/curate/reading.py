@@ -111,7 +111,7 @@ class Survey:
 
 
 class Candidates(NamedTuple):
-    """The queries to pick from, one entry a query in each array.
+    """The queries to pick from, one entry per query in each array.
 
     Attributes:
         rows: number of the query among those of all files.

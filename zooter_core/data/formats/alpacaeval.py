@@ -1,4 +1,4 @@
-"""AlpacaEval's results: a folder a model, with `model_outputs.json` and, per judge, `JUDGE/annotations.json`.
+"""AlpacaEval's results: a folder per model, with `model_outputs.json` and, per judge, `JUDGE/annotations.json`.
 
 An output is {instruction, output, dataset?, generator}. An annotation is {instruction, output_1, output_2,
 generator_2, preference, ...}, where preference is 1 if the reference wins, 2 if the model wins, and in between for a

@@ -1,4 +1,4 @@
-"""A table of queries by candidates, for benchmarks that keep one file a candidate."""
+"""A table of queries by candidates, for benchmarks that keep one file per candidate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RouterBench-like CSV: sample_id, prompt, eval_name, a column a model, MODEL|model_response and MODEL|total_cost.
+"""RouterBench-like CSV: sample_id, prompt, eval_name, one column per model, MODEL|model_response and MODEL|total_cost.
 
 Prompts and responses are often written as a Python list of texts; the texts of one list are joined by line breaks.
 RouterBench keeps a row for each wording of a prompt, so some ids have two rows with the scores of different models:
@@ -131,7 +131,7 @@ def _check(columns: Sequence[str], file: Path) -> None:
         raise ZooterError(f"columns {listed(missing)} in {file}", listed(columns)[:80], "Check the format's name.")
     distinct(columns, f"columns in {file}")
     if not _models(columns):
-        raise ZooterError(f"a column a model in {file}", listed(columns)[:80], "Check the format's name.")
+        raise ZooterError(f"a column per model in {file}", listed(columns)[:80], "Check the format's name.")
 
 
 def _models(columns: Sequence[str]) -> tuple[str, ...]:

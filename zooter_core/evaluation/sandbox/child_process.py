@@ -66,7 +66,7 @@ class ChildProcess:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def signal(self, seconds: float) -> int:
-        """The signal that ended its code, waiting at most so many seconds for its end; 0 if there was none."""
+        """The signal that ended its code, waiting at most `seconds` for its end; 0 if there was none."""
         with suppress(subprocess.TimeoutExpired):
             code = self._process.wait(seconds)
             return max(0, code - 128 if self._sandboxed else -code)

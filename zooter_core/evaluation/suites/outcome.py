@@ -37,12 +37,12 @@ def write(job: Work, suite: str, path: Path) -> int:
     Raises:
         WorkError: there is no such problem, or the disk is full.
     """
-    aside = set_aside(job)
-    scored = [problem for problem in job.problems if problem.id not in aside]
+    reasons = set_aside(job)
+    scored = [problem for problem in job.problems if problem.id not in reasons]
     if not scored:
         raise WorkError(
             "at least one problem with a score of every candidate",
-            f"none; the first is set aside with {next(iter(aside.values()))}",
+            f"none; the first is set aside with {next(iter(reasons.values()))}",
             "Fix that cause (`zooter check` may name it) and start again; finished work stays.",
         )
     with open_atomic(path) as lines:
@@ -63,11 +63,11 @@ def _line(job: Work, suite: str, problem: Problem) -> dict[str, Any]:
 
 def figures(job: Work, suite: str) -> dict[str, Any]:
     """Each candidate's mean score on the problems that are not set aside, with its 95% interval over problems."""
-    aside = set_aside(job)
-    ids = [problem.id for problem in job.problems if problem.id not in aside]
+    reasons = set_aside(job)
+    ids = [problem.id for problem in job.problems if problem.id not in reasons]
     candidates = {}
     for name in job.pool:
         scores = np.array([job.scores[id, name] for id in ids])
         candidates[name] = {"score": float(scores.mean()), "interval": metrics.interval(scores)}
-    result = {"suite": suite, "scale": job.suite.scale, "n": len(ids), "candidates": candidates, "set_aside": aside}
+    result = {"suite": suite, "scale": job.suite.scale, "n": len(ids), "candidates": candidates, "set_aside": reasons}
     return result | job.suite.scored_in()

@@ -140,18 +140,20 @@ def _turn(job: Work, number: int, name: str, turn: int) -> None:
     With a backend that computes requests together, a batch with a missing response is generated again as a whole, so
     that interrupted work ends with the same responses as uninterrupted work.
     """
-    apart = job.ensemble.independent(name)
+    independent = job.ensemble.independent(name)
     problems = [p for p in job.problems if len(p.turns) > turn and (p.id, name) not in job.failed]
     problems.sort(key=lambda problem: (len(problem.turns[turn]), problem.id))
-    for batch, first in _batches(problems, APART if apart else TOGETHER):
+    for batch, first in _batches(problems, APART if independent else TOGETHER):
         missing = {problem.id for problem in batch if len(job.texts.get((problem.id, name), ())) == turn}
         if not missing:
             continue
         seed = (job.generation.seed * 1_000_003 + number * len(job.problems) + first) * len(job.pool) + turn
-        seeded = [(problem, seed + row) for row, problem in enumerate(batch) if problem.id in missing or not apart]
+        seeded = [
+            (problem, seed + row) for row, problem in enumerate(batch) if problem.id in missing or not independent
+        ]
         generation = replace(job.generation, seed=seed)
         failed = _request(job, name, turn, seeded, generation)
-        if not apart and len(failed) == len(missing) > 1:  # one of them may have broken the batch
+        if not independent and len(failed) == len(missing) > 1:  # one of them may have broken the batch
             failed = _one_by_one(job, name, turn, [item for item in seeded if item[0].id in missing])
         _report_answered(job)
         if len(failed) == len(missing) >= ENOUGH:  # the next ones would fail too

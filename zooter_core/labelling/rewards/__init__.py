@@ -1,7 +1,7 @@
 """Reward models: how good a response to a query is. A kind is one file with one class, and one line in KINDS.
 
 Most kinds score every response alone (`score`). A comparing kind says which of two responses is better (`compare`),
-and `scoring` turns all comparisons into one reward a response.
+and `scoring` turns all comparisons into one reward per response.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The text is [CLS] <|source|> query [SEP] [CLS] <|candidate1|> first [SEP] [CLS] <|candidate2|> second [SEP]. For each
 response the head reads the states of the query's mark and of the response's mark; the difference of its two numbers is
-the log-odds that the first response is better. `scoring` compares all ordered pairs: n (n - 1) forward passes a query.
+the log-odds that the first response is better. `scoring` compares all ordered pairs: n (n - 1) passes per query.
 """
 
 from __future__ import annotations

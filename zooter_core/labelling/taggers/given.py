@@ -1,4 +1,4 @@
-"""Tagger kind `given`: the tags in the queries file. Later queries have no tags, and need none."""
+"""Tagger kind `given`: the tags in the queries file. Queries that are routed later have no tags, and need none."""
 
 from __future__ import annotations
 

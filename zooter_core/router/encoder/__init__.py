@@ -28,7 +28,7 @@ from zooter_core.weights import LOAD_LOCK, not_finite, quiet_libraries, resolve,
 
 Embed = Callable[[Sequence[str]], Array]
 BATCH = 32
-FEW = 4  # ONNX Runtime is faster up to so many texts: on one core 2 times for 1 or 2, 1.4 for 4, 1.2 for 8
+FEW = 4  # ONNX Runtime is faster up to this number of texts: on one core 2 times for 1 or 2, 1.4 for 4, 1.2 for 8
 INT8 = "int8"
 SAMPLES = (("Hello",), ("What is the sea?", "Write a list of 7 apples.", "So."))
 

@@ -81,18 +81,18 @@ class Local:
                 if isinstance(item, BaseException):
                     raise TargetError(f"{type(item).__name__}", 500)
                 if item.response is not None:
-                    self._end(item.response, progress)
+                    self._end(item.response, request, progress)
                 yield item
         finally:
             stop.set()
 
-    def _end(self, response: Response, progress: Progress) -> None:
+    def _end(self, response: Response, request: ChatRequest, progress: Progress) -> None:
         if response.error is not None:
             refused = response.finish == "refused"
             raise TargetError(response.error.reason, 400 if refused else 500, request_fault=refused)
         progress.finish = FINISH.get(response.finish, "stop")
-        # The backends do not count a prompt's tokens.
-        progress.usage = {"prompt_tokens": 0, "completion_tokens": response.tokens, "total_tokens": response.tokens}
+        prompt, answer = request.prompt_tokens, response.tokens
+        progress.usage = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
 
     def _chunk(self, progress: Progress, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}

@@ -22,9 +22,8 @@ APART = [[0, "#f0a04b"], [0.5, "#f4f4f2"], [1, "#8fb8f0"]]
 def heat(table: TagTable, kind: Kind, pool: Sequence[str]) -> go.Figure:
     """Tags by candidates. Rewards are coloured relative to their row, because some tags are harder than others."""
     values, colours, hover = _cells(table, kind)
-    hover_values = np.stack(
-        [np.broadcast_to(table.counts[:, None], values.shape), *(_or_nan(a, values) for a in _all(table))], axis=-1
-    )
+    counts = np.broadcast_to(table.counts[:, None], values.shape)
+    hover_values = np.stack([counts, table.probabilities, table.won, table.rewards, 100 * table.difference], axis=-1)
     figure = go.Figure()
     for scale, ink, (low, high), mask in _layers(colours, kind):
         figure.add_heatmap(
@@ -86,29 +85,16 @@ def _layers(colours: NDArray[np.float64], kind: Kind) -> list[tuple[Any, str, tu
     return [(APART, "#111111", (-most, most), np.ones(colours.shape, dtype=bool))]
 
 
-def _all(table: TagTable) -> list[NDArray[np.float64] | None]:
-    points = None if table.difference is None else 100 * table.difference
-    return [table.probabilities, table.won, table.rewards, points]
-
-
-def _or_nan(values: NDArray[np.float64] | None, like: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.full(like.shape, np.nan) if values is None else values
-
-
 def _cells(table: TagTable, kind: Kind) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
     """The numbers, the values that colour them, and the text of the hover."""
-    empty = np.zeros((len(table.names), 0))
     if kind == "probability":
-        values = table.probabilities if table.probabilities is not None else empty
-        return values, values, "mean probability %{customdata[1]:.1%}"
+        return table.probabilities, table.probabilities, "mean probability %{customdata[1]:.1%}"
     if kind == "reward":
-        values = table.rewards if table.rewards is not None else empty
-        apart = values - values.mean(axis=1, keepdims=True)
-        return values, apart, "mean reward %{customdata[3]:.2f}, %{z:+.2f} from the tag's mean"
-    values = table.difference if table.difference is not None else empty
+        deviations = table.rewards - table.rewards.mean(axis=1, keepdims=True)
+        return table.rewards, deviations, "mean reward %{customdata[3]:.2f}, %{z:+.2f} from the tag's mean"
     return (
-        values,
-        values,
+        table.difference,
+        table.difference,
         "router %{customdata[1]:.1%}, actually best %{customdata[2]:.1%}<br>difference %{customdata[4]:+.1f} points",
     )
 

@@ -35,10 +35,8 @@ def draw_live_routing(engine: Ensemble, learned: view.Learned | None) -> None:
             decision = engine.route([Message("user", query)])
         except ZooterError as problem:
             show_error(problem)
-    if learned is None or learned.map is None:
+    if learned is None:
         _bars(decision, learned)
-        if learned is not None:
-            view.draw_missing("without a map of its training queries")
         return
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -122,8 +120,7 @@ def _bars(decision: Decision | None, learned: view.Learned | None) -> None:
 def _map(engine: Ensemble, decision: Decision | None, learned: view.Learned) -> None:
     """The training queries, and the query among them."""
     neighbours = engine.neighbours
-    if learned.map is None or neighbours is None:
-        return
+    assert neighbours is not None  # `learned` comes from them
     option = learned.map
     if decision is not None:
         encoder = engine.router.encoder

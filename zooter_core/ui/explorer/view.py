@@ -46,8 +46,8 @@ class Learned:
         key: identifies the router's folder and the version of its files.
         queries: how many there are.
         entropies: queries by reward entropy, shape (BINS,).
-        map: the map as an ECharts option; None if the folder has no map.
-        mean: the router's mean probability of each candidate over these queries; None if unknown.
+        map: the map as an ECharts option.
+        mean: the router's mean probability of each candidate over these queries.
     """
 
     key: str
@@ -55,8 +55,8 @@ class Learned:
     queries: int
     table: TagTable
     entropies: NDArray[np.intp]
-    map: dict[str, Any] | None
-    mean: dict[str, float] | None
+    map: dict[str, Any]
+    mean: dict[str, float]
 
 
 def learned(engine: Ensemble) -> Learned | None:
@@ -90,7 +90,7 @@ def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learne
     hover = [_hover(_neighbours.records[row], pool, probabilities[row], rewards[row]) for row in rows]
     option = live_charts.places(pool, _neighbours.places[rows], winners(rewards[rows]).tolist(), hover)
     mean = dict(zip(pool, probabilities.mean(axis=0).tolist(), strict=True))
-    table = tag_table(tags, rewards, probabilities, rewards)
+    table = tag_table(tags, rewards, probabilities)
     return Learned(key, pool, len(tags), table, entropy_counts(plain), option, mean)
 
 
@@ -139,9 +139,6 @@ def draw_tags(learned: Learned) -> None:
     table = learned.table
     if not table.names:
         st.info("The training queries have no tags.", icon=":material/info:")
-        return
-    if table.probabilities is None:
-        draw_missing("without the rewards and probabilities of its training queries, which this table needs")
         return
     count, order = _controls(len(table.names))
     for tab, (kind, text) in zip(st.tabs(list(TABS)), TABS.values(), strict=True):
@@ -227,8 +224,8 @@ def as_csv(table: TagTable, pool: Sequence[str]) -> str:
     lines.writerow(["tag", "queries", "candidate", "mean_probability", "share_of_wins", "mean_reward"])
     for row, tag in enumerate(table.names):
         for column, name in enumerate(pool):
-            values = [None if v is None else v[row, column] for v in (table.probabilities, table.won, table.rewards)]
-            lines.writerow([tag, int(table.counts[row]), name, *("" if v is None else f"{v:.4f}" for v in values)])
+            values = [means[row, column] for means in (table.probabilities, table.won, table.rewards)]
+            lines.writerow([tag, int(table.counts[row]), name, *(f"{value:.4f}" for value in values)])
     return file.getvalue()
 
 

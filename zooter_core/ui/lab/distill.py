@@ -122,7 +122,7 @@ def work(
             progress=task.report,
         )
         report = load_report(folder / REPORT)
-        task.report(task.step, task.done, task.total)  # heeds a stop during the last step
+        task.report(task.step, task.done, task.total)  # raises if the visitor stopped it during the last step
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -1,0 +1,304 @@
+"""The endpoint under load: what it adds to an answer, and how many requests it takes, beside LiteLLM's proxy.
+
+A stub server sends every answer at a fixed rate of tokens over real HTTP. The same requests go to it directly, through
+`zooter serve` (which routes them between four candidates on the stub, with the embedded fleet's router) and, with
+`--litellm BIN`, through LiteLLM's proxy with one fixed model, in turns. Latencies are what the detour adds: a quantile
+through it minus the same quantile of direct requests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+CANDIDATES = ("chat", "math", "code", "writer")
+TOPICS = (
+    "the sea",
+    "a list in Python",
+    "12 + 30 apples",
+    "a wedding toast",
+    "SQL joins",
+    "rain",
+    "a square root",
+    "cats",
+)
+VERBS = ("Write a short text about", "Explain to a child", "What should everybody know about", "Give three facts about")
+CANDIDATE = '\n[[candidate]]\nname = "{}"\nbackend = "openai"\nmodel = "stub"\nbase_url = "{}"\nparallel = 100000\n'
+LITELLM = """
+model_list:
+  - model_name: auto
+    litellm_params: {{model: openai/stub, api_base: "{}", api_key: none}}
+litellm_settings: {{telemetry: false}}
+"""
+START_SECONDS = 180
+QUANTILES = (50, 95, 99)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64, 256])
+    parser.add_argument("--seconds", type=float, default=20, help="of each target at each number of clients")
+    parser.add_argument("--rounds", type=int, default=2, help="turns of the targets; --seconds are split among them")
+    parser.add_argument("--tokens", type=int, default=32, help="of an answer")
+    parser.add_argument("--rate", type=float, default=32, help="tokens a second of each answer; 0 sends all at once")
+    parser.add_argument("--litellm", metavar="BIN", help="LiteLLM's program, from an environment of its own")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--stub", type=int, metavar="PORT", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.stub:
+        serve_stub(options.stub, options.tokens, options.rate)
+    with ExitStack() as stack:
+        stub = stack.enter_context(stub_server(options))
+        targets = {"direct": stub, "zooter": stack.enter_context(zooter(stub.url))}
+        if options.litellm:
+            targets["litellm"] = stack.enter_context(litellm(options.litellm, stub.url))
+        rows = [row for clients in options.clients for row in measure(targets, clients, options)]
+    print(json.dumps(rows) if options.json else table(rows))
+
+
+@dataclass
+class Target:
+    """A server that answers chat completions."""
+
+    url: str
+    process: psutil.Process
+    ready_seconds: float = 0.0
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rsplit(":", 1)[1].split("/")[0])
+
+    @property
+    def megabytes(self) -> float:
+        processes = [self.process, *self.process.children(recursive=True)]
+        return sum(process.memory_info().rss for process in processes) / 1e6
+
+    @property
+    def cpu_seconds(self) -> float:
+        processes = [self.process, *self.process.children(recursive=True)]
+        return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+
+@dataclass
+class Load:
+    """What clients saw: seconds to the first token and to the end of each answer."""
+
+    first: list[float] = field(default_factory=list)
+    whole: list[float] = field(default_factory=list)
+    errors: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+def measure(targets: dict[str, Target], clients: int, options: argparse.Namespace) -> Iterator[dict[str, object]]:
+    """A row for each target at one number of clients."""
+    loads = {name: Load() for name in targets}
+    memory = {}
+    for number in range(options.rounds):
+        for name, target in targets.items():
+            print(f"{clients} clients, round {number + 1}: {name}", file=sys.stderr)
+            cpu = target.cpu_seconds
+            asyncio.run(load(target.port, clients, options.seconds / options.rounds, loads[name]))
+            loads[name].cpu_seconds += target.cpu_seconds - cpu
+            memory.setdefault(name, target.megabytes)
+    direct = loads["direct"]
+    for name, result in loads.items():
+        row: dict[str, object] = {"target": name, "clients": clients, "requests": len(result.whole)}
+        row |= {"errors": result.errors, "per_second": len(result.whole) / result.seconds}
+        row |= {"cpu_ms_a_request": 1000 * result.cpu_seconds / max(len(result.whole), 1)}
+        for kind in ("first", "whole"):
+            for quantile in QUANTILES:
+                value = np.percentile(getattr(result, kind) or [np.nan], quantile)
+                base = 0.0 if name == "direct" else np.percentile(getattr(direct, kind), quantile)
+                row[f"{kind}_p{quantile}_ms"] = round(1000 * float(value - base), 2)
+        row |= {"megabytes": targets[name].megabytes, "growth": targets[name].megabytes / memory[name] - 1}
+        row["ready_seconds"] = targets[name].ready_seconds
+        yield row
+
+
+async def load(port: int, clients: int, seconds: float, result: Load) -> None:
+    """Let clients send one request after the other for some time, each over its own connection."""
+    started = time.perf_counter()
+    until = started + seconds
+
+    async def client(number: int) -> None:
+        texts = random.Random(f"{port} {number} {started}")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while time.perf_counter() < until:
+            sent = time.perf_counter()
+            writer.write(request(texts))
+            status = await reader.readline()
+            await reader.readuntil(b"\r\n\r\n")
+            data, first = b"", 0.0
+            while not data.endswith(b"0\r\n\r\n"):
+                part = await reader.read(65536)
+                if not part:
+                    break
+                data += part
+                if not first and b'"content":"' in data:
+                    first = time.perf_counter()
+            if b"200" not in status or b"[DONE]" not in data or not first:
+                result.errors += 1
+                writer.close()
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                continue
+            result.first.append(first - sent)
+            result.whole.append(time.perf_counter() - sent)
+        writer.close()
+
+    await asyncio.gather(*(client(number) for number in range(clients)))
+    result.seconds += time.perf_counter() - started
+
+
+def request(texts: random.Random) -> bytes:
+    """A request that has not been sent before."""
+    text = f"{texts.choice(VERBS)} {texts.choice(TOPICS)}, number {texts.randrange(10**9)}."
+    body = json.dumps({"model": "auto", "stream": True, "messages": [{"role": "user", "content": text}]}).encode()
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    return (head + f"Authorization: Bearer none\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
+
+
+def serve_stub(port: int, tokens: int, rate: float) -> None:
+    """Answer every request with the same tokens."""
+
+    def event(delta: dict[str, str], finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        shape = {
+            "id": "chatcmpl-1",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": "stub",
+            "choices": [choice],
+        }
+        data = b"data: " + json.dumps(shape, separators=(",", ":")).encode() + b"\n\n"
+        return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    parts = [event({"role": "assistant", "content": ""}), *[event({"content": " word"})] * tokens]
+    end = event({}, "stop") + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                headers = (await reader.readuntil(b"\r\n\r\n")).lower()
+                await reader.readexactly(int(headers.split(b"content-length:")[1].split(b"\r\n")[0]))
+                writer.write(head + parts[0])
+                for part in parts[1:] if rate else ():
+                    await asyncio.sleep(1 / rate)
+                    writer.write(part)
+                writer.write(end if rate else b"".join(parts[1:]) + end)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def serve() -> None:
+        async with await asyncio.start_server(answer, "127.0.0.1", port, backlog=1024) as server:
+            await server.serve_forever()
+
+    asyncio.run(serve())
+
+
+@contextmanager
+def started(command: Sequence[str], port: int, **environment: str) -> Iterator[Target]:
+    """A server's process, from when it accepts connections."""
+    began = time.perf_counter()
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | environment, cwd=ROOT)
+        try:
+            while not listening(port):
+                if process.poll() is not None or time.perf_counter() - began > START_SECONDS:
+                    log.seek(0)
+                    sys.exit(f"{command[0]} does not start:\n{log.read().decode(errors='replace')[-2000:]}")
+                time.sleep(0.02)
+            ready = time.perf_counter() - began
+            yield Target(f"http://127.0.0.1:{port}/v1", psutil.Process(process.pid), ready)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def listening(port: int) -> bool:
+    """Whether a server accepts connections."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def stub_server(options: argparse.Namespace) -> AbstractContextManager[Target]:
+    """The stub in a process of its own."""
+    port = free_port()
+    command = [
+        sys.executable,
+        __file__,
+        "--stub",
+        str(port),
+        "--tokens",
+        str(options.tokens),
+        "--rate",
+        str(options.rate),
+    ]
+    return started(command, port)
+
+
+@contextmanager
+def zooter(stub: str) -> Iterator[Target]:
+    """`zooter serve` for four candidates on the stub."""
+    with tempfile.TemporaryDirectory() as folder:
+        router = ROOT / "models" / "embedded" / "router"
+        text = f'name = "stub"\n[router]\npath = "{router}"\n' + "".join(CANDIDATE.format(n, stub) for n in CANDIDATES)
+        (Path(folder) / "fleet.toml").write_text(text)
+        port = free_port()
+        command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", folder, "--port", str(port)]
+        with started(command, port) as target:
+            yield target
+
+
+@contextmanager
+def litellm(program: str, stub: str) -> Iterator[Target]:
+    """LiteLLM's proxy with one model on the stub."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config.yaml"
+        config.write_text(LITELLM.format(stub))
+        port = free_port()
+        command = [program, "--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
+        settings = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
+        settings["LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY"] = "true"  # zooter has no keys here either
+        with started(command, port, **settings) as target:
+            yield target
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def table(rows: Sequence[dict[str, object]]) -> str:
+    """The rows with the columns that matter."""
+    columns = ["clients", "target", "requests", "errors", "per_second", "cpu_ms_a_request"]
+    columns += [f"{kind}_p{quantile}_ms" for kind in ("first", "whole") for quantile in QUANTILES]
+    columns += ["megabytes", "growth", "ready_seconds"]
+    cells = [columns, *([f"{v:.3g}" if isinstance(v := row[c], float) else str(v) for c in columns] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(columns))]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""The pace of one server: fewer requests at the same time when it cannot keep up, more when it can."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from zooter_core.backends.http.pace import Pace
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_the_number_is_halved_once_for_all_that_started_before(clock):
+    pace = Pace(8, clock)
+    clock.now = 101.0
+    for _ in range(8):
+        pace.overloaded(started=100.0)
+        clock.now = 102.0
+    assert pace.limit == 4
+    pace.overloaded(started=100.5)
+    assert pace.limit == 4
+    for started in (102.0, 103.0, 104.0):
+        clock.now = started + 0.5
+        pace.overloaded(started)
+    assert pace.limit == 1  # never below
+
+
+def test_as_many_answers_as_are_allowed_raise_it_by_about_one(clock):
+    pace = Pace(4, clock)
+    pace.overloaded(100.0)
+    assert pace.limit == 2
+    for _ in range(3):
+        pace.answered()
+    assert 3 < pace.limit < 3.5
+    for _ in range(20):
+        pace.answered()
+    assert pace.limit == 4  # `parallel`
+
+
+def test_places_are_given_first_come_first_served():
+    async def run() -> tuple[list[int], int]:
+        pace, order, most, running = Pace(2), [], 0, 0
+
+        async def work(number: int) -> None:
+            nonlocal most, running
+            async with pace.place():
+                order.append(number)
+                running += 1
+                most = max(most, running)
+                await asyncio.sleep(0)
+                running -= 1
+
+        await asyncio.gather(*(work(number) for number in range(9)))
+        return order, most
+
+    assert asyncio.run(run()) == (list(range(9)), 2)
+
+
+def test_no_request_starts_while_the_server_asks_for_a_pause():
+    async def run() -> float:
+        pace = Pace(2)
+        pace.pause(0.2)
+        started = asyncio.get_running_loop().time()
+        async with pace.place():
+            return asyncio.get_running_loop().time() - started
+
+    assert asyncio.run(run()) >= 0.19
+
+
+def test_a_request_that_ends_while_it_waits_takes_no_place():
+    async def run() -> bool:
+        pace, held = Pace(1), asyncio.Event()
+
+        async def hold(done: asyncio.Event) -> None:
+            async with pace.place():
+                await done.wait()
+
+        first = asyncio.create_task(hold(held))
+        await asyncio.sleep(0)
+        waiting = [asyncio.create_task(hold(held)) for _ in range(3)]
+        await asyncio.sleep(0)
+        for task in waiting[:2]:
+            task.cancel()
+        await asyncio.gather(*waiting[:2], return_exceptions=True)
+        held.set()
+        await asyncio.gather(first, waiting[2])
+        async with asyncio.timeout(10), pace.place():
+            return True
+
+    assert asyncio.run(run())

@@ -1,0 +1,69 @@
+"""kill -9 while endpoints answer: what the server has logged is in the file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+
+from support import endpoint_fleet
+from support.scripted_answers import LONGEST
+from support.scripted_server import serving
+from zooter_core.cli.main import main
+from zooter_core.data.run_folder import RESPONSES
+
+QUERIES = [f"What is {n} + {n}?" for n in range(150)]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_answers_that_the_server_has_logged_survive_a_kill(fleet_copy, tmp_path):
+    """Three models at different speeds. Ended answers are there but for those of the last second; none comes twice."""
+    log: list[tuple[float, str, str]] = []
+    enough = threading.Condition()
+
+    def reply(model: str, seconds: float):
+        def answered(query: str) -> str:
+            time.sleep(seconds)
+            with enough:
+                log.append((time.monotonic(), model, query))
+                enough.notify_all()
+            return f"{model}: {query}"
+
+        return answered
+
+    (tmp_path / "queries.txt").write_text("".join(query + "\n" for query in QUERIES))
+    with serving() as server:
+        server.replies = {name: reply(name, n * 0.02) for n, name in enumerate("abc", 1)}
+        fleet = endpoint_fleet.save(fleet_copy, server.url, {name: name for name in "abc"})
+        call = ["collect", "--fleet", fleet, "--queries", tmp_path / "queries.txt", "--run", tmp_path / "run"]
+        call = [*map(str, call)]
+        paths = os.environ | {"PYTHONPATH": str(ROOT)}
+        with subprocess.Popen(
+            [sys.executable, "-m", "zooter_core.cli", *call], env=paths, stderr=subprocess.PIPE
+        ) as child:
+            with enough:
+                assert enough.wait_for(lambda: len(log) >= 100, 3 * LONGEST)
+            killed = time.monotonic()
+            child.send_signal(signal.SIGKILL)
+        with enough:
+            logged = {(model, query) for ended, model, query in log if ended < killed - 1}
+        lines = (tmp_path / "run" / RESPONSES).read_text().splitlines()
+        saved = {(record["candidate"], record["text"].partition(": ")[2]) for record in map(json.loads, lines)}
+        assert logged <= saved
+        assert len(saved) == len(lines) >= 80
+        assert main(call) == 0
+    lines = (tmp_path / "run" / RESPONSES).read_text().splitlines()
+    assert Counter((r["candidate"], r["id"]) for r in map(json.loads, lines)).most_common(1)[0][1] == 1
+    assert len(lines) == 3 * len(QUERIES)
+    again = Counter((model, query) for _, model, query in log)
+    assert all(again[answer] == 1 for answer in saved), "nothing that was saved is paid for twice"

@@ -1,0 +1,243 @@
+"""Collecting from several endpoints at once, and beside them from models in memory."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+
+from support import endpoint_fleet
+from support.scripted_answers import LONGEST
+from support.scripted_server import serving
+from zooter_core import pipeline
+from zooter_core.config.fleet import GenerationConfig, load_fleet
+from zooter_core.data.run_folder import LABELS, RESPONSES
+from zooter_core.data.runs import Run
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.method.labels import LabelConfig
+from zooter_core.pipeline.collect import Collecting
+from zooter_core.records import Query
+
+SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
+QUERIES = [Query(f"q{n:02}", f"What is {n} + {n}?") for n in range(20)]
+NAMES = ("a", "b", "c", "d")
+PLAIN = Collecting()
+
+
+@pytest.fixture
+def server():
+    with serving() as scripted:
+        scripted.replies = {name: lambda query, name=name: f"{name}: {query}" for name in NAMES}
+        yield scripted
+
+
+def collected(folder: Path, fleet: Path, how: Collecting = PLAIN, **more: object) -> dict:
+    ensemble = Ensemble(load_fleet(fleet))
+    with Run(folder, create=True) as run:
+        pipeline.start(run, ensemble, QUERIES)
+        return pipeline.collect(run, ensemble, SHORT, how=how, **more)
+
+
+def records(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / RESPONSES).read_text().splitlines()]
+
+
+def counts(folder: Path) -> Counter:
+    return Counter(record["candidate"] for record in records(folder))
+
+
+def test_all_endpoints_work_at_the_same_time(fleet_copy, server, tmp_path):
+    """No answer comes before every endpoint has a request."""
+    together = threading.Barrier(len(NAMES))
+    first: Counter[str] = Counter()
+
+    def reply(name: str):
+        def answered(query: str) -> str:
+            first[name] += 1
+            if first[name] == 1:
+                together.wait(LONGEST)
+            return f"{name}: {query}"
+
+        return answered
+
+    server.replies = {name: reply(name) for name in NAMES}
+    collected(tmp_path / "run", endpoint_fleet.save(fleet_copy, server.url, {name: name for name in NAMES}))
+    assert not together.broken
+    assert counts(tmp_path / "run") == {name: len(QUERIES) for name in NAMES}
+    assert server.most_under_way <= 4 * len(NAMES)
+
+
+def test_a_model_in_memory_works_beside_an_endpoint(fleet_copy, server, tmp_path):
+    """The endpoint answers nothing until the model in memory has."""
+    answered = threading.Event()
+    server.replies["far"] = lambda query: "yes" if answered.wait(LONGEST) else "too late"
+    local = '\n[[candidate]]\nname = "near"\nbackend = "transformers"\nmodel = "base"\n'
+    fleet = endpoint_fleet.save(fleet_copy, server.url, {"far": "far"})
+    (fleet / "fleet.toml").write_text((fleet / "fleet.toml").read_text() + local)
+
+    def watch(tallies) -> None:
+        if any(tally.candidate == "near" and tally.done for tally in tallies):
+            answered.set()
+
+    collected(tmp_path / "run", fleet, watch=watch)
+    assert counts(tmp_path / "run") == {"far": len(QUERIES), "near": len(QUERIES)}
+    assert {record["text"] for record in records(tmp_path / "run") if record["candidate"] == "far"} == {"yes"}
+
+
+def test_every_answer_is_in_the_file_when_it_is_counted(fleet_copy, server, tmp_path):
+    seen = []
+
+    def watch(tallies) -> None:
+        lines = (tmp_path / "run" / RESPONSES).read_bytes().count(b"\n")
+        seen.append((lines, sum(tally.done for tally in tallies)))
+
+    collected(tmp_path / "run", endpoint_fleet.save(fleet_copy, server.url, {"a": "a", "b": "b"}), watch=watch)
+    assert len(seen) == 2 * len(QUERIES)
+    assert all(lines >= done - 1 for lines, done in seen)  # another lane may have counted in between
+    assert seen[-1] == (2 * len(QUERIES),) * 2
+
+
+def test_labels_do_not_depend_on_the_order_of_the_answers(fleet_copy, server, tmp_path):
+    """Once the first candidate answers last, once first."""
+    found = []
+    fleet = endpoint_fleet.save(fleet_copy, server.url, {"a": "a", "b": "b"})
+    for name, late in (("one", "a"), ("other", "b")):
+        others = threading.Event()
+
+        def reply(query: str, name: str, late: str = late, others: threading.Event = others) -> str:
+            if name == late:
+                assert others.wait(LONGEST)
+            return f"{name}: {query}" * (1 + len(query) % 3)
+
+        def watch(tallies, late: str = late, others: threading.Event = others) -> None:
+            if all(tally.done == tally.total for tally in tallies if tally.candidate != late):
+                others.set()
+
+        server.replies = {model: lambda query, model=model, reply=reply: reply(query, model) for model in "ab"}
+        collected(tmp_path / name, fleet, watch=watch)
+        assert records(tmp_path / name)[-1]["candidate"] == late
+        ensemble = Ensemble(load_fleet(fleet))
+        with Run(tmp_path / name) as run:
+            pipeline.score(run, ensemble)
+            pipeline.tag(run, ensemble)
+            pipeline.label(run, LabelConfig())
+        found.append((tmp_path / name / LABELS).read_bytes())
+    assert found[0] == found[1]
+
+
+def test_a_candidate_that_fails_for_good_is_skipped_and_its_holes_are_filled_later(fleet_copy, server, tmp_path):
+    well, asked = threading.Event(), Counter()
+
+    def weak(query: str) -> str:
+        asked[query] += 1
+        if len(asked) > 8 and not well.is_set():
+            raise ConnectionResetError
+        return "yes"
+
+    server.replies["weak"] = weak
+    fleet = endpoint_fleet.save(fleet_copy, server.url, {"weak": "weak", "b": "b"}, rest_seconds=0.05)
+    notes: list[str] = []
+    problems = collected(tmp_path / "run", fleet, Collecting(allow_missing=True), tell=notes.append)
+    assert list(problems) == ["weak"]
+    assert "the connection broke" in problems["weak"].reason
+    assert notes[-1].endswith("It is asked again in 0.1 s.")
+    assert counts(tmp_path / "run") == {"weak": 8, "b": len(QUERIES)}
+    before = sum(asked.values())
+    well.set()
+    assert collected(tmp_path / "run", fleet, Collecting(allow_missing=True)) == {}
+    assert sum(asked.values()) - before == len(QUERIES) - 8
+    assert counts(tmp_path / "run") == {"weak": len(QUERIES), "b": len(QUERIES)}
+
+
+def test_without_allow_missing_the_others_finish_before_the_message(fleet_copy, server, tmp_path):
+    fleet = endpoint_fleet.save(fleet_copy, server.url, {"x": "http-503", "b": "b"})
+    with pytest.raises(WorkError, match=r"x at 127.0.0.1:\d+ failed: status 503"):
+        collected(tmp_path / "run", fleet)
+    assert counts(tmp_path / "run") == {"b": len(QUERIES)}
+
+
+def test_a_candidate_that_cannot_be_loaded_is_skipped_too(fleet_copy, server, tmp_path):
+    fleet = endpoint_fleet.save(fleet_copy, server.url, {"gone": "refused", "b": "b"})
+    problems = collected(tmp_path / "run", fleet, Collecting(allow_missing=True))
+    assert list(problems) == ["gone"]
+    assert counts(tmp_path / "run") == {"b": len(QUERIES)}
+    with pytest.raises(WorkError, match="no connection"):
+        collected(tmp_path / "run", fleet)
+
+
+def test_a_server_that_is_down_for_a_while_is_asked_again(fleet_copy, server, tmp_path):
+    asked: list[str] = []
+
+    def moody(query: str) -> str:
+        asked.append(query)
+        if 8 < len(asked) <= 11:
+            raise ConnectionResetError
+        return "yes"
+
+    server.replies["moody"] = moody
+    fleet = endpoint_fleet.save(fleet_copy, server.url, {"moody": "moody"}, rest_seconds=0.05)
+    assert collected(tmp_path / "run", fleet) == {}
+    assert counts(tmp_path / "run") == {"moody": len(QUERIES)}
+
+
+def test_one_request_that_always_fails_does_not_end_the_others(fleet_copy, server, tmp_path):
+    poison, asked = QUERIES[3].text, Counter()
+
+    def choosy(query: str) -> str:
+        asked[query] += 1
+        if query == poison:
+            raise ConnectionResetError
+        return "yes"
+
+    server.replies["choosy"] = choosy
+    fleet = endpoint_fleet.save(fleet_copy, server.url, {"choosy": "choosy"}, rest_seconds=0.02)
+    problems = collected(tmp_path / "run", fleet, Collecting(allow_missing=True))
+    assert "the connection broke" in problems["choosy"].reason
+    assert counts(tmp_path / "run") == {"choosy": len(QUERIES) - 1}
+    assert (asked[poison], max(count for query, count in asked.items() if query != poison)) == (3, 1)
+
+
+def test_a_server_that_asks_for_a_pause_gets_it(fleet_copy, server, tmp_path):
+    fleet = endpoint_fleet.save(fleet_copy, server.url, {"a": "wait-429"})
+    text = (fleet / "fleet.toml").read_text().replace("retries = 0", "retries = 1")
+    (fleet / "fleet.toml").write_text(text)
+    assert collected(tmp_path / "run", fleet) == {}
+    assert len(server.times) == len(QUERIES) + 1
+    assert max(later - time for time, later in pairwise(server.times)) > 0.9
+
+
+def priced(fleet: Path, dollars: float) -> Path:
+    file = fleet / "fleet.toml"
+    price = f"retries = 0\nusd_per_million_tokens = {dollars * 1e6}\n"
+    file.write_text(file.read_text().replace("retries = 0\n", price))
+    return fleet
+
+
+def test_a_budget_is_never_passed_and_a_larger_one_goes_on(fleet_copy, server, tmp_path):
+    """Each answer has two tokens at a dollar each, and may have four: of ten dollars four answers are sure."""
+    server.replies = {name: lambda query: "yes yes" for name in "ab"}
+    fleet = priced(endpoint_fleet.save(fleet_copy, server.url, {"a": "a", "b": "b"}), 1.0)
+    with pytest.raises(WorkError, match=r"the budget of \$10 is used up") as raised:
+        collected(tmp_path / "run", fleet, Collecting(budget_usd=10))
+    assert "Responses of b are missing too" in str(raised.value)
+    spent = sum(record["tokens"] for record in records(tmp_path / "run"))
+    assert 6 < spent <= 10
+    with pytest.raises(WorkError, match=r"the budget of \$10"):
+        collected(tmp_path / "run", fleet, Collecting(budget_usd=10))  # what was spent before counts
+    assert sum(record["tokens"] for record in records(tmp_path / "run")) == spent
+    assert collected(tmp_path / "run", fleet, Collecting(budget_usd=100)) == {}
+    assert counts(tmp_path / "run") == {"a": len(QUERIES), "b": len(QUERIES)}
+
+
+def test_a_budget_needs_prices(fleet_copy, server, tmp_path):
+    fleet = endpoint_fleet.save(fleet_copy, server.url, {"a": "a"})
+    with pytest.raises(ZooterError, match="no valid price of a"):
+        collected(tmp_path / "run", fleet, Collecting(budget_usd=1))
+    assert server.bodies == []

@@ -1,0 +1,47 @@
+"""auto-best behind scripted servers: who is asked where the router is unsure, and where it is not."""
+
+from __future__ import annotations
+
+from support.running_endpoint import QUERY, stream_of
+
+HEADERS = {"x-zooter-metadata": "enabled"}
+
+
+UNSURE = "unsure_above = -1.0"  # about every query
+
+
+def test_where_unsure_two_answer_and_the_best_is_kept(serve, scripted):
+    endpoint = serve("good", "echo", "good", router=UNSURE)
+    answer = endpoint.chat(model="auto-best", headers=HEADERS).json()
+    assert set(answer["zooter"]["rewards"]) == set(endpoint.order[:2])
+    assert answer["zooter"]["rewards"][answer["model"]] == max(answer["zooter"]["rewards"].values())
+    assert len(scripted.bodies) == 2
+
+
+def test_where_sure_one_answers(serve, scripted):
+    endpoint = serve("good", "echo", router="unsure_above = 2.0")
+    answer = endpoint.chat(model="auto-best", headers=HEADERS).json()
+    assert answer["model"] == endpoint.order[0]
+    assert "rewards" not in answer["zooter"]
+    assert len(scripted.bodies) == 1
+
+
+def test_one_that_fails_leaves_the_other(serve):
+    endpoint = serve("http-500", "good", router=UNSURE)
+    chunks = stream_of(endpoint.chat(model="auto-best", stream=True, headers=HEADERS))
+    assert {chunk["model"] for chunk in chunks} == {endpoint.order[1]}
+    assert [entry["candidate"] for entry in chunks[-1]["zooter"]["failed"]] == [endpoint.order[0]]
+
+
+def test_the_conversation_stays_with_the_winner(serve):
+    endpoint = serve("http-500", "good", router=UNSURE)
+    endpoint.chat(model="auto-best", session_id="s")
+    continued = [{"role": "user", "content": QUERY}, {"role": "assistant", "content": "It"}]
+    assert endpoint.chat(continued, session_id="s").json()["model"] == endpoint.order[1]
+
+
+def test_when_both_fail_both_are_named(serve):
+    endpoint = serve("http-500", "http-503", router=UNSURE)
+    response = endpoint.chat(QUERY, model="auto-best")
+    assert response.status_code == 502
+    assert all(name in response.json()["error"]["message"] for name in endpoint.order)

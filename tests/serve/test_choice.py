@@ -1,0 +1,243 @@
+"""Who is chosen, with a router whose probabilities are given: gate, price, allowed models, conversations."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
+
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.endpoint import EndpointConfig
+from zooter_core.config.fleet import Fleet
+from zooter_core.config.serve import ServeConfig
+from zooter_core.records import Decision
+from zooter_core.serve.chat_request import read_chat
+from zooter_core.serve.choice import Choice, choose
+from zooter_core.serve.errors import ApiError
+from zooter_core.serve.gateway import Gateway
+from zooter_core.serve.reasoning import digests, readable_by
+from zooter_core.serve.routing import BatchRouter, Routed
+from zooter_core.serve.sessions import Sessions
+
+TOOLS = [{"type": "function", "function": {"name": "f"}}]
+CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "f"}}]}
+RESULT = {"role": "tool", "tool_call_id": "1", "content": "42"}
+
+
+class Chooser:
+    """A gateway whose router gives the probabilities behind the last word of a text, such as `code=0.6,math=0.4`."""
+
+    def __init__(self, tmp_path, **candidates: dict[str, Any]) -> None:
+        endpoint = EndpointConfig(base_url="http://127.0.0.1:9/v1")
+        pool = tuple(
+            CandidateConfig(name=name, backend="openai", model=name, endpoint=endpoint, **keys)
+            for name, keys in candidates.items()
+        )
+        self.fleet = Fleet("test", tmp_path, pool, serve=ServeConfig(sticky_seconds=600, switch_margin=0.2))
+        self.now = 0.0
+        self.sessions = Sessions(lambda: self.now)
+
+    def __call__(self, content: Any = "", pin: bool = True, **body: Any) -> Choice:
+        """The choice for a conversation; its first candidate then answers."""
+        messages = content if isinstance(content, list) else [{"role": "user", "content": content}]
+        request = read_chat({"model": "auto", "messages": messages, **body})
+
+        async def run() -> Choice:
+            gateway = Gateway(self.fleet, BatchRouter(self._route), None, self.sessions)
+            try:
+                return await choose(gateway, request)
+            finally:
+                await gateway.close()
+
+        choice = asyncio.run(run())
+        if pin:
+            self.sessions.pin(request.session, choice.order[0])
+        return choice
+
+    def _route(self, texts):
+        routed = []
+        for text in texts:
+            given = dict(pair.split("=") for pair in text.split()[-1].split(",")) if "=" in text else {}
+            even = 1 / len(self.fleet.pool)
+            probabilities = {name: float(given.get(name, even)) for name in self.fleet.pool}
+            routed.append(Routed(Decision.of(text, probabilities), 0.5))
+        return routed
+
+
+@pytest.fixture
+def chooser(tmp_path):
+    return lambda **candidates: Chooser(tmp_path, **candidates)
+
+
+@pytest.fixture
+def pair(chooser):
+    return chooser(math={}, code={})
+
+
+def talk(*texts: str) -> list[dict[str, Any]]:
+    """A conversation of those user turns, with answers in between."""
+    messages: list[dict[str, Any]] = []
+    for text in texts:
+        messages += [{"role": "user", "content": text}, {"role": "assistant", "content": "ok"}]
+    return messages[:-1]
+
+
+def test_the_router_chooses_and_the_others_are_in_reserve(pair):
+    choice = pair("math=0.3,code=0.7")
+    assert choice.order == ("code", "math")
+    assert (choice.reason, choice.passed_over) == ("router", {})
+
+
+@pytest.mark.parametrize(
+    ("body", "keys", "reason"),
+    [
+        ({"tools": TOOLS}, {"tools": False}, "calls no tools"),
+        ({"response_format": {"type": "json_object"}}, {"json_mode": False}, "has no JSON mode"),
+        ({"max_tokens": 500}, {"context_tokens": 400}, "the request has about 505 tokens, its context 400"),
+        ({"models": ["math"]}, {}, "not among `models`"),
+    ],
+)
+def test_a_candidate_that_cannot_answer_is_passed_over(chooser, body, keys, reason):
+    choice = chooser(math={}, code=keys)("math=0.1,code=0.9", **body)
+    assert choice.order == ("math",)
+    assert choice.passed_over == {"code": reason}
+
+
+def test_images_go_to_a_candidate_that_takes_them(chooser):
+    parts = [{"type": "text", "text": "math=0.1,code=0.9"}, {"type": "image_url", "image_url": {"url": "data:x"}}]
+    choice = chooser(math={}, code={"images": False})([{"role": "user", "content": parts}])
+    assert choice.order == ("math",)
+    assert choice.passed_over == {"code": "takes no images"}
+
+
+def test_nobody_able_is_an_error_that_says_why(chooser):
+    with pytest.raises(ApiError) as caught:
+        chooser(math={"tools": False}, code={"tools": False})(tools=TOOLS)
+    assert (caught.value.status, caught.value.code) == (400, "no_capable_model")
+    assert "math: calls no tools; code: calls no tools" in caught.value.message
+
+
+def test_unknown_models_are_refused(pair):
+    with pytest.raises(ApiError) as caught:
+        pair(model="gpt-99")
+    assert (caught.value.status, caught.value.code, caught.value.param) == (404, "model_not_found", "model")
+    with pytest.raises(ApiError) as caught:
+        pair(models=["math", "gpt-99"])
+    assert (caught.value.status, caught.value.param) == (400, "models")
+
+
+@pytest.mark.parametrize(("dollars", "first"), [(None, "code"), (1.0, "code"), (0.001, "math"), (0.0, "math")])
+def test_willingness_to_pay_is_the_worth_of_a_tenth(chooser, dollars, first):
+    """code costs 300 tokens * 100 / 1e6 = 0.03 dollars and is 0.2 better, which is worth 2 * willingness."""
+    choose = chooser(math={"usd_per_million_tokens": 0}, code={"usd_per_million_tokens": 100})
+    assert choose("math=0.4,code=0.6", willingness_to_pay=dollars).order[0] == first
+
+
+@pytest.mark.parametrize(
+    ("dollars", "tokens", "first"), [(0.0151, 300, "code"), (0.0149, 300, "math"), (0.0151, 310, "math")]
+)
+def test_the_bound_of_willingness_to_pay(chooser, dollars, tokens, first):
+    choose = chooser(math={"usd_per_million_tokens": 0}, code={"usd_per_million_tokens": 100})
+    assert choose("math=0.4,code=0.6", willingness_to_pay=dollars, max_tokens=tokens).order[0] == first
+
+
+def test_willingness_to_pay_needs_prices(pair):
+    with pytest.raises(ApiError) as caught:
+        pair("Hi", willingness_to_pay=1)
+    assert caught.value.status == 400
+    assert "usd_per_million_tokens" in caught.value.message
+
+
+def test_a_conversation_keeps_its_candidate_unless_another_leads_by_more_than_the_margin(pair):
+    assert pair(talk("a math=0.6,code=0.4")).order[0] == "math"
+    choice = pair(talk("a math=0.6,code=0.4", "b math=0.42,code=0.58"))
+    assert (choice.order, choice.reason) == (("math", "code"), "sticky")
+    choice = pair(talk("a math=0.6,code=0.4", "b math=0.42,code=0.58", "c math=0.3,code=0.7"))
+    assert (choice.order, choice.reason) == (("code", "math"), "switched")
+
+
+def test_a_conversation_loses_its_candidate_after_sticky_seconds(pair):
+    pair(talk("a math=0.6,code=0.4"))
+    pair.now = 601
+    choice = pair(talk("a math=0.6,code=0.4", "b math=0.42,code=0.58"))
+    assert (choice.order[0], choice.reason) == ("code", "router")
+
+
+@pytest.mark.parametrize("name", ["session_id", "prompt_cache_key"])
+def test_a_conversation_is_known_by_its_key(pair, name):
+    assert pair("a math=0.6,code=0.4", **{name: "x"}).order[0] == "math"
+    assert pair("b math=0.42,code=0.58", **{name: "x"}).reason == "sticky"
+    assert pair("b math=0.42,code=0.58", **{name: "y"}).reason == "router"
+
+
+def test_other_conversations_have_other_keys(pair):
+    pair("a math=0.6,code=0.4", tools=TOOLS)
+    pair([{"role": "system", "content": "Be brief"}, {"role": "user", "content": "a math=0.6,code=0.4"}])
+    conversation = talk("a math=0.6,code=0.4", "b math=0.42,code=0.58")
+    assert pair(conversation, pin=False).reason == "router"
+    assert pair(conversation, tools=TOOLS).reason == "sticky"
+    assert pair([{"role": "system", "content": "Be brief"}, *conversation]).reason == "sticky"
+
+
+def test_inside_a_tool_loop_the_candidate_stays_however_late(pair):
+    start = talk("a math=0.9,code=0.1")
+    pair(start, tools=TOOLS)
+    pair.now = 10_000
+    pair.sessions.pin(read_chat({"model": "auto", "messages": start, "tools": TOOLS}).session, "code")
+    pair.now = 20_000
+    choice = pair([*start, CALL, RESULT], tools=TOOLS)
+    assert (choice.order, choice.reason) == (("code", "math"), "tool_loop")
+
+
+def test_a_tool_loop_that_is_not_known_is_routed_as_its_turn_was(pair):
+    start = talk("a math=0.9,code=0.1")
+    assert pair([*start, CALL, RESULT], pin=False).order[0] == pair(start, pin=False).order[0] == "math"
+
+
+def test_a_candidate_that_may_no_longer_answer_does_not_stay(pair):
+    pair(talk("a math=0.6,code=0.4"))
+    choice = pair(talk("a math=0.6,code=0.4", "b math=0.9,code=0.1"), models=["code"])
+    assert (choice.order, choice.reason) == (("code",), "router")
+
+
+def reasoning(data: str) -> dict[str, Any]:
+    details = [{"type": "reasoning.encrypted", "data": data}, {"type": "reasoning.text", "text": "Hm"}]
+    return {"role": "assistant", "content": "ok", "reasoning_details": details}
+
+
+def test_encrypted_reasoning_goes_back_to_its_writer_alone():
+    sessions = Sessions()
+    message = reasoning("secret")
+    (digest,) = digests(message)
+    sessions.wrote(digest, "math")
+    assert readable_by("math", [message], sessions) == [message]
+    (shown,) = readable_by("code", [message], sessions)
+    assert shown == {**message, "reasoning_details": [{"type": "reasoning.text", "text": "Hm"}]}
+    unknown = {"role": "assistant", "content": "", "encrypted_content": "x", "thinking_blocks": [{"signature": "y"}]}
+    assert readable_by("math", [unknown], sessions) == [{"role": "assistant", "content": ""}]
+
+
+def test_a_tool_loop_stays_with_the_writer_of_its_reasoning(pair):
+    start, answer = talk("a math=0.9,code=0.1"), reasoning("secret") | CALL
+    (digest,) = digests(answer)
+    pair.sessions.wrote(digest, "code")
+    choice = pair([*start, answer, RESULT])
+    assert (choice.order[0], choice.reason) == ("code", "tool_loop")
+
+
+def test_a_session_of_a_header_is_not_one_of_a_hash(pair):
+    body = {"model": "auto", "messages": talk("Hi")}
+    keys = {read_chat(body).session, read_chat(body, "a").session, read_chat({**body, "session_id": "b"}).session}
+    assert len(keys) == 3
+    assert read_chat({**body, "session_id": "b"}, "a").session == read_chat(body, "a").session
+
+
+def test_sticky_seconds_of_zero_routes_every_turn(pair):
+    pair.fleet = replace(pair.fleet, serve=ServeConfig(sticky_seconds=0))
+    pair(talk("a math=0.6,code=0.4"))
+    pair.now = 1
+    assert pair(talk("a math=0.6,code=0.4", "b math=0.49,code=0.51")).order[0] == "code"

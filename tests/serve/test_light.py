@@ -1,0 +1,50 @@
+"""A fleet of endpoints is served without PyTorch: the command itself, with a router that it exports first."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from support import endpoint_fleet
+from zooter_core.router.graph import missing
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
+
+MOST_MEGABYTES = 300
+# Runs the command and says at its end whether it has loaded PyTorch.
+PROGRAM = """
+import sys
+from zooter_core.cli.main import main
+code = main(sys.argv[1:])
+print([name for name in ("torch", "transformers") if name in sys.modules], flush=True)
+sys.exit(code)
+"""
+
+
+def test_endpoints_are_served_without_pytorch(fleet_copy: Path, scripted):
+    endpoint_fleet.save(fleet_copy, scripted.url, {"a": "good", "b": "good"}, router=True)
+    file = fleet_copy / "fleet.toml"
+    file.write_text(file.read_text().replace('runtime = "torch"\n', ""))
+    command = [sys.executable, "-c", PROGRAM, "serve", "--fleet", str(fleet_copy), "--port", "0"]
+    environment = os.environ | {"ZOOTER_CACHE": str(fleet_copy / "cache"), "COLUMNS": "200"}
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if "is served at" in line)
+        url = line.partition("served at ")[2].split()[0]
+        body = {"model": "auto", "messages": [{"role": "user", "content": "Hi"}]}
+        request = urllib.request.Request(f"{url}/chat/completions", json.dumps(body).encode())
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert json.load(answer)["model"] in ("a", "b")
+        assert psutil.Process(process.pid).memory_info().rss / 1e6 < MOST_MEGABYTES
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read().strip() == "[]"
+    assert list((fleet_copy / "cache" / "routers").glob("*/router.onnx"))

@@ -1,0 +1,87 @@
+"""Candidates on this machine behind the endpoint: what they answer, and what they refuse."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.running_endpoint import stream_of
+
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+
+
+@pytest.mark.parametrize("model", ["auto", "one"])
+def test_an_answer_has_the_shape_of_the_api(local, model):
+    answer = local.chat(model=model, max_tokens=5, temperature=0, seed=3).json()
+    (choice,) = answer["choices"]
+    assert answer["object"] == "chat.completion"
+    assert answer["model"] == (answer["model"] if model == "auto" else "one")
+    assert (choice["message"]["role"], choice["finish_reason"]) == ("assistant", "length")
+    assert answer["usage"]["completion_tokens"] == 5
+
+
+def test_a_stream_says_what_the_whole_answer_says(local):
+    whole = local.chat(model="one", max_tokens=6, temperature=0).json()
+    chunks = stream_of(
+        local.chat(model="one", max_tokens=6, temperature=0, stream=True, stream_options={"include_usage": True})
+    )
+    text = "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
+    assert text.strip() == whole["choices"][0]["message"]["content"].strip()
+    assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert chunks[-2]["choices"][0]["finish_reason"] == "length"
+    assert chunks[-1]["usage"]["completion_tokens"] == 6
+    assert len({chunk["id"] for chunk in chunks}) == 1
+
+
+def test_generation_settings_are_the_requests(local):
+    assert local.chat(model="base", max_completion_tokens=3).json()["usage"]["completion_tokens"] <= 3
+    response = local.chat(model="base", temperature=-1)
+    assert response.status_code == 400
+    assert "temperature" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"logprobs": True}, "logprobs"),
+        ({"n": 2}, "n"),
+        ({"stop": ["x"]}, "stop"),
+    ],
+)
+def test_what_it_cannot_do_is_refused(local, body, param):
+    named = local.chat(model="base", **body)
+    assert (named.status_code, named.json()["error"]["param"]) == (400, param)
+    routed = local.chat(**body)
+    assert (routed.status_code, routed.json()["error"]["code"]) == (400, "no_capable_model")
+
+
+def test_images_and_tool_results_are_refused(local):
+    for message in ({"role": "user", "content": [IMAGE]}, {"role": "tool", "content": "42", "tool_call_id": "1"}):
+        response = local.chat([message], model="base")
+        assert (response.status_code, response.json()["error"]["param"]) == (400, "messages[0]")
+
+
+def test_neutral_values_are_not_demands(local):
+    fields = {"n": 1, "logprobs": False, "tools": [], "stop": None, "top_p": 1, "response_format": {"type": "text"}}
+    assert local.chat(model="base", max_tokens=1, **fields).status_code == 200
+
+
+def test_rmr_keeps_the_answer_with_the_highest_reward(local):
+    answer = local.chat(model="rmr", max_tokens=4, headers={"x-zooter-metadata": "enabled"}).json()
+    rewards = answer["zooter"]["rewards"]
+    assert set(rewards) == {"base", "one", "two"}
+    assert rewards[answer["model"]] == max(rewards.values())
+
+
+def test_rmr_streams_the_best_answer(local):
+    response = local.chat(model="rmr", max_tokens=4, stream=True, headers={"x-zooter-metadata": "enabled"})
+    chunks = stream_of(response)
+    assert {chunk["model"] for chunk in chunks} == {response.headers["x-model-router-selected-model"]}
+    assert chunks[0]["choices"][0]["delta"]["content"]
+    assert set(chunks[-1]["zooter"]["rewards"]) == {"base", "one", "two"}
+
+
+def test_decisions_carry_tags(local):
+    shape = local.client.post("/v1/route", json={"messages": [{"role": "user", "content": "What is 12 + 30?"}]}).json()
+    assert shape["tags"][0]["name"] == "arithmetic"

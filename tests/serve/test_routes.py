@@ -1,0 +1,115 @@
+"""The other routes, and errors in the API's shape."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+
+
+@pytest.fixture
+def endpoint(serve):
+    return serve("good", "good")
+
+
+def error(response) -> dict:
+    assert set(response.json()) == {"error"}
+    assert set(response.json()["error"]) == {"message", "type", "param", "code"}
+    return response.json()["error"]
+
+
+def test_models_are_listed_and_found(endpoint):
+    names = [entry["id"] for entry in endpoint.client.get("/v1/models").json()["data"]]
+    assert names == ["auto", "auto-best", "rmr", *endpoint.server.settings.fleet.pool]
+    entry = endpoint.client.get("/v1/models/chat").json()
+    assert (entry["object"], entry["owned_by"].startswith("127.0.0.1:")) == ("model", True)
+    assert error(endpoint.client.get("/v1/models/gpt-99"))["code"] == "model_not_found"
+
+
+def test_health(endpoint):
+    assert endpoint.client.get("/health").json() == {"status": "ok"}
+
+
+def test_route_decides_without_answering(endpoint, scripted):
+    question = [{"role": "user", "content": "What is 2 + 3?"}]
+    one = endpoint.client.post("/v1/route", json={"messages": question}).json()
+    assert one["candidate"] == endpoint.order[0]
+    assert {"probabilities", "tags", "margin", "certainty", "reason", "passed_over"} <= set(one)
+    many = endpoint.client.post("/v1/route", json={"conversations": [question] * 40, "models": [endpoint.order[1]]})
+    assert [entry["candidate"] for entry in many.json()["data"]] == [endpoint.order[1]] * 40
+    assert scripted.bodies == []
+
+
+def test_feedback_is_kept_for_its_owner(endpoint):
+    answer = endpoint.chat()
+    record = {"request_id": answer.headers["x-request-id"], "verdict": "good", "score": 0.5, "comment": "fine\n"}
+    assert endpoint.client.post("/v1/feedback", json=record).json()["stored"] is True
+    file = endpoint.server.settings.data / "feedback.jsonl"
+    (line,) = file.read_text().splitlines()
+    assert json.loads(line).items() > record.items()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "request_id"),
+        ({"request_id": "x"}, None),
+        ({"request_id": "x", "verdict": "meh"}, "verdict"),
+        ({"request_id": "x", "score": "1"}, "score"),
+        ({"request_id": "x", "comment": 7}, "comment"),
+    ],
+)
+def test_feedback_that_is_wrong_is_refused(endpoint, body, param):
+    response = endpoint.client.post("/v1/feedback", json=body)
+    assert (response.status_code, error(response)["param"]) == (400, param)
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "model"),
+        ({"model": 7, "messages": []}, "model"),
+        ({"model": "auto"}, "messages"),
+        ({"model": "auto", "messages": []}, "messages"),
+        ({"model": "auto", "messages": ["hi"]}, "messages[0].role"),
+        ({"model": "auto", "messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
+        ({"model": "auto", "messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+        ({"model": "auto", "messages": [{"role": "user", "content": "x"}], "stream": "yes"}, "stream"),
+        ({"model": "auto", "messages": [{"role": "user", "content": "x"}], "models": "chat"}, "models"),
+        ({"model": "auto", "messages": [{"role": "user", "content": "x"}], "session_id": 1}, "session_id"),
+        (
+            {"model": "auto", "messages": [{"role": "user", "content": "x"}], "willingness_to_pay": -1},
+            "willingness_to_pay",
+        ),
+    ],
+)
+def test_a_wrong_field_is_named(endpoint, body, param):
+    response = endpoint.client.post("/v1/chat/completions", json=body)
+    assert (response.status_code, error(response)["param"]) == (400, param)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"[1]", b'{"a": NaN}', b"\xff", b"[" * 100_000, b'{"a": 1' + b"0" * 5000 + b"}"]
+)
+def test_a_body_that_is_no_json_object_is_refused(endpoint, raw):
+    response = endpoint.client.post("/v1/chat/completions", content=raw)
+    assert (response.status_code, error(response)["code"]) == (400, "invalid_json")
+
+
+def test_a_body_beyond_the_limit_is_refused(endpoint):
+    most = endpoint.server.settings.most_bytes
+    response = endpoint.client.post("/v1/chat/completions", content=b" " * (most + 1))
+    assert (response.status_code, error(response)["code"]) == (413, "request_too_large")
+
+
+def test_unknown_paths_and_methods_have_the_same_shape(endpoint):
+    assert error(endpoint.client.get("/v1/nothing"))["code"] == "not_found"
+    response = endpoint.client.get("/v1/chat/completions")
+    assert (response.status_code, error(response)["code"]) == (405, "method_not_allowed")
+
+
+def test_embeddings_are_not_routed(endpoint):
+    response = endpoint.client.post("/v1/embeddings", json={"model": "auto", "input": "x"})
+    assert (response.status_code, error(response)["param"]) == (400, "model")

@@ -1,0 +1,81 @@
+"""The endpoint on a free port of loopback, in a thread, for requests over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from zooter_core.serve import run
+from zooter_core.serve.app import Server
+from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.settings import ServeSettings
+
+READY_SECONDS = 60
+QUERY = "What is 2 + 3?"
+
+
+@dataclass
+class Endpoint:
+    """A running endpoint.
+
+    Attributes:
+        order: the candidates in the order of the router's probabilities for QUERY.
+        exchanges: what its observers have seen.
+    """
+
+    url: str
+    client: httpx2.Client
+    server: Server
+    exchanges: list[Exchange]
+    ended: threading.Semaphore
+    order: tuple[str, ...] = ()
+
+    def chat(self, content: Any = QUERY, headers: dict[str, str] | None = None, **body: Any) -> httpx2.Response:
+        messages = content if isinstance(content, list) else [{"role": "user", "content": content}]
+        body = {"model": "auto", "messages": messages, **body}
+        return self.client.post("/v1/chat/completions", json=body, headers=headers)
+
+    def next_exchange(self) -> Exchange:
+        """The exchange that ends next."""
+        assert self.ended.acquire(timeout=READY_SECONDS)
+        return self.exchanges[-1]
+
+
+@contextmanager
+def running(settings: ServeSettings) -> Iterator[Endpoint]:
+    """An endpoint in a thread."""
+    exchanges: list[Exchange] = []
+    ended = threading.Semaphore(0)
+
+    def observe(exchange: Exchange) -> None:
+        exchanges.append(exchange)
+        ended.release()
+
+    server = Server(settings, [observe])
+    ports: queue.SimpleQueue[int] = queue.SimpleQueue()
+    uvicorn_server = run.uvicorn_server(server, ports.put, grace_seconds=2)
+    thread = threading.Thread(target=uvicorn_server.run, daemon=True)
+    thread.start()
+    port = ports.get(timeout=READY_SECONDS)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        with httpx2.Client(base_url=url, timeout=READY_SECONDS, trust_env=False) as client:
+            yield Endpoint(url, client, server, exchanges, ended)
+    finally:
+        uvicorn_server.should_exit = True
+        thread.join(READY_SECONDS)
+
+
+def stream_of(response: httpx2.Response) -> list[Any]:
+    """The data of a stream's events; the last one must be [DONE]."""
+    events = response.text.split("\n\n")
+    *chunks, done = [event.removeprefix("data: ") for event in events if event.startswith("data: ")]
+    assert done == "[DONE]"
+    return [json.loads(chunk) for chunk in chunks]
