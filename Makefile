@@ -30,7 +30,7 @@ test: check
 	$(BIN)/pytest -n auto --maxprocesses 4
 
 quick: check
-	$(BIN)/pytest -n auto --maxprocesses 4 -m "not browser and not models and not faults and not export"
+	$(BIN)/pytest -n auto --maxprocesses 4 -m "not browser and not models and not faults and not export and not slow"
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

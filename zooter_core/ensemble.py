@@ -17,6 +17,7 @@ from zooter_core.backends import Backend, Piece, Request, iter_responses, stream
 from zooter_core.backends.conversation import Conversation, check_query, last_query, messages_of
 from zooter_core.backends.fallback import iter_text, with_fallback
 from zooter_core.backends.merge_streams import merge_streams
+from zooter_core.config.candidates import AUTO, GGUF
 from zooter_core.config.fleet import NO_ROUTER, Fleet, GenerationConfig
 from zooter_core.data import prices
 from zooter_core.errors import ZooterError
@@ -56,6 +57,8 @@ class Ensemble:
         """Fleets that share backends (by kind; missing ones are added) load a common model once."""
         self.fleet = fleet
         self.backends: dict[str, Backend] = {} if shared is None else shared
+        self._used: set[str] = set()  # the kinds of backend that know this fleet's candidates
+        self._using = threading.Lock()
         for candidate in fleet.candidates:
             if candidate.backend not in backends.KINDS:  # those load when they are needed, with their libraries
                 self.backend_of(candidate.backend)
@@ -264,8 +267,13 @@ class Ensemble:
 
     def backend_of(self, kind: str) -> Backend:
         """The backend of a kind. A judge on the candidates' base model shares its weights this way."""
-        if kind not in self.backends:
-            self.backends.setdefault(kind, backends.backend(kind))  # threads that come together share one
+        if kind not in self._used:
+            with self._using:
+                if kind not in self.backends:
+                    self.backends.setdefault(kind, backends.backend(kind))  # other fleets may share it
+                if kind not in self._used:
+                    backends.expect(self.backends[kind], [c for c in self.fleet.candidates if c.backend == kind])
+                    self._used.add(kind)
         return self.backends[kind]
 
     def load(
@@ -294,7 +302,7 @@ class Ensemble:
 
     def fetch(self, progress: Callable[[str], None]) -> None:
         """Download or convert the candidates' weights where that has not been done yet."""
-        for reference in dict.fromkeys(candidate.model for candidate in self.fleet.candidates):
+        for reference in dict.fromkeys(c.model for c in self.fleet.candidates if c.backend not in (GGUF, AUTO)):
             with suppress(ZooterError):  # raised again when the candidate is used
                 resolve(reference, progress)
 

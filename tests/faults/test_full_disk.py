@@ -110,12 +110,12 @@ def test_a_whole_run_on_a_disk_that_grows(called, small_disk, finished_run, quer
 def test_rewards_for_responses_go_on(called, tmp_path, responses, tiny_fleet):
     call = ["score", "--responses", responses, "--fleet", tiny_fleet, "--out"]
     assert called(*call, tmp_path / "whole.jsonl")[0] == 0
-    wanted = (tmp_path / "whole.jsonl").read_bytes()
+    expected = (tmp_path / "whole.jsonl").read_bytes()
     out = tmp_path / "out.jsonl"
-    refused(called, len(wanted) // 2, out, *call, out)
-    assert out.read_bytes() == wanted[: len(wanted) // 2]
+    refused(called, len(expected) // 2, out, *call, out)
+    assert out.read_bytes() == expected[: len(expected) // 2]
     assert called(*call, out)[0] == 0
-    assert out.read_bytes() == wanted
+    assert out.read_bytes() == expected
 
 
 @pytest.fixture

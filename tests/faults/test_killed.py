@@ -124,12 +124,12 @@ def test_a_sweep_leaves_the_old_figures_and_begins_again(called, calls, killed, 
 
 def test_scored_responses_are_kept(called, calls, killed, tmp_path):
     name = "score --responses"
-    wanted, before = alone(called, calls[name], tmp_path / "alone").read_bytes(), killed[name].read_bytes()
-    assert 0 < before.count(b"\n") < wanted.count(b"\n")
-    assert wanted.startswith(before)
+    expected, before = alone(called, calls[name], tmp_path / "alone").read_bytes(), killed[name].read_bytes()
+    assert 0 < before.count(b"\n") < expected.count(b"\n")
+    assert expected.startswith(before)
     killed[name].write_bytes(before + b'{"id": "')  # and a line that was being written
     assert called(*calls[name])[0] == 0
-    assert killed[name].read_bytes() == wanted
+    assert killed[name].read_bytes() == expected
 
 
 def test_a_router_that_was_there_stays_until_the_new_one_is_whole(called, calls, killed, finished_run, tmp_path):
