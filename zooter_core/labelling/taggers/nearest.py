@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from zooter_core.backends import Backend
@@ -39,7 +38,7 @@ class NearestTagger:
                 owners.append(len(self.names))
             self.names.append(entry["name"])
         self.encoder = encoders(config.encoder or ENCODER)
-        self.vectors = torch.from_numpy(self.encoder.sentence(self.encoder.embed_all(texts)).copy())
+        self.vectors = self.encoder.sentence(self.encoder.embed_all(texts)).copy()
         self.starts = np.flatnonzero(np.diff(owners, prepend=-1))  # where each tag's texts begin
         self.config = config
 
@@ -52,9 +51,8 @@ class NearestTagger:
         return self._tags(self.encoder.embed_all([query.text for query in queries]))
 
     def _tags(self, vectors: NDArray[np.float32]) -> list[tuple[Tag, ...]]:
-        # In torch like the encoder: numpy's own threads would slow down the next forward pass.
-        sentences = torch.from_numpy(self.encoder.sentence(vectors))
-        similarities = (sentences @ self.vectors.T).numpy()
+        # Not a matrix product: the threads of numpy's library for those would slow down the encoder's next pass.
+        similarities = np.einsum("qw,tw->qt", self.encoder.sentence(vectors), self.vectors)
         return [self._best(row) for row in np.maximum.reduceat(similarities, self.starts, axis=1)]
 
     def _best(self, scores: np.ndarray) -> tuple[Tag, ...]:
