@@ -95,7 +95,10 @@ def _behind_servers(gateway: Gateway, request: ChatRequest, path: str) -> ChatRe
         raise ApiError(404, message, "not_found", "model")
     if request.model in gateway.fleet.pool or len(remote) == len(gateway.fleet.pool):
         return request
-    allowed = [name for name in request.allowed or remote if name in remote]
+    wanted = request.allowed or remote
+    allowed = [name for name in wanted if name in remote or name not in gateway.fleet.pool]  # `choose` refuses others
+    if not allowed:
+        raise ApiError(404, f"None of `models` has /v1{path}: they run on this machine.", "not_found", "models")
     return replace(request, body={**request.body, "models": allowed})
 
 
