@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support import endpoint_fleet
 
+from support import endpoint_fleet
 from zooter_core.router.graph import missing
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")

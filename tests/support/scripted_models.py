@@ -93,9 +93,9 @@ class Models(Parts):
         time.sleep(0.1)  # else the reset may overtake the text
         self.reset()
 
-    def mends(self, body: Any) -> None:
+    def recovers(self, body: Any) -> None:
         """A reset in the middle of the first answer, and no fault after that."""
-        return self.reset_in_the_middle(body) if self.server.count("mends") == 1 else self.good(body)
+        return self.reset_in_the_middle(body) if self.server.count("recovers") == 1 else self.good(body)
 
     def twice_503(self, body: Any) -> None:
         if self.server.count("twice-503") <= 2:
