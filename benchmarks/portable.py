@@ -81,29 +81,30 @@ def speeds(routers: dict[str, Router], rounds: int) -> None:
 
 def starts(place: Path, rounds: int) -> None:
     calls = {
-        "the libraries and the graph": ["-c", LEAST.format(graph=str(place / "router.onnx"))],
-        "Router.load and one query": [
-            "-c", f"from zooter_core import Router; Router.load({str(place)!r}).route([{ROUTE!r}])",
-        ],
-        "zooter route": ["-m", "zooter_core.cli", "route", "--json", ROUTE],
-    }  # fmt: skip
+        "the libraries and the graph": LEAST.format(graph=str(place / "router.onnx")),
+        "Router.load and one query": f"from zooter_core import Router; Router.load({str(place)!r}).route([{ROUTE!r}])",
+        "zooter route": f"from zooter_core.cli.main import main; main(['route', '--json', {ROUTE!r}])",
+    }
     costs: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
     for _ in range(rounds):
-        for name, arguments in calls.items():
-            costs[name].append(cost(arguments))
+        for name, code in calls.items():
+            costs[name].append(cost(code))
     least = {name: np.min(rows, axis=0) for name, rows in costs.items()}
     for name, (seconds, megabytes) in least.items():
         share = seconds / least["the libraries and the graph"][0]
         print(f"{name}: {seconds:.2f} processor seconds ({share:.2f} times the first), {megabytes:.0f} MB at most")
 
 
-def cost(arguments: list[str]) -> tuple[float, float]:
-    """Processor seconds and most resident megabytes of a Python process."""
+def cost(code: str) -> tuple[float, float]:
+    """Processor seconds and most resident megabytes of a Python process, which Linux counts from its start."""
+    code += "\nimport sys; print(open('/proc/self/status').read(), file=sys.stderr)"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0, arguments
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e3
+    before = os.times()
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    after = os.times()
+    most = next(line for line in ended.stderr.splitlines() if line.startswith("VmHWM"))
+    seconds = after.children_user + after.children_system - before.children_user - before.children_system
+    return seconds, int(most.split()[1]) / 1e3
 
 
 if __name__ == "__main__":
