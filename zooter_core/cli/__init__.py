@@ -12,6 +12,7 @@ COMMANDS = {  # name -> what `zooter --help` says
     "ask": "Route a query to one model and stream its answer.",
     "route": "Show the router's probabilities, tags and choice for a query, or for each line of stdin.",
     "compare": "Run every model on a query and rank the responses by reward.",
+    "cache": "Show the stored embeddings and their size, or delete the oldest.",
     "check": "Test every part of a fleet and measure its speed.",
     "queries": "Select a diverse set of queries to train on.",
     "run": "Run the whole pipeline: collect, score, tag, label, distill, report.",
