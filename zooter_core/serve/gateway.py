@@ -81,6 +81,6 @@ class Gateway:
 
 
 def _ensemble(fleet: Fleet) -> Ensemble:
-    from zooter_core.ensemble import Ensemble  # loads PyTorch
+    from zooter_core.ensemble import Ensemble
 
     return Ensemble(fleet)
