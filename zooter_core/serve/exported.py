@@ -12,7 +12,11 @@ from zooter_core.router.cached_export import RUNTIMES, cached_export
 from zooter_core.router.config import is_portable
 from zooter_core.router.graph import missing
 
-EXPORT = "import pathlib, sys; from zooter_core.router import cached_export\ncached_export.make_export(pathlib.Path(sys.argv[1]))"
+EXPORT = """
+import pathlib, sys
+from zooter_core.router.cached_export import make_export
+make_export(pathlib.Path(sys.argv[1]))
+"""
 
 
 def light_router(config: RouterConfig, progress: Callable[[str], None]) -> Path:
