@@ -84,6 +84,6 @@ class Gateway:
 
 
 def _ensemble(fleet: Fleet) -> Ensemble:
-    from zooter_core.ensemble import Ensemble  # loads PyTorch
+    from zooter_core.ensemble import Ensemble
 
     return Ensemble(fleet)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from zooter_core.config.candidates import ENDPOINT
-from zooter_core.serve.chat_request import ChatRequest, check_model, check_routing_fields
+from zooter_core.serve.chat_request import ChatRequest, check_model, check_routing_fields, check_size
 from zooter_core.serve.choice import choose
 from zooter_core.serve.errors import ApiError, bad_request
 from zooter_core.serve.exchange import Exchange
@@ -54,7 +54,8 @@ async def answer_responses(
 async def _pass(
     gateway: Gateway, request: ChatRequest, body: Mapping[str, Any], path: str, exchange: Exchange, out: Out
 ) -> None:
-    exchange.model, exchange.stream = request.model, request.stream
+    exchange.asks(gateway.fleet, request)
+    check_size(request, gateway.fleet.serve)
     request = _behind_servers(gateway, request, path)
     previous = body.get("previous_response_id")
     writer = gateway.sessions.writer(previous) if isinstance(previous, str) else None
