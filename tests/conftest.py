@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,9 @@ MARKERS = {  # of all tests in a folder or file, under tests/
     "router/encoder/test_onnx.py": "export",
     "router/encoder/test_int8.py": "export",
     "router/test_portable.py": "export",
+    "router/test_cached_export.py": "export",
     "serve/test_light.py": "export",
+    "serve/test_transformers_serve.py": "models",
     "test_package.py": "export",
 }
 
@@ -83,6 +86,15 @@ def tiny_ensemble(tiny_fleet: Path):
     from zooter_core.ensemble import Ensemble
 
     return Ensemble(load_fleet(tiny_fleet))
+
+
+@pytest.fixture(scope="session")
+def programs() -> Iterator[Path]:
+    """A folder for PATH with a `zooter` that runs in a process of its own, without the seconds of its imports."""
+    from support.warm_process import commands
+
+    with tempfile.TemporaryDirectory() as folder, commands(Path(folder)) as programs:
+        yield programs
 
 
 @pytest.fixture(scope="session")

@@ -86,8 +86,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.models
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("session", sessions())
-def test_console_session_prints_what_the_page_shows(session: list[tuple[str, str]]) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+def test_console_session_prints_what_the_page_shows(session: list[tuple[str, str]], programs: Path) -> None:
+    path = f"{programs}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "NO_COLOR": "1"}
     for command, expected in session:
         call = ["bash", "-c", f"exec 2>&1; {command}"]

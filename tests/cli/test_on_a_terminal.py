@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -249,10 +248,10 @@ def test_half_characters_in_files(fleet_copy, tiny_fleet, tmp_path):
     assert picked.code == 0, picked.err
 
 
-def test_as_a_program(fleet):
+def test_as_a_program(fleet, programs):
     """In another process, whose consoles detect the terminal themselves."""
     output = bytearray()
-    command = [sys.executable, "-m", "zooter_core.cli", "ask", f"What is 7? {HOSTILE}", "--fleet", str(fleet)]
+    command = [programs / "zooter", "ask", f"What is 7? {HOSTILE}", "--fleet", str(fleet)]
     with terminal(output) as file:
         process = subprocess.run(command, stdout=file, stderr=file, cwd=ROOT, env={**os.environ, "TERM": "xterm"})
     screen = Screen(process.returncode, {"stdout": output, "stderr": bytearray()})

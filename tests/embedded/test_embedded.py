@@ -20,6 +20,7 @@ from zooter_core.records import Message, Response
 
 ROOT = Path(__file__).resolve().parents[2]
 POOL = ("chat", "math", "code", "writer")
+ROUNDING = 1  # query that another processor's last digits may turn; the figures are docs/notebook/embedded-fleet.md's
 
 
 def lines(name: str) -> list[dict[str, Any]]:
@@ -34,31 +35,31 @@ def greedy(ensemble: Ensemble, names: list[str], query: str) -> list[Response]:
     return [responses[name] for name in names]
 
 
-def routed(embedded: Ensemble, wanted: list[dict[str, Any]]) -> Counter[str]:
+def routed(embedded: Ensemble, queries: list[dict[str, Any]]) -> Counter[str]:
     """How many queries of each expert go to it."""
-    decisions = embedded.route_all([line["query"] for line in wanted])
+    decisions = embedded.route_all([line["query"] for line in queries])
     for decision in decisions:
         assert tuple(decision.probabilities) == POOL
         assert sum(decision.probabilities.values()) == pytest.approx(1)
-    experts = [line["candidate"] for line in wanted]
+    experts = [line["candidate"] for line in queries]
     return Counter(expert for expert, decision in zip(experts, decisions, strict=True) if expert == decision.candidate)
 
 
 def test_the_evident_expert_is_chosen(embedded: Ensemble, figures: list[str]) -> None:
-    wanted = lines("evident_queries.jsonl")
-    assert Counter(line["candidate"] for line in wanted) == dict.fromkeys(POOL, 10)
-    right = routed(embedded, wanted)
+    queries = lines("evident_queries.jsonl")
+    assert Counter(line["candidate"] for line in queries) == dict.fromkeys(POOL, 10)
+    right = routed(embedded, queries)
     parts = ", ".join(f"{name} {right[name]} of 10" for name in POOL)
     figures.append(f"routing agrees with the evident expert on {right.total()} of 40 queries ({parts})")
-    assert right.total() >= 30
+    assert right.total() >= 39 - ROUNDING
 
 
 def test_the_evident_expert_is_chosen_for_more_queries(embedded: Ensemble, figures: list[str]) -> None:
-    wanted = lines("more_evident_queries.jsonl")
-    asked, right = Counter(line["candidate"] for line in wanted), routed(embedded, wanted)
-    parts = ", ".join(f"{name} {right[name]} of {asked[name]}" for name in POOL)
-    figures.append(f"and on {right.total()} of {len(wanted)} others ({parts})")
-    assert right.total() >= 0.8 * len(wanted)
+    queries = lines("more_evident_queries.jsonl")
+    counts, right = Counter(line["candidate"] for line in queries), routed(embedded, queries)
+    parts = ", ".join(f"{name} {right[name]} of {counts[name]}" for name in POOL)
+    figures.append(f"and on {right.total()} of {len(queries)} others ({parts})")
+    assert right.total() >= 121 - ROUNDING
 
 
 @pytest.mark.parametrize("name", POOL)
@@ -116,16 +117,16 @@ def test_a_follow_up_keeps_the_subject(embedded: Ensemble) -> None:
 
 
 def test_some_queries_have_several_tags_and_nonsense_has_none(embedded: Ensemble) -> None:
-    found = embedded.tagger.tag([line["query"] for line in lines("evident_queries.jsonl")])
-    assert any(len(tags) > 1 for tags in found)
-    assert sum(bool(tags) for tags in found) >= 30
+    tags_of_queries = embedded.tagger.tag([line["query"] for line in lines("evident_queries.jsonl")])
+    assert any(len(tags) > 1 for tags in tags_of_queries)
+    assert sum(bool(tags) for tags in tags_of_queries) >= 30
     assert embedded.tagger.tag(["qzx vlorp 77 grbl"]) == [()]
 
 
 def test_models_that_load_at_once_spoil_neither_each_other_nor_later_ones(embedded: Ensemble) -> None:
     embedded.load()
-    asked = [("What is 2 + 3?", "2 + 3 = 5.")]
-    wanted = embedded.reward_model.score(asked)
+    pairs = [("What is 2 + 3?", "2 + 3 = 5.")]
+    rewards = embedded.reward_model.score(pairs)
     for _ in range(2):  # what the first round leaves behind, if no lock guards it, spoils the second
         fresh, started = Ensemble(embedded.fleet), threading.Barrier(3)
         backend = fresh.backend_of("transformers")
@@ -142,7 +143,7 @@ def test_models_that_load_at_once_spoil_neither_each_other_nor_later_ones(embedd
         with ThreadPoolExecutor(len(parts)) as threads:
             for done in [threads.submit(load, part) for part in parts]:
                 done.result(timeout=120)
-        assert fresh.reward_model.score(asked) == wanted
+        assert fresh.reward_model.score(pairs) == rewards
 
 
 def test_the_weights_that_ship_are_small_and_named(embedded: Ensemble) -> None:

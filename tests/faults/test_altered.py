@@ -165,8 +165,8 @@ def test_a_wrong_line_of_scored_responses_is_named(called, tmp_path, responses, 
     out = tmp_path / "out.jsonl"
     call = ["score", "--responses", responses, "--fleet", tiny_fleet, "--out", out]
     assert called(*call)[0] == 0
-    wanted = out.read_bytes()
-    lines = wanted.decode().splitlines(keepends=True)
+    expected = out.read_bytes()
+    lines = expected.decode().splitlines(keepends=True)
     out.write_text(
         "".join([lines[0], json.dumps(json.loads(lines[1]) | changes) + "\n", *lines[2:8]]), encoding="utf-8"
     )
@@ -175,4 +175,4 @@ def test_a_wrong_line_of_scored_responses_is_named(called, tmp_path, responses, 
     assert str(out) in message
     out.write_text("".join([lines[0], *lines[2:8]]), encoding="utf-8")
     assert called(*call)[0] == 0
-    assert sorted(out.read_bytes().splitlines()) == sorted(wanted.splitlines())
+    assert sorted(out.read_bytes().splitlines()) == sorted(expected.splitlines())

@@ -17,6 +17,7 @@ from zooter_core.errors import WorkError
 from zooter_core.files import writing
 from zooter_core.labelling.rewards.cache import ScoreCache
 from zooter_core.router.encoder import Encoder
+from zooter_core.router.vector_store import contents
 
 ROUTER = ("model.safetensors", "neighbours.safetensors", "neighbours.json")
 
@@ -110,12 +111,12 @@ def test_a_whole_run_on_a_disk_that_grows(called, small_disk, finished_run, quer
 def test_rewards_for_responses_go_on(called, tmp_path, responses, tiny_fleet):
     call = ["score", "--responses", responses, "--fleet", tiny_fleet, "--out"]
     assert called(*call, tmp_path / "whole.jsonl")[0] == 0
-    wanted = (tmp_path / "whole.jsonl").read_bytes()
+    expected = (tmp_path / "whole.jsonl").read_bytes()
     out = tmp_path / "out.jsonl"
-    refused(called, len(wanted) // 2, out, *call, out)
-    assert out.read_bytes() == wanted[: len(wanted) // 2]
+    refused(called, len(expected) // 2, out, *call, out)
+    assert out.read_bytes() == expected[: len(expected) // 2]
     assert called(*call, out)[0] == 0
-    assert out.read_bytes() == wanted
+    assert out.read_bytes() == expected
 
 
 @pytest.fixture
@@ -186,7 +187,7 @@ def test_the_caches_are_done_without(tiny_fleet, tmp_path, monkeypatch):
     cache.put(rewards)
     assert cache.get(list(rewards)) == rewards
     assert np.array_equal(encoder.embed_all([f"query {n}" for n in range(20)]), vectors)
-    assert len(list(tmp_path.glob("embeddings/*.npy"))) == 1
+    assert dict(contents().encoders) == {str(tiny_fleet / "encoder"): 20}
     assert np.array_equal(encoder.embed_all([f"query {n}" for n in range(20)]), vectors)
 
 

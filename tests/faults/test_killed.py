@@ -124,12 +124,12 @@ def test_a_sweep_leaves_the_old_figures_and_begins_again(called, calls, killed, 
 
 def test_scored_responses_are_kept(called, calls, killed, tmp_path):
     name = "score --responses"
-    wanted, before = alone(called, calls[name], tmp_path / "alone").read_bytes(), killed[name].read_bytes()
-    assert 0 < before.count(b"\n") < wanted.count(b"\n")
-    assert wanted.startswith(before)
+    expected, before = alone(called, calls[name], tmp_path / "alone").read_bytes(), killed[name].read_bytes()
+    assert 0 < before.count(b"\n") < expected.count(b"\n")
+    assert expected.startswith(before)
     killed[name].write_bytes(before + b'{"id": "')  # and a line that was being written
     assert called(*calls[name])[0] == 0
-    assert killed[name].read_bytes() == wanted
+    assert killed[name].read_bytes() == expected
 
 
 def test_a_router_that_was_there_stays_until_the_new_one_is_whole(called, calls, killed, finished_run, tmp_path):
@@ -205,15 +205,3 @@ def test_an_import_that_joins_files_leaves_nothing_where_temporary_files_are(tmp
     ended = subprocess.run(child, capture_output=True, text=True, check=True, env=places, cwd=TESTS)
     assert ended.stdout.splitlines() == ["killed 9"], ended.stderr
     assert not list((tmp_path / "tmp").iterdir())
-
-
-def test_what_dead_processes_left_among_the_embeddings_goes(tiny_encoder, tmp_path, monkeypatch):
-    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path))
-    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
-        ended.wait()
-    (tmp_path / "embeddings").mkdir()
-    for number in (ended.pid, 1):
-        (tmp_path / "embeddings" / f"of-other-texts.partial-{number}").write_text("half")
-    tiny_encoder.embed_all(["What is the sea?"])
-    left = [path.name for path in (tmp_path / "embeddings").iterdir() if path.suffix != ".npy"]
-    assert left == ["of-other-texts.partial-1"]  # of a process that lives

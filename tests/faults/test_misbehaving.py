@@ -30,7 +30,7 @@ MODELS = (
 # What these give is an answer, whole or cut off; all others give none, or half of one.
 ANSWERING = (
     *("echo", "good", "narrow", "seeded", "slow", "think", "unfinished", "half-line", "length", "ten-megabytes"),
-    *("mends", "wait-429", "twice-503"),
+    *("recovers", "wait-429", "twice-503"),
 )
 
 
@@ -78,7 +78,7 @@ def test_compare_ranks_the_other_and_tells_the_fault_once(capsys, far, model, se
     assert (rows["b"]["text"], rows["b"]["error"]) == ("Hi That is a long story.", None)
     assert rows["b"]["rank"] == (1 if rows["a"]["rank"] is None else rows["b"]["rank"]) is not None
     error = rows["a"]["error"]
-    if model in ANSWERING and model not in ("mends", "wait-429", "twice-503"):
+    if model in ANSWERING and model not in ("recovers", "wait-429", "twice-503"):
         assert error is None
     if error is not None:
         assert error.startswith("a at 127.0.0.1:")
@@ -116,7 +116,7 @@ def test_a_run_stops_with_one_message_and_goes_on_when_the_server_is_mended(call
         return
     assert message.count(" failed: ") + message.count("Expected ") == 1
     assert "zooter check" in message or "Start the server" in message
-    server.replies[model] = lambda query: f"{query} Mended."
+    server.replies[model] = lambda query: f"{query} Fixed."
     if model == "refused":  # the server is there now
         text = (far / "fleet.toml").read_text()
         (far / "fleet.toml").write_text(text.replace(endpoint_fleet.NOWHERE, server.url))

@@ -82,7 +82,7 @@ def test_the_next_model_answers_with_a_note_that_stays(over: Over, open_page: Op
 def test_a_partial_answer_stays_and_the_same_model_can_be_asked_again(
     over: Over, open_page: Open, fleet_copy: Path, server: Scripted
 ) -> None:
-    page, (first, second, _) = over("http-500", "mends", "good")
+    page, (first, second, _) = over("http-500", "recovers", "good")
     page = send(page)
     for seen in (page, again(page, open_page, fleet_copy)):
         assert "Half of" in words(seen)
@@ -100,7 +100,7 @@ def test_a_partial_answer_stays_and_the_same_model_can_be_asked_again(
     assert f"**{second}** answers instead" in page.warning[0].value  # why the first does not is still known
     assert f"**{second}** answers instead of **{first}**" in words(page)
     assert not {"Retry", "Continue"} & labels(page)
-    assert (server.count("mends"), server.count("http-500"), server.count("good")) == (2, 1, 0)
+    assert (server.count("recovers"), server.count("http-500"), server.count("good")) == (2, 1, 0)
 
 
 def test_half_characters_of_an_endpoint_end_no_answer(over: Over, open_page: Open, fleet_copy: Path) -> None:
@@ -113,7 +113,7 @@ def test_half_characters_of_an_endpoint_end_no_answer(over: Over, open_page: Ope
 
 
 def test_continue_extends_the_partial_answer(over: Over, server: Scripted) -> None:
-    page, (first, *_) = over("mends", "good")
+    page, (first, *_) = over("recovers", "good")
     page = send(page)
     page = press_and_wait(page, "Continue")
     assert talk(page).turns[0].text == "Half of" + COMPLETE
@@ -225,7 +225,7 @@ def test_if_all_of_the_best_of_a_few_fail_the_next_answers(over: Over) -> None:
 
 
 def test_compare_asks_the_one_that_failed_again(open_page: Open, fleet_copy: Path, server: Scripted) -> None:
-    order = endpoint_fleet.save_by_order(fleet_copy, server.url, QUERY, ("good", "mends"))
+    order = endpoint_fleet.save_by_order(fleet_copy, server.url, QUERY, ("good", "recovers"))
     page = open_page("compare", fleet_copy)
     page.text_area[0].set_value(QUERY)
     press(page, "Compare")
@@ -240,4 +240,4 @@ def test_compare_asks_the_one_that_failed_again(open_page: Open, fleet_copy: Pat
     assert not page.exception
     assert not page.error
     assert {item.response.candidate for item in comparison.job.ranked if item.rank} == set(order)
-    assert (server.count("good"), server.count("mends")) == (1, 2)
+    assert (server.count("good"), server.count("recovers")) == (1, 2)

@@ -21,7 +21,7 @@ from zooter_core.records import Response
 pytestmark = pytest.mark.usefixtures("small_batches")
 
 
-def test_a_broken_candidate_ends_collect_before_it_begins_and_can_be_mended(tmp_path, fleet_copy, queries, complete):
+def test_a_broken_candidate_ends_collect_before_it_begins_and_can_be_fixed(tmp_path, fleet_copy, queries, complete):
     folder = tmp_path / "run"
     file = fleet_copy / "adapters" / "two" / "adapter_model.safetensors"
     content_before = file.read_bytes()
@@ -33,8 +33,8 @@ def test_a_broken_candidate_ends_collect_before_it_begins_and_can_be_mended(tmp_
             pipeline.collect(run, broken, broken.fleet.generation)
         assert not list(run.records("responses.jsonl"))
         file.write_bytes(content_before)
-        mended = Ensemble(load_fleet(fleet_copy))
-        pipeline.collect(run, mended, mended.fleet.generation)
+        repaired = Ensemble(load_fleet(fleet_copy))
+        pipeline.collect(run, repaired, repaired.fleet.generation)
     texts = [{(r["id"], r["candidate"]): r["text"] for r in records(f, "responses.jsonl")} for f in (folder, complete)]
     assert texts[0] == texts[1]
 

@@ -91,13 +91,13 @@ def test_an_endpoint_that_refuses_one_query_answers_the_others(fleet_copy, serve
         assert len(server.bodies) == requests
 
 
-def test_a_candidate_that_refuses_everything_ends_collect_and_can_be_mended(fleet_copy, server, tmp_path):
+def test_a_candidate_that_refuses_everything_ends_collect_and_can_be_fixed(fleet_copy, server, tmp_path):
     with Run(tmp_path / "run", create=True) as run:
         fleet = endpoint_fleet.save(fleet_copy, server.url, {"a": "short", "b": "http-400"})
         with pytest.raises(WorkError, match=r"(?s)a response of b.*none of 9; the first because: .*status 400"):
             collected(run, fleet)
         assert {record["candidate"] for record in run.records(RESPONSES)} == {"a"}
-        server.replies["http-400"] = lambda query: "Mended."
+        server.replies["http-400"] = lambda query: "Fixed."
         collected(run, fleet)
         assert run.refused() == {}
 

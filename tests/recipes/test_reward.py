@@ -34,11 +34,11 @@ def test_what_training_changed_is_kept_as_an_adapter(tiny_fleet, tmp_path, monke
     scores = model.score(PAIRS)
     rows = model.tokenizer([q for q, _ in PAIRS], [r for _, r in PAIRS], padding=True, return_tensors="pt")
     with torch.inference_mode():
-        wanted = tuned.eval()(**rows).logits[:, 0].tolist()
-    assert scores == pytest.approx(wanted, abs=0.03)  # bf16
+        expected = tuned.eval()(**rows).logits[:, 0].tolist()
+    assert scores == pytest.approx(expected, abs=0.03)  # bf16
     with torch.inference_mode():
         merged_scores = reward.merged(tmp_path / "adapter").eval()(**rows).logits[:, 0].tolist()
-    assert merged_scores == pytest.approx(wanted, abs=0.03)
+    assert merged_scores == pytest.approx(expected, abs=0.03)
 
 
 def test_pairs_differ_as_their_kind_says():

@@ -28,6 +28,22 @@ class Models(Parts):
             self.raw("data: " + json.dumps({"id": "1", "choices": [], "usage": usage}))
         return self.raw("data: [DONE]")
 
+    def every_api(self, body: Any) -> None:
+        """A server with responses and embeddings too."""
+        if self.path.endswith("/embeddings"):
+            vector = {"object": "embedding", "index": 0, "embedding": [0.5, -1e-9]}
+            return self.status(200, {"object": "list", "model": "scripted", "data": [vector], "usage": {}})
+        if not self.path.endswith("/responses"):
+            return self.good(body)
+        number = self.server.count(body["model"])
+        response = {"id": f"resp_{number}", "object": "response", "error": None, "model": "scripted", "output": []}
+        if not body.get("stream"):
+            return self.status(200, response)
+        self.begin()
+        self.raw("event: response.created\ndata: " + json.dumps({"type": "response.created", "response": response}))
+        self.raw('event: response.output_text.delta\ndata: {"type": "response.output_text.delta", "delta": "Hi"}')
+        return self.raw("event: response.completed\ndata: " + json.dumps({"type": "x", "response": response}))
+
     def narrow(self, body: Any) -> None:
         if len(body["messages"][-1]["content"]) > NARROW:
             return self.status(400, {"error": {"message": "This model's maximum context length is 300 tokens."}})
@@ -93,9 +109,9 @@ class Models(Parts):
         time.sleep(0.1)  # else the reset may overtake the text
         self.reset()
 
-    def mends(self, body: Any) -> None:
+    def recovers(self, body: Any) -> None:
         """A reset in the middle of the first answer, and no fault after that."""
-        return self.reset_in_the_middle(body) if self.server.count("mends") == 1 else self.good(body)
+        return self.reset_in_the_middle(body) if self.server.count("recovers") == 1 else self.good(body)
 
     def twice_503(self, body: Any) -> None:
         if self.server.count("twice-503") <= 2:

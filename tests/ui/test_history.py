@@ -21,9 +21,9 @@ def test_turns_come_back_in_order_and_the_last_changed_conversation_first(tmp_pa
     store.keep(entry("a"), 1, {"query": "second"})
     store.keep(entry("a"), 0, {"query": "first ☃"})
     store.keep(entry("b"), 0, {"query": "other"})
-    store.keep(entry("a"), 1, {"query": "second, mended"})
+    store.keep(entry("a"), 1, {"query": "second, edited"})
     again = History(tmp_path / "deep" / "history.db")
-    assert again.turns("a") == [{"query": "first ☃"}, {"query": "second, mended"}]
+    assert again.turns("a") == [{"query": "first ☃"}, {"query": "second, edited"}]
     assert [entry.id for entry in again.entries()] == ["a", "b"]
     other = again.entry("b")
     assert other is not None

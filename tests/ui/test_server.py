@@ -58,6 +58,7 @@ def text_of(received: bytearray) -> str:
     return received.decode(errors="replace").replace("\r\n", "\n")
 
 
+@pytest.mark.slow
 def test_a_page_that_fails_does_nothing_to_the_terminal(tmp_path):
     pytest.importorskip("websockets")
     (tmp_path / "page.py").write_text(PAGE, encoding="utf-8")

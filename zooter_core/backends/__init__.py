@@ -19,6 +19,8 @@ from zooter_core.records import Finish, Message, Response
 
 KINDS = {
     "transformers": "zooter_core.backends.local.transformers:TransformersBackend",
+    "gguf": "zooter_core.backends.gguf.backend:GgufBackend",
+    "auto": "zooter_core.backends.gguf.auto:AutoBackend",
     "openai": "zooter_core.backends.http.openai:OpenAIBackend",
     "recorded": "zooter_core.backends.recorded:RecordedBackend",
 }
@@ -119,6 +121,12 @@ def backend(kind: str) -> Backend:
     """
     new: Backend = load_kind("backend", KINDS, kind)()
     return new
+
+
+def expect(backend: Backend, candidates: Sequence[CandidateConfig]) -> None:
+    """Tell a backend which candidates will be asked, if it wants to know (`gguf` loads their adapters together)."""
+    if told := getattr(backend, "expect", None):  # no part of the protocol: plug-ins need not have it
+        told(candidates)
 
 
 def stream_or_fail(

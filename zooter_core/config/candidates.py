@@ -21,8 +21,9 @@ from zooter_core.config.tables import (
     unknown_key,
     with_settings,
 )
+from zooter_core.weights import PREFIX
 
-TRANSFORMERS, ENDPOINT, RECORDED = "transformers", "openai", "recorded"
+TRANSFORMERS, GGUF, AUTO, ENDPOINT, RECORDED = "transformers", "gguf", "auto", "openai", "recorded"
 
 
 @table("[memory]")
@@ -40,16 +41,20 @@ class CandidateConfig(Table):
     """One `[[candidate]]` table.
 
     Attributes:
-        backend: how the candidate is run: `transformers`, `openai`, `recorded`, or the name of a plug-in.
-        model: a hub id, a folder or `package:NAME`. With the backend `openai` it is the server's name for the model;
-            with `recorded` it is a score file or a run folder.
-        adapter: a peft folder or hub id.
+        backend: how the candidate is run: `transformers`, `gguf`, `auto` (the faster one of these two), `openai`,
+            `recorded`, or the name of a plug-in.
+        model: a hub id, a folder or `package:NAME`. With the backend `gguf` it is a .gguf file or a package with one;
+            with `openai` it is the server's name for the model; with `recorded` it is a score file or a run folder.
+        adapter: a peft folder or hub id; with `gguf` a peft folder or a LoRA adapter as a .gguf file.
         dtype: by default bfloat16, or float32 on a processor that is slow at bfloat16.
         device_map: a device, or a way to spread the model over several, as in accelerate.
         calculator: whether sums that the candidate writes (`12 * 7 = `) are completed for it.
         repetition_penalty: makes tokens that were written already less likely; 1 has no effect.
+        threads: with `gguf`, threads of llama.cpp; by default the free cores that this process may use.
+        gpu_layers: with `gguf`, how many layers go to a GPU; by default all if xllamacpp was built for it, 0 is none.
         usd_per_million_tokens: the price of what the candidate writes; 0 is free.
-        context_tokens: the longest prompt and answer together; None if it is not known.
+        context_tokens: the longest prompt and answer together; None if it is not known. With `gguf`, all conversations
+            with the model share so many, by default 8,192 or what the model was trained for.
         images, tools, json_mode: whether the candidate takes images, calls tools, and answers in JSON on request. None:
             a candidate behind a server is believed to, a local one does not.
         endpoint: with the backend `openai`, the keys of EndpointConfig, which stand beside the others in the file.
@@ -69,6 +74,8 @@ class CandidateConfig(Table):
     offload_folder: LocalPath | None = None
     calculator: StrictBool = False
     repetition_penalty: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False), AS_WRITTEN] = 1.0
+    threads: Count | None = None
+    gpu_layers: Annotated[int, Field(strict=True, ge=0)] | None = None
     description: StrictStr = ""
     usd_per_million_tokens: NotNegative | None = None
     context_tokens: Count | None = None
@@ -84,6 +91,8 @@ class CandidateConfig(Table):
         *("name", "backend", "model", "description", "usd_per_million_tokens"),
         *("context_tokens", "images", "tools", "json_mode"),
     )
+    generating: ClassVar[Sequence[str]] = ("adapter", "prompt_template", "calculator", "repetition_penalty")
+    engine: ClassVar[Sequence[str]] = ("threads", "gpu_layers")  # of llama.cpp
 
     @field_validator("model")
     @classmethod
@@ -91,21 +100,30 @@ class CandidateConfig(Table):
         backend = info.data.get("backend")
         if backend == ENDPOINT:
             return value
-        return local_path(value, info) if backend == RECORDED else reference(value, info)
+        if backend == RECORDED or (backend == GGUF and not value.startswith(PREFIX)):
+            return local_path(value, info)
+        return reference(value, info)
 
     @classmethod
     def from_file(cls, values: dict[str, Any]) -> dict[str, Any]:
         """The fields for a table: the keys of the endpoint, or of a plug-in's settings, become a table of their own."""
-        local, remote = cls.file_keys(), EndpointConfig.file_keys()
+        every, remote = cls.file_keys(), EndpointConfig.file_keys()
+        local = [key for key in every if key not in cls.engine]
         backend = values.get("backend", TRANSFORMERS)
-        by_backend = {TRANSFORMERS: local, ENDPOINT: [*cls.shared, *remote], RECORDED: cls.shared}
+        by_backend = {
+            TRANSFORMERS: local,
+            GGUF: [*cls.shared, *cls.generating, *cls.engine],
+            AUTO: every,
+            ENDPOINT: [*cls.shared, *remote],
+            RECORDED: cls.shared,
+        }
         keys = by_backend.get(backend if isinstance(backend, str) else TRANSFORMERS)
         if keys is None:
             return with_settings(values, local)
         others = [key for key in values if key not in keys]
         for key in others:
-            if key in local or key in remote:
-                owner = TRANSFORMERS if key in local else ENDPOINT
+            if key in every or key in remote:
+                owner = TRANSFORMERS if key in local else GGUF if key in every else ENDPOINT
                 sentence = f'{{where}} has the key "{key}" of the backend {owner}, but its backend is {backend}.'
                 step = "Remove it, or correct backend."
                 raise refusal(f"a key of the backend {backend}", f'"{key}"', step, key, sentence)

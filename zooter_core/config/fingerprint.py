@@ -20,6 +20,7 @@ OUTSIDE = {
     *("description", "usd_per_million_tokens", "cache", "timeout_seconds", "batch", "api_key_env"),
     *("device_map", "offload_folder", "memory", "connect_seconds", "first_token_seconds", "gap_seconds"),
     *("retries", "parallel", "rest_after", "rest_seconds", "token_limit", "judge", "instagger"),
+    *("threads", "gpu_layers"),
     *("context_tokens", "images", "tools", "json_mode"),
 }
 # The order in which settings have always been hashed; new keys come after them.

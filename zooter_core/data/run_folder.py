@@ -216,7 +216,7 @@ class RunFolder:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that affect a run, for run.json."""
-    names = ("zooter", "torch", "transformers", "peft", "numpy")
+    names = ("zooter", "torch", "transformers", "peft", "xllamacpp", "numpy")
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from zooter_core.backends import iter_responses
 from zooter_core.backends.fallback import check_answered
-from zooter_core.config.candidates import ENDPOINT, RECORDED, CandidateConfig
+from zooter_core.backends.gguf import auto
+from zooter_core.config.candidates import AUTO, ENDPOINT, RECORDED, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
@@ -30,7 +31,7 @@ class Part:
     """A part of a fleet.
 
     Attributes:
-        kind: candidate, reward model, tagger or router.
+        kind: engine, candidate, reward model, tagger or router.
         work: what it does once; returns what to report, at least `found`.
     """
 
@@ -42,7 +43,9 @@ class Part:
 def parts_of(ensemble: Ensemble, note: Callable[[str], None]) -> list[Part]:
     """The parts of a fleet; `note` is called with why a request waits."""
     fleet = ensemble.fleet
-    parts = [Part("candidate", entry.name, partial(_candidate, ensemble, entry, note)) for entry in fleet.candidates]
+    undecided = [entry for entry in fleet.candidates if entry.backend == AUTO][:1]
+    parts = [Part("engine", AUTO, partial(_engine, entry, note)) for entry in undecided]
+    parts += [Part("candidate", entry.name, partial(_candidate, ensemble, entry, note)) for entry in fleet.candidates]
     if fleet.reward:
         parts.append(Part("reward model", fleet.reward.kind, partial(_reward, ensemble)))
     if fleet.tagger:
@@ -68,9 +71,17 @@ def check_part(ensemble: Ensemble, part: Part) -> Row:
     return {"memory_mb": memory if row["ok"] else None} | row
 
 
+def _engine(entry: CandidateConfig, note: Callable[[str], None]) -> Row:
+    """The speeds of both engines of the backend auto, which the first check on a machine measures."""
+    speeds = auto.measured() or auto.measure(entry, note)
+    both = {"gguf": speeds.gguf, "transformers": speeds.transformers}
+    words = [f"{name} {'does not work' if speed is None else f'{speed:.0f} tokens/s'}" for name, speed in both.items()]
+    return {"found": f"{', '.join(words)}; {auto.choice()} answers", "engines": both}
+
+
 def _candidate(ensemble: Ensemble, entry: CandidateConfig, note: Callable[[str], None]) -> Row:
     """A short answer. The model of an endpoint takes no memory on this machine."""
-    backend = ensemble.backends[entry.backend]
+    backend = ensemble.backend_of(entry.backend)
     backend.load(entry)
     generation = GenerationConfig(max_new_tokens=32, temperature=0.0)
     messages = [Message("user", backend.trial(entry))]

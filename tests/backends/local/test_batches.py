@@ -92,9 +92,9 @@ def test_rows_that_end_leave_the_batch_and_change_nothing_for_the_others(backend
     pool = [candidates[name] for name in ("base", "one", "base", "two", "base", "one")]
     requests = [Request(candidate, (Message("user", text),)) for candidate, text in zip(pool, QUESTIONS, strict=True)]
     generation = replace(LONG, max_new_tokens=60)
-    wanted = [stream(fresh, [r.candidate], generation, r.messages)[1][0] for r in requests]
+    expected = [stream(fresh, [r.candidate], generation, r.messages)[1][0] for r in requests]
     _, responses = read(fresh.stream(requests, generation, threading.Event()), requests)
-    assert len({response.tokens for response in wanted}) > 2
+    assert len({response.tokens for response in expected}) > 2
     assert [(response.text, response.tokens, response.finish) for response in responses] == [
-        (response.text, response.tokens, response.finish) for response in wanted
+        (response.text, response.tokens, response.finish) for response in expected
     ]

@@ -34,12 +34,12 @@ def written(tokenizer, text: str, likes: str, on: bool = True, most: int = 12) -
     """What comes after `text` from a model that always finds the first token of `likes` the likeliest."""
     rows = Rows(["one"], tokenizer, set(), queue.Queue())
     calculator = Calculator(rows, [on], tokenizer, digits_of(tokenizer))
-    wanted = tokenizer.encode(likes, add_special_tokens=False)[0]
+    liked = tokenizer.encode(likes, add_special_tokens=False)[0]
     rows.texts[0] = text
     for _ in range(most):
         scores = torch.zeros(1, len(tokenizer))
         scores[0, tokenizer.encode(".", add_special_tokens=False)[0]] = 1.0
-        scores[0, wanted] = 2.0
+        scores[0, liked] = 2.0
         rows.texts[0] += tokenizer.decode([int(calculator(None, scores).argmax())])
         if rows.texts[0].endswith("."):
             break

@@ -106,10 +106,10 @@ def test_the_check_is_nowhere_in_the_worker(account):
 import gc, sys
 
 def f(first, second):
-    wanted, seen, found = first + second, set(), []
+    secret, seen, copies = first + second, set(), []
     frame, todo = sys._getframe(), []
     while frame:
-        todo += [frame.f_globals, frame.f_code.co_consts, *(v for k, v in frame.f_locals.items() if k != "wanted")]
+        todo += [frame.f_globals, frame.f_code.co_consts, *(v for k, v in frame.f_locals.items() if k != "secret")]
         frame = frame.f_back
     todo += gc.get_objects()
     while todo and len(seen) < 300_000:
@@ -117,10 +117,10 @@ def f(first, second):
         if id(item) in seen:
             continue
         seen.add(id(item))
-        if isinstance(item, str | bytes) and item is not wanted and wanted in str(item):
-            found.append(item)
+        if isinstance(item, str | bytes) and item is not secret and secret in str(item):
+            copies.append(item)
         todo += gc.get_referents(item)
-    return len(seen) > 1000, len(found)
+    return len(seen) > 1000, len(copies)
 """
     verdict = account.run(code, "word = 'quag' + 'gamire'\n# quaggamire\nassert f('quagga', 'mire') == (True, 0)")
     assert verdict.passed, verdict.reason

@@ -180,6 +180,7 @@ def test_what_cannot_be_is_exit_2_before_any_work(zooter, fleet, server, sums, t
     assert not (tmp_path / "s.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(fleet, server, sums, tmp_path, zooter):
     folder, out = fleet(a="right", b="slow"), tmp_path / "s.jsonl"
     call = [str(part) for part in bench(folder, "gsm8k", sums, out)]

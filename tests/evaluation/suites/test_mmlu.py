@@ -14,7 +14,7 @@ CHOICES = ["red", "green", "blue", "light blue"]
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("B", "B"),
         (" b.", "B"),
@@ -43,8 +43,8 @@ CHOICES = ["red", "green", "blue", "light blue"]
         ("", None),
     ],
 )
-def test_the_letter(text, found):
-    assert letter(text, CHOICES) == found
+def test_the_letter(text, expected):
+    assert letter(text, CHOICES) == expected
 
 
 WAYS = ("{}", "({})", "{}.", "**{}**", "Answer: {}", "The answer is {} because it is.", "answer is ({})", "Answer:\n{}")
@@ -59,8 +59,8 @@ def test_a_letter_is_read_however_it_is_said(places, way):
 
 @given(st.text(max_size=200), st.integers(1, 10))
 def test_any_text_has_a_known_letter_or_none(text, count):
-    found = letter(text, [str(n) for n in range(count)])
-    assert found is None or found in "ABCDEFGHIJ"[:count]
+    answer = letter(text, [str(n) for n in range(count)])
+    assert answer is None or answer in "ABCDEFGHIJ"[:count]
 
 
 def test_the_csv_of_the_release(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from zooter_core.cli.main import main
 from zooter_core.data.scores import read_scores
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -39,34 +40,29 @@ def folder(tmp_path):
     return tmp_path
 
 
-def bench(folder: Path, *more: str, where: list[str] | None = None) -> subprocess.CompletedProcess[str]:
+def call(folder: Path, *more: str) -> list[str]:
     paths = ["--fleet", str(folder), "--from", str(folder / "suite.jsonl"), "--out", str(folder / "out.jsonl")]
-    command = [
-        sys.executable,
-        "-m",
-        "zooter_core.cli",
-        "bench",
-        "--suite",
-        "human-eval",
-        "--run-code",
-        *paths,
-        *more,
-    ]
-    return subprocess.run([*(where or []), *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    return ["bench", "--suite", "human-eval", "--run-code", *paths, *more]
 
 
-def test_with_a_sandbox_nothing_gets_out(folder):
-    ended = bench(folder, "--json")
-    assert ended.returncode == 0, ended.stderr
-    figures = json.loads(ended.stdout)
+def forbidden(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """The command where no sandbox can be made."""
+    command = [*FORBIDDEN, sys.executable, "-m", "zooter_core.cli", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_with_a_sandbox_nothing_gets_out(folder, capsys):
+    assert main(call(folder, "--json")) == 0
+    figures = json.loads(capsys.readouterr().out)
     assert {name: row["score"] for name, row in figures["candidates"].items()} == {"good": 1.0, "bad": 0.0}
     assert figures["sandbox"] is True
     assert json.loads((folder / "out.jsonl").read_text())["sandbox"] is True
     assert not (folder / "outside").exists()
 
 
+@pytest.mark.slow
 def test_where_there_is_none_it_asks_for_no_sandbox_before_any_answer(folder):
-    ended = bench(folder, where=FORBIDDEN)
+    ended = forbidden(call(folder))
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "Expected a sandbox for the code of --run-code, but found none: unshare: " in ended.stderr
     assert "user.max_user_namespaces is 0" in ended.stderr
@@ -74,13 +70,13 @@ def test_where_there_is_none_it_asks_for_no_sandbox_before_any_answer(folder):
     assert not (folder / "out.jsonl.run").exists()
 
 
-def test_without_one_the_summary_and_the_file_say_so(folder):
-    ended = bench(folder, "--no-sandbox", where=FORBIDDEN)
+@pytest.mark.slow
+def test_without_one_the_summary_and_the_file_say_so(folder, capsys):
+    ended = forbidden(call(folder, "--no-sandbox"))
     assert ended.returncode == 0, ended.stderr
     assert "scored without a sandbox" in ended.stdout
     assert json.loads((folder / "out.jsonl").read_text())["sandbox"] is False
     assert read_scores([folder / "out.jsonl"]).scores.tolist() == [[1, 1]]
     assert (folder / "outside").exists()
-    again = bench(folder)
-    assert again.returncode == 2
-    assert "the setting sandbox = false" in again.stderr
+    assert main(call(folder)) == 2
+    assert "the setting sandbox = false" in capsys.readouterr().err

@@ -178,7 +178,7 @@ def test_a_candidate_of_which_nothing_comes_is_left_alone(tmp_path, tiny_fleet, 
     assert sizes == [4, 1, 1, 1, 1]  # a batch, then each of it
     assert len(job.scores) == 20
     assert "nothing came of 4 requests; no memory" in outcome.set_aside(job)["p9"]
-    monkeypatch.setattr(ensemble, "run_requests", stream)  # mended: the same work goes on
+    monkeypatch.setattr(ensemble, "run_requests", stream)  # out of order no more: the same work goes on
     assert not outcome.set_aside(done(tmp_path, ensemble))
 
 

@@ -27,9 +27,9 @@ def test_the_best_candidates_share_a_query():
 def test_loss_is_the_cross_entropy_with_the_best():
     """Softmax (1/4, 1/4, 1/2): half of ln 4 and half of ln 2; then ln 4. The query that all share does not count."""
     logits = torch.tensor([[1.0, 1.0, 2.0]] * 3).log()
-    wanted = torch.tensor([[0.5, 0.0, 0.5], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    targets = torch.tensor([[0.5, 0.0, 0.5], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     expected = ((math.log(4) + math.log(2)) / 2 + math.log(4)) / 2
-    assert best_loss(logits, wanted).item() == pytest.approx(expected)
+    assert best_loss(logits, targets).item() == pytest.approx(expected)
 
 
 def test_without_a_best_candidate_there_is_no_loss():

@@ -9,11 +9,10 @@ import gc
 import math
 import os
 import re
+import sys
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-import torch
 
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.errors import ZooterError, did_you_mean
@@ -32,6 +31,10 @@ def devices(device_map: str | None) -> tuple[str, ...]:
     Raises:
         ZooterError: there is no such device.
     """
+    if device_map == "cpu":
+        return ("cpu",)
+    import torch
+
     gpus = tuple(f"cuda:{number}" for number in range(torch.cuda.device_count()))
     if device_map is None or (device_map == "cuda" and gpus):
         return gpus[:1] or ("cpu",)
@@ -58,6 +61,8 @@ def free(device: str) -> int:
         import psutil
 
         return int(psutil.virtual_memory().available)
+    import torch
+
     reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return int(torch.cuda.mem_get_info(device)[0] + reserved)
 
@@ -68,6 +73,8 @@ def total(device: str) -> int:
         import psutil
 
         return int(psutil.virtual_memory().total)
+    import torch
+
     return int(torch.cuda.mem_get_info(device)[1])
 
 
@@ -98,9 +105,11 @@ def budget_of(candidate: CandidateConfig) -> int | None:
 
 def is_full(problem: BaseException | None) -> bool:
     """Whether an exception, or one of its causes, says that memory ran out."""
+    torch = sys.modules.get("torch")
+    full = MemoryError if torch is None else (torch.OutOfMemoryError, MemoryError)
     while problem is not None:
         words = str(problem).lower()
-        if isinstance(problem, torch.OutOfMemoryError | MemoryError):
+        if isinstance(problem, full):
             return True
         if isinstance(problem, RuntimeError) and any(mark in words for mark in FULL):
             return True
@@ -122,7 +131,8 @@ def give_back(watched: Sequence[weakref.ref[Any]] | None = None) -> None:
     """
     if watched is None or any(ref() is not None for ref in watched):
         gc.collect()
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")  # not loaded where llama.cpp runs all models
+    if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 

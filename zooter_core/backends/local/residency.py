@@ -71,7 +71,7 @@ class Residency(Generic[Loaded]):
                 return None
             if (model := self._use(key)) is not None:
                 return model
-            if not self._make_room(candidate, needed(), stop):
+            if not self._bury(key, stop) or not self._make_room(candidate, needed(), stop):
                 return None
             model = self._load(candidate, needed, load)
             with self._changed:
@@ -89,6 +89,14 @@ class Residency(Generic[Loaded]):
             if not self._models[key].usable and not self._users[key]:
                 self._unload(key)
             self._changed.notify_all()
+
+    def retire(self, key: object, mark: Callable[[Loaded], None]) -> None:
+        """Mark the model of a key, if it is loaded, as no longer usable; it is unloaded when nobody uses it."""
+        with self._changed:
+            if key in self._models:
+                mark(self._models[key])
+                if not self._users[key]:
+                    self._unload(key)
 
     def has(self, key: object) -> bool:
         """Whether the model of a key is loaded."""
@@ -130,10 +138,21 @@ class Residency(Generic[Loaded]):
 
     def _use(self, key: object) -> Loaded | None:
         with self._changed:
-            if self._draining or key not in self._models:
+            if self._draining or key not in self._models or not self._models[key].usable:
                 return None
             self._users[key] += 1
             return self._models[key]
+
+    def _bury(self, key: object, stop: threading.Event) -> bool:
+        """Unload the model of a key, which can no longer serve, when its users have noticed. False after a stop."""
+        with self._changed:
+            while self._users[key]:
+                if stop.is_set():
+                    return False
+                self._changed.wait(0.1)  # a stop does not notify
+            if key in self._models:
+                self._unload(key)
+        return True
 
     def _used(self) -> memory.Sizes:
         used: Counter[str] = Counter()

@@ -1,0 +1,298 @@
+"""The backend gguf on a tiny model: llama.cpp itself, in its own process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from support.gguf_models import POSITIONS, SPECIAL, candidate, write_adapter, write_model, write_peft
+from zooter_core.backends import Piece, Request, backend
+from zooter_core.backends.gguf import engine as engine_module
+from zooter_core.backends.gguf.answer import plain
+from zooter_core.backends.gguf.backend import GgufBackend
+from zooter_core.backends.gguf.engine import Engine
+from zooter_core.backends.gguf.header import read_header
+from zooter_core.config.candidates import CandidateConfig, MemoryConfig
+from zooter_core.config.fleet import GenerationConfig
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.records import Message, Response
+
+pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
+GREEDY = GenerationConfig(max_new_tokens=12, temperature=0.0)
+ENDLESS = {"prompt_template": "{query}"}  # without turns, the random model goes on
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("model") / "tiny.gguf")
+
+
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose answers take seconds: they never end, and have 8,000 tokens."""
+    return write_model(tmp_path_factory.mktemp("endless") / "endless.gguf", context_length=8192)
+
+
+@pytest.fixture(scope="module")
+def adapters(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("adapters")
+    return [str(write_peft(folder / "peft")), str(write_adapter(folder / "lora.gguf"))]
+
+
+@pytest.fixture(scope="module")
+def gguf(model: Path, adapters: list[str]) -> Iterator[GgufBackend]:
+    made = backend("gguf")
+    assert isinstance(made, GgufBackend)
+    made.expect([candidate(model), *(candidate(model, adapter=adapter) for adapter in adapters)])
+    yield made
+    made.spare()
+
+
+def requests(*candidates: CandidateConfig, query: str = "Why?", seed: int | None = None) -> list[Request]:
+    return [Request(entry, (Message("user", query),), seed) for entry in candidates]
+
+
+def responses(gguf: GgufBackend, requests: list[Request], generation: GenerationConfig = GREEDY) -> list[Response]:
+    """The responses in the order of the requests; each one's text is that of its pieces."""
+    texts, done = dict.fromkeys(requests, ""), {}
+    for piece in gguf.stream(requests, generation, threading.Event()):
+        texts[piece.request] += piece.text
+        if piece.response is not None:
+            done[piece.request] = piece.response
+    assert all(done[request].text == texts[request].strip() for request in requests)
+    return [done[request] for request in requests]
+
+
+def engine_of(gguf: GgufBackend) -> Engine:
+    (engine,) = gguf.resident._models.values()
+    return engine
+
+
+def test_an_answer_says_how_it_ended_and_how_long_it_was(gguf, model):
+    (response,) = responses(gguf, requests(candidate(model, **ENDLESS)))
+    assert (response.candidate, response.finish, response.tokens, response.error) == ("tiny", "length", 12, None)
+    assert 0 < response.first_token_seconds < response.seconds
+
+
+def test_greedy_answers_and_seeds(gguf, model):
+    entry = candidate(model, **ENDLESS)
+    sampled = replace(GREEDY, temperature=5.0, top_k=0)
+    assert responses(gguf, requests(entry))[0].text == responses(gguf, requests(entry))[0].text
+    assert (
+        responses(gguf, requests(entry), replace(sampled, top_k=1))[0].text == responses(gguf, requests(entry))[0].text
+    )
+    one, again, other = (responses(gguf, requests(entry, seed=seed), sampled)[0].text for seed in (1, 1, 2))
+    assert one == again != other
+    same = requests(entry, entry)  # two requests without seeds of their own are two samples
+    first, second = (response.text for response in responses(gguf, same, sampled))
+    assert first != second
+
+
+def test_candidates_on_one_file_share_a_process_and_each_has_its_adapter(gguf, model, adapters):
+    pool = [candidate(model, **ENDLESS), *(candidate(model, adapter=adapter, **ENDLESS) for adapter in adapters)]
+    alone = [responses(gguf, requests(entry))[0].text for entry in pool]
+    together = [response.text for response in responses(gguf, requests(*pool, *pool))]
+    assert together == [*alone, *alone]
+    assert len(set(alone)) == 3
+    assert len(gguf.sizes()) == 1
+    assert next(iter(gguf.sizes().values())) > 1_000_000
+
+
+def test_an_adapter_that_comes_later_replaces_the_process(model, adapters):
+    gguf = GgufBackend()
+    base, expert = candidate(model, **ENDLESS), candidate(model, adapter=adapters[0], **ENDLESS)
+    text = responses(gguf, requests(base))[0].text
+    first = engine_of(gguf).pid
+    assert responses(gguf, requests(expert))[0].text != text
+    assert responses(gguf, requests(base))[0].text == text
+    assert engine_of(gguf).pid != first
+    gguf.spare()
+    assert not gguf.sizes()
+
+
+def test_a_stop_cancels_the_answer_and_frees_its_slot(gguf, endless):
+    stop, entry = threading.Event(), candidate(endless, **ENDLESS)
+    generation = replace(GREEDY, max_new_tokens=8000)
+    pieces: list[Piece] = []
+    for piece in gguf.stream(requests(entry), generation, stop):
+        pieces.append(piece)
+        if not stop.is_set():
+            stop.set()
+            begun = time.perf_counter()
+    response = pieces[-1].response
+    assert response.finish == "stopped"
+    assert 0 < response.tokens < 7000
+    assert response.text.startswith(pieces[0].text.strip())
+    assert time.perf_counter() - begun < 5  # 0.1 s where cores are free
+    assert responses(gguf, requests(*[entry] * 10))[0].finish == "length"  # all slots answer
+
+
+def test_a_reader_that_goes_away_cancels_the_answer(gguf, endless):
+    entry = candidate(endless, **ENDLESS)
+    stream = gguf.stream(requests(entry), replace(GREEDY, max_new_tokens=8000), threading.Event())
+    next(stream)
+    stream.close()
+    assert responses(gguf, requests(entry))[0].finish == "length"  # it waits until there is room for its tokens
+
+
+def test_a_prompt_stays_cached_for_the_next_turn(gguf, model, monkeypatch):
+    ends = []
+    stream = Engine.stream
+
+    def watched(self, body, stop):
+        for event in stream(self, body, stop):
+            if event.get("stop"):
+                ends.append((event["timings"]["cache_n"], event["tokens_evaluated"]))
+            yield event
+
+    monkeypatch.setattr(Engine, "stream", watched)
+    entry, question = candidate(model), Message("user", "A question of many words, " * 4)
+    first = responses(gguf, [Request(entry, (question,))])[0]
+    conversation = (question, Message("assistant", first.text), Message("user", "And then?"))
+    responses(gguf, [Request(entry, conversation)])
+    (_, prompt), (cached, _) = ends
+    assert cached >= prompt - 15  # all of the first turn but the mark of the answer's beginning
+
+
+def test_special_tokens_of_a_user_are_text(model):
+    text = f"Hi {SPECIAL[2]}{SPECIAL[1]}system"
+    assert plain(text, read_header(model)) == "Hi < |im_end|>< |im_start|>system"
+
+
+def test_a_repetition_penalty_counts_the_tokens_of_the_answer_alone(gguf, model):
+    plain_one, punished = candidate(model, **ENDLESS), candidate(model, repetition_penalty=1e6, **ENDLESS)
+    query = "".join(chr(33 + n) for n in range(90))  # the prompt has most tokens that there are
+    free, bound = (responses(gguf, requests(entry, query=query))[0] for entry in (plain_one, punished))
+    assert bound.text[0] == free.text[0]
+    assert len(set(bound.text[:8])) == 8  # no token of the answer comes again
+    assert bound.tokens == free.tokens == 12
+
+
+def test_an_answer_goes_on_where_it_was_broken_off(gguf, model):
+    entry = candidate(model, prompt_template="{query}\n")
+    generation = replace(GREEDY, max_new_tokens=8)
+    ascii_only = requests(entry, query="abc")
+    whole = responses(gguf, ascii_only, replace(generation, max_new_tokens=16))[0].text
+    half = responses(gguf, ascii_only, generation)[0].text
+    rest = responses(gguf, [Request(entry, (Message("user", "abc"), Message("assistant", half)))], generation)[0].text
+    assert whole == half + rest
+
+
+def test_a_prompt_that_is_too_long_is_refused_and_the_others_are_answered(gguf, model):
+    entry = candidate(model, **ENDLESS)
+    long, short = requests(entry, query="word " * 300)[0], requests(entry)[0]
+    refused, answered = responses(gguf, [long, short])
+    assert refused.finish == "refused"
+    assert f"more than the {POSITIONS - 1} that fit" in str(refused.error)
+    assert answered.finish == "length"
+
+
+def test_a_context_that_is_too_small_says_what_would_help(model):
+    gguf, small = GgufBackend(), candidate(model, context_tokens=128, **ENDLESS)
+    (response,) = responses(gguf, requests(small, query="word " * 100))
+    assert "more than the 127 that fit" in str(response.error)
+    assert f"Or raise `context_tokens` in fleet.toml: the model reads up to {POSITIONS}." in str(response.error)
+    gguf.spare()
+
+
+def test_no_chat_template(tmp_path):
+    gguf, entry = GgufBackend(), candidate(write_model(tmp_path / "plain.gguf", chat_template=None))
+    (response,) = responses(gguf, requests(entry))
+    assert "a chat template in plain.gguf" in str(response.error)
+    assert "prompt_template" in str(response.error)
+    assert responses(gguf, requests(replace(entry, prompt_template="Q: {query}\nA:")))[0].error is None
+    gguf.spare()
+
+
+# Faults
+
+
+def test_a_crash_in_native_code_is_told_and_the_next_query_starts_anew(endless):
+    gguf, entry = GgufBackend(), candidate(endless, **ENDLESS)
+    gguf.load(entry)
+    generation = replace(GREEDY, max_new_tokens=8000)
+    stream = gguf.stream(requests(entry), generation, threading.Event())
+    text = next(stream).text
+    os.kill(engine_of(gguf).pid, signal.SIGSEGV)
+    *_, last = stream
+    assert last.response.finish == "error"
+    assert last.response.text.startswith(text.strip())
+    assert "llama.cpp ended with signal SIGSEGV. The next query starts it again." in str(last.response.error)
+    assert responses(gguf, requests(entry))[0].error is None
+    gguf.spare()
+
+
+def test_a_process_that_dies_between_two_queries_is_not_noticed(model):
+    gguf, entry = GgufBackend(), candidate(model, **ENDLESS)
+    gguf.load(entry)
+    first = engine_of(gguf).pid
+    os.kill(first, signal.SIGKILL)
+    assert responses(gguf, requests(entry))[0].error is None
+    assert engine_of(gguf).pid != first
+    gguf.spare()
+
+
+def test_two_demos_side_by_side_do_not_spend_their_cores_on_waiting(model):
+    """Threads that spin while they wait take ten times the processor time as soon as another process has the core."""
+    entry = replace(candidate(model, **ENDLESS), threads=2)
+    generation = replace(GREEDY, max_new_tokens=200)
+    both = [GgufBackend(), GgufBackend()]
+    for one in both:
+        one.load(entry)
+
+    def seconds() -> float:
+        times = [psutil.Process(engine_of(one).pid).cpu_times() for one in both]
+        return sum(time.user + time.system for time in times)
+
+    begun = seconds()
+    for one in both:
+        responses(one, requests(entry), generation)
+    alone, begun = seconds() - begun, seconds()
+    threads = [threading.Thread(target=responses, args=(one, requests(entry), generation)) for one in both]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seconds() - begun < 3 * alone + 0.2
+    for one in both:
+        one.spare()
+
+
+def test_the_process_ends_with_the_one_that_started_it(model):
+    engine = Engine(candidate(model), GgufBackend()._check(candidate(model))[0], [])
+    engine._process.stdin.close()  # as the system does
+    assert engine._process.wait(20) == 0
+    engine.close()
+
+
+def test_the_library_is_missing(model, monkeypatch):
+    monkeypatch.setattr(engine_module, "installed", lambda: False)
+    with pytest.raises(ZooterError, match="that it is not installed") as raised:
+        GgufBackend().load(candidate(model))
+    assert "pip install 'zooter[gguf]'" in str(raised.value)
+
+
+def test_an_architecture_that_llama_cpp_does_not_know(tmp_path):
+    entry = candidate(write_model(tmp_path / "odd.gguf", architecture="nonsense"))
+    with pytest.raises(WorkError, match="unknown model architecture: 'nonsense'"):
+        GgufBackend().load(entry)
+
+
+def test_a_model_that_does_not_fit_into_memory(model):
+    with pytest.raises(WorkError, match="of memory for"):
+        GgufBackend().load(replace(candidate(model), memory=MemoryConfig(0.001)))
+
+
+def test_a_candidate_whose_adapter_is_broken_fails_alone(gguf, model, tmp_path):
+    good, bad = candidate(model, **ENDLESS), candidate(model, "bad", adapter=str(write_peft(tmp_path, width=128)))
+    fine, failed = responses(gguf, requests(good, bad))
+    assert fine.error is None
+    assert "a LoRA adapter for bad" in str(failed.error)

@@ -1,0 +1,192 @@
+"""LoRA adapters for llama.cpp. A peft folder is written once as a GGUF file into the cache; a GGUF file is checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zooter_core.backends.gguf.header import Header, read_header
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.files import atomic
+from zooter_core.strict_json import parse_json
+from zooter_core.weights import private_cache
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+FIX_ADAPTER = "Fix `adapter` in fleet.toml, or train it on this base."
+PREFIX = "base_model.model."
+# Architectures whose rotary embeddings llama.cpp applies to pairs of neighbours: rows of q and k are reordered.
+INTERLEAVED = ("llama", "minicpm")
+DTYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+VERSION = 1  # of the files in the cache
+
+Matrix = np.ndarray[Any, np.dtype[Any]]
+
+
+def gguf_adapter(adapter: str, base: Header, candidate: str) -> Path:
+    """The GGUF file of an adapter, converted if necessary.
+
+    Args:
+        candidate: its name, for messages.
+
+    Raises:
+        WorkError: it is no LoRA adapter that llama.cpp can apply, or belongs to another base.
+    """
+    path = Path(adapter)
+    if path.is_file():
+        try:
+            header = read_header(path)
+        except ZooterError as problem:
+            raise _fault(candidate, path, problem.failure.reason) from problem
+        if header.values.get("general.type") != "adapter":
+            raise _fault(candidate, path, "a GGUF file with something else", "Name the adapter's own file.")
+        _check(candidate, path, header.shapes, base)
+        return path
+    try:
+        settings = parse_json((path / CONFIG).read_text(encoding="utf-8"))
+        content = (path / WEIGHTS).read_bytes()
+        weights = _safetensors(content)
+    except FileNotFoundError as problem:
+        raise _fault(
+            candidate, path, f"no {Path(problem.filename).name}", "Name a peft folder or a .gguf file."
+        ) from problem
+    except (OSError, ValueError, KeyError, TypeError, struct.error, ZooterError) as problem:
+        raise _fault(candidate, path, f"files that cannot be read ({problem})") from problem
+    if fault := _unsupported(settings):
+        raise _fault(candidate, path, fault, 'Use the backend "transformers", or merge the adapter into the weights.')
+    identity = json.dumps([VERSION, base.architecture, settings], sort_keys=True, default=str).encode()
+    name = f"lora-{hashlib.sha256(identity + content).hexdigest()[:24]}.gguf"
+    tensors = _tensors(candidate, path, weights, base)
+    try:
+        done = private_cache() / name
+        if not done.is_file():
+            with atomic(done) as partial:
+                _write(partial, tensors, _alpha(settings), base.architecture)
+    except OSError as problem:
+        raise WorkError(
+            f"a writable cache folder for the adapter of {candidate}",
+            str(problem),
+            "Free some space, or set ZOOTER_CACHE to another folder.",
+        ) from problem
+    return done
+
+
+def _fault(candidate: str, path: Path, found: str, next_step: str = FIX_ADAPTER) -> WorkError:
+    return WorkError(f"a LoRA adapter for {candidate} at {path.name}", found, next_step)
+
+
+def _unsupported(settings: Mapping[str, Any]) -> str:
+    """What llama.cpp cannot do of an adapter's settings; "" if it can do all."""
+    if settings.get("peft_type") != "LORA":
+        return f"one of the type {settings.get('peft_type')}"
+    for key in ("use_dora", "fan_in_fan_out", "lora_bias", "modules_to_save", "alpha_pattern"):
+        if settings.get(key):
+            return f"one with {key}"
+    if settings.get("bias", "none") != "none":
+        return "one with biases"
+    return "one with rank_pattern and rslora" if settings.get("use_rslora") and settings.get("rank_pattern") else ""
+
+
+def _alpha(settings: Mapping[str, Any]) -> float:
+    """The number that llama.cpp divides by the rank to get an adapter's scale."""
+    alpha = float(settings.get("lora_alpha") or 1)
+    return alpha * math.sqrt(settings["r"]) if settings.get("use_rslora") else alpha
+
+
+def _safetensors(content: bytes) -> dict[str, Matrix]:
+    """The tensors of a safetensors file as float32. numpy has no bfloat16: its bits are the upper half of float32's.
+
+    Raises:
+        ValueError: it is broken, or has numbers of another kind.
+    """
+    (length,) = struct.unpack_from("<Q", content)
+    if length > len(content) - 8:
+        raise ValueError("a header beyond the end of the file")
+    entries = json.loads(content[8 : 8 + length])
+    tensors = {}
+    for name, entry in entries.items():
+        if name == "__metadata__":
+            continue
+        if entry["dtype"] not in DTYPES:
+            raise ValueError(f"{name} of the type {entry['dtype']}")
+        begin, end = (8 + length + offset for offset in entry["data_offsets"])
+        numbers = np.frombuffer(content[begin:end], DTYPES[entry["dtype"]])
+        if entry["dtype"] == "BF16":
+            numbers = (numbers.astype(np.uint32) << 16).view(np.float32)
+        tensors[name] = numbers.astype(np.float32).reshape(entry["shape"])
+        if not np.isfinite(tensors[name]).all():
+            raise ValueError(f"{name} with NaN or infinity")
+    return tensors
+
+
+def _tensors(candidate: str, path: Path, weights: Mapping[str, Matrix], base: Header) -> dict[str, Matrix]:
+    """An adapter's tensors with llama.cpp's names and order of rows.
+
+    Raises:
+        WorkError: a layer is not in the base, or has another shape there.
+    """
+    from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
+
+    arch = next((arch for arch, name in MODEL_ARCH_NAMES.items() if name == base.architecture), None)
+    if arch is None:
+        next_step = "Convert it with llama.cpp's convert_lora_to_gguf.py."
+        raise _fault(candidate, path, f"a base of the unknown architecture {base.architecture}", next_step)
+    names = get_tensor_name_map(arch, base.of_architecture("block_count"))
+    heads = base.of_architecture("attention.head_count", 1)
+    rotated = {"attn_q": heads, "attn_k": base.of_architecture("attention.head_count_kv", heads)}
+    tensors: dict[str, Matrix] = {}
+    for key, matrix in sorted(weights.items()):
+        layer, mark, part = key.removeprefix(PREFIX).partition(".lora_")
+        name = names.get_name(layer) if mark else None
+        if name is None or part not in ("A.weight", "B.weight") or matrix.ndim != 2:
+            raise _fault(candidate, path, f"one for another base: {key} is no matrix of {base.architecture}")
+        count = rotated.get(name.rpartition(".")[2]) if base.architecture in INTERLEAVED else None
+        if part == "B.weight" and count and len(matrix) % (2 * count) == 0:
+            matrix = matrix.reshape(count, 2, -1, matrix.shape[1]).swapaxes(1, 2).reshape(matrix.shape)
+        tensors[f"{name}.weight.lora_{part[0].lower()}"] = matrix
+    _check(candidate, path, {name: matrix.shape[::-1] for name, matrix in tensors.items()}, base)
+    return tensors
+
+
+def _check(candidate: str, path: Path, shapes: Mapping[str, tuple[int, ...]], base: Header) -> None:
+    """Refuse an adapter whose pairs of matrices do not belong to the base's tensors.
+
+    Args:
+        shapes: as in a GGUF file: inputs first.
+
+    Raises:
+        WorkError: names the first tensor that differs.
+    """
+    layers = dict.fromkeys(name.rpartition(".lora_")[0] for name in shapes)
+    if not layers:
+        raise _fault(candidate, path, "one without weights")
+    if not base.shapes and "split.count" in base.values:  # the tensors are in the other parts
+        return
+    for layer in layers:
+        a, b, whole = (shapes.get(f"{layer}.lora_a"), shapes.get(f"{layer}.lora_b"), base.shapes.get(layer))
+        if a is None or b is None or a[1:] != b[:1]:
+            raise _fault(candidate, path, f"one half of {layer}")
+        if whole is None or (a[0], b[1]) != whole:
+            size = "it is not there" if whole is None else f"{a[0]} x {b[1]} instead of {whole[0]} x {whole[1]}"
+            raise _fault(candidate, path, f"one for another base: {layer}, {size}")
+
+
+def _write(path: Path, tensors: Mapping[str, Matrix], alpha: float, architecture: str) -> None:
+    from gguf import GGUFWriter
+
+    writer = GGUFWriter(path, architecture)
+    writer.add_string("general.type", "adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", alpha)
+    for name, matrix in tensors.items():
+        writer.add_tensor(name, np.ascontiguousarray(matrix))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()

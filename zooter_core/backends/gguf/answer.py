@@ -1,0 +1,234 @@
+"""One response of llama.cpp, generated in steps: each continues from the prompt and the text that are cached.
+
+Two things need more than one step. A calculator completes arithmetic: a step ends at every `=`, the result is written,
+and the next step reads on behind it. And llama.cpp's repetition penalty counts the last tokens of prompt and answer
+alike, while `repetition_penalty` is for those of the answer alone: a step is short, and counts as many tokens as the
+answer has at its beginning. A step costs about as much as a tenth of a token.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from zooter_core.backends import Request
+from zooter_core.backends.gguf.engine import Engine, RefusedError
+from zooter_core.backends.gguf.header import Header
+from zooter_core.backends.gguf.slots import Slot
+from zooter_core.backends.local import calculator
+from zooter_core.config.fleet import GenerationConfig
+from zooter_core.errors import WorkError
+from zooter_core.records import Finish, Response
+
+DIGITS = tuple("0123456789")
+NUMERIC = (*DIGITS, "-", ".")
+SHARE = 4  # a step with repetition penalty has at most a fourth of the tokens before it
+CHARACTER = 4  # tokens that a character may need
+
+
+class TooLongError(WorkError):
+    """A prompt that does not fit into the context."""
+
+
+class Answer:
+    """The answer to one request.
+
+    Args:
+        put: called with new text.
+        stop: ends the answer when it is set.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        request: Request,
+        adapter: int | None,
+        generation: GenerationConfig,
+        put: Callable[[str], None],
+        stop: threading.Event,
+    ) -> None:
+        self.engine, self.request, self.adapter, self.stop, self._put = engine, request, adapter, stop, put
+        self.generation = generation
+        self.text, self.tokens = "", 0
+        self.first: float | None = None
+        self.prompt: list[int] = []
+        self.written: list[int | str] = []  # tokens of the answer, and texts that the calculator wrote
+        self.start = time.perf_counter()
+
+    def run(self) -> Response:
+        """Generate the answer.
+
+        Raises:
+            RefusedError: llama.cpp does not accept the request.
+            TooLongError: the prompt is too long.
+            WorkError: there is no chat template.
+            EngineError: the process has ended.
+        """
+        self.prompt = self._read()
+        room = self.engine.context - len(self.prompt)
+        if room < 1:
+            raise self._too_long()
+        most = min(self.generation.max_new_tokens, room)
+        slot = self.engine.slots.take(self.adapter, self.prompt, len(self.prompt) + most, self.stop)
+        self.start = time.perf_counter()
+        if slot is None:
+            return self.response("stopped")
+        try:
+            return self.response(self._generate(slot, most))
+        finally:
+            slot.tokens = [*self.prompt, *(token for token in self.written if isinstance(token, int))]
+            self.engine.slots.give_back(slot)
+
+    def response(self, finish: Finish) -> Response:
+        """The response so far."""
+        seconds = time.perf_counter() - self.start
+        name = self.request.candidate.name
+        return Response(name, self.text.strip(), self.tokens, seconds, self.first, finish)
+
+    def _read(self) -> list[int]:
+        """The tokens of the prompt."""
+        candidate = self.request.candidate
+        messages = [
+            {"role": message.role, "content": plain(message.content, self.engine.header)}
+            for message in self.request.messages
+        ]
+        if candidate.prompt_template is not None:
+            query = next(message["content"] for message in reversed(messages) if message["role"] == "user")
+            begun = messages[-1]["content"] if messages[-1]["role"] == "assistant" else ""
+            text = candidate.prompt_template.replace("{query}", query) + begun
+        elif "tokenizer.chat_template" not in self.engine.header.values:
+            raise WorkError(
+                f"a chat template in {self.engine.name}",
+                "none",
+                'Give the candidate a prompt_template, for instance "Q: {query}\\nA:".',
+            )
+        else:
+            text = self.engine.ask("/apply-template", {"messages": messages})["prompt"]
+        body = {"content": text, "add_special": True, "parse_special": True}
+        tokens: list[int] = self.engine.ask("/tokenize", body)["tokens"]
+        first = self.engine.header.values.get("tokenizer.ggml.bos_token_id")
+        return tokens[1:] if tokens[:2] == [first, first] else tokens  # the template has it, and so does the tokenizer
+
+    def _too_long(self) -> TooLongError:
+        most, length = self.engine.context - 1, len(self.prompt)
+        step = "Shorten the query or start a new conversation."
+        if self.engine.context < self.engine.header.positions:
+            step += f" Or raise `context_tokens` in fleet.toml: the model reads up to {self.engine.header.positions:,}."
+        found = f"{length:,} tokens, more than the {most:,} that fit"
+        return TooLongError(f"a prompt that fits into {self.request.candidate.name}", found, step)
+
+    def _generate(self, slot: Slot, most: int) -> Finish:
+        """Generate up to `most` tokens, and return how the answer ended."""
+        calculates, least = self.request.candidate.calculator, 1
+        while self.tokens < most:
+            if self.stop.is_set():
+                return "stopped"
+            length = self._step_length(least, most)
+            options: dict[str, Any] = {}
+            if calculates and (rest := calculator.due(self.text)) is not None:
+                if rest and self.text[-1] in NUMERIC:
+                    self._write(rest)
+                    continue
+                if not rest:  # the result is complete
+                    options = {"logit_bias": [[digit, False] for digit in DIGITS]}
+                length, rest = 1, rest or None
+            else:
+                rest = None
+                options = {"stop": ["="]} if calculates else {}
+            end = self._step(slot, length, options, rest)
+            if end is None:
+                return "stopped"
+            if end["stop_type"] == "eos":
+                return "stop"
+            # A character that a step has cut in two is generated again, as a whole.
+            least = 1 + CHARACTER if end["cut"] else 1
+            if end["cut"] and self.tokens + least > most:
+                break
+        return "length"
+
+    def _step_length(self, least: int, most: int) -> int:
+        """How many tokens the next step may have."""
+        left = most - self.tokens
+        if self.request.candidate.repetition_penalty == 1:
+            return left
+        return min(left, max(least, self.tokens // SHARE))
+
+    def _step(self, slot: Slot, length: int, options: dict[str, Any], due: str | None) -> dict[str, Any] | None:
+        """Generate up to `length` tokens. The last event of llama.cpp, with `cut`; None after a stop.
+
+        Args:
+            due: the result of an expression, to be written if the model begins to write a number.
+        """
+        body = self._body(slot, length) | options
+        ids, content, gap, end = 0, "", None, None
+        for event in self.engine.stream(body, self.stop):
+            if event.get("stop"):
+                end = event
+                break
+            if "prompt_progress" in event:
+                continue
+            content = event["content"]
+            if due is not None and content.lstrip()[:1] in NUMERIC:
+                gap = content[: len(content) - len(content.lstrip())]
+                continue
+            ids += len(event["tokens"])
+            self.tokens += len(event["tokens"])
+            self.written += event["tokens"]
+            self._emit(content)
+        if end is None:
+            return None
+        if gap is not None:
+            self._write(f"{gap}{due}")
+            return end | {"stop_type": "limit", "cut": False}
+        end["cut"] = end["stop_type"] == "limit" and ids < end["tokens_predicted"]
+        self.tokens = end["tokens_evaluated"] - len(self.prompt) + (ids if end["cut"] else end["tokens_predicted"])
+        if end.get("stopping_word"):
+            self.written[-1] = content + end["stopping_word"]  # its token may hold more
+            self._emit(end["stopping_word"])
+        return end
+
+    def _body(self, slot: Slot, length: int) -> dict[str, Any]:
+        """A request for llama.cpp: all settings that are not named here would have its own defaults."""
+        generation, penalty = self.generation, self.request.candidate.repetition_penalty
+        return {
+            "prompt": [*self.prompt, *self.written],
+            "id_slot": slot.number,
+            # Without any, llama.cpp would apply all of them.
+            "lora": [{"id": n, "scale": float(n == self.adapter)} for n in self.engine.adapters.values()],
+            "n_predict": length,
+            "temperature": generation.temperature,
+            "top_k": generation.top_k,
+            "seed": (generation.seed + self.tokens) % 2**32,  # every step draws anew
+            "samplers": ["penalties", "top_k", "temperature"],
+            "repeat_penalty": penalty if self.tokens else 1.0,
+            "repeat_last_n": self.tokens,
+            "cache_prompt": True,
+            "return_tokens": True,
+        }
+
+    def _write(self, text: str) -> None:
+        """Write a text in the model's place."""
+        self.written.append(text)
+        self.tokens += len(text.strip())  # until llama.cpp has counted them
+        self._emit(text)
+
+    def _emit(self, text: str) -> None:
+        if self.first is None:
+            self.first = time.perf_counter() - self.start
+        if text:
+            self.text += text
+            self._put(text)
+
+
+def plain(text: str, header: Header) -> str:
+    """A text without special tokens, so that a user's text cannot begin or end a turn."""
+    for token in header.special_tokens:
+        text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
+
+
+def refusal(problem: RefusedError, request: Request) -> WorkError:
+    """What llama.cpp refused, as an error of the request."""
+    return WorkError(f"llama.cpp to accept a prompt of {request.candidate.name}", str(problem), "Change the query.")

@@ -1,0 +1,180 @@
+"""Backend `auto`: `gguf` or `transformers`, whichever was measured faster on this machine (`zooter check` measures).
+
+Without a measurement it is `gguf`, and `transformers` where xllamacpp is not installed or does not work.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from zooter_core.backends import Backend, Piece, Request, backend, expect
+from zooter_core.backends.gguf.engine import installed
+from zooter_core.backends.turn_queue import TurnQueue
+from zooter_core.config.candidates import AUTO, GGUF, TRANSFORMERS, CandidateConfig
+from zooter_core.config.fleet import GenerationConfig
+from zooter_core.errors import ZooterError
+from zooter_core.files import atomic
+from zooter_core.records import Message
+from zooter_core.strict_json import dump_json, parse_json
+from zooter_core.weights import cache_dir, private_cache
+
+FILE = "engines.json"  # in the cache
+QUERY = "Describe a walk through a market in the morning."
+TOKENS, ROUNDS = 48, 2
+ENGINES = (GGUF, TRANSFORMERS)
+MISSING = "xllamacpp is not installed, so transformers answers, several times slower. Run `pip install 'zooter[gguf]'`."
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Tokens per second of one answer, by engine; None for an engine that does not work here."""
+
+    gguf: float | None
+    transformers: float | None
+
+    @property
+    def faster(self) -> str:
+        """The engine to use."""
+        return TRANSFORMERS if (self.transformers or 0) > (self.gguf or 0) else GGUF
+
+
+class AutoBackend:
+    """Passes everything on to the backend that it has chosen."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._backend: Backend | None = None
+        self._expected: list[CandidateConfig] = []
+        self.note = ""  # why the slower engine answers
+
+    @property
+    def turns(self) -> TurnQueue | None:
+        """The queue of the backend in use."""
+        return self._chosen().turns
+
+    @property
+    def independent(self) -> bool:
+        """As the backend in use."""
+        return self._chosen().independent
+
+    def expect(self, candidates: Sequence[CandidateConfig]) -> None:
+        """Note candidates that will be asked."""
+        self._expected += candidates
+
+    def load(self, candidate: CandidateConfig) -> None:
+        """Make the candidate ready to answer; with transformers if llama.cpp cannot load it."""
+        chosen = self._chosen()
+        try:
+            chosen.load(candidate)
+        except ZooterError as problem:
+            if self.engine == TRANSFORMERS:
+                raise
+            replacement = backend(TRANSFORMERS)
+            with suppress(ZooterError):
+                replacement.load(candidate)
+                self._use(replacement, f"{problem.failure.reason}: transformers answers instead of llama.cpp.")
+                return
+            raise
+
+    def trial(self, candidate: CandidateConfig) -> str:
+        """Any query will do."""
+        return self._chosen().trial(candidate)
+
+    def sizes(self) -> Mapping[object, int]:
+        """Bytes of each model in memory."""
+        return {} if self._backend is None else self._backend.sizes()
+
+    def spare(self) -> None:
+        """Unload the models that nobody uses."""
+        if self._backend is not None:
+            self._backend.spare()
+
+    def stream(
+        self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
+    ) -> Iterator[Piece]:
+        """The pieces of the backend in use, after the first note on why it is the slower one."""
+        chosen = self._chosen()
+        note, self.note = self.note, ""
+        if note:
+            yield Piece(requests[0], note=note)
+        yield from chosen.stream(requests, generation, stop)
+
+    @property
+    def engine(self) -> str:
+        """The name of the backend in use."""
+        return choice()
+
+    def _chosen(self) -> Backend:
+        with self._lock:
+            if self._backend is None:
+                self._backend = backend(self.engine)
+                self.note = "" if installed() else MISSING
+                expect(self._backend, self._expected)
+            return self._backend
+
+    def _use(self, other: Backend, note: str) -> None:
+        with self._lock:
+            self._backend, self.note = other, note
+
+
+def choice() -> str:
+    """The engine to use on this machine."""
+    if not installed():
+        return TRANSFORMERS
+    speeds = measured()
+    return GGUF if speeds is None else speeds.faster
+
+
+def engine_of(candidate: CandidateConfig) -> str:
+    """The backend that runs a candidate."""
+    return choice() if candidate.backend == AUTO else candidate.backend
+
+
+def measured() -> Speeds | None:
+    """The speeds that were measured on this machine; None if there are none."""
+    with suppress(OSError, ValueError, TypeError, KeyError, ZooterError):
+        values = parse_json((cache_dir() / FILE).read_text(encoding="utf-8"))
+        return Speeds(*(None if values[name] is None else float(values[name]) for name in ENGINES))
+    return None
+
+
+def measure(candidate: CandidateConfig, progress: Callable[[str], None]) -> Speeds:
+    """Measure both engines with a candidate, and note the result for later starts.
+
+    Raises:
+        ZooterError: neither works.
+    """
+    speeds: dict[str, float | None] = {}
+    problem: ZooterError | None = None
+    for name in ENGINES:
+        progress(f"Measuring {name} ...")
+        engine = backend(name)
+        try:
+            engine.load(candidate)
+            speeds[name] = round(max(_speed(engine, candidate) for _ in range(ROUNDS)), 1)
+        except ZooterError as raised:
+            speeds[name], problem = None, raised
+        finally:
+            engine.spare()
+    if problem is not None and not any(speeds.values()):
+        raise problem
+    path: Path = private_cache() / FILE
+    with suppress(OSError), atomic(path) as partial:  # without it, the next check measures again
+        partial.write_text(dump_json(speeds) + "\n", encoding="utf-8")
+    return Speeds(*(speeds[name] for name in ENGINES))
+
+
+def _speed(engine: Backend, candidate: CandidateConfig) -> float:
+    """Tokens per second of an answer, with the time to its first token."""
+    request = Request(candidate, (Message("user", QUERY),))
+    generation = GenerationConfig(max_new_tokens=TOKENS, temperature=0.0)
+    for piece in engine.stream([request], generation, threading.Event()):
+        if piece.response is not None and piece.response.error is not None:
+            raise ZooterError.because(piece.response.error, f"an answer of {candidate.name}")
+        if piece.response is not None:
+            return piece.response.tokens / max(piece.response.seconds, 1e-6)
+    raise AssertionError("every request has a response")

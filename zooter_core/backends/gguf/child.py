@@ -1,0 +1,36 @@
+"""The process in which llama.cpp runs: `python child.py SETTINGS`. It ends when its standard input does.
+
+It imports nothing of this package, because it should start at once. SETTINGS is JSON, with fields of xllamacpp's
+CommonParams by name. One line of JSON on standard output says that the model is loaded.
+"""
+
+import json
+import os
+import sys
+
+
+def main() -> None:
+    import xllamacpp
+
+    settings = json.loads(sys.argv[1])
+    params = xllamacpp.CommonParams()
+    params.model.path = settings.pop("model")
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in settings.pop("adapters")]
+    for threads in (params.cpuparams, params.cpuparams_batch):
+        threads.n_threads, threads.poll = settings["threads"], 0
+    del settings["threads"]
+    for name, value in settings.items():
+        setattr(params, name, value)
+    try:
+        server = xllamacpp.Server(params)
+    except Exception as problem:  # the reason is on standard error
+        print(json.dumps({"error": str(problem)}), flush=True)
+        sys.stdout.close()
+        os._exit(1)
+    print(json.dumps({"address": server.listening_address}), flush=True)
+    sys.stdin.buffer.read()
+    os._exit(0)  # nothing needs to be saved, and joining threads that compute would take time
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""How many threads llama.cpp gets: as many as there are free cores among those that this process may use.
+
+The threads of a model wait for each other after every layer. One without a core makes all of them wait, so that on a
+busy machine fewer threads are several times as fast.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def cores(root: Path = CGROUP) -> int:
+    """The cores that this process may use, at least 1. In a container, the host's number of cores is too high.
+
+    Args:
+        root: where the cgroups are mounted, version 2 or 1.
+    """
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota(root)
+    return max(1, min(affinity, math.floor(quota))) if quota else affinity
+
+
+def free_cores(root: Path = CGROUP) -> int:
+    """Those of `cores` that no other process has used in the last minute, at least 1."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return max(1, min(cores(root), round((os.cpu_count() or 1) - load)))
+
+
+def _quota(root: Path) -> float | None:
+    """The cores of a cgroup's quota; None without one."""
+    try:
+        if (root / "cpu.max").is_file():
+            allowed, period = (root / "cpu.max").read_text().split()
+        else:
+            allowed, period = ((root / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        number = float(allowed) / float(period)  # "max" is no number
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+    return number if number > 0 else None

@@ -1,0 +1,300 @@
+"""llama.cpp with one model, in a process of its own, asked over a Unix socket in a private folder.
+
+A crash in native code ends that process and not this one; the next query starts a new one. The process costs 40 MB
+and a tenth of a second when it starts, and about 1% of the time of a token (`python benchmarks/gguf.py`). It also has
+its own OpenMP settings: its threads wait passively, because spinning ones make each other ten times slower when there
+are more of them than free cores.
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from zooter_core.backends.gguf import child
+from zooter_core.backends.gguf.cores import free_cores
+from zooter_core.backends.gguf.header import Header
+from zooter_core.backends.gguf.slots import Slots
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.errors import WorkError, ZooterError
+
+LIBRARY = "xllamacpp"
+SLOTS = 8  # conversations that are answered at once, and whose prompts stay cached
+DEFAULT_CONTEXT = 8192  # tokens of all conversations together, unless the model or fleet.toml says less
+BATCH = 128  # tokens of a prompt that are read at once; a stop waits for them
+TIMEOUT = 600.0  # seconds without a byte from the process
+OVERHEAD = 60_000_000  # bytes of the process without weights and context
+FULL = ("out of memory", "failed to allocate", "unable to allocate", "failed to create context")
+INSTALL = "Run `pip install 'zooter[gguf]'`, or set backend = \"transformers\" in fleet.toml."
+
+
+class EngineError(Exception):
+    """The process has ended. `str()` says how."""
+
+
+class RefusedError(Exception):
+    """llama.cpp refuses a request. `facts` are those of its answer."""
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        self.facts = facts
+        super().__init__(str(facts.get("message", facts)))
+
+
+class Engine:
+    """One model and the adapters of its candidates.
+
+    Attributes:
+        adapters: GGUF file of an adapter -> its number in requests.
+        context: tokens that all conversations together may have.
+        retired: whether another process replaces it as soon as nobody uses it.
+        sizes: bytes by device, as measured after loading. What a GPU holds is not visible from outside the process.
+    """
+
+    def __init__(self, candidate: CandidateConfig, header: Header, adapters: Sequence[Path]) -> None:
+        """
+        Raises:
+            ZooterError: the library is not installed.
+            WorkError: the model does not load.
+            MemoryError: there is too little memory for it.
+        """
+        if not installed():
+            raise ZooterError(f"the package {LIBRARY} for {candidate.name}", "that it is not installed", INSTALL)
+        if not hasattr(socket, "AF_UNIX"):
+            raise ZooterError("Unix sockets for the backend gguf", "a system without them", INSTALL)
+        self.name, self.header = header.path.name, header
+        self.adapters = {path: number for number, path in enumerate(adapters)}
+        self.context = context_of(candidate, header)
+        self.retired = False
+        self.slots = Slots(SLOTS, self.context)
+        self._folder = Path(tempfile.mkdtemp(prefix="zooter-"))  # only this user may enter it
+        self._socket = str(self._folder / "llama.sock")
+        self._closing = threading.Lock()
+        try:
+            self._process = self._start(candidate)
+            self._wait_until_loaded(candidate)
+            self.sizes = {"cpu": _resident(self._process.pid)}
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, candidate: CandidateConfig) -> subprocess.Popen[bytes]:
+        threads = candidate.threads or free_cores()
+        settings = {
+            "model": str(self.header.path),
+            "adapters": [str(path) for path in self.adapters],
+            "threads": threads,
+            "lora_init_without_apply": True,
+            "n_ctx": self.context,
+            "kv_unified": True,
+            "n_parallel": SLOTS,
+            "n_batch": BATCH,
+            "n_ubatch": BATCH,
+            "n_gpu_layers": -1 if candidate.gpu_layers is None else candidate.gpu_layers,
+            "fit_params": False,
+            "warmup": False,
+            "cache_ram_mib": 0,
+            "cache_idle_slots": False,  # they keep their prompts; copying them takes a second each time
+            "hostnames": [self._socket],
+            "n_threads_http": 2 * SLOTS,
+            "endpoint_slots": False,
+            "ui": False,
+            "offline": True,
+            "verbosity": 1,
+        }
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
+        with (self._folder / "log").open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-I", child.__file__, json.dumps(settings)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                start_new_session=True,  # Ctrl-C is for this process, which ends the other one
+            )
+
+    def _wait_until_loaded(self, candidate: CandidateConfig) -> None:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        with suppress(ValueError):
+            if "address" in json.loads(line):
+                return
+        reason = self._reason()
+        if any(words in reason.lower() for words in FULL):
+            raise MemoryError(reason)
+        raise WorkError(
+            f"llama.cpp to load {candidate.model}",
+            reason,
+            "Check the file, and that the installed version of xllamacpp knows its architecture.",
+        )
+
+    @property
+    def usable(self) -> bool:
+        """Whether the process runs, and no other one replaces it."""
+        return self._process.poll() is None and not self.retired
+
+    def retire(self) -> None:
+        """Let no new request begin: another process with more adapters replaces this one."""
+        self.retired = True
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    def stream(self, body: Mapping[str, Any], stop: threading.Event) -> Iterator[dict[str, Any]]:
+        """Yield the events of a completion until it ends. A reader that goes away, or a stop, cancels it.
+
+        Raises:
+            RefusedError: llama.cpp does not accept the request.
+            EngineError: the process has ended.
+        """
+        connection = self._connect({**body, "stream": True, "return_progress": True}, "/completion")
+        watch = threading.Event()
+        threading.Thread(target=_close_on, args=(connection.sock, stop, watch), name="stop", daemon=True).start()
+        try:
+            answer = connection.getresponse()
+            if answer.status != 200:
+                raise RefusedError(_error(answer.read()))
+            while line := answer.readline():
+                if line.startswith(b"data: ") and not line.startswith(b"data: [DONE]"):
+                    event = json.loads(line[6:])
+                    if "error" in event:
+                        raise RefusedError(event["error"])
+                    yield event
+                    if event.get("stop"):
+                        return
+                elif line.startswith(b"error: "):
+                    raise RefusedError(_error(line[7:]))
+            if not stop.is_set():
+                raise EngineError(self._end())
+        except (OSError, http.client.HTTPException, ValueError, AttributeError) as problem:
+            if not stop.is_set():  # else the connection was closed on purpose
+                raise EngineError(self._end()) from problem
+        finally:
+            watch.set()
+            connection.close()
+
+    def ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to a short request.
+
+        Raises:
+            RefusedError, EngineError: as `stream`.
+        """
+        try:
+            connection = self._connect(body, path)
+            answer = connection.getresponse()
+            content = answer.read()
+            connection.close()
+        except (OSError, http.client.HTTPException) as problem:
+            raise EngineError(self._end()) from problem
+        if answer.status != 200:
+            raise RefusedError(_error(content))
+        values: dict[str, Any] = json.loads(content)
+        return values
+
+    def _connect(self, body: Mapping[str, Any], path: str) -> http.client.HTTPConnection:
+        connection = _Connection(self._socket)
+        try:
+            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        except OSError as problem:
+            raise EngineError(self._end()) from problem
+        return connection
+
+    def _end(self) -> str:
+        """How the process has ended."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(2)
+        code = self._process.poll()
+        if code is None:
+            return "llama.cpp closed the connection"
+        if code == -signal.SIGKILL:
+            return "the process of llama.cpp was killed (SIGKILL), as the system does when memory runs out"
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        reason = self._reason()
+        return f"the process of llama.cpp ended with {how}{f' ({reason})' if reason else ''}"
+
+    def _reason(self) -> str:
+        """What llama.cpp gave as the first reason of its end."""
+        with suppress(OSError):
+            lines = (self._folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()
+            for line in lines:
+                _, mark, rest = line.partition(" E ")
+                if mark or "GGML_ASSERT" in line or "alloc" in line:
+                    return (rest.partition(": ")[2] or rest or line).strip()
+            return lines[-1].strip() if lines else ""
+        return ""
+
+    def close(self) -> None:
+        """End the process and remove its folder."""
+        with self._closing:
+            process = getattr(self, "_process", None)
+            if process is not None:
+                process.kill()
+                process.wait()
+                for pipe in (process.stdin, process.stdout):
+                    if pipe is not None:
+                        with suppress(OSError):
+                            pipe.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self.sizes = {}
+
+
+def context_of(candidate: CandidateConfig, header: Header) -> int:
+    """Tokens that all conversations with a model together may have."""
+    return min(candidate.context_tokens or DEFAULT_CONTEXT, header.positions)
+
+
+def installed() -> bool:
+    """Whether the library is there. Importing it would load 100 MB into this process."""
+    return importlib.util.find_spec(LIBRARY) is not None
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def _close_on(connection: socket.socket, stop: threading.Event, watch: threading.Event) -> None:
+    """Close a connection when `stop` is set, until `watch` is: llama.cpp then cancels the request."""
+    while not watch.wait(0.05):
+        if stop.is_set():
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            return
+
+
+def _error(content: bytes) -> dict[str, Any]:
+    """The error in an answer of llama.cpp."""
+    try:
+        values = json.loads(content)
+        facts = values.get("error", values)
+    except (ValueError, AttributeError):
+        return {"message": content.decode(errors="replace")[:500]}
+    return facts if isinstance(facts, dict) else {"message": str(facts)}
+
+
+def _resident(pid: int) -> int:
+    import psutil
+
+    return int(psutil.Process(pid).memory_info().rss)
