@@ -34,8 +34,8 @@ def chat(page: Page) -> None:
 
 def why(page: Page) -> None:
     chat(page)
-    page.get_by_text("Why?").click()
-    expect(page.get_by_text("models ran and wrote")).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Why").click()
+    expect(page.get_by_text("The most similar training queries")).to_be_visible(timeout=SLOW)
 
 
 def compare(page: Page) -> None:
