@@ -28,7 +28,7 @@ def draw(engine: Ensemble, talk: Conversation, number: int) -> None:
     turn = talk.turns[number]
     key = f"{talk.id}-{number}-{turn.retry}"
     last, has_text = number == len(talk.turns) - 1, bool(turn.text.strip())
-    with st.container(horizontal=True, key=f"actions-{key}", vertical_alignment="center", gap="xxsmall"):
+    with st.container(horizontal=True, key=f"actions-{key}", vertical_alignment="center", gap="xsmall"):
         if last and turn.job.incomplete:
             st.button("Retry", icon=":material/replay:", help=RETRY_HELP, on_click=talk.retry, args=(engine,))
         if last and turn.job.unfinished:

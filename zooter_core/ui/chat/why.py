@@ -35,7 +35,7 @@ def panel(engine: Ensemble, turn: Turn, key: str) -> None:
     with st.container(border=True, key=f"reasons-{key}"):
         st.markdown(f"**What points to {badge(pool, decision.candidate)}**")
         st.markdown(shaded(why.pieces, colour_name(pool, decision.candidate)))
-        st.caption("The darker a word, the more it counts towards the choice. Grey words count against it.")
+        st.caption("The stronger a word is marked, the more it counts towards the choice. Grey words count against it.")
         st.markdown("**How likely each model is to answer best**")
         for other, share in sorted(decision.probabilities.items(), key=lambda item: -item[1]):
             with st.container(
