@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from zooter_core.backends import Backend
 from zooter_core.config.fleet import ENCODER
@@ -38,20 +38,22 @@ class NearestTagger:
                 owners.append(len(self.names))
             self.names.append(entry["name"])
         self.encoder = encoders(config.encoder or ENCODER)
-        self.vectors = torch.from_numpy(self.encoder.sentence(self.encoder.embed_all(texts)).copy())
+        self.vectors = self.encoder.sentence(self.encoder.embed_all(texts)).copy()
         self.starts = np.flatnonzero(np.diff(owners, prepend=-1))  # where each tag's texts begin
         self.config = config
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
         """The tags of every query."""
-        # In torch like the encoder: numpy's own threads would slow down the next forward pass.
-        vectors = torch.from_numpy(self.encoder.sentence(self.encoder.embed(queries)))
-        similarities = (vectors @ self.vectors.T).numpy()
-        return [self._best(row) for row in np.maximum.reduceat(similarities, self.starts, axis=1)]
+        return self._tags(self.encoder.embed(queries))
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
-        """The same for the queries of a file."""
-        return self.tag([query.text for query in queries])
+        """The same for the queries of a file, whose vectors are stored."""
+        return self._tags(self.encoder.embed_all([query.text for query in queries]))
+
+    def _tags(self, vectors: NDArray[np.float32]) -> list[tuple[Tag, ...]]:
+        # Not a matrix product: the threads of numpy's library for those would slow down the encoder's next pass.
+        similarities = np.einsum("qw,tw->qt", self.encoder.sentence(vectors), self.vectors)
+        return [self._best(row) for row in np.maximum.reduceat(similarities, self.starts, axis=1)]
 
     def _best(self, scores: np.ndarray) -> tuple[Tag, ...]:
         least = max(self.config.threshold, self.CLOSE * float(scores.max()))
