@@ -16,8 +16,9 @@ from zooter_core import backends
 from zooter_core.backends import Backend, Piece, Request, iter_responses, stream_or_fail
 from zooter_core.backends.conversation import Conversation, check_query, last_query, messages_of
 from zooter_core.backends.fallback import iter_text, with_fallback
+from zooter_core.backends.gguf import auto
 from zooter_core.backends.merge_streams import merge_streams
-from zooter_core.config.candidates import AUTO, GGUF
+from zooter_core.config.candidates import GGUF
 from zooter_core.config.fleet import NO_ROUTER, Fleet, GenerationConfig
 from zooter_core.data import prices
 from zooter_core.errors import ZooterError
@@ -302,7 +303,7 @@ class Ensemble:
 
     def fetch(self, progress: Callable[[str], None]) -> None:
         """Download or convert the candidates' weights where that has not been done yet."""
-        for reference in dict.fromkeys(c.model for c in self.fleet.candidates if c.backend not in (GGUF, AUTO)):
+        for reference in dict.fromkeys(c.model for c in self.fleet.candidates if auto.engine_of(c) != GGUF):
             with suppress(ZooterError):  # raised again when the candidate is used
                 resolve(reference, progress)
 

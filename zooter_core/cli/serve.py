@@ -26,6 +26,10 @@ def serve(
     data: Annotated[
         Path | None, option("--data", "DIR", "Folder that stores feedback (default: in the user's data folder).")
     ] = None,
+    keys: Annotated[
+        Path | None,
+        option("--keys", "FILE", "Require API keys of this file (default: none on localhost, else the user's file)."),
+    ] = None,
 ) -> None:
     if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
         raise ZooterError(
@@ -37,6 +41,7 @@ def serve(
     if not is_portable(Path(parts.router.path)):  # which is checked when it loads
         check_router(Path(parts.router.path))
     check_host(host, "--host")
+    keys = _required_keys(keys, host)
     check_free("serve", host, port)
     from zooter_core.serve.run import run
     from zooter_core.serve.settings import ServeSettings, data_folder
@@ -47,5 +52,27 @@ def serve(
     err.print(f"Loading the fleet {parts.name} ...")
     if not is_loopback(host):
         err.print("Other machines can reach it too.")
+    if keys:
+        err.print(f"Requests need an API key of {keys}.")
     with suppress(KeyboardInterrupt):  # Ctrl-C ends it as it should
-        run(ServeSettings(parts, host, port, data or data_folder(parts)), ready, err.print)
+        run(ServeSettings(parts, host, port, data or data_folder(parts), keys=keys), ready, err.print)
+
+
+def _required_keys(keys: Path | None, host: str) -> Path | None:
+    """The file of keys that requests need; None where none are required.
+
+    Raises:
+        ZooterError: keys are required, and there are none.
+    """
+    if keys is None and is_loopback(host):
+        return None
+    from zooter_core.serve.keys import keys_file, read_keys
+
+    file = keys or keys_file()
+    if not read_keys(file):
+        named = f" --keys {file}" if keys else ""
+        raise ZooterError(
+            f"an API key in {file}", "none", f"Add one: zooter serve keys add NAME{named}.",
+            f"Requests need an API key, and {file} has none."
+        )  # fmt: skip
+    return file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,8 @@ class Gateway:
         """
         ensemble = _ensemble(fleet) if any(c.backend != ENDPOINT for c in fleet.candidates) else None
         route = await asyncio.to_thread(open_route, fleet, ensemble, progress)
+        if ensemble is not None:  # a candidate that is asked meanwhile loads at once
+            threading.Thread(target=ensemble.load, name="load", daemon=True).start()
         return cls(fleet, BatchRouter(route), ensemble, sessions or Sessions())
 
     @property
@@ -81,6 +84,6 @@ class Gateway:
 
 
 def _ensemble(fleet: Fleet) -> Ensemble:
-    from zooter_core.ensemble import Ensemble  # loads PyTorch
+    from zooter_core.ensemble import Ensemble
 
     return Ensemble(fleet)

@@ -23,6 +23,7 @@ class ServeSettings:
         fleet: what it serves.
         data: the folder for feedback.
         most_bytes: of a request's body.
+        keys: the file of API keys; None requires none.
     """
 
     fleet: Fleet
@@ -30,3 +31,4 @@ class ServeSettings:
     port: int = 8400
     data: Path = field(default=Path())
     most_bytes: int = 32 << 20
+    keys: Path | None = None

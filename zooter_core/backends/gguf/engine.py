@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.backends.gguf import child
-from zooter_core.backends.gguf.cores import cores
+from zooter_core.backends.gguf.cores import free_cores
 from zooter_core.backends.gguf.header import Header
 from zooter_core.backends.gguf.slots import Slots
 from zooter_core.config.candidates import CandidateConfig
@@ -91,7 +91,7 @@ class Engine:
             raise
 
     def _start(self, candidate: CandidateConfig) -> subprocess.Popen[bytes]:
-        threads = candidate.threads or cores()
+        threads = candidate.threads or free_cores()
         settings = {
             "model": str(self.header.path),
             "adapters": [str(path) for path in self.adapters],
