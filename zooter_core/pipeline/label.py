@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zooter_core.data.run_folder import LABELS, TAGS
 from zooter_core.data.run_lines import same_check, tag_check
@@ -67,16 +68,22 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
 
 def make_labels(scores: Scores, tags: Sequence[Sequence[str]], config: LabelConfig) -> list[Label]:
     """The label of each query. Tag priors come from the training fold alone; held-back labels stay plain."""
-    train = [row for row, query in enumerate(scores.queries) if not held_back(query.id, config)]
-    table = labels.label(scores.scores, scores.datasets, tags, config, np.array(train, dtype=np.intp))
-    learned = set(train)
+    learned = training_fold(scores, config)
+    table = labels.label(scores.scores, scores.datasets, tags, config, np.flatnonzero(learned))
     return [
         Label(
             query.id,
-            "train" if row in learned else "held_back",
+            "train" if learned[row] else "held_back",
             tuple(table.plain[row].tolist()),
             tuple(table.enhanced[row].tolist()),
             float(labels.entropy(table.plain[row])),
         )
         for row, query in enumerate(scores.queries)
     ]
+
+
+def training_fold(scores: Scores, config: LabelConfig) -> NDArray[np.bool_]:
+    """Which queries are not held back, shape (n,)."""
+    if config.holdout == 0:
+        return np.ones(len(scores.queries), dtype=bool)
+    return np.array([not held_back(query.id, config) for query in scores.queries], dtype=bool)
