@@ -33,15 +33,11 @@ class Gateway:
 
     def __init__(self, fleet: Fleet, router: BatchRouter, ensemble: Ensemble | None, sessions: Sessions) -> None:
         self.fleet, self.router, self.sessions, self._ensemble = fleet, router, sessions, ensemble
-        self.http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            skip_auto_headers=("User-Agent",),
-        )
+        # Servers elsewhere are reached through the proxy that the environment names, those on this machine are not.
+        self._http = {local: _session(trust_env=not local) for local in (True, False)}
         self.targets: dict[str, Target] = {
-            candidate.name: Upstream(candidate, self.http)
-            if candidate.backend == ENDPOINT
+            candidate.name: Upstream(candidate, self._http[candidate.endpoint.local])
+            if candidate.endpoint
             else Local(candidate, self.ensemble())
             for candidate in fleet.candidates
         }
@@ -80,7 +76,19 @@ class Gateway:
     async def close(self) -> None:
         """Close connections and end the router's thread."""
         self.router.close()
-        await self.http.close()
+        for session in self._http.values():
+            await session.close()
+
+
+def _session(trust_env: bool) -> aiohttp.ClientSession:
+    """Connections that keep no cookies and change nothing on the way."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        skip_auto_headers=("User-Agent",),
+        trust_env=trust_env,
+    )
 
 
 def _ensemble(fleet: Fleet) -> Ensemble:
