@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import aiohttp
 
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.fleet import Fleet
+from zooter_core.errors import ZooterError
+from zooter_core.serve.breakers import Breaker
 from zooter_core.serve.routing import BatchRouter, open_route
 from zooter_core.serve.sessions import Sessions
-from zooter_core.serve.targets import Target
+from zooter_core.serve.targets import Target, TargetError
 from zooter_core.serve.targets.local import Local
 from zooter_core.serve.targets.upstream import Upstream
 
@@ -31,14 +34,16 @@ VIRTUAL = {
 class Gateway:
     """All that one fleet needs to answer requests. `open` makes it, in the event loop that uses it."""
 
-    def __init__(self, fleet: Fleet, router: BatchRouter, ensemble: Ensemble | None, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        router: BatchRouter,
+        ensemble: Ensemble | None,
+        sessions: Sessions,
+        http: aiohttp.ClientSession | None = None,
+    ) -> None:
         self.fleet, self.router, self.sessions, self._ensemble = fleet, router, sessions, ensemble
-        self.http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            skip_auto_headers=("User-Agent",),
-        )
+        self.http, self._users, self._retired = http or _http(), 0, False
         self.targets: dict[str, Target] = {
             candidate.name: Upstream(candidate, self.http)
             if candidate.backend == ENDPOINT
@@ -63,7 +68,42 @@ class Gateway:
         route = await asyncio.to_thread(open_route, fleet, ensemble, progress)
         if ensemble is not None:  # a candidate that is asked meanwhile loads at once
             threading.Thread(target=ensemble.load, name="load", daemon=True).start()
-        return cls(fleet, BatchRouter(route), ensemble, sessions or Sessions())
+        router, http = BatchRouter(route), _http()
+        try:
+            return cls(fleet, router, ensemble, sessions or Sessions(), http)
+        except ZooterError:  # an API key that the environment lacks
+            router.close()
+            await http.close()
+            raise
+
+    @property
+    def breakers(self) -> dict[str, Breaker]:
+        """The circuit breakers of the candidates behind servers."""
+        return {name: target.breaker for name, target in self.targets.items() if isinstance(target, Upstream)}
+
+    def refusal(self, name: str) -> TargetError | None:
+        """Why a candidate rests; None if it may be asked."""
+        target = self.targets[name]
+        return target.breaker.refusal() if isinstance(target, Upstream) else None
+
+    @asynccontextmanager
+    async def used(self) -> AsyncIterator[Gateway]:
+        """This gateway for a request; one that is retired closes after its last."""
+        self._users += 1
+        try:
+            yield self
+        finally:
+            self._users -= 1
+            await self._close_unused()
+
+    async def retire(self) -> None:
+        """Close it as soon as nobody uses it."""
+        self._retired = True
+        await self._close_unused()
+
+    async def _close_unused(self) -> None:
+        if self._retired and not self._users:
+            await self.close()
 
     @property
     def models(self) -> dict[str, str]:
@@ -81,6 +121,16 @@ class Gateway:
         """Close connections and end the router's thread."""
         self.router.close()
         await self.http.close()
+
+
+def _http() -> aiohttp.ClientSession:
+    """Connections to the candidates' servers."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        skip_auto_headers=("User-Agent",),
+    )
 
 
 def _ensemble(fleet: Fleet) -> Ensemble:
