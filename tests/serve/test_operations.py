@@ -64,10 +64,10 @@ def test_a_fleet_is_loaded_anew_without_losing_a_request(serve, scripted, fleet_
         assert response.json() == {"status": "reloaded", "fleet": "far", "candidates": ["chat"]}
         assert endpoint.chat().status_code == 200
         assert endpoint.server.gateway is not before
-        assert not before.http.closed  # an answer still comes through it
+        assert not before.closed  # an answer still comes through it
         scripted.closing.set()
         running.result()
-    while not before.http.closed:
+    while not before.closed:
         endpoint.next_exchange()
 
 

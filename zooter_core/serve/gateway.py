@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from zooter_core.config.candidates import ENDPOINT
+from zooter_core.config.endpoint import key_from
 from zooter_core.config.fleet import Fleet
-from zooter_core.errors import ZooterError
 from zooter_core.serve.breakers import Breaker
 from zooter_core.serve.routing import BatchRouter, open_route
 from zooter_core.serve.sessions import Sessions
@@ -34,19 +34,14 @@ VIRTUAL = {
 class Gateway:
     """All that one fleet needs to answer requests. `open` makes it, in the event loop that uses it."""
 
-    def __init__(
-        self,
-        fleet: Fleet,
-        router: BatchRouter,
-        ensemble: Ensemble | None,
-        sessions: Sessions,
-        http: aiohttp.ClientSession | None = None,
-    ) -> None:
+    def __init__(self, fleet: Fleet, router: BatchRouter, ensemble: Ensemble | None, sessions: Sessions) -> None:
         self.fleet, self.router, self.sessions, self._ensemble = fleet, router, sessions, ensemble
-        self.http, self._users, self._retired = http or _http(), 0, False
+        # Servers elsewhere are reached through the proxy that the environment names, those on this machine are not.
+        self._http = {local: _session(trust_env=not local) for local in (True, False)}
+        self._users, self._retired, self.closed = 0, False, False
         self.targets: dict[str, Target] = {
-            candidate.name: Upstream(candidate, self.http)
-            if candidate.backend == ENDPOINT
+            candidate.name: Upstream(candidate, self._http[candidate.endpoint.local])
+            if candidate.endpoint
             else Local(candidate, self.ensemble())
             for candidate in fleet.candidates
         }
@@ -64,17 +59,14 @@ class Gateway:
         Raises:
             ZooterError: a part of the fleet does not load.
         """
+        for candidate in fleet.candidates:  # before there is anything to close again
+            if candidate.endpoint:
+                key_from(candidate.endpoint.api_key_env, candidate.name)
         ensemble = _ensemble(fleet) if any(c.backend != ENDPOINT for c in fleet.candidates) else None
         route = await asyncio.to_thread(open_route, fleet, ensemble, progress)
         if ensemble is not None:  # a candidate that is asked meanwhile loads at once
             threading.Thread(target=ensemble.load, name="load", daemon=True).start()
-        router, http = BatchRouter(route), _http()
-        try:
-            return cls(fleet, router, ensemble, sessions or Sessions(), http)
-        except ZooterError:  # an API key that the environment lacks
-            router.close()
-            await http.close()
-            raise
+        return cls(fleet, BatchRouter(route), ensemble, sessions or Sessions())
 
     @property
     def breakers(self) -> dict[str, Breaker]:
@@ -119,17 +111,20 @@ class Gateway:
 
     async def close(self) -> None:
         """Close connections and end the router's thread."""
+        self.closed = True
         self.router.close()
-        await self.http.close()
+        for session in self._http.values():
+            await session.close()
 
 
-def _http() -> aiohttp.ClientSession:
-    """Connections to the candidates' servers."""
+def _session(trust_env: bool) -> aiohttp.ClientSession:
+    """Connections that keep no cookies and change nothing on the way."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         skip_auto_headers=("User-Agent",),
+        trust_env=trust_env,
     )
 
 

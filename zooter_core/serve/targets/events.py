@@ -44,7 +44,7 @@ class Splitter:
 def payload(event: bytes) -> bytes:
     """The data of an event; empty for comments and for events without data."""
     if event.startswith(b"data: ") and event.count(b"\n") == 2:  # as nearly all of them
-        return event[6:-2]
+        return event[6:].strip()
     lines = [line[5:].lstrip(b" ") for line in event.splitlines() if line.startswith(b"data:")]
     return b"\n".join(lines)
 
