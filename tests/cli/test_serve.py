@@ -48,3 +48,17 @@ def test_another_address_needs_a_key(refused, tmp_path, monkeypatch):
 
 def test_a_named_file_needs_a_key_on_localhost_too(refused, file):
     assert f"zooter serve keys add NAME --keys {file}" in refused(2, "serve", "--keys", file)
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (("--certfile", "nowhere.pem"), "a certificate and its private key"),
+        (("--keyfile", "key.pem"), "--certfile"),
+        (("--proxy", "proxy.example.org"), "an IP address or a network for --proxy"),
+        (("--proxy", "10.0.0.0/8"), "zooter serve keys add NAME"),
+    ],
+)
+def test_what_cannot_be_served(refused, tmp_path, monkeypatch, options, part):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert part in refused(2, "serve", *options)

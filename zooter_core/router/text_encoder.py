@@ -5,6 +5,7 @@ It loads neither PyTorch nor transformers. `encoder` computes vectors with PyTor
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
@@ -22,6 +23,7 @@ Progress = Callable[[int], None]
 MOST_TOKENS = 256
 MOST_CHARACTERS = 8_000  # about ten times what 256 tokens hold; keeps tokenising a huge text cheap
 REMEMBERED = 16
+MOST_IN_MEMORY = 20_000
 AT_ONCE = 512  # texts whose vectors are stored together
 
 
@@ -76,12 +78,14 @@ class TextEncoder(ABC):
     def embed_all(self, texts: Sequence[str], progress: Progress = lambda done: None) -> Array:
         """`embed` for many texts, in batches of similar length, each kept in the store of vectors as it is done.
 
-        Vectors are rounded to half precision, in which they are stored, so that a second call gives the same ones.
+        Vectors are rounded to half precision, in which they are stored, so that a second call gives the same ones. Of
+        more than MOST_IN_MEMORY texts they are an array of half precision in a file without a name, which the system
+        deletes with the array.
 
         Args:
             progress: called with the number of texts done after each batch.
         """
-        vectors = np.empty((len(texts), 2 * self.width), dtype=np.float32)
+        vectors = _table(len(texts), 2 * self.width)
         if self.stamp is None:
             vectors[:] = self._batches(texts, progress)
             return vectors
@@ -131,6 +135,14 @@ class TextEncoder(ABC):
             "Get its files again (those of a fine-tuned router with `zooter distill --finetune`), or name another in "
             "fleet.toml.",
         )
+
+
+def _table(rows: int, width: int) -> Any:
+    """An array for vectors: in memory, or in a temporary file where they are many."""
+    if rows <= MOST_IN_MEMORY:
+        return np.empty((rows, width), dtype=np.float32)
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, dtype=np.float16, mode="w+", shape=(rows, width))
 
 
 def after(progress: Progress, before: int) -> Progress:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -18,11 +20,14 @@ from zooter_core.serve.access import RequireKey, key_of, restricted, visible_mod
 from zooter_core.serve.admission import Admission
 from zooter_core.serve.chat import answer_chat
 from zooter_core.serve.chat_request import read_body, read_chat, too_large
+from zooter_core.serve.decision_log import DecisionLog
 from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, Exchange
 from zooter_core.serve.feedback import keep_feedback, read_feedback
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.keys import KeyRing
+from zooter_core.serve.metrics import Metrics
+from zooter_core.serve.operations import add_operations, reload
 from zooter_core.serve.passthrough import answer_embeddings, answer_responses
 from zooter_core.serve.reply import Observer, Out, Reply
 from zooter_core.serve.route_api import route_only
@@ -31,7 +36,7 @@ from zooter_core.serve.usage import usage_of
 
 SESSION_HEADER = "x-session-id"
 ANSWERING = (400, 401, 403, 404, 413, 429, 502, 503, 504)  # statuses of errors on the routes where candidates answer
-Work = Callable[[dict[str, Any], Exchange, Out], Awaitable[None]]
+Work = Callable[[Gateway, dict[str, Any], Exchange, Out], Awaitable[None]]
 
 
 class Server:
@@ -41,7 +46,9 @@ class Server:
         gateway: the fleet that answers now. A request keeps the one that it began with.
         admission: how much is let in.
         keys: the API keys; None where none are required.
+        metrics: what has happened so far.
         observers: called with every exchange that has ended.
+        reloading: held while a fleet is loaded anew.
         progress: called with a message before work that takes long.
         failure: why the fleet could not be opened.
     """
@@ -54,23 +61,46 @@ class Server:
         observers: Sequence[Observer] = (),
         progress: Callable[[str], None] = lambda message: None,
     ) -> None:
-        self.settings, self.observers, self.progress = settings, list(observers), progress
+        self.settings, self.progress, self.metrics = settings, progress, Metrics()
+        self.observers: list[Observer] = [self.metrics, *observers]
+        self.reloading = asyncio.Lock()
         self.failure: ZooterError | None = None
         self.admission = Admission(lambda: self.gateway.fleet.serve)
         self.keys = KeyRing(settings.keys) if settings.keys else None
 
     @asynccontextmanager
     async def running(self, app: FastAPI) -> AsyncIterator[None]:
-        """Open the fleet while the app runs."""
+        """Open the fleet and the decision log while the app runs. SIGHUP loads the fleet anew."""
         try:
+            log = self._open_log()
             self.gateway = await Gateway.open(self.settings.fleet, progress=self.progress)
         except ZooterError as problem:
             self.failure = problem
             raise SystemExit(problem.exit_code) from None  # uvicorn would log a traceback
+        self.observers.insert(0, log)
+        if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
         try:
             yield
         finally:
             await self.gateway.close()
+            log.close()
+
+    def _open_log(self) -> DecisionLog:
+        try:
+            return DecisionLog(self.settings.data, self.settings.log_prompts)
+        except OSError as problem:
+            next_step = "Fix its permissions, or give another folder with --data."
+            raise ZooterError(
+                f"a folder for the decision log at {self.settings.data}", str(problem), next_step
+            ) from None
+
+    def _on_hangup(self) -> None:
+        async def load() -> None:
+            with suppress(ZooterError):  # which is logged
+                await reload(self)
+
+        self._reload = asyncio.create_task(load())  # the loop itself holds no task
 
     async def body(self, request: Request) -> dict[str, Any]:
         """The JSON object in a request's body.
@@ -96,8 +126,8 @@ class Server:
         async def run(out: Out) -> None:
             with self.admission.admitted(key):
                 body = restricted(await self.body(request), key)
-                async with self.admission.place():
-                    await self._in_time(work(body, exchange, out))
+                async with self.admission.place(), self.gateway.used() as gateway:
+                    await _in_time(work(gateway, body, exchange, out), gateway.fleet.serve.deadline_seconds)
 
         def spend(ended: Exchange) -> None:
             usage = usage_of(ended)
@@ -105,19 +135,19 @@ class Server:
 
         return Reply(exchange, run, [spend, *self.observers])
 
-    async def _in_time(self, work: Awaitable[None]) -> None:
-        """Wait for an answer until its deadline.
 
-        Raises:
-            ApiError: it takes longer.
-        """
-        seconds = self.gateway.fleet.serve.deadline_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                await work
-        except TimeoutError:
-            message = f"The answer took longer than {seconds:g} s."
-            raise ApiError(504, message, "deadline_exceeded", kind=SERVER) from None
+async def _in_time(work: Awaitable[None], seconds: float) -> None:
+    """Wait for an answer until its deadline.
+
+    Raises:
+        ApiError: it takes longer.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except TimeoutError:
+        message = f"The answer took longer than {seconds:g} s."
+        raise ApiError(504, message, "deadline_exceeded", kind=SERVER) from None
 
 
 def build_app(server: Server) -> FastAPI:
@@ -134,6 +164,7 @@ def build_app(server: Server) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     _add_answers(app, server)
     _add_lookups(app, server)
+    add_operations(app, server)
     if server.keys is not None:
         app.add_middleware(RequireKey, keys=server.keys)
     return app
@@ -148,9 +179,9 @@ def _add_answers(app: FastAPI, server: Server) -> None:
         responses=schemas.answers(*ANSWERING),
     )
     async def chat_completions(request: Request) -> Reply:
-        async def work(body: dict[str, Any], exchange: Exchange, out: Out) -> None:
+        async def work(gateway: Gateway, body: dict[str, Any], exchange: Exchange, out: Out) -> None:
             chat = read_chat(body, request.headers.get(SESSION_HEADER))
-            await answer_chat(server.gateway, chat, exchange, out)
+            await answer_chat(gateway, chat, exchange, out)
 
         return server.reply(request, work)
 
@@ -160,9 +191,9 @@ def _add_answers(app: FastAPI, server: Server) -> None:
         responses=schemas.answers(*ANSWERING),
     )
     async def responses(request: Request) -> Reply:
-        async def work(body: dict[str, Any], exchange: Exchange, out: Out) -> None:
+        async def work(gateway: Gateway, body: dict[str, Any], exchange: Exchange, out: Out) -> None:
             session = request.headers.get(SESSION_HEADER)
-            await answer_responses(server.gateway, body, session, exchange, out)
+            await answer_responses(gateway, body, session, exchange, out)
 
         return server.reply(request, work)
 
@@ -172,8 +203,8 @@ def _add_answers(app: FastAPI, server: Server) -> None:
         responses=schemas.answers(*ANSWERING),
     )
     async def embeddings(request: Request) -> Reply:
-        async def work(body: dict[str, Any], exchange: Exchange, out: Out) -> None:
-            await answer_embeddings(server.gateway, body, exchange, out)
+        async def work(gateway: Gateway, body: dict[str, Any], exchange: Exchange, out: Out) -> None:
+            await answer_embeddings(gateway, body, exchange, out)
 
         return server.reply(request, work)
 
@@ -185,7 +216,8 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
     async def route(request: Request) -> JSONResponse:
         session = request.headers.get(SESSION_HEADER)
         body = restricted(await server.body(request), key_of(request))
-        return JSONResponse(await route_only(server.gateway, body, session))
+        async with server.gateway.used() as gateway:
+            return JSONResponse(await route_only(gateway, body, session))
 
     @app.post(
         "/v1/feedback", openapi_extra=schemas.body(schemas.FEEDBACK), responses=schemas.answers(400, 401, 413, 429)
@@ -209,10 +241,6 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
         if model not in visible_models(server.gateway.models, key_of(request)):
             raise ApiError(404, f"The model {model!r} does not exist here.", "model_not_found", "model")
         return JSONResponse(model_shape(server.gateway, model))
-
-    @app.get("/health")
-    async def health() -> JSONResponse:
-        return JSONResponse({"status": "ok"})
 
 
 def model_shape(gateway: Gateway, name: str) -> dict[str, Any]:

@@ -115,7 +115,10 @@ async def _attempts(gateway: Gateway, exchange: Exchange) -> AsyncIterator[str]:
     assert exchange.choice is not None
     order = exchange.choice.order[: MOST_FALLBACKS + 1]
     for name in order:
-        yield name
+        if refusal := gateway.refusal(name):
+            exchange.failures.append((name, refusal))
+        else:
+            yield name
     endpoint = gateway.fleet.candidate(order[-1]).endpoint
     policy, attempt = RetryPolicy(endpoint.retries if endpoint else 0), 0
     while (error := exchange.failures[-1][1]).temporary:

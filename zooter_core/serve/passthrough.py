@@ -66,6 +66,8 @@ async def _pass(
     sent = request.for_candidate(target.model, exchange.routed)
     del sent["messages"]
     try:
+        if refusal := gateway.refusal(name):
+            raise refusal
         if request.stream:
             await _stream(target, path, sent, exchange, out)
         else:
