@@ -1,6 +1,7 @@
 """OpenTelemetry: one span a request, sent over OTLP where the standard variables of the environment name a collector.
 
-Attributes follow the semantic conventions for generative AI; ATTRIBUTES has all of them. No span holds a prompt or an answer.
+Attributes follow the semantic conventions for generative AI; ATTRIBUTES has all of them. No span holds a
+prompt or an answer.
 """
 
 from __future__ import annotations
@@ -53,10 +54,8 @@ def wanted() -> bool:
     variable = next((name for name in VARIABLES if os.environ.get(name)), None)
     if variable is None or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
-    if (
-        importlib.util.find_spec("opentelemetry.exporter") is None
-        or importlib.util.find_spec("opentelemetry.sdk") is None
-    ):
+    parts = ("opentelemetry", "opentelemetry.sdk", "opentelemetry.exporter")
+    if not all(importlib.util.find_spec(name) for name in parts):  # in this order: a parent is imported to look inside
         next_step = f"Run `pip install 'zooter[otel]'`, or unset {variable}."
         raise ZooterError(f"the packages of OpenTelemetry, since {variable} is set", "none", next_step)
     return True
