@@ -10,7 +10,7 @@ from rich.table import Table
 from zooter_core.cli.arguments import Json, option
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.consoles import print_figures
-from zooter_core.errors import WorkError
+from zooter_core.errors import WorkError, ZooterError
 from zooter_core.router import vector_store
 
 GB = 1e9
@@ -18,12 +18,16 @@ GB = 1e9
 
 def cache(
     prune: Annotated[bool, option("--prune", help="Delete the oldest embeddings; without --gb, all of them.")] = False,
-    gb: Annotated[float, option("--gb", "X", "With --prune: keep the newest, of at most so many gigabytes.")] = 0.0,
+    gb: Annotated[
+        float | None, option("--gb", "X", "With --prune: keep the newest, of at most so many gigabytes.", min=0)
+    ] = None,
     json: Json = False,
 ) -> None:
+    if gb is not None and not prune:
+        raise ZooterError("--prune with --gb", "--gb alone", "Add --prune, or leave --gb out.")
     if prune:
         try:
-            vector_store.prune(int(gb * GB))
+            vector_store.prune(int((gb or 0) * GB))
         except (OSError, Error) as problem:
             raise WorkError(
                 f"to delete embeddings in {vector_store.contents().path}", str(problem),

@@ -32,6 +32,7 @@ from zooter_core.serve.passthrough import answer_embeddings, answer_responses
 from zooter_core.serve.reply import Observer, Out, Reply
 from zooter_core.serve.route_api import route_only
 from zooter_core.serve.settings import ServeSettings
+from zooter_core.serve.traces import Traces, wanted
 from zooter_core.serve.usage import usage_of
 
 SESSION_HEADER = "x-session-id"
@@ -72,12 +73,12 @@ class Server:
     async def running(self, app: FastAPI) -> AsyncIterator[None]:
         """Open the fleet and the decision log while the app runs. SIGHUP loads the fleet anew."""
         try:
-            log = self._open_log()
+            log, traces = self._open_log(), Traces() if wanted() else None
             self.gateway = await Gateway.open(self.settings.fleet, progress=self.progress)
         except ZooterError as problem:
             self.failure = problem
             raise SystemExit(problem.exit_code) from None  # uvicorn would log a traceback
-        self.observers.insert(0, log)
+        self.observers = [observer for observer in (log, traces) if observer] + self.observers
         if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
         try:
@@ -85,6 +86,8 @@ class Server:
         finally:
             await self.gateway.close()
             log.close()
+            if traces:
+                await asyncio.to_thread(traces.close)
 
     def _open_log(self) -> DecisionLog:
         try:
@@ -122,6 +125,7 @@ class Server:
         wants_metadata = request.headers.get(METADATA_HEADER, "").lower() == METADATA_ON
         key = key_of(request)
         exchange = Exchange(request.url.path, wants_metadata, key=key.name if key else None)
+        exchange.traceparent = request.headers.get("traceparent")
 
         async def run(out: Out) -> None:
             with self.admission.admitted(key):

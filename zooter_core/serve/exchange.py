@@ -23,6 +23,7 @@ class Exchange:
         path: of the API, such as `/v1/chat/completions`.
         wants_metadata: whether the client asked for the field `zooter`.
         key: the name of the API key.
+        traceparent: the client's span, in the form of W3C Trace Context.
         fleet, request: who was asked what; None if the body was refused.
         events: of a stream that were sent, about one a token.
         failures: candidates that failed before their first token, in order; a retry counts again.
@@ -36,6 +37,7 @@ class Exchange:
     wants_metadata: bool = False
     request_id: str = field(default_factory=lambda: f"req-{uuid.uuid4().hex}")
     key: str | None = None
+    traceparent: str | None = None
     fleet: Fleet | None = None
     request: ChatRequest | None = None
     model: str = ""

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from zooter_core.config.fleet import load_fleet
 from zooter_core.errors import ZooterError
@@ -41,7 +41,7 @@ def add_operations(app: FastAPI, server: Server) -> None:
             shape |= {"fleet": server.gateway.fleet.name, "breakers": states}
         return JSONResponse(shape, 200 if good else 503)
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         page = server.metrics.page(server.admission, server.gateway.breakers)
         return Response(page, media_type=CONTENT_TYPE)
