@@ -143,3 +143,13 @@ def test_the_file_lists_no_digest_of_the_name_alone(file):
     remove_key(file, "phone")
     assert add_key(file, key()) != first
     assert json.loads(file.read_text())["keys"][0]["digest"] != digest
+
+
+@pytest.mark.parametrize(
+    ("proxies", "client"), [(("127.0.0.1",), "203.0.113.7"), (("10.0.0.0/8",), "127.0.0.1"), ((), "127.0.0.1")]
+)
+def test_only_a_named_proxy_is_believed(serve, file, caplog, proxies, client):
+    add_key(file, key())
+    endpoint = serve("good", given={"keys": file, "proxies": proxies})
+    endpoint.client.get("/v1/models", headers={"x-forwarded-for": "203.0.113.7"})
+    assert f"refused from {client}:" in caplog.text

@@ -30,7 +30,7 @@ def add_operations(app: FastAPI, server: Server) -> None:
     async def health() -> JSONResponse:
         return JSONResponse({"status": "ok"})
 
-    @app.get("/ready", responses=schemas.answers(503))
+    @app.get("/ready", responses={503: {"description": "No candidate can be asked."}})
     async def ready(request: Request) -> JSONResponse:
         states = {name: breaker.state for name, breaker in server.gateway.breakers.items()}
         good = (
