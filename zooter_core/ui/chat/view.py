@@ -63,7 +63,7 @@ def draw_shared(answer: share.SharedAnswer) -> None:
         if answer.probabilities:
             strip.draw(answer.probabilities, [answer.tag] if answer.tag else [], "shared")
         st.markdown(safe(answer.text))
-        st.caption(badge(pool, answer.model))
+        st.markdown(badge(pool, answer.model))  # a badge in a caption would be too pale
         with st.container(horizontal=True):
             st.button("Ask it here", icon=":material/edit:", on_click=share.ask_again, args=(answer.query,))
             st.button("Close", on_click=share.close)
