@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -26,7 +25,7 @@ from zooter_core.serve.targets.events import (
     payload,
     renamed,
 )
-from zooter_core.strict_json import parse_json
+from zooter_core.strict_json import dump_json, parse_json
 
 LEAST_BYTES, BYTES_A_CHARACTER = 1 << 20, 400  # as in backends/http/client.py
 EVENTS, JSON = "text/event-stream", "application/json"
@@ -51,7 +50,7 @@ class Upstream:
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
-        self._member = b'"model":' + json.dumps(self.name).encode()
+        self._member = b'"model":' + dump_json(self.name).encode()
         self._parallel = asyncio.Semaphore(self.config.parallel)
         self.breaker = Breaker(self.config.rest_after, self.config.rest_seconds)
         self._most = LEAST_BYTES + BYTES_A_CHARACTER * self.config.most_characters
@@ -141,7 +140,7 @@ class Upstream:
     @asynccontextmanager
     async def _answer(self, path: str, body: Mapping[str, Any], kind: str) -> AsyncIterator[aiohttp.ClientResponse]:
         """A response with status 200 of the right type; its connection is closed if it is not read to the end."""
-        url, data = self.config.base_url.rstrip("/") + path, json.dumps(body, separators=(",", ":")).encode()
+        url, data = self.config.base_url.rstrip("/") + path, dump_json(body).encode()
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.config.connect_seconds)
         headers = self._headers | {"Accept": kind}
         try:
