@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import pytest
@@ -24,6 +25,7 @@ from zooter_core.pipeline.on_ray import ray_engine
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 400.0
+Found = TypeVar("Found")
 
 
 def test_without_ray_the_message_names_the_extra(tiny_ensemble, tmp_path, monkeypatch):
@@ -76,11 +78,12 @@ def test_a_worker_with_another_version_is_named():
         on_ray.check_versions({"torch": "2.13.0"}, {"torch": "2.12.0"}, "node-7")
 
 
-def wait(condition: Callable[[], object], what: str) -> None:
+def wait(condition: Callable[[], Found], what: str) -> Found:
     until = time.monotonic() + LONGEST
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < until, f"{what} did not come"
         time.sleep(0.02)
+    return found
 
 
 def lines(folder: Path) -> list[dict]:
@@ -137,7 +140,7 @@ def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(fleet_copy,
         return f"far: {query}"
 
     queries, folder = tmp_path / "queries.txt", tmp_path / "run"
-    count = 3 * PART
+    count = 5 * PART
     queries.write_text("".join(f"What is {n} + {n}?\n" for n in range(count)))
     with serving() as server:
         server.replies["far"] = reply
@@ -146,8 +149,8 @@ def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(fleet_copy,
         (fleet / "fleet.toml").write_text((fleet / "fleet.toml").read_text() + near)
 
         first = driver(fleet, queries, folder)
-        wait(lambda: any(r["candidate"] == "near" for r in lines(folder)) and workers(first.pid), "the first answer")
-        workers(first.pid)[0].kill()
+        wait(lambda: any(r["candidate"] == "near" for r in lines(folder)), "the first answer")
+        wait(lambda: workers(first.pid), "a worker")[0].kill()
         before = saved(folder)
         wait(lambda: sum(r["candidate"] == "near" for r in lines(folder)) > PART + 8, "an answer after the kill")
         first.send_signal(signal.SIGKILL)

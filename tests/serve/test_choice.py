@@ -58,9 +58,10 @@ class Chooser:
             self.sessions.pin(request.session, choice.order[0])
         return choice
 
-    def _route(self, texts):
+    def _route(self, conversations):
         routed = []
-        for text in texts:
+        for turns in conversations:
+            text = "\n".join(turns)
             given = dict(pair.split("=") for pair in text.split()[-1].split(",")) if "=" in text else {}
             even = 1 / len(self.fleet.pool)
             probabilities = {name: float(given.get(name, even)) for name in self.fleet.pool}
