@@ -56,15 +56,13 @@ class Upstream:
         self._most = LEAST_BYTES + BYTES_A_CHARACTER * self.config.most_characters
 
     async def complete(self, request: ChatRequest, routed: bool, progress: Progress) -> dict[str, Any]:
-        answer = await self.post(CHAT, request.for_candidate(self.model, routed))
+        answer = await self.post(CHAT, request.for_candidate(self.model, routed), progress)
         choices = answer.get("choices")
         if not isinstance(choices, list) or not choices:
             raise TargetError("the answer has no choices")
-        progress.id = str(answer.get("id") or "")
-        self._note(answer, progress)
         return answer
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def post(self, path: str, body: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         """The whole answer of a path of the server. Raises as `complete`."""
         async with self._place(), self._answer(path, body, JSON) as response:
             raw = await self._read(response, self._most, WHOLE_SECONDS)
@@ -76,6 +74,8 @@ class Upstream:
                 raise TargetError("the answer is not a JSON object")
             if "error" in answer and answer["error"] and "choices" not in answer:
                 raise TargetError(f"the server sent an error{self._message(answer)}")
+        progress.id = str(answer.get("id") or "")
+        self._note(answer, progress)
         return answer | {"model": self.name}
 
     async def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
@@ -124,8 +124,8 @@ class Upstream:
                 if size > self._most:
                     raise TargetError(f"the answer has more than {self._most:,} bytes")
                 events = _whole_events(splitter, data)
-                if events and not progress.id:
-                    progress.id = _response_id(events[0])
+                for event in events:
+                    _note_response(event, progress)
                 if events:
                     yield b"".join(renamed(self._masked(event), self._member) for event in events)
                     until = clock() + self.config.gap_seconds
@@ -260,10 +260,15 @@ def _whole_events(splitter: Splitter, data: bytes) -> list[bytes]:
         raise TargetError(str(problem)) from None
 
 
-def _response_id(event: bytes) -> str:
-    """The id in the first event of the Responses API; "" if it has none."""
+def _note_response(event: bytes, progress: Progress) -> None:
+    """Take the id and the usage from an event of the Responses API; text deltas have neither and are not read."""
+    if progress.id and b'"usage"' not in event:
+        return
     try:
         response = chunk_of(payload(event)).get("response")
     except ValueError:
-        return ""
-    return str(response.get("id") or "") if isinstance(response, dict) else ""
+        return
+    if isinstance(response, dict):
+        progress.id = progress.id or str(response.get("id") or "")
+        if isinstance(usage := response.get("usage"), dict):
+            progress.usage = usage
