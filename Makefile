@@ -4,7 +4,7 @@ FLEET ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test quick check clean
+.PHONY: setup demo test quick check clients clean
 
 setup: $(VENV)/.ready
 
@@ -32,5 +32,14 @@ test: check
 quick: check
 	$(BIN)/pytest -n auto --maxprocesses 4 -m "not browser and not models and not faults and not export and not slow"
 
+# Clients that tests/serve/test_clients.py tries, apart from what Zooter needs.
+clients: .clients/.ready
+
+.clients/.ready: requirements-clients.txt
+	$(PYTHON) -m venv .clients
+	.clients/bin/python -m pip install --quiet --requirement requirements-clients.txt
+	if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix .clients openai@6.49.0; fi
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .clients .pytest_cache .mypy_cache .ruff_cache

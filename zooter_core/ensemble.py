@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
-from typing import Any, TypeVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zooter_core import backends
 from zooter_core.backends import Backend, Piece, Request, iter_responses, stream_or_fail
@@ -26,11 +26,15 @@ from zooter_core.labelling.rewards.cache import ScoreCache
 from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, rank_by_reward, score_queries
 from zooter_core.method import selection
 from zooter_core.records import Decision, Ranked, Response, Selection
-from zooter_core.router.encoder import Encoders
+from zooter_core.router.cached_export import open_router
 from zooter_core.router.explain import Explanation, explain
 from zooter_core.router.neighbours import Neighbours
 from zooter_core.router.router import Router, routing_text
-from zooter_core.weights import quiet_libraries, resolve, version_of
+from zooter_core.router.text_encoder import TextEncoder
+from zooter_core.weights import resolve, version_of
+
+if TYPE_CHECKING:
+    from zooter_core.router.encoder import Encoders
 
 Config = TypeVar("Config")
 Part = TypeVar("Part")
@@ -51,14 +55,15 @@ class Ensemble:
 
     def __init__(self, fleet: Fleet, shared: dict[str, Backend] | None = None) -> None:
         """Fleets that share backends (by kind; missing ones are added) load a common model once."""
-        quiet_libraries()
         self.fleet = fleet
-        self.encoders = Encoders(fleet.router.runtime if fleet.router else "torch")
         self.backends: dict[str, Backend] = {} if shared is None else shared
+        self._used: set[str] = set()  # the kinds of backend that know this fleet's candidates
+        self._using = threading.Lock()
         for candidate in fleet.candidates:
-            backends.expect(self.backend_of(candidate.backend), [candidate])
+            if candidate.backend not in backends.KINDS:  # those load when they are needed, with their libraries
+                self.backend_of(candidate.backend)
         self._parts: dict[str, Any] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the tagger may load the router first
 
     def route(self, query: Conversation, willingness: float = 0.0) -> Decision:
         """Choose the candidate that should answer (paper, section 3.2).
@@ -188,7 +193,7 @@ class Ensemble:
         for request in requests:
             by_kind.setdefault(request.candidate.backend, []).append(request)
         settings = generation or self.fleet.generation
-        streams = [partial(stream_or_fail, self.backends[kind], group, settings) for kind, group in by_kind.items()]
+        streams = [partial(stream_or_fail, self.backend_of(kind), group, settings) for kind, group in by_kind.items()]
         return merge_streams(streams, stop)
 
     def run_candidate(
@@ -199,12 +204,12 @@ class Ensemble:
         generation: GenerationConfig | None = None,
     ) -> Iterator[Piece]:
         """The same for the requests of one candidate; if it is independent, from an iterator as there is room."""
-        backend = self.backends[self.fleet.candidate(candidate).backend]
+        backend = self.backend_of(self.fleet.candidate(candidate).backend)
         return stream_or_fail(backend, requests, generation or self.fleet.generation, stop)
 
     def independent(self, candidate: str) -> bool:
         """Whether a candidate's responses do not depend on the other requests of the same call."""
-        return self.backends[self.fleet.candidate(candidate).backend].independent
+        return self.backend_of(self.fleet.candidate(candidate).backend).independent
 
     def rank_responses(self, query: str, responses: Sequence[Response]) -> list[Ranked]:
         """Rank responses by reward, best first. Ties keep their order.
@@ -229,7 +234,7 @@ class Ensemble:
     def router(self) -> Router:
         """The router, for the fleet's pool."""
         pool = self.fleet.pool
-        return self._part("router", self.fleet.router, lambda c: Router.load(c.path, self.encoders).for_pool(pool))
+        return self._part("router", self.fleet.router, lambda c: open_router(c, lambda: self.encoders).for_pool(pool))
 
     @property
     def neighbours(self) -> Neighbours | None:
@@ -239,17 +244,36 @@ class Ensemble:
     @property
     def tagger(self) -> taggers.Tagger:
         """The tagger."""
-        return self._part("tagger", self.fleet.tagger, lambda c: taggers.tagger(c, self.encoders, self.backend_of))
+        return self._part("tagger", self.fleet.tagger, lambda c: taggers.tagger(c, self._encoder, self.backend_of))
 
     @property
     def reward_model(self) -> rewards.RewardModel:
         """The reward model."""
         return self._part("reward", self.fleet.reward, lambda c: rewards.reward_model(c, self.backend_of, self._spare))
 
+    @cached_property
+    def encoders(self) -> Encoders:
+        """Encoders on PyTorch, which loads with them."""
+        from zooter_core.router.encoder import Encoders
+
+        return Encoders(self.fleet.router.runtime if self.fleet.router else "torch")
+
+    def _encoder(self, reference: str) -> TextEncoder:
+        """The encoder of the tagger: the router's, if that is the same."""
+        with suppress(ZooterError):  # a router that does not load says so when it is asked
+            if self.router.encoder.reference == reference:
+                return self.router.encoder
+        return self.encoders(reference)
+
     def backend_of(self, kind: str) -> Backend:
         """The backend of a kind. A judge on the candidates' base model shares its weights this way."""
-        if kind not in self.backends:
-            self.backends[kind] = backends.backend(kind)
+        if kind not in self._used:
+            with self._using:
+                if kind not in self.backends:
+                    self.backends.setdefault(kind, backends.backend(kind))  # other fleets may share it
+                if kind not in self._used:
+                    backends.expect(self.backends[kind], [c for c in self.fleet.candidates if c.backend == kind])
+                    self._used.add(kind)
         return self.backends[kind]
 
     def load(
@@ -271,7 +295,7 @@ class Ensemble:
         for candidate in self.fleet.candidates:
             progress(f"Loading the candidate {candidate.name} ...")
             with suppress(ZooterError):
-                self.backends[candidate.backend].load(candidate)
+                self.backend_of(candidate.backend).load(candidate)
         progress("Loading the reward model ...")
         with suppress(ZooterError):
             score_queries(self.reward_model, [("Hello", ("Hello!", "What?"))])  # not from the cache

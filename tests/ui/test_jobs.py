@@ -134,7 +134,7 @@ def watch_waits(turns: TurnQueue, monkeypatch: pytest.MonkeyPatch) -> threading.
 def test_a_reserve_is_shown_and_waits_in_the_queue_of_its_own_model(
     half_down: Ensemble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turns = half_down.backends["transformers"].turns
+    turns = half_down.backend_of("transformers").turns
     assert turns is not None
     other, waits = turns.join(), watch_waits(turns, monkeypatch)
     job = Job(half_down, Plan(["base"], ["one", "two"]), SEA)
@@ -149,7 +149,7 @@ def test_a_reserve_is_shown_and_waits_in_the_queue_of_its_own_model(
 
 
 def test_a_stop_while_a_reserve_waits_ends_it(half_down: Ensemble, monkeypatch: pytest.MonkeyPatch) -> None:
-    turns = half_down.backends["transformers"].turns
+    turns = half_down.backend_of("transformers").turns
     assert turns is not None
     other, waits = turns.join(), watch_waits(turns, monkeypatch)
     job = Job(half_down, Plan(["base"], ["two"]), SEA)

@@ -81,7 +81,7 @@ def _engine(entry: CandidateConfig, note: Callable[[str], None]) -> Row:
 
 def _candidate(ensemble: Ensemble, entry: CandidateConfig, note: Callable[[str], None]) -> Row:
     """A short answer. The model of an endpoint takes no memory on this machine."""
-    backend = ensemble.backends[entry.backend]
+    backend = ensemble.backend_of(entry.backend)
     backend.load(entry)
     generation = GenerationConfig(max_new_tokens=32, temperature=0.0)
     messages = [Message("user", backend.trial(entry))]

@@ -183,7 +183,7 @@ def _load(ensemble: Ensemble, name: str, tally: Tally, allow_missing: bool) -> N
     """Load a candidate. One that cannot work is a problem of its own if responses may be missing."""
     candidate = ensemble.fleet.candidate(name)
     try:
-        ensemble.backends[candidate.backend].load(candidate)
+        ensemble.backend_of(candidate.backend).load(candidate)
     except ZooterError as problem:
         if not allow_missing:
             raise

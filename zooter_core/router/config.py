@@ -18,6 +18,7 @@ from zooter_core.router.kinds import check_settings
 from zooter_core.strict_json import NotFiniteError, parse_json
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+ENCODER_FOLDER = "encoder"  # the name of an encoder inside the router's folder
 ABOUT = "router.json"  # of an exported router, beside GRAPH and TOKENIZER
 GRAPH, TOKENIZER = "router.onnx", "tokenizer.json"
 VERSION = 1  # of the layout of an exported router

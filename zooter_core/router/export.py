@@ -14,7 +14,7 @@ import torch
 from zooter_core.errors import WorkError
 from zooter_core.files import update_folder, writing
 from zooter_core.router.config import ABOUT, GRAPH, TOKENIZER, VERSION
-from zooter_core.router.encoder import SAMPLES, Encoder
+from zooter_core.router.encoder import SAMPLES, Encoder, Encoders
 from zooter_core.router.encoder.onnx import OPSET, check_installed, plain_copy, pool, write_graph
 from zooter_core.router.neighbours import ARRAYS, RECORDS
 from zooter_core.router.portable import PortableRouter
@@ -26,23 +26,24 @@ TOLERANCE = 1e-4  # between both routers' probabilities, which are within 1e-6
 TEXTS = [text for texts in SAMPLES for text in texts]
 
 
-def export_router(folder: Path, out: Path) -> PortableRouter:
-    """Write a router as a folder that needs neither PyTorch nor transformers, with the router's neighbours.
+def export_router(folder: Path, out: Path, neighbours: bool = True) -> PortableRouter:
+    """Write a router as a folder that needs neither PyTorch nor transformers.
 
     Args:
         folder: of the router. Nothing in it is changed.
         out: what is there stays until the export is complete.
+        neighbours: copy the router's neighbours, if it has them.
 
     Raises:
         ZooterError: there is no such router, the extra `onnx` is not installed, or the tokenizer is written in Python.
         WorkError: the router cannot be exported, its export gives other probabilities, or the disk is full.
     """
     check_installed()
-    router = TorchRouter.open(folder)
+    router = TorchRouter.open(folder, Encoders("torch"))
     with update_folder(out, ABOUT, (ARRAYS, RECORDS)) as work:
         with writing(out):
             _write(router, work)
-            for name in (ARRAYS, RECORDS):
+            for name in (ARRAYS, RECORDS) if neighbours else ():
                 if (folder / name).is_file():
                     shutil.copyfile(folder / name, work / name)
         _check(router, work)

@@ -18,10 +18,11 @@ from torch.nn import functional
 from zooter_core.errors import ZooterError
 from zooter_core.method import calibration, metrics
 from zooter_core.method.labels import complete
+from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.distill import ASIDE, TRIAL, check_converged, fit_head
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DEFAULT, DistillConfig, Progress
-from zooter_core.router.torch_router import ENCODER_FOLDER, RouterHead, TorchRouter
+from zooter_core.router.torch_router import RouterHead, TorchRouter
 
 MODES = ("none", "last", "all")
 EPOCHS = 3  # at most: repeating few queries more often makes the encoder forget

@@ -19,13 +19,11 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.method.selection import Outputs
 from zooter_core.plugins import load_kind
-from zooter_core.router.config import CONFIG, WEIGHTS, broken, check_router
+from zooter_core.router.config import CONFIG, ENCODER_FOLDER, WEIGHTS, broken, check_router
 from zooter_core.router.encoder import Embed, Encoder, Encoders
 from zooter_core.router.kinds import DEFAULT, KINDS
 from zooter_core.router.router import PROBE, Router
 from zooter_core.weights import LOAD_LOCK, check_readable, quiet_libraries
-
-ENCODER_FOLDER = "encoder"  # the name of an encoder inside the router's folder
 
 
 class TorchRouter(Router):

@@ -141,7 +141,7 @@ class Job(BackgroundWork, Answers):
     def _queues(self, candidates: Sequence[str]) -> list[TurnQueue]:
         """The queues of models that serve one job at a time, always in one order so that two jobs cannot deadlock."""
         kinds = sorted({self._ensemble.fleet.candidate(name).backend for name in candidates})
-        queues = [self._ensemble.backends[kind].turns for kind in kinds]
+        queues = [self._ensemble.backend_of(kind).turns for kind in kinds]
         return [queue for queue in queues if queue is not None]
 
     @property

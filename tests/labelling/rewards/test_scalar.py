@@ -126,11 +126,11 @@ FULL = (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."
 @pytest.mark.parametrize("times", [1, 2])
 def test_memory_that_runs_out_for_a_reward_model_is_freed_for_a_second_try(tiny_fleet, monkeypatch, problem, times):
     ensemble = Ensemble(load_fleet(tiny_fleet))
-    ensemble.backends["transformers"].load(ensemble.fleet.candidates[0])
+    ensemble.backend_of("transformers").load(ensemble.fleet.candidates[0])
     load, sizes = AutoModelForSequenceClassification.from_pretrained, []
 
     def short(*arguments, **options):
-        sizes.append(sum(ensemble.backends["transformers"].sizes().values()))
+        sizes.append(sum(ensemble.backend_of("transformers").sizes().values()))
         if len(sizes) <= times:
             raise problem
         return load(*arguments, **options)

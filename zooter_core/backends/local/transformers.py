@@ -21,6 +21,7 @@ from zooter_core.backends.local.residency import Residency
 from zooter_core.backends.turn_queue import TurnQueue
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
+from zooter_core.weights import quiet_libraries
 
 BaseKey = tuple[str | None, ...]
 NEVER = threading.Event()
@@ -33,6 +34,7 @@ class TransformersBackend:
     base = Base  # the class of a base model
 
     def __init__(self) -> None:
+        quiet_libraries()
         self.turns: TurnQueue | None = TurnQueue()
         self.resident: Residency[Base] = Residency()
 

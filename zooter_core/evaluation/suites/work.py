@@ -120,7 +120,7 @@ def _answer(job: Work, number: int, name: str) -> None:
         _report_answered(job)
         return
     try:
-        job.ensemble.backends[candidate.backend].load(candidate)
+        job.ensemble.backend_of(candidate.backend).load(candidate)
     except ZooterError as problem:
         _give_up(job, name, str(problem))
         return

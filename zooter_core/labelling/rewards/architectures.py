@@ -23,7 +23,7 @@ from transformers.models.qwen2.modeling_qwen2 import Qwen2Model, Qwen2PreTrained
 from zooter_core.backends.local.checkpoint import weight_files
 from zooter_core.config.labelling import CheckpointConfig
 from zooter_core.errors import WorkError, ZooterError, first_line
-from zooter_core.weights import LOAD_LOCK, not_finite, resolve
+from zooter_core.weights import LOAD_LOCK, not_finite, quiet_libraries, resolve
 
 Texts = TypeVar("Texts", tuple[str, str], tuple[str, str, str])
 
@@ -92,6 +92,7 @@ def load(config: CheckpointConfig, kind: Any = None) -> tuple[Any, Any]:
         WorkError: the weights cannot be loaded, or are not finite.
         ZooterError: the model has no trained head, or more than one output.
     """
+    quiet_libraries()
     folder = resolve(config.model)
     try:
         settings, _ = PretrainedConfig.get_config_dict(folder, revision=config.revision)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from zooter_core.backends import Backend
 from zooter_core.config.fleet import ENCODER
@@ -38,15 +37,15 @@ class NearestTagger:
                 owners.append(len(self.names))
             self.names.append(entry["name"])
         self.encoder = encoders(config.encoder or ENCODER)
-        self.vectors = torch.from_numpy(self.encoder.sentence(self.encoder.embed_all(texts)).copy())
+        self.vectors = self.encoder.sentence(self.encoder.embed_all(texts)).copy()
         self.starts = np.flatnonzero(np.diff(owners, prepend=-1))  # where each tag's texts begin
         self.config = config
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
         """The tags of every query."""
-        # In torch like the encoder: numpy's own threads would slow down the next forward pass.
-        vectors = torch.from_numpy(self.encoder.sentence(self.encoder.embed(queries)))
-        similarities = (vectors @ self.vectors.T).numpy()
+        vectors = self.encoder.sentence(self.encoder.embed(queries))
+        # Not a matrix product: the threads of numpy's library for those would slow down the encoder's next pass.
+        similarities = np.einsum("qw,tw->qt", vectors, self.vectors)
         return [self._best(row) for row in np.maximum.reduceat(similarities, self.starts, axis=1)]
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:

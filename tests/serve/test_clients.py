@@ -1,0 +1,113 @@
+"""Real clients over real HTTP, streamed and not. Those with an environment of their own need `make clients` first."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+openai = pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIENTS = Path(os.environ.get("ZOOTER_CLIENTS") or ROOT / ".clients")
+SUPPORT = ROOT / "tests" / "support"
+QUESTION = "What is 2 + 3?"
+TEXT = "Hello, I am a scripted model."
+SECONDS = 240  # to import a client on a busy machine
+MODES = pytest.mark.parametrize("mode", ["stream", "whole"])
+
+
+def needs(path: Path):
+    return pytest.mark.skipif(not path.exists(), reason=f"no {path.name} in {CLIENTS.name}: run `make clients`")
+
+
+def output(*command: object, **environment: str) -> str:
+    text = [str(part) for part in command]
+    settings = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environment}
+    ended = subprocess.run(text, capture_output=True, text=True, timeout=SECONDS, env=settings, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    return ended.stdout
+
+
+@pytest.fixture
+def endpoint(serve):
+    """Whose first candidate fails, so that every client also meets a fallback."""
+    return serve("http-500", "good")
+
+
+@pytest.fixture
+def url(endpoint):
+    return f"{endpoint.url}/v1"
+
+
+@MODES
+def test_openai_for_python(endpoint, url, mode):
+    with openai.OpenAI(base_url=url, api_key="none", max_retries=0) as client:
+        assert "auto" in [model.id for model in client.models.list()]
+        messages = [{"role": "user", "content": QUESTION}]
+        if mode == "stream":
+            chunks = list(client.chat.completions.create(model="auto", messages=messages, stream=True))
+            text, model = "".join(chunk.choices[0].delta.content or "" for chunk in chunks), chunks[0].model
+        else:
+            answer = client.chat.completions.create(model="auto", messages=messages)
+            text, model = answer.choices[0].message.content, answer.model
+        assert (text, model) == (TEXT, endpoint.order[1])
+
+
+@MODES
+def test_openai_for_python_gets_its_own_exceptions(serve, mode):
+    endpoint = serve("error-event", "http-400")
+    with openai.OpenAI(base_url=f"{endpoint.url}/v1", api_key="none", max_retries=0) as client:
+        messages = [{"role": "user", "content": QUESTION}]
+        with pytest.raises(openai.NotFoundError, match="does not exist"):
+            client.chat.completions.create(model="gpt-99", messages=messages, stream=mode == "stream")
+        with pytest.raises(openai.BadRequestError, match="scripted http-400"):
+            client.chat.completions.create(model=endpoint.order[1], messages=messages, stream=mode == "stream")
+        if mode == "stream":
+            with pytest.raises(openai.APIError, match="broke off"):
+                list(client.chat.completions.create(model="auto", messages=messages, stream=True))
+
+
+@needs(CLIENTS / "node_modules")
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+@MODES
+def test_openai_for_javascript(endpoint, url, mode):
+    answer = json.loads(output("node", SUPPORT / "client_calls.mjs", url, mode, CLIENTS))
+    assert answer == {"text": TEXT, "model": endpoint.order[1]}
+
+
+@needs(CLIENTS / "bin" / "python")
+@pytest.mark.parametrize("client", ["litellm", "langchain"])
+@MODES
+def test_libraries(endpoint, url, client, mode):
+    program = CLIENTS / "bin" / "python"
+    settings = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # else it asks the network for prices
+    answer = json.loads(output(program, SUPPORT / "client_calls.py", client, url, mode, **settings).splitlines()[-1])
+    assert answer["text"] == TEXT
+    assert answer["model"] == endpoint.order[1]
+
+
+@needs(CLIENTS / "bin" / "llm")
+@MODES
+def test_the_llm_command(url, tmp_path, mode):
+    """With the settings of docs/serve.md."""
+    (tmp_path / "extra-openai-models.yaml").write_text(f"- model_id: zooter\n  model_name: auto\n  api_base: {url}\n")
+    options = [] if mode == "stream" else ["--no-stream"]
+    said = output(CLIENTS / "bin" / "llm", "-m", "zooter", *options, QUESTION, LLM_USER_PATH=str(tmp_path))
+    assert said.strip() == TEXT
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@MODES
+def test_curl(endpoint, url, mode):
+    body = {"model": "auto", "messages": [{"role": "user", "content": QUESTION}], "stream": mode == "stream"}
+    said = output("curl", "--silent", "--no-buffer", f"{url}/chat/completions", "--json", json.dumps(body))
+    if mode == "stream":
+        assert said.endswith("data: [DONE]\n\n")
+        assert said.count(f'"model":"{endpoint.order[1]}"') == said.count("data: {")
+    else:
+        assert json.loads(said)["model"] == endpoint.order[1]

@@ -1,0 +1,29 @@
+"""schemathesis against the endpoint's own OpenAPI description: no 5xx, and every answer as described."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("ZOOTER_CLIENTS") or ROOT / ".clients") / "bin" / "schemathesis"
+EXAMPLES = os.environ.get("ZOOTER_SCHEMATHESIS", "25")  # of each route and phase
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+
+
+def test_the_description_names_every_route(serve):
+    paths = serve("good", "good").client.get("/openapi.json").json()["paths"]
+    expected = {"chat/completions", "responses", "embeddings", "route", "feedback", "models", "models/{model}"}
+    assert {f"/v1/{name}" for name in expected} | {"/health"} <= set(paths)
+
+
+@pytest.mark.skipif(not PROGRAM.exists(), reason="no schemathesis in .clients: run `make clients`")
+def test_schemathesis_finds_no_fault(serve):
+    endpoint = serve("good", "good")
+    command = [str(PROGRAM), "run", f"{endpoint.url}/openapi.json", "--checks", CHECKS, "--max-examples", EXAMPLES]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    print(ended.stdout[-1500:])  # with `pytest -rP`: how much was tried
+    assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr[-2000:]
