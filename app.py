@@ -1,19 +1,22 @@
 """The frame of the demo: page set-up and navigation, nothing else."""
 
+from typing import Literal
+
 import streamlit as st
 
-from zooter_core.ui import resources
+from zooter_core.ui import frame, resources
 
-st.set_page_config(page_title="Zooter", page_icon=str(resources.ICON), layout="centered")
-page = st.navigation(
-    [
-        st.Page("pages/chat.py", title="Chat", icon=":material/chat:", default=True),
-        st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
-        st.Page("pages/explorer.py", title="Explorer", icon=":material/explore:"),
-        st.Page("pages/lab.py", title="Lab", icon=":material/science:"),
-        st.Page("pages/benchmark.py", title="Benchmark", icon=":material/leaderboard:"),
-    ]
-)
+pages = [
+    st.Page("pages/chat.py", title="Chat", default=True),
+    st.Page("pages/compare.py", title="Compare"),
+    st.Page("pages/explorer.py", title="Explorer"),
+    st.Page("pages/lab.py", title="Train"),
+    st.Page("pages/benchmark.py", title="Benchmark"),
+]
+page = st.navigation(pages, position="top")
+layout: Literal["wide", "centered"] = "wide" if page.title in ("Compare", "Explorer") else "centered"
+st.set_page_config("Zooter", str(frame.MARK), layout=layout, initial_sidebar_state="collapsed")
+frame.draw(pages)
 resources.picker()
 resources.confirm()
 page.run()

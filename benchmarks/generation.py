@@ -1,52 +1,157 @@
-"""Four candidates in one batch against one after another: python benchmarks/generation.py"""
+"""The embedded fleet's answers on transformers, on llama.cpp, and on the library alone: python benchmarks/generation.py
+
+One greedy answer of 64 tokens, four candidates at once, and `--queries` requests to one candidate, as `zooter collect`
+asks. The three take turns in every round, so that each meets the same load; the best round of each counts, and the
+median of the ratios within the rounds. CPU seconds include those of the process of llama.cpp.
+"""
 
 from __future__ import annotations
 
+import argparse
+import os
 import statistics
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from zooter_core.backends import iter_responses
-from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.ensemble import Ensemble
+import psutil
+
+from zooter_core.backends import Backend, Request, backend, expect
+from zooter_core.backends.gguf.adapters import gguf_adapter
+from zooter_core.backends.gguf.cores import free_cores
+from zooter_core.backends.gguf.header import read_header
+from zooter_core.config.candidates import GGUF, TRANSFORMERS
+from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.records import Message
-from zooter_core.weights import quiet_libraries
+from zooter_core.weights import gguf_file, quiet_libraries
 
 ROOT = Path(__file__).resolve().parents[1]
-QUERY = [Message("user", "Describe a walk through a market in the morning.")]
-GENERATION = GenerationConfig(max_new_tokens=64, temperature=0.0)
-ROUNDS = 5
+QUERY = "Describe a walk through a market in the morning."
+GREEDY = GenerationConfig(max_new_tokens=64, temperature=0.0)
+ALONE = "code"  # the candidate that answers alone: it has neither a calculator nor a repetition penalty
+Work = Callable[[], tuple[int, float]]  # tokens, and seconds to the first one
 
 
-def run(ensemble: Ensemble, names: list[str]) -> tuple[float, int]:
-    """Seconds and number of tokens of one batch."""
-    begun = time.perf_counter()
-    tokens = sum(
-        response.tokens
-        for _, response in iter_responses(ensemble.run_candidates(names, QUERY, threading.Event(), GENERATION))
-    )
-    return time.perf_counter() - begun, tokens
+@dataclass
+class Series:
+    """What was measured of one kind of work on one engine."""
+
+    speeds: list[float] = field(default_factory=list)
+    firsts: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)  # tokens per CPU second
+
+    def add(self, work: Work) -> None:
+        before, begun = _cpu_seconds(), time.perf_counter()
+        tokens, first = work()
+        seconds = time.perf_counter() - begun
+        self.speeds.append(tokens / seconds)
+        self.firsts.append(first)
+        self.cpu.append(tokens / max(_cpu_seconds() - before, 1e-3))
+
+
+def answers(engine: Backend, fleet: Fleet, names: list[str], queries: list[str]) -> tuple[int, float]:
+    """All candidates' answers to all queries."""
+    requests = [Request(fleet.candidate(name), (Message("user", text),)) for text in queries for name in names]
+    pieces = engine.stream(requests, GREEDY, threading.Event())
+    responses = [piece.response for piece in pieces if piece.response]
+    assert not any(response.error for response in responses)
+    return sum(r.tokens for r in responses), min(r.first_token_seconds or 0.0 for r in responses)
+
+
+class Library:
+    """xllamacpp called in this process, with the settings of the backend gguf."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        import xllamacpp
+
+        model = gguf_file(fleet.candidates[0].model)
+        header = read_header(model)
+        params: Any = xllamacpp.CommonParams()
+        params.model.path, params.verbosity, params.warmup, params.fit_params = str(model), 0, False, False
+        params.lora_adapters = [
+            xllamacpp.CommonAdapterLoraInfo(str(gguf_adapter(str(entry.adapter), header, entry.name)), 1.0)
+            for entry in fleet.candidates
+        ]
+        params.lora_init_without_apply = True
+        params.n_ctx, params.n_parallel, params.kv_unified, params.cache_idle_slots = 8192, 8, True, False
+        params.n_batch = params.n_ubatch = 128
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = free_cores()
+        params.hostnames = [f"/tmp/zooter-benchmark-{os.getpid()}.sock"]
+        self.pool, self.server = fleet.pool, xllamacpp.Server(params)
+
+    def answers(self, names: list[str], queries: list[str]) -> tuple[int, float]:
+        """As `answers`, with a thread for each request."""
+        counts, firsts, begun = [], [], time.perf_counter()
+
+        def ask(name: str, query: str) -> None:
+            def take(event: dict[str, Any]) -> None:
+                if len(firsts) <= len(counts):
+                    firsts.append(time.perf_counter() - begun)
+                if "timings" in event:
+                    counts.append(event["timings"]["predicted_n"])
+
+            lora = [{"id": number, "scale": float(other == name)} for number, other in enumerate(self.pool)]
+            body = {"messages": [{"role": "user", "content": query}], "max_tokens": 64, "temperature": 0, "lora": lora}
+            self.server.handle_chat_completions({**body, "stream": True}, take)
+
+        threads = [threading.Thread(target=ask, args=(name, text)) for text in queries for name in names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return sum(counts), min(firsts)
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--queries", type=int, default=0, help="requests of one call to one candidate; 0 leaves it out")
+    call = parser.parse_args()
     quiet_libraries()
-    ensemble = Ensemble(load_fleet(ROOT / "models" / "embedded"))
-    pool = list(ensemble.fleet.pool)
-    run(ensemble, pool)
-    ratios, alone_speed, batch_speed = [], [], []
-    for _ in range(ROUNDS):
-        singles = [run(ensemble, [name]) for name in pool]
-        seconds, tokens = run(ensemble, pool)
-        alone = sum(s for s, _ in singles)
-        ratios.append(alone / seconds)
-        alone_speed.append(sum(t for _, t in singles) / alone)
-        batch_speed.append(tokens / seconds)
-    print(
-        f"one after another {statistics.median(alone_speed):.0f} tokens/s, in one batch "
-        f"{statistics.median(batch_speed):.0f} tokens/s, ratio of seconds {statistics.median(ratios):.2f} "
-        f"({min(ratios):.2f} to {max(ratios):.2f}, {ROUNDS} pairs)"
-    )
+    fleet = load_fleet(ROOT / "models" / "embedded")
+    os.environ["OMP_WAIT_POLICY"] = "passive"  # before the library loads
+    library = Library(fleet)
+    engines = {name: backend(name) for name in (TRANSFORMERS, GGUF)}
+    fleets = {
+        name: replace(fleet, candidates=tuple(replace(c, backend=name) for c in fleet.candidates)) for name in engines
+    }
+    many = [f"{QUERY[:-1]} number {number}." for number in range(call.queries)]
+    series: dict[tuple[str, str], Series] = {}
+    runs: dict[str, Callable[[list[str], list[str]], tuple[int, float]]] = {"library": library.answers}
+    for name, engine in engines.items():
+        expect(engine, fleets[name].candidates)
+        engine.load(fleets[name].candidates[0])
+        runs[name] = partial(answers, engine, fleets[name])
+    kinds = {"one answer": ([ALONE], [QUERY]), "four at once": (list(fleet.pool), [QUERY])}
+    if many:
+        kinds[f"{len(many)} queries"] = ([ALONE], many)
+    for number in range(call.rounds + 1):
+        for kind, (names, queries) in list(kinds.items())[: None if number else 1]:
+            for name, run in runs.items():
+                measured = Series() if number == 0 else series.setdefault((kind, name), Series())  # the first warms up
+                measured.add(partial(run, names, queries))
+    for kind in kinds:
+        before = series[kind, TRANSFORMERS]
+        for name in runs:
+            it = series[kind, name]
+            ratio = statistics.median(a / b for a, b in zip(it.speeds, before.speeds, strict=True))
+            print(
+                f"{kind:12}  {name:12}  best {max(it.speeds):4.0f} tokens/s, {max(it.cpu):3.0f} per CPU second, "
+                f"first token {min(it.firsts):.2f} s, {ratio:.1f} times transformers"
+            )
+    engines[GGUF].spare()
+    os._exit(0)  # the library's threads would wait for each other
+
+
+def _cpu_seconds() -> float:
+    """CPU seconds of this process and its children."""
+    own = psutil.Process()
+    times = [process.cpu_times() for process in (own, *own.children(recursive=True))]
+    return sum(time.user + time.system for time in times)
 
 
 if __name__ == "__main__":

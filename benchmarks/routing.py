@@ -40,7 +40,7 @@ def main() -> None:
     queries = [query.text for query in read_queries(call.queries)][: call.most]
     ensembles = {kind: ensemble_on(kind) for kind in ([call.runtime] if call.runtime else KINDS)}
     seconds, probabilities = timed(ensembles, queries, call.rounds)
-    tokens = [len(row) for row in next(iter(ensembles.values())).router.encoder.tokenizer(queries)["input_ids"]]
+    tokens = next(iter(ensembles.values())).router.encoder.count(queries)
     print(f"{len(queries)} queries of {np.median(tokens):.0f} tokens (median), {call.rounds} rounds;", end=" ")
     print(f"torch on {call.threads} of {os.cpu_count()} cores, ONNX Runtime on 1")
     for kind, rows in seconds.items():

@@ -114,7 +114,8 @@ def measure(targets: dict[str, Target], clients: int, options: argparse.Namespac
         for name, target in targets.items():
             print(f"{clients} clients, round {number + 1}: {name}", file=sys.stderr)
             cpu = target.cpu_seconds
-            asyncio.run(load(target.port, clients, options.seconds / options.rounds, loads[name]))
+            pause = options.tokens / options.rate if options.rate else 0.0
+            asyncio.run(load(target.port, clients, options.seconds / options.rounds, pause, loads[name]))
             loads[name].cpu_seconds += target.cpu_seconds - cpu
             memory.setdefault(name, target.megabytes)
     direct = loads["direct"]
@@ -132,13 +133,18 @@ def measure(targets: dict[str, Target], clients: int, options: argparse.Namespac
         yield row
 
 
-async def load(port: int, clients: int, seconds: float, result: Load) -> None:
-    """Let clients send one request after the other for some time, each over its own connection."""
+async def load(port: int, clients: int, seconds: float, pause: float, result: Load) -> None:
+    """Let clients send one request after the other for some time, each over its own connection.
+
+    Args:
+        pause: seconds over which the clients start.
+    """
     started = time.perf_counter()
     until = started + seconds
 
     async def client(number: int) -> None:
         texts = random.Random(f"{port} {number} {started}")
+        await asyncio.sleep(texts.random() * pause)  # requests come at any time, not all at once
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while time.perf_counter() < until:
             sent = time.perf_counter()

@@ -21,7 +21,7 @@ ADDRESS = f"http://localhost:{PORT}"
 PICTURES = Path(__file__).resolve().parent / "tour"
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
 SLOW = 240_000
-WIDTH, MOST = 1180, 2400  # pixels
+WIDTH, NARROW, MOST = 1440, 390, 2400  # pixels
 
 
 def chat(page: Page) -> None:
@@ -34,8 +34,8 @@ def chat(page: Page) -> None:
 
 def why(page: Page) -> None:
     chat(page)
-    page.get_by_text("Why?").click()
-    expect(page.get_by_text("models ran and wrote")).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Why").click()
+    expect(page.get_by_text("The most similar training queries")).to_be_visible(timeout=SLOW)
 
 
 def compare(page: Page) -> None:
@@ -60,29 +60,27 @@ def benchmark(page: Page) -> None:
     expect(page.get_by_text("How much beta matters")).to_be_visible(timeout=SLOW)
 
 
-def narrow(page: Page) -> None:
-    chat(page)
-
-
 VIEWS: dict[str, Callable[[Page], None]] = {
-    view.__name__: view for view in (chat, why, compare, explorer, lab, benchmark, narrow)
+    view.__name__: view for view in (chat, why, compare, explorer, lab, benchmark)
 }
 
 
 def take(browser: Browser, name: str) -> None:
-    """Take one screenshot, as high as the page; `narrow` is a phone in dark mode."""
-    small = name == "narrow"
-    page = browser.new_page(
-        viewport={"width": 390 if small else WIDTH, "height": 900}, color_scheme="dark" if small else "light"
-    )
+    """Take four screenshots of a page, as high as it is: wide and narrow, light and dark."""
+    page = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light")
     VIEWS[name](page)
-    time.sleep(3)  # until the charts are drawn
-    height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
-    page.set_viewport_size({"width": 390 if small else WIDTH, "height": min(MOST, int(height) + 60)})
-    time.sleep(2)
-    page.screenshot(path=PICTURES / f"{name}.png")
+    page.mouse.move(0, 0)  # no tooltip
+    for width, size in ((WIDTH, ""), (NARROW, "-narrow")):
+        for scheme, ground in (("light", ""), ("dark", "-dark")):
+            page.emulate_media(color_scheme=scheme)
+            page.set_viewport_size({"width": width, "height": 900})
+            time.sleep(2)  # until the charts are drawn
+            height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
+            page.set_viewport_size({"width": width, "height": min(MOST, int(height) + 180)})
+            time.sleep(2)
+            page.screenshot(path=PICTURES / f"{name}{size}{ground}.png")
     page.close()
-    print(f"saved {name}.png", flush=True)
+    print(f"saved {name}", flush=True)
 
 
 def main() -> None:

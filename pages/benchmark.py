@@ -7,11 +7,6 @@ from zooter_core.ui import resources
 from zooter_core.ui.benchmark import sections, view
 
 st.title("How good is the router?", anchor=False)
-st.markdown(
-    "The router runs one model per query. Compare it with each model alone, with running all models, and with the "
-    "best possible choice. Figures are rewards, the reward model's scores of responses: higher is better, and only "
-    "differences are meaningful."
-)
 try:
     quality = view.read_quality(resources.folder())
 except ZooterError as problem:
@@ -29,7 +24,8 @@ if held_back is None:
     )
     st.code(view.report_command(view.relative_path(quality.folder)), language="sh")
 else:
-    view.draw_headline(held_back)
+    view.draw_headline(quality, held_back)
+    st.caption("Figures are rewards, the reward model's scores of responses: only their differences are meaningful.")
     st.subheader("Methods by data set", anchor=False)
     sections.table(held_back, quality.version)
     st.subheader("Cost and quality", anchor=False)

@@ -10,8 +10,7 @@ from zooter_core.ui.text import plain
 
 st.title("All models on one query", anchor=False)
 st.markdown(
-    "Every model answers, and a reward model ranks the responses: the expensive way to find the best one.  \n"
-    "See whether the router, which runs only one model, would have chosen the same."
+    "Every model answers, and a reward model ranks the responses. The router would have run only one: did it pick well?"
 )
 comparison, batch = comparisons.current(), batches.current()
 pool = resources.pool()

@@ -8,7 +8,6 @@ from zooter_core.ui.error_box import show_error
 from zooter_core.ui.explorer import view
 from zooter_core.ui.explorer.live import draw_live_routing
 
-st.set_page_config(layout="wide")
 st.title("What the router has learned", anchor=False)
 st.markdown(
     "The router trained on queries that every model answered and a reward model scored.  \n"

@@ -142,3 +142,14 @@ def test_only_queries_in_both_files_count():
     rows, worth = quality.matched(rewards, truth, False)
     assert rows.tolist() == [1, 2]
     assert worth.tolist() == [[0.2, 0.1], [0.4, 0.3]]
+
+
+def test_the_load_simulation_counts_waits_as_by_hand():
+    """A query a second that takes two: one server falls behind by a second each, two serve all at once."""
+    simulation = script("load_simulation")
+    times, seconds = np.arange(4.0), np.full(4, 2.0)
+    assert simulation.waits(times, seconds, 1).tolist() == [0, 1, 2, 3]
+    assert simulation.waits(times, seconds, 2).tolist() == [0, 0, 0, 0]
+    load = simulation.Load(longest_wait=0.5, share=1.0)
+    assert simulation.fewest(load, simulation.Model(1, 1.0, 1), times, seconds) == 2
+    assert simulation.fewest(load, simulation.Model(1, 1.0, 1), np.array([]), np.array([])) == 0

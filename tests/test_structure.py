@@ -19,6 +19,7 @@ ROOMS = (
     ("pipeline",),
     ("evaluation",),
     ("ensemble",),
+    ("fleet_models",),
     ("router",),
     ("labelling",),
     ("backends",),

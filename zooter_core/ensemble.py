@@ -1,7 +1,7 @@
 """A fleet at work: route a query to one model, rank the responses of all models, or select the top k.
 
-`Ensemble` is the public class. From top to bottom: what a user calls, how candidates run and responses are scored,
-and how the parts of a fleet load. How a model answers, scores or chooses is the business of the rooms below.
+`Ensemble` is the public class: what a user calls, then how candidates run and responses are scored. Its models load in
+`fleet_models`. How a model answers, scores or chooses is the business of the rooms below.
 """
 
 from __future__ import annotations
@@ -9,38 +9,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
 
-from zooter_core import backends
-from zooter_core.backends import Backend, Piece, Request, iter_responses, stream_or_fail
+from zooter_core.backends import Piece, Request, iter_responses, stream_or_fail
 from zooter_core.backends.conversation import Conversation, check_query, last_query, messages_of
 from zooter_core.backends.fallback import iter_text, with_fallback
 from zooter_core.backends.merge_streams import merge_streams
-from zooter_core.config.candidates import AUTO, GGUF
-from zooter_core.config.fleet import NO_ROUTER, Fleet, GenerationConfig
+from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data import prices
 from zooter_core.errors import ZooterError
-from zooter_core.labelling import rewards, taggers
-from zooter_core.labelling.rewards.cache import ScoreCache
+from zooter_core.fleet_models import FleetModels
 from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, rank_by_reward, score_queries
 from zooter_core.method import selection
 from zooter_core.records import Decision, Ranked, Response, Selection
-from zooter_core.router.cached_export import open_router
 from zooter_core.router.explain import Explanation, explain
-from zooter_core.router.neighbours import Neighbours
-from zooter_core.router.router import Router, routing_text
-from zooter_core.router.text_encoder import TextEncoder
-from zooter_core.weights import resolve, version_of
-
-if TYPE_CHECKING:
-    from zooter_core.router.encoder import Encoders
-
-Config = TypeVar("Config")
-Part = TypeVar("Part")
+from zooter_core.router.router import routing_text
 
 
-class Ensemble:
+class Ensemble(FleetModels):
     """A fleet, ready to work. Its models load when they are first needed, and all threads share them.
 
     A query is a text, or a conversation: a sequence of messages that ends with the user's. Every method raises a
@@ -52,18 +38,6 @@ class Ensemble:
         "".join(ensemble.stream("What is 2 + 3?"))         # its answer
         ensemble.rank("What is 2 + 3?")                    # the responses of all candidates, best first
     """
-
-    def __init__(self, fleet: Fleet, shared: dict[str, Backend] | None = None) -> None:
-        """Fleets that share backends (by kind; missing ones are added) load a common model once."""
-        self.fleet = fleet
-        self.backends: dict[str, Backend] = {} if shared is None else shared
-        self._used: set[str] = set()  # the kinds of backend that know this fleet's candidates
-        self._using = threading.Lock()
-        for candidate in fleet.candidates:
-            if candidate.backend not in backends.KINDS:  # those load when they are needed, with their libraries
-                self.backend_of(candidate.backend)
-        self._parts: dict[str, Any] = {}
-        self._lock = threading.RLock()  # the tagger may load the router first
 
     def route(self, query: Conversation, willingness: float = 0.0) -> Decision:
         """Choose the candidate that should answer (paper, section 3.2).
@@ -230,52 +204,6 @@ class Ensemble:
         """The rewards of the responses to each query; `score_queries` with the fleet's model and cache."""
         return score_queries(self.reward_model, queries, self._cache(), progress)
 
-    @property
-    def router(self) -> Router:
-        """The router, for the fleet's pool."""
-        pool = self.fleet.pool
-        return self._part("router", self.fleet.router, lambda c: open_router(c, lambda: self.encoders).for_pool(pool))
-
-    @property
-    def neighbours(self) -> Neighbours | None:
-        """The router's training queries, if its folder has them."""
-        return self._part("neighbours", self.fleet.router, lambda config: Neighbours.load(config.path))
-
-    @property
-    def tagger(self) -> taggers.Tagger:
-        """The tagger."""
-        return self._part("tagger", self.fleet.tagger, lambda c: taggers.tagger(c, self._encoder, self.backend_of))
-
-    @property
-    def reward_model(self) -> rewards.RewardModel:
-        """The reward model."""
-        return self._part("reward", self.fleet.reward, lambda c: rewards.reward_model(c, self.backend_of, self._spare))
-
-    @cached_property
-    def encoders(self) -> Encoders:
-        """Encoders on PyTorch, which loads with them."""
-        from zooter_core.router.encoder import Encoders
-
-        return Encoders(self.fleet.router.runtime if self.fleet.router else "torch")
-
-    def _encoder(self, reference: str) -> TextEncoder:
-        """The encoder of the tagger: the router's, if that is the same."""
-        with suppress(ZooterError):  # a router that does not load says so when it is asked
-            if self.router.encoder.reference == reference:
-                return self.router.encoder
-        return self.encoders(reference)
-
-    def backend_of(self, kind: str) -> Backend:
-        """The backend of a kind. A judge on the candidates' base model shares its weights this way."""
-        if kind not in self._used:
-            with self._using:
-                if kind not in self.backends:
-                    self.backends.setdefault(kind, backends.backend(kind))  # other fleets may share it
-                if kind not in self._used:
-                    backends.expect(self.backends[kind], [c for c in self.fleet.candidates if c.backend == kind])
-                    self._used.add(kind)
-        return self.backends[kind]
-
     def load(
         self, progress: Callable[[str], None] = lambda message: None, on_router: Callable[[], None] = lambda: None
     ) -> None:
@@ -299,37 +227,3 @@ class Ensemble:
         progress("Loading the reward model ...")
         with suppress(ZooterError):
             score_queries(self.reward_model, [("Hello", ("Hello!", "What?"))])  # not from the cache
-
-    def fetch(self, progress: Callable[[str], None]) -> None:
-        """Download or convert the candidates' weights where that has not been done yet."""
-        for reference in dict.fromkeys(c.model for c in self.fleet.candidates if c.backend not in (GGUF, AUTO)):
-            with suppress(ZooterError):  # raised again when the candidate is used
-                resolve(reference, progress)
-
-    def _spare(self) -> None:
-        for backend in self.backends.values():
-            backend.spare()
-
-    def _cache(self) -> ScoreCache | None:
-        """The cache of rewards; None if fleet.toml or the kind of reward model does not want one."""
-        version, config = getattr(self.reward_model, "version", None), self.fleet.reward
-        if version is None or config is None or not config.cache:
-            return None
-        identity = f"{self.fleet.hash_of('reward')} {version_of(config.weights)} {version}"
-        return self._part("cache", config, lambda _: ScoreCache(identity))
-
-    def _part(self, name: str, config: Config | None, load: Callable[[Config], Part]) -> Part:
-        """A part of the fleet. The first thread that needs it loads it; the others wait."""
-        if config is None:
-            raise missing_table(self.fleet, name)
-        if name not in self._parts:  # a part that is there must not wait for one that is loading
-            with self._lock:
-                if name not in self._parts:
-                    self._parts[name] = load(config)
-        return self._parts[name]
-
-
-def missing_table(fleet: Fleet, table: str) -> ZooterError:
-    """The error for a fleet.toml without a table."""
-    next_step = NO_ROUTER if table == "router" else f"Add [{table}] to it."
-    return ZooterError(f"a [{table}] table in fleet.toml of {fleet.name}", "none", next_step)

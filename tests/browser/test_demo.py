@@ -23,13 +23,16 @@ def test_chat_shows_why_and_streams_then_compare_ranks(page: Page) -> None:
     query.fill("Write a long story about a shy baker and a dragon who share a kitchen in the mountains.")
     query.press("Enter")
 
-    expect(page.get_by_text("Probability of giving the best answer:")).to_be_visible(timeout=SLOW)
-    shown = page.get_by_text("Probability of giving the best answer:").inner_text()
-    shares = [int(share) for share in re.findall(r"(\d+)%", shown)]
+    strip = page.get_by_role("img", name=re.compile("^Routing:"))
+    expect(strip).to_be_visible(timeout=SLOW)
+    shares = [int(share) for share in re.findall(r"(\d+)%", strip.get_attribute("alt") or "")]
     assert len(shares) == 4
     assert 98 <= sum(shares) <= 102
-    expect(page.locator(".js-plotly-plot").first).to_be_visible()
-    expect(page.locator(".stMarkdownBadge").first).to_be_visible()
+    best = page.locator("[class*=st-key-strip-] .stMarkdownBadge").first
+    expect(best).to_have_text(re.compile(rf"^(chat|math|code|writer) {max(shares)}%$"))
+    heights = [box["height"] for box in [page.locator("[class*=st-key-strip-]").bounding_box()] if box]
+    assert heights
+    assert heights[0] <= 44
 
     stop = page.get_by_role("button", name="Stop")
     expect(stop).to_be_visible(timeout=SLOW)

@@ -18,10 +18,8 @@ def box(page: Page) -> Locator:
 
 
 def visit(page: Page) -> Page:
-    """Go to the page by its name in the sidebar, which a phone opens and closes first."""
-    page.get_by_test_id("stExpandSidebarButton").click(timeout=SLOW)
+    """Go to the page by its name in the navigation."""
     page.get_by_role("link", name="Explorer").click(timeout=SLOW)
-    page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
     return page
 
 

@@ -57,6 +57,33 @@ def test_a_budget_that_is_none_is_refused(folder, line):
     assert "budget_gb in [memory]" in refusal(add(folder, f"[memory]\n{line}"))
 
 
+# GGUF files
+
+
+def test_a_gguf_candidate(folder):
+    keys = 'backend = "gguf"\nthreads = 3\ngpu_layers = 0\ncontext_tokens = 4096'
+    text = (folder / "fleet.toml").read_text()
+    (folder / "fleet.toml").write_text(text + f'\n[[candidate]]\nname = "file"\nmodel = "sub/model.gguf"\n{keys}\n')
+    candidate = load_fleet(folder).candidate("file")
+    assert candidate.model == str(folder / "sub" / "model.gguf")  # whether or not it is there
+    assert (candidate.threads, candidate.gpu_layers, candidate.context_tokens) == (3, 0, 4096)
+
+
+@pytest.mark.parametrize("line", ["threads = 0", "threads = 1.5", "gpu_layers = -1", 'gpu_layers = "all"'])
+def test_wrong_settings_of_llama_cpp(folder, line):
+    text = (folder / "fleet.toml").read_text()
+    (folder / "fleet.toml").write_text(
+        f'{text}\n[[candidate]]\nname = "f"\nmodel = "m.gguf"\nbackend = "gguf"\n{line}\n'
+    )
+    assert f"{line.split()[0]} in [[candidate]]" in refusal(folder)
+
+
+def test_a_key_of_llama_cpp_is_none_of_transformers(folder):
+    assert 'the key "threads" of the backend gguf, but its backend is transformers' in refusal(
+        change(folder, 'dtype = "float32"', "threads = 2")
+    )
+
+
 # Endpoints and recorded responses
 
 

@@ -1,4 +1,4 @@
-"""models/paper-13b and models/qwen: published models, whose prompts must be the published ones letter by letter."""
+"""Fleets of published models: the prompts of paper-13b must be the published ones letter by letter."""
 
 from __future__ import annotations
 
@@ -86,6 +86,13 @@ def test_no_template_brings_a_first_token_of_its_own(paper):
         assert candidate.prompt_template.count("{query}") == 1
 
 
+def test_the_gguf_fleet_names_files_beside_it():
+    fleet = load_fleet(MODELS / "gguf")
+    assert {Path(candidate.model).parent for candidate in fleet.candidates} == {MODELS / "gguf"}
+    readme = (MODELS / "gguf" / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{Path(candidate.model).name}`" in readme for candidate in fleet.candidates)
+
+
 def test_the_qwen_fleet_uses_the_tokenizers_own_templates():
     fleet = load_fleet(MODELS / "qwen")
     assert fleet.pool == ("general", "code", "math", "small")
@@ -94,7 +101,7 @@ def test_the_qwen_fleet_uses_the_tokenizers_own_templates():
     assert fleet.router is None
 
 
-@pytest.mark.parametrize("name", ["paper-13b", "qwen", "endpoints"])
+@pytest.mark.parametrize("name", ["paper-13b", "qwen", "gguf", "endpoints"])
 def test_a_fleet_works_when_copied_anywhere_and_its_router_is_two_lines_away(name, tmp_path):
     shutil.copytree(MODELS / name, tmp_path / "fleet")
     assert load_fleet(tmp_path / "fleet").router is None

@@ -41,7 +41,7 @@ class Fixed:
     def embed(self, queries):
         return np.array([self.rows[query] for query in queries])
 
-    def outputs(self, queries):
+    def outputs_all(self, queries):
         return Outputs(self.embed(queries))
 
 

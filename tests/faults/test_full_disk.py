@@ -17,6 +17,7 @@ from zooter_core.errors import WorkError
 from zooter_core.files import writing
 from zooter_core.labelling.rewards.cache import ScoreCache
 from zooter_core.router.encoder import Encoder
+from zooter_core.router.vector_store import contents
 
 ROUTER = ("model.safetensors", "neighbours.safetensors", "neighbours.json")
 
@@ -186,7 +187,7 @@ def test_the_caches_are_done_without(tiny_fleet, tmp_path, monkeypatch):
     cache.put(rewards)
     assert cache.get(list(rewards)) == rewards
     assert np.array_equal(encoder.embed_all([f"query {n}" for n in range(20)]), vectors)
-    assert len(list(tmp_path.glob("embeddings/*.npy"))) == 1
+    assert dict(contents().encoders) == {str(tiny_fleet / "encoder"): 20}
     assert np.array_equal(encoder.embed_all([f"query {n}" for n in range(20)]), vectors)
 
 

@@ -205,15 +205,3 @@ def test_an_import_that_joins_files_leaves_nothing_where_temporary_files_are(tmp
     ended = subprocess.run(child, capture_output=True, text=True, check=True, env=places, cwd=TESTS)
     assert ended.stdout.splitlines() == ["killed 9"], ended.stderr
     assert not list((tmp_path / "tmp").iterdir())
-
-
-def test_what_dead_processes_left_among_the_embeddings_goes(tiny_encoder, tmp_path, monkeypatch):
-    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path))
-    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
-        ended.wait()
-    (tmp_path / "embeddings").mkdir()
-    for number in (ended.pid, 1):
-        (tmp_path / "embeddings" / f"of-other-texts.partial-{number}").write_text("half")
-    tiny_encoder.embed_all(["What is the sea?"])
-    left = [path.name for path in (tmp_path / "embeddings").iterdir() if path.suffix != ".npy"]
-    assert left == ["of-other-texts.partial-1"]  # of a process that lives

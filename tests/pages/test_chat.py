@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from support.app_pages import draw_ended, press, talk, words
-from zooter_core.ui.chat import conversations, view
+from zooter_core.ui.chat import conversations, share, view
 from zooter_core.ui.examples import EXAMPLES
 from zooter_core.ui.history import Entry, history
 
@@ -25,7 +25,7 @@ def test_the_empty_page_explains_itself_and_offers_examples(open_page: Open) -> 
     assert not page.exception
     assert {button.label for button in page.button} == {example.replace("$", r"\$") for example in EXAMPLES}
     assert len(EXAMPLES) == 6
-    assert "router" in page.markdown[0].value
+    assert "A small router reads your query" in words(page)
 
 
 def test_a_query_shows_probabilities_tags_choice_and_answer(open_page: Open) -> None:
@@ -33,9 +33,8 @@ def test_a_query_shows_probabilities_tags_choice_and_answer(open_page: Open) -> 
     assert not page.exception
     turn = talk(page).turns[0]
     text = words(page)
-    for name, p in turn.decision.probabilities.items():
-        assert f"{name} {p:.0%}" in text
-    assert f"**{turn.decision.candidate}** answers" in text
+    name = turn.decision.candidate
+    assert f"[{name} {turn.decision.probabilities[name]:.0%}]" in text
     assert turn.decision.tags
     assert turn.decision.tags[0].name in text
     assert turn.job.responses[turn.candidate].finish in ("stop", "length")
@@ -99,11 +98,11 @@ def test_temperature_length_and_system_text_reach_the_answer(open_page: Open) ->
 
 def test_why_shows_parts_tags_neighbours_entropy_and_cost(open_page: Open) -> None:
     page = ask(open_page("chat"), "What is 12 + 30?")
-    page.toggle[0].set_value(True).run()
+    press(page, "Why")
     text = words(page)
     assert not page.exception
     assert talk(page).turns[0].why is not None
-    assert "What each part of the query adds to" in text
+    assert "What points to" in text
     assert "The most similar training queries" in text
     assert "on a scale from 0 (one model for certain) to 1 (all equally likely)" in text
     assert "1 of 3 models ran and wrote" in text
@@ -139,7 +138,7 @@ def test_a_vote_is_kept_and_disturbs_nothing(open_page: Open, slow_fleet: Path) 
     page.chat_input[0].set_value("Write about the sea.").run()
     first, second = talk(page).turns
     page.feedback[0].set_value(1).run()
-    assert first.vote == 1
+    assert first.job.vote == 1
     assert talk(page).turns[1] is second
     assert not second.job.stopping
     second.job.stop()
@@ -200,9 +199,36 @@ def test_earlier_conversations_are_listed_opened_exported_and_deleted(open_page:
     page.button(key=f"open-{id}").click().run()
     assert talk(page).id == id
     assert "otters" in words(page)
-    conversations.forget(id)
+    page.text_input(key="search").set_value("nothing like it").run()
+    assert "No conversation has these words." in words(page)
+    page.text_input(key="search").set_value("OTTERS").run()
+    page.button(key=f"delete-{id}").click().run()
     assert id not in [entry.id for entry in history().entries()]
     assert conversations.find(id) is None
+    press(page, "Undo")
+    assert talk(page).id == id
+    assert "Say something about otters" in words(page)
+    assert id in [entry.id for entry in history().entries()]
+
+
+def test_an_answer_in_a_link_is_shown_and_nothing_runs(open_page: Open) -> None:
+    answer = share.SharedAnswer(
+        query="Why?", text="Because **so**.", model="one", probabilities={"one": 0.9, "two": 0.1}
+    )
+    page = open_page("chat", shared=answer.packed())
+    assert not page.exception
+    assert "Because **so**." in words(page)
+    assert "Nothing has run here" in page.info[0].value
+    assert talk(page).turns == []
+    press(page, "Ask it here")
+    assert page.chat_input[0].value == "Why?"
+    assert talk(page).turns == []
+    assert "damaged" in open_page("chat", shared="abc").warning[0].value
+
+
+def test_a_long_paste_is_folded(open_page: Open) -> None:
+    page = ask(open_page("chat"), "word " * 300)
+    assert any(expander.label == "All 1,500 characters" for expander in page.expander)
 
 
 def test_a_history_that_is_off_is_said(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,10 +47,11 @@ def test_every_candidate_is_ranked_by_reward(open_page: Open) -> None:
     assert len(heads(page)) == 3
     placed = [item for item in shown.job.ranked if item.rank]
     for head, item in zip(heads(page), placed, strict=False):
-        assert head.startswith(f"#### {item.rank}. {item.response.candidate}")
+        assert head.startswith(f"#### {item.rank}. :")
+        assert f"[{item.response.candidate}]" in head
     assert "highest reward" in heads(page)[0]
     assert any("router's choice" in head for head in heads(page))
-    assert "saved" in page.info[0].value
+    assert "saved" in words(page)
 
 
 def test_a_failing_candidate_fails_alone(open_page: Open, slow_fleet: Path) -> None:
@@ -137,14 +138,13 @@ def test_one_model_is_no_comparison(open_page: Open) -> None:
     assert "comparison" not in page.session_state
 
 
-def test_rewards_stand_beside_probabilities(open_page: Open) -> None:
+def test_rewards_are_on_one_axis_and_in_words(open_page: Open) -> None:
     page = compare(open_page("compare"), "What is 12 + 30?")
     text = words(page)
     assert "Reward of each response" in text
-    assert "Router's probability that each is the best" in text
     for item in comparison(page).job.ranked or []:
-        name = item.response.candidate
-        assert f"{name} {item.reward:.2f} ({comparison(page).decision.probabilities[name]:.0%})" in text
+        assert f"{item.response.candidate} {item.reward:.2f}" in text
+    assert len(page.get("plotly_chart")) == 1
 
 
 def test_the_table_has_seconds_and_tokens_and_says_that_there_are_no_prices(open_page: Open) -> None:
@@ -183,15 +183,19 @@ def test_blind_hides_all_that_gives_a_name_away_until_the_vote(open_page: Open) 
     assert not page.dataframe
     assert not page.download_button
     picked = shown.order[1]
-    press(page, "Response B")
+    press(page, "Response B is best")
     assert shown.vote is not None
     assert (shown.vote.best, shown.vote.blind) == (picked, True)
     assert f"You voted without seeing the names: **{picked}**, Response B." in words(page)
-    assert any(head.startswith("#### 1. ") for head in heads(page))
+    assert [name for head in heads(page) for name in shown.pool if f"[{name}]" in head] == list(shown.order)  # in place
+    assert sum(head.startswith("#### 1. ") for head in heads(page)) == 1
     assert sum("your choice" in head for head in heads(page)) == 1
     assert page.get("plotly_chart")
     assert "Tie" not in [button.label for button in page.button]  # the vote is cast
     assert history().votes(shown.fleet)[-1]["best"] == picked
+    press(page, "Next round")
+    assert page.session_state["comparison"] is None
+    assert page.toggle(key="blind").value
 
 
 @pytest.mark.parametrize(("label", "outcome"), [("Tie", "tie"), ("None is good", "none")])
@@ -219,7 +223,7 @@ def test_a_blind_failure_names_nobody(open_page: Open, slow_fleet: Path) -> None
     page = blind(open_page("compare", slow_fleet), "What is 12 + 30?")
     assert [error.value for error in page.error] == ["This response failed."]
     failed = comparison(page).letter("two")
-    assert failed not in [button.label for button in page.button]  # nobody can vote for it
+    assert f"{failed} is best" not in [button.label for button in page.button]  # nobody can vote for it
 
 
 def test_an_open_vote_counts_in_the_tally_and_can_be_changed(open_page: Open, slow_fleet: Path) -> None:
@@ -228,9 +232,10 @@ def test_an_open_vote_counts_in_the_tally_and_can_be_changed(open_page: Open, sl
     page = opened(compare(open_page("compare", slow_fleet), "What is 12 + 30?"), "tally")
     assert "No votes on this fleet yet" in words(page)
     router = comparison(page).decision.candidate
-    page = press(press(page, "Tie"), router)
+    page = press(press(page, "Tie"), f"{router} is best")
     assert "1 vote, 0 of them blind: 1 for one response, 0 ties, 0 for none." in words(page)
     assert "**1 of 1** (100%" in words(page)
+    assert "| wins against all others | 95% interval |" in words(page)
     assert "Voting again replaces your vote" in words(page)
 
 

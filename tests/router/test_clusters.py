@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from zooter_core.router import clusters
 from zooter_core.router.clusters import TIMES, cluster_tags
 
 # Three groups of 100, far apart.
@@ -26,3 +27,18 @@ def test_a_seed_fixes_them_and_leaves_the_callers_random_numbers_alone():
     before = torch.get_rng_state()
     assert cluster_tags(VECTORS, 1) == cluster_tags(VECTORS, 1) != cluster_tags(VECTORS, 2)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_many_vectors_are_clustered_from_a_sample_and_batches(monkeypatch):
+    """Four far directions, of which only a part is clustered at first: every vector joins those of its direction."""
+    monkeypatch.setattr(clusters, "SAMPLE", 40)
+    monkeypatch.setattr(clusters, "BATCH", 64)
+    groups = np.arange(300) % 4
+    noise = np.random.default_rng(0).normal(scale=0.05, size=(300, 8))
+    vectors = (np.eye(8)[groups] + noise).astype(np.float16)
+    torch.manual_seed(0)
+    centres, owners = clusters.clusterings(torch.from_numpy(vectors), 4, times=2)
+    for found in owners:
+        assert len({(group, owner) for group, owner in zip(groups.tolist(), found.tolist(), strict=True)}) == 4
+    assert centres[0].shape == (4, 8)
+    assert len(clusters.cluster_tags(vectors, times=2)) == 300

@@ -10,8 +10,9 @@ from safetensors.numpy import load_file, save_file
 from zooter_core.data.scores import Scores
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.method.labels import LabelConfig, held_back
+from zooter_core.method.tags import TagIndex
 from zooter_core.records import Query
-from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
+from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours, spread
 
 NAMES = ("vectors", "labels", "rewards", "probabilities", "map", "map_mean", "map_axes")
 # Three queries on the axes of a plane: the second lies between the others.
@@ -152,3 +153,14 @@ def test_broken_files_are_one_clear_error(tmp_path, damage):
     damage(tmp_path)
     with pytest.raises(WorkError, match="complete neighbours in"):
         Neighbours.load(tmp_path)
+
+
+def test_a_bounded_sample_has_rare_tags():
+    """Ten of 1,000 queries have a tag of their own: by chance one would be among 100, here about half of the weight."""
+    tags = TagIndex.of([("rare",) if row % 100 == 0 else ("common",) for row in range(1000)])
+    kept = spread(tags, most=100)
+    assert len(set(kept.tolist())) == 100
+    assert (np.diff(kept) > 0).all()
+    assert sum(tags[int(row)] == ("rare",) for row in kept) >= 9
+    assert spread(tags, most=1000).tolist() == list(range(1000))
+    assert len(spread(TagIndex.of([()] * 50), most=10)) == 10

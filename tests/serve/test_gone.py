@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from urllib.parse import urlsplit
 
@@ -46,3 +47,14 @@ def test_a_request_without_a_client_is_not_routed_again(serve, scripted):
         scripted.wait_for("hang-first", 1)
     endpoint.next_exchange()
     assert scripted.count("good") == 0
+
+
+def test_a_client_that_goes_away_stops_a_local_candidate(local):
+    with connection(local, True, max_tokens=100_000) as client:
+        assert client.recv(10)
+        left = time.monotonic()
+    exchange = local.next_exchange()
+    while [thread for thread in threading.enumerate() if thread.name == "answer"]:
+        assert time.monotonic() - left < SECONDS * 10
+        time.sleep(0.01)
+    assert exchange.status == 499

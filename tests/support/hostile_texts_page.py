@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from support.hostile_texts import PAYLOADS, generated, payload
-from zooter_core.records import Decision, Tag
-from zooter_core.ui import charts
+from zooter_core.records import Ranked, Response, Tag
+from zooter_core.ui import charts, pictures, strip
 from zooter_core.ui.error_box import show_error
 from zooter_core.ui.text import code, plain, safe
 
@@ -25,5 +25,7 @@ for number, name in enumerate(PAYLOADS):
         st.metric(plain(text), number, help=plain(text))
         show_error(text)
 names = {payload(name): 1 / len(PAYLOADS) for name in PAYLOADS}
-st.plotly_chart(charts.probabilities(Decision.of("query", names, ())))
+st.plotly_chart(charts.rewards([Ranked(Response(name, ""), share) for name, share in names.items()], list(names)))
+strip.draw(names, list(names), "hostile")
+st.image(pictures.avatar(list(names), next(iter(names))))
 st.text("all drawn")

@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
@@ -17,7 +17,8 @@ from zooter_core.serve.app import Server
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.settings import ServeSettings
 
-READY_SECONDS = 60
+READY_SECONDS = 240  # on a busy machine
+GRACE_SECONDS = 2  # for answers that a test leaves hanging
 QUERY = "What is 2 + 3?"
 
 
@@ -58,9 +59,9 @@ def running(settings: ServeSettings) -> Iterator[Endpoint]:
         exchanges.append(exchange)
         ended.release()
 
-    server = Server(settings, [observe])
+    server = Server(replace(settings, grace_seconds=GRACE_SECONDS), [observe])
     ports: queue.SimpleQueue[int] = queue.SimpleQueue()
-    uvicorn_server = run.uvicorn_server(server, ports.put, grace_seconds=2)
+    uvicorn_server = run.uvicorn_server(server, ports.put)
     thread = threading.Thread(target=uvicorn_server.run, daemon=True)
     thread.start()
     port = ports.get(timeout=READY_SECONDS)

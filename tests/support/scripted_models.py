@@ -28,6 +28,22 @@ class Models(Parts):
             self.raw("data: " + json.dumps({"id": "1", "choices": [], "usage": usage}))
         return self.raw("data: [DONE]")
 
+    def every_api(self, body: Any) -> None:
+        """A server with responses and embeddings too."""
+        if self.path.endswith("/embeddings"):
+            vector = {"object": "embedding", "index": 0, "embedding": [0.5, -1e-9]}
+            return self.status(200, {"object": "list", "model": "scripted", "data": [vector], "usage": {}})
+        if not self.path.endswith("/responses"):
+            return self.good(body)
+        number = self.server.count(body["model"])
+        response = {"id": f"resp_{number}", "object": "response", "error": None, "model": "scripted", "output": []}
+        if not body.get("stream"):
+            return self.status(200, response)
+        self.begin()
+        self.raw("event: response.created\ndata: " + json.dumps({"type": "response.created", "response": response}))
+        self.raw('event: response.output_text.delta\ndata: {"type": "response.output_text.delta", "delta": "Hi"}')
+        return self.raw("event: response.completed\ndata: " + json.dumps({"type": "x", "response": response}))
+
     def narrow(self, body: Any) -> None:
         if len(body["messages"][-1]["content"]) > NARROW:
             return self.status(400, {"error": {"message": "This model's maximum context length is 300 tokens."}})

@@ -5,61 +5,36 @@ import sys
 
 from support.hostile_texts import PAYLOADS, faults, payload
 from zooter_core.errors import Failure
-from zooter_core.records import Decision, Ranked, Response, Tag
-from zooter_core.router.explain import Explanation, Piece
-from zooter_core.ui import charts
+from zooter_core.records import Ranked, Response, Tag
+from zooter_core.ui import charts, colours
 
 POOL = ("chat", "math", "code", "writer")
-DECISION = Decision.of("2 + 2?", {"chat": 0.1, "math": 0.7, "code": 0.15, "writer": 0.05})
 
 
-def test_probabilities_are_bars_in_pool_order_with_their_values() -> None:
-    (bars,) = charts.probabilities(DECISION).data
-    assert list(bars.y) == list(POOL)
-    assert list(bars.x) == [0.1, 0.7, 0.15, 0.05]
-    assert list(bars.text) == ["10%", "70%", "15%", "5%"]
-    assert "probability" in bars.hovertemplate
-
-
-def test_small_contributions_have_a_decimal() -> None:
-    def shown(*contributions: float) -> list[str]:
-        explanation = Explanation("math", [Piece(f"word {n}", value) for n, value in enumerate(contributions)], [], [])
-        (bars,) = charts.contributions(explanation, POOL).data
-        return list(bars.text)
-
-    assert shown(0.021, -0.003) == ["+2.1", "-0.3"]
-    assert shown(0.213, -0.052) == ["+21", "-5"]
-
-
-def test_a_candidate_keeps_its_colour_in_every_chart() -> None:
+def test_rewards_are_dots_on_one_axis_in_the_colours_of_their_models() -> None:
     ranked = [
         Ranked(Response("writer", "a"), 1.5, 1),
-        Ranked(Response("math", "b"), -0.5, 2),
+        Ranked(Response("math", "b"), -0.001, 2),
         Ranked(Response("chat", "", finish="error", error=Failure.of("broken"))),
     ]
-    (bars,) = charts.rewards(ranked, POOL).data
-    assert list(bars.y) == ["math", "writer"]
-    assert list(bars.marker.color) == [charts.colour(POOL, "math"), charts.colour(POOL, "writer")]
-    (other,) = charts.probabilities(DECISION).data
-    assert other.marker.color[1] == bars.marker.color[0]
+    _, dots = charts.rewards(ranked, POOL).data
+    assert list(dots.x) == [-0.001, 1.5]
+    assert list(dots.text) == ["math<br>0.00", "writer<br>1.50"]
+    assert list(dots.marker.color) == [colours.colour(POOL, "math"), colours.colour(POOL, "writer")]
 
 
 def test_colours_differ_and_go_round_in_a_large_pool() -> None:
     pool = [str(number) for number in range(9)]
-    colours = [charts.colour(pool, name) for name in pool]
-    assert len(set(colours)) == len(charts.PALETTE)
-    assert colours[0] == colours[len(charts.PALETTE)]
+    used = [colours.colour(pool, name) for name in pool]
+    assert len(set(used)) == len(colours.PALETTE)
+    assert used[0] == used[len(colours.PALETTE)]
 
 
 def test_a_name_in_a_chart_is_no_mark_up() -> None:
     name = '<a href="http://elsewhere.example">x</a> %{y}'
     shown = '&lt;a href="http://elsewhere.example"&gt;x&lt;/a&gt; %{y}'
-    (bars,) = charts.probabilities(Decision.of("?", {name: 0.6, "b": 0.4})).data
-    assert list(bars.y) == [shown, "b"]
-    explanation = Explanation(name, [Piece("<b>word</b>", 0.1)], [], [])
-    (bars,) = charts.contributions(explanation, [name, "b"]).data
-    assert list(bars.customdata[0]) == ["&lt;b&gt;word&lt;/b&gt;", shown]
-    assert name not in bars.hovertemplate
+    _, dots = charts.rewards([Ranked(Response(name, "a"), 1.0, 1)], [name]).data
+    assert list(dots.text) == [f"{shown}<br>1.00"]
     assert charts.label("a\n" * 500).endswith("…")
     assert len(charts.label("a" * 500)) == 200
 

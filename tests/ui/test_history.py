@@ -30,6 +30,28 @@ def test_turns_come_back_in_order_and_the_last_changed_conversation_first(tmp_pa
     assert other.title == "about b"
 
 
+def test_conversations_are_found_by_words_of_title_query_or_answer(tmp_path: Path) -> None:
+    store = History(tmp_path / "history.db")
+    store.keep(entry("a"), 0, {"query": "How tall is an oak?", "text": "About 100% taller than a_bush."})
+    store.keep(entry("b"), 0, {"query": "other"})
+
+    def found(words: str) -> list[str]:
+        return [entry.id for entry in store.entries(words=words)]
+
+    assert [found(words) for words in ("ABOUT B", "oak", "100%", "0%t", "a_b", "axb")] == [
+        ["b"],
+        ["a"],
+        ["a"],
+        [],
+        ["a"],
+        [],
+    ]
+    assert found("") == ["b", "a"]
+    store.rename("a", "Trees")
+    store.keep(entry("a"), 0, {"query": "more"})
+    assert [entry.title for entry in store.entries()] == ["Trees", "about b"]
+
+
 def test_what_is_forgotten_is_gone(tmp_path: Path) -> None:
     store = History(tmp_path / "history.db")
     store.keep(entry("a"), 0, {"query": "secret"})

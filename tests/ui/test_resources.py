@@ -43,7 +43,7 @@ def test_the_named_fleet_comes_first_and_every_name_is_its_own(beside: Path) -> 
 
 def test_a_fleet_without_a_router_cannot_be_picked(beside: Path) -> None:
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    picker = page.sidebar.selectbox(key="fleet")
+    picker = page.selectbox(key="fleet")
     assert picker.options == ["first", "models/first"]
     assert not page.exception
 
@@ -52,7 +52,7 @@ def test_a_fleet_that_only_an_address_names_is_loaded_after_a_click(beside: Path
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     page.query_params["fleet"] = "models/first"
     page.run()
-    assert page.sidebar.selectbox(key="fleet").value == "models/first"
+    assert page.selectbox(key="fleet").value == "models/first"
     assert "has not loaded" in page.info[0].value
     assert resources._loaded() == set()
     page.button(key="load-fleet").click().run()
@@ -65,9 +65,9 @@ def test_a_fleet_that_a_visitor_picks_is_loaded_and_an_unknown_one_is_not(beside
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     page.query_params["fleet"] = "../../etc"
     page.run()
-    assert page.sidebar.selectbox(key="fleet").value == "first"
+    assert page.selectbox(key="fleet").value == "first"
     assert resources._loaded() == {str(beside.parent / "elsewhere" / "first")}
-    page.sidebar.selectbox(key="fleet").set_value("models/first").run()
+    page.selectbox(key="fleet").set_value("models/first").run()
     assert str(beside / "first") in resources._loaded()
     assert not page.exception
 

@@ -1,15 +1,18 @@
 """The command line. Each command is a file with a function of its name, which loads when the command is called.
 
-To add a command, add the file and a line to COMMANDS. A Python keyword takes an underscore, as in `import_.py`.
+To add a command, add the file and a line to COMMANDS. A Python keyword takes an underscore, as in `import_.py`;
+so does a space, as in `serve_keys.py`.
 """
 
 COMMANDS = {  # name -> what `zooter --help` says
     "demo": "Open the web demo.",
     "serve": "Serve the fleet as an OpenAI-compatible endpoint that routes.",
+    "serve keys": "Add, list or remove API keys of the endpoint.",
     "setup": "Install and convert the weights of the embedded fleet.",
     "ask": "Route a query to one model and stream its answer.",
     "route": "Show the router's probabilities, tags and choice for a query, or for each line of stdin.",
     "compare": "Run every model on a query and rank the responses by reward.",
+    "cache": "Show the stored embeddings and their size, or delete the oldest.",
     "check": "Test every part of a fleet and measure its speed.",
     "queries": "Select a diverse set of queries to train on.",
     "run": "Run the whole pipeline: collect, score, tag, label, distill, report.",

@@ -67,6 +67,17 @@ AllowMissing = Annotated[
 BudgetUsd = Annotated[
     float | None, option("--budget-usd", "X", "Most US dollars for the answers of endpoints, all starts together.")
 ]
+Engine = Annotated[
+    Literal["local", "ray"],
+    option("--engine", help="Where models in memory, the reward model and the tagger run: here, or on a Ray cluster."),
+]
+Address = Annotated[
+    str | None, option("--address", "HOST", "With --engine ray: the cluster (default: one on this machine).")
+]
+Gpus = Annotated[
+    list[str] | None,
+    option("--gpus", "NAME=SHARE...", "With --engine ray: GPUs of each actor of a model, such as math=0.5 reward=1."),
+]
 Beta = Annotated[
     float | None,
     option("--beta", "X", "Weight of the plain label (default: 0.3; for score files 0: tag priors alone)."),

@@ -79,6 +79,7 @@ def _distill_scores(
     strict: bool,
 ) -> None:
     scores = open_scores(files, strict)
+    from zooter_core.method.tags import TagIndex
     from zooter_core.pipeline.train import SCORE_LABELS
     from zooter_core.pipeline.train import distill as distill_scores
     from zooter_core.router.encoder import Encoder
@@ -97,4 +98,4 @@ def _distill_scores(
     err.print(f"A router for {listed(scores.candidates)} is in {out}.")
     if training.kind == DEFAULT:
         scale = f"normalise {labels.normalise}, tau {labels.tau:g}, beta {labels.beta:g}"
-        err.print(f"Labels: {scale}; {len({tag for row in tags for tag in row})} tags ({tagger}).")
+        err.print(f"Labels: {scale}; {(TagIndex.of(tags).counts > 0).sum()} tags ({tagger}).")

@@ -28,7 +28,7 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 def load_command(name: str) -> Any:
     """The command of a name in COMMANDS, from its file."""
-    module = f"{name}_" if keyword.iskeyword(name) else name
+    module = f"{name}_" if keyword.iskeyword(name) else name.replace(" ", "_")
     function = getattr(importlib.import_module(f"zooter_core.cli.{module}"), module)
     app = typer.Typer(**PLAIN)
     app.command(name, cls=Command, help=COMMANDS[name])(function)
@@ -37,6 +37,11 @@ def load_command(name: str) -> Any:
 
 class Commands(TyperGroup):
     """The commands, each loaded when it is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if (name := " ".join(args[:2])) in COMMANDS:  # of two words, such as `serve keys`
+            args = [name, *args[2:]]
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:

@@ -15,6 +15,7 @@ from zooter_core.cli.consoles import out as console
 from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.progress import waiting
 from zooter_core.data.curate import CurateConfig, curate
+from zooter_core.records import Query
 
 
 def queries(
@@ -41,7 +42,7 @@ def queries(
     fleet_tagger = cache(lambda: open_ensemble(fleet).tagger)
 
     def tagging(texts: Sequence[str]) -> list[tuple[str, ...]]:
-        return [tuple(tag.name for tag in tags) for tags in fleet_tagger().tag(texts)]
+        return [tuple(tag.name for tag in tags) for tags in fleet_tagger().tag_all([Query("", text) for text in texts])]
 
     with waiting("Reading ...") as show:
         figures = curate(sources, exclude or [], out, config, tagging, show)

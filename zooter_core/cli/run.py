@@ -12,8 +12,9 @@ from zooter_core.cli.arguments import option
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.notes import print_cost, print_missing, print_note, print_set_aside
 from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import collecting_of, generation_of, labels_of, named, training_of
+from zooter_core.cli.settings import collecting_of, engine_of, generation_of, labels_of, named, training_of
 from zooter_core.cli.tables import print_report
+from zooter_core.data.parquet import export_parquet
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_queries
 from zooter_core.method.labels import LabelConfig
@@ -42,6 +43,12 @@ def run(
     finetune: arguments.Finetune = "none",
     keep_texts: arguments.KeepTexts = False,
     router_set: arguments.RouterSettings = None,
+    engine: arguments.Engine = "local",
+    address: arguments.Address = None,
+    gpus: arguments.Gpus = None,
+    parquet: Annotated[
+        Path | None, option("--parquet", "DIR", "Also write responses, rewards, tags and labels as Parquet files.")
+    ] = None,
 ) -> None:
     how = collecting_of(allow_missing, budget_usd)
     questions, ensemble = read_queries(queries), open_ensemble(fleet, answering=True)
@@ -55,16 +62,21 @@ def run(
     with Run(out, create=True) as folder, bars() as progress:
         check(folder, Plan(STEPS, questions, generation, samples, None, labels, encoder, training, scores), ensemble)
         pipeline.start(folder, ensemble, questions)
-        missing = pipeline.collect(folder, ensemble, generation, progress, samples, print_note, how, progress.watch)
-        print_missing(missing)
-        if missing:
-            raise typer.Exit(1)
-        print_cost(ensemble, samples)
-        pipeline.score(folder, ensemble, progress)
-        print_set_aside(folder.set_aside())
-        pipeline.tag(folder, ensemble, progress)
+        with engine_of(engine, ensemble, out, address, gpus) as there:
+            missing = pipeline.collect(
+                folder, ensemble, generation, progress, samples, print_note, how, progress.watch, there
+            )
+            print_missing(missing)
+            if missing:
+                raise typer.Exit(1)
+            print_cost(ensemble, samples)
+            pipeline.score(folder, ensemble, progress, there)
+            print_set_aside(folder.set_aside())
+            pipeline.tag(folder, ensemble, progress, there)
         pipeline.label(folder, labels, progress)
         report = pipeline.distill_run(folder, ensemble, encoder, training, progress)
         if scores:
             folder.export_scores(scores)
+        if parquet:
+            export_parquet(folder, parquet)
     print_report(report)

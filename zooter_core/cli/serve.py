@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from contextlib import suppress
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from zooter_core.errors import ZooterError
 from zooter_core.hosts import Host, check_host, is_loopback
 from zooter_core.router.config import check_router, is_portable
 
-PACKAGES = ("fastapi", "uvicorn", "aiohttp")  # the extra `serve`
+PACKAGES = ("fastapi", "uvicorn", "aiohttp", "prometheus_client")  # the extra `serve`
 
 
 def serve(
@@ -24,8 +25,22 @@ def serve(
     host: Annotated[str, option("--host", "ADDRESS", "Address to bind.")] = "127.0.0.1",
     port: Annotated[int, option("--port", "N", "Port to listen on.")] = 8400,
     data: Annotated[
-        Path | None, option("--data", "DIR", "Folder that stores feedback (default: in the user's data folder).")
+        Path | None,
+        option("--data", "DIR", "Folder of feedback and decision log (default: in the user's data folder)."),
     ] = None,
+    keys: Annotated[
+        Path | None,
+        option("--keys", "FILE", "Require API keys of this file (default: none on localhost, else the user's file)."),
+    ] = None,
+    log_prompts: Annotated[bool, option("--log-prompts", help="Write messages into the decision log.")] = False,
+    certfile: Annotated[Path | None, option("--certfile", "FILE", "Certificate for TLS (PEM).")] = None,
+    keyfile: Annotated[Path | None, option("--keyfile", "FILE", "Its private key (default: in --certfile).")] = None,
+    proxy: Annotated[
+        list[str] | None, option("--proxy", "ADDRESS...", "Addresses whose X-Forwarded headers are believed.")
+    ] = None,
+    grace_seconds: Annotated[
+        int, option("--grace-seconds", "N", "Seconds for running answers to end after a stop.", min=0)
+    ] = 30,
 ) -> None:
     if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
         raise ZooterError(
@@ -37,15 +52,72 @@ def serve(
     if not is_portable(Path(parts.router.path)):  # which is checked when it loads
         check_router(Path(parts.router.path))
     check_host(host, "--host")
+    addresses = tuple(_address(text) for text in proxy or ())
+    keys = _required_keys(keys, host, bool(addresses))
+    _check_certificate(certfile, keyfile)
     check_free("serve", host, port)
     from zooter_core.serve.run import run
     from zooter_core.serve.settings import ServeSettings, data_folder
 
+    settings = ServeSettings(
+        parts, host, port, data or data_folder(parts), keys=keys, log_prompts=log_prompts,
+        certificate=certfile, private_key=keyfile, proxies=addresses, grace_seconds=grace_seconds,
+    )  # fmt: skip
+
     def ready(bound: int) -> None:
-        err.print(f"The fleet {parts.name} is served at http://{Host(host, bound)}/v1 (Ctrl-C stops it).")
+        scheme = "https" if certfile else "http"
+        err.print(f"The fleet {parts.name} is served at {scheme}://{Host(host, bound)}/v1 (Ctrl-C stops it).")
 
     err.print(f"Loading the fleet {parts.name} ...")
     if not is_loopback(host):
         err.print("Other machines can reach it too.")
+    if keys:
+        err.print(f"Requests need an API key of {keys}.")
     with suppress(KeyboardInterrupt):  # Ctrl-C ends it as it should
-        run(ServeSettings(parts, host, port, data or data_folder(parts)), ready, err.print)
+        run(settings, ready, err.print)
+
+
+def _address(text: str) -> str:
+    """A proxy's IP address or network, as uvicorn compares it."""
+    try:
+        ip_network(text)
+    except ValueError as problem:
+        next_step = "For instance --proxy 127.0.0.1 or --proxy 10.0.0.0/8."
+        raise ZooterError("an IP address or a network for --proxy", str(problem), next_step) from None
+    return text
+
+
+def _check_certificate(certfile: Path | None, keyfile: Path | None) -> None:
+    """Refuse files that TLS cannot use, before anything loads."""
+    if certfile is None:
+        if keyfile is not None:
+            raise ZooterError("--certfile FILE beside --keyfile", "none", "Add it.")
+        return
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, keyfile, password="")
+    except OSError as problem:  # ssl.SSLError is one
+        raise ZooterError(
+            f"a certificate and its private key in {certfile}", str(problem), "Give both as PEM, without a password."
+        ) from None
+
+
+def _required_keys(keys: Path | None, host: str, proxied: bool) -> Path | None:
+    """The file of keys that requests need; None where none are required.
+
+    Raises:
+        ZooterError: keys are required, and there are none.
+    """
+    if keys is None and is_loopback(host) and not proxied:
+        return None
+    from zooter_core.serve.keys import keys_file, read_keys
+
+    file = keys or keys_file()
+    if not read_keys(file):
+        named = f" --keys {file}" if keys else ""
+        raise ZooterError(
+            f"an API key in {file}", "none", f"Add one: zooter serve keys add NAME{named}.",
+            f"Requests need an API key, and {file} has none."
+        )  # fmt: skip
+    return file

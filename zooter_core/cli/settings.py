@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zooter_core.data.scores import Scores
+    from zooter_core.ensemble import Ensemble
     from zooter_core.pipeline.collect import Collecting
+    from zooter_core.pipeline.on_ray import RayEngine
 
 
 def named(**options: Any) -> dict[str, Any]:
@@ -49,6 +52,32 @@ def collecting_of(allow_missing: bool, budget_usd: float | None, shard: str | No
     if budget_usd is not None and not 0 < budget_usd < math.inf:
         raise ZooterError("--budget-usd above 0", str(budget_usd), "For instance --budget-usd 20.")
     return Collecting(allow_missing, budget_usd, Shard.parse(shard) if shard else None)
+
+
+def engine_of(
+    name: str, ensemble: Ensemble, out: Path, address: str | None, gpus: Sequence[str] | None
+) -> AbstractContextManager[RayEngine | None]:
+    """The engine of a run, for a `with` block; None for this process.
+
+    Raises:
+        ZooterError: an option of Ray without it, or a share of a GPU that is none.
+    """
+    if name == "local":
+        if address or gpus:
+            raise ZooterError("--engine ray with --address or --gpus", "--engine local", "Add --engine ray.")
+        return nullcontext()
+    from zooter_core.pipeline.on_ray import ray_engine
+
+    shares: dict[str, float] = {}
+    for pair in gpus or ():
+        candidate, _, share = pair.rpartition("=")
+        try:
+            shares[candidate] = float(share)
+        except ValueError:
+            shares[candidate] = -1.0
+        if not candidate or not 0 <= shares[candidate] < math.inf:
+            raise ZooterError("--gpus as NAME=SHARE", repr(pair), "For instance --gpus math=0.5.")
+    return ray_engine(ensemble, out, address, shares)
 
 
 def labels_of(defaults: LabelConfig, options: dict[str, Any]) -> LabelConfig:

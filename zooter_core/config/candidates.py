@@ -50,7 +50,7 @@ class CandidateConfig(Table):
         device_map: a device, or a way to spread the model over several, as in accelerate.
         calculator: whether sums that the candidate writes (`12 * 7 = `) are completed for it.
         repetition_penalty: makes tokens that were written already less likely; 1 has no effect.
-        threads: with `gguf`, threads of llama.cpp; by default the cores that this process may use.
+        threads: with `gguf`, threads of llama.cpp; by default the free cores that this process may use.
         gpu_layers: with `gguf`, how many layers go to a GPU; by default all if xllamacpp was built for it, 0 is none.
         usd_per_million_tokens: the price of what the candidate writes; 0 is free.
         context_tokens: the longest prompt and answer together; None if it is not known. With `gguf`, all conversations

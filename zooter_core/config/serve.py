@@ -1,4 +1,4 @@
-"""The `[serve]` table of fleet.toml: how the endpoint (`zooter serve`) chooses."""
+"""The `[serve]` table of fleet.toml: how the endpoint (`zooter serve`) chooses, and how much it lets in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from zooter_core.config.tables import AS_WRITTEN, Count, NotNegative, Table, table
+from zooter_core.config.tables import AS_WRITTEN, Count, NotNegative, Positive, Table, table
+
+Limit = Annotated[int, Field(strict=True, ge=0)]  # 0 means none
 
 
 @table("[serve]")
@@ -17,8 +19,21 @@ class ServeConfig(Table):
         sticky_seconds: how long a conversation keeps its candidate after its last turn; 0 routes every turn anew.
         switch_margin: a conversation changes its candidate if another one's probability leads by more than this.
         best_of: how many candidates answer for the model `auto-best`, where the router is unsure.
+        concurrent: requests that are answered at the same time.
+        queue: further requests that wait for a place, for up to `queue_seconds`.
+        deadline_seconds: from the end of the wait to the end of the answer.
+        requests_per_minute, tokens_per_minute: on average; a minute's worth may come at once. 0 is no limit.
+        most_messages, most_prompt_tokens: of one request. 0 is no limit.
     """
 
     sticky_seconds: NotNegative = 600
     switch_margin: Annotated[float, Field(strict=True, ge=0, le=1), AS_WRITTEN] = 0.1
     best_of: Count = 2
+    concurrent: Count = 256
+    queue: Limit = 1024
+    queue_seconds: Positive = 60
+    deadline_seconds: Positive = 900
+    requests_per_minute: Limit = 0
+    tokens_per_minute: Limit = 0
+    most_messages: Limit = 2000
+    most_prompt_tokens: Limit = 0

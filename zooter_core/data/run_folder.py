@@ -22,8 +22,8 @@ from zooter_core.strict_json import dump_json, parse_json
 
 QUERIES, RESPONSES, REWARDS = "queries.jsonl", "responses.jsonl", "rewards.jsonl"
 TAGS, LABELS, ROUTER, REPORT = "tags.jsonl", "labels.jsonl", "router", "report.json"
-STATE, LOCK = "run.json", ".lock"
-RUN_FILES = (QUERIES, RESPONSES, REWARDS, TAGS, LABELS, ROUTER, f"{ROUTER}.partial", REPORT, STATE, LOCK)
+STATE, LOCK, PARTS = "run.json", ".lock", "parts"  # parts: what workers elsewhere have collected and nobody took over
+RUN_FILES = (QUERIES, RESPONSES, REWARDS, TAGS, LABELS, ROUTER, f"{ROUTER}.partial", REPORT, STATE, LOCK, PARTS)
 FORMAT = 1  # of a run folder
 Settings = Mapping[str, Any]
 

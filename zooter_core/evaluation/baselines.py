@@ -14,6 +14,7 @@ from zooter_core.router.kinds import settings_of
 from zooter_core.router.text_encoder import TextEncoder
 
 Array = NDArray[np.float64]
+AT_ONCE = 1024  # queries that are compared with all others at once
 
 
 def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
@@ -36,15 +37,15 @@ def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
     }
 
 
-def nearest(scores: Scores, vectors: NDArray[np.float32], learned: Scores, encoder: TextEncoder) -> Array:
+def nearest(scores: Scores, learned: Scores, encoder: TextEncoder) -> Array:
     """The score that kNN gets on each query, shape (n,), with its default settings and the router's encoder.
 
     Args:
         scores, learned: with the candidates in the same order.
-        vectors: of the queries of `scores`, shape (n, width).
     """
     references = encoder.embed_all([query.text for query in learned.queries])
     head = fit_head(references, learned.scores, learned.candidates, encoder.reference, settings_of("knn"))
+    vectors = torch.from_numpy(encoder.embed_all([query.text for query in scores.queries]))
     with torch.inference_mode():
-        chosen = head(torch.from_numpy(vectors)).argmax(dim=-1).numpy()
+        chosen = torch.cat([head(part).argmax(dim=-1) for part in vectors.split(AT_ONCE)]).numpy()
     return scores.scores[np.arange(len(chosen)), chosen]

@@ -56,8 +56,7 @@ def evaluate(
     baselines = {name: (values, name != "random") for name, values in simple(scores, scores).items()}
     if learned is not None:
         learned = as_scores(learned).in_order(scores.candidates)
-        vectors = router.encoder.embed([query.text for query in scores.queries])  # cached
-        fair = simple(scores, learned) | {"knn": nearest(scores, vectors, learned, router.encoder)}
+        fair = simple(scores, learned) | {"knn": nearest(scores, learned, router.encoder)}
         baselines |= {name: (values, False) for name, values in fair.items()}
     figures["baselines"] = {
         name: without_nan(_baseline(scores, values, chosen_scores)) | {"hindsight": hindsight}
@@ -74,7 +73,7 @@ def outputs_of(router: Router, scores: Scores) -> selection.Outputs:
         ZooterError: the scores are of other candidates.
     """
     pool = router.for_pool(scores.candidates).candidates
-    outputs = router.outputs([query.text for query in scores.queries])
+    outputs = router.outputs_all([query.text for query in scores.queries])
     return outputs.in_order([pool.index(name) for name in scores.candidates])
 
 

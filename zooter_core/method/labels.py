@@ -61,9 +61,11 @@ def complete(labels: Array, shares: Array) -> Array:
 
 def mean_label(labels: Array) -> Array:
     """The mean label of n queries, shape (N,); with gaps, the one that completes them: m = mean of complete(s, m)."""
-    if not np.isnan(labels).any():
+    if len(labels) and not np.isnan(labels).any():
         return labels.mean(axis=0)
     mean = np.full(labels.shape[1], 1 / labels.shape[1])
+    if not len(labels):
+        return mean
     for _ in range(ROUNDS):
         before, mean = mean, complete(labels, mean).mean(axis=0)
         if np.abs(mean - before).max() < TOLERANCE:
@@ -83,7 +85,8 @@ def tag_priors(labels: Array, tags: Sequence[Sequence[str]]) -> dict[str, Array]
         tags: the tags of each of the n queries; a tag named twice counts once.
     """
     index = TagIndex.of(tags)
-    return dict(zip(index.names, _priors(labels, index), strict=True))
+    priors = zip(index.names, _priors(labels, index), index.counts, strict=True)
+    return {name: prior for name, prior, count in priors if count}
 
 
 def _priors(labels: Array, index: TagIndex) -> Array:

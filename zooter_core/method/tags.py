@@ -61,6 +61,11 @@ class TagIndex(Sequence[tuple[str, ...]]):
         begin, end = self.starts[row % len(self)], self.starts[row % len(self) + 1]
         return tuple(self.names[code] for code in self.codes[begin:end])
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == [tuple(names) for names in other]
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __iter__(self) -> Iterator[tuple[str, ...]]:
         return (self[row] for row in range(len(self)))
 

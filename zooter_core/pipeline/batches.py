@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
 
+from zooter_core.data.run_folder import REWARDS, TAGS
 from zooter_core.data.run_lines import Check
 from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
@@ -11,7 +13,17 @@ from zooter_core.errors import ZooterError
 from zooter_core.records import Query
 
 Progress = Callable[[str, int, int], None]  # step, done, of how many
+Lines = dict[str, dict[str, Any]]  # of a batch: query id -> line
+Unfinished = tuple[list[Query], set[str], int, int]  # a batch, the ids it lacks, the count after it, the total
+Job = TypeVar("Job")
 BATCH = 64
+
+
+class Engine(Protocol):
+    """Where batches are computed, if not in this process."""
+
+    def compute(self, step: str, jobs: Iterable[Any]) -> Iterator[tuple[int, Lines]]:
+        """The lines of each job of a step with the job's number, as they end."""
 
 
 def quiet(step: str, done: int, of: int) -> None:
@@ -47,7 +59,7 @@ def pool_of(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
     return pool
 
 
-def unfinished_batches(run: Run, file: str, check: Check) -> Iterator[tuple[list[Query], set[str], int, int]]:
+def unfinished_batches(run: Run, file: str, check: Check) -> Iterator[Unfinished]:
     """Fixed batches of queries of which a file lacks some: the batch, the ids it lacks, the count after it, the total.
 
     A batch is always computed as a whole, because the last digits of its figures depend on what it contains.
@@ -59,3 +71,29 @@ def unfinished_batches(run: Run, file: str, check: Check) -> Iterator[tuple[list
         missing = {query.id for query in batch if (query.id,) not in done}
         if missing:
             yield batch, missing, first + len(batch), len(queries)
+
+
+def computed(
+    step: str, jobs: Iterable[Job], local: Callable[[int, Job], Lines], engine: Engine | None
+) -> Iterator[tuple[int, Lines]]:
+    """The lines of each job with its number: computed here one after the other, or by an engine as they end."""
+    if engine is not None:
+        return engine.compute(step, jobs)
+    return ((number, local(number, job)) for number, job in enumerate(jobs))
+
+
+def append_lines(
+    run: Run,
+    file: str,
+    unfinished: Sequence[Unfinished],
+    lines: Iterable[tuple[int, Lines]],
+    progress: Progress,
+) -> None:
+    """Append the lines that each batch lacks, as the batches end."""
+    step = {REWARDS: "score", TAGS: "tag"}[file]
+    left = sum(len(batch) for batch, *_ in unfinished)
+    for number, of_batch in lines:
+        batch, missing, _, total = unfinished[number]
+        run.append(file, [of_batch[query.id] for query in batch if query.id in missing])
+        left -= len(batch)
+        progress(step, total - left, total)

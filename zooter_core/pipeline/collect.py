@@ -19,7 +19,8 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.errors import Failure, WorkError, ZooterError, listed
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import Progress, quiet, require
-from zooter_core.pipeline.lanes import Work
+from zooter_core.pipeline.lanes import Elsewhere, Work, in_order
+from zooter_core.pipeline.parts import take_over_parts
 from zooter_core.pipeline.tally import Budget, Tally
 from zooter_core.records import Query
 from zooter_core.strict_json import dump_json
@@ -91,6 +92,7 @@ def collect(
     tell: Callable[[str], None] = lambda note: None,
     how: Collecting = Collecting(),
     watch: Callable[[Sequence[Tally]], None] = lambda tallies: None,
+    elsewhere: Elsewhere | None = None,
 ) -> dict[str, Failure]:
     """Collect each candidate's responses to each query, and write each one when it ends.
 
@@ -104,6 +106,7 @@ def collect(
         samples: responses of each candidate to each query.
         tell: called with a note, such as that candidates take turns in memory.
         watch: called with the tallies of all candidates, in pool order, after each response.
+        elsewhere: where models in memory run, if not in this process.
 
     Returns:
         With `allow_missing`, the candidates that lack responses, and why; empty when the step is finished.
@@ -120,13 +123,15 @@ def collect(
     tallies = _tallies(ensemble, how)
     work = _work(run, ensemble, generation, samples, how, tallies) if run.sealed("start") else None
     for name, tally in tallies.items():  # a broken one shows now, not after the others have worked
-        if work is None or tally.done < tally.total:
+        here = elsewhere is None or ensemble.independent(name)
+        if here and (work is None or tally.done < tally.total):
             _load(ensemble, name, tally, how.allow_missing)
     run.begin("collect", settings)
     require(run, "start")
     assert work is not None
     total = sum(tally.total for tally in tallies.values())
-    with run.appending(RESPONSES) as work.out, closing(merge_streams(work.lanes(), threading.Event())) as notes:
+    lanes = work.lanes(elsewhere)
+    with run.appending(RESPONSES) as work.out, closing(merge_streams(lanes, threading.Event())) as notes:
         for note in notes:
             if note:
                 tell(note)
@@ -164,16 +169,15 @@ def _work(
     tallies: Mapping[str, Tally],
 ) -> Work:
     """What the lanes need, with what the run has already."""
-    queries = sorted(run.queries(), key=lambda query: (query.dataset or "", len(query.text), query.id))
+    queries = in_order(run.queries())
     check = response_check(ensemble.fleet.pool, samples)
+    take_over_parts(run, {query.id for query in queries}, check)
     done = run.done(RESPONSES, {query.id for query in queries}, "candidate", "sample", check=check)
     paid = [tallies[candidate.name] for candidate in ensemble.fleet.candidates if candidate.endpoint]
     budget = Budget(how.budget_usd, lambda: sum(tally.dollars for tally in paid))
     work = Work(ensemble, generation, samples, queries, how.shard, done, tallies, budget)
     for record in run.records(RESPONSES):
-        tally = tallies[record["candidate"]]
-        tally.done, tally.tokens = tally.done + 1, tally.tokens + record["tokens"]
-        tally.works = tally.works or record.get("error") is None
+        tallies[record["candidate"]].count(record, new=False)
     for name, tally in tallies.items():
         tally.total = sum(len(keys) for _, keys in work.batches(name))
     return work

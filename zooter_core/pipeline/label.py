@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zooter_core.data.run_folder import LABELS, TAGS
 from zooter_core.data.run_lines import same_check, tag_check
@@ -15,21 +17,34 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Progress, quiet, require, unfinished_batches
-from zooter_core.records import Label
+from zooter_core.pipeline.batches import (
+    Engine,
+    Progress,
+    append_lines,
+    computed,
+    quiet,
+    require,
+    unfinished_batches,
+)
+from zooter_core.records import Label, Query
 
 
-def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
+def tag_lines(ensemble: Ensemble, queries: Sequence[Query]) -> dict[str, dict[str, Any]]:
+    """The lines of tags.jsonl of a batch, by the id of the query."""
+    tags = zip(queries, ensemble.tagger.tag_all(queries), strict=True)
+    return {query.id: {"id": query.id, "tags": [asdict(tag) for tag in row]} for query, row in tags}
+
+
+def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, engine: Engine | None = None) -> None:
     """Write the tags of every query, by the fleet's tagger."""
     run.begin("tag", {"tagger_sha256": ensemble.fleet.hash_of("tagger")})
     if run.sealed("tag"):
         return
     require(run, "start")
-    for batch, missing, count, total in unfinished_batches(run, TAGS, tag_check):
-        tags = zip(batch, ensemble.tagger.tag_all(batch), strict=True)
-        lines = [{"id": query.id, "tags": [asdict(tag) for tag in row]} for query, row in tags if query.id in missing]
-        run.append(TAGS, lines)
-        progress("tag", count, total)
+    unfinished = list(unfinished_batches(run, TAGS, tag_check))
+    jobs = (batch for batch, *_ in unfinished)
+    lines = computed("tag", jobs, lambda number, batch: tag_lines(ensemble, batch), engine)
+    append_lines(run, TAGS, unfinished, lines, progress)
     run.seal("tag", TAGS)
 
 
@@ -53,16 +68,22 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
 
 def make_labels(scores: Scores, tags: Sequence[Sequence[str]], config: LabelConfig) -> list[Label]:
     """The label of each query. Tag priors come from the training fold alone; held-back labels stay plain."""
-    train = [row for row, query in enumerate(scores.queries) if not held_back(query.id, config)]
-    table = labels.label(scores.scores, scores.datasets, tags, config, np.array(train, dtype=np.intp))
-    learned = set(train)
+    learned = training_fold(scores, config)
+    table = labels.label(scores.scores, scores.datasets, tags, config, np.flatnonzero(learned))
     return [
         Label(
             query.id,
-            "train" if row in learned else "held_back",
+            "train" if learned[row] else "held_back",
             tuple(table.plain[row].tolist()),
             tuple(table.enhanced[row].tolist()),
             float(labels.entropy(table.plain[row])),
         )
         for row, query in enumerate(scores.queries)
     ]
+
+
+def training_fold(scores: Scores, config: LabelConfig) -> NDArray[np.bool_]:
+    """Which queries are not held back, shape (n,)."""
+    if config.holdout == 0:
+        return np.ones(len(scores.queries), dtype=bool)
+    return np.array([not held_back(query.id, config) for query in scores.queries], dtype=bool)

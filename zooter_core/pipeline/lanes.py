@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from zooter_core.backends import Request, iter_responses
 from zooter_core.backends.merge_streams import Stream
@@ -39,6 +39,16 @@ class Key(NamedTuple):
     sample: int
 
 
+class Elsewhere(Protocol):
+    """Where models in memory run, if not in this process."""
+
+    def group(self, name: str) -> object:
+        """What is equal for candidates that share a lane."""
+
+    def lane(self, work: Work, names: Sequence[str]) -> Stream[str]:
+        """The lane of some candidates."""
+
+
 @dataclass
 class Work:
     """What the lanes share.
@@ -58,14 +68,21 @@ class Work:
     budget: Budget
     out: Appender | None = None
 
-    def lanes(self) -> list[Stream[str]]:
+    def lanes(self, elsewhere: Elsewhere | None = None) -> list[Stream[str]]:
         """The lanes of the candidates that lack something and have no problem yet."""
-        open_names = [name for name, tally in self.tallies.items() if tally.done < tally.total and not tally.problem]
-        together: dict[str, list[str]] = {}
-        for name in open_names:
-            backend = self.ensemble.fleet.candidate(name).backend
-            together.setdefault(name if self.ensemble.independent(name) else f"backend {backend}", []).append(name)
-        return [partial(_Lane(self).run, names) for names in together.values()]
+        here: dict[str, list[str]] = {}
+        there: dict[object, list[str]] = {}
+        for name, tally in self.tallies.items():
+            if tally.done >= tally.total or tally.problem:
+                continue
+            if self.ensemble.independent(name):
+                here[name] = [name]
+            elif elsewhere is None:
+                here.setdefault(f"backend {self.ensemble.fleet.candidate(name).backend}", []).append(name)
+            else:
+                there.setdefault(elsewhere.group(name), []).append(name)
+        lanes: list[Stream[str]] = [partial(_Lane(self).run, names) for names in here.values()]
+        return lanes + [elsewhere.lane(self, names) for names in there.values() if elsewhere is not None]
 
     def batches(self, name: str) -> Iterator[tuple[int, dict[Request, Key]]]:
         """The fixed batches of a candidate, each with its seed, as far as this shard has them."""
@@ -87,6 +104,13 @@ class Work:
     def holds(self, name: str, query: Query, batch: Sequence[Query]) -> bool:
         """Whether this shard has a query. The batches of models in memory are not divided: their first query counts."""
         return self.shard is None or self.shard.holds(query.id if self.ensemble.independent(name) else batch[0].id)
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Write a response, and count it."""
+        assert self.out is not None
+        self.out.append([record])
+        self.done.add(Key(record["id"], record["candidate"], record["sample"]))
+        self.tallies[record["candidate"]].count(record)
 
     def most_dollars(self, name: str) -> float:
         """What one response of an endpoint may cost at most, without the prompt."""
@@ -200,10 +224,7 @@ class _Lane:
         self.refusals = []
 
     def _write(self, key: Key, response: Response) -> str:
-        assert self.work.out is not None
-        self.work.out.append([{"id": key.id, "sample": key.sample, **response.to_json()}])
-        self.work.done.add(key)
-        self.work.tallies[key.candidate].count(response)
+        self.work.write({"id": key.id, "sample": key.sample, **response.to_json()})
         return ""
 
 
@@ -244,6 +265,11 @@ class _Turn:
         self.failures, self.in_a_row = self.failures + 1, self.in_a_row + 1
         self.tries[key] += 1
         self.tally.tokens += response.tokens
+
+
+def in_order(queries: Sequence[Query]) -> list[Query]:
+    """Queries in the order in which batches are made: by data set and length."""
+    return sorted(queries, key=lambda query: (query.dataset or "", len(query.text), query.id))
 
 
 def _failed(response: Response) -> bool:

@@ -14,10 +14,11 @@ from zooter_core.config.labelling import CheckpointConfig
 from zooter_core.data.run_folder import RUN_FILES, Settings
 from zooter_core.data.runs import Run
 from zooter_core.data.shards import Shard
-from zooter_core.ensemble import Ensemble, missing_table
+from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation.evaluate import check_names
 from zooter_core.files import check_file
+from zooter_core.fleet_models import missing_table
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back
 from zooter_core.pipeline.collect import check_samples, collect_settings, start_settings

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from zooter_core.data.lines import read_lines
 from zooter_core.data.run_folder import REWARDS
@@ -15,13 +17,47 @@ from zooter_core.errors import WorkError, ZooterError
 from zooter_core.files import check_file, locked
 from zooter_core.jsonl import append_records, read_records
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Progress, pool_of, quiet, require, unfinished_batches
+from zooter_core.pipeline.batches import (
+    Engine,
+    Progress,
+    append_lines,
+    computed,
+    pool_of,
+    quiet,
+    require,
+    unfinished_batches,
+)
 from zooter_core.records import Query
 
 Responses = tuple[Query, dict[str, str]]  # a query, and candidate -> text
 
 
-def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
+@dataclass(frozen=True)
+class ScoreJob:
+    """A batch of queries with their responses: query id -> candidate -> texts.
+
+    Attributes:
+        refused: the queries that a candidate refused: id -> why.
+    """
+
+    queries: Sequence[Query]
+    texts: Mapping[str, Mapping[str, Sequence[str]]]
+    refused: Mapping[str, str]
+    pool: Sequence[str]
+
+
+def score_lines(
+    ensemble: Ensemble, job: ScoreJob, progress: Callable[[int], None] = lambda done: None
+) -> dict[str, dict[str, Any]]:
+    """The lines of rewards.jsonl of a batch, by the id of the query."""
+    lines: dict[str, dict[str, Any]] = {id: {"id": id, "set_aside": reason} for id, reason in job.refused.items()}
+    answered = [query for query in job.queries if query.id not in job.refused]
+    requests = [(q.text, [text for name in job.pool for text in job.texts[q.id][name]]) for q in answered]
+    scored = ensemble.score_responses(requests, progress)
+    return lines | {q.id: rewards.line(q.id, job.pool) for q, rewards in zip(answered, scored, strict=True)}
+
+
+def score(run: Run, ensemble: Ensemble, progress: Progress = quiet, engine: Engine | None = None) -> None:
     """Write the rewards of every response, one line for each query: each candidate's mean, and the `samples`.
 
     A query that a candidate refused, or that has a response without a finite reward, is set aside: its line has the
@@ -34,14 +70,23 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet) -> None:
     texts, refused = run.responses(), run.refused()
     pool = pool_of(run, ensemble)
     check = reward_check(pool, run.state["steps"].get("collect", {}).get("samples"))
-    for batch, missing, count, total in unfinished_batches(run, REWARDS, check):
-        lines = {query.id: {"id": query.id, "set_aside": refused[query.id]} for query in batch if query.id in refused}
-        answered = [query for query in batch if query.id not in refused]
-        requests = [(query.text, [text for name in pool for text in texts[query.id][name]]) for query in answered]
-        scored = ensemble.score_responses(requests, lambda done: progress("score", count - len(batch) + done, total))  # noqa: B023
-        lines |= {query.id: rewards.line(query.id, pool) for query, rewards in zip(answered, scored, strict=True)}
-        run.append(REWARDS, [lines[query.id] for query in batch if query.id in missing])
-        progress("score", count, total)
+    unfinished = list(unfinished_batches(run, REWARDS, check))
+
+    def job_of(batch: Sequence[Query]) -> ScoreJob:
+        ids = {query.id for query in batch}
+        return ScoreJob(
+            batch,
+            {id: texts[id] for id in ids - set(refused)},
+            {query.id: refused[query.id] for query in batch if query.id in refused},
+            pool,
+        )
+
+    def local(number: int, job: ScoreJob) -> dict[str, dict[str, Any]]:
+        batch, _, count, total = unfinished[number]
+        return score_lines(ensemble, job, lambda done: progress("score", count - len(batch) + done, total))
+
+    jobs = (job_of(batch) for batch, *_ in unfinished)
+    append_lines(run, REWARDS, unfinished, computed("score", jobs, local, engine), progress)
     run.seal("score", REWARDS)
 
 

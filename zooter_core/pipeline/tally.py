@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from zooter_core.errors import Failure
-from zooter_core.records import Response
 
 
 @dataclass
@@ -48,10 +48,14 @@ class Tally:
         rate = self.rate(now)
         return (self.total - self.done) / rate if rate else None
 
-    def count(self, response: Response) -> None:
-        """Count a new answer that is in the file."""
-        self.done, self.new, self.tokens = self.done + 1, self.new + 1, self.tokens + response.tokens
-        self.works = self.works or response.error is None
+    def count(self, record: Mapping[str, Any], new: bool = True) -> None:
+        """Count an answer that is in the file.
+
+        Args:
+            new: whether it is of this start.
+        """
+        self.done, self.new, self.tokens = self.done + 1, self.new + new, self.tokens + record["tokens"]
+        self.works = self.works or record.get("error") is None
 
 
 class Budget:

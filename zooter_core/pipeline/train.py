@@ -17,20 +17,20 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.evaluation.evaluate import Sampled, report
 from zooter_core.evaluation.report import Report, load_report
 from zooter_core.files import check_folder, move_contents, private_folder, remove, update_folder, writing
-from zooter_core.method.labels import LabelConfig
+from zooter_core.method.labels import LabelConfig, entropy, label
+from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.batches import Progress, pool_of, quiet, require
-from zooter_core.pipeline.label import make_labels
+from zooter_core.pipeline.label import training_fold
 from zooter_core.records import Label
-from zooter_core.router.clusters import cluster_tags
+from zooter_core.router.clusters import Vectors, cluster_tags
 from zooter_core.router.config import CONFIG, LABEL_SETTINGS
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.finetune import finetune
 from zooter_core.router.kinds import DEFAULT, DistillConfig
-from zooter_core.router.neighbours import Neighbours
+from zooter_core.router.neighbours import Neighbours, spread
 from zooter_core.router.torch_router import TorchRouter
 
-Vectors = NDArray[np.float32]
 # A tau of 1 on the scale of a reward model is too flat for accuracies: scores are brought to one scale first. These
 # values did best on folds and on left-out data sets (docs/results.md).
 SCORE_LABELS = LabelConfig(beta=0.0, tau=0.3, normalise="spread", holdout=0.0)
@@ -75,8 +75,8 @@ def distill(
     if vectors is None:
         texts = [query.text for query in scores.queries]
         vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
-    scores = scores.tagged(tags_of(scores, tags, vectors, training.seed) if isinstance(tags, str) else tags)
-    labelled = make_labels(scores, [query.tags for query in scores.queries], labels)
+    index = TagIndex.of(tags_of(scores, tags, vectors, training.seed) if isinstance(tags, str) else tags)
+    labelled = Labelled.of(scores, index, labels)
     trained = train(scores, labelled, vectors, encoder, labels, training, progress)
     if folder is not None:
         with update_folder(Path(folder), CONFIG) as work:
@@ -119,7 +119,7 @@ def distill_run(
     pool_of(run, ensemble)
     scores = run.scores()
     by_id = {record["id"]: Label.from_json(record) for record in run.records(LABELS)}
-    labelled = [by_id[query.id] for query in scores.queries]
+    labelled = Labelled.read([by_id[query.id] for query in scores.queries], run.tags())
     model = ensemble.encoders(encoder)
     vectors = model.embed_all([query.text for query in scores.queries])
     labels = LabelConfig(**run.state["steps"]["label"])
@@ -157,9 +157,39 @@ class Trained:
             self.report.write(report)
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """The labels of n queries and what they were made from.
+
+    Attributes:
+        learned: which queries are in the training fold, shape (n,).
+        plain, enhanced: shape (n, N).
+        tags: of each query.
+    """
+
+    learned: NDArray[np.bool_]
+    plain: NDArray[np.float64]
+    enhanced: NDArray[np.float64]
+    tags: TagIndex
+
+    @classmethod
+    def of(cls, scores: Scores, tags: TagIndex, config: LabelConfig) -> Labelled:
+        """The labels of scores. Tag priors come from the training fold alone; held-back labels stay plain."""
+        learned = training_fold(scores, config)
+        rows = None if learned.all() else np.flatnonzero(learned)
+        table = label(scores.scores, scores.datasets, tags, config, rows)
+        return cls(learned, table.plain, table.enhanced, tags)
+
+    @classmethod
+    def read(cls, labels: Sequence[Label], tags: Sequence[Sequence[str]]) -> Labelled:
+        """The labels of a run."""
+        plain, enhanced = (np.array([getattr(label, name) for label in labels]) for name in ("plain", "enhanced"))
+        return cls(np.array([label.fold == "train" for label in labels]), plain, enhanced, TagIndex.of(tags))
+
+
 def train(
     scores: Scores,
-    labelled: Sequence[Label],
+    labelled: Labelled,
     vectors: Vectors,
     encoder: Encoder,
     labels: LabelConfig,
@@ -171,33 +201,40 @@ def train(
     """Train a router on the training fold and report on the held-back one.
 
     Args:
-        scores: of n queries with their tags.
-        labelled: of each query, made with the settings `labels`.
+        scores: of n queries.
+        labelled: their labels, made with the settings `labels`.
         vectors: of the queries by the encoder, shape (n, 2 * width).
         sampled: single responses, for the report.
         set_aside: queries without rewards, for the report: id -> why.
     """
-    rows = [row for row, label in enumerate(labelled) if label.fold == "train"]
-    learned = scores.subset(rows)
-    enhanced, plain = (np.array([getattr(labelled[row], name) for row in rows]) for name in ("enhanced", "plain"))
+    rows = np.flatnonzero(labelled.learned)
+    part: slice | NDArray[np.intp] = slice(None) if labelled.learned.all() else rows  # a slice copies nothing
     losses: list[float] = []
 
     def after_epoch(epoch: int, loss: float) -> None:
         losses.append(loss)
         progress("distill", epoch, config.epochs)
 
-    data = (vectors[rows], enhanced, scores.candidates)
+    data = (vectors[part], labelled.enhanced[part], scores.candidates)
     if config.finetune == "none":
-        router = TorchRouter(learn(*data, encoder.reference, config, after_epoch, learned.scores), encoder)
+        router = TorchRouter(learn(*data, encoder.reference, config, after_epoch, scores.scores[part]), encoder)
     else:
-        router = finetune([q.text for q in learned.queries], *data, encoder, config, after_epoch, learned.scores)
+        router = finetune(
+            [scores.queries[row].text for row in rows], *data, encoder, config, after_epoch, scores.scores[part]
+        )
         vectors = router.encoder.embed_all([query.text for query in scores.queries])
     progress("distill", config.epochs, config.epochs)  # training may have stopped earlier
     if config.kind == DEFAULT:  # other kinds learn from the scores
         router.head.config.labels = {name: getattr(labels, name) for name in LABEL_SETTINGS}
-    sentences = router.encoder.sentence(vectors[rows])
-    neighbours = Neighbours.of(learned, sentences, plain, router.of_vectors(vectors[rows]), config.keep_texts)
-    held_back = np.array([label.fold == "held_back" for label in labelled])
-    outputs = router.outputs_of_vectors(vectors[held_back]) if held_back.any() else None
-    figures = report(scores, [label.entropy for label in labelled], held_back, outputs, sampled)
+    kept = rows[spread(labelled.tags.rows(rows), seed=config.seed)]
+    near = np.asarray(vectors[kept], dtype=np.float32)
+    examples = scores.subset(kept.tolist()).tagged(labelled.tags.rows(kept))
+    neighbours = Neighbours.of(
+        examples, router.encoder.sentence(near), labelled.plain[kept], router.of_vectors(near), config.keep_texts
+    )
+    held_back = ~labelled.learned
+    outputs = None
+    if held_back.any():
+        outputs = router.outputs_of_vectors(np.asarray(vectors[held_back], dtype=np.float32))
+    figures = report(scores, entropy(labelled.plain).tolist(), held_back, outputs, sampled)
     return Trained(router, neighbours, Report(**figures, losses=losses, set_aside=dict(set_aside or {})))

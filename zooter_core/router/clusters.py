@@ -2,32 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from zooter_core.method.tags import TagIndex
+
+Vectors = NDArray[np.float32] | NDArray[np.float16]
+
 CLUSTERS = 30
 TIMES = 5  # clusterings from different first centres: a single border between clusters means little
 LEAST = 10  # queries in a cluster, on average
+SAMPLE = 1 << 14  # vectors that are clustered at once
+BATCHES, BATCH = 20, 1 << 13  # of the rest
 ROUNDS = 30  # later ones hardly move a centre
 
 
-def cluster_tags(
-    vectors: NDArray[np.float32], seed: int = 0, most: int = CLUSTERS, times: int = TIMES
-) -> Sequence[tuple[str, ...]]:
+def cluster_tags(vectors: Vectors, seed: int = 0, most: int = CLUSTERS, times: int = TIMES) -> TagIndex:
     """Tags of queries from their vectors, shape (n, width): the number of a query's cluster in each clustering.
 
     A tag prior is then the mean label of similar queries. More queries give finer clusters, up to `most` of them.
     """
     clusters = max(1, min(most, len(vectors) // LEAST))
-    units = functional.normalize(torch.from_numpy(vectors), dim=-1)
+    table = torch.from_numpy(vectors)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        owners = [k_means(units, clusters)[1].tolist() for _ in range(times)]
-    return [tuple(f"cluster {turn}-{number}" for turn, number in enumerate(row)) for row in zip(*owners, strict=True)]
+        owners = torch.stack(clusterings(table, clusters, times)[1], dim=1).numpy()
+    names = [f"cluster {turn}-{number}" for turn in range(times) for number in range(clusters)]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    places = np.empty(len(names), dtype=np.int32)
+    places[order] = np.arange(len(names), dtype=np.int32)
+    codes = places[owners + np.arange(times) * clusters].reshape(-1)
+    return TagIndex(tuple(names[number] for number in order), codes, np.arange(len(vectors) + 1) * times)
+
+
+def clusterings(vectors: torch.Tensor, clusters: int, times: int = 1) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Several clusterings of vectors' directions: the centres of each, and the number of each vector's centre.
+
+    Up to SAMPLE vectors are clustered by Lloyd's algorithm. Of more, a sample is; the centres then follow random
+    batches of all (mini-batch k-means: Sculley, 2010), and the vectors are read in batches too.
+    """
+    if len(vectors) <= SAMPLE:
+        units = functional.normalize(vectors.float(), dim=-1)
+        found = [k_means(units, clusters) for _ in range(times)]
+        return [centres for centres, _ in found], [owners for _, owners in found]
+    all_centres = []
+    for _ in range(times):
+        centres, owners = k_means(_units(vectors, torch.randint(len(vectors), (SAMPLE,))), clusters)
+        counts = functional.one_hot(owners, clusters).sum(dim=0).to(centres.dtype)
+        for _ in range(BATCHES):
+            units = _units(vectors, torch.randint(len(vectors), (BATCH,)))
+            members = functional.one_hot(nearest(units, centres), clusters).to(units.dtype)
+            counts += members.sum(dim=0)
+            centres = centres + (members.T @ units - members.sum(dim=0).unsqueeze(-1) * centres) / counts.unsqueeze(-1)
+        all_centres.append(centres)
+    together = torch.cat(all_centres)
+    parts = [
+        _distances(_units(vectors, slice(first, first + BATCH)), together).reshape(-1, times, clusters).argmin(dim=-1)
+        for first in range(0, len(vectors), BATCH)
+    ]
+    return all_centres, list(torch.cat(parts).unbind(dim=1))
+
+
+def _units(vectors: torch.Tensor, rows: torch.Tensor | slice) -> torch.Tensor:
+    return functional.normalize(vectors[rows].float(), dim=-1)
 
 
 def nearest(vectors: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:

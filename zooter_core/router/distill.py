@@ -16,12 +16,16 @@ from zooter_core.errors import WorkError, ZooterError
 from zooter_core.method import calibration, metrics
 from zooter_core.method.labels import complete
 from zooter_core.plugins import load_kind
+from zooter_core.router.clusters import Vectors
 from zooter_core.router.kinds import KINDS, DistillConfig, Progress
 from zooter_core.router.kinds.base import Lessons
 from zooter_core.router.torch_router import RouterHead, RouterHeadConfig
 from zooter_core.weights import LOAD_LOCK, not_finite
 
 TRIAL = 100  # queries that it takes to set some aside for a trial
+MOST_TRIED = 20_000  # queries of a trial
+MOST_SEEN = 2_000_000  # queries in all passes together
+LARGER = 16  # times the batch, at most
 ASIDE = 5  # one query in five
 PATIENCE = 8  # epochs without a better one, after which a trial ends; the first may look good by chance
 
@@ -39,7 +43,7 @@ class _EnoughError(Exception):
 
 
 def learn(
-    vectors: NDArray[np.float32],
+    vectors: Vectors,
     labels: NDArray[np.float64],
     candidates: Sequence[str],
     encoder: str,
@@ -66,17 +70,22 @@ def learn(
     """
     if not len(vectors):
         raise ZooterError("at least one query to distill from", "none", "Give a larger queries or score file.")
-    best = Trial(config.epochs)
+    best, raw = Trial(config.epochs), labels if scores is None else scores
     if len(labels) >= TRIAL and len(candidates) > 1:
-        best = trial(vectors, labels, candidates, config, labels if scores is None else scores)
-    config = replace(config, epochs=best.epochs)
+        rows: NDArray[np.intp] | slice = slice(None)
+        if len(labels) > MOST_TRIED:
+            rows = np.sort(np.random.default_rng(config.seed).permutation(len(labels))[:MOST_TRIED])
+        best = trial(vectors[rows], labels[rows], candidates, config, raw[rows])
+    # More queries need fewer passes, and larger batches keep the cores busy.
+    config = replace(config, epochs=max(1, min(best.epochs, MOST_SEEN // len(labels))))
+    config = replace(config, batch=config.batch * min(LARGER, max(1, len(labels) // MOST_TRIED)))
     head = fit_head(vectors, labels, candidates, encoder, config, progress, scores)
     head.config.calibration_temperature = best.temperature
     return head
 
 
 def trial(
-    vectors: NDArray[np.float32],
+    vectors: Vectors,
     labels: NDArray[np.float64],
     candidates: Sequence[str],
     config: DistillConfig,
@@ -85,7 +94,7 @@ def trial(
     """How long to train, and how sharp the distribution should be, judged on a fifth of the queries set aside."""
     aside = np.random.default_rng(config.seed).permutation(len(labels)) % ASIDE == 0
     wins = complete(metrics.win_shares(scores[aside]), labels[aside])
-    judged = torch.from_numpy(vectors[aside])
+    judged = torch.from_numpy(vectors[aside]).float()
     trials: list[tuple[float, Trial]] = []
 
     def judge(head: RouterHead, epoch: int) -> None:
@@ -107,7 +116,7 @@ def trial(
 
 
 def fit_head(
-    vectors: NDArray[np.float32],
+    vectors: Vectors,
     labels: NDArray[np.float64],
     candidates: Sequence[str],
     encoder: str,

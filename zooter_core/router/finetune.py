@@ -18,6 +18,7 @@ from torch.nn import functional
 from zooter_core.errors import ZooterError
 from zooter_core.method import calibration, metrics
 from zooter_core.method.labels import complete
+from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.distill import ASIDE, TRIAL, check_converged, fit_head
 from zooter_core.router.encoder import Encoder
@@ -45,7 +46,7 @@ def check_settings(config: DistillConfig) -> None:
 
 def finetune(
     queries: Sequence[str],
-    vectors: NDArray[np.float32],
+    vectors: Vectors,
     labels: NDArray[np.float64],
     candidates: Sequence[str],
     encoder: Encoder,

@@ -25,6 +25,7 @@ from zooter_core.strict_json import dump_json, parse_json
 from zooter_core.weights import check_readable
 
 ARRAYS, RECORDS = "neighbours.safetensors", "neighbours.json"
+MOST = 20_000  # queries that a router keeps
 COARSE = 1e-3  # of the range of rewards: fp16 may be that far off
 Array = NDArray[np.float32]
 
@@ -190,6 +191,21 @@ class Neighbours:
         texts = [self.records[row] for row in rows]
         queries = tuple(Query(f"kept-{r['id']}", r["text"], r["dataset"], tuple(r["tags"])) for r in texts)
         return Scores(queries, self.candidates, self.rewards[rows].astype(np.float64))
+
+
+def spread(tags: TagIndex, most: int = MOST, seed: int = 0) -> NDArray[np.intp]:
+    """Row numbers of at most `most` queries, in order: a random sample in which rare tags have their share.
+
+    A query is drawn with a weight of 1 / (queries with its rarest tag), without repeats (Efraimidis, Spirakis, 2006).
+    """
+    if len(tags) <= most:
+        return np.arange(len(tags))
+    counts = np.append(tags.counts, len(tags))  # a query without tags counts as one of all
+    codes = np.append(tags.codes, len(counts) - 1)
+    sizes = np.minimum.reduceat(counts[codes], tags.starts[:-1])
+    sizes = np.where(tags.sizes > 0, sizes, len(tags))
+    keys = np.random.default_rng(seed).exponential(size=len(tags)) * sizes
+    return np.sort(np.argpartition(keys, most)[:most])
 
 
 def _small(rewards: Array) -> NDArray[np.floating[Any]]:

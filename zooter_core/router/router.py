@@ -19,7 +19,7 @@ from zooter_core.errors import ZooterError, listed
 from zooter_core.method.selection import Outputs
 from zooter_core.records import Decision, Message
 from zooter_core.router.config import is_portable
-from zooter_core.router.text_encoder import TextEncoder
+from zooter_core.router.text_encoder import Progress, TextEncoder
 
 if TYPE_CHECKING:
     from zooter_core.router.encoder import Encoders
@@ -72,6 +72,14 @@ class Router(ABC):
     def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of shape (n, candidates), in pool order; rows sum to one."""
         return self.outputs(queries).probabilities
+
+    def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
+        """`outputs` for many queries, whose vectors are stored (`TextEncoder.embed_all`).
+
+        Args:
+            progress: called with the number of queries done after each batch.
+        """
+        return self.outputs(queries)
 
     def route(self, queries: Sequence[str]) -> list[Decision]:
         """Choose a candidate for each query.

@@ -5,27 +5,26 @@ It loads neither PyTorch nor transformers. `encoder` computes vectors with PyTor
 
 from __future__ import annotations
 
-import hashlib
+import tempfile
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.errors import WorkError
-from zooter_core.files import atomic, clear, narrow, private_folder
 from zooter_core.router.graph import Array
-from zooter_core.weights import cache_dir, private_cache
+from zooter_core.router.vector_store import VectorStore
 
 Progress = Callable[[int], None]
 MOST_TOKENS = 256
 MOST_CHARACTERS = 8_000  # about ten times what 256 tokens hold; keeps tokenising a huge text cheap
 REMEMBERED = 16
+MOST_IN_MEMORY = 20_000
+AT_ONCE = 512  # texts whose vectors are stored together
 
 
 class TextEncoder(ABC):
@@ -77,24 +76,31 @@ class TextEncoder(ABC):
         return self._remembered(tuple(texts), lambda: self._batches(texts))
 
     def embed_all(self, texts: Sequence[str], progress: Progress = lambda done: None) -> Array:
-        """`embed` for many texts, in batches of similar length, cached on disk by content: a second call is instant.
+        """`embed` for many texts, in batches of similar length, each kept in the store of vectors as it is done.
+
+        Vectors are rounded to half precision, in which they are stored, so that a second call gives the same ones. Of
+        more than MOST_IN_MEMORY texts they are an array of half precision in a file without a name, which the system
+        deletes with the array.
 
         Args:
             progress: called with the number of texts done after each batch.
         """
+        vectors = _table(len(texts), 2 * self.width)
         if self.stamp is None:
-            return self._batches(texts, progress)
-        digest = hashlib.sha256(self.identity.encode())
-        for text in texts:
-            digest.update(hashlib.sha256(text.encode("utf-8", "replace")).digest())
-        path = cache_dir() / "embeddings" / f"{digest.hexdigest()[:24]}.npy"
-        narrow(path)
-        with suppress(OSError, ValueError, EOFError):  # missing or damaged: computed again
-            cached: Array = np.load(path)
-            if cached.shape == (len(texts), 2 * self.width) and np.isfinite(cached).all():
-                return cached
-        vectors = self._batches(texts, progress)
-        _save(path, vectors)
+            vectors[:] = self._batches(texts, progress)
+            return vectors
+        store = VectorStore(self.identity, self.reference, 2 * self.width)
+        rows: dict[str, list[int]] = {}  # those to compute, once for each text
+        for row in store.fill(texts, vectors):
+            rows.setdefault(texts[row], []).append(row)
+        new, done = list(rows), len(texts) - len(rows)
+        for numbers in by_length(new, AT_ONCE):
+            part = [new[number] for number in numbers]
+            computed = self._batches(part, after(progress, done)).astype(np.float16)
+            for text, vector in zip(part, computed, strict=True):
+                vectors[rows[text]] = vector
+            store.put(part, computed)
+            done += len(part)
         return vectors
 
     def sentence(self, vectors: Array) -> Array:
@@ -131,17 +137,20 @@ class TextEncoder(ABC):
         )
 
 
+def _table(rows: int, width: int) -> Any:
+    """An array for vectors: in memory, or in a temporary file where they are many."""
+    if rows <= MOST_IN_MEMORY:
+        return np.empty((rows, width), dtype=np.float32)
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, dtype=np.float16, mode="w+", shape=(rows, width))
+
+
+def after(progress: Progress, before: int) -> Progress:
+    """The progress of a part of the texts, `before` of which are done."""
+    return lambda done: progress(before + done)
+
+
 def by_length(texts: Sequence[str], size: int) -> list[list[int]]:
     """The numbers of the texts in batches of similar length, which need little padding."""
     order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
     return [order[start : start + size] for start in range(0, len(order), size)]
-
-
-def _save(path: Path, vectors: NDArray[np.float32]) -> None:
-    """Write the cache file atomically and privately, since vectors reveal much of a text; a failure is ignored."""
-    with suppress(OSError):
-        private_cache()
-        private_folder(path.parent)
-        clear(path.parent)
-        with atomic(path, private=True) as partial, partial.open("wb") as file:
-            np.save(file, vectors)

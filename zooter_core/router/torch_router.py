@@ -23,7 +23,10 @@ from zooter_core.router.config import CONFIG, ENCODER_FOLDER, WEIGHTS, broken, c
 from zooter_core.router.encoder import Embed, Encoder, Encoders
 from zooter_core.router.kinds import DEFAULT, KINDS
 from zooter_core.router.router import PROBE, Router
+from zooter_core.router.text_encoder import Progress, after
 from zooter_core.weights import LOAD_LOCK, check_readable, quiet_libraries
+
+AT_ONCE = 1 << 14  # queries whose vectors are in memory at once
 
 
 class TorchRouter(Router):
@@ -76,6 +79,18 @@ class TorchRouter(Router):
 
     def outputs(self, queries: Sequence[str]) -> Outputs:
         return self.outputs_of_vectors(self._embed(queries))
+
+    def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
+        parts = []
+        for first in range(0, len(queries), AT_ONCE):
+            texts = queries[first : first + AT_ONCE]
+            vectors = self.encoder.embed_all(texts, after(progress, first))
+            parts.append(self.outputs_of_vectors(vectors))
+        members = [part.members for part in parts if part.members is not None]
+        return Outputs(
+            np.concatenate([part.probabilities for part in parts]),
+            np.concatenate(members, axis=1) if members else None,
+        )
 
     def outputs_of_vectors(self, vectors: NDArray[np.float32]) -> Outputs:
         """`outputs` from the encoder's vectors of the queries, shape (n, width)."""

@@ -51,6 +51,9 @@ async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str],
     """The whole answers of those candidates that have one."""
     body = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
     whole, progress = replace(request, body=body), {name: Progress() for name in names}
+    resting = [(name, refusal) for name in names if (refusal := gateway.refusal(name))]
+    exchange.failures += resting
+    names = [name for name in names if name not in dict(resting)]
     tasks = [gateway.targets[name].complete(whole, True, progress[name]) for name in names]
     answers: Answers = {}
     for name, result in zip(names, await asyncio.gather(*tasks, return_exceptions=True), strict=True):

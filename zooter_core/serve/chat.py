@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from zooter_core.backends.http.retry import RetryPolicy
 from zooter_core.serve.best import best_answer
-from zooter_core.serve.chat_request import ChatRequest
+from zooter_core.serve.chat_request import ChatRequest, check_size
 from zooter_core.serve.choice import choose
 from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.exchange import Exchange
@@ -29,7 +29,8 @@ async def answer_chat(gateway: Gateway, request: ChatRequest, exchange: Exchange
     Raises:
         ApiError: the request cannot be answered, or every candidate failed.
     """
-    exchange.model, exchange.stream = request.model, request.stream
+    exchange.asks(gateway.fleet, request)
+    check_size(request, gateway.fleet.serve)
     began = time.perf_counter()
     choice = exchange.choice = await choose(gateway, request)
     exchange.routing_seconds = time.perf_counter() - began
@@ -114,7 +115,10 @@ async def _attempts(gateway: Gateway, exchange: Exchange) -> AsyncIterator[str]:
     assert exchange.choice is not None
     order = exchange.choice.order[: MOST_FALLBACKS + 1]
     for name in order:
-        yield name
+        if refusal := gateway.refusal(name):
+            exchange.failures.append((name, refusal))
+        else:
+            yield name
     endpoint = gateway.fleet.candidate(order[-1]).endpoint
     policy, attempt = RetryPolicy(endpoint.retries if endpoint else 0), 0
     while (error := exchange.failures[-1][1]).temporary:

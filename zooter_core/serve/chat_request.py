@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.errors import ApiError, bad_request
 from zooter_core.strict_json import parse_json
 
@@ -212,6 +213,16 @@ def _texts(message: Mapping[str, Any]) -> Iterator[str]:
     yield text_of(message.get("content"))
     if calls := message.get("tool_calls"):
         yield json.dumps(calls)
+
+
+def check_size(request: ChatRequest, limits: ServeConfig) -> None:
+    """Refuse a request with too many messages or tokens."""
+    if limits.most_messages and len(request.messages) > limits.most_messages:
+        message = f"{len(request.messages):,} messages are too many; the limit is {limits.most_messages:,}."
+        raise bad_request(message, "messages", "too_many_messages")
+    if limits.most_prompt_tokens and request.prompt_tokens > limits.most_prompt_tokens:
+        message = f"The prompt has about {request.prompt_tokens:,} tokens; the limit is {limits.most_prompt_tokens:,}."
+        raise bad_request(message, "messages", "context_length_exceeded")
 
 
 def too_large(most: int) -> ApiError:

@@ -7,6 +7,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from zooter_core.config.fleet import Fleet
+from zooter_core.serve.chat_request import ChatRequest
 from zooter_core.serve.choice import Choice
 from zooter_core.serve.targets import Progress, TargetError
 
@@ -20,6 +22,10 @@ class Exchange:
     Attributes:
         path: of the API, such as `/v1/chat/completions`.
         wants_metadata: whether the client asked for the field `zooter`.
+        key: the name of the API key.
+        traceparent: the client's span, in the form of W3C Trace Context.
+        fleet, request: who was asked what; None if the body was refused.
+        events: of a stream that were sent, about one a token.
         failures: candidates that failed before their first token, in order; a retry counts again.
         candidate: who answers; None until its first token.
         rewards: of the candidates that answered, where the reward model chose.
@@ -30,8 +36,13 @@ class Exchange:
     path: str
     wants_metadata: bool = False
     request_id: str = field(default_factory=lambda: f"req-{uuid.uuid4().hex}")
+    key: str | None = None
+    traceparent: str | None = None
+    fleet: Fleet | None = None
+    request: ChatRequest | None = None
     model: str = ""
     stream: bool = False
+    events: int = 0
     started: float = field(default_factory=time.perf_counter)
     routing_seconds: float | None = None
     choice: Choice | None = None
@@ -43,6 +54,11 @@ class Exchange:
     rewards: dict[str, float | None] = field(default_factory=dict)
     status: int = 200
     error: str | None = None
+
+    def asks(self, fleet: Fleet, request: ChatRequest) -> None:
+        """Note what is asked."""
+        self.fleet, self.request = fleet, request
+        self.model, self.stream = request.model, request.stream
 
     def answers(self, candidate: str) -> None:
         """Note that a candidate has begun to answer."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import aiohttp
 
 from zooter_core.config.candidates import ENDPOINT
+from zooter_core.config.endpoint import key_from
 from zooter_core.config.fleet import Fleet
+from zooter_core.serve.breakers import Breaker
 from zooter_core.serve.routing import BatchRouter, open_route
 from zooter_core.serve.sessions import Sessions
-from zooter_core.serve.targets import Target
+from zooter_core.serve.targets import Target, TargetError
 from zooter_core.serve.targets.local import Local
 from zooter_core.serve.targets.upstream import Upstream
 
@@ -32,15 +36,12 @@ class Gateway:
 
     def __init__(self, fleet: Fleet, router: BatchRouter, ensemble: Ensemble | None, sessions: Sessions) -> None:
         self.fleet, self.router, self.sessions, self._ensemble = fleet, router, sessions, ensemble
-        self.http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            skip_auto_headers=("User-Agent",),
-        )
+        # Servers elsewhere are reached through the proxy that the environment names, those on this machine are not.
+        self._http = {local: _session(trust_env=not local) for local in (True, False)}
+        self._users, self._retired, self.closed = 0, False, False
         self.targets: dict[str, Target] = {
-            candidate.name: Upstream(candidate, self.http)
-            if candidate.backend == ENDPOINT
+            candidate.name: Upstream(candidate, self._http[candidate.endpoint.local])
+            if candidate.endpoint
             else Local(candidate, self.ensemble())
             for candidate in fleet.candidates
         }
@@ -58,9 +59,43 @@ class Gateway:
         Raises:
             ZooterError: a part of the fleet does not load.
         """
+        for candidate in fleet.candidates:  # before there is anything to close again
+            if candidate.endpoint:
+                key_from(candidate.endpoint.api_key_env, candidate.name)
         ensemble = _ensemble(fleet) if any(c.backend != ENDPOINT for c in fleet.candidates) else None
         route = await asyncio.to_thread(open_route, fleet, ensemble, progress)
+        if ensemble is not None:  # a candidate that is asked meanwhile loads at once
+            threading.Thread(target=ensemble.load, name="load", daemon=True).start()
         return cls(fleet, BatchRouter(route), ensemble, sessions or Sessions())
+
+    @property
+    def breakers(self) -> dict[str, Breaker]:
+        """The circuit breakers of the candidates behind servers."""
+        return {name: target.breaker for name, target in self.targets.items() if isinstance(target, Upstream)}
+
+    def refusal(self, name: str) -> TargetError | None:
+        """Why a candidate rests; None if it may be asked."""
+        target = self.targets[name]
+        return target.breaker.refusal() if isinstance(target, Upstream) else None
+
+    @asynccontextmanager
+    async def used(self) -> AsyncIterator[Gateway]:
+        """This gateway for a request; one that is retired closes after its last."""
+        self._users += 1
+        try:
+            yield self
+        finally:
+            self._users -= 1
+            await self._close_unused()
+
+    async def retire(self) -> None:
+        """Close it as soon as nobody uses it."""
+        self._retired = True
+        await self._close_unused()
+
+    async def _close_unused(self) -> None:
+        if self._retired and not self._users:
+            await self.close()
 
     @property
     def models(self) -> dict[str, str]:
@@ -76,11 +111,24 @@ class Gateway:
 
     async def close(self) -> None:
         """Close connections and end the router's thread."""
+        self.closed = True
         self.router.close()
-        await self.http.close()
+        for session in self._http.values():
+            await session.close()
+
+
+def _session(trust_env: bool) -> aiohttp.ClientSession:
+    """Connections that keep no cookies and change nothing on the way."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        skip_auto_headers=("User-Agent",),
+        trust_env=trust_env,
+    )
 
 
 def _ensemble(fleet: Fleet) -> Ensemble:
-    from zooter_core.ensemble import Ensemble  # loads PyTorch
+    from zooter_core.ensemble import Ensemble
 
     return Ensemble(fleet)

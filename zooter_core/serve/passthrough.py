@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from zooter_core.serve.chat_request import ChatRequest, check_model, check_routing_fields
+from zooter_core.config.candidates import ENDPOINT
+from zooter_core.serve.chat_request import ChatRequest, check_model, check_routing_fields, check_size
 from zooter_core.serve.choice import choose
 from zooter_core.serve.errors import ApiError, bad_request
 from zooter_core.serve.exchange import Exchange
@@ -52,17 +54,20 @@ async def answer_responses(
 async def _pass(
     gateway: Gateway, request: ChatRequest, body: Mapping[str, Any], path: str, exchange: Exchange, out: Out
 ) -> None:
-    exchange.model, exchange.stream = request.model, request.stream
+    exchange.asks(gateway.fleet, request)
+    check_size(request, gateway.fleet.serve)
+    request = _behind_servers(gateway, request, path)
     previous = body.get("previous_response_id")
     writer = gateway.sessions.writer(previous) if isinstance(previous, str) else None
     choice = exchange.choice = await choose(gateway, request, writer)
     name = choice.order[0]
     target = gateway.targets[name]
-    if not isinstance(target, Upstream):
-        raise ApiError(404, f"{name} runs on this machine and has no /v1{path}.", "not_found", "model")
+    assert isinstance(target, Upstream)
     sent = request.for_candidate(target.model, exchange.routed)
     del sent["messages"]
     try:
+        if refusal := gateway.refusal(name):
+            raise refusal
         if request.stream:
             await _stream(target, path, sent, exchange, out)
         else:
@@ -77,6 +82,27 @@ async def _pass(
         gateway.sessions.pin(request.session, name)
     if exchange.progress.id:
         gateway.sessions.wrote(exchange.progress.id, name)
+
+
+def _behind_servers(gateway: Gateway, request: ChatRequest, path: str) -> ChatRequest:
+    """The request for candidates behind servers alone.
+
+    Raises:
+        ApiError: there is none.
+    """
+    remote = [candidate.name for candidate in gateway.fleet.candidates if candidate.backend == ENDPOINT]
+    if request.model in gateway.fleet.pool:
+        remote = [name for name in remote if name == request.model]
+    if not remote:
+        message = f"{request.model} has no /v1{path}: it runs on this machine."
+        raise ApiError(404, message, "not_found", "model")
+    if request.model in gateway.fleet.pool or len(remote) == len(gateway.fleet.pool):
+        return request
+    wanted = request.allowed or remote
+    allowed = [name for name in wanted if name in remote or name not in gateway.fleet.pool]  # `choose` refuses others
+    if not allowed:
+        raise ApiError(404, f"None of `models` has /v1{path}: they run on this machine.", "not_found", "models")
+    return replace(request, body={**request.body, "models": allowed})
 
 
 async def _stream(target: Upstream, path: str, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:

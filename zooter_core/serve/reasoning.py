@@ -19,8 +19,9 @@ SECRETS = ("data", "signature", "encrypted_content")
 
 def digests(message: Mapping[str, Any]) -> Iterator[str]:
     """The hashes of the encrypted parts of a message, or of a chunk's delta."""
-    for entry in _entries(message):
-        yield from _of(entry)
+    if any(message.get(name) for name in (*LISTS, "encrypted_content")):
+        for entry in _entries(message):
+            yield from _of(entry)
 
 
 def writer_of(messages: Sequence[Mapping[str, Any]], sessions: Sessions) -> str | None:

@@ -41,6 +41,7 @@ class Out:
 
     async def write(self, data: bytes) -> None:
         """Send some whole events. Waits for a client that reads slowly."""
+        self._exchange.events += data.count(b"\n\n")
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end_events(self, done: bool = True) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from zooter_core.serve.chat_request import ChatRequest, check_messages, check_routing_fields
+from zooter_core.serve.chat_request import ChatRequest, check_messages, check_routing_fields, check_size
 from zooter_core.serve.choice import choose
 from zooter_core.serve.errors import bad_request
 from zooter_core.serve.gateway import AUTO, Gateway
@@ -30,7 +30,9 @@ async def route_only(gateway: Gateway, body: Mapping[str, Any], session: str | N
     requests = []
     for number, messages in enumerate(conversations):
         check_messages(messages, f"conversations[{number}]" if many else "messages")
-        requests.append(ChatRequest({**body, "model": AUTO, "messages": messages}, None if many else session))
+        request = ChatRequest({**body, "model": AUTO, "messages": messages}, None if many else session)
+        check_size(request, gateway.fleet.serve)
+        requests.append(request)
     choices = await asyncio.gather(*(choose(gateway, request) for request in requests))
     if many:
         return {"object": "list", "data": [choice.to_json() for choice in choices]}

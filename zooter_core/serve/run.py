@@ -10,8 +10,6 @@ import uvicorn
 from zooter_core.serve.app import Server, build_app
 from zooter_core.serve.settings import ServeSettings
 
-GRACE_SECONDS = 30  # for running answers to end after a stop
-
 
 class UvicornServer(uvicorn.Server):
     """Uvicorn, which says when it is ready.
@@ -28,19 +26,21 @@ class UvicornServer(uvicorn.Server):
             self.on_ready(self.servers[0].sockets[0].getsockname()[1])
 
 
-def uvicorn_server(
-    server: Server, on_ready: Callable[[int], None], grace_seconds: int = GRACE_SECONDS
-) -> uvicorn.Server:
+def uvicorn_server(server: Server, on_ready: Callable[[int], None]) -> uvicorn.Server:
     """The server of an app, ready to run."""
+    settings = server.settings
     config = uvicorn.Config(
         build_app(server),
-        host=server.settings.host,
-        port=server.settings.port,
+        host=settings.host,
+        port=settings.port,
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=grace_seconds,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=list(settings.proxies),
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.private_key,
+        timeout_graceful_shutdown=settings.grace_seconds,
     )
     runner = UvicornServer(config)
     runner.on_ready = on_ready

@@ -38,7 +38,7 @@ CHAT = {
     "type": "object",
     "required": ["model", "messages"],
     "properties": {
-        "model": NAME,
+        "model": {**NAME, "examples": ["auto"]},
         "messages": MESSAGES,
         "stream": {"type": ["boolean", "null"]},
         "stream_options": {"type": ["object", "null"]},
@@ -50,7 +50,7 @@ RESPONSES = {
     "type": "object",
     "required": ["model", "input"],
     "properties": {
-        "model": NAME,
+        "model": {**NAME, "examples": ["auto"]},
         "input": {"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "object"}}]},
         "stream": {"type": ["boolean", "null"]},
         **ROUTING,

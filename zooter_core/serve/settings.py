@@ -21,8 +21,13 @@ class ServeSettings:
 
     Attributes:
         fleet: what it serves.
-        data: the folder for feedback.
+        data: the folder for feedback and the decision log.
         most_bytes: of a request's body.
+        keys: the file of API keys; None requires none.
+        log_prompts: whether the decision log holds the messages themselves.
+        certificate, private_key: files of PEM for TLS; None is plain HTTP.
+        proxies: addresses whose X-Forwarded headers are believed.
+        grace_seconds: for running answers to end after a stop.
     """
 
     fleet: Fleet
@@ -30,3 +35,9 @@ class ServeSettings:
     port: int = 8400
     data: Path = field(default=Path())
     most_bytes: int = 32 << 20
+    keys: Path | None = None
+    log_prompts: bool = False
+    certificate: Path | None = None
+    private_key: Path | None = None
+    proxies: tuple[str, ...] = ()
+    grace_seconds: int = 30

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import streamlit as st
 
 from zooter_core.backends import fallback
-from zooter_core.records import LEANING, SURE, Decision, Response
-from zooter_core.ui import charts
+from zooter_core.records import LEANING, SURE, Response
 from zooter_core.ui.error_box import show_error
 from zooter_core.ui.jobs import Answers
-from zooter_core.ui.text import plain, safe
+from zooter_core.ui.text import safe
 
 ENDINGS = {
     "length": ":orange-badge[cut off at the token limit]",
@@ -22,25 +19,6 @@ CERTAINTY = {
     "leaning": f"**leaning**: such a choice is the best {LEANING:.0%} to {SURE:.0%} of the time",
     "undecided": f"**undecided**: such a choice is the best less than {LEANING:.0%} of the time",
 }
-
-
-def draw_routing(decision: Decision, summary: str, key: str, pool: Sequence[str] | None = None) -> None:
-    """Probabilities, tags and a summary of who answers. `pool`: as in `charts.probabilities`."""
-    st.plotly_chart(charts.probabilities(decision, pool), key=f"{key}-bars", config=charts.PLAIN)
-    st.markdown(f"{charts.tag_badges(decision.tags)}  \n{summary}.")
-    st.caption(f"Probability of giving the best answer: {probabilities_text(decision.probabilities)}.")
-    st.caption(f"The router is {CERTAINTY[decision.certainty]}.")
-
-
-def probabilities_text(probabilities: Mapping[str, float]) -> str:
-    """Candidates with their probabilities, the most probable first, as Markdown."""
-    order = sorted(probabilities.items(), key=lambda item: -item[1])
-    return ", ".join(f"{plain(name)} {p:.0%}" for name, p in order)
-
-
-def lead_text(decision: Decision, verb: str) -> str:
-    """The router's choice and its lead, as Markdown: "**math** answers, 40 points ahead of the next"."""
-    return f"**{plain(decision.candidate)}** {verb}, {decision.margin * 100:.0f} points ahead of the next"
 
 
 def draw_fallback(job: Answers) -> None:
@@ -75,7 +53,6 @@ def draw_answer(job: Answers, name: str) -> None:
     if problem := problem_of(job, name):
         show_error(problem)
     if response and not response.error:
-        st.caption(facts(response))
         draw_ending(response)
 
 
@@ -89,6 +66,8 @@ def draw_text(job: Answers, name: str) -> None:
         st.markdown("*thinking ...*")
         if name in job.notes:
             st.caption(safe(job.notes[name]))
+    elif response and response.finish == "stopped":
+        st.caption("Stopped before the first word.")
     elif response and not response.error:
         st.caption("The answer is empty.")
 
@@ -99,15 +78,21 @@ def draw_ending(response: Response) -> None:
         st.markdown(ENDINGS[response.finish])
 
 
+def facts_of(job: Answers, name: str) -> str:
+    """The facts of a candidate's response once it has ended without an error; else nothing."""
+    response = job.responses.get(name)
+    return facts(response) if response and not response.error else ""
+
+
 def facts(response: Response) -> str:
-    """The candidate, its speed and the length of its response, as one line of Markdown."""
-    parts = [plain(response.candidate)]
-    if response.first_token_seconds is not None:
-        parts.append(f"first token {response.first_token_seconds:.2f} s")
-    if response.tokens_per_second is not None:
+    """How long a response took, as one line of Markdown."""
+    if response.first_token_seconds is None or not response.tokens:
+        return "never began" if response.finish == "stopped" else ""
+    parts = [f"first word {response.first_token_seconds:.1f} s"]
+    if (response.tokens_per_second or 0) >= 1:
         parts.append(f"{response.tokens_per_second:.0f} tokens/s")
-    parts.append(f"{response.tokens} tokens in {response.seconds:.1f} s")
-    return " · ".join(parts)
+    tokens = "1 token" if response.tokens == 1 else f"{response.tokens} tokens"
+    return " · ".join([*parts, f"{tokens} in {response.seconds:.1f} s"])
 
 
 def draw_waiting(job: Answers) -> bool:

@@ -98,10 +98,22 @@ class History:
             ),
         )
 
-    def entries(self, most: int = 50) -> list[Entry]:
-        """The conversations, the most recently changed first."""
-        rows = self._rows("SELECT id, title, fleet, changed FROM conversations ORDER BY changed DESC LIMIT ?", most)
+    def entries(self, most: int = 50, words: str = "") -> list[Entry]:
+        """The conversations, the most recently changed first; with `words`, those that have them in title or text."""
+        pattern = "%" + "".join(f"\\{letter}" if letter in "%_\\" else letter for letter in words) + "%"
+        rows = self._rows(
+            "SELECT id, title, fleet, changed FROM conversations WHERE ?1 = '%%' OR title LIKE ?1 ESCAPE '\\' OR EXISTS"
+            " (SELECT 1 FROM turns WHERE conversation = id AND json_valid(record)"
+            " AND record ->> 'query' || ' ' || (record ->> 'text') LIKE ?1 ESCAPE '\\')"
+            " ORDER BY changed DESC LIMIT ?2",
+            pattern,
+            most,
+        )
         return [Entry(*row) for row in rows]
+
+    def rename(self, conversation: str, title: str) -> None:
+        """Change the title of a conversation."""
+        self._run(("UPDATE conversations SET title = ? WHERE id = ?", (title, conversation)))
 
     def entry(self, conversation: str) -> Entry | None:
         rows = self._rows("SELECT id, title, fleet, changed FROM conversations WHERE id = ?", conversation)

@@ -27,12 +27,14 @@ class Plan:
         reserves: answer instead, one after the other, when all candidates fail before their first token.
         previous: responses that stay from an earlier attempt.
         prefix: text that the one candidate has written already and continues.
+        chosen: as in `Answers`.
     """
 
     candidates: Sequence[str]
     reserves: Sequence[str] = ()
     previous: Sequence[Response] = ()
     prefix: str = ""
+    chosen: str | None = None
 
 
 @dataclass(eq=False)
@@ -47,6 +49,8 @@ class Answers:
         problem: why all of it failed.
         notes: candidate -> what it waits for, in one line.
         reserves: who may still step in.
+        chosen: the candidate whose response a visitor wants to count.
+        vote: 1 for a thumb up, 0 for a thumb down.
     """
 
     candidates: tuple[str, ...]
@@ -56,6 +60,8 @@ class Answers:
     problem: str | None = None
     notes: dict[str, str] = field(default_factory=dict)
     reserves: tuple[str, ...] = ()
+    chosen: str | None = None
+    vote: int | None = None
 
     @property
     def running(self) -> bool:
@@ -68,7 +74,9 @@ class Answers:
 
     @property
     def shown(self) -> str:
-        """The candidate whose response counts: the one with the highest reward, else the first that did not fail."""
+        """The candidate whose response counts: chosen, or with the highest reward, or the first that did not fail."""
+        if self.chosen in self.candidates:
+            return self.chosen
         if self.ranked and self.ranked[0].rank is not None:
             return self.ranked[0].response.candidate
         able = (name for name in self.candidates if not self.failed_to_start(name))
@@ -89,6 +97,13 @@ class Answers:
     def incomplete(self) -> bool:
         """Whether nothing runs and the response that counts broke off."""
         return self.broke_off(self.shown)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the response that counts was stopped or cut off, or broke off after some text."""
+        response = self.responses.get(self.shown)
+        cut = response is not None and response.finish in ("stopped", "length")
+        return not self.running and bool(self.texts[self.shown].strip()) and (cut or self.incomplete)
 
     def failed_to_start(self, name: str) -> bool:
         """Whether a candidate failed before its first token."""
@@ -129,7 +144,7 @@ class Job(BackgroundWork, Answers):
         responses = {response.candidate: response for response in plan.previous}
         texts = {name: response.text for name, response in responses.items()}
         texts |= dict.fromkeys(plan.candidates, plan.prefix)
-        Answers.__init__(self, tuple(texts), texts, responses, reserves=tuple(plan.reserves))
+        Answers.__init__(self, tuple(texts), texts, responses, reserves=tuple(plan.reserves), chosen=plan.chosen)
         BackgroundWork.__init__(self)
         self._ensemble, self._plan, self._rank, self._save = ensemble, plan, rank, save
         prefix = [Message("assistant", plan.prefix)] if plan.prefix.strip() else []

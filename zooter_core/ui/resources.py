@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from zooter_core.backends import Backend
     from zooter_core.ensemble import Ensemble
 
-ICON = Path(__file__).parent / "icon.png"
 MODELS = ROOT / "models"  # one folder per fleet
 PICKED = "fleet-chosen"  # in a session's state: the visitor, not an address, has picked the fleet
 
@@ -130,9 +129,11 @@ def picker() -> None:
     """Let the visitor pick a fleet, if there is more than one."""
     names = [name for name, folder in fleets().items() if folder == _default() or _has_router(folder)]
     if len(names) > 1:
-        st.sidebar.selectbox(
+        st.selectbox(
             "Fleet",
             names,
+            width=260,
+            label_visibility="collapsed",
             key="fleet",
             bind="query-params",
             on_change=_set_picked,
@@ -150,7 +151,7 @@ def confirm() -> None:
     name = st.session_state["fleet"]
     st.info(
         f"A link picked the fleet `{name}`, which this server has not loaded yet. Loading it takes time and memory. "
-        "You can pick another fleet in the sidebar.",
+        "You can pick another fleet above.",
         icon=":material/link:",
     )
     st.button(f"Load `{name}`", icon=":material/download:", key="load-fleet", on_click=_set_picked)

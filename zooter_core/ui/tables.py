@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -81,10 +82,16 @@ def _styled(table: Table) -> Any:
         if not column.number_format:
             continue
         best = sorted(table.best.get(column.key, ()))
-        styled = styled.format("{:" + column.number_format + "}", subset=[column.key])
+        styled = styled.format(partial(_written, column.number_format), subset=[column.key])
         if best:
             cells = (best, [column.key])
-            styled = styled.format("{:" + column.number_format + "} best", subset=cells).set_properties(
+            styled = styled.format(partial(_written, column.number_format, more=" best"), subset=cells).set_properties(
                 subset=cells, **dict(rule.split(": ") for rule in GROUND.split("; "))
             )
     return styled
+
+
+def _written(number_format: str, value: float, more: str = "") -> str:
+    """A number in its format; a small negative one is no "-0.00"."""
+    text = format(value, number_format)
+    return (text if text.strip("-0.%") else text.removeprefix("-")) + more

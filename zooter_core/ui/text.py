@@ -40,6 +40,11 @@ def plain(text: str) -> str:
     return escape.escaped(escape.unlinked(escape.visible(text)).strip())
 
 
+def number(value: float, digits: int = 2) -> str:
+    """A number with that many decimals; a small negative one is no "-0.00"."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
 def code(text: str) -> str:
     """A path or another short text as inline code."""
     return escape.code(escape.visible(text))

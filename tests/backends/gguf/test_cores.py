@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from zooter_core.backends.gguf.cores import cores
+from zooter_core.backends.gguf.cores import cores, free_cores
 
 HERE = len(os.sched_getaffinity(0))
 
@@ -26,6 +26,13 @@ def test_a_quota_of_cgroup_1(tmp_path, quota, expected):
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(quota)
     (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
     assert cores(tmp_path) == expected
+
+
+@pytest.mark.parametrize(("load", "expected"), [(0.2, HERE), (HERE - 1.0, 1), (40.0, 1)])
+def test_busy_cores_are_left_to_others(tmp_path, monkeypatch, load, expected):
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr(os, "cpu_count", lambda: HERE)
+    assert free_cores(tmp_path) == expected
 
 
 def test_no_cgroup(tmp_path):

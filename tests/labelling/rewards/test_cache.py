@@ -115,7 +115,7 @@ def counted(fleet_copy, tmp_path, monkeypatch):
         model.score = lambda pairs: calls.append(len(pairs)) or score(pairs)
         return model
 
-    monkeypatch.setattr("zooter_core.ensemble.rewards.reward_model", load)
+    monkeypatch.setattr("zooter_core.fleet_models.rewards.reward_model", load)
     monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
     return load_fleet(fleet_copy), calls
 

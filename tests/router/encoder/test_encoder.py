@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import math
-import os
-import stat
 import threading
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from support.damaged_models import put_number
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.router import encoder, text_encoder
 from zooter_core.router.encoder import SAMPLES, Encoder, Encoders
+from zooter_core.router.vector_store import FILE
 
 TEXTS = ["Hi", "What is the sea?", "杯子 ☕", "Write a long story about the ships and the people on them. " * 3]
 
@@ -23,7 +22,7 @@ TEXTS = ["Hi", "What is the sea?", "杯子 ☕", "Write a long story about the s
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache of the test's own."""
     monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "embeddings"
+    return tmp_path / "cache" / FILE
 
 
 @pytest.fixture
@@ -69,7 +68,8 @@ def test_a_batch_equals_each_text_alone(fresh, tiny_fleet):
 
 
 def test_embed_and_embed_all_agree(fresh, cache):
-    assert fresh.embed_all(TEXTS) == pytest.approx(fresh.embed(TEXTS), abs=1e-6)
+    """But for the rounding to half precision: numbers below 1 are within 2^-12."""
+    assert fresh.embed_all(TEXTS) == pytest.approx(fresh.embed(TEXTS), abs=2**-12)
 
 
 def test_a_call_is_remembered_whole(fresh, worked):
@@ -118,17 +118,6 @@ def test_embed_all_keeps_its_vectors_on_disk(fresh, cache, worked, tiny_fleet):
     assert sorted(worked) == sorted([*TEXTS, *SAMPLES[0]])  # the text by which an encoder is checked when it is loaded
 
 
-@pytest.mark.parametrize("damage", [lambda v: v * np.nan, lambda v: v[:-1], lambda v: v[:, :-1], lambda v: v / 0])
-def test_kept_vectors_that_are_not_finite_or_of_another_shape_are_made_again(fresh, cache, worked, damage):
-    first = fresh.embed_all(TEXTS)
-    (file,) = cache.iterdir()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        np.save(file, damage(first))
-    assert np.array_equal(fresh.embed_all(TEXTS), first)
-    assert np.array_equal(np.load(file), first)
-    assert len(worked) == 2 * len(TEXTS)
-
-
 @pytest.mark.parametrize("number", [math.nan, math.inf])
 @pytest.mark.parametrize("weight", ["embeddings", "layer.1.output.dense.weight"])
 def test_an_encoder_with_weights_that_are_not_finite_does_not_load(fleet_copy, weight, number):
@@ -155,26 +144,27 @@ def test_vectors_that_are_not_finite_reach_nobody(fresh, cache, monkeypatch):
     assert not cache.exists()
 
 
-def test_embed_all_tells_other_texts_and_orders_apart(fresh, cache, worked):
-    fresh.embed_all(["a", "b"])
-    swapped = fresh.embed_all(["b", "a"])
-    fresh.embed_all(["ab"])
-    assert len(list(cache.iterdir())) == 3
-    assert np.allclose(swapped, fresh.embed(["b", "a"]), atol=1e-6)
+def test_one_more_text_is_embedded_alone(fresh, cache, worked):
+    first = fresh.embed_all(["a", "b"])
+    assert sorted(worked) == ["a", "b"]
+    again = fresh.embed_all(["b", "c", "a", "c"])
+    assert sorted(worked) == ["a", "b", "c"]
+    assert np.array_equal(again[[2, 0]], first)
+    assert np.array_equal(again[1], again[3])
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
-def test_nobody_else_can_read_the_vectors(fresh, cache):
-    before = os.umask(0)
-    try:
-        first = fresh.embed_all(TEXTS)
-    finally:
-        os.umask(before)
-    (cached,) = cache.iterdir()
-    assert [stat.S_IMODE(path.stat().st_mode) for path in (cache.parent, cache, cached)] == [0o700, 0o700, 0o600]
-    cached.chmod(0o644)
-    assert np.array_equal(fresh.embed_all(TEXTS), first)
-    assert stat.S_IMODE(cached.stat().st_mode) == 0o600
+def test_what_is_embedded_before_an_interrupt_is_kept(fresh, cache, worked, monkeypatch):
+    monkeypatch.setattr(text_encoder, "AT_ONCE", 2)
+
+    def interrupt(done):
+        if done > 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fresh.embed_all(TEXTS, interrupt)
+    worked.clear()
+    fresh.embed_all(TEXTS)
+    assert sorted(worked) == sorted(sorted(TEXTS, key=len)[2:])
 
 
 def test_embed_all_tells_encoders_apart(fresh, cache, tmp_path):
@@ -190,33 +180,13 @@ def test_embed_all_goes_by_like_length_and_tells_how_far(fresh, cache, monkeypat
     texts = [f"{'a' * (n * 7 % 10)} {n}" for n in range(10)]
     vectors = fresh.embed_all(texts, counts.append)
     assert counts == [4, 8, 10]
-    assert vectors == pytest.approx(np.concatenate([fresh.embed([text]) for text in texts]), abs=1e-5)
-
-
-def test_a_cache_file_appears_whole_or_not_at_all(fresh, cache, monkeypatch):
-    def killed(file, vectors):
-        file.write(b"half of the vectors")
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(np, "save", killed)
-        with pytest.raises(KeyboardInterrupt):
-            fresh.embed_all(TEXTS)
-    assert not list(cache.glob("*.npy"))
-    assert fresh.embed_all(TEXTS).shape == (4, 64)
+    assert vectors == pytest.approx(np.concatenate([fresh.embed([text]) for text in texts]), abs=2**-12)
 
 
 def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(fresh, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "file"))
     assert fresh.embed_all(TEXTS).shape == (4, 64)
-
-
-def test_a_damaged_cache_file_is_made_again(fresh, cache):
-    first = fresh.embed_all(TEXTS)
-    (file,) = cache.glob("*.npy")
-    file.write_bytes(file.read_bytes()[:100])
-    assert np.array_equal(fresh.embed_all(TEXTS), first)
 
 
 def test_encoders_load_each_model_once(tiny_fleet):

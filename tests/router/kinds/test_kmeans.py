@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from zooter_core.router.clusters import k_means, nearest
 from zooter_core.router.distill import fit_head
 from zooter_core.router.kinds import settings_of
-from zooter_core.router.kinds.kmeans import k_means, nearest
 
 VECTORS = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0], [0.0, 1.0]], dtype=np.float32)
 SCORES = np.array([[4.0, 0.0], [2.0, 1.0], [0.0, 6.0], [3.0, 6.0], [0.0, 0.0]])

@@ -76,9 +76,59 @@ def test_a_conversation_comes_back_from_the_history(engine: Ensemble, talk: Conv
     )
     assert again.text == talk.turns[0].text
     assert again.candidate == talk.turns[0].candidate
-    assert again.vote == 1
+    assert again.job.vote == 1
     assert not again.job.incomplete
     assert again.to_json() == record
+
+
+def test_another_answer_is_a_version_and_both_come_back(engine: Ensemble, talk: Conversation) -> None:
+    talk.ask(engine, "Write about the sea.", Settings("fixed", "one"))
+    first = ended(talk).text
+    talk.vote(0, 0)
+    talk.answer_with(engine, "two")
+    turn = ended(talk)
+    assert (turn.candidate, turn.version, len(turn.versions)) == ("two", 1, 2)
+    assert turn.job.vote is None
+    talk.show_version(0, 0)
+    assert (turn.text, turn.candidate, turn.job.vote) == (first, "one", 0)
+    assert talk.history is not None
+    again = Turn.from_json(talk.history.turns(talk.id)[0])
+    assert (again.version, again.text, again.versions[1].shown) == (0, first, "two")
+    assert talk._messages("next")[1].content == first.strip()
+
+
+def test_an_answer_cut_off_by_its_length_is_continued_in_place(engine: Ensemble, talk: Conversation) -> None:
+    talk.ask(engine, "Write about the sea.", Settings("fixed", "one", max_new_tokens=3))
+    cut = ended(talk)
+    assert cut.job.responses["one"].finish == "length"
+    assert cut.job.unfinished
+    talk.resume(engine)
+    turn = ended(talk)
+    assert turn.text.startswith(cut.text)
+    assert len(turn.text) > len(cut.text)
+    assert len(turn.versions) == 1
+
+
+def test_a_second_model_answers_beside_the_first_and_may_take_over(engine: Ensemble, talk: Conversation) -> None:
+    talk.ask(engine, "Write about the sea.", Settings("fixed", "one", second="two"))
+    turn = ended(talk)
+    assert turn.job.candidates == ("one", "two")
+    assert (turn.candidate, turn.job.ranked) == ("one", None)
+    talk.choose(0, "two")
+    assert talk._messages("next")[1].content == turn.job.texts["two"].strip()
+    talk.ask(engine, "Write about the sea.", Settings("fixed", "one", second="one"))
+    runner_up = next(name for name in talk.turns[-1].decision.order if name != "one")
+    assert ended(talk).job.candidates == ("one", runner_up)
+
+
+def test_a_conversation_keeps_the_name_it_is_given(engine: Ensemble, talk: Conversation) -> None:
+    talk.ask(engine, "Write about the sea.", Settings("fixed", "one", max_new_tokens=2))
+    ended(talk)
+    talk.rename("  My   sea ")
+    assert talk.history is not None
+    assert [entry.title for entry in talk.history.entries()] == ["My sea"]
+    talk.rename("")
+    assert talk.title == "Write about the sea."
 
 
 def test_an_answer_that_a_crash_broke_off_is_incomplete_and_can_go_on(engine: Ensemble, talk: Conversation) -> None:

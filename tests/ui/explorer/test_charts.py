@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from zooter_core.method.tag_table import TIE, Bin, Reliability, TagTable
-from zooter_core.ui.charts import PALETTE
+from zooter_core.ui.colours import PALETTE
 from zooter_core.ui.explorer import charts, live_charts
 
 TABLE = TagTable(

@@ -14,7 +14,7 @@ from pathlib import Path
 from zooter_core.backends import Backend, Piece, Request, backend, expect
 from zooter_core.backends.gguf.engine import installed
 from zooter_core.backends.turn_queue import TurnQueue
-from zooter_core.config.candidates import GGUF, TRANSFORMERS, CandidateConfig
+from zooter_core.config.candidates import AUTO, GGUF, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import ZooterError
 from zooter_core.files import atomic
@@ -127,6 +127,11 @@ def choice() -> str:
         return TRANSFORMERS
     speeds = measured()
     return GGUF if speeds is None else speeds.faster
+
+
+def engine_of(candidate: CandidateConfig) -> str:
+    """The backend that runs a candidate."""
+    return choice() if candidate.backend == AUTO else candidate.backend
 
 
 def measured() -> Speeds | None:

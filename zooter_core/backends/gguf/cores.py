@@ -1,4 +1,8 @@
-"""How many threads llama.cpp gets: as many as this process may use cores, by its affinity and its cgroup's quota."""
+"""How many threads llama.cpp gets: as many as there are free cores among those that this process may use.
+
+The threads of a model wait for each other after every layer. One without a core makes all of them wait, so that on a
+busy machine fewer threads are several times as fast.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,12 @@ def cores(root: Path = CGROUP) -> int:
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota(root)
     return max(1, min(affinity, math.floor(quota))) if quota else affinity
+
+
+def free_cores(root: Path = CGROUP) -> int:
+    """Those of `cores` that no other process has used in the last minute, at least 1."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return max(1, min(cores(root), round((os.cpu_count() or 1) - load)))
 
 
 def _quota(root: Path) -> float | None:

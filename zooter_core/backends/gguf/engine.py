@@ -1,7 +1,7 @@
 """llama.cpp with one model, in a process of its own, asked over a Unix socket in a private folder.
 
-A crash in native code ends that process and not this one; the next query starts a new one. The process costs 40 MB
-and a tenth of a second when it starts, and about 1% of the time of a token (`python benchmarks/gguf.py`). It also has
+A crash in native code ends that process and not this one; the next query starts a new one. Beside the library
+in this process it costs nothing that can be measured (`python benchmarks/generation.py`, docs/results.md). It also has
 its own OpenMP settings: its threads wait passively, because spinning ones make each other ten times slower when there
 are more of them than free cores.
 """
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.backends.gguf import child
-from zooter_core.backends.gguf.cores import cores
+from zooter_core.backends.gguf.cores import free_cores
 from zooter_core.backends.gguf.header import Header
 from zooter_core.backends.gguf.slots import Slots
 from zooter_core.config.candidates import CandidateConfig
@@ -91,7 +91,7 @@ class Engine:
             raise
 
     def _start(self, candidate: CandidateConfig) -> subprocess.Popen[bytes]:
-        threads = candidate.threads or cores()
+        threads = candidate.threads or free_cores()
         settings = {
             "model": str(self.header.path),
             "adapters": [str(path) for path in self.adapters],

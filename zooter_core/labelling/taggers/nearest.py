@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zooter_core.backends import Backend
 from zooter_core.config.fleet import ENCODER
@@ -43,14 +44,16 @@ class NearestTagger:
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
         """The tags of every query."""
-        vectors = self.encoder.sentence(self.encoder.embed(queries))
-        # Not a matrix product: the threads of numpy's library for those would slow down the encoder's next pass.
-        similarities = np.einsum("qw,tw->qt", vectors, self.vectors)
-        return [self._best(row) for row in np.maximum.reduceat(similarities, self.starts, axis=1)]
+        return self._tags(self.encoder.embed(queries))
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
-        """The same for the queries of a file."""
-        return self.tag([query.text for query in queries])
+        """The same for the queries of a file, whose vectors are stored."""
+        return self._tags(self.encoder.embed_all([query.text for query in queries]))
+
+    def _tags(self, vectors: NDArray[np.float32]) -> list[tuple[Tag, ...]]:
+        # Not a matrix product: the threads of numpy's library for those would slow down the encoder's next pass.
+        similarities = np.einsum("qw,tw->qt", self.encoder.sentence(vectors), self.vectors)
+        return [self._best(row) for row in np.maximum.reduceat(similarities, self.starts, axis=1)]
 
     def _best(self, scores: np.ndarray) -> tuple[Tag, ...]:
         least = max(self.config.threshold, self.CLOSE * float(scores.max()))

@@ -20,7 +20,7 @@ class Lessons:
     """The data that a head learns from: n queries, m candidates in pool order.
 
     Attributes:
-        vectors: shape (n, width), of the frozen encoder.
+        vectors: shape (n, width), of the frozen encoder; in half precision, and on the disk, where there are many.
         labels: shape (n, m), rows sum to one; enhanced where there are tags.
         scores: shape (n, m), raw, higher is better; NaN where a candidate has none.
     """
@@ -28,6 +28,10 @@ class Lessons:
     vectors: torch.Tensor
     labels: torch.Tensor
     scores: torch.Tensor
+
+    def batch(self, rows: torch.Tensor | slice) -> torch.Tensor:
+        """The vectors of some queries, in single precision."""
+        return self.vectors[rows].float()
 
 
 class Head(nn.Module):

@@ -37,7 +37,7 @@ class CosineHead(EmbeddedHead):
         targets, missing = best_shares(lessons.scores), lessons.scores.isnan()
 
         def loss_of(rows: torch.Tensor) -> torch.Tensor:
-            logits = self(lessons.vectors[rows]).masked_fill(missing[rows], UNSCORED)
+            logits = self(lessons.batch(rows)).masked_fill(missing[rows], UNSCORED)
             return best_loss(logits, targets[rows])
 
         descend(self, lessons, config, loss_of, progress)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch.nn import functional
 
-from zooter_core.router.clusters import k_means, nearest
+from zooter_core.router.clusters import clusterings, nearest
 from zooter_core.router.kinds import DistillConfig, Progress
 from zooter_core.router.kinds.base import Head, Lessons, State, frozen, mean_scores
 
@@ -33,13 +33,12 @@ class ClusterHead(Head):
         return {"clusters": min(int(cls.setting(config, "clusters")), len(lessons.vectors))}
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        vectors = functional.normalize(lessons.vectors, dim=-1)
-        centres, owners = k_means(vectors, len(self.centres))
+        (centres,), (owners,) = clusterings(lessons.vectors, len(self.centres))
         self.centres.copy_(centres)
         self.scores.copy_(_means(lessons.scores, owners, len(centres)))
 
     def column(self, lessons: Lessons) -> State:
-        owners = nearest(functional.normalize(lessons.vectors, dim=-1), self.centres)
+        owners = nearest(functional.normalize(lessons.vectors.float(), dim=-1), self.centres)
         return {"scores": _means(lessons.scores, owners, len(self.centres))}
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:

@@ -40,7 +40,7 @@ class NearestHead(Head):
         return {"k": k, "temperature": cls.setting(config, "temperature"), "rows": rows}
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        self.vectors.copy_(functional.normalize(lessons.vectors, dim=-1))
+        self.vectors.copy_(functional.normalize(lessons.vectors.float(), dim=-1))
         self.scores.copy_(lessons.scores)
         for column in lessons.scores.isnan().any(dim=0).nonzero().flatten().tolist():
             gaps = lessons.scores[:, column].isnan()

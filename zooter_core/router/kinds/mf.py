@@ -26,7 +26,7 @@ class FactorHead(EmbeddedHead):
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
         def loss_of(rows: torch.Tensor) -> torch.Tensor:
-            return wins_loss(self(lessons.vectors[rows]), lessons.scores[rows])
+            return wins_loss(self(lessons.batch(rows)), lessons.scores[rows])
 
         descend(self, lessons, config, loss_of, progress)
 

@@ -16,6 +16,8 @@ import torch
 from zooter_core.router.kinds import DistillConfig, Progress
 from zooter_core.router.kinds.base import Head, Lessons, State, frozen
 
+AT_ONCE = 1 << 14  # queries whose vectors are in memory at once, in double precision
+
 
 class RidgeHead(Head):
     """A large penalty leaves only the mean scores: the best single candidate for every query."""
@@ -34,11 +36,17 @@ class RidgeHead(Head):
                 state = self.column(_scored(lessons, column))
                 self.weight[:, column], self.bias[column] = state["weight"][:, 0], state["bias"][0]
             return
-        x, y = lessons.vectors.double(), lessons.scores.double()
-        centre, level = x.mean(dim=0), y.mean(dim=0)
-        x, y = x - centre, y - level
-        penalty = self.setting(config, "penalty") * torch.eye(x.shape[1], dtype=x.dtype)
-        weight = torch.linalg.solve(x.T @ x + penalty, x.T @ y)
+        parts, width = range(0, len(lessons.vectors), AT_ONCE), lessons.vectors.shape[1]
+        batches = [slice(first, first + AT_ONCE) for first in parts]
+        level, scores = lessons.scores.double().mean(dim=0), lessons.scores
+        centre = sum(lessons.vectors[rows].double().sum(dim=0) for rows in batches) / len(scores)
+        square = self.setting(config, "penalty") * torch.eye(width, dtype=torch.float64)
+        product = torch.zeros(width, scores.shape[1], dtype=torch.float64)
+        for rows in batches:
+            x = lessons.vectors[rows].double() - centre
+            square += x.T @ x
+            product += x.T @ (scores[rows].double() - level)
+        weight = torch.linalg.solve(square, product)
         self.weight.copy_(weight)
         self.bias.copy_(level - centre @ weight)
 

@@ -16,7 +16,7 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
-from zooter_core.router.clusters import k_means
+from zooter_core.router.clusters import clusterings
 from zooter_core.router.kinds import DistillConfig, Progress
 from zooter_core.router.kinds.base import EmbeddedHead, Lessons, descend
 
@@ -44,11 +44,11 @@ class ContrastiveHead(EmbeddedHead):
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
         settings = {name: self.setting(config, name) for name in self.EXTRA}
-        vectors = functional.normalize(lessons.vectors, dim=-1)
-        _, clusters = k_means(vectors, min(settings["clusters"], len(vectors)))
+        many = len(lessons.vectors)
+        _, (clusters,) = clusterings(lessons.vectors, min(settings["clusters"], many))
 
         def loss_of(rows: torch.Tensor) -> torch.Tensor:
-            query = functional.normalize(self.query(lessons.vectors[rows]), dim=-1)
+            query = functional.normalize(self.query(lessons.batch(rows)), dim=-1)
             good, bad = settings["positives"], settings["negatives"]
             loss = sample_llm_loss(self.compare(query), lessons.scores[rows], good, bad)
             similarities = query @ query.T / self.temperature

@@ -101,7 +101,7 @@ class ZooterHead(Head):
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
         def loss_of(rows: torch.Tensor) -> torch.Tensor:
-            predicted = self.members(lessons.vectors[rows])
+            predicted = self.members(lessons.batch(rows))
             targets = lessons.labels[rows].expand_as(predicted)
             return functional.kl_div(predicted, targets, reduction="sum") / (len(predicted) * len(rows))
 

@@ -14,6 +14,7 @@ from zooter_core.backends.http.redaction import Redaction
 from zooter_core.backends.http.retry import REFUSED, is_temporary, retry_after
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import key_from
+from zooter_core.serve.breakers import Breaker
 from zooter_core.serve.chat_request import ChatRequest
 from zooter_core.serve.reasoning import digests
 from zooter_core.serve.targets import CHAT, Progress, TargetError
@@ -52,6 +53,7 @@ class Upstream:
             self._headers["Authorization"] = f"Bearer {key}"
         self._member = b'"model":' + json.dumps(self.name).encode()
         self._parallel = asyncio.Semaphore(self.config.parallel)
+        self.breaker = Breaker(self.config.rest_after, self.config.rest_seconds)
         self._most = LEAST_BYTES + BYTES_A_CHARACTER * self.config.most_characters
 
     async def complete(self, request: ChatRequest, routed: bool, progress: Progress) -> dict[str, Any]:
@@ -65,23 +67,23 @@ class Upstream:
 
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The whole answer of a path of the server. Raises as `complete`."""
-        async with self._parallel, self._answer(path, body, JSON) as response:
+        async with self._place(), self._answer(path, body, JSON) as response:
             raw = await self._read(response, self._most, WHOLE_SECONDS)
-        try:
-            answer = parse_json(self._masked(raw))
-        except ValueError:
-            raise TargetError("the answer is not JSON") from None
-        if not isinstance(answer, dict):
-            raise TargetError("the answer is not a JSON object")
-        if "error" in answer and answer["error"] and "choices" not in answer:
-            raise TargetError(f"the server sent an error{self._message(answer)}")
+            try:
+                answer = parse_json(self._masked(raw))
+            except ValueError:
+                raise TargetError("the answer is not JSON") from None
+            if not isinstance(answer, dict):
+                raise TargetError("the answer is not a JSON object")
+            if "error" in answer and answer["error"] and "choices" not in answer:
+                raise TargetError(f"the server sent an error{self._message(answer)}")
         return answer | {"model": self.name}
 
     async def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
         body = request.for_candidate(self.model, routed)
         splitter, size, begun = Splitter(), 0, False
         held: list[bytes] = []  # events before the first token
-        async with self._parallel, self._answer(CHAT, body, EVENTS) as response:
+        async with self._place(), self._answer(CHAT, body, EVENTS) as response:
             clock = asyncio.get_running_loop().time
             until = clock() + self.config.first_token_seconds
             data = b"-"
@@ -105,15 +107,15 @@ class Upstream:
                     until = clock() + self.config.gap_seconds
                 if problem:
                     raise problem
-        if not begun:
-            raise TargetError("the stream ended without any text", temporary=True)
-        if progress.finish is None:
-            raise TargetError("the stream ended in the middle of the answer")
+            if not begun:
+                raise TargetError("the stream ended without any text", temporary=True)
+            if progress.finish is None:
+                raise TargetError("the stream ended in the middle of the answer")
 
     async def raw_stream(self, path: str, body: Mapping[str, Any], progress: Progress) -> AsyncGenerator[bytes, None]:
         """The events of another path as they come. Raises as `complete`."""
         splitter, size = Splitter(), 0
-        async with self._parallel, self._answer(path, body, EVENTS) as response:
+        async with self._place(), self._answer(path, body, EVENTS) as response:
             clock = asyncio.get_running_loop().time
             until = clock() + self.config.first_token_seconds
             data = b"-"
@@ -128,6 +130,13 @@ class Upstream:
                 if events:
                     yield b"".join(renamed(self._masked(event), self._member) for event in events)
                     until = clock() + self.config.gap_seconds
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """One of the requests that the server gets at the same time; how it ends counts for the breaker."""
+        async with self._parallel:
+            with self.breaker.attempt():
+                yield
 
     @asynccontextmanager
     async def _answer(self, path: str, body: Mapping[str, Any], kind: str) -> AsyncIterator[aiohttp.ClientResponse]:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from zooter_core.evaluation.charts import GREY, add_curves
 from zooter_core.evaluation.report_tables import ORACLE, RANDOM, RMR, ROUTER, Point
-from zooter_core.ui import charts
+from zooter_core.ui import charts, colours
 
 ROUTER_COLOUR = "#7E57C2"  # no candidate has it
 SYMBOLS = {ROUTER: "star", RMR: "diamond", ORACLE: "x", RANDOM: "cross"}
@@ -45,4 +45,4 @@ def _mark(point: Point, pool: Sequence[str]) -> dict[str, Any]:
     if not point.candidate:
         return {"color": ROUTER_COLOUR if point.name == ROUTER else GREY, "symbol": SYMBOLS[point.name], "size": 13}
     place = list(pool).index(point.name)
-    return {"color": charts.colour(pool, point.name), "symbol": CANDIDATES[place % len(CANDIDATES)], "size": 11}
+    return {"color": colours.colour(pool, point.name), "symbol": CANDIDATES[place % len(CANDIDATES)], "size": 11}

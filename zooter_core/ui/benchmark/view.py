@@ -14,7 +14,7 @@ from zooter_core.evaluation import report
 from zooter_core.evaluation.report import Report, Sweep
 from zooter_core.evaluation.report_tables import Figures, pool_of
 from zooter_core.ui import verdicts
-from zooter_core.ui.text import plain
+from zooter_core.ui.benchmark import card
 
 
 @dataclass(frozen=True)
@@ -124,23 +124,9 @@ def report_command(folder: str) -> str:
     )
 
 
-def draw_headline(held_back: Figures) -> None:
-    """The main figures in boxes, and what they show."""
-    mean, single = held_back["mean"], plain(held_back["average"]["best_single"]["candidate"])
-    gap = mean["oracle"] - mean["best_single"]
-    boxes = [
-        ("Router", f"{mean['chosen']:.3f}", "Mean reward per query of the model that the router chose."),
-        (f"{single} alone", f"{mean['best_single']:.3f}", "Mean reward per query of the best single model."),
-        ("Oracle", f"{mean['oracle']:.3f}", "Mean reward of the best response to each query: the upper limit."),
-    ]
-    if gap > 0:
-        share = (mean["chosen"] - mean["best_single"]) / gap
-        boxes.append(
-            ("Gap closed", f"{share:.0%}", f"How much of the gap between {single} and the oracle the router closes.")
-        )
-    with st.container(horizontal=True):
-        for label, value, meaning in boxes:
-            st.metric(label, value, help=meaning, border=True, width=160)
+def draw_headline(quality: Quality, held_back: Figures) -> None:
+    """The main figure as a sentence and a picture, and what the figures show."""
+    card.draw(held_back, pool_order(quality, held_back))
     for sentence in verdicts.of_report(held_back):
         st.markdown(f"- {sentence}")
     st.caption(

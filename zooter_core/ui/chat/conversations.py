@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MOST_LIVE = 200  # conversations in memory; the oldest are dropped first
 TITLE = 60  # characters
 DEFAULT = Settings()
+DELETED = "deleted-conversation"  # in a session's state: an entry and its turns
 
 
 @dataclass(eq=False)
@@ -35,12 +36,14 @@ class Conversation:
     Attributes:
         fleet: the folder of the fleet that answers.
         history: where the turns are saved; None if nowhere.
+        name: the title that the visitor gave it.
     """
 
     fleet: str = ""
     id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
     turns: list[Turn] = field(default_factory=list)
     history: History | None = None
+    name: str = ""
 
     def ask(self, ensemble: Ensemble, query: str, settings: Settings = DEFAULT) -> None:
         """Route a query on the conversation so far and start the answer.
@@ -52,9 +55,9 @@ class Conversation:
         self._start(ensemble, query, decision, settings, plan)
 
     def answer_with(self, ensemble: Ensemble, candidate: str) -> None:
-        """Replace the last answer with one of the candidate named."""
+        """Add a version of the last answer, by the candidate named."""
         turn = self._drop()
-        self._start(ensemble, turn.query, turn.decision, turn.settings, Plan((candidate,)), turn.retry + 1)
+        self._start(ensemble, turn.query, turn.decision, turn.settings, Plan((candidate,)), turn)
 
     def retry(self, ensemble: Ensemble) -> None:
         """Ask the candidate whose answer broke off again; if all candidates failed, ask all of them again."""
@@ -63,7 +66,8 @@ class Conversation:
             _, plan = _choose(ensemble, self._messages(turn.query), turn.settings)
         else:
             plan = Plan((turn.candidate,), turn.job.reserves, _failed_to_start(turn.job))
-        self._start(ensemble, turn.query, turn.decision, turn.settings, plan, turn.retry + 1)
+        turn.versions.remove(turn.job)
+        self._start(ensemble, turn.query, turn.decision, turn.settings, plan, turn)
 
     def edit(self, ensemble: Ensemble, query: str, settings: Settings = DEFAULT) -> None:
         """Replace the last query.
@@ -76,15 +80,36 @@ class Conversation:
         self._start(ensemble, query, decision, settings, plan)
 
     def resume(self, ensemble: Ensemble) -> None:
-        """Let the candidate whose answer broke off continue it."""
+        """Let the candidate whose answer was stopped, cut off or broke off continue it."""
         turn = self._drop()
-        plan = Plan((turn.candidate,), turn.job.reserves, _failed_to_start(turn.job), turn.text)
-        self._start(ensemble, turn.query, turn.decision, turn.settings, plan, turn.retry)
+        previous = _failed_to_start(turn.job)
+        if turn.settings.second:
+            previous += tuple(r for name, r in turn.job.responses.items() if name != turn.candidate and not r.error)
+        plan = Plan((turn.candidate,), turn.job.reserves, previous, turn.text, chosen=turn.candidate)
+        turn.versions.remove(turn.job)
+        self._start(ensemble, turn.query, turn.decision, turn.settings, plan, turn, seed=turn.retry)
+
+    def show_version(self, number: int, version: int) -> None:
+        """Let another version of an answer count."""
+        turn = self.turns[number]
+        turn.job = turn.versions[version]
+        self._save(number)
+
+    def choose(self, number: int, candidate: str) -> None:
+        """Let another candidate's response count, of several that answered."""
+        self.turns[number].job.chosen = candidate
+        self._save(number)
 
     def vote(self, number: int, value: int | None) -> None:
         """Store a thumb for an answer, or remove it."""
-        self.turns[number].vote = value
+        self.turns[number].job.vote = value
         self._save(number)
+
+    def rename(self, name: str) -> None:
+        """Give the conversation a title; an empty one restores its first query."""
+        self.name = " ".join(name.split())[:TITLE]
+        if self.history is not None:
+            self.history.rename(self.id, self.title)
 
     def _drop(self) -> Turn:
         turn = self.turns.pop()
@@ -98,12 +123,14 @@ class Conversation:
         decision: Decision,
         settings: Settings,
         plan: Plan,
-        retry: int = 0,
+        previous: Turn | None = None,
+        seed: int | None = None,
     ) -> None:
+        retry = previous.retry + 1 if previous else 0
         base = ensemble.fleet.generation
         generation = replace(
             base,
-            seed=base.seed + retry,  # or a new answer would repeat the old one
+            seed=base.seed + (retry if seed is None else seed),  # or a new answer would repeat the old one
             temperature=base.temperature if settings.temperature is None else settings.temperature,
             max_new_tokens=settings.max_new_tokens or base.max_new_tokens,
         )
@@ -112,18 +139,20 @@ class Conversation:
 
         def save(answers: Answers) -> None:
             started.wait(5)
-            if number < len(self.turns) and self.turns[number].job is answers:
+            if number < len(self.turns) and answers in self.turns[number].versions:
                 self._save(number)
 
         job = Job(
             ensemble,
             plan,
             self._messages(query, system=settings.system),
-            rank=len(plan.candidates) > 1,
+            rank=len(plan.candidates) > 1 and not settings.second,
             generation=generation,
             save=save,
         )
-        self.turns.append(Turn(query, decision, job, settings, retry))
+        versions: list[Answers] = [*previous.versions, job] if previous else [job]
+        why = previous.why if previous else None
+        self.turns.append(Turn(query, decision, job, settings, retry, why, versions))
         self._save(number)
         started.set()
 
@@ -142,6 +171,8 @@ class Conversation:
 
     @property
     def title(self) -> str:
+        if self.name:
+            return self.name
         words = " ".join(self.turns[0].query.split()) if self.turns else ""
         return words if len(words) <= TITLE else words[: TITLE - 1] + "…"
 
@@ -159,8 +190,18 @@ def _choose(ensemble: Ensemble, messages: Sequence[Message], settings: Settings)
         decision = ensemble.route(messages)
         count = len(decision.order) if settings.mode == "rmr" else 1
     if settings.mode == "fixed" and settings.candidate in decision.order:
-        return decision, Plan((settings.candidate,))
+        return decision, Plan(_with_second((settings.candidate,), decision, settings))
+    if settings.second and settings.mode == "router":
+        return decision, Plan(_with_second(decision.order[:1], decision, settings))
     return decision, Plan(decision.order[:count], decision.order[count:])
+
+
+def _with_second(first: tuple[str, ...], decision: Decision, settings: Settings) -> tuple[str, ...]:
+    """The candidate and the second one; if they are the same, the next most probable is the second."""
+    others = [name for name in decision.order if name not in first]
+    if not settings.second or not others:
+        return first
+    return (*first, settings.second if settings.second in others else others[0])
 
 
 def _failed_to_start(job: Answers) -> tuple[Response, ...]:
@@ -201,7 +242,10 @@ def find(id: str) -> Conversation | None:
     entry = history().entry(id)
     if entry is None:
         return None
-    return Conversation(entry.fleet, id, [Turn.from_json(record) for record in history().turns(id)], history())
+    turns = [Turn.from_json(record) for record in history().turns(id)]
+    talk = Conversation(entry.fleet, id, turns, history())
+    talk.name = entry.title if entry.title != talk.title else ""
+    return talk
 
 
 def open(id: str) -> None:
@@ -218,8 +262,25 @@ def clear() -> None:
 
 
 def forget(id: str) -> None:
-    """Delete a conversation from the history and from memory."""
+    """Delete a conversation from the history and from memory; `undo` brings it back."""
+    entry = history().entry(id)
+    st.session_state[DELETED] = entry and (entry, history().turns(id))
     if current().id == id:
         clear()
     _live().pop(id, None)
     history().forget(id)
+
+
+def deleted() -> Entry | None:
+    """The conversation that was deleted last, as long as `undo` brings it back."""
+    removed = st.session_state.get(DELETED)
+    return removed[0] if removed else None
+
+
+def undo() -> None:
+    """Bring back the conversation that was deleted last."""
+    if removed := st.session_state.pop(DELETED, None):
+        entry, records = removed
+        for number, record in enumerate(records):
+            history().keep(entry, number, record)
+        open(entry.id)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from zooter_core.strict_json import dump_json
 from zooter_core.ui import answer_view
 from zooter_core.ui.chat.conversations import Conversation
+from zooter_core.ui.chat.turns import Turn
 from zooter_core.ui.text import plain, safe
 
 
 def markdown(talk: Conversation) -> str:
+    """A conversation under its title, as `markdown_of` writes its turns."""
+    return f"# {plain(talk.title)}\n\n{markdown_of(talk.turns)}"
+
+
+def markdown_of(turns: Sequence[Turn]) -> str:
     """Queries as quotations; answers with the candidate, the router's probabilities, and failures in brackets.
 
     The texts are made harmless as on the page, for whatever opens the file; `as_json` has the originals.
     """
-    lines = [f"# {plain(talk.title)}", ""]
-    for turn in talk.turns:
+    lines: list[str] = []
+    for turn in turns:
         shares = ", ".join(f"{plain(name)} {p:.0%}" for name, p in turn.decision.probabilities.items())
         who = "nobody" if turn.job.all_failed else plain(turn.candidate)
         end = " (incomplete)" if turn.job.incomplete and not turn.job.all_failed else ""

@@ -1,12 +1,12 @@
-"""A turn of a conversation: the query, how it is answered, the decision and the answers."""
+"""A turn of a conversation: the query, how it is answered, the decision and the versions of the answer."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from zooter_core.errors import Failure
-from zooter_core.records import Decision, Ranked, Response, Tag
+from zooter_core.records import Decision, Tag
+from zooter_core.ui.chat import answers_record
 from zooter_core.ui.jobs import Answers
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class Settings:
         unsure_above: for `select`, the trigger's value above which a query is unsure; None for the fleet's.
         temperature, max_new_tokens: None for the fleet's.
         system: system prompt; it is not routed.
+        second: a candidate that answers as well, beside the first.
     """
 
     mode: Mode = "router"
@@ -34,6 +35,7 @@ class Settings:
     temperature: float | None = None
     max_new_tokens: int | None = None
     system: str = ""
+    second: str | None = None
 
 
 @dataclass(eq=False)
@@ -41,9 +43,10 @@ class Turn:
     """A query with its decision and the answers to it.
 
     Attributes:
+        job: the version of the answer that counts.
         retry: how often the query was answered before.
-        vote: 1 for a thumb up, 0 for a thumb down.
         why: the explanation of the decision, computed when a visitor first opens it.
+        versions: all versions of the answer, the oldest first.
     """
 
     query: str
@@ -51,8 +54,12 @@ class Turn:
     job: Answers
     settings: Settings = Settings()
     retry: int = 0
-    vote: int | None = None
     why: Explanation | None = None
+    versions: list[Answers] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.job not in self.versions:
+            self.versions.append(self.job)
 
     @property
     def candidate(self) -> str:
@@ -63,27 +70,23 @@ class Turn:
     def text(self) -> str:
         return self.job.texts[self.candidate]
 
+    @property
+    def version(self) -> int:
+        """The place of the version that counts, from 0."""
+        return self.versions.index(self.job)
+
     def to_json(self) -> dict[str, Any]:
         """The record of the turn in the history and in an export."""
-        answer = self.job.responses.get(self.candidate)
-        ended = not self.job.running or len(self.job.responses) == len(self.job.texts)
-        return {
+        record = {
             "query": self.query,
             "decision": self.decision.to_json() | {"probabilities": dict(self.decision.probabilities)},  # not rounded
             "settings": asdict(self.settings),
-            "candidate": self.candidate,
-            "text": self.text,
-            "texts": self.job.texts,
-            "responses": {name: response.to_json() for name, response in dict(self.job.responses).items()},
-            "failed": {response.candidate: str(response.error) for response in self.job.failed},
-            "failures": {r.candidate: asdict(r.error) for r in self.job.failed if r.error is not None},
-            "reserves": list(self.job.reserves),
-            "rewards": {item.response.candidate: item.reward for item in self.job.ranked or []},
-            "problem": self.job.problem,
-            "complete": ended and answer is not None and answer.error is None,
+            **answers_record.to_json(self.job),
             "retry": self.retry,
-            "vote": self.vote,
         }
+        if len(self.versions) > 1:
+            record |= {"versions": [answers_record.to_json(job) for job in self.versions], "version": self.version}
+        return record
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Turn:
@@ -97,20 +100,7 @@ class Turn:
             values["margin"],
             values.get("utilities"),
         )
-        responses = {name: Response.from_json(response) for name, response in record["responses"].items()}
-        for name, failure in record.get("failures", {}).items():  # a response's record has the message alone
-            responses[name] = replace(responses[name], error=Failure(**failure))
-        ranked = [
-            Ranked(responses[name], reward, rank if reward is not None else None)
-            for rank, (name, reward) in enumerate(record["rewards"].items(), 1)
-        ]
-        job = Answers(
-            tuple(record["texts"]),
-            record["texts"],
-            responses,
-            ranked or None,
-            record["problem"],
-            reserves=tuple(record.get("reserves", ())),
-        )
+        versions = [answers_record.from_json(version) for version in record.get("versions", [record])]
         settings = Settings(**record["settings"])
-        return cls(record["query"], decision, job, settings, record["retry"], record["vote"])
+        job = versions[record.get("version", 0)]
+        return cls(record["query"], decision, job, settings, record["retry"], versions=versions)

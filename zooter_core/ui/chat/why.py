@@ -1,4 +1,4 @@
-"""Why the router chose a model: words, tags and similar queries, and what the choice saves."""
+"""Why the router chose a model, as one picture; the figures behind it on request."""
 
 from __future__ import annotations
 
@@ -10,64 +10,121 @@ import streamlit as st
 
 from zooter_core.method.labels import entropy
 from zooter_core.records import Decision
-from zooter_core.ui import charts
+from zooter_core.ui import pictures
+from zooter_core.ui.answer_view import CERTAINTY
 from zooter_core.ui.chat.turns import Turn
+from zooter_core.ui.colours import badge, colour_name
 from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
-    from zooter_core.router.explain import Explanation
+    from zooter_core.router.explain import Explanation, Piece
     from zooter_core.router.neighbours import Neighbour
+
+STRONG, WEAK = 0.5, 0.15  # shares of the strongest contribution from which a part of the query is shaded
+NEAREST = 3
+SHORT = 140  # characters of a training query
 
 
 def panel(engine: Ensemble, turn: Turn, key: str) -> None:
     """All reasons for a turn's decision, computed once."""
     if turn.why is None:
         turn.why = engine.explain(turn.decision)
-    pool, name = list(turn.decision.probabilities), plain(turn.decision.candidate)
-    st.markdown(f"**What each part of the query adds to {name}**")
-    st.plotly_chart(charts.contributions(turn.why, pool), key=f"parts-{key}", config=charts.PLAIN)
-    st.caption(f"How many percentage points {name}'s probability falls when the part is left out.")
-    _tags(turn.why)
-    _neighbours(turn.why.neighbours, pool)
+    why, decision = turn.why, turn.decision
+    pool, name = list(decision.probabilities), plain(decision.candidate)
+    with st.container(border=True, key=f"reasons-{key}"):
+        st.markdown(f"**What points to {badge(pool, decision.candidate)}**")
+        st.markdown(shaded(why.pieces, colour_name(pool, decision.candidate)))
+        st.caption("The stronger a word is marked, the more it counts towards the choice. Grey words count against it.")
+        st.markdown("**How likely each model is to answer best**")
+        for other, share in sorted(decision.probabilities.items(), key=lambda item: -item[1]):
+            with st.container(
+                horizontal=True, key=f"bar-{key}-{pool.index(other)}", vertical_alignment="center", wrap=False
+            ):
+                st.markdown(badge(pool, other, f"{share:.0%}"), width=100)
+                st.image(pictures.filled(share, pool, other), width="stretch", alt=f"{other} {share:.0%}")
+        st.markdown("**The most similar training queries**")
+        st.markdown("\n".join(sentences(why.neighbours[:NEAREST], pool)))
+        with st.expander("More"):
+            _figures(engine, turn, why, pool, name)
+
+
+def shaded(pieces: Sequence[Piece], colour: str) -> str:
+    """The query, its parts shaded by what they contribute, as Markdown."""
+    most = max((abs(piece.contribution) for piece in pieces), default=0.0) or 1.0
+    words = []
+    for piece in pieces:
+        share, text = piece.contribution / most, plain(piece.text)
+        if share >= STRONG:
+            words.append(f"**:{colour}-background[{text}]**")
+        elif share >= WEAK:
+            words.append(f":{colour}-background[{text}]")
+        elif share <= -WEAK:
+            words.append(f":gray-background[{text}]")
+        else:
+            words.append(text)
+    return " ".join(words)
+
+
+def sentences(neighbours: Sequence[Neighbour], pool: Sequence[str]) -> list[str]:
+    """Training queries, each with the model that won it, as a list in Markdown."""
+    if not neighbours:
+        return ["This router was saved without its training queries."]
+    return [f"- {badge(pool, winner(item))} won {_text(item)}" for item in neighbours]
+
+
+def winner(neighbour: Neighbour) -> str:
+    """The candidate with the highest reward on a training query, or the largest label where there are no rewards."""
+    values = neighbour.rewards or neighbour.label
+    return max(values, key=lambda name: values[name])
+
+
+def _text(item: Neighbour) -> str:
+    text = " ".join((item.text or "").split())
+    if not text:
+        return f"*a query of {plain(item.dataset or 'another data set')}, whose text is not included*"
+    return f"“{plain(text[:SHORT])}{'…' if len(text) > SHORT else ''}”"
+
+
+def _figures(engine: Ensemble, turn: Turn, why: Explanation, pool: Sequence[str], name: str) -> None:
+    points = st.column_config.NumberColumn(
+        "Points", format="%+.1f", help=f"How far {name}'s probability falls without it, in percentage points"
+    )
+    parts: list[dict[str, Any]] = [{"part": piece.text, "points": 100 * piece.contribution} for piece in why.pieces]
+    st.dataframe(
+        parts,
+        column_config={"part": st.column_config.TextColumn("Part of the query"), "points": points},
+        hide_index=True,
+    )
+    if why.tags:
+        points = st.column_config.NumberColumn(
+            "Points", format="%+.0f", help=f"{name}'s mean label on queries with the tag, compared with all queries"
+        )
+        tags = [{"tag": tag.name, "queries": tag.queries, "points": 100 * tag.contribution} for tag in why.tags]
+        columns: dict[str, Any] = {"tag": "Tag", "queries": "Training queries", "points": points}
+        st.dataframe(tags, column_config=columns, hide_index=True)
+    if why.neighbours:
+        _neighbours(why.neighbours, pool)
+    st.caption(f"The router is {CERTAINTY[turn.decision.certainty]}.")
     st.caption(entropy_text(turn.decision))
     st.caption(saving_text(engine, turn))
 
 
-def _tags(explanation: Explanation) -> None:
-    if not explanation.tags:
-        return
-    st.markdown("**What its tags suggest**")
-    lines = [
-        f"- **{plain(tag.name)}**: in the {tag.queries} training {'query' if tag.queries == 1 else 'queries'} with "
-        f"this tag, {plain(explanation.candidate)} did {abs(tag.contribution) * 100:.0f} points "
-        f"{'better' if tag.contribution >= 0 else 'worse'} than overall"
-        for tag in explanation.tags
-    ]
-    st.markdown("\n".join(lines))
-
-
 def _neighbours(neighbours: Sequence[Neighbour], pool: Sequence[str]) -> None:
-    st.markdown("**The most similar training queries**")
-    if not neighbours:
-        st.caption("This router was saved without its training queries.")
-        return
-    with_rewards = all(item.rewards is not None for item in neighbours)  # older folders hold labels alone
+    with_rewards = all(item.rewards for item in neighbours)  # older folders hold labels alone
     rows: list[dict[str, Any]] = []
     for item in neighbours:
+        values = item.rewards if with_rewards else {name: 100 * item.label[name] for name in pool}
         text = item.text or f"(from {item.dataset or 'another data set'}; text not included)"
-        values = item.rewards if with_rewards and item.rewards else {name: 100 * item.label[name] for name in pool}
-        rows.append({"similarity": item.similarity, **{name: values.get(name) for name in pool}, "query": text})
+        rows.append({"query": text, "similarity": item.similarity, **{name: values.get(name) for name in pool}})
     number_format, meaning = (
         ("%.2f", "Mean reward of {}'s responses to that query; higher is better")
         if with_rewards
-        else ("%.0f %%", "{}'s share of that query's label: how well its responses did")
+        else ("%.0f%%", "How probable it is that {} gives the best answer to that query, by its training label")
     )
     columns: dict[str, Any] = {
-        "similarity": st.column_config.NumberColumn(
-            "Similarity", format="%.2f", help="Cosine similarity of the two queries, at most 1"
-        ),
-        "query": st.column_config.TextColumn("Query", width="large"),
+        "query": st.column_config.TextColumn("Training query", width="medium"),
+        "similarity": st.column_config.NumberColumn("Similarity", format="%.2f", help="Cosine of the embeddings"),
     }
     for name in pool:
         columns[name] = st.column_config.NumberColumn(name, format=number_format, help=meaning.format(plain(name)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,16 @@ import streamlit as st
 
 from zooter_core.records import Ranked, Response
 from zooter_core.strict_json import dump_json
-from zooter_core.ui import answer_view, charts, links
+from zooter_core.ui import answer_view, charts, links, strip
 from zooter_core.ui.background import BackgroundWork, draw_live, stop_button
-from zooter_core.ui.compare import votes
+from zooter_core.ui.colours import badge
+from zooter_core.ui.compare import comparisons, leaderboard, votes
 from zooter_core.ui.compare.comparisons import Comparison, fleet_key, verdict
 from zooter_core.ui.compare.diff_view import draw_differences
+from zooter_core.ui.compare.votes import Vote
 from zooter_core.ui.error_box import show_error
 from zooter_core.ui.history import history
-from zooter_core.ui.text import code, plain, safe
+from zooter_core.ui.text import code, number, plain, safe
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -63,25 +66,49 @@ def result(engine: Ensemble, comparison: Comparison) -> None:
         show_error(
             "The responses could not be ranked. The reason appears together with the names." if hidden else problem
         )
-    elif not hidden:
-        st.info(verdict(comparison.decision, comparison.ranked()))
-        _charts(comparison)
+    if not comparison.blind:  # after a blind vote, nothing moves the card that a visitor has voted for
+        _verdict(comparison)
     cards(comparison, engine)
     _vote(comparison)
+    if comparison.blind and not hidden:
+        _verdict(comparison)
     if not hidden:
         with st.expander("Seconds, tokens and cost", icon=":material/timer:"):
             _costs(comparison)
     draw_differences(comparison)
-    row = st.container(horizontal=True)
-    if not hidden:
-        row.download_button(
+    with st.container(horizontal=True):
+        _take_away(comparison)
+
+
+def _verdict(comparison: Comparison) -> None:
+    """Whether router and reward model agree, and the rewards on one axis."""
+    if comparison.job.problem:
+        return
+    st.markdown(verdict(comparison.decision, comparison.ranked()))
+    scored = [item for item in comparison.ranked() if item.reward is not None]
+    if not scored:
+        return
+    text = ", ".join(f"{plain(item.response.candidate)} {number(item.reward or 0)}" for item in scored)
+    figure = charts.rewards(scored, comparison.pool)
+    st.plotly_chart(figure, key="rewards", config=charts.PLAIN, alt=f"Rewards on one axis: {text}")
+    st.caption(
+        f"Reward of each response, further right is better: {text}.",
+        help="A reward is the reward model's score of a response to this query. It has no unit and no fixed range: "
+        "only differences between responses to the same query are meaningful.",
+    )
+
+
+def _take_away(comparison: Comparison) -> None:
+    """The comparison as a file and as a link."""
+    if not comparison.hidden:
+        st.download_button(
             "Download as JSON",
             dump_json(comparison.to_json(), ensure_ascii=False, indent=2),
             f"zooter-compare-{comparison.id}.json",
             on_click="ignore",
             icon=":material/download:",
         )
-    with row.popover("Share", icon=":material/share:"):
+    with st.popover("Share", icon=":material/share:"):
         parameters: dict[str, str | list[str]] = {}
         if len(comparison.job.candidates) < len(comparison.pool):
             parameters["models"] = list(comparison.job.candidates)
@@ -95,11 +122,10 @@ def routing(comparison: Comparison) -> None:
     if comparison.hidden:
         st.caption(":material/visibility_off: Names, routing and rewards appear after your vote.")
         return
-    with st.expander("Routing", icon=":material/alt_route:"):
-        summary = answer_view.lead_text(comparison.decision, "would answer")
-        answer_view.draw_routing(comparison.decision, summary, "compare", comparison.pool)
-        if len(comparison.job.candidates) < len(comparison.pool):
-            st.caption("Probabilities among the models compared; the router chooses among all models of the fleet.")
+    decision = comparison.decision
+    strip.draw(decision.probabilities, [tag.name for tag in decision.tags], "compare", comparison.pool)
+    if len(comparison.job.candidates) < len(comparison.pool):
+        st.caption("Probabilities among the models compared; the router chooses among all models of the fleet.")
 
 
 def cards(comparison: Comparison, engine: Ensemble | None = None) -> None:
@@ -109,18 +135,19 @@ def cards(comparison: Comparison, engine: Ensemble | None = None) -> None:
         engine: asks a failed candidate again; without it there is no button to retry.
     """
     ranked = {item.response.candidate: item for item in comparison.job.ranked or []}
-    names = list(ranked) if ranked and not comparison.hidden else list(comparison.order)
+    names = list(ranked) if ranked and not comparison.blind else list(comparison.order)
     failed = [response.candidate for response in comparison.job.failed]
-    for first in range(0, len(names), 2):
-        for column, name in zip(st.columns(2), names[first : first + 2], strict=False):
-            with column.container(border=True):
+    with st.container(horizontal=True, key=f"cards-{comparison.id}", wrap=False, gap="small"):
+        for name in names:
+            key = f"{comparison.id}-{comparison.order.index(name)}"  # without the name, which may be hidden
+            with st.container(border=True, key=f"card-{key}"):
                 _card_head(comparison, name, ranked.get(name))
                 _card_body(comparison, name)
                 if engine is not None and name in failed:
-                    key = f"retry-{comparison.id}-{comparison.order.index(name)}"  # without the name, which is hidden
-                    st.button(
-                        "Retry", key=key, icon=":material/replay:", on_click=comparison.retry, args=(engine, name)
-                    )
+                    again = partial(comparison.retry, engine, name)
+                    st.button("Retry", key=f"retry-{key}", icon=":material/replay:", on_click=again)
+                if engine is not None and comparison.votable and name in comparison.answered:
+                    _vote_button(comparison, f"{plain(comparison.label(name))} is best", key, "best", name)
 
 
 def _card_head(comparison: Comparison, name: str, item: Ranked | None) -> None:
@@ -128,16 +155,18 @@ def _card_head(comparison: Comparison, name: str, item: Ranked | None) -> None:
         st.markdown(f"#### {comparison.letter(name)}")
         return
     rank = f"{item.rank}. " if item and item.rank else ""
-    badges = [f"reward **{item.reward:.2f}**"] if item and item.reward is not None else []
+    ticks = []
     if name == comparison.decision.candidate:
-        badges.append(f":blue-badge[router's choice, {comparison.decision.probabilities[name]:.0%}]")
+        ticks.append(f":primary-badge[:material/check: router's choice, {comparison.decision.probabilities[name]:.0%}]")
     if item and item.rank == 1:
-        badges.append(":green-badge[highest reward]")
+        ticks.append(":gray-badge[:material/check: highest reward]")
     if comparison.vote and comparison.vote.best == name:
-        badges.append(":violet-badge[:material/how_to_vote: your choice]")
+        ticks.append(":gray-badge[:material/check: your choice]")
     if comparison.blind:
-        badges.append(f":gray-badge[was {comparison.letter(name)}]")
-    st.markdown(f"#### {rank}{plain(name)}  \n{' '.join(badges)}")
+        ticks.append(f":gray-badge[was {comparison.letter(name)}]")
+    if item and item.reward is not None:
+        ticks.insert(0, f"reward **{number(item.reward)}**")
+    st.markdown(f"#### {rank}{badge(comparison.pool, name)}  \n{' '.join(ticks)}")
 
 
 def _card_body(comparison: Comparison, name: str) -> None:
@@ -149,68 +178,48 @@ def _card_body(comparison: Comparison, name: str) -> None:
     if response.error:
         show_error("This response failed." if comparison.hidden else response.error)
         return
-    if not comparison.hidden:
-        st.caption(answer_view.facts(response))
+    if not comparison.hidden and (facts := answer_view.facts(response)):
+        st.caption(facts)
     answer_view.draw_ending(response)
 
 
-def _charts(comparison: Comparison) -> None:
-    scored = [item for item in comparison.ranked() if item.reward is not None]
-    if not scored:
-        return
-    left, right = st.columns(2)
-    with left:
-        st.caption("Reward of each response (higher is better):")
-        st.plotly_chart(charts.rewards(scored, comparison.pool), key="rewards", config=charts.PLAIN)
-    with right:
-        st.caption("Router's probability that each is the best:")
-        st.plotly_chart(charts.probabilities(comparison.decision, comparison.pool), key="shares", config=charts.PLAIN)
-    shares = comparison.decision.probabilities
-    text = ", ".join(
-        f"{plain(item.response.candidate)} {item.reward:.2f} ({shares[item.response.candidate]:.0%})" for item in scored
-    )
-    st.caption(
-        f"Reward, and the router's probability in brackets: {text}.",
-        help="A reward is the reward model's score of a response to this query. It has no unit and no fixed range: "
-        "only differences between responses to the same query are meaningful.",
-    )
+def _vote_button(comparison: Comparison, label: str, key: str, *choice: str) -> None:
+    vote = comparison.vote
+    selected = vote is not None and (vote.outcome, vote.best) == (choice[0], (*choice, None)[1])
+    icon = ":material/check:" if selected else ":material/how_to_vote:"
+    st.button(label, key=f"vote-{key}", icon=icon, on_click=comparison.cast, args=choice)
 
 
 def _vote(comparison: Comparison) -> None:
-    """The buttons of a vote, or the vote."""
+    """What else a visitor can vote for than one card; after the vote, what it was and the next round."""
     vote = comparison.vote
-    if comparison.votable:
-        st.markdown("**Which response is best?**" + (" Voting again replaces your vote." if vote else ""))
-        row = st.container(horizontal=True)
-
-        def button(label: str, key: object, selected: bool, *choice: str) -> None:
-            icon = ":material/check:" if selected else None
-            row.button(label, key=f"vote-{comparison.id}-{key}", icon=icon, on_click=comparison.cast, args=choice)
-
-        for name in comparison.answered:  # no key holds a name: the page's source would reveal it
-            number, selected = comparison.order.index(name), bool(vote and vote.best == name)
-            button(plain(comparison.label(name)), number, selected, "best", name)
-        for outcome, label in (("tie", "Tie"), ("none", "None is good")):
-            button(label, outcome, bool(vote and vote.outcome == outcome), outcome)
-    elif vote:
-        other = {"tie": "a tie", "none": "none of them is good"}
-        choice = f"**{plain(vote.best)}**, {comparison.letter(vote.best)}" if vote.best else other[vote.outcome]
-        st.success(f"You voted without seeing the names: {choice}.", icon=":material/how_to_vote:")
-    if comparison.hidden:
-        label = "Show the names without voting" if comparison.votable else "Show the names"
-        st.button(label, key="reveal", type="tertiary", icon=":material/visibility:", on_click=comparison.reveal)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if comparison.votable:
+            again = " Voting again replaces your vote." if vote else ""
+            st.markdown(f"**Which response is best?**{again}", width="content")
+            for outcome, label in (("tie", "Tie"), ("none", "None is good")):
+                _vote_button(comparison, label, f"{comparison.id}-{outcome}", outcome)
+        elif vote:
+            other = {"tie": "a tie", "none": "none of them is good"}
+            choice = f"**{plain(vote.best)}**, {comparison.letter(vote.best)}" if vote.best else other[vote.outcome]
+            st.markdown(f":material/how_to_vote: You voted without seeing the names: {choice}.", width="content")
+        if comparison.hidden:
+            label = "Show the names without voting" if comparison.votable else "Show the names"
+            st.button(label, key="reveal", type="tertiary", icon=":material/visibility:", on_click=comparison.reveal)
+        elif comparison.blind:
+            st.button("Next round", icon=":material/arrow_forward:", on_click=comparisons.show, args=(None,))
 
 
 def _costs(comparison: Comparison) -> None:
     rows = [_cost(comparison, item.response) for item in comparison.ranked()]
-    number = st.column_config.NumberColumn
+    column = st.column_config.NumberColumn
     columns: dict[str, Any] = {
         "model": st.column_config.TextColumn("Model"),
-        "first": number("First token (s)", format="%.2f", help="Seconds until the first token"),
-        "seconds": number("Seconds", format="%.1f", help="From the start of the answer to its end. " + TOGETHER),
-        "tokens": number("Tokens", help="Tokens of the answer; a token is about three quarters of a word"),
-        "speed": number("Tokens per second", format="%.0f", help="After the first token. " + TOGETHER),
-        "usd": number("Cost (US dollars)", format="%.6f", help=PRICES),
+        "first": column("First token (s)", format="%.2f", help="Seconds until the first token"),
+        "seconds": column("Seconds", format="%.1f", help="From the start of the answer to its end. " + TOGETHER),
+        "tokens": column("Tokens", help="Tokens of the answer; a token is about three quarters of a word"),
+        "speed": column("Tokens per second", format="%.0f", help="After the first token. " + TOGETHER),
+        "usd": column("Cost (US dollars)", format="%.6f", help=PRICES),
     }
     if not comparison.prices:
         columns.pop("usd")
@@ -241,16 +250,25 @@ def tally(engine: Ensemble) -> None:
         if store.path is None:
             st.caption("Votes are not saved (history is off).")
             return
-        counts = votes.tally(votes.read(store.votes(fleet_key(engine.fleet))))
+        cast = votes.read(store.votes(fleet_key(engine.fleet)))
+        counts = votes.tally(cast)
         if store.problem:
             st.warning(safe(store.problem))
         st.markdown("  \n".join(votes.summary_lines(counts)))
-        if counts.votes:
-            rows = [{"model": name, "won": counts.won.get(name, 0), "shown": n} for name, n in counts.shown.items()]
-            columns: dict[str, Any] = {
-                "model": st.column_config.TextColumn("Model"),
-                "won": st.column_config.NumberColumn("Best", help="Votes for its response"),
-                "shown": st.column_config.NumberColumn("Votes", help="Votes on comparisons that it took part in"),
-            }
-            st.dataframe(rows, column_config=columns, hide_index=True, width="stretch")
+        if counts.decided:
+            _leaderboard(cast, engine.fleet.pool)
         st.markdown(f"Saved on this machine only, in {code(str(store.path))}.")
+
+
+def _leaderboard(cast: Sequence[Vote], pool: Sequence[str]) -> None:
+    """The models by how often they would win against the others."""
+    rows = [
+        f"| {badge(pool, row.name)} | {row.strength:.0%} | {row.low:.0%} to {row.high:.0%} | {row.won} | {row.votes} |"
+        for row in leaderboard.of(cast)
+    ]
+    head = ["| model | wins against all others | 95% interval | best in | votes |", "|---|---:|---:|---:|---:|"]
+    st.markdown("\n".join([*head, *rows]))
+    st.caption(
+        "The share of votes that a model would win if all competed, by the Bradley-Terry model of these votes; the "
+        "interval comes from resampling them."
+    )

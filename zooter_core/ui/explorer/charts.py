@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from zooter_core.method.tag_table import BINS, Reliability, TagTable
-from zooter_core.ui.charts import CLEAR, GREY, PALETTE, colour, framed, label
+from zooter_core.ui.charts import CLEAR, framed, label
+from zooter_core.ui.colours import GREY, PALETTE, colour
 
 Kind = Literal["probability", "reward", "difference"]
 ROW = 24  # pixels per tag

@@ -8,11 +8,12 @@ import streamlit as st
 
 from zooter_core.errors import ZooterError
 from zooter_core.records import Decision, Message
-from zooter_core.ui.answer_view import CERTAINTY, lead_text, probabilities_text
+from zooter_core.ui.answer_view import CERTAINTY
 from zooter_core.ui.charts import tag_badges
 from zooter_core.ui.error_box import show_error
 from zooter_core.ui.examples import EXAMPLES
 from zooter_core.ui.explorer import live_charts, view
+from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -100,7 +101,8 @@ def _bars(decision: Decision | None, learned: view.Learned | None) -> None:
     if probabilities is None:
         st.caption("Nothing routed yet.")
         return
-    text = probabilities_text(probabilities)
+    order = sorted(probabilities.items(), key=lambda item: -item[1])
+    text = ", ".join(f"{plain(name)} {p:.0%}" for name, p in order)
     st.markdown("**Probability of giving the best answer**")
     st.echarts_chart(
         live_charts.bars(probabilities),
@@ -112,7 +114,7 @@ def _bars(decision: Decision | None, learned: view.Learned | None) -> None:
     if decision is None:
         st.caption(f"Nothing routed yet. These are the means over the training queries: {text}.")
         return
-    st.markdown(f"{tag_badges(decision.tags)}  \n{lead_text(decision, 'would answer')}.")
+    st.markdown(f"{tag_badges(decision.tags)}  \n**{plain(decision.candidate)}** would answer.")
     st.caption(f"In words: {text}.")
     st.caption(f"The router is {CERTAINTY[decision.certainty]}.")
 

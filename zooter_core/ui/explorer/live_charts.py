@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.method.tag_table import TIE
-from zooter_core.ui.charts import GREY, colour
+from zooter_core.ui.colours import GREY, colour
 
 SYMBOLS = (
     "circle",

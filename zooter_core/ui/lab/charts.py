@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from zooter_core.ui.charts import colour, framed, label
+from zooter_core.ui.charts import framed, label
+from zooter_core.ui.colours import colour
 
 Array = NDArray[np.float64]
 MOST = 12  # candidates in a chart

@@ -1,4 +1,4 @@
-r"""Formulas in text: parses `$$...$$`, `\[...\]` and `\(...\)`, and writes them for Streamlit."""
+r"""Formulas in text: parses `$$...$$`, `\[...\]`, `\(...\)` and `$...$`, and writes them for Streamlit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from markdown_it.rules_inline import StateInline
 
 from zooter_core.ui.markdown.escape import code, fence
 
-CLOSING = {"$$": "$$", "\\[": "\\]", "\\(": "\\)"}
+CLOSING = {"$$": "$$", "\\[": "\\]", "\\(": "\\)", "$": "$"}
+# As Pandoc has it: no white space inside the signs and no digit behind them. What is between them is one letter, or has
+# one of the signs of a formula.
+SINGLE = re.compile(r"(?<![\\$])\$(?![\s$])([A-Za-z]|[^$\n]{0,300}?[\\^_=][^$\n]{0,300}?)(?<!\s)\$(?![\d$])")
 LONGEST = 2_000  # characters of a formula
 REST = re.compile(r"[ \t]*(?=\n|\Z)")
 # If Streamlit does not recognise a formula, it parses it as Markdown, so nothing in a formula may become a link, an
@@ -27,9 +30,22 @@ BAR = re.compile(r"\\?\|")
 def formulas(parser: MarkdownIt) -> None:
     """Add formulas to a parser: tokens `maths` and `maths_block`, with the opening characters as markup."""
     parser.inline.ruler.before("escape", "maths", _inline)
+    parser.inline.ruler.after("maths", "maths_dollars", _dollars)
     parser.block.ruler.before(
         "fence", "maths_block", _block, {"alt": ["paragraph", "blockquote", "list"]}
     )  # fmt: skip
+
+
+def _dollars(state: StateInline, silent: bool) -> bool:
+    """A formula between single dollar signs; prices in a sentence are none."""
+    found = SINGLE.match(state.src, state.pos, state.posMax)
+    if not found:
+        return False
+    if not silent:
+        token = state.push("maths", "", 0)
+        token.content, token.markup = found[1], "$"
+    state.pos = found.end()
+    return True
 
 
 def _inline(state: StateInline, silent: bool) -> bool:

@@ -14,6 +14,7 @@ from zooter_core.ui.markdown import maths
 from zooter_core.ui.markdown.escape import fence
 from zooter_core.ui.markdown.words import Words
 
+PAGE = 2  # levels of headings that are the page's; a text's headings come below them
 DEEPEST = 20  # a quote counts one, a list two; deeper Markdown is shown as plain text
 MOST_COLUMNS = 40
 MOST_CELLS = 4_000  # of a table; short rows are filled up with empty cells
@@ -94,7 +95,7 @@ def _block(node: SyntaxTreeNode) -> list[str]:
         case "paragraph":
             return _paragraph(node.children[0].children)
         case "heading":
-            return [f"{'#' * int(node.tag[1])} {_line(node)}".rstrip()]
+            return [f"{'#' * min(6, int(node.tag[1]) + PAGE)} {_line(node)}".rstrip()]
         case "fence" | "code_block":
             return fence(node.content.removesuffix("\n"), _language(node.info))
         case "blockquote":

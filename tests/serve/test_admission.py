@@ -1,0 +1,178 @@
+"""Limits: the arithmetic with a clock of its own, and what clients see."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from support.running_endpoint import stream_of
+from zooter_core.config.serve import ServeConfig
+from zooter_core.serve.admission import Admission
+from zooter_core.serve.errors import ApiError
+from zooter_core.serve.keys import Key, add_key
+
+PHONE, LAPTOP = Key("phone", "", 0.0, requests_per_minute=2), Key("laptop", "", 0.0, tokens_per_minute=600)
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def admission(**limits) -> tuple[Admission, Clock]:
+    clock = Clock()
+    return Admission(lambda: ServeConfig(**limits), clock), clock
+
+
+def refused(call, *arguments) -> tuple[int, str | None, int]:
+    with pytest.raises(ApiError) as caught:
+        call(*arguments)
+    return caught.value.status, caught.value.code, int(caught.value.headers["retry-after"])
+
+
+def test_requests_a_minute_refill_evenly():
+    door, clock = admission()
+    door.count(PHONE)
+    door.count(PHONE)
+    assert refused(door.count, PHONE) == (429, "rate_limit_exceeded", 30)
+    door.count(LAPTOP)  # another key has its own
+    clock.now += 30
+    door.count(PHONE)
+    assert refused(door.count, PHONE)[0] == 429
+
+
+def test_overdrawn_tokens_have_to_refill():
+    door, clock = admission()
+    door.count(LAPTOP)
+    door.spend(LAPTOP, 1200)  # more than a minute's worth
+    assert refused(door.count, LAPTOP) == (429, "rate_limit_exceeded", 61)  # 601 tokens at 10 a second, rounded up
+    clock.now += 61
+    door.count(LAPTOP)
+
+
+def test_limits_in_all_hold_for_every_key():
+    door, _ = admission(requests_per_minute=1)
+    door.count(PHONE)
+    assert refused(door.count, LAPTOP)[:2] == (429, "rate_limit_exceeded")
+    assert refused(door.count, None)[:2] == (429, "rate_limit_exceeded")
+
+
+def test_places_are_given_in_order_of_arrival():
+    async def scenario() -> None:
+        door, _ = admission(concurrent=1, queue=2)
+        order, release = [], asyncio.Event()
+
+        async def request(name: str) -> None:
+            with door.admitted(None):
+                async with door.place():
+                    order.append(name)
+                    await release.wait()
+
+        tasks = [asyncio.create_task(request(name)) for name in "abc"]
+        await asyncio.sleep(0)
+        assert (order, door.running, door.waiting) == (["a"], 1, 2)
+        assert refused(door.admitted(None).__enter__) == (503, "queue_full", 1)
+        tasks[1].cancel()  # its client went away
+        release.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert (order, door.running, door.waiting) == (["a", "c"], 0, 0)
+
+    asyncio.run(scenario())
+
+
+def test_a_place_that_is_given_while_its_client_leaves_goes_to_the_next():
+    async def scenario() -> None:
+        door, _ = admission(concurrent=1, queue=2)
+        first = door.place()
+        await first.__aenter__()
+        waiting = asyncio.create_task(door.place().__aenter__())
+        await asyncio.sleep(0)
+        await first.__aexit__(None, None, None)  # gives the place
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert door.running == 0
+
+    asyncio.run(scenario())
+
+
+def test_the_wait_is_bounded():
+    async def scenario() -> None:
+        door, _ = admission(concurrent=1, queue=1, queue_seconds=0.01)
+        async with door.place():
+            with pytest.raises(ApiError) as caught:
+                await door.place().__aenter__()
+            assert (caught.value.status, caught.value.code) == (503, "queue_timeout")
+        assert (door.running, door.waiting) == (0, 0)
+
+    asyncio.run(scenario())
+
+
+def test_a_full_server_says_when_to_come_back(serve, scripted):
+    endpoint = serve("hang-first", extra="[serve]\nconcurrent = 1\nqueue = 0\n")
+    with ThreadPoolExecutor(1) as threads:
+        hanging = threads.submit(endpoint.chat)
+        scripted.wait_for("hang-first", 1)
+        response = endpoint.chat()
+        scripted.closing.set()
+        hanging.result()
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "queue_full")
+    assert response.headers["retry-after"] == "1"
+    assert response.headers["x-request-id"]
+
+
+def test_a_queued_request_is_answered_when_its_turn_comes(serve):
+    endpoint = serve("good", extra="[serve]\nconcurrent = 1\n")
+    barrier = threading.Barrier(8)
+
+    def call() -> int:
+        barrier.wait()
+        return endpoint.chat().status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        assert [future.result() for future in [threads.submit(call) for _ in range(8)]] == [200] * 8
+
+
+def test_limits_of_a_key_over_http(serve, tmp_path):
+    file = tmp_path / "keys.json"
+    few = {"authorization": f"Bearer {add_key(file, Key('few', '', 0.0, requests_per_minute=1))}"}
+    small = {"authorization": f"Bearer {add_key(file, Key('small', '', 0.0, tokens_per_minute=1))}"}
+    endpoint = serve("good", given={"keys": file})
+    for headers in (few, small):
+        assert endpoint.chat(headers=headers).status_code == 200
+        endpoint.next_exchange()  # when its tokens are counted
+        response = endpoint.chat(headers=headers)
+        assert (response.status_code, response.json()["error"]["type"]) == (429, "rate_limit_error")
+        assert 1 <= int(response.headers["retry-after"]) <= 6000
+        endpoint.next_exchange()
+        question = {"messages": [{"role": "user", "content": "Hi"}]}
+        assert endpoint.client.post("/v1/route", json=question, headers=headers).status_code == 429
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_deadline_ends_an_answer(serve, scripted, stream):
+    endpoint = serve("slow" if stream else "hang-first", extra="[serve]\ndeadline_seconds = 0.3\n")
+    response = endpoint.chat(stream=stream)
+    if stream:
+        error = stream_of(response)[-1]["error"]
+    else:
+        assert response.status_code == 504
+        error = response.json()["error"]
+    assert error["code"] == "deadline_exceeded"
+    assert scripted.dropped.wait(20)  # the server behind has stopped too
+
+
+def test_size_of_a_conversation(serve):
+    endpoint = serve("good", extra="[serve]\nmost_messages = 2\nmost_prompt_tokens = 10\n")
+    three = [{"role": "user", "content": "x"}] * 3
+    response = endpoint.chat(three)
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "too_many_messages")
+    response = endpoint.chat("word " * 9)
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "context_length_exceeded")
+    assert endpoint.client.post("/v1/route", json={"messages": three}).status_code == 400
+    items = {"model": "auto", "input": three}
+    assert endpoint.client.post("/v1/responses", json=items).status_code == 400

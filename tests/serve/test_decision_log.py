@@ -1,0 +1,104 @@
+"""The decision log: what is in it, what is not, and that it neither grows without end nor stops a request."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import stat
+
+import pytest
+
+from support.running_endpoint import QUERY
+from zooter_core.serve.decision_log import FILES, DecisionLog
+from zooter_core.serve.exchange import Exchange
+
+
+def lines(folder) -> list[dict]:
+    return [json.loads(line) for line in (folder / "decisions.jsonl").read_text().splitlines()]
+
+
+def test_a_line_has_the_decision_and_nothing_of_the_prompt(serve):
+    endpoint = serve("http-503", "good")
+    bad, good = endpoint.order
+    answer = endpoint.chat(user="Ada")
+    endpoint.next_exchange()
+    folder = endpoint.server.settings.data
+    (line,) = lines(folder)
+    assert line["request_id"] == answer.headers["x-request-id"]
+    assert line["text_sha256"] == hashlib.sha256(QUERY.encode()).hexdigest()
+    assert set(line["probabilities"]) == {bad, good}
+    assert (line["choice"], line["candidate"], line["reason"]) == (bad, good, "router")
+    assert line["failed"] == [{"candidate": bad, "status": 502}]
+    assert (line["status"], line["finish"], line["error"]) == (200, "stop", None)
+    assert 0 < line["routing_seconds"] < line["first_token_seconds"] < line["seconds"]
+    text = (folder / "decisions.jsonl").read_text()
+    words = answer.json()["choices"][0]["message"]["content"]
+    assert not any(secret in text for secret in (QUERY, "Ada", words))
+    assert stat.S_IMODE((folder / "decisions.jsonl").stat().st_mode) == 0o600
+
+
+def test_prompts_are_there_if_wanted(serve):
+    endpoint = serve("good", given={"log_prompts": True})
+    endpoint.chat()
+    endpoint.next_exchange()
+    assert lines(endpoint.server.settings.data)[0]["messages"] == [{"role": "user", "content": QUERY}]
+
+
+def test_tokens_and_cost(serve, fleet_copy):
+    endpoint = serve("good", extra="usd_per_million_tokens = 500_000.0\n")
+    usage = endpoint.chat().json().get("usage")
+    endpoint.next_exchange()
+    (line,) = lines(endpoint.server.settings.data)
+    assert line["tokens_reported"] is (usage is not None)
+    assert line["dollars"] == pytest.approx(line["tokens"] / 2)
+    endpoint.chat(stream=True)
+    endpoint.next_exchange()
+    assert lines(endpoint.server.settings.data)[1]["tokens"] > 0
+
+
+def test_a_refused_request_has_a_line_too(serve):
+    endpoint = serve("good")
+    endpoint.client.post("/v1/chat/completions", content=b"{")
+    endpoint.next_exchange()
+    (line,) = lines(endpoint.server.settings.data)
+    assert (line["status"], line["error"], line["text_sha256"]) == (400, "invalid_json", None)
+
+
+def test_files_are_rotated(tmp_path):
+    log = DecisionLog(tmp_path, most_bytes=1)
+    for _ in range(FILES + 5):
+        log(Exchange("/v1/chat/completions"))
+    log.close()
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["decisions.jsonl", *(f"decisions.jsonl.{number}" for number in range(1, FILES + 1))]
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in tmp_path.iterdir())
+    ids = {json.loads(path.read_text())["request_id"] for path in tmp_path.iterdir()}
+    assert len(ids) == FILES + 1  # one line each
+
+
+class FullDisk:
+    """A file on a full disk that becomes free again. A real one needs a mount."""
+
+    def __init__(self, file) -> None:
+        self.file, self.full = file, True
+
+    def write(self, data: bytes) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self.file.write(data)
+
+    def __getattr__(self, name: str):
+        return getattr(self.file, name)
+
+
+def test_a_full_disk_costs_lines_alone(tmp_path, caplog):
+    log = DecisionLog(tmp_path)
+    disk = log._file = FullDisk(log._file)
+    log(Exchange("/a"))
+    log(Exchange("/b"))
+    disk.full = False
+    log(Exchange("/c"))
+    log.close()
+    assert [line["path"] for line in lines(tmp_path)] == ["/c"]
+    assert len([record for record in caplog.records if "misses lines" in record.message]) == 1

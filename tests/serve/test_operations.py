@@ -1,0 +1,110 @@
+"""Metrics, readiness, and loading the fleet anew while requests are being answered."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from support.command_files import replace_text
+from zooter_core.serve.keys import Key, add_key
+
+
+def figures(endpoint) -> dict[tuple, float]:
+    """The samples by name and labels."""
+    families = text_string_to_metric_families(endpoint.client.get("/metrics").text)
+    return {
+        (sample.name, *sorted(sample.labels.values())): sample.value for family in families for sample in family.samples
+    }
+
+
+def test_metrics_count_what_happened(serve):
+    endpoint = serve("http-503", "good", extra="usd_per_million_tokens = 1.0\n")
+    bad, good = endpoint.order
+    endpoint.chat()
+    endpoint.chat(model=good, stream=True)
+    endpoint.client.post("/v1/chat/completions", content=b"{")
+    for _ in range(3):
+        endpoint.next_exchange()
+    found = figures(endpoint)
+    assert found["zooter_requests_total", "/v1/chat/completions", "200"] == 2
+    assert found["zooter_requests_total", "/v1/chat/completions", "400"] == 1
+    assert found["zooter_choices_total", good, "router"] == 1
+    assert found["zooter_choices_total", good, "named"] == 1
+    assert found["zooter_fallbacks_total", bad] == 1
+    assert found["zooter_errors_total", "invalid_json"] == 1
+    assert found["zooter_routing_seconds_count",] == 2
+    assert found["zooter_first_token_seconds_count", good] == found["zooter_request_seconds_count", good] == 2
+    assert found["zooter_tokens_total", "answer", good] > 0
+    assert found["zooter_running_requests",] == found["zooter_queued_requests",] == found["zooter_switches_total",] == 0
+
+
+def test_running_and_queued_requests_are_shown(serve, scripted):
+    endpoint = serve("hang-first", extra="[serve]\nconcurrent = 1\n")
+    with ThreadPoolExecutor(2) as threads:
+        calls = [threads.submit(endpoint.chat) for _ in range(2)]
+        scripted.wait_for("hang-first", 1)
+        while not figures(endpoint)["zooter_queued_requests",]:
+            pass
+        assert figures(endpoint)["zooter_running_requests",] == 1
+        scripted.closing.set()
+        for call in calls:
+            call.result()
+
+
+def test_a_fleet_is_loaded_anew_without_losing_a_request(serve, scripted, fleet_copy):
+    endpoint = serve("hang-first")
+    before = endpoint.server.gateway
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(endpoint.chat)
+        scripted.wait_for("hang-first", 1)
+        replace_text(fleet_copy / "fleet.toml", 'model = "hang-first"', 'model = "good"')
+        response = endpoint.client.post("/admin/reload")
+        assert response.json() == {"status": "reloaded", "fleet": "far", "candidates": ["chat"]}
+        assert endpoint.chat().status_code == 200
+        assert endpoint.server.gateway is not before
+        assert not before.closed  # an answer still comes through it
+        scripted.closing.set()
+        running.result()
+    while not before.closed:
+        endpoint.next_exchange()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('name = "chat"', "name = 7"), ('path = "router"', 'path = "nowhere"'), ("retries = 0", 'api_key_env = "ABSENT"')],
+)
+def test_a_fleet_that_does_not_load_leaves_the_old_one(serve, fleet_copy, old, new):
+    endpoint = serve("good")
+    before = endpoint.server.gateway
+    replace_text(fleet_copy / "fleet.toml", old, new)
+    response = endpoint.client.post("/admin/reload")
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "fleet_not_loaded")
+    assert "the old one goes on" in response.json()["error"]["message"]
+    assert endpoint.server.gateway is before
+    assert endpoint.chat().status_code == 200
+
+
+def test_conversations_survive_a_reload(serve, fleet_copy):
+    endpoint = serve("good", "good")
+    session = {"x-session-id": "one"}
+    first = endpoint.chat(headers=session).json()["model"]
+    endpoint.client.post("/admin/reload")
+    asked = {"role": "user", "content": "What is 2 + 3?"}
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    loop = [asked, {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "1", "content": "5"}]
+    answer = endpoint.chat(loop, headers={**session, "x-zooter-metadata": "enabled"}).json()
+    assert (answer["model"], answer["zooter"]["reason"]) == (first, "tool_loop")
+
+
+def test_operations_with_keys(serve, tmp_path):
+    file = tmp_path / "keys.json"
+    admin = {"authorization": f"Bearer {add_key(file, Key('admin', '', 0.0, admin=True))}"}
+    endpoint = serve("good", given={"keys": file})
+    assert endpoint.client.get("/ready").json() == {"status": "ready"}
+    assert endpoint.client.get("/ready", headers=admin).json()["fleet"] == "far"
+    assert endpoint.client.get("/metrics").status_code == 401
+    assert endpoint.client.get("/metrics", headers=admin).status_code == 200
+    assert endpoint.client.post("/admin/reload").status_code == 401
+    assert endpoint.client.post("/admin/reload", headers=admin).status_code == 200

@@ -1,0 +1,67 @@
+"""/v1/responses and /v1/embeddings: passed on where the candidate's server has them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from support.running_endpoint import QUERY
+
+
+@pytest.fixture
+def endpoint(serve):
+    return serve("every-api", "http-404")
+
+
+def test_a_response_comes_back_as_it_is_but_for_the_model(endpoint, scripted):
+    body = {"model": "auto", "input": QUERY, "tools": [{"type": "web_search"}], "x_unknown": 1}
+    answer = endpoint.client.post("/v1/responses", json=body)
+    expected = {"id": "resp_1", "object": "response", "error": None, "model": endpoint.order[0], "output": []}
+    assert answer.json() == expected
+    assert answer.headers["x-model-router-selected-model"] == endpoint.order[0]
+    assert scripted.bodies == [body | {"model": "every-api"}]
+    assert scripted.paths == ["/v1/responses"]
+
+
+def test_a_streamed_response_keeps_its_events(endpoint):
+    parts = [{"type": "input_text", "text": QUERY}]
+    body = {"model": "auto", "input": [{"role": "user", "content": parts}], "stream": True}
+    events = endpoint.client.post("/v1/responses", json=body).text.strip().split("\n\n")
+    kinds = [event.split("\n")[0] for event in events]
+    assert kinds == [f"event: response.{kind}" for kind in ("created", "output_text.delta", "completed")]
+    data = [json.loads(event.split("\ndata: ")[1]) for event in events]
+    assert data[0]["response"]["model"] == data[2]["response"]["model"] == endpoint.order[0]
+    assert data[1] == {"type": "response.output_text.delta", "delta": "Hi"}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_response_is_continued_where_it_was_begun(serve, stream):
+    """However the router would choose now."""
+    endpoint = serve("every-api", "every-api")
+    body = {"input": "Hi", "stream": stream}
+    endpoint.client.post("/v1/responses", json={"model": endpoint.order[1], **body})
+    next_body = {"model": "auto", **body, "input": QUERY, "previous_response_id": "resp_1"}
+    answer = endpoint.client.post("/v1/responses", json=next_body)
+    assert answer.headers["x-model-router-selected-model"] == endpoint.order[1]
+    endpoint.next_exchange()
+    assert endpoint.next_exchange().choice.reason == "previous"
+
+
+def test_a_server_without_it_is_a_404_in_the_shape_of_the_api(endpoint):
+    for path, body in (("responses", {"input": "Hi"}), ("embeddings", {"input": "Hi"})):
+        answer = endpoint.client.post(f"/v1/{path}", json={"model": endpoint.order[1], **body})
+        assert answer.status_code == 404
+        assert answer.json()["error"]["message"] == "scripted http-404"
+
+
+def test_embeddings_come_back_as_they_are(endpoint):
+    answer = endpoint.client.post("/v1/embeddings", json={"model": endpoint.order[0], "input": "Hi"})
+    assert answer.json()["data"][0]["embedding"] == [0.5, -1e-9]
+    assert answer.json()["model"] == endpoint.order[0]
+
+
+def test_local_candidates_have_neither(local):
+    for path in ("responses", "embeddings"):
+        answer = local.client.post(f"/v1/{path}", json={"model": "base", "input": "Hi"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")

@@ -1,0 +1,147 @@
+"""The files for deployment name only what there is: files, commands, options, extras, packages, routes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from zooter_core.cli import COMMANDS
+from zooter_core.cli.main import load_command
+
+ROOT = Path(__file__).resolve().parent.parent
+DEPLOY = ROOT / "deploy"
+DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+DOCS = (ROOT / "docs" / "deploy.md").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def instructions(name: str) -> list[str]:
+    return re.findall(rf"^{name} (.+)$", DOCKERFILE, re.MULTILINE)
+
+
+def check_call(words: list[str]) -> None:
+    """A call of `zooter`: its command and the names of its options."""
+    command = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else words[0]
+    assert command in COMMANDS, words
+    known = {
+        name
+        for option in load_command(command).get_params(typer.Context(load_command(command)))
+        for name in option.opts
+    }
+    used = {word.partition("=")[0] for word in words if word.startswith("--")}
+    assert used <= known, words
+
+
+def test_what_the_dockerfile_copies_is_there():
+    sources = [source for line in instructions("COPY") for source in shlex.split(line)[:-1]]
+    assert "zooter_core" in sources
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert not {source.split("/")[0] for source in sources} & set(ignored)
+    assert all((ROOT / source).exists() for source in sources)
+
+
+def test_what_the_dockerfile_runs_is_there():
+    assert instructions("ENTRYPOINT") == ['["zooter"]'] * 3
+    for line in instructions("CMD"):
+        check_call(yaml.safe_load(line))
+    extras = set(re.search(r"'\.\[(.+)\]'", DOCKERFILE)[1].split(","))
+    assert extras <= set(PROJECT["optional-dependencies"])
+
+
+def test_the_wheel_is_built_from_what_is_copied():
+    """`pip install .` in the first stage needs all that pyproject.toml puts into a wheel."""
+    included = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"][
+        "force-include"
+    ]
+    first = DOCKERFILE[: DOCKERFILE.index("AS full")]
+    copied = [source for line in re.findall(r"^COPY (.+)$", first, re.MULTILINE) for source in shlex.split(line)[:-1]]
+    assert all(any(name == source or name.startswith(f"{source}/") for source in copied) for name in included)
+
+
+def test_packages_of_the_light_image_are_pinned():
+    names = [line for line in (DEPLOY / "requirements-serve.txt").read_text().splitlines() if not line.startswith("#")]
+    pinned = {line.partition("==")[0].lower() for line in (ROOT / "requirements.txt").read_text().splitlines()}
+    assert {name.lower() for name in names} <= pinned
+    extra = {re.split(r"[<>=;]", entry)[0].lower() for entry in PROJECT["optional-dependencies"]["serve"]}
+    assert extra <= {name.lower() for name in names}
+    assert "torch" not in names
+
+
+def test_compose_names_what_there_is():
+    stages = dict(re.findall(r"^FROM \S+ AS (\S+)$()", DOCKERFILE, re.MULTILINE))
+    services = COMPOSE["services"]
+    assert set(services) == {"serve", "demo", "prometheus", "vllm"}
+    for service in services.values():
+        if "build" in service:
+            assert service["build"]["target"] in stages
+        for volume in service.get("volumes", []):
+            source = volume.partition(":")[0]
+            assert source.startswith("${") or source in COMPOSE["volumes"] or (ROOT / source).exists()
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+    check_call(services["demo"]["command"])
+    assert set(services["prometheus"]["secrets"]) == set(COMPOSE["secrets"])
+    assert services["vllm"]["profiles"] == ["vllm"]
+
+
+def test_prometheus_asks_the_service():
+    (job,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
+    assert job["static_configs"] == [{"targets": ["serve:8400"]}]
+    assert job["authorization"]["credentials_file"] == f"/run/secrets/{next(iter(COMPOSE['secrets']))}"
+
+
+@pytest.fixture
+def unit() -> ConfigParser:
+    parser = ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(DEPLOY / "zooter.service")
+    return parser
+
+
+def test_the_unit_calls_what_there_is(unit):
+    program, *words = shlex.split(unit["Service"]["ExecStart"])
+    assert program.endswith("/zooter")
+    check_call(words)
+    grace = int(words[words.index("--grace-seconds") + 1])
+    assert int(unit["Service"]["TimeoutStopSec"]) > grace
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
+def test_systemd_accepts_the_unit(unit, tmp_path):
+    text = (DEPLOY / "zooter.service").read_text().replace("/opt/zooter/bin/zooter", sys.executable)
+    file = tmp_path / "zooter.service"
+    file.write_text(text)
+    ended = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(file)], capture_output=True, text=True, check=False
+    )
+    assert "zooter.service" not in ended.stderr, ended.stderr
+
+
+def test_the_documented_calls_and_files_are_there():
+    for call in re.findall(r"(?:^ +|bin/|serve )zooter ((?:serve|export) .+?)(?: +#.*| >.*)?$", DOCS, re.MULTILINE):
+        check_call(shlex.split(call))
+    links = [name for name in re.findall(r"\]\(([^)#]+)\)", DOCS) if "://" not in name]
+    assert links
+    assert all((ROOT / "docs" / name).exists() for name in links)
+    extras = re.search(r"whl\[(.+)\]", DOCS)[1].split(",")
+    assert set(extras) <= set(PROJECT["optional-dependencies"])
+    targets = set(re.findall(r"AS (\S+)", DOCKERFILE))
+    assert set(re.findall(r"^\| `(\w+)` \|", DOCS, re.MULTILINE)) == targets
+
+
+@pytest.mark.parametrize("name", ["nginx.conf", "Caddyfile"])
+def test_proxies_pass_streams_on_and_point_to_the_endpoint(name):
+    text = (DEPLOY / name).read_text()
+    assert text.count("{") == text.count("}")
+    assert "127.0.0.1:8400" in text
+    assert "proxy_buffering off" in text or "flush_interval -1" in text

@@ -1,0 +1,45 @@
+"""`zooter cache`: the store of embeddings in the cache folder."""
+
+from __future__ import annotations
+
+from sqlite3 import Error
+from typing import Annotated, Any
+
+from rich.table import Table
+
+from zooter_core.cli.arguments import Json, option
+from zooter_core.cli.consoles import out as console
+from zooter_core.cli.consoles import print_figures
+from zooter_core.errors import WorkError, ZooterError
+from zooter_core.router import vector_store
+
+GB = 1e9
+
+
+def cache(
+    prune: Annotated[bool, option("--prune", help="Delete the oldest embeddings; without --gb, all of them.")] = False,
+    gb: Annotated[
+        float | None, option("--gb", "X", "With --prune: keep the newest, of at most so many gigabytes.", min=0)
+    ] = None,
+    json: Json = False,
+) -> None:
+    if gb is not None and not prune:
+        raise ZooterError("--prune with --gb", "--gb alone", "Add --prune, or leave --gb out.")
+    if prune:
+        try:
+            vector_store.prune(int((gb or 0) * GB))
+        except (OSError, Error) as problem:
+            raise WorkError(
+                f"to delete embeddings in {vector_store.contents().path}", str(problem),
+                "End the other processes that use them, or delete the file yourself: it is made again.",
+            ) from problem  # fmt: skip
+    held = vector_store.contents()
+    print_figures({"path": str(held.path), "bytes": held.size, "encoders": dict(held.encoders)}, json, _print)
+
+
+def _print(figures: dict[str, Any]) -> None:
+    title = f"embeddings in {figures['path']}: {figures['bytes'] / 1e6:,.1f} MB"
+    table = Table("encoder", "texts", title=title, title_justify="left")
+    for name, count in figures["encoders"].items():
+        table.add_row(name, f"{count:,}")
+    console.print(table)

@@ -1,0 +1,259 @@
+"""The engine `ray`: models in memory, the reward model and the tagger run in actors of Ray Data; endpoints stay in
+threads of this process, with the client that every run has.
+
+The functions are those of a run on one machine (`collect_part`, `score_lines`, `tag_lines`). Each row of a data set is
+one part or one batch and carries its number through every operator; a worker returns the number and what came of it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import math
+import os
+import pickle
+import threading
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zooter_core.backends.merge_streams import Stream
+from zooter_core.config.fleet import load_fleet
+from zooter_core.data.run_folder import versions
+from zooter_core.data.shards import Shard
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import Failure, WorkError, ZooterError, did_you_mean, first_line, listed, shortened
+from zooter_core.pipeline.batches import Lines
+from zooter_core.pipeline.parts import Part, collect_part, drop, lines_of
+
+if TYPE_CHECKING:
+    from zooter_core.pipeline.lanes import Work
+    from zooter_core.records import Query
+
+PART_QUERIES = 256  # about as many in a part
+RESTARTS = 3  # of an actor, and tries of its part after those; an engine that dies again and again must not loop
+VERSION_SECONDS = 120.0  # for each machine to tell its versions
+REWARD, TAGGER = "reward", "tagger"  # in --gpus, besides the candidates
+
+
+class RayEngine:
+    """A connection to a Ray cluster, or to one that is started on this machine and ends with it.
+
+    Args:
+        folder: of the run, which all machines must share.
+        gpus: the share of a GPU of a candidate's actors, or `reward` or `tagger`; otherwise one where there are any.
+    """
+
+    def __init__(self, ensemble: Ensemble, folder: Path, gpus: Mapping[str, float]) -> None:
+        self._ensemble, self._folder = ensemble, folder.resolve()
+        known = (*ensemble.fleet.pool, REWARD, TAGGER)
+        for name in gpus:
+            if name not in known:
+                raise ZooterError("--gpus of a candidate, reward or tagger", repr(name), did_you_mean(name, known))
+        self._gpus = gpus
+
+    def group(self, name: str) -> object:
+        """Candidates on one base model share actors, each of which loads it once."""
+        candidate = self._ensemble.fleet.candidate(name)
+        return candidate.backend, candidate.model, candidate.revision, candidate.dtype, candidate.quantisation
+
+    def lane(self, work: Work, names: Sequence[str]) -> Stream[str]:
+        """The lane of some candidates whose model runs in actors."""
+        return partial(self._collect, work, names)
+
+    def compute(self, step: str, jobs: Iterable[Any]) -> Iterator[tuple[int, Lines]]:
+        """The lines of each job of a step with its number, as they end."""
+        rows = [{"number": number, "payload": pickle.dumps(job)} for number, job in enumerate(jobs)]
+        given = {"fleet": str(self._ensemble.fleet.folder), "step": step}
+        yield from self._map(Batches, rows, given, REWARD if step == "score" else TAGGER)
+
+    def _collect(self, work: Work, names: Sequence[str], stop: threading.Event) -> Iterator[str]:
+        """Have actors collect the parts of some candidates, and take each one over when it ends."""
+        parts = [part for name in names for part in self._parts(work, name)]
+        rows = [{"number": number, "payload": pickle.dumps(part)} for number, part in enumerate(parts)]
+        given = {
+            "fleet": str(self._ensemble.fleet.folder),
+            "folder": str(self._folder),
+            "queries": pickle.dumps(list(work.queries)),
+            "generation": pickle.dumps(work.generation),
+            "samples": work.samples,
+        }
+        try:
+            for number, problem in self._map(Parts, rows, given, *names):
+                part = parts[number]
+                for record in lines_of(self._folder, part):
+                    if (record["id"], record["candidate"], record["sample"]) not in work.done:
+                        work.write(record)
+                        yield ""
+                drop(self._folder, part)
+                work.tallies[part.candidate].problem = work.tallies[part.candidate].problem or problem
+        except WorkError as problem:
+            for name in names:
+                tally = work.tallies[name]
+                if tally.done < tally.total:
+                    tally.problem = tally.problem or problem.failure
+
+    def _parts(self, work: Work, name: str) -> Iterator[Part]:
+        """The parts of a candidate that lack something."""
+        count = max(1, math.ceil(len(work.queries) / PART_QUERIES))
+        for number in range(1, count + 1):
+            shard = Shard(number, count)
+            whole = replace(work, shard=shard)
+            keys = {key for _, of_batch in whole.batches(name) for key in of_batch.values()}
+            if keys - work.done:
+                done = tuple((key.id, key.sample) for key in sorted(keys & work.done))
+                yield Part(name, self._ensemble.fleet.pool.index(name), shard, done, work.tallies[name].works)
+
+    def _map(
+        self, worker: type, rows: list[dict[str, Any]], given: Mapping[str, Any], *whose: str
+    ) -> Iterator[tuple[int, Any]]:
+        """Run rows in a pool of actors. Yields each row's number with what the worker made of it, as they end.
+
+        Raises:
+            WorkError: a worker raised, or its actors died more than RESTARTS times.
+        """
+        import ray
+        import ray.data
+
+        if not rows:
+            return
+        on_gpus = ray.cluster_resources().get("GPU", 0) > 0
+        gpus = max(self._gpus.get(name, 1.0 if on_gpus else 0.0) for name in whose)
+        with warnings.catch_warnings(action="ignore"):  # the two limits are to get names of their own in Ray 2.64
+            data = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+                worker,
+                batch_size=1,
+                concurrency=(1, len(rows)),
+                num_cpus=1,
+                num_gpus=gpus,
+                fn_constructor_kwargs=dict(given),
+                max_restarts=RESTARTS,
+                max_task_retries=RESTARTS,
+            )
+        try:
+            for row in data.iter_rows():
+                yield int(row["number"]), pickle.loads(row["result"])
+        except ray.exceptions.RayError as problem:
+            reason = shortened(first_line(getattr(problem, "cause", None) or problem), 400)
+            raise WorkError(
+                f"the workers of {listed(whose)} to finish",
+                reason,
+                "See the logs of Ray on that machine. Start the command again; it continues from here.",
+            ) from problem
+
+
+class Parts:
+    """An actor of one candidate: loads its model once and collects parts."""
+
+    def __init__(self, fleet: str, folder: str, queries: bytes, generation: bytes, samples: int) -> None:
+        self.ensemble, self.folder, self.samples = Ensemble(load_fleet(Path(fleet))), Path(folder), samples
+        self.queries: list[Query] = pickle.loads(queries)
+        self.generation = pickle.loads(generation)
+
+    def __call__(self, batch: Any) -> dict[str, Any]:
+        (payload,) = batch["payload"]
+        problem: Failure | None
+        try:
+            part = pickle.loads(payload)
+            problem = collect_part(self.folder, self.ensemble, self.queries, part, self.generation, self.samples)
+        except ZooterError as raised:
+            problem = raised.failure
+        return {"number": batch["number"], "result": [pickle.dumps(problem)]}
+
+
+class Batches:
+    """An actor of the reward model or of the tagger: loads it once and computes batches."""
+
+    def __init__(self, fleet: str, step: str) -> None:
+        self.ensemble, self.step = Ensemble(load_fleet(Path(fleet))), step
+
+    def __call__(self, batch: Any) -> dict[str, Any]:
+        from zooter_core.pipeline.label import tag_lines
+        from zooter_core.pipeline.score import score_lines
+
+        (payload,) = batch["payload"]
+        function: Any = {"score": score_lines, "tag": tag_lines}[self.step]
+        return {"number": batch["number"], "result": [pickle.dumps(function(self.ensemble, pickle.loads(payload)))]}
+
+
+@contextmanager
+def ray_engine(
+    ensemble: Ensemble, folder: Path, address: str | None = None, gpus: Mapping[str, float] | None = None
+) -> Iterator[RayEngine]:
+    """Connect to a cluster, or start one on this machine; it ends with the block.
+
+    Args:
+        address: of the cluster, such as `auto` or `ray://head:10001`.
+
+    Raises:
+        ZooterError: Ray is not installed, there is no cluster or no worker, a machine has other versions, or `gpus`
+            names something unknown.
+    """
+    if importlib.util.find_spec("ray") is None:
+        expected = "the package ray for --engine ray"
+        raise ZooterError(expected, "that it is not installed", "Run `pip install 'zooter[ray]'`.")
+    import ray
+    from ray.data import DataContext
+
+    engine = RayEngine(ensemble, folder, gpus or {})
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters comes as an exception
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray that starts here reports to nobody
+    options = {"include_dashboard": False} if address is None else {}
+    try:
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
+    except Exception as problem:  # Ray raises ConnectionError, RuntimeError, ValueError and its own
+        where = f"a Ray cluster at {address}" if address else "a Ray cluster on this machine"
+        step = "Start it (`ray start --head`), or fix --address. Head and driver need the same Ray and Python."
+        raise ZooterError(where, shortened(first_line(problem), 400), step) from problem
+    try:
+        _check_workers()
+        context = DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        context.execution_options.preserve_order = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        yield engine
+    finally:
+        ray.shutdown()
+
+
+def _check_workers() -> None:
+    """Refuse a cluster without workers, or with other versions than here, which could give other labels."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
+    if not nodes:
+        step = "Add one: ray start --address=HEAD:6379 on another machine, or without --num-cpus=0 on the head."
+        raise ZooterError("a Ray cluster with at least one worker", "none with a free processor", step)
+    ours = versions()
+    remote = ray.remote(num_cpus=0)(versions)
+    for node in nodes:
+        strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        where = node.get("NodeManagerHostname") or node["NodeID"]
+        try:
+            theirs = ray.get(remote.options(scheduling_strategy=strategy).remote(), timeout=VERSION_SECONDS)
+        except Exception as problem:  # not installed there, another Python
+            reason = shortened(first_line(getattr(problem, "cause", None) or problem), 400)
+            step = "Install the same version of Zooter there."
+            raise ZooterError(f"Zooter on the worker {where}", reason, step) from problem
+        check_versions(ours, theirs, where)
+
+
+def check_versions(ours: Mapping[str, str], theirs: Mapping[str, str], where: str) -> None:
+    """Refuse a worker with other versions.
+
+    Raises:
+        ZooterError: it has one; the message names the first.
+    """
+    for name, version in ours.items():
+        if theirs.get(name) != version:
+            raise ZooterError(
+                f"{name} {version}, as here, on the worker {where}",
+                f"{theirs.get(name)}",
+                "Install the same version on all machines: other versions may give other labels.",
+            )

@@ -1,0 +1,144 @@
+"""Parts of a run's responses that a worker elsewhere collects: one candidate's share of the queries, in its own file.
+
+A worker appends to `parts/NAME.open` and renames it to `parts/NAME.jsonl` at the end. The process that holds the run
+takes the lines over into responses.jsonl and deletes the file. Whoever is killed at any point, the lines are in one of
+the two, and the next start takes over what is left. Both need the run folder on a file system that they share.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zooter_core import files
+from zooter_core.backends.merge_streams import merge_streams
+from zooter_core.config.fleet import GenerationConfig
+from zooter_core.data.run_folder import PARTS, RESPONSES
+from zooter_core.data.run_lines import Check
+from zooter_core.data.runs import Run
+from zooter_core.data.shards import Shard
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import Failure, ZooterError
+from zooter_core.jsonl import Appender, read_records
+from zooter_core.pipeline.lanes import Key, Work
+from zooter_core.pipeline.tally import Budget, Tally
+from zooter_core.records import Query
+
+OPEN, CLOSED = ".open", ".jsonl"
+WAIT_SECONDS = 60.0  # for a worker of an earlier start to end
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one worker collects at a time.
+
+    Attributes:
+        number: of the candidate in the pool.
+        done: the (id, sample) of responses that the run has already.
+        works: whether the candidate has answered anything yet.
+    """
+
+    candidate: str
+    number: int
+    shard: Shard
+    done: tuple[tuple[str, int], ...]
+    works: bool
+
+    @property
+    def name(self) -> str:
+        """The name of its file, without the ending."""
+        return f"{self.number}-{self.shard.number}-of-{self.shard.count}"
+
+
+def collect_part(
+    folder: Path, ensemble: Ensemble, queries: Sequence[Query], part: Part, generation: GenerationConfig, samples: int
+) -> Failure | None:
+    """Collect a part in this process. Continues after the lines of a worker that was killed.
+
+    Args:
+        folder: of the run.
+        queries: all of the run, in the order of `in_order`.
+
+    Returns:
+        The problem of its candidate, if it has one; all other responses are in the file.
+    """
+    place = folder / PARTS
+    files.private_folder(place)
+    lock = _lock(place / f"{part.name}.lock")
+    try:
+        begun = place / f"{part.name}{OPEN}"
+        records = list(read_records(begun))
+        done: set[tuple[object, ...]] = {Key(id, part.candidate, sample) for id, sample in part.done}
+        done |= {Key(record["id"], record["candidate"], record["sample"]) for record in records}
+        tally = Tally(part.candidate, 0, works=part.works or any(record.get("error") is None for record in records))
+        budget = Budget(None, lambda: 0.0)
+        work = Work(ensemble, generation, samples, queries, part.shard, done, {part.candidate: tally}, budget)
+        wanted = {key for _, keys in work.batches(part.candidate) for key in keys.values()}
+        tally.total, tally.done = len(wanted), len(wanted & done)
+        lanes = work.lanes()
+        with Appender(begun, private=True) as work.out, closing(merge_streams(lanes, threading.Event())) as notes:
+            for _ in notes:
+                pass
+        begun.replace(place / f"{part.name}{CLOSED}")
+        return tally.problem
+    finally:
+        lock.release()
+
+
+def lines_of(folder: Path, part: Part) -> Iterator[dict[str, Any]]:
+    """The lines of a part that has ended. Call `drop` after they are taken over."""
+    return read_records(folder / PARTS / f"{part.name}{CLOSED}")
+
+
+def drop(folder: Path, part: Part) -> None:
+    """Delete the file of a part."""
+    (folder / PARTS / f"{part.name}{CLOSED}").unlink(missing_ok=True)
+
+
+def take_over_parts(run: Run, ids: Container[str], check: Check) -> None:
+    """Add to the responses of a run what workers of an earlier start have left.
+
+    Raises:
+        ZooterError: such a worker still works.
+        WorkError: a line belongs to another run.
+    """
+    place = run.folder / PARTS
+    if not place.is_dir():
+        return
+    for path in sorted(place.iterdir()):
+        if path.suffix not in (OPEN, CLOSED):
+            continue
+        lock = _lock(path.with_suffix(".lock"))
+        try:
+            name = f"{PARTS}/{path.name}"
+            run.done(name, ids, "candidate", "sample", check=check)
+            done = run.done(RESPONSES, ids, "candidate", "sample", check=check)
+            run.append(RESPONSES, [record for record in run.records(name) if _key(record) not in done])
+            path.unlink()
+        finally:
+            lock.release()
+    for path in place.iterdir():
+        path.unlink()
+    with suppress(OSError):
+        place.rmdir()
+
+
+def _key(record: Mapping[str, Any]) -> tuple[object, ...]:
+    return record["id"], record["candidate"], record["sample"]
+
+
+def _lock(path: Path) -> Any:
+    """The lock of a part, waiting for a worker that still has it."""
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            return files.locked(path, f"the part {path.stem} of a run")
+        except ZooterError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)

@@ -1,0 +1,94 @@
+"""Who may call: the check of a request's API key, before any of its body is read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from zooter_core.errors import listed
+from zooter_core.serve.errors import ApiError
+from zooter_core.serve.gateway import VIRTUAL
+from zooter_core.serve.keys import Key, KeyRing
+
+LOG = logging.getLogger("zooter.serve")
+OPEN = ("/health", "/ready")  # answered without a key
+ADMIN = "/admin/"
+
+
+class RequireKey:
+    """Lets requests with a key pass. The routes find it with `key_of`."""
+
+    def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
+        self._app, self._keys = app, keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path, text = scope["path"], _sent_key(Headers(scope=scope))
+            key = self._keys.find(text) if text else None
+            if path not in OPEN and (refusal := _refusal(path, text, key)):
+                client = scope["client"][0] if scope.get("client") else "unknown"
+                LOG.warning("%s refused from %s: %s", path, client, refusal.code)
+                await JSONResponse(refusal.shape, refusal.status, dict(refusal.headers))(scope, receive, send)
+                return
+            scope.setdefault("state", {})["key"] = key
+        await self._app(scope, receive, send)
+
+
+def key_of(connection: HTTPConnection) -> Key | None:
+    """The key of a request; None where no keys are required."""
+    key: Key | None = connection.scope.get("state", {}).get("key")
+    return key
+
+
+def _sent_key(headers: Headers) -> str:
+    scheme, _, text = headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else headers.get("api-key", "")
+
+
+def _refusal(path: str, text: str, key: Key | None) -> ApiError | None:
+    if key is None:
+        message = (
+            "This API key is not valid." if text else "An API key is required, as in `Authorization: Bearer zk-...`."
+        )
+        return ApiError(401, message, "invalid_api_key", headers={"www-authenticate": "Bearer"})
+    if path.startswith(ADMIN) and not key.admin:
+        return ApiError(403, f"The key {key.name} is not an admin key.", "not_admin")
+    return None
+
+
+def restricted(body: dict[str, Any], key: Key | None) -> dict[str, Any]:
+    """The body of a request with `models` narrowed to those that its key may use.
+
+    Raises:
+        ApiError: it asks for others alone.
+    """
+    if key is None or key.models is None:
+        return body
+    model, wanted = body.get("model"), body.get("models")
+    if isinstance(model, str) and model not in VIRTUAL:
+        if model not in key.models:
+            raise _not_allowed(key, key.models)
+        return body
+    if wanted and not (isinstance(wanted, list) and all(isinstance(name, str) for name in wanted)):
+        return body  # which is refused as it is
+    names = [name for name in wanted if name not in VIRTUAL] if wanted else []
+    allowed = [name for name in key.models if name in names or not names]
+    if not allowed:
+        raise _not_allowed(key, key.models)
+    return {**body, "models": allowed}
+
+
+def visible_models(models: Mapping[str, str], key: Key | None) -> list[str]:
+    """The names in a list of models that a key may use."""
+    return [name for name in models if key is None or key.models is None or name in (*VIRTUAL, *key.models)]
+
+
+def _not_allowed(key: Key, models: tuple[str, ...]) -> ApiError:
+    message = f"The key {key.name} may use {listed(models)} alone."
+    return ApiError(403, message, "model_not_allowed", "model")

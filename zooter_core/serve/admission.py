@@ -1,0 +1,167 @@
+"""How much is let in: requests at the same time, a bounded queue, requests and tokens a minute, by key and in all."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+
+from zooter_core.config.serve import ServeConfig
+from zooter_core.serve.errors import SERVER, ApiError
+from zooter_core.serve.keys import Key
+
+MINUTE = 60.0
+BUSY_SECONDS = 1  # after which a client may try again when the queue is full
+
+
+@dataclass
+class Allowance:
+    """So much a minute, all of it at once if one likes. It may be overdrawn, and then has to refill."""
+
+    used: float = 0.0
+    at: float = -math.inf
+
+    def wait(self, per_minute: float, now: float) -> float:
+        """Seconds until something is left of it."""
+        self.used = max(0.0, self.used - max(0.0, now - self.at) * per_minute / MINUTE)
+        self.at = now
+        over = self.used + 1 - per_minute
+        return max(0.0, over * MINUTE / per_minute)
+
+
+@dataclass
+class Use:
+    """What one key, or all together, have used."""
+
+    requests: Allowance = field(default_factory=Allowance)
+    tokens: Allowance = field(default_factory=Allowance)
+    concurrent: int = 0
+
+
+class Admission:
+    """Lets requests in. Used by one event loop.
+
+    Args:
+        limits: the limits that hold now.
+    """
+
+    def __init__(self, limits: Callable[[], ServeConfig], clock: Callable[[], float] = time.monotonic) -> None:
+        self._limits, self._clock = limits, clock
+        self._all, self._by_key = Use(), dict[str, Use]()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.running = 0
+
+    @property
+    def waiting(self) -> int:
+        """Requests in the queue."""
+        return len(self._waiting)
+
+    def count(self, key: Key | None) -> None:
+        """Count a request.
+
+        Raises:
+            ApiError: a limit a minute is reached.
+        """
+        limits, use, now = self._limits(), self._use(key), self._clock()
+        checks = [
+            (self._all.requests, limits.requests_per_minute, "requests", "This server"),
+            (self._all.tokens, limits.tokens_per_minute, "tokens", "This server"),
+        ]
+        if key and use:
+            checks.append((use.requests, key.requests_per_minute, "requests", f"The key {key.name}"))
+            checks.append((use.tokens, key.tokens_per_minute, "tokens", f"The key {key.name}"))
+        for allowance, per_minute, what, whose in checks:
+            if per_minute and (seconds := allowance.wait(per_minute, now)) > 0:
+                message = f"{whose} has reached its limit of {per_minute:,} {what} a minute."
+                raise _later(429, message, "rate_limit_exceeded", seconds)
+        for counted in filter(None, (self._all, use)):
+            counted.requests.used += 1
+
+    def spend(self, key: Key | None, tokens: int) -> None:
+        """Count the tokens of a request that has ended."""
+        for use in filter(None, (self._all, self._use(key))):
+            use.tokens.used += tokens
+
+    @contextmanager
+    def admitted(self, key: Key | None) -> Iterator[None]:
+        """A request while it is here, from its first byte to its last.
+
+        Raises:
+            ApiError: there are too many.
+        """
+        limits, use = self._limits(), self._use(key)
+        if self._all.concurrent >= limits.concurrent + limits.queue:
+            message = f"{self._all.concurrent:,} requests are being answered or wait."
+            raise _later(503, message, "queue_full", BUSY_SECONDS)
+        if key and use and key.concurrent and use.concurrent >= key.concurrent:
+            message = f"The key {key.name} has reached its limit of {key.concurrent:,} requests at the same time."
+            raise _later(429, message, "rate_limit_exceeded", BUSY_SECONDS)
+        uses = [entry for entry in (self._all, use) if entry]
+        for entry in uses:
+            entry.concurrent += 1
+        try:
+            yield
+        finally:
+            for entry in uses:
+                entry.concurrent -= 1
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """One of the places for requests that are answered at the same time; waits for it in order of arrival.
+
+        Raises:
+            ApiError: none has become free in time.
+        """
+        limits = self._limits()
+        if self.running < limits.concurrent and not self._waiting:
+            self.running += 1
+        else:
+            await self._wait(limits.queue_seconds)
+        try:
+            yield
+        finally:
+            self.running -= 1
+            self._next()
+
+    async def _wait(self, seconds: float) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(seconds):
+                await turn
+        except TimeoutError:
+            if not self._withdraw(turn):
+                message = f"No place became free within {seconds:g} s."
+                raise _later(503, message, "queue_timeout", BUSY_SECONDS) from None
+        except asyncio.CancelledError:
+            if self._withdraw(turn):
+                self.running -= 1
+                self._next()
+            raise
+
+    def _withdraw(self, turn: asyncio.Future[None]) -> bool:
+        """Leave the queue. Return whether the place had been given already."""
+        if turn in self._waiting:
+            self._waiting.remove(turn)
+        return turn.done() and not turn.cancelled()
+
+    def _next(self) -> None:
+        """Give free places to those that wait."""
+        most = self._limits().concurrent
+        while self._waiting and self.running < most:
+            if not (turn := self._waiting.popleft()).done():
+                self.running += 1
+                turn.set_result(None)
+
+    def _use(self, key: Key | None) -> Use | None:
+        return self._by_key.setdefault(key.name, Use()) if key else None
+
+
+def _later(status: int, message: str, code: str, seconds: float) -> ApiError:
+    kind = "rate_limit_error" if status == 429 else SERVER
+    headers = {"retry-after": str(max(1, math.ceil(seconds)))}
+    return ApiError(status, f"{message} Try again later.", code, kind=kind, headers=headers)

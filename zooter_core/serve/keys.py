@@ -1,0 +1,165 @@
+"""API keys: a private file with a hash of each, what each may do, and the check of a request's key.
+
+A key is `zk-NAME-SECRET`. The secret has 256 random bits, so one SHA-256 protects it as well as a slow hash would.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import os
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from zooter_core.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, shortened
+from zooter_core.files import atomic, private_folder, writing
+from zooter_core.strict_json import parse_json
+
+LOG = logging.getLogger("zooter.serve")
+PREFIX = "zk-"
+NAME = re.compile(r"[a-z0-9_]{1,40}")
+NOBODY = hashlib.sha256(b"").hexdigest()  # compared with where no key has the name
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a key may do. 0 and None mean no limit of its own.
+
+    Attributes:
+        digest: SHA-256 of the whole key.
+        admin: whether it may reload the fleet.
+        models: the candidates that may answer it.
+        concurrent: requests that are answered at the same time.
+        requests_per_minute, tokens_per_minute: on average; a minute's worth may come at once.
+    """
+
+    name: str
+    digest: str
+    created: float
+    admin: bool = False
+    models: tuple[str, ...] | None = None
+    concurrent: int = 0
+    requests_per_minute: int = 0
+    tokens_per_minute: int = 0
+
+
+def keys_file() -> Path:
+    """Where keys are kept unless `--keys` says otherwise: in the user's folder of settings."""
+    settings = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(settings).expanduser() / "zooter" / "keys.json"
+
+
+def read_keys(path: Path) -> dict[str, Key]:
+    """The keys in a file by name; a file that is not there has none.
+
+    Raises:
+        ZooterError: it cannot be read, or is not such a file.
+    """
+    if not os.path.lexists(path):
+        return {}
+    try:
+        entries = parse_json(path.read_bytes())
+        keys = [_key(entry) for entry in entries["keys"]]
+    except OSError as problem:
+        raise ZooterError(f"a readable file of keys at {path}", str(problem), FIX_PERMISSIONS) from problem
+    except (ValueError, TypeError, KeyError, RecursionError) as problem:
+        next_step = "Restore a copy of it, or delete it and add the keys again."
+        raise ZooterError(f"a file of keys at {path}", f"something else ({problem})", next_step) from problem
+    return {key.name: key for key in keys}
+
+
+def _key(entry: Mapping[str, Any]) -> Key:
+    models = entry.get("models")
+    key = Key(**{**entry, "models": None if models is None else tuple(models)})
+    limits = (key.concurrent, key.requests_per_minute, key.tokens_per_minute)
+    texts = all(isinstance(text, str) for text in (key.name, key.digest, *(key.models or ())))
+    if not texts or not isinstance(key.admin, bool) or not all(type(limit) is int and limit >= 0 for limit in limits):
+        raise ValueError("an entry with wrong values")
+    return key
+
+
+def add_key(path: Path, key: Key) -> str:
+    """Add a key to a file. Return its text, which is stored nowhere.
+
+    Raises:
+        ZooterError: the name is taken or not allowed, or the file cannot be written.
+    """
+    if not NAME.fullmatch(key.name):
+        next_step = "Use 1 to 40 lower-case letters, digits and underscores."
+        raise ZooterError("a name for the key", repr(shortened(key.name, 80)), next_step)
+    keys = read_keys(path)
+    if key.name in keys:
+        next_step = f"Use another name, or remove it first: zooter serve keys remove {key.name}."
+        raise ZooterError("a new name", key.name, next_step, f"There is a key named {key.name} already.")
+    text = f"{PREFIX}{key.name}-{secrets.token_urlsafe(32)}"
+    _write(path, {**keys, key.name: replace(key, digest=_digest(text), created=round(time.time(), 3))})
+    return text
+
+
+def remove_key(path: Path, name: str) -> None:
+    """Remove a key from a file.
+
+    Raises:
+        ZooterError: there is none of this name, or the file cannot be written.
+    """
+    keys = read_keys(path)
+    if name not in keys:
+        known = did_you_mean(name, keys) if keys else "There are no keys."
+        raise ZooterError(f"the name of a key in {path}", repr(shortened(name, 80)), known)
+    del keys[name]
+    _write(path, keys)
+
+
+def _write(path: Path, keys: Mapping[str, Key]) -> None:
+    with writing(path):
+        private_folder(path.parent, ours=False)
+        with atomic(path, private=True) as partial:
+            partial.write_text(json.dumps({"keys": [asdict(key) for key in keys.values()]}, indent=1) + "\n")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class KeyRing:
+    """The keys of a file as it is now: a key that is added or removed counts from the next request on.
+
+    Raises:
+        ZooterError: the file cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._state = path, _state(path)
+        self._keys = read_keys(path)
+
+    def find(self, text: str) -> Key | None:
+        """The key with this text; None if there is none. The time that it takes tells nothing of a secret."""
+        self._refresh()
+        name, _, _ = text.removeprefix(PREFIX).partition("-")
+        key = self._keys.get(name)
+        same = hmac.compare_digest(_digest(text), key.digest if key else NOBODY)
+        return key if same else None
+
+    def _refresh(self) -> None:
+        """Read the file again if it has changed; one that cannot be read leaves the keys as they were."""
+        if (state := _state(self._path)) != self._state:
+            self._state = state
+            try:
+                self._keys = read_keys(self._path)
+            except ZooterError as problem:
+                LOG.warning("the keys stay as they were: %s", problem)
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -1,0 +1,133 @@
+"""What can be done with an answer: its versions, copy, share, edit, again with another model, a thumb."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from zooter_core.errors import ZooterError
+from zooter_core.ui import answer_view, links
+from zooter_core.ui.chat import export, share
+from zooter_core.ui.chat.controls import MODES
+from zooter_core.ui.chat.conversations import Conversation
+from zooter_core.ui.chat.turns import Settings, Turn
+from zooter_core.ui.error_box import show_error
+from zooter_core.ui.text import plain
+
+if TYPE_CHECKING:
+    from zooter_core.ensemble import Ensemble
+
+RETRY_HELP = "Ask the same model again from the start. If no model could answer, ask all of them again."
+CONTINUE_HELP = "Let the same model continue the answer."
+
+
+def draw(engine: Ensemble, talk: Conversation, number: int) -> None:
+    """The row of buttons under an answer; the last answer can also be continued, edited and given again."""
+    turn = talk.turns[number]
+    key = f"{talk.id}-{number}-{turn.retry}"
+    last, has_text = number == len(talk.turns) - 1, bool(turn.text.strip())
+    with st.container(horizontal=True, key=f"actions-{key}", vertical_alignment="center", gap="xsmall"):
+        if last and turn.job.incomplete:
+            st.button("Retry", icon=":material/replay:", help=RETRY_HELP, on_click=talk.retry, args=(engine,))
+        if last and turn.job.unfinished:
+            st.button(
+                "Continue", icon=":material/play_arrow:", help=CONTINUE_HELP, on_click=talk.resume, args=(engine,)
+            )
+        _versions(talk, number, key)
+        if has_text:
+            with st.container(key=f"copy-{key}", width="content"):
+                st.code(turn.text, language=None)  # the style sheet leaves its copy button alone
+            st.feedback(
+                "thumbs",
+                key=f"thumb-{key}-{turn.version}",
+                default=turn.job.vote,
+                on_change=lambda: talk.vote(number, st.session_state[f"thumb-{key}-{turn.version}"]),
+            )
+        with st.popover(
+            "Share", icon=":material/share:", key=f"share-{key}", help="Share", type="tertiary", on_change="rerun"
+        ) as box:
+            if box.open:
+                _share(talk, turn, number)
+        if last:
+            st.button("Edit", icon=":material/edit:", help="Edit", type="tertiary", key=f"edit-{key}",
+                      on_click=_set_editing, args=(_last_turn(talk),))  # fmt: skip
+            _again(engine, talk, key)
+        if facts := answer_view.facts_of(turn.job, turn.candidate):
+            st.caption(facts)
+
+
+def _versions(talk: Conversation, number: int, key: str) -> None:
+    """Arrows to the other versions of an answer."""
+    turn = talk.turns[number]
+    place, count = turn.version, len(turn.versions)
+    if count < 2:
+        return
+    step = partial(st.button, type="tertiary", on_click=talk.show_version)
+    name, icon = "Previous version", ":material/chevron_left:"
+    step(name, f"previous-{key}", name, args=(number, place - 1), icon=icon, disabled=place == 0)
+    st.markdown(f"{place + 1}/{count}", width="content")
+    name, icon = "Next version", ":material/chevron_right:"
+    step(name, f"next-{key}", name, args=(number, place + 1), icon=icon, disabled=place == count - 1)
+
+
+def _share(talk: Conversation, turn: Turn, number: int) -> None:
+    address = share.address(turn) if turn.text.strip() else None
+    if address:
+        st.caption("This link carries the query and the answer. Opening it runs nothing.")
+        st.code(address, language=None)
+    elif turn.text.strip():
+        st.caption("The answer is too long for a link. Send it as a file.")
+        text = export.markdown_of([turn])
+        st.download_button("Download the answer", text, f"zooter-{talk.id}-{number + 1}.md", icon=":material/download:")
+    mode = next(label for label, mode in MODES.items() if mode == turn.settings.mode)
+    st.caption("This one carries the query alone, to be asked again.")
+    st.code(links.link(turn.query, mode=mode), language=None)
+
+
+def _again(engine: Ensemble, talk: Conversation, key: str) -> None:
+    name = st.menu_button(
+        "Answer again with",
+        engine.fleet.pool,
+        format_func=plain,
+        key=f"again-{key}",
+        icon=":material/refresh:",
+        help="Answer again with",
+        type="tertiary",
+    )
+    if name:
+        talk.answer_with(engine, name)
+        st.rerun()
+
+
+def _set_editing(turn: str | None) -> None:
+    st.session_state["editing"] = turn
+
+
+def _last_turn(talk: Conversation) -> str:
+    """Identifies the last turn as it is now; another query, retry or conversation has another value."""
+    return f"{talk.id}-{len(talk.turns) - 1}-{talk.turns[-1].retry}"
+
+
+def editing(talk: Conversation) -> bool:
+    """Whether the last query is being edited."""
+    return bool(st.session_state.get("editing") == _last_turn(talk))
+
+
+def edit_form(engine: Ensemble, talk: Conversation, settings: Settings) -> None:
+    """The last query as a field, where the Edit button was: the query itself may have scrolled out of sight."""
+    with st.form("edit", border=False):
+        query = st.text_area("Your query", talk.turns[-1].query)
+        row = st.container(horizontal=True)
+        send = row.form_submit_button("Send")
+        cancel = row.form_submit_button("Cancel")
+    if send:
+        try:
+            talk.edit(engine, query, settings)
+        except ZooterError as problem:
+            show_error(problem)
+            return
+    if send or cancel:
+        _set_editing(None)
+        st.rerun()

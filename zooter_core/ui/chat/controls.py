@@ -1,0 +1,186 @@
+"""The row above a conversation: who answers, a new conversation, and earlier ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from zooter_core.ui.chat import conversations, export
+from zooter_core.ui.chat.conversations import Conversation
+from zooter_core.ui.chat.turns import Mode, Settings
+from zooter_core.ui.history import Entry, history
+from zooter_core.ui.text import code, plain, safe
+
+if TYPE_CHECKING:
+    from zooter_core.ensemble import Ensemble
+
+MODES: dict[str, Mode] = {"Router": "router", "Best of a few": "select", "All of them": "rmr", "One model": "fixed"}
+MODE_HELP = (
+    "**Router**: the model with the highest probability answers alone.  \n"
+    "**Best of a few**: if the router is unsure, its top few models answer and the reward model picks the best.  \n"
+    "**All of them**: every model answers and the reward model picks the best (reward model ranking).  \n"
+    "**One model**: the model that you choose, whatever the router predicts."
+)
+LONGEST = 1024  # tokens; the slider's upper end, unless the fleet's own limit is higher
+NOBODY = "nobody"
+
+
+def draw(engine: Ensemble, talk: Conversation) -> Settings:
+    """The row; returns how the next query is answered."""
+    with st.container(horizontal=True, key="controls", vertical_alignment="center", gap="small"):
+        mode = st.session_state.get("mode", st.query_params.get("mode"))
+        label = f"Who answers: **{mode if mode in MODES else 'Router'}**"
+        with st.popover(label, icon=":material/alt_route:", type="tertiary", key="who-answers"):
+            settings = _settings(engine)
+        st.space("stretch")
+        if talk.turns:
+            with st.popover(
+                "This conversation", icon=":material/more_horiz:", type="tertiary", key="more",
+                help="This conversation", on_change="rerun",
+            ) as box:  # fmt: skip
+                if box.open:
+                    _this_conversation(talk)
+            st.button(
+                "New conversation",
+                key="new",
+                icon=":material/add:",
+                help="New conversation",
+                type="tertiary",
+                on_click=conversations.clear,
+            )
+        with st.popover("History", icon=":material/history:", type="tertiary", key="history"):
+            _history(talk)
+    if entry := conversations.deleted():
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"“{plain(entry.title)}” is deleted.", width="content")
+            st.button("Undo", icon=":material/undo:", on_click=conversations.undo)
+    return settings
+
+
+def _settings(engine: Ensemble) -> Settings:
+    router, pool = engine.fleet.router, engine.fleet.pool
+    mode = MODES[st.selectbox("Who answers", list(MODES), key="mode", bind="query-params", help=MODE_HELP)]
+    candidate, k, unsure, second = None, 2, None, None
+    if mode == "fixed":
+        candidate = st.selectbox("Model", pool, key="model", persist_state="session")
+    if mode in ("router", "fixed") and len(pool) > 1:
+        choice = st.selectbox(
+            "And beside it",
+            [NOBODY, *pool],
+            key="second",
+            persist_state="session",
+            help="A second model answers every query, too. If that one answers anyway, the runner-up does.",
+        )
+        second = None if choice == NOBODY else choice
+    if mode == "select":
+        most = max(2, len(pool))
+        k = st.slider("How many answer", 2, most, 2, key="k", persist_state="session") if most > 2 else 2
+        default = router.unsure_above if router and router.unsure_above < 1 else 0.5
+        unsure = st.slider(
+            "Unsure above",
+            0.0,
+            1.0,
+            default,
+            0.05,
+            key="unsure",
+            persist_state="session",
+            help="One minus the lead of the most probable model over the next: 0 is certain, 1 a tie. "
+            "At 0, several models answer every query; at 1, hardly any.",
+        )
+    temperature, length, system = _answer_settings(engine)
+    return Settings(mode, candidate, k, unsure, temperature, length, system, second)
+
+
+def _answer_settings(engine: Ensemble) -> tuple[float, int, str]:
+    """Temperature, most new tokens and system prompt."""
+    generation = engine.fleet.generation
+    temperature = st.slider(
+        "Temperature",
+        0.0,
+        1.5,
+        float(min(generation.temperature, 1.5)),
+        0.05,
+        key="temperature",
+        persist_state="session",
+        help="0 always takes the most probable word; higher values vary more.",
+    )
+    length = st.slider(
+        "Longest answer",
+        16,
+        max(LONGEST, generation.max_new_tokens),
+        generation.max_new_tokens,
+        16,
+        key="length",
+        persist_state="session",
+        help="In tokens; a token is about three quarters of a word.",
+    )
+    system = st.text_area(
+        "System prompt",
+        key="system",
+        persist_state="session",
+        placeholder="Answer in one sentence.",
+        help="Instructions for the model that answers. The router does not see them.",
+    )
+    with st.expander(f"The {len(engine.fleet.pool)} models", icon=":material/groups:"):
+        for candidate in engine.fleet.candidates:
+            st.caption(f"**{plain(candidate.name)}**: {plain(candidate.description)}")
+    return temperature, int(length), system
+
+
+def _history(talk: Conversation) -> None:
+    """Earlier conversations: search, open, rename, download, delete."""
+    store = history()
+    if store.path is None:
+        st.caption("Conversations are not saved (history is off).")
+        return
+    words = st.text_input(
+        "Search conversations",
+        key="search",
+        placeholder="Search",
+        icon=":material/search:",
+        label_visibility="collapsed",
+    )
+    entries = store.entries(words=(words or "").strip())
+    if store.problem:
+        st.warning(safe(store.problem))
+    with st.container(height=360 if len(entries) > 6 else "content", border=False):
+        for entry in entries:
+            _entry(entry, entry.id == talk.id)
+    if not entries:
+        st.caption("No conversation has these words." if words else "No conversations yet.")
+    st.caption(f"Saved on this machine only, in {code(str(store.path))}. Turn off: `zooter demo --history off`.")
+
+
+def _entry(entry: Entry, is_current: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False):
+        st.button(
+            plain(entry.title) or "…",
+            key=f"open-{entry.id}",
+            on_click=conversations.open,
+            args=(entry.id,),
+            type="secondary" if is_current else "tertiary",
+            width="stretch",
+        )
+        st.button(
+            "Delete",
+            icon=":material/delete:",
+            type="tertiary",
+            key=f"delete-{entry.id}",
+            help="Delete",
+            on_click=conversations.forget,
+            args=(entry.id,),
+        )
+
+
+def _this_conversation(talk: Conversation) -> None:
+    """Rename, download or delete the conversation on the page."""
+    st.text_input("Name", talk.title, key=f"name-{talk.id}", on_change=_rename, args=(talk,))
+    icon = ":material/download:"
+    st.download_button("Download as Markdown", export.markdown(talk), f"zooter-{talk.id}.md", icon=icon)
+    st.download_button("Download as JSON", export.as_json(talk), f"zooter-{talk.id}.json", icon=icon)
+    st.button("Delete", icon=":material/delete:", on_click=conversations.forget, args=(talk.id,))
+
+
+def _rename(talk: Conversation) -> None:
+    talk.rename(st.session_state[f"name-{talk.id}"])

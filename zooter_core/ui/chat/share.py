@@ -1,0 +1,85 @@
+"""An answer in a link: the text, compressed. Opening the link shows it and runs nothing."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from typing import Annotated
+
+import streamlit as st
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from zooter_core.ui import links
+from zooter_core.ui.chat.turns import Turn
+
+PARAMETER = "shared"
+LONGEST = 6_000  # characters of a link's text; browsers and servers refuse much longer addresses
+MOST = 200_000  # bytes once unpacked
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class SharedAnswer(BaseModel):
+    """A query and an answer as a link carries them. Anybody can write a link: all of it is untrusted."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    query: str = Field(max_length=MOST)
+    text: str = Field(max_length=MOST)
+    model: str = Field(max_length=100)
+    probabilities: dict[str, Probability] = Field(max_length=50)
+    tag: str = Field("", max_length=100)
+
+    @classmethod
+    def of(cls, turn: Turn) -> SharedAnswer:
+        """The answer that counts in a turn."""
+        probabilities = {name: round(p, 3) for name, p in turn.decision.probabilities.items()}
+        tag = turn.decision.tags[0].name if turn.decision.tags else ""
+        return cls(query=turn.query, text=turn.text, model=turn.candidate, probabilities=probabilities, tag=tag)
+
+    def packed(self) -> str:
+        """The text of a link's parameter."""
+        data = zlib.compress(self.model_dump_json().encode("utf-8", "replace"), 9)
+        return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+    @classmethod
+    def unpacked(cls, text: str) -> SharedAnswer | None:
+        """The answer of a link's parameter; None if it holds none."""
+        try:
+            unpacker = zlib.decompressobj()
+            data = unpacker.decompress(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), MOST)
+            return cls.model_validate_json(data)
+        except (binascii.Error, zlib.error, ValidationError, ValueError):
+            return None
+
+
+def opened() -> SharedAnswer | None:
+    """The answer in the address. An address without a readable one is told so, once."""
+    text = st.query_params.get(PARAMETER)
+    if not text:
+        return None
+    answer = SharedAnswer.unpacked(text)
+    if answer is None:
+        close()
+        st.warning("This link should carry an answer, but it is damaged. Ask for the link again.")
+    return answer
+
+
+def close() -> None:
+    """Remove the answer from the address."""
+    st.query_params.pop(PARAMETER, None)
+
+
+def ask_again(query: str) -> None:
+    """Put the query of a shared answer into the composer."""
+    close()
+    st.query_params["q"] = query
+
+
+def address(turn: Turn) -> str | None:
+    """A link that carries the answer; None if the answer is too long for a link."""
+    packed = SharedAnswer.of(turn).packed()
+    if len(packed) > LONGEST:
+        return None
+    base = (st.context.url or links.HOME).split("?")[0]
+    return f"{base}?{PARAMETER}={packed}"
