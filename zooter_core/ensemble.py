@@ -23,7 +23,7 @@ from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, 
 from zooter_core.method import selection
 from zooter_core.records import Decision, Ranked, Response, Selection
 from zooter_core.router.explain import Explanation, explain
-from zooter_core.router.router import routing_text
+from zooter_core.router.turns import Topics
 
 
 class Ensemble(FleetModels):
@@ -42,6 +42,10 @@ class Ensemble(FleetModels):
     def route(self, query: Conversation, willingness: float = 0.0) -> Decision:
         """Choose the candidate that should answer (paper, section 3.2).
 
+        Returns:
+            The decision; its `query` is the text that was routed, which `tags` and `explain` are about too. Of a
+            conversation that is what the user says now, with the turns that it refers to (`router.turns`).
+
         Args:
             willingness: how much probability of the best answer to give up for the lowest price instead of the
                 highest. Above 0, the candidate with the highest utility is chosen (`prices.utilities`).
@@ -51,7 +55,7 @@ class Ensemble(FleetModels):
         """
         messages = messages_of(query)
         check_query(messages[-1].content if messages else "")
-        (decision,) = self._decide([routing_text(messages)])
+        (decision,) = self._decide([[message.content for message in messages if message.role == "user"]])
         if willingness == 0:
             return decision
         utilities = prices.utilities_of(self.fleet, decision.probabilities, willingness)
@@ -61,14 +65,18 @@ class Ensemble(FleetModels):
         """Route many texts in one batch."""
         for query in queries:
             check_query(query)
-        return self._decide(queries)
+        return self._decide([[query] for query in queries])
 
-    def _decide(self, queries: Sequence[str]) -> list[Decision]:
-        tags = self.tagger.tag(queries) if self.fleet.tagger and self.tagger.quick else [()] * len(queries)
-        decisions = self.router.route(queries)
+    def _decide(self, conversations: Sequence[Sequence[str]]) -> list[Decision]:
+        """The decision on each conversation, by its user's turns, oldest first."""
+        topics = Topics(conversations)
+        tags = self.tagger.tag(topics.texts) if self.fleet.tagger and self.tagger.quick else [()] * len(topics.texts)
+        decisions = self.router.route(topics.texts)
         return [
-            Decision.of(decision.query, {name: decision.probabilities[name] for name in self.fleet.pool}, query_tags)
-            for decision, query_tags in zip(decisions, tags, strict=True)
+            Decision.of(
+                decisions[row].query, {name: decisions[row].probabilities[name] for name in self.fleet.pool}, tags[row]
+            )
+            for row in topics.rows([max(decision.probabilities.values()) for decision in decisions])
         ]
 
     def explain(self, decision: Decision) -> Explanation:
@@ -95,7 +103,7 @@ class Ensemble(FleetModels):
         decision = self.route(query)
         config = self.fleet.router
         assert config is not None  # it has routed
-        outputs = self.router.outputs([decision.query])  # its vectors are cached
+        outputs = self.router.outputs([decision.query])  # cached, but for some follow-ups
         value = float(selection.unsureness(outputs, trigger or config.trigger)[0])
         unsure = value > (config.unsure_above if threshold is None else threshold)
         return Selection(decision, value, unsure, decision.order[: k if unsure else 1])

@@ -1,4 +1,4 @@
-"""A visitor's way through the Lab: a score file, a router, a fleet that Chat uses."""
+"""A visitor's way through the Train page: a score file, a router, a fleet that Chat uses."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def score_file(wrong: bool = False) -> bytes:
 
 @pytest.fixture
 def page(open_tab: Callable[..., Page], demo: str) -> Iterator[Page]:
-    """The Lab; what it saves is removed."""
+    """The Train page; what it saves is removed."""
     page = open_tab(demo)
-    page.get_by_role("link", name="Lab").click()
+    page.get_by_role("link", name="Train").click()
     expect(page.get_by_text("reward entropy")).to_be_visible(timeout=SLOW)
     yield page
     shutil.rmtree(ROOT / "models" / NAME, ignore_errors=True)
@@ -70,7 +70,7 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(page: Page) -> None:
 
     page.get_by_role("link", name="Compare").click()  # what was chosen outlives another page
     expect(page.get_by_text("All models on one query")).to_be_visible(timeout=SLOW)
-    page.get_by_role("link", name="Lab").click()
+    page.get_by_role("link", name="Train").click()
     expect(page.get_by_text("48 queries, 4 data sets, 4 models")).to_be_visible(timeout=SLOW)
 
     page.get_by_role("tab", name=re.compile("Distill")).click()
@@ -84,12 +84,12 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(page: Page) -> None:
     expect(page.get_by_text(f"Saved in models/{NAME}.")).to_be_visible(timeout=SLOW)
     assert (ROOT / "models" / NAME / "fleet.toml").is_file()
     page.get_by_role("button", name="Use it in Chat").click()
-    expect(page.get_by_text("One front door to several models")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("A small router reads your query")).to_be_visible(timeout=SLOW)
     expect(page.get_by_role("combobox", name="Fleet")).to_have_value(NAME, timeout=SLOW)
     query = page.get_by_test_id("stChatInputTextArea")
     query.fill("Write a short poem about the harbour")
     query.press("Enter")
-    expect(page.get_by_text("Probability of giving the best answer:")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("img", name=re.compile("^Routing:"))).to_be_visible(timeout=SLOW)
     expect(page.get_by_text(re.compile(r"tokens in"))).to_be_visible(timeout=SLOW)
 
 
@@ -99,7 +99,7 @@ def test_a_sweep_continues_while_its_visitor_is_on_another_page_and_can_be_stopp
     expect(page.get_by_role("button", name="Stop")).to_be_visible(timeout=SLOW)
     page.get_by_role("link", name="Compare").click()
     expect(page.get_by_text("All models on one query")).to_be_visible(timeout=SLOW)
-    page.get_by_role("link", name="Lab").click()
+    page.get_by_role("link", name="Train").click()
     page.get_by_role("tab", name=re.compile("Sweep")).click(timeout=SLOW)
     page.get_by_role("button", name="Stop").click(timeout=SLOW)
     expect(page.get_by_text(re.compile(r"betas are done|No partial results")).first).to_be_visible(timeout=SLOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -12,12 +13,15 @@ import pytest
 from playwright.sync_api import Browser, Request, Route, expect
 
 from support.demo_browser import SLOW, WIDE, free_port, leaves_this_machine, wait_for_server
+from support.hostile_texts import NAMES
+from zooter_core.ui import pictures
 
 TESTS = Path(__file__).resolve().parents[1]
+PICTURES = [pictures.stacked(NAMES, list(NAMES)), *(pictures.avatar(list(NAMES), name) for name in NAMES)]
 LOADS = "img, video, audio, iframe, object, embed, svg image, [style*='url(']"
-FAULTS = """loads => {
+OURS = '.st-key-pictures [data-testid="stImage"] img[src^="data:image/svg+xml;base64,"]'  # one of our own drawings
+FAULTS = """([loads, ours]) => {
     const main = document.querySelector('[data-testid="stMain"]'), bad = []
-    const ours = 'img[src^="data:image/svg+xml;"]'  // a picture in an image can load nothing
     for (const one of main.querySelectorAll(loads))
         if (!one.matches(ours)) bad.push('loads: ' + one.outerHTML.slice(0, 200))
     for (const one of main.querySelectorAll('a')) {
@@ -85,7 +89,9 @@ def test_hostile_texts_reach_no_other_host(browser: Browser, page_of_texts: str)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=SLOW)
     page.wait_for_load_state("networkidle")
     assert outward == []
-    assert page.evaluate(FAULTS, LOADS) == []
+    assert page.evaluate(FAULTS, [LOADS, OURS]) == []
+    drawn = [image.get_attribute("src") or "" for image in page.locator(OURS).all()]
+    assert [base64.b64decode(address.partition(",")[2]).decode() for address in drawn] == PICTURES
     assert page.locator(".katex").count() > 0
     assert page.get_by_role("link").count() > 20
     page.unroute_all(behavior="ignoreErrors")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -240,3 +241,32 @@ def test_a_runs_responses_make_a_fleet(zooter, fleet, server, tmp_path):
     assert code == 0, out
     assert [row["ok"] for row in json.loads(out)["parts"]] == [True, True]
     assert len(server.bodies) == before
+
+
+def test_a_run_with_missing_responses_goes_through_and_later_fills_them(zooter, fleet, server, tmp_path):
+    """The model `long` answers six queries, then nothing until it is well again."""
+    seen, well = set(), threading.Event()
+
+    def long(query: str) -> str:
+        seen.add(query)
+        if len(seen) > 6 and not well.is_set():
+            raise ConnectionResetError
+        return f"{query} That is a long story."
+
+    server.replies |= {"long": long, "plain": lambda query: "It is even."}
+    folder, queries = fleet(a="long", b="short", c="plain"), tmp_path / "queries.txt"
+    queries.write_text("\n".join(QUERIES[:20]))
+    call = ["run", "--fleet", folder, "--queries", queries, "--epochs", 1, "--holdout", 0.5]
+    code, _, err = zooter(*call, "--out", tmp_path / "run")
+    assert (code, "the connection broke" in err) == (1, True)
+    assert not (tmp_path / "run" / "rewards.jsonl").exists()
+    code, out, err = zooter(*call, "--out", tmp_path / "run", "--allow-missing")
+    assert code == 0
+    assert "a is skipped; responses of it are missing" in err
+    assert "responses are missing; of 20 queries are scored: a 6, b 20, c 20" in out
+    well.set()
+    code, out, err = zooter(*call, "--out", tmp_path / "run", "--allow-missing")
+    assert (code, "missing" in out + err) == (0, False)
+    assert zooter(*call, "--out", tmp_path / "whole")[0] == 0
+    for name in ("labels.jsonl", "report.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

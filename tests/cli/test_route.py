@@ -73,6 +73,21 @@ def test_lines_and_json_lines_from_stdin(zooter, stdin):
     assert "杯子 ☕" in lines[1]
 
 
+def test_conversations_from_stdin(zooter, stdin):
+    new = {"role": "user", "content": [{"type": "text", "text": "Write a poem about the sea."}]}
+    first = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Add up 7 apples and 3 pears."}]
+    talk = [*first, {"role": "assistant", "content": None, "tool_calls": []}]
+    follow_up = {"role": "user", "content": "and 5 more?"}
+    stdin("".join(json.dumps({"messages": messages}) + "\n" for messages in ([*talk, new], [*talk, follow_up])))
+    code, out, _ = zooter("route", "-", "--json", "--why")
+    assert code == 0
+    alone, together = map(json.loads, out.splitlines())
+    assert alone["query"] == "Write a poem about the sea."
+    assert together["query"] == "Add up 7 apples and 3 pears.\nand 5 more?"
+    for shape in (alone, together):
+        assert " ".join(piece["text"] for piece in shape["why"]["pieces"]).split() == shape["query"].split()
+
+
 def test_an_empty_stdin_has_no_queries(zooter, stdin):
     stdin("")
     assert zooter("route", "-", "--json")[:2] == (0, "")
@@ -87,6 +102,11 @@ def test_an_empty_stdin_has_no_queries(zooter, stdin):
         '{"query": ["x"]}',
         '{"query": ' + "[" * 100_000,
         '{"query": ' + "9" * 5000 + "}",
+        '{"messages": []}',
+        '{"messages": [{"content": "x"}]}',
+        '{"messages": [{"role": "user", "content": 5}]}',
+        '{"messages": [{"role": "assistant", "content": "x"}]}',
+        '{"messages": [{"role": "user", "content": " "}]}',
     ],
     ids=lambda line: line[:20],
 )

@@ -66,8 +66,9 @@ def test_trade_worked_by_hand():
     """At 0.35: .15, .2125, .2 goes from a to b, and .25, .0125, .3 from a to c."""
     table = np.array([[3.0, 2.0, 1.0], [5.0, 0.0, 4.0]])
     figures = trade(PROBABILITIES, table, PRICES, dollars(PRICES, np.full((2, 3), 1000.0)), 0.35)
-    assert figures["at_0"] == pytest.approx({"score": 4.0, "price": 4.0, "dollars": 4.0})
-    assert {key: figures[key] for key in figures["at_0"]} == pytest.approx({"score": 3.0, "price": 0.5, "dollars": 0.5})
+    assert figures["at_0"] == pytest.approx({"n": 2, "score": 4.0, "price": 4.0, "dollars": 4.0})
+    traded = {key: figures[key] for key in figures["at_0"]}
+    assert traded == pytest.approx({"n": 2, "score": 3.0, "price": 0.5, "dollars": 0.5})
     assert (figures["willingness"], figures["score_minus"]) == (0.35, (-1.0, -1.0))
 
 

@@ -20,6 +20,7 @@ from zooter_core.records import Message, Response
 
 ROOT = Path(__file__).resolve().parents[2]
 POOL = ("chat", "math", "code", "writer")
+SAME = 164  # queries that another topic before them does not turn
 ROUNDING = 1  # query that another processor's last digits may turn; the figures are docs/notebook/embedded-fleet.md's
 
 
@@ -107,6 +108,43 @@ def test_the_reward_model_prefers_a_sensible_response(embedded: Ensemble, figure
     right = sum(a > b for a, b in zip(sensible, mismatched, strict=True))
     figures.append(f"the reward model prefers the sensible response in {right} of {len(cases)} cases")
     assert right >= 0.95 * len(cases)
+
+
+@pytest.mark.parametrize(
+    ("kind", "half", "least"),
+    [
+        ("change of topic", "tuning", 26),
+        ("change of topic", "held back", 29),
+        ("follow-up", "tuning", 28),
+        ("follow-up", "held back", 30),
+    ],
+)
+def test_the_evident_expert_is_chosen_in_conversations(
+    embedded: Ensemble, figures: list[str], kind: str, half: str, least: int
+) -> None:
+    """The words of router/turns.py were chosen on the tuning half."""
+    talks = [line for line in lines("evident_conversations.jsonl") if (line["kind"], line["half"]) == (kind, half)]
+    assert len(talks) == 30
+    conversations = [[Message("user", message["content"]) for message in talk["messages"]] for talk in talks]
+    right = sum(
+        embedded.route(turns).candidate == talk["candidate"] for turns, talk in zip(conversations, talks, strict=True)
+    )
+    figures.append(f"conversations, {kind}, {half}: {right} of 30 go to the evident expert")
+    assert right >= least - ROUNDING
+
+
+def test_queries_of_others_start_a_topic(embedded: Ensemble, figures: list[str]) -> None:
+    """Each evident query, written without follow-ups in mind, as the newest turn after one for another expert."""
+    queries = lines("evident_queries.jsonl") + lines("more_evident_queries.jsonl")
+    pairs = []
+    for number, query in enumerate(queries):
+        others = (queries[(number + step) % len(queries)] for step in range(len(queries) // 2, 2 * len(queries)))
+        pairs.append((next(other for other in others if other["candidate"] != query["candidate"]), query))
+    alone = [decision.candidate for decision in embedded.route_all([query["query"] for query in queries])]
+    after = [embedded.route([Message("user", turn["query"]) for turn in pair]).candidate for pair in pairs]
+    same = sum(a == b for a, b in zip(alone, after, strict=True))
+    figures.append(f"{same} of {len(queries)} queries are routed after one for another expert as they are alone")
+    assert same >= SAME - ROUNDING
 
 
 def test_a_follow_up_keeps_the_subject(embedded: Ensemble) -> None:

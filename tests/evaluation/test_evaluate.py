@@ -253,6 +253,19 @@ def test_selection_of_a_run_ends_where_rmr_is():
     assert result["dollars"] == {"chosen": 2.5, "candidates": {"a": 1.5, "b": 4.5}, "random": 3.0, "all": 6.0}
 
 
+def test_a_report_counts_the_scores_and_costs_that_there_are():
+    """The response of b to q2 is missing: its cost too, so that query counts for no method's cost."""
+    scores = Scores(
+        SCORES.queries, ("a", "b"), np.where([[False] * 2, [False, True], [False] * 2], np.nan, SCORES.scores)
+    )
+    dollars = np.where(np.isnan(scores.scores), np.nan, [[1.0, 3.0], [9.0, 9.0], [2.0, 6.0]])
+    result = report_of(ROUTER, scores, [True] * 3, [0.5] * 3, Sampled(scores.scores[..., None], dollars))
+    assert result["candidates"]["all"]["scored"] == {"a": 3, "b": 2}
+    assert "scored" not in result["candidates"]["y"]
+    costs = {"chosen": 2.5, "candidates": {"a": 1.5, "b": 4.5}, "random": 3.0, "all": 6.0}
+    assert result["held_back"]["dollars"] == {"n": 2} | costs
+
+
 def test_a_report_without_prices_or_choice_leaves_them_out():
     assert "dollars" not in report_of(ROUTER, SCORES, [True] * 3, [0.5] * 3)["held_back"]
     alone = Scores(SCORES.queries, ("a",), SCORES.scores[:, :1])

@@ -62,7 +62,7 @@ def test_runs_are_listed_and_read(open_page: Open, tiny_ensemble, tmp_path: Path
     [
         (LINES[2] | {"scores": {"base": "high", "one": 0, "two": 0}}, '"scores" of base'),
         (LINES[2] | {"query": ""}, '"query"'),
-        (LINES[2] | {"scores": {"base": 1}}, "one, two"),
+        (LINES[2] | {"scores": [1, 0, 0]}, '"scores" as an object of numbers'),
     ],
 )
 def test_a_wrong_line_is_named_by_number_field_and_file(open_page: Open, line: dict, message: str) -> None:
@@ -75,6 +75,14 @@ def test_a_wrong_line_is_named_by_number_field_and_file(open_page: Open, line: d
     page = upload(page, packed(LINES))  # and the next file is taken
     assert not page.error
     assert "30 queries, 2 data sets, 3 models" in words(page)
+
+
+def test_a_line_may_lack_a_candidate_but_counts_only_with_two(open_page: Open) -> None:
+    lines = [LINES[0] | {"scores": {"base": 1.0, "one": 0.2}}, LINES[1] | {"scores": {"base": 1.0}}, *LINES[2:]]
+    page = upload(open_page("lab"), packed(lines))
+    assert not page.error
+    assert not page.exception
+    assert "29 queries, 2 data sets, 3 models" in words(page)
 
 
 @pytest.mark.parametrize("name", ["scores.jsonl", "scores.jsonl.gz"])

@@ -1,4 +1,4 @@
-"""The engine `ray`: a local Ray of two workers. Slow (processes that import PyTorch): it alone protects the engine."""
+"""The engine `ray`: what it refuses, and a whole run on a local Ray of two workers."""
 
 from __future__ import annotations
 
@@ -12,24 +12,20 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import pytest
 
-from zooter_core import pipeline
-from zooter_core.config.fleet import load_fleet
-from zooter_core.data.parquet import export_parquet
+from zooter_core.cli.main import main
 from zooter_core.data.run_folder import PARTS, RESPONSES
-from zooter_core.data.runs import Run
-from zooter_core.data.scores import read_queries
-from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
-from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import on_ray
 from zooter_core.pipeline.on_ray import ray_engine
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 400.0
+Found = TypeVar("Found")
 
 
 def test_without_ray_the_message_names_the_extra(tiny_ensemble, tmp_path, monkeypatch):
@@ -42,10 +38,11 @@ def test_without_ray_the_message_names_the_extra(tiny_ensemble, tmp_path, monkey
 
 
 ray = pytest.importorskip("ray", reason="the extra zooter[ray] is not installed")
+parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 
 from support import endpoint_fleet  # noqa: E402 (after the skips)
-from support.ray_driver import PART, SETTINGS  # noqa: E402
+from support.ray_driver import PART  # noqa: E402
 from support.scripted_server import serving  # noqa: E402
 
 
@@ -81,11 +78,12 @@ def test_a_worker_with_another_version_is_named():
         on_ray.check_versions({"torch": "2.13.0"}, {"torch": "2.12.0"}, "node-7")
 
 
-def wait(condition: Callable[[], object], what: str) -> None:
+def wait(condition: Callable[[], Found], what: str) -> Found:
     until = time.monotonic() + LONGEST
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < until, f"{what} did not come"
         time.sleep(0.02)
+    return found
 
 
 def lines(folder: Path) -> list[dict]:
@@ -115,79 +113,70 @@ def workers(driver: int) -> list[psutil.Process]:
     return found
 
 
-def driver(fleet: Path, queries: Path, folder: Path) -> subprocess.Popen:
-    call = [sys.executable, "-m", "support.ray_driver", str(fleet), str(queries), str(folder)]
+def options(fleet: Path, queries: Path, folder: Path) -> list[str]:
+    places = ["--fleet", str(fleet), "--queries", str(queries), "--out", str(folder), "--parquet", f"{folder}-tables"]
+    return [*places, "--max-new-tokens", "24", "--epochs", "1"]
+
+
+def driver(*call: object) -> subprocess.Popen:
     paths = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(call, env=paths, stderr=subprocess.PIPE)
+    command = [sys.executable, "-m", "support.ray_driver", *options(*call)]
+    return subprocess.Popen(command, env=paths, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(fleet_copy, tmp_path):
-    """A model in memory on two workers and a scripted endpoint: a worker is killed, then the driver; then all ends."""
+    """A whole run of a model in memory and a scripted endpoint. A worker is killed, then the driver; the same command
+    then finishes, with the labels of a run without Ray. Slow: two starts of Ray. It alone protects `--engine ray`.
+    """
     asked: Counter[str] = Counter()
-    lock = threading.Lock()
+    lock, first_killed = threading.Lock(), threading.Event()
 
     def reply(query: str) -> str:
         with lock:
             asked[query] += 1
-        time.sleep(0.2)  # for both kinds to be at work
+            late = asked.total() > 16
+        assert not late or first_killed.wait(LONGEST)  # the endpoint is at work when the driver is killed
         return f"far: {query}"
 
     queries, folder = tmp_path / "queries.txt", tmp_path / "run"
-    queries.write_text("".join(f"What is {n} + {n}?\n" for n in range(5 * PART)))
+    count = 5 * PART
+    queries.write_text("".join(f"What is {n} + {n}?\n" for n in range(count)))
     with serving() as server:
         server.replies["far"] = reply
-        fleet = endpoint_fleet.save(fleet_copy, server.url, {"far": "far"})
+        fleet = endpoint_fleet.save(fleet_copy, server.url, {"far": "far"}, first_token_seconds=LONGEST)
         near = '\n[[candidate]]\nname = "near"\nbackend = "transformers"\nmodel = "base"\n'
         (fleet / "fleet.toml").write_text((fleet / "fleet.toml").read_text() + near)
 
         first = driver(fleet, queries, folder)
-        wait(lambda: any(r["candidate"] == "near" for r in lines(folder)) and workers(first.pid), "the first answer")
-        workers(first.pid)[0].kill()
+        wait(lambda: any(r["candidate"] == "near" for r in lines(folder)), "the first answer")
+        wait(lambda: workers(first.pid), "a worker")[0].kill()
         before = saved(folder)
         wait(lambda: sum(r["candidate"] == "near" for r in lines(folder)) > PART + 8, "an answer after the kill")
         first.send_signal(signal.SIGKILL)
-        first.wait()
+        first.communicate()
+        first_killed.set()
         middle = saved(folder)
         asked_before = dict(asked)
         assert before.items() <= middle.items()
-        assert not (folder / "labels.jsonl").exists()
+        assert not (folder / "rewards.jsonl").exists()
 
         second = driver(fleet, queries, folder)
         _, err = second.communicate(timeout=LONGEST)
         assert second.returncode == 0, err.decode()[-2000:]
-        records = lines(folder)
         after = saved(folder)
-        assert len(records) == len(after) == 2 * 5 * PART
+        assert len(lines(folder)) == len(after) == 2 * count
         assert middle.items() <= after.items(), "what had ended is there, and was not made again"
         ended = {record["text"].removeprefix("far: ") for record in middle.values() if record["candidate"] == "far"}
+        assert len(ended) >= 8
         assert all(asked[query] == asked_before[query] for query in ended)
         assert not (folder / PARTS).exists() or not list((folder / PARTS).glob("*.jsonl"))
-
-        ensemble = Ensemble(load_fleet(fleet))
-        with Run(tmp_path / "local", create=True) as run:
-            pipeline.start(run, ensemble, read_queries(queries))
-            pipeline.collect(run, ensemble, SETTINGS)
+        assert main(["run", *options(fleet, queries, tmp_path / "local")]) == 0
     local = saved(tmp_path / "local")
     assert {key: record["text"] for key, record in after.items()} == {k: r["text"] for k, r in local.items()}
-
-
-def test_score_and_tag_on_ray_give_the_same_labels_to_the_byte(tiny_fleet, tmp_path):
-    queries = tmp_path / "queries.txt"
-    queries.write_text("".join(f"What is {n} + {n}?\n" for n in range(70)))
-    ensemble = Ensemble(load_fleet(tiny_fleet))
-    for name in ("local", "ray"):
-        with Run(tmp_path / name, create=True) as run:
-            pipeline.start(run, ensemble, read_queries(queries))
-            pipeline.collect(run, ensemble, SETTINGS)
-            if name == "ray":
-                with ray_engine(ensemble, tmp_path / name) as engine:
-                    pipeline.score(run, ensemble, engine=engine)
-                    pipeline.tag(run, ensemble, engine=engine)
-            else:
-                pipeline.score(run, ensemble)
-                pipeline.tag(run, ensemble)
-            pipeline.label(run, LabelConfig())
-            export_parquet(run, tmp_path / f"{name}-parquet")
-    assert (tmp_path / "ray" / "labels.jsonl").read_bytes() == (tmp_path / "local" / "labels.jsonl").read_bytes()
-    one, other = (sorted((tmp_path / name / "rewards.jsonl").read_bytes().splitlines()) for name in ("ray", "local"))
+    for name in ("labels.jsonl", "report.json"):
+        assert (folder / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
+    one, other = (sorted((place / "rewards.jsonl").read_bytes().splitlines()) for place in (folder, tmp_path / "local"))
     assert one == other
+    rows = {path.stem: parquet.read_metadata(path).num_rows for path in Path(f"{folder}-tables").iterdir()}
+    assert rows == {"queries": count, "responses": 2 * count, "rewards": 2 * count, "tags": count, "labels": 2 * count}

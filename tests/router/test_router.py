@@ -13,9 +13,8 @@ from transformers import AutoConfig, AutoModel
 from support import tiny_models
 from support.damaged_models import change_config, put_number
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.records import Message
 from zooter_core.router.encoder import Encoders
-from zooter_core.router.router import Router, routing_text
+from zooter_core.router.router import Router
 from zooter_core.router.torch_router import RouterHead, RouterHeadConfig
 
 POOL = ("base", "one", "two")
@@ -212,17 +211,3 @@ def test_wrong_pool_is_refused(router, pool):
 
 def test_the_pool_may_have_another_order(router):
     assert router.for_pool(("two", "base", "one")) is router
-
-
-def test_routing_text_is_what_the_user_said():
-    messages = [
-        Message("system", "You are a pirate."),
-        Message("user", "Hi"),
-        Message("assistant", "Arr!"),
-        Message("user", "What is 2 + 2?"),
-    ]
-    assert routing_text(messages) == "Hi\nWhat is 2 + 2?"
-
-
-def test_routing_text_of_a_single_query_is_the_query():
-    assert routing_text([Message("user", "What is 2 + 2?")]) == "What is 2 + 2?"

@@ -9,8 +9,9 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
 
-from zooter_core.records import Decision
-from zooter_core.serve.routing import MOST_TEXTS, BatchRouter, Routed
+from support.event_loops import run_apart
+from zooter_core.records import Decision, Message
+from zooter_core.serve.routing import MOST_CONVERSATIONS, BatchRouter, Routed, open_route
 
 
 class Slow:
@@ -21,8 +22,9 @@ class Slow:
         self.threads: set[int] = set()
         self.started, self.go = threading.Event(), threading.Event()
 
-    def __call__(self, texts):
-        self.batches.append(list(texts))
+    def __call__(self, conversations):
+        texts = ["\n".join(turns) for turns in conversations]
+        self.batches.append(texts)
         self.threads.add(threading.get_ident())
         self.started.set()
         assert self.go.wait(20)
@@ -38,17 +40,17 @@ def test_what_arrives_meanwhile_is_one_batch():
         router = BatchRouter(slow)
         first = asyncio.create_task(router.route(["first"]))
         assert await asyncio.to_thread(slow.started.wait, 20)
-        others = [asyncio.create_task(router.route([f"q{n}"])) for n in range(MOST_TEXTS + 3)]
+        others = [asyncio.create_task(router.route([f"q{n}"])) for n in range(MOST_CONVERSATIONS + 3)]
         await asyncio.sleep(0)
         slow.go.set()
         results = await asyncio.gather(first, *others)
         router.close()
         return results
 
-    results = asyncio.run(run())
-    assert [len(batch) for batch in slow.batches] == [1, MOST_TEXTS, 3]
+    results = run_apart(run())
+    assert [len(batch) for batch in slow.batches] == [1, MOST_CONVERSATIONS, 3]
     assert len(slow.threads) == 1
-    assert [routed.decision.query for routed in results] == ["first", *(f"q{n}" for n in range(MOST_TEXTS + 3))]
+    assert [routed.decision.query for routed in results] == ["first", *(f"q{n}" for n in range(MOST_CONVERSATIONS + 3))]
 
 
 def test_a_failure_reaches_its_batch_and_the_next_one_is_routed():
@@ -62,7 +64,7 @@ def test_a_failure_reaches_its_batch_and_the_next_one_is_routed():
         assert (await router.route(["good"])).decision.candidate == "a"
         router.close()
 
-    asyncio.run(run())
+    run_apart(run())
 
 
 def test_a_request_that_has_gone_is_not_routed():
@@ -81,20 +83,16 @@ def test_a_request_that_has_gone_is_not_routed():
         await router.route(["last"])
         router.close()
 
-    asyncio.run(run())
+    run_apart(run())
     assert [text for batch in slow.batches for text in batch] == ["first", "last"]
 
 
-def test_the_users_turns_are_routed_newest_last():
-    slow = Slow()
-    slow.go.set()
-
-    async def run() -> str:
-        router = BatchRouter(slow)
-        routed = await router.route(["x" * 30_000, "and now?"])
-        router.close()
-        return routed.decision.query
-
-    text = asyncio.run(run())
-    assert text.endswith("x\nand now?")
-    assert len(text) == 20_000
+def test_the_endpoint_routes_a_conversation_as_the_ensemble_does(tiny_ensemble):
+    conversations = [["Add up 7 apples", "Write about the sea."], ["What is the sea?", "and blue?"], ["Add 3", "7 / 2"]]
+    routed = open_route(tiny_ensemble.fleet, tiny_ensemble, lambda message: None)(conversations)
+    assert [each.decision.query for each in routed[:2]] == ["Write about the sea.", "What is the sea?\nand blue?"]
+    for turns, each in zip(conversations, routed, strict=True):
+        expected = tiny_ensemble.route([Message("user", turn) for turn in turns])
+        assert each.decision.query == expected.query
+        assert [tag.name for tag in each.decision.tags] == [tag.name for tag in expected.tags]
+        assert dict(each.decision.probabilities) == pytest.approx(dict(expected.probabilities), abs=1e-4)

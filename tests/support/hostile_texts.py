@@ -78,6 +78,9 @@ def payload(name: str) -> str:
     return PAYLOADS[name].replace("NAME", str(list(PAYLOADS).index(name)))
 
 
+NAMES = {payload(name): 1 / len(PAYLOADS) for name in PAYLOADS}  # of candidates, with their probabilities
+
+
 def generated(count: int, seed: int = 0) -> list[str]:
     """Texts of Markdown's own characters, by chance, the same ones every time."""
     chance = random.Random(seed)

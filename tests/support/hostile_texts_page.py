@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from support.hostile_texts import PAYLOADS, generated, payload
+from support.hostile_texts import NAMES, PAYLOADS, generated, payload
 from zooter_core.records import Ranked, Response, Tag
 from zooter_core.ui import charts, pictures, strip
 from zooter_core.ui.error_box import show_error
@@ -24,8 +24,9 @@ for number, name in enumerate(PAYLOADS):
         st.pills(plain(text), [text], format_func=plain, key=f"pills-{number}")
         st.metric(plain(text), number, help=plain(text))
         show_error(text)
-names = {payload(name): 1 / len(PAYLOADS) for name in PAYLOADS}
-st.plotly_chart(charts.rewards([Ranked(Response(name, ""), share) for name, share in names.items()], list(names)))
-strip.draw(names, list(names), "hostile")
-st.image(pictures.avatar(list(names), next(iter(names))))
+st.plotly_chart(charts.rewards([Ranked(Response(name, ""), share) for name, share in NAMES.items()], list(NAMES)))
+with st.container(key="pictures"):
+    strip.draw(NAMES, list(NAMES), "hostile")
+    for name in NAMES:
+        st.image(pictures.avatar(list(NAMES), name))
 st.text("all drawn")

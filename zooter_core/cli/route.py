@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.table import Table
 
+from zooter_core.backends.conversation import Conversation
 from zooter_core.cli.arguments import FleetDir, Json, Willingness, argument, option
 from zooter_core.cli.consoles import clipped, out, print_json
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.data.lines import LONGEST
 from zooter_core.data.prices import check_trade
 from zooter_core.errors import ZooterError
-from zooter_core.records import Decision
+from zooter_core.records import Decision, Message
+from zooter_core.serve.chat_request import ChatRequest, check_messages
+from zooter_core.serve.errors import ApiError
 from zooter_core.strict_json import parse_json
 
 if TYPE_CHECKING:
@@ -35,22 +38,22 @@ def route(
 ) -> None:
     ensemble = open_ensemble(fleet)
     check_trade(ensemble.fleet, willingness)
-    for text in _stdin_queries() if query == STDIN else [query]:
-        decision = ensemble.route(text, willingness)
+    for conversation in _stdin_conversations() if query == STDIN else [query]:
+        decision = ensemble.route(conversation, willingness)
         explanation = ensemble.explain(decision) if why else None
         if json:
             shape = decision.to_json() | ({"why": explanation.to_json()} if explanation else {})
             print_json(shape, flush=query == STDIN)
             continue
-        _print(text, decision)
+        _print(decision)
         if explanation:
             _print_why(explanation)
 
 
-def _print(query: str, decision: Decision) -> None:
+def _print(decision: Decision) -> None:
     utilities = decision.utilities or {}
     columns = ("candidate", "probability", *(["utility"] if utilities else []))
-    table = Table(*columns, title=clipped(query, 80), title_justify="left")
+    table = Table(*columns, title=clipped(decision.query, 80), title_justify="left")
     for name, p in decision.probabilities.items():
         cells = [f"{p:.1%}", *([f"{utilities[name]:.1%}"] if utilities else [])]
         table.add_row(name, *cells, style="bold" if name == decision.candidate else "")
@@ -79,23 +82,41 @@ def _print_why(why: Explanation) -> None:
     out.print(table)
 
 
-def _stdin_queries() -> Iterator[str]:
-    """Lines of stdin as queries: JSON lines give their `query`, other lines stand for themselves.
+def _stdin_conversations() -> Iterator[Conversation]:
+    """Lines of stdin to route: JSON lines give their `messages` or `query`, other lines stand for themselves.
 
     Raises:
-        ZooterError: a line is not text, or is JSON without a query.
+        ZooterError: a line is not text, or is JSON with neither.
     """
     for number, line in enumerate(_stdin_lines(), 1):
-        text = line.strip()
-        if text.startswith("{"):
-            try:
-                text = parse_json(text)["query"].strip()
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
-                raise ZooterError(
-                    f'a JSON object with "query" in line {number} of stdin', repr(line[:60]), "Fix the line."
-                ) from problem
-        if text:
+        if not (text := line.strip()):
+            continue
+        if not text.startswith("{"):
             yield text
+            continue
+        try:
+            record = parse_json(text)
+            conversation = _user_turns(record) if "messages" in record else record["query"].strip()
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ApiError) as problem:
+            expected = f'a JSON object with "query" or "messages" in line {number} of stdin'
+            found = f"{line[:60]!r} ({problem.message})" if isinstance(problem, ApiError) else repr(line[:60])
+            raise ZooterError(expected, found, "Fix the line.") from problem
+        if conversation:
+            yield conversation
+
+
+def _user_turns(record: Mapping[str, Any]) -> list[Message]:
+    """What the user says in `messages` of OpenAI's shape, by the endpoint's own reading.
+
+    Raises:
+        ApiError: these are no messages.
+        ValueError: the user says nothing in the end.
+    """
+    check_messages(record["messages"])
+    turns = ChatRequest(record).user_texts
+    if not turns or not turns[-1].strip():
+        raise ValueError("no text of the user's")
+    return [Message("user", turn) for turn in turns]
 
 
 def _stdin_lines() -> Iterator[str]:

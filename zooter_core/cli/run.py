@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from zooter_core.cli import arguments
 from zooter_core.cli.arguments import option
 from zooter_core.cli.fleets import open_ensemble
@@ -67,14 +65,13 @@ def run(
                 folder, ensemble, generation, progress, samples, print_note, how, progress.watch, there
             )
             print_missing(missing)
-            if missing:
-                raise typer.Exit(1)
+            holes = bool(missing)
             print_cost(ensemble, samples)
-            pipeline.score(folder, ensemble, progress, there)
+            pipeline.score(folder, ensemble, progress, there, holes)
             print_set_aside(folder.set_aside())
             pipeline.tag(folder, ensemble, progress, there)
-        pipeline.label(folder, labels, progress)
-        report = pipeline.distill_run(folder, ensemble, encoder, training, progress)
+        pipeline.label(folder, labels, progress, holes)
+        report = pipeline.distill_run(folder, ensemble, encoder, training, progress, holes)
         if scores:
             folder.export_scores(scores)
         if parquet:

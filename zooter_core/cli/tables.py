@@ -34,6 +34,11 @@ def print_report(report: Report) -> None:
         ]
         table.add_row(source, str(row["n"]), *cells, f"{row['reward_entropy']:.2f}")
     out.print(table)
+    if scored := report.candidates["all"].get("scored"):
+        n = report.candidates["all"]["n"]
+        out.print(f"responses are missing; of {n:,} queries are scored: {_counts(scored)}")
+        if not report.held_back:
+            out.print("no figures of the router: no data set has held-back queries with a score of every candidate")
     if count := len(report.set_aside):
         out.print(f"set aside: {count} {'query' if count == 1 else 'queries'} without rewards, listed in {REPORT}")
     if report.held_back:
@@ -47,8 +52,8 @@ def print_evaluation(figures: report_tables.Figures) -> None:
     else:
         _print_datasets(figures)
     if (scored := figures["counts"]["chosen"]) < figures["n"]:
-        some = [f"{name} {count:,}" for name, count in figures["counts"]["candidates"].items()]
-        out.print(f"the router's choice has a score on {scored:,} of {figures['n']:,} queries; {', '.join(some)}")
+        of = _counts(figures["counts"]["candidates"])
+        out.print(f"the router's choice has a score on {scored:,} of {figures['n']:,} queries; {of}")
     if "baselines" in figures:
         _print_baselines(figures)
     if figures.get("calibration", {}).get("ece") is not None:
@@ -65,6 +70,10 @@ def print_evaluation(figures: report_tables.Figures) -> None:
     ):
         low, high = (_cell(end, ".3f") for end in spread[key])
         out.print(f"regret of {what}: {_cell(mean[key], '.3f')} (95% interval {low} to {high}, n = {counts[key]})")
+
+
+def _counts(scored: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in scored.items())
 
 
 def _print_table_one(figures: report_tables.Figures) -> None:

@@ -19,8 +19,9 @@ ROWS = 10_000  # in memory at a time
 def export_parquet(run: Run, folder: Path) -> None:
     """Write `queries`, `responses`, `rewards`, `tags` and `labels` as NAME.parquet into a folder.
 
-    A line of `rewards` is one candidate's: `id`, `candidate`, `reward`, `samples`, or `id` and `set_aside`. A line of
-    `labels` is one candidate's too: `id`, `fold`, `candidate`, `plain`, `enhanced`, `entropy`.
+    A line of `rewards` is one candidate's: `id`, `candidate`, `reward`, `samples` (none where its response is missing),
+    or `id` and `set_aside`. A line of `labels` is one candidate's too: `id`, `fold`, `candidate`, `plain`, `enhanced`,
+    `entropy`.
 
     Raises:
         ZooterError: pyarrow is not installed, or the folder cannot be made.
@@ -40,7 +41,7 @@ def _rows(run: Run, name: str, pool: list[str]) -> Iterator[dict[str, Any]]:
     """The rows of a file."""
     for record in run.records(name):
         if name == REWARDS and "set_aside" not in record:
-            for candidate in pool:
+            for candidate in record["rewards"]:
                 reward, samples = record["rewards"][candidate], record["samples"][candidate]
                 yield {"id": record["id"], "candidate": candidate, "reward": reward, "samples": samples}
         elif name == LABELS:

@@ -107,3 +107,18 @@ def trade(probabilities: Array, table: Array, prices: Array, costs: Array, willi
     traded, figures = choose(utilities(probabilities, prices, willingness))
     plain, at_0 = choose(probabilities)
     return {"willingness": willingness, **figures, "at_0": at_0, "score_minus": metrics.interval(traded - plain)}
+
+
+def spent(candidates: Sequence[str], chosen: NDArray[np.intp], costs: Array) -> dict[str, Any]:
+    """What a thousand queries cost with the chosen candidates, each candidate, a random one, and all of them.
+
+    Args:
+        chosen: candidate numbers, shape (n,).
+        costs: dollars per thousand queries of each response, shape (n, N).
+    """
+    return {
+        "chosen": float(costs[np.arange(len(chosen)), chosen].mean()),
+        "candidates": dict(zip(candidates, costs.mean(axis=0).tolist(), strict=True)),
+        "random": float(costs.mean()),
+        "all": float(costs.sum(axis=1).mean()),
+    }

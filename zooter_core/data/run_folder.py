@@ -205,6 +205,25 @@ class RunFolder:
         """
         jsonl.append_records(self.folder / file, records, private=True)
 
+    def replace(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
+        """Write a file anew. It is as it was until all records are on the disk.
+
+        Raises:
+            WorkError: the disk is full or cannot be written.
+        """
+        path = self.folder / file
+        with files.writing(path), files.atomic(path, private=True) as partial:
+            jsonl.append_records(partial, records, private=True)
+
+    def remove(self, file: str) -> None:
+        """Delete a file of an unfinished step.
+
+        Raises:
+            WorkError: it cannot be deleted.
+        """
+        with files.writing(self.folder / file):
+            (self.folder / file).unlink(missing_ok=True)
+
     def appending(self, file: str) -> jsonl.Appender:
         """The file, open for records that come one by one. Close it before the step is sealed.
 

@@ -86,21 +86,32 @@ def _all_finite(values: Any, names: Collection[str]) -> bool:
 
 
 def reward_check(pool: Sequence[str], samples: int | None) -> Check:
-    """A check of lines of rewards.jsonl; `samples` as for `response_check`, None to accept any number."""
+    """A check of lines of rewards.jsonl; `samples` as for `response_check`, None to accept any number.
+
+    A line names in `missing` the candidates whose responses were missing when it was written.
+    """
 
     def check(record: Record) -> str | None:
+        missing = record.get("missing", [])
+        if not isinstance(missing, list) or missing != [name for name in pool if name in missing]:
+            return f'"missing" is not a list of some of {", ".join(pool)}'
+        if "missing" in record and not missing:
+            return '"missing" is empty'
+        names = [name for name in pool if name not in missing]
         if "set_aside" in record:
             return None if isinstance(record["set_aside"], str) else '"set_aside" is not a text'
         means, samples_of = record.get("rewards"), record.get("samples")
-        if not isinstance(means, dict) or not _all_finite(means, pool):
-            return f'"rewards" is not a finite number for each of {", ".join(pool)}'
+        if not isinstance(means, dict) or not _all_finite(means, names):
+            return f'"rewards" is not a finite number for each of {", ".join(names)}'
         if (
             not isinstance(samples_of, dict)
-            or set(samples_of) != set(pool)
+            or set(samples_of) != set(names)
             or not all(_are_rewards(values, samples) for values in samples_of.values())
         ):
-            return f'"samples" is not a list of finite numbers for each of {", ".join(pool)}'
-        near = (math.isclose(means[name], sum(samples_of[name]) / len(samples_of[name]), abs_tol=1e-9) for name in pool)
+            return f'"samples" is not a list of finite numbers for each of {", ".join(names)}'
+        near = (
+            math.isclose(means[name], sum(samples_of[name]) / len(samples_of[name]), abs_tol=1e-9) for name in names
+        )
         return None if all(near) else '"rewards" are not the means of "samples"'
 
     return check

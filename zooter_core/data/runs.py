@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ class Run(RunFolder):
     """An open run folder, whose records can be read back as the values that they stand for.
 
     What is indexed by query in `scores`, `samples`, `dollars` and `tags` has one order: that of the queries file,
-    without the queries that are set aside.
+    without the queries that are set aside. A candidate whose response is missing has NaN there.
     """
 
     def queries(self) -> list[Query]:
@@ -45,6 +46,18 @@ class Run(RunFolder):
             for query, of in texts.items()
         }
 
+    def missing(self) -> dict[str, list[str]]:
+        """The queries that lack responses: id -> the candidates that have not all samples, in pool order."""
+        pool, samples = self.setting("start", "pool"), self.setting("collect", "samples")
+        if self.sealed("collect"):
+            return {}
+        texts = self.responses()
+        lacking = {
+            query.id: [name for name in pool if len(texts.get(query.id, {}).get(name, ())) < samples]
+            for query in self.queries()
+        }
+        return {id: names for id, names in lacking.items() if names}
+
     def refused(self) -> dict[str, str]:
         """The queries that a candidate refused, in order: id -> the first such candidate of the pool, and why."""
         pool = self.setting("start", "pool")
@@ -59,15 +72,18 @@ class Run(RunFolder):
         """The queries without rewards: id -> why."""
         return {record["id"]: record["set_aside"] for record in self.records(REWARDS) if "set_aside" in record}
 
-    def scores(self) -> Scores:
+    def scores(self, allow_missing: bool = False) -> Scores:
         """The mean rewards in pool order, without the queries that are set aside.
 
         The queries carry the tags of the step `tag` once it is finished, and those of the queries file before.
 
+        Args:
+            allow_missing: accept a run in which responses are missing; their rewards are NaN.
+
         Raises:
             ZooterError: the step `score` is not finished, or every query is set aside.
         """
-        if not self.sealed("score"):
+        if not self.sealed("score") and not allow_missing:
             raise ZooterError(
                 f"a run with rewards at {self.folder}",
                 "none yet",
@@ -79,9 +95,9 @@ class Run(RunFolder):
 
     def samples(self) -> NDArray[np.float64]:
         """The reward of every response, shape (queries, candidates, samples)."""
-        pool = self.setting("start", "pool")
+        pool, none = self.setting("start", "pool"), [math.nan] * self.setting("collect", "samples")
         samples = {record["id"]: record["samples"] for record in self.records(REWARDS) if "samples" in record}
-        return np.array([[samples[query.id][name] for name in pool] for query in self._scored()])
+        return np.array([[samples[query.id].get(name, none) for name in pool] for query in self._scored()])
 
     def dollars(self, fleet: Fleet) -> NDArray[np.float64] | None:
         """The cost of a thousand queries like each one, in US dollars, shape (queries, candidates).
@@ -95,7 +111,8 @@ class Run(RunFolder):
         tokens: dict[tuple[str, str], list[int]] = {}
         for record in self.records(RESPONSES):
             tokens.setdefault((record["id"], record["candidate"]), []).append(record["tokens"])
-        means = np.array([[np.mean(tokens[query.id, name]) for name in pool] for query in self._scored()])
+        none = [math.nan]
+        means = np.array([[np.mean(tokens.get((query.id, name), none)) for name in pool] for query in self._scored()])
         return prices.dollars(prices.prices_of(fleet, pool), means)
 
     def tags(self) -> list[tuple[str, ...]]:
@@ -111,15 +128,16 @@ class Run(RunFolder):
         """
         scores, texts = self._mean_rewards(), self.responses()
         with files.open_atomic(path) as out:
-            for query, row in zip(scores.queries, scores.scores.tolist(), strict=True):
-                first = {name: samples[0] for name, samples in texts[query.id].items()}
-                line = score_line(query, dict(zip(scores.candidates, row, strict=True)), first)
+            for row, query in enumerate(scores.queries):
+                values = scores.scores_of(row)
+                line = score_line(query, values, {name: texts[query.id][name][0] for name in values})
                 out.write(dump_json(line, ensure_ascii=False) + "\n")
 
     def _mean_rewards(self) -> Scores:
         pool, queries = tuple(self.setting("start", "pool")), self._scored()
         rewards = {record["id"]: record["rewards"] for record in self.records(REWARDS) if "rewards" in record}
-        return Scores(tuple(queries), pool, np.array([[rewards[query.id][name] for name in pool] for query in queries]))
+        table = [[rewards[query.id].get(name, math.nan) for name in pool] for query in queries]
+        return Scores(tuple(queries), pool, np.array(table))
 
     def _scored(self) -> list[Query]:
         """The queries that are not set aside, in order. Raises ZooterError if there are none."""
@@ -127,10 +145,11 @@ class Run(RunFolder):
         queries = [query for query in self.queries() if query.id not in reasons]
         if not queries:
             reason = next(iter(reasons.values()), "there is none")
+            then = "start a new run" if self.sealed("collect") else "start the same command again"
             raise ZooterError(
                 "at least one query with rewards",
                 f"all {len(reasons)} set aside; the first because: {reason}",
-                "Fix that cause (`zooter check` may name it), and start a new run.",
+                f"Fix that cause (`zooter check` may name it), and {then}.",
             )
         return queries
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zooter_core.data import prices
 from zooter_core.data.scores import NO_DATASET, Scores, ScoreSource, as_scores
 from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluation.baselines import nearest, simple
@@ -232,7 +233,7 @@ def report(
     """The figures of report.json: each candidate's rewards by source, and the router on the held-back queries.
 
     A candidate is left out of a source where it has no score, and a data set of the held-back ones where the router or
-    some candidate has none.
+    some candidate has none, or all if nothing can be compared. `scored` counts each candidate's scores where some lack.
 
     The latter are those of `compare` with RMR among the methods, `calibration`, `selection` (in a pool of two or more;
     selection.report) and, where prices are known, the `dollars` that the methods cost for a thousand queries.
@@ -251,9 +252,11 @@ def report(
         return {name: value for name, value in means if not np.isnan(value)}
 
     def by_source(rows: NDArray[np.bool_]) -> dict[str, Any]:
+        table = scores.scores[rows]
         return {
             "n": int(rows.sum()),
-            "mean_reward": by_name(scores.scores[rows]),
+            **({"scored": dict(zip(scores.candidates, _count(table), strict=True))} if np.isnan(table).any() else {}),
+            "mean_reward": by_name(table),
             "share_of_wins": by_name(shares[rows]),
             "reward_entropy": float(spread[rows].mean()),
         }
@@ -269,7 +272,9 @@ def report(
             members = None if outputs.members is None else outputs.members[:, judged]
             outputs, rows = selection.Outputs(outputs.probabilities[judged], members), rows[judged]
             dollars = None if sampled.dollars is None else sampled.dollars[rows]
-            figures["held_back"] = _held_back(outputs, scores.subset(rows.tolist()), sampled.rewards[rows], dollars)
+            held = _held_back(outputs, scores.subset(rows.tolist()), sampled.rewards[rows], dollars)
+            if all(None not in ends for ends in held["interval"].values()):  # some query has both of each difference
+                figures["held_back"] = held
     return figures
 
 
@@ -289,11 +294,7 @@ def _held_back(outputs: selection.Outputs, fold: Scores, rewards: Array, dollars
     figures["calibration"] = calibration.reliability(outputs.probabilities, metrics.win_shares(fold.scores))
     if len(fold.candidates) > 1 and selection.scored(outputs, fold.scores).any():
         figures["selection"] = selection.report(outputs, fold.scores, rewards, dollars)
-    if dollars is not None:
-        figures["dollars"] = {
-            "chosen": float(dollars[np.arange(len(chosen)), chosen].mean()),
-            "candidates": dict(zip(fold.candidates, dollars.mean(axis=0).tolist(), strict=True)),
-            "random": float(dollars.mean()),
-            "all": float(dollars.sum(axis=1).mean()),
-        }
+    if dollars is not None and (able := np.isfinite(dollars).all(axis=1)).any():  # the same queries for each method
+        some = {} if able.all() else {"n": int(able.sum())}
+        figures["dollars"] = some | prices.spent(fold.candidates, chosen[able], dollars[able])
     return figures

@@ -21,9 +21,10 @@ open_table = with_config(ConfigDict(extra="allow"))  # further keys stay
 
 
 class SourceFigures(TypedDict):
-    """What each candidate earned on the queries of one source."""
+    """What each candidate earned on the queries of one source; `scored`: on how many of them, where not on all."""
 
     n: int
+    scored: NotRequired[dict[str, int]]
     mean_reward: ByName
     share_of_wins: ByName
     reward_entropy: float
@@ -135,8 +136,9 @@ class Selection(TypedDict):
 
 
 class Dollars(TypedDict):
-    """What a thousand queries cost, for the responses alone."""
+    """What a thousand queries cost, for the responses alone; `n`: of how many queries, where not of all."""
 
+    n: NotRequired[int]
     chosen: float
     candidates: ByName
     random: float

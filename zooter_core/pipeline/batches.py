@@ -14,7 +14,7 @@ from zooter_core.records import Query
 
 Progress = Callable[[str, int, int], None]  # step, done, of how many
 Lines = dict[str, dict[str, Any]]  # of a batch: query id -> line
-Unfinished = tuple[list[Query], set[str], int, int]  # a batch, the ids it lacks, the count after it, the total
+Unfinished = tuple[Sequence[Query], set[str], int, int]  # a batch, the ids it lacks, the count after it, the total
 Job = TypeVar("Job")
 BATCH = 64
 
@@ -30,15 +30,18 @@ def quiet(step: str, done: int, of: int) -> None:
     """A progress callback that shows nothing."""
 
 
-def require(run: Run, step: str) -> None:
+def require(run: Run, step: str, allow_missing: bool = False) -> None:
     """Refuse to go on before a step is finished.
+
+    Args:
+        allow_missing: go on with what the step has, where responses are missing. The next step stays open then, too.
 
     Raises:
         ZooterError: it is not, or the run is a shard, which has only a part of the responses.
     """
     if step == "collect" and (shard := run.state["steps"].get("collect", {}).get("shard")):
         raise ZooterError("a whole run", f"its shard {shard}", "Put the shards together with `zooter merge` first.")
-    if not run.sealed(step):
+    if not run.sealed(step) and not allow_missing:
         command = "collect --run DIR --queries FILE" if step == "start" else f"{step} --run DIR"
         raise ZooterError(f"the step {step} of this run to be finished", "it is not", f"Run `zooter {command}`.")
 
@@ -65,12 +68,18 @@ def unfinished_batches(run: Run, file: str, check: Check) -> Iterator[Unfinished
     A batch is always computed as a whole, because the last digits of its figures depend on what it contains.
     """
     queries = run.queries()
-    done = run.done(file, {query.id for query in queries}, check=check)
-    for first in range(0, len(queries), BATCH):
-        batch = queries[first : first + BATCH]
+    done, count = run.done(file, {query.id for query in queries}, check=check), 0
+    for batch in batches_of(queries):
+        count += len(batch)
         missing = {query.id for query in batch if (query.id,) not in done}
         if missing:
-            yield batch, missing, first + len(batch), len(queries)
+            yield batch, missing, count, len(queries)
+
+
+def batches_of(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:
+    """The fixed batches of the steps score and tag."""
+    for first in range(0, len(queries), BATCH):
+        yield queries[first : first + BATCH]
 
 
 def computed(
@@ -94,6 +103,8 @@ def append_lines(
     left = sum(len(batch) for batch, *_ in unfinished)
     for number, of_batch in lines:
         batch, missing, _, total = unfinished[number]
-        run.append(file, [of_batch[query.id] for query in batch if query.id in missing])
+        new = [of_batch[query.id] for query in batch if query.id in missing]
+        # First the lines with holes: what a kill leaves of such a batch shows that it must be computed again.
+        run.append(file, sorted(new, key=lambda line: "missing" not in line))
         left -= len(batch)
         progress(step, total - left, total)

@@ -48,12 +48,16 @@ def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, engine: Engine
     run.seal("tag", TAGS)
 
 
-def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
-    """Write labels from rewards and tags, of every query that is not set aside."""
-    require(run, "score")
+def label(run: Run, config: LabelConfig, progress: Progress = quiet, allow_missing: bool = False) -> None:
+    """Write labels from rewards and tags, of every query that is not set aside.
+
+    Args:
+        allow_missing: accept an unfinished step score (`labels.complete` fills the gaps); this step stays open, too.
+    """
+    require(run, "score", allow_missing)
     require(run, "tag")
     # Before `begin`, because wrong settings must not bind the run.
-    records = {row.id: row.to_json() for row in make_labels(run.scores(), run.tags(), config)}
+    records = {row.id: row.to_json() for row in make_labels(run.scores(allow_missing), run.tags(), config)}
     run.begin("label", asdict(config))
     if run.sealed("label"):
         return
@@ -63,7 +67,8 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
         batch = ids[first : first + batches.BATCH]
         run.append(LABELS, [records[id] for id in batch if (id,) not in done])
         progress("label", first + len(batch), len(ids))
-    run.seal("label", LABELS)
+    if run.sealed("score"):
+        run.seal("label", LABELS)
 
 
 def make_labels(scores: Scores, tags: Sequence[Sequence[str]], config: LabelConfig) -> list[Label]:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.data.lines import read_lines
-from zooter_core.data.run_folder import REWARDS
-from zooter_core.data.run_lines import has_scores, reward_check
+from zooter_core.data.run_folder import LABELS, REWARDS
+from zooter_core.data.run_lines import Check, has_scores, reward_check
 from zooter_core.data.runs import Run
-from zooter_core.data.scores import no_repeats, read_query, read_responses, score_line
+from zooter_core.data.scores import LEAST, no_repeats, read_query, read_responses, score_line
 from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.errors import WorkError, ZooterError, listed
 from zooter_core.files import check_file, locked
 from zooter_core.jsonl import append_records, read_records
 from zooter_core.pipeline import batches
@@ -21,6 +21,7 @@ from zooter_core.pipeline.batches import (
     Engine,
     Progress,
     append_lines,
+    batches_of,
     computed,
     pool_of,
     quiet,
@@ -37,47 +38,69 @@ class ScoreJob:
     """A batch of queries with their responses: query id -> candidate -> texts.
 
     Attributes:
-        refused: the queries that a candidate refused: id -> why.
+        set_aside: the queries that a candidate refused, or that lack too many responses: id -> why.
+        missing: the queries that lack responses: id -> of which candidates.
     """
 
     queries: Sequence[Query]
     texts: Mapping[str, Mapping[str, Sequence[str]]]
-    refused: Mapping[str, str]
+    set_aside: Mapping[str, str]
+    missing: Mapping[str, list[str]]
     pool: Sequence[str]
+
+    def scored(self, id: str) -> list[str]:
+        """The candidates of which a query has all responses, in pool order."""
+        return [name for name in self.pool if name not in self.missing.get(id, ())]
 
 
 def score_lines(
     ensemble: Ensemble, job: ScoreJob, progress: Callable[[int], None] = lambda done: None
 ) -> dict[str, dict[str, Any]]:
     """The lines of rewards.jsonl of a batch, by the id of the query."""
-    lines: dict[str, dict[str, Any]] = {id: {"id": id, "set_aside": reason} for id, reason in job.refused.items()}
-    answered = [query for query in job.queries if query.id not in job.refused]
-    requests = [(q.text, [text for name in job.pool for text in job.texts[q.id][name]]) for q in answered]
+    lines: dict[str, dict[str, Any]] = {id: {"id": id, "set_aside": reason} for id, reason in job.set_aside.items()}
+    answered = [query for query in job.queries if query.id not in job.set_aside]
+    requests = [(q.text, [text for name in job.scored(q.id) for text in job.texts[q.id][name]]) for q in answered]
     scored = ensemble.score_responses(requests, progress)
-    return lines | {q.id: rewards.line(q.id, job.pool) for q, rewards in zip(answered, scored, strict=True)}
+    lines |= {q.id: rewards.line(q.id, job.scored(q.id)) for q, rewards in zip(answered, scored, strict=True)}
+    for id, names in job.missing.items():
+        lines[id]["missing"] = names
+    return lines
 
 
-def score(run: Run, ensemble: Ensemble, progress: Progress = quiet, engine: Engine | None = None) -> None:
+def score(
+    run: Run,
+    ensemble: Ensemble,
+    progress: Progress = quiet,
+    engine: Engine | None = None,
+    allow_missing: bool = False,
+) -> None:
     """Write the rewards of every response, one line for each query: each candidate's mean, and the `samples`.
 
     A query that a candidate refused, or that has a response without a finite reward, is set aside: its line has the
     reason, and no later step uses it.
+
+    Args:
+        allow_missing: score what an unfinished step collect has. A line names the candidates that it lacks in
+            `missing`; a query with fewer than two is set aside. The step stays open, and its next start scores the
+            batches with new responses again, so that the rewards are those of a run that never lacked any.
     """
     run.begin("score", {"reward_sha256": ensemble.fleet.hash_of("reward")})
     if run.sealed("score"):
         return
-    require(run, "collect")
-    texts, refused = run.responses(), run.refused()
-    pool = pool_of(run, ensemble)
+    require(run, "collect", allow_missing)
+    pool, missing = pool_of(run, ensemble), run.missing()
+    texts, reasons = run.responses(), _too_few(missing, pool) | run.refused()
     check = reward_check(pool, run.state["steps"].get("collect", {}).get("samples"))
+    _drop_outdated(run, check, missing)
     unfinished = list(unfinished_batches(run, REWARDS, check))
 
     def job_of(batch: Sequence[Query]) -> ScoreJob:
         ids = {query.id for query in batch}
         return ScoreJob(
             batch,
-            {id: texts[id] for id in ids - set(refused)},
-            {query.id: refused[query.id] for query in batch if query.id in refused},
+            {id: texts[id] for id in ids - set(reasons)},
+            {query.id: reasons[query.id] for query in batch if query.id in reasons},
+            {query.id: missing[query.id] for query in batch if query.id in missing},
             pool,
         )
 
@@ -87,7 +110,32 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet, engine: Engi
 
     jobs = (job_of(batch) for batch, *_ in unfinished)
     append_lines(run, REWARDS, unfinished, computed("score", jobs, local, engine), progress)
-    run.seal("score", REWARDS)
+    if run.sealed("collect"):
+        run.seal("score", REWARDS)
+
+
+def _too_few(missing: Mapping[str, list[str]], pool: Sequence[str]) -> dict[str, str]:
+    """The queries that lack so many responses that their candidates cannot be compared: id -> why."""
+    least = min(LEAST, len(pool))
+    return {id: f"no response of {listed(names)}" for id, names in missing.items() if len(pool) - len(names) < least}
+
+
+def _drop_outdated(run: Run, check: Check, missing: Mapping[str, list[str]]) -> None:
+    """Remove the rewards of each batch that has got responses since it was scored, and all labels if there is one."""
+    if not any("missing" in record for record in run.records(REWARDS)):
+        return
+    queries = run.queries()
+    run.done(REWARDS, {query.id for query in queries}, check=check)
+    before = {record["id"]: record["missing"] for record in run.records(REWARDS) if "missing" in record}
+    outdated = {
+        query.id
+        for batch in batches_of(queries)
+        if any(before.get(query.id) != missing.get(query.id) for query in batch)
+        for query in batch
+    }
+    if outdated:
+        run.remove(LABELS)
+        run.replace(REWARDS, (record for record in run.records(REWARDS) if record["id"] not in outdated))
 
 
 def score_responses(

@@ -106,18 +106,26 @@ def distill_settings(encoder: str, config: DistillConfig) -> Settings:
 
 
 def distill_run(
-    run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, progress: Progress = quiet
+    run: Run,
+    ensemble: Ensemble,
+    encoder: str,
+    config: DistillConfig,
+    progress: Progress = quiet,
+    allow_missing: bool = False,
 ) -> Report:
     """Train a router on the training fold's labels into `router/`, and write `report.json` about the held-back fold.
 
     Both are written aside and renamed into place when they are complete. Returns the report, also of a finished step.
+
+    Args:
+        allow_missing: accept an unfinished step label; this step stays open, too.
     """
     run.begin("distill", distill_settings(encoder, config))
     if run.sealed("distill"):
         return load_report(run.folder / REPORT)
-    require(run, "label")
+    require(run, "label", allow_missing)
     pool_of(run, ensemble)
-    scores = run.scores()
+    scores = run.scores(allow_missing)
     by_id = {record["id"]: Label.from_json(record) for record in run.records(LABELS)}
     labelled = Labelled.read([by_id[query.id] for query in scores.queries], run.tags())
     model = ensemble.encoders(encoder)
@@ -132,7 +140,8 @@ def distill_run(
     trained.save(work / ROUTER, work / REPORT)
     with writing(run.folder):
         move_contents(work, run.folder)
-    run.seal("distill", REPORT, ROUTER)
+    if run.sealed("label"):
+        run.seal("distill", REPORT, ROUTER)
     return trained.report
 
 

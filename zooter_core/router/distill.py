@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.method import calibration, metrics
+from zooter_core.method.gaps import mean
 from zooter_core.method.labels import complete
 from zooter_core.plugins import load_kind
 from zooter_core.router.clusters import Vectors
@@ -131,6 +132,8 @@ def fit_head(
         WorkError: its weights are not finite.
     """
     targets = torch.from_numpy(np.asarray(labels, dtype=np.float32))
+    if scores is not None and (never := np.isnan(scores).all(axis=0)).any():  # such a candidate counts as average
+        scores = np.where(never, mean(scores, axis=1, keepdims=True), scores)
     raw = targets if scores is None else torch.from_numpy(np.asarray(scores, dtype=np.float32))
     lessons = Lessons(torch.from_numpy(vectors), targets, raw)
     settings = load_kind("router", KINDS, config.kind).plan(lessons, config)

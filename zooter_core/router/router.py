@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from zooter_core.errors import ZooterError, listed
 from zooter_core.method.selection import Outputs
-from zooter_core.records import Decision, Message
+from zooter_core.records import Decision
 from zooter_core.router.config import is_portable
 from zooter_core.router.text_encoder import Progress, TextEncoder
 
@@ -112,11 +112,3 @@ class Router(ABC):
                 "Distill a router for this fleet, or name its own in [router] path.",
             )
         return self
-
-
-def routing_text(messages: Sequence[Message]) -> str:
-    """The text of a conversation to route by: the user's turns, oldest first, without system text and answers.
-
-    The encoder truncates a long text at its beginning, so that the newest turn always counts.
-    """
-    return "\n".join(message.content for message in messages if message.role == "user")

@@ -1,4 +1,4 @@
-"""The router at work for many requests at once: one thread, which takes all waiting texts as one batch."""
+"""The router at work for many requests at once: one thread, which takes all waiting conversations as one batch."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 from zooter_core.config.fleet import NO_ROUTER, Fleet
 from zooter_core.errors import ZooterError
 from zooter_core.method import selection
-from zooter_core.records import Decision, Message
+from zooter_core.records import Decision
 from zooter_core.router.config import is_portable
-from zooter_core.router.router import Router, routing_text
-from zooter_core.serve.exported import light_router
+from zooter_core.router.router import Router
+from zooter_core.router.turns import Topics
+from zooter_core.serve.exported import light_router, light_tagger
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
 
-MOST_TEXTS = 32  # in a batch
-MOST_CHARACTERS = 20_000  # of a conversation's end; encoders read less of it
+MOST_CONVERSATIONS = 32  # in a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,12 @@ class Routed:
     unsureness: float
 
 
-Route = Callable[[Sequence[str]], list[Routed]]
+Turns = Sequence[str]  # the texts of a conversation's user, oldest first
+Route = Callable[[Sequence[Turns]], list[Routed]]
 
 
 class BatchRouter:
-    """Routes texts in a thread of its own. While one batch is computed, the next one gathers.
+    """Routes conversations in a thread of its own. While one batch is computed, the next one gathers.
 
     Raises:
         ZooterError: the fleet has no router, or it does not load.
@@ -45,29 +46,28 @@ class BatchRouter:
 
     def __init__(self, route: Route) -> None:
         self._route = route
-        self._waiting: queue.SimpleQueue[tuple[str, Future[Routed]] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[Turns, Future[Routed]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="route", daemon=True)
         self._thread.start()
 
-    async def route(self, user_texts: Sequence[str]) -> Routed:
+    async def route(self, turns: Turns) -> Routed:
         """The decision on a conversation, from the texts of its user's turns.
 
         Raises:
             ZooterError: the router fails.
         """
-        text = routing_text([Message("user", text) for text in user_texts])[-MOST_CHARACTERS:]
         future: Future[Routed] = Future()
-        self._waiting.put((text, future))
+        self._waiting.put((turns, future))
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
-        """End the thread after the texts that wait."""
+        """End the thread after the conversations that wait."""
         self._waiting.put(None)
 
     def _work(self) -> None:
         while (first := self._waiting.get()) is not None:
             batch, ended = [first], False
-            while len(batch) < MOST_TEXTS and not self._waiting.empty():
+            while len(batch) < MOST_CONVERSATIONS and not self._waiting.empty():
                 if (entry := self._waiting.get()) is None:
                     ended = True
                     break
@@ -78,9 +78,9 @@ class BatchRouter:
             if ended:
                 return
 
-    def _answer(self, batch: Sequence[tuple[str, Future[Routed]]]) -> None:
+    def _answer(self, batch: Sequence[tuple[Turns, Future[Routed]]]) -> None:
         try:
-            results = self._route([text for text, _ in batch])
+            results = self._route([turns for turns, _ in batch])
         except Exception as problem:  # of the router or ONNX Runtime; the requests report it
             for _, future in batch:
                 future.set_exception(problem)
@@ -93,7 +93,8 @@ def open_route(fleet: Fleet, ensemble: Ensemble | None, progress: Callable[[str]
     """The function that routes a batch for a fleet, loaded and tried.
 
     Args:
-        ensemble: the fleet, where its local candidates load PyTorch anyway; its tags are then part of decisions.
+        ensemble: the fleet, where its local candidates load PyTorch anyway.
+        progress: called with a message before work that takes long, and about tags that will be missing.
 
     Raises:
         ZooterError: the fleet has no router, or its router or tagger does not load.
@@ -109,20 +110,26 @@ def open_route(fleet: Fleet, ensemble: Ensemble | None, progress: Callable[[str]
 
             encoders = Encoders(config.runtime)
         router = Router.load(folder, encoders).for_pool(fleet.pool)
+        tagger = light_tagger(fleet.tagger, router.encoder, progress)
     else:
         router = ensemble.router
-    tagger = ensemble.tagger if ensemble and fleet.tagger and ensemble.tagger.quick else None
+        tagger = ensemble.tagger if fleet.tagger and ensemble.tagger.quick else None
     order = [router.candidates.index(name) for name in fleet.pool]
 
-    def route(texts: Sequence[str]) -> list[Routed]:
+    def route(conversations: Sequence[Turns]) -> list[Routed]:
+        topics = Topics(conversations)
+        texts = topics.texts
         outputs = router.outputs(texts).in_order(order)
         unsureness = selection.unsureness(outputs, config.trigger).tolist()
         tags = tagger.tag(texts) if tagger else [()] * len(texts)
-        decisions = (
-            Decision.of(text, dict(zip(fleet.pool, row, strict=True)), tuple(text_tags))
-            for text, row, text_tags in zip(texts, outputs.probabilities.tolist(), tags, strict=True)
-        )
-        return [Routed(decision, value) for decision, value in zip(decisions, unsureness, strict=True)]
+        probabilities = outputs.probabilities.tolist()
+        return [
+            Routed(
+                Decision.of(texts[row], dict(zip(fleet.pool, probabilities[row], strict=True)), tuple(tags[row])),
+                unsureness[row],
+            )
+            for row in topics.rows([max(shares) for shares in probabilities])
+        ]
 
-    route(["Hello"])
+    route([["Hello"]])
     return route

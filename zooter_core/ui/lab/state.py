@@ -194,7 +194,9 @@ def _file(lab: Lab, engine: Ensemble) -> Task[LoadedScores] | None:
         read_upload(lab, upload)
         st.rerun()
     if lab.uploaded is None:
-        st.caption("One query per line, with the same models in every line. `id`, `dataset` and `tags` are optional.")
+        st.caption(
+            "One query per line, with the scores of at least two models. `id`, `dataset` and `tags` are optional."
+        )
         st.code(
             '{"query": "What is 15% of 240?", "scores": {"small": 0.2, "large": 0.9}, "tags": ["percentage"]}',
             language="json",

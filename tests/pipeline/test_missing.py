@@ -1,0 +1,221 @@
+"""Runs in which responses are missing: they go through with what there is, and later end as if nothing had lacked."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+
+from support import endpoint_fleet
+from support.run_folders import records, small_batches
+from support.scripted_server import serving
+from zooter_core import pipeline
+from zooter_core.config.fleet import GenerationConfig, load_fleet
+from zooter_core.data.parquet import export_parquet
+from zooter_core.data.runs import Run
+from zooter_core.data.scores import read_scores
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import ZooterError
+from zooter_core.evaluation.report import Report, load_report
+from zooter_core.method.labels import LabelConfig
+from zooter_core.pipeline.collect import Collecting
+from zooter_core.records import Query
+from zooter_core.router.kinds import DistillConfig
+
+SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
+QUERIES = [Query(f"q{n:02}", f"What is {n} + {n}?") for n in range(20)]
+LABELS = LabelConfig(holdout=0.4)
+BATCH = 4  # of small_batches
+SAME = ("labels.jsonl", "tags.jsonl", "report.json", "router/model.safetensors", "router/neighbours.json")
+
+
+@pytest.fixture
+def server():
+    with serving() as scripted:
+        scripted.replies = {name: lambda query, name=name: f"{name}: {query}" * (1 + len(name)) for name in "abc"}
+        yield scripted
+
+
+@pytest.fixture
+def weak(server) -> Callable[[str, int], threading.Event]:
+    """Makes a model break every connection after some queries, until the event is set."""
+
+    def breaks(name: str, after: int) -> threading.Event:
+        well, answer = threading.Event(), server.replies[name]
+        seen: set[str] = set()
+
+        def reply(query: str) -> str:
+            seen.add(query)
+            if len(seen) > after and not well.is_set():
+                raise ConnectionResetError
+            return answer(query)
+
+        server.replies[name] = reply
+        return well
+
+    return breaks
+
+
+@pytest.fixture
+def fleet(fleet_copy, server, monkeypatch) -> Path:
+    small_batches(monkeypatch)
+    return endpoint_fleet.save(fleet_copy, server.url, {"aa": "a", "b": "b", "c": "c"}, rest_seconds=0.02)
+
+
+@pytest.fixture
+def scored(monkeypatch) -> list[int]:
+    """The numbers of queries that the reward model is asked for together."""
+    sizes: list[int] = []
+    real = Ensemble.score_responses
+
+    def counted(self, queries, *more):
+        sizes.append(len(queries))
+        return real(self, queries, *more)
+
+    monkeypatch.setattr(Ensemble, "score_responses", counted)
+    return sizes
+
+
+def work(folder: Path, fleet: Path, kind: str = "zooter") -> Report:
+    """What `zooter run --allow-missing` does."""
+    ensemble = Ensemble(load_fleet(fleet))
+    with Run(folder, create=True) as run:
+        pipeline.start(run, ensemble, QUERIES)
+        holes = bool(pipeline.collect(run, ensemble, SHORT, how=Collecting(allow_missing=True)))
+        pipeline.score(run, ensemble, allow_missing=holes)
+        pipeline.tag(run, ensemble)
+        pipeline.label(run, LABELS, allow_missing=holes)
+        training = DistillConfig(kind=kind, epochs=1)
+        report = pipeline.distill_run(run, ensemble, ensemble.fleet.encoder, training, allow_missing=holes)
+        run.export_scores(folder / "scores.jsonl")
+        assert holes == (not run.sealed("distill"))
+    return report
+
+
+def sealed(folder: Path) -> set[str]:
+    return set(json.loads((folder / "run.json").read_text())["seals"])
+
+
+def same_end(folder: Path, other: Path) -> bool:
+    for name in SAME:
+        assert (folder / name).read_bytes() == (other / name).read_bytes(), name
+    one, two = (sorted((place / "rewards.jsonl").read_bytes().splitlines()) for place in (folder, other))
+    return one == two and sealed(folder) == sealed(other)
+
+
+def test_a_run_with_holes_goes_through_and_ends_as_one_without(fleet, weak, scored, tmp_path):
+    """The first eight queries are two batches without a hole: they are not scored again."""
+    well = weak("a", 8)
+    folder = tmp_path / "run"
+    report = work(folder, fleet)
+    assert sealed(folder) == {"start", "tag"}
+    assert report.candidates["all"]["scored"] == {"aa": 8, "b": 20, "c": 20}
+    assert load_report(folder / "report.json").candidates == report.candidates
+    rewards = {record["id"]: record for record in records(folder, "rewards.jsonl")}
+    assert {id for id, record in rewards.items() if record.get("missing") == ["aa"]} == {q.id for q in QUERIES[8:]}
+    assert list(rewards["q09"]["rewards"]) == ["b", "c"]
+    assert read_scores([folder / "scores.jsonl"]).missing == {"aa": 12}
+    for record in records(folder, "labels.jsonl"):
+        assert sum(record["plain"]) == pytest.approx(1)
+        means = rewards[record["id"]]["rewards"]
+        odds = record["plain"][1] / record["plain"][2]
+        assert odds == pytest.approx(np.exp(means["b"] - means["c"]))  # the scored ones keep theirs
+
+    assert sum(scored) == len(QUERIES)
+    work(folder, fleet)  # nothing has changed
+    assert sum(scored) == len(QUERIES)
+    well.set()
+    assert "scored" not in work(folder, fleet).candidates["all"]
+    assert sum(scored) == len(QUERIES) + 12
+    work(tmp_path / "whole", fleet)
+    assert same_end(folder, tmp_path / "whole")
+
+
+def test_a_batch_with_holes_that_a_kill_cut_short_is_scored_again_as_a_whole(fleet, weak, scored, tmp_path):
+    """The last batch of three has one query with a hole, whose line comes first."""
+    well = weak("a", 19)
+    folder = tmp_path / "run"
+    work(folder, fleet)
+    lines = (folder / "rewards.jsonl").read_bytes().splitlines(keepends=True)
+    assert [b'"missing"' in line for line in lines[-BATCH:]] == [True, False, False, False]
+    (folder / "rewards.jsonl").write_bytes(b"".join(lines[:-2]) + lines[-2][:20])
+    (folder / "labels.jsonl").unlink()
+    scored.clear()
+    well.set()
+    work(folder, fleet)
+    assert scored == [BATCH]
+    work(tmp_path / "whole", fleet)
+    assert same_end(folder, tmp_path / "whole")
+
+
+def test_a_query_with_one_response_is_set_aside_until_it_has_another(fleet, weak, tmp_path):
+    both = weak("a", 16), weak("c", 16)
+    folder = tmp_path / "run"
+    report = work(folder, fleet)
+    assert report.set_aside == {query.id: "no response of aa, c" for query in QUERIES[16:]}
+    assert len(records(folder, "labels.jsonl")) == 16
+    for well in both:
+        well.set()
+    assert work(folder, fleet).set_aside == {}
+    work(tmp_path / "whole", fleet)
+    assert same_end(folder, tmp_path / "whole")
+
+
+@pytest.mark.parametrize("kind", ["zooter", "ridge"])
+def test_a_candidate_that_never_answers_keeps_its_place(fleet, weak, tmp_path, kind):
+    weak("a", 0)
+    folder = tmp_path / "run"
+    report = work(folder, fleet, kind)
+    assert report.candidates["all"]["scored"] == {"aa": 0, "b": 20, "c": 20}
+    assert report.held_back is None
+    assert {record["plain"][0] for record in records(folder, "labels.jsonl")} == {1 / 3}
+    assert read_scores([folder / "scores.jsonl"]).candidates == ("b", "c")
+
+
+def test_without_the_option_the_holes_stop_the_next_steps(fleet, weak, tmp_path):
+    weak("a", 8)
+    work(tmp_path / "run", fleet)
+    before = (tmp_path / "run" / "labels.jsonl").read_bytes()
+    with Run(tmp_path / "run") as run:
+        ensemble = Ensemble(load_fleet(fleet))
+        steps = {
+            "collect": lambda: pipeline.score(run, ensemble),
+            "score": lambda: pipeline.label(run, LABELS),
+            "label": lambda: pipeline.distill_run(run, ensemble, ensemble.fleet.encoder, DistillConfig(epochs=1)),
+        }
+        for step, later in steps.items():
+            with pytest.raises(ZooterError, match=f"the step {step} of this run to be finished"):
+                later()
+    assert (tmp_path / "run" / "labels.jsonl").read_bytes() == before
+
+
+def test_no_query_with_two_responses_is_one_message(fleet, weak, tmp_path):
+    for name in "ac":
+        weak(name, 0)
+    with pytest.raises(ZooterError, match=r"no response of aa, c.*start the same command again"):
+        work(tmp_path / "run", fleet)
+
+
+def test_a_wrong_list_of_missing_candidates_is_named(fleet, weak, tmp_path):
+    weak("a", 8)
+    folder = tmp_path / "run"
+    work(folder, fleet)
+    text = (folder / "rewards.jsonl").read_text()
+    (folder / "rewards.jsonl").write_text(text.replace('"missing": ["aa"]', '"missing": ["zz"]', 1))
+    with pytest.raises(ZooterError, match=r'"missing" is not a list of some of aa, b, c in line'):
+        work(folder, fleet)
+
+
+def test_parquet_files_have_a_row_for_each_reward_that_there_is(fleet, weak, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    weak("a", 8)
+    work(tmp_path / "run", fleet)
+    with Run(tmp_path / "run") as run:
+        export_parquet(run, tmp_path / "tables")
+    assert len(parquet.read_table(tmp_path / "tables" / "rewards.parquet")) == 8 + 20 + 20

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+
+from support.hostile_texts import NAMES
+from zooter_core.ui import pictures
+
+POOL = list(NAMES)
+SHAPES = {"svg", "rect", "circle", "text"}
+PLAIN = {"viewBox", "width", "height", "preserveAspectRatio", "x", "y", "rx", "cx", "cy", "r", "fill", "opacity",
+         "text-anchor", "font-family", "font-size", "font-weight"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [pictures.stacked(NAMES, POOL), pictures.filled(0.4, POOL, POOL[0]), *(pictures.avatar(POOL, n) for n in POOL)],
+)
+def test_whatever_a_model_is_called_a_picture_holds_shapes_alone(picture: str) -> None:
+    for element in ElementTree.fromstring(picture).iter():
+        assert element.tag.removeprefix(f"{{{pictures.SVG}}}") in SHAPES
+        assert set(element.keys()) <= PLAIN
+        assert all("url" not in value for value in element.attrib.values())
+
+
+def test_a_stacked_bar_has_shares_of_its_width_the_largest_first() -> None:
+    bar = ElementTree.fromstring(pictures.stacked({"a": 0.25, "b": 0.75}, ["a", "b"]))
+    assert [(part.get("x"), part.get("width")) for part in bar] == [("0.00", "75.00"), ("75.00", "25.00")]
+
+
+def test_an_avatar_shows_the_initial_even_if_it_is_a_sign_of_xml() -> None:
+    assert "".join(ElementTree.fromstring(pictures.avatar(["<b>"], "<b>")).itertext()) == "<"
