@@ -95,7 +95,7 @@ def _demo_of_endpoints(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def directed(_demo_of_endpoints: tuple[Demo, Scripted]) -> Iterator[tuple[Demo, Scripted]]:
-    """A demo over the candidates base, one and two, and their server: a test sets `replies`, and so when each answers."""
+    """A demo over base, one and two, and their server: a test sets `replies`, and so when each answers."""
     demo, endpoints = _demo_of_endpoints
     yield demo, endpoints
     endpoints.replies.clear()
