@@ -4,7 +4,7 @@ import streamlit as st
 
 from zooter_core.errors import ZooterError
 from zooter_core.ui import resources
-from zooter_core.ui.benchmark import sections, view
+from zooter_core.ui.benchmark import methods, sections, view
 
 st.title("How good is the router?", anchor=False)
 try:
@@ -27,7 +27,7 @@ else:
     view.draw_headline(quality, held_back)
     st.caption("Figures are rewards, the reward model's scores of responses: only their differences are meaningful.")
     st.subheader("Methods by data set", anchor=False)
-    sections.table(held_back, quality.version)
+    methods.draw(held_back)
     st.subheader("Cost and quality", anchor=False)
     sections.cost_quality(held_back, view.pool_order(quality, held_back), quality.version)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from support.demo_browser import NARROW, SETTLED, SLOW, assert_fits
+from support.demo_browser import NARROW, SETTLED, SLOW, WIDE, assert_fits
 
 ROOT = Path(__file__).resolve().parents[2]
 TITLE = "How good is the router?"
+METHODS = ["chat", "math", "code", "writer", "router", "RMR", "oracle"]
 
 
 def test_figures_charts_and_files(open_tab: Callable[..., Page], demo: str, tmp_path: Path) -> None:
@@ -20,16 +21,24 @@ def test_figures_charts_and_files(open_tab: Callable[..., Page], demo: str, tmp_
     expect(page.get_by_role("heading", name=TITLE)).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("The router earns").first).to_be_visible(timeout=SLOW)
     expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SLOW)
-    expect(page.get_by_test_id("stDataFrame").first).to_be_visible(timeout=SLOW)
+    table = page.locator(".st-key-table-methods table")
+    expect(table.get_by_role("columnheader")).to_have_text(["", *METHODS], timeout=SLOW)
     figures = json.loads((ROOT / "models" / "embedded" / "report.json").read_text())
     rows = _csv(page, "This table (CSV)", tmp_path / "methods.csv")
-    assert [row["method"] for row in rows] == ["chat", "math", "code", "writer", "router", "RMR", "oracle"]
+    assert [row["method"] for row in rows] == METHODS
     for name, held_back in figures["held_back"]["datasets"].items():
         assert float(rows[4][name]) == held_back["chosen"]
     assert json.loads(_file(page, "Full report (JSON)", tmp_path / "report.json")) == figures
     page.get_by_text("Points as a table").click()
-    expect(page.get_by_test_id("stDataFrame").nth(1)).to_be_visible(timeout=SLOW)
-    assert_fits(page)
+    expect(page.get_by_test_id("stDataFrame").first).to_be_visible(timeout=SLOW)
+    for width in (360, NARROW, WIDE):
+        assert_fits(page, width)
+        box, room = table.bounding_box(), page.locator(".st-key-table-methods").bounding_box()
+        assert box is not None
+        assert room is not None
+        assert box["x"] >= room["x"] - 1
+        assert box["x"] + box["width"] <= room["x"] + room["width"] + 1, width
+    page.set_viewport_size({"width": NARROW, "height": 900})
     _nothing_scrolls_sideways(page)
 
 

@@ -64,6 +64,9 @@ def test_a_csv_file_is_stopped_and_resumed_where_it_was(open_page: Open, monkeyp
     assert finished.acquire(timeout=60)
     page.run()
     assert "1 of 3 queries done" in page.get("progress")[0].proto.text
+    row = next(element.value for element in page.markdown if element.value.startswith("| No.")).splitlines()[2]
+    assert row.startswith("| 1 | Add up 7 apples? | ")
+    assert batch.finished[0].decision.candidate in row
     press(page, "Stop")
     batch.wait(60)
     page.run()
@@ -79,6 +82,19 @@ def test_a_csv_file_is_stopped_and_resumed_where_it_was(open_page: Open, monkeyp
     assert batch.finished[:1] == first
     assert list(again.dataframe[0].value["query"]) == ["Add up 7 apples?", "'=1+1", "Hello"]
     assert not again.exception
+
+
+def test_queries_are_counted_and_a_mistake_is_told_before_the_list_is_sent(open_page: Open) -> None:
+    page = listed(open_page("compare"))
+    assert "found" not in words(page)
+    page.text_area(key="list-text").set_value("Hello\n\nWhat is 12 + 30?").run()
+    assert "**2** queries found" in words(page)
+    page.text_area(key="list-text").set_value("Hello").run()
+    assert "**1** query found" in words(page)
+    page.text_area(key="list-text").set_value("Hello\n" * 201).run()
+    assert "found" not in words(page)
+    assert len(page.error) == 1
+    assert "batch" not in page.session_state
 
 
 @pytest.mark.parametrize(

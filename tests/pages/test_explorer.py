@@ -44,13 +44,13 @@ def learned_fleet(slow_fleet: Path, distilled: Path) -> Path:
 
 
 def spec(page: AppTest, number: int) -> dict:
-    """The option of a live chart: 0 for the bars, 1 for the map."""
+    """The option of a live chart: the map first, if there is one; the bars last."""
     option: dict = json.loads(page.get("echarts_chart")[number].proto.spec)
     return option
 
 
 def bars(page: AppTest) -> list[float]:
-    return [bar["value"] for bar in spec(page, 0)["series"][0]["data"]]
+    return [bar["value"] for bar in spec(page, -1)["series"][0]["data"]]
 
 
 def test_what_was_learned_is_shown_before_anything_is_typed(open_page: Open, learned_fleet: Path) -> None:
@@ -58,10 +58,14 @@ def test_what_was_learned_is_shown_before_anything_is_typed(open_page: Open, lea
     assert not page.exception
     neighbours = Neighbours.load(learned_fleet / "router")
     assert neighbours is not None
-    mean = 100 * neighbours.probabilities.mean(axis=0)
-    assert bars(page) == pytest.approx(mean.tolist(), abs=0.1)
-    assert "Nothing routed yet" in words(page)
-    points = [point for series in spec(page, 1)["series"] for point in series["data"]]
+    assert sum(bars(page)) == pytest.approx(100, abs=0.2)
+    assert f"Nothing typed yet: this is the example *{EXAMPLES[0]}*" in words(page)
+    mean = neighbours.probabilities.mean(axis=0)
+    assert all(f"{name} {share:.0%}" in words(page) for name, share in zip(tiny_models.POOL, mean, strict=True))
+    *dots, lines, example = spec(page, 0)["series"]
+    assert example["name"] == "an example"
+    assert len(lines["data"]) == 5
+    points = [point for series in dots for point in series["data"]]
     assert len(points) == len(neighbours.records)
     assert sum("Why do you like the sea." in line for point in points for line in point[2:]) == any(
         record["text"] == "Why do you like the sea." for record in neighbours.records
@@ -79,7 +83,7 @@ def test_a_query_moves_bars_and_has_its_place_on_the_map(open_page: Open, learne
     assert not page.exception
     assert bars(page) != before
     assert sum(bars(page)) == pytest.approx(100, abs=0.2)
-    typed = spec(page, 1)["series"][-1]
+    typed = spec(page, 0)["series"][-1]
     assert typed["name"] == "your query"
     neighbours = Neighbours.load(learned_fleet / "router")
     assert neighbours is not None
@@ -104,6 +108,8 @@ def test_a_query_in_the_address_waits_for_a_click(open_page: Open, learned_fleet
         assert page.text_input[0].value == "Explain 12 + 30 = ?"
         assert "Nothing has run yet" in page.info[0].value
         assert "would answer" not in words(page)
+        mean = Neighbours.load(learned_fleet / "router").probabilities.mean(axis=0)  # type: ignore[union-attr]
+        assert bars(page) == pytest.approx((100 * mean).tolist(), abs=0.1)
         page.run()
     page.button[0].click().run()
     assert "would answer" in words(page)
@@ -136,6 +142,22 @@ def test_tags_are_sorted_and_cut_by_the_controls(open_page: Open, learned_fleet:
     expected = sorted(TAGS, key=lambda tag: (-counts[tag][0], tag))
     assert heat["layout"]["yaxis"]["ticktext"] == expected
     assert heat["data"][0]["customdata"] is not None
+
+
+def test_twelve_tags_are_shown_and_more_on_request(open_page: Open, learned_fleet: Path) -> None:
+    neighbours = Neighbours.load(learned_fleet / "router")
+    assert neighbours is not None
+    many = [{**record, "tags": [f"tag {n}"]} for n, record in enumerate(neighbours.records)]
+    replace(neighbours, records=many).save(learned_fleet / "router")
+    page = open_page("explorer", learned_fleet)
+
+    def tags() -> int:
+        return len(json.loads(page.get("plotly_chart")[0].proto.spec)["layout"]["yaxis"]["ticktext"])
+
+    assert tags() == 12
+    page.toggle(key="explorer-more").set_value(True).run()
+    assert not page.exception
+    assert tags() == len(many)
 
 
 def test_a_router_without_its_queries_says_so(open_page: Open) -> None:

@@ -52,7 +52,7 @@ def test_vectors_of_another_encoder_are_never_given(store):
     assert filled(VectorStore("encoder 1", "encoder", 3), TEXTS)[1] == [0, 1, 2]
 
 
-@pytest.mark.parametrize("blob", [b"x", np.full(2, np.nan, dtype=np.float16).tobytes(), None])
+@pytest.mark.parametrize("blob", [b"x", np.full(2, np.nan, dtype=np.float32).tobytes(), None])
 def test_a_damaged_row_is_made_again(store, cache, blob):
     store.put(TEXTS, VECTORS)
     with closing(sqlite3.connect(cache)) as file, file:

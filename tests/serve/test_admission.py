@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from support.event_loops import run_apart
 from support.running_endpoint import stream_of
 from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.admission import Admission
@@ -82,7 +83,7 @@ def test_places_are_given_in_order_of_arrival():
         await asyncio.gather(*tasks, return_exceptions=True)
         assert (order, door.running, door.waiting) == (["a", "c"], 0, 0)
 
-    asyncio.run(scenario())
+    run_apart(scenario())
 
 
 def test_a_place_that_is_given_while_its_client_leaves_goes_to_the_next():
@@ -97,7 +98,7 @@ def test_a_place_that_is_given_while_its_client_leaves_goes_to_the_next():
         await asyncio.gather(waiting, return_exceptions=True)
         assert door.running == 0
 
-    asyncio.run(scenario())
+    run_apart(scenario())
 
 
 def test_the_wait_is_bounded():
@@ -109,7 +110,7 @@ def test_the_wait_is_bounded():
             assert (caught.value.status, caught.value.code) == (503, "queue_timeout")
         assert (door.running, door.waiting) == (0, 0)
 
-    asyncio.run(scenario())
+    run_apart(scenario())
 
 
 def test_a_full_server_says_when_to_come_back(serve, scripted):

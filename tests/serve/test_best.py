@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+
 from support.running_endpoint import QUERY, stream_of
+from zooter_core.serve.usage import Usage, usage_of
 
 HEADERS = {"x-zooter-metadata": "enabled"}
 
@@ -45,3 +48,21 @@ def test_when_both_fail_both_are_named(serve):
     response = endpoint.chat(QUERY, model="auto-best")
     assert response.status_code == 502
     assert all(name in response.json()["error"]["message"] for name in endpoint.order)
+
+
+def test_tokens_of_all_answers_count(serve):
+    endpoint = serve("good", "good", router=UNSURE, extra="usd_per_million_tokens = 500_000.0\n")  # of the last one
+    endpoint.chat(model="auto-best")
+    assert usage_of(endpoint.next_exchange()) == Usage(18, 14, reported=True, dollars=3.5)
+    page = endpoint.client.get("/metrics").text
+    for name in endpoint.order:
+        assert f'zooter_tokens_total{{kind="prompt",model="{name}"}} 9.0' in page
+        assert f'zooter_tokens_total{{kind="answer",model="{name}"}} 7.0' in page
+
+
+def test_answers_count_though_the_reward_model_fails(serve, fleet_copy):
+    endpoint = serve("good", "good", router=UNSURE)
+    shutil.rmtree(fleet_copy / "reward")
+    response = endpoint.chat(model="auto-best")
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "reward_failed")
+    assert usage_of(endpoint.next_exchange()) == Usage(18, 14, reported=True, dollars=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
 
+from support.event_loops import run_apart
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet
@@ -53,7 +53,7 @@ class Chooser:
             finally:
                 await gateway.close()
 
-        choice = asyncio.run(run())
+        choice = run_apart(run())
         if pin:
             self.sessions.pin(request.session, choice.order[0])
         return choice

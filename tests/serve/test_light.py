@@ -38,13 +38,18 @@ def test_endpoints_are_served_without_pytorch(fleet_copy: Path, scripted):
     with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        line = next(line for line in process.stderr if "is served at" in line)
-        url = line.partition("served at ")[2].split()[0]
-        body = {"model": "auto", "messages": [{"role": "user", "content": "Hi"}]}
-        request = urllib.request.Request(f"{url}/chat/completions", json.dumps(body).encode())
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            assert json.load(answer)["model"] in ("a", "b")
-        assert psutil.Process(process.pid).memory_info().rss / 1e6 < MOST_MEGABYTES
-        process.send_signal(signal.SIGINT)
+        try:
+            line = next(line for line in process.stderr if "is served at" in line)
+            url = line.partition("served at ")[2].split()[0]
+            body = {"model": "auto", "messages": [{"role": "user", "content": "What is 12 + 30?"}]}
+            headers = {"x-zooter-metadata": "enabled"}
+            request = urllib.request.Request(f"{url}/chat/completions", json.dumps(body).encode(), headers)
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                shape = json.load(answer)
+            assert shape["model"] in ("a", "b")
+            assert shape["zooter"]["tags"][0]["name"] == "arithmetic"
+            assert psutil.Process(process.pid).memory_info().rss / 1e6 < MOST_MEGABYTES
+        finally:
+            process.send_signal(signal.SIGINT)
         assert process.stdout.read().strip() == "[]"
     assert list((fleet_copy / "cache" / "routers").glob("*/router.onnx"))

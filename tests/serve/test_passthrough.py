@@ -7,6 +7,7 @@ import json
 import pytest
 
 from support.running_endpoint import QUERY
+from zooter_core.serve.usage import Usage, usage_of
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def test_a_response_comes_back_as_it_is_but_for_the_model(endpoint, scripted):
     body = {"model": "auto", "input": QUERY, "tools": [{"type": "web_search"}], "x_unknown": 1}
     answer = endpoint.client.post("/v1/responses", json=body)
     expected = {"id": "resp_1", "object": "response", "error": None, "model": endpoint.order[0], "output": []}
-    assert answer.json() == expected
+    assert answer.json() == expected | {"usage": {"input_tokens": 9, "output_tokens": 7, "total_tokens": 16}}
     assert answer.headers["x-model-router-selected-model"] == endpoint.order[0]
     assert scripted.bodies == [body | {"model": "every-api"}]
     assert scripted.paths == ["/v1/responses"]
@@ -46,6 +47,19 @@ def test_a_response_is_continued_where_it_was_begun(serve, stream):
     assert answer.headers["x-model-router-selected-model"] == endpoint.order[1]
     endpoint.next_exchange()
     assert endpoint.next_exchange().choice.reason == "previous"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_servers_count_of_tokens_is_noted(serve, stream):
+    endpoint = serve("every-api", extra="usd_per_million_tokens = 500_000.0\n")
+    endpoint.client.post("/v1/responses", json={"model": "auto", "input": QUERY, "stream": stream})
+    assert usage_of(endpoint.next_exchange()) == Usage(9, 7, reported=True, dollars=3.5)
+
+
+def test_tokens_of_embeddings_are_noted(serve):
+    endpoint = serve("every-api")
+    endpoint.client.post("/v1/embeddings", json={"model": endpoint.order[0], "input": "Hi"})
+    assert usage_of(endpoint.next_exchange()) == Usage(3, 0, reported=True, dollars=None)
 
 
 def test_a_server_without_it_is_a_404_in_the_shape_of_the_api(endpoint):

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
 
+from support.event_loops import run_apart
 from zooter_core.records import Decision, Message
 from zooter_core.serve.routing import MOST_CONVERSATIONS, BatchRouter, Routed, open_route
 
@@ -46,7 +47,7 @@ def test_what_arrives_meanwhile_is_one_batch():
         router.close()
         return results
 
-    results = asyncio.run(run())
+    results = run_apart(run())
     assert [len(batch) for batch in slow.batches] == [1, MOST_CONVERSATIONS, 3]
     assert len(slow.threads) == 1
     assert [routed.decision.query for routed in results] == ["first", *(f"q{n}" for n in range(MOST_CONVERSATIONS + 3))]
@@ -63,7 +64,7 @@ def test_a_failure_reaches_its_batch_and_the_next_one_is_routed():
         assert (await router.route(["good"])).decision.candidate == "a"
         router.close()
 
-    asyncio.run(run())
+    run_apart(run())
 
 
 def test_a_request_that_has_gone_is_not_routed():
@@ -82,7 +83,7 @@ def test_a_request_that_has_gone_is_not_routed():
         await router.route(["last"])
         router.close()
 
-    asyncio.run(run())
+    run_apart(run())
     assert [text for batch in slow.batches for text in batch] == ["first", "last"]
 
 

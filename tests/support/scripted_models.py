@@ -32,17 +32,20 @@ class Models(Parts):
         """A server with responses and embeddings too."""
         if self.path.endswith("/embeddings"):
             vector = {"object": "embedding", "index": 0, "embedding": [0.5, -1e-9]}
-            return self.status(200, {"object": "list", "model": "scripted", "data": [vector], "usage": {}})
+            usage = {"prompt_tokens": 3, "total_tokens": 3}
+            return self.status(200, {"object": "list", "model": "scripted", "data": [vector], "usage": usage})
         if not self.path.endswith("/responses"):
             return self.good(body)
         number = self.server.count(body["model"])
         response = {"id": f"resp_{number}", "object": "response", "error": None, "model": "scripted", "output": []}
+        ended = response | {"usage": {"input_tokens": 9, "output_tokens": 7, "total_tokens": 16}}
         if not body.get("stream"):
-            return self.status(200, response)
+            return self.status(200, ended)
         self.begin()
-        self.raw("event: response.created\ndata: " + json.dumps({"type": "response.created", "response": response}))
+        begun = response | {"usage": None}
+        self.raw("event: response.created\ndata: " + json.dumps({"type": "response.created", "response": begun}))
         self.raw('event: response.output_text.delta\ndata: {"type": "response.output_text.delta", "delta": "Hi"}')
-        return self.raw("event: response.completed\ndata: " + json.dumps({"type": "x", "response": response}))
+        return self.raw("event: response.completed\ndata: " + json.dumps({"type": "x", "response": ended}))
 
     def narrow(self, body: Any) -> None:
         if len(body["messages"][-1]["content"]) > NARROW:

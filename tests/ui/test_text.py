@@ -103,6 +103,12 @@ def test_text_that_begins_a_line_begins_nothing_else() -> None:
     assert safe("1\\. one\n\\- two\n\\# three\n&#32;&#32;&#32;&#32;four") == "1\\. one  \n\\- two  \n\\# three  \nfour"
 
 
+@pytest.mark.parametrize("empty", ["```", "```python\n", "```\n\n```", "~~~ \n  \n~~~"])
+def test_an_empty_fence_is_not_drawn(empty: str) -> None:
+    assert safe(f"Here:\n\n{empty}") == "Here:"
+    assert safe(empty) == ""
+
+
 def test_an_open_fence_is_code_to_the_end() -> None:
     assert safe("```python\ncost = '$5'") == "```python\ncost = '$5'\n```"
 

@@ -144,7 +144,7 @@ class Neighbours:
         """The training queries most similar to a unit sentence embedding, shape (width,)."""
         similarities = self.vectors @ np.asarray(vector, dtype=np.float32)
         neighbours = []
-        for row in np.argsort(-similarities, kind="stable")[:count].tolist():
+        for row in self.nearest_rows(vector, count):
             record = self.records[row]
             neighbours.append(
                 Neighbour(
@@ -158,6 +158,11 @@ class Neighbours:
                 )
             )
         return neighbours
+
+    def nearest_rows(self, vector: NDArray[np.floating[Any]], count: int = 10) -> list[int]:
+        """The rows of the training queries that `nearest` returns, in the same order."""
+        similarities = self.vectors @ np.asarray(vector, dtype=np.float32)
+        return [int(row) for row in np.argsort(-similarities, kind="stable")[:count]]
 
     def _by_name(self, row: NDArray[np.floating[Any]]) -> dict[str, float]:
         return dict(zip(self.candidates, row.tolist(), strict=True))

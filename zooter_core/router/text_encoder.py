@@ -78,9 +78,8 @@ class TextEncoder(ABC):
     def embed_all(self, texts: Sequence[str], progress: Progress = lambda done: None) -> Array:
         """`embed` for many texts, in batches of similar length, each kept in the store of vectors as it is done.
 
-        Vectors are rounded to half precision, in which they are stored, so that a second call gives the same ones. Of
-        more than MOST_IN_MEMORY texts they are an array of half precision in a file without a name, which the system
-        deletes with the array.
+        A second call gives the same ones. Those of more than MOST_IN_MEMORY texts are an array of half precision in a
+        file without a name, which the system deletes with the array.
 
         Args:
             progress: called with the number of texts done after each batch.
@@ -96,7 +95,7 @@ class TextEncoder(ABC):
         new, done = list(rows), len(texts) - len(rows)
         for numbers in by_length(new, AT_ONCE):
             part = [new[number] for number in numbers]
-            computed = self._batches(part, after(progress, done)).astype(np.float16)
+            computed = self._batches(part, after(progress, done))
             for text, vector in zip(part, computed, strict=True):
                 vectors[rows[text]] = vector
             store.put(part, computed)

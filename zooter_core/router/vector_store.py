@@ -1,7 +1,8 @@
 """A store of texts' vectors: one private SQLite file in the user's cache folder, shared by all commands and the demo.
 
-A row holds a hash of the text, the encoder, and the vector in half precision (16 bits a number). Rows are appended, so
-that writing costs the same however large the file is. If anything is wrong with the file, work continues without it.
+A row holds a hash of the text, the encoder, and the vector in single precision: in half precision, the small
+differences between batches showed, and a step that was interrupted ended with other tags. Rows are appended, so that
+writing costs the same however large the file is. If anything is wrong with the file, work continues without it.
 """
 
 from __future__ import annotations
@@ -58,9 +59,9 @@ class VectorStore:
     def fill(self, texts: Sequence[str], vectors: NDArray[Any]) -> list[int]:
         """Put the stored vectors into an array of shape (n, width); returns the rows that have none."""
         missing: list[int] = []
-        if not (cache_dir() / FILE).is_file():
-            return list(range(len(texts)))
         try:
+            if not (cache_dir() / FILE).is_file():
+                return list(range(len(texts)))
             with _opened() as file:
                 encoder = file.execute("SELECT id FROM encoders WHERE identity = ?", [self.identity]).fetchone()
                 if encoder is None:
@@ -77,37 +78,37 @@ class VectorStore:
             return list(range(len(texts)))
         return missing
 
-    def _read(self, file: sqlite3.Connection, encoder: int, keys: list[bytes]) -> dict[bytes, NDArray[np.float16]]:
+    def _read(self, file: sqlite3.Connection, encoder: int, keys: list[bytes]) -> dict[bytes, NDArray[np.float32]]:
         marks = ",".join("?" * len(keys))
         rows = file.execute(
             f"SELECT text, vector FROM vectors WHERE encoder = ? AND text IN ({marks})", [encoder, *keys]
         )
-        blobs = {key: blob for key, blob in rows if isinstance(blob, bytes) and len(blob) == 2 * self.width}
-        table = np.frombuffer(b"".join(blobs.values()), dtype=np.float16).reshape(len(blobs), self.width)
+        blobs = {key: blob for key, blob in rows if isinstance(blob, bytes) and len(blob) == 4 * self.width}
+        table = np.frombuffer(b"".join(blobs.values()), dtype=np.float32).reshape(len(blobs), self.width)
         sound = np.logical_and.reduce(np.isfinite(table), axis=1)  # others are damage
         return {key: vector for key, vector, good in zip(blobs, table, sound, strict=True) if good}
 
     def put(self, texts: Sequence[str], vectors: NDArray[Any]) -> None:
         """Store vectors, all or none of them; a file that is no database is made anew."""
-        half = vectors.astype(np.float16)
+        single = vectors.astype(np.float32)
         try:
-            self._put(texts, half)
+            self._put(texts, single)
         except sqlite3.OperationalError:
             return  # locked for long, or the disk is full
         except sqlite3.DatabaseError:
             with suppress(OSError, sqlite3.Error):
                 delete()
-                self._put(texts, half)
+                self._put(texts, single)
         except OSError:
             return
 
-    def _put(self, texts: Sequence[str], half: NDArray[np.float16]) -> None:
+    def _put(self, texts: Sequence[str], single: NDArray[np.float32]) -> None:
         with _opened() as file, file:
             file.execute("BEGIN IMMEDIATE")
             names = (self.identity, self.reference)
             file.execute("INSERT OR IGNORE INTO encoders (identity, reference) VALUES (?, ?)", names)
             (encoder,) = file.execute("SELECT id FROM encoders WHERE identity = ?", [self.identity]).fetchone()
-            rows = ((encoder, _key(text), vector.tobytes()) for text, vector in zip(texts, half, strict=True))
+            rows = ((encoder, _key(text), vector.tobytes()) for text, vector in zip(texts, single, strict=True))
             file.executemany("INSERT OR REPLACE INTO vectors (encoder, text, vector) VALUES (?, ?, ?)", rows)
             _shrink(file, LARGEST)
 

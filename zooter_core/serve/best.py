@@ -19,7 +19,7 @@ from zooter_core.serve.reply import Out
 from zooter_core.serve.targets import Progress, TargetError
 from zooter_core.serve.targets.events import chunk_shape, event_of
 
-Answers = dict[str, tuple[dict[str, Any], Progress]]
+Answers = dict[str, dict[str, Any]]  # in the order of the candidates
 
 
 async def best_answer(
@@ -34,7 +34,7 @@ async def best_answer(
     if not answers:
         raise failed(exchange)
     name = await _best(gateway, request, answers, exchange)
-    answer, exchange.progress = answers[name]
+    answer, exchange.progress = answers[name], exchange.compared[name]
     exchange.answers(name)
     metadata = {"zooter": exchange.metadata} if exchange.wants_metadata else {}
     if not request.stream:
@@ -50,26 +50,33 @@ async def best_answer(
 async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str], exchange: Exchange) -> Answers:
     """The whole answers of those candidates that have one."""
     body = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
-    whole, progress = replace(request, body=body), {name: Progress() for name in names}
+    whole = replace(request, body=body)
+
+    async def answer(name: str) -> dict[str, Any]:
+        progress = Progress()
+        shape = await gateway.targets[name].complete(whole, True, progress)
+        exchange.compared[name] = progress  # now, since the client may go away before the others have answered
+        return shape
+
     resting = [(name, refusal) for name in names if (refusal := gateway.refusal(name))]
     exchange.failures += resting
     names = [name for name in names if name not in dict(resting)]
-    tasks = [gateway.targets[name].complete(whole, True, progress[name]) for name in names]
+    results = await asyncio.gather(*map(answer, names), return_exceptions=True)
     answers: Answers = {}
-    for name, result in zip(names, await asyncio.gather(*tasks, return_exceptions=True), strict=True):
+    for name, result in zip(names, results, strict=True):
         if isinstance(result, TargetError):
             exchange.failures.append((name, result))
         elif isinstance(result, BaseException):
             raise result
         else:
-            answers[name] = result, progress[name]
+            answers[name] = result
     return answers
 
 
 async def _best(gateway: Gateway, request: ChatRequest, answers: Answers, exchange: Exchange) -> str:
     """The name of the best answer. One that calls a tool has no text to reward: then the router's choice stands."""
     first = next(iter(answers))
-    texts = {name: _text(answer) for name, (answer, _) in answers.items()}
+    texts = {name: _text(answer) for name, answer in answers.items()}
     if len(answers) == 1 or not texts[first]:
         return first
     query = request.user_texts[-1] if request.user_texts else ""

@@ -7,7 +7,6 @@ does not take.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 
 from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.errors import ApiError, bad_request
-from zooter_core.strict_json import parse_json
+from zooter_core.strict_json import dump_json, parse_json
 
 ROUTING_FIELDS = ("models", "willingness_to_pay", "session_id")  # addressed to the router, so no server gets them
 ROLES = ("developer", "system", "user", "assistant", "tool", "function")
@@ -92,13 +91,13 @@ class ChatRequest:
                 return hashlib.sha256(f"given {value}".encode()).hexdigest()
         system = [message for message in self.messages if message["role"] in ("system", "developer")]
         parts = [system, self.body.get("tools"), self.body.get("functions"), self.user_texts[:1]]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(dump_json(parts, sort_keys=True).encode()).hexdigest()
 
     @cached_property
     def prompt_tokens(self) -> int:
         """An estimate of the prompt's tokens, without images."""
         size = sum(len(text.encode()) for message in self.messages for text in _texts(message))
-        size += len(json.dumps(self.body["tools"])) if self.body.get("tools") else 0
+        size += len(dump_json(self.body["tools"])) if self.body.get("tools") else 0
         return -(-size // BYTES_A_TOKEN)
 
     @cached_property
@@ -212,7 +211,7 @@ def _texts(message: Mapping[str, Any]) -> Iterator[str]:
     """All that a candidate reads of a message, except images."""
     yield text_of(message.get("content"))
     if calls := message.get("tool_calls"):
-        yield json.dumps(calls)
+        yield dump_json(calls)
 
 
 def check_size(request: ChatRequest, limits: ServeConfig) -> None:

@@ -28,7 +28,8 @@ class Exchange:
         events: of a stream that were sent, about one a token.
         failures: candidates that failed before their first token, in order; a retry counts again.
         candidate: who answers; None until its first token.
-        rewards: of the candidates that answered, where the reward model chose.
+        compared: of the candidates that answered, where the reward model chose; one of them is `progress`.
+        rewards: of the same.
         status: of the answer; 499 if the client went away.
         error: what went wrong after the answer had begun, or the error's code.
     """
@@ -51,6 +52,7 @@ class Exchange:
     first_token_seconds: float | None = None
     seconds: float | None = None
     progress: Progress = field(default_factory=Progress)
+    compared: dict[str, Progress] = field(default_factory=dict)
     rewards: dict[str, float | None] = field(default_factory=dict)
     status: int = 200
     error: str | None = None

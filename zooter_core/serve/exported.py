@@ -1,4 +1,4 @@
-"""The router of a fleet of endpoints, without PyTorch in this process: a process of its own exports it once."""
+"""Router and tagger of a fleet of endpoints, without PyTorch: a process of its own exports the router once."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from zooter_core.config.fleet import RouterConfig
+from zooter_core.config.labelling import TaggerConfig
+from zooter_core.labelling.taggers import KINDS, Tagger, tagger
+from zooter_core.plugins import load_kind
 from zooter_core.router.cached_export import RUNTIMES, cached_export
 from zooter_core.router.config import is_portable
 from zooter_core.router.graph import missing
+from zooter_core.router.text_encoder import TextEncoder
 
 EXPORT = """
 import pathlib, sys
@@ -33,3 +37,28 @@ def light_router(config: RouterConfig, progress: Callable[[str], None]) -> Path:
     progress("Exporting the router for ONNX Runtime, once ...")
     subprocess.run([sys.executable, "-c", EXPORT, str(folder)], capture_output=True, check=False)
     return cached_export(folder) or folder  # what fails in the export fails again, with its message, in `Router.load`
+
+
+class _AnotherEncoderError(Exception):
+    """The tagger's encoder is not the router's."""
+
+
+def light_tagger(config: TaggerConfig | None, encoder: TextEncoder, progress: Callable[[str], None]) -> Tagger | None:
+    """The tagger of a fleet with its router's encoder. None if it is slow, or needs another encoder and so PyTorch.
+
+    Raises:
+        ZooterError: its vocabulary cannot be read.
+    """
+    if config is None or not getattr(load_kind("tagger", KINDS, config.kind), "quick", False):
+        return None
+
+    def encoders(reference: str) -> TextEncoder:
+        if reference != encoder.reference:
+            raise _AnotherEncoderError
+        return encoder
+
+    try:
+        return tagger(config, encoders)
+    except _AnotherEncoderError:
+        progress("Decisions have no tags, since the tagger's encoder is not the router's.")
+        return None

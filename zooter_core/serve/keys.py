@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import logging
 import os
 import re
@@ -20,7 +19,7 @@ from typing import Any
 
 from zooter_core.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, shortened
 from zooter_core.files import atomic, private_folder, writing
-from zooter_core.strict_json import parse_json
+from zooter_core.strict_json import dump_json, parse_json
 
 LOG = logging.getLogger("zooter.serve")
 PREFIX = "zk-"
@@ -121,7 +120,7 @@ def _write(path: Path, keys: Mapping[str, Key]) -> None:
     with writing(path):
         private_folder(path.parent, ours=False)
         with atomic(path, private=True) as partial:
-            partial.write_text(json.dumps({"keys": [asdict(key) for key in keys.values()]}, indent=1) + "\n")
+            partial.write_text(dump_json({"keys": [asdict(key) for key in keys.values()]}, indent=1) + "\n")
 
 
 def _digest(text: str) -> str:

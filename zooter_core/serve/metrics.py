@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from zooter_core.serve.admission import Admission
 from zooter_core.serve.breakers import STATES, Breaker
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.usage import usage_of
+from zooter_core.serve.usage import usage_by_candidate
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ROUTING = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
@@ -52,6 +52,10 @@ class Metrics:
             self.errors.labels("client_gone").inc()
         if exchange.routing_seconds is not None:
             self.routing.observe(exchange.routing_seconds)
+        for writer, usage in usage_by_candidate(exchange).items():
+            self.tokens.labels(writer, "prompt").inc(usage.prompt)
+            self.tokens.labels(writer, "answer").inc(usage.answer)
+            self.dollars.labels(writer).inc(usage.dollars or 0)
         if (name := exchange.candidate) is None or exchange.choice is None:
             return
         self.choices.labels(name, exchange.choice.reason).inc()
@@ -60,10 +64,6 @@ class Metrics:
             self.fallbacks.labels(failed).inc()
         self.first.labels(name).observe(exchange.first_token_seconds or 0)
         self.whole.labels(name).observe(exchange.seconds or 0)
-        usage = usage_of(exchange)
-        self.tokens.labels(name, "prompt").inc(usage.prompt)
-        self.tokens.labels(name, "answer").inc(usage.answer)
-        self.dollars.labels(name).inc(usage.dollars or 0)
 
     def page(self, admission: Admission, breakers: Mapping[str, Breaker]) -> bytes:
         """All figures as text."""

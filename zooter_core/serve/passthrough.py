@@ -71,10 +71,9 @@ async def _pass(
         if request.stream:
             await _stream(target, path, sent, exchange, out)
         else:
-            answer = await target.post(path, sent)
+            answer = await target.post(path, sent, exchange.progress)
             exchange.answers(name)
             await out.json(answer | ({"zooter": exchange.metadata} if exchange.wants_metadata else {}))
-            exchange.progress.id = str(answer.get("id") or "")
     except TargetError as error:
         exchange.failures.append((name, error))
         raise failed(exchange) from None

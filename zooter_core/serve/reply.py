@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.targets import DONE
 from zooter_core.serve.targets.events import event_of
+from zooter_core.strict_json import dump_json
 
 LOG = logging.getLogger("zooter.serve")
 GONE = 499  # the status, in logs, of a request whose client went away
@@ -31,7 +31,7 @@ class Out:
     async def json(self, shape: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Send a whole answer."""
         self._exchange.status = status
-        data = json.dumps(shape, separators=(",", ":")).encode()
+        data = dump_json(shape).encode()
         await self._begin(status, "application/json", {"content-length": str(len(data))} | dict(headers or {}))
         await self._send({"type": "http.response.body", "body": data})
 

@@ -17,7 +17,7 @@ from zooter_core.records import Decision
 from zooter_core.router.config import is_portable
 from zooter_core.router.router import Router
 from zooter_core.router.turns import Topics
-from zooter_core.serve.exported import light_router
+from zooter_core.serve.exported import light_router, light_tagger
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -93,7 +93,8 @@ def open_route(fleet: Fleet, ensemble: Ensemble | None, progress: Callable[[str]
     """The function that routes a batch for a fleet, loaded and tried.
 
     Args:
-        ensemble: the fleet, where its local candidates load PyTorch anyway; its tags are then part of decisions.
+        ensemble: the fleet, where its local candidates load PyTorch anyway.
+        progress: called with a message before work that takes long, and about tags that will be missing.
 
     Raises:
         ZooterError: the fleet has no router, or its router or tagger does not load.
@@ -109,9 +110,10 @@ def open_route(fleet: Fleet, ensemble: Ensemble | None, progress: Callable[[str]
 
             encoders = Encoders(config.runtime)
         router = Router.load(folder, encoders).for_pool(fleet.pool)
+        tagger = light_tagger(fleet.tagger, router.encoder, progress)
     else:
         router = ensemble.router
-    tagger = ensemble.tagger if ensemble and fleet.tagger and ensemble.tagger.quick else None
+        tagger = ensemble.tagger if fleet.tagger and ensemble.tagger.quick else None
     order = [router.candidates.index(name) for name in fleet.pool]
 
     def route(conversations: Sequence[Turns]) -> list[Routed]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.targets import Progress
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a request used.
+    """What answers used.
 
     Attributes:
-        reported: whether the candidate's server counted. Else the prompt is an estimate, and a stream has one token an
+        reported: whether the candidates' servers counted. Else the prompt is an estimate, and a stream has one token an
             event.
-        dollars: for what the candidate wrote; None if it has no price in fleet.toml.
+        dollars: for what the candidates wrote; None if none of them has a price in fleet.toml.
     """
 
     prompt: int
@@ -24,17 +25,36 @@ class Usage:
 
 
 def usage_of(exchange: Exchange) -> Usage:
-    """The tokens and the cost of a request. One that nobody answered has none."""
-    if exchange.candidate is None or exchange.request is None or exchange.fleet is None:
-        return Usage(0, 0, False, None)
-    report = exchange.progress.usage or {}
+    """The tokens and the cost of a request, all answers together. One that nobody answered has none."""
+    usages = list(usage_by_candidate(exchange).values())
+    priced = [usage.dollars for usage in usages if usage.dollars is not None]
+    return Usage(
+        sum(usage.prompt for usage in usages),
+        sum(usage.answer for usage in usages),
+        bool(usages) and all(usage.reported for usage in usages),
+        sum(priced) if priced else None,
+    )
+
+
+def usage_by_candidate(exchange: Exchange) -> dict[str, Usage]:
+    """The tokens and the cost of each candidate that answered, whether or not its answer was kept."""
+    answers = dict(exchange.compared)
+    if exchange.candidate is not None:
+        answers[exchange.candidate] = exchange.progress
+    return {name: _usage(exchange, name, progress) for name, progress in answers.items()}
+
+
+def _usage(exchange: Exchange, candidate: str, progress: Progress) -> Usage:
+    assert exchange.request is not None
+    assert exchange.fleet is not None
+    report = progress.usage or {}
     prompt = _count(report.get("prompt_tokens", report.get("input_tokens")))
     answer = _count(report.get("completion_tokens", report.get("output_tokens")))
-    reported = prompt is not None
-    price = exchange.fleet.candidate(exchange.candidate).usd_per_million_tokens
-    tokens = exchange.events if answer is None else answer
+    events = 0 if exchange.compared else exchange.events  # compared answers are not streamed
+    tokens = events if answer is None else answer
+    price = exchange.fleet.candidate(candidate).usd_per_million_tokens
     dollars = None if price is None else price / 1e6 * tokens
-    return Usage(exchange.request.prompt_tokens if prompt is None else prompt, tokens, reported, dollars)
+    return Usage(exchange.request.prompt_tokens if prompt is None else prompt, tokens, prompt is not None, dollars)
 
 
 def _count(value: object) -> int | None:

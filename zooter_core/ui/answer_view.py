@@ -59,9 +59,9 @@ def draw_answer(job: Answers, name: str) -> None:
 def draw_text(job: Answers, name: str) -> None:
     """A candidate's text so far, or that there is none."""
     response = job.responses.get(name)
-    text = response.text if response else job.texts[name]
-    if text:
-        st.markdown(safe(text))  # also the text before an error
+    text = safe(response.text if response else job.texts[name])  # also the text before an error
+    if text.strip():
+        st.markdown(text)
     elif job.running and not response:
         st.markdown("*thinking ...*")
         if name in job.notes:

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from zooter_core.hosts import Host, host_name, parse_host, same_origin
 
 INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+NO_HOST = "Zooter expects one Host header with a host name and, where needed, a port.\n"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -88,7 +89,9 @@ class Guard:
             await send(message)
 
         problem = self.problem(scope)
-        answer = PlainTextResponse(problem, status_code=403) if problem else self.app
+        # Without a valid Host a request is malformed (RFC 9112, 3.2); h11 refuses some of them before they come here.
+        status = 400 if problem == NO_HOST else 403
+        answer = PlainTextResponse(problem, status_code=status) if problem else self.app
         await answer(scope, receive, send_with_headers)
 
     def problem(self, scope: Scope) -> str | None:
@@ -97,7 +100,7 @@ class Guard:
         written = headers.getlist("host")
         host = parse_host(written[0]) if len(written) == 1 else None
         if host is None:
-            return "Zooter expects one Host header with a host name and, where needed, a port.\n"
+            return NO_HOST
         if host.name not in self.hosts and host.name != _local_address(scope):
             return (
                 f"Zooter does not answer under the host name {host.name}.\n"

@@ -44,7 +44,12 @@ class Table:
 def show(table: Table, version: str) -> None:
     """A table with a button that downloads it. It is rendered again when `version` changes."""
     _cached(table.name, version, table)
-    st.download_button(
+    download(table, st)
+
+
+def download(table: Table, place: Any) -> None:
+    """A button, in `place`, that downloads a table as CSV."""
+    place.download_button(
         "This table (CSV)",
         to_csv([{column.label: row.get(column.key) for column in table.columns} for row in table.rows]),
         f"{table.name}.csv",
@@ -54,6 +59,19 @@ def show(table: Table, version: str) -> None:
         on_click="ignore",
         type="tertiary",
     )
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], align: str = "") -> str:
+    """A table as Markdown, which wraps in its cells and is never cut, unlike st.dataframe's.
+
+    Args:
+        head, rows: cells as Markdown.
+        align: `l` or `r` for each column; the first to the left and the others to the right if empty.
+    """
+    marks = {"l": "---", "r": "---:"}
+    align = align or "l" + "r" * (len(head) - 1)
+    lines = [head, [marks[side] for side in align], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 @st.cache_data(show_spinner=False, max_entries=100)
@@ -82,16 +100,16 @@ def _styled(table: Table) -> Any:
         if not column.number_format:
             continue
         best = sorted(table.best.get(column.key, ()))
-        styled = styled.format(partial(_written, column.number_format), subset=[column.key])
+        styled = styled.format(partial(written, column.number_format), subset=[column.key])
         if best:
             cells = (best, [column.key])
-            styled = styled.format(partial(_written, column.number_format, more=" best"), subset=cells).set_properties(
+            styled = styled.format(partial(written, column.number_format, more=" best"), subset=cells).set_properties(
                 subset=cells, **dict(rule.split(": ") for rule in GROUND.split("; "))
             )
     return styled
 
 
-def _written(number_format: str, value: float, more: str = "") -> str:
+def written(number_format: str, value: float, more: str = "") -> str:
     """A number in its format; a small negative one is no "-0.00"."""
     text = format(value, number_format)
     return (text if text.strip("-0.%") else text.removeprefix("-")) + more

@@ -44,5 +44,24 @@ def test_dollars_where_prices_are_known() -> None:
     figure = charts.cost_quality(POINTS, {2: LINE}, POOL, priced=True)
     by_name = traces(figure)
     assert list(by_name["router, 2 models if unsure"].x) == [3.0, 4.0, 6.0]
-    assert "6 dollars per thousand queries" in by_name["oracle"].text[0]
+    assert "6 dollars per thousand queries" in by_name["oracle"].hovertext[0]
     assert "dollars" in figure.layout.xaxis.title.text
+
+
+def test_every_point_and_line_has_its_name_beside_it_and_there_is_no_legend() -> None:
+    figure = charts.cost_quality(POINTS, {2: LINE}, POOL, priced=False)
+    by_name = traces(figure)
+    assert [by_name[point.name].text[0] for point in POINTS] == [point.name for point in POINTS]
+    assert [note.text for note in figure.layout.annotations] == ["2 if unsure", "random queries"]
+    assert figure.layout.showlegend is False
+
+
+def test_labels_of_close_points_go_apart() -> None:
+    near = [Point("router", 1, 0.5), Point("RMR", 1, 0.46), Point("oracle", 2, 1.5), Point("random", 2, -0.5)]
+    by_name = traces(charts.cost_quality(near, {}, POOL, priced=False))
+    places = [by_name[point.name].textposition for point in near]
+    assert places == ["top right", "bottom right", "middle right", "middle right"]
+
+
+def test_a_chart_of_one_point_is_drawn() -> None:
+    assert len(charts.cost_quality(POINTS[:1], {}, POOL, priced=False).data) == 1

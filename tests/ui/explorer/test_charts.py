@@ -15,8 +15,14 @@ TABLE = TagTable(
 )
 
 
-def numbers(trace) -> list[list[float | None]]:
-    return [[None if np.isnan(value) else float(value) for value in row] for row in trace.z]
+def shades(figure) -> list[list[float]]:
+    """The shade of each cell, a row per tag; the last trace holds the numbers."""
+    columns = [[float(row[0]) for row in trace.z] for trace in figure.data[:-1]]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def numbers(figure) -> list[str]:
+    return list(figure.data[-1].text)
 
 
 def test_bars_keep_pool_order_and_colours():
@@ -44,25 +50,42 @@ def test_a_query_outside_the_map_is_at_its_edge_and_the_map_stays_as_it_was():
     assert len(option["series"]) == 1
 
 
-def test_probabilities_have_two_inks_and_every_cell_once():
+def test_lines_lead_from_a_query_to_similar_ones():
+    option = live_charts.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
+    *_, lines, dot = live_charts.with_query(option, [0.5, 0.5], "a", ("a",), "an example", [[1.0, 1.0]])["series"]
+    assert lines["data"] == [{"coords": [[0.5, 0.5], [1.0, 1.0]]}]
+    assert (lines["lineStyle"]["color"], dot["name"]) == (PALETTE[0], "an example")
+
+
+def test_each_column_goes_from_the_ground_to_its_models_colour():
     figure = charts.heat(TABLE, "probability", ("a", "b"))
-    below, above = figure.data
-    assert numbers(below) == [[None, 0.3], [0.4, None]]
-    assert numbers(above) == [[0.7, None], [None, 0.6]]
-    assert ([*below.text[0]], [*above.text[0]]) == (["", "30%"], ["70%", ""])
+    assert shades(figure) == [[0.7, 0.3], [0.4, 0.6]]
+    assert numbers(figure) == ["70%", "30%", "40%", "60%"]
+    assert [trace.colorscale for trace in figure.data[:-1]] == [
+        ((0, "rgba(0,114,178,0)"), (1, "rgba(0,114,178,0.55)")),
+        ((0, "rgba(230,159,0,0)"), (1, "rgba(230,159,0,0.55)")),
+    ]
 
 
 def test_rewards_are_coloured_within_their_tag_and_shown_as_they_are():
     """sums: mean 1.5, so .5 above and below; odd: mean 1, so 2 below and above."""
-    (cells,) = charts.heat(TABLE, "reward", ("a", "b")).data
-    assert numbers(cells) == [[0.5, -0.5], [-2.0, 2.0]]
-    assert cells.text[1] == ["-1.00", "3.00"]
+    figure = charts.heat(TABLE, "reward", ("a", "b"))
+    assert shades(figure) == [[0.5, 0.0], [0.0, 2.0]]
+    assert numbers(figure)[2:] == ["-1.00", "3.00"]
+    assert figure.data[0].customdata[1][0][5] == -2.0
 
 
 def test_differences_are_in_points():
-    (cells,) = charts.heat(TABLE, "difference", ("a", "b")).data
-    assert cells.text[0] == ["+20", "-20"]
-    assert cells.customdata[0][0].round(6).tolist() == [4, 0.7, 0.5, 2.0, 20.0]
+    figure = charts.heat(TABLE, "difference", ("a", "b"))
+    assert numbers(figure)[:2] == ["+20", "-20"]
+    np.testing.assert_allclose(shades(figure)[0], [0.2, 0.2])
+    assert figure.data[0].customdata[0][0][:5].round(6).tolist() == [4, 0.7, 0.5, 2.0, 20.0]
+
+
+def test_a_large_pool_has_no_room_for_numbers():
+    pool = [str(number) for number in range(9)]
+    table = TagTable(("sums",), np.array([1]), *[np.full((1, 9), 1 / 9)] * 3)
+    assert len(charts.heat(table, "probability", pool).data) == 9
 
 
 def test_names_are_shown_as_they_are():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import struct
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ import numpy as np
 from zooter_core.backends.gguf.header import Header, read_header
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.files import atomic
-from zooter_core.strict_json import parse_json
+from zooter_core.strict_json import dump_json, parse_json
 from zooter_core.weights import private_cache
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -60,7 +59,7 @@ def gguf_adapter(adapter: str, base: Header, candidate: str) -> Path:
         raise _fault(candidate, path, f"files that cannot be read ({problem})") from problem
     if fault := _unsupported(settings):
         raise _fault(candidate, path, fault, 'Use the backend "transformers", or merge the adapter into the weights.')
-    identity = json.dumps([VERSION, base.architecture, settings], sort_keys=True, default=str).encode()
+    identity = dump_json([VERSION, base.architecture, settings], sort_keys=True).encode()
     name = f"lora-{hashlib.sha256(identity + content).hexdigest()[:24]}.gguf"
     tensors = _tensors(candidate, path, weights, base)
     try:
@@ -108,7 +107,7 @@ def _safetensors(content: bytes) -> dict[str, Matrix]:
     (length,) = struct.unpack_from("<Q", content)
     if length > len(content) - 8:
         raise ValueError("a header beyond the end of the file")
-    entries = json.loads(content[8 : 8 + length])
+    entries = parse_json(content[8 : 8 + length])
     tensors = {}
     for name, entry in entries.items():
         if name == "__metadata__":

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import http.client
 import importlib.util
-import json
 import os
 import shutil
 import signal
@@ -30,6 +29,7 @@ from zooter_core.backends.gguf.header import Header
 from zooter_core.backends.gguf.slots import Slots
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.errors import WorkError, ZooterError
+from zooter_core.strict_json import dump_json, parse_json
 
 LIBRARY = "xllamacpp"
 SLOTS = 8  # conversations that are answered at once, and whose prompts stay cached
@@ -117,7 +117,7 @@ class Engine:
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
         with (self._folder / "log").open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-I", child.__file__, json.dumps(settings)],
+                [sys.executable, "-I", child.__file__, dump_json(settings)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -129,7 +129,7 @@ class Engine:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         with suppress(ValueError):
-            if "address" in json.loads(line):
+            if "address" in parse_json(line):
                 return
         reason = self._reason()
         if any(words in reason.lower() for words in FULL):
@@ -170,7 +170,7 @@ class Engine:
                 raise RefusedError(_error(answer.read()))
             while line := answer.readline():
                 if line.startswith(b"data: ") and not line.startswith(b"data: [DONE]"):
-                    event = json.loads(line[6:])
+                    event = parse_json(line[6:])
                     if "error" in event:
                         raise RefusedError(event["error"])
                     yield event
@@ -202,13 +202,13 @@ class Engine:
             raise EngineError(self._end()) from problem
         if answer.status != 200:
             raise RefusedError(_error(content))
-        values: dict[str, Any] = json.loads(content)
+        values: dict[str, Any] = parse_json(content)
         return values
 
     def _connect(self, body: Mapping[str, Any], path: str) -> http.client.HTTPConnection:
         connection = _Connection(self._socket)
         try:
-            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            connection.request("POST", path, dump_json(body), {"Content-Type": "application/json"})
         except OSError as problem:
             raise EngineError(self._end()) from problem
         return connection
@@ -287,7 +287,7 @@ def _close_on(connection: socket.socket, stop: threading.Event, watch: threading
 def _error(content: bytes) -> dict[str, Any]:
     """The error in an answer of llama.cpp."""
     try:
-        values = json.loads(content)
+        values = parse_json(content)
         facts = values.get("error", values)
     except (ValueError, AttributeError):
         return {"message": content.decode(errors="replace")[:500]}

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from zooter_core.strict_json import dump_json
+
 END = re.compile(rb"\r?\n\r?\n")
 # A key, since a quote inside a string is escaped. The first one of an event is its own; those of nested objects follow.
 MODEL = re.compile(rb'(?<!\\)"model"\s*:\s*(?:"(?:[^"\\]|\\.)*"|null)')
@@ -90,7 +92,7 @@ def begins(chunk: Mapping[str, Any]) -> bool:
 
 def event_of(shape: Mapping[str, Any]) -> bytes:
     """An event with JSON."""
-    return b"data: " + json.dumps(shape, separators=(",", ":")).encode() + b"\n\n"
+    return b"data: " + dump_json(shape).encode() + b"\n\n"
 
 
 def chunk_shape(id: str, created: int, model: str, **more: Any) -> dict[str, Any]:

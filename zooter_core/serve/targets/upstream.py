@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -26,7 +25,7 @@ from zooter_core.serve.targets.events import (
     payload,
     renamed,
 )
-from zooter_core.strict_json import parse_json
+from zooter_core.strict_json import dump_json, parse_json
 
 LEAST_BYTES, BYTES_A_CHARACTER = 1 << 20, 400  # as in backends/http/client.py
 EVENTS, JSON = "text/event-stream", "application/json"
@@ -51,21 +50,19 @@ class Upstream:
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
-        self._member = b'"model":' + json.dumps(self.name).encode()
+        self._member = b'"model":' + dump_json(self.name).encode()
         self._parallel = asyncio.Semaphore(self.config.parallel)
         self.breaker = Breaker(self.config.rest_after, self.config.rest_seconds)
         self._most = LEAST_BYTES + BYTES_A_CHARACTER * self.config.most_characters
 
     async def complete(self, request: ChatRequest, routed: bool, progress: Progress) -> dict[str, Any]:
-        answer = await self.post(CHAT, request.for_candidate(self.model, routed))
+        answer = await self.post(CHAT, request.for_candidate(self.model, routed), progress)
         choices = answer.get("choices")
         if not isinstance(choices, list) or not choices:
             raise TargetError("the answer has no choices")
-        progress.id = str(answer.get("id") or "")
-        self._note(answer, progress)
         return answer
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def post(self, path: str, body: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         """The whole answer of a path of the server. Raises as `complete`."""
         async with self._place(), self._answer(path, body, JSON) as response:
             raw = await self._read(response, self._most, WHOLE_SECONDS)
@@ -77,6 +74,8 @@ class Upstream:
                 raise TargetError("the answer is not a JSON object")
             if "error" in answer and answer["error"] and "choices" not in answer:
                 raise TargetError(f"the server sent an error{self._message(answer)}")
+        progress.id = str(answer.get("id") or "")
+        self._note(answer, progress)
         return answer | {"model": self.name}
 
     async def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
@@ -125,8 +124,8 @@ class Upstream:
                 if size > self._most:
                     raise TargetError(f"the answer has more than {self._most:,} bytes")
                 events = _whole_events(splitter, data)
-                if events and not progress.id:
-                    progress.id = _response_id(events[0])
+                for event in events:
+                    _note_response(event, progress)
                 if events:
                     yield b"".join(renamed(self._masked(event), self._member) for event in events)
                     until = clock() + self.config.gap_seconds
@@ -141,7 +140,7 @@ class Upstream:
     @asynccontextmanager
     async def _answer(self, path: str, body: Mapping[str, Any], kind: str) -> AsyncIterator[aiohttp.ClientResponse]:
         """A response with status 200 of the right type; its connection is closed if it is not read to the end."""
-        url, data = self.config.base_url.rstrip("/") + path, json.dumps(body, separators=(",", ":")).encode()
+        url, data = self.config.base_url.rstrip("/") + path, dump_json(body).encode()
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.config.connect_seconds)
         headers = self._headers | {"Accept": kind}
         try:
@@ -261,10 +260,15 @@ def _whole_events(splitter: Splitter, data: bytes) -> list[bytes]:
         raise TargetError(str(problem)) from None
 
 
-def _response_id(event: bytes) -> str:
-    """The id in the first event of the Responses API; "" if it has none."""
+def _note_response(event: bytes, progress: Progress) -> None:
+    """Take the id and the usage from an event of the Responses API; text deltas have neither and are not read."""
+    if progress.id and b'"usage"' not in event:
+        return
     try:
         response = chunk_of(payload(event)).get("response")
     except ValueError:
-        return ""
-    return str(response.get("id") or "") if isinstance(response, dict) else ""
+        return
+    if isinstance(response, dict):
+        progress.id = progress.id or str(response.get("id") or "")
+        if isinstance(usage := response.get("usage"), dict):
+            progress.usage = usage

@@ -1,4 +1,4 @@
-"""The Benchmark page's sections: methods by data set, cost and quality, beta; each with a table to download."""
+"""The Benchmark page's sections: cost and quality, and beta; each with a table to download."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from zooter_core.evaluation import report_tables
-from zooter_core.evaluation.report_tables import ALL, DATASET, ONE, ORACLE, RANDOM, RMR, ROUTER, Figures, Point
+from zooter_core.evaluation.report_tables import ORACLE, RANDOM, Figures, Point
 from zooter_core.ui.benchmark import charts
 from zooter_core.ui.benchmark.view import Quality
 from zooter_core.ui.charts import PLAIN
@@ -20,59 +20,12 @@ from zooter_core.ui.text import plain
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-FIGURES = {
-    "average": ("average", "Mean over the data sets, with equal weight whatever their size; higher is better."),
-    "mtr": ("MTR", "Mean task rank: the rank among all rows, averaged over the data sets; 1 is best."),
-    "uplift": ("%Uplift", "Share of the data sets where no other row has a higher mean reward."),
-    "mtr_one": ("MTR, one model", "The mean task rank among the rows that run one model only; 1 is best."),
-    "uplift_one": (
-        "%Uplift, one model",
-        "Share of the data sets where no other row that runs one model has a higher mean reward.",
-    ),
-}
-METHODS = {
-    ROUTER: "the router chooses one model",
-    RMR: "reward model ranking: every model answers, and the response with the highest reward wins",
-    ORACLE: "the best model of each query in hindsight: the upper limit",
-}
 TRIGGERS = {
     "margin": "margin: the most probable model has a small lead over the second",
     "entropy": "entropy: the probabilities are spread evenly over all models",
     "utility": "utility: the chosen model is probably not the best",
     "disagreement": "disagreement: the router's members differ",
 }
-
-
-def table(held_back: Figures, version: str) -> None:
-    """The paper's Table 1: a row per method, a column per data set, then average, MTR and %Uplift."""
-    methods, counts = report_tables.table_one(held_back), {k: row["n"] for k, row in held_back["datasets"].items()}
-    columns = [
-        Column(
-            "method", "method", "Who answers. " + " ".join(f"{name}: {meaning}." for name, meaning in METHODS.items())
-        ),
-        Column("models", "runs", "How many models run for a query."),
-        *(
-            Column(
-                DATASET + name,
-                name,
-                f"Mean reward over the {n} held-back queries of {plain(name)}; higher is better.",
-                ".2f",
-            )
-            for name, n in counts.items()
-        ),
-        *(
-            Column(key, label, meaning, ".0%" if "Uplift" in label else ".2f")
-            for key, (label, meaning) in FIGURES.items()
-            if any(key in method.values for method in methods)
-        ),
-    ]
-    rows = [{"method": method.name, "models": method.group, **method.values} for method in methods]
-    description = "Mean reward of each method in each data set, then averages and ranks."
-    show(Table("methods", description, rows, columns, report_tables.best(methods)), version)
-    st.caption(
-        f"**best** marks the best of the rows that run {ONE}; for MTR, lower is better. The other rows run {ALL} for "
-        "every query. Small data sets say little: the help of a column gives its number of queries."
-    )
 
 
 def cost_quality(held_back: Figures, pool: Sequence[str], version: str) -> None:
@@ -91,6 +44,7 @@ def cost_quality(held_back: Figures, pool: Sequence[str], version: str) -> None:
             "the highest reward wins.",
         )
         curves = report_tables.curves(selection, trigger)
+    shown = _shown(list(curves))
     near = [point for point in points if not point.candidate and point.name != RANDOM]
     close = bool(selection) and st.toggle(
         "Zoom in",
@@ -99,8 +53,8 @@ def cost_quality(held_back: Figures, pool: Sequence[str], version: str) -> None:
     )
     _chart(
         "cost-quality",
-        f"{version} {trigger} {close} {','.join(pool)}",
-        lambda: charts.cost_quality(near if close else points, curves, pool, priced),
+        f"{version} {trigger} {shown} {close} {','.join(pool)}",
+        lambda: charts.cost_quality(near if close else points, {k: curves[k] for k in shown}, pool, priced),
         "Mean reward over mean cost of each method; the table below holds the same figures.",
     )
     if selection:
@@ -112,6 +66,21 @@ def cost_quality(held_back: Figures, pool: Sequence[str], version: str) -> None:
         ("Dollars cover the tokens of the responses, without prompts, router and reward model. " if priced else "")
         + "A call is one response of one model. RMR and selection also run the reward model."
     )
+
+
+def _shown(counts: Sequence[int]) -> list[int]:
+    """The curves to draw: at the start one, since they lie close together."""
+    if len(counts) < 2:
+        return list(counts)
+    chosen = st.pills(
+        "Models for an unsure query",
+        counts,
+        selection_mode="multi",
+        default=counts[:1],
+        key="curves",
+        help="A solid or dashed line for each number, with a dotted line for as many random queries.",
+    )
+    return sorted(chosen)
 
 
 @st.cache_data(show_spinner=False, max_entries=100)

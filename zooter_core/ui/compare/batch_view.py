@@ -8,51 +8,69 @@ from typing import Any
 import streamlit as st
 
 from zooter_core.errors import ZooterError
+from zooter_core.ui import tables
 from zooter_core.ui.background import draw_live, stop_button
 from zooter_core.ui.compare import batch_file, batches, view
 from zooter_core.ui.compare.batch_file import MOST_MEGABYTES, MOST_QUERIES
 from zooter_core.ui.compare.batches import Batch
 from zooter_core.ui.error_box import show_error
+from zooter_core.ui.text import plain
 
 CSV_HELP = (
     "The column named `query` if the first line names one, else the first column of every line. "
     "UTF-8; columns separated by commas, semicolons or tabs."
 )
-SHORT = 80  # characters shown of the current query
+SHORT = 80  # characters shown of a query while the list runs
+LATEST = 12  # rows shown while the list runs
 
 
 def form() -> list[str] | None:
-    """The form; its queries once it is sent.
+    """The fields of a list, and how many queries are in them; the queries once the list is sent.
 
     Raises:
-        ZooterError: a line of the list is wrong.
+        ZooterError: a line of the list is wrong, and it is sent.
     """
-    with st.form("list", border=False):
-        text = st.text_area(
-            "Queries, one per line",
-            key="list-text",
-            persist_state="session",
-            height=150,
-            placeholder="Why is the sky blue?",
-        )
-        file = st.file_uploader(
-            "Or a CSV file", type=["csv"], key="list-file", max_upload_size=MOST_MEGABYTES, help=CSV_HELP
-        )
-        st.caption(
-            f"At most {MOST_QUERIES} queries, answered one after the other. You can stop and resume, and leave this "
-            "page meanwhile; closing the tab stops the list. Other visitors' queries are served in between."
-        )
-        sent = st.form_submit_button("Compare all", icon=":material/playlist_play:")
-    if not sent:
+    text = st.text_area(
+        "Queries, one per line",
+        key="list-text",
+        persist_state="session",
+        height=150,
+        placeholder="Why is the sky blue?",
+    )
+    file = st.file_uploader(
+        "Or a CSV file", type=["csv"], key="list-file", max_upload_size=MOST_MEGABYTES, help=CSV_HELP
+    )
+    st.caption(
+        f"At most {MOST_QUERIES} queries, answered one after the other. You can stop and resume, and leave this "
+        "page meanwhile; closing the tab stops the list. Other visitors' queries are served in between."
+    )
+    # The count stands beside the button: above, it would move the button away while it is clicked.
+    row = st.container(horizontal=True, vertical_alignment="center")
+    sent = row.button("Compare all", icon=":material/playlist_play:")
+    content = file.getvalue() if file is not None else None
+    if not sent and content is None and not (text or "").strip():
         return None
-    if file is not None and (text or "").strip():
+    try:
+        queries = _queries(text or "", content)
+    except ZooterError as problem:
+        if sent:
+            raise
+        show_error(problem)
+        return None
+    row.markdown(f"**{len(queries)}** {'query' if len(queries) == 1 else 'queries'} found", width="content")
+    return queries if sent else None
+
+
+def _queries(text: str, file: bytes | None) -> list[str]:
+    """The queries of the field or of the file, whichever is there."""
+    if file is not None and text.strip():
         raise ZooterError(
             "a pasted list or a CSV file",
             "both",
             "Empty the field, or remove the file.",
             "There is both a pasted list and a CSV file.",
         )
-    return batch_file.from_csv(file.getvalue()) if file is not None else batch_file.from_text(text or "")
+    return batch_file.from_csv(file) if file is not None else batch_file.from_text(text)
 
 
 def draw(batch: Batch) -> None:
@@ -77,7 +95,7 @@ def progress(batch: Batch) -> None:
         st.text(f"Now ({state}): {query[:SHORT]}{'…' if len(query) > SHORT else ''}")
     stop_button(batch, "stop-list")
     if batch.finished:
-        _table(batch, "so-far")
+        _so_far(batch)
 
 
 def result(batch: Batch) -> None:
@@ -99,7 +117,7 @@ def result(batch: Batch) -> None:
     if not batch.finished:
         return
     st.markdown("  \n".join(summary_lines(batch)))
-    number = _table(batch, "results")
+    number = _table(batch)
     if number is None:
         st.caption("Select a row (in its first column) to read the responses.")
         return
@@ -151,7 +169,22 @@ def summary_lines(batch: Batch) -> list[str]:
     return lines
 
 
-def _table(batch: Batch, key: str) -> int | None:
+def _so_far(batch: Batch) -> None:
+    """The latest results while the list runs, as a table that fits a phone."""
+    rows = []
+    for number in range(max(0, len(batch.finished) - LATEST), len(batch.finished)):
+        row = _row(batch, number)
+        query, tick = " ".join(batch.finished[number].query.split()), " :material/check:" if row["same"] else ""
+        short = query if len(query) <= SHORT else query[: SHORT - 1] + "…"
+        best = plain(row["best"]) if row["best"] else "–"
+        rows.append([str(number + 1), plain(short), f"{plain(row['router'])} {row['share']:.0%}", best + tick])
+    with st.container(key="table-so-far"):
+        st.markdown(tables.markdown(["No.", "Query", "Router's choice", "Highest reward"], rows[::-1], "llll"))
+    if len(batch.finished) > LATEST:
+        st.caption(f"The latest {LATEST} of {len(batch.finished)}; all of them are in the table at the end.")
+
+
+def _table(batch: Batch) -> int | None:
     """A row per query; the number of the selected one."""
     rows = [_row(batch, number) for number in range(len(batch.finished))]
     number = st.column_config.NumberColumn
@@ -167,15 +200,12 @@ def _table(batch: Batch, key: str) -> int | None:
         "most": number("Best reward", format="%.2f", help="The highest reward among all responses to this query"),
         "tokens": number("Tokens", help="Tokens of all responses together"),
     }
-    if key == "so-far":
-        st.dataframe(rows, column_config=columns, hide_index=True, width="stretch", key=f"{key}-{batch.id}")
-        return None
     event: Any = st.dataframe(
         rows,
         column_config=columns,
         hide_index=True,
         width="stretch",
-        key=f"{key}-{batch.id}-{len(rows)}",
+        key=f"results-{batch.id}-{len(rows)}",
         on_select="rerun",
         selection_mode="single-row",
     )

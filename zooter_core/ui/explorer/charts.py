@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,40 +16,60 @@ from zooter_core.ui.colours import GREY, PALETTE, colour
 Kind = Literal["probability", "reward", "difference"]
 ROW = 24  # pixels per tag
 MOST_NUMBERS = 8  # candidates up to which a heat map's cell has room for its number
-BELOW_HALF, ABOVE_HALF = [[0, "#0d2438"], [1, "#2f6690"]], [[0, "#c9962b"], [1, "#ffd75e"]]
-APART = [[0, "#f0a04b"], [0.5, "#f4f4f2"], [1, "#8fb8f0"]]
+DEEPEST = 0.55  # opacity of the deepest shade
 
 
 def heat(table: TagTable, kind: Kind, pool: Sequence[str]) -> go.Figure:
-    """Tags by candidates. Rewards are coloured relative to their row, because some tags are harder than others."""
-    values, colours, hover = _cells(table, kind)
+    """Tags by candidates, each candidate's column from the page's ground to its colour.
+
+    Rewards are coloured relative to their row, because some tags are harder than others.
+    """
+    values, shades, hover = _cells(table, kind)
+    most = 1.0 if kind == "probability" else float(shades.max(initial=0.0)) or 1.0
     counts = np.broadcast_to(table.counts[:, None], values.shape)
     hover_values = np.stack([counts, table.probabilities, table.won, table.rewards, 100 * table.difference], axis=-1)
+    hover_values = np.concatenate([hover_values, (values - values.mean(axis=1, keepdims=True))[..., None]], axis=-1)
+    rows = list(range(len(table.names)))
     figure = go.Figure()
-    for scale, ink, (low, high), mask in _layers(colours, kind):
+    for column, name in enumerate(pool):
         figure.add_heatmap(
-            z=np.where(mask, colours, np.nan),
-            x=list(range(len(pool))),
-            y=list(range(len(table.names))),
-            text=[  # empty in the cells of another layer, where plotly would write too
-                [_number(value, kind) if visible else "" for value, visible in zip(*rows, strict=True)]
-                for rows in zip(values, mask, strict=True)
-            ],
-            texttemplate="%{text}" if len(pool) <= MOST_NUMBERS else None,
-            textfont={"color": ink, "size": 13},
-            customdata=hover_values,
-            hovertext=[[f"{label(tag)}: {label(name)}" for name in pool] for tag in table.names],
+            z=shades[:, [column]],
+            x=[column],
+            y=rows,
+            customdata=hover_values[:, [column]],
+            hovertext=[[f"{label(tag)}: {label(name)}"] for tag in table.names],
             hovertemplate=f"<b>%{{hovertext}}</b><br>{hover}<br>%{{customdata[0]:.0f}} queries<extra></extra>",
-            hoverongaps=False,
-            colorscale=scale,
-            zmin=low,
-            zmax=high,
+            colorscale=_scale(colour(pool, name)),
+            zmin=0,
+            zmax=most,
             showscale=False,
             xgap=2,
             ygap=2,
         )
+    if len(pool) <= MOST_NUMBERS:
+        _numbers(figure, values, kind)
     _tags_by_candidates(figure, table.names, pool)
     return figure
+
+
+def _scale(hue: str) -> list[tuple[float, str]]:
+    """A colour scale from the page's ground, light or dark, to a colour on which text in the page's ink is readable."""
+    red, green, blue = (int(hue[place : place + 2], 16) for place in (1, 3, 5))
+    return [(0.0, f"rgba({red},{green},{blue},0)"), (1.0, f"rgba({red},{green},{blue},{DEEPEST})")]
+
+
+def _numbers(figure: go.Figure, values: NDArray[np.float64], kind: Kind) -> None:
+    """The number of each cell in the page's ink; a heat map would choose an ink without knowing the ground."""
+    places = [(column, row) for row in range(values.shape[0]) for column in range(values.shape[1])]
+    figure.add_scatter(
+        x=[column for column, _ in places],
+        y=[row for _, row in places],
+        mode="text",
+        text=[_number(values[row, column], kind) for column, row in places],
+        textfont={"size": 13},
+        hoverinfo="skip",
+        showlegend=False,
+    )
 
 
 def _tags_by_candidates(figure: go.Figure, tags: Sequence[str], pool: Sequence[str]) -> None:
@@ -64,38 +84,32 @@ def _tags_by_candidates(figure: go.Figure, tags: Sequence[str], pool: Sequence[s
             "ticktext": names,
             "fixedrange": True,
             "showgrid": False,
+            "zeroline": False,
+            "range": [-0.5, len(pool) - 0.5],  # plotly would leave room around the numbers
         },
         yaxis={
-            "autorange": "reversed",
+            "range": [len(tags) - 0.5, -0.5],
             "tickvals": list(range(len(tags))),
             "ticktext": [label(name) for name in tags],
             "fixedrange": True,
             "showgrid": False,
+            "zeroline": False,
             "ticksuffix": "  ",
         },
         **CLEAR,
     )
 
 
-def _layers(colours: NDArray[np.float64], kind: Kind) -> list[tuple[Any, str, tuple[float, float], NDArray[np.bool_]]]:
-    """Colour scale, text colour, range and cells of each layer: a layer has one text colour, readable in its cells."""
-    if kind == "probability":
-        half = colours >= 0.5
-        return [(BELOW_HALF, "#ffffff", (0, 0.5), ~half), (ABOVE_HALF, "#111111", (0.5, 1), half)]
-    most = float(np.abs(colours).max(initial=0.0)) or 1.0
-    return [(APART, "#111111", (-most, most), np.ones(colours.shape, dtype=bool))]
-
-
 def _cells(table: TagTable, kind: Kind) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
-    """The numbers, the values that colour them, and the text of the hover."""
+    """The numbers, their shades from 0, and the text of the hover."""
     if kind == "probability":
         return table.probabilities, table.probabilities, "mean probability %{customdata[1]:.1%}"
     if kind == "reward":
-        deviations = table.rewards - table.rewards.mean(axis=1, keepdims=True)
-        return table.rewards, deviations, "mean reward %{customdata[3]:.2f}, %{z:+.2f} from the tag's mean"
+        above = np.maximum(table.rewards - table.rewards.mean(axis=1, keepdims=True), 0)
+        return table.rewards, above, "mean reward %{customdata[3]:.2f}, %{customdata[5]:+.2f} from the tag's mean"
     return (
         table.difference,
-        table.difference,
+        np.abs(table.difference),
         "router %{customdata[1]:.1%}, actually best %{customdata[2]:.1%}<br>difference %{customdata[4]:+.1f} points",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 TYPED, EXAMPLE, EARLIER, LINKED, PENDING = (
     f"explorer-{name}" for name in ("typed", "example", "earlier", "linked", "pending")
 )
+SIMILAR = 5  # training queries to which lines lead
+MAP = 480  # pixels, the height of the map
 PAUSE = "50ms"  # without a key press, before the text is routed; most people type more slowly
 
 
@@ -31,19 +34,17 @@ def draw_live_routing(engine: Ensemble, learned: view.Learned | None) -> None:
     """The query and its routing. A change draws only this part of the page."""
     query = _query()
     decision: Decision | None = None
-    if query.strip():
+    pending = st.session_state.get(PENDING)
+    routed = query if query.strip() or pending else EXAMPLES[0]  # so that the page shows a query from the start
+    if routed.strip():
         try:
-            decision = engine.route([Message("user", query)])
+            decision = engine.route([Message("user", routed)])
         except ZooterError as problem:
             show_error(problem)
-    if learned is None:
-        _bars(decision, learned)
-        return
-    left, right = st.columns([2, 3], gap="large")
-    with left:
-        _bars(decision, learned)
-    with right:
-        _map(engine, decision, learned)
+    example = decision is not None and not query.strip()
+    if learned is not None:
+        _map(engine, decision, learned, "an example" if example else "your query")
+    _bars(decision, learned, example)
 
 
 def _query() -> str:
@@ -58,7 +59,7 @@ def _query() -> str:
         "Type a query and watch",
         key=TYPED,
         live=PAUSE,
-        placeholder="What is 15% of 240?",
+        placeholder=EXAMPLES[0],
         icon=":material/edit:",
         help="Probabilities and map change while you type. No model answers here.",
     )
@@ -95,52 +96,64 @@ def _use_example() -> None:
         st.session_state[TYPED], st.session_state[EXAMPLE] = example, None
 
 
-def _bars(decision: Decision | None, learned: view.Learned | None) -> None:
-    """Probabilities as bars and in words."""
+def _bars(decision: Decision | None, learned: view.Learned | None, example: bool) -> None:
+    """Probabilities as bars and in words; without a decision the means over the training queries."""
     probabilities = decision.probabilities if decision else learned.mean if learned else None
     if probabilities is None:
         st.caption("Nothing routed yet.")
         return
+    text = _in_words(probabilities)
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**Probability of giving the best answer**")
+        st.echarts_chart(
+            live_charts.bars(probabilities),
+            key="explorer-bars",
+            height=live_charts.bars_height(len(probabilities)),
+            renderer="svg",
+            alt=f"Probability of giving the best answer: {text}",
+        )
+    with right:
+        if decision is None:
+            st.caption(f"Nothing routed yet. These are the means over the training queries: {text}.")
+            return
+        if example:
+            st.caption(f"Nothing typed yet: this is the example *{plain(decision.query)}*")
+        st.markdown(f"{tag_badges(decision.tags)}  \n**{plain(decision.candidate)}** would answer.")
+        st.caption(f"In words: {text}. The router is {CERTAINTY[decision.certainty]}.")
+        if example and learned is not None:
+            st.caption(f"On average over the training queries: {_in_words(learned.mean)}.")
+
+
+def _in_words(probabilities: Mapping[str, float]) -> str:
     order = sorted(probabilities.items(), key=lambda item: -item[1])
-    text = ", ".join(f"{plain(name)} {p:.0%}" for name, p in order)
-    st.markdown("**Probability of giving the best answer**")
-    st.echarts_chart(
-        live_charts.bars(probabilities),
-        key="explorer-bars",
-        height=live_charts.bars_height(len(probabilities)),
-        renderer="svg",
-        alt=f"Probability of giving the best answer: {text}",
-    )
-    if decision is None:
-        st.caption(f"Nothing routed yet. These are the means over the training queries: {text}.")
-        return
-    st.markdown(f"{tag_badges(decision.tags)}  \n**{plain(decision.candidate)}** would answer.")
-    st.caption(f"In words: {text}.")
-    st.caption(f"The router is {CERTAINTY[decision.certainty]}.")
+    return ", ".join(f"{plain(name)} {p:.0%}" for name, p in order)
 
 
-def _map(engine: Ensemble, decision: Decision | None, learned: view.Learned) -> None:
-    """The training queries, and the query among them."""
+def _map(engine: Ensemble, decision: Decision | None, learned: view.Learned, title: str) -> None:
+    """The training queries, and the query among them with lines to those that are most similar to it."""
     neighbours = engine.neighbours
     assert neighbours is not None  # `learned` comes from them
     option = learned.map
     if decision is not None:
         encoder = engine.router.encoder
         vector = encoder.sentence(encoder.embed([decision.query]))[0]
+        similar = neighbours.places[neighbours.nearest_rows(vector, SIMILAR)].tolist()
         point = neighbours.projection(vector).tolist()
-        option = live_charts.with_query(option, point, decision.candidate, learned.pool)
+        option = live_charts.with_query(option, point, decision.candidate, learned.pool, title, similar)
     st.markdown("**Training queries by the model with the highest reward**")
     st.echarts_chart(
         option,
         key="explorer-map",
-        height=420,
+        height=MAP,
         alt="Map of the training queries, coloured by the model with the highest reward"
-        + (", with your query" if decision else ""),
+        + (f", with {title}" if decision else ""),
     )
     sample = (
         f" The map shows {view.MOST_PLACES:,} of {learned.queries:,}." if learned.queries > view.MOST_PLACES else ""
     )
     st.caption(
         "Each dot is a query that the router trained on, in the colour of the model whose answer earned the highest "
-        f"reward. Similar queries lie close together; the axes have no unit.{sample}"
+        f"reward. Similar queries lie close together; the axes have no unit. Lines lead to the {SIMILAR} most similar "
+        f"queries, which the plane may draw apart.{sample}"
     )

@@ -138,13 +138,26 @@ def _dots(name: str, number: int, pool: Sequence[str], data: list[list[Any]]) ->
 
 
 def with_query(
-    option: Mapping[str, Any], point: Sequence[float], candidate: str, pool: Sequence[str]
+    option: Mapping[str, Any],
+    point: Sequence[float],
+    candidate: str,
+    pool: Sequence[str],
+    title: str = "your query",
+    similar: Sequence[Sequence[float]] = (),
 ) -> dict[str, Any]:
-    """The map with the typed query, moved to the edge if it lies outside."""
+    """The map with a query, moved to the edge if it lies outside, and lines to the places of similar ones."""
     inside = [min(max(value, axis["min"]), axis["max"]) for value, axis in zip(point, _axes(option), strict=True)]
+    lines = {
+        "type": "lines",
+        "coordinateSystem": "cartesian2d",
+        "silent": True,
+        "z": 9,
+        "lineStyle": {"color": colour(pool, candidate), "width": 1.5, "opacity": 0.9},
+        "data": [{"coords": [inside, [round(float(value), 4) for value in place]]} for place in similar],
+    }
     query = {
         "type": "scatter",
-        "name": "your query",
+        "name": title,
         "symbol": "diamond",
         "symbolSize": 22,
         "cursor": "default",
@@ -160,16 +173,16 @@ def with_query(
         "label": {
             "show": True,
             "position": "top",
-            "formatter": "your query",
+            "formatter": title,
             "color": "#fff",
             "backgroundColor": "rgba(30,30,30,0.85)",
             "padding": [4, 7],
             "borderRadius": 4,
         },
         "data": [inside],
-        "tooltip": {"formatter": "<b>your query</b><br/>similar queries are nearby"},
+        "tooltip": {"formatter": f"<b>{title}</b><br/>similar queries are nearby"},
     }
-    return {**option, "series": [*option["series"], query]}
+    return {**option, "series": [*option["series"], lines, query]}
 
 
 def _axes(option: Mapping[str, Any]) -> list[dict[str, Any]]:

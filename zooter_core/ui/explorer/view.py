@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
 
 MOST_PLACES = 1500  # queries on the map; more could not be told apart and would slow down every change
+FEW, MANY = 12, 80  # tags in a heat map at first, and with *More tags*
 LONGEST = 160  # characters of a query in a hover
 DISTILL = "`zooter distill --run DIR` (or `zooter distill --scores FILE ... --out DIR`)"
 
@@ -182,39 +183,35 @@ TABS: dict[str, tuple[charts.Kind, str]] = {
     "Earned": (
         "reward",
         "Mean reward of each model's answers to the queries with the tag; higher is better. Some tags are harder than "
-        "others, so compare along a row. Colour shows how far a model is above or below the tag's mean.",
+        "others, so compare along a row. The colour is the deeper the further a model is above the tag's mean.",
     ),
     "Difference": (
         "difference",
         "Mean probability minus how often the model actually had the highest reward, in percentage points, over the "
-        "same queries. Above zero the router overrates a model, below zero it underrates it. With 10 queries, one "
-        "query is worth 10 points, so small tags differ by chance.",
+        "same queries. Above zero the router overrates a model, below zero it underrates it; the colour is the deeper "
+        "the more. With 10 queries, one query is worth 10 points, so small tags differ by chance.",
     ),
 }
 
 
 def _controls(tags: int) -> tuple[int, str]:
-    left, right = st.columns(2)
-    fewest = min(5, tags)
-    count = tags
-    if tags > fewest:
-        count = left.slider(
-            "Tags shown",
-            fewest,
-            min(tags, 80),
-            min(tags, 25),
-            key="explorer-tags",
-            help=f"The tags with the most training queries, of {tags}.",
-        )
-    order = right.segmented_control(
+    """How many tags to show, and in which order."""
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    order = row.segmented_control(
         "Sorted by",
         [BY_CANDIDATE, BY_QUERIES],
         default=BY_CANDIDATE,
         required=True,
         key="explorer-order",
         help="Group the tags by the model that leads them, or put those with the most queries first.",
+        width="content",
     )
-    return count, order or BY_CANDIDATE
+    more = tags > FEW and row.toggle(
+        "More tags",
+        key="explorer-more",
+        help=f"Shows the {min(tags, MANY)} tags with the most training queries instead of {FEW}, of {tags}.",
+    )
+    return min(tags, MANY if more else FEW), order or BY_CANDIDATE
 
 
 def as_csv(table: TagTable, pool: Sequence[str]) -> str:

@@ -96,6 +96,8 @@ def _block(node: SyntaxTreeNode) -> list[str]:
             return _paragraph(node.children[0].children)
         case "heading":
             return [f"{'#' * min(6, int(node.tag[1]) + PAGE)} {_line(node)}".rstrip()]
+        case "fence" | "code_block" if not node.content.strip():  # as while a model begins one, or breaks off in it
+            return []
         case "fence" | "code_block":
             return fence(node.content.removesuffix("\n"), _language(node.info))
         case "blockquote":
