@@ -6,13 +6,16 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from support import endpoint_fleet
 from support.demo_browser import SLOW, WIDE, Demo, is_error, leaves_this_machine
+from support.scripted_server import Scripted, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -78,6 +81,24 @@ def server(
         page.close()
     yield demo
     demo.stop()
+
+
+@pytest.fixture(scope="session")
+def _demo_of_endpoints(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, Scripted]]:
+    folder = Path(shutil.copytree(tiny_fleet, tmp_path_factory.mktemp("endpoints") / "fleet"))
+    with serving() as endpoints:
+        endpoint_fleet.save(folder, endpoints.url, {name: name for name in ("base", "one", "two")}, router=True)
+        demo = Demo(folder.parent / "history.db", folder)
+        yield demo, endpoints
+        demo.stop()
+
+
+@pytest.fixture
+def directed(_demo_of_endpoints: tuple[Demo, Scripted]) -> Iterator[tuple[Demo, Scripted]]:
+    """A demo over base, one and two, and their server: a test sets `replies`, and so when each answers."""
+    demo, endpoints = _demo_of_endpoints
+    yield demo, endpoints
+    endpoints.replies.clear()
 
 
 @pytest.fixture

@@ -55,9 +55,8 @@ class Parts(BaseHTTPRequestHandler):
 
     def say(self, words: Any = TEXT, between: str = "", finish: str | None = "stop") -> None:
         self.begin()
-        words = list(words)
         for number, word in enumerate(words):
-            self.event(word + (between if number < len(words) - 1 else ""))
+            self.event((between if number else "") + word)
         if finish:
             self.event(finish=finish)
         self.raw("data: [DONE]")

@@ -9,7 +9,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from typing import Any
@@ -35,7 +35,7 @@ class Scripted(ThreadingHTTPServer):
         self.lock = threading.Condition()
         self.models = ["good", "llama3.1:8b"]
         self.elsewhere = ""  # where `redirect` points to
-        self.replies: dict[str, Callable[[str], str]] = {}  # model -> its answer to a query
+        self.replies: dict[str, Callable[[str], str | Iterable[str]]] = {}  # model -> its answer to a query, or words
         self.scheme = "https" if certificate else "http"
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -108,7 +108,8 @@ class Handler(Models):
 
     def play(self, model: str, body: dict[str, Any]) -> None:
         if model in self.server.replies:
-            return self.say(self.server.replies[model](body["messages"][-1]["content"]).split(" "), " ")
+            answer = self.server.replies[model](body["messages"][-1]["content"])
+            return self.say(answer.split(" ") if isinstance(answer, str) else answer, " ")
         if model.startswith("counts "):
             return self.counts(json.loads(model.removeprefix("counts ")))
         if model.startswith("ends "):

@@ -77,8 +77,9 @@ def test_wrong_code_fails_and_says_why(code, reason):
     ],
 )
 def test_code_without_end_or_bounds_is_ended(code, reason, sandboxed):
+    limits = LIMITS if reason.startswith("not done") else Limits(seconds=LONGEST)
     begun = time.monotonic()
-    verdict = run(code, "f()", "f", limits=LIMITS, sandboxed=sandboxed)
+    verdict = run(code, "f()", "f", limits=limits, sandboxed=sandboxed)
     assert not verdict.passed
     assert re.match(reason, verdict.reason), verdict.reason
     assert time.monotonic() - begun < LONGEST
