@@ -31,8 +31,13 @@ from zooter_core.records import Label, Query
 
 def tag_lines(ensemble: Ensemble, queries: Sequence[Query]) -> dict[str, dict[str, Any]]:
     """The lines of tags.jsonl of a batch, by the id of the query."""
-    tags = zip(queries, ensemble.tagger.tag_all(queries), strict=True)
-    return {query.id: {"id": query.id, "tags": [asdict(tag) for tag in row]} for query, row in tags}
+    tagger = ensemble.tagger
+    # Not from stored vectors: their last digits depend on the batch that each text was first in.
+    tags = tagger.tag([query.text for query in queries]) if tagger.quick else tagger.tag_all(queries)
+    return {
+        query.id: {"id": query.id, "tags": [asdict(tag) for tag in row]}
+        for query, row in zip(queries, tags, strict=True)
+    }
 
 
 def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, engine: Engine | None = None) -> None:
