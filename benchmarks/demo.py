@@ -40,15 +40,14 @@ def ask(page: Page, query: str, turn: int) -> float:
     box.fill(query)
     begun = time.perf_counter()
     box.press("Enter")
-    answer = page.get_by_test_id("stChatMessage").nth(2 * turn + 1).get_by_test_id("stMarkdownContainer").last
-    expect(answer).to_contain_text(re.compile(r"\w"), timeout=MINUTE)
-    caption = page.get_by_test_id("stChatMessage").nth(2 * turn + 1)
-    expect(caption).to_contain_text("Probability of giving", timeout=MINUTE)
+    routed = page.get_by_test_id("stChatMessage").nth(2 * turn + 1).get_by_role("button", name="Why")
+    expect(routed).to_be_visible(timeout=MINUTE)
     page.wait_for_function(
         """turn => {
             const box = document.querySelectorAll('[data-testid="stChatMessage"]')[turn];
             const words = [...box.querySelectorAll('[data-testid="stMarkdownContainer"]')]
-                .filter(e => !e.closest('[data-testid="stExpander"]')).map(e => e.innerText).join(' ');
+                .filter(e => !e.closest('button, [class*="st-key-strip-"], [class*="st-key-actions-"]'))
+                .map(e => e.innerText).join(' ');
             return /\\w/.test(words.replace('thinking ...', '').replace('Stop', '').replace('stop_circle', ''));
         }""",
         arg=2 * turn + 1,
