@@ -23,8 +23,9 @@ MARKERS = {  # of all tests in a folder or file, under tests/
     "router/encoder/test_onnx.py": "export",
     "router/encoder/test_int8.py": "export",
     "router/test_portable.py": "export",
-    "router/test_cached_export.py": "export",
+    "exports": "export",
     "serve/test_light.py": "export",
+    "ui/test_light.py": "export",
     "serve/test_transformers_serve.py": "models",
     "test_package.py": "export",
 }

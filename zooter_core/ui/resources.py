@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -42,7 +43,6 @@ class Loading:
 
     def _load(self, fleet: Fleet, running: dict[str, Backend]) -> None:
         try:
-            self.message = "Loading PyTorch ..."
             from zooter_core.ensemble import Ensemble
 
             ensemble = Ensemble(fleet, running)
@@ -52,6 +52,7 @@ class Loading:
                 self.ready.set()
 
             ensemble.load(self._set_message, can_route)
+            import zooter_core.ui.charts  # noqa: F401 - half a second that the next page need not wait for
         except ZooterError as problem:
             self.problem = str(problem)
         except Exception as problem:  # the page shows it; a thread cannot raise to anybody
@@ -80,6 +81,12 @@ def _loading(folder: str) -> Loading:
 def _loaded() -> set[str]:
     """The folders of the fleets that this server has loaded or started to load."""
     return set()
+
+
+def begin_loading() -> None:
+    """Load the fleet of `zooter demo` while the first page is on its way to the browser."""
+    with suppress(ZooterError):  # the page says what is wrong
+        _loading(_default())
 
 
 def fleets() -> dict[str, str]:
