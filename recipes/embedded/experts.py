@@ -111,19 +111,19 @@ def encode(tokenizer: Any, example: data.Example) -> dict[str, list[int]]:
 
 
 def take(
-    tokenizer: Any, given: list[list[data.Example]], shares: Sequence[float], tokens: int, seed: int
+    tokenizer: Any, sources: list[list[data.Example]], shares: Sequence[float], tokens: int, seed: int
 ) -> tuple[list[dict], list[dict]]:
     """Training examples, each source up to its share of the tokens, and held-back ones that no turn uses."""
     held_back: list[dict] = []
     train: list[dict] = []
-    for examples, share in zip(given, shares, strict=True):
+    for examples, share in zip(sources, shares, strict=True):
         total = count = 0
         for example in examples:
             item = encode(tokenizer, example)
             if len(item["input_ids"]) > MOST_TOKENS:
                 continue
             if aside(example[0]):
-                if count < HELD_BACK // len(given):
+                if count < HELD_BACK // len(sources):
                     held_back.append(item)
                 count += 1
             elif total < share * tokens:

@@ -52,18 +52,18 @@ def share(value: float, places: int = 1) -> str:
 def bars(work: Path) -> Iterator[Row]:
     """Every target with its figure and command."""
 
-    def given(name: str) -> Any:
+    def figures_of(name: str) -> Any:
         return parse_json((work / f"{name}.json").read_text(encoding="utf-8"))
 
     def command(name: str) -> str:
         return f"`python -m recipes.embedded.{name} --data $DATA`"
 
     for field in ("math", "code"):
-        for item, figures in given(f"skills-{field}").items():
+        for item, figures in figures_of(f"skills-{field}").items():
             base, expert = figures["base"], figures[field]
             name = ITEMS[item].format(n=figures["n"])
             yield name, TARGETS.get(item, ""), f"{share(expert)} ({share(base)})", command("skills")
-    figures = given("figures")
+    figures = figures_of("figures")
     for expert in ("math", "code", "writer", "chat"):
         wins_in_field = figures["wins"][expert]
         name = f"`{expert}` best in its field, by mean reward (n = {wins_in_field['n']})"
@@ -75,7 +75,7 @@ def bars(work: Path) -> Iterator[Row]:
         near = ", ".join(f"{figures['closeness'][field][name]:.2f}" for name in names)
         name = f"closeness to references in `{field}`'s field: {', '.join(names)}"
         yield name, f"`{field}` first", near, command("figures")
-    accuracy = given("reward-accuracy")["held_back"]
+    accuracy = figures_of("reward-accuracy")["held_back"]
     for kind, (name, target) in PAIRS.items():
         yield f"reward model, {name}", target, f"{accuracy[kind]['accuracy']:.3f}", command("reward accuracy")
     agreed = figures["agreement"]

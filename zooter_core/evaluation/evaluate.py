@@ -15,7 +15,7 @@ from zooter_core.data.scores import NO_DATASET, Scores, ScoreSource, as_scores
 from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluation.baselines import nearest, simple
 from zooter_core.method import calibration, metrics, selection
-from zooter_core.method.gaps import mean, there
+from zooter_core.method.gaps import mean, without_gaps
 from zooter_core.router.router import Router
 
 Array = NDArray[np.float64]
@@ -95,9 +95,9 @@ def check_names(candidates: Iterable[str]) -> None:
     Raises:
         ZooterError: there is one.
     """
-    if taken := METHODS & set(candidates):
+    if clashes := METHODS & set(candidates):
         raise ZooterError(
-            f"candidates not named like a method ({listed(sorted(METHODS))})", listed(taken), "Rename them."
+            f"candidates not named like a method ({listed(sorted(METHODS))})", listed(clashes), "Rename them."
         )
 
 
@@ -151,10 +151,10 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
         "interval": {name: metrics.interval(values) for name, values in (means | differences).items()},
         "mean": {name: float(mean(values)) for name, values in (means | {"oracle": best} | others).items()},
         "counts": counts | {"candidates": dict(zip(scores.candidates, _count(table), strict=True))},
-        "gap_closed": _gap_closed(*there(earned - single, best - single)),
+        "gap_closed": _gap_closed(*without_gaps(earned - single, best - single)),
     }
-    known: dict[str, Any] = without_nan(figures)
-    return known
+    shown: dict[str, Any] = without_nan(figures)
+    return shown
 
 
 def without_nan(figures: Any) -> Any:
@@ -272,9 +272,11 @@ def report(
             members = None if outputs.members is None else outputs.members[:, judged]
             outputs, rows = selection.Outputs(outputs.probabilities[judged], members), rows[judged]
             dollars = None if sampled.dollars is None else sampled.dollars[rows]
-            held = _held_back(outputs, scores.subset(rows.tolist()), sampled.rewards[rows], dollars)
-            if all(None not in ends for ends in held["interval"].values()):  # some query has both of each difference
-                figures["held_back"] = held
+            compared = _held_back(outputs, scores.subset(rows.tolist()), sampled.rewards[rows], dollars)
+            if all(
+                None not in ends for ends in compared["interval"].values()
+            ):  # some query has both of each difference
+                figures["held_back"] = compared
     return figures
 
 
@@ -288,13 +290,13 @@ def _judged(fold: Scores, chosen: NDArray[np.intp]) -> NDArray[np.bool_]:
 def _held_back(outputs: selection.Outputs, fold: Scores, rewards: Array, dollars: Array | None) -> dict[str, Any]:
     chosen = outputs.probabilities.argmax(axis=1)
     # RMR sees one response per candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
-    given = np.where(np.isnan(rewards), -np.inf, rewards)
-    rmr = np.take_along_axis(fold.scores, given.argmax(axis=1), axis=1).mean(axis=1)
+    comparable = np.where(np.isnan(rewards), -np.inf, rewards)
+    rmr = np.take_along_axis(fold.scores, comparable.argmax(axis=1), axis=1).mean(axis=1)
     figures = compare(fold, chosen, {"rmr": rmr})
     figures["calibration"] = calibration.reliability(outputs.probabilities, metrics.win_shares(fold.scores))
     if len(fold.candidates) > 1 and selection.scored(outputs, fold.scores).any():
         figures["selection"] = selection.report(outputs, fold.scores, rewards, dollars)
-    if dollars is not None and (able := np.isfinite(dollars).all(axis=1)).any():  # the same queries for each method
-        some = {} if able.all() else {"n": int(able.sum())}
-        figures["dollars"] = some | prices.spent(fold.candidates, chosen[able], dollars[able])
+    if dollars is not None and (priced := np.isfinite(dollars).all(axis=1)).any():  # the same queries for each method
+        counted = {} if priced.all() else {"n": int(priced.sum())}
+        figures["dollars"] = counted | prices.spent(fold.candidates, chosen[priced], dollars[priced])
     return figures

@@ -79,8 +79,8 @@ def distill(
     labelled = Labelled.of(scores, index, labels)
     trained = train(scores, labelled, vectors, encoder, labels, training, progress)
     if folder is not None:
-        with update_folder(Path(folder), CONFIG) as work:
-            trained.save(work, work / REPORT)
+        with update_folder(Path(folder), CONFIG) as partial:
+            trained.save(partial, partial / REPORT)
     return trained.router
 
 
@@ -133,13 +133,13 @@ def distill_run(
     labels = LabelConfig(**run.state["steps"]["label"])
     sampled = Sampled(run.samples(), run.dollars(ensemble.fleet))
     trained = train(scores, labelled, vectors, model, labels, config, progress, sampled, run.set_aside())
-    work = run.folder / f"{ROUTER}.partial"
+    partial = run.folder / f"{ROUTER}.partial"
     with writing(run.folder):
-        remove(work)  # of a process that was killed
-        work.mkdir()
-    trained.save(work / ROUTER, work / REPORT)
+        remove(partial)  # of a process that was killed
+        partial.mkdir()
+    trained.save(partial / ROUTER, partial / REPORT)
     with writing(run.folder):
-        move_contents(work, run.folder)
+        move_contents(partial, run.folder)
     if run.sealed("label"):
         run.seal("distill", REPORT, ROUTER)
     return trained.report
@@ -235,11 +235,15 @@ def train(
     progress("distill", config.epochs, config.epochs)  # training may have stopped earlier
     if config.kind == DEFAULT:  # other kinds learn from the scores
         router.head.config.labels = {name: getattr(labels, name) for name in LABEL_SETTINGS}
-    kept = rows[spread(labelled.tags.rows(rows), seed=config.seed)]
-    near = np.asarray(vectors[kept], dtype=np.float32)
-    examples = scores.subset(kept.tolist()).tagged(labelled.tags.rows(kept))
+    example_rows = rows[spread(labelled.tags.rows(rows), seed=config.seed)]
+    near = np.asarray(vectors[example_rows], dtype=np.float32)
+    examples = scores.subset(example_rows.tolist()).tagged(labelled.tags.rows(example_rows))
     neighbours = Neighbours.of(
-        examples, router.encoder.sentence(near), labelled.plain[kept], router.of_vectors(near), config.keep_texts
+        examples,
+        router.encoder.sentence(near),
+        labelled.plain[example_rows],
+        router.of_vectors(near),
+        config.keep_texts,
     )
     held_back = ~labelled.learned
     outputs = None

@@ -170,14 +170,14 @@ def gcd(dice: Dice) -> Problem:
 
 
 def lcm(dice: Dice) -> Problem:
-    a, b, both = 1, 1, 1
-    while not 2 <= both // max(a, b) <= 7:
+    a, b, multiple = 1, 1, 1
+    while not 2 <= multiple // max(a, b) <= 7:
         a, b = dice.sample(range(3, 31), 2)
-        both = math.lcm(a, b)
+        multiple = math.lcm(a, b)
     small, large = sorted((a, b))
-    listed = ", ".join(str(value) for value in range(large, both + 1, large))
+    listed = ", ".join(str(value) for value in range(large, multiple + 1, large))
     worked = f"Multiples of {large}: {listed}.\nThe first that {small} divides: "
-    return dice.ask("lcm", a=a, b=b), done(worked, f"{small} * {both // small}")
+    return dice.ask("lcm", a=a, b=b), done(worked, f"{small} * {multiple // small}")
 
 
 def two_equations(dice: Dice) -> Problem:

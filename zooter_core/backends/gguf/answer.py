@@ -150,10 +150,10 @@ class Answer:
 
     def _step_length(self, least: int, most: int) -> int:
         """How many tokens the next step may have."""
-        left = most - self.tokens
+        remaining = most - self.tokens
         if self.request.candidate.repetition_penalty == 1:
-            return left
-        return min(left, max(least, self.tokens // SHARE))
+            return remaining
+        return min(remaining, max(least, self.tokens // SHARE))
 
     def _step(self, slot: Slot, length: int, options: dict[str, Any], due: str | None) -> dict[str, Any] | None:
         """Generate up to `length` tokens. The last event of llama.cpp, with `cut`; None after a stop.

@@ -89,15 +89,15 @@ class Batch:
                 raise
             shortage = memory.shortage(problem)
         self.spare()  # not inside `except`: the exception keeps the batch alive
-        left = [index for index in rows if index in self.rows.open]
-        if len(left) > 1:
-            half = (len(left) + 1) // 2
-            self._generate_in_parts(left[:half])
-            self._generate_in_parts(left[half:])
-        elif left and not again:
-            self._generate_in_parts(left, again=True)
-        elif left:
-            self._fail(left[0], shortage)
+        unfinished = [index for index in rows if index in self.rows.open]
+        if len(unfinished) > 1:
+            half = (len(unfinished) + 1) // 2
+            self._generate_in_parts(unfinished[:half])
+            self._generate_in_parts(unfinished[half:])
+        elif unfinished and not again:
+            self._generate_in_parts(unfinished, again=True)
+        elif unfinished:
+            self._fail(unfinished[0], shortage)
 
     def _fail(self, index: int, shortage: str) -> None:
         device = str(self.base.device)
@@ -119,10 +119,10 @@ class Batch:
         self.rows.active = list(among)
         names = [self.adapters[index] for index in among]
         end = min(self.most[index] for index in among)
-        left = end - len(self.rows.written[among[0]])
+        room = end - len(self.rows.written[among[0]])
         choosing = self._choosing()
         cache = self._read_repeats_once(ids, mask, list(zip(map(tuple, read), names, strict=True)))
-        while left > 0 and self.rows.active:
+        while room > 0 and self.rows.active:
             context, choice = self.base.choose(names)
             with context:
                 output = self.base.model.generate(
@@ -132,7 +132,7 @@ class Batch:
                     **({} if cache is None else {"past_key_values": cache}),
                     do_sample=False,  # `Sampling` draws
                     logits_processor=LogitsProcessorList(choosing),
-                    max_new_tokens=left if len(names) == 1 else min(left, STEP),
+                    max_new_tokens=room if len(names) == 1 else min(room, STEP),
                     eos_token_id=sorted(self.base.ends),
                     pad_token_id=self.base.tokenizer.pad_token_id,
                     streamer=self.rows,
@@ -140,7 +140,7 @@ class Batch:
                     return_dict_in_generate=True,
                 )
             new = output.sequences.shape[1] - ids.shape[1]
-            left, cache, keep = left - new, output.past_key_values, self.rows.narrow()
+            room, cache, keep = room - new, output.past_key_values, self.rows.narrow()
             if len(keep) < len(names):
                 cache.batch_select_indices(torch.tensor(keep, device=self.base.device))
             ids = output.sequences[keep]

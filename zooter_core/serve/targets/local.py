@@ -113,12 +113,12 @@ def generation_of(body: Mapping[str, Any], default: GenerationConfig) -> Generat
     Raises:
         ApiError: a setting has the wrong type or range.
     """
-    given = {
+    settings = {
         "max_new_tokens": body.get("max_completion_tokens") or body.get("max_tokens"),
         "temperature": body.get("temperature"),
         "seed": body.get("seed"),
     }
     try:
-        return replace(default, **{name: value for name, value in given.items() if value is not None})
+        return replace(default, **{name: value for name, value in settings.items() if value is not None})
     except ZooterError as problem:
         raise bad_request(str(problem)) from None

@@ -101,10 +101,12 @@ def start(lab: Lab, data: TrainingData, training: DistillConfig, engine: Ensembl
     lab.routers += 1
     lab.saved = None
     folder = lab.path / f"router-{lab.routers}"
-    lab.distillation = Task(partial(work, data=data, training=training, engine=engine, folder=folder), heavy_work())
+    lab.distillation = Task(
+        partial(distill_in_task, data=data, training=training, engine=engine, folder=folder), heavy_work()
+    )
 
 
-def work(
+def distill_in_task(
     task: Task[DistilledRouter], data: TrainingData, training: DistillConfig, engine: Ensemble, folder: Path
 ) -> DistilledRouter:
     """Distill a router into the folder; if that fails, the folder is removed."""
