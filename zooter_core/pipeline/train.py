@@ -235,19 +235,23 @@ def train(
     progress("distill", config.epochs, config.epochs)  # training may have stopped earlier
     if config.kind == DEFAULT:  # other kinds learn from the scores
         router.head.config.labels = {name: getattr(labels, name) for name in LABEL_SETTINGS}
-    example_rows = rows[spread(labelled.tags.rows(rows), seed=config.seed)]
-    near = np.asarray(vectors[example_rows], dtype=np.float32)
-    examples = scores.subset(example_rows.tolist()).tagged(labelled.tags.rows(example_rows))
-    neighbours = Neighbours.of(
-        examples,
-        router.encoder.sentence(near),
-        labelled.plain[example_rows],
-        router.of_vectors(near),
-        config.keep_texts,
-    )
+    neighbours = _neighbours(router, scores, labelled, vectors, config)
     held_back = ~labelled.learned
     outputs = None
     if held_back.any():
         outputs = router.outputs_of_vectors(np.asarray(vectors[held_back], dtype=np.float32))
     figures = report(scores, entropy(labelled.plain).tolist(), held_back, outputs, sampled)
     return Trained(router, neighbours, Report(**figures, losses=losses, set_aside=dict(set_aside or {})))
+
+
+def _neighbours(
+    router: TorchRouter, scores: Scores, labelled: Labelled, vectors: Vectors, config: DistillConfig
+) -> Neighbours:
+    """The training queries that the router's folder keeps, spread over the tags."""
+    rows = np.flatnonzero(labelled.learned)
+    rows = rows[spread(labelled.tags.rows(rows), seed=config.seed)]
+    near = np.asarray(vectors[rows], dtype=np.float32)
+    examples = scores.subset(rows.tolist()).tagged(labelled.tags.rows(rows))
+    return Neighbours.of(
+        examples, router.encoder.sentence(near), labelled.plain[rows], router.of_vectors(near), config.keep_texts
+    )

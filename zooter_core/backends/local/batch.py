@@ -123,22 +123,14 @@ class Batch:
         choosing = self._choosing()
         cache = self._read_repeats_once(ids, mask, list(zip(map(tuple, read), names, strict=True)))
         while room > 0 and self.rows.active:
-            context, choice = self.base.choose(names)
-            with context:
-                output = self.base.model.generate(
-                    input_ids=ids,
-                    attention_mask=mask,
-                    **choice,
-                    **({} if cache is None else {"past_key_values": cache}),
-                    do_sample=False,  # `Sampling` draws
-                    logits_processor=LogitsProcessorList(choosing),
-                    max_new_tokens=room if len(names) == 1 else min(room, STEP),
-                    eos_token_id=sorted(self.base.ends),
-                    pad_token_id=self.base.tokenizer.pad_token_id,
-                    streamer=self.rows,
-                    stopping_criteria=StoppingCriteriaList([self.stopped]),
-                    return_dict_in_generate=True,
-                )
+            output = self._extend(
+                names,
+                input_ids=ids,
+                attention_mask=mask,
+                **({} if cache is None else {"past_key_values": cache}),
+                logits_processor=LogitsProcessorList(choosing),
+                max_new_tokens=room if len(names) == 1 else min(room, STEP),
+            )
             new = output.sequences.shape[1] - ids.shape[1]
             room, cache, keep = room - new, output.past_key_values, self.rows.narrow()
             if len(keep) < len(names):
@@ -153,6 +145,21 @@ class Batch:
         self.rows.close("length", [index for index in among if self.most[index] == end])
         if rest := [index for index in among if index in self.rows.open]:
             self._generate(rest)
+
+    def _extend(self, adapters: Sequence[str], **inputs: Any) -> Any:
+        """What `generate` returns for rows with these adapters."""
+        context, choice = self.base.choose(adapters)
+        with context:
+            return self.base.model.generate(
+                **inputs,
+                **choice,
+                do_sample=False,  # `Sampling` draws
+                eos_token_id=sorted(self.base.ends),
+                pad_token_id=self.base.tokenizer.pad_token_id,
+                streamer=self.rows,
+                stopping_criteria=StoppingCriteriaList([self.stopped]),
+                return_dict_in_generate=True,
+            )
 
     def _choosing(self) -> list[LogitsProcessor]:
         """The processors that shape the choice of each token, in order."""

@@ -11,7 +11,8 @@ import streamlit as st
 
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
-from zooter_core.evaluation.report import REPORT, HeldBack, Report, load_report
+from zooter_core.evaluation.report import REPORT, Report, load_report
+from zooter_core.evaluation.report_figures import HeldBack
 from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.pipeline import distill
 from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
