@@ -27,6 +27,7 @@ import numpy as np
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
+STUB = Path(__file__).with_name("stub_server.py")
 CANDIDATES = ("chat", "math", "code", "writer")
 TOPICS = (
     "the sea",
@@ -59,10 +60,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=32, help="tokens a second of each answer; 0 sends all at once")
     parser.add_argument("--litellm", metavar="BIN", help="LiteLLM's program, from an environment of its own")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--stub", type=int, metavar="PORT", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.stub:
-        serve_stub(options.stub, options.tokens, options.rate)
     with ExitStack() as stack:
         stub = stack.enter_context(stub_server(options))
         targets = {"direct": stub, "zooter": stack.enter_context(zooter(stub.url))}
@@ -180,45 +178,6 @@ def request(texts: random.Random) -> bytes:
     return (head + f"Authorization: Bearer none\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
 
 
-def serve_stub(port: int, tokens: int, rate: float) -> None:
-    """Answer every request with the same tokens."""
-
-    def event(delta: dict[str, str], finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish}
-        shape = {
-            "id": "chatcmpl-1",
-            "object": "chat.completion.chunk",
-            "created": 1,
-            "model": "stub",
-            "choices": [choice],
-        }
-        data = b"data: " + json.dumps(shape, separators=(",", ":")).encode() + b"\n\n"
-        return f"{len(data):x}\r\n".encode() + data + b"\r\n"
-
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-    parts = [event({"role": "assistant", "content": ""}), *[event({"content": " word"})] * tokens]
-    end = event({}, "stop") + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                headers = (await reader.readuntil(b"\r\n\r\n")).lower()
-                await reader.readexactly(int(headers.split(b"content-length:")[1].split(b"\r\n")[0]))
-                writer.write(head + parts[0])
-                for part in parts[1:] if rate else ():
-                    await asyncio.sleep(1 / rate)
-                    writer.write(part)
-                writer.write(end if rate else b"".join(parts[1:]) + end)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    async def serve() -> None:
-        async with await asyncio.start_server(answer, "127.0.0.1", port, backlog=1024) as server:
-            await server.serve_forever()
-
-    asyncio.run(serve())
-
-
 @contextmanager
 def started(command: Sequence[str], port: int, **environment: str) -> Iterator[Target]:
     """A server's process, from when it accepts connections."""
@@ -250,17 +209,7 @@ def listening(port: int) -> bool:
 def stub_server(options: argparse.Namespace) -> AbstractContextManager[Target]:
     """The stub in a process of its own."""
     port = free_port()
-    command = [
-        sys.executable,
-        __file__,
-        "--stub",
-        str(port),
-        "--tokens",
-        str(options.tokens),
-        "--rate",
-        str(options.rate),
-    ]
-    return started(command, port)
+    return started([sys.executable, str(STUB), *map(str, (port, options.tokens, options.rate))], port)
 
 
 @contextmanager
