@@ -149,8 +149,8 @@ def main() -> None:
 
 def _cpu_seconds() -> float:
     """CPU seconds of this process and its children."""
-    own = psutil.Process()
-    times = [process.cpu_times() for process in (own, *own.children(recursive=True))]
+    current = psutil.Process()
+    times = [process.cpu_times() for process in (current, *current.children(recursive=True))]
     return sum(time.user + time.system for time in times)
 
 

@@ -165,11 +165,11 @@ def speed(backend: TransformersBackend, candidate: CandidateConfig, tokens: int,
     for rows in (1, 8, 32):
         speeds: dict[str, list[float]] = {"backend": [], "generate()": []}
         for _ in range(rounds + 1):  # the first one warms up
-            for name, work in (
+            for name, function in (
                 ("backend", lambda rows=rows: ask(backend, candidate, rows, tokens)),
                 ("generate()", lambda rows=rows: plain(base, rows, tokens)),
             ):
-                spent, count = timed(work)
+                spent, count = timed(function)
                 speeds[name].append(count / spent)
         medians = {name: sorted(values[1:])[rounds // 2] for name, values in speeds.items()}
         shown = ", ".join(f"{name} {value:.1f} tokens/s" for name, value in medians.items())

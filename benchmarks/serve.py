@@ -98,7 +98,7 @@ class Load:
     """What clients saw: seconds to the first token and to the end of each answer."""
 
     first: list[float] = field(default_factory=list)
-    whole: list[float] = field(default_factory=list)
+    total: list[float] = field(default_factory=list)
     errors: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
@@ -118,10 +118,10 @@ def measure(targets: dict[str, Target], clients: int, options: argparse.Namespac
             memory.setdefault(name, target.megabytes)
     direct = loads["direct"]
     for name, result in loads.items():
-        row: dict[str, object] = {"target": name, "clients": clients, "requests": len(result.whole)}
-        row |= {"errors": result.errors, "per_second": len(result.whole) / result.seconds}
-        row |= {"cpu_ms_a_request": 1000 * result.cpu_seconds / max(len(result.whole), 1)}
-        for kind in ("first", "whole"):
+        row: dict[str, object] = {"target": name, "clients": clients, "requests": len(result.total)}
+        row |= {"errors": result.errors, "per_second": len(result.total) / result.seconds}
+        row |= {"cpu_ms_a_request": 1000 * result.cpu_seconds / max(len(result.total), 1)}
+        for kind in ("first", "total"):
             for quantile in QUANTILES:
                 value = np.percentile(getattr(result, kind) or [np.nan], quantile)
                 base = 0.0 if name == "direct" else np.percentile(getattr(direct, kind), quantile)
@@ -163,7 +163,7 @@ async def load(port: int, clients: int, seconds: float, pause: float, result: Lo
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 continue
             result.first.append(first - sent)
-            result.whole.append(time.perf_counter() - sent)
+            result.total.append(time.perf_counter() - sent)
         writer.close()
 
     await asyncio.gather(*(client(number) for number in range(clients)))
@@ -248,7 +248,7 @@ def free_port() -> int:
 def table(rows: Sequence[dict[str, object]]) -> str:
     """The rows with the columns that matter."""
     columns = ["clients", "target", "requests", "errors", "per_second", "cpu_ms_a_request"]
-    columns += [f"{kind}_p{quantile}_ms" for kind in ("first", "whole") for quantile in QUANTILES]
+    columns += [f"{kind}_p{quantile}_ms" for kind in ("first", "total") for quantile in QUANTILES]
     columns += ["megabytes", "growth", "ready_seconds"]
     cells = [columns, *([f"{v:.3g}" if isinstance(v := row[c], float) else str(v) for c in columns] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(columns))]

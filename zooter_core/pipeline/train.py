@@ -14,8 +14,8 @@ from zooter_core.data.run_folder import LABELS, REPORT, ROUTER, Settings
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, ScoreSource, as_scores
 from zooter_core.ensemble import Ensemble
-from zooter_core.evaluation.evaluate import Sampled, report
 from zooter_core.evaluation.report import Report, load_report
+from zooter_core.evaluation.run_report import Sampled, report
 from zooter_core.files import check_folder, move_contents, private_folder, remove, update_folder, writing
 from zooter_core.method.labels import LabelConfig, entropy, label
 from zooter_core.method.tags import TagIndex

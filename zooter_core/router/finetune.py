@@ -108,7 +108,10 @@ def _train(
         total = 0.0
         prepared.train()
         for part in torch.from_numpy(rows)[torch.randperm(len(rows))].split(BATCH):
-            loss = _loss(encoder.pooled([queries[row] for row in part.tolist()]), targets[part], prepared)
+            states = encoder.pooled([queries[row] for row in part.tolist()])
+            predicted = prepared.body.members(states)
+            label = targets[part].to(states.device).expand_as(predicted)
+            loss = functional.kl_div(predicted, label, reduction="sum") / (len(predicted) * len(part))
             optimizer.zero_grad()
             accelerator.backward(loss)
             optimizer.step()
@@ -125,13 +128,6 @@ def _train(
         prepared.load_state_dict(best[2])
     encoder.model = accelerator.unwrap_model(encoder.model).cpu().eval()
     accelerator.unwrap_model(prepared).cpu()
-
-
-def _loss(states: torch.Tensor, labels: torch.Tensor, head: RouterHead) -> torch.Tensor:
-    """The KL divergence of each member's distribution from the labels, in the mean."""
-    predicted = head.body.members(states)
-    wanted = labels.to(states.device).expand_as(predicted)
-    return functional.kl_div(predicted, wanted, reduction="sum") / (len(predicted) * len(labels))
 
 
 def _judge(

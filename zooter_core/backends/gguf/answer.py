@@ -116,8 +116,10 @@ class Answer:
         step = "Shorten the query or start a new conversation."
         if self.engine.context < self.engine.header.positions:
             step += f" Or raise `context_tokens` in fleet.toml: the model reads up to {self.engine.header.positions:,}."
-        found = f"{length:,} tokens, more than the {most:,} that fit"
-        return TooLongError(f"a prompt that fits into {self.request.candidate.name}", found, step)
+        name = self.request.candidate.name
+        return TooLongError(
+            f"a prompt that fits into {name}", f"{length:,} tokens, more than the {most:,} that fit", step
+        )
 
     def _generate(self, slot: Slot, most: int) -> Finish:
         """Generate up to `most` tokens, and return how the answer ended."""

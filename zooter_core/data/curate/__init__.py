@@ -149,14 +149,14 @@ def _shuffled(candidates: Candidates, config: CurateConfig) -> list[int]:
 
 def records(picked: Picked) -> Iterator[dict[str, Any]]:
     """Lines of a queries file. An id that is taken gets its source before it, and a number after it if needed."""
-    taken: set[str] = set()
+    ids: set[str] = set()
     numbers: dict[str, int] = {}
     for line, tags in zip(picked.lines, picked.tags, strict=True):
         name, longer = line.query.id, f"{line.source}/{line.query.id}"
-        while name in taken:  # the numbers go on where the last query of that id stopped
+        while name in ids:  # the numbers go on where the last query of that id stopped
             number = numbers[longer] = numbers.get(longer, 0) + 1
             name = longer if number == 1 else f"{longer}/{number}"
-        taken.add(name)
+        ids.add(name)
         yield {"id": name, "query": line.query.text, "dataset": line.source, "tags": list(tags)}
 
 

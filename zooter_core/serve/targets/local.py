@@ -67,7 +67,7 @@ class Local:
             if not stop.is_set():
                 loop.call_soon_threadsafe(pieces.put_nowait, item)
 
-        def work() -> None:
+        def run() -> None:
             try:
                 for piece in self._ensemble.run_requests([Request(self.candidate, messages)], stop, settings):
                     put(piece)
@@ -75,7 +75,7 @@ class Local:
                 put(problem)
             put(None)
 
-        threading.Thread(target=work, name="answer", daemon=True).start()
+        threading.Thread(target=run, name="answer", daemon=True).start()
         try:
             while (item := await pieces.get()) is not None:
                 if isinstance(item, BaseException):
