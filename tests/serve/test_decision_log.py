@@ -101,4 +101,4 @@ def test_a_full_disk_costs_lines_alone(tmp_path, caplog):
     log(Exchange("/c"))
     log.close()
     assert [line["path"] for line in lines(tmp_path)] == ["/c"]
-    assert len([record for record in caplog.records if "misses lines" in record.message]) == 1
+    assert len([record for record in caplog.records if "are lost" in record.message]) == 1

@@ -72,7 +72,7 @@ def test_a_file_that_breaks_leaves_the_keys_as_they_were(file):
 def test_a_wrong_file_is_refused(file, content):
     file.parent.mkdir()
     file.write_text(content)
-    with pytest.raises(ZooterError, match="a file of keys"):
+    with pytest.raises(ZooterError, match="a key file"):
         read_keys(file)
 
 

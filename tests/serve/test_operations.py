@@ -81,7 +81,7 @@ def test_a_fleet_that_does_not_load_leaves_the_old_one(serve, fleet_copy, old, n
     replace_text(fleet_copy / "fleet.toml", old, new)
     response = endpoint.client.post("/admin/reload")
     assert (response.status_code, response.json()["error"]["code"]) == (409, "fleet_not_loaded")
-    assert "the old one goes on" in response.json()["error"]["message"]
+    assert "the old one stays" in response.json()["error"]["message"]
     assert endpoint.server.gateway is before
     assert endpoint.chat().status_code == 200
 

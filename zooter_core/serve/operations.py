@@ -51,7 +51,7 @@ def add_operations(app: FastAPI, server: Server) -> None:
         try:
             gateway = await reload(server)
         except ZooterError as problem:
-            message = f"The fleet was not loaded, and the old one goes on. {problem}"
+            message = f"The new fleet does not load, so the old one stays. {problem}"
             raise ApiError(409, message, "fleet_not_loaded", kind=SERVER) from None
         return JSONResponse({"status": "reloaded", "fleet": gateway.fleet.name, "candidates": list(gateway.fleet.pool)})
 
@@ -60,16 +60,16 @@ async def reload(server: Server) -> Gateway:
     """Load the fleet anew and try its router; it answers from the next request on. Running answers end as they began.
 
     Raises:
-        ZooterError: it does not load; the old one goes on.
+        ZooterError: it does not load; the old one stays.
     """
     async with server.reloading:
         try:
             fleet = await asyncio.to_thread(load_fleet, server.settings.fleet.folder)
             new = await Gateway.open(fleet, server.gateway.sessions, server.progress)
         except ZooterError as problem:
-            LOG.error("the fleet was not loaded, and the old one goes on: %s", problem)
+            LOG.error("the new fleet does not load, so the old one stays: %s", problem)
             raise
         old, server.gateway = server.gateway, new
         await old.retire()
-        LOG.info("the fleet %s was loaded anew", fleet.name)
+        LOG.info("reloaded the fleet %s", fleet.name)
         return new

@@ -71,7 +71,8 @@ class Engine:
             MemoryError: there is too little memory for it.
         """
         if not installed():
-            raise ZooterError(f"the package {LIBRARY} for {candidate.name}", "that it is not installed", INSTALL)
+            sentence = f"{candidate.name} needs the package {LIBRARY}, which is not installed."
+            raise ZooterError(f"the package {LIBRARY} for {candidate.name}", "none", INSTALL, sentence)
         if not hasattr(socket, "AF_UNIX"):
             raise ZooterError("Unix sockets for the backend gguf", "a system without them", INSTALL)
         self.name, self.header = header.path.name, header
