@@ -39,7 +39,7 @@ def test_a_line_has_the_decision_and_nothing_of_the_prompt(serve):
 
 
 def test_prompts_are_there_if_wanted(serve):
-    endpoint = serve("good", given={"log_prompts": True})
+    endpoint = serve("good", options={"log_prompts": True})
     endpoint.chat()
     endpoint.next_exchange()
     assert lines(endpoint.server.settings.data)[0]["messages"] == [{"role": "user", "content": QUERY}]

@@ -101,7 +101,7 @@ def test_conversations_survive_a_reload(serve, fleet_copy):
 def test_operations_with_keys(serve, tmp_path):
     file = tmp_path / "keys.json"
     admin = {"authorization": f"Bearer {add_key(file, Key('admin', '', 0.0, admin=True))}"}
-    endpoint = serve("good", given={"keys": file})
+    endpoint = serve("good", options={"keys": file})
     assert endpoint.client.get("/ready").json() == {"status": "ready"}
     assert endpoint.client.get("/ready", headers=admin).json()["fleet"] == "far"
     assert endpoint.client.get("/metrics").status_code == 401
