@@ -77,8 +77,8 @@ class OpenAIBackend:
 
     def server(self, candidate: CandidateConfig) -> Server:
         if importlib.util.find_spec("openai") is None:
-            expected = f"the package openai for the backend of {candidate.name}"
-            raise ZooterError(expected, "that it is not installed", "Run `pip install 'zooter[openai]'`.")
+            sentence = f"{candidate.name} needs the package openai, which is not installed."
+            raise ZooterError("the package openai", "none", "Run `pip install 'zooter[openai]'`.", sentence)
         from zooter_core.backends.http.server import Server
 
         with self._lock:
