@@ -26,7 +26,16 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.data.run_folder import versions
 from zooter_core.data.shards import Shard
 from zooter_core.ensemble import Ensemble
-from zooter_core.errors import Failure, WorkError, ZooterError, did_you_mean, first_line, listed, shortened
+from zooter_core.errors import (
+    Failure,
+    WorkError,
+    ZooterError,
+    did_you_mean,
+    first_line,
+    listed,
+    not_installed,
+    shortened,
+)
 from zooter_core.pipeline.batches import Lines
 from zooter_core.pipeline.parts import Part, collect_part, drop, lines_of
 
@@ -194,8 +203,7 @@ def ray_engine(
             names something unknown.
     """
     if importlib.util.find_spec("ray") is None:
-        sentence = "--engine ray needs the package ray, which is not installed."
-        raise ZooterError("the package ray", "none", "Run `pip install 'zooter[ray]'`.", sentence)
+        raise not_installed("ray", "--engine ray", "Run `pip install 'zooter[ray]'`.")
     import ray
     from ray.data import DataContext
 
