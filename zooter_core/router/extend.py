@@ -169,7 +169,8 @@ def without(head: RouterHead, name: str) -> RouterHead:
     if name not in pool:
         raise ZooterError("a candidate of the router", f'"{name}"', did_you_mean(name, pool))
     if len(pool) == 1:
-        raise ZooterError("a candidate to be left", f"{name} alone", "Add another first: `zooter extend --candidate`.")
+        sentence = f"{name} is the router's only candidate."
+        raise ZooterError("a second candidate", "none", "Add another first: `zooter extend --candidate`.", sentence)
     columns = [column for column, other in enumerate(pool) if other != name]
     return _changed(head, [pool[column] for column in columns], head.body.selecting(columns))
 
@@ -189,9 +190,9 @@ def save(router: TorchRouter, folder: Path, figures: dict[str, Any]) -> None:
         WorkError: the disk is full.
     """
     old = (ARRAYS, RECORDS)  # of an earlier router there: their labels are of another pool
-    with update_folder(folder, CONFIG, old) as work, writing(folder):
-        router.save(work)
-        (work / REPORT).write_text(dump_json(figures, indent=2) + "\n", encoding="utf-8")
+    with update_folder(folder, CONFIG, old) as partial, writing(folder):
+        router.save(partial)
+        (partial / REPORT).write_text(dump_json(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def _wider(head: RouterHead, name: str, column: State) -> RouterHead:

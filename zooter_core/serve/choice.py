@@ -15,7 +15,7 @@ from zooter_core.errors import ZooterError, listed
 from zooter_core.records import Decision
 from zooter_core.serve.capabilities import unable, unsupported
 from zooter_core.serve.chat_request import ChatRequest
-from zooter_core.serve.errors import ApiError, bad_request, not_found
+from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.gateway import VIRTUAL, Gateway
 from zooter_core.serve.reasoning import writer_of
 
@@ -63,7 +63,7 @@ async def choose(gateway: Gateway, request: ChatRequest, writer: str | None = No
     if request.model in fleet.pool:
         return _named(fleet, request)
     if request.model not in gateway.models:
-        raise not_found(request.model, f"Served here: {listed(gateway.models)}.")
+        raise model_not_found(request.model, f"Served here: {listed(gateway.models)}.")
     passed_over = _passed_over(fleet, request)
     able = [name for name in fleet.pool if name not in passed_over]
     if not able:
@@ -95,7 +95,9 @@ def _named(fleet: Fleet, request: ChatRequest) -> Choice:
 def _passed_over(fleet: Fleet, request: ChatRequest) -> dict[str, str]:
     """The candidates that cannot or must not answer, with the reason."""
     if unknown := [name for name in request.allowed or () if name not in (*fleet.pool, *VIRTUAL)]:
-        raise bad_request(f"`models` has {listed(unknown)}, but served here are {listed(fleet.pool)}.", "models")
+        raise bad_request(
+            f"`models` names {listed(unknown)}, but the candidates here are {listed(fleet.pool)}.", "models"
+        )
     allowed = [name for name in request.allowed or () if name in fleet.pool] or fleet.pool
     reasons = {}
     for candidate in fleet.candidates:

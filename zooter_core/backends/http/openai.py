@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zooter_core.backends import Piece, Request
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, not_installed
 
 if TYPE_CHECKING:
     from zooter_core.backends.http.server import Server
@@ -63,22 +63,21 @@ class OpenAIBackend:
         pieces: queue.Queue[Piece | None] = queue.Queue()
         abandoned = threading.Event()  # set when the reader goes away
         unfinished: dict[Request, None] = {}
-        work = self._submit(_Answers(self, requests, generation, pieces.put, unfinished).run((stop, abandoned)))
-        work.add_done_callback(lambda ended: pieces.put(None))
+        answers = self._submit(_Answers(self, requests, generation, pieces.put, unfinished).run((stop, abandoned)))
+        answers.add_done_callback(lambda ended: pieces.put(None))
         try:
             while (piece := pieces.get()) is not None:
                 if piece.response is not None:
                     del unfinished[piece.request]
                 yield piece
             for request in unfinished:  # only after a bug in this room
-                yield Piece.failed(request, work.exception() or "no response")
+                yield Piece.failed(request, answers.exception() or "no response")
         finally:
             abandoned.set()
 
     def server(self, candidate: CandidateConfig) -> Server:
         if importlib.util.find_spec("openai") is None:
-            expected = f"the package openai for the backend of {candidate.name}"
-            raise ZooterError(expected, "that it is not installed", "Run `pip install 'zooter[openai]'`.")
+            raise not_installed("openai", candidate.name, "Run `pip install 'zooter[openai]'`.")
         from zooter_core.backends.http.server import Server
 
         with self._lock:
@@ -86,13 +85,13 @@ class OpenAIBackend:
                 self._servers[candidate] = Server(candidate)
             return self._servers[candidate]
 
-    def _submit(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def _submit(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Start a coroutine in the event loop. The loop starts with the first one."""
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._loop.run_forever, name="endpoints", daemon=True).start()
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
 
 class _Answers:

@@ -14,8 +14,8 @@ from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores, read_texts
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.evaluation.suites import Problem, Suite, outcome, work
-from zooter_core.evaluation.suites.work import Work, sample
+from zooter_core.evaluation.suites import Problem, Suite, answering, outcome
+from zooter_core.evaluation.suites.answering import SuiteJob, sample
 from zooter_core.labelling.rewards import Unscored
 
 PROBLEMS = [Problem(f"p{n}", (text,), n, ("t",)) for n, text in enumerate(tiny_models.QUERIES[:10])]
@@ -26,25 +26,25 @@ class Lengths(Suite):
     """The score is the length of the last response; none where it is asked to give none."""
 
     def __init__(self, unscored=()):
-        self.unscored, self.seen = unscored, 0
+        self.unscored, self.scored = unscored, 0
 
     def score(self, answered):
-        self.seen += len(answered)
+        self.scored += len(answered)
         return [Unscored("too odd") if p.id in self.unscored else float(len(t[-1])) for p, t in answered]
 
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
-    monkeypatch.setattr(work, "TOGETHER", 4)
-    monkeypatch.setattr(work, "SCORED", 3)
+    monkeypatch.setattr(answering, "TOGETHER", 4)
+    monkeypatch.setattr(answering, "SCORED", 3)
 
 
-def done(folder: Path, ensemble, problems=PROBLEMS, progress=lambda *_: None, **more) -> Work:
+def done(folder: Path, ensemble, problems=PROBLEMS, progress=lambda *_: None, **more) -> SuiteJob:
     """A suite worked in a folder."""
     suite = more.pop("suite", None) or Lengths()
     with Run(folder, create=True) as run:
-        job = Work(suite, problems, ensemble, more.pop("generation", GENERATION), run, progress)
-        work.work(job, "lengths", **more)
+        job = SuiteJob(suite, problems, ensemble, more.pop("generation", GENERATION), run, progress)
+        answering.answer_and_score(job, "lengths", **more)
     return job
 
 
@@ -60,7 +60,7 @@ def texts(folder: Path) -> dict:
 def uninterrupted(tmp_path_factory, tiny_ensemble) -> dict:
     """The responses of work that nothing interrupted."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(work, "TOGETHER", 4)
+        patch.setattr(answering, "TOGETHER", 4)
         folder = tmp_path_factory.mktemp("whole")
         done(folder, tiny_ensemble)
     return texts(folder)
@@ -72,11 +72,11 @@ def test_every_candidate_answers_every_problem(uninterrupted, tiny_ensemble):
 
 def test_work_that_is_done_is_not_done_again(tmp_path, tiny_ensemble, monkeypatch):
     first = done(tmp_path, tiny_ensemble)
-    assert first.suite.seen == 30
+    assert first.suite.scored == 30
     before = (tmp_path / "responses.jsonl").read_bytes()
     monkeypatch.setattr(tiny_ensemble, "stream", None)
     again = done(tmp_path, tiny_ensemble)
-    assert (again.suite.seen, again.scores) == (0, first.scores)
+    assert (again.suite.scored, again.scores) == (0, first.scores)
     assert (tmp_path / "responses.jsonl").read_bytes() == before
 
 
@@ -187,11 +187,11 @@ def test_a_response_without_a_score_sets_its_problem_aside(tmp_path, tiny_ensemb
     assert outcome.set_aside(job) == {"p3": "no score of base, one, two: too odd"}
     assert outcome.figures(job, "lengths")["n"] == 9
     again = done(tmp_path, tiny_ensemble)  # what had no score is scored when started again
-    assert (again.suite.seen, outcome.set_aside(again)) == (3, {})
+    assert (again.suite.scored, outcome.set_aside(again)) == (3, {})
 
 
 def test_a_judge_without_any_verdict_ends_the_work(tmp_path, tiny_ensemble, monkeypatch):
-    monkeypatch.setattr(work, "SCORED", 4)
+    monkeypatch.setattr(answering, "SCORED", 4)
     with pytest.raises(
         WorkError, match=r"a score of any of 4 responses of base, but found none; the first because: too odd"
     ):
