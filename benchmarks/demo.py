@@ -234,12 +234,12 @@ def main() -> None:
         fleets = {backend: [fleet_on(backend, folder, tokens) for tokens in (None, SHORT)] for backend in visits}
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         for _ in range(call.rounds):
-            for backend, seen in visits.items():
+            for backend, rounds in visits.items():
                 figures = {"empty": empty_app(browser, folder)} | chat(browser, fleets[backend][0])
-                seen.append(Visit(**figures | tour(browser, fleets[backend][1])))
-                print(f"  {backend}: {seen[-1]}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
-    for backend, seen in visits.items():
-        best = Visit(*(min(getattr(one, entry.name) for one in seen) for entry in fields(Visit)))
+                rounds.append(Visit(**figures | tour(browser, fleets[backend][1])))
+                print(f"  {backend}: {rounds[-1]}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    for backend, rounds in visits.items():
+        best = Visit(*(min(getattr(visit, entry.name) for visit in rounds) for entry in fields(Visit)))
         print(f"{backend:12}", ", ".join(f"{entry.name} {getattr(best, entry.name):.2f}" for entry in fields(Visit)))
 
 

@@ -23,17 +23,17 @@ ROOT = Path(__file__).resolve().parents[2]
 VISIT = """
 import sys
 from streamlit.testing.v1 import AppTest
-page = AppTest.from_file("app.py", default_timeout=60).run()
+page = AppTest.from_file("app.py", default_timeout=300).run()
 page.chat_input[0].set_value("What is 12 + 30?").run()
 turn = page.session_state["conversation"].turns[0]
-turn.job.wait(60)
+turn.job.wait(300)
 page.run()
 next(button for button in page.button if button.label == "Why").click().run()
-other = AppTest.from_file("pages/compare.py", default_timeout=60).run()
+other = AppTest.from_file("pages/compare.py", default_timeout=300).run()
 other.text_area[0].set_value("Write about the sea.")
 next(button for button in other.button if button.label == "Compare").click().run()
 comparison = other.session_state["comparison"]
-comparison.job.wait(60)
+comparison.job.wait(300)
 other.run()
 assert not page.exception and not other.exception
 print(turn.job.responses[turn.candidate].finish, [item.rank for item in comparison.job.ranked or []])

@@ -32,25 +32,25 @@ class Place:
         return cache_dir() / self.kind / str(self.source)[:24]
 
     @property
-    def found(self) -> Path | None:
+    def export(self) -> Path | None:
         """The folder of the export; None if it is not there."""
         return self.folder if self.source and (self.folder / OWNER).is_file() else None
 
-    def make(self, export: Callable[[Path], object]) -> Path:
-        """The folder, after `export` has written into it unless another process has done so.
+    def make(self, write: Callable[[Path], object]) -> Path:
+        """The folder, after `write` has written into it unless another process has done so.
 
         Raises:
-            ZooterError, WorkError: as `export`, or the cache folder cannot be written.
+            ZooterError, WorkError: as `write`, or the cache folder cannot be written.
         """
         from zooter_core.router.encoder.onnx import making
 
         with making(self.folder):
-            if self.found is None:
+            if self.export is None:
                 for file in self.folder.parent.glob(f"*/{OWNER}"):
                     if file.read_text(encoding="utf-8", errors="surrogateescape") == self.owner:
                         remove(file.parent)
                 remove(self.folder)
-                export(self.folder)
+                write(self.folder)
                 (self.folder / OWNER).write_text(self.owner, encoding="utf-8", errors="surrogateescape")
         return self.folder
 

@@ -62,7 +62,7 @@ class PortableReward:
 def open_reward(config: RewardConfig) -> PortableReward | None:
     """The export in the cache; None if it is not there, is damaged, or was made from other weights."""
     place = _place(config)
-    if place and (folder := place.found):
+    if place and (folder := place.export):
         with suppress(Exception):  # onnxruntime and tokenizers have errors of their own for each kind of damage
             model = PortableReward(folder)
             if np.isfinite(model.score(CHECKED[:1])).all():
@@ -83,8 +83,8 @@ def make_reward_export(config: RewardConfig, progress: Callable[[str], None] = l
     place = _place(config)
     if place is None or place.source is None or missing():
         return None
-    if found := place.found:
-        return found
+    if export := place.export:
+        return export
     from zooter_core.labelling.rewards import reward_model
     from zooter_core.labelling.rewards.scalar import ScalarReward
 
@@ -103,7 +103,7 @@ def _place(config: RewardConfig) -> Place | None:
     with suppress(OSError, ZooterError):  # loading the model says what is wrong
         folder = resolve(config.model)
         stamps = [stamp_of(name) for name in (folder, config.adapter) if name]
-        source = digest_of(f"{VERSION} {config.max_tokens} {folder}", *stamps) if all(stamps) else None
+        source = digest_of(f"{VERSION} {config.max_tokens} {Path(folder).resolve()}", *stamps) if all(stamps) else None
     return Place("rewards", source, f"{config.model}\n{config.adapter}\n{config.max_tokens}")
 
 

@@ -45,7 +45,7 @@ def open_router(config: RouterConfig, encoders: Callable[[], Encoders] | None = 
 
 def cached_export(folder: Path) -> Path | None:
     """Where the export of a router is in the cache; None if it is not there, or was made from another router."""
-    return _place(folder).found
+    return _place(folder).export
 
 
 def make_export(folder: Path, progress: Callable[[str], None] = lambda message: None) -> Path | None:
@@ -63,8 +63,8 @@ def make_export(folder: Path, progress: Callable[[str], None] = lambda message: 
         return folder
     if place.source is None or missing():
         return None
-    if found := place.found:
-        return found
+    if export := place.export:
+        return export
     from zooter_core.router.export import export_router
 
     progress("Exporting the router for ONNX Runtime once (about ten seconds) ...")
@@ -84,4 +84,4 @@ def _source(folder: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError, ZooterError):
         return None  # `Router.load` says what is wrong
     stamp = stamp_of(encoder)
-    return digest_of(f"{VERSION} {encoder} {stamp}", config, weights) if stamp else None
+    return digest_of(f"{VERSION} {Path(encoder).resolve()} {stamp}", config, weights) if stamp else None
