@@ -20,7 +20,6 @@ from zooter_core.ui.text import plain, safe
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
 
-FOLDED = 700  # characters of a query from which the rest is folded
 EMBEDDED = "Four 135M-parameter specialists on your processor. Watch the routing; don't trust the answers."
 
 
@@ -58,7 +57,7 @@ def draw_shared(answer: share.SharedAnswer) -> None:
         "A link carries this answer. Nothing has run here, and anyone can write such a link.", icon=":material/link:"
     )
     pool = list(answer.probabilities)
-    draw_query(answer.query)
+    answer_view.draw_query(answer.query)
     with st.chat_message("assistant", avatar=pictures.avatar(pool, answer.model)):
         if answer.probabilities:
             strip.draw(answer.probabilities, [answer.tag] if answer.tag else [], "shared")
@@ -69,21 +68,10 @@ def draw_shared(answer: share.SharedAnswer) -> None:
             st.button("Close", on_click=share.close)
 
 
-def draw_query(query: str) -> None:
-    """What a person has asked; a long text is folded."""
-    with st.chat_message("user", avatar=":material/person:"):
-        if len(query) <= FOLDED:
-            st.markdown(safe(query))
-            return
-        st.markdown(safe(query[: FOLDED // 2].rstrip() + " …"))
-        with st.expander(f"All {len(query):,} characters"):
-            st.markdown(safe(query))
-
-
 def draw_turn(engine: Ensemble, talk: Conversation, number: int, settings: Settings, live: bool) -> None:
     """A query and its answer, with what can be done next; `live`: the answer is drawn while it grows."""
     turn, last = talk.turns[number], number == len(talk.turns) - 1
-    draw_query(turn.query)
+    answer_view.draw_query(turn.query)
     with st.chat_message("assistant", avatar=pictures.avatar(engine.fleet.pool, turn.candidate)):
         routing(engine, talk, number)
         if live and isinstance(turn.job, BackgroundWork):

@@ -13,7 +13,7 @@ from zooter_core.records import Decision
 from zooter_core.ui import pictures
 from zooter_core.ui.answer_view import CERTAINTY
 from zooter_core.ui.chat.turns import Turn
-from zooter_core.ui.colours import badge, colour_name
+from zooter_core.ui.colours import badge, colour, colour_name
 from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def panel(engine: Ensemble, turn: Turn, key: str) -> None:
                 horizontal=True, key=f"bar-{key}-{pool.index(other)}", vertical_alignment="center", wrap=False
             ):
                 st.markdown(badge(pool, other, f"{share:.0%}"), width=100)
-                st.image(pictures.filled(share, pool, other), width="stretch", alt=f"{other} {share:.0%}")
+                st.image(pictures.filled(share, colour(pool, other)), width="stretch", alt=f"{other} {share:.0%}")
         st.markdown("**The most similar training queries**")
         st.markdown("\n".join(sentences(why.neighbours[:NEAREST], pool)))
         with st.expander("More"):

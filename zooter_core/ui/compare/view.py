@@ -39,8 +39,7 @@ def link_notice() -> None:
 
 def draw(engine: Ensemble, comparison: Comparison) -> None:
     """The query, its routing, and the responses: while they grow, or ranked."""
-    with st.chat_message("user", avatar=":material/person:"):
-        st.markdown(safe(comparison.query))
+    answer_view.draw_query(comparison.query)
     routing(comparison)
     job = comparison.job
     if job.running and isinstance(job, BackgroundWork):
