@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from support.app_pages import column, press, tables, words
 from support.app_pages import labels as labels_of_buttons
-from support.app_pages import press, words
 from support.lab_page import LINES, POOL, open_step, packed, state, upload
 from zooter_core import pipeline
 from zooter_core.config.fleet import GenerationConfig
@@ -182,7 +182,7 @@ def test_the_table_fills_row_by_row_and_ends_in_a_verdict(open_page: Open, monke
     page.run()
     assert {1, 2} <= rows
     assert [row["beta"] for row in task.result["rows"]] == [0.0, 0.3, 1.0]
-    assert list(page.dataframe[0].value["beta"]) == [0.0, 0.3, 1.0]
+    assert column(tables(page)[1], "beta") == ["0", "0.3", "1"]
     assert "between the 3 values of beta" in words(page)
     assert "zooter sweep --scores scores.jsonl" in page.code[-1].value
 

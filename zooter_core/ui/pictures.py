@@ -8,6 +8,7 @@ from html import escape
 from zooter_core.ui.colours import colour
 
 SVG = "http://www.w3.org/2000/svg"
+INKS = {"light": ("#ffffff", "#120e1c", "#57525f"), "dark": ("#131019", "#f1eef7", "#bdb7c7")}  # ground, ink, paler
 FONT = "Source Sans Pro, Source Sans 3, Helvetica, Arial, sans-serif"
 
 

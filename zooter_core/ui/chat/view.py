@@ -73,15 +73,17 @@ def draw_turn(engine: Ensemble, talk: Conversation, number: int, settings: Setti
     turn, last = talk.turns[number], number == len(talk.turns) - 1
     answer_view.draw_query(turn.query)
     with st.chat_message("assistant", avatar=pictures.avatar(engine.fleet.pool, turn.candidate)):
-        routing(engine, talk, number)
+        explained = routing(talk, number)
         if live and isinstance(turn.job, BackgroundWork):
             _draw_live(turn, turn.job)
-            return
-        draw_answer(talk, number)
-        if last and actions.editing(talk):
-            actions.edit_form(engine, talk, settings)
         else:
-            actions.draw(engine, talk, number)
+            draw_answer(talk, number)
+            if last and actions.editing(talk):
+                actions.edit_form(engine, talk, settings)
+            else:
+                actions.draw(engine, talk, number)
+        if explained:  # below the answer, which stays where it is
+            why.panel(engine, turn, f"{talk.id}-{number}")
 
 
 def _draw_live(turn: Turn, job: BackgroundWork) -> None:
@@ -140,15 +142,14 @@ def _scored(turn: Turn) -> int:
     return sum(item.rank is not None for item in turn.job.ranked or [])
 
 
-def routing(engine: Ensemble, talk: Conversation, number: int) -> None:
-    """The router's decision as a strip, who answers if not its choice, and on request the reasons."""
+def routing(talk: Conversation, number: int) -> bool:
+    """The router's decision as a strip, and who answers if not its choice; True if a visitor wants the reasons."""
     turn = talk.turns[number]
     key = f"{talk.id}-{number}"
     opened = strip.draw(turn.decision.probabilities, [tag.name for tag in turn.decision.tags], key, why=True)
     if note := _who_answers(turn):
         st.caption(note)
-    if opened:
-        why.panel(engine, turn, key)
+    return opened
 
 
 def _who_answers(turn: Turn) -> str:

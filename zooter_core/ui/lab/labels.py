@@ -165,8 +165,7 @@ def _table(data: TrainingData, labels: Labels, row: int) -> None:
         values = [data.scores.scores[row][column], *([labels.rewards[row][column]] if scaled else [])]
         shares = [table[row][column] for table in (labels.plain, labels.prior, labels.enhanced)]
         rows.append([plain(name), *(number(value, 3) for value in values), *(f"{share:.1%}" for share in shares)])
-    with st.container(key="table-lab-labels"):
-        st.markdown(tables.markdown(head, rows))
+    tables.draw("lab-labels", head, rows)
     st.caption(
         "The own label is the softmax of the scores at tau. *Same kind* is the mean own label of queries with its "
         "tags. The label is beta of the first and 1 - beta of the second. Reward entropy of the own label: "

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MANY = 6_000  # queries whose embeddings take about a minute
 MOST = 20_000  # queries
-EXAMPLES, SHORT = 3, 90  # queries shown, and characters of each
+EXAMPLES, SHORT = 4, 90  # queries shown, and characters of each
 
 
 def summary(lab: Lab) -> str:
@@ -84,11 +84,14 @@ def _cut(scores: Scores, only: tuple[str, ...] | None, most: int | None) -> Scor
 
 
 def _examples(scores: Scores) -> None:
-    """Some queries, each with the model that has its highest score."""
-    rows = np.linspace(0, len(scores.queries) - 1, min(EXAMPLES, len(scores.queries))).astype(int).tolist()
+    """For some models, the query on which each has the largest lead."""
+    table = np.nan_to_num(scores.scores, nan=float(np.nanmin(scores.scores)))
+    leads = table - np.stack([np.delete(table, n, axis=1).max(axis=1) for n in range(len(scores.candidates))], axis=1)
     lines = []
-    for row in rows:
-        text, values = " ".join(scores.queries[row].text.split()), scores.scores_of(row)
+    for column, name in list(enumerate(scores.candidates))[:EXAMPLES]:
+        row = int(leads[:, column].argmax())
+        text = " ".join(scores.queries[row].text.split())
         short = text if len(text) <= SHORT else text[: SHORT - 1] + "…"
-        lines.append(f"- {badge(scores.candidates, max(values, key=values.__getitem__))} did best on “{plain(short)}”")
+        if leads[row, column] > 0:
+            lines.append(f"- {badge(scores.candidates, name)} did best on “{plain(short)}”")
     st.markdown("\n".join(lines))

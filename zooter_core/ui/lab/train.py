@@ -60,8 +60,8 @@ def draw(lab: Lab, engine: Ensemble) -> None:
 def _run(lab: Lab, data: TrainingData, training: DistillConfig, engine: Ensemble) -> None:
     task: Task[DistilledRouter] | None = lab.distillation
     running = task is not None and task.running
-    label = "Train" if lab.router is None else "Train again"
-    if steps.primary(label, "lab-train", icon=":material/science:", disabled=running):
+    button = partial(steps.primary, "Train") if lab.router is None else partial(st.button, "Train again")
+    if button(key="lab-train", icon=":material/science:", disabled=running):
         start(lab, data, training, engine)
         st.rerun()
     if task is None:
@@ -212,8 +212,7 @@ def _methods(held_back: HeldBack) -> None:
     single = plain(held_back["average"]["best_single"]["candidate"])
     keys = {"regret": "your router", "regret_best_single": f"{single} alone", "regret_random": "a random choice"}
     rows = [[name, number(mean[key], 3), "{:.3f} to {:.3f}".format(*interval[key])] for key, name in keys.items()]  # type: ignore[literal-required]
-    with st.container(key="table-lab-regret"):
-        st.markdown(tables.markdown(["", "regret", "95% interval"], rows))
+    tables.draw("lab-regret", ["", "regret", "95% interval"], rows)
     st.caption(
         "Regret is the mean score lost against the best model of each query; 0 is perfect. The router's probabilities "
         f"differ from how often it is right by {held_back['calibration']['ece']:.0%} on average."
@@ -223,8 +222,7 @@ def _methods(held_back: HeldBack) -> None:
         [plain(m.name), number(m.values["average"], 3), number(m.values["mtr"]), f"{m.values['uplift']:.0%}"]
         for m in methods
     ]
-    with st.container(key="table-lab-methods"):
-        st.markdown(tables.markdown(["", "score", "MTR", "%Uplift"], rows))
+    tables.draw("lab-methods", ["", "score", "MTR", "%Uplift"], rows)
     st.caption(
         "Score: the mean with equal weight for every data set. MTR: mean task rank, the rank among these methods over "
         "data sets. %Uplift: the share of data sets where a method ranks first. Oracle: the best model in hindsight."
