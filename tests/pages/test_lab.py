@@ -132,11 +132,11 @@ def test_the_label_of_a_query_follows_beta(open_page: Open) -> None:
     assert max(prior, key=prior.__getitem__) == "base"
     assert sum(prior.values()) == pytest.approx(1, abs=1e-3)
     page.slider(key="lab-beta").set_value(1.0).run()
-    own = bar(page)
-    assert max(own, key=own.__getitem__) == "two"
+    plain = bar(page)
+    assert max(plain, key=plain.__getitem__) == "two"
     assert "the label still favours **two**" in words(page)
     page.slider(key="lab-beta").set_value(0.5).run()
-    half = {name: (own[name] + prior[name]) / 2 for name in POOL}
+    half = {name: (plain[name] + prior[name]) / 2 for name in POOL}
     assert bar(page) == pytest.approx(half, abs=1e-3)
     assert not page.exception
 

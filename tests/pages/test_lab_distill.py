@@ -43,9 +43,9 @@ def test_a_router_is_distilled_judged_and_logged(distilled: AppTest) -> None:
     assert task is not None
     held_back = task.result.report.held_back
     assert not distilled.exception
-    own, single = (held_back["best_choice"][key]["share"] for key in ("router", "best_single"))
+    chosen, single = (held_back["best_choice"][key]["share"] for key in ("router", "best_single"))
     name = held_back["average"]["best_single"]["candidate"]
-    sentence = f"chooses the best model in **{own:.0%}** of cases, {name} alone in **{single:.0%}**"
+    sentence = f"chooses the best model in **{chosen:.0%}** of cases, {name} alone in **{single:.0%}**"
     assert f"Your router {sentence}" in words(distilled)
     assert f"Of {held_back['n']} held-back queries" in words(distilled)
     assert all(f"| {held_back['mean'][key]:.3f} |" in words(distilled) for key in ("regret", "regret_random"))

@@ -17,13 +17,13 @@ def words(page: AppTest) -> str:
 
 def tables(page: AppTest) -> list[list[list[str]]]:
     """The cells of each table on the page, the head first, without marks."""
-    found = []
+    shown = []
     for element in page.markdown:
         if element.value.startswith("|"):
             text = element.value.replace(":green-background[", "").replace("]", "").replace("*", "").replace("\\", "")
             head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
-            found.append([head, *rows])
-    return found
+            shown.append([head, *rows])
+    return shown
 
 
 def column(table: list[list[str]], name: str) -> list[str]:

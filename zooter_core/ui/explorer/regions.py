@@ -42,20 +42,20 @@ def regions(points: NDArray[np.floating[Any]], tags: Sequence[Sequence[str]]) ->
     for row, names in enumerate(tags):
         for name in dict.fromkeys(names):
             rows[name].append(row)
-    found = []
-    for name, own in rows.items():
-        if len(own) < LEAST:
+    candidates = []
+    for name, tagged in rows.items():
+        if len(tagged) < LEAST:
             continue
-        centre = np.median(places[own], axis=0)
+        centre = np.median(places[tagged], axis=0)
         near = np.argsort(((places - centre) ** 2).sum(axis=1))[: min(AROUND, len(places))]
-        share = len(set(near.tolist()) & set(own)) / min(len(near), len(own))
-        above = share - len(own) / len(places)  # a tag of all queries names no region
+        share = len(set(near.tolist()) & set(tagged)) / min(len(near), len(tagged))
+        above = share - len(tagged) / len(places)  # a tag of all queries names no region
         if above > 0:
-            found.append((above * len(own) ** 0.5, name, centre))
-    found.sort(key=lambda item: (-item[0], item[1]))
+            candidates.append((above * len(tagged) ** 0.5, name, centre))
+    candidates.sort(key=lambda item: (-item[0], item[1]))
     taken: list[tuple[float, float, float]] = []
     named: list[Region] = []
-    for _, name, centre in found:
+    for _, name, centre in candidates:
         half = PER_CHARACTER * len(name) / 2
         x = float(np.clip(centre[0], half, max(half, 1 - half)))
         y = float(centre[1])

@@ -11,7 +11,8 @@ from pathlib import Path
 import streamlit as st
 
 from zooter_core.ensemble import Ensemble
-from zooter_core.evaluation.report import REPORT, HeldBack, Report, load_report
+from zooter_core.evaluation.report import REPORT, Report, load_report
+from zooter_core.evaluation.report_figures import HeldBack
 from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.pipeline import distill
 from zooter_core.router.kinds import DEFAULT, KINDS, DistillConfig, settings_of
@@ -86,15 +87,14 @@ def _settings(data: TrainingData) -> tuple[TrainingData, DistillConfig]:
         format="%d%%",
         key="lab-holdout",
         persist_state="session",
-        help="The share of queries that the router does not train on; it is evaluated on them.",
+        help="The share of queries to evaluate the router on; it does not train on them.",
     )
     kind = middle.selectbox(
         "Kind of router",
         list(KINDS),
         key="lab-kind",
         persist_state="session",
-        help="`zooter` learns the labels. The others are routers from the literature, which learn from the scores and "
-        "take no notice of the label settings.",
+        help="`zooter` learns the labels; the others, from the literature, learn from the scores alone.",
     )
     epochs = right.slider(
         "Maximum epochs",
@@ -113,9 +113,9 @@ def _settings(data: TrainingData) -> tuple[TrainingData, DistillConfig]:
         persist_state="session",
         help="Chat can then show the most similar training queries, and this page can use them as a sample.",
     )
-    config = replace(data.config, holdout=holdout / 100)
     training = settings_of(kind, {"epochs": epochs} if kind == DEFAULT else None)
-    return replace(data, config=config), replace(training, keep_texts=keep)
+    data = replace(data, config=replace(data.config, holdout=holdout / 100))
+    return data, replace(training, keep_texts=keep)
 
 
 def start(lab: Lab, data: TrainingData, training: DistillConfig, engine: Ensemble) -> None:
@@ -126,10 +126,12 @@ def start(lab: Lab, data: TrainingData, training: DistillConfig, engine: Ensembl
     st.session_state.pop("lab-name", None)  # another router gets another name
     lab.saved = lab.problem = None
     folder = lab.path / f"router-{lab.routers}"
-    lab.distillation = Task(partial(work, data=data, training=training, engine=engine, folder=folder), heavy_work())
+    lab.distillation = Task(
+        partial(distill_in_task, data=data, training=training, engine=engine, folder=folder), heavy_work()
+    )
 
 
-def work(
+def distill_in_task(
     task: Task[DistilledRouter], data: TrainingData, training: DistillConfig, engine: Ensemble, folder: Path
 ) -> DistilledRouter:
     """Distill a router into the folder; if that fails, the folder is removed."""
@@ -163,11 +165,12 @@ def result_sentence(router: DistilledRouter) -> str:
     """How often the router and the best single model are the best choice, as Markdown."""
     held_back = router.report.held_back
     shares = held_back.get("best_choice", {}) if held_back else {}
-    own, other = shares.get("router"), shares.get("best_single")
-    if held_back is None or own is None or other is None:
+    router_share, single_share = shares.get("router"), shares.get("best_single")
+    if held_back is None or router_share is None or single_share is None:
         return "has no held-back queries to be judged on"
     single = plain(held_back["average"]["best_single"]["candidate"])
-    return f"chooses the best model in **{own['share']:.0%}** of cases, {single} alone in **{other['share']:.0%}**"
+    best, alone = router_share["share"], single_share["share"]
+    return f"chooses the best model in **{best:.0%}** of cases, {single} alone in **{alone:.0%}**"
 
 
 def draw_figures(router: DistilledRouter) -> None:
