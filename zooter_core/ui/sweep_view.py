@@ -1,4 +1,4 @@
-"""A sweep over beta as a verdict, a chart and a table, for the Lab and the Benchmark page."""
+"""A sweep over beta as a verdict, a chart and a table, for the Train and the Benchmark page."""
 
 from __future__ import annotations
 

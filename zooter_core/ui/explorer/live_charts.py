@@ -164,7 +164,7 @@ def with_regions(option: Mapping[str, Any], regions: Sequence[Region], scheme: s
         "silent": True,
         "z": 8,
         "symbolSize": 1,
-        "itemStyle": {"opacity": 0},
+        "itemStyle": {"color": "transparent"},  # without opacity, the label would be invisible too
         "label": {
             "show": True,
             "formatter": "{b}",

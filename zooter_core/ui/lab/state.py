@@ -57,7 +57,7 @@ class LoadedScores:
 
 @dataclass(frozen=True)
 class Part:
-    """The scores to train on: of the source's, `only` these candidates and so many queries at `most`, None for all."""
+    """The scores to train on: of `only` these candidates and of `most` queries of the source; None for all of them."""
 
     loaded: LoadedScores
     scores: Scores
