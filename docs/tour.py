@@ -1,6 +1,6 @@
 """Take the screenshots of docs/tour.md from the real demo, and draw the card of README.md. This needs Chromium.
 
-python docs/tour.py [PAGE ...]
+python docs/tour.py [PAGE ...]    (`card` alone needs no browser)
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ def benchmark(page: Page) -> None:
 VIEWS: dict[str, Callable[[Page], None]] = {
     view.__name__: view for view in (chat, why, compare, explorer, lab, train, benchmark)
 }
+CARD = "card"
 THEMED = ("explorer", "benchmark")  # these draw for one ground, and so once more for the other
 
 
@@ -113,13 +114,21 @@ def draw_card() -> None:
 
 
 def main() -> None:
-    draw_card()
+    names = sys.argv[1:] or [*VIEWS, CARD]
+    if unknown := set(names) - {*VIEWS, CARD}:
+        sys.exit(f"There is no page {', '.join(unknown)}. The pages are {', '.join(VIEWS)}, and {CARD}.")
+    if CARD in names:
+        draw_card()
+        names.remove(CARD)
+    if names:
+        take_all(names)
+
+
+def take_all(names: list[str]) -> None:
+    """Take the screenshots of these pages from a demo with a history of its own."""
     chromium = shutil.which("chromium")
     if chromium is None:
         sys.exit("Chromium is not installed. Install the package chromium.")
-    names = sys.argv[1:] or list(VIEWS)
-    if unknown := set(names) - set(VIEWS):
-        sys.exit(f"There is no page {', '.join(unknown)}. The pages are {', '.join(VIEWS)}.")
     command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(PORT), "--no-browser"]
     with tempfile.TemporaryDirectory() as folder:
         server = subprocess.Popen(command, env={**os.environ, "ZOOTER_HISTORY": f"{folder}/history.db"})
