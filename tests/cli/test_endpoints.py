@@ -111,7 +111,7 @@ def test_ask_keeps_what_has_come_and_tells_the_fault(zooter, fleet):
 )
 def test_ask_goes_to_the_next_candidate_before_the_first_token(zooter, fleet_copy, server, model, reason):
     models = (model, "http-503", "good")
-    first, second, third = endpoint_fleet.save_by_order(fleet_copy, server.url, "Hi", models, first_token_seconds=0.8)
+    first, second, third = endpoint_fleet.save_by_order(fleet_copy, server.url, "Hi", models, hang_seconds=0.8)
     code, out, err = zooter("ask", "Hi", "--fleet", fleet_copy)
     assert (code, out) == (0, "Hello, I am a scripted model.\n")
     assert f"->  {first}\n" in err

@@ -71,11 +71,11 @@ class Demo:
 
     def stop(self) -> None:
         self.process.send_signal(2)
-        self.process.wait(20)
+        self.process.wait(60)
 
     def crash(self) -> None:
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(60)
 
     def records(self, table: str = "turns") -> list[dict[str, Any]]:
         """The records of the history's turns or votes, the oldest first."""
