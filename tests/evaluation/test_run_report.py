@@ -7,7 +7,7 @@ import pytest
 
 from support.three_queries import ROUTER, SCORES, Fixed
 from zooter_core.data.scores import Scores
-from zooter_core.evaluation.evaluate import Sampled, report
+from zooter_core.evaluation.run_report import Sampled, report
 from zooter_core.method.selection import Outputs
 from zooter_core.records import Query
 

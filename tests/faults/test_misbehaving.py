@@ -29,7 +29,7 @@ MODELS = (
 )
 # What these give is an answer, whole or cut off; all others give none, or half of one.
 ANSWERING = (
-    *("echo", "good", "narrow", "seeded", "slow", "think", "unfinished", "half-line", "length", "ten-megabytes"),
+    *("echo", "good", "narrow", "seeded", "think", "unhurried", "unfinished", "half-line", "length", "ten-megabytes"),
     *("recovers", "wait-429", "twice-503"),
 )
 

@@ -99,6 +99,11 @@ def send_linked(page: Page) -> None:
     expect(page.get_by_text("Nothing has run yet")).to_have_count(0, timeout=SLOW)
 
 
+def go_to(page: Page, name: str) -> None:
+    """Another page by the menu at the top; the one for phones is on the page for a moment too, before it is hidden."""
+    page.get_by_test_id("stTopNav").get_by_role("link", name=name, exact=True).click(timeout=SLOW)
+
+
 def leaves_this_machine(url: str) -> bool:
     return urlparse(url).hostname not in ("localhost", None)
 
