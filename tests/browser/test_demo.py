@@ -39,7 +39,7 @@ def test_chat_shows_why_and_streams_then_compare_ranks(page: Page) -> None:
     answer = page.get_by_test_id("stChatMessage").nth(1)
     expect(answer).to_contain_text(re.compile(r"(\b[a-z]+\b\W+){8}"), timeout=SLOW)
     stop.click()
-    expect(page.get_by_text(re.compile(r"tokens in"))).to_be_visible(timeout=10_000)
+    expect(page.get_by_text(re.compile(r"tokens in"))).to_be_visible(timeout=SLOW)
     expect(page.get_by_role("button", name="Edit")).to_be_visible()
 
     go_to(page, "Compare")

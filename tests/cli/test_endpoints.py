@@ -197,6 +197,7 @@ def test_a_judge_that_cannot_be_reached_is_told_by_check(zooter, fleet, server):
     assert row["found"].startswith("judge at 127.0.0.1:9 failed: no connection (refused).")
 
 
+@pytest.mark.slow
 def test_a_run_that_a_fault_breaks_off_loses_no_response(zooter, fleet, server, tmp_path):
     """The endpoint fails from the 40th query on; when it works again, only what is missing is requested."""
     queries = tmp_path / "queries.jsonl"
@@ -243,6 +244,7 @@ def test_a_runs_responses_make_a_fleet(zooter, fleet, server, tmp_path):
     assert len(server.bodies) == before
 
 
+@pytest.mark.slow
 def test_a_run_with_missing_responses_goes_through_and_later_fills_them(zooter, fleet, server, tmp_path):
     """The model `long` answers six queries, then nothing until it is well again."""
     seen, well = set(), threading.Event()
