@@ -16,6 +16,7 @@ import torch
 from support import tiny_models
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.router import vector_store
+from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.export import export_router
 from zooter_core.router.graph import missing
@@ -119,7 +120,7 @@ print(*sorted({{name.partition(".")[0] for name, file in files.items() if "site-
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "zooter"])  # that of the fixture
-def test_every_kind_can_be_exported(kind, on_torch, tiny_fleet, tmp_path):
+def test_every_kind_can_be_exported(kind, on_torch, tmp_path):
     """Some seconds each: nothing else shows that torch.onnx knows what a kind computes with.
 
     The encoder is inside each router's folder; that of the tiny fleet is elsewhere.
@@ -129,9 +130,8 @@ def test_every_kind_can_be_exported(kind, on_torch, tiny_fleet, tmp_path):
     scores = np.random.default_rng(0).random((len(tiny_models.QUERIES), 3))
     encoder = on_torch.encoder
     settings = settings_of(kind, {"epochs": 1} if kind in ("cosine", "routerdc", "mf") else None)
-    head = fit_head(encoder.embed_all(tiny_models.QUERIES), scores, tiny_models.POOL, "encoder", settings)
+    head = fit_head(encoder.embed_all(tiny_models.QUERIES), scores, tiny_models.POOL, ENCODER_FOLDER, settings)
     TorchRouter(head, encoder).save(tmp_path / "router")
-    shutil.copytree(tiny_fleet / "encoder", tmp_path / "router" / "encoder")
     outputs = export_router(tmp_path / "router", tmp_path / "out").outputs(TEXTS)
     exact = TorchRouter(head, encoder).outputs(TEXTS)
     assert np.abs(outputs.probabilities - exact.probabilities).max() < 1e-4
