@@ -16,6 +16,7 @@ st.markdown(
     "Scores say how good each model's response to each query was. Here you turn scores into labels, labels into a "
     "router, and the router into a fleet that you can chat with. Nothing leaves this machine."
 )
+resources.require_folder("Training a router")
 engine = resources.ensemble()
 lab = state.current()
 scores = state.scores_from_source(lab, engine)

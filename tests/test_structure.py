@@ -17,7 +17,7 @@ ROOMS = (
     ("cli", "ui"),
     ("serve",),
     ("pipeline",),
-    ("evaluation",),
+    ("evaluation", "remote"),
     ("ensemble",),
     ("fleet_models",),
     ("router",),

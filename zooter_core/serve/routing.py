@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from zooter_core.config.fleet import NO_ROUTER, Fleet
 from zooter_core.errors import ZooterError
+from zooter_core.labelling.taggers import is_quick
 from zooter_core.method import selection
 from zooter_core.records import Decision
 from zooter_core.router.config import is_portable
@@ -113,7 +114,7 @@ def open_route(fleet: Fleet, ensemble: Ensemble | None, progress: Callable[[str]
         tagger = light_tagger(fleet.tagger, router.encoder, progress)
     else:
         router = ensemble.router
-        tagger = ensemble.tagger if fleet.tagger and ensemble.tagger.quick else None
+        tagger = ensemble.tagger if is_quick(fleet.tagger) else None
     order = [router.candidates.index(name) for name in fleet.pool]
 
     def route(conversations: Sequence[Turns]) -> list[Routed]:

@@ -90,6 +90,17 @@ def begins(chunk: Mapping[str, Any]) -> bool:
     return False
 
 
+def written(message: Mapping[str, Any]) -> int:
+    """Bytes of text in a message, in a chunk's delta, or in an item of the Responses API."""
+    texts = [message.get(name) for name in ("content", "reasoning_content", "reasoning", "refusal", "arguments")]
+    for part in content if isinstance(content := message.get("content"), list) else ():
+        texts.append(part.get("text") if isinstance(part, dict) else None)
+    for call in calls if isinstance(calls := message.get("tool_calls"), list) else ():
+        function = call.get("function") if isinstance(call, dict) else None
+        texts.append(function.get("arguments") if isinstance(function, dict) else None)
+    return sum(len(text.encode("utf-8", "replace")) for text in texts if isinstance(text, str))
+
+
 def event_of(shape: Mapping[str, Any]) -> bytes:
     """An event with JSON."""
     return b"data: " + dump_json(shape).encode() + b"\n\n"
