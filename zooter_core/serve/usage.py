@@ -14,8 +14,8 @@ class Usage:
     """What answers used.
 
     Attributes:
-        reported: whether the candidates' servers counted. Else these are estimates: four bytes a token, and in a stream
-            at least one an event.
+        reported: whether the candidates' servers counted. Else these are estimates: four bytes of text a token, and in
+            a stream one an event.
         dollars: for what the candidates wrote; None if none of them has a price in fleet.toml.
     """
 

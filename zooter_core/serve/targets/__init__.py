@@ -43,7 +43,7 @@ class Progress:
     Attributes:
         id, created: the server's, for chunks that are added.
         usage: the server's count of tokens, if it sends one.
-        written: bytes of text in the answer, by which tokens are estimated if it does not.
+        written: bytes of text in a whole answer, by which tokens are estimated if it does not.
         finish: the reason, as the server names it; None if the answer has not ended.
         encrypted: hashes of encrypted reasoning in it.
     """

@@ -22,6 +22,7 @@ from zooter_core.serve.targets.events import (
     Splitter,
     begins,
     chunk_of,
+    is_plain,
     payload,
     renamed,
     written,
@@ -77,7 +78,7 @@ class Upstream:
                 raise TargetError("the answer is not a JSON object")
             if "error" in answer and answer["error"] and "choices" not in answer:
                 raise TargetError(f"the server sent an error{self._message(answer)}")
-        progress.id = str(answer.get("id") or "")
+        progress.id, progress.written = str(answer.get("id") or ""), written(answer)
         self._note(answer, progress)
         return answer | {"model": self.name}
 
@@ -97,7 +98,7 @@ class Upstream:
                 problem = None
                 for event in _whole_events(splitter, data):
                     try:
-                        begun = self._look(event, progress) or begun
+                        begun = (begun and is_plain(event)) or self._look(event, progress) or begun
                     except TargetError as error:
                         problem = error
                         break
@@ -235,9 +236,6 @@ class Upstream:
                 progress.finish = finish
             if isinstance(message := choice.get("delta") or choice.get("message"), dict):
                 progress.encrypted += digests(message)
-                progress.written += written(message)
-        for item in output if isinstance(output := chunk.get("output"), list) else ():
-            progress.written += written(item) if isinstance(item, dict) else 0
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> TargetError:
         """The error behind another status than 200."""
