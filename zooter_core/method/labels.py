@@ -55,8 +55,8 @@ def complete(labels: Array, shares: Array) -> Array:
     missing = np.isnan(labels)
     if not missing.any():
         return labels
-    taken = np.where(missing, shares, 0.0).sum(axis=-1, keepdims=True)
-    return np.where(missing, shares, (1 - taken) * labels)
+    missing_share = np.where(missing, shares, 0.0).sum(axis=-1, keepdims=True)
+    return np.where(missing, shares, (1 - missing_share) * labels)
 
 
 def mean_label(labels: Array) -> Array:
@@ -98,11 +98,11 @@ def _priors(labels: Array, index: TagIndex) -> Array:
             return index.sums(labels) / counts
         overall = mean_label(labels)
         rows = np.flatnonzero(gaps)
-        known, some = index.rows(np.flatnonzero(~gaps)).sums(labels[~gaps]), index.rows(rows)
+        complete_sums, incomplete = index.rows(np.flatnonzero(~gaps)).sums(labels[~gaps]), index.rows(rows)
         priors = np.where(counts > 0, overall, np.nan)
         for _ in range(ROUNDS):
-            filled = complete(labels[rows], some.means_of(priors, overall))
-            before, priors = priors, (known + some.sums(filled)) / counts
+            filled = complete(labels[rows], incomplete.means_of(priors, overall))
+            before, priors = priors, (complete_sums + incomplete.sums(filled)) / counts
             if np.nanmax(np.abs(priors - before), initial=0.0) < TOLERANCE:
                 break
     return priors
@@ -207,9 +207,9 @@ def label(
     plain = softmax(scaled, config.tau)
     index = TagIndex.of(tags)
     learned = slice(None) if train is None else train
-    own = index if train is None else index.rows(train)
-    priors, overall = _priors(plain[learned], own), mean_label(plain[learned])
-    carried = np.flatnonzero(own.counts).tolist()
+    learned_index = index if train is None else index.rows(train)
+    priors, overall = _priors(plain[learned], learned_index), mean_label(plain[learned])
+    carried = np.flatnonzero(learned_index.counts).tolist()
     index = index.only(index.names[code] for code in carried)
     plain, every, mean_prior = _enhanced(plain, index, priors[carried], overall, config.beta)
     prior, enhanced = plain.copy(), plain.copy()
