@@ -150,20 +150,23 @@ class Endpoint:
         error = shape.get("error") if isinstance(shape, dict) else None
         message = error.get("message") if isinstance(error, dict) else None
         if status == 401:
-            found = f"that it refuses the one in {KEY}" if self._keyed else f"that {KEY} is not set"
+            reason = f"that it refuses the one in {KEY}" if self._keyed else f"that {KEY} is not set"
             sentence = f"The endpoint {self.url} {'refuses the key in ' + KEY if self._keyed else 'wants an API key'}."
             next_step = f"Put a key of its `zooter serve keys add` into the environment variable {KEY}."
-            return ZooterError(f"a key for {self.url}", found, next_step, sentence)
+            return ZooterError(f"a key for {self.url}", reason, next_step, sentence)
         if not isinstance(message, str) or status == 404 or status == 405:
             return self._no_zooter(f"status {status} for {call}")
-        said = " ".join(self._redact(message)[:MOST_REASON].split())
+        reason = " ".join(self._redact(message)[:MOST_REASON].split())
         return WorkError(
-            f"an answer of {self.url}", f"status {status}: {said}", TRY_AGAIN, f"The endpoint {self.url} says: {said}"
+            f"an answer of {self.url}",
+            f"status {status}: {reason}",
+            TRY_AGAIN,
+            f"The endpoint {self.url} says: {reason}",
         )
 
-    def _no_zooter(self, found: str) -> ZooterError:
-        sentence = f"There is no Zooter endpoint at {self.url}: {found}."
-        return ZooterError(f"a Zooter endpoint at {self.url}", found, EXAMPLE, sentence)
+    def _no_zooter(self, reason: str) -> ZooterError:
+        sentence = f"There is no Zooter endpoint at {self.url}: {reason}."
+        return ZooterError(f"a Zooter endpoint at {self.url}", reason, EXAMPLE, sentence)
 
 
 class RemoteRouter(Router):

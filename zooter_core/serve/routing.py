@@ -139,13 +139,13 @@ def open_route(fleet: Fleet, ensemble: Ensemble | None, progress: Callable[[str]
 
     def route(conversations: Sequence[Turns]) -> list[Routed]:
         topics = Topics(conversations)
-        texts, found = topics.texts, rows(topics.texts)
+        texts, routings = topics.texts, rows(topics.texts)
         return [
             Routed(
-                Decision.of(texts[n], dict(zip(fleet.pool, found[n].probabilities, strict=True)), found[n].tags),
-                found[n].unsureness,
+                Decision.of(texts[n], dict(zip(fleet.pool, routings[n].probabilities, strict=True)), routings[n].tags),
+                routings[n].unsureness,
             )
-            for n in topics.rows([max(row.probabilities) for row in found])
+            for n in topics.rows([max(row.probabilities) for row in routings])
         ]
 
     route([["Hello"]])
@@ -161,11 +161,11 @@ def remembering(compute: Callable[[Sequence[str]], list[Row]]) -> Callable[[Sequ
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in memory}
         if missing:
             memory.update(zip(missing, compute(list(missing.values())), strict=True))
-        found = [memory[key] for key in keys]
+        remembered = [memory[key] for key in keys]
         for key in keys:
             memory.move_to_end(key)
         while len(memory) > MOST_REMEMBERED:
             memory.popitem(last=False)
-        return found
+        return remembered
 
     return rows

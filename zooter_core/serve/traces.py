@@ -118,13 +118,13 @@ class Traces:
         """Record the spans of an exchange."""
         from opentelemetry.trace import SpanKind, set_span_in_context
 
-        whole = exchange.seconds or 0.0
-        began = time.time_ns() - int(whole * 1e9)
+        total = exchange.seconds or 0.0
+        began = time.time_ns() - int(total * 1e9)
         parent = self._context.extract({"traceparent": exchange.traceparent}) if exchange.traceparent else None
         values = {name: get(exchange) for name, get in ATTRIBUTES.items()}
         operation, failed = values["gen_ai.operation.name"], exchange.error is not None and exchange.status != 400
         name = f"{operation} {exchange.model}".strip()
-        request = self._span(name, SpanKind.SERVER, parent, values, began, whole, failed)
+        request = self._span(name, SpanKind.SERVER, parent, values, began, total, failed)
         inside = set_span_in_context(request)
         if exchange.routed:
             values = {name: get(exchange) for name, get in ROUTING.items()}
@@ -133,7 +133,7 @@ class Traces:
         for attempt in exchange.attempts:
             values = {name: get_one(exchange, attempt) for name, get_one in ATTEMPT.items()}
             offset = attempt.started - exchange.started
-            seconds = whole - offset if attempt.seconds is None else attempt.seconds
+            seconds = total - offset if attempt.seconds is None else attempt.seconds
             name = f"{operation} {values['gen_ai.request.model']}"
             start, failed = began + int(offset * 1e9), values["error.type"] is not None
             self._span(name, SpanKind.CLIENT, inside, values, start, seconds, failed)

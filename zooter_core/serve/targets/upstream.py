@@ -118,7 +118,7 @@ class Upstream:
     async def raw_stream(self, path: str, body: Mapping[str, Any], progress: Progress) -> AsyncGenerator[bytes, None]:
         """The events of the Responses API, from the first part of the answer on. Raises as `complete`."""
         splitter, size, begun = Splitter(), 0, False
-        held: list[bytes] = []  # events before the first part
+        buffer: list[bytes] = []  # events before the first part
         async with self._place(), self._answer(path, body, EVENTS) as response:
             clock = asyncio.get_running_loop().time
             until = clock() + self.config.first_token_seconds
@@ -131,10 +131,10 @@ class Upstream:
                 for event in _complete_events(splitter, data):
                     if not begun or b'"usage"' in event:  # others have nothing that matters here
                         begun = self._look_at_response(event, progress, begun)
-                    held.append(renamed(self._masked(event), self._member))
-                if begun and held:
-                    yield b"".join(held)
-                    held.clear()
+                    buffer.append(renamed(self._masked(event), self._member))
+                if begun and buffer:
+                    yield b"".join(buffer)
+                    buffer.clear()
                     until = clock() + self.config.gap_seconds
             if not begun:
                 raise TargetError("the stream ended without an answer", temporary=True)
