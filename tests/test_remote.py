@@ -136,7 +136,7 @@ def test_keys_missing_wrong_and_right(start: Start, tmp_path: Path, monkeypatch:
 
     file = tmp_path / "keys.json"
     key = add_key(file, Key("demo", "", 0.0, models=("math", "code")))
-    endpoint = start("good", "good", "good", given={"keys": file})
+    endpoint = start("good", "good", "good", options={"keys": file})
     monkeypatch.delenv(KEY, raising=False)
     with pytest.raises(ZooterError, match=f"wants an API key.*{KEY}"):
         remote(endpoint)

@@ -142,7 +142,7 @@ def test_limits_of_a_key_over_http(serve, tmp_path):
     file = tmp_path / "keys.json"
     few = {"authorization": f"Bearer {add_key(file, Key('few', '', 0.0, requests_per_minute=1))}"}
     small = {"authorization": f"Bearer {add_key(file, Key('small', '', 0.0, tokens_per_minute=1))}"}
-    endpoint = serve("good", given={"keys": file})
+    endpoint = serve("good", options={"keys": file})
     for headers in (few, small):
         assert endpoint.chat(headers=headers).status_code == 200
         endpoint.next_exchange()  # when its tokens are counted
@@ -156,7 +156,7 @@ def test_limits_of_a_key_over_http(serve, tmp_path):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_deadline_ends_an_answer(serve, scripted, stream):
-    endpoint = serve("slow" if stream else "hang-first", extra="[serve]\ndeadline_seconds = 0.3\n")
+    endpoint = serve("slow" if stream else "hang-first", extra=f"[serve]\ndeadline_seconds = {1 if stream else 0.3}\n")
     response = endpoint.chat(stream=stream)
     if stream:
         error = stream_of(response)[-1]["error"]

@@ -16,8 +16,8 @@ import httpx2
 from support import endpoint_fleet
 from zooter_core.config.fleet import load_fleet
 from zooter_core.serve import run
-from zooter_core.serve.app import Server
 from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.server import Server
 from zooter_core.serve.settings import ServeSettings
 
 READY_SECONDS = 240  # on a busy machine
@@ -79,19 +79,19 @@ def running(settings: ServeSettings) -> Iterator[Endpoint]:
 
 @contextmanager
 def in_front_of(
-    folder: Path, url: str, *models: str, extra: str = "", router: str = "", given: Any = None, **keys: Any
+    folder: Path, url: str, *models: str, extra: str = "", router: str = "", options: Any = None, **keys: Any
 ) -> Iterator[Endpoint]:
     """An endpoint whose router sends QUERY to the first of these models of a scripted server, then to the second ...
 
     Args:
         folder: a copy of the tiny fleet, which is changed.
         extra, router: lines for the end of fleet.toml, and for its [router] table.
-        given: further settings of the server; keys: those of each candidate.
+        options: further settings of the server; keys: those of each candidate.
     """
     order = endpoint_fleet.save_by_order(folder, url, QUERY, models, **keys)
     file = folder / "fleet.toml"
     file.write_text(file.read_text().replace("[router]", f"[router]\n{router}") + extra)
-    settings = ServeSettings(load_fleet(folder), port=0, data=folder.parent / "data", **given or {})
+    settings = ServeSettings(load_fleet(folder), port=0, data=folder.parent / "data", **options or {})
     with running(settings) as endpoint:
         endpoint.order = order
         yield endpoint
