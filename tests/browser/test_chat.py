@@ -215,11 +215,17 @@ def tab_to(page: Page, words: str) -> None:
 def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     page = open_tab(demo)
     expect(page.get_by_text("Who answers")).to_be_visible(timeout=SLOW)
-    tab_to(page, "Ask anything")
+    box = page.get_by_test_id("stChatInputTextArea")
+    expect(box).to_be_focused(timeout=SLOW)
+    tab_to(page, "Explorer")
+    page.keyboard.press("/")
+    expect(box).to_be_focused()
+    expect(box).to_have_value("")
     page.keyboard.type("What is 30 + 12?")
     page.keyboard.press("Enter")
     answered(page)
     wait_until_idle(page)
+    expect(box).to_be_focused()  # for the next query
     tab_to(page, "Why")
     page.keyboard.press("Space")
     expect(page.get_by_text("What points to")).to_be_visible(timeout=SLOW)

@@ -284,6 +284,15 @@ def test_gap_closed_is_of_the_way_from_the_best_single_to_the_oracle(figures):
     assert result["interval"][0] < -2 / 3 < result["interval"][1] < 0
 
 
+def test_how_often_a_choice_is_the_best_one(figures):
+    """The best scores are 3, 3 and 6: the router (3, 0, 4) has one of them, b alone (3, 0, 6) two."""
+    best = figures["best_choice"]
+    assert {name: row["share"] for name, row in best.items()} == pytest.approx({"router": 1 / 3, "best_single": 2 / 3})
+    assert best["router"]["n"] == 3
+    low, high = best["router"]["interval"]
+    assert 0 < low < 1 / 3 < high < 1
+
+
 def test_baselines_in_hindsight(figures):
     """b wins q1 and q3 and is best on average; a is best in x and b in y: (1 + 3) / 2 and 6, on average 4."""
     result = figures["baselines"]

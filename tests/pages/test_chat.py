@@ -301,7 +301,7 @@ def test_an_answer_that_ends_while_the_page_is_drawn_leaves_the_field_open(
     page = ask(open_page("chat"), "What is 12 + 30?")
     running, routing = [True], view.routing
     monkeypatch.setattr(type(talk(page).turns[0].job), "running", property(lambda job: bool(running)))
-    monkeypatch.setattr(view, "routing", lambda *drawn: (routing(*drawn), running.clear()))
+    monkeypatch.setattr(view, "routing", lambda *drawn: (routing(*drawn), running.clear())[0])
     page.run()
     assert not page.chat_input[0].disabled
     assert "tokens in" in words(page)

@@ -126,12 +126,21 @@ def barriers(page: Page) -> list[str]:
     ]
 
 
+TABLES_FIT = """() => [...document.querySelectorAll('[data-testid="stMain"] table')].every(table => {
+    for (let box = table; box.dataset.testid !== 'stMain'; box = box.parentElement)
+        if (box.scrollWidth > box.clientWidth + 1) return false
+    const { left, right } = table.getBoundingClientRect()
+    return left >= 0 && right <= document.documentElement.clientWidth + 1
+})"""
+
+
 def assert_fits(page: Page, *widths: int, within: str = ":root") -> None:
-    """At each width, nothing makes the page scroll sideways; at the present one if none is given."""
-    for width in widths:
-        page.set_viewport_size({"width": width, "height": 900})
+    """At each width, nothing makes the page scroll sideways and no table is cut; now, if no width is given."""
+    for width in widths or (None,):
+        if width is not None:
+            page.set_viewport_size({"width": width, "height": 900})
         assert no_sideways_scrolling(page, within=within), width
-    assert no_sideways_scrolling(page, within=within)
+        page.wait_for_function(TABLES_FIT, timeout=SETTLED)
 
 
 def wait_until_idle(page: Page) -> None:
