@@ -6,12 +6,13 @@ import json
 import time
 from typing import Any
 
-from support.scripted_answers import LONGEST, TEXT, Parts
+from support.scripted_answers import LONGEST, TEXT
+from support.scripted_apis import Apis
 
 NARROW = 1000  # characters that `narrow` takes
 
 
-class Models(Parts):
+class Models(Apis):
     """Every method plays the model of its name. `body` is the request."""
 
     def good(self, body: Any) -> None:
@@ -27,25 +28,6 @@ class Models(Parts):
             usage = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
             self.raw("data: " + json.dumps({"id": "1", "choices": [], "usage": usage}))
         return self.raw("data: [DONE]")
-
-    def every_api(self, body: Any) -> None:
-        """A server with responses and embeddings too."""
-        if self.path.endswith("/embeddings"):
-            vector = {"object": "embedding", "index": 0, "embedding": [0.5, -1e-9]}
-            usage = {"prompt_tokens": 3, "total_tokens": 3}
-            return self.status(200, {"object": "list", "model": "scripted", "data": [vector], "usage": usage})
-        if not self.path.endswith("/responses"):
-            return self.good(body)
-        number = self.server.count(body["model"])
-        response = {"id": f"resp_{number}", "object": "response", "error": None, "model": "scripted", "output": []}
-        ended = response | {"usage": {"input_tokens": 9, "output_tokens": 7, "total_tokens": 16}}
-        if not body.get("stream"):
-            return self.status(200, ended)
-        self.begin()
-        begun = response | {"usage": None}
-        self.raw("event: response.created\ndata: " + json.dumps({"type": "response.created", "response": begun}))
-        self.raw('event: response.output_text.delta\ndata: {"type": "response.output_text.delta", "delta": "Hi"}')
-        return self.raw("event: response.completed\ndata: " + json.dumps({"type": "x", "response": ended}))
 
     def narrow(self, body: Any) -> None:
         if len(body["messages"][-1]["content"]) > NARROW:
