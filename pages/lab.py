@@ -12,6 +12,7 @@ st.markdown(
     "From scores to a router that Chat uses, in four steps. The defaults work: press the coloured button of each step. "
     "Nothing leaves this machine."
 )
+resources.require_folder("Training a router")
 engine = resources.ensemble()
 lab = state.current()
 for number, (name, step) in enumerate(STEPS.items(), 1):

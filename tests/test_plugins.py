@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zooter_core import backends, plugins
+from zooter_core import backends
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data import formats

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -49,6 +50,8 @@ def test_chat_and_compare_load_no_pytorch(fleet_copy: Path, tmp_path: Path) -> N
     for name in tiny_models.POOL:
         text += f'\n[[candidate]]\nname = "{name}"\nbackend = "gguf"\nmodel = "{model}"\nthreads = 1\n'
     file.write_text(text)
+    config = fleet_copy / "router" / "config.json"  # router and tagger name one encoder
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"encoder": str(fleet_copy / "encoder")}))
     fleet = load_fleet(fleet_copy)
     assert fleet.router is not None
     assert fleet.reward is not None
