@@ -120,3 +120,13 @@ def tiny_encoder(tiny_fleet: Path):
     from zooter_core.router.encoder import Encoder
 
     return Encoder(str(tiny_fleet / "encoder"))
+
+
+@pytest.fixture(scope="session")
+def exported(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tiny fleet's router, exported, which takes seconds; not to be changed."""
+    from zooter_core.cli.main import main
+
+    out = tmp_path_factory.mktemp("exported") / "router"
+    assert main(["export", "onnx", "--router", str(tiny_fleet / "router"), "--out", str(out)]) == 0
+    return out

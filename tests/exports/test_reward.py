@@ -24,7 +24,7 @@ PAIRS = [(query, response) for query in (*tiny_models.QUERIES[:5], "Why? " * 300
 
 
 @pytest.fixture(scope="module")
-def exported(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def model_and_cache(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The tiny reward model's folder, and a cache with its export."""
     folder = tmp_path_factory.mktemp("exported")
     shutil.copytree(tiny_fleet / "reward", folder / "reward")
@@ -35,9 +35,9 @@ def exported(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
 
 
 @pytest.fixture
-def config(exported: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScalarConfig:
+def config(model_and_cache: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScalarConfig:
     """The model, with a copy of the cache."""
-    reward, cache = exported
+    reward, cache = model_and_cache
     monkeypatch.setenv("ZOOTER_CACHE", str(shutil.copytree(cache, tmp_path / "cache")))
     return ScalarConfig(str(reward), max_tokens=128)
 
