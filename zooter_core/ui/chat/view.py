@@ -15,7 +15,7 @@ from zooter_core.ui.chat.controls import MODES
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Settings, Turn
 from zooter_core.ui.colours import badge
-from zooter_core.ui.text import plain, safe
+from zooter_core.ui.text import code, plain, safe
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -34,7 +34,9 @@ def draw_welcome() -> None:
 
 def draw_footnote() -> None:
     """A line below the composer that says what runs."""
-    if Path(resources.folder()).resolve() == EMBEDDED_FLEET.resolve():
+    if url := resources.endpoint():
+        text = f"{len(resources.pool())} models behind the endpoint {code(url)}. Check important answers."
+    elif Path(resources.folder()).resolve() == EMBEDDED_FLEET.resolve():
         text = EMBEDDED
     else:
         text = f"{len(resources.pool())} models behind one router. Check important answers."

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PRICES = "Tokens of the answer times the model's price in fleet.toml; the tokens of the query are not counted."
 BLIND_HELP = "Names, routing and rewards stay hidden, and the responses are shuffled, until you vote."
+NO_REWARDS = "An endpoint gives no rewards, so the responses are not ranked; `zooter demo --fleet DIR` ranks them."
 TOGETHER = "All models answer at the same time on this machine, so each is slower here than alone."
 
 
@@ -65,11 +66,13 @@ def result(engine: Ensemble, comparison: Comparison) -> None:
         show_error(
             "The responses could not be ranked. The reason appears together with the names." if hidden else problem
         )
-    if not comparison.blind:  # after a blind vote, nothing moves the card that a visitor has voted for
+    if not engine.can_rank:
+        st.caption(NO_REWARDS)
+    elif not comparison.blind:  # after a blind vote, nothing moves the card that a visitor has voted for
         _verdict(comparison)
     cards(comparison, engine)
     _vote(comparison)
-    if comparison.blind and not hidden:
+    if comparison.blind and not hidden and engine.can_rank:
         _verdict(comparison)
     if not hidden:
         with st.expander("Seconds, tokens and cost", icon=":material/timer:"):
