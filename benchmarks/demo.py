@@ -15,6 +15,7 @@ proportional (PSS: what processes share counts once).
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -66,7 +67,7 @@ WORDS = (
 )
 STOPPED = "() => ![...document.querySelectorAll('button')].some(b => b.innerText.includes('Stop'))"
 RANKED = "() => document.body.innerText.includes('highest reward')"
-HEADED = "() => ![null, {old!r}].includes(document.querySelector('h1')?.innerText ?? null)"
+HEADED = "() => ![null, {old}].includes(document.querySelector('h1')?.innerText ?? null)"
 COMPOSER = "stChatInputTextArea"
 
 
@@ -213,7 +214,9 @@ def switch(page: Page, name: str) -> float:
     """Seconds from the click on a page's name to its heading, or to the conversation."""
     old = page.evaluate("() => document.querySelector('h1')?.innerText ?? null")
     condition = (
-        HEADED.format(old=old) if name != "Chat" else f"() => !!document.querySelector('[data-testid={COMPOSER}]')"
+        HEADED.format(old=json.dumps(old))
+        if name != "Chat"
+        else f"() => !!document.querySelector('[data-testid={COMPOSER}]')"
     )
     (seconds,) = timed(page, "click", [condition], page.get_by_role("link", name=name, exact=True).first.click)
     page.wait_for_timeout(1_500)
