@@ -81,7 +81,7 @@ def test_stop_keeps_what_has_come(open_page: Open, slow_fleet: Path) -> None:
     job = comparison(page).job
     if job.running:
         page.button(key="stop").click().run()
-    job.wait(10)
+    job.wait(60)
     assert set(job.responses) == set(job.candidates)
     assert job.ranked is not None
     assert not page.run().exception
@@ -284,7 +284,7 @@ def test_a_tab_loaded_again_finds_the_running_comparison(open_page: Open, slow_f
     assert comparison(again) is shown
     assert not again.exception
     shown.job.stop()
-    shown.job.wait(10)
+    shown.job.wait(60)
 
 
 def test_an_address_of_a_comparison_that_is_gone_says_so(open_page: Open) -> None:

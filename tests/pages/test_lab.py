@@ -218,7 +218,7 @@ def test_a_sweep_that_fails_says_why(open_page: Open) -> None:
     press(page, "Sweep beta")
     task = state(page).sweep
     assert task is not None
-    task.wait(30)
+    task.wait(60)
     page.run()
     assert "at least 3 queries" in page.error[0].value
 

@@ -135,7 +135,7 @@ def test_a_stopped_distillation_keeps_nothing(open_page: Open) -> None:
         page.run()
         assert task.waiting
         page.button(key="lab-distill-stop").click().run()
-        task.wait(10)
+        task.wait(60)
     page.run()
     assert task.stopped
     assert "was stopped" in words(page)

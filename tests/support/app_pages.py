@@ -57,3 +57,9 @@ def draw_ended(page: AppTest) -> AppTest:
     page.run()
     assert not page.exception
     return page
+
+
+def ask(page: AppTest, query: str) -> AppTest:
+    """The Chat page once a query is answered."""
+    page.chat_input[0].set_value(query).run()
+    return draw_ended(page)

@@ -71,11 +71,11 @@ class Demo:
 
     def stop(self) -> None:
         self.process.send_signal(2)
-        self.process.wait(20)
+        self.process.wait(60)
 
     def crash(self) -> None:
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(60)
 
     def records(self, table: str = "turns") -> list[dict[str, Any]]:
         """The records of the history's turns or votes, the oldest first."""
@@ -97,6 +97,11 @@ def send_linked(page: Page) -> None:
     expect(box).not_to_have_value("", timeout=SLOW)
     box.press("Enter")
     expect(page.get_by_text("Nothing has run yet")).to_have_count(0, timeout=SLOW)
+
+
+def go_to(page: Page, name: str) -> None:
+    """Another page by the menu at the top; the one for phones is on the page for a moment too, before it is hidden."""
+    page.get_by_test_id("stTopNav").get_by_role("link", name=name, exact=True).click(timeout=SLOW)
 
 
 def leaves_this_machine(url: str) -> bool:

@@ -34,9 +34,12 @@ class Models(Apis):
             return self.status(400, {"error": {"message": "This model's maximum context length is 300 tokens."}})
         return self.good(body)
 
-    def slow(self, body: Any) -> None:
+    def unhurried(self, body: Any) -> None:
+        self.slow(body, 10)
+
+    def slow(self, body: Any, words: int = 200) -> None:
         self.begin()
-        for number in range(200):
+        for number in range(words):
             self.event(f"{number} ")
             if self.server.closing.wait(0.05):
                 return
@@ -235,21 +238,6 @@ class Models(Apis):
         if self.server.count(body["model"]) == 1:
             return self.status(503, {"error": {"message": "loading"}}, Retry_After=wait)
         return self.good(body)
-
-    def call(self, text: str | None, finish: str, name: str = "tool_calls") -> None:
-        """A tool call in two parts, after a text."""
-        self.begin()
-        if text:
-            self.event(text)
-        for part in ('{"city": ', '"Berlin"}'):
-            function = {"name": "weather", "arguments": part}
-            delta = {name: [{"index": 0, "id": "1", "type": "function", "function": function}]}
-            if name == "function_call":
-                delta = {name: function}
-            choices = [{"index": 0, "delta": {"content": None, **delta}, "finish_reason": None}]
-            self.raw("data: " + json.dumps({"id": "1", "object": "chat.completion.chunk", "choices": choices}))
-        self.event(finish=finish)
-        self.raw("data: [DONE]")
 
     def tool(self, body: Any) -> None:
         self.call(None, "tool_calls")
