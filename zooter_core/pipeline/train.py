@@ -26,7 +26,7 @@ from zooter_core.router.clusters import Vectors, cluster_tags
 from zooter_core.router.config import CONFIG, LABEL_SETTINGS
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.finetune import finetune
+from zooter_core.router.finetune import CHECKPOINT, finetune
 from zooter_core.router.kinds import DEFAULT, DistillConfig
 from zooter_core.router.neighbours import Neighbours, spread
 from zooter_core.router.torch_router import TorchRouter
@@ -77,10 +77,12 @@ def distill(
         vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
     index = TagIndex.of(tags_of(scores, tags, vectors, training.seed) if isinstance(tags, str) else tags)
     labelled = Labelled.of(scores, index, labels)
-    trained = train(scores, labelled, vectors, encoder, labels, training, progress)
-    if folder is not None:
-        with update_folder(Path(folder), CONFIG) as work:
+    checkpoint = None if folder is None else Path(folder) / CHECKPOINT
+    trained = train(scores, labelled, vectors, encoder, labels, training, progress, checkpoint=checkpoint)
+    if checkpoint is not None:
+        with update_folder(checkpoint.parent, CONFIG) as work:
             trained.save(work, work / REPORT)
+        remove(checkpoint)
     return trained.router
 
 
@@ -132,7 +134,8 @@ def distill_run(
     vectors = model.embed_all([query.text for query in scores.queries])
     labels = LabelConfig(**run.state["steps"]["label"])
     sampled = Sampled(run.samples(), run.dollars(ensemble.fleet))
-    trained = train(scores, labelled, vectors, model, labels, config, progress, sampled, run.set_aside())
+    checkpoint = run.folder / CHECKPOINT
+    trained = train(scores, labelled, vectors, model, labels, config, progress, sampled, run.set_aside(), checkpoint)
     work = run.folder / f"{ROUTER}.partial"
     with writing(run.folder):
         remove(work)  # of a process that was killed
@@ -140,6 +143,7 @@ def distill_run(
     trained.save(work / ROUTER, work / REPORT)
     with writing(run.folder):
         move_contents(work, run.folder)
+        remove(checkpoint)
     if run.sealed("label"):
         run.seal("distill", REPORT, ROUTER)
     return trained.report
@@ -206,6 +210,7 @@ def train(
     progress: Progress,
     sampled: Sampled | None = None,
     set_aside: Mapping[str, str] | None = None,
+    checkpoint: Path | None = None,
 ) -> Trained:
     """Train a router on the training fold and report on the held-back one.
 
@@ -215,6 +220,7 @@ def train(
         vectors: of the queries by the encoder, shape (n, 2 * width).
         sampled: single responses, for the report.
         set_aside: queries without rewards, for the report: id -> why.
+        checkpoint: of fine-tuning, see `finetune`.
     """
     rows = np.flatnonzero(labelled.learned)
     part: slice | NDArray[np.intp] = slice(None) if labelled.learned.all() else rows  # a slice copies nothing
@@ -227,12 +233,14 @@ def train(
     data = (vectors[part], labelled.enhanced[part], scores.candidates)
     if config.finetune == "none":
         router = TorchRouter(learn(*data, encoder.reference, config, after_epoch, scores.scores[part]), encoder)
+        progress("distill", config.epochs, config.epochs)  # training may have stopped earlier
     else:
         router = finetune(
-            [scores.queries[row].text for row in rows], *data, encoder, config, after_epoch, scores.scores[part]
-        )
+            [scores.queries[row].text for row in rows], *data, encoder, config,
+            lambda epoch, loss: losses.append(loss), scores.scores[part], checkpoint,
+            lambda done, total: progress("distill", done, total),
+        )  # fmt: skip
         vectors = router.encoder.embed_all([query.text for query in scores.queries])
-    progress("distill", config.epochs, config.epochs)  # training may have stopped earlier
     if config.kind == DEFAULT:  # other kinds learn from the scores
         router.head.config.labels = {name: getattr(labels, name) for name in LABEL_SETTINGS}
     kept = rows[spread(labelled.tags.rows(rows), seed=config.seed)]
