@@ -53,7 +53,7 @@ def test_two_processes_learn_what_one_learns_also_after_one_has_failed(call, tmp
     assert "zooter: Expected a whole GPU, but found smoke." in failed.stderr
     assert [path.name for path in (tmp_path / "two").iterdir()] == ["finetune.checkpoint"]
 
-    again = launch("", *call, str(tmp_path / "two"))
+    again = launch("none", *call, str(tmp_path / "two"))
     assert again.returncode == 0, again.stderr
     assert again.stderr.count("A router for math, writer is in") == 1, "the main process alone prints"
     assert not (tmp_path / "two" / "finetune.checkpoint").exists()

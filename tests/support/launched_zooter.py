@@ -1,7 +1,7 @@
 """`zooter` as one of several processes that `accelerate launch` starts: launched_zooter.py FAILING ARGUMENT...
 
 A checkpoint is written after every step of fine-tuning. FAILING is "PROCESS:STEP:HOW": in that step of that process an
-error is raised (`error`), or the process is killed (`kill`). An empty one lets all of them work.
+error is raised (`error`), or the process is killed (`kill`). With `none`, all of them work.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def failing_at(step: int, how: str) -> Any:
 
 if __name__ == "__main__":
     training.SAVE_SECONDS = 0.0
-    if sys.argv[1]:
+    if sys.argv[1] != "none":
         process, step, how = sys.argv[1].split(":")
         if process == os.environ["RANK"]:
             training.Training._step = failing_at(int(step), how)  # type: ignore[method-assign]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from zooter_core.errors import ZooterError, did_you_mean
 from zooter_core.method.gaps import mean, std
-from zooter_core.method.tags import TagIndex
+from zooter_core.method.tags import AT_ONCE, TagIndex
 
 Array = NDArray[np.float64]
 ROUNDS, TOLERANCE = 200, 1e-6  # of the search for priors where rewards are missing
@@ -202,19 +202,60 @@ def label(
     Raises:
         ZooterError: a setting makes no sense.
     """
-    _check_beta(config.beta)
     scaled = normalise(rewards, config.normalise, groups, scale_columns)
-    plain = softmax(scaled, config.tau)
-    index = TagIndex.of(tags)
-    learned = slice(None) if train is None else train
-    own = index if train is None else index.rows(train)
-    priors, overall = _priors(plain[learned], own), mean_label(plain[learned])
-    carried = np.flatnonzero(own.counts).tolist()
-    index = index.only(index.names[code] for code in carried)
-    plain, every, mean_prior = _enhanced(plain, index, priors[carried], overall, config.beta)
-    prior, enhanced = plain.copy(), plain.copy()
-    prior[learned], enhanced[learned] = mean_prior[learned], every[learned]
-    return Labels(scaled, plain, prior, enhanced)
+    every = Enhancement.of(scaled.copy(), tags, config, train)
+    return Labels(scaled, *every.rows(0, len(scaled)))
+
+
+@dataclass(frozen=True)
+class Enhancement:
+    """What the labels of n queries follow from, a part of them at a time, so that millions need little memory.
+
+    Attributes:
+        plain: the softmax of the rewards, shape (n, N), NaN where one is missing.
+        tags: those tags of the queries that have a prior.
+        priors: of these tags, shape (T, N).
+        overall: the mean label, shape (N,).
+        learned: which queries are enhanced, shape (n,); the others keep their plain label.
+        beta: share of the plain label.
+    """
+
+    plain: Array
+    tags: TagIndex
+    priors: Array
+    overall: Array
+    learned: NDArray[np.bool_]
+    beta: float
+
+    @classmethod
+    def of(
+        cls, rewards: Array, tags: Sequence[Sequence[str]], config: LabelConfig, train: NDArray[np.intp] | None = None
+    ) -> Enhancement:
+        """The enhancement of normalised rewards, whose array it takes over and changes. Other arguments: see `label`.
+
+        Raises:
+            ZooterError: a setting makes no sense, or a reward is infinite.
+        """
+        _check_beta(config.beta)
+        for first in range(0, max(1, len(rewards)), AT_ONCE):
+            rewards[first : first + AT_ONCE] = softmax(rewards[first : first + AT_ONCE], config.tau)
+        plain, index, learned = rewards, TagIndex.of(tags), np.ones(len(rewards), dtype=bool)
+        own = index
+        if train is not None:
+            learned[:] = False
+            learned[train] = True
+            own = index.rows(train)
+        part = plain if learned.all() else plain[train]
+        priors, overall = _priors(part, own), mean_label(part)
+        carried = np.flatnonzero(own.counts).tolist()
+        tagged = index.only(index.names[code] for code in carried)
+        return cls(plain, tagged, priors[carried], overall, learned, config.beta)
+
+    def rows(self, first: int, last: int) -> tuple[Array, Array, Array]:
+        """The plain labels, the mean tag priors and the enhanced labels of some of the queries, without gaps."""
+        index, learned = self.tags.rows(np.arange(first, last)), self.learned[first:last, None]
+        plain, enhanced, prior = _enhanced(self.plain[first:last], index, self.priors, self.overall, self.beta)
+        return plain, np.where(learned, prior, plain), np.where(learned, enhanced, plain)
 
 
 def held_back(query_id: str, config: LabelConfig) -> bool:

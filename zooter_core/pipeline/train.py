@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.config.fleet import ENCODER
-from zooter_core.data.run_folder import LABELS, REPORT, ROUTER, Settings
+from zooter_core.data.run_folder import LABELS, REPORT, RESPONSES, REWARDS, ROUTER, Settings
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, ScoreSource, as_scores
 from zooter_core.ensemble import Ensemble
@@ -35,6 +35,7 @@ from zooter_core.router.torch_router import TorchRouter
 # values did best on folds and on left-out data sets (docs/results.md).
 SCORE_LABELS = LabelConfig(beta=0.0, tau=0.3, normalise="spread", holdout=0.0)
 TRAINING = DistillConfig()
+SOURCES = (RESPONSES, REWARDS, LABELS)  # of a run's router and report; with the tags, which are finished
 
 
 def distill(
@@ -120,12 +121,15 @@ def distill_run(
     Both are written aside and renamed into place when they are complete. Returns the report, also of a finished step.
 
     Args:
-        allow_missing: accept an unfinished step label; this step stays open, too.
+        allow_missing: accept an unfinished step label; this step stays open, too, and is skipped while nothing changes.
     """
     run.begin("distill", distill_settings(encoder, config))
     if run.sealed("distill"):
         return load_report(run.folder / REPORT)
     require(run, "label", allow_missing)
+    made = ("distill", REPORT, ROUTER)
+    if run.unchanged(*made, SOURCES):
+        return load_report(run.folder / REPORT)
     pool_of(run, ensemble)
     scores = run.scores(allow_missing)
     by_id = {record["id"]: Label.from_json(record) for record in run.records(LABELS)}
@@ -145,7 +149,9 @@ def distill_run(
         move_contents(work, run.folder)
         remove(checkpoint)
     if run.sealed("label"):
-        run.seal("distill", REPORT, ROUTER)
+        run.seal(*made)
+    else:
+        run.remember(*made, SOURCES)
     return trained.report
 
 
