@@ -130,10 +130,10 @@ def main() -> None:
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         for _ in range(call.rounds):
-            for backend, seen in visits.items():
-                seen.append(visit(browser, fleet_on(backend, Path(folder))))
-    for backend, seen in visits.items():
-        best = Visit(*(min(getattr(one, entry.name) for one in seen) for entry in fields(Visit)))
+            for backend, timings in visits.items():
+                timings.append(visit(browser, fleet_on(backend, Path(folder))))
+    for backend, timings in visits.items():
+        best = Visit(*(min(getattr(one, entry.name) for one in timings) for entry in fields(Visit)))
         print(
             f"{backend:12}  cold {best.cold:.1f} s ({best.cpu:.1f} CPU s), warm {best.warm:.2f} s, "
             f"stop {best.stop:.2f} s, memory {best.memory:.0f} MB"

@@ -21,10 +21,10 @@ from zooter_core.router.vector_store import contents, delete
 from zooter_core.weights import resolve
 
 
-def timed(work: Callable[[], object]) -> tuple[float, float]:
+def timed(function: Callable[[], object]) -> tuple[float, float]:
     """Seconds, and processor seconds of all threads."""
     begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-    work()
+    function()
     after = resource.getrusage(resource.RUSAGE_SELF)
     return time.perf_counter() - begun, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

@@ -29,50 +29,50 @@ from zooter_core.router.kinds import settings_of
 from zooter_core.router.torch_router import RouterHead
 
 
-def pool_of(given: Examples, places: list[int]) -> Examples:
+def pool_of(examples: Examples, places: list[int]) -> Examples:
     """A copy with some of the candidates, in another order."""
-    names = tuple(given.scores.candidates[place] for place in places)
-    scores = Scores(given.scores.queries, names, given.scores.scores[:, places])
-    return Examples(scores, given.vectors, given.tags, given.config)
+    names = tuple(examples.scores.candidates[place] for place in places)
+    scores = Scores(examples.scores.queries, names, examples.scores.scores[:, places])
+    return Examples(scores, examples.vectors, examples.tags, examples.config)
 
 
-def split(given: Examples, seed: int) -> tuple[Examples, Examples]:
+def split(examples: Examples, seed: int) -> tuple[Examples, Examples]:
     """Four fifths as training set, a fifth as test set."""
-    fifth = np.random.default_rng(seed).permutation(len(given.vectors)) % 5 == 0
-    return given.subset(np.flatnonzero(~fifth)), given.subset(np.flatnonzero(fifth))
+    fifth = np.random.default_rng(seed).permutation(len(examples.vectors)) % 5 == 0
+    return examples.subset(np.flatnonzero(~fifth)), examples.subset(np.flatnonzero(fifth))
 
 
-def draw(given: Examples, size: int, number: int) -> Examples:
-    return given.subset(np.random.default_rng(number).permutation(len(given.vectors))[:size])
+def draw(examples: Examples, size: int, number: int) -> Examples:
+    return examples.subset(np.random.default_rng(number).permutation(len(examples.vectors))[:size])
 
 
-def fitted(given: Examples, folder: str | None, name: str) -> RouterHead:
-    """A router over the pool of `given`, loaded from its folder if it is there, or else trained and saved there."""
+def fitted(examples: Examples, folder: str | None, name: str) -> RouterHead:
+    """A router over the pool of `examples`, loaded from its folder if it is there, or else trained and saved there."""
     path = Path(folder) / name if folder else None
     if path and (path / "config.json").is_file():
         return RouterHead.from_pretrained(path).eval()
-    scores, config = given.scores, given.config
-    wanted = labels.label(scores.scores, scores.datasets, given.tags, config).enhanced
-    head = learn(given.vectors, wanted, scores.candidates, "none", settings_of("zooter"), scores=scores.scores)
+    scores, config = examples.scores, examples.config
+    wanted = labels.label(scores.scores, scores.datasets, examples.tags, config).enhanced
+    head = learn(examples.vectors, wanted, scores.candidates, "none", settings_of("zooter"), scores=scores.scores)
     if path:
         head.save_pretrained(path)
     return head
 
 
-def earned(head: RouterHead, given: Examples) -> float:
-    table = given.scores.scores
-    return float(table[np.arange(len(table)), logits_of(head, given.vectors).argmax(axis=1)].mean())
+def earned(head: RouterHead, examples: Examples) -> float:
+    table = examples.scores.scores
+    return float(table[np.arange(len(table)), logits_of(head, examples.vectors).argmax(axis=1)].mean())
 
 
-def off(head: RouterHead, given: Examples, temperature: float) -> float:
+def off(head: RouterHead, examples: Examples, temperature: float) -> float:
     """The expected calibration error of the probabilities."""
-    probabilities = labels.softmax(logits_of(head, given.vectors), temperature)
-    return float(calibration.reliability(probabilities, metrics.win_shares(given.scores.scores))["ece"])
+    probabilities = labels.softmax(logits_of(head, examples.vectors), temperature)
+    return float(calibration.reliability(probabilities, metrics.win_shares(examples.scores.scores))["ece"])
 
 
-def from_scratch(given: Examples, call: argparse.Namespace) -> dict[int, float]:
+def from_scratch(examples: Examples, call: argparse.Namespace) -> dict[int, float]:
     """Mean scores of routers trained on n queries alone; 0 stands for all four fifths."""
-    rest, judged = split(given, call.seed)
+    rest, judged = split(examples, call.seed)
     scores_by_size = {0: earned(fitted(rest, call.keep, "all"), judged)}
     for size in call.sizes:
         parts = ((number, draw(rest, size, number)) for number in range(call.draws))
@@ -81,11 +81,11 @@ def from_scratch(given: Examples, call: argparse.Namespace) -> dict[int, float]:
     return scores_by_size
 
 
-def left_out(given: Examples, left: int, scratch: dict[int, float], call: argparse.Namespace) -> dict[str, Any]:
+def left_out(examples: Examples, column: int, scratch: dict[int, float], call: argparse.Namespace) -> dict[str, Any]:
     """One candidate left out and added again: the baselines, and a row for each number of queries."""
-    places = [place for place in range(len(given.scores.candidates)) if place != left]
-    rest, judged = split(pool_of(given, [*places, left]), call.seed)
-    old = fitted(split(pool_of(given, places), call.seed)[0], call.keep, f"without-{left}")
+    places = [place for place in range(len(examples.scores.candidates)) if place != column]
+    rest, judged = split(pool_of(examples, [*places, column]), call.seed)
+    old = fitted(split(pool_of(examples, places), call.seed)[0], call.keep, f"without-{column}")
     before = logits_of(old, judged.vectors).argmax(axis=1)
     rows = []
     for size in call.sizes:
@@ -105,7 +105,7 @@ def left_out(given: Examples, left: int, scratch: dict[int, float], call: argpar
     table = judged.scores.scores
     beside = {"old": earned(old, judged), "single": float(table[:, rest.scores.scores.mean(axis=0).argmax()].mean())}
     beside |= {"all": scratch[0], "oracle": float(table.max(axis=1).mean())}
-    return {"candidate": given.scores.candidates[left], **beside, "rows": rows}
+    return {"candidate": examples.scores.candidates[column], **beside, "rows": rows}
 
 
 def show(figures: dict[str, Any]) -> None:
@@ -130,10 +130,10 @@ def main() -> None:
     torch.set_num_threads(1)
     scores = read_scores([call.scores])
     vectors = Encoder(call.encoder).embed_all([query.text for query in scores.queries])
-    given = Examples(scores, vectors, cluster_tags(vectors), SCORE_LABELS)
-    scratch, results = from_scratch(given, call), []
-    for left in call.left:
-        results.append(left_out(given, left, scratch, call))
+    examples = Examples(scores, vectors, cluster_tags(vectors), SCORE_LABELS)
+    scratch, results = from_scratch(examples, call), []
+    for column in call.left:
+        results.append(left_out(examples, column, scratch, call))
         if not call.json:
             show(results[-1])
     if call.json:

@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 QUERY = "Describe a walk through a market in the morning."
 GREEDY = GenerationConfig(max_new_tokens=64, temperature=0.0)
 ALONE = "code"  # the candidate that answers alone: it has neither a calculator nor a repetition penalty
-Work = Callable[[], tuple[int, float]]  # tokens, and seconds to the first one
+Generate = Callable[[], tuple[int, float]]  # tokens, and seconds to the first one
 
 
 @dataclass
@@ -44,9 +44,9 @@ class Series:
     firsts: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)  # tokens per CPU second
 
-    def add(self, work: Work) -> None:
+    def add(self, generate: Generate) -> None:
         before, begun = _cpu_seconds(), time.perf_counter()
-        tokens, first = work()
+        tokens, first = generate()
         seconds = time.perf_counter() - begun
         self.speeds.append(tokens / seconds)
         self.firsts.append(first)
@@ -149,8 +149,8 @@ def main() -> None:
 
 def _cpu_seconds() -> float:
     """CPU seconds of this process and its children."""
-    own = psutil.Process()
-    times = [process.cpu_times() for process in (own, *own.children(recursive=True))]
+    current = psutil.Process()
+    times = [process.cpu_times() for process in (current, *current.children(recursive=True))]
     return sum(time.user + time.system for time in times)
 
 

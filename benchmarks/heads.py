@@ -91,16 +91,16 @@ def earned(scores: Scores, held_back: list[Array], choose: Choose) -> Array:
     return values
 
 
-def split(kind: str, given: dict[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+def split(kind: str, settings: dict[str, float]) -> tuple[dict[str, float], dict[str, float]]:
     """The settings of the labels, which only the default kind uses, and those of the kind."""
     names = OF_LABELS if kind == DEFAULT else {}
-    of_labels = {name: value for name, value in given.items() if name in names}
-    return OF_LABELS | of_labels, {name: value for name, value in given.items() if name not in names}
+    of_labels = {name: value for name, value in settings.items() if name in names}
+    return OF_LABELS | of_labels, {name: value for name, value in settings.items() if name not in names}
 
 
-def by_head(bench: Bench, kind: str, given: dict[str, float], seed: int) -> Choose:
+def by_head(bench: Bench, kind: str, settings: dict[str, float], seed: int) -> Choose:
     """Choose by a router that is trained as `zooter distill --scores` does: clusters as tags, enhanced labels."""
-    of_labels, kind_settings = split(kind, given)
+    of_labels, kind_settings = split(kind, settings)
     label_config = replace(SCORE_LABELS, beta=of_labels["beta"], tau=of_labels["tau"])
     config = settings_of(kind, kind_settings, seed)
     rewards = labels.normalise(bench.scores.scores, label_config.normalise, bench.scores.datasets)
@@ -166,8 +166,8 @@ def rows_of(bench: Bench, call: argparse.Namespace) -> dict[str, Callable[[int],
         choices = {text or "as it is": (DEFAULT, numbers(text.split())) for text in ["", *call.settings]}
     else:
         choices = {kind: (kind, numbers(call.set)) for kind in call.kinds}
-    for kind, given in choices.values():
-        settings_of(kind, split(kind, given)[1])  # raises for a wrong setting before the work starts
+    for kind, settings in choices.values():
+        settings_of(kind, split(kind, settings)[1])  # raises for a wrong setting before the work starts
     rows: dict[str, Callable[[int], Choose]] = {name: partial(by_head, bench, *of) for name, of in choices.items()}
     return (
         rows

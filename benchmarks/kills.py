@@ -34,7 +34,7 @@ QUERIES = 3000
 
 
 @dataclass
-class Work:
+class Command:
     """A command; `{out}` in it stands for the path that it writes to.
 
     Attributes:
@@ -88,17 +88,17 @@ def inputs(folder: Path) -> dict[str, Path]:
     return {"scores": scores, "few": few, "chats": chats, "bench": folder / "bench", "encoder": folder / "encoder"}
 
 
-def works(at: dict[str, Path]) -> list[Work]:
+def works(at: dict[str, Path]) -> list[Command]:
     zooter = [sys.executable, "-m", "zooter_core.cli"]
     distill = [*zooter, "distill", "--encoder", str(at["encoder"]), "--out", "{out}", "--scores"]
     queries = [*zooter, "queries", "--from", str(at["chats"]), "--tagger", "given", "--out", "{out}.jsonl.gz", "--n"]
     bring = [*zooter, "import", "llmrouterbench", "--out", "{out}.jsonl"]
     return [
-        Work("distill", [*distill, str(at["scores"])], [*distill, str(at["few"])], router=True),
-        Work("queries", [*queries, "3000"], [*queries, "10"]),
-        Work("import", [*bring, str(at["bench"])], [*bring, str(at["bench"] / "sums" / "test" / "a")]),
-        Work("weights", [sys.executable, "-c", CONVERT]),
-        Work("onnx and int8", [sys.executable, "-c", EXPORT]),
+        Command("distill", [*distill, str(at["scores"])], [*distill, str(at["few"])], router=True),
+        Command("queries", [*queries, "3000"], [*queries, "10"]),
+        Command("import", [*bring, str(at["bench"])], [*bring, str(at["bench"] / "sums" / "test" / "a")]),
+        Command("weights", [sys.executable, "-c", CONVERT]),
+        Command("onnx and int8", [sys.executable, "-c", EXPORT]),
     ]
 
 
@@ -134,16 +134,16 @@ def content(folder: Path) -> dict[str, str]:
     return hashes
 
 
-def state(work: Work, folder: Path, before: dict[str, str], after: dict[str, str]) -> str:
+def state(command: Command, folder: Path, before: dict[str, str], after: dict[str, str]) -> str:
     """What a killed command left: the content before, the new content, or a mixture."""
     now = content(folder)
-    results = {name for name in (*before, *after) if name.startswith("out")}
-    there = {name: now[name] for name in results if name in now}
-    if there == {name: before[name] for name in results if name in before}:
+    names = {name for name in (*before, *after) if name.startswith("out")}
+    results = {name: now[name] for name in names if name in now}
+    if results == {name: before[name] for name in names if name in before}:
         return "as before"
-    if there == {name: after[name] for name in results if name in after}:
+    if results == {name: after[name] for name in names if name in after}:
         return "the new one"
-    if not work.router:
+    if not command.router:
         return "a mixture"
     return "a mixture that loads" if loads(folder / "out") else "a mixture that is refused"
 
@@ -173,20 +173,20 @@ def struck(call: list[str], folder: Path, moment: float) -> bool:
     return process.returncode == -signal.SIGKILL
 
 
-def kill(work: Work, folder: Path, base: Path | None, moment: float, after: dict[str, str], tally: Tally) -> None:
+def kill(command: Command, folder: Path, base: Path | None, moment: float, after: dict[str, str], tally: Tally) -> None:
     """One kill in a new folder, an inspection of what is left, and the same command again."""
     while True:
         shutil.copytree(base, folder) if base else folder.mkdir()
         before = content(folder)
-        if struck(work.call, folder, moment):
+        if struck(command.call, folder, moment):
             break
         moment *= 0.8  # the machine is faster now than when it was timed
         shutil.rmtree(folder)
-    left = state(work, folder, before, after)
+    left = state(command, folder, before, after)
     tally.outcomes[left] += 1
-    _, code, err = finish(work.call, folder)
+    _, code, err = finish(command.call, folder)
     now = content(folder)
-    where = f"{work.name}, killed after {moment:.2f} s, {left}"
+    where = f"{command.name}, killed after {moment:.2f} s, {left}"
     if left in ("a mixture", "a mixture that loads"):
         tally.problems.append(where)
     if code:
@@ -199,32 +199,32 @@ def kill(work: Work, folder: Path, base: Path | None, moment: float, after: dict
         tally.problems.append(f"{where}: stays: {', '.join(extra)[:300]}")
 
 
-def undisturbed(work: Work, folder: Path) -> tuple[float, dict[str, str]]:
+def undisturbed(command: Command, folder: Path) -> tuple[float, dict[str, str]]:
     """The shorter of two run times, because the first one reads files from the disk, and the content of the result."""
     times, contents = [], []
     for name in ("one", "two"):
-        seconds, code, err = finish(work.call, folder / name)
+        seconds, code, err = finish(command.call, folder / name)
         if code:
-            sys.exit(f"Expected {work.name} to work undisturbed, but found exit code {code}: {err}")
+            sys.exit(f"Expected {command.name} to work undisturbed, but found exit code {code}: {err}")
         times.append(seconds)
         contents.append(content(folder / name))
     if contents[0] != contents[1]:
-        sys.exit(f"Expected {work.name} to make the same bytes twice. They differ: no kill can be judged.")
+        sys.exit(f"Expected {command.name} to make the same bytes twice. They differ: no kill can be judged.")
     return min(times), contents[0]
 
 
-def campaign(work: Work, folder: Path, kills: int, chance: random.Random, log: Callable[[str], None]) -> Tally:
-    seconds, after = undisturbed(work, folder)
-    base = folder / "old" if work.old else None
-    if work.old:
-        assert finish(work.old, folder / "old")[1] == 0
+def campaign(command: Command, folder: Path, kills: int, chance: random.Random, log: Callable[[str], None]) -> Tally:
+    seconds, after = undisturbed(command, folder)
+    base = folder / "old" if command.old else None
+    if command.old:
+        assert finish(command.old, folder / "old")[1] == 0
     tally = Tally(seconds)
     for number in range(kills):
-        there = base if number % 2 else None
+        start = base if number % 2 else None
         place = folder / f"kill-{number}"
-        kill(work, place, there, chance.uniform(0, seconds), after, tally)
+        kill(command, place, start, chance.uniform(0, seconds), after, tally)
         shutil.rmtree(place)
-        log(f"{work.name}: kill {number + 1} of {kills}: {dict(tally.found)}, {len(tally.problems)} problems")
+        log(f"{command.name}: kill {number + 1} of {kills}: {dict(tally.outcomes)}, {len(tally.problems)} problems")
     return tally
 
 
@@ -238,14 +238,18 @@ def main() -> None:
     chance, tallies = random.Random(call.seed), {}
     with tempfile.TemporaryDirectory(prefix="zooter-kills-") as name:
         folder = Path(name)
-        for work in works(inputs(folder)):
-            if not call.only or work.name in call.only:
-                (folder / work.name).mkdir()
-                tallies[work.name] = campaign(
-                    work, folder / work.name, call.kills, chance, lambda line: print(line, file=sys.stderr, flush=True)
+        for command in works(inputs(folder)):
+            if not call.only or command.name in call.only:
+                (folder / command.name).mkdir()
+                tallies[command.name] = campaign(
+                    command,
+                    folder / command.name,
+                    call.kills,
+                    chance,
+                    lambda line: print(line, file=sys.stderr, flush=True),
                 )
     for name, tally in tallies.items():
-        print(f"{name}: {tally.seconds:.1f} s undisturbed, {call.kills} kills: {dict(tally.found)}")
+        print(f"{name}: {tally.seconds:.1f} s undisturbed, {call.kills} kills: {dict(tally.outcomes)}")
         for problem in tally.problems:
             print(f"  {problem}")
     if call.json:

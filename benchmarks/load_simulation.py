@@ -80,12 +80,12 @@ def arrivals(load: Load, random: np.random.Generator) -> Array:
 def waits(times: Array, seconds: Array, servers: int) -> Array:
     """How long each query waits for one of the servers, first come, first served."""
     free = [0.0] * servers
-    found = np.empty(len(times))
+    seconds_waited = np.empty(len(times))
     for number, (time, needed) in enumerate(zip(times.tolist(), seconds.tolist(), strict=True)):
         start = max(time, heapq.heappop(free))
         heapq.heappush(free, start + needed)
-        found[number] = start - time
-    return found
+        seconds_waited[number] = start - time
+    return seconds_waited
 
 
 def fewest(load: Load, model: Model, times: Array, tokens: Array) -> int:
@@ -101,8 +101,8 @@ def fewest(load: Load, model: Model, times: Array, tokens: Array) -> int:
     busiest = times // 3600 == counts.argmax()
 
     def enough(replicas: int) -> bool:
-        found = waits(times, seconds, replicas * model.slots)[busiest]
-        return bool(np.quantile(found, load.share) <= load.longest_wait)
+        seconds_waited = waits(times, seconds, replicas * model.slots)[busiest]
+        return bool(np.quantile(seconds_waited, load.share) <= load.longest_wait)
 
     low, high = 0, 1
     while not enough(high):
@@ -138,11 +138,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
     load = Load(per_second=call.per_second, hours=call.hours)
-    found = plans(load, call.seed)
-    gpus = {way: sum(MODELS[name].gpus * count for name, count in plan.items()) for way, plan in found.items()}
+    replicas = plans(load, call.seed)
+    gpus = {way: sum(MODELS[name].gpus * count for name, count in plan.items()) for way, plan in replicas.items()}
     shape = {
         "assumptions": asdict(load) | {name: asdict(model) for name, model in MODELS.items()},
-        "replicas": found,
+        "replicas": replicas,
         "gpus": gpus,
         "dollars_per_day": {way: round(count * 24 * load.dollars) for way, count in gpus.items()},
     }

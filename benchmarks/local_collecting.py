@@ -63,7 +63,7 @@ def plain(folder: Path, queries: list[Query], settings: GenerationConfig) -> int
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval()
     sampling = {"temperature": settings.temperature, "top_k": settings.top_k} if settings.temperature else {}
     options = {"do_sample": bool(sampling), **sampling, "pad_token_id": tokenizer.eos_token_id}
-    own = Settings(max_new_tokens=settings.max_new_tokens, eos_token_id=None, **options)
+    generation = Settings(max_new_tokens=settings.max_new_tokens, eos_token_id=None, **options)
     count, ordered = 0, sorted(queries, key=lambda query: len(query.text))
     for first in range(0, len(ordered), batches.BATCH):
         texts = [
@@ -74,7 +74,7 @@ def plain(folder: Path, queries: list[Query], settings: GenerationConfig) -> int
         ]
         read = tokenizer(texts, return_tensors="pt", padding=True)
         with torch.inference_mode():
-            output = model.generate(**read, generation_config=own)
+            output = model.generate(**read, generation_config=generation)
         new = output[:, read["input_ids"].shape[1] :]
         tokenizer.batch_decode(new, skip_special_tokens=True)
         count += new.numel()
@@ -121,18 +121,18 @@ def main() -> None:
     if call.side:
         settings = GenerationConfig(max_new_tokens=call.tokens, temperature=call.temperature)
         return measure(call.side, call.folder, queries_of(call.queries, call.words), settings)
-    found: dict[str, list[dict[str, float]]] = {"generate": [], "collect": []}
+    rounds_of: dict[str, list[dict[str, float]]] = {"generate": [], "collect": []}
     with tempfile.TemporaryDirectory() as place:
         folder = model_folder(call.weights, Path(place) / "model")
         for _ in range(call.rounds):
-            for side, figures in found.items():
+            for side, figures in rounds_of.items():
                 size = [f"--{name}={getattr(call, name)}" for name in ("queries", "words", "tokens", "temperature")]
                 child = [sys.executable, __file__, "--side", side, "--folder", str(folder), *size]
                 ended = subprocess.run(child, capture_output=True, text=True, check=True)
                 figures.append(json.loads(ended.stdout))
     medians = {
         side: {name: statistics.median(figures[name] for figures in rounds) for name in rounds[0]}
-        for side, rounds in found.items()
+        for side, rounds in rounds_of.items()
     }
     assert medians["collect"]["tokens"] == medians["generate"]["tokens"], "one side ended early"
     for side, figures in medians.items():

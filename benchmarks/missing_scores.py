@@ -30,9 +30,9 @@ from zooter_core.weights import quiet_libraries
 def thinned(table: Array, share: float, seed: int) -> Array:
     """Scores of which a share is missing (NaN), with two left of every query."""
     dice = np.random.default_rng(seed).random(table.shape)
-    kept = dice >= share
-    kept |= dice >= np.sort(dice, axis=1)[:, -2:].min(axis=1, keepdims=True)
-    return np.where(kept, table, np.nan)
+    keep = dice >= share
+    keep |= dice >= np.sort(dice, axis=1)[:, -2:].min(axis=1, keepdims=True)
+    return np.where(keep, table, np.nan)
 
 
 def choices(bench: Bench, table: Array, kind: str, seed: int) -> Array:

@@ -78,7 +78,7 @@ def save_model(folder: Path, size: str) -> int:
     return end
 
 
-def taken() -> int:
+def memory_used() -> int:
     """Bytes that this process uses on the models' device."""
     return torch.cuda.memory_allocated() if DEVICE != "cpu" else psutil.Process().memory_info().rss
 
@@ -88,10 +88,10 @@ def synchronise() -> None:
         torch.cuda.synchronize()
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+def timed(function: Callable[[], Any]) -> tuple[float, Any]:
     synchronise()
     begun = time.perf_counter()
-    result = work()
+    result = function()
     synchronise()
     return time.perf_counter() - begun, result
 
@@ -111,13 +111,14 @@ def switch(backend: TransformersBackend, candidates: list[CandidateConfig], time
     seconds, after = [], []
     for number in range(times):
         candidate = candidates[number % len(candidates)]
-        before, there = taken(), set(backend.resident.names())
+        before, loaded = memory_used(), set(backend.resident.names())
         spent, _ = timed(lambda candidate=candidate: ask(backend, candidate))
-        left = there - set(backend.resident.names())
+        unloaded = loaded - set(backend.resident.names())
         seconds.append(spent)
-        after.append(taken())
+        after.append(memory_used())
         print(
-            f"switch {number + 1:2d} to {candidate.name}: {spent:6.2f} s; left: {', '.join(sorted(left)) or 'none'}; "
+            f"switch {number + 1:2d} to {candidate.name}: {spent:6.2f} s; "
+            f"left: {', '.join(sorted(unloaded)) or 'none'}; "
             f"kept {len(backend.resident.names())}, counted {memory.in_words(sum(backend.resident.used().values()))}, "
             f"in the process {memory.in_words(before)} -> {memory.in_words(after[-1])}"
         )
@@ -125,7 +126,7 @@ def switch(backend: TransformersBackend, candidates: list[CandidateConfig], time
     departed, _ = timed(backend.resident.spare)
     print(
         f"load and first token: median {sorted(seconds)[len(seconds) // 2]:.2f} s; all leave in {departed:.3f} s, then "
-        f"{memory.in_words(taken())}; growth from switch {full + 1} to {times}: "
+        f"{memory.in_words(memory_used())}; growth from switch {full + 1} to {times}: "
         f"{(after[-1] - after[full]) / 1e6:+.1f} MB"
     )
 
@@ -164,11 +165,11 @@ def speed(backend: TransformersBackend, candidate: CandidateConfig, tokens: int,
     for rows in (1, 8, 32):
         speeds: dict[str, list[float]] = {"backend": [], "generate()": []}
         for _ in range(rounds + 1):  # the first one warms up
-            for name, work in (
+            for name, function in (
                 ("backend", lambda rows=rows: ask(backend, candidate, rows, tokens)),
                 ("generate()", lambda rows=rows: plain(base, rows, tokens)),
             ):
-                spent, count = timed(work)
+                spent, count = timed(function)
                 speeds[name].append(count / spent)
         medians = {name: sorted(values[1:])[rounds // 2] for name, values in speeds.items()}
         shown = ", ".join(f"{name} {value:.1f} tokens/s" for name, value in medians.items())

@@ -27,6 +27,7 @@ import numpy as np
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
+STUB = Path(__file__).with_name("stub_server.py")
 CANDIDATES = ("chat", "math", "code", "writer")
 TOPICS = (
     "the sea",
@@ -59,10 +60,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=32, help="tokens a second of each answer; 0 sends all at once")
     parser.add_argument("--litellm", metavar="BIN", help="LiteLLM's program, from an environment of its own")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--stub", type=int, metavar="PORT", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.stub:
-        serve_stub(options.stub, options.tokens, options.rate)
     with ExitStack() as stack:
         stub = stack.enter_context(stub_server(options))
         targets = {"direct": stub, "zooter": stack.enter_context(zooter(stub.url))}
@@ -100,7 +98,7 @@ class Load:
     """What clients saw: seconds to the first token and to the end of each answer."""
 
     first: list[float] = field(default_factory=list)
-    whole: list[float] = field(default_factory=list)
+    total: list[float] = field(default_factory=list)
     errors: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
@@ -120,10 +118,10 @@ def measure(targets: dict[str, Target], clients: int, options: argparse.Namespac
             memory.setdefault(name, target.megabytes)
     direct = loads["direct"]
     for name, result in loads.items():
-        row: dict[str, object] = {"target": name, "clients": clients, "requests": len(result.whole)}
-        row |= {"errors": result.errors, "per_second": len(result.whole) / result.seconds}
-        row |= {"cpu_ms_a_request": 1000 * result.cpu_seconds / max(len(result.whole), 1)}
-        for kind in ("first", "whole"):
+        row: dict[str, object] = {"target": name, "clients": clients, "requests": len(result.total)}
+        row |= {"errors": result.errors, "per_second": len(result.total) / result.seconds}
+        row |= {"cpu_ms_a_request": 1000 * result.cpu_seconds / max(len(result.total), 1)}
+        for kind in ("first", "total"):
             for quantile in QUANTILES:
                 value = np.percentile(getattr(result, kind) or [np.nan], quantile)
                 base = 0.0 if name == "direct" else np.percentile(getattr(direct, kind), quantile)
@@ -165,7 +163,7 @@ async def load(port: int, clients: int, seconds: float, pause: float, result: Lo
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 continue
             result.first.append(first - sent)
-            result.whole.append(time.perf_counter() - sent)
+            result.total.append(time.perf_counter() - sent)
         writer.close()
 
     await asyncio.gather(*(client(number) for number in range(clients)))
@@ -178,45 +176,6 @@ def request(texts: random.Random) -> bytes:
     body = json.dumps({"model": "auto", "stream": True, "messages": [{"role": "user", "content": text}]}).encode()
     head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     return (head + f"Authorization: Bearer none\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
-
-
-def serve_stub(port: int, tokens: int, rate: float) -> None:
-    """Answer every request with the same tokens."""
-
-    def event(delta: dict[str, str], finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish}
-        shape = {
-            "id": "chatcmpl-1",
-            "object": "chat.completion.chunk",
-            "created": 1,
-            "model": "stub",
-            "choices": [choice],
-        }
-        data = b"data: " + json.dumps(shape, separators=(",", ":")).encode() + b"\n\n"
-        return f"{len(data):x}\r\n".encode() + data + b"\r\n"
-
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-    parts = [event({"role": "assistant", "content": ""}), *[event({"content": " word"})] * tokens]
-    end = event({}, "stop") + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                headers = (await reader.readuntil(b"\r\n\r\n")).lower()
-                await reader.readexactly(int(headers.split(b"content-length:")[1].split(b"\r\n")[0]))
-                writer.write(head + parts[0])
-                for part in parts[1:] if rate else ():
-                    await asyncio.sleep(1 / rate)
-                    writer.write(part)
-                writer.write(end if rate else b"".join(parts[1:]) + end)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    async def serve() -> None:
-        async with await asyncio.start_server(answer, "127.0.0.1", port, backlog=1024) as server:
-            await server.serve_forever()
-
-    asyncio.run(serve())
 
 
 @contextmanager
@@ -250,17 +209,7 @@ def listening(port: int) -> bool:
 def stub_server(options: argparse.Namespace) -> AbstractContextManager[Target]:
     """The stub in a process of its own."""
     port = free_port()
-    command = [
-        sys.executable,
-        __file__,
-        "--stub",
-        str(port),
-        "--tokens",
-        str(options.tokens),
-        "--rate",
-        str(options.rate),
-    ]
-    return started(command, port)
+    return started([sys.executable, str(STUB), *map(str, (port, options.tokens, options.rate))], port)
 
 
 @contextmanager
@@ -299,7 +248,7 @@ def free_port() -> int:
 def table(rows: Sequence[dict[str, object]]) -> str:
     """The rows with the columns that matter."""
     columns = ["clients", "target", "requests", "errors", "per_second", "cpu_ms_a_request"]
-    columns += [f"{kind}_p{quantile}_ms" for kind in ("first", "whole") for quantile in QUANTILES]
+    columns += [f"{kind}_p{quantile}_ms" for kind in ("first", "total") for quantile in QUANTILES]
     columns += ["megabytes", "growth", "ready_seconds"]
     cells = [columns, *([f"{v:.3g}" if isinstance(v := row[c], float) else str(v) for c in columns] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(columns))]

@@ -14,7 +14,7 @@ from zooter_core.data.formats import Options, import_file
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.labelling import rewards, taggers
-from zooter_core.plugins import GROUPS, known_kinds, load_kind
+from zooter_core.plugins import GROUPS, kind_names, load_kind
 from zooter_core.router import kinds
 
 FAMILIES = {
@@ -180,7 +180,7 @@ def test_its_format_is_listed_and_imported(package, tmp_path, capsys):
 def test_its_kinds_are_listed_after_ours(package):
     added = {"backend": ["broken", "shout"], "reward": ["length"], "tagger": ["first"], "router": ["my-ridge"]}
     for family in GROUPS:
-        assert known_kinds(family, FAMILIES[family]) == [*FAMILIES[family], *added.get(family, ["plain"])]
+        assert kind_names(family, FAMILIES[family]) == [*FAMILIES[family], *added.get(family, ["plain"])]
     with pytest.raises(ZooterError, match='Did you mean "shout"'):
         load_kind("backend", backends.KINDS, "shuot")
     assert kinds.settings_of("my-ridge").kind == "my-ridge"

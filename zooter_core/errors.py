@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
-MOST_EXPECTED, MOST_FOUND, MOST_NEXT = 800, 2000, 800  # characters of each part of a message
+LONGEST_EXPECTED, LONGEST_FOUND, LONGEST_NEXT = 800, 2000, 800  # characters of each part of a message
 MOST_LISTED, MOST_NAMED = 400, 80  # characters of a list of names, and of one name in it
 FIX_PERMISSIONS = "Fix its permissions, or use another one."
 
@@ -55,10 +55,10 @@ class ZooterError(Exception):
 
     def __init__(self, expected: str, found: str, next_step: str = "", sentence: str = "") -> None:
         self.failure = Failure(
-            shortened(expected, MOST_EXPECTED),
-            shortened(found, MOST_FOUND),
-            shortened(next_step, MOST_NEXT),
-            shortened(sentence, MOST_EXPECTED + MOST_FOUND),
+            shortened(expected, LONGEST_EXPECTED),
+            shortened(found, LONGEST_FOUND),
+            shortened(next_step, LONGEST_NEXT),
+            shortened(sentence, LONGEST_EXPECTED + LONGEST_FOUND),
         )
         super().__init__(str(self.failure))
 

@@ -260,12 +260,12 @@ def update_folder(folder: Path, last: str, gone: Sequence[str] = ()) -> Iterator
                 (new / file).replace(folder / file)
 
 
-def move_contents(work: Path, folder: Path) -> None:
+def move_contents(source: Path, folder: Path) -> None:
     """Move everything from a folder into another on the same file system, replacing what is there; delete the first."""
-    for path in sorted(work.iterdir()):
+    for path in sorted(source.iterdir()):
         remove(folder / path.name)
         path.rename(folder / path.name)
-    work.rmdir()
+    source.rmdir()
 
 
 def remove(path: Path) -> None:

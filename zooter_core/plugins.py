@@ -51,7 +51,7 @@ def load_kind(family: str, kinds: Mapping[str, str], name: str) -> Any:
         ) from problem
 
 
-def known_kinds(family: str, kinds: Mapping[str, str]) -> list[str]:
+def kind_names(family: str, kinds: Mapping[str, str]) -> list[str]:
     """The names of our own kinds of a family, then those that installed packages add."""
     return list(dict.fromkeys([*kinds, *sorted(_added(family))]))
 

@@ -111,19 +111,19 @@ def encode(tokenizer: Any, example: data.Example) -> dict[str, list[int]]:
 
 
 def take(
-    tokenizer: Any, given: list[list[data.Example]], shares: Sequence[float], tokens: int, seed: int
+    tokenizer: Any, sources: list[list[data.Example]], shares: Sequence[float], tokens: int, seed: int
 ) -> tuple[list[dict], list[dict]]:
     """Training examples, each source up to its share of the tokens, and held-back ones that no turn uses."""
     held_back: list[dict] = []
     train: list[dict] = []
-    for examples, share in zip(given, shares, strict=True):
+    for examples, share in zip(sources, shares, strict=True):
         total = count = 0
         for example in examples:
             item = encode(tokenizer, example)
             if len(item["input_ids"]) > MOST_TOKENS:
                 continue
             if aside(example[0]):
-                if count < HELD_BACK // len(given):
+                if count < HELD_BACK // len(sources):
                     held_back.append(item)
                 count += 1
             elif total < share * tokens:
@@ -164,41 +164,10 @@ def train(name: str, folder: Path, out: Path, checkpoints: Path, turn: Turn, ran
     """Train an adapter and save it at `out`; `more` continues the one that is there. Returns tokens and losses."""
     base = resolve(BASE, print)
     tokenizer = AutoTokenizer.from_pretrained(base)
-    gpu = torch.cuda.is_available()
-    half = gpu or fast_bfloat16()
-    dtype = torch.bfloat16 if half else torch.float32
-    # On a processor, plain attention trains a fifth faster on short examples than fused attention.
-    attention = "sdpa" if gpu else "eager"
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, attn_implementation=attention)
+    half = torch.cuda.is_available() or fast_bfloat16()
     examples, held_back = take(tokenizer, sources(name, folder, seed), turn.shares, turn.tokens, seed)
-    torch.manual_seed(seed)
-    if more:
-        model = PeftModel.from_pretrained(model, str(out), is_trainable=True)
-    else:
-        lora = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
-        model = get_peft_model(model, lora)
-    arguments = TrainingArguments(
-        output_dir=str(checkpoints),
-        per_device_train_batch_size=8,
-        per_device_eval_batch_size=8,
-        train_sampling_strategy="group_by_length",
-        num_train_epochs=1,
-        learning_rate=turn.rate,
-        warmup_steps=10,
-        lr_scheduler_type="cosine",
-        weight_decay=0.0,
-        bf16=half,
-        use_cpu=not gpu,
-        logging_steps=10,
-        save_steps=50,
-        save_total_limit=1,
-        report_to="none",
-        seed=seed,
-        remove_unused_columns=False,
-        label_names=["labels"],
-        prediction_loss_only=True,
-        dataloader_pin_memory=gpu,
-    )
+    model = adapted(base, half, out if more else None, rank, seed)
+    arguments = settings(checkpoints, turn.rate, half, seed)
     trainer = ResponseTrainer(
         model=model, args=arguments, train_dataset=examples, eval_dataset=held_back, data_collator=collate
     )
@@ -222,6 +191,45 @@ def train(name: str, folder: Path, out: Path, checkpoints: Path, turn: Turn, ran
         "loss_before": round(before, 4),
         "loss_after": round(after, 4),
     }
+
+
+def adapted(base: str | Path, half: bool, adapter: Path | None, rank: int, seed: int) -> Any:
+    """The base with an adapter to train: the one at `adapter`, or a new one of this rank."""
+    # On a processor, plain attention trains a fifth faster on short examples than fused attention.
+    attention = "sdpa" if torch.cuda.is_available() else "eager"
+    dtype = torch.bfloat16 if half else torch.float32
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, attn_implementation=attention)
+    torch.manual_seed(seed)
+    if adapter:
+        return PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
+    lora = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    return get_peft_model(model, lora)
+
+
+def settings(checkpoints: Path, rate: float, half: bool, seed: int) -> TrainingArguments:
+    """How an adapter is trained."""
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        per_device_train_batch_size=8,
+        per_device_eval_batch_size=8,
+        train_sampling_strategy="group_by_length",
+        num_train_epochs=1,
+        learning_rate=rate,
+        warmup_steps=10,
+        lr_scheduler_type="cosine",
+        weight_decay=0.0,
+        bf16=half,
+        use_cpu=not torch.cuda.is_available(),
+        logging_steps=10,
+        save_steps=50,
+        save_total_limit=1,
+        report_to="none",
+        seed=seed,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        prediction_loss_only=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )
 
 
 def main() -> None:

@@ -70,17 +70,19 @@ def training_queries(folder: Path, per_field: int, seed: int) -> list[JudgedQuer
     rows += [
         ("functions", task.query, (data.python_fence(task.solution),), task) for task in tasks(half, seed + 1, False)
     ]
-    rows += [("snippets", r["query"], (r["answer"],), None) for r in some(data.snippets(False), half, seed)]
+    rows += [("snippets", r["query"], (r["answer"],), None) for r in sample(data.snippets(False), half, seed)]
     rows += [("codealpaca", q, (a,), None) for q, a in data.shuffled(data.codealpaca(folder), seed)[-half:]]
     rows += [("writing", q, (a,), None) for q, a in pieces(half, seed + 1, False)]
-    rows += [("short_pieces", r["query"], (r["answer"],), None) for r in some(data.short_pieces(False), half, seed)]
+    rows += [("short_pieces", r["query"], (r["answer"],), None) for r in sample(data.short_pieces(False), half, seed)]
     rows += [("alpaca_writing", q, a, None) for q, a in several(data.alpaca_eval(folder, True), half, seed)]
-    rows += [("questions", r["query"], (r["answer"],), None) for r in some(data.questions(False), 2 * per_field, seed)]
+    rows += [
+        ("questions", r["query"], (r["answer"],), None) for r in sample(data.questions(False), 2 * per_field, seed)
+    ]
     rows += [("alpaca_plain", q, a, None) for q, a in several(data.alpaca_eval(folder, False), half, seed)]
     return [JudgedQuery(Query(f"{n:04d}", q, field), refs, task) for n, (field, q, refs, task) in enumerate(rows)]
 
 
-def some(lines: Sequence[dict[str, str]], count: int, seed: int) -> list[dict[str, str]]:
+def sample(lines: Sequence[dict[str, str]], count: int, seed: int) -> list[dict[str, str]]:
     return random.Random(seed).sample(lines, min(count, len(lines)))
 
 

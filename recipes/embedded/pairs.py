@@ -105,11 +105,11 @@ def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) ->
         if r["responses"].get("gpt-3.5-turbo-1106")
     ]
     side = [[e for e in examples if data.in_pipeline(e[0]) == held_back] for examples in (math, code, prose)]
-    some = [dice.sample(examples, min(len(examples), 600)) for examples in side]
-    varied = [example for examples in some for example in examples]
+    samples = [dice.sample(examples, min(len(examples), 600)) for examples in side]
+    varied = [example for examples in samples for example in examples]
     kinds = preferences(folder, held_back) | {
         "stronger": stronger(folder, held_back),
-        "mismatched": [pair for examples in some for pair in mismatched(examples, dice)],
+        "mismatched": [pair for examples in samples for pair in mismatched(examples, dice)],
         "broken": list(broken(varied, dice)),
         "wrong_number": list(wrong_numbers(side[0], dice)),
     }

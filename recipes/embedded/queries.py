@@ -72,14 +72,14 @@ def of_data_sets(folder: Path) -> dict[str, list[str]]:
 def sample(folder: Path, share: float, seed: int) -> list[dict[str, str]]:
     """The queries of every source, in a fixed order."""
     dice, again = random.Random(seed), random.Random(seed + 1)
-    given = of_data_sets(folder) | of_project(seed)
+    texts_of = of_data_sets(folder) | of_project(seed)
     lines = []
     for source, most in SOURCES.items():
-        texts = list(dict.fromkeys(given[source]))
+        texts = list(dict.fromkeys(texts_of[source]))
         chosen = dice.sample(texts, min(len(texts), max(1, int(most * share))))
-        taken = set(chosen)
-        left = [text for text in texts if text not in taken]
-        chosen += again.sample(left, min(len(left), int(FURTHER.get(source, 0) * share)))
+        picked = set(chosen)
+        others = [text for text in texts if text not in picked]
+        chosen += again.sample(others, min(len(others), int(FURTHER.get(source, 0) * share)))
         lines += [{"id": f"{source}-{n:03d}", "query": text, "dataset": source} for n, text in enumerate(chosen)]
     return lines
 

@@ -54,14 +54,14 @@ def maths(folder: Path) -> list[tuple[str, str, Check]]:
 
 def code(folder: Path) -> list[tuple[str, str, Check]]:
     """(source, query, check) of function tasks and requests for Python."""
-    given = tasks(100, SEED, held_back=True)
-    rows: list[tuple[str, str, Check]] = [("functions", task.query, partial(_passes, task)) for task in given]
+    functions = tasks(100, SEED, held_back=True)
+    rows: list[tuple[str, str, Check]] = [("functions", task.query, partial(_passes, task)) for task in functions]
     asks = [
         r["query"]
         for r in data.read(folder, "codealpaca")
         if data.in_pipeline(r["query"]) and "python" in r["query"].lower() and len(r["query"]) < 300
     ]
-    requests = [task.query for task in given] + [
+    requests = [task.query for task in functions] + [
         query for query, _ in data.shuffled([(q, "") for q in asks], SEED)[:28]
     ]
     return rows + [("python", query, verify.parses) for query in requests]

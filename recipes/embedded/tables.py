@@ -51,19 +51,31 @@ def share(value: float, places: int = 1) -> str:
 
 def bars(work: Path) -> Iterator[Row]:
     """Every target with its figure and command."""
-
-    def given(name: str) -> Any:
-        return parse_json((work / f"{name}.json").read_text(encoding="utf-8"))
-
-    def command(name: str) -> str:
-        return f"`python -m recipes.embedded.{name} --data $DATA`"
-
     for field in ("math", "code"):
-        for item, figures in given(f"skills-{field}").items():
-            base, expert = figures["base"], figures[field]
-            name = ITEMS[item].format(n=figures["n"])
-            yield name, TARGETS.get(item, ""), f"{share(expert)} ({share(base)})", command("skills")
-    figures = given("figures")
+        yield from skill_bars(field, figures_of(work, f"skills-{field}"))
+    figures = figures_of(work, "figures")
+    yield from expert_bars(figures)
+    yield from reward_bars(figures, figures_of(work, "reward-accuracy")["held_back"])
+    yield from router_bars(figures["router"])
+
+
+def figures_of(work: Path, name: str) -> Any:
+    return parse_json((work / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def command(name: str) -> str:
+    return f"`python -m recipes.embedded.{name} --data $DATA`"
+
+
+def skill_bars(field: str, figures: Mapping[str, Any]) -> Iterator[Row]:
+    """How many held-back problems of its field an expert solves, beside the base."""
+    for item, of in figures.items():
+        name = ITEMS[item].format(n=of["n"])
+        yield name, TARGETS.get(item, ""), f"{share(of[field])} ({share(of['base'])})", command("skills")
+
+
+def expert_bars(figures: Mapping[str, Any]) -> Iterator[Row]:
+    """How often each expert is the best, and how close its responses are to references."""
     for expert in ("math", "code", "writer", "chat"):
         wins_in_field = figures["wins"][expert]
         name = f"`{expert}` best in its field, by mean reward (n = {wins_in_field['n']})"
@@ -75,7 +87,10 @@ def bars(work: Path) -> Iterator[Row]:
         near = ", ".join(f"{figures['closeness'][field][name]:.2f}" for name in names)
         name = f"closeness to references in `{field}`'s field: {', '.join(names)}"
         yield name, f"`{field}` first", near, command("figures")
-    accuracy = given("reward-accuracy")["held_back"]
+
+
+def reward_bars(figures: Mapping[str, Any], accuracy: Mapping[str, Any]) -> Iterator[Row]:
+    """How well the reward model tells better responses from worse ones, and whether it prefers long ones."""
     for kind, (name, target) in PAIRS.items():
         yield f"reward model, {name}", target, f"{accuracy[kind]['accuracy']:.3f}", command("reward accuracy")
     agreed = figures["agreement"]
@@ -89,7 +104,10 @@ def bars(work: Path) -> Iterator[Row]:
         lengths = figures["length_correlation"]
         values = ", ".join(f"{field[key]:+.2f}" for field in lengths.values())
         yield f"{name}: {', '.join(lengths)}", target, values, command("figures")
-    router = figures["router"]
+
+
+def router_bars(router: Mapping[str, Any]) -> Iterator[Row]:
+    """What the router gains over the best single candidate."""
     low, high = router["minus_best_single"]
     best = f"regret of the router, best single ({router['best_single']}), n = {router['n']}"
     yield best, "half", f"{router['regret']:.3f}, {router['regret_best_single']:.3f}", command("figures")
@@ -144,8 +162,8 @@ def tables(work: Path) -> Iterator[str]:
     """Every table, in the order of the docs."""
     report = parse_json((work / "run" / REPORT).read_text(encoding="utf-8"))
     held_back, pool = report["held_back"], list(report["candidates"]["all"]["mean_reward"])
-    accuracy = parse_json((work / "reward-accuracy.json").read_text(encoding="utf-8"))["held_back"]
-    sweep = parse_json((work / "sweep.json").read_text(encoding="utf-8"))
+    accuracy = figures_of(work, "reward-accuracy")["held_back"]
+    sweep = figures_of(work, "sweep")
     yield table(("bar", "asked", "figure", "command"), bars(work), 2)
     yield table(("method", "MTR", "%Uplift", "MTR, one call a query", "%Uplift, one call"), task_ranks(held_back))
     yield table(("beta", "mean reward", "95% interval", "regret", "minus the best beta, 95%"), betas(sweep), 0)

@@ -16,7 +16,8 @@ import pytest
 
 from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError
-from zooter_core.evaluation.evaluate import Sampled, compare, evaluate, report
+from zooter_core.evaluation.evaluate import compare, evaluate
+from zooter_core.evaluation.run_report import Sampled, report
 from zooter_core.method.selection import Outputs
 from zooter_core.records import Query
 

@@ -36,7 +36,7 @@ def complete(tmp_path_factory: pytest.TempPathFactory, ensemble: Ensemble, queri
     folder = tmp_path_factory.mktemp("complete") / "run"
     with pytest.MonkeyPatch.context() as patch:
         run_folders.small_batches(patch)
-        run_folders.work(folder, ensemble, queries)
+        run_folders.run_all_steps(folder, ensemble, queries)
     return folder
 
 

@@ -91,7 +91,7 @@ def trainings(monkeypatch) -> list[int]:
     return counts
 
 
-def work(folder: Path, fleet: Path, kind: str = "zooter") -> Report:
+def run_all_steps(folder: Path, fleet: Path, kind: str = "zooter") -> Report:
     """What `zooter run --allow-missing` does."""
     ensemble = Ensemble(load_fleet(fleet))
     with Run(folder, create=True) as run:
@@ -122,7 +122,7 @@ def test_a_run_with_holes_goes_through_and_ends_as_one_without(fleet, weak, scor
     """The first eight queries are two batches without a hole: they are not scored again."""
     well = weak("a", 8)
     folder = tmp_path / "run"
-    report = work(folder, fleet)
+    report = run_all_steps(folder, fleet)
     assert sealed(folder) == {"start", "tag"}
     assert report.candidates["all"]["scored"] == {"aa": 8, "b": 20, "c": 20}
     assert load_report(folder / "report.json").candidates == report.candidates
@@ -137,16 +137,16 @@ def test_a_run_with_holes_goes_through_and_ends_as_one_without(fleet, weak, scor
         assert odds == pytest.approx(np.exp(means["b"] - means["c"]))  # the scored ones keep theirs
 
     assert sum(scored) == len(QUERIES)
-    assert work(folder, fleet) == report  # nothing has changed
+    assert run_all_steps(folder, fleet) == report  # nothing has changed
     assert sum(scored) == len(QUERIES)
     assert trainings == [len(QUERIES)]
     (folder / "router" / "config.json").write_text("{}")
-    work(folder, fleet)
+    run_all_steps(folder, fleet)
     assert len(trainings) == 2, "a router that was changed is made again"
     well.set()
-    assert "scored" not in work(folder, fleet).candidates["all"]
+    assert "scored" not in run_all_steps(folder, fleet).candidates["all"]
     assert sum(scored) == len(QUERIES) + 12
-    work(tmp_path / "whole", fleet)
+    run_all_steps(tmp_path / "whole", fleet)
     assert same_end(folder, tmp_path / "whole")
     assert len(trainings) == 4
     assert "open" not in json.loads((folder / "run.json").read_text())
@@ -156,29 +156,29 @@ def test_a_batch_with_holes_that_a_kill_cut_short_is_scored_again_as_a_whole(fle
     """The last batch of three has one query with a hole, whose line comes first."""
     well = weak("a", 19)
     folder = tmp_path / "run"
-    work(folder, fleet)
+    run_all_steps(folder, fleet)
     lines = (folder / "rewards.jsonl").read_bytes().splitlines(keepends=True)
     assert [b'"missing"' in line for line in lines[-BATCH:]] == [True, False, False, False]
     (folder / "rewards.jsonl").write_bytes(b"".join(lines[:-2]) + lines[-2][:20])
     (folder / "labels.jsonl").unlink()
     scored.clear()
     well.set()
-    work(folder, fleet)
+    run_all_steps(folder, fleet)
     assert scored == [BATCH]
-    work(tmp_path / "whole", fleet)
+    run_all_steps(tmp_path / "whole", fleet)
     assert same_end(folder, tmp_path / "whole")
 
 
 def test_a_query_with_one_response_is_set_aside_until_it_has_another(fleet, weak, tmp_path):
     both = weak("a", 16), weak("c", 16)
     folder = tmp_path / "run"
-    report = work(folder, fleet)
+    report = run_all_steps(folder, fleet)
     assert report.set_aside == {query.id: "no response of aa, c" for query in QUERIES[16:]}
     assert len(records(folder, "labels.jsonl")) == 16
     for well in both:
         well.set()
-    assert work(folder, fleet).set_aside == {}
-    work(tmp_path / "whole", fleet)
+    assert run_all_steps(folder, fleet).set_aside == {}
+    run_all_steps(tmp_path / "whole", fleet)
     assert same_end(folder, tmp_path / "whole")
 
 
@@ -186,7 +186,7 @@ def test_a_query_with_one_response_is_set_aside_until_it_has_another(fleet, weak
 def test_a_candidate_that_never_answers_keeps_its_place(fleet, weak, tmp_path, kind):
     weak("a", 0)
     folder = tmp_path / "run"
-    report = work(folder, fleet, kind)
+    report = run_all_steps(folder, fleet, kind)
     assert report.candidates["all"]["scored"] == {"aa": 0, "b": 20, "c": 20}
     assert report.held_back is None
     assert {record["plain"][0] for record in records(folder, "labels.jsonl")} == {1 / 3}
@@ -195,7 +195,7 @@ def test_a_candidate_that_never_answers_keeps_its_place(fleet, weak, tmp_path, k
 
 def test_without_the_option_the_holes_stop_the_next_steps(fleet, weak, tmp_path):
     weak("a", 8)
-    work(tmp_path / "run", fleet)
+    run_all_steps(tmp_path / "run", fleet)
     before = (tmp_path / "run" / "labels.jsonl").read_bytes()
     with Run(tmp_path / "run") as run:
         ensemble = Ensemble(load_fleet(fleet))
@@ -214,23 +214,23 @@ def test_no_query_with_two_responses_is_one_message(fleet, weak, tmp_path):
     for name in "ac":
         weak(name, 0)
     with pytest.raises(ZooterError, match=r"no response of aa, c.*start the same command again"):
-        work(tmp_path / "run", fleet)
+        run_all_steps(tmp_path / "run", fleet)
 
 
 def test_a_wrong_list_of_missing_candidates_is_named(fleet, weak, tmp_path):
     weak("a", 8)
     folder = tmp_path / "run"
-    work(folder, fleet)
+    run_all_steps(folder, fleet)
     text = (folder / "rewards.jsonl").read_text()
     (folder / "rewards.jsonl").write_text(text.replace('"missing": ["aa"]', '"missing": ["zz"]', 1))
     with pytest.raises(ZooterError, match=r'"missing" is not a list of some of aa, b, c in line'):
-        work(folder, fleet)
+        run_all_steps(folder, fleet)
 
 
 def test_parquet_files_have_a_row_for_each_reward_that_there_is(fleet, weak, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     weak("a", 8)
-    work(tmp_path / "run", fleet)
+    run_all_steps(tmp_path / "run", fleet)
     with Run(tmp_path / "run") as run:
         export_parquet(run, tmp_path / "tables")
     assert len(parquet.read_table(tmp_path / "tables" / "rewards.parquet")) == 8 + 20 + 20

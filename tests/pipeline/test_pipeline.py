@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from support.run_folders import DISTILL, FILES, POOL, content, records, unfinish, work
+from support.run_folders import DISTILL, FILES, POOL, content, records, run_all_steps, unfinish
 from zooter_core import pipeline
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
@@ -74,7 +74,7 @@ def test_the_router_of_a_whole_run_is_loaded_and_reported(complete):
 
 def test_a_second_start_does_nothing_more(run_copy, ensemble, queries):
     before, steps = content(run_copy), []
-    work(run_copy, ensemble, queries, lambda step, done, of: steps.append(step))
+    run_all_steps(run_copy, ensemble, queries, lambda step, done, of: steps.append(step))
     assert not set(steps) & set(FILES)
     after = content(run_copy)
     assert {name: after[name] for name in before} == before
@@ -82,7 +82,7 @@ def test_a_second_start_does_nothing_more(run_copy, ensemble, queries):
 
 
 def test_a_second_run_elsewhere_gives_the_same_labels_and_router(complete, tmp_path, tiny_fleet, queries):
-    work(tmp_path / "run", Ensemble(load_fleet(tiny_fleet)), queries)
+    run_all_steps(tmp_path / "run", Ensemble(load_fleet(tiny_fleet)), queries)
     one, other = content(complete), content(tmp_path / "run")
     for name in ("labels.jsonl", "rewards.jsonl", "router/model.safetensors", "report.json"):
         assert other[name] == one[name]
@@ -95,7 +95,7 @@ def test_a_write_cut_short_anywhere_is_made_good(run_copy, complete, ensemble, q
     unfinish(run_copy, step)
     file = run_copy / FILES[step]
     file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
-    work(run_copy, ensemble, queries)
+    run_all_steps(run_copy, ensemble, queries)
     assert content(run_copy)["labels.jsonl"] == content(complete)["labels.jsonl"]
     assert file.read_bytes().count(b"\n") == (120 if step == "collect" else 40)
 
@@ -123,15 +123,15 @@ def test_the_same_fleet_in_another_folder_goes_on(run_copy, fleet_copy, queries)
 
 
 @pytest.mark.parametrize(
-    ("work", "needed"),
+    ("step", "needed"),
     [
         (lambda run, ensemble: pipeline.score(run, ensemble), "collect"),
         (lambda run, ensemble: pipeline.label(run, LabelConfig()), "score"),
         (lambda run, ensemble: pipeline.distill_run(run, ensemble, "encoder", DISTILL), "label"),
     ],
 )
-def test_a_step_before_its_turn_is_refused(tmp_path, ensemble, queries, work, needed):
+def test_a_step_before_its_turn_is_refused(tmp_path, ensemble, queries, step, needed):
     with Run(tmp_path / "run", create=True) as run:
         pipeline.start(run, ensemble, queries)
         with pytest.raises(ZooterError, match=f"zooter {needed} --run"):
-            work(run, ensemble)
+            step(run, ensemble)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from support.run_folders import FILES, POOL, content, records, unfinish, work
+from support.run_folders import FILES, POOL, content, records, run_all_steps, unfinish
 from zooter_core import pipeline
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores
@@ -35,7 +35,7 @@ def test_rewards_cut_short_inside_a_batch_are_made_good(run_copy, ensemble, quer
         unfinish(run_copy, "score")
         file = run_copy / FILES["score"]
         file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[: records if contents else 0]))
-        work(run_copy, ensemble, queries)
+        run_all_steps(run_copy, ensemble, queries)
         contents.append(content(run_copy)["labels.jsonl"])
     assert contents[0] == contents[1]
 
@@ -64,7 +64,7 @@ def test_queries_without_rewards_are_set_aside_and_reach_no_label(run_copy, comp
     bad, worse = (pair_of(run_copy, queries[n], "one") for n in (3, 17))
     monkeypatch.setattr(Ensemble, "reward_model", Faulty([bad], [worse]))
     (run_copy / "rewards.jsonl").unlink()
-    work(run_copy, ensemble, queries)
+    run_all_steps(run_copy, ensemble, queries)
     lines = {record["id"]: record for record in records(run_copy, "rewards.jsonl")}
     assert list(lines) == [query.id for query in queries]
     aside = {"q03": "the reward is nan", "q17": "the reward model failed: index out of range in self"}
@@ -94,7 +94,7 @@ def test_when_all_are_set_aside_there_is_no_label(run_copy, ensemble, queries, m
         "".join(json.dumps({"id": query.id, "set_aside": "no verdict"}) + "\n" for query in queries)
     )
     with pytest.raises(ZooterError, match=r"all 40 set aside; the first because: no verdict"):
-        work(run_copy, ensemble, queries)
+        run_all_steps(run_copy, ensemble, queries)
 
 
 def test_a_reward_model_that_cannot_work_stops_the_step_and_loses_nothing(run_copy, ensemble, queries, monkeypatch):
@@ -103,7 +103,7 @@ def test_a_reward_model_that_cannot_work_stops_the_step_and_loses_nothing(run_co
     late = {pair_of(run_copy, query, name) for query in queries[8:] for name in POOL}
     monkeypatch.setattr(Ensemble, "reward_model", Faulty(raises=late))
     with pytest.raises(WorkError, match=r"for any of .* responses.*index out of range"):
-        work(run_copy, ensemble, queries)
+        run_all_steps(run_copy, ensemble, queries)
     assert len(records(run_copy, "rewards.jsonl")) == 8
     monkeypatch.setattr(Ensemble, "reward_model", Faulty())
     with Run(run_copy) as run:

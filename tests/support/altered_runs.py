@@ -13,7 +13,7 @@ from support.run_folders import FILES
 
 LINES = ("queries.jsonl", *FILES.values())
 ROUTER = ("config.json", "model.safetensors", "neighbours.json", "neighbours.safetensors")
-WHOLE = ("run.json", "report.json", *(f"router/{name}" for name in ROUTER))
+COMPARED_FILES = ("run.json", "report.json", *(f"router/{name}" for name in ROUTER))
 STATES = ("finished", *FILES, "distill")  # the step that is not finished
 WILD: tuple[Any, ...] = (
     *(None, True, False, -1, 0, 3, 99, 0.5, 1e308, float("nan"), float("inf"), "", "x", "base", "q01"),
@@ -30,7 +30,7 @@ def alter(seed: int, folder: Path, unfinished: str = "") -> str:
             changed into another number is believed, so there only what makes a line wrong is tried.
     """
     chance = random.Random(seed)
-    name = chance.choice([name for name in (*LINES, *WHOLE) if (folder / name).exists()])
+    name = chance.choice([name for name in (*LINES, *COMPARED_FILES) if (folder / name).exists()])
     kinds = list(ANY) + (list(OF_LINES) if name in LINES else []) + ([_field] if name.endswith(".json") else [])
     change = chance.choice(kinds)
     if name == unfinished and change in (_flip, _field_of_line):

@@ -26,12 +26,12 @@ from zooter_core.strict_json import dump_json
 
 def dying(count: int) -> Callable[..., str]:
     """Stands in for dump_json, and kills after so many lines."""
-    left = count
+    remaining = count
 
     def dump(*arguments: Any, **options: Any) -> str:
-        nonlocal left
-        left -= 1
-        if not left:
+        nonlocal remaining
+        remaining -= 1
+        if not remaining:
             os.kill(os.getpid(), signal.SIGKILL)
         return dump_json(*arguments, **options)
 
@@ -40,18 +40,18 @@ def dying(count: int) -> Callable[..., str]:
 
 def killing(step: str, count: int) -> Callable[..., None]:
     """Stands in for `Lines.show`, and kills when a step has reported progress so many times."""
-    left = count
+    remaining = count
 
     def show(lines: object, name: str, done: int, total: int) -> None:
-        nonlocal left
-        left -= name == step
-        if not left:
+        nonlocal remaining
+        remaining -= name == step
+        if not remaining:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return show
 
 
-def work(call: list[str]) -> int:
+def run_call(call: list[str]) -> int:
     step, _, count = call[0].partition(":")
     if not count:
         return main(call)
@@ -77,7 +77,7 @@ if __name__ == "__main__":
     for call in calls:
         children.append(os.fork())
         if not children[-1]:
-            os._exit(work(call.split("\t")))
+            os._exit(run_call(call.split("\t")))
         if not together:
             print(ended(children.pop()))
     for child in children:

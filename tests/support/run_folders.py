@@ -34,7 +34,7 @@ def small_batches(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(batches, "BATCH", 4)
 
 
-def work(
+def run_all_steps(
     folder: Path,
     ensemble: Ensemble,
     queries: list[Query],

@@ -21,7 +21,7 @@ from zooter_core.evaluation.sandbox.runner import Limits, Verdict, missing, run
 AS_NOBODY: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []}
 
 
-class Own:
+class ThisUser:
     """This user: root, where the tests run as root."""
 
     def run(self, code: str, check: str, function: str = "f", setup: str = "", **limits: float) -> Verdict:
@@ -88,7 +88,7 @@ def main() -> None:
     for line in sys.stdin:
         job = json.loads(line)
         if "code" in job:
-            answer = asdict(Own().run(job["code"], job["check"], job["function"], job["setup"], **job["limits"]))
+            answer = asdict(ThisUser().run(job["code"], job["check"], job["function"], job["setup"], **job["limits"]))
         else:
             answer = {"user": os.getresuid(), "groups": os.getgroups(), "missing": missing()}
         print(json.dumps(answer), flush=True)

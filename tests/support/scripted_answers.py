@@ -45,7 +45,7 @@ class Parts(BaseHTTPRequestHandler):
         self.wfile.write(line.encode() + b"\n\n")
         self.wfile.flush()
 
-    def whole(self, text: str) -> None:
+    def completion(self, text: str) -> None:
         """An answer that is not streamed."""
         message = {"role": "assistant", "content": text}
         shape = {"id": "1", "object": "chat.completion", "created": 1, "model": "scripted", "system_fingerprint": "fp"}
@@ -53,7 +53,7 @@ class Parts(BaseHTTPRequestHandler):
         choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
         self.status(200, {**shape, "choices": choices, "usage": usage})
 
-    def say(self, words: Any = TEXT, between: str = "", finish: str | None = "stop") -> None:
+    def stream_text(self, words: Any = TEXT, between: str = "", finish: str | None = "stop") -> None:
         self.begin()
         for number, word in enumerate(words):
             self.event((between if number else "") + word)

@@ -16,7 +16,7 @@ class Models(Parts):
 
     def good(self, body: Any) -> None:
         if not body.get("stream"):
-            return self.whole("".join(TEXT))
+            return self.completion("".join(TEXT))
         self.begin()
         self.raw(": a comment")
         self.event("", role="assistant")
@@ -62,15 +62,15 @@ class Models(Parts):
 
     def echo(self, body: Any) -> None:
         if not body.get("stream"):
-            return self.whole(json.dumps(body["messages"]))
-        return self.say([json.dumps(body["messages"])])
+            return self.completion(json.dumps(body["messages"]))
+        return self.stream_text([json.dumps(body["messages"])])
 
     def seeded(self, body: Any) -> None:
-        self.say([f"seed {body['seed']}"])
+        self.stream_text([f"seed {body['seed']}"])
 
     def halves(self, body: Any) -> None:
         """Half characters: two that make one over two events, and two that stand alone."""
-        self.say(["a\ud83d", "\ude00b\ud800", "c\udfff", "d\ud83d"])
+        self.stream_text(["a\ud83d", "\ude00b\ud800", "c\udfff", "d\ud83d"])
 
     def hang_first(self, body: Any) -> None:
         self.hang()
@@ -174,19 +174,19 @@ class Models(Parts):
         self.raw('data: {"error": {"message": "the model\\u001b[31m ran\\nout of memory"}}')
 
     def empty(self, body: Any) -> None:
-        self.say([], finish="stop")
+        self.stream_text([], finish="stop")
 
     def nothing(self, body: Any) -> None:
         self.begin()
 
     def unfinished(self, body: Any) -> None:
-        self.say(finish=None)
+        self.stream_text(finish=None)
 
     def length(self, body: Any) -> None:
-        self.say(finish="length")
+        self.stream_text(finish="length")
 
     def filtered(self, body: Any) -> None:
-        self.say(["Half of"], finish="content_filter")
+        self.stream_text(["Half of"], finish="content_filter")
 
     def ten_megabytes(self, body: Any) -> None:
         self.begin()
@@ -217,15 +217,15 @@ class Models(Parts):
 
     def echo_key(self, body: Any) -> None:
         """The key as one token, then letter by letter, then as part of a word."""
-        self.say(["Your key is ", self.key(), ", or ", *self.key(), f", so x{self.key()}x."])
+        self.stream_text(["Your key is ", self.key(), ", or ", *self.key(), f", so x{self.key()}x."])
 
     def echo_key_cut(self, body: Any) -> None:
         """All but the end of the key, and no further word."""
-        self.say(["Your key is ", self.key()[:-2]])
+        self.stream_text(["Your key is ", self.key()[:-2]])
 
     def echo_key_start(self, body: Any) -> None:
         """What only looks like the key."""
-        self.say(["Keys begin like ", self.key()[:3], " or end so: ", self.key()[:3]])
+        self.stream_text(["Keys begin like ", self.key()[:3], " or end so: ", self.key()[:3]])
 
     def echo_key_reset(self, body: Any) -> None:
         self.begin()

@@ -109,13 +109,13 @@ class Handler(Models):
     def play(self, model: str, body: dict[str, Any]) -> None:
         if model in self.server.replies:
             answer = self.server.replies[model](body["messages"][-1]["content"])
-            return self.say(answer.split(" ") if isinstance(answer, str) else answer, " ")
+            return self.stream_text(answer.split(" ") if isinstance(answer, str) else answer, " ")
         if model.startswith("counts "):
             return self.counts(json.loads(model.removeprefix("counts ")))
         if model.startswith("ends "):
-            return self.say(finish=json.loads(model.removeprefix("ends ")))
+            return self.stream_text(finish=json.loads(model.removeprefix("ends ")))
         if model.startswith("ends-empty "):
-            return self.say([], finish=json.loads(model.removeprefix("ends-empty ")))
+            return self.stream_text([], finish=json.loads(model.removeprefix("ends-empty ")))
         if model.startswith("waits "):
             return self.waits(body, model.removeprefix("waits "))
         if model.startswith("http-"):

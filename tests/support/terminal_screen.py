@@ -43,12 +43,12 @@ class Screen:
 
     def check(self) -> str:
         """All output, which must hold no control characters but those of rich's colours and bars."""
-        both = self.out + self.err
-        rest = RICH.sub("", both)
+        output = self.out + self.err
+        rest = RICH.sub("", output)
         assert not ACTS.search(rest), repr(rest[max(0, ACTS.search(rest).start() - 40) :][:160])
-        assert COLOUR not in both
-        assert "Traceback" not in both
-        assert "the work failed" not in both
+        assert COLOUR not in output
+        assert "Traceback" not in output
+        assert "the work failed" not in output
         return rest
 
 

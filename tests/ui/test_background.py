@@ -20,7 +20,7 @@ class Steps(BackgroundWork):
         self.go, self.finished = threading.Event(), threading.Event()
         self.error = error
 
-    def _work(self) -> None:
+    def _execute(self) -> None:
         while not self.go.wait(0.01):
             if self.stopping:
                 raise StoppedError
@@ -32,12 +32,12 @@ class Steps(BackgroundWork):
 
 
 def test_work_that_ends_well_has_no_problem() -> None:
-    work = Steps()
-    work.start()
-    assert work.running
-    work.go.set()
-    work.wait(WAIT)
-    assert (work.running, work.problem, work.stopped, work.finished.is_set()) == (False, None, False, True)
+    job = Steps()
+    job.start()
+    assert job.running
+    job.go.set()
+    job.wait(WAIT)
+    assert (job.running, job.problem, job.stopped, job.finished.is_set()) == (False, None, False, True)
 
 
 @pytest.mark.parametrize(
@@ -48,23 +48,23 @@ def test_work_that_ends_well_has_no_problem() -> None:
     ],
 )
 def test_an_error_becomes_the_problem(error: Exception, message: str) -> None:
-    work = Steps(error)
-    work.go.set()
-    work.start()
-    work.wait(WAIT)
-    assert (work.problem, work.finished.is_set()) == (message, True)
+    job = Steps(error)
+    job.go.set()
+    job.start()
+    job.wait(WAIT)
+    assert (job.problem, job.finished.is_set()) == (message, True)
 
 
 def test_stopped_work_can_start_again() -> None:
-    work = Steps()
-    work.start()
-    work.stop()
-    work.wait(WAIT)
-    assert (work.stopping, work.stopped, work.problem, work.finished.is_set()) == (True, True, None, True)
-    work.go.set()
-    work.start()
-    work.wait(WAIT)
-    assert (work.stopping, work.stopped, work.problem) == (False, False, None)
+    job = Steps()
+    job.start()
+    job.stop()
+    job.wait(WAIT)
+    assert (job.stopping, job.stopped, job.problem, job.finished.is_set()) == (True, True, None, True)
+    job.go.set()
+    job.start()
+    job.wait(WAIT)
+    assert (job.stopping, job.stopped, job.problem) == (False, False, None)
 
 
 class Tabs:
@@ -80,41 +80,41 @@ class Tabs:
 
 
 def test_work_is_stopped_when_its_last_tab_was_closed_for_the_grace_period() -> None:
-    tabs, work = Tabs(), Steps()
-    work.start()
-    tabs.monitor.add(work, "a")
-    tabs.monitor.add(work, "b")
+    tabs, job = Tabs(), Steps()
+    job.start()
+    tabs.monitor.add(job, "a")
+    tabs.monitor.add(job, "b")
     tabs.later(10 * GRACE)
     tabs.open.remove("a")
     tabs.later(10 * GRACE)
-    assert not work.stopping  # b still looks
+    assert not job.stopping  # b still looks
     tabs.open.remove("b")
     tabs.later(0.9 * GRACE)
-    assert not work.stopping
+    assert not job.stopping
     tabs.later(0.2 * GRACE)
-    assert work.stopping
-    work.wait(WAIT)
-    assert work.stopped
+    assert job.stopping
+    job.wait(WAIT)
+    assert job.stopped
 
 
 def test_a_tab_that_reloads_keeps_its_work() -> None:
-    tabs, work = Tabs(), Steps()
-    work.start()
-    tabs.monitor.add(work, "a")
+    tabs, job = Tabs(), Steps()
+    job.start()
+    tabs.monitor.add(job, "a")
     tabs.open.remove("a")
     tabs.later(0.9 * GRACE)
     tabs.open.add("c")
-    tabs.monitor.add(work, "c")
+    tabs.monitor.add(job, "c")
     tabs.later(10 * GRACE)
-    assert not work.stopping
-    work.stop()
-    work.wait(WAIT)
+    assert not job.stopping
+    job.stop()
+    job.wait(WAIT)
 
 
 def test_work_that_nobody_was_attached_to_is_left_alone() -> None:
-    tabs, work = Tabs(), Steps()
-    work.start()
+    tabs, job = Tabs(), Steps()
+    job.start()
     tabs.later(10 * GRACE)
-    assert not work.stopping
-    work.stop()
-    work.wait(WAIT)
+    assert not job.stopping
+    job.stop()
+    job.wait(WAIT)

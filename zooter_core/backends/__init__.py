@@ -125,8 +125,8 @@ def backend(kind: str) -> Backend:
 
 def expect(backend: Backend, candidates: Sequence[CandidateConfig]) -> None:
     """Tell a backend which candidates will be asked, if it wants to know (`gguf` loads their adapters together)."""
-    if told := getattr(backend, "expect", None):  # no part of the protocol: plug-ins need not have it
-        told(candidates)
+    if prepare := getattr(backend, "expect", None):  # no part of the protocol: plug-ins need not have it
+        prepare(candidates)
 
 
 def stream_or_fail(
@@ -144,9 +144,9 @@ def stream_or_fail(
             unfinished[request] = None
             yield request
 
-    given: Any = list(drawn()) if isinstance(requests, Sequence) else drawn()
+    tracked: Any = list(drawn()) if isinstance(requests, Sequence) else drawn()
     try:
-        for piece in backend.stream(given, generation, stop):
+        for piece in backend.stream(tracked, generation, stop):
             if piece.response is not None:
                 del unfinished[piece.request]
             yield piece

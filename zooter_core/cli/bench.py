@@ -57,8 +57,8 @@ def bench(
 ) -> None:
     from zooter_core.evaluation import suites
     from zooter_core.evaluation.suites import outcome
+    from zooter_core.evaluation.suites.answering import SuiteJob, answer_and_score, sample
     from zooter_core.evaluation.suites.judging import judge_settings
-    from zooter_core.evaluation.suites.work import Work, sample, work
 
     benchmark = suites.suite(suite)
     _check_code(suite, benchmark, run_code, no_sandbox)
@@ -72,8 +72,8 @@ def bench(
     config = _set_judge(benchmark, ensemble, judge, judge_fleet) if benchmark.judged else None
     generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens, seed)
     with Run(f"{out}.run", create=True) as folder, bars() as progress:
-        job = Work(benchmark, drawn, ensemble, generation, folder, progress)
-        work(job, suite, None if config is None else judge_settings(config))
+        job = SuiteJob(benchmark, drawn, ensemble, generation, folder, progress)
+        answer_and_score(job, suite, None if config is None else judge_settings(config))
     count = outcome.write(job, suite, out)
     figures = outcome.figures(job, suite) | {"of": len(problems), "seed": seed, "out": str(out)}
     print_figures(figures, json, _print)

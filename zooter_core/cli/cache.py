@@ -33,8 +33,8 @@ def cache(
                 f"to delete embeddings in {vector_store.contents().path}", str(problem),
                 "End the other processes that use them, or delete the file yourself: it is made again.",
             ) from problem  # fmt: skip
-    held = vector_store.contents()
-    print_figures({"path": str(held.path), "bytes": held.size, "encoders": dict(held.encoders)}, json, _print)
+    store = vector_store.contents()
+    print_figures({"path": str(store.path), "bytes": store.size, "encoders": dict(store.encoders)}, json, _print)
 
 
 def _print(figures: dict[str, Any]) -> None:

@@ -129,8 +129,9 @@ def _router_path(folder: Path | None, fleet: Path | None) -> str | Path:
         ZooterError: both or neither are given, or the fleet has none.
     """
     if bool(folder) == bool(fleet):
-        given = "both" if folder else "neither"
-        raise ZooterError("--router DIR, or --fleet DIR for its router", given, "Give one of them.")
+        raise ZooterError(
+            "--router DIR, or --fleet DIR for its router", "both" if folder else "neither", "Give one of them."
+        )
     if folder is not None:
         return folder
     parts = open_fleet(fleet)
@@ -157,9 +158,9 @@ def _texts(files: Sequence[Path], scores: Scores, needed: dict[str, object], pri
     """
     from zooter_core.evaluation.responses import check_complete
 
-    given = [name for name, value in needed.items() if value]
-    texts = read_texts(files, scores) if given or prices else []
-    for name in given:
+    options = [name for name, value in needed.items() if value]
+    texts = read_texts(files, scores) if options or prices else []
+    for name in options:
         check_complete(scores, texts, name)
     return texts
 

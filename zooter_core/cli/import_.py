@@ -8,11 +8,11 @@ from typing import Annotated
 from zooter_core.cli.arguments import argument, option
 from zooter_core.cli.consoles import err
 from zooter_core.data.formats import KINDS, Options, import_file
-from zooter_core.plugins import known_kinds
+from zooter_core.plugins import kind_names
 
 
 def import_(
-    name: Annotated[str, argument("NAME", f"Format: {', '.join(known_kinds('import', KINDS))}.")],
+    name: Annotated[str, argument("NAME", f"Format: {', '.join(kind_names('import', KINDS))}.")],
     paths: Annotated[list[Path], argument("PATH", "Its files or folders.")],
     out: Annotated[Path, option("--out", "FILE", "Score file to write, .jsonl or .jsonl.gz.")],
     annotator: Annotated[

@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from zooter_core import __version__
 from zooter_core.cli import COMMANDS
 from zooter_core.cli.parsing import CallError, Command
-from zooter_core.errors import FIX_PERMISSIONS, MOST_FOUND, MOST_NAMED, ZooterError, did_you_mean, shortened
+from zooter_core.errors import FIX_PERMISSIONS, LONGEST_FOUND, MOST_NAMED, ZooterError, did_you_mean, shortened
 from zooter_core.terminal import guarded
 
 PROGRAM = "zooter"
@@ -123,5 +123,5 @@ def _described(problem: Exception) -> tuple[str, int]:
         return str(problem), problem.exit_code
     if isinstance(problem, PermissionError):  # in code that does not handle it
         return f"{problem.filename} is not accessible: {problem}. {FIX_PERMISSIONS}", 2
-    reason = shortened(f"{type(problem).__name__}: {problem}", MOST_FOUND)
+    reason = shortened(f"{type(problem).__name__}: {problem}", LONGEST_FOUND)
     return f"the work failed: {reason}. Run the command with --debug for the traceback.", 1

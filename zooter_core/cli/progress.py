@@ -44,8 +44,8 @@ def tally_text(tally: Tally) -> str:
         parts.append(f"${tally.dollars:,.2f}")
     if tally.problem:
         parts.append(f"skipped: {tally.problem.reason}")
-    elif (left := tally.seconds_left()) and tally.done < tally.total:
-        hours, seconds = divmod(round(left), 3600)
+    elif (seconds_left := tally.seconds_left()) and tally.done < tally.total:
+        hours, seconds = divmod(round(seconds_left), 3600)
         parts.append(f"{hours}:{seconds // 60:02}:{seconds % 60:02} left")
     return ", ".join(parts)
 

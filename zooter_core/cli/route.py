@@ -99,8 +99,8 @@ def _stdin_conversations() -> Iterator[Conversation]:
             conversation = _user_turns(record) if "messages" in record else record["query"].strip()
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ApiError) as problem:
             expected = f'a JSON object with "query" or "messages" in line {number} of stdin'
-            found = f"{line[:60]!r} ({problem.message})" if isinstance(problem, ApiError) else repr(line[:60])
-            raise ZooterError(expected, found, "Fix the line.") from problem
+            reason = f" ({problem.message})" if isinstance(problem, ApiError) else ""
+            raise ZooterError(expected, f"{line[:60]!r}{reason}", "Fix the line.") from problem
         if conversation:
             yield conversation
 

@@ -60,16 +60,16 @@ def run(
     with Run(out, create=True) as folder, bars() as progress:
         check(folder, Plan(STEPS, questions, generation, samples, None, labels, encoder, training, scores), ensemble)
         pipeline.start(folder, ensemble, questions)
-        with engine_of(engine, ensemble, out, address, gpus) as there:
+        with engine_of(engine, ensemble, out, address, gpus) as elsewhere:
             missing = pipeline.collect(
-                folder, ensemble, generation, progress, samples, print_note, how, progress.watch, there
+                folder, ensemble, generation, progress, samples, print_note, how, progress.watch, elsewhere
             )
             print_missing(missing)
             holes = bool(missing)
             print_cost(ensemble, samples)
-            pipeline.score(folder, ensemble, progress, there, holes)
+            pipeline.score(folder, ensemble, progress, elsewhere, holes)
             print_set_aside(folder.set_aside())
-            pipeline.tag(folder, ensemble, progress, there)
+            pipeline.tag(folder, ensemble, progress, elsewhere)
         pipeline.label(folder, labels, progress, holes)
         report = pipeline.distill_run(folder, ensemble, encoder, training, progress, holes)
         if scores:

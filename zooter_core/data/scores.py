@@ -274,8 +274,8 @@ def no_repeats(queries: Sequence[Query], path: str) -> None:
     """
     if not queries:
         raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
-    seen: set[str] = set()
+    ids: set[str] = set()
     for query in queries:
-        if query.id in seen:
+        if query.id in ids:
             raise ZooterError(f"different ids in {path}", f'"{query.id}" twice', "Rename or remove one of the lines.")
-        seen.add(query.id)
+        ids.add(query.id)

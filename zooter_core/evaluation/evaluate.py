@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.data import prices
-from zooter_core.data.scores import NO_DATASET, Scores, ScoreSource, as_scores
+from zooter_core.data.scores import Scores, ScoreSource, as_scores
 from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluation.baselines import nearest, simple
 from zooter_core.method import calibration, metrics, selection
-from zooter_core.method.gaps import mean, there
+from zooter_core.method.gaps import mean, without_gaps
 from zooter_core.router.router import Router
 
 Array = NDArray[np.float64]
@@ -81,7 +79,7 @@ def outputs_of(router: Router, scores: Scores) -> selection.Outputs:
 def _baseline(scores: Scores, values: Array, chosen: Array) -> dict[str, Any]:
     datasets = {name: float(mean) for name, mean in metrics.group_means(values, scores.datasets).items()}
     return {
-        "n": _count(values),
+        "n": scored_queries(values),
         "chosen": float(mean(np.array(list(datasets.values())))),
         "regret": float(mean(np.fmax.reduce(scores.scores, axis=1) - values)),
         "datasets": datasets,
@@ -95,9 +93,9 @@ def check_names(candidates: Iterable[str]) -> None:
     Raises:
         ZooterError: there is one.
     """
-    if taken := METHODS & set(candidates):
+    if clashes := METHODS & set(candidates):
         raise ZooterError(
-            f"candidates not named like a method ({listed(sorted(METHODS))})", listed(taken), "Rename them."
+            f"candidates not named like a method ({listed(sorted(METHODS))})", listed(clashes), "Rename them."
         )
 
 
@@ -141,7 +139,7 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
     }
     differences = {f"chosen_minus_{name}": earned - values for name, values in others.items()}
     every = means | {"oracle": best} | others | differences
-    counts = {name: _count(values) for name, values in every.items()}
+    counts = {name: scored_queries(values) for name, values in every.items()}
     figures: dict[str, Any] = {
         "n": len(table),
         "datasets": datasets,
@@ -150,11 +148,11 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
         "single": _ranks(alone, scores.datasets),
         "interval": {name: metrics.interval(values) for name, values in (means | differences).items()},
         "mean": {name: float(mean(values)) for name, values in (means | {"oracle": best} | others).items()},
-        "counts": counts | {"candidates": dict(zip(scores.candidates, _count(table), strict=True))},
-        "gap_closed": _gap_closed(*there(earned - single, best - single)),
+        "counts": counts | {"candidates": dict(zip(scores.candidates, scored_queries(table), strict=True))},
+        "gap_closed": _gap_closed(*without_gaps(earned - single, best - single)),
     }
-    known: dict[str, Any] = without_nan(figures)
-    return known
+    shown: dict[str, Any] = without_nan(figures)
+    return shown
 
 
 def without_nan(figures: Any) -> Any:
@@ -166,7 +164,7 @@ def without_nan(figures: Any) -> Any:
     return None if isinstance(figures, float) and np.isnan(figures) else figures
 
 
-def _count(values: Array) -> Any:
+def scored_queries(values: Array) -> Any:
     """The number of queries with a score, of each column."""
     return np.isfinite(values).sum(axis=0).tolist()
 
@@ -191,7 +189,7 @@ def _figures(candidates: tuple[str, ...], table: Array, chosen: Array, more: Map
     oracle = np.fmax.reduce(table, axis=1)
     return {
         "n": len(table),
-        "scored": _count(chosen),
+        "scored": scored_queries(chosen),
         "chosen": float(mean(chosen)),
         "regret": float(mean(oracle - chosen)),
         "oracle": float(oracle.mean()),
@@ -208,93 +206,3 @@ def _average(candidates: Sequence[str], datasets: Sequence[Mapping[str, Any]], k
     single = max(overall, key=lambda name: np.nan_to_num(overall[name], nan=-np.inf))
     means: dict[str, Any] = {key: float(mean(np.array([row[key] for row in datasets]))) for key in keys}
     return means | {"best_single": {"candidate": single, "score": overall[single]}}
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """Rewards and costs of the single responses of a run.
-
-    Attributes:
-        rewards: shape (n, candidates, k), whose means over k are the scores.
-        dollars: for a thousand queries, shape (n, candidates), means over k; None where a price is missing.
-    """
-
-    rewards: Array
-    dollars: Array | None = None
-
-
-def report(
-    scores: Scores,
-    entropies: Sequence[float],
-    held_back: NDArray[np.bool_],
-    outputs: selection.Outputs | None,
-    sampled: Sampled | None = None,
-) -> dict[str, Any]:
-    """The figures of report.json: each candidate's rewards by source, and the router on the held-back queries.
-
-    A candidate is left out of a source where it has no score, and a data set of the held-back ones where the router or
-    some candidate has none, or all if nothing can be compared. `scored` counts each candidate's scores where some lack.
-
-    The latter are those of `compare` with RMR among the methods, `calibration`, `selection` (in a pool of two or more;
-    selection.report) and, where prices are known, the `dollars` that the methods cost for a thousand queries.
-
-    Args:
-        entropies: reward entropy of each query, in [0, 1].
-        held_back: which queries the router has not learned from, shape (n,).
-        outputs: the router's on the held-back queries; None where there are none.
-        sampled: one response for each candidate and query, free of cost, if not given.
-    """
-    shares = metrics.win_shares(scores.scores)
-    names, spread = np.array(scores.datasets), np.array(entropies)
-
-    def by_name(table: Array) -> dict[str, float]:
-        means = zip(scores.candidates, mean(table, axis=0).tolist(), strict=True)
-        return {name: value for name, value in means if not np.isnan(value)}
-
-    def by_source(rows: NDArray[np.bool_]) -> dict[str, Any]:
-        table = scores.scores[rows]
-        return {
-            "n": int(rows.sum()),
-            **({"scored": dict(zip(scores.candidates, _count(table), strict=True))} if np.isnan(table).any() else {}),
-            "mean_reward": by_name(table),
-            "share_of_wins": by_name(shares[rows]),
-            "reward_entropy": float(spread[rows].mean()),
-        }
-
-    sources = {"all": by_source(np.ones(len(names), dtype=bool))}
-    sources |= {str(name): by_source(names == name) for name in dict.fromkeys(scores.datasets) if name != NO_DATASET}
-    figures: dict[str, Any] = {"candidates": sources}
-    if outputs is not None:
-        sampled = sampled or Sampled(scores.scores[..., None])
-        rows = np.flatnonzero(held_back)
-        judged = _judged(scores.subset(rows.tolist()), outputs.probabilities.argmax(axis=1))
-        if judged.any():
-            members = None if outputs.members is None else outputs.members[:, judged]
-            outputs, rows = selection.Outputs(outputs.probabilities[judged], members), rows[judged]
-            dollars = None if sampled.dollars is None else sampled.dollars[rows]
-            held = _held_back(outputs, scores.subset(rows.tolist()), sampled.rewards[rows], dollars)
-            if all(None not in ends for ends in held["interval"].values()):  # some query has both of each difference
-                figures["held_back"] = held
-    return figures
-
-
-def _judged(fold: Scores, chosen: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """The queries of the data sets where every candidate, and the choice, has a score for some query; shape (n,)."""
-    columns = np.column_stack([fold.scores, fold.scores[np.arange(len(chosen)), chosen]])
-    able = {name: bool(row.all()) for name, row in metrics.group_means(np.isfinite(columns), fold.datasets).items()}
-    return np.array([able[name] for name in fold.datasets], dtype=bool)
-
-
-def _held_back(outputs: selection.Outputs, fold: Scores, rewards: Array, dollars: Array | None) -> dict[str, Any]:
-    chosen = outputs.probabilities.argmax(axis=1)
-    # RMR sees one response per candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
-    given = np.where(np.isnan(rewards), -np.inf, rewards)
-    rmr = np.take_along_axis(fold.scores, given.argmax(axis=1), axis=1).mean(axis=1)
-    figures = compare(fold, chosen, {"rmr": rmr})
-    figures["calibration"] = calibration.reliability(outputs.probabilities, metrics.win_shares(fold.scores))
-    if len(fold.candidates) > 1 and selection.scored(outputs, fold.scores).any():
-        figures["selection"] = selection.report(outputs, fold.scores, rewards, dollars)
-    if dollars is not None and (able := np.isfinite(dollars).all(axis=1)).any():  # the same queries for each method
-        some = {} if able.all() else {"n": int(able.sum())}
-        figures["dollars"] = some | prices.spent(fold.candidates, chosen[able], dollars[able])
-    return figures

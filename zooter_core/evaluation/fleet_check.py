@@ -32,12 +32,12 @@ class Part:
 
     Attributes:
         kind: engine, candidate, reward model, tagger or router.
-        work: what it does once; returns what to report, at least `found`.
+        check: uses it once; returns what to report, at least `found`.
     """
 
     kind: str
     name: str
-    work: Callable[[], Row]
+    check: Callable[[], Row]
 
 
 def parts_of(ensemble: Ensemble, note: Callable[[str], None]) -> list[Part]:
@@ -61,7 +61,7 @@ def check_part(ensemble: Ensemble, part: Part) -> Row:
     row: Row = {"part": part.kind, "name": part.name, "ok": True}
     process, models = _memory(), _models(ensemble)
     try:
-        row |= part.work()
+        row |= part.check()
     except ZooterError as problem:
         row |= {"ok": False, "found": str(problem)}
     row |= {"seconds": round(time.perf_counter() - start, 2)}
@@ -74,9 +74,11 @@ def check_part(ensemble: Ensemble, part: Part) -> Row:
 def _engine(entry: CandidateConfig, note: Callable[[str], None]) -> Row:
     """The speeds of both engines of the backend auto, which the first check on a machine measures."""
     speeds = auto.measured() or auto.measure(entry, note)
-    both = {"gguf": speeds.gguf, "transformers": speeds.transformers}
-    words = [f"{name} {'does not work' if speed is None else f'{speed:.0f} tokens/s'}" for name, speed in both.items()]
-    return {"found": f"{', '.join(words)}; {auto.choice()} answers", "engines": both}
+    speed_of = {"gguf": speeds.gguf, "transformers": speeds.transformers}
+    words = [
+        f"{name} {'does not work' if speed is None else f'{speed:.0f} tokens/s'}" for name, speed in speed_of.items()
+    ]
+    return {"found": f"{', '.join(words)}; {auto.choice()} answers", "engines": speed_of}
 
 
 def _candidate(ensemble: Ensemble, entry: CandidateConfig, note: Callable[[str], None]) -> Row:

@@ -1,181 +1,20 @@
-"""report.json and sweep.json: what they hold, where they are, and how they are read and written.
+"""report.json and sweep.json: where they are, and how they are read and written.
 
-`report_tables` turns their figures into tables and points.
+`report_figures` says what they hold; `report_tables` turns it into tables and points.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator, with_config
-from typing_extensions import TypedDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from zooter_core.errors import ZooterError, first_line
+from zooter_core.evaluation.report_figures import HeldBack, SourceFigures, Sweep
 from zooter_core.strict_json import dump_json, parse_json
 
 REPORT, SWEEP = "report.json", "sweep.json"
-Interval = Annotated[list[float], Field(min_length=2, max_length=2)]  # of 95%: from, to
-ByName = dict[str, float]  # a figure for each candidate or method
-open_table = with_config(ConfigDict(extra="allow"))  # further keys stay
-
-
-class SourceFigures(TypedDict):
-    """What each candidate earned on the queries of one source; `scored`: on how many of them, where not on all."""
-
-    n: int
-    scored: NotRequired[dict[str, int]]
-    mean_reward: ByName
-    share_of_wins: ByName
-    reward_entropy: float
-
-
-class BestSingle(TypedDict):
-    """The candidate with the highest mean."""
-
-    candidate: str
-    score: float
-
-
-@open_table
-class DatasetFigures(TypedDict):
-    """Mean rewards on the held-back queries of one data set."""
-
-    n: Annotated[int, Field(ge=1)]
-    chosen: float
-    regret: float
-    oracle: float
-    random: float
-    best_single: BestSingle
-    candidates: Annotated[ByName, Field(min_length=1)]
-    rmr: float
-
-
-@open_table
-class Average(TypedDict):
-    """Means over data sets, each data set counting the same."""
-
-    chosen: float
-    regret: float
-    oracle: float
-    random: float
-    best_single: BestSingle
-
-
-class Ranks(TypedDict):
-    """MTR and %Uplift of the methods that run one model."""
-
-    mtr: ByName
-    uplift: ByName
-
-
-@open_table
-class Means(TypedDict):
-    """Means over queries."""
-
-    chosen: float
-    regret: float
-    regret_best_single: float
-    regret_random: float
-    oracle: float
-    best_single: float
-    random: float
-    rmr: float
-
-
-@open_table
-class Intervals(TypedDict):
-    """95% bootstrap intervals of means over queries."""
-
-    chosen: Interval
-    regret: Interval
-    regret_best_single: Interval
-    regret_random: Interval
-    chosen_minus_best_single: Interval
-    chosen_minus_random: Interval
-    chosen_minus_rmr: Interval
-
-
-@open_table
-class CurvePoint(TypedDict):
-    """The queries above a threshold go to k candidates."""
-
-    calls: float
-    dollars: NotRequired[float]
-    score: float
-    threshold: float
-
-
-@open_table
-class Curve(TypedDict):
-    """Cost and quality as more and more queries go to the top k candidates."""
-
-    trigger: str
-    k: Annotated[int, Field(ge=2)]
-    area: float
-    area_random: float
-    gain: float
-    interval: Interval
-    beats_random: bool
-    points: list[CurvePoint]
-
-
-@open_table
-class BestCurve(TypedDict):
-    """The curve that gains most."""
-
-    trigger: str
-
-
-@open_table
-class Selection(TypedDict):
-    """What selection among the top k candidates costs and gains."""
-
-    curves: list[Curve]
-    best: BestCurve
-
-
-class Dollars(TypedDict):
-    """What a thousand queries cost, for the responses alone; `n`: of how many queries, where not of all."""
-
-    n: NotRequired[int]
-    chosen: float
-    candidates: ByName
-    random: float
-    all: float
-
-
-# Functional, because `from` is a keyword of Python.
-CalibrationBin = TypedDict("CalibrationBin", {"from": float, "to": float, "n": int, "probability": float, "won": float})
-
-
-class Calibration(TypedDict):
-    """The expected calibration error, and the bins of the chosen candidates' probabilities that have a query."""
-
-    n: NotRequired[int]
-    ece: float
-    bins: list[CalibrationBin]
-
-
-@open_table
-class HeldBack(TypedDict):
-    """How the router does on the held-back queries.
-
-    Selection needs two candidates; dollars need the price of each.
-    """
-
-    n: int
-    datasets: Annotated[dict[str, DatasetFigures], Field(min_length=1)]
-    average: Average
-    mtr: ByName
-    uplift: ByName
-    single: Ranks
-    interval: Intervals
-    mean: Means
-    gap_closed: dict[str, Any] | None
-    calibration: Calibration
-    selection: NotRequired[Selection]
-    dollars: NotRequired[Dollars]
 
 
 class Report(BaseModel):
@@ -208,38 +47,6 @@ class Report(BaseModel):
             OSError: the file cannot be written.
         """
         path.write_text(dump_json(self.model_dump(exclude_defaults=True), indent=2) + "\n", encoding="utf-8")
-
-
-@open_table
-class SweepRow(TypedDict):
-    """The figures of one beta and tau."""
-
-    beta: float
-    tau: float
-    mean: float
-    interval: Interval
-    regret: float
-    minus_best: Interval
-
-
-class BestRow(TypedDict):
-    """The beta and tau with the highest mean."""
-
-    beta: float
-    tau: float
-
-
-@open_table
-class Sweep(TypedDict):
-    """sweep.json: what `zooter sweep --out` writes."""
-
-    n: int
-    folds: int
-    seeds: int
-    normalise: str
-    rows: Annotated[list[SweepRow], Field(min_length=1)]
-    best: BestRow
-    differs: bool
 
 
 def find(folder: str | Path, router: str | Path | None = None) -> Path | None:

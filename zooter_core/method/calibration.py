@@ -58,8 +58,8 @@ def reliability(probabilities: Array, wins: Array, bins: int = BINS) -> dict[str
     gaps = np.isnan(wins)
     if gaps.any():
         rows = np.flatnonzero(~gaps[rows, chosen])
-        given = np.where(gaps, 0.0, probabilities)
-        probabilities = given / np.maximum(given.sum(axis=-1, keepdims=True), TINY)
+        scored = np.where(gaps, 0.0, probabilities)
+        probabilities = scored / np.maximum(scored.sum(axis=-1, keepdims=True), TINY)
     sure, won = probabilities[rows, chosen[rows]], wins[rows, chosen[rows]]
     place = np.minimum((sure * bins).astype(int), bins - 1)
     filled = [

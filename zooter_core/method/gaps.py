@@ -25,7 +25,7 @@ def std(values: Array) -> float:
     return float(np.nanstd(values) if np.isnan(values).any() else values.std())
 
 
-def there(*columns: Array) -> list[Array]:
+def without_gaps(*columns: Array) -> list[Array]:
     """The rows of these columns, shape (n,) each, where all of them have a number."""
     rows = np.logical_and.reduce([np.isfinite(column) for column in columns])
     return [column[rows] for column in columns]

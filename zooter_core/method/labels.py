@@ -55,8 +55,8 @@ def complete(labels: Array, shares: Array) -> Array:
     missing = np.isnan(labels)
     if not missing.any():
         return labels
-    taken = np.where(missing, shares, 0.0).sum(axis=-1, keepdims=True)
-    return np.where(missing, shares, (1 - taken) * labels)
+    missing_share = np.where(missing, shares, 0.0).sum(axis=-1, keepdims=True)
+    return np.where(missing, shares, (1 - missing_share) * labels)
 
 
 def mean_label(labels: Array) -> Array:
@@ -98,11 +98,11 @@ def _priors(labels: Array, index: TagIndex) -> Array:
             return index.sums(labels) / counts
         overall = mean_label(labels)
         rows = np.flatnonzero(gaps)
-        known, some = index.rows(np.flatnonzero(~gaps)).sums(labels[~gaps]), index.rows(rows)
+        complete_sums, incomplete = index.rows(np.flatnonzero(~gaps)).sums(labels[~gaps]), index.rows(rows)
         priors = np.where(counts > 0, overall, np.nan)
         for _ in range(ROUNDS):
-            filled = complete(labels[rows], some.means_of(priors, overall))
-            before, priors = priors, (known + some.sums(filled)) / counts
+            filled = complete(labels[rows], incomplete.means_of(priors, overall))
+            before, priors = priors, (complete_sums + incomplete.sums(filled)) / counts
             if np.nanmax(np.abs(priors - before), initial=0.0) < TOLERANCE:
                 break
     return priors

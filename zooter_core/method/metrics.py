@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.method.gaps import mean, there
+from zooter_core.method.gaps import mean, without_gaps
 
 Array = NDArray[np.float64]
 BLOCKS = 20_000  # resampled queries, at most
@@ -80,7 +80,7 @@ def interval(values: Array, seed: int = 0, draws: int = 2000, level: float = 0.9
     NaN counts for nothing; without any number the interval is NaN. More than BLOCKS queries are first joined at random
     into so many blocks, which are resampled: the spread of the mean is the same, and the work no longer grows.
     """
-    (means,) = _resampled(there(values), seed, draws)
+    (means,) = _resampled(without_gaps(values), seed, draws)
     return quantile_interval(means, level)
 
 
@@ -122,7 +122,7 @@ def ratio_interval(
 
     None if 5% or more of the draws have no finite ratio because `below` is 0 or close to it.
     """
-    over, under = _resampled(there(above, below), seed, draws)
+    over, under = _resampled(without_gaps(above, below), seed, draws)
     ratios = ratio(over, under)
     finite = np.isfinite(ratios)
     return quantile_interval(ratios[finite], level) if finite.mean() > level else None

@@ -84,9 +84,9 @@ def tag_table(tags: Sequence[Sequence[str]], rewards: Array, probabilities: Arra
     won = labels.tag_priors(win_shares(rewards), index)
 
     def means(table: Array) -> Array:
-        given = ~np.isnan(table)
+        scored = ~np.isnan(table)
         with np.errstate(invalid="ignore"):  # NaN where no query of a tag has a reward
-            return index.sums(np.where(given, table, 0.0)) / index.sums(given.astype(np.float64))
+            return index.sums(np.where(scored, table, 0.0)) / index.sums(scored.astype(np.float64))
 
     shares = np.array(list(won.values())).reshape(len(won), rewards.shape[1])
     return TagTable(index.names, index.counts, shares, means(probabilities), means(rewards))

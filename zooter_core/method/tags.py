@@ -88,14 +88,14 @@ class TagIndex(Sequence[tuple[str, ...]]):
 
     def only(self, names: Iterable[str]) -> TagIndex:
         """The tags among `names`; the others are left out."""
-        kept = set(names) & set(self.names)
-        if len(kept) == len(self.names):
+        chosen = set(names) & set(self.names)
+        if len(chosen) == len(self.names):
             return self
-        keep = np.array([name in kept for name in self.names], dtype=bool)
-        left = keep[self.codes] if len(self.codes) else np.zeros(0, dtype=bool)
-        starts = np.concatenate([[0], np.cumsum(left)])[self.starts]
-        codes = (np.cumsum(keep) - 1)[self.codes[left]].astype(np.int32)
-        return TagIndex(tuple(name for name in self.names if name in kept), codes, starts)
+        keep = np.array([name in chosen for name in self.names], dtype=bool)
+        carried = keep[self.codes] if len(self.codes) else np.zeros(0, dtype=bool)
+        starts = np.concatenate([[0], np.cumsum(carried)])[self.starts]
+        codes = (np.cumsum(keep) - 1)[self.codes[carried]].astype(np.int32)
+        return TagIndex(tuple(name for name in self.names if name in chosen), codes, starts)
 
     def sums(self, values: NDArray[np.floating]) -> Array:
         """The sum over the queries of each tag of `values`, shape (n, N); shape (T, N)."""

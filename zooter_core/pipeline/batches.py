@@ -100,11 +100,11 @@ def append_lines(
 ) -> None:
     """Append the lines that each batch lacks, as the batches end."""
     step = {REWARDS: "score", TAGS: "tag"}[file]
-    left = sum(len(batch) for batch, *_ in unfinished)
+    remaining = sum(len(batch) for batch, *_ in unfinished)
     for number, of_batch in lines:
         batch, missing, _, total = unfinished[number]
         new = [of_batch[query.id] for query in batch if query.id in missing]
         # First the lines with holes: what a kill leaves of such a batch shows that it must be computed again.
         run.append(file, sorted(new, key=lambda line: "missing" not in line))
-        left -= len(batch)
-        progress(step, total - left, total)
+        remaining -= len(batch)
+        progress(step, total - remaining, total)

@@ -19,7 +19,7 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.errors import Failure, WorkError, ZooterError, listed
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import Progress, quiet, require
-from zooter_core.pipeline.lanes import Elsewhere, Work, in_order
+from zooter_core.pipeline.lanes import CollectJob, Elsewhere, in_order
 from zooter_core.pipeline.parts import take_over_parts
 from zooter_core.pipeline.tally import Budget, Tally
 from zooter_core.records import Query
@@ -121,17 +121,17 @@ def collect(
     if run.sealed("collect"):
         return {}
     tallies = _tallies(ensemble, how)
-    work = _work(run, ensemble, generation, samples, how, tallies) if run.sealed("start") else None
+    job = _job(run, ensemble, generation, samples, how, tallies) if run.sealed("start") else None
     for name, tally in tallies.items():  # a broken one shows now, not after the others have worked
         here = elsewhere is None or ensemble.independent(name)
-        if here and (work is None or tally.done < tally.total):
+        if here and (job is None or tally.done < tally.total):
             _load(ensemble, name, tally, how.allow_missing)
     run.begin("collect", settings)
     require(run, "start")
-    assert work is not None
+    assert job is not None
     total = sum(tally.total for tally in tallies.values())
-    lanes = work.lanes(elsewhere)
-    with run.appending(RESPONSES) as work.out, closing(merge_streams(lanes, threading.Event())) as notes:
+    lanes = job.lanes(elsewhere)
+    with run.appending(RESPONSES) as job.out, closing(merge_streams(lanes, threading.Event())) as notes:
         for note in notes:
             if note:
                 tell(note)
@@ -160,14 +160,14 @@ def _tallies(ensemble: Ensemble, how: Collecting) -> dict[str, Tally]:
     }
 
 
-def _work(
+def _job(
     run: Run,
     ensemble: Ensemble,
     generation: GenerationConfig,
     samples: int,
     how: Collecting,
     tallies: Mapping[str, Tally],
-) -> Work:
+) -> CollectJob:
     """What the lanes need, with what the run has already."""
     queries = in_order(run.queries())
     check = response_check(ensemble.fleet.pool, samples)
@@ -175,12 +175,12 @@ def _work(
     done = run.done(RESPONSES, {query.id for query in queries}, "candidate", "sample", check=check)
     paid = [tallies[candidate.name] for candidate in ensemble.fleet.candidates if candidate.endpoint]
     budget = Budget(how.budget_usd, lambda: sum(tally.dollars for tally in paid))
-    work = Work(ensemble, generation, samples, queries, how.shard, done, tallies, budget)
+    job = CollectJob(ensemble, generation, samples, queries, how.shard, done, tallies, budget)
     for record in run.records(RESPONSES):
         tallies[record["candidate"]].count(record, new=False)
     for name, tally in tallies.items():
-        tally.total = sum(len(keys) for _, keys in work.batches(name))
-    return work
+        tally.total = sum(len(keys) for _, keys in job.batches(name))
+    return job
 
 
 def _load(ensemble: Ensemble, name: str, tally: Tally, allow_missing: bool) -> None:

@@ -45,12 +45,12 @@ class Elsewhere(Protocol):
     def group(self, name: str) -> object:
         """What is equal for candidates that share a lane."""
 
-    def lane(self, work: Work, names: Sequence[str]) -> Stream[str]:
+    def lane(self, job: CollectJob, names: Sequence[str]) -> Stream[str]:
         """The lane of some candidates."""
 
 
 @dataclass
-class Work:
+class CollectJob:
     """What the lanes share.
 
     Attributes:
@@ -70,19 +70,19 @@ class Work:
 
     def lanes(self, elsewhere: Elsewhere | None = None) -> list[Stream[str]]:
         """The lanes of the candidates that lack something and have no problem yet."""
-        here: dict[str, list[str]] = {}
-        there: dict[object, list[str]] = {}
+        local: dict[str, list[str]] = {}
+        on_workers: dict[object, list[str]] = {}
         for name, tally in self.tallies.items():
             if tally.done >= tally.total or tally.problem:
                 continue
             if self.ensemble.independent(name):
-                here[name] = [name]
+                local[name] = [name]
             elif elsewhere is None:
-                here.setdefault(f"backend {self.ensemble.fleet.candidate(name).backend}", []).append(name)
+                local.setdefault(f"backend {self.ensemble.fleet.candidate(name).backend}", []).append(name)
             else:
-                there.setdefault(elsewhere.group(name), []).append(name)
-        lanes: list[Stream[str]] = [partial(_Lane(self).run, names) for names in here.values()]
-        return lanes + [elsewhere.lane(self, names) for names in there.values() if elsewhere is not None]
+                on_workers.setdefault(elsewhere.group(name), []).append(name)
+        lanes: list[Stream[str]] = [partial(_Lane(self).run, names) for names in local.values()]
+        return lanes + [elsewhere.lane(self, names) for names in on_workers.values() if elsewhere is not None]
 
     def batches(self, name: str) -> Iterator[tuple[int, dict[Request, Key]]]:
         """The fixed batches of a candidate, each with its seed, as far as this shard has them."""
@@ -121,14 +121,14 @@ class Work:
 class _Lane:
     """One lane. `refusals` wait until their candidate has answered something: one that refuses everything is broken."""
 
-    def __init__(self, work: Work) -> None:
-        self.work = work
+    def __init__(self, job: CollectJob) -> None:
+        self.job = job
         self.refusals: list[tuple[Key, Request, Response]] = []
 
     def run(self, names: Sequence[str], stop: threading.Event) -> Iterator[str]:
         """Collect what is missing of some candidates, one after the other."""
         for name in names:
-            alone = self.work.ensemble.independent(name)
+            alone = self.job.ensemble.independent(name)
             yield from (self._alone if alone else self._in_batches)(name, stop)
             if self.refusals and not stop.is_set():
                 yield from self._judge_refusals(name)
@@ -136,36 +136,36 @@ class _Lane:
 
     def _in_batches(self, name: str, stop: threading.Event) -> Iterator[str]:
         """Batches one after the other, each as a whole, because its responses depend on each other."""
-        work, tally = self.work, self.work.tallies[name]
-        for seed, keys in work.batches(name):
+        job, tally = self.job, self.job.tallies[name]
+        for seed, keys in job.batches(name):
             if stop.is_set() or tally.problem:
                 return
-            if work.done.issuperset(keys.values()):
+            if job.done.issuperset(keys.values()):
                 continue
             notes: list[str] = []
-            pieces = work.ensemble.run_candidate(name, list(keys), stop, replace(work.generation, seed=seed))
+            pieces = job.ensemble.run_candidate(name, list(keys), stop, replace(job.generation, seed=seed))
             for request, response in iter_responses(pieces, notes.append):
                 yield from notes
                 notes.clear()
                 if _failed(response):
                     tally.problem = tally.problem or response.error
-                elif keys[request] not in work.done:
+                elif keys[request] not in job.done:
                     yield from self._take(keys[request], request, response)
 
     def _alone(self, name: str, stop: threading.Event) -> Iterator[str]:
         """All requests at the pace of their server. Those that fail are sent again, until nothing helps."""
-        work, tally, rests = self.work, self.work.tallies[name], 0
+        job, tally, rests = self.job, self.job.tallies[name], 0
         tries: Counter[Key] = Counter()
         problem: Failure | None = None
         while not stop.is_set() and not tally.problem:
-            turn = _Turn(work, name, tries)
+            turn = _Turn(job, name, tries)
             new = tally.new
             yield from self._turn(turn, tries, stop)
             problem = turn.problem or problem
             if stop.is_set() or tally.problem:
                 return
-            if turn.short and not work.budget.wait(work.most_dollars(name), stop):
-                tally.problem = Failure("", f"the budget of ${work.budget.limit:g} is used up")
+            if turn.short and not job.budget.wait(job.most_dollars(name), stop):
+                tally.problem = Failure("", f"the budget of ${job.budget.limit:g} is used up")
             elif not turn.short and not turn.failures:
                 tally.problem = problem if tally.done + len(self.refusals) < tally.total else None
                 return
@@ -174,7 +174,7 @@ class _Lane:
                 if not tally.works or rests == RESTS:
                     tally.problem = turn.problem
                     return
-                endpoint = work.ensemble.fleet.candidate(name).endpoint
+                endpoint = job.ensemble.fleet.candidate(name).endpoint
                 seconds = (endpoint.rest_seconds if endpoint else REST_SECONDS) * 2**rests
                 rests += 1
                 reason = turn.problem.reason if turn.problem else ""
@@ -182,9 +182,9 @@ class _Lane:
                 stop.wait(seconds)
 
     def _turn(self, turn: _Turn, tries: Counter[Key], stop: threading.Event) -> Iterator[str]:
-        work, tally = self.work, turn.tally
+        job, tally = self.job, turn.tally
         notes: list[str] = []
-        pieces = work.ensemble.run_candidate(tally.candidate, turn.requests(), stop, work.generation)
+        pieces = job.ensemble.run_candidate(tally.candidate, turn.requests(), stop, job.generation)
         for request, response in iter_responses(pieces, notes.append):
             yield from notes
             notes.clear()
@@ -194,13 +194,13 @@ class _Lane:
             elif response.finish != "stopped":
                 turn.in_a_row, tries[key] = 0, TRIES  # a refusal that waits is not asked for again
                 yield from self._take(key, request, response)
-            work.budget.release(turn.most)
+            job.budget.release(turn.most)
             if tally.problem:
                 break
 
     def _take(self, key: Key, request: Request, response: Response) -> Iterator[str]:
         """Write a response, after the refusals that waited for it; or let a refusal wait."""
-        tally = self.work.tallies[key.candidate]
+        tally = self.job.tallies[key.candidate]
         if response.finish == "stopped":
             return
         if response.error and not tally.works:
@@ -218,13 +218,13 @@ class _Lane:
         if len({request.messages for _, request, _ in self.refusals}) >= ENOUGH:
             first = self.refusals[0][2].error
             reason = f"none of {len(self.refusals)}; the first because: {first.reason if first else ''}"
-            self.work.tallies[name].problem = Failure(f"a response of {name}", reason)
+            self.job.tallies[name].problem = Failure(f"a response of {name}", reason)
         else:
             yield from (self._write(key, response) for key, _, response in self.refusals)
         self.refusals = []
 
     def _write(self, key: Key, response: Response) -> str:
-        self.work.write({"id": key.id, "sample": key.sample, **response.to_json()})
+        self.job.write({"id": key.id, "sample": key.sample, **response.to_json()})
         return ""
 
 
@@ -237,22 +237,22 @@ class _Turn:
         problem: of the first failure in a row.
     """
 
-    def __init__(self, work: Work, name: str, tries: Counter[Key]) -> None:
-        self.work, self.tally, self.tries = work, work.tallies[name], tries
-        self.most = work.most_dollars(name)
+    def __init__(self, job: CollectJob, name: str, tries: Counter[Key]) -> None:
+        self.job, self.tally, self.tries = job, job.tallies[name], tries
+        self.most = job.most_dollars(name)
         self.keys: dict[Request, Key] = {}  # of the requests under way
         self.short, self.failures, self.in_a_row = False, 0, 0
         self.problem: Failure | None = None
 
     def requests(self) -> Iterator[Request]:
         """The requests, as there is room for them; none after ENOUGH failures in a row."""
-        for _, keys in self.work.batches(self.tally.candidate):
+        for _, keys in self.job.batches(self.tally.candidate):
             for request, key in keys.items():
-                if key in self.work.done or self.tries[key] >= TRIES:
+                if key in self.job.done or self.tries[key] >= TRIES:
                     continue
                 if self.in_a_row >= ENOUGH or self.tally.problem:
                     return
-                if not self.work.budget.reserve(self.most):
+                if not self.job.budget.reserve(self.most):
                     self.short = True
                     return
                 self.keys[request] = key

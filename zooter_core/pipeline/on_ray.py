@@ -31,7 +31,7 @@ from zooter_core.pipeline.batches import Lines
 from zooter_core.pipeline.parts import Part, collect_part, drop, lines_of
 
 if TYPE_CHECKING:
-    from zooter_core.pipeline.lanes import Work
+    from zooter_core.pipeline.lanes import CollectJob
     from zooter_core.records import Query
 
 PART_QUERIES = 256  # about as many in a part
@@ -50,10 +50,10 @@ class RayEngine:
 
     def __init__(self, ensemble: Ensemble, folder: Path, gpus: Mapping[str, float]) -> None:
         self._ensemble, self._folder = ensemble, folder.resolve()
-        known = (*ensemble.fleet.pool, REWARD, TAGGER)
+        names = (*ensemble.fleet.pool, REWARD, TAGGER)
         for name in gpus:
-            if name not in known:
-                raise ZooterError("--gpus of a candidate, reward or tagger", repr(name), did_you_mean(name, known))
+            if name not in names:
+                raise ZooterError("--gpus of a candidate, reward or tagger", repr(name), did_you_mean(name, names))
         self._gpus = gpus
 
     def group(self, name: str) -> object:
@@ -61,55 +61,55 @@ class RayEngine:
         candidate = self._ensemble.fleet.candidate(name)
         return candidate.backend, candidate.model, candidate.revision, candidate.dtype, candidate.quantisation
 
-    def lane(self, work: Work, names: Sequence[str]) -> Stream[str]:
+    def lane(self, job: CollectJob, names: Sequence[str]) -> Stream[str]:
         """The lane of some candidates whose model runs in actors."""
-        return partial(self._collect, work, names)
+        return partial(self._collect, job, names)
 
     def compute(self, step: str, jobs: Iterable[Any]) -> Iterator[tuple[int, Lines]]:
         """The lines of each job of a step with its number, as they end."""
         rows = [{"number": number, "payload": pickle.dumps(job)} for number, job in enumerate(jobs)]
-        given = {"fleet": str(self._ensemble.fleet.folder), "step": step}
-        yield from self._map(Batches, rows, given, REWARD if step == "score" else TAGGER)
+        arguments = {"fleet": str(self._ensemble.fleet.folder), "step": step}
+        yield from self._map(Batches, rows, arguments, REWARD if step == "score" else TAGGER)
 
-    def _collect(self, work: Work, names: Sequence[str], stop: threading.Event) -> Iterator[str]:
+    def _collect(self, job: CollectJob, names: Sequence[str], stop: threading.Event) -> Iterator[str]:
         """Have actors collect the parts of some candidates, and take each one over when it ends."""
-        parts = [part for name in names for part in self._parts(work, name)]
+        parts = [part for name in names for part in self._parts(job, name)]
         rows = [{"number": number, "payload": pickle.dumps(part)} for number, part in enumerate(parts)]
-        given = {
+        arguments = {
             "fleet": str(self._ensemble.fleet.folder),
             "folder": str(self._folder),
-            "queries": pickle.dumps(list(work.queries)),
-            "generation": pickle.dumps(work.generation),
-            "samples": work.samples,
+            "queries": pickle.dumps(list(job.queries)),
+            "generation": pickle.dumps(job.generation),
+            "samples": job.samples,
         }
         try:
-            for number, problem in self._map(Parts, rows, given, *names):
+            for number, problem in self._map(Parts, rows, arguments, *names):
                 part = parts[number]
                 for record in lines_of(self._folder, part):
-                    if (record["id"], record["candidate"], record["sample"]) not in work.done:
-                        work.write(record)
+                    if (record["id"], record["candidate"], record["sample"]) not in job.done:
+                        job.write(record)
                         yield ""
                 drop(self._folder, part)
-                work.tallies[part.candidate].problem = work.tallies[part.candidate].problem or problem
+                job.tallies[part.candidate].problem = job.tallies[part.candidate].problem or problem
         except WorkError as problem:
             for name in names:
-                tally = work.tallies[name]
+                tally = job.tallies[name]
                 if tally.done < tally.total:
                     tally.problem = tally.problem or problem.failure
 
-    def _parts(self, work: Work, name: str) -> Iterator[Part]:
+    def _parts(self, job: CollectJob, name: str) -> Iterator[Part]:
         """The parts of a candidate that lack something."""
-        count = max(1, math.ceil(len(work.queries) / PART_QUERIES))
+        count = max(1, math.ceil(len(job.queries) / PART_QUERIES))
         for number in range(1, count + 1):
             shard = Shard(number, count)
-            whole = replace(work, shard=shard)
-            keys = {key for _, of_batch in whole.batches(name) for key in of_batch.values()}
-            if keys - work.done:
-                done = tuple((key.id, key.sample) for key in sorted(keys & work.done))
-                yield Part(name, self._ensemble.fleet.pool.index(name), shard, done, work.tallies[name].works)
+            shard_job = replace(job, shard=shard)
+            keys = {key for _, of_batch in shard_job.batches(name) for key in of_batch.values()}
+            if keys - job.done:
+                done = tuple((key.id, key.sample) for key in sorted(keys & job.done))
+                yield Part(name, self._ensemble.fleet.pool.index(name), shard, done, job.tallies[name].works)
 
     def _map(
-        self, worker: type, rows: list[dict[str, Any]], given: Mapping[str, Any], *whose: str
+        self, worker: type, rows: list[dict[str, Any]], arguments: Mapping[str, Any], *whose: str
     ) -> Iterator[tuple[int, Any]]:
         """Run rows in a pool of actors. Yields each row's number with what the worker made of it, as they end.
 
@@ -130,7 +130,7 @@ class RayEngine:
                 concurrency=(1, len(rows)),
                 num_cpus=1,
                 num_gpus=gpus,
-                fn_constructor_kwargs=dict(given),
+                fn_constructor_kwargs=dict(arguments),
                 max_restarts=RESTARTS,
                 max_task_retries=RESTARTS,
             )

@@ -25,7 +25,7 @@ from zooter_core.data.shards import Shard
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import Failure, ZooterError
 from zooter_core.jsonl import Appender, read_records
-from zooter_core.pipeline.lanes import Key, Work
+from zooter_core.pipeline.lanes import CollectJob, Key
 from zooter_core.pipeline.tally import Budget, Tally
 from zooter_core.records import Query
 
@@ -77,11 +77,11 @@ def collect_part(
         done |= {Key(record["id"], record["candidate"], record["sample"]) for record in records}
         tally = Tally(part.candidate, 0, works=part.works or any(record.get("error") is None for record in records))
         budget = Budget(None, lambda: 0.0)
-        work = Work(ensemble, generation, samples, queries, part.shard, done, {part.candidate: tally}, budget)
-        wanted = {key for _, keys in work.batches(part.candidate) for key in keys.values()}
+        job = CollectJob(ensemble, generation, samples, queries, part.shard, done, {part.candidate: tally}, budget)
+        wanted = {key for _, keys in job.batches(part.candidate) for key in keys.values()}
         tally.total, tally.done = len(wanted), len(wanted & done)
-        lanes = work.lanes()
-        with Appender(begun, private=True) as work.out, closing(merge_streams(lanes, threading.Event())) as notes:
+        lanes = job.lanes()
+        with Appender(begun, private=True) as job.out, closing(merge_streams(lanes, threading.Event())) as notes:
             for _ in notes:
                 pass
         begun.replace(place / f"{part.name}{CLOSED}")

@@ -14,8 +14,8 @@ from zooter_core.data.run_folder import LABELS, REPORT, RESPONSES, REWARDS, ROUT
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, ScoreSource, as_scores
 from zooter_core.ensemble import Ensemble
-from zooter_core.evaluation.evaluate import Sampled, report
 from zooter_core.evaluation.report import Report, load_report
+from zooter_core.evaluation.run_report import Sampled, report
 from zooter_core.files import check_folder, move_contents, private_folder, remove, update_folder, writing
 from zooter_core.method.labels import LabelConfig, entropy, label
 from zooter_core.method.tags import TagIndex
@@ -81,8 +81,8 @@ def distill(
     checkpoint = None if folder is None else Path(folder) / CHECKPOINT
     trained = train(scores, labelled, vectors, encoder, labels, training, progress, checkpoint=checkpoint)
     if checkpoint is not None:
-        with update_folder(checkpoint.parent, CONFIG) as work:
-            trained.save(work, work / REPORT)
+        with update_folder(checkpoint.parent, CONFIG) as partial:
+            trained.save(partial, partial / REPORT)
         remove(checkpoint)
     return trained.router
 
@@ -140,13 +140,13 @@ def distill_run(
     sampled = Sampled(run.samples(), run.dollars(ensemble.fleet))
     checkpoint = run.folder / CHECKPOINT
     trained = train(scores, labelled, vectors, model, labels, config, progress, sampled, run.set_aside(), checkpoint)
-    work = run.folder / f"{ROUTER}.partial"
+    partial = run.folder / f"{ROUTER}.partial"
     with writing(run.folder):
-        remove(work)  # of a process that was killed
-        work.mkdir()
-    trained.save(work / ROUTER, work / REPORT)
+        remove(partial)  # of a process that was killed
+        partial.mkdir()
+    trained.save(partial / ROUTER, partial / REPORT)
     with writing(run.folder):
-        move_contents(work, run.folder)
+        move_contents(partial, run.folder)
         remove(checkpoint)
     if run.sealed("label"):
         run.seal(*made)
@@ -249,15 +249,23 @@ def train(
         vectors = router.encoder.embed_all([query.text for query in scores.queries])
     if config.kind == DEFAULT:  # other kinds learn from the scores
         router.head.config.labels = {name: getattr(labels, name) for name in LABEL_SETTINGS}
-    kept = rows[spread(labelled.tags.rows(rows), seed=config.seed)]
-    near = np.asarray(vectors[kept], dtype=np.float32)
-    examples = scores.subset(kept.tolist()).tagged(labelled.tags.rows(kept))
-    neighbours = Neighbours.of(
-        examples, router.encoder.sentence(near), labelled.plain[kept], router.of_vectors(near), config.keep_texts
-    )
+    neighbours = _neighbours(router, scores, labelled, vectors, config)
     held_back = ~labelled.learned
     outputs = None
     if held_back.any():
         outputs = router.outputs_of_vectors(np.asarray(vectors[held_back], dtype=np.float32))
     figures = report(scores, entropy(labelled.plain).tolist(), held_back, outputs, sampled)
     return Trained(router, neighbours, Report(**figures, losses=losses, set_aside=dict(set_aside or {})))
+
+
+def _neighbours(
+    router: TorchRouter, scores: Scores, labelled: Labelled, vectors: Vectors, config: DistillConfig
+) -> Neighbours:
+    """The training queries that the router's folder keeps, spread over the tags."""
+    rows = np.flatnonzero(labelled.learned)
+    rows = rows[spread(labelled.tags.rows(rows), seed=config.seed)]
+    near = np.asarray(vectors[rows], dtype=np.float32)
+    examples = scores.subset(rows.tolist()).tagged(labelled.tags.rows(rows))
+    return Neighbours.of(
+        examples, router.encoder.sentence(near), labelled.plain[rows], router.of_vectors(near), config.keep_texts
+    )

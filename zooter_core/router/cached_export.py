@@ -50,10 +50,10 @@ def cached_export(folder: Path) -> Path | None:
     """Where the export of a router is in the cache; None if it is not there, or was made from another router."""
     place, source = _place(folder), _source(folder)
     try:
-        made_from = (place / SOURCE).read_text(encoding="utf-8")
+        export_source = (place / SOURCE).read_text(encoding="utf-8")
     except (OSError, ValueError):
         return None
-    return place if source and made_from == source and is_portable(place) else None
+    return place if source and export_source == source and is_portable(place) else None
 
 
 def make_export(folder: Path, progress: Callable[[str], None] = lambda message: None) -> Path | None:
@@ -78,8 +78,8 @@ def make_export(folder: Path, progress: Callable[[str], None] = lambda message: 
 
     place = _place(folder)
     with making(place):
-        if found := cached_export(folder):  # another process made it while this one waited
-            return found
+        if export := cached_export(folder):  # another process made it while this one waited
+            return export
         progress("Exporting the router for ONNX Runtime once (about ten seconds) ...")
         private_cache()
         remove(place)

@@ -45,8 +45,8 @@ def clusterings(vectors: torch.Tensor, clusters: int, times: int = 1) -> tuple[l
     """
     if len(vectors) <= SAMPLE:
         units = functional.normalize(vectors.float(), dim=-1)
-        found = [k_means(units, clusters) for _ in range(times)]
-        return [centres for centres, _ in found], [owners for _, owners in found]
+        runs = [k_means(units, clusters) for _ in range(times)]
+        return [centres for centres, _ in runs], [owners for _, owners in runs]
     all_centres = []
     for _ in range(times):
         centres, owners = k_means(_units(vectors, torch.randint(len(vectors), (SAMPLE,))), clusters)

@@ -25,7 +25,7 @@ from zooter_core.weights import LOAD_LOCK, not_finite
 
 TRIAL = 100  # queries that it takes to set some aside for a trial
 MOST_TRIED = 20_000  # queries of a trial
-MOST_SEEN = 2_000_000  # queries in all passes together
+MOST_EXAMPLES = 2_000_000  # queries in all passes together
 LARGER = 16  # times the batch, at most
 ASIDE = 5  # one query in five
 PATIENCE = 8  # epochs without a better one, after which a trial ends; the first may look good by chance
@@ -78,7 +78,7 @@ def learn(
             rows = np.sort(np.random.default_rng(config.seed).permutation(len(labels))[:MOST_TRIED])
         best = trial(vectors[rows], labels[rows], candidates, config, raw[rows])
     # More queries need fewer passes, and larger batches keep the cores busy.
-    config = replace(config, epochs=max(1, min(best.epochs, MOST_SEEN // len(labels))))
+    config = replace(config, epochs=max(1, min(best.epochs, MOST_EXAMPLES // len(labels))))
     config = replace(config, batch=config.batch * min(LARGER, max(1, len(labels) // MOST_TRIED)))
     head = fit_head(vectors, labels, candidates, encoder, config, progress, scores)
     head.config.calibration_temperature = best.temperature

@@ -40,13 +40,13 @@ def export_router(folder: Path, out: Path, neighbours: bool = True) -> PortableR
     """
     check_installed()
     router = TorchRouter.open(folder, Encoders("torch"))
-    with update_folder(out, ABOUT, (ARRAYS, RECORDS)) as work:
+    with update_folder(out, ABOUT, (ARRAYS, RECORDS)) as partial:
         with writing(out):
-            _write(router, work)
+            _write(router, partial)
             for name in (ARRAYS, RECORDS) if neighbours else ():
                 if (folder / name).is_file():
-                    shutil.copyfile(folder / name, work / name)
-        _check(router, work)
+                    shutil.copyfile(folder / name, partial / name)
+        _check(router, partial)
     return PortableRouter.open(out)
 
 

@@ -189,9 +189,9 @@ def save(router: TorchRouter, folder: Path, figures: dict[str, Any]) -> None:
         WorkError: the disk is full.
     """
     old = (ARRAYS, RECORDS)  # of an earlier router there: their labels are of another pool
-    with update_folder(folder, CONFIG, old) as work, writing(folder):
-        router.save(work)
-        (work / REPORT).write_text(dump_json(figures, indent=2) + "\n", encoding="utf-8")
+    with update_folder(folder, CONFIG, old) as partial, writing(folder):
+        router.save(partial)
+        (partial / REPORT).write_text(dump_json(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def _wider(head: RouterHead, name: str, column: State) -> RouterHead:

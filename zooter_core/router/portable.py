@@ -177,16 +177,16 @@ def _check_packages(folder: Path) -> None:
 
 def _check_file(path: Path, checksum: str) -> None:
     """Refuse a file that is not the one that was exported."""
-    found = "none"
+    actual = "none"
     if path.is_file():
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != checksum:
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
+    if actual != checksum:
         raise ZooterError(
             f"{path.name} with the checksum {checksum:.12} in {path.parent}",
-            f"{found:.12}",
+            f"{actual:.12}",
             "Copy the whole folder again, or export the router again with `zooter export onnx`.",
-            f"{path} is missing." if found == "none" else f"{path} is not the file that was exported.",
+            f"{path} is missing." if actual == "none" else f"{path} is not the file that was exported.",
         )
 
 

@@ -57,7 +57,7 @@ _ASKS = _words(  # a question or request of its own
     r"solve|tell|write)\b"
 )
 _CLAUSE = re.compile(r"(\S+\s+){2,}?\S*?[,.;?!](?=\s|$)")  # the first one of three words or more
-_OWN_TEXT = re.compile(r":\s+\S|[\"“']\w.*\w\W?[\"”']|\n")  # the turn brings what it speaks of
+_QUOTED_TEXT = re.compile(r":\s+\S|[\"“']\w.*\w\W?[\"”']|\n")  # the turn brings what it speaks of
 
 
 def kind_of(turn: str) -> Kind:
@@ -67,7 +67,7 @@ def kind_of(turn: str) -> Kind:
     short = words <= LONG
     if _CONTINUES.match(text) or (short and (_CONNECTS.match(text) or _ENDS.match(text))):
         return "follow-up"
-    if _OWN_TEXT.search(text):
+    if _QUOTED_TEXT.search(text):
         return "new"
     clause = _CLAUSE.match(text)  # a pronoun after it mostly refers to something in it
     if short and _REFERS.search(clause[0] if clause else text):

@@ -68,9 +68,9 @@ class VectorStore:
                     return list(range(len(texts)))
                 for first in range(0, len(texts), MOST_KEYS):
                     keys = [_key(text) for text in texts[first : first + MOST_KEYS]]
-                    found = self._read(file, encoder[0], keys)
+                    stored = self._read(file, encoder[0], keys)
                     for row, key in enumerate(keys, first):
-                        if (vector := found.get(key)) is None:
+                        if (vector := stored.get(key)) is None:
                             missing.append(row)
                         else:
                             vectors[row] = vector

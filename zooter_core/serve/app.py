@@ -37,7 +37,7 @@ from zooter_core.serve.usage import usage_of
 
 SESSION_HEADER = "x-session-id"
 ANSWERING = (400, 401, 403, 404, 413, 429, 502, 503, 504)  # statuses of errors on the routes where candidates answer
-Work = Callable[[Gateway, dict[str, Any], Exchange, Out], Awaitable[None]]
+Handler = Callable[[Gateway, dict[str, Any], Exchange, Out], Awaitable[None]]
 
 
 class Server:
@@ -120,8 +120,8 @@ class Server:
             parts.append(part)
         return read_body(b"".join(parts))
 
-    def reply(self, request: Request, work: Work) -> Reply:
-        """The answer that `work` writes, given the body."""
+    def reply(self, request: Request, handle: Handler) -> Reply:
+        """The answer that `handle` writes, given the body."""
         wants_metadata = request.headers.get(METADATA_HEADER, "").lower() == METADATA_ON
         key = key_of(request)
         exchange = Exchange(request.url.path, wants_metadata, key=key.name if key else None)
@@ -131,7 +131,7 @@ class Server:
             with self.admission.admitted(key):
                 body = restricted(await self.body(request), key)
                 async with self.admission.place(), self.gateway.used() as gateway:
-                    await _in_time(work(gateway, body, exchange, out), gateway.fleet.serve.deadline_seconds)
+                    await _in_time(handle(gateway, body, exchange, out), gateway.fleet.serve.deadline_seconds)
 
         def spend(ended: Exchange) -> None:
             usage = usage_of(ended)
@@ -140,7 +140,7 @@ class Server:
         return Reply(exchange, run, [spend, *self.observers])
 
 
-async def _in_time(work: Awaitable[None], seconds: float) -> None:
+async def _in_time(answer: Awaitable[None], seconds: float) -> None:
     """Wait for an answer until its deadline.
 
     Raises:
@@ -148,7 +148,7 @@ async def _in_time(work: Awaitable[None], seconds: float) -> None:
     """
     try:
         async with asyncio.timeout(seconds):
-            await work
+            await answer
     except TimeoutError:
         message = f"The answer took longer than {seconds:g} s."
         raise ApiError(504, message, "deadline_exceeded", kind=SERVER) from None
@@ -183,11 +183,11 @@ def _add_answers(app: FastAPI, server: Server) -> None:
         responses=schemas.answers(*ANSWERING),
     )
     async def chat_completions(request: Request) -> Reply:
-        async def work(gateway: Gateway, body: dict[str, Any], exchange: Exchange, out: Out) -> None:
+        async def handle(gateway: Gateway, body: dict[str, Any], exchange: Exchange, out: Out) -> None:
             chat = read_chat(body, request.headers.get(SESSION_HEADER))
             await answer_chat(gateway, chat, exchange, out)
 
-        return server.reply(request, work)
+        return server.reply(request, handle)
 
     @app.post(
         "/v1/responses",
@@ -195,11 +195,11 @@ def _add_answers(app: FastAPI, server: Server) -> None:
         responses=schemas.answers(*ANSWERING),
     )
     async def responses(request: Request) -> Reply:
-        async def work(gateway: Gateway, body: dict[str, Any], exchange: Exchange, out: Out) -> None:
+        async def handle(gateway: Gateway, body: dict[str, Any], exchange: Exchange, out: Out) -> None:
             session = request.headers.get(SESSION_HEADER)
             await answer_responses(gateway, body, session, exchange, out)
 
-        return server.reply(request, work)
+        return server.reply(request, handle)
 
     @app.post(
         "/v1/embeddings",
@@ -207,10 +207,10 @@ def _add_answers(app: FastAPI, server: Server) -> None:
         responses=schemas.answers(*ANSWERING),
     )
     async def embeddings(request: Request) -> Reply:
-        async def work(gateway: Gateway, body: dict[str, Any], exchange: Exchange, out: Out) -> None:
+        async def handle(gateway: Gateway, body: dict[str, Any], exchange: Exchange, out: Out) -> None:
             await answer_embeddings(gateway, body, exchange, out)
 
-        return server.reply(request, work)
+        return server.reply(request, handle)
 
 
 def _add_lookups(app: FastAPI, server: Server) -> None:

@@ -50,11 +50,11 @@ async def best_answer(
 async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str], exchange: Exchange) -> Answers:
     """The whole answers of those candidates that have one."""
     body = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
-    whole = replace(request, body=body)
+    unstreamed = replace(request, body=body)
 
     async def answer(name: str) -> dict[str, Any]:
         progress = Progress()
-        shape = await gateway.targets[name].complete(whole, True, progress)
+        shape = await gateway.targets[name].complete(unstreamed, True, progress)
         exchange.compared[name] = progress  # now, since the client may go away before the others have answered
         return shape
 

@@ -43,14 +43,14 @@ async def answer_chat(gateway: Gateway, request: ChatRequest, exchange: Exchange
     elif request.stream:
         await _stream(gateway, request, exchange, out)
     else:
-        await _whole(gateway, request, exchange, out)
+        await _answer_at_once(gateway, request, exchange, out)
     if choice.decision is not None and exchange.candidate is not None:
         gateway.sessions.pin(request.session, exchange.candidate)
         for digest in exchange.progress.encrypted:
             gateway.sessions.wrote(digest, exchange.candidate)
 
 
-async def _whole(gateway: Gateway, request: ChatRequest, exchange: Exchange, out: Out) -> None:
+async def _answer_at_once(gateway: Gateway, request: ChatRequest, exchange: Exchange, out: Out) -> None:
     async for name in _attempts(gateway, exchange):
         progress = exchange.progress = Progress()
         try:

@@ -15,7 +15,7 @@ from zooter_core.errors import ZooterError, listed
 from zooter_core.records import Decision
 from zooter_core.serve.capabilities import unable, unsupported
 from zooter_core.serve.chat_request import ChatRequest
-from zooter_core.serve.errors import ApiError, bad_request, not_found
+from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.gateway import VIRTUAL, Gateway
 from zooter_core.serve.reasoning import writer_of
 
@@ -63,7 +63,7 @@ async def choose(gateway: Gateway, request: ChatRequest, writer: str | None = No
     if request.model in fleet.pool:
         return _named(fleet, request)
     if request.model not in gateway.models:
-        raise not_found(request.model, f"Served here: {listed(gateway.models)}.")
+        raise model_not_found(request.model, f"Served here: {listed(gateway.models)}.")
     passed_over = _passed_over(fleet, request)
     able = [name for name in fleet.pool if name not in passed_over]
     if not able:

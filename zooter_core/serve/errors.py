@@ -44,7 +44,7 @@ def bad_request(message: str, param: str | None = None, code: str | None = None)
     return ApiError(400, message, code, param)
 
 
-def not_found(model: str, known: str) -> ApiError:
+def model_not_found(model: str, suggestion: str) -> ApiError:
     """The error for a model that is not served."""
-    message = f"The model {model!r} does not exist here. {known}"
+    message = f"The model {model!r} does not exist here. {suggestion}"
     return ApiError(404, message, "model_not_found", "model")

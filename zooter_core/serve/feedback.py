@@ -31,11 +31,11 @@ def read_feedback(body: Mapping[str, Any]) -> dict[str, Any]:
         raise bad_request("`score` must be a number.", "score")
     if comment is not None and not (isinstance(comment, str) and len(comment) <= LONGEST_COMMENT):
         raise bad_request(f"`comment` must be a string of at most {LONGEST_COMMENT:,} characters.", "comment")
-    given = {"verdict": verdict, "score": score, "comment": comment}
-    given = {name: value for name, value in given.items() if value is not None}
-    if not given:
+    fields = {"verdict": verdict, "score": score, "comment": comment}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    if not fields:
         raise bad_request("Give a `verdict`, a `score` or a `comment`.")
-    return {"time": round(time.time(), 3), "request_id": request_id, **given}
+    return {"time": round(time.time(), 3), "request_id": request_id, **fields}
 
 
 def keep_feedback(folder: Path, record: Mapping[str, Any]) -> None:

@@ -110,8 +110,8 @@ def remove_key(path: Path, name: str) -> None:
     """
     keys = read_keys(path)
     if name not in keys:
-        known = did_you_mean(name, keys) if keys else "There are no keys."
-        raise ZooterError(f"the name of a key in {path}", repr(shortened(name, 80)), known)
+        suggestion = did_you_mean(name, keys) if keys else "There are no keys."
+        raise ZooterError(f"the name of a key in {path}", repr(shortened(name, 80)), suggestion)
     del keys[name]
     _write(path, keys)
 

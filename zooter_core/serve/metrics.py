@@ -20,27 +20,33 @@ class Metrics:
     """The figures of one server."""
 
     def __init__(self) -> None:
-        own = self._registry = CollectorRegistry()
-        self.requests = Counter("zooter_requests", "Requests that have ended.", ["path", "status"], registry=own)
-        self.choices = Counter("zooter_choices", "Answers by candidate and reason.", ["model", "reason"], registry=own)
-        self.routing = Histogram("zooter_routing_seconds", "Routing.", registry=own, buckets=ROUTING)
+        registry = self._registry = CollectorRegistry()
+        self.requests = Counter("zooter_requests", "Requests that have ended.", ["path", "status"], registry=registry)
+        self.choices = Counter(
+            "zooter_choices", "Answers by candidate and reason.", ["model", "reason"], registry=registry
+        )
+        self.routing = Histogram("zooter_routing_seconds", "Routing.", registry=registry, buckets=ROUTING)
         self.first = Histogram(
-            "zooter_first_token_seconds", "Request to first token.", ["model"], registry=own, buckets=ANSWERING
+            "zooter_first_token_seconds", "Request to first token.", ["model"], registry=registry, buckets=ANSWERING
         )
-        self.whole = Histogram(
-            "zooter_request_seconds", "Request to the end of the answer.", ["model"], registry=own, buckets=ANSWERING
+        self.duration = Histogram(
+            "zooter_request_seconds",
+            "Request to the end of the answer.",
+            ["model"],
+            registry=registry,
+            buckets=ANSWERING,
         )
-        self.tokens = Counter("zooter_tokens", "Tokens.", ["model", "kind"], registry=own)
-        self.dollars = Counter("zooter_dollars", "Cost of what candidates wrote.", ["model"], registry=own)
+        self.tokens = Counter("zooter_tokens", "Tokens.", ["model", "kind"], registry=registry)
+        self.dollars = Counter("zooter_dollars", "Cost of what candidates wrote.", ["model"], registry=registry)
         self.fallbacks = Counter(
-            "zooter_fallbacks", "Candidates that another one stood in for.", ["model"], registry=own
+            "zooter_fallbacks", "Candidates that another one stood in for.", ["model"], registry=registry
         )
-        self.switches = Counter("zooter_switches", "Conversations that changed their candidate.", registry=own)
-        self.errors = Counter("zooter_errors", "Requests that failed, by kind.", ["kind"], registry=own)
-        self._running = Gauge("zooter_running_requests", "Requests that are being answered.", registry=own)
-        self._queue = Gauge("zooter_queued_requests", "Requests that wait for a place.", registry=own)
+        self.switches = Counter("zooter_switches", "Conversations that changed their candidate.", registry=registry)
+        self.errors = Counter("zooter_errors", "Requests that failed, by kind.", ["kind"], registry=registry)
+        self._running = Gauge("zooter_running_requests", "Requests that are being answered.", registry=registry)
+        self._queue = Gauge("zooter_queued_requests", "Requests that wait for a place.", registry=registry)
         self._breakers = Gauge(
-            "zooter_breaker", "1 for the state of a candidate's circuit breaker.", ["model", "state"], registry=own
+            "zooter_breaker", "1 for the state of a candidate's circuit breaker.", ["model", "state"], registry=registry
         )
 
     def __call__(self, exchange: Exchange) -> None:
@@ -63,7 +69,7 @@ class Metrics:
         for failed in {failed for failed, _ in exchange.failures} - {name}:
             self.fallbacks.labels(failed).inc()
         self.first.labels(name).observe(exchange.first_token_seconds or 0)
-        self.whole.labels(name).observe(exchange.seconds or 0)
+        self.duration.labels(name).observe(exchange.seconds or 0)
 
     def page(self, admission: Admission, breakers: Mapping[str, Breaker]) -> bytes:
         """All figures as text."""

@@ -39,7 +39,7 @@ def readable_by(candidate: str, messages: Sequence[Mapping[str, Any]], sessions:
 
 
 def _readable(message: Mapping[str, Any], candidate: str, sessions: Sessions) -> Mapping[str, Any]:
-    def own(entry: Mapping[str, Any]) -> bool:
+    def is_candidates(entry: Mapping[str, Any]) -> bool:
         return all(sessions.writer(digest) == candidate for digest in _of(entry))
 
     if not any(True for _ in digests(message)):
@@ -47,10 +47,10 @@ def _readable(message: Mapping[str, Any], candidate: str, sessions: Sessions) ->
     shape = dict(message)
     for name in LISTS:
         if isinstance(entries := shape.get(name), list):
-            shape[name] = [entry for entry in entries if not isinstance(entry, dict) or own(entry)]
+            shape[name] = [entry for entry in entries if not isinstance(entry, dict) or is_candidates(entry)]
             if not shape[name]:
                 del shape[name]
-    if not own({"encrypted_content": shape.get("encrypted_content")}):
+    if not is_candidates({"encrypted_content": shape.get("encrypted_content")}):
         del shape["encrypted_content"]
     return shape
 

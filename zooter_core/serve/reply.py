@@ -56,37 +56,37 @@ class Out:
 
 
 class Reply(Response):
-    """Runs `work` and sends what it writes. If the client goes away first, the work is cancelled at once.
+    """Runs `handle` and sends what it writes. If the client goes away first, `handle` is cancelled at once.
 
     Args:
         observers: called with the exchange when it has ended, however it did.
     """
 
     def __init__(
-        self, exchange: Exchange, work: Callable[[Out], Awaitable[None]], observers: Sequence[Observer] = ()
+        self, exchange: Exchange, handle: Callable[[Out], Awaitable[None]], observers: Sequence[Observer] = ()
     ) -> None:
         super().__init__()
-        self._exchange, self._work, self._observers = exchange, work, observers
+        self._exchange, self._handle, self._observers = exchange, handle, observers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         out = Out(send, self._exchange)
-        work = asyncio.create_task(self._run(out))
+        answering = asyncio.create_task(self._run(out))
         gone = asyncio.create_task(_gone(receive))
         try:
-            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
+            await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
                 self._exchange.status = GONE
         finally:
-            for task in (work, gone):
+            for task in (answering, gone):
                 task.cancel()
-            await asyncio.gather(work, gone, return_exceptions=True)
+            await asyncio.gather(answering, gone, return_exceptions=True)
             self._exchange.seconds = time.perf_counter() - self._exchange.started
             for observer in self._observers:
                 observer(self._exchange)
 
     async def _run(self, out: Out) -> None:
         try:
-            await self._work(out)
+            await self._handle(out)
         except ApiError as error:
             await self._fail(out, error)
         except Exception:

@@ -47,7 +47,7 @@ class BatchRouter:
     def __init__(self, route: Route) -> None:
         self._route = route
         self._waiting: queue.SimpleQueue[tuple[Turns, Future[Routed]] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="route", daemon=True)
+        self._thread = threading.Thread(target=self._route_waiting, name="route", daemon=True)
         self._thread.start()
 
     async def route(self, turns: Turns) -> Routed:
@@ -64,7 +64,7 @@ class BatchRouter:
         """End the thread after the conversations that wait."""
         self._waiting.put(None)
 
-    def _work(self) -> None:
+    def _route_waiting(self) -> None:
         while (first := self._waiting.get()) is not None:
             batch, ended = [first], False
             while len(batch) < MOST_CONVERSATIONS and not self._waiting.empty():

@@ -29,8 +29,8 @@ class StoppedError(Exception):
 class BackgroundWork(ABC):
     """Work in a thread that can be stopped and started again.
 
-    A subclass does the work in `_work`, which should end soon after `_stop` is set: by returning what there is, or by
-    raising StoppedError.
+    A subclass does the work in `_execute`, which should end soon after `_stop` is set: by returning what there is, or
+    by raising StoppedError.
 
     Attributes:
         subject: what fails when the work fails, for the message.
@@ -51,7 +51,7 @@ class BackgroundWork(ABC):
         self._thread = threading.Thread()
 
     @abstractmethod
-    def _work(self) -> None:
+    def _execute(self) -> None:
         """Do the work, in the thread.
 
         Raises:
@@ -91,7 +91,7 @@ class BackgroundWork(ABC):
 
     def _run(self) -> None:
         try:
-            self._work()
+            self._execute()
         except StoppedError:
             self.stopped = True
         except ZooterError as problem:
@@ -112,25 +112,25 @@ class Monitor:
 
     def __init__(self, is_open: Callable[[str], bool], clock: Callable[[], float] = time.monotonic) -> None:
         self._is_open, self._clock = is_open, clock
-        self._work: weakref.WeakSet[BackgroundWork] = weakref.WeakSet()
+        self._watched: weakref.WeakSet[BackgroundWork] = weakref.WeakSet()
         self._lock = threading.Lock()
 
-    def add(self, work: BackgroundWork, session: str) -> None:
+    def add(self, job: BackgroundWork, session: str) -> None:
         """Note that a session looks at the work."""
         with self._lock:
-            work.sessions.add(session)
-            work.last_seen = self._clock()
-            self._work.add(work)
+            job.sessions.add(session)
+            job.last_seen = self._clock()
+            self._watched.add(job)
 
     def stop_abandoned(self) -> None:
         """Stop the work that no open tab has looked at for GRACE seconds."""
         with self._lock:
-            running = [work for work in self._work if work.running]
-        for work in running:
-            if any(self._is_open(session) for session in tuple(work.sessions)):
-                work.last_seen = self._clock()
-            elif self._clock() - work.last_seen > GRACE:
-                work.stop()
+            running = [job for job in self._watched if job.running]
+        for job in running:
+            if any(self._is_open(session) for session in tuple(job.sessions)):
+                job.last_seen = self._clock()
+            elif self._clock() - job.last_seen > GRACE:
+                job.stop()
 
     def watch(self) -> None:
         """Stop abandoned work for as long as the process lives."""
@@ -154,14 +154,14 @@ def _monitor() -> Monitor:
     return monitor
 
 
-def attach(work: object) -> None:
+def attach(job: object) -> None:
     """Count the current browser tab among those that look at the work, where it is running work."""
     context = get_script_run_ctx(suppress_warning=True)
-    if isinstance(work, BackgroundWork) and work.running and context is not None and exists():
-        _monitor().add(work, context.session_id)
+    if isinstance(job, BackgroundWork) and job.running and context is not None and exists():
+        _monitor().add(job, context.session_id)
 
 
-def draw_live(work: BackgroundWork, draw: Callable[[], None], every: float = 0.5) -> None:
+def draw_live(job: BackgroundWork, draw: Callable[[], None], every: float = 0.5) -> None:
     """Draw running work again and again; when it has ended, run the whole page once more.
 
     Args:
@@ -169,13 +169,13 @@ def draw_live(work: BackgroundWork, draw: Callable[[], None], every: float = 0.5
     """
 
     def drawn() -> None:
-        if not work.running:
+        if not job.running:
             st.rerun()
         draw()
 
     st.fragment(drawn, run_every=every)()
 
 
-def stop_button(work: BackgroundWork, key: str) -> None:
+def stop_button(job: BackgroundWork, key: str) -> None:
     """A button that stops the work."""
-    st.button("Stop", icon=":material/stop_circle:", key=key, on_click=work.stop, disabled=work.stopping)
+    st.button("Stop", icon=":material/stop_circle:", key=key, on_click=job.stop, disabled=job.stopping)

@@ -163,7 +163,7 @@ class Job(BackgroundWork, Answers):
     def ahead(self) -> int:
         return max((ticket.ahead for ticket in self._tickets), default=0)
 
-    def _work(self) -> None:
+    def _execute(self) -> None:
         if all(ticket.wait(self._stop) for ticket in self._tickets):
             self._answer()
             return

@@ -9,17 +9,17 @@ from typing import Any
 from recipes.embedded.functions.spec import Task
 
 
-def same(got: Any, expected: Any) -> bool:
+def same(value: Any, expected: Any) -> bool:
     """Equal, with room for rounding in numbers and lists or dictionaries of them."""
-    if isinstance(got, float) or isinstance(expected, float):
-        if not isinstance(got, int | float) or not isinstance(expected, int | float):
+    if isinstance(value, float) or isinstance(expected, float):
+        if not isinstance(value, int | float) or not isinstance(expected, int | float):
             return False
-        return math.isclose(got, expected, rel_tol=1e-9, abs_tol=1e-9)
-    if isinstance(got, list | tuple) and type(got) is type(expected):
-        return len(got) == len(expected) and all(map(same, got, expected))
-    if isinstance(got, dict) and isinstance(expected, dict):
-        return got.keys() == expected.keys() and all(same(got[key], expected[key]) for key in got)
-    return bool(got == expected)
+        return math.isclose(value, expected, rel_tol=1e-9, abs_tol=1e-9)
+    if isinstance(value, list | tuple) and type(value) is type(expected):
+        return len(value) == len(expected) and all(map(same, value, expected))
+    if isinstance(value, dict) and isinstance(expected, dict):
+        return value.keys() == expected.keys() and all(same(value[key], expected[key]) for key in value)
+    return bool(value == expected)
 
 
 def check(task: Task) -> bool:

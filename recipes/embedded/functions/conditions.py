@@ -92,9 +92,9 @@ def constant(dice: random.Random, key: str, small: bool = False) -> Any:
 
 def with_constant(row: Condition, key: str, k: Any) -> tuple[str, str, str]:
     """A condition's words, code and word for the name, with its constant or the argument $1 put in."""
-    given = "$1" if key.endswith("_n") else repr(k)
+    constant = "$1" if key.endswith("_n") else repr(k)
     word = f"{key}_{k}" if "#" in row[0] and not key.endswith("_n") else key
-    return row[0].replace("#", given), row[1].replace("#", given), word
+    return row[0].replace("#", constant), row[1].replace("#", constant), word
 
 
 def with_extra(key: str, args: str, values: Iterable[Any], k: Any) -> tuple[str, list[tuple[Any, ...]]]:

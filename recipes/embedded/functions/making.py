@@ -18,10 +18,10 @@ from recipes.embedded.functions.phrasing import ASKS, HELD_BACK_ASKS, rendered
 from recipes.embedded.functions.spec import Key, Spec, Task
 from recipes.embedded.functions.texts import TEXT_FUNCTIONS
 
-SOME = ("sum", "count", "max", "min", "product", "average")
+FEW_FORMS = ("sum", "count", "max", "min", "product", "average")
 # The compositional families: the maker and what it combines.
 COMBINED: dict[str, tuple[Callable[..., Spec], tuple[Iterable[str], ...]]] = {
-    "aggregate": (collect, (("list",), SOME, ("same",), ("all", *NUMBERS))),
+    "aggregate": (collect, (("list",), FEW_FORMS, ("same",), ("all", *NUMBERS))),
     "filter": (collect, (("list",), ("list",), ("same",), NUMBERS)),
     "map": (collect, (("list",), ("list",), NUMBER_CHANGES, ("all",))),
     "filter_map": (collect, (("list",), ("list",), NUMBER_CHANGES, NUMBERS)),
@@ -32,8 +32,8 @@ COMBINED: dict[str, tuple[Callable[..., Spec], tuple[Iterable[str], ...]]] = {
     "filter_map_words": (collect, (("words",), ("list",), WORD_CHANGES, WORDS)),
     "range": (collect, (("range",), ("list", "sum", "count", "product"), ("same",), SIGNLESS)),
     "range_map": (collect, (("range",), ("list", "sum"), NUMBER_CHANGES, ("all", "even", "odd", "divisible_by"))),
-    "digits": (collect, (("digits",), ("list", *SOME), ("same",), ("all", *DIGITS))),
-    "dict_values": (collect, (("dict",), ("list", *SOME), ("same",), ("all", *NUMBERS))),
+    "digits": (collect, (("digits",), ("list", *FEW_FORMS), ("same",), ("all", *DIGITS))),
+    "dict_values": (collect, (("dict",), ("list", *FEW_FORMS), ("same",), ("all", *NUMBERS))),
     "characters": (characters, (("count", "keep", "remove", "has", "list"), CHARS)),
     "test_list": (conditional, (("all", "any", "none"), NUMBERS)),
     "find": (conditional, (("first", "last", "indices_of", "index_of"), NUMBERS)),

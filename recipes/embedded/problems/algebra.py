@@ -3,45 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
+from recipes.embedded.problems.calculus import (
+    derivative_power,
+    derivative_sum,
+    integral_between,
+    integral_linear,
+    integral_power,
+    limit,
+)
 from recipes.embedded.problems.dice import Dice, Problem, Template
-from recipes.embedded.problems.steps import so, step
+from recipes.embedded.problems.polynomials import at, poly, times
+from recipes.embedded.problems.steps import done, so, step
 from zooter_core.backends.local.calculator import result
 
 TRIPLES = ((3, 4, 5), (5, 12, 13), (8, 15, 17), (7, 24, 25), (20, 21, 29), (9, 40, 41), (12, 35, 37))
-
-
-def done(worked: str, expression: str) -> str:
-    """A worked answer that ends with the value of a sum."""
-    return so(f"{worked}{step(expression)}", str(result(expression)))
-
-
-def times(*factors: int) -> str:
-    return " * ".join(map(str, factors))
-
-
-def poly(*coefficients: int) -> str:
-    """A polynomial as people type it, from the highest power to the constant: `2x^2 - x + 3`."""
-    return _terms(coefficients, lambda size, power: f"{size if size != 1 or not power else ''}{_powers(power)}")
-
-
-def at(x: int, *coefficients: int) -> str:
-    """The same polynomial as a sum for the calculator: `2 * 4 * 4 - 4 + 3`."""
-    return _terms(coefficients, lambda size, power: times(*[size] * (size != 1 or not power), *[x] * power))
-
-
-def _powers(power: int) -> str:
-    return ("", "x")[power] if power < 2 else f"x^{power}"
-
-
-def _terms(coefficients: tuple[int, ...], written: Callable[[int, int], str]) -> str:
-    text = ""
-    for power, value in zip(range(len(coefficients) - 1, -1, -1), coefficients, strict=True):
-        if value:
-            sign = "-" if value < 0 else "+"
-            text += (f" {sign} " if text else sign.strip("+")) + written(abs(value), power)
-    return text
 
 
 def quadratic(dice: Dice) -> Problem:
@@ -85,57 +61,6 @@ def root(dice: Dice) -> Problem:
     return dice.ask("root", name=name, n=n, shown=shown), so(worked, x)
 
 
-def integral_power(dice: Dice) -> Problem:
-    n, a, c = dice.choice((1, 1, 2, 2, 3)), dice.between(1, 12), dice.between(1, 8 if dice.random() < 0.7 else 12)
-    if n == 2 and a * c % 3:
-        a = 3 * dice.between(1, 5)
-    anti, divides = f"{poly(a, *[0] * (n + 1))} / {n + 1}", a % (n + 1) == 0
-    if divides:
-        k = a // (n + 1)
-        anti += f", that is {poly(k, *[0] * (n + 1))}"
-        value = at(c, k, *[0] * (n + 1))
-    else:
-        value = f"{at(c, a, *[0] * (n + 1))} / {n + 1}"
-    ask = dice.ask("integral_power", shown=poly(a, *[0] * n), c=c)
-    return ask, done(f"An antiderivative is {anti}.\nFrom 0 to {c}: ", value)
-
-
-def integral_linear(dice: Dice) -> Problem:
-    a, b, c = dice.between(1, 12), dice.choice((-1, 1, 1)) * dice.between(1, 12), dice.between(1, 10)
-    if a % 2:
-        sign = "-" if b < 0 else "+"
-        anti, value = f"{poly(a, 0, 0)} / 2 {sign} {poly(abs(b), 0)}", f"{at(c, a, 0, 0)} / 2 {sign} {abs(b)} * {c}"
-    else:
-        anti, value = poly(a // 2, b, 0), at(c, a // 2, b, 0)
-    ask = dice.ask("integral_linear", shown=poly(a, b), c=c)
-    return ask, done(f"An antiderivative is {anti}.\nFrom 0 to {c}: ", value)
-
-
-def integral_between(dice: Dice) -> Problem:
-    k, b = dice.between(1, 6), dice.choice((0, 0, dice.between(1, 9)))
-    low, high = sorted(dice.sample(range(1, 11), 2))
-    top, bottom = at(high, k, b, 0), at(low, k, b, 0)
-    if bottom == "1":
-        bottom = "1 * 1"
-    worked = f"An antiderivative is {poly(k, b, 0)}.\nAt {high}: {step(top)}, at {low}: {step(bottom)}.\nSubtract: "
-    ask = dice.ask("integral_between", shown=poly(2 * k, b), low=low, high=high)
-    return ask, done(worked, f"{result(top)} - {result(bottom)}")
-
-
-def derivative_power(dice: Dice) -> Problem:
-    a, n, x = dice.between(1, 12), dice.choice((2, 2, 3, 3, 4)), dice.between(1, 10)
-    worked = f"{step(f'{n} * {a}')}, so the derivative is {poly(n * a, *[0] * (n - 1))}.\nAt x = {x}: "
-    ask = dice.ask("derivative_power", shown=poly(a, *[0] * n), x=x)
-    return ask, done(worked, at(x, n * a, *[0] * (n - 1)))
-
-
-def derivative_sum(dice: Dice) -> Problem:
-    a, b, c = dice.between(1, 9), dice.choice((-1, 1, 1)) * dice.between(1, 15), dice.choice((0, dice.between(1, 20)))
-    x = dice.between(1, 10)
-    worked = f"{step(f'2 * {a}')}, so the derivative is {poly(2 * a, b)}.\nAt x = {x}: "
-    return dice.ask("derivative_sum", shown=poly(a, b, c), x=x), done(worked, at(x, 2 * a, b))
-
-
 def slope(dice: Dice) -> Problem:
     x, across, y = dice.between(0, 9), dice.between(1, 8), dice.between(0, 20)
     up = across * dice.choice((-1, 1, 1, 1)) * dice.between(1, 6)
@@ -170,14 +95,14 @@ def gcd(dice: Dice) -> Problem:
 
 
 def lcm(dice: Dice) -> Problem:
-    a, b, both = 1, 1, 1
-    while not 2 <= both // max(a, b) <= 7:
+    a, b, multiple = 1, 1, 1
+    while not 2 <= multiple // max(a, b) <= 7:
         a, b = dice.sample(range(3, 31), 2)
-        both = math.lcm(a, b)
+        multiple = math.lcm(a, b)
     small, large = sorted((a, b))
-    listed = ", ".join(str(value) for value in range(large, both + 1, large))
+    listed = ", ".join(str(value) for value in range(large, multiple + 1, large))
     worked = f"Multiples of {large}: {listed}.\nThe first that {small} divides: "
-    return dice.ask("lcm", a=a, b=b), done(worked, f"{small} * {both // small}")
+    return dice.ask("lcm", a=a, b=b), done(worked, f"{small} * {multiple // small}")
 
 
 def two_equations(dice: Dice) -> Problem:
@@ -291,19 +216,6 @@ def primes(dice: Dice) -> Problem:
     filled = [ten for ten in tens if ten]
     counted = "; ".join(f"{', '.join(map(str, ten))} ({len(ten)})" for ten in filled)
     return dice.ask("primes", n=n), done(f"{counted}.\nCount them: ", " + ".join(str(len(ten)) for ten in filled))
-
-
-def limit(dice: Dice) -> Problem:
-    """A quotient whose top and bottom share the factor x - a."""
-    a, k = dice.between(1, 15), dice.choice((1, 1, dice.between(2, 6)))
-    other = a if k > 1 else dice.choice((a, dice.between(1, 15), -dice.between(1, 15)))
-    if other == -a:
-        other = a
-    top, left = poly(k, k * (other - a), -k * a * other), f"({poly(1, other)})"
-    factor, value = (f"{k}", f"({a} + {other}) * {k}") if k > 1 else ("", at(a, 1, other))
-    left_over = f"{factor}{left}" if factor else left.strip("()")
-    worked = f"{top} is {factor}(x - {a}){left}, so {left_over} is left.\nAt x = {a}: "
-    return dice.ask("limit", shown=f"({top}) / (x - {a})", a=a), done(worked, value)
 
 
 def determinant(dice: Dice) -> Problem:

@@ -6,6 +6,7 @@ Many come in pairs that tell the same story and ask for the first or for the sec
 from __future__ import annotations
 
 from recipes.embedded.problems.dice import NAMES, Dice, Problem, Template
+from recipes.embedded.problems.parts import FOLK, part_left, part_of, slices_eaten, slices_left
 from recipes.embedded.problems.steps import so, step
 
 NOTES = (10, 20, 50, 100, 200)
@@ -40,9 +41,7 @@ GOODS = (
     ("sandwich", "sandwiches"), ("notebook", "notebooks"), ("card", "cards"), ("cap", "caps"), ("mug", "mugs"),
     ("plant", "plants"), ("muffin", "muffins"), ("brush", "brushes"), ("comic", "comics"), ("melon", "melons"),
 )  # fmt: skip
-FOLK = ("friends", "children", "cousins", "pupils", "neighbours", "guests", "players")
 FOOD = ("cookies", "candies", "muffins", "eggs", "rolls", "nuts", "plums", "pears")
-OWNED = ("beads", "cups", "pencils", "blocks", "marbles", "buttons", "toys")
 TIMES = (
     ("hours", "an hour", "minutes", 60), ("minutes", "a minute", "seconds", 60), ("days", "a day", "hours", 24),
     ("weeks", "a week", "days", 7),
@@ -229,49 +228,10 @@ def units_back(dice: Dice) -> Problem:
     return ask, so(f"There are {k} {small} in {one}.\nIn {m} {small}: {step(f'{m} / {k}')}", n)
 
 
-def parted(dice: Dice, template: str) -> tuple[str, str, int, int]:
-    """What is asked, the step to the part, the whole and the part."""
-    (name, other), part = dice.people(), dice.between(2, 15)
-    word, factor = dice.choice((("half", 2), ("a third", 3), ("a quarter", 4), ("a fifth", 5)))
-    words = {"thing": dice.choice(OWNED), "col": dice.choice(("red", "blue", "green", "white", "yellow"))}
-    m = part * factor
-    ask = dice.ask(template, name=name, other=other, m=m, part=word, Part=word.capitalize(), **words)
-    return ask, f"{word.capitalize()} of {m}: {step(f'{m} / {factor}')}", m, part
-
-
-def part_of(dice: Dice) -> Problem:
-    ask, worked, _, part = parted(dice, "part_of")
-    return ask, so(worked, part)
-
-
-def part_left(dice: Dice) -> Problem:
-    ask, worked, m, part = parted(dice, "part_left")
-    return ask, so(f"{worked}.\nThe others: {step(f'{m} - {part}')}", m - part)
-
-
 def rows_of(dice: Dice) -> Problem:
     (thing, place), n, k = dice.choice(ROWS), dice.between(2, 15), dice.between(2, 20)
     ask = dice.ask("rows_of", name=dice.choice(NAMES), thing=thing, place=place, n=n, k=k)
     return ask, so(f"In {n} rows: {step(f'{n} * {k}')}", n * k)
-
-
-def sliced(dice: Dice, template: str) -> tuple[str, int, int, int]:
-    """What is asked, how many eat, how much each and how much there was."""
-    n, k = dice.between(2, 8), dice.between(2, 4)
-    m = n * k + dice.between(1, 10)
-    food, bits = dice.choice(("pizza", "cake", "pie", "tart")), dice.choice(("slices", "pieces"))
-    words = {"name": dice.choice(NAMES), "people": dice.choice(FOLK), "bits": bits}
-    return dice.ask(template, n=n, k=k, m=m, food=food, Food=food.capitalize(), **words), n, k, m
-
-
-def slices_eaten(dice: Dice) -> Problem:
-    ask, n, k, _ = sliced(dice, "slices_eaten")
-    return ask, so(f"Eaten: {step(f'{n} * {k}')}", n * k)
-
-
-def slices_left(dice: Dice) -> Problem:
-    ask, n, k, m = sliced(dice, "slices_left")
-    return ask, so(f"Eaten: {step(f'{n} * {k}')}.\nRemaining: {step(f'{m} - {n * k}')}", m - n * k)
 
 
 def gives_gets(dice: Dice) -> Problem:

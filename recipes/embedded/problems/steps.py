@@ -19,3 +19,8 @@ def step(expression: str) -> str:
 
 def so(worked: str, answer: int | str) -> str:
     return f"{worked}.\nThe answer is {answer}."
+
+
+def done(worked: str, expression: str) -> str:
+    """A worked answer that ends with the value of a sum."""
+    return so(f"{worked}{step(expression)}", str(result(expression)))

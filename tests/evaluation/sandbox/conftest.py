@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.sandbox_accounts import Ordinary, Own
+from support.sandbox_accounts import Ordinary, ThisUser
 
 ALLOWED = sys.platform == "linux" and not subprocess.run(["unshare", "-Urmpf", "true"], capture_output=True).returncode
 
@@ -30,6 +30,6 @@ def allowed() -> None:
 
 
 @pytest.fixture(params=["own", "ordinary"])
-def account(request: pytest.FixtureRequest, allowed: None) -> Own | Ordinary:
+def account(request: pytest.FixtureRequest, allowed: None) -> ThisUser | Ordinary:
     """Who starts the sandbox: this user, which is root in the project's own tests, and an ordinary one."""
-    return Own() if request.param == "own" else request.getfixturevalue("ordinary")
+    return ThisUser() if request.param == "own" else request.getfixturevalue("ordinary")

@@ -20,7 +20,7 @@ from zooter_core.router.encoder import Encoders
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.router import Router
 from zooter_core.ui.lab.code import TrainingData, distill_code, distill_command, readme, sweep_command
-from zooter_core.ui.lab.distill import work
+from zooter_core.ui.lab.distill import distill_in_task
 from zooter_core.ui.lab.settings import as_file
 from zooter_core.ui.lab.tasks import Task
 
@@ -52,7 +52,7 @@ def by_button(tiny_ensemble, tmp_path, monkeypatch):
 
     def train(data: TrainingData) -> Router:
         Path(data.file).write_bytes(as_file(data))
-        task = Task(lambda task: work(task, data, TRAINING, tiny_ensemble, tmp_path / "page"))
+        task = Task(lambda task: distill_in_task(task, data, TRAINING, tiny_ensemble, tmp_path / "page"))
         task.wait(60)
         assert task.problem is None
         return Router.load(tmp_path / "page", Encoders())

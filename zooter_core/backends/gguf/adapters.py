@@ -168,11 +168,15 @@ def _check(candidate: str, path: Path, shapes: Mapping[str, tuple[int, ...]], ba
     if not base.shapes and "split.count" in base.values:  # the tensors are in the other parts
         return
     for layer in layers:
-        a, b, whole = (shapes.get(f"{layer}.lora_a"), shapes.get(f"{layer}.lora_b"), base.shapes.get(layer))
+        a, b, base_shape = (shapes.get(f"{layer}.lora_a"), shapes.get(f"{layer}.lora_b"), base.shapes.get(layer))
         if a is None or b is None or a[1:] != b[:1]:
             raise _fault(candidate, path, f"one half of {layer}")
-        if whole is None or (a[0], b[1]) != whole:
-            size = "it is not there" if whole is None else f"{a[0]} x {b[1]} instead of {whole[0]} x {whole[1]}"
+        if base_shape is None or (a[0], b[1]) != base_shape:
+            size = (
+                "it is not there"
+                if base_shape is None
+                else f"{a[0]} x {b[1]} instead of {base_shape[0]} x {base_shape[1]}"
+            )
             raise _fault(candidate, path, f"one for another base: {layer}, {size}")
 
 

@@ -116,8 +116,10 @@ class Answer:
         step = "Shorten the query or start a new conversation."
         if self.engine.context < self.engine.header.positions:
             step += f" Or raise `context_tokens` in fleet.toml: the model reads up to {self.engine.header.positions:,}."
-        found = f"{length:,} tokens, more than the {most:,} that fit"
-        return TooLongError(f"a prompt that fits into {self.request.candidate.name}", found, step)
+        name = self.request.candidate.name
+        return TooLongError(
+            f"a prompt that fits into {name}", f"{length:,} tokens, more than the {most:,} that fit", step
+        )
 
     def _generate(self, slot: Slot, most: int) -> Finish:
         """Generate up to `most` tokens, and return how the answer ended."""
@@ -150,10 +152,10 @@ class Answer:
 
     def _step_length(self, least: int, most: int) -> int:
         """How many tokens the next step may have."""
-        left = most - self.tokens
+        remaining = most - self.tokens
         if self.request.candidate.repetition_penalty == 1:
-            return left
-        return min(left, max(least, self.tokens // SHARE))
+            return remaining
+        return min(remaining, max(least, self.tokens // SHARE))
 
     def _step(self, slot: Slot, length: int, options: dict[str, Any], due: str | None) -> dict[str, Any] | None:
         """Generate up to `length` tokens. The last event of llama.cpp, with `cut`; None after a stop.

@@ -78,7 +78,7 @@ class GgufBackend:
         pieces: queue.Queue[Piece] = queue.Queue()
         waiting, line, abandoned = iter(enumerate(requests)), threading.Lock(), Stop(stop)
 
-        def work() -> None:
+        def answer_waiting() -> None:
             while True:
                 with line:
                     number, request = next(waiting, (0, None))
@@ -88,12 +88,12 @@ class GgufBackend:
                 pieces.put(self._answer(request, replace(generation, seed=seed), pieces, abandoned))
 
         for _ in range(min(len(requests), SLOTS)):
-            threading.Thread(target=work, name="gguf", daemon=True).start()
-        left = len(requests)
+            threading.Thread(target=answer_waiting, name="gguf", daemon=True).start()
+        unfinished = len(requests)
         try:
-            while left:
+            while unfinished:
                 piece = pieces.get()
-                left -= piece.response is not None
+                unfinished -= piece.response is not None
                 yield piece
         finally:
             abandoned.set()  # also if the reader has gone away

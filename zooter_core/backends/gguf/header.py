@@ -99,17 +99,17 @@ def check_model(header: Header) -> None:
         WorkError: says what it holds.
     """
     kind, architecture = header.values.get("general.type", "model"), header.architecture
-    found = ""
+    content = ""
     if kind != "model":
-        found = f"a file of the type {kind}"
+        content = f"a file of the type {kind}"
     elif "tokenizer.ggml.tokens" not in header.values:
-        found = "a file without a vocabulary"
+        content = "a file without a vocabulary"
     elif not header.shapes and "split.count" not in header.values:
-        found = "a vocabulary without weights"
+        content = "a vocabulary without weights"
     elif any(name in architecture for name in NOT_GENERATIVE):
-        found = f"an encoder ({architecture}), which writes no text"
-    if found:
-        raise fault(header.path, found, CHECK_MODEL)
+        content = f"an encoder ({architecture}), which writes no text"
+    if content:
+        raise fault(header.path, content, CHECK_MODEL)
 
 
 def fault(path: Path, found: str, next_step: str) -> WorkError:

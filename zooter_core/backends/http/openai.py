@@ -63,15 +63,15 @@ class OpenAIBackend:
         pieces: queue.Queue[Piece | None] = queue.Queue()
         abandoned = threading.Event()  # set when the reader goes away
         unfinished: dict[Request, None] = {}
-        work = self._submit(_Answers(self, requests, generation, pieces.put, unfinished).run((stop, abandoned)))
-        work.add_done_callback(lambda ended: pieces.put(None))
+        answers = self._submit(_Answers(self, requests, generation, pieces.put, unfinished).run((stop, abandoned)))
+        answers.add_done_callback(lambda ended: pieces.put(None))
         try:
             while (piece := pieces.get()) is not None:
                 if piece.response is not None:
                     del unfinished[piece.request]
                 yield piece
             for request in unfinished:  # only after a bug in this room
-                yield Piece.failed(request, work.exception() or "no response")
+                yield Piece.failed(request, answers.exception() or "no response")
         finally:
             abandoned.set()
 
@@ -86,13 +86,13 @@ class OpenAIBackend:
                 self._servers[candidate] = Server(candidate)
             return self._servers[candidate]
 
-    def _submit(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def _submit(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Start a coroutine in the event loop. The loop starts with the first one."""
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._loop.run_forever, name="endpoints", daemon=True).start()
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
 
 class _Answers:

@@ -89,15 +89,15 @@ class Batch:
                 raise
             shortage = memory.shortage(problem)
         self.spare()  # not inside `except`: the exception keeps the batch alive
-        left = [index for index in rows if index in self.rows.open]
-        if len(left) > 1:
-            half = (len(left) + 1) // 2
-            self._generate_in_parts(left[:half])
-            self._generate_in_parts(left[half:])
-        elif left and not again:
-            self._generate_in_parts(left, again=True)
-        elif left:
-            self._fail(left[0], shortage)
+        unfinished = [index for index in rows if index in self.rows.open]
+        if len(unfinished) > 1:
+            half = (len(unfinished) + 1) // 2
+            self._generate_in_parts(unfinished[:half])
+            self._generate_in_parts(unfinished[half:])
+        elif unfinished and not again:
+            self._generate_in_parts(unfinished, again=True)
+        elif unfinished:
+            self._fail(unfinished[0], shortage)
 
     def _fail(self, index: int, shortage: str) -> None:
         device = str(self.base.device)
@@ -119,28 +119,20 @@ class Batch:
         self.rows.active = list(among)
         names = [self.adapters[index] for index in among]
         end = min(self.most[index] for index in among)
-        left = end - len(self.rows.written[among[0]])
+        room = end - len(self.rows.written[among[0]])
         choosing = self._choosing()
         cache = self._read_repeats_once(ids, mask, list(zip(map(tuple, read), names, strict=True)))
-        while left > 0 and self.rows.active:
-            context, choice = self.base.choose(names)
-            with context:
-                output = self.base.model.generate(
-                    input_ids=ids,
-                    attention_mask=mask,
-                    **choice,
-                    **({} if cache is None else {"past_key_values": cache}),
-                    do_sample=False,  # `Sampling` draws
-                    logits_processor=LogitsProcessorList(choosing),
-                    max_new_tokens=left if len(names) == 1 else min(left, STEP),
-                    eos_token_id=sorted(self.base.ends),
-                    pad_token_id=self.base.tokenizer.pad_token_id,
-                    streamer=self.rows,
-                    stopping_criteria=StoppingCriteriaList([self.stopped]),
-                    return_dict_in_generate=True,
-                )
+        while room > 0 and self.rows.active:
+            output = self._extend(
+                names,
+                input_ids=ids,
+                attention_mask=mask,
+                **({} if cache is None else {"past_key_values": cache}),
+                logits_processor=LogitsProcessorList(choosing),
+                max_new_tokens=room if len(names) == 1 else min(room, STEP),
+            )
             new = output.sequences.shape[1] - ids.shape[1]
-            left, cache, keep = left - new, output.past_key_values, self.rows.narrow()
+            room, cache, keep = room - new, output.past_key_values, self.rows.narrow()
             if len(keep) < len(names):
                 cache.batch_select_indices(torch.tensor(keep, device=self.base.device))
             ids = output.sequences[keep]
@@ -153,6 +145,21 @@ class Batch:
         self.rows.close("length", [index for index in among if self.most[index] == end])
         if rest := [index for index in among if index in self.rows.open]:
             self._generate(rest)
+
+    def _extend(self, adapters: Sequence[str], **inputs: Any) -> Any:
+        """What `generate` returns for rows with these adapters."""
+        context, choice = self.base.choose(adapters)
+        with context:
+            return self.base.model.generate(
+                **inputs,
+                **choice,
+                do_sample=False,  # `Sampling` draws
+                eos_token_id=sorted(self.base.ends),
+                pad_token_id=self.base.tokenizer.pad_token_id,
+                streamer=self.rows,
+                stopping_criteria=StoppingCriteriaList([self.stopped]),
+                return_dict_in_generate=True,
+            )
 
     def _choosing(self) -> list[LogitsProcessor]:
         """The processors that shape the choice of each token, in order."""

@@ -17,7 +17,7 @@ MOST = 10**12  # the model writes larger results itself
 DECIMALS = 4
 TAIL = re.compile(r"([\d.,$()+\-*/x×÷ ]+)=( ?\$?)(-?[\d.]*)$")
 SIGNS = str.maketrans({"x": "*", "×": "*", "÷": "/", "$": "", ",": ""})
-WORK: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
+OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -56,8 +56,8 @@ def due(text: str) -> str | None:
 
 
 def _value(node: ast.expr) -> Fraction:
-    if isinstance(node, ast.BinOp) and type(node.op) in WORK:
-        return WORK[type(node.op)](_value(node.left), _value(node.right))
+    if isinstance(node, ast.BinOp) and type(node.op) in OPERATIONS:
+        return OPERATIONS[type(node.op)](_value(node.left), _value(node.right))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_value(node.operand)
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):

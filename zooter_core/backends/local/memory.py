@@ -80,8 +80,8 @@ def total(device: str) -> int:
 
 def room(device: str, used: Mapping[str, int], budget: int | None) -> int:
     """Bytes that another model may take on a device, if the loaded models use `used`."""
-    left = free(device) - int(MARGIN * total(device))
-    return max(left if budget is None else min(left, budget - used.get(device, 0)), 0)
+    unused = free(device) - int(MARGIN * total(device))
+    return max(unused if budget is None else min(unused, budget - used.get(device, 0)), 0)
 
 
 def budget_of(candidate: CandidateConfig) -> int | None:

@@ -202,11 +202,11 @@ def measured(model: Any) -> memory.Sizes:
     """Bytes of a model's parameters and buffers by device. Weights that accelerate keeps on disk do not count."""
     sizes: Counter[str] = Counter()
     places = {name: str(place) for name, place in (getattr(model, "hf_device_map", None) or {}).items()}
-    seen: set[int] = set()
+    counted: set[int] = set()
     for name, weight in (*model.named_parameters(), *model.named_buffers()):
-        if id(weight) in seen:  # tied weights have two names
+        if id(weight) in counted:  # tied weights have two names
             continue
-        seen.add(id(weight))
+        counted.add(id(weight))
         device = str(weight.device)
         if device == "meta":  # accelerate keeps it elsewhere until its layer runs
             part = max((part for part in places if f".{name}.".find(f".{part}.") >= 0 or not part), key=len, default="")

@@ -126,7 +126,7 @@ class TransformersBackend:
         pieces: queue.Queue[Piece | None] = queue.Queue()
         abandoned = threading.Event()  # set when the reader goes away
 
-        def work() -> None:
+        def run_batch() -> None:
             try:
                 with base.lock:
                     Batch(base, requests, generation, (stop, abandoned), pieces, self.resident.spare).run()
@@ -134,7 +134,7 @@ class TransformersBackend:
                 self.resident.release(key)
                 pieces.put(None)
 
-        thread = threading.Thread(target=work, name="generate", daemon=True)
+        thread = threading.Thread(target=run_batch, name="generate", daemon=True)
         thread.start()
         try:
             while (piece := pieces.get()) is not None:

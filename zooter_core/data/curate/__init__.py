@@ -93,83 +93,92 @@ def curate(
         raise ZooterError("--out as a .jsonl or .jsonl.gz file", str(out), "Rename it.")
     with open_atomic(out) as file:
         survey = survey_files(paths, Benchmarks.read(exclude, config.ngram), report)
-        given = config.tags == "given" or (config.tags is None and not survey.untagged)
-        if given and survey.untagged:
+        use_file_tags = config.tags == "given" or (config.tags is None and not survey.untagged)
+        if use_file_tags and survey.untagged:
             raise ZooterError(f'"tags" in {survey.untagged}', "none", "Add them, or use --tagger fleet.")
         report("Looking for repeats ...")
-        left = survey.close(config.near)
-        if not len(left.rows):
+        remaining = survey.close(config.near)
+        if not len(remaining.rows):
             read = survey.read.total()
             raise ZooterError("at least one query that is left", f"none of {read:,} read", "Name other files.")
-        picked = pick_given(paths, left, config) if given else pick_tagged(paths, left, config, tagging, report)
+        picked = (
+            pick_by_file_tags(paths, remaining, config)
+            if use_file_tags
+            else pick_tagged(paths, remaining, config, tagging, report)
+        )
         for record in records(picked):
             file.write(dump_json(record, ensure_ascii=False) + "\n")
-    return {"n": len(picked.lines), "out": str(out), "seed": config.seed, **figures(survey, left, picked, given)}
+    return {
+        "n": len(picked.lines),
+        "out": str(out),
+        "seed": config.seed,
+        **figures(survey, remaining, picked, use_file_tags),
+    }
 
 
-def pick_given(paths: Sequence[Path], left: Candidates, config: CurateConfig) -> Picked:
+def pick_by_file_tags(paths: Sequence[Path], candidates: Candidates, config: CurateConfig) -> Picked:
     """Pick from all candidates, by the tags of the files."""
-    order = _shuffled(left, config)
-    tags = [left.tagsets[number] for number in left.tagset[order]]
-    chosen = cover(tags, left.source[order].tolist(), config.n)
+    order = _shuffled(candidates, config)
+    tags = [candidates.tagsets[number] for number in candidates.tagset[order]]
+    chosen = cover(tags, candidates.source[order].tolist(), config.n)
     places = [order[at] for at in chosen]
-    lines = fetch(paths, left, places)
+    lines = fetch(paths, candidates, places)
     return Picked([lines[place] for place in places], [tags[at] for at in chosen], tags, places)
 
 
 def pick_tagged(
-    paths: Sequence[Path], left: Candidates, config: CurateConfig, tagging: Tagging, report: Report
+    paths: Sequence[Path], candidates: Candidates, config: CurateConfig, tagging: Tagging, report: Report
 ) -> Picked:
     """Pick from a random sample of the candidates, drawn evenly from the sources, by the tags of a tagger."""
-    order = _shuffled(left, config)
-    order = [order[at] for at in sample(left.source[order].tolist(), max(config.tag_at_most, config.n))]
-    lines = fetch(paths, left, order)
+    order = _shuffled(candidates, config)
+    order = [order[at] for at in sample(candidates.source[order].tolist(), max(config.tag_at_most, config.n))]
+    lines = fetch(paths, candidates, order)
     tags: list[Tags] = []
     for start in range(0, len(order), TAGGED):
         report(f"Tagging: {start:,} of {len(order):,} queries ...")
         tags += tagging([lines[place].query.text for place in order[start : start + TAGGED]])
-    chosen = cover(tags, left.source[order].tolist(), config.n)
+    chosen = cover(tags, candidates.source[order].tolist(), config.n)
     places = [order[at] for at in chosen]
     return Picked([lines[place] for place in places], [tags[at] for at in chosen], tags, places)
 
 
-def _shuffled(left: Candidates, config: CurateConfig) -> list[int]:
-    order: list[int] = np.random.default_rng(config.seed).permutation(len(left.rows)).tolist()
+def _shuffled(candidates: Candidates, config: CurateConfig) -> list[int]:
+    order: list[int] = np.random.default_rng(config.seed).permutation(len(candidates.rows)).tolist()
     return order
 
 
 def records(picked: Picked) -> Iterator[dict[str, Any]]:
     """Lines of a queries file. An id that is taken gets its source before it, and a number after it if needed."""
-    taken: set[str] = set()
+    ids: set[str] = set()
     numbers: dict[str, int] = {}
     for line, tags in zip(picked.lines, picked.tags, strict=True):
         name, longer = line.query.id, f"{line.source}/{line.query.id}"
-        while name in taken:  # the numbers go on where the last query of that id stopped
+        while name in ids:  # the numbers go on where the last query of that id stopped
             number = numbers[longer] = numbers.get(longer, 0) + 1
             name = longer if number == 1 else f"{longer}/{number}"
-        taken.add(name)
+        ids.add(name)
         yield {"id": name, "query": line.query.text, "dataset": line.source, "tags": list(tags)}
 
 
-def figures(survey: Survey, left: Candidates, picked: Picked, given: bool) -> dict[str, Any]:
+def figures(survey: Survey, candidates: Candidates, picked: Picked, use_file_tags: bool) -> dict[str, Any]:
     """The counts of the summary. The queries read are the sum of empty, excluded, repeats, near_repeats and left."""
     benchmarks = survey.benchmarks
-    remaining, chosen = Counter(left.source.tolist()), Counter(left.source[picked.places].tolist())
+    remaining, chosen = Counter(candidates.source.tolist()), Counter(candidates.source[picked.places].tolist())
     return {
         "read": survey.read.total(),
         "empty": survey.empty,
         "excluded": {
             name: {"count": count, "examples": benchmarks.examples[name]} for name, count in benchmarks.count.items()
         },
-        "repeats": left.repeats,
-        "near_repeats": left.near_repeats,
-        "left": len(left.rows),
+        "repeats": candidates.repeats,
+        "near_repeats": candidates.near_repeats,
+        "left": len(candidates.rows),
         "sources": {
             name: {"read": survey.read[number], "left": remaining[number], "kept": chosen[number]}
             for name, number in survey.sources.items()
         },
         "tags": {
-            "from": "given" if given else "fleet",
+            "from": "given" if use_file_tags else "fleet",
             "queries": len(picked.offered),
             "of": len(set(chain.from_iterable(picked.offered))),
             "covered": len(set(chain.from_iterable(picked.tags))),

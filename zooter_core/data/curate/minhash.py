@@ -64,8 +64,8 @@ def near_repeats(signed: Signatures, least: float) -> NDArray[np.bool_]:
     """The texts whose similarity to an earlier one is at least `least`, directly or through others; shape (texts,)."""
     repeats = np.zeros(len(signed), dtype=bool)
     for band in range(BANDS):
-        left = np.flatnonzero(~repeats)
-        order = left[np.argsort(signed[left, band], kind="stable")]
+        remaining = np.flatnonzero(~repeats)
+        order = remaining[np.argsort(signed[remaining, band], kind="stable")]
         for _ in range(ROUNDS):
             order, firsts = _groups(order, signed[order, band])
             if not len(order):

@@ -15,10 +15,10 @@ def shares(counts: Sequence[int], n: int) -> list[int]:
 
     Example: shares([100, 2, 100], 11) is [4, 2, 5].
     """
-    places, left = [0] * len(counts), n
-    for done, source in enumerate(sorted(range(len(counts)), key=counts.__getitem__)):
-        places[source] = min(counts[source], left // (len(counts) - done))
-        left -= places[source]
+    places, remaining = [0] * len(counts), n
+    for served, source in enumerate(sorted(range(len(counts)), key=counts.__getitem__)):
+        places[source] = min(counts[source], remaining // (len(counts) - served))
+        remaining -= places[source]
     return places
 
 
@@ -26,12 +26,12 @@ def sample(sources: Sequence[int], n: int) -> list[int]:
     """Places of up to n queries: the first ones of every source, in even shares. The order must be random already."""
     counts = Counter(sources)
     room = dict(zip(counts, shares(list(counts.values()), n), strict=True))
-    taken = []
+    drawn = []
     for place, source in enumerate(sources):
         if room[source]:
             room[source] -= 1
-            taken.append(place)
-    return taken
+            drawn.append(place)
+    return drawn
 
 
 def worth(count: int) -> float:
@@ -57,8 +57,8 @@ def cover(tags: Sequence[Tags], sources: Sequence[int], n: int) -> list[int]:
         groups.setdefault((source, names or UNTAGGED), []).append(place)
     for places in groups.values():
         places.reverse()  # the earliest is popped first
-    seen = dict.fromkeys((name for _, names in groups for name in names), 0)
-    value = dict.fromkeys(seen, worth(0))
+    uses = dict.fromkeys((name for _, names in groups for name in names), 0)
+    value = dict.fromkeys(uses, worth(0))
     heap = [(-float(len(group[1])), places[-1], group) for group, places in groups.items()]
     heapq.heapify(heap)
     picked: list[int] = []
@@ -73,8 +73,8 @@ def cover(tags: Sequence[Tags], sources: Sequence[int], n: int) -> list[int]:
             picked.append(groups[source, names].pop())
             room[source] -= 1
             for name in names:
-                seen[name] += 1
-                value[name] = worth(seen[name])
+                uses[name] += 1
+                value[name] = worth(uses[name])
             _next(heap, groups[source, names])
     return picked
 

@@ -103,11 +103,11 @@ class Survey:
         signed = np.concatenate([np.zeros((0, BANDS), dtype=np.uint64), *self._signatures])
         self._signatures.clear()
         signed = signed[firsts]
-        left = firsts[~near_repeats(signed, near)] if near < 1 else firsts
+        distinct = firsts[~near_repeats(signed, near)] if near < 1 else firsts
         tagsets = [] if self.untagged else list(self._tagsets)
-        rows, source, tagset = (np.array(column)[left] for column in (self._rows, self._source, self._tagset))
-        same, near_same = len(digests) - len(firsts), len(firsts) - len(left)
-        return Candidates(rows, source, digests[left], tagset, tagsets, same, near_same)
+        rows, source, tagset = (np.array(column)[distinct] for column in (self._rows, self._source, self._tagset))
+        same, near_same = len(digests) - len(firsts), len(firsts) - len(distinct)
+        return Candidates(rows, source, digests[distinct], tagset, tagsets, same, near_same)
 
 
 class Candidates(NamedTuple):

@@ -62,11 +62,11 @@ def _prediction(index: str, prompt: str, candidate: str) -> str:
 
 def _queries(path: Path) -> Iterator[tuple[str, str]]:
     """Each query's index and text."""
-    seen: set[str] = set()
+    indices: set[str] = set()
     for place, index, prompt in _read(path):
-        if index in seen:
+        if index in indices:
             raise ZooterError(f"different indices, in {place}", f'"{index}" again', "Correct or remove the record.")
-        seen.add(index)
+        indices.add(index)
         yield index, prompt
 
 

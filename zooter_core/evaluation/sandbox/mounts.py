@@ -11,7 +11,7 @@ from zooter_core.evaluation.sandbox import kernel
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
 DATA = ("/usr/share/zoneinfo", "/etc/ld.so.cache")
 HIDDEN = ("site-packages", "dist-packages")  # folders inside the standard library's that do not belong to it
-WORK = "/sandbox"
+WORK_FOLDER = "/sandbox"
 _NEW, _OLD = "/tmp", "/.old-root"
 
 
@@ -48,13 +48,13 @@ def build(library: Iterable[str], shared: Iterable[str], size: int, files: int, 
     for path in (os.path.join(folder, name) for folder in library for name in HIDDEN):
         if os.path.isdir(path):
             kernel.mount("tmpfs", path, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=4k,mode=755")
-    os.mkdir(WORK)
+    os.mkdir(WORK_FOLDER)
     kernel.unmount(_OLD)
     os.rmdir(_OLD)
     kernel.make_read_only("/")
     options = f"size={size},nr_inodes={files + 1},mode=700,uid={owner},gid={owner}"
-    kernel.mount("tmpfs", WORK, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC, options)
-    os.chdir(WORK)
+    kernel.mount("tmpfs", WORK_FOLDER, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC, options)
+    os.chdir(WORK_FOLDER)
 
 
 def _topmost(paths: Iterable[str]) -> list[str]:

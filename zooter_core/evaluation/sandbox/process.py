@@ -38,7 +38,7 @@ def main() -> None:
     if "check" in job:
         _check(channel, job)
     else:
-        _work(channel, job)
+        _serve_worker(channel, job)
     os._exit(0)
 
 
@@ -62,7 +62,7 @@ def _check(channel: Channel, job: Job) -> None:
         report(verdict(channel, job))
 
 
-def _work(channel: Channel, job: Job) -> None:
+def _serve_worker(channel: Channel, job: Job) -> None:
     if problem := _isolate(job):
         channel.send({"problem": problem})
         return

@@ -10,14 +10,14 @@ import numpy as np
 from zooter_core.data.scores import score_line
 from zooter_core.errors import WorkError, listed
 from zooter_core.evaluation.suites import Problem
-from zooter_core.evaluation.suites.work import Work
+from zooter_core.evaluation.suites.answering import SuiteJob
 from zooter_core.files import open_atomic
 from zooter_core.method import metrics
 from zooter_core.records import Query
 from zooter_core.strict_json import dump_json
 
 
-def set_aside(job: Work) -> dict[str, str]:
+def set_aside(job: SuiteJob) -> dict[str, str]:
     """The problems without a score of some candidate: id -> which candidate, and why."""
     reasons: dict[str, str] = {}
     for problem in job.problems:
@@ -28,7 +28,7 @@ def set_aside(job: Work) -> dict[str, str]:
     return reasons
 
 
-def write(job: Work, suite: str, path: Path) -> int:
+def write(job: SuiteJob, suite: str, path: Path) -> int:
     """Write the problems with scores of all candidates as a score file, atomically; returns their number.
 
     A line has each candidate's first response in `responses`, and later ones in `later_responses`. For a suite that
@@ -51,7 +51,7 @@ def write(job: Work, suite: str, path: Path) -> int:
     return len(scored)
 
 
-def _line(job: Work, suite: str, problem: Problem) -> dict[str, Any]:
+def _line(job: SuiteJob, suite: str, problem: Problem) -> dict[str, Any]:
     texts = {name: job.texts[problem.id, name] for name in job.pool}
     query = Query(problem.id, problem.turns[0], suite, problem.tags)
     scores = {name: job.scores[problem.id, name] for name in job.pool}
@@ -61,7 +61,7 @@ def _line(job: Work, suite: str, problem: Problem) -> dict[str, Any]:
     return line | job.suite.scored_in()
 
 
-def figures(job: Work, suite: str) -> dict[str, Any]:
+def figures(job: SuiteJob, suite: str) -> dict[str, Any]:
     """Each candidate's mean score on the problems that are not set aside, with its 95% interval over problems."""
     reasons = set_aside(job)
     ids = [problem.id for problem in job.problems if problem.id not in reasons]

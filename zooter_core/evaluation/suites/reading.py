@@ -89,15 +89,15 @@ def distinct(problems: Sequence[tuple[Problem, str]], paths: Sequence[Path]) -> 
     Raises:
         ZooterError: there are none, or two have one id.
     """
-    seen: dict[str, str] = {}
+    places: dict[str, str] = {}
     for problem, place in problems:
-        if problem.id in seen:
+        if problem.id in places:
             raise ZooterError(
                 "different ids in all files",
-                f'"{problem.id}" in {seen[problem.id]} and in {place}',
+                f'"{problem.id}" in {places[problem.id]} and in {place}',
                 "Name each file once, or remove the line.",
             )
-        seen[problem.id] = place
+        places[problem.id] = place
     if not problems:
         raise ZooterError("at least one record", f"none in {listed(map(str, paths))}", "Check --from.")
     return [problem for problem, _ in problems]

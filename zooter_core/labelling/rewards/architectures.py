@@ -131,7 +131,7 @@ def load(config: CheckpointConfig, kind: Any = None) -> tuple[Any, Any]:
     return tokenizer, model
 
 
-def check_probe(config: CheckpointConfig, work: Callable[[Sequence[Texts]], list[float]], texts: Texts) -> None:
+def check_probe(config: CheckpointConfig, rewards_of: Callable[[Sequence[Texts]], list[float]], texts: Texts) -> None:
     """Refuse a model that does not work on a simple query and its responses.
 
     Raises:
@@ -140,7 +140,7 @@ def check_probe(config: CheckpointConfig, work: Callable[[Sequence[Texts]], list
     from zooter_core.backends.local import memory
 
     try:
-        (reward,) = work([texts])
+        (reward,) = rewards_of([texts])
     except ZooterError:
         raise
     except Exception as problem:  # models raise many kinds

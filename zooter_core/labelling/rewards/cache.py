@@ -40,9 +40,9 @@ class ScoreCache:
             private_file(self.path)
             with closing(sqlite3.connect(self.path, timeout=LOCK_SECONDS)) as file:
                 for first in range(0, len(keys), MOST_KEYS):
-                    some = list(keys)[first : first + MOST_KEYS]
-                    marks = ",".join("?" * len(some))
-                    rows = file.execute(f"SELECT key, reward FROM rewards WHERE key IN ({marks})", some)
+                    batch = list(keys)[first : first + MOST_KEYS]
+                    marks = ",".join("?" * len(batch))
+                    rows = file.execute(f"SELECT key, reward FROM rewards WHERE key IN ({marks})", batch)
                     rewards |= {keys[key]: float(reward) for key, reward in rows}
         except (sqlite3.Error, OSError, TypeError, ValueError):  # no table yet, damaged, locked for long
             return {}

@@ -158,22 +158,22 @@ def _write(exact: Graph, tokens: Callable[[Sequence[str]], Tokens], path: Path) 
 
     usual, others = [tokens([text]) for text, _ in paraphrases()], [tokens([text]) for text in _others()]
     try:
-        with work_folder(path) as work:  # quantize_dynamic leaves more files beside what it reads
+        with work_folder(path) as partial:  # quantize_dynamic leaves more files beside what it reads
             model = onnx.load(exact.path)
             shapes = {weights.name: weights.dims for weights in model.graph.initializer}
             products = [node for node in model.graph.node if node.op_type == "MatMul"]
             layers = [node for node in products if len(shapes.get(node.input[1], ())) == 2]
             _even_out(model.graph, layers, _largest(exact, {node.input[0] for node in layers}, usual))
-            onnx.save(model, work / "even.onnx")
+            onnx.save(model, partial / "even.onnx")
             with silence():
                 quantize_dynamic(
-                    work / "even.onnx", work / path.name, nodes_to_quantize=[node.name for node in layers],
+                    partial / "even.onnx", partial / path.name, nodes_to_quantize=[node.name for node in layers],
                     per_channel=True, weight_type=QuantType.QInt8, reduce_range=True,
                 )  # fmt: skip
-            vectors = [[graph(batch)[0] for batch in others] for graph in (exact, Graph(work / path.name))]
-            np.save(work / "vectors.npy", np.array(vectors))
-            (work / "vectors.npy").replace(path.with_suffix(".npy"))
-            (work / path.name).replace(path)
+            vectors = [[graph(batch)[0] for batch in others] for graph in (exact, Graph(partial / path.name))]
+            np.save(partial / "vectors.npy", np.array(vectors))
+            (partial / "vectors.npy").replace(path.with_suffix(".npy"))
+            (partial / path.name).replace(path)
     except OSError:
         raise
     except Exception as problem:

@@ -44,8 +44,10 @@ class NearestHead(Head):
         self.scores.copy_(lessons.scores)
         for column in lessons.scores.isnan().any(dim=0).nonzero().flatten().tolist():
             gaps = lessons.scores[:, column].isnan()
-            some = Lessons(lessons.vectors[~gaps], lessons.labels[~gaps], lessons.scores[~gaps, column : column + 1])
-            self.scores[gaps, column] = self._predicted(some, self.vectors[gaps])
+            complete = Lessons(
+                lessons.vectors[~gaps], lessons.labels[~gaps], lessons.scores[~gaps, column : column + 1]
+            )
+            self.scores[gaps, column] = self._predicted(complete, self.vectors[gaps])
 
     @torch.no_grad()
     def column(self, lessons: Lessons) -> State:

@@ -67,7 +67,7 @@ class Local:
             if not stop.is_set():
                 loop.call_soon_threadsafe(pieces.put_nowait, item)
 
-        def work() -> None:
+        def run() -> None:
             try:
                 for piece in self._ensemble.run_requests([Request(self.candidate, messages)], stop, settings):
                     put(piece)
@@ -75,7 +75,7 @@ class Local:
                 put(problem)
             put(None)
 
-        threading.Thread(target=work, name="answer", daemon=True).start()
+        threading.Thread(target=run, name="answer", daemon=True).start()
         try:
             while (item := await pieces.get()) is not None:
                 if isinstance(item, BaseException):
@@ -113,12 +113,12 @@ def generation_of(body: Mapping[str, Any], default: GenerationConfig) -> Generat
     Raises:
         ApiError: a setting has the wrong type or range.
     """
-    given = {
+    settings = {
         "max_new_tokens": body.get("max_completion_tokens") or body.get("max_tokens"),
         "temperature": body.get("temperature"),
         "seed": body.get("seed"),
     }
     try:
-        return replace(default, **{name: value for name, value in given.items() if value is not None})
+        return replace(default, **{name: value for name, value in settings.items() if value is not None})
     except ZooterError as problem:
         raise bad_request(str(problem)) from None

@@ -81,7 +81,7 @@ class Upstream:
     async def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
         body = request.for_candidate(self.model, routed)
         splitter, size, begun = Splitter(), 0, False
-        held: list[bytes] = []  # events before the first token
+        buffer: list[bytes] = []  # events before the first token
         async with self._place(), self._answer(CHAT, body, EVENTS) as response:
             clock = asyncio.get_running_loop().time
             until = clock() + self.config.first_token_seconds
@@ -92,17 +92,17 @@ class Upstream:
                 if size > self._most:
                     raise TargetError(f"the answer has more than {self._most:,} bytes")
                 problem = None
-                for event in _whole_events(splitter, data):
+                for event in _complete_events(splitter, data):
                     try:
                         begun = self._look(event, progress) or begun
                     except TargetError as error:
                         problem = error
                         break
                     if not event.startswith(b"data: [DONE]"):
-                        held.append(renamed(self._masked(event), self._member))
-                if begun and held:
-                    yield b"".join(held)
-                    held.clear()
+                        buffer.append(renamed(self._masked(event), self._member))
+                if begun and buffer:
+                    yield b"".join(buffer)
+                    buffer.clear()
                     until = clock() + self.config.gap_seconds
                 if problem:
                     raise problem
@@ -123,7 +123,7 @@ class Upstream:
                 size += len(data)
                 if size > self._most:
                     raise TargetError(f"the answer has more than {self._most:,} bytes")
-                events = _whole_events(splitter, data)
+                events = _complete_events(splitter, data)
                 for event in events:
                     _note_response(event, progress)
                 if events:
@@ -252,7 +252,7 @@ class Upstream:
         return TargetError(f"no {'further' if begun else 'first'} token for {seconds:g} s", 504)
 
 
-def _whole_events(splitter: Splitter, data: bytes) -> list[bytes]:
+def _complete_events(splitter: Splitter, data: bytes) -> list[bytes]:
     """The events that some bytes complete. At the end (no bytes) the last one need not have its blank line."""
     try:
         return list(splitter.feed(data)) if data else [event for event in (splitter.end(),) if event]

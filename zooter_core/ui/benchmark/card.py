@@ -68,11 +68,11 @@ def drawn(held_back: Figures, pool: list[str], scheme: str = "light", headline: 
 
 def draw(held_back: Figures, pool: list[str]) -> None:
     """The sentence, the picture, and a button that saves it."""
-    said = sentence(held_back)
-    st.markdown(f"### {plain(said)}")
+    headline = sentence(held_back)
+    st.markdown(f"### {plain(headline)}")
     scheme = st.context.theme.type or "light"
     means = ", ".join(f"{key} {number(held_back['mean'][key])}" for key in ("random", "best_single", "chosen", "rmr"))
-    st.image(drawn(held_back, pool, scheme, headline=False), width=680, alt=f"{said} Mean rewards: {means}.")
+    st.image(drawn(held_back, pool, scheme, headline=False), width=680, alt=f"{headline} Mean rewards: {means}.")
     st.download_button(
         "Download as a picture",
         drawn(held_back, pool),

@@ -142,15 +142,15 @@ def entropy_text(decision: Decision) -> str:
 
 def saving_text(engine: Ensemble, turn: Turn) -> str:
     """What the choice cost compared with running all models: in models, tokens and, where prices are known, dollars."""
-    ran = sum(not turn.job.failed_to_start(name) for name in turn.job.candidates)
+    answered = sum(not turn.job.failed_to_start(name) for name in turn.job.candidates)
     pool = len(engine.fleet.pool)
     tokens = sum(response.tokens for response in turn.job.responses.values())
-    text = f"{ran} of {pool} models ran" + (f" and wrote {tokens} tokens" if tokens else "")
-    if ran < pool and tokens:
-        text += f"; all {pool} would write about {round(tokens * pool / ran)}, if their answers were as long"
+    text = f"{answered} of {pool} models ran" + (f" and wrote {tokens} tokens" if tokens else "")
+    if answered < pool and tokens:
+        text += f"; all {pool} would write about {round(tokens * pool / answered)}, if their answers were as long"
     prices = {c.name: c.usd_per_million_tokens for c in engine.fleet.candidates}
     if tokens and all(prices.get(name) is not None for name in engine.fleet.pool):
         paid = sum((prices[n] or 0) * r.tokens / 1e6 for n, r in turn.job.responses.items())
-        total = sum(price or 0 for price in prices.values()) * tokens / ran / 1e6
+        total = sum(price or 0 for price in prices.values()) * tokens / answered / 1e6
         text += f": ${paid:.6f} instead of about ${total:.6f}".replace("$", r"\$")
     return text + "."

@@ -61,7 +61,7 @@ class Batch(BackgroundWork):
             current.job.stop()
         super().stop()
 
-    def _work(self) -> None:
+    def _execute(self) -> None:
         while self.remaining and self._compare(self.queries[len(self.finished)]):
             pass
 

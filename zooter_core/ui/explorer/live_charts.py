@@ -28,6 +28,21 @@ HOVER = {
     "confine": True,
     "extraCssText": "max-width:min(360px,80vw);white-space:normal;overflow-wrap:anywhere",
 }
+QUERY_MARK = {
+    "opacity": 1,
+    "borderColor": "#fff",
+    "borderWidth": 2,
+    "shadowBlur": 8,
+    "shadowColor": "rgba(0,0,0,0.9)",
+}
+QUERY_LABEL = {
+    "show": True,
+    "position": "top",
+    "color": "#fff",
+    "backgroundColor": "rgba(30,30,30,0.85)",
+    "padding": [4, 7],
+    "borderRadius": 4,
+}
 
 
 def bars(probabilities: Mapping[str, float]) -> dict[str, Any]:
@@ -162,23 +177,8 @@ def with_query(
         "symbolSize": 22,
         "cursor": "default",
         "z": 10,
-        "itemStyle": {
-            "color": colour(pool, candidate),
-            "opacity": 1,
-            "borderColor": "#fff",
-            "borderWidth": 2,
-            "shadowBlur": 8,
-            "shadowColor": "rgba(0,0,0,0.9)",
-        },
-        "label": {
-            "show": True,
-            "position": "top",
-            "formatter": title,
-            "color": "#fff",
-            "backgroundColor": "rgba(30,30,30,0.85)",
-            "padding": [4, 7],
-            "borderRadius": 4,
-        },
+        "itemStyle": QUERY_MARK | {"color": colour(pool, candidate)},
+        "label": QUERY_LABEL | {"formatter": title},
         "data": [inside],
         "tooltip": {"formatter": f"<b>{title}</b><br/>similar queries are nearby"},
     }

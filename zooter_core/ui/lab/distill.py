@@ -11,7 +11,8 @@ import streamlit as st
 
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
-from zooter_core.evaluation.report import REPORT, HeldBack, Report, load_report
+from zooter_core.evaluation.report import REPORT, Report, load_report
+from zooter_core.evaluation.report_figures import HeldBack
 from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.pipeline import distill
 from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
@@ -101,10 +102,12 @@ def start(lab: Lab, data: TrainingData, training: DistillConfig, engine: Ensembl
     lab.routers += 1
     lab.saved = None
     folder = lab.path / f"router-{lab.routers}"
-    lab.distillation = Task(partial(work, data=data, training=training, engine=engine, folder=folder), heavy_work())
+    lab.distillation = Task(
+        partial(distill_in_task, data=data, training=training, engine=engine, folder=folder), heavy_work()
+    )
 
 
-def work(
+def distill_in_task(
     task: Task[DistilledRouter], data: TrainingData, training: DistillConfig, engine: Ensemble, folder: Path
 ) -> DistilledRouter:
     """Distill a router into the folder; if that fails, the folder is removed."""

@@ -129,7 +129,7 @@ def scores_from_source(lab: Lab, engine: Ensemble) -> LoadedScores | None:
 def _sample(lab: Lab, engine: Ensemble) -> Task[LoadedScores] | None:
     name = engine.fleet.name
 
-    def work(task: Task[LoadedScores]) -> LoadedScores:
+    def load(task: Task[LoadedScores]) -> LoadedScores:
         if (neighbours := engine.neighbours) is None:
             raise ZooterError(
                 "training queries in the router's folder",
@@ -146,7 +146,7 @@ def _sample(lab: Lab, engine: Ensemble) -> Task[LoadedScores] | None:
             f"sample {engine.fleet.folder}", f"the sample of {name}", "sample.jsonl", scores, config, note
         )
 
-    return _reading(lab, f"sample {engine.fleet.folder}", work)
+    return _reading(lab, f"sample {engine.fleet.folder}", load)
 
 
 def _run(lab: Lab, engine: Ensemble) -> Task[LoadedScores] | None:
@@ -174,12 +174,12 @@ def _run(lab: Lab, engine: Ensemble) -> Task[LoadedScores] | None:
         persist_state="session",
     )
 
-    def work(task: Task[LoadedScores]) -> LoadedScores:
+    def load(task: Task[LoadedScores]) -> LoadedScores:
         with Run(chosen) as run:
             scores = run.scores()
         return LoadedScores(f"run {chosen}", f"the run {chosen}", "scores.jsonl", scores, LabelConfig())
 
-    return _reading(lab, f"run {chosen}", work)
+    return _reading(lab, f"run {chosen}", load)
 
 
 def _file(lab: Lab, engine: Ensemble) -> Task[LoadedScores] | None:
@@ -237,7 +237,7 @@ def read(task: Task[LoadedScores], key: str, path: Path, name: str) -> LoadedSco
     return LoadedScores(key, f"the file {name}", name, scores, SCORE_LABELS)
 
 
-def _reading(lab: Lab, key: str, work: Callable[[Task[LoadedScores]], LoadedScores]) -> Task[LoadedScores]:
+def _reading(lab: Lab, key: str, load: Callable[[Task[LoadedScores]], LoadedScores]) -> Task[LoadedScores]:
     if key not in lab.loaded or lab.loaded[key].stopped or lab.loaded[key].problem:
-        lab.loaded[key] = Task(work)
+        lab.loaded[key] = Task(load)
     return lab.loaded[key]

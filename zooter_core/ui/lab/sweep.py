@@ -33,7 +33,7 @@ def draw(lab: Lab, data: TrainingData, engine: Ensemble) -> None:
     running = task is not None and task.running
     if st.button("Sweep beta", icon=":material/stacked_line_chart:", disabled=running or config is None):
         assert config is not None  # else the button is disabled
-        lab.sweep = Task(partial(_work, data=data, config=config, engine=engine), heavy_work())
+        lab.sweep = Task(partial(_sweep, data=data, config=config, engine=engine), heavy_work())
         st.rerun()
     if task is not None:
         if running:
@@ -75,7 +75,7 @@ def _settings(data: TrainingData) -> SweepConfig | None:
     return config
 
 
-def _work(task: Task[Any], data: TrainingData, config: SweepConfig, engine: Ensemble) -> dict[str, Any]:
+def _sweep(task: Task[Any], data: TrainingData, config: SweepConfig, engine: Ensemble) -> dict[str, Any]:
     vectors = embedded(task, [query.text for query in data.scores.queries], engine)
     means: dict[Point, Any] = {}
     task.add_to_log(f"{len(config.points)} betas, {config.folds} folds, {config.seeds} seeds, on {data.name}")

@@ -26,27 +26,27 @@ class Task(BackgroundWork, Generic[Result]):
     """One piece of work in a thread.
 
     Args:
-        work: does it. It calls `report` often, which is where a stop ends it.
+        function: does it. It calls `report` often, which is where a stop ends it.
         turn: held while it works, so that heavy work of several visitors runs one after the other.
 
     Attributes:
         step, done, total: the current step; `total` is 0 where it is unknown.
         log: lines with the seconds since the start.
-        partial: preliminary results, if `work` sets them.
-        result: what `work` returned; None until then.
+        partial: preliminary results, if the function sets them.
+        result: what the function returned; None until then.
         waiting: whether it waits for its turn.
     """
 
     subject = "work"
 
-    def __init__(self, work: Callable[[Task[Result]], Result], turn: threading.Lock | None = None) -> None:
+    def __init__(self, function: Callable[[Task[Result]], Result], turn: threading.Lock | None = None) -> None:
         super().__init__()
         self.step, self.done, self.total = "", 0, 0
         self.log: list[str] = []
         self.partial: Any = None
         self.result: Result | None = None
         self.waiting = turn is not None
-        self._function, self._turn, self._started = work, turn, time.monotonic()
+        self._function, self._turn, self._started = function, turn, time.monotonic()
         self.start()
 
     @property
@@ -79,7 +79,7 @@ class Task(BackgroundWork, Generic[Result]):
         if self.stopping:
             raise StoppedError
 
-    def _work(self) -> None:
+    def _execute(self) -> None:
         while self._turn is not None and not self._turn.acquire(timeout=0.1):
             self._check()
         self.waiting = False

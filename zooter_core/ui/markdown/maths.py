@@ -38,13 +38,13 @@ def formulas(parser: MarkdownIt) -> None:
 
 def _dollars(state: StateInline, silent: bool) -> bool:
     """A formula between single dollar signs; prices in a sentence are none."""
-    found = SINGLE.match(state.src, state.pos, state.posMax)
-    if not found:
+    match = SINGLE.match(state.src, state.pos, state.posMax)
+    if not match:
         return False
     if not silent:
         token = state.push("maths", "", 0)
-        token.content, token.markup = found[1], "$"
-    state.pos = found.end()
+        token.content, token.markup = match[1], "$"
+    state.pos = match.end()
     return True
 
 

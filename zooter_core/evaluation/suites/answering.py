@@ -36,7 +36,7 @@ Seeded = tuple[Problem, int]  # a problem and the seed of its response
 
 
 @dataclass
-class Work:
+class SuiteJob:
     """A suite to be answered, and the results so far.
 
     Attributes:
@@ -72,7 +72,7 @@ def sample(problems: Sequence[Problem], limit: int | None, seed: int) -> list[Pr
     return [problems[row] for row in sorted(picked.tolist())]
 
 
-def work(job: Work, suite: str, judge: dict[str, Any] | None = None) -> None:
+def answer_and_score(job: SuiteJob, suite: str, judge: dict[str, Any] | None = None) -> None:
     """Collect the missing answers and scores.
 
     Args:
@@ -94,7 +94,7 @@ def work(job: Work, suite: str, judge: dict[str, Any] | None = None) -> None:
         _mark(job, name)
 
 
-def _read(job: Work) -> None:
+def _read(job: SuiteJob) -> None:
     """Read the results in the folder; refuse records of other problems and altered ones."""
     turns = {problem.id: len(problem.turns) for problem in job.problems}
     job.run.done(RESPONSES, turns, "candidate", "turn", check=turn_check(job.pool, turns))
@@ -113,7 +113,7 @@ def _read(job: Work) -> None:
     job.scores |= {(record["id"], record["candidate"]): record["score"] for record in job.run.records(SCORES)}
 
 
-def _answer(job: Work, number: int, name: str) -> None:
+def _answer(job: SuiteJob, number: int, name: str) -> None:
     """Collect one candidate's responses, turn after turn; if it is broken, record its failure."""
     candidate = job.ensemble.fleet.candidate(name)
     if all(job.answered(problem, name) for problem in job.problems):
@@ -128,13 +128,13 @@ def _answer(job: Work, number: int, name: str) -> None:
         _turn(job, number, name, turn)
 
 
-def _give_up(job: Work, name: str, reason: str) -> None:
+def _give_up(job: SuiteJob, name: str, reason: str) -> None:
     for problem in job.problems:
         if not job.answered(problem, name):
             job.failed.setdefault((problem.id, name), reason)
 
 
-def _turn(job: Work, number: int, name: str, turn: int) -> None:
+def _turn(job: SuiteJob, number: int, name: str, turn: int) -> None:
     """Collect responses to one turn of all problems that have it, in fixed batches of similar length.
 
     With a backend that computes requests together, a batch with a missing response is generated again as a whole, so
@@ -161,7 +161,7 @@ def _turn(job: Work, number: int, name: str, turn: int) -> None:
             return
 
 
-def _one_by_one(job: Work, name: str, turn: int, seeded: Sequence[Seeded]) -> dict[str, str]:
+def _one_by_one(job: SuiteJob, name: str, turn: int, seeded: Sequence[Seeded]) -> dict[str, str]:
     """Send the requests of a failed batch one by one, until the candidate turns out to be broken."""
     failed: dict[str, str] = {}
     for number, (problem, seed) in enumerate(seeded, 1):
@@ -171,7 +171,9 @@ def _one_by_one(job: Work, name: str, turn: int, seeded: Sequence[Seeded]) -> di
     return failed
 
 
-def _request(job: Work, name: str, turn: int, seeded: Sequence[Seeded], generation: GenerationConfig) -> dict[str, str]:
+def _request(
+    job: SuiteJob, name: str, turn: int, seeded: Sequence[Seeded], generation: GenerationConfig
+) -> dict[str, str]:
     """Send a batch, and save the responses that were missing, also when it is stopped in the middle.
 
     Returns the failures of missing ones: problem id -> reason.
@@ -198,7 +200,7 @@ def _request(job: Work, name: str, turn: int, seeded: Sequence[Seeded], generati
     return failed
 
 
-def _messages(job: Work, problem: Problem, name: str, turn: int) -> tuple[Message, ...]:
+def _messages(job: SuiteJob, problem: Problem, name: str, turn: int) -> tuple[Message, ...]:
     """The conversation up to a turn, with the candidate's responses between the user's messages."""
     responses = job.texts.get((problem.id, name), [])
     messages: list[Message] = []
@@ -207,13 +209,13 @@ def _messages(job: Work, problem: Problem, name: str, turn: int) -> tuple[Messag
     return (*messages, Message("user", problem.turns[turn]))
 
 
-def _report_answered(job: Work) -> None:
+def _report_answered(job: SuiteJob) -> None:
     """Report the number of complete answers."""
     done = sum(job.answered(problem, name) for problem in job.problems for name in job.pool)
     job.progress("answer", done, len(job.problems) * len(job.pool))
 
 
-def _mark(job: Work, name: str) -> None:
+def _mark(job: SuiteJob, name: str) -> None:
     """Score one candidate's complete answers.
 
     Raises:

@@ -14,8 +14,8 @@ from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores, read_texts
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.evaluation.suites import Problem, Suite, outcome, work
-from zooter_core.evaluation.suites.work import Work, sample
+from zooter_core.evaluation.suites import Problem, Suite, answering, outcome
+from zooter_core.evaluation.suites.answering import SuiteJob, sample
 from zooter_core.labelling.rewards import Unscored
 
 PROBLEMS = [Problem(f"p{n}", (text,), n, ("t",)) for n, text in enumerate(tiny_models.QUERIES[:10])]
@@ -35,16 +35,16 @@ class Lengths(Suite):
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
-    monkeypatch.setattr(work, "TOGETHER", 4)
-    monkeypatch.setattr(work, "SCORED", 3)
+    monkeypatch.setattr(answering, "TOGETHER", 4)
+    monkeypatch.setattr(answering, "SCORED", 3)
 
 
-def done(folder: Path, ensemble, problems=PROBLEMS, progress=lambda *_: None, **more) -> Work:
+def done(folder: Path, ensemble, problems=PROBLEMS, progress=lambda *_: None, **more) -> SuiteJob:
     """A suite worked in a folder."""
     suite = more.pop("suite", None) or Lengths()
     with Run(folder, create=True) as run:
-        job = Work(suite, problems, ensemble, more.pop("generation", GENERATION), run, progress)
-        work.work(job, "lengths", **more)
+        job = SuiteJob(suite, problems, ensemble, more.pop("generation", GENERATION), run, progress)
+        answering.answer_and_score(job, "lengths", **more)
     return job
 
 
@@ -60,7 +60,7 @@ def texts(folder: Path) -> dict:
 def uninterrupted(tmp_path_factory, tiny_ensemble) -> dict:
     """The responses of work that nothing interrupted."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(work, "TOGETHER", 4)
+        patch.setattr(answering, "TOGETHER", 4)
         folder = tmp_path_factory.mktemp("whole")
         done(folder, tiny_ensemble)
     return texts(folder)
@@ -191,7 +191,7 @@ def test_a_response_without_a_score_sets_its_problem_aside(tmp_path, tiny_ensemb
 
 
 def test_a_judge_without_any_verdict_ends_the_work(tmp_path, tiny_ensemble, monkeypatch):
-    monkeypatch.setattr(work, "SCORED", 4)
+    monkeypatch.setattr(answering, "SCORED", 4)
     with pytest.raises(
         WorkError, match=r"a score of any of 4 responses of base, but found none; the first because: too odd"
     ):

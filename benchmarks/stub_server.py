@@ -1,0 +1,46 @@
+"""The stub of `serve.py`: python stub_server.py PORT TOKENS RATE sends every answer at a fixed rate of tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+
+def main(port: int, tokens: int, rate: float) -> None:
+    """Answer every request with the same tokens; `rate` is in tokens a second, 0 sends all at once."""
+
+    def event(delta: dict[str, str], finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        shape: dict[str, Any] = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "stub"}
+        shape |= {"choices": [choice]}
+        data = b"data: " + json.dumps(shape, separators=(",", ":")).encode() + b"\n\n"
+        return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    parts = [event({"role": "assistant", "content": ""}), *[event({"content": " word"})] * tokens]
+    end = event({}, "stop") + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                headers = (await reader.readuntil(b"\r\n\r\n")).lower()
+                await reader.readexactly(int(headers.split(b"content-length:")[1].split(b"\r\n")[0]))
+                writer.write(head + parts[0])
+                for part in parts[1:] if rate else ():
+                    await asyncio.sleep(1 / rate)
+                    writer.write(part)
+                writer.write(end if rate else b"".join(parts[1:]) + end)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def serve() -> None:
+        async with await asyncio.start_server(answer, "127.0.0.1", port, backlog=1024) as server:
+            await server.serve_forever()
+
+    asyncio.run(serve())
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
