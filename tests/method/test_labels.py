@@ -9,7 +9,6 @@ from hypothesis.extra.numpy import arrays
 from zooter_core.errors import ZooterError
 from zooter_core.method import labels
 from zooter_core.method.labels import (
-    NORMALISATIONS,
     LabelConfig,
     complete,
     enhance,
@@ -17,10 +16,10 @@ from zooter_core.method.labels import (
     held_back,
     kl,
     label,
-    normalise,
     softmax,
     tag_priors,
 )
+from zooter_core.method.scales import NORMALISATIONS, normalise
 
 NUMBERS = st.floats(-50, 50, width=32)
 TAUS = st.floats(0.05, 20)

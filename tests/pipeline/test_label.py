@@ -9,6 +9,7 @@ from zooter_core.data.run_table import RunTable
 from zooter_core.data.scores import Scores
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back
+from zooter_core.method.scales import normalise
 from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.label import enhancement, label_lines
 from zooter_core.records import Label, Query
@@ -52,7 +53,7 @@ def test_tag_priors_come_from_the_training_fold_alone():
 def test_labels_of_a_normalised_pool():
     table = scores(30)
     rows = make_labels(table, [[]] * 30, LabelConfig(normalise="zscore", tau=0.5))
-    expected = labels.softmax(labels.normalise(table.scores, "zscore", table.datasets), 0.5)
+    expected = labels.softmax(normalise(table.scores, "zscore", table.datasets), 0.5)
     assert np.array([label.plain for label in rows]) == pytest.approx(expected)
 
 

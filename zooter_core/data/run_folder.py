@@ -151,9 +151,9 @@ class RunFolder:
 
     def unchanged(self, step: str, file: str, router: str | None, sources: Sequence[str]) -> bool:
         """Whether an open step would make again what it made last."""
-        made = self.state.get("open", {}).get(step)
+        before = self.state.get("open", {}).get(step)
         with suppress(OSError):  # a file is missing
-            return made is not None and bool(made == self._made(step, file, router, sources))
+            return before is not None and bool(before == self._made(step, file, router, sources))
         return False
 
     def _made(self, step: str, file: str, router: str | None, sources: Sequence[str]) -> dict[str, Any]:

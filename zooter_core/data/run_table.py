@@ -110,11 +110,11 @@ class _Order:
 
     def of(self, lines: array[int]) -> tuple[NDArray[np.intp] | None, NDArray[np.intp]]:
         """The lines in the order of the queries (None if they are), and the numbers of their queries."""
-        found = np.frombuffer(lines, dtype=np.uint64)
-        if np.array_equal(found, self.ids):
-            return None, np.arange(len(found))
+        hashes = np.frombuffer(lines, dtype=np.uint64)
+        if np.array_equal(hashes, self.ids):
+            return None, np.arange(len(hashes))
         by_hash = np.argsort(self.ids)
-        numbers = by_hash[np.searchsorted(self.ids, found, sorter=by_hash)]
+        numbers = by_hash[np.searchsorted(self.ids, hashes, sorter=by_hash)]
         places = np.argsort(numbers)
         return places, numbers[places]
 

@@ -7,14 +7,14 @@ missing is NaN; `complete` says what its candidate's share of the label is. `lab
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.errors import ZooterError, did_you_mean
-from zooter_core.method.gaps import mean, std
+from zooter_core.errors import ZooterError
+from zooter_core.method.scales import normalise
 from zooter_core.method.tags import AT_ONCE, TagIndex
 
 Array = NDArray[np.float64]
@@ -240,14 +240,14 @@ class Enhancement:
         for first in range(0, max(1, len(rewards)), AT_ONCE):
             rewards[first : first + AT_ONCE] = softmax(rewards[first : first + AT_ONCE], config.tau)
         plain, index, learned = rewards, TagIndex.of(tags), np.ones(len(rewards), dtype=bool)
-        own = index
+        learned_index = index
         if train is not None:
             learned[:] = False
             learned[train] = True
-            own = index.rows(train)
+            learned_index = index.rows(train)
         part = plain if learned.all() else plain[train]
-        priors, overall = _priors(part, own), mean_label(part)
-        carried = np.flatnonzero(own.counts).tolist()
+        priors, overall = _priors(part, learned_index), mean_label(part)
+        carried = np.flatnonzero(learned_index.counts).tolist()
         tagged = index.only(index.names[code] for code in carried)
         return cls(plain, tagged, priors[carried], overall, learned, config.beta)
 
@@ -280,57 +280,3 @@ def entropy(labels: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(labels > 0, -labels * np.log(labels), 0.0)
     return terms.sum(axis=-1) / np.log(labels.shape[-1])
-
-
-def _standardise(rewards: Array, columns: int) -> Array:
-    level, spread = mean(rewards[:, :columns]), std(rewards[:, :columns])
-    return (rewards - level) / spread if spread > 0 else rewards * 0.0
-
-
-def _spread(rewards: Array, columns: int) -> Array:
-    # The squares of huge ones would overflow.
-    rewards = rewards / (np.fmax.reduce(np.abs(rewards[:, :columns]), axis=None) or 1.0)
-    centred = rewards - mean(rewards[:, :columns], axis=-1, keepdims=True)
-    spread = np.sqrt(mean(centred[:, :columns] ** 2))
-    return centred / spread if spread > 0 else centred * 0.0
-
-
-def _by_group(rewards: Array, groups: Sequence[str], columns: int, scale: Callable[[Array, int], Array]) -> Array:
-    scaled = np.empty_like(rewards)
-    names = np.asarray(groups)
-    for name in dict.fromkeys(groups):
-        rows = names == name
-        scaled[rows] = scale(rewards[rows], columns)
-    return scaled
-
-
-NORMALISATIONS: dict[str, Callable[[Array, Sequence[str], int], Array]] = {
-    "none": lambda rewards, groups, columns: rewards,
-    "zscore": lambda rewards, groups, columns: _standardise(rewards, columns),
-    "zscore-dataset": lambda rewards, groups, columns: _by_group(rewards, groups, columns, _standardise),
-    "spread": lambda rewards, groups, columns: _spread(rewards, columns),
-}
-
-
-def normalise(rewards: Array, name: str, groups: Sequence[str], scale_columns: int | None = None) -> Array:
-    """Rewards on a stated scale before the softmax, shape (n, N).
-
-    `none` leaves them unchanged. `zscore` subtracts the mean of all rewards and divides by their standard deviation,
-    `zscore-dataset` does so in each data set. `spread` subtracts each query's mean and divides by the root mean square
-    of what remains: then a tau means the same for accuracies in [0, 1] and for the rewards of any reward model.
-
-    Args:
-        rewards: shape (n, N).
-        name: one of NORMALISATIONS.
-        groups: the data set of each query.
-        scale_columns: the number of columns, from the first, that set the scale; all if None.
-
-    Raises:
-        ZooterError: no normalisation has that name.
-    """
-    if name not in NORMALISATIONS:
-        raise ZooterError(
-            f"a normalisation ({', '.join(NORMALISATIONS)})", f'"{name}"', did_you_mean(name, NORMALISATIONS)
-        )
-    rewards = np.asarray(rewards, dtype=np.float64)
-    return NORMALISATIONS[name](rewards, groups, rewards.shape[1] if scale_columns is None else scale_columns)

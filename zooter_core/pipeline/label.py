@@ -18,6 +18,7 @@ from zooter_core.data.scores import Scores
 from zooter_core.ensemble import Ensemble
 from zooter_core.method import labels
 from zooter_core.method.labels import Enhancement, LabelConfig, held_back
+from zooter_core.method.scales import normalise
 from zooter_core.method.tags import AT_ONCE
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import (
@@ -89,7 +90,7 @@ def enhancement(table: RunTable, config: LabelConfig) -> Enhancement:
 
     The rewards of the table are changed.
     """
-    rewards = labels.normalise(table.rewards, config.normalise, table.datasets)
+    rewards = normalise(table.rewards, config.normalise, table.datasets)
     return Enhancement.of(rewards, table.tags, config, np.flatnonzero(table.chosen))
 
 
@@ -122,8 +123,8 @@ def _missing_lines(run: Run, lines: Callable[[], Iterator[Line]]) -> Iterator[tu
         done += 1
         if record != next(left, None):  # an earlier line was removed, or this one is wrong
             wanted = {line["id"]: line for line in lines()}
-            there = run.done(LABELS, wanted, check=same_check(wanted))
-            left, done = (line for id, line in wanted.items() if (id,) not in there), len(there)
+            present = run.done(LABELS, wanted, check=same_check(wanted))
+            left, done = (line for id, line in wanted.items() if (id,) not in present), len(present)
             break
     while batch := list(islice(left, batches.BATCH)):
         done += len(batch)

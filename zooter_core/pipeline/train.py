@@ -127,8 +127,8 @@ def distill_run(
     if run.sealed("distill"):
         return load_report(run.folder / REPORT)
     require(run, "label", allow_missing)
-    made = ("distill", REPORT, ROUTER)
-    if run.unchanged(*made, SOURCES):
+    results = ("distill", REPORT, ROUTER)
+    if run.unchanged(*results, SOURCES):
         return load_report(run.folder / REPORT)
     pool_of(run, ensemble)
     scores = run.scores(allow_missing)
@@ -149,9 +149,9 @@ def distill_run(
         move_contents(partial, run.folder)
         remove(checkpoint)
     if run.sealed("label"):
-        run.seal(*made)
+        run.seal(*results)
     else:
-        run.remember(*made, SOURCES)
+        run.remember(*results, SOURCES)
     return trained.report
 
 

@@ -82,7 +82,7 @@ def finetune(
     wins = complete(metrics.win_shares(labels if scores is None else scores), labels)
     key = _key(encoder.identity, list(candidates), list(queries), asdict(config), labels.tobytes(), wins.tobytes())
     lesson = Lesson(list(queries), labels.astype(np.float32), wins, aside, config, checkpoint, key)
-    processes.send(_Work(lesson, encoder.reference, head.config))
+    processes.send(_Task(lesson, encoder.reference, head.config))
     tuned = _train(lesson, encoder.copy(), head, progress, steps)
     for model in (tuned.model, head):
         check_converged(model, config)
@@ -90,7 +90,7 @@ def finetune(
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Task:
     """What the main process sends to the others. The head's weights follow when the training begins."""
 
     lesson: Lesson
@@ -100,8 +100,8 @@ class _Work:
 
 def help_main() -> None:
     """Train with the main process, as often as it fine-tunes."""
-    while (work := processes.receive()) is not None:
-        _train(work.lesson, Encoder(work.encoder), RouterHead(work.head))
+    while (task := processes.receive()) is not None:
+        _train(task.lesson, Encoder(task.encoder), RouterHead(task.head))
 
 
 def _train(

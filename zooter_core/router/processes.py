@@ -60,21 +60,21 @@ def accelerator() -> Any:
     return Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision=precision, kwargs_handlers=handlers)
 
 
-def send(work: Any) -> None:
+def send(task: Any) -> None:
     """Give the other processes something to do; None ends them."""
     if several():
         from torch import distributed
 
-        distributed.broadcast_object_list([work], src=0)
+        distributed.broadcast_object_list([task], src=0)
 
 
 def receive() -> Any:
     """What the main process sends."""
     from torch import distributed
 
-    work = [None]
-    distributed.broadcast_object_list(work, src=0)
-    return work[0]
+    tasks = [None]
+    distributed.broadcast_object_list(tasks, src=0)
+    return tasks[0]
 
 
 def _is_first() -> bool:

@@ -165,8 +165,8 @@ class Training:
         """One step of the optimizer; returns the sum of the batch's losses."""
         spread = self.accelerator
         parts = spread.gradient_accumulation_steps
-        own = batch[spread.process_index :: spread.num_processes]
-        shares = [own[part::parts] for part in range(parts) if own[part::parts]] or [[]]
+        share = batch[spread.process_index :: spread.num_processes]
+        shares = [share[part::parts] for part in range(parts) if share[part::parts]] or [[]]
         total = torch.zeros((), device=spread.device)
         self.optimizer.zero_grad()
         for number, rows in enumerate(shares, 1):
@@ -197,10 +197,10 @@ class Training:
         """The log loss of the queries set aside, and the temperature at which it is least."""
         rows = np.flatnonzero(self.lesson.aside)
         logits = torch.zeros(len(rows), self.lesson.labels.shape[1], device=self.accelerator.device)
-        own = range(self.accelerator.process_index * BATCH, len(rows), self.accelerator.num_processes * BATCH)
+        firsts = range(self.accelerator.process_index * BATCH, len(rows), self.accelerator.num_processes * BATCH)
         self.student.eval()
         with torch.no_grad():
-            for first in own:
+            for first in firsts:
                 part = slice(first, first + BATCH)
                 logits[part] = self.student(self._tokens(rows[part].tolist()))
         table = self.accelerator.reduce(logits, "sum").double().cpu().numpy()
