@@ -146,17 +146,17 @@ class RunFolder:
 
     def remember(self, step: str, file: str, router: str | None, sources: Sequence[str]) -> None:
         """Record what a step that stays open has made from which files, for `unchanged`. Arguments: see `seal`."""
-        self.state.setdefault("open", {})[step] = self._made(step, file, router, sources)
+        self.state.setdefault("open", {})[step] = self._result(step, file, router, sources)
         self._write_state()
 
     def unchanged(self, step: str, file: str, router: str | None, sources: Sequence[str]) -> bool:
         """Whether an open step would make again what it made last."""
         before = self.state.get("open", {}).get(step)
         with suppress(OSError):  # a file is missing
-            return before is not None and bool(before == self._made(step, file, router, sources))
+            return before is not None and bool(before == self._result(step, file, router, sources))
         return False
 
-    def _made(self, step: str, file: str, router: str | None, sources: Sequence[str]) -> dict[str, Any]:
+    def _result(self, step: str, file: str, router: str | None, sources: Sequence[str]) -> dict[str, Any]:
         return self._seal(step, file, router) | {"from": {name: sha256_of(self.folder / name) for name in sources}}
 
     def _seal(self, step: str, file: str, router: str | None) -> dict[str, Any]:
