@@ -85,11 +85,11 @@ def test_fleet_without_a_tagger_has_no_tags(tiny_fleet):
     assert decision.tags == ()
 
 
-@pytest.mark.parametrize(("part", "work"), [("router", "route"), ("reward", "rank")])
-def test_missing_part_is_named(tiny_fleet, part, work):
+@pytest.mark.parametrize(("part", "method"), [("router", "route"), ("reward", "rank")])
+def test_missing_part_is_named(tiny_fleet, part, method):
     ensemble = Ensemble(replace(load_fleet(tiny_fleet), **{part: None}))
     with pytest.raises(ZooterError) as caught:
-        getattr(ensemble, work)(SEA)
+        getattr(ensemble, method)(SEA)
     assert f"a [{part}] table in fleet.toml of tiny" in str(caught.value)
 
 

@@ -104,6 +104,12 @@ def shortened(text: str, most: int) -> str:
     return f"{text[: most - 5 - end]} ... {text[-end:]}"
 
 
+def not_installed(package: str, user: str, next_step: str) -> ZooterError:
+    """An error because something needs a package that is not there."""
+    sentence = f"{user} needs the package {package}, which is not installed."
+    return ZooterError(f"the package {package} for {user}", "none", next_step, sentence)
+
+
 def unreadable(problem: OSError, what: str) -> WorkError:
     """An error because this user cannot read a file of something, or it is missing."""
     return WorkError(f"readable files of {what}", str(problem), FIX_PERMISSIONS)

@@ -156,9 +156,21 @@ def short_pieces(held_back: bool) -> list[dict[str, str]]:
     return _written("short_pieces", held_back)
 
 
+def terse() -> dict[str, list[str]]:
+    """Terse and imperfect queries written for this project, by source. No expert is trained on them."""
+    queries: dict[str, list[str]] = {}
+    for line in _lines("terse"):
+        source = line["kind"] if line["kind"] == "everyday" else f"terse_{line['kind']}"
+        queries.setdefault(source, []).append(line["query"])
+    return queries
+
+
 def _written(name: str, held_back: bool) -> list[dict[str, str]]:
-    lines = HERE.joinpath(f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
-    return [line for line in map(parse_json, lines) if in_pipeline(line["query"]) == held_back]
+    return [line for line in _lines(name) if in_pipeline(line["query"]) == held_back]
+
+
+def _lines(name: str) -> list[dict[str, str]]:
+    return [parse_json(line) for line in HERE.joinpath(f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def shuffled(examples: list[Example], seed: int) -> list[Example]:

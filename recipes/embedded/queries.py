@@ -35,11 +35,20 @@ SOURCES = {
     "questions": 160,
     "routerdc_arc_challenge": 10,
     "routerdc_mmlu": 10,
+    # Terse queries by evident expert, and ordinary ones of kinds that went astray; drawn after the others.
+    "terse_chat": 59,
+    "terse_math": 67,
+    "terse_code": 57,
+    "terse_writer": 65,
+    "everyday": 58,
 }
 # Kinds with too few queries. Drawn after the others, whose queries and responses therefore stay the same.
 FURTHER = {"snippets": 40, "short_pieces": 40, "questions": 200}
 # Written for this project.
-OF_PROJECT = ("problems", "simple", "algebra", "functions", "snippets", "writing", "short_pieces", "questions")
+OF_PROJECT = (
+    *("problems", "simple", "algebra", "functions", "snippets", "writing", "short_pieces", "questions"),
+    *("terse_chat", "terse_math", "terse_code", "terse_writer", "everyday"),
+)
 
 
 def solved(seed: int) -> dict[str, list[data.Example]]:
@@ -57,6 +66,7 @@ def of_project(seed: int) -> dict[str, list[str]]:
         "writing": [query for query, _ in pieces(SOURCES["writing"], seed + 2, held_back=True)],
         "short_pieces": [line["query"] for line in data.short_pieces(held_back=True)],
         "questions": [line["query"] for line in data.questions(held_back=True)],
+        **data.terse(),
     }
 
 

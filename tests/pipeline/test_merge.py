@@ -127,7 +127,7 @@ def test_a_merge_that_was_killed_goes_on(shards, tmp_path):
 
 def test_a_shard_is_missing_or_there_twice(shards, tmp_path):
     assert "no folder of 2/3" in refusal([shards[0], shards[2]], tmp_path / "out")
-    assert "more than once" in refusal([*shards, shards[1]], tmp_path / "out")
+    assert "twice or more" in refusal([*shards, shards[1]], tmp_path / "out")
     copy = Path(shutil.copytree(shards[1], tmp_path / "copy"))
     assert f"both {shards[1]} and {copy} are 2/3" in refusal([*shards, copy], tmp_path / "out")
 
@@ -164,7 +164,7 @@ def test_a_shard_is_not_scored_alone_and_keeps_its_number(shards, mixed_fleet, t
     monkeypatch.setattr(batches, "BATCH", 4)
     ensemble = Ensemble(load_fleet(mixed_fleet))
     with Run(shards[0]) as run:
-        with pytest.raises(ZooterError, match="its shard 1/3"):
+        with pytest.raises(ZooterError, match="only the shard 1/3"):
             pipeline.score(run, ensemble)
         with pytest.raises(ZooterError, match=r"shard = \"1/3\", but now shard = \"2/3\""):
             pipeline.collect(run, ensemble, SHORT, how=Collecting(shard=Shard(2, 3)))

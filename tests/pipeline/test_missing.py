@@ -205,7 +205,7 @@ def test_without_the_option_the_holes_stop_the_next_steps(fleet, weak, tmp_path)
             "label": lambda: pipeline.distill_run(run, ensemble, ensemble.fleet.encoder, DistillConfig(epochs=1)),
         }
         for step, later in steps.items():
-            with pytest.raises(ZooterError, match=f"the step {step} of this run to be finished"):
+            with pytest.raises(ZooterError, match=f"The step {step} of this run is not finished"):
                 later()
     assert (tmp_path / "run" / "labels.jsonl").read_bytes() == before
 

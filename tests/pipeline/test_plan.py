@@ -102,7 +102,7 @@ def test_a_kind_that_there_is_not(fleet, refused, table):
         (("--normalise", "wibble"), "a normalisation"),
         (("--holdout", 1), "--holdout from 0"),
         (("--holdout", "nan"), "--holdout from 0"),
-        (("--holdout", 0.99), "at least one query to learn from"),
+        (("--holdout", 0.99), "holds back all 12 queries"),
         (("--router-kind", "wibble"), "a known router kind"),
         (("--router-kind", "knn", "--router-set", "k=0"), "k as"),
         (("--router-kind", "knn", "--finetune", "last"), "--finetune"),

@@ -33,11 +33,11 @@ def serve(fleet_copy: Path, scripted: Scripted, tmp_path: Path) -> Iterator[Call
 
     with ExitStack() as stack:
 
-        def start(*models: str, extra: str = "", router: str = "", given: Any = None, **keys: Any) -> Endpoint:
+        def start(*models: str, extra: str = "", router: str = "", options: Any = None, **keys: Any) -> Endpoint:
             order = endpoint_fleet.save_by_order(fleet_copy, scripted.url, QUERY, models, **keys)
             file = fleet_copy / "fleet.toml"
             file.write_text(file.read_text().replace("[router]", f"[router]\n{router}") + extra)
-            settings = ServeSettings(load_fleet(fleet_copy), port=0, data=tmp_path / "data", **given or {})
+            settings = ServeSettings(load_fleet(fleet_copy), port=0, data=tmp_path / "data", **options or {})
             endpoint = stack.enter_context(running(settings))
             endpoint.order = order
             return endpoint

@@ -142,7 +142,7 @@ def test_limits_of_a_key_over_http(serve, tmp_path):
     file = tmp_path / "keys.json"
     few = {"authorization": f"Bearer {add_key(file, Key('few', '', 0.0, requests_per_minute=1))}"}
     small = {"authorization": f"Bearer {add_key(file, Key('small', '', 0.0, tokens_per_minute=1))}"}
-    endpoint = serve("good", given={"keys": file})
+    endpoint = serve("good", options={"keys": file})
     for headers in (few, small):
         assert endpoint.chat(headers=headers).status_code == 200
         endpoint.next_exchange()  # when its tokens are counted

@@ -11,7 +11,7 @@ from support.running_endpoint import stream_of
 TEXT = "Hello, I am a scripted model."
 
 
-def said(chunks: list[Any]) -> str:
+def text_of(chunks: list[Any]) -> str:
     return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk.get("choices", ()))
 
 
@@ -36,7 +36,7 @@ def test_a_stream_names_its_candidate_in_every_chunk(serve):
     chunks = stream_of(answer)
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert {chunk["model"] for chunk in chunks} == {endpoint.order[0]}
-    assert said(chunks) == TEXT
+    assert text_of(chunks) == TEXT
     assert chunks[-1]["usage"]["total_tokens"] == 16
 
 
@@ -90,14 +90,14 @@ def test_before_the_first_token_the_next_candidate_answers(serve, fault, stream)
 def test_a_stream_without_a_token_falls_back_too(serve, fault):
     endpoint = serve(fault, "good", first_token_seconds=0.5)
     chunks = stream_of(endpoint.chat(stream=True))
-    assert said(chunks) == TEXT
+    assert text_of(chunks) == TEXT
 
 
 @pytest.mark.parametrize("fault", ["reset-in-the-middle", "error-event", "broken-line", "not-utf8", "deep-json"])
 def test_after_the_first_token_the_stream_ends_with_an_error(serve, scripted, fault):
     endpoint = serve(fault, "good")
     chunks = stream_of(endpoint.chat(stream=True))
-    assert said(chunks) == "Half of"
+    assert text_of(chunks) == "Half of"
     assert chunks[-1]["error"]["type"] == "server_error"
     assert endpoint.order[0] in chunks[-1]["error"]["message"]
     assert scripted.count("good") == 0

@@ -39,7 +39,7 @@ def test_a_line_has_the_decision_and_nothing_of_the_prompt(serve):
 
 
 def test_prompts_are_there_if_wanted(serve):
-    endpoint = serve("good", given={"log_prompts": True})
+    endpoint = serve("good", options={"log_prompts": True})
     endpoint.chat()
     endpoint.next_exchange()
     assert lines(endpoint.server.settings.data)[0]["messages"] == [{"role": "user", "content": QUERY}]
@@ -101,4 +101,4 @@ def test_a_full_disk_costs_lines_alone(tmp_path, caplog):
     log(Exchange("/c"))
     log.close()
     assert [line["path"] for line in lines(tmp_path)] == ["/c"]
-    assert len([record for record in caplog.records if "misses lines" in record.message]) == 1
+    assert len([record for record in caplog.records if "are lost" in record.message]) == 1

@@ -72,7 +72,7 @@ def test_a_file_that_breaks_leaves_the_keys_as_they_were(file):
 def test_a_wrong_file_is_refused(file, content):
     file.parent.mkdir()
     file.write_text(content)
-    with pytest.raises(ZooterError, match="a file of keys"):
+    with pytest.raises(ZooterError, match="a key file"):
         read_keys(file)
 
 
@@ -90,7 +90,7 @@ def test_a_name_is_given_once(file):
 
 def test_without_a_key_only_health_answers(serve, file, scripted):
     add_key(file, key())
-    endpoint = serve("good", given={"keys": file})
+    endpoint = serve("good", options={"keys": file})
     for response in (
         endpoint.chat(),
         endpoint.chat(headers=bearer("zk-phone-wrong")),
@@ -105,7 +105,7 @@ def test_without_a_key_only_health_answers(serve, file, scripted):
 
 def test_a_key_opens_in_both_headers_and_is_named(serve, file):
     text = add_key(file, key())
-    endpoint = serve("good", given={"keys": file})
+    endpoint = serve("good", options={"keys": file})
     for headers in (bearer(text), {"api-key": text}):
         assert endpoint.chat(headers=headers).status_code == 200
         assert endpoint.next_exchange().key == "phone"
@@ -113,7 +113,7 @@ def test_a_key_opens_in_both_headers_and_is_named(serve, file):
 
 def test_a_key_that_may_use_some_candidates(serve, file, scripted):
     text = add_key(file, key(models=("math",)))
-    endpoint = serve("good", "good", given={"keys": file})
+    endpoint = serve("good", "good", options={"keys": file})
     call = {"headers": bearer(text)}
     assert endpoint.chat(**call).json()["model"] == "math"
     assert endpoint.chat(model="math", **call).json()["model"] == "math"
@@ -131,7 +131,7 @@ def test_a_key_that_may_use_some_candidates(serve, file, scripted):
 
 def test_only_an_admin_key_reaches_admin_routes(serve, file):
     text = add_key(file, key())
-    endpoint = serve("good", given={"keys": file})
+    endpoint = serve("good", options={"keys": file})
     response = endpoint.client.post("/admin/nothing", headers=bearer(text))
     assert (response.status_code, response.json()["error"]["code"]) == (403, "not_admin")
 
@@ -150,6 +150,6 @@ def test_the_file_lists_no_digest_of_the_name_alone(file):
 )
 def test_only_a_named_proxy_is_believed(serve, file, caplog, proxies, client):
     add_key(file, key())
-    endpoint = serve("good", given={"keys": file, "proxies": proxies})
+    endpoint = serve("good", options={"keys": file, "proxies": proxies})
     endpoint.client.get("/v1/models", headers={"x-forwarded-for": "203.0.113.7"})
     assert f"refused from {client}:" in caplog.text

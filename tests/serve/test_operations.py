@@ -81,7 +81,7 @@ def test_a_fleet_that_does_not_load_leaves_the_old_one(serve, fleet_copy, old, n
     replace_text(fleet_copy / "fleet.toml", old, new)
     response = endpoint.client.post("/admin/reload")
     assert (response.status_code, response.json()["error"]["code"]) == (409, "fleet_not_loaded")
-    assert "the old one goes on" in response.json()["error"]["message"]
+    assert "the old one stays" in response.json()["error"]["message"]
     assert endpoint.server.gateway is before
     assert endpoint.chat().status_code == 200
 
@@ -101,7 +101,7 @@ def test_conversations_survive_a_reload(serve, fleet_copy):
 def test_operations_with_keys(serve, tmp_path):
     file = tmp_path / "keys.json"
     admin = {"authorization": f"Bearer {add_key(file, Key('admin', '', 0.0, admin=True))}"}
-    endpoint = serve("good", given={"keys": file})
+    endpoint = serve("good", options={"keys": file})
     assert endpoint.client.get("/ready").json() == {"status": "ready"}
     assert endpoint.client.get("/ready", headers=admin).json()["fleet"] == "far"
     assert endpoint.client.get("/metrics").status_code == 401

@@ -67,7 +67,7 @@ def test_tls_hangup_and_stop(fleet_copy, scripted, certificate):
         replace_text(fleet_copy / "fleet.toml", 'model = "good"', "model = 7")
         process.send_signal(signal.SIGHUP)
         assert process.stderr is not None
-        assert "the old one goes on" in next(line for line in process.stderr if "fleet" in line)
+        assert "the old one stays" in next(line for line in process.stderr if "fleet" in line)
         release = threading.Event()
         scripted.replies["late"] = lambda query: "on-time" if release.wait(SECONDS) else "never"
         replace_text(fleet_copy / "fleet.toml", "model = 7", 'model = "late"')

@@ -90,9 +90,9 @@ def test_a_request_that_has_gone_is_not_routed():
 def test_the_endpoint_routes_a_conversation_as_the_ensemble_does(tiny_ensemble):
     conversations = [["Add up 7 apples", "Write about the sea."], ["What is the sea?", "and blue?"], ["Add 3", "7 / 2"]]
     routed = open_route(tiny_ensemble.fleet, tiny_ensemble, lambda message: None)(conversations)
-    assert [each.decision.query for each in routed[:2]] == ["Write about the sea.", "What is the sea?\nand blue?"]
-    for turns, each in zip(conversations, routed, strict=True):
+    assert [entry.decision.query for entry in routed[:2]] == ["Write about the sea.", "What is the sea?\nand blue?"]
+    for turns, entry in zip(conversations, routed, strict=True):
         expected = tiny_ensemble.route([Message("user", turn) for turn in turns])
-        assert each.decision.query == expected.query
-        assert [tag.name for tag in each.decision.tags] == [tag.name for tag in expected.tags]
-        assert dict(each.decision.probabilities) == pytest.approx(dict(expected.probabilities), abs=1e-4)
+        assert entry.decision.query == expected.query
+        assert [tag.name for tag in entry.decision.tags] == [tag.name for tag in expected.tags]
+        assert dict(entry.decision.probabilities) == pytest.approx(dict(expected.probabilities), abs=1e-4)

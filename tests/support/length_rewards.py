@@ -9,11 +9,11 @@ class Lengths:
     """Rewards by length; counts the pairs and fails for some."""
 
     def __init__(self, special=None, raises=()):
-        self.special, self.raises, self.seen, self.calls = special or {}, raises, [], 0
+        self.special, self.raises, self.scored, self.calls = special or {}, raises, [], 0
 
     def score(self, pairs):
         self.calls += 1
-        self.seen += pairs
+        self.scored += pairs
         if failing := [text for _, text in pairs if text in self.raises]:
             raise RuntimeError(f"CUDA error: {failing[0]}")
         return [self.special.get(text, float(len(text))) for _, text in pairs]
@@ -23,8 +23,8 @@ class Ahead:
     """Compares by length, a little in favour of the first."""
 
     def __init__(self, special=None):
-        self.special, self.seen = special or {}, []
+        self.special, self.scored = special or {}, []
 
     def compare(self, triples):
-        self.seen += triples
+        self.scored += triples
         return [self.special.get(one, len(one) - len(other) + 0.25) for _, one, other in triples]

@@ -13,8 +13,8 @@ from typing import Any
 import httpx2
 
 from zooter_core.serve import run
-from zooter_core.serve.app import Server
 from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.server import Server
 from zooter_core.serve.settings import ServeSettings
 
 READY_SECONDS = 240  # on a busy machine

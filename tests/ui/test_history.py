@@ -35,10 +35,10 @@ def test_conversations_are_found_by_words_of_title_query_or_answer(tmp_path: Pat
     store.keep(entry("a"), 0, {"query": "How tall is an oak?", "text": "About 100% taller than a_bush."})
     store.keep(entry("b"), 0, {"query": "other"})
 
-    def found(words: str) -> list[str]:
+    def matching(words: str) -> list[str]:
         return [entry.id for entry in store.entries(words=words)]
 
-    assert [found(words) for words in ("ABOUT B", "oak", "100%", "0%t", "a_b", "axb")] == [
+    assert [matching(words) for words in ("ABOUT B", "oak", "100%", "0%t", "a_b", "axb")] == [
         ["b"],
         ["a"],
         ["a"],
@@ -46,7 +46,7 @@ def test_conversations_are_found_by_words_of_title_query_or_answer(tmp_path: Pat
         ["a"],
         [],
     ]
-    assert found("") == ["b", "a"]
+    assert matching("") == ["b", "a"]
     store.rename("a", "Trees")
     store.keep(entry("a"), 0, {"query": "more"})
     assert [entry.title for entry in store.entries()] == ["Trees", "about b"]

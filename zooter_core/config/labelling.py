@@ -204,13 +204,13 @@ class NearestConfig(TaggerConfig):
 
     Attributes:
         vocabulary: a file of tags; None for the embedded fleet's.
-        threshold: the least cosine similarity of a tag.
+        threshold: the least score of a tag, a soft maximum of cosine similarities.
         most: the most tags for a query.
     """
 
     kind: Literal["nearest"] = field(default="nearest", kw_only=True)
     vocabulary: ExistingPath | None = None
-    threshold: Annotated[float, Field(strict=True, ge=-1, allow_inf_nan=False), AS_WRITTEN] = 0.35
+    threshold: Annotated[float, Field(strict=True, ge=-1, allow_inf_nan=False), AS_WRITTEN] = 0.36
     most: Count = 4
 
 

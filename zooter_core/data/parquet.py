@@ -11,7 +11,7 @@ from typing import Any
 from zooter_core import files
 from zooter_core.data.run_folder import LABELS, QUERIES, RESPONSES, REWARDS, TAGS
 from zooter_core.data.runs import Run
-from zooter_core.errors import ZooterError
+from zooter_core.errors import not_installed
 
 ROWS = 10_000  # in memory at a time
 
@@ -28,7 +28,7 @@ def export_parquet(run: Run, folder: Path) -> None:
         WorkError: the disk is full.
     """
     if importlib.util.find_spec("pyarrow") is None:
-        raise ZooterError("the package pyarrow for --parquet", "that it is not installed", "Run `pip install pyarrow`.")
+        raise not_installed("pyarrow", "--parquet", "Run `pip install pyarrow`.")
     pool = run.setting("start", "pool")
     files.check_folder(folder)
     with files.writing(folder):

@@ -40,10 +40,12 @@ def require(run: Run, step: str, allow_missing: bool = False) -> None:
         ZooterError: it is not, or the run is a shard, which has only a part of the responses.
     """
     if step == "collect" and (shard := run.state["steps"].get("collect", {}).get("shard")):
-        raise ZooterError("a whole run", f"its shard {shard}", "Put the shards together with `zooter merge` first.")
+        sentence = f"This run holds only the shard {shard}."
+        raise ZooterError("a whole run", f"its shard {shard}", "Merge the shards with `zooter merge` first.", sentence)
     if not run.sealed(step) and not allow_missing:
         command = "collect --run DIR --queries FILE" if step == "start" else f"{step} --run DIR"
-        raise ZooterError(f"the step {step} of this run to be finished", "it is not", f"Run `zooter {command}`.")
+        sentence = f"The step {step} of this run is not finished."
+        raise ZooterError(f"a finished step {step}", "an unfinished one", f"Run `zooter {command}`.", sentence)
 
 
 def pool_of(run: Run, ensemble: Ensemble) -> tuple[str, ...]:

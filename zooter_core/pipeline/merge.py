@@ -51,7 +51,7 @@ def merge(run: Run, folders: Sequence[Path], progress: Progress = quiet) -> None
 def _check_different(folders: Sequence[Path]) -> None:
     places = [folder.resolve() for folder in folders]
     if twice := sorted({str(folder) for folder in folders if places.count(folder.resolve()) > 1}):
-        raise ZooterError("different folders", f"{listed(twice)} more than once", "Name each shard once.")
+        raise ZooterError("each folder once", f"{listed(twice)} twice or more", "Name each shard once.")
 
 
 def _shard_of(run: Run) -> Shard:
@@ -104,6 +104,7 @@ def _check_complete(shards: Sequence[Run], numbers: Sequence[Shard]) -> None:
                 f"a finished shard in {shard.folder}",
                 f"that {number} lacks responses",
                 f"Run its `zooter collect --shard {number}` again.",
+                f"In {shard.folder}, shard {number} lacks responses.",
             )
 
 

@@ -26,7 +26,16 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.data.run_folder import versions
 from zooter_core.data.shards import Shard
 from zooter_core.ensemble import Ensemble
-from zooter_core.errors import Failure, WorkError, ZooterError, did_you_mean, first_line, listed, shortened
+from zooter_core.errors import (
+    Failure,
+    WorkError,
+    ZooterError,
+    did_you_mean,
+    first_line,
+    listed,
+    not_installed,
+    shortened,
+)
 from zooter_core.pipeline.batches import Lines
 from zooter_core.pipeline.parts import Part, collect_part, drop, lines_of
 
@@ -194,8 +203,7 @@ def ray_engine(
             names something unknown.
     """
     if importlib.util.find_spec("ray") is None:
-        expected = "the package ray for --engine ray"
-        raise ZooterError(expected, "that it is not installed", "Run `pip install 'zooter[ray]'`.")
+        raise not_installed("ray", "--engine ray", "Run `pip install 'zooter[ray]'`.")
     import ray
     from ray.data import DataContext
 
@@ -229,7 +237,8 @@ def _check_workers() -> None:
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
     if not nodes:
         step = "Add one: ray start --address=HEAD:6379 on another machine, or without --num-cpus=0 on the head."
-        raise ZooterError("a Ray cluster with at least one worker", "none with a free processor", step)
+        sentence = "No machine of the Ray cluster has a processor for workers."
+        raise ZooterError("a Ray cluster with at least one worker", "none", step, sentence)
     ours = versions()
     remote = ray.remote(num_cpus=0)(versions)
     for node in nodes:
@@ -256,4 +265,5 @@ def check_versions(ours: Mapping[str, str], theirs: Mapping[str, str], where: st
                 f"{name} {version}, as here, on the worker {where}",
                 f"{theirs.get(name)}",
                 "Install the same version on all machines: other versions may give other labels.",
+                f"The worker {where} has {name} {theirs.get(name)}, but this machine has {version}.",
             )

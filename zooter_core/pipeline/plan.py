@@ -82,8 +82,8 @@ def _check_settings(plan: Plan) -> None:
     if config := plan.labels:
         labels.label(np.zeros((1, 2)), ["all"], [()], config)
         if plan.queries and all(held_back(query.id, config) for query in plan.queries):
-            fold = f"all {len(plan.queries)} held back by --holdout {config.holdout:g}"
-            raise ZooterError("at least one query to learn from", fold, "Lower --holdout, or give more queries.")
+            sentence = f"--holdout {config.holdout:g} holds back all {len(plan.queries)} queries."
+            raise ZooterError("a query to learn from", "none", "Lower --holdout, or give more queries.", sentence)
     if plan.training and plan.training.finetune != "none":
         finetune.check_settings(plan.training)
 
@@ -104,7 +104,10 @@ def _check_scores(run: Run, path: Path) -> None:
     inside = path.resolve().is_relative_to(run.folder.resolve())
     if inside and path.resolve().relative_to(run.folder.resolve()).parts[:1] in [(name,) for name in RUN_FILES]:
         raise ZooterError(
-            "--scores as a file of its own", f"{path}, which is the run's", f"Name it {run.folder / 'scores.jsonl'}."
+            "a score file apart from the run's files",
+            str(path),
+            f"Name it {run.folder / 'scores.jsonl'}.",
+            f"--scores is {path}, one of the run's own files.",
         )
     check_file(path)
 

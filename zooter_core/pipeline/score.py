@@ -158,7 +158,8 @@ def score_responses(
     ]
     no_repeats([query for query, _ in lines], str(source))
     if out.suffix == ".gz":
-        raise ZooterError("--out as a file that lines can be added to", f"{out}, a packed one", "Leave .gz out.")
+        sentence = f"--out is {out}, but lines cannot be added to a compressed file."
+        raise ZooterError("--out without .gz", str(out), "Leave .gz out.", sentence)
     check_file(out)
     lock = locked(out.with_name(f".{out.name}.lock"), f"the file {out}")
     try:
@@ -179,6 +180,7 @@ def _scored(out: Path, lines: Sequence[Responses]) -> set[str]:
                 f"a new file for --out, or one that these responses were scored into before, at {out}",
                 f"a line of another query, {str(record.get('query'))[:60]!r}",
                 "Give another --out.",
+                f"{out} has a line of a query that these responses do not have: {str(record.get('query'))[:60]!r}.",
             )
         if id in done or not has_scores(record, texts):
             raise WorkError(

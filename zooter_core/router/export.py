@@ -128,7 +128,10 @@ def _check(router: TorchRouter, folder: Path) -> None:
         same = same and np.allclose(exact.members, other.members, atol=TOLERANCE)
     if not same:
         raise WorkError(
-            "an export that gives the router's probabilities", "others", 'Set runtime = "torch" in [router].'
+            "an export that gives the router's probabilities",
+            "others",
+            'Set runtime = "torch" in [router].',
+            "The exported router's probabilities differ from the router's.",
         )
 
 

@@ -169,7 +169,8 @@ def without(head: RouterHead, name: str) -> RouterHead:
     if name not in pool:
         raise ZooterError("a candidate of the router", f'"{name}"', did_you_mean(name, pool))
     if len(pool) == 1:
-        raise ZooterError("a candidate to be left", f"{name} alone", "Add another first: `zooter extend --candidate`.")
+        sentence = f"{name} is the router's only candidate."
+        raise ZooterError("a second candidate", "none", "Add another first: `zooter extend --candidate`.", sentence)
     columns = [column for column, other in enumerate(pool) if other != name]
     return _changed(head, [pool[column] for column in columns], head.body.selecting(columns))
 

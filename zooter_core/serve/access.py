@@ -66,7 +66,7 @@ def restricted(body: dict[str, Any], key: Key | None) -> dict[str, Any]:
     """The body of a request with `models` narrowed to those that its key may use.
 
     Raises:
-        ApiError: it asks for others alone.
+        ApiError: it asks only for others.
     """
     if key is None or key.models is None:
         return body

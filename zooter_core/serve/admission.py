@@ -20,7 +20,7 @@ BUSY_SECONDS = 1  # after which a client may try again when the queue is full
 
 @dataclass
 class Allowance:
-    """So much a minute, all of it at once if one likes. It may be overdrawn, and then has to refill."""
+    """A token bucket: so many a minute, in one burst if need be. It may be overdrawn, and then has to refill."""
 
     used: float = 0.0
     at: float = -math.inf

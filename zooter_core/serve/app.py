@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -17,141 +13,20 @@ from zooter_core import __version__
 from zooter_core.errors import ZooterError
 from zooter_core.serve import schemas
 from zooter_core.serve.access import RequireKey, key_of, restricted, visible_models
-from zooter_core.serve.admission import Admission
 from zooter_core.serve.chat import answer_chat
-from zooter_core.serve.chat_request import read_body, read_chat, too_large
-from zooter_core.serve.decision_log import DecisionLog
+from zooter_core.serve.chat_request import read_chat
 from zooter_core.serve.errors import SERVER, ApiError
-from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, Exchange
+from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.feedback import keep_feedback, read_feedback
 from zooter_core.serve.gateway import Gateway
-from zooter_core.serve.keys import KeyRing
-from zooter_core.serve.metrics import Metrics
-from zooter_core.serve.operations import add_operations, reload
+from zooter_core.serve.operations import add_operations
 from zooter_core.serve.passthrough import answer_embeddings, answer_responses
-from zooter_core.serve.reply import Observer, Out, Reply
+from zooter_core.serve.reply import Out, Reply
 from zooter_core.serve.route_api import route_only
-from zooter_core.serve.settings import ServeSettings
-from zooter_core.serve.traces import Traces, wanted
-from zooter_core.serve.usage import usage_of
+from zooter_core.serve.server import Server
 
 SESSION_HEADER = "x-session-id"
 ANSWERING = (400, 401, 403, 404, 413, 429, 502, 503, 504)  # statuses of errors on the routes where candidates answer
-Handler = Callable[[Gateway, dict[str, Any], Exchange, Out], Awaitable[None]]
-
-
-class Server:
-    """What the routes share.
-
-    Attributes:
-        gateway: the fleet that answers now. A request keeps the one that it began with.
-        admission: how much is let in.
-        keys: the API keys; None where none are required.
-        metrics: what has happened so far.
-        observers: called with every exchange that has ended.
-        reloading: held while a fleet is loaded anew.
-        progress: called with a message before work that takes long.
-        failure: why the fleet could not be opened.
-    """
-
-    gateway: Gateway
-
-    def __init__(
-        self,
-        settings: ServeSettings,
-        observers: Sequence[Observer] = (),
-        progress: Callable[[str], None] = lambda message: None,
-    ) -> None:
-        self.settings, self.progress, self.metrics = settings, progress, Metrics()
-        self.observers: list[Observer] = [self.metrics, *observers]
-        self.reloading = asyncio.Lock()
-        self.failure: ZooterError | None = None
-        self.admission = Admission(lambda: self.gateway.fleet.serve)
-        self.keys = KeyRing(settings.keys) if settings.keys else None
-
-    @asynccontextmanager
-    async def running(self, app: FastAPI) -> AsyncIterator[None]:
-        """Open the fleet and the decision log while the app runs. SIGHUP loads the fleet anew."""
-        try:
-            log, traces = self._open_log(), Traces() if wanted() else None
-            self.gateway = await Gateway.open(self.settings.fleet, progress=self.progress)
-        except ZooterError as problem:
-            self.failure = problem
-            raise SystemExit(problem.exit_code) from None  # uvicorn would log a traceback
-        self.observers = [observer for observer in (log, traces) if observer] + self.observers
-        if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
-        try:
-            yield
-        finally:
-            await self.gateway.close()
-            log.close()
-            if traces:
-                await asyncio.to_thread(traces.close)
-
-    def _open_log(self) -> DecisionLog:
-        try:
-            return DecisionLog(self.settings.data, self.settings.log_prompts)
-        except OSError as problem:
-            next_step = "Fix its permissions, or give another folder with --data."
-            raise ZooterError(
-                f"a folder for the decision log at {self.settings.data}", str(problem), next_step
-            ) from None
-
-    def _on_hangup(self) -> None:
-        async def load() -> None:
-            with suppress(ZooterError):  # which is logged
-                await reload(self)
-
-        self._reload = asyncio.create_task(load())  # the loop itself holds no task
-
-    async def body(self, request: Request) -> dict[str, Any]:
-        """The JSON object in a request's body.
-
-        Raises:
-            ApiError: it is none or too large, or the limit of requests a minute is reached.
-        """
-        self.admission.count(key_of(request))
-        most, size, parts = self.settings.most_bytes, 0, []
-        async for part in request.stream():
-            size += len(part)
-            if size > most:
-                raise too_large(most)
-            parts.append(part)
-        return read_body(b"".join(parts))
-
-    def reply(self, request: Request, handle: Handler) -> Reply:
-        """The answer that `handle` writes, given the body."""
-        wants_metadata = request.headers.get(METADATA_HEADER, "").lower() == METADATA_ON
-        key = key_of(request)
-        exchange = Exchange(request.url.path, wants_metadata, key=key.name if key else None)
-        exchange.traceparent = request.headers.get("traceparent")
-
-        async def run(out: Out) -> None:
-            with self.admission.admitted(key):
-                body = restricted(await self.body(request), key)
-                async with self.admission.place(), self.gateway.used() as gateway:
-                    await _in_time(handle(gateway, body, exchange, out), gateway.fleet.serve.deadline_seconds)
-
-        def spend(ended: Exchange) -> None:
-            usage = usage_of(ended)
-            self.admission.spend(key, usage.prompt + usage.answer)
-
-        return Reply(exchange, run, [spend, *self.observers])
-
-
-async def _in_time(answer: Awaitable[None], seconds: float) -> None:
-    """Wait for an answer until its deadline.
-
-    Raises:
-        ApiError: it takes longer.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            await answer
-    except TimeoutError:
-        message = f"The answer took longer than {seconds:g} s."
-        raise ApiError(504, message, "deadline_exceeded", kind=SERVER) from None
 
 
 def build_app(server: Server) -> FastAPI:

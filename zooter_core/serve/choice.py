@@ -95,7 +95,9 @@ def _named(fleet: Fleet, request: ChatRequest) -> Choice:
 def _passed_over(fleet: Fleet, request: ChatRequest) -> dict[str, str]:
     """The candidates that cannot or must not answer, with the reason."""
     if unknown := [name for name in request.allowed or () if name not in (*fleet.pool, *VIRTUAL)]:
-        raise bad_request(f"`models` has {listed(unknown)}, but served here are {listed(fleet.pool)}.", "models")
+        raise bad_request(
+            f"`models` names {listed(unknown)}, but the candidates here are {listed(fleet.pool)}.", "models"
+        )
     allowed = [name for name in request.allowed or () if name in fleet.pool] or fleet.pool
     reasons = {}
     for candidate in fleet.candidates:

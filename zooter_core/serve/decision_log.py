@@ -57,7 +57,7 @@ class DecisionLog:
                 raise OSError("the disk is full")
         except OSError as problem:
             if not self._failing:
-                LOG.warning("the decision log misses lines: %s: %s", self._path, problem)
+                LOG.warning("lines of the decision log are lost: %s: %s", self._path, problem)
             self._failing = True
         else:
             self._failing = False

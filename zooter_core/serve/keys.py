@@ -67,10 +67,10 @@ def read_keys(path: Path) -> dict[str, Key]:
         entries = parse_json(path.read_bytes())
         keys = [_key(entry) for entry in entries["keys"]]
     except OSError as problem:
-        raise ZooterError(f"a readable file of keys at {path}", str(problem), FIX_PERMISSIONS) from problem
+        raise ZooterError(f"a readable key file at {path}", str(problem), FIX_PERMISSIONS) from problem
     except (ValueError, TypeError, KeyError, RecursionError) as problem:
         next_step = "Restore a copy of it, or delete it and add the keys again."
-        raise ZooterError(f"a file of keys at {path}", f"something else ({problem})", next_step) from problem
+        raise ZooterError(f"a key file at {path}", f"something else ({problem})", next_step) from problem
     return {key.name: key for key in keys}
 
 
@@ -153,7 +153,7 @@ class KeyRing:
             try:
                 self._keys = read_keys(self._path)
             except ZooterError as problem:
-                LOG.warning("the keys stay as they were: %s", problem)
+                LOG.warning("the changed key file cannot be read, so the old keys stay: %s", problem)
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

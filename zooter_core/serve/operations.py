@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from typing import TYPE_CHECKING
-
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
-from zooter_core.config.fleet import load_fleet
 from zooter_core.errors import ZooterError
 from zooter_core.serve import schemas
 from zooter_core.serve.access import key_of
 from zooter_core.serve.errors import SERVER, ApiError
-from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.metrics import CONTENT_TYPE
-
-if TYPE_CHECKING:
-    from zooter_core.serve.app import Server
-
-LOG = logging.getLogger("zooter.serve")
+from zooter_core.serve.server import Server
 
 
 def add_operations(app: FastAPI, server: Server) -> None:
@@ -49,27 +39,8 @@ def add_operations(app: FastAPI, server: Server) -> None:
     @app.post("/admin/reload", responses=schemas.answers(401, 403, 409))
     async def admin_reload() -> JSONResponse:
         try:
-            gateway = await reload(server)
+            gateway = await server.reload()
         except ZooterError as problem:
-            message = f"The fleet was not loaded, and the old one goes on. {problem}"
+            message = f"The new fleet does not load, so the old one stays. {problem}"
             raise ApiError(409, message, "fleet_not_loaded", kind=SERVER) from None
         return JSONResponse({"status": "reloaded", "fleet": gateway.fleet.name, "candidates": list(gateway.fleet.pool)})
-
-
-async def reload(server: Server) -> Gateway:
-    """Load the fleet anew and try its router; it answers from the next request on. Running answers end as they began.
-
-    Raises:
-        ZooterError: it does not load; the old one goes on.
-    """
-    async with server.reloading:
-        try:
-            fleet = await asyncio.to_thread(load_fleet, server.settings.fleet.folder)
-            new = await Gateway.open(fleet, server.gateway.sessions, server.progress)
-        except ZooterError as problem:
-            LOG.error("the fleet was not loaded, and the old one goes on: %s", problem)
-            raise
-        old, server.gateway = server.gateway, new
-        await old.retire()
-        LOG.info("the fleet %s was loaded anew", fleet.name)
-        return new

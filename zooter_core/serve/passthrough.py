@@ -1,4 +1,4 @@
-"""`/v1/responses` and `/v1/embeddings`: passed on to the candidate's server, which has them or not."""
+"""`/v1/responses` and `/v1/embeddings`: forwarded to the candidate's server, if it has them."""
 
 from __future__ import annotations
 

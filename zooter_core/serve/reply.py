@@ -1,4 +1,4 @@
-"""The answer to a request, which is worked out while the client is there and stops when it goes away."""
+"""The answer to a request: computed while the client is connected, and cancelled when it disconnects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The router at work for many requests at once: one thread, which takes all waiting conversations as one batch."""
+"""Routes many requests at once: one thread takes all waiting conversations as a batch."""
 
 from __future__ import annotations
 

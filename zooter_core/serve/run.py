@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import uvicorn
 
-from zooter_core.serve.app import Server, build_app
+from zooter_core.serve.app import build_app
+from zooter_core.serve.server import Server
 from zooter_core.serve.settings import ServeSettings
 
 

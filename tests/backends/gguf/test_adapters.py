@@ -80,7 +80,7 @@ def test_an_adapter_of_another_base_as_gguf(base, tmp_path):
     assert gguf_adapter(str(write_adapter(tmp_path / "own.gguf")), base, "math") == tmp_path / "own.gguf"
     message = refusal(write_adapter(tmp_path / "wide.gguf", width=128), base)
     assert "one for another base: blk.0.attn_q.weight, 128 x 128 instead of 64 x 64" in message
-    assert "a GGUF file with something else" in refusal(write_model(tmp_path / "model.gguf"), base)
+    assert "a GGUF file of another kind" in refusal(write_model(tmp_path / "model.gguf"), base)
 
 
 def test_a_peft_adapter_of_another_base(base, tmp_path):

@@ -275,7 +275,7 @@ def test_the_process_ends_with_the_one_that_started_it(model):
 
 def test_the_library_is_missing(model, monkeypatch):
     monkeypatch.setattr(engine_module, "installed", lambda: False)
-    with pytest.raises(ZooterError, match="that it is not installed") as raised:
+    with pytest.raises(ZooterError, match="which is not installed") as raised:
         GgufBackend().load(candidate(model))
     assert "pip install 'zooter[gguf]'" in str(raised.value)
 

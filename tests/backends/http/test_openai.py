@@ -31,12 +31,6 @@ GENERATION = GenerationConfig(max_new_tokens=99, temperature=0.5, seed=7)
 KEY = "sk-not-to-be-seen-0123456789"
 
 
-@pytest.fixture(scope="module")
-def server():
-    with serving() as scripted:
-        yield scripted
-
-
 @pytest.fixture
 def backend():
     return OpenAIBackend()

@@ -20,7 +20,6 @@ pytest.importorskip("openai", reason="the extra zooter[openai] is not installed"
 
 from zooter_core.backends import Request
 from zooter_core.backends.http.faults import printable
-from zooter_core.backends.http.openai import OpenAIBackend
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import GenerationConfig
@@ -31,17 +30,6 @@ ASK = (Message("user", "What is the sea?"),)
 WHOLE = "".join(TEXT)
 HALF = "Half of"
 LOG = "See the server's log."
-
-
-@pytest.fixture(scope="module")
-def server():
-    with serving() as scripted:
-        yield scripted
-
-
-@pytest.fixture(scope="module")
-def backend():
-    return OpenAIBackend()
 
 
 def at(url, model="good", **config) -> CandidateConfig:

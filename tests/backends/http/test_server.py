@@ -13,7 +13,6 @@ from support.scripted_server import serving
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 
 from zooter_core.backends import Request
-from zooter_core.backends.http.openai import OpenAIBackend
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import GenerationConfig
@@ -24,17 +23,6 @@ WHOLE = "".join(TEXT)
 HALF = "Half of"
 KEY = "sk-test-4f9a0c77b1d2"
 VARIABLE = "SCRIPTED_KEY"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with serving() as scripted:
-        yield scripted
-
-
-@pytest.fixture(scope="module")
-def backend():
-    return OpenAIBackend()
 
 
 @pytest.fixture

@@ -26,10 +26,10 @@ class Lengths(Suite):
     """The score is the length of the last response; none where it is asked to give none."""
 
     def __init__(self, unscored=()):
-        self.unscored, self.seen = unscored, 0
+        self.unscored, self.scored = unscored, 0
 
     def score(self, answered):
-        self.seen += len(answered)
+        self.scored += len(answered)
         return [Unscored("too odd") if p.id in self.unscored else float(len(t[-1])) for p, t in answered]
 
 
@@ -72,11 +72,11 @@ def test_every_candidate_answers_every_problem(uninterrupted, tiny_ensemble):
 
 def test_work_that_is_done_is_not_done_again(tmp_path, tiny_ensemble, monkeypatch):
     first = done(tmp_path, tiny_ensemble)
-    assert first.suite.seen == 30
+    assert first.suite.scored == 30
     before = (tmp_path / "responses.jsonl").read_bytes()
     monkeypatch.setattr(tiny_ensemble, "stream", None)
     again = done(tmp_path, tiny_ensemble)
-    assert (again.suite.seen, again.scores) == (0, first.scores)
+    assert (again.suite.scored, again.scores) == (0, first.scores)
     assert (tmp_path / "responses.jsonl").read_bytes() == before
 
 
@@ -187,7 +187,7 @@ def test_a_response_without_a_score_sets_its_problem_aside(tmp_path, tiny_ensemb
     assert outcome.set_aside(job) == {"p3": "no score of base, one, two: too odd"}
     assert outcome.figures(job, "lengths")["n"] == 9
     again = done(tmp_path, tiny_ensemble)  # what had no score is scored when started again
-    assert (again.suite.seen, outcome.set_aside(again)) == (3, {})
+    assert (again.suite.scored, outcome.set_aside(again)) == (3, {})
 
 
 def test_a_judge_without_any_verdict_ends_the_work(tmp_path, tiny_ensemble, monkeypatch):

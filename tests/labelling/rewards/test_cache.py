@@ -25,9 +25,9 @@ def test_known_rewards_are_not_worked_out_again(tmp_path):
     assert score_queries(model, QUERIES, cache) == first
     assert model.calls == 1
     score_queries(model, [*QUERIES, ("new", ["text"])], cache)
-    assert model.seen[20:] == [("new", "text")]
+    assert model.scored[20:] == [("new", "text")]
     score_queries(model, QUERIES)  # without it
-    assert len(model.seen) == 41
+    assert len(model.scored) == 41
 
 
 def test_comparisons_are_known_in_a_wider_pool(tmp_path):
@@ -35,7 +35,7 @@ def test_comparisons_are_known_in_a_wider_pool(tmp_path):
     model = Ahead()
     score_queries(model, [("q", ["a", "bb"])], cache)
     (wider,) = score_queries(model, [("q", ["a", "bb", "ccc"])], cache)
-    assert len(model.seen) == 2 + 4
+    assert len(model.scored) == 2 + 4
     assert wider == score_queries(Ahead(), [("q", ["a", "bb", "ccc"])])[0]
 
 
@@ -76,7 +76,7 @@ def test_a_kept_reward_that_is_none_is_worked_out_again(tmp_path, number):
         file.execute("UPDATE rewards SET reward = ?", (number,))
     model = Lengths()
     assert score_queries(model, QUERIES, ScoreCache("one", path))[3].complete == [1, 10]
-    assert len(model.seen) == 20
+    assert len(model.scored) == 20
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):

@@ -23,7 +23,7 @@ def test_a_response_that_comes_twice_is_scored_once():
     model = Lengths()
     results = score_queries(model, [("q", ["a", "bb", "a"]), ("q", ["a"]), ("r", ["a"])])
     assert [scored.rewards for scored in results] == [(1, 2, 1), (1,), (1,)]
-    assert model.seen == [("q", "a"), ("q", "bb"), ("r", "a")]
+    assert model.scored == [("q", "a"), ("q", "bb"), ("r", "a")]
 
 
 @pytest.mark.parametrize("bad", [0, 7, 9])
@@ -80,7 +80,7 @@ def test_comparisons_make_one_reward_each():
     model = Ahead()
     (results,) = score_queries(model, [("q", ["a", "bbb", "cc"])])
     assert results.rewards == (pytest.approx(-1.5), pytest.approx(1.5), pytest.approx(0))
-    assert len(model.seen) == comparisons(3) == 6
+    assert len(model.scored) == comparisons(3) == 6
 
 
 def test_a_comparison_without_a_number_sets_the_query_aside():

@@ -162,7 +162,7 @@ def test_unknown_kind_names_the_nearest(kind, near):
 
 
 @pytest.mark.parametrize(
-    ("kind", "given", "message"),
+    ("kind", "settings", "message"),
     [
         ("knn", {"kk": 5}, 'a setting of the router kind knn, but found "kk". Did you mean "k"'),
         ("knn", {"epochs": 5}, 'a setting of the router kind knn, but found "epochs". Known: k, temperature'),
@@ -176,9 +176,9 @@ def test_unknown_kind_names_the_nearest(kind, near):
         ("routerdc", {"spread": -1}, "spread as a number of at least 0"),
     ],
 )
-def test_wrong_settings_are_refused(kind, given, message):
+def test_wrong_settings_are_refused(kind, settings, message):
     with pytest.raises(ZooterError) as caught:
-        settings_of(kind, given)
+        settings_of(kind, settings)
     assert message in str(caught.value)
 
 

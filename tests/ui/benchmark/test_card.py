@@ -16,15 +16,15 @@ def figures(chosen: float, oracle: float = 0.5) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "oracle", "said"),
+    ("chosen", "oracle", "sentence"),
     [
         (0.3, 0.5, "80% of the way from the best single model to a perfect choice, with one call instead of 2."),
         (-0.6, 0.5, "Worse than <b> alone, with one call instead of 2."),
         (-0.5, -0.5, "<b> alone is already a perfect choice on every query."),
     ],
 )
-def test_the_sentence_says_what_the_figures_are(chosen: float, oracle: float, said: str) -> None:
-    assert card.sentence(figures(chosen, oracle)) == said
+def test_the_sentence_says_what_the_figures_are(chosen: float, oracle: float, sentence: str) -> None:
+    assert card.sentence(figures(chosen, oracle)) == sentence
 
 
 def test_the_picture_has_every_method_where_its_reward_is() -> None:

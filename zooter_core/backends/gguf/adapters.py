@@ -44,7 +44,7 @@ def gguf_adapter(adapter: str, base: Header, candidate: str) -> Path:
         except ZooterError as problem:
             raise _fault(candidate, path, problem.failure.reason) from problem
         if header.values.get("general.type") != "adapter":
-            raise _fault(candidate, path, "a GGUF file with something else", "Name the adapter's own file.")
+            raise _fault(candidate, path, "a GGUF file of another kind", "Name the adapter's own file.")
         _check(candidate, path, header.shapes, base)
         return path
     try:
@@ -170,7 +170,7 @@ def _check(candidate: str, path: Path, shapes: Mapping[str, tuple[int, ...]], ba
     for layer in layers:
         a, b, base_shape = (shapes.get(f"{layer}.lora_a"), shapes.get(f"{layer}.lora_b"), base.shapes.get(layer))
         if a is None or b is None or a[1:] != b[:1]:
-            raise _fault(candidate, path, f"one half of {layer}")
+            raise _fault(candidate, path, f"only one half of {layer}")
         if base_shape is None or (a[0], b[1]) != base_shape:
             size = (
                 "it is not there"

@@ -28,7 +28,7 @@ from zooter_core.backends.gguf.cores import free_cores
 from zooter_core.backends.gguf.header import Header
 from zooter_core.backends.gguf.slots import Slots
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.errors import WorkError, ZooterError, not_installed
 from zooter_core.strict_json import dump_json, parse_json
 
 LIBRARY = "xllamacpp"
@@ -71,7 +71,7 @@ class Engine:
             MemoryError: there is too little memory for it.
         """
         if not installed():
-            raise ZooterError(f"the package {LIBRARY} for {candidate.name}", "that it is not installed", INSTALL)
+            raise not_installed(LIBRARY, candidate.name, INSTALL)
         if not hasattr(socket, "AF_UNIX"):
             raise ZooterError("Unix sockets for the backend gguf", "a system without them", INSTALL)
         self.name, self.header = header.path.name, header

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zooter_core.backends import Piece, Request
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, not_installed
 
 if TYPE_CHECKING:
     from zooter_core.backends.http.server import Server
@@ -77,8 +77,7 @@ class OpenAIBackend:
 
     def server(self, candidate: CandidateConfig) -> Server:
         if importlib.util.find_spec("openai") is None:
-            expected = f"the package openai for the backend of {candidate.name}"
-            raise ZooterError(expected, "that it is not installed", "Run `pip install 'zooter[openai]'`.")
+            raise not_installed("openai", candidate.name, "Run `pip install 'zooter[openai]'`.")
         from zooter_core.backends.http.server import Server
 
         with self._lock:

@@ -20,7 +20,7 @@ from zooter_core.backends.local import memory
 from zooter_core.backends.local.checkpoint import Checkpoint, dtype_of
 from zooter_core.backends.local.decoding import digits_of
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.errors import WorkError, ZooterError, first_line
+from zooter_core.errors import WorkError, first_line, not_installed
 from zooter_core.weights import LOAD_LOCK, check_readable
 
 NO_ADAPTER = "__base__"  # peft's name for a row without adapter
@@ -244,11 +244,8 @@ def _quantised(candidate: CandidateConfig) -> Any:
         ZooterError: it is not installed.
     """
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise ZooterError(
-            f"the package bitsandbytes for the quantisation of {candidate.name}",
-            "that it is not installed",
-            "Run `pip install 'zooter[quant]'`, or remove quantisation from fleet.toml.",
-        )
+        next_step = "Run `pip install 'zooter[quant]'`, or remove quantisation from fleet.toml."
+        raise not_installed("bitsandbytes", f"The quantisation of {candidate.name}", next_step)
     from transformers import BitsAndBytesConfig
 
     if candidate.quantisation == "8bit":

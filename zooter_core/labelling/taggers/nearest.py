@@ -1,7 +1,8 @@
 """Tagger kind `nearest`: similarity of the query to a vocabulary of intention tags, as in InsTag.
 
-The vocabulary is a JSON file {"tags": [{"name", "description", "phrasings": [str]}]}. A tag's score for a query is the
-highest cosine similarity to its description (with its name) or one of its phrasings.
+The vocabulary is a JSON file {"tags": [{"name", "description", "phrasings": [str]}]}. A tag's score for a query is a
+soft maximum of the cosine similarities c to its n texts, the description (with its name) and the phrasings, so that
+several texts nearby count more than one: SOFT * log(sum(exp(c / SOFT)) / sqrt(n)).
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from zooter_core.strict_json import parse_json
 
 
 class NearestTagger:
-    """Tags with a score of at least `threshold` and at least 85% of the best one's, at most `most` a query."""
+    """Tags with a score of at least `threshold` and at least 95% of the best one's, at most `most` a query."""
 
-    CLOSE = 0.85
+    CLOSE = 0.95  # this and SOFT were set on recipes/embedded/tag_queries.jsonl
+    SOFT = 0.12
     quick = True
 
     def __init__(self, config: NearestConfig, encoders: Encoders, backend: Callable[[str], Backend]) -> None:
@@ -40,6 +42,7 @@ class NearestTagger:
         self.encoder = encoders(config.encoder or ENCODER)
         self.vectors = self.encoder.sentence(self.encoder.embed_all(texts)).copy()
         self.starts = np.flatnonzero(np.diff(owners, prepend=-1))  # where each tag's texts begin
+        self.roots = np.sqrt(np.bincount(owners)).astype(np.float32)  # of their numbers
         self.config = config
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
@@ -53,7 +56,8 @@ class NearestTagger:
     def _tags(self, vectors: NDArray[np.float32]) -> list[tuple[Tag, ...]]:
         # Not a matrix product: the threads of numpy's library for those would slow down the encoder's next pass.
         similarities = np.einsum("qw,tw->qt", self.encoder.sentence(vectors), self.vectors)
-        return [self._best(row) for row in np.maximum.reduceat(similarities, self.starts, axis=1)]
+        sums = np.add.reduceat(np.exp(similarities / self.SOFT), self.starts, axis=1)
+        return [self._best(row) for row in self.SOFT * np.log(sums / self.roots)]
 
     def _best(self, scores: np.ndarray) -> tuple[Tag, ...]:
         least = max(self.config.threshold, self.CLOSE * float(scores.max()))

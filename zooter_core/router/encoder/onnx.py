@@ -65,7 +65,8 @@ def graph_of(model: torch.nn.Module, middle: int, key: str, samples: Sequence[Ba
     if graph := _cached(path, samples, vectors):
         return graph
     path.unlink(missing_ok=True)
-    raise WorkError("a graph that gives PyTorch's vectors", "others", 'Set runtime = "torch" in [router].')
+    sentence = "The exported encoder's vectors differ from PyTorch's."
+    raise WorkError("a graph that gives PyTorch's vectors", "others", 'Set runtime = "torch" in [router].', sentence)
 
 
 @contextmanager

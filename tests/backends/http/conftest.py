@@ -1,0 +1,21 @@
+"""A scripted server and the backend that asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.scripted_server import Scripted, serving
+from zooter_core.backends.http.openai import OpenAIBackend
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Scripted]:
+    with serving() as scripted:
+        yield scripted
+
+
+@pytest.fixture(scope="module")
+def backend() -> OpenAIBackend:
+    return OpenAIBackend()

@@ -1,0 +1,26 @@
+"""The embedded fleet's tags, on queries that this project labelled by reading, before they were tagged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from zooter_core.ensemble import Ensemble
+
+ROOT = Path(__file__).resolve().parents[2]
+LEAST = 0.85
+
+
+def test_shown_tags_can_be_trusted(embedded: Ensemble, figures: list[str]) -> None:
+    """Nothing was tuned on these 200 queries; recipes/embedded/tag_queries.jsonl has the others."""
+    text = (ROOT / "tests" / "data" / "tag_queries.jsonl").read_text(encoding="utf-8")
+    labelled = [json.loads(line) for line in text.splitlines()]
+    assert len(labelled) == 200
+    assert {tag for line in labelled for tag in line["tags"]} <= set(embedded.tagger.names)
+    shown = embedded.tagger.tag([line["query"] for line in labelled])
+    right = [[tag.name in line["tags"] for tag in tags] for line, tags in zip(labelled, shown, strict=True)]
+    share = sum(map(sum, right)) / sum(map(len, right))
+    queries = sum(map(any, right)) / len(labelled)
+    figures.append(f"{share:.1%} of the shown tags are right; {queries:.1%} of 200 queries show a right one")
+    assert share >= LEAST
+    assert queries >= LEAST

@@ -1,0 +1,164 @@
+"""What the routes of the endpoint share: the fleet that answers, its limits and keys, and what sees every exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from fastapi import FastAPI, Request
+
+from zooter_core.config.fleet import load_fleet
+from zooter_core.errors import ZooterError
+from zooter_core.serve.access import key_of, restricted
+from zooter_core.serve.admission import Admission
+from zooter_core.serve.chat_request import read_body, too_large
+from zooter_core.serve.decision_log import DecisionLog
+from zooter_core.serve.errors import SERVER, ApiError
+from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, Exchange
+from zooter_core.serve.gateway import Gateway
+from zooter_core.serve.keys import KeyRing
+from zooter_core.serve.metrics import Metrics
+from zooter_core.serve.reply import Observer, Out, Reply
+from zooter_core.serve.settings import ServeSettings
+from zooter_core.serve.traces import Traces, wanted
+from zooter_core.serve.usage import usage_of
+
+LOG = logging.getLogger("zooter.serve")
+Handler = Callable[[Gateway, dict[str, Any], Exchange, Out], Awaitable[None]]
+
+
+class Server:
+    """What the routes share.
+
+    Attributes:
+        gateway: the fleet that answers now. A request keeps the one that it began with.
+        admission: how much is let in.
+        keys: the API keys; None where none are required.
+        metrics: what has happened so far.
+        observers: called with every exchange that has ended.
+        reloading: held while a fleet is loaded anew.
+        progress: called with a message before work that takes long.
+        failure: why the fleet could not be opened.
+    """
+
+    gateway: Gateway
+
+    def __init__(
+        self,
+        settings: ServeSettings,
+        observers: Sequence[Observer] = (),
+        progress: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        self.settings, self.progress, self.metrics = settings, progress, Metrics()
+        self.observers: list[Observer] = [self.metrics, *observers]
+        self.reloading = asyncio.Lock()
+        self.failure: ZooterError | None = None
+        self.admission = Admission(lambda: self.gateway.fleet.serve)
+        self.keys = KeyRing(settings.keys) if settings.keys else None
+
+    @asynccontextmanager
+    async def running(self, app: FastAPI) -> AsyncIterator[None]:
+        """Open the fleet and the decision log while the app runs. SIGHUP loads the fleet anew."""
+        try:
+            log, traces = self._open_log(), Traces() if wanted() else None
+            self.gateway = await Gateway.open(self.settings.fleet, progress=self.progress)
+        except ZooterError as problem:
+            self.failure = problem
+            raise SystemExit(problem.exit_code) from None  # uvicorn would log a traceback
+        self.observers = [observer for observer in (log, traces) if observer] + self.observers
+        if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
+        try:
+            yield
+        finally:
+            await self.gateway.close()
+            log.close()
+            if traces:
+                await asyncio.to_thread(traces.close)
+
+    def _open_log(self) -> DecisionLog:
+        try:
+            return DecisionLog(self.settings.data, self.settings.log_prompts)
+        except OSError as problem:
+            next_step = "Fix its permissions, or give another folder with --data."
+            raise ZooterError(
+                f"a folder for the decision log at {self.settings.data}", str(problem), next_step
+            ) from None
+
+    def _on_hangup(self) -> None:
+        async def load() -> None:
+            with suppress(ZooterError):  # which is logged
+                await self.reload()
+
+        self._reload = asyncio.create_task(load())  # the loop itself holds no task
+
+    async def reload(self) -> Gateway:
+        """Load the fleet anew and try its router; the new one answers from the next request on, running answers go on.
+
+        Raises:
+            ZooterError: it does not load; the old one stays.
+        """
+        async with self.reloading:
+            try:
+                fleet = await asyncio.to_thread(load_fleet, self.settings.fleet.folder)
+                new = await Gateway.open(fleet, self.gateway.sessions, self.progress)
+            except ZooterError as problem:
+                LOG.error("the new fleet does not load, so the old one stays: %s", problem)
+                raise
+            old, self.gateway = self.gateway, new
+            await old.retire()
+            LOG.info("reloaded the fleet %s", fleet.name)
+            return new
+
+    async def body(self, request: Request) -> dict[str, Any]:
+        """The JSON object in a request's body.
+
+        Raises:
+            ApiError: it is none or too large, or the limit of requests a minute is reached.
+        """
+        self.admission.count(key_of(request))
+        most, size, parts = self.settings.most_bytes, 0, []
+        async for part in request.stream():
+            size += len(part)
+            if size > most:
+                raise too_large(most)
+            parts.append(part)
+        return read_body(b"".join(parts))
+
+    def reply(self, request: Request, handle: Handler) -> Reply:
+        """The answer that `handle` writes, given the body."""
+        wants_metadata = request.headers.get(METADATA_HEADER, "").lower() == METADATA_ON
+        key = key_of(request)
+        exchange = Exchange(request.url.path, wants_metadata, key=key.name if key else None)
+        exchange.traceparent = request.headers.get("traceparent")
+
+        async def run(out: Out) -> None:
+            with self.admission.admitted(key):
+                body = restricted(await self.body(request), key)
+                async with self.admission.place(), self.gateway.used() as gateway:
+                    await _in_time(handle(gateway, body, exchange, out), gateway.fleet.serve.deadline_seconds)
+
+        def spend(ended: Exchange) -> None:
+            usage = usage_of(ended)
+            self.admission.spend(key, usage.prompt + usage.answer)
+
+        return Reply(exchange, run, [spend, *self.observers])
+
+
+async def _in_time(answer: Awaitable[None], seconds: float) -> None:
+    """Wait for an answer until its deadline.
+
+    Raises:
+        ApiError: it takes longer.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await answer
+    except TimeoutError:
+        message = f"The answer took longer than {seconds:g} s."
+        raise ApiError(504, message, "deadline_exceeded", kind=SERVER) from None
