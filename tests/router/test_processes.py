@@ -56,6 +56,7 @@ def test_two_processes_learn_what_one_learns_also_after_one_has_failed(call, tmp
     again = launch("none", *call, str(tmp_path / "two"))
     assert again.returncode == 0, again.stderr
     assert again.stderr.count("A router for math, writer is in") == 1, "the main process alone prints"
+    assert "Warning" not in again.stderr
     assert not (tmp_path / "two" / "finetune.checkpoint").exists()
 
     assert main([*call, str(tmp_path / "one")]) == 0

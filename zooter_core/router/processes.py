@@ -83,7 +83,7 @@ def _is_first() -> bool:
 
     place, attempt = os.environ["MASTER_ADDR"], os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     try:
-        store = distributed.TCPStore(place, int(os.environ["MASTER_PORT"]), is_master=False, timeout=STORE_WAIT)
+        store = distributed.TCPStore(place, int(os.environ["MASTER_PORT"]), is_master=False, timeout=STORE_WAIT)  # type: ignore[attr-defined]
         return bool(store.add(f"zooter-failed-{attempt}", 1) == 1)
     except distributed.DistError:  # it ends with the process that holds it
         return os.environ.get("RANK") == "0"
