@@ -19,7 +19,6 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.method import labels
 from zooter_core.method.labels import Enhancement, LabelConfig, held_back
 from zooter_core.method.scales import normalise
-from zooter_core.method.tags import AT_ONCE
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import (
     Engine,
@@ -33,6 +32,7 @@ from zooter_core.pipeline.batches import (
 from zooter_core.records import Query
 
 Line = dict[str, Any]
+LINES = 1 << 14  # computed at once: as Python's numbers they take a kilobyte each
 
 
 def tag_lines(ensemble: Ensemble, queries: Sequence[Query]) -> dict[str, dict[str, Any]]:
@@ -97,9 +97,9 @@ def enhancement(table: RunTable, config: LabelConfig) -> Enhancement:
 def label_lines(ids: Iterable[str], every: Enhancement) -> Iterator[Line]:
     """The lines of labels.jsonl."""
     left = iter(ids)
-    for first in range(0, len(every.plain), AT_ONCE):
-        plain, _, enhanced = every.rows(first, min(first + AT_ONCE, len(every.plain)))
-        folds = np.where(every.learned[first : first + AT_ONCE], "train", "held_back").tolist()
+    for first in range(0, len(every.plain), LINES):
+        plain, _, enhanced = every.rows(first, min(first + LINES, len(every.plain)))
+        folds = np.where(every.learned[first : first + LINES], "train", "held_back").tolist()
         columns = (folds, plain.tolist(), enhanced.tolist(), labels.entropy(plain).tolist())
         for fold, s, mixed, entropy in zip(*columns, strict=True):
             yield {"id": next(left), "fold": fold, "plain": s, "enhanced": mixed, "entropy": entropy}
