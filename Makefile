@@ -25,12 +25,12 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# On two cores at least: one process of tests for each, four at most.
+# As many processes as tests/conftest.py says; who has done its tests takes over others'.
 test: check
-	$(BIN)/pytest -n auto --maxprocesses 4
+	$(BIN)/pytest -n auto --dist worksteal
 
 quick: check
-	$(BIN)/pytest -n auto --maxprocesses 4 -m "not browser and not models and not faults and not export and not slow"
+	$(BIN)/pytest -n auto --dist worksteal -m "not browser and not models and not faults and not export and not slow"
 
 # Clients that tests/serve/test_clients.py tries, apart from what Zooter needs.
 clients: .clients/.ready

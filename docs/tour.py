@@ -1,6 +1,6 @@
-"""Take the screenshots of docs/tour.md from the real demo. This needs Chromium.
+"""Take the screenshots of docs/tour.md from the real demo, and draw the card of README.md. This needs Chromium.
 
-python docs/tour.py [PAGE ...]
+python docs/tour.py [PAGE ...]    (`card` alone needs no browser)
 """
 
 from __future__ import annotations
@@ -16,12 +16,18 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
+from zooter_core.evaluation.report import REPORT, load_report
+from zooter_core.evaluation.report_tables import pool_of
+from zooter_core.paths import EMBEDDED_FLEET
+from zooter_core.ui.benchmark import card
+
 PORT = 8598
 ADDRESS = f"http://localhost:{PORT}"
 PICTURES = Path(__file__).resolve().parent / "tour"
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
 SLOW = 240_000
 WIDTH, NARROW, MOST = 1440, 390, 2400  # pixels
+ROOM = 260  # pixels above and below a page's own contents
 
 
 def chat(page: Page) -> None:
@@ -52,7 +58,15 @@ def explorer(page: Page) -> None:
 
 def lab(page: Page) -> None:
     page.goto(f"{ADDRESS}/lab")
-    expect(page.get_by_role("tab", name="Distill")).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Next: labels").click(timeout=SLOW)
+    expect(page.get_by_role("button", name="Next: train")).to_be_visible(timeout=SLOW)
+
+
+def train(page: Page) -> None:
+    lab(page)
+    page.get_by_role("button", name="Next: train").click()
+    page.locator(".st-key-primary-lab-train button").click(timeout=SLOW)
+    expect(page.get_by_text("Your router chooses the best model in")).to_be_visible(timeout=SLOW)
 
 
 def benchmark(page: Page) -> None:
@@ -61,35 +75,60 @@ def benchmark(page: Page) -> None:
 
 
 VIEWS: dict[str, Callable[[Page], None]] = {
-    view.__name__: view for view in (chat, why, compare, explorer, lab, benchmark)
+    view.__name__: view for view in (chat, why, compare, explorer, lab, train, benchmark)
 }
+CARD = "card"
+THEMED = ("explorer", "benchmark")  # these draw for one ground, and so once more for the other
 
 
 def take(browser: Browser, name: str) -> None:
     """Take four screenshots of a page, as high as it is: wide and narrow, light and dark."""
     page = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light")
     VIEWS[name](page)
-    page.mouse.move(0, 0)  # no tooltip
-    for width, size in ((WIDTH, ""), (NARROW, "-narrow")):
-        for scheme, ground in (("light", ""), ("dark", "-dark")):
-            page.emulate_media(color_scheme=scheme)
+    for scheme, ground in (("light", ""), ("dark", "-dark")):
+        page.emulate_media(color_scheme=scheme)
+        if ground and name in THEMED:
+            VIEWS[name](page)
+        for width, size in ((WIDTH, ""), (NARROW, "-narrow")):
             page.set_viewport_size({"width": width, "height": 900})
-            time.sleep(2)  # until the charts are drawn
+            page.mouse.move(0, 0)  # no tooltip
+            time.sleep(0.7)  # until charts have their new width
             height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
-            page.set_viewport_size({"width": width, "height": min(MOST, int(height) + 180)})
-            time.sleep(2)
+            page.set_viewport_size({"width": width, "height": min(MOST, int(height) + ROOM)})
+            page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
+            expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=SLOW)
+            time.sleep(0.7)
             page.screenshot(path=PICTURES / f"{name}{size}{ground}.png")
     page.close()
     print(f"saved {name}", flush=True)
 
 
+def draw_card() -> None:
+    """The main figure of the Benchmark page for a light and for a dark ground."""
+    report = load_report(EMBEDDED_FLEET / REPORT)
+    assert report.held_back is not None
+    for name, scheme in (("card", "light"), ("card-dark", "dark")):
+        drawn = card.drawn(report.held_back, pool_of(report.held_back), scheme)
+        (PICTURES / f"{name}.svg").write_text(drawn, encoding="utf-8")
+    print("saved card", flush=True)
+
+
 def main() -> None:
+    names = sys.argv[1:] or [*VIEWS, CARD]
+    if unknown := set(names) - {*VIEWS, CARD}:
+        sys.exit(f"There is no page {', '.join(unknown)}. The pages are {', '.join(VIEWS)}, and {CARD}.")
+    if CARD in names:
+        draw_card()
+        names.remove(CARD)
+    if names:
+        take_all(names)
+
+
+def take_all(names: list[str]) -> None:
+    """Take the screenshots of these pages from a demo with a history of its own."""
     chromium = shutil.which("chromium")
     if chromium is None:
         sys.exit("Chromium is not installed. Install the package chromium.")
-    names = sys.argv[1:] or list(VIEWS)
-    if unknown := set(names) - set(VIEWS):
-        sys.exit(f"There is no page {', '.join(unknown)}. The pages are {', '.join(VIEWS)}.")
     command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(PORT), "--no-browser"]
     with tempfile.TemporaryDirectory() as folder:
         server = subprocess.Popen(command, env={**os.environ, "ZOOTER_HISTORY": f"{folder}/history.db"})

@@ -7,6 +7,7 @@ from zooter_core.ui import resources
 from zooter_core.ui.benchmark import methods, sections, view
 
 st.title("How good is the router?", anchor=False)
+resources.require_folder("The benchmark of a router")
 try:
     quality = view.read_quality(resources.folder())
 except ZooterError as problem:

@@ -4,14 +4,16 @@ import streamlit as st
 
 from zooter_core.errors import ZooterError
 from zooter_core.ui import examples, links, resources
-from zooter_core.ui.chat import controls, conversations, share, view
+from zooter_core.ui.chat import composer, controls, conversations, share, view
 from zooter_core.ui.error_box import show_error
 
 talk = conversations.current()
 shared = share.opened()
-running = talk.running  # read once: if the answer ends while the page is drawn, the field must not stay disabled
+# Read once: if an answer ends while the page is drawn, the field must not stay disabled.
+live = {number for number, turn in enumerate(talk.turns) if turn.job.running}
 links.prefill("query")
-typed = st.chat_input("Ask anything", key="query", disabled=running)
+typed = st.chat_input("Ask anything", key="query", disabled=bool(live))
+composer.focus(len(talk.turns), bool(live))
 view.draw_footnote()
 top = st.container()
 if not talk.turns and not shared:
@@ -35,8 +37,7 @@ if query := typed or example:
         problem = str(error)
 
 for number in range(len(talk.turns)):
-    last = number == len(talk.turns) - 1
-    view.draw_turn(engine, talk, number, settings, live=running and last)
+    view.draw_turn(engine, talk, number, settings, live=number in live)
 if shared:
     view.draw_shared(shared)
 if problem:

@@ -21,6 +21,7 @@ except ZooterError as error:
     problem = str(error)
 
 draw_live_routing(engine, learned)
+resources.require_folder("What the router has learned from its training queries")
 if problem:
     show_error(problem)
 elif learned is None:

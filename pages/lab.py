@@ -1,39 +1,20 @@
-"""Lab: the method step by step, from scores to labels to a router."""
+"""Train your own router: scores, labels, training and use, in four steps."""
 
 import streamlit as st
 
 from zooter_core.ui import resources
-from zooter_core.ui.lab import distill, labels, settings, state, sweep
+from zooter_core.ui.lab import labels, scores, state, steps, train, use
 
-LABELS, SWEEP, DISTILL = (
-    ":material/balance: Labels",
-    ":material/stacked_line_chart: Sweep beta",
-    ":material/science: Distill",
-)
+STEPS = {"Scores": scores, "Labels": labels, "Train": train, "Use": use}
 
-st.title("The method step by step", anchor=False)
+st.title("Train your own router", anchor=False)
 st.markdown(
-    "Scores say how good each model's response to each query was. Here you turn scores into labels, labels into a "
-    "router, and the router into a fleet that you can chat with. Nothing leaves this machine."
+    "From scores to a router that Chat uses, in four steps. The defaults work: press the coloured button of each step. "
+    "Nothing leaves this machine."
 )
+resources.require_folder("Training a router")
 engine = resources.ensemble()
 lab = state.current()
-scores = state.scores_from_source(lab, engine)
-if scores is None:
-    st.stop()
-if scores.note:
-    st.caption(scores.note)
-data = settings.training_data(lab, scores, engine)
-if data is None:
-    st.stop()
-
-first, second, third = st.tabs([LABELS, SWEEP, DISTILL], key="lab-part", on_change="rerun")
-if first.open:
-    with first:
-        labels.draw(lab, data)
-if second.open:
-    with second:
-        sweep.draw(lab, data, engine)
-if third.open:
-    with third:
-        distill.draw(lab, data, engine)
+for number, (name, step) in enumerate(STEPS.items(), 1):
+    if steps.head(lab, number, name, step.summary(lab)):
+        step.draw(lab, engine)

@@ -30,13 +30,28 @@ MARKERS = {  # of all tests in a folder or file, under tests/
 }
 
 
+def place_of(path: Path) -> str:
+    return path.relative_to(Path(__file__).parent).as_posix()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What `make quick` leaves out as a whole is not imported either."""
+    left_out = (place for place, marker in MARKERS.items() if f"not {marker}" in config.option.markexpr)
+    return place_of(collection_path).startswith(tuple(left_out)) or None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by where they are."""
+    """Mark tests by where they are, and begin with the browser's: one worker is to have them all, for its server."""
     for item in items:
-        path = item.path.relative_to(Path(__file__).parent).as_posix()
         for place, marker in MARKERS.items():
-            if path.startswith(place):
+            if place_of(item.path).startswith(place):
                 item.add_marker(marker)
+    items.sort(key=lambda item: not place_of(item.path).startswith("browser"))
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process for each core, four at most; for all tests one more, because those of servers and browsers wait."""
+    return min(4, len(os.sched_getaffinity(0)) + (not config.option.markexpr))
 
 
 settings.register_profile("zooter", deadline=None, database=None)
@@ -45,10 +60,12 @@ settings.load_profile("zooter")
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """No test reads or fills the user's cache or history."""
-    folder = tmp_path_factory.mktemp("cache")
+    """No test reads or fills the user's cache or history. All workers share one cache: weights are converted once."""
+    folder = tmp_path_factory.getbasetemp()
+    cache = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "cache"
+    cache.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ZOOTER_CACHE", str(folder))
+        patch.setenv("ZOOTER_CACHE", str(cache))
         patch.setenv("ZOOTER_HISTORY", str(folder / "history.db"))
         yield folder
 

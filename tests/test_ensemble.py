@@ -206,6 +206,7 @@ def test_load_tells_what_is_being_loaded(tiny_fleet):
     ]
 
 
+@pytest.mark.slow
 def test_load_passes_over_a_candidate_and_a_reward_model_that_fail(tiny_fleet, tmp_path):
     fleet = load_fleet(tiny_fleet)
     base, one, two = fleet.candidates

@@ -15,6 +15,7 @@ import pytest
 from support import endpoint_fleet, tiny_models
 from support.scripted_server import serving
 
+pytestmark = pytest.mark.slow  # programs of their own that load PyTorch
 ROOT = Path(__file__).resolve().parent.parent
 # Loaded by every Python process that is started with it: logs every host that is looked up or connected to.
 NOTING = """
@@ -37,6 +38,13 @@ for call in json.load(sys.stdin):
     with contextlib.redirect_stdout(output):
         code = main(call)
     print(json.dumps([call[0], code, output.getvalue()]))
+
+if sys.argv[1:]:
+    from streamlit.testing.v1 import AppTest
+
+    for page in sys.argv[1:]:
+        app = AppTest.from_file(f"pages/{page}.py", default_timeout=120).run()
+        print(json.dumps([page, [str(error.value) for error in app.exception]]))
 """
 # A demo and a visitor, with the one interface that the namespace has switched on.
 VISITING = """
@@ -49,7 +57,7 @@ with socket.socket() as any, socket.socket() as free:
 command = [sys.executable, "-m", "zooter_core.cli", "demo", "--no-browser", "--port", str(port), *sys.argv[1:]]
 demo = subprocess.Popen(command, stdout=subprocess.DEVNULL)
 try:
-    for attempt in range(300):
+    for attempt in range(1000):
         assert demo.poll() is None, "the demo ended at its start"
         try:
             for page in ("_stcore/health", "", "compare"):
@@ -61,14 +69,7 @@ finally:
     demo.send_signal(2)
     demo.wait(60)
 """
-PAGES = """
-import sys
-from streamlit.testing.v1 import AppTest
-
-for page in ("chat", "compare", "explorer", "lab", "benchmark"):
-    app = AppTest.from_file(f"pages/{page}.py", default_timeout=120).run()
-    print(page, [str(error.value) for error in app.exception])
-"""
+PAGES = ("chat", "compare", "explorer", "lab", "benchmark")
 
 
 def without_network(code: str, folder: Path, *arguments: object, given: str = "") -> subprocess.CompletedProcess[str]:
@@ -139,10 +140,13 @@ def calls(tmp_path: Path, fleet_copy: Path) -> list[list[str]]:
     return [[str(part) for part in call] for call in calls]
 
 
-def test_every_command_works_without_a_network_and_contacts_nobody(tmp_path, calls):
-    ended = without_network(CALLING, tmp_path, given=json.dumps(calls))
-    codes = [json.loads(line)[:2] for line in ended.stdout.splitlines()]
-    assert codes == [[call[0], 0] for call in calls], ended.stderr[-2000:]
+def test_every_command_and_every_page_work_without_a_network_and_contact_nobody(
+    tmp_path, calls, fleet_copy, monkeypatch
+):
+    monkeypatch.setenv("ZOOTER_FLEET", str(fleet_copy))
+    ended = without_network(CALLING, tmp_path, *PAGES, given=json.dumps(calls))
+    lines = [json.loads(line)[:2] for line in ended.stdout.splitlines()]
+    assert lines == [[call[0], 0] for call in calls] + [[page, []] for page in PAGES], ended.stderr[-2000:]
     assert contacts(tmp_path) == set()
 
 
@@ -150,14 +154,6 @@ def test_the_demo_works_without_a_network_and_contacts_nobody(tmp_path, fleet_co
     ended = without_network(VISITING, tmp_path, "--fleet", fleet_copy)
     assert ended.stdout.split() == ["200"] * 3, ended.stderr[-2000:]
     assert contacts(tmp_path) <= {"127.0.0.1", "localhost", "::1"}
-
-
-def test_the_pages_are_drawn_without_a_network_and_contact_nobody(tmp_path, fleet_copy, monkeypatch):
-    monkeypatch.setenv("ZOOTER_FLEET", str(fleet_copy))
-    ended = without_network(PAGES, tmp_path)
-    pages = ("chat", "compare", "explorer", "lab", "benchmark")
-    assert ended.stdout.splitlines() == [f"{page} []" for page in pages], ended.stderr[-2000:]
-    assert contacts(tmp_path) == set()
 
 
 def test_a_fleet_of_endpoints_contacts_its_endpoints_alone(tmp_path, fleet_copy):

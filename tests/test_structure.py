@@ -20,7 +20,7 @@ ROOMS = (
     ("cli", "ui"),
     ("serve",),
     ("pipeline",),
-    ("evaluation",),
+    ("evaluation", "remote"),
     ("ensemble",),
     ("fleet_models",),
     ("router",),

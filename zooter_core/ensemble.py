@@ -33,11 +33,16 @@ class Ensemble(FleetModels):
     ZooterError for a query that is empty, longer than 20,000 characters or not Unicode text, and for a fleet.toml
     without the table that it needs ([router], [reward]). `generation` replaces the settings of fleet.toml.
 
+    Attributes:
+        can_rank: False for a fleet behind an endpoint (remote.py), which has no reward model here.
+
         ensemble = Ensemble(load_fleet("models/embedded"))
         ensemble.route("What is 2 + 3?").candidate         # one candidate, chosen by the router
         "".join(ensemble.stream("What is 2 + 3?"))         # its answer
         ensemble.rank("What is 2 + 3?")                    # the responses of all candidates, best first
     """
+
+    can_rank = True
 
     def route(self, query: Conversation, willingness: float = 0.0) -> Decision:
         """Choose the candidate that should answer (paper, section 3.2).

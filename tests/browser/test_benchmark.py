@@ -30,25 +30,18 @@ def test_figures_charts_and_files(open_tab: Callable[..., Page], demo: str, tmp_
         assert float(rows[4][name]) == held_back["chosen"]
     assert json.loads(_file(page, "Full report (JSON)", tmp_path / "report.json")) == figures
     page.get_by_text("Points as a table").click()
-    expect(page.get_by_test_id("stDataFrame").first).to_be_visible(timeout=SLOW)
-    for width in (360, NARROW, WIDE):
-        assert_fits(page, width)
-        box, room = table.bounding_box(), page.locator(".st-key-table-methods").bounding_box()
-        assert box is not None
-        assert room is not None
-        assert box["x"] >= room["x"] - 1
-        assert box["x"] + box["width"] <= room["x"] + room["width"] + 1, width
-    page.set_viewport_size({"width": NARROW, "height": 900})
+    expect(page.locator(".st-key-table-cost-quality table")).to_be_visible(timeout=SLOW)
+    assert_fits(page, WIDE, 360, NARROW)
     _nothing_scrolls_sideways(page)
 
 
 def _nothing_scrolls_sideways(page: Page) -> None:
-    """Besides tables and commands, which scroll inside themselves; charts take a moment to their size."""
+    """Besides commands, which scroll inside themselves; charts take a moment to their size."""
     page.wait_for_function(
         """() => [...document.querySelectorAll('*')]
             .filter(box => ['auto', 'scroll'].includes(getComputedStyle(box).overflowX))
             .filter(box => box.scrollWidth > box.clientWidth + 1)
-            .every(box => ['stDataFrame', 'stCode', 'stSidebar']
+            .every(box => ['stCode', 'stSidebar']
                 .some(name => box.closest(`[data-testid="${name}"]`)))""",
         timeout=SETTLED,
     )

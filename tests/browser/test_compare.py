@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from support.demo_browser import NARROW, SLOW, WIDE, Demo, assert_fits, barriers
+from support.demo_browser import NARROW, SLOW, WIDE, Demo, assert_fits, barriers, go_to
 from support.scripted_server import Scripted
 from zooter_core.ui.background import GRACE
 
@@ -174,11 +174,11 @@ def test_a_list_continues_while_its_visitor_is_elsewhere_and_stops_when_the_tab_
     page.get_by_role("button", name="Compare all").click()
     expect(page.get_by_text("1 of 200 queries done")).to_be_visible(timeout=SLOW)
     address = page.url
-    page.get_by_role("link", name="Chat", exact=True).click()
+    go_to(page, "Chat")
     expect(page.get_by_text("A small router reads your query")).to_be_visible(timeout=SLOW)
     time.sleep(GRACE + 2)  # a list that nobody looks at would be stopped by now
     permits.free.release()
-    page.get_by_role("link", name="Compare").click()
+    go_to(page, "Compare")
     expect(page.get_by_text("2 of 200 queries done")).to_be_visible(timeout=SLOW)
     page.close()
     for _ in range(10):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from support.demo_browser import SLOW
+from support.demo_browser import SLOW, go_to
 
 
 @pytest.fixture
@@ -39,10 +39,10 @@ def test_chat_shows_why_and_streams_then_compare_ranks(page: Page) -> None:
     answer = page.get_by_test_id("stChatMessage").nth(1)
     expect(answer).to_contain_text(re.compile(r"(\b[a-z]+\b\W+){8}"), timeout=SLOW)
     stop.click()
-    expect(page.get_by_text(re.compile(r"tokens in"))).to_be_visible(timeout=10_000)
+    expect(page.get_by_text(re.compile(r"tokens in"))).to_be_visible(timeout=SLOW)
     expect(page.get_by_role("button", name="Edit")).to_be_visible()
 
-    page.get_by_role("link", name="Compare").click()
+    go_to(page, "Compare")
     expect(page.get_by_text("Every model answers")).to_be_visible(timeout=SLOW)
     page.get_by_label("Query", exact=True).fill("What is 12 + 30?")
     page.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
@@ -53,11 +53,11 @@ def test_chat_shows_why_and_streams_then_compare_ranks(page: Page) -> None:
     for name in ("chat", "math", "code", "writer"):
         assert sum(name in card.inner_text() for card in cards.all()) >= 1
 
-    page.get_by_role("link", name="Chat").click()  # what was said is still there
+    go_to(page, "Chat")  # what was said is still there
     expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=SLOW)
 
 
 def test_an_empty_query_gets_a_message(page: Page) -> None:
-    page.get_by_role("link", name="Compare").click()
+    go_to(page, "Compare")
     page.get_by_test_id("stFormSubmitButton").get_by_role("button").click(timeout=SLOW)
     expect(page.get_by_text("an empty text")).to_be_visible(timeout=SLOW)

@@ -97,33 +97,40 @@ def test_if_all_models_fail_one_error_gives_every_reason(
     expect(error).to_contain_text("answers instead.")
 
 
-def test_after_a_crash_the_answer_can_be_continued(
-    browser: Browser, tiny_fleet: Path, tmp_path: Path, server: Scripted
-) -> None:
-    folder = Path(shutil.copytree(tiny_fleet, tmp_path / "far"))
-    endpoint_fleet.save_by_order(folder, server.url, QUERY, ("slow", "good"))
-    demo = Demo(tmp_path / "history.db", folder)
+def counting(query: str) -> Iterator[str]:
+    """Numbers for ten seconds."""
+    for number in range(200):
+        yield str(number)
+        time.sleep(0.05)
+
+
+def test_after_a_crash_the_answer_can_be_continued(browser: Browser, directed: tuple[Demo, Scripted]) -> None:
+    demo, endpoints = directed
+    query = "Count to two hundred."
+
+    def text_of_turn() -> str:
+        return next((str(turn["text"]) for turn in demo.records() if turn["query"] == query), "")
+
+    endpoints.replies.update(dict.fromkeys(("base", "one", "two"), counting))
+    page = browser.new_page()  # without a look at the console, which reports the lost connection
+    page.goto(f"{demo.address}/?q={query.replace(' ', '+')}")
+    send_linked(page)
+    end = time.monotonic() + SLOW / 1000
+    while not text_of_turn().startswith("0 1 2") and time.monotonic() < end:
+        time.sleep(0.05)
+    demo.crash()
     try:
-        page = browser.new_page()  # without a look at the console, which reports the lost connection
-        page.goto(f"{demo.address}/?q={QUERY.replace(' ', '+')}")
-        send_linked(page)
-        end = time.monotonic() + SLOW / 1000
-        while not any(turn["text"].startswith("0 1 2") for turn in demo.records()) and time.monotonic() < end:
-            time.sleep(0.05)
-        demo.crash()
-        text = demo.records()[0]["text"].strip()
+        text = text_of_turn().strip()
         assert text.startswith("0 1 2")
-        server.replies["slow"] = lambda query: "and the rest."
-        demo.start()
-        page.reload()
-        expect(page.get_by_text("incomplete")).to_be_visible(timeout=SLOW)
-        page.get_by_role("button", name="Continue").click()
-        expect(answer(page, "and the rest.")).to_be_visible(timeout=SLOW)
-        expect(page.get_by_text("incomplete")).to_have_count(0, timeout=SLOW)
-        expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=SLOW)
-        assert demo.records()[0]["text"].startswith(text)
-        assert demo.records()[0]["text"].endswith("and the rest.")
-        page.close()
+        endpoints.replies.update(dict.fromkeys(("base", "one", "two"), lambda query: "and the rest."))
     finally:
-        server.replies.clear()
-        demo.stop()
+        demo.start()  # for the tests behind this one, too
+    page.reload()
+    expect(page.get_by_text("incomplete")).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Continue").click()
+    expect(answer(page, "and the rest.")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("incomplete")).to_have_count(0, timeout=SLOW)
+    expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=SLOW)
+    assert text_of_turn().startswith(text)
+    assert text_of_turn().endswith("and the rest.")
+    page.close()

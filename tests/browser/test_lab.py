@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from support.demo_browser import NARROW, SLOW, WIDE, assert_fits
+from support.demo_browser import NARROW, SLOW, WIDE, assert_fits, go_to, wait_until_idle
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "lab-browser-test"
@@ -45,8 +45,8 @@ def score_file(wrong: bool = False) -> bytes:
 def page(open_tab: Callable[..., Page], demo: str) -> Iterator[Page]:
     """The Train page; what it saves is removed."""
     page = open_tab(demo)
-    page.get_by_role("link", name="Train").click()
-    expect(page.get_by_text("reward entropy")).to_be_visible(timeout=SLOW)
+    go_to(page, "Train")
+    expect(page.get_by_role("button", name="Next: labels")).to_be_visible(timeout=SLOW)
     yield page
     shutil.rmtree(ROOT / "models" / NAME, ignore_errors=True)
 
@@ -66,25 +66,33 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(page: Page) -> None:
     expect(page.get_by_text("code in mine.jsonl, line 5")).to_be_visible(timeout=SLOW)
     upload(page, "mine.jsonl", score_file())
     expect(page.get_by_text("48 queries, 4 data sets, 4 models")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text("reward entropy")).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Next: labels").click()
+    picture = page.get_by_role("figure", name="The query's label")
+    expect(picture).to_be_visible(timeout=SLOW)
+    assert_fits(page, NARROW, WIDE)
+    before = picture.get_attribute("aria-label")
+    page.get_by_role("slider").first.press("End")  # beta is 1 now
+    expect(picture).not_to_have_attribute("aria-label", before or "", timeout=SLOW)
+    page.get_by_role("button", name="Next: train").click()
 
-    page.get_by_role("link", name="Compare").click()  # what was chosen outlives another page
+    go_to(page, "Compare")  # what was chosen outlives another page
     expect(page.get_by_text("All models on one query")).to_be_visible(timeout=SLOW)
-    page.get_by_role("link", name="Train").click()
-    expect(page.get_by_text("48 queries, 4 data sets, 4 models")).to_be_visible(timeout=SLOW)
+    go_to(page, "Train")
+    expect(page.get_by_text("beta 1, tags in the file")).to_be_visible(timeout=SLOW)
 
-    page.get_by_role("tab", name=re.compile("Distill")).click()
-    page.get_by_role("button", name="Distill a router").click(timeout=SLOW)
-    expect(page.get_by_text("Save it")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text(re.compile(r"the router earns|The router earns|No significant difference"))).to_be_visible()
+    page.locator(".st-key-primary-lab-train button").click()
+    expect(page.get_by_text(re.compile("Your router chooses the best model in"))).to_be_visible(timeout=SLOW)
+    page.get_by_text("Regret and other figures").click()
+    expect(page.locator(".st-key-table-lab-methods table")).to_be_visible(timeout=SLOW)
     assert_fits(page, NARROW, WIDE)
 
+    page.get_by_text("Advanced").last.click()
     page.get_by_role("textbox", name="Name").fill(NAME)
-    page.get_by_role("button", name="Save as a fleet").click()
-    expect(page.get_by_text(f"Saved in models/{NAME}.")).to_be_visible(timeout=SLOW)
-    assert (ROOT / "models" / NAME / "fleet.toml").is_file()
+    page.get_by_role("textbox", name="Name").press("Enter")
+    wait_until_idle(page)
     page.get_by_role("button", name="Use it in Chat").click()
     expect(page.get_by_text("A small router reads your query")).to_be_visible(timeout=SLOW)
+    assert (ROOT / "models" / NAME / "fleet.toml").is_file()
     expect(page.get_by_role("combobox", name="Fleet")).to_have_value(NAME, timeout=SLOW)
     query = page.get_by_test_id("stChatInputTextArea")
     query.fill("Write a short poem about the harbour")
@@ -94,13 +102,13 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(page: Page) -> None:
 
 
 def test_a_sweep_continues_while_its_visitor_is_on_another_page_and_can_be_stopped(page: Page) -> None:
-    page.get_by_role("tab", name=re.compile("Sweep")).click()
+    page.get_by_role("button", name="Next: labels").click()
+    page.get_by_text("Advanced").click(timeout=SLOW)
     page.get_by_role("button", name="Sweep beta").click(timeout=SLOW)
     expect(page.get_by_role("button", name="Stop")).to_be_visible(timeout=SLOW)
-    page.get_by_role("link", name="Compare").click()
+    go_to(page, "Compare")
     expect(page.get_by_text("All models on one query")).to_be_visible(timeout=SLOW)
-    page.get_by_role("link", name="Train").click()
-    page.get_by_role("tab", name=re.compile("Sweep")).click(timeout=SLOW)
+    go_to(page, "Train")
     page.get_by_role("button", name="Stop").click(timeout=SLOW)
     expect(page.get_by_text(re.compile(r"betas are done|No partial results")).first).to_be_visible(timeout=SLOW)
     expect(page.get_by_role("button", name="Sweep beta")).to_be_enabled(timeout=SLOW)

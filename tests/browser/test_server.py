@@ -175,9 +175,9 @@ def test_a_demo_that_binds_every_address_answers_to_the_one_that_was_dialled(tmp
 # In the browser. `open_tab` fails on errors in the console, to which a violation of the policy belongs.
 
 
-def test_the_lab_takes_an_upload_and_a_table_is_downloaded(open_tab: Open, demo: str) -> None:
+def test_the_train_page_takes_an_upload_and_the_explorer_gives_files(open_tab: Open, demo: str) -> None:
     page = open_tab(f"{demo}/lab")
-    expect(page.get_by_role("tab", name="Distill")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("button", name="Next: labels")).to_be_visible(timeout=SLOW)
     page.get_by_text("A score file", exact=False).first.click()
     lines = "\n".join(f'{{"query": "{n}", "scores": {{"x": {n % 2}, "y": {n % 3}}}}}' for n in range(20))
     page.locator('input[type="file"]').set_input_files(
@@ -188,6 +188,9 @@ def test_the_lab_takes_an_upload_and_a_table_is_downloaded(open_tab: Open, demo:
     with page.expect_download(timeout=SLOW) as started:
         page.get_by_role("button", name="All tags as CSV").click(timeout=SLOW)
     assert Path(started.value.path()).read_text().startswith("tag,queries")
+    with page.expect_download(timeout=SLOW) as started:
+        page.get_by_role("button", name="Download as a picture").click()
+    assert Path(started.value.path()).read_text().startswith("<svg")
 
 
 def test_what_slips_into_the_page_loads_nothing_and_runs_nothing(browser: Browser, server: Demo) -> None:

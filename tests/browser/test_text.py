@@ -69,7 +69,7 @@ def page_of_texts(tmp_path: Path) -> Iterator[str]:
     wait_for_server(f"http://localhost:{port}", process)
     yield f"http://localhost:{port}"
     process.terminate()
-    process.wait(20)
+    process.wait(60)
 
 
 def test_hostile_texts_reach_no_other_host(browser: Browser, page_of_texts: str) -> None:

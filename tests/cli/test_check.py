@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from support.command_files import ADAPTER, POOL, damage
 
 PARTS = [
@@ -25,6 +27,7 @@ def test_json_and_table(zooter):
     assert rows == [(*part, "ok") for part in PARTS]
 
 
+@pytest.mark.slow
 def test_everything_that_is_broken_is_named_at_once(zooter, fleet_copy):
     damage(fleet_copy, ADAPTER, "reward/model.safetensors", "router/model.safetensors")
     code, out, _ = zooter("check", "--json", fleet=fleet_copy)

@@ -111,7 +111,7 @@ def test_ask_keeps_what_has_come_and_tells_the_fault(zooter, fleet):
 )
 def test_ask_goes_to_the_next_candidate_before_the_first_token(zooter, fleet_copy, server, model, reason):
     models = (model, "http-503", "good")
-    first, second, third = endpoint_fleet.save_by_order(fleet_copy, server.url, "Hi", models, first_token_seconds=0.8)
+    first, second, third = endpoint_fleet.save_by_order(fleet_copy, server.url, "Hi", models, hang_seconds=0.8)
     code, out, err = zooter("ask", "Hi", "--fleet", fleet_copy)
     assert (code, out) == (0, "Hello, I am a scripted model.\n")
     assert f"->  {first}\n" in err
@@ -197,6 +197,7 @@ def test_a_judge_that_cannot_be_reached_is_told_by_check(zooter, fleet, server):
     assert row["found"].startswith("judge at 127.0.0.1:9 failed: no connection (refused).")
 
 
+@pytest.mark.slow
 def test_a_run_that_a_fault_breaks_off_loses_no_response(zooter, fleet, server, tmp_path):
     """The endpoint fails from the 40th query on; when it works again, only what is missing is requested."""
     queries = tmp_path / "queries.jsonl"
@@ -243,6 +244,7 @@ def test_a_runs_responses_make_a_fleet(zooter, fleet, server, tmp_path):
     assert len(server.bodies) == before
 
 
+@pytest.mark.slow
 def test_a_run_with_missing_responses_goes_through_and_later_fills_them(zooter, fleet, server, tmp_path):
     """The model `long` answers six queries, then nothing until it is well again."""
     seen, well = set(), threading.Event()

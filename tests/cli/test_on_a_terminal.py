@@ -154,6 +154,7 @@ def test_evaluate_names_data_sets_as_they_are(scores, fleet):
     assert squeezed(MARKUP) in squeezed(screen.out)
 
 
+@pytest.mark.slow
 def test_a_run(fleet, queries, tmp_path):
     call = ("run", "--queries", queries, "--out", tmp_path / "run [/red]", "--epochs", 2, "--fleet", fleet)
     screen = typed(*call)
@@ -248,6 +249,7 @@ def test_half_characters_in_files(fleet_copy, tiny_fleet, tmp_path):
     assert picked.code == 0, picked.err
 
 
+@pytest.mark.slow
 def test_as_a_program(fleet, programs):
     """In another process, whose consoles detect the terminal themselves."""
     output = bytearray()

@@ -116,6 +116,7 @@ def test_no_sample_is_exit_2(refused, queries, tmp_path):
     assert "--samples 1" in refused(2, "collect", "--queries", queries, "--run", tmp_path / "run", "--samples", 0)
 
 
+@pytest.mark.slow
 def test_a_reward_model_that_compares(zooter, comparing, queries, tmp_path):
     code, _, err = zooter("run", "--queries", queries, "--out", tmp_path / "run", "--samples", 2, fleet=comparing)
     assert code == 0

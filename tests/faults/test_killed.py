@@ -30,6 +30,7 @@ DEATHS = {
     "score --responses": "score:5",
     "distill --scores": "distill:1",
     "import": "line:21",
+    "import, joined": "line:21",
 }
 
 
@@ -40,6 +41,12 @@ def calls(tmp_path_factory, finished_run, queries, scores, responses, tiny_fleet
     lines = [json.loads(line) for line in scores.read_text().splitlines()]
     source = folder / "source.json"
     source.write_text(json.dumps([{"question": line["query"], "scores": line["scores"]} for line in lines]))
+    for model in ("a", "b"):
+        part = folder / "bench" / model / "20250101_000000.json"
+        part.parent.mkdir(parents=True)
+        records = [{"index": n, "origin_query": f"{n}?", "score": 1, "prediction": "x" * 9000} for n in range(400)]
+        shape = {"model_name": model, "dataset_name": "sums", "split": "test", "records": records}
+        part.write_text(json.dumps(shape))
     few = ["--beta", 1, "--seeds", 1, "--folds", 3]
     router = ["--epochs", 2, "--encoder", tiny_fleet / "encoder"]
     run = ["run", "--queries", queries, "--epochs", 2, "--fleet", tiny_fleet, "--out"]
@@ -51,19 +58,27 @@ def calls(tmp_path_factory, finished_run, queries, scores, responses, tiny_fleet
         "score --responses": ["score", "--responses", responses, "--fleet", tiny_fleet, "--out"],
         "distill --scores": ["distill", "--scores", scores, *router, "--out"],
         "import": ["import", "routerdc", source, "--out"],
+        "import, joined": ["import", "llmrouterbench", folder / "bench", "--out"],
     }
     return {name: [*map(str, call), str(folder / f"{n}")] for n, (name, call) in enumerate(calls.items())}
 
 
 @pytest.fixture(scope="module")
-def killed(calls, finished_run) -> dict[str, Path]:
+def temporary(tmp_path_factory) -> Path:
+    """Where the calls that are killed put temporary files."""
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture(scope="module")
+def killed(calls, finished_run, temporary) -> dict[str, Path]:
     """Where each call was killed."""
     shutil.copytree(finished_run / "router", calls["distill --scores"][-1])  # an old one stands in the place
     for name in ("sweep", "import"):
         Path(calls[name][-1]).write_text("the old one")
     command = ["\t".join([death, *calls[name]]) for name, death in DEATHS.items()]
     child = [sys.executable, "-m", "support.killed_commands", *command]
-    ended = subprocess.run(child, capture_output=True, text=True, check=True, cwd=TESTS)
+    places = os.environ | {"TMPDIR": str(temporary)}
+    ended = subprocess.run(child, capture_output=True, text=True, check=True, env=places, cwd=TESTS)
     assert ended.stdout.splitlines() == ["killed 9"] * len(DEATHS), ended.stderr
     return {name: Path(call[-1]) for name, call in calls.items()}
 
@@ -191,17 +206,7 @@ def test_a_router_killed_while_it_takes_its_place_is_the_old_the_new_or_none(
     assert content(tmp_path / "out") == content(tmp_path / "new")
 
 
-def test_an_import_that_joins_files_leaves_nothing_where_temporary_files_are(tmp_path):
-    for model in ("a", "b"):
-        folder = tmp_path / "bench" / model
-        folder.mkdir(parents=True)
-        records = [{"index": n, "origin_query": f"{n}?", "score": 1, "prediction": "x" * 9000} for n in range(400)]
-        shape = {"model_name": model, "dataset_name": "sums", "split": "test", "records": records}
-        (folder / "20250101_000000.json").write_text(json.dumps(shape))
-    (tmp_path / "tmp").mkdir()
-    call = ["line:21", "import", "llmrouterbench", tmp_path / "bench", "--out", tmp_path / "out.jsonl"]
-    child = [sys.executable, "-m", "support.killed_commands", "\t".join(map(str, call))]
-    places = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
-    ended = subprocess.run(child, capture_output=True, text=True, check=True, env=places, cwd=TESTS)
-    assert ended.stdout.splitlines() == ["killed 9"], ended.stderr
-    assert not list((tmp_path / "tmp").iterdir())
+def test_no_command_leaves_anything_where_temporary_files_are(killed, temporary):
+    """The import that joins files holds some megabytes when it is killed."""
+    assert not killed["import, joined"].exists()
+    assert not list(temporary.iterdir())

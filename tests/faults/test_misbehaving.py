@@ -29,7 +29,7 @@ MODELS = (
 )
 # What these give is an answer, whole or cut off; all others give none, or half of one.
 ANSWERING = (
-    *("echo", "good", "narrow", "seeded", "slow", "think", "unfinished", "half-line", "length", "ten-megabytes"),
+    *("echo", "good", "narrow", "seeded", "think", "unhurried", "unfinished", "half-line", "length", "ten-megabytes"),
     *("recovers", "wait-429", "twice-503"),
 )
 
@@ -46,8 +46,7 @@ def server() -> Iterator[Scripted]:
 def far(fleet_copy: Path, server: Scripted, request: pytest.FixtureRequest) -> Path:
     """A fleet of the misbehaving model and one that does not."""
     models = {"a": request.param, "b": "fine"}
-    first = 0.8 if request.param in ("hang-first", "hang-headers") else 20
-    endpoint_fleet.save(fleet_copy, server.url, models, router=True, first_token_seconds=first)
+    endpoint_fleet.save(fleet_copy, server.url, models, router=True, hang_seconds=0.8)
     text = (fleet_copy / "fleet.toml").read_text()
     more = f"gap_seconds = {0.6 if request.param == 'hang-in-the-middle' else 20}\nmost_characters = 20_000\n"
     (fleet_copy / "fleet.toml").write_text(text.replace("connect_seconds = 20\n", f"connect_seconds = 5\n{more}"))

@@ -7,17 +7,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import draw_ended, press, talk, words
-from zooter_core.ui.chat import conversations, share, view
+from support.app_pages import ask, draw_ended, press, talk, words
+from zooter_core.ui.chat import view
 from zooter_core.ui.examples import EXAMPLES
-from zooter_core.ui.history import Entry, history
+from zooter_core.ui.history import history
 
 Open = Callable[..., AppTest]
-
-
-def ask(page: AppTest, query: str) -> AppTest:
-    page.chat_input[0].set_value(query).run()
-    return draw_ended(page)
 
 
 def test_the_empty_page_explains_itself_and_offers_examples(open_page: Open) -> None:
@@ -142,100 +137,13 @@ def test_a_vote_is_kept_and_disturbs_nothing(open_page: Open, slow_fleet: Path) 
     assert talk(page).turns[1] is second
     assert not second.job.stopping
     second.job.stop()
-    second.job.wait(10)
+    second.job.wait(60)
     assert history().turns(talk(page).id)[0]["vote"] == 1
-
-
-def test_a_tab_loaded_again_finds_the_running_answer(open_page: Open, slow_fleet: Path) -> None:
-    page = open_page("chat", slow_fleet)
-    page.chat_input[0].set_value("Write about the sea.").run()
-    job = talk(page).turns[0].job
-    again = open_page("chat", slow_fleet, chat=talk(page).id)
-    assert talk(again).turns[0].job is job
-    assert not again.exception
-    job.stop()
-    job.wait(10)
-
-
-def test_after_a_crash_the_conversation_is_back_and_goes_on(open_page: Open) -> None:
-    page = ask(open_page("chat"), "Write about the sea.")
-    conversation = talk(page)
-    record = conversation.turns[0].to_json()
-    cut = record | {"responses": {}, "texts": {record["candidate"]: "The sea"}, "rewards": {}}
-    history().keep(Entry(conversation.id, conversation.title, conversation.fleet, 0.0), 0, cut)
-    conversations._live().clear()
-    page = open_page("chat", chat=conversation.id)
-    assert "incomplete" in words(page)
-    press(page, "Continue")
-    draw_ended(page)
-    assert talk(page).turns[0].text.startswith("The sea")
-    assert "incomplete" not in words(page)
-
-
-def test_a_link_fills_in_its_query_and_waits(open_page: Open) -> None:
-    page = open_page("chat", q="What is 12 + 30?")
-    assert talk(page).turns == []
-    assert page.chat_input[0].value == "What is 12 + 30?"
-    assert "Nothing has run yet" in page.info[0].value
-    page.run()
-    assert talk(page).turns == []
-    assert not page.chat_input[0].proto.set_value  # filled in once: a later run leaves what the visitor made of it
-    page.chat_input[0].set_value("What is 12 + 31?").run()
-    assert [turn.query for turn in talk(page).turns] == ["What is 12 + 31?"]
-    assert "q" not in page.query_params
-    assert not page.info
-
-
-def test_a_link_tells_what_else_it_sets(open_page: Open) -> None:
-    assert "**All of them**" in open_page("chat", q="Hello", mode="All of them").info[0].value
-    assert "Who answers" not in open_page("chat", q="Hello", mode="[x](http://a.example)").info[0].value
-
-
-def test_earlier_conversations_are_listed_opened_exported_and_deleted(open_page: Open) -> None:
-    first = ask(open_page("chat"), "Say something about otters")
-    id = talk(first).id
-    page = open_page("chat")
-    assert any(button.label == "Say something about otters" for button in page.button)
-    page.button(key=f"open-{id}").click().run()
-    assert talk(page).id == id
-    assert "otters" in words(page)
-    page.text_input(key="search").set_value("nothing like it").run()
-    assert "No conversation has these words." in words(page)
-    page.text_input(key="search").set_value("OTTERS").run()
-    page.button(key=f"delete-{id}").click().run()
-    assert id not in [entry.id for entry in history().entries()]
-    assert conversations.find(id) is None
-    press(page, "Undo")
-    assert talk(page).id == id
-    assert "Say something about otters" in words(page)
-    assert id in [entry.id for entry in history().entries()]
-
-
-def test_an_answer_in_a_link_is_shown_and_nothing_runs(open_page: Open) -> None:
-    answer = share.SharedAnswer(
-        query="Why?", text="Because **so**.", model="one", probabilities={"one": 0.9, "two": 0.1}
-    )
-    page = open_page("chat", shared=answer.packed())
-    assert not page.exception
-    assert "Because **so**." in words(page)
-    assert "Nothing has run here" in page.info[0].value
-    assert talk(page).turns == []
-    press(page, "Ask it here")
-    assert page.chat_input[0].value == "Why?"
-    assert talk(page).turns == []
-    assert "damaged" in open_page("chat", shared="abc").warning[0].value
 
 
 def test_a_long_paste_is_folded(open_page: Open) -> None:
     page = ask(open_page("chat"), "word " * 300)
     assert any(expander.label == "All 1,500 characters" for expander in page.expander)
-
-
-def test_a_history_that_is_off_is_said(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ZOOTER_HISTORY", "off")
-    page = ask(open_page("chat"), "What is 12 + 30?")
-    assert "history is off" in words(page)
-    assert not page.exception
 
 
 def test_a_follow_up_is_routed_and_answered_on_the_conversation(open_page: Open) -> None:
@@ -252,16 +160,10 @@ def test_stop_ends_the_answer_and_keeps_what_came(open_page: Open, slow_fleet: P
     job = talk(page).turns[0].job
     if job.running:
         page.button(key="stop").click().run()
-    job.wait(5)
+    job.wait(60)
     assert not job.running
     assert job.responses[job.candidates[0]].finish in ("stopped", "stop")
     assert not page.run().exception
-
-
-def test_a_new_conversation_is_empty(open_page: Open) -> None:
-    page = ask(open_page("chat"), "Add up 7 apples?")
-    press(page, "New conversation")
-    assert talk(page).turns == []
 
 
 @pytest.mark.parametrize(("query", "message"), [("   ", "an empty text"), ("x" * 100_000, "100,000")])
@@ -301,7 +203,7 @@ def test_an_answer_that_ends_while_the_page_is_drawn_leaves_the_field_open(
     page = ask(open_page("chat"), "What is 12 + 30?")
     running, routing = [True], view.routing
     monkeypatch.setattr(type(talk(page).turns[0].job), "running", property(lambda job: bool(running)))
-    monkeypatch.setattr(view, "routing", lambda *drawn: (routing(*drawn), running.clear()))
+    monkeypatch.setattr(view, "routing", lambda *drawn: (routing(*drawn), running.clear())[0])
     page.run()
     assert not page.chat_input[0].disabled
     assert "tokens in" in words(page)

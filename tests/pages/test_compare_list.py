@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import press, words
+from support.app_pages import column, press, tables, words
 from zooter_core.ui.compare.batches import Batch
 
 Open = Callable[..., AppTest]
@@ -40,7 +40,7 @@ def test_a_pasted_list_is_compared_to_its_end(open_page: Open) -> None:
     page.run()
     assert not page.exception
     assert "All 2 queries are done." in words(page)
-    assert list(page.dataframe[0].value["query"]) == ["What is 12 + 30?", "Write about the sea."]
+    assert column(tables(page)[0], "Query") == ["What is 12 + 30?", "Write about the sea."]
     assert {button.label for button in page.download_button} == {"CSV", "JSON lines"}
     press(page, "New list")
     assert page.session_state["batch"] is None
@@ -80,7 +80,7 @@ def test_a_csv_file_is_stopped_and_resumed_where_it_was(open_page: Open, monkeyp
     again.run()
     assert "All 3 queries are done." in words(again)
     assert batch.finished[:1] == first
-    assert list(again.dataframe[0].value["query"]) == ["Add up 7 apples?", "'=1+1", "Hello"]
+    assert column(tables(again)[0], "Query") == ["Add up 7 apples?", "=1+1", "Hello"]
     assert not again.exception
 
 

@@ -62,7 +62,8 @@ def test_what_was_learned_is_shown_before_anything_is_typed(open_page: Open, lea
     assert f"Nothing typed yet: this is the example *{EXAMPLES[0]}*" in words(page)
     mean = neighbours.probabilities.mean(axis=0)
     assert all(f"{name} {share:.0%}" in words(page) for name, share in zip(tiny_models.POOL, mean, strict=True))
-    *dots, lines, example = spec(page, 0)["series"]
+    *dots, regions, lines, example = spec(page, 0)["series"]
+    assert {item["name"] for item in regions["data"]} <= set(TAGS)
     assert example["name"] == "an example"
     assert len(lines["data"]) == 5
     points = [point for series in dots for point in series["data"]]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import gzip
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import press, words
-from support.lab_page import LINES, POOL, SWEEP, packed, part, state, upload
+from support.app_pages import column, press, tables, words
+from support.app_pages import labels as labels_of_buttons
+from support.lab_page import LINES, POOL, open_step, packed, state, upload
 from zooter_core import pipeline
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.runs import Run
@@ -29,7 +31,7 @@ def test_a_fleet_without_its_queries_says_how_to_get_them(open_page: Open) -> No
     page = open_page("lab")
     assert "zooter distill --keep-texts" in page.error[0].value
     assert not page.exception
-    assert not page.tabs
+    assert not page.button
 
 
 def test_no_run_is_told_in_words(open_page: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,6 +56,7 @@ def test_runs_are_listed_and_read(open_page: Open, tiny_ensemble, tmp_path: Path
     assert page.selectbox(key="lab-run").options == ["runs/done: 4 queries, 3 models"]
     assert "`runs/begun` (start finished)" in words(page)
     assert "4 queries, 1 data set, 3 models" in words(page)
+    open_step(page, 2)
     assert (page.slider(key="lab-beta").value, page.number_input(key="lab-tau").value) == (0.3, 1.0)
 
 
@@ -93,6 +96,7 @@ def test_a_file_is_read_and_goes(open_page: Open, name: str) -> None:
     assert "30 queries, 2 data sets, 3 models" in words(page)
     assert list(state(page).path.iterdir()) == []
     assert page.file_uploader[0].value is None  # Streamlit's copy in memory went too
+    open_step(page, 2)
     assert page.selectbox(key="lab-tagger").value == "given"
 
 
@@ -107,30 +111,38 @@ def test_a_file_cut_short_is_told(open_page: Open) -> None:
     assert "cut short" in page.error[0].value
 
 
-def test_the_three_labels_of_a_query_follow_beta(open_page: Open) -> None:
-    page = upload(
-        open_page("lab"), packed([*LINES, LINES[0] | {"id": "odd", "scores": dict.fromkeys(POOL, 0.0) | {"two": 0.4}}])
-    )
+def bar(page: AppTest) -> dict[str, float]:
+    """The parts of the picture of a label."""
+    series = json.loads(page.get("echarts_chart")[0].proto.spec)["series"]
+    return {part["id"]: part["data"][0] for part in series}
+
+
+def test_the_label_of_a_query_follows_beta(open_page: Open) -> None:
+    odd = LINES[0] | {"id": "odd", "scores": dict.fromkeys(POOL, 0.0) | {"two": 0.4}}
+    page = open_step(upload(open_page("lab"), packed([*LINES, odd])), 2)
     page.slider(key="lab-beta").set_value(0.0).run()
-    page.selectbox(key="lab-order").set_value("changed").run()
+    assert page.selectbox(key="lab-query").value == 30  # the query where tags change the winner comes first
     assert "change the winner in 1 of 31 queries" in words(page)
-    assert "The plain label favours **two**" in words(page)
-    assert "Queries with the same tags favour **base**" in words(page)
-    assert "trained on, favours **base**" in words(page)
-    table = page.dataframe[0].value
-    assert list(table["model"]) == list(POOL)
-    assert list(table["score"]) == [0.0, 0.0, 0.4]
-    assert table["enhanced"].to_numpy() == pytest.approx(table["prior"].to_numpy())
+    assert "Its own scores" in words(page)
+    assert "they favour **two**" in words(page)
+    assert "Queries of the same kind favour **base**" in words(page)
+    assert "At beta 0 the label favours **base**" in words(page)
+    assert "| base | 0.000 |" in words(page)
+    prior = bar(page)
+    assert max(prior, key=prior.__getitem__) == "base"
+    assert sum(prior.values()) == pytest.approx(1, abs=1e-3)
     page.slider(key="lab-beta").set_value(1.0).run()
-    page.selectbox(key="lab-order").set_value("file").run()
-    page.selectbox(key="lab-query").set_value(30).run()
-    table = page.dataframe[0].value
-    assert table["enhanced"].to_numpy() == pytest.approx(table["plain"].to_numpy())
-    assert "still favours **two**" in words(page)
+    plain = bar(page)
+    assert max(plain, key=plain.__getitem__) == "two"
+    assert "the label still favours **two**" in words(page)
+    page.slider(key="lab-beta").set_value(0.5).run()
+    half = {name: (plain[name] + prior[name]) / 2 for name in POOL}
+    assert bar(page) == pytest.approx(half, abs=1e-3)
+    assert not page.exception
 
 
 def test_queries_are_found_by_their_words(open_page: Open) -> None:
-    page = upload(open_page("lab"), packed(LINES))
+    page = open_step(upload(open_page("lab"), packed(LINES)), 2)
     page.text_input(key="lab-sought").set_value("SEA 20").run()
     assert page.selectbox(key="lab-query").options == ["Write about the sea 20"]
     page.text_input(key="lab-sought").set_value("nowhere").run()
@@ -140,14 +152,14 @@ def test_queries_are_found_by_their_words(open_page: Open) -> None:
 
 @pytest.mark.parametrize("tagger", ["clusters", "fleet", "none"])
 def test_tags_come_from_elsewhere(open_page: Open, tagger: str) -> None:
-    page = upload(open_page("lab"), packed(LINES))
+    page = open_step(upload(open_page("lab"), packed(LINES)), 2)
     page.selectbox(key="lab-tagger").set_value(tagger).run()
     for task in state(page).tagging.values():
         task.wait(60)
     page.run()
     assert not page.exception
     assert not page.error
-    assert ("cluster 0-" in words(page)) == (tagger == "clusters")
+    assert ("add · apples" in words(page)) == (tagger == "clusters")  # named by its words
     assert ("This query has no tags" in words(page)) == (tagger == "none")
 
 
@@ -159,7 +171,7 @@ def test_the_table_fills_row_by_row_and_ends_in_a_verdict(open_page: Open, monke
         report(task, *args)
 
     monkeypatch.setattr(Task, "report", count_rows)
-    page = part(upload(open_page("lab"), packed(LINES)), SWEEP)
+    page = open_step(upload(open_page("lab"), packed(LINES)), 2)
     page.multiselect(key="lab-betas").set_value([0.0, 0.3, 1.0]).run()
     page.slider(key="lab-folds").set_value(2).run()
     assert "trains 6 routers" in words(page)
@@ -170,8 +182,8 @@ def test_the_table_fills_row_by_row_and_ends_in_a_verdict(open_page: Open, monke
     page.run()
     assert {1, 2} <= rows
     assert [row["beta"] for row in task.result["rows"]] == [0.0, 0.3, 1.0]
-    assert list(page.dataframe[0].value["beta"]) == [0.0, 0.3, 1.0]
-    assert "scores highest" in words(page)
+    assert column(tables(page)[1], "beta") == ["0", "0.3", "1"]
+    assert "between the 3 values of beta" in words(page)
     assert "zooter sweep --scores scores.jsonl" in page.code[-1].value
 
 
@@ -185,7 +197,7 @@ def test_a_sweep_can_be_stopped_and_keeps_its_finished_rows(open_page: Open, mon
         report(task, *args)
 
     monkeypatch.setattr(Task, "report", hold_after_the_first_row)
-    page = part(upload(open_page("lab"), packed(LINES)), SWEEP)
+    page = open_step(upload(open_page("lab"), packed(LINES)), 2)
     page.slider(key="lab-folds").set_value(10).run()
     press(page, "Sweep beta")
     task = state(page).sweep
@@ -202,11 +214,11 @@ def test_a_sweep_can_be_stopped_and_keeps_its_finished_rows(open_page: Open, mon
 
 
 def test_a_sweep_that_fails_says_why(open_page: Open) -> None:
-    page = part(upload(open_page("lab"), packed(LINES[:2])), SWEEP)
+    page = open_step(upload(open_page("lab"), packed(LINES[:2])), 2)
     press(page, "Sweep beta")
     task = state(page).sweep
     assert task is not None
-    task.wait(30)
+    task.wait(60)
     page.run()
     assert "at least 3 queries" in page.error[0].value
 
@@ -222,26 +234,42 @@ def test_the_sessions_folder_goes_with_the_session() -> None:
 
 def test_a_query_that_is_markup_is_shown_as_text(open_page: Open) -> None:
     wild = LINES[0] | {"query": "![x](http://example.com/a.png) <script>alert(1)</script> $5", "id": "wild"}
-    page = upload(open_page("lab"), packed([wild, *LINES]))
+    page = open_step(upload(open_page("lab"), packed([wild, *LINES])), 2)
+    page.selectbox(key="lab-query").set_value(0).run()
+    assert "example.com" in words(page)
     assert "![x](http" not in words(page)
     assert not page.exception
 
 
 def test_a_rerun_without_a_change_computes_nothing_anew(open_page: Open) -> None:
-    page = upload(open_page("lab"), packed([line | {"id": f"{line['id']}-{n}"} for n in range(60) for line in LINES]))
-    before = dict(state(page).labels), dict(state(page).loaded), dict(state(page).part)
+    lines = [line | {"id": f"{line['id']}-{n}"} for n in range(60) for line in LINES]
+    page = open_step(upload(open_page("lab"), packed(lines)), 2)
+    before = dict(state(page).labels), dict(state(page).loaded), dict(state(page).cut)
     page.run()
-    after = dict(state(page).labels), dict(state(page).loaded), dict(state(page).part)
+    after = dict(state(page).labels), dict(state(page).loaded), dict(state(page).cut)
     assert all(before)
     assert [list(map(id, one.values())) for one in before] == [list(map(id, one.values())) for one in after]
 
 
 def test_the_verdict_of_a_query() -> None:
     sure, flat = np.array([0.98, 0.01, 0.01]), np.full(3, 1 / 3)
-    clear = {"plain label": sure, "tag prior": flat, "enhanced label": sure}
-    assert "The rewards are clear" in labels.verdict(POOL, clear, 0.3, True)
-    unclear = clear | {"plain label": flat}
-    assert "hardly separate the models" in labels.verdict(POOL, unclear, 0.3, False)
+    clear = {"plain": sure, "prior": flat, "enhanced": sure}
+    assert "Its own scores are clear" in labels.verdict(POOL, clear, LabelConfig(), True)
+    unclear = labels.verdict(POOL, clear | {"plain": flat}, LabelConfig(), False)
+    assert "hardly separate the models" in unclear
+    assert "same kind" not in unclear
+
+
+def test_a_step_opens_in_its_turn_and_other_scores_start_again(open_page: Open) -> None:
+    page = open_step(upload(open_page("lab"), packed(LINES)), 3)
+    assert {"Change", "Train"} <= labels_of_buttons(page)
+    assert "beta 0, tags in the file" in words(page)  # what was chosen, in the line of the step
+    page.button(key="lab-step-1").click().run()
+    assert state(page).reached == 3
+    upload(page, packed(LINES[:12]))
+    assert state(page).reached == 1
+    assert labels_of_buttons(page) == {"Next: labels"}
+    assert ":gray[**3 · Train**]" in words(page)
 
 
 def test_the_orders_of_queries() -> None:

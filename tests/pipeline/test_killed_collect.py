@@ -26,6 +26,7 @@ QUERIES = [f"What is {n} + {n}?" for n in range(150)]
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_answers_that_the_server_has_logged_survive_a_kill(fleet_copy, tmp_path):
     """Three models at different speeds. Ended answers are there but for those of the last second; none comes twice."""
     log: list[tuple[float, str, str]] = []

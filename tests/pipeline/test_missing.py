@@ -29,6 +29,7 @@ from zooter_core.pipeline.collect import Collecting
 from zooter_core.records import Query
 from zooter_core.router.kinds import DistillConfig
 
+pytestmark = pytest.mark.slow  # whole runs, most of them twice
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
 QUERIES = [Query(f"q{n:02}", f"What is {n} + {n}?") for n in range(20)]
 LABELS = LabelConfig(holdout=0.4)

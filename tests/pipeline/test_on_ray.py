@@ -140,7 +140,7 @@ def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(fleet_copy,
         return f"far: {query}"
 
     queries, folder = tmp_path / "queries.txt", tmp_path / "run"
-    count = 5 * PART
+    count = 3 * PART
     queries.write_text("".join(f"What is {n} + {n}?\n" for n in range(count)))
     with serving() as server:
         server.replies["far"] = reply

@@ -25,17 +25,10 @@ from zooter_core.router.torch_router import TorchRouter
 pytestmark = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 
 
-@pytest.fixture(scope="module")
-def graph(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The tiny router's graph: an export takes seconds."""
-    out = tmp_path_factory.mktemp("exported")
-    export_router(tiny_fleet / "router", out)
-    return (out / "router.onnx").read_bytes()
-
-
 @pytest.fixture
-def exports(graph: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The exports from here on, into a cache of the test's own."""
+def exports(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The exports from here on, into a cache of the test's own: copies of one that was made."""
+    graph = (exported / "router.onnx").read_bytes()
     paths: list[Path] = []
 
     def export(module, values, path, **options):

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from support import tiny_models
-from zooter_core.cli.main import main
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.router import vector_store
+from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.export import export_router
 from zooter_core.router.graph import missing
@@ -28,14 +28,6 @@ from zooter_core.router.torch_router import RouterHead, RouterHeadConfig, TorchR
 pytestmark = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 LONG = "Write a long story about the ships and the people on them. " * 300
 TEXTS = ["Hi", "", " \n", ".", "杯子 ☕ 是什么?", "👩‍👩‍👧‍👦🏴‍☠️", LONG, "What is 12 + 30?", *tiny_models.QUERIES]
-
-
-@pytest.fixture(scope="module")
-def exported(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the tiny fleet's router, exported."""
-    out = tmp_path_factory.mktemp("exported") / "router"
-    assert main(["export", "onnx", "--router", str(tiny_fleet / "router"), "--out", str(out)]) == 0
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -129,25 +121,21 @@ print(*sorted({{name.partition(".")[0] for name, file in files.items() if "site-
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "zooter"])  # that of the fixture
 def test_every_kind_can_be_exported(kind, on_torch, tmp_path):
-    """Some seconds each: nothing else shows that torch.onnx knows what a kind computes with."""
+    """Some seconds each: nothing else shows that torch.onnx knows what a kind computes with.
+
+    The encoder is inside each router's folder; that of the tiny fleet is elsewhere.
+    """
     from zooter_core.router.distill import fit_head
 
     scores = np.random.default_rng(0).random((len(tiny_models.QUERIES), 3))
     encoder = on_torch.encoder
     settings = settings_of(kind, {"epochs": 1} if kind in ("cosine", "routerdc", "mf") else None)
-    head = fit_head(encoder.embed_all(tiny_models.QUERIES), scores, tiny_models.POOL, encoder.reference, settings)
+    head = fit_head(encoder.embed_all(tiny_models.QUERIES), scores, tiny_models.POOL, ENCODER_FOLDER, settings)
     TorchRouter(head, encoder).save(tmp_path / "router")
     outputs = export_router(tmp_path / "router", tmp_path / "out").outputs(TEXTS)
     exact = TorchRouter(head, encoder).outputs(TEXTS)
     assert np.abs(outputs.probabilities - exact.probabilities).max() < 1e-4
     assert (outputs.members is None) == (exact.members is None)
-
-
-def test_an_encoder_inside_the_routers_folder(tiny_fleet, tmp_path):
-    tiny_models.save_router(tmp_path / "router", tiny_models.POOL, Path("encoder"))
-    shutil.copytree(tiny_fleet / "encoder", tmp_path / "router" / "encoder")
-    exact = Router.load(tmp_path / "router", Encoders()).probabilities(TEXTS)
-    assert export_router(tmp_path / "router", tmp_path / "out").probabilities(TEXTS) == pytest.approx(exact, abs=1e-5)
 
 
 def test_what_was_there_stays_until_the_export_is_whole(folder, tiny_fleet, monkeypatch):

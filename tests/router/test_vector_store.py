@@ -118,8 +118,12 @@ def _write(number: int) -> None:
 
 
 def test_several_processes_write_at_once(store):
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        pool.map(_write, range(2))
+    both = [multiprocessing.get_context("fork").Process(target=_write, args=(number,)) for number in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(timeout=120)
+    assert [process.exitcode for process in both] == [0, 0]
     texts = [f"{number} {part}" for number in range(2) for part in range(10)]
     vectors, missing = filled(store, texts)
     assert missing == []

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support import endpoint_fleet
 from support.scripted_server import Scripted, serving
 from zooter_core.config.fleet import load_fleet
 
@@ -26,21 +25,14 @@ def scripted() -> Iterator[Scripted]:
 
 
 @pytest.fixture
-def serve(fleet_copy: Path, scripted: Scripted, tmp_path: Path) -> Iterator[Callable[..., Endpoint]]:
-    """Start an endpoint whose router sends QUERY to the first of these scripted models, then to the second ..."""
-    from support.running_endpoint import QUERY, running
-    from zooter_core.serve.settings import ServeSettings
+def serve(fleet_copy: Path, scripted: Scripted) -> Iterator[Callable[..., Endpoint]]:
+    """Starts an endpoint in front of scripted models (`in_front_of`)."""
+    from support.running_endpoint import in_front_of
 
     with ExitStack() as stack:
 
-        def start(*models: str, extra: str = "", router: str = "", options: Any = None, **keys: Any) -> Endpoint:
-            order = endpoint_fleet.save_by_order(fleet_copy, scripted.url, QUERY, models, **keys)
-            file = fleet_copy / "fleet.toml"
-            file.write_text(file.read_text().replace("[router]", f"[router]\n{router}") + extra)
-            settings = ServeSettings(load_fleet(fleet_copy), port=0, data=tmp_path / "data", **options or {})
-            endpoint = stack.enter_context(running(settings))
-            endpoint.order = order
-            return endpoint
+        def start(*models: str, **more: Any) -> Endpoint:
+            return stack.enter_context(in_front_of(fleet_copy, scripted.url, *models, **more))
 
         yield start
 

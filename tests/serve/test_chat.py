@@ -88,7 +88,7 @@ def test_before_the_first_token_the_next_candidate_answers(serve, fault, stream)
 
 @pytest.mark.parametrize("fault", ["nothing", "hang-headers", "no-choices"])
 def test_a_stream_without_a_token_falls_back_too(serve, fault):
-    endpoint = serve(fault, "good", first_token_seconds=0.5)
+    endpoint = serve(fault, "good", hang_seconds=0.5)
     chunks = stream_of(endpoint.chat(stream=True))
     assert text_of(chunks) == TEXT
 

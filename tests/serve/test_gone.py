@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-SECONDS = 0.3
+SECONDS = 15  # on a busy machine; the work itself takes milliseconds, and what hangs is given up after 20
 
 
 def connection(endpoint, stream: bool, **body) -> socket.socket:
@@ -35,7 +35,7 @@ def test_a_client_that_goes_away_stops_the_server_behind(serve, scripted, model,
         left = time.monotonic()
     exchange = endpoint.next_exchange()
     assert scripted.dropped.wait(20)
-    assert time.monotonic() - left < SECONDS * 10  # a busy machine; the work itself takes milliseconds
+    assert time.monotonic() - left < SECONDS
     assert exchange.status == 499
     assert exchange.seconds is not None
 
@@ -55,6 +55,6 @@ def test_a_client_that_goes_away_stops_a_local_candidate(local):
         left = time.monotonic()
     exchange = local.next_exchange()
     while [thread for thread in threading.enumerate() if thread.name == "answer"]:
-        assert time.monotonic() - left < SECONDS * 10
+        assert time.monotonic() - left < SECONDS
         time.sleep(0.01)
     assert exchange.status == 499

@@ -62,6 +62,44 @@ def test_tokens_of_embeddings_are_noted(serve):
     assert usage_of(endpoint.next_exchange()) == Usage(3, 0, reported=True, dollars=None)
 
 
+@pytest.mark.parametrize("broken", ["http-503", "http-404", "fails-after-created", "nothing"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_response_falls_back_before_its_first_part(serve, broken, stream):
+    endpoint = serve(broken, "every-api")
+    answer = endpoint.client.post("/v1/responses", json={"model": "auto", "input": QUERY, "stream": stream})
+    assert answer.status_code == 200
+    assert answer.headers["x-model-router-selected-model"] == endpoint.order[1]
+    assert "resp_bad" not in answer.text
+    assert [name for name, _ in endpoint.next_exchange().failures] == [endpoint.order[0]]
+
+
+def test_a_response_that_another_server_holds_is_not_asked_for_elsewhere(serve, scripted):
+    endpoint = serve("http-503", "every-api")
+    endpoint.server.gateway.sessions.wrote("resp_7", endpoint.order[0])
+    body = {"model": "auto", "input": QUERY, "previous_response_id": "resp_7"}
+    assert endpoint.client.post("/v1/responses", json=body).status_code == 502
+    assert scripted.count("every-api") == 0
+
+
+def test_where_no_server_has_it_the_status_says_so(serve):
+    body = {"model": "auto", "input": QUERY}
+    assert serve("http-404", "http-404").client.post("/v1/responses", json=body).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "tokens"),
+    [
+        ("chat/completions", {"messages": [{"role": "user", "content": "a" * 40}]}, (10, 10)),
+        ("responses", {"input": "a" * 40}, (10, 10)),
+        ("embeddings", {"input": ["a" * 20, "b" * 20]}, (12, 0)),
+    ],
+)
+def test_tokens_without_a_report_are_estimated(serve, path, body, tokens):
+    endpoint = serve("counts-nothing")
+    endpoint.client.post(f"/v1/{path}", json={"model": endpoint.order[0], **body})
+    assert usage_of(endpoint.next_exchange()) == Usage(*tokens, reported=False, dollars=None)
+
+
 def test_a_server_without_it_is_a_404_in_the_shape_of_the_api(endpoint):
     for path, body in (("responses", {"input": "Hi"}), ("embeddings", {"input": "Hi"})):
         answer = endpoint.client.post(f"/v1/{path}", json={"model": endpoint.order[1], **body})

@@ -11,7 +11,8 @@ pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed"
 
 from support.event_loops import run_apart
 from zooter_core.records import Decision, Message
-from zooter_core.serve.routing import MOST_CONVERSATIONS, BatchRouter, Routed, open_route
+from zooter_core.serve import routing
+from zooter_core.serve.routing import MOST_CONVERSATIONS, BatchRouter, Routed, Row, open_route, remembering
 
 
 class Slow:
@@ -51,6 +52,22 @@ def test_what_arrives_meanwhile_is_one_batch():
     assert [len(batch) for batch in slow.batches] == [1, MOST_CONVERSATIONS, 3]
     assert len(slow.threads) == 1
     assert [routed.decision.query for routed in results] == ["first", *(f"q{n}" for n in range(MOST_CONVERSATIONS + 3))]
+
+
+def test_a_text_is_computed_once_until_it_is_forgotten(monkeypatch):
+    monkeypatch.setattr(routing, "MOST_REMEMBERED", 2)
+    computed: list[list[str]] = []
+
+    def compute(texts):
+        computed.append(list(texts))
+        return [Row([float(len(text)), 0.0], 0.5, ()) for text in texts]
+
+    rows = remembering(compute)
+    assert [row.probabilities[0] for row in rows(["a", "bb", "a"])] == [1.0, 2.0, 1.0]
+    assert rows(["bb", "a"]) == rows(["a", "bb"])[::-1]
+    rows(["ccc", "a"])
+    rows(["bb"])
+    assert computed == [["a", "bb"], ["ccc"], ["bb"]]
 
 
 def test_a_failure_reaches_its_batch_and_the_next_one_is_routed():

@@ -51,7 +51,7 @@ def test_a_request_is_a_span_of_the_clients_trace(serve, collector):
     answer = endpoint.chat(headers={"traceparent": f"00-{TRACE}-{SPAN}-01"})
     body = collector.get(timeout=READY_SECONDS)
     (resource,) = ExportTraceServiceRequest.FromString(body).resource_spans
-    (span,) = resource.scope_spans[0].spans
+    span, routing, *tries = resource.scope_spans[0].spans
     found = {entry.key: entry.value for entry in span.attributes}
     assert (span.name, span.trace_id.hex(), span.parent_span_id.hex()) == ("chat auto", TRACE, SPAN)
     assert found["gen_ai.response.model"].string_value == good
@@ -61,13 +61,24 @@ def test_a_request_is_a_span_of_the_clients_trace(serve, collector):
     assert set(found) <= set(traces.ATTRIBUTES)
     assert 0 < span.end_time_unix_nano - span.start_time_unix_nano < READY_SECONDS * 1e9
     assert QUERY.encode() not in body
+    assert {child.parent_span_id for child in (routing, *tries)} == {span.span_id}
+    assert all(span.start_time_unix_nano <= child.start_time_unix_nano for child in (routing, *tries))
+    assert routing.name == "route"
+    assert [attempt.name for attempt in tries] == ["chat http-503", "chat good"]
+    failed, answered = ({entry.key: entry.value for entry in attempt.attributes} for attempt in tries)
+    assert (failed["zooter.candidate"].string_value, failed["error.type"].string_value) == (bad, "502")
+    assert answered["server.address"].string_value == "127.0.0.1"
+    assert "error.type" not in answered
+    assert set(failed) | set(answered) <= set(traces.ATTEMPT)
+    assert {entry.key for entry in routing.attributes} <= set(traces.ROUTING)
 
 
 def test_names_are_those_of_the_conventions():
     from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 
     known = {value for name, value in vars(gen_ai_attributes).items() if name.startswith("GEN_AI_")}
-    assert {name for name in traces.ATTRIBUTES if name.startswith("gen_ai.")} <= known
+    names = {*traces.ATTRIBUTES, *traces.ROUTING, *traces.ATTEMPT}
+    assert {name for name in names if name.startswith("gen_ai.")} <= known
 
 
 def test_without_a_collector_there_are_no_traces(monkeypatch):

@@ -15,6 +15,23 @@ def words(page: AppTest) -> str:
     return "\n".join(str(element.value) for element in shown)
 
 
+def tables(page: AppTest) -> list[list[list[str]]]:
+    """The cells of each table on the page, the head first, without marks."""
+    shown = []
+    for element in page.markdown:
+        if element.value.startswith("|"):
+            text = element.value.replace(":green-background[", "").replace("]", "").replace("*", "").replace("\\", "")
+            head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+            shown.append([head, *rows])
+    return shown
+
+
+def column(table: list[list[str]], name: str) -> list[str]:
+    """The cells of a column."""
+    place = table[0].index(name)
+    return [row[place] for row in table[1:]]
+
+
 def labels(page: AppTest) -> set[str]:
     """The labels of the buttons."""
     return {button.label for button in page.button}
@@ -40,3 +57,9 @@ def draw_ended(page: AppTest) -> AppTest:
     page.run()
     assert not page.exception
     return page
+
+
+def ask(page: AppTest, query: str) -> AppTest:
+    """The Chat page once a query is answered."""
+    page.chat_input[0].set_value(query).run()
+    return draw_ended(page)

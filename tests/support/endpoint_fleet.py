@@ -22,7 +22,8 @@ rest_seconds = {rest_seconds}
 connect_seconds = 20
 first_token_seconds = {first_token_seconds}
 """
-KEYS: Mapping[str, float] = {"rest_after": 2, "rest_seconds": 0.2, "first_token_seconds": 20}
+# Models that hang have a limit of their own: those beside them must not be late where a machine is busy.
+KEYS: Mapping[str, float] = {"rest_after": 2, "rest_seconds": 0.2, "first_token_seconds": 20, "hang_seconds": 20}
 
 
 def save(folder: Path, url: str, models: Mapping[str, str], router: bool = False, **keys: float) -> Path:
@@ -38,12 +39,15 @@ def _write(folder: Path, url: str, models: Mapping[str, str], router: bool, **ke
     text = text[text.index("[reward]") :].partition("[[candidate]]")[0]
     if router:
         text = '[router]\npath = "router"\nruntime = "torch"\n\n' + text
-    entries = (
-        CANDIDATE.format(name=_toml(name), model=model, url=NOWHERE if model == "refused" else url, **{**KEYS, **keys})
-        for name, model in models.items()
-    )
-    (folder / "fleet.toml").write_text('name = "far"\n\n' + text + "".join(entries))
+    entries = "".join(_entry(name, model, url, {**KEYS, **keys}) for name, model in models.items())
+    (folder / "fleet.toml").write_text('name = "far"\n\n' + text + entries)
     return folder
+
+
+def _entry(name: str, model: str, url: str, keys: Mapping[str, float]) -> str:
+    url = NOWHERE if model == "refused" else url
+    first = keys["hang_seconds" if model in ("hang-first", "hang-headers") else "first_token_seconds"]
+    return CANDIDATE.format(name=_toml(name), model=model, url=url, **{**keys, "first_token_seconds": first})
 
 
 def _toml(text: str) -> str:

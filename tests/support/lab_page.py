@@ -1,4 +1,4 @@
-"""Scores for the Lab page, and what its tests do there."""
+"""Scores for the Train page, and what its tests do there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from streamlit.testing.v1 import AppTest
 from zooter_core.ui.lab.state import Lab
 
 POOL = ("base", "one", "two")
-SWEEP, DISTILL = ":material/stacked_line_chart: Sweep beta", ":material/science: Distill"
 LINES = [
     {
         "id": f"q{n}",
@@ -42,6 +41,20 @@ def upload(page: AppTest, content: bytes, name: str = "scores.jsonl") -> AppTest
     return page.run()
 
 
-def part(page: AppTest, name: str) -> AppTest:
-    page.session_state["lab-part"] = name
+def open_step(page: AppTest, number: int) -> AppTest:
+    """Press *Next* until the step is open, and wait for the tags, which step 2 may compute."""
+    for step in range(state(page).step + 1, number + 1):
+        page.button(key=f"lab-next-{step}").click().run()
+        for task in state(page).tagging.values():
+            task.wait(60)
+        page.run()
+    return page
+
+
+def train(page: AppTest) -> AppTest:
+    """Press *Train* in step 3, and wait for the router."""
+    page.button(key="lab-train").click().run()
+    task = state(page).distillation
+    assert task is not None
+    task.wait(60)
     return page.run()

@@ -8,10 +8,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import httpx2
 
+from support import endpoint_fleet
+from zooter_core.config.fleet import load_fleet
 from zooter_core.serve import run
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.server import Server
@@ -72,6 +75,26 @@ def running(settings: ServeSettings) -> Iterator[Endpoint]:
     finally:
         uvicorn_server.should_exit = True
         thread.join(READY_SECONDS)
+
+
+@contextmanager
+def in_front_of(
+    folder: Path, url: str, *models: str, extra: str = "", router: str = "", options: Any = None, **keys: Any
+) -> Iterator[Endpoint]:
+    """An endpoint whose router sends QUERY to the first of these models of a scripted server, then to the second ...
+
+    Args:
+        folder: a copy of the tiny fleet, which is changed.
+        extra, router: lines for the end of fleet.toml, and for its [router] table.
+        options: further settings of the server; keys: those of each candidate.
+    """
+    order = endpoint_fleet.save_by_order(folder, url, QUERY, models, **keys)
+    file = folder / "fleet.toml"
+    file.write_text(file.read_text().replace("[router]", f"[router]\n{router}") + extra)
+    settings = ServeSettings(load_fleet(folder), port=0, data=folder.parent / "data", **options or {})
+    with running(settings) as endpoint:
+        endpoint.order = order
+        yield endpoint
 
 
 def stream_of(response: httpx2.Response) -> list[Any]:

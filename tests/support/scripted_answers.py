@@ -9,7 +9,7 @@ import time
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-LONGEST = 20.0  # seconds that anything here may last
+LONGEST = 60.0  # seconds that anything here may last
 TEXT = ("Hello", ",", " I am", " a", " scripted", " model", ".")
 
 
@@ -77,6 +77,21 @@ class Parts(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
         self.close_connection = True
+
+    def call(self, text: str | None, finish: str, name: str = "tool_calls") -> None:
+        """A tool call in two parts, after a text."""
+        self.begin()
+        if text:
+            self.event(text)
+        for part in ('{"city": ', '"Berlin"}'):
+            function = {"name": "weather", "arguments": part}
+            delta = {name: [{"index": 0, "id": "1", "type": "function", "function": function}]}
+            if name == "function_call":
+                delta = {name: function}
+            choices = [{"index": 0, "delta": {"content": None, **delta}, "finish_reason": None}]
+            self.raw("data: " + json.dumps({"id": "1", "object": "chat.completion.chunk", "choices": choices}))
+        self.event(finish=finish)
+        self.raw("data: [DONE]")
 
     def key(self) -> str:
         return self.headers.get("authorization", "").removeprefix("Bearer ")

@@ -6,12 +6,13 @@ import json
 import time
 from typing import Any
 
-from support.scripted_answers import LONGEST, TEXT, Parts
+from support.scripted_answers import LONGEST, TEXT
+from support.scripted_apis import Apis
 
 NARROW = 1000  # characters that `narrow` takes
 
 
-class Models(Parts):
+class Models(Apis):
     """Every method plays the model of its name. `body` is the request."""
 
     def good(self, body: Any) -> None:
@@ -28,33 +29,17 @@ class Models(Parts):
             self.raw("data: " + json.dumps({"id": "1", "choices": [], "usage": usage}))
         return self.raw("data: [DONE]")
 
-    def every_api(self, body: Any) -> None:
-        """A server with responses and embeddings too."""
-        if self.path.endswith("/embeddings"):
-            vector = {"object": "embedding", "index": 0, "embedding": [0.5, -1e-9]}
-            usage = {"prompt_tokens": 3, "total_tokens": 3}
-            return self.status(200, {"object": "list", "model": "scripted", "data": [vector], "usage": usage})
-        if not self.path.endswith("/responses"):
-            return self.good(body)
-        number = self.server.count(body["model"])
-        response = {"id": f"resp_{number}", "object": "response", "error": None, "model": "scripted", "output": []}
-        ended = response | {"usage": {"input_tokens": 9, "output_tokens": 7, "total_tokens": 16}}
-        if not body.get("stream"):
-            return self.status(200, ended)
-        self.begin()
-        begun = response | {"usage": None}
-        self.raw("event: response.created\ndata: " + json.dumps({"type": "response.created", "response": begun}))
-        self.raw('event: response.output_text.delta\ndata: {"type": "response.output_text.delta", "delta": "Hi"}')
-        return self.raw("event: response.completed\ndata: " + json.dumps({"type": "x", "response": ended}))
-
     def narrow(self, body: Any) -> None:
         if len(body["messages"][-1]["content"]) > NARROW:
             return self.status(400, {"error": {"message": "This model's maximum context length is 300 tokens."}})
         return self.good(body)
 
-    def slow(self, body: Any) -> None:
+    def unhurried(self, body: Any) -> None:
+        self.slow(body, 10)
+
+    def slow(self, body: Any, words: int = 200) -> None:
         self.begin()
-        for number in range(200):
+        for number in range(words):
             self.event(f"{number} ")
             if self.server.closing.wait(0.05):
                 return
@@ -253,21 +238,6 @@ class Models(Parts):
         if self.server.count(body["model"]) == 1:
             return self.status(503, {"error": {"message": "loading"}}, Retry_After=wait)
         return self.good(body)
-
-    def call(self, text: str | None, finish: str, name: str = "tool_calls") -> None:
-        """A tool call in two parts, after a text."""
-        self.begin()
-        if text:
-            self.event(text)
-        for part in ('{"city": ', '"Berlin"}'):
-            function = {"name": "weather", "arguments": part}
-            delta = {name: [{"index": 0, "id": "1", "type": "function", "function": function}]}
-            if name == "function_call":
-                delta = {name: function}
-            choices = [{"index": 0, "delta": {"content": None, **delta}, "finish_reason": None}]
-            self.raw("data: " + json.dumps({"id": "1", "object": "chat.completion.chunk", "choices": choices}))
-        self.event(finish=finish)
-        self.raw("data: [DONE]")
 
     def tool(self, body: Any) -> None:
         self.call(None, "tool_calls")

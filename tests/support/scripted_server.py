@@ -50,7 +50,7 @@ class Scripted(ThreadingHTTPServer):
         pass  # clients that go away are what is tested
 
     def count(self, model: str) -> int:
-        return sum(body["model"] == model for body in self.bodies)
+        return sum(body.get("model") == model for body in self.bodies)
 
     def wait_for(self, model: str, count: int) -> None:
         """Wait until a model has been asked so often."""
@@ -98,6 +98,8 @@ class Handler(Models):
             self.server.most_under_way = max(self.server.most_under_way, self.server.under_way)
             self.server.lock.notify_all()
         try:
+            if "model" not in body:
+                return self.status(404, {"error": {"message": "no such page"}})
             self.play(body["model"], body)
         except OSError:
             self.server.dropped.set()

@@ -79,7 +79,7 @@ def terminal(into: bytearray) -> Iterator[io.TextIOBase]:
         yield file
     finally:
         file.close()
-        thread.join(10)
+        thread.join(60)
         os.close(master)
 
 

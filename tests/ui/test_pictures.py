@@ -15,7 +15,7 @@ PLAIN = {"viewBox", "width", "height", "preserveAspectRatio", "x", "y", "rx", "c
 
 @pytest.mark.parametrize(
     "picture",
-    [pictures.stacked(NAMES, POOL), pictures.filled(0.4, POOL, POOL[0]), *(pictures.avatar(POOL, n) for n in POOL)],
+    [pictures.stacked(NAMES, POOL), pictures.filled(0.4, "#0072B2"), *(pictures.avatar(POOL, n) for n in POOL)],
 )
 def test_whatever_a_model_is_called_a_picture_holds_shapes_alone(picture: str) -> None:
     for element in ElementTree.fromstring(picture).iter():

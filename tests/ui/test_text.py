@@ -16,6 +16,7 @@ def test_nothing_is_loaded_and_no_link_hides_its_host(name: str) -> None:
 
 
 # Atoms in every order; tests/support/hostile_texts.py names what is known to be dangerous.
+@pytest.mark.slow
 @settings(max_examples=1_000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(TEXT)
 @example("".join(ATOMS))
@@ -237,6 +238,7 @@ def test_what_is_nested_too_deeply_is_shown_as_it_was_written(text: str) -> None
     assert safe(text) == f"```\n{text}\n```"
 
 
+@pytest.mark.slow
 def test_a_bubble_is_bounded() -> None:
     head = "|a" * 40 + "|\n" + "|-" * 40 + "|\n"
     for text in (head + "a\n" * 10_000, "> " * 15 + "a\n" + "b\n" * 10_000, "|a" * 5000 + "|\n" + "|-" * 5000 + "|\n"):

@@ -17,6 +17,7 @@ from zooter_core.hosts import WILDCARDS, Host, check_host, check_origin, is_loop
 from zooter_core.router.config import check_router
 
 ADDRESS = "STREAMLIT_SERVER_ADDRESS"  # the variable from which Streamlit reads the address to bind
+FLEET, ENDPOINT = "ZOOTER_FLEET", "ZOOTER_ENDPOINT"  # from which the pages read what answers
 
 
 Address = Annotated[
@@ -29,11 +30,16 @@ EmbedFrom = Annotated[
     list[str] | None,
     option("--embed-from", "ORIGIN...", "Sites that may show the demo in a frame, as https://www.example.org."),
 ]
+EndpointUrl = Annotated[
+    str | None,
+    option("--endpoint", "URL", "Talk to a running `zooter serve` instead of a fleet here (key: ZOOTER_API_KEY)."),
+]
 History = Annotated[str | None, option("--history", "FILE|off", "File that stores conversations; off stores none.")]
 
 
 def demo(
     fleet: FleetDir = None,
+    endpoint: EndpointUrl = None,
     port: Annotated[int, option("--port", "N", "Port to listen on.")] = 8501,
     address: Address = None,
     allow_host: AllowHost = None,
@@ -42,11 +48,8 @@ def demo(
     history: History = None,
 ) -> None:
     # The server replaces this process, so that signals reach it.
-    parts = open_fleet(fleet)  # a mistake in it shows here, not in the browser
-    if parts.router is None:
-        raise ZooterError(f"a [router] table in fleet.toml of {parts.name}", "none", NO_ROUTER)
-    check_router(Path(parts.router.path))
-    environment = {**os.environ, "ZOOTER_FLEET": str(parts.folder.resolve())}
+    name, variables = _checked_endpoint(endpoint, fleet) if endpoint else _checked_fleet(fleet)
+    environment = {**os.environ, ENDPOINT: "", **variables}
     if history:
         environment["ZOOTER_HISTORY"] = history if history == "off" else str(Path(history).resolve())
     for option_name, values, variable, check in (
@@ -64,7 +67,26 @@ def demo(
     if no_browser:
         command += ["--server.headless", "true"]
     host = Host("localhost" if address in WILDCARDS else address, port)
-    err.print(f"The demo of the fleet {parts.name} is at http://{host} (Ctrl-C stops it).")
+    err.print(f"The demo of the {name} is at http://{host} (Ctrl-C stops it).")
     if not is_loopback(address):
         err.print("Other machines can reach it too, and it has no password.")
     os.execve(sys.executable, command, environment)
+
+
+def _checked_fleet(folder: Path | None) -> tuple[str, dict[str, str]]:
+    """What the demo shows, and the variables that say so. A mistake in the fleet shows here, not in the browser."""
+    fleet = open_fleet(folder)
+    if fleet.router is None:
+        raise ZooterError(f"a [router] table in fleet.toml of {fleet.name}", "none", NO_ROUTER)
+    check_router(Path(fleet.router.path))
+    return f"fleet {fleet.name}", {FLEET: str(fleet.folder.resolve())}
+
+
+def _checked_endpoint(address: str, folder: Path | None) -> tuple[str, dict[str, str]]:
+    """The same for an endpoint, which is asked for its models and a decision."""
+    if folder is not None:
+        raise ZooterError("--fleet or --endpoint", "both", "Leave one of them out.", "The demo shows one of both.")
+    from zooter_core.remote import Endpoint, endpoint_url
+
+    endpoint = Endpoint(endpoint_url(address))
+    return f"endpoint {endpoint.url}", {ENDPOINT: endpoint.url}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,7 +34,8 @@ def export(
     from zooter_core.data.formats.routerarena import export_routerarena
     from zooter_core.router.router import Router
 
-    counts = export_routerarena(Router.load(router).route, queries, out)
+    loaded = cache(lambda: Router.load(router))  # after a look at the files: loading may take seconds
+    counts = export_routerarena(lambda texts: loaded().route(texts), queries, out)
     shares = listed(f"{candidate} {count}" for candidate, count in counts.items())
     err.print(f"{sum(counts.values())} predictions in {out}: {shares}")
 

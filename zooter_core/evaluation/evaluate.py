@@ -109,7 +109,8 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
     Averages are unweighted over data sets; `interval` values are 95% bootstrap intervals over all queries. MTR and
     %Uplift rank the router, each candidate and the oracle; `single` ranks them without the methods that need every
     candidate's response (the oracle and `more`). `gap_closed` is (router - best single) / (oracle - best single) with
-    its interval; None where the gap is 0 or next to it.
+    its interval; None where the gap is 0 or next to it. `best_choice` is how often no candidate does better than the
+    choice; a shared first place counts.
 
     Args:
         chosen: candidate numbers, shape (n,).
@@ -150,6 +151,7 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
         "mean": {name: float(mean(values)) for name, values in (means | {"oracle": best} | others).items()},
         "counts": counts | {"candidates": dict(zip(scores.candidates, scored_queries(table), strict=True))},
         "gap_closed": _gap_closed(*without_gaps(earned - single, best - single)),
+        "best_choice": {"router": _best_choice(earned, best), "best_single": _best_choice(single, best)},
     }
     shown: dict[str, Any] = without_nan(figures)
     return shown
@@ -173,6 +175,15 @@ def _ranks(methods: Mapping[str, Array], datasets: Sequence[str]) -> dict[str, d
     """MTR and %Uplift of methods; each has the score of its choice on each query, shape (n,)."""
     means = {name: np.array(list(metrics.group_means(values, datasets).values())) for name, values in methods.items()}
     return {"mtr": metrics.mean_task_rank(means), "uplift": metrics.uplift(means)}
+
+
+def _best_choice(scores: Array, best: Array) -> dict[str, Any] | None:
+    """How often a method's score, shape (n,), is the best one, with its 95% interval; None where it has no score."""
+    scores, best = without_gaps(scores, best)
+    if not len(scores):
+        return None
+    share = float((scores >= best).mean())
+    return {"share": share, "interval": metrics.wilson_interval(share, len(scores)), "n": len(scores)}
 
 
 def _gap_closed(closed: Array, gap: Array) -> dict[str, Any] | None:

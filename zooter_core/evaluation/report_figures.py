@@ -89,6 +89,15 @@ class Intervals(TypedDict):
 
 
 @open_table
+class BestChoice(TypedDict):
+    """How often a method's choice is the best candidate."""
+
+    share: float
+    interval: Interval
+    n: int
+
+
+@open_table
 class CurvePoint(TypedDict):
     """The queries above a threshold go to k candidates."""
 
@@ -165,6 +174,7 @@ class HeldBack(TypedDict):
     interval: Intervals
     mean: Means
     gap_closed: dict[str, Any] | None
+    best_choice: NotRequired[dict[str, BestChoice | None]]  # of the router and the best single candidate
     calibration: Calibration
     selection: NotRequired[Selection]
     dollars: NotRequired[Dollars]

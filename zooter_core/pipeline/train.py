@@ -22,6 +22,7 @@ from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.batches import Progress, pool_of, quiet, require
 from zooter_core.pipeline.label import training_fold
 from zooter_core.records import Label
+from zooter_core.router.cluster_words import named
 from zooter_core.router.clusters import Vectors, cluster_tags
 from zooter_core.router.config import CONFIG, LABEL_SETTINGS
 from zooter_core.router.distill import learn
@@ -97,7 +98,7 @@ def tags_of(scores: Scores, source: str, vectors: Vectors, seed: int = 0) -> Seq
     """
     query_tags = [query.tags for query in scores.queries]
     if source == "clusters" or (source == "auto" and not any(query_tags)):
-        return cluster_tags(vectors, seed)
+        return named(cluster_tags(vectors, seed), [query.text for query in scores.queries])
     return [()] * len(query_tags) if source == "none" else query_tags
 
 

@@ -16,7 +16,7 @@ from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.failures import failed
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.reply import Out
-from zooter_core.serve.targets import Progress, TargetError
+from zooter_core.serve.targets import TargetError
 from zooter_core.serve.targets.events import chunk_shape, event_of
 
 Answers = dict[str, dict[str, Any]]  # in the order of the candidates
@@ -53,19 +53,21 @@ async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str],
     unstreamed = replace(request, body=body)
 
     async def answer(name: str) -> dict[str, Any]:
-        progress = Progress()
+        progress = exchange.tries(name)
         shape = await gateway.targets[name].complete(unstreamed, True, progress)
         exchange.compared[name] = progress  # now, since the client may go away before the others have answered
+        exchange.ends(name)
         return shape
 
-    resting = [(name, refusal) for name in names if (refusal := gateway.refusal(name))]
-    exchange.failures += resting
-    names = [name for name in names if name not in dict(resting)]
+    resting = {name: refusal for name in names if (refusal := gateway.refusal(name))}
+    for name, refusal in resting.items():
+        exchange.ends(name, refusal)
+    names = [name for name in names if name not in resting]
     results = await asyncio.gather(*map(answer, names), return_exceptions=True)
     answers: Answers = {}
     for name, result in zip(names, results, strict=True):
         if isinstance(result, TargetError):
-            exchange.failures.append((name, result))
+            exchange.ends(name, result)
         elif isinstance(result, BaseException):
             raise result
         else:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 
 from zooter_core.backends.http.retry import RetryPolicy
 from zooter_core.serve.best import best_answer
 from zooter_core.serve.chat_request import ChatRequest, check_size
-from zooter_core.serve.choice import choose
-from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.failures import failed
+from zooter_core.serve.failures import broke_off, failed
 from zooter_core.serve.gateway import AUTO_BEST, RMR, Gateway
 from zooter_core.serve.reasoning import readable_by
 from zooter_core.serve.reply import Out
-from zooter_core.serve.targets import Progress, TargetError
+from zooter_core.serve.targets import TargetError
 from zooter_core.serve.targets.events import chunk_shape, event_of
 
 MOST_FALLBACKS = 5
@@ -31,9 +28,7 @@ async def answer_chat(gateway: Gateway, request: ChatRequest, exchange: Exchange
     """
     exchange.asks(gateway.fleet, request)
     check_size(request, gateway.fleet.serve)
-    began = time.perf_counter()
-    choice = exchange.choice = await choose(gateway, request)
-    exchange.routing_seconds = time.perf_counter() - began
+    choice = await exchange.choose(gateway, request)
     config = gateway.fleet.router
     unsure = config is not None and choice.unsureness > config.unsure_above
     if request.model == RMR:
@@ -51,12 +46,12 @@ async def answer_chat(gateway: Gateway, request: ChatRequest, exchange: Exchange
 
 
 async def _answer_at_once(gateway: Gateway, request: ChatRequest, exchange: Exchange, out: Out) -> None:
-    async for name in _attempts(gateway, exchange):
-        progress = exchange.progress = Progress()
+    async for name in attempts(gateway, exchange):
+        progress = exchange.tries(name)
         try:
             answer = await gateway.targets[name].complete(_for(name, gateway, request), exchange.routed, progress)
         except TargetError as error:
-            exchange.failures.append((name, error))
+            exchange.ends(name, error)
             continue
         exchange.answers(name)
         await out.json(answer | ({"zooter": exchange.metadata} if exchange.wants_metadata else {}))
@@ -65,13 +60,13 @@ async def _answer_at_once(gateway: Gateway, request: ChatRequest, exchange: Exch
 
 
 async def _stream(gateway: Gateway, request: ChatRequest, exchange: Exchange, out: Out) -> None:
-    async for name in _attempts(gateway, exchange):
-        progress = exchange.progress = Progress()
+    async for name in attempts(gateway, exchange):
+        progress = exchange.tries(name)
         events = gateway.targets[name].stream(_for(name, gateway, request), exchange.routed, progress)
         try:
             first = await anext(events)
         except TargetError as error:
-            exchange.failures.append((name, error))
+            exchange.ends(name, error)
             continue
         exchange.answers(name)
         await _pass_on(first, events, exchange, out)
@@ -87,8 +82,7 @@ async def _pass_on(first: bytes, events: AsyncGenerator[bytes, None], exchange: 
         async for data in events:
             await out.write(data)
     except TargetError as error:
-        message = f"{exchange.candidate} broke off: {error.reason}."
-        raise ApiError(502, message, "upstream_error", kind=SERVER) from None
+        raise broke_off(exchange.candidate, error) from None
     finally:
         await events.aclose()
     if exchange.wants_metadata:
@@ -110,13 +104,13 @@ def _for(name: str, gateway: Gateway, request: ChatRequest) -> ChatRequest:
     return replace(request, body={**request.body, "messages": messages})
 
 
-async def _attempts(gateway: Gateway, exchange: Exchange) -> AsyncIterator[str]:
+async def attempts(gateway: Gateway, exchange: Exchange) -> AsyncIterator[str]:
     """The candidates to ask, one after the other: each once, and the last one again as its server's `retries` allow."""
     assert exchange.choice is not None
     order = exchange.choice.order[: MOST_FALLBACKS + 1]
     for name in order:
         if refusal := gateway.refusal(name):
-            exchange.failures.append((name, refusal))
+            exchange.ends(name, refusal)
         else:
             yield name
     endpoint = gateway.fleet.candidate(order[-1]).endpoint

@@ -5,14 +5,33 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zooter_core.config.fleet import Fleet
 from zooter_core.serve.chat_request import ChatRequest
-from zooter_core.serve.choice import Choice
+from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.targets import Progress, TargetError
 
+if TYPE_CHECKING:
+    from zooter_core.serve.gateway import Gateway
+
 METADATA_HEADER, METADATA_ON = "x-zooter-metadata", "enabled"
+
+
+@dataclass
+class Attempt:
+    """One request to a candidate.
+
+    Attributes:
+        started: on the clock of `time.perf_counter`.
+        seconds: until it ended; None while it runs.
+        error: why it failed before its first token.
+    """
+
+    candidate: str
+    started: float
+    seconds: float | None = None
+    error: TargetError | None = None
 
 
 @dataclass
@@ -26,6 +45,7 @@ class Exchange:
         traceparent: the client's span, in the form of W3C Trace Context.
         fleet, request: who was asked what; None if the body was refused.
         events: of a stream that were sent, about one a token.
+        attempts: the requests to candidates, in the order in which they began.
         failures: candidates that failed before their first token, in order; a retry counts again.
         candidate: who answers; None until its first token.
         compared: of the candidates that answered, where the reward model chose; one of them is `progress`.
@@ -45,8 +65,10 @@ class Exchange:
     stream: bool = False
     events: int = 0
     started: float = field(default_factory=time.perf_counter)
+    routing_started: float = 0.0
     routing_seconds: float | None = None
     choice: Choice | None = None
+    attempts: list[Attempt] = field(default_factory=list)
     failures: list[tuple[str, TargetError]] = field(default_factory=list)
     candidate: str | None = None
     first_token_seconds: float | None = None
@@ -61,6 +83,27 @@ class Exchange:
         """Note what is asked."""
         self.fleet, self.request = fleet, request
         self.model, self.stream = request.model, request.stream
+
+    async def choose(self, gateway: Gateway, request: ChatRequest, writer: str | None = None) -> Choice:
+        """Choose the candidates (`choice.choose`), and note the choice and how long it took."""
+        self.routing_started = time.perf_counter()
+        self.choice = await choose(gateway, request, writer)
+        self.routing_seconds = time.perf_counter() - self.routing_started
+        return self.choice
+
+    def tries(self, candidate: str) -> Progress:
+        """Note that a candidate is asked. Gives the progress of its answer."""
+        self.attempts.append(Attempt(candidate, time.perf_counter()))
+        self.progress = Progress()
+        return self.progress
+
+    def ends(self, candidate: str, error: TargetError | None = None) -> None:
+        """Note that a candidate's answer is complete, or why it has none."""
+        if error is not None:
+            self.failures.append((candidate, error))
+        for attempt in self.attempts:
+            if attempt.candidate == candidate and attempt.seconds is None:
+                attempt.seconds, attempt.error = time.perf_counter() - attempt.started, error
 
     def answers(self, candidate: str) -> None:
         """Note that a candidate has begun to answer."""

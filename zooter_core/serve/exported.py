@@ -9,8 +9,7 @@ from pathlib import Path
 
 from zooter_core.config.fleet import RouterConfig
 from zooter_core.config.labelling import TaggerConfig
-from zooter_core.labelling.taggers import KINDS, Tagger, tagger
-from zooter_core.plugins import load_kind
+from zooter_core.labelling.taggers import Tagger, is_quick, tagger
 from zooter_core.router.cached_export import RUNTIMES, cached_export
 from zooter_core.router.config import is_portable
 from zooter_core.router.graph import missing
@@ -49,7 +48,7 @@ def light_tagger(config: TaggerConfig | None, encoder: TextEncoder, progress: Ca
     Raises:
         ZooterError: its vocabulary cannot be read.
     """
-    if config is None or not getattr(load_kind("tagger", KINDS, config.kind), "quick", False):
+    if config is None or not is_quick(config):
         return None
 
     def encoders(reference: str) -> TextEncoder:

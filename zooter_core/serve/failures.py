@@ -9,6 +9,8 @@ from zooter_core.serve.errors import INVALID, SERVER, ApiError
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.targets import TargetError
 
+AS_ONE = (404, 429)  # statuses that a client gets if every candidate's server answers with it
+
 
 def failed(exchange: Exchange) -> ApiError:
     """The error when nobody could answer: a server's own if one was asked, or the request is at fault, else all."""
@@ -22,10 +24,16 @@ def failed(exchange: Exchange) -> ApiError:
             error.status, message, "upstream_error", kind=kind, headers=_retry_after(error), body=error.body
         )
     reasons = listed((f"{name} ({error.reason})" for name, error in failures), "; ")
-    busy = all(error.status == 429 for _, error in failures)
+    statuses = {error.status for _, error in failures}
     soonest = min((error for _, error in failures), key=lambda error: error.retry_after or 0)
     message = f"No model could answer: {reasons}."
-    return ApiError(429 if busy else 502, message, "upstream_error", kind=SERVER, headers=_retry_after(soonest))
+    status = next((status for status in AS_ONE if statuses == {status}), 502)
+    return ApiError(status, message, "upstream_error", kind=SERVER, headers=_retry_after(soonest))
+
+
+def broke_off(candidate: str | None, error: TargetError) -> ApiError:
+    """The error for an answer that has begun and does not reach its end."""
+    return ApiError(502, f"{candidate} broke off: {error.reason}.", "upstream_error", kind=SERVER)
 
 
 def _retry_after(error: TargetError) -> dict[str, str]:

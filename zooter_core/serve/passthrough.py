@@ -7,15 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from zooter_core.config.candidates import ENDPOINT
+from zooter_core.serve.chat import attempts
 from zooter_core.serve.chat_request import ChatRequest, check_model, check_routing_fields, check_size
-from zooter_core.serve.choice import choose
 from zooter_core.serve.errors import ApiError, bad_request
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.failures import failed
+from zooter_core.serve.failures import broke_off, failed
 from zooter_core.serve.gateway import VIRTUAL, Gateway
 from zooter_core.serve.reply import Out
 from zooter_core.serve.targets import TargetError
 from zooter_core.serve.targets.upstream import Upstream
+from zooter_core.strict_json import dump_json
 
 RESPONSES, EMBEDDINGS = "/responses", "/embeddings"
 
@@ -30,7 +31,9 @@ async def answer_embeddings(gateway: Gateway, body: Mapping[str, Any], exchange:
     if body["model"] in VIRTUAL:
         message = "Name a candidate: the vectors of different models cannot be compared, so they are not routed."
         raise bad_request(message, "model")
-    request = ChatRequest({**body, "messages": [{"role": "user", "content": ""}]})
+    texts = body.get("input") or ""
+    content = texts if isinstance(texts, str) else dump_json(texts)  # to estimate its tokens, and for the log
+    request = ChatRequest({**body, "messages": [{"role": "user", "content": content}]})
     await _pass(gateway, request, body, EMBEDDINGS, exchange, out)
 
 
@@ -59,28 +62,38 @@ async def _pass(
     request = _behind_servers(gateway, request, path)
     previous = body.get("previous_response_id")
     writer = gateway.sessions.writer(previous) if isinstance(previous, str) else None
-    choice = exchange.choice = await choose(gateway, request, writer)
-    name = choice.order[0]
-    target = gateway.targets[name]
-    assert isinstance(target, Upstream)
-    sent = request.for_candidate(target.model, exchange.routed)
-    del sent["messages"]
-    try:
-        if refusal := gateway.refusal(name):
-            raise refusal
-        if request.stream:
-            await _stream(target, path, sent, exchange, out)
-        else:
-            answer = await target.post(path, sent, exchange.progress)
-            exchange.answers(name)
-            await out.json(answer | ({"zooter": exchange.metadata} if exchange.wants_metadata else {}))
-    except TargetError as error:
-        exchange.failures.append((name, error))
-        raise failed(exchange) from None
+    choice = await exchange.choose(gateway, request, writer)
+    if choice.reason == "previous":  # no other server has what the request refers to
+        exchange.choice = replace(choice, order=choice.order[:1])
+    await _answer(gateway, request, path, exchange, out)
+    assert exchange.candidate is not None
     if exchange.routed:
-        gateway.sessions.pin(request.session, name)
+        gateway.sessions.pin(request.session, exchange.candidate)
     if exchange.progress.id:
-        gateway.sessions.wrote(exchange.progress.id, name)
+        gateway.sessions.wrote(exchange.progress.id, exchange.candidate)
+
+
+async def _answer(gateway: Gateway, request: ChatRequest, path: str, exchange: Exchange, out: Out) -> None:
+    """Pass on the first answer that begins."""
+    async for name in attempts(gateway, exchange):
+        target, progress = gateway.targets[name], exchange.tries(name)
+        assert isinstance(target, Upstream)
+        sent = request.for_candidate(target.model, exchange.routed)
+        del sent["messages"]
+        try:
+            if request.stream:
+                await _stream(target, path, sent, exchange, out)
+            else:
+                answer = await target.post(path, sent, progress)
+                exchange.answers(name)
+                await out.json(answer | ({"zooter": exchange.metadata} if exchange.wants_metadata else {}))
+        except TargetError as error:
+            if out.started:
+                raise broke_off(name, error) from None
+            exchange.ends(name, error)
+            continue
+        return
+    raise failed(exchange)
 
 
 def _behind_servers(gateway: Gateway, request: ChatRequest, path: str) -> ChatRequest:

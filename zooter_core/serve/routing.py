@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import queue
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -12,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from zooter_core.config.fleet import NO_ROUTER, Fleet
 from zooter_core.errors import ZooterError
+from zooter_core.labelling.taggers import is_quick
 from zooter_core.method import selection
-from zooter_core.records import Decision
+from zooter_core.records import Decision, Tag
 from zooter_core.router.config import is_portable
 from zooter_core.router.router import Router
 from zooter_core.router.turns import Topics
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
 
 MOST_CONVERSATIONS = 32  # in a batch
+MOST_REMEMBERED = 4096  # texts; their rows take about two megabytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,15 @@ class Routed:
 
     decision: Decision
     unsureness: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the router says of one text: probabilities in the pool's order, the trigger's value, tags."""
+
+    probabilities: list[float]
+    unsureness: float
+    tags: tuple[Tag, ...]
 
 
 Turns = Sequence[str]  # the texts of a conversation's user, oldest first
@@ -113,23 +126,46 @@ def open_route(fleet: Fleet, ensemble: Ensemble | None, progress: Callable[[str]
         tagger = light_tagger(fleet.tagger, router.encoder, progress)
     else:
         router = ensemble.router
-        tagger = ensemble.tagger if fleet.tagger and ensemble.tagger.quick else None
+        tagger = ensemble.tagger if is_quick(fleet.tagger) else None
     order = [router.candidates.index(name) for name in fleet.pool]
 
-    def route(conversations: Sequence[Turns]) -> list[Routed]:
-        topics = Topics(conversations)
-        texts = topics.texts
+    def compute(texts: Sequence[str]) -> list[Row]:
         outputs = router.outputs(texts).in_order(order)
         unsureness = selection.unsureness(outputs, config.trigger).tolist()
         tags = tagger.tag(texts) if tagger else [()] * len(texts)
-        probabilities = outputs.probabilities.tolist()
+        return list(map(Row, outputs.probabilities.tolist(), unsureness, tags))
+
+    rows = remembering(compute)
+
+    def route(conversations: Sequence[Turns]) -> list[Routed]:
+        topics = Topics(conversations)
+        texts, routings = topics.texts, rows(topics.texts)
         return [
             Routed(
-                Decision.of(texts[row], dict(zip(fleet.pool, probabilities[row], strict=True)), tuple(tags[row])),
-                unsureness[row],
+                Decision.of(texts[n], dict(zip(fleet.pool, routings[n].probabilities, strict=True)), routings[n].tags),
+                routings[n].unsureness,
             )
-            for row in topics.rows([max(shares) for shares in probabilities])
+            for n in topics.rows([max(row.probabilities) for row in routings])
         ]
 
     route([["Hello"]])
     return route
+
+
+def remembering(compute: Callable[[Sequence[str]], list[Row]]) -> Callable[[Sequence[str]], list[Row]]:
+    """The same, for one thread. It remembers texts by their hashes: a loop of tools sends one text again and again."""
+    memory: OrderedDict[bytes, Row] = OrderedDict()
+
+    def rows(texts: Sequence[str]) -> list[Row]:
+        keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in memory}
+        if missing:
+            memory.update(zip(missing, compute(list(missing.values())), strict=True))
+        remembered = [memory[key] for key in keys]
+        for key in keys:
+            memory.move_to_end(key)
+        while len(memory) > MOST_REMEMBERED:
+            memory.popitem(last=False)
+        return remembered
+
+    return rows

@@ -1,7 +1,7 @@
-"""OpenTelemetry: one span a request, sent over OTLP where the standard variables of the environment name a collector.
+"""OpenTelemetry: a span a request, with one for its routing and one for each request to a candidate.
 
-Attributes follow the semantic conventions for generative AI; ATTRIBUTES has all of them. No span holds a
-prompt or an answer.
+They are sent over OTLP where the standard variables of the environment name a collector. Attributes follow the semantic
+conventions for generative AI; ATTRIBUTES, ROUTING and ATTEMPT have all of them. No span holds a prompt or an answer.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit
 
 from zooter_core import __version__
+from zooter_core.config.candidates import CandidateConfig
 from zooter_core.errors import ZooterError
-from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.exchange import Attempt, Exchange
 from zooter_core.serve.usage import usage_of
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
     from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.trace import Span, SpanKind
 
 VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 OPERATIONS = {"/v1/embeddings": "embeddings"}  # by path; others are `chat`
@@ -43,6 +47,34 @@ ATTRIBUTES: Mapping[str, Callable[[Exchange], Any]] = {  # one that gives None i
     "zooter.failed": lambda exchange: [name for name, _ in exchange.failures] or None,
     "zooter.dollars": lambda exchange: usage_of(exchange).dollars,
 }
+ROUTING: Mapping[str, Callable[[Exchange], Any]] = {  # of the span `route`
+    "zooter.candidate": lambda exchange: exchange.choice.order[0] if exchange.choice else None,
+    "zooter.reason": lambda exchange: exchange.choice.reason if exchange.choice else None,
+}
+ATTEMPT: Mapping[str, Callable[[Exchange, Attempt], Any]] = {  # of a request to a candidate
+    "gen_ai.operation.name": lambda exchange, attempt: ATTRIBUTES["gen_ai.operation.name"](exchange),
+    "gen_ai.request.model": lambda exchange, attempt: _candidate(exchange, attempt).model,
+    "server.address": lambda exchange, attempt: _address(exchange, attempt).hostname,
+    "server.port": lambda exchange, attempt: _address(exchange, attempt).port,
+    "error.type": lambda exchange, attempt: str(attempt.error.status) if attempt.error else _broken(exchange, attempt),
+    "zooter.candidate": lambda exchange, attempt: attempt.candidate,
+}
+
+
+def _candidate(exchange: Exchange, attempt: Attempt) -> CandidateConfig:
+    assert exchange.fleet is not None
+    return exchange.fleet.candidate(attempt.candidate)
+
+
+def _address(exchange: Exchange, attempt: Attempt) -> SplitResult:
+    """Where the candidate's server is; empty for a candidate on this machine."""
+    endpoint = _candidate(exchange, attempt).endpoint
+    return urlsplit(endpoint.base_url if endpoint else "")
+
+
+def _broken(exchange: Exchange, attempt: Attempt) -> str | None:
+    """What went wrong after the candidate had begun its answer."""
+    return exchange.error if attempt.seconds is None else None
 
 
 def wanted() -> bool:
@@ -62,7 +94,7 @@ def wanted() -> bool:
 
 
 class Traces:
-    """Makes a span of each exchange that has ended, as a child of the client's span if it sent a `traceparent`.
+    """Makes the spans of each exchange that has ended, as children of the client's span if it sent a `traceparent`.
 
     Args:
         exporter: where spans go; None means OTLP over HTTP, as the environment says.
@@ -83,22 +115,48 @@ class Traces:
         self._context = TraceContextTextMapPropagator()
 
     def __call__(self, exchange: Exchange) -> None:
-        """Record the span of an exchange."""
-        from opentelemetry.trace import SpanKind, Status, StatusCode
+        """Record the spans of an exchange."""
+        from opentelemetry.trace import SpanKind, set_span_in_context
 
-        ended = time.time_ns()
-        values = {name: value for name, get in ATTRIBUTES.items() if (value := get(exchange)) is not None}
+        total = exchange.seconds or 0.0
+        began = time.time_ns() - int(total * 1e9)
         parent = self._context.extract({"traceparent": exchange.traceparent}) if exchange.traceparent else None
-        span = self._tracer.start_span(
-            f"{values['gen_ai.operation.name']} {exchange.model}".strip(),
-            context=parent,
-            kind=SpanKind.SERVER,
-            attributes=values,
-            start_time=ended - int((exchange.seconds or 0) * 1e9),
-        )
-        if exchange.error is not None and exchange.status != 400:
+        values = {name: get(exchange) for name, get in ATTRIBUTES.items()}
+        operation, failed = values["gen_ai.operation.name"], exchange.error is not None and exchange.status != 400
+        name = f"{operation} {exchange.model}".strip()
+        request = self._span(name, SpanKind.SERVER, parent, values, began, total, failed)
+        inside = set_span_in_context(request)
+        if exchange.routed:
+            values = {name: get(exchange) for name, get in ROUTING.items()}
+            start = began + int((exchange.routing_started - exchange.started) * 1e9)
+            self._span("route", SpanKind.INTERNAL, inside, values, start, exchange.routing_seconds or 0.0)
+        for attempt in exchange.attempts:
+            values = {name: get_one(exchange, attempt) for name, get_one in ATTEMPT.items()}
+            offset = attempt.started - exchange.started
+            seconds = total - offset if attempt.seconds is None else attempt.seconds
+            name = f"{operation} {values['gen_ai.request.model']}"
+            start, failed = began + int(offset * 1e9), values["error.type"] is not None
+            self._span(name, SpanKind.CLIENT, inside, values, start, seconds, failed)
+
+    def _span(
+        self,
+        name: str,
+        kind: SpanKind,
+        parent: Context | None,
+        values: Mapping[str, Any],
+        start: int,
+        seconds: float,
+        failed: bool = False,
+    ) -> Span:
+        """A span that has ended; `start` is in nanoseconds since 1970. A value of None is left out."""
+        from opentelemetry.trace import Status, StatusCode
+
+        attributes = {key: value for key, value in values.items() if value is not None}
+        span = self._tracer.start_span(name, parent, kind, attributes, start_time=start)
+        if failed:
             span.set_status(Status(StatusCode.ERROR))
-        span.end(ended)
+        span.end(start + int(seconds * 1e9))
+        return span
 
     def close(self) -> None:
         """Send what is left."""

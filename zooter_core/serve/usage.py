@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zooter_core.serve.chat_request import BYTES_A_TOKEN
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.targets import Progress
 
@@ -13,8 +14,8 @@ class Usage:
     """What answers used.
 
     Attributes:
-        reported: whether the candidates' servers counted. Else the prompt is an estimate, and a stream has one token an
-            event.
+        reported: whether the candidates' servers counted. Else these are estimates: four bytes of text a token, and in
+            a stream one an event.
         dollars: for what the candidates wrote; None if none of them has a price in fleet.toml.
     """
 
@@ -51,10 +52,11 @@ def _usage(exchange: Exchange, candidate: str, progress: Progress) -> Usage:
     prompt = _count(report.get("prompt_tokens", report.get("input_tokens")))
     answer = _count(report.get("completion_tokens", report.get("output_tokens")))
     events = 0 if exchange.compared else exchange.events  # compared answers are not streamed
-    tokens = events if answer is None else answer
+    tokens = max(events, -(-progress.written // BYTES_A_TOKEN)) if answer is None else answer
     price = exchange.fleet.candidate(candidate).usd_per_million_tokens
     dollars = None if price is None else price / 1e6 * tokens
-    return Usage(exchange.request.prompt_tokens if prompt is None else prompt, tokens, prompt is not None, dollars)
+    reported = prompt is not None and (answer is not None or not tokens)  # embeddings have no answer to count
+    return Usage(exchange.request.prompt_tokens if prompt is None else prompt, tokens, reported, dollars)
 
 
 def _count(value: object) -> int | None:

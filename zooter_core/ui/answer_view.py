@@ -1,4 +1,4 @@
-"""How pages draw a routing decision and a candidate's answer."""
+"""How pages draw a query and a candidate's answer."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from zooter_core.ui.error_box import show_error
 from zooter_core.ui.jobs import Answers
 from zooter_core.ui.text import safe
 
+FOLDED = 700  # characters of a query from which the rest is folded
 ENDINGS = {
     "length": ":orange-badge[cut off at the token limit]",
     "stopped": ":gray-badge[stopped]",
@@ -19,6 +20,17 @@ CERTAINTY = {
     "leaning": f"**leaning**: such a choice is the best {LEANING:.0%} to {SURE:.0%} of the time",
     "undecided": f"**undecided**: such a choice is the best less than {LEANING:.0%} of the time",
 }
+
+
+def draw_query(query: str) -> None:
+    """What a person has asked; a long text is folded."""
+    with st.chat_message("user", avatar=":material/person:"):
+        if len(query) <= FOLDED:
+            st.markdown(safe(query))
+            return
+        st.markdown(safe(query[: FOLDED // 2].rstrip() + " …"))
+        with st.expander(f"All {len(query):,} characters"):
+            st.markdown(safe(query))
 
 
 def draw_fallback(job: Answers) -> None:

@@ -8,6 +8,7 @@ from html import escape
 from zooter_core.ui.colours import colour
 
 SVG = "http://www.w3.org/2000/svg"
+INKS = {"light": ("#ffffff", "#120e1c", "#57525f"), "dark": ("#131019", "#f1eef7", "#bdb7c7")}  # ground, ink, paler
 FONT = "Source Sans Pro, Source Sans 3, Helvetica, Arial, sans-serif"
 
 
@@ -38,10 +39,10 @@ def stacked(probabilities: Mapping[str, float], pool: Sequence[str]) -> str:
     return picture(100, 8, "".join(parts), ' preserveAspectRatio="none"')
 
 
-def filled(share: float, pool: Sequence[str], name: str) -> str:
-    """A track of which a model fills its share. It stretches to any width."""
+def filled(share: float, fill: str) -> str:
+    """A track of which a colour fills a share. It stretches to any width."""
     body = (
         '<rect width="100" height="8" rx="1" fill="#888888" opacity="0.18"/>'
-        f'<rect width="{100 * share:.2f}" height="8" rx="1" fill="{colour(pool, name)}"/>'
+        f'<rect width="{100 * share:.2f}" height="8" rx="1" fill="{fill}"/>'
     )
     return picture(100, 8, body, ' preserveAspectRatio="none"')

@@ -1,4 +1,7 @@
-"""The fleets behind the demo. Each is loaded once, in the background, and shared by the sessions that pick it."""
+"""The fleets behind the demo. Each is loaded once, in the background, and shared by the sessions that pick it.
+
+With `zooter demo --endpoint URL` there is one, behind that endpoint; its address then stands for the fleet's folder.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import threading
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -14,13 +18,14 @@ from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.errors import ZooterError
 from zooter_core.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.ui.error_box import show_error
-from zooter_core.ui.text import plain
+from zooter_core.ui.text import code, plain
 
 if TYPE_CHECKING:
     from zooter_core.backends import Backend
     from zooter_core.ensemble import Ensemble
 
 MODELS = ROOT / "models"  # one folder per fleet
+ENDPOINT = "ZOOTER_ENDPOINT"  # the environment variable with the address of an endpoint
 PICKED = "fleet-chosen"  # in a session's state: the visitor, not an address, has picked the fleet
 
 
@@ -33,19 +38,17 @@ class Loading:
         ready: set once there is an ensemble or a problem.
     """
 
-    def __init__(self, fleet: Fleet, running: dict[str, Backend]) -> None:
+    def __init__(self, fleet: Fleet | str, running: dict[str, Backend]) -> None:
+        """Start at once; a text is the address of an endpoint."""
         self.message = "Starting ..."
         self.problem: str | None = None
         self.ensemble: Ensemble | None = None
         self.ready = threading.Event()
         threading.Thread(target=self._load, args=(fleet, running), name="load", daemon=True).start()
 
-    def _load(self, fleet: Fleet, running: dict[str, Backend]) -> None:
+    def _load(self, fleet: Fleet | str, running: dict[str, Backend]) -> None:
         try:
-            self.message = "Loading PyTorch ..."
-            from zooter_core.ensemble import Ensemble
-
-            ensemble = Ensemble(fleet, running)
+            ensemble = self._opened(fleet, running)
 
             def can_route() -> None:
                 self.ensemble = ensemble
@@ -59,6 +62,17 @@ class Loading:
         finally:
             self.ready.set()
 
+    def _opened(self, fleet: Fleet | str, running: dict[str, Backend]) -> Ensemble:
+        if isinstance(fleet, str):
+            self.message = "Asking the endpoint ..."
+            from zooter_core.remote import Endpoint, RemoteEnsemble
+
+            return RemoteEnsemble(Endpoint(fleet), running)
+        self.message = "Loading PyTorch ..."
+        from zooter_core.ensemble import Ensemble
+
+        return Ensemble(fleet, running)
+
     def _set_message(self, message: str) -> None:
         self.message = message
 
@@ -71,7 +85,7 @@ def _backends() -> dict[str, Backend]:
 
 @st.cache_resource(show_spinner=False)
 def _loading(folder: str) -> Loading:
-    loading = Loading(load_fleet(folder), _backends())
+    loading = Loading(folder if endpoint() else load_fleet(folder), _backends())
     _loaded().add(folder)
     return loading
 
@@ -82,8 +96,26 @@ def _loaded() -> set[str]:
     return set()
 
 
+def endpoint() -> str | None:
+    """The address of the endpoint that answers instead of a fleet here."""
+    return os.environ.get(ENDPOINT) or None
+
+
+def require_folder(what: str) -> None:
+    """If an endpoint answers, say that it does not have what a page shows, and end the page's run."""
+    if url := endpoint():
+        st.info(
+            f"{what} needs the folder of a fleet, and this demo talks to the endpoint {code(url)}. "
+            "`zooter demo --fleet DIR` shows it.",
+            icon=":material/cloud:",
+        )
+        st.stop()
+
+
 def fleets() -> dict[str, str]:
     """Name -> folder of every fleet in `models` and beside the default one, which comes first."""
+    if url := endpoint():
+        return {urlsplit(url).netloc: url}
     names: dict[str, str] = {}
     paths = set()
     beside = [] if MODELS.resolve() == Path(_default()).resolve().parent else [Path(_default()).parent]
@@ -168,8 +200,8 @@ def _has_router(folder: str) -> bool:
 
 
 def _default() -> str:
-    """The folder of the fleet that `zooter demo --fleet` names."""
-    return os.environ.get("ZOOTER_FLEET", str(EMBEDDED_FLEET))
+    """The folder of the fleet that `zooter demo --fleet` names, or the address of the endpoint."""
+    return endpoint() or os.environ.get("ZOOTER_FLEET", str(EMBEDDED_FLEET))
 
 
 def ensemble() -> Ensemble:
@@ -192,6 +224,8 @@ def ensemble() -> Ensemble:
 
 def pool() -> tuple[str, ...]:
     """The candidates of the session's fleet, even before it is loaded."""
+    if endpoint():
+        return ensemble().fleet.pool
     try:
         return load_fleet(folder()).pool
     except ZooterError as problem:

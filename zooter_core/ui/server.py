@@ -26,6 +26,7 @@ from streamlit.web.cli import configurator_options
 
 from zooter_core.hosts import WILDCARDS, Host, check_host, check_origin, names_of_this_machine
 from zooter_core.paths import APP
+from zooter_core.ui.chat import composer
 from zooter_core.ui.guard import Guard, content_security_policy, internal_error, security_headers
 
 ALLOW_HOST, EMBED_FROM = "ZOOTER_ALLOW_HOST", "ZOOTER_EMBED_FROM"
@@ -48,7 +49,7 @@ def serve(**options: Any) -> None:
     page = (Path(get_static_dir()) / "index.html").read_text(encoding="utf-8")
     embed_from = [check_origin(origin, EMBED_FROM) for origin in os.environ.get(EMBED_FROM, "").split()]
     allow_host = {check_host(name, ALLOW_HOST) for name in os.environ.get(ALLOW_HOST, "").split()}
-    headers = security_headers(content_security_policy(page, embed_from))
+    headers = security_headers(content_security_policy(page + composer.HTML, embed_from))
     app = st.App(
         APP,
         middleware=[Middleware(_guarded, allow_host=allow_host, headers=headers)],

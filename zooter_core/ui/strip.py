@@ -35,7 +35,7 @@ def draw(
             icon = ":material/expand_less:" if is_open else ":material/expand_more:"
             st.button(
                 "Why", key=f"toggle-{opened}", type="tertiary", icon=icon, icon_position="right", on_click=_toggle,
-                args=(opened,), help="Which words, tags and earlier queries led to this choice",
+                args=(opened,),
             )  # fmt: skip
     return bool(st.session_state.get(opened))
 

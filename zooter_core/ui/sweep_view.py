@@ -1,4 +1,4 @@
-"""A sweep over beta as a verdict, a chart and a table, for the Lab and the Benchmark page."""
+"""A sweep over beta as a verdict, a chart and a table, for the Train and the Benchmark page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import streamlit as st
 
 from zooter_core.evaluation.charts import SWEEP_AXES, add_sweep
 from zooter_core.evaluation.report_tables import Figures, is_best
-from zooter_core.strict_json import dump_json
 from zooter_core.ui import charts, colours, tables, verdicts
 from zooter_core.ui.tables import Column, Table
 
@@ -45,7 +44,7 @@ def draw_table(sweep: Figures) -> None:
     """A row per beta and tau, with a CSV file."""
     rows = [_row(row, sweep) for row in sweep["rows"]]
     best = {"mean": {number for number, row in enumerate(sweep["rows"]) if is_best(row, sweep)}}
-    tables.show(Table("beta", "Mean score of routers for each beta.", rows, COLUMNS, best), dump_json(rows))
+    tables.show(Table("beta", rows, COLUMNS, best))
 
 
 def _row(row: Mapping[str, Any], sweep: Figures) -> dict[str, Any]:

@@ -1,17 +1,15 @@
-"""Tables with help on every column, the best values marked, and a CSV file of the same figures."""
+"""Tables with the meaning of every column, the best values marked, and a CSV file of the same figures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from zooter_core.evaluation.report_tables import to_csv
-
-GROUND = "background-color: rgba(0, 158, 115, 0.22); font-weight: 700"  # readable on light and on dark
+from zooter_core.ui.text import plain
 
 
 @dataclass(frozen=True)
@@ -30,21 +28,35 @@ class Table:
 
     Attributes:
         name: of the file, without .csv.
-        description: for screen readers.
-        best: column key -> the numbers of the rows that get the word "best" there.
+        best: column key -> the numbers of the rows that are marked there.
     """
 
     name: str
-    description: str
     rows: Sequence[Mapping[str, Any]]
     columns: Sequence[Column]
     best: Mapping[str, Set[int]] = field(default_factory=dict)
 
 
-def show(table: Table, version: str) -> None:
-    """A table with a button that downloads it. It is rendered again when `version` changes."""
-    _cached(table.name, version, table)
-    download(table, st)
+def show(table: Table) -> None:
+    """A table, what its columns mean, and a button that downloads it."""
+    align = "".join("r" if column.number_format else "l" for column in table.columns)
+    rows = [[_cell(table, number, column) for column in table.columns] for number in range(len(table.rows))]
+    draw(table.name, [column.label for column in table.columns], rows, align)
+    row = st.container(horizontal=True)
+    meanings({column.label: column.help for column in table.columns}, row)
+    download(table, row)
+
+
+def draw(name: str, head: Sequence[str], rows: Sequence[Sequence[str]], align: str = "") -> None:
+    """Cells in Markdown as a table that the style sheet fits to any width, unlike st.dataframe, which cuts it off."""
+    with st.container(key=f"table-{name}"):
+        st.markdown(markdown(head, rows, align))
+
+
+def meanings(texts: Mapping[str, str], place: Any) -> None:
+    """What the columns of a table mean, behind a button in `place`."""
+    with place.popover("What the figures mean", icon=":material/info:", type="tertiary"):
+        st.markdown("\n".join(f"- **{plain(name)}**: {text}" for name, text in texts.items()))
 
 
 def download(table: Table, place: Any) -> None:
@@ -62,7 +74,7 @@ def download(table: Table, place: Any) -> None:
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], align: str = "") -> str:
-    """A table as Markdown, which wraps in its cells and is never cut, unlike st.dataframe's.
+    """A table as Markdown.
 
     Args:
         head, rows: cells as Markdown.
@@ -74,42 +86,17 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], align: str = ""
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-@st.cache_data(show_spinner=False, max_entries=100)
-def _cached(name: str, version: str, _table: Table) -> None:
-    st.dataframe(
-        _styled(_table),
-        hide_index=True,
-        column_config={
-            column.key: st.column_config.Column(column.label, help=column.help, pinned=number == 0 or None)
-            for number, column in enumerate(_table.columns)
-        },
-        height="content",
-        placeholder="–",
-        alt=_table.description,
-    )
+def _cell(table: Table, number: int, column: Column) -> str:
+    value = table.rows[number].get(column.key)
+    if value is None:
+        return "–"
+    if not column.number_format:
+        return plain(str(value))
+    text = written(column.number_format, value)
+    return f":green-background[**{text}**]" if number in table.best.get(column.key, ()) else text
 
 
-def _styled(table: Table) -> Any:
-    """The rows as a pandas Styler: numbers, so that columns sort, shown in their format."""
-    import pandas as pd
-
-    frame = pd.DataFrame([{column.key: row.get(column.key) for column in table.columns} for row in table.rows])
-    numbers = {column.key: float for column in table.columns if column.number_format}
-    styled = frame.astype(numbers).style  # a column of None alone would not be numeric
-    for column in table.columns:
-        if not column.number_format:
-            continue
-        best = sorted(table.best.get(column.key, ()))
-        styled = styled.format(partial(written, column.number_format), subset=[column.key])
-        if best:
-            cells = (best, [column.key])
-            styled = styled.format(partial(written, column.number_format, more=" best"), subset=cells).set_properties(
-                subset=cells, **dict(rule.split(": ") for rule in GROUND.split("; "))
-            )
-    return styled
-
-
-def written(number_format: str, value: float, more: str = "") -> str:
+def written(number_format: str, value: float) -> str:
     """A number in its format; a small negative one is no "-0.00"."""
     text = format(value, number_format)
-    return (text if text.strip("-0.%") else text.removeprefix("-")) + more
+    return text if text.strip("-0.%") else text.removeprefix("-")

@@ -101,7 +101,11 @@ def of_sweep(sweep: Figures) -> str:
             "difference reaches 0. It was chosen on these same queries, which favours it a little."
         )
     if len(near) == len(others):
-        return f"{top}, but **no significant difference** from any other: every 95% interval reaches 0."
+        return (
+            f"**No significant difference** between the {len(others) + 1} values of beta: the 95% intervals of "
+            f"all differences from the highest score (beta {name(best)}) reach 0. These scores do not show that beta "
+            "matters."
+        )
     return (
         f"{top}, but **no significant difference** from {len(near)} of the other {len(others)} (their 95% intervals "
         f"reach 0): {', '.join(map(name, near))}."

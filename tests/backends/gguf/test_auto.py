@@ -72,6 +72,7 @@ def test_a_damaged_measurement_is_none(cache, text):
     assert auto.choice() == "gguf"
 
 
+@pytest.mark.slow
 def test_both_engines_are_measured_and_the_result_stays(file, folder):
     told: list[str] = []
     speeds = auto.measure(file, told.append)

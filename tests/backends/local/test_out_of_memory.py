@@ -16,6 +16,7 @@ from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.config.fleet import load_fleet
 from zooter_core.records import Message
 
+pytestmark = pytest.mark.slow  # after each failure, memory is freed for good, which takes a second
 FULL = (
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of ..."),
     RuntimeError(

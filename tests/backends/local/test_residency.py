@@ -200,6 +200,7 @@ def test_a_model_with_adapters_that_left_is_gone(folders, tiny_fleet):
     assert [ref() for ref in watched] == [None] * len(watched)
 
 
+@pytest.mark.slow
 def test_fifty_switches_leave_nothing_behind(folders):
     candidates = list(pool(folders, ONE).values())
     backend = TransformersBackend()

@@ -159,6 +159,7 @@ def test_an_unknown_dtype(folder, sound, dtype):
     check(candidate(folder, dtype=dtype), sound, "a torch dtype", f'"{dtype}"', "Use bfloat16")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keys", "words"),
     [

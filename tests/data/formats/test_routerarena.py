@@ -65,7 +65,9 @@ def test_wrong_records_are_refused_and_nothing_is_left(tmp_path, records, messag
     assert {file.name for file in tmp_path.iterdir()} == {"data.json"}
 
 
+@pytest.mark.slow
 def test_export_as_a_command(tiny_fleet, arena, tmp_path, capsys):
+    """Slow: the router is exported to ONNX first. It alone runs the command."""
     call = ["export", "routerarena", "--router", str(tiny_fleet / "router"), "--queries", str(arena)]
     assert main([*call, "--out", str(tmp_path / "o.json")]) == 0
     out, err = capsys.readouterr()

@@ -74,6 +74,7 @@ def test_a_wrong_function_fails(problem, text):
     assert HumanEval().score([(problem, (text,))]) == [0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [
@@ -91,6 +92,7 @@ def test_code_out_of_bounds_fails_within_bounds(problem, body, monkeypatch):
     assert HumanEval().score([(problem, (f"def add(a, b):\n    {body}",))]) == [0]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared data is not here")
 def test_reference_solutions_of_the_release_pass_and_empty_ones_do_not():
     """Every tenth problem, and those whose tests use more than the function. The benchmark script runs all."""

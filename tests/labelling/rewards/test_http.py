@@ -189,6 +189,7 @@ def test_an_endpoint_that_hangs(endpoint):
     assert len(endpoint.bodies) == 4
 
 
+@pytest.mark.slow
 def test_one_response_that_takes_too_long_leaves_the_others(endpoint):
     def answer(body, number):
         if any(pair["response"] == "aaa" for pair in body["pairs"]):

@@ -80,7 +80,7 @@ def test_a_batch_equals_each_query_alone(config):
 
 @pytest.mark.models
 def test_vocabulary_and_encoder_have_defaults():
-    (tags,) = tagger(NearestConfig(), Encoders("auto")).tag(["Fix this SQL query"])
+    (tags,) = tagger(NearestConfig(), ENCODERS).tag(["Fix this SQL query"])
     assert "sql" in tags[0].name.lower()
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zooter_core.serve.targets import events
-from zooter_core.serve.targets.events import Splitter, begins, chunk_of, payload, renamed
+from zooter_core.serve.targets.events import Splitter, begins, chunk_of, is_plain, payload, renamed, written
 
 MODEL = b'"model":"math"'
 STREAM = b': hi\n\ndata: {"a": "x\\n\\n"}\r\n\r\nevent: e\ndata: {"b":1}\n\ndata: [DONE]\r\n\r\n'
@@ -72,3 +72,38 @@ def test_a_chunk_without_a_model_gets_one():
 )
 def test_where_an_answer_begins(choice, token):
     assert begins({"choices": [choice]}) is token
+
+
+@pytest.mark.parametrize("between", [",", ", "])
+@pytest.mark.parametrize(
+    ("more", "plain"),
+    [
+        ({}, True),
+        ({"usage": None, "error": None}, True),
+        ({"delta": {"content": 'says "usage": 3, "finish_reason": "stop" and "error": 1'}}, True),
+        ({"usage": {"completion_tokens": 3}}, False),
+        ({"error": {"message": "no"}}, False),
+        ({"finish_reason": "stop"}, False),
+        ({"choices": [{"finish_reason": None}, {"finish_reason": "stop"}]}, False),
+        ({"delta": {"reasoning_details": [{"data": "secret"}]}}, False),
+    ],
+)
+def test_a_chunk_with_text_alone_is_plain(more, plain, between):
+    choice = {"index": 0, "delta": more.get("delta", {"content": "Hi"}), "finish_reason": more.get("finish_reason")}
+    shape = {"id": "1", "choices": more.get("choices", [choice])} | {
+        n: more[n] for n in ("usage", "error") if n in more
+    }
+    separators = (between, between.replace(",", ":"))
+    assert is_plain(b"data: " + json.dumps(shape, separators=separators).encode() + b"\n\n") is plain
+
+
+def test_what_has_no_choice_is_not_plain():
+    assert not is_plain(b"data: [DONE]\n\n")
+    assert not is_plain(b": a comment\n\n")
+
+
+def test_the_text_of_a_whole_answer_is_measured():
+    call = {"function": {"name": "f", "arguments": "{}"}}
+    assert written({"choices": [{"message": {"content": "caf\u00e9", "reasoning": "so", "tool_calls": [call]}}]}) == 9
+    assert written({"output": [{"content": [{"text": "four"}]}, {"arguments": "{}"}, {"summary": []}]}) == 6
+    assert written({"choices": [None, {"message": None}], "output": "x"}) == 0

@@ -102,11 +102,27 @@ def test_an_answer_cut_off_by_its_length_is_continued_in_place(engine: Ensemble,
     cut = ended(talk)
     assert cut.job.responses["one"].finish == "length"
     assert cut.job.unfinished
-    talk.resume(engine)
+    talk.resume(engine, 0)
     turn = ended(talk)
     assert turn.text.startswith(cut.text)
     assert len(turn.text) > len(cut.text)
     assert len(turn.versions) == 1
+
+
+def test_an_earlier_answer_is_continued_where_it_is(engine: Ensemble, talk: Conversation) -> None:
+    settings = Settings("fixed", "one", max_new_tokens=3)
+    for query in ("Write about the sea.", "And about the sky?"):
+        talk.ask(engine, query, settings)
+        ended(talk)
+    first, second = (turn.text for turn in talk.turns)
+    talk.resume(engine, 0)
+    talk.turns[0].job.wait(60)
+    assert [turn.query for turn in talk.turns] == ["Write about the sea.", "And about the sky?"]
+    assert talk.turns[0].text.startswith(first)
+    assert len(talk.turns[0].text) > len(first)
+    assert talk.turns[1].text == second
+    assert talk.history is not None
+    assert [record["text"] for record in talk.history.turns(talk.id)] == [turn.text for turn in talk.turns]
 
 
 def test_a_second_model_answers_beside_the_first_and_may_take_over(engine: Ensemble, talk: Conversation) -> None:
@@ -137,7 +153,7 @@ def test_an_answer_that_a_crash_broke_off_is_incomplete_and_can_go_on(engine: En
     restored = Conversation("models/tiny", talk.id, [Turn.from_json(record)], talk.history)
     assert restored.turns[0].job.incomplete
     assert "(incomplete)" in export.markdown(restored)
-    restored.resume(engine)
+    restored.resume(engine, 0)
     turn = ended(restored)
     assert turn.text.startswith("The sea")
     assert not turn.job.incomplete

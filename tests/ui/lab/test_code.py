@@ -20,9 +20,9 @@ from zooter_core.router.encoder import Encoders
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.router import Router
 from zooter_core.ui.lab.code import TrainingData, distill_code, distill_command, readme, sweep_command
-from zooter_core.ui.lab.distill import distill_in_task
 from zooter_core.ui.lab.settings import as_file
 from zooter_core.ui.lab.tasks import Task
+from zooter_core.ui.lab.train import distill_in_task
 
 QUERIES = tuple(
     Query(f"q{n}", text, "sums" if n < 16 else "texts", ("math",) if n < 16 else ("writing",))

@@ -53,6 +53,15 @@ class Tagger(Protocol):
         """The same for the queries of a file, which may already have tags."""
 
 
+def is_quick(config: TaggerConfig | None) -> bool:
+    """Whether a fleet's tagger is fast enough for every routed query. It is not loaded to find out.
+
+    Raises:
+        ZooterError: there is no such kind.
+    """
+    return config is not None and bool(getattr(load_kind("tagger", KINDS, config.kind), "quick", False))
+
+
 def tagger(config: TaggerConfig, encoders: Encoders, backend: Callable[[str], Backend] = backends.backend) -> Tagger:
     """Load the tagger of a fleet.
 

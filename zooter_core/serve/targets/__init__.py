@@ -43,6 +43,7 @@ class Progress:
     Attributes:
         id, created: the server's, for chunks that are added.
         usage: the server's count of tokens, if it sends one.
+        written: bytes of text in a whole answer, by which tokens are estimated if it does not.
         finish: the reason, as the server names it; None if the answer has not ended.
         encrypted: hashes of encrypted reasoning in it.
     """
@@ -50,6 +51,7 @@ class Progress:
     id: str = ""
     created: int = 0
     usage: Mapping[str, Any] | None = None
+    written: int = 0
     finish: str | None = None
     encrypted: list[str] = field(default_factory=list)
 

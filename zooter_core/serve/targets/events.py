@@ -12,6 +12,10 @@ from zooter_core.strict_json import dump_json
 END = re.compile(rb"\r?\n\r?\n")
 # A key, since a quote inside a string is escaped. The first one of an event is its own; those of nested objects follow.
 MODEL = re.compile(rb'(?<!\\)"model"\s*:\s*(?:"(?:[^"\\]|\\.)*"|null)')
+OPEN = re.compile(rb'"finish_reason"\s*:\s*null')
+NOTED = re.compile(
+    rb'"(?:finish_reason|usage|error|reasoning_details|thinking_blocks|encrypted_content)"\s*:(?!\s*null)'
+)
 LONGEST_EVENT = 1 << 24  # bytes; an event that does not end is not kept
 TOKENS = ("content", "tool_calls", "function_call", "reasoning_content", "reasoning", "refusal", "audio")
 
@@ -88,6 +92,32 @@ def begins(chunk: Mapping[str, Any]) -> bool:
         if choice.get("finish_reason") or (isinstance(delta, dict) and any(delta.get(name) for name in TOKENS)):
             return True
     return False
+
+
+def is_plain(event: bytes) -> bool:
+    """Whether an event is one of the many in the middle of an answer, with text and nothing else that is noted.
+
+    It is not parsed: a quote inside a string is escaped, so what looks like a key is one.
+    """
+    return OPEN.search(event) is not None and NOTED.search(event) is None
+
+
+def written(answer: Mapping[str, Any]) -> int:
+    """Bytes of text in a whole answer of chat completions or the Responses API."""
+    choices = [choice.get("message") for choice in _objects(answer.get("choices"))]
+    size = 0
+    for message in (*_objects(choices), *_objects(answer.get("output"))):
+        texts = [message.get(name) for name in ("content", "reasoning_content", "reasoning", "refusal", "arguments")]
+        texts += [part.get("text") for part in _objects(message.get("content"))]
+        functions = [call.get("function") for call in _objects(message.get("tool_calls"))]
+        texts += [function.get("arguments") for function in _objects(functions)]
+        size += sum(len(text.encode("utf-8", "replace")) for text in texts if isinstance(text, str))
+    return size
+
+
+def _objects(values: object) -> list[dict[str, Any]]:
+    """The objects in a list."""
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
 
 
 def event_of(shape: Mapping[str, Any]) -> bytes:

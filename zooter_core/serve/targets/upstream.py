@@ -22,8 +22,10 @@ from zooter_core.serve.targets.events import (
     Splitter,
     begins,
     chunk_of,
+    is_plain,
     payload,
     renamed,
+    written,
 )
 from zooter_core.strict_json import dump_json, parse_json
 
@@ -32,6 +34,8 @@ EVENTS, JSON = "text/event-stream", "application/json"
 WHOLE_SECONDS = 600.0  # for an answer that is not streamed
 MOST_ERROR = 1 << 16  # bytes of a server's error that are read
 MOST_REASON = 200  # characters of a server's message
+BEFORE = ("response.created", "response.queued", "response.in_progress")  # events without a part of the answer
+FAILED = ("response.failed", "error")
 OURS = (401, 402, 403)  # about our key or account at the server: a client must not take them for its own
 
 
@@ -74,7 +78,7 @@ class Upstream:
                 raise TargetError("the answer is not a JSON object")
             if "error" in answer and answer["error"] and "choices" not in answer:
                 raise TargetError(f"the server sent an error{self._message(answer)}")
-        progress.id = str(answer.get("id") or "")
+        progress.id, progress.written = str(answer.get("id") or ""), written(answer)
         self._note(answer, progress)
         return answer | {"model": self.name}
 
@@ -94,7 +98,7 @@ class Upstream:
                 problem = None
                 for event in _complete_events(splitter, data):
                     try:
-                        begun = self._look(event, progress) or begun
+                        begun = (begun and is_plain(event)) or self._look(event, progress) or begun
                     except TargetError as error:
                         problem = error
                         break
@@ -112,23 +116,28 @@ class Upstream:
                 raise TargetError("the stream ended in the middle of the answer")
 
     async def raw_stream(self, path: str, body: Mapping[str, Any], progress: Progress) -> AsyncGenerator[bytes, None]:
-        """The events of another path as they come. Raises as `complete`."""
-        splitter, size = Splitter(), 0
+        """The events of the Responses API, from the first part of the answer on. Raises as `complete`."""
+        splitter, size, begun = Splitter(), 0, False
+        buffer: list[bytes] = []  # events before the first part
         async with self._place(), self._answer(path, body, EVENTS) as response:
             clock = asyncio.get_running_loop().time
             until = clock() + self.config.first_token_seconds
             data = b"-"
             while data:
-                data = await self._next(response, until, size > 0)
+                data = await self._next(response, until, begun)
                 size += len(data)
                 if size > self._most:
                     raise TargetError(f"the answer has more than {self._most:,} bytes")
-                events = _complete_events(splitter, data)
-                for event in events:
-                    _note_response(event, progress)
-                if events:
-                    yield b"".join(renamed(self._masked(event), self._member) for event in events)
+                for event in _complete_events(splitter, data):
+                    if not begun or b'"usage"' in event:  # others have nothing that matters here
+                        begun = self._look_at_response(event, progress, begun)
+                    buffer.append(renamed(self._masked(event), self._member))
+                if begun and buffer:
+                    yield b"".join(buffer)
+                    buffer.clear()
                     until = clock() + self.config.gap_seconds
+            if not begun:
+                raise TargetError("the stream ended without an answer", temporary=True)
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
@@ -194,6 +203,29 @@ class Upstream:
         self._note(chunk, progress)
         return begins(chunk)
 
+    def _look_at_response(self, event: bytes, progress: Progress, begun: bool) -> bool:
+        """Take id and usage from an event of the Responses API. Return whether the answer has begun.
+
+        Raises:
+            TargetError: it is an error before that.
+        """
+        data = payload(event)
+        if not data:
+            return begun
+        try:
+            chunk = chunk_of(data)
+        except ValueError:
+            return True  # a client may know what it is
+        response, kind = chunk.get("response"), chunk.get("type")
+        if isinstance(response, dict):
+            progress.id = progress.id or str(response.get("id") or "")
+            if isinstance(usage := response.get("usage"), dict):
+                progress.usage = usage
+        if not begun and (kind in FAILED or chunk.get("error")):
+            shape = response if isinstance(response, dict) else {"error": chunk.get("error") or chunk.get("message")}
+            raise TargetError(f"the server sent an error{self._message(shape)}", temporary=True)
+        return begun or kind not in BEFORE
+
     def _note(self, chunk: Mapping[str, Any], progress: Progress) -> None:
         if isinstance(usage := chunk.get("usage"), dict):
             progress.usage = usage
@@ -258,17 +290,3 @@ def _complete_events(splitter: Splitter, data: bytes) -> list[bytes]:
         return list(splitter.feed(data)) if data else [event for event in (splitter.end(),) if event]
     except EventTooLongError as problem:
         raise TargetError(str(problem)) from None
-
-
-def _note_response(event: bytes, progress: Progress) -> None:
-    """Take the id and the usage from an event of the Responses API; text deltas have neither and are not read."""
-    if progress.id and b'"usage"' not in event:
-        return
-    try:
-        response = chunk_of(payload(event)).get("response")
-    except ValueError:
-        return
-    if isinstance(response, dict):
-        progress.id = progress.id or str(response.get("id") or "")
-        if isinstance(usage := response.get("usage"), dict):
-            progress.usage = usage

@@ -8,12 +8,12 @@ import streamlit as st
 
 from zooter_core.evaluation.report_tables import Figures, pool_of
 from zooter_core.ui.colours import GREY, ROUTER, colour
-from zooter_core.ui.pictures import FONT, picture
+from zooter_core.ui.pictures import FONT, INKS, picture
 from zooter_core.ui.text import number, plain
 
 WIDTH, ROW, HEAD = 640, 34, 84  # pixels of the picture
 LEFT, RIGHT = 210, 550  # of its axis
-INKS = {"light": ("#ffffff", "#120e1c", "#57525f"), "dark": ("#131019", "#f1eef7", "#bdb7c7")}
+LINK = "Zooter: one front door to several language models · arxiv.org/abs/2311.08692"
 
 
 def sentence(held_back: Figures) -> str:
@@ -45,7 +45,8 @@ def drawn(held_back: Figures, pool: list[str], scheme: str = "light", headline: 
     low, high = min(value for _, value, _ in rows), max(value for _, value, _ in rows)
     first, _, rest = sentence(held_back).partition(" of the way ")
     head, tail = (first, f"of the way {rest}") if rest else (sentence(held_back), "")
-    body = [f'<rect width="{WIDTH}" height="{top + ROW * len(rows) + 20}" rx="12" fill="{ground}"/>']
+    height = top + ROW * len(rows) + (44 if headline else 20)
+    body = [f'<rect width="{WIDTH}" height="{height}" rx="12" fill="{ground}"/>']
 
     def write(x: float, y: float, size: int, fill: str, text: str, more: str = "") -> None:
         style = f'font-family="{FONT}" font-size="{size}" fill="{fill}" {more}'
@@ -63,7 +64,9 @@ def drawn(held_back: Figures, pool: list[str], scheme: str = "light", headline: 
         body.append(f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y}" y2="{y}" stroke="{GREY}" stroke-opacity="0.3"/>')
         body.append(f'<circle cx="{x:.1f}" cy="{y}" r="{9 if bold else 7}" fill="{fill}"/>')
         write(RIGHT + 16, y + 5, 14, ink if bold else pale, number(value), bold)
-    return picture(WIDTH, top + ROW * len(rows) + 20, "".join(body))
+    if headline:
+        write(20, height - 14, 12, pale, LINK)
+    return picture(WIDTH, height, "".join(body))
 
 
 def draw(held_back: Figures, pool: list[str]) -> None:
@@ -75,7 +78,7 @@ def draw(held_back: Figures, pool: list[str]) -> None:
     st.image(drawn(held_back, pool, scheme, headline=False), width=680, alt=f"{headline} Mean rewards: {means}.")
     st.download_button(
         "Download as a picture",
-        drawn(held_back, pool),
+        drawn(held_back, pool, scheme),
         "zooter-benchmark.svg",
         "image/svg+xml",
         icon=":material/download:",

@@ -34,19 +34,16 @@ def draw(held_back: Figures) -> None:
     """The paper's Table 1, turned over so that it fits: methods side by side, a row per data set."""
     methods, models = report_tables.table_one(held_back), len(report_tables.pool_of(held_back))
     columns = columns_of(held_back, methods)
-    with st.container(key="table-methods"):
-        st.markdown(tables.markdown(*cells(methods, columns, models)))
+    tables.draw("methods", *cells(methods, columns, models))
     st.caption(
         f"**Bold** marks the best of the methods that run {ONE}; for MTR, lower is better. RMR and oracle run {ALL} "
         "for every query. Small data sets say little."
     )
     row = st.container(horizontal=True)
-    with row.popover("What the figures mean", icon=":material/info:", type="tertiary"):
-        meanings = METHODS | {column.label: column.help for column in columns}
-        st.markdown("\n".join(f"- **{plain(name)}**: {meaning}" for name, meaning in meanings.items()))
+    tables.meanings(METHODS | {column.label: column.help for column in columns}, row)
     labels = [Column("method", "method", ""), Column("models", "runs", ""), *columns]
     rows = [{"method": method.name, "models": method.group, **method.values} for method in methods]
-    tables.download(Table("methods", "", rows, labels), row)
+    tables.download(Table("methods", rows, labels), row)
 
 
 def columns_of(held_back: Figures, methods: Sequence[Method]) -> list[Column]:

@@ -61,7 +61,7 @@ def cost_quality(held_back: Figures, pool: Sequence[str], version: str) -> None:
         st.caption(_verdict(selection, trigger))
     all_points = [*points, *(point for line in curves.values() for point in line[1:])]
     with st.expander("Points as a table", icon=":material/table:"):
-        _points(all_points, priced, f"{version} {trigger}")
+        _points(all_points, priced)
     st.caption(
         ("Dollars cover the tokens of the responses, without prompts, router and reward model. " if priced else "")
         + "A call is one response of one model. RMR and selection also run the reward model."
@@ -69,14 +69,14 @@ def cost_quality(held_back: Figures, pool: Sequence[str], version: str) -> None:
 
 
 def _shown(counts: Sequence[int]) -> list[int]:
-    """The curves to draw: at the start one, since they lie close together."""
+    """The curves to draw: at the start the first three."""
     if len(counts) < 2:
         return list(counts)
     chosen = st.pills(
         "Models for an unsure query",
         counts,
         selection_mode="multi",
-        default=counts[:1],
+        default=counts[:3],
         key="curves",
         help="A solid or dashed line for each number, with a dotted line for as many random queries.",
     )
@@ -107,7 +107,7 @@ def _verdict(selection: Figures, trigger: str) -> str:
     return f"{action} does not significantly beat asking them about random queries ({interval} not above 0)."
 
 
-def _points(points: Sequence[Point], priced: bool, version: str) -> None:
+def _points(points: Sequence[Point], priced: bool) -> None:
     methods = [point for point in points if point.candidate or point.name not in (ORACLE, RANDOM)]
     frontier = report_tables.frontier(methods, priced)
     rows = [
@@ -131,7 +131,7 @@ def _points(points: Sequence[Point], priced: bool, version: str) -> None:
         Column("reward", "reward", "Mean reward per query, over all held-back queries.", ".3f"),
         Column("frontier", "efficient", "yes: no other row, except oracle and random, earns as much for less."),
     ]
-    show(Table("cost-quality", "Cost and reward of each method.", rows, columns), version)
+    show(Table("cost-quality", rows, columns))
 
 
 def beta(quality: Quality, command: str) -> None:

@@ -24,17 +24,16 @@ CONTINUE_HELP = "Let the same model continue the answer."
 
 
 def draw(engine: Ensemble, talk: Conversation, number: int) -> None:
-    """The row of buttons under an answer; the last answer can also be continued, edited and given again."""
+    """The row of buttons under an answer; the last one can also be asked again, edited and given by another model."""
     turn = talk.turns[number]
     key = f"{talk.id}-{number}-{turn.retry}"
     last, has_text = number == len(talk.turns) - 1, bool(turn.text.strip())
     with st.container(horizontal=True, key=f"actions-{key}", vertical_alignment="center", gap="xsmall"):
         if last and turn.job.incomplete:
             st.button("Retry", icon=":material/replay:", help=RETRY_HELP, on_click=talk.retry, args=(engine,))
-        if last and turn.job.unfinished:
-            st.button(
-                "Continue", icon=":material/play_arrow:", help=CONTINUE_HELP, on_click=talk.resume, args=(engine,)
-            )
+        if turn.job.unfinished:
+            st.button("Continue", icon=":material/play_arrow:", help=CONTINUE_HELP, key=f"continue-{key}",
+                      on_click=talk.resume, args=(engine, number))  # fmt: skip
         _versions(talk, number, key)
         if has_text:
             with st.container(key=f"copy-{key}", width="content"):

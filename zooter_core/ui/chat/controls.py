@@ -22,6 +22,7 @@ MODE_HELP = (
     "**All of them**: every model answers and the reward model picks the best (reward model ranking).  \n"
     "**One model**: the model that you choose, whatever the router predicts."
 )
+NO_REWARDS = "An endpoint gives no rewards, so no answers are compared here."
 LONGEST = 1024  # tokens; the slider's upper end, unless the fleet's own limit is higher
 NOBODY = "nobody"
 
@@ -30,7 +31,7 @@ def draw(engine: Ensemble, talk: Conversation) -> Settings:
     """The row; returns how the next query is answered."""
     with st.container(horizontal=True, key="controls", vertical_alignment="center", gap="small"):
         mode = st.session_state.get("mode", st.query_params.get("mode"))
-        label = f"Who answers: **{mode if mode in MODES else 'Router'}**"
+        label = f"Who answers: **{mode if mode in modes(engine) else 'Router'}**"
         with st.popover(label, icon=":material/alt_route:", type="tertiary", key="who-answers"):
             settings = _settings(engine)
         st.space("stretch")
@@ -58,9 +59,16 @@ def draw(engine: Ensemble, talk: Conversation) -> Settings:
     return settings
 
 
+def modes(engine: Ensemble) -> list[str]:
+    """The modes that a fleet offers; some need a reward model."""
+    return [label for label, mode in MODES.items() if engine.can_rank or mode in ("router", "fixed")]
+
+
 def _settings(engine: Ensemble) -> Settings:
     router, pool = engine.fleet.router, engine.fleet.pool
-    mode = MODES[st.selectbox("Who answers", list(MODES), key="mode", bind="query-params", help=MODE_HELP)]
+    mode = MODES[st.selectbox("Who answers", modes(engine), key="mode", bind="query-params", help=MODE_HELP)]
+    if not engine.can_rank:
+        st.caption(NO_REWARDS)
     candidate, k, unsure, second = None, 2, None, None
     if mode == "fixed":
         candidate = st.selectbox("Model", pool, key="model", persist_state="session")

@@ -79,15 +79,15 @@ class Conversation:
         self._drop()
         self._start(ensemble, query, decision, settings, plan)
 
-    def resume(self, ensemble: Ensemble) -> None:
-        """Let the candidate whose answer was stopped, cut off or broke off continue it."""
-        turn = self._drop()
+    def resume(self, ensemble: Ensemble, number: int) -> None:
+        """Let the candidate whose answer was stopped, cut off or broke off continue it, also in an earlier turn."""
+        turn = self._drop(number)
         previous = _failed_to_start(turn.job)
         if turn.settings.second:
             previous += tuple(r for name, r in turn.job.responses.items() if name != turn.candidate and not r.error)
         plan = Plan((turn.candidate,), turn.job.reserves, previous, turn.text, chosen=turn.candidate)
         turn.versions.remove(turn.job)
-        self._start(ensemble, turn.query, turn.decision, turn.settings, plan, turn, seed=turn.retry)
+        self._start(ensemble, turn.query, turn.decision, turn.settings, plan, turn, turn.retry, number)
 
     def show_version(self, number: int, version: int) -> None:
         """Let another version of an answer count."""
@@ -111,8 +111,8 @@ class Conversation:
         if self.history is not None:
             self.history.rename(self.id, self.title)
 
-    def _drop(self) -> Turn:
-        turn = self.turns.pop()
+    def _drop(self, number: int = -1) -> Turn:
+        turn = self.turns.pop(number)
         turn.job.stop()
         return turn
 
@@ -125,6 +125,7 @@ class Conversation:
         plan: Plan,
         previous: Turn | None = None,
         seed: int | None = None,
+        place: int | None = None,
     ) -> None:
         retry = previous.retry + 1 if previous else 0
         base = ensemble.fleet.generation
@@ -134,7 +135,7 @@ class Conversation:
             temperature=base.temperature if settings.temperature is None else settings.temperature,
             max_new_tokens=settings.max_new_tokens or base.max_new_tokens,
         )
-        number = len(self.turns)
+        number = len(self.turns) if place is None else place
         started = threading.Event()  # the job may end before its turn exists
 
         def save(answers: Answers) -> None:
@@ -145,14 +146,14 @@ class Conversation:
         job = Job(
             ensemble,
             plan,
-            self._messages(query, system=settings.system),
+            self._messages(query, self.turns[:number], settings.system),
             rank=len(plan.candidates) > 1 and not settings.second,
             generation=generation,
             save=save,
         )
         versions: list[Answers] = [*previous.versions, job] if previous else [job]
         why = previous.why if previous else None
-        self.turns.append(Turn(query, decision, job, settings, retry, why, versions))
+        self.turns.insert(number, Turn(query, decision, job, settings, retry, why, versions))
         self._save(number)
         started.set()
 
@@ -178,7 +179,7 @@ class Conversation:
 
     @property
     def running(self) -> bool:
-        return bool(self.turns) and self.turns[-1].job.running
+        return any(turn.job.running for turn in self.turns)
 
 
 def _choose(ensemble: Ensemble, messages: Sequence[Message], settings: Settings) -> tuple[Decision, Plan]:
@@ -231,7 +232,8 @@ def current() -> Conversation:
         live[talk.id] = talk
         while len(live) > MOST_LIVE:
             live.pop(next(iter(live)))
-        attach(talk.turns[-1].job)
+        for turn in talk.turns:
+            attach(turn.job)
     return talk
 
 

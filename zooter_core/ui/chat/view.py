@@ -15,12 +15,11 @@ from zooter_core.ui.chat.controls import MODES
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Settings, Turn
 from zooter_core.ui.colours import badge
-from zooter_core.ui.text import plain, safe
+from zooter_core.ui.text import code, plain, safe
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
 
-FOLDED = 700  # characters of a query from which the rest is folded
 EMBEDDED = "Four 135M-parameter specialists on your processor. Watch the routing; don't trust the answers."
 
 
@@ -35,7 +34,9 @@ def draw_welcome() -> None:
 
 def draw_footnote() -> None:
     """A line below the composer that says what runs."""
-    if Path(resources.folder()).resolve() == EMBEDDED_FLEET.resolve():
+    if url := resources.endpoint():
+        text = f"{len(resources.pool())} models behind the endpoint {code(url)}. Check important answers."
+    elif Path(resources.folder()).resolve() == EMBEDDED_FLEET.resolve():
         text = EMBEDDED
     else:
         text = f"{len(resources.pool())} models behind one router. Check important answers."
@@ -58,7 +59,7 @@ def draw_shared(answer: share.SharedAnswer) -> None:
         "A link carries this answer. Nothing has run here, and anyone can write such a link.", icon=":material/link:"
     )
     pool = list(answer.probabilities)
-    draw_query(answer.query)
+    answer_view.draw_query(answer.query)
     with st.chat_message("assistant", avatar=pictures.avatar(pool, answer.model)):
         if answer.probabilities:
             strip.draw(answer.probabilities, [answer.tag] if answer.tag else [], "shared")
@@ -69,31 +70,22 @@ def draw_shared(answer: share.SharedAnswer) -> None:
             st.button("Close", on_click=share.close)
 
 
-def draw_query(query: str) -> None:
-    """What a person has asked; a long text is folded."""
-    with st.chat_message("user", avatar=":material/person:"):
-        if len(query) <= FOLDED:
-            st.markdown(safe(query))
-            return
-        st.markdown(safe(query[: FOLDED // 2].rstrip() + " …"))
-        with st.expander(f"All {len(query):,} characters"):
-            st.markdown(safe(query))
-
-
 def draw_turn(engine: Ensemble, talk: Conversation, number: int, settings: Settings, live: bool) -> None:
     """A query and its answer, with what can be done next; `live`: the answer is drawn while it grows."""
     turn, last = talk.turns[number], number == len(talk.turns) - 1
-    draw_query(turn.query)
+    answer_view.draw_query(turn.query)
     with st.chat_message("assistant", avatar=pictures.avatar(engine.fleet.pool, turn.candidate)):
-        routing(engine, talk, number)
+        explained = routing(talk, number)
         if live and isinstance(turn.job, BackgroundWork):
             _draw_live(turn, turn.job)
-            return
-        draw_answer(talk, number)
-        if last and actions.editing(talk):
-            actions.edit_form(engine, talk, settings)
         else:
-            actions.draw(engine, talk, number)
+            draw_answer(talk, number)
+            if last and actions.editing(talk):
+                actions.edit_form(engine, talk, settings)
+            else:
+                actions.draw(engine, talk, number)
+        if explained:  # below the answer, which stays where it is
+            why.panel(engine, turn, f"{talk.id}-{number}")
 
 
 def _draw_live(turn: Turn, job: BackgroundWork) -> None:
@@ -152,15 +144,14 @@ def _scored(turn: Turn) -> int:
     return sum(item.rank is not None for item in turn.job.ranked or [])
 
 
-def routing(engine: Ensemble, talk: Conversation, number: int) -> None:
-    """The router's decision as a strip, who answers if not its choice, and on request the reasons."""
+def routing(talk: Conversation, number: int) -> bool:
+    """The router's decision as a strip, and who answers if not its choice; True if a visitor wants the reasons."""
     turn = talk.turns[number]
     key = f"{talk.id}-{number}"
     opened = strip.draw(turn.decision.probabilities, [tag.name for tag in turn.decision.tags], key, why=True)
     if note := _who_answers(turn):
         st.caption(note)
-    if opened:
-        why.panel(engine, turn, key)
+    return opened
 
 
 def _who_answers(turn: Turn) -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
 from zooter_core.method.labels import entropy
 from zooter_core.records import Decision
-from zooter_core.ui import pictures
+from zooter_core.ui import pictures, tables
 from zooter_core.ui.answer_view import CERTAINTY
 from zooter_core.ui.chat.turns import Turn
-from zooter_core.ui.colours import badge, colour_name
-from zooter_core.ui.text import plain
+from zooter_core.ui.colours import badge, colour, colour_name
+from zooter_core.ui.text import number, plain
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -42,11 +42,11 @@ def panel(engine: Ensemble, turn: Turn, key: str) -> None:
                 horizontal=True, key=f"bar-{key}-{pool.index(other)}", vertical_alignment="center", wrap=False
             ):
                 st.markdown(badge(pool, other, f"{share:.0%}"), width=100)
-                st.image(pictures.filled(share, pool, other), width="stretch", alt=f"{other} {share:.0%}")
+                st.image(pictures.filled(share, colour(pool, other)), width="stretch", alt=f"{other} {share:.0%}")
         st.markdown("**The most similar training queries**")
         st.markdown("\n".join(sentences(why.neighbours[:NEAREST], pool)))
         with st.expander("More"):
-            _figures(engine, turn, why, pool, name)
+            _figures(engine, turn, why, pool, name, key)
 
 
 def shaded(pieces: Sequence[Piece], colour: str) -> str:
@@ -86,49 +86,35 @@ def _text(item: Neighbour) -> str:
     return f"“{plain(text[:SHORT])}{'…' if len(text) > SHORT else ''}”"
 
 
-def _figures(engine: Ensemble, turn: Turn, why: Explanation, pool: Sequence[str], name: str) -> None:
-    points = st.column_config.NumberColumn(
-        "Points", format="%+.1f", help=f"How far {name}'s probability falls without it, in percentage points"
-    )
-    parts: list[dict[str, Any]] = [{"part": piece.text, "points": 100 * piece.contribution} for piece in why.pieces]
-    st.dataframe(
-        parts,
-        column_config={"part": st.column_config.TextColumn("Part of the query"), "points": points},
-        hide_index=True,
-    )
+def _figures(engine: Ensemble, turn: Turn, why: Explanation, pool: Sequence[str], name: str, key: str) -> None:
+    pieces = [[plain(piece.text), f"{100 * piece.contribution:+.1f}"] for piece in why.pieces]
+    tables.draw(f"pieces-{key}", ["Part of the query", "Points"], pieces)
+    st.caption(f"How far {name}'s probability falls without the part, in percentage points.")
     if why.tags:
-        points = st.column_config.NumberColumn(
-            "Points", format="%+.0f", help=f"{name}'s mean label on queries with the tag, compared with all queries"
-        )
-        tags = [{"tag": tag.name, "queries": tag.queries, "points": 100 * tag.contribution} for tag in why.tags]
-        columns: dict[str, Any] = {"tag": "Tag", "queries": "Training queries", "points": points}
-        st.dataframe(tags, column_config=columns, hide_index=True)
+        tags = [[plain(tag.name), f"{tag.queries:,}", f"{100 * tag.contribution:+.0f}"] for tag in why.tags]
+        tables.draw(f"tags-{key}", ["Tag", "Training queries", "Points"], tags)
+        st.caption(f"{name}'s mean label on queries with the tag, compared with all queries, in percentage points.")
     if why.neighbours:
-        _neighbours(why.neighbours, pool)
+        _neighbours(why.neighbours, pool, key)
     st.caption(f"The router is {CERTAINTY[turn.decision.certainty]}.")
     st.caption(entropy_text(turn.decision))
     st.caption(saving_text(engine, turn))
 
 
-def _neighbours(neighbours: Sequence[Neighbour], pool: Sequence[str]) -> None:
+def _neighbours(neighbours: Sequence[Neighbour], pool: Sequence[str], key: str) -> None:
     with_rewards = all(item.rewards for item in neighbours)  # older folders hold labels alone
-    rows: list[dict[str, Any]] = []
+    rows: list[list[str]] = []
     for item in neighbours:
-        values = item.rewards if with_rewards else {name: 100 * item.label[name] for name in pool}
-        text = item.text or f"(from {item.dataset or 'another data set'}; text not included)"
-        rows.append({"query": text, "similarity": item.similarity, **{name: values.get(name) for name in pool}})
-    number_format, meaning = (
-        ("%.2f", "Mean reward of {}'s responses to that query; higher is better")
-        if with_rewards
-        else ("%.0f%%", "How probable it is that {} gives the best answer to that query, by its training label")
+        if with_rewards and item.rewards:
+            values = [number(item.rewards[name]) if name in item.rewards else "–" for name in pool]
+        else:
+            values = [f"{item.label[name]:.0%}" for name in pool]
+        rows.append([_text(item), number(item.similarity), *values])
+    tables.draw(f"neighbours-{key}", ["Training query", "Similarity", *map(plain, pool)], rows)
+    st.caption(
+        "Similarity is the cosine of the embeddings; under each model is "
+        + ("the reward of its response to that query." if with_rewards else "its share of that query's training label.")
     )
-    columns: dict[str, Any] = {
-        "query": st.column_config.TextColumn("Training query", width="medium"),
-        "similarity": st.column_config.NumberColumn("Similarity", format="%.2f", help="Cosine of the embeddings"),
-    }
-    for name in pool:
-        columns[name] = st.column_config.NumberColumn(name, format=number_format, help=meaning.format(plain(name)))
-    st.dataframe(rows, column_config=columns, hide_index=True, width="stretch")
 
 
 def entropy_text(decision: Decision) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from zooter_core.ui.compare import batch_file, batches, view
 from zooter_core.ui.compare.batch_file import MOST_MEGABYTES, MOST_QUERIES
 from zooter_core.ui.compare.batches import Batch
 from zooter_core.ui.error_box import show_error
-from zooter_core.ui.text import plain
+from zooter_core.ui.text import number, plain
 
 CSV_HELP = (
     "The column named `query` if the first line names one, else the first column of every line. "
@@ -22,6 +23,7 @@ CSV_HELP = (
 )
 SHORT = 80  # characters shown of a query while the list runs
 LATEST = 12  # rows shown while the list runs
+TALLEST = 600  # pixels of a longer table
 
 
 def form() -> list[str] | None:
@@ -117,11 +119,10 @@ def result(batch: Batch) -> None:
     if not batch.finished:
         return
     st.markdown("  \n".join(summary_lines(batch)))
-    number = _table(batch)
-    if number is None:
-        st.caption("Select a row (in its first column) to read the responses.")
+    chosen = _table(batch)
+    if chosen is None:
         return
-    comparison = batch.finished[number]
+    comparison = batch.finished[chosen]
     st.text(comparison.query)
     if comparison.job.problem:
         show_error(comparison.job.problem)
@@ -145,7 +146,7 @@ def _downloads(batch: Batch, row: Any) -> None:
         "application/x-ndjson",
         on_click="ignore",
         icon=":material/download:",
-        help="A score file, for the Lab, zooter evaluate and zooter distill.",
+        help="A score file, for the Train page, zooter evaluate and zooter distill.",
     )
 
 
@@ -170,60 +171,49 @@ def summary_lines(batch: Batch) -> list[str]:
 
 
 def _so_far(batch: Batch) -> None:
-    """The latest results while the list runs, as a table that fits a phone."""
-    rows = []
-    for number in range(max(0, len(batch.finished) - LATEST), len(batch.finished)):
-        row = _row(batch, number)
-        query, tick = " ".join(batch.finished[number].query.split()), " :material/check:" if row["same"] else ""
-        short = query if len(query) <= SHORT else query[: SHORT - 1] + "…"
-        best = plain(row["best"]) if row["best"] else "–"
-        rows.append([str(number + 1), plain(short), f"{plain(row['router'])} {row['share']:.0%}", best + tick])
-    with st.container(key="table-so-far"):
-        st.markdown(tables.markdown(["No.", "Query", "Router's choice", "Highest reward"], rows[::-1], "llll"))
+    """The latest results while the list runs."""
+    _draw_rows(batch, list(range(max(0, len(batch.finished) - LATEST), len(batch.finished)))[::-1])
     if len(batch.finished) > LATEST:
         st.caption(f"The latest {LATEST} of {len(batch.finished)}; all of them are in the table at the end.")
 
 
 def _table(batch: Batch) -> int | None:
-    """A row per query; the number of the selected one."""
-    rows = [_row(batch, number) for number in range(len(batch.finished))]
-    number = st.column_config.NumberColumn
-    text = st.column_config.TextColumn
-    columns: dict[str, Any] = {
-        "number": number("No."),
-        "query": text("Query", width="medium"),
-        "router": text("Router's choice"),
-        "share": number("Probability", format="percent", help="The router's probability that its choice is the best"),
-        "best": text("Highest reward", help="The model whose response the reward model ranks first"),
-        "same": st.column_config.CheckboxColumn("Same", help="Whether the router's choice has the highest reward"),
-        "earned": number("Reward of choice", format="%.2f", help="The reward of the response of the router's choice"),
-        "most": number("Best reward", format="%.2f", help="The highest reward among all responses to this query"),
-        "tokens": number("Tokens", help="Tokens of all responses together"),
-    }
-    event: Any = st.dataframe(
-        rows,
-        column_config=columns,
-        hide_index=True,
-        width="stretch",
-        key=f"results-{batch.id}-{len(rows)}",
-        on_select="rerun",
-        selection_mode="single-row",
+    """A row per query; the number of the query whose responses a visitor wants to read."""
+    with st.container(height=TALLEST if len(batch.finished) > LATEST else "content", border=False):
+        _draw_rows(batch, list(range(len(batch.finished))))
+    chosen: int | None = st.selectbox(
+        "Read the responses to",
+        range(len(batch.finished)),
+        index=None,
+        format_func=lambda place: f"{place + 1}. {_short(batch, place)}",
+        placeholder="Choose a query",
+        key=f"results-{batch.id}-{len(batch.finished)}",
     )
-    return next(iter(event.selection.rows), None)
+    return chosen
 
 
-def _row(batch: Batch, number: int) -> dict[str, Any]:
-    row = batch.finished[number]
-    rewards = {item.response.candidate: item.reward for item in row.ranked()}
-    choice = row.decision.candidate
-    return {
-        "number": number + 1,
-        "query": batch_file.harmless(row.query),  # the table has a download of its own
-        "router": choice,
-        "share": row.decision.probabilities[choice],
-        "best": row.best,
-        "same": row.best == choice,
-        "earned": rewards.get(choice),
-        "most": rewards.get(row.best) if row.best else None,
-        "tokens": sum(item.response.tokens for item in row.ranked()),
-    }
+def _draw_rows(batch: Batch, places: Sequence[int]) -> None:
+    """The router's choice and the model with the highest reward of these queries."""
+    rows = []
+    for place in places:
+        row = batch.finished[place]
+        rewards, choice = {item.response.candidate: item.reward for item in row.ranked()}, row.decision.candidate
+        earned, most = rewards.get(choice), rewards.get(row.best) if row.best else None
+        rows.append(
+            [
+                str(place + 1),
+                plain(_short(batch, place)),
+                f"{plain(choice)} {row.decision.probabilities[choice]:.0%}",
+                "–" if earned is None else number(earned),
+                (plain(row.best) + " :material/check:" * (row.best == choice)) if row.best else "–",
+                "–" if most is None else number(most),
+            ]
+        )
+    head = ["No.", "Query", "Router's choice", "reward", "Highest reward", "reward"]
+    tables.draw(f"list-{batch.id}", head, rows, "lllrlr")
+
+
+def _short(batch: Batch, place: int) -> str:
+    """The start of a query."""
+    query = " ".join(batch.finished[place].query.split())
+    return query if len(query) <= SHORT else query[: SHORT - 1] + "…"

@@ -9,6 +9,7 @@ import random
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +92,7 @@ class Comparison:
         previous = {other: response for other, response in self.job.responses.items() if other != name}
         candidates = tuple(other for other in self.job.candidates if other not in previous)
         plan = Plan(candidates, previous=tuple(previous.values()))
-        self.job = Job(ensemble, plan, [Message("user", self.query)], rank=True)
+        self.job = Job(ensemble, plan, [Message("user", self.query)], rank=ensemble.can_rank)
 
     def reveal(self) -> None:
         """Show the names without a vote; a later vote is not blind."""
@@ -152,7 +153,7 @@ def start(
     return Comparison(
         query,
         decision,
-        Job(ensemble, Plan(names), messages, rank=True),
+        Job(ensemble, Plan(names), messages, rank=ensemble.can_rank),
         fleet=fleet_key(ensemble.fleet),
         pool=pool,
         prices={
@@ -165,8 +166,8 @@ def start(
 
 
 def fleet_key(fleet: Fleet) -> str:
-    """The key under which votes on a fleet are stored."""
-    return str(fleet.folder.resolve())
+    """The key under which votes on a fleet are stored: its folder, or an endpoint's address."""
+    return fleet.name if fleet.folder == Path() else str(fleet.folder.resolve())
 
 
 def pick(pool: Sequence[str], candidates: Sequence[str]) -> tuple[str, ...]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from zooter_core.records import Ranked, Response
 from zooter_core.strict_json import dump_json
-from zooter_core.ui import answer_view, charts, links, strip
+from zooter_core.ui import answer_view, charts, links, strip, tables
 from zooter_core.ui.background import BackgroundWork, draw_live, stop_button
 from zooter_core.ui.colours import badge
 from zooter_core.ui.compare import comparisons, leaderboard, votes
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PRICES = "Tokens of the answer times the model's price in fleet.toml; the tokens of the query are not counted."
 BLIND_HELP = "Names, routing and rewards stay hidden, and the responses are shuffled, until you vote."
+NO_REWARDS = "An endpoint gives no rewards, so the responses are not ranked; `zooter demo --fleet DIR` ranks them."
 TOGETHER = "All models answer at the same time on this machine, so each is slower here than alone."
 
 
@@ -39,8 +40,7 @@ def link_notice() -> None:
 
 def draw(engine: Ensemble, comparison: Comparison) -> None:
     """The query, its routing, and the responses: while they grow, or ranked."""
-    with st.chat_message("user", avatar=":material/person:"):
-        st.markdown(safe(comparison.query))
+    answer_view.draw_query(comparison.query)
     routing(comparison)
     job = comparison.job
     if job.running and isinstance(job, BackgroundWork):
@@ -66,11 +66,13 @@ def result(engine: Ensemble, comparison: Comparison) -> None:
         show_error(
             "The responses could not be ranked. The reason appears together with the names." if hidden else problem
         )
-    if not comparison.blind:  # after a blind vote, nothing moves the card that a visitor has voted for
+    if not engine.can_rank:
+        st.caption(NO_REWARDS)
+    elif not comparison.blind:  # after a blind vote, nothing moves the card that a visitor has voted for
         _verdict(comparison)
     cards(comparison, engine)
     _vote(comparison)
-    if comparison.blind and not hidden:
+    if comparison.blind and not hidden and engine.can_rank:
         _verdict(comparison)
     if not hidden:
         with st.expander("Seconds, tokens and cost", icon=":material/timer:"):
@@ -211,34 +213,34 @@ def _vote(comparison: Comparison) -> None:
 
 
 def _costs(comparison: Comparison) -> None:
-    rows = [_cost(comparison, item.response) for item in comparison.ranked()]
-    column = st.column_config.NumberColumn
-    columns: dict[str, Any] = {
-        "model": st.column_config.TextColumn("Model"),
-        "first": column("First token (s)", format="%.2f", help="Seconds until the first token"),
-        "seconds": column("Seconds", format="%.1f", help="From the start of the answer to its end. " + TOGETHER),
-        "tokens": column("Tokens", help="Tokens of the answer; a token is about three quarters of a word"),
-        "speed": column("Tokens per second", format="%.0f", help="After the first token. " + TOGETHER),
-        "usd": column("Cost (US dollars)", format="%.6f", help=PRICES),
-    }
-    if not comparison.prices:
-        columns.pop("usd")
-        rows = [{name: value for name, value in row.items() if name != "usd"} for row in rows]
-    st.dataframe(rows, column_config=columns, hide_index=True, width="stretch")
-    if not comparison.prices:
-        st.caption("No costs: fleet.toml has no price (usd_per_million_tokens) for these models.")
-    st.caption(TOGETHER)
+    head = [
+        "Model",
+        "First token",
+        "Seconds",
+        "Tokens",
+        "Tokens per second",
+        *(["US dollars"] if comparison.prices else []),
+    ]
+    tables.draw(f"costs-{comparison.id}", head, [_cost(comparison, item.response) for item in comparison.ranked()])
+    costs = (
+        PRICES if comparison.prices else "No costs: fleet.toml has no price (usd_per_million_tokens) for these models."
+    )
+    st.caption(f"First token: seconds until it came. {TOGETHER} {costs}")
 
 
-def _cost(comparison: Comparison, response: Response) -> dict[str, Any]:
-    return {
-        "model": response.candidate,
-        "first": response.first_token_seconds,
-        "seconds": response.seconds,
-        "tokens": response.tokens,
-        "speed": response.tokens_per_second,
-        "usd": comparison.usd(response),
+def _cost(comparison: Comparison, response: Response) -> list[str]:
+    values = {
+        ".2f": response.first_token_seconds,
+        ".1f": response.seconds,
+        ",": response.tokens,
+        ".0f": response.tokens_per_second,
     }
+    if comparison.prices:
+        values[".6f"] = comparison.usd(response)
+    return [
+        plain(response.candidate),
+        *("–" if value is None else format(value, form) for form, value in values.items()),
+    ]
 
 
 def tally(engine: Ensemble) -> None:
@@ -263,11 +265,10 @@ def tally(engine: Ensemble) -> None:
 def _leaderboard(cast: Sequence[Vote], pool: Sequence[str]) -> None:
     """The models by how often they would win against the others."""
     rows = [
-        f"| {badge(pool, row.name)} | {row.strength:.0%} | {row.low:.0%} to {row.high:.0%} | {row.won} | {row.votes} |"
+        [badge(pool, row.name), f"{row.strength:.0%}", f"{row.low:.0%} to {row.high:.0%}", str(row.won), str(row.votes)]
         for row in leaderboard.of(cast)
     ]
-    head = ["| model | wins against all others | 95% interval | best in | votes |", "|---|---:|---:|---:|---:|"]
-    st.markdown("\n".join([*head, *rows]))
+    tables.draw("leaderboard", ["model", "wins against all others", "95% interval", "best in", "votes"], rows)
     st.caption(
         "The share of votes that a model would win if all competed, by the Bradley-Terry model of these votes; the "
         "interval comes from resampling them."

@@ -13,7 +13,7 @@ from zooter_core.ui.answer_view import CERTAINTY
 from zooter_core.ui.charts import tag_badges
 from zooter_core.ui.error_box import show_error
 from zooter_core.ui.examples import EXAMPLES
-from zooter_core.ui.explorer import live_charts, view
+from zooter_core.ui.explorer import live_charts, picture, view
 from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
@@ -134,7 +134,8 @@ def _map(engine: Ensemble, decision: Decision | None, learned: view.Learned, tit
     """The training queries, and the query among them with lines to those that are most similar to it."""
     neighbours = engine.neighbours
     assert neighbours is not None  # `learned` comes from them
-    option = learned.map
+    scheme = st.context.theme.type or "light"
+    option = live_charts.with_regions(learned.map, learned.regions, scheme)
     if decision is not None:
         encoder = engine.router.encoder
         vector = encoder.sentence(encoder.embed([decision.query]))[0]
@@ -155,5 +156,15 @@ def _map(engine: Ensemble, decision: Decision | None, learned: view.Learned, tit
     st.caption(
         "Each dot is a query that the router trained on, in the colour of the model whose answer earned the highest "
         f"reward. Similar queries lie close together; the axes have no unit. Lines lead to the {SIMILAR} most similar "
-        f"queries, which the plane may draw apart.{sample}"
+        f"queries, which the plane may draw apart. Names are those of common tags.{sample}"
+    )
+    heading = f"{learned.queries:,} training queries by the model with the highest reward"
+    st.download_button(
+        "Download as a picture",
+        lambda: picture.drawn(option, heading, scheme),
+        "zooter-map.svg",
+        "image/svg+xml",
+        icon=":material/download:",
+        on_click="ignore",
+        type="tertiary",
     )

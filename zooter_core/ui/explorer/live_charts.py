@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from zooter_core.method.tag_table import TIE
 from zooter_core.ui.colours import GREY, colour
+from zooter_core.ui.explorer.regions import Region
+from zooter_core.ui.pictures import INKS
 
 SYMBOLS = (
     "circle",
@@ -24,6 +26,7 @@ SYMBOLS = (
     "pin",
 )  # for readers who cannot tell the colours apart
 TIED = "tie"
+REGIONS, LINES, QUERY = "regions", "lines", "query"  # ids of the series that are not dots
 HOVER = {
     "confine": True,
     "extraCssText": "max-width:min(360px,80vw);white-space:normal;overflow-wrap:anywhere",
@@ -152,6 +155,31 @@ def _dots(name: str, number: int, pool: Sequence[str], data: list[list[Any]]) ->
     }
 
 
+def with_regions(option: Mapping[str, Any], regions: Sequence[Region], scheme: str) -> dict[str, Any]:
+    """The map with the names of its regions, in ink that can be read on the page's ground and on dots."""
+    ground, ink, _ = INKS[scheme]
+    names = {
+        "type": "scatter",
+        "id": REGIONS,
+        "silent": True,
+        "z": 8,
+        "symbolSize": 1,
+        "itemStyle": {"color": "transparent"},  # without opacity, the label would be invisible too
+        "label": {
+            "show": True,
+            "formatter": "{b}",
+            "color": ink,
+            "fontSize": 13,
+            "fontWeight": "bold",
+            "textBorderColor": ground,
+            "textBorderWidth": 4,
+        },
+        "labelLayout": {"hideOverlap": True},  # on a phone, only those that fit
+        "data": [{"name": region.name, "value": [region.x, region.y]} for region in regions],
+    }
+    return {**option, "series": [*option["series"], names]}
+
+
 def with_query(
     option: Mapping[str, Any],
     point: Sequence[float],
@@ -164,6 +192,7 @@ def with_query(
     inside = [min(max(value, axis["min"]), axis["max"]) for value, axis in zip(point, _axes(option), strict=True)]
     lines = {
         "type": "lines",
+        "id": LINES,
         "coordinateSystem": "cartesian2d",
         "silent": True,
         "z": 9,
@@ -172,7 +201,10 @@ def with_query(
     }
     query = {
         "type": "scatter",
+        "id": QUERY,
         "name": title,
+        "animation": True,
+        "animationDurationUpdate": 250,
         "symbol": "diamond",
         "symbolSize": 22,
         "cursor": "default",

@@ -26,6 +26,7 @@ from zooter_core.method.tag_table import (
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
 from zooter_core.ui.charts import PLAIN
 from zooter_core.ui.explorer import charts, live_charts
+from zooter_core.ui.explorer.regions import Region, regions
 from zooter_core.ui.text import safe
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Learned:
         key: identifies the router's folder and the version of its files.
         queries: how many there are.
         entropies: queries by reward entropy, shape (BINS,).
-        map: the map as an ECharts option.
+        map: the map as an ECharts option; regions: the names of its regions.
         mean: the router's mean probability of each candidate over these queries.
     """
 
@@ -57,6 +58,7 @@ class Learned:
     table: TagTable
     entropies: NDArray[np.intp]
     map: dict[str, Any]
+    regions: list[Region]
     mean: dict[str, float]
 
 
@@ -92,7 +94,8 @@ def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learne
     option = live_charts.places(pool, _neighbours.places[rows], winners(rewards[rows]).tolist(), hover)
     mean = dict(zip(pool, probabilities.mean(axis=0).tolist(), strict=True))
     table = tag_table(tags, rewards, probabilities)
-    return Learned(key, pool, len(tags), table, entropy_counts(plain), option, mean)
+    named = regions(_neighbours.places, tags)
+    return Learned(key, pool, len(tags), table, entropy_counts(plain), option, named, mean)
 
 
 def _sample(queries: int) -> NDArray[np.intp]:

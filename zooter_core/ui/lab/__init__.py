@@ -1,1 +1,1 @@
-"""The Lab page: labels, a sweep over beta, and distilling a router, step by step."""
+"""The Train page: scores, labels, a router, and its use, step by step."""

@@ -1,44 +1,51 @@
-"""The chart of a query's labels."""
+"""The picture of a query's label: one bar that the models share. It moves when the label changes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from zooter_core.ui.charts import framed, label
-from zooter_core.ui.colours import colour
+from zooter_core.ui.colours import GREY, colour
 
 Array = NDArray[np.float64]
-MOST = 12  # candidates in a chart
+MOST = 12  # candidates with a part of their own
+OTHERS = "others"
+HEIGHT = 44  # pixels
 
 
 def shown(shares: Mapping[str, Array]) -> list[int]:
-    """The numbers of the candidates in a chart, in pool order: those with the largest shares, MOST at most."""
+    """The numbers of the candidates in the picture, in pool order: those with the largest shares, MOST at most."""
     highest = np.max(list(shares.values()), axis=0)
     return sorted(np.argsort(-highest, kind="stable")[:MOST].tolist())
 
 
-def labels(pool: Sequence[str], shares: Mapping[str, Array]) -> go.Figure:
-    """Bars grouped by kind of label, one colour per candidate.
-
-    Args:
-        shares: kind of label -> shares, shape (candidates,).
-    """
-    figure = go.Figure()
-    for column in shown(shares):
-        values = [float(row[column]) for row in shares.values()]
-        figure.add_bar(
-            x=list(shares),
-            y=values,
-            name=label(pool[column]),
-            marker_color=colour(pool, pool[column]),
-            text=[f"{value:.0%}" for value in values],
-            textposition="outside",
-            cliponaxis=False,
-            hovertemplate="%{fullData.name} has %{y:.1%} of the %{x}<extra></extra>",
-        )
-    framed(figure, "", "share of the label", title="This query's labels", barmode="group", bargap=0.2)
-    return figure.update_yaxes(tickformat=".0%", range=[0, 1.1])
+def bar(pool: Sequence[str], share: Array, columns: Sequence[int]) -> dict[str, Any]:
+    """An ECharts option: one stacked bar of shape (candidates,), of which `columns` have a part of their own."""
+    parts = [(pool[column], float(share[column]), colour(pool, pool[column])) for column in columns]
+    if len(columns) < len(pool):
+        parts.append((OTHERS, 1 - sum(value for _, value, _ in parts), GREY))
+    return {
+        "animationDuration": 300,
+        "animationDurationUpdate": 500,
+        "animationEasingUpdate": "cubicInOut",
+        "grid": {"left": 0, "right": 0, "top": 4, "bottom": 4},
+        "xAxis": {"type": "value", "min": 0, "max": 1, "show": False},
+        "yAxis": {"type": "category", "data": ["label"], "show": False},
+        "tooltip": {"confine": True, "formatter": "{a}"},
+        "series": [
+            {
+                "type": "bar",
+                "stack": "label",
+                "name": f"{name} {value:.0%}",
+                "id": name,
+                "data": [round(value, 4)],
+                "barWidth": HEIGHT - 8,
+                "cursor": "default",
+                "itemStyle": {"color": fill},
+            }
+            for name, value, fill in parts
+        ],
+    }

@@ -1,11 +1,11 @@
-"""The Lab's choices as a command, as Python and as the README of a saved fleet."""
+"""The Train page's choices as a command, as Python and as the README of a saved fleet."""
 
 from __future__ import annotations
 
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.scores import Scores
@@ -13,8 +13,10 @@ from zooter_core.evaluation.report import Report
 from zooter_core.evaluation.sweep import SweepConfig
 from zooter_core.method.labels import LabelConfig
 from zooter_core.paths import EMBEDDED_FLEET
-from zooter_core.router.kinds import DistillConfig
+from zooter_core.router.kinds import DEFAULT, DistillConfig
 from zooter_core.strict_json import dump_json
+
+TRAINING = DistillConfig()
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,13 @@ class TrainingData:
 
 def distill_command(data: TrainingData, training: DistillConfig, fleet: Fleet, out: str) -> str:
     """The command that trains the same router on the complete file."""
-    parts = ["zooter", "distill", "--scores", data.file, "--out", out, *_labels(data, fleet)]
-    parts += ["--beta", f"{data.config.beta:g}", "--tau", f"{data.config.tau:g}"]
-    parts += ["--holdout", f"{data.config.holdout:g}", "--epochs", str(training.epochs)]
-    return _wrapped(parts + ["--keep-texts"] * training.keep_texts)
+    parts = ["zooter", "distill", "--scores", data.file, "--out", out]
+    if training.kind == DEFAULT:  # the other kinds learn from the scores and take no label settings
+        parts += _labels(data, fleet)
+        parts += ["--beta", f"{data.config.beta:g}", "--tau", f"{data.config.tau:g}", "--epochs", str(training.epochs)]
+    else:
+        parts += ["--router-kind", training.kind, *_fleet(fleet)]
+    return _wrapped([*parts, "--holdout", f"{data.config.holdout:g}"] + ["--keep-texts"] * training.keep_texts)
 
 
 def sweep_command(data: TrainingData, config: SweepConfig, fleet: Fleet) -> str:
@@ -62,8 +67,11 @@ def sweep_command(data: TrainingData, config: SweepConfig, fleet: Fleet) -> str:
 
 
 def _labels(data: TrainingData, fleet: Fleet) -> list[str]:
-    parts = ["--normalise", data.config.normalise, "--tagger", data.tagger]
-    return parts if _is_default(fleet) else [*parts, "--fleet", str(fleet.folder)]
+    return ["--normalise", data.config.normalise, "--tagger", data.tagger, *_fleet(fleet)]
+
+
+def _fleet(fleet: Fleet) -> list[str]:
+    return [] if _is_default(fleet) else ["--fleet", str(fleet.folder)]
 
 
 def _is_default(fleet: Fleet) -> bool:
@@ -89,10 +97,12 @@ def distill_code(data: TrainingData, training: DistillConfig, fleet: Fleet, out:
     labels = (
         f"beta={config.beta:g}, tau={config.tau:g}, normalise={_quoted(config.normalise)}, holdout={config.holdout:g}"
     )
-    keep_texts = ", keep_texts=True" if training.keep_texts else ""
+    changed = {one.name: getattr(training, one.name) for one in fields(training)}
+    changed = {name: value for name, value in changed.items() if value != getattr(TRAINING, name)}
+    settings = ", ".join(f"{name}={value!r}" for name, value in changed.items())
     lines += [
         f"labels = LabelConfig({labels})",
-        f"training = DistillConfig(epochs={training.epochs}{keep_texts})",
+        f"training = DistillConfig({settings})",
         f"encoder = {_quoted(fleet.encoder)}",
         f"distill(scores, {_quoted(out)}, labels=labels, training=training, encoder=encoder, tags={tags})",
     ]
@@ -139,11 +149,11 @@ def readme(name: str, data: TrainingData, training: DistillConfig, report: Repor
         f"# {name}",
         "",
         f"A router for {_plain(pool)},",
-        f"distilled on the Lab page of the demo from {len(data.tags):,} queries of {_plain(data.name)}.",
+        f"distilled on the Train page of the demo from {len(data.tags):,} queries of {_plain(data.name)}.",
         "",
         f"- Labels: beta {data.config.beta:g}, tau {data.config.tau:g}, normalise {data.config.normalise}, "
         f"tags {data.tagger}; {data.config.holdout:.0%} of the queries held back.",
-        f"- Training: at most {training.epochs} epochs, encoder `{fleet.encoder}`.",
+        f"- Training: kind {training.kind}, at most {training.epochs} epochs, encoder `{fleet.encoder}`.",
     ]
     if held_back := report.held_back:
         mean, (low, high) = held_back["mean"], held_back["interval"]["regret"]

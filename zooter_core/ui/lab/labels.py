@@ -1,24 +1,29 @@
-"""The Lab's first part: one query's plain label, tag prior and enhanced label."""
+"""Step 2 of the Train page: how scores become labels, shown on one query."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
-from zooter_core.method.labels import Labels, entropy
-from zooter_core.ui.charts import PLAIN
-from zooter_core.ui.lab import charts
+from zooter_core.method.labels import LabelConfig, Labels, entropy
+from zooter_core.ui import tables
+from zooter_core.ui.answer_view import draw_query
+from zooter_core.ui.colours import badge
+from zooter_core.ui.lab import charts, settings, steps, sweep
 from zooter_core.ui.lab.code import TrainingData
 from zooter_core.ui.lab.settings import labels_of
 from zooter_core.ui.lab.state import Lab, once
-from zooter_core.ui.text import plain, safe
+from zooter_core.ui.text import number, plain
 
-CLEAR, MIXED = 0.35, 0.75  # reward entropy below which the rewards are clear, or mixed
+if TYPE_CHECKING:
+    from zooter_core.ensemble import Ensemble
+
+CLEAR, MIXED = 0.35, 0.75  # reward entropy below which the scores are clear, or mixed
 LISTED = 200  # queries
-LONG = 2_000  # characters
+FEW_TAGS = 3
 ORDERS = {
     "file": "all, in the file's order",
     "changed": "only those where tags change the winner",
@@ -27,31 +32,66 @@ ORDERS = {
 }
 
 
-def draw(lab: Lab, data: TrainingData) -> None:
-    """Pick a query; see its three labels as bars, as numbers and in words."""
-    labels = labels_of(lab, data)
-    row = _pick(data, labels)
-    if row is None:
-        return
-    query, pool = data.scores.queries[row], data.scores.candidates
-    with st.chat_message("user", avatar=":material/person:"):
-        st.markdown(safe(query.text[:LONG] + (" ..." if len(query.text) > LONG else "")))
-    counts = once(_tag_counts(), data.key, lambda: Counter(t for tags in data.tags for t in dict.fromkeys(tags)))
+def summary(lab: Lab) -> str:
+    """The settings of this step in a few words."""
+    if lab.data is None:
+        return ""
+    return f"beta {lab.data.config.beta:g}, {settings.TAGGERS[lab.data.tagger]}"
+
+
+def draw(lab: Lab, engine: Ensemble) -> None:
+    """One query's label, which follows beta; the rest of the settings, and a sweep, below."""
+    part = lab.part
+    assert part is not None  # step 1 comes first
+    settings.use_defaults(lab, part.loaded)
+    st.markdown(
+        "The router learns one label a query: how likely each model is to answer it best. A label mixes the query's "
+        "own scores with those of queries of the same kind. Move beta and watch."
+    )
+    picture = st.container()  # drawn last: it depends on what is below it
+    with picture:
+        beta = settings.beta_slider()
+    with st.expander("Advanced", expanded=lab.sweep is not None, icon=":material/tune:"):
+        config, tagger = settings.advanced(beta, engine)
+        with picture:
+            lab.data = settings.training_data(lab, part, config, tagger, engine)
+        if lab.data is None:
+            return
+        labels = labels_of(lab, lab.data)
+        row = _pick(lab.data, labels)
+        if row is not None:
+            _table(lab.data, labels, row)
+        sweep.draw(lab, lab.data, engine)
+    with picture:
+        if row is not None:
+            _label(lab.data, labels, row)
+        steps.next_button(lab, 3, "Next: train")
+
+
+def _label(data: TrainingData, labels: Labels, row: int) -> None:
+    """A query, its label as a bar, and where the label comes from."""
+    pool = data.scores.candidates
+    draw_query(data.scores.queries[row].text)
+    shares = {"plain": labels.plain[row], "prior": labels.prior[row], "enhanced": labels.enhanced[row]}
+    columns, label = charts.shown(shares), labels.enhanced[row]
+    order = sorted(columns, key=lambda column: -label[column])
+    parts = [badge(pool, pool[column], f"{label[column]:.0%}") for column in order]
+    st.echarts_chart(
+        charts.bar(pool, label, columns),
+        key="lab-bar",
+        height=charts.HEIGHT,
+        renderer="svg",
+        alt="The query's label: " + ", ".join(f"{pool[column]} {label[column]:.0%}" for column in order),
+    )
+    st.markdown(" ".join(parts))
     tags = list(dict.fromkeys(data.tags[row]))
+    st.markdown(verdict(pool, shares, data.config, bool(tags)))
+    counts = once(_tag_counts(), data.key, lambda: Counter(t for tags in data.tags for t in dict.fromkeys(tags)))
     if tags:
-        st.caption("Tags: " + plain(", ".join(f"{tag} ({counts[tag]:,} queries)" for tag in tags)))
+        names = [f"{tag} ({counts[tag]:,} queries)" for tag in tags[:FEW_TAGS]]
+        st.caption("Of the same kind, by tag: " + plain(", ".join(names)))
     else:
-        st.caption("This query has no tags, so its enhanced label is its plain label.")
-    shares = {
-        "plain label": labels.plain[row],
-        "tag prior": labels.prior[row],
-        "enhanced label": labels.enhanced[row],
-    }
-    st.plotly_chart(charts.labels(pool, shares), key="lab-bars", config=PLAIN)
-    if len(pool) > charts.MOST:
-        st.caption(f"The chart shows {charts.MOST} of {len(pool)} models, those with the largest shares.")
-    st.markdown(verdict(pool, shares, data.config.beta, bool(tags)))
-    _table(data, labels, row)
+        st.caption("This query has no tags, so its label is its own scores alone.")
 
 
 def _tag_counts() -> dict[Any, Any]:
@@ -69,19 +109,23 @@ def _pick(data: TrainingData, labels: Labels) -> int | None:
     rows = order_of(labels, order)
     matches = [row for row in rows if words.lower().strip() in data.scores.queries[row].text.lower()]
     count = len(data.tags)
-    st.caption(
-        f"Tags change the winner in {len(labels.changed):,} of {count:,} queries ({len(labels.changed) / count:.0%}): "
-        "the enhanced label favours another model than the plain label."
-    )
     if not matches:
         st.info("No query matches. Choose another list, or other words.", icon=":material/search_off:")
         return None
+    listed = matches[:LISTED]
+    changed = set(labels.changed.tolist())
+    first = next((place for place, row in enumerate(listed) if row in changed), 0)  # where beta matters most
     row: int = st.selectbox(
-        f"Query ({min(len(matches), LISTED):,} of {count:,} listed)",
-        matches[:LISTED],
+        f"Query ({len(listed):,} of {count:,} listed)",
+        listed,
+        first,
         format_func=lambda row: data.scores.queries[row].text[:100].replace("\n", " "),
         key="lab-query",
         persist_state="session",
+    )
+    st.caption(
+        f"Tags change the winner in {len(changed):,} of {count:,} queries ({len(changed) / count:.0%}): their label "
+        "favours another model than their own scores."
     )
     return row
 
@@ -98,44 +142,32 @@ def order_of(labels: Labels, order: str) -> list[int]:
     return numbers
 
 
-def verdict(pool: tuple[str, ...], shares: dict[str, Any], beta: float, tagged: bool) -> str:
-    """How clear the rewards are, the winner of each label, and the effect of the tags, as Markdown."""
+def verdict(pool: tuple[str, ...], shares: dict[str, Any], config: LabelConfig, tagged: bool) -> str:
+    """How clear the query's own scores are, what its kind says, and what becomes of both, as Markdown."""
     winner = {name: plain(pool[int(row.argmax())]) for name, row in shares.items()}
     share = {name: f"{float(row.max()):.0%}" for name, row in shares.items()}
-    entropy_value = float(entropy(shares["plain label"]))
-    clarity = (
-        "are clear" if entropy_value < CLEAR else "are mixed" if entropy_value < MIXED else "hardly separate the models"
-    )
-    parts = [
-        f"The rewards {clarity}: reward entropy {entropy_value:.2f}, where 0 is one clear winner and 1 no difference.",
-        f"The plain label favours **{winner['plain label']}** ({share['plain label']}).",
-    ]
+    unclear = float(entropy(shares["plain"]))
+    clarity = "are clear" if unclear < CLEAR else "are mixed" if unclear < MIXED else "hardly separate the models"
+    parts = [f"Its own scores {clarity}: they favour **{winner['plain']}** ({share['plain']})."]
     if tagged:
-        parts.append(f"Queries with the same tags favour **{winner['tag prior']}** ({share['tag prior']}).")
-        verb = "still favours" if winner["enhanced label"] == winner["plain label"] else "favours"
-        parts.append(
-            f"At beta {beta:g} the enhanced label, which the router is trained on, {verb} "
-            f"**{winner['enhanced label']}** ({share['enhanced label']})."
-        )
+        parts.append(f"Queries of the same kind favour **{winner['prior']}** ({share['prior']}).")
+        verb = "still favours" if winner["enhanced"] == winner["plain"] else "favours"
+        parts.append(f"At beta {config.beta:g} the label {verb} **{winner['enhanced']}** ({share['enhanced']}).")
     return " ".join(parts)
 
 
 def _table(data: TrainingData, labels: Labels, row: int) -> None:
-    columns: dict[str, Any] = {"model": list(data.scores.candidates), "score": data.scores.scores[row]}
-    if data.config.normalise != "none":
-        columns["scaled"] = labels.rewards[row]
-    shares = {"plain": labels.plain, "prior": labels.prior, "enhanced": labels.enhanced}
-    columns |= {name: table[row] for name, table in shares.items()}
-    number = st.column_config.NumberColumn
-    st.dataframe(
-        columns,
-        hide_index=True,
-        column_config={
-            "model": st.column_config.TextColumn(pinned=True),
-            "score": number(format="%.3f", help="The score in the file"),
-            "scaled": number(format="%.3f", help="The score after scaling, before the softmax"),
-            "plain": number(format="percent", help="Plain label: the softmax of the scores at this tau"),
-            "prior": number(format="percent", help="Tag prior: the mean plain label of the queries with the same tags"),
-            "enhanced": number(format="percent", help="beta times the plain label, plus 1 - beta times the tag prior"),
-        },
+    """The figures behind the picture."""
+    scaled = data.config.normalise != "none"
+    head = ["model", "score", *(["scaled"] if scaled else []), "own label", "same kind", "label"]
+    rows = []
+    for column, name in enumerate(data.scores.candidates):
+        values = [data.scores.scores[row][column], *([labels.rewards[row][column]] if scaled else [])]
+        shares = [table[row][column] for table in (labels.plain, labels.prior, labels.enhanced)]
+        rows.append([plain(name), *(number(value, 3) for value in values), *(f"{share:.1%}" for share in shares)])
+    tables.draw("lab-labels", head, rows)
+    st.caption(
+        "The own label is the softmax of the scores at tau. *Same kind* is the mean own label of queries with its "
+        "tags. The label is beta of the first and 1 - beta of the second. Reward entropy of the own label: "
+        f"{number(float(entropy(labels.plain[row])))}, where 0 is one clear winner and 1 no difference."
     )

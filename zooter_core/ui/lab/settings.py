@@ -1,4 +1,4 @@
-"""The Lab's settings: which scores, which tags, beta and tau."""
+"""How scores become labels: tau, the scaling of the scores, and the tags."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from zooter_core.method.scales import NORMALISATIONS
 from zooter_core.pipeline.train import tags_of
 from zooter_core.strict_json import dump_json
 from zooter_core.ui.lab.code import TrainingData
-from zooter_core.ui.lab.state import Lab, LoadedScores, once
+from zooter_core.ui.lab.state import Lab, LoadedScores, Part, once
 from zooter_core.ui.lab.tasks import Task, draw_end, draw_task, heavy_work
-from zooter_core.ui.text import plain
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -35,79 +34,40 @@ TAGGERS = {
     "fleet": "the fleet's tagger",
     "none": "no tags",
 }
-MANY = 6_000  # queries whose embeddings take about a minute
-MOST = 20_000  # queries
 BATCH = 64
 
 
-def training_data(lab: Lab, loaded: LoadedScores, engine: Ensemble) -> TrainingData | None:
-    """The scores with the visitor's settings; None until the queries have their tags."""
-    if lab.configured != loaded.key:
-        lab.configured = loaded.key
-        has_tags = any(query.tags for query in loaded.scores.queries)
-        defaults: dict[str, Any] = {"beta": float(loaded.config.beta), "tau": float(loaded.config.tau)}
-        defaults |= {"normalise": loaded.config.normalise, "tagger": "given" if has_tags else "clusters"}
-        st.session_state.update({f"lab-{name}": value for name, value in defaults.items()})
-    with st.container(border=True):
-        scores, only, most = _part(lab, loaded, engine)
-        config, tagger = _label_settings(engine)
-    key = f"{loaded.key} {only} {most} {tagger}"
-    tags = _tags(lab, key, scores, tagger, engine)
-    if tags is None:
-        return None
-    return TrainingData(key, loaded.name, loaded.file, scores, tags, tagger, config, only, most)
+def use_defaults(lab: Lab, loaded: LoadedScores) -> None:
+    """Begin with the label settings of a source when it is first used."""
+    if lab.configured == loaded.key:
+        return
+    lab.configured = loaded.key
+    has_tags = any(query.tags for query in loaded.scores.queries)
+    defaults: dict[str, Any] = {"beta": float(loaded.config.beta), "tau": float(loaded.config.tau)}
+    defaults |= {"normalise": loaded.config.normalise, "tagger": "given" if has_tags else "clusters"}
+    st.session_state.update({f"lab-{name}": value for name, value in defaults.items()})
+    st.session_state.pop("lab-query", None)
 
 
-def _part(lab: Lab, loaded: LoadedScores, engine: Ensemble) -> tuple[Scores, tuple[str, ...] | None, int | None]:
-    """The scores to train on; only which candidates and how many queries of the file, None for all."""
-    scores, pool, count = loaded.scores, engine.fleet.pool, len(loaded.scores.queries)
-    only, most = None, None
-    sets = len(set(scores.datasets))
-    size = f"{count:,} queries, {sets} data set{'s' * (sets != 1)}, {len(scores.candidates)} models"
-    st.markdown(f"**{size}** from {plain(loaded.name)}: {plain(', '.join(scores.candidates[:12]))}")
-    if set(pool) < set(scores.candidates) and st.checkbox(
-        f"Only the models of the fleet: {plain(', '.join(pool))}",
-        value=True,
-        key="lab-only",
-        persist_state="session",
-        help="A router can be saved as a fleet only if it chooses among exactly the fleet's models.",
-    ):
-        only = pool
-    if count > MANY:
-        most = st.slider(
-            "Queries to use",
-            500,
-            min(count, MOST),
-            MANY,
-            step=500,
-            key=f"lab-most-{loaded.key}",
-            persist_state="session",
-            help=f"A sample of the {count:,}. Embedding {MANY:,} queries takes about a minute, the first time only.",
-        )
-    part = once(
-        lab.part, (loaded.key, only, most), lambda: _cut(scores, only, most)
-    )  # fmt: skip
-    return part, only, most
-
-
-def _cut(scores: Scores, only: tuple[str, ...] | None, most: int | None) -> Scores:
-    scores = scores if only is None else scores.only(only)
-    return scores if most is None else scores.sample(most)
-
-
-def _label_settings(engine: Ensemble) -> tuple[LabelConfig, str]:
-    left, right = st.columns(2)
-    beta = left.slider(
-        "beta: weight of the query's own label",
+def beta_slider() -> float:
+    """How much of a query's label is its own."""
+    beta: float = st.slider(
+        "beta: how much a query's own scores count",
         0.0,
         1.0,
         step=0.05,
         key="lab-beta",
         persist_state="session",
-        help="Single rewards are noisy, so a query's label is mixed with the mean label of the queries that share its "
-        "tags. 1 uses the query's own label only, 0 the tags only; the paper found 0.3 best.",
+        help="Single scores are noisy, so a query's label is mixed with the mean label of the queries that share its "
+        "tags. At 1 only its own scores count, at 0 only those queries; the paper found 0.3 best.",
     )
-    tau = right.number_input(
+    return beta
+
+
+def advanced(beta: float, engine: Ensemble) -> tuple[LabelConfig, str]:
+    """The other label settings, and the source of the tags."""
+    left, middle, right = st.columns(3)
+    tau = left.number_input(
         "tau: softmax temperature",
         0.01,
         100.0,
@@ -118,7 +78,7 @@ def _label_settings(engine: Ensemble) -> tuple[LabelConfig, str]:
         help="A softmax at this temperature turns scores into shares. A small tau gives all to the best model, a "
         "large one nearly the same share to each; the paper uses 1 on its reward models' scale.",
     )
-    scale = left.selectbox(
+    scale = middle.selectbox(
         "Scaling of the scores",
         list(NORMALISATIONS),
         format_func=lambda name: NORMALISED.get(name, name),
@@ -135,6 +95,16 @@ def _label_settings(engine: Ensemble) -> tuple[LabelConfig, str]:
         help="A tag names the kind of a query. Queries that share a tag share part of their labels.",
     )
     return LabelConfig(beta=beta, tau=tau, normalise=scale), tagger
+
+
+def training_data(lab: Lab, part: Part, config: LabelConfig, tagger: str, engine: Ensemble) -> TrainingData | None:
+    """The scores with these settings; None until the queries have their tags."""
+    key = f"{part.key} {tagger}"
+    tags = _tags(lab, key, part.scores, tagger, engine)
+    if tags is None:
+        return None
+    loaded = part.loaded
+    return TrainingData(key, loaded.name, loaded.file, part.scores, tags, tagger, config, part.only, part.most)
 
 
 def _tags(lab: Lab, key: str, scores: Scores, tagger: str, engine: Ensemble) -> Any:

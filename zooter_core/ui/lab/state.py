@@ -1,4 +1,4 @@
-"""The Lab's state, and where its scores come from: the fleet's sample, a run or a score file."""
+"""The Train page's state, and where its scores come from: the fleet's sample, a run or a score file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
     from zooter_core.ensemble import Ensemble
+    from zooter_core.ui.lab.code import TrainingData
+    from zooter_core.ui.lab.train import DistilledRouter
 
+USE = 4  # the last step
 SOURCES = {
     "sample": ":material/inventory_2: The fleet's sample",
     "run": ":material/folder_open: A run",
@@ -52,18 +55,39 @@ class LoadedScores:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Part:
+    """The scores to train on: of `only` these candidates and of `most` queries of the source; None for all of them."""
+
+    loaded: LoadedScores
+    scores: Scores
+    only: tuple[str, ...] | None = None
+    most: int | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.loaded.key} {self.only} {self.most}"
+
+
 @dataclass
 class Lab:
     """One session's work. Its folder is deleted with the session.
 
     Attributes:
+        step: the open step; reached: the last one that was open.
+        part: the scores of step 1; data: those of step 2, with their label settings.
         loaded: key of a source -> the task that reads it.
         uploads: how many files were uploaded; uploaded: the key of the last one.
         configured: the key of the source whose label settings are on the page.
-        tagging, labels, part: caches of one item each.
+        tagging, labels, cut: caches of one item each.
         distillation: the task that trains a router; routers: how many it has trained.
-        saved: the folder of the router that was saved last.
+        saved: the folder of the router that was saved last; problem: why saving failed.
     """
+
+    step: int = 1
+    reached: int = 1
+    part: Part | None = None
+    data: TrainingData | None = None
 
     folder: tempfile.TemporaryDirectory[str] = field(
         default_factory=lambda: tempfile.TemporaryDirectory(prefix="zooter-lab-", ignore_cleanup_errors=True)
@@ -74,15 +98,28 @@ class Lab:
     configured: str | None = None
     tagging: dict[str, Task[Any]] = field(default_factory=dict)
     labels: dict[Any, labels.Labels] = field(default_factory=dict)
-    part: dict[Any, Scores] = field(default_factory=dict)
+    cut: dict[Any, Scores] = field(default_factory=dict)
     sweep: Task[Any] | None = None
     distillation: Task[Any] | None = None
     routers: int = 0
     saved: Path | None = None
+    problem: str | None = None
 
     @property
     def path(self) -> Path:
         return Path(self.folder.name)
+
+    @property
+    def router(self) -> DistilledRouter | None:
+        """The router that was trained last."""
+        result: DistilledRouter | None = self.distillation.result if self.distillation else None
+        return result
+
+    def use_part(self, part: Part | None) -> None:
+        """Train on other scores; later steps start again if they differ."""
+        if part is None or self.part is None or part.key != self.part.key:
+            self.data, self.reached = None, self.step
+        self.part = part
 
 
 def current() -> Lab:
@@ -112,8 +149,7 @@ def scores_from_source(lab: Lab, engine: Ensemble) -> LoadedScores | None:
         format_func=SOURCES.__getitem__,
         key="lab-source",
         persist_state="session",
-        help="A score rates one model's response to one query: a reward model's reward, or a benchmark's points. "
-        "The router learns from them which model to choose.",
+        help="A score is a reward model's reward, or a benchmark's points.",
     )
     task = {"sample": _sample, "run": _run, "file": _file}[kind](lab, engine)
     if task is None:

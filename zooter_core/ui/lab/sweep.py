@@ -1,4 +1,4 @@
-"""The Lab's second part: routers for several values of beta, evaluated on held-back queries."""
+"""A sweep on the Train page: routers for several values of beta, evaluated on held-back queries."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ BETAS = tuple(number / 10 for number in range(11))
 
 def draw(lab: Lab, data: TrainingData, engine: Ensemble) -> None:
     """Choose the betas, start the sweep, watch the table fill, read the verdict."""
+    st.markdown("**Does beta matter on these scores?**")
     st.markdown(
-        "How much does beta matter on these scores? For each beta, cross-validation trains routers on some of the "
+        "For each beta, cross-validation trains routers on some of the "
         "queries and evaluates them on the rest, until every query was held back once."
     )
     config = _settings(data)
@@ -108,7 +109,6 @@ def _draw_ended(task: Task[Any]) -> None:
 
 
 def _as_command(data: TrainingData, config: SweepConfig, engine: Ensemble) -> None:
-    with st.expander("As a command", icon=":material/terminal:"):
-        st.code(sweep_command(data, config, engine.fleet), language="bash", wrap_lines=True)
-        if not data.is_complete:
-            st.caption("The command uses all queries and models of the file; this page uses those chosen above.")
+    st.code(sweep_command(data, config, engine.fleet), language="bash", wrap_lines=True)
+    if not data.is_complete:
+        st.caption("The command uses all queries and models of the file; this page uses those chosen in step 1.")

@@ -1,4 +1,4 @@
-"""Work of the Lab in the background, and how a page shows its progress, its log and its end."""
+"""Work of the Train page in the background, and how a page shows its progress, its log and its end."""
 
 from __future__ import annotations
 

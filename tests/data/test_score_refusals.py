@@ -1,0 +1,195 @@
+"""Score and queries files that are refused: each message names the file, the line and the field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zooter_core.data.scores import read_queries, read_responses, read_scores
+from zooter_core.errors import ZooterError
+
+GOOD = {"id": "1", "query": "2 + 2?", "scores": {"a": 0.5, "b": 1}}
+
+
+def refusal(read, path) -> str:
+    with pytest.raises(ZooterError) as caught:
+        read(path)
+    return str(caught.value)
+
+
+def scores_refusal(path: Path) -> str:
+    return refusal(lambda file: read_scores([file]), path)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"scores": {"a": float("nan"), "b": 1}}, '"scores.a"'),
+        ({"scores": {"a": 0.5, "b": float("-inf")}}, '"scores.b"'),
+        ({"scores": {"a": 0.5, "b": 1.1e30}}, 'a number from -1e+30 to 1e+30 as "scores" of b'),
+        ({"scores": {"a": -(10**400), "b": 1}}, '"scores" of a'),
+        ({"id": float("nan")}, '"id"'),
+        ({"notes": {"deep": [1, float("inf")]}}, '"notes.deep.1"'),
+        ({"scores": {"a": "0.5", "b": 1}}, '"scores" of a'),
+        ({"scores": {"a": 0.5, "b": True}}, '"scores" of b'),
+        ({"scores": {"a": 0.5, "b": None}}, '"scores" of b'),
+        ({"scores": {"a": 0.5, "b": [1]}}, '"scores" of b'),
+        ({"scores": {}}, '"scores"'),
+        ({"scores": [0.5, 1]}, '"scores"'),
+        ({"scores": None}, '"scores"'),
+        ({"query": ""}, '"query"'),
+        ({"query": "  \n"}, '"query"'),
+        ({"query": None}, '"query"'),
+        ({"query": ["2 + 2?"]}, '"query"'),
+        ({"dataset": 5}, '"dataset"'),
+        ({"source": ["x"]}, '"dataset"'),
+        ({"tags": "math"}, '"tags"'),
+        ({"tags": [1]}, '"tags"'),
+    ],
+)
+def test_wrong_line_of_a_score_file_names_file_line_and_field(write, change, field):
+    path = write(GOOD, {**GOOD, "id": "2", **change})
+    message = scores_refusal(path)
+    assert f"{path}, line 2" in message
+    assert field in message
+
+
+@pytest.mark.parametrize("missing", ["scores", "query"])
+def test_missing_field_of_a_score_file(write, missing):
+    path = write(GOOD, {key: value for key, value in {**GOOD, "id": "2"}.items() if key != missing})
+    message = scores_refusal(path)
+    assert f"{path}, line 2" in message
+    assert f'"{missing}"' in message
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"query": ""}, '"query"'), ({"query": 7}, '"query"'), ({"tags": {}}, '"tags"'), ({"dataset": []}, '"dataset"')],
+)
+def test_wrong_line_of_a_queries_file_names_file_line_and_field(write, change, field):
+    path = write({"query": "first"}, {"query": "second", **change}, name="queries.jsonl")
+    message = refusal(read_queries, path)
+    assert f"{path}, line 2" in message
+    assert field in message
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("{'query': 'single quotes'}", "JSON in"),
+        ('{"query": "cut', "JSON in"),
+        ("[1, 2]", "list"),
+        ('"text"', "str"),
+        ("5", "int"),
+    ],
+)
+def test_line_that_is_no_json_object(write, line, problem):
+    path = write({"query": "first"}, line, name="queries.jsonl")
+    message = refusal(read_queries, path)
+    assert f"{path}, line 2" in message
+    assert problem in message
+
+
+def test_empty_lines_count_in_the_line_number(write):
+    path = write("", GOOD, "  ", {"query": ""})
+    assert f"{path}, line 4" in scores_refusal(path)
+
+
+@pytest.mark.parametrize("lines", [[], [""], ["", "   ", "\t"]])
+def test_empty_file(write, lines):
+    path = write(*lines)
+    assert f"at least one query in {path}" in scores_refusal(path)
+    assert f"at least one query in {path}" in refusal(read_queries, path)
+    assert "at least one query" in refusal(read_queries, write(*lines, name="queries.txt"))
+
+
+def test_same_id_twice(write):
+    path = write(GOOD, {**GOOD, "query": "3 + 3?"})
+    for read in (lambda file: read_scores([file]), read_queries):
+        message = refusal(read, path)
+        assert f"different ids in {path}" in message
+        assert '"1" twice' in message
+
+
+def test_same_candidate_twice_in_a_line(write):
+    path = write('{"query": "q", "scores": {"a": 1, "b": 2, "a": 3}}')
+    with pytest.raises(ZooterError, match=r'line 1.*"a" occurs twice'):
+        read_scores([path])
+
+
+def test_no_file(tmp_path):
+    assert f"no file at {tmp_path / 'none.jsonl'}" in scores_refusal(tmp_path / "none.jsonl")
+    assert f"no file at {tmp_path}" in refusal(read_queries, tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_gzip_cut_short(write, share):
+    path = write(*({**GOOD, "id": str(n), "query": f"{n * 7919} + {n}?"} for n in range(500)), name="scores.jsonl.gz")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    message = scores_refusal(path)
+    assert f"a readable file {path}" in message
+    assert "cut short or damaged" in message
+
+
+def test_gzip_damaged_in_the_middle(write):
+    path = write(*({**GOOD, "id": str(n), "query": f"{n * 7919} + {n}?"} for n in range(500)), name="scores.jsonl.gz")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 20] = bytes(20)
+    path.write_bytes(content)
+    assert str(path) in scores_refusal(path)
+
+
+def test_plain_text_named_gz(write, tmp_path):
+    path = write(GOOD).rename(tmp_path / "plain.jsonl.gz")
+    assert f"a readable file {path}" in scores_refusal(path)
+
+
+@pytest.mark.parametrize("name", ["queries.jsonl", "queries.txt"])
+def test_file_that_is_not_utf8(write, name):
+    path = write(b'{"query": "first"}\n', b'{"query": "caf\xe9"}\n', name=name)
+    assert f"a readable file {path}" in refusal(read_queries, path)
+
+
+def test_number_too_large_for_a_float(write):
+    path = write('{"query": "2 + 2?", "scores": {"a": 1' + "0" * 400 + "}}")
+    message = scores_refusal(path)
+    assert f"{path}, line 1" in message
+
+
+def test_line_nested_too_deeply(write):
+    path = write("[" * 100_000)
+    assert f"{path}, line 1" in scores_refusal(path)
+
+
+def test_strictly_all_lines_have_the_candidates_of_the_first(write):
+    two = write({**GOOD, "scores": {"a": 1, "c": 2}}, name="two.jsonl")
+    with pytest.raises(ZooterError) as caught:
+        read_scores([write(GOOD), two], strict=True)
+    assert f"{two}, line 1: b, c" in str(caught.value)
+    assert "--strict" in str(caught.value)
+
+
+def test_no_query_with_two_scores_is_one_clear_error(write):
+    path = write({**GOOD, "scores": {"a": 1}}, {**GOOD, "id": "2", "scores": {"b": 1}})
+    with pytest.raises(ZooterError, match=r"scores of two candidates for some query in .*one of a, b a line"):
+        read_scores([path])
+
+
+def test_each_score_file_must_hold_a_query(write):
+    empty = write(name="empty.jsonl")
+    with pytest.raises(ZooterError, match="at least one query"):
+        read_scores([write(GOOD), empty])
+
+
+@pytest.mark.parametrize("responses", [None, {}, [], "text", {"a": 1}, {"a": None}])
+def test_responses_must_be_texts_by_candidate(responses):
+    with pytest.raises(ZooterError, match=r'"responses" as an object of texts in file, line 3'):
+        read_responses("file, line 3", {"responses": responses})
+
+
+def test_a_line_longer_than_any_memory_is_named(write, monkeypatch):
+    monkeypatch.setattr("zooter_core.data.lines.LONGEST", 100)
+    long = GOOD | {"id": "2", "query": "x" * 200}
+    assert "line 2" in scores_refusal(write(GOOD, long, name="scores.jsonl.gz"))

@@ -1,0 +1,116 @@
+"""Every page of `zooter demo --endpoint`, in front of a running endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from support.app_pages import draw_ended, press, talk, words
+from support.scripted_answers import TEXT
+from support.scripted_server import Scripted, serving
+from zooter_core.ui.history import history
+
+pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
+pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+
+if TYPE_CHECKING:
+    from support.running_endpoint import Endpoint
+
+QUERY = "What is 2 + 3?"
+COMPLETE = "".join(TEXT)
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with serving() as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def endpoint(fleet_copy: Path, server: Scripted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    """A running endpoint that the demo talks to."""
+    from support.running_endpoint import in_front_of
+
+    with in_front_of(fleet_copy, server.url, "good", "good") as running:
+        monkeypatch.setenv("ZOOTER_ENDPOINT", f"{running.url}/v1")
+        yield running
+
+
+def test_chat_routes_answers_and_explains(endpoint: Endpoint, open_page: Open) -> None:
+    page = open_page("chat")
+    assert f"2 models behind the endpoint `{endpoint.url}/v1`" in words(page)
+    assert "no answers are compared here" in words(page)
+    assert page.selectbox(key="mode").options == ["Router", "One model"]
+    page.chat_input[0].set_value(QUERY).run()
+    draw_ended(page)
+    (turn,) = talk(page).turns
+    assert (turn.text, turn.candidate) == (COMPLETE, endpoint.order[0])
+    assert [exchange.model for exchange in endpoint.exchanges] == [endpoint.order[0]]
+    press(page, "Why")
+    assert not page.exception
+    assert "saved without its training queries" in words(page)
+    assert history().entries()[0].fleet == f"{endpoint.url}/v1"
+
+
+def test_an_address_cannot_ask_for_a_ranking(endpoint: Endpoint, open_page: Open) -> None:
+    page = open_page("chat", mode="All of them")
+    assert not page.exception
+    assert page.selectbox(key="mode").value == "Router"
+
+
+def test_an_endpoint_that_goes_away_is_one_message(
+    fleet_copy: Path, server: Scripted, monkeypatch: pytest.MonkeyPatch, open_page: Open
+) -> None:
+    from support.running_endpoint import in_front_of
+
+    with in_front_of(fleet_copy, server.url, "good") as running:
+        monkeypatch.setenv("ZOOTER_ENDPOINT", f"{running.url}/v1")
+        page = open_page("chat")
+    page.chat_input[0].set_value(QUERY).run()
+    (error,) = page.error
+    assert "cannot be reached" in error.value
+    assert not talk(page).turns
+
+
+def test_an_endpoint_that_is_not_there_is_one_message(monkeypatch: pytest.MonkeyPatch, open_page: Open) -> None:
+    monkeypatch.setenv("ZOOTER_ENDPOINT", "http://127.0.0.1:9/v1")
+    (error,) = open_page("chat").error
+    assert "Start it with `zooter serve`" in error.value
+
+
+def test_compare_shows_all_answers_without_ranks(endpoint: Endpoint, open_page: Open) -> None:
+    page = open_page("compare")
+    page.text_area[0].set_value(QUERY)
+    press(page, "Compare")
+    page.session_state["comparison"].job.wait(60)
+    page.run()
+    assert not page.exception
+    assert not page.error
+    assert words(page).count(COMPLETE) == 2
+    assert "An endpoint gives no rewards" in words(page)
+    assert {exchange.model for exchange in endpoint.exchanges} == set(endpoint.order)
+    page.session_state["comparison"].cast("tie")
+    assert len(history().votes(f"{endpoint.url}/v1")) == 1
+
+
+@pytest.mark.parametrize(
+    ("page", "what"),
+    [
+        ("lab", "Training a router"),
+        ("benchmark", "The benchmark of a router"),
+        ("explorer", "What the router has learned"),
+    ],
+)
+def test_pages_that_need_the_fleets_files_say_so(endpoint: Endpoint, open_page: Open, page: str, what: str) -> None:
+    drawn = open_page(page)
+    assert not drawn.exception
+    (notice,) = drawn.info
+    assert notice.value.startswith(what)
+    assert "needs the folder of a fleet" in notice.value
+    if page == "explorer":
+        assert "would answer" in words(drawn)  # it routes while you type

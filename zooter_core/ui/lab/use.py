@@ -1,0 +1,105 @@
+"""Step 4 of the Train page: save the router as a fleet, and chat with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from zooter_core.errors import ZooterError
+from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
+from zooter_core.ui import resources
+from zooter_core.ui.error_box import show_error
+from zooter_core.ui.lab import steps
+from zooter_core.ui.lab.code import readme
+from zooter_core.ui.lab.state import Lab
+from zooter_core.ui.lab.train import OUT, DistilledRouter
+from zooter_core.ui.text import code, plain
+
+if TYPE_CHECKING:
+    from zooter_core.ensemble import Ensemble
+
+
+def summary(lab: Lab) -> str:
+    """Where the router is saved."""
+    return f"saved in {code(shown(lab.saved))}" if lab.saved else ""
+
+
+def draw(lab: Lab, engine: Ensemble) -> None:
+    """Save the router and let Chat use it; if it chooses among other models than the fleet's, save it alone."""
+    router = lab.router
+    assert router is not None  # the step is closed until there is one
+    fleet, pool = engine.fleet, router.data.scores.candidates
+    fits = set(pool) == set(fleet.pool)
+    if fits:
+        st.markdown(
+            f"Your router becomes a fleet with the models of {plain(fleet.name)}. Chat and all other pages use it."
+        )
+    else:
+        st.markdown(
+            f"This router chooses among {plain(', '.join(pool[:12]))}; the fleet {plain(fleet.name)} has "
+            f"{plain(', '.join(fleet.pool))}. It can be saved alone; a fleet with its models can name it in its "
+            "`fleet.toml`."
+        )
+    st.session_state.setdefault("lab-name", free_name(engine))
+    label, icon = ("Use it in Chat", ":material/chat:") if fits else ("Save the router", ":material/save:")
+    pressed = steps.primary(label, "lab-use", icon=icon, on_click=_save, args=(lab, engine, fits))
+    if lab.problem:
+        show_error(lab.problem)
+    elif lab.saved is not None:
+        st.success(f"Saved in {code(shown(lab.saved))}.", icon=":material/check_circle:")
+    with st.expander("Advanced", icon=":material/tune:", expanded=lab.problem is not None):
+        st.text_input("Name", key="lab-name", persist_state="session", max_chars=64, help="Letters, digits and dashes.")
+        st.checkbox(
+            "Replace an earlier one of this name",
+            key="lab-replace",
+            help="Only folders that this page has saved can be replaced.",
+        )
+        if fits:
+            st.button("Save as a fleet", icon=":material/save:", on_click=_save, args=(lab, engine, False))
+    if pressed and fits and not lab.problem:
+        st.switch_page("pages/chat.py")
+
+
+def shown(place: Path) -> str:
+    """A saved folder, as the visitor knows it."""
+    return f"{place.parent.name}/{place.name}"
+
+
+def free_name(engine: Ensemble) -> str:
+    """The first name that no folder beside the fleet has."""
+    names = (OUT if number == 1 else f"{OUT}-{number}" for number in range(1, 1000))
+    return next(name for name in names if not place_of(name, engine.fleet.folder).exists())
+
+
+def _save(lab: Lab, engine: Ensemble, use: bool) -> None:
+    """Save the router under the name in the field; `use`: let this session use it as its fleet."""
+    router, name = lab.router, st.session_state["lab-name"].strip()
+    assert router is not None
+    lab.problem = None
+    if lab.saved is None or lab.saved.name != name or st.session_state.get("lab-replace"):
+        try:
+            lab.saved = save(router, name, engine, bool(st.session_state.get("lab-replace")))
+        except ZooterError as problem:
+            lab.problem = str(problem)
+            return
+        lab.loaded.pop(f"sample {lab.saved}", None)  # the sample of a replaced fleet
+    if use:
+        resources.pick_fleet(lab.saved)
+
+
+def save(router: DistilledRouter, name: str, engine: Ensemble, replace_it: bool) -> Path:
+    """Write the folder beside the fleet's.
+
+    Raises:
+        ZooterError: the name is invalid or taken, or the files cannot be written.
+    """
+    fleet = engine.fleet
+    place_of(name, fleet.folder)
+    text = readme(name, router.data, router.training, router.report, fleet)
+    if set(router.data.scores.candidates) == set(fleet.pool):
+        place = save_fleet(fleet, router.folder, name, text, replace_it)
+        resources.forget(place)
+        return place
+    return save_router(router.folder, name, fleet.folder, text, replace_it)
