@@ -3,9 +3,6 @@
 import streamlit as st
 
 from zooter_core.ui import resources
-from zooter_core.ui.lab import labels, scores, state, steps, train, use
-
-STEPS = {"Scores": scores, "Labels": labels, "Train": train, "Use": use}
 
 st.title("Train your own router", anchor=False)
 st.markdown(
@@ -14,7 +11,11 @@ st.markdown(
 )
 resources.require_folder("Training a router")
 engine = resources.ensemble()
+
+# Only now: these import what the fleet's thread imports, and two threads must not begin to import transformers at once.
+from zooter_core.ui.lab import labels, scores, state, steps, train, use  # noqa: E402
+
 lab = state.current()
-for number, (name, step) in enumerate(STEPS.items(), 1):
+for number, (name, step) in enumerate({"Scores": scores, "Labels": labels, "Train": train, "Use": use}.items(), 1):
     if steps.head(lab, number, name, step.summary(lab)):
         step.draw(lab, engine)

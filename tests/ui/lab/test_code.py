@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from zooter_core.evaluation.sweep import SweepConfig
 from zooter_core.method.labels import LabelConfig
 from zooter_core.records import Query
 from zooter_core.router.encoder import Encoders
-from zooter_core.router.kinds import DistillConfig
+from zooter_core.router.kinds import DistillConfig, settings_of
 from zooter_core.router.router import Router
 from zooter_core.ui.lab.code import TrainingData, distill_code, distill_command, readme, sweep_command
 from zooter_core.ui.lab.settings import as_file
@@ -87,6 +88,17 @@ def test_the_command_makes_the_same_router(by_button, fleet, tmp_path):
     assert call[0] == "zooter"
     assert main(call[1:]) == 0
     assert same(router, tmp_path / "my-router")
+
+
+def test_code_and_command_of_another_kind_take_no_label_settings(fleet, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data, training = training_data("given", "scores.jsonl"), replace(settings_of("knn"), keep_texts=True)
+    Path(data.file).write_bytes(as_file(data))
+    call = shlex.split(distill_command(data, training, fleet, "by-command").replace("\\\n", ""))
+    assert "--beta" not in call
+    assert main(call[1:]) == 0
+    exec(distill_code(data, training, fleet, "by-code"), {})
+    assert same(Router.load(tmp_path / "by-command", Encoders()), tmp_path / "by-code")
 
 
 def test_the_sweep_command_runs(by_button, fleet, capsys):
