@@ -1,15 +1,21 @@
 """How long a visitor waits, in a real browser: python benchmarks/demo.py (needs Chromium)
 
-The embedded fleet on transformers, then on llama.cpp, `--rounds` times; the best of each counts.
+The embedded fleet on transformers, then on llama.cpp, `--rounds` times; the best of each counts. Times are taken inside
+the page, when it changes.
 
-Cold: from the start of `zooter demo` to the first token of the first answer, typed as soon as the page accepts it.
-Warm: from Enter to the first token of the next answers. Stop: from the click to the end of generation.
-CPU: seconds of processor time of the demo, with its children, until the first token. Memory: theirs at the end.
+Cold: from the start of `zooter demo` until the page takes a query, shows its routing, and the answer's first words.
+An empty Streamlit app with a composer, started in the same round, is the least that any demo on Streamlit takes.
+Warm: from Enter to the routing and to the first words of the next answers; medians. Stop: from the click to the end.
+Compare: from the click until four answers of at most 40 tokens are ranked. Pages: from the click on a page to its
+heading, at the first visit and at the second; the slowest page.
+CPU: seconds of processor time of the demo, with its children, until the first words. Memory at the end: resident, and
+proportional (PSS: what processes share counts once).
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import statistics
@@ -17,6 +23,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -24,55 +32,97 @@ import psutil
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from zooter_core.config.candidates import GGUF, TRANSFORMERS
+from zooter_core.config.fleet import load_fleet
+from zooter_core.exports.reward import make_reward_export
+from zooter_core.exports.router import make_export
 from zooter_core.paths import EMBEDDED_FLEET
 
-PORT = 8599
+ADDRESS = "http://localhost:8599"
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
 MINUTE = 120_000
-LOADED = 5_000  # milliseconds for loading the other models after the first answer
 QUERIES = ("What is 15% of 240?", "Write a Python function that adds two numbers.", "Write a poem about rain.")
-
-
-def ask(page: Page, query: str, turn: int) -> float:
-    """Type a query and return the seconds from Enter to the first words of its answer."""
-    box = page.get_by_test_id("stChatInputTextArea")
-    expect(box).to_be_enabled(timeout=MINUTE)
-    box.fill(query)
-    begun = time.perf_counter()
-    box.press("Enter")
-    routed = page.get_by_test_id("stChatMessage").nth(2 * turn + 1).get_by_role("button", name="Why")
-    expect(routed).to_be_visible(timeout=MINUTE)
-    page.wait_for_function(
-        """turn => {
-            const box = document.querySelectorAll('[data-testid="stChatMessage"]')[turn];
-            const words = [...box.querySelectorAll('[data-testid="stMarkdownContainer"]')]
-                .filter(e => !e.closest('button, [class*="st-key-strip-"], [class*="st-key-actions-"]'))
-                .map(e => e.innerText).join(' ');
-            return /\\w/.test(words.replace('thinking ...', '').replace('Stop', '').replace('stop_circle', ''));
-        }""",
-        arg=2 * turn + 1,
-        timeout=MINUTE,
-    )
-    return time.perf_counter() - begun
+PAGES = ("Compare", "Explorer", "Train", "Benchmark", "Chat")
+EMPTY = "import streamlit as st\nst.chat_input('Ask anything')\n"
+SHORT = 40  # tokens
+# Watch the page until each of some conditions has held once: the seconds from the first event to each.
+WATCH = """() => { window.seen = new Promise(resolve => {
+    const checks = [CONDITIONS], times = checks.map(() => null);
+    let start = null;
+    addEventListener('EVENT', () => { start ??= performance.now(); }, {capture: true, once: true});
+    const timer = setInterval(() => {
+        if (start === null) return;
+        checks.forEach((check, place) => {
+            if (times[place] === null && check()) times[place] = (performance.now() - start) / 1000;
+        });
+        if (!times.includes(null)) { clearInterval(timer); resolve(times); }
+    }, 10);
+}); }"""
+ANSWER = "document.querySelectorAll('[data-testid=stChatMessage]')[{turn}]"
+ROUTED = "() => [...(" + ANSWER + "?.querySelectorAll('button') ?? [])].some(b => b.innerText.includes('Why'))"
+WORDS = (
+    "() => /\\w/.test([...(" + ANSWER + "?.querySelectorAll('[data-testid=stMarkdownContainer]') ?? [])]"
+    ".filter(e => !e.closest('button, [class*=st-key-strip-], [class*=st-key-actions-]'))"
+    ".map(e => e.innerText).join(' ').replace('thinking ...', ''))"
+)
+STOPPED = "() => ![...document.querySelectorAll('button')].some(b => b.innerText.includes('Stop'))"
+RANKED = "() => document.body.innerText.includes('highest reward')"
+HEADED = "() => ![null, {old!r}].includes(document.querySelector('h1')?.innerText ?? null)"
+COMPOSER = "stChatInputTextArea"
 
 
 @dataclass(frozen=True)
 class Visit:
-    """What one visitor saw. All but `memory`, in megabytes, are seconds."""
+    """What one visitor saw. All but the last two, in megabytes, are seconds."""
 
+    empty: float
+    page: float
+    cold_routed: float
     cold: float
     cpu: float
+    routed: float
     warm: float
     stop: float
+    compare: float
+    first_page: float
+    next_page: float
     memory: float
+    shared: float
 
 
-def fleet_on(backend: str, folder: Path) -> Path:
-    """A copy of the embedded fleet whose candidates run on a backend."""
-    copy = folder / backend
-    shutil.copytree(EMBEDDED_FLEET, copy, dirs_exist_ok=True)
-    file = copy / "fleet.toml"
-    file.write_text(re.sub('backend = ".*"', f'backend = "{backend}"', file.read_text()))
+def timed(page: Page, event: str, conditions: Sequence[str], action: Callable[[], None]) -> list[float]:
+    """The seconds from an event, which the action causes, until each condition holds in the page."""
+    page.evaluate(WATCH.replace("EVENT", event).replace("CONDITIONS", ", ".join(conditions)))
+    action()
+    times: list[float] = page.evaluate("() => window.seen")
+    return times
+
+
+def ask(page: Page, query: str, turn: int) -> list[float]:
+    """Type a query: the seconds from Enter to its routing, and to the first words of its answer."""
+    box = page.get_by_test_id(COMPOSER)
+    expect(box).to_be_enabled(timeout=MINUTE)
+    box.fill(query)
+    conditions = [condition.format(turn=2 * turn + 1) for condition in (ROUTED, WORDS)]
+    return timed(page, "keydown", conditions, lambda: box.press("Enter"))
+
+
+def wait_for_end(page: Page) -> None:
+    expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=MINUTE)
+
+
+def fleet_on(backend: str, folder: Path, tokens: int | None = None) -> Path:
+    """A copy of the embedded fleet whose candidates run on a backend, prepared as `zooter setup` does."""
+    copy = folder / f"{backend}-{tokens}"
+    if not copy.exists():
+        shutil.copytree(EMBEDDED_FLEET, copy)
+        file = copy / "fleet.toml"
+        text = re.sub('backend = ".*"', f'backend = "{backend}"', file.read_text())
+        file.write_text(text if tokens is None else re.sub("max_new_tokens = .*", f"max_new_tokens = {tokens}", text))
+        fleet = load_fleet(copy)
+        assert fleet.router is not None
+        assert fleet.reward is not None
+        make_export(Path(fleet.router.path), print)
+        make_reward_export(fleet.reward, print)
     return copy
 
 
@@ -82,62 +132,115 @@ def tree(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return [first, *first.children(recursive=True)]
 
 
-def visit(browser: Browser, fleet: Path) -> Visit:
-    """Start the demo, ask, and stop it."""
-    command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(PORT), "--no-browser", "--history", "off"]
+@contextmanager
+def served(browser: Browser, *command: str) -> Iterator[tuple[Page, subprocess.Popen[bytes], float]]:
+    """A page of a server that has just been started, its process, and when that began."""
     page = browser.new_page()
     begun = time.perf_counter()
-    process = subprocess.Popen([*command, "--fleet", str(fleet)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while True:
             try:
-                page.goto(f"http://localhost:{PORT}")
+                page.goto(ADDRESS)
                 break
             except Exception:  # the server is not up yet
-                time.sleep(0.1)
-        ask(page, QUERIES[0], 0)
-        cold = time.perf_counter() - begun
-        times = [part.cpu_times() for part in tree(process)]
-        expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=MINUTE)
-        page.wait_for_timeout(LOADED)
-        warm = []
-        for turn, query in enumerate(QUERIES, 1):
-            expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=MINUTE)
-            warm.append(ask(page, query, turn))
-        expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=MINUTE)
-        ask(page, "Write a very long story about a river.", len(QUERIES) + 1)
-        stop = page.get_by_role("button", name="Stop")
-        begun = time.perf_counter()
-        stop.click()
-        expect(stop).not_to_be_visible(timeout=MINUTE)
-        stopped = time.perf_counter() - begun
-        memory = sum(part.memory_info().rss for part in tree(process)) / 1e6
+                time.sleep(0.05)
+        yield page, process, begun
     finally:
         process.send_signal(2)
         process.wait(60)
         page.close()
-    return Visit(cold, sum(time.user + time.system for time in times), statistics.median(warm), stopped, memory)
+
+
+def demo(fleet: Path) -> list[str]:
+    port = ADDRESS.rpartition(":")[2]
+    return ["zooter_core.cli", "demo", "--port", port, "--no-browser", "--history", "off", "--fleet", str(fleet)]
+
+
+def empty_app(browser: Browser, folder: Path) -> float:
+    """Seconds from the start of an empty Streamlit app to its composer."""
+    script = folder / "empty.py"
+    script.write_text(EMPTY)
+    port = ADDRESS.rpartition(":")[2]
+    options = ["--server.port", port, "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    with served(browser, "streamlit", "run", str(script), *options) as (page, _, begun):
+        page.wait_for_selector(f"[data-testid={COMPOSER}]:enabled", timeout=MINUTE)
+        return time.perf_counter() - begun
+
+
+def chat(browser: Browser, fleet: Path) -> dict[str, float]:
+    """Start the demo, ask, and stop it."""
+    with served(browser, *demo(fleet)) as (page, process, begun):
+        page.wait_for_selector(f"[data-testid={COMPOSER}]:enabled", timeout=MINUTE)
+        shown = time.perf_counter() - begun
+        routed, words = ask(page, QUERIES[0], 0)
+        times = [part.cpu_times() for part in tree(process)]
+        wait_for_end(page)
+        page.wait_for_timeout(5_000)  # the other models load
+        warm = []
+        for turn, query in enumerate(QUERIES, 1):
+            warm.append(ask(page, query, turn))
+            wait_for_end(page)
+        ask(page, "Write a very long story about a river.", len(QUERIES) + 1)
+        (stop,) = timed(page, "click", [STOPPED], page.get_by_role("button", name="Stop").click)
+        return {
+            "page": shown, "cold_routed": shown + routed, "cold": shown + words,
+            "cpu": sum(time.user + time.system for time in times), "stop": stop,
+            "routed": statistics.median(pair[0] for pair in warm), "warm": statistics.median(pair[1] for pair in warm),
+        }  # fmt: skip
+
+
+def tour(browser: Browser, fleet: Path) -> dict[str, float]:
+    """Compare four models with short answers, visit every page twice, and weigh the demo."""
+    with served(browser, *demo(fleet)) as (page, process, _):
+        page.wait_for_selector(f"[data-testid={COMPOSER}]:enabled", timeout=MINUTE)
+        ask(page, QUERIES[0], 0)
+        wait_for_end(page)
+        page.wait_for_timeout(5_000)
+        rounds = [[switch(page, name) for name in PAGES] for _ in range(2)]
+        switch(page, "Compare")
+        page.get_by_role("textbox", name="Query").fill(QUERIES[2])
+        page.wait_for_timeout(1_000)
+        (compare,) = timed(page, "click", [RANKED], page.get_by_role("button", name="Compare", exact=True).click)
+        parts = [part.memory_full_info() for part in tree(process)]
+        return {
+            "compare": compare, "first_page": max(rounds[0]), "next_page": max(rounds[1]),
+            "memory": sum(part.rss for part in parts) / 1e6, "shared": sum(part.pss for part in parts) / 1e6,
+        }  # fmt: skip
+
+
+def switch(page: Page, name: str) -> float:
+    """Seconds from the click on a page's name to its heading, or to the conversation."""
+    old = page.evaluate("() => document.querySelector('h1')?.innerText ?? null")
+    condition = (
+        HEADED.format(old=old) if name != "Chat" else f"() => !!document.querySelector('[data-testid={COMPOSER}]')"
+    )
+    (seconds,) = timed(page, "click", [condition], page.get_by_role("link", name=name, exact=True).first.click)
+    page.wait_for_timeout(1_500)
+    return seconds
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--backends", nargs="+", default=[TRANSFORMERS, GGUF])
     call = parser.parse_args()
     chromium = shutil.which("chromium")
     if chromium is None:
         sys.exit("Expected Chromium, but found none. Install the package chromium.")
-    visits: dict[str, list[Visit]] = {TRANSFORMERS: [], GGUF: []}
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+    visits: dict[str, list[Visit]] = {backend: [] for backend in call.backends}
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        fleets = {backend: [fleet_on(backend, folder, tokens) for tokens in (None, SHORT)] for backend in visits}
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         for _ in range(call.rounds):
-            for backend, timings in visits.items():
-                timings.append(visit(browser, fleet_on(backend, Path(folder))))
-    for backend, timings in visits.items():
-        best = Visit(*(min(getattr(one, entry.name) for one in timings) for entry in fields(Visit)))
-        print(
-            f"{backend:12}  cold {best.cold:.1f} s ({best.cpu:.1f} CPU s), warm {best.warm:.2f} s, "
-            f"stop {best.stop:.2f} s, memory {best.memory:.0f} MB"
-        )
+            for backend, rounds in visits.items():
+                figures = {"empty": empty_app(browser, folder)} | chat(browser, fleets[backend][0])
+                rounds.append(Visit(**figures | tour(browser, fleets[backend][1])))
+                print(f"  {backend}: {rounds[-1]}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    for backend, rounds in visits.items():
+        best = Visit(*(min(getattr(visit, entry.name) for visit in rounds) for entry in fields(Visit)))
+        print(f"{backend:12}", ", ".join(f"{entry.name} {getattr(best, entry.name):.2f}" for entry in fields(Visit)))
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ import psutil
 
 from zooter_core.backends import Backend, Request, backend, expect
 from zooter_core.backends.gguf.adapters import gguf_adapter
-from zooter_core.backends.gguf.cores import free_cores
 from zooter_core.backends.gguf.header import read_header
 from zooter_core.config.candidates import GGUF, TRANSFORMERS
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
+from zooter_core.cores import free_cores
 from zooter_core.records import Message
 from zooter_core.weights import gguf_file, quiet_libraries
 

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from zooter_core.data.scores import read_queries
+from zooter_core.exports.router import make_export
 from zooter_core.paths import EMBEDDED_FLEET
-from zooter_core.router.cached_export import make_export
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
 

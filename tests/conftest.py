@@ -23,8 +23,9 @@ MARKERS = {  # of all tests in a folder or file, under tests/
     "router/encoder/test_onnx.py": "export",
     "router/encoder/test_int8.py": "export",
     "router/test_portable.py": "export",
-    "router/test_cached_export.py": "export",
+    "exports": "export",
     "serve/test_light.py": "export",
+    "ui/test_light.py": "export",
     "serve/test_transformers_serve.py": "models",
     "test_package.py": "export",
 }
@@ -119,3 +120,13 @@ def tiny_encoder(tiny_fleet: Path):
     from zooter_core.router.encoder import Encoder
 
     return Encoder(str(tiny_fleet / "encoder"))
+
+
+@pytest.fixture(scope="session")
+def exported(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tiny fleet's router, exported, which takes seconds; not to be changed."""
+    from zooter_core.cli.main import main
+
+    out = tmp_path_factory.mktemp("exported") / "router"
+    assert main(["export", "onnx", "--router", str(tiny_fleet / "router"), "--out", str(out)]) == 0
+    return out

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zooter_core import backends, plugins
+from zooter_core import backends
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data import formats
@@ -28,7 +28,7 @@ FAMILIES = {
 
 @pytest.mark.parametrize(("family", "name"), [(family, name) for family, kinds in FAMILIES.items() for name in kinds])
 def test_every_kind_is_where_its_table_says(family, name, monkeypatch):
-    monkeypatch.setattr(plugins, "entry_points", None)  # they are not looked up
+    monkeypatch.setattr("importlib.metadata.entry_points", None)  # they are not looked up
     assert callable(load_kind(family, FAMILIES[family], name))
 
 

@@ -14,7 +14,9 @@ from functools import partial
 from zooter_core.backends import Piece, Request, iter_responses, stream_or_fail
 from zooter_core.backends.conversation import Conversation, check_query, last_query, messages_of
 from zooter_core.backends.fallback import iter_text, with_fallback
+from zooter_core.backends.gguf import auto
 from zooter_core.backends.merge_streams import merge_streams
+from zooter_core.config.candidates import GGUF, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data import prices
 from zooter_core.errors import ZooterError
@@ -229,14 +231,23 @@ class Ensemble(FleetModels):
         Raises:
             ZooterError: the router or tagger cannot work.
         """
+        outside = [candidate for candidate in self.fleet.candidates if auto.engine_of(candidate) == GGUF]
+        first = threading.Thread(target=self._load_candidates, args=(outside,), name="load", daemon=True)
+        first.start()  # they load in a process of their own, and the router meanwhile in this one
         progress("Loading the router ...")
         self.route("Hello")
         self.fetch(progress)
         on_router()
-        for candidate in self.fleet.candidates:
-            progress(f"Loading the candidate {candidate.name} ...")
-            with suppress(ZooterError):
-                self.backend_of(candidate.backend).load(candidate)
+        first.join()
+        self._load_candidates([c for c in self.fleet.candidates if c not in outside], progress)
         progress("Loading the reward model ...")
         with suppress(ZooterError):
             score_queries(self.reward_model, [("Hello", ("Hello!", "What?"))])  # not from the cache
+
+    def _load_candidates(
+        self, candidates: Sequence[CandidateConfig], progress: Callable[[str], None] = lambda message: None
+    ) -> None:
+        for candidate in candidates:
+            progress(f"Loading the candidate {candidate.name} ...")
+            with suppress(ZooterError):
+                self.backend_of(candidate.backend).load(candidate)

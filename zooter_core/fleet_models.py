@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zooter_core import backends
 from zooter_core.backends import Backend
 from zooter_core.backends.gguf import auto
-from zooter_core.config.candidates import GGUF
+from zooter_core.config.candidates import GGUF, TRANSFORMERS
 from zooter_core.config.fleet import NO_ROUTER, Fleet
+from zooter_core.config.labelling import RewardConfig
 from zooter_core.errors import ZooterError
+from zooter_core.exports.reward import open_reward
+from zooter_core.exports.router import RUNTIMES, open_router
 from zooter_core.labelling import rewards, taggers
 from zooter_core.labelling.rewards.cache import ScoreCache
-from zooter_core.router.cached_export import open_router
-from zooter_core.router.neighbours import Neighbours
 from zooter_core.router.router import Router
 from zooter_core.router.text_encoder import TextEncoder
 from zooter_core.weights import resolve, version_of
 
 if TYPE_CHECKING:
     from zooter_core.router.encoder import Encoders
+    from zooter_core.router.neighbours import Neighbours
 
 Config = TypeVar("Config")
 Part = TypeVar("Part")
@@ -56,6 +58,8 @@ class FleetModels:
     @property
     def neighbours(self) -> Neighbours | None:
         """The router's training queries, if its folder has them."""
+        from zooter_core.router.neighbours import Neighbours
+
         return self._part("neighbours", self.fleet.router, lambda config: Neighbours.load(config.path))
 
     @property
@@ -66,7 +70,7 @@ class FleetModels:
     @property
     def reward_model(self) -> rewards.RewardModel:
         """The reward model."""
-        return self._part("reward", self.fleet.reward, lambda c: rewards.reward_model(c, self.backend_of, self._spare))
+        return self._part("reward", self.fleet.reward, self._load_reward)
 
     @cached_property
     def encoders(self) -> Encoders:
@@ -74,6 +78,14 @@ class FleetModels:
         from zooter_core.router.encoder import Encoders
 
         return Encoders(self.fleet.router.runtime if self.fleet.router else "torch")
+
+    def _load_reward(self, config: RewardConfig) -> rewards.RewardModel:
+        """From its export, unless candidates need PyTorch anyway, or fleet.toml wants it (`runtime`)."""
+        router = self.fleet.router
+        light = all(auto.engine_of(candidate) != TRANSFORMERS for candidate in self.fleet.candidates)
+        if light and (router is None or router.runtime in RUNTIMES) and (exported := open_reward(config)):
+            return exported
+        return rewards.reward_model(config, self.backend_of, self._spare)
 
     def _encoder(self, reference: str) -> TextEncoder:
         """The encoder of the tagger: the router's, if that is the same."""

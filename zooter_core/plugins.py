@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zooter_core.errors import WorkError, ZooterError, did_you_mean, first_line
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 # Families that other packages can add to -> their group of entry points.
 GROUPS = {
@@ -58,4 +60,6 @@ def kind_names(family: str, kinds: Mapping[str, str]) -> list[str]:
 
 def _added(family: str) -> dict[str, EntryPoint]:
     """The kinds that installed packages add, by name."""
+    from importlib.metadata import entry_points  # with what it imports, a tenth of a cold `zooter route`
+
     return {entry.name: entry for entry in entry_points(group=GROUPS[family])} if family in GROUPS else {}

@@ -6,11 +6,9 @@ at every start, and the converted folder less than one.
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
 import re
-import subprocess
 import sys
 import threading
 import warnings
@@ -151,9 +149,11 @@ def stamp_of(folder: str) -> str:
 
 def version_of(reference: str) -> str:
     """The installed version of `package:NAME`; "" for any other reference."""
+    from importlib import metadata
+
     try:
-        return importlib.metadata.version(reference.removeprefix(PREFIX)) if reference.startswith(PREFIX) else ""
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(reference.removeprefix(PREFIX)) if reference.startswith(PREFIX) else ""
+    except metadata.PackageNotFoundError:
         return ""
 
 
@@ -219,7 +219,7 @@ def quiet_libraries() -> None:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|peft")
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|peft|accelerate")
 
 
 def packages_in(requirements: Path) -> list[str]:
@@ -243,6 +243,8 @@ def install_packages(packages: Sequence[str], progress: Progress = silent) -> No
     Raises:
         WorkError: there is neither pip nor uv, or it fails; its last line is quoted.
     """
+    import subprocess
+
     # An environment that uv made has no pip.
     installer = [sys.executable, "-m", "pip", "install"]
     if importlib.util.find_spec("pip") is None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from zooter_core.ensemble import Ensemble
+from zooter_core.exports.reward import PortableReward, make_reward_export
+from zooter_core.labelling.rewards import reward_model
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.graph import missing
 from zooter_core.router.router import Router
@@ -55,3 +57,15 @@ def test_every_runtime_chooses_alike(embedded: Ensemble, on_torch: Router, figur
         f"{off.max():.4f}"
     )
     assert off.max() < 0.1
+
+
+@pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
+def test_the_exported_reward_model_gives_the_rewards_of_pytorch(embedded: Ensemble) -> None:
+    """On this project's cases; the export takes ten seconds, once for all tests that use the same cache."""
+    config = embedded.fleet.reward
+    assert config is not None
+    folder = make_reward_export(config)
+    assert folder is not None
+    cases = [json.loads(line) for line in (DATA / "sensible_responses.jsonl").read_text("utf-8").splitlines()]
+    pairs = [(case["query"], case[kind]) for case in cases for kind in ("sensible", "mismatched")]
+    assert PortableReward(folder).score(pairs) == pytest.approx(reward_model(config).score(pairs), abs=1e-4)

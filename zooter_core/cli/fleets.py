@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zooter_core.cli.consoles import err
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.paths import EMBEDDED_FLEET
 
@@ -30,6 +29,8 @@ def open_ensemble(folder: Path | None, answering: bool = False) -> Ensemble:
 
     ensemble = Ensemble(fleet)
     if answering:
+        from zooter_core.cli.consoles import err
+
         ensemble.fetch(err.print)
     return ensemble
 

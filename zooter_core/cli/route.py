@@ -6,19 +6,16 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.table import Table
-
 from zooter_core.backends.conversation import Conversation
 from zooter_core.cli.arguments import FleetDir, Json, Willingness, argument, option
-from zooter_core.cli.consoles import clipped, out, print_json
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.data.lines import LONGEST
 from zooter_core.data.prices import check_trade
 from zooter_core.errors import ZooterError
 from zooter_core.records import Decision, Message
-from zooter_core.serve.chat_request import ChatRequest, check_messages
 from zooter_core.serve.errors import ApiError
 from zooter_core.strict_json import parse_json
+from zooter_core.terminal import json_text
 
 if TYPE_CHECKING:
     from zooter_core.router.explain import Explanation
@@ -43,7 +40,7 @@ def route(
         explanation = ensemble.explain(decision) if why else None
         if json:
             shape = decision.to_json() | ({"why": explanation.to_json()} if explanation else {})
-            print_json(shape, flush=query == STDIN)
+            print(json_text(shape), flush=query == STDIN)
             continue
         _print(decision)
         if explanation:
@@ -51,6 +48,10 @@ def route(
 
 
 def _print(decision: Decision) -> None:
+    from rich.table import Table
+
+    from zooter_core.cli.consoles import clipped, out
+
     utilities = decision.utilities or {}
     columns = ("candidate", "probability", *(["utility"] if utilities else []))
     table = Table(*columns, title=clipped(decision.query, 80), title_justify="left")
@@ -64,6 +65,10 @@ def _print(decision: Decision) -> None:
 
 def _print_why(why: Explanation) -> None:
     """The words that speak most for and against the choice, the tags, and the queries most like this one."""
+    from rich.table import Table
+
+    from zooter_core.cli.consoles import clipped, out
+
     order = sorted(why.pieces, key=lambda piece: -piece.contribution)
     for side, pieces in (("for", order[:MOST_SHOWN]), ("against", order[::-1][:MOST_SHOWN])):
         words = [p for p in pieces if (p.contribution > 0) == (side == "for") and abs(p.contribution) >= 0.005]
@@ -112,6 +117,8 @@ def _user_turns(record: Mapping[str, Any]) -> list[Message]:
         ApiError: these are no messages.
         ValueError: the user says nothing in the end.
     """
+    from zooter_core.serve.chat_request import ChatRequest, check_messages
+
     check_messages(record["messages"])
     turns = ChatRequest(record).user_texts
     if not turns or not turns[-1].strip():

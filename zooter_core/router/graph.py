@@ -27,6 +27,7 @@ def session(model: str | bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors are raised as well
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # they keep what the longest text has needed
     # The kernel of this fusion adds numbers one by one; the operators that it replaces take a quarter of its time.
     slow = ["SkipLayerNormFusion"]
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], disabled_optimizers=slow)

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from zooter_core.config.fleet import RouterConfig
 from zooter_core.config.labelling import TaggerConfig
+from zooter_core.exports.router import RUNTIMES, cached_export
 from zooter_core.labelling.taggers import Tagger, is_quick, tagger
-from zooter_core.router.cached_export import RUNTIMES, cached_export
 from zooter_core.router.config import is_portable
 from zooter_core.router.graph import missing
 from zooter_core.router.text_encoder import TextEncoder
 
 EXPORT = """
 import pathlib, sys
-from zooter_core.router.cached_export import make_export
+from zooter_core.exports.router import make_export
 make_export(pathlib.Path(sys.argv[1]))
 """
 

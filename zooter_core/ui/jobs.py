@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -127,6 +128,9 @@ class Job(BackgroundWork, Answers):
 
     Args:
         save: called with the answers once a second, when a reserve steps in, and at the end.
+
+    Attributes:
+        begun: set with the first text, and at the end.
     """
 
     subject = "answer"
@@ -144,6 +148,7 @@ class Job(BackgroundWork, Answers):
         responses = {response.candidate: response for response in plan.previous}
         texts = {name: response.text for name, response in responses.items()}
         texts |= dict.fromkeys(plan.candidates, plan.prefix)
+        self.begun = threading.Event()
         Answers.__init__(self, tuple(texts), texts, responses, reserves=tuple(plan.reserves), chosen=plan.chosen)
         BackgroundWork.__init__(self)
         self._ensemble, self._plan, self._rank, self._save = ensemble, plan, rank, save
@@ -171,6 +176,7 @@ class Job(BackgroundWork, Answers):
         self.responses = self.responses | stopped
 
     def _finish(self) -> None:
+        self.begun.set()
         for ticket in self._tickets:
             ticket.leave()
         self._save(self)
@@ -185,6 +191,8 @@ class Job(BackgroundWork, Answers):
             if name in self.reserves:
                 self._step_in(name)
             self.texts[name] += piece.text
+            if piece.text:
+                self.begun.set()
             if piece.note:
                 self.notes[name] = piece.note
             if piece.response is not None:

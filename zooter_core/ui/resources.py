@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
@@ -55,6 +56,7 @@ class Loading:
                 self.ready.set()
 
             ensemble.load(self._set_message, can_route)
+            import zooter_core.ui.charts  # noqa: F401 - half a second that the next page need not wait for
         except ZooterError as problem:
             self.problem = str(problem)
         except Exception as problem:  # the page shows it; a thread cannot raise to anybody
@@ -68,7 +70,6 @@ class Loading:
             from zooter_core.remote import Endpoint, RemoteEnsemble
 
             return RemoteEnsemble(Endpoint(fleet), running)
-        self.message = "Loading PyTorch ..."
         from zooter_core.ensemble import Ensemble
 
         return Ensemble(fleet, running)
@@ -94,6 +95,12 @@ def _loading(folder: str) -> Loading:
 def _loaded() -> set[str]:
     """The folders of the fleets that this server has loaded or started to load."""
     return set()
+
+
+def begin_loading() -> None:
+    """Load the fleet of `zooter demo` while the first page is on its way to the browser."""
+    with suppress(ZooterError):  # the page says what is wrong
+        _loading(_default())
 
 
 def endpoint() -> str | None:

@@ -26,6 +26,7 @@ from streamlit.web.cli import configurator_options
 
 from zooter_core.hosts import WILDCARDS, Host, check_host, check_origin, names_of_this_machine
 from zooter_core.paths import APP
+from zooter_core.ui import resources
 from zooter_core.ui.chat import composer
 from zooter_core.ui.guard import Guard, content_security_policy, internal_error, security_headers
 
@@ -53,7 +54,7 @@ def serve(**options: Any) -> None:
     app = st.App(
         APP,
         middleware=[Middleware(_guarded, allow_host=allow_host, headers=headers)],
-        lifespan=_open_browser,
+        lifespan=_started,
         exception_handlers={Exception: partial(internal_error, headers=headers)},
     )
     sys.argv = [str(APP)]  # as in `streamlit run`, which looks for modules and settings in its folder
@@ -68,10 +69,12 @@ def _guarded(app: ASGIApp, allow_host: set[str], headers: dict[str, str]) -> Gua
 
 
 @asynccontextmanager
-async def _open_browser(app: st.App) -> AsyncIterator[None]:
-    """Open a browser at the start, unless the demo is headless."""
+async def _started(app: st.App) -> AsyncIterator[None]:
+    """Begin to load the fleet, and open a browser unless the demo is headless."""
+    run = partial(asyncio.get_running_loop().run_in_executor, None)
+    run(resources.begin_loading)
     if not st.get_option("server.headless"):
         address = st.get_option("server.address") or "0.0.0.0"
         host = Host("localhost" if address in WILDCARDS else address, st.get_option("server.port"))
-        asyncio.get_running_loop().run_in_executor(None, webbrowser.open, f"http://{host}")
+        run(webbrowser.open, f"http://{host}")
     yield

@@ -3,3 +3,14 @@
 `header` reads a file's metadata, `adapters` writes LoRA adapters as GGUF, `engine` starts and asks the process,
 `answer` generates one response, and `backend` puts them together. `auto` uses this backend or `transformers`.
 """
+
+from __future__ import annotations
+
+import importlib.util
+
+LIBRARY = "xllamacpp"
+
+
+def installed() -> bool:
+    """Whether the library is there. Importing it would load 100 MB into this process."""
+    return importlib.util.find_spec(LIBRARY) is not None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zooter_core.backends import Backend, Piece, Request, backend, expect
-from zooter_core.backends.gguf.engine import installed
+from zooter_core.backends.gguf import installed
 from zooter_core.backends.turn_queue import TurnQueue
 from zooter_core.config.candidates import AUTO, GGUF, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig

@@ -25,7 +25,7 @@ from zooter_core.backends.turn_queue import TurnQueue
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import Failure, ZooterError
-from zooter_core.records import Response
+from zooter_core.records import Message, Response
 from zooter_core.weights import gguf_file
 
 EngineKey = tuple[Any, ...]
@@ -56,8 +56,19 @@ class GgufBackend:
         header, key = self._check(candidate)
         size = memory_of(candidate, header)
         if self.resident.has(key) or not self.resident.names() or self.resident.fits(on_cpu(candidate), size):
-            self._take(candidate, header, key, NEVER)
-            self.resident.release(key)
+            engine = self._take(candidate, header, key, NEVER)
+            try:
+                if engine is not None:
+                    self._warm(engine, candidate)
+            finally:
+                self.resident.release(key)
+
+    def _warm(self, engine: Engine, candidate: CandidateConfig) -> None:
+        """Let a slot read the beginning of the candidate's prompts, which the first query then need not wait for."""
+        request = Request(candidate, (Message("user", "Hello"),))
+        one = GenerationConfig(max_new_tokens=1)
+        with suppress(ZooterError, EngineError, RefusedError):  # raised again when it is asked
+            Answer(engine, request, self._number(engine, candidate), one, lambda text: None, NEVER).run()
 
     def trial(self, candidate: CandidateConfig) -> str:
         """Any query will do."""
@@ -142,11 +153,15 @@ class GgufBackend:
         if engine is None:
             return Piece.stopped(request)
         try:
-            adapter = self._adapters[candidate.model].get(candidate.adapter or "")
-            number = None if adapter is None else engine.adapters[adapter]
+            number = self._number(engine, candidate)
             return Piece(request, response=Answer(engine, request, number, generation, put, stop).run())
         finally:
             self.resident.release(key)
+
+    def _number(self, engine: Engine, candidate: CandidateConfig) -> int | None:
+        """The number of a candidate's adapter in requests."""
+        adapter = self._adapters[candidate.model].get(candidate.adapter or "")
+        return None if adapter is None else engine.adapters[adapter]
 
     def _check(self, candidate: CandidateConfig) -> tuple[Header, EngineKey]:
         """Read the headers of a candidate's files. The header of its model, and the key of its process.

@@ -9,7 +9,6 @@ are more of them than free cores.
 from __future__ import annotations
 
 import http.client
-import importlib.util
 import os
 import shutil
 import signal
@@ -23,15 +22,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from zooter_core.backends.gguf import child
-from zooter_core.backends.gguf.cores import free_cores
+from zooter_core.backends.gguf import LIBRARY, child, installed
 from zooter_core.backends.gguf.header import Header
 from zooter_core.backends.gguf.slots import Slots
 from zooter_core.config.candidates import CandidateConfig
+from zooter_core.cores import free_cores
 from zooter_core.errors import WorkError, ZooterError, not_installed
 from zooter_core.strict_json import dump_json, parse_json
 
-LIBRARY = "xllamacpp"
 SLOTS = 8  # conversations that are answered at once, and whose prompts stay cached
 DEFAULT_CONTEXT = 8192  # tokens of all conversations together, unless the model or fleet.toml says less
 BATCH = 128  # tokens of a prompt that are read at once; a stop waits for them
@@ -255,11 +253,6 @@ class Engine:
 def context_of(candidate: CandidateConfig, header: Header) -> int:
     """Tokens that all conversations with a model together may have."""
     return min(candidate.context_tokens or DEFAULT_CONTEXT, header.positions)
-
-
-def installed() -> bool:
-    """Whether the library is there. Importing it would load 100 MB into this process."""
-    return importlib.util.find_spec(LIBRARY) is not None
 
 
 class _Connection(http.client.HTTPConnection):

@@ -9,17 +9,19 @@ import streamlit as st
 
 from zooter_core.paths import EMBEDDED_FLEET
 from zooter_core.ui import answer_view, pictures, resources, strip
-from zooter_core.ui.background import BackgroundWork, draw_live, stop_button
+from zooter_core.ui.background import draw_live, stop_button
 from zooter_core.ui.chat import actions, share, why
 from zooter_core.ui.chat.controls import MODES
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Settings, Turn
 from zooter_core.ui.colours import badge
+from zooter_core.ui.jobs import Job
 from zooter_core.ui.text import code, plain, safe
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
 
+EVERY = 0.3  # seconds between two drawings of an answer that grows
 EMBEDDED = "Four 135M-parameter specialists on your processor. Watch the routing; don't trust the answers."
 
 
@@ -76,7 +78,7 @@ def draw_turn(engine: Ensemble, talk: Conversation, number: int, settings: Setti
     answer_view.draw_query(turn.query)
     with st.chat_message("assistant", avatar=pictures.avatar(engine.fleet.pool, turn.candidate)):
         explained = routing(talk, number)
-        if live and isinstance(turn.job, BackgroundWork):
+        if live and isinstance(turn.job, Job):
             _draw_live(turn, turn.job)
         else:
             draw_answer(talk, number)
@@ -88,16 +90,21 @@ def draw_turn(engine: Ensemble, talk: Conversation, number: int, settings: Setti
             why.panel(engine, turn, f"{talk.id}-{number}")
 
 
-def _draw_live(turn: Turn, job: BackgroundWork) -> None:
+def _draw_live(turn: Turn, job: Job) -> None:
     candidate = turn.candidate
 
     def draw() -> None:
         if turn.candidate != candidate:  # a reserve steps in: the routing above names it too
             st.rerun()
-        _draw_text(turn)
+        box = st.empty()
+        with box.container():
+            _draw_text(turn)
         stop_button(job, "stop")
+        if not job.begun.is_set() and job.begun.wait(EVERY):  # the first words need not wait for the next drawing
+            with box.container():
+                _draw_text(turn)
 
-    draw_live(job, draw, every=0.3)
+    draw_live(job, draw, every=EVERY)
 
 
 def draw_answer(talk: Conversation, number: int) -> None:

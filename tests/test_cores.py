@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from zooter_core.backends.gguf.cores import cores, free_cores
+from zooter_core.cores import cores, free_cores
 
 HERE = len(os.sched_getaffinity(0))
 

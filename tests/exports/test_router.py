@@ -15,7 +15,7 @@ import torch
 from support import tiny_models
 from zooter_core.config.fleet import load_fleet
 from zooter_core.ensemble import Ensemble
-from zooter_core.router.cached_export import cached_export, make_export, open_router
+from zooter_core.exports.router import cached_export, make_export, open_router
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.export import export_router
 from zooter_core.router.graph import missing
