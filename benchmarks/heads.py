@@ -24,6 +24,7 @@ from score_file import parsed, parser_of
 
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels, metrics
+from zooter_core.method.scales import normalise
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router import clusters
 from zooter_core.router.clusters import cluster_tags
@@ -103,7 +104,7 @@ def by_head(bench: Bench, kind: str, settings: dict[str, float], seed: int) -> C
     of_labels, kind_settings = split(kind, settings)
     label_config = replace(SCORE_LABELS, beta=of_labels["beta"], tau=of_labels["tau"])
     config = settings_of(kind, kind_settings, seed)
-    rewards = labels.normalise(bench.scores.scores, label_config.normalise, bench.scores.datasets)
+    rewards = normalise(bench.scores.scores, label_config.normalise, bench.scores.datasets)
 
     def choose(train: Array, judged: Array) -> Array:
         plain = labels.softmax(rewards[train], label_config.tau)

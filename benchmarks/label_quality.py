@@ -22,6 +22,7 @@ import numpy as np
 
 from zooter_core.data.scores import Scores, read_scores, read_texts
 from zooter_core.method import labels, metrics
+from zooter_core.method.scales import normalise
 from zooter_core.pipeline.train import tags_of
 from zooter_core.router.encoder import Encoder
 from zooter_core.weights import quiet_libraries
@@ -123,7 +124,7 @@ def figures(call: argparse.Namespace) -> dict[str, Any]:
     rows, worth = matched(rewards, truth, call.held_back)
     vectors = Encoder(call.encoder).embed_all([query.text for query in rewards.queries])
     tags = tags_of(rewards, call.tagger, vectors)
-    plain = labels.softmax(labels.normalise(rewards.scores, call.normalise, rewards.datasets), call.tau)
+    plain = labels.softmax(normalise(rewards.scores, call.normalise, rewards.datasets), call.tau)
     result = quality(plain, tags, rows, worth, call.betas)
     texts = read_texts([call.rewards])
     if all(name in texts[row] for row in rows for name in rewards.candidates):

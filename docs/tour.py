@@ -27,7 +27,7 @@ PICTURES = Path(__file__).resolve().parent / "tour"
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
 SLOW = 240_000
 WIDTH, NARROW, MOST = 1440, 390, 2400  # pixels
-ROOM = 260  # pixels above and below a page's own contents
+ROOM = 180  # pixels above and below a page's own contents
 
 
 def chat(page: Page) -> None:

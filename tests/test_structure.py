@@ -49,7 +49,6 @@ FILE_LINES, FUNCTION_LINES = 300, 40
 MANY_OPTIONS = 8
 LONG_FUNCTIONS = {  # with the reason
     "recipes/embedded/functions/conditional.py:conditional": "a table of templates that share the function's words",
-    "zooter_core/router/finetune.py:_train": "the training loop, as one reads it",
 }
 # They do not say what a thing is. `found` is a field of errors, and an argument beside `next_step`; the maths problems
 # of the recipes are named after their stories.

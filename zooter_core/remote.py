@@ -43,7 +43,7 @@ def endpoint_url(address: str) -> str:
         ZooterError: it is no web address, or it holds a password.
     """
     try:
-        url = EndpointConfig(address.strip().rstrip("/")).base_url
+        url = EndpointConfig(base_url=address.strip().rstrip("/")).base_url
     except ZooterError:
         shown = f'"{address}"' if "@" not in address else "one with a name or password"
         raise ZooterError("the web address of an endpoint, without a password, ? or #", shown, EXAMPLE) from None

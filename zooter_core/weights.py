@@ -219,7 +219,7 @@ def quiet_libraries() -> None:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|peft")
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|peft|accelerate")
 
 
 def packages_in(requirements: Path) -> list[str]:

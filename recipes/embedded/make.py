@@ -56,7 +56,7 @@ def steps(data: Path, fleet: Path, work: Path, share: float) -> list[Step]:
         (queries, of("queries", *part)),
         (
             run / "report.json",
-            zooter("run", *pipeline, "--samples", "4", "--max-new-tokens", "112", "--temperature", "0.7"),
+            zooter("run", *pipeline, "--samples", "3", "--max-new-tokens", "112", "--temperature", "0.7"),
         ),
         (work / "figures.json", of("figures")),
         (

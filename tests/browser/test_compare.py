@@ -135,7 +135,9 @@ def test_a_list_from_csv_is_stopped_and_resumed(open_tab: Open, directed: tuple[
     text = io.StringIO()
     csv.writer(text).writerows([("id", "query"), *enumerate(QUERIES)])
     upload.set_input_files({"name": "right.csv", "mimeType": "text/csv", "buffer": text.getvalue().encode()})
-    expect(page.get_by_text("right.csv")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("queries found")).to_be_visible(
+        timeout=SLOW
+    )  # the message is gone, the button in its place
     page.get_by_role("button", name="Compare all").click()
     expect(page.get_by_text("2 of 5 queries done")).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Stop").click()

@@ -52,7 +52,7 @@ def test_the_evident_expert_is_chosen(embedded: Ensemble, figures: list[str]) ->
     right = routed(embedded, queries)
     parts = ", ".join(f"{name} {right[name]} of 10" for name in POOL)
     figures.append(f"routing agrees with the evident expert on {right.total()} of 40 queries ({parts})")
-    assert right.total() >= 39 - ROUNDING
+    assert right.total() >= 40 - ROUNDING
 
 
 def test_the_evident_expert_is_chosen_for_more_queries(embedded: Ensemble, figures: list[str]) -> None:
@@ -60,7 +60,17 @@ def test_the_evident_expert_is_chosen_for_more_queries(embedded: Ensemble, figur
     counts, right = Counter(line["candidate"] for line in queries), routed(embedded, queries)
     parts = ", ".join(f"{name} {right[name]} of {counts[name]}" for name in POOL)
     figures.append(f"and on {right.total()} of {len(queries)} others ({parts})")
-    assert right.total() >= 121 - ROUNDING
+    assert right.total() >= 124 - ROUNDING
+
+
+def test_the_evident_expert_is_chosen_for_terse_queries(embedded: Ensemble, figures: list[str]) -> None:
+    """As they are typed in haste: no verb, typos, lower case. No training query shares three fifths of its words."""
+    queries = lines("terse_queries.jsonl")
+    assert Counter(line["candidate"] for line in queries) == dict.fromkeys(POOL, 25)
+    right = routed(embedded, queries)
+    parts = ", ".join(f"{name} {right[name]} of 25" for name in POOL)
+    figures.append(f"and on {right.total()} of 100 terse ones ({parts})")
+    assert right.total() >= 88 - ROUNDING
 
 
 @pytest.mark.parametrize("name", POOL)
@@ -113,9 +123,9 @@ def test_the_reward_model_prefers_a_sensible_response(embedded: Ensemble, figure
 @pytest.mark.parametrize(
     ("kind", "half", "least"),
     [
-        ("change of topic", "tuning", 26),
+        ("change of topic", "tuning", 27),
         ("change of topic", "held back", 29),
-        ("follow-up", "tuning", 28),
+        ("follow-up", "tuning", 30),
         ("follow-up", "held back", 30),
     ],
 )

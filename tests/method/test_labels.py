@@ -9,16 +9,15 @@ from support.reward_tables import NUMBERS, rewards, tagged
 from zooter_core.errors import ZooterError
 from zooter_core.method import labels
 from zooter_core.method.labels import (
-    NORMALISATIONS,
     LabelConfig,
     enhance,
     entropy,
     held_back,
     kl,
-    normalise,
     softmax,
     tag_priors,
 )
+from zooter_core.method.scales import NORMALISATIONS, normalise
 
 TAUS = st.floats(0.05, 20)
 BETAS = st.floats(0, 1)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from support.reward_tables import tagged
-from zooter_core.method.labels import LabelConfig, complete, label, normalise, softmax, tag_priors
+from zooter_core.method.labels import LabelConfig, complete, label, softmax, tag_priors
+from zooter_core.method.scales import normalise
 
 NAN = np.nan
 

@@ -5,16 +5,26 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from zooter_core.data.run_table import RunTable
 from zooter_core.data.scores import Scores
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back
-from zooter_core.pipeline.label import make_labels
-from zooter_core.records import Query
+from zooter_core.method.scales import normalise
+from zooter_core.method.tags import TagIndex
+from zooter_core.pipeline.label import enhancement, label_lines
+from zooter_core.records import Label, Query
 
 
 def scores(count) -> Scores:
     queries = tuple(Query(str(n), f"query {n}") for n in range(count))
     return Scores(queries, ("a", "b"), np.random.default_rng(0).normal(size=(count, 2)))
+
+
+def make_labels(scores: Scores, tags, config: LabelConfig) -> list[Label]:
+    ids = [query.id for query in scores.queries]
+    fold = np.array([not held_back(id, config) for id in ids])
+    table = RunTable(np.arange(len(ids)), scores.scores.copy(), TagIndex.of(tags), scores.datasets, fold)
+    return [Label.from_json(line) for line in label_lines(ids, enhancement(table, config))]
 
 
 def test_held_back_is_about_the_share_asked_for():
@@ -43,7 +53,7 @@ def test_tag_priors_come_from_the_training_fold_alone():
 def test_labels_of_a_normalised_pool():
     table = scores(30)
     rows = make_labels(table, [[]] * 30, LabelConfig(normalise="zscore", tau=0.5))
-    expected = labels.softmax(labels.normalise(table.scores, "zscore", table.datasets), 0.5)
+    expected = labels.softmax(normalise(table.scores, "zscore", table.datasets), 0.5)
     assert np.array([label.plain for label in rows]) == pytest.approx(expected)
 
 

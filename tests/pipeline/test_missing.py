@@ -24,6 +24,7 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation.report import Report, load_report
 from zooter_core.method.labels import LabelConfig
+from zooter_core.pipeline import train
 from zooter_core.pipeline.collect import Collecting
 from zooter_core.records import Query
 from zooter_core.router.kinds import DistillConfig
@@ -82,6 +83,15 @@ def scored(monkeypatch) -> list[int]:
     return sizes
 
 
+@pytest.fixture
+def trainings(monkeypatch) -> list[int]:
+    """The numbers of queries of each training."""
+    counts: list[int] = []
+    real = train.train
+    monkeypatch.setattr(train, "train", lambda scores, *more: counts.append(len(scores.queries)) or real(scores, *more))
+    return counts
+
+
 def run_all_steps(folder: Path, fleet: Path, kind: str = "zooter") -> Report:
     """What `zooter run --allow-missing` does."""
     ensemble = Ensemble(load_fleet(fleet))
@@ -109,7 +119,7 @@ def same_end(folder: Path, other: Path) -> bool:
     return one == two and sealed(folder) == sealed(other)
 
 
-def test_a_run_with_holes_goes_through_and_ends_as_one_without(fleet, weak, scored, tmp_path):
+def test_a_run_with_holes_goes_through_and_ends_as_one_without(fleet, weak, scored, trainings, tmp_path):
     """The first eight queries are two batches without a hole: they are not scored again."""
     well = weak("a", 8)
     folder = tmp_path / "run"
@@ -128,13 +138,19 @@ def test_a_run_with_holes_goes_through_and_ends_as_one_without(fleet, weak, scor
         assert odds == pytest.approx(np.exp(means["b"] - means["c"]))  # the scored ones keep theirs
 
     assert sum(scored) == len(QUERIES)
-    run_all_steps(folder, fleet)  # nothing has changed
+    assert run_all_steps(folder, fleet).candidates == report.candidates  # nothing has changed
     assert sum(scored) == len(QUERIES)
+    assert trainings == [len(QUERIES)]
+    (folder / "router" / "config.json").write_text("{}")
+    run_all_steps(folder, fleet)
+    assert len(trainings) == 2, "a router that was changed is made again"
     well.set()
     assert "scored" not in run_all_steps(folder, fleet).candidates["all"]
     assert sum(scored) == len(QUERIES) + 12
     run_all_steps(tmp_path / "whole", fleet)
     assert same_end(folder, tmp_path / "whole")
+    assert len(trainings) == 4
+    assert "open" not in json.loads((folder / "run.json").read_text())
 
 
 def test_a_batch_with_holes_that_a_kill_cut_short_is_scored_again_as_a_whole(fleet, weak, scored, tmp_path):

@@ -16,6 +16,7 @@ from zooter_core.method import labels
 from zooter_core.method.calibration import log_loss
 from zooter_core.method.labels import LabelConfig, softmax
 from zooter_core.method.metrics import win_shares
+from zooter_core.method.scales import normalise
 from zooter_core.records import Query
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.extend import ABLE, FEWEST, Examples, extend, logits_of, matched, regress, save, without
@@ -152,7 +153,7 @@ def test_labels_are_on_the_old_candidates_scale():
     config = LabelConfig(beta=1.0, tau=0.3, normalise="spread")
     far = np.column_stack([TABLE[:, :2], TABLE[:, 1] + 2])
     wide = Examples(replace(SCORES, scores=far), VECTORS, [()] * 60, config).labels()[:, :2]
-    alone = softmax(labels.normalise(TABLE[:, :2], "spread", SCORES.datasets), 0.3)
+    alone = softmax(normalise(TABLE[:, :2], "spread", SCORES.datasets), 0.3)
     assert wide / wide.sum(axis=1, keepdims=True) == pytest.approx(alone)
 
 

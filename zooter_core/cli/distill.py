@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +17,7 @@ from zooter_core.cli.tables import print_report
 from zooter_core.data.runs import Run
 from zooter_core.errors import ZooterError, listed
 from zooter_core.files import check_folder
+from zooter_core.router import processes
 from zooter_core.router.kinds import DEFAULT, DistillConfig
 
 
@@ -48,12 +51,30 @@ def distill(
         sentence = f"A run's labels are made by `zooter label`, so `zooter distill --run` takes no {options}."
         raise ZooterError("label settings at the step label of a run", options, "Leave them out.", sentence)
     training = training_of(router_kind, router_set, epochs, seed, finetune, keep_texts)
-    if run:
-        _distill_run(run, fleet, encoder, training)
-    elif scores and out:
-        check_folder(out)
-        check_learns_from_labels(router_kind, labels, tagger)
-        _distill_scores(scores, out, fleet, encoder, labels, training, tagger, strict)
+    with _alone_or_together(training) as main:
+        if run and main:
+            _distill_run(run, fleet, encoder, training)
+        elif scores and out and main:
+            check_folder(out)
+            check_learns_from_labels(router_kind, labels, tagger)
+            _distill_scores(scores, out, fleet, encoder, labels, training, tagger, strict)
+
+
+@contextmanager
+def _alone_or_together(training: DistillConfig) -> Iterator[bool]:
+    """Join the processes of `accelerate launch`, if there are several. Yields whether this is the main one."""
+    if not processes.several():
+        yield True
+        return
+    from zooter_core.router.finetune import help_main
+
+    with processes.together(help_main) as main:
+        if main and training.finetune == "none":
+            raise ZooterError(
+                "--finetune last or all in several processes", "none", "Leave out `accelerate launch`.",
+                "Without --finetune, a router is trained in one process.",
+            )  # fmt: skip
+        yield main
 
 
 def _distill_run(run: Path, fleet: Path | None, encoder: str | None, training: DistillConfig) -> None:

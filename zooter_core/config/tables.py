@@ -153,6 +153,8 @@ def table(name: str) -> Callable[[type[T]], type[T]]:
                 check(self, *args, **kwargs)
             except ValidationError as problem:  # its text may show a secret
                 raise _error(problem, lambda loc: (name, str(loc[-1]) if loc else "")) from None
+            finally:
+                cls.__init__ = init  # pydantic builds the class at its first use, and then puts its own one back
 
         cls.__init__ = init
         checked: type[T] = cls

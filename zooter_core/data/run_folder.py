@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from zooter_core import __version__, files, jsonl
 from zooter_core.data.run_lines import Check
-from zooter_core.data.run_state import check_seals, check_shape, seal_of
+from zooter_core.data.run_state import check_seals, check_shape, seal_of, sha256_of
 from zooter_core.errors import FIX_PERMISSIONS, WorkError, ZooterError
 from zooter_core.strict_json import dump_json, parse_json
 
@@ -138,10 +138,30 @@ class RunFolder:
 
     def seal(self, step: str, file: str, router: str | None = None) -> None:
         """Mark a step as finished, with the record count and hash of its file, and the hashes of a router's files."""
-        place = None if router is None else self.folder / router
-        self.state["seals"][step] = seal_of(self.folder, file, self.state["steps"].get(step), place)
+        self.state["seals"][step] = self._seal(step, file, router)
+        if self.state.get("open", {}).pop(step, None) is not None and not self.state["open"]:
+            del self.state["open"]
         self._make_private()
         self._write_state()
+
+    def remember(self, step: str, file: str, router: str | None, sources: Sequence[str]) -> None:
+        """Record what a step that stays open has made from which files, for `unchanged`. Arguments: see `seal`."""
+        self.state.setdefault("open", {})[step] = self._result(step, file, router, sources)
+        self._write_state()
+
+    def unchanged(self, step: str, file: str, router: str | None, sources: Sequence[str]) -> bool:
+        """Whether an open step would make again what it made last."""
+        before = self.state.get("open", {}).get(step)
+        with suppress(OSError):  # a file is missing
+            return before is not None and bool(before == self._result(step, file, router, sources))
+        return False
+
+    def _result(self, step: str, file: str, router: str | None, sources: Sequence[str]) -> dict[str, Any]:
+        return self._seal(step, file, router) | {"from": {name: sha256_of(self.folder / name) for name in sources}}
+
+    def _seal(self, step: str, file: str, router: str | None) -> dict[str, Any]:
+        place = None if router is None else self.folder / router
+        return seal_of(self.folder, file, self.state["steps"].get(step), place)
 
     def sealed(self, step: str) -> bool:
         """Whether a step is finished."""

@@ -10,6 +10,8 @@ from typing import Any
 from zooter_core.errors import WorkError
 from zooter_core.strict_json import dump_json
 
+PART = 1 << 20  # bytes read at once
+
 
 def check_shape(state: Any) -> None:
     """Check that the content of a run.json has the right shape.
@@ -19,8 +21,8 @@ def check_shape(state: Any) -> None:
     """
     if not isinstance(state, dict):
         raise ValueError("no JSON object")
-    for part in ("steps", "seals"):
-        entries = state.get(part)
+    for part in ("steps", "seals", "open"):
+        entries = state.get(part, {} if part == "open" else None)
         if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
             raise ValueError(f'"{part}" is not an object of objects')
     if not isinstance(state.get("fleet", ""), str):
@@ -53,16 +55,17 @@ def seal_of(folder: Path, file: str, settings: Any, router: Path | None = None) 
     Args:
         router: a router's folder inside `folder`, whose files are sealed too.
     """
-    content = (folder / file).read_bytes()
+    with (folder / file).open("rb") as content:
+        lines = sum(part.count(b"\n") for part in iter(lambda: content.read(PART), b""))
     seal: dict[str, Any] = {
         "file": file,
-        "records": content.count(b"\n"),
-        "sha256": hashlib.sha256(content).hexdigest(),
+        "records": lines,
+        "sha256": sha256_of(folder / file),
         "settings_sha256": _hash_of(settings),
     }
     if router is not None:
         files = sorted(path for path in router.rglob("*") if path.is_file())
-        seal["router"] = {path.relative_to(folder).as_posix(): _hash(path) for path in files}
+        seal["router"] = {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
     return seal
 
 
@@ -100,13 +103,18 @@ def _change(folder: Path, seal: Mapping[str, Any]) -> tuple[Path, str] | None:
     for name, wanted in {seal["file"]: seal["sha256"], **seal.get("router", {})}.items():
         path = folder / name
         try:
-            if _hash(path) != wanted:
+            if sha256_of(path) != wanted:
                 return path, "it changed since"
         except OSError as problem:
             return path, str(problem)
     return None
 
 
-def _hash(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The hash of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,16 @@ class Run(RunFolder):
         Raises:
             ZooterError: the step `score` is not finished, or every query is set aside.
         """
+        self.check_scored(allow_missing)
+        scores = self._mean_rewards()
+        return scores.tagged(self.tags()) if self.sealed("tag") else scores
+
+    def check_scored(self, allow_missing: bool = False) -> None:
+        """Refuse a run without rewards.
+
+        Raises:
+            ZooterError: as for `scores`.
+        """
         if not self.sealed("score") and not allow_missing:
             raise ZooterError(
                 f"a run with rewards at {self.folder}",
@@ -90,8 +101,8 @@ class Run(RunFolder):
                 "Run `zooter score --run DIR` first.",
                 f"The step score of the run {self.folder} is not finished.",
             )
-        scores = self._mean_rewards()
-        return scores.tagged(self.tags()) if self.sealed("tag") else scores
+        if not any("rewards" in record for record in self.records(REWARDS)):
+            self._refuse_nothing()
 
     def samples(self) -> NDArray[np.float64]:
         """The reward of every response, shape (queries, candidates, samples)."""
@@ -144,14 +155,18 @@ class Run(RunFolder):
         reasons = self.set_aside()
         queries = [query for query in self.queries() if query.id not in reasons]
         if not queries:
-            reason = next(iter(reasons.values()), "there is none")
-            then = "start a new run" if self.sealed("collect") else "start the same command again"
-            raise ZooterError(
-                "at least one query with rewards",
-                f"all {len(reasons)} set aside; the first because: {reason}",
-                f"Fix that cause (`zooter check` may name it), and {then}.",
-            )
+            self._refuse_nothing()
         return queries
+
+    def _refuse_nothing(self) -> Never:
+        reasons = self.set_aside()
+        reason = next(iter(reasons.values()), "there is none")
+        then = "start a new run" if self.sealed("collect") else "start the same command again"
+        raise ZooterError(
+            "at least one query with rewards",
+            f"all {len(reasons)} set aside; the first because: {reason}",
+            f"Fix that cause (`zooter check` may name it), and {then}.",
+        )
 
 
 @dataclass(frozen=True)

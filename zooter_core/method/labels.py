@@ -7,15 +7,15 @@ missing is NaN; `complete` says what its candidate's share of the label is. `lab
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.errors import ZooterError, did_you_mean
-from zooter_core.method.gaps import mean, std
-from zooter_core.method.tags import TagIndex
+from zooter_core.errors import ZooterError
+from zooter_core.method.scales import normalise
+from zooter_core.method.tags import AT_ONCE, TagIndex
 
 Array = NDArray[np.float64]
 ROUNDS, TOLERANCE = 200, 1e-6  # of the search for priors where rewards are missing
@@ -202,19 +202,60 @@ def label(
     Raises:
         ZooterError: a setting makes no sense.
     """
-    _check_beta(config.beta)
     scaled = normalise(rewards, config.normalise, groups, scale_columns)
-    plain = softmax(scaled, config.tau)
-    index = TagIndex.of(tags)
-    learned = slice(None) if train is None else train
-    learned_index = index if train is None else index.rows(train)
-    priors, overall = _priors(plain[learned], learned_index), mean_label(plain[learned])
-    carried = np.flatnonzero(learned_index.counts).tolist()
-    index = index.only(index.names[code] for code in carried)
-    plain, every, mean_prior = _enhanced(plain, index, priors[carried], overall, config.beta)
-    prior, enhanced = plain.copy(), plain.copy()
-    prior[learned], enhanced[learned] = mean_prior[learned], every[learned]
-    return Labels(scaled, plain, prior, enhanced)
+    every = Enhancement.of(scaled.copy(), tags, config, train)
+    return Labels(scaled, *every.rows(0, len(scaled)))
+
+
+@dataclass(frozen=True)
+class Enhancement:
+    """What the labels of n queries follow from, a part of them at a time, so that millions need little memory.
+
+    Attributes:
+        plain: the softmax of the rewards, shape (n, N), NaN where one is missing.
+        tags: those tags of the queries that have a prior.
+        priors: of these tags, shape (T, N).
+        overall: the mean label, shape (N,).
+        learned: which queries are enhanced, shape (n,); the others keep their plain label.
+        beta: share of the plain label.
+    """
+
+    plain: Array
+    tags: TagIndex
+    priors: Array
+    overall: Array
+    learned: NDArray[np.bool_]
+    beta: float
+
+    @classmethod
+    def of(
+        cls, rewards: Array, tags: Sequence[Sequence[str]], config: LabelConfig, train: NDArray[np.intp] | None = None
+    ) -> Enhancement:
+        """The enhancement of normalised rewards, whose array it takes over and changes. Other arguments: see `label`.
+
+        Raises:
+            ZooterError: a setting makes no sense, or a reward is infinite.
+        """
+        _check_beta(config.beta)
+        for first in range(0, max(1, len(rewards)), AT_ONCE):
+            rewards[first : first + AT_ONCE] = softmax(rewards[first : first + AT_ONCE], config.tau)
+        plain, index, learned = rewards, TagIndex.of(tags), np.ones(len(rewards), dtype=bool)
+        learned_index = index
+        if train is not None:
+            learned[:] = False
+            learned[train] = True
+            learned_index = index.rows(train)
+        part = plain if learned.all() else plain[train]
+        priors, overall = _priors(part, learned_index), mean_label(part)
+        carried = np.flatnonzero(learned_index.counts).tolist()
+        tagged = index.only(index.names[code] for code in carried)
+        return cls(plain, tagged, priors[carried], overall, learned, config.beta)
+
+    def rows(self, first: int, last: int) -> tuple[Array, Array, Array]:
+        """The plain labels, the mean tag priors and the enhanced labels of some of the queries, without gaps."""
+        index, learned = self.tags.rows(np.arange(first, last)), self.learned[first:last, None]
+        plain, enhanced, prior = _enhanced(self.plain[first:last], index, self.priors, self.overall, self.beta)
+        return plain, np.where(learned, prior, plain), np.where(learned, enhanced, plain)
 
 
 def held_back(query_id: str, config: LabelConfig) -> bool:
@@ -239,57 +280,3 @@ def entropy(labels: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(labels > 0, -labels * np.log(labels), 0.0)
     return terms.sum(axis=-1) / np.log(labels.shape[-1])
-
-
-def _standardise(rewards: Array, columns: int) -> Array:
-    level, spread = mean(rewards[:, :columns]), std(rewards[:, :columns])
-    return (rewards - level) / spread if spread > 0 else rewards * 0.0
-
-
-def _spread(rewards: Array, columns: int) -> Array:
-    # The squares of huge ones would overflow.
-    rewards = rewards / (np.fmax.reduce(np.abs(rewards[:, :columns]), axis=None) or 1.0)
-    centred = rewards - mean(rewards[:, :columns], axis=-1, keepdims=True)
-    spread = np.sqrt(mean(centred[:, :columns] ** 2))
-    return centred / spread if spread > 0 else centred * 0.0
-
-
-def _by_group(rewards: Array, groups: Sequence[str], columns: int, scale: Callable[[Array, int], Array]) -> Array:
-    scaled = np.empty_like(rewards)
-    names = np.asarray(groups)
-    for name in dict.fromkeys(groups):
-        rows = names == name
-        scaled[rows] = scale(rewards[rows], columns)
-    return scaled
-
-
-NORMALISATIONS: dict[str, Callable[[Array, Sequence[str], int], Array]] = {
-    "none": lambda rewards, groups, columns: rewards,
-    "zscore": lambda rewards, groups, columns: _standardise(rewards, columns),
-    "zscore-dataset": lambda rewards, groups, columns: _by_group(rewards, groups, columns, _standardise),
-    "spread": lambda rewards, groups, columns: _spread(rewards, columns),
-}
-
-
-def normalise(rewards: Array, name: str, groups: Sequence[str], scale_columns: int | None = None) -> Array:
-    """Rewards on a stated scale before the softmax, shape (n, N).
-
-    `none` leaves them unchanged. `zscore` subtracts the mean of all rewards and divides by their standard deviation,
-    `zscore-dataset` does so in each data set. `spread` subtracts each query's mean and divides by the root mean square
-    of what remains: then a tau means the same for accuracies in [0, 1] and for the rewards of any reward model.
-
-    Args:
-        rewards: shape (n, N).
-        name: one of NORMALISATIONS.
-        groups: the data set of each query.
-        scale_columns: the number of columns, from the first, that set the scale; all if None.
-
-    Raises:
-        ZooterError: no normalisation has that name.
-    """
-    if name not in NORMALISATIONS:
-        raise ZooterError(
-            f"a normalisation ({', '.join(NORMALISATIONS)})", f'"{name}"', did_you_mean(name, NORMALISATIONS)
-        )
-    rewards = np.asarray(rewards, dtype=np.float64)
-    return NORMALISATIONS[name](rewards, groups, rewards.shape[1] if scale_columns is None else scale_columns)

@@ -83,7 +83,8 @@ class TagIndex(Sequence[tuple[str, ...]]):
         """The tags of some of the queries; every tag keeps its number."""
         sizes = self.sizes[rows]
         starts = np.concatenate([[0], np.cumsum(sizes)])
-        places = np.arange(starts[-1]) + np.repeat(self.starts[:-1][rows] - starts[:-1], sizes)
+        places = np.repeat(self.starts[:-1][rows] - starts[:-1], sizes)
+        places += np.arange(starts[-1])
         return TagIndex(self.names, self.codes[places], starts)
 
     def only(self, names: Iterable[str]) -> TagIndex:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ from numpy.typing import NDArray
 
 from zooter_core.data.run_folder import LABELS, TAGS
 from zooter_core.data.run_lines import same_check, tag_check
+from zooter_core.data.run_table import RunTable
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores
 from zooter_core.ensemble import Ensemble
 from zooter_core.method import labels
-from zooter_core.method.labels import LabelConfig, held_back
+from zooter_core.method.labels import Enhancement, LabelConfig, held_back
+from zooter_core.method.scales import normalise
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import (
     Engine,
@@ -26,7 +29,10 @@ from zooter_core.pipeline.batches import (
     require,
     unfinished_batches,
 )
-from zooter_core.records import Label, Query
+from zooter_core.records import Query
+
+Line = dict[str, Any]
+LINES = 1 << 14  # computed at once: as Python's numbers they take a kilobyte each
 
 
 def tag_lines(ensemble: Ensemble, queries: Sequence[Query]) -> dict[str, dict[str, Any]]:
@@ -61,35 +67,42 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet, allow_missi
     """
     require(run, "score", allow_missing)
     require(run, "tag")
-    # Before `begin`, because wrong settings must not bind the run.
-    records = {row.id: row.to_json() for row in make_labels(run.scores(allow_missing), run.tags(), config)}
-    run.begin("label", asdict(config))
     if run.sealed("label"):
+        run.begin("label", asdict(config))  # refuses other settings
         return
-    done = run.done(LABELS, records, check=same_check(records))
-    ids = list(records)
-    for first in range(0, len(ids), batches.BATCH):
-        batch = ids[first : first + batches.BATCH]
-        run.append(LABELS, [records[id] for id in batch if (id,) not in done])
-        progress("label", first + len(batch), len(ids))
+    table = RunTable.read(run, lambda id: not held_back(id, config), allow_missing)
+    # Before `begin`, because wrong settings must not bind the run.
+    every = enhancement(table, config)
+    run.begin("label", asdict(config))
+    done, total = 0, len(table.rows)
+    with run.appending(LABELS) as out:
+        for done, batch in _missing_lines(run, lambda: label_lines(table.ids(run), every)):
+            out.append(batch)
+            progress("label", done, total)
+    if done < total:  # all were there
+        progress("label", total, total)
     if run.sealed("score"):
         run.seal("label", LABELS)
 
 
-def make_labels(scores: Scores, tags: Sequence[Sequence[str]], config: LabelConfig) -> list[Label]:
-    """The label of each query. Tag priors come from the training fold alone; held-back labels stay plain."""
-    learned = training_fold(scores, config)
-    table = labels.label(scores.scores, scores.datasets, tags, config, np.flatnonzero(learned))
-    return [
-        Label(
-            query.id,
-            "train" if learned[row] else "held_back",
-            tuple(table.plain[row].tolist()),
-            tuple(table.enhanced[row].tolist()),
-            float(labels.entropy(table.plain[row])),
-        )
-        for row, query in enumerate(scores.queries)
-    ]
+def enhancement(table: RunTable, config: LabelConfig) -> Enhancement:
+    """What the labels follow from. Tag priors come from the training fold alone; held-back labels stay plain.
+
+    The rewards of the table are changed.
+    """
+    rewards = normalise(table.rewards, config.normalise, table.datasets)
+    return Enhancement.of(rewards, table.tags, config, np.flatnonzero(table.chosen))
+
+
+def label_lines(ids: Iterable[str], every: Enhancement) -> Iterator[Line]:
+    """The lines of labels.jsonl."""
+    left = iter(ids)
+    for first in range(0, len(every.plain), LINES):
+        plain, _, enhanced = every.rows(first, min(first + LINES, len(every.plain)))
+        folds = np.where(every.learned[first : first + LINES], "train", "held_back").tolist()
+        columns = (folds, plain.tolist(), enhanced.tolist(), labels.entropy(plain).tolist())
+        for fold, s, mixed, entropy in zip(*columns, strict=True):
+            yield {"id": next(left), "fold": fold, "plain": s, "enhanced": mixed, "entropy": entropy}
 
 
 def training_fold(scores: Scores, config: LabelConfig) -> NDArray[np.bool_]:
@@ -97,3 +110,22 @@ def training_fold(scores: Scores, config: LabelConfig) -> NDArray[np.bool_]:
     if config.holdout == 0:
         return np.ones(len(scores.queries), dtype=bool)
     return np.array([not held_back(query.id, config) for query in scores.queries], dtype=bool)
+
+
+def _missing_lines(run: Run, lines: Callable[[], Iterator[Line]]) -> Iterator[tuple[int, list[Line]]]:
+    """The lines that labels.jsonl lacks, in batches, each with the number of lines after it.
+
+    Raises:
+        WorkError: it has a line that the step would not write.
+    """
+    left, done = lines(), 0
+    for record in run.records(LABELS):
+        done += 1
+        if record != next(left, None):  # an earlier line was removed, or this one is wrong
+            wanted = {line["id"]: line for line in lines()}
+            present = run.done(LABELS, wanted, check=same_check(wanted))
+            left, done = (line for id, line in wanted.items() if (id,) not in present), len(present)
+            break
+    while batch := list(islice(left, batches.BATCH)):
+        done += len(batch)
+        yield done, batch

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.config.fleet import ENCODER
-from zooter_core.data.run_folder import LABELS, REPORT, ROUTER, Settings
+from zooter_core.data.run_folder import LABELS, REPORT, RESPONSES, REWARDS, ROUTER, Settings
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, ScoreSource, as_scores
 from zooter_core.ensemble import Ensemble
@@ -27,7 +27,7 @@ from zooter_core.router.clusters import Vectors, cluster_tags
 from zooter_core.router.config import CONFIG, LABEL_SETTINGS
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.finetune import finetune
+from zooter_core.router.finetune import CHECKPOINT, finetune
 from zooter_core.router.kinds import DEFAULT, DistillConfig
 from zooter_core.router.neighbours import Neighbours, spread
 from zooter_core.router.torch_router import TorchRouter
@@ -36,6 +36,7 @@ from zooter_core.router.torch_router import TorchRouter
 # values did best on folds and on left-out data sets (docs/results.md).
 SCORE_LABELS = LabelConfig(beta=0.0, tau=0.3, normalise="spread", holdout=0.0)
 TRAINING = DistillConfig()
+SOURCES = (RESPONSES, REWARDS, LABELS)  # of a run's router and report; with the tags, which are finished
 
 
 def distill(
@@ -78,10 +79,12 @@ def distill(
         vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
     index = TagIndex.of(tags_of(scores, tags, vectors, training.seed) if isinstance(tags, str) else tags)
     labelled = Labelled.of(scores, index, labels)
-    trained = train(scores, labelled, vectors, encoder, labels, training, progress)
-    if folder is not None:
-        with update_folder(Path(folder), CONFIG) as partial:
+    checkpoint = None if folder is None else Path(folder) / CHECKPOINT
+    trained = train(scores, labelled, vectors, encoder, labels, training, progress, checkpoint=checkpoint)
+    if checkpoint is not None:
+        with update_folder(checkpoint.parent, CONFIG) as partial:
             trained.save(partial, partial / REPORT)
+        remove(checkpoint)
     return trained.router
 
 
@@ -119,12 +122,15 @@ def distill_run(
     Both are written aside and renamed into place when they are complete. Returns the report, also of a finished step.
 
     Args:
-        allow_missing: accept an unfinished step label; this step stays open, too.
+        allow_missing: accept an unfinished step label; this step stays open, too, and is skipped while nothing changes.
     """
     run.begin("distill", distill_settings(encoder, config))
     if run.sealed("distill"):
         return load_report(run.folder / REPORT)
     require(run, "label", allow_missing)
+    results = ("distill", REPORT, ROUTER)
+    if run.unchanged(*results, SOURCES):
+        return load_report(run.folder / REPORT)
     pool_of(run, ensemble)
     scores = run.scores(allow_missing)
     by_id = {record["id"]: Label.from_json(record) for record in run.records(LABELS)}
@@ -133,7 +139,8 @@ def distill_run(
     vectors = model.embed_all([query.text for query in scores.queries])
     labels = LabelConfig(**run.state["steps"]["label"])
     sampled = Sampled(run.samples(), run.dollars(ensemble.fleet))
-    trained = train(scores, labelled, vectors, model, labels, config, progress, sampled, run.set_aside())
+    checkpoint = run.folder / CHECKPOINT
+    trained = train(scores, labelled, vectors, model, labels, config, progress, sampled, run.set_aside(), checkpoint)
     partial = run.folder / f"{ROUTER}.partial"
     with writing(run.folder):
         remove(partial)  # of a process that was killed
@@ -141,8 +148,11 @@ def distill_run(
     trained.save(partial / ROUTER, partial / REPORT)
     with writing(run.folder):
         move_contents(partial, run.folder)
+        remove(checkpoint)
     if run.sealed("label"):
-        run.seal("distill", REPORT, ROUTER)
+        run.seal(*results)
+    else:
+        run.remember(*results, SOURCES)
     return trained.report
 
 
@@ -207,6 +217,7 @@ def train(
     progress: Progress,
     sampled: Sampled | None = None,
     set_aside: Mapping[str, str] | None = None,
+    checkpoint: Path | None = None,
 ) -> Trained:
     """Train a router on the training fold and report on the held-back one.
 
@@ -216,6 +227,7 @@ def train(
         vectors: of the queries by the encoder, shape (n, 2 * width).
         sampled: single responses, for the report.
         set_aside: queries without rewards, for the report: id -> why.
+        checkpoint: of fine-tuning, see `finetune`.
     """
     rows = np.flatnonzero(labelled.learned)
     part: slice | NDArray[np.intp] = slice(None) if labelled.learned.all() else rows  # a slice copies nothing
@@ -228,12 +240,14 @@ def train(
     data = (vectors[part], labelled.enhanced[part], scores.candidates)
     if config.finetune == "none":
         router = TorchRouter(learn(*data, encoder.reference, config, after_epoch, scores.scores[part]), encoder)
+        progress("distill", config.epochs, config.epochs)  # training may have stopped earlier
     else:
         router = finetune(
-            [scores.queries[row].text for row in rows], *data, encoder, config, after_epoch, scores.scores[part]
-        )
+            [scores.queries[row].text for row in rows], *data, encoder, config,
+            lambda epoch, loss: losses.append(loss), scores.scores[part], checkpoint,
+            lambda done, total: progress("distill", done, total),
+        )  # fmt: skip
         vectors = router.encoder.embed_all([query.text for query in scores.queries])
-    progress("distill", config.epochs, config.epochs)  # training may have stopped earlier
     if config.kind == DEFAULT:  # other kinds learn from the scores
         router.head.config.labels = {name: getattr(labels, name) for name in LABEL_SETTINGS}
     neighbours = _neighbours(router, scores, labelled, vectors, config)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 EXAMPLES = (
-    "What is 15% of 240?",
-    "6 notebooks at $4 each: what do I pay?",
-    "Write a Python function that counts vowels",
-    "SQL: the five customers with most orders",
-    "Write a thank-you email to a colleague",
-    "Why is the sky blue?",
+    "Solve 2x + 7 = 21",
+    "What is photosynthesis?",
+    "Write a Python function that reverses a string",
+    "Write a poem about a lost kitten",
+    "SQL: all customers from Berlin",
+    "Write a short email to thank Anna for her help with the move",
 )
 
 

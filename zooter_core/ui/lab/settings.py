@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from zooter_core.data.scores import Scores, score_line
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig
+from zooter_core.method.scales import NORMALISATIONS
 from zooter_core.pipeline.train import tags_of
 from zooter_core.strict_json import dump_json
 from zooter_core.ui.lab.code import TrainingData
@@ -79,7 +80,7 @@ def advanced(beta: float, engine: Ensemble) -> tuple[LabelConfig, str]:
     )
     scale = middle.selectbox(
         "Scaling of the scores",
-        list(labels.NORMALISATIONS),
+        list(NORMALISATIONS),
         format_func=lambda name: NORMALISED.get(name, name),
         key="lab-normalise",
         persist_state="session",

@@ -19,7 +19,7 @@ def head(lab: Lab, number: int, name: str, summary: str) -> bool:
     if number > lab.reached:
         st.markdown(f":gray[**{title}**]")
         return False
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"done-{number}"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False, key=f"done-{number}"):
         st.markdown(f":material/check_circle: **{title}** {summary}", width="stretch")
         st.button("Change", key=f"lab-step-{number}", type="tertiary", on_click=go_to, args=(lab, number))
     return False

@@ -1,0 +1,87 @@
+"""The demo's example queries, on the embedded fleet's real models: each is routed, tagged and answered well."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from zooter_core.backends import Request, iter_responses
+from zooter_core.config.fleet import GenerationConfig
+from zooter_core.ensemble import Ensemble
+from zooter_core.records import Message
+from zooter_core.ui.examples import EXAMPLES
+
+# The reward model prefers the writer in 65 to 69% of its field, so its probabilities cannot be higher in most cases.
+LEAST = {"chat": 0.7, "math": 0.7, "code": 0.7, "writer": 0.6}
+
+
+def code_of(text: str) -> str:
+    """What stands in a response's fence."""
+    fence = re.search(r"```\w*\n(.*?)```", text, re.DOTALL)
+    assert fence, text
+    return fence[1]
+
+
+def is_seven(text: str) -> bool:
+    return text.endswith("The answer is 7.")
+
+
+def reverses(text: str) -> bool:
+    return "[::-1]" in code_of(text) and "return" in code_of(text)
+
+
+def selects_berlin(text: str) -> bool:
+    with sqlite3.connect(":memory:") as shop:
+        shop.execute("CREATE TABLE customers (id INTEGER, city TEXT)")
+        shop.executemany("INSERT INTO customers VALUES (?, ?)", [(1, "Berlin"), (2, "Oslo"), (3, "Berlin")])
+        return shop.execute(code_of(text)).fetchall() == [(1, "Berlin"), (3, "Berlin")]
+
+
+def is_photosynthesis(text: str) -> bool:
+    return all(word in text.lower() for word in ("plants", "sunlight", "water", "carbon dioxide", "glucose"))
+
+
+def is_verse(text: str) -> bool:
+    lines = text.splitlines()
+    return "kitten" in text and len(lines) >= 4 and len(set(lines)) == len(lines) and max(map(len, lines)) < 80
+
+
+def thanks(text: str) -> bool:
+    return text.startswith("Dear Anna,") and "help with the move" in text and "Thank you" in text
+
+
+# The example's expert, its tags, and whether a response is right.
+EXPECTED: dict[str, tuple[str, set[str], Callable[[str], bool]]] = {
+    "Solve 2x + 7 = 21": ("math", {"linear equation"}, is_seven),
+    "What is photosynthesis?": ("chat", {"concept explanation"}, is_photosynthesis),
+    "Write a Python function that reverses a string": ("code", {"python programming"}, reverses),
+    "Write a poem about a lost kitten": ("writer", {"poetry"}, is_verse),
+    "SQL: all customers from Berlin": ("code", {"sql query"}, selects_berlin),
+    "Write a short email to thank Anna for her help with the move": ("writer", {"email writing"}, thanks),
+}
+
+
+def test_every_example_is_expected() -> None:
+    assert set(EXAMPLES) == set(EXPECTED)
+
+
+@pytest.mark.parametrize("query", EXAMPLES)
+def test_an_example_goes_to_its_expert_and_has_its_tags(embedded: Ensemble, query: str) -> None:
+    expert, tags, _ = EXPECTED[query]
+    decision = embedded.route(query)
+    assert decision.candidate == expert
+    assert decision.probabilities[expert] >= LEAST[expert]
+    assert {tag.name for tag in decision.tags} == tags
+
+
+def test_the_experts_answer_the_examples_rightly(embedded: Ensemble) -> None:
+    """On llama.cpp or transformers, whichever this machine's demo uses."""
+    requests = [Request(embedded.fleet.candidate(EXPECTED[query][0]), (Message("user", query),)) for query in EXAMPLES]
+    generation = GenerationConfig(max_new_tokens=120, temperature=0.0)
+    responses = dict(iter_responses(embedded.run_requests(requests, threading.Event(), generation)))
+    for query, request in zip(EXAMPLES, requests, strict=True):
+        assert EXPECTED[query][2](responses[request].text), (query, responses[request].text)
