@@ -14,7 +14,8 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.errors import ZooterError
 
 EMBEDDED = Path(__file__).parents[2] / "models" / "embedded"
-# Fleets with every key that shapes a run, and the hashes of before pydantic checked them: runs of then go on.
+# Fleets with every key that shapes a run, and the hashes of before pydantic checked them: runs of then go on. The
+# embedded tagger is newer: its vocabulary and thresholds have changed since.
 FLEETS = {
     "local": """\
 [reward]
@@ -126,7 +127,7 @@ HASHES = {
     "embedded": (
         "61e87041e74ec756536532e70d51a67960fb11606278e0924867435c0bb458db",
         "43b3cab32910cfc60ae431d59573245578709c513ebe78522b178b3ae83e68be",
-        "9c27a73c62c933122204ac6fda529494697ddf770c13246ae517102fd63fbbc8",
+        "8e3de9372659c72ac70ffe110ac04b2dc47bfd675aec9475169313b78ed80a11",
     ),
     "local": (
         "5112dc0c7cce0e07998d167906c10c6a8e58f14423213b1e979f67491fd6f3b4",
