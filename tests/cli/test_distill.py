@@ -16,7 +16,7 @@ def distill(scores, tmp_path, tiny_fleet) -> list[object]:
     return ["distill", "--scores", scores, "--out", tmp_path / "router", "--encoder", tiny_fleet / "encoder"]
 
 
-@pytest.mark.parametrize(("tagger", "tags"), [("auto", 1), ("given", 1), ("clusters", 5), ("none", 0), ("fleet", 4)])
+@pytest.mark.parametrize(("tagger", "tags"), [("auto", 1), ("given", 1), ("clusters", 5), ("none", 0), ("fleet", 3)])
 def test_tags_from_each_source(zooter, distill, tagger, tags):
     code, _, err = zooter(*distill, "--epochs", 2, "--tagger", tagger)
     assert code == 0

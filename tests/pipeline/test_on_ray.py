@@ -66,7 +66,7 @@ def test_no_cluster_and_no_workers_are_one_message_each(tiny_ensemble, tmp_path,
         patch.setattr(ray, "init", lambda **options: None)
         patch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"memory": 1.0}}])
         with (
-            pytest.raises(ZooterError, match=r"at least one worker, but found none"),
+            pytest.raises(ZooterError, match=r"No machine of the Ray cluster has a processor"),
             ray_engine(tiny_ensemble, tmp_path),
         ):
             pass

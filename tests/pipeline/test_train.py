@@ -106,7 +106,8 @@ def test_tags_are_given_or_clusters(tiny_encoder):
     bare = SCORES.tagged([()] * 24)
     clusters = tags_of(bare, "auto", vectors)
     assert clusters == tags_of(SCORES, "clusters", vectors)
-    assert all(len(tags) == TIMES and all(tag.startswith("cluster ") for tag in tags) for tags in clusters)
+    assert all(len(set(tags)) == len(tags) == TIMES for tags in clusters)
+    assert {tag for tags in clusters for tag in tags if not tag.startswith("cluster ")}  # named by their words
 
 
 def test_report_of_the_held_back_queries(tmp_path, tiny_encoder):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -56,6 +57,7 @@ class History:
         self.path = path
         self.problem: str | None = None
         self._has_tables = False
+        self._opening = threading.Lock()  # the switch to WAL does not wait for other connections
 
     def _run(self, *steps: tuple[str, tuple[Any, ...]]) -> list[Any]:
         """Run SQL statements in one transaction; the rows of the last one, or none if that fails."""
@@ -66,10 +68,11 @@ class History:
             private_folder(self.path.parent, ours=self.path == _default())
             private_file(self.path)
             with closing(sqlite3.connect(self.path, timeout=5)) as database, database:
-                if not self._has_tables:
-                    database.execute("PRAGMA journal_mode=WAL")
-                    database.executescript(TABLES)
-                    self._has_tables = True
+                with self._opening:
+                    if not self._has_tables:
+                        database.execute("PRAGMA journal_mode=WAL")
+                        database.executescript(TABLES)
+                        self._has_tables = True
                 database.execute("PRAGMA synchronous=NORMAL")
                 for query, values in steps:
                     rows = database.execute(query, values).fetchall()

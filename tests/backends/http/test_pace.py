@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from support.event_loops import run_apart
 from zooter_core.backends.http.pace import Pace
 
 
@@ -64,7 +65,7 @@ def test_places_are_given_first_come_first_served():
         await asyncio.gather(*(work(number) for number in range(9)))
         return order, most
 
-    assert asyncio.run(run()) == (list(range(9)), 2)
+    assert run_apart(run()) == (list(range(9)), 2)
 
 
 def test_no_request_starts_while_the_server_asks_for_a_pause():
@@ -75,7 +76,7 @@ def test_no_request_starts_while_the_server_asks_for_a_pause():
         async with pace.place():
             return asyncio.get_running_loop().time() - started
 
-    assert asyncio.run(run()) >= 0.19
+    assert run_apart(run()) >= 0.19
 
 
 def test_a_request_that_ends_while_it_waits_takes_no_place():
@@ -98,4 +99,4 @@ def test_a_request_that_ends_while_it_waits_takes_no_place():
         async with asyncio.timeout(10), pace.place():
             return True
 
-    assert asyncio.run(run())
+    assert run_apart(run())
