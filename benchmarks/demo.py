@@ -5,11 +5,12 @@ the page, when it changes.
 
 Cold: from the start of `zooter demo` until the page takes a query, shows its routing, and the answer's first words.
 An empty Streamlit app with a composer, started in the same round, is the least that any demo on Streamlit takes.
-Warm: from Enter to the routing and to the first words of the next answers; medians. Stop: from the click to the end.
+Warm: from Enter to the routing and to the first words in new conversations; medians. Later: the same in a second turn,
+where a model reads the first one. Stop: from the click to the end.
 Compare: from the click until four answers of at most 40 tokens are ranked. Pages: from the click on a page to its
 heading, at the first visit and at the second; the slowest page.
-CPU: seconds of processor time of the demo, with its children, until the first words. Memory at the end: resident, and
-proportional (PSS: what processes share counts once).
+CPU: seconds of processor time of the demo, with its children, until the first words. Memory after all pages but Train,
+which loads PyTorch: resident, and proportional (PSS: what processes share counts once).
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ ADDRESS = "http://localhost:8599"
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
 MINUTE = 120_000
 QUERIES = ("What is 15% of 240?", "Write a Python function that adds two numbers.", "Write a poem about rain.")
-PAGES = ("Compare", "Explorer", "Train", "Benchmark", "Chat")
+PAGES = ("Compare", "Explorer", "Benchmark", "Chat")
+TRAIN = "Train"  # loads PyTorch: visited when memory has been measured
 EMPTY = "import streamlit as st\nst.chat_input('Ask anything')\n"
 SHORT = 40  # tokens
 # Watch the page until each of some conditions has held once: the seconds from the first event to each.
@@ -82,6 +84,7 @@ class Visit:
     cpu: float
     routed: float
     warm: float
+    later: float
     stop: float
     compare: float
     first_page: float
@@ -179,15 +182,20 @@ def chat(browser: Browser, fleet: Path) -> dict[str, float]:
         wait_for_end(page)
         page.wait_for_timeout(5_000)  # the other models load
         warm = []
-        for turn, query in enumerate(QUERIES, 1):
-            warm.append(ask(page, query, turn))
+        for query in QUERIES:
+            page.get_by_role("button", name="New conversation").click()
+            expect(page.get_by_test_id("stChatMessage")).to_have_count(0, timeout=MINUTE)
+            warm.append(ask(page, query, 0))
             wait_for_end(page)
-        ask(page, "Write a very long story about a river.", len(QUERIES) + 1)
+        _, later = ask(page, QUERIES[0], 1)  # after another model's turn, which it has to read
+        wait_for_end(page)
+        ask(page, "Write a very long story about a river.", 2)
         (stop,) = timed(page, "click", [STOPPED], page.get_by_role("button", name="Stop").click)
         return {
             "page": shown, "cold_routed": shown + routed, "cold": shown + words,
             "cpu": sum(time.user + time.system for time in times), "stop": stop,
             "routed": statistics.median(pair[0] for pair in warm), "warm": statistics.median(pair[1] for pair in warm),
+            "later": later,
         }  # fmt: skip
 
 
@@ -198,14 +206,16 @@ def tour(browser: Browser, fleet: Path) -> dict[str, float]:
         ask(page, QUERIES[0], 0)
         wait_for_end(page)
         page.wait_for_timeout(5_000)
-        rounds = [[switch(page, name) for name in PAGES] for _ in range(2)]
+        first = [switch(page, name) for name in PAGES]
         switch(page, "Compare")
         page.get_by_role("textbox", name="Query").fill(QUERIES[2])
         page.wait_for_timeout(1_000)
         (compare,) = timed(page, "click", [RANKED], page.get_by_role("button", name="Compare", exact=True).click)
         parts = [part.memory_full_info() for part in tree(process)]
+        first.append(switch(page, TRAIN))
+        again = [switch(page, name) for name in (*PAGES, TRAIN)]
         return {
-            "compare": compare, "first_page": max(rounds[0]), "next_page": max(rounds[1]),
+            "compare": compare, "first_page": max(first), "next_page": max(again),
             "memory": sum(part.rss for part in parts) / 1e6, "shared": sum(part.pss for part in parts) / 1e6,
         }  # fmt: skip
 
