@@ -95,7 +95,7 @@ def take(browser: Browser, name: str) -> None:
             time.sleep(0.7)  # until charts have their new width
             height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
             page.set_viewport_size({"width": width, "height": min(MOST, int(height) + ROOM)})
-            page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
+            page.evaluate("document.querySelector('[data-testid=stMain]')?.scrollTo(0, 0)")  # Chat has another frame
             expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=SLOW)
             time.sleep(0.7)
             page.screenshot(path=PICTURES / f"{name}{size}{ground}.png")
