@@ -189,11 +189,13 @@ def test_two_models_answer_side_by_side(open_tab: Open, demo: str) -> None:
 def test_a_phone_has_its_navigation_on_the_page(open_tab: Open, demo: str) -> None:
     page = open_tab(demo, NARROW)
     names = ["Chat", "Compare", "Explorer", "Train", "Benchmark"]
+    menu = page.get_by_test_id("stMainBlockContainer")
     for name in names:
-        link = page.get_by_role("link", name=name, exact=True).filter(visible=True)
+        link = menu.get_by_role("link", name=name, exact=True)
         expect(link).to_be_in_viewport(ratio=0.99, timeout=SLOW)
+    expect(page.get_by_test_id("stSidebarNavItems")).to_be_hidden(timeout=SLOW)  # there while the page is loading
     expect(page.get_by_test_id("stExpandSidebarButton")).to_be_hidden()
-    page.get_by_role("link", name="Benchmark").click()
+    menu.get_by_role("link", name="Benchmark").click()
     expect(page.locator("h1")).to_be_in_viewport(timeout=SLOW)
 
 
