@@ -155,7 +155,7 @@ async def load(port: int, clients: int, seconds: float, pause: float, result: Lo
                 if not part:
                     break
                 data += part
-                if not first and b'"content":"' in data:
+                if not first and b'"content":" word' in data:
                     first = time.perf_counter()
             if b"200" not in status or b"[DONE]" not in data or not first:
                 result.errors += 1
