@@ -4,7 +4,7 @@ FLEET ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test quick check clients clean
+.PHONY: setup demo test quick coverage check clients clean
 
 setup: $(VENV)/.ready
 
@@ -31,6 +31,10 @@ test: check
 
 quick: check
 	$(BIN)/pytest -n auto --dist worksteal -m "not browser and not models and not faults and not export and not slow"
+
+# Lines and branches that all tests reach, apart from what runs in processes of its own.
+coverage: check
+	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered
 
 # Clients that tests/serve/test_clients.py tries, apart from what Zooter needs.
 clients: .clients/.ready
