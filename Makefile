@@ -3,6 +3,8 @@ PORT ?= 8501
 FLEET ?=
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests and checks are compiled once, not by each process again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo test quick coverage check clients clean
 
