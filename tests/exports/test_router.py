@@ -107,9 +107,10 @@ def test_a_router_that_was_changed_is_not_its_old_export(fleet, fleet_copy, expo
     assert isinstance(open_router(fleet.router, Encoders), TorchRouter)
 
 
-def test_a_damaged_export_is_not_used(fleet, exports):
+@pytest.mark.parametrize("file", ["router.onnx", "router.onnx.data"])
+def test_a_damaged_export_is_not_used(fleet, exports, file):
     place = make_export(Path(fleet.router.path))
-    (place / "router.onnx").write_bytes(b"half")
+    (place / file).write_bytes(b"half")
     assert isinstance(open_router(fleet.router, Encoders), TorchRouter)
 
 
