@@ -3,8 +3,10 @@ PORT ?= 8501
 FLEET ?=
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests and checks are compiled once, not by each process again.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test quick check clients clean
+.PHONY: setup demo test quick coverage check clients clean
 
 setup: $(VENV)/.ready
 
@@ -31,6 +33,10 @@ test: check
 
 quick: check
 	$(BIN)/pytest -n auto --dist worksteal -m "not browser and not models and not faults and not export and not slow"
+
+# Lines and branches that all tests reach, apart from what runs in processes of its own.
+coverage: check
+	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered
 
 # Clients that tests/serve/test_clients.py tries, apart from what Zooter needs.
 clients: .clients/.ready

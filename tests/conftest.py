@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a hub id in a test must fail at once, not look for the hub
@@ -31,8 +32,14 @@ MARKERS = {  # of all tests in a folder or file, under tests/
 }
 
 
+@cache
 def place_of(path: Path) -> str:
     return path.relative_to(Path(__file__).parent).as_posix()
+
+
+@cache
+def markers_of(path: Path) -> list[str]:
+    return [marker for place, marker in MARKERS.items() if place_of(path).startswith(place)]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -44,9 +51,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by where they are, and begin with the browser's: one worker is to have them all, for its server."""
     for item in items:
-        for place, marker in MARKERS.items():
-            if place_of(item.path).startswith(place):
-                item.add_marker(marker)
+        for marker in markers_of(item.path):
+            item.add_marker(marker)
     items.sort(key=lambda item: not place_of(item.path).startswith("browser"))
 
 

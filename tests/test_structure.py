@@ -8,9 +8,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "zooter_core"
@@ -64,10 +63,17 @@ def room_of(path: Path) -> str:
     return path.relative_to(CORE).with_suffix("").parts[0].replace("__init__", "")
 
 
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """The syntax tree of a file, parsed once for all rules."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@cache
 def imports(path: Path) -> set[str]:
     """The full names that a file imports, wherever in it: `from a import b` is `a.b`."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -88,13 +94,16 @@ def test_every_file_is_in_a_room():
     assert {room_of(path) for path in FILES} == {"", *DEPTH}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(CORE).as_posix())
-def test_imports_point_down(path):
+def not_below(path: Path) -> list[str]:
+    """The rooms that a file imports from and that are not below its own."""
     room = room_of(path)
     if not room:  # the public interface: test_public.py sees that it imports a room only when it is asked for one
-        return
-    above = {other for other in rooms_used(path) if other != room and DEPTH[other] <= DEPTH[room]}
-    assert not above, f"{path.name} is in {room} and imports from {', '.join(sorted(above))}, which is not below it"
+        return []
+    return sorted(other for other in rooms_used(path) if other != room and DEPTH[other] <= DEPTH[room])
+
+
+def test_imports_point_down():
+    assert {below_root(path): rooms for path in FILES if (rooms := not_below(path))} == {}
 
 
 def test_imports_are_seen_where_they_are():
@@ -111,13 +120,13 @@ def test_only_app_pages_and_ui_know_streamlit():
     assert not others
 
 
-@pytest.mark.parametrize("path", sorted((CORE / PURE).glob("*.py")), ids=lambda path: path.stem)
-def test_the_method_uses_numpy_alone(path):
-    roots = {name.split(".")[0] for name in imports(path)}
+def test_the_method_uses_numpy_alone():
     plain = {"__future__", "array", "collections", "dataclasses", "hashlib", "math", "typing", "warnings"}
-    assert roots <= plain | {"numpy", "zooter_core"}
-    called = {node.id for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Name)}
-    assert not called & {"open", "print", "input", "exec", "eval", "__import__"}
+    for path in sorted((CORE / PURE).glob("*.py")):
+        roots = {name.split(".")[0] for name in imports(path)}
+        assert roots <= plain | {"numpy", "zooter_core"}, path
+        called = {node.id for node in nodes(path) if isinstance(node, ast.Name)}
+        assert not called & {"open", "print", "input", "exec", "eval", "__import__"}, path
 
 
 def test_light_modules_load_nothing_heavy():
@@ -141,13 +150,15 @@ def below_root(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("path", OURS, ids=below_root)
-def test_files_and_functions_are_short(path):
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= FILE_LINES
-    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, FUNCTION)]
-    lines = {f"{below_root(path)}:{node.name}": length(node) for node in functions}
-    assert not {name: count for name, count in lines.items() if count > FUNCTION_LINES and name not in LONG_FUNCTIONS}
+def test_files_are_short():
+    lines = {below_root(path): len(path.read_text(encoding="utf-8").splitlines()) for path in OURS}
+    assert {path: count for path, count in lines.items() if count > FILE_LINES} == {}
+
+
+def test_functions_are_short():
+    functions = [(path, node) for path in OURS for node in nodes(path) if isinstance(node, FUNCTION)]
+    lines = {f"{below_root(path)}:{node.name}": length(node) for path, node in functions}
+    assert {name for name, count in lines.items() if count > FUNCTION_LINES} == set(LONG_FUNCTIONS)
 
 
 def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -160,11 +171,10 @@ def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return function.end_lineno - body.lineno + 1 + (signature if options <= MANY_OPTIONS else 0)
 
 
-@pytest.mark.parametrize("path", [path for path in OURS if "recipes" not in path.parts], ids=below_root)
-def test_names_say_what_they_name(path):
-    tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    empty = [f"{name} in line {node.lineno}" for node in tree for name in names_of(node) if name in EMPTY_NAMES]
-    assert not empty or path == ERRORS
+def test_names_say_what_they_name():
+    named = [path for path in OURS if "recipes" not in path.parts and path != ERRORS]
+    places = [(path, node, name) for path in named for node in nodes(path) for name in names_of(node)]
+    assert [f"{below_root(path)}:{node.lineno} {name}" for path, node, name in places if name in EMPTY_NAMES] == []
 
 
 def names_of(node: ast.AST) -> list[str]:

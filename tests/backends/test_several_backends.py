@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from zooter_core.backends import Piece, iter_responses
-from zooter_core.config.fleet import load_fleet
+from zooter_core.backends import Piece, Request, iter_responses, stream_or_fail
+from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.ensemble import Ensemble
-from zooter_core.records import Response
+from zooter_core.records import Message, Response
 
 SEA = "What is the sea?"
 
@@ -84,3 +84,13 @@ def test_a_backend_that_raises_leaves_the_others_alone(tiny_fleet):
     responses = run(two_backends(load_fleet(tiny_fleet), ["base", "two"], backends), ["base", "one", "two"])
     assert (responses["one"].text, responses["two"].text) == ("t", "b")
     assert (responses["base"].finish, str(responses["base"].error)) == ("error", "other: RuntimeError: out of order")
+
+
+def test_a_backend_that_draws_nothing_and_raises_is_not_taken_for_one_without_requests(tiny_fleet):
+    class Deaf:
+        def stream(self, requests, generation, stop):
+            yield Piece(requests[0])
+
+    request = Request(load_fleet(tiny_fleet).candidates[0], (Message("user", SEA),))
+    with pytest.raises(TypeError, match="not subscriptable"):
+        list(stream_or_fail(Deaf(), iter([request]), GenerationConfig(), threading.Event()))

@@ -9,6 +9,7 @@ import json
 import os
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 MOST = int(os.environ.get("ZOOTER_MALFORMED", "200"))
@@ -19,7 +20,20 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 FIELDS = st.sampled_from(
-    ["model", "messages", "stream", "tools", "models", "session_id", "willingness_to_pay", "stream_options", "input"]
+    [
+        "model",
+        "messages",
+        "stream",
+        "tools",
+        "models",
+        "session_id",
+        "willingness_to_pay",
+        "stream_options",
+        "input",
+        "query",
+        "documents",
+        "top_n",
+    ]
 )
 BAD_MESSAGES = st.lists(VALUES | st.fixed_dictionaries({"role": VALUES, "content": VALUES}), max_size=3)
 BODIES = (
@@ -31,12 +45,14 @@ BODIES = (
         BAD_MESSAGES,
     )
 )
-PATHS = st.sampled_from(["chat/completions", "responses", "embeddings", "route", "feedback"])
+PATHS = st.sampled_from(["chat/completions", "responses", "embeddings", "rerank", "route", "feedback"])
 
 
+@pytest.mark.slow
 @SETTINGS
 @given(path=PATHS, body=BODIES)
 def test_a_malformed_body_is_refused(local, path, body):
+    """It alone tries bodies that nobody has thought of; tests/serve/test_routes.py has those that somebody has."""
     response = local.client.post(f"/v1/{path}", content=body)
     assert 400 <= response.status_code < 500, (response.status_code, response.text)
     error = response.json()["error"]

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 
 import pytest
 
+from support.running_endpoint import in_front_of
+from support.scripted_server import serving
 
-@pytest.fixture
-def endpoint(serve):
-    return serve("good", "good")
+
+@pytest.fixture(scope="module")
+def scripted():
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def endpoint(scripted, tiny_fleet, tmp_path_factory):
+    """One for all tests: each looks only at what its own requests bring about."""
+    folder = shutil.copytree(tiny_fleet, tmp_path_factory.mktemp("serve") / "fleet")
+    with in_front_of(folder, scripted.url, "good", "good") as endpoint:
+        yield endpoint
 
 
 def error(response) -> dict:
@@ -32,13 +45,13 @@ def test_health(endpoint):
 
 
 def test_route_decides_without_answering(endpoint, scripted):
-    question = [{"role": "user", "content": "What is 2 + 3?"}]
+    question, requests = [{"role": "user", "content": "What is 2 + 3?"}], len(scripted.bodies)
     one = endpoint.client.post("/v1/route", json={"messages": question}).json()
     assert one["candidate"] == endpoint.order[0]
     assert {"probabilities", "tags", "margin", "certainty", "reason", "passed_over"} <= set(one)
     many = endpoint.client.post("/v1/route", json={"conversations": [question] * 40, "models": [endpoint.order[1]]})
     assert [entry["candidate"] for entry in many.json()["data"]] == [endpoint.order[1]] * 40
-    assert scripted.bodies == []
+    assert len(scripted.bodies) == requests
 
 
 def test_feedback_is_kept_for_its_owner(endpoint):
@@ -46,7 +59,7 @@ def test_feedback_is_kept_for_its_owner(endpoint):
     record = {"request_id": answer.headers["x-request-id"], "verdict": "good", "score": 0.5, "comment": "fine\n"}
     assert endpoint.client.post("/v1/feedback", json=record).json()["stored"] is True
     file = endpoint.server.settings.data / "feedback.jsonl"
-    (line,) = file.read_text().splitlines()
+    line = file.read_text().splitlines()[-1]
     assert json.loads(line).items() > record.items()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 

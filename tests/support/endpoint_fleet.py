@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,6 +25,8 @@ first_token_seconds = {first_token_seconds}
 """
 # Models that hang have a limit of their own: those beside them must not be late where a machine is busy.
 KEYS: Mapping[str, float] = {"rest_after": 2, "rest_seconds": 0.2, "first_token_seconds": 20, "hang_seconds": 20}
+# Of a query and some candidates: their order, the folder of the fleet that was the first, its router's files.
+ROUTERS: dict[tuple[str, tuple[str, ...]], tuple[tuple[str, ...], Path, dict[str, bytes]]] = {}
 
 
 def save(folder: Path, url: str, models: Mapping[str, str], router: bool = False, **keys: float) -> Path:
@@ -56,14 +59,29 @@ def _toml(text: str) -> str:
 
 
 def save_by_order(folder: Path, url: str, query: str, models: Sequence[str], **keys: float) -> tuple[str, ...]:
-    """Write a fleet whose router sends a query to the first of these models; gives the candidates in its order."""
+    """Write a fleet whose router sends a query to the first of these models; gives the candidates in its order.
+
+    The router is made once: one made anew has other weights if another thread draws random numbers meanwhile.
+    """
     from zooter_core.ensemble import Ensemble
     from zooter_core.records import Message
 
     names = ("chat", "math", "code", "writer")[: len(models)]
-    save(folder, url, dict.fromkeys(names, "good"), router=True, **keys)
-    order = Ensemble(load_fleet(folder)).route([Message("user", query)]).order
+    router = folder / "router"
+    if (query, names) not in ROUTERS:
+        save(folder, url, dict.fromkeys(names, "good"), router=True, **keys)
+        order = Ensemble(load_fleet(folder)).route([Message("user", query)]).order
+        ROUTERS[query, names] = order, folder, {path.name: path.read_bytes() for path in router.iterdir()}
+    order, first_folder, files = ROUTERS[query, names]
+    shutil.rmtree(router)
+    router.mkdir()
+    for name, content in files.items():  # the router's config names the folder's encoder
+        (router / name).write_bytes(content.replace(_json(first_folder), _json(folder)))
     by_name = dict(zip(order, models, strict=True))
-    # The router stays: one made anew has other weights if another thread draws random numbers meanwhile.
     _write(folder, url, {name: by_name[name] for name in names}, router=True, **keys)
     return order
+
+
+def _json(path: Path) -> bytes:
+    """A path as it begins in a JSON string."""
+    return json.dumps(f"{path}/").encode()[:-1]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from functools import cache
+
 import numpy as np
 
 from zooter_core.data.scores import Scores
@@ -25,6 +28,12 @@ TRAINED = ("zooter", "cosine", "routerdc", "mf")
 
 
 def old(kind: str = "zooter", pool: str = "ab") -> RouterHead:
+    """A router's head; each test has a copy of its own, trained once."""
+    return copy.deepcopy(_trained(kind, pool))
+
+
+@cache
+def _trained(kind: str, pool: str) -> RouterHead:
     scores = TABLE[:, ["abc".index(name) for name in pool]]
     config = settings_of(kind, {"epochs": 40, "rate": 1e-2} if kind in TRAINED else {})
     return fit_head(VECTORS, softmax(scores, 0.2), list(pool), "none", config, scores=scores)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from tokenizers.decoders import ByteLevel
 from transformers import (
@@ -149,6 +148,8 @@ def save_language_model(folder: Path, seed: int = 0, hidden: int = 32) -> None:
 
 def save_adapter(base: Path, folder: Path, seed: int = 1) -> None:
     """A LoRA adapter with random weights for the language model in `base`."""
+    from peft import LoraConfig, get_peft_model  # seconds, for those alone who make one
+
     torch.manual_seed(seed)
     config = LoraConfig(r=4, lora_alpha=16, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
     get_peft_model(LlamaForCausalLM.from_pretrained(base), config).save_pretrained(folder)

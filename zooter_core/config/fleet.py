@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -139,6 +140,12 @@ class FleetFile(Table):
     serve: ServeConfig = field(default_factory=ServeConfig)
 
 
+@cache
+def _file_adapter() -> TypeAdapter[FleetFile]:
+    """Built once: it takes longer than reading a fleet."""
+    return TypeAdapter(FleetFile)
+
+
 def load_fleet(folder: str | Path) -> Fleet:
     """Read `folder/fleet.toml` (or the file itself).
 
@@ -157,7 +164,7 @@ def load_fleet(folder: str | Path) -> Fleet:
         raise ZooterError(f"a readable {path}", str(problem), FIX_PERMISSIONS) from problem
     check_values(values, str(path))
     try:
-        file = TypeAdapter(FleetFile).validate_python(values, context={"folder": path.parent})
+        file = _file_adapter().validate_python(values, context={"folder": path.parent})
     except ValidationError as problem:
         if problem.errors()[0]["loc"] == ("candidate",):
             step = "Add one with name, backend and model."

@@ -96,6 +96,14 @@ def test_greedy_answers_and_seeds(gguf, model):
     assert first != second
 
 
+def test_requests_from_an_iterator_are_all_answered_as_those_of_a_list(gguf, model):
+    """This is how `zooter collect` asks an independent backend."""
+    several = [request for n in range(6) for request in requests(candidate(model), query=f"Why {n}?", seed=n)]
+    pieces = gguf.stream(iter(several), GREEDY, threading.Event())
+    texts = {piece.request: piece.response.text for piece in pieces if piece.response is not None}
+    assert [texts[request] for request in several] == [response.text for response in responses(gguf, several)]
+
+
 def test_candidates_on_one_file_share_a_process_and_each_has_its_adapter(gguf, model, adapters):
     pool = [candidate(model, **ENDLESS), *(candidate(model, adapter=adapter, **ENDLESS) for adapter in adapters)]
     alone = [responses(gguf, requests(entry))[0].text for entry in pool]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -83,34 +83,39 @@ class GgufBackend:
         self.resident.spare()
 
     def stream(
-        self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
+        self, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
         """Run all requests at the same time, as many as the slots of their processes allow."""
-        pieces: queue.Queue[Piece] = queue.Queue()
-        waiting, line, abandoned = iter(enumerate(requests)), threading.Lock(), Stop(stop)
+        pieces: queue.Queue[Piece | None] = queue.Queue()
+        waiting, line, abandoned = enumerate(requests), threading.Lock(), Stop(stop)
 
         def answer_waiting() -> None:
-            while True:
-                with line:
-                    number, request = next(waiting, (0, None))
-                if request is None:
-                    return
-                seed = generation.seed + number if request.seed is None else request.seed
-                pieces.put(self._answer(request, replace(generation, seed=seed), pieces, abandoned))
+            try:
+                while True:
+                    with line:
+                        number, request = next(waiting, (0, None))
+                    if request is None:
+                        return
+                    seed = generation.seed + number if request.seed is None else request.seed
+                    pieces.put(self._answer(request, replace(generation, seed=seed), pieces, abandoned))
+            finally:
+                pieces.put(None)
 
-        for _ in range(min(len(requests), SLOTS)):
+        running = min(len(requests), SLOTS) if isinstance(requests, Sequence) else SLOTS
+        for _ in range(running):
             threading.Thread(target=answer_waiting, name="gguf", daemon=True).start()
-        unfinished = len(requests)
         try:
-            while unfinished:
+            while running:
                 piece = pieces.get()
-                unfinished -= piece.response is not None
-                yield piece
+                if piece is None:
+                    running -= 1
+                else:
+                    yield piece
         finally:
             abandoned.set()  # also if the reader has gone away
 
     def _answer(
-        self, request: Request, generation: GenerationConfig, pieces: queue.Queue[Piece], stop: threading.Event
+        self, request: Request, generation: GenerationConfig, pieces: queue.Queue[Piece | None], stop: threading.Event
     ) -> Piece:
         """Answer a request: the last piece. If the process ends before the first word, a new one tries once more."""
         texts: list[str] = []

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
     from zooter_core.ensemble import Ensemble
+    from zooter_core.evaluation.report import Report
+    from zooter_core.router.kinds import DistillConfig
     from zooter_core.ui.lab.code import TrainingData
-    from zooter_core.ui.lab.train import DistilledRouter
 
 USE = 4  # the last step
 SOURCES = {
@@ -67,6 +68,16 @@ class Part:
     @property
     def key(self) -> str:
         return f"{self.loaded.key} {self.only} {self.most}"
+
+
+@dataclass(frozen=True)
+class DistilledRouter:
+    """A router in the session's folder, what it was trained on, and its report."""
+
+    folder: Path
+    data: TrainingData
+    training: DistillConfig
+    report: Report
 
 
 @dataclass

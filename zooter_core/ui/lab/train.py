@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
 from zooter_core.ensemble import Ensemble
-from zooter_core.evaluation.report import REPORT, Report, load_report
+from zooter_core.evaluation.report import REPORT, load_report
 from zooter_core.evaluation.report_figures import HeldBack
 from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.pipeline import distill
@@ -21,21 +21,11 @@ from zooter_core.ui.colours import ROUTER, colour
 from zooter_core.ui.lab import steps
 from zooter_core.ui.lab.code import TrainingData, distill_code, distill_command
 from zooter_core.ui.lab.settings import as_file, embedded
-from zooter_core.ui.lab.state import Lab
+from zooter_core.ui.lab.state import DistilledRouter, Lab
 from zooter_core.ui.lab.tasks import Task, draw_end, draw_log, draw_task, heavy_work
 from zooter_core.ui.text import number, plain
 
 OUT = "my-router"  # the folder in the code and the command
-
-
-@dataclass(frozen=True)
-class DistilledRouter:
-    """A router in the session's folder, what it was trained on, and its report."""
-
-    folder: Path
-    data: TrainingData
-    training: DistillConfig
-    report: Report
 
 
 def summary(lab: Lab) -> str:

@@ -13,8 +13,8 @@ from zooter_core.ui import resources
 from zooter_core.ui.error_box import show_error
 from zooter_core.ui.lab import steps
 from zooter_core.ui.lab.code import readme
-from zooter_core.ui.lab.state import Lab
-from zooter_core.ui.lab.train import OUT, DistilledRouter
+from zooter_core.ui.lab.state import DistilledRouter, Lab
+from zooter_core.ui.lab.train import OUT
 from zooter_core.ui.text import code, plain
 
 if TYPE_CHECKING:
