@@ -60,6 +60,20 @@ def test_share_of_the_way_with_its_interval_where_there_is_one() -> None:
     assert "too few queries" in verdicts.of_report(held_back(0.2, 0.8))[1]
 
 
+def test_how_often_the_router_is_the_best_choice_where_the_report_says_so() -> None:
+    shares = {
+        "router": {"share": 0.84, "interval": [0.8, 0.88]},
+        "best_single": {"share": 0.61, "interval": [0.5, 0.7]},
+    }
+    sentence = verdicts.of_report(held_back(0.2, 0.8, best_choice=shares))[2]
+    assert sentence == (
+        "It chooses the best model in **84%** of cases (95% CI 80% to 88%), **writer** alone is best in **61%** "
+        "(50% to 70%)."
+    )
+    for lacking in ({}, {"best_choice": {"router": None, "best_single": None}}):
+        assert not any("of cases" in sentence for sentence in verdicts.of_report(held_back(0.2, 0.8, **lacking)))
+
+
 def test_no_way_and_a_way_back() -> None:
     none = held_back(0.0, 0.0)
     none["mean"]["oracle"] = 0.5

@@ -21,6 +21,7 @@ def of_report(held_back: Figures) -> list[str]:
     return [
         against_best_single(held_back),
         _gap(held_back, single),
+        *_best_choice(held_back, single),
         f"Regret, the reward lost against the best response to each query: router {regret['regret']}, {single} "
         f"{regret['regret_best_single']}, a random model {regret['regret_random']}.",
         _difference(mean["chosen"] - mean["rmr"], intervals["chosen_minus_rmr"], held_back["n"], rmr),
@@ -82,6 +83,19 @@ def _gap(held_back: Figures, single: str) -> str:
     if share < 0:
         return f"It does not close the gap between {single} and the oracle but widens it by {-share:.0%} ({precision})."
     return f"It closes **{share:.0%}** of the gap between {single} and the oracle ({precision})."
+
+
+def _best_choice(held_back: Figures, single: str) -> list[str]:
+    """How often the router and the best single model are the best choice; nothing in reports that do not say."""
+    shares = held_back.get("best_choice", {})
+    router, alone = shares.get("router"), shares.get("best_single")
+    if router is None or alone is None:
+        return []
+    (low, high), (from_, to) = router["interval"], alone["interval"]
+    return [
+        f"It chooses the best model in **{router['share']:.0%}** of cases (95% CI {low:.0%} to {high:.0%}), {single} "
+        f"alone is best in **{alone['share']:.0%}** ({from_:.0%} to {to:.0%})."
+    ]
 
 
 def of_sweep(sweep: Figures) -> str:
