@@ -56,13 +56,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not place_of(item.path).startswith("browser"))
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A process for each core, four at most; for all tests one more, because those of servers and browsers wait."""
-    return min(4, len(os.sched_getaffinity(0)) + (not config.option.markexpr))
+def pytest_xdist_auto_num_workers() -> int:
+    """A process more than there are cores, four at most: tests of servers and browsers wait."""
+    return min(4, len(os.sched_getaffinity(0)) + 1)
 
 
 settings.register_profile("zooter", deadline=None, database=None)
-settings.load_profile("zooter")
+settings.register_profile("quick", settings.get_profile("zooter"), max_examples=25)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """`make quick` tries a quarter of the random examples."""
+    settings.load_profile("quick" if "not slow" in config.option.markexpr else "zooter")
 
 
 @pytest.fixture(scope="session", autouse=True)
