@@ -50,22 +50,31 @@ def export_router(folder: Path, out: Path, cached: bool = False) -> PortableRout
     return PortableRouter.open(out)
 
 
+class HeadGraph(torch.nn.Module):
+    """Vectors -> calibrated probabilities, and each member's distribution, shape (n, members, candidates)."""
+
+    def __init__(self, head: RouterHead, members: int) -> None:
+        super().__init__()
+        self.head, self.members, self.temperature = head, members, head.config.calibration_temperature
+
+    def forward(self, vectors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        probabilities = torch.softmax(self.head(vectors).double() / self.temperature, dim=-1)
+        if not self.members:
+            return (probabilities,)
+        return probabilities, self.head.body.members(vectors).double().exp().transpose(0, 1)
+
+
 class _Graph(torch.nn.Module):
-    """Tokens -> vectors, calibrated probabilities, and each member's distribution, shape (n, members, candidates)."""
+    """Tokens -> vectors, and what HeadGraph gives."""
 
     def __init__(self, router: TorchRouter, names: Sequence[str]) -> None:
         super().__init__()
         self.model, self.middle = plain_copy(router.encoder.model), router.encoder.middle
-        self.head: RouterHead = router.head
-        self.temperature, self.names = router.head.config.calibration_temperature, list(names)
-        self.members = _members(router)
+        self.names, self.head = list(names), HeadGraph(router.head, _members(router))
 
     def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         vectors = pool(self.model, self.middle, dict(zip(self.names, values, strict=True)))
-        probabilities = torch.softmax(self.head(vectors).double() / self.temperature, dim=-1)
-        if not self.members:
-            return vectors, probabilities
-        return vectors, probabilities, self.head.body.members(vectors).double().exp().transpose(0, 1)
+        return vectors, *self.head(vectors)
 
 
 def _members(router: TorchRouter) -> int:
@@ -77,7 +86,7 @@ def _members(router: TorchRouter) -> int:
 def _write(router: TorchRouter, folder: Path, cached: bool) -> None:
     sample = dict(router.encoder.tokens(SAMPLES[-1], "pt"))
     module = _Graph(router, list(sample))
-    names = ("vectors", "probabilities", "members")[: 3 if module.members else 2]
+    names = ("vectors", "probabilities", "members")[: 3 if module.head.members else 2]
     write_graph(module, sample, names, folder / GRAPH)
     if cached:
         map_weights(folder / GRAPH)
@@ -91,7 +100,7 @@ def _write(router: TorchRouter, folder: Path, cached: bool) -> None:
         "encoder": config.encoder,
         "width": config.width,
         "kind": config.kind,
-        "members": module.members,
+        "members": module.head.members,
         "calibration_temperature": config.calibration_temperature,
         "labels": config.labels,
         "opset": OPSET,
