@@ -33,4 +33,4 @@ def test_the_curve_where_the_new_candidate_is_best_on_a_third():
         assert 0.1 < row["chosen"] < 0.6
         assert row["scratch"] <= curve["oracle"]
     assert curve["single"] < curve["all"] <= curve["oracle"]
-    assert learning_curve(old(), EXAMPLES, (24, 48)) == curve
+    assert learning_curve(old(), EXAMPLES, (24,))["rows"] == curve["rows"][:1]
