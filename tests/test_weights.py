@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,32 +126,55 @@ def test_of_two_starts_at_once_one_converts_and_the_other_waits(
         os.close(end)
 
 
-def test_models_that_load_at_once_spoil_neither_each_other_nor_later_ones(tiny_fleet: Path) -> None:
-    """A round without LOAD_LOCK leaves weights that were never set, or another default dtype."""
+def watch_loads(kind: Any, loading: set[int], overlaps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Note each model of a kind whose load begins while another thread loads one. Each gives others time to begin."""
+    real, another = kind.from_pretrained.__func__, threading.Event()
+
+    def from_pretrained(model: type, *arguments: Any, **options: Any) -> Any:
+        thread = threading.get_ident()
+        nested = thread in loading
+        if loading - {thread}:
+            overlaps.append(model.__name__)
+            another.set()
+        loading.add(thread)
+        try:
+            another.wait(0.1)
+            return real(model, *arguments, **options)
+        finally:
+            if not nested:
+                loading.discard(thread)
+
+    monkeypatch.setattr(kind, "from_pretrained", classmethod(from_pretrained))
+
+
+def test_models_that_are_wanted_at_once_are_loaded_one_after_the_other(
+    tiny_fleet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two loads at once spoil each other, and every later one; that they do now and then shows with large models."""
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
     from zooter_core.config.fleet import load_fleet
     from zooter_core.ensemble import Ensemble
 
     pairs = [("What is 2 + 3?", "2 + 3 = 5.")]
-    alone = Ensemble(load_fleet(tiny_fleet))
+    alone, fresh = Ensemble(load_fleet(tiny_fleet)), Ensemble(load_fleet(tiny_fleet))
     rewards, probabilities = alone.reward_model.score(pairs), alone.route("Hi").probabilities
-    for _ in range(5):  # what one round leaves behind, if no lock guards it, spoils the next
-        fresh, started = Ensemble(alone.fleet), threading.Barrier(3)
-        backend = fresh.backend_of("transformers")
-
-        def load(part: Callable[[], object], started: threading.Barrier = started) -> None:
-            started.wait(LONGEST)
-            part()
-
-        parts = (
-            lambda backend=backend: [backend.load(candidate) for candidate in alone.fleet.candidates],
-            lambda fresh=fresh: fresh.reward_model,
-            lambda fresh=fresh: fresh.router,
-        )
-        with ThreadPoolExecutor(len(parts)) as threads:
-            for done in [threads.submit(load, part) for part in parts]:
-                done.result(timeout=LONGEST)
-        assert fresh.reward_model.score(pairs) == rewards
-        assert fresh.route("Hi").probabilities == probabilities
+    loading: set[int] = set()
+    overlaps: list[str] = []
+    for kind in (PreTrainedModel, PeftModel):
+        watch_loads(kind, loading, overlaps, monkeypatch)
+    parts: tuple[Callable[[], object], ...] = (
+        lambda: [fresh.backend_of("transformers").load(candidate) for candidate in fresh.fleet.candidates],
+        lambda: fresh.reward_model,
+        lambda: fresh.router,
+    )
+    with ThreadPoolExecutor(len(parts)) as threads:
+        for part in [threads.submit(part) for part in parts]:
+            part.result(timeout=LONGEST)
+    assert overlaps == []
+    assert fresh.reward_model.score(pairs) == rewards
+    assert fresh.route("Hi").probabilities == probabilities
 
 
 def test_what_is_missing_is_what_is_not_there_in_that_version(tmp_path: Path) -> None:
