@@ -131,6 +131,16 @@ def threads(request: pytest.FixtureRequest) -> None:
         torch.set_num_threads(tiny_models.THREADS if "embedded" in request.path.parts else 1)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def components() -> None:
+    """Streamlit looks through all installed packages for components when a test opens a page: here, the first time."""
+    if "streamlit.testing.v1" in sys.modules:
+        from streamlit.components.v2 import manifest_scanner
+
+        if not hasattr(manifest_scanner.scan_component_manifests, "cache_clear"):
+            manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
+
+
 @pytest.fixture(scope="session")
 def tiny_fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a fleet of tiny models; tests that change it take a copy."""

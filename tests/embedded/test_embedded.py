@@ -94,7 +94,7 @@ def in_one_batch(ensemble: Ensemble, name: str, queries: list[str]) -> list[str]
 
 
 def test_experts_can_do_what_the_others_cannot(embedded: Ensemble, figures: list[str]) -> None:
-    """Held-back items of the generators, whose outcome can be verified."""
+    """Held-back items of the generators, whose outcome can be verified. Slow: it alone tells what adapters learned."""
     sums, jobs = problems(8, 11, held_back=True), tasks(12, 11, held_back=True)
     texts = {name: in_one_batch(embedded, name, [query for query, _ in sums]) for name in ("math", "chat")}
     right = {

@@ -30,6 +30,7 @@ sys.exit(code)
 
 
 def test_endpoints_are_served_without_pytorch(fleet_copy: Path, scripted):
+    """Slow: one program exports, another serves. It alone exports at a server's start and bounds what that takes."""
     endpoint_fleet.save(fleet_copy, scripted.url, {"a": "good", "b": "good"}, router=True)
     file = fleet_copy / "fleet.toml"
     file.write_text(file.read_text().replace('runtime = "torch"\n', ""))
