@@ -24,7 +24,7 @@ from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.extend import Examples, extend, logits_of
+from zooter_core.router.extend import Examples, extend
 from zooter_core.router.kinds import settings_of
 from zooter_core.router.torch_router import RouterHead
 
@@ -61,12 +61,12 @@ def fitted(examples: Examples, folder: str | None, name: str) -> RouterHead:
 
 def earned(head: RouterHead, examples: Examples) -> float:
     table = examples.scores.scores
-    return float(table[np.arange(len(table)), logits_of(head, examples.vectors).argmax(axis=1)].mean())
+    return float(table[np.arange(len(table)), head.logits(examples.vectors).argmax(axis=1)].mean())
 
 
 def off(head: RouterHead, examples: Examples, temperature: float) -> float:
     """The expected calibration error of the probabilities."""
-    probabilities = labels.softmax(logits_of(head, examples.vectors), temperature)
+    probabilities = labels.softmax(head.logits(examples.vectors), temperature)
     return float(calibration.reliability(probabilities, metrics.win_shares(examples.scores.scores))["ece"])
 
 
@@ -86,7 +86,7 @@ def left_out(examples: Examples, column: int, scratch: dict[int, float], call: a
     places = [place for place in range(len(examples.scores.candidates)) if place != column]
     rest, judged = split(pool_of(examples, [*places, column]), call.seed)
     old = fitted(split(pool_of(examples, places), call.seed)[0], call.keep, f"without-{column}")
-    before = logits_of(old, judged.vectors).argmax(axis=1)
+    before = old.logits(judged.vectors).argmax(axis=1)
     rows = []
     for size in call.sizes:
         trials = []
@@ -95,7 +95,7 @@ def left_out(examples: Examples, column: int, scratch: dict[int, float], call: a
             begun = time.process_time()
             wider = extend(old, part, number).head
             seconds = time.process_time() - begun
-            logits, at = logits_of(wider, judged.vectors), wider.config.calibration_temperature
+            logits, at = wider.logits(judged.vectors), wider.config.calibration_temperature
             row = {"extended": earned(wider, judged), "chosen": float((logits.argmax(axis=1) == len(places)).mean())}
             row |= {"changed": float((logits[:, :-1].argmax(axis=1) != before).mean()), "temperature": at}
             row |= {"ece": off(wider, judged, at), "seconds": seconds}

@@ -66,7 +66,11 @@ def main() -> None:
         targets = {"direct": stub, "zooter": stack.enter_context(zooter(stub.url))}
         if options.litellm:
             targets["litellm"] = stack.enter_context(litellm(options.litellm, stub.url))
-        rows = [row for clients in options.clients for row in measure(targets, clients, options)]
+        rows: list[dict[str, object]] = []
+        for clients in options.clients:
+            rows += measure(targets, clients, options)
+            if clients != options.clients[-1]:
+                print(table(rows), file=sys.stderr)  # what is done, if the rest is stopped
     print(json.dumps(rows) if options.json else table(rows))
 
 

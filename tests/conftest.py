@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain, islice
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a hub id in a test must fail at once, not look for the hub
@@ -32,6 +34,17 @@ MARKERS = {  # of all tests in a folder or file, under tests/
 }
 
 
+FIRST = (  # the slow tests, those that share models or servers together: each group begins on a worker of its own
+    ("browser",),
+    ("embedded", "test_weights.py", "cli/test_setup.py", "test_network.py", "serve/test_light.py", "test_package.py"),
+    (
+        *("pipeline/test_on_ray.py", "router/test_processes.py", "router/test_portable.py", "exports"),
+        *("router/encoder", "cli/test_main.py", "cli/test_on_a_terminal.py", "test_docs.py"),
+    ),
+    ("faults", "backends/local/test_out_of_memory.py"),
+)
+
+
 @cache
 def place_of(path: Path) -> str:
     return path.relative_to(Path(__file__).parent).as_posix()
@@ -48,28 +61,58 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return place_of(collection_path).startswith(tuple(left_out)) or None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by where they are, and begin with the browser's: one worker is to have them all, for its server."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests by where they are, and order them so that no worker ends with a slow one while others are done.
+
+    Each worker gets a part of equal length (xdist's worksteal) and later gives the end of it away: a group of FIRST
+    begins each part.
+    """
     for item in items:
         for marker in markers_of(item.path):
             item.add_marker(marker)
-    items.sort(key=lambda item: not place_of(item.path).startswith("browser"))
+    workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
+    begins: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for number, places in enumerate(FIRST):
+        for place in places:
+            begins[number % workers] += [item for item in items if place_of(item.path).startswith(place)]
+    others = iter([item for item in items if not place_of(item.path).startswith(tuple(chain(*FIRST)))])
+    ordered: list[pytest.Item] = []
+    for number, begin in enumerate(begins):
+        share = (len(items) - len(ordered)) // (workers - number)
+        ordered += [*begin, *islice(others, max(0, share - len(begin)))]
+    items[:] = [*ordered, *others]
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A process for each core, four at most; for all tests one more, because those of servers and browsers wait."""
-    return min(4, len(os.sched_getaffinity(0)) + (not config.option.markexpr))
+    """A process more than there are cores, four at most: some tests wait. Those of servers and browsers wait longer."""
+    return min(4, len(os.sched_getaffinity(0)) + 1) + (not config.option.markexpr)
 
 
 settings.register_profile("zooter", deadline=None, database=None)
-settings.load_profile("zooter")
+settings.register_profile("quick", settings.get_profile("zooter"), max_examples=25)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """`make quick` tries a quarter of the random examples."""
+    settings.load_profile("quick" if "not slow" in config.option.markexpr else "zooter")
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected stays: no garbage collection has to look through it again."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all workers."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def own_cache(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """No test reads or fills the user's cache or history. All workers share one cache: weights are converted once."""
-    folder = tmp_path_factory.getbasetemp()
-    cache = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "cache"
+    folder, cache = tmp_path_factory.getbasetemp(), shared / "cache"
     cache.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZOOTER_CACHE", str(cache))
@@ -86,6 +129,16 @@ def threads(request: pytest.FixtureRequest) -> None:
         from support import tiny_models
 
         torch.set_num_threads(tiny_models.THREADS if "embedded" in request.path.parts else 1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def components() -> None:
+    """Streamlit looks through all installed packages for components when a test opens a page: here, the first time."""
+    if "streamlit.testing.v1" in sys.modules:
+        from streamlit.components.v2 import manifest_scanner
+
+        if not hasattr(manifest_scanner.scan_component_manifests, "cache_clear"):
+            manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 @pytest.fixture(scope="session")
@@ -129,10 +182,14 @@ def tiny_encoder(tiny_fleet: Path):
 
 
 @pytest.fixture(scope="session")
-def exported(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the tiny fleet's router, exported, which takes seconds; not to be changed."""
+def exported(tiny_fleet: Path, shared: Path) -> Path:
+    """The folder of the tiny fleet's router, exported, which takes seconds: once for all workers. Not to be changed."""
+    from filelock import FileLock
+
     from zooter_core.cli.main import main
 
-    out = tmp_path_factory.mktemp("exported") / "router"
-    assert main(["export", "onnx", "--router", str(tiny_fleet / "router"), "--out", str(out)]) == 0
+    out = shared / "exported"
+    with FileLock(f"{out}.lock"):
+        if not out.exists():  # it is renamed into place when it is complete
+            assert main(["export", "onnx", "--router", str(tiny_fleet / "router"), "--out", str(out)]) == 0
     return out

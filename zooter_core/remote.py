@@ -1,7 +1,7 @@
 """A running endpoint (`zooter serve`) in the shape of an ensemble, for the demo.
 
-`POST /v1/route` gives the decisions, and each candidate answers chat completions under its own name. Rewards, training
-queries and reports are with the fleet's files, which are elsewhere.
+`POST /v1/route` gives the decisions, each candidate answers chat completions under its own name, and `POST /v1/rerank`
+gives rewards if the fleet has a reward model. Training queries and reports are with the fleet's files, elsewhere.
 """
 
 from __future__ import annotations
@@ -22,17 +22,20 @@ from zooter_core.config.endpoint import EndpointConfig, key_from
 from zooter_core.config.fleet import Fleet
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError, first_line, listed
+from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards
 from zooter_core.method.selection import Outputs
-from zooter_core.records import Decision, Ranked, Response, Tag
+from zooter_core.records import LARGEST_SCORE, Decision, Response, Tag
 from zooter_core.router.router import PROBE, Router
 from zooter_core.strict_json import parse_json
 
 KEY = "ZOOTER_API_KEY"  # the environment variable that holds the endpoint's key
 VERSION = "/v1"  # the path of the API
+RMR = "rmr"  # the model that an endpoint lists if its fleet has a reward model
 CONNECT_SECONDS, REPLY_SECONDS = 5.0, 60.0
 MOST_CONVERSATIONS = 100  # in one request
 MOST_REASON = 200  # characters of a server's message
 EXAMPLE = "Give the address of a running `zooter serve`, such as http://127.0.0.1:8400."
+LATER = ("POST /rerank", "POST /feedback")  # calls by which it has long shown to be a Zooter endpoint
 TRY_AGAIN = "Try again later; see the endpoint's log."
 
 
@@ -56,6 +59,7 @@ class Endpoint:
     Attributes:
         url: the address of its API.
         candidates: those that this client may use, in the pool's order.
+        has_rewards: whether its fleet has a reward model.
 
     Raises:
         ZooterError: it is no Zooter endpoint, or it wants another key.
@@ -79,6 +83,7 @@ class Endpoint:
         if not pool:
             raise self._no_zooter("no candidate in its list of models")
         self.candidates = tuple(_candidate(name, models[name], config) for name in pool)
+        self.has_rewards = RMR in models
 
     @property
     def pool(self) -> tuple[str, ...]:
@@ -98,6 +103,20 @@ class Endpoint:
                 for turns, record in zip(part, self._routed(part), strict=True)
             ]
         return decisions
+
+    def rewards(self, query: str, texts: Sequence[str]) -> list[float | None]:
+        """The reward of each response to a query; None for one that has none. Raises as the class."""
+        results = self._ask("POST", "/rerank", {"query": query, "documents": list(texts)}).get("results")
+        rewards: list[float | None] = [None] * len(texts)
+        if not isinstance(results, list) or not all(_is_result(result, len(texts)) for result in results):
+            raise self._no_zooter("another reply to POST /rerank")
+        for result in results:
+            rewards[result["index"]] = float(result["relevance_score"])
+        return rewards
+
+    def give_feedback(self, request_id: str, verdict: str) -> None:
+        """Store what a visitor says about an answer. Raises as the class."""
+        self._ask("POST", "/feedback", {"request_id": request_id, "verdict": verdict})
 
     def _decision(self, query: str, record: Mapping[str, Any]) -> Decision:
         probabilities = record["probabilities"]
@@ -154,7 +173,7 @@ class Endpoint:
             sentence = f"The endpoint {self.url} {'refuses the key in ' + KEY if self._keyed else 'wants an API key'}."
             next_step = f"Put a key of its `zooter serve keys add` into the environment variable {KEY}."
             return ZooterError(f"a key for {self.url}", reason, next_step, sentence)
-        if not isinstance(message, str) or status == 404 or status == 405:
+        if not isinstance(message, str) or (status in (404, 405) and call not in LATER):
             return self._no_zooter(f"status {status} for {call}")
         reason = " ".join(self._redact(message)[:MOST_REASON].split())
         return WorkError(
@@ -185,13 +204,12 @@ class RemoteRouter(Router):
 
 
 class RemoteEnsemble(Ensemble):
-    """The fleet behind an endpoint: it decides and answers; it cannot rank, and has no training queries."""
-
-    can_rank = False
+    """The fleet behind an endpoint. It has no training queries, and ranks if it has a reward model there."""
 
     def __init__(self, endpoint: Endpoint, shared: dict[str, Backend] | None = None) -> None:
         super().__init__(Fleet(endpoint.url, Path(), endpoint.candidates), shared)
         self._endpoint, self._router = endpoint, RemoteRouter(endpoint)
+        self.can_rank = endpoint.has_rewards
 
     @property
     def router(self) -> Router:
@@ -204,15 +222,30 @@ class RemoteEnsemble(Ensemble):
     def _decide(self, conversations: Sequence[Sequence[str]]) -> list[Decision]:
         return self._endpoint.route(conversations)
 
-    def rank_responses(self, query: str, responses: Sequence[Response]) -> list[Ranked]:
-        """Refuse to rank.
+    def _outputs(self, decision: Decision) -> Outputs:
+        return Outputs(np.array([list(decision.probabilities.values())]))
+
+    def score_responses(
+        self, queries: Sequence[QueryResponses], progress: Callable[[int], None] = lambda done: None
+    ) -> list[QueryRewards]:
+        """The rewards of the responses to each query, from the reward model of the endpoint's fleet.
 
         Raises:
-            ZooterError: always.
+            ZooterError: that fleet has none.
         """
-        sentence = f"The endpoint {self._endpoint.url} gives no rewards for single responses, so they are not ranked."
-        next_step = "Compare them in a demo of the fleet's folder: `zooter demo --fleet DIR`."
-        raise ZooterError("a reward model", "an endpoint", next_step, sentence)
+        if not self.can_rank:
+            sentence = f"The fleet at {self._endpoint.url} has no reward model, so the responses are not ranked."
+            raise ZooterError("a reward model", "none", "Add [reward] to its fleet.toml, and reload it.", sentence)
+        scored = []
+        for done, (query, texts) in enumerate(queries, 1):
+            rewards = self._endpoint.rewards(query, texts) if texts else []
+            scored.append(QueryRewards(tuple(rewards), "the endpoint gave it no reward" if None in rewards else None))
+            progress(done)
+        return scored
+
+    def give_feedback(self, response: Response, good: bool) -> None:
+        if response.request_id is not None:
+            self._endpoint.give_feedback(response.request_id, "good" if good else "bad")
 
     def load(
         self, progress: Callable[[str], None] = lambda message: None, on_router: Callable[[], None] = lambda: None
@@ -226,6 +259,15 @@ def _candidate(name: str, entry: Mapping[str, Any], config: EndpointConfig) -> C
     return CandidateConfig(
         name, ENDPOINT, name, description=description if isinstance(description, str) else "", endpoint=config
     )
+
+
+def _is_result(result: object, count: int) -> bool:
+    """Whether a result of a ranking names one of `count` texts and has a finite reward."""
+    if not isinstance(result, dict):
+        return False
+    place, reward = result.get("index"), result.get("relevance_score")
+    good = isinstance(reward, int | float) and type(reward) is not bool and abs(reward) <= LARGEST_SCORE
+    return good and type(place) is int and 0 <= place < count
 
 
 def _is_decision(record: object) -> bool:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import runpy
 import socket
+import sys
 
 import pytest
 
@@ -11,9 +13,11 @@ from support.endpoint_fleet import NOWHERE
 
 @pytest.fixture
 def servers(monkeypatch):
-    """The calls of the web server that `zooter demo` would become, instead of becoming it."""
-    calls: list[tuple] = []
-    monkeypatch.setattr(os, "execve", lambda *call: calls.append(call))
+    """The options and environments of the web server, which does not start."""
+    calls: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setattr(runpy, "run_module", lambda name, run_name: calls.append((sys.argv[1:], dict(os.environ))))
     return calls
 
 
@@ -25,9 +29,9 @@ def free_port() -> int:
 def test_the_server_gets_the_fleet(zooter, servers, tiny_fleet):
     port = free_port()
     code, _, err = zooter("demo", "--port", port, "--no-browser")
-    ((_, command, environment),) = servers
+    ((options, environment),) = servers
     assert code == 0
-    assert command[1:] == ["-m", "zooter_core.ui", "--server.port", str(port), "--server.headless", "true"]
+    assert options == ["--server.port", str(port), "--server.headless", "true"]
     assert environment["ZOOTER_FLEET"] == str(tiny_fleet)
     assert f"http://localhost:{port}" in err
 
@@ -37,7 +41,7 @@ def test_the_server_gets_hosts_sites_address_and_history(zooter, servers, monkey
     call = ("--allow-host", "Demo.Example.org.", "--allow-host", "[::2]", "--address", "127.0.0.1")
     assert zooter("demo", "--port", free_port(), *call, "--history", tmp_path / "h.db")[0] == 0
     assert zooter("demo", "--port", free_port(), "--history", "off")[0] == 0
-    (_, _, environment), (_, _, forgetful) = servers
+    (_, environment), (_, forgetful) = servers
     assert environment["ZOOTER_ALLOW_HOST"] == "demo.example.org ::2"
     assert environment["ZOOTER_EMBED_FROM"] == "http://localhost:3000"
     assert environment["STREAMLIT_SERVER_ADDRESS"] == "127.0.0.1"
@@ -53,7 +57,7 @@ def test_the_address_and_who_can_reach_it(zooter, servers, monkeypatch, address,
     monkeypatch.delenv("STREAMLIT_SERVER_ADDRESS", raising=False)
     port = free_port()
     _, _, err = zooter("demo", "--port", port, *(("--address", address) if address else ()))
-    ((_, _, environment),) = servers
+    ((_, environment),) = servers
     assert environment.get("STREAMLIT_SERVER_ADDRESS") == address
     assert f"http://{shown}:{port}" in err
     assert ("Other machines can reach it" in err) is is_open
@@ -122,7 +126,7 @@ def test_an_endpoint_stands_for_a_fleet(zooter, servers, fleet_copy, monkeypatch
         code, _, err = zooter("demo", "--endpoint", endpoint.url, "--port", port, "--no-browser", fleet=None)
     assert code == 0
     assert zooter("demo", "--port", free_port(), "--no-browser")[0] == 0
-    (_, _, environment), (_, _, without) = servers
+    (_, environment), (_, without) = servers
     assert environment["ZOOTER_ENDPOINT"] == f"{endpoint.url}/v1"
     assert f"The demo of the endpoint {endpoint.url}/v1 is at http://localhost:{port}" in err
     assert not without["ZOOTER_ENDPOINT"]

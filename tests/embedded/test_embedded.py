@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +94,7 @@ def in_one_batch(ensemble: Ensemble, name: str, queries: list[str]) -> list[str]
 
 
 def test_experts_can_do_what_the_others_cannot(embedded: Ensemble, figures: list[str]) -> None:
-    """Held-back items of the generators, whose outcome can be verified."""
+    """Held-back items of the generators, whose outcome can be verified. Slow: it alone tells what adapters learned."""
     sums, jobs = problems(8, 11, held_back=True), tasks(12, 11, held_back=True)
     texts = {name: in_one_batch(embedded, name, [query for query, _ in sums]) for name in ("math", "chat")}
     right = {
@@ -169,29 +167,6 @@ def test_some_queries_have_several_tags_and_nonsense_has_none(embedded: Ensemble
     assert any(len(tags) > 1 for tags in tags_of_queries)
     assert sum(bool(tags) for tags in tags_of_queries) >= 30
     assert embedded.tagger.tag(["qzx vlorp 77 grbl"]) == [()]
-
-
-def test_models_that_load_at_once_spoil_neither_each_other_nor_later_ones(embedded: Ensemble) -> None:
-    embedded.load()
-    pairs = [("What is 2 + 3?", "2 + 3 = 5.")]
-    rewards = embedded.reward_model.score(pairs)
-    for _ in range(2):  # what the first round leaves behind, if no lock guards it, spoils the second
-        fresh, started = Ensemble(embedded.fleet), threading.Barrier(3)
-        backend = fresh.backend_of("transformers")
-
-        def load(part: Callable[[], object], started: threading.Barrier = started) -> None:
-            started.wait()
-            part()
-
-        parts = (
-            lambda backend=backend: [backend.load(candidate) for candidate in embedded.fleet.candidates],
-            lambda fresh=fresh: fresh.reward_model,
-            lambda fresh=fresh: fresh.router,
-        )
-        with ThreadPoolExecutor(len(parts)) as threads:
-            for done in [threads.submit(load, part) for part in parts]:
-                done.result(timeout=120)
-        assert fresh.reward_model.score(pairs) == rewards
 
 
 def test_the_weights_that_ship_are_small_and_named(embedded: Ensemble) -> None:

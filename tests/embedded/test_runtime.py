@@ -37,13 +37,18 @@ def on_torch(embedded: Ensemble) -> Router:
     return Router.load(embedded.fleet.router.path, Encoders("torch"))
 
 
-def test_the_embedded_routers_choices_stay(on_torch: Router) -> None:
-    assert choices(on_torch, probabilities(on_torch)) == "".join(CHOICES)
+@pytest.fixture(scope="module")
+def exact(on_torch: Router) -> np.ndarray:
+    """The probabilities on PyTorch."""
+    return probabilities(on_torch)
+
+
+def test_the_embedded_routers_choices_stay(on_torch: Router, exact: np.ndarray) -> None:
+    assert choices(on_torch, exact) == "".join(CHOICES)
 
 
 @pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
-def test_every_runtime_chooses_alike(embedded: Ensemble, on_torch: Router, figures: list[str]) -> None:
-    exact = probabilities(on_torch)
+def test_every_runtime_chooses_alike(embedded: Ensemble, exact: np.ndarray, figures: list[str]) -> None:
     assert embedded.router.encoder.runtime == "onnx"  # the default, since the extra is installed
     assert probabilities(embedded.router) == pytest.approx(exact, abs=1e-5)
     assert embedded.fleet.router is not None

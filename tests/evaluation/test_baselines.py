@@ -41,6 +41,11 @@ def test_knn_takes_what_like_queries_earned(tiny_encoder):
     assert nearest(queries, references, tiny_encoder).tolist() == [1.0, 1.0]
 
 
+def test_knn_of_many_queries_has_vectors_in_half_precision(tiny_encoder, monkeypatch):
+    monkeypatch.setattr("zooter_core.router.text_encoder.MOST_IN_MEMORY", 1)
+    test_knn_takes_what_like_queries_earned(tiny_encoder)
+
+
 def test_scores_of_another_pool_are_refused():
     with pytest.raises(ZooterError, match="the same candidates"):
         ASKED.in_order(("a", "b"))

@@ -33,4 +33,10 @@ def test_the_curve_where_the_new_candidate_is_best_on_a_third():
         assert 0.1 < row["chosen"] < 0.6
         assert row["scratch"] <= curve["oracle"]
     assert curve["single"] < curve["all"] <= curve["oracle"]
-    assert learning_curve(old(), EXAMPLES, (24, 48)) == curve
+    assert learning_curve(old(), EXAMPLES, (24,))["rows"] == curve["rows"][:1]
+
+
+def test_of_many_queries_the_curve_takes_as_many_as_its_sizes_need(monkeypatch):
+    monkeypatch.setattr("zooter_core.evaluation.learning_curve.MOST", 25)
+    monkeypatch.setattr("zooter_core.evaluation.learning_curve.SEEDS", 1)
+    assert [learning_curve(old(), EXAMPLES, sizes)["judged"] for sizes in ((20,), (32,))] == [5, 8]

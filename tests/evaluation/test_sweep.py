@@ -44,6 +44,13 @@ def test_tau_is_swept_too(vectors):
     assert [(row["beta"], row["tau"]) for row in result["rows"]] == [(0.3, 0.1), (1.0, 0.1), (0.3, 2.0), (1.0, 2.0)]
 
 
+def test_vectors_may_be_in_half_precision(vectors):
+    """As those of many queries are (`TextEncoder.embed_all`)."""
+    config = SweepConfig(betas=(0.3,), folds=2, seeds=1)
+    half = sweep(SCORES, TAGS, vectors.astype(np.float16), config, QUICK)
+    assert half["rows"][0]["mean"] == pytest.approx(sweep(SCORES, TAGS, vectors, config, QUICK)["rows"][0]["mean"])
+
+
 def test_wrong_tags_make_the_prior_worse_than_the_label(vectors):
     """With one tag for all, beta = 0 gives every query the same label: only the majority can be learned."""
     result = sweep(SCORES, [("all",)] * 40, vectors, SweepConfig(betas=(0.0, 1.0), folds=4, seeds=1), QUICK)

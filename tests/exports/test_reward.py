@@ -61,7 +61,7 @@ def test_an_export_of_other_weights_is_not_used(config: ScalarConfig) -> None:
     assert open_reward(replace(config, max_tokens=64)) is None
 
 
-@pytest.mark.parametrize("file", ["reward.onnx", "reward.json", "tokenizer.json"])
+@pytest.mark.parametrize("file", ["reward.onnx", "reward.onnx.data", "reward.json", "tokenizer.json"])
 def test_a_damaged_export_is_not_used(config: ScalarConfig, tmp_path: Path, file: str) -> None:
     (path,) = (tmp_path / "cache" / "rewards").glob(f"*/{file}")
     path.write_bytes(b"half")

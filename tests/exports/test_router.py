@@ -15,11 +15,13 @@ import torch
 from support import tiny_models
 from zooter_core.config.fleet import load_fleet
 from zooter_core.ensemble import Ensemble
+from zooter_core.errors import ZooterError
 from zooter_core.exports.router import cached_export, make_export, open_router
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.export import export_router
 from zooter_core.router.graph import missing
 from zooter_core.router.portable import PortableRouter
+from zooter_core.router.router import Router
 from zooter_core.router.torch_router import TorchRouter
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
@@ -107,10 +109,14 @@ def test_a_router_that_was_changed_is_not_its_old_export(fleet, fleet_copy, expo
     assert isinstance(open_router(fleet.router, Encoders), TorchRouter)
 
 
-def test_a_damaged_export_is_not_used(fleet, exports):
+@pytest.mark.parametrize("file", ["router.onnx", "router.onnx.data"])
+def test_a_damaged_export_is_not_used(fleet, exports, file):
     place = make_export(Path(fleet.router.path))
-    (place / "router.onnx").write_bytes(b"half")
+    assert Router.load(place).candidates == tiny_models.POOL
+    (place / file).write_bytes(b"half")
     assert isinstance(open_router(fleet.router, Encoders), TorchRouter)
+    with pytest.raises(ZooterError, match=f"{file} is not the file that was exported"):
+        Router.load(place)
 
 
 def test_an_exported_router_in_a_fleet(fleet, fleet_copy, exports):

@@ -13,6 +13,7 @@ import torch
 from support import run_folders, tiny_models
 from zooter_core.cli.main import main
 
+QUERIES = tiny_models.QUERIES[:28]  # seven batches of each step
 Called = Callable[..., tuple[int, str]]
 
 
@@ -26,7 +27,7 @@ def small_batches() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def queries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("queries") / "queries.jsonl"
-    lines = [{"id": f"q{n:02d}", "query": text, "dataset": "xy"[n % 2]} for n, text in enumerate(tiny_models.QUERIES)]
+    lines = [{"id": f"q{n:02d}", "query": text, "dataset": "xy"[n % 2]} for n, text in enumerate(QUERIES)]
     path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     return path
 
@@ -36,7 +37,7 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("scores") / "scores.jsonl"
     lines = [
         {"query": text, "scores": {"base": n % 3, "one": n % 4, "two": 1.5}, "tags": ["ab"[n % 2]]}
-        for n, text in enumerate(tiny_models.QUERIES)
+        for n, text in enumerate(QUERIES)
     ]
     path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     return path
@@ -46,9 +47,7 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def responses(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Responses to be scored."""
     path = tmp_path_factory.mktemp("responses") / "responses.jsonl"
-    lines = [
-        {"id": str(n), "query": q, "responses": {"a": q, "b": f"No {n}."}} for n, q in enumerate(tiny_models.QUERIES)
-    ]
+    lines = [{"id": str(n), "query": q, "responses": {"a": q, "b": f"No {n}."}} for n, q in enumerate(QUERIES)]
     path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     return path
 

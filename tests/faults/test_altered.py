@@ -141,7 +141,7 @@ def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(
 
 def test_what_the_lab_reads_of_a_run_is_what_the_steps_left(run_copy):
     with Run(run_copy) as run:
-        assert len(run.scores().queries) == 40
+        assert len(run.scores().queries) == 28
     file = run_copy / "queries.jsonl"
     file.write_bytes(file.read_bytes().replace(b"apples", b"pears", 1))
     with pytest.raises(WorkError, match=r"queries\.jsonl as it was when the step start was finished"):

@@ -21,7 +21,7 @@ from zooter_core.router.router import Router
 from zooter_core.router.torch_router import RouterHead, RouterHeadConfig, TorchRouter
 
 TESTS = Path(__file__).resolve().parents[1]
-STEPS = {"collect": 13, "score": 4, "tag": 7, "label": 3}  # how often a step has reported progress before the kill
+STEPS = {"collect": 13, "score": 4, "tag": 5, "label": 3}  # how often a step has reported progress before the kill
 DEATHS = {
     **{step: f"{step}:{count}" for step, count in STEPS.items()},
     "distill, first epoch": "distill:1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,11 +42,20 @@ def endpoint(fleet_copy: Path, server: Scripted, monkeypatch: pytest.MonkeyPatch
         yield running
 
 
+@pytest.fixture
+def without_rewards(fleet_copy: Path, server: Scripted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    """The same, in front of a fleet without a reward model."""
+    from support.running_endpoint import in_front_of
+
+    with in_front_of(fleet_copy, server.url, "good", "good", reward=False) as running:
+        monkeypatch.setenv("ZOOTER_ENDPOINT", f"{running.url}/v1")
+        yield running
+
+
 def test_chat_routes_answers_and_explains(endpoint: Endpoint, open_page: Open) -> None:
     page = open_page("chat")
     assert f"2 models behind the endpoint `{endpoint.url}/v1`" in words(page)
-    assert "no answers are compared here" in words(page)
-    assert page.selectbox(key="mode").options == ["Router", "One model"]
+    assert page.selectbox(key="mode").options == ["Router", "Best of a few", "All of them", "One model"]
     page.chat_input[0].set_value(QUERY).run()
     draw_ended(page)
     (turn,) = talk(page).turns
@@ -57,10 +67,28 @@ def test_chat_routes_answers_and_explains(endpoint: Endpoint, open_page: Open) -
     assert history().entries()[0].fleet == f"{endpoint.url}/v1"
 
 
-def test_an_address_cannot_ask_for_a_ranking(endpoint: Endpoint, open_page: Open) -> None:
+def test_an_address_cannot_ask_for_a_ranking(without_rewards: Endpoint, open_page: Open) -> None:
     page = open_page("chat", mode="All of them")
     assert not page.exception
-    assert page.selectbox(key="mode").value == "Router"
+    assert "no answers are compared here" in words(page)
+    assert page.selectbox(key="mode").options == ["Router", "One model"]
+
+
+def test_a_thumb_goes_to_the_endpoint(endpoint: Endpoint, open_page: Open) -> None:
+    page = open_page("chat")
+    page.chat_input[0].set_value(QUERY).run()
+    draw_ended(page)
+    page.feedback[0].set_value(0).run()
+    assert not page.exception
+    file = endpoint.server.settings.data / "feedback.jsonl"
+    (line,) = map(json.loads, file.read_text().splitlines())
+    assert (line["request_id"], line["verdict"]) == (endpoint.exchanges[0].request_id, "bad")
+    file.unlink()
+    file.mkdir()  # nothing can be stored there now
+    page.feedback[0].set_value(1).run()
+    assert not page.exception
+    assert "The thumb is stored here alone." in page.toast[0].value
+    assert talk(page).turns[0].job.vote == 1
 
 
 def test_an_endpoint_that_goes_away_is_one_message(
@@ -83,8 +111,8 @@ def test_an_endpoint_that_is_not_there_is_one_message(monkeypatch: pytest.Monkey
     assert "Start it with `zooter serve`" in error.value
 
 
-def test_compare_shows_all_answers_without_ranks(endpoint: Endpoint, open_page: Open) -> None:
-    page = open_page("compare")
+def compare(page: AppTest) -> AppTest:
+    """Compare all models, to the end."""
     page.text_area[0].set_value(QUERY)
     press(page, "Compare")
     page.session_state["comparison"].job.wait(60)
@@ -92,10 +120,24 @@ def test_compare_shows_all_answers_without_ranks(endpoint: Endpoint, open_page: 
     assert not page.exception
     assert not page.error
     assert words(page).count(COMPLETE) == 2
-    assert "An endpoint gives no rewards" in words(page)
-    assert {exchange.model for exchange in endpoint.exchanges} == set(endpoint.order)
+    return page
+
+
+def test_compare_ranks_by_the_endpoints_rewards(endpoint: Endpoint, open_page: Open) -> None:
+    page = compare(open_page("compare"))
+    ranked = page.session_state["comparison"].ranked()
+    assert [item.rank for item in ranked] == [1, 2]
+    assert "reward model" in words(page)
+    paths = [exchange.path for exchange in endpoint.exchanges]
+    assert sorted(paths) == ["/v1/chat/completions", "/v1/chat/completions", "/v1/rerank"]
+
+
+def test_compare_without_rewards_shows_all_answers(without_rewards: Endpoint, open_page: Open) -> None:
+    page = compare(open_page("compare"))
+    assert "The endpoint has no reward model, so the responses are not ranked." in words(page)
+    assert {exchange.model for exchange in without_rewards.exchanges} == set(without_rewards.order)
     page.session_state["comparison"].cast("tie")
-    assert len(history().votes(f"{endpoint.url}/v1")) == 1
+    assert len(history().votes(f"{without_rewards.url}/v1")) == 1
 
 
 @pytest.mark.parametrize(

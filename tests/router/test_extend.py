@@ -19,7 +19,7 @@ from zooter_core.method.metrics import win_shares
 from zooter_core.method.scales import normalise
 from zooter_core.records import Query
 from zooter_core.router.encoder import Encoders
-from zooter_core.router.extend import ABLE, FEWEST, Examples, extend, logits_of, matched, regress, save, without
+from zooter_core.router.extend import ABLE, FEWEST, Examples, extend, matched, regress, save, without
 from zooter_core.router.finetune import finetune
 from zooter_core.router.kinds import KINDS, DistillConfig
 from zooter_core.router.kinds.zooter import ZooterHead
@@ -89,15 +89,15 @@ def test_the_old_logits_stay_to_the_bit():
     """So no choice among the old candidates changes, on 2,000 random queries, though there are four members."""
     head, wider = old(), extend(old(), EXAMPLES).head
     assert wider.config.candidates == ["a", "b", "c"]
-    assert np.array_equal(logits_of(wider, ANY)[:, :2], logits_of(head, ANY))
-    assert 0 < (logits_of(wider, ANY).argmax(axis=1) == 2).mean() < 1
+    assert np.array_equal(wider.logits(ANY)[:, :2], head.logits(ANY))
+    assert 0 < (wider.logits(ANY).argmax(axis=1) == 2).mean() < 1
 
 
 def test_the_members_know_the_new_candidate():
     """Their mean is the router's distribution still, and each is one over the pool as it is when another is out."""
     wider = extend(old(), EXAMPLES).head
     outputs = wider.outputs(torch.from_numpy(ANY))
-    assert outputs.members.mean(axis=0) == pytest.approx(softmax(logits_of(wider, ANY)), abs=1e-6)
+    assert outputs.members.mean(axis=0) == pytest.approx(softmax(wider.logits(ANY)), abs=1e-6)
     changed = without(wider, "a").outputs(torch.from_numpy(CENTRES)).members  # as many candidates as at first
     assert changed.shape == (4, 3, 2)
     assert changed.sum(axis=-1) == pytest.approx(np.ones((4, 3)))
@@ -107,8 +107,42 @@ def test_the_members_know_the_new_candidate():
 @able
 def test_the_new_candidate_is_chosen_where_it_is_best(kind):
     head, wider = old(kind), extend(old(kind), EXAMPLES).head
-    assert logits_of(wider, CENTRES).argmax(axis=1).tolist() == [0, 1, 2]
-    assert logits_of(wider, ANY)[:, :2] == pytest.approx(logits_of(head, ANY), abs=1e-6)
+    assert wider.logits(CENTRES).argmax(axis=1).tolist() == [0, 1, 2]
+    assert wider.logits(ANY)[:, :2] == pytest.approx(head.logits(ANY), abs=1e-6)
+
+
+@able
+def test_vectors_may_be_in_half_precision(kind):
+    """As those of many queries are (`TextEncoder.embed_all`)."""
+    half = extend(old(kind), replace(EXAMPLES, vectors=VECTORS.astype(np.float16))).head
+    assert half.logits(CENTRES.astype(np.float16)).argmax(axis=1).tolist() == [0, 1, 2]
+
+
+def test_samples_of_many_queries_are_enough(monkeypatch):
+    monkeypatch.setattr("zooter_core.router.extend.MOST_TRIED", 40)
+    monkeypatch.setattr("zooter_core.router.extend.MOST_LEARNED", 50)
+    learned: list[int] = []
+
+    def counted(inputs, *rest):
+        learned.append(len(inputs))
+        return regress(inputs, *rest)
+
+    monkeypatch.setattr("zooter_core.router.extend.regress", counted)
+    wider = extend(old(), EXAMPLES).head
+    assert learned == [32] * 20 + [50], "five folds for each of four penalties, and the last fit"
+    assert wider.logits(CENTRES).argmax(axis=1).tolist() == [0, 1, 2]
+
+
+def test_a_sample_keeps_what_belongs_together():
+    tags = [(f"tag {n}",) for n in range(60)]
+    part = replace(EXAMPLES, tags=tags).sample(20, seed=3)
+    rows = [int(query.id) for query in part.scores.queries]
+    assert rows == sorted(set(rows))
+    assert len(rows) == 20
+    assert list(part.tags) == [tags[row] for row in rows]
+    assert np.array_equal(part.vectors, VECTORS[rows])
+    assert np.array_equal(part.scores.scores, TABLE[rows])
+    assert EXAMPLES.sample(60, seed=3) is EXAMPLES
 
 
 def test_the_pool_order_of_the_files_does_not_matter():
@@ -120,7 +154,7 @@ def test_the_pool_order_of_the_files_does_not_matter():
 
 def test_a_seed_fixes_it_and_the_callers_random_numbers_stay():
     before = torch.get_rng_state()
-    first, second = (logits_of(extend(old(), EXAMPLES).head, ANY) for _ in range(2))
+    first, second = (extend(old(), EXAMPLES).head.logits(ANY) for _ in range(2))
     assert np.array_equal(first, second)
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -138,7 +172,7 @@ def test_the_temperature_is_found_anew():
     wider = extend(old(), twice).head
     assert wider.config.calibration_temperature > 2
     assert extend(old(), EXAMPLES.subset([*range(60)] * 2)).head.config.calibration_temperature < 1
-    logits, wins = logits_of(wider, VECTORS), win_shares(random.scores)
+    logits, wins = wider.logits(VECTORS), win_shares(random.scores)
     assert log_loss(logits, wins, wider.config.calibration_temperature) < log_loss(logits, wins, 1.0)
 
 
@@ -185,14 +219,14 @@ def test_the_others_stay_as_they_are(kind):
     head = old(kind, "abc")
     rest = without(head, "b")
     assert rest.config.candidates == ["a", "c"]
-    assert logits_of(rest, ANY) == pytest.approx(logits_of(head, ANY)[:, [0, 2]], abs=1e-6)
+    assert rest.logits(ANY) == pytest.approx(head.logits(ANY)[:, [0, 2]], abs=1e-6)
     assert head.config.candidates == ["a", "b", "c"]
 
 
 def test_one_out_two_in_and_one_of_them_out(tmp_path, tiny_encoder):
     """Through files each time, as the command does."""
     head = old("zooter", "abc")
-    expected = logits_of(head, ANY)
+    expected = head.logits(ANY)
     for step, name in enumerate(["-b", "+d", "+b", "-d", "-a"]):
         if name[0] == "-":
             head = without(head, name[1])
@@ -207,12 +241,10 @@ def test_one_out_two_in_and_one_of_them_out(tmp_path, tiny_encoder):
         head.eval()
         for column, name in enumerate("ac"):
             if name in head.config.candidates and step < 4:
-                assert np.array_equal(
-                    logits_of(head, ANY)[:, head.config.candidates.index(name)], expected[:, 2 * column]
-                )
+                assert np.array_equal(head.logits(ANY)[:, head.config.candidates.index(name)], expected[:, 2 * column])
     assert head.config.candidates == ["c", "b"]
     assert head.config.settings["pool"] == {"added": 1, "out": [0, 1]}
-    assert logits_of(head, CENTRES)[1:].argmax(axis=1).tolist() == [1, 0]
+    assert head.logits(CENTRES)[1:].argmax(axis=1).tolist() == [1, 0]
     assert json.loads((tmp_path / "4" / "report.json").read_text()) == {"step": 4}
 
 

@@ -18,8 +18,9 @@ from zooter_core.errors import WorkError, ZooterError
 from zooter_core.router import vector_store
 from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.encoder import Encoders
-from zooter_core.router.export import export_router
-from zooter_core.router.graph import missing
+from zooter_core.router.encoder.onnx import write_graph
+from zooter_core.router.export import HeadGraph, export_router
+from zooter_core.router.graph import missing, session
 from zooter_core.router.kinds import KINDS, settings_of
 from zooter_core.router.portable import SMALL_BATCH, PortableRouter
 from zooter_core.router.router import Router
@@ -119,23 +120,46 @@ print(*sorted({{name.partition(".")[0] for name, file in files.items() if "site-
     assert set(packages.split()) - started <= {"numpy", "onnxruntime", "tokenizers", "zooter_core"}
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "zooter"])  # that of the fixture
-def test_every_kind_can_be_exported(kind, on_torch, tmp_path):
-    """Some seconds each: nothing else shows that torch.onnx knows what a kind computes with.
-
-    The encoder is inside each router's folder; that of the tiny fleet is elsewhere.
-    """
+def head_of(kind, encoder):
     from zooter_core.router.distill import fit_head
 
     scores = np.random.default_rng(0).random((len(tiny_models.QUERIES), 3))
-    encoder = on_torch.encoder
     settings = settings_of(kind, {"epochs": 1} if kind in ("cosine", "routerdc", "mf") else None)
-    head = fit_head(encoder.embed_all(tiny_models.QUERIES), scores, tiny_models.POOL, ENCODER_FOLDER, settings)
-    TorchRouter(head, encoder).save(tmp_path / "router")
+    return fit_head(encoder.embed_all(tiny_models.QUERIES), scores, tiny_models.POOL, ENCODER_FOLDER, settings)
+
+
+def test_a_router_without_members_can_be_exported(on_torch, tmp_path):
+    """The encoder is inside the router's folder; that of the tiny fleet is elsewhere."""
+    TorchRouter(head_of("knn", on_torch.encoder), on_torch.encoder).save(tmp_path / "router")
     outputs = export_router(tmp_path / "router", tmp_path / "out").outputs(TEXTS)
-    exact = TorchRouter(head, encoder).outputs(TEXTS)
+    exact = TorchRouter.open(tmp_path / "router", Encoders()).outputs(TEXTS)
     assert np.abs(outputs.probabilities - exact.probabilities).max() < 1e-4
-    assert (outputs.members is None) == (exact.members is None)
+    assert outputs.members is None
+    assert exact.members is None
+
+
+class OfNumbers(torch.nn.Module):
+    """A head behind a table of vectors, because the export of an encoder takes seconds."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.table, self.head = torch.nn.Embedding(300, head.config.width), HeadGraph(head, members=0)
+
+    def forward(self, *numbers):
+        return self.head(self.table(numbers[0]).mean(1))
+
+
+# The kind of the fixture and the one above are exported with their encoder.
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("zooter", "knn")])
+def test_torch_onnx_knows_what_a_kind_computes_with(kind, on_torch, tmp_path):
+    module = OfNumbers(head_of(kind, on_torch.encoder))
+    numbers = torch.arange(300).reshape(60, 5)
+    write_graph(module, {"numbers": numbers[:4]}, ["probabilities"], tmp_path / "head.onnx")
+    with torch.inference_mode():
+        (exact,) = module(numbers)
+    (probabilities,) = session(str(tmp_path / "head.onnx")).run(None, {"numbers": numbers.numpy()})
+    assert probabilities.shape == (60, 3)
+    assert np.abs(probabilities - exact.numpy()).max() < 1e-4
 
 
 def test_what_was_there_stays_until_the_export_is_whole(folder, tiny_fleet, monkeypatch):

@@ -22,9 +22,15 @@ class StoppedError(Exception):
     pass
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def vectors(tiny_encoder):
     return tiny_encoder.embed_all(QUERIES)
+
+
+@pytest.fixture(scope="module")
+def plain(tiny_encoder, vectors):
+    """The router and the losses of a training that nothing disturbs."""
+    return learn(tiny_encoder, vectors)
 
 
 @pytest.fixture
@@ -55,9 +61,11 @@ def learn(encoder: Encoder, vectors, config=CONFIG, stop_after: int | None = Non
 
 
 @pytest.mark.parametrize("stop_after", [1, 5, 7, 10])  # an epoch has seven batches
-def test_a_training_that_was_stopped_ends_as_one_that_was_not(tiny_encoder, vectors, tmp_path, monkeypatch, stop_after):
+def test_a_training_that_was_stopped_ends_as_one_that_was_not(
+    tiny_encoder, vectors, plain, tmp_path, monkeypatch, stop_after
+):
+    uninterrupted, losses = plain
     monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)
-    whole, losses = learn(tiny_encoder, vectors)
     path = tmp_path / "router" / "finetune.checkpoint"
     with pytest.raises(StoppedError):
         learn(tiny_encoder, vectors, stop_after=stop_after, checkpoint=path)
@@ -67,7 +75,7 @@ def test_a_training_that_was_stopped_ends_as_one_that_was_not(tiny_encoder, vect
     router, again = learn(tiny_encoder, vectors, checkpoint=path)
     assert len(seen) == 14 - (stop_after - 1)
     assert again == losses
-    assert np.array_equal(router.probabilities(QUERIES), whole.probabilities(QUERIES))
+    assert np.array_equal(router.probabilities(QUERIES), uninterrupted.probabilities(QUERIES))
 
 
 def counting(seen, real):
@@ -125,9 +133,7 @@ def test_accumulated_gradients_are_those_of_the_batch(tiny_encoder, vectors, mon
     assert np.allclose(router.probabilities(QUERIES), whole.probabilities(QUERIES), atol=1e-3)
 
 
-def test_bfloat16_is_used_where_it_is_asked_for(tiny_encoder, vectors, monkeypatch, new_accelerator):
-    exact = learn(tiny_encoder, vectors)[1]
-    AcceleratorState._reset_state(reset_partial_state=True)
+def test_bfloat16_is_used_where_it_is_asked_for(tiny_encoder, vectors, plain, monkeypatch, new_accelerator):
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
     kinds: set[torch.dtype] = set()
     real = training.pool
@@ -139,5 +145,5 @@ def test_bfloat16_is_used_where_it_is_asked_for(tiny_encoder, vectors, monkeypat
     monkeypatch.setattr(training, "pool", seen)
     router, losses = learn(tiny_encoder, vectors)
     assert kinds == {torch.bfloat16}
-    assert losses == pytest.approx(exact, abs=0.02)
+    assert losses == pytest.approx(plain[1], abs=0.02)
     assert {weight.dtype for weight in router.encoder.model.parameters()} == {torch.float32}

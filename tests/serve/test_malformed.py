@@ -20,7 +20,20 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 FIELDS = st.sampled_from(
-    ["model", "messages", "stream", "tools", "models", "session_id", "willingness_to_pay", "stream_options", "input"]
+    [
+        "model",
+        "messages",
+        "stream",
+        "tools",
+        "models",
+        "session_id",
+        "willingness_to_pay",
+        "stream_options",
+        "input",
+        "query",
+        "documents",
+        "top_n",
+    ]
 )
 BAD_MESSAGES = st.lists(VALUES | st.fixed_dictionaries({"role": VALUES, "content": VALUES}), max_size=3)
 BODIES = (
@@ -32,7 +45,7 @@ BODIES = (
         BAD_MESSAGES,
     )
 )
-PATHS = st.sampled_from(["chat/completions", "responses", "embeddings", "route", "feedback"])
+PATHS = st.sampled_from(["chat/completions", "responses", "embeddings", "rerank", "route", "feedback"])
 
 
 @pytest.mark.slow

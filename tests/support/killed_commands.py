@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from support.run_folders import small_batches
+from support.warm_process import import_all
 from zooter_core.cli.main import main
 from zooter_core.cli.progress import Lines
 from zooter_core.data import formats
@@ -69,6 +70,7 @@ def ended(child: int) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    import_all()
     small_batches(pytest.MonkeyPatch())
     calls = sys.argv[1:]
     if together := calls[:1] == ["--together"]:

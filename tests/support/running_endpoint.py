@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,18 +80,27 @@ def running(settings: ServeSettings) -> Iterator[Endpoint]:
 
 @contextmanager
 def in_front_of(
-    folder: Path, url: str, *models: str, extra: str = "", router: str = "", options: Any = None, **keys: Any
+    folder: Path,
+    url: str,
+    *models: str,
+    extra: str = "",
+    router: str = "",
+    reward: bool = True,
+    options: Any = None,
+    **keys: Any,
 ) -> Iterator[Endpoint]:
     """An endpoint whose router sends QUERY to the first of these models of a scripted server, then to the second ...
 
     Args:
         folder: a copy of the tiny fleet, which is changed.
         extra, router: lines for the end of fleet.toml, and for its [router] table.
+        reward: whether the fleet has a reward model.
         options: further settings of the server; keys: those of each candidate.
     """
     order = endpoint_fleet.save_by_order(folder, url, QUERY, models, **keys)
     file = folder / "fleet.toml"
-    file.write_text(file.read_text().replace("[router]", f"[router]\n{router}") + extra)
+    text = file.read_text().replace("[router]", f"[router]\n{router}") + extra
+    file.write_text(text if reward else re.sub(r"\[reward\].*?(?=\n\[)", "", text, flags=re.DOTALL))
     settings = ServeSettings(load_fleet(folder), port=0, data=folder.parent / "data", **options or {})
     with running(settings) as endpoint:
         endpoint.order = order

@@ -37,7 +37,7 @@ class Fixed:
     def embed(self, queries):
         return np.array([self.rows[query] for query in queries])
 
-    def outputs_all(self, queries):
+    def outputs_all(self, queries, progress=None):
         return Outputs(self.embed(queries))
 
 

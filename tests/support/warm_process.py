@@ -22,9 +22,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from zooter_core.router.graph import load_onnxruntime
+
 TESTS = Path(__file__).resolve().parents[1]
 IMPORTED = (
-    *("torch", "peft", "onnxruntime", "zooter_core.ensemble", "zooter_core.pipeline", "zooter_core.router.distill"),
+    *("torch", "peft", "zooter_core.ensemble", "zooter_core.pipeline", "zooter_core.router.distill"),
     *("zooter_core.backends.local.transformers", "zooter_core.labelling.rewards.scalar"),
 )
 CALLER = """#!{python} -IS
@@ -63,10 +65,16 @@ def commands(folder: Path) -> Iterator[Path]:
         server.communicate()
 
 
-def serve(path: str) -> None:
-    """Answer callers until stdin ends. Returns in a fork too, which then runs the command."""
+def import_all() -> None:
+    """What commands import when they are called."""
     for name in IMPORTED:
         importlib.import_module(name)
+    load_onnxruntime()
+
+
+def serve(path: str) -> None:
+    """Answer callers until stdin ends. Returns in a fork too, which then runs the command."""
+    import_all()
     gc.freeze()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)

@@ -24,7 +24,7 @@ def test_no_text_loads_anything_or_hides_a_host(text: str) -> None:
     assert faults(safe(text)) == []
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=5 * settings.default.max_examples, deadline=None)
 @given(TEXT)
 def test_a_name_forms_nothing(text: str) -> None:
     written = plain(text)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import runpy
 import sys
 from pathlib import Path
 from typing import Annotated
 
 from zooter_core.cli.arguments import FleetDir, option
-from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.ports import check_free
 from zooter_core.config.fleet import NO_ROUTER
@@ -47,7 +47,6 @@ def demo(
     no_browser: Annotated[bool, option("--no-browser", help="Do not open a browser.")] = False,
     history: History = None,
 ) -> None:
-    # The server replaces this process, so that signals reach it.
     name, variables = _checked_endpoint(endpoint, fleet) if endpoint else _checked_fleet(fleet)
     environment = {**os.environ, ENDPOINT: "", **variables}
     if history:
@@ -63,14 +62,14 @@ def demo(
         environment[ADDRESS] = check_host(address, "--address")
     address = environment.get(ADDRESS) or "localhost"
     check_free("demo", address, port)
-    command = [sys.executable, "-m", "zooter_core.ui", "--server.port", str(port)]
-    if no_browser:
-        command += ["--server.headless", "true"]
     host = Host("localhost" if address in WILDCARDS else address, port)
-    err.print(f"The demo of the {name} is at http://{host} (Ctrl-C stops it).")
+    print(f"The demo of the {name} is at http://{host} (Ctrl-C stops it).", file=sys.stderr)
     if not is_loopback(address):
-        err.print("Other machines can reach it too, and it has no password.")
-    os.execve(sys.executable, command, environment)
+        print("Other machines can reach it too, and it has no password.", file=sys.stderr)
+    # In this process: another one would import again what has been imported here.
+    os.environ.update(environment)
+    sys.argv = ["zooter demo", "--server.port", str(port), *(["--server.headless", "true"] if no_browser else [])]
+    runpy.run_module("zooter_core.ui", run_name="__main__")
 
 
 def _checked_fleet(folder: Path | None) -> tuple[str, dict[str, str]]:

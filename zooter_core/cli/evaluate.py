@@ -92,8 +92,9 @@ def evaluate(
 
     loaded = _load_router(path)
     ranked = {"rmr": responses.best_scores(table, _rewards(fleet, table, texts))} if rmr else None
-    figures = evaluation.evaluate(loaded, table, learned, ranked)
-    outputs = evaluation.outputs_of(loaded, table)  # the vectors are cached
+    with bars() as progress:
+        outputs = evaluation.outputs_of(loaded, table, lambda done: progress("embed", done, len(table.queries)))
+    figures = evaluation.evaluate(loaded, table, learned, ranked, outputs)
     costs = None
     if paid is not None:
         costs = pricing.dollars(paid, responses.token_counts(loaded.encoder, table, texts, tokens or pricing.TOKENS))

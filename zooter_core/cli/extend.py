@@ -21,11 +21,9 @@ from zooter_core.router.config import LABEL_SETTINGS
 from zooter_core.router.kinds import DEFAULT
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from zooter_core.data.scores import Scores
     from zooter_core.method.labels import LabelConfig
+    from zooter_core.router.clusters import Vectors
     from zooter_core.router.torch_router import RouterHead, TorchRouter
 
 USAGE = "--candidate NAME with --scores FILE..., or --without NAME"
@@ -91,19 +89,20 @@ def _add(
     router: TorchRouter,
     scores: Scores,
     labels: LabelConfig,
-    tags: Callable[[NDArray[np.float32]], Sequence[Sequence[str]]],
+    tags: Callable[[Vectors], Sequence[Sequence[str]]],
     sizes: Sequence[int] | None,
     seed: int,
 ) -> tuple[RouterHead, dict[str, Any]]:
     """A head with the last candidate of the scores added, and the figures of that."""
     from zooter_core.evaluation.learning_curve import learning_curve, sizes_of
+    from zooter_core.method.tags import TagIndex
     from zooter_core.router import extend as engine
 
     sizes = sizes_of(len(scores.queries), sizes)
     texts = [query.text for query in scores.queries]
     with bars() as progress:
         vectors = router.encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
-        examples = engine.Examples(scores, vectors, tags(vectors), labels)
+        examples = engine.Examples(scores, vectors, TagIndex.of(tags(vectors)), labels)
         extension = engine.extend(router.head, examples, seed)
         curve = learning_curve(router.head, examples, sizes, seed, progress) if sizes else None
     config = router.head.config

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import keyword
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -79,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 when done, 1 when the work failed, 2 when the call or its input is wrong, 130 when interrupted.
     """
+    # Looking for plug-ins of pydantic reads the metadata of every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     end = arguments.index("--") if "--" in arguments else len(arguments)
     debug = "--debug" in arguments[:end]

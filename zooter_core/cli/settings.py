@@ -20,13 +20,11 @@ from zooter_core.method.labels import LabelConfig
 from zooter_core.router.kinds import DEFAULT, DistillConfig, settings_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from zooter_core.data.scores import Scores
     from zooter_core.ensemble import Ensemble
     from zooter_core.pipeline.collect import Collecting
     from zooter_core.pipeline.on_ray import RayEngine
+    from zooter_core.router.clusters import Vectors
 
 
 def named(**options: Any) -> dict[str, Any]:
@@ -176,7 +174,7 @@ def open_scores(paths: Sequence[Path], strict: bool) -> Scores:
 
 
 def tags_of(
-    scores: Scores, source: TagSource, vectors: NDArray[np.float32], fleet: Path | None, seed: int = 0
+    scores: Scores, source: TagSource, vectors: Vectors, fleet: Path | None, seed: int = 0
 ) -> Sequence[Sequence[str]]:
     """The tags of each query of a score file, from where --tagger says.
 

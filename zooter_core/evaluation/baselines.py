@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from zooter_core.data.scores import Scores
@@ -14,7 +13,6 @@ from zooter_core.router.kinds import settings_of
 from zooter_core.router.text_encoder import TextEncoder
 
 Array = NDArray[np.float64]
-AT_ONCE = 1024  # queries that are compared with all others at once
 
 
 def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
@@ -45,7 +43,5 @@ def nearest(scores: Scores, learned: Scores, encoder: TextEncoder) -> Array:
     """
     references = encoder.embed_all([query.text for query in learned.queries])
     head = fit_head(references, learned.scores, learned.candidates, encoder.reference, settings_of("knn"))
-    vectors = torch.from_numpy(encoder.embed_all([query.text for query in scores.queries]))
-    with torch.inference_mode():
-        chosen = torch.cat([head(part).argmax(dim=-1) for part in vectors.split(AT_ONCE)]).numpy()
+    chosen = head.logits(encoder.embed_all([query.text for query in scores.queries])).argmax(axis=1)
     return scores.scores[np.arange(len(chosen)), chosen]

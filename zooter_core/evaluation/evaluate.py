@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.data.scores import Scores, ScoreSource, as_scores
-from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluation.baselines import nearest, simple
+from zooter_core.evaluation.report import check_names
 from zooter_core.method import calibration, metrics, selection
 from zooter_core.method.gaps import mean, without_gaps
 from zooter_core.router.router import Router
 
 Array = NDArray[np.float64]
-METHODS = {"router", "oracle", "rmr"}
 
 
 def evaluate(
@@ -25,6 +24,7 @@ def evaluate(
     scores: ScoreSource,
     learned: ScoreSource | None = None,
     more: Mapping[str, Array] | None = None,
+    outputs: selection.Outputs | None = None,
 ) -> dict[str, Any]:
     """How well a router chooses: the figures of `zooter evaluate --json`.
 
@@ -41,6 +41,7 @@ def evaluate(
         learned: the scores that the router was distilled from. The baselines then learn from them too, and kNN joins;
             otherwise they are picked in hindsight, on the scores that they are judged by.
         more: further methods, as in `compare`.
+        outputs: what `outputs_of` gave for this router and these scores, where you have it.
 
     Raises:
         ZooterError: there is no router, a file is wrong, or the scores are of other candidates.
@@ -48,7 +49,7 @@ def evaluate(
     """
     router = Router.load(router) if isinstance(router, str | Path) else router
     scores = as_scores(scores)
-    probabilities = outputs_of(router, scores).probabilities
+    probabilities = (outputs or outputs_of(router, scores)).probabilities
     chosen = probabilities.argmax(axis=1)
     figures = compare(scores, chosen, more)
     chosen_scores = scores.scores[np.arange(len(chosen)), chosen]
@@ -65,14 +66,19 @@ def evaluate(
     return figures
 
 
-def outputs_of(router: Router, scores: Scores) -> selection.Outputs:
+def outputs_of(
+    router: Router, scores: Scores, progress: Callable[[int], None] = lambda done: None
+) -> selection.Outputs:
     """A router's outputs for the queries of scores, with the candidates in the order of the scores.
+
+    Args:
+        progress: called with the number of queries done after each batch that is embedded.
 
     Raises:
         ZooterError: the scores are of other candidates.
     """
     pool = router.for_pool(scores.candidates).candidates
-    outputs = router.outputs_all([query.text for query in scores.queries])
+    outputs = router.outputs_all([query.text for query in scores.queries], progress)
     return outputs.in_order([pool.index(name) for name in scores.candidates])
 
 
@@ -85,18 +91,6 @@ def _baseline(scores: Scores, values: Array, chosen: Array) -> dict[str, Any]:
         "datasets": datasets,
         "router_minus": metrics.interval(chosen - values),
     }
-
-
-def check_names(candidates: Iterable[str]) -> None:
-    """Refuse a candidate with the name of a method of a report.
-
-    Raises:
-        ZooterError: there is one.
-    """
-    if clashes := METHODS & set(candidates):
-        raise ZooterError(
-            f"candidates not named like a method ({listed(sorted(METHODS))})", listed(clashes), "Rename them."
-        )
 
 
 def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] | None = None) -> dict[str, Any]:

@@ -12,13 +12,14 @@ from zooter_core.errors import ZooterError
 from zooter_core.method import metrics
 from zooter_core.method.gaps import mean
 from zooter_core.router.distill import learn
-from zooter_core.router.extend import FEWEST, Examples, extend, logits_of
+from zooter_core.router.extend import FEWEST, Examples, extend
 from zooter_core.router.kinds import settings_of
 from zooter_core.router.torch_router import RouterHead
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 SIZES, SEEDS = (50, 200, 1000), 3
+MOST = 100_000  # queries to learn from and to judge by
 JUDGED = 5  # one query in five is held back to judge by
 
 
@@ -50,7 +51,8 @@ def learning_curve(
 ) -> dict[str, Any]:
     """The mean scores of routers over the wider pool on a fifth of the queries, averaged over SEEDS such fifths.
 
-    The old router may have learned from these very queries.
+    The old router may have learned from these very queries. Of more than MOST queries a random sample is used, as large
+    as the sizes need.
 
     Returns:
         `rows`, for each size `n`: the score of a router extended with n random ones of the other queries (`extended`),
@@ -59,6 +61,8 @@ def learning_curve(
         `all` is a router distilled from all of the other queries, `single` the candidate that is best on those, `old`
         the old router, `oracle` the best score of each query; `judged` and `learned` are the numbers of queries.
     """
+    most = max(MOST, -(-max(sizes, default=0) * JUDGED // (JUDGED - 1)))
+    examples = examples.sample(most, seed)
     queries = len(examples.scores.queries)
     earned: dict[str, Array] = {}  # method -> shape (seeds, queries); NaN where a query was learned from
     for turn in range(SEEDS):
@@ -74,7 +78,7 @@ def _turn(head: RouterHead, train: Examples, test: Examples, sizes: Sequence[int
     table = test.scores.scores
 
     def choices(head: RouterHead) -> NDArray[np.intp]:
-        return logits_of(head, test.vectors).argmax(axis=1)
+        return head.logits(test.vectors).argmax(axis=1)
 
     def scores(head: RouterHead) -> Array:
         return table[np.arange(len(table)), choices(head)]

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
-from zooter_core.errors import ZooterError, first_line
+from zooter_core.errors import ZooterError, first_line, listed
 from zooter_core.evaluation.report_figures import HeldBack, SourceFigures, Sweep
 from zooter_core.strict_json import dump_json, parse_json
 
 REPORT, SWEEP = "report.json", "sweep.json"
+METHODS = {"router", "oracle", "rmr"}
 
 
 class Report(BaseModel):
@@ -109,3 +111,15 @@ def _json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ZooterError(f"a JSON object in {path}", type(value).__name__, "Make it again.")
     return value
+
+
+def check_names(candidates: Iterable[str]) -> None:
+    """Refuse a candidate with the name of a method of a report.
+
+    Raises:
+        ZooterError: there is one.
+    """
+    if clashes := METHODS & set(candidates):
+        raise ZooterError(
+            f"candidates not named like a method ({listed(sorted(METHODS))})", listed(clashes), "Rename them."
+        )

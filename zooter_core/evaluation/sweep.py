@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError
 from zooter_core.method import labels, metrics
 from zooter_core.method.gaps import mean
+from zooter_core.method.tags import TagIndex
+from zooter_core.router.clusters import Vectors
 from zooter_core.router.distill import learn
 from zooter_core.router.kinds import DistillConfig
 
@@ -58,7 +59,7 @@ class SweepConfig:
 def sweep(
     scores: Scores,
     tags: Sequence[Sequence[str]],
-    vectors: NDArray[np.float32],
+    vectors: Vectors,
     config: SweepConfig,
     training: DistillConfig,
     progress: Progress = lambda step, done, of: None,
@@ -116,7 +117,7 @@ def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -
 def earned(
     scores: Scores,
     tags: Sequence[Sequence[str]],
-    vectors: NDArray[np.float32],
+    vectors: Vectors,
     config: SweepConfig,
     training: DistillConfig,
     progress: Progress = lambda step, done, of: None,
@@ -126,6 +127,7 @@ def earned(
     Raises:
         ZooterError: there are too few queries for the folds.
     """
+    index = TagIndex.of(tags)
     folds_of = [_folds(scores, seed, config.folds) for seed in range(config.seeds)]
     total, done = len(config.points) * config.seeds * config.folds, 0
     for beta, tau in config.points:
@@ -135,12 +137,10 @@ def earned(
             for fold in range(config.folds):
                 train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
                 settings = labels.LabelConfig(beta, tau, config.normalise)
-                enhanced = labels.label(scores.scores, scores.datasets, tags, settings, train).enhanced[train]
+                enhanced = labels.label(scores.scores, scores.datasets, index, settings, train).enhanced[train]
                 seeded = replace(training, seed=seed)
                 head = learn(vectors[train], enhanced, scores.candidates, "", seeded, scores=scores.scores[train])
-                with torch.inference_mode():
-                    chosen = head(torch.from_numpy(vectors[test])).argmax(dim=-1).numpy()
-                values = scores.scores[test, chosen]
+                values = scores.scores[test, head.logits(vectors[test]).argmax(axis=1)]
                 gained[test] += np.nan_to_num(values) / config.seeds
                 times[test] += np.isfinite(values)
                 done += 1

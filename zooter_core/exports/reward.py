@@ -109,7 +109,7 @@ def _place(config: RewardConfig) -> Place | None:
 
 def _export(model: Any, folder: Path) -> None:
     """Write the files of an export, and compare its rewards with the model's."""
-    from zooter_core.router.encoder.onnx import check_installed, plain_copy, write_graph
+    from zooter_core.router.encoder.onnx import check_installed, map_weights, plain_copy, write_graph
     from zooter_core.router.export import tokenizer_json
 
     check_installed()
@@ -118,6 +118,7 @@ def _export(model: Any, folder: Path) -> None:
     options = {"padding": True, "truncation": "longest_first", "max_length": model.most, "return_tensors": "pt"}
     sample = dict(model.tokenizer(queries, responses, **options))
     write_graph(_graph(plain_copy(model.model), list(sample)), sample, ["rewards"], folder / GRAPH)
+    map_weights(folder / GRAPH)
     tokenizer = tokenizer_json(model.tokenizer, str(folder), model.most, padding=False)
     (folder / TOKENIZER).write_text(tokenizer, encoding="utf-8")
     (folder / ABOUT).write_text(dump_json({"marks": model.tokenizer.all_special_tokens}) + "\n", encoding="utf-8")

@@ -68,7 +68,7 @@ def make_export(folder: Path, progress: Callable[[str], None] = lambda message: 
     from zooter_core.router.export import export_router
 
     progress("Exporting the router for ONNX Runtime once (about ten seconds) ...")
-    return place.make(lambda out: export_router(folder, out, neighbours=False))
+    return place.make(lambda out: export_router(folder, out, cached=True))
 
 
 def _place(folder: Path) -> Place:

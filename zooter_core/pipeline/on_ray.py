@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from zooter_core.records import Query
 
 PART_QUERIES = 256  # about as many in a part
+ACTOR_BATCHES = 4  # of rewards or tags at least, for an actor: it takes longer to load than to compute a few
 RESTARTS = 3  # of an actor, and tries of its part after those; an engine that dies again and again must not loop
 VERSION_SECONDS = 120.0  # for each machine to tell its versions
 REWARD, TAGGER = "reward", "tagger"  # in --gpus, besides the candidates
@@ -78,7 +79,8 @@ class RayEngine:
         """The lines of each job of a step with its number, as they end."""
         rows = [{"number": number, "payload": pickle.dumps(job)} for number, job in enumerate(jobs)]
         arguments = {"fleet": str(self._ensemble.fleet.folder), "step": step}
-        yield from self._map(Batches, rows, arguments, REWARD if step == "score" else TAGGER)
+        most = math.ceil(len(rows) / ACTOR_BATCHES)
+        yield from self._map(Batches, rows, arguments, most, REWARD if step == "score" else TAGGER)
 
     def _collect(self, job: CollectJob, names: Sequence[str], stop: threading.Event) -> Iterator[str]:
         """Have actors collect the parts of some candidates, and take each one over when it ends."""
@@ -92,7 +94,7 @@ class RayEngine:
             "samples": job.samples,
         }
         try:
-            for number, problem in self._map(Parts, rows, arguments, *names):
+            for number, problem in self._map(Parts, rows, arguments, len(rows), *names):
                 part = parts[number]
                 for record in lines_of(self._folder, part):
                     if (record["id"], record["candidate"], record["sample"]) not in job.done:
@@ -118,9 +120,9 @@ class RayEngine:
                 yield Part(name, self._ensemble.fleet.pool.index(name), shard, done, job.tallies[name].works)
 
     def _map(
-        self, worker: type, rows: list[dict[str, Any]], arguments: Mapping[str, Any], *whose: str
+        self, worker: type, rows: list[dict[str, Any]], arguments: Mapping[str, Any], most: int, *whose: str
     ) -> Iterator[tuple[int, Any]]:
-        """Run rows in a pool of actors. Yields each row's number with what the worker made of it, as they end.
+        """Run rows in a pool of at most `most` actors. Yields each row's number with what the worker made of it.
 
         Raises:
             WorkError: a worker raised, or its actors died more than RESTARTS times.
@@ -136,7 +138,7 @@ class RayEngine:
             data = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
                 worker,
                 batch_size=1,
-                concurrency=(1, len(rows)),
+                concurrency=(1, most),
                 num_cpus=1,
                 num_gpus=gpus,
                 fn_constructor_kwargs=dict(arguments),

@@ -16,15 +16,13 @@ from zooter_core.data.runs import Run
 from zooter_core.data.shards import Shard
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
-from zooter_core.evaluation.evaluate import check_names
+from zooter_core.evaluation.report import check_names
 from zooter_core.files import check_file
 from zooter_core.fleet_models import missing_table
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back
 from zooter_core.pipeline.collect import check_samples, collect_settings, start_settings
-from zooter_core.pipeline.train import distill_settings
 from zooter_core.records import Query
-from zooter_core.router import finetune
 from zooter_core.router.kinds import DistillConfig
 
 STEPS = ("start", "collect", "score", "tag", "label", "distill")
@@ -85,6 +83,8 @@ def _check_settings(plan: Plan) -> None:
             sentence = f"--holdout {config.holdout:g} holds back all {len(plan.queries)} queries."
             raise ZooterError("a query to learn from", "none", "Lower --holdout, or give more queries.", sentence)
     if plan.training and plan.training.finetune != "none":
+        from zooter_core.router import finetune
+
         finetune.check_settings(plan.training)
 
 
@@ -136,6 +136,13 @@ def _settings(plan: Plan, ensemble: Ensemble | None) -> dict[str, Settings]:
     if plan.training:
         settings["distill"] = distill_settings(plan.encoder, plan.training)
     return {step: values for step, values in settings.items() if step in plan.steps}
+
+
+def distill_settings(encoder: str, config: DistillConfig) -> Settings:
+    """What a run records of its step distill."""
+    values = asdict(config)
+    extra = values.pop("extra")
+    return {"encoder": encoder, **values, "own": extra}  # a change of the kind is named before its settings
 
 
 def _check_models(run: Run, plan: Plan, ensemble: Ensemble, steps: Sequence[str]) -> None:

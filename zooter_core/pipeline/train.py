@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.config.fleet import ENCODER
-from zooter_core.data.run_folder import LABELS, REPORT, RESPONSES, REWARDS, ROUTER, Settings
+from zooter_core.data.run_folder import LABELS, REPORT, RESPONSES, REWARDS, ROUTER
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, ScoreSource, as_scores
 from zooter_core.ensemble import Ensemble
@@ -21,6 +21,7 @@ from zooter_core.method.labels import LabelConfig, entropy, label
 from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.batches import Progress, pool_of, quiet, require
 from zooter_core.pipeline.label import training_fold
+from zooter_core.pipeline.plan import distill_settings
 from zooter_core.records import Label
 from zooter_core.router.cluster_words import named
 from zooter_core.router.clusters import Vectors, cluster_tags
@@ -100,13 +101,6 @@ def tags_of(scores: Scores, source: str, vectors: Vectors, seed: int = 0) -> Seq
     if source == "clusters" or (source == "auto" and not any(query_tags)):
         return named(cluster_tags(vectors, seed), [query.text for query in scores.queries])
     return [()] * len(query_tags) if source == "none" else query_tags
-
-
-def distill_settings(encoder: str, config: DistillConfig) -> Settings:
-    """What a run records of its step distill."""
-    values = asdict(config)
-    extra = values.pop("extra")
-    return {"encoder": encoder, **values, "own": extra}  # a change of the kind is named before its settings
 
 
 def distill_run(

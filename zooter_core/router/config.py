@@ -21,6 +21,7 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 ENCODER_FOLDER = "encoder"  # the name of an encoder inside the router's folder
 ABOUT = "router.json"  # of an exported router, beside GRAPH and TOKENIZER
 GRAPH, TOKENIZER = "router.onnx", "tokenizer.json"
+MAPPED = f"{GRAPH}.data"  # the graph's weights, in the cache alone
 VERSION = 1  # of the layout of an exported router
 AGAIN, EXPORT_AGAIN = "make the router again with `zooter distill`", "export the router again with `zooter export onnx`"
 Fields = Mapping[str, tuple[str, Callable[[Any], bool]]]
@@ -157,7 +158,7 @@ def _labels(value: Any) -> bool:
 
 
 def _checksums(value: Any) -> bool:
-    return isinstance(value, dict) and set(value) == {GRAPH, TOKENIZER} and all(map(_text, value.values()))
+    return isinstance(value, dict) and set(value) - {MAPPED} == {GRAPH, TOKENIZER} and all(map(_text, value.values()))
 
 
 def _members(value: Any) -> bool:

@@ -13,9 +13,9 @@ import torch
 
 from zooter_core.errors import WorkError
 from zooter_core.files import update_folder, writing
-from zooter_core.router.config import ABOUT, GRAPH, TOKENIZER, VERSION
+from zooter_core.router.config import ABOUT, GRAPH, MAPPED, TOKENIZER, VERSION
 from zooter_core.router.encoder import SAMPLES, Encoders
-from zooter_core.router.encoder.onnx import OPSET, check_installed, plain_copy, pool, write_graph
+from zooter_core.router.encoder.onnx import OPSET, check_installed, map_weights, plain_copy, pool, write_graph
 from zooter_core.router.neighbours import ARRAYS, RECORDS
 from zooter_core.router.portable import PortableRouter
 from zooter_core.router.text_encoder import MOST_TOKENS
@@ -26,13 +26,13 @@ TOLERANCE = 1e-4  # between both routers' probabilities, which are within 1e-6
 TEXTS = [text for texts in SAMPLES for text in texts]
 
 
-def export_router(folder: Path, out: Path, neighbours: bool = True) -> PortableRouter:
+def export_router(folder: Path, out: Path, cached: bool = False) -> PortableRouter:
     """Write a router as a folder that needs neither PyTorch nor transformers.
 
     Args:
         folder: of the router. Nothing in it is changed.
         out: what is there stays until the export is complete.
-        neighbours: copy the router's neighbours, if it has them.
+        cached: for the cache, which maps the weights (`map_weights`) and needs no copy of the router's neighbours.
 
     Raises:
         ZooterError: there is no such router, the extra `onnx` is not installed, or the tokenizer is written in Python.
@@ -42,30 +42,39 @@ def export_router(folder: Path, out: Path, neighbours: bool = True) -> PortableR
     router = TorchRouter.open(folder, Encoders("torch"))
     with update_folder(out, ABOUT, (ARRAYS, RECORDS)) as partial:
         with writing(out):
-            _write(router, partial)
-            for name in (ARRAYS, RECORDS) if neighbours else ():
+            _write(router, partial, cached)
+            for name in () if cached else (ARRAYS, RECORDS):
                 if (folder / name).is_file():
                     shutil.copyfile(folder / name, partial / name)
         _check(router, partial)
     return PortableRouter.open(out)
 
 
+class HeadGraph(torch.nn.Module):
+    """Vectors -> calibrated probabilities, and each member's distribution, shape (n, members, candidates)."""
+
+    def __init__(self, head: RouterHead, members: int) -> None:
+        super().__init__()
+        self.head, self.members, self.temperature = head, members, head.config.calibration_temperature
+
+    def forward(self, vectors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        probabilities = torch.softmax(self.head(vectors).double() / self.temperature, dim=-1)
+        if not self.members:
+            return (probabilities,)
+        return probabilities, self.head.body.members(vectors).double().exp().transpose(0, 1)
+
+
 class _Graph(torch.nn.Module):
-    """Tokens -> vectors, calibrated probabilities, and each member's distribution, shape (n, members, candidates)."""
+    """Tokens -> vectors, and what HeadGraph gives."""
 
     def __init__(self, router: TorchRouter, names: Sequence[str]) -> None:
         super().__init__()
         self.model, self.middle = plain_copy(router.encoder.model), router.encoder.middle
-        self.head: RouterHead = router.head
-        self.temperature, self.names = router.head.config.calibration_temperature, list(names)
-        self.members = _members(router)
+        self.names, self.head = list(names), HeadGraph(router.head, _members(router))
 
     def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         vectors = pool(self.model, self.middle, dict(zip(self.names, values, strict=True)))
-        probabilities = torch.softmax(self.head(vectors).double() / self.temperature, dim=-1)
-        if not self.members:
-            return vectors, probabilities
-        return vectors, probabilities, self.head.body.members(vectors).double().exp().transpose(0, 1)
+        return vectors, *self.head(vectors)
 
 
 def _members(router: TorchRouter) -> int:
@@ -74,11 +83,13 @@ def _members(router: TorchRouter) -> int:
     return 0 if members is None else len(members)
 
 
-def _write(router: TorchRouter, folder: Path) -> None:
+def _write(router: TorchRouter, folder: Path, cached: bool) -> None:
     sample = dict(router.encoder.tokens(SAMPLES[-1], "pt"))
     module = _Graph(router, list(sample))
-    names = ("vectors", "probabilities", "members")[: 3 if module.members else 2]
+    names = ("vectors", "probabilities", "members")[: 3 if module.head.members else 2]
     write_graph(module, sample, names, folder / GRAPH)
+    if cached:
+        map_weights(folder / GRAPH)
     encoder = router.encoder
     tokenizer = tokenizer_json(encoder.tokenizer, encoder.reference, MOST_TOKENS, direction="left")
     (folder / TOKENIZER).write_text(tokenizer, encoding="utf-8")
@@ -89,11 +100,11 @@ def _write(router: TorchRouter, folder: Path) -> None:
         "encoder": config.encoder,
         "width": config.width,
         "kind": config.kind,
-        "members": module.members,
+        "members": module.head.members,
         "calibration_temperature": config.calibration_temperature,
         "labels": config.labels,
         "opset": OPSET,
-        "sha256": {name: _digest(folder / name) for name in (GRAPH, TOKENIZER)},
+        "sha256": {name: _digest(folder / name) for name in (GRAPH, TOKENIZER, *([MAPPED] if cached else []))},
     }
     (folder / ABOUT).write_text(dump_json(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

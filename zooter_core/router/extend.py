@@ -27,12 +27,14 @@ from zooter_core.errors import ZooterError, did_you_mean, listed
 from zooter_core.files import update_folder, writing
 from zooter_core.method import calibration, labels, metrics
 from zooter_core.method.labels import LabelConfig
+from zooter_core.method.tags import TagIndex
+from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import CONFIG
-from zooter_core.router.distill import TRIAL
+from zooter_core.router.distill import MOST_TRIED, TRIAL
 from zooter_core.router.kinds import DEFAULT
 from zooter_core.router.kinds.base import HeadChange, Lessons, State
 from zooter_core.router.neighbours import ARRAYS, RECORDS
-from zooter_core.router.torch_router import RouterHead, TorchRouter
+from zooter_core.router.torch_router import RouterHead, TorchRouter, in_parts
 from zooter_core.strict_json import dump_json
 from zooter_core.weights import LOAD_LOCK
 
@@ -40,6 +42,7 @@ Array = NDArray[np.float64]
 Learner = Callable[[NDArray[np.intp]], State]  # rows to learn from -> the new candidate's column
 ABLE = (DEFAULT, "knn", "ridge", "kmeans")
 FEWEST = 20  # queries to learn a column from
+MOST_LEARNED = 100_000
 FOLDS = 5
 PENALTIES = (100.0, 10.0, 1.0, 0.1)  # from one share for every query to a close fit
 ROUNDS, TOLERANCE = 200, 1e-4  # of the regression
@@ -57,15 +60,21 @@ class Examples:
     """
 
     scores: Scores
-    vectors: NDArray[np.float32]
+    vectors: Vectors
     tags: Sequence[Sequence[str]]
     config: LabelConfig
 
     def subset(self, rows: Sequence[int] | NDArray[np.intp]) -> Examples:
         """The queries of some row numbers."""
-        numbers = [int(row) for row in rows]
-        tags = [self.tags[row] for row in numbers]
-        return Examples(self.scores.subset(numbers), self.vectors[numbers], tags, self.config)
+        numbers = np.asarray(rows, dtype=np.intp)
+        tags = TagIndex.of(self.tags).rows(numbers)
+        return Examples(self.scores.subset(numbers.tolist()), self.vectors[numbers], tags, self.config)
+
+    def sample(self, most: int, seed: int) -> Examples:
+        """At most `most` of the queries, drawn at random, in their order."""
+        if most >= len(self.vectors):
+            return self
+        return self.subset(np.sort(np.random.default_rng(seed).permutation(len(self.vectors))[:most]))
 
     def labels(self) -> Array:
         """Enhanced labels over the wider pool, shape (n, N + 1), on the scale of the old router's.
@@ -123,8 +132,9 @@ def extend(head: RouterHead, examples: Examples, seed: int = 0) -> Extension:
     """A head with one more candidate at the end of its pool; the others' logits stay as they are, to the bit.
 
     Cross-validation chooses the penalty, by the log loss of who wins: it uses every query, which matters where there
-    are few. From TRIAL queries on it also finds a new temperature, because the old one is for fewer candidates; from
-    fewer queries the new temperature is worse than the old one, which then stays.
+    are few. Of very many, a random MOST_TRIED choose it, and a random MOST_LEARNED teach the column. From TRIAL queries
+    on it also finds a new temperature, because the old one is for fewer candidates; from fewer queries the new
+    temperature is worse than the old one, which then stays.
 
     Raises:
         ZooterError: heads of this kind cannot learn one candidate alone.
@@ -137,25 +147,28 @@ def extend(head: RouterHead, examples: Examples, seed: int = 0) -> Extension:
             "Distill a new one from the score files: `zooter distill --scores FILE... --router-kind KIND`.",
         )
     head.eval()
-    name, wins = examples.scores.candidates[-1], metrics.win_shares(examples.scores.scores)
+    tried, taught = examples.sample(MOST_TRIED, seed), examples.sample(MOST_LEARNED, seed)
+    name, wins = examples.scores.candidates[-1], metrics.win_shares(tried.scores.scores)
     if np.isnan(wins).any():
-        wins = labels.complete(wins, examples.labels())
+        wins = labels.complete(wins, tried.labels())
     folds = np.random.default_rng(seed).permutation(len(wins)) % FOLDS
     trials: list[tuple[float, float, int]] = []  # log loss, temperature, number of the learner
-    learners = _learners(head, examples)
+    learners = _learners(head, tried)
     for number, learner in enumerate(learners):
         logits = np.empty(wins.shape)
         for fold in range(FOLDS):
             wider = _wider(head, name, learner(np.flatnonzero(folds != fold)))
-            logits[folds == fold] = logits_of(wider, examples.vectors[folds == fold])
+            logits[folds == fold] = wider.logits(tried.vectors[folds == fold])
         temperature = head.config.calibration_temperature
         if len(wins) >= TRIAL:
             temperature = calibration.temperature_of(logits, wins)
         trials.append((calibration.log_loss(logits, wins, temperature), temperature, number))
     _, temperature, best = min(trials, key=lambda entry: entry[0])
-    wider = _wider(head, name, learners[best](np.arange(len(wins))))
+    learner = learners[best] if taught is tried else _learners(head, taught)[best]
+    wider = _wider(head, name, learner(np.arange(len(taught.vectors))))
     wider.config.calibration_temperature = temperature
-    wider.probabilities(torch.from_numpy(examples.vectors))  # raises where they are not finite
+    for part in in_parts(examples.vectors):
+        wider.probabilities(part)  # raises where they are not finite
     return Extension(wider, PENALTIES[best] if len(learners) > 1 else None)
 
 
@@ -173,13 +186,6 @@ def without(head: RouterHead, name: str) -> RouterHead:
         raise ZooterError("a second candidate", "none", "Add another first: `zooter extend --candidate`.", sentence)
     columns = [column for column, other in enumerate(pool) if other != name]
     return _changed(head, [pool[column] for column in columns], head.body.selecting(columns))
-
-
-@torch.inference_mode()
-def logits_of(head: RouterHead, vectors: NDArray[np.float32]) -> Array:
-    """Logits of shape (n, candidates), before the temperature."""
-    logits: Array = head(torch.from_numpy(vectors)).double().numpy()
-    return logits
 
 
 def save(router: TorchRouter, folder: Path, figures: dict[str, Any]) -> None:
@@ -212,8 +218,9 @@ def _changed(head: RouterHead, pool: Sequence[str], change: HeadChange) -> Route
 
 def _learners(head: RouterHead, examples: Examples) -> list[Learner]:
     """The ways to learn a column that cross-validation chooses from: one for each penalty, or the kind's only one."""
-    vectors, body = torch.from_numpy(examples.vectors), head.body
+    body = head.body
     if head.config.kind != DEFAULT:
+        vectors = torch.from_numpy(examples.vectors)
         new = torch.from_numpy(examples.scores.scores[:, -1:].astype(np.float32))
 
         def column(rows: NDArray[np.intp]) -> State:
@@ -222,8 +229,9 @@ def _learners(head: RouterHead, examples: Examples) -> list[Learner]:
 
         return [column]
     with torch.inference_mode():
-        states = body.states(vectors).permute(1, 0, 2).double().numpy()  # (n, members, hidden)
-    level = np.logaddexp.reduce(logits_of(head, examples.vectors), axis=1)
+        parts = [body.states(part) for part in in_parts(examples.vectors)]
+        states = torch.cat(parts, dim=1).permute(1, 0, 2).double().numpy()  # (n, members, hidden)
+    level = np.logaddexp.reduce(head.logits(examples.vectors), axis=1)
     inputs = states.reshape(len(states), -1)
 
     def learner(penalty: float) -> Learner:

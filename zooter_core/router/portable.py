@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from zooter_core.cores import cores
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.method.selection import Outputs
-from zooter_core.router.config import ABOUT, GRAPH, TOKENIZER, read_about
+from zooter_core.router.config import ABOUT, GRAPH, MAPPED, TOKENIZER, read_about
 from zooter_core.router.graph import Array, load_onnxruntime, session
 from zooter_core.router.router import PROBE, Router
 from zooter_core.router.text_encoder import MOST_CHARACTERS, Progress, TextEncoder, by_length
@@ -52,7 +52,7 @@ class PortableRouter(Router):
             ZooterError: a package is missing, or a file is not the one that was exported.
             WorkError: ONNX Runtime cannot run the graph.
         """
-        check_readable(folder, (ABOUT, GRAPH, TOKENIZER))
+        check_readable(folder, (ABOUT, GRAPH, MAPPED, TOKENIZER))
         about = read_about(folder)
         _check_packages(folder)
         for name, checksum in about["sha256"].items() if checked else ():
@@ -93,7 +93,8 @@ class PortableEncoder(TextEncoder):
         from tokenizers import Tokenizer
 
         super().__init__()
-        self.reference, self.width, self.stamp = about["encoder"], int(about["width"]) // 2, about["sha256"][GRAPH]
+        self.reference, self.width, checksums = about["encoder"], int(about["width"]) // 2, about["sha256"]
+        self.stamp = checksums.get(MAPPED, checksums[GRAPH])
         self.tokenizer: Any = Tokenizer.from_file(str(folder / TOKENIZER))  # it truncates and pads as the encoder needs
         self.session = session(str(folder / GRAPH))
         self._names = [entry.name for entry in self.session.get_inputs()]

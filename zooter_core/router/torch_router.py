@@ -6,7 +6,7 @@ encoder's weights are loaded from where the config says; a fine-tuned encoder li
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.method.selection import Outputs
 from zooter_core.plugins import load_kind
+from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import CONFIG, ENCODER_FOLDER, WEIGHTS, broken, check_router
 from zooter_core.router.encoder import Embed, Encoder, Encoders
 from zooter_core.router.kinds import DEFAULT, KINDS
@@ -27,6 +28,7 @@ from zooter_core.router.text_encoder import Progress, after
 from zooter_core.weights import LOAD_LOCK, check_readable, quiet_libraries
 
 AT_ONCE = 1 << 14  # queries whose vectors are in memory at once
+TOGETHER = 1 << 10  # queries whose hidden states, or similarities to all neighbours, are
 
 
 class TorchRouter(Router):
@@ -157,6 +159,12 @@ class RouterHead(PreTrainedModel):
         return logits
 
     @torch.inference_mode()
+    def logits(self, vectors: Vectors) -> NDArray[np.float64]:
+        """Logits before the temperature, shape (n, candidates), of vectors that may be many and on the disk."""
+        logits: NDArray[np.float64] = torch.cat([self(part) for part in in_parts(vectors)]).double().numpy()
+        return logits
+
+    @torch.inference_mode()
     def probabilities(self, vectors: torch.Tensor) -> NDArray[np.float64]:
         """Calibrated probabilities, shape (batch, candidates); rows sum to one.
 
@@ -182,6 +190,12 @@ class RouterHead(PreTrainedModel):
             place = f" in {self.name_or_path}" if self.name_or_path else ""
             expected, next_step = f"finite probabilities from the router{place}", "Make it again with `zooter distill`."
             raise WorkError(expected, "NaN or infinity", next_step)
+
+
+def in_parts(vectors: Vectors) -> Iterator[torch.Tensor]:
+    """Vectors in single precision, TOGETHER at a time."""
+    for first in range(0, max(1, len(vectors)), TOGETHER):
+        yield torch.from_numpy(np.asarray(vectors[first : first + TOGETHER], dtype=np.float32))
 
 
 AutoConfig.register("zooter-router", RouterHeadConfig)

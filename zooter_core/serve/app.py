@@ -22,6 +22,7 @@ from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.operations import add_operations
 from zooter_core.serve.passthrough import answer_embeddings, answer_responses
 from zooter_core.serve.reply import Out, Reply
+from zooter_core.serve.rerank import answer_rerank
 from zooter_core.serve.route_api import route_only
 from zooter_core.serve.server import Server
 
@@ -50,7 +51,7 @@ def build_app(server: Server) -> FastAPI:
 
 
 def _add_answers(app: FastAPI, server: Server) -> None:
-    """The routes on which candidates answer."""
+    """The routes on which candidates answer or the reward model works."""
 
     @app.post(
         "/v1/chat/completions",
@@ -86,6 +87,10 @@ def _add_answers(app: FastAPI, server: Server) -> None:
             await answer_embeddings(gateway, body, exchange, out)
 
         return server.reply(request, handle)
+
+    @app.post("/v1/rerank", openapi_extra=schemas.body(schemas.RERANK), responses=schemas.answers(*ANSWERING))
+    async def rerank(request: Request) -> Reply:
+        return server.reply(request, answer_rerank)
 
 
 def _add_lookups(app: FastAPI, server: Server) -> None:

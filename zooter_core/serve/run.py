@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import Callable
 
@@ -55,6 +56,12 @@ def run(settings: ServeSettings, on_ready: Callable[[int], None], progress: Call
         ZooterError: a part of the fleet does not load.
     """
     server = Server(settings, progress=progress)
-    uvicorn_server(server, on_ready).run()
+
+    def ready(port: int) -> None:
+        gc.collect()
+        gc.freeze()  # or a full collection, which stops all answers, would look through all that has been loaded
+        on_ready(port)
+
+    uvicorn_server(server, ready).run()
     if server.failure is not None:
         raise server.failure

@@ -6,6 +6,8 @@ from typing import Any
 
 from zooter_core.serve.chat_request import LONGEST_NAME, ROLES
 from zooter_core.serve.feedback import LONGEST_COMMENT, LONGEST_ID, VERDICTS
+from zooter_core.serve.gateway import RMR
+from zooter_core.serve.rerank import MOST_DOCUMENTS
 
 NAME = {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}
 CONTENT = {
@@ -57,6 +59,27 @@ RESPONSES = {
     },
 }
 EMBEDDINGS = {"type": "object", "required": ["model", "input"], "properties": {"model": NAME}}
+RERANK = {
+    "type": "object",
+    "required": ["query", "documents"],
+    "properties": {
+        "model": {"enum": [RMR, None]},
+        "query": {"type": "string", "pattern": r"\S"},
+        "documents": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MOST_DOCUMENTS,
+            "items": {
+                "anyOf": [
+                    {"type": "string"},
+                    {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}},
+                ]
+            },
+        },
+        "top_n": {"type": ["integer", "null"], "minimum": 1},
+        "return_documents": {"type": ["boolean", "null"]},
+    },
+}
 ROUTE = {
     "type": "object",
     "properties": {

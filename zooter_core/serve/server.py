@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import threading
@@ -111,6 +112,7 @@ class Server:
                 LOG.error("the new fleet does not load, so the old one stays: %s", problem)
                 raise
             old, self.gateway = self.gateway, new
+            gc.unfreeze()  # nothing of the old fleet must stay (run.py)
             await old.retire()
             LOG.info("reloaded the fleet %s", fleet.name)
             return new

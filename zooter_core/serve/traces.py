@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanKind
 
 VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-OPERATIONS = {"/v1/embeddings": "embeddings"}  # by path; others are `chat`
+OPERATIONS = {"/v1/embeddings": "embeddings", "/v1/rerank": "rerank"}  # by path; others are `chat`
 ATTRIBUTES: Mapping[str, Callable[[Exchange], Any]] = {  # one that gives None is left out
     "gen_ai.operation.name": lambda exchange: OPERATIONS.get(exchange.path, "chat"),
     "gen_ai.provider.name": lambda exchange: "zooter",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import tomllib
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 MODELS = ROOT / "models"  # one folder per fleet
 ENDPOINT = "ZOOTER_ENDPOINT"  # the environment variable with the address of an endpoint
+PAUSE = 3.0  # seconds in which the first page is drawn and routes, which imports in another thread would slow down
 PICKED = "fleet-chosen"  # in a session's state: the visitor, not an address, has picked the fleet
 
 
@@ -56,13 +58,14 @@ class Loading:
                 self.ready.set()
 
             ensemble.load(self._set_message, can_route)
-            import zooter_core.ui.charts  # noqa: F401 - half a second that the next page need not wait for
         except ZooterError as problem:
             self.problem = str(problem)
         except Exception as problem:  # the page shows it; a thread cannot raise to anybody
             self.problem = f"The fleet could not be loaded: {type(problem).__name__}: {problem}"
         finally:
             self.ready.set()
+        time.sleep(PAUSE)
+        import zooter_core.ui.charts  # noqa: F401 - half a second that the next page need not wait for
 
     def _opened(self, fleet: Fleet | str, running: dict[str, Backend]) -> Ensemble:
         if isinstance(fleet, str):

@@ -275,13 +275,6 @@ def test_two_demos_side_by_side_do_not_spend_their_cores_on_waiting(model):
         one.spare()
 
 
-def test_the_process_ends_with_the_one_that_started_it(model):
-    engine = Engine(candidate(model), GgufBackend()._check(candidate(model))[0], [])
-    engine._process.stdin.close()  # as the system does
-    assert engine._process.wait(20) == 0
-    engine.close()
-
-
 def test_the_library_is_missing(model, monkeypatch):
     monkeypatch.setattr(engine_module, "installed", lambda: False)
     with pytest.raises(ZooterError, match="which is not installed") as raised:

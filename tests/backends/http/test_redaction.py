@@ -28,7 +28,7 @@ def test_no_more_waits_than_may_be_the_key(parts, shown):
 
 
 @given(KEYS, st.data())
-@settings(max_examples=500)
+@settings(max_examples=5 * settings.default.max_examples)
 def test_a_text_in_parts_is_the_whole_text_redacted(key, data):
     word = st.one_of(st.just(key), st.text("abc*", max_size=6), st.integers(1, len(key)).map(lambda n: key[:n]))
     text = "".join(data.draw(st.lists(word, max_size=8)))

@@ -102,31 +102,44 @@ def test_a_daemon_ends_after_its_time_though_nobody_ends_it(daemon):
     assert one.ended()
 
 
-def test_everything_ends_when_the_process_that_runs_it_is_killed(allowed):
-    """kill -9 of the whole program in the middle of a run: worker and checker hold a pipe of this test."""
-    read, write = os.pipe()
-    program = f"""
+# A run that this test holds in the middle: its worker writes to `alive`, then waits until `hold` is closed. Worker and
+# checker hold `alive` open as long as they live.
+HELD = """
 import os, subprocess, sys
-sys.path.insert(0, {str(ROOT)!r})
+sys.path.insert(0, {root!r})
 from zooter_core.evaluation.sandbox import runner
 
+alive, hold = int(sys.argv[1]), int(sys.argv[2])
 start = subprocess.Popen
 def popen(*arguments, **options):
-    return start(*arguments, **options | {{"pass_fds": (*options["pass_fds"], {write})}})
+    return start(*arguments, **options | {{"pass_fds": (*options["pass_fds"], alive, hold)}})
 
 runner.shared_libraries()
 subprocess.Popen = popen
-code = "import os, time\\ndef f():\\n    os.write({write}, b'x')\\n    time.sleep(1000)"
-runner.run(code, "f()", "f", limits=runner.Limits(seconds=500))
+code = f"import os\\ndef f():\\n    os.write({{alive}}, b'x')\\n    os.read({{hold}}, 1)"
+runner.run(code, "f()", "f", limits=runner.Limits(seconds=500), sandboxed=sys.argv[3] == "sandboxed")
 """
-    outer = subprocess.Popen([sys.executable, "-c", program], pass_fds=(write,))
+
+
+@pytest.mark.parametrize("kind", ["sandboxed", "not sandboxed"])
+def test_everything_ends_when_the_process_that_runs_it_is_killed(kind, request, tmp_path):
+    """kill -9 of the whole program in the middle of a run."""
+    if kind == "sandboxed":
+        request.getfixturevalue("allowed")
+    (alive, write), (read, hold) = os.pipe(), os.pipe()
+    call = [sys.executable, "-c", HELD.format(root=str(ROOT)), str(write), str(read), kind]
+    outer = subprocess.Popen(call, pass_fds=(write, read), env={**os.environ, "TMPDIR": str(tmp_path)})
     os.close(write)
-    assert os.read(read, 1) == b"x"
+    os.close(read)
+    assert os.read(alive, 1) == b"x"
+    assert bool(list(tmp_path.iterdir())) == (kind != "sandboxed")  # a sandbox has its folder in memory
     outer.kill()
     outer.wait()
-    assert select.select([read], [], [], LONGEST)[0]
-    assert os.read(read, 1) == b""
-    os.close(read)
+    if kind != "sandboxed":
+        os.close(hold)  # nothing ends code outside a sandbox but its own end, and its limits
+    assert select.select([alive], [], [], LONGEST)[0]
+    assert os.read(alive, 1) == b""
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_leaves_no_process_behind():

@@ -64,7 +64,6 @@ def test_wrong_code_fails_and_says_why(code, reason):
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("while True: pass", "not done in 1 s"),
         ("import time\ntime.sleep(1000)", "not done in 1 s"),
         ("def f():\n    while True: pass", "not done in 1 s"),
         ("import os\nos.close(1)\nos.close(2)\nwhile True: pass", "not done in 1 s|ended by signal"),

@@ -1,12 +1,15 @@
-"""The process in which llama.cpp runs: `python child.py SETTINGS`. It ends when its standard input does.
+"""The process in which llama.cpp runs: `python child.py SETTINGS`. It ends when its standard input does, and removes
+the folder of its socket.
 
 It imports nothing of this package, because it should start at once. SETTINGS is JSON, with fields of xllamacpp's
-CommonParams by name. One line of JSON on standard output says that the model is loaded.
+CommonParams by name. One line of JSON on standard output says that the model is loaded, or why not.
 """
 
 import json
 import os
+import shutil
 import sys
+from contextlib import suppress
 
 
 def main() -> None:
@@ -21,14 +24,16 @@ def main() -> None:
     del settings["threads"]
     for name, value in settings.items():
         setattr(params, name, value)
+    folder = os.path.dirname(settings["hostnames"][0])
     try:
         server = xllamacpp.Server(params)
+        message = {"address": server.listening_address}
     except Exception as problem:  # the reason is on standard error
-        print(json.dumps({"error": str(problem)}), flush=True)
-        sys.stdout.close()
-        os._exit(1)
-    print(json.dumps({"address": server.listening_address}), flush=True)
+        message = {"error": str(problem)}
+    with suppress(BrokenPipeError):  # whoever started this process may have ended meanwhile
+        print(json.dumps(message), flush=True)
     sys.stdin.buffer.read()
+    shutil.rmtree(folder, ignore_errors=True)  # whoever was killed could not
     os._exit(0)  # nothing needs to be saved, and joining threads that compute would take time
 
 

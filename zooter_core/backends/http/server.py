@@ -26,6 +26,7 @@ from zooter_core.surrogates import Joiner, replace_surrogates
 
 CLOSE_SECONDS = 0.1  # for a connection to close cleanly
 LIST_SECONDS = 10.0  # for the server's list of models
+LONGEST_ID = 200  # characters of a request's id
 MOST_BYTES = 4  # of a character; no token is shorter than a byte
 Put = Callable[[str], None]
 
@@ -40,6 +41,7 @@ class PartialAnswer:
         reported_tokens: the server's count of tokens, which may be anything.
         reasoning_characters: length of the reasoning, which is not part of the text.
         finish_reason: as the server names it.
+        request_id: the server's, if it has one.
     """
 
     stream: RedactedStream
@@ -55,6 +57,7 @@ class PartialAnswer:
     reasoning_characters: int = 0
     tool_call: bool = False
     finish_reason: str | None = None
+    request_id: str | None = None
 
     @property
     def has_begun(self) -> bool:
@@ -89,7 +92,7 @@ class PartialAnswer:
     def response(self, candidate: str, finish: Finish, error: Failure | None = None) -> Response:
         """The response with the text so far."""
         seconds, first = time.perf_counter() - self.started, self.first_token_seconds
-        return Response(candidate, "".join(self.texts), self.tokens, seconds, first, finish, error)
+        return Response(candidate, "".join(self.texts), self.tokens, seconds, first, finish, error, self.request_id)
 
 
 class Server:
@@ -186,6 +189,9 @@ class Server:
                 stream = await self._client.chat.completions.create(**self._body(messages, generation))
                 try:
                     _check_type(stream.response)
+                    answer.request_id = (
+                        self._redact(stream.response.headers.get("x-request-id", "")[:LONGEST_ID]) or None
+                    )
                     async for chunk in stream:
                         if self._add(chunk, answer, put):
                             clock.reschedule(asyncio.get_running_loop().time() + gap)

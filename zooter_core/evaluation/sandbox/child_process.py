@@ -49,7 +49,7 @@ class ChildProcess:
         )
         assert self._process.stdin is not None
         with suppress(BrokenPipeError), self._process.stdin as stdin:  # the process may have ended
-            stdin.write(json.dumps(job | {"channel": descriptors}).encode())
+            stdin.write(json.dumps(job | {"channel": descriptors, "folder": self._folder}).encode())
 
     def __enter__(self) -> ChildProcess:
         return self

@@ -35,11 +35,22 @@ def main() -> None:
     for descriptor in job["channel"]:
         os.close(descriptor)
     channel = Channel(read, write, job["output"])
-    if "check" in job:
-        _check(channel, job)
-    else:
-        _serve_worker(channel, job)
+    try:
+        if "check" in job:
+            _check(channel, job)
+        else:
+            _serve_worker(channel, job)
+    finally:
+        if job["folder"]:
+            _remove(job["folder"])
     os._exit(0)
+
+
+def _remove(folder: str) -> None:
+    """Remove the work folder where there is no sandbox: whoever started this process may have been killed."""
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check(channel: Channel, job: Job) -> None:

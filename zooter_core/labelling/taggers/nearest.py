@@ -22,6 +22,8 @@ from zooter_core.paths import EMBEDDED_FLEET
 from zooter_core.records import Query, Tag
 from zooter_core.strict_json import parse_json
 
+AT_ONCE = 1 << 14  # queries whose similarities to all texts are in memory at once
+
 
 class NearestTagger:
     """Tags with a score of at least `threshold` and at least 95% of the best one's, at most `most` a query."""
@@ -51,7 +53,9 @@ class NearestTagger:
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
         """The same for the queries of a file, whose vectors are stored."""
-        return self._tags(self.encoder.embed_all([query.text for query in queries]))
+        vectors = self.encoder.embed_all([query.text for query in queries])
+        parts = (self._tags(vectors[first : first + AT_ONCE]) for first in range(0, len(vectors), AT_ONCE))
+        return [tags for part in parts for tags in part]
 
     def _tags(self, vectors: NDArray[np.float32]) -> list[tuple[Tag, ...]]:
         # Not a matrix product: the threads of numpy's library for those would slow down the encoder's next pass.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -165,6 +166,18 @@ def write_graph(module: torch.nn.Module, sample: Batch, outputs: Sequence[str], 
         raise WorkError(
             "an encoder that torch.onnx can export", first_line(problem), 'Set runtime = "torch" in [router].'
         ) from problem
+
+
+def map_weights(graph: Path) -> None:
+    """Move a graph's weights into `GRAPH.data`, which ONNX Runtime maps: it loads in half the time and memory.
+
+    For the cache alone: writing over a mapped file ends the process that uses it.
+    """
+    import onnx
+
+    weights = graph.with_name(f"{graph.name}.data")
+    onnx.save(onnx.load(graph), graph, save_as_external_data=True, location=weights.name)
+    shutil.copymode(graph, weights)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def draw(engine: Ensemble, talk: Conversation, number: int) -> None:
                 "thumbs",
                 key=f"thumb-{key}-{turn.version}",
                 default=turn.job.vote,
-                on_change=lambda: talk.vote(number, st.session_state[f"thumb-{key}-{turn.version}"]),
+                on_change=lambda: _vote(engine, talk, number, st.session_state[f"thumb-{key}-{turn.version}"]),
             )
         with st.popover(
             "Share", icon=":material/share:", key=f"share-{key}", help="Share", type="tertiary", on_change="rerun"
@@ -55,6 +55,19 @@ def draw(engine: Ensemble, talk: Conversation, number: int) -> None:
             _again(engine, talk, key)
         if facts := answer_view.facts_of(turn.job, turn.candidate):
             st.caption(facts)
+
+
+def _vote(engine: Ensemble, talk: Conversation, number: int, value: int | None) -> None:
+    """Store a thumb, and tell the endpoint if one answers. A thumb that is taken back stays there."""
+    talk.vote(number, value)
+    turn = talk.turns[number]
+    response = turn.job.responses.get(turn.candidate)
+    if value is None or response is None:
+        return
+    try:
+        engine.give_feedback(response, good=value == 1)
+    except ZooterError as problem:
+        st.toast(f"The thumb is stored here alone. {plain(str(problem))}", icon=":material/error:")
 
 
 def _versions(talk: Conversation, number: int, key: str) -> None:

@@ -22,7 +22,7 @@ MODE_HELP = (
     "**All of them**: every model answers and the reward model picks the best (reward model ranking).  \n"
     "**One model**: the model that you choose, whatever the router predicts."
 )
-NO_REWARDS = "An endpoint gives no rewards, so no answers are compared here."
+NO_REWARDS = "The endpoint has no reward model, so no answers are compared here."
 LONGEST = 1024  # tokens; the slider's upper end, unless the fleet's own limit is higher
 NOBODY = "nobody"
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PRICES = "Tokens of the answer times the model's price in fleet.toml; the tokens of the query are not counted."
 BLIND_HELP = "Names, routing and rewards stay hidden, and the responses are shuffled, until you vote."
-NO_REWARDS = "An endpoint gives no rewards, so the responses are not ranked; `zooter demo --fleet DIR` ranks them."
+NO_REWARDS = "The endpoint has no reward model, so the responses are not ranked."
 TOGETHER = "All models answer at the same time on this machine, so each is slower here than alone."
 
 

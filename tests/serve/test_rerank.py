@@ -1,0 +1,110 @@
+"""POST /v1/rerank behind scripted servers: the fleet's reward model ranks texts, and each mistake is a 4xx."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from zooter_core.ensemble import Ensemble
+from zooter_core.serve.keys import Key, add_key
+from zooter_core.serve.rerank import MOST_DOCUMENTS
+from zooter_core.serve.traces import ATTRIBUTES
+
+QUERY = "What is 2 + 3?"
+DOCUMENTS = ["five", "", "2 + 3 = 5", "I like cats."]
+
+
+def rerank(endpoint, **body):
+    return endpoint.client.post("/v1/rerank", json={"query": QUERY, "documents": DOCUMENTS, **body})
+
+
+def test_results_are_the_rewards_best_first(serve, scripted):
+    endpoint = serve("good", "good")
+    answer = rerank(endpoint, model="rmr")
+    shape = answer.json()
+    (rewards,) = Ensemble(endpoint.server.settings.fleet).score_responses([(QUERY, DOCUMENTS)])
+    scores = {result["index"]: result["relevance_score"] for result in shape["results"]}
+    assert scores == pytest.approx(
+        {place: reward for place, reward in enumerate(rewards.rewards) if reward is not None}
+    )
+    assert list(scores.values()) == sorted(scores.values(), reverse=True)
+    assert all(set(result) == {"index", "relevance_score"} for result in shape["results"])
+    assert (shape["id"], shape["model"]) == (answer.headers["x-request-id"], "rmr")
+    assert shape["usage"]["total_tokens"] > 0
+    assert scripted.bodies == []  # no candidate is asked
+
+
+def test_the_best_few_with_their_documents(serve):
+    endpoint = serve("good", "good")
+    every = rerank(endpoint).json()["results"]
+    objects = [{"text": text, "title": "x"} for text in DOCUMENTS]
+    few = rerank(endpoint, documents=objects, top_n=2, return_documents=True).json()["results"]
+    assert few == [result | {"document": {"text": DOCUMENTS[result["index"]]}} for result in every[:2]]
+
+
+def test_the_log_has_the_query_as_a_hash_alone(serve):
+    endpoint = serve("good", "good")
+    rerank(endpoint)
+    exchange = endpoint.next_exchange()
+    assert (exchange.path, exchange.model, exchange.status, exchange.request.user_texts) == (
+        "/v1/rerank", "rmr", 200, [QUERY],
+    )  # fmt: skip
+    assert ATTRIBUTES["gen_ai.operation.name"](exchange) == "rerank"
+    log = (endpoint.server.settings.data / "decisions.jsonl").read_text()
+    assert exchange.request_id in log
+    assert QUERY not in log
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"query": None}, "query"),
+        ({"query": " "}, "query"),
+        ({"documents": []}, "documents"),
+        ({"documents": "five"}, "documents"),
+        ({"documents": ["five", 5]}, "documents"),
+        ({"documents": [{"title": "five"}]}, "documents"),
+        ({"documents": ["five"] * (MOST_DOCUMENTS + 1)}, "documents"),
+        ({"top_n": 0}, "top_n"),
+        ({"top_n": True}, "top_n"),
+    ],
+)
+def test_a_wrong_field_is_named(serve, body, param):
+    response = rerank(serve("good"), **body)
+    assert (response.status_code, response.json()["error"]["param"]) == (400, param)
+
+
+def test_another_model_is_not_there(serve):
+    response = rerank(serve("good"), model="auto")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "model_not_found")
+
+
+def test_a_fleet_without_a_reward_model_ranks_nothing(serve):
+    endpoint = serve("good", "good", reward=False)
+    response = rerank(endpoint)
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
+    assert "no reward model" in response.json()["error"]["message"]
+    assert "rmr" not in [entry["id"] for entry in endpoint.client.get("/v1/models").json()["data"]]
+
+
+def test_a_reward_model_that_fails_is_the_servers_fault(serve, fleet_copy):
+    endpoint = serve("good")
+    shutil.rmtree(fleet_copy / "reward")
+    response = rerank(endpoint)
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "reward_failed")
+
+
+def test_a_key_for_some_candidates_may_rank(serve, tmp_path):
+    file = tmp_path / "keys.json"
+    key = add_key(file, Key("some", "", 0.0, models=("chat",)))
+    endpoint = serve("good", "good", options={"keys": file})
+    assert rerank(endpoint).status_code == 401
+    headers = {"authorization": f"Bearer {key}"}
+    body = {"query": QUERY, "documents": DOCUMENTS}
+    assert endpoint.client.post("/v1/rerank", json=body, headers=headers).status_code == 200
+
+
+def test_a_long_request_is_refused(serve):
+    endpoint = serve("good", extra="\n[serve]\nmost_prompt_tokens = 10\n")
+    assert rerank(endpoint, documents=["word " * 20]).json()["error"]["code"] == "context_length_exceeded"
