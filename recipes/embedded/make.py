@@ -52,6 +52,7 @@ def steps(data: Path, fleet: Path, work: Path, share: float) -> list[Step]:
         (work / "reward-general.json", on("reward", "general", *part)),
         (work / "own.done", on("own", *per_field)),
         (work / "reward-own.json", on("reward", "own", *per_field, *part)),
+        (work / "reward-terse.json", on("terse", *part)),
         (work / "reward-accuracy.json", on("reward", "accuracy", *part)),
         (queries, of("queries", *part)),
         (

@@ -15,8 +15,9 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.records import Message
 from zooter_core.ui.examples import EXAMPLES
 
-# The reward model prefers the writer in 65 to 69% of its field, so its probabilities cannot be higher in most cases.
-LEAST = {"chat": 0.7, "math": 0.7, "code": 0.7, "writer": 0.6}
+# By rewards, chat is the best candidate in 71% of its field's queries and code in 59% of the snippets, so their
+# probabilities cannot be higher in most cases.
+LEAST = {"chat": 0.5, "math": 0.7, "code": 0.65, "writer": 0.7}
 
 
 def code_of(text: str) -> str:

@@ -1,0 +1,190 @@
+"""The reward model's turn on terse requests: writer's and chat's responses, ordered by form and by closeness.
+
+    python -m recipes.embedded.terse --data DIR
+
+Continues the reward model of the fleet. It collects responses to training requests that are cut down to a few words,
+and leaves out those that resemble a query of tests/data. A step continues where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from recipes.embedded import data, own, reward
+from recipes.embedded.form import form, terse_pieces, terse_questions, words_of
+from recipes.embedded.own import Answer, JudgedQuery
+from recipes.embedded.pairs import Pair, mismatched, pairs_of
+from zooter_core import pipeline
+from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
+from zooter_core.data.run_folder import RESPONSES
+from zooter_core.data.runs import Run
+from zooter_core.ensemble import Ensemble
+from zooter_core.records import Query
+from zooter_core.router.encoder import Encoder
+from zooter_core.strict_json import dump_json, parse_json
+
+SEED = 10
+CANDIDATES = ("chat", "writer")
+FORM = 1.2  # the quality of a response that has the form of a terse request entirely
+APART = {"terse_pieces": 0.25, "terse_questions": 0.1}  # the smallest difference in quality of a pair
+UNEVEN = 3.0  # of pairs that prefer the longer and the shorter response, as own.UNEVEN
+MOST = 6  # pairs of a query
+MORE = 500  # pairs against a response to another query
+OFF = 130  # pieces against small talk, and as many answers against pieces
+# Kinds of the first stage, so that the reward model stays general.
+REPLAY = {
+    "like": 400,
+    "stronger": 100,
+    "longer": 40,
+    "shorter": 40,
+    "mismatched": 60,
+    "elsewhere": 100,
+    "broken": 60,
+    "wrong_number": 120,
+}
+TESTS = Path(__file__).parents[2] / "tests" / "data"
+COMMON = frozenset(
+    re.findall(
+        r"\S+",
+        """a an the of in on at to for from with about and or is are was were do does did i me my you your it its it's
+        what whats what's how who why when which that this be can could would please pls write give show make get have
+        has as by if than so there""",
+    )
+)
+
+
+def telling(text: str) -> set[str]:
+    """A query's words without the most common ones, unless it has no others."""
+    words = set(words_of(text))
+    return words - COMMON or words
+
+
+def resembles_a_test(query: str, tests: Sequence[set[str]]) -> bool:
+    """Whether a query shares three fifths of its words, or of a longer test query's words, with that query."""
+    words = telling(query)
+    shared = [(len(words & test), len(test)) for test in tests]
+    return any(n >= 0.6 * len(words) or (of >= 3 and n >= 0.6 * of) for n, of in shared)
+
+
+def queries_of_tests() -> list[set[str]]:
+    """The words of every query by which the router is tested."""
+    names = ("terse_queries", "evident_queries", "more_evident_queries", "evident_conversations")
+    lines = [parse_json(line) for name in names for line in (TESTS / f"{name}.jsonl").read_text("utf-8").splitlines()]
+    talks = [message["content"] for line in lines for message in line.get("messages", ()) if message["role"] == "user"]
+    return [telling(text) for text in [*(line["query"] for line in lines if "query" in line), *talks]]
+
+
+def queries(share: float) -> list[JudgedQuery]:
+    """Training requests for a piece and training questions, each cut down to a few words, with their reference."""
+    tests = queries_of_tests()
+    rows = [("terse_pieces", example) for example in terse_pieces(160, SEED)[: int(130 * share)]]
+    rows += [("terse_questions", example) for example in terse_questions(120, SEED)[: int(64 * share)]]
+    return [
+        JudgedQuery(Query(f"t{number:04d}", query, field), (reference,))
+        for number, (field, (query, reference)) in enumerate(rows)
+        if not resembles_a_test(query, tests)
+    ]
+
+
+def collect(rows: Sequence[JudgedQuery], fleet: Path, folder: Path) -> None:
+    """One response of chat and one of writer to each query."""
+    candidates = tuple(c for c in load_fleet(fleet).candidates if c.name in CANDIDATES)
+    ensemble = Ensemble(Fleet("experts", fleet, candidates))
+    with Run(folder, create=True) as run:
+        pipeline.start(run, ensemble, [row.query for row in rows])
+        generation = GenerationConfig(max_new_tokens=112, temperature=0.7, seed=SEED)
+        pipeline.collect(run, ensemble, generation, own.tell, 1)
+
+
+def answers_to(row: JudgedQuery, responses: Sequence[dict], encoder: Encoder) -> list[Answer]:
+    """The responses by quality, best first: closeness to the reference, and form where a piece is asked for."""
+    answers = own.judge(row, responses, encoder)
+    if row.query.dataset == "terse_pieces":
+        answers = [replace(a, quality=a.quality + FORM * form(row.query.text, a.text)) for a in answers]
+    return sorted(answers, key=lambda answer: -answer.quality)
+
+
+def fleet_pairs(rows: Sequence[JudgedQuery], folder: Path, dice: random.Random) -> dict[str, list[Pair]]:
+    """Better against worse response, reference against a response, and best response against one to another query."""
+    encoder = Encoder(own.ENCODER)
+    records: dict[str, list[dict]] = {}
+    with Run(folder) as run:
+        for record in run.records(RESPONSES):
+            records.setdefault(record["id"], []).append(record)
+    pairs: dict[str, list[Pair]] = {}
+    for row in rows:
+        query, field = row.query.text, row.query.dataset or ""
+        answers, found = answers_to(row, records[row.query.id], encoder), pairs.setdefault(field, [])
+        apart = [(a, b) for a, b in itertools.combinations(answers, 2) if a.quality - b.quality >= APART[field]]
+        found += [(query, a.text, b.text) for a, b in dice.sample(apart, min(MOST, len(apart)))]
+        found.append((query, row.references[0], dice.choice(answers).text))
+        others = [r for r in rows if r.query.dataset == field and r is not row]
+        other = records[dice.choice(others).query.id] if others else []
+        same = [response["text"] for response in other if response["candidate"] == answers[0].candidate]
+        found += [(query, answers[0].text, text) for text in same[:1]]
+    return {field: own.balanced(found, dice, UNEVEN) for field, found in pairs.items()}
+
+
+def more_mismatched(folder: Path, count: int, dice: random.Random) -> list[Pair]:
+    """Bare code, and long and short answers to AlpacaEval's queries, against one to another query."""
+    code = [(r["query"], r["response"]) for r in data.read(folder, "codealpaca")]
+    prose = [
+        (r["query"], r["responses"][model])
+        for r in data.read(folder, "alpaca_eval")
+        for model in ("gpt4", "text_davinci_003", "claude-2")
+        if r["responses"].get(model)
+    ]
+    code, prose = ([e for e in examples if not data.in_pipeline(e[0])] for examples in (code, prose))
+    dice.shuffle(code)
+    dice.shuffle(prose)
+    of_both = code[-int(0.08 * count) :] + prose[-int(0.08 * count) :]
+    parts = (code[: int(0.45 * count)], prose[: int(0.4 * count)], of_both)
+    return [pair for examples in parts for pair in mismatched(examples, dice)]
+
+
+def misplaced(count: int, dice: random.Random) -> list[Pair]:
+    """A piece of writing against small talk, and an answer against a piece of writing."""
+    tests = queries_of_tests()
+    pieces = [e for e in terse_pieces(513, 3) if not resembles_a_test(e[0], tests)][:240]
+    answers = [e for e in terse_questions(400, 3) if not resembles_a_test(e[0], tests)][:count]
+    talk = [line["answer"] for line in data.questions(held_back=False) if line["kind"] in ("talk", "advice")]
+    pairs = [(query, piece, dice.choice(talk)) for query, piece in pieces[:count]]
+    return pairs + [(query, answer, dice.choice(pieces)[1]) for query, answer in answers]
+
+
+def train(folder: Path, fleet: Path, work: Path, share: float) -> dict[str, int]:
+    """Continue the fleet's reward model; returns the number of pairs of each kind."""
+    rows, dice = queries(share), random.Random(SEED)
+    collect(rows, fleet, work / "own-terse")
+    kinds = pairs_of(folder, False, reward.part(REPLAY, share), SEED + 21)
+    kinds["more_mismatched"] = more_mismatched(folder, max(50, int(MORE * share)), dice)
+    kinds |= fleet_pairs(rows, work / "own-terse", dice)
+    kinds["misplaced"] = misplaced(max(2, int(OFF * share)), dice)
+    start = work / "reward-before-terse"
+    if not start.exists():  # after a restart the fleet may hold the new weights
+        reward.merged(fleet / "reward").save_pretrained(start)
+    reward.fit(start, [pair for pairs in kinds.values() for pair in pairs], work / "reward-terse", 5e-5, SEED)
+    reward.save_difference(work / "reward-terse" / "model", fleet / "reward")
+    return {kind: len(pairs) for kind, pairs in kinds.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--fleet", type=Path, default=data.FLEET, help="fleet whose reward model is trained")
+    parser.add_argument("--work", type=Path, default=Path("runs/embedded"))
+    parser.add_argument("--share", type=float, default=1.0, help="share of the queries and pairs, for a rehearsal")
+    call = parser.parse_args()
+    figures = {"pairs": train(call.data, call.fleet, call.work, call.share)}
+    (call.work / "reward-terse.json").write_text(dump_json(figures, indent=2) + "\n")
+    print(dump_json(figures))
+
+
+if __name__ == "__main__":
+    main()
