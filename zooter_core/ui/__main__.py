@@ -1,10 +1,28 @@
 """The process of `zooter demo`. It guards the terminal before it imports Streamlit, whose loggers store stderr."""
 
+import atexit
+import os
+import sys
+from contextlib import suppress
+
 from zooter_core.terminal import guard
+
+
+def leave(code: int) -> None:
+    """End the process now. Python's own end aborts it if a thread is still loading a model or a library in C++."""
+    atexit._run_exitfuncs()  # temporary folders go, child processes end
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
 
 if __name__ == "__main__":
     guard()
 
     from zooter_core.ui.server import serve
 
-    serve()
+    try:
+        serve()
+    except SystemExit as end:
+        leave(end.code if isinstance(end.code, int) else int(end.code is not None))

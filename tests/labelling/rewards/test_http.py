@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from types import SimpleNamespace
 
 import pytest
 
@@ -144,7 +145,7 @@ def test_a_busy_endpoint_is_asked_again(endpoint, status):
 
 def test_retry_after_is_kept_to(endpoint, monkeypatch):
     pauses = []
-    monkeypatch.setattr(http.time, "sleep", pauses.append)
+    monkeypatch.setattr(http, "time", SimpleNamespace(sleep=pauses.append))  # other threads sleep too
     endpoint.answer = lambda body, number: (429, b"", ("retry-after", "7")) if number == 1 else (200, rewards_of(body))
     assert model(endpoint).score(PAIRS[:1]) == [1]
     assert pauses == [pytest.approx(7.125, abs=0.125)]
@@ -250,7 +251,7 @@ def test_a_key_that_the_endpoint_echoes_is_in_no_message(endpoint, monkeypatch, 
 
 def test_a_pause_that_cannot_be_meant_is_ignored(endpoint, monkeypatch):
     pauses = []
-    monkeypatch.setattr(http.time, "sleep", pauses.append)
+    monkeypatch.setattr(http, "time", SimpleNamespace(sleep=pauses.append))  # other threads sleep too
     endpoint.answer = lambda body, number: (429, b"", ("retry-after", "-1")) if number == 1 else (200, rewards_of(body))
     assert model(endpoint).score(PAIRS[:1]) == [1]
     assert len(pauses) == 1
