@@ -15,9 +15,7 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.records import Message
 from zooter_core.ui.examples import EXAMPLES
 
-# By rewards, chat is the best candidate in 71% of its field's queries and code in 59% of the snippets, so their
-# probabilities cannot be higher in most cases.
-LEAST = {"chat": 0.5, "math": 0.7, "code": 0.65, "writer": 0.7}
+LEAST = 0.7  # the probability of the expert
 
 
 def code_of(text: str) -> str:
@@ -42,8 +40,8 @@ def selects_berlin(text: str) -> bool:
         return shop.execute(code_of(text)).fetchall() == [(1, "Berlin"), (3, "Berlin")]
 
 
-def is_photosynthesis(text: str) -> bool:
-    return all(word in text.lower() for word in ("plants", "sunlight", "water", "carbon dioxide", "glucose"))
+def is_advice_on_sleep(text: str) -> bool:
+    return all(words in text.lower() for words in ("room dark", "go to bed"))
 
 
 def is_verse(text: str) -> bool:
@@ -58,10 +56,10 @@ def thanks(text: str) -> bool:
 # The example's expert, its tags, and whether a response is right.
 EXPECTED: dict[str, tuple[str, set[str], Callable[[str], bool]]] = {
     "Solve 2x + 7 = 21": ("math", {"linear equation"}, is_seven),
-    "What is photosynthesis?": ("chat", {"concept explanation"}, is_photosynthesis),
+    "How can I sleep better?": ("chat", {"health advice"}, is_advice_on_sleep),
     "Write a Python function that reverses a string": ("code", {"python programming"}, reverses),
     "Write a poem about a lost kitten": ("writer", {"poetry"}, is_verse),
-    "SQL: all customers from Berlin": ("code", {"sql query"}, selects_berlin),
+    "SQL query for all customers from Berlin": ("code", {"sql query"}, selects_berlin),
     "Write a short email to thank Anna for her help with the move": ("writer", {"email writing"}, thanks),
 }
 
@@ -75,7 +73,7 @@ def test_an_example_goes_to_its_expert_and_has_its_tags(embedded: Ensemble, quer
     expert, tags, _ = EXPECTED[query]
     decision = embedded.route(query)
     assert decision.candidate == expert
-    assert decision.probabilities[expert] >= LEAST[expert]
+    assert decision.probabilities[expert] >= LEAST
     assert {tag.name for tag in decision.tags} == tags
 
 

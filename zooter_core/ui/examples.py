@@ -6,10 +6,10 @@ import streamlit as st
 
 EXAMPLES = (
     "Solve 2x + 7 = 21",
-    "What is photosynthesis?",
+    "How can I sleep better?",
     "Write a Python function that reverses a string",
     "Write a poem about a lost kitten",
-    "SQL: all customers from Berlin",
+    "SQL query for all customers from Berlin",
     "Write a short email to thank Anna for her help with the move",
 )
 
