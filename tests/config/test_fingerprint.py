@@ -15,7 +15,7 @@ from zooter_core.errors import ZooterError
 
 EMBEDDED = Path(__file__).parents[2] / "models" / "embedded"
 # Fleets with every key that shapes a run, and the hashes of before pydantic checked them: runs of then go on. The
-# embedded tagger is newer: its vocabulary and thresholds have changed since.
+# embedded reward model and tagger are newer: weights, vocabulary and thresholds have changed since.
 FLEETS = {
     "local": """\
 [reward]
@@ -126,7 +126,7 @@ model = "base"
 HASHES = {
     "embedded": (
         "61e87041e74ec756536532e70d51a67960fb11606278e0924867435c0bb458db",
-        "43b3cab32910cfc60ae431d59573245578709c513ebe78522b178b3ae83e68be",
+        "4b2f3a4708e3d3c07daae7c4230ba7668e5ae8f7a73f404cfd52d4a2ccbea4dd",
         "8e3de9372659c72ac70ffe110ac04b2dc47bfd675aec9475169313b78ed80a11",
     ),
     "local": (
