@@ -129,7 +129,9 @@ class Engine:
         with suppress(ValueError):
             if "address" in parse_json(line):
                 return
-        reason = self._reason()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)  # a thread of llama.cpp writes the reason, perhaps after the line
+        reason = self._reason() or self._end()
         if any(words in reason.lower() for words in FULL):
             raise MemoryError(reason)
         raise WorkError(
