@@ -45,7 +45,7 @@ def why(page: Page) -> None:
 
 
 def compare(page: Page) -> None:
-    page.goto(f"{ADDRESS}/compare?q=Write a Python function that counts the vowels in a string.")
+    page.goto(f"{ADDRESS}/compare?q=Write a Python function that reverses a string")
     page.get_by_test_id("stFormSubmitButton").get_by_role("button").click(timeout=SLOW)
     expect(page.get_by_text("Reward of each response")).to_be_visible(timeout=SLOW)
 

@@ -5,6 +5,7 @@ import numpy as np
 from zooter_core.method.tag_table import TIE, Bin, Reliability, TagTable
 from zooter_core.ui.colours import PALETTE
 from zooter_core.ui.explorer import charts, live_charts
+from zooter_core.ui.explorer.regions import Region
 
 TABLE = TagTable(
     ("sums", "<b>odd</b>"),
@@ -48,6 +49,13 @@ def test_a_query_outside_the_map_is_at_its_edge_and_the_map_stays_as_it_was():
     shown = live_charts.with_query(option, [9.0, 0.5], "a", ("a",))
     assert shown["series"][-1]["data"] == [[option["xAxis"]["max"], 0.5]]
     assert len(option["series"]) == 1
+
+
+def test_a_name_that_the_querys_label_would_cover_makes_room():
+    option = live_charts.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
+    option = live_charts.with_regions(option, [Region("near", 0.45, 0.5), Region("above", 0.5, 0.7)], "light")
+    names, *_ = live_charts.with_query(option, [0.5, 0.5], "a", ("a",))["series"][1:]
+    assert [name["name"] for name in names["data"]] == ["above"]
 
 
 def test_lines_lead_from_a_query_to_similar_ones():

@@ -27,6 +27,7 @@ SYMBOLS = (
 )  # for readers who cannot tell the colours apart
 TIED = "tie"
 REGIONS, LINES, QUERY = "regions", "lines", "query"  # ids of the series that are not dots
+NEAR = 0.1  # of the map's width and height; nearer names would lie under the query's label
 HOVER = {
     "confine": True,
     "extraCssText": "max-width:min(360px,80vw);white-space:normal;overflow-wrap:anywhere",
@@ -214,7 +215,18 @@ def with_query(
         "data": [inside],
         "tooltip": {"formatter": f"<b>{title}</b><br/>similar queries are nearby"},
     }
-    return {**option, "series": [*option["series"], lines, query]}
+    series = [_apart(entry, inside, option) if entry.get("id") == REGIONS else entry for entry in option["series"]]
+    return {**option, "series": [*series, lines, query]}
+
+
+def _apart(names: Mapping[str, Any], point: Sequence[float], option: Mapping[str, Any]) -> dict[str, Any]:
+    """The names of regions, without those that the label of a point would cover."""
+    room = [NEAR * (axis["max"] - axis["min"]) for axis in _axes(option)]
+
+    def clear(place: Sequence[float]) -> bool:
+        return any(abs(place[n] - point[n]) > room[n] for n in range(2))
+
+    return {**names, "data": [name for name in names["data"] if clear(name["value"])]}
 
 
 def _axes(option: Mapping[str, Any]) -> list[dict[str, Any]]:
