@@ -29,7 +29,7 @@ from zooter_core.pipeline.lanes import CollectJob, Key
 from zooter_core.pipeline.tally import Budget, Tally
 from zooter_core.records import Query
 
-OPEN, CLOSED = ".open", ".jsonl"
+OPEN, CLOSED, LOCK = ".open", ".jsonl", ".lock"
 WAIT_SECONDS = 60.0  # for a worker of an earlier start to end
 
 
@@ -69,7 +69,7 @@ def collect_part(
     """
     place = folder / PARTS
     files.private_folder(place)
-    lock = _lock(place / f"{part.name}.lock")
+    lock = _lock(place / f"{part.name}{LOCK}")
     try:
         begun = place / f"{part.name}{OPEN}"
         records = list(read_records(begun))
@@ -110,22 +110,28 @@ def take_over_parts(run: Run, ids: Container[str], check: Check) -> None:
     place = run.folder / PARTS
     if not place.is_dir():
         return
-    for path in sorted(place.iterdir()):
-        if path.suffix not in (OPEN, CLOSED):
-            continue
-        lock = _lock(path.with_suffix(".lock"))
-        try:
+    while names := sorted({path.stem for path in place.iterdir() if path.suffix in (OPEN, CLOSED, LOCK)}):
+        for name in names:
+            _take_over(run, place / f"{name}{LOCK}", ids, check)
+    with suppress(OSError):
+        place.rmdir()
+
+
+def _take_over(run: Run, lock_path: Path, ids: Container[str], check: Check) -> None:
+    """Add the lines of a part to the responses and delete its files. Its worker may rename them until it ends."""
+    lock = _lock(lock_path)
+    try:
+        for path in (lock_path.with_suffix(suffix) for suffix in (OPEN, CLOSED)):
+            if not path.exists():
+                continue
             name = f"{PARTS}/{path.name}"
             run.done(name, ids, "candidate", "sample", check=check)
             done = run.done(RESPONSES, ids, "candidate", "sample", check=check)
             run.append(RESPONSES, [record for record in run.records(name) if _key(record) not in done])
             path.unlink()
-        finally:
-            lock.release()
-    for path in place.iterdir():
-        path.unlink()
-    with suppress(OSError):
-        place.rmdir()
+        lock_path.unlink(missing_ok=True)
+    finally:
+        lock.release()
 
 
 def _key(record: Mapping[str, Any]) -> tuple[object, ...]:
