@@ -94,7 +94,8 @@ def written(held_back: bool, seed: int) -> list[list[data.Example]]:
 def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) -> dict[str, list[Pair]]:
     """At most `count[kind]` pairs of each kind, all from one side of the split.
 
-    `mismatched` uses responses of the data sets, `elsewhere` those written for this project.
+    `mismatched` uses responses of the data sets, `elsewhere` those written for this project, and `long` GPT-4's answers
+    to FLASK's queries, which no training sees against answers to other queries.
     """
     dice = random.Random(seed)
     math = [(r["query"], data.worked_solution(r["answer"])) for r in data.read(folder, "gsm8k_train")]
@@ -115,4 +116,7 @@ def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) ->
     }
     if "elsewhere" in count:
         kinds["elsewhere"] = [pair for examples in written(held_back, seed) for pair in mismatched(examples, dice)]
+    if "long" in count:
+        answers = [(r["query"], r["responses"].get("gpt4")) for r in data.read(folder, "flask")]
+        kinds["long"] = list(mismatched([(query, answer) for query, answer in answers if answer], dice))
     return {kind: dice.sample(kinds[kind], min(len(kinds[kind]), most)) for kind, most in count.items()}

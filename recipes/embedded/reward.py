@@ -30,8 +30,7 @@ from zooter_core.labelling.rewards import Pointwise, reward_model
 from zooter_core.strict_json import dump_json, parse_json
 from zooter_core.weights import resolve
 
-TOKENS = 256  # of a query with its response in training
-MOST_TOKENS = 512  # the same in use, as in fleet.toml: the encoder's limit
+TOKENS = 256  # of a query with its response, in training and, as fleet.toml says, in use
 RANK = 128
 BATCH = 32
 # Balanced by length: pairs of similar length, and as many with the longer one chosen as with the shorter one.
@@ -185,11 +184,11 @@ def linear(model: Any) -> Iterator[tuple[str, Any]]:
             yield name, module
 
 
-def accuracy(folder: Path, out: Path, share: float, seed: int) -> dict[str, Any]:
+def accuracy(folder: Path, out: Path, share: float, seed: int, tokens: int = TOKENS) -> dict[str, Any]:
     """Share of held-back pairs whose chosen response has the higher reward, and whose chosen response is longer."""
-    model = reward_model(ScalarConfig(ENCODER, adapter=str(out), max_tokens=MOST_TOKENS))
+    model = reward_model(ScalarConfig(ENCODER, adapter=str(out), max_tokens=tokens))
     assert isinstance(model, Pointwise)
-    counts = {"like": 1500, "mismatched": 1200, "broken": 300, "wrong_number": 600}
+    counts = {"like": 1500, "mismatched": 1200, "broken": 300, "wrong_number": 600, "long": 500}
     figures: dict[str, Any] = {}
     for kind, pairs in pairs_of(folder, True, part(counts, share), seed + 1).items():
         chosen = model.score([(query, text) for query, text, _ in pairs])
@@ -213,6 +212,7 @@ def main() -> None:
     )
     parser.add_argument("--share", type=float, default=1.0, help="share of the data sets' pairs, for a rehearsal")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tokens", type=int, default=TOKENS, help="to which accuracy cuts a query with its response")
     call = parser.parse_args()
     if call.step == "general":
         figures = general(call.data, call.work, call.share, call.seed)
@@ -221,7 +221,7 @@ def main() -> None:
         stage = train_on_fleet if call.step == "own" else train_again
         figures = stage(call.data, call.work, call.fleet / "reward", call.per_field, call.share, call.seed)
     else:
-        figures = accuracy(call.data, call.fleet / "reward", call.share, call.seed)
+        figures = accuracy(call.data, call.fleet / "reward", call.share, call.seed, call.tokens)
     (call.work / f"reward-{call.step}.json").write_text(dump_json(figures, indent=2) + "\n")
     print(dump_json(figures))
 

@@ -34,6 +34,7 @@ PAIRS = {
 KINDS = {
     "like": "GPT-4 preferences, lengths within a fifth",
     "mismatched": "against a response to another query of the field",
+    "long": "GPT-4's long answers, against one to another query",
     "broken": "against itself cut off, looping or shuffled",
     "wrong_number": "against a GSM8K solution with wrong numbers",
 }

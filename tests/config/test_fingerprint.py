@@ -126,7 +126,7 @@ model = "base"
 HASHES = {
     "embedded": (
         "61e87041e74ec756536532e70d51a67960fb11606278e0924867435c0bb458db",
-        "4b2f3a4708e3d3c07daae7c4230ba7668e5ae8f7a73f404cfd52d4a2ccbea4dd",
+        "ca704ca89735304fe29ff9c7737fe010fd2d19bc2a1e79c2101a4cb0524b998a",
         "8e3de9372659c72ac70ffe110ac04b2dc47bfd675aec9475169313b78ed80a11",
     ),
     "local": (
