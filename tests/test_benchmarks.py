@@ -93,11 +93,11 @@ def test_best_a_data_set_knows_only_the_data_sets_it_learned_from(score_file, ti
     choose = heads.best_single(bench, 0, by_dataset=True)
     sums = np.flatnonzero(np.char.startswith(bench.names, "sums"))
     texts = np.flatnonzero(bench.names == "texts-0")
-    seen = np.concatenate([sums[:-1], texts])
-    assert choose(seen, sums[-1:]).tolist() == [0]
-    assert choose(seen, texts).tolist() == [1] * len(texts)
+    rows = np.concatenate([sums[:-1], texts])
+    assert choose(rows, sums[-1:]).tolist() == [0]
+    assert choose(rows, texts).tolist() == [1] * len(texts)
     unseen = np.flatnonzero(bench.names == "texts-1")
-    assert choose(seen, unseen).tolist() == [0] * len(unseen)  # the best over two data sets of sums and one of texts
+    assert choose(rows, unseen).tolist() == [0] * len(unseen)  # the best over two data sets of sums and one of texts
 
 
 def test_pairs_of_unequal_worth_are_judged_by_reward_and_by_length():

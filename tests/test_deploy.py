@@ -34,13 +34,13 @@ def check_call(words: list[str]) -> None:
     """A call of `zooter`: its command and the names of its options."""
     command = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else words[0]
     assert command in COMMANDS, words
-    known = {
+    options = {
         name
         for option in load_command(command).get_params(typer.Context(load_command(command)))
         for name in option.opts
     }
     used = {word.partition("=")[0] for word in words if word.startswith("--")}
-    assert used <= known, words
+    assert used <= options, words
 
 
 def test_what_the_dockerfile_copies_is_there():

@@ -37,13 +37,13 @@ def test_what_ends_midway_leaves_what_was_there(tmp_path, ended, name):
     path = tmp_path / name
     path.write_text("before")
 
-    def work():
+    def write_half():
         with open_atomic(path) as file:
             file.write("half")
             raise ended
 
     with pytest.raises((KeyboardInterrupt, ValueError, ZooterError)):
-        work()
+        write_half()
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -72,16 +72,16 @@ finally:
 PAGES = ("chat", "compare", "explorer", "lab", "benchmark")
 
 
-def without_network(code: str, folder: Path, *arguments: object, given: str = "") -> subprocess.CompletedProcess[str]:
+def without_network(code: str, folder: Path, *arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run Python where the only network interface is a loopback that is switched off; skip where that is refused."""
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([unshare, "-rn", "true"], capture_output=True, check=False).returncode:
         pytest.skip("no network namespace can be made here (unshare -rn)")
-    return logged([unshare, "-rn", sys.executable], code, folder, *arguments, given=given)
+    return logged([unshare, "-rn", sys.executable], code, folder, *arguments, stdin=stdin)
 
 
 def logged(
-    python: list[str], code: str, folder: Path, *arguments: object, given: str = ""
+    python: list[str], code: str, folder: Path, *arguments: object, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run Python and log the hosts that it contacts."""
     (folder / "site").mkdir(exist_ok=True)
@@ -95,7 +95,7 @@ def logged(
     }
     return subprocess.run(
         [*python, "-c", code, *map(str, arguments)],
-        input=given, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600,
+        input=stdin, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def test_every_command_and_every_page_work_without_a_network_and_contact_nobody(
 ):
     """Slow: a program of its own imports whatever commands and pages need; nothing else logs what imports contact."""
     monkeypatch.setenv("ZOOTER_FLEET", str(fleet_copy))
-    ended = without_network(CALLING, tmp_path, *PAGES, given=json.dumps(calls))
+    ended = without_network(CALLING, tmp_path, *PAGES, stdin=json.dumps(calls))
     lines = [json.loads(line)[:2] for line in ended.stdout.splitlines()]
     assert lines == [[call[0], 0] for call in calls] + [[page, []] for page in PAGES], ended.stderr[-2000:]
     assert contacts(tmp_path) == set()
@@ -163,7 +163,7 @@ def test_a_fleet_of_endpoints_contacts_its_endpoints_alone(tmp_path, fleet_copy)
         server.replies = {"long": lambda query: f"{query} Well.", "short": lambda query: "No."}
         fleet = ["--fleet", str(endpoint_fleet.save(fleet_copy, server.url, {"a": "long", "b": "short"}, router=True))]
         requests = [["ask", "Hi", *fleet], ["compare", "Hi", *fleet], ["check", *fleet]]
-        ended = logged([sys.executable], CALLING, tmp_path, given=json.dumps(requests))
+        ended = logged([sys.executable], CALLING, tmp_path, stdin=json.dumps(requests))
     assert [json.loads(line)[1] for line in ended.stdout.splitlines()] == [0, 0, 0], ended.stderr[-2000:]
     assert contacts(tmp_path) == {"127.0.0.1"}
 

@@ -70,11 +70,11 @@ def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "package:tiny-weights"
 
 
-def forked(work: Callable[[], object]) -> int:
+def forked(action: Callable[[], object]) -> int:
     child = os.fork()
     if not child:
         try:
-            work()
+            action()
             os._exit(0)
         finally:
             os._exit(1)

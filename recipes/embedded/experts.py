@@ -244,17 +244,17 @@ def main() -> None:
     parser.add_argument("--rate", type=float, help="learning rate (default: 1e-3, later 7e-4)")
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
-    name, work = call.expert, call.work / "experts"
+    name, output = call.expert, call.work / "experts"
     if not 1 <= call.turn <= len(TURNS[name]):
         parser.error(f"--turn must be 1 to {len(TURNS[name])} for {name}, got {call.turn}")
     turn = TURNS[name][call.turn - 1]
     turn = replace(turn, tokens=call.tokens or turn.tokens, rate=call.rate or turn.rate)
     label = f"{name}-{call.turn}"
     figures = train(
-        name, call.data, call.fleet / "adapters" / name, work / label, turn, call.rank or RANKS[name],
+        name, call.data, call.fleet / "adapters" / name, output / label, turn, call.rank or RANKS[name],
         call.seed + call.turn - 1, call.turn > 1,
     )  # fmt: skip
-    (work / f"{label}.json").write_text(dump_json(figures, indent=2) + "\n")
+    (output / f"{label}.json").write_text(dump_json(figures, indent=2) + "\n")
     print(dump_json(figures))
 
 

@@ -68,8 +68,8 @@ def form(query: str, text: str) -> float:
     checks = [not REPLY.search(text), not text.rstrip().endswith("?"), varied(text) >= 0.9]
     checks += shape_checks(SHAPE_OF[named[0]], words_of(query), text)
     topic = [word for word in words_of(query) if word not in EMPTY and word not in SHAPE_OF]
-    found = [any(stem(word) in other for other in words_of(text)) for word in topic]
-    return sum([*checks, sum(found) / len(found) if found else 1.0]) / (len(checks) + 1)
+    matches = [any(stem(word) in other for other in words_of(text)) for word in topic]
+    return sum([*checks, sum(matches) / len(matches) if matches else 1.0]) / (len(checks) + 1)
 
 
 def shape_checks(shape: str, query: Sequence[str], text: str) -> list[bool]:

@@ -27,13 +27,14 @@ REHEARSAL = 0.02
 Step = tuple[Path, list[str]]  # (a file that a finished step leaves, its command)
 
 
-def steps(data: Path, fleet: Path, work: Path, share: float) -> list[Step]:
+def steps(data: Path, fleet: Path, workspace: Path, share: float) -> list[Step]:
     """The recipe's steps in order, with a share of their work."""
-    queries, run, scores = work / "queries.jsonl", work / "run", str(work / "scores.jsonl")
+    queries, run, scores = workspace / "queries.jsonl", workspace / "run", str(workspace / "scores.jsonl")
+    places, sweep = ["--data", str(data), "--work", str(workspace)], workspace / "sweep.json"
     part, per_field = ["--share", str(share)], ["--each", str(max(4, int(PER_FIELD * share)))]
 
     def of(module: str, *rest: str) -> list[str]:
-        return [sys.executable, "-m", f"recipes.embedded.{module}", *rest, "--data", str(data), "--work", str(work)]
+        return [sys.executable, "-m", f"recipes.embedded.{module}", *rest, *places]
 
     def on(module: str, *rest: str) -> list[str]:
         return of(module, *rest, "--fleet", str(fleet))
@@ -42,28 +43,25 @@ def steps(data: Path, fleet: Path, work: Path, share: float) -> list[Step]:
         return [sys.executable, "-m", "zooter_core.cli", command, "--fleet", str(fleet), *rest]
 
     def expert(name: str, turn: int, tokens: int) -> Step:
-        done = work / "experts" / f"{name}-{turn}.json"
+        done = workspace / "experts" / f"{name}-{turn}.json"
         return done, on("experts", name, "--turn", str(turn), "--tokens", str(int(tokens * share)))
 
     pipeline = ["--queries", str(queries), "--out", str(run), "--scores", scores, "--keep-texts"]
     return [
         *(expert(name, n, turn.tokens) for name, turns in TURNS.items() for n, turn in enumerate(turns, 1)),
-        (work / "skills-math.json", on("skills", *part)),
-        (work / "reward-general.json", on("reward", "general", *part)),
-        (work / "own.done", on("own", *per_field)),
-        (work / "reward-own.json", on("reward", "own", *per_field, *part)),
-        (work / "reward-terse.json", on("terse", *part)),
-        (work / "reward-accuracy.json", on("reward", "accuracy", *part)),
+        (workspace / "skills-math.json", on("skills", *part)),
+        (workspace / "reward-general.json", on("reward", "general", *part)),
+        (workspace / "own.done", on("own", *per_field)),
+        (workspace / "reward-own.json", on("reward", "own", *per_field, *part)),
+        (workspace / "reward-terse.json", on("terse", *part)),
+        (workspace / "reward-accuracy.json", on("reward", "accuracy", *part)),
         (queries, of("queries", *part)),
         (
             run / "report.json",
             zooter("run", *pipeline, "--samples", "3", "--max-new-tokens", "112", "--temperature", "0.7"),
         ),
-        (work / "figures.json", of("figures")),
-        (
-            work / "sweep.json",
-            zooter("sweep", "--scores", scores, "--tau", "1", "--normalise", "none", "--out", str(work / "sweep.json")),
-        ),
+        (workspace / "figures.json", of("figures")),
+        (sweep, zooter("sweep", "--scores", scores, "--tau", "1", "--normalise", "none", "--out", str(sweep))),
     ]
 
 
@@ -86,11 +84,11 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="(default: runs/embedded, or runs/rehearsal)")
     parser.add_argument("--rehearse", action="store_true", help="a fiftieth of the work, on a copy of the fleet")
     call = parser.parse_args()
-    work = call.work or Path("runs/rehearsal" if call.rehearse else "runs/embedded")
-    fleet = work / "fleet" if call.rehearse else call.fleet
+    workspace = call.work or Path("runs/rehearsal" if call.rehearse else "runs/embedded")
+    fleet = workspace / "fleet" if call.rehearse else call.fleet
     if call.rehearse:
         shutil.copytree(call.fleet, fleet, dirs_exist_ok=True)
-    for done, command in steps(call.data, fleet, work, REHEARSAL if call.rehearse else 1.0):
+    for done, command in steps(call.data, fleet, workspace, REHEARSAL if call.rehearse else 1.0):
         shown = " ".join(["python", *command[1:]])
         if done.exists():
             print(f"done before: {shown}", flush=True)
@@ -101,8 +99,8 @@ def main() -> None:
             sys.exit(f"stopped at: {shown} (exit {code}). Start the recipe again; it continues there.")
         done.touch()
         print(f"{(time.monotonic() - start) / 60:.1f} minutes", flush=True)
-    publish(work / "run", fleet)
-    shutil.copy(work / "sweep.json", fleet / "sweep.json")
+    publish(workspace / "run", fleet)
+    shutil.copy(workspace / "sweep.json", fleet / "sweep.json")
 
 
 if __name__ == "__main__":

@@ -95,10 +95,10 @@ def several(examples: Sequence[data.Example], count: int, seed: int) -> list[tup
     return [(query, tuple(references[query])) for query in chosen]
 
 
-def collect(folder: Path, fleet: Path, work: Path, per_field: int, seed: int) -> None:
+def collect(folder: Path, fleet: Path, workspace: Path, per_field: int, seed: int) -> None:
     """Collect the candidates' responses with the pipeline's step."""
     ensemble = Ensemble(Fleet("experts", fleet, load_fleet(fleet).candidates))
-    with Run(work / "own", create=True) as run:
+    with Run(workspace / "own", create=True) as run:
         pipeline.start(run, ensemble, [row.query for row in training_queries(folder, per_field, seed)])
         generation = GenerationConfig(max_new_tokens=112, temperature=0.7, seed=seed)
         pipeline.collect(run, ensemble, generation, tell, SAMPLES)
@@ -145,10 +145,10 @@ def judge(row: JudgedQuery, responses: Sequence[dict], encoder: Encoder) -> list
     return answers
 
 
-def judged(folder: Path, work: Path, per_field: int, seed: int) -> Iterator[tuple[JudgedQuery, list[Answer]]]:
+def judged(folder: Path, workspace: Path, per_field: int, seed: int) -> Iterator[tuple[JudgedQuery, list[Answer]]]:
     """Every query with its judged responses, without repeats."""
     encoder = Encoder(ENCODER)
-    with Run(work / "own") as run:
+    with Run(workspace / "own") as run:
         records: dict[str, dict[tuple[str, str], dict]] = {}
         for record in run.records(RESPONSES):
             records.setdefault(record["id"], {})[record["candidate"], record["text"]] = record
@@ -156,11 +156,11 @@ def judged(folder: Path, work: Path, per_field: int, seed: int) -> Iterator[tupl
         yield row, judge(row, list(records[row.query.id].values()), encoder)
 
 
-def fleet_pairs(folder: Path, work: Path, per_field: int, seed: int, most: int = 10) -> list[Pair]:
+def fleet_pairs(folder: Path, workspace: Path, per_field: int, seed: int, most: int = 10) -> list[Pair]:
     """Pairs of a query's responses by quality, and its reference above two of them; balanced by length."""
     dice = random.Random(seed)
     by_source: dict[str, list[Pair]] = {}
-    for row, answers in judged(folder, work, per_field, seed):
+    for row, answers in judged(folder, workspace, per_field, seed):
         pairs = by_source.setdefault(row.query.dataset or "", [])
         query = row.query.text
         answers.sort(key=lambda answer: -answer.quality)

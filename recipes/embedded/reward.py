@@ -72,8 +72,8 @@ def part(counts: dict[str, int], share: float) -> dict[str, int]:
     return {kind: max(2, int(count * share)) for kind, count in counts.items()}
 
 
-def fit(start: str | Path, pairs: Sequence[Pair], work: Path, rate: float, seed: int) -> None:
-    """Train all weights except the word embeddings for one epoch, from `start` to `work/model`."""
+def fit(start: str | Path, pairs: Sequence[Pair], out: Path, rate: float, seed: int) -> None:
+    """Train all weights except the word embeddings for one epoch, from `start` to `out/model`."""
     tokenizer = AutoTokenizer.from_pretrained(resolve(ENCODER))
     torch.manual_seed(seed)
     # Without dropout, whose random numbers take more than half of the time on a CPU.
@@ -91,7 +91,7 @@ def fit(start: str | Path, pairs: Sequence[Pair], work: Path, rate: float, seed:
 
     gpu = torch.cuda.is_available()
     arguments = TrainingArguments(
-        output_dir=str(work), per_device_train_batch_size=BATCH, num_train_epochs=1, learning_rate=rate,
+        output_dir=str(out), per_device_train_batch_size=BATCH, num_train_epochs=1, learning_rate=rate,
         train_sampling_strategy="sequential", warmup_steps=30, lr_scheduler_type="cosine", weight_decay=0.01,
         bf16=gpu or fast_bfloat16(),
         use_cpu=not gpu, logging_steps=10, save_steps=50, save_total_limit=1, report_to="none", seed=seed,
@@ -99,8 +99,8 @@ def fit(start: str | Path, pairs: Sequence[Pair], work: Path, rate: float, seed:
     )  # fmt: skip
     rows = batches_of_like_length(list(pairs), seed)
     trainer = PairTrainer(model=model, args=arguments, train_dataset=rows, data_collator=collate)
-    trainer.train(resume_from_checkpoint=any(work.glob("checkpoint-*")))
-    model.save_pretrained(work / "model")
+    trainer.train(resume_from_checkpoint=any(out.glob("checkpoint-*")))
+    model.save_pretrained(out / "model")
 
 
 def batches_of_like_length(rows: list[Pair], seed: int) -> list[Pair]:
@@ -113,32 +113,34 @@ def batches_of_like_length(rows: list[Pair], seed: int) -> list[Pair]:
     return [row for batch in batches for row in batch]
 
 
-def general(folder: Path, work: Path, share: float, seed: int) -> dict[str, Any]:
+def general(folder: Path, workspace: Path, share: float, seed: int) -> dict[str, Any]:
     """The first stage: preferences between other models' responses, and corrupted responses."""
     kinds = pairs_of(folder, False, part(GENERAL, share), seed)
-    fit(resolve(ENCODER), [pair for pairs in kinds.values() for pair in pairs], work / "reward-general", 1e-4, seed)
+    fit(
+        resolve(ENCODER), [pair for pairs in kinds.values() for pair in pairs], workspace / "reward-general", 1e-4, seed
+    )
     return {"pairs": {kind: len(pairs) for kind, pairs in kinds.items()}}
 
 
-def train_on_fleet(folder: Path, work: Path, out: Path, per_field: int, share: float, seed: int) -> dict[str, Any]:
+def train_on_fleet(folder: Path, workspace: Path, out: Path, per_field: int, share: float, seed: int) -> dict[str, Any]:
     """The second stage: the fleet's responses, and some of the first stage's pairs so that it stays general."""
     kinds = pairs_of(folder, False, part(REPLAY, share), seed + 1)
-    kinds["own"] = fleet_pairs(folder, work, per_field, seed)
-    start = work / "reward-general" / "model"
-    fit(start, [pair for pairs in kinds.values() for pair in pairs], work / "reward-own", 7e-5, seed)
-    save_difference(work / "reward-own" / "model", out)
+    kinds["own"] = fleet_pairs(folder, workspace, per_field, seed)
+    start = workspace / "reward-general" / "model"
+    fit(start, [pair for pairs in kinds.values() for pair in pairs], workspace / "reward-own", 7e-5, seed)
+    save_difference(workspace / "reward-own" / "model", out)
     return {"pairs": {kind: len(pairs) for kind, pairs in kinds.items()}}
 
 
-def train_again(folder: Path, work: Path, out: Path, per_field: int, share: float, seed: int) -> dict[str, Any]:
+def train_again(folder: Path, workspace: Path, out: Path, per_field: int, share: float, seed: int) -> dict[str, Any]:
     """The second stage continued from the weights at `out`, with responses of experts that have changed."""
     kinds = pairs_of(folder, False, part(REPLAY, share / 2), seed + 1)
-    kinds["own"] = fleet_pairs(folder, work, per_field, seed, most=8)
-    start = work / "reward-before"
+    kinds["own"] = fleet_pairs(folder, workspace, per_field, seed, most=8)
+    start = workspace / "reward-before"
     if not start.exists():  # after a restart `out` may hold the new weights
         merged(out).save_pretrained(start)
-    fit(start, [pair for pairs in kinds.values() for pair in pairs], work / "reward-again", 5e-5, seed)
-    save_difference(work / "reward-again" / "model", out)
+    fit(start, [pair for pairs in kinds.values() for pair in pairs], workspace / "reward-again", 5e-5, seed)
+    save_difference(workspace / "reward-again" / "model", out)
     return {"pairs": {kind: len(pairs) for kind, pairs in kinds.items()}}
 
 

@@ -80,7 +80,7 @@ def pair(fleet: Path, field: str) -> tuple[CandidateConfig, CandidateConfig]:
     return replace(expert, name="base", adapter=None, calculator=False, repetition_penalty=1.0), expert
 
 
-def measure(field: str, folder: Path, fleet: Path, work: Path, share: float) -> dict[str, Any]:
+def measure(field: str, folder: Path, fleet: Path, workspace: Path, share: float) -> dict[str, Any]:
     """The share of right responses of base and expert by source."""
     rows = FIELDS[field](folder)
     rows = random.Random(SEED).sample(rows, max(1, int(len(rows) * share))) if share < 1 else rows
@@ -88,7 +88,7 @@ def measure(field: str, folder: Path, fleet: Path, work: Path, share: float) -> 
     texts = list(dict.fromkeys(query for _, query, _ in rows))
     ids = {text: f"{number:04d}" for number, text in enumerate(texts)}
     source = {query: name for name, query, _ in reversed(rows)}
-    with Run(work / f"skills-{field}", create=True) as run:
+    with Run(workspace / f"skills-{field}", create=True) as run:
         ensemble = Ensemble(Fleet(field, fleet, pool))
         pipeline.start(run, ensemble, [Query(ids[text], text, source[text]) for text in texts])
         pipeline.collect(run, ensemble, GenerationConfig(max_new_tokens=160, temperature=0.0), tell)

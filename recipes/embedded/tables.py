@@ -50,18 +50,18 @@ def share(value: float, places: int = 1) -> str:
     return f"{value * 100:.{places}f}%"
 
 
-def bars(work: Path) -> Iterator[Row]:
+def bars(workspace: Path) -> Iterator[Row]:
     """Every target with its figure and command."""
     for field in ("math", "code"):
-        yield from skill_bars(field, figures_of(work, f"skills-{field}"))
-    figures = figures_of(work, "figures")
+        yield from skill_bars(field, figures_of(workspace, f"skills-{field}"))
+    figures = figures_of(workspace, "figures")
     yield from expert_bars(figures)
-    yield from reward_bars(figures, figures_of(work, "reward-accuracy")["held_back"])
+    yield from reward_bars(figures, figures_of(workspace, "reward-accuracy")["held_back"])
     yield from router_bars(figures["router"])
 
 
-def figures_of(work: Path, name: str) -> Any:
-    return parse_json((work / f"{name}.json").read_text(encoding="utf-8"))
+def figures_of(workspace: Path, name: str) -> Any:
+    return parse_json((workspace / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def command(name: str) -> str:
@@ -159,16 +159,16 @@ def betas(sweep: Mapping[str, Any]) -> Iterator[Row]:
         yield f"{row['beta']:g}", f"{row['mean']:.3f}", interval, f"{row['regret']:.3f}", minus
 
 
-def tables(work: Path) -> Iterator[str]:
+def tables(workspace: Path) -> Iterator[str]:
     """Every table, in the order of the docs."""
-    report = parse_json((work / "run" / REPORT).read_text(encoding="utf-8"))
+    report = parse_json((workspace / "run" / REPORT).read_text(encoding="utf-8"))
     held_back, pool = report["held_back"], list(report["candidates"]["all"]["mean_reward"])
-    accuracy = figures_of(work, "reward-accuracy")["held_back"]
-    sweep = figures_of(work, "sweep")
-    yield table(("bar", "asked", "figure", "command"), bars(work), 2)
+    accuracy = figures_of(workspace, "reward-accuracy")["held_back"]
+    sweep = figures_of(workspace, "sweep")
+    yield table(("bar", "asked", "figure", "command"), bars(workspace), 2)
     yield table(("method", "MTR", "%Uplift", "MTR, one call a query", "%Uplift, one call"), task_ranks(held_back))
     yield table(("beta", "mean reward", "95% interval", "regret", "minus the best beta, 95%"), betas(sweep), 0)
-    yield table(("expert", "examples", "tokens", "loss before", "after"), losses(work / "experts"))
+    yield table(("expert", "examples", "tokens", "loss before", "after"), losses(workspace / "experts"))
     head = ("held-back pairs", "pairs", "the better one has the higher reward", "the better one is the longer")
     yield table(head, accuracies(accuracy))
     yield table(("source", "queries", *pool, "reward entropy"), sources(report["candidates"]))

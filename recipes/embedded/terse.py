@@ -120,15 +120,15 @@ def fleet_pairs(rows: Sequence[JudgedQuery], folder: Path, dice: random.Random) 
     pairs: dict[str, list[Pair]] = {}
     for row in rows:
         query, field = row.query.text, row.query.dataset or ""
-        answers, found = answers_to(row, records[row.query.id], encoder), pairs.setdefault(field, [])
+        answers, field_pairs = answers_to(row, records[row.query.id], encoder), pairs.setdefault(field, [])
         apart = [(a, b) for a, b in itertools.combinations(answers, 2) if a.quality - b.quality >= APART[field]]
-        found += [(query, a.text, b.text) for a, b in dice.sample(apart, min(MOST, len(apart)))]
-        found.append((query, row.references[0], dice.choice(answers).text))
+        field_pairs += [(query, a.text, b.text) for a, b in dice.sample(apart, min(MOST, len(apart)))]
+        field_pairs.append((query, row.references[0], dice.choice(answers).text))
         others = [r for r in rows if r.query.dataset == field and r is not row]
         other = records[dice.choice(others).query.id] if others else []
         same = [response["text"] for response in other if response["candidate"] == answers[0].candidate]
-        found += [(query, answers[0].text, text) for text in same[:1]]
-    return {field: own.balanced(found, dice, UNEVEN) for field, found in pairs.items()}
+        field_pairs += [(query, answers[0].text, text) for text in same[:1]]
+    return {field: own.balanced(field_pairs, dice, UNEVEN) for field, field_pairs in pairs.items()}
 
 
 def more_mismatched(folder: Path, count: int, dice: random.Random) -> list[Pair]:
@@ -158,19 +158,19 @@ def misplaced(count: int, dice: random.Random) -> list[Pair]:
     return pairs + [(query, answer, dice.choice(pieces)[1]) for query, answer in answers]
 
 
-def train(folder: Path, fleet: Path, work: Path, share: float) -> dict[str, int]:
+def train(folder: Path, fleet: Path, workspace: Path, share: float) -> dict[str, int]:
     """Continue the fleet's reward model; returns the number of pairs of each kind."""
     rows, dice = queries(share), random.Random(SEED)
-    collect(rows, fleet, work / "own-terse")
+    collect(rows, fleet, workspace / "own-terse")
     kinds = pairs_of(folder, False, reward.part(REPLAY, share), SEED + 21)
     kinds["more_mismatched"] = more_mismatched(folder, max(50, int(MORE * share)), dice)
-    kinds |= fleet_pairs(rows, work / "own-terse", dice)
+    kinds |= fleet_pairs(rows, workspace / "own-terse", dice)
     kinds["misplaced"] = misplaced(max(2, int(OFF * share)), dice)
-    start = work / "reward-before-terse"
+    start = workspace / "reward-before-terse"
     if not start.exists():  # after a restart the fleet may hold the new weights
         reward.merged(fleet / "reward").save_pretrained(start)
-    reward.fit(start, [pair for pairs in kinds.values() for pair in pairs], work / "reward-terse", 5e-5, SEED)
-    reward.save_difference(work / "reward-terse" / "model", fleet / "reward")
+    reward.fit(start, [pair for pairs in kinds.values() for pair in pairs], workspace / "reward-terse", 5e-5, SEED)
+    reward.save_difference(workspace / "reward-terse" / "model", fleet / "reward")
     return {kind: len(pairs) for kind, pairs in kinds.items()}
 
 

@@ -51,12 +51,12 @@ def test_many_are_served_in_the_order_in_which_they_came(go_on: threading.Event)
     queue, served = TurnQueue(), []
     tickets = [queue.join() for _ in range(20)]
 
-    def work(number: int) -> None:
+    def take_turn(number: int) -> None:
         assert tickets[number].wait(go_on)
         served.append(number)
         tickets[number].leave()
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in reversed(range(20))]
+    threads = [threading.Thread(target=take_turn, args=(number,)) for number in reversed(range(20))]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -203,11 +203,11 @@ def test_a_run_that_a_fault_breaks_off_loses_no_response(zooter, fleet, server, 
     queries = tmp_path / "queries.jsonl"
     queries.write_text("".join(json.dumps({"id": str(n), "query": text}) + "\n" for n, text in enumerate(QUERIES)))
     requests: list[str] = []
-    well = False
+    recovered = False
 
     def weak(query: str) -> str:
         requests.append(query)
-        if not well and len(requests) > 40:
+        if not recovered and len(requests) > 40:
             raise ConnectionResetError
         return f"{query} {len(query)}"
 
@@ -220,7 +220,7 @@ def test_a_run_that_a_fault_breaks_off_loses_no_response(zooter, fleet, server, 
     assert "continues from here" in err
     collected = [json.loads(line) for line in (tmp_path / "run" / "responses.jsonl").read_text().splitlines()]
     assert Counter(record["candidate"] for record in collected) == {"a": 40, "b": len(QUERIES)}
-    well, before = True, len(requests)
+    recovered, before = True, len(requests)
     assert zooter(*call)[0] == 0
     assert len(requests) - before == len(QUERIES) - 40
     records = [json.loads(line) for line in (tmp_path / "run" / "responses.jsonl").read_text().splitlines()]
@@ -247,11 +247,11 @@ def test_a_runs_responses_make_a_fleet(zooter, fleet, server, tmp_path):
 @pytest.mark.slow
 def test_a_run_with_missing_responses_goes_through_and_later_fills_them(zooter, fleet, server, tmp_path):
     """The model `long` answers six queries, then nothing until it is well again."""
-    seen, well = set(), threading.Event()
+    queries_received, recovery = set(), threading.Event()
 
     def long(query: str) -> str:
-        seen.add(query)
-        if len(seen) > 6 and not well.is_set():
+        queries_received.add(query)
+        if len(queries_received) > 6 and not recovery.is_set():
             raise ConnectionResetError
         return f"{query} That is a long story."
 
@@ -266,7 +266,7 @@ def test_a_run_with_missing_responses_goes_through_and_later_fills_them(zooter, 
     assert code == 0
     assert "a is skipped; responses of it are missing" in err
     assert "responses are missing; of 20 queries are scored: a 6, b 20, c 20" in out
-    well.set()
+    recovery.set()
     code, out, err = zooter(*call, "--out", tmp_path / "run", "--allow-missing")
     assert (code, "missing" in out + err) == (0, False)
     assert zooter(*call, "--out", tmp_path / "whole")[0] == 0

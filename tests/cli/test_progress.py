@@ -78,13 +78,13 @@ def test_steps_of_a_command_in_a_pipe(zooter, scores, tiny_fleet, tmp_path):
 
 
 def test_an_error_shows_how_far_a_step_came(capsys):
-    def work() -> None:
+    def fail_midway() -> None:
         with bars() as progress:
             progress("score", 3, 8)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        work()
+        fail_midway()
     with waiting("Reading ..."):
         pass
     assert capsys.readouterr().err == "score: 3 of 8\n"

@@ -52,8 +52,8 @@ def test_a_pool_of_one_has_one_score_a_query(write):
 
 def test_candidates_that_are_taken_alone_leave_out_the_queries_that_lack_them(write):
     path = write({**GOOD, "scores": {"a": 1, "b": 2, "c": 3}}, {**GOOD, "id": "2", "scores": {"b": 1, "c": 2}})
-    some = read_scores([path]).only(["a", "b"])
-    assert (some.scores.tolist(), some.left_out) == ([[1.0, 2.0]], 1)
+    subset = read_scores([path]).only(["a", "b"])
+    assert (subset.scores.tolist(), subset.left_out) == ([[1.0, 2.0]], 1)
 
 
 def test_an_id_is_text_and_by_default_the_number_of_the_query(write):
@@ -135,8 +135,8 @@ def test_progress_is_called_for_every_line_and_can_end_the_reading(write):
 def test_columns_and_queries_can_be_left_out(write):
     path = write(*[{"id": str(n), "query": "q", "scores": {"a": n, "b": -n, "c": 0}} for n in range(20)])
     scores = read_scores([path])
-    some = scores.only(["c", "a"])
-    assert (some.candidates, some.scores[3].tolist()) == (("c", "a"), [0.0, 3.0])
+    subset = scores.only(["c", "a"])
+    assert (subset.candidates, subset.scores[3].tolist()) == (("c", "a"), [0.0, 3.0])
     with pytest.raises(ZooterError, match="none of d"):
         scores.only(["a", "d"])
     few = scores.sample(5)

@@ -8,7 +8,7 @@ from zooter_core.errors import ZooterError
 from zooter_core.evaluation.baselines import nearest, simple
 from zooter_core.records import Query
 
-ASKED = Scores(
+TEST_SCORES = Scores(
     (Query("1", "q1", "x"), Query("2", "q2", "y"), Query("3", "q3", "new")),
     ("a", "b", "c"),
     np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]),
@@ -17,13 +17,13 @@ ASKED = Scores(
 
 def learned(*rows: tuple[str, list[float]]) -> Scores:
     queries = tuple(Query(str(n), f"t{n}", name) for n, (name, _) in enumerate(rows))
-    return Scores(queries, ASKED.candidates, np.array([row for _, row in rows]))
+    return Scores(queries, TEST_SCORES.candidates, np.array([row for _, row in rows]))
 
 
 def test_they_learn_from_other_scores_than_they_are_judged_by():
     """In x a wins twice by a little, in y c wins once by a lot. Means: a (.6 + 0) / 2, b .25, c (.1 + 1) / 2."""
     rows = [("x", [0.6, 0.5, 0.1]), ("x", [0.6, 0.5, 0.1]), ("y", [0.0, 0.0, 1.0])]
-    scores_of = simple(ASKED, learned(*rows))
+    scores_of = simple(TEST_SCORES, learned(*rows))
     assert scores_of["majority"].tolist() == [1.0, 4.0, 7.0]  # a
     assert scores_of["best single"].tolist() == [3.0, 6.0, 9.0]  # c
     assert scores_of["best a data set"].tolist() == [1.0, 6.0, 9.0]  # a in x, c in y, the best single where it is new
@@ -48,5 +48,5 @@ def test_knn_of_many_queries_has_vectors_in_half_precision(tiny_encoder, monkeyp
 
 def test_scores_of_another_pool_are_refused():
     with pytest.raises(ZooterError, match="the same candidates"):
-        ASKED.in_order(("a", "b"))
-    assert ASKED.in_order(("c", "a", "b")).scores[0].tolist() == [3.0, 1.0, 2.0]
+        TEST_SCORES.in_order(("a", "b"))
+    assert TEST_SCORES.in_order(("c", "a", "b")).scores[0].tolist() == [3.0, 1.0, 2.0]

@@ -195,13 +195,13 @@ def test_a_router_killed_while_it_takes_its_place_is_the_old_the_new_or_none(
         save(router_of(tiny_encoder, 2), tmp_path / "out", {"figure": 2})
         os._exit(0)
     _, status = os.waitpid(child, 0)
-    there = content(tmp_path / "out")
+    files_left = content(tmp_path / "out")
     if os.WIFSIGNALED(status):
         assert not (tmp_path / "out" / "config.json").exists()
         with pytest.raises(ZooterError, match=r"no config\.json there. Make one with"):
             Router.load(tmp_path / "out", Encoders())
     else:
-        assert there == content(tmp_path / "new")
+        assert files_left == content(tmp_path / "new")
     save(router_of(tiny_encoder, 2), tmp_path / "out", {"figure": 2})  # the same again
     assert content(tmp_path / "out") == content(tmp_path / "new")
 

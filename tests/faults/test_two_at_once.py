@@ -91,12 +91,12 @@ def keep(path: Path, name: str) -> None:
 
 def test_two_processes_on_one_cache_keep_all_of_both(tmp_path):
     path, fork = tmp_path / "rewards.sqlite", multiprocessing.get_context("fork")
-    both = [fork.Process(target=keep, args=(path, name)) for name in "ab"]
-    for process in both:
+    writers = [fork.Process(target=keep, args=(path, name)) for name in "ab"]
+    for process in writers:
         process.start()
-    for process in both:
+    for process in writers:
         process.join(timeout=120)
-    assert [process.exitcode for process in both] == [0, 0]
+    assert [process.exitcode for process in writers] == [0, 0]
     items = [(f"query {n}", text) for n in range(30) for text in ("response", "a", "b")]
     assert ScoreCache("model", path).get(items) == {item: int(item[0].split()[1]) / 10 for item in items}
 

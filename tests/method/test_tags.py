@@ -25,9 +25,9 @@ def test_it_reads_as_the_different_tags_of_each_query(index):
 
 
 def test_some_rows_keep_the_numbers_of_the_tags(index):
-    some = index.rows(np.array([3, 0]))
-    assert list(some) == [("a",), ("b", "a")]
-    assert some.names == index.names
+    subset = index.rows(np.array([3, 0]))
+    assert list(subset) == [("a",), ("b", "a")]
+    assert subset.names == index.names
 
 
 def test_some_tags_alone(index):

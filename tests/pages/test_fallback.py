@@ -60,21 +60,21 @@ def again(page: AppTest, open_page: Open, folder: Path) -> AppTest:
 def test_the_next_model_answers_with_a_note_that_stays(over: Over, open_page: Open, fleet_copy: Path) -> None:
     page, (first, second, _) = over("http-500", "good", "good")
     page = send(page)
-    for seen in (page, again(page, open_page, fleet_copy)):
-        assert len(seen.warning) == 1
-        assert seen.warning[0].value == (
+    for view in (page, again(page, open_page, fleet_copy)):
+        assert len(view.warning) == 1
+        assert view.warning[0].value == (
             f'**{first}** could not answer (status 500, "scripted http-500"); **{second}** answers instead.'
         )
-        assert f"**{second}** answers instead of **{first}**, the router's choice" in words(seen)
-        assert COMPLETE in words(seen)
-        assert not seen.error
-        assert not {"Retry", "Continue"} & labels(seen)
-        record = json.loads(export.as_json(talk(seen)))["turns"][0]
-        assert history().turns(talk(seen).id)[0] == record
+        assert f"**{second}** answers instead of **{first}**, the router's choice" in words(view)
+        assert COMPLETE in words(view)
+        assert not view.error
+        assert not {"Retry", "Continue"} & labels(view)
+        record = json.loads(export.as_json(talk(view)))["turns"][0]
+        assert history().turns(talk(view).id)[0] == record
         assert (record["decision"]["candidate"], record["candidate"], record["complete"]) == (first, second, True)
         assert list(record["failed"]) == [first]
         assert "failed: status 500" in record["failed"][first]
-        assert f"[{seen.warning[0].value}]".replace("**", "") in export.markdown(talk(seen))
+        assert f"[{view.warning[0].value}]".replace("**", "") in export.markdown(talk(view))
     press(page, "Why")
     assert "1 of 3 models ran" in words(page)
 
@@ -84,15 +84,15 @@ def test_a_partial_answer_stays_and_the_same_model_can_be_asked_again(
 ) -> None:
     page, (first, second, _) = over("http-500", "recovers", "good")
     page = send(page)
-    for seen in (page, again(page, open_page, fleet_copy)):
-        assert "Half of" in words(seen)
-        assert ":orange-badge[incomplete]" in words(seen)
-        assert "the connection broke, after 7 characters" in seen.error[0].value
-        assert f"**{second}** answers instead" in seen.warning[0].value
-        assert {"Retry", "Continue"} <= labels(seen)
-        assert not history().turns(talk(seen).id)[0]["complete"]
-        assert "(incomplete)" in export.markdown(talk(seen))
-        page = seen
+    for view in (page, again(page, open_page, fleet_copy)):
+        assert "Half of" in words(view)
+        assert ":orange-badge[incomplete]" in words(view)
+        assert "the connection broke, after 7 characters" in view.error[0].value
+        assert f"**{second}** answers instead" in view.warning[0].value
+        assert {"Retry", "Continue"} <= labels(view)
+        assert not history().turns(talk(view).id)[0]["complete"]
+        assert "(incomplete)" in export.markdown(talk(view))
+        page = view
     page = press_and_wait(page, "Retry")
     assert COMPLETE in words(page)
     assert "incomplete" not in words(page)
@@ -106,10 +106,10 @@ def test_a_partial_answer_stays_and_the_same_model_can_be_asked_again(
 def test_half_characters_of_an_endpoint_end_no_answer(over: Over, open_page: Open, fleet_copy: Path) -> None:
     page, _ = over("halves", "halves", "halves")
     page = send(page)
-    for seen in (page, again(page, open_page, fleet_copy)):
-        assert "a😀b\ufffdc\ufffdd\ufffd" in words(seen)
-        assert not seen.error
-        assert history().turns(talk(seen).id)[0]["complete"]
+    for view in (page, again(page, open_page, fleet_copy)):
+        assert "a😀b\ufffdc\ufffdd\ufffd" in words(view)
+        assert not view.error
+        assert history().turns(talk(view).id)[0]["complete"]
 
 
 def test_continue_extends_the_partial_answer(over: Over, server: Scripted) -> None:
@@ -142,18 +142,18 @@ def test_if_all_fail_each_reason_is_given_once_and_all_can_be_tried_again(
 ) -> None:
     page, order = over("http-500", "refused", "reset-first")
     page = send(page)
-    for seen in (page, again(page, open_page, fleet_copy)):
-        assert len(seen.error) == 1
-        message = seen.error[0].value
+    for view in (page, again(page, open_page, fleet_copy)):
+        assert len(view.error) == 1
+        message = view.error[0].value
         assert f"{order[0]}, {order[1]} and {order[2]} could not answer:" in message
         reasons = ('status 500, "scripted http-500".', "no connection (refused).", "the connection broke.")
         assert all(f"-   {name}: {reason}" in message for name, reason in zip(order, reasons, strict=True))
-        assert not seen.warning
-        assert {"Retry", "Edit"} <= labels(seen)
-        assert not {"Continue"} & labels(seen)
-        assert not seen.feedback
-        assert "incomplete" not in words(seen)
-        page = seen
+        assert not view.warning
+        assert {"Retry", "Edit"} <= labels(view)
+        assert not {"Continue"} & labels(view)
+        assert not view.feedback
+        assert "incomplete" not in words(view)
+        page = view
     assert "**nobody** (router: " in export.markdown(talk(page))
     assert f"[{message}]".replace("  \n", "\n") in export.markdown(talk(page))
     server.replies["reset-first"] = lambda query: "Well again."

@@ -92,21 +92,22 @@ def test_a_model_in_memory_works_beside_an_endpoint(fleet_copy, server, tmp_path
 
 
 def test_every_answer_is_in_the_file_when_it_is_counted(fleet_copy, server, tmp_path):
-    seen = []
+    progress = []
 
     def watch(tallies) -> None:
         done = sum(tally.done for tally in tallies)
-        seen.append(((tmp_path / "run" / RESPONSES).read_bytes().count(b"\n"), done))  # other lanes may go on between
+        # Other lanes may go on between the two counts.
+        progress.append(((tmp_path / "run" / RESPONSES).read_bytes().count(b"\n"), done))
 
     collected(tmp_path / "run", endpoint_fleet.save(fleet_copy, server.url, {"a": "a", "b": "b"}), watch=watch)
-    assert len(seen) == 2 * len(QUERIES)
-    assert all(lines >= done for lines, done in seen)
-    assert seen[-1] == (2 * len(QUERIES),) * 2
+    assert len(progress) == 2 * len(QUERIES)
+    assert all(lines >= done for lines, done in progress)
+    assert progress[-1] == (2 * len(QUERIES),) * 2
 
 
 def test_labels_do_not_depend_on_the_order_of_the_answers(fleet_copy, server, tmp_path):
     """Once the first candidate answers last, once first."""
-    found = []
+    label_files = []
     fleet = endpoint_fleet.save(fleet_copy, server.url, {"a": "a", "b": "b"})
     for name, late in (("one", "a"), ("other", "b")):
         others = threading.Event()
@@ -128,16 +129,16 @@ def test_labels_do_not_depend_on_the_order_of_the_answers(fleet_copy, server, tm
             pipeline.score(run, ensemble)
             pipeline.tag(run, ensemble)
             pipeline.label(run, LabelConfig())
-        found.append((tmp_path / name / LABELS).read_bytes())
-    assert found[0] == found[1]
+        label_files.append((tmp_path / name / LABELS).read_bytes())
+    assert label_files[0] == label_files[1]
 
 
 def test_a_candidate_that_fails_for_good_is_skipped_and_its_holes_are_filled_later(fleet_copy, server, tmp_path):
-    well, asked, answered = threading.Event(), Counter(), {query.text for query in QUERIES[:8]}
+    recovery, requests, answered = threading.Event(), Counter(), {query.text for query in QUERIES[:8]}
 
     def weak(query: str) -> str:
-        asked[query] += 1
-        if query not in answered and not well.is_set():
+        requests[query] += 1
+        if query not in answered and not recovery.is_set():
             raise ConnectionResetError
         return "yes"
 
@@ -149,10 +150,10 @@ def test_a_candidate_that_fails_for_good_is_skipped_and_its_holes_are_filled_lat
     assert "the connection broke" in problems["weak"].reason
     assert notes[-1].endswith("It is asked again in 0.1 s.")
     assert counts(tmp_path / "run") == {"weak": 8, "b": len(QUERIES)}
-    before = sum(asked.values())
-    well.set()
+    before = sum(requests.values())
+    recovery.set()
     assert collected(tmp_path / "run", fleet, Collecting(allow_missing=True)) == {}
-    assert sum(asked.values()) - before == len(QUERIES) - 8
+    assert sum(requests.values()) - before == len(QUERIES) - 8
     assert counts(tmp_path / "run") == {"weak": len(QUERIES), "b": len(QUERIES)}
 
 
@@ -188,10 +189,10 @@ def test_a_server_that_is_down_for_a_while_is_asked_again(fleet_copy, server, tm
 
 
 def test_one_request_that_always_fails_does_not_end_the_others(fleet_copy, server, tmp_path):
-    poison, asked = QUERIES[3].text, Counter()
+    poison, requests = QUERIES[3].text, Counter()
 
     def choosy(query: str) -> str:
-        asked[query] += 1
+        requests[query] += 1
         if query == poison:
             raise ConnectionResetError
         return "yes"
@@ -201,7 +202,7 @@ def test_one_request_that_always_fails_does_not_end_the_others(fleet_copy, serve
     problems = collected(tmp_path / "run", fleet, Collecting(allow_missing=True))
     assert "the connection broke" in problems["choosy"].reason
     assert counts(tmp_path / "run") == {"choosy": len(QUERIES) - 1}
-    assert (asked[poison], max(count for query, count in asked.items() if query != poison)) == (3, 1)
+    assert (requests[poison], max(count for query, count in requests.items() if query != poison)) == (3, 1)
 
 
 def test_a_server_that_asks_for_a_pause_gets_it(fleet_copy, server, tmp_path):

@@ -74,7 +74,7 @@ def refusal(shards: list[Path], out: Path) -> str:
 def test_every_query_is_in_one_shard():
     for count in (1, 2, 16):
         numbers = [[n for n in range(1, count + 1) if Shard(n, count).holds(query.id)] for query in QUERIES]
-        assert all(len(found) == 1 for found in numbers)
+        assert all(len(holders) == 1 for holders in numbers)
     assert len({tuple(Shard(n, 2).holds(query.id) for query in QUERIES) for n in (1, 2)}) == 2
 
 
@@ -98,11 +98,11 @@ def test_shards_together_are_the_run_that_one_process_makes(shards, mixed_fleet,
     assert set(one) == set(other)
     assert all(one[name] == other[name] for name in set(one) - {RESPONSES, "run.json"})
     assert LABELS in one
-    states = [json.loads(found["run.json"]) for found in (one, other)]
+    states = [json.loads(files["run.json"]) for files in (one, other)]
     assert states[0]["steps"] == states[1]["steps"]
     texts = [
-        {(r["id"], r["candidate"]): r["text"] for r in map(json.loads, found[RESPONSES].splitlines())}
-        for found in (one, other)
+        {(r["id"], r["candidate"]): r["text"] for r in map(json.loads, files[RESPONSES].splitlines())}
+        for files in (one, other)
     ]
     assert texts[0] == texts[1]
 
@@ -118,9 +118,9 @@ def test_a_merge_that_was_killed_goes_on(shards, tmp_path):
     merged(shards, tmp_path / "out")
     file, state = tmp_path / "out" / RESPONSES, tmp_path / "out" / "run.json"
     file.write_bytes(file.read_bytes()[:-700])
-    known = json.loads(state.read_text())
-    del known["seals"]["collect"]
-    state.write_text(json.dumps(known))
+    run_state = json.loads(state.read_text())
+    del run_state["seals"]["collect"]
+    state.write_text(json.dumps(run_state))
     merged(shards, tmp_path / "out")
     assert file.read_bytes() == (tmp_path / "whole" / RESPONSES).read_bytes()
 
@@ -146,8 +146,8 @@ def test_a_shard_of_another_run_is_named(shards, mixed_fleet, tmp_path):
     assert f"temperature = 0.1 in {colder}" in refusal([*shards[:2], colder], tmp_path / "out")
     of_four = shard(tmp_path / "of_four", mixed_fleet, 3, count=4)
     assert f"shard = I/4 in {of_four}" in refusal([*shards[:2], of_four], tmp_path / "out")
-    whole = shard(tmp_path / "whole", mixed_fleet, 0, count=0)
-    assert "was not collected in shards" in refusal([*shards[:2], whole], tmp_path / "out")
+    unsharded = shard(tmp_path / "whole", mixed_fleet, 0, count=0)
+    assert "was not collected in shards" in refusal([*shards[:2], unsharded], tmp_path / "out")
 
 
 def test_a_shard_that_is_not_finished_is_named(shards, tmp_path):

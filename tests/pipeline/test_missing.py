@@ -49,16 +49,16 @@ def weak(server) -> Callable[[str, int], threading.Event]:
     """Makes a model break the connection for all but the first queries, until the event is set."""
 
     def breaks(name: str, after: int) -> threading.Event:
-        well, answer = threading.Event(), server.replies[name]
+        recovery, answer = threading.Event(), server.replies[name]
         answered = {query.text for query in QUERIES[:after]}  # by text: several are under way at once
 
         def reply(query: str) -> str:
-            if query not in answered and not well.is_set():
+            if query not in answered and not recovery.is_set():
                 raise ConnectionResetError
             return answer(query)
 
         server.replies[name] = reply
-        return well
+        return recovery
 
     return breaks
 
@@ -121,7 +121,7 @@ def same_end(folder: Path, other: Path) -> bool:
 
 def test_a_run_with_holes_goes_through_and_ends_as_one_without(fleet, weak, scored, trainings, tmp_path):
     """The first eight queries are two batches without a hole: they are not scored again."""
-    well = weak("a", 8)
+    recovery = weak("a", 8)
     folder = tmp_path / "run"
     report = run_all_steps(folder, fleet)
     assert sealed(folder) == {"start", "tag"}
@@ -144,7 +144,7 @@ def test_a_run_with_holes_goes_through_and_ends_as_one_without(fleet, weak, scor
     (folder / "router" / "config.json").write_text("{}")
     run_all_steps(folder, fleet)
     assert len(trainings) == 2, "a router that was changed is made again"
-    well.set()
+    recovery.set()
     assert "scored" not in run_all_steps(folder, fleet).candidates["all"]
     assert sum(scored) == len(QUERIES) + 12
     run_all_steps(tmp_path / "whole", fleet)
@@ -155,7 +155,7 @@ def test_a_run_with_holes_goes_through_and_ends_as_one_without(fleet, weak, scor
 
 def test_a_batch_with_holes_that_a_kill_cut_short_is_scored_again_as_a_whole(fleet, weak, scored, tmp_path):
     """The last batch of three has one query with a hole, whose line comes first."""
-    well = weak("a", 19)
+    recovery = weak("a", 19)
     folder = tmp_path / "run"
     run_all_steps(folder, fleet)
     lines = (folder / "rewards.jsonl").read_bytes().splitlines(keepends=True)
@@ -163,7 +163,7 @@ def test_a_batch_with_holes_that_a_kill_cut_short_is_scored_again_as_a_whole(fle
     (folder / "rewards.jsonl").write_bytes(b"".join(lines[:-2]) + lines[-2][:20])
     (folder / "labels.jsonl").unlink()
     scored.clear()
-    well.set()
+    recovery.set()
     run_all_steps(folder, fleet)
     assert scored == [BATCH]
     run_all_steps(tmp_path / "whole", fleet)
@@ -171,13 +171,13 @@ def test_a_batch_with_holes_that_a_kill_cut_short_is_scored_again_as_a_whole(fle
 
 
 def test_a_query_with_one_response_is_set_aside_until_it_has_another(fleet, weak, tmp_path):
-    both = weak("a", 16), weak("c", 16)
+    recoveries = weak("a", 16), weak("c", 16)
     folder = tmp_path / "run"
     report = run_all_steps(folder, fleet)
     assert report.set_aside == {query.id: "no response of aa, c" for query in QUERIES[16:]}
     assert len(records(folder, "labels.jsonl")) == 16
-    for well in both:
-        well.set()
+    for recovery in recoveries:
+        recovery.set()
     assert run_all_steps(folder, fleet).set_aside == {}
     run_all_steps(tmp_path / "whole", fleet)
     assert same_end(folder, tmp_path / "whole")

@@ -25,7 +25,7 @@ from zooter_core.pipeline.on_ray import ray_engine
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 400.0
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 def test_without_ray_the_message_names_the_extra(tiny_ensemble, tmp_path, monkeypatch):
@@ -78,22 +78,22 @@ def test_a_worker_with_another_version_is_named():
         on_ray.check_versions({"torch": "2.13.0"}, {"torch": "2.12.0"}, "node-7")
 
 
-def wait(condition: Callable[[], Found], what: str) -> Found:
+def wait(condition: Callable[[], Result], what: str) -> Result:
     until = time.monotonic() + LONGEST
-    while not (found := condition()):
+    while not (result := condition()):
         assert time.monotonic() < until, f"{what} did not come"
         time.sleep(0.02)
-    return found
+    return result
 
 
 def lines(folder: Path) -> list[dict]:
     """The responses of a run, those that nobody has taken over too."""
     paths = [folder / RESPONSES, *folder.glob(f"{PARTS}/*.open"), *folder.glob(f"{PARTS}/*.jsonl")]
-    found: list[dict] = []
+    responses: list[dict] = []
     for path in paths:
         content = path.read_bytes() if path.exists() else b""
-        found += [json.loads(line) for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
-    return found
+        responses += [json.loads(line) for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
+    return responses
 
 
 def saved(folder: Path) -> dict[tuple, dict]:
@@ -102,14 +102,14 @@ def saved(folder: Path) -> dict[tuple, dict]:
 
 def workers() -> list[psutil.Process]:
     """The actors of this process's Ray that compute for a driver."""
-    found = []
+    actors = []
     for child in psutil.Process().children(recursive=True):
         try:
             if "MapWorker" in child.name() or any("MapWorker" in part for part in child.cmdline()):
-                found.append(child)
+                actors.append(child)
         except psutil.NoSuchProcess:
             pass
-    return found
+    return actors
 
 
 def options(fleet: Path, queries: Path, folder: Path) -> list[str]:
@@ -130,13 +130,13 @@ def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(tiny_ensemb
     then finishes, with the labels of a run without Ray. Slow: seven processes import PyTorch. It alone protects
     `--engine ray`. Ray is started once, as without --address, and outlives the first driver as a cluster does.
     """
-    asked: Counter[str] = Counter()
+    requests: Counter[str] = Counter()
     lock, first_killed = threading.Lock(), threading.Event()
 
     def reply(query: str) -> str:
         with lock:
-            asked[query] += 1
-            late = asked.total() > 16
+            requests[query] += 1
+            late = requests.total() > 16
         assert not late or first_killed.wait(LONGEST)  # the endpoint is at work when the driver is killed
         return f"far: {query}"
 
@@ -158,7 +158,7 @@ def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(tiny_ensemb
         first.communicate()
         first_killed.set()
         middle = saved(folder)
-        asked_before = dict(asked)
+        requests_before = dict(requests)
         assert before.items() <= middle.items()
         assert not (folder / "rewards.jsonl").exists()
 
@@ -170,7 +170,7 @@ def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(tiny_ensemb
         assert middle.items() <= after.items(), "what had ended is there, and was not made again"
         ended = {record["text"].removeprefix("far: ") for record in middle.values() if record["candidate"] == "far"}
         assert len(ended) >= 8
-        assert all(asked[query] == asked_before[query] for query in ended)
+        assert all(requests[query] == requests_before[query] for query in ended)
         assert not (folder / PARTS).exists() or not list((folder / PARTS).glob("*.jsonl"))
         assert main(["run", *options(fleet, queries, tmp_path / "local")]) == 0
     local = saved(tmp_path / "local")

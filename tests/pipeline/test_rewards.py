@@ -137,13 +137,14 @@ def test_a_comparing_reward_model_sees_all_samples_of_a_query_together(tmp_path,
 def test_given_tags_go_through_the_pipeline(tmp_path, ensemble, queries):
     from zooter_core.config.labelling import GivenConfig
 
-    given = Ensemble(replace(ensemble.fleet, tagger=GivenConfig()))
+    ensemble = Ensemble(replace(ensemble.fleet, tagger=GivenConfig()))
     tagged = [replace(query, tags=("even", "q") if n % 2 else ()) for n, query in enumerate(queries[:4])]
     with Run(tmp_path / "run", create=True) as run:
-        pipeline.start(run, given, tagged)
-        pipeline.tag(run, given)
+        pipeline.start(run, ensemble, tagged)
+        pipeline.tag(run, ensemble)
     tags = [[tag["name"] for tag in record["tags"]] for record in records(tmp_path / "run", "tags.jsonl")]
     assert tags == [[], ["even", "q"], [], ["even", "q"]]
     from zooter_core.records import Message
 
-    assert given.route([Message("user", "Hello")]).tags == ()  # what comes later has none, and is routed all the same
+    # What comes later has none, and is routed all the same.
+    assert ensemble.route([Message("user", "Hello")]).tags == ()

@@ -100,8 +100,8 @@ def test_a_fine_tuned_encoder_embeds_every_text_once_more(tmp_path, tiny_encoder
 
 def test_tags_are_given_or_clusters(tiny_encoder):
     vectors = tiny_encoder.embed_all(SUMS + TEXTS)
-    given = [query.tags for query in SCORES.queries]
-    assert tags_of(SCORES, "auto", vectors) == tags_of(SCORES, "given", vectors) == given
+    query_tags = [query.tags for query in SCORES.queries]
+    assert tags_of(SCORES, "auto", vectors) == tags_of(SCORES, "given", vectors) == query_tags
     assert tags_of(SCORES, "none", vectors) == [()] * 24
     bare = SCORES.tagged([()] * 24)
     clusters = tags_of(bare, "auto", vectors)
@@ -120,8 +120,8 @@ def test_report_of_the_held_back_queries(tmp_path, tiny_encoder):
 
 def test_a_prior_is_of_the_tags(tmp_path, tiny_encoder):
     prior_alone = LabelConfig(holdout=0.0, beta=0.0)
-    given = distilled(tmp_path / "given", tiny_encoder, prior_alone)
-    assert given.probabilities(TEXTS).argmax(axis=1).tolist() == [1] * 8
+    several_tags = distilled(tmp_path / "given", tiny_encoder, prior_alone)
+    assert several_tags.probabilities(TEXTS).argmax(axis=1).tolist() == [1] * 8
     one_tag = distilled(tmp_path / "one", tiny_encoder, prior_alone, tags=[("all",)] * 24)
     assert one_tag.probabilities(TEXTS).argmax(axis=1).tolist() == [0] * 8  # `math` wins on average
 

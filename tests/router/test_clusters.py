@@ -38,7 +38,7 @@ def test_many_vectors_are_clustered_from_a_sample_and_batches(monkeypatch):
     vectors = (np.eye(8)[groups] + noise).astype(np.float16)
     torch.manual_seed(0)
     centres, owners = clusters.clusterings(torch.from_numpy(vectors), 4, times=2)
-    for found in owners:
-        assert len({(group, owner) for group, owner in zip(groups.tolist(), found.tolist(), strict=True)}) == 4
+    for assignment in owners:
+        assert len({(group, owner) for group, owner in zip(groups.tolist(), assignment.tolist(), strict=True)}) == 4
     assert centres[0].shape == (4, 8)
     assert len(clusters.cluster_tags(vectors, times=2)) == 300

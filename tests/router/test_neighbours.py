@@ -89,9 +89,9 @@ def test_their_scores_are_the_rewards():
 
 
 def test_scores_leave_out_queries_without_texts():
-    some = neighbours()
-    del some.records[0]["text"]
-    assert [query.text for query in some.scores().queries] == ["Count the words", "Write a poem"]
+    stored = neighbours()
+    del stored.records[0]["text"]
+    assert [query.text for query in stored.scores().queries] == ["Count the words", "Write a poem"]
     with pytest.raises(ZooterError, match="--keep-texts"):
         neighbours(texts=False).scores()
 
@@ -158,9 +158,9 @@ def test_broken_files_are_one_clear_error(tmp_path, damage):
 def test_a_bounded_sample_has_rare_tags():
     """Ten of 1,000 queries have a tag of their own: by chance one would be among 100, here about half of the weight."""
     tags = TagIndex.of([("rare",) if row % 100 == 0 else ("common",) for row in range(1000)])
-    kept = spread(tags, most=100)
-    assert len(set(kept.tolist())) == 100
-    assert (np.diff(kept) > 0).all()
-    assert sum(tags[int(row)] == ("rare",) for row in kept) >= 9
+    rows = spread(tags, most=100)
+    assert len(set(rows.tolist())) == 100
+    assert (np.diff(rows) > 0).all()
+    assert sum(tags[int(row)] == ("rare",) for row in rows) >= 9
     assert spread(tags, most=1000).tolist() == list(range(1000))
     assert len(spread(TagIndex.of([()] * 50), most=10)) == 10

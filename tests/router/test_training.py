@@ -70,17 +70,17 @@ def test_a_training_that_was_stopped_ends_as_one_that_was_not(
     with pytest.raises(StoppedError):
         learn(tiny_encoder, vectors, stop_after=stop_after, checkpoint=path)
     assert path.is_file() == (stop_after > 1)  # the callback comes before the checkpoint
-    seen: list[int] = []
-    monkeypatch.setattr(training.Training, "_step", counting(seen, training.Training._step))
+    batch_sizes: list[int] = []
+    monkeypatch.setattr(training.Training, "_step", counting(batch_sizes, training.Training._step))
     router, again = learn(tiny_encoder, vectors, checkpoint=path)
-    assert len(seen) == 14 - (stop_after - 1)
+    assert len(batch_sizes) == 14 - (stop_after - 1)
     assert again == losses
     assert np.array_equal(router.probabilities(QUERIES), uninterrupted.probabilities(QUERIES))
 
 
-def counting(seen, real):
+def counting(sizes, real):
     def step(self, batch):
-        seen.append(len(batch))
+        sizes.append(len(batch))
         return real(self, batch)
 
     return step
@@ -122,7 +122,7 @@ def without_dropout(encoder: Encoder) -> Encoder:
 
 def test_accumulated_gradients_are_those_of_the_batch(tiny_encoder, vectors, monkeypatch, new_accelerator):
     encoder, config = without_dropout(tiny_encoder), replace(CONFIG, dropout=0.0)
-    whole, losses = learn(encoder, vectors, config)
+    reference, losses = learn(encoder, vectors, config)
     monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "3")
     sizes: list[int] = []
     real = training.Training._loss
@@ -130,7 +130,7 @@ def test_accumulated_gradients_are_those_of_the_batch(tiny_encoder, vectors, mon
     router, divided = learn(encoder, vectors, config)
     assert sizes[:6] == [6, 5, 5, 6, 5, 5]
     assert divided == pytest.approx(losses, abs=1e-5)
-    assert np.allclose(router.probabilities(QUERIES), whole.probabilities(QUERIES), atol=1e-3)
+    assert np.allclose(router.probabilities(QUERIES), reference.probabilities(QUERIES), atol=1e-3)
 
 
 def test_bfloat16_is_used_where_it_is_asked_for(tiny_encoder, vectors, plain, monkeypatch, new_accelerator):
@@ -138,11 +138,11 @@ def test_bfloat16_is_used_where_it_is_asked_for(tiny_encoder, vectors, plain, mo
     kinds: set[torch.dtype] = set()
     real = training.pool
 
-    def seen(model, middle, tokens):
-        model.encoder.layer[0].output.dense.register_forward_hook(lambda layer, given, output: kinds.add(output.dtype))
+    def pool(model, middle, tokens):
+        model.encoder.layer[0].output.dense.register_forward_hook(lambda layer, inputs, output: kinds.add(output.dtype))
         return real(model, middle, tokens)
 
-    monkeypatch.setattr(training, "pool", seen)
+    monkeypatch.setattr(training, "pool", pool)
     router, losses = learn(tiny_encoder, vectors)
     assert kinds == {torch.bfloat16}
     assert losses == pytest.approx(plain[1], abs=0.02)

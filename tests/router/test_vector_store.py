@@ -118,12 +118,12 @@ def _write(number: int) -> None:
 
 
 def test_several_processes_write_at_once(store):
-    both = [multiprocessing.get_context("fork").Process(target=_write, args=(number,)) for number in range(2)]
-    for process in both:
+    writers = [multiprocessing.get_context("fork").Process(target=_write, args=(number,)) for number in range(2)]
+    for process in writers:
         process.start()
-    for process in both:
+    for process in writers:
         process.join(timeout=120)
-    assert [process.exitcode for process in both] == [0, 0]
+    assert [process.exitcode for process in writers] == [0, 0]
     texts = [f"{number} {part}" for number in range(2) for part in range(10)]
     vectors, missing = filled(store, texts)
     assert missing == []

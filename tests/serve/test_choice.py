@@ -62,9 +62,9 @@ class Chooser:
         routed = []
         for turns in conversations:
             text = "\n".join(turns)
-            given = dict(pair.split("=") for pair in text.split()[-1].split(",")) if "=" in text else {}
+            entries = dict(pair.split("=") for pair in text.split()[-1].split(",")) if "=" in text else {}
             even = 1 / len(self.fleet.pool)
-            probabilities = {name: float(given.get(name, even)) for name in self.fleet.pool}
+            probabilities = {name: float(entries.get(name, even)) for name in self.fleet.pool}
             routed.append(Routed(Decision.of(text, probabilities), 0.5))
         return routed
 

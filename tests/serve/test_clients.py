@@ -97,17 +97,17 @@ def test_the_llm_command(url, tmp_path, mode):
     """With the settings of docs/serve.md."""
     (tmp_path / "extra-openai-models.yaml").write_text(f"- model_id: zooter\n  model_name: auto\n  api_base: {url}\n")
     options = [] if mode == "stream" else ["--no-stream"]
-    said = output(CLIENTS / "bin" / "llm", "-m", "zooter", *options, QUESTION, LLM_USER_PATH=str(tmp_path))
-    assert said.strip() == TEXT
+    reply = output(CLIENTS / "bin" / "llm", "-m", "zooter", *options, QUESTION, LLM_USER_PATH=str(tmp_path))
+    assert reply.strip() == TEXT
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @MODES
 def test_curl(endpoint, url, mode):
     body = {"model": "auto", "messages": [{"role": "user", "content": QUESTION}], "stream": mode == "stream"}
-    said = output("curl", "--silent", "--no-buffer", f"{url}/chat/completions", "--json", json.dumps(body))
+    reply = output("curl", "--silent", "--no-buffer", f"{url}/chat/completions", "--json", json.dumps(body))
     if mode == "stream":
-        assert said.endswith("data: [DONE]\n\n")
-        assert said.count(f'"model":"{endpoint.order[1]}"') == said.count("data: {")
+        assert reply.endswith("data: [DONE]\n\n")
+        assert reply.count(f'"model":"{endpoint.order[1]}"') == reply.count("data: {")
     else:
-        assert json.loads(said)["model"] == endpoint.order[1]
+        assert json.loads(reply)["model"] == endpoint.order[1]

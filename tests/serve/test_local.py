@@ -20,12 +20,12 @@ def test_an_answer_has_the_shape_of_the_api(local, model):
 
 
 def test_a_stream_says_what_the_whole_answer_says(local):
-    whole = local.chat(model="one", max_tokens=6, temperature=0).json()
+    completion = local.chat(model="one", max_tokens=6, temperature=0).json()
     chunks = stream_of(
         local.chat(model="one", max_tokens=6, temperature=0, stream=True, stream_options={"include_usage": True})
     )
     text = "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
-    assert text.strip() == whole["choices"][0]["message"]["content"].strip()
+    assert text.strip() == completion["choices"][0]["message"]["content"].strip()
     assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
     assert chunks[-2]["choices"][0]["finish_reason"] == "length"
     assert chunks[-1]["usage"]["completion_tokens"] == 6

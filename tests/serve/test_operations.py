@@ -27,17 +27,18 @@ def test_metrics_count_what_happened(serve):
     endpoint.client.post("/v1/chat/completions", content=b"{")
     for _ in range(3):
         endpoint.next_exchange()
-    found = figures(endpoint)
-    assert found["zooter_requests_total", "/v1/chat/completions", "200"] == 2
-    assert found["zooter_requests_total", "/v1/chat/completions", "400"] == 1
-    assert found["zooter_choices_total", good, "router"] == 1
-    assert found["zooter_choices_total", good, "named"] == 1
-    assert found["zooter_fallbacks_total", bad] == 1
-    assert found["zooter_errors_total", "invalid_json"] == 1
-    assert found["zooter_routing_seconds_count",] == 2
-    assert found["zooter_first_token_seconds_count", good] == found["zooter_request_seconds_count", good] == 2
-    assert found["zooter_tokens_total", "answer", good] > 0
-    assert found["zooter_running_requests",] == found["zooter_queued_requests",] == found["zooter_switches_total",] == 0
+    metrics = figures(endpoint)
+    assert metrics["zooter_requests_total", "/v1/chat/completions", "200"] == 2
+    assert metrics["zooter_requests_total", "/v1/chat/completions", "400"] == 1
+    assert metrics["zooter_choices_total", good, "router"] == 1
+    assert metrics["zooter_choices_total", good, "named"] == 1
+    assert metrics["zooter_fallbacks_total", bad] == 1
+    assert metrics["zooter_errors_total", "invalid_json"] == 1
+    assert metrics["zooter_routing_seconds_count",] == 2
+    assert metrics["zooter_first_token_seconds_count", good] == metrics["zooter_request_seconds_count", good] == 2
+    assert metrics["zooter_tokens_total", "answer", good] > 0
+    assert metrics["zooter_running_requests",] == metrics["zooter_queued_requests",] == 0
+    assert metrics["zooter_switches_total",] == 0
 
 
 def test_running_and_queued_requests_are_shown(serve, scripted):
@@ -91,9 +92,9 @@ def test_conversations_survive_a_reload(serve, fleet_copy):
     session = {"x-session-id": "one"}
     first = endpoint.chat(headers=session).json()["model"]
     endpoint.client.post("/admin/reload")
-    asked = {"role": "user", "content": "What is 2 + 3?"}
+    query = {"role": "user", "content": "What is 2 + 3?"}
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    loop = [asked, {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "1", "content": "5"}]
+    loop = [query, {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "1", "content": "5"}]
     answer = endpoint.chat(loop, headers={**session, "x-zooter-metadata": "enabled"}).json()
     assert (answer["model"], answer["zooter"]["reason"]) == (first, "tool_loop")
 

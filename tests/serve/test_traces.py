@@ -52,13 +52,13 @@ def test_a_request_is_a_span_of_the_clients_trace(serve, collector):
     body = collector.get(timeout=READY_SECONDS)
     (resource,) = ExportTraceServiceRequest.FromString(body).resource_spans
     span, routing, *tries = resource.scope_spans[0].spans
-    found = {entry.key: entry.value for entry in span.attributes}
+    attributes = {entry.key: entry.value for entry in span.attributes}
     assert (span.name, span.trace_id.hex(), span.parent_span_id.hex()) == ("chat auto", TRACE, SPAN)
-    assert found["gen_ai.response.model"].string_value == good
-    assert found["zooter.request_id"].string_value == answer.headers["x-request-id"]
-    assert [value.string_value for value in found["zooter.failed"].array_value.values] == [bad]
-    assert found["http.response.status_code"].int_value == 200
-    assert set(found) <= set(traces.ATTRIBUTES)
+    assert attributes["gen_ai.response.model"].string_value == good
+    assert attributes["zooter.request_id"].string_value == answer.headers["x-request-id"]
+    assert [value.string_value for value in attributes["zooter.failed"].array_value.values] == [bad]
+    assert attributes["http.response.status_code"].int_value == 200
+    assert set(attributes) <= set(traces.ATTRIBUTES)
     assert 0 < span.end_time_unix_nano - span.start_time_unix_nano < READY_SECONDS * 1e9
     assert QUERY.encode() not in body
     assert {child.parent_span_id for child in (routing, *tries)} == {span.span_id}
@@ -76,9 +76,9 @@ def test_a_request_is_a_span_of_the_clients_trace(serve, collector):
 def test_names_are_those_of_the_conventions():
     from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 
-    known = {value for name, value in vars(gen_ai_attributes).items() if name.startswith("GEN_AI_")}
+    conventions = {value for name, value in vars(gen_ai_attributes).items() if name.startswith("GEN_AI_")}
     names = {*traces.ATTRIBUTES, *traces.ROUTING, *traces.ATTEMPT}
-    assert {name for name in names if name.startswith("gen_ai.")} <= known
+    assert {name for name in names if name.startswith("gen_ai.")} <= conventions
 
 
 def test_without_a_collector_there_are_no_traces(monkeypatch):

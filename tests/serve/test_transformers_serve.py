@@ -50,14 +50,14 @@ def test_its_answers_pass(upstream, fleet_copy: Path, tmp_path: Path):
     model = str(fleet_copy / "base")
     order = endpoint_fleet.save_by_order(fleet_copy, upstream, QUERY, (model, "no-such-model"), first_token_seconds=120)
     with running(ServeSettings(load_fleet(fleet_copy), port=0, data=tmp_path)) as endpoint:
-        whole = endpoint.chat(max_tokens=5, temperature=0)
+        response = endpoint.chat(max_tokens=5, temperature=0)
         chunks = stream_of(endpoint.chat(max_tokens=5, temperature=0, stream=True))
         failed = endpoint.chat(model=order[1])
-    assert whole.json()["model"] == order[0]
-    assert whole.json()["usage"]["completion_tokens"] == 5
+    assert response.json()["model"] == order[0]
+    assert response.json()["usage"]["completion_tokens"] == 5
     assert {chunk["model"] for chunk in chunks} == {order[0]}
     text = "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
-    assert text == whole.json()["choices"][0]["message"]["content"]
+    assert text == response.json()["choices"][0]["message"]["content"]
     assert chunks[-1]["choices"][0]["finish_reason"] == "length"
     assert failed.status_code >= 400
     assert "message" in failed.json()["error"]

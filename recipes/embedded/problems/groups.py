@@ -21,7 +21,7 @@ PARTED = (
     ("stars", "flag", "flags"), ("spots", "ladybird", "ladybirds"), ("points", "star", "stars"),
     ("stripes", "shirt", "shirts"),
 )  # fmt: skip
-KNOWN = (
+PART_COUNTS = (
     ("wheels", "A car", "cars", 4), ("wheels", "A bicycle", "bicycles", 2), ("wheels", "A tricycle", "tricycles", 3),
     ("legs", "A spider", "spiders", 8), ("legs", "A dog", "dogs", 4), ("legs", "A cat", "cats", 4),
     ("legs", "A cow", "cows", 4), ("legs", "A horse", "horses", 4), ("legs", "An ant", "ants", 6),
@@ -88,7 +88,7 @@ def has(dice: Dice) -> Problem:
 
 
 def known(dice: Dice) -> Problem:
-    (thing, one, ones, k), n = dice.choice(KNOWN), dice.between(2, 20)
+    (thing, one, ones, k), n = dice.choice(PART_COUNTS), dice.between(2, 20)
     ask = dice.ask("known", name=dice.choice(NAMES), thing=thing, ones=ones, n=n)
     return ask, so(f"{one} has {k} {thing}.\n{n} {ones}: {step(f'{n} * {k}')}", n * k)
 

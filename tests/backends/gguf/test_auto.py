@@ -74,13 +74,13 @@ def test_a_damaged_measurement_is_none(cache, text):
 
 @pytest.mark.slow
 def test_both_engines_are_measured_and_the_result_stays(file, folder):
-    told: list[str] = []
-    speeds = auto.measure(file, told.append)
+    messages: list[str] = []
+    speeds = auto.measure(file, messages.append)
     assert speeds.transformers is None
     assert speeds.gguf > 0
     assert auto.measured() == speeds
-    assert len(told) == 2
-    assert auto.measure(folder, told.append).faster == "transformers" == auto.choice()
+    assert len(messages) == 2
+    assert auto.measure(folder, messages.append).faster == "transformers" == auto.choice()
 
 
 def test_nothing_to_measure_is_an_error(tmp_path):

@@ -54,11 +54,11 @@ def adapters(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.fixture(scope="module")
 def gguf(model: Path, adapters: list[str]) -> Iterator[GgufBackend]:
-    made = backend("gguf")
-    assert isinstance(made, GgufBackend)
-    made.expect([candidate(model), *(candidate(model, adapter=adapter) for adapter in adapters)])
-    yield made
-    made.spare()
+    gguf_backend = backend("gguf")
+    assert isinstance(gguf_backend, GgufBackend)
+    gguf_backend.expect([candidate(model), *(candidate(model, adapter=adapter) for adapter in adapters)])
+    yield gguf_backend
+    gguf_backend.spare()
 
 
 def requests(*candidates: CandidateConfig, query: str = "Why?", seed: int | None = None) -> list[Request]:
@@ -193,10 +193,10 @@ def test_an_answer_goes_on_where_it_was_broken_off(gguf, model):
     entry = candidate(model, prompt_template="{query}\n")
     generation = replace(GREEDY, max_new_tokens=8)
     ascii_only = requests(entry, query="abc")
-    whole = responses(gguf, ascii_only, replace(generation, max_new_tokens=16))[0].text
+    full_text = responses(gguf, ascii_only, replace(generation, max_new_tokens=16))[0].text
     half = responses(gguf, ascii_only, generation)[0].text
     rest = responses(gguf, [Request(entry, (Message("user", "abc"), Message("assistant", half)))], generation)[0].text
-    assert whole == half + rest
+    assert full_text == half + rest
 
 
 def test_a_prompt_that_is_too_long_is_refused_and_the_others_are_answered(gguf, model):
@@ -258,25 +258,25 @@ def test_two_demos_side_by_side_do_not_spend_their_cores_on_waiting(model):
     """Threads that spin while they wait take ten times the processor time as soon as another process has the core."""
     entry = replace(candidate(model, **ENDLESS), threads=2)
     generation = replace(GREEDY, max_new_tokens=200)
-    both = [GgufBackend(), GgufBackend()]
-    for one in both:
+    backends = [GgufBackend(), GgufBackend()]
+    for one in backends:
         one.load(entry)
 
     def seconds() -> float:
-        times = [psutil.Process(engine_of(one).pid).cpu_times() for one in both]
+        times = [psutil.Process(engine_of(one).pid).cpu_times() for one in backends]
         return sum(time.user + time.system for time in times)
 
     begun = seconds()
-    for one in both:
+    for one in backends:
         responses(one, requests(entry), generation)
     alone, begun = seconds() - begun, seconds()
-    threads = [threading.Thread(target=responses, args=(one, requests(entry), generation)) for one in both]
+    threads = [threading.Thread(target=responses, args=(one, requests(entry), generation)) for one in backends]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert seconds() - begun < 3 * alone + 0.2
-    for one in both:
+    for one in backends:
         one.spare()
 
 

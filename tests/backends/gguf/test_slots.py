@@ -29,14 +29,16 @@ def test_a_new_conversation_gets_the_slot_that_was_unused_for_longest():
 def test_who_finds_no_slot_or_no_room_waits_until_there_is():
     for count, room in ((1, 1000), (2, 15)):
         slots = Slots(count, room)
-        first, got = slots.take(None, [1], 10, NEVER), []
-        waiting = threading.Thread(target=lambda slots=slots, got=got: got.append(slots.take(None, [2], 10, NEVER)))
+        first, taken = slots.take(None, [1], 10, NEVER), []
+        waiting = threading.Thread(
+            target=lambda slots=slots, taken=taken: taken.append(slots.take(None, [2], 10, NEVER))
+        )
         waiting.start()
         waiting.join(0.05)
-        assert not got
+        assert not taken
         slots.give_back(first)
         waiting.join(10)
-        assert got[0] is not None
+        assert taken[0] is not None
 
 
 def test_a_stop_ends_the_wait():

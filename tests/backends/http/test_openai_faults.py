@@ -27,7 +27,7 @@ from zooter_core.errors import WorkError
 from zooter_core.records import Message
 
 ASK = (Message("user", "What is the sea?"),)
-WHOLE = "".join(TEXT)
+FULL_TEXT = "".join(TEXT)
 HALF = "Half of"
 LOG = "See the server's log."
 
@@ -46,7 +46,7 @@ def together(backend, failing, good):
     requests = [Request(candidate, ASK) for candidate in (good, failing, good)]
     texts, responses = read(backend.stream(requests, GenerationConfig(), threading.Event()), requests)
     for number in (0, 2):
-        assert (responses[number].text, responses[number].error, responses[number].finish) == (WHOLE, None, "stop")
+        assert (responses[number].text, responses[number].error, responses[number].finish) == (FULL_TEXT, None, "stop")
     assert responses[1].text == texts[1], "something that was shown is lost"
     return responses[1]
 
@@ -95,9 +95,9 @@ def test_a_fault_is_told_once_and_what_came_is_kept(server, backend, model, text
 @pytest.mark.parametrize(
     ("model", "finish", "text"),
     [
-        ("unfinished", "length", WHOLE),
+        ("unfinished", "length", FULL_TEXT),
         ("half-line", "length", HALF),
-        ("length", "length", WHOLE),
+        ("length", "length", FULL_TEXT),
         ("empty", "stop", ""),
     ],
 )
@@ -171,9 +171,9 @@ def test_a_certificate_that_nobody_vouches_for(server, backend, tmp_path):
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     call = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
     subprocess.run([*call, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
-    both = tmp_path / "both.pem"
-    both.write_text(key.read_text() + certificate.read_text())
-    with serving(str(both)) as secret:
+    bundle = tmp_path / "both.pem"
+    bundle.write_text(key.read_text() + certificate.read_text())
+    with serving(str(bundle)) as secret:
         response = together(backend, at(secret.url), at(server.url))
         assert "no TLS connection" in str(response.error)
         assert "certificate" in str(response.error)
@@ -186,7 +186,7 @@ def test_a_certificate_that_nobody_vouches_for(server, backend, tmp_path):
 def test_another_attempt_may_end_well(backend):
     with serving() as busy:
         response = together(backend, at(busy.url, "twice-503", retries=2), at(busy.url))
-        assert (response.text, response.error, busy.count("twice-503")) == (WHOLE, None, 3)
+        assert (response.text, response.error, busy.count("twice-503")) == (FULL_TEXT, None, 3)
 
 
 def test_attempts_are_counted_and_told(backend):

@@ -53,7 +53,7 @@ def test_places_are_given_first_come_first_served():
     async def run() -> tuple[list[int], int]:
         pace, order, most, running = Pace(2), [], 0, 0
 
-        async def work(number: int) -> None:
+        async def hold_place(number: int) -> None:
             nonlocal most, running
             async with pace.place():
                 order.append(number)
@@ -62,7 +62,7 @@ def test_places_are_given_first_come_first_served():
                 await asyncio.sleep(0)
                 running -= 1
 
-        await asyncio.gather(*(work(number) for number in range(9)))
+        await asyncio.gather(*(hold_place(number) for number in range(9)))
         return order, most
 
     assert run_apart(run()) == (list(range(9)), 2)
@@ -81,20 +81,20 @@ def test_no_request_starts_while_the_server_asks_for_a_pause():
 
 def test_a_request_that_ends_while_it_waits_takes_no_place():
     async def run() -> bool:
-        pace, held = Pace(1), asyncio.Event()
+        pace, release = Pace(1), asyncio.Event()
 
         async def hold(done: asyncio.Event) -> None:
             async with pace.place():
                 await done.wait()
 
-        first = asyncio.create_task(hold(held))
+        first = asyncio.create_task(hold(release))
         await asyncio.sleep(0)
-        waiting = [asyncio.create_task(hold(held)) for _ in range(3)]
+        waiting = [asyncio.create_task(hold(release)) for _ in range(3)]
         await asyncio.sleep(0)
         for task in waiting[:2]:
             task.cancel()
         await asyncio.gather(*waiting[:2], return_exceptions=True)
-        held.set()
+        release.set()
         await asyncio.gather(first, waiting[2])
         async with asyncio.timeout(10), pace.place():
             return True

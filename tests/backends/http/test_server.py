@@ -19,7 +19,7 @@ from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import WorkError
 from zooter_core.records import Message, Response
 
-WHOLE = "".join(TEXT)
+FULL_TEXT = "".join(TEXT)
 HALF = "Half of"
 KEY = "sk-test-4f9a0c77b1d2"
 VARIABLE = "SCRIPTED_KEY"
@@ -80,7 +80,7 @@ def test_a_call_of_a_tool_without_a_stream(server, backend):
 
 @pytest.mark.parametrize("reason", ["stop", "eos", "eos_token", "stop_sequence", "end_turn", "STOP", "COMPLETE"])
 def test_an_answer_that_came_to_its_end(server, backend, reason):
-    for model, text in (("ends", WHOLE), ("ends-empty", "")):
+    for model, text in (("ends", FULL_TEXT), ("ends-empty", "")):
         _, response = answered(backend, at(server.url, f"{model} {json.dumps(reason)}"))
         assert (response.finish, response.text, response.error) == ("stop", text, None)
 
@@ -88,7 +88,7 @@ def test_an_answer_that_came_to_its_end(server, backend, reason):
 @pytest.mark.parametrize("reason", ["length", "max_tokens", "MAX_TOKENS", "wibble", 7, True, ["stop"], {"a": 1}])
 def test_an_answer_whose_end_is_cut_off_or_unknown_is_marked(server, backend, reason):
     _, response = answered(backend, at(server.url, f"ends {json.dumps(reason)}"))
-    assert (response.finish, response.text, response.error) == ("length", WHOLE, None)
+    assert (response.finish, response.text, response.error) == ("length", FULL_TEXT, None)
 
 
 def test_nothing_but_an_unknown_reason_is_an_error_that_shows_it(server, backend):
@@ -99,7 +99,7 @@ def test_nothing_but_an_unknown_reason_is_an_error_that_shows_it(server, backend
 
 @pytest.mark.parametrize("reason", ["content_filter", "SAFETY", "safety", "recitation"])
 def test_an_answer_that_a_filter_held_back_is_refused(server, backend, reason):
-    for model, text in (("ends", WHOLE), ("ends-empty", "")):
+    for model, text in (("ends", FULL_TEXT), ("ends-empty", "")):
         _, response = answered(backend, at(server.url, f"{model} {json.dumps(reason)}"))
         assert (response.finish, response.text) == ("refused", text)
         assert "content filter" in str(response.error)
@@ -107,7 +107,7 @@ def test_an_answer_that_a_filter_held_back_is_refused(server, backend, reason):
 
 @pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource"])
 def test_an_answer_that_failed_on_the_server_is_an_error(server, backend, reason):
-    for model, text in (("ends", WHOLE), ("ends-empty", "")):
+    for model, text in (("ends", FULL_TEXT), ("ends-empty", "")):
         _, response = answered(backend, at(server.url, f"{model} {json.dumps(reason)}"))
         assert (response.finish, response.text) == ("error", text)
         assert f'ended with the finish reason "{reason}"' in str(response.error)
@@ -124,7 +124,7 @@ def test_a_count_that_can_be_is_believed(server, backend, tokens):
 @pytest.mark.parametrize("tokens", [-5, 0, 10**9, 10**30, 7.0, 3.5, "7", True, None, [7], {"n": 7}])
 def test_a_count_that_cannot_be_is_not_believed(server, backend, tokens):
     _, response = answered(backend, at(server.url, f"counts {json.dumps(tokens)}"))
-    assert (response.tokens, response.text, response.error) == (len(TEXT), WHOLE, None)
+    assert (response.tokens, response.text, response.error) == (len(TEXT), FULL_TEXT, None)
 
 
 @pytest.mark.parametrize("model", ["deep-json", "long-number"])
@@ -193,7 +193,7 @@ def test_an_echoed_key_is_in_no_error_of_the_first_look(server, backend, monkeyp
 
 def test_a_short_key_is_no_reason_to_blot_words_out(server, backend, monkeypatch):
     monkeypatch.setenv(VARIABLE, "Hello")
-    assert answered(backend, at(server.url, "good", api_key_env=VARIABLE))[1].text == WHOLE
+    assert answered(backend, at(server.url, "good", api_key_env=VARIABLE))[1].text == FULL_TEXT
 
 
 def test_a_record_of_a_whole_answer_has_no_key(server, backend, key):
@@ -207,4 +207,4 @@ def test_a_record_of_a_whole_answer_has_no_key(server, backend, key):
 def test_an_impossible_pause_is_no_reason_to_give_up(backend):
     with serving() as other:
         _, response = answered(backend, at(other.url, "waits 99999999999", retries=1))
-        assert (response.text, response.error) == (WHOLE, None)
+        assert (response.text, response.error) == (FULL_TEXT, None)

@@ -52,9 +52,9 @@ def test_a_model_stays_while_there_is_room(folders, loads):
 def test_the_longest_unused_leaves(folders, loads):
     a, b, c = pool(folders, TWO).values()
     backend = TransformersBackend()
-    for candidate, there in ((a, ["a"]), (b, ["a", "b"]), (a, ["b", "a"]), (c, ["a", "c"]), (a, ["c", "a"])):
+    for candidate, resident in ((a, ["a"]), (b, ["a", "b"]), (a, ["b", "a"]), (c, ["a", "c"]), (a, ["c", "a"])):
         assert ask(backend, [candidate])[0][0].error is None
-        assert backend.resident.names() == there
+        assert backend.resident.names() == resident
     assert loads == Counter(NAMES)
 
 
@@ -139,10 +139,10 @@ def test_the_size_is_measured_and_the_estimate_is_near_it(folders, dtype):
 def test_without_a_dtype_it_is_the_one_that_is_quick_there(monkeypatch, folders, fast, gpus, place, expected):
     monkeypatch.setattr("zooter_core.backends.local.checkpoint.fast_bfloat16", lambda: fast)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    given = CandidateConfig("a", "transformers", str(folders["a"]), device_map=place)
-    assert dtype_of(given) == expected
-    assert Checkpoint.of(given).bytes() == Checkpoint.of(replace(given, dtype=str(expected).split(".")[1])).bytes()
-    assert dtype_of(replace(given, dtype="float16")) == torch.float16
+    entry = CandidateConfig("a", "transformers", str(folders["a"]), device_map=place)
+    assert dtype_of(entry) == expected
+    assert Checkpoint.of(entry).bytes() == Checkpoint.of(replace(entry, dtype=str(expected).split(".")[1])).bytes()
+    assert dtype_of(replace(entry, dtype="float16")) == torch.float16
 
 
 def test_where_a_candidate_may_lie_on_two_gpus(monkeypatch):
@@ -261,12 +261,12 @@ def test_threads_that_ask_in_turn_for_models_that_do_not_fit_together_all_finish
     backend = TransformersBackend()
     answers: list[tuple[str, str]] = []
 
-    def work(first: int) -> None:
+    def ask_in_turn(first: int) -> None:
         for number in range(6):
             name = NAMES[(first + number) % 2]
             answers.append((name, texts(backend, [candidates[name]])[0]))
 
-    running = [threading.Thread(target=work, args=(n,), daemon=True) for n in range(threads)]
+    running = [threading.Thread(target=ask_in_turn, args=(n,), daemon=True) for n in range(threads)]
     for thread in running:
         thread.start()
     for thread in running:

@@ -146,14 +146,14 @@ def test_tagger_where_a_line_has_no_tags(tmp_path):
 
 def test_the_tagger_sees_a_sample_at_most(tmp_path):
     source = lines(tmp_path / "s.txt", *DISTINCT)
-    seen: list[str] = []
+    tagged_texts: list[str] = []
 
     def tagging(texts):
-        seen.extend(texts)
+        tagged_texts.extend(texts)
         return first_letter(texts)
 
     figures, _ = curated(tmp_path, [source], n=3, tagging=tagging, tag_at_most=7)
-    assert (len(seen), figures["tags"]["queries"], figures["left"], figures["n"]) == (7, 7, 30, 3)
+    assert (len(tagged_texts), figures["tags"]["queries"], figures["left"], figures["n"]) == (7, 7, 30, 3)
     assert curated(tmp_path, [source], n=9, tag_at_most=7)[0]["tags"]["queries"] == 9
 
 

@@ -68,14 +68,14 @@ def test_worth_by_hand():
 def slowly(tags, sources, n):
     """The definition: look at every query for every pick."""
     room = dict(zip(dict.fromkeys(sources), shares([sources.count(s) for s in dict.fromkeys(sources)], n), strict=True))
-    seen: dict[str, int] = {}
+    tag_counts: dict[str, int] = {}
     left, picked = list(range(len(tags))), []
     while any(room[sources[place]] for place in left):
         open_ones = [place for place in left if room[sources[place]]]
-        gains = {place: sum(worth(seen.get(t, 0)) for t in tags[place] or UNTAGGED) for place in open_ones}
+        gains = {place: sum(worth(tag_counts.get(t, 0)) for t in tags[place] or UNTAGGED) for place in open_ones}
         best = max(open_ones, key=lambda place: (gains[place], -place))
         for name in tags[best] or UNTAGGED:
-            seen[name] = seen.get(name, 0) + 1
+            tag_counts[name] = tag_counts.get(name, 0) + 1
         room[sources[best]] -= 1
         left.remove(best)
         picked.append(best)

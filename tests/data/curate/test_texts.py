@@ -100,10 +100,11 @@ def test_no_benchmark_excludes_nothing():
 
 def test_a_query_counts_at_the_first_file_that_it_overlaps():
     benchmarks = Benchmarks({"one": ["x", EIGHT], "two": ["y", f"{EIGHT} nine"]}, 8)
-    both = normalise(f"{EIGHT} nine")
-    assert [benchmarks.exclude(text, Query(text, text)) for text in (both, "y", "x", "z")] == [True, True, True, False]
+    shared_text = normalise(f"{EIGHT} nine")
+    texts = (shared_text, "y", "x", "z")
+    assert [benchmarks.exclude(text, Query(text, text)) for text in texts] == [True, True, True, False]
     assert benchmarks.count == {"one": 2, "two": 1}
-    assert benchmarks.examples == {"one": [both, "x"], "two": ["y"]}
+    assert benchmarks.examples == {"one": [shared_text, "x"], "two": ["y"]}
 
 
 def test_examples_are_a_few():

@@ -72,10 +72,10 @@ def test_routerbench_merges_rows_that_complete_each_other(tmp_path):
     score.
     """
     columns = [*COLUMNS[:6], "three", *COLUMNS[6:10], "three|model_response", "three|total_cost"]
-    both = ["A", "B", "0.1", "0.2", "C", "0.3"]
-    one = [0, "id", "['Say it.']", "set", "", "0.5", "", "X", *both[1:]]
+    responses_and_costs = ["A", "B", "0.1", "0.2", "C", "0.3"]
+    one = [0, "id", "['Say it.']", "set", "", "0.5", "", "X", *responses_and_costs[1:]]
     two = [1, "id", "['Say it!']", "set", "1.0", "", "0.0", "A", "B", "0.4", "0.5", "C", "0.6"]
-    first = [2, "first", "Hello?", "set", "1", "1", "1", *both]
+    first = [2, "first", "Hello?", "set", "1", "1", "1", *responses_and_costs]
     lines, options = imported("routerbench", table(tmp_path / "a.csv", [first, one, two], columns))
     assert [line["id"] for line in lines] == ["first", "id"]
     assert lines[1] == {

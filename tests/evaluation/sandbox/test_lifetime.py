@@ -104,7 +104,7 @@ def test_a_daemon_ends_after_its_time_though_nobody_ends_it(daemon):
 
 # A run that this test holds in the middle: its worker writes to `alive`, then waits until `hold` is closed. Worker and
 # checker hold `alive` open as long as they live.
-HELD = """
+PAUSED_RUN = """
 import os, subprocess, sys
 sys.path.insert(0, {root!r})
 from zooter_core.evaluation.sandbox import runner
@@ -127,7 +127,7 @@ def test_everything_ends_when_the_process_that_runs_it_is_killed(kind, request, 
     if kind == "sandboxed":
         request.getfixturevalue("allowed")
     (alive, write), (read, hold) = os.pipe(), os.pipe()
-    call = [sys.executable, "-c", HELD.format(root=str(ROOT)), str(write), str(read), kind]
+    call = [sys.executable, "-c", PAUSED_RUN.format(root=str(ROOT)), str(write), str(read), kind]
     outer = subprocess.Popen(call, pass_fds=(write, read), env={**os.environ, "TMPDIR": str(tmp_path)})
     os.close(write)
     os.close(read)

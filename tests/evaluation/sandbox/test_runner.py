@@ -215,11 +215,11 @@ def test_what_the_setup_defines_is_there_for_the_check():
 def test_many_at_the_same_time_keep_to_themselves():
     verdicts: dict[int, bool] = {}
 
-    def work(number: int) -> None:
+    def judge(number: int) -> None:
         check = f"assert f() % 2 == 0 and f() == {number}"
         verdicts[number] = run(f"def f(): return {number}", check, "f", limits=Limits()).passed
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    threads = [threading.Thread(target=judge, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

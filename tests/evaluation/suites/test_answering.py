@@ -215,11 +215,11 @@ def test_a_second_turn_holds_the_first_answer(tmp_path, tiny_ensemble, monkeypat
     problems = [Problem("a", ("One?", "Two?"), 0), Problem("b", ("Only?",), 0)]
     stream, sent = tiny_ensemble.run_requests, []
 
-    def seen(requests, stop, generation=None):
+    def record(requests, stop, generation=None):
         sent.extend(requests)
         return stream(requests, stop, generation)
 
-    monkeypatch.setattr(tiny_ensemble, "run_requests", seen)
+    monkeypatch.setattr(tiny_ensemble, "run_requests", record)
     job = done(tmp_path, tiny_ensemble, problems)
     second = [request.messages for request in sent if len(request.messages) > 1]
     responses = job.texts["a", "base"]

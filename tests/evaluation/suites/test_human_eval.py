@@ -28,8 +28,8 @@ LINE = {
 def problem(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_text(json.dumps(LINE))
-    (found,) = HumanEval().read([path])
-    return found
+    (only_problem,) = HumanEval().read([path])
+    return only_problem
 
 
 RIGHT = "def add(a, b):\n    return a + b"

@@ -69,8 +69,10 @@ def test_the_reward_is_the_mean_of_both_orders_over_all_rivals(model, reference)
     (scored,) = score_queries(model, [(QUERY, TEXTS)])
     for one, reward in enumerate(scored.rewards):
         rivals = [other for other in range(len(TEXTS)) if other != one]
-        both = [(reference(QUERY, TEXTS[one], TEXTS[o]) - reference(QUERY, TEXTS[o], TEXTS[one])) / 2 for o in rivals]
-        assert reward == pytest.approx(sum(both) / len(both), abs=1e-4)
+        margins = [
+            (reference(QUERY, TEXTS[one], TEXTS[o]) - reference(QUERY, TEXTS[o], TEXTS[one])) / 2 for o in rivals
+        ]
+        assert reward == pytest.approx(sum(margins) / len(margins), abs=1e-4)
     assert sum(scored.rewards) == pytest.approx(0, abs=1e-4)  # what one is ahead another is behind
 
 

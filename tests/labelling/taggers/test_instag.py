@@ -18,14 +18,14 @@ from zooter_core.router.encoder import Encoders
 
 ENCODERS = Encoders()
 CANDIDATE = CandidateConfig("instagger", "scripted", "OFA-Sys/InsTagger")
-WHOLE = '[{"tag": "Arithmetic", "explanation": "a sum"}, {"tag": "word  problem", "explanation": "in words"}]'
+TAGS_JSON = '[{"tag": "Arithmetic", "explanation": "a sum"}, {"tag": "word  problem", "explanation": "in words"}]'
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (WHOLE, ["arithmetic", "word problem"]),
-        (f"Sure!\n```json\n{WHOLE}\n```\nDone.", ["arithmetic", "word problem"]),
+        (TAGS_JSON, ["arithmetic", "word problem"]),
+        (f"Sure!\n```json\n{TAGS_JSON}\n```\nDone.", ["arithmetic", "word problem"]),
         ('{"tag": "math", "explanation": "x"}', ["math"]),
         ('{"tag": "math", "explanation": "x"}\n{"tag": "code", "explanation": "y"}', ["math", "code"]),
         ('{"tag": "math", "explanation": "x"}, {"tag": "code", "explanation": "y"}]', ["math", "code"]),
@@ -71,7 +71,7 @@ def scripted(write, **options):
 
 def test_the_prompt_is_the_published_one_inside_vicunas():
     """Letter by letter, as InsTagger was trained."""
-    tagging, backend = scripted(lambda text: WHOLE)
+    tagging, backend = scripted(lambda text: TAGS_JSON)
     tagging.tag(["What is {query}?"])
     ((request, generation),) = backend.requests
     prompt = request.candidate.prompt_template.replace("{query}", request.messages[-1].content)
@@ -108,7 +108,7 @@ def test_a_template_and_a_model_of_ones_own():
 
 
 def test_a_model_that_fails_is_an_error():
-    tagging, _ = scripted(lambda text: ValueError("no room") if "b" in text[-1] else WHOLE)
+    tagging, _ = scripted(lambda text: ValueError("no room") if "b" in text[-1] else TAGS_JSON)
     with pytest.raises(WorkError, match=r"tags from the tagger, but found no room"):
         tagging.tag(["a", "b"])
 

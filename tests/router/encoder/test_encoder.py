@@ -34,15 +34,15 @@ def fresh(tiny_fleet) -> Encoder:
 @pytest.fixture
 def worked(monkeypatch):
     """The texts that went through the model, in order."""
-    seen: list[str] = []
+    inputs: list[str] = []
     forward = Encoder._forward
 
     def counted(self, texts):
-        seen.extend(texts)
+        inputs.extend(texts)
         return forward(self, texts)
 
     monkeypatch.setattr(Encoder, "_forward", counted)
-    return seen
+    return inputs
 
 
 def test_vectors_are_two_layers_of_unit_length(tiny_encoder):
@@ -205,10 +205,10 @@ def test_threads_share_an_encoder(fresh, tiny_encoder):
     expected = tiny_encoder.embed(texts)
     vectors: dict[int, np.ndarray] = {}
 
-    def work(number):
+    def embed(number):
         vectors[number] = np.concatenate([fresh.embed([text]) for text in texts[number::2] + texts[1 - number :: 2]])
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    threads = [threading.Thread(target=embed, args=(number,)) for number in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -250,7 +250,7 @@ def test_an_onnxruntime_that_does_not_load(tiny_fleet, cache, tmp_path, monkeypa
 @ONNX
 def test_onnxruntime_notes_nothing_for_its_maker(exported, tiny_fleet, tmp_path):
     """It would keep what it knows of the process and the machine in the home's cache folder, to send it later."""
-    work = f"""
+    script = f"""
 from zooter_core.router.encoder import Encoder
 encoder = Encoder({str(tiny_fleet / "encoder")!r}, "onnx")
 encoder.embed(["Hi"])
@@ -259,7 +259,7 @@ assert encoder.graph.path == __import__("pathlib").Path({str(exported.graph.path
     home = tmp_path / "home"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ORT_")}
     environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
-    subprocess.run([sys.executable, "-c", work], env=environment, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True)
     assert [path for path in home.rglob("*") if "onnxruntime" in path.name] == []
 
 

@@ -13,8 +13,8 @@ VECTORS = np.array([[1.0, 0.0], [0.0, 2.0], [-3.0, 0.0]], dtype=np.float32)
 SCORES = np.array([[4.0, 0.0], [0.0, 8.0], [5.0, 5.0]])
 
 
-def logits(query, **given):
-    head = fit_head(VECTORS, SCORES, ["a", "b"], "none", settings_of("knn", given), scores=SCORES)
+def logits(query, **settings):
+    head = fit_head(VECTORS, SCORES, ["a", "b"], "none", settings_of("knn", settings), scores=SCORES)
     return head(torch.tensor([query])).numpy()
 
 

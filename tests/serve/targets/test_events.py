@@ -21,9 +21,9 @@ def test_events_are_whole_wherever_the_stream_is_cut(cuts):
     bounds = [0, *sorted(cuts), len(STREAM)]
     splitter = Splitter()
     parts = [STREAM[start:end] for start, end in itertools.pairwise(bounds)]
-    found = [event for part in parts for event in splitter.feed(part)]
-    assert b"".join(found) == STREAM
-    assert [payload(event) for event in found] == [b"", b'{"a": "x\\n\\n"}', b'{"b":1}', b"[DONE]"]
+    events = [event for part in parts for event in splitter.feed(part)]
+    assert b"".join(events) == STREAM
+    assert [payload(event) for event in events] == [b"", b'{"a": "x\\n\\n"}', b'{"b":1}', b"[DONE]"]
 
 
 def test_the_last_event_needs_no_blank_line():
