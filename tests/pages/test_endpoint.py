@@ -87,7 +87,7 @@ def test_a_thumb_goes_to_the_endpoint(endpoint: Endpoint, open_page: Open) -> No
     file.mkdir()  # nothing can be stored there now
     page.feedback[0].set_value(1).run()
     assert not page.exception
-    assert "The thumb is stored here alone." in page.toast[0].value
+    assert "Your vote is stored here alone." in page.toast[0].value
     assert talk(page).turns[0].job.vote == 1
 
 
@@ -130,6 +130,20 @@ def test_compare_ranks_by_the_endpoints_rewards(endpoint: Endpoint, open_page: O
     assert "reward model" in words(page)
     paths = [exchange.path for exchange in endpoint.exchanges]
     assert sorted(paths) == ["/v1/chat/completions", "/v1/chat/completions", "/v1/rerank"]
+
+
+def test_a_vote_on_compare_goes_to_the_endpoint(endpoint: Endpoint, open_page: Open) -> None:
+    page = compare(open_page("compare"))
+    file = endpoint.server.settings.data / "feedback.jsonl"
+    ids = {exchange.request_id for exchange in endpoint.exchanges if exchange.path != "/v1/rerank"}
+    press(page, "Tie")
+    assert not file.exists()
+    press(page, f"{endpoint.order[0]} is best")
+    press(page, "None is good")
+    best, *nones = map(json.loads, file.read_text().splitlines())
+    assert (best["request_id"] in ids, best["verdict"]) == (True, "good")
+    assert {line["request_id"] for line in nones} == ids
+    assert {line["verdict"] for line in nones} == {"bad"}
 
 
 def test_compare_without_rewards_shows_all_answers(without_rewards: Endpoint, open_page: Open) -> None:

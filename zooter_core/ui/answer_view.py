@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from zooter_core.backends import fallback
+from zooter_core.errors import ZooterError
 from zooter_core.records import LEANING, SURE, Response
 from zooter_core.ui.error_box import show_error
 from zooter_core.ui.jobs import Answers
-from zooter_core.ui.text import safe
+from zooter_core.ui.text import plain, safe
+
+if TYPE_CHECKING:
+    from zooter_core.ensemble import Ensemble
 
 FOLDED = 700  # characters of a query from which the rest is folded
 ENDINGS = {
@@ -114,3 +121,12 @@ def draw_waiting(job: Answers) -> bool:
     queries = f"{job.ahead} other queries are" if job.ahead > 1 else "another query is"
     st.caption(f":material/hourglass: Waiting: {queries} answered first.")
     return True
+
+
+def send_feedback(engine: Ensemble, verdicts: Iterable[tuple[Response, bool]]) -> None:
+    """Tell the endpoint, if one answers, whether a visitor finds responses good. What is taken back stays there."""
+    try:
+        for response, good in verdicts:
+            engine.give_feedback(response, good)
+    except ZooterError as problem:
+        st.toast(f"Your vote is stored here alone. {plain(str(problem))}", icon=":material/error:")

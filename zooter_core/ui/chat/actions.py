@@ -58,16 +58,12 @@ def draw(engine: Ensemble, talk: Conversation, number: int) -> None:
 
 
 def _vote(engine: Ensemble, talk: Conversation, number: int, value: int | None) -> None:
-    """Store a thumb, and tell the endpoint if one answers. A thumb that is taken back stays there."""
+    """Store a thumb, and tell the endpoint if one answers."""
     talk.vote(number, value)
     turn = talk.turns[number]
     response = turn.job.responses.get(turn.candidate)
-    if value is None or response is None:
-        return
-    try:
-        engine.give_feedback(response, good=value == 1)
-    except ZooterError as problem:
-        st.toast(f"The thumb is stored here alone. {plain(str(problem))}", icon=":material/error:")
+    if value is not None and response is not None:
+        answer_view.send_feedback(engine, [(response, value == 1)])
 
 
 def _versions(talk: Conversation, number: int, key: str) -> None:

@@ -87,6 +87,14 @@ class Comparison:
         self.hidden = False
         history().vote(self.id, self.fleet, self.vote.to_json())
 
+    @property
+    def verdicts(self) -> list[tuple[Response, bool]]:
+        """What the vote says about single responses: the best one is good; if none is good, all are bad."""
+        if self.vote is None or self.vote.outcome == "tie":
+            return []
+        names = self.answered if self.vote.best is None else [self.vote.best]
+        return [(self.job.responses[name], self.vote.best is not None) for name in names]
+
     def retry(self, ensemble: Ensemble, name: str) -> None:
         """Ask one candidate again; the other responses stay, and all are ranked anew."""
         previous = {other: response for other, response in self.job.responses.items() if other != name}

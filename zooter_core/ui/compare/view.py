@@ -16,7 +16,7 @@ from zooter_core.ui.colours import badge
 from zooter_core.ui.compare import comparisons, leaderboard, votes
 from zooter_core.ui.compare.comparisons import Comparison, fleet_key, verdict
 from zooter_core.ui.compare.diff_view import draw_differences
-from zooter_core.ui.compare.votes import Vote
+from zooter_core.ui.compare.votes import Outcome, Vote
 from zooter_core.ui.error_box import show_error
 from zooter_core.ui.history import history
 from zooter_core.ui.text import code, number, plain, safe
@@ -71,7 +71,7 @@ def result(engine: Ensemble, comparison: Comparison) -> None:
     elif not comparison.blind:  # after a blind vote, nothing moves the card that a visitor has voted for
         _verdict(comparison)
     cards(comparison, engine)
-    _vote(comparison)
+    _vote(engine, comparison)
     if comparison.blind and not hidden and engine.can_rank:
         _verdict(comparison)
     if not hidden:
@@ -149,7 +149,7 @@ def cards(comparison: Comparison, engine: Ensemble | None = None) -> None:
                     again = partial(comparison.retry, engine, name)
                     st.button("Retry", key=f"retry-{key}", icon=":material/replay:", on_click=again)
                 if engine is not None and comparison.votable and name in comparison.answered:
-                    _vote_button(comparison, f"{plain(comparison.label(name))} is best", key, "best", name)
+                    _vote_button(engine, comparison, f"{plain(comparison.label(name))} is best", key, "best", name)
 
 
 def _card_head(comparison: Comparison, name: str, item: Ranked | None) -> None:
@@ -185,22 +185,29 @@ def _card_body(comparison: Comparison, name: str) -> None:
     answer_view.draw_ending(response)
 
 
-def _vote_button(comparison: Comparison, label: str, key: str, *choice: str) -> None:
+def _vote_button(
+    engine: Ensemble, comparison: Comparison, label: str, key: str, outcome: Outcome, best: str | None = None
+) -> None:
     vote = comparison.vote
-    selected = vote is not None and (vote.outcome, vote.best) == (choice[0], (*choice, None)[1])
+    selected = vote is not None and (vote.outcome, vote.best) == (outcome, best)
     icon = ":material/check:" if selected else ":material/how_to_vote:"
-    st.button(label, key=f"vote-{key}", icon=icon, on_click=comparison.cast, args=choice)
+    st.button(label, key=f"vote-{key}", icon=icon, on_click=_cast, args=(engine, comparison, outcome, best))
 
 
-def _vote(comparison: Comparison) -> None:
+def _cast(engine: Ensemble, comparison: Comparison, outcome: Outcome, best: str | None = None) -> None:
+    comparison.cast(outcome, best)
+    answer_view.send_feedback(engine, comparison.verdicts)
+
+
+def _vote(engine: Ensemble, comparison: Comparison) -> None:
     """What else a visitor can vote for than one card; after the vote, what it was and the next round."""
     vote = comparison.vote
     with st.container(horizontal=True, vertical_alignment="center"):
         if comparison.votable:
             again = " Voting again replaces your vote." if vote else ""
             st.markdown(f"**Which response is best?**{again}", width="content")
-            for outcome, label in (("tie", "Tie"), ("none", "None is good")):
-                _vote_button(comparison, label, f"{comparison.id}-{outcome}", outcome)
+            _vote_button(engine, comparison, "Tie", f"{comparison.id}-tie", "tie")
+            _vote_button(engine, comparison, "None is good", f"{comparison.id}-none", "none")
         elif vote:
             other = {"tie": "a tie", "none": "none of them is good"}
             choice = f"**{plain(vote.best)}**, {comparison.letter(vote.best)}" if vote.best else other[vote.outcome]
