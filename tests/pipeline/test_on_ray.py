@@ -18,10 +18,15 @@ import psutil
 import pytest
 
 from zooter_core.cli.main import main
+from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.run_folder import PARTS, RESPONSES
+from zooter_core.data.shards import Shard
 from zooter_core.errors import ZooterError
 from zooter_core.pipeline import on_ray
-from zooter_core.pipeline.on_ray import ray_engine
+from zooter_core.pipeline.lanes import CollectJob
+from zooter_core.pipeline.on_ray import RayEngine, ray_engine
+from zooter_core.pipeline.tally import Budget, Tally
+from zooter_core.records import Query
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 400.0
@@ -35,6 +40,20 @@ def test_without_ray_the_message_names_the_extra(tiny_ensemble, tmp_path, monkey
         ray_engine(tiny_ensemble, tmp_path),
     ):
         pass
+
+
+def test_a_part_knows_which_of_its_responses_the_run_has(tiny_ensemble, tmp_path):
+    queries = [Query(f"q{number}", "Why?") for number in range(4)]
+    name = tiny_ensemble.fleet.pool[0]
+    done: set[tuple[object, ...]] = {("q1", name, 0)}  # fewer than the part has
+    tallies = {name: Tally(name, 4)}
+    budget = Budget(None, lambda: 0.0)
+    job = CollectJob(tiny_ensemble, GenerationConfig(), 1, queries, Shard(1, 1), done, tallies, budget)
+    engine = RayEngine(tiny_ensemble, tmp_path, {})
+    (part,) = engine.parts(job, name)
+    assert part.done == (("q1", 0),)
+    job.done |= {(query.id, name, 0) for query in queries}
+    assert list(engine.parts(job, name)) == []
 
 
 ray = pytest.importorskip("ray", reason="the extra zooter[ray] is not installed")

@@ -84,7 +84,7 @@ class RayEngine:
 
     def _collect(self, job: CollectJob, names: Sequence[str], stop: threading.Event) -> Iterator[str]:
         """Have actors collect the parts of some candidates, and take each one over when it ends."""
-        parts = [part for name in names for part in self._parts(job, name)]
+        parts = [part for name in names for part in self.parts(job, name)]
         rows = [{"number": number, "payload": pickle.dumps(part)} for number, part in enumerate(parts)]
         arguments = {
             "fleet": str(self._ensemble.fleet.folder),
@@ -108,15 +108,15 @@ class RayEngine:
                 if tally.done < tally.total:
                     tally.problem = tally.problem or problem.failure
 
-    def _parts(self, job: CollectJob, name: str) -> Iterator[Part]:
-        """The parts of a candidate that lack something."""
+    def parts(self, job: CollectJob, name: str) -> Iterator[Part]:
+        """The parts of a candidate that lack responses."""
         count = max(1, math.ceil(len(job.queries) / PART_QUERIES))
         for number in range(1, count + 1):
             shard = Shard(number, count)
             shard_job = replace(job, shard=shard)
-            keys = {key for _, of_batch in shard_job.batches(name) for key in of_batch.values()}
-            if keys - job.done:
-                done = tuple((key.id, key.sample) for key in sorted(keys & job.done))
+            keys = sorted({key for _, of_batch in shard_job.batches(name) for key in of_batch.values()})
+            done = tuple((key.id, key.sample) for key in keys if key in job.done)
+            if len(done) < len(keys):
                 yield Part(name, self._ensemble.fleet.pool.index(name), shard, done, job.tallies[name].works)
 
     def _map(
