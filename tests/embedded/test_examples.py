@@ -41,7 +41,7 @@ def selects_berlin(text: str) -> bool:
 
 
 def is_advice_on_sleep(text: str) -> bool:
-    """The words differ with the processor and with what else is answered at the time."""
+    """The words differ with the processor."""
     lines = text.splitlines()
     return len(lines) >= 3 and len(set(lines)) == len(lines) and "bed" in text.lower()
 
@@ -52,7 +52,8 @@ def is_verse(text: str) -> bool:
 
 
 def thanks(text: str) -> bool:
-    return text.startswith("Dear Anna,") and "help with the move" in text and "Thank you" in text
+    """The words differ with the processor."""
+    return text.startswith("Dear Anna,") and "help with the move" in text and bool(re.search("[Tt]hank|grateful", text))
 
 
 # The example's expert, its tags, and whether a response is right.
@@ -79,10 +80,13 @@ def test_an_example_goes_to_its_expert_and_has_its_tags(embedded: Ensemble, quer
     assert {tag.name for tag in decision.tags} == tags
 
 
-def test_the_experts_answer_the_examples_rightly(embedded: Ensemble) -> None:
-    """On llama.cpp or transformers, whichever this machine's demo uses."""
-    requests = [Request(embedded.fleet.candidate(EXPECTED[query][0]), (Message("user", query),)) for query in EXAMPLES]
+@pytest.mark.parametrize("query", EXAMPLES)
+def test_an_expert_answers_its_example_rightly(embedded: Ensemble, query: str) -> None:
+    """On llama.cpp or transformers, whichever this machine's demo uses. One query at a time, as a visitor asks them:
+    what is answered beside it changes the last digits of a model's numbers, and so some words.
+    """
+    expert, _, is_right = EXPECTED[query]
+    request = Request(embedded.fleet.candidate(expert), (Message("user", query),))
     generation = GenerationConfig(max_new_tokens=120, temperature=0.0)
-    responses = dict(iter_responses(embedded.run_requests(requests, threading.Event(), generation)))
-    for query, request in zip(EXAMPLES, requests, strict=True):
-        assert EXPECTED[query][2](responses[request].text), (query, responses[request].text)
+    ((_, response),) = iter_responses(embedded.run_requests([request], threading.Event(), generation))
+    assert is_right(response.text), response.text
