@@ -107,12 +107,14 @@ def wait(condition: Callable[[], Result], what: str) -> Result:
 
 def lines(folder: Path) -> list[dict]:
     """The responses of a run, those that nobody has taken over too."""
-    paths = [folder / RESPONSES, *folder.glob(f"{PARTS}/*.open"), *folder.glob(f"{PARTS}/*.jsonl")]
-    responses: list[dict] = []
-    for path in paths:
-        content = path.read_bytes() if path.exists() else b""
-        responses += [json.loads(line) for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
-    return responses
+    while True:
+        paths = [*folder.glob(RESPONSES), *folder.glob(f"{PARTS}/*.open"), *folder.glob(f"{PARTS}/*.jsonl")]
+        try:
+            contents = [path.read_bytes() for path in paths]
+        except FileNotFoundError:  # a worker has just renamed it
+            continue
+        whole = [line for content in contents for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
+        return [json.loads(line) for line in whole]
 
 
 def saved(folder: Path) -> dict[tuple, dict]:
