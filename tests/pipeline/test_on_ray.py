@@ -105,7 +105,7 @@ def wait(condition: Callable[[], Result], what: str) -> Result:
     return result
 
 
-def lines(folder: Path) -> list[dict]:
+def responses_of(folder: Path) -> list[dict]:
     """The responses of a run, those that nobody has taken over too."""
     while True:
         paths = [*folder.glob(RESPONSES), *folder.glob(f"{PARTS}/*.open"), *folder.glob(f"{PARTS}/*.jsonl")]
@@ -113,12 +113,12 @@ def lines(folder: Path) -> list[dict]:
             contents = [path.read_bytes() for path in paths]
         except FileNotFoundError:  # a worker has just renamed it
             continue
-        whole = [line for content in contents for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
-        return [json.loads(line) for line in whole]
+        lines = [line for content in contents for line in content.splitlines(keepends=True)]
+        return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
 
 def saved(folder: Path) -> dict[tuple, dict]:
-    return {(record["id"], record["candidate"], record["sample"]): record for record in lines(folder)}
+    return {(record["id"], record["candidate"], record["sample"]): record for record in responses_of(folder)}
 
 
 def workers() -> list[psutil.Process]:
@@ -171,10 +171,10 @@ def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(tiny_ensemb
         (fleet / "fleet.toml").write_text((fleet / "fleet.toml").read_text() + near)
 
         first = driver(fleet, queries, folder)
-        wait(lambda: any(r["candidate"] == "near" for r in lines(folder)), "the first answer")
+        wait(lambda: any(r["candidate"] == "near" for r in responses_of(folder)), "the first answer")
         wait(workers, "a worker")[0].kill()
         before = saved(folder)
-        wait(lambda: sum(r["candidate"] == "near" for r in lines(folder)) > PART + 8, "an answer after the kill")
+        wait(lambda: sum(r["candidate"] == "near" for r in responses_of(folder)) > PART + 8, "an answer after the kill")
         first.send_signal(signal.SIGKILL)
         first.communicate()
         first_killed.set()
@@ -188,7 +188,7 @@ def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(tiny_ensemb
         if second.returncode:
             pytest.fail(f"the second driver returned {second.returncode}:\n{err.decode()}")
         after = saved(folder)
-        assert len(lines(folder)) == len(after) == 2 * count
+        assert len(responses_of(folder)) == len(after) == 2 * count
         assert middle.items() <= after.items(), "what had ended is there, and was not made again"
         ended = {record["text"].removeprefix("far: ") for record in middle.values() if record["candidate"] == "far"}
         assert len(ended) >= 8

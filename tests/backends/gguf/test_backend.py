@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +15,6 @@ import pytest
 
 from support.gguf_models import POSITIONS, SPECIAL, candidate, write_adapter, write_model, write_peft
 from zooter_core.backends import Piece, Request, backend
-from zooter_core.backends.gguf import child
 from zooter_core.backends.gguf import engine as engine_module
 from zooter_core.backends.gguf.answer import plain
 from zooter_core.backends.gguf.backend import GgufBackend
@@ -291,29 +286,6 @@ def test_an_architecture_that_llama_cpp_does_not_know(tmp_path):
     entry = candidate(write_model(tmp_path / "odd.gguf", architecture="nonsense"))
     with pytest.raises(WorkError, match="unknown model architecture: 'nonsense'"):
         GgufBackend().load(entry)
-
-
-def test_the_reason_is_written_before_the_process_ends(tmp_path):
-    """llama.cpp logs from a thread of its own, which is held up here by a pipe that is full."""
-    settings = {
-        "model": str(write_model(tmp_path / "odd.gguf", architecture="nonsense")),
-        "adapters": [],
-        "threads": 1,
-        "hostnames": ["127.0.0.1"],
-        "port": 0,
-        "verbosity": 1,
-    }
-    reader, writer = os.pipe()
-    full = os.write(writer, bytes(fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)))
-    command = [sys.executable, "-I", child.__file__, json.dumps(settings)]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=writer) as process:
-        os.close(writer)
-        assert process.stdout is not None
-        assert b"error" in process.stdout.readline()
-        with pytest.raises(subprocess.TimeoutExpired):  # it waits until the reason is written
-            process.wait(0.5)
-        with os.fdopen(reader, "rb") as log:
-            assert b"unknown model architecture: 'nonsense'" in log.read()[full:]
 
 
 def test_a_model_that_does_not_fit_into_memory(model):
