@@ -1,4 +1,4 @@
-"""The process of llama.cpp: what is left of it when the one that started it is gone."""
+"""The process of llama.cpp: why a model does not load, and what is left when the one that started it is gone."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from support.gguf_models import candidate, write_model
+from zooter_core.backends.gguf import child
 from zooter_core.backends.gguf.engine import Engine
 from zooter_core.backends.gguf.header import read_header
+from zooter_core.errors import WorkError
 
 pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
 
@@ -35,3 +37,20 @@ def test_no_folder_stays_when_the_one_that_started_it_is_killed_while_the_model_
     assert engine._process.wait(20) == 0
     assert not engine._folder.exists()
     engine.close()
+
+
+def test_a_reason_that_comes_after_the_failure_and_in_pieces_is_read(model, tmp_path, monkeypatch):
+    """llama.cpp logs from a thread of its own: here why comes half a second after the failure."""
+    (tmp_path / "child.py").write_text(
+        """
+import sys, time
+print('{"error": "failed to load"}', flush=True)
+for piece in ("0.00.008 ", "E load: ", "not a model", "\\n"):
+    time.sleep(0.1)
+    print(piece, end="", file=sys.stderr, flush=True)
+sys.stdin.read()
+"""
+    )
+    monkeypatch.setattr(child, "__file__", str(tmp_path / "child.py"))
+    with pytest.raises(WorkError, match="not a model"):
+        Engine(candidate(model), read_header(model), [])

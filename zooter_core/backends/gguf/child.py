@@ -27,11 +27,13 @@ def main() -> None:
     folder = os.path.dirname(settings["hostnames"][0])
     try:
         server = xllamacpp.Server(params)
-    except Exception as problem:  # the reason is on standard error, whole once this process has ended
-        print(json.dumps({"error": str(problem)}))
-        return
+        report = {"address": server.listening_address}
+    except (
+        Exception
+    ) as problem:  # a thread of llama.cpp writes the reason to standard error; ending now would cut it off
+        report = {"error": str(problem)}
     with suppress(BrokenPipeError):  # whoever started this process may have ended meanwhile
-        print(json.dumps({"address": server.listening_address}), flush=True)
+        print(json.dumps(report), flush=True)
     sys.stdin.buffer.read()
     shutil.rmtree(folder, ignore_errors=True)  # whoever was killed could not
     os._exit(0)  # nothing needs to be saved, and joining threads that compute would take time

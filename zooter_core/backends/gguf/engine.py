@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import Any
 
 from zooter_core.backends.gguf import LIBRARY, child, installed
 from zooter_core.backends.gguf.header import Header
+from zooter_core.backends.gguf.log import first_error, last_line
 from zooter_core.backends.gguf.slots import Slots
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.cores import free_cores
@@ -34,6 +36,7 @@ SLOTS = 8  # conversations that are answered at once, and whose prompts stay cac
 DEFAULT_CONTEXT = 8192  # tokens of all conversations together, unless the model or fleet.toml says less
 BATCH = 128  # tokens of a prompt that are read at once; a stop waits for them
 TIMEOUT = 600.0  # seconds without a byte from the process
+REASON_SECONDS = 5.0  # that llama.cpp may take to write why a model does not load
 OVERHEAD = 60_000_000  # bytes of the process without weights and context
 FULL = ("out of memory", "failed to allocate", "unable to allocate", "failed to create context")
 INSTALL = "Run `pip install 'zooter[gguf]'`, or set backend = \"transformers\" in fleet.toml."
@@ -78,7 +81,7 @@ class Engine:
         self.retired = False
         self.slots = Slots(SLOTS, self.context)
         self._folder = Path(tempfile.mkdtemp(prefix="zooter-"))  # only this user may enter it
-        self._socket = str(self._folder / "llama.sock")
+        self._socket, self._log = str(self._folder / "llama.sock"), self._folder / "log"
         self._closing = threading.Lock()
         try:
             self._process = self._start(candidate)
@@ -113,7 +116,7 @@ class Engine:
             "verbosity": 1,
         }
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
-        with (self._folder / "log").open("wb") as log:
+        with self._log.open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-I", child.__file__, dump_json(settings)],
                 stdin=subprocess.PIPE,
@@ -129,9 +132,10 @@ class Engine:
         with suppress(ValueError):
             if "address" in parse_json(line):
                 return
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)  # a thread of llama.cpp writes the reason, perhaps after the line
-        reason = self._reason() or self._end()
+        end = time.monotonic() + REASON_SECONDS
+        while not (reason := first_error(self._log)) and self._process.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)  # a thread of llama.cpp writes the reason, perhaps after the line
+        reason = reason or self._end()
         if any(words in reason.lower() for words in FULL):
             raise MemoryError(reason)
         raise WorkError(
@@ -223,19 +227,8 @@ class Engine:
         if code == -signal.SIGKILL:
             return "the process of llama.cpp was killed (SIGKILL), as the system does when memory runs out"
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        reason = self._reason()
+        reason = first_error(self._log) or last_line(self._log)
         return f"the process of llama.cpp ended with {how}{f' ({reason})' if reason else ''}"
-
-    def _reason(self) -> str:
-        """What llama.cpp gave as the first reason of its end."""
-        with suppress(OSError):
-            lines = (self._folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()
-            for line in lines:
-                _, mark, rest = line.partition(" E ")
-                if mark or "GGML_ASSERT" in line or "alloc" in line:
-                    return (rest.partition(": ")[2] or rest or line).strip()
-            return lines[-1].strip() if lines else ""
-        return ""
 
     def close(self) -> None:
         """End the process and remove its folder."""
