@@ -45,7 +45,7 @@ def draw(lab: Lab, engine: Ensemble) -> None:
     assert part is not None  # step 1 comes first
     settings.use_defaults(lab, part.loaded)
     st.markdown(
-        "The router learns one label a query: how likely each model is to answer it best. A label mixes the query's "
+        "The router learns one label per query: how likely each model is to answer it best. A label mixes the query's "
         "own scores with those of queries of the same kind. Move beta and watch."
     )
     picture = st.container()  # drawn last: it depends on what is below it

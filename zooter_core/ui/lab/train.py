@@ -174,9 +174,10 @@ def draw_figures(router: DistilledRouter) -> None:
         st.markdown(verdicts.against_best_single(held_back))
         with st.expander("Regret and other figures", icon=":material/table:"):
             _methods(held_back)
+    trained = len(data.tags) - (held_back["n"] if held_back else 0)
     st.caption(
-        f"Trained with beta {data.config.beta:g} and tau {data.config.tau:g} on {len(data.tags):,} queries of "
-        f"{plain(data.name)}, including those held back."
+        f"Trained with beta {data.config.beta:g} and tau {data.config.tau:g} on {trained:,} of the {len(data.tags):,} "
+        f"queries in {plain(data.name)}."
     )
 
 

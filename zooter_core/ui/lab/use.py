@@ -34,7 +34,8 @@ def draw(lab: Lab, engine: Ensemble) -> None:
     fits = set(pool) == set(fleet.pool)
     if fits:
         st.markdown(
-            f"Your router becomes a fleet with the models of {plain(fleet.name)}. Chat and all other pages use it."
+            f"A new fleet combines your router with the models of {plain(fleet.name)}. Chat and the other pages then "
+            "use it."
         )
     else:
         st.markdown(
