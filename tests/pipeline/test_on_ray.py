@@ -29,7 +29,7 @@ from zooter_core.pipeline.tally import Budget, Tally
 from zooter_core.records import Query
 
 ROOT = Path(__file__).resolve().parents[2]
-LONGEST = 400.0
+LONGEST = 900.0  # a guard; ten processes that want two cores take half of it
 Result = TypeVar("Result")
 
 
