@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
-from zooter_core.backends import Piece, Request, iter_responses, stream_or_fail
+from zooter_core.backends import Backend, Piece, Request, iter_responses, read_ahead, stream_or_fail
 from zooter_core.backends.conversation import Conversation, check_query, last_query, messages_of
 from zooter_core.backends.fallback import iter_text, with_fallback
 from zooter_core.backends.gguf import auto
@@ -184,12 +184,22 @@ class Ensemble(FleetModels):
         self, requests: Sequence[Request], stop: threading.Event, generation: GenerationConfig | None = None
     ) -> Iterator[Piece]:
         """Yield pieces of the responses to requests, one response each. All backends run at the same time."""
+        settings, groups = generation or self.fleet.generation, self._by_backend(requests)
+        return merge_streams([partial(stream_or_fail, backend, group, settings) for backend, group in groups], stop)
+
+    def read_ahead(self, conversation: Conversation) -> None:
+        """Let the candidates read a conversation in the background where their backend can, so that whoever answers
+        its next query begins sooner. The next request ends it."""
+        messages = messages_of(conversation)
+        for backend, requests in self._by_backend([Request(entry, messages) for entry in self.fleet.candidates]):
+            read_ahead(backend, requests)
+
+    def _by_backend(self, requests: Sequence[Request]) -> list[tuple[Backend, list[Request]]]:
+        """The backends of requests, each with its own."""
         by_kind: dict[str, list[Request]] = {}
         for request in requests:
             by_kind.setdefault(request.candidate.backend, []).append(request)
-        settings = generation or self.fleet.generation
-        streams = [partial(stream_or_fail, self.backend_of(kind), group, settings) for kind, group in by_kind.items()]
-        return merge_streams(streams, stop)
+        return [(self.backend_of(kind), group) for kind, group in by_kind.items()]
 
     def run_candidate(
         self,

@@ -75,8 +75,8 @@ def test_a_busy_port_is_exit_2(refused, servers):
 @pytest.mark.parametrize(
     ("option", "value", "part"),
     [
-        ("--port", "99999", "port 99999"),
-        ("--port", "-1", "port -1"),
+        ("--port", "99999", "a port up to 65535, but found 99999"),
+        ("--port", "-1", "a port up to 65535, but found -1"),
         ("--port", "http", "--port"),
         ("--allow-host", "http://demo.example.org", "a host name or an IP address for --allow-host"),
         ("--allow-host", "demo.example.org:80", "a host name or an IP address for --allow-host"),

@@ -19,6 +19,11 @@ def test_like_queries_share_their_clusters():
     assert all(len(names) > TIMES for names in of_group)  # a group is more than one cluster
 
 
+def test_the_nearest_centre_by_hand():
+    vectors, centres = torch.tensor([[0.0, 0.0], [2.1, 0.0], [2.0, 5.0]]), torch.tensor([[1.0, 0.0], [3.0, 0.0]])
+    assert clusters.nearest(vectors, centres).tolist() == [0, 1, 0]  # the last is as near to both
+
+
 def test_few_queries_are_one_cluster():
     assert set(cluster_tags(VECTORS[:12])) == {tuple(f"cluster {turn}-0" for turn in range(TIMES))}
 

@@ -129,6 +129,12 @@ def expect(backend: Backend, candidates: Sequence[CandidateConfig]) -> None:
         prepare(candidates)
 
 
+def read_ahead(backend: Backend, requests: Sequence[Request]) -> None:
+    """Let a backend read conversations that may go on, in the background, if it can; its next request ends that."""
+    if read := getattr(backend, "read_ahead", None):  # no part of the protocol
+        read(requests)
+
+
 def stream_or_fail(
     backend: Backend, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event
 ) -> Iterator[Piece]:

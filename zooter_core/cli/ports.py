@@ -8,6 +8,7 @@ import socket
 from zooter_core.errors import ZooterError, first_line
 
 DEFAULT_PORT = {"demo": 8501, "serve": 8400}
+MOST = 65_535
 
 
 def check_free(command: str, address: str, port: int) -> None:
@@ -16,12 +17,14 @@ def check_free(command: str, address: str, port: int) -> None:
     Raises:
         ZooterError: it cannot be bound.
     """
+    if not 0 <= port <= MOST:
+        raise ZooterError(f"a port up to {MOST}", str(port), f"Try zooter {command} --port {DEFAULT_PORT[command]}.")
     option = "--address" if command == "demo" else "--host"
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
-        except (OSError, OverflowError) as problem:
+        except OSError as problem:
             if isinstance(problem, socket.gaierror) or getattr(problem, "errno", None) == errno.EADDRNOTAVAIL:
                 raise ZooterError(
                     f"an address of this machine for {option}",
@@ -31,5 +34,5 @@ def check_free(command: str, address: str, port: int) -> None:
             raise ZooterError(
                 f"port {port} to be free",
                 "it is in use or not allowed",
-                f"Try another: zooter {command} --port {port + 1 if 1023 < port < 65535 else DEFAULT_PORT[command]}.",
+                f"Try another: zooter {command} --port {port + 1 if 1023 < port < MOST else DEFAULT_PORT[command]}.",
             ) from problem

@@ -128,6 +128,7 @@ class Job(BackgroundWork, Answers):
 
     Args:
         save: called with the answers once a second, when a reserve steps in, and at the end.
+        ended: called after the last of them.
 
     Attributes:
         begun: set with the first text, and at the end.
@@ -144,6 +145,7 @@ class Job(BackgroundWork, Answers):
         rank: bool = False,
         generation: GenerationConfig | None = None,
         save: Callable[[Answers], None] = lambda answers: None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         responses = {response.candidate: response for response in plan.previous}
         texts = {name: response.text for name, response in responses.items()}
@@ -151,7 +153,7 @@ class Job(BackgroundWork, Answers):
         self.begun = threading.Event()
         Answers.__init__(self, tuple(texts), texts, responses, reserves=tuple(plan.reserves), chosen=plan.chosen)
         BackgroundWork.__init__(self)
-        self._ensemble, self._plan, self._rank, self._save = ensemble, plan, rank, save
+        self._ensemble, self._plan, self._rank, self._save, self._ended = ensemble, plan, rank, save, ended
         prefix = [Message("assistant", plan.prefix)] if plan.prefix.strip() else []
         self._messages = (*messages, *prefix)
         self._generation = generation or ensemble.fleet.generation
@@ -180,6 +182,7 @@ class Job(BackgroundWork, Answers):
         for ticket in self._tickets:
             ticket.leave()
         self._save(self)
+        self._ended()
 
     def _answer(self) -> None:
         saved, plan = time.monotonic(), self._plan

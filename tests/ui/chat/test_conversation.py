@@ -50,6 +50,24 @@ def test_each_mode_runs_whom_it_should(engine: Ensemble, talk: Conversation) -> 
     assert len(ended(talk).job.candidates) == 1
 
 
+def test_the_candidates_read_what_was_said_when_an_answer_has_ended(
+    engine: Ensemble, talk: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[list[tuple[str, str]]] = []
+    backend = engine.backend_of("transformers")
+    monkeypatch.setattr(
+        backend,
+        "read_ahead",
+        lambda requests: read.append([(r.candidate.name, r.messages[-1].content) for r in requests]),
+        raising=False,
+    )
+    talk.ask(engine, "What is 12 + 30?", Settings("fixed", "two"))
+    first = ended(talk).text
+    talk.ask(engine, "Why?", Settings("fixed", "one", system="Be brief."))
+    second = ended(talk).text
+    assert read == [[(name, text.strip()) for name in engine.fleet.pool] for text in (first, second)]
+
+
 def test_settings_reach_the_candidate_and_the_system_text_not_the_router(engine: Ensemble, talk: Conversation) -> None:
     talk.ask(engine, "Write about the sea.", Settings(max_new_tokens=3))
     plain = ended(talk)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from zooter_core.backends import Backend, Piece, Request, backend, expect
+from zooter_core.backends import Backend, Piece, Request, backend, expect, read_ahead
 from zooter_core.backends.gguf import installed
 from zooter_core.backends.turn_queue import TurnQueue
 from zooter_core.config.candidates import AUTO, GGUF, TRANSFORMERS, CandidateConfig
@@ -92,6 +92,10 @@ class AutoBackend:
         """Unload the models that nobody uses."""
         if self._backend is not None:
             self._backend.spare()
+
+    def read_ahead(self, requests: Sequence[Request]) -> None:
+        """As the backend in use."""
+        read_ahead(self._chosen(), requests)
 
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event

@@ -30,6 +30,7 @@ from zooter_core.weights import gguf_file
 
 EngineKey = tuple[Any, ...]
 NEVER = threading.Event()
+MOST_AHEAD = 4_000  # characters of a conversation that is read ahead, by each candidate
 STARTED_AGAIN = "The next query starts it again."
 
 
@@ -45,6 +46,7 @@ class GgufBackend:
         self._adapters: dict[str, dict[str, Path]] = {}  # model -> adapter as in fleet.toml -> its GGUF file
         self._expected: list[CandidateConfig] = []
         self._lock = threading.Lock()
+        self._request_came = threading.Event()  # ends the reading ahead
 
     def expect(self, candidates: Sequence[CandidateConfig]) -> None:
         """Note candidates that will be asked, so that a process starts with all adapters of its file."""
@@ -59,16 +61,37 @@ class GgufBackend:
             engine = self._take(candidate, header, key, NEVER)
             try:
                 if engine is not None:
-                    self._warm(engine, candidate)
+                    self._read(engine, Request(candidate, (Message("user", "Hello"),)), NEVER)
             finally:
                 self.resident.release(key)
 
-    def _warm(self, engine: Engine, candidate: CandidateConfig) -> None:
-        """Let a slot read the beginning of the candidate's prompts, which the first query then need not wait for."""
-        request = Request(candidate, (Message("user", "Hello"),))
-        one = GenerationConfig(max_new_tokens=1)
+    def read_ahead(self, requests: Sequence[Request]) -> None:
+        """Let models that are loaded read conversations in the background, until they have done so or are asked.
+
+        Whoever answers a conversation next has then read all of it but the new query, also if others answered so far.
+        """
+        self._request_came.set()
+        self._request_came = stop = threading.Event()
+        threading.Thread(target=self._read_all, args=(requests, stop), name="read ahead", daemon=True).start()
+
+    def _read_all(self, requests: Sequence[Request], stop: threading.Event) -> None:
+        for request in requests:
+            header, key = self._check(request.candidate)
+            length = sum(len(message.content) for message in request.messages)
+            if length > MOST_AHEAD or stop.is_set() or not self.resident.has(key):
+                continue
+            engine = self._take(request.candidate, header, key, stop)
+            try:
+                if engine is not None and not engine.slots.busy:
+                    self._read(engine, request, stop)
+            finally:
+                self.resident.release(key)
+
+    def _read(self, engine: Engine, request: Request, stop: threading.Event) -> None:
+        """Let a slot read a prompt, whose beginning later prompts share: those need not wait for it."""
+        one, number = GenerationConfig(max_new_tokens=1), self._number(engine, request.candidate)
         with suppress(ZooterError, EngineError, RefusedError):  # raised again when it is asked
-            Answer(engine, request, self._number(engine, candidate), one, lambda text: None, NEVER).run()
+            Answer(engine, request, number, one, lambda text: None, stop).run()
 
     def trial(self, candidate: CandidateConfig) -> str:
         """Any query will do."""
@@ -86,6 +109,7 @@ class GgufBackend:
         self, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
         """Run all requests at the same time, as many as the slots of their processes allow."""
+        self._request_came.set()
         pieces: queue.Queue[Piece | None] = queue.Queue()
         waiting, line, abandoned = enumerate(requests), threading.Lock(), Stop(stop)
 

@@ -31,7 +31,7 @@ class Slots:
 
     def __init__(self, count: int, room: int) -> None:
         self._free = [Slot(number) for number in range(count)]
-        self._room = room
+        self._count, self._room = count, room
         self._changed = threading.Condition()
         self._line = TurnQueue()
         self._uses = 0
@@ -61,6 +61,11 @@ class Slots:
                 return slot
         finally:
             ticket.leave()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a slot is in use."""
+        return len(self._free) < self._count
 
     def give_back(self, slot: Slot) -> None:
         """Make a slot free."""

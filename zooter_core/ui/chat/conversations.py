@@ -143,6 +143,10 @@ class Conversation:
             if number < len(self.turns) and answers in self.turns[number].versions:
                 self._save(number)
 
+        def read_ahead() -> None:
+            if answered := self._messages("", system=settings.system)[:-1]:
+                ensemble.read_ahead(answered)
+
         job = Job(
             ensemble,
             plan,
@@ -150,6 +154,7 @@ class Conversation:
             rank=len(plan.candidates) > 1 and not settings.second,
             generation=generation,
             save=save,
+            ended=read_ahead,
         )
         versions: list[Answers] = [*previous.versions, job] if previous else [job]
         why = previous.why if previous else None

@@ -1,0 +1,103 @@
+"""Conversations that are read before their next query comes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from support.gguf_models import candidate, write_adapter, write_model
+from zooter_core.backends import Request, backend, read_ahead
+from zooter_core.backends.gguf import backend as backend_module
+from zooter_core.backends.gguf.backend import GgufBackend
+from zooter_core.backends.gguf.engine import Engine
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.fleet import GenerationConfig
+from zooter_core.records import Message
+
+pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
+SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
+TALK = (Message("user", "Which is the largest planet of all?"), Message("assistant", "It is Jupiter, by far."))
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> list[CandidateConfig]:
+    model = write_model(tmp_path / "tiny.gguf")
+    adapter = str(write_adapter(tmp_path / "lora.gguf"))
+    return [candidate(model), replace(candidate(model, adapter=adapter), name="other")]
+
+
+@pytest.fixture
+def gguf(pool: list[CandidateConfig]) -> Iterator[GgufBackend]:
+    gguf_backend = backend("gguf")
+    assert isinstance(gguf_backend, GgufBackend)
+    gguf_backend.expect(pool)
+    yield gguf_backend
+    gguf_backend.spare()
+
+
+def wait_for_readers() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "read ahead":
+            thread.join(60)
+
+
+def test_whoever_answers_next_has_read_the_conversation(gguf, pool, monkeypatch):
+    progress, stream = [], Engine.stream
+
+    def recorded(engine, body, stop):
+        for event in stream(engine, body, stop):
+            progress.extend([event["prompt_progress"]] if "prompt_progress" in event else [])
+            yield event
+
+    for entry in pool:
+        gguf.load(entry)
+    read_ahead(gguf, [Request(entry, TALK) for entry in pool])
+    wait_for_readers()
+    monkeypatch.setattr(Engine, "stream", recorded)
+    for entry in pool:
+        progress.clear()
+        list(gguf.stream([Request(entry, (*TALK, Message("user", "Why?")))], SHORT, threading.Event()))
+        new = progress[0]["total"] - progress[0]["cache"]
+        assert new < 40 < progress[0]["cache"], "the query and the marks of its turn; letters are tokens here"
+
+
+def test_a_request_ends_the_reading(gguf, pool, monkeypatch):
+    reading, ended = threading.Event(), threading.Event()
+
+    def slow(engine, request, stop):
+        reading.set()
+        assert stop.wait(60)
+        ended.set()
+
+    for entry in pool:
+        gguf.load(entry)
+    monkeypatch.setattr(gguf, "_read", slow)
+    gguf.read_ahead([Request(entry, TALK) for entry in pool])
+    assert reading.wait(60)
+    (*_, piece) = gguf.stream([Request(pool[0], TALK[:1])], SHORT, threading.Event())
+    assert piece.response.error is None
+    assert ended.wait(60)
+    wait_for_readers()
+
+
+def test_nobody_reads_while_somebody_answers_or_what_is_too_long_or_not_loaded(gguf, pool, monkeypatch):
+    read: list[Request] = []
+    monkeypatch.setattr(gguf, "_read", lambda engine, request, stop: read.append(request))
+    request = Request(pool[0], TALK)
+    gguf._read_all([request], threading.Event())
+    assert gguf.resident.names() == []
+    gguf.load(pool[0])
+    read.clear()
+    gguf._read_all([request], threading.Event())
+    assert read == [request]
+    (engine,) = gguf.resident._models.values()
+    slot = engine.slots.take(None, [1], 1, threading.Event())
+    gguf._read_all([request], threading.Event())
+    engine.slots.give_back(slot)
+    monkeypatch.setattr(backend_module, "MOST_AHEAD", 20)
+    gguf._read_all([request], threading.Event())
+    assert read == [request]
