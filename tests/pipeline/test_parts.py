@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
+
+import pytest
 
 from zooter_core import files, pipeline
+from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.run_folder import PARTS, RESPONSES
 from zooter_core.data.run_lines import response_check
 from zooter_core.data.runs import Run
+from zooter_core.data.shards import Shard
+from zooter_core.ensemble import Ensemble
 from zooter_core.pipeline import parts
 from zooter_core.strict_json import dump_json
 
@@ -46,6 +52,19 @@ def test_a_worker_that_ends_while_its_part_is_taken_over_loses_nothing(tmp_path,
         thread.join()
         assert [record["id"] for record in run.records(RESPONSES)] == ids
         assert not place.exists()
+
+
+def test_a_worker_that_is_killed_when_its_part_has_ended_repeats_nothing(tmp_path, ensemble, queries, monkeypatch):
+    """Its driver has not heard of the end, so another worker is to collect the part."""
+    part = parts.Part("one", 1, Shard(1, 1), (), works=False)
+    generation = GenerationConfig(max_new_tokens=2)
+    collect = partial(parts.collect_part, tmp_path, ensemble, queries[:3], part, generation, 1)
+    assert collect() is None
+    first = list(parts.lines_of(tmp_path, part))
+    monkeypatch.setattr(Ensemble, "run_candidate", lambda *arguments: pytest.fail("an answer is asked for again"))
+    assert collect() is None
+    assert list(parts.lines_of(tmp_path, part)) == first
+    assert len(first) == 3
 
 
 class _Clock:

@@ -58,7 +58,7 @@ class Part:
 def collect_part(
     folder: Path, ensemble: Ensemble, queries: Sequence[Query], part: Part, generation: GenerationConfig, samples: int
 ) -> Failure | None:
-    """Collect a part in this process. Continues after the lines of a worker that was killed.
+    """Collect a part in this process. Continues after the lines of a worker that was killed, also at its very end.
 
     Args:
         folder: of the run.
@@ -71,7 +71,9 @@ def collect_part(
     files.private_folder(place)
     lock = _lock(place / f"{part.name}{LOCK}")
     try:
-        begun = place / f"{part.name}{OPEN}"
+        begun, ended = (place / f"{part.name}{suffix}" for suffix in (OPEN, CLOSED))
+        if ended.exists() and not begun.exists():  # its worker was killed before anybody knew that it had ended
+            ended.replace(begun)
         records = list(read_records(begun))
         done: set[tuple[object, ...]] = {Key(id, part.candidate, sample) for id, sample in part.done}
         done |= {Key(record["id"], record["candidate"], record["sample"]) for record in records}
@@ -84,7 +86,7 @@ def collect_part(
         with Appender(begun, private=True) as job.out, closing(merge_streams(lanes, threading.Event())) as notes:
             for _ in notes:
                 pass
-        begun.replace(place / f"{part.name}{CLOSED}")
+        begun.replace(ended)
         return tally.problem
     finally:
         lock.release()
