@@ -1,0 +1,67 @@
+"""The same queries answered by two engines and scored by one reward model: python benchmarks/engines.py RUN OTHER
+
+RUN and OTHER are run folders with rewards of the same candidates, for instance one of transformers and one of llama.cpp
+(`backend = "gguf"`, or `"transformers"`, in fleet.toml; `zooter collect`, then `zooter score`, with the same options).
+Compared are the queries that both have: each candidate's mean reward, the share of queries on which it is the best, and
+what the embedded router's choices earn, with 95% intervals of the differences (resampled queries).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core.data.runs import Run
+from zooter_core.data.scores import Scores
+from zooter_core.method.metrics import interval
+from zooter_core.paths import EMBEDDED_FLEET
+from zooter_core.router.router import Router
+
+
+def paired(folders: list[Path]) -> list[Scores]:
+    """The scores of two runs on the queries of both, in one order."""
+    tables = []
+    for folder in folders:
+        with Run(folder) as run:
+            tables.append(run.scores())
+    one, other = tables
+    assert one.candidates == other.candidates, "two runs of the same candidates"
+    rows = [{query.id: row for row, query in enumerate(table.queries)} for table in tables]
+    both = [id for id in rows[0] if id in rows[1]]
+    return [
+        Scores(tuple(table.queries[at[id]] for id in both), table.candidates, table.scores[[at[id] for id in both]])
+        for table, at in zip(tables, rows, strict=True)
+    ]
+
+
+def line(name: str, one: NDArray[np.float64], other: NDArray[np.float64]) -> str:
+    low, high = interval(other - one)
+    means = f"{one.mean():7.3f} {other.mean():7.3f}"
+    return f"{name:32} {means}   {(other - one).mean():+.3f} (95% CI {low:+.3f} to {high:+.3f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs=2, metavar="RUN")
+    one, other = paired(parser.parse_args().runs)
+    texts = [query.text for query in one.queries]
+    print(f"{len(texts)} queries\n{'':32}   first   other   other - first")
+    for place, name in enumerate(one.candidates):
+        print(line(f"mean reward of {name}", one.scores[:, place], other.scores[:, place]))
+    winners = [table.scores.argmax(axis=1) for table in (one, other)]
+    for place, name in enumerate(one.candidates):
+        print(line(f"share of wins of {name}", *((best == place).astype(float) for best in winners)))
+    router = Router.load(EMBEDDED_FLEET / "router")
+    order = [router.candidates.index(name) for name in one.candidates]
+    chosen = router.probabilities(texts)[:, order].argmax(axis=1)
+    rows = np.arange(len(texts))
+    print(line("reward of the router's choice", one.scores[rows, chosen], other.scores[rows, chosen]))
+    print(line("best choice by the router", *((best == chosen).astype(float) for best in winners)))
+    print(f"the same winner: {(winners[0] == winners[1]).mean():.1%}")
+
+
+if __name__ == "__main__":
+    main()
