@@ -30,9 +30,9 @@ def paired(folders: list[Path]) -> list[Scores]:
     one, other = tables
     assert one.candidates == other.candidates, "two runs of the same candidates"
     rows = [{query.id: row for row, query in enumerate(table.queries)} for table in tables]
-    both = [id for id in rows[0] if id in rows[1]]
+    shared = [id for id in rows[0] if id in rows[1]]
     return [
-        Scores(tuple(table.queries[at[id]] for id in both), table.candidates, table.scores[[at[id] for id in both]])
+        Scores(tuple(table.queries[at[id]] for id in shared), table.candidates, table.scores[[at[id] for id in shared]])
         for table, at in zip(tables, rows, strict=True)
     ]
 
