@@ -34,7 +34,7 @@ test: check
 quick: check
 	$(BIN)/pytest -n auto --dist worksteal -m "not browser and not models and not faults and not export and not slow"
 
-# Lines and branches that all tests reach, apart from what runs in processes of its own.
+# Lines and branches that all tests reach, in processes of their own too, but for those in the sandbox.
 coverage: check
 	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered
 
