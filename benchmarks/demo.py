@@ -5,8 +5,8 @@ the page, when it changes.
 
 Cold: from the start of `zooter demo` until the page takes a query, shows its routing, and the answer's first words.
 An empty Streamlit app with a composer, started in the same round, is the least that any demo on Streamlit takes.
-Warm: from Enter to the routing and to the first words in new conversations; medians. Later: the same in a second turn,
-where a model reads the first one. Stop: from the click to the end.
+Warm: from Enter to the routing and to the first words in new conversations; medians. Later: to the first words of another
+model in a second turn, two seconds after the first answer ended. Stop: from the click to the end.
 Compare: from the click until four answers of at most 40 tokens are ranked. Pages: from the click on a page to its
 heading, at the first visit and at the second; the slowest page.
 CPU: seconds of processor time of the demo, with its children, until the first words. Memory after all pages but Train,
@@ -187,7 +187,8 @@ def chat(browser: Browser, fleet: Path) -> dict[str, float]:
             expect(page.get_by_test_id("stChatMessage")).to_have_count(0, timeout=MINUTE)
             warm.append(ask(page, query, 0))
             wait_for_end(page)
-        _, later = ask(page, QUERIES[0], 1)  # after another model's turn, which it has to read
+        page.wait_for_timeout(2_000)  # the visitor types, and the other models read the first turn
+        _, later = ask(page, QUERIES[0], 1)
         wait_for_end(page)
         ask(page, "Write a very long story about a river.", 2)
         (stop,) = timed(page, "click", [STOPPED], page.get_by_role("button", name="Stop").click)
