@@ -5,8 +5,8 @@ the page, when it changes.
 
 Cold: from the start of `zooter demo` until the page takes a query, shows its routing, and the answer's first words.
 An empty Streamlit app with a composer, started in the same round, is the least that any demo on Streamlit takes.
-Warm: from Enter to the routing and to the first words in new conversations; medians. Later: to the first words of another
-model in a second turn, two seconds after the first answer ended. Stop: from the click to the end.
+Warm: from Enter to the routing and to the first words in new conversations; medians. Later: to the first words of
+another model in a second turn, two seconds after the first answer ended. Stop: from the click to the end.
 Compare: from the click until four answers of at most 40 tokens are ranked. Pages: from the click on a page to its
 heading, at the first visit and at the second; the slowest page.
 CPU: seconds of processor time of the demo, with its children, until the first words. Memory after all pages but Train,
