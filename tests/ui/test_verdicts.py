@@ -27,7 +27,7 @@ def held_back(low: float, high: float, n: int = 142, **more: Any) -> dict[str, A
 def test_better_only_where_the_interval_is_above_0() -> None:
     sentence = verdicts.of_report(held_back(0.2, 0.8))[0]
     assert "earns **more** than **writer**" in sentence
-    assert "0.500 per query (95% CI 0.200 to 0.800, 142 held-back queries)" in sentence
+    assert "0.50 per query (95% CI 0.20 to 0.80, 142 held-back queries)" in sentence
 
 
 @pytest.mark.parametrize(("low", "high"), [(-0.1, 0.8), (0.0, 0.8), (-0.8, 0.0)])
@@ -43,7 +43,14 @@ def test_worse_is_said_as_plainly_with_the_interval_turned() -> None:
     figures["mean"]["chosen"] = 0.0
     sentence = verdicts.of_report(figures)[0]
     assert "earns **less** than **writer**" in sentence
-    assert "0.500 per query (95% CI 0.200 to 0.800" in sentence
+    assert "0.50 per query (95% CI 0.20 to 0.80" in sentence
+
+
+def test_figures_have_the_decimals_that_their_interval_can_bear() -> None:
+    figures = held_back(-0.009, 0.005)
+    figures["mean"]["chosen"] = figures["mean"]["best_single"] - 0.0003
+    assert ": +0.000 per query (95% CI -0.009 to 0.005" in verdicts.of_report(figures)[0]
+    assert "(95% CI 0.20 to 0.80" in verdicts.of_report(held_back(0.2, 0.8))[0]
 
 
 def test_a_few_queries_are_not_enough_whatever_the_interval() -> None:
@@ -85,13 +92,13 @@ def test_no_way_and_a_way_back() -> None:
 
 def test_regret_with_intervals() -> None:
     sentence = verdicts.of_report(held_back(0.2, 0.8))[2]
-    assert "router **1.500** (1.200 to 1.800)" in sentence
-    assert "**writer** **2.000** (1.700 to 2.300)" in sentence
+    assert "router **1.50** (1.20 to 1.80)" in sentence
+    assert "**writer** **2.00** (1.70 to 2.30)" in sentence
 
 
 def test_rmr_and_how_many_models_it_runs() -> None:
     sentence = verdicts.of_report(held_back(0.2, 0.8))[3]
-    assert "earns **less** than **RMR**, which runs both models for every query: 0.250" in sentence
+    assert "earns **less** than **RMR**, which runs both models for every query: 0.25 per" in sentence
 
 
 def test_a_candidates_name_is_no_markdown() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from zooter_core.evaluation.report_tables import Figures, as_good, is_best, pool_of
@@ -47,26 +48,37 @@ def _all_models(count: int) -> str:
 def _difference(difference: float, interval: Sequence[float], n: int, other: str) -> str:
     """The router against another method; a verdict only if the interval excludes 0 and there are enough queries."""
     low, high = interval
-    queries = f"{n:,} held-back queries"
+    amount, queries = _rounded(difference, interval, "+"), f"{n:,} held-back queries"
     if n < FEW:
         return (
-            f"Against {other}, the router earns {difference:+.3f} reward per query (95% CI {low:.3f} to {high:.3f}, "
-            f"{queries}). With so few queries, that does not show whether it is better."
+            f"Against {other}, the router earns {amount} reward per query ({_ci(low, high)}, {queries}). With so few "
+            "queries, that does not show whether it is better."
         )
     if low > 0:
-        return f"The router earns **more** than {other}: {difference:.3f} per query ({_ci(low, high)}, {queries})."
+        return f"The router earns **more** than {other}: {amount.lstrip('+')} per query ({_ci(low, high)}, {queries})."
     if high < 0:
-        return f"The router earns **less** than {other}: {-difference:.3f} per query ({_ci(-high, -low)}, {queries})."
-    return f"**No significant difference** from {other}: {difference:+.3f} per query ({_ci(low, high)}, {queries})."
+        less = amount.lstrip("-")
+        return f"The router earns **less** than {other}: {less} per query ({_ci(-high, -low)}, {queries})."
+    return f"**No significant difference** from {other}: {amount} per query ({_ci(low, high)}, {queries})."
+
+
+def _decimals(low: float, high: float) -> int:
+    """The decimals that a mean with this interval can bear: two digits of the interval's width, but two to four."""
+    return min(max(1 - math.floor(math.log10(high - low)), 2), 4) if high > low else 3
+
+
+def _rounded(value: float, interval: Sequence[float], sign: str = "") -> str:
+    decimals = _decimals(*interval)
+    return f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"  # + 0.0: no "-0.00"
 
 
 def _ci(low: float, high: float) -> str:
-    return f"95% CI {low:.3f} to {high:.3f}"
+    return f"95% CI {_rounded(low, (low, high))} to {_rounded(high, (low, high))}"
 
 
 def _with_interval(mean: float, interval: Sequence[float]) -> str:
-    low, high = interval
-    return f"**{mean:.3f}** ({low:.3f} to {high:.3f})"
+    low, high = (_rounded(end, interval) for end in interval)
+    return f"**{_rounded(mean, interval)}** ({low} to {high})"
 
 
 def _gap(held_back: Figures, single: str) -> str:
