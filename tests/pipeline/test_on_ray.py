@@ -146,11 +146,12 @@ def driver(*call: object) -> subprocess.Popen:
 
 
 @pytest.mark.slow
-def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(tiny_ensemble, fleet_copy, tmp_path):
+def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(tiny_ensemble, fleet_copy, tmp_path, monkeypatch):
     """A whole run of a model in memory and a scripted endpoint. A worker is killed, then the driver; the same command
     then finishes, with the labels of a run without Ray. Slow: seven processes import PyTorch. It alone protects
     `--engine ray`. Ray is started once, as without --address, and outlives the first driver as a cluster does.
     """
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # its 15 is a thirtieth of a core beside processes that are busy
     requests: Counter[str] = Counter()
     lock, first_killed = threading.Lock(), threading.Event()
 
