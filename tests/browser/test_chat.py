@@ -129,7 +129,7 @@ def test_an_exported_conversation_is_complete_and_a_deleted_one_gone(open_tab: O
     assert "> What is 21 + 14?" in Path(started.value.path()).read_text()
     page.get_by_role("textbox", name="Name").fill("My sums")
     page.get_by_role("textbox", name="Name").press("Enter")
-    wait_until_idle(page)
+    server.wait_for_title("My sums")
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_text("A small router reads your query")).to_be_visible(timeout=SLOW)
     assert all(turn["query"] != "What is 21 + 14?" for turn in server.records())
