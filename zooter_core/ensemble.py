@@ -190,8 +190,8 @@ class Ensemble(FleetModels):
     def read_ahead(self, conversation: Conversation) -> None:
         """Let the candidates read a conversation in the background where their backend can, so that whoever answers
         its next query begins sooner. The next request ends it."""
-        messages = messages_of(conversation)
-        for backend, requests in self._by_backend([Request(entry, messages) for entry in self.fleet.candidates]):
+        messages, loaded = messages_of(conversation), [c for c in self.fleet.candidates if c.backend in self._used]
+        for backend, requests in self._by_backend([Request(candidate, messages) for candidate in loaded]):
             read_ahead(backend, requests)
 
     def _by_backend(self, requests: Sequence[Request]) -> list[tuple[Backend, list[Request]]]:

@@ -84,7 +84,7 @@ def test_a_request_ends_the_reading(gguf, pool, monkeypatch):
     wait_for_readers()
 
 
-def test_nobody_reads_while_somebody_answers_or_what_is_too_long_or_not_loaded(gguf, pool, monkeypatch):
+def test_nobody_reads_what_is_long_or_with_a_large_model_or_while_somebody_answers(gguf, pool, monkeypatch):
     read: list[Request] = []
     monkeypatch.setattr(gguf, "_read", lambda engine, request, stop: read.append(request))
     request = Request(pool[0], TALK)
@@ -98,6 +98,8 @@ def test_nobody_reads_while_somebody_answers_or_what_is_too_long_or_not_loaded(g
     slot = engine.slots.take(None, [1], 1, threading.Event())
     gguf._read_all([request], threading.Event())
     engine.slots.give_back(slot)
-    monkeypatch.setattr(backend_module, "MOST_AHEAD", 20)
-    gguf._read_all([request], threading.Event())
+    for limit in ("MOST_AHEAD", "LARGEST_AHEAD"):
+        with monkeypatch.context() as patch:
+            patch.setattr(backend_module, limit, 20)
+            gguf._read_all([request], threading.Event())
     assert read == [request]

@@ -31,6 +31,7 @@ from zooter_core.weights import gguf_file
 EngineKey = tuple[Any, ...]
 NEVER = threading.Event()
 MOST_AHEAD = 4_000  # characters of a conversation that is read ahead, by each candidate
+LARGEST_AHEAD = 1_000_000_000  # bytes of a model that reads ahead; a larger one would keep a processor busy for long
 STARTED_AGAIN = "The next query starts it again."
 
 
@@ -78,7 +79,8 @@ class GgufBackend:
         for request in requests:
             header, key = self._check(request.candidate)
             length = sum(len(message.content) for message in request.messages)
-            if length > MOST_AHEAD or stop.is_set() or not self.resident.has(key):
+            cheap = length <= MOST_AHEAD and header.bytes <= LARGEST_AHEAD
+            if not cheap or stop.is_set() or not self.resident.has(key):
                 continue
             engine = self._take(request.candidate, header, key, stop)
             try:
