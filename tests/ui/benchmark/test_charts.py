@@ -54,6 +54,8 @@ def test_every_point_and_line_has_its_name_beside_it_and_there_is_no_legend() ->
     assert [by_name[point.name].text[0] for point in POINTS] == [point.name for point in POINTS]
     assert [note.text for note in figure.layout.annotations] == ["2 if unsure", "random queries"]
     assert figure.layout.showlegend is False
+    figure = charts.cost_quality(POINTS, {2: LINE, 3: LINE}, POOL, priced=False)
+    assert [note.text for note in figure.layout.annotations] == ["2 if unsure", "3", "random queries"]
 
 
 def test_labels_of_close_points_go_apart() -> None:
