@@ -73,8 +73,8 @@ def _label_lines(figure: go.Figure, curves: Mapping[int, Sequence[Point]], price
         x, y = line[-1].cost(priced), line[-1].reward
         name = str(k) if number else f"{k} if unsure"  # in full once: on a phone there is no room for more
         # Right of the end, where the line leaves room, but for the longest, which ends at the marks of other methods.
-        side = "right" if len(curves) > 1 and x == most else "left"
-        figure.add_annotation(x=x, y=y, text=name, xanchor=side, yanchor="bottom", yshift=3, **text)
+        side, shift = ("right", -12) if len(curves) > 1 and x == most else ("left", 0)
+        figure.add_annotation(x=x, y=y, text=name, xanchor=side, xshift=shift, yanchor="bottom", yshift=3, **text)
     for line in list(curves.values())[:1]:
         x, y = ((line[0].cost(priced) + line[-1].cost(priced)) / 2, (line[0].reward + line[-1].reward) / 2)
         figure.add_annotation(x=x, y=y, text="random queries", yanchor="top", yshift=-4, **text)
