@@ -88,7 +88,8 @@ def test_nobody_reads_what_is_long_or_with_a_large_model_or_while_somebody_answe
     read: list[Request] = []
     monkeypatch.setattr(gguf, "_read", lambda engine, request, stop: read.append(request))
     request = Request(pool[0], TALK)
-    gguf._read_all([request], threading.Event())
+    missing = replace(pool[0], model=str(Path(pool[0].model).with_name("missing.gguf")))
+    gguf._read_all([Request(missing, TALK), request], threading.Event())
     assert gguf.resident.names() == []
     gguf.load(pool[0])
     read.clear()

@@ -77,17 +77,20 @@ class GgufBackend:
 
     def _read_all(self, requests: Sequence[Request], stop: threading.Event) -> None:
         for request in requests:
-            header, key = self._check(request.candidate)
-            length = sum(len(message.content) for message in request.messages)
-            cheap = length <= MOST_AHEAD and header.bytes <= LARGEST_AHEAD
-            if not cheap or stop.is_set() or not self.resident.has(key):
-                continue
-            engine = self._take(request.candidate, header, key, stop)
-            try:
-                if engine is not None and not engine.slots.busy:
-                    self._read(engine, request, stop)
-            finally:
-                self.resident.release(key)
+            with suppress(ZooterError, MemoryError):  # raised again when it is asked
+                self._read_if_cheap(request, stop)
+
+    def _read_if_cheap(self, request: Request, stop: threading.Event) -> None:
+        header, key = self._check(request.candidate)
+        length = sum(len(message.content) for message in request.messages)
+        cheap = length <= MOST_AHEAD and header.bytes <= LARGEST_AHEAD and self.resident.has(key)
+        if stop.is_set() or not cheap or (engine := self._take(request.candidate, header, key, stop)) is None:
+            return
+        try:
+            if not engine.slots.busy:
+                self._read(engine, request, stop)
+        finally:
+            self.resident.release(key)
 
     def _read(self, engine: Engine, request: Request, stop: threading.Event) -> None:
         """Let a slot read a prompt, whose beginning later prompts share: those need not wait for it."""

@@ -28,9 +28,8 @@ def main() -> None:
     try:
         server = xllamacpp.Server(params)
         report = {"address": server.listening_address}
-    except (
-        Exception
-    ) as problem:  # a thread of llama.cpp writes the reason to standard error; ending now would cut it off
+    except Exception as problem:
+        # A thread of llama.cpp now writes the reason to standard error; ending at once would cut it off.
         report = {"error": str(problem)}
     with suppress(BrokenPipeError):  # whoever started this process may have ended meanwhile
         print(json.dumps(report), flush=True)
