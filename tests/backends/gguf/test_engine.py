@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.gguf_models import candidate, write_model
-from zooter_core.backends.gguf import child
+from zooter_core.backends.gguf import child, engine
 from zooter_core.backends.gguf.engine import Engine
 from zooter_core.backends.gguf.header import read_header
 from zooter_core.errors import WorkError
@@ -53,4 +53,12 @@ sys.stdin.read()
     )
     monkeypatch.setattr(child, "__file__", str(tmp_path / "child.py"))
     with pytest.raises(WorkError, match="not a model"):
+        Engine(candidate(model), read_header(model), [])
+
+
+def test_a_failure_that_llama_cpp_does_not_log_has_the_library_s_own_reason(model, tmp_path, monkeypatch):
+    (tmp_path / "child.py").write_text("""import sys; print('{"error": "no backend"}', flush=True); sys.stdin.read()""")
+    monkeypatch.setattr(child, "__file__", str(tmp_path / "child.py"))
+    monkeypatch.setattr(engine, "REASON_SECONDS", 0.1)
+    with pytest.raises(WorkError, match="no backend"):
         Engine(candidate(model), read_header(model), [])

@@ -128,14 +128,15 @@ class Engine:
 
     def _wait_until_loaded(self, candidate: CandidateConfig) -> None:
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line, report = self._process.stdout.readline(), {}
         with suppress(ValueError):
-            if "address" in parse_json(line):
-                return
+            report = parse_json(line)
+        if "address" in report:
+            return
         end = time.monotonic() + REASON_SECONDS
         while not (reason := first_error(self._log)) and self._process.poll() is None and time.monotonic() < end:
             time.sleep(0.01)  # a thread of llama.cpp writes the reason, perhaps after the line
-        reason = reason or self._end()
+        reason = reason or report.get("error") or self._end()
         if any(words in reason.lower() for words in FULL):
             raise MemoryError(reason)
         raise WorkError(
