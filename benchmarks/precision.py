@@ -9,16 +9,15 @@ import statistics
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from zooter_core.backends import Request
 from zooter_core.backends.local.checkpoint import dtype_of
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.ensemble import Ensemble
+from zooter_core.paths import EMBEDDED_FLEET
 from zooter_core.records import Message
 from zooter_core.weights import quiet_libraries
 
-ROOT = Path(__file__).resolve().parents[1]
 QUERY = (Message("user", "Describe a walk through a market in the morning."),)
 BATCHES = (1, 4, 16)
 ROUNDS = 3
@@ -40,7 +39,7 @@ def run(ensemble: Ensemble, dtype: str, rows: int, tokens: int) -> tuple[float, 
 
 def main() -> None:
     quiet_libraries()
-    ensemble = Ensemble(load_fleet(ROOT / "models" / "embedded"))
+    ensemble = Ensemble(load_fleet(EMBEDDED_FLEET))
     print(f"without a dtype: {dtype_of(ensemble.fleet.candidate('writer'))}")
     for dtype in ("float32", "bfloat16"):
         run(ensemble, dtype, 1, 4)

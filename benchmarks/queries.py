@@ -59,17 +59,8 @@ def main() -> None:
         with gzip.open(source, "wt", compresslevel=1, encoding="utf-8") as file:
             file.writelines(json.dumps(line) + "\n" for line in random_lines(call.lines, benchmark))
         before, begun = _peak(), time.perf_counter()
-        arguments = [
-            "queries",
-            "--from",
-            source,
-            "--exclude",
-            other,
-            "--n",
-            call.n,
-            "--out",
-            Path(folder) / "out.jsonl",
-        ]
+        arguments = ["queries", "--from", source, "--exclude", other, "--n", call.n]
+        arguments += ["--out", Path(folder) / "out.jsonl"]
         code = zooter(list(map(str, arguments)))
         seconds = time.perf_counter() - begun
     print(f"{call.lines:,} lines: {seconds:.1f} s; peak memory {_peak():,.0f} MB, {before:,.0f} MB of it before")

@@ -37,12 +37,12 @@ from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
+from zooter_core.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.records import Message, Query
 from zooter_core.weights import quiet_libraries
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-from support import tiny_models  # noqa: E402
+from support import tiny_models
 
 SHAPES: dict[str, dict[str, int]] = {
     "13b": {"hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 40, "num_attention_heads": 40,
@@ -198,7 +198,7 @@ def static(backend: TransformersBackend, candidate: CandidateConfig, tokens: int
 
 def collect(queries: int, folder: Path) -> None:
     """Collect responses of the embedded fleet to many queries in a run."""
-    ensemble = Ensemble(load_fleet(ROOT / "models" / "embedded"))
+    ensemble = Ensemble(load_fleet(EMBEDDED_FLEET))
     prompts_of_run = [
         Query(str(n), f"What are {n} apples and {n % 7 + 2} pears together? Explain it.") for n in range(queries)
     ]

@@ -22,7 +22,8 @@ from streamlit.runtime.scriptrunner import ScriptRunner
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
-ROOT = Path(__file__).resolve().parents[1]
+from zooter_core.paths import EMBEDDED_FLEET, ROOT
+
 LIMIT = 100  # milliseconds; a median above it is marked
 WARM = 2  # reruns that do not count
 TURNS = 5
@@ -85,7 +86,7 @@ def main() -> None:
     pages = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
     parser.add_argument("pages", nargs="*", default=pages, metavar="PAGE", help=f"of {', '.join(pages)}")
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--fleet", default=str(ROOT / "models" / "embedded"))
+    parser.add_argument("--fleet", default=str(EMBEDDED_FLEET))
     call = parser.parse_args()
     if unknown := set(call.pages) - set(pages):
         sys.exit(f"Expected pages of {', '.join(pages)}, but found {', '.join(sorted(unknown))}.")

@@ -18,11 +18,11 @@ import torch
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.scores import read_queries
 from zooter_core.ensemble import Ensemble
+from zooter_core.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.records import Message
 from zooter_core.router.text_encoder import REMEMBERED
 from zooter_core.weights import quiet_libraries
 
-ROOT = Path(__file__).resolve().parents[1]
 QUERIES = ROOT / "tests" / "data" / "evident_queries.jsonl"
 KINDS = ("torch", "onnx", "int8")
 
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def ensemble_on(runtime: str) -> Ensemble:
-    fleet = load_fleet(ROOT / "models" / "embedded")
+    fleet = load_fleet(EMBEDDED_FLEET)
     assert fleet.router is not None
     ensemble = Ensemble(replace(fleet, router=replace(fleet.router, runtime=runtime)))
     ensemble.route([Message("user", "warm up")])

@@ -11,35 +11,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import psutil
+from servers import Server, free_port, started, stub_server
 
-ROOT = Path(__file__).resolve().parents[1]
-STUB = Path(__file__).with_name("stub_server.py")
+from zooter_core.paths import EMBEDDED_FLEET
+
 CANDIDATES = ("chat", "math", "code", "writer")
-TOPICS = (
-    "the sea",
-    "a list in Python",
-    "12 + 30 apples",
-    "a wedding toast",
-    "SQL joins",
-    "rain",
-    "a square root",
-    "cats",
-)
+TOPICS = ("the sea", "a list in Python", "12 + 30 apples", "a toast", "SQL joins", "rain", "a square root", "cats")
 VERBS = ("Write a short text about", "Explain to a child", "What should everybody know about", "Give three facts about")
+FLEET = 'name = "stub"\n[router]\npath = "{}"\n[serve]\nrouting_threads = {}\n'
 CANDIDATE = '\n[[candidate]]\nname = "{}"\nbackend = "openai"\nmodel = "stub"\nbase_url = "{}"\nparallel = 100000\n'
 LITELLM = """
 model_list:
@@ -47,7 +36,6 @@ model_list:
     litellm_params: {{model: openai/stub, api_base: "{}", api_key: none}}
 litellm_settings: {{telemetry: false}}
 """
-START_SECONDS = 180
 QUANTILES = (50, 95, 99)
 
 
@@ -58,12 +46,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2, help="turns of the targets; --seconds are split among them")
     parser.add_argument("--tokens", type=int, default=32, help="of an answer")
     parser.add_argument("--rate", type=float, default=32, help="tokens a second of each answer; 0 sends all at once")
+    parser.add_argument("--threads", type=int, nargs="+", default=[2], help="`routing_threads`, a server for each")
     parser.add_argument("--litellm", metavar="BIN", help="LiteLLM's program, from an environment of its own")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with ExitStack() as stack:
-        stub = stack.enter_context(stub_server(options))
-        targets = {"direct": stub, "zooter": stack.enter_context(zooter(stub.url))}
+        stub = stack.enter_context(stub_server(options.tokens, options.rate))
+        targets = {"direct": stub}
+        for threads in options.threads:
+            targets[f"zooter/{threads}"] = stack.enter_context(zooter(stub.url, threads))
         if options.litellm:
             targets["litellm"] = stack.enter_context(litellm(options.litellm, stub.url))
         rows: list[dict[str, object]] = []
@@ -72,29 +63,6 @@ def main() -> None:
             if clients != options.clients[-1]:
                 print(table(rows), file=sys.stderr)  # what is done, if the rest is stopped
     print(json.dumps(rows) if options.json else table(rows))
-
-
-@dataclass
-class Target:
-    """A server that answers chat completions."""
-
-    url: str
-    process: psutil.Process
-    ready_seconds: float = 0.0
-
-    @property
-    def port(self) -> int:
-        return int(self.url.rsplit(":", 1)[1].split("/")[0])
-
-    @property
-    def megabytes(self) -> float:
-        processes = [self.process, *self.process.children(recursive=True)]
-        return sum(process.memory_info().rss for process in processes) / 1e6
-
-    @property
-    def cpu_seconds(self) -> float:
-        processes = [self.process, *self.process.children(recursive=True)]
-        return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 @dataclass
@@ -108,7 +76,7 @@ class Load:
     cpu_seconds: float = 0.0
 
 
-def measure(targets: dict[str, Target], clients: int, options: argparse.Namespace) -> Iterator[dict[str, object]]:
+def measure(targets: dict[str, Server], clients: int, options: argparse.Namespace) -> Iterator[dict[str, object]]:
     """A row for each target at one number of clients."""
     loads = {name: Load() for name in targets}
     memory = {}
@@ -141,11 +109,11 @@ async def load(port: int, clients: int, seconds: float, pause: float, result: Lo
     Args:
         pause: seconds over which the clients start.
     """
-    started = time.perf_counter()
-    until = started + seconds
+    begun = time.perf_counter()
+    until = begun + seconds
 
     async def client(number: int) -> None:
-        texts = random.Random(f"{port} {number} {started}")
+        texts = random.Random(f"{port} {number} {begun}")
         await asyncio.sleep(texts.random() * pause)  # requests come at any time, not all at once
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while time.perf_counter() < until:
@@ -171,7 +139,7 @@ async def load(port: int, clients: int, seconds: float, pause: float, result: Lo
         writer.close()
 
     await asyncio.gather(*(client(number) for number in range(clients)))
-    result.seconds += time.perf_counter() - started
+    result.seconds += time.perf_counter() - begun
 
 
 def request(texts: random.Random) -> bytes:
@@ -183,45 +151,10 @@ def request(texts: random.Random) -> bytes:
 
 
 @contextmanager
-def started(command: Sequence[str], port: int, **environment: str) -> Iterator[Target]:
-    """A server's process, from when it accepts connections."""
-    began = time.perf_counter()
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | environment, cwd=ROOT)
-        try:
-            while not listening(port):
-                if process.poll() is not None or time.perf_counter() - began > START_SECONDS:
-                    log.seek(0)
-                    sys.exit(f"{command[0]} does not start:\n{log.read().decode(errors='replace')[-2000:]}")
-                time.sleep(0.02)
-            ready = time.perf_counter() - began
-            yield Target(f"http://127.0.0.1:{port}/v1", psutil.Process(process.pid), ready)
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def listening(port: int) -> bool:
-    """Whether a server accepts connections."""
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
-
-
-def stub_server(options: argparse.Namespace) -> AbstractContextManager[Target]:
-    """The stub in a process of its own."""
-    port = free_port()
-    return started([sys.executable, str(STUB), *map(str, (port, options.tokens, options.rate))], port)
-
-
-@contextmanager
-def zooter(stub: str) -> Iterator[Target]:
+def zooter(stub: str, threads: int) -> Iterator[Server]:
     """`zooter serve` for four candidates on the stub."""
     with tempfile.TemporaryDirectory() as folder:
-        router = ROOT / "models" / "embedded" / "router"
-        text = f'name = "stub"\n[router]\npath = "{router}"\n' + "".join(CANDIDATE.format(n, stub) for n in CANDIDATES)
+        text = FLEET.format(EMBEDDED_FLEET / "router", threads) + "".join(CANDIDATE.format(n, stub) for n in CANDIDATES)
         (Path(folder) / "fleet.toml").write_text(text)
         port = free_port()
         command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", folder, "--port", str(port)]
@@ -230,7 +163,7 @@ def zooter(stub: str) -> Iterator[Target]:
 
 
 @contextmanager
-def litellm(program: str, stub: str) -> Iterator[Target]:
+def litellm(program: str, stub: str) -> Iterator[Server]:
     """LiteLLM's proxy with one model on the stub."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.yaml"
@@ -241,12 +174,6 @@ def litellm(program: str, stub: str) -> Iterator[Target]:
         settings["LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY"] = "true"  # zooter has no keys here either
         with started(command, port, **settings) as target:
             yield target
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def table(rows: Sequence[dict[str, object]]) -> str:

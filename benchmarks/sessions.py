@@ -11,28 +11,25 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import re
 import shutil
 import signal
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 from playwright.async_api import Browser, Error, Page, async_playwright, expect
+from servers import Server, free_port, started
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+from zooter_core.paths import EMBEDDED_FLEET, ROOT
+
+sys.path.append(str(ROOT / "tests"))
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
 MARK = re.compile(r"M\d\dx\d{4}")
 QUERIES = (
@@ -69,10 +66,10 @@ class Visitor:
 def fleet(call: argparse.Namespace, folder: Path) -> Iterator[Path]:
     """The fleet's folder; scripted endpoints run until the context ends."""
     if call.fleet == "embedded":
-        for entry in (ROOT / "models" / "embedded").iterdir():
+        for entry in EMBEDDED_FLEET.iterdir():
             if entry.name != "fleet.toml":
                 (folder / entry.name).symlink_to(entry)
-        text = (ROOT / "models" / "embedded" / "fleet.toml").read_text(encoding="utf-8")
+        text = (EMBEDDED_FLEET / "fleet.toml").read_text(encoding="utf-8")
         shorter, count = re.subn(r"max_new_tokens = \d+", f"max_new_tokens = {call.tokens}", text)
         assert count, "no max_new_tokens in the embedded fleet's fleet.toml"
         (folder / "fleet.toml").write_text(shorter, encoding="utf-8")
@@ -89,40 +86,11 @@ def fleet(call: argparse.Namespace, folder: Path) -> Iterator[Path]:
         )
 
 
-@contextmanager
-def demo(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """The address and the process of a demo over a fleet; the process ends with the context."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def demo(folder: Path) -> AbstractContextManager[Server]:
+    """A demo over a fleet; its process ends with the context."""
+    port = free_port()
     command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(port), "--no-browser", "--history", "off"]
-    process = subprocess.Popen([*command, "--fleet", str(folder)], stdout=subprocess.DEVNULL, cwd=ROOT)
-    address = f"http://localhost:{port}"
-    try:
-        for _ in range(300):
-            if process.poll() is not None:
-                sys.exit("The demo ended instead of starting; see above.")
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-                break
-            time.sleep(0.3)
-        yield address, psutil.Process(process.pid)
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def memory(process: psutil.Process) -> float:
-    """Memory of the server and its children in megabytes."""
-    total = 0
-    for one in [process, *process.children(recursive=True)]:
-        with contextlib.suppress(psutil.Error):
-            total += one.memory_info().rss
-    return total / 1e6
+    return started([*command, "--fleet", str(folder)], port, signal.SIGINT)
 
 
 async def ask(page: Page, visitor: Visitor, turn: int, call: argparse.Namespace) -> None:
@@ -170,26 +138,27 @@ async def visit(browser: Browser, address: str, visitor: Visitor, until: float, 
     await context.close()
 
 
-async def watch(process: psutil.Process, until: float, log: list[float]) -> None:
+async def watch(server: Server, until: float, log: list[float]) -> None:
     """The server's memory at the start and after each minute."""
     while time.monotonic() < until:
-        log.append(memory(process))
+        log.append(server.megabytes)
         print(f"minute {len(log) - 1}: server {log[-1]:.0f} MB", file=sys.stderr, flush=True)
         await asyncio.sleep(min(60, max(until - time.monotonic(), 0.1)))
 
 
-async def crowd(address: str, process: psutil.Process, call: argparse.Namespace) -> tuple[list[Visitor], list[float]]:
+async def crowd(server: Server, call: argparse.Namespace) -> tuple[list[Visitor], list[float]]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("Expected Chromium, but found none. Install the package chromium.")
     visitors = [Visitor(number) for number in range(call.sessions)]
     log: list[float] = []
+    address = f"http://localhost:{server.port}"
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         until = time.monotonic() + 60 * call.minutes
         visits = [visit(browser, address, visitor, until, call) for visitor in visitors]
-        await asyncio.gather(watch(process, until, log), *visits)
-        log.append(memory(process))
+        await asyncio.gather(watch(server, until, log), *visits)
+        log.append(server.megabytes)
         await browser.close()
     return visitors, log
 
@@ -230,8 +199,8 @@ def main() -> None:
     parser.add_argument("--most-errors", type=int, default=5, help="a visitor leaves after this many")
     parser.add_argument("--json", type=Path, help="also write all figures to a file")
     call = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, fleet(call, Path(name)) as folder, demo(folder) as (address, process):
-        visitors, log = asyncio.run(crowd(address, process, call))
+    with tempfile.TemporaryDirectory() as name, fleet(call, Path(name)) as folder, demo(folder) as server:
+        visitors, log = asyncio.run(crowd(server, call))
     figures = report(visitors, log, call)
     if call.json:
         call.json.write_text(json.dumps(figures, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""The stub of `serve.py`: python stub_server.py PORT TOKENS RATE sends every answer at a fixed rate of tokens."""
+"""The stub of `servers.py`: python stub_server.py PORT TOKENS RATE sends every answer at a fixed rate of tokens."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ def main(port: int, tokens: int, rate: float) -> None:
         try:
             while True:
                 headers = (await reader.readuntil(b"\r\n\r\n")).lower()
-                await reader.readexactly(int(headers.split(b"content-length:")[1].split(b"\r\n")[0]))
+                length = headers.partition(b"content-length:")[2].split(b"\r\n")[0]
+                if not length:  # there is no list of models
+                    writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                    continue
+                await reader.readexactly(int(length))
                 writer.write(head + parts[0])
                 for part in parts[1:] if rate else ():
                     await asyncio.sleep(1 / rate)

@@ -56,16 +56,11 @@ def explorer(page: Page) -> None:
     expect(page.get_by_text("Are the probabilities reliable?")).to_be_visible(timeout=SLOW)
 
 
-def lab(page: Page) -> None:
-    page.goto(f"{ADDRESS}/lab")
-    page.get_by_role("button", name="Next: labels").click(timeout=SLOW)
-    expect(page.get_by_role("button", name="Next: train")).to_be_visible(timeout=SLOW)
-
-
 def train(page: Page) -> None:
-    lab(page)
-    page.get_by_role("button", name="Next: train").click()
-    page.locator(".st-key-primary-lab-train button").click(timeout=SLOW)
+    page.goto(f"{ADDRESS}/train")
+    page.get_by_role("button", name="Next: labels").click(timeout=SLOW)
+    page.get_by_role("button", name="Next: train").click(timeout=SLOW)
+    page.locator(".st-key-primary-train-train button").click(timeout=SLOW)
     expect(page.get_by_text("Your router chooses the best model in")).to_be_visible(timeout=SLOW)
 
 
@@ -75,7 +70,7 @@ def benchmark(page: Page) -> None:
 
 
 VIEWS: dict[str, Callable[[Page], None]] = {
-    view.__name__: view for view in (chat, why, compare, explorer, lab, train, benchmark)
+    view.__name__: view for view in (chat, why, compare, explorer, train, benchmark)
 }
 CARD = "card"
 THEMED = ("explorer", "benchmark")  # these draw for one ground, and so once more for the other

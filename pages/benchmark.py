@@ -5,6 +5,7 @@ import streamlit as st
 from zooter_core.errors import ZooterError
 from zooter_core.ui import resources
 from zooter_core.ui.benchmark import methods, sections, view
+from zooter_core.ui.widgets import download
 
 st.title("How good is the router?", anchor=False)
 resources.require_folder("The benchmark of a router")
@@ -30,13 +31,13 @@ else:
     st.subheader("Methods by data set", anchor=False)
     methods.draw(held_back)
     st.subheader("Cost and quality", anchor=False)
-    sections.cost_quality(held_back, view.pool_order(quality, held_back), quality.version)
+    sections.cost_quality(held_back, quality.pool)
 
 st.subheader("How much beta matters", anchor=False)
 st.markdown(
     "A query's training label mixes its own rewards (beta = 1) with the mean of the queries that share its tags "
     "(beta = 0)."
 )
-sections.beta(quality, view.sweep_command(quality))
+sections.beta(quality, view.sweep_command(quality.path))
 st.divider()
-view.draw_download(quality)
+download("Full report (JSON)", quality.path.read_bytes(), quality.path.name)

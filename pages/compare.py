@@ -5,8 +5,8 @@ import streamlit as st
 from zooter_core.errors import ZooterError
 from zooter_core.ui import examples, links, resources
 from zooter_core.ui.compare import batch_view, batches, comparisons, view
-from zooter_core.ui.error_box import show_error
 from zooter_core.ui.text import plain
+from zooter_core.ui.widgets import show_error
 
 st.title("All models on one query", anchor=False)
 st.markdown(
@@ -30,7 +30,7 @@ if one.open:
     with one:
         links.prefill("compare-query")
         if links.pending():
-            view.link_notice()
+            links.notice("check it and the models, then press **Compare**.")
         with st.form("query", border=False):
             typed = st.text_area("Query", key="compare-query", placeholder="Ask anything", height=90)
             row = st.container(horizontal=True, vertical_alignment="center")
@@ -42,7 +42,8 @@ if one.open:
         if query is not None:
             links.clear()
             try:
-                comparisons.show(comparisons.start(engine, query, models, blind=blind, previous=comparison))
+                started = comparisons.start(engine, query, models, blind=blind, previous=comparison)
+                comparisons.registry().show(started)
                 st.rerun()
             except ZooterError as problem:
                 show_error(problem)

@@ -4,9 +4,9 @@ import streamlit as st
 
 from zooter_core.errors import ZooterError
 from zooter_core.ui import resources
-from zooter_core.ui.error_box import show_error
 from zooter_core.ui.explorer import view
 from zooter_core.ui.explorer.live import draw_live_routing
+from zooter_core.ui.widgets import show_error
 
 st.title("What the router has learned", anchor=False)
 st.markdown(
@@ -25,9 +25,7 @@ resources.require_folder("What the router has learned from its training queries"
 if problem:
     show_error(problem)
 elif learned is None:
-    view.draw_missing(
-        "without its training queries, so there is no map and no table of tags (`zooter extend` never saves them)"
-    )
+    view.draw_missing()
 else:
     st.subheader("Tags and models", anchor=False)
     st.caption(

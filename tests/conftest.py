@@ -193,3 +193,14 @@ def exported(tiny_fleet: Path, shared: Path) -> Path:
         if not out.exists():  # it is renamed into place when it is complete
             assert main(["export", "onnx", "--router", str(tiny_fleet / "router"), "--out", str(out)]) == 0
     return out
+
+
+@pytest.fixture
+def scripted_vllm(tmp_path, monkeypatch):
+    """The Python that the backend vllm starts has a package `vllm` that answers by rules."""
+    from support.scripted_vllm import ScriptedVllm
+    from zooter_core.backends.vllm.engine import PYTHON
+
+    scripted = ScriptedVllm(tmp_path)
+    monkeypatch.setenv(PYTHON, str(scripted.python))
+    return scripted

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zooter_core.data.scores import Scores
+from zooter_core.data.run_folder import LABELS, QUERIES
+from zooter_core.data.runs import Run
+from zooter_core.data.scores import Scores, read_queries
 from zooter_core.errors import ZooterError
 from zooter_core.records import Query
 
@@ -28,7 +30,10 @@ def script(name: str):
     return module
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "score_file"))
+SHARED = ("score_file", "servers")  # what some scripts share
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in SHARED))
 def test_a_script_imports(name):
     if name in ("demo", "sessions"):
         pytest.importorskip("playwright")
@@ -142,6 +147,17 @@ def test_only_queries_in_both_files_count():
     rows, worth = quality.matched(rewards, truth, False)
     assert rows.tolist() == [1, 2]
     assert worth.tolist() == [[0.2, 0.1], [0.4, 0.3]]
+
+
+def test_the_queries_for_another_engine_are_every_second_held_back_one_by_id(tmp_path):
+    folds = {"d": "held_back", "b": "held_back", "a": "train", "e": "held_back", "c": "train"}
+    with Run(tmp_path / "run", create=True) as run:
+        run.begin("start", {"pool": ["one", "two"]})
+        run.append(QUERIES, [{"id": id, "text": f"Say {id}", "dataset": "letters", "tags": ["t"]} for id in folds])
+        run.append(LABELS, [{"id": id, "fold": fold} for id, fold in folds.items()])
+    path = tmp_path / "queries.jsonl"
+    assert script("engines").write_queries(tmp_path / "run", path, 2) == 2
+    assert read_queries(path) == [Query(id, f"Say {id}", "letters", ("t",)) for id in ("b", "e")]
 
 
 def test_the_load_simulation_counts_waits_as_by_hand():

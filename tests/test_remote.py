@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,9 +63,8 @@ def test_it_decides_and_answers_as_the_endpoint_does(start: Start) -> None:
     assert decision.probabilities == pytest.approx(shape["probabilities"], abs=2e-6)
     assert decision.order == endpoint.order
     assert ensemble.fleet.candidates[-1].description == "the last one"
-    endpoint.exchanges.clear()
     assert "".join(ensemble.stream(QUERY)) == "".join(TEXT)
-    assert [exchange.model for exchange in endpoint.exchanges] == [decision.candidate]
+    assert [exchange.model for exchange in endpoint.next_exchanges(1)] == [decision.candidate]
 
 
 def test_a_conversation_is_routed_by_all_of_its_users_turns(start: Start) -> None:
@@ -77,7 +77,7 @@ def test_a_conversation_is_routed_by_all_of_its_users_turns(start: Start) -> Non
 def test_the_next_candidate_answers_if_the_first_one_cannot(start: Start) -> None:
     endpoint = start("http-503", "good")
     assert "".join(remote(endpoint).stream(QUERY)) == "".join(TEXT)
-    assert {exchange.model: exchange.status for exchange in endpoint.exchanges} == dict(
+    assert {exchange.model: exchange.status for exchange in endpoint.next_exchanges(2)} == dict(
         zip(endpoint.order, (502, 200), strict=True)
     )
 
@@ -164,6 +164,32 @@ def test_a_password_in_an_address_is_refused_and_not_shown() -> None:
 def test_an_endpoint_that_is_not_there_is_one_message() -> None:
     with pytest.raises(WorkError, match=r"cannot be reached: .*refused.* Start it with `zooter serve`"):
         Endpoint(NOWHERE)
+
+
+class Garbled(BaseHTTPRequestHandler):
+    """Says that its answer is compressed, which it is not."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-encoding", "gzip")
+        self.send_header("content-length", "4")
+        self.end_headers()
+        self.wfile.write(b"junk")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_an_answer_that_cannot_be_decoded_is_one_message() -> None:
+    with HTTPServer(("127.0.0.1", 0), Garbled) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with pytest.raises(WorkError, match=r"cannot be reached: .* decompressing"):
+                Endpoint(f"http://127.0.0.1:{server.server_port}/v1")
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.mark.parametrize("path", ["/v1", "/elsewhere"])

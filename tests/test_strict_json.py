@@ -67,12 +67,13 @@ def test_what_only_looks_like_one_is_read(text):
 
 
 def test_no_other_module_writes_or_reads_json():
-    """But for programs that run apart from this package (sandbox, llama.cpp's process), imports, to which NaN is a
-    missing score, the text of a model that writes tags, which holds no numbers, and the events of an upstream server,
-    which are passed on as they came."""
+    """But for programs that run apart from this package (sandbox, the processes of llama.cpp and vLLM), imports, to
+    which NaN is a missing score, the text of a model that writes tags, which holds no numbers, and the events of an
+    upstream server, which are passed on as they came."""
     files = [path for folder in ("zooter_core", "recipes", "pages") for path in (ROOT / folder).rglob("*.py")]
     apart = {
         "zooter_core/backends/gguf/child.py",
+        "zooter_core/backends/vllm/child.py",
         "zooter_core/serve/targets/events.py",
         "zooter_core/strict_json.py",
         "zooter_core/data/formats/reading.py",

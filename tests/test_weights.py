@@ -86,7 +86,7 @@ def ended(child: int) -> int:
 
 
 @pytest.mark.slow
-def test_a_kill_leaves_nothing_that_is_used(packaged: str, tmp_path: Path) -> None:
+def test_a_kill_leaves_nothing_that_is_used(packaged: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     def die(message: str) -> None:
         if message.startswith("Converting"):  # the folder is there already
             os.kill(os.getpid(), signal.SIGKILL)
@@ -97,6 +97,7 @@ def test_a_kill_leaves_nothing_that_is_used(packaged: str, tmp_path: Path) -> No
     folder = Path(weights.resolve(packaged))
     assert not list((tmp_path / "cache").glob("*.partial-*"))
     assert {file.name for file in folder.iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json"}
+    assert "it/s" not in capfd.readouterr().err
 
 
 @pytest.mark.slow

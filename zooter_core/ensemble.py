@@ -15,9 +15,8 @@ from functools import partial
 from zooter_core.backends import Backend, Piece, Request, iter_responses, read_ahead, stream_or_fail
 from zooter_core.backends.conversation import Conversation, check_query, last_query, messages_of
 from zooter_core.backends.fallback import iter_text, with_fallback
-from zooter_core.backends.gguf import auto
 from zooter_core.backends.merge_streams import merge_streams
-from zooter_core.config.candidates import GGUF, CandidateConfig
+from zooter_core.config.candidates import VLLM
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data import prices
 from zooter_core.errors import ZooterError
@@ -27,6 +26,7 @@ from zooter_core.method import selection
 from zooter_core.records import Decision, Ranked, Response, Selection
 from zooter_core.router.explain import Explanation, explain
 from zooter_core.router.turns import Topics
+from zooter_core.weights import Progress, silent
 
 
 class Ensemble(FleetModels):
@@ -216,6 +216,11 @@ class Ensemble(FleetModels):
         """Whether a candidate's responses do not depend on the other requests of the same call."""
         return self.backend_of(self.fleet.candidate(candidate).backend).independent
 
+    def takes_turns(self, candidate: str) -> bool:
+        """Whether a candidate's model fills a device, so that in a run such candidates answer one after the other, or
+        on workers elsewhere."""
+        return not self.independent(candidate) or self.fleet.candidate(candidate).backend == VLLM
+
     def rank_responses(self, query: str, responses: Sequence[Response]) -> list[Ranked]:
         """Rank responses by reward, best first. Ties keep their order.
 
@@ -236,41 +241,29 @@ class Ensemble(FleetModels):
         return score_queries(self.reward_model, queries, self._cache(), progress)
 
     def give_feedback(self, response: Response, good: bool) -> None:
-        """Tell who keeps feedback what a visitor says about a response. Here nobody does; an endpoint does (remote.py).
+        """Store a visitor's verdict on a response. Only a fleet behind an endpoint does so (remote.py).
 
         Raises:
             ZooterError: it could not be stored.
         """
 
-    def load(
-        self, progress: Callable[[str], None] = lambda message: None, on_router: Callable[[], None] = lambda: None
-    ) -> None:
+    def load(self, progress: Progress = silent, on_router: Callable[[], None] = lambda: None) -> None:
         """Load all parts now. A candidate or reward model that fails is skipped, and raises its error when used.
 
         Args:
-            progress: called with a message before each part loads.
             on_router: called when queries can be routed. A candidate that is asked from then on loads at once.
 
         Raises:
             ZooterError: the router or tagger cannot work.
         """
-        outside = [candidate for candidate in self.fleet.candidates if auto.engine_of(candidate) == GGUF]
-        first = threading.Thread(target=self._load_candidates, args=(outside,), name="load", daemon=True)
-        first.start()  # they load in a process of their own, and the router meanwhile in this one
         progress("Loading the router ...")
         self.route("Hello")
         self.fetch(progress)
         on_router()
-        first.join()
-        self._load_candidates([c for c in self.fleet.candidates if c not in outside], progress)
-        progress("Loading the reward model ...")
-        with suppress(ZooterError):
-            score_queries(self.reward_model, [("Hello", ("Hello!", "What?"))])  # not from the cache
-
-    def _load_candidates(
-        self, candidates: Sequence[CandidateConfig], progress: Callable[[str], None] = lambda message: None
-    ) -> None:
-        for candidate in candidates:
+        for candidate in self.fleet.candidates:
             progress(f"Loading the candidate {candidate.name} ...")
             with suppress(ZooterError):
                 self.backend_of(candidate.backend).load(candidate)
+        progress("Loading the reward model ...")
+        with suppress(ZooterError):
+            score_queries(self.reward_model, [("Hello", ("Hello!", "What?"))])  # not from the cache

@@ -12,6 +12,7 @@ from typing import Self
 
 LONGEST_EXPECTED, LONGEST_FOUND, LONGEST_NEXT = 800, 2000, 800  # characters of each part of a message
 MOST_LISTED, MOST_NAMED = 400, 80  # characters of a list of names, and of one name in it
+MOST_FOREIGN = 200  # characters of a text from outside, such as a server's message
 FIX_PERMISSIONS = "Fix its permissions, or use another one."
 
 
@@ -102,6 +103,12 @@ def shortened(text: str, most: int) -> str:
         return text
     end = (most - 5) // 3
     return f"{text[: most - 5 - end]} ... {text[-end:]}"
+
+
+def one_line(text: str, most: int = MOST_FOREIGN) -> str:
+    """A text from outside as one short line without control characters."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return shortened(line, most)
 
 
 def not_installed(package: str, user: str, next_step: str) -> ZooterError:

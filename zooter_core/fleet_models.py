@@ -21,7 +21,7 @@ from zooter_core.labelling import rewards, taggers
 from zooter_core.labelling.rewards.cache import ScoreCache
 from zooter_core.router.router import Router
 from zooter_core.router.text_encoder import TextEncoder
-from zooter_core.weights import resolve, version_of
+from zooter_core.weights import Progress, resolve, version_of
 
 if TYPE_CHECKING:
     from zooter_core.router.encoder import Encoders
@@ -105,7 +105,7 @@ class FleetModels:
                     self._used.add(kind)
         return self.backends[kind]
 
-    def fetch(self, progress: Callable[[str], None]) -> None:
+    def fetch(self, progress: Progress) -> None:
         """Download or convert the candidates' weights where that has not been done yet."""
         for reference in dict.fromkeys(c.model for c in self.fleet.candidates if auto.engine_of(c) != GGUF):
             with suppress(ZooterError):  # raised again when the candidate is used

@@ -12,6 +12,7 @@ from zooter_core.errors import WorkError
 from zooter_core.files import owner_only, writing
 from zooter_core.strict_json import NotFiniteError, dump_json, parse_json
 
+FIX_LINE = "Remove that line and start again, or restore a copy of the file."
 FLUSH_SECONDS = 0.8  # between two flushes of an Appender to the disk
 
 
@@ -35,37 +36,23 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
             try:
                 record = parse_json(line)
             except NotFiniteError as problem:
-                raise WorkError(
-                    f'a finite number as "{problem.field}" in line {number} of {path}',
-                    problem.number,
-                    "Remove that line and start again, or restore a copy of the file.",
-                ) from problem
-            except (ValueError, RecursionError):
+                expected = f'a finite number as "{problem.field}" in line {number} of {path}'
+                raise WorkError(expected, problem.number, FIX_LINE) from problem
+            except ValueError:
                 record = None
             if not isinstance(record, dict):
-                raise WorkError(
-                    f"a JSON object in line {number} of {path}",
-                    repr(line[:60]),
-                    "Remove that line and start again, or restore a copy of the file.",
-                )
+                raise WorkError(f"a JSON object in line {number} of {path}", repr(line[:60]), FIX_LINE)
             yield record
 
 
 def append_records(path: Path, records: Iterable[Mapping[str, Any]], private: bool = False) -> None:
     """Add records to an append-only file, after removing an incomplete last line, and flush them to the disk.
 
-    Args:
-        private: give the file to its owner alone.
-
     Raises:
         WorkError: the disk is full.
     """
-    with writing(path):
-        _cut_incomplete_line(path)
-        with open(path, "ab", opener=owner_only if private else None) as out:
-            out.write(_lines(records))
-            out.flush()
-            os.fsync(out.fileno())
+    with Appender(path, private) as file:
+        file.append(records)
 
 
 class Appender:

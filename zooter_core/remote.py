@@ -21,21 +21,21 @@ from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig, key_from
 from zooter_core.config.fleet import Fleet
 from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError, ZooterError, first_line, listed
+from zooter_core.errors import WorkError, ZooterError, first_line, listed, one_line
 from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards
 from zooter_core.method.selection import Outputs
 from zooter_core.records import LARGEST_SCORE, Decision, Response, Tag
 from zooter_core.router.router import PROBE, Router
 from zooter_core.strict_json import parse_json
+from zooter_core.weights import Progress, silent
 
 KEY = "ZOOTER_API_KEY"  # the environment variable that holds the endpoint's key
 VERSION = "/v1"  # the path of the API
 RMR = "rmr"  # the model that an endpoint lists if its fleet has a reward model
 CONNECT_SECONDS, REPLY_SECONDS = 5.0, 60.0
 MOST_CONVERSATIONS = 100  # in one request
-MOST_REASON = 200  # characters of a server's message
 EXAMPLE = "Give the address of a running `zooter serve`, such as http://127.0.0.1:8400."
-LATER = ("POST /rerank", "POST /feedback")  # calls by which it has long shown to be a Zooter endpoint
+LATER = ("POST /rerank", "POST /feedback")  # calls to what has proved to be a Zooter endpoint
 TRY_AGAIN = "Try again later; see the endpoint's log."
 
 
@@ -150,7 +150,7 @@ class Endpoint:
         """The JSON object of a reply with status 200."""
         try:
             reply = self._http.request(method, self.url + path, json=body)
-        except (httpx2.TransportError, httpx2.InvalidURL) as problem:
+        except (httpx2.RequestError, httpx2.InvalidURL) as problem:
             reason = self._redact(first_line(problem))
             raise WorkError(
                 f"a running endpoint at {self.url}", reason, "Start it with `zooter serve`, or correct the address.",
@@ -175,7 +175,7 @@ class Endpoint:
             return ZooterError(f"a key for {self.url}", reason, next_step, sentence)
         if not isinstance(message, str) or (status in (404, 405) and call not in LATER):
             return self._no_zooter(f"status {status} for {call}")
-        reason = " ".join(self._redact(message)[:MOST_REASON].split())
+        reason = one_line(self._redact(message))
         return WorkError(
             f"an answer of {self.url}",
             f"status {status}: {reason}",
@@ -247,9 +247,7 @@ class RemoteEnsemble(Ensemble):
         if response.request_id is not None:
             self._endpoint.give_feedback(response.request_id, "good" if good else "bad")
 
-    def load(
-        self, progress: Callable[[str], None] = lambda message: None, on_router: Callable[[], None] = lambda: None
-    ) -> None:
+    def load(self, progress: Progress = silent, on_router: Callable[[], None] = lambda: None) -> None:
         """Nothing loads here: the endpoint has answered already."""
         on_router()
 

@@ -7,12 +7,14 @@ at every start, and the converted folder less than one.
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import re
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ CACHE = "ZOOTER_CACHE"  # an environment variable
 # For making or loading a model. Meanwhile transformers and peft set state of the whole process (the default dtype, the
 # tied weights): two at once break each other, and every later load.
 LOAD_LOCK = threading.RLock()
-Progress = Callable[[str], None]
+Progress = Callable[[str], None]  # called with a message before work that takes long
 
 
 def silent(message: str) -> None:
@@ -50,6 +52,28 @@ def private_cache() -> Path:
     return folder
 
 
+@contextmanager
+def writing_cache(path: Path) -> Iterator[None]:
+    """Hold the lock of a file or folder in the cache while it is written.
+
+    Raises:
+        WorkError: the cache folder cannot be written.
+    """
+    from filelock import FileLock
+
+    try:
+        private_cache()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            yield
+    except OSError as problem:
+        raise WorkError(
+            f"a writable cache folder {path.parent} with room for a model's weights",
+            str(problem),
+            "Free some space, or set ZOOTER_CACHE to another folder.",
+        ) from problem
+
+
 def check_package(reference: str) -> None:
     """Refuse a `package:NAME` whose NAME no package can have.
 
@@ -67,10 +91,6 @@ def check_package(reference: str) -> None:
 
 def resolve(reference: str, progress: Progress = silent) -> str:
     """The hub id or folder for `from_pretrained`.
-
-    Args:
-        reference: a hub id, a folder, or `package:NAME` for an installed Python package with weights.
-        progress: called with a message before work that takes long.
 
     Raises:
         ZooterError: the package is not installed or has no weights.
@@ -105,11 +125,7 @@ def gguf_file(reference: str) -> Path:
 
 
 def _package_folder(reference: str) -> Path:
-    """The folder of an installed `package:NAME`.
-
-    Raises:
-        ZooterError: the package is not installed.
-    """
+    """The folder of an installed `package:NAME`."""
     check_package(reference)
     name = reference.removeprefix(PREFIX)
     # find_spec of a top-level name looks the package up without importing it (its import may need llama.cpp).
@@ -172,25 +188,15 @@ def not_finite(model: Any) -> str | None:
 
 def _converted(gguf: Path, version: str, progress: Progress) -> Path:
     """The cache folder with the converted weights. It is written aside under a lock, and renamed when complete."""
-    from filelock import FileLock
-
     done = cache_dir() / f"{gguf.stem}-{version}-bf16"
     if done.is_dir():
         return done
-    try:
-        private_cache()
-        with FileLock(str(done) + ".lock"):
-            if done.is_dir():  # another process converted it while this one waited for the lock
-                return done
-            with atomic(done) as partial:
-                private_folder(partial)
-                _convert(gguf, partial, progress)
-    except OSError as problem:
-        raise WorkError(
-            f"a writable cache folder {done.parent} with 300 MB free",
-            str(problem),
-            "Free some space, or set ZOOTER_CACHE to another folder.",
-        ) from problem
+    with writing_cache(done):
+        if done.is_dir():  # another process converted it while this one waited for the lock
+            return done
+        with atomic(done) as partial:
+            private_folder(partial)
+            _convert(gguf, partial, progress)
     return done
 
 
@@ -199,10 +205,11 @@ def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     progress(f"Converting {gguf.name} once (about 15 s) ...")
+    quiet_libraries()
     source, file = str(gguf.parent), gguf.name
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file)
     # float32 gives plain Linear layers; with bfloat16 the packed weights would stay, and run slowly.
-    with LOAD_LOCK:
+    with LOAD_LOCK, redirect_stderr(io.StringIO()):  # the bar of this conversion has no switch
         model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype=torch.float32)
     model.is_quantized, model.hf_quantizer = False, None
     if hasattr(model.config, "quantization_config"):
@@ -236,9 +243,6 @@ def missing_packages(requirements: Path) -> list[str]:
 
 def install_packages(packages: Sequence[str], progress: Progress = silent) -> None:
     """Install weight packages without their dependencies: only their files are read, nothing imports them.
-
-    Args:
-        packages: `NAME==VERSION` each.
 
     Raises:
         WorkError: there is neither pip nor uv, or it fails; its last line is quoted.

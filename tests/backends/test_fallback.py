@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from zooter_core.backends import Piece, iter_responses
-from zooter_core.backends.fallback import nobody, note
+from zooter_core.backends.fallback import all_failed, note
 from zooter_core.config.fleet import load_fleet
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError
@@ -180,7 +180,9 @@ def test_a_note_says_who_could_not_why_and_who_does():
 
 
 def test_nobody_names_every_reason():
-    problem = nobody([failed("math", "no connection (refused)"), failed("code", "a gap"), failed("chat", "no host")])
+    problem = all_failed(
+        [failed("math", "no connection (refused)"), failed("code", "a gap"), failed("chat", "no host")]
+    )
     assert problem.exit_code == 1
     assert str(problem) == (
         "math, code and chat could not answer:\n- math: no connection (refused). Try again.\n"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from zooter_core.backends import Piece, Request, iter_responses, stream_or_fail
+from zooter_core.backends import Backend, Piece, Request, iter_responses, stream_or_fail
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.ensemble import Ensemble
 from zooter_core.records import Message, Response
@@ -94,3 +94,24 @@ def test_a_backend_that_draws_nothing_and_raises_is_not_taken_for_one_without_re
     request = Request(load_fleet(tiny_fleet).candidates[0], (Message("user", SEA),))
     with pytest.raises(TypeError, match="not subscriptable"):
         list(stream_or_fail(Deaf(), iter([request]), GenerationConfig(), threading.Event()))
+
+
+class Plain(Backend):
+    """What is abstract, and nothing else."""
+
+    def load(self, candidate):
+        pass
+
+    def stream(self, requests, generation, stop):
+        for request in requests:
+            yield Piece(request, response=Response(request.candidate.name, request.messages[-1].content))
+
+
+def test_a_subclass_needs_load_and_stream_alone(tiny_fleet):
+    echo, candidate = Plain(), load_fleet(tiny_fleet).candidates[0]
+    assert (echo.turns, echo.independent, echo.sizes(), echo.spare()) == (None, False, {}, None)
+    request = Request(candidate, (Message("user", echo.trial(candidate)),))
+    ((_, response),) = iter_responses(stream_or_fail(echo, [request], GenerationConfig(), threading.Event()))
+    assert response.text == "Say hello."
+    with pytest.raises(TypeError, match="stream"):
+        type("Silent", (Backend,), {"load": Plain.load})()

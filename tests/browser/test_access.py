@@ -13,7 +13,7 @@ LAST_TEXT = {
     "": "Who answers",
     "compare": "Votes on this fleet",
     "explorer": "Are the probabilities reliable?",
-    "lab": "Next: labels",
+    "train": "Next: labels",
     "benchmark": "Full report",
 }
 CHARTS = ("explorer", "benchmark")

@@ -167,7 +167,7 @@ def test_an_answer_is_shared_in_a_link_that_runs_nothing_and_copied_with_one_cli
 def test_two_models_answer_side_by_side(open_tab: Open, demo: str) -> None:
     page = open_tab(demo)
     page.get_by_role("button", name="Who answers").click(timeout=SLOW)
-    page.get_by_role("combobox", name="And beside it").click()
+    page.get_by_role("combobox", name="Second model").click()
     page.get_by_role("option", name="writer").click()
     page.keyboard.press("Escape")
     ask(page, "What is 40 + 2?")

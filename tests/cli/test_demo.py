@@ -133,7 +133,7 @@ def test_an_endpoint_stands_for_a_fleet(zooter, servers, fleet_copy, monkeypatch
 
 
 def test_a_wrong_endpoint_is_one_message(refused, servers):
-    assert "The demo shows one of both" in refused(2, "demo", "--endpoint", NOWHERE)
+    assert "The demo shows a fleet or an endpoint, not both" in refused(2, "demo", "--endpoint", NOWHERE)
     assert "cannot be reached" in refused(1, "demo", "--endpoint", NOWHERE, fleet=None)
     assert "the web address of an endpoint" in refused(2, "demo", "--endpoint", "somewhere", fleet=None)
     assert not servers

@@ -264,8 +264,8 @@ def test_a_run_with_missing_responses_goes_through_and_later_fills_them(zooter, 
     assert not (tmp_path / "run" / "rewards.jsonl").exists()
     code, out, err = zooter(*call, "--out", tmp_path / "run", "--allow-missing")
     assert code == 0
-    assert "a is skipped; responses of it are missing" in err
-    assert "responses are missing; of 20 queries are scored: a 6, b 20, c 20" in out
+    assert "a is skipped, and some of its responses are missing" in err
+    assert "responses are missing; queries with a score, of 20: a 6, b 20, c 20" in out
     recovery.set()
     code, out, err = zooter(*call, "--out", tmp_path / "run", "--allow-missing")
     assert (code, "missing" in out + err) == (0, False)

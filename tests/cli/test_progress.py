@@ -47,16 +47,16 @@ def printed(lines: Lines) -> list[str]:
 def test_a_line_at_most_every_thirty_seconds(lines, clock):
     for done in range(1, 1000):
         clock.now += 1
-        lines.show("score", done, 1000)
+        lines("score", done, 1000)
     assert printed(lines) == [f"score: {done} of 1,000" for done in range(30, 1000, 30)]
 
 
 def test_a_line_at_the_end_of_each_step(lines):
     for done in range(1, 11):
-        lines.show("collect", done, 10)
-    lines.show("collect", 10, 10)
-    lines.show("distill", 3, 8)  # ends early
-    lines.show("curve", 1, 2)
+        lines("collect", done, 10)
+    lines("collect", 10, 10)
+    lines("distill", 3, 8)  # ends early
+    lines("curve", 1, 2)
     lines.end()
     assert printed(lines) == ["collect: 10 of 10", "distill: 3 of 8", "curve: 1 of 2"]
 
@@ -128,8 +128,8 @@ def test_no_color_is_honoured(tiny_fleet, no_colour):
 
 
 def test_names_in_plain_progress_are_no_markup(lines):
-    lines.show(f"step {MARKUP}", 1, 1)
-    lines.show(f"step {CLEAR}", 1, 1)
+    lines(f"step {MARKUP}", 1, 1)
+    lines(f"step {CLEAR}", 1, 1)
     assert printed(lines) == [f"step {MARKUP}: 1 of 1", f"step {CLEAR}: 1 of 1"]
 
 
@@ -147,7 +147,7 @@ def test_a_candidates_tally_in_words():
 
 def test_candidates_stand_under_the_line_of_their_step(lines):
     lines.watch([tally(done=100, new=100)])
-    lines.show("collect", 100, 100)
+    lines("collect", 100, 100)
     first, second = printed(lines)
     assert first == "collect: 100 of 100"
     assert second.startswith("  math: 100 of 100, ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from support.fleet_toml import add, change, refusal
@@ -81,6 +83,43 @@ def test_wrong_settings_of_llama_cpp(folder, line):
 def test_a_key_of_llama_cpp_is_none_of_transformers(folder):
     assert 'the key "threads" of the backend gguf, but its backend is transformers' in refusal(
         change(folder, 'dtype = "float32"', "threads = 2")
+    )
+
+
+# vLLM
+
+
+def served(folder: Path, line: str) -> Path:
+    return add(folder, f'[[candidate]]\nname = "served"\nmodel = "owner/model"\nbackend = "vllm"\n{line}\n')
+
+
+def test_a_vllm_candidate(folder):
+    arguments = "vllm = { tensor_parallel_size = 2, hf_overrides = { rope_theta = 1e6 } }"
+    candidate = load_fleet(served(folder, f'adapter = "adapters/math"\n{arguments}')).candidate("served")
+    assert (candidate.adapter, candidate.dtype) == (str(folder / "adapters" / "math"), None)
+    assert candidate.vllm == {"tensor_parallel_size": 2, "hf_overrides": {"rope_theta": 1e6}}
+    assert candidate.to_file()["vllm"] == candidate.vllm
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("vllm = 2", "vllm in [[candidate]] 3"),
+        ("vllm = { max_model_len = 512 }", "Use the key context_tokens."),
+        ("vllm = { trust_remote_code = true }", "it lets a model bring code of its own"),
+        ("vllm = { seed = 1979-05-27 }", "a date or a time"),
+        ("calculator = true", 'the key "calculator" of the backend transformers, but its backend is vllm'),
+        ("repetition_penalty = 1.1", 'the key "repetition_penalty" of the backend transformers'),
+        ('quantisation = "4bit"', 'the key "quantisation" of the backend transformers'),
+    ],
+)
+def test_what_a_vllm_candidate_cannot_have(folder, line, message):
+    assert message in refusal(served(folder, line))
+
+
+def test_the_arguments_of_vllm_are_none_of_transformers(folder):
+    assert 'the key "vllm" of the backend vllm, but its backend is transformers' in refusal(
+        change(folder, 'dtype = "float32"', "vllm = { max_num_seqs = 2 }")
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import stat
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from zooter_core.data.run_folder import REWARDS, ROUTER, RunFolder
+from zooter_core.data.run_folder import REWARDS, ROUTER, RunFolder, versions
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.jsonl import append_records, read_records
 
@@ -263,3 +264,15 @@ def test_a_folder_with_other_things_in_it_keeps_its_mode(folder):
     with RunFolder(folder):
         assert (mode(folder), mode(folder / "notes.txt")) == (0o755, 0o644)
         assert {mode(folder / name) for name in ("run.json", REWARDS, ".lock")} == {0o600}
+
+
+def test_the_versions_of_a_run_leave_out_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name == "xllamacpp":  # an extra
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert list(versions()) == ["python", "zooter", "torch", "transformers", "peft", "numpy"]

@@ -66,7 +66,7 @@ def test_every_runtime_chooses_alike(embedded: Ensemble, exact: np.ndarray, figu
 
 @pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 def test_the_exported_reward_model_gives_the_rewards_of_pytorch(embedded: Ensemble) -> None:
-    """On this project's cases; the export takes ten seconds, once for all tests that use the same cache."""
+    """On this project's cases; the export takes a few seconds, once for all tests that use the same cache."""
     config = embedded.fleet.reward
     assert config is not None
     folder = make_reward_export(config)

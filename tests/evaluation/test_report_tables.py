@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 
 from support.sample_report import SWEEP, held_back
@@ -91,10 +89,3 @@ def test_the_frontier_leaves_out_what_another_beats():
 def test_which_betas_may_be_as_good():
     assert [row["beta"] for row in report_tables.as_good(SWEEP)] == [1.0]
     assert [report_tables.is_best(row, SWEEP) for row in SWEEP["rows"]] == [False, True, False]
-
-
-def test_csv_is_read_back():
-    rows = [{"method": 'a, "b"', "reward": 0.1}, {"method": "☕", "reward": None}]
-    assert list(csv.DictReader(io.StringIO(report_tables.to_csv(rows)))) == [
-        {"method": 'a, "b"', "reward": "0.1"}, {"method": "☕", "reward": ""}
-    ]  # fmt: skip

@@ -139,7 +139,7 @@ def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(
     assert of_queries(run_copy) == of_queries(finished_run)
 
 
-def test_what_the_lab_reads_of_a_run_is_what_the_steps_left(run_copy):
+def test_what_train_reads_of_a_run_is_what_the_steps_left(run_copy):
     with Run(run_copy) as run:
         assert len(run.scores().queries) == 28
     file = run_copy / "queries.jsonl"

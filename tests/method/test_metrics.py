@@ -97,14 +97,6 @@ def test_interval_is_about_two_standard_errors_each_way():
 def test_interval_is_reproducible():
     values = np.random.default_rng(2).normal(size=50)
     assert interval(values) == pytest.approx((-0.2523, 0.2908), abs=1e-4)
-    assert interval(values, seed=1) != interval(values, seed=2)
-
-
-def test_interval_grows_with_the_level():
-    values = np.random.default_rng(3).normal(size=50)
-    low, high = interval(values, level=0.5)
-    wide_low, wide_high = interval(values, level=0.99)
-    assert wide_low < low < high < wide_high
 
 
 def test_interval_of_equal_values_is_a_point():
@@ -146,7 +138,7 @@ def test_a_ratio_to_nothing_has_no_interval():
 
 
 def test_quantile_interval_is_the_middle():
-    assert quantile_interval(np.arange(101.0), 0.9) == pytest.approx((5, 95))
+    assert quantile_interval(np.arange(101.0)) == pytest.approx((2.5, 97.5))
 
 
 @pytest.mark.parametrize(

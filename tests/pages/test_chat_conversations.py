@@ -32,7 +32,7 @@ def test_after_a_crash_the_conversation_is_back_and_goes_on(open_page: Open) -> 
     record = conversation.turns[0].to_json()
     cut = record | {"responses": {}, "texts": {record["candidate"]: "The sea"}, "rewards": {}}
     history().keep(Entry(conversation.id, conversation.title, conversation.fleet, 0.0), 0, cut)
-    conversations._live().clear()
+    conversations._live.clear()  # type: ignore[attr-defined]
     page = open_page("chat", chat=conversation.id)
     assert "incomplete" in words(page)
     press(page, "Continue")

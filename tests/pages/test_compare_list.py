@@ -20,7 +20,7 @@ def listed(page: AppTest) -> AppTest:
 
 
 def batch_of(page: AppTest) -> Batch:
-    batch = page.session_state["batch"]
+    batch = page.session_state["list"]
     assert isinstance(batch, Batch)
     return batch
 
@@ -43,7 +43,7 @@ def test_a_pasted_list_is_compared_to_its_end(open_page: Open) -> None:
     assert column(tables(page)[0], "Query") == ["What is 12 + 30?", "Write about the sea."]
     assert {button.label for button in page.download_button} == {"CSV", "JSON lines"}
     press(page, "New list")
-    assert page.session_state["batch"] is None
+    assert page.session_state["list"] is None
     assert page.file_uploader
 
 
@@ -94,7 +94,7 @@ def test_queries_are_counted_and_a_mistake_is_told_before_the_list_is_sent(open_
     page.text_area(key="list-text").set_value("Hello\n" * 201).run()
     assert "found" not in words(page)
     assert len(page.error) == 1
-    assert "batch" not in page.session_state
+    assert "list" not in page.session_state
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_wrong_list_gets_one_clear_message(open_page: Open, text: str, csv: by
     page = send(listed(open_page("compare")), text, csv)
     assert [message in error.value for error in page.error] == [True]
     assert not page.exception
-    assert "batch" not in page.session_state
+    assert "list" not in page.session_state
 
 
 def test_a_list_that_cannot_go_on_says_why_and_keeps_the_rest(open_page: Open) -> None:

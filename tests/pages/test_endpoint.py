@@ -60,7 +60,7 @@ def test_chat_routes_answers_and_explains(endpoint: Endpoint, open_page: Open) -
     draw_ended(page)
     (turn,) = talk(page).turns
     assert (turn.text, turn.candidate) == (COMPLETE, endpoint.order[0])
-    assert [exchange.model for exchange in endpoint.exchanges] == [endpoint.order[0]]
+    assert [exchange.model for exchange in endpoint.next_exchanges(1)] == [endpoint.order[0]]
     press(page, "Why")
     assert not page.exception
     assert "saved without its training queries" in words(page)
@@ -82,7 +82,7 @@ def test_a_thumb_goes_to_the_endpoint(endpoint: Endpoint, open_page: Open) -> No
     assert not page.exception
     file = endpoint.server.settings.data / "feedback.jsonl"
     (line,) = map(json.loads, file.read_text().splitlines())
-    assert (line["request_id"], line["verdict"]) == (endpoint.exchanges[0].request_id, "bad")
+    assert (line["request_id"], line["verdict"]) == (endpoint.next_exchange().request_id, "bad")
     file.unlink()
     file.mkdir()  # nothing can be stored there now
     page.feedback[0].set_value(1).run()
@@ -128,14 +128,14 @@ def test_compare_ranks_by_the_endpoints_rewards(endpoint: Endpoint, open_page: O
     ranked = page.session_state["comparison"].ranked()
     assert [item.rank for item in ranked] == [1, 2]
     assert "reward model" in words(page)
-    paths = [exchange.path for exchange in endpoint.exchanges]
+    paths = [exchange.path for exchange in endpoint.next_exchanges(3)]
     assert sorted(paths) == ["/v1/chat/completions", "/v1/chat/completions", "/v1/rerank"]
 
 
 def test_a_vote_on_compare_goes_to_the_endpoint(endpoint: Endpoint, open_page: Open) -> None:
     page = compare(open_page("compare"))
     file = endpoint.server.settings.data / "feedback.jsonl"
-    ids = {exchange.request_id for exchange in endpoint.exchanges if exchange.path != "/v1/rerank"}
+    ids = {exchange.request_id for exchange in endpoint.next_exchanges(3) if exchange.path != "/v1/rerank"}
     press(page, "Tie")
     assert not file.exists()
     press(page, f"{endpoint.order[0]} is best")
@@ -149,7 +149,7 @@ def test_a_vote_on_compare_goes_to_the_endpoint(endpoint: Endpoint, open_page: O
 def test_compare_without_rewards_shows_all_answers(without_rewards: Endpoint, open_page: Open) -> None:
     page = compare(open_page("compare"))
     assert "The endpoint has no reward model, so the responses are not ranked." in words(page)
-    assert {exchange.model for exchange in without_rewards.exchanges} == set(without_rewards.order)
+    assert {exchange.model for exchange in without_rewards.next_exchanges(2)} == set(without_rewards.order)
     page.session_state["comparison"].cast("tie")
     assert len(history().votes(f"{without_rewards.url}/v1")) == 1
 
@@ -157,7 +157,7 @@ def test_compare_without_rewards_shows_all_answers(without_rewards: Endpoint, op
 @pytest.mark.parametrize(
     ("page", "what"),
     [
-        ("lab", "Training a router"),
+        ("train", "Training a router"),
         ("benchmark", "The benchmark of a router"),
         ("explorer", "What the router has learned"),
     ],

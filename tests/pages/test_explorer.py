@@ -142,7 +142,7 @@ def test_tags_are_sorted_and_cut_by_the_controls(open_page: Open, learned_fleet:
     heat = json.loads(page.get("plotly_chart")[0].proto.spec)
     expected = sorted(TAGS, key=lambda tag: (-counts[tag][0], tag))
     assert heat["layout"]["yaxis"]["ticktext"] == expected
-    assert heat["data"][0]["customdata"] is not None
+    assert "mean probability" in heat["data"][0]["hovertext"][0][0]
 
 
 def test_twelve_tags_are_shown_and_more_on_request(open_page: Open, learned_fleet: Path) -> None:

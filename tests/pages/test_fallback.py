@@ -53,7 +53,7 @@ def over(open_page: Open, fleet_copy: Path, server: Scripted) -> Over:
 def again(page: AppTest, open_page: Open, folder: Path) -> AppTest:
     """The same conversation after the server was started anew: from the history alone."""
     id = talk(page).id
-    conversations._live().clear()
+    conversations._live.clear()  # type: ignore[attr-defined]
     return open_page("chat", folder, chat=id)
 
 

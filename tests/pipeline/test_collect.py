@@ -39,6 +39,27 @@ def test_a_broken_candidate_ends_collect_before_it_begins_and_can_be_fixed(tmp_p
     assert texts[0] == texts[1]
 
 
+class OutOfSight:
+    """Workers whose files this machine cannot see."""
+
+    def group(self, name):
+        return name
+
+    def lane(self, job, names):
+        return lambda stop: iter(())
+
+
+def test_what_workers_wrote_out_of_sight_is_missed_before_the_step_ends(tmp_path, ensemble, queries):
+    with Run(tmp_path / "run", create=True) as run:
+        pipeline.start(run, ensemble, queries)
+        with pytest.raises(WorkError, match=r"base.* are missing; all machines must share the run folder") as raised:
+            pipeline.collect(run, ensemble, ensemble.fleet.generation, elsewhere=OutOfSight())
+        assert f"but found that {len(queries)} of {len(queries)} are missing" in str(raised.value)
+        assert not run.sealed("collect")
+        assert pipeline.collect(run, ensemble, ensemble.fleet.generation) == {}
+        assert run.sealed("collect")
+
+
 def test_a_response_that_fails_ends_collect_and_what_came_is_kept(tmp_path, ensemble, queries, complete, monkeypatch):
     folder, counts = tmp_path / "run", []
     stream = Ensemble.run_candidate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import queue
 import threading
 from collections import Counter
 from itertools import pairwise
@@ -22,6 +23,7 @@ from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.method.labels import LabelConfig
+from zooter_core.pipeline import batches
 from zooter_core.pipeline.collect import Collecting
 from zooter_core.records import Query
 
@@ -235,6 +237,20 @@ def test_a_budget_is_never_passed_and_a_larger_one_goes_on(fleet_copy, server, t
     assert sum(record["tokens"] for record in records(tmp_path / "run")) == spent
     assert collected(tmp_path / "run", fleet, Collecting(budget_usd=100)) == {}
     assert counts(tmp_path / "run") == {"a": len(QUERIES), "b": len(QUERIES)}
+
+
+def test_a_candidate_that_is_given_up_leaves_its_budget_to_the_others(fleet_copy, server, tmp_path, monkeypatch):
+    """Its requests under way are dropped. What they might have cost is free again: b needs all of the 44 dollars."""
+    monkeypatch.setattr(batches, "BATCH", 4)  # refusals after which a is given up
+    server.replies = {"b": lambda query: "yes yes"}
+    fleet = priced(endpoint_fleet.save(fleet_copy, server.url, {"a": "http-400", "b": "b"}), 1.0)
+    ended: queue.Queue[dict] = queue.Queue()
+    how = Collecting(allow_missing=True, budget_usd=44)
+    threading.Thread(target=lambda: ended.put(collected(tmp_path / "run", fleet, how)), daemon=True).start()
+    problems = ended.get(timeout=100)
+    assert list(problems) == ["a"]
+    assert "status 400" in problems["a"].found
+    assert counts(tmp_path / "run") == {"b": len(QUERIES)}
 
 
 def test_a_budget_needs_prices(fleet_copy, server, tmp_path):

@@ -73,9 +73,9 @@ def refusal(shards: list[Path], out: Path) -> str:
 
 def test_every_query_is_in_one_shard():
     for count in (1, 2, 16):
-        numbers = [[n for n in range(1, count + 1) if Shard(n, count).holds(query.id)] for query in QUERIES]
-        assert all(len(holders) == 1 for holders in numbers)
-    assert len({tuple(Shard(n, 2).holds(query.id) for query in QUERIES) for n in (1, 2)}) == 2
+        shards = [Shard.of(query.id, count) for query in QUERIES]
+        assert all(1 <= shard.number <= shard.count == count for shard in shards)
+    assert {Shard.of(query.id, 2).number for query in QUERIES} == {1, 2}
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "3", "a/b", "1/3/5", "-1/3", "", "01/3"])

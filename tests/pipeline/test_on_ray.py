@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,13 +23,14 @@ from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.run_folder import PARTS, RESPONSES
 from zooter_core.data.shards import Shard
 from zooter_core.errors import ZooterError
-from zooter_core.pipeline import on_ray
+from zooter_core.pipeline import batches, on_ray
 from zooter_core.pipeline.lanes import CollectJob
 from zooter_core.pipeline.on_ray import RayEngine, ray_engine
 from zooter_core.pipeline.tally import Budget, Tally
 from zooter_core.records import Query
 
 ROOT = Path(__file__).resolve().parents[2]
+batches_of = CollectJob.batches
 LONGEST = 900.0  # a guard; ten processes that want two cores take half of it
 Result = TypeVar("Result")
 
@@ -54,6 +56,31 @@ def test_a_part_knows_which_of_its_responses_the_run_has(tiny_ensemble, tmp_path
     assert part.done == (("q1", 0),)
     job.done |= {(query.id, name, 0) for query in queries}
     assert list(engine.parts(job, name)) == []
+
+
+def test_parts_hold_every_response_once_and_are_made_in_one_pass(tiny_ensemble, tmp_path, monkeypatch):
+    """Each part is what a worker makes of its shard. A pass a part would take hours for a million queries."""
+    monkeypatch.setattr(on_ray, "PART_QUERIES", 10)
+    monkeypatch.setattr(batches, "BATCH", 4)
+    queries = [Query(f"q{number}", "Why?") for number in range(80)]
+    name, passes = tiny_ensemble.fleet.pool[0], []
+    job = CollectJob(
+        tiny_ensemble, GenerationConfig(), 2, queries, None, set(), {name: Tally(name, 160)}, Budget(None, lambda: 0.0)
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(CollectJob, "batches", lambda job, name: passes.append(name) or batches_of(job, name))
+        parts = list(RayEngine(tiny_ensemble, tmp_path, {}).parts(job, name))
+    assert passes == [name]
+    keys = [
+        sorted(key for _, batch in replace(job, shard=part.shard).batches(name) for key in batch.values())
+        for part in parts
+    ]
+    assert 1 < len(parts) <= 8
+    assert sorted(key for of_part in keys for key in of_part) == sorted(
+        (query.id, name, sample) for query in queries for sample in (0, 1)
+    )
+    job.done |= set(keys[0])
+    assert list(RayEngine(tiny_ensemble, tmp_path, {}).parts(job, name)) == parts[1:]
 
 
 ray = pytest.importorskip("ray", reason="the extra zooter[ray] is not installed")

@@ -60,11 +60,13 @@ def test_a_worker_that_is_killed_when_its_part_has_ended_repeats_nothing(tmp_pat
     generation = GenerationConfig(max_new_tokens=2)
     collect = partial(parts.collect_part, tmp_path, ensemble, queries[:3], part, generation, 1)
     assert collect() is None
-    first = list(parts.lines_of(tmp_path, part))
+    file = tmp_path / "parts" / f"{part.name}.jsonl"
+    first = file.read_text()
     monkeypatch.setattr(Ensemble, "run_candidate", lambda *arguments: pytest.fail("an answer is asked for again"))
     assert collect() is None
-    assert list(parts.lines_of(tmp_path, part)) == first
-    assert len(first) == 3
+    assert file.read_text() == first
+    assert len(list(parts.take_lines(tmp_path, part))) == 3
+    assert not file.exists()
 
 
 class _Clock:

@@ -56,9 +56,9 @@ def test_one_text_is_not_a_list_of_queries(router):
 
 def test_dropout_is_off(router):
     vectors = router.encoder.embed(QUERIES)
-    assert np.array_equal(router.of_vectors(vectors), router.of_vectors(vectors.copy()))
+    assert np.array_equal(router.head.probabilities(vectors), router.head.probabilities(vectors.copy()))
     router.head.train()
-    assert not np.array_equal(router.of_vectors(vectors), router.of_vectors(vectors))
+    assert not np.array_equal(router.head.probabilities(vectors), router.head.probabilities(vectors))
     router.head.eval()
 
 

@@ -84,11 +84,11 @@ def test_names_are_those_of_the_conventions():
 def test_without_a_collector_there_are_no_traces(monkeypatch):
     for name in traces.VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    assert not traces.wanted()
+    assert not traces.collector_named()
 
 
 def test_a_collector_without_the_extra_is_refused(monkeypatch):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
     monkeypatch.setattr(traces.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ZooterError, match=r"zooter\[otel\]"):
-        traces.wanted()
+        traces.collector_named()

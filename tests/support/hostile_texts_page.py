@@ -7,8 +7,8 @@ import streamlit as st
 from support.hostile_texts import NAMES, PAYLOADS, generated, payload
 from zooter_core.records import Ranked, Response, Tag
 from zooter_core.ui import charts, pictures, strip
-from zooter_core.ui.error_box import show_error
 from zooter_core.ui.text import code, plain, safe
+from zooter_core.ui.widgets import show_error
 
 TEXTS = [*map(payload, PAYLOADS), *generated(200)]
 

@@ -40,7 +40,7 @@ def dying(count: int) -> Callable[..., str]:
 
 
 def killing(step: str, count: int) -> Callable[..., None]:
-    """Stands in for `Lines.show`, and kills when a step has reported progress so many times."""
+    """Stands in for `Lines`, and kills when a step has reported progress so many times."""
     remaining = count
 
     def show(lines: object, name: str, done: int, total: int) -> None:
@@ -59,7 +59,7 @@ def run_call(call: list[str]) -> int:
     if step == "line":
         formats.dump_json = dying(int(count))  # type: ignore[attr-defined]
     else:
-        Lines.show = killing(step, int(count))  # type: ignore[method-assign]
+        Lines.__call__ = killing(step, int(count))  # type: ignore[method-assign]
     return main(call[1:])
 
 

@@ -32,14 +32,13 @@ class Endpoint:
 
     Attributes:
         order: the candidates in the order of the router's probabilities for QUERY.
-        exchanges: what its observers have seen.
+        exchanges: those that have ended and that no test has taken yet (`next_exchange`).
     """
 
     url: str
     client: httpx2.Client
     server: Server
-    exchanges: list[Exchange]
-    ended: threading.Semaphore
+    exchanges: queue.SimpleQueue[Exchange]
     order: tuple[str, ...] = ()
 
     def chat(self, content: Any = QUERY, headers: dict[str, str] | None = None, **body: Any) -> httpx2.Response:
@@ -48,22 +47,21 @@ class Endpoint:
         return self.client.post("/v1/chat/completions", json=body, headers=headers)
 
     def next_exchange(self) -> Exchange:
-        """The exchange that ends next."""
-        assert self.ended.acquire(timeout=READY_SECONDS)
-        return self.exchanges[-1]
+        """The exchange that ends next, in the endpoint's order: a client has its answer before the exchange ends."""
+        return self.exchanges.get(timeout=READY_SECONDS)
+
+    def next_exchanges(self, count: int) -> list[Exchange]:
+        """So many of them; a further one that has ended too is a mistake."""
+        exchanges = [self.next_exchange() for _ in range(count)]
+        assert self.exchanges.empty()
+        return exchanges
 
 
 @contextmanager
 def running(settings: ServeSettings) -> Iterator[Endpoint]:
     """An endpoint in a thread."""
-    exchanges: list[Exchange] = []
-    ended = threading.Semaphore(0)
-
-    def observe(exchange: Exchange) -> None:
-        exchanges.append(exchange)
-        ended.release()
-
-    server = Server(replace(settings, grace_seconds=GRACE_SECONDS), [observe])
+    exchanges: queue.SimpleQueue[Exchange] = queue.SimpleQueue()
+    server = Server(replace(settings, grace_seconds=GRACE_SECONDS), [exchanges.put])
     ports: queue.SimpleQueue[int] = queue.SimpleQueue()
     uvicorn_server = run.uvicorn_server(server, ports.put)
     thread = threading.Thread(target=uvicorn_server.run, daemon=True)
@@ -72,7 +70,7 @@ def running(settings: ServeSettings) -> Iterator[Endpoint]:
     url = f"http://127.0.0.1:{port}"
     try:
         with httpx2.Client(base_url=url, timeout=READY_SECONDS, trust_env=False) as client:
-            yield Endpoint(url, client, server, exchanges, ended)
+            yield Endpoint(url, client, server, exchanges)
     finally:
         uvicorn_server.should_exit = True
         thread.join(READY_SECONDS)

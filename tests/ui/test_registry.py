@@ -11,7 +11,7 @@ class Item:
 
 
 def test_the_latest_are_found_and_the_oldest_leave() -> None:
-    registry: Registry[Item] = Registry(2)
+    registry: Registry[Item] = Registry("item", "item", 2)
     first, second, third = Item("1"), Item("2"), Item("3")
     registry.add(first)
     registry.add(second)
@@ -20,4 +20,5 @@ def test_the_latest_are_found_and_the_oldest_leave() -> None:
     assert registry.find("1") is first
     assert registry.find("2") is None
     assert registry.find("3") is third
-    assert registry.find("nobody") is None
+    registry.remove("3")
+    assert registry.find("3") is None

@@ -18,7 +18,7 @@ from zooter_core.terminal import visible
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = f"""
-import sys, threading
+import gc, sys, threading
 
 def fails():
     raise ValueError("thread " + {HOSTILE!r})
@@ -27,6 +27,8 @@ print("printed " + {HOSTILE!r}, flush=True)
 thread = threading.Thread(target=fails)
 thread.start()
 thread.join()
+print("searched for components", "streamlit.components.v2.manifest_scanner" in sys.modules, flush=True)
+print("collects garbage", gc.isenabled(), gc.get_freeze_count() > 10_000, flush=True)
 raise RuntimeError("page " + {HOSTILE!r})
 """
 SERVE = """
@@ -92,3 +94,5 @@ def test_a_page_that_fails_does_nothing_to_the_terminal(tmp_path):
     assert CLEAR not in text
     for source in ("printed", "thread", "page"):
         assert f"{source} {visible(HOSTILE)}" in text
+    assert "searched for components False" in text
+    assert "collects garbage True True" in text

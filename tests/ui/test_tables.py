@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import csv
+import io
+
+import pytest
+
 from zooter_core.ui import tables
+from zooter_core.ui.tables import Column
 
 
 def test_a_table_as_markdown_has_its_first_column_to_the_left() -> None:
@@ -9,4 +15,22 @@ def test_a_table_as_markdown_has_its_first_column_to_the_left() -> None:
 
 
 def test_a_small_negative_number_is_zero() -> None:
-    assert [tables.written(".2f", value) for value in (-0.001, -0.01, 0.0)] == ["0.00", "-0.01", "0.00"]
+    column = Column("x", "x", "", ".2f")
+    assert [tables.figure(column, value, False) for value in (-0.001, -0.01, 0.0)] == ["0.00", "-0.01", "0.00"]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1"])
+def test_a_cell_that_a_spreadsheet_would_run_is_made_harmless(text: str) -> None:
+    assert tables.harmless(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("cell", ["1+1", "a=b", "", -1.5, 3])
+def test_other_cells_stay(cell: object) -> None:
+    assert tables.harmless(cell) == cell
+
+
+def test_csv_is_read_back():
+    rows = [{"method": 'a, "b"', "reward": 0.1}, {"method": "☕", "reward": None}, {"method": "=cmd()", "reward": -1.5}]
+    assert list(csv.DictReader(io.StringIO(tables.to_csv(rows)))) == [
+        {"method": 'a, "b"', "reward": "0.1"}, {"method": "☕", "reward": ""}, {"method": "'=cmd()", "reward": "-1.5"}
+    ]  # fmt: skip

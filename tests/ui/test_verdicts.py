@@ -9,7 +9,7 @@ from zooter_core.ui import verdicts
 
 
 def held_back(low: float, high: float, n: int = 142, **more: Any) -> dict[str, Any]:
-    """Figures where the router earns 1 and writer, the best single, 0.5, on a way of 2."""
+    """Figures where the router has a mean reward of 1 and writer, the best single, 0.5, on a way of 2."""
     return {
         "n": n,
         "datasets": {"x": {"candidates": {"writer": 0.5, "chat": 0.1}}},
@@ -26,23 +26,23 @@ def held_back(low: float, high: float, n: int = 142, **more: Any) -> dict[str, A
 
 def test_better_only_where_the_interval_is_above_0() -> None:
     sentence = verdicts.of_report(held_back(0.2, 0.8))[0]
-    assert "earns **more** than **writer**" in sentence
-    assert "0.50 per query (95% CI 0.20 to 0.80, 142 held-back queries)" in sentence
+    assert "is **better** than **writer**" in sentence
+    assert "by 0.50 per query (95% CI 0.20 to 0.80, 142 held-back queries)" in sentence
 
 
 @pytest.mark.parametrize(("low", "high"), [(-0.1, 0.8), (0.0, 0.8), (-0.8, 0.0)])
 def test_an_interval_with_0_in_it_claims_nothing(low: float, high: float) -> None:
     sentence = verdicts.of_report(held_back(low, high))[0]
     assert "**No significant difference** from **writer**" in sentence
-    assert "**more**" not in sentence
-    assert "**less**" not in sentence
+    assert "**better**" not in sentence
+    assert "**worse**" not in sentence
 
 
 def test_worse_is_said_as_plainly_with_the_interval_turned() -> None:
     figures = held_back(-0.8, -0.2)
     figures["mean"]["chosen"] = 0.0
     sentence = verdicts.of_report(figures)[0]
-    assert "earns **less** than **writer**" in sentence
+    assert "is **worse** than **writer**" in sentence
     assert "0.50 per query (95% CI 0.20 to 0.80" in sentence
 
 
@@ -56,7 +56,7 @@ def test_figures_have_the_decimals_that_their_interval_can_bear() -> None:
 def test_a_few_queries_are_not_enough_whatever_the_interval() -> None:
     sentence = verdicts.of_report(held_back(0.4, 0.6, n=5))[0]
     assert "With so few queries" in sentence
-    assert "**more**" not in sentence
+    assert "**better**" not in sentence
 
 
 def test_share_of_the_way_with_its_interval_where_there_is_one() -> None:
@@ -98,7 +98,7 @@ def test_regret_with_intervals() -> None:
 
 def test_rmr_and_how_many_models_it_runs() -> None:
     sentence = verdicts.of_report(held_back(0.2, 0.8))[3]
-    assert "earns **less** than **RMR**, which runs both models for every query: 0.25 per" in sentence
+    assert "is **worse** than **RMR**, which runs both models for every query, by 0.25 per" in sentence
 
 
 def test_a_candidates_name_is_no_markdown() -> None:

@@ -6,6 +6,7 @@ This file has the protocol and what crosses it: a `Request` goes in, a stream of
 from __future__ import annotations
 
 import threading
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ from zooter_core.records import Finish, Message, Response
 KINDS = {
     "transformers": "zooter_core.backends.local.transformers:TransformersBackend",
     "gguf": "zooter_core.backends.gguf.backend:GgufBackend",
+    "vllm": "zooter_core.backends.vllm.backend:VllmBackend",
     "auto": "zooter_core.backends.gguf.auto:AutoBackend",
     "openai": "zooter_core.backends.http.openai:OpenAIBackend",
     "recorded": "zooter_core.backends.recorded:RecordedBackend",
@@ -75,15 +77,18 @@ class Piece:
 class Backend(Protocol):
     """Runs requests of candidates of its kind. One object serves all sessions.
 
+    What is not abstract fits a backend that keeps no model in this process.
+
     Attributes:
         turns: the queue in which sessions wait for their turn; None if the backend can serve all of them at once.
         independent: whether a response does not depend on the other requests of the same call. `stream` may then get an
             iterator, to draw from when there is room for another request.
     """
 
-    turns: TurnQueue | None
-    independent: bool
+    turns: TurnQueue | None = None
+    independent: bool = False
 
+    @abstractmethod
     def load(self, candidate: CandidateConfig) -> None:
         """Make the candidate ready to answer.
 
@@ -93,13 +98,16 @@ class Backend(Protocol):
 
     def trial(self, candidate: CandidateConfig) -> str:
         """A query to try the candidate with."""
+        return "Say hello."
 
     def sizes(self) -> Mapping[object, int]:
         """Bytes of each model that this backend has in the memory of this machine."""
+        return {}
 
     def spare(self) -> None:
         """Unload the models that nobody uses."""
 
+    @abstractmethod
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
@@ -119,8 +127,7 @@ def backend(kind: str) -> Backend:
     Raises:
         ZooterError: there is no such kind.
     """
-    new: Backend = load_kind("backend", KINDS, kind)()
-    return new
+    return load_kind("backend", KINDS, kind)()
 
 
 def expect(backend: Backend, candidates: Sequence[CandidateConfig]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from zooter_core.errors import ZooterError, check_text
+from zooter_core.errors import WorkError, ZooterError, check_text
 from zooter_core.records import Message
 
 Conversation = str | Sequence[Message]
@@ -33,3 +33,27 @@ def check_query(text: str) -> None:
     if len(text) > MOST_CHARACTERS:
         expected = f"a query of at most {MOST_CHARACTERS:,} characters"
         raise ZooterError(expected, f"{len(text):,}", "Shorten it, or split it.")
+
+
+def begun_answer(messages: Sequence[Message]) -> str:
+    """The beginning of the answer, where the conversation ends with it; else ""."""
+    return messages[-1].content if messages[-1].role == "assistant" else ""
+
+
+def from_template(template: str, messages: Sequence[Message]) -> str:
+    """A prompt by the `prompt_template` of fleet.toml, with the user's last message and the beginning of the answer."""
+    return template.replace("{query}", last_query(messages)) + begun_answer(messages)
+
+
+def without_tokens(message: Message, tokens: Iterable[str]) -> Message:
+    """A message without special tokens, so that a user's text cannot begin or end a turn."""
+    text = message.content
+    for token in tokens:
+        text = text.replace(token, f"{token[0]} {token[1:]}")
+    return Message(message.role, text)
+
+
+def no_chat_template(place: str) -> WorkError:
+    """The error for a model that needs a `prompt_template`."""
+    next_step = 'Give the candidate a prompt_template, for instance "Q: {query}\\nA:".'
+    return WorkError(f"a chat template in {place}", "none", next_step)

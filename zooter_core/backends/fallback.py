@@ -69,7 +69,7 @@ def check_answered(responses: Sequence[Response], may_be_empty: bool = False) ->
     """
     *failed, last = responses
     if failed and last.failed_before_first_token:
-        raise nobody(responses)
+        raise all_failed(responses)
     if last.error:
         raise WorkError.because(last.error, f"an answer of {last.candidate}")
     if not (last.text or last.finish == "stopped" or may_be_empty):
@@ -92,7 +92,7 @@ def note(failed: Sequence[Response], instead: str | None = None, around: str = "
     return f"{reasons}." if reasons else ""
 
 
-def nobody(failed: Sequence[Response]) -> ZooterError:
+def all_failed(failed: Sequence[Response]) -> ZooterError:
     """The error when several candidates have failed, with every reason and next step."""
     names = [response.candidate for response in failed]
     *others, last = names

@@ -9,17 +9,17 @@ import difflib
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zooter_core.backends import Piece, Request
-from zooter_core.backends.conversation import last_query
+from zooter_core.backends import Backend, Piece, Request
+from zooter_core.backends.conversation import begun_answer, last_query
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.lines import read_lines
 from zooter_core.data.scores import each_query, read_responses
-from zooter_core.errors import ZooterError, listed
+from zooter_core.errors import ZooterError, listed, one_line
 from zooter_core.records import Response
 
 WORDS = 4  # in a piece
@@ -73,8 +73,8 @@ class Recording:
         kind = "The nearest" if near else "The first"
         raise ZooterError(
             f"one of the {len(queries):,} queries to which {self.path.name} has a response of {candidate}",
-            f'"{_short(query)}"',
-            f'{kind} is "{_short(near[0] if near else queries[0])}".',
+            f'"{one_line(query, SHOWN)}"',
+            f'{kind} is "{one_line(near[0] if near else queries[0], SHOWN)}".',
         )
 
     def _rest(self, texts: Sequence[str], begun: str, candidate: str) -> str:
@@ -83,16 +83,15 @@ class Recording:
                 return text[len(begun) :]
         raise ZooterError(
             f"the beginning of a response of {candidate} in {self.path.name}",
-            f'"{_short(begun)}"',
+            f'"{one_line(begun, SHOWN)}"',
             "Start the answer again: a recorded response can only continue as it was recorded.",
         )
 
 
-class RecordedBackend:
+class RecordedBackend(Backend):
     """Replays recordings. Every file is read once."""
 
     independent = True
-    turns = None
 
     def __init__(self) -> None:
         self._recordings: dict[str, Recording] = {}
@@ -106,13 +105,6 @@ class RecordedBackend:
         """The first query to which there is a response."""
         return self._recording(candidate).of(candidate.name)[0]
 
-    def sizes(self) -> Mapping[object, int]:
-        """There are no models."""
-        return {}
-
-    def spare(self) -> None:
-        """There is nothing to unload."""
-
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
@@ -121,7 +113,8 @@ class RecordedBackend:
             started, name = time.perf_counter(), request.candidate.name
             seed = generation.seed if request.seed is None else request.seed
             try:
-                text = self._recording(request.candidate).look_up(*_query(request), name, seed)
+                recording, messages = self._recording(request.candidate), request.messages
+                text = recording.look_up(last_query(messages), begun_answer(messages), name, seed)
             except ZooterError as problem:
                 yield Piece.failed(request, problem, "refused")
                 continue
@@ -176,19 +169,6 @@ def read(path: Path) -> Recording:
     return recording
 
 
-def _query(request: Request) -> tuple[str, str]:
-    """The query of a request, and the beginning of its answer."""
-    last = request.messages[-1]
-    if last.role != "assistant":
-        return last.content, ""
-    return last_query(request.messages), last.content
-
-
 def plain(text: str) -> str:
     """A text with single spaces, and none around it."""
     return " ".join(text.split())
-
-
-def _short(text: str) -> str:
-    line = plain(text)
-    return line if len(line) <= SHOWN else line[: SHOWN - 3] + "..."

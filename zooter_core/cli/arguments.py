@@ -34,7 +34,6 @@ def option(name: str, metavar: str | None = None, help: str | None = None, min: 
 
 
 def argument(metavar: str, help: str | None = None) -> Any:
-    """A positional argument."""
     return typer.Argument(metavar=metavar, help=help, parser=PARSERS.get(metavar))
 
 
@@ -65,7 +64,8 @@ AllowMissing = Annotated[
     ),
 ]
 BudgetUsd = Annotated[
-    float | None, option("--budget-usd", "X", "Most US dollars for the answers of endpoints, all starts together.")
+    float | None,
+    option("--budget-usd", "X", "Budget in US dollars for answers of endpoints, over all starts of the run."),
 ]
 Engine = Annotated[
     Literal["local", "ray"],

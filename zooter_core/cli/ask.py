@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+from zooter_core.backends import Piece
 from zooter_core.backends.fallback import check_answered, note
 from zooter_core.cli.arguments import FleetDir, MaxNewTokens, Query, Temperature, Willingness, option
 from zooter_core.cli.consoles import err
@@ -15,9 +16,6 @@ from zooter_core.cli.settings import generation_of
 from zooter_core.data.prices import check_trade
 from zooter_core.errors import MOST_NAMED, listed, shortened
 from zooter_core.records import Message, Response
-
-if TYPE_CHECKING:
-    from zooter_core.backends import Piece
 
 
 def ask(
@@ -47,11 +45,7 @@ def ask(
 
 
 def _print_answer(names: Sequence[str], pieces: Iterator[Piece]) -> None:
-    """Print an answer as it arrives, and on stderr which candidate takes over from which.
-
-    Raises:
-        WorkError: no candidate has answered, or the answer broke off.
-    """
+    """Print an answer as it arrives, and on stderr which candidate takes over from which."""
     responses: list[Response] = []
     candidate = names[0]
     for piece in pieces:

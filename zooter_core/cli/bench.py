@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from rich.table import Table
 
@@ -15,15 +15,17 @@ from zooter_core.cli.notes import print_set_aside
 from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import generation_of
 from zooter_core.config.fleet import load_fleet
+from zooter_core.config.labelling import JudgeConfig
 from zooter_core.data.runs import Run
+from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
+from zooter_core.evaluation import suites
 from zooter_core.evaluation.sandbox import runner
+from zooter_core.evaluation.suites import Suite, outcome
+from zooter_core.evaluation.suites.answering import SuiteJob, answer_and_score, sample
+from zooter_core.evaluation.suites.judging import judge_of, judge_settings
 from zooter_core.files import check_file
-
-if TYPE_CHECKING:
-    from zooter_core.config.labelling import JudgeConfig
-    from zooter_core.ensemble import Ensemble
-    from zooter_core.evaluation.suites import Suite
+from zooter_core.labelling.rewards.judge import Judge
 
 SUITES = "gsm8k, mmlu, human-eval, alpaca-eval, flask, mt-bench"
 
@@ -55,11 +57,6 @@ def bench(
     fleet: FleetDir = None,
     json: Json = False,
 ) -> None:
-    from zooter_core.evaluation import suites
-    from zooter_core.evaluation.suites import outcome
-    from zooter_core.evaluation.suites.answering import SuiteJob, answer_and_score, sample
-    from zooter_core.evaluation.suites.judging import judge_settings
-
     benchmark = suites.suite(suite)
     _check_code(suite, benchmark, run_code, no_sandbox)
     _check_judge(suite, benchmark, judge, judge_fleet)
@@ -112,10 +109,6 @@ def _check_judge(name: str, suite: Suite, judge: str | None, fleet: Path | None)
 
 
 def _set_judge(suite: Suite, ensemble: Ensemble, name: str | None, fleet: Path | None) -> JudgeConfig:
-    """Give the suite its judge."""
-    from zooter_core.evaluation.suites.judging import judge_of
-    from zooter_core.labelling.rewards.judge import Judge
-
     config = judge_of(load_fleet(fleet) if fleet else ensemble.fleet, name)
     suite.judge = Judge(config, ensemble.backend_of)
     return config

@@ -64,12 +64,6 @@ out = Output()
 err = Output(stderr=True)
 
 
-def clipped(text: str, length: int) -> str:
-    """The beginning of a text, on one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= length else f"{line[:length].rstrip()} ..."
-
-
 def print_json(shape: Any, indent: int | None = None, flush: bool = False) -> None:
     """Print a command's result on stdout as JSON."""
     print(json_text(shape, indent), flush=flush)

@@ -84,7 +84,12 @@ def _checked_fleet(folder: Path | None) -> tuple[str, dict[str, str]]:
 def _checked_endpoint(address: str, folder: Path | None) -> tuple[str, dict[str, str]]:
     """The same for an endpoint, which is asked for its models and a decision."""
     if folder is not None:
-        raise ZooterError("--fleet or --endpoint", "both", "Leave one of them out.", "The demo shows one of both.")
+        raise ZooterError(
+            "--fleet or --endpoint",
+            "both",
+            "Leave one of them out.",
+            "The demo shows a fleet or an endpoint, not both.",
+        )
     from zooter_core.remote import Endpoint, endpoint_url
 
     endpoint = Endpoint(endpoint_url(address))

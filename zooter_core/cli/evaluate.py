@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from zooter_core.cli.arguments import Json, ScoreFiles, Strict, Willingness, option
 from zooter_core.cli.charts import save_selection_plot
@@ -17,15 +18,13 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_texts
 from zooter_core.errors import ZooterError
+from zooter_core.evaluation import responses
+from zooter_core.evaluation.responses import Texts
+from zooter_core.evaluation.robustness import robustness
 from zooter_core.method import selection
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from zooter_core.evaluation.responses import Array, Texts
-    from zooter_core.method.selection import Outputs
-    from zooter_core.router.router import Router
-
+from zooter_core.method.metrics import Array
+from zooter_core.method.selection import Outputs
+from zooter_core.router.router import Router
 
 Rmr = Annotated[
     bool,
@@ -87,10 +86,9 @@ def evaluate(
     texts = _texts(scores, table, {"--judge-fleet": judge_fleet, "--rmr": rmr}, prices)
     paid = pricing.prices_of(load_fleet(prices), table.candidates) if prices else None
     from zooter_core.evaluation import evaluate as evaluation
-    from zooter_core.evaluation import responses
-    from zooter_core.evaluation.robustness import robustness
+    from zooter_core.router.encoder import Encoders
 
-    loaded = _load_router(path)
+    loaded = Router.load(path, Encoders())
     ranked = {"rmr": responses.best_scores(table, _rewards(fleet, table, texts))} if rmr else None
     with bars() as progress:
         outputs = evaluation.outputs_of(loaded, table, lambda done: progress("embed", done, len(table.queries)))
@@ -124,11 +122,7 @@ def _check_needs(needed: str, value: object, options: dict[str, object]) -> None
 
 
 def _router_path(folder: Path | None, fleet: Path | None) -> str | Path:
-    """The folder of the router, which is given or a fleet's.
-
-    Raises:
-        ZooterError: both or neither are given, or the fleet has none.
-    """
+    """The folder of the router, which is given or a fleet's."""
     if bool(folder) == bool(fleet):
         raise ZooterError(
             "--router DIR, or --fleet DIR for its router", "both" if folder else "neither", "Give one of them."
@@ -141,13 +135,6 @@ def _router_path(folder: Path | None, fleet: Path | None) -> str | Path:
     return parts.router.path
 
 
-def _load_router(path: str | Path) -> Router:
-    from zooter_core.router.encoder import Encoders
-    from zooter_core.router.router import Router
-
-    return Router.load(path, Encoders())
-
-
 def _texts(files: Sequence[Path], scores: Scores, needed: dict[str, object], prices: Path | None) -> Texts:
     """The responses in the files, where an option uses them.
 
@@ -157,12 +144,10 @@ def _texts(files: Sequence[Path], scores: Scores, needed: dict[str, object], pri
     Raises:
         ZooterError: such an option is given, and a response is missing.
     """
-    from zooter_core.evaluation.responses import check_complete
-
     options = [name for name, value in needed.items() if value]
     texts = read_texts(files, scores) if options or prices else []
     for name in options:
-        check_complete(scores, texts, name)
+        responses.check_complete(scores, texts, name)
     return texts
 
 
@@ -180,10 +165,8 @@ def _selection(
 
 def _rewards(fleet: Path | None, scores: Scores, texts: Texts, columns: Sequence[Sequence[int]] | None = None) -> Array:
     """Rewards by a fleet, shape (n, N), with a note of the queries that have none."""
-    from zooter_core.evaluation.responses import rewards
-
     ensemble = open_ensemble(fleet)
     with bars() as progress:
-        table, reasons = rewards(ensemble, scores, texts, columns, progress)
+        table, reasons = responses.rewards(ensemble, scores, texts, columns, progress)
     print_set_aside(reasons)
     return table

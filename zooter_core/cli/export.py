@@ -50,6 +50,6 @@ def _export_router(router: Path, out: Path) -> None:
         )  # fmt: skip
     from zooter_core.router.export import export_router
 
-    with waiting("Exporting the router (about ten seconds) ..."):
+    with waiting("Exporting the router (a few seconds) ..."):
         exported = export_router(router, out)
     err.print(f"A router for {listed(exported.candidates)} is in {out}. It needs neither PyTorch nor transformers.")

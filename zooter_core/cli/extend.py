@@ -35,7 +35,7 @@ Candidate = Annotated[
 ]
 Without = Annotated[str | None, option("--without", "NAME", "Candidate to remove; needs no scores.")]
 Curve = Annotated[
-    str | None, option("--curve", "LIST", "Also train on fewer queries: their numbers (default: 50,200,1000).")
+    str | None, option("--curve", "LIST", "Numbers of queries for a learning curve (default: 50,200,1000).")
 ]
 Beta = Annotated[float | None, option("--beta", "X", f"Weight of the plain label {DEFAULT_LABELS}")]
 Tau = Annotated[float | None, option("--tau", "X", f"Softmax temperature of rewards {DEFAULT_LABELS}")]

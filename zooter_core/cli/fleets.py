@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zooter_core.config.fleet import Fleet, load_fleet
+from zooter_core.ensemble import Ensemble
 from zooter_core.paths import EMBEDDED_FLEET
 
 if TYPE_CHECKING:
     from zooter_core.data.runs import Run
-    from zooter_core.ensemble import Ensemble
 
 
 def open_fleet(folder: Path | None) -> Fleet:
@@ -24,12 +24,9 @@ def open_ensemble(folder: Path | None, answering: bool = False) -> Ensemble:
     Args:
         answering: whether candidates will answer, so that their weights must be on this machine.
     """
-    fleet = open_fleet(folder)
-    from zooter_core.ensemble import Ensemble
-
-    ensemble = Ensemble(fleet)
+    ensemble = Ensemble(open_fleet(folder))
     if answering:
-        from zooter_core.cli.consoles import err
+        from zooter_core.cli.consoles import err  # loads rich, which `zooter route --json` does without
 
         ensemble.fetch(err.print)
     return ensemble

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from zooter_core.cli.consoles import err
+from zooter_core.ensemble import Ensemble
 from zooter_core.errors import Failure
-
-if TYPE_CHECKING:
-    from zooter_core.ensemble import Ensemble
 
 MOST_LISTED = 20  # queries that are set aside
 
@@ -47,12 +44,11 @@ def print_missing(problems: Mapping[str, Failure]) -> None:
         problems: by the candidate's name.
     """
     for name, failure in problems.items():
-        err.print(f"{name} is skipped; responses of it are missing: {failure.reason}")
+        err.print(f"{name} is skipped, and some of its responses are missing: {failure.reason}")
     if problems:
         err.print("The step collect stays open. The same command asks for what is missing.")
 
 
 def print_note(note: str) -> None:
-    """Why a request waits; nothing where the note is empty."""
     if note:
         err.print(note, style="dim")

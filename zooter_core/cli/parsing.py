@@ -34,11 +34,7 @@ class Command(TyperCommand):
 
 
 def _arranged(arguments: Sequence[str], options: Mapping[str, Any], command: str) -> list[str]:
-    """Arguments as Typer reads them: each value of a list after the option's name, positional arguments last.
-
-    Raises:
-        CallError: an option is unknown, or has no value.
-    """
+    """Arguments as Typer reads them: each value of a list after the option's name, positional arguments last."""
     arranged: list[str] = []
     positional: list[str] = []
     rest = deque(arguments)

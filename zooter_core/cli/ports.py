@@ -12,11 +12,7 @@ MOST = 65_535
 
 
 def check_free(command: str, address: str, port: int) -> None:
-    """Refuse an address or a port that cannot be bound.
-
-    Raises:
-        ZooterError: it cannot be bound.
-    """
+    """Refuse an address or a port that cannot be bound."""
     if not 0 <= port <= MOST:
         raise ZooterError(f"a port up to {MOST}", str(port), f"Try zooter {command} --port {DEFAULT_PORT[command]}.")
     option = "--address" if command == "demo" else "--host"

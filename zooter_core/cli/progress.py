@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.file_proxy import FileProxy
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.spinner import Spinner
 from rich.text import Text
 
@@ -20,31 +20,16 @@ if TYPE_CHECKING:
 
 EVERY = 30.0  # seconds between two lines of one step
 REDRAW_SECONDS = 0.2
-Watch = Callable[[Sequence["Tally"]], None]
-
-
-class Show:
-    """Shows the progress of steps: called with a step, the part done and the total.
-
-    Attributes:
-        watch: shows the tallies of candidates.
-    """
-
-    def __init__(self, show: Callable[[str, int, int], None], watch: Watch) -> None:
-        self._show, self.watch = show, watch
-
-    def __call__(self, step: str, done: int, total: int) -> None:
-        self._show(step, done, total)
 
 
 def tally_text(tally: Tally) -> str:
     """What a candidate has done: rate, tokens, cost so far, time left; or why it is skipped."""
-    parts = [f"{tally.rate():.1f}/s", f"{tally.tokens:,} tokens"]
+    parts = [f"{tally.rate:.1f}/s", f"{tally.tokens:,} tokens"]
     if tally.price:
         parts.append(f"${tally.dollars:,.2f}")
     if tally.problem:
         parts.append(f"skipped: {tally.problem.reason}")
-    elif (seconds_left := tally.seconds_left()) and tally.done < tally.total:
+    elif (seconds_left := tally.seconds_left) and tally.done < tally.total:
         hours, seconds = divmod(round(seconds_left), 3600)
         parts.append(f"{hours}:{seconds // 60:02}:{seconds % 60:02} left")
     return ", ".join(parts)
@@ -61,7 +46,7 @@ class Lines:
         self._printed: tuple[str, int, int] | None = None
         self._tallies: Sequence[Tally] = ()
 
-    def show(self, step: str, done: int, total: int) -> None:
+    def __call__(self, step: str, done: int, total: int) -> None:
         if self._state and self._state[0] != step:
             self.end()
         self._state = (step, done, total)
@@ -73,7 +58,6 @@ class Lines:
         self._tallies = tallies
 
     def note(self, text: str) -> None:
-        """A state without figures."""
         if self._is_due():
             self._print(text)
 
@@ -94,13 +78,40 @@ class Lines:
         self._printed_at = self._clock()
 
 
+class Bars:
+    """Progress on a terminal: a bar for each step and each candidate."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+        self._drawn_at = 0.0
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        self._update(step, step, done, total, "")
+
+    def watch(self, tallies: Sequence[Tally]) -> None:
+        """Show what each candidate has done."""
+        finished = all(tally.done == tally.total for tally in tallies)
+        if not finished and time.monotonic() - self._drawn_at < REDRAW_SECONDS:
+            return
+        self._drawn_at = time.monotonic()
+        for tally in tallies:
+            name, text = err.shown(tally.candidate), err.shown(tally_text(tally))
+            self._update(f"collect {tally.candidate}", name, tally.done, tally.total, text)
+
+    def _update(self, key: str, name: str, done: int, total: int, more: str) -> None:
+        if key not in self._tasks:
+            self._tasks[key] = self._progress.add_task(name, total=total, more="")
+        self._progress.update(self._tasks[key], completed=done, more=more)
+
+
 @contextmanager
-def bars() -> Iterator[Show]:
+def bars() -> Iterator[Lines | Bars]:
     """A bar for each step on a terminal, else lines. Yields what to call with a step, the part done and the total."""
     if not err.file.isatty():
         lines = Lines(err)
         try:
-            yield Show(lambda step, done, total: lines.show(step, done, total), lines.watch)
+            yield lines
         finally:
             lines.end()
         return
@@ -108,27 +119,7 @@ def bars() -> Iterator[Show]:
     more = TextColumn("{task.fields[more]}", markup=False)
     columns = (names, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), more)
     with _above(err), Progress(*columns, console=err, redirect_stdout=False) as progress:
-        tasks: dict[str, Any] = {}
-
-        def show(step: str, done: int, total: int) -> None:
-            if step not in tasks:
-                tasks[step] = progress.add_task(step, total=total, more="")
-            progress.update(tasks[step], completed=done)
-
-        drawn = 0.0
-
-        def watch(tallies: Sequence[Tally]) -> None:
-            nonlocal drawn
-            finished = all(tally.done == tally.total for tally in tallies)
-            if not finished and time.monotonic() - drawn < REDRAW_SECONDS:
-                return
-            drawn = time.monotonic()
-            for tally in tallies:
-                if (name := f"collect {tally.candidate}") not in tasks:
-                    tasks[name] = progress.add_task(err.shown(tally.candidate), total=tally.total, more="")
-                progress.update(tasks[name], completed=tally.done, more=err.shown(tally_text(tally)))
-
-        yield Show(show, watch)
+        yield Bars(progress)
 
 
 @contextmanager

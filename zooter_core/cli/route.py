@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from zooter_core.backends.conversation import Conversation
 from zooter_core.cli.arguments import FleetDir, Json, Willingness, argument, option
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.data.lines import LONGEST
 from zooter_core.data.prices import check_trade
-from zooter_core.errors import ZooterError
+from zooter_core.errors import ZooterError, one_line
 from zooter_core.records import Decision, Message
+from zooter_core.router.explain import Explanation
 from zooter_core.serve.errors import ApiError
 from zooter_core.strict_json import parse_json
 from zooter_core.terminal import json_text
-
-if TYPE_CHECKING:
-    from zooter_core.router.explain import Explanation
 
 MOST_SHOWN = 5  # words for and against, and similar queries
 STDIN = "-"
@@ -50,11 +48,11 @@ def route(
 def _print(decision: Decision) -> None:
     from rich.table import Table
 
-    from zooter_core.cli.consoles import clipped, out
+    from zooter_core.cli.consoles import out
 
     utilities = decision.utilities or {}
     columns = ("candidate", "probability", *(["utility"] if utilities else []))
-    table = Table(*columns, title=clipped(decision.query, 80), title_justify="left")
+    table = Table(*columns, title=one_line(decision.query), title_justify="left")
     for name, p in decision.probabilities.items():
         cells = [f"{p:.1%}", *([f"{utilities[name]:.1%}"] if utilities else [])]
         table.add_row(name, *cells, style="bold" if name == decision.candidate else "")
@@ -67,7 +65,7 @@ def _print_why(why: Explanation) -> None:
     """The words that speak most for and against the choice, the tags, and the queries most like this one."""
     from rich.table import Table
 
-    from zooter_core.cli.consoles import clipped, out
+    from zooter_core.cli.consoles import out
 
     order = sorted(why.pieces, key=lambda piece: -piece.contribution)
     for side, pieces in (("for", order[:MOST_SHOWN]), ("against", order[::-1][:MOST_SHOWN])):
@@ -83,16 +81,12 @@ def _print_why(why: Explanation) -> None:
     for near in why.neighbours[:MOST_SHOWN]:
         name = near.text or ", ".join(near.tags) or near.dataset or near.id
         cells = [f"{share:.0%} {near.rewards[name]:.2f}" for name, share in near.label.items()]
-        table.add_row(f"{near.similarity:.2f}", clipped(name, 50), *cells)
+        table.add_row(f"{near.similarity:.2f}", one_line(name, 50), *cells)
     out.print(table)
 
 
 def _stdin_conversations() -> Iterator[Conversation]:
-    """Lines of stdin to route: JSON lines give their `messages` or `query`, other lines stand for themselves.
-
-    Raises:
-        ZooterError: a line is not text, or is JSON with neither.
-    """
+    """Lines of stdin to route: JSON lines give their `messages` or `query`, other lines stand for themselves."""
     for number, line in enumerate(_stdin_lines(), 1):
         if not (text := line.strip()):
             continue

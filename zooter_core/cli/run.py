@@ -13,6 +13,7 @@ from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import collecting_of, engine_of, generation_of, labels_of, named, training_of
 from zooter_core.cli.tables import print_report
 from zooter_core.data.parquet import export_parquet
+from zooter_core.data.run_folder import STEPS
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_queries
 from zooter_core.method.labels import LabelConfig
@@ -55,7 +56,7 @@ def run(
     training = training_of(router_kind, router_set, epochs, seed, finetune, keep_texts)
     encoder = ensemble.fleet.encoder
     from zooter_core import pipeline
-    from zooter_core.pipeline.plan import STEPS, Plan, check
+    from zooter_core.pipeline.plan import Plan, check
 
     with Run(out, create=True) as folder, bars() as progress:
         check(folder, Plan(STEPS, questions, generation, samples, None, labels, encoder, training, scores), ensemble)

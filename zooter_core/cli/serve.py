@@ -36,10 +36,10 @@ def serve(
     certfile: Annotated[Path | None, option("--certfile", "FILE", "Certificate for TLS (PEM).")] = None,
     keyfile: Annotated[Path | None, option("--keyfile", "FILE", "Its private key (default: in --certfile).")] = None,
     proxy: Annotated[
-        list[str] | None, option("--proxy", "ADDRESS...", "Addresses whose X-Forwarded headers are believed.")
+        list[str] | None, option("--proxy", "ADDRESS...", "Addresses whose X-Forwarded headers are trusted.")
     ] = None,
     grace_seconds: Annotated[
-        int, option("--grace-seconds", "N", "Seconds for running answers to end after a stop.", min=0)
+        int, option("--grace-seconds", "N", "Seconds that running answers may take to finish after a stop.", min=0)
     ] = 30,
 ) -> None:
     if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
@@ -104,11 +104,7 @@ def _check_certificate(certfile: Path | None, keyfile: Path | None) -> None:
 
 
 def _required_keys(keys: Path | None, host: str, proxied: bool) -> Path | None:
-    """The file of keys that requests need; None where none are required.
-
-    Raises:
-        ZooterError: keys are required, and there are none.
-    """
+    """The file of keys that requests need; None where none are required."""
     if keys is None and is_loopback(host) and not proxied:
         return None
     from zooter_core.serve.keys import keys_file, read_keys

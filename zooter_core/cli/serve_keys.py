@@ -24,9 +24,13 @@ def serve_keys(
     models: Annotated[
         list[str] | None, option("--models", "NAME...", "add: the candidates that may answer (default: all).")
     ] = None,
-    concurrent: Annotated[int, option("--concurrent", "N", "add: most requests at the same time.", min=0)] = 0,
-    requests_per_minute: Annotated[int, option("--requests-per-minute", "N", "add: most requests.", min=0)] = 0,
-    tokens_per_minute: Annotated[int, option("--tokens-per-minute", "N", "add: most tokens.", min=0)] = 0,
+    concurrent: Annotated[int, option("--concurrent", "N", "add: maximum of simultaneous requests.", min=0)] = 0,
+    requests_per_minute: Annotated[
+        int, option("--requests-per-minute", "N", "add: maximum of requests per minute.", min=0)
+    ] = 0,
+    tokens_per_minute: Annotated[
+        int, option("--tokens-per-minute", "N", "add: maximum of tokens per minute.", min=0)
+    ] = 0,
 ) -> None:
     file = keys or keys_file()
     if action == "list":
@@ -45,7 +49,6 @@ def serve_keys(
 
 
 def _list(file: Path) -> None:
-    """Print the keys of a file with what they may do."""
     table = Table("name", "created", "admin", "models", "concurrent", "requests/min", "tokens/min", box=None)
     for key in read_keys(file).values():
         created = time.strftime("%Y-%m-%d", time.localtime(key.created))

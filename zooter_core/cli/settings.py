@@ -91,11 +91,7 @@ def labels_of(defaults: LabelConfig, options: dict[str, Any]) -> LabelConfig:
 
 
 def check_learns_from_labels(kind: str, options: dict[str, Any], tagger: TagSource) -> None:
-    """Refuse label settings for a kind of router that learns from the scores themselves.
-
-    Raises:
-        ZooterError: there are some.
-    """
+    """Refuse label settings for a kind of router that learns from the scores themselves."""
     unused = [f"--{name}" for name in options if name != "holdout"] or ["--tagger fleet"] * (tagger == "fleet")
     if kind != DEFAULT and unused:
         raise ZooterError(
@@ -147,11 +143,7 @@ def numbers_of(option: str, text: str) -> tuple[float, ...]:
 
 
 def check_plot(path: Path | None) -> None:
-    """Refuse a --plot that is not a page or cannot be written, before the work.
-
-    Raises:
-        ZooterError: the name ends otherwise, or the place cannot be written to.
-    """
+    """Refuse a --plot that is not a page or cannot be written, before the work."""
     if path is None:
         return
     if path.suffix != ".html":
@@ -169,7 +161,7 @@ def open_scores(paths: Sequence[Path], strict: bool) -> Scores:
         lacking = listed(f"{name} on {count:,}" for name, count in scores.missing.items())
         err.print(f"Scores are missing, of {total:,} queries: {lacking}. Their labels come from similar queries.")
     if scores.left_out:
-        err.print(f"Left out: {scores.left_out:,} queries with a score of fewer than two candidates.")
+        err.print(f"Left out: {scores.left_out:,} queries with scores of fewer than two candidates.")
     return scores
 
 

@@ -69,7 +69,6 @@ def sweep(
 
 
 def print_sweep(figures: dict[str, Any]) -> None:
-    """A row for each beta and tau, and which of them are as good as the best."""
     title = f"{figures['n']} queries, each held back once per seed; {figures['folds']} folds, {figures['seeds']} seeds"
     columns = ("beta", "tau", "score", "95% interval", "regret", "minus best, 95%")
     table = Table(*columns, title=title, title_justify="left")

@@ -36,7 +36,7 @@ def print_report(report: Report) -> None:
     out.print(table)
     if scored := report.candidates["all"].get("scored"):
         n = report.candidates["all"]["n"]
-        out.print(f"responses are missing; of {n:,} queries are scored: {_counts(scored)}")
+        out.print(f"responses are missing; queries with a score, of {n:,}: {_counts(scored)}")
         if not report.held_back:
             out.print("no figures of the router: no data set has held-back queries with a score of every candidate")
     if count := len(report.set_aside):
@@ -46,7 +46,6 @@ def print_report(report: Report) -> None:
 
 
 def print_evaluation(figures: report_tables.Figures) -> None:
-    """A router's figures, as `evaluation.evaluate` returns them."""
     if 1 < len(figures["datasets"]) <= MOST_DATASETS:
         _print_table_one(figures)
     else:

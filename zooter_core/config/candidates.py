@@ -21,9 +21,17 @@ from zooter_core.config.tables import (
     unknown_key,
     with_settings,
 )
+from zooter_core.strict_json import dump_json
 from zooter_core.weights import PREFIX
 
 TRANSFORMERS, GGUF, AUTO, ENDPOINT, RECORDED = "transformers", "gguf", "auto", "openai", "recorded"
+VLLM = "vllm"
+# Arguments of vLLM's engine that keys of the table set, or that Zooter leaves at their defaults.
+SET_BY_KEY = {"model": "model", "tokenizer": "model", "revision": "revision", "dtype": "dtype"} | {
+    "max_model_len": "context_tokens",
+    "enable_lora": "adapter",
+}
+UNSAFE = ("trust_remote_code", "worker_cls", "worker_extension_cls")  # they run code that a model or a file brings
 
 
 @table("[memory]")
@@ -41,8 +49,8 @@ class CandidateConfig(Table):
     """One `[[candidate]]` table.
 
     Attributes:
-        backend: how the candidate is run: `transformers`, `gguf`, `auto` (the faster one of these two), `openai`,
-            `recorded`, or the name of a plug-in.
+        backend: how the candidate is run: `transformers`, `gguf`, `auto` (the faster one of these two), `vllm`,
+            `openai`, `recorded`, or the name of a plug-in.
         model: a hub id, a folder or `package:NAME`. With the backend `gguf` it is a .gguf file or a package with one;
             with `openai` it is the server's name for the model; with `recorded` it is a score file or a run folder.
         adapter: a peft folder or hub id; with `gguf` a peft folder or a LoRA adapter as a .gguf file.
@@ -52,6 +60,7 @@ class CandidateConfig(Table):
         repetition_penalty: makes tokens that were written already less likely; 1 has no effect.
         threads: with `gguf`, threads of llama.cpp; by default the free cores that this process may use.
         gpu_layers: with `gguf`, how many layers go to a GPU; by default all if xllamacpp was built for it, 0 is none.
+        vllm: with `vllm`, arguments of its engine (`EngineArgs`) by name, such as `tensor_parallel_size`.
         usd_per_million_tokens: the price of what the candidate writes; 0 is free.
         context_tokens: the longest prompt and answer together; None if it is not known. With `gguf`, all conversations
             with the model share so many, by default 8,192 or what the model was trained for.
@@ -76,6 +85,7 @@ class CandidateConfig(Table):
     repetition_penalty: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False), AS_WRITTEN] = 1.0
     threads: Count | None = None
     gpu_layers: Annotated[int, Field(strict=True, ge=0)] | None = None
+    vllm: dict[str, Any] = field(default_factory=dict, hash=False)
     description: StrictStr = ""
     usd_per_million_tokens: NotNegative | None = None
     context_tokens: Count | None = None
@@ -93,6 +103,7 @@ class CandidateConfig(Table):
     )
     generating: ClassVar[Sequence[str]] = ("adapter", "prompt_template", "calculator", "repetition_penalty")
     engine: ClassVar[Sequence[str]] = ("threads", "gpu_layers")  # of llama.cpp
+    served: ClassVar[Sequence[str]] = ("adapter", "prompt_template", "revision", "dtype", "vllm")  # by vLLM
 
     @field_validator("model")
     @classmethod
@@ -104,16 +115,32 @@ class CandidateConfig(Table):
             return local_path(value, info)
         return reference(value, info)
 
+    @field_validator("vllm")
+    @classmethod
+    def _vllm(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in value:
+            if name in SET_BY_KEY:
+                raise refusal("arguments without keys of their own", f'"{name}"', f"Use the key {SET_BY_KEY[name]}.")
+            if name in UNSAFE:
+                step = "Remove it: it lets a model bring code of its own."
+                raise refusal("arguments that run no foreign code", f'"{name}"', step)
+        try:
+            dump_json(value)
+        except TypeError:
+            raise refusal("numbers, texts, lists and tables", "a date or a time", "Write it as a text.") from None
+        return value
+
     @classmethod
     def from_file(cls, values: dict[str, Any]) -> dict[str, Any]:
         """The fields for a table: the keys of the endpoint, or of a plug-in's settings, become a table of their own."""
         every, remote = cls.file_keys(), EndpointConfig.file_keys()
-        local = [key for key in every if key not in cls.engine]
+        local = [key for key in every if key not in (*cls.engine, VLLM)]
         backend = values.get("backend", TRANSFORMERS)
         by_backend = {
             TRANSFORMERS: local,
             GGUF: [*cls.shared, *cls.generating, *cls.engine],
-            AUTO: every,
+            AUTO: [*local, *cls.engine],
+            VLLM: [*cls.shared, *cls.served],
             ENDPOINT: [*cls.shared, *remote],
             RECORDED: cls.shared,
         }
@@ -123,7 +150,7 @@ class CandidateConfig(Table):
         others = [key for key in values if key not in keys]
         for key in others:
             if key in every or key in remote:
-                owner = TRANSFORMERS if key in local else GGUF if key in every else ENDPOINT
+                owner = VLLM if key == VLLM else TRANSFORMERS if key in local else GGUF if key in every else ENDPOINT
                 sentence = f'{{where}} has the key "{key}" of the backend {owner}, but its backend is {backend}.'
                 step = "Remove it, or correct backend."
                 raise refusal(f"a key of the backend {backend}", f'"{key}"', step, key, sentence)
@@ -134,5 +161,4 @@ class CandidateConfig(Table):
         return {key: value for key, value in values.items() if key not in endpoint} | {"endpoint": endpoint}
 
     def to_file(self) -> dict[str, Any]:
-        """The table as the file has it."""
         return super().to_file() | (self.endpoint.to_file() if self.endpoint else {}) | self.settings

@@ -78,8 +78,12 @@ class EndpointConfig(Table):
 
     @property
     def host(self) -> str:
-        """Where it is, for a message."""
         return urlsplit(self.base_url).netloc
+
+    @property
+    def most_bytes(self) -> int:
+        """Of an answer. A token of three letters comes in an event of about 250; a model's name may double that."""
+        return (1 << 20) + 400 * self.most_characters
 
     @property
     def local(self) -> bool:

@@ -83,7 +83,6 @@ class Fleet:
 
     @property
     def pool(self) -> tuple[str, ...]:
-        """Candidate names in order."""
         return tuple(candidate.name for candidate in self.candidates)
 
     @property

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import field
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, StrictBool, StrictStr, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StrictBool, StrictStr, Tag, model_validator
 
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import Variable
@@ -18,7 +18,6 @@ NAMED = ("auto-j",)  # templates of a judge that have a name
 
 
 def _template(*places: str) -> AfterValidator:
-    """A text with these places."""
 
     def check(template: str) -> str:
         _check_places(template, places)
@@ -32,6 +31,11 @@ def _check_places(template: str, places: Sequence[str], key: str = "") -> None:
     if missing := [place for place in places if place not in template]:
         sentence = f"template in {{where}} lacks {listed(missing, ' and ')}."
         raise refusal(f"a text with {listed(places)}", f"one without {listed(missing)}", "Add it.", key, sentence)
+
+
+def _named(name: str) -> BeforeValidator:
+    """A model's table inside another, which needs no name of its own."""
+    return BeforeValidator(lambda values: {"name": name} | values if isinstance(values, dict) else values)
 
 
 ResponseTemplate = Annotated[StrictStr, _template("{query}", "{response}")]
@@ -136,17 +140,12 @@ class JudgeConfig(RewardConfig):
         tries: how often the judge is asked until its text can be read.
     """
 
-    judge: CandidateConfig
+    judge: Annotated[CandidateConfig, _named("judge")]
     kind: Literal["judge"] = field(default="judge", kw_only=True)
     mode: Literal["single", "pair"] = "single"
     template: StrictStr | None = None
     tries: Count = 3
     max_new_tokens: Count = 512
-
-    @classmethod
-    def from_file(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """The fields for a table; `[reward.judge]` needs no name."""
-        return _with_name(super().from_file(values), "judge")
 
     @model_validator(mode="after")
     def _places(self) -> Self:
@@ -224,16 +223,11 @@ class InstagConfig(TaggerConfig):
         most: the most tags for a query.
     """
 
-    instagger: CandidateConfig
+    instagger: Annotated[CandidateConfig, _named("instagger")]
     kind: Literal["instag"] = field(default="instag", kw_only=True)
     most: Count = 4
     template: Annotated[StrictStr, _template("{query}")] | None = None
     max_new_tokens: Count = 512
-
-    @classmethod
-    def from_file(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """The fields for a table; `[tagger.instagger]` needs no name."""
-        return _with_name(super().from_file(values), "instagger")
 
 
 @table("[tagger]")
@@ -248,11 +242,6 @@ class PluginTaggerConfig(PluginTable, TaggerConfig):
     """A kind that another package adds."""
 
 
-def _with_name(values: dict[str, Any], key: str) -> dict[str, Any]:
-    """A model's table inside another, named after its key."""
-    return values | {key: {"name": key} | values[key]} if isinstance(values.get(key), dict) else values
-
-
 REWARDS = {
     "scalar": ScalarConfig,
     "ultra": UltraConfig,
@@ -264,14 +253,14 @@ TAGGERS = {"nearest": NearestConfig, "instag": InstagConfig, "given": GivenConfi
 OTHER = "other"  # pydantic's tag for a plug-in's kind
 
 
-def _kind(kinds: Any) -> Callable[[Any], str]:
-    """Which class reads a table."""
+def _kind(kinds: Container[str]) -> Discriminator:
+    """Which class reads a table: that of its kind, or the one for plug-ins."""
 
     def kind(values: Any) -> str:
         name = values.get("kind") if isinstance(values, dict) else None
         return name if isinstance(name, str) and name in kinds else OTHER
 
-    return kind
+    return Discriminator(kind)
 
 
 Reward = Annotated[
@@ -281,12 +270,12 @@ Reward = Annotated[
     | Annotated[JudgeConfig, Tag("judge")]
     | Annotated[HttpConfig, Tag("http")]
     | Annotated[PluginRewardConfig, Tag(OTHER)],
-    Discriminator(_kind(REWARDS)),
+    _kind(REWARDS),
 ]
 Tagger = Annotated[
     Annotated[NearestConfig, Tag("nearest")]
     | Annotated[InstagConfig, Tag("instag")]
     | Annotated[GivenConfig, Tag("given")]
     | Annotated[PluginTaggerConfig, Tag(OTHER)],
-    Discriminator(_kind(TAGGERS)),
+    _kind(TAGGERS),
 ]

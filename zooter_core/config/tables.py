@@ -75,7 +75,6 @@ class Table:
 
     @classmethod
     def file_keys(cls) -> list[str]:
-        """The keys that the table may have."""
         return [entry.name for entry in fields(cls) if entry.name not in cls.hidden]
 
     @classmethod

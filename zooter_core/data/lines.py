@@ -12,16 +12,24 @@ from zooter_core.errors import FIX_PERMISSIONS, ZooterError
 from zooter_core.strict_json import NotFiniteError, parse_json
 
 LONGEST = 1 << 24  # characters of a line; a small .gz can hold a line larger than the memory
+DAMAGE = (EOFError, OSError, zlib.error, UnicodeDecodeError)  # of a file that is cut short or no text
 
 
-def open_lines(path: Path) -> TextIO:
-    """Open a text file, unpacked if its name ends in .gz."""
+def open_text(path: Path, kind: str, newline: str | None = None) -> TextIO:
+    """Open a text file, unpacked if its name ends in .gz. Reading it may raise one of DAMAGE.
+
+    Args:
+        kind: what the file should be, for the message.
+
+    Raises:
+        ZooterError: there is no such file, or no permission to read it.
+    """
     try:
         if not path.is_file():
-            raise ZooterError("a file of JSON lines (.jsonl or .jsonl.gz)", f"no file at {path}", "Check the path.")
+            raise ZooterError(kind, f"no file at {path}", "Check the path.")
         if path.suffix == ".gz":
-            return gzip.open(path, "rt", encoding="utf-8-sig")
-        return path.open(encoding="utf-8-sig")
+            return gzip.open(path, "rt", encoding="utf-8-sig", newline=newline)
+        return path.open(encoding="utf-8-sig", newline=newline)
     except OSError as problem:
         raise ZooterError(f"a readable file {path}", str(problem), FIX_PERMISSIONS) from problem
 
@@ -30,7 +38,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The number and text of each line that is not empty."""
     number = 0
     try:
-        with open_lines(path) as lines:
+        with open_text(path, "a file of JSON lines (.jsonl or .jsonl.gz)") as lines:
             for number, line in enumerate(iter(lambda: lines.readline(LONGEST), ""), 1):
                 if len(line) == LONGEST:
                     raise ZooterError(
@@ -40,7 +48,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
                     )
                 if line.strip():
                     yield number, line.strip()
-    except (EOFError, OSError, zlib.error, UnicodeDecodeError) as problem:
+    except DAMAGE as problem:
         raise ZooterError(
             f"a readable file {path}",
             f"{problem} after line {number}",

@@ -38,7 +38,6 @@ def export_parquet(run: Run, folder: Path) -> None:
 
 
 def _rows(run: Run, name: str, pool: list[str]) -> Iterator[dict[str, Any]]:
-    """The rows of a file."""
     for record in run.records(name):
         if name == REWARDS and "set_aside" not in record:
             for candidate in record["rewards"]:

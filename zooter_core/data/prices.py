@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from zooter_core.config.fleet import Fleet
 from zooter_core.errors import ZooterError, listed
 from zooter_core.method import metrics
-from zooter_core.method.gaps import mean
+from zooter_core.method.metrics import Array, mean
 
-Array = NDArray[np.float64]
 TOKENS = 300  # assumed length of a response that is not known
 
 
@@ -45,21 +44,13 @@ def dollars(prices: Array, tokens: Array) -> Array:
 
 
 def check_willingness(willingness: float) -> None:
-    """Check that a willingness is finite and not negative.
-
-    Raises:
-        ZooterError: it is not.
-    """
+    """Refuse a willingness that is below 0 or not finite."""
     if not 0 <= willingness < math.inf:
         raise ZooterError("a willingness of 0 or above", f"{willingness:g}", "Use 0 to ignore prices.")
 
 
 def check_trade(fleet: Fleet, willingness: float) -> None:
-    """Check the willingness, and that the fleet has the prices that it needs.
-
-    Raises:
-        ZooterError: the willingness is invalid, or a price is missing.
-    """
+    """Refuse an invalid willingness, and a fleet without the prices that it needs."""
     check_willingness(willingness)
     if willingness:
         prices_of(fleet, fleet.pool)
@@ -76,11 +67,7 @@ def utilities(probabilities: Array, prices: Array, willingness: float) -> Array:
 
 
 def utilities_of(fleet: Fleet, probabilities: Mapping[str, float], willingness: float) -> dict[str, float]:
-    """The utility of each candidate of one decision.
-
-    Raises:
-        ZooterError: a candidate has no price, or the willingness is below 0.
-    """
+    """The utility of each candidate of one decision."""
     values = utilities(np.array(list(probabilities.values())), prices_of(fleet, list(probabilities)), willingness)
     return dict(zip(probabilities, values.tolist(), strict=True))
 

@@ -2,7 +2,8 @@
 
 `run.json` holds the settings of each step, library versions, and a seal for each finished step (record count and
 sha256), which is checked when the folder is opened. Every other file is JSON lines, written a batch at a time; a torn
-last line is cut off before the next append. The folder is private, because it holds queries and answers.
+last line is cut off before the next append. The folder is private, because it holds queries and answers. Whatever
+writes raises a WorkError if the disk is full or the file cannot be written.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ QUERIES, RESPONSES, REWARDS = "queries.jsonl", "responses.jsonl", "rewards.jsonl
 TAGS, LABELS, ROUTER, REPORT = "tags.jsonl", "labels.jsonl", "router", "report.json"
 STATE, LOCK, PARTS = "run.json", ".lock", "parts"  # parts: what workers elsewhere have collected and nobody took over
 RUN_FILES = (QUERIES, RESPONSES, REWARDS, TAGS, LABELS, ROUTER, f"{ROUTER}.partial", REPORT, STATE, LOCK, PARTS)
+STEPS = ("start", "collect", "score", "tag", "label", "distill")
 FORMAT = 1  # of a run folder
 Settings = Mapping[str, Any]
 
@@ -119,11 +121,7 @@ class RunFolder:
         self._write_state()
 
     def agree(self, step: str, settings: Settings) -> None:
-        """Check that a step that has begun can go on with these settings. Writes nothing.
-
-        Raises:
-            ZooterError: as for `begin`.
-        """
+        """Refuse settings with which a step that has begun cannot go on. As `begin`, but writes nothing."""
         settings = parse_json(dump_json(settings))
         first = self.state["steps"].get(step, settings)
         for name in dict.fromkeys([*first, *settings]):
@@ -188,7 +186,7 @@ class RunFolder:
         Raises:
             WorkError: a line in the middle is not JSON.
         """
-        yield from jsonl.read_records(self.folder / file)
+        return jsonl.read_records(self.folder / file)
 
     def done(
         self, file: str, ids: Container[str], *more: str, check: Check = lambda record: None
@@ -218,45 +216,32 @@ class RunFolder:
         return keys
 
     def append(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
-        """Add a batch of records and flush it to the disk.
-
-        Raises:
-            WorkError: the disk is full or cannot be written.
-        """
+        """Add a batch of records and flush it to the disk."""
         jsonl.append_records(self.folder / file, records, private=True)
 
     def replace(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
-        """Write a file anew. It is as it was until all records are on the disk.
-
-        Raises:
-            WorkError: the disk is full or cannot be written.
-        """
+        """Write a file anew. It is as it was until all records are on the disk."""
         path = self.folder / file
         with files.writing(path), files.atomic(path, private=True) as partial:
             jsonl.append_records(partial, records, private=True)
 
     def remove(self, file: str) -> None:
-        """Delete a file of an unfinished step.
-
-        Raises:
-            WorkError: it cannot be deleted.
-        """
+        """Delete a file of an unfinished step."""
         with files.writing(self.folder / file):
             (self.folder / file).unlink(missing_ok=True)
 
     def appending(self, file: str) -> jsonl.Appender:
-        """The file, open for records that come one by one. Close it before the step is sealed.
-
-        Raises:
-            WorkError: it cannot be written.
-        """
+        """The file, open for records that come one by one. Close it before the step is sealed."""
         return jsonl.Appender(self.folder / file, private=True)
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that affect a run, for run.json."""
-    names = ("zooter", "torch", "transformers", "peft", "xllamacpp", "numpy")
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
+    """Versions of Python and of the installed libraries that affect a run, for run.json."""
+    libraries = {"python": platform.python_version()}
+    for name in ("zooter", "torch", "transformers", "peft", "xllamacpp", "numpy"):
+        with suppress(importlib.metadata.PackageNotFoundError):  # an extra, or Zooter in a folder
+            libraries[name] = importlib.metadata.version(name)
+    return libraries
 
 
 def _check_exists(folder: Path) -> None:

@@ -18,51 +18,30 @@ Record = Mapping[str, Any]
 Check = Callable[[Record], str | None]
 
 
-def response_check(pool: Sequence[str], samples: int) -> Check:
+def response_check(pool: Sequence[str], counts: int | Mapping[str, int], field: str = "sample") -> Check:
     """A check of lines of responses.jsonl.
 
     Args:
-        samples: number of responses of a candidate to a query.
+        counts: number of responses of a candidate to a query, for all queries or by id.
+        field: what numbers them: `sample`, or `turn` in a benchmark.
     """
 
     def check(record: Record) -> str | None:
-        sample, tokens = record.get("sample"), record.get("tokens")
+        number, tokens, error = (record.get(name) for name in (field, "tokens", "error"))
+        count = counts if isinstance(counts, int) else counts[record["id"]]
         if record.get("candidate") not in pool:
             return f'"candidate" is none of {", ".join(pool)}'
-        if not _is_integer(sample) or not 0 <= sample < samples:
-            return f'"sample" is not a whole number from 0 to {samples - 1}'
+        if not _is_integer(number) or not 0 <= number < count:
+            return f'"{field}" is not a whole number from 0 to {count - 1}'
         if not _is_integer(tokens) or tokens < 0:
             return '"tokens" is not a whole number of at least 0'
-        return _response_text(record)
+        if not isinstance(record.get("text"), str):
+            return '"text" is not a text'
+        if record.get("finish") not in get_args(Finish):
+            return f'"finish" is none of {", ".join(get_args(Finish))}'
+        return None if error is None or isinstance(error, str) else '"error" is not a text'
 
     return check
-
-
-def turn_check(pool: Sequence[str], turns: Mapping[str, int]) -> Check:
-    """A check of responses to a benchmark.
-
-    Args:
-        turns: problem id -> its number of turns.
-    """
-
-    def check(record: Record) -> str | None:
-        turn = record.get("turn")
-        if record.get("candidate") not in pool:
-            return f'"candidate" is none of {", ".join(pool)}'
-        if not _is_integer(turn) or not 0 <= turn < turns[record["id"]]:
-            return '"turn" is not the number of one'
-        return _response_text(record)
-
-    return check
-
-
-def _response_text(record: Record) -> str | None:
-    error = record.get("error")
-    if not isinstance(record.get("text"), str):
-        return '"text" is not a text'
-    if record.get("finish") not in get_args(Finish):
-        return f'"finish" is none of {", ".join(get_args(Finish))}'
-    return None if error is None or isinstance(error, str) else '"error" is not a text'
 
 
 def score_check(pool: Sequence[str]) -> Check:
@@ -76,12 +55,8 @@ def score_check(pool: Sequence[str]) -> Check:
     return check
 
 
-def has_scores(record: Record, names: Collection[str]) -> bool:
-    """Whether a line of a score file has a finite score of each of these candidates and of no other."""
-    return _all_finite(record.get("scores"), names)
-
-
-def _all_finite(values: Any, names: Collection[str]) -> bool:
+def all_finite(values: Any, names: Collection[str]) -> bool:
+    """Whether a value is an object with a finite number for each of these names and no other."""
     return isinstance(values, dict) and set(values) == set(names) and all(map(_is_finite, values.values()))
 
 
@@ -101,7 +76,7 @@ def reward_check(pool: Sequence[str], samples: int | None) -> Check:
         if "set_aside" in record:
             return None if isinstance(record["set_aside"], str) else '"set_aside" is not a text'
         means, samples_of = record.get("rewards"), record.get("samples")
-        if not isinstance(means, dict) or not _all_finite(means, names):
+        if not isinstance(means, dict) or not all_finite(means, names):
             return f'"rewards" is not a finite number for each of {", ".join(names)}'
         if (
             not isinstance(samples_of, dict)

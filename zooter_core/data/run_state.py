@@ -14,11 +14,7 @@ PART = 1 << 20  # bytes read at once
 
 
 def check_shape(state: Any) -> None:
-    """Check that the content of a run.json has the right shape.
-
-    Raises:
-        ValueError: it has not; the message names the part.
-    """
+    """Check the shape of the content of a run.json; a ValueError names the part that is wrong."""
     if not isinstance(state, dict):
         raise ValueError("no JSON object")
     for part in ("steps", "seals", "open"):
@@ -33,7 +29,7 @@ def check_shape(state: Any) -> None:
         raise ValueError('"pool" is not a list of different names')
     for step, seal in state["seals"].items():
         if not _is_seal(seal):
-            raise ValueError(f'the seal of the step "{step}" is not one')
+            raise ValueError(f'the seal of the step "{step}" is incomplete')
 
 
 def _is_seal(seal: Mapping[str, Any]) -> bool:
@@ -55,14 +51,13 @@ def seal_of(folder: Path, file: str, settings: Any, router: Path | None = None) 
     Args:
         router: a router's folder inside `folder`, whose files are sealed too.
     """
+    lines, digest = 0, hashlib.sha256()
     with (folder / file).open("rb") as content:
-        lines = sum(part.count(b"\n") for part in iter(lambda: content.read(PART), b""))
-    seal: dict[str, Any] = {
-        "file": file,
-        "records": lines,
-        "sha256": sha256_of(folder / file),
-        "settings_sha256": _hash_of(settings),
-    }
+        while part := content.read(PART):
+            lines += part.count(b"\n")
+            digest.update(part)
+    seal: dict[str, Any] = {"file": file, "records": lines, "sha256": digest.hexdigest()}
+    seal["settings_sha256"] = _hash_of(settings)
     if router is not None:
         files = sorted(path for path in router.rglob("*") if path.is_file())
         seal["router"] = {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
@@ -70,13 +65,10 @@ def seal_of(folder: Path, file: str, settings: Any, router: Path | None = None) 
 
 
 def check_seals(folder: Path, state: Mapping[str, Any], router: str) -> None:
-    """Check that nothing has changed since its step was finished.
+    """Refuse a run in which a file or a setting has changed since its step was finished.
 
     Args:
         router: the name of the router's folder.
-
-    Raises:
-        WorkError: a file or a setting has changed.
     """
     for step, seal in state["seals"].items():
         if change := _change(folder, seal):
@@ -111,10 +103,6 @@ def _change(folder: Path, seal: Mapping[str, Any]) -> tuple[Path, str] | None:
 
 
 def sha256_of(path: Path) -> str:
-    """The hash of a file.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """The hash of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

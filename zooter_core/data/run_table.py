@@ -10,6 +10,7 @@ import math
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +45,6 @@ class RunTable:
 
         Args:
             allow_missing: as for `Run.scores`.
-
-        Raises:
-            ZooterError: the step score is not finished, or every query is set aside.
         """
         run.check_scored(allow_missing)
         ids, flags = array("Q"), bytearray()
@@ -78,12 +76,9 @@ class RunTable:
 
     def ids(self, run: Run) -> Iterator[str]:
         """The ids, read again from the queries file."""
-        rows = iter(self.rows.tolist())
-        row = next(rows, -1)
-        for number, record in enumerate(run.records(QUERIES)):
-            if number == row:
-                yield record["id"]
-                row = next(rows, -1)
+        chosen = np.zeros(self.rows[-1] + 1, dtype=bool)
+        chosen[self.rows] = True
+        return (record["id"] for record in compress(run.records(QUERIES), chosen))
 
 
 def _tags(run: Run, order: _Order, rows: NDArray[np.intp]) -> TagIndex:

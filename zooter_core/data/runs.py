@@ -89,11 +89,7 @@ class Run(RunFolder):
         return scores.tagged(self.tags()) if self.sealed("tag") else scores
 
     def check_scored(self, allow_missing: bool = False) -> None:
-        """Refuse a run without rewards.
-
-        Raises:
-            ZooterError: as for `scores`.
-        """
+        """Refuse a run without rewards. Arguments: see `scores`."""
         if not self.sealed("score") and not allow_missing:
             raise ZooterError(
                 f"a run with rewards at {self.folder}",

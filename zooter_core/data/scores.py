@@ -59,11 +59,7 @@ class Scores:
         return Scores(tuple(queries), self.candidates, self.scores)
 
     def in_order(self, candidates: Sequence[str]) -> Scores:
-        """A copy with the columns in another order.
-
-        Raises:
-            ZooterError: the candidates differ.
-        """
+        """A copy with the columns in another order. Refuses other candidates."""
         if set(candidates) != set(self.candidates):
             raise ZooterError(
                 f"the same candidates in all score files ({listed(candidates)})",
@@ -74,11 +70,7 @@ class Scores:
         return Scores(self.queries, tuple(candidates), self.scores[:, order])
 
     def only(self, candidates: Sequence[str]) -> Scores:
-        """A copy with the columns of these candidates alone, and the queries with scores of two of them.
-
-        Raises:
-            ZooterError: one of the candidates is missing.
-        """
+        """A copy with the columns of these candidates alone, and the queries with scores of two of them."""
         if missing := [name for name in candidates if name not in self.candidates]:
             raise ZooterError(
                 f"scores of {listed(candidates)}", f"none of {listed(missing)}", "Add their scores on the same queries."
@@ -112,9 +104,9 @@ def each_query(path: str | Path) -> Iterator[tuple[str, dict[str, Any], Query]]:
     """The queries of a file one at a time, each with its place ("file, line 3") and its line. Ids may repeat.
 
     Raises:
-        ZooterError: a line is wrong (named).
+        ZooterError: a line is wrong (named), or there is no query.
     """
-    path = Path(path)
+    path, place = Path(path), ""
     lines: Iterator[tuple[str, dict[str, Any], str]]
     if path.name.endswith((".txt", ".txt.gz")):
         lines = ((f"{path}, line {number}", {"query": line}, f"{number:06d}") for number, line in numbered_lines(path))
@@ -122,6 +114,8 @@ def each_query(path: str | Path) -> Iterator[tuple[str, dict[str, Any], Query]]:
         lines = ((place, record, str(number)) for number, (place, record) in enumerate(read_lines(path), 1))
     for place, record, fallback in lines:
         yield place, record, read_query(place, record, fallback)
+    if not place:
+        raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
 
 
 def read_queries(path: str | Path) -> list[Query]:
@@ -267,11 +261,7 @@ def _number(value: Any, where: str) -> float:
 
 
 def no_repeats(queries: Sequence[Query], path: str) -> None:
-    """Check that a file has queries, and no two with one id.
-
-    Raises:
-        ZooterError: it has none, or two.
-    """
+    """Refuse a file without queries, or with two of one id."""
     if not queries:
         raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
     ids: set[str] = set()

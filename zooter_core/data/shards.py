@@ -18,11 +18,7 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """The shard of a name.
-
-        Raises:
-            ZooterError: it is not like 3/16, or there is no such shard.
-        """
+        """The shard of a name such as 3/16."""
         match = re.fullmatch(r"([1-9]\d{0,5})/([1-9]\d{0,5})", text)
         if match is None or int(match[1]) > int(match[2]):
             raise ZooterError("--shard as I/N with I from 1 to N", repr(text), "For instance --shard 3/16.")
@@ -31,7 +27,8 @@ class Shard:
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"
 
-    def holds(self, id: str) -> bool:
-        """Whether a query belongs to this shard."""
+    @classmethod
+    def of(cls, id: str, count: int) -> Shard:
+        """The shard of a query, one of `count`."""
         digest = hashlib.sha256(id.encode("utf-8", "surrogatepass")).digest()
-        return int.from_bytes(digest[:8]) % self.count == self.number - 1
+        return cls(int.from_bytes(digest[:8]) % count + 1, count)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zooter_core.data.scores import Scores
 from zooter_core.method import metrics
-from zooter_core.method.gaps import mean
+from zooter_core.method.metrics import Array, mean
 from zooter_core.router.distill import fit_head
 from zooter_core.router.kinds import settings_of
 from zooter_core.router.text_encoder import TextEncoder
-
-Array = NDArray[np.float64]
 
 
 def simple(scores: Scores, learned: Scores) -> dict[str, Array]:

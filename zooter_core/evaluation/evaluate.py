@@ -13,10 +13,8 @@ from zooter_core.data.scores import Scores, ScoreSource, as_scores
 from zooter_core.evaluation.baselines import nearest, simple
 from zooter_core.evaluation.report import check_names
 from zooter_core.method import calibration, metrics, selection
-from zooter_core.method.gaps import mean, without_gaps
+from zooter_core.method.metrics import Array, mean, without_gaps
 from zooter_core.router.router import Router
-
-Array = NDArray[np.float64]
 
 
 def evaluate(
@@ -103,7 +101,7 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
     Averages are unweighted over data sets; `interval` values are 95% bootstrap intervals over all queries. MTR and
     %Uplift rank the router, each candidate and the oracle; `single` ranks them without the methods that need every
     candidate's response (the oracle and `more`). `gap_closed` is (router - best single) / (oracle - best single) with
-    its interval; None where the gap is 0 or next to it. `best_choice` is how often no candidate does better than the
+    its interval; None where the gap is 0 or close to it. `best_choice` is how often no candidate does better than the
     choice; a shared first place counts.
 
     Args:
@@ -190,7 +188,6 @@ def _gap_closed(closed: Array, gap: Array) -> dict[str, Any] | None:
 def _figures(candidates: tuple[str, ...], table: Array, chosen: Array, more: Mapping[str, Array]) -> dict[str, Any]:
     """Means over the queries of one data set."""
     means = dict(zip(candidates, mean(table, axis=0).tolist(), strict=True))
-    best = max(means, key=lambda name: np.nan_to_num(means[name], nan=-np.inf))
     oracle = np.fmax.reduce(table, axis=1)
     return {
         "n": len(table),
@@ -199,7 +196,7 @@ def _figures(candidates: tuple[str, ...], table: Array, chosen: Array, more: Map
         "regret": float(mean(oracle - chosen)),
         "oracle": float(oracle.mean()),
         "random": float(mean(table)),
-        "best_single": {"candidate": best, "score": means[best]},
+        "best_single": _best(means),
         "candidates": means,
         **{name: float(mean(values)) for name, values in more.items()},
     }
@@ -208,6 +205,11 @@ def _figures(candidates: tuple[str, ...], table: Array, chosen: Array, more: Map
 def _average(candidates: Sequence[str], datasets: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> dict[str, Any]:
     """Means over data sets, each data set counting the same."""
     overall = {name: float(mean(np.array([row["candidates"][name] for row in datasets]))) for name in candidates}
-    single = max(overall, key=lambda name: np.nan_to_num(overall[name], nan=-np.inf))
     means: dict[str, Any] = {key: float(mean(np.array([row[key] for row in datasets]))) for key in keys}
-    return means | {"best_single": {"candidate": single, "score": overall[single]}}
+    return means | {"best_single": _best(overall)}
+
+
+def _best(means: Mapping[str, float]) -> dict[str, Any]:
+    """The candidate with the highest mean."""
+    name = max(means, key=lambda name: np.nan_to_num(means[name], nan=-np.inf))
+    return {"candidate": name, "score": means[name]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from zooter_core.config.fleet import GenerationConfig
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.labelling.rewards import Comparing
-from zooter_core.labelling.rewards.scoring import comparisons, score_queries
+from zooter_core.labelling.rewards.scoring import score_queries
 from zooter_core.records import Message
 
 Row = dict[str, Any]
@@ -106,7 +107,7 @@ def _reward(ensemble: Ensemble) -> Row:
         raise WorkError("a reward for a greeting", f"none: {scored.reason}", "Check [reward] in fleet.toml.")
     pool = len(ensemble.fleet.pool)
     compares = isinstance(ensemble.reward_model, Comparing)
-    cost = f"; {comparisons(pool)} comparisons per query of {pool} responses" if compares else ""
+    cost = f"; {math.perm(pool, 2)} comparisons per query of {pool} responses" if compares else ""
     return {"found": f"{scored.rewards[0]:.2f}{cost}"}
 
 

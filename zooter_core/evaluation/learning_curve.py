@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from zooter_core.errors import ZooterError
 from zooter_core.method import metrics
-from zooter_core.method.gaps import mean
+from zooter_core.method.metrics import Array, mean
 from zooter_core.router.distill import learn
 from zooter_core.router.extend import FEWEST, Examples, extend
 from zooter_core.router.kinds import settings_of
 from zooter_core.router.torch_router import RouterHead
 
-Array = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 SIZES, SEEDS = (50, 200, 1000), 3
 MOST = 100_000  # queries to learn from and to judge by
@@ -24,11 +23,7 @@ JUDGED = 5  # one query in five is held back to judge by
 
 
 def sizes_of(queries: int, sizes: Sequence[int] | None = None) -> tuple[int, ...]:
-    """The numbers of queries to learn from: `sizes`, else those of SIZES that leave a fifth to judge by.
-
-    Raises:
-        ZooterError: one of `sizes` is too small or too large.
-    """
+    """The numbers of queries to learn from: `sizes`, or those of SIZES that leave a fifth to judge by, as all must."""
     most = queries - -(-queries // JUDGED)
     if sizes is None:
         return tuple(size for size in SIZES if size <= most)
@@ -114,14 +109,11 @@ def _figures(earned: dict[str, Array], sizes: Sequence[int]) -> dict[str, Any]:
     means = {method: float(np.nanmean(values)) for method, values in earned.items()}
     judged = ~np.isnan(earned["oracle"])
 
-    def minus_old(method: str) -> tuple[float, float]:
-        return metrics.interval(mean(earned[method] - earned["old"], axis=0))
-
     rows = [
         {
             "n": size,
             **{name: means[f"{name} {size}"] for name in ("extended", "chosen", "scratch")},
-            "extended_minus_old": minus_old(f"extended {size}"),
+            "extended_minus_old": metrics.interval(mean(earned[f"extended {size}"] - earned["old"], axis=0)),
         }
         for size in sizes
     ]

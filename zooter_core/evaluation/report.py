@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
+from zooter_core.data.run_folder import STEPS
 from zooter_core.errors import ZooterError, first_line, listed
 from zooter_core.evaluation.report_figures import HeldBack, SourceFigures, Sweep
 from zooter_core.strict_json import dump_json, parse_json
@@ -29,7 +30,7 @@ class Report(BaseModel):
         set_aside: the queries without rewards: id -> why.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="allow")  # of all tables inside, too
 
     candidates: dict[str, SourceFigures]
     held_back: HeldBack | None = None
@@ -43,11 +44,7 @@ class Report(BaseModel):
         return self
 
     def write(self, path: Path) -> None:
-        """Write report.json; empty parts are left out.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
+        """Write report.json; empty parts are left out."""
         path.write_text(dump_json(self.model_dump(exclude_defaults=True), indent=2) + "\n", encoding="utf-8")
 
 
@@ -66,7 +63,7 @@ def next_step(folder: str | Path) -> str | None:
     if not path.is_file():
         return None
     seals = _json(path).get("seals", {})
-    return next((step for step in ("collect", "score", "tag", "label", "distill") if step not in seals), None)
+    return next((step for step in STEPS[1:] if step not in seals), None)  # `collect` starts the run, too
 
 
 def load_report(path: Path) -> Report:
@@ -86,11 +83,7 @@ def load_report(path: Path) -> Report:
 
 
 def load_sweep(path: Path) -> Sweep:
-    """Read what `zooter sweep --out` wrote.
-
-    Raises:
-        ZooterError: it is not JSON, or not a sweep.
-    """
+    """Read what `zooter sweep --out` wrote."""
     try:
         return TypeAdapter(Sweep).validate_python(_json(path))
     except ValidationError as problem:
@@ -114,11 +107,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def check_names(candidates: Iterable[str]) -> None:
-    """Refuse a candidate with the name of a method of a report.
-
-    Raises:
-        ZooterError: there is one.
-    """
+    """Refuse a candidate with the name of a method of a report."""
     if clashes := METHODS & set(candidates):
         raise ZooterError(
             f"candidates not named like a method ({listed(sorted(METHODS))})", listed(clashes), "Rename them."

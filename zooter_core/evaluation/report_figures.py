@@ -1,4 +1,7 @@
-"""The figures of report.json and sweep.json, table by table. `report` reads and writes the files."""
+"""The figures of report.json and sweep.json, table by table. `report` reads and writes the files.
+
+Further keys stay, behind these: `Report` and `Sweep` settle that for the tables inside, too.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ from typing_extensions import TypedDict
 
 Interval = Annotated[list[float], Field(min_length=2, max_length=2)]  # of 95%: from, to
 ByName = dict[str, float]  # a figure for each candidate or method
-open_table = with_config(ConfigDict(extra="allow"))  # further keys stay
 
 
 class SourceFigures(TypedDict):
@@ -29,7 +31,6 @@ class BestSingle(TypedDict):
     score: float
 
 
-@open_table
 class DatasetFigures(TypedDict):
     """Mean rewards on the held-back queries of one data set."""
 
@@ -43,7 +44,6 @@ class DatasetFigures(TypedDict):
     rmr: float
 
 
-@open_table
 class Average(TypedDict):
     """Means over data sets, each data set counting the same."""
 
@@ -61,7 +61,6 @@ class Ranks(TypedDict):
     uplift: ByName
 
 
-@open_table
 class Means(TypedDict):
     """Means over queries."""
 
@@ -75,7 +74,6 @@ class Means(TypedDict):
     rmr: float
 
 
-@open_table
 class Intervals(TypedDict):
     """95% bootstrap intervals of means over queries."""
 
@@ -88,7 +86,6 @@ class Intervals(TypedDict):
     chosen_minus_rmr: Interval
 
 
-@open_table
 class BestChoice(TypedDict):
     """How often a method's choice is the best candidate."""
 
@@ -97,7 +94,6 @@ class BestChoice(TypedDict):
     n: int
 
 
-@open_table
 class CurvePoint(TypedDict):
     """The queries above a threshold go to k candidates."""
 
@@ -107,7 +103,6 @@ class CurvePoint(TypedDict):
     threshold: float
 
 
-@open_table
 class Curve(TypedDict):
     """Cost and quality as more and more queries go to the top k candidates."""
 
@@ -121,14 +116,12 @@ class Curve(TypedDict):
     points: list[CurvePoint]
 
 
-@open_table
 class BestCurve(TypedDict):
     """The curve that gains most."""
 
     trigger: str
 
 
-@open_table
 class Selection(TypedDict):
     """What selection among the top k candidates costs and gains."""
 
@@ -158,7 +151,6 @@ class Calibration(TypedDict):
     bins: list[CalibrationBin]
 
 
-@open_table
 class HeldBack(TypedDict):
     """How the router does on the held-back queries.
 
@@ -180,7 +172,6 @@ class HeldBack(TypedDict):
     dollars: NotRequired[Dollars]
 
 
-@open_table
 class SweepRow(TypedDict):
     """The figures of one beta and tau."""
 
@@ -199,7 +190,7 @@ class BestRow(TypedDict):
     tau: float
 
 
-@open_table
+@with_config(ConfigDict(extra="allow"))
 class Sweep(TypedDict):
     """sweep.json: what `zooter sweep --out` writes."""
 

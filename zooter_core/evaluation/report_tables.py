@@ -5,8 +5,6 @@ Methods by data set (Table 1), cost against quality, and the settings of a sweep
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -175,12 +173,3 @@ def is_best(row: Row, sweep: Figures) -> bool:
 def as_good(sweep: Figures) -> list[Row]:
     """The other rows of a sweep with no significant difference from the best: the 95% interval reaches 0."""
     return [row for row in sweep["rows"] if not is_best(row, sweep) and row["minus_best"][1] >= 0]
-
-
-def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
-    """Rows with the same columns as CSV with a header; None becomes an empty cell."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()

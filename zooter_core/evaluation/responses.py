@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zooter_core.data.scores import Scores
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError, listed
+from zooter_core.method.metrics import Array
 from zooter_core.router.text_encoder import TextEncoder
 
-Array = NDArray[np.float64]
 Texts = Sequence[Mapping[str, str]]  # for each query, the response of each candidate
 BATCH = 16  # queries that the reward model scores at a time
 
@@ -22,9 +21,6 @@ def check_complete(scores: Scores, texts: Texts, option: str) -> None:
 
     Args:
         option: what needs the responses, for the message.
-
-    Raises:
-        ZooterError: a response is missing.
     """
     for query, responses in zip(scores.queries, texts, strict=True):
         if missing := [name for name in scores.candidates if name not in responses]:

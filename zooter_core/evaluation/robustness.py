@@ -37,15 +37,11 @@ def typos(text: str) -> str:
     return "".join(letters)
 
 
-def _no_final_mark(text: str) -> str:
-    return text.rstrip().rstrip(".?!")
-
-
 EDITS: dict[str, Callable[[str], str]] = {
     "lower case": str.lower,
     "upper case": str.upper,
     "spaces": lambda text: "  " + re.sub(r" ", "  ", text) + " \n",
-    "no final mark": _no_final_mark,
+    "no final mark": lambda text: text.rstrip().rstrip(".?!"),
     "polite prefix": lambda text: _dice(text).choice(POLITE) + text,
     "typos": typos,
 }

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from zooter_core.data import prices
 from zooter_core.data.scores import NO_DATASET, Scores
-from zooter_core.evaluation.evaluate import Array, compare, scored_queries
+from zooter_core.evaluation.evaluate import compare, scored_queries
 from zooter_core.method import calibration, metrics, selection
-from zooter_core.method.gaps import mean
+from zooter_core.method.metrics import Array, mean
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,7 @@ def report(
         rows = np.flatnonzero(held_back)
         judged = _judged(scores.subset(rows.tolist()), outputs.probabilities.argmax(axis=1))
         if judged.any():
-            members = None if outputs.members is None else outputs.members[:, judged]
-            outputs, rows = selection.Outputs(outputs.probabilities[judged], members), rows[judged]
+            outputs, rows = outputs.of_queries(judged), rows[judged]
             dollars = None if sampled.dollars is None else sampled.dollars[rows]
             of_router = _held_back(outputs, scores.subset(rows.tolist()), sampled.rewards[rows], dollars)
             if all(None not in ends for ends in of_router["interval"].values()):  # every difference has a query

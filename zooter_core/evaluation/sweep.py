@@ -13,24 +13,19 @@ from numpy.typing import NDArray
 from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError
 from zooter_core.method import labels, metrics
-from zooter_core.method.gaps import mean
+from zooter_core.method.metrics import Array, mean
 from zooter_core.method.tags import TagIndex
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.distill import learn
 from zooter_core.router.kinds import DistillConfig
 
-Array = NDArray[np.float64]
 Point = tuple[float, float]  # beta, tau
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class SweepConfig:
-    """Which routers to train: for each seed and pair of beta and tau one a fold, so that every query is judged once.
-
-    Raises:
-        ZooterError: a value makes no sense.
-    """
+    """Which routers to train: for each seed and pair of beta and tau one a fold, so that every query is judged once."""
 
     betas: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
     taus: tuple[float, ...] = (1.0,)
@@ -122,11 +117,7 @@ def earned(
     training: DistillConfig,
     progress: Progress = lambda step, done, of: None,
 ) -> Iterator[tuple[Point, Array]]:
-    """Each point with the mean score over seeds of each query, shape (n,), as it is done. Arguments as in `sweep`.
-
-    Raises:
-        ZooterError: there are too few queries for the folds.
-    """
+    """Each point with the mean score over seeds of each query, shape (n,), as it is done. Arguments: see `sweep`."""
     index = TagIndex.of(tags)
     folds_of = [_folds(scores, seed, config.folds) for seed in range(config.seeds)]
     total, done = len(config.points) * config.seeds * config.folds, 0
@@ -151,22 +142,14 @@ def earned(
 
 
 def _folds(scores: Scores, seed: int, folds: int) -> NDArray[np.intp]:
-    """The fold of each query, shape (n,), for one seed.
-
-    Raises:
-        ZooterError: there are fewer queries than folds, or one fold has them all and leaves none to learn from.
-    """
+    """The fold of each query, shape (n,), for one seed. Refuses too few queries, or all of them in one fold."""
     count = len(scores.queries)
     if count < folds:
         raise ZooterError(f"at least {folds} queries for {folds} folds", str(count), "Give a larger score file.")
-    numbers = np.array([_fold(query.id, seed, folds) for query in scores.queries])
+    digests = (hashlib.sha256(f"fold {seed}|{query.id}".encode()).hexdigest() for query in scores.queries)
+    numbers = np.array([int(digest[:12], 16) % folds for digest in digests])
     if (numbers == numbers[0]).all():
         raise ZooterError(
             "queries in at least two folds", f"all {count} in one fold (seed {seed})", "Give a larger score file."
         )
     return numbers
-
-
-def _fold(query_id: str, seed: int, folds: int) -> int:
-    digest = hashlib.sha256(f"fold {seed}|{query_id}".encode()).hexdigest()
-    return int(digest[:12], 16) % folds

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zooter_core.files import remove
-from zooter_core.weights import cache_dir
+from zooter_core.weights import cache_dir, writing_cache
 
 OWNER = "owner"  # a file beside the export, written last
 
@@ -42,9 +42,7 @@ class Place:
         Raises:
             ZooterError, WorkError: as `write`, or the cache folder cannot be written.
         """
-        from zooter_core.router.encoder.onnx import making
-
-        with making(self.folder):
+        with writing_cache(self.folder):
             if self.export is None:
                 for file in self.folder.parent.glob(f"*/{OWNER}"):
                     if file.read_text(encoding="utf-8", errors="surrogateescape") == self.owner:

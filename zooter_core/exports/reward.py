@@ -5,7 +5,7 @@ Its folder holds `reward.onnx`, `tokenizer.json` and `reward.json`. Rewards are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +21,7 @@ from zooter_core.labelling.rewards.texts import plain
 from zooter_core.router.config import TOKENIZER
 from zooter_core.router.graph import missing, session
 from zooter_core.strict_json import dump_json, parse_json
-from zooter_core.weights import resolve, stamp_of
+from zooter_core.weights import Progress, resolve, silent, stamp_of
 
 ABOUT, GRAPH = "reward.json", "reward.onnx"
 VERSION = 1  # of the layout
@@ -70,8 +70,8 @@ def open_reward(config: RewardConfig) -> PortableReward | None:
     return None
 
 
-def make_reward_export(config: RewardConfig, progress: Callable[[str], None] = lambda message: None) -> Path | None:
-    """Export a reward model into the cache, unless that has been done. Needs PyTorch and takes about ten seconds.
+def make_reward_export(config: RewardConfig, progress: Progress = silent) -> Path | None:
+    """Export a reward model into the cache, unless that has been done. Needs PyTorch and takes a few seconds.
 
     Returns:
         its folder; None if the extra `onnx` is not installed, or the model is none that can be exported: a classifier
@@ -91,7 +91,7 @@ def make_reward_export(config: RewardConfig, progress: Callable[[str], None] = l
     model = reward_model(config)
     if not isinstance(model, ScalarReward) or model.input != "pair" or model.head is not None:
         return None
-    progress("Exporting the reward model for ONNX Runtime once (about ten seconds) ...")
+    progress("Exporting the reward model for ONNX Runtime once (a few seconds) ...")
     return place.make(lambda out: _export(model, out))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,10 @@ from zooter_core.errors import ZooterError
 from zooter_core.exports.place import Place, digest_of
 from zooter_core.router.config import CONFIG, ENCODER_FOLDER, VERSION, WEIGHTS, is_portable
 from zooter_core.router.graph import missing
+from zooter_core.router.portable import PortableRouter
 from zooter_core.router.router import Router
 from zooter_core.strict_json import parse_json
-from zooter_core.weights import resolve, stamp_of
+from zooter_core.weights import Progress, resolve, silent, stamp_of
 
 if TYPE_CHECKING:
     from zooter_core.router.encoder import Encoders
@@ -21,25 +23,26 @@ if TYPE_CHECKING:
 RUNTIMES = ("auto", "onnx")  # those of [router] that an export may stand for
 
 
-def open_router(config: RouterConfig, encoders: Callable[[], Encoders] | None = None) -> Router:
+def open_router(config: RouterConfig, encoders: Callable[[], Encoders] | None = None, threads: int = 1) -> Router:
     """The router of a fleet: an exported one, its export in the cache, or the one on PyTorch.
 
     Args:
-        encoders: called for the last of these, which shares their models.
+        encoders: called for the last of these, which shares their models; new ones if not given.
+        threads: of a pass of an exported router (`graph.session`).
 
     Raises:
         ZooterError, WorkError: as `Router.load`.
     """
     folder = Path(config.path)
-    if not is_portable(folder) and config.runtime in RUNTIMES and (place := cached_export(folder)):
-        from zooter_core.router.portable import PortableRouter
+    if is_portable(folder):
+        return PortableRouter.open(folder, threads=threads)
+    if config.runtime in RUNTIMES and (place := cached_export(folder)):
+        with suppress(ZooterError):  # damaged, or a package is gone
+            return PortableRouter.open(place, checked=False, threads=threads)
+    if encoders is None:
+        from zooter_core.router.encoder import Encoders  # loads PyTorch
 
-        try:
-            return PortableRouter.open(place, checked=False)
-        except ZooterError:  # damaged, or a package is gone
-            pass
-    if is_portable(folder) or encoders is None:
-        return Router.load(folder)
+        return Router.load(folder, Encoders(config.runtime))
     return Router.load(folder, encoders())
 
 
@@ -48,8 +51,8 @@ def cached_export(folder: Path) -> Path | None:
     return _place(folder).export
 
 
-def make_export(folder: Path, progress: Callable[[str], None] = lambda message: None) -> Path | None:
-    """Export a router into the cache, unless that has been done. Needs PyTorch and takes about ten seconds.
+def make_export(folder: Path, progress: Progress = silent) -> Path | None:
+    """Export a router into the cache, unless that has been done. Needs PyTorch and takes a few seconds.
 
     Returns:
         its folder; None if the extra `onnx` is not installed, or if the encoder is named by a hub id, whose weights
@@ -67,7 +70,7 @@ def make_export(folder: Path, progress: Callable[[str], None] = lambda message: 
         return export
     from zooter_core.router.export import export_router
 
-    progress("Exporting the router for ONNX Runtime once (about ten seconds) ...")
+    progress("Exporting the router for ONNX Runtime once (a few seconds) ...")
     return place.make(lambda out: export_router(folder, out, cached=True))
 
 

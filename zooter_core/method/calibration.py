@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from zooter_core.method.metrics import Array
+
 BINS = 10
 TINY = 1e-300  # what divides instead of 0
 SHARPEST, FLATTEST = 0.02, 50.0  # the range of temperatures that is searched
@@ -40,7 +40,7 @@ def temperature_of(logits: Array, wins: Array) -> float:
     return float(np.exp((low + high) / 2))
 
 
-def reliability(probabilities: Array, wins: Array, bins: int = BINS) -> dict[str, Any]:
+def reliability(probabilities: Array, wins: Array) -> dict[str, Any]:
     """The chosen candidate's probability against its share of wins, in bins of equal width.
 
     Where some candidates have no score, a probability is that of winning against those that have one; a query whose
@@ -60,18 +60,18 @@ def reliability(probabilities: Array, wins: Array, bins: int = BINS) -> dict[str
         rows = np.flatnonzero(~gaps[rows, chosen])
         scored = np.where(gaps, 0.0, probabilities)
         probabilities = scored / np.maximum(scored.sum(axis=-1, keepdims=True), TINY)
-    sure, won = probabilities[rows, chosen[rows]], wins[rows, chosen[rows]]
-    place = np.minimum((sure * bins).astype(int), bins - 1)
+    stated, won = probabilities[rows, chosen[rows]], wins[rows, chosen[rows]]
+    place = np.minimum((stated * BINS).astype(int), BINS - 1)
     filled = [
         {
-            "from": number / bins,
-            "to": (number + 1) / bins,
+            "from": number / BINS,
+            "to": (number + 1) / BINS,
             "n": int((place == number).sum()),
-            "probability": float(sure[place == number].mean()),
+            "probability": float(stated[place == number].mean()),
             "won": float(won[place == number].mean()),
         }
-        for number in range(bins)
+        for number in range(BINS)
         if (place == number).any()
     ]
-    off = sum(b["n"] * abs(b["probability"] - b["won"]) for b in filled)
-    return {"n": len(rows), "ece": off / len(rows) if len(rows) else None, "bins": filled}
+    error = sum(b["n"] * abs(b["probability"] - b["won"]) for b in filled)
+    return {"n": len(rows), "ece": error / len(rows) if len(rows) else None, "bins": filled}

@@ -118,9 +118,6 @@ def enhance(labels: Array, tags: Sequence[Sequence[str]], priors: Mapping[str, A
         tags: the tags T(q) of each of the n queries; a tag named twice counts once.
         priors: tag -> s_t, shape (N,).
         beta: 1 is the plain label, 0 the prior alone; the paper found 0.3 best.
-
-    Raises:
-        ZooterError: beta lies outside [0, 1].
     """
     _check_beta(beta)
     index = TagIndex.of(tags).only(priors)
@@ -198,9 +195,6 @@ def label(
         config: beta, tau and normalise; the caller applies holdout and seed.
         train: the rows that the tag priors are computed from and that are enhanced; the others keep their plain label.
             All rows if None.
-
-    Raises:
-        ZooterError: a setting makes no sense.
     """
     scaled = normalise(rewards, config.normalise, groups, scale_columns)
     every = Enhancement.of(scaled.copy(), tags, config, train)
@@ -231,11 +225,7 @@ class Enhancement:
     def of(
         cls, rewards: Array, tags: Sequence[Sequence[str]], config: LabelConfig, train: NDArray[np.intp] | None = None
     ) -> Enhancement:
-        """The enhancement of normalised rewards, whose array it takes over and changes. Other arguments: see `label`.
-
-        Raises:
-            ZooterError: a setting makes no sense, or a reward is infinite.
-        """
+        """The enhancement of normalised rewards, whose array it takes over and changes. The rest is as for `label`."""
         _check_beta(config.beta)
         for first in range(0, max(1, len(rewards)), AT_ONCE):
             rewards[first : first + AT_ONCE] = softmax(rewards[first : first + AT_ONCE], config.tau)
@@ -260,6 +250,8 @@ class Enhancement:
 
 def held_back(query_id: str, config: LabelConfig) -> bool:
     """Whether a query is held back from training, decided by a hash of its id."""
+    if not config.holdout:
+        return False
     digest = hashlib.sha256(f"{config.seed}|{query_id}".encode()).hexdigest()
     return int(digest[:12], 16) / 16**12 < config.holdout
 

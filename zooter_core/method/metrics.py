@@ -1,18 +1,42 @@
-"""Figures of a choice of candidates: wins, MTR, %Uplift, means by group, and intervals, in numpy."""
+"""Figures of a choice of candidates: wins, MTR, %Uplift, means by group, and intervals, in numpy.
+
+A score that is missing is NaN and counts for nothing. Without any gap the means are numpy's own, to the bit.
+"""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.method.gaps import mean, without_gaps
-
 Array = NDArray[np.float64]
+LEVEL, DRAWS = 0.95, 2000  # of bootstrap intervals
 BLOCKS = 20_000  # resampled queries, at most
 AT_ONCE = 1 << 21  # numbers drawn at once: 16 MiB
 Z95 = 1.96  # standard deviations each way that hold 95% of a normal distribution
+
+
+def mean(values: Array, axis: int | None = None, keepdims: bool = False) -> Any:
+    """The mean of the numbers that there are; NaN where there is none."""
+    if values.size and not np.isnan(values).any():
+        return values.mean(axis=axis, keepdims=keepdims)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a row without any number
+        return np.nanmean(values, axis=axis, keepdims=keepdims)
+
+
+def std(values: Array) -> float:
+    """The standard deviation of the numbers that there are."""
+    return float(np.nanstd(values) if np.isnan(values).any() else values.std())
+
+
+def without_gaps(*columns: Array) -> list[Array]:
+    """The rows of these columns, shape (n,) each, where all of them have a number."""
+    rows = np.logical_and.reduce([np.isfinite(column) for column in columns])
+    return [column[rows] for column in columns]
 
 
 def ranks(scores: Array) -> Array:
@@ -74,28 +98,27 @@ def _complete(means: Mapping[str, Array]) -> Array:
     return table[~np.isnan(table).any(axis=-1)]
 
 
-def interval(values: Array, seed: int = 0, draws: int = 2000, level: float = 0.95) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values`, shape (n,), from resampled queries.
+def interval(values: Array) -> tuple[float, float]:
+    """The 95% percentile bootstrap interval of the mean of `values`, shape (n,), from resampled queries.
 
     NaN counts for nothing; without any number the interval is NaN. More than BLOCKS queries are first joined at random
     into so many blocks, which are resampled: the spread of the mean is the same, and the work no longer grows.
     """
-    (means,) = _resampled(without_gaps(values), seed, draws)
-    return quantile_interval(means, level)
+    return quantile_interval(*_resampled(without_gaps(values)))
 
 
-def _resampled(columns: Sequence[Array], seed: int, draws: int) -> Array:
-    """Means of each column, shape (n,), over the same resampled queries; shape (columns, draws)."""
+def _resampled(columns: Sequence[Array]) -> Array:
+    """Means of each column, shape (n,), over the same resampled queries; shape (columns, DRAWS)."""
     table = np.stack([np.asarray(column, dtype=np.float64) for column in columns])
-    numbers, means = np.random.default_rng(seed), np.full((len(table), draws), np.nan)
+    numbers, means = np.random.default_rng(0), np.full((len(table), DRAWS), np.nan)
     if not table.size:
         return means
     if table.shape[1] > BLOCKS:
         table = _blocks(table, numbers)
     count = table.shape[1]
     at_once = max(1, AT_ONCE // max(1, count))  # does not change the draws
-    for first in range(0, draws, at_once):
-        picks = numbers.integers(0, count, size=(min(at_once, draws - first), count))
+    for first in range(0, DRAWS, at_once):
+        picks = numbers.integers(0, count, size=(min(at_once, DRAWS - first), count))
         for row, column in zip(means, table, strict=True):
             row[first : first + at_once] = column[picks].mean(axis=1)
     return means
@@ -109,23 +132,20 @@ def _blocks(table: Array, numbers: np.random.Generator) -> Array:
     return table[:, order].reshape(len(table), blocks, size).mean(axis=2)
 
 
-def quantile_interval(samples: Array, level: float = 0.95) -> tuple[float, float]:
-    """The middle `level` of samples, shape (draws,)."""
-    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
+def quantile_interval(samples: Array) -> tuple[float, float]:
+    """The middle 95% of samples, shape (draws,)."""
+    low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
-def ratio_interval(
-    above: Array, below: Array, seed: int = 0, draws: int = 2000, level: float = 0.95
-) -> tuple[float, float] | None:
-    """Percentile bootstrap interval of mean(above) / mean(below), both of shape (n,), resampling pairs.
+def ratio_interval(above: Array, below: Array) -> tuple[float, float] | None:
+    """The 95% percentile bootstrap interval of mean(above) / mean(below), both of shape (n,), resampling pairs.
 
     None if 5% or more of the draws have no finite ratio because `below` is 0 or close to it.
     """
-    over, under = _resampled(without_gaps(above, below), seed, draws)
-    ratios = ratio(over, under)
+    ratios = ratio(*_resampled(without_gaps(above, below)))
     finite = np.isfinite(ratios)
-    return quantile_interval(ratios[finite], level) if finite.mean() > level else None
+    return quantile_interval(ratios[finite]) if finite.mean() > LEVEL else None
 
 
 def ratio(above: Array, below: Array) -> Array:

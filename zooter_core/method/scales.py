@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zooter_core.errors import ZooterError, did_you_mean
-from zooter_core.method.gaps import mean, std
+from zooter_core.method.metrics import Array, mean, std
 
-Array = NDArray[np.float64]
+NORMALISATIONS = ("none", "zscore", "zscore-dataset", "spread")
 
 
 def _standardise(rewards: Array, columns: int) -> Array:
@@ -26,23 +25,6 @@ def _spread(rewards: Array, columns: int) -> Array:
     return centred / spread if spread > 0 else centred * 0.0
 
 
-def _by_group(rewards: Array, groups: Sequence[str], columns: int, scale: Callable[[Array, int], Array]) -> Array:
-    scaled = np.empty_like(rewards)
-    names = np.asarray(groups)
-    for name in dict.fromkeys(groups):
-        rows = names == name
-        scaled[rows] = scale(rewards[rows], columns)
-    return scaled
-
-
-NORMALISATIONS: dict[str, Callable[[Array, Sequence[str], int], Array]] = {
-    "none": lambda rewards, groups, columns: rewards,
-    "zscore": lambda rewards, groups, columns: _standardise(rewards, columns),
-    "zscore-dataset": lambda rewards, groups, columns: _by_group(rewards, groups, columns, _standardise),
-    "spread": lambda rewards, groups, columns: _spread(rewards, columns),
-}
-
-
 def normalise(rewards: Array, name: str, groups: Sequence[str], scale_columns: int | None = None) -> Array:
     """Rewards on a stated scale before the softmax, shape (n, N).
 
@@ -55,13 +37,18 @@ def normalise(rewards: Array, name: str, groups: Sequence[str], scale_columns: i
         name: one of NORMALISATIONS.
         groups: the data set of each query.
         scale_columns: the number of columns, from the first, that set the scale; all if None.
-
-    Raises:
-        ZooterError: no normalisation has that name.
     """
     if name not in NORMALISATIONS:
         raise ZooterError(
             f"a normalisation ({', '.join(NORMALISATIONS)})", f'"{name}"', did_you_mean(name, NORMALISATIONS)
         )
     rewards = np.asarray(rewards, dtype=np.float64)
-    return NORMALISATIONS[name](rewards, groups, rewards.shape[1] if scale_columns is None else scale_columns)
+    columns = rewards.shape[1] if scale_columns is None else scale_columns
+    if name == "none":
+        return rewards
+    if name != "zscore-dataset":
+        return (_spread if name == "spread" else _standardise)(rewards, columns)
+    scaled, names = np.empty_like(rewards), np.asarray(groups)
+    for group in dict.fromkeys(groups):
+        scaled[names == group] = _standardise(rewards[names == group], columns)
+    return scaled

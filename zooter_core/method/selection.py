@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.errors import ZooterError, did_you_mean
-from zooter_core.method.metrics import quantile_interval
+from zooter_core.method.metrics import Array, quantile_interval
 
-Array = NDArray[np.float64]
 MOST = 4  # the largest k in a report
 SHARES = (0.0, 0.05, *(tenth / 10 for tenth in range(1, 11)))  # of the queries: the points of a curve in a report
 DRAWS = 1000
@@ -39,8 +38,14 @@ class Outputs:
 
     def in_order(self, columns: Sequence[int]) -> Outputs:
         """A copy with the candidates in another order."""
-        members = None if self.members is None else self.members[..., list(columns)]
-        return Outputs(self.probabilities[:, list(columns)], members)
+        return self._part((..., list(columns)))
+
+    def of_queries(self, rows: NDArray[np.bool_]) -> Outputs:
+        """A copy with some of the queries; `rows` has shape (n,)."""
+        return self._part((..., rows, slice(None)))
+
+    def _part(self, index: Any) -> Outputs:
+        return Outputs(self.probabilities[index], None if self.members is None else self.members[index])
 
 
 def margin(outputs: Outputs) -> Array:
@@ -69,7 +74,12 @@ def disagreement(outputs: Outputs) -> Array:
     Raises:
         ZooterError: the router has fewer than two members.
     """
-    members = _members(outputs)
+    if (members := outputs.members) is None:
+        raise ZooterError(
+            "a router with members for the trigger disagreement",
+            "none",
+            "Use another trigger, or distill a router of kind zooter.",
+        )
     divergence = _entropy(members.mean(axis=0)) - _entropy(members).mean(axis=0)
     return np.maximum(divergence, 0) / np.log(max(min(members.shape[0], members.shape[2]), 2))
 
@@ -83,23 +93,10 @@ TRIGGERS: dict[str, Callable[[Outputs], Array]] = {
 DEFAULT = "margin"
 
 
-def check_trigger(name: str) -> None:
-    """Check the name of a trigger.
-
-    Raises:
-        ZooterError: there is no such trigger.
-    """
-    if name not in TRIGGERS:
-        raise ZooterError("a known trigger", f'"{name}"', did_you_mean(name, TRIGGERS))
-
-
 def unsureness(outputs: Outputs, trigger: str = DEFAULT) -> Array:
-    """A trigger's value for each query, shape (n,), in [0, 1]; higher is less sure. Independent of the pool's order.
-
-    Raises:
-        ZooterError: there is no such trigger, or `disagreement` of a router with fewer than two members.
-    """
-    check_trigger(trigger)
+    """A trigger's value for each query, shape (n,), in [0, 1]; higher is less sure. Independent of the pool's order."""
+    if trigger not in TRIGGERS:
+        raise ZooterError("a known trigger", f'"{trigger}"', did_you_mean(trigger, TRIGGERS))
     return TRIGGERS[trigger](outputs)
 
 
@@ -112,7 +109,6 @@ def ranking(probabilities: Array) -> NDArray[np.intp]:
 class TopK:
     """Score and cost of each query with one candidate and with the k most probable; arrays of shape (n,)."""
 
-    k: int
     one: Array
     several: Array
     cost_of_one: Array
@@ -136,7 +132,7 @@ def best_of(
     judged = np.atleast_3d(scores if rewards is None else rewards[np.arange(len(top))[:, None], top])
     paid = np.ones_like(scores) if costs is None else np.take_along_axis(costs, top, axis=1)
     several = np.take_along_axis(scores, judged.argmax(axis=1), axis=1).mean(axis=1)
-    return TopK(k, scores[:, 0], several, paid[:, 0], paid.sum(axis=1))
+    return TopK(scores[:, 0], several, paid[:, 0], paid.sum(axis=1))
 
 
 @dataclass(frozen=True)
@@ -207,9 +203,8 @@ def report(
         ZooterError: the pool has a single candidate.
     """
     if not (able := scored(outputs, table)).all():
-        members = None if outputs.members is None else outputs.members[:, able]
         rewards, costs = (None if values is None else values[able] for values in (rewards, costs))
-        table, outputs = table[able], Outputs(outputs.probabilities[able], members)
+        table, outputs = table[able], outputs.of_queries(able)
     if not len(table):
         facts = ("a query whose most probable candidates have scores", "none", "Score more, or leave --select out.")
         raise ZooterError(*facts)
@@ -277,16 +272,6 @@ def _groups(values: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Query numbers, the least sure first, and the places in that order where a new value begins."""
     order = np.argsort(-values, kind="stable")
     return order, np.flatnonzero(np.diff(values[order], prepend=np.inf))
-
-
-def _members(outputs: Outputs) -> Array:
-    if outputs.members is None:
-        raise ZooterError(
-            "a router with members for the trigger disagreement",
-            "none",
-            "Use another trigger, or distill a router of kind zooter.",
-        )
-    return outputs.members
 
 
 def _descending(rows: Array) -> Array:

@@ -1,22 +1,20 @@
-"""What a router learned, in tables: means by tag, queries by reward entropy, and the reliability of its probabilities.
+"""What a router learned, in tables: means by tag, and queries by reward entropy.
 
 Shapes: n training queries, N candidates in pool order, T tags.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.method import labels
-from zooter_core.method.metrics import wilson_interval, win_shares
+from zooter_core.method.metrics import Array, win_shares
 from zooter_core.method.tags import TagIndex
 
-Array = NDArray[np.float64]
 TIE = -1  # the winner if several candidates share the highest value
 BINS = 20
 
@@ -98,52 +96,11 @@ def winners(values: Array) -> NDArray[np.intp]:
     return np.where(best.sum(axis=1) == 1, best.argmax(axis=1), TIE)
 
 
-def entropy_counts(plain: Array, bins: int = BINS) -> NDArray[np.intp]:
-    """Number of queries by reward entropy, in `bins` of equal width from 0 to 1, shape (bins,); 1 is in the last bin.
+def entropy_counts(plain: Array) -> NDArray[np.intp]:
+    """Number of queries by reward entropy, in BINS of equal width from 0 to 1, shape (BINS,); 1 is in the last bin.
 
     Args:
         plain: labels, shape (n, N).
     """
-    places = np.minimum((np.clip(labels.entropy(plain), 0, 1) * bins).astype(int), bins - 1)
-    return np.bincount(places, minlength=bins)
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Queries whose chosen candidate has a probability from `begin` to `end`.
-
-    Attributes:
-        probability: the mean probability.
-        won: the chosen candidate's share of wins.
-        low, high: the 95% Wilson interval of `won`.
-    """
-
-    begin: float
-    end: float
-    queries: int
-    probability: float
-    won: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """The bins with a query, and `ece`, the expected calibration error."""
-
-    ece: float
-    bins: tuple[Bin, ...]
-
-    @property
-    def queries(self) -> int:
-        return sum(filled.queries for filled in self.bins)
-
-
-def reliability_of(calibration: Mapping[str, Any]) -> Reliability:
-    """The figures of `calibration.reliability`, with an interval of each bin's share of wins."""
-    return Reliability(calibration["ece"], tuple(map(_bin, calibration["bins"])))
-
-
-def _bin(record: Mapping[str, Any]) -> Bin:
-    begin, end, probability, won = (record[key] for key in ("from", "to", "probability", "won"))
-    return Bin(begin, end, record["n"], probability, won, *wilson_interval(won, record["n"]))
+    places = np.minimum((np.clip(labels.entropy(plain), 0, 1) * BINS).astype(int), BINS - 1)
+    return np.bincount(places, minlength=BINS)

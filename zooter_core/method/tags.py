@@ -6,9 +6,9 @@ Shapes: n queries, T tags, N candidates. As tuples of texts the tags of a query 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,10 +41,15 @@ class TagIndex(Sequence[tuple[str, ...]]):
         for names in tags:
             codes.extend(numbers.setdefault(name, len(numbers)) for name in dict.fromkeys(names))
             starts.append(len(codes))
-        names_sorted = sorted(numbers)
-        places = np.empty(len(numbers), dtype=np.int32)
-        places[[numbers[name] for name in names_sorted]] = np.arange(len(numbers), dtype=np.int32)
-        return cls(tuple(names_sorted), places[np.array(codes, dtype=np.int32)], np.array(starts, dtype=np.int64))
+        return cls.named(list(numbers), np.array(codes, dtype=np.int32), np.array(starts, dtype=np.int64))
+
+    @classmethod
+    def named(cls, names: Sequence[str], codes: NDArray[np.integer[Any]], starts: NDArray[np.int64]) -> TagIndex:
+        """The index of tags whose names are in any order; `codes` count in that order."""
+        order = sorted(range(len(names)), key=names.__getitem__)
+        places = np.empty(len(names), dtype=np.int32)
+        places[order] = np.arange(len(names), dtype=np.int32)
+        return cls(tuple(names[number] for number in order), places[codes], starts)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -65,9 +70,6 @@ class TagIndex(Sequence[tuple[str, ...]]):
         return isinstance(other, Sequence) and list(self) == [tuple(names) for names in other]
 
     __hash__ = None  # type: ignore[assignment]
-
-    def __iter__(self) -> Iterator[tuple[str, ...]]:
-        return (self[row] for row in range(len(self)))
 
     @property
     def sizes(self) -> NDArray[np.int64]:

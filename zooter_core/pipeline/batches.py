@@ -31,13 +31,10 @@ def quiet(step: str, done: int, of: int) -> None:
 
 
 def require(run: Run, step: str, allow_missing: bool = False) -> None:
-    """Refuse to go on before a step is finished.
+    """Refuse to go on before a step is finished, or with a shard, which has only a part of the responses.
 
     Args:
         allow_missing: go on with what the step has, where responses are missing. The next step stays open then, too.
-
-    Raises:
-        ZooterError: it is not, or the run is a shard, which has only a part of the responses.
     """
     if step == "collect" and (shard := run.state["steps"].get("collect", {}).get("shard")):
         sentence = f"This run holds only the shard {shard}."
@@ -49,11 +46,7 @@ def require(run: Run, step: str, allow_missing: bool = False) -> None:
 
 
 def pool_of(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
-    """The run's pool, which must be the fleet's.
-
-    Raises:
-        ZooterError: it is not.
-    """
+    """The run's pool. Refuses a fleet with another one."""
     pool = tuple(run.setting("start", "pool"))
     if pool != ensemble.fleet.pool:
         raise ZooterError(
@@ -71,14 +64,14 @@ def unfinished_batches(run: Run, file: str, check: Check) -> Iterator[Unfinished
     """
     queries = run.queries()
     done, count = run.done(file, {query.id for query in queries}, check=check), 0
-    for batch in batches_of(queries):
+    for batch in fixed(queries):
         count += len(batch)
         missing = {query.id for query in batch if (query.id,) not in done}
         if missing:
             yield batch, missing, count, len(queries)
 
 
-def batches_of(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:
+def fixed(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:
     """The fixed batches of the steps score and tag."""
     for first in range(0, len(queries), BATCH):
         yield queries[first : first + BATCH]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 
@@ -12,7 +12,7 @@ from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.prices import prices_of
 from zooter_core.data.run_folder import QUERIES, RESPONSES, Settings, versions
-from zooter_core.data.run_lines import response_check, same_check
+from zooter_core.data.run_lines import Record, response_check, same_check
 from zooter_core.data.runs import Run
 from zooter_core.data.shards import Shard
 from zooter_core.ensemble import Ensemble
@@ -42,11 +42,7 @@ def collect_settings(
 
 
 def check_samples(samples: int) -> None:
-    """Refuse to collect nothing.
-
-    Raises:
-        ZooterError: the number of samples is below 1.
-    """
+    """Refuse to collect less than one response."""
     if samples < 1:
         raise ZooterError("at least one response a candidate and query", str(samples), "Use --samples 1 or more.")
 
@@ -60,8 +56,13 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
     run.state.setdefault("fleet", str(ensemble.fleet.folder))
     run.state.setdefault("versions", versions())
     run.begin("start", start_settings(ensemble, queries))
+    write_queries(run, [asdict(query) for query in queries])
+
+
+def write_queries(run: Run, queries: Iterable[Record]) -> None:
+    """Write the queries file of a run, unless the step start is finished."""
     if not run.sealed("start"):
-        records = {query.id: asdict(query) for query in queries}
+        records = {query["id"]: query for query in queries}
         done = run.done(QUERIES, records, check=same_check(records))
         run.append(QUERIES, [record for id, record in records.items() if (id,) not in done])
         run.seal("start", QUERIES)
@@ -123,7 +124,7 @@ def collect(
     tallies = _tallies(ensemble, how)
     job = _job(run, ensemble, generation, samples, how, tallies) if run.sealed("start") else None
     for name, tally in tallies.items():  # a broken one shows now, not after the others have worked
-        here = elsewhere is None or ensemble.independent(name)
+        here = elsewhere is None or not ensemble.takes_turns(name)
         if here and (job is None or tally.done < tally.total):
             _load(ensemble, name, tally, how.allow_missing)
     run.begin("collect", settings)
@@ -138,7 +139,7 @@ def collect(
                 continue
             watch(list(tallies.values()))
             progress("collect", sum(tally.done for tally in tallies.values()), total)
-    if problems := {name: tally.problem for name, tally in tallies.items() if tally.problem}:
+    if problems := _problems(tallies, elsewhere):
         if how.allow_missing:
             return problems
         raise _failed(problems)
@@ -147,11 +148,7 @@ def collect(
 
 
 def _tallies(ensemble: Ensemble, how: Collecting) -> dict[str, Tally]:
-    """A tally for each candidate.
-
-    Raises:
-        ZooterError: an endpoint has no price, and there is a budget.
-    """
+    """A tally for each candidate. Refuses a budget where an endpoint has no price."""
     candidates = ensemble.fleet.candidates
     if how.budget_usd is not None:
         prices_of(ensemble.fleet, [candidate.name for candidate in candidates if candidate.endpoint])
@@ -192,6 +189,16 @@ def _load(ensemble: Ensemble, name: str, tally: Tally, allow_missing: bool) -> N
         if not allow_missing:
             raise
         tally.problem = problem.failure
+
+
+def _problems(tallies: Mapping[str, Tally], elsewhere: Elsewhere | None) -> dict[str, Failure]:
+    """Why candidates lack responses. Nobody may know: a worker may have written where this machine cannot read."""
+    hint = "" if elsewhere is None else "; all machines must share the run folder"
+    for name, tally in tallies.items():
+        if tally.done < tally.total and not tally.problem:
+            missing = f"that {tally.total - tally.done:,} of {tally.total:,} are missing{hint}"
+            tally.problem = Failure(f"the responses of {name}", missing)
+    return {name: tally.problem for name, tally in tallies.items() if tally.problem}
 
 
 def _failed(problems: Mapping[str, Failure]) -> WorkError:

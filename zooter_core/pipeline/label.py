@@ -8,27 +8,17 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zooter_core.data.run_folder import LABELS, TAGS
 from zooter_core.data.run_lines import same_check, tag_check
 from zooter_core.data.run_table import RunTable
 from zooter_core.data.runs import Run
-from zooter_core.data.scores import Scores
 from zooter_core.ensemble import Ensemble
 from zooter_core.method import labels
 from zooter_core.method.labels import Enhancement, LabelConfig, held_back
 from zooter_core.method.scales import normalise
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import (
-    Engine,
-    Progress,
-    append_lines,
-    computed,
-    quiet,
-    require,
-    unfinished_batches,
-)
+from zooter_core.pipeline.batches import Engine, Progress, quiet
 from zooter_core.records import Query
 
 Line = dict[str, Any]
@@ -51,11 +41,11 @@ def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, engine: Engine
     run.begin("tag", {"tagger_sha256": ensemble.fleet.hash_of("tagger")})
     if run.sealed("tag"):
         return
-    require(run, "start")
-    unfinished = list(unfinished_batches(run, TAGS, tag_check))
+    batches.require(run, "start")
+    unfinished = list(batches.unfinished_batches(run, TAGS, tag_check))
     jobs = (batch for batch, *_ in unfinished)
-    lines = computed("tag", jobs, lambda number, batch: tag_lines(ensemble, batch), engine)
-    append_lines(run, TAGS, unfinished, lines, progress)
+    lines = batches.computed("tag", jobs, lambda number, batch: tag_lines(ensemble, batch), engine)
+    batches.append_lines(run, TAGS, unfinished, lines, progress)
     run.seal("tag", TAGS)
 
 
@@ -65,8 +55,8 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet, allow_missi
     Args:
         allow_missing: accept an unfinished step score (`labels.complete` fills the gaps); this step stays open, too.
     """
-    require(run, "score", allow_missing)
-    require(run, "tag")
+    batches.require(run, "score", allow_missing)
+    batches.require(run, "tag")
     if run.sealed("label"):
         run.begin("label", asdict(config))  # refuses other settings
         return
@@ -105,19 +95,8 @@ def label_lines(ids: Iterable[str], every: Enhancement) -> Iterator[Line]:
             yield {"id": next(left), "fold": fold, "plain": s, "enhanced": mixed, "entropy": entropy}
 
 
-def training_fold(scores: Scores, config: LabelConfig) -> NDArray[np.bool_]:
-    """Which queries are not held back, shape (n,)."""
-    if config.holdout == 0:
-        return np.ones(len(scores.queries), dtype=bool)
-    return np.array([not held_back(query.id, config) for query in scores.queries], dtype=bool)
-
-
 def _missing_lines(run: Run, lines: Callable[[], Iterator[Line]]) -> Iterator[tuple[int, list[Line]]]:
-    """The lines that labels.jsonl lacks, in batches, each with the number of lines after it.
-
-    Raises:
-        WorkError: it has a line that the step would not write.
-    """
+    """The lines that labels.jsonl lacks, in batches, each with the number of lines after it. Refuses altered lines."""
     left, done = lines(), 0
     for record in run.records(LABELS):
         done += 1

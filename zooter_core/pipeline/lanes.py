@@ -25,7 +25,7 @@ from zooter_core.pipeline import batches
 from zooter_core.pipeline.tally import Budget, Tally
 from zooter_core.records import Message, Query, Response
 
-ENOUGH = 4  # queries that a candidate refuses, or failures in a row, after which it is not asked on
+ENOUGH = 4  # queries that a candidate refuses, or failures in a row, after which it is no longer asked
 RESTS = 2  # of a candidate that has answered before: pauses after ENOUGH failures in a row, the second twice as long
 TRIES = 3  # of a single request while others succeed
 REST_SECONDS = 30.0  # for a backend without endpoints
@@ -37,6 +37,11 @@ class Key(NamedTuple):
     id: str
     candidate: str
     sample: int
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Key:
+        """The key of a line of responses.jsonl."""
+        return cls(record["id"], record["candidate"], record["sample"])
 
 
 class Elsewhere(Protocol):
@@ -75,7 +80,7 @@ class CollectJob:
         for name, tally in self.tallies.items():
             if tally.done >= tally.total or tally.problem:
                 continue
-            if self.ensemble.independent(name):
+            if not self.ensemble.takes_turns(name):
                 local[name] = [name]
             elif elsewhere is None:
                 local.setdefault(f"backend {self.ensemble.fleet.candidate(name).backend}", []).append(name)
@@ -103,13 +108,14 @@ class CollectJob:
 
     def holds(self, name: str, query: Query, batch: Sequence[Query]) -> bool:
         """Whether this shard has a query. The batches of models in memory are not divided: their first query counts."""
-        return self.shard is None or self.shard.holds(query.id if self.ensemble.independent(name) else batch[0].id)
+        first = query if self.ensemble.independent(name) else batch[0]
+        return self.shard is None or self.shard == Shard.of(first.id, self.shard.count)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Write a response, and count it."""
         assert self.out is not None
         self.out.append([record])
-        self.done.add(Key(record["id"], record["candidate"], record["sample"]))
+        self.done.add(Key.of(record))
         self.tallies[record["candidate"]].count(record)
 
     def most_dollars(self, name: str) -> float:
@@ -185,18 +191,23 @@ class _Lane:
         job, tally = self.job, turn.tally
         notes: list[str] = []
         pieces = job.ensemble.run_candidate(tally.candidate, turn.requests(), stop, job.generation)
-        for request, response in iter_responses(pieces, notes.append):
-            yield from notes
-            notes.clear()
-            key = turn.keys.pop(request)
-            if _failed(response):
-                turn.fail(key, response)
-            elif response.finish != "stopped":
-                turn.in_a_row, tries[key] = 0, TRIES  # a refusal that waits is not asked for again
-                yield from self._take(key, request, response)
-            job.budget.release(turn.most)
-            if tally.problem:
-                break
+        try:
+            for request, response in iter_responses(pieces, notes.append):
+                yield from notes
+                notes.clear()
+                key = turn.keys[request]
+                if _failed(response):
+                    turn.fail(key, response)
+                elif response.finish != "stopped":
+                    turn.in_a_row, tries[key] = 0, TRIES  # a refusal that waits is not asked for again
+                    yield from self._take(key, request, response)
+                del turn.keys[request]
+                job.budget.release(turn.most)
+                if tally.problem:
+                    break
+        finally:
+            for _ in turn.keys:  # requests under way when it ends early
+                job.budget.release(turn.most)
 
     def _take(self, key: Key, request: Request, response: Response) -> Iterator[str]:
         """Write a response, after the refusals that waited for it; or let a refusal wait."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any
 
 from zooter_core.data.run_folder import QUERIES, RESPONSES
-from zooter_core.data.run_lines import response_check, same_check
+from zooter_core.data.run_lines import response_check
 from zooter_core.data.runs import Run
 from zooter_core.data.shards import Shard
 from zooter_core.errors import WorkError, ZooterError, listed
 from zooter_core.pipeline.batches import Progress, quiet
+from zooter_core.pipeline.collect import write_queries
+from zooter_core.pipeline.lanes import Key
 
 LINES = 1000  # that are written together
 
@@ -28,13 +29,16 @@ def merge(run: Run, folders: Sequence[Path], progress: Progress = quiet) -> None
         ZooterError: a folder is no shard, or one of another run; shards overlap, or one is missing or not finished.
         WorkError: a response is missing or stands in two shards.
     """
-    _check_different(folders)
+    places = [folder.resolve() for folder in folders]
+    if twice := sorted({str(folder) for folder in folders if places.count(folder.resolve()) > 1}):
+        raise ZooterError("each folder once", f"{listed(twice)} twice or more", "Name each shard once.")
     with ExitStack() as stack:
-        shards = [stack.enter_context(Run(folder)) for folder in folders]
-        numbers = [_shard_of(shard) for shard in shards]
+        runs = [stack.enter_context(Run(folder)) for folder in folders]
+        shards = [(_shard_of(shard), shard) for shard in runs]
         _check_one_run(shards)
-        _check_complete(shards, numbers)
-        first = shards[0]
+        shards.sort(key=lambda pair: pair[0].number)
+        _check_complete(shards)
+        first = runs[0]
         settings = {name: value for name, value in first.state["steps"]["collect"].items() if name != "shard"}
         for name in ("fleet", "versions"):
             if name in first.state:
@@ -43,19 +47,12 @@ def merge(run: Run, folders: Sequence[Path], progress: Progress = quiet) -> None
         run.begin("collect", settings)
         if run.sealed("collect"):
             return
-        _copy_queries(run, first)
-        _copy_responses(run, shards, settings["samples"], progress)
+        write_queries(run, first.records(QUERIES))
+        _copy_responses(run, [shard for _, shard in shards], settings["samples"], progress)
         run.seal("collect", RESPONSES)
 
 
-def _check_different(folders: Sequence[Path]) -> None:
-    places = [folder.resolve() for folder in folders]
-    if twice := sorted({str(folder) for folder in folders if places.count(folder.resolve()) > 1}):
-        raise ZooterError("each folder once", f"{listed(twice)} twice or more", "Name each shard once.")
-
-
 def _shard_of(run: Run) -> Shard:
-    """Which shard a run is."""
     name = run.state["steps"].get("collect", {}).get("shard")
     if name is None:
         raise ZooterError(
@@ -66,66 +63,56 @@ def _shard_of(run: Run) -> Shard:
     return Shard.parse(name)
 
 
-def _check_one_run(shards: Sequence[Run]) -> None:
+def _check_one_run(shards: Sequence[tuple[Shard, Run]]) -> None:
     """Refuse shards that began with different queries, pools or settings."""
-
-    def settings(shard: Run) -> Mapping[str, Any]:
-        collect = shard.state["steps"]["collect"]
-        count = _shard_of(shard).count
-        return {**shard.state["steps"]["start"], **collect, "shard": f"I/{count}"}
-
-    first = settings(shards[0])
-    for shard in shards[1:]:
-        other = settings(shard)
+    begun = [
+        {**run.state["steps"]["start"], **run.state["steps"]["collect"], "shard": f"I/{shard.count}"}
+        for shard, run in shards
+    ]
+    first, folder = begun[0], shards[0][1].folder
+    for other, (_, run) in zip(begun, shards, strict=True):
         for name in dict.fromkeys([*first, *other]):
             if first.get(name) != other.get(name):
                 raise ZooterError(
-                    f"shards of one run; {shards[0].folder} has {name} = {first.get(name)}",
-                    f"{name} = {other.get(name)} in {shard.folder}",
+                    f"shards of one run; {folder} has {name} = {first.get(name)}",
+                    f"{name} = {other.get(name)} in {run.folder}",
                     "Leave that folder out, or collect it again with the same queries, fleet and options.",
                 )
 
 
-def _check_complete(shards: Sequence[Run], numbers: Sequence[Shard]) -> None:
-    """Refuse two folders of the same shard, a missing shard and one that is not finished."""
-    folders: dict[int, Path] = {}
-    for shard, number in zip(shards, numbers, strict=True):
-        if number.number in folders:
-            other = folders[number.number]
-            overlap = f"both {other} and {shard.folder} are {number}"
+def _check_complete(shards: Sequence[tuple[Shard, Run]]) -> None:
+    """Refuse two folders of the same shard, a missing shard and one that is not finished.
+
+    Args:
+        shards: in the order of their numbers, all of one count.
+    """
+    for (shard, run), (other, next_run) in pairwise(shards):
+        if shard == other:
+            overlap = f"both {run.folder} and {next_run.folder} are {shard}"
             raise ZooterError("shards that do not overlap", overlap, "Leave one of the two out.")
-        folders[number.number] = shard.folder
-    count = numbers[0].count
-    if missing := [f"{number}/{count}" for number in range(1, count + 1) if number not in folders]:
+    count, numbers = shards[0][0].count, {shard.number for shard, _ in shards}
+    if missing := [f"{number}/{count}" for number in range(1, count + 1) if number not in numbers]:
         raise ZooterError(f"all {count} shards", f"no folder of {listed(missing)}", "Name their folders too.")
-    for shard, number in zip(shards, numbers, strict=True):
-        if not shard.sealed("collect"):
+    for shard, run in shards:
+        if not run.sealed("collect"):
             raise ZooterError(
-                f"a finished shard in {shard.folder}",
-                f"that {number} lacks responses",
-                f"Run its `zooter collect --shard {number}` again.",
-                f"In {shard.folder}, shard {number} lacks responses.",
+                f"a finished shard in {run.folder}",
+                f"that {shard} lacks responses",
+                f"Run its `zooter collect --shard {shard}` again.",
+                f"In {run.folder}, shard {shard} lacks responses.",
             )
 
 
-def _copy_queries(run: Run, first: Run) -> None:
-    if not run.sealed("start"):
-        records = {record["id"]: record for record in first.records(QUERIES)}
-        done = run.done(QUERIES, records, check=same_check(records))
-        run.append(QUERIES, [record for id, record in records.items() if (id,) not in done])
-        run.seal("start", QUERIES)
-
-
 def _copy_responses(run: Run, shards: Sequence[Run], samples: int, progress: Progress) -> None:
-    """Append the responses of all shards that the run lacks, in the order of the shards' numbers."""
+    """Append the responses of all shards that the run lacks."""
     pool = run.setting("start", "pool")
     ids = {query.id for query in run.queries()}
     check = response_check(pool, samples)
     done = run.done(RESPONSES, ids, "candidate", "sample", check=check)
     total, copied = len(ids) * len(pool) * samples, len(done)
-    for shard in sorted(shards, key=lambda shard: _shard_of(shard).number):
+    for shard in shards:
         shard.done(RESPONSES, ids, "candidate", "sample", check=check)  # every line is what it should be
-        new = (r for r in shard.records(RESPONSES) if (r["id"], r["candidate"], r["sample"]) not in done)
+        new = (record for record in shard.records(RESPONSES) if Key.of(record) not in done)
         while lines := list(islice(new, LINES)):
             run.append(RESPONSES, lines)
             copied += len(lines)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zooter_core.backends.merge_streams import Stream
+from zooter_core.config.candidates import VLLM
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.run_folder import versions
 from zooter_core.data.shards import Shard
@@ -37,13 +38,15 @@ from zooter_core.errors import (
     shortened,
 )
 from zooter_core.pipeline.batches import Lines
-from zooter_core.pipeline.parts import Part, collect_part, drop, lines_of
+from zooter_core.pipeline.lanes import CollectJob, Key
+from zooter_core.pipeline.parts import Part, collect_part, take_lines
+from zooter_core.strict_json import dump_json
 
 if TYPE_CHECKING:
-    from zooter_core.pipeline.lanes import CollectJob
     from zooter_core.records import Query
 
 PART_QUERIES = 256  # about as many in a part
+VLLM_QUERIES = 1024  # in a part for vLLM, which forms larger batches and has little to do at a part's end
 ACTOR_BATCHES = 4  # of rewards or tags at least, for an actor: it takes longer to load than to compute a few
 RESTARTS = 3  # of an actor, and tries of its part after those; an engine that dies again and again must not loop
 VERSION_SECONDS = 120.0  # for each machine to tell its versions
@@ -55,7 +58,7 @@ class RayEngine:
 
     Args:
         folder: of the run, which all machines must share.
-        gpus: the share of a GPU of a candidate's actors, or `reward` or `tagger`; otherwise one where there are any.
+        gpus: the share of a GPU of a candidate's actors, or `reward` or `tagger`; otherwise `gpus_of`.
     """
 
     def __init__(self, ensemble: Ensemble, folder: Path, gpus: Mapping[str, float]) -> None:
@@ -69,7 +72,8 @@ class RayEngine:
     def group(self, name: str) -> object:
         """Candidates on one base model share actors, each of which loads it once."""
         candidate = self._ensemble.fleet.candidate(name)
-        return candidate.backend, candidate.model, candidate.revision, candidate.dtype, candidate.quantisation
+        settings = (candidate.revision, candidate.dtype, candidate.quantisation, dump_json(candidate.vllm))
+        return candidate.backend, candidate.model, *settings
 
     def lane(self, job: CollectJob, names: Sequence[str]) -> Stream[str]:
         """The lane of some candidates whose model runs in actors."""
@@ -96,11 +100,10 @@ class RayEngine:
         try:
             for number, problem in self._map(Parts, rows, arguments, len(rows), *names):
                 part = parts[number]
-                for record in lines_of(self._folder, part):
-                    if (record["id"], record["candidate"], record["sample"]) not in job.done:
+                for record in take_lines(self._folder, part):
+                    if Key.of(record) not in job.done:
                         job.write(record)
                         yield ""
-                drop(self._folder, part)
                 job.tallies[part.candidate].problem = job.tallies[part.candidate].problem or problem
         except WorkError as problem:
             for name in names:
@@ -110,14 +113,25 @@ class RayEngine:
 
     def parts(self, job: CollectJob, name: str) -> Iterator[Part]:
         """The parts of a candidate that lack responses."""
-        count = max(1, math.ceil(len(job.queries) / PART_QUERIES))
-        for number in range(1, count + 1):
-            shard = Shard(number, count)
-            shard_job = replace(job, shard=shard)
-            keys = sorted({key for _, of_batch in shard_job.batches(name) for key in of_batch.values()})
-            done = tuple((key.id, key.sample) for key in keys if key in job.done)
+        queries = VLLM_QUERIES if self._ensemble.fleet.candidate(name).backend == VLLM else PART_QUERIES
+        place, count = self._ensemble.fleet.pool.index(name), max(1, math.ceil(len(job.queries) / queries))
+        keys_of: dict[int, list[Key]] = {}
+        for _, batch in replace(job, shard=None).batches(name):
+            keys = list(batch.values())
+            for key in keys:  # see `CollectJob.holds`
+                decides = key if self._ensemble.independent(name) else keys[0]
+                keys_of.setdefault(Shard.of(decides.id, count).number, []).append(key)
+        for number, keys in sorted(keys_of.items()):
+            done = tuple(sorted((key.id, key.sample) for key in keys if key in job.done))
             if len(done) < len(keys):
-                yield Part(name, self._ensemble.fleet.pool.index(name), shard, done, job.tallies[name].works)
+                yield Part(name, place, Shard(number, count), done, job.tallies[name].works)
+
+    def gpus_of(self, name: str) -> float:
+        """The GPUs of an actor where there are any and `gpus` does not say: those that vLLM spreads a model over."""
+        if name not in self._ensemble.fleet.pool:
+            return 1.0
+        vllm = self._ensemble.fleet.candidate(name).vllm
+        return float(math.prod(vllm.get(f"{kind}_parallel_size", 1) for kind in ("tensor", "pipeline", "data")))
 
     def _map(
         self, worker: type, rows: list[dict[str, Any]], arguments: Mapping[str, Any], most: int, *whose: str
@@ -133,7 +147,7 @@ class RayEngine:
         if not rows:
             return
         on_gpus = ray.cluster_resources().get("GPU", 0) > 0
-        gpus = max(self._gpus.get(name, 1.0 if on_gpus else 0.0) for name in whose)
+        gpus = max(self._gpus.get(name, self.gpus_of(name) if on_gpus else 0.0) for name in whose)
         with warnings.catch_warnings(action="ignore"):  # the two limits are to get names of their own in Ray 2.64
             data = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
                 worker,
@@ -256,11 +270,7 @@ def _check_workers() -> None:
 
 
 def check_versions(ours: Mapping[str, str], theirs: Mapping[str, str], where: str) -> None:
-    """Refuse a worker with other versions.
-
-    Raises:
-        ZooterError: it has one; the message names the first.
-    """
+    """Refuse a worker with other versions; the message names the first."""
     for name, version in ours.items():
         if theirs.get(name) != version:
             raise ZooterError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +76,7 @@ def collect_part(
             ended.replace(begun)
         records = list(read_records(begun))
         done: set[tuple[object, ...]] = {Key(id, part.candidate, sample) for id, sample in part.done}
-        done |= {Key(record["id"], record["candidate"], record["sample"]) for record in records}
+        done |= {Key.of(record) for record in records}
         tally = Tally(part.candidate, 0, works=part.works or any(record.get("error") is None for record in records))
         budget = Budget(None, lambda: 0.0)
         job = CollectJob(ensemble, generation, samples, queries, part.shard, done, {part.candidate: tally}, budget)
@@ -92,14 +92,11 @@ def collect_part(
         lock.release()
 
 
-def lines_of(folder: Path, part: Part) -> Iterator[dict[str, Any]]:
-    """The lines of a part that has ended. Call `drop` after they are taken over."""
-    return read_records(folder / PARTS / f"{part.name}{CLOSED}")
-
-
-def drop(folder: Path, part: Part) -> None:
-    """Delete the file of a part."""
-    (folder / PARTS / f"{part.name}{CLOSED}").unlink(missing_ok=True)
+def take_lines(folder: Path, part: Part) -> Iterator[dict[str, Any]]:
+    """The lines of a part that has ended. Its file is deleted after the last one has been taken over."""
+    path = folder / PARTS / f"{part.name}{CLOSED}"
+    yield from read_records(path)
+    path.unlink(missing_ok=True)
 
 
 def take_over_parts(run: Run, ids: Container[str], check: Check) -> None:
@@ -129,15 +126,11 @@ def _take_over(run: Run, lock_path: Path, ids: Container[str], check: Check) -> 
             name = f"{PARTS}/{path.name}"
             run.done(name, ids, "candidate", "sample", check=check)
             done = run.done(RESPONSES, ids, "candidate", "sample", check=check)
-            run.append(RESPONSES, [record for record in run.records(name) if _key(record) not in done])
+            run.append(RESPONSES, [record for record in run.records(name) if Key.of(record) not in done])
             path.unlink()
         lock_path.unlink(missing_ok=True)
     finally:
         lock.release()
-
-
-def _key(record: Mapping[str, Any]) -> tuple[object, ...]:
-    return record["id"], record["candidate"], record["sample"]
 
 
 def _lock(path: Path) -> Any:

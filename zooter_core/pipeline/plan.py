@@ -25,16 +25,14 @@ from zooter_core.pipeline.collect import check_samples, collect_settings, start_
 from zooter_core.records import Query
 from zooter_core.router.kinds import DistillConfig
 
-STEPS = ("start", "collect", "score", "tag", "label", "distill")
-
 
 @dataclass(frozen=True)
 class Plan:
     """What to do with a run.
 
     Attributes:
-        steps: some of STEPS. `start` needs `queries`, `collect` needs `generation` and `samples`, `label` needs
-            `labels`, and `distill` needs `encoder` and `training`.
+        steps: of `run_folder.STEPS`. `start` needs `queries`, `collect` needs `generation` and `samples`, `label`
+            needs `labels`, and `distill` needs `encoder` and `training`.
         shard: the part of the run to collect.
         scores: a score file to write at the end.
     """

@@ -18,11 +18,7 @@ CONTENTS = {FLEET, README, REPORT, ROUTER}  # all that this module writes, and s
 
 
 def place_of(name: str, beside: Path) -> Path:
-    """The folder of that name beside another.
-
-    Raises:
-        ZooterError: the name has other characters than letters, digits and dashes.
-    """
+    """The folder of that name beside another. A name has letters, digits and dashes."""
     if not NAME.fullmatch(name):
         raise ZooterError(
             "a name of letters, digits and dashes, 64 at most, with a letter or digit first",
@@ -36,7 +32,7 @@ def save_fleet(fleet: Fleet, router: Path, name: str, readme: str, replace: bool
     """Write the folder `name` beside the fleet's: fleet.toml, router/, report.json and README.md, all or nothing.
 
     Args:
-        router: a router's folder that `distill_scores` made, for the fleet's candidates; its report.json moves up.
+        router: a router's folder that `distill` made, for the fleet's candidates; its report.json moves up.
         replace: replace a folder of that name if it was saved by this module.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any
 
 from zooter_core.data.lines import read_lines
 from zooter_core.data.run_folder import LABELS, REWARDS
-from zooter_core.data.run_lines import Check, has_scores, reward_check
+from zooter_core.data.run_lines import Check, all_finite, reward_check
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import LEAST, no_repeats, read_query, read_responses, score_line
 from zooter_core.ensemble import Ensemble
@@ -17,17 +17,7 @@ from zooter_core.errors import WorkError, ZooterError, listed
 from zooter_core.files import check_file, locked
 from zooter_core.jsonl import append_records, read_records
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import (
-    Engine,
-    Progress,
-    append_lines,
-    batches_of,
-    computed,
-    pool_of,
-    quiet,
-    require,
-    unfinished_batches,
-)
+from zooter_core.pipeline.batches import Engine, Progress, quiet
 from zooter_core.records import Query
 
 Responses = tuple[Query, dict[str, str]]  # a query, and candidate -> text
@@ -87,12 +77,12 @@ def score(
     run.begin("score", {"reward_sha256": ensemble.fleet.hash_of("reward")})
     if run.sealed("score"):
         return
-    require(run, "collect", allow_missing)
-    pool, missing = pool_of(run, ensemble), run.missing()
+    batches.require(run, "collect", allow_missing)
+    pool, missing = batches.pool_of(run, ensemble), run.missing()
     texts, reasons = run.responses(), _too_few(missing, pool) | run.refused()
     check = reward_check(pool, run.state["steps"].get("collect", {}).get("samples"))
     _drop_outdated(run, check, missing)
-    unfinished = list(unfinished_batches(run, REWARDS, check))
+    unfinished = list(batches.unfinished_batches(run, REWARDS, check))
 
     def job_of(batch: Sequence[Query]) -> ScoreJob:
         ids = {query.id for query in batch}
@@ -109,7 +99,7 @@ def score(
         return score_lines(ensemble, job, lambda done: progress("score", count - len(batch) + done, total))
 
     jobs = (job_of(batch) for batch, *_ in unfinished)
-    append_lines(run, REWARDS, unfinished, computed("score", jobs, local, engine), progress)
+    batches.append_lines(run, REWARDS, unfinished, batches.computed("score", jobs, local, engine), progress)
     if run.sealed("collect"):
         run.seal("score", REWARDS)
 
@@ -129,7 +119,7 @@ def _drop_outdated(run: Run, check: Check, missing: Mapping[str, list[str]]) -> 
     before = {record["id"]: record["missing"] for record in run.records(REWARDS) if "missing" in record}
     outdated = {
         query.id
-        for batch in batches_of(queries)
+        for batch in batches.fixed(queries)
         if any(before.get(query.id) != missing.get(query.id) for query in batch)
         for query in batch
     }
@@ -182,7 +172,7 @@ def _scored(out: Path, lines: Sequence[Responses]) -> set[str]:
                 "Give another --out.",
                 f"{out} has a line of a query that these responses do not have: {str(record.get('query'))[:60]!r}.",
             )
-        if id in done or not has_scores(record, texts):
+        if id in done or not all_finite(record.get("scores"), texts):
             raise WorkError(
                 f"one line with a finite score of each of {', '.join(texts)} for {id!r} in {out}",
                 f"another one in line {number}",

@@ -39,14 +39,15 @@ class Tally:
         """The cost so far, without the prompts."""
         return self.tokens * (self.price or 0.0) / 1e6
 
-    def rate(self, now: float | None = None) -> float:
+    @property
+    def rate(self) -> float:
         """Answers per second since this start."""
-        return self.new / max((time.monotonic() if now is None else now) - self.started, 1e-9)
+        return self.new / max(time.monotonic() - self.started, 1e-9)
 
-    def seconds_left(self, now: float | None = None) -> float | None:
+    @property
+    def seconds_left(self) -> float | None:
         """Time until the last answer at this rate; None before the first one."""
-        rate = self.rate(now)
-        return (self.total - self.done) / rate if rate else None
+        return (self.total - self.done) / self.rate if self.new else None
 
     def count(self, record: Mapping[str, Any], new: bool = True) -> None:
         """Count an answer that is in the file.

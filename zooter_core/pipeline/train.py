@@ -17,10 +17,9 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.evaluation.report import Report, load_report
 from zooter_core.evaluation.run_report import Sampled, report
 from zooter_core.files import check_folder, move_contents, private_folder, remove, update_folder, writing
-from zooter_core.method.labels import LabelConfig, entropy, label
+from zooter_core.method.labels import LabelConfig, entropy, held_back, label
 from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.batches import Progress, pool_of, quiet, require
-from zooter_core.pipeline.label import training_fold
 from zooter_core.pipeline.plan import distill_settings
 from zooter_core.records import Label
 from zooter_core.router.cluster_words import named
@@ -159,11 +158,7 @@ class Trained:
     report: Report
 
     def save(self, folder: Path, report: Path) -> None:
-        """Write the router's folder and report.json.
-
-        Raises:
-            WorkError: the disk is full.
-        """
+        """Write the router's folder and report.json."""
         with writing(folder):
             private_folder(folder)  # it may hold the queries' texts
             self.router.save(folder)
@@ -189,7 +184,7 @@ class Labelled:
     @classmethod
     def of(cls, scores: Scores, tags: TagIndex, config: LabelConfig) -> Labelled:
         """The labels of scores. Tag priors come from the training fold alone; held-back labels stay plain."""
-        learned = training_fold(scores, config)
+        learned = np.array([not held_back(query.id, config) for query in scores.queries], dtype=bool)
         rows = None if learned.all() else np.flatnonzero(learned)
         table = label(scores.scores, scores.datasets, tags, config, rows)
         return cls(learned, table.plain, table.enhanced, tags)
@@ -248,7 +243,7 @@ def train(
     held_back = ~labelled.learned
     outputs = None
     if held_back.any():
-        outputs = router.outputs_of_vectors(np.asarray(vectors[held_back], dtype=np.float32))
+        outputs = router.head.outputs(np.asarray(vectors[held_back], dtype=np.float32))
     figures = report(scores, entropy(labelled.plain).tolist(), held_back, outputs, sampled)
     return Trained(router, neighbours, Report(**figures, losses=losses, set_aside=dict(set_aside or {})))
 
@@ -262,5 +257,9 @@ def _neighbours(
     near = np.asarray(vectors[rows], dtype=np.float32)
     examples = scores.subset(rows.tolist()).tagged(labelled.tags.rows(rows))
     return Neighbours.of(
-        examples, router.encoder.sentence(near), labelled.plain[rows], router.of_vectors(near), config.keep_texts
+        examples,
+        router.encoder.sentence(near),
+        labelled.plain[rows],
+        router.head.probabilities(near),
+        config.keep_texts,
     )

@@ -7,8 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
 from zooter_core.method.tags import TagIndex
 
 WORD = re.compile(r"[^\W\d_]{3,30}")
@@ -35,10 +33,7 @@ def named(clusters: TagIndex, texts: Sequence[str]) -> TagIndex:
         name = " · ".join(_typical(within[code], sizes[code], overall, read)) or number
         taken[name] += 1
         names.append(f"{name} ({taken[name]})" if taken[name] > 1 else name)
-    order = np.argsort(np.array(names))
-    places = np.empty(len(names), dtype=np.int32)
-    places[order] = np.arange(len(names), dtype=np.int32)
-    return TagIndex(tuple(names[code] for code in order), places[clusters.codes], clusters.starts)
+    return TagIndex.named(names, clusters.codes, clusters.starts)
 
 
 def _typical(words: Counter[str], size: int, overall: Counter[str], read: int) -> list[str]:

@@ -30,11 +30,8 @@ def cluster_tags(vectors: Vectors, seed: int = 0, most: int = CLUSTERS, times: i
         torch.manual_seed(seed)
         owners = torch.stack(clusterings(table, clusters, times)[1], dim=1).numpy()
     names = [f"cluster {turn}-{number}" for turn in range(times) for number in range(clusters)]
-    order = sorted(range(len(names)), key=names.__getitem__)
-    places = np.empty(len(names), dtype=np.int32)
-    places[order] = np.arange(len(names), dtype=np.int32)
-    codes = places[owners + np.arange(times) * clusters].reshape(-1)
-    return TagIndex(tuple(names[number] for number in order), codes, np.arange(len(vectors) + 1) * times)
+    codes = (owners + np.arange(times) * clusters).reshape(-1)
+    return TagIndex.named(names, codes, np.arange(len(vectors) + 1) * times)
 
 
 def clusterings(vectors: torch.Tensor, clusters: int, times: int = 1) -> tuple[list[torch.Tensor], list[torch.Tensor]]:

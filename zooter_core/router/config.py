@@ -78,7 +78,9 @@ def read_about(folder: Path) -> dict[str, Any]:
     except ZooterError:
         raise
     except Exception as problem:
-        raise WorkError(f"a whole {ABOUT} in {folder}", first_line(problem), f"{_sentence(EXPORT_AGAIN)}.") from problem
+        raise WorkError(
+            f"a whole {ABOUT} in {folder}", first_line(problem), "Export the router again with `zooter export onnx`."
+        ) from problem
     return about
 
 
@@ -123,29 +125,20 @@ def _wrong(path: Path, field: str, expected: str, value: str, again: str) -> Zoo
     return ZooterError(f'"{field}" as {expected} in {path}', value, f"Correct it, or {again}.")
 
 
-def _sentence(words: str) -> str:
-    return words[0].upper() + words[1:]
-
-
 def _text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+def _number(value: Any) -> bool:
+    return type(value) in (int, float)
+
+
 def _positive(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and 0 < value < math.inf
-
-
-def _width(value: Any) -> bool:
-    return isinstance(value, int) and _positive(value)
+    return _number(value) and 0 < value < math.inf
 
 
 def _pool(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(map(_text, value)) and len(set(value)) == len(value)
-
-
-def _object(value: Any) -> bool:
-    return isinstance(value, dict)
 
 
 def _labels(value: Any) -> bool:
@@ -153,29 +146,24 @@ def _labels(value: Any) -> bool:
     if not isinstance(value, dict) or (value and set(value) != set(LABEL_SETTINGS)):
         return False
     beta = value.get("beta", 0)
-    share = isinstance(beta, int | float) and not isinstance(beta, bool) and 0 <= beta <= 1
-    return share and _positive(value.get("tau", 1)) and _text(value.get("normalise", "none"))
+    return _number(beta) and 0 <= beta <= 1 and _positive(value.get("tau", 1)) and _text(value.get("normalise", "none"))
 
 
 def _checksums(value: Any) -> bool:
     return isinstance(value, dict) and set(value) - {MAPPED} == {GRAPH, TOKENIZER} and all(map(_text, value.values()))
 
 
-def _members(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
 # Field -> what it must be, and the check.
 FIELDS: Fields = {
     "candidates": ("a list of one or more different names", _pool),
     "encoder": ("a text", _text),
-    "width": ("a whole number above 0", _width),
+    "width": ("a whole number above 0", lambda value: type(value) is int and value > 0),
     "kind": ("a text", _text),
-    "settings": ("an object", _object),
+    "settings": ("an object", lambda value: isinstance(value, dict)),
     "calibration_temperature": ("a number above 0", _positive),
     "labels": ("an object with beta, tau and normalise", _labels),
 }
 PORTABLE_FIELDS: Fields = {name: FIELDS[name] for name in ("candidates", "encoder", "width", "kind", "labels")} | {
-    "members": ("a whole number of 0 or more", _members),
+    "members": ("a whole number of 0 or more", lambda value: type(value) is int and value >= 0),
     "sha256": (f"an object with {GRAPH} and {TOKENIZER}", _checksums),
 }

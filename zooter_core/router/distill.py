@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.method import calibration, metrics
-from zooter_core.method.gaps import mean
 from zooter_core.method.labels import complete
+from zooter_core.method.metrics import mean
 from zooter_core.plugins import load_kind
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.kinds import KINDS, DistillConfig, Progress

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from zooter_core.records import Decision
@@ -44,28 +44,18 @@ class Explanation:
     neighbours: list[Neighbour]
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "pieces": [{"text": p.text, "contribution": round(p.contribution, 4)} for p in self.pieces],
-            "tags": [
-                {"name": t.name, "queries": t.queries, "contribution": round(t.contribution, 4)} for t in self.tags
-            ],
-            "neighbours": [
-                {
-                    "id": n.id,
-                    "similarity": round(n.similarity, 4),
-                    "label": _rounded(n.label),
-                    "tags": list(n.tags),
-                    "dataset": n.dataset,
-                    "text": n.text,
-                    "rewards": _rounded(n.rewards),
-                }
-                for n in self.neighbours
-            ],
-        }
+        shape: dict[str, Any] = _rounded(asdict(self))
+        del shape["candidate"]
+        return shape
 
 
-def _rounded(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in values.items()}
+def _rounded(value: Any) -> Any:
+    """A value with all numbers in it rounded to 4 decimals."""
+    if isinstance(value, dict):
+        return {name: _rounded(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(part) for part in value]
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def explain(router: Router, decision: Decision, neighbours: Neighbours | None = None, count: int = 10) -> Explanation:
@@ -73,9 +63,6 @@ def explain(router: Router, decision: Decision, neighbours: Neighbours | None = 
 
     Words and sentences are left out one at a time (occlusion: Zeiler and Fergus, 2014, arXiv 1311.2901, section 4.2).
     Tags and neighbours come from the labels that the router learned from, where its folder has them.
-
-    Args:
-        count: how many neighbours.
     """
     chosen = router.candidates.index(decision.candidate)
     parts = pieces_of(decision.query)

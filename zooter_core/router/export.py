@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from zooter_core.data.run_state import sha256_of
 from zooter_core.errors import WorkError
 from zooter_core.files import update_folder, writing
 from zooter_core.router.config import ABOUT, GRAPH, MAPPED, TOKENIZER, VERSION
@@ -104,7 +104,7 @@ def _write(router: TorchRouter, folder: Path, cached: bool) -> None:
         "calibration_temperature": config.calibration_temperature,
         "labels": config.labels,
         "opset": OPSET,
-        "sha256": {name: _digest(folder / name) for name in (GRAPH, TOKENIZER, *([MAPPED] if cached else []))},
+        "sha256": {name: sha256_of(folder / name) for name in (GRAPH, TOKENIZER, *([MAPPED] if cached else []))},
     }
     (folder / ABOUT).write_text(dump_json(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -113,7 +113,6 @@ def tokenizer_json(tokenizer: Any, reference: str, most: int, direction: str = "
     """tokenizer.json of a tokenizer of transformers.
 
     Args:
-        reference: where it comes from, for a message.
         most: tokens of a text; the longer of two texts is cut first.
         direction: the side on which a text is cut.
         padding: whether the texts of a batch are padded, as the tokenizer does.
@@ -158,8 +157,3 @@ def _check(router: TorchRouter, folder: Path) -> None:
             'Set runtime = "torch" in [router].',
             "The exported router's probabilities differ from the router's.",
         )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -224,8 +224,7 @@ def _learners(head: RouterHead, examples: Examples) -> list[Learner]:
         new = torch.from_numpy(examples.scores.scores[:, -1:].astype(np.float32))
 
         def column(rows: NDArray[np.intp]) -> State:
-            state: State = body.column(Lessons(vectors[rows], new[rows], new[rows]))
-            return state
+            return body.column(Lessons(vectors[rows], new[rows], new[rows]))
 
         return [column]
     with torch.inference_mode():

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zooter_core.errors import WorkError, first_line
+
 Array = NDArray[np.float32]
 Tokens = Mapping[str, NDArray[np.int64]]
-PACKAGES = ("onnxruntime", "onnx", "onnxscript")  # the extra `onnx`; the last two export
+PACKAGES = ("onnxruntime", "onnx")  # the extra `onnx`; the second exports
 
 
 def missing() -> list[str]:
@@ -21,11 +23,17 @@ def missing() -> list[str]:
     return [name for name in PACKAGES if importlib.util.find_spec(name) is None]
 
 
-def session(model: str | bytes) -> Any:
-    """A graph in a file, or as bytes, ready to run in the calling thread."""
+def session(model: str | bytes, threads: int = 1) -> Any:
+    """A graph in a file, or as bytes, ready to run.
+
+    Args:
+        threads: of a pass. Two take two thirds of the time for one short text, where both have a core for themselves;
+            where not, one waits for the other, and both take longer than one.
+    """
     onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # threads spin during a pass, not after it
     options.log_severity_level = 4  # errors are raised as well
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # they keep what the longest text has needed
     # The kernel of this fusion adds numbers one by one; the operators that it replaces take a quarter of its time.
@@ -36,8 +44,7 @@ def session(model: str | bytes) -> Any:
 class Graph:
     """Tokens of shape (n, length), by input name -> their vectors (`pool`). Any number of threads may call it.
 
-    A pass runs in the calling thread: more threads gain little on a short text, and those of ONNX Runtime would spin
-    while they wait, on the cores where a candidate is answering.
+    A pass runs in the calling thread, since a candidate may be answering on the other cores.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,14 +52,20 @@ class Graph:
         self.names = [entry.name for entry in self.session.get_inputs()]
 
     def __call__(self, batch: Tokens) -> Array:
-        vectors: Array = self.session.run(None, {name: batch[name] for name in self.names})[0]
-        return vectors
+        return self.session.run(None, {name: batch[name] for name in self.names})[0]
 
 
 def load_onnxruntime() -> Any:
     """ONNX Runtime, with telemetry switched off before it loads: it records the process and the machine while it loads,
-    to send them to its maker later, so its own switch in Python comes too late."""
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
+    to send them to its maker later, so its own switch in Python comes too late.
 
+    Raises:
+        WorkError: it does not load.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    try:
+        import onnxruntime
+    except ImportError as problem:  # installed, but built for another system
+        next_step = 'Install onnxruntime again, or, with PyTorch, set runtime = "torch" in [router].'
+        raise WorkError("an onnxruntime that loads", first_line(problem), next_step) from problem
     return onnxruntime

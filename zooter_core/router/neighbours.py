@@ -6,6 +6,7 @@ map of the queries. `neighbours.json` holds ids, data sets and tags, and the tex
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,22 +143,21 @@ class Neighbours:
 
     def nearest(self, vector: NDArray[np.floating[Any]], count: int = 10) -> list[Neighbour]:
         """The training queries most similar to a unit sentence embedding, shape (width,)."""
-        similarities = self.vectors @ np.asarray(vector, dtype=np.float32)
-        neighbours = []
-        for row in self.nearest_rows(vector, count):
-            record = self.records[row]
-            neighbours.append(
-                Neighbour(
-                    record["id"],
-                    float(similarities[row]),
-                    self._by_name(self.labels[row]),
-                    tuple(record["tags"]),
-                    record["dataset"],
-                    record.get("text"),
-                    {name: value for name, value in self._by_name(self.rewards[row]).items() if value == value},
-                )
-            )
-        return neighbours
+        rows = self.nearest_rows(vector, count)
+        similarities = self.vectors[rows] @ np.asarray(vector, dtype=np.float32)
+        return list(map(self._neighbour, rows, similarities.tolist()))
+
+    def _neighbour(self, row: int, similarity: float) -> Neighbour:
+        record, rewards = self.records[row], self._by_name(self.rewards[row])
+        return Neighbour(
+            record["id"],
+            similarity,
+            self._by_name(self.labels[row]),
+            tuple(record["tags"]),
+            record["dataset"],
+            record.get("text"),
+            {name: reward for name, reward in rewards.items() if not math.isnan(reward)},
+        )
 
     def nearest_rows(self, vector: NDArray[np.floating[Any]], count: int = 10) -> list[int]:
         """The rows of the training queries that `nearest` returns, in the same order."""

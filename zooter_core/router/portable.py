@@ -6,7 +6,6 @@ tokenizers and numpy run it; export.py writes it.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.cores import cores
+from zooter_core.data.run_state import sha256_of
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.method.selection import Outputs
 from zooter_core.router.config import ABOUT, GRAPH, MAPPED, TOKENIZER, read_about
@@ -41,12 +41,13 @@ class PortableRouter(Router):
         self._labels, self._members = about["labels"], int(about["members"])
 
     @classmethod
-    def open(cls, folder: Path, checked: bool = True) -> PortableRouter:
+    def open(cls, folder: Path, checked: bool = True, threads: int = 1) -> PortableRouter:
         """The router in a folder, checked with a first query. Errors are those of `Router.load`.
 
         Args:
             checked: whether the files must have the checksums of those that were exported, which takes as long as a
                 fifth of all else.
+            threads: of a pass (`graph.session`).
 
         Raises:
             ZooterError: a package is missing, or a file is not the one that was exported.
@@ -58,7 +59,7 @@ class PortableRouter(Router):
         for name, checksum in about["sha256"].items() if checked else ():
             _check_file(folder / name, checksum)
         try:
-            router = cls(folder, about, PortableEncoder(about, folder))
+            router = cls(folder, about, PortableEncoder(about, folder, threads))
             router.outputs([PROBE])
         except ZooterError:
             raise
@@ -86,17 +87,18 @@ class PortableRouter(Router):
 class PortableEncoder(TextEncoder):
     """The encoder inside an exported router's graph. One pass gives a text's vectors and the router's outputs.
 
-    A pass runs in the calling thread; batches of more than SMALL_BATCH texts are divided among the cores.
+    A pass runs in the calling thread, and in others if it has more; batches of more than SMALL_BATCH texts are divided
+    among the cores.
     """
 
-    def __init__(self, about: Mapping[str, Any], folder: Path) -> None:
+    def __init__(self, about: Mapping[str, Any], folder: Path, threads: int = 1) -> None:
         from tokenizers import Tokenizer
 
         super().__init__()
         self.reference, self.width, checksums = about["encoder"], int(about["width"]) // 2, about["sha256"]
         self.stamp = checksums.get(MAPPED, checksums[GRAPH])
         self.tokenizer: Any = Tokenizer.from_file(str(folder / TOKENIZER))  # it truncates and pads as the encoder needs
-        self.session = session(str(folder / GRAPH))
+        self.session = session(str(folder / GRAPH), threads)
         self._names = [entry.name for entry in self.session.get_inputs()]
         self._columns = int(about["width"]) + len(about["candidates"]) * (1 + int(about["members"]))
 
@@ -170,18 +172,11 @@ def _check_packages(folder: Path) -> None:
             f"no package {absent[0]}",
             f"Run `pip install {' '.join(absent)}`.",
         )
-    try:
-        load_onnxruntime()
-    except ImportError as problem:  # installed, but built for another system
-        raise WorkError("an onnxruntime that loads", first_line(problem), "Install onnxruntime again.") from problem
 
 
 def _check_file(path: Path, checksum: str) -> None:
     """Refuse a file that is not the one that was exported."""
-    actual = "none"
-    if path.is_file():
-        with path.open("rb") as file:
-            actual = hashlib.file_digest(file, "sha256").hexdigest()
+    actual = sha256_of(path) if path.is_file() else "none"
     if actual != checksum:
         raise ZooterError(
             f"{path.name} with the checksum {checksum:.12} in {path.parent}",

@@ -74,11 +74,7 @@ class Router(ABC):
         return self.outputs(queries).probabilities
 
     def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
-        """`outputs` for many queries, whose vectors are stored (`TextEncoder.embed_all`).
-
-        Args:
-            progress: called with the number of queries done after each batch.
-        """
+        """`outputs` for many queries, whose vectors are stored (`TextEncoder.embed_all`)."""
         return self.outputs(queries)
 
     def route(self, queries: Sequence[str]) -> list[Decision]:

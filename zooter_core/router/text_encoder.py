@@ -80,9 +80,6 @@ class TextEncoder(ABC):
 
         A second call gives the same ones. Those of more than MOST_IN_MEMORY texts are an array of half precision in a
         file without a name, which the system deletes with the array.
-
-        Args:
-            progress: called with the number of texts done after each batch.
         """
         vectors = _table(len(texts), 2 * self.width)
         if self.stamp is None:
@@ -118,11 +115,7 @@ class TextEncoder(ABC):
         return vectors
 
     def _finite(self, vectors: NDArray[Any]) -> NDArray[Any]:
-        """The vectors, checked.
-
-        Raises:
-            WorkError: a number is NaN or infinite.
-        """
+        """The vectors, checked."""
         if not np.isfinite(vectors).all():
             raise self._broken("NaN or infinity in its vectors")
         return vectors

@@ -63,8 +63,7 @@ class TorchRouter(Router):
 
     @property
     def labels(self) -> Mapping[str, Any]:
-        labels: Mapping[str, Any] = self.head.config.labels
-        return labels
+        return self.head.config.labels
 
     def save(self, folder: str | Path) -> None:
         """Write the folder that `load` reads."""
@@ -73,34 +72,26 @@ class TorchRouter(Router):
             self.encoder.save(Path(folder) / ENCODER_FOLDER)
 
     def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
-        return self.of_vectors(self._embed(queries))
-
-    def of_vectors(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """`probabilities` from the encoder's vectors of the queries, shape (n, width)."""
-        return self.head.probabilities(torch.from_numpy(vectors))
+        return self.head.probabilities(self._embed(queries))
 
     def outputs(self, queries: Sequence[str]) -> Outputs:
-        return self.outputs_of_vectors(self._embed(queries))
+        return self.head.outputs(self._embed(queries))
 
     def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
         parts = []
         for first in range(0, len(queries), AT_ONCE):
             texts = queries[first : first + AT_ONCE]
             vectors = self.encoder.embed_all(texts, after(progress, first))
-            parts.append(self.outputs_of_vectors(vectors))
+            parts.append(self.head.outputs(vectors))
         members = [part.members for part in parts if part.members is not None]
         return Outputs(
             np.concatenate([part.probabilities for part in parts]),
             np.concatenate(members, axis=1) if members else None,
         )
 
-    def outputs_of_vectors(self, vectors: NDArray[np.float32]) -> Outputs:
-        """`outputs` from the encoder's vectors of the queries, shape (n, width)."""
-        return self.head.outputs(torch.from_numpy(vectors))
-
     @cached_property
     def _embed(self) -> Embed:
-        return self.encoder.embedder(self.of_vectors)
+        return self.encoder.embedder(self.head.probabilities)
 
 
 class RouterHeadConfig(PretrainedConfig):
@@ -155,31 +146,29 @@ class RouterHead(PreTrainedModel):
         self.post_init()
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.body(vectors)
-        return logits
+        return self.body(vectors)
 
     @torch.inference_mode()
     def logits(self, vectors: Vectors) -> NDArray[np.float64]:
         """Logits before the temperature, shape (n, candidates), of vectors that may be many and on the disk."""
-        logits: NDArray[np.float64] = torch.cat([self(part) for part in in_parts(vectors)]).double().numpy()
-        return logits
+        return torch.cat([self(part) for part in in_parts(vectors)]).double().numpy()
 
     @torch.inference_mode()
-    def probabilities(self, vectors: torch.Tensor) -> NDArray[np.float64]:
-        """Calibrated probabilities, shape (batch, candidates); rows sum to one.
+    def probabilities(self, vectors: torch.Tensor | NDArray[np.float32]) -> NDArray[np.float64]:
+        """Calibrated probabilities, shape (batch, candidates), of the encoder's vectors; rows sum to one.
 
         Raises:
             WorkError: a logit or probability is NaN or infinite.
         """
-        logits = self(vectors).double()
+        logits = self(torch.as_tensor(vectors)).double()
         rows: NDArray[np.float64] = torch.softmax(logits / self.config.calibration_temperature, dim=-1).numpy()
         self._check_finite(logits.numpy(), rows)
         return rows
 
     @torch.inference_mode()
-    def outputs(self, vectors: torch.Tensor) -> Outputs:
+    def outputs(self, vectors: torch.Tensor | NDArray[np.float32]) -> Outputs:
         """`probabilities`, with the distribution of each member where the kind has several."""
-        logs = self.body.members(vectors)
+        logs = self.body.members(torch.as_tensor(vectors))
         members = logs.double().exp().numpy() if logs is not None and len(logs) > 1 else None
         if members is not None:
             self._check_finite(members)

@@ -8,7 +8,6 @@ writing costs the same however large the file is. If anything is wrong with the 
 from __future__ import annotations
 
 import hashlib
-import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -23,7 +22,6 @@ from zooter_core.files import SQLITE, private_file, private_folder
 from zooter_core.weights import cache_dir, private_cache
 
 FILE = "embeddings.sqlite"
-OLD = "embeddings"  # a folder that earlier versions made
 LARGEST = 4 << 30  # bytes of vectors; beyond it the oldest go
 PAGE = 1 << 14  # bytes; with SQLite's default every second vector would leave half a page empty
 MOST_KEYS = 500  # in one SELECT; SQLite accepts at least 999
@@ -50,7 +48,6 @@ class VectorStore:
     Args:
         identity: everything that decides a text's vector; vectors of another identity are never given.
         reference: the encoder's name, for `contents`.
-        width: numbers of a vector.
     """
 
     def __init__(self, identity: str, reference: str, width: int) -> None:
@@ -131,7 +128,6 @@ def prune(largest: int) -> None:
     Raises:
         OSError, sqlite3.Error: the file cannot be changed.
     """
-    shutil.rmtree(cache_dir() / OLD, ignore_errors=True)
     if largest <= 0:
         delete()
     elif (cache_dir() / FILE).is_file():

@@ -42,8 +42,7 @@ class RequireKey:
 
 def key_of(connection: HTTPConnection) -> Key | None:
     """The key of a request; None where no keys are required."""
-    key: Key | None = connection.scope.get("state", {}).get("key")
-    return key
+    return connection.scope.get("state", {}).get("key")
 
 
 def _sent_key(headers: Headers) -> str:

@@ -1,15 +1,15 @@
-"""How much is let in: requests at the same time, a bounded queue, requests and tokens a minute, by key and in all."""
+"""Limits: requests at the same time, a bounded queue, requests and tokens a minute, by key and in total."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
+from zooter_core.backends.http.pace import Places
 from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.keys import Key
@@ -20,7 +20,7 @@ BUSY_SECONDS = 1  # after which a client may try again when the queue is full
 
 @dataclass
 class Allowance:
-    """A token bucket: so many a minute, in one burst if need be. It may be overdrawn, and then has to refill."""
+    """A token bucket that holds a minute's worth. It may be overdrawn, and then has to refill."""
 
     used: float = 0.0
     at: float = -math.inf
@@ -43,22 +43,22 @@ class Use:
 
 
 class Admission:
-    """Lets requests in. Used by one event loop.
-
-    Args:
-        limits: the limits that hold now.
-    """
+    """Applies the limits. Used by one event loop."""
 
     def __init__(self, limits: Callable[[], ServeConfig], clock: Callable[[], float] = time.monotonic) -> None:
         self._limits, self._clock = limits, clock
         self._all, self._by_key = Use(), dict[str, Use]()
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self.running = 0
+        self._places = Places(lambda: limits().concurrent)
+
+    @property
+    def running(self) -> int:
+        """Requests that are being answered."""
+        return self._places.taken
 
     @property
     def waiting(self) -> int:
         """Requests in the queue."""
-        return len(self._waiting)
+        return self._places.waiting
 
     def count(self, key: Key | None) -> None:
         """Count a request.
@@ -116,46 +116,17 @@ class Admission:
         Raises:
             ApiError: none has become free in time.
         """
-        limits = self._limits()
-        if self.running < limits.concurrent and not self._waiting:
-            self.running += 1
-        else:
-            await self._wait(limits.queue_seconds)
+        seconds = self._limits().queue_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await self._places.enter()
+        except TimeoutError:
+            message = f"No place became free within {seconds:g} s."
+            raise _later(503, message, "queue_timeout", BUSY_SECONDS) from None
         try:
             yield
         finally:
-            self.running -= 1
-            self._next()
-
-    async def _wait(self, seconds: float) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            async with asyncio.timeout(seconds):
-                await turn
-        except TimeoutError:
-            if not self._withdraw(turn):
-                message = f"No place became free within {seconds:g} s."
-                raise _later(503, message, "queue_timeout", BUSY_SECONDS) from None
-        except asyncio.CancelledError:
-            if self._withdraw(turn):
-                self.running -= 1
-                self._next()
-            raise
-
-    def _withdraw(self, turn: asyncio.Future[None]) -> bool:
-        """Leave the queue. Return whether the place had been given already."""
-        if turn in self._waiting:
-            self._waiting.remove(turn)
-        return turn.done() and not turn.cancelled()
-
-    def _next(self) -> None:
-        """Give free places to those that wait."""
-        most = self._limits().concurrent
-        while self._waiting and self.running < most:
-            if not (turn := self._waiting.popleft()).done():
-                self.running += 1
-                turn.set_result(None)
+            self._places.leave()
 
     def _use(self, key: Key | None) -> Use | None:
         return self._by_key.setdefault(key.name, Use()) if key else None

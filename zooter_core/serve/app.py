@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from zooter_core import __version__
@@ -14,20 +15,24 @@ from zooter_core.errors import ZooterError
 from zooter_core.serve import schemas
 from zooter_core.serve.access import RequireKey, key_of, restricted, visible_models
 from zooter_core.serve.chat import answer_chat
-from zooter_core.serve.chat_request import read_chat
 from zooter_core.serve.errors import SERVER, ApiError
-from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.exchange import SESSION_HEADER
 from zooter_core.serve.feedback import keep_feedback, read_feedback
 from zooter_core.serve.gateway import Gateway
-from zooter_core.serve.operations import add_operations
+from zooter_core.serve.metrics import CONTENT_TYPE
 from zooter_core.serve.passthrough import answer_embeddings, answer_responses
-from zooter_core.serve.reply import Out, Reply
+from zooter_core.serve.reply import Reply
 from zooter_core.serve.rerank import answer_rerank
 from zooter_core.serve.route_api import route_only
-from zooter_core.serve.server import Server
+from zooter_core.serve.server import Handler, Server
 
-SESSION_HEADER = "x-session-id"
-ANSWERING = (400, 401, 403, 404, 413, 429, 502, 503, 504)  # statuses of errors on the routes where candidates answer
+ANSWERING = (400, 401, 403, 404, 413, 429, 502, 503, 504)  # statuses of errors of ANSWERS
+ANSWERS: dict[str, tuple[Handler, dict[str, Any]]] = {  # what answers a path, and the schema of its body
+    "chat/completions": (answer_chat, schemas.CHAT),
+    "responses": (answer_responses, schemas.RESPONSES),
+    "embeddings": (answer_embeddings, schemas.EMBEDDINGS),
+    "rerank": (answer_rerank, schemas.RERANK),
+}
 
 
 def build_app(server: Server) -> FastAPI:
@@ -44,7 +49,7 @@ def build_app(server: Server) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     _add_answers(app, server)
     _add_lookups(app, server)
-    add_operations(app, server)
+    _add_operations(app, server)
     if server.keys is not None:
         app.add_middleware(RequireKey, keys=server.keys)
     return app
@@ -53,44 +58,15 @@ def build_app(server: Server) -> FastAPI:
 def _add_answers(app: FastAPI, server: Server) -> None:
     """The routes on which candidates answer or the reward model works."""
 
-    @app.post(
-        "/v1/chat/completions",
-        openapi_extra=schemas.body(schemas.CHAT),
-        responses=schemas.answers(*ANSWERING),
-    )
-    async def chat_completions(request: Request) -> Reply:
-        async def handle(gateway: Gateway, body: dict[str, Any], exchange: Exchange, out: Out) -> None:
-            chat = read_chat(body, request.headers.get(SESSION_HEADER))
-            await answer_chat(gateway, chat, exchange, out)
+    def reply_of(handle: Handler) -> Callable[[Request], Awaitable[Reply]]:
+        async def reply(request: Request) -> Reply:
+            return server.reply(request, handle)
 
-        return server.reply(request, handle)
+        return reply
 
-    @app.post(
-        "/v1/responses",
-        openapi_extra=schemas.body(schemas.RESPONSES),
-        responses=schemas.answers(*ANSWERING),
-    )
-    async def responses(request: Request) -> Reply:
-        async def handle(gateway: Gateway, body: dict[str, Any], exchange: Exchange, out: Out) -> None:
-            session = request.headers.get(SESSION_HEADER)
-            await answer_responses(gateway, body, session, exchange, out)
-
-        return server.reply(request, handle)
-
-    @app.post(
-        "/v1/embeddings",
-        openapi_extra=schemas.body(schemas.EMBEDDINGS),
-        responses=schemas.answers(*ANSWERING),
-    )
-    async def embeddings(request: Request) -> Reply:
-        async def handle(gateway: Gateway, body: dict[str, Any], exchange: Exchange, out: Out) -> None:
-            await answer_embeddings(gateway, body, exchange, out)
-
-        return server.reply(request, handle)
-
-    @app.post("/v1/rerank", openapi_extra=schemas.body(schemas.RERANK), responses=schemas.answers(*ANSWERING))
-    async def rerank(request: Request) -> Reply:
-        return server.reply(request, answer_rerank)
+    for path, (handle, schema) in ANSWERS.items():
+        body, errors, name = schemas.body(schema), schemas.answers(*ANSWERING), path.replace("/", "_")
+        app.post(f"/v1/{path}", name=name, openapi_extra=body, responses=errors)(reply_of(handle))
 
 
 def _add_lookups(app: FastAPI, server: Server) -> None:
@@ -98,10 +74,9 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
 
     @app.post("/v1/route", openapi_extra=schemas.body(schemas.ROUTE), responses=schemas.answers(400, 401, 413, 429))
     async def route(request: Request) -> JSONResponse:
-        session = request.headers.get(SESSION_HEADER)
         body = restricted(await server.body(request), key_of(request))
         async with server.gateway.used() as gateway:
-            return JSONResponse(await route_only(gateway, body, session))
+            return JSONResponse(await route_only(gateway, body, request.headers.get(SESSION_HEADER)))
 
     @app.post(
         "/v1/feedback", openapi_extra=schemas.body(schemas.FEEDBACK), responses=schemas.answers(400, 401, 413, 429)
@@ -125,6 +100,39 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
         if model not in visible_models(server.gateway.models, key_of(request)):
             raise ApiError(404, f"The model {model!r} does not exist here.", "model_not_found", "model")
         return JSONResponse(model_shape(server.gateway, model))
+
+
+def _add_operations(app: FastAPI, server: Server) -> None:
+    """The routes for those who run the endpoint: is it ready, how is it doing, load the fleet anew."""
+
+    @app.get("/health")
+    async def health() -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    @app.get("/ready", responses={503: {"description": "No candidate can be asked."}})
+    async def ready(request: Request) -> JSONResponse:
+        states = {name: breaker.state for name, breaker in server.gateway.breakers.items()}
+        good = (
+            not states or any(state != "open" for state in states.values()) or len(states) < len(server.gateway.targets)
+        )
+        shape: dict[str, object] = {"status": "ready" if good else "unavailable"}
+        if server.keys is None or key_of(request):
+            shape |= {"fleet": server.gateway.fleet.name, "breakers": states}
+        return JSONResponse(shape, 200 if good else 503)
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        page = server.metrics.page(server.admission, server.gateway.breakers)
+        return Response(page, media_type=CONTENT_TYPE)
+
+    @app.post("/admin/reload", responses=schemas.answers(401, 403, 409))
+    async def admin_reload() -> JSONResponse:
+        try:
+            gateway = await server.reload()
+        except ZooterError as problem:
+            message = f"The new fleet does not load, so the old one stays. {problem}"
+            raise ApiError(409, message, "fleet_not_loaded", kind=SERVER) from None
+        return JSONResponse({"status": "reloaded", "fleet": gateway.fleet.name, "candidates": list(gateway.fleet.pool)})
 
 
 def model_shape(gateway: Gateway, name: str) -> dict[str, Any]:

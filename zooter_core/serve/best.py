@@ -8,10 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from zooter_core.errors import ZooterError
 from zooter_core.records import Response
 from zooter_core.serve.chat_request import ChatRequest
-from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.failures import failed
 from zooter_core.serve.gateway import Gateway
@@ -28,7 +26,7 @@ async def best_answer(
     """Let candidates answer at the same time and send the best answer; a stream has it as one chunk.
 
     Raises:
-        ApiError: nobody answered, or the reward model failed.
+        ApiError: no candidate answered, or the reward model failed.
     """
     answers = await _answers(gateway, request, names, exchange)
     if not answers:
@@ -36,14 +34,13 @@ async def best_answer(
     name = await _best(gateway, request, answers, exchange)
     answer, exchange.progress = answers[name], exchange.compared[name]
     exchange.answers(name)
-    metadata = {"zooter": exchange.metadata} if exchange.wants_metadata else {}
     if not request.stream:
-        await out.json(answer | metadata)
+        await out.json(answer | exchange.metadata)
         return
     await out.begin_events()
     await out.write(b"".join(event_of(chunk) for chunk in chunks_of(answer, request.body)))
-    if metadata:
-        await out.write(event_of(_chunk(answer, choices=[]) | metadata))
+    if metadata := exchange.metadata:
+        await out.write(event_of(_chunk(answer, choices=[], **metadata)))
     await out.end_events()
 
 
@@ -83,10 +80,7 @@ async def _best(gateway: Gateway, request: ChatRequest, answers: Answers, exchan
         return first
     query = request.user_texts[-1] if request.user_texts else ""
     responses = [Response(name, text) for name, text in texts.items()]
-    try:
-        ranked = await asyncio.to_thread(lambda: gateway.ensemble().rank_responses(query, responses))
-    except ZooterError as problem:
-        raise ApiError(500, f"The reward model failed: {problem}", "reward_failed", kind=SERVER) from problem
+    ranked = await gateway.with_rewards(lambda ensemble: ensemble.rank_responses(query, responses))
     exchange.rewards = {entry.response.candidate: entry.reward for entry in ranked}
     return ranked[0].response.candidate
 

@@ -59,8 +59,7 @@ class ChatRequest:
 
     @property
     def messages(self) -> Sequence[Mapping[str, Any]]:
-        messages: Sequence[Mapping[str, Any]] = self.body["messages"]
-        return messages
+        return self.body["messages"]
 
     @property
     def allowed(self) -> Sequence[str] | None:
@@ -133,7 +132,7 @@ def read_body(raw: bytes) -> dict[str, Any]:
     """The JSON object in a body.
 
     Raises:
-        ApiError: it is none.
+        ApiError: it is anything else.
     """
     try:
         body = parse_json(raw)
@@ -167,7 +166,7 @@ def check_model(body: Mapping[str, Any]) -> None:
 
 
 def check_messages(messages: object, param: str = "messages") -> None:
-    """Refuse what is no list of messages."""
+    """Refuse anything but a list of messages."""
     if not isinstance(messages, list) or not messages:
         raise bad_request(f"`{param}` must be an array of at least one message.", param)
     for number, message in enumerate(messages):

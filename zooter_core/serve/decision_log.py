@@ -17,17 +17,12 @@ from zooter_core.strict_json import dump_json
 
 LOG = logging.getLogger("zooter.serve")
 FILE = "decisions.jsonl"
-MOST_BYTES, FILES = (
-    64 << 20,
-    8,
-)  # of one file; how many there are besides the newest, `decisions.jsonl.1` being the next
+MOST_BYTES = 64 << 20  # of one file
+FILES = 8  # besides the newest one; `decisions.jsonl.1` is the next
 
 
 class DecisionLog:
-    """Writes a line for each exchange that has ended. A full disk costs lines and never a request.
-
-    Args:
-        prompts: add the messages themselves.
+    """Writes a line for each exchange that has ended. A full disk loses lines, never requests.
 
     Raises:
         OSError: the file cannot be opened.

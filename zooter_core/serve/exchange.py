@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zooter_core.config.fleet import Fleet
-from zooter_core.serve.chat_request import ChatRequest
+from zooter_core.serve.chat_request import ChatRequest, check_size
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.targets import Progress, TargetError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zooter_core.serve.gateway import Gateway
 
 METADATA_HEADER, METADATA_ON = "x-zooter-metadata", "enabled"
+SESSION_HEADER = "x-session-id"
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Exchange:
         path: of the API, such as `/v1/chat/completions`.
         wants_metadata: whether the client asked for the field `zooter`.
         key: the name of the API key.
+        session: the value of `x-session-id`.
         traceparent: the client's span, in the form of W3C Trace Context.
         fleet, request: who was asked what; None if the body was refused.
         events: of a stream that were sent, about one a token.
@@ -58,6 +60,7 @@ class Exchange:
     wants_metadata: bool = False
     request_id: str = field(default_factory=lambda: f"req-{uuid.uuid4().hex}")
     key: str | None = None
+    session: str | None = None
     traceparent: str | None = None
     fleet: Fleet | None = None
     request: ChatRequest | None = None
@@ -80,9 +83,14 @@ class Exchange:
     error: str | None = None
 
     def asks(self, fleet: Fleet, request: ChatRequest) -> None:
-        """Note what is asked."""
+        """Note what is asked.
+
+        Raises:
+            ApiError: it has too many messages or tokens.
+        """
         self.fleet, self.request = fleet, request
         self.model, self.stream = request.model, request.stream
+        check_size(request, fleet.serve)
 
     async def choose(self, gateway: Gateway, request: ChatRequest, writer: str | None = None) -> Choice:
         """Choose the candidates (`choice.choose`), and note the choice and how long it took."""
@@ -128,10 +136,13 @@ class Exchange:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The field `zooter` of the answer."""
+        """The field `zooter` for the answer; nothing unless the client asked for it."""
+        if not self.wants_metadata:
+            return {}
         shape: dict[str, Any] = {"request_id": self.request_id, "candidate": self.candidate}
         if self.choice is not None:
             shape |= self.choice.to_json()
         if self.rewards:
             shape["rewards"] = self.rewards
-        return shape | {"failed": [{"candidate": name, "reason": error.reason} for name, error in self.failures]}
+        shape["failed"] = [{"candidate": name, "reason": error.reason} for name, error in self.failures]
+        return {"zooter": shape}

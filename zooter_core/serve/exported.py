@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from zooter_core.config.fleet import RouterConfig
@@ -14,6 +13,7 @@ from zooter_core.labelling.taggers import Tagger, is_quick, tagger
 from zooter_core.router.config import is_portable
 from zooter_core.router.graph import missing
 from zooter_core.router.text_encoder import TextEncoder
+from zooter_core.weights import Progress
 
 EXPORT = """
 import pathlib, sys
@@ -22,27 +22,22 @@ make_export(pathlib.Path(sys.argv[1]))
 """
 
 
-def light_router(config: RouterConfig, progress: Callable[[str], None]) -> Path:
-    """The folder of a fleet's router in the form that loads without PyTorch.
+def export_apart(config: RouterConfig, progress: Progress) -> None:
+    """Export a fleet's router into the cache, unless it is exported or fleet.toml wants PyTorch (`runtime`).
 
-    It is the fleet's own folder if that holds an exported router or must be loaded with PyTorch: because fleet.toml
-    says so (`runtime`), the extra `onnx` is not installed, or the router cannot be exported. Else it is in the cache.
+    What fails in the export fails again, with its message, when the router is opened.
     """
     folder = Path(config.path)
-    if is_portable(folder) or config.runtime not in RUNTIMES or missing():
-        return folder
-    if place := cached_export(folder):
-        return place
-    progress("Exporting the router for ONNX Runtime, once ...")
-    subprocess.run([sys.executable, "-c", EXPORT, str(folder)], capture_output=True, check=False)
-    return cached_export(folder) or folder  # what fails in the export fails again, with its message, in `Router.load`
+    if config.runtime in RUNTIMES and not (is_portable(folder) or missing() or cached_export(folder)):
+        progress("Exporting the router for ONNX Runtime, once ...")
+        subprocess.run([sys.executable, "-c", EXPORT, str(folder)], capture_output=True, check=False)
 
 
 class _AnotherEncoderError(Exception):
     """The tagger's encoder is not the router's."""
 
 
-def light_tagger(config: TaggerConfig | None, encoder: TextEncoder, progress: Callable[[str], None]) -> Tagger | None:
+def light_tagger(config: TaggerConfig | None, encoder: TextEncoder, progress: Progress) -> Tagger | None:
     """The tagger of a fleet with its router's encoder. None if it is slow, or needs another encoder and so PyTorch.
 
     Raises:

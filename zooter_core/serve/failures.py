@@ -1,4 +1,4 @@
-"""The error that a client gets when nobody could answer."""
+"""The error that a client gets when no candidate could answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AS_ONE = (404, 429)  # statuses that a client gets if every candidate's server a
 
 
 def failed(exchange: Exchange) -> ApiError:
-    """The error when nobody could answer: a server's own if one was asked, or the request is at fault, else all."""
+    """The error when no candidate could answer: a server's own if it was the only one or the request is at fault."""
     failures: Sequence[tuple[str, TargetError]] = exchange.failures
     alone = len({name for name, _ in failures}) == 1
     if alone or all(error.request_fault for _, error in failures):

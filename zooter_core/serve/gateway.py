@@ -6,23 +6,27 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
 
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.endpoint import key_from
 from zooter_core.config.fleet import Fleet
+from zooter_core.errors import ZooterError
 from zooter_core.serve.breakers import Breaker
+from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.routing import BatchRouter, open_route
 from zooter_core.serve.sessions import Sessions
 from zooter_core.serve.targets import Target, TargetError
 from zooter_core.serve.targets.local import Local
 from zooter_core.serve.targets.upstream import Upstream
+from zooter_core.weights import Progress, silent
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
 
+Result = TypeVar("Result")
 AUTO, AUTO_BEST, RMR = "auto", "auto-best", "rmr"
 VIRTUAL = {
     AUTO: "The candidate that the router expects to answer best.",
@@ -47,14 +51,11 @@ class Gateway:
         }
 
     @classmethod
-    async def open(
-        cls, fleet: Fleet, sessions: Sessions | None = None, progress: Callable[[str], None] = lambda message: None
-    ) -> Gateway:
+    async def open(cls, fleet: Fleet, sessions: Sessions | None = None, progress: Progress = silent) -> Gateway:
         """Load a fleet's router and make its candidates ready to be asked.
 
         Args:
             sessions: the conversations of the gateway that this one replaces.
-            progress: called with a message before work that takes long.
 
         Raises:
             ZooterError: a part of the fleet does not load.
@@ -108,6 +109,17 @@ class Gateway:
         if self._ensemble is None:
             self._ensemble = _ensemble(self.fleet)
         return self._ensemble
+
+    async def with_rewards(self, compute: Callable[[Ensemble], Result]) -> Result:
+        """What a function computes with the reward model, in a thread.
+
+        Raises:
+            ApiError: the reward model fails.
+        """
+        try:
+            return await asyncio.to_thread(lambda: compute(self.ensemble()))
+        except ZooterError as problem:
+            raise ApiError(500, f"The reward model failed: {problem}", "reward_failed", kind=SERVER) from problem
 
     async def close(self) -> None:
         """Close connections and end the router's thread."""

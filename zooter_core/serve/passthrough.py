@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from zooter_core.config.candidates import ENDPOINT
-from zooter_core.serve.chat import attempts
-from zooter_core.serve.chat_request import ChatRequest, check_model, check_routing_fields, check_size
+from zooter_core.serve.chat import Answer, begun, send_first
+from zooter_core.serve.chat_request import ChatRequest, check_model, check_routing_fields
 from zooter_core.serve.errors import ApiError, bad_request
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.failures import broke_off, failed
 from zooter_core.serve.gateway import VIRTUAL, Gateway
 from zooter_core.serve.reply import Out
-from zooter_core.serve.targets import TargetError
+from zooter_core.serve.targets import Progress
 from zooter_core.serve.targets.upstream import Upstream
 from zooter_core.strict_json import dump_json
 
@@ -37,9 +36,7 @@ async def answer_embeddings(gateway: Gateway, body: Mapping[str, Any], exchange:
     await _pass(gateway, request, body, EMBEDDINGS, exchange, out)
 
 
-async def answer_responses(
-    gateway: Gateway, body: Mapping[str, Any], session: str | None, exchange: Exchange, out: Out
-) -> None:
+async def answer_responses(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
     """Pass a request of the Responses API to the candidate that it names, or that the router chooses.
 
     Raises:
@@ -50,7 +47,7 @@ async def answer_responses(
     messages = list(_messages(body.get("input")))
     if not messages:
         raise bad_request("`input` must be a string, or an array with at least one item.", "input")
-    request = ChatRequest({**body, "messages": messages}, session)
+    request = ChatRequest({**body, "messages": messages}, exchange.session)
     await _pass(gateway, request, body, RESPONSES, exchange, out)
 
 
@@ -58,14 +55,25 @@ async def _pass(
     gateway: Gateway, request: ChatRequest, body: Mapping[str, Any], path: str, exchange: Exchange, out: Out
 ) -> None:
     exchange.asks(gateway.fleet, request)
-    check_size(request, gateway.fleet.serve)
     request = _behind_servers(gateway, request, path)
     previous = body.get("previous_response_id")
     writer = gateway.sessions.writer(previous) if isinstance(previous, str) else None
     choice = await exchange.choose(gateway, request, writer)
     if choice.reason == "previous":  # no other server has what the request refers to
         exchange.choice = replace(choice, order=choice.order[:1])
-    await _answer(gateway, request, path, exchange, out)
+
+    async def ask(name: str, progress: Progress) -> Answer:
+        target = gateway.targets[name]
+        assert isinstance(target, Upstream)
+        sent = request.for_candidate(target.model, exchange.routed)
+        del sent["messages"]
+        if request.stream:
+            return await begun(target.raw_stream(path, sent, progress))
+        return await target.post(path, sent, progress)
+
+    await send_first(gateway, exchange, ask, out)
+    if request.stream:
+        await out.end_events(done=False)
     assert exchange.candidate is not None
     if exchange.routed:
         gateway.sessions.pin(request.session, exchange.candidate)
@@ -73,35 +81,8 @@ async def _pass(
         gateway.sessions.wrote(exchange.progress.id, exchange.candidate)
 
 
-async def _answer(gateway: Gateway, request: ChatRequest, path: str, exchange: Exchange, out: Out) -> None:
-    """Pass on the first answer that begins."""
-    async for name in attempts(gateway, exchange):
-        target, progress = gateway.targets[name], exchange.tries(name)
-        assert isinstance(target, Upstream)
-        sent = request.for_candidate(target.model, exchange.routed)
-        del sent["messages"]
-        try:
-            if request.stream:
-                await _stream(target, path, sent, exchange, out)
-            else:
-                answer = await target.post(path, sent, progress)
-                exchange.answers(name)
-                await out.json(answer | ({"zooter": exchange.metadata} if exchange.wants_metadata else {}))
-        except TargetError as error:
-            if out.started:
-                raise broke_off(name, error) from None
-            exchange.ends(name, error)
-            continue
-        return
-    raise failed(exchange)
-
-
 def _behind_servers(gateway: Gateway, request: ChatRequest, path: str) -> ChatRequest:
-    """The request for candidates behind servers alone.
-
-    Raises:
-        ApiError: there is none.
-    """
+    """The request for candidates behind servers alone."""
     remote = [candidate.name for candidate in gateway.fleet.candidates if candidate.backend == ENDPOINT]
     if request.model in gateway.fleet.pool:
         remote = [name for name in remote if name == request.model]
@@ -115,15 +96,6 @@ def _behind_servers(gateway: Gateway, request: ChatRequest, path: str) -> ChatRe
     if not allowed:
         raise ApiError(404, f"None of `models` has /v1{path}: they run on this machine.", "not_found", "models")
     return replace(request, body={**request.body, "models": allowed})
-
-
-async def _stream(target: Upstream, path: str, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
-    async for data in target.raw_stream(path, body, exchange.progress):
-        if not out.started:
-            exchange.answers(target.name)
-            await out.begin_events()
-        await out.write(data)
-    await out.end_events(done=False)
 
 
 def _messages(items: object) -> Iterator[dict[str, Any]]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from zooter_core.errors import ZooterError
-from zooter_core.serve.chat_request import ChatRequest, check_size
-from zooter_core.serve.errors import SERVER, ApiError, bad_request, model_not_found
+from zooter_core.serve.chat_request import ChatRequest
+from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.gateway import RMR, Gateway
 from zooter_core.serve.reply import Out
@@ -32,9 +30,8 @@ async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], exchange: Exc
     turns = [{"role": "user", "content": query}, *({"role": "assistant", "content": text} for text in documents)]
     request = ChatRequest({**body, "model": RMR, "messages": turns})
     exchange.asks(gateway.fleet, request)
-    check_size(request, gateway.fleet.serve)
-    rewards = await _rewards(gateway, query, documents)
-    scored = [(reward, place) for place, reward in enumerate(rewards) if reward is not None]
+    (rewards,) = await gateway.with_rewards(lambda ensemble: ensemble.score_responses([(query, documents)]))
+    scored = [(reward, place) for place, reward in enumerate(rewards.rewards) if reward is not None]
     best = sorted(scored, key=lambda entry: -entry[0])[:most]  # ties keep their order
     results: list[dict[str, Any]] = [{"index": place, "relevance_score": reward} for reward, place in best]
     if body.get("return_documents"):
@@ -42,15 +39,6 @@ async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], exchange: Exc
             result["document"] = {"text": documents[result["index"]]}
     usage = {"total_tokens": request.prompt_tokens}
     await out.json({"id": exchange.request_id, "model": RMR, "usage": usage, "results": results})
-
-
-async def _rewards(gateway: Gateway, query: str, documents: list[str]) -> tuple[float | None, ...]:
-    """The reward of each document; None if it has none."""
-    try:
-        (scored,) = await asyncio.to_thread(lambda: gateway.ensemble().score_responses([(query, documents)]))
-    except ZooterError as problem:
-        raise ApiError(500, f"The reward model failed: {problem}", "reward_failed", kind=SERVER) from problem
-    return scored.rewards
 
 
 def _query(body: Mapping[str, Any]) -> str:

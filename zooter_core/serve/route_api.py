@@ -17,7 +17,7 @@ MOST_CONVERSATIONS = 1000
 async def route_only(gateway: Gateway, body: Mapping[str, Any], session: str | None) -> dict[str, Any]:
     """The decision on `messages`, or the decisions on `conversations`, in the shape of `zooter route --json`.
 
-    Nothing is remembered: no conversation gets a candidate by it.
+    Nothing is stored: a conversation keeps the candidate that it has.
 
     Raises:
         ApiError: the body is wrong, or no candidate can answer such a request.

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zooter_core.config.fleet import NO_ROUTER, Fleet
+from zooter_core.cores import cores
 from zooter_core.errors import ZooterError
+from zooter_core.exports.router import open_router
 from zooter_core.labelling.taggers import is_quick
 from zooter_core.method import selection
 from zooter_core.records import Decision, Tag
-from zooter_core.router.config import is_portable
-from zooter_core.router.router import Router
 from zooter_core.router.turns import Topics
-from zooter_core.serve.exported import light_router, light_tagger
+from zooter_core.serve.exported import export_apart, light_tagger
+from zooter_core.weights import Progress
 
 if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
@@ -102,12 +103,11 @@ class BatchRouter:
                 future.set_result(routed)
 
 
-def open_route(fleet: Fleet, ensemble: Ensemble | None, progress: Callable[[str], None]) -> Route:
+def open_route(fleet: Fleet, ensemble: Ensemble | None, progress: Progress) -> Route:
     """The function that routes a batch for a fleet, loaded and tried.
 
     Args:
         ensemble: the fleet, where its local candidates load PyTorch anyway.
-        progress: called with a message before work that takes long, and about tags that will be missing.
 
     Raises:
         ZooterError: the fleet has no router, or its router or tagger does not load.
@@ -116,13 +116,9 @@ def open_route(fleet: Fleet, ensemble: Ensemble | None, progress: Callable[[str]
     if config is None:
         raise ZooterError(f"a [router] table in fleet.toml of {fleet.name}", "none", NO_ROUTER)
     if ensemble is None:
-        folder = light_router(config, progress)
-        encoders = None
-        if not is_portable(folder):
-            from zooter_core.router.encoder import Encoders  # loads PyTorch
-
-            encoders = Encoders(config.runtime)
-        router = Router.load(folder, encoders).for_pool(fleet.pool)
+        export_apart(config, progress)
+        threads = min(cores(), fleet.serve.routing_threads)
+        router = open_router(config, threads=threads).for_pool(fleet.pool)
         tagger = light_tagger(fleet.tagger, router.encoder, progress)
     else:
         router = ensemble.router

@@ -11,6 +11,7 @@ import uvicorn
 from zooter_core.serve.app import build_app
 from zooter_core.serve.server import Server
 from zooter_core.serve.settings import ServeSettings
+from zooter_core.weights import Progress
 
 
 class UvicornServer(uvicorn.Server):
@@ -49,7 +50,7 @@ def uvicorn_server(server: Server, on_ready: Callable[[int], None]) -> uvicorn.S
     return runner
 
 
-def run(settings: ServeSettings, on_ready: Callable[[int], None], progress: Callable[[str], None]) -> None:
+def run(settings: ServeSettings, on_ready: Callable[[int], None], progress: Progress) -> None:
     """Serve until stopped.
 
     Raises:

@@ -9,115 +9,80 @@ from zooter_core.serve.feedback import LONGEST_COMMENT, LONGEST_ID, VERDICTS
 from zooter_core.serve.gateway import RMR
 from zooter_core.serve.rerank import MOST_DOCUMENTS
 
-NAME = {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}
-CONTENT = {
-    "anyOf": [
-        {"type": "string"},
-        {"type": "null"},
-        {"type": "array", "items": {"type": "object"}},
-    ]
-}
-MESSAGES = {
-    "type": "array",
-    "minItems": 1,
-    "items": {
-        "type": "object",
-        "required": ["role"],
-        "properties": {"role": {"enum": list(ROLES)}, "content": CONTENT},
-    },
-}
+Schema = dict[str, Any]
+
+
+def _object(*required: str, **properties: Schema) -> Schema:
+    return {"type": "object", "required": list(required), "properties": properties}
+
+
+def _list(items: Schema, **limits: int) -> Schema:
+    return {"type": "array", "items": items, **limits}
+
+
+def _optional(kind: str, **limits: Any) -> Schema:
+    return {"type": [kind, "null"], **limits}
+
+
+def _either(*schemas: Schema) -> Schema:
+    return {"anyOf": list(schemas)}
+
+
+TEXT: Schema = {"type": "string"}
+NAME = TEXT | {"minLength": 1, "maxLength": LONGEST_NAME}
+MODEL = NAME | {"examples": ["auto"]}
+CONTENT = _either(TEXT, {"type": "null"}, _list({"type": "object"}))
+MESSAGES = _list(_object("role", role={"enum": list(ROLES)}, content=CONTENT), minItems=1)
 ROUTING = {
-    "models": {
-        "type": ["array", "null"],
-        "items": {"type": "string"},
-        "description": "The candidates that may answer.",
-    },
-    "willingness_to_pay": {"type": ["number", "null"], "minimum": 0, "description": "Dollars for a 10% better answer."},
-    "session_id": {"type": ["string", "null"], "maxLength": LONGEST_NAME},
-    "prompt_cache_key": {"type": ["string", "null"], "maxLength": LONGEST_NAME},
+    "models": _optional("array", items=TEXT, description="The candidates that may answer."),
+    "willingness_to_pay": _optional("number", minimum=0, description="Dollars for a 10% better answer."),
+    "session_id": _optional("string", maxLength=LONGEST_NAME),
+    "prompt_cache_key": _optional("string", maxLength=LONGEST_NAME),
 }
-CHAT = {
-    "type": "object",
-    "required": ["model", "messages"],
-    "properties": {
-        "model": {**NAME, "examples": ["auto"]},
-        "messages": MESSAGES,
-        "stream": {"type": ["boolean", "null"]},
-        "stream_options": {"type": ["object", "null"]},
-        "tools": {"type": ["array", "null"]},
-        **ROUTING,
-    },
-}
-RESPONSES = {
-    "type": "object",
-    "required": ["model", "input"],
-    "properties": {
-        "model": {**NAME, "examples": ["auto"]},
-        "input": {"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "object"}}]},
-        "stream": {"type": ["boolean", "null"]},
-        **ROUTING,
-    },
-}
-EMBEDDINGS = {"type": "object", "required": ["model", "input"], "properties": {"model": NAME}}
-RERANK = {
-    "type": "object",
-    "required": ["query", "documents"],
-    "properties": {
-        "model": {"enum": [RMR, None]},
-        "query": {"type": "string", "pattern": r"\S"},
-        "documents": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": MOST_DOCUMENTS,
-            "items": {
-                "anyOf": [
-                    {"type": "string"},
-                    {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}},
-                ]
-            },
-        },
-        "top_n": {"type": ["integer", "null"], "minimum": 1},
-        "return_documents": {"type": ["boolean", "null"]},
-    },
-}
-ROUTE = {
-    "type": "object",
-    "properties": {
-        "messages": MESSAGES,
-        "conversations": {"type": "array", "minItems": 1, "items": MESSAGES},
-        **ROUTING,
-    },
-    "anyOf": [{"required": ["messages"]}, {"required": ["conversations"]}],
-}
-FEEDBACK = {
-    "type": "object",
-    "required": ["request_id"],
-    "properties": {
-        "request_id": {"type": "string", "minLength": 1, "maxLength": LONGEST_ID},
-        "verdict": {"enum": [*VERDICTS, None]},
-        "score": {"type": ["number", "null"], "minimum": -1e30, "maximum": 1e30},
-        "comment": {"type": ["string", "null"], "maxLength": LONGEST_COMMENT},
-    },
-}
-ERROR = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["message", "type"],
-            "properties": {
-                "message": {"type": "string"},
-                "type": {"type": ["string", "null"]},
-                "param": {"type": ["string", "null"]},
-                "code": {"type": ["string", "integer", "null"]},
-            },
-        }
-    },
-}
+CHAT = _object(
+    "model",
+    "messages",
+    model=MODEL,
+    messages=MESSAGES,
+    stream=_optional("boolean"),
+    stream_options=_optional("object"),
+    tools=_optional("array"),
+    **ROUTING,
+)
+INPUT = _either(TEXT, _list({"type": "object"}, minItems=1))
+RESPONSES = _object("model", "input", model=MODEL, input=INPUT, stream=_optional("boolean"), **ROUTING)
+EMBEDDINGS = _object("model", "input", model=NAME)
+RERANK = _object(
+    "query",
+    "documents",
+    model={"enum": [RMR, None]},
+    query=TEXT | {"pattern": r"\S"},
+    documents=_list(_either(TEXT, _object("text", text=TEXT)), minItems=1, maxItems=MOST_DOCUMENTS),
+    top_n=_optional("integer", minimum=1),
+    return_documents=_optional("boolean"),
+)
+ROUTE = _object(messages=MESSAGES, conversations=_list(MESSAGES, minItems=1), **ROUTING) | _either(
+    {"required": ["messages"]}, {"required": ["conversations"]}
+)
+FEEDBACK = _object(
+    "request_id",
+    request_id=TEXT | {"minLength": 1, "maxLength": LONGEST_ID},
+    verdict={"enum": [*VERDICTS, None]},
+    score=_optional("number", minimum=-1e30, maximum=1e30),
+    comment=_optional("string", maxLength=LONGEST_COMMENT),
+)
+FAULT = _object(
+    "message",
+    "type",
+    message=TEXT,
+    type=_optional("string"),
+    param=_optional("string"),
+    code={"type": ["string", "integer", "null"]},
+)
+ERROR = _object("error", error=FAULT)
 
 
-def body(schema: dict[str, Any]) -> dict[str, Any]:
+def body(schema: Schema) -> dict[str, Any]:
     """A route's request body for `openapi_extra`."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 

@@ -20,14 +20,15 @@ from zooter_core.serve.admission import Admission
 from zooter_core.serve.chat_request import read_body, too_large
 from zooter_core.serve.decision_log import DecisionLog
 from zooter_core.serve.errors import SERVER, ApiError
-from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, Exchange
+from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEADER, Exchange
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.keys import KeyRing
 from zooter_core.serve.metrics import Metrics
 from zooter_core.serve.reply import Observer, Out, Reply
 from zooter_core.serve.settings import ServeSettings
-from zooter_core.serve.traces import Traces, wanted
+from zooter_core.serve.traces import Traces, collector_named
 from zooter_core.serve.usage import usage_of
+from zooter_core.weights import Progress, silent
 
 LOG = logging.getLogger("zooter.serve")
 Handler = Callable[[Gateway, dict[str, Any], Exchange, Out], Awaitable[None]]
@@ -53,7 +54,7 @@ class Server:
         self,
         settings: ServeSettings,
         observers: Sequence[Observer] = (),
-        progress: Callable[[str], None] = lambda message: None,
+        progress: Progress = silent,
     ) -> None:
         self.settings, self.progress, self.metrics = settings, progress, Metrics()
         self.observers: list[Observer] = [self.metrics, *observers]
@@ -66,7 +67,7 @@ class Server:
     async def running(self, app: FastAPI) -> AsyncIterator[None]:
         """Open the fleet and the decision log while the app runs. SIGHUP loads the fleet anew."""
         try:
-            log, traces = self._open_log(), Traces() if wanted() else None
+            log, traces = self._open_log(), Traces() if collector_named() else None
             self.gateway = await Gateway.open(self.settings.fleet, progress=self.progress)
         except ZooterError as problem:
             self.failure = problem
@@ -121,7 +122,7 @@ class Server:
         """The JSON object in a request's body.
 
         Raises:
-            ApiError: it is none or too large, or the limit of requests a minute is reached.
+            ApiError: it is anything else or too large, or the limit of requests a minute is reached.
         """
         self.admission.count(key_of(request))
         most, size, parts = self.settings.most_bytes, 0, []
@@ -137,7 +138,7 @@ class Server:
         wants_metadata = request.headers.get(METADATA_HEADER, "").lower() == METADATA_ON
         key = key_of(request)
         exchange = Exchange(request.url.path, wants_metadata, key=key.name if key else None)
-        exchange.traceparent = request.headers.get("traceparent")
+        exchange.session, exchange.traceparent = map(request.headers.get, (SESSION_HEADER, "traceparent"))
 
         async def run(out: Out) -> None:
             with self.admission.admitted(key):
@@ -153,11 +154,7 @@ class Server:
 
 
 async def _in_time(answer: Awaitable[None], seconds: float) -> None:
-    """Wait for an answer until its deadline.
-
-    Raises:
-        ApiError: it takes longer.
-    """
+    """Wait for an answer until its deadline."""
     try:
         async with asyncio.timeout(seconds):
             await answer

@@ -77,7 +77,7 @@ def _broken(exchange: Exchange, attempt: Attempt) -> str | None:
     return exchange.error if attempt.seconds is None else None
 
 
-def wanted() -> bool:
+def collector_named() -> bool:
     """Whether the environment names a collector.
 
     Raises:

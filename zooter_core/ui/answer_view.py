@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from zooter_core.backends import fallback
+from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.records import LEANING, SURE, Response
-from zooter_core.ui.error_box import show_error
 from zooter_core.ui.jobs import Answers
 from zooter_core.ui.text import plain, safe
-
-if TYPE_CHECKING:
-    from zooter_core.ensemble import Ensemble
+from zooter_core.ui.widgets import show_error
 
 FOLDED = 700  # characters of a query from which the rest is folded
 ENDINGS = {
@@ -30,7 +27,6 @@ CERTAINTY = {
 
 
 def draw_query(query: str) -> None:
-    """What a person has asked; a long text is folded."""
     with st.chat_message("user", avatar=":material/person:"):
         if len(query) <= FOLDED:
             st.markdown(safe(query))
@@ -38,12 +34,6 @@ def draw_query(query: str) -> None:
         st.markdown(safe(query[: FOLDED // 2].rstrip() + " …"))
         with st.expander(f"All {len(query):,} characters"):
             st.markdown(safe(query))
-
-
-def draw_fallback(job: Answers) -> None:
-    """Who could not answer and who answers instead."""
-    if note := fallback_note(job, "**"):
-        st.warning(safe(note), icon=":material/swap_horiz:")
 
 
 def fallback_note(job: Answers, around: str = "") -> str:
@@ -58,7 +48,7 @@ def problem_of(job: Answers, name: str) -> str | None:
     if job.running:
         return None
     if job.all_failed and len(job.candidates) > 1:
-        return str(fallback.nobody(job.failed))
+        return str(fallback.all_failed(job.failed))
     response = job.responses.get(name)
     return job.problem or (str(response.error) if response and response.error else None)
 
@@ -97,16 +87,10 @@ def draw_ending(response: Response) -> None:
         st.markdown(ENDINGS[response.finish])
 
 
-def facts_of(job: Answers, name: str) -> str:
-    """The facts of a candidate's response once it has ended without an error; else nothing."""
-    response = job.responses.get(name)
-    return facts(response) if response and not response.error else ""
-
-
-def facts(response: Response) -> str:
-    """How long a response took, as one line of Markdown."""
-    if response.first_token_seconds is None or not response.tokens:
-        return "never began" if response.finish == "stopped" else ""
+def facts(response: Response | None) -> str:
+    """How long a response took, as one line of Markdown; empty before its end and if it failed."""
+    if response is None or response.error or response.first_token_seconds is None or not response.tokens:
+        return ""
     parts = [f"first word {response.first_token_seconds:.1f} s"]
     if (response.tokens_per_second or 0) >= 1:
         parts.append(f"{response.tokens_per_second:.0f} tokens/s")

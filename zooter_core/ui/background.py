@@ -86,7 +86,6 @@ class BackgroundWork(ABC):
         self.wait(STOP_WAIT)
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait for the end."""
         self._thread.join(seconds)
 
     def _run(self) -> None:
@@ -133,7 +132,6 @@ class Monitor:
                 job.stop()
 
     def watch(self) -> None:
-        """Stop abandoned work for as long as the process lives."""
         while True:
             time.sleep(CHECK_EVERY)
             self.stop_abandoned()
@@ -177,5 +175,4 @@ def draw_live(job: BackgroundWork, draw: Callable[[], None], every: float = 0.5)
 
 
 def stop_button(job: BackgroundWork, key: str) -> None:
-    """A button that stops the work."""
     st.button("Stop", icon=":material/stop_circle:", key=key, on_click=job.stop, disabled=job.stopping)

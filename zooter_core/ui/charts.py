@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 # If another thread is still importing pandas, plotly finds it half loaded in sys.modules and fails: import it first.
 import pandas  # noqa: F401
 import plotly.graph_objects as go
+import streamlit as st
 
 from zooter_core.records import Ranked, Tag
 from zooter_core.ui.colours import GREY, colour
-from zooter_core.ui.text import number, plain
+from zooter_core.ui.text import clipped, plain
 
-if TYPE_CHECKING:
-    pass
-
-PLAIN = {"displayModeBar": False}  # plotly's buttons are useless on a chart that cannot be zoomed
 CLEAR = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
+
+
+def draw(figure: go.Figure, key: str, alt: str) -> None:
+    """A chart without plotly's buttons, which are useless where nothing can be zoomed."""
+    st.plotly_chart(figure, key=key, config={"displayModeBar": False}, alt=alt)
 
 
 def rewards(ranked: Sequence[Ranked], pool: Sequence[str]) -> go.Figure:
@@ -33,7 +35,7 @@ def rewards(ranked: Sequence[Ranked], pool: Sequence[str]) -> go.Figure:
         y=[0] * len(values),
         mode="markers+text",
         marker={"size": 18, "color": [colour(pool, name) for _, name in scored]},
-        text=[f"{label(name)}<br>{number(reward)}" for reward, name in scored],
+        text=[f"{label(name)}<br>{reward:z.2f}" for reward, name in scored],
         textposition=["top center" if place % 2 == 0 else "bottom center" for place in range(len(values))],
         textfont={"size": 13},
         cliponaxis=False,
@@ -47,8 +49,7 @@ def rewards(ranked: Sequence[Ranked], pool: Sequence[str]) -> go.Figure:
 
 def label(text: str, most: int = 200) -> str:
     """The start of a text, escaped for plotly, where `<` would begin a link or other markup."""
-    text = " ".join(text.split())
-    return escape(text if len(text) <= most else text[: most - 1] + "…", quote=False).replace("$", "＄")
+    return escape(clipped(text, most), quote=False).replace("$", "＄")
 
 
 def framed(figure: go.Figure, x: str, y: str, height: int = 340, title: str = "", **layout: Any) -> go.Figure:

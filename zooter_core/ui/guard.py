@@ -51,7 +51,6 @@ def content_security_policy(page: str, embed_from: Iterable[str] = ()) -> str:
 
 
 def security_headers(policy: str) -> dict[str, str]:
-    """The headers of every response."""
     return {
         "Content-Security-Policy": policy,
         "Referrer-Policy": "no-referrer",

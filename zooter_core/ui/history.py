@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,18 +87,19 @@ class History:
     def _rows(self, query: str, *values: Any) -> list[Any]:
         return self._run((query, values))
 
+    def _records(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        return [parse_json(text) for (text,) in self._rows(query, *values)]
+
     def keep(self, entry: Entry, number: int, record: Mapping[str, Any]) -> None:
         """Store a turn of a conversation, and when the conversation changed."""
+        text = dump_json(record, ensure_ascii=False)
         self._run(
             (
                 f"INSERT INTO conversations VALUES (?, ?, ?, {LATER})"
                 " ON CONFLICT (id) DO UPDATE SET changed = excluded.changed",
                 (entry.id, entry.title, entry.fleet, time.time()),
             ),
-            (
-                "INSERT OR REPLACE INTO turns VALUES (?, ?, ?)",
-                (entry.id, number, dump_json(record, ensure_ascii=False)),
-            ),
+            ("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", (entry.id, number, text)),
         )
 
     def entries(self, most: int = 50, words: str = "") -> list[Entry]:
@@ -115,20 +116,16 @@ class History:
         return [Entry(*row) for row in rows]
 
     def rename(self, conversation: str, title: str) -> None:
-        """Change the title of a conversation."""
-        self._run(("UPDATE conversations SET title = ? WHERE id = ?", (title, conversation)))
+        self._rows("UPDATE conversations SET title = ? WHERE id = ?", title, conversation)
 
     def entry(self, conversation: str) -> Entry | None:
         rows = self._rows("SELECT id, title, fleet, changed FROM conversations WHERE id = ?", conversation)
         return Entry(*rows[0]) if rows else None
 
     def turns(self, conversation: str) -> list[dict[str, Any]]:
-        """The records of a conversation's turns in order."""
-        rows = self._rows("SELECT record FROM turns WHERE conversation = ? ORDER BY number", conversation)
-        return _records(rows)
+        return self._records("SELECT record FROM turns WHERE conversation = ? ORDER BY number", conversation)
 
     def forget(self, conversation: str) -> None:
-        """Delete a conversation."""
         self._run(
             ("DELETE FROM turns WHERE conversation = ?", (conversation,)),
             ("DELETE FROM conversations WHERE id = ?", (conversation,)),
@@ -136,21 +133,11 @@ class History:
 
     def vote(self, id: str, fleet: str, record: Mapping[str, Any]) -> None:
         """Store a vote, in place of an earlier one with the same id."""
-        self._run(
-            (
-                "INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?)",
-                (id, fleet, time.time(), dump_json(record, ensure_ascii=False)),
-            )
-        )
+        text = dump_json(record, ensure_ascii=False)
+        self._rows("INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?)", id, fleet, time.time(), text)
 
     def votes(self, fleet: str) -> list[dict[str, Any]]:
-        """All votes on a fleet, oldest first."""
-        rows = self._rows("SELECT record FROM votes WHERE fleet = ? ORDER BY rowid", fleet)
-        return _records(rows)
-
-
-def _records(rows: Sequence[tuple[str]]) -> list[dict[str, Any]]:
-    return [parse_json(text) for (text,) in rows]
+        return self._records("SELECT record FROM votes WHERE fleet = ? ORDER BY rowid", fleet)
 
 
 def path() -> Path | None:
@@ -158,12 +145,9 @@ def path() -> Path | None:
 
     If other machines can reach the demo, it is off unless a file is named: visitors would read each other's.
     """
-    file = os.environ.get(VARIABLE)
-    if file == OFF or (not file and st.get_option("server.address") not in LOCAL):
-        return None
-    if file:
-        return Path(file).expanduser()
-    return _default()
+    if file := os.environ.get(VARIABLE):
+        return None if file == OFF else Path(file).expanduser()
+    return _default() if st.get_option("server.address") in LOCAL else None
 
 
 def _default() -> Path:
@@ -177,5 +161,4 @@ def _history(file: Path | None) -> History:
 
 
 def history() -> History:
-    """This server's history."""
     return _history(path())

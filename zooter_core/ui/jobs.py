@@ -6,15 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
+from zooter_core.backends.turn_queue import TurnQueue
 from zooter_core.config.fleet import GenerationConfig
+from zooter_core.ensemble import Ensemble
 from zooter_core.records import Message, Ranked, Response
 from zooter_core.ui.background import BackgroundWork
-
-if TYPE_CHECKING:
-    from zooter_core.backends.turn_queue import TurnQueue
-    from zooter_core.ensemble import Ensemble
 
 SAVE_EVERY = 1.0  # seconds between two savings of an answer that grows
 

@@ -14,18 +14,20 @@ HOME = "http://localhost:8501/"  # if the page does not know its address
 def link(query: str, **more: str | list[str]) -> str:
     """An address that opens this page with a query, this session's fleet and other parameters; lists repeat a name."""
     base = (st.context.url or HOME).split("?")[0]
-    name = next((name for name, folder in resources.fleets().items() if folder == resources.folder()), "")
-    return f"{base}?{urlencode({'q': query, 'fleet': name, **more}, doseq=True)}"
+    fleet = resources.name_of(resources.folder()) or ""
+    return f"{base}?{urlencode({'q': query, 'fleet': fleet, **more}, doseq=True)}"
 
 
-def prefill(key: str) -> None:
-    """Put the query of the address into the widget of that key, once a session. Call it before the widget.
+def prefill(key: str) -> bool:
+    """Put the query of the address into the widget of that key, once a session; returns whether it did.
 
-    Nothing runs: anybody can make a link, and an answer may cost money.
+    Call it before the widget. Nothing runs: anybody can make a link, and an answer may cost money.
     """
     query = st.query_params.get("q")
-    if query and st.session_state.get(f"{key}-linked") != query:
-        st.session_state[f"{key}-linked"] = st.session_state[key] = query
+    if not query or st.session_state.get(f"{key}-linked") == query:
+        return False
+    st.session_state[f"{key}-linked"] = st.session_state[key] = query
+    return True
 
 
 def pending() -> bool:
@@ -38,7 +40,5 @@ def clear() -> None:
     st.query_params.pop("q", None)
 
 
-def draw_link(address: str) -> None:
-    """An address to copy."""
-    st.caption("This link opens the page with the same query, models and mode. Nothing runs until the query is sent.")
-    st.code(address, language=None, wrap_lines=True)
+def notice(next_step: str) -> None:
+    st.info(f"A link filled in the query below. Nothing has run yet: {next_step}", icon=":material/link:")

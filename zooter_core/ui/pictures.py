@@ -9,25 +9,25 @@ from zooter_core.ui.colours import colour
 
 SVG = "http://www.w3.org/2000/svg"
 INKS = {"light": ("#ffffff", "#120e1c", "#57525f"), "dark": ("#131019", "#f1eef7", "#bdb7c7")}  # ground, ink, paler
+CENTRED, BOLD = 'text-anchor="middle"', 'font-weight="700"'
 FONT = "Source Sans Pro, Source Sans 3, Helvetica, Arial, sans-serif"
 
 
 def picture(width: float, height: float, body: str, more: str = "") -> str:
-    """A picture of that size in pixels."""
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
     return f'<svg xmlns="{SVG}" {size}{more}>{body}</svg>'
 
 
+def words(x: float, y: float, text: str, size: int, fill: str, more: str = "") -> str:
+    """A line of text, with further attributes."""
+    style = f'font-family="{FONT}" font-size="{size}" fill="{fill}" {more}'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(text)}</text>'
+
+
 def avatar(pool: Sequence[str], name: str) -> str:
     """A disc in a model's colour with its initial."""
-    initial = escape(name.strip()[:1].upper())
-    return picture(
-        32,
-        32,
-        f'<circle cx="16" cy="16" r="16" fill="{colour(pool, name)}"/>'
-        f'<text x="16" y="21.5" text-anchor="middle" font-family="{FONT}" font-size="16" font-weight="700" '
-        f'fill="#14101f">{initial}</text>',
-    )
+    disc = f'<circle cx="16" cy="16" r="16" fill="{colour(pool, name)}"/>'
+    return picture(32, 32, disc + words(16, 21.5, name.strip()[:1].upper(), 16, "#14101f", f"{CENTRED} {BOLD}"))
 
 
 def stacked(probabilities: Mapping[str, float], pool: Sequence[str]) -> str:

@@ -1,9 +1,11 @@
-"""The latest items of this server by their ids, for tabs that reload."""
+"""The latest items of this server, each found by its id in a tab's address, for tabs that reload."""
 
 from __future__ import annotations
 
 import threading
 from typing import Generic, Protocol, TypeVar
+
+import streamlit as st
 
 MOST = 200  # in memory; the oldest are dropped first
 
@@ -16,10 +18,15 @@ Item = TypeVar("Item", bound=HasId)
 
 
 class Registry(Generic[Item]):
-    """Items by their ids. Thread-safe."""
+    """Items by their ids. Thread-safe.
 
-    def __init__(self, most: int = MOST) -> None:
-        self._most = most
+    Args:
+        kind: what an item is; its key in a tab's session state.
+        parameter: of the address, which holds the id of the tab's item.
+    """
+
+    def __init__(self, kind: str, parameter: str, most: int = MOST) -> None:
+        self._kind, self._parameter, self._most = kind, parameter, most
         self._items: dict[str, Item] = {}
         self._lock = threading.Lock()
 
@@ -33,3 +40,28 @@ class Registry(Generic[Item]):
 
     def find(self, id: str) -> Item | None:
         return self._items.get(id)
+
+    def remove(self, id: str) -> None:
+        with self._lock:
+            self._items.pop(id, None)
+
+    def current(self) -> Item | None:
+        """This tab's item: its own, or the one that the address names."""
+        item: Item | None = st.session_state.get(self._kind)
+        if item is None and (id := st.query_params.get(self._parameter)):
+            item = st.session_state[self._kind] = self.find(id)
+            if item is None:
+                st.query_params.pop(self._parameter)
+                st.info(
+                    f"This address names a {self._kind} that the server no longer has. A restart of the server clears "
+                    "them."
+                )
+        if item is not None:
+            st.query_params[self._parameter] = item.id
+            self.add(item)
+        return item
+
+    def show(self, item: Item | None) -> None:
+        st.session_state[self._kind] = item
+        if item is None:
+            st.query_params.pop(self._parameter, None)

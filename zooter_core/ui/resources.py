@@ -19,8 +19,8 @@ import streamlit as st
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.errors import ZooterError
 from zooter_core.paths import EMBEDDED_FLEET, ROOT
-from zooter_core.ui.error_box import show_error
 from zooter_core.ui.text import code, plain
+from zooter_core.ui.widgets import show_error
 
 if TYPE_CHECKING:
     from zooter_core.backends import Backend
@@ -128,8 +128,7 @@ def fleets() -> dict[str, str]:
         return {urlsplit(url).netloc: url}
     names: dict[str, str] = {}
     paths = set()
-    beside = [] if MODELS.resolve() == Path(_default()).resolve().parent else [Path(_default()).parent]
-    files = [file for parent in (MODELS, *beside) for file in sorted(parent.glob("*/fleet.toml"))]
+    files = [file for parent in (MODELS, Path(_default()).parent) for file in sorted(parent.glob("*/fleet.toml"))]
     for folder in (_default(), *(str(file.parent) for file in files)):
         path = Path(folder).resolve()
         if path not in paths:
@@ -146,7 +145,7 @@ def folder() -> str:
 
 def pick_fleet(folder: str | Path) -> None:
     """Let this session use the fleet in a folder. Call it in a callback, before the picker is drawn."""
-    if name := _name_of(folder):
+    if name := name_of(folder):
         st.session_state["fleet"] = name
         _set_picked()
 
@@ -158,11 +157,11 @@ def _set_picked() -> None:
 
 def forget(folder: str | Path) -> None:
     """Load a fleet again when it is next used, because its files have changed."""
-    if name := _name_of(folder):
+    if name := name_of(folder):
         _loading.clear(fleets()[name])
 
 
-def _name_of(folder: str | Path) -> str | None:
+def name_of(folder: str | Path) -> str | None:
     path = Path(folder).resolve()
     return next((name for name, other in fleets().items() if Path(other).resolve() == path), None)
 

@@ -7,6 +7,7 @@ ZOOTER_ALLOW_HOST and ZOOTER_EMBED_FROM hold host names and origins, separated b
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import webbrowser
@@ -18,8 +19,10 @@ from typing import Any
 
 import click
 import streamlit as st
+import streamlit.delta_generator as drawing
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
+from streamlit.components.v2.component_manager import BidiComponentManager
 from streamlit.file_util import get_static_dir
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.cli import configurator_options
@@ -47,6 +50,10 @@ def serve(**options: Any) -> None:
     # Otherwise Streamlit treats the folder pages/ as its older kind of pages until app.py has run once, and a first
     # visit to /compare would show the page without the frame.
     PagesManager.uses_pages_directory = False
+    # Otherwise it reads the metadata of every installed package, for components of others: a tenth of a second.
+    BidiComponentManager.discover_and_register_components = lambda self, **options: None  # type: ignore[method-assign]
+    # Otherwise the first page looks through all modules for the source of its callers, to warn those in a notebook.
+    drawing._use_warning_has_been_displayed = True
     page = (Path(get_static_dir()) / "index.html").read_text(encoding="utf-8")
     embed_from = [check_origin(origin, EMBED_FROM) for origin in os.environ.get(EMBED_FROM, "").split()]
     allow_host = {check_host(name, ALLOW_HOST) for name in os.environ.get(ALLOW_HOST, "").split()}
@@ -71,6 +78,8 @@ def _guarded(app: ASGIApp, allow_host: set[str], headers: dict[str, str]) -> Gua
 @asynccontextmanager
 async def _started(app: st.App) -> AsyncIterator[None]:
     """Begin to load the fleet, and open a browser unless the demo is headless."""
+    gc.freeze()  # no collection looks through all that has been imported (__main__.py)
+    gc.enable()
     run = partial(asyncio.get_running_loop().run_in_executor, None)
     run(resources.begin_loading)
     if not st.get_option("server.headless"):

@@ -40,5 +40,12 @@ def draw(
     return bool(st.session_state.get(opened))
 
 
+def bar(key: str, text: str, width: int, share: float, fill: str, alt: str) -> None:
+    """A text in Markdown, of a width in pixels, and beside it a track of which a colour fills a share."""
+    with st.container(horizontal=True, key=f"bar-{key}", vertical_alignment="center", wrap=False):
+        st.markdown(text, width=width)
+        st.image(pictures.filled(share, fill), width="stretch", alt=alt)
+
+
 def _toggle(key: str) -> None:
     st.session_state[key] = not st.session_state.get(key)

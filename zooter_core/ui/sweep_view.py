@@ -11,7 +11,7 @@ import streamlit as st
 from zooter_core.evaluation.charts import SWEEP_AXES, add_sweep
 from zooter_core.evaluation.report_tables import Figures, is_best
 from zooter_core.ui import charts, colours, tables, verdicts
-from zooter_core.ui.tables import Column, Table
+from zooter_core.ui.tables import Column
 
 COLUMNS = [
     Column("beta", "beta", "Weight of a query's own label; the rest comes from its tags.", "g"),
@@ -26,10 +26,9 @@ COLUMNS = [
 
 
 def draw_sweep(sweep: Figures) -> None:
-    """The verdict, the chart and the table."""
     st.markdown(verdicts.of_sweep(sweep))
     alt = "Mean score over beta with its 95% interval; the table below holds the same figures."
-    st.plotly_chart(chart(sweep), config=charts.PLAIN, key="sweep-chart", alt=alt)
+    charts.draw(chart(sweep), "sweep-chart", alt)
     draw_table(sweep)
 
 
@@ -41,10 +40,9 @@ def chart(sweep: Figures) -> go.Figure:
 
 
 def draw_table(sweep: Figures) -> None:
-    """A row per beta and tau, with a CSV file."""
     rows = [_row(row, sweep) for row in sweep["rows"]]
-    best = {"mean": {number for number, row in enumerate(sweep["rows"]) if is_best(row, sweep)}}
-    tables.show(Table("beta", rows, COLUMNS, best))
+    best = {("mean", number) for number, row in enumerate(sweep["rows"]) if is_best(row, sweep)}
+    tables.show("beta", rows, COLUMNS, best)
 
 
 def _row(row: Mapping[str, Any], sweep: Figures) -> dict[str, Any]:

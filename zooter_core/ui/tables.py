@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
-from zooter_core.evaluation.report_tables import to_csv
+from zooter_core.ui import widgets
 from zooter_core.ui.text import plain
+
+Rows = Sequence[Mapping[str, Any]]
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # starts of cells that a spreadsheet runs
 
 
 @dataclass(frozen=True)
@@ -22,29 +27,18 @@ class Column:
     number_format: str = ""
 
 
-@dataclass(frozen=True)
-class Table:
-    """Rows and how they are shown.
+def show(name: str, rows: Rows, columns: Sequence[Column], best: Set[tuple[str, int]] = frozenset()) -> None:
+    """A table, what its columns mean, and a button that downloads it.
 
-    Attributes:
-        name: of the file, without .csv.
-        best: column key -> the numbers of the rows that are marked there.
+    Args:
+        best: the marked cells: the key of the column and the number of the row.
     """
-
-    name: str
-    rows: Sequence[Mapping[str, Any]]
-    columns: Sequence[Column]
-    best: Mapping[str, Set[int]] = field(default_factory=dict)
-
-
-def show(table: Table) -> None:
-    """A table, what its columns mean, and a button that downloads it."""
-    align = "".join("r" if column.number_format else "l" for column in table.columns)
-    rows = [[_cell(table, number, column) for column in table.columns] for number in range(len(table.rows))]
-    draw(table.name, [column.label for column in table.columns], rows, align)
-    row = st.container(horizontal=True)
-    meanings({column.label: column.help for column in table.columns}, row)
-    download(table, row)
+    align = "".join("r" if column.number_format else "l" for column in columns)
+    cells = [[_cell(row, column, (column.key, n) in best) for column in columns] for n, row in enumerate(rows)]
+    draw(name, [column.label for column in columns], cells, align)
+    place = st.container(horizontal=True)
+    meanings({column.label: column.help for column in columns}, place)
+    download(name, rows, columns, place)
 
 
 def draw(name: str, head: Sequence[str], rows: Sequence[Sequence[str]], align: str = "") -> None:
@@ -59,18 +53,24 @@ def meanings(texts: Mapping[str, str], place: Any) -> None:
         st.markdown("\n".join(f"- **{plain(name)}**: {text}" for name, text in texts.items()))
 
 
-def download(table: Table, place: Any) -> None:
+def download(name: str, rows: Rows, columns: Sequence[Column], place: Any) -> None:
     """A button, in `place`, that downloads a table as CSV."""
-    place.download_button(
-        "This table (CSV)",
-        to_csv([{column.label: row.get(column.key) for column in table.columns} for row in table.rows]),
-        f"{table.name}.csv",
-        "text/csv",
-        key=f"csv-{table.name}",
-        icon=":material/download:",
-        on_click="ignore",
-        type="tertiary",
-    )
+    content = to_csv([{column.label: row.get(column.key) for column in columns} for row in rows])
+    widgets.download("This table (CSV)", content, f"{name}.csv", place, type="tertiary")
+
+
+def to_csv(rows: Rows) -> str:
+    """Rows with the same columns as CSV with a header, harmless in a spreadsheet; None becomes an empty cell."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    for cells in (rows[0], *(row.values() for row in rows)):
+        writer.writerow(map(harmless, cells))
+    return file.getvalue()
+
+
+def harmless(cell: Any) -> Any:
+    """The cell with an apostrophe before it if a spreadsheet would run it as a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], align: str = "") -> str:
@@ -86,17 +86,16 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], align: str = ""
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cell(table: Table, number: int, column: Column) -> str:
-    value = table.rows[number].get(column.key)
+def _cell(row: Mapping[str, Any], column: Column, best: bool) -> str:
+    value = row.get(column.key)
     if value is None:
         return "–"
     if not column.number_format:
         return plain(str(value))
-    text = written(column.number_format, value)
-    return f":green-background[**{text}**]" if number in table.best.get(column.key, ()) else text
+    return figure(column, value, best)
 
 
-def written(number_format: str, value: float) -> str:
-    """A number in its format; a small negative one is no "-0.00"."""
-    text = format(value, number_format)
-    return text if text.strip("-0.%") else text.removeprefix("-")
+def figure(column: Column, value: float, best: bool) -> str:
+    """A number in its column's format, marked if it is the best."""
+    text = format(value, "z" + column.number_format)  # z: a small negative one is no "-0.00"
+    return f":green-background[**{text}**]" if best else text

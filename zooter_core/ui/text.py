@@ -40,9 +40,10 @@ def plain(text: str) -> str:
     return escape.escaped(escape.unlinked(escape.visible(text)).strip())
 
 
-def number(value: float, digits: int = 2) -> str:
-    """A number with that many decimals; a small negative one is no "-0.00"."""
-    return f"{round(value, digits) + 0.0:.{digits}f}"
+def clipped(text: str, most: int) -> str:
+    """The beginning of a text, on one line."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def code(text: str) -> str:

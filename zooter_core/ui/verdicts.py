@@ -51,14 +51,16 @@ def _difference(difference: float, interval: Sequence[float], n: int, other: str
     amount, queries = _rounded(difference, interval, "+"), f"{n:,} held-back queries"
     if n < FEW:
         return (
-            f"Against {other}, the router earns {amount} reward per query ({_ci(low, high)}, {queries}). With so few "
-            "queries, that does not show whether it is better."
+            f"The router differs from {other}, by {amount} per query ({_ci(low, high)}, {queries}). "
+            "With so few queries, that does not show whether it is better."
         )
     if low > 0:
-        return f"The router earns **more** than {other}: {amount.lstrip('+')} per query ({_ci(low, high)}, {queries})."
+        return (
+            f"The router is **better** than {other}, by {amount.lstrip('+')} per query ({_ci(low, high)}, {queries})."
+        )
     if high < 0:
         less = amount.lstrip("-")
-        return f"The router earns **less** than {other}: {less} per query ({_ci(-high, -low)}, {queries})."
+        return f"The router is **worse** than {other}, by {less} per query ({_ci(-high, -low)}, {queries})."
     return f"**No significant difference** from {other}: {amount} per query ({_ci(low, high)}, {queries})."
 
 
@@ -68,8 +70,7 @@ def _decimals(low: float, high: float) -> int:
 
 
 def _rounded(value: float, interval: Sequence[float], sign: str = "") -> str:
-    decimals = _decimals(*interval)
-    return f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"  # + 0.0: no "-0.00"
+    return f"{value:{sign}z.{_decimals(*interval)}f}"  # z: no "-0.00"
 
 
 def _ci(low: float, high: float) -> str:

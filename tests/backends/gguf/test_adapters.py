@@ -51,6 +51,15 @@ def test_a_peft_adapter_is_written_once_with_the_rows_in_llama_cpps_order(base, 
     assert path.stat().st_mtime_ns == before
 
 
+def test_a_damaged_file_in_the_cache_is_written_again(base, tmp_path):
+    folder = write_peft(tmp_path / "lora")
+    path = gguf_adapter(str(folder), base, "math")
+    content = path.read_bytes()
+    path.write_bytes(content[:-100])
+    assert gguf_adapter(str(folder), base, "math") == path
+    assert path.read_bytes() == content
+
+
 def test_another_scale_or_other_weights_are_another_file(base, tmp_path):
     files = [
         gguf_adapter(str(write_peft(tmp_path / f"{number}", lora_alpha=alpha, use_rslora=rs)), base, "math")
@@ -85,6 +94,10 @@ def test_an_adapter_of_another_base_as_gguf(base, tmp_path):
 
 def test_a_peft_adapter_of_another_base(base, tmp_path):
     assert "one for another base: blk.0.ffn_down.weight" in refusal(write_peft(tmp_path / "wide", width=128), base)
+    narrow = write_peft(tmp_path / "narrow")
+    gguf_adapter(str(narrow), base, "math")  # what has been written for one base must fit the next one, too
+    wide = read_header(write_model(tmp_path / "wide.gguf", width=128))
+    assert "one for another base: blk.0.ffn_down.weight, 96 x 64 instead of 96 x 128" in refusal(narrow, wide)
     folder = write_peft(tmp_path / "other")
     file = folder / "adapter_model.safetensors"
     save_file({name.replace("q_proj", "Wqkv_odd"): matrix for name, matrix in load_file(file).items()}, file)
@@ -110,6 +123,9 @@ def test_a_damaged_peft_adapter(base, tmp_path):
     assert "no adapter_config.json" in refusal(tmp_path, base)
     folder = write_peft(tmp_path / "lora")
     file = folder / "adapter_model.safetensors"
+    (folder / "adapter_config.json").write_text("[]")
+    assert "adapter_config.json holds no JSON object" in refusal(folder, base)
+    folder = write_peft(tmp_path / "lora")
     content = file.read_bytes()
     file.write_bytes(content[:100])
     assert "files that cannot be read" in refusal(folder, base)

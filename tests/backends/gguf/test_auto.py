@@ -106,6 +106,14 @@ def test_what_llama_cpp_cannot_load_transformers_answers_with_a_note(folder):
     assert pieces[-1].response.error is None
 
 
+def test_what_transformers_answers_instead_stays_with_it(folder, tmp_path, monkeypatch):
+    backend = AutoBackend()
+    backend.load(folder)
+    monkeypatch.setattr(auto, "backend", pytest.fail)  # no second one
+    with pytest.raises(ZooterError):
+        backend.load(CandidateConfig("none", "auto", str(tmp_path / "none")))
+
+
 def test_what_neither_can_load_is_an_error(tmp_path):
     with pytest.raises(ZooterError, match="none there"):
         AutoBackend().load(CandidateConfig("none", "auto", str(tmp_path / "none.gguf")))

@@ -8,7 +8,7 @@ import pytest
 
 from support.gguf_models import candidate, write_model
 from zooter_core.backends.gguf import child, engine
-from zooter_core.backends.gguf.engine import Engine
+from zooter_core.backends.gguf.engine import Engine, first_error, last_line
 from zooter_core.backends.gguf.header import read_header
 from zooter_core.errors import WorkError
 
@@ -23,8 +23,8 @@ def model(tmp_path: Path) -> Path:
 def test_the_process_ends_with_the_one_that_started_it(model):
     engine = Engine(candidate(model), read_header(model), [])
     assert (engine._folder / "llama.sock").exists()
-    engine._process.stdin.close()  # as the system does when it is killed
-    assert engine._process.wait(20) == 0
+    engine.process.stdin.close()  # as the system does when it is killed
+    assert engine.process.wait(20) == 0
     assert not engine._folder.exists()
     engine.close()
 
@@ -32,9 +32,9 @@ def test_the_process_ends_with_the_one_that_started_it(model):
 def test_no_folder_stays_when_the_one_that_started_it_is_killed_while_the_model_loads(model, monkeypatch):
     monkeypatch.setattr(Engine, "_wait_until_loaded", lambda engine, candidate: None)
     engine = Engine(candidate(model), read_header(model), [])
-    for pipe in (engine._process.stdin, engine._process.stdout):
+    for pipe in (engine.process.stdin, engine.process.stdout):
         pipe.close()
-    assert engine._process.wait(20) == 0
+    assert engine.process.wait(20) == 0
     assert not engine._folder.exists()
     engine.close()
 
@@ -62,3 +62,22 @@ def test_a_failure_that_llama_cpp_does_not_log_has_the_library_s_own_reason(mode
     monkeypatch.setattr(engine, "REASON_SECONDS", 0.1)
     with pytest.raises(WorkError, match="no backend"):
         Engine(candidate(model), read_header(model), [])
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "last"),
+    [
+        ("", "", ""),
+        ("0.00.008.074 ", "", "0.00.008.074"),  # half a line
+        ("0.08 E load: unknown model arch", "", "0.08 E load: unknown model arch"),
+        ("0.08 I loading\n0.09 E load: no such file\n0.10 E main: bye\n", "no such file", "0.10 E main: bye"),
+        ("GGML_ASSERT(rows > 0) failed\n", "GGML_ASSERT(rows > 0) failed", "GGML_ASSERT(rows > 0) failed"),
+    ],
+)
+def test_the_reason_is_the_first_error_that_is_whole(tmp_path, text, error, last):
+    (tmp_path / "log").write_text(text)
+    assert (first_error(tmp_path / "log"), last_line(tmp_path / "log")) == (error, last)
+
+
+def test_a_log_that_is_missing_has_no_reason(tmp_path):
+    assert first_error(tmp_path / "log") == last_line(tmp_path / "log") == ""

@@ -17,7 +17,7 @@ from support.scripted_server import serving
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 
-from zooter_core.backends import Request
+from zooter_core.backends import Request, stream_or_fail
 from zooter_core.backends.http.openai import OpenAIBackend
 from zooter_core.backends.http.retry import RetryPolicy
 from zooter_core.config.candidates import CandidateConfig
@@ -166,6 +166,18 @@ def test_stop_set_before_the_start(server, backend):
     stop.set()
     (_, (response,)) = answers(backend, [candidate(server, "hang-first")], stop=stop)
     assert (response.finish, response.text) == ("stopped", "")
+
+
+def test_a_bug_leaves_no_request_without_a_response(server, backend, monkeypatch):
+    from zooter_core.backends.http.server import Server
+
+    async def broken(*_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Server, "answer", broken)
+    requests = [Request(candidate(server), ASK) for _ in range(2)]
+    (_, responses) = read(stream_or_fail(backend, requests, GENERATION, threading.Event()), requests)
+    assert all("RuntimeError: a bug" in str(response.error) for response in responses)
 
 
 def test_an_abandoned_answer_ends_at_the_server_too(backend):

@@ -19,11 +19,10 @@ from support.scripted_server import serving
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 
 from zooter_core.backends import Request
-from zooter_core.backends.http.faults import printable
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import WorkError
+from zooter_core.errors import WorkError, one_line
 from zooter_core.records import Message
 
 ASK = (Message("user", "What is the sea?"),)
@@ -219,8 +218,8 @@ def test_retry_after_is_honoured(backend):
 
 
 def test_a_strangers_text_becomes_one_short_line():
-    assert printable("a\x1b[31m\nb\u202e c") == "a [31m b c"
-    assert len(printable("x" * 1000)) == 200
+    assert one_line("a\x1b[31m\nb\u202e c") == "a [31m b c"
+    assert len(one_line("x" * 1000)) == 200
 
 
 # Rest after repeated failure

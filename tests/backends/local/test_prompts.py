@@ -10,7 +10,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from support import reward_checkpoints, tiny_models
 from zooter_core.backends import Request
-from zooter_core.backends.local.prompts import beginning, plain, prompt_ids
+from zooter_core.backends.conversation import without_tokens
+from zooter_core.backends.local.prompts import beginning, prompt_ids, special_tokens
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.records import Message
 
@@ -90,5 +91,9 @@ def test_special_tokens_that_have_no_role_are_text_too(tiny_fleet):
     assert mark not in tokenizer.all_special_ids
     typed = "Hi <|start_header_id|>system"
     assert mark in tokenizer(typed)["input_ids"]
-    assert mark not in tokenizer(plain(typed, tokenizer))["input_ids"]
-    assert plain("What is a < b | c > d?", tokenizer) == "What is a < b | c > d?"
+
+    def plain(text: str) -> str:
+        return without_tokens(Message("user", text), special_tokens(tokenizer)).content
+
+    assert mark not in tokenizer(plain(typed))["input_ids"]
+    assert plain("What is a < b | c > d?") == "What is a < b | c > d?"

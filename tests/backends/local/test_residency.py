@@ -241,7 +241,7 @@ def test_a_model_in_use_never_leaves(folders, alone):
 def test_who_waits_for_room_can_stop(folders):
     a, b, _ = pool(folders, ONE).values()
     backend = TransformersBackend()
-    base = backend._take(("held",), a, threading.Event())  # in use until it is released
+    base = backend._take(("held",), a, lambda: Checkpoint.of(a), threading.Event())  # in use until it is released
     stop = threading.Event()
     ended: list[str] = []
     thread = threading.Thread(target=lambda: ended.append(ask(backend, [b], stop=stop)[0][0].finish))

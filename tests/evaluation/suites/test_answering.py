@@ -14,8 +14,9 @@ from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores, read_texts
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.evaluation.suites import Problem, Suite, answering, outcome
+from zooter_core.evaluation.suites import Suite, answering, outcome
 from zooter_core.evaluation.suites.answering import SuiteJob, sample
+from zooter_core.evaluation.suites.reading import Problem
 from zooter_core.labelling.rewards import Unscored
 
 PROBLEMS = [Problem(f"p{n}", (text,), n, ("t",)) for n, text in enumerate(tiny_models.QUERIES[:10])]
@@ -248,7 +249,7 @@ TURNS = [Problem(f"p{n}", (text, "And then?"), n, ("t",)) for n, text in enumera
     ("file", "changes", "problem"),
     [
         ("responses.jsonl", {"candidate": "three"}, 'but found "candidate" is none of base, one, two in line 2'),
-        ("responses.jsonl", {"turn": 2}, 'but found "turn" is not the number of one in line 2'),
+        ("responses.jsonl", {"turn": 2}, 'but found "turn" is not a whole number from 0 to 1 in line 2'),
         ("responses.jsonl", {"text": 5}, 'but found "text" is not a text in line 2'),
         ("scores.jsonl", {"score": float("nan")}, "but found NaN"),
         ("scores.jsonl", {"id": {}}, "but found one of {} in line 2"),

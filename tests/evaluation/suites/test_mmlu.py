@@ -103,5 +103,5 @@ def test_a_wrong_csv_is_named_with_its_line(tmp_path, row, message):
         Mmlu().read([path])
     assert message in str(caught.value)
     assert f"{path}, line 2" in str(caught.value)
-    with pytest.raises(ZooterError, match="none at"):
+    with pytest.raises(ZooterError, match="no file at"):
         Mmlu().read([tmp_path / "no.csv"])

@@ -111,7 +111,10 @@ def row(chosen: float | None, other: float | None) -> Comparison:
 
 
 def test_the_summary_by_hand() -> None:
-    summary = batches.summary([row(2.0, 1.0), row(-1.0, 3.0), row(None, 5.0)])
-    assert summary == batches.Summary(ranked=2, agreed=1, router=0.5, best=2.5, tokens_router=20, tokens_all=80)
-    assert batches.summary([row(None, 1.0)]) is None
-    assert batches.summary([]) is None
+    assert batches.summary_lines([row(2.0, 1.0), row(-1.0, 3.0), row(None, 5.0)]) == [
+        "The router's choice had the highest reward in **1 of 2** queries (50%). Its mean reward is 0.50, that of the "
+        "best responses 2.50: running its choice alone loses 2.00 per query.",
+        "The router's choices took 20 tokens instead of 80: 75% saved.",
+    ]
+    for rows in ([row(None, 1.0)], []):
+        assert batches.summary_lines(rows) == ["None of the responses has a reward, so there is nothing to rank."]

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from zooter_core.ui.compare import votes
 from zooter_core.ui.compare.votes import Outcome, Vote
 
@@ -18,23 +16,21 @@ def test_a_vote_comes_back_as_it_was() -> None:
 
 
 def test_counts_by_hand() -> None:
-    tally = votes.tally(
-        [vote("a"), vote("b"), vote("c"), vote("a", of="ab"), vote(None, outcome="tie"), vote(None, outcome="none")]
-    )
-    assert (tally.votes, tally.decided, tally.blind, tally.ties, tally.nones) == (6, 4, 1, 1, 1)
-    assert (tally.router, tally.reward) == (2, 1)  # a twice, b once
-    assert tally.chance == pytest.approx(3 * (1 / 3) + 1 / 2)
-    assert dict(tally.won) == {"a": 2, "b": 1, "c": 1}
-    assert dict(tally.shown) == {"a": 6, "b": 6, "c": 5}
+    cast = [vote("a"), vote("b"), vote("c"), vote("a", of="ab"), vote(None, outcome="tie"), vote(None, outcome="none")]
+    total, router, reward = votes.summary_lines(cast)
+    assert total == "6 votes, 1 of them blind: 4 for one response, 1 tie, 1 for none."
+    assert "**2 of 4**" in router  # a twice
+    assert "a random choice would match 1.5." in router  # 3 * (1 / 3) + 1 / 2
+    assert "**1 of 4** (25%)" in reward  # b once
 
 
 def test_the_words_state_the_counts() -> None:
-    text = " ".join(votes.summary_lines(votes.tally([vote("a"), vote("b"), vote(None, outcome="tie")])))
+    text = " ".join(votes.summary_lines([vote("a"), vote("b"), vote(None, outcome="tie")]))
     assert "3 votes, 0 of them blind: 2 for one response, 1 tie, 0 for none." in text
     assert "**1 of 2** (50%, 95% interval 9% to 91%)" in text
     assert "a random choice would match 0.7." in text
 
 
 def test_no_votes_and_only_ties_divide_by_nothing() -> None:
-    assert "No votes" in votes.summary_lines(votes.tally([]))[0]
-    assert len(votes.summary_lines(votes.tally([vote(None, outcome="tie")]))) == 1
+    assert "No votes" in votes.summary_lines([])[0]
+    assert len(votes.summary_lines([vote(None, outcome="tie")])) == 1

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from zooter_core.method.tag_table import TIE, Bin, Reliability, TagTable
+from zooter_core.method.metrics import wilson_interval
+from zooter_core.method.tag_table import TIE, TagTable
 from zooter_core.ui.colours import PALETTE
 from zooter_core.ui.explorer import charts, live_charts
 from zooter_core.ui.explorer.regions import Region
@@ -80,14 +81,15 @@ def test_rewards_are_coloured_within_their_tag_and_shown_as_they_are():
     figure = charts.heat(TABLE, "reward", ("a", "b"))
     assert shades(figure) == [[0.5, 0.0], [0.0, 2.0]]
     assert numbers(figure)[2:] == ["-1.00", "3.00"]
-    assert figure.data[0].customdata[1][0][5] == -2.0
+    assert figure.data[0].hovertext[1][0].endswith("<br>mean reward -1.00, -2.00 from the tag's mean<br>1 query")
 
 
 def test_differences_are_in_points():
     figure = charts.heat(TABLE, "difference", ("a", "b"))
     assert numbers(figure)[:2] == ["+20", "-20"]
     np.testing.assert_allclose(shades(figure)[0], [0.2, 0.2])
-    assert figure.data[0].customdata[0][0][:5].round(6).tolist() == [4, 0.7, 0.5, 2.0, 20.0]
+    expected = "<b>sums: a</b><br>router 70.0%, actually best 50.0%<br>difference +20.0 points<br>4 queries"
+    assert figure.data[0].hovertext[0][0] == expected
 
 
 def test_a_large_pool_has_no_room_for_numbers():
@@ -103,9 +105,11 @@ def test_names_are_shown_as_they_are():
 
 
 def test_reliability_shows_each_bin_with_its_interval():
-    figure = charts.reliability(Reliability(0.1, (Bin(0.5, 0.6, 4, 0.55, 0.5, 0.2, 0.8),)))
-    line = figure.data[1]
-    assert (line.x, line.y, line.error_y.array[0]) == ((0.55,), (0.5,), 0.8 - 0.5)
+    bins = [{"from": 0.5, "to": 0.6, "n": 4, "probability": 0.55, "won": 0.5}]
+    figure = charts.reliability({"ece": 0.05, "bins": bins})
+    line, (low, high) = figure.data[1], wilson_interval(0.5, 4)
+    assert (line.x, line.y) == ((0.55,), (0.5,))
+    assert (line.error_y.arrayminus[0], line.error_y.array[0]) == (0.5 - low, high - 0.5)
     assert figure.data[0].y == (0, 1)
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError, deserialize
 
 from zooter_core.backends.gguf.header import Header, read_header
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.files import atomic
 from zooter_core.strict_json import dump_json, parse_json
-from zooter_core.weights import private_cache
+from zooter_core.weights import cache_dir, writing_cache
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 FIX_ADAPTER = "Fix `adapter` in fleet.toml, or train it on this base."
@@ -30,9 +30,6 @@ Matrix = np.ndarray[Any, np.dtype[Any]]
 
 def gguf_adapter(adapter: str, base: Header, candidate: str) -> Path:
     """The GGUF file of an adapter, converted if necessary.
-
-    Args:
-        candidate: its name, for messages.
 
     Raises:
         WorkError: it is no LoRA adapter that llama.cpp can apply, or belongs to another base.
@@ -49,31 +46,36 @@ def gguf_adapter(adapter: str, base: Header, candidate: str) -> Path:
         return path
     try:
         settings = parse_json((path / CONFIG).read_text(encoding="utf-8"))
+        if not isinstance(settings, dict):
+            raise ValueError(f"{CONFIG} holds no JSON object")
         content = (path / WEIGHTS).read_bytes()
-        weights = _safetensors(content)
+        identity = dump_json([VERSION, base.architecture, settings], sort_keys=True).encode()
+        done = cache_dir() / f"lora-{hashlib.sha256(identity + content).hexdigest()[:24]}.gguf"
+        shapes = _shapes(done)
+        weights = _safetensors(content) if shapes is None else {}
     except FileNotFoundError as problem:
         raise _fault(
             candidate, path, f"no {Path(problem.filename).name}", "Name a peft folder or a .gguf file."
         ) from problem
-    except (OSError, ValueError, KeyError, TypeError, struct.error, ZooterError) as problem:
+    except (OSError, ValueError, TypeError, SafetensorError, ZooterError) as problem:
         raise _fault(candidate, path, f"files that cannot be read ({problem})") from problem
     if fault := _unsupported(settings):
         raise _fault(candidate, path, fault, 'Use the backend "transformers", or merge the adapter into the weights.')
-    identity = dump_json([VERSION, base.architecture, settings], sort_keys=True).encode()
-    name = f"lora-{hashlib.sha256(identity + content).hexdigest()[:24]}.gguf"
+    if shapes is not None:
+        _check(candidate, path, shapes, base)
+        return done
     tensors = _tensors(candidate, path, weights, base)
-    try:
-        done = private_cache() / name
-        if not done.is_file():
-            with atomic(done) as partial:
-                _write(partial, tensors, _alpha(settings), base.architecture)
-    except OSError as problem:
-        raise WorkError(
-            f"a writable cache folder for the adapter of {candidate}",
-            str(problem),
-            "Free some space, or set ZOOTER_CACHE to another folder.",
-        ) from problem
+    with writing_cache(done), atomic(done) as partial:
+        _write(partial, tensors, _alpha(settings), base.architecture)
     return done
+
+
+def _shapes(path: Path) -> Mapping[str, tuple[int, ...]] | None:
+    """The shapes of the tensors of a converted adapter; None if it is not there, or damaged."""
+    try:
+        return read_header(path).shapes
+    except ZooterError:
+        return None
 
 
 def _fault(candidate: str, path: Path, found: str, next_step: str = FIX_ADAPTER) -> WorkError:
@@ -99,23 +101,12 @@ def _alpha(settings: Mapping[str, Any]) -> float:
 
 
 def _safetensors(content: bytes) -> dict[str, Matrix]:
-    """The tensors of a safetensors file as float32. numpy has no bfloat16: its bits are the upper half of float32's.
-
-    Raises:
-        ValueError: it is broken, or has numbers of another kind.
-    """
-    (length,) = struct.unpack_from("<Q", content)
-    if length > len(content) - 8:
-        raise ValueError("a header beyond the end of the file")
-    entries = parse_json(content[8 : 8 + length])
+    """The tensors of a safetensors file as float32. numpy has no bfloat16: its bits are the upper half of float32's."""
     tensors = {}
-    for name, entry in entries.items():
-        if name == "__metadata__":
-            continue
+    for name, entry in deserialize(content):
         if entry["dtype"] not in DTYPES:
             raise ValueError(f"{name} of the type {entry['dtype']}")
-        begin, end = (8 + length + offset for offset in entry["data_offsets"])
-        numbers = np.frombuffer(content[begin:end], DTYPES[entry["dtype"]])
+        numbers = np.frombuffer(entry["data"], DTYPES[entry["dtype"]])
         if entry["dtype"] == "BF16":
             numbers = (numbers.astype(np.uint32) << 16).view(np.float32)
         tensors[name] = numbers.astype(np.float32).reshape(entry["shape"])
@@ -125,11 +116,7 @@ def _safetensors(content: bytes) -> dict[str, Matrix]:
 
 
 def _tensors(candidate: str, path: Path, weights: Mapping[str, Matrix], base: Header) -> dict[str, Matrix]:
-    """An adapter's tensors with llama.cpp's names and order of rows.
-
-    Raises:
-        WorkError: a layer is not in the base, or has another shape there.
-    """
+    """An adapter's tensors with llama.cpp's names and order of rows."""
     from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
 
     arch = next((arch for arch, name in MODEL_ARCH_NAMES.items() if name == base.architecture), None)

@@ -10,22 +10,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Generator
+from dataclasses import asdict
+from typing import Any, TypeVar
 
-from zooter_core.backends import Request
+from zooter_core.backends import Piece, Request
+from zooter_core.backends.conversation import from_template, no_chat_template, without_tokens
 from zooter_core.backends.gguf.engine import Engine, RefusedError
-from zooter_core.backends.gguf.header import Header
 from zooter_core.backends.gguf.slots import Slot
 from zooter_core.backends.local import calculator
+from zooter_core.backends.local.calculator import DIGITS, NUMERIC
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import WorkError
 from zooter_core.records import Finish, Response
 
-DIGITS = tuple("0123456789")
-NUMERIC = (*DIGITS, "-", ".")
 SHARE = 4  # a step with repetition penalty has at most a fourth of the tokens before it
 CHARACTER = 4  # tokens that a character may need
+Result = TypeVar("Result")
+Pieces = Generator[Piece, None, Result]
 
 
 class TooLongError(WorkError):
@@ -33,12 +35,7 @@ class TooLongError(WorkError):
 
 
 class Answer:
-    """The answer to one request.
-
-    Args:
-        put: called with new text.
-        stop: ends the answer when it is set.
-    """
+    """The answer to one request; `stop` ends it."""
 
     def __init__(
         self,
@@ -46,10 +43,9 @@ class Answer:
         request: Request,
         adapter: int | None,
         generation: GenerationConfig,
-        put: Callable[[str], None],
         stop: threading.Event,
     ) -> None:
-        self.engine, self.request, self.adapter, self.stop, self._put = engine, request, adapter, stop, put
+        self.engine, self.request, self.adapter, self.stop = engine, request, adapter, stop
         self.generation = generation
         self.text, self.tokens = "", 0
         self.first: float | None = None
@@ -57,7 +53,7 @@ class Answer:
         self.written: list[int | str] = []  # tokens of the answer, and texts that the calculator wrote
         self.start = time.perf_counter()
 
-    def run(self) -> Response:
+    def run(self) -> Pieces[None]:
         """Generate the answer.
 
         Raises:
@@ -74,41 +70,33 @@ class Answer:
         slot = self.engine.slots.take(self.adapter, self.prompt, len(self.prompt) + most, self.stop)
         self.start = time.perf_counter()
         if slot is None:
-            return self.response("stopped")
+            yield self._end("stopped")
+            return
         try:
-            return self.response(self._generate(slot, most))
+            yield self._end((yield from self._generate(slot, most)))
         finally:
             slot.tokens = [*self.prompt, *(token for token in self.written if isinstance(token, int))]
             self.engine.slots.give_back(slot)
 
-    def response(self, finish: Finish) -> Response:
-        """The response so far."""
-        seconds = time.perf_counter() - self.start
-        name = self.request.candidate.name
-        return Response(name, self.text.strip(), self.tokens, seconds, self.first, finish)
+    def _end(self, finish: Finish) -> Piece:
+        seconds, name = time.perf_counter() - self.start, self.request.candidate.name
+        response = Response(name, self.text.strip(), self.tokens, seconds, self.first, finish)
+        return Piece(self.request, response=response)
 
     def _read(self) -> list[int]:
         """The tokens of the prompt."""
         candidate = self.request.candidate
-        messages = [
-            {"role": message.role, "content": plain(message.content, self.engine.header)}
-            for message in self.request.messages
-        ]
+        header = self.engine.header
+        messages = [without_tokens(message, header.special_tokens) for message in self.request.messages]
         if candidate.prompt_template is not None:
-            query = next(message["content"] for message in reversed(messages) if message["role"] == "user")
-            begun = messages[-1]["content"] if messages[-1]["role"] == "assistant" else ""
-            text = candidate.prompt_template.replace("{query}", query) + begun
-        elif "tokenizer.chat_template" not in self.engine.header.values:
-            raise WorkError(
-                f"a chat template in {self.engine.name}",
-                "none",
-                'Give the candidate a prompt_template, for instance "Q: {query}\\nA:".',
-            )
+            text = from_template(candidate.prompt_template, messages)
+        elif "tokenizer.chat_template" not in header.values:
+            raise no_chat_template(self.engine.name)
         else:
-            text = self.engine.ask("/apply-template", {"messages": messages})["prompt"]
+            text = self.engine.ask("/apply-template", {"messages": list(map(asdict, messages))})["prompt"]
         body = {"content": text, "add_special": True, "parse_special": True}
         tokens: list[int] = self.engine.ask("/tokenize", body)["tokens"]
-        first = self.engine.header.values.get("tokenizer.ggml.bos_token_id")
+        first = header.values.get("tokenizer.ggml.bos_token_id")
         return tokens[1:] if tokens[:2] == [first, first] else tokens  # the template has it, and so does the tokenizer
 
     def _too_long(self) -> TooLongError:
@@ -121,7 +109,7 @@ class Answer:
             f"a prompt that fits into {name}", f"{length:,} tokens, more than the {most:,} that fit", step
         )
 
-    def _generate(self, slot: Slot, most: int) -> Finish:
+    def _generate(self, slot: Slot, most: int) -> Pieces[Finish]:
         """Generate up to `most` tokens, and return how the answer ended."""
         calculates, least = self.request.candidate.calculator, 1
         while self.tokens < most:
@@ -131,7 +119,7 @@ class Answer:
             options: dict[str, Any] = {}
             if calculates and (rest := calculator.due(self.text)) is not None:
                 if rest and self.text[-1] in NUMERIC:
-                    self._write(rest)
+                    yield from self._write(rest)
                     continue
                 if not rest:  # the result is complete
                     options = {"logit_bias": [[digit, False] for digit in DIGITS]}
@@ -139,7 +127,7 @@ class Answer:
             else:
                 rest = None
                 options = {"stop": ["="]} if calculates else {}
-            end = self._step(slot, length, options, rest)
+            end = yield from self._step(slot, length, options, rest)
             if end is None:
                 return "stopped"
             if end["stop_type"] == "eos":
@@ -157,7 +145,7 @@ class Answer:
             return remaining
         return min(remaining, max(least, self.tokens // SHARE))
 
-    def _step(self, slot: Slot, length: int, options: dict[str, Any], due: str | None) -> dict[str, Any] | None:
+    def _step(self, slot: Slot, length: int, options: dict[str, Any], due: str | None) -> Pieces[dict[str, Any] | None]:
         """Generate up to `length` tokens. The last event of llama.cpp, with `cut`; None after a stop.
 
         Args:
@@ -178,17 +166,17 @@ class Answer:
             ids += len(event["tokens"])
             self.tokens += len(event["tokens"])
             self.written += event["tokens"]
-            self._emit(content)
+            yield from self._emit(content)
         if end is None:
             return None
         if gap is not None:
-            self._write(f"{gap}{due}")
+            yield from self._write(f"{gap}{due}")
             return end | {"stop_type": "limit", "cut": False}
         end["cut"] = end["stop_type"] == "limit" and ids < end["tokens_predicted"]
         self.tokens = end["tokens_evaluated"] - len(self.prompt) + (ids if end["cut"] else end["tokens_predicted"])
         if end.get("stopping_word"):
             self.written[-1] = content + end["stopping_word"]  # its token may hold more
-            self._emit(end["stopping_word"])
+            yield from self._emit(end["stopping_word"])
         return end
 
     def _body(self, slot: Slot, length: int) -> dict[str, Any]:
@@ -210,25 +198,18 @@ class Answer:
             "return_tokens": True,
         }
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str) -> Pieces[None]:
         """Write a text in the model's place."""
         self.written.append(text)
         self.tokens += len(text.strip())  # until llama.cpp has counted them
-        self._emit(text)
+        yield from self._emit(text)
 
-    def _emit(self, text: str) -> None:
+    def _emit(self, text: str) -> Pieces[None]:
         if self.first is None:
             self.first = time.perf_counter() - self.start
         if text:
             self.text += text
-            self._put(text)
-
-
-def plain(text: str, header: Header) -> str:
-    """A text without special tokens, so that a user's text cannot begin or end a turn."""
-    for token in header.special_tokens:
-        text = text.replace(token, f"{token[0]} {token[1:]}")
-    return text
+            yield Piece(self.request, text)
 
 
 def refusal(problem: RefusedError, request: Request) -> WorkError:

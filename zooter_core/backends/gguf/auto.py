@@ -6,7 +6,7 @@ Without a measurement it is `gguf`, and `transformers` where xllamacpp is not in
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from zooter_core.errors import ZooterError
 from zooter_core.files import atomic
 from zooter_core.records import Message
 from zooter_core.strict_json import dump_json, parse_json
-from zooter_core.weights import cache_dir, private_cache
+from zooter_core.weights import Progress, cache_dir, private_cache
 
 FILE = "engines.json"  # in the cache
 QUERY = "Describe a walk through a market in the morning."
@@ -48,6 +48,7 @@ class AutoBackend:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._backend: Backend | None = None
+        self._engine = ""  # the name of the backend in use
         self._expected: list[CandidateConfig] = []
         self.note = ""  # why the slower engine answers
 
@@ -71,12 +72,14 @@ class AutoBackend:
         try:
             chosen.load(candidate)
         except ZooterError as problem:
-            if self.engine == TRANSFORMERS:
+            if self._engine == TRANSFORMERS:
                 raise
             replacement = backend(TRANSFORMERS)
             with suppress(ZooterError):
                 replacement.load(candidate)
-                self._use(replacement, f"{problem.failure.reason}: transformers answers instead of llama.cpp.")
+                with self._lock:
+                    self._backend, self._engine = replacement, TRANSFORMERS
+                    self.note = f"{problem.failure.reason}: transformers answers instead of llama.cpp."
                 return
             raise
 
@@ -107,22 +110,14 @@ class AutoBackend:
             yield Piece(requests[0], note=note)
         yield from chosen.stream(requests, generation, stop)
 
-    @property
-    def engine(self) -> str:
-        """The name of the backend in use."""
-        return choice()
-
     def _chosen(self) -> Backend:
         with self._lock:
             if self._backend is None:
-                self._backend = backend(self.engine)
+                self._engine = choice()
+                self._backend = backend(self._engine)
                 self.note = "" if installed() else MISSING
                 expect(self._backend, self._expected)
             return self._backend
-
-    def _use(self, other: Backend, note: str) -> None:
-        with self._lock:
-            self._backend, self.note = other, note
 
 
 def choice() -> str:
@@ -146,7 +141,7 @@ def measured() -> Speeds | None:
     return None
 
 
-def measure(candidate: CandidateConfig, progress: Callable[[str], None]) -> Speeds:
+def measure(candidate: CandidateConfig, progress: Progress) -> Speeds:
     """Measure both engines with a candidate, and note the result for later starts.
 
     Raises:

@@ -5,10 +5,9 @@ Requests with the same adapter are answered in one batch; those of different ada
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,8 @@ from zooter_core.backends.gguf.adapters import gguf_adapter
 from zooter_core.backends.gguf.answer import Answer, TooLongError, refusal
 from zooter_core.backends.gguf.engine import OVERHEAD, SLOTS, Engine, EngineError, RefusedError, context_of
 from zooter_core.backends.gguf.header import Header, check_model, read_header
-from zooter_core.backends.local import memory
-from zooter_core.backends.local.residency import Residency
-from zooter_core.backends.merge_streams import Stop
-from zooter_core.backends.turn_queue import TurnQueue
+from zooter_core.backends.local.residency import Residency, ResidentBackend
+from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import Failure, ZooterError
@@ -35,13 +32,12 @@ LARGEST_AHEAD = 1_000_000_000  # bytes of a model that reads ahead; a larger one
 STARTED_AGAIN = "The next query starts it again."
 
 
-class GgufBackend:
+class GgufBackend(ResidentBackend):
     """Processes of llama.cpp by file and settings, with the adapters of their candidates."""
 
     independent = True  # except for rounding: a batch adds numbers in another order
 
     def __init__(self) -> None:
-        self.turns: TurnQueue | None = None
         self.resident: Residency[Engine] = Residency()
         self._headers: dict[str, Header] = {}
         self._adapters: dict[str, dict[str, Path]] = {}  # model -> adapter as in fleet.toml -> its GGUF file
@@ -57,14 +53,10 @@ class GgufBackend:
     def load(self, candidate: CandidateConfig) -> None:
         """Make the candidate ready to answer; one that does not fit beside the loaded models is only checked."""
         header, key = self._check(candidate)
-        size = memory_of(candidate, header)
-        if self.resident.has(key) or not self.resident.names() or self.resident.fits(on_cpu(candidate), size):
-            engine = self._take(candidate, header, key, NEVER)
-            try:
-                if engine is not None:
-                    self._read(engine, Request(candidate, (Message("user", "Hello"),)), NEVER)
-            finally:
-                self.resident.release(key)
+        if self.resident.fits(key, on_cpu(candidate), lambda: memory_of(candidate, header)):
+            with self._engine(candidate, header, key, NEVER) as engine:
+                assert engine is not None  # only a stop gives None
+                self._read(engine, Request(candidate, (Message("user", "Hello"),)), NEVER)
 
     def read_ahead(self, requests: Sequence[Request]) -> None:
         """Let models that are loaded read conversations in the background, until they have done so or are asked.
@@ -84,113 +76,69 @@ class GgufBackend:
         header, key = self._check(request.candidate)
         length = sum(len(message.content) for message in request.messages)
         cheap = length <= MOST_AHEAD and header.bytes <= LARGEST_AHEAD and self.resident.has(key)
-        if stop.is_set() or not cheap or (engine := self._take(request.candidate, header, key, stop)) is None:
+        if stop.is_set() or not cheap:
             return
-        try:
-            if not engine.slots.busy:
+        with self._engine(request.candidate, header, key, stop) as engine:
+            if engine is not None and not engine.slots.busy:
                 self._read(engine, request, stop)
-        finally:
-            self.resident.release(key)
 
     def _read(self, engine: Engine, request: Request, stop: threading.Event) -> None:
         """Let a slot read a prompt, whose beginning later prompts share: those need not wait for it."""
         one, number = GenerationConfig(max_new_tokens=1), self._number(engine, request.candidate)
         with suppress(ZooterError, EngineError, RefusedError):  # raised again when it is asked
-            Answer(engine, request, number, one, lambda text: None, stop).run()
-
-    def trial(self, candidate: CandidateConfig) -> str:
-        """Any query will do."""
-        return "Say hello."
-
-    def sizes(self) -> Mapping[object, int]:
-        """Bytes of each process, by its key."""
-        return self.resident.sizes()
-
-    def spare(self) -> None:
-        """End the processes that nobody uses."""
-        self.resident.spare()
+            list(Answer(engine, request, number, one, stop).run())
 
     def stream(
         self, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
         """Run all requests at the same time, as many as the slots of their processes allow."""
         self._request_came.set()
-        pieces: queue.Queue[Piece | None] = queue.Queue()
-        waiting, line, abandoned = enumerate(requests), threading.Lock(), Stop(stop)
+        waiting, line = enumerate(requests), threading.Lock()
 
-        def answer_waiting() -> None:
-            try:
-                while True:
-                    with line:
-                        number, request = next(waiting, (0, None))
-                    if request is None:
-                        return
-                    seed = generation.seed + number if request.seed is None else request.seed
-                    pieces.put(self._answer(request, replace(generation, seed=seed), pieces, abandoned))
-            finally:
-                pieces.put(None)
+        def answer_waiting(stop: threading.Event) -> Iterator[Piece]:
+            while True:
+                with line:
+                    number, request = next(waiting, (0, None))
+                if request is None:
+                    return
+                seed = generation.seed + number if request.seed is None else request.seed
+                yield from self._answer(request, replace(generation, seed=seed), stop)
 
         running = min(len(requests), SLOTS) if isinstance(requests, Sequence) else SLOTS
-        for _ in range(running):
-            threading.Thread(target=answer_waiting, name="gguf", daemon=True).start()
-        try:
-            while running:
-                piece = pieces.get()
-                if piece is None:
-                    running -= 1
-                else:
-                    yield piece
-        finally:
-            abandoned.set()  # also if the reader has gone away
+        yield from merge_streams([answer_waiting] * running, stop)
 
-    def _answer(
-        self, request: Request, generation: GenerationConfig, pieces: queue.Queue[Piece | None], stop: threading.Event
-    ) -> Piece:
-        """Answer a request: the last piece. If the process ends before the first word, a new one tries once more."""
-        texts: list[str] = []
-
-        def put(text: str) -> None:
-            texts.append(text)
-            pieces.put(Piece(request, text))
-
+    def _answer(self, request: Request, generation: GenerationConfig, stop: threading.Event) -> Iterator[Piece]:
+        """Answer a request. If the process ends before the first word, a new one tries once more."""
+        name, text = request.candidate.name, ""
         for last in (False, True):
             try:
-                return self._run(request, generation, put, pieces.put, stop)
+                for piece in self._run(request, generation, stop):
+                    text += piece.text
+                    yield piece
             except RefusedError as problem:
-                return Piece.failed(request, refusal(problem, request), "refused")
+                yield Piece.failed(request, refusal(problem, request), "refused")
             except TooLongError as problem:
-                return Piece.failed(request, problem, "refused")
+                yield Piece.failed(request, problem, "refused")
             except EngineError as problem:
-                if not (texts or last):
+                if not (text or last):
                     continue
-                failure = Failure(f"an answer of {request.candidate.name}", str(problem), STARTED_AGAIN)
-                text = "".join(texts).strip()
-                return Piece(request, response=Response(request.candidate.name, text, finish="error", error=failure))
+                failure = Failure(f"an answer of {name}", str(problem), STARTED_AGAIN)
+                yield Piece(request, response=Response(name, text.strip(), finish="error", error=failure))
             except Exception as problem:
-                return Piece.failed(request, problem)
-        raise AssertionError("the loop returns")
+                yield Piece.failed(request, problem)
+            return
 
-    def _run(
-        self,
-        request: Request,
-        generation: GenerationConfig,
-        put: Callable[[str], None],
-        tell: Callable[[Piece], None],
-        stop: threading.Event,
-    ) -> Piece:
+    def _run(self, request: Request, generation: GenerationConfig, stop: threading.Event) -> Iterator[Piece]:
         """Answer a request on its process, which is started if necessary."""
         candidate = request.candidate
         header, key = self._check(candidate)
-        if note := self._note(candidate, header, key):
-            tell(Piece(request, note=note))
-        engine = self._take(candidate, header, key, stop)
-        if engine is None:
-            return Piece.stopped(request)
-        try:
-            number = self._number(engine, candidate)
-            return Piece(request, response=Answer(engine, request, number, generation, put, stop).run())
-        finally:
-            self.resident.release(key)
+        if note := self.resident.note(key, on_cpu(candidate), lambda: memory_of(candidate, header)):
+            yield Piece(request, note=note)
+        with self._engine(candidate, header, key, stop) as engine:
+            if engine is None:
+                yield Piece.stopped(request)
+            else:
+                yield from Answer(engine, request, self._number(engine, candidate), generation, stop).run()
 
     def _number(self, engine: Engine, candidate: CandidateConfig) -> int | None:
         """The number of a candidate's adapter in requests."""
@@ -198,12 +146,7 @@ class GgufBackend:
         return None if adapter is None else engine.adapters[adapter]
 
     def _check(self, candidate: CandidateConfig) -> tuple[Header, EngineKey]:
-        """Read the headers of a candidate's files. The header of its model, and the key of its process.
-
-        Raises:
-            ZooterError: a package is not installed.
-            WorkError: a file is missing or broken, or holds something else.
-        """
+        """Read the headers of a candidate's files. The header of its model, and the key of its process."""
         with self._lock:
             header = self._headers.get(candidate.model)
             if header is None:
@@ -224,35 +167,25 @@ class GgufBackend:
         if candidate.adapter is not None and candidate.adapter not in adapters:
             file, without = gguf_adapter(candidate.adapter, header, candidate.name), self._key(candidate)
             adapters[candidate.adapter] = file
-            self.resident.retire(without, Engine.retire)
+            self.resident.retire(without)
 
     def _key(self, candidate: CandidateConfig) -> EngineKey:
         """What is the same for all candidates on one process. A process cannot load another adapter later."""
         settings = (candidate.model, candidate.context_tokens, candidate.threads, candidate.gpu_layers)
         return (*settings, *self._adapters[candidate.model].values())
 
-    def _take(self, candidate: CandidateConfig, header: Header, key: EngineKey, stop: threading.Event) -> Engine | None:
-        """The process of a candidate, started if necessary. The caller must release it. None if `stop` came first."""
-        adapters = key[4:]
-        return self.resident.take(
-            key,
-            on_cpu(candidate),
-            lambda: memory_of(candidate, header),
-            lambda: Engine(candidate, header, adapters),
-            stop,
-        )
-
-    def _note(self, candidate: CandidateConfig, header: Header, key: EngineKey) -> str:
-        """The note that a model replaces others in memory; "" if it is loaded, or fits beside them."""
-        others = self.resident.names()
-        if self.resident.has(key) or not others:
-            return ""
-        size = memory_of(candidate, header)
-        if self.resident.fits(on_cpu(candidate), size):
-            return ""
-        return f"Loading {candidate.name}: its {memory.in_words(size)} do not fit into memory together with " + (
-            f"{', '.join(others)}."
-        )
+    @contextmanager
+    def _engine(
+        self, candidate: CandidateConfig, header: Header, key: EngineKey, stop: threading.Event
+    ) -> Iterator[Engine | None]:
+        """The process of a candidate, started if necessary. None if `stop` came first."""
+        needed, start = lambda: memory_of(candidate, header), lambda: Engine(candidate, header, key[4:])
+        engine = self.resident.take(key, on_cpu(candidate), needed, start, stop)
+        try:
+            yield engine
+        finally:
+            if engine is not None:
+                self.resident.release(key)
 
 
 def on_cpu(candidate: CandidateConfig) -> CandidateConfig:

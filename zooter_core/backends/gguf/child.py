@@ -34,7 +34,7 @@ def main() -> None:
     with suppress(BrokenPipeError):  # whoever started this process may have ended meanwhile
         print(json.dumps(report), flush=True)
     sys.stdin.buffer.read()
-    shutil.rmtree(folder, ignore_errors=True)  # whoever was killed could not
+    shutil.rmtree(folder, ignore_errors=True)  # a parent that was killed could not do it
     os._exit(0)  # nothing needs to be saved, and joining threads that compute would take time
 
 

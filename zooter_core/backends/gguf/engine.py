@@ -23,9 +23,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from zooter_core.backends.gguf import LIBRARY, child, installed
 from zooter_core.backends.gguf.header import Header
-from zooter_core.backends.gguf.log import first_error, last_line
 from zooter_core.backends.gguf.slots import Slots
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.cores import free_cores
@@ -60,7 +61,7 @@ class Engine:
     Attributes:
         adapters: GGUF file of an adapter -> its number in requests.
         context: tokens that all conversations together may have.
-        retired: whether another process replaces it as soon as nobody uses it.
+        process: the one that runs llama.cpp.
         sizes: bytes by device, as measured after loading. What a GPU holds is not visible from outside the process.
     """
 
@@ -78,15 +79,14 @@ class Engine:
         self.name, self.header = header.path.name, header
         self.adapters = {path: number for number, path in enumerate(adapters)}
         self.context = context_of(candidate, header)
-        self.retired = False
         self.slots = Slots(SLOTS, self.context)
         self._folder = Path(tempfile.mkdtemp(prefix="zooter-"))  # only this user may enter it
         self._socket, self._log = str(self._folder / "llama.sock"), self._folder / "log"
         self._closing = threading.Lock()
         try:
-            self._process = self._start(candidate)
+            self.process = self._start(candidate)
             self._wait_until_loaded(candidate)
-            self.sizes = {"cpu": _resident(self._process.pid)}
+            self.sizes = {"cpu": psutil.Process(self.process.pid).memory_info().rss}
         except BaseException:
             self.close()
             raise
@@ -127,14 +127,14 @@ class Engine:
             )
 
     def _wait_until_loaded(self, candidate: CandidateConfig) -> None:
-        assert self._process.stdout is not None
-        line, report = self._process.stdout.readline(), {}
+        assert self.process.stdout is not None
+        line, report = self.process.stdout.readline(), {}
         with suppress(ValueError):
             report = parse_json(line)
         if "address" in report:
             return
         end = time.monotonic() + REASON_SECONDS
-        while not (reason := first_error(self._log)) and self._process.poll() is None and time.monotonic() < end:
+        while not (reason := first_error(self._log)) and self.process.poll() is None and time.monotonic() < end:
             time.sleep(0.01)  # a thread of llama.cpp writes the reason, perhaps after the line
         reason = reason or report.get("error") or self._end()
         if any(words in reason.lower() for words in FULL):
@@ -147,17 +147,8 @@ class Engine:
 
     @property
     def usable(self) -> bool:
-        """Whether the process runs, and no other one replaces it."""
-        return self._process.poll() is None and not self.retired
-
-    def retire(self) -> None:
-        """Let no new request begin: another process with more adapters replaces this one."""
-        self.retired = True
-
-    @property
-    def pid(self) -> int:
-        """The number of the process."""
-        return self._process.pid
+        """Whether the process runs."""
+        return self.process.poll() is None
 
     def stream(self, body: Mapping[str, Any], stop: threading.Event) -> Iterator[dict[str, Any]]:
         """Yield the events of a completion until it ends. A reader that goes away, or a stop, cancels it.
@@ -207,8 +198,7 @@ class Engine:
             raise EngineError(self._end()) from problem
         if answer.status != 200:
             raise RefusedError(_error(content))
-        values: dict[str, Any] = parse_json(content)
-        return values
+        return parse_json(content)
 
     def _connect(self, body: Mapping[str, Any], path: str) -> http.client.HTTPConnection:
         connection = _Connection(self._socket)
@@ -221,8 +211,8 @@ class Engine:
     def _end(self) -> str:
         """How the process has ended."""
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(2)
-        code = self._process.poll()
+            self.process.wait(2)
+        code = self.process.poll()
         if code is None:
             return "llama.cpp closed the connection"
         if code == -signal.SIGKILL:
@@ -234,7 +224,7 @@ class Engine:
     def close(self) -> None:
         """End the process and remove its folder."""
         with self._closing:
-            process = getattr(self, "_process", None)
+            process = getattr(self, "process", None)
             if process is not None:
                 process.kill()
                 process.wait()
@@ -283,7 +273,21 @@ def _error(content: bytes) -> dict[str, Any]:
     return facts if isinstance(facts, dict) else {"message": str(facts)}
 
 
-def _resident(pid: int) -> int:
-    import psutil
+def first_error(log: Path) -> str:
+    """The first error that is written to the end of its line, without time and place; empty if there is none."""
+    for line in _lines(log):
+        _, mark, rest = line.partition(" E ")
+        if line.endswith("\n") and (mark or "GGML_ASSERT" in line or "alloc" in line):
+            return (rest.partition(": ")[2] or rest or line).strip()
+    return ""
 
-    return int(psutil.Process(pid).memory_info().rss)
+
+def last_line(log: Path) -> str:
+    """The last line; empty if there is none."""
+    return (_lines(log) or [""])[-1].strip()
+
+
+def _lines(log: Path) -> list[str]:
+    with suppress(OSError):
+        return log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    return []

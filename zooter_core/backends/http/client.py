@@ -13,8 +13,6 @@ from zooter_core.config.endpoint import EndpointConfig
 # The official client adds facts about this machine, and headers from OPENAI_... variables, to every request. A user's
 # server has no business with either.
 ALLOWED_HEADERS = ("host", "accept", "connection", "content-type", "content-length", "user-agent", "transfer-encoding")
-BYTES_A_CHARACTER = 400  # a token of three letters comes in an event of about 250 bytes; model names may double that
-LEAST_BYTES = 1 << 20
 NO_KEY = "none"
 
 
@@ -23,7 +21,6 @@ def client_of(config: EndpointConfig, key: str | None) -> openai.AsyncOpenAI:
 
     The client uses a proxy that the environment names, except for this machine.
     """
-    most = LEAST_BYTES + BYTES_A_CHARACTER * config.most_characters
 
     async def before(request: httpx2.Request) -> None:
         allowed = (*ALLOWED_HEADERS, "authorization") if key else ALLOWED_HEADERS
@@ -36,7 +33,7 @@ def client_of(config: EndpointConfig, key: str | None) -> openai.AsyncOpenAI:
             next_step = "Switch off compression on the server."
             raise AnswerError("the server sent a compressed answer without being asked to", next_step)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        response.stream = BoundedStream(response.stream, most)
+        response.stream = BoundedStream(response.stream, config.most_bytes)
 
     http = httpx2.AsyncClient(
         follow_redirects=False,

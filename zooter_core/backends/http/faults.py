@@ -15,7 +15,7 @@ import openai
 from zooter_core.backends.http.redaction import Redaction
 from zooter_core.backends.http.retry import OVERLOAD, REFUSED, is_temporary, retry_after
 from zooter_core.config.endpoint import EndpointConfig
-from zooter_core.errors import Failure, WorkError
+from zooter_core.errors import Failure, WorkError, one_line
 from zooter_core.records import Finish
 
 # Finish reasons as several makes of servers name them, in lower case. Any other one counts as cut off.
@@ -24,7 +24,6 @@ CUT_OFF = ("length", "max_tokens", "max_output_tokens", "model_length")
 TOOLS = ("tool_calls", "tool_call", "tool_use", "function_call")
 FILTERED = ("content_filter", "content_filtered", "safety", "recitation", "prohibited_content", "refusal")
 FAILED = ("error", "abort", "insufficient_system_resource")
-MOST_SHOWN = 200  # characters of a server's message
 SEE_LOG = "See the server's log."
 TRY_AGAIN = "Try again; see the server's log."
 
@@ -76,7 +75,7 @@ def _status_error(problem: openai.APIStatusError, config: EndpointConfig, redact
     if 300 <= status < 400:
         target = _host(redact(problem.response.headers.get("location", "")))  # hosts are lower case, keys may not be
         return AnswerError(
-            f"status {status}: it redirects to {printable(target) or 'another address'}, which is not followed",
+            f"status {status}: it redirects to {one_line(target) or 'another address'}, which is not followed",
             "If that is the right address, use it as base_url in fleet.toml.",
         )
     if status in (401, 403):
@@ -108,7 +107,7 @@ def _connection_error(problem: BaseException, config: EndpointConfig) -> AnswerE
     causes = list(_causes(problem))
     tls = [cause for cause in causes if isinstance(cause, ssl.SSLError) or "[SSL" in str(cause)]
     if tls:
-        why = printable(getattr(tls[-1], "verify_message", "") or getattr(tls[-1], "reason", "") or str(tls[-1]))
+        why = one_line(getattr(tls[-1], "verify_message", "") or getattr(tls[-1], "reason", "") or str(tls[-1]))
         return AnswerError(f"no TLS connection ({why})", "Fix the server's certificate, or base_url (http or https).")
     if any(isinstance(cause, httpx2.ConnectTimeout) for cause in causes):
         next_step = "Check that the server runs and that base_url is right."
@@ -116,7 +115,7 @@ def _connection_error(problem: BaseException, config: EndpointConfig) -> AnswerE
     if any(isinstance(cause, httpx2.ConnectError) for cause in causes):
         refused = any(isinstance(cause, ConnectionRefusedError) for cause in causes)
         unknown = any(isinstance(cause, socket.gaierror) for cause in causes)
-        why = "refused" if refused else "no such host" if unknown else printable(str(problem.__cause__))
+        why = "refused" if refused else "no such host" if unknown else one_line(str(problem.__cause__))
         return AnswerError(f"no connection ({why})", "Start the server, or fix base_url in fleet.toml.", temporary=True)
     return AnswerError("the connection broke", TRY_AGAIN, temporary=True)
 
@@ -132,8 +131,6 @@ def finish_of(reason: str | None, text: bool, tool_call: bool, redact: Redaction
 
     Args:
         reason: the finish reason; None if the stream ended without one.
-        text: whether the answer has any text.
-        tool_call: whether it has a tool call.
 
     Raises:
         AnswerError: it is not an answer.
@@ -148,7 +145,7 @@ def finish_of(reason: str | None, text: bool, tool_call: bool, redact: Redaction
         raise AnswerError("the stream ended without any text", SEE_LOG, temporary=True)
     if name in FAILED or (name not in (*ENDED, *CUT_OFF) and not text):
         kind = "the answer" if text else "an answer without text"
-        raise AnswerError(f'{kind} ended with the finish reason "{printable(redact(str(reason)))}"', SEE_LOG)
+        raise AnswerError(f'{kind} ended with the finish reason "{one_line(redact(str(reason)))}"', SEE_LOG)
     return "stop" if name in ENDED else "length"
 
 
@@ -160,10 +157,4 @@ def _message(problem: openai.APIError, redact: Redaction) -> str:
     text = body if isinstance(body, str) else ""
     if not text or text.lstrip().startswith("<"):  # a web page has no message in its first line
         return ""
-    return f', "{printable(redact(text))}"'
-
-
-def printable(text: str) -> str:
-    """A foreign text as one short line without control characters."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return line if len(line) <= MOST_SHOWN else line[: MOST_SHOWN - 3] + "..."
+    return f', "{one_line(redact(text))}"'

@@ -10,11 +10,12 @@ import asyncio
 import importlib.util
 import queue
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zooter_core.backends import Piece, Request
+from zooter_core.backends import Backend, Piece, Request
+from zooter_core.backends.merge_streams import Stop
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import ZooterError, not_installed
@@ -22,15 +23,14 @@ from zooter_core.errors import ZooterError, not_installed
 if TYPE_CHECKING:
     from zooter_core.backends.http.server import Server
 
-POLL_SECONDS = 0.05  # between looks at the stop events
+POLL_SECONDS = 0.05  # between looks at the stop event
 Put = Callable[[Piece], None]
 
 
-class OpenAIBackend:
+class OpenAIBackend(Backend):
     """Runs requests on the servers of their candidates, all at the same time."""
 
     independent = True
-    turns = None
 
     def __init__(self) -> None:
         self._servers: dict[CandidateConfig, Server] = {}
@@ -41,17 +41,6 @@ class OpenAIBackend:
         """Check that the server is there and accepts the key. The server loads its model with the first request."""
         self._submit(self.server(candidate).connect()).result()
 
-    def trial(self, candidate: CandidateConfig) -> str:
-        """Any query will do."""
-        return "Say hello."
-
-    def sizes(self) -> Mapping[object, int]:
-        """Nothing is in the memory of this machine."""
-        return {}
-
-    def spare(self) -> None:
-        """There is nothing to unload."""
-
     def stream(
         self, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
@@ -61,17 +50,13 @@ class OpenAIBackend:
         twice as many as it works on.
         """
         pieces: queue.Queue[Piece | None] = queue.Queue()
-        abandoned = threading.Event()  # set when the reader goes away
-        unfinished: dict[Request, None] = {}
-        answers = self._submit(_Answers(self, requests, generation, pieces.put, unfinished).run((stop, abandoned)))
+        abandoned = Stop(stop)  # also set when the reader goes away
+        answers = self._submit(_Answers(self, requests, generation, pieces.put).run(abandoned))
         answers.add_done_callback(lambda ended: pieces.put(None))
         try:
             while (piece := pieces.get()) is not None:
-                if piece.response is not None:
-                    del unfinished[piece.request]
                 yield piece
-            for request in unfinished:  # only after a bug in this room
-                yield Piece.failed(request, answers.exception() or "no response")
+            answers.result()  # raises only after a bug in this package
         finally:
             abandoned.set()
 
@@ -95,44 +80,35 @@ class OpenAIBackend:
 
 
 class _Answers:
-    """The answers of one call, in the event loop.
-
-    Args:
-        unfinished: takes the requests that have begun.
-    """
+    """The answers of one call, in the event loop."""
 
     def __init__(
-        self,
-        backend: OpenAIBackend,
-        requests: Iterable[Request],
-        generation: GenerationConfig,
-        put: Put,
-        unfinished: dict[Request, None],
+        self, backend: OpenAIBackend, requests: Iterable[Request], generation: GenerationConfig, put: Put
     ) -> None:
-        self._backend, self._generation, self._put, self._unfinished = backend, generation, put, unfinished
+        self._backend, self._generation, self._put = backend, generation, put
         self._requests = enumerate(requests)
         self._most = len(requests) if isinstance(requests, Sequence) else 1  # at the same time
         self._running: set[asyncio.Task[None]] = set()
 
-    async def run(self, stops: Sequence[threading.Event]) -> None:
-        """Run all answers. Any of the stop events ends those that still run, and no other one starts."""
+    async def run(self, stop: threading.Event) -> None:
+        """Run all answers. A stop ends those that still run, and no other one starts."""
         try:
             while self._start_more():
-                await asyncio.wait(self._running, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                if any(stop.is_set() for stop in stops):
+                first = asyncio.FIRST_COMPLETED
+                done, self._running = await asyncio.wait(self._running, timeout=POLL_SECONDS, return_when=first)
+                for task in done:
+                    task.result()  # raises only after a bug in this package
+                if stop.is_set():
                     break
         finally:
             for task in self._running:
                 task.cancel()
-            if self._running:
-                await asyncio.wait(self._running)
+        await asyncio.gather(*self._running)
 
     def _start_more(self) -> bool:
         """Start as many as there is room for. Returns whether any runs."""
-        self._running = {task for task in self._running if not task.done()}
         while len(self._running) < self._most and (numbered := next(self._requests, None)):
             number, request = numbered
-            self._unfinished[request] = None
             # The number makes equal requests different samples.
             seed = self._generation.seed + number if request.seed is None else request.seed
             try:

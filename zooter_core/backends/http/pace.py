@@ -13,8 +13,46 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 
+class Places:
+    """As many places as `most` says now. Requests take them in order of arrival. For one event loop."""
+
+    def __init__(self, most: Callable[[], int]) -> None:
+        self._most, self._waiting = most, deque[asyncio.Future[None]]()
+        self.taken = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return sum(not turn.done() for turn in self._waiting)
+
+    async def enter(self) -> None:
+        """Wait for a place and take it. The caller must `leave` it."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self.fill()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # it had been given a place
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self.taken -= 1
+        self.fill()
+
+    def fill(self) -> None:
+        """Give the free places to those who wait."""
+        while self._waiting and self.taken < self._most():
+            turn = self._waiting.popleft()
+            if not turn.done():  # else it was cancelled
+                self.taken += 1
+                turn.set_result(None)
+
+
 class Pace:
-    """The places that one server's requests take, first come, first served. For one event loop.
+    """The places that one server's requests take. For one event loop.
 
     Attributes:
         limit: requests at the same time, a fraction between two whole numbers while it grows.
@@ -23,25 +61,22 @@ class Pace:
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.most, self.limit = most, float(most)
         self._clock = clock
-        self._running = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._cut_at = self._paused_until = float("-inf")
-        self._timer: asyncio.TimerHandle | None = None
+        self._places = Places(lambda: 0 if self._pauses else int(self.limit))
+        self._cut_at, self._pauses = float("-inf"), 0
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[float]:
         """Wait for a place and take it. Yields the time at which the request starts."""
-        await self._enter()
+        await self._places.enter()
         try:
             yield self._clock()
         finally:
-            self._running -= 1
-            self._wake()
+            self._places.leave()
 
     def answered(self) -> None:
         """An answer has come to its end."""
         self.limit = min(self.limit + 1 / self.limit, float(self.most))
-        self._wake()
+        self._places.fill()
 
     def overloaded(self, started: float) -> None:
         """A request that started then was refused or timed out. Those that started before the last cut count once."""
@@ -51,33 +86,9 @@ class Pace:
 
     def pause(self, seconds: float) -> None:
         """Start no request for so long, as the server asks (Retry-After)."""
-        self._paused_until = max(self._paused_until, self._clock() + seconds)
+        self._pauses += 1
+        asyncio.get_running_loop().call_later(seconds, self._resume)
 
-    async def _enter(self) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        self._wake()
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():  # it had been given a place
-                self._running -= 1
-                self._wake()
-            raise
-
-    def _wake(self) -> None:
-        """Give the free places to those who wait; during a pause, at its end."""
-        pause = self._paused_until - self._clock()
-        if pause > 0:
-            if self._timer is None and self._waiting:
-                self._timer = asyncio.get_running_loop().call_later(pause, self._end_pause)
-            return
-        while self._waiting and self._running < int(self.limit):
-            turn = self._waiting.popleft()
-            if not turn.done():  # else it was cancelled
-                self._running += 1
-                turn.set_result(None)
-
-    def _end_pause(self) -> None:
-        self._timer = None
-        self._wake()
+    def _resume(self) -> None:
+        self._pauses -= 1
+        self._places.fill()

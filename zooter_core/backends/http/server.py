@@ -96,7 +96,7 @@ class PartialAnswer:
 
 
 class Server:
-    """A candidate's server. After `rest_after` failures in a row it is not asked for `rest_seconds`.
+    """A candidate's server. Circuit breaker: after `rest_after` failures in a row, it is skipped for `rest_seconds`.
 
     Raises:
         ZooterError: the environment lacks the key, or the key cannot be sent in a header.

@@ -17,7 +17,7 @@ from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, Sto
 from zooter_core.backends import Request
 from zooter_core.backends.local import memory
 from zooter_core.backends.local.decoding import Calculator, Repetition, Rows, Sampling, StopWhen
-from zooter_core.backends.local.model import Base
+from zooter_core.backends.local.model import NO_ADAPTER, Base
 from zooter_core.backends.local.prompts import prompt_ids
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import Failure, WorkError, ZooterError
@@ -26,24 +26,18 @@ STEP = 16  # tokens after which finished rows leave the batch
 
 
 class Batch:
-    """One batch on a base whose lock the caller holds. Its pieces go into a queue, with one response per request.
-
-    Args:
-        stops: any of these events ends all rows at the next token.
-        spare: frees memory, as far as possible.
-    """
+    """One batch on a base whose lock the caller holds. Its pieces go into a queue, with one response per request."""
 
     def __init__(
         self,
         base: Base,
         requests: Sequence[Request],
         generation: GenerationConfig,
-        stops: Sequence[threading.Event],
+        stop: threading.Event,
         pieces: queue.Queue[Any],
         spare: Callable[[], None],
     ) -> None:
-        self.base, self.requests, self.generation, self.spare = base, requests, generation, spare
-        self.stopped = StopWhen(stops)
+        self.base, self.requests, self.generation, self.stop, self.spare = base, requests, generation, stop, spare
         self.sampling = Sampling(generation.temperature, generation.top_k, generation.seed)
         self.rows = Rows(requests, base.tokenizer, base.ends, pieces)
         self.adapters: dict[int, str] = {}
@@ -75,7 +69,8 @@ class Batch:
                 too_long = WorkError(f"a prompt that fits into {request.candidate.name}", length, next_step)
                 self.rows.close("refused", [index], too_long.failure)
                 continue
-            self.prompts[index], self.adapters[index] = ids, self.base.adapter_of(request.candidate)
+            adapter = self.base.adapters.get(request.candidate.adapter or "", NO_ADAPTER)
+            self.prompts[index], self.adapters[index] = ids, adapter
             self.most[index] = min(self.generation.max_new_tokens, self.base.positions - len(ids))
         self.rows.begin()
 
@@ -138,9 +133,9 @@ class Batch:
             ids = output.sequences[keep]
             mask = torch.nn.functional.pad(mask[keep], (0, new), value=1)
             names = [names[place] for place in keep]
-            if self.stopped.now():
+            if self.stop.is_set():
                 break
-        if self.stopped.now():
+        if self.stop.is_set():
             self.rows.close("stopped", among)
         self.rows.close("length", [index for index in among if self.most[index] == end])
         if rest := [index for index in among if index in self.rows.open]:
@@ -157,7 +152,7 @@ class Batch:
                 eos_token_id=sorted(self.base.ends),
                 pad_token_id=self.base.tokenizer.pad_token_id,
                 streamer=self.rows,
-                stopping_criteria=StoppingCriteriaList([self.stopped]),
+                stopping_criteria=StoppingCriteriaList([StopWhen(self.stop)]),
                 return_dict_in_generate=True,
             )
 

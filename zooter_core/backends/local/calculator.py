@@ -16,6 +16,8 @@ LONGEST = 80  # characters to look back: an expression, its equals sign and the 
 MOST = 10**12  # the model writes larger results itself
 DECIMALS = 4
 TAIL = re.compile(r"([\d.,$()+\-*/x×÷ ]+)=( ?\$?)(-?[\d.]*)$")
+DIGITS = tuple("0123456789")
+NUMERIC = (*DIGITS, "-", ".")
 SIGNS = str.maketrans({"x": "*", "×": "*", "÷": "/", "$": "", ",": ""})
 OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: operator.add,

@@ -52,12 +52,12 @@ class Checkpoint:
             config = AutoConfig.from_pretrained(source, revision=candidate.revision)
             files = weight_files(source, candidate.revision)
         except Exception as problem:  # the hub, the disk and transformers raise many kinds
-            raise _fault(candidate, first_line(problem)) from problem
+            raise fault(candidate, first_line(problem)) from problem
         names = config.architectures or []
         if names and not any(name.endswith(CAUSAL) for name in names):
-            raise _fault(candidate, f"a {', '.join(names)}")
+            raise fault(candidate, f"a {', '.join(names)}")
         if not files:
-            raise _fault(candidate, f"no weights ({WEIGHTS[0]} or {WEIGHTS[2]})")
+            raise fault(candidate, f"no weights ({WEIGHTS[0]} or {WEIGHTS[2]})")
         checkpoint = cls(candidate, source, config, files)
         checkpoint.bytes()
         return checkpoint
@@ -72,7 +72,7 @@ class Checkpoint:
 
     def _bytes(self, file: Path) -> int:
         if not file.is_file():
-            raise _fault(self.candidate, f"no {file.name}, which its index names", "Download that file again.")
+            raise fault(self.candidate, f"no {file.name}, which its index names", "Download that file again.")
         width = dtype_of(self.candidate).itemsize
         if file.suffix != ".safetensors":
             saved = getattr(self.config, "dtype", None)
@@ -84,7 +84,7 @@ class Checkpoint:
                     shape = weights.get_slice(name)
                     size += math.prod(shape.get_shape()) * self._width(name, shape)
         except SafetensorError as problem:
-            raise _fault(
+            raise fault(
                 self.candidate, f"{file.name} broken ({first_line(problem)})", "Download that file again."
             ) from problem
         return int(size)
@@ -112,18 +112,18 @@ class Checkpoint:
                 self.source, revision=self.candidate.revision, padding_side="left"
             )
         except Exception as problem:
-            fault = f"none that loads ({first_line(problem).rstrip(': ')})"
+            reason = f"none that loads ({first_line(problem).rstrip(': ')})"
             next_step = "Put its tokenizer.json and tokenizer_config.json into the folder."
-            raise WorkError(expected, fault, next_step) from problem
+            raise WorkError(expected, reason, next_step) from problem
         rows, padding = self.config.get_text_config().vocab_size, tokenizer.pad_token
         beyond = {token: id for token, id in tokenizer.get_vocab().items() if id >= rows and token != padding}
         if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows:  # the model has no row for it
             tokenizer.pad_token = tokenizer.eos_token
         if beyond:
             last = max(beyond, key=lambda token: beyond[token])
-            fault = f"one of another model: {len(beyond)} more, up to {last!r} ({beyond[last]})"
+            reason = f"one of another model: {len(beyond)} more, up to {last!r} ({beyond[last]})"
             next_step = "Put the model's own tokenizer into its folder."
-            raise WorkError(f"{expected} with its {rows} tokens", fault, next_step)
+            raise WorkError(f"{expected} with its {rows} tokens", reason, next_step)
         return tokenizer
 
 
@@ -160,8 +160,9 @@ def weight_files(source: str, revision: str | None) -> tuple[Path, ...]:
     return ()
 
 
-def _fault(candidate: CandidateConfig, fault: str, next_step: str = "Check `model` in fleet.toml.") -> WorkError:
-    return WorkError(f"a causal language model at {candidate.model}", fault, next_step)
+def fault(candidate: CandidateConfig, reason: str, next_step: str = "Check `model` in fleet.toml.") -> WorkError:
+    """The error that a model does not load."""
+    return WorkError(f"a causal language model at {candidate.model}", reason, next_step)
 
 
 def fast_bfloat16() -> bool:

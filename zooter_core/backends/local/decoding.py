@@ -15,11 +15,9 @@ from transformers.generation.streamers import BaseStreamer
 
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.local import calculator
+from zooter_core.backends.local.calculator import DIGITS, NUMERIC
 from zooter_core.errors import Failure
 from zooter_core.records import Finish, Response
-
-DIGITS = tuple("0123456789")
-NUMERIC = (*DIGITS, "-", ".")
 
 
 class Sampling(LogitsProcessor):
@@ -44,17 +42,13 @@ class Sampling(LogitsProcessor):
 
 
 class StopWhen(StoppingCriteria):
-    """Ends every row at the next token when any of the events is set."""
+    """Ends every row at the next token when an event is set."""
 
-    def __init__(self, events: Sequence[threading.Event]) -> None:
-        self.events = events
-
-    def now(self) -> bool:
-        """Whether to stop."""
-        return any(event.is_set() for event in self.events)
+    def __init__(self, event: threading.Event) -> None:
+        self.event = event
 
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-        return torch.full((input_ids.shape[0],), self.now(), dtype=torch.bool, device=input_ids.device)
+        return torch.full((input_ids.shape[0],), self.event.is_set(), dtype=torch.bool, device=input_ids.device)
 
 
 class Rows(BaseStreamer):
@@ -135,12 +129,7 @@ class Repetition(LogitsProcessor):
 
 
 class Calculator(LogitsProcessor):
-    """Completes the arithmetic of rows with a calculator: when a result is due, its digits are the only choice.
-
-    Args:
-        on: for every row whether it has a calculator.
-        digits: the tokens that begin with a digit (`digits_of`).
-    """
+    """Completes the arithmetic of rows with a calculator: when a result is due, its digits are the only choice."""
 
     def __init__(self, rows: Rows, on: Sequence[bool], tokenizer: Any, digits: Sequence[int]) -> None:
         self.rows, self.on, self.tokenizer, self.digits = rows, on, tokenizer, digits

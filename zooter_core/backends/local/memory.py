@@ -42,17 +42,13 @@ def devices(device_map: str | None) -> tuple[str, ...]:
         return gpus or ("cpu",)
     if device_map not in (*gpus, "cpu"):
         choices = (*SPREAD, *gpus, "cpu")
+        count = {0: "is no GPU", 1: "is one GPU"}.get(len(gpus), f"are {len(gpus)} GPUs")
         raise ZooterError(
             "device_map as a device of this machine, or a way to spread over several",
             f'"{device_map}"',
-            f"{did_you_mean(device_map, choices)} There {'are' if len(gpus) > 1 else 'is'} {gpu_count(len(gpus))}.",
+            f"{did_you_mean(device_map, choices)} There {count}.",
         )
     return (device_map,)
-
-
-def gpu_count(number: int) -> str:
-    """A number of GPUs in words."""
-    return {0: "no GPU", 1: "one GPU"}.get(number, f"{number} GPUs")
 
 
 def free(device: str) -> int:

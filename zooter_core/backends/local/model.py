@@ -17,7 +17,7 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM
 
 from zooter_core.backends.local import memory
-from zooter_core.backends.local.checkpoint import Checkpoint, dtype_of
+from zooter_core.backends.local.checkpoint import Checkpoint, dtype_of, fault
 from zooter_core.backends.local.decoding import digits_of
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.errors import WorkError, first_line, not_installed
@@ -41,9 +41,6 @@ class Base:
 
     def __init__(self, checkpoint: Checkpoint, used: memory.Sizes) -> None:
         """
-        Args:
-            used: bytes of other models by device.
-
         Raises:
             ZooterError: this machine lacks a device or package that fleet.toml names.
             WorkError: the model does not load.
@@ -71,12 +68,12 @@ class Base:
         except Exception as problem:  # transformers and safetensors raise many kinds
             if memory.is_full(problem):
                 raise
-            raise _unloaded(candidate, first_line(problem)) from problem
+            raise fault(candidate, first_line(problem)) from problem
         missing, other = sorted(report["missing_keys"]), sorted(report["mismatched_keys"])
         if missing:
-            raise _unloaded(candidate, f"{len(missing)} of its weights missing, such as {missing[0]}")
+            raise fault(candidate, f"{len(missing)} of its weights missing, such as {missing[0]}")
         if other:
-            raise _unloaded(candidate, f"{other[0][0]} of the shape {list(other[0][1])} instead of {list(other[0][2])}")
+            raise fault(candidate, f"{other[0][0]} of the shape {list(other[0][1])} instead of {list(other[0][2])}")
         return model.eval()
 
     def load_weights(self) -> tuple[Any, dict[str, Any]]:
@@ -176,10 +173,6 @@ class Base:
         elif name in self.model.peft_config:
             self.model.delete_adapter(name)
 
-    def adapter_of(self, candidate: CandidateConfig) -> str:
-        """peft's name of a candidate's adapter."""
-        return self.adapters.get(candidate.adapter or "", NO_ADAPTER)
-
     def choose(self, names: Sequence[str]) -> tuple[AbstractContextManager[Any], dict[str, Any]]:
         """The cheapest way to run these rows: no adapter, one adapter for all, or one for every row."""
         if not self.adapters:
@@ -238,11 +231,7 @@ def _placement(candidate: CandidateConfig, used: memory.Sizes) -> dict[str, Any]
 
 
 def _quantised(candidate: CandidateConfig) -> Any:
-    """Settings of bitsandbytes.
-
-    Raises:
-        ZooterError: it is not installed.
-    """
+    """Settings of bitsandbytes."""
     if importlib.util.find_spec("bitsandbytes") is None:
         next_step = "Run `pip install 'zooter[quant]'`, or remove quantisation from fleet.toml."
         raise not_installed("bitsandbytes", f"The quantisation of {candidate.name}", next_step)
@@ -259,10 +248,6 @@ def _input_device(model: Any) -> torch.device:
     if device.type != "meta":
         return device
     return torch.device(memory.devices(None)[0])
-
-
-def _unloaded(candidate: CandidateConfig, fault: str) -> WorkError:
-    return WorkError(f"a causal language model at {candidate.model}", fault, "Check `model` in fleet.toml.")
 
 
 def _plain_words(problem: Exception) -> str:

@@ -7,10 +7,11 @@ the template does not have it.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from zooter_core.backends import Request
-from zooter_core.errors import WorkError
+from zooter_core.backends.conversation import begun_answer, from_template, no_chat_template, without_tokens
 
 
 def prompt_ids(request: Request, tokenizer: Any) -> list[int]:
@@ -33,28 +34,22 @@ def beginning(tokenizer: Any) -> int | None:
 
 def prompt(request: Request, tokenizer: Any) -> str:
     """A request's prompt as text, with special tokens written out."""
-    messages = [{"role": message.role, "content": plain(message.content, tokenizer)} for message in request.messages]
-    begun = messages[-1]["content"] if messages[-1]["role"] == "assistant" else ""
+    special = special_tokens(tokenizer)
+    messages = [without_tokens(message, special) for message in request.messages]
     template = request.candidate.prompt_template
     if template is not None:
-        query = next(m["content"] for m in reversed(messages) if m["role"] == "user")
-        return template.replace("{query}", query) + begun
+        return from_template(template, messages)
+    begun = bool(begun_answer(messages))
     try:
         text: str = tokenizer.apply_chat_template(
-            messages, add_generation_prompt=not begun, continue_final_message=bool(begun), tokenize=False
+            list(map(asdict, messages)), add_generation_prompt=not begun, continue_final_message=begun, tokenize=False
         )
     except ValueError as problem:
-        raise WorkError(
-            f"a chat template in the tokenizer of {request.candidate.model}",
-            "none",
-            'Give the candidate a prompt_template, for instance "Q: {query}\\nA:".',
-        ) from problem
+        raise no_chat_template(f"the tokenizer of {request.candidate.model}") from problem
     return text
 
 
-def plain(text: str, tokenizer: Any) -> str:
-    """A text without special tokens, so that a user's text cannot begin or end a turn."""
+def special_tokens(tokenizer: Any) -> list[str]:
+    """Texts that a tokenizer reads as special tokens."""
     added = (token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
-    for token in dict.fromkeys((*tokenizer.all_special_tokens, *added)):
-        text = text.replace(token, f"{token[0]} {token[1:]}")
-    return text
+    return list(dict.fromkeys((*tokenizer.all_special_tokens, *added)))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any, Generic, Protocol, TypeVar
 
+from zooter_core.backends import Backend
 from zooter_core.backends.local import memory
 from zooter_core.backends.turn_queue import TurnQueue
-from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.candidates import VLLM, CandidateConfig
 from zooter_core.errors import WorkError, first_line, listed
 
 
@@ -42,6 +44,7 @@ class Residency(Generic[Loaded]):
     def __init__(self) -> None:
         self._models: dict[object, Loaded] = {}
         self._users: Counter[object] = Counter()
+        self._retired: set[object] = set()
         self._changed = threading.Condition()
         self._turns = TurnQueue()
         self._draining = False  # whether a caller waits for models in use to become idle: no new use may begin
@@ -50,15 +53,11 @@ class Residency(Generic[Loaded]):
         self,
         key: object,
         candidate: CandidateConfig,
-        needed: Callable[[], int],
+        needed: Callable[[], int],  # bytes
         load: Callable[[], Loaded],
         stop: threading.Event,
     ) -> Loaded | None:
         """The model of a key, for use until `release`. None if `stop` was set while this call waited.
-
-        Args:
-            needed: returns the bytes that the model will take, according to its files.
-            load: loads the model.
 
         Raises:
             ZooterError: the model cannot be loaded, or does not fit even without the others.
@@ -71,7 +70,7 @@ class Residency(Generic[Loaded]):
                 return None
             if (model := self._use(key)) is not None:
                 return model
-            if not self._bury(key, stop) or not self._make_room(candidate, needed(), stop):
+            if not self._end_unusable(key, stop) or not self._make_room(candidate, needed(), stop):
                 return None
             model = self._load(candidate, needed, load)
             with self._changed:
@@ -86,15 +85,15 @@ class Residency(Generic[Loaded]):
         with self._changed:
             self._users[key] -= 1
             self._models[key] = self._models.pop(key)  # now the most recently used
-            if not self._models[key].usable and not self._users[key]:
+            if not self._is_usable(key) and not self._users[key]:
                 self._unload(key)
             self._changed.notify_all()
 
-    def retire(self, key: object, mark: Callable[[Loaded], None]) -> None:
-        """Mark the model of a key, if it is loaded, as no longer usable; it is unloaded when nobody uses it."""
+    def retire(self, key: object) -> None:
+        """Unload the model of a key, if it is loaded, as soon as nobody uses it. No new use begins."""
         with self._changed:
             if key in self._models:
-                mark(self._models[key])
+                self._retired.add(key)
                 if not self._users[key]:
                     self._unload(key)
 
@@ -109,10 +108,22 @@ class Residency(Generic[Loaded]):
         with self._changed:
             return next((key for key in order if key in self._models), order[0])
 
-    def fits(self, candidate: CandidateConfig, needed: int) -> bool:
-        """Whether a model of this size, in bytes, fits beside the loaded ones."""
+    def fits(self, key: object, candidate: CandidateConfig, needed: Callable[[], int]) -> bool:
+        """Whether the model of a key is loaded, or is the first, or its bytes fit beside the loaded ones."""
         with self._changed:
-            return self._room(candidate) >= needed
+            if key in self._models or not self._models:
+                return True
+        size = needed()  # may read files, which must not keep others waiting
+        with self._changed:
+            return self._room(candidate) >= size
+
+    def note(self, key: object, candidate: CandidateConfig, needed: Callable[[], int]) -> str:
+        """The note that a model replaces others in memory; "" if it does not."""
+        needed = cache(needed)
+        if self.fits(key, candidate, needed):
+            return ""
+        size, others = memory.in_words(needed()), ", ".join(self.names())
+        return f"Loading {candidate.name}: its {size} do not fit into memory together with {others}."
 
     def names(self) -> list[str]:
         """The loaded models, the least recently used one first."""
@@ -138,13 +149,16 @@ class Residency(Generic[Loaded]):
 
     def _use(self, key: object) -> Loaded | None:
         with self._changed:
-            if self._draining or key not in self._models or not self._models[key].usable:
+            if self._draining or not self._is_usable(key):
                 return None
             self._users[key] += 1
             return self._models[key]
 
-    def _bury(self, key: object, stop: threading.Event) -> bool:
-        """Unload the model of a key, which can no longer serve, when its users have noticed. False after a stop."""
+    def _is_usable(self, key: object) -> bool:
+        return key in self._models and self._models[key].usable and key not in self._retired
+
+    def _end_unusable(self, key: object, stop: threading.Event) -> bool:
+        """Unload the model of a key, which can no longer serve, after its last use. False after a stop."""
         with self._changed:
             while self._users[key]:
                 if stop.is_set():
@@ -165,11 +179,7 @@ class Residency(Generic[Loaded]):
         return sum(memory.room(device, used, budget) for device in memory.devices(candidate.device_map))
 
     def _make_room(self, candidate: CandidateConfig, needed: int, stop: threading.Event) -> bool:
-        """Unload models until a new one fits; those in use when they become idle. False if `stop` was set.
-
-        Raises:
-            WorkError: the model does not fit even without the others.
-        """
+        """Unload models until a new one fits; those in use when they become idle. False if `stop` was set."""
         with self._changed:
             self._check(candidate, needed)
             try:
@@ -217,14 +227,34 @@ class Residency(Generic[Loaded]):
 
     def _unload(self, key: object) -> None:
         self._models.pop(key).close()
+        self._retired.discard(key)
         del self._users[key]
 
 
 def too_large(candidate: CandidateConfig, needed: int, available: str) -> WorkError:
     """The error that a model does not fit into memory."""
+    if candidate.backend == VLLM:
+        smaller = "or lower gpu_memory_utilization in the candidate's `vllm`."
+        return WorkError(
+            f"{memory.in_words(needed)} of memory for {candidate.model}", available, f"Free memory, {smaller}"
+        )
     smaller = "" if candidate.quantisation == "4bit" else 'quantisation = "4bit" makes the model smaller, '
     return WorkError(
         f"{memory.in_words(needed)} of memory for {candidate.model}",
         available,
         f'Free memory, or raise budget_gb in [memory]; {smaller}device_map = "auto" spreads it over devices.',
     )
+
+
+class ResidentBackend(Backend):
+    """A backend that runs its models on this machine, and unloads them when there is no room."""
+
+    resident: Residency[Any]
+
+    def sizes(self) -> Mapping[object, int]:
+        """Bytes of each loaded model, by its key."""
+        return self.resident.sizes()
+
+    def spare(self) -> None:
+        """Unload the models that nobody uses."""
+        self.resident.spare()

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 from zooter_core.backends import Piece, Request
-from zooter_core.backends.local import memory
 from zooter_core.backends.local.batch import Batch
 from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.model import Base
-from zooter_core.backends.local.residency import Residency
+from zooter_core.backends.local.residency import Residency, ResidentBackend
+from zooter_core.backends.merge_streams import Stop
 from zooter_core.backends.turn_queue import TurnQueue
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
@@ -27,7 +27,7 @@ BaseKey = tuple[str | None, ...]
 NEVER = threading.Event()
 
 
-class TransformersBackend:
+class TransformersBackend(ResidentBackend):
     """Base models by all settings that shape their weights, with the adapters of their candidates."""
 
     independent = False  # samples depend on the seed and the rows of their batch
@@ -44,31 +44,17 @@ class TransformersBackend:
         A base that does not fit beside the loaded ones is only checked, and loaded with its first request. Otherwise a
         pool larger than the memory would be loaded once for nothing.
         """
-        key = key_of(candidate)
-        if not self.resident.has(key):
-            checkpoint = Checkpoint.of(candidate)
-            if self.resident.names() and not self.resident.fits(candidate, checkpoint.bytes()):
-                checkpoint.tokenizer()
-                return
-        base = self._take(key, candidate, NEVER)
+        key, checkpoint = key_of(candidate), cache(lambda: Checkpoint.of(candidate))
+        if not self.resident.fits(key, candidate, lambda: checkpoint().bytes()):
+            checkpoint().tokenizer()
+            return
+        base = self._take(key, candidate, checkpoint, NEVER)
         assert base is not None  # only a stop gives None
         try:
             with base.lock:
                 base.add_adapter(candidate)
         finally:
             self.resident.release(key)
-
-    def trial(self, candidate: CandidateConfig) -> str:
-        """Any query will do."""
-        return "Say hello."
-
-    def sizes(self) -> Mapping[object, int]:
-        """Bytes of each loaded base, by its key."""
-        return self.resident.sizes()
-
-    def spare(self) -> None:
-        """Unload the bases that nobody uses."""
-        self.resident.spare()
 
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
@@ -85,10 +71,12 @@ class TransformersBackend:
         self, key: BaseKey, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
         """Run the requests of one base."""
+        candidate = requests[0].candidate
+        checkpoint = cache(lambda: Checkpoint.of(candidate))
         try:
-            if note := self._note(key, requests[0].candidate):
+            if note := self.resident.note(key, candidate, lambda: checkpoint().bytes()):
                 yield Piece(requests[0], note=note)
-            base = self._take(key, requests[0].candidate, stop)
+            base = self._take(key, candidate, checkpoint, stop)
         except Exception as problem:
             yield from (Piece.failed(request, problem) for request in requests)
             return
@@ -97,39 +85,24 @@ class TransformersBackend:
             return
         yield from self._run(key, base, requests, generation, stop)
 
-    def _take(self, key: BaseKey, candidate: CandidateConfig, stop: threading.Event) -> Base | None:
+    def _take(
+        self, key: BaseKey, candidate: CandidateConfig, checkpoint: Callable[[], Checkpoint], stop: threading.Event
+    ) -> Base | None:
         """The base of a candidate, loaded if necessary. The caller must release it. None if `stop` came first."""
-        checkpoint = cache(lambda: Checkpoint.of(candidate))
-        return self.resident.take(
-            key,
-            candidate,
-            lambda: checkpoint().bytes(),
-            lambda: self.base(checkpoint(), self.resident.used()),
-            stop,
-        )
-
-    def _note(self, key: BaseKey, candidate: CandidateConfig) -> str:
-        """The note that a base replaces others in memory; "" if it is loaded, or fits beside them."""
-        others = self.resident.names()
-        if self.resident.has(key) or not others:
-            return ""
-        needed = Checkpoint.of(candidate).bytes()
-        if self.resident.fits(candidate, needed):
-            return ""
-        size = memory.in_words(needed)
-        return f"Loading {candidate.name}: its {size} do not fit into memory together with {', '.join(others)}."
+        needed, load = lambda: checkpoint().bytes(), lambda: self.base(checkpoint(), self.resident.used())
+        return self.resident.take(key, candidate, needed, load, stop)
 
     def _run(
         self, key: BaseKey, base: Base, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
         """Run one batch in its own thread and yield its pieces. The base is released at the end."""
         pieces: queue.Queue[Piece | None] = queue.Queue()
-        abandoned = threading.Event()  # set when the reader goes away
+        abandoned = Stop(stop)  # also set when the reader goes away
 
         def run_batch() -> None:
             try:
                 with base.lock:
-                    Batch(base, requests, generation, (stop, abandoned), pieces, self.resident.spare).run()
+                    Batch(base, requests, generation, abandoned, pieces, self.resident.spare).run()
             finally:
                 self.resident.release(key)
                 pieces.put(None)

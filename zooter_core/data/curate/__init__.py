@@ -35,9 +35,6 @@ class CurateConfig:
         near: Jaccard similarity of character 5-grams from which a query is a near repeat; 1 keeps near repeats.
         tag_at_most: the largest number of queries to tag, drawn at random (n, if that is more).
         tags: `given` takes the files' tags, `fleet` the fleet's tagger, None the files' tags if every line has them.
-
-    Raises:
-        ZooterError: a setting is out of range.
     """
 
     n: int
@@ -101,11 +98,7 @@ def curate(
         if not len(remaining.rows):
             read = survey.read.total()
             raise ZooterError("at least one query that is left", f"none of {read:,} read", "Name other files.")
-        picked = (
-            pick_by_file_tags(paths, remaining, config)
-            if use_file_tags
-            else pick_tagged(paths, remaining, config, tagging, report)
-        )
+        picked = pick(paths, remaining, config, None if use_file_tags else tagging, report)
         for record in records(picked):
             file.write(dump_json(record, ensure_ascii=False) + "\n")
     return {
@@ -116,35 +109,28 @@ def curate(
     }
 
 
-def pick_by_file_tags(paths: Sequence[Path], candidates: Candidates, config: CurateConfig) -> Picked:
-    """Pick from all candidates, by the tags of the files."""
-    order = _shuffled(candidates, config)
-    tags = [candidates.tagsets[number] for number in candidates.tagset[order]]
-    chosen = cover(tags, candidates.source[order].tolist(), config.n)
-    places = [order[at] for at in chosen]
-    lines = fetch(paths, candidates, places)
-    return Picked([lines[place] for place in places], [tags[at] for at in chosen], tags, places)
-
-
-def pick_tagged(
-    paths: Sequence[Path], candidates: Candidates, config: CurateConfig, tagging: Tagging, report: Report
+def pick(
+    paths: Sequence[Path], candidates: Candidates, config: CurateConfig, tagging: Tagging | None, report: Report
 ) -> Picked:
-    """Pick from a random sample of the candidates, drawn evenly from the sources, by the tags of a tagger."""
-    order = _shuffled(candidates, config)
-    order = [order[at] for at in sample(candidates.source[order].tolist(), max(config.tag_at_most, config.n))]
-    lines = fetch(paths, candidates, order)
+    """Pick from the candidates: from all by the tags of the files, else by the tags of a tagger.
+
+    A tagger gets a random sample, drawn evenly from the sources.
+    """
+    order: list[int] = np.random.default_rng(config.seed).permutation(len(candidates.rows)).tolist()
     tags: list[Tags] = []
-    for start in range(0, len(order), TAGGED):
-        report(f"Tagging: {start:,} of {len(order):,} queries ...")
-        tags += tagging([lines[place].query.text for place in order[start : start + TAGGED]])
+    if tagging is None:
+        tags = [candidates.tagsets[number] for number in candidates.tagset[order]]
+    else:
+        order = [order[at] for at in sample(candidates.source[order].tolist(), max(config.tag_at_most, config.n))]
+        lines = fetch(paths, candidates, order)
+        for start in range(0, len(order), TAGGED):
+            report(f"Tagging: {start:,} of {len(order):,} queries ...")
+            tags += tagging([lines[place].query.text for place in order[start : start + TAGGED]])
     chosen = cover(tags, candidates.source[order].tolist(), config.n)
     places = [order[at] for at in chosen]
+    if tagging is None:
+        lines = fetch(paths, candidates, places)
     return Picked([lines[place] for place in places], [tags[at] for at in chosen], tags, places)
-
-
-def _shuffled(candidates: Candidates, config: CurateConfig) -> list[int]:
-    order: list[int] = np.random.default_rng(config.seed).permutation(len(candidates.rows)).tolist()
-    return order
 
 
 def records(picked: Picked) -> Iterator[dict[str, Any]]:

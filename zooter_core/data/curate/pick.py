@@ -75,14 +75,7 @@ def cover(tags: Sequence[Tags], sources: Sequence[int], n: int) -> list[int]:
             for name in names:
                 uses[name] += 1
                 value[name] = worth(uses[name])
-            _next(heap, groups[source, names])
+            heapq.heappop(heap)
+            if remaining := groups[source, names]:  # the last gain is an upper bound of the next query's
+                heapq.heappush(heap, (bound, remaining[-1], (source, names)))
     return picked
-
-
-def _next(heap: list[tuple[float, int, tuple[int, Tags]]], places: Sequence[int]) -> None:
-    """Replace the query just picked by the next of its group, with the last gain as upper bound."""
-    if places:
-        bound, _, group = heap[0]
-        heapq.heapreplace(heap, (bound, places[-1], group))
-    else:
-        heapq.heappop(heap)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,19 +33,12 @@ class Line(NamedTuple):
 
 
 def each_line(paths: Iterable[Path]) -> Iterator[Line]:
-    """The queries of several files, one at a time.
-
-    Raises:
-        ZooterError: a line is wrong, or a file has no query.
-    """
-    row = 0
+    """The queries of several files, one at a time."""
+    rows = count()
     for path in paths:
-        first, stem = row, path.name.split(".jsonl")[0].split(".txt")[0] or path.name
+        stem = path.name.split(".jsonl")[0].split(".txt")[0] or path.name
         for place, record, query in each_query(path):
-            yield Line(row, place, query.dataset or stem, "tags" in record, query)
-            row += 1
-        if row == first:
-            raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
+            yield Line(next(rows), place, query.dataset or stem, "tags" in record, query)
 
 
 class Survey:
@@ -129,11 +122,7 @@ class Candidates(NamedTuple):
 
 
 def survey_files(paths: Sequence[Path], benchmarks: Benchmarks, report: Report) -> Survey:
-    """The first pass over all files.
-
-    Raises:
-        ZooterError: a line is wrong, or a file has no query.
-    """
+    """The first pass over all files."""
     survey, lines = Survey(benchmarks), each_line(paths)
     while batch := list(islice(lines, BATCH)):
         survey.add(batch)

@@ -11,21 +11,18 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from zooter_core.data.formats import Line, Options
 from zooter_core.data.formats.joining import Cell, ScoreTable
-from zooter_core.data.formats.reading import FIX_RECORD, distinct, each_record, number_of, text_of
+from zooter_core.data.formats.reading import FIX_RECORD, Place, distinct, each_record, number_of, text_of
 from zooter_core.errors import ZooterError, did_you_mean, listed
 
 OUTPUTS, ANNOTATIONS = "model_outputs.json", "annotations.json"
 
 
 def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
-    """Score lines from folders of models, or from folders that hold such folders.
-
-    Raises:
-        ZooterError: a folder has no outputs, the judges differ, or a record is wrong.
-    """
+    """Score lines from folders of models, or from folders that hold such folders."""
     folders = _models(paths)
     distinct([folder.name for folder in folders], "models' folders")
     judge = _judge(folders, options.annotator)
@@ -72,11 +69,7 @@ def _judge(folders: Sequence[Path], annotator: str | None) -> str | None:
 def _add(folder: Path, judge: str | None, table: ScoreTable, options: Options) -> None:
     """Add one model's outputs, with the judge's scores."""
     scores = _scores(folder / judge / ANNOTATIONS) if judge else {}
-    repeats: Counter[str] = Counter()
-    for place, record in each_record(folder / OUTPUTS):
-        instruction = text_of(record, "instruction", place)
-        repeats[instruction] += 1
-        key = _key(instruction, repeats[instruction])
+    for key, instruction, place, record in _keyed(folder / OUTPUTS):
         score, generator = scores.get(key, (None, None))
         if generator is not None and generator != record.get("generator", generator):
             options.left_out[f"{folder.name}'s annotation is one of {generator}"] += 1
@@ -89,21 +82,22 @@ def _add(folder: Path, judge: str | None, table: ScoreTable, options: Options) -
 def _scores(path: Path) -> dict[str, tuple[float | None, str | None]]:
     """The score of each instruction, and the name of the generator whose output was judged."""
     scores = {}
-    repeats: Counter[str] = Counter()
-    for place, record in each_record(path):
-        instruction = text_of(record, "instruction", place)
-        repeats[instruction] += 1
+    for key, _, place, record in _keyed(path):
         preference = number_of(record.get("preference"), '"preference"', place)
         if preference is not None and not 1 <= preference <= 2:
             raise ZooterError(f'"preference" from 1 to 2 in {place}', f"{preference:g}", FIX_RECORD)
         score = None if preference is None else round(preference - 1, 10)
         generator = record.get("generator_2")
-        key = _key(instruction, repeats[instruction])
         scores[key] = score, generator if isinstance(generator, str) else None
     return scores
 
 
-def _key(instruction: str, repeat: int) -> str:
-    """An id for an instruction; `repeat` counts its occurrences from 1."""
-    digest = hashlib.sha256(instruction.encode("utf-8", "replace")).hexdigest()[:12]
-    return f"alpaca_eval/{digest}" + (f"-{repeat}" if repeat > 1 else "")
+def _keyed(path: Path) -> Iterator[tuple[str, str, Place, dict[str, Any]]]:
+    """The records of a file, each with an id, its instruction and its place; repeated instructions are numbered."""
+    repeats: Counter[str] = Counter()
+    for place, record in each_record(path):
+        instruction = text_of(record, "instruction", place)
+        repeats[instruction] += 1
+        digest = hashlib.sha256(instruction.encode("utf-8", "replace")).hexdigest()[:12]
+        repeat = f"-{repeats[instruction]}" if repeats[instruction] > 1 else ""
+        yield f"alpaca_eval/{digest}{repeat}", instruction, place, record

@@ -22,11 +22,7 @@ Split = tuple[str, str, str]  # dataset, split, model
 
 
 def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
-    """Score lines: the query is `origin_query`, or the prompt if that is empty; the response is the prediction.
-
-    Raises:
-        ZooterError: a file is damaged or has another form, or two models have different queries.
-    """
+    """Score lines: the query is `origin_query`, or the prompt if that is empty; the response is the prediction."""
     table = ScoreTable()
     for (dataset, split, model), file in sorted(_latest(paths, options).items()):
         for place, record in _records(file, read_object(file)):

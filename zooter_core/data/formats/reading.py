@@ -1,21 +1,20 @@
 """Records of JSON files, plain or gzipped, each with its place: an array, JSON lines, or one object.
 
-A file is read as a whole and takes a few times its unpacked size in memory. The files of the published benchmarks have
-a few hundred megabytes at most.
+Whatever is wrong is a ZooterError with its place. A file is read as a whole and takes a few times its unpacked size in
+memory; the files of the published benchmarks have a few hundred megabytes at most.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import math
 import re
 import sys
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from zooter_core.data.lines import DAMAGE, open_text
 from zooter_core.errors import FIX_PERMISSIONS, ZooterError
 from zooter_core.surrogates import ESCAPED, clean
 
@@ -39,26 +38,16 @@ def json_files(path: Path) -> list[Path]:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, unpacked if its name ends in .gz.
-
-    Raises:
-        ZooterError: there is no such file, it cannot be read, or it is damaged.
-    """
-    if not path.is_file():
-        raise ZooterError("a file of JSON", f"none at {path}", "Check the path.")
+    """The text of a file, unpacked if its name ends in .gz."""
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as file:
-            return str(file.read())
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as problem:
+        with open_text(path, "a file of JSON") as file:
+            return file.read()
+    except DAMAGE as problem:
         raise ZooterError(f"a readable file {path}", str(problem), FIX_FILE) from problem
 
 
 def each_record(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
-    """The objects of a JSON array, or of JSON lines, each with the line on which it begins.
-
-    Raises:
-        ZooterError: the file is not JSON, or holds something else than objects.
-    """
+    """The objects of a JSON array, or of JSON lines, each with the line on which it begins."""
     text = read_text(path)
     line, before = 1, 0
     for start, value in _values(text, path):
@@ -70,11 +59,7 @@ def each_record(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The one object of a file.
-
-    Raises:
-        ZooterError: the file is not JSON, or holds something else.
-    """
+    """The one object of a file."""
     text = read_text(path)
     value, _ = _decode(text, _skip(text, 0), path)
     if not isinstance(value, dict):
@@ -129,11 +114,7 @@ def _wrong(text: str, at: int, path: Path, reason: str) -> ZooterError:
 
 
 def text_of(record: dict[str, Any], key: str, place: Place) -> str:
-    """A text of a record.
-
-    Raises:
-        ZooterError: it is missing, or is not a text.
-    """
+    """A text of a record."""
     value = record.get(key)
     if not isinstance(value, str):
         raise ZooterError(f'"{key}" as a text in {place}', repr(value)[:40], FIX_RECORD)
@@ -141,11 +122,7 @@ def text_of(record: dict[str, Any], key: str, place: Place) -> str:
 
 
 def number_of(value: Any, name: str, place: Place) -> float | None:
-    """A finite number; None if it is null or NaN.
-
-    Raises:
-        ZooterError: it is something else, or infinite.
-    """
+    """A finite number; None if it is null or NaN."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:

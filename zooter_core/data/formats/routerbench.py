@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import ast
 import csv
-import gzip
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from pathlib import Path
 from zooter_core.data.formats import Line, Options
 from zooter_core.data.formats.joining import Cell, ScoreTable
 from zooter_core.data.formats.reading import FIX_FILE, Place, distinct, number_of
+from zooter_core.data.lines import DAMAGE, open_text
 from zooter_core.errors import ZooterError, listed
 
 RESPONSE, COST = "|model_response", "|total_cost"
@@ -38,13 +37,8 @@ class _Row:
 
 
 def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
-    """Score lines; the data set is `eval_name`. Of rows with one id the prompt of the one with most scores is taken.
-
-    Raises:
-        ZooterError: a column is missing, a cell is wrong, a file has other models than the first, or two rows of one id
-            contradict each other.
-    """
-    files = [f for path in paths for f in ([path] if path.is_file() else sorted([*path.glob("*.csv*")]))]
+    """Score lines; the data set is `eval_name`. Of rows with one id the prompt of the one with most scores is taken."""
+    files = [f for path in paths for f in ([path] if path.is_file() else sorted(path.glob("*.csv*")))]
     distinct([file.name for file in files], "files")
     pool: tuple[str, ...] = ()
     rows: dict[str, list[_Row]] = {}
@@ -66,11 +60,7 @@ def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
 
 
 def _merged(key: str, rows: Sequence[_Row]) -> _Row:
-    """The rows of one id as one row.
-
-    Raises:
-        ZooterError: they are of two data sets, or have two scores of one model.
-    """
+    """The rows of one id as one row. Refuses rows of two data sets, and two scores of one model."""
     cells: dict[str, Cell] = {}
     for row in rows:
         if row.dataset != rows[0].dataset:
@@ -108,7 +98,7 @@ def _rows(file: Path) -> Iterator[tuple[Place, dict[str, str]]]:
     """The rows of a file by column name, each with the line on which it begins."""
     limit = csv.field_size_limit(LONGEST_CELL)
     try:
-        with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding="utf-8-sig", newline="") as source:
+        with open_text(file, "a CSV file of RouterBench", newline="") as source:
             reader = csv.reader(source, strict=True)
             columns = next(reader, [])
             _check(columns, file)
@@ -120,7 +110,7 @@ def _rows(file: Path) -> Iterator[tuple[Place, dict[str, str]]]:
                 if len(row) != len(columns):
                     raise ZooterError(f"{len(columns)} cells in {place}", f"{len(row)}", FIX_ROW)
                 yield place, dict(zip(columns, row, strict=True))
-    except (csv.Error, OSError, EOFError, zlib.error, UnicodeDecodeError) as problem:
+    except (csv.Error, *DAMAGE) as problem:
         raise ZooterError(f"CSV in {file}", str(problem), FIX_FILE) from problem
     finally:
         csv.field_size_limit(limit)

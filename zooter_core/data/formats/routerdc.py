@@ -17,11 +17,7 @@ PROBABILITY = ("arc_", "math_prealgebra", "ceval", "mmlu", "cmmlu")  # beginning
 
 
 def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
-    """Score lines; the data set is the file's name.
-
-    Raises:
-        ZooterError: a record is wrong, or has other models than the first record.
-    """
+    """Score lines; the data set is the file's name."""
     tables = [file for path in paths for file in ([path] if path.is_file() else path.glob("*.csv"))]
     tables = sorted(file for file in tables if file.name.endswith((".csv", ".csv.gz")))
     files = [file for path in paths for file in json_files(path) if file not in tables]
@@ -33,15 +29,18 @@ def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
         if binary:
             options.notes.append(f"{dataset}: a score above 0 is a right answer and counts as 1.")
         for number, (place, record) in enumerate(each_record(file)):
-            pool = pool or tuple(_models(record, place))
-            scores = _scores(record, pool, place)
-            if any(score is None for score in scores.values()):
+            scores = _scores(record, place)
+            pool = pool or tuple(scores)
+            if differing := sorted(set(scores) ^ set(pool)):
+                expected = f"the models of the first record ({listed(pool)}) in {place}"
+                raise ZooterError(expected, listed(differing), "Import it separately.")
+            if None in scores.values():
                 options.left_out["a score is missing"] += 1
                 continue
             yield {
                 "id": f"{dataset}/{number:05d}",
                 "query": text_of(record, "question", place),
-                "scores": {name: float((score or 0) > 0) if binary else score for name, score in scores.items()},
+                "scores": {name: float((scores[name] or 0) > 0) if binary else scores[name] for name in pool},
                 "dataset": dataset,
             }
     if tables:
@@ -52,17 +51,8 @@ def _name(file: Path) -> str:
     return file.name.split(".")[0]
 
 
-def _models(record: dict[str, object], place: Place) -> dict[str, object]:
+def _scores(record: dict[str, object], place: Place) -> dict[str, float | None]:
     scores = record.get("scores")
     if not isinstance(scores, dict) or not scores:
         raise ZooterError(f'"scores" as an object of numbers in {place}', repr(scores)[:40], "Check the format's name.")
-    return scores
-
-
-def _scores(record: dict[str, object], pool: Sequence[str], place: Place) -> dict[str, float | None]:
-    scores = _models(record, place)
-    if differing := sorted(set(scores) ^ set(pool)):
-        raise ZooterError(
-            f"the models of the first record ({listed(pool)}) in {place}", listed(differing), "Import it separately."
-        )
-    return {name: number_of(scores[name], f'the score of "{name}"', place) for name in pool}
+    return {name: number_of(score, f'the score of "{name}"', place) for name, score in scores.items()}

@@ -31,9 +31,6 @@ def build(library: Iterable[str], shared: Iterable[str], size: int, files: int, 
         size: bytes that fit into the work folder.
         files: files that fit into the work folder.
         owner: user and group id of the work folder.
-
-    Raises:
-        OSError: the kernel refuses a step.
     """
     library = list(library)
     sources = {path: os.path.realpath(path) for path in _topmost({*library, *shared, *DEVICES, *DATA})}

@@ -41,16 +41,11 @@ def main() -> None:
         else:
             _serve_worker(channel, job)
     finally:
-        if job["folder"]:
-            _remove(job["folder"])
+        if job["folder"]:  # there is no sandbox, and whoever started this process may have been killed
+            from shutil import rmtree
+
+            rmtree(job["folder"], ignore_errors=True)
     os._exit(0)
-
-
-def _remove(folder: str) -> None:
-    """Remove the work folder where there is no sandbox: whoever started this process may have been killed."""
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check(channel: Channel, job: Job) -> None:

@@ -113,11 +113,7 @@ def missing() -> str:
 
 
 def _watch(messages: IO[bytes], output: IO[bytes], limits: Limits) -> tuple[Verdict, bool]:
-    """Wait for the verdict within the limits. Returns it, and whether the worker closed its channel.
-
-    Raises:
-        SandboxError: a process could not enter the sandbox, or not in time.
-    """
+    """Wait for the verdict within the limits. Returns it, and whether the worker closed its channel."""
     ready, printed, received = False, 0, b""
     until = time.monotonic() + START_SECONDS
     with selectors.DefaultSelector() as selector:

@@ -82,16 +82,8 @@ def _dict(pairs: list[list[object]]) -> dict[object, object]:
     return {unpack(key): unpack(value) for key, value in pairs}
 
 
-def _fraction(text: str) -> object:
-    from fractions import Fraction
-
-    return Fraction(text)
-
-
-def _decimal(text: str) -> object:
-    from decimal import Decimal
-
-    return Decimal(text)
+def _imported(module: str, name: str) -> Callable[..., object]:  # when it is needed: every start counts
+    return lambda text: getattr(__import__(module), name)(text)
 
 
 def _items(kind: Callable[..., object]) -> Callable[..., object]:
@@ -111,8 +103,8 @@ _READERS: dict[str, Callable[..., object]] = {
     "int": lambda text: int(text, 16),
     "complex": lambda parts: complex(*parts),
     "range": lambda parts: range(*map(unpack, parts)),  # type: ignore[call-overload]
-    "Fraction": _fraction,
-    "Decimal": _decimal,
+    "Fraction": _imported("fractions", "Fraction"),
+    "Decimal": _imported("decimal", "Decimal"),
     "iterator": lambda content: iter(list(map(unpack, content))),
 }
 

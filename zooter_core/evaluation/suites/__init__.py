@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from zooter_core.evaluation.suites.reading import Problem, Record, read_problems
 from zooter_core.labelling.rewards.judge import Judge
 from zooter_core.plugins import load_kind
 
@@ -18,22 +17,6 @@ SUITES = {
     "flask": "zooter_core.evaluation.suites.flask:Flask",
     "mt-bench": "zooter_core.evaluation.suites.mt_bench:MtBench",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One problem of a suite.
-
-    Attributes:
-        turns: the user's messages; the first is the query of the score file.
-        key: what the suite scores by, such as the right answer; any JSON value.
-        tags: its subjects, according to the file.
-    """
-
-    id: str
-    turns: tuple[str, ...]
-    key: Any
-    tags: tuple[str, ...] = ()
 
 
 Answered = tuple[Problem, tuple[str, ...]]  # a problem, and one response to each of its turns
@@ -61,6 +44,10 @@ class Suite:
         Raises:
             ZooterError: a record is wrong; the message names file, line and field.
         """
+        return read_problems(paths, self.problem)
+
+    def problem(self, record: Record) -> Problem:
+        """The problem of a record."""
         raise NotImplementedError
 
     def scored_in(self) -> dict[str, bool]:
@@ -73,10 +60,6 @@ class Suite:
 
 
 def suite(name: str) -> Suite:
-    """A suite by its name.
-
-    Raises:
-        ZooterError: the name is unknown.
-    """
+    """A suite by its name."""
     benchmark: Suite = load_kind("suite", SUITES, name)()
     return benchmark

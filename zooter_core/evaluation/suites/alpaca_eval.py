@@ -6,10 +6,9 @@ The release has an array, or JSON lines, of `instruction`, `output` (the referen
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from zooter_core.evaluation.suites import Answered, Problem, Suite
-from zooter_core.evaluation.suites.reading import Record, read_problems
+from zooter_core.evaluation.suites import Answered, Suite
+from zooter_core.evaluation.suites.reading import Problem, Record
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.labelling.rewards.judge import AUTO_J_PAIR, PAIR, better, prompt, template_of
 
@@ -22,8 +21,9 @@ class AlpacaEval(Suite):
     judged = True
     scale = "share of wins over the reference"
 
-    def read(self, paths: Sequence[Path]) -> list[Problem]:
-        return read_problems(paths, _problem)
+    def problem(self, record: Record) -> Problem:
+        about = record.text_or_none("dataset", "source_dataset") or "alpaca-eval"
+        return Problem(record.id, (record.text("instruction", "query"),), record.text("output"), (about,))
 
     def score(self, answered: Sequence[Answered]) -> list[float]:
         template = template_of(self.judge.config, PAIR, AUTO_J_PAIR)
@@ -33,11 +33,6 @@ class AlpacaEval(Suite):
                 prompts.append(prompt(template, query=problem.turns[0], first=first, second=second))
         verdicts = self.judge.verdicts(prompts, [better] * len(prompts))
         return [_share(*verdicts[row : row + 2]) for row in range(0, len(verdicts), 2)]
-
-
-def _problem(record: Record) -> Problem:
-    about = record.text_or_none("dataset", "source_dataset") or "alpaca-eval"
-    return Problem(record.id, (record.text("instruction", "query"),), record.text("output"), (about,))
 
 
 def _share(ahead: float, behind: float) -> float:

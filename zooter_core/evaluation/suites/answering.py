@@ -17,11 +17,12 @@ import numpy as np
 from zooter_core.backends import Request, iter_responses
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.run_folder import RESPONSES
-from zooter_core.data.run_lines import score_check, turn_check
+from zooter_core.data.run_lines import response_check, score_check
 from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.evaluation.suites import Problem, Suite
+from zooter_core.evaluation.suites import Suite
+from zooter_core.evaluation.suites.reading import Problem
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.records import Message, Response
 from zooter_core.strict_json import dump_json
@@ -97,7 +98,7 @@ def answer_and_score(job: SuiteJob, suite: str, judge: dict[str, Any] | None = N
 def _read(job: SuiteJob) -> None:
     """Read the results in the folder; refuse records of other problems and altered ones."""
     turns = {problem.id: len(problem.turns) for problem in job.problems}
-    job.run.done(RESPONSES, turns, "candidate", "turn", check=turn_check(job.pool, turns))
+    job.run.done(RESPONSES, turns, "candidate", "turn", check=response_check(job.pool, turns, "turn"))
     job.run.done(SCORES, turns, "candidate", check=score_check(job.pool))
     texts: dict[Place, dict[int, str]] = {}
     for record in job.run.records(RESPONSES):
@@ -210,17 +211,12 @@ def _messages(job: SuiteJob, problem: Problem, name: str, turn: int) -> tuple[Me
 
 
 def _report_answered(job: SuiteJob) -> None:
-    """Report the number of complete answers."""
     done = sum(job.answered(problem, name) for problem in job.problems for name in job.pool)
     job.progress("answer", done, len(job.problems) * len(job.pool))
 
 
 def _mark(job: SuiteJob, name: str) -> None:
-    """Score one candidate's complete answers.
-
-    Raises:
-        WorkError: none of several has a score.
-    """
+    """Score one candidate's complete answers. Ends the work if none of several has a score."""
     problems = [p for p in job.problems if job.answered(p, name) and (p.id, name) not in job.scores]
     for batch, _ in _batches(problems, SCORED):
         scores = job.suite.score([(problem, tuple(job.texts[problem.id, name])) for problem in batch])

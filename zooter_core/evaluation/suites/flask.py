@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
-from zooter_core.evaluation.suites import Answered, Problem, Suite
+from zooter_core.evaluation.suites import Answered, Suite
 from zooter_core.evaluation.suites.judging import OPENING, framed
-from zooter_core.evaluation.suites.reading import Record, read_problems
+from zooter_core.evaluation.suites.reading import Problem, Record
 
 SKILLS = {
     "logical robustness": "does the reasoning hold in every case, without steps that contradict each other?",
@@ -49,19 +48,15 @@ class Flask(Suite):
     judged = True
     scale = "mean over skills, 1 to 5"
 
-    def read(self, paths: Sequence[Path]) -> list[Problem]:
-        return read_problems(paths, _problem)
+    def problem(self, record: Record) -> Problem:
+        skills = record.texts("metrics", "skill")
+        query, reference = record.text("text", "instruction", "query"), record.text_or_none("answer", "reference")
+        return Problem(record.id, (query,), {"reference": reference, "skills": skills}, tuple(skills))
 
     def score(self, answered: Sequence[Answered]) -> list[float]:
         prompts = [judge_prompt(problem, texts[0]) for problem, texts in answered]
         readers = [partial(mean_of, skills=problem.key["skills"]) for problem, _ in answered]
         return self.judge.verdicts(prompts, readers)
-
-
-def _problem(record: Record) -> Problem:
-    skills = record.texts("metrics", "skill")
-    query, reference = record.text("text", "instruction", "query"), record.text_or_none("answer", "reference")
-    return Problem(record.id, (query,), {"reference": reference, "skills": skills}, tuple(skills))
 
 
 def judge_prompt(problem: Problem, response: str) -> str:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 
-from zooter_core.evaluation.suites import Answered, Problem, Suite
-from zooter_core.evaluation.suites.reading import Record, read_problems
+from zooter_core.evaluation.suites import Answered, Suite
+from zooter_core.evaluation.suites.reading import Problem, Record
 
 DIGITS = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+")
 MINUS = re.compile(r"(?<!\w)(?<![\d)\]%])(?<![\d)\]%]\s)[-−][$€£]?$|[$€£][-−]$")  # no hyphen, no subtraction
@@ -25,19 +24,15 @@ class Gsm8k(Suite):
 
     scale = "share of right final numbers"
 
-    def read(self, paths: Sequence[Path]) -> list[Problem]:
-        return read_problems(paths, _problem)
+    def problem(self, record: Record) -> Problem:
+        marked = MARKED.findall(record.text("answer"))
+        number = _first(marked[-1]) if marked else None
+        if number is None:
+            raise record.wrong(["answer"], 'a solution that ends in "#### NUMBER"')
+        return Problem(record.id, (record.text("question", "query"),), str(number), ("gsm8k",))
 
     def score(self, answered: Sequence[Answered]) -> list[float]:
         return [float(final_number(texts[-1]) == Decimal(problem.key)) for problem, texts in answered]
-
-
-def _problem(record: Record) -> Problem:
-    marked = MARKED.findall(record.text("answer"))
-    number = _first(marked[-1]) if marked else None
-    if number is None:
-        raise record.wrong(["answer"], 'a solution that ends in "#### NUMBER"')
-    return Problem(record.id, (record.text("question", "query"),), str(number), ("gsm8k",))
 
 
 def final_number(text: str) -> Decimal | None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from zooter_core.evaluation.sandbox import runner
-from zooter_core.evaluation.suites import Answered, Problem, Suite
-from zooter_core.evaluation.suites.reading import Record, read_problems
+from zooter_core.evaluation.suites import Answered, Suite
+from zooter_core.evaluation.suites.reading import Problem, Record
 
 QUERY = "Complete this Python function. Give the whole function in one block of code.\n\n```python\n{prompt}\n```"
 BLOCK = re.compile(r"```[^\n`]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
@@ -27,8 +26,15 @@ class HumanEval(Suite):
     runs_code = True
     scale = "share of functions that pass their tests"
 
-    def read(self, paths: Sequence[Path]) -> list[Problem]:
-        return read_problems(paths, _problem)
+    def problem(self, record: Record) -> Problem:
+        prompt, name = record.text("prompt", "query"), record.text("entry_point")
+        test = record.text("test")
+        if not name.isidentifier():
+            raise record.wrong(["entry_point"], "the name of a function")
+        if "def check(" not in test:
+            raise record.wrong(["test"], "Python with a function check")
+        key = {"prompt": prompt, "entry_point": name, "test": test}
+        return Problem(record.id, (QUERY.format(prompt=prompt.rstrip()),), key, ("python function",))
 
     def score(self, answered: Sequence[Answered]) -> list[float]:
         return [float(self._passes(problem.key, texts[-1])) for problem, texts in answered]
@@ -43,17 +49,6 @@ class HumanEval(Suite):
             setup=_stub(prompt),
             sandboxed=self.sandboxed,
         ).passed
-
-
-def _problem(record: Record) -> Problem:
-    prompt, name = record.text("prompt", "query"), record.text("entry_point")
-    test = record.text("test")
-    if not name.isidentifier():
-        raise record.wrong(["entry_point"], "the name of a function")
-    if "def check(" not in test:
-        raise record.wrong(["test"], "Python with a function check")
-    key = {"prompt": prompt, "entry_point": name, "test": test}
-    return Problem(record.id, (QUERY.format(prompt=prompt.rstrip()),), key, ("python function",))
 
 
 def program(text: str, prompt: str, name: str) -> str:

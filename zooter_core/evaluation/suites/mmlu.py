@@ -7,15 +7,15 @@ The release has a CSV file for each subject, without a header: question, A, B, C
 from __future__ import annotations
 
 import csv
-import gzip
 import re
 import string
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from zooter_core.data.lines import DAMAGE, open_text
 from zooter_core.errors import ZooterError
-from zooter_core.evaluation.suites import Answered, Problem, Suite
-from zooter_core.evaluation.suites.reading import Record, distinct, records
+from zooter_core.evaluation.suites import Answered, Suite
+from zooter_core.evaluation.suites.reading import Problem, Record, distinct, records
 
 LETTERS = string.ascii_uppercase[:10]
 PARTS = re.compile(r"_(?:test|val|dev|auxiliary_train)$")  # of a file's name, after its subject
@@ -64,18 +64,14 @@ def _of_record(record: Record) -> Problem:
 
 
 def _of_csv(path: Path) -> Iterator[tuple[Problem, str]]:
-    if not path.is_file():
-        raise ZooterError("a file of MMLU (.csv or JSON lines)", f"none at {path}", "Check --from.")
-    stem = path.name.split(".")[0]
-    opened = gzip.open if path.suffix == ".gz" else open
-    number = 0
+    stem, number = path.name.split(".")[0], 0
     try:
-        with opened(path, "rt", encoding="utf-8-sig", newline="") as lines:
+        with open_text(path, "a file of MMLU (.csv or JSON lines)", newline="") as lines:
             rows = csv.reader(lines, strict=True)
             for number, row in enumerate(rows, 1):
                 place = f"{path}, line {rows.line_num}"
                 yield _row(row, place, f"{stem}/{number:05d}", PARTS.sub("", stem)), place
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as problem:
+    except (csv.Error, *DAMAGE) as problem:
         raise ZooterError(f"a readable CSV file {path}", f"{problem} after row {number}", "Get it again.") from problem
 
 

@@ -6,11 +6,10 @@ The release has JSON lines with `question_id`, `category`, `turns` and, for ques
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from zooter_core.evaluation.suites import Answered, Problem, Suite
+from zooter_core.evaluation.suites import Answered, Suite
 from zooter_core.evaluation.suites.judging import OPENING, RATE, framed
-from zooter_core.evaluation.suites.reading import Record, read_problems
+from zooter_core.evaluation.suites.reading import Problem, Record
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.labelling.rewards.judge import rating
 
@@ -25,8 +24,15 @@ class MtBench(Suite):
     judged = True
     scale = "mean rating of the turns, 1 to 10"
 
-    def read(self, paths: Sequence[Path]) -> list[Problem]:
-        return read_problems(paths, _problem)
+    def problem(self, record: Record) -> Problem:
+        turns = record.texts("turns")
+        if len(turns) > len(NAMES):
+            raise record.wrong(["turns"], f"at most {len(NAMES)} texts")
+        references = record.get("reference") or []  # "" for a turn without one
+        if not isinstance(references, list) or not all(isinstance(text, str) for text in references):
+            raise record.wrong(["reference"], "a list of texts")
+        about = record.text_or_none("category") or "mt-bench"
+        return Problem(record.id, tuple(turns), references[: len(turns)], (about,))
 
     def score(self, answered: Sequence[Answered]) -> list[float]:
         places = [(row, turn) for row, (problem, _) in enumerate(answered) for turn in range(len(problem.turns))]
@@ -36,17 +42,6 @@ class MtBench(Suite):
         for (row, _), verdict in zip(places, verdicts, strict=True):
             ratings[row].append(verdict)
         return [_mean(row) for row in ratings]
-
-
-def _problem(record: Record) -> Problem:
-    turns = record.texts("turns")
-    if len(turns) > len(NAMES):
-        raise record.wrong(["turns"], f"at most {len(NAMES)} texts")
-    references = record.get("reference") or []  # "" for a turn without one
-    if not isinstance(references, list) or not all(isinstance(text, str) for text in references):
-        raise record.wrong(["reference"], "a list of texts")
-    about = record.text_or_none("category") or "mt-bench"
-    return Problem(record.id, tuple(turns), references[: len(turns)], (about,))
 
 
 def judge_prompt(problem: Problem, texts: Sequence[str], turn: int) -> str:

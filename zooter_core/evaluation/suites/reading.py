@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zooter_core.data.formats.reading import each_record
 from zooter_core.errors import ZooterError, listed
-from zooter_core.evaluation.suites import Problem
 
 IDS = ("id", "task_id", "question_id", "idx")
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem of a suite.
+
+    Attributes:
+        turns: the user's messages; the first is the query of the score file.
+        key: what the suite scores by, such as the right answer; any JSON value.
+        tags: its subjects, according to the file.
+    """
+
+    id: str
+    turns: tuple[str, ...]
+    key: Any
+    tags: tuple[str, ...] = ()
+
+
 class Record:
-    """One record, whose fields have different names in different releases.
+    """One record, whose fields have different names in different releases. A field of another form is a ZooterError.
 
     Attributes:
         place: "file, line 3".
@@ -41,11 +57,7 @@ class Record:
         )
 
     def text(self, *names: str) -> str:
-        """A text that is not empty.
-
-        Raises:
-            ZooterError: the field is missing or something else.
-        """
+        """A text that is not empty."""
         value = self.get(*names)
         if not isinstance(value, str) or not value.strip():
             raise self.wrong(names, "a text that is not empty")
@@ -56,11 +68,7 @@ class Record:
         return None if self.get(*names) in (None, "") else self.text(*names)
 
     def texts(self, *names: str) -> list[str]:
-        """A list of at least one text.
-
-        Raises:
-            ZooterError: the field is missing or something else.
-        """
+        """A list of at least one text."""
         value = self.get(*names)
         if not isinstance(value, list) or not value or not all(isinstance(text, str) and text for text in value):
             raise self.wrong(names, "a list of texts")
@@ -68,11 +76,7 @@ class Record:
 
 
 def records(path: Path) -> Iterator[Record]:
-    """The records of one file.
-
-    Raises:
-        ZooterError: the file is missing or damaged.
-    """
+    """The records of one file."""
     stem = path.name.split(".")[0]
     for number, (place, values) in enumerate(each_record(path), 1):
         yield Record(values, place, f"{stem}/{number:05d}")
@@ -84,11 +88,7 @@ def read_problems(paths: Sequence[Path], make: Callable[[Record], Problem]) -> l
 
 
 def distinct(problems: Sequence[tuple[Problem, str]], paths: Sequence[Path]) -> list[Problem]:
-    """The problems, from pairs of problem and place, checked to be distinct.
-
-    Raises:
-        ZooterError: there are none, or two have one id.
-    """
+    """The problems, from pairs of problem and place. Refuses two with one id, and files without any."""
     places: dict[str, str] = {}
     for problem, place in problems:
         if problem.id in places:

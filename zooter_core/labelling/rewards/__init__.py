@@ -1,4 +1,4 @@
-"""Reward models: how good a response to a query is. A kind is one file with one class, and one line in KINDS.
+"""Reward models: how good a response to a query is. A kind is one class, and one line in KINDS.
 
 Most kinds score every response alone (`score`). A comparing kind says which of two responses is better (`compare`),
 and `scoring` turns all comparisons into one reward per response.
@@ -16,7 +16,7 @@ from zooter_core.plugins import load_kind
 
 KINDS = {
     "scalar": "zooter_core.labelling.rewards.scalar:ScalarReward",
-    "ultra": "zooter_core.labelling.rewards.ultra:UltraReward",
+    "ultra": "zooter_core.labelling.rewards.scalar:UltraReward",
     "pairwise": "zooter_core.labelling.rewards.pairwise:PairwiseReward",
     "judge": "zooter_core.labelling.rewards.judge:judge",
     "http": "zooter_core.labelling.rewards.http:HttpReward",

@@ -132,11 +132,7 @@ def load(config: CheckpointConfig, kind: Any = None) -> tuple[Any, Any]:
 
 
 def check_probe(config: CheckpointConfig, rewards_of: Callable[[Sequence[Texts]], list[float]], texts: Texts) -> None:
-    """Refuse a model that does not work on a simple query and its responses.
-
-    Raises:
-        WorkError: the model fails, or its reward is not finite.
-    """
+    """Refuse a model that fails on a simple query and its responses, or gives no finite reward."""
     from zooter_core.backends.local import memory
 
     try:
@@ -160,11 +156,7 @@ def _broken(config: CheckpointConfig, fault: str) -> WorkError:
 
 
 def check_files(config: CheckpointConfig) -> None:
-    """Check that a checkpoint's files are complete, without loading the weights.
-
-    Raises:
-        WorkError: a file is missing or broken.
-    """
+    """Refuse a checkpoint whose files are missing or broken. Does not load the weights."""
     folder = resolve(config.model)
     try:
         if Path(folder).is_dir() and not (Path(folder) / "config.json").is_file():

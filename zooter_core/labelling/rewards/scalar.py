@@ -1,4 +1,4 @@
-"""Reward kind `scalar`: one number for one text, the usual form of a published reward model.
+"""Reward kinds `scalar` and `ultra`: one number for one text, the usual form of a published reward model.
 
 An encoder (DeBERTa, BERT) reads query and response as two segments. A decoder (Llama, Qwen2, Gemma 2, Pythia) reads
 them as a conversation, and its head reads the last token's state. After training with the Bradley-Terry loss
@@ -11,15 +11,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from zooter_core.backends import Backend
-from zooter_core.config.labelling import ScalarConfig
+from zooter_core.config.labelling import ScalarConfig, UltraConfig
 from zooter_core.errors import ZooterError
-from zooter_core.labelling.rewards.architectures import check_probe, load, version_of
+from zooter_core.labelling.rewards.architectures import UltraRM, check_probe, load, version_of
 from zooter_core.labelling.rewards.texts import filled, fitting, plain
 
 BATCH = 16
 MOST_TOKENS = 512
+ULTRA_TEMPLATE, ULTRA_TOKENS = "Human: {query}\n\nAssistant: {response}", 2048
 HEADS = ("score", "out_proj", "regression_head")  # of decoders: from a token's state to its number
 
 
@@ -46,10 +48,9 @@ class ScalarReward:
         self.tokenizer, self.model = load(config, kind)
         self.tokenizer.padding_side = "right"
         self.head = next((getattr(self.model, name) for name in HEADS if hasattr(self.model, name)), None)
-        if self.head is None and self.model.config.num_labels != 1:
-            raise _outputs(self.model.config.num_labels, config)
-        if self.head is not None and (outputs := _width(self.head)) != 1:
-            raise _outputs(outputs, config)
+        outputs = self.model.config.num_labels if self.head is None else _width(self.head)
+        if outputs != 1:
+            raise ZooterError("a reward model with one output", f"{outputs} at {config.model}", "Use another model.")
         self.most = config.max_tokens or most
         self.template = config.template or template
         self.input = self._input(config)
@@ -82,8 +83,7 @@ class ScalarReward:
         order = sorted(range(len(pairs)), key=lambda row: len(pairs[row][0]) + len(pairs[row][1]))
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
-            batch = [self._plain(pairs[row]) for row in rows]
-            numbers = self._segments(batch) if self.input == "pair" else self._texts(batch)
+            numbers = self._rewards([self._plain(pairs[row]) for row in rows])
             for row, reward in zip(rows, numbers.float().tolist(), strict=True):
                 rewards[row] = reward
         return rewards
@@ -92,23 +92,17 @@ class ScalarReward:
         marks = self.tokenizer.all_special_tokens
         return plain(pair[0], marks), plain(pair[1], marks)
 
-    def _segments(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
-        """Rewards of pairs as two segments, shape (n,)."""
-        texts = [list(side) for side in zip(*pairs, strict=True)]
-        options: dict[str, Any] = {"truncation": "longest_first", "max_length": self.most}
+    def _rewards(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
+        """Rewards of pairs, as two segments or as one text, shape (n,)."""
+        if self.input == "pair":
+            texts = [list(side) for side in zip(*pairs, strict=True)]
+            rows = self.tokenizer(*texts, truncation="longest_first", max_length=self.most)
+        else:
+            special = self.input == "template"  # a chat template writes its own first token
+            rows = {"input_ids": [fitting(self.tokenizer, self._render, pair, self.most, special) for pair in pairs]}
         if self.head is not None:
-            return self._last(self.tokenizer(*texts, **options)["input_ids"])
-        batch = self.tokenizer(*texts, padding=True, return_tensors="pt", **options).to(self.model.device)
-        logits: torch.Tensor = self.model(**batch).logits
-        return logits[:, 0]
-
-    def _texts(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
-        """Rewards of pairs as one text, shape (n,). A chat template writes its own first token."""
-        special = self.input == "template"
-        rows = [fitting(self.tokenizer, self._render, pair, self.most, special) for pair in pairs]
-        if self.head is not None:
-            return self._last(rows)
-        batch = self.tokenizer.pad({"input_ids": rows}, return_tensors="pt").to(self.model.device)
+            return self._last(rows["input_ids"])
+        batch = self.tokenizer.pad(rows, return_tensors="pt").to(self.model.device)
         logits: torch.Tensor = self.model(**batch).logits
         return logits[:, 0]
 
@@ -122,10 +116,9 @@ class ScalarReward:
     def _last(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         """The head's output for the last token of every row, shape (n,), whatever the padding."""
         assert self.head is not None
-        longest = max(len(row) for row in rows)
         device = self.model.device
-        ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
-        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=device)
+        ids = pad_sequence([torch.tensor(row) for row in rows], batch_first=True).to(device)
+        mask = pad_sequence([torch.ones(len(row), dtype=torch.long) for row in rows], batch_first=True).to(device)
         states = self.model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state
         if getattr(self.model.config, "pooling", "last") == "mean":
             weights = mask.unsqueeze(-1).to(states.dtype)
@@ -144,10 +137,15 @@ class ScalarReward:
 
 
 def _width(head: Any) -> int:
-    """How many outputs a head has."""
     last: Any = head[-1] if isinstance(head, torch.nn.Sequential) else head
     return int(last.out_features)
 
 
-def _outputs(count: int, config: ScalarConfig) -> ZooterError:
-    return ZooterError("a reward model with one output", f"{count} at {config.model}", "Use another model.")
+class UltraReward(ScalarReward):
+    """Reward kind `ultra`: UltraRM-13b (arXiv 2310.01377), a Llama model with a regression head on the last token.
+
+    It was trained on texts in the form of ULTRA_TEMPLATE. Its checkpoint does not name a class of transformers.
+    """
+
+    def __init__(self, config: UltraConfig, backend: Callable[[str], Backend]) -> None:
+        super().__init__(config, backend, UltraRM, ULTRA_TEMPLATE, ULTRA_TOKENS)

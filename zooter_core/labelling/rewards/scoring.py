@@ -108,11 +108,6 @@ def rank_by_reward(responses: Sequence[Response], scored: Sequence[Response], re
     ]
 
 
-def comparisons(responses: int) -> int:
-    """How many comparisons a query costs."""
-    return responses * (responses - 1)
-
-
 def _ordered_pairs(query: QueryResponses) -> list[Item]:
     text, responses = query
     return [(text, first, second) for first, second in permutations(responses, 2)]

@@ -21,7 +21,7 @@ KINDS = {
 }
 
 
-class TextEncoder(Protocol):
+class SentenceEncoder(Protocol):
     """The sentence encoder that a tagger needs, such as `router.encoder.Encoder`."""
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -34,7 +34,7 @@ class TextEncoder(Protocol):
         """The half of such vectors for comparing texts, shape (n, width), of unit length."""
 
 
-Encoders = Callable[[str], TextEncoder]  # by reference
+Encoders = Callable[[str], SentenceEncoder]  # by reference
 
 
 class Tagger(Protocol):
@@ -54,11 +54,7 @@ class Tagger(Protocol):
 
 
 def is_quick(config: TaggerConfig | None) -> bool:
-    """Whether a fleet's tagger is fast enough for every routed query. It is not loaded to find out.
-
-    Raises:
-        ZooterError: there is no such kind.
-    """
+    """Whether a fleet's tagger is fast enough for every routed query. It is not loaded to find out."""
     return config is not None and bool(getattr(load_kind("tagger", KINDS, config.kind), "quick", False))
 
 
@@ -67,9 +63,6 @@ def tagger(config: TaggerConfig, encoders: Encoders, backend: Callable[[str], Ba
 
     Args:
         backend: returns the backend of a kind, for a tagger that is a language model.
-
-    Raises:
-        ZooterError: there is no such kind, or its vocabulary cannot be read.
     """
     loaded: Tagger = load_kind("tagger", KINDS, config.kind)(config, encoders, backend)
     return loaded

@@ -24,11 +24,7 @@ class GivenTagger:
         return [()] * len(queries)
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
-        """The tags of every query.
-
-        Raises:
-            ZooterError: no query has tags.
-        """
+        """The tags of every query. Refuses queries of which none has any."""
         if queries and not any(query.tags for query in queries):
             raise ZooterError(
                 'queries with "tags", for the tagger kind "given"', "none with any", "Add them, or name another tagger."

@@ -38,11 +38,7 @@ LOOSE = re.compile(r"""["']?tag["']?\s*:\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\
 
 
 class InsTagger:
-    """Tags in the order in which the model writes them, at most `most`. All have the score 1.
-
-    Raises:
-        WorkError: the model cannot be loaded.
-    """
+    """Tags in the order in which the model writes them, at most `most`. All have the score 1."""
 
     quick = False
 

@@ -50,7 +50,8 @@ class Encoder(TextEncoder):
 
     def __init__(self, reference: str, runtime: str = "torch") -> None:
         super().__init__()
-        _check_runtime(runtime, [name for name in RUNTIMES if name != INT8])
+        if runtime not in RUNTIMES:
+            raise ZooterError("a known runtime", f'"{runtime}"', did_you_mean(runtime, RUNTIMES))
         quiet_libraries()
         folder = resolve(reference)
         try:
@@ -109,10 +110,6 @@ class Encoder(TextEncoder):
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
-    def pooled(self, texts: Sequence[str]) -> torch.Tensor:
-        """The vectors of one batch as a tensor on the model's device, with gradients where they are enabled."""
-        return pool(self.model, self.middle, self.tokens(texts, "pt").to(self.model.device))
-
     def _batches(self, texts: Sequence[str], progress: Progress = lambda done: None) -> Array:
         vectors, done = np.empty((len(texts), 2 * self.width), dtype=np.float32), 0
         for rows in by_length(texts, BATCH):
@@ -125,8 +122,7 @@ class Encoder(TextEncoder):
     def _forward(self, texts: Sequence[str]) -> Array:
         if self.graph is not None and len(texts) <= FEW:
             return self.graph(self.tokens(texts, "np"))
-        vectors: Array = self.pooled(texts).numpy()
-        return vectors
+        return pool(self.model, self.middle, self.tokens(texts, "pt")).numpy()
 
     def tokens(self, texts: Sequence[str], kind: str) -> Any:
         """One batch's tokens by input name, as tensors of a `kind`: `pt` or `np`."""
@@ -169,14 +165,8 @@ class Encoders:
             return self._loaded[reference]
 
     def _load(self, reference: str) -> Encoder:
-        _check_runtime(self.runtime, RUNTIMES)
         if self.runtime == INT8:
             from zooter_core.router.encoder.int8 import Int8Encoder
 
             return Int8Encoder(reference)
         return Encoder(reference, self.runtime)
-
-
-def _check_runtime(runtime: str, runtimes: Sequence[str]) -> None:
-    if runtime not in runtimes:
-        raise ZooterError("a known runtime", f'"{runtime}"', did_you_mean(runtime, runtimes))

@@ -21,8 +21,9 @@ from zooter_core.data.paraphrases import paraphrases
 from zooter_core.errors import WorkError, first_line
 from zooter_core.files import work_folder
 from zooter_core.router.encoder import FEW, INT8, Embed, Encoder
-from zooter_core.router.encoder.onnx import making, silence
+from zooter_core.router.encoder.onnx import silence
 from zooter_core.router.graph import Array, Graph, Tokens, session
+from zooter_core.weights import writing_cache
 
 Probabilities = Callable[[Array], NDArray[np.float64]]
 SAME = 1e-3  # how far apart two processors' vectors from one graph may be
@@ -117,7 +118,7 @@ def quantised(exact: Graph, tokens: Callable[[Sequence[str]], Tokens]) -> Quanti
     path = exact.path.with_suffix(".int8.onnx")
     with suppress(Exception):  # missing or damaged
         return _cached(path, tokens)
-    with making(path):
+    with writing_cache(path):
         with suppress(Exception):  # another process wrote it while this one waited
             return _cached(path, tokens)
         _write(exact, tokens, path)

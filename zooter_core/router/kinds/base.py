@@ -93,8 +93,7 @@ class EmbeddedHead(Head):
 
     def query(self, vectors: torch.Tensor) -> torch.Tensor:
         """Vectors (batch, width) -> (batch, hidden)."""
-        projected: torch.Tensor = self.dropout(self.project(vectors))
-        return projected
+        return self.dropout(self.project(vectors))
 
 
 def mean_scores(scores: torch.Tensor) -> torch.Tensor:

@@ -44,8 +44,7 @@ class CosineHead(EmbeddedHead):
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         query, candidates = (functional.normalize(part, dim=-1) for part in (self.query(vectors), self.candidates))
-        logits: torch.Tensor = self.log_scale.exp() * (query @ candidates.T)
-        return logits
+        return self.log_scale.exp() * (query @ candidates.T)
 
 
 def best_shares(scores: torch.Tensor) -> torch.Tensor:

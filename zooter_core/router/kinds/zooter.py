@@ -64,8 +64,7 @@ class ZooterHead(Head):
     def states(self, vectors: torch.Tensor) -> torch.Tensor:
         """Each member's hidden layer, shape (members, batch, hidden)."""
         inputs = vectors.expand(len(self.inner), -1, -1)
-        hidden: torch.Tensor = self.dropout(functional.gelu(torch.baddbmm(self.inner_bias, inputs, self.inner)))
-        return hidden
+        return self.dropout(functional.gelu(torch.baddbmm(self.inner_bias, inputs, self.inner)))
 
     def _first(self, states: torch.Tensor) -> torch.Tensor:
         return torch.log_softmax(torch.baddbmm(self.outer_bias, states, self.outer), dim=-1)

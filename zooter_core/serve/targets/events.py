@@ -59,7 +59,7 @@ def chunk_of(data: bytes) -> Mapping[str, Any]:
     """The chunk in an event's data.
 
     Raises:
-        ValueError: it is no JSON object.
+        ValueError: it is not a JSON object.
     """
     try:
         chunk = json.loads(data.decode())  # only read, never written: numbers need not be finite

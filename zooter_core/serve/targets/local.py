@@ -52,11 +52,7 @@ class Local:
             yield event_of(chunk_shape(progress.id, progress.created, self.name, choices=[], usage=progress.usage))
 
     async def _pieces(self, request: ChatRequest, progress: Progress) -> AsyncGenerator[Piece, None]:
-        """The pieces of the answer. Generation stops when the reader goes away.
-
-        Raises:
-            TargetError: the candidate fails.
-        """
+        """The pieces of the answer. Generation stops when the reader goes away."""
         progress.id, progress.created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
         messages = messages_of(request)
         settings = generation_of(request.body, self._ensemble.fleet.generation)

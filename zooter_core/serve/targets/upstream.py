@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from zooter_core.backends.http.redaction import Redaction
 from zooter_core.backends.http.retry import REFUSED, is_temporary, retry_after
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import key_from
+from zooter_core.errors import one_line
 from zooter_core.serve.breakers import Breaker
 from zooter_core.serve.chat_request import ChatRequest
 from zooter_core.serve.reasoning import digests
@@ -29,14 +30,12 @@ from zooter_core.serve.targets.events import (
 )
 from zooter_core.strict_json import dump_json, parse_json
 
-LEAST_BYTES, BYTES_A_CHARACTER = 1 << 20, 400  # as in backends/http/client.py
 EVENTS, JSON = "text/event-stream", "application/json"
 WHOLE_SECONDS = 600.0  # for an answer that is not streamed
 MOST_ERROR = 1 << 16  # bytes of a server's error that are read
-MOST_REASON = 200  # characters of a server's message
 BEFORE = ("response.created", "response.queued", "response.in_progress")  # events without a part of the answer
 FAILED = ("response.failed", "error")
-OURS = (401, 402, 403)  # about our key or account at the server: a client must not take them for its own
+ACCOUNT = (401, 402, 403)  # about our key or account at the server: a client must not take them for its own
 
 
 class Upstream:
@@ -57,7 +56,7 @@ class Upstream:
         self._member = b'"model":' + dump_json(self.name).encode()
         self._parallel = asyncio.Semaphore(self.config.parallel)
         self.breaker = Breaker(self.config.rest_after, self.config.rest_seconds)
-        self._most = LEAST_BYTES + BYTES_A_CHARACTER * self.config.most_characters
+        self._most = self.config.most_bytes
 
     async def complete(self, request: ChatRequest, routed: bool, progress: Progress) -> dict[str, Any]:
         answer = await self.post(CHAT, request.for_candidate(self.model, routed), progress)
@@ -82,11 +81,28 @@ class Upstream:
         self._note(answer, progress)
         return answer | {"model": self.name}
 
-    async def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
-        body = request.for_candidate(self.model, routed)
+    def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
+        def look(event: bytes, begun: bool) -> bool:
+            return (begun and is_plain(event)) or self._look(event, progress) or begun
+
+        return self._events(CHAT, request.for_candidate(self.model, routed), look, progress)
+
+    def raw_stream(self, path: str, body: Mapping[str, Any], progress: Progress) -> AsyncGenerator[bytes, None]:
+        """The events of the Responses API, from the first part of the answer on. Raises as `complete`."""
+
+        def look(event: bytes, begun: bool) -> bool:
+            matters = not begun or b'"usage"' in event
+            return self._look_at_response(event, progress, begun) if matters else begun
+
+        return self._events(path, body, look, progress)
+
+    async def _events(
+        self, path: str, body: Mapping[str, Any], look: Callable[[bytes, bool], bool], progress: Progress
+    ) -> AsyncGenerator[bytes, None]:
+        """The events of a stream from the answer's beginning on; `look` says after each event whether it has begun."""
         splitter, size, begun = Splitter(), 0, False
-        buffer: list[bytes] = []  # events before the first token
-        async with self._place(), self._answer(CHAT, body, EVENTS) as response:
+        buffer: list[bytes] = []  # events before the beginning
+        async with self._place(), self._answer(path, body, EVENTS) as response:
             clock = asyncio.get_running_loop().time
             until = clock() + self.config.first_token_seconds
             data = b"-"
@@ -98,11 +114,11 @@ class Upstream:
                 problem = None
                 for event in _complete_events(splitter, data):
                     try:
-                        begun = (begun and is_plain(event)) or self._look(event, progress) or begun
+                        begun = look(event, begun)
                     except TargetError as error:
                         problem = error
                         break
-                    if not event.startswith(b"data: [DONE]"):
+                    if path != CHAT or not event.startswith(b"data: [DONE]"):
                         buffer.append(renamed(self._masked(event), self._member))
                 if begun and buffer:
                     yield b"".join(buffer)
@@ -112,32 +128,8 @@ class Upstream:
                     raise problem
             if not begun:
                 raise TargetError("the stream ended without any text", temporary=True)
-            if progress.finish is None:
+            if path == CHAT and progress.finish is None:
                 raise TargetError("the stream ended in the middle of the answer")
-
-    async def raw_stream(self, path: str, body: Mapping[str, Any], progress: Progress) -> AsyncGenerator[bytes, None]:
-        """The events of the Responses API, from the first part of the answer on. Raises as `complete`."""
-        splitter, size, begun = Splitter(), 0, False
-        buffer: list[bytes] = []  # events before the first part
-        async with self._place(), self._answer(path, body, EVENTS) as response:
-            clock = asyncio.get_running_loop().time
-            until = clock() + self.config.first_token_seconds
-            data = b"-"
-            while data:
-                data = await self._next(response, until, begun)
-                size += len(data)
-                if size > self._most:
-                    raise TargetError(f"the answer has more than {self._most:,} bytes")
-                for event in _complete_events(splitter, data):
-                    if not begun or b'"usage"' in event:  # others have nothing that matters here
-                        begun = self._look_at_response(event, progress, begun)
-                    buffer.append(renamed(self._masked(event), self._member))
-                if begun and buffer:
-                    yield b"".join(buffer)
-                    buffer.clear()
-                    until = clock() + self.config.gap_seconds
-            if not begun:
-                raise TargetError("the stream ended without an answer", temporary=True)
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
@@ -184,11 +176,7 @@ class Upstream:
         return data
 
     def _look(self, event: bytes, progress: Progress) -> bool:
-        """Take what matters from an event. Return whether it has a token, or the end of the answer.
-
-        Raises:
-            TargetError: it is an error, or broken.
-        """
+        """Take what matters from an event. Return whether it has a token, or the end of the answer."""
         data = payload(event)
         if not data or data == b"[DONE]":
             return False
@@ -204,11 +192,7 @@ class Upstream:
         return begins(chunk)
 
     def _look_at_response(self, event: bytes, progress: Progress, begun: bool) -> bool:
-        """Take id and usage from an event of the Responses API. Return whether the answer has begun.
-
-        Raises:
-            TargetError: it is an error before that.
-        """
+        """Take id and usage from an event of the Responses API. Return whether the answer has begun."""
         data = payload(event)
         if not data:
             return begun
@@ -246,11 +230,11 @@ class Upstream:
         except (ValueError, TargetError):
             body = None
         body = body if isinstance(body, dict) and isinstance(body.get("error"), dict) else None
-        shown = body if status not in OURS and 400 <= status < 500 else None
+        shown = body if status not in ACCOUNT and 400 <= status < 500 else None
         wait = retry_after(response.headers) if is_temporary(status) else None
-        reason = f"status {status}{': the server refuses our key' if status in OURS else self._message(body or {})}"
+        reason = f"status {status}{': the server refuses our key' if status in ACCOUNT else self._message(body or {})}"
         return TargetError(
-            reason, status if 400 <= status < 500 and status not in OURS else 502, shown, wait,
+            reason, status if 400 <= status < 500 and status not in ACCOUNT else 502, shown, wait,
             is_temporary(status), status in REFUSED,
         )  # fmt: skip
 
@@ -276,8 +260,7 @@ class Upstream:
         text = error.get("message") if isinstance(error, dict) else error
         if not isinstance(text, str) or not text:
             return ""
-        line = " ".join("".join(letter if letter.isprintable() else " " for letter in self._redact(text)).split())
-        return f": {line[:MOST_REASON]}"
+        return f": {one_line(self._redact(text))}"
 
     def _too_late(self, begun: bool = False) -> TargetError:
         seconds = self.config.gap_seconds if begun else self.config.first_token_seconds

@@ -11,7 +11,6 @@ from zooter_core.evaluation.charts import GREY, add_curves
 from zooter_core.evaluation.report_tables import ORACLE, RANDOM, RMR, ROUTER, Point
 from zooter_core.ui import charts, colours
 
-ROUTER_COLOUR = "#7E57C2"  # no candidate has it
 SYMBOLS = {ROUTER: "star", RMR: "diamond", ORACLE: "x", RANDOM: "cross"}
 ROOM = 72  # pixels right of the chart, for the labels of the points at its edge
 CLOSE, CLOSE_ACROSS = 0.07, 0.2  # shares of the height and width within which two labels would touch
@@ -28,7 +27,7 @@ def cost_quality(
         priced: cost in dollars; else in calls.
     """
     figure = go.Figure()
-    add_curves(figure, {ROUTER: curves}, priced, [ROUTER_COLOUR])
+    add_curves(figure, {ROUTER: curves}, priced, [colours.ROUTER])
     for point, place in zip(points, _places(points, priced), strict=True):
         figure.add_scatter(
             x=[point.cost(priced)],
@@ -82,6 +81,6 @@ def _label_lines(figure: go.Figure, curves: Mapping[int, Sequence[Point]], price
 
 def _mark(point: Point, pool: Sequence[str]) -> dict[str, Any]:
     if not point.candidate:
-        return {"color": ROUTER_COLOUR if point.name == ROUTER else GREY, "symbol": SYMBOLS[point.name], "size": 13}
+        return {"color": colours.ROUTER if point.name == ROUTER else GREY, "symbol": SYMBOLS[point.name], "size": 13}
     place = list(pool).index(point.name)
     return {"color": colours.colour(pool, point.name), "symbol": CANDIDATES[place % len(CANDIDATES)], "size": 11}

@@ -9,7 +9,7 @@ import streamlit as st
 from zooter_core.evaluation import report_tables
 from zooter_core.evaluation.report_tables import ALL, DATASET, LOWER, ONE, ORACLE, RMR, ROUTER, Figures, Method
 from zooter_core.ui import tables
-from zooter_core.ui.tables import Column, Table
+from zooter_core.ui.tables import Column
 from zooter_core.ui.text import plain
 
 MOST_MODELS = 5  # with more, their columns would not fit on a phone: the best of them takes their place
@@ -43,7 +43,7 @@ def draw(held_back: Figures) -> None:
     tables.meanings(METHODS | {column.label: column.help for column in columns}, row)
     labels = [Column("method", "method", ""), Column("models", "runs", ""), *columns]
     rows = [{"method": method.name, "models": method.group, **method.values} for method in methods]
-    tables.download(Table("methods", rows, labels), row)
+    tables.download("methods", rows, labels, row)
 
 
 def columns_of(held_back: Figures, methods: Sequence[Method]) -> list[Column]:
@@ -74,19 +74,15 @@ def cells(methods: Sequence[Method], columns: Sequence[Column], models: int) -> 
     rows = []
     for column in columns:
         winners, row = best.get(column.key, set()), [plain(column.label)]
-        figures = [_figure(method, column, number in winners) for number, method in enumerate(methods)]
+        figures = [
+            tables.figure(column, method.values[column.key], number in winners) if column.key in method.values else "–"
+            for number, method in enumerate(methods)
+        ]
         if merged:
             first = _first(methods[:models], column.key)
             row.append("–" if first is None else f"{plain(methods[first].name)} {figures[first]}")
         rows.append([*row, *figures[models * merged :]])
     return head, rows
-
-
-def _figure(method: Method, column: Column, best: bool) -> str:
-    if column.key not in method.values:
-        return "–"
-    text = tables.written(column.number_format, method.values[column.key])
-    return f":green-background[**{text}**]" if best else text
 
 
 def _first(candidates: Sequence[Method], key: str) -> int | None:

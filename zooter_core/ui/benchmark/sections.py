@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -11,14 +10,11 @@ from zooter_core.evaluation import report_tables
 from zooter_core.evaluation.report_tables import ORACLE, RANDOM, Figures, Point
 from zooter_core.ui.benchmark import charts
 from zooter_core.ui.benchmark.view import Quality
-from zooter_core.ui.charts import PLAIN
-from zooter_core.ui.error_box import show_error
+from zooter_core.ui.charts import draw
 from zooter_core.ui.sweep_view import draw_sweep
-from zooter_core.ui.tables import Column, Table, show
+from zooter_core.ui.tables import Column, show
 from zooter_core.ui.text import plain
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+from zooter_core.ui.widgets import show_error
 
 TRIGGERS = {
     "margin": "margin: the most probable model has a small lead over the second",
@@ -28,8 +24,7 @@ TRIGGERS = {
 }
 
 
-def cost_quality(held_back: Figures, pool: Sequence[str], version: str) -> None:
-    """Cost and quality as a chart and as a table."""
+def cost_quality(held_back: Figures, pool: Sequence[str]) -> None:
     points, selection = report_tables.named(held_back), held_back.get("selection")
     triggers = report_tables.triggers(selection) if selection else []
     priced = all(point.dollars is not None for point in points)
@@ -39,7 +34,7 @@ def cost_quality(held_back: Figures, pool: Sequence[str], version: str) -> None:
         trigger = st.selectbox(
             "When is the router unsure?",
             triggers,
-            format_func=lambda name: _described(name, name == triggers[0]),
+            format_func=lambda name: TRIGGERS.get(name, name) + " (best on these queries)" * (name == triggers[0]),
             help="A measure of the router's uncertainty. Above a threshold, several models run and the response with "
             "the highest reward wins.",
         )
@@ -51,12 +46,8 @@ def cost_quality(held_back: Figures, pool: Sequence[str], version: str) -> None:
         key="close",
         help="Hides the single models and the random one, so that the router's curves fill the chart.",
     )
-    _chart(
-        "cost-quality",
-        f"{version} {trigger} {shown} {close} {','.join(pool)}",
-        lambda: charts.cost_quality(near if close else points, {k: curves[k] for k in shown}, pool, priced),
-        "Mean reward over mean cost of each method; the table below holds the same figures.",
-    )
+    figure = charts.cost_quality(near if close else points, {k: curves[k] for k in shown}, pool, priced)
+    draw(figure, "cost-quality", "Mean reward over mean cost of each method; the table below holds the same figures.")
     if selection:
         st.caption(_verdict(selection, trigger))
     all_points = [*points, *(point for line in curves.values() for point in line[1:])]
@@ -81,16 +72,6 @@ def _shown(counts: Sequence[int]) -> list[int]:
         help="A solid or dashed line for each number, with a dotted line for as many random queries.",
     )
     return sorted(chosen)
-
-
-@st.cache_data(show_spinner=False, max_entries=100)
-def _chart(name: str, version: str, _figure: Callable[[], go.Figure], alt: str) -> None:
-    """A chart, built again only when `version` changes."""
-    st.plotly_chart(_figure(), config=PLAIN, alt=alt)
-
-
-def _described(trigger: str, first: bool) -> str:
-    return TRIGGERS.get(trigger, trigger) + (" (best on these queries)" if first else "")
 
 
 def _verdict(selection: Figures, trigger: str) -> str:
@@ -131,7 +112,7 @@ def _points(points: Sequence[Point], priced: bool) -> None:
         Column("reward", "reward", "Mean reward per query, over all held-back queries.", ".3f"),
         Column("frontier", "efficient", "yes: no other row, except oracle and random, earns as much for less."),
     ]
-    show(Table("cost-quality", rows, columns))
+    show("cost-quality", rows, columns)
 
 
 def beta(quality: Quality, command: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
-from zooter_core.config.fleet import load_fleet
+from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation import report
 from zooter_core.evaluation.report import Report
@@ -25,69 +27,44 @@ class Quality:
     Attributes:
         path: report.json; None if there is none.
         report: its content.
+        pool: its candidates in the fleet's order, which gives them their colours; if the fleet has others, in its own.
         step: the next step of an unfinished run.
         sweep: the sweep.json beside the report; None if there is none.
         sweep_problem: why that file cannot be read.
-        version: changes when report.json or sweep.json does.
     """
 
     folder: Path
     path: Path | None
     report: Report | None = None
+    pool: Sequence[str] = ()
     step: str | None = None
     sweep: Sweep | None = None
     sweep_problem: str | None = None
-    version: str = ""
 
 
 def read_quality(folder: str) -> Quality:
-    """The figures in a folder; a file is read again only when it has changed.
+    """The figures in a folder.
 
     Raises:
         ZooterError: report.json, or the run.json of a run, cannot be read.
     """
-    path = report.find(folder, _router_of(folder))
+    fleet: Fleet | None = None
+    with suppress(ZooterError):  # a run's folder has no fleet.toml
+        fleet = load_fleet(folder)
+    path = report.find(folder, fleet.router.path if fleet and fleet.router else None)
     if path is None:
         return Quality(Path(folder), None, step=report.next_step(folder))
-    changed = path.stat().st_mtime_ns
-    quality = Quality(Path(folder), path, _report(str(path), changed), version=f"{path} {changed}")
-    sweep = path.parent / report.SWEEP
-    if not sweep.is_file():
-        return quality
-    changed = sweep.stat().st_mtime_ns
-    quality = replace(quality, version=f"{quality.version} {changed}")
+    sweep, problem = None, None
     try:
-        return replace(quality, sweep=_sweep(str(sweep), changed))
-    except ZooterError as problem:
-        return replace(quality, sweep_problem=str(problem))
-
-
-def pool_order(quality: Quality, held_back: Figures) -> list[str]:
-    """The candidates in the fleet's order, which gives them their colours; in the report's if it has other ones."""
-    reported = pool_of(held_back)
-    try:
-        pool = list(load_fleet(quality.folder).pool)
-    except ZooterError:
-        return reported
-    return pool if set(pool) == set(reported) else reported
-
-
-def _router_of(folder: str) -> str | None:
-    try:
-        router = load_fleet(folder).router
-    except ZooterError:  # a run's folder has no fleet.toml
-        return None
-    return router.path if router else None
-
-
-@st.cache_data(show_spinner=False, max_entries=20)
-def _report(path: str, changed: int) -> Report:
-    return report.load_report(Path(path))
-
-
-@st.cache_data(show_spinner=False, max_entries=20)
-def _sweep(path: str, changed: int) -> Sweep:
-    return report.load_sweep(Path(path))
+        if (file := path.parent / report.SWEEP).is_file():
+            sweep = report.load_sweep(file)
+    except ZooterError as error:
+        problem = str(error)
+    loaded = report.load_report(path)
+    pool = pool_of(loaded.held_back) if loaded.held_back else []
+    if fleet and set(fleet.pool) == set(pool):
+        pool = list(fleet.pool)
+    return Quality(Path(folder), path, loaded, pool, sweep=sweep, sweep_problem=problem)
 
 
 def relative_path(path: Path) -> str:
@@ -99,7 +76,6 @@ def relative_path(path: Path) -> str:
 
 
 def draw_missing(quality: Quality) -> None:
-    """What a report is and how to make one."""
     folder = relative_path(quality.folder)
     if quality.step:
         st.info("This run is not finished, so it has no report yet. Its next step:", icon=":material/hourglass_top:")
@@ -126,8 +102,7 @@ def report_command(folder: str) -> str:
 
 
 def draw_headline(quality: Quality, held_back: Figures) -> None:
-    """The main figure as a sentence and a picture, and what the figures show."""
-    card.draw(held_back, pool_order(quality, held_back))
+    card.draw(held_back, quality.pool)
     for sentence in verdicts.of_report(held_back):
         st.markdown(f"- {sentence}")
     st.caption(
@@ -137,21 +112,7 @@ def draw_headline(quality: Quality, held_back: Figures) -> None:
     )
 
 
-def sweep_command(quality: Quality) -> str:
+def sweep_command(path: Path) -> str:
     """The command that writes sweep.json beside a report."""
-    assert quality.path is not None
-    target = relative_path(quality.path.parent / report.SWEEP)
+    target = relative_path(path.parent / report.SWEEP)
     return f"zooter sweep --scores runs/new.jsonl --tau 1 --normalise none --out {target}"
-
-
-def draw_download(quality: Quality) -> None:
-    """A button that downloads report.json."""
-    assert quality.path is not None
-    st.download_button(
-        "Full report (JSON)",
-        quality.path.read_bytes(),
-        report.REPORT,
-        "application/json",
-        icon=":material/download:",
-        on_click="ignore",
-    )

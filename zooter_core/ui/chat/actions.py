@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
-
 import streamlit as st
 
+from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.ui import answer_view, links
 from zooter_core.ui.chat import export, share
 from zooter_core.ui.chat.controls import MODES
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Settings, Turn
-from zooter_core.ui.error_box import show_error
 from zooter_core.ui.text import plain
-
-if TYPE_CHECKING:
-    from zooter_core.ensemble import Ensemble
+from zooter_core.ui.widgets import download, icon_button, show_error
 
 RETRY_HELP = "Ask the same model again from the start. If no model could answer, ask all of them again."
 CONTINUE_HELP = "Let the same model continue the answer."
@@ -50,15 +45,13 @@ def draw(engine: Ensemble, talk: Conversation, number: int) -> None:
             if box.open:
                 _share(talk, turn, number)
         if last:
-            st.button("Edit", icon=":material/edit:", help="Edit", type="tertiary", key=f"edit-{key}",
-                      on_click=_set_editing, args=(_last_turn(talk),))  # fmt: skip
+            icon_button("Edit", "edit", f"edit-{key}", _set_editing, _last_turn(talk))
             _again(engine, talk, key)
-        if facts := answer_view.facts_of(turn.job, turn.candidate):
+        if facts := answer_view.facts(turn.job.responses.get(turn.candidate)):
             st.caption(facts)
 
 
 def _vote(engine: Ensemble, talk: Conversation, number: int, value: int | None) -> None:
-    """Store a thumb, and tell the endpoint if one answers."""
     talk.vote(number, value)
     turn = talk.turns[number]
     response = turn.job.responses.get(turn.candidate)
@@ -67,17 +60,14 @@ def _vote(engine: Ensemble, talk: Conversation, number: int, value: int | None) 
 
 
 def _versions(talk: Conversation, number: int, key: str) -> None:
-    """Arrows to the other versions of an answer."""
     turn = talk.turns[number]
     place, count = turn.version, len(turn.versions)
     if count < 2:
         return
-    step = partial(st.button, type="tertiary", on_click=talk.show_version)
-    name, icon = "Previous version", ":material/chevron_left:"
-    step(name, f"previous-{key}", name, args=(number, place - 1), icon=icon, disabled=place == 0)
+    show, first, last = talk.show_version, place == 0, place == count - 1
+    icon_button("Previous version", "chevron_left", f"previous-{key}", show, number, place - 1, disabled=first)
     st.markdown(f"{place + 1}/{count}", width="content")
-    name, icon = "Next version", ":material/chevron_right:"
-    step(name, f"next-{key}", name, args=(number, place + 1), icon=icon, disabled=place == count - 1)
+    icon_button("Next version", "chevron_right", f"next-{key}", show, number, place + 1, disabled=last)
 
 
 def _share(talk: Conversation, turn: Turn, number: int) -> None:
@@ -88,7 +78,7 @@ def _share(talk: Conversation, turn: Turn, number: int) -> None:
     elif turn.text.strip():
         st.caption("The answer is too long for a link. Send it as a file.")
         text = export.markdown_of([turn])
-        st.download_button("Download the answer", text, f"zooter-{talk.id}-{number + 1}.md", icon=":material/download:")
+        download("Download the answer", text, f"zooter-{talk.id}-{number + 1}.md")
     mode = next(label for label, mode in MODES.items() if mode == turn.settings.mode)
     st.caption("This one carries the query alone, to be asked again.")
     st.code(links.link(turn.query, mode=mode), language=None)
@@ -119,7 +109,6 @@ def _last_turn(talk: Conversation) -> str:
 
 
 def editing(talk: Conversation) -> bool:
-    """Whether the last query is being edited."""
     return bool(st.session_state.get("editing") == _last_turn(talk))
 
 

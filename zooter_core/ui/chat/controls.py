@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import streamlit as st
 
+from zooter_core.ensemble import Ensemble
 from zooter_core.ui.chat import conversations, export
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Mode, Settings
 from zooter_core.ui.history import Entry, history
 from zooter_core.ui.text import code, plain, safe
-
-if TYPE_CHECKING:
-    from zooter_core.ensemble import Ensemble
+from zooter_core.ui.widgets import download, icon_button, persistent
 
 MODES: dict[str, Mode] = {"Router": "router", "Best of a few": "select", "All of them": "rmr", "One model": "fixed"}
 MODE_HELP = (
@@ -22,9 +19,17 @@ MODE_HELP = (
     "**All of them**: every model answers and the reward model picks the best (reward model ranking).  \n"
     "**One model**: the model that you choose, whatever the router predicts."
 )
+SECOND_HELP = "Answers every query beside the first. If it is the first already, the runner-up answers."
+UNSURE_HELP = (
+    "One minus the lead of the most probable model over the next: 0 is certain, 1 a tie. At 0, several models answer "
+    "every query; at 1, hardly any."
+)
+TEMPERATURE_HELP = "0 always takes the most probable word; higher values vary more."
+LENGTH_HELP = "In tokens; a token is about three quarters of a word."
+SYSTEM_HELP = "Instructions for the model that answers. The router does not see them."
 NO_REWARDS = "The endpoint has no reward model, so no answers are compared here."
 LONGEST = 1024  # tokens; the slider's upper end, unless the fleet's own limit is higher
-NOBODY = "nobody"
+NONE = "none"
 
 
 def draw(engine: Ensemble, talk: Conversation) -> Settings:
@@ -42,14 +47,7 @@ def draw(engine: Ensemble, talk: Conversation) -> Settings:
             ) as box:  # fmt: skip
                 if box.open:
                     _this_conversation(talk)
-            st.button(
-                "New conversation",
-                key="new",
-                icon=":material/add:",
-                help="New conversation",
-                type="tertiary",
-                on_click=conversations.clear,
-            )
+            icon_button("New conversation", "add", "new", conversations.clear)
         with st.popover("History", icon=":material/history:", type="tertiary", key="history"):
             _history(talk)
     if entry := conversations.deleted():
@@ -71,31 +69,15 @@ def _settings(engine: Ensemble) -> Settings:
         st.caption(NO_REWARDS)
     candidate, k, unsure, second = None, 2, None, None
     if mode == "fixed":
-        candidate = st.selectbox("Model", pool, key="model", persist_state="session")
+        candidate = st.selectbox("Model", pool, **persistent("model"))
     if mode in ("router", "fixed") and len(pool) > 1:
-        choice = st.selectbox(
-            "And beside it",
-            [NOBODY, *pool],
-            key="second",
-            persist_state="session",
-            help="A second model answers every query, too. If that one answers anyway, the runner-up does.",
-        )
-        second = None if choice == NOBODY else choice
+        choice = st.selectbox("Second model", [NONE, *pool], **persistent("second", SECOND_HELP))
+        second = None if choice == NONE else choice
     if mode == "select":
-        most = max(2, len(pool))
-        k = st.slider("How many answer", 2, most, 2, key="k", persist_state="session") if most > 2 else 2
+        if len(pool) > 2:
+            k = st.slider("How many answer", 2, len(pool), 2, **persistent("k"))
         default = router.unsure_above if router and router.unsure_above < 1 else 0.5
-        unsure = st.slider(
-            "Unsure above",
-            0.0,
-            1.0,
-            default,
-            0.05,
-            key="unsure",
-            persist_state="session",
-            help="One minus the lead of the most probable model over the next: 0 is certain, 1 a tie. "
-            "At 0, several models answer every query; at 1, hardly any.",
-        )
+        unsure = st.slider("Unsure above", 0.0, 1.0, default, 0.05, **persistent("unsure", UNSURE_HELP))
     temperature, length, system = _answer_settings(engine)
     return Settings(mode, candidate, k, unsure, temperature, length, system, second)
 
@@ -103,33 +85,11 @@ def _settings(engine: Ensemble) -> Settings:
 def _answer_settings(engine: Ensemble) -> tuple[float, int, str]:
     """Temperature, most new tokens and system prompt."""
     generation = engine.fleet.generation
-    temperature = st.slider(
-        "Temperature",
-        0.0,
-        1.5,
-        float(min(generation.temperature, 1.5)),
-        0.05,
-        key="temperature",
-        persist_state="session",
-        help="0 always takes the most probable word; higher values vary more.",
-    )
-    length = st.slider(
-        "Longest answer",
-        16,
-        max(LONGEST, generation.max_new_tokens),
-        generation.max_new_tokens,
-        16,
-        key="length",
-        persist_state="session",
-        help="In tokens; a token is about three quarters of a word.",
-    )
-    system = st.text_area(
-        "System prompt",
-        key="system",
-        persist_state="session",
-        placeholder="Answer in one sentence.",
-        help="Instructions for the model that answers. The router does not see them.",
-    )
+    default = float(min(generation.temperature, 1.5))
+    temperature = st.slider("Temperature", 0.0, 1.5, default, 0.05, **persistent("temperature", TEMPERATURE_HELP))
+    most, default_length = max(LONGEST, generation.max_new_tokens), generation.max_new_tokens
+    length = st.slider("Longest answer", 16, most, default_length, 16, **persistent("length", LENGTH_HELP))
+    system = st.text_area("System prompt", placeholder="Answer in one sentence.", **persistent("system", SYSTEM_HELP))
     with st.expander(f"The {len(engine.fleet.pool)} models", icon=":material/groups:"):
         for candidate in engine.fleet.candidates:
             st.caption(f"**{plain(candidate.name)}**: {plain(candidate.description)}")
@@ -137,7 +97,6 @@ def _answer_settings(engine: Ensemble) -> tuple[float, int, str]:
 
 
 def _history(talk: Conversation) -> None:
-    """Earlier conversations: search, open, rename, download, delete."""
     store = history()
     if store.path is None:
         st.caption("Conversations are not saved (history is off).")
@@ -170,25 +129,12 @@ def _entry(entry: Entry, is_current: bool) -> None:
             type="secondary" if is_current else "tertiary",
             width="stretch",
         )
-        st.button(
-            "Delete",
-            icon=":material/delete:",
-            type="tertiary",
-            key=f"delete-{entry.id}",
-            help="Delete",
-            on_click=conversations.forget,
-            args=(entry.id,),
-        )
+        icon_button("Delete", "delete", f"delete-{entry.id}", conversations.forget, entry.id)
 
 
 def _this_conversation(talk: Conversation) -> None:
-    """Rename, download or delete the conversation on the page."""
-    st.text_input("Name", talk.title, key=f"name-{talk.id}", on_change=_rename, args=(talk,))
-    icon = ":material/download:"
-    st.download_button("Download as Markdown", export.markdown(talk), f"zooter-{talk.id}.md", icon=icon)
-    st.download_button("Download as JSON", export.as_json(talk), f"zooter-{talk.id}.json", icon=icon)
+    key = f"name-{talk.id}"
+    st.text_input("Name", talk.title, key=key, on_change=lambda: talk.rename(st.session_state[key]))
+    download("Download as Markdown", export.markdown(talk), f"zooter-{talk.id}.md")
+    download("Download as JSON", export.as_json(talk), f"zooter-{talk.id}.json")
     st.button("Delete", icon=":material/delete:", on_click=conversations.forget, args=(talk.id,))
-
-
-def _rename(talk: Conversation) -> None:
-    talk.rename(st.session_state[f"name-{talk.id}"])

@@ -9,21 +9,19 @@ import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from zooter_core.ensemble import Ensemble
 from zooter_core.records import Decision, Message, Response
 from zooter_core.ui import resources
 from zooter_core.ui.background import attach
 from zooter_core.ui.chat.turns import Settings, Turn
 from zooter_core.ui.history import Entry, History, history
 from zooter_core.ui.jobs import Answers, Job, Plan
+from zooter_core.ui.registry import Registry
+from zooter_core.ui.text import clipped
 
-if TYPE_CHECKING:
-    from zooter_core.ensemble import Ensemble
-
-MOST_LIVE = 200  # conversations in memory; the oldest are dropped first
 TITLE = 60  # characters
 DEFAULT = Settings()
 DELETED = "deleted-conversation"  # in a session's state: an entry and its turns
@@ -101,7 +99,6 @@ class Conversation:
         self._save(number)
 
     def vote(self, number: int, value: int | None) -> None:
-        """Store a thumb for an answer, or remove it."""
         self.turns[number].job.vote = value
         self._save(number)
 
@@ -179,8 +176,7 @@ class Conversation:
     def title(self) -> str:
         if self.name:
             return self.name
-        words = " ".join(self.turns[0].query.split()) if self.turns else ""
-        return words if len(words) <= TITLE else words[: TITLE - 1] + "…"
+        return clipped(self.turns[0].query, TITLE) if self.turns else ""
 
     @property
     def running(self) -> bool:
@@ -216,8 +212,8 @@ def _failed_to_start(job: Answers) -> tuple[Response, ...]:
 
 
 @st.cache_resource(show_spinner=False)
-def _live() -> dict[str, Conversation]:
-    return {}
+def _live() -> Registry[Conversation]:
+    return Registry("conversation", "chat")
 
 
 def _new() -> Conversation:
@@ -233,10 +229,7 @@ def current() -> Conversation:
     if talk.turns and st.query_params.get("chat") != talk.id:
         st.query_params["chat"] = talk.id
     if talk.turns:
-        live = _live()
-        live[talk.id] = talk
-        while len(live) > MOST_LIVE:
-            live.pop(next(iter(live)))
+        _live().add(talk)
         for turn in talk.turns:
             attach(turn.job)
     return talk
@@ -244,10 +237,9 @@ def current() -> Conversation:
 
 def find(id: str) -> Conversation | None:
     """A conversation in memory, or in the history."""
-    if id in _live():
-        return _live()[id]
-    entry = history().entry(id)
-    if entry is None:
+    if (live := _live().find(id)) is not None:
+        return live
+    if (entry := history().entry(id)) is None:
         return None
     turns = [Turn.from_json(record) for record in history().turns(id)]
     talk = Conversation(entry.fleet, id, turns, history())
@@ -274,7 +266,7 @@ def forget(id: str) -> None:
     st.session_state[DELETED] = entry and (entry, history().turns(id))
     if current().id == id:
         clear()
-    _live().pop(id, None)
+    _live().remove(id)
     history().forget(id)
 
 

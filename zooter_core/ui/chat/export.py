@@ -35,7 +35,6 @@ def markdown_of(turns: Sequence[Turn]) -> str:
 
 
 def as_json(talk: Conversation) -> str:
-    """The complete records of the conversation."""
     shape = {
         "id": talk.id,
         "title": talk.title,

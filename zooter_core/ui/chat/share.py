@@ -32,7 +32,6 @@ class SharedAnswer(BaseModel):
 
     @classmethod
     def of(cls, turn: Turn) -> SharedAnswer:
-        """The answer that counts in a turn."""
         probabilities = {name: round(p, 3) for name, p in turn.decision.probabilities.items()}
         tag = turn.decision.tags[0].name if turn.decision.tags else ""
         return cls(query=turn.query, text=turn.text, model=turn.candidate, probabilities=probabilities, tag=tag)
@@ -66,7 +65,6 @@ def opened() -> SharedAnswer | None:
 
 
 def close() -> None:
-    """Remove the answer from the address."""
     st.query_params.pop(PARAMETER, None)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
-from zooter_core.records import Decision, Tag
-from zooter_core.ui.chat import answers_record
+from zooter_core.errors import Failure
+from zooter_core.records import Decision, Ranked, Response, Tag
+from zooter_core.router.explain import Explanation
 from zooter_core.ui.jobs import Answers
-
-if TYPE_CHECKING:
-    from zooter_core.router.explain import Explanation
 
 Mode = Literal["router", "select", "rmr", "fixed"]
 
@@ -63,7 +61,6 @@ class Turn:
 
     @property
     def candidate(self) -> str:
-        """The candidate whose answer counts."""
         return self.job.shown
 
     @property
@@ -76,16 +73,15 @@ class Turn:
         return self.versions.index(self.job)
 
     def to_json(self) -> dict[str, Any]:
-        """The record of the turn in the history and in an export."""
         record = {
             "query": self.query,
             "decision": self.decision.to_json() | {"probabilities": dict(self.decision.probabilities)},  # not rounded
             "settings": asdict(self.settings),
-            **answers_record.to_json(self.job),
+            **_answers_to_json(self.job),
             "retry": self.retry,
         }
         if len(self.versions) > 1:
-            record |= {"versions": [answers_record.to_json(job) for job in self.versions], "version": self.version}
+            record |= {"versions": [_answers_to_json(job) for job in self.versions], "version": self.version}
         return record
 
     @classmethod
@@ -100,7 +96,47 @@ class Turn:
             values["margin"],
             values.get("utilities"),
         )
-        versions = [answers_record.from_json(version) for version in record.get("versions", [record])]
+        versions = [_answers_from_json(version) for version in record.get("versions", [record])]
         settings = Settings(**record["settings"])
         job = versions[record.get("version", 0)]
         return cls(record["query"], decision, job, settings, record["retry"], versions=versions)
+
+
+def _answers_to_json(job: Answers) -> dict[str, Any]:
+    answer = job.responses.get(job.shown)
+    ended = not job.running or len(job.responses) == len(job.texts)
+    return {
+        "candidate": job.shown,
+        "text": job.texts[job.shown],
+        "texts": job.texts,
+        "responses": {name: response.to_json() for name, response in dict(job.responses).items()},
+        "failed": {response.candidate: str(response.error) for response in job.failed},
+        "failures": {r.candidate: asdict(r.error) for r in job.failed if r.error is not None},
+        "reserves": list(job.reserves),
+        "rewards": {item.response.candidate: item.reward for item in job.ranked or []},
+        "problem": job.problem,
+        "complete": ended and answer is not None and answer.error is None,
+        "chosen": job.chosen,
+        "vote": job.vote,
+    }
+
+
+def _answers_from_json(record: dict[str, Any]) -> Answers:
+    """The answers of a record; those of a record from an older version of Zooter too."""
+    responses = {name: Response.from_json(response) for name, response in record["responses"].items()}
+    for name, failure in record.get("failures", {}).items():  # a response's record has the message alone
+        responses[name] = replace(responses[name], error=Failure(**failure))
+    ranked = [
+        Ranked(responses[name], reward, rank if reward is not None else None)
+        for rank, (name, reward) in enumerate(record["rewards"].items(), 1)
+    ]
+    return Answers(
+        tuple(record["texts"]),
+        record["texts"],
+        responses,
+        ranked or None,
+        record["problem"],
+        reserves=tuple(record.get("reserves", ())),
+        chosen=record.get("chosen"),
+        vote=record.get("vote"),
+    )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from zooter_core.ensemble import Ensemble
 from zooter_core.paths import EMBEDDED_FLEET
-from zooter_core.ui import answer_view, pictures, resources, strip
+from zooter_core.ui import answer_view, links, pictures, resources, strip
 from zooter_core.ui.background import draw_live, stop_button
 from zooter_core.ui.chat import actions, share, why
 from zooter_core.ui.chat.controls import MODES
@@ -18,15 +18,11 @@ from zooter_core.ui.colours import badge
 from zooter_core.ui.jobs import Job
 from zooter_core.ui.text import code, plain, safe
 
-if TYPE_CHECKING:
-    from zooter_core.ensemble import Ensemble
-
 EVERY = 0.3  # seconds between two drawings of an answer that grows
 EMBEDDED = "Four 135M-parameter specialists on your processor. Watch the routing; don't trust the answers."
 
 
 def draw_welcome() -> None:
-    """The headline of the empty page."""
     with st.container(key="welcome"):
         st.title("Ask once. The right model answers.", anchor=False)
         st.markdown(
@@ -35,7 +31,6 @@ def draw_welcome() -> None:
 
 
 def draw_footnote() -> None:
-    """A line below the composer that says what runs."""
     if url := resources.endpoint():
         text = f"{len(resources.pool())} models behind the endpoint {code(url)}. Check important answers."
     elif Path(resources.folder()).resolve() == EMBEDDED_FLEET.resolve():
@@ -50,9 +45,7 @@ def link_notice() -> None:
     """Say that a link has filled in a query, and what else it has set."""
     mode = st.query_params.get("mode")
     also = f" It also set **Who answers** to **{mode}**." if mode in MODES else ""
-    st.info(
-        f"A link filled in the query below. Nothing has run yet: read it, then send it.{also}", icon=":material/link:"
-    )
+    links.notice(f"read it, then send it.{also}")
 
 
 def draw_shared(answer: share.SharedAnswer) -> None:
@@ -108,7 +101,6 @@ def _draw_live(turn: Turn, job: Job) -> None:
 
 
 def draw_answer(talk: Conversation, number: int) -> None:
-    """The answer, and the other responses where several were ranked or stand side by side."""
     turn = talk.turns[number]
     _draw_text(turn)
     others = [name for name in turn.job.candidates if name != turn.candidate]
@@ -131,7 +123,8 @@ def draw_answer(talk: Conversation, number: int) -> None:
 def _draw_text(turn: Turn) -> None:
     """Who could not answer, and the answer so far: beside the second model's, if two were asked."""
     job = turn.job
-    answer_view.draw_fallback(job)
+    if note := answer_view.fallback_note(job, "**"):
+        st.warning(safe(note), icon=":material/swap_horiz:")
     if answer_view.draw_waiting(job):
         return
     if turn.settings.second and len(job.candidates) > 1 and not job.ranked:
@@ -147,7 +140,6 @@ def _draw_text(turn: Turn) -> None:
 
 
 def _scored(turn: Turn) -> int:
-    """How many responses have a reward."""
     return sum(item.rank is not None for item in turn.job.ranked or [])
 
 

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
+from zooter_core.ensemble import Ensemble
 from zooter_core.method.labels import entropy
-from zooter_core.records import Decision
-from zooter_core.ui import pictures, tables
+from zooter_core.router.explain import Explanation, Piece
+from zooter_core.router.neighbours import Neighbour
+from zooter_core.ui import strip, tables
 from zooter_core.ui.answer_view import CERTAINTY
 from zooter_core.ui.chat.turns import Turn
 from zooter_core.ui.colours import badge, colour, colour_name
-from zooter_core.ui.text import number, plain
-
-if TYPE_CHECKING:
-    from zooter_core.ensemble import Ensemble
-    from zooter_core.router.explain import Explanation, Piece
-    from zooter_core.router.neighbours import Neighbour
+from zooter_core.ui.text import clipped, plain
 
 STRONG, WEAK = 0.5, 0.15  # shares of the strongest contribution from which a part of the query is shaded
 NEAREST = 3
@@ -27,7 +23,6 @@ SHORT = 140  # characters of a training query
 
 
 def panel(engine: Ensemble, turn: Turn, key: str) -> None:
-    """All reasons for a turn's decision, computed once."""
     if turn.why is None:
         turn.why = engine.explain(turn.decision)
     why, decision = turn.why, turn.decision
@@ -38,11 +33,8 @@ def panel(engine: Ensemble, turn: Turn, key: str) -> None:
         st.caption("The stronger a word is marked, the more it counts towards the choice. Grey words count against it.")
         st.markdown("**How likely each model is to answer best**")
         for other, share in sorted(decision.probabilities.items(), key=lambda item: -item[1]):
-            with st.container(
-                horizontal=True, key=f"bar-{key}-{pool.index(other)}", vertical_alignment="center", wrap=False
-            ):
-                st.markdown(badge(pool, other, f"{share:.0%}"), width=100)
-                st.image(pictures.filled(share, colour(pool, other)), width="stretch", alt=f"{other} {share:.0%}")
+            text, alt = badge(pool, other, f"{share:.0%}"), f"{other} {share:.0%}"
+            strip.bar(f"{key}-{pool.index(other)}", text, 100, share, colour(pool, other), alt)
         st.markdown("**The most similar training queries**")
         st.markdown("\n".join(sentences(why.neighbours[:NEAREST], pool)))
         with st.expander("More"):
@@ -80,10 +72,9 @@ def winner(neighbour: Neighbour) -> str:
 
 
 def _text(item: Neighbour) -> str:
-    text = " ".join((item.text or "").split())
-    if not text:
-        return f"*a query of {plain(item.dataset or 'another data set')}, whose text is not included*"
-    return f"“{plain(text[:SHORT])}{'…' if len(text) > SHORT else ''}”"
+    if text := clipped(item.text or "", SHORT):
+        return f"“{plain(text)}”"
+    return f"*a query of {plain(item.dataset or 'another data set')}, whose text is not included*"
 
 
 def _figures(engine: Ensemble, turn: Turn, why: Explanation, pool: Sequence[str], name: str, key: str) -> None:
@@ -97,32 +88,23 @@ def _figures(engine: Ensemble, turn: Turn, why: Explanation, pool: Sequence[str]
     if why.neighbours:
         _neighbours(why.neighbours, pool, key)
     st.caption(f"The router is {CERTAINTY[turn.decision.certainty]}.")
-    st.caption(entropy_text(turn.decision))
+    value = float(entropy(np.array(list(turn.decision.probabilities.values()))))
+    st.caption(f"Entropy {value:.2f}, on a scale from 0 (one model for certain) to 1 (all equally likely).")
     st.caption(saving_text(engine, turn))
 
 
 def _neighbours(neighbours: Sequence[Neighbour], pool: Sequence[str], key: str) -> None:
     with_rewards = all(item.rewards for item in neighbours)  # older folders hold labels alone
-    rows: list[list[str]] = []
+    rows = []
     for item in neighbours:
-        if with_rewards and item.rewards:
-            values = [number(item.rewards[name]) if name in item.rewards else "–" for name in pool]
-        else:
-            values = [f"{item.label[name]:.0%}" for name in pool]
-        rows.append([_text(item), number(item.similarity), *values])
+        values = [f"{item.label[name]:.0%}" for name in pool]
+        if with_rewards:
+            values = [f"{item.rewards[name]:z.2f}" if name in item.rewards else "–" for name in pool]
+        rows.append([_text(item), f"{item.similarity:z.2f}", *values])
     tables.draw(f"neighbours-{key}", ["Training query", "Similarity", *map(plain, pool)], rows)
     st.caption(
         "Similarity is the cosine of the embeddings; under each model is "
         + ("the reward of its response to that query." if with_rewards else "its share of that query's training label.")
-    )
-
-
-def entropy_text(decision: Decision) -> str:
-    """The entropy of the probabilities, in words."""
-    value = float(entropy(np.array(list(decision.probabilities.values()))))
-    return (
-        f"Entropy {value:.2f}, on a scale from 0 (one model for certain) to 1 (all equally likely): "
-        f"the router is {decision.certainty}."
     )
 
 

@@ -11,13 +11,13 @@ from zooter_core.backends.conversation import check_query
 from zooter_core.errors import ZooterError
 from zooter_core.records import Ranked
 from zooter_core.strict_json import dump_json
+from zooter_core.ui import tables
 from zooter_core.ui.compare.comparisons import Comparison
 
 MOST_QUERIES = 200
 MOST_MEGABYTES = 20  # of a CSV file; MOST_QUERIES of the greatest length fit in
 COLUMN = "query"
 DELIMITERS = ",;\t"
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # starts of cells that a spreadsheet runs
 
 
 def from_text(text: str) -> list[str]:
@@ -100,44 +100,30 @@ def _checked(lines: Iterable[tuple[int, str]]) -> list[str]:
     return queries
 
 
-def harmless(cell: Any) -> Any:
-    """The cell with an apostrophe before it if a spreadsheet would run it as a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
-
-
 def to_csv(rows: Sequence[Comparison], candidates: Sequence[str]) -> str:
     """A row per query: the router's choice and probabilities, and each response with reward, tokens and seconds."""
-    fields = ("probability", "reward", "tokens", "seconds", "response", "error")
-    header = [
-        COLUMN,
-        "router",
-        "highest_reward",
-        "problem",
-        *(f"{key}_{name}" for name in candidates for key in fields),
-    ]
-    file = io.StringIO()
-    writer = csv.writer(file)
-    writer.writerow([harmless(cell) for cell in header])
+    lines = []
     for row in rows:
+        line: dict[str, Any] = {COLUMN: row.query, "router": row.decision.candidate}
+        line |= {"highest_reward": row.best, "problem": row.job.problem}
         items = {item.response.candidate: item for item in row.ranked()}
-        cells: list[Any] = [row.query, row.decision.candidate, row.best or "", row.job.problem or ""]
         for name in candidates:
-            cells += [round(row.decision.probabilities[name], 6), *_cells_of(items.get(name))]
-        writer.writerow([harmless(cell) for cell in cells])
-    return file.getvalue()
+            line[f"probability_{name}"] = round(row.decision.probabilities[name], 6)
+            line |= {f"{key}_{name}": value for key, value in _facts(items.get(name)).items()}
+        lines.append(line)
+    return tables.to_csv(lines)
 
 
-def _cells_of(item: Ranked | None) -> list[Any]:
+def _facts(item: Ranked | None) -> dict[str, Any]:
     if item is None:
-        return [""] * 5
-    response = item.response
-    return [
-        "" if item.reward is None else item.reward,
-        response.tokens,
-        round(response.seconds, 3),
-        response.text,
-        str(response.error or ""),
-    ]
+        return dict.fromkeys(("reward", "tokens", "seconds", "response", "error"))
+    return {
+        "reward": item.reward,
+        "tokens": item.response.tokens,
+        "seconds": round(item.response.seconds, 3),
+        "response": item.response.text,
+        "error": str(item.response.error or ""),
+    }
 
 
 def to_json_lines(rows: Sequence[Comparison]) -> str:

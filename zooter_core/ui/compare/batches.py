@@ -5,18 +5,14 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from zooter_core.ensemble import Ensemble
 from zooter_core.ui.background import BackgroundWork, attach
 from zooter_core.ui.compare import comparisons
 from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.registry import Registry
-
-if TYPE_CHECKING:
-    from zooter_core.ensemble import Ensemble
 
 MOST_BATCHES = 50  # in memory
 
@@ -81,71 +77,48 @@ class Batch(BackgroundWork):
         return True
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What a list shows about the router.
-
-    Attributes:
-        ranked: queries whose responses have rewards, the router's choice among them.
-        agreed: in how many of them the router's choice has the highest reward.
-        router, best: mean reward of the router's choice, and of the best response.
-        tokens_router, tokens_all: tokens of the router's choices, and of all responses.
-    """
-
-    ranked: int
-    agreed: int
-    router: float
-    best: float
-    tokens_router: int
-    tokens_all: int
-
-
-def summary(rows: Sequence[Comparison]) -> Summary | None:
-    """The summary of some comparisons; None if no router's choice among them has a reward."""
-    choices = []
+def summary_lines(rows: Sequence[Comparison]) -> list[str]:
+    """What comparisons show about the router, as sentences in Markdown."""
+    failed = sum(row.job.problem is not None for row in rows)
+    lines = [f"{failed} of {len(rows)} queries failed."] if failed else []
+    choices, best, tokens = [], 0.0, 0
     for row in rows:
         scored = {item.response.candidate: item for item in row.ranked() if item.reward is not None}
         if row.decision.candidate in scored:
-            choices.append((scored[row.decision.candidate], max(item.reward or 0.0 for item in scored.values()), row))
+            choices.append(scored[row.decision.candidate])
+            best += max(item.reward or 0.0 for item in scored.values())
+            tokens += sum(item.response.tokens for item in row.ranked())
     if not choices:
-        return None
-    n = len(choices)
-    return Summary(
-        ranked=n,
-        agreed=sum(choice.rank == 1 for choice, _, _ in choices),
-        router=sum(choice.reward or 0.0 for choice, _, _ in choices) / n,
-        best=sum(best for _, best, _ in choices) / n,
-        tokens_router=sum(choice.response.tokens for choice, _, _ in choices),
-        tokens_all=sum(item.response.tokens for _, _, row in choices for item in row.ranked()),
+        return [*lines, "None of the responses has a reward, so there is nothing to rank."]
+    n, agreed = len(choices), sum(choice.rank == 1 for choice in choices)
+    earned, most = sum(choice.reward or 0.0 for choice in choices) / n, best / n
+    lines.append(
+        f"The router's choice had the highest reward in **{agreed} of {n}** queries ({agreed / n:.0%}). Its mean "
+        f"reward is {earned:.2f}, that of the best responses {most:.2f}: running its choice alone loses "
+        f"{most - earned:.2f} per query."
     )
+    if tokens:
+        used = sum(choice.response.tokens for choice in choices)
+        saved = f"{1 - used / tokens:.0%} saved"
+        lines.append(f"The router's choices took {used:,} tokens instead of {tokens:,}: {saved}.")
+    return lines
 
 
 @st.cache_resource(show_spinner=False)
 def registry() -> Registry[Batch]:
-    """The lists of this server."""
-    return Registry(MOST_BATCHES)
+    return Registry("list", "batch", MOST_BATCHES)
 
 
 def current() -> Batch | None:
     """This session's list: its own, or the one that the address names."""
-    batch: Batch | None = st.session_state.get("batch")
-    if batch is None and (id := st.query_params.get("batch")):
-        batch = st.session_state["batch"] = registry().find(id)
-        if batch is None:
-            comparisons.report_missing("list", "batch")
-    if batch is None:
-        return None
-    st.query_params["batch"] = batch.id
-    registry().add(batch)
+    batch = registry().current()
     attach(batch)
     return batch
 
 
 def show(batch: Batch | None) -> None:
     """Let this session look at a list, or at none; its previous list is stopped."""
-    previous: Batch | None = st.session_state.get("batch")
+    previous = registry().current()
     if previous is not None and previous is not batch:
         previous.stop()
-    st.session_state["batch"] = batch
-    if batch is None:
-        st.query_params.pop("batch", None)
+    registry().show(batch)

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import ascii_uppercase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
 from zooter_core.config.fleet import Fleet
+from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError, listed
 from zooter_core.records import Decision, Message, Ranked, Response
 from zooter_core.ui.background import attach
@@ -24,9 +25,6 @@ from zooter_core.ui.history import history
 from zooter_core.ui.jobs import Answers, Job, Plan
 from zooter_core.ui.registry import Registry
 from zooter_core.ui.text import plain
-
-if TYPE_CHECKING:
-    from zooter_core.ensemble import Ensemble
 
 
 @dataclass(eq=False)
@@ -206,36 +204,15 @@ def among(decision: Decision, candidates: Sequence[str]) -> Decision:
 
 @st.cache_resource(show_spinner=False)
 def registry() -> Registry[Comparison]:
-    """The comparisons of this server."""
-    return Registry()
+    return Registry("comparison", "compare")
 
 
 def current() -> Comparison | None:
     """This session's comparison: its own, or the one that the address names."""
-    comparison: Comparison | None = st.session_state.get("comparison")
-    if comparison is None and (id := st.query_params.get("compare")):
-        comparison = st.session_state["comparison"] = registry().find(id)
-        if comparison is None:
-            report_missing("comparison", "compare")
-    if comparison is None:
-        return None
-    st.query_params["compare"] = comparison.id
-    registry().add(comparison)
-    attach(comparison.job)
+    comparison = registry().current()
+    if comparison is not None:
+        attach(comparison.job)
     return comparison
-
-
-def report_missing(kind: str, parameter: str) -> None:
-    """Say, once, that the server no longer has what the address names."""
-    st.query_params.pop(parameter)
-    st.info(f"This address names a {kind} that the server no longer has. A restart of the server clears them.")
-
-
-def show(comparison: Comparison | None) -> None:
-    """Let this session look at a comparison, or at none."""
-    st.session_state["comparison"] = comparison
-    if comparison is None:
-        st.query_params.pop("compare", None)
 
 
 def verdict(decision: Decision, ranked: Sequence[Ranked]) -> str:

@@ -8,11 +8,6 @@ from zooter_core.ui.compare import diff
 from zooter_core.ui.compare.comparisons import Comparison
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
-def _word_difference(left: str, right: str) -> diff.Difference:
-    return diff.words(left, right)
-
-
 def draw_differences(comparison: Comparison) -> None:
     """Any two responses, for the visitor to choose."""
     names = comparison.answered
@@ -45,7 +40,7 @@ def _side_by_side(left: str, right: str, by_line: bool) -> None:
             column.code(text, language="diff")
         st.caption("A line that is only on the left starts with a minus, one only on the right with a plus.")
         return
-    difference = _word_difference(left, right)
+    difference = diff.words(left, right)
     columns[0].markdown(diff.markdown(difference.left, right=False))
     columns[1].markdown(diff.markdown(difference.right, right=True))
     cut = f" Only the first {diff.MOST_WORDS:,} words of each are compared." if difference.cut else ""

@@ -30,11 +30,11 @@ class Row:
     votes: int
 
 
-def of(votes: Sequence[Vote], seed: int = 0) -> list[Row]:
+def of(votes: Sequence[Vote]) -> list[Row]:
     """The models of the votes for one response, the strongest first; ties and votes for none do not count."""
     decided = [vote for vote in votes if vote.best is not None]
     names = sorted({name for vote in decided for name in vote.candidates})
-    chance = random.Random(seed)
+    chance = random.Random(0)
     samples = [strengths(chance.choices(decided, k=len(decided)), names) for _ in range(SAMPLES if decided else 0)]
     fitted = strengths(decided, names)
     rows = []

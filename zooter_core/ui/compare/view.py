@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from zooter_core.ensemble import Ensemble
 from zooter_core.records import Ranked, Response
 from zooter_core.strict_json import dump_json
 from zooter_core.ui import answer_view, charts, links, strip, tables
@@ -16,30 +16,19 @@ from zooter_core.ui.colours import badge
 from zooter_core.ui.compare import comparisons, leaderboard, votes
 from zooter_core.ui.compare.comparisons import Comparison, fleet_key, verdict
 from zooter_core.ui.compare.diff_view import draw_differences
-from zooter_core.ui.compare.votes import Outcome, Vote
-from zooter_core.ui.error_box import show_error
+from zooter_core.ui.compare.votes import Outcome
 from zooter_core.ui.history import history
-from zooter_core.ui.text import code, number, plain, safe
-
-if TYPE_CHECKING:
-    from zooter_core.ensemble import Ensemble
+from zooter_core.ui.text import code, plain, safe
+from zooter_core.ui.widgets import download, show_error
 
 PRICES = "Tokens of the answer times the model's price in fleet.toml; the tokens of the query are not counted."
+NO_PRICES = "No costs: fleet.toml has no price (usd_per_million_tokens) for these models."
 BLIND_HELP = "Names, routing and rewards stay hidden, and the responses are shuffled, until you vote."
 NO_REWARDS = "The endpoint has no reward model, so the responses are not ranked."
 TOGETHER = "All models answer at the same time on this machine, so each is slower here than alone."
 
 
-def link_notice() -> None:
-    """Say that a link has filled in a query."""
-    st.info(
-        "A link filled in the query below. Nothing has run yet: check it and the models, then press **Compare**.",
-        icon=":material/link:",
-    )
-
-
 def draw(engine: Ensemble, comparison: Comparison) -> None:
-    """The query, its routing, and the responses: while they grow, or ranked."""
     answer_view.draw_query(comparison.query)
     routing(comparison)
     job = comparison.job
@@ -50,7 +39,6 @@ def draw(engine: Ensemble, comparison: Comparison) -> None:
 
 
 def progress(comparison: Comparison, job: BackgroundWork) -> None:
-    """The progress, a button that stops the job, and the responses so far."""
     answers = comparison.job
     if not answer_view.draw_waiting(answers):
         ended, total = len(answers.responses), len(answers.candidates)
@@ -90,9 +78,8 @@ def _verdict(comparison: Comparison) -> None:
     scored = [item for item in comparison.ranked() if item.reward is not None]
     if not scored:
         return
-    text = ", ".join(f"{plain(item.response.candidate)} {number(item.reward or 0)}" for item in scored)
-    figure = charts.rewards(scored, comparison.pool)
-    st.plotly_chart(figure, key="rewards", config=charts.PLAIN, alt=f"Rewards on one axis: {text}")
+    text = ", ".join(f"{plain(item.response.candidate)} {item.reward or 0:z.2f}" for item in scored)
+    charts.draw(charts.rewards(scored, comparison.pool), "rewards", f"Rewards on one axis: {text}")
     st.caption(
         f"Reward of each response, further right is better: {text}.",
         help="A reward is the reward model's score of a response to this query. It has no unit and no fixed range: "
@@ -101,22 +88,19 @@ def _verdict(comparison: Comparison) -> None:
 
 
 def _take_away(comparison: Comparison) -> None:
-    """The comparison as a file and as a link."""
     if not comparison.hidden:
-        st.download_button(
-            "Download as JSON",
-            dump_json(comparison.to_json(), ensure_ascii=False, indent=2),
-            f"zooter-compare-{comparison.id}.json",
-            on_click="ignore",
-            icon=":material/download:",
-        )
+        text = dump_json(comparison.to_json(), ensure_ascii=False, indent=2)
+        download("Download as JSON", text, f"zooter-compare-{comparison.id}.json")
     with st.popover("Share", icon=":material/share:"):
         parameters: dict[str, str | list[str]] = {}
         if len(comparison.job.candidates) < len(comparison.pool):
             parameters["models"] = list(comparison.job.candidates)
         if comparison.blind:
             parameters["blind"] = "true"
-        links.draw_link(links.link(comparison.query, **parameters))
+        st.caption(
+            "This link opens the page with the same query, models and mode. Nothing runs until the query is sent."
+        )
+        st.code(links.link(comparison.query, **parameters), language=None, wrap_lines=True)
 
 
 def routing(comparison: Comparison) -> None:
@@ -167,12 +151,11 @@ def _card_head(comparison: Comparison, name: str, item: Ranked | None) -> None:
     if comparison.blind:
         ticks.append(f":gray-badge[was {comparison.letter(name)}]")
     if item and item.reward is not None:
-        ticks.insert(0, f"reward **{number(item.reward)}**")
+        ticks.insert(0, f"reward **{item.reward:z.2f}**")
     st.markdown(f"#### {rank}{badge(comparison.pool, name)}  \n{' '.join(ticks)}")
 
 
 def _card_body(comparison: Comparison, name: str) -> None:
-    """A candidate's response so far or its error, with its facts unless names are hidden."""
     answer_view.draw_text(comparison.job, name)
     response = comparison.job.responses.get(name)
     if response is None:
@@ -216,38 +199,23 @@ def _vote(engine: Ensemble, comparison: Comparison) -> None:
             label = "Show the names without voting" if comparison.votable else "Show the names"
             st.button(label, key="reveal", type="tertiary", icon=":material/visibility:", on_click=comparison.reveal)
         elif comparison.blind:
-            st.button("Next round", icon=":material/arrow_forward:", on_click=comparisons.show, args=(None,))
+            st.button("Next round", icon=":material/arrow_forward:", on_click=comparisons.registry().show, args=(None,))
 
 
 def _costs(comparison: Comparison) -> None:
-    head = [
-        "Model",
-        "First token",
-        "Seconds",
-        "Tokens",
-        "Tokens per second",
-        *(["US dollars"] if comparison.prices else []),
-    ]
+    dollars = ["US dollars"] if comparison.prices else []
+    head = ["Model", "First token", "Seconds", "Tokens", "Tokens per second", *dollars]
     tables.draw(f"costs-{comparison.id}", head, [_cost(comparison, item.response) for item in comparison.ranked()])
-    costs = (
-        PRICES if comparison.prices else "No costs: fleet.toml has no price (usd_per_million_tokens) for these models."
-    )
-    st.caption(f"First token: seconds until it came. {TOGETHER} {costs}")
+    st.caption(f"First token: seconds until it came. {TOGETHER} {PRICES if comparison.prices else NO_PRICES}")
 
 
 def _cost(comparison: Comparison, response: Response) -> list[str]:
-    values = {
-        ".2f": response.first_token_seconds,
-        ".1f": response.seconds,
-        ",": response.tokens,
-        ".0f": response.tokens_per_second,
-    }
+    values = {".2f": response.first_token_seconds, ".1f": response.seconds}
+    values |= {",": response.tokens, ".0f": response.tokens_per_second}
     if comparison.prices:
         values[".6f"] = comparison.usd(response)
-    return [
-        plain(response.candidate),
-        *("–" if value is None else format(value, form) for form, value in values.items()),
-    ]
+    figures = ("–" if value is None else format(value, form) for form, value in values.items())
+    return [plain(response.candidate), *figures]
 
 
 def tally(engine: Ensemble) -> None:
@@ -260,22 +228,20 @@ def tally(engine: Ensemble) -> None:
             st.caption("Votes are not saved (history is off).")
             return
         cast = votes.read(store.votes(fleet_key(engine.fleet)))
-        counts = votes.tally(cast)
         if store.problem:
             st.warning(safe(store.problem))
-        st.markdown("  \n".join(votes.summary_lines(counts)))
-        if counts.decided:
-            _leaderboard(cast, engine.fleet.pool)
+        st.markdown("  \n".join(votes.summary_lines(cast)))
+        if rows := leaderboard.of(cast):
+            _leaderboard(rows, engine.fleet.pool)
         st.markdown(f"Saved on this machine only, in {code(str(store.path))}.")
 
 
-def _leaderboard(cast: Sequence[Vote], pool: Sequence[str]) -> None:
-    """The models by how often they would win against the others."""
-    rows = [
+def _leaderboard(rows: Sequence[leaderboard.Row], pool: Sequence[str]) -> None:
+    cells = [
         [badge(pool, row.name), f"{row.strength:.0%}", f"{row.low:.0%} to {row.high:.0%}", str(row.won), str(row.votes)]
-        for row in leaderboard.of(cast)
+        for row in rows
     ]
-    tables.draw("leaderboard", ["model", "wins against all others", "95% interval", "best in", "votes"], rows)
+    tables.draw("leaderboard", ["model", "wins against all others", "95% interval", "best in", "votes"], cells)
     st.caption(
         "The share of votes that a model would win if all competed, by the Bradley-Terry model of these votes; the "
         "interval comes from resampling them."

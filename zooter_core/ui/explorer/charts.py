@@ -9,7 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from zooter_core.method.tag_table import BINS, Reliability, TagTable
+from zooter_core.evaluation.report_figures import Calibration
+from zooter_core.method.metrics import wilson_interval
+from zooter_core.method.tag_table import BINS, TagTable
 from zooter_core.ui.charts import CLEAR, framed, label
 from zooter_core.ui.colours import GREY, PALETTE, colour
 
@@ -24,11 +26,9 @@ def heat(table: TagTable, kind: Kind, pool: Sequence[str]) -> go.Figure:
 
     Rewards are coloured relative to their row, because some tags are harder than others.
     """
-    values, shades, hover = _cells(table, kind)
+    values = {"probability": table.probabilities, "reward": table.rewards, "difference": table.difference}[kind]
+    shades = np.maximum(values - values.mean(axis=1, keepdims=True), 0) if kind == "reward" else np.abs(values)
     most = 1.0 if kind == "probability" else float(shades.max(initial=0.0)) or 1.0
-    counts = np.broadcast_to(table.counts[:, None], values.shape)
-    hover_values = np.stack([counts, table.probabilities, table.won, table.rewards, 100 * table.difference], axis=-1)
-    hover_values = np.concatenate([hover_values, (values - values.mean(axis=1, keepdims=True))[..., None]], axis=-1)
     rows = list(range(len(table.names)))
     figure = go.Figure()
     for column, name in enumerate(pool):
@@ -36,9 +36,8 @@ def heat(table: TagTable, kind: Kind, pool: Sequence[str]) -> go.Figure:
             z=shades[:, [column]],
             x=[column],
             y=rows,
-            customdata=hover_values[:, [column]],
-            hovertext=[[f"{label(tag)}: {label(name)}"] for tag in table.names],
-            hovertemplate=f"<b>%{{hovertext}}</b><br>{hover}<br>%{{customdata[0]:.0f}} queries<extra></extra>",
+            hovertext=[[_hover(table, kind, row, column, name)] for row in rows],
+            hovertemplate="%{hovertext}<extra></extra>",
             colorscale=_scale(colour(pool, name)),
             zmin=0,
             zmax=most,
@@ -74,6 +73,7 @@ def _numbers(figure: go.Figure, values: NDArray[np.float64], kind: Kind) -> None
 
 def _tags_by_candidates(figure: go.Figure, tags: Sequence[str], pool: Sequence[str]) -> None:
     """Axes of the heat map: a row per tag, a column per candidate with its colour."""
+    axis = {"fixedrange": True, "showgrid": False, "zeroline": False}
     names = [f"<span style='color:{colour(pool, name)}'>■</span> {label(name)}" for name in pool]
     figure.update_layout(
         height=ROW * len(tags) + 56,
@@ -82,36 +82,29 @@ def _tags_by_candidates(figure: go.Figure, tags: Sequence[str], pool: Sequence[s
             "side": "top",
             "tickvals": list(range(len(pool))),
             "ticktext": names,
-            "fixedrange": True,
-            "showgrid": False,
-            "zeroline": False,
             "range": [-0.5, len(pool) - 0.5],  # plotly would leave room around the numbers
+            **axis,
         },
         yaxis={
             "range": [len(tags) - 0.5, -0.5],
             "tickvals": list(range(len(tags))),
             "ticktext": [label(name) for name in tags],
-            "fixedrange": True,
-            "showgrid": False,
-            "zeroline": False,
             "ticksuffix": "  ",
+            **axis,
         },
         **CLEAR,
     )
 
 
-def _cells(table: TagTable, kind: Kind) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
-    """The numbers, their shades from 0, and the text of the hover."""
-    if kind == "probability":
-        return table.probabilities, table.probabilities, "mean probability %{customdata[1]:.1%}"
-    if kind == "reward":
-        above = np.maximum(table.rewards - table.rewards.mean(axis=1, keepdims=True), 0)
-        return table.rewards, above, "mean reward %{customdata[3]:.2f}, %{customdata[5]:+.2f} from the tag's mean"
-    return (
-        table.difference,
-        np.abs(table.difference),
-        "router %{customdata[1]:.1%}, actually best %{customdata[2]:.1%}<br>difference %{customdata[4]:+.1f} points",
-    )
+def _hover(table: TagTable, kind: Kind, row: int, column: int, name: str) -> str:
+    p, won, reward = (values[row, column] for values in (table.probabilities, table.won, table.rewards))
+    facts = {
+        "probability": f"mean probability {p:.1%}",
+        "reward": f"mean reward {reward:z.2f}, {reward - table.rewards[row].mean():+z.2f} from the tag's mean",
+        "difference": f"router {p:.1%}, actually best {won:.1%}<br>difference {100 * (p - won):+z.1f} points",
+    }
+    count = "1 query" if table.counts[row] == 1 else f"{table.counts[row]} queries"
+    return f"<b>{label(table.names[row])}: {label(name)}</b><br>{facts[kind]}<br>{count}"
 
 
 def _number(value: float, kind: Kind) -> str:
@@ -143,28 +136,29 @@ def entropies(counts: Sequence[int]) -> go.Figure:
     return figure.update_xaxes(range=[0, 1])
 
 
-def reliability(diagram: Reliability) -> go.Figure:
+def reliability(calibration: Calibration) -> go.Figure:
     """Probability against how often that candidate was the best; both agree on the dashed line."""
-    bins = diagram.bins
+    bins = calibration["bins"]
+    intervals = [wilson_interval(one["won"], one["n"]) for one in bins]
     figure = go.Figure(
         go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dash", "color": GREY}, hoverinfo="skip")
     )
     figure.add_scatter(
-        x=[one.probability for one in bins],
-        y=[one.won for one in bins],
+        x=[one["probability"] for one in bins],
+        y=[one["won"] for one in bins],
         mode="lines+markers",
         cliponaxis=False,  # a dot at 100% is drawn in full
         line={"color": PALETTE[0]},
-        marker={"size": [8 + 16 * (one.queries / max(b.queries for b in bins)) ** 0.5 for one in bins]},
+        marker={"size": [8 + 16 * (one["n"] / max(other["n"] for other in bins)) ** 0.5 for one in bins]},
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": [one.high - one.won for one in bins],
-            "arrayminus": [one.won - one.low for one in bins],
+            "array": [high - one["won"] for one, (_, high) in zip(bins, intervals, strict=True)],
+            "arrayminus": [one["won"] - low for one, (low, _) in zip(bins, intervals, strict=True)],
             "thickness": 1,
             "width": 3,
         },
-        customdata=[[one.begin, one.end, one.queries, one.low, one.high] for one in bins],
+        customdata=[[one["from"], one["to"], one["n"], *ends] for one, ends in zip(bins, intervals, strict=True)],
         hovertemplate=(
             "<b>probability %{customdata[0]:.0%} to %{customdata[1]:.0%}: %{customdata[2]} queries</b><br>"
             "mean %{x:.1%}; actually best %{y:.1%}<br>"

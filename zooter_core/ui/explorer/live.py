@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from functools import partial
 
 import streamlit as st
 
+from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.records import Decision, Message
+from zooter_core.ui import links
 from zooter_core.ui.answer_view import CERTAINTY
 from zooter_core.ui.charts import tag_badges
-from zooter_core.ui.error_box import show_error
 from zooter_core.ui.examples import EXAMPLES
 from zooter_core.ui.explorer import live_charts, picture, view
 from zooter_core.ui.text import plain
+from zooter_core.ui.widgets import download, show_error
 
-if TYPE_CHECKING:
-    from zooter_core.ensemble import Ensemble
-
-# Keys of the session's state: the text in the box, the chosen example, the text on an earlier visit of the page, the
-# last query from a link, and a link's query that is not routed yet.
-TYPED, EXAMPLE, EARLIER, LINKED, PENDING = (
-    f"explorer-{name}" for name in ("typed", "example", "earlier", "linked", "pending")
-)
+# Keys of the session's state: the text in the box, the chosen example, and a link's query that is not routed yet.
+TYPED, EXAMPLE, PENDING = "explorer-typed", "explorer-example", "explorer-pending"
 SIMILAR = 5  # training queries to which lines lead
 MAP = 480  # pixels, the height of the map
 PAUSE = "50ms"  # without a key press, before the text is routed; most people type more slowly
@@ -34,9 +30,8 @@ def draw_live_routing(engine: Ensemble, learned: view.Learned | None) -> None:
     """The query and its routing. A change draws only this part of the page."""
     query = _query()
     decision: Decision | None = None
-    pending = st.session_state.get(PENDING)
-    routed = query if query.strip() or pending else EXAMPLES[0]  # so that the page shows a query from the start
-    if routed.strip():
+    # Without a query, an example shows what the page does.
+    if routed := query.strip() or ("" if st.session_state.get(PENDING) else EXAMPLES[0]):
         try:
             decision = engine.route([Message("user", routed)])
         except ZooterError as problem:
@@ -48,23 +43,24 @@ def draw_live_routing(engine: Ensemble, learned: view.Learned | None) -> None:
 
 
 def _query() -> str:
-    """The query to route: typed, an example, or from an earlier visit; empty while a link's query is pending."""
-    if TYPED not in st.session_state:
-        linked = st.query_params.get("q", "")
-        new = linked if linked != st.session_state.get(LINKED, "") else ""
-        st.session_state[TYPED] = new or st.session_state.get(EARLIER, "")
-        st.session_state[LINKED] = linked
-        st.session_state[PENDING] = new or st.session_state.get(PENDING)
+    """The query to route: typed, or an example; empty while a link's query is pending."""
+    if links.prefill(TYPED):
+        st.session_state[PENDING] = st.session_state[TYPED]
     query = st.text_input(
         "Type a query and watch",
         key=TYPED,
+        persist_state="session",
         live=PAUSE,
         placeholder=EXAMPLES[0],
         icon=":material/edit:",
         help="Probabilities and map change while you type. No model answers here.",
     )
-    st.session_state[EARLIER] = query
-    pending = _is_pending(query)
+    pending = bool(query) and query == st.session_state.get(PENDING)
+    if pending:
+        st.info("A link filled in this query. Nothing has run yet.", icon=":material/link:")
+        st.button("Route it", icon=":material/alt_route:", on_click=_route)
+    else:
+        _route()
     st.pills(
         "Or choose an example",
         EXAMPLES,
@@ -75,18 +71,7 @@ def _query() -> str:
     return "" if pending else query
 
 
-def _is_pending(query: str) -> bool:
-    """Whether the query comes from a link and the visitor has neither changed it nor clicked to route it."""
-    if not query or query != st.session_state.get(PENDING):
-        _route()
-        return False
-    st.info("A link filled in this query. Nothing has run yet.", icon=":material/link:")
-    st.button("Route it", icon=":material/alt_route:", on_click=_route)
-    return True
-
-
 def _route() -> None:
-    """Let the query in the box be routed, even if a link filled it in."""
     st.session_state[PENDING] = None
 
 
@@ -109,7 +94,7 @@ def _bars(decision: Decision | None, learned: view.Learned | None, example: bool
         st.echarts_chart(
             live_charts.bars(probabilities),
             key="explorer-bars",
-            height=live_charts.bars_height(len(probabilities)),
+            height=34 * len(probabilities) + 12,
             renderer="svg",
             alt=f"Probability of giving the best answer: {text}",
         )
@@ -150,21 +135,13 @@ def _map(engine: Ensemble, decision: Decision | None, learned: view.Learned, tit
         alt="Map of the training queries, coloured by the model with the highest reward"
         + (f", with {title}" if decision else ""),
     )
-    sample = (
-        f" The map shows {view.MOST_PLACES:,} of {learned.queries:,}." if learned.queries > view.MOST_PLACES else ""
-    )
+    cut = learned.queries > view.MOST_PLACES
+    sample = f" The map shows {view.MOST_PLACES:,} of {learned.queries:,}." if cut else ""
     st.caption(
         "Each dot is a query that the router trained on, in the colour of the model whose answer earned the highest "
         f"reward. Similar queries lie close together; the axes have no unit. Lines lead to the {SIMILAR} most similar "
-        f"queries, which the plane may draw apart. Names are those of common tags.{sample}"
+        f"queries, even where they are far apart on the map. The names are common tags.{sample}"
     )
     heading = f"{learned.queries:,} training queries by the model with the highest reward"
-    st.download_button(
-        "Download as a picture",
-        lambda: picture.drawn(option, heading, scheme),
-        "zooter-map.svg",
-        "image/svg+xml",
-        icon=":material/download:",
-        on_click="ignore",
-        type="tertiary",
-    )
+    text = partial(picture.drawn, option, heading, scheme)
+    download("Download as a picture", text, "zooter-map.svg", type="tertiary")

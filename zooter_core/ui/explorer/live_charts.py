@@ -16,29 +16,13 @@ from zooter_core.ui.colours import GREY, colour
 from zooter_core.ui.explorer.regions import Region
 from zooter_core.ui.pictures import INKS
 
-SYMBOLS = (
-    "circle",
-    "triangle",
-    "rect",
-    "diamond",
-    "roundRect",
-    "arrow",
-    "pin",
-)  # for readers who cannot tell the colours apart
+# For readers who cannot tell the colours apart.
+SYMBOLS = ("circle", "triangle", "rect", "diamond", "roundRect", "arrow", "pin")
 TIED = "tie"
 REGIONS, LINES, QUERY = "regions", "lines", "query"  # ids of the series that are not dots
 NEAR = 0.1  # of the map's width and height; nearer names would lie under the query's label
-HOVER = {
-    "confine": True,
-    "extraCssText": "max-width:min(360px,80vw);white-space:normal;overflow-wrap:anywhere",
-}
-QUERY_MARK = {
-    "opacity": 1,
-    "borderColor": "#fff",
-    "borderWidth": 2,
-    "shadowBlur": 8,
-    "shadowColor": "rgba(0,0,0,0.9)",
-}
+HOVER = {"confine": True, "extraCssText": "max-width:min(360px,80vw);white-space:normal;overflow-wrap:anywhere"}
+QUERY_MARK = {"opacity": 1, "borderColor": "#fff", "borderWidth": 2, "shadowBlur": 8, "shadowColor": "rgba(0,0,0,0.9)"}
 QUERY_LABEL = {
     "show": True,
     "position": "top",
@@ -53,13 +37,10 @@ def bars(probabilities: Mapping[str, float]) -> dict[str, Any]:
     """A bar per candidate, in pool order: the probability that it gives the best answer."""
     pool = list(probabilities)
     data = [
-        {
-            "value": round(100 * p, 1),
-            "itemStyle": {"color": colour(pool, name)},
-            "label": {"formatter": f"{p:.0%}"},
-        }
+        {"value": round(100 * p, 1), "itemStyle": {"color": colour(pool, name)}, "label": {"formatter": f"{p:.0%}"}}
         for name, p in probabilities.items()
     ]
+    label = {"show": True, "position": "right", "fontSize": 14}
     return {
         "animationDuration": 200,
         "animationDurationUpdate": 200,
@@ -74,21 +55,8 @@ def bars(probabilities: Mapping[str, float]) -> dict[str, Any]:
             "axisLabel": {"fontSize": 14},
         },
         "tooltip": {**HOVER, "formatter": "{b} gives the best answer with probability {c}%"},
-        "series": [
-            {
-                "type": "bar",
-                "data": data,
-                "barWidth": "68%",
-                "cursor": "default",
-                "label": {"show": True, "position": "right", "fontSize": 14},
-            }
-        ],
+        "series": [{"type": "bar", "data": data, "barWidth": "68%", "cursor": "default", "label": label}],
     }
-
-
-def bars_height(candidates: int) -> int:
-    """The height of `bars` in pixels."""
-    return 34 * candidates + 12
 
 
 def places(
@@ -102,8 +70,9 @@ def places(
         hover: for each query the lines of its hover.
     """
     names = [*enumerate(pool), *([(TIE, TIED)] if TIE in winners else [])]
+    dots = [[*(round(float(value), 4) for value in point), *hover[row]] for row, point in enumerate(points)]
     series = [
-        _dots(name, number, pool, [[*point, *hover[row]] for row, point in _rows(points, winners, number)])
+        _dots(name, number, pool, [dot for dot, winner in zip(dots, winners, strict=True) if winner == number])
         for number, name in names
     ]
     low, high = points.min(axis=0), points.max(axis=0)
@@ -128,15 +97,6 @@ def places(
         "tooltip": dict(HOVER),
         "series": series,
     }
-
-
-def _rows(points: NDArray[np.floating[Any]], winners: Sequence[int], number: int) -> list[tuple[int, list[float]]]:
-    """The rows that a candidate wins, with their positions."""
-    return [
-        (row, [round(float(value), 4) for value in points[row]])
-        for row, winner in enumerate(winners)
-        if winner == number
-    ]
 
 
 def _dots(name: str, number: int, pool: Sequence[str], data: list[list[Any]]) -> dict[str, Any]:

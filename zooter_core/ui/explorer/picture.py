@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from html import escape
 from typing import Any
 
 from zooter_core.ui.explorer.live_charts import LINES, QUERY, REGIONS
-from zooter_core.ui.pictures import FONT, INKS, picture
+from zooter_core.ui.pictures import BOLD, CENTRED, INKS, picture, words
 
 WIDTH, HEIGHT = 1200, 720  # pixels
 HEAD, EDGE = 84, 24  # pixels above the map, and at its sides
@@ -26,29 +25,22 @@ def drawn(option: Mapping[str, Any], title: str, scheme: str = "light") -> str:
         x, y = ((point[n] - low[n]) / (high[n] - low[n]) for n in (0, 1))
         return EDGE + x * (WIDTH - 2 * EDGE), HEIGHT - EDGE - y * (HEIGHT - HEAD - EDGE)
 
-    body = [f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{ground}"/>', _text(EDGE, 36, title, 20, ink, "start")]
+    body = [f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{ground}"/>', words(EDGE, 36, title, 20, ink)]
     left = float(EDGE)
     for series in option["series"]:
         kind = series.get("id")
         if kind == REGIONS:
-            outline = f'stroke="{ground}" stroke-width="4" paint-order="stroke" font-weight="700"'
-            body += [_text(*place(item["value"]), item["name"], 15, ink, "middle", outline) for item in series["data"]]
+            outline = f'stroke="{ground}" stroke-width="4" paint-order="stroke" {CENTRED} {BOLD}'
+            body += [words(*place(item["value"]), item["name"], 15, ink, outline) for item in series["data"]]
         elif kind == LINES:
             body += [_line(place, item["coords"], series["lineStyle"]["color"]) for item in series["data"]]
         else:
-            size, fill = (9.0, series["itemStyle"]["color"]) if kind == QUERY else (4.0, series["itemStyle"]["color"])
+            size, fill = 9 if kind == QUERY else 4, series["itemStyle"]["color"]
             body += [_mark(series["symbol"], *place(item), size, fill) for item in series["data"]]
-            body += [
-                _mark(series["symbol"], left + 5, 59, 5, fill),
-                _text(left + 16, 64, series["name"], 14, ink, "start"),
-            ]
+            body.append(_mark(series["symbol"], left + 5, 59, 5, fill))
+            body.append(words(left + 16, 64, series["name"], 14, ink))
             left += 40 + 7.5 * len(series["name"])
     return picture(WIDTH, HEIGHT, "".join(body))
-
-
-def _text(x: float, y: float, text: str, size: int, fill: str, anchor: str, more: str = "") -> str:
-    style = f'font-family="{FONT}" font-size="{size}" fill="{fill}" text-anchor="{anchor}" {more}'
-    return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(text)}</text>'
 
 
 def _line(place: Callable[[Any], tuple[float, float]], ends: Any, stroke: str) -> str:

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluation import report
-from zooter_core.method.tag_table import (
-    Reliability,
-    TagTable,
-    entropy_counts,
-    reliability_of,
-    tag_table,
-    winners,
-)
+from zooter_core.evaluation.report_figures import Calibration
+from zooter_core.method.tag_table import TagTable, entropy_counts, tag_table, winners
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
-from zooter_core.ui.charts import PLAIN
+from zooter_core.ui.charts import draw
 from zooter_core.ui.explorer import charts, live_charts
 from zooter_core.ui.explorer.regions import Region, regions
-from zooter_core.ui.text import safe
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-    from zooter_core.ensemble import Ensemble
+from zooter_core.ui.tables import to_csv
+from zooter_core.ui.text import clipped, safe
+from zooter_core.ui.widgets import download
 
 MOST_PLACES = 1500  # queries on the map; more could not be told apart and would slow down every change
 FEW, MANY = 12, 80  # tags in a heat map at first, and with *More tags*
@@ -45,14 +36,12 @@ class Learned:
     """What the page shows of a router's training queries.
 
     Attributes:
-        key: identifies the router's folder and the version of its files.
         queries: how many there are.
         entropies: queries by reward entropy, shape (BINS,).
         map: the map as an ECharts option; regions: the names of its regions.
         mean: the router's mean probability of each candidate over these queries.
     """
 
-    key: str
     pool: tuple[str, ...]
     queries: int
     table: TagTable
@@ -89,28 +78,21 @@ def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learne
     tags = [record["tags"] for record in _neighbours.records]
     rewards = _neighbours.rewards[:, columns].astype(np.float64)
     probabilities = _neighbours.probabilities[:, columns].astype(np.float64)
-    rows = _sample(len(tags))
+    rows: NDArray[np.intp] = np.arange(len(tags))
+    if len(tags) > MOST_PLACES:  # a random sample, the same one every time
+        rows = np.sort(np.random.default_rng(0).choice(rows, MOST_PLACES, replace=False))
     hover = [_hover(_neighbours.records[row], pool, probabilities[row], rewards[row]) for row in rows]
     option = live_charts.places(pool, _neighbours.places[rows], winners(rewards[rows]).tolist(), hover)
     mean = dict(zip(pool, probabilities.mean(axis=0).tolist(), strict=True))
     table = tag_table(tags, rewards, probabilities)
     named = regions(_neighbours.places, tags)
-    return Learned(key, pool, len(tags), table, entropy_counts(plain), option, named, mean)
-
-
-def _sample(queries: int) -> NDArray[np.intp]:
-    """All rows, or a random sample, the same one every time."""
-    if queries <= MOST_PLACES:
-        return np.arange(queries)
-    return np.sort(np.random.default_rng(0).choice(queries, MOST_PLACES, replace=False))
+    return Learned(pool, len(tags), table, entropy_counts(plain), option, named, mean)
 
 
 def _hover(
     record: dict[str, Any], pool: Sequence[str], probabilities: Sequence[float], rewards: Sequence[float]
 ) -> list[str]:
-    """The lines of a query's hover."""
-    text = " ".join(record.get("text", "").split())
-    short = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    short = clipped(record.get("text", ""), LONGEST)
     return [
         f"“{short}”" if short else "(saved without its text)",
         f"tags: {', '.join(record['tags']) or 'none'}",
@@ -119,8 +101,8 @@ def _hover(
     ]
 
 
-def reliability(engine: Ensemble) -> Reliability | str:
-    """The reliability of the router's probabilities on held-back queries; or, in words, why it is unknown."""
+def reliability(engine: Ensemble) -> Calibration | str:
+    """The calibration of the router's probabilities on held-back queries; or, in words, why it is unknown."""
     fleet = engine.fleet
     path = report.find(fleet.folder, fleet.router.path if fleet.router else None)
     if path is None:
@@ -134,46 +116,25 @@ def reliability(engine: Ensemble) -> Reliability | str:
             "No query was held back to test this router on. With score files, "
             "`zooter distill --scores FILE ... --out DIR --holdout 0.2` holds back a fifth of them."
         )
-    return reliability_of(held_back["calibration"])
+    return held_back["calibration"]
 
 
 @st.fragment
 def draw_tags(learned: Learned) -> None:
-    """Heat maps of tags by candidates."""
     table = learned.table
     if not table.names:
         st.info("The training queries have no tags.", icon=":material/info:")
         return
     count, order = _controls(len(table.names))
+    shown = table.most(count)
+    shown = shown.grouped() if order == BY_CANDIDATE else shown
     for tab, (kind, text) in zip(st.tabs(list(TABS)), TABS.values(), strict=True):
         with tab:
             st.caption(text)
-            st.plotly_chart(
-                _heat(learned.key, kind, count, order, learned),
-                key=f"explorer-{kind}",
-                config=PLAIN,
-                alt=f"Heat map of {count} tags and {len(learned.pool)} models: {text}",
-            )
-    st.download_button(
-        "All tags as CSV",
-        lambda: as_csv(table, learned.pool),
-        "tags.csv",
-        "text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-        help=f"All {len(table.names)} tags with their queries, probabilities, wins and rewards.",
-    )
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _heat(key: str, kind: charts.Kind, count: int, order: str, _learned: Learned) -> go.Figure:
-    """A heat map, cached; Streamlit copies a figure before it sends it."""
-    table = _learned.table.most(count)
-    return charts.heat(table.grouped() if order == BY_CANDIDATE else table, kind, _learned.pool)
-
-
-_entropies = st.cache_resource(max_entries=8, show_spinner=False)(charts.entropies)
-_reliability = st.cache_resource(max_entries=8, show_spinner=False)(charts.reliability)
+            alt = f"Heat map of {count} tags and {len(learned.pool)} models: {text}"
+            draw(charts.heat(shown, kind, learned.pool), f"explorer-{kind}", alt)
+    note = f"All {len(table.names)} tags with their queries, probabilities, wins and rewards."
+    download("All tags as CSV", partial(as_csv, table, learned.pool), "tags.csv", help=note)
 
 
 BY_CANDIDATE, BY_QUERIES = "leading model", "number of queries"
@@ -186,19 +147,18 @@ TABS: dict[str, tuple[charts.Kind, str]] = {
     "Earned": (
         "reward",
         "Mean reward of each model's answers to the queries with the tag; higher is better. Some tags are harder than "
-        "others, so compare along a row. The colour is the deeper the further a model is above the tag's mean.",
+        "others, so compare along a row. The further a model is above the tag's mean, the deeper its colour.",
     ),
     "Difference": (
         "difference",
         "Mean probability minus how often the model actually had the highest reward, in percentage points, over the "
-        "same queries. Above zero the router overrates a model, below zero it underrates it; the colour is the deeper "
-        "the more. With 10 queries, one query is worth 10 points, so small tags differ by chance.",
+        "same queries. Above zero the router overrates a model, below zero it underrates it; the colour deepens with "
+        "the difference. With 10 queries, one query is worth 10 points, so small tags differ by chance.",
     ),
 }
 
 
 def _controls(tags: int) -> tuple[int, str]:
-    """How many tags to show, and in which order."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
     order = row.segmented_control(
         "Sorted by",
@@ -219,51 +179,46 @@ def _controls(tags: int) -> tuple[int, str]:
 
 def as_csv(table: TagTable, pool: Sequence[str]) -> str:
     """The complete table: a line per tag and candidate."""
-    file = io.StringIO()
-    lines = csv.writer(file)
-    lines.writerow(["tag", "queries", "candidate", "mean_probability", "share_of_wins", "mean_reward"])
-    for row, tag in enumerate(table.names):
-        for column, name in enumerate(pool):
-            values = [means[row, column] for means in (table.probabilities, table.won, table.rewards)]
-            lines.writerow([tag, int(table.counts[row]), name, *(f"{value:.4f}" for value in values)])
-    return file.getvalue()
+    means = {"mean_probability": table.probabilities, "share_of_wins": table.won, "mean_reward": table.rewards}
+    return to_csv(
+        [
+            {"tag": tag, "queries": int(table.counts[row]), "candidate": name}
+            | {key: round(float(values[row, column]), 4) for key, values in means.items()}
+            for row, tag in enumerate(table.names)
+            for column, name in enumerate(pool)
+        ]
+    )
 
 
-def draw_missing(lack: str) -> None:
-    """Say what the router was saved without, and which command adds it."""
-    st.info(f"This router was saved {lack}. {DISTILL} adds it.", icon=":material/info:")
+def draw_missing() -> None:
+    st.info(
+        "This router was saved without its training queries, so there is no map and no table of tags (`zooter extend` "
+        f"never saves them). {DISTILL} adds them.",
+        icon=":material/info:",
+    )
 
 
 def draw_entropies(learned: Learned) -> None:
-    """The histogram of reward entropy, with a reading."""
     alike = int(learned.entropies[-2:].sum())
     st.caption(
         "Reward entropy measures how similar the rewards of a query's answers are. Near 1 they are almost equal, and "
         "it matters little who answers; near 0 one model was far better than the rest, and a wrong choice costs most. "
         f"Here {alike / learned.queries:.0%} of {learned.queries} queries are above 0.9."
     )
-    st.plotly_chart(
-        _entropies(tuple(learned.entropies.tolist())),
-        key="explorer-entropies",
-        config=PLAIN,
-        alt="Histogram of the reward entropy of the training queries",
-    )
+    alt = "Histogram of the reward entropy of the training queries"
+    draw(charts.entropies(learned.entropies.tolist()), "explorer-entropies", alt)
 
 
-def draw_reliability(diagram: Reliability | str) -> None:
-    """The reliability diagram, with a reading."""
-    if isinstance(diagram, str):
-        st.info(safe(diagram), icon=":material/info:")
+def draw_reliability(calibration: Calibration | str) -> None:
+    if isinstance(calibration, str):
+        st.info(safe(calibration), icon=":material/info:")
         return
+    queries = sum(one["n"] for one in calibration["bins"])
     st.caption(
-        f"{diagram.queries} held-back queries. If the router gives its choice 70%, that choice should be the best 70% "
-        "of the time: the dashed line. Below the line the router is overconfident, above it underconfident. "
-        f"On average the two differ by {100 * diagram.ece:.1f} percentage points (expected calibration error, ECE). "
+        f"{queries} held-back queries. If the router gives its choice 70%, that choice should be the best 70% of the "
+        "time: the dashed line. Below the line the router is overconfident, above it underconfident. On average the "
+        f"two differ by {100 * calibration['ece']:.1f} percentage points (expected calibration error, ECE). "
         "Larger dots stand for more queries; the bars are 95% intervals."
     )
-    st.plotly_chart(
-        _reliability(diagram),
-        key="explorer-reliability",
-        config=PLAIN,
-        alt="Reliability diagram: probability of the chosen model against how often it was the best",
-    )
+    alt = "Reliability diagram: probability of the chosen model against how often it was the best"
+    draw(charts.reliability(calibration), "explorer-reliability", alt)

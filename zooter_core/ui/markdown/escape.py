@@ -57,7 +57,6 @@ def fence(text: str, language: str = "") -> list[str]:
 
 
 def longest_run(text: str) -> int:
-    """The most backquotes in a row."""
     return max(map(len, RUN.findall(text)), default=0)
 
 

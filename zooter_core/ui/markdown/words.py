@@ -44,7 +44,6 @@ class Words:
         return [line + "  " for line in written[:-1]] + written[-1:]
 
     def written(self, nodes: Sequence[SyntaxTreeNode], at_start: bool = True) -> str:
-        """The lines of nodes, joined."""
         return "\n".join(self.lines(nodes, at_start))
 
     def _text(self, text: str, at_start: bool) -> list[str]:

@@ -1,0 +1,98 @@
+"""What the scripts that talk to servers share: a server in a process of its own, and what that process takes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from zooter_core.paths import ROOT
+
+STUB = Path(__file__).with_name("stub_server.py")
+START_SECONDS = 180
+
+
+@dataclass
+class Server:
+    """A server on this machine, and its process."""
+
+    port: int
+    process: psutil.Process
+    ready_seconds: float
+
+    @property
+    def url(self) -> str:
+        """Where a server of chat completions is asked."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """The process and its children."""
+        return [self.process, *self.process.children(recursive=True)]
+
+    @property
+    def megabytes(self) -> float:
+        """Resident memory."""
+        total = 0
+        for process in self.processes:
+            with contextlib.suppress(psutil.Error):  # a child that ends
+                total += process.memory_info().rss
+        return total / 1e6
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time so far."""
+        return sum(sum(process.cpu_times()[:2]) for process in self.processes)
+
+
+@contextmanager
+def started(command: Sequence[str], port: int, stop: int = signal.SIGTERM, **environment: str) -> Iterator[Server]:
+    """A server's process, from when it accepts connections. The signal `stop` ends it."""
+    began = time.perf_counter()
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | environment, cwd=ROOT)
+        try:
+            while not listening(port):
+                if process.poll() is not None or time.perf_counter() - began > START_SECONDS:
+                    log.seek(0)
+                    sys.exit(f"{command[0]} does not start:\n{log.read().decode(errors='replace')[-2000:]}")
+                time.sleep(0.02)
+            yield Server(port, psutil.Process(process.pid), time.perf_counter() - began)
+        finally:
+            process.send_signal(stop)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def listening(port: int) -> bool:
+    """Whether a server accepts connections."""
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def stub_server(tokens: int, rate: float) -> AbstractContextManager[Server]:
+    """A server that sends every answer at a fixed rate of tokens; 0 sends all at once."""
+    port = free_port()
+    return started([sys.executable, str(STUB), str(port), str(tokens), str(rate)], port)

@@ -1,0 +1,21 @@
+"""Train your own router: scores, labels, training and use, in four steps."""
+
+import streamlit as st
+
+from zooter_core.ui import resources
+
+st.title("Train your own router", anchor=False)
+st.markdown(
+    "From scores to a router that Chat uses, in four steps. The defaults work: press the coloured button of each step. "
+    "Nothing leaves this machine."
+)
+resources.require_folder("Training a router")
+engine = resources.ensemble()
+
+# Only now: these import what the fleet's thread imports, and two threads must not begin to import transformers at once.
+from zooter_core.ui.train import labels, scores, state, steps, train, use  # noqa: E402
+
+session = state.current()
+for number, (name, step) in enumerate({"Scores": scores, "Labels": labels, "Train": train, "Use": use}.items(), 1):
+    if steps.head(session, number, name, step.summary(session)):
+        step.draw(session, engine)

@@ -1,0 +1,152 @@
+"""Steps 3 and 4 of the Train page: a router is trained, evaluated and saved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from support.app_pages import press, words
+from support.train_page import LINES, POOL, open_step, packed, state, train, upload
+from zooter_core.config.fleet import load_fleet
+from zooter_core.ui import resources
+from zooter_core.ui.train.tasks import heavy_work
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture
+def first_fleet(tiny_fleet: Path, tmp_path: Path) -> Path:
+    """The tiny fleet in a folder of its own, beside which others can be saved."""
+    folder = tmp_path / "models" / "first"
+    folder.mkdir(parents=True)
+    for entry in tiny_fleet.iterdir():
+        if entry.name != "fleet.toml":  # a fleet is where its fleet.toml is
+            (folder / entry.name).symlink_to(entry)
+    (folder / "fleet.toml").write_text((tiny_fleet / "fleet.toml").read_text())
+    return folder
+
+
+@pytest.fixture
+def distilled(open_page: Open, first_fleet: Path) -> AppTest:
+    """The page with a router that was made from an uploaded file."""
+    page = train(open_step(upload(open_page("train", first_fleet), packed(LINES)), 3))
+    assert not page.error
+    return page
+
+
+def test_a_router_is_distilled_judged_and_logged(distilled: AppTest) -> None:
+    task = state(distilled).distillation
+    assert task is not None
+    held_back = task.result.report.held_back
+    assert not distilled.exception
+    chosen, single = (held_back["best_choice"][key]["share"] for key in ("router", "best_single"))
+    name = held_back["average"]["best_single"]["candidate"]
+    sentence = f"chooses the best model in **{chosen:.0%}** of cases, {name} alone in **{single:.0%}**"
+    assert f"Your router {sentence}" in words(distilled)
+    assert f"Of {held_back['n']} held-back queries" in words(distilled)
+    assert all(f"| {held_back['mean'][key]:.3f} |" in words(distilled) for key in ("regret", "regret_random"))
+    assert all(f"| {method} |" in words(distilled) for method in (*POOL, "router", "oracle"))
+    log = "\n".join(code.value for code in distilled.code)
+    assert "Training, epoch by epoch (8 of 8)" in log
+    assert "Divergence from the labels" in log
+    assert "zooter distill --scores scores.jsonl" in log
+    assert "distill(scores," in log
+
+
+def test_it_is_saved_as_a_fleet_that_can_be_picked(distilled: AppTest, first_fleet: Path) -> None:
+    assert distilled.text_input(key="train-name").value == "my-router"
+    distilled.text_input(key="train-name").set_value("train-task").run()
+    press(distilled, "Save as a fleet")
+    assert "`models/train-task`" in distilled.success[-1].value
+    place = first_fleet.parent / "train-task"
+    assert load_fleet(place).pool == POOL
+    assert resources.fleets()["train-task"] == str(place)
+    assert "30 queries of the file scores.jsonl" in (place / "README.md").read_text()
+    assert "held_back" in json.loads((place / "report.json").read_text())
+
+    press(distilled, "Save as a fleet")  # again, which is nothing to do
+    assert not distilled.error
+    train(distilled)
+    assert distilled.text_input(key="train-name").value == "my-router"  # another router, and a name that is free
+    distilled.text_input(key="train-name").set_value("train-task").run()
+    press(distilled, "Save as a fleet")
+    assert "Allow it to be replaced" in distilled.error[0].value
+    distilled.checkbox(key="train-replace").check().run()
+    press(distilled, "Save as a fleet")
+    assert not distilled.error
+    assert not distilled.exception
+
+
+def test_the_saved_fleet_gives_its_queries_as_a_sample(distilled: AppTest, open_page: Open, first_fleet: Path) -> None:
+    for name in ("../outside", "a b", ""):  # wrong names save nothing
+        distilled.text_input(key="train-name").set_value(name).run()
+        press(distilled, "Save as a fleet")
+        assert "letters, digits and dashes" in distilled.error[0].value
+    assert [entry.name for entry in first_fleet.parent.iterdir()] == ["first"]
+    distilled.text_input(key="train-name").set_value("mine").run()
+    press(distilled, "Save as a fleet")
+    page = open_page("train", first_fleet.parent / "mine")
+    for task in state(page).loaded.values():
+        task.wait(60)
+    page.run()
+    assert not page.error
+    assert "trained on, with each model's reward" in words(page)
+    open_step(page, 2)
+    assert page.slider(key="train-beta").value == pytest.approx(0.0)  # as its own labels were
+
+
+def test_scores_of_more_models_can_be_cut_to_the_fleets(open_page: Open, first_fleet: Path) -> None:
+    wider = [line | {"scores": line["scores"] | {"extra": 2.0}} for line in LINES]
+    page = upload(open_page("train", first_fleet), packed(wider))
+    assert page.checkbox(key="train-only").value
+    open_step(page, 3)
+    assert 'scores.only(["base", "one", "two"])' in page.code[0].value
+    assert "The command uses all queries and models" in words(page)
+    page.button(key="train-step-1").click().run()
+    page.checkbox(key="train-only").uncheck().run()
+    train(open_step(page, 3))
+    assert "chooses among base, one, two, extra" in words(page)
+    page.text_input(key="train-name").set_value("wide").run()
+    press(page, "Save the router")
+    assert (first_fleet.parent / "wide" / "router" / "config.json").is_file()
+    assert not (first_fleet.parent / "wide" / "fleet.toml").exists()
+    assert "wide" not in resources.fleets()
+
+
+def test_a_distillation_that_fails_keeps_nothing(open_page: Open) -> None:
+    named = [line | {"scores": {"oracle": 1.0, "b": 0.0}} for line in LINES]
+    page = train(open_step(upload(open_page("train"), packed(named)), 3))
+    assert "candidates not named like a method" in page.error[0].value
+    assert "Your router" not in words(page)
+    assert list(state(page).path.iterdir()) == []
+
+
+def test_a_stopped_distillation_keeps_nothing(open_page: Open) -> None:
+    page = open_step(upload(open_page("train"), packed(LINES)), 3)
+    page.slider(key="train-epochs").set_value(30).run()
+    with heavy_work():  # the page's own turn, held so that the work waits
+        press(page, "Train")
+        task = state(page).distillation
+        assert task is not None
+        page.run()
+        assert task.waiting
+        page.button(key="train-distill-stop").click().run()
+        task.wait(60)
+    page.run()
+    assert task.stopped
+    assert "was stopped" in words(page)
+    assert "Your router" not in words(page)
+    assert list(state(page).path.iterdir()) == []
+
+
+def test_what_was_made_outlives_a_rerun_and_new_settings(distilled: AppTest) -> None:
+    first = state(distilled).distillation
+    distilled.button(key="train-step-2").click().run()
+    distilled.slider(key="train-beta").set_value(0.9).run()
+    open_step(distilled, 3)
+    assert state(distilled).distillation is first
+    assert "Trained with beta 0 and" in words(distilled)

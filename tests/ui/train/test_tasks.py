@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from zooter_core.errors import ZooterError
+from zooter_core.ui.train.tasks import Task
+
+WAIT = 30  # seconds at most; each event comes at once
+
+
+def count(task: Task[str]) -> str:
+    for done in range(1, 4):
+        task.report("embed", done, 3)
+    return "result"
+
+
+def until_stopped(task: Task[None]) -> None:
+    while not task._stop.wait(0.01):
+        task.report("embed", 1, 2)
+    task.report("embed", 2, 2)
+
+
+def test_a_task_reports_its_progress_and_returns_its_result() -> None:
+    task = Task(count)
+    task.wait(WAIT)
+    assert (task.result, task.problem, task.stopped, task.running) == ("result", None, False, False)
+    assert (task.step, task.done, task.total) == ("embed", 3, 3)
+    assert [line.split("s  ")[1] for line in task.log] == ["Computing embeddings (3)", "Done."]
+
+
+def test_a_stop_ends_it_at_the_next_report_without_a_result() -> None:
+    task = Task(until_stopped)
+    assert task.running
+    task.stop()
+    task.wait(WAIT)
+    assert (task.stopped, task.result, task.running) == (True, None, False)
+    assert "No partial results" in task.log[-1]
+
+
+def test_a_failure_is_its_problem_and_in_its_log() -> None:
+    def fail(task: Task[None]) -> None:
+        raise ZooterError("a", "b", "c")
+
+    task = Task(fail)
+    task.wait(WAIT)
+    assert (task.problem, task.result) == ("Expected a, but found b. c", None)
+    assert task.log[-1].endswith("Failed.")
+
+
+def test_heavy_tasks_run_one_after_the_other_and_a_waiting_one_can_stop() -> None:
+    turn, started = threading.Lock(), threading.Event()
+
+    def first_work(task: Task[None]) -> None:
+        started.set()
+        until_stopped(task)
+
+    first = Task(first_work, turn)
+    assert started.wait(WAIT)
+    second, third = Task(until_stopped, turn), Task(count, turn)
+    assert second.waiting
+    assert "Waiting" in second.progress_text
+    second.stop()
+    second.wait(WAIT)
+    assert second.stopped
+    assert third.waiting
+    first.stop()
+    third.wait(WAIT)
+    assert third.result == "result"
+    assert not turn.locked()
+
+
+@pytest.mark.parametrize(
+    ("step", "done", "total", "text"),
+    [
+        ("", 0, 0, "Starting"),
+        ("embed", 3, 3, "Computing embeddings: 3 of 3"),
+        ("read", 12_000, 0, "Reading lines: 12,000"),
+    ],
+)
+def test_progress_in_words(step: str, done: int, total: int, text: str) -> None:
+    task = Task(lambda task: task.report(step, done, total) if step else None)
+    task.wait(WAIT)
+    assert task.progress_text == text

@@ -1,0 +1,220 @@
+"""Step 1 of the Train page: which scores to train on. They are the fleet's sample, a run's or a score file's."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from zooter_core.data.runs import Run, find_runs
+from zooter_core.data.scores import Scores, read_scores
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import ZooterError
+from zooter_core.method.labels import LabelConfig
+from zooter_core.pipeline.train import SCORE_LABELS
+from zooter_core.ui.colours import badge
+from zooter_core.ui.text import clipped, code, plain
+from zooter_core.ui.train import steps
+from zooter_core.ui.train.code import LoadedScores
+from zooter_core.ui.train.state import Session
+from zooter_core.ui.train.tasks import Task, draw_end, draw_task
+from zooter_core.ui.widgets import persistent
+
+SOURCES = {
+    "sample": ":material/inventory_2: The fleet's sample",
+    "run": ":material/folder_open: A run",
+    "file": ":material/upload_file: A score file",
+}
+RUNS = Path("runs")
+ONLY_HELP = "Chat can use a router only if it chooses among exactly the fleet's models."
+MANY = 6_000  # queries whose embeddings take about a minute
+MOST = 20_000  # queries
+EXAMPLES, SHORT = 4, 90  # queries shown, and characters of each
+
+
+def summary(session: Session) -> str:
+    return _size(session.scores.scores) if session.scores else ""
+
+
+def draw(session: Session, engine: Ensemble) -> None:
+    """Choose the source; the fleet's own sample is there from the start."""
+    st.markdown(
+        "A score says how good one model's response to one query was. From scores, a router learns whom to ask."
+    )
+    loaded = _loaded(session, engine)
+    if loaded is None:
+        session.use_scores(None)
+        return
+    st.markdown(
+        f"**{_size(loaded.scores)}** from {plain(loaded.name)}: {plain(', '.join(loaded.scores.candidates[:12]))}"
+    )
+    if loaded.note:
+        st.caption(loaded.note)
+    part = _part(loaded, engine)
+    session.use_scores(part)
+    _examples(part.scores)
+    steps.next_button(session, 2, "Next: labels")
+
+
+def _loaded(session: Session, engine: Ensemble) -> LoadedScores | None:
+    """The scores of the source that the visitor chooses; None until they are read."""
+    options = persistent("train-source", "A score is a reward model's reward, or a benchmark's points.")
+    kind = st.segmented_control(
+        "Scores to train on", SOURCES, default="sample", required=True, format_func=SOURCES.__getitem__, **options
+    )
+    task = {"sample": _sample, "run": _run, "file": _file}[kind](session, engine)
+    if task is None:
+        return None
+    task.wait(0.5)  # most have ended by then, and the page is drawn once only
+    if task.running:
+        draw_task(task, "train-read")
+        return None
+    draw_end(task, "Reading")
+    return task.result
+
+
+def _sample(session: Session, engine: Ensemble) -> Task[LoadedScores]:
+    name, source = engine.fleet.name, f"sample {engine.fleet.folder}"
+
+    def load(task: Task[LoadedScores]) -> LoadedScores:
+        if (neighbours := engine.neighbours) is None:
+            raise ZooterError(
+                "training queries in the router's folder",
+                "none",
+                "Train the router again with `zooter distill --keep-texts`.",
+                "This fleet's router was saved without its training queries.",
+            )
+        settings = {"beta": 0.3, "tau": 1.0, **engine.router.labels}
+        config, scores = LabelConfig(**settings), neighbours.scores()
+        total, shipped = len(neighbours.records), len(scores.queries)
+        part = f"all {total:,} queries" if shipped == total else f"{shipped:,} of the {total:,} queries"
+        note = f"These are {part} that the router of **{plain(name)}** trained on, with each model's reward."
+        return LoadedScores(source, f"the sample of {name}", "sample.jsonl", scores, config, note)
+
+    return _reading(session, source, load)
+
+
+def _run(session: Session, engine: Ensemble) -> Task[LoadedScores] | None:
+    runs = find_runs(RUNS)
+    ready = {str(run.folder): run for run in runs if run.scored}
+    unfinished = [run for run in runs if not run.scored]
+    if unfinished:
+        names = ", ".join(
+            f"{code(str(run.folder))} ({plain(', '.join(run.finished)) or 'nothing'} finished)" for run in unfinished
+        )
+        st.caption(f"Not ready, because the step `score` is not finished: {names}.")
+    if not ready:
+        st.info(
+            f"There is no run with rewards in the folder `{RUNS}`. To make one, use "
+            "`zooter run --queries FILE --out runs/mine`: every model answers every query, and the reward model scores "
+            "the responses.",
+            icon=":material/folder_off:",
+        )
+        return None
+    labels = {key: f"{key}: {run.queries:,} queries, {len(run.pool)} models" for key, run in ready.items()}
+    chosen = st.selectbox("Run", labels, format_func=labels.__getitem__, **persistent("train-run"))
+
+    def load(task: Task[LoadedScores]) -> LoadedScores:
+        with Run(chosen) as run:
+            scores = run.scores()
+        return LoadedScores(f"run {chosen}", f"the run {chosen}", "scores.jsonl", scores, LabelConfig())
+
+    return _reading(session, f"run {chosen}", load)
+
+
+def _file(session: Session, engine: Ensemble) -> Task[LoadedScores] | None:
+    upload = st.file_uploader(
+        "A score file, up to 200 MB",
+        type=["jsonl", "gz"],
+        key=f"train-upload-{session.uploads}",
+        help="JSON lines (.jsonl or .jsonl.gz): one query per line, with a score for each model. It stays on this "
+        "machine and is deleted once it is read.",
+    )
+    if upload is not None:
+        _read_upload(session, upload)
+        st.rerun()
+    if session.uploaded is None:
+        st.caption(
+            "One query per line, with the scores of at least two models. `id`, `dataset` and `tags` are optional."
+        )
+        st.code(
+            '{"query": "What is 15% of 240?", "scores": {"small": 0.2, "large": 0.9}, "tags": ["percentage"]}',
+            language="json",
+            wrap_lines=True,
+        )
+        return None
+    return session.loaded[session.uploaded]
+
+
+def _read_upload(session: Session, upload: UploadedFile) -> None:
+    """Copy an upload into the session's folder, start to read it, and let Streamlit drop its copy."""
+    session.uploads += 1  # changes the uploader's key, which empties it
+    name = Path(upload.name).name or "scores.jsonl"
+    path = session.path / f"upload-{session.uploads}.jsonl{'.gz' if name.endswith('.gz') else ''}"
+    with path.open("wb") as file:
+        shutil.copyfileobj(upload, file, 1 << 20)
+    if session.uploaded is not None and (previous := session.loaded.pop(session.uploaded, None)):
+        previous.stop()
+    session.uploaded = source = f"file {session.uploads}"
+    session.loaded[source] = Task(lambda task: _read(task, source, path, name))
+
+
+def _read(task: Task[LoadedScores], source: str, path: Path, name: str) -> LoadedScores:
+    """The scores of an uploaded file, which is deleted.
+
+    Raises:
+        ZooterError: a line is wrong. The message names its number and the file as its owner named it.
+    """
+    try:
+        scores = read_scores([path], lambda lines: task.report("read", lines))
+    except ZooterError as problem:
+        facts = problem.failure
+        parts = (facts.expected, facts.found, facts.next_step, facts.sentence)
+        raise ZooterError(*(part.replace(str(path), name) for part in parts)) from problem
+    finally:
+        path.unlink(missing_ok=True)
+    return LoadedScores(source, f"the file {name}", name, scores, SCORE_LABELS)
+
+
+def _reading(session: Session, source: str, load: Callable[[Task[LoadedScores]], LoadedScores]) -> Task[LoadedScores]:
+    task = session.loaded.get(source)
+    if task is None or task.stopped or task.problem:
+        task = session.loaded[source] = Task(load)
+    return task
+
+
+def _size(scores: Scores) -> str:
+    sets = len(set(scores.datasets))
+    return f"{len(scores.queries):,} queries, {sets} data set{'s' * (sets != 1)}, {len(scores.candidates)} models"
+
+
+def _part(loaded: LoadedScores, engine: Ensemble) -> LoadedScores:
+    scores, pool, count = loaded.scores, engine.fleet.pool, len(loaded.scores.queries)
+    only, most = None, None
+    label = f"Only the models of the fleet: {plain(', '.join(pool))}"
+    if set(pool) < set(scores.candidates) and st.checkbox(label, True, **persistent("train-only", ONLY_HELP)):
+        only, scores = pool, scores.only(pool)
+    if count > MANY:
+        note = f"A sample of the {count:,}. Embedding {MANY:,} queries takes about a minute, the first time only."
+        options = persistent(f"train-most-{loaded.source}", note)
+        most = st.slider("Queries to use", 500, min(count, MOST), MANY, 500, **options)
+        scores = scores.sample(most)
+    return replace(loaded, scores=scores, only=only, most=most)
+
+
+def _examples(scores: Scores) -> None:
+    """For some models, the query on which each has the largest lead."""
+    table = np.nan_to_num(scores.scores, nan=float(np.nanmin(scores.scores)))
+    leads = table - np.stack([np.delete(table, n, axis=1).max(axis=1) for n in range(len(scores.candidates))], axis=1)
+    lines = []
+    for column, name in list(enumerate(scores.candidates))[:EXAMPLES]:
+        row = int(leads[:, column].argmax())
+        if leads[row, column] > 0:
+            query = plain(clipped(scores.queries[row].text, SHORT))
+            lines.append(f"- {badge(scores.candidates, name)} did best on “{query}”")
+    st.markdown("\n".join(lines))

@@ -1,0 +1,206 @@
+"""Step 3 of the Train page: distill a router, and evaluate it on queries that it has not seen."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from zooter_core.ensemble import Ensemble
+from zooter_core.evaluation.report import REPORT, load_report
+from zooter_core.evaluation.report_figures import HeldBack
+from zooter_core.evaluation.report_tables import RMR, table_one
+from zooter_core.pipeline import distill
+from zooter_core.router.kinds import DEFAULT, KINDS, DistillConfig, settings_of
+from zooter_core.ui import strip, tables, verdicts
+from zooter_core.ui.colours import ROUTER, colour
+from zooter_core.ui.text import plain
+from zooter_core.ui.train import steps
+from zooter_core.ui.train.code import TrainingData, as_file, distill_code, distill_command
+from zooter_core.ui.train.settings import embedded
+from zooter_core.ui.train.state import DistilledRouter, Session
+from zooter_core.ui.train.tasks import Task, draw_end, draw_log, draw_task, heavy_work
+from zooter_core.ui.widgets import download, persistent
+
+OUT = "my-router"  # the folder in the code and the command
+HOLDOUT_HELP = "The share of queries to evaluate the router on; it does not train on them."
+KIND_HELP = "`zooter` learns the labels; the others, from the literature, learn from the scores alone."
+EPOCHS_HELP = "Passes over the queries. With 100 queries or more, a trial finds out when more do not help."
+KEEP_HELP = "Chat can then show the most similar training queries, and this page can use them as a sample."
+
+
+def summary(session: Session) -> str:
+    return result_sentence(session.router) if session.router else ""
+
+
+def draw(session: Session, engine: Ensemble) -> None:
+    assert session.data is not None  # step 2 comes first
+    st.markdown(
+        "The router learns to predict the label of a query from its text. A part of the queries is held back, to see "
+        "how well it chooses on queries that are new to it."
+    )
+    main = st.container()
+    with st.expander("Advanced", icon=":material/tune:"):
+        data, training = _settings(session.data)
+        _as_code(data, training, engine)
+    with main:
+        _run(session, data, training, engine)
+
+
+def _run(session: Session, data: TrainingData, training: DistillConfig, engine: Ensemble) -> None:
+    task = session.distillation
+    running = task is not None and task.running
+    button = partial(steps.primary, "Train") if session.router is None else partial(st.button, "Train again")
+    if button(key="train-train", icon=":material/science:", disabled=running):
+        start(session, data, training, engine)
+        st.rerun()
+    if task is None:
+        return
+    if running:
+        draw_task(task, "train-distill")
+        return
+    draw_end(task, "The training")
+    if task.result is not None:
+        draw_figures(task.result)
+    draw_log(task)
+
+
+def _settings(data: TrainingData) -> tuple[TrainingData, DistillConfig]:
+    left, middle, right = st.columns(3)
+    holdout = left.slider("Held back", 0, 50, 20, 5, "%d%%", **persistent("train-holdout", HOLDOUT_HELP))
+    kind = middle.selectbox("Kind of router", list(KINDS), **persistent("train-kind", KIND_HELP))
+    epochs = right.slider(
+        "Maximum epochs",
+        1,
+        30,
+        DistillConfig.epochs,
+        disabled=kind != DEFAULT,
+        **persistent("train-epochs", EPOCHS_HELP),
+    )
+    keep = st.checkbox("Save the queries' texts with the router", True, **persistent("train-keep", KEEP_HELP))
+    training = settings_of(kind, {"epochs": epochs} if kind == DEFAULT else None)
+    data = replace(data, config=replace(data.config, holdout=holdout / 100))
+    return data, replace(training, keep_texts=keep)
+
+
+def start(session: Session, data: TrainingData, training: DistillConfig, engine: Ensemble) -> None:
+    """Start a distillation; the previous router is deleted, unless it was saved."""
+    if session.distillation is not None and session.distillation.result is not None:
+        shutil.rmtree(session.distillation.result.folder, ignore_errors=True)
+    session.routers += 1
+    st.session_state.pop("train-name", None)  # another router gets another name
+    session.saved = session.problem = None
+    folder = session.path / f"router-{session.routers}"
+    session.distillation = Task(
+        partial(distill_in_task, data=data, training=training, engine=engine, folder=folder), heavy_work()
+    )
+
+
+def distill_in_task(
+    task: Task[DistilledRouter], data: TrainingData, training: DistillConfig, engine: Ensemble, folder: Path
+) -> DistilledRouter:
+    """Distill a router into the folder; if that fails, the folder is removed."""
+    task.add_to_log(f"{len(data.tags):,} queries of {data.loaded.name}, {len(data.scores.candidates)} models")
+    vectors = embedded(task, [query.text for query in data.scores.queries], engine)
+    try:
+        distill(
+            data.scores,
+            folder,
+            labels=data.config,
+            training=training,
+            encoder=engine.encoders(engine.fleet.encoder),
+            tags=data.tags,
+            vectors=vectors,
+            progress=task.report,
+        )
+        report = load_report(folder / REPORT)
+        task.report(task.step, task.done, task.total)  # raises if the visitor stopped it during the last step
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    losses = report.losses
+    task.add_to_log(
+        f"Divergence from the labels (KL): {losses[0]:.3f} nats after the first epoch, {losses[-1]:.3f} after the last "
+        f"of {len(losses)}"
+    )
+    return DistilledRouter(folder, data, training, report)
+
+
+def result_sentence(router: DistilledRouter) -> str:
+    """How often the router and the best single model are the best choice, as Markdown."""
+    held_back = router.report.held_back
+    shares = held_back.get("best_choice", {}) if held_back else {}
+    router_share, single_share = shares.get("router"), shares.get("best_single")
+    if held_back is None or router_share is None or single_share is None:
+        return "has no held-back queries to be judged on"
+    single = plain(held_back["average"]["best_single"]["candidate"])
+    best, alone = router_share["share"], single_share["share"]
+    return f"chooses the best model in **{best:.0%}** of cases, {single} alone in **{alone:.0%}**"
+
+
+def draw_figures(router: DistilledRouter) -> None:
+    """How well the router chooses on the held-back queries: in words, as bars, then as regret."""
+    data, held_back = router.data, router.report.held_back
+    if held_back is None:
+        st.info("No query was held back, so the router cannot be evaluated.", icon=":material/info:")
+    else:
+        st.markdown(f"#### Your router {result_sentence(router)}.")
+        _shares(held_back, data.scores.candidates)
+        st.markdown(verdicts.against_best_single(held_back))
+        with st.expander("Regret and other figures", icon=":material/table:"):
+            _methods(held_back)
+    trained = len(data.tags) - (held_back["n"] if held_back else 0)
+    st.caption(
+        f"Trained with beta {data.config.beta:g} and tau {data.config.tau:g} on {trained:,} of the {len(data.tags):,} "
+        f"queries in {plain(data.loaded.name)}."
+    )
+
+
+def _shares(held_back: HeldBack, pool: Sequence[str]) -> None:
+    single = held_back["average"]["best_single"]["candidate"]
+    names = {"router": ("your router", ROUTER), "best_single": (f"{single} alone", colour(pool, single))}
+    intervals = []
+    for key, row in held_back.get("best_choice", {}).items():
+        if row is None:
+            continue
+        name, fill = names[key]
+        (low, high), share = row["interval"], row["share"]
+        strip.bar(f"train-{key}", f"{plain(name)} **{share:.0%}**", 150, share, fill, f"{name} {share:.0%}")
+        intervals.append(f"{plain(name)} {low:.0%} to {high:.0%}")
+    st.caption(
+        f"Of {held_back['n']:,} held-back queries, which the router did not train on. 95% CI: {', '.join(intervals)}."
+    )
+
+
+def _methods(held_back: HeldBack) -> None:
+    mean, interval = held_back["mean"], held_back["interval"]
+    single = plain(held_back["average"]["best_single"]["candidate"])
+    keys = {"regret": "your router", "regret_best_single": f"{single} alone", "regret_random": "a random choice"}
+    rows = [[name, f"{mean[key]:z.3f}", "{:.3f} to {:.3f}".format(*interval[key])] for key, name in keys.items()]  # type: ignore[literal-required]
+    tables.draw("train-regret", ["", "regret", "95% interval"], rows)
+    st.caption(
+        "Regret is the mean score lost against the best model of each query; 0 is perfect. The router's probabilities "
+        f"differ from how often it is right by {held_back['calibration']['ece']:.0%} on average."
+    )
+    methods = [method for method in table_one(held_back) if method.name != RMR]  # scores make it the oracle
+    rows = [
+        [plain(m.name), f"{m.values['average']:z.3f}", f"{m.values['mtr']:.2f}", f"{m.values['uplift']:.0%}"]
+        for m in methods
+    ]
+    tables.draw("train-methods", ["", "score", "MTR", "%Uplift"], rows)
+    st.caption(
+        "Score: the mean with equal weight for every data set. MTR: mean task rank, the rank among these methods over "
+        "data sets. %Uplift: the share of data sets where a method ranks first. Oracle: the best model in hindsight."
+    )
+
+
+def _as_code(data: TrainingData, training: DistillConfig, engine: Ensemble) -> None:
+    st.markdown("**The same as code and as a command**")
+    st.code(distill_code(data, training, engine.fleet, OUT), language="python", wrap_lines=True)
+    steps.command(distill_command(data, training, engine.fleet, OUT), data.loaded)
+    if not data.loaded.source.startswith("file"):
+        download(f"Download {plain(data.loaded.file)}", partial(as_file, data.scores), data.loaded.file)

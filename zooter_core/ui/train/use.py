@@ -1,0 +1,101 @@
+"""Step 4 of the Train page: save the router as a fleet, and chat with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import ZooterError
+from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
+from zooter_core.ui import resources
+from zooter_core.ui.text import code, plain
+from zooter_core.ui.train import steps
+from zooter_core.ui.train.code import readme
+from zooter_core.ui.train.state import DistilledRouter, Session
+from zooter_core.ui.train.train import OUT
+from zooter_core.ui.widgets import persistent, show_error
+
+
+def summary(session: Session) -> str:
+    return f"saved in {code(shown(session.saved))}" if session.saved else ""
+
+
+def draw(session: Session, engine: Ensemble) -> None:
+    """Save the router and let Chat use it; if it chooses among other models than the fleet's, save it alone."""
+    router = session.router
+    assert router is not None  # the step is closed until there is one
+    fleet, pool = engine.fleet, router.data.scores.candidates
+    fits = set(pool) == set(fleet.pool)
+    if fits:
+        st.markdown(
+            f"A new fleet combines your router with the models of {plain(fleet.name)}. Chat and the other pages then "
+            "use it."
+        )
+    else:
+        st.markdown(
+            f"This router chooses among {plain(', '.join(pool[:12]))}; the fleet {plain(fleet.name)} has "
+            f"{plain(', '.join(fleet.pool))}. It can be saved alone; a fleet with its models can name it in its "
+            "`fleet.toml`."
+        )
+    st.session_state.setdefault("train-name", free_name(engine))
+    label, icon = ("Use it in Chat", ":material/chat:") if fits else ("Save the router", ":material/save:")
+    pressed = steps.primary(label, "train-use", icon=icon, on_click=_save, args=(session, engine, fits))
+    if session.problem:
+        show_error(session.problem)
+    elif session.saved is not None:
+        st.success(f"Saved in {code(shown(session.saved))}.", icon=":material/check_circle:")
+    with st.expander("Advanced", icon=":material/tune:", expanded=session.problem is not None):
+        st.text_input("Name", max_chars=64, **persistent("train-name", "Letters, digits and dashes."))
+        st.checkbox(
+            "Replace an earlier one of this name",
+            key="train-replace",
+            help="Only folders that this page has saved can be replaced.",
+        )
+        if fits:
+            st.button("Save as a fleet", icon=":material/save:", on_click=_save, args=(session, engine, False))
+    if pressed and fits and not session.problem:
+        st.switch_page("pages/chat.py")
+
+
+def shown(place: Path) -> str:
+    """A saved folder, as the visitor knows it."""
+    return f"{place.parent.name}/{place.name}"
+
+
+def free_name(engine: Ensemble) -> str:
+    """The first name that no folder beside the fleet has."""
+    names = (OUT if number == 1 else f"{OUT}-{number}" for number in range(1, 1000))
+    return next(name for name in names if not place_of(name, engine.fleet.folder).exists())
+
+
+def _save(session: Session, engine: Ensemble, use: bool) -> None:
+    """Save the router under the name in the field; `use`: let this session use it as its fleet."""
+    router, name = session.router, st.session_state["train-name"].strip()
+    assert router is not None
+    session.problem = None
+    if session.saved is None or session.saved.name != name or st.session_state.get("train-replace"):
+        try:
+            session.saved = save(router, name, engine, bool(st.session_state.get("train-replace")))
+        except ZooterError as problem:
+            session.problem = str(problem)
+            return
+        session.loaded.pop(f"sample {session.saved}", None)  # the sample of a replaced fleet
+    if use:
+        resources.pick_fleet(session.saved)
+
+
+def save(router: DistilledRouter, name: str, engine: Ensemble, replace_it: bool) -> Path:
+    """Write the folder beside the fleet's.
+
+    Raises:
+        ZooterError: the name is invalid or taken, or the files cannot be written.
+    """
+    fleet = engine.fleet
+    text = readme(name, router.data, router.training, router.report, fleet)
+    if set(router.data.scores.candidates) == set(fleet.pool):
+        place = save_fleet(fleet, router.folder, name, text, replace_it)
+        resources.forget(place)
+        return place
+    return save_router(router.folder, name, fleet.folder, text, replace_it)
