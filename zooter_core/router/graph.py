@@ -27,13 +27,13 @@ def session(model: str | bytes, threads: int = 1) -> Any:
     """A graph in a file, or as bytes, ready to run.
 
     Args:
-        threads: of a pass. Two take two thirds of the time for one short text, where both have a core for themselves;
-            where not, one waits for the other, and both take longer than one.
+        threads: of a pass. Two shorten it where both have a core for themselves; where not, one waits for the other.
     """
     onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.add_session_config_entry("session.force_spinning_stop", "1")  # threads spin during a pass, not after it
+    # Threads that spin take the core from those who write answers: with them, the slowest passes take longer.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # errors are raised as well
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # they keep what the longest text has needed
     # The kernel of this fusion adds numbers one by one; the operators that it replaces take a quarter of its time.
