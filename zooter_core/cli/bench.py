@@ -11,7 +11,7 @@ from zooter_core.cli.arguments import FleetDir, Json, MaxNewTokens, Seed, option
 from zooter_core.cli.consoles import err, print_figures
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.notes import print_set_aside
+from zooter_core.cli.notes import print_note, print_set_aside
 from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import generation_of
 from zooter_core.config.fleet import load_fleet
@@ -21,11 +21,12 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation import suites
 from zooter_core.evaluation.sandbox import runner
-from zooter_core.evaluation.suites import Suite, outcome
-from zooter_core.evaluation.suites.answering import SuiteJob, answer_and_score, sample
+from zooter_core.evaluation.suites import Suite
 from zooter_core.evaluation.suites.judging import judge_of, judge_settings
 from zooter_core.files import check_file
 from zooter_core.labelling.rewards.judge import Judge
+from zooter_core.pipeline import bench_results
+from zooter_core.pipeline.bench import SuiteJob, answer_and_score, sample
 
 SUITES = "gsm8k, mmlu, human-eval, alpaca-eval, flask, mt-bench"
 
@@ -69,10 +70,10 @@ def bench(
     config = _set_judge(benchmark, ensemble, judge, judge_fleet) if benchmark.judged else None
     generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens, seed)
     with Run(f"{out}.run", create=True) as folder, bars() as progress:
-        job = SuiteJob(benchmark, drawn, ensemble, generation, folder, progress)
+        job = SuiteJob(benchmark, drawn, ensemble, generation, folder, progress, print_note, progress.watch)
         answer_and_score(job, suite, None if config is None else judge_settings(config))
-    count = outcome.write(job, suite, out)
-    figures = outcome.figures(job, suite) | {"of": len(problems), "seed": seed, "out": str(out)}
+    count = bench_results.write(job, suite, out)
+    figures = bench_results.figures(job, suite) | {"of": len(problems), "seed": seed, "out": str(out)}
     print_figures(figures, json, _print)
     err.print(f"{count} lines in {out}")
 

@@ -126,25 +126,45 @@ def collect(
     for name, tally in tallies.items():  # a broken one shows now, not after the others have worked
         here = elsewhere is None or not ensemble.takes_turns(name)
         if here and (job is None or tally.done < tally.total):
-            _load(ensemble, name, tally, how.allow_missing)
+            load_candidate(ensemble, name, tally, how.allow_missing)
     run.begin("collect", settings)
     require(run, "start")
     assert job is not None
     total = sum(tally.total for tally in tallies.values())
-    lanes = job.lanes(elsewhere)
-    with run.appending(RESPONSES) as job.out, closing(merge_streams(lanes, threading.Event())) as notes:
-        for note in notes:
-            if note:
-                tell(note)
-                continue
-            watch(list(tallies.values()))
-            progress("collect", sum(tally.done for tally in tallies.values()), total)
+
+    def show() -> None:
+        watch(list(tallies.values()))
+        progress("collect", sum(tally.done for tally in tallies.values()), total)
+
+    run_lanes(run, job, tell, show, elsewhere)
     if problems := _problems(tallies, elsewhere):
         if how.allow_missing:
             return problems
         raise _failed(problems)
     run.seal("collect", RESPONSES)
     return {}
+
+
+def run_lanes(
+    run: Run,
+    job: CollectJob,
+    tell: Callable[[str], None],
+    show: Callable[[], None],
+    elsewhere: Elsewhere | None = None,
+) -> None:
+    """Collect what a job lacks into responses.jsonl. Its tallies say afterwards who had a problem.
+
+    Args:
+        tell: called with a note.
+        show: called after each response.
+    """
+    lanes = job.lanes(elsewhere)
+    with run.appending(RESPONSES) as job.out, closing(merge_streams(lanes, threading.Event())) as notes:
+        for note in notes:
+            if note:
+                tell(note)
+            else:
+                show()
 
 
 def _tallies(ensemble: Ensemble, how: Collecting) -> dict[str, Tally]:
@@ -180,7 +200,7 @@ def _job(
     return job
 
 
-def _load(ensemble: Ensemble, name: str, tally: Tally, allow_missing: bool) -> None:
+def load_candidate(ensemble: Ensemble, name: str, tally: Tally, allow_missing: bool) -> None:
     """Load a candidate. One that cannot work is a problem of its own if responses may be missing."""
     candidate = ensemble.fleet.candidate(name)
     try:

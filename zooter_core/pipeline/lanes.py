@@ -100,11 +100,15 @@ class CollectJob:
             yield (
                 seed,
                 {
-                    Request(candidate, (Message("user", query.text),), seed + row): Key(query.id, name, sample)
+                    Request(candidate, self.messages(name, query), seed + row): Key(query.id, name, sample)
                     for row, (query, sample) in enumerate(rows)
                     if self.holds(name, query, batch)
                 },
             )
+
+    def messages(self, name: str, query: Query) -> tuple[Message, ...]:
+        """What a candidate is asked."""
+        return (Message("user", query.text),)
 
     def holds(self, name: str, query: Query, batch: Sequence[Query]) -> bool:
         """Whether this shard has a query. The batches of models in memory are not divided: their first query counts."""
@@ -114,9 +118,13 @@ class CollectJob:
     def write(self, record: Mapping[str, Any]) -> None:
         """Write a response, and count it."""
         assert self.out is not None
-        self.out.append([record])
+        self.out.append([self.line(record)])
         self.done.add(Key.of(record))
         self.tallies[record["candidate"]].count(record)
+
+    def line(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A response as its line of responses.jsonl."""
+        return record
 
     def most_dollars(self, name: str) -> float:
         """What one response of an endpoint may cost at most, without the prompt."""

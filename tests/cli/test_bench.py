@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from support.scripted_server import serving
 from zooter_core.cli.main import main
 from zooter_core.data.scores import read_scores
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 FLEET = 'name = "far"\n\n[generation]\nmax_new_tokens = 50\n\n'
 CANDIDATE = '[[candidate]]\nname = "{name}"\nbackend = "openai"\nmodel = "{model}"\nbase_url = "{url}"\nretries = 0\n\n'
 SUMS = [{"question": f"What is {n} + {n}?", "answer": f"{n} + {n}\n#### {2 * n}"} for n in range(1, 13)]
@@ -92,6 +93,19 @@ def test_a_suite_becomes_a_score_file_with_responses(zooter, fleet, server, sums
     assert len(server.bodies) == 24  # nothing is asked twice
     figures = json.loads(again[1])
     assert (figures["n"], figures["of"], figures["candidates"]["a"]["score"]) == (12, 12, 1.0)
+
+
+def test_endpoints_answer_at_the_same_time(zooter, fleet, server, sums, tmp_path):
+    """The first candidate's answers come when the second one has been asked."""
+    second = threading.Event()
+
+    def waits(query: str) -> str:
+        assert second.wait(60)
+        return "4"
+
+    server.replies |= {"first": waits, "second": lambda query: second.set() or "5"}
+    code, _, err = zooter(*bench(fleet(a="first", b="second"), "gsm8k", sums, tmp_path / "s.jsonl"))
+    assert code == 0, err
 
 
 def test_a_sample_is_said_and_seeded(zooter, fleet, sums, tmp_path):
@@ -191,14 +205,16 @@ def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(fleet, server, sums
         text=True,
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a job in the background would ignore it
     )
-    until = time.monotonic() + 120
-    while server.count("slow") == 0 and child.poll() is None and time.monotonic() < until:
+    answers, until = Path(f"{out}.run") / "responses.jsonl", time.monotonic() + 120
+    while child.poll() is None and time.monotonic() < until:
+        if server.count("slow") and answers.exists() and answers.read_bytes().count(b"\n") == 12:
+            break
         time.sleep(0.05)
     os.kill(child.pid, signal.SIGINT)
     _, err = child.communicate(timeout=60)
     assert child.returncode == 130, err
     assert "run the command again to continue" in err
-    candidates = [json.loads(line)["candidate"] for line in (Path(f"{out}.run") / "responses.jsonl").open()]
+    candidates = [json.loads(line)["candidate"] for line in answers.open()]
     assert candidates == ["a"] * 12
     server.replies["slow"] = lambda query: "4"
     code, _, err = zooter(*call)

@@ -14,10 +14,11 @@ from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores, read_texts
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.evaluation.suites import Suite, answering, outcome
-from zooter_core.evaluation.suites.answering import SuiteJob, sample
+from zooter_core.evaluation.suites import Suite
 from zooter_core.evaluation.suites.reading import Problem
 from zooter_core.labelling.rewards import Unscored
+from zooter_core.pipeline import batches, bench, bench_results
+from zooter_core.pipeline.bench import SuiteJob, sample
 
 PROBLEMS = [Problem(f"p{n}", (text,), n, ("t",)) for n, text in enumerate(tiny_models.QUERIES[:10])]
 GENERATION = GenerationConfig(max_new_tokens=6, temperature=0.0)
@@ -36,8 +37,8 @@ class Lengths(Suite):
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
-    monkeypatch.setattr(answering, "TOGETHER", 4)
-    monkeypatch.setattr(answering, "SCORED", 3)
+    monkeypatch.setattr(batches, "BATCH", 4)
+    monkeypatch.setattr(bench, "SCORED", 3)
 
 
 def done(folder: Path, ensemble, problems=PROBLEMS, progress=lambda *_: None, **more) -> SuiteJob:
@@ -45,7 +46,7 @@ def done(folder: Path, ensemble, problems=PROBLEMS, progress=lambda *_: None, **
     suite = more.pop("suite", None) or Lengths()
     with Run(folder, create=True) as run:
         job = SuiteJob(suite, problems, ensemble, more.pop("generation", GENERATION), run, progress)
-        answering.answer_and_score(job, "lengths", **more)
+        bench.answer_and_score(job, "lengths", **more)
     return job
 
 
@@ -61,7 +62,7 @@ def texts(folder: Path) -> dict:
 def uninterrupted(tmp_path_factory, tiny_ensemble) -> dict:
     """The responses of work that nothing interrupted."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(answering, "TOGETHER", 4)
+        patch.setattr(batches, "BATCH", 4)
         folder = tmp_path_factory.mktemp("whole")
         done(folder, tiny_ensemble)
     return texts(folder)
@@ -75,40 +76,31 @@ def test_work_that_is_done_is_not_done_again(tmp_path, tiny_ensemble, monkeypatc
     first = done(tmp_path, tiny_ensemble)
     assert first.suite.scored == 30
     before = (tmp_path / "responses.jsonl").read_bytes()
-    monkeypatch.setattr(tiny_ensemble, "stream", None)
+    monkeypatch.setattr(tiny_ensemble, "run_candidate", None)
     again = done(tmp_path, tiny_ensemble)
     assert (again.suite.scored, again.scores) == (0, first.scores)
     assert (tmp_path / "responses.jsonl").read_bytes() == before
 
 
 def test_what_came_before_a_stop_is_kept_and_the_rest_comes_as_if_there_had_been_none(
-    tmp_path, tiny_fleet, uninterrupted, monkeypatch
+    tmp_path, tiny_ensemble, uninterrupted
 ):
     """Ctrl-C in the middle of a batch, then once more, then to the end."""
-    ensemble = Ensemble(load_fleet(tiny_fleet))
-    stream, count = ensemble.run_requests, 0
+    counts = []
+    for most in (6, 15):
 
-    def stopped(requests, stop, generation=None):
-        nonlocal count
-        for piece in stream(requests, stop, generation):
-            yield piece
-            count += piece.response is not None
-            if count in (6, 15):
-                count += 1
+        def stopped(step: str, done: int, total: int, most: int = most) -> None:
+            if done >= most:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(ensemble, "run_requests", stopped)
-    counts = []
-    for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            done(tmp_path, ensemble)
+            done(tmp_path, tiny_ensemble, progress=stopped)
         counts.append(len(texts(tmp_path)))
-    assert 6 <= counts[0] < counts[1] < 30
-    monkeypatch.setattr(ensemble, "run_requests", stream)
-    job = done(tmp_path, ensemble)
+    assert 6 <= counts[0] < 15 <= counts[1] < 30
+    job = done(tmp_path, tiny_ensemble)
     assert texts(tmp_path) == uninterrupted
     assert len(lines(tmp_path / "responses.jsonl")) == len(lines(tmp_path / "scores.jsonl")) == 30
-    assert not outcome.set_aside(job)
+    assert not bench_results.set_aside(job)
 
 
 def test_a_torn_last_line_is_no_matter(tmp_path, tiny_ensemble, uninterrupted):
@@ -143,12 +135,16 @@ def test_one_problem_that_breaks_its_batch_is_set_aside_alone(tmp_path, tiny_ens
     """A prompt that is longer than the model takes is set aside; the others are answered."""
     problems = [*PROBLEMS, Problem("long", ("no end " * 1000,), 0)]
     job = done(tmp_path, tiny_ensemble, problems)
-    aside = outcome.set_aside(job)
+    aside = bench_results.set_aside(job)
     assert list(aside) == ["long"]
     assert aside["long"].startswith("no score of base, one, two: ")
     assert "more than the 511 that fit" in aside["long"]
-    assert outcome.write(job, "lengths", tmp_path / "s.jsonl") == 10
-    assert set(texts(tmp_path)) == set(uninterrupted)
+    assert bench_results.write(job, "lengths", tmp_path / "s.jsonl") == 10
+    assert set(texts(tmp_path)) - set(uninterrupted) == {("long", name, 0) for name in job.pool}
+    path = tmp_path / "responses.jsonl"
+    before = path.read_bytes()
+    assert bench_results.set_aside(done(tmp_path, tiny_ensemble, problems)) == aside
+    assert path.read_bytes() == before  # what was refused is not asked again
 
 
 def test_a_candidate_that_is_broken_fails_alone(tmp_path, fleet_copy):
@@ -156,43 +152,41 @@ def test_a_candidate_that_is_broken_fails_alone(tmp_path, fleet_copy):
     job = done(tmp_path, Ensemble(load_fleet(fleet_copy)))
     assert {name for _, name, _ in texts(tmp_path)} == {"base", "one"}
     assert len(job.scores) == 20
-    assert "a LoRA adapter for two" in outcome.set_aside(job)["p0"]
+    assert "a LoRA adapter for two" in bench_results.set_aside(job)["p0"]
     with pytest.raises(WorkError, match=r"a score of every candidate.*no score of two: "):
-        outcome.write(job, "lengths", tmp_path / "s.jsonl")
+        bench_results.write(job, "lengths", tmp_path / "s.jsonl")
     assert not list(tmp_path.glob("s.jsonl*"))
 
 
 def test_a_candidate_of_which_nothing_comes_is_left_alone(tmp_path, tiny_fleet, monkeypatch):
     ensemble = Ensemble(load_fleet(tiny_fleet))
-    stream, sizes = ensemble.run_requests, []
+    answer, sizes = ensemble.run_candidate, []
 
-    def failing(requests, stop, generation=None):
-        name = requests[0].candidate.name
+    def failing(name, requests, stop, generation=None):
         if name != "one":
-            yield from stream(requests, stop, generation)
-            return
+            return answer(name, requests, stop, generation)
         sizes.append(len(requests))
-        yield from (Piece.failed(request, "no memory") for request in requests)
+        return (Piece.failed(request, "no memory") for request in requests)
 
-    monkeypatch.setattr(ensemble, "run_requests", failing)
+    monkeypatch.setattr(ensemble, "run_candidate", failing)
     job = done(tmp_path, ensemble)
-    assert sizes == [4, 1, 1, 1, 1]  # a batch, then each of it
+    assert sizes == [4]
     assert len(job.scores) == 20
-    assert "nothing came of 4 requests; no memory" in outcome.set_aside(job)["p9"]
-    monkeypatch.setattr(ensemble, "run_requests", stream)  # out of order no more: the same work goes on
-    assert not outcome.set_aside(done(tmp_path, ensemble))
+    assert bench_results.set_aside(job)["p9"] == "no score of one: no memory"
+    monkeypatch.setattr(ensemble, "run_candidate", answer)  # out of order no more: the same work goes on
+    assert not bench_results.set_aside(done(tmp_path, ensemble))
 
 
 def test_a_response_without_a_score_sets_its_problem_aside(tmp_path, tiny_ensemble):
     job = done(tmp_path, tiny_ensemble, suite=Lengths(unscored=("p3",)))
-    assert outcome.set_aside(job) == {"p3": "no score of base, one, two: too odd"}
-    assert outcome.figures(job, "lengths")["n"] == 9
+    assert bench_results.set_aside(job) == {"p3": "no score of base, one, two: too odd"}
+    assert bench_results.figures(job, "lengths")["n"] == 9
     again = done(tmp_path, tiny_ensemble)  # what had no score is scored when started again
-    assert (again.suite.scored, outcome.set_aside(again)) == (3, {})
+    assert (again.suite.scored, bench_results.set_aside(again)) == (3, {})
 
 
 def test_a_judge_without_any_verdict_ends_the_work(tmp_path, tiny_ensemble, monkeypatch):
-    monkeypatch.setattr(answering, "SCORED", 4)
+    monkeypatch.setattr(bench, "SCORED", 4)
     with pytest.raises(
         WorkError, match=r"a score of any of 4 responses of base, but found none; the first because: too odd"
     ):
@@ -203,30 +197,30 @@ def test_a_judge_without_any_verdict_ends_the_work(tmp_path, tiny_ensemble, monk
 @pytest.mark.parametrize("name", ["s.jsonl", "s.jsonl.gz"])
 def test_the_score_file_is_read_again(tmp_path, tiny_ensemble, name):
     job = done(tmp_path / "run", tiny_ensemble)
-    assert outcome.write(job, "lengths", tmp_path / name) == 10
+    assert bench_results.write(job, "lengths", tmp_path / name) == 10
     scores, responses = read_scores([tmp_path / name]), read_texts([tmp_path / name])
     assert scores.candidates == tiny_ensemble.fleet.pool
     first = scores.queries[0]
     assert (first.id, first.dataset, first.tags) == ("p0", "lengths", ("t",))
     assert scores.scores.tolist() == [[len(responses[row][name]) for name in scores.candidates] for row in range(10)]
-    assert outcome.figures(job, "lengths")["candidates"]["one"]["score"] == scores.scores[:, 1].mean()
+    assert bench_results.figures(job, "lengths")["candidates"]["one"]["score"] == scores.scores[:, 1].mean()
 
 
 def test_a_second_turn_holds_the_first_answer(tmp_path, tiny_ensemble, monkeypatch):
     problems = [Problem("a", ("One?", "Two?"), 0), Problem("b", ("Only?",), 0)]
-    stream, sent = tiny_ensemble.run_requests, []
+    answer, sent = tiny_ensemble.run_candidate, []
 
-    def record(requests, stop, generation=None):
+    def record(name, requests, stop, generation=None):
         sent.extend(requests)
-        return stream(requests, stop, generation)
+        return answer(name, requests, stop, generation)
 
-    monkeypatch.setattr(tiny_ensemble, "run_requests", record)
+    monkeypatch.setattr(tiny_ensemble, "run_candidate", record)
     job = done(tmp_path, tiny_ensemble, problems)
     second = [request.messages for request in sent if len(request.messages) > 1]
     responses = job.texts["a", "base"]
     assert [(m.role, m.content) for m in second[0]] == [("user", "One?"), ("assistant", responses[0]), ("user", "Two?")]
     assert len(second) == 3
-    outcome.write(job, "lengths", tmp_path / "s.jsonl")
+    bench_results.write(job, "lengths", tmp_path / "s.jsonl")
     one, other = lines(tmp_path / "s.jsonl")
     assert one["query"] == "One?"
     assert [one["responses"]["base"], *one["later_responses"]["base"]] == responses

@@ -9,10 +9,10 @@ import numpy as np
 
 from zooter_core.data.scores import score_line
 from zooter_core.errors import WorkError, listed
-from zooter_core.evaluation.suites.answering import SuiteJob
 from zooter_core.evaluation.suites.reading import Problem
 from zooter_core.files import open_atomic
 from zooter_core.method import metrics
+from zooter_core.pipeline.bench import SuiteJob
 from zooter_core.records import Query
 from zooter_core.strict_json import dump_json
 

@@ -1,0 +1,218 @@
+"""Have every candidate answer a benchmark, and score the answers. The work can be stopped at any point and resumed.
+
+The folder beside the score file is a run folder (`runs.Run`) with `responses.jsonl` and `scores.jsonl`. Answers are
+collected as in the step collect, turn after turn. The failure of one candidate does not stop the others; its missing
+responses are requested again when the same command starts again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from zooter_core.config.fleet import GenerationConfig
+from zooter_core.data.run_folder import RESPONSES
+from zooter_core.data.run_lines import response_check, score_check
+from zooter_core.data.runs import Run
+from zooter_core.ensemble import Ensemble
+from zooter_core.errors import WorkError
+from zooter_core.evaluation.suites import Suite
+from zooter_core.evaluation.suites.reading import Problem
+from zooter_core.labelling.rewards import Unscored
+from zooter_core.pipeline.batches import Progress
+from zooter_core.pipeline.collect import load_candidate, run_lanes
+from zooter_core.pipeline.lanes import CollectJob, Key, in_order
+from zooter_core.pipeline.tally import Budget, Tally
+from zooter_core.records import Message, Query
+from zooter_core.strict_json import dump_json
+
+SCORES = "scores.jsonl"
+SCORED = 16  # responses to score at a time
+ENOUGH = 4  # responses without a score, if they are all of a batch, after which the judge counts as broken
+Place = tuple[str, str]  # problem id, candidate
+
+
+@dataclass
+class SuiteJob:
+    """A suite to be answered, and the results so far.
+
+    Attributes:
+        tell: called with a note, such as that a server rests.
+        watch: called with the tallies of all candidates at the present turn, in pool order, after each response.
+        texts: (problem id, candidate) -> the responses to its turns so far.
+        scores: (problem id, candidate) -> its score.
+        failed: (problem id, candidate) -> why it has no response, or no score.
+    """
+
+    suite: Suite
+    problems: Sequence[Problem]
+    ensemble: Ensemble
+    generation: GenerationConfig
+    run: Run
+    progress: Progress
+    tell: Callable[[str], None] = lambda note: None
+    watch: Callable[[Sequence[Tally]], None] = lambda tallies: None
+    texts: dict[Place, list[str]] = field(default_factory=dict)
+    scores: dict[Place, float] = field(default_factory=dict)
+    failed: dict[Place, str] = field(default_factory=dict)
+
+    @property
+    def pool(self) -> tuple[str, ...]:
+        return self.ensemble.fleet.pool
+
+    def answered(self, problem: Problem, name: str) -> bool:
+        """Whether a candidate has answered all turns of a problem."""
+        return len(self.texts.get((problem.id, name), ())) == len(problem.turns)
+
+
+class _Turn(CollectJob):
+    """One turn of the problems: what the lanes collect, with the conversation of each candidate before it."""
+
+    def __init__(self, job: SuiteJob, turn: int, names: Sequence[str]) -> None:
+        problems = {problem.id: problem for problem in job.problems if len(problem.turns) > turn}
+        queries = in_order([Query(id, problem.turns[turn]) for id, problem in problems.items()])
+        done: set[tuple[object, ...]] = {
+            Key(id, name, 0)
+            for id in problems
+            for name in names
+            if len(job.texts.get((id, name), ())) > turn or (id, name) in job.failed
+        }
+        tallies = {name: Tally(name, 0) for name in names}
+        budget = Budget(None, lambda: 0.0)
+        super().__init__(job.ensemble, job.generation, 1, queries, None, done, tallies, budget)
+        self.job, self.turn, self.problems = job, turn, problems
+        for name, tally in tallies.items():
+            keys = {key for _, batch in self.batches(name) for key in batch.values()}
+            tally.total, tally.done = len(keys), len(keys & done)
+
+    def messages(self, name: str, query: Query) -> tuple[Message, ...]:
+        """The conversation up to this turn, with the candidate's responses between the user's messages."""
+        messages: list[Message] = []
+        responses = self.job.texts.get((query.id, name), [])
+        for user, response in zip(self.problems[query.id].turns[: self.turn], responses, strict=False):
+            messages += [Message("user", user), Message("assistant", response)]
+        return (*messages, Message("user", query.text))
+
+    def holds(self, name: str, query: Query, batch: Sequence[Query]) -> bool:
+        """Whether the candidate has answered the turns before."""
+        return len(self.job.texts.get((query.id, name), ())) >= self.turn
+
+    def line(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"turn" if name == "sample" else name: value for name, value in {**record, "sample": self.turn}.items()}
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        super().write(record)
+        place = (record["id"], record["candidate"])
+        if record["error"] is None:
+            self.job.texts.setdefault(place, []).append(record["text"])
+        else:
+            self.job.failed[place] = record["error"]
+
+
+def sample(problems: Sequence[Problem], limit: int | None, seed: int) -> list[Problem]:
+    """A random sample of at most `limit` problems, in their order."""
+    if limit is None or limit >= len(problems):
+        return list(problems)
+    picked = np.random.default_rng(seed).permutation(len(problems))[:limit]
+    return [problems[row] for row in sorted(picked.tolist())]
+
+
+def answer_and_score(job: SuiteJob, suite: str, judge: dict[str, Any] | None = None) -> None:
+    """Collect the missing answers and scores.
+
+    Args:
+        judge: the judge's settings, which must not change between starts.
+
+    Raises:
+        ZooterError: the folder began with other settings.
+        WorkError: the disk is full, a record in the folder is of another problem, or the judge gives no verdicts.
+    """
+    digest = hashlib.sha256(dump_json([asdict(problem) for problem in job.problems]).encode()).hexdigest()
+    candidates = job.ensemble.fleet.hash_of("candidates")
+    content = {"suite": suite, "problems": len(job.problems), "problems_sha256": digest, "pool": list(job.pool)}
+    job.run.begin("answer", {**content, **asdict(job.generation), "candidates_sha256": candidates})
+    job.run.begin("mark", {"judge": judge, **job.suite.scored_in()})
+    _read(job)
+    _answer(job)
+    for name in job.pool:
+        _mark(job, name)
+
+
+def _read(job: SuiteJob) -> None:
+    """Read the results in the folder; refuse records of other problems and altered ones."""
+    turns = {problem.id: len(problem.turns) for problem in job.problems}
+    job.run.done(RESPONSES, turns, "candidate", "turn", check=response_check(job.pool, turns, "turn"))
+    job.run.done(SCORES, turns, "candidate", check=score_check(job.pool))
+    texts: dict[Place, dict[int, str]] = {}
+    for record in job.run.records(RESPONSES):
+        place = (record["id"], record["candidate"])
+        if record.get("error") is None:
+            texts.setdefault(place, {})[record["turn"]] = record["text"]
+        else:
+            job.failed[place] = record["error"]
+    for (id, name), turns_of in texts.items():
+        if set(turns_of) != set(range(len(turns_of))):  # a later turn depends on the earlier responses
+            raise WorkError(
+                f"the turns before turn {max(turns_of)} of {id} by {name} in {job.run.folder / RESPONSES}",
+                f"only {', '.join(map(str, sorted(turns_of)))}",
+                "Remove these lines and start again; the other lines are kept.",
+            )
+        job.texts[id, name] = [turns_of[turn] for turn in range(len(turns_of))]
+    job.scores |= {(record["id"], record["candidate"]): record["score"] for record in job.run.records(SCORES)}
+
+
+def _answer(job: SuiteJob) -> None:
+    """Collect the responses, turn after turn. A candidate that fails for good takes no part in the later turns."""
+    names, done = job.pool, 0
+    total = sum(len(problem.turns) for problem in job.problems) * len(names)
+    for number in range(max(len(problem.turns) for problem in job.problems)):
+        turn = _Turn(job, number, names)
+        tallies = list(turn.tallies.values())
+        for tally in tallies:
+            if tally.done < tally.total:
+                load_candidate(job.ensemble, tally.candidate, tally, allow_missing=True)
+
+        def show(done: int = done, tallies: Sequence[Tally] = tallies) -> None:
+            job.watch(tallies)
+            job.progress("answer", done + sum(tally.done for tally in tallies), total)
+
+        show()
+        run_lanes(job.run, turn, job.tell, show)
+        done += sum(tally.done for tally in tallies)
+        problems = {tally.candidate: tally.problem for tally in tallies if tally.problem}
+        for name, failure in problems.items():
+            for problem in job.problems:
+                if not job.answered(problem, name):
+                    job.failed.setdefault((problem.id, name), str(failure))
+        names = tuple(name for name in names if name not in problems)
+
+
+def _mark(job: SuiteJob, name: str) -> None:
+    """Score one candidate's complete answers. Ends the work if none of several has a score."""
+    problems = [p for p in job.problems if job.answered(p, name) and (p.id, name) not in job.scores]
+    for batch, _ in _batches(problems, SCORED):
+        scores = job.suite.score([(problem, tuple(job.texts[problem.id, name])) for problem in batch])
+        scored = {(p.id, name): float(score) for p, score in zip(batch, scores, strict=True) if score == score}
+        job.run.append(SCORES, [{"id": id, "candidate": name, "score": score} for (id, _), score in scored.items()])
+        job.scores |= scored
+        for problem, score in zip(batch, scores, strict=True):
+            if isinstance(score, Unscored):
+                job.failed[problem.id, name] = score.reason
+        job.progress("score", len(job.scores), len(job.problems) * len(job.pool))
+        if not scored and len(batch) >= ENOUGH:
+            reason = next(job.failed[problem.id, name] for problem in batch)
+            raise WorkError(
+                f"a score of any of {len(batch)} responses of {name}",
+                f"none; the first because: {reason}",
+                "Fix the judge and start again; finished work stays.",
+            )
+
+
+def _batches(problems: Sequence[Problem], size: int) -> Iterator[tuple[Sequence[Problem], int]]:
+    """Batches of problems with the number of their first."""
+    for first in range(0, len(problems), size):
+        yield problems[first : first + size], first
