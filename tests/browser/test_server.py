@@ -178,6 +178,7 @@ def test_a_demo_that_binds_every_address_answers_to_the_one_that_was_dialled(tmp
 def test_the_train_page_takes_an_upload_and_the_explorer_gives_files(open_tab: Open, demo: str) -> None:
     page = open_tab(f"{demo}/train")
     expect(page.get_by_role("button", name="Next: labels")).to_be_visible(timeout=SLOW)
+    wait_until_idle(page)
     page.get_by_text("A score file", exact=False).first.click()
     lines = "\n".join(f'{{"query": "{n}", "scores": {{"x": {n % 2}, "y": {n % 3}}}}}' for n in range(20))
     page.locator('input[type="file"]').set_input_files(
