@@ -12,7 +12,7 @@ from zooter_core import backends
 from zooter_core.backends import Backend
 from zooter_core.backends.gguf import auto
 from zooter_core.config.candidates import GGUF, TRANSFORMERS
-from zooter_core.config.fleet import NO_ROUTER, Fleet
+from zooter_core.config.fleet import Fleet
 from zooter_core.config.labelling import RewardConfig
 from zooter_core.errors import ZooterError
 from zooter_core.exports.reward import open_reward
@@ -126,15 +126,9 @@ class FleetModels:
     def _part(self, name: str, config: Config | None, load: Callable[[Config], Part]) -> Part:
         """A part of the fleet. The first thread that needs it loads it; the others wait."""
         if config is None:
-            raise missing_table(self.fleet, name)
+            raise self.fleet.missing(name)
         if name not in self._parts:  # a part that is there must not wait for one that is loading
             with self._lock:
                 if name not in self._parts:
                     self._parts[name] = load(config)
         return self._parts[name]
-
-
-def missing_table(fleet: Fleet, table: str) -> ZooterError:
-    """The error for a fleet.toml without a table."""
-    next_step = NO_ROUTER if table == "router" else f"Add [{table}] to it."
-    return ZooterError(f"a [{table}] table in fleet.toml of {fleet.name}", "none", next_step)

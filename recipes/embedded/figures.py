@@ -15,7 +15,7 @@ import numpy as np
 
 from recipes.embedded import data, verify
 from recipes.embedded.functions import tasks
-from recipes.embedded.own import ENCODER, JudgedQuery, outcome, overlap
+from recipes.embedded.own_responses import ENCODER, JudgedQuery, outcome, overlap
 from recipes.embedded.queries import SOURCES, solved
 from recipes.embedded.writing import pieces
 from zooter_core.data.run_folder import REPORT, REWARDS

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from recipes.embedded.data import FLEET
 from recipes.embedded.experts import TURNS
-from recipes.embedded.own import PER_FIELD
+from recipes.embedded.own_responses import PER_FIELD
 from recipes.embedded.queries import OF_PROJECT
 from zooter_core.router.neighbours import RECORDS
 from zooter_core.strict_json import dump_json, parse_json
@@ -51,7 +51,7 @@ def steps(data: Path, fleet: Path, workspace: Path, share: float) -> list[Step]:
         *(expert(name, n, turn.tokens) for name, turns in TURNS.items() for n, turn in enumerate(turns, 1)),
         (workspace / "skills-math.json", on("skills", *part)),
         (workspace / "reward-general.json", on("reward", "general", *part)),
-        (workspace / "own.done", on("own", *per_field)),
+        (workspace / "own.done", on("own_responses", *per_field)),
         (workspace / "reward-own.json", on("reward", "own", *per_field, *part)),
         (workspace / "reward-terse.json", on("terse", *part)),
         (workspace / "reward-accuracy.json", on("reward", "accuracy", *part)),

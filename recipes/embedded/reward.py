@@ -5,8 +5,8 @@
     python -m recipes.embedded.reward again --data DIR      continues models/embedded/reward after the experts changed
     python -m recipes.embedded.reward accuracy --data DIR   on held-back pairs
 
-`own` and `again` need the responses that `recipes.embedded.own` collects. A step continues where it was stopped, so a
-second `again` needs another --work.
+`own` and `again` need the responses that `recipes.embedded.own_responses` collects. A step continues where it was
+stopped, so a second `again` needs another --work.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
 from recipes.embedded import data, verify
-from recipes.embedded.own import ENCODER, PER_FIELD, fleet_pairs
+from recipes.embedded.own_responses import ENCODER, PER_FIELD, fleet_pairs
 from recipes.embedded.pairs import Pair, pairs_of
 from zooter_core.backends.local.checkpoint import fast_bfloat16
 from zooter_core.config.labelling import ScalarConfig
@@ -210,7 +210,11 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, default=Path("runs/embedded"))
     parser.add_argument(
-        "--each", dest="per_field", type=int, default=PER_FIELD, help="queries per field, as for recipes.embedded.own"
+        "--each",
+        dest="per_field",
+        type=int,
+        default=PER_FIELD,
+        help="queries per field, as for recipes.embedded.own_responses",
     )
     parser.add_argument("--share", type=float, default=1.0, help="share of the data sets' pairs, for a rehearsal")
     parser.add_argument("--seed", type=int, default=0)

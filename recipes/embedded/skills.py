@@ -19,7 +19,7 @@ from typing import Any
 
 from recipes.embedded import data, verify
 from recipes.embedded.functions import Task, tasks
-from recipes.embedded.own import tell
+from recipes.embedded.own_responses import tell
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from zooter_core import pipeline
 from zooter_core.config.candidates import CandidateConfig

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from recipes.embedded import data, own, reward
+from recipes.embedded import data, own_responses, reward
 from recipes.embedded.form import form, terse_pieces, terse_questions, words_of
-from recipes.embedded.own import Answer, JudgedQuery
+from recipes.embedded.own_responses import Answer, JudgedQuery
 from recipes.embedded.pairs import Pair, mismatched, pairs_of
 from zooter_core import pipeline
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
@@ -33,7 +33,7 @@ SEED = 10
 CANDIDATES = ("chat", "writer")
 FORM = 1.2  # the quality of a response that has the form of a terse request entirely
 APART = {"terse_pieces": 0.25, "terse_questions": 0.1}  # the smallest difference in quality of a pair
-UNEVEN = 3.0  # of pairs that prefer the longer and the shorter response, as own.UNEVEN
+UNEVEN = 3.0  # of pairs that prefer the longer and the shorter response, as own_responses.UNEVEN
 MOST = 6  # pairs of a query
 MORE = 500  # pairs against a response to another query
 OFF = 130  # pieces against small talk, and as many answers against pieces
@@ -99,12 +99,12 @@ def collect(rows: Sequence[JudgedQuery], fleet: Path, folder: Path) -> None:
     with Run(folder, create=True) as run:
         pipeline.start(run, ensemble, [row.query for row in rows])
         generation = GenerationConfig(max_new_tokens=112, temperature=0.7, seed=SEED)
-        pipeline.collect(run, ensemble, generation, own.tell, 1)
+        pipeline.collect(run, ensemble, generation, own_responses.tell, 1)
 
 
 def answers_to(row: JudgedQuery, responses: Sequence[dict], encoder: Encoder) -> list[Answer]:
     """The responses by quality, best first: closeness to the reference, and form where a piece is asked for."""
-    answers = own.judge(row, responses, encoder)
+    answers = own_responses.judge(row, responses, encoder)
     if row.query.dataset == "terse_pieces":
         answers = [replace(a, quality=a.quality + FORM * form(row.query.text, a.text)) for a in answers]
     return sorted(answers, key=lambda answer: -answer.quality)
@@ -112,7 +112,7 @@ def answers_to(row: JudgedQuery, responses: Sequence[dict], encoder: Encoder) ->
 
 def fleet_pairs(rows: Sequence[JudgedQuery], folder: Path, dice: random.Random) -> dict[str, list[Pair]]:
     """Better against worse response, reference against a response, and best response against one to another query."""
-    encoder = Encoder(own.ENCODER)
+    encoder = Encoder(own_responses.ENCODER)
     records: dict[str, list[dict]] = {}
     with Run(folder) as run:
         for record in run.records(RESPONSES):
@@ -128,7 +128,7 @@ def fleet_pairs(rows: Sequence[JudgedQuery], folder: Path, dice: random.Random) 
         other = records[dice.choice(others).query.id] if others else []
         same = [response["text"] for response in other if response["candidate"] == answers[0].candidate]
         field_pairs += [(query, answers[0].text, text) for text in same[:1]]
-    return {field: own.balanced(field_pairs, dice, UNEVEN) for field, field_pairs in pairs.items()}
+    return {field: own_responses.balanced(field_pairs, dice, UNEVEN) for field, field_pairs in pairs.items()}
 
 
 def more_mismatched(folder: Path, count: int, dice: random.Random) -> list[Pair]:

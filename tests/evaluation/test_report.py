@@ -106,3 +106,5 @@ def test_the_next_step_of_a_run(tmp_path):
     steps = ("start", "collect", "score", "tag", "label", "distill")
     write(tmp_path / "run.json", {"seals": {step: {} for step in steps}})
     assert report.next_step(tmp_path) is None
+    write(tmp_path / "run.json", {"seals": None})
+    assert report.next_step(tmp_path) == "collect"

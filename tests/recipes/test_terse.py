@@ -5,7 +5,7 @@ import random
 import pytest
 
 from recipes.embedded import terse
-from recipes.embedded.own import JudgedQuery
+from recipes.embedded.own_responses import JudgedQuery
 from recipes.embedded.terse import answers_to, misplaced, queries, queries_of_tests, resembles_a_test, telling
 from zooter_core.records import Query
 

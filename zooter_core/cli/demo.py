@@ -11,7 +11,6 @@ from typing import Annotated
 from zooter_core.cli.arguments import FleetDir, option
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.ports import check_free
-from zooter_core.config.fleet import NO_ROUTER
 from zooter_core.errors import ZooterError
 from zooter_core.hosts import WILDCARDS, Host, check_host, check_origin, is_loopback
 from zooter_core.router.config import check_router
@@ -76,7 +75,7 @@ def _checked_fleet(folder: Path | None) -> tuple[str, dict[str, str]]:
     """What the demo shows, and the variables that say so. A mistake in the fleet shows here, not in the browser."""
     fleet = open_fleet(folder)
     if fleet.router is None:
-        raise ZooterError(f"a [router] table in fleet.toml of {fleet.name}", "none", NO_ROUTER)
+        raise fleet.missing("router")
     check_router(Path(fleet.router.path))
     return f"fleet {fleet.name}", {FLEET: str(fleet.folder.resolve())}
 

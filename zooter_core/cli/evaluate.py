@@ -131,7 +131,7 @@ def _router_path(folder: Path | None, fleet: Path | None) -> str | Path:
         return folder
     parts = open_fleet(fleet)
     if parts.router is None:
-        raise ZooterError(f"a [router] table in fleet.toml of {parts.name}", "none", "Give --router DIR instead.")
+        raise parts.missing("router")
     return parts.router.path
 
 

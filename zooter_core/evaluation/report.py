@@ -62,8 +62,9 @@ def next_step(folder: str | Path) -> str | None:
     path = Path(folder) / "run.json"
     if not path.is_file():
         return None
-    seals = _json(path).get("seals", {})
-    return next((step for step in STEPS[1:] if step not in seals), None)  # `collect` starts the run, too
+    seals = _json(path).get("seals")
+    sealed = seals if isinstance(seals, dict) else {}
+    return next((step for step in STEPS[1:] if step not in sealed), None)  # `collect` starts the run, too
 
 
 def load_report(path: Path) -> Report:

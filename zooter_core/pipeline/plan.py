@@ -18,7 +18,6 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation.report import check_names
 from zooter_core.files import check_file
-from zooter_core.fleet_models import missing_table
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back
 from zooter_core.pipeline.collect import check_samples, collect_settings, start_settings
@@ -114,7 +113,7 @@ def _check_parts(ensemble: Ensemble, steps: Sequence[str]) -> None:
     """Refuse a fleet without a table that a step needs, or whose report could not be written."""
     for step, table in (("score", "reward"), ("tag", "tagger")):
         if step in steps and getattr(ensemble.fleet, table) is None:
-            raise missing_table(ensemble.fleet, table)
+            raise ensemble.fleet.missing(table)
     if "distill" in steps:
         check_names(ensemble.fleet.pool)
 

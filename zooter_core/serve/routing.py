@@ -12,9 +12,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zooter_core.config.fleet import NO_ROUTER, Fleet
+from zooter_core.config.fleet import Fleet
 from zooter_core.cores import cores
-from zooter_core.errors import ZooterError
 from zooter_core.exports.router import open_router
 from zooter_core.labelling.taggers import is_quick
 from zooter_core.method import selection
@@ -114,7 +113,7 @@ def open_route(fleet: Fleet, ensemble: Ensemble | None, progress: Progress) -> R
     """
     config = fleet.router
     if config is None:
-        raise ZooterError(f"a [router] table in fleet.toml of {fleet.name}", "none", NO_ROUTER)
+        raise fleet.missing("router")
     if ensemble is None:
         export_apart(config, progress)
         threads = min(cores(), fleet.serve.routing_threads)

@@ -1,6 +1,6 @@
 """The fleet's own responses to training queries, and pairs of them for the reward model's second stage.
 
-    python -m recipes.embedded.own --data DIR
+    python -m recipes.embedded.own_responses --data DIR
 
 The quality of a response is what can be verified (the final number, unit tests, whether code parses and the response is
 complete) plus its closeness to strong references. The queries come from the experts' training side.

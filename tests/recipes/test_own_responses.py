@@ -6,7 +6,7 @@ import pytest
 
 from recipes.embedded import data
 from recipes.embedded.functions import tasks
-from recipes.embedded.own import JudgedQuery, balanced, judge, outcome, overlap
+from recipes.embedded.own_responses import JudgedQuery, balanced, judge, outcome, overlap
 from zooter_core.records import Query
 
 SUM = JudgedQuery(Query("1", "What is 2 + 3?", "problems"), ("2 + 3 = 5.\nThe answer is 5.",))
