@@ -14,6 +14,7 @@ from recipes.embedded.writing import pieces
 
 Pair = tuple[str, str, str]  # (query, chosen, rejected)
 LIKE_LENGTH = 0.8  # lengths are alike if the shorter response has at least this share of the longer one's characters
+SHORT = 200  # characters of a query
 # FLASK has no judgements, but the difference between these two groups of its models is beyond doubt.
 STRONGER = ("gpt4", "claude_v1", "chatgpt")
 WEAKER = ("alpaca_13b", "tulu_7b", "tulu_13b", "vicuna_13b", "davinci_003")
@@ -94,8 +95,8 @@ def written(held_back: bool, seed: int) -> list[list[data.Example]]:
 def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) -> dict[str, list[Pair]]:
     """At most `count[kind]` pairs of each kind, all from one side of the split.
 
-    `mismatched` uses responses of the data sets, `elsewhere` those written for this project, and `long` GPT-4's answers
-    to FLASK's queries, which no training sees against answers to other queries.
+    `mismatched` uses responses of the data sets, `elsewhere` those written for this project, and `flask_short` and
+    `flask_long` GPT-4's answers to FLASK's queries, which no training sees against answers to other queries.
     """
     dice = random.Random(seed)
     math = [(r["query"], data.worked_solution(r["answer"])) for r in data.read(folder, "gsm8k_train")]
@@ -116,7 +117,9 @@ def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) ->
     }
     if "elsewhere" in count:
         kinds["elsewhere"] = [pair for examples in written(held_back, seed) for pair in mismatched(examples, dice)]
-    if "long" in count:
+    if "flask_short" in count:
         answers = [(r["query"], r["responses"].get("gpt4")) for r in data.read(folder, "flask")]
-        kinds["long"] = list(mismatched([(query, answer) for query, answer in answers if answer], dice))
+        pairs = list(mismatched([(query, answer) for query, answer in answers if answer], dice))
+        kinds["flask_short"] = [pair for pair in pairs if len(pair[0]) < SHORT]
+        kinds["flask_long"] = [pair for pair in pairs if len(pair[0]) >= SHORT]
     return {kind: dice.sample(kinds[kind], min(len(kinds[kind]), most)) for kind, most in count.items()}

@@ -190,7 +190,14 @@ def accuracy(folder: Path, out: Path, share: float, seed: int, tokens: int = TOK
     """Share of held-back pairs whose chosen response has the higher reward, and whose chosen response is longer."""
     model = reward_model(ScalarConfig(ENCODER, adapter=str(out), max_tokens=tokens))
     assert isinstance(model, Pointwise)
-    counts = {"like": 1500, "mismatched": 1200, "broken": 300, "wrong_number": 600, "long": 500}
+    counts = {
+        "like": 1500,
+        "mismatched": 1200,
+        "broken": 300,
+        "wrong_number": 600,
+        "flask_short": 500,
+        "flask_long": 500,
+    }
     figures: dict[str, Any] = {}
     for kind, pairs in pairs_of(folder, True, part(counts, share), seed + 1).items():
         chosen = model.score([(query, text) for query, text, _ in pairs])
@@ -220,6 +227,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tokens", type=int, default=TOKENS, help="to which accuracy cuts a query with its response")
     call = parser.parse_args()
+    call.work.mkdir(parents=True, exist_ok=True)
     if call.step == "general":
         figures = general(call.data, call.work, call.share, call.seed)
     elif call.step in ("own", "again"):

@@ -34,7 +34,8 @@ PAIRS = {
 KINDS = {
     "like": "GPT-4 preferences, lengths within a fifth",
     "mismatched": "against a response to another query of the field",
-    "long": "GPT-4's long answers, against one to another query",
+    "flask_short": "GPT-4's answers to FLASK's queries under 200 characters, against one to another query",
+    "flask_long": "the same, to its longer queries",
     "broken": "against itself cut off, looping or shuffled",
     "wrong_number": "against a GSM8K solution with wrong numbers",
 }
