@@ -210,6 +210,8 @@ def test_of_the_best_of_a_few_the_one_that_failed_is_named(over: Over) -> None:
     turn = talk(page).turns[0]
     assert (turn.job.candidates, turn.candidate) == ((first, second), second)
     assert f"**{first}** could not answer" in page.warning[0].value
+    assert turn.settings.unsure_above == 0.0
+    assert (turn.job.problem, len(turn.job.ranked or ())) == (None, 2)
     assert any(box.label == "Best of 1 by reward" for box in page.expander)
     assert f"**{second}** has the highest reward of 1" in words(page)
 

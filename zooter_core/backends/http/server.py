@@ -25,7 +25,7 @@ from zooter_core.records import Finish, Message, Response
 from zooter_core.surrogates import Joiner, replace_surrogates
 
 CLOSE_SECONDS = 0.1  # for a connection to close cleanly
-LIST_SECONDS = 10.0  # for the server's list of models
+LIST_SECONDS = 30.0  # for the list of models of a server that may be busy, or wake up first
 LONGEST_ID = 200  # characters of a request's id
 MOST_BYTES = 4  # of a character; no token is shorter than a byte
 Put = Callable[[str], None]

@@ -94,7 +94,7 @@ def _sample(session: Session, engine: Ensemble) -> Task[LoadedScores]:
         total, shipped = len(neighbours.records), len(scores.queries)
         part = f"all {total:,} queries" if shipped == total else f"{shipped:,} of the {total:,} queries"
         note = f"These are {part} that the router of **{plain(name)}** trained on, with each model's reward."
-        return LoadedScores(source, f"the sample of {name}", "sample.jsonl", scores, config, note)
+        return LoadedScores(source, f"the sample of the fleet {name}", "sample.jsonl", scores, config, note)
 
     return _reading(session, source, load)
 

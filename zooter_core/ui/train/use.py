@@ -30,8 +30,8 @@ def draw(session: Session, engine: Ensemble) -> None:
     fits = set(pool) == set(fleet.pool)
     if fits:
         st.markdown(
-            f"A new fleet combines your router with the models of {plain(fleet.name)}. Chat and the other pages then "
-            "use it."
+            f"A new fleet combines your router with the models of the fleet {plain(fleet.name)}. Chat and the other "
+            "pages then use it."
         )
     else:
         st.markdown(
