@@ -24,15 +24,18 @@ REDRAW_SECONDS = 0.2
 
 def tally_text(tally: Tally) -> str:
     """What a candidate has done: rate, tokens, cost so far, time left; or why it is skipped."""
-    parts = [f"{tally.rate:.1f}/s", f"{tally.tokens:,} tokens"]
-    if tally.price:
-        parts.append(f"${tally.dollars:,.2f}")
+    parts = []
+    if tally.new:
+        parts.append(f"{tally.rate:.1f}/s" if tally.rate >= 1 else f"{60 * tally.rate:.1f}/min")
+    if tally.tokens:
+        parts.append(f"{tally.tokens:,} tokens")
+        parts += [f"${tally.dollars:,.2f}"] if tally.price else []
     if tally.problem:
         parts.append(f"skipped: {tally.problem.reason}")
     elif (seconds_left := tally.seconds_left) and tally.done < tally.total:
         hours, seconds = divmod(round(seconds_left), 3600)
         parts.append(f"{hours}:{seconds // 60:02}:{seconds % 60:02} left")
-    return ", ".join(parts)
+    return ", ".join(parts) or "no answer yet"
 
 
 class Lines:
