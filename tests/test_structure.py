@@ -6,6 +6,7 @@ A room imports from the rooms below it; ROOMS is the whole rule.
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from functools import cache
@@ -109,7 +110,28 @@ def test_imports_point_down():
     assert {below_root(path): rooms for path in FILES if (rooms := not_below(path))} == {}
 
 
+def files_imported(path: Path) -> set[Path]:
+    """The files of zooter_core that a file imports from, wherever in it, but for types alone."""
+    types = {line for node in nodes(path) if is_for_types(node) for line in range(node.lineno, node.end_lineno + 1)}
+    files = set()
+    for node in nodes(path):
+        if isinstance(node, ast.ImportFrom) and node.module and node.lineno not in types:
+            place = ROOT / node.module.replace(".", "/")
+            for name in (place / alias.name for alias in node.names):
+                files.update(file for file in (name.with_suffix(".py"), place.with_suffix(".py")) if file in FILES)
+    return files
+
+
+def is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def test_no_files_import_each_other_in_a_circle():
+    graphlib.TopologicalSorter({path: files_imported(path) for path in FILES}).prepare()
+
+
 def test_imports_are_seen_where_they_are():
+    assert CORE / "router" / "export.py" in files_imported(CORE / "exports" / "router.py")  # inside a function
     assert {"backends", "errors", "router"} <= rooms_used(CORE / "ensemble.py")  # both forms, at the top
     assert "torch" in imports(CORE / "weights.py")  # inside a function
 

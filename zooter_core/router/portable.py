@@ -41,10 +41,11 @@ class PortableRouter(Router):
         self._labels, self._members = about["labels"], int(about["members"])
 
     @classmethod
-    def open(cls, folder: Path, checked: bool = True, threads: int = 1) -> PortableRouter:
+    def open(cls, folder: Path, encoders: object = None, *, checked: bool = True, threads: int = 1) -> PortableRouter:
         """The router in a folder, checked with a first query. Errors are those of `Router.load`.
 
         Args:
+            encoders: not used, since the router has its own.
             checked: whether the files must have the checksums of those that were exported, which takes as long as a
                 fifth of all else.
             threads: of a pass (`graph.session`).

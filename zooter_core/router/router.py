@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from zooter_core.errors import ZooterError, listed
 from zooter_core.method.selection import Outputs
+from zooter_core.plugins import load_kind
 from zooter_core.records import Decision
 from zooter_core.router.config import is_portable
 from zooter_core.router.text_encoder import Progress, TextEncoder
@@ -24,6 +25,10 @@ from zooter_core.router.text_encoder import Progress, TextEncoder
 if TYPE_CHECKING:
     from zooter_core.router.encoder import Encoders
 
+FORMS = {
+    "trained": "zooter_core.router.torch_router:TorchRouter",
+    "exported": "zooter_core.router.portable:PortableRouter",
+}
 PROBE = "Hello"  # the text by which a router shows at once that it works
 
 
@@ -52,13 +57,9 @@ class Router(ABC):
             ZooterError: there is no router in the folder, or its config is wrong.
             WorkError: its files are broken or not readable, or its probabilities are not finite.
         """
-        if is_portable(Path(folder)):
-            from zooter_core.router.portable import PortableRouter
-
-            return PortableRouter.open(Path(folder))
-        from zooter_core.router.torch_router import TorchRouter
-
-        return TorchRouter.open(folder, encoders)
+        form = "exported" if is_portable(Path(folder)) else "trained"
+        router: Router = load_kind("form of router", FORMS, form).open(Path(folder), encoders)
+        return router
 
     @property
     @abstractmethod
