@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from support.demo_browser import NARROW, SLOW, WIDE, Demo, assert_fits, barriers, go_to, wait_until_idle
+from support.demo_browser import NARROW, SLOW, WIDE, Demo, assert_fits, barriers, click_when_drawn, go_to
 from support.scripted_server import Scripted
 from zooter_core.ui.background import GRACE
 
@@ -37,10 +37,7 @@ class Permits:
 
 
 def to_list(page: Page) -> None:
-    tab = page.get_by_role("tab", name="A list of queries")
-    expect(tab).to_be_visible(timeout=SLOW)
-    wait_until_idle(page)  # a click while the page is first drawn may be lost
-    tab.click()
+    click_when_drawn(page, page.get_by_role("tab", name="A list of queries"))
     expect(page.get_by_role("button", name="Compare all")).to_be_visible(timeout=SLOW)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
-from support.demo_browser import NARROW, SLOW, WIDE, assert_fits
+from support.demo_browser import NARROW, SLOW, WIDE, assert_fits, click_when_drawn
 
 IN_WORDS = re.compile(r"(chat|math|code|writer) (\d+)%")
 Open = Callable[..., Page]
@@ -19,7 +19,7 @@ def box(page: Page) -> Locator:
 
 def visit(page: Page) -> Page:
     """Go to the page by its name in a phone's navigation; Streamlit's own is there until the style sheet hides it."""
-    page.locator(".st-key-narrow-navigation").get_by_role("link", name="Explorer").click(timeout=SLOW)
+    click_when_drawn(page, page.locator(".st-key-narrow-navigation").get_by_role("link", name="Explorer"))
     return page
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import ConsoleMessage, Page, TimeoutError, expect
+from playwright.sync_api import ConsoleMessage, Locator, Page, TimeoutError, expect
 
 WIDE, NARROW = 1440, 390  # pixels: a desktop and a phone
 SLOW = 120_000  # milliseconds; models load and answer within seconds, a busy machine may take longer
@@ -110,7 +110,7 @@ def send_linked(page: Page) -> None:
 
 def go_to(page: Page, name: str) -> None:
     """Another page by the menu at the top; the one for phones is on the page for a moment too, before it is hidden."""
-    page.get_by_test_id("stTopNav").get_by_role("link", name=name, exact=True).click(timeout=SLOW)
+    click_when_drawn(page, page.get_by_test_id("stTopNav").get_by_role("link", name=name, exact=True))
 
 
 def leaves_this_machine(url: str) -> bool:
@@ -155,6 +155,13 @@ def assert_fits(page: Page, *widths: int, within: str = ":root") -> None:
             page.set_viewport_size({"width": width, "height": 900})
         assert no_sideways_scrolling(page, within=within), width
         page.wait_for_function(TABLES_FIT, timeout=SETTLED)
+
+
+def click_when_drawn(page: Page, place: Locator) -> None:
+    """Click when the page's script has run to its end: while the page is first drawn, a click may be lost."""
+    expect(place).to_be_visible(timeout=SLOW)
+    wait_until_idle(page)
+    place.click(timeout=SLOW)
 
 
 def wait_until_idle(page: Page) -> None:
