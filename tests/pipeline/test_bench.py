@@ -147,6 +147,16 @@ def test_one_problem_that_breaks_its_batch_is_set_aside_alone(tmp_path, tiny_ens
     assert path.read_bytes() == before  # what was refused is not asked again
 
 
+def test_a_candidate_that_answered_before_a_stop_may_refuse_all_the_rest(tmp_path, tiny_ensemble):
+    problems = [*PROBLEMS, *(Problem(f"long{n}", (f"no end {n} " * 1000,), 0) for n in range(5))]
+    aside = bench_results.set_aside(done(tmp_path, tiny_ensemble, problems))
+    path = tmp_path / "responses.jsonl"
+    records = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in records if json.loads(line)["error"] is None))  # as a stop may leave it
+    assert bench_results.set_aside(done(tmp_path, tiny_ensemble, problems)) == aside
+    assert len(lines(path)) == len(records) == 45
+
+
 def test_a_candidate_that_is_broken_fails_alone(tmp_path, fleet_copy):
     (fleet_copy / "adapters" / "two" / "adapter_model.safetensors").write_bytes(b"broken")
     job = done(tmp_path, Ensemble(load_fleet(fleet_copy)))

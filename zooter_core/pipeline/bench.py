@@ -81,7 +81,8 @@ class _Turn(CollectJob):
             for name in names
             if len(job.texts.get((id, name), ())) > turn or (id, name) in job.failed
         }
-        tallies = {name: Tally(name, 0) for name in names}
+        able = {name for _, name in job.texts}  # has answered before, so its refusals do not show that it is broken
+        tallies = {name: Tally(name, 0, works=name in able) for name in names}
         budget = Budget(None, lambda: 0.0)
         super().__init__(job.ensemble, job.generation, 1, queries, None, done, tallies, budget)
         self.job, self.turn, self.problems = job, turn, problems
