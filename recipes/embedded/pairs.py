@@ -46,6 +46,16 @@ def stronger(folder: Path, held_back: bool) -> list[Pair]:
     return pairs
 
 
+def flask(folder: Path, held_back: bool, models: Sequence[str]) -> list[data.Example]:
+    """The models' answers to FLASK's queries, half of which are passages, problems and code of over 200 characters."""
+    return [
+        (r["query"], r["responses"][name])
+        for name in models
+        for r in data.read(folder, "flask")
+        if data.in_pipeline(r["query"]) == held_back and r["responses"].get(name)
+    ]
+
+
 def mismatched(examples: Sequence[data.Example], dice: random.Random) -> Iterator[Pair]:
     """A response against a response to another query of the same field."""
     others = list(examples)
@@ -95,8 +105,9 @@ def written(held_back: bool, seed: int) -> list[list[data.Example]]:
 def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) -> dict[str, list[Pair]]:
     """At most `count[kind]` pairs of each kind, all from one side of the split.
 
-    `mismatched` uses responses of the data sets, `elsewhere` those written for this project, and `flask_short` and
-    `flask_long` GPT-4's answers to FLASK's queries, which no training sees against answers to other queries.
+    `mismatched` uses responses of the data sets, `elsewhere` those written for this project, `long_queries` answers to
+    FLASK's longer queries, and `flask_short` and `flask_long` GPT-4's answers to either kind. No training sees
+    `human_eval`, its solutions against those of other tasks.
     """
     dice = random.Random(seed)
     math = [(r["query"], data.worked_solution(r["answer"])) for r in data.read(folder, "gsm8k_train")]
@@ -117,9 +128,15 @@ def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) ->
     }
     if "elsewhere" in count:
         kinds["elsewhere"] = [pair for examples in written(held_back, seed) for pair in mismatched(examples, dice)]
+    if "long_queries" in count:
+        answers = [flask(folder, held_back, (name,)) for name in (*STRONGER, *WEAKER)]
+        pairs = [pair for examples in answers for pair in mismatched(examples, dice)]
+        kinds["long_queries"] = [pair for pair in pairs if len(pair[0]) >= SHORT]
     if "flask_short" in count:
-        answers = [(r["query"], r["responses"].get("gpt4")) for r in data.read(folder, "flask")]
-        pairs = list(mismatched([(query, answer) for query, answer in answers if answer], dice))
+        pairs = list(mismatched(flask(folder, held_back, ("gpt4",)), dice))
         kinds["flask_short"] = [pair for pair in pairs if len(pair[0]) < SHORT]
         kinds["flask_long"] = [pair for pair in pairs if len(pair[0]) >= SHORT]
+    if "human_eval" in count:
+        solutions = [(r["query"], r["canonical_solution"]) for r in data.read(folder, "human_eval")]
+        kinds["human_eval"] = list(mismatched(solutions, dice))
     return {kind: dice.sample(kinds[kind], min(len(kinds[kind]), most)) for kind, most in count.items()}

@@ -40,6 +40,7 @@ GENERAL = {
     "longer": 1000,
     "shorter": 1000,
     "mismatched": 1000,
+    "long_queries": 2000,
     "broken": 500,
     "wrong_number": 800,
 }
@@ -51,6 +52,7 @@ REPLAY = {
     "longer": 300,
     "shorter": 300,
     "mismatched": 600,
+    "long_queries": 3000,
     "elsewhere": 800,
     "broken": 300,
     "wrong_number": 400,
@@ -197,6 +199,7 @@ def accuracy(folder: Path, out: Path, share: float, seed: int, tokens: int = TOK
         "wrong_number": 600,
         "flask_short": 500,
         "flask_long": 500,
+        "human_eval": 500,
     }
     figures: dict[str, Any] = {}
     for kind, pairs in pairs_of(folder, True, part(counts, share), seed + 1).items():

@@ -44,6 +44,7 @@ REPLAY = {
     "longer": 40,
     "shorter": 40,
     "mismatched": 60,
+    "long_queries": 200,
     "elsewhere": 100,
     "broken": 60,
     "wrong_number": 120,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -75,11 +75,17 @@ def check_part(ensemble: Ensemble, part: Part) -> Row:
 def _engine(entry: CandidateConfig, note: Callable[[str], None]) -> Row:
     """The speeds of both engines of the backend auto, which the first check on a machine measures."""
     speeds = auto.measured() or auto.measure(entry, note)
-    speed_of = {"gguf": speeds.gguf, "transformers": speeds.transformers}
-    words = [
-        f"{name} {'does not work' if speed is None else f'{speed:.0f} tokens/s'}" for name, speed in speed_of.items()
-    ]
-    return {"found": f"{', '.join(words)}; {auto.choice()} answers", "engines": speed_of}
+    words = (
+        f"one answer: {_speeds(speeds.one)}; {auto.MANY} at once: {_speeds(speeds.many)}",
+        f"{auto.choice()} answers, {auto.choice(many=True)} collects",
+    )
+    return {"found": ". ".join(words), "engines": {"one": dict(speeds.one), "many": dict(speeds.many)}}
+
+
+def _speeds(speeds: Mapping[str, float | None]) -> str:
+    return ", ".join(
+        f"{name} {'does not work' if speed is None else f'{speed:.0f} tokens/s'}" for name, speed in speeds.items()
+    )
 
 
 def _candidate(ensemble: Ensemble, entry: CandidateConfig, note: Callable[[str], None]) -> Row:

@@ -111,8 +111,8 @@ class CollectJob:
         return (Message("user", query.text),)
 
     def holds(self, name: str, query: Query, batch: Sequence[Query]) -> bool:
-        """Whether this shard has a query. The batches of models in memory are not divided: their first query counts."""
-        first = query if self.ensemble.independent(name) else batch[0]
+        """Whether this shard has a query. Batches that cannot be divided belong to the shard of their first query."""
+        first = query if self.ensemble.divisible(name) else batch[0]
         return self.shard is None or self.shard == Shard.of(first.id, self.shard.count)
 
     def write(self, record: Mapping[str, Any]) -> None:

@@ -119,7 +119,7 @@ class RayEngine:
         for _, batch in replace(job, shard=None).batches(name):
             keys = list(batch.values())
             for key in keys:  # see `CollectJob.holds`
-                decides = key if self._ensemble.independent(name) else keys[0]
+                decides = key if self._ensemble.divisible(name) else keys[0]
                 keys_of.setdefault(Shard.of(decides.id, count).number, []).append(key)
         for number, keys in sorted(keys_of.items()):
             done = tuple(sorted((key.id, key.sample) for key in keys if key in job.done))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from zooter_core.backends import Piece, Request
 from zooter_core.backends.gguf import auto
 from zooter_core.backends.gguf.auto import FILE, AutoBackend, Speeds
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.config.fleet import GenerationConfig
+from zooter_core.config.fleet import Fleet, GenerationConfig
+from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.records import Message
 
@@ -56,31 +58,58 @@ def test_llama_cpp_answers_until_something_else_is_measured(file):
     backend.spare()
 
 
+def note_speeds(cache: Path, one: dict, many: dict) -> None:
+    (cache / FILE).write_text(json.dumps({"one": one, "many": many}))
+
+
 @pytest.mark.parametrize(
     ("gguf", "transformers", "chosen"), [(80, 14, "gguf"), (80, 900, "transformers"), (None, 14, "transformers")]
 )
 def test_the_faster_engine_is_used(cache, gguf, transformers, chosen):
-    assert Speeds(gguf, transformers).faster == chosen
-    (cache / FILE).write_text(f'{{"gguf": {gguf or "null"}, "transformers": {transformers}}}')
+    speeds, others = {"gguf": gguf, "transformers": transformers}, {"gguf": transformers, "transformers": gguf}
+    assert Speeds(speeds, others).faster() == chosen
+    note_speeds(cache, speeds, others)
     assert auto.choice() == chosen
+    assert auto.choice(many=True) == ({"gguf", "transformers"} - {chosen}).pop()
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"gguf": 1}', '{"gguf": "fast", "transformers": 2}'])
+@pytest.mark.parametrize("text", ["", "[]", '{"one": 1}', '{"one": {"gguf": 1}}', '{"gguf": 8, "transformers": 2}'])
 def test_a_damaged_measurement_is_none(cache, text):
     (cache / FILE).write_text(text)
     assert auto.measured() is None
-    assert auto.choice() == "gguf"
+    assert auto.choice() == auto.choice(many=True) == "gguf"
+
+
+def test_a_speed_that_is_no_number_is_no_measurement(cache):
+    note_speeds(cache, {"gguf": "fast", "transformers": 2}, {"gguf": 1, "transformers": 2})
+    assert auto.measured() is None
+
+
+def test_a_run_asks_the_engine_that_is_faster_with_many_queries(cache, folder):
+    ensemble = Ensemble(Fleet("fleet", Path(), (folder,)))
+    assert ensemble.divisible("folder") is False  # another machine may have measured something else
+    for slower, faster in (("gguf", "transformers"), ("transformers", "gguf")):
+        note_speeds(cache, {slower: 9, faster: 1}, {slower: 1, faster: 9})
+        ensemble = Ensemble(Fleet("fleet", Path(), (folder,)))
+        assert ensemble.independent("folder") == (faster == "gguf")
+        assert set(ensemble.backends) == {faster}
+    note_speeds(cache, {"gguf": 1, "transformers": 9}, {"gguf": 1, "transformers": 9})
+    ensemble = Ensemble(Fleet("fleet", Path(), (folder,)))
+    request = Request(folder, (Message("user", "Why?"),))
+    pieces = list(ensemble.run_candidate("folder", [request], threading.Event(), SHORT))
+    assert pieces[-1].response.error is None
+    assert set(ensemble.backends) == {"auto"}  # which has the model in memory, if a query was answered before
 
 
 @pytest.mark.slow
 def test_both_engines_are_measured_and_the_result_stays(file, folder):
     messages: list[str] = []
     speeds = auto.measure(file, messages.append)
-    assert speeds.transformers is None
-    assert speeds.gguf > 0
+    assert speeds.one["transformers"] is speeds.many["transformers"] is None
+    assert speeds.one["gguf"] > 0 < speeds.many["gguf"]
     assert auto.measured() == speeds
     assert len(messages) == 2
-    assert auto.measure(folder, messages.append).faster == "transformers" == auto.choice()
+    assert auto.measure(folder, messages.append).faster() == "transformers" == auto.choice(many=True)
 
 
 def test_nothing_to_measure_is_an_error(tmp_path):

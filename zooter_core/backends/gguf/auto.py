@@ -1,15 +1,19 @@
 """Backend `auto`: `gguf` or `transformers`, whichever was measured faster on this machine (`zooter check` measures).
 
-Without a measurement it is `gguf`, and `transformers` where xllamacpp is not installed or does not work.
+A single query and a run of the pipeline are measured apart: where a processor multiplies bfloat16, transformers is
+several times slower with one answer and several times faster with a batch. Without a measurement it is `gguf`, and
+`transformers` where xllamacpp is not installed or does not work.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from zooter_core.backends import Backend, Piece, Request, backend, expect, read_ahead
 from zooter_core.backends.gguf import installed
@@ -25,21 +29,22 @@ from zooter_core.weights import Progress, cache_dir, private_cache
 FILE = "engines.json"  # in the cache
 QUERY = "Describe a walk through a market in the morning."
 TOKENS, ROUNDS = 48, 2
+MANY, MANY_TOKENS = 32, 16  # answers at once, as a run asks, and the tokens of each
 ENGINES = (GGUF, TRANSFORMERS)
 MISSING = "xllamacpp is not installed, so transformers answers, several times slower. Run `pip install 'zooter[gguf]'`."
 
 
 @dataclass(frozen=True)
 class Speeds:
-    """Tokens per second of one answer, by engine; None for an engine that does not work here."""
+    """Tokens per second by engine, of one answer and of many at once; None for an engine that does not work here."""
 
-    gguf: float | None
-    transformers: float | None
+    one: Mapping[str, float | None]
+    many: Mapping[str, float | None]
 
-    @property
-    def faster(self) -> str:
+    def faster(self, many: bool = False) -> str:
         """The engine to use."""
-        return TRANSFORMERS if (self.transformers or 0) > (self.gguf or 0) else GGUF
+        speeds = self.many if many else self.one
+        return max(ENGINES, key=lambda name: speeds[name] or 0)
 
 
 class AutoBackend:
@@ -120,25 +125,30 @@ class AutoBackend:
             return self._backend
 
 
-def choice() -> str:
-    """The engine to use on this machine."""
+def choice(many: bool = False) -> str:
+    """The engine to use on this machine, for one answer or for many at once."""
     if not installed():
         return TRANSFORMERS
     speeds = measured()
-    return GGUF if speeds is None else speeds.faster
+    return GGUF if speeds is None else speeds.faster(many)
 
 
-def engine_of(candidate: CandidateConfig) -> str:
+def engine_of(candidate: CandidateConfig, many: bool = False) -> str:
     """The backend that runs a candidate."""
-    return choice() if candidate.backend == AUTO else candidate.backend
+    return choice(many) if candidate.backend == AUTO else candidate.backend
 
 
 def measured() -> Speeds | None:
     """The speeds that were measured on this machine; None if there are none."""
     with suppress(OSError, ValueError, TypeError, KeyError, ZooterError):
         values = parse_json((cache_dir() / FILE).read_text(encoding="utf-8"))
-        return Speeds(*(None if values[name] is None else float(values[name]) for name in ENGINES))
+        one, many = ({name: _number(values[kind][name]) for name in ENGINES} for kind in ("one", "many"))
+        return Speeds(one, many)
     return None
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def measure(candidate: CandidateConfig, progress: Progress) -> Speeds:
@@ -147,33 +157,36 @@ def measure(candidate: CandidateConfig, progress: Progress) -> Speeds:
     Raises:
         ZooterError: neither works.
     """
-    speeds: dict[str, float | None] = {}
+    one: dict[str, float | None] = dict.fromkeys(ENGINES)
+    many: dict[str, float | None] = dict.fromkeys(ENGINES)
     problem: ZooterError | None = None
     for name in ENGINES:
         progress(f"Measuring {name} ...")
         engine = backend(name)
         try:
             engine.load(candidate)
-            speeds[name] = round(max(_speed(engine, candidate) for _ in range(ROUNDS)), 1)
+            one[name] = round(max(_speed(engine, candidate, 1, TOKENS) for _ in range(ROUNDS)), 1)
+            many[name] = round(_speed(engine, candidate, MANY, MANY_TOKENS), 1)
         except ZooterError as raised:
-            speeds[name], problem = None, raised
+            one[name], problem = None, raised
         finally:
             engine.spare()
-    if problem is not None and not any(speeds.values()):
+    if problem is not None and not any(one.values()):
         raise problem
     path: Path = private_cache() / FILE
     with suppress(OSError), atomic(path) as partial:  # without it, the next check measures again
-        partial.write_text(dump_json(speeds) + "\n", encoding="utf-8")
-    return Speeds(*(speeds[name] for name in ENGINES))
+        partial.write_text(dump_json({"one": one, "many": many}) + "\n", encoding="utf-8")
+    return Speeds(one, many)
 
 
-def _speed(engine: Backend, candidate: CandidateConfig) -> float:
-    """Tokens per second of an answer, with the time to its first token."""
-    request = Request(candidate, (Message("user", QUERY),))
-    generation = GenerationConfig(max_new_tokens=TOKENS, temperature=0.0)
-    for piece in engine.stream([request], generation, threading.Event()):
+def _speed(engine: Backend, candidate: CandidateConfig, count: int, tokens: int) -> float:
+    """Tokens per second of answers that are asked for at the same time."""
+    requests = [Request(candidate, (Message("user", f"{QUERY} {number}"),)) for number in range(count)]
+    generation = GenerationConfig(max_new_tokens=tokens, temperature=0.0)
+    start, generated = time.perf_counter(), 0
+    for piece in engine.stream(requests, generation, threading.Event()):
         if piece.response is not None and piece.response.error is not None:
             raise ZooterError.because(piece.response.error, f"an answer of {candidate.name}")
         if piece.response is not None:
-            return piece.response.tokens / max(piece.response.seconds, 1e-6)
-    raise AssertionError("every request has a response")
+            generated += piece.response.tokens
+    return generated / max(time.perf_counter() - start, 1e-6)

@@ -74,6 +74,9 @@ class Base:
             raise fault(candidate, f"{len(missing)} of its weights missing, such as {missing[0]}")
         if other:
             raise fault(candidate, f"{other[0][0]} of the shape {list(other[0][1])} instead of {list(other[0][2])}")
+        # A batch's last tokens are a slice. For those, torch on a CPU copies the head's weights once for every row.
+        if (head := model.get_output_embeddings()) is not None:
+            head.register_forward_pre_hook(_contiguous)
         return model.eval()
 
     def load_weights(self) -> tuple[Any, dict[str, Any]]:
@@ -207,6 +210,10 @@ def measured(model: Any) -> memory.Sizes:
         if device != "disk":
             sizes["cuda:0" if device == "cuda" else device] += weight.numel() * weight.element_size()
     return dict(sizes)
+
+
+def _contiguous(_: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return tuple(tensor.contiguous() for tensor in inputs)
 
 
 def _placement(candidate: CandidateConfig, used: memory.Sizes) -> dict[str, Any]:
