@@ -46,13 +46,12 @@ def stronger(folder: Path, held_back: bool) -> list[Pair]:
     return pairs
 
 
-def flask(folder: Path, held_back: bool, models: Sequence[str]) -> list[data.Example]:
-    """The models' answers to FLASK's queries, half of which are passages, problems and code of over 200 characters."""
+def flask(folder: Path, held_back: bool, model: str) -> list[data.Example]:
+    """A model's answers to FLASK's queries, half of which are passages, problems and code of over 200 characters."""
     return [
-        (r["query"], r["responses"][name])
-        for name in models
+        (r["query"], r["responses"][model])
         for r in data.read(folder, "flask")
-        if data.in_pipeline(r["query"]) == held_back and r["responses"].get(name)
+        if data.in_pipeline(r["query"]) == held_back and r["responses"].get(model)
     ]
 
 
@@ -105,9 +104,9 @@ def written(held_back: bool, seed: int) -> list[list[data.Example]]:
 def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) -> dict[str, list[Pair]]:
     """At most `count[kind]` pairs of each kind, all from one side of the split.
 
-    `mismatched` uses responses of the data sets, `elsewhere` those written for this project, `long_queries` answers to
-    FLASK's longer queries, and `flask_short` and `flask_long` GPT-4's answers to either kind. No training sees
-    `human_eval`, its solutions against those of other tasks.
+    `mismatched` uses responses of the data sets, `elsewhere` those written for this project, `flask_short` and
+    `flask_long` answers to FLASK's queries (to be held back, GPT-4's alone). No training sees `human_eval`, its
+    solutions against those of other tasks.
     """
     dice = random.Random(seed)
     math = [(r["query"], data.worked_solution(r["answer"])) for r in data.read(folder, "gsm8k_train")]
@@ -128,12 +127,9 @@ def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) ->
     }
     if "elsewhere" in count:
         kinds["elsewhere"] = [pair for examples in written(held_back, seed) for pair in mismatched(examples, dice)]
-    if "long_queries" in count:
-        answers = [flask(folder, held_back, (name,)) for name in (*STRONGER, *WEAKER)]
-        pairs = [pair for examples in answers for pair in mismatched(examples, dice)]
-        kinds["long_queries"] = [pair for pair in pairs if len(pair[0]) >= SHORT]
     if "flask_short" in count:
-        pairs = list(mismatched(flask(folder, held_back, ("gpt4",)), dice))
+        answers = [flask(folder, held_back, name) for name in (("gpt4",) if held_back else (*STRONGER, *WEAKER))]
+        pairs = [pair for examples in answers for pair in mismatched(examples, dice)]
         kinds["flask_short"] = [pair for pair in pairs if len(pair[0]) < SHORT]
         kinds["flask_long"] = [pair for pair in pairs if len(pair[0]) >= SHORT]
     if "human_eval" in count:

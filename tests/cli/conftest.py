@@ -16,15 +16,25 @@ Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def zooter(capsys: pytest.CaptureFixture[str], tiny_fleet: Path) -> Call:
+def called(capsys: pytest.CaptureFixture[str]) -> Call:
     """Calls the command line; gives its exit code, stdout and stderr. No call may show a traceback."""
 
-    def call(*arguments: object, fleet: Path | None = tiny_fleet) -> tuple[int, str, str]:
+    def call(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
-        code = main([*map(str, arguments), *(["--fleet", str(fleet)] if fleet else [])])
+        code = main([*map(str, arguments)])
         out, err = capsys.readouterr()
         assert "Traceback" not in out + err
         return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def zooter(called: Call, tiny_fleet: Path) -> Call:
+    """The same with the tiny fleet, unless another one is given."""
+
+    def call(*arguments: object, fleet: Path | None = tiny_fleet) -> tuple[int, str, str]:
+        return called(*arguments, *(["--fleet", fleet] if fleet else []))
 
     return call
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from support.scripted_server import serving
-from zooter_core.cli.main import main
 from zooter_core.data.scores import read_scores
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,16 +59,8 @@ def sums(tmp_path) -> Path:
 
 
 @pytest.fixture
-def zooter(capsys, monkeypatch):
+def zooter(called, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
-
-    def called(*arguments: object):
-        capsys.readouterr()
-        code = main([*map(str, arguments)])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return code, out, err
-
     return called
 
 

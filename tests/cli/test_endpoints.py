@@ -12,7 +12,6 @@ import pytest
 
 from support import endpoint_fleet
 from support.scripted_server import serving
-from zooter_core.cli.main import main
 
 pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
 
@@ -38,16 +37,8 @@ def fleet(fleet_copy, server):
 
 
 @pytest.fixture
-def zooter(capsys, monkeypatch):
+def zooter(called, monkeypatch):
     monkeypatch.setenv("COLUMNS", "220")
-
-    def called(*arguments: object):
-        capsys.readouterr()
-        code = main([*map(str, arguments)])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return code, out, err
-
     return called
 
 

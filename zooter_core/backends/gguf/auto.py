@@ -29,7 +29,7 @@ from zooter_core.weights import Progress, cache_dir, private_cache
 FILE = "engines.json"  # in the cache
 QUERY = "Describe a walk through a market in the morning."
 TOKENS, ROUNDS = 48, 2
-MANY, MANY_TOKENS = 32, 16  # answers at once, as a run asks, and the tokens of each
+MANY, MANY_TOKENS = 16, 16  # answers at once, as a run asks, and the tokens of each
 ENGINES = (GGUF, TRANSFORMERS)
 MISSING = "xllamacpp is not installed, so transformers answers, several times slower. Run `pip install 'zooter[gguf]'`."
 
