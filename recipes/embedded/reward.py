@@ -155,6 +155,16 @@ def merged(adapter: Path) -> Any:
 
 
 @torch.no_grad()
+def save_mean(before: Path, after: Path, out: Path) -> None:
+    """Save a model with the mean of the weights before and after a turn, which forgets less than the weights after."""
+    model, other = (AutoModelForSequenceClassification.from_pretrained(path, num_labels=1) for path in (after, before))
+    earlier = other.state_dict()
+    for name, weight in model.state_dict().items():
+        weight.lerp_(earlier[name], 0.5)
+    model.save_pretrained(out)
+
+
+@torch.no_grad()
 def save_difference(tuned: Path, out: Path) -> None:
     """Save the change of each weight as a LoRA adapter of rank RANK, by singular value decomposition."""
     trained = AutoModelForSequenceClassification.from_pretrained(tuned, num_labels=1)

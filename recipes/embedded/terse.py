@@ -161,7 +161,7 @@ def misplaced(count: int, dice: random.Random) -> list[Pair]:
 
 
 def train(folder: Path, fleet: Path, workspace: Path, share: float) -> dict[str, int]:
-    """Continue the fleet's reward model; returns the number of pairs of each kind."""
+    """Continue the fleet's reward model, half of the way; returns the number of pairs of each kind."""
     rows, dice = queries(share), random.Random(SEED)
     collect(rows, fleet, workspace / "own-terse")
     kinds = pairs_of(folder, False, reward.part(REPLAY, share), SEED + 21)
@@ -172,7 +172,8 @@ def train(folder: Path, fleet: Path, workspace: Path, share: float) -> dict[str,
     if not start.exists():  # after a restart the fleet may hold the new weights
         reward.merged(fleet / "reward").save_pretrained(start)
     reward.fit(start, [pair for pairs in kinds.values() for pair in pairs], workspace / "reward-terse", 5e-5, SEED)
-    reward.save_difference(workspace / "reward-terse" / "model", fleet / "reward")
+    reward.save_mean(start, workspace / "reward-terse" / "model", workspace / "reward-terse" / "mean")
+    reward.save_difference(workspace / "reward-terse" / "mean", fleet / "reward")
     return {kind: len(pairs) for kind, pairs in kinds.items()}
 
 

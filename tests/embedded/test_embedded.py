@@ -58,7 +58,7 @@ def test_the_evident_expert_is_chosen_for_more_queries(embedded: Ensemble, figur
     counts, right = Counter(line["candidate"] for line in queries), routed(embedded, queries)
     parts = ", ".join(f"{name} {right[name]} of {counts[name]}" for name in POOL)
     figures.append(f"and on {right.total()} of {len(queries)} others ({parts})")
-    assert right.total() >= 123 - ROUNDING
+    assert right.total() >= 127 - ROUNDING
 
 
 def test_the_evident_expert_is_chosen_for_terse_queries(embedded: Ensemble, figures: list[str]) -> None:
@@ -68,7 +68,7 @@ def test_the_evident_expert_is_chosen_for_terse_queries(embedded: Ensemble, figu
     right = routed(embedded, queries)
     parts = ", ".join(f"{name} {right[name]} of 25" for name in POOL)
     figures.append(f"and on {right.total()} of 100 terse ones ({parts})")
-    assert right.total() >= 95 - ROUNDING
+    assert right.total() >= 93 - ROUNDING
 
 
 @pytest.mark.parametrize("name", POOL)
@@ -123,7 +123,7 @@ def test_the_reward_model_prefers_a_sensible_response(embedded: Ensemble, figure
     [
         ("change of topic", "tuning", 29),
         ("change of topic", "held back", 29),
-        ("follow-up", "tuning", 29),
+        ("follow-up", "tuning", 30),
         ("follow-up", "held back", 30),
     ],
 )

@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from recipes.embedded import data, reward
-from recipes.embedded.pairs import broken, mismatched, stronger, written, wrong_numbers
+from recipes.embedded.pairs import broken, flask, mismatched, stronger, written, wrong_numbers
 from zooter_core.config.labelling import ScalarConfig
 from zooter_core.labelling.rewards import reward_model
 
@@ -41,6 +41,19 @@ def test_what_training_changed_is_kept_as_an_adapter(tiny_fleet, tmp_path, monke
     assert merged_scores == pytest.approx(expected, abs=0.03)
 
 
+def test_the_mean_of_two_models_has_the_mean_of_their_weights(tiny_fleet, tmp_path):
+    weights = []
+    for name in ("before", "after"):
+        model = AutoModelForSequenceClassification.from_pretrained(tiny_fleet / "encoder", num_labels=1)
+        model.classifier.weight.data.fill_(len(weights) + 1.0)
+        model.save_pretrained(tmp_path / name)
+        weights.append(model.state_dict())
+    reward.save_mean(tmp_path / "before", tmp_path / "after", tmp_path / "mean")
+    mean = AutoModelForSequenceClassification.from_pretrained(tmp_path / "mean", num_labels=1).state_dict()
+    assert mean["classifier.weight"].unique().tolist() == [1.5]
+    assert all(torch.allclose(mean[name], (weights[0][name] + weights[1][name]) / 2) for name in mean)
+
+
 def test_pairs_differ_as_their_kind_says():
     dice = random.Random(0)
     assert all(chosen != rejected for _, chosen, rejected in mismatched(EXAMPLES, dice))
@@ -61,6 +74,16 @@ def test_stronger_models_are_set_against_weaker_ones_of_like_length(tmp_path):
         assert {data.in_pipeline(query) for query, _, _ in pairs} == {held_back}
         assert {(chosen[0], rejected[0]) for _, chosen, rejected in pairs} == {("a", "c")}
     assert len(stronger(tmp_path, False)) + len(stronger(tmp_path, True)) == 39
+
+
+def test_answers_to_flask_are_of_one_side_of_the_split(tmp_path):
+    records = [{"query": f"query {n}", "responses": {"gpt4": f"answer {n}"} if n else {}} for n in range(40)]
+    with gzip.open(tmp_path / "flask.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps(record) + "\n" for record in records)
+    sides = [flask(tmp_path, held_back, "gpt4") for held_back in (False, True)]
+    assert sorted(sides[0] + sides[1]) == sorted((f"query {n}", f"answer {n}") for n in range(1, 40))
+    assert [{data.in_pipeline(query) for query, _ in side} for side in sides] == [{False}, {True}]
+    assert flask(tmp_path, False, "chatgpt") == []
 
 
 def test_what_was_written_for_this_project_is_mismatched_inside_its_field():
