@@ -30,15 +30,20 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+def prose_of(page: Path) -> str:
+    """A page without its blocks of code."""
+    return re.sub(r"(?ms)^ *(```|~~~).*?^ *\1", "", page.read_text(encoding="utf-8"))
+
+
 def anchors(page: Path) -> set[str]:
     """The anchors that GitHub gives to the headings of a page."""
-    prose = re.sub(r"(?ms)^(```|~~~).*?^\1", "", page.read_text(encoding="utf-8"))
+    prose = prose_of(page)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in re.findall(r"(?m)^#+ (.+)$", prose)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_relative_links_and_anchors_resolve(page: Path) -> None:
-    for link in re.findall(r"\]\(([^)\s]+)\)|<img src=\"([^\"]+)\"", page.read_text(encoding="utf-8")):
+    for link in re.findall(r"\]\(([^)\s]+)\)|<img src=\"([^\"]+)\"", prose_of(page)):
         target, _, anchor = "".join(link).partition("#")
         if "://" in target:
             continue

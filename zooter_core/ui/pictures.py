@@ -10,7 +10,7 @@ from zooter_core.ui.colours import colour
 SVG = "http://www.w3.org/2000/svg"
 INKS = {"light": ("#ffffff", "#120e1c", "#57525f"), "dark": ("#131019", "#f1eef7", "#bdb7c7")}  # ground, ink, paler
 CENTRED, BOLD = 'text-anchor="middle"', 'font-weight="700"'
-FONT = "Source Sans Pro, Source Sans 3, Helvetica, Arial, sans-serif"
+FONT = "'Source Sans Pro', 'Source Sans 3', Helvetica, Arial, sans-serif"  # without quotes, "3" is no name
 
 
 def picture(width: float, height: float, body: str, more: str = "") -> str:
