@@ -31,3 +31,9 @@ def test_a_stacked_bar_has_shares_of_its_width_the_largest_first() -> None:
 
 def test_an_avatar_shows_the_initial_even_if_it_is_a_sign_of_xml() -> None:
     assert "".join(ElementTree.fromstring(pictures.avatar(["<b>"], "<b>")).itertext()) == "<"
+
+
+def test_a_fonts_name_with_a_number_in_it_is_quoted() -> None:
+    """A browser ignores the whole list otherwise, and takes its own font, often one with serifs."""
+    names = [name.strip() for name in pictures.FONT.split(",")]
+    assert [name for name in names if not (name[0] == name[-1] == "'" or name.replace("-", "").isalpha())] == []
