@@ -15,7 +15,6 @@ from functools import partial
 from zooter_core.backends import Backend, Piece, Request, iter_responses, read_ahead, stream_or_fail
 from zooter_core.backends.conversation import Conversation, check_query, last_query, messages_of
 from zooter_core.backends.fallback import iter_text, with_fallback
-from zooter_core.backends.gguf import auto
 from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.config.candidates import AUTO, VLLM
 from zooter_core.config.fleet import GenerationConfig
@@ -210,19 +209,11 @@ class Ensemble(FleetModels):
         generation: GenerationConfig | None = None,
     ) -> Iterator[Piece]:
         """The same for many requests of one candidate; if it is independent, from an iterator as there is room."""
-        return stream_or_fail(self._backend_for_many(candidate), requests, generation or self.fleet.generation, stop)
+        return stream_or_fail(self.backend_for_many(candidate), requests, generation or self.fleet.generation, stop)
 
     def independent(self, candidate: str) -> bool:
         """Whether a candidate's responses do not depend on the other requests of the same call."""
-        return self._backend_for_many(candidate).independent
-
-    def _backend_for_many(self, candidate: str) -> Backend:
-        """The backend of a candidate's batches. `auto` may answer them with another engine than a single query."""
-        if candidate not in self._for_many:
-            config = self.fleet.candidate(candidate)
-            engine = auto.engine_of(config, many=True)
-            self._for_many[candidate] = self.backend_of(config.backend if engine == auto.engine_of(config) else engine)
-        return self._for_many[candidate]
+        return self.backend_for_many(candidate).independent
 
     def divisible(self, candidate: str) -> bool:
         """Whether several machines may divide a candidate's batches. On another one, `auto` may be another engine."""

@@ -106,6 +106,14 @@ class FleetModels:
                     self._used.add(kind)
         return self.backends[kind]
 
+    def backend_for_many(self, candidate: str) -> Backend:
+        """The backend of a candidate's batches. `auto` may answer them with another engine than a single query."""
+        if candidate not in self._for_many:
+            config = self.fleet.candidate(candidate)
+            engine = auto.engine_of(config, many=True)
+            self._for_many[candidate] = self.backend_of(config.backend if engine == auto.engine_of(config) else engine)
+        return self._for_many[candidate]
+
     def _on(self, kind: str) -> list[CandidateConfig]:
         """The candidates that a backend may have to run."""
         return [c for c in self.fleet.candidates if kind in (c.backend, auto.engine_of(c, many=True))]

@@ -105,8 +105,8 @@ def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) ->
     """At most `count[kind]` pairs of each kind, all from one side of the split.
 
     `mismatched` uses responses of the data sets, `elsewhere` those written for this project, `flask_short` and
-    `flask_long` answers to FLASK's queries (to be held back, GPT-4's alone). No training sees `human_eval`, its
-    solutions against those of other tasks.
+    `flask_long` answers to FLASK's queries (to be held back, GPT-4's alone). No training uses `human_eval`, its
+    solutions against those of other tasks; three of them are also FLASK's, on the training side.
     """
     dice = random.Random(seed)
     math = [(r["query"], data.worked_solution(r["answer"])) for r in data.read(folder, "gsm8k_train")]

@@ -36,7 +36,7 @@ KINDS = {
     "mismatched": "against a response to another query of the field",
     "flask_short": "GPT-4's answers to FLASK's queries under 200 characters, against one to another query",
     "flask_long": "the same, to its longer queries",
-    "human_eval": "a solution to one of HumanEval's tasks, against one to another task (not trained on)",
+    "human_eval": "a solution to one of HumanEval's tasks, against one to another task (no such pairs were trained on)",
     "broken": "against itself cut off, looping or shuffled",
     "wrong_number": "against a GSM8K solution with wrong numbers",
 }

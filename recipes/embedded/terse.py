@@ -2,8 +2,9 @@
 
     python -m recipes.embedded.terse --data DIR
 
-Continues the reward model of the fleet. It collects responses to training requests that are cut down to a few words,
-and leaves out those that resemble a query of tests/data. A step continues where it was stopped.
+Continues the reward model of the fleet and keeps the mean of its weights before and after. It collects responses to
+training requests that are cut down to a few words, and leaves out those that resemble a query of tests/data. A step
+continues where it was stopped.
 """
 
 from __future__ import annotations
@@ -161,7 +162,11 @@ def misplaced(count: int, dice: random.Random) -> list[Pair]:
 
 
 def train(folder: Path, fleet: Path, workspace: Path, share: float) -> dict[str, int]:
-    """Continue the fleet's reward model, half of the way; returns the number of pairs of each kind."""
+    """Continue the fleet's reward model, and keep the mean of its weights before and after.
+
+    Returns:
+        The number of pairs of each kind.
+    """
     rows, dice = queries(share), random.Random(SEED)
     collect(rows, fleet, workspace / "own-terse")
     kinds = pairs_of(folder, False, reward.part(REPLAY, share), SEED + 21)
