@@ -26,6 +26,7 @@ WRITING = re.compile(
 MARK = re.compile(r"<<(?P<sum>[^=<>]*)=(?P<value>[^=<>]*)>>(?P<shown>-?[\d,]*(?:\.\d+)?)")
 HERE = Path(__file__).parent
 FLEET = Path("models/embedded")
+MIXED = ("everyday", "openers")  # kinds of terse.jsonl that are not for one expert
 
 Example = tuple[str, str]  # (query, response)
 
@@ -160,7 +161,7 @@ def terse() -> dict[str, list[str]]:
     """Terse and imperfect queries written for this project, by source. No expert is trained on them."""
     queries: dict[str, list[str]] = {}
     for line in _lines("terse"):
-        source = line["kind"] if line["kind"] == "everyday" else f"terse_{line['kind']}"
+        source = line["kind"] if line["kind"] in MIXED else f"terse_{line['kind']}"
         queries.setdefault(source, []).append(line["query"])
     return queries
 

@@ -35,19 +35,21 @@ SOURCES = {
     "questions": 160,
     "routerdc_arc_challenge": 10,
     "routerdc_mmlu": 10,
-    # Terse queries by evident expert, and ordinary ones of kinds that went astray; drawn after the others.
+    # Terse queries by evident expert, ordinary ones of kinds that went astray, and what people try first ("hello world
+    # in ruby"); drawn after the others.
     "terse_chat": 59,
     "terse_math": 67,
     "terse_code": 57,
     "terse_writer": 65,
     "everyday": 58,
+    "openers": 191,
 }
 # Kinds with too few queries. Drawn after the others, whose queries and responses therefore stay the same.
 FURTHER = {"snippets": 40, "short_pieces": 40, "questions": 200}
 # Written for this project.
 OF_PROJECT = (
     *("problems", "simple", "algebra", "functions", "snippets", "writing", "short_pieces", "questions"),
-    *("terse_chat", "terse_math", "terse_code", "terse_writer", "everyday"),
+    *("terse_chat", "terse_math", "terse_code", "terse_writer", "everyday", "openers"),
 )
 
 

@@ -44,6 +44,16 @@ def routed(embedded: Ensemble, queries: list[dict[str, Any]]) -> Counter[str]:
     return Counter(expert for expert, decision in zip(experts, decisions, strict=True) if expert == decision.candidate)
 
 
+def test_the_documents_have_the_figures_of_the_report() -> None:
+    """The router's regret and the best single candidate's, which change with every round."""
+    report = json.loads((ROOT / "models" / "embedded" / "report.json").read_text(encoding="utf-8"))
+    mean, places = report["held_back"]["mean"], {"README.md": 2, "models/embedded/README.md": 3, "docs/results.md": 3}
+    for page, digits in (places | {"docs/embedded-fleet.md": 3, "docs/notebook/embedded-fleet.md": 3}).items():
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert f"{mean['regret']:.{digits}f}" in text, page
+        assert f"{mean['regret_best_single']:.{digits}f}" in text, page
+
+
 def test_the_evident_expert_is_chosen(embedded: Ensemble, figures: list[str]) -> None:
     queries = lines("evident_queries.jsonl")
     assert Counter(line["candidate"] for line in queries) == dict.fromkeys(POOL, 10)
@@ -58,7 +68,7 @@ def test_the_evident_expert_is_chosen_for_more_queries(embedded: Ensemble, figur
     counts, right = Counter(line["candidate"] for line in queries), routed(embedded, queries)
     parts = ", ".join(f"{name} {right[name]} of {counts[name]}" for name in POOL)
     figures.append(f"and on {right.total()} of {len(queries)} others ({parts})")
-    assert right.total() >= 127 - ROUNDING
+    assert right.total() >= 125 - ROUNDING
 
 
 def test_the_evident_expert_is_chosen_for_terse_queries(embedded: Ensemble, figures: list[str]) -> None:
@@ -68,7 +78,16 @@ def test_the_evident_expert_is_chosen_for_terse_queries(embedded: Ensemble, figu
     right = routed(embedded, queries)
     parts = ", ".join(f"{name} {right[name]} of 25" for name in POOL)
     figures.append(f"and on {right.total()} of 100 terse ones ({parts})")
-    assert right.total() >= 93 - ROUNDING
+    assert right.total() >= 94 - ROUNDING
+
+
+def test_what_people_try_first_goes_to_its_expert(embedded: Ensemble, figures: list[str]) -> None:
+    """Requests for code above all: languages, frameworks, tools, and "hello world", of which training has others."""
+    queries = lines("opening_queries.jsonl")
+    counts, right = Counter(line["candidate"] for line in queries), routed(embedded, queries)
+    parts = ", ".join(f"{name} {right[name]} of {counts[name]}" for name in POOL)
+    figures.append(f"and on {right.total()} of {len(queries)} that people try first ({parts})")
+    assert right.total() >= 109 - ROUNDING
 
 
 @pytest.mark.parametrize("name", POOL)
