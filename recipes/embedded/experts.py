@@ -26,7 +26,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingA
 
 from recipes.embedded import data, functions
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
-from recipes.embedded.writing import pieces
+from recipes.embedded.writing import VERSE, pieces
 from zooter_core.backends.local.checkpoint import fast_bfloat16
 from zooter_core.strict_json import dump_json, parse_json
 from zooter_core.weights import resolve
@@ -64,9 +64,12 @@ TURNS = {
         Turn(110_000, (0.35, 0.5, 0.15), 7e-4),
     ),
     "writer": (
-        Turn(150_000, (0.75, 0.25, 0.0)),
-        Turn(170_000, (0.75, 0.25, 0.0), 7e-4),
-        Turn(140_000, (0.25, 0.0, 0.75), 7e-4),
+        Turn(150_000, (0.75, 0.25, 0.0, 0.0)),
+        Turn(170_000, (0.75, 0.25, 0.0, 0.0), 7e-4),
+        Turn(140_000, (0.25, 0.0, 0.75, 0.0), 7e-4),
+        Turn(260_000, (0.1, 0.0, 0.45, 0.45), 7e-4),
+        Turn(450_000, (0.05, 0.0, 0.2, 0.75), 1e-3),
+        Turn(350_000, (0.05, 0.0, 0.25, 0.7), 1e-3),
     ),
     "chat": (Turn(160_000, (0.6, 0.4)), Turn(140_000, (0.75, 0.25), 7e-4), Turn(125_000, (0.9, 0.1), 7e-4)),
 }
@@ -94,6 +97,7 @@ def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
             pieces(1600, seed, False),
             data.shuffled(data.alpaca_eval(folder, writing=True), seed),
             data.shuffled(short * 3, seed),
+            pieces(3000, seed, False, VERSE) + pieces(3000, seed + 100, False, VERSE),
         ]
     questions = [(line["query"], line["answer"]) for line in data.questions(held_back=False)]
     return [data.shuffled(questions * 2, seed), data.shuffled(data.alpaca_eval(folder, writing=False), seed)]

@@ -14,7 +14,7 @@ from pathlib import Path
 from recipes.embedded import data
 from recipes.embedded.functions import tasks
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
-from recipes.embedded.writing import pieces
+from recipes.embedded.writing import VERSE, pieces
 from zooter_core.strict_json import dump_json
 
 MOST_CHARACTERS = 500
@@ -35,21 +35,22 @@ SOURCES = {
     "questions": 160,
     "routerdc_arc_challenge": 10,
     "routerdc_mmlu": 10,
-    # Terse queries by evident expert, ordinary ones of kinds that went astray, and what people try first ("hello world
-    # in ruby"); drawn after the others.
+    # Drawn after the others: terse queries by evident expert, ordinary ones of kinds that went astray, what people try
+    # first ("hello world in ruby"), verse.
     "terse_chat": 59,
     "terse_math": 67,
     "terse_code": 57,
     "terse_writer": 65,
     "everyday": 58,
     "openers": 217,
+    "verse": 50,
 }
 # Kinds with too few queries. Drawn after the others, whose queries and responses therefore stay the same.
 FURTHER = {"snippets": 40, "short_pieces": 40, "questions": 200}
 # Written for this project.
 OF_PROJECT = (
     *("problems", "simple", "algebra", "functions", "snippets", "writing", "short_pieces", "questions"),
-    *("terse_chat", "terse_math", "terse_code", "terse_writer", "everyday", "openers"),
+    *("terse_chat", "terse_math", "terse_code", "terse_writer", "everyday", "openers", "verse"),
 )
 
 
@@ -68,6 +69,7 @@ def of_project(seed: int) -> dict[str, list[str]]:
         "writing": [query for query, _ in pieces(SOURCES["writing"], seed + 2, held_back=True)],
         "short_pieces": [line["query"] for line in data.short_pieces(held_back=True)],
         "questions": [line["query"] for line in data.questions(held_back=True)],
+        "verse": [query for query, _ in pieces(SOURCES["verse"], seed + 2, True, VERSE)],
         **data.terse(),
     }
 

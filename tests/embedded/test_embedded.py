@@ -71,7 +71,7 @@ def test_the_evident_expert_is_chosen(embedded: Ensemble, figures: list[str]) ->
 
 @pytest.mark.parametrize(
     ("name", "kind", "least"),
-    [("more_evident_queries", "others", 126), ("opening_queries", "that people try first, most of them for code", 109)],
+    [("more_evident_queries", "others", 124), ("opening_queries", "that people try first, most of them for code", 111)],
 )
 def test_the_evident_expert_is_chosen_for_more_queries(
     embedded: Ensemble, figures: list[str], name: str, kind: str, least: int
