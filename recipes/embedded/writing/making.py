@@ -20,17 +20,8 @@ FORMS: tuple[Form, ...] = (
 )  # fmt: skip
 
 VERSE: tuple[Form, ...] = (
-    verse,
-    counted_haiku,
-    verse,
-    limerick,
-    verse,
-    occasion,
-    counted_haiku,
-    verse,
-    limerick,
-    acrostic,
-)
+    verse, counted_haiku, verse, limerick, verse, occasion, counted_haiku, verse, limerick, acrostic,
+)  # fmt: skip
 
 
 def pieces(count: int, seed: int, held_back: bool, forms: Sequence[Form] = FORMS) -> list[Piece]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 
@@ -20,13 +21,14 @@ def verse(dice: random.Random, held_back: bool) -> Piece:
     ask = pick(dice, table[form], held_back).format(topic)
     opening = _couplet(dice, "openings", "rap" if form == "rap" else kind, topic)
     closing = _couplet(dice, "closings", "rap" if form == "rap" else kind, topic)
-    first, second, *others = _couplets(dice, kind, pronoun, 5)
+    couplets = _couplets(dice, kind, pronoun, 5)
+    first, second = couplets[:2]
     if form == "two":
         return ask, _stanzas(dice.choice((opening, first)))
     if form == "four":
         return ask, _stanzas(opening + dice.choice((closing, first, second)))
     if form == "sonnet":
-        return ask, _stanzas(opening + first + second + others[0] + others[1] + others[2] + closing)
+        return ask, _stanzas([*opening, *itertools.chain.from_iterable(couplets), *closing])
     if form == "song":
         refrain = f"Oh, {topic}, oh, {topic}"
         return ask, "\n".join(["Verse", *opening, *first, "", "Chorus", refrain + ",", *second, refrain + "."])
@@ -54,7 +56,7 @@ def limerick(dice: random.Random, held_back: bool) -> Piece:
 def counted_haiku(dice: random.Random, held_back: bool) -> Piece:
     table, lines = RHYMES["haiku"], RHYMES["syllables"]
     kind, topic, syllables = pick(dice, table["topics"], held_back)
-    first = dice.choice(lines[syllables]).format(t=topic, T=topic)
+    first = dice.choice(lines[syllables]).format(t=topic)
     second = dice.choice(lines[dice.choice((kind, kind, kind, "any"))])
     text = f"{first} / {second} / {dice.choice(lines['last'])}"
     return pick(dice, table["asks"], held_back).format(topic), "\n".join(_lines(text))

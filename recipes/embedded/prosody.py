@@ -1,6 +1,6 @@
 """The form of the writer's verse: syllables of its haiku, rhymes of its limericks and poems, for held-back requests.
 
-    python -m recipes.embedded.verse --dictionary cmudict.dict [--fleet DIR] [--candidate writer]
+    python -m recipes.embedded.prosody --dictionary cmudict.dict [--fleet DIR] [--candidate writer]
 
 The dictionary is the CMU Pronouncing Dictionary as one text file. Requests have phrasings and subjects that no turn of
 training used; answers are greedy, with the fleet's settings.

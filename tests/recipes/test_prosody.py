@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from recipes.embedded.verse import is_haiku, is_limerick, is_rhymed, rhymes, sounds_of, syllables
+from recipes.embedded.prosody import is_haiku, is_limerick, is_rhymed, rhymes, sounds_of, syllables
 from recipes.embedded.writing import VERSE, pieces
 from recipes.embedded.writing.rhymes import RHYMES
 
