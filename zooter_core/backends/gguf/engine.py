@@ -28,8 +28,8 @@ import psutil
 from zooter_core.backends.gguf import LIBRARY, child, installed
 from zooter_core.backends.gguf.header import Header
 from zooter_core.backends.gguf.slots import Slots
+from zooter_core.backends.gguf.speeds import threads_of
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.cores import free_cores
 from zooter_core.errors import WorkError, ZooterError, not_installed
 from zooter_core.strict_json import dump_json, parse_json
 
@@ -92,7 +92,7 @@ class Engine:
             raise
 
     def _start(self, candidate: CandidateConfig) -> subprocess.Popen[bytes]:
-        threads = candidate.threads or free_cores()
+        threads = threads_of(candidate)
         settings = {
             "model": str(self.header.path),
             "adapters": [str(path) for path in self.adapters],
