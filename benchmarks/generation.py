@@ -21,6 +21,7 @@ import psutil
 
 from zooter_core.backends import Backend, Request, backend, expect
 from zooter_core.backends.gguf.adapters import gguf_adapter
+from zooter_core.backends.gguf.engine import WAITING
 from zooter_core.backends.gguf.header import read_header
 from zooter_core.config.candidates import GGUF, TRANSFORMERS
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
@@ -112,19 +113,19 @@ def main() -> None:
     call = parser.parse_args()
     quiet_libraries()
     fleet = load_fleet(EMBEDDED_FLEET)
-    os.environ["OMP_WAIT_POLICY"] = "passive"  # before the library loads
-    library = Library(fleet)
     engines = {name: backend(name) for name in (TRANSFORMERS, GGUF)}
     fleets = {
         name: replace(fleet, candidates=tuple(replace(c, backend=name) for c in fleet.candidates)) for name in engines
     }
     many = [f"{QUERY[:-1]} number {number}." for number in range(call.queries)]
     series: dict[tuple[str, str], Series] = {}
-    runs: dict[str, Callable[[list[str], list[str]], tuple[int, float]]] = {"library": library.answers}
+    runs: dict[str, Callable[[list[str], list[str]], tuple[int, float]]] = {}
     for name, engine in engines.items():
         expect(engine, fleets[name].candidates)
         engine.load(fleets[name].candidates[0])
         runs[name] = partial(answers, engine, fleets[name])
+    os.environ |= WAITING  # PyTorch, which has read it, keeps its own
+    runs["library"] = Library(fleet).answers
     kinds = {"one answer": ([ALONE], [QUERY]), "four at once": (list(fleet.pool), [QUERY])}
     if many:
         kinds[f"{len(many)} queries"] = ([ALONE], many)

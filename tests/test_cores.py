@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 
+import psutil
 import pytest
 
+from zooter_core import cores as cores_module
 from zooter_core.cores import cores, free_cores
 
 HERE = len(os.sched_getaffinity(0))
@@ -28,9 +30,14 @@ def test_a_quota_of_cgroup_1(tmp_path, quota, expected):
     assert cores(tmp_path) == expected
 
 
-@pytest.mark.parametrize(("load", "expected"), [(0.2, HERE), (HERE - 1.0, 1), (40.0, 1)])
-def test_busy_cores_are_left_to_others(tmp_path, monkeypatch, load, expected):
-    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+@pytest.mark.parametrize(
+    ("busy", "here", "expected"), [(10.0, 0.0, HERE), (100.0, 0.0, 1), (100.0, cores_module.SAMPLE * HERE, HERE)]
+)
+def test_cores_that_other_processes_use_are_left_to_them(tmp_path, monkeypatch, busy, here, expected):
+    """`busy` is a percentage of all cores, `here` the seconds of it that this process takes."""
+    seconds = iter([5.0, 5.0 + here])
+    monkeypatch.setattr(psutil.Process, "cpu_times", lambda self: (next(seconds), 0.0))
+    monkeypatch.setattr(psutil, "cpu_percent", lambda interval: busy)
     monkeypatch.setattr(os, "cpu_count", lambda: HERE)
     assert free_cores(tmp_path) == expected
 

@@ -10,7 +10,10 @@ import math
 import os
 from pathlib import Path
 
+import psutil
+
 CGROUP = Path("/sys/fs/cgroup")
+SAMPLE = 0.1  # seconds
 
 
 def cores(root: Path = CGROUP) -> int:
@@ -25,9 +28,18 @@ def cores(root: Path = CGROUP) -> int:
 
 
 def free_cores(root: Path = CGROUP) -> int:
-    """Those of `cores` that no other process has used in the last minute, at least 1."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return max(1, min(cores(root), round((os.cpu_count() or 1) - load)))
+    """Those of `cores` that other processes leave idle now, at least 1. It takes SAMPLE seconds."""
+    everywhere = os.cpu_count() or 1
+    before = _seconds()
+    busy = psutil.cpu_percent(interval=SAMPLE) / 100 * everywhere
+    others = max(0.0, busy - (_seconds() - before) / SAMPLE)
+    return max(1, min(cores(root), round(everywhere - others)))
+
+
+def _seconds() -> float:
+    """Processor seconds of this process."""
+    times = psutil.Process().cpu_times()
+    return times[0] + times[1]
 
 
 def _quota(root: Path) -> float | None:

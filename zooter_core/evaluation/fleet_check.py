@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 from zooter_core.backends import iter_responses
 from zooter_core.backends.fallback import check_answered
 from zooter_core.backends.gguf import auto
-from zooter_core.backends.gguf.speeds import measured
 from zooter_core.config.candidates import AUTO, ENDPOINT, RECORDED, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.ensemble import Ensemble
@@ -75,12 +74,12 @@ def check_part(ensemble: Ensemble, part: Part) -> Row:
 
 def _engine(entry: CandidateConfig, note: Callable[[str], None]) -> Row:
     """The speeds of both engines of the backend auto, which the first check on a machine measures."""
-    speeds = measured() or auto.measure(entry, note)
+    speeds = auto.measured() or auto.measure(entry, note)
     words = (
         f"one answer: {_speeds(speeds.one)}; {auto.MANY} at once: {_speeds(speeds.many)}",
         f"{auto.choice()} answers, {auto.choice(many=True)} collects",
     )
-    return {"found": ". ".join(words), "engines": asdict(speeds)}
+    return {"found": ". ".join(words), "engines": {"one": dict(speeds.one), "many": dict(speeds.many)}}
 
 
 def _speeds(speeds: Mapping[str, float | None]) -> str:

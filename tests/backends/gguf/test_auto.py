@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,8 @@ import pytest
 from support.gguf_models import write_model
 from support.tiny_models import save_language_model
 from zooter_core.backends import Piece, Request
-from zooter_core.backends.gguf import auto, speeds
-from zooter_core.backends.gguf.auto import AutoBackend
-from zooter_core.backends.gguf.speeds import FILE, Speeds, measured
+from zooter_core.backends.gguf import auto
+from zooter_core.backends.gguf.auto import FILE, AutoBackend, Speeds
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.ensemble import Ensemble
@@ -61,7 +59,7 @@ def test_llama_cpp_answers_until_something_else_is_measured(file):
 
 
 def note_speeds(cache: Path, one: dict, many: dict) -> None:
-    (cache / FILE).write_text(json.dumps({"one": one, "many": many, "threads": 1}))
+    (cache / FILE).write_text(json.dumps({"one": one, "many": many}))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +67,7 @@ def note_speeds(cache: Path, one: dict, many: dict) -> None:
 )
 def test_the_faster_engine_is_used(cache, gguf, transformers, chosen):
     speeds, others = {"gguf": gguf, "transformers": transformers}, {"gguf": transformers, "transformers": gguf}
-    assert Speeds(speeds, others, 1).faster() == chosen
+    assert Speeds(speeds, others).faster() == chosen
     note_speeds(cache, speeds, others)
     assert auto.choice() == chosen
     assert auto.choice(many=True) == ({"gguf", "transformers"} - {chosen}).pop()
@@ -78,13 +76,13 @@ def test_the_faster_engine_is_used(cache, gguf, transformers, chosen):
 @pytest.mark.parametrize("text", ["", "[]", '{"one": 1}', '{"one": {"gguf": 1}}', '{"gguf": 8, "transformers": 2}'])
 def test_a_damaged_measurement_is_none(cache, text):
     (cache / FILE).write_text(text)
-    assert measured() is None
+    assert auto.measured() is None
     assert auto.choice() == auto.choice(many=True) == "gguf"
 
 
 def test_a_speed_that_is_no_number_is_no_measurement(cache):
     note_speeds(cache, {"gguf": "fast", "transformers": 2}, {"gguf": 1, "transformers": 2})
-    assert measured() is None
+    assert auto.measured() is None
 
 
 def test_a_run_asks_the_engine_that_is_faster_with_many_queries(cache, folder):
@@ -109,34 +107,15 @@ def test_both_engines_are_measured_and_the_result_stays(file, folder):
     speeds = auto.measure(file, messages.append)
     assert speeds.one["transformers"] is speeds.many["transformers"] is None
     assert speeds.one["gguf"] > 0 < speeds.many["gguf"]
-    assert measured() == speeds
+    assert auto.measured() == speeds
     assert len(messages) == 2
     assert auto.measure(folder, messages.append).faster() == "transformers" == auto.choice(many=True)
-
-
-@pytest.mark.parametrize(
-    ("seconds_of", "threads"), [({2: 1, 1: 4}, 2), ({2: 4, 1: 1}, 1)], ids=["two are faster", "one is faster"]
-)
-def test_llama_cpp_gets_the_threads_with_which_it_is_faster(cache, file, monkeypatch, seconds_of, threads):
-    """Two threads wait for each other hundreds of times a token, which takes long on some machines."""
-    monkeypatch.setattr(auto, "cores", lambda: 2)
-    monkeypatch.setattr(auto, "_speed", lambda engine, candidate, *_: 8 / seconds_of[candidate.threads])
-    anew = replace(file, threads=None)
-    fastest = auto.measure(anew, lambda message: None)
-    assert fastest.threads == measured().threads == threads
-    assert fastest.one["gguf"] == fastest.many["gguf"] == 8
-    monkeypatch.setattr(speeds, "free_cores", lambda: 2)
-    assert speeds.threads_of(anew) == threads
-    assert speeds.threads_of(replace(anew, backend="gguf")) == 2  # of another size, perhaps
-    monkeypatch.setattr(speeds, "free_cores", lambda: 1)
-    assert speeds.threads_of(anew) == 1
-    assert speeds.threads_of(replace(anew, threads=3)) == 3
 
 
 def test_nothing_to_measure_is_an_error(tmp_path):
     with pytest.raises(ZooterError):
         auto.measure(CandidateConfig("none", "auto", str(tmp_path / "none.gguf")), lambda message: None)
-    assert measured() is None
+    assert auto.measured() is None
 
 
 def test_without_the_library_transformers_answers_with_a_note(folder, monkeypatch):

@@ -11,23 +11,40 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from zooter_core.backends import Backend, Piece, Request, backend, expect, read_ahead
 from zooter_core.backends.gguf import installed
-from zooter_core.backends.gguf.speeds import ENGINES, Speeds, measured
 from zooter_core.backends.turn_queue import TurnQueue
 from zooter_core.config.candidates import AUTO, GGUF, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.cores import cores
 from zooter_core.errors import ZooterError
+from zooter_core.files import atomic
 from zooter_core.records import Message
-from zooter_core.weights import Progress
+from zooter_core.strict_json import dump_json, parse_json
+from zooter_core.weights import Progress, cache_dir, private_cache
 
+FILE = "engines.json"  # in the cache
 QUERY = "Describe a walk through a market in the morning."
 TOKENS, ROUNDS = 48, 2
 MANY, MANY_TOKENS = 16, 16  # answers at once, as a run asks, and the tokens of each
+ENGINES = (GGUF, TRANSFORMERS)
 MISSING = "xllamacpp is not installed, so transformers answers, several times slower. Run `pip install 'zooter[gguf]'`."
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Tokens per second by engine, of one answer and of many at once; None for an engine that does not work here."""
+
+    one: Mapping[str, float | None]
+    many: Mapping[str, float | None]
+
+    def faster(self, many: bool = False) -> str:
+        """The engine to use."""
+        speeds = self.many if many else self.one
+        return max(ENGINES, key=lambda name: speeds[name] or 0)
 
 
 class AutoBackend:
@@ -121,38 +138,45 @@ def engine_of(candidate: CandidateConfig, many: bool = False) -> str:
     return choice(many) if candidate.backend == AUTO else candidate.backend
 
 
+def measured() -> Speeds | None:
+    """The speeds that were measured on this machine; None if there are none."""
+    with suppress(OSError, ValueError, TypeError, KeyError, ZooterError):
+        values = parse_json((cache_dir() / FILE).read_text(encoding="utf-8"))
+        one, many = ({name: _number(values[kind][name]) for name in ENGINES} for kind in ("one", "many"))
+        return Speeds(one, many)
+    return None
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
 def measure(candidate: CandidateConfig, progress: Progress) -> Speeds:
     """Measure both engines with a candidate, and note the result for later starts.
-
-    llama.cpp is measured with all cores and with one. Its threads wait for each other hundreds of times a token, and on
-    some machines a thread that waits takes long to wake up: then one thread is several times faster than two.
 
     Raises:
         ZooterError: neither works.
     """
     one: dict[str, float | None] = dict.fromkeys(ENGINES)
     many: dict[str, float | None] = dict.fromkeys(ENGINES)
-    threads = candidate.threads or cores()
-    trials = [(GGUF, replace(candidate, threads=n)) for n in dict.fromkeys((threads, candidate.threads or 1))]
     problem: ZooterError | None = None
-    for name, trial in [*trials, (TRANSFORMERS, candidate)]:
+    for name in ENGINES:
         progress(f"Measuring {name} ...")
         engine = backend(name)
         try:
-            engine.load(trial)
-            speed = round(max(_speed(engine, trial, 1, TOKENS) for _ in range(ROUNDS)), 1)
-            if speed > (one[name] or 0):
-                one[name], many[name] = speed, round(_speed(engine, trial, MANY, MANY_TOKENS), 1)
-                threads = trial.threads or threads
+            engine.load(candidate)
+            one[name] = round(max(_speed(engine, candidate, 1, TOKENS) for _ in range(ROUNDS)), 1)
+            many[name] = round(_speed(engine, candidate, MANY, MANY_TOKENS), 1)
         except ZooterError as raised:
-            problem = raised
+            one[name], problem = None, raised
         finally:
             engine.spare()
     if problem is not None and not any(one.values()):
         raise problem
-    speeds = Speeds(one, many, threads)
-    speeds.save()
-    return speeds
+    path: Path = private_cache() / FILE
+    with suppress(OSError), atomic(path) as partial:  # without it, the next check measures again
+        partial.write_text(dump_json({"one": one, "many": many}) + "\n", encoding="utf-8")
+    return Speeds(one, many)
 
 
 def _speed(engine: Backend, candidate: CandidateConfig, count: int, tokens: int) -> float:

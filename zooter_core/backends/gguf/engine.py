@@ -2,8 +2,7 @@
 
 A crash in native code ends that process and not this one; the next query starts a new one. Beside the library
 in this process it costs nothing that can be measured (`python benchmarks/generation.py`, docs/results.md). It also has
-its own OpenMP settings: its threads wait passively, because spinning ones make each other ten times slower when there
-are more of them than free cores.
+its own OpenMP settings: its threads spin only briefly while they wait for each other.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ import psutil
 from zooter_core.backends.gguf import LIBRARY, child, installed
 from zooter_core.backends.gguf.header import Header
 from zooter_core.backends.gguf.slots import Slots
-from zooter_core.backends.gguf.speeds import threads_of
 from zooter_core.config.candidates import CandidateConfig
+from zooter_core.cores import free_cores
 from zooter_core.errors import WorkError, ZooterError, not_installed
 from zooter_core.strict_json import dump_json, parse_json
 
@@ -39,6 +38,9 @@ BATCH = 128  # tokens of a prompt that are read at once; a stop waits for them
 TIMEOUT = 600.0  # seconds without a byte from the process
 REASON_SECONDS = 5.0  # that llama.cpp may take to write why a model does not load
 OVERHEAD = 60_000_000  # bytes of the process without weights and context
+# A thread that waits for the others looks 1,000 times before it sleeps. With fewer, waking it takes longer than its
+# work on some machines; with more, threads take cores from each other (docs/notebook/runtimes.md#threads-of-llamacpp).
+WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
 FULL = ("out of memory", "failed to allocate", "unable to allocate", "failed to create context")
 INSTALL = "Run `pip install 'zooter[gguf]'`, or set backend = \"transformers\" in fleet.toml."
 
@@ -92,7 +94,7 @@ class Engine:
             raise
 
     def _start(self, candidate: CandidateConfig) -> subprocess.Popen[bytes]:
-        threads = threads_of(candidate)
+        threads = candidate.threads or free_cores()
         settings = {
             "model": str(self.header.path),
             "adapters": [str(path) for path in self.adapters],
@@ -115,7 +117,7 @@ class Engine:
             "offline": True,
             "verbosity": 1,
         }
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
+        environment = WAITING | os.environ | {"OMP_NUM_THREADS": str(threads)}
         with self._log.open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-I", child.__file__, dump_json(settings)],

@@ -33,7 +33,7 @@ def draw(engine: Ensemble, comparison: Comparison) -> None:
     routing(comparison)
     job = comparison.job
     if job.running and isinstance(job, BackgroundWork):
-        draw_live(job, partial(progress, comparison, job), every=0.3)
+        draw_live(job, partial(progress, comparison, job))
     else:
         result(engine, comparison)
 
