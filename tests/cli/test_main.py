@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -121,6 +122,20 @@ def test_every_suite_is_in_the_help_of_bench(capsys):
 
     main(["bench", "--help"])
     assert ", ".join(SUITES) in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("already", "turns"), [({}, "10000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "active"}, None)]
+)
+def test_threads_of_pytorch_do_not_keep_cores_from_others_unless_told_otherwise(monkeypatch, already, turns):
+    """docs/notebook/runtimes.md#batches-on-a-processor has the figures."""
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")  # so that it is as before after the test
+        monkeypatch.delenv(name)
+    for name, value in already.items():
+        monkeypatch.setenv(name, value)
+    main(["--version"])
+    assert os.environ.get("GOMP_SPINCOUNT") == turns
 
 
 def test_version(capsys):

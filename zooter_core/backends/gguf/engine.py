@@ -117,7 +117,7 @@ class Engine:
             "offline": True,
             "verbosity": 1,
         }
-        environment = WAITING | os.environ | {"OMP_NUM_THREADS": str(threads)}
+        environment = os.environ | WAITING | {"OMP_NUM_THREADS": str(threads)}
         with self._log.open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-I", child.__file__, dump_json(settings)],
