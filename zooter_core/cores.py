@@ -10,8 +10,6 @@ import math
 import os
 from pathlib import Path
 
-import psutil
-
 CGROUP = Path("/sys/fs/cgroup")
 SAMPLE = 0.1  # seconds
 
@@ -29,17 +27,13 @@ def cores(root: Path = CGROUP) -> int:
 
 def free_cores(root: Path = CGROUP) -> int:
     """Those of `cores` that other processes leave idle now, at least 1. It takes SAMPLE seconds."""
-    everywhere = os.cpu_count() or 1
-    before = _seconds()
+    import psutil  # here, because an exported router runs without it
+
+    everywhere, here = os.cpu_count() or 1, psutil.Process()
+    before = sum(here.cpu_times()[:2])
     busy = psutil.cpu_percent(interval=SAMPLE) / 100 * everywhere
-    others = max(0.0, busy - (_seconds() - before) / SAMPLE)
+    others = max(0.0, busy - (sum(here.cpu_times()[:2]) - before) / SAMPLE)
     return max(1, min(cores(root), round(everywhere - others)))
-
-
-def _seconds() -> float:
-    """Processor seconds of this process."""
-    times = psutil.Process().cpu_times()
-    return times[0] + times[1]
 
 
 def _quota(root: Path) -> float | None:

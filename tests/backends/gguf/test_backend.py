@@ -250,7 +250,7 @@ def test_a_process_that_dies_between_two_queries_is_not_noticed(model):
 
 @pytest.mark.slow
 def test_two_demos_side_by_side_do_not_spend_their_cores_on_waiting(model):
-    """Threads that spin while they wait take ten times the processor time as soon as another process has the core."""
+    """Threads that spin without end take ten times the processor time as soon as another process has the core."""
     entry = replace(candidate(model, **ENDLESS), threads=2)
     generation = replace(GREEDY, max_new_tokens=200)
     backends = [GgufBackend(), GgufBackend()]

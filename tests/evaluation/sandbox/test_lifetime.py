@@ -146,9 +146,9 @@ def test_a_run_leaves_no_process_behind():
     def children() -> list[str]:
         return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
 
-    before = children()
+    before, handler = children(), signal.getsignal(signal.SIGTERM)
     for code in ("def f(): return 1", "while True: pass", "import os\nos._exit(0)", "import time\ntime.sleep(99)"):
         run(code, "f()", "f", limits=Limits(seconds=1))
         run(code, "f()", "f", limits=Limits(seconds=1), sandboxed=False)
     assert children() == before
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) is handler

@@ -238,9 +238,8 @@ def test_auto_j_compares_in_its_own_format():
         server.replies["auto-j-13b"] = reply
         model = reward_model(auto_j(server, mode="pair"), lambda kind: OpenAIBackend())
         scored = score_queries(model, [("q", ["good", "bad"]), ("tied", ["good", "bad"])])
-        assert (
-            "[Response 1]: good\n***\n[Response 2]: bad\n***\n[END DATA]" in server.bodies[0]["messages"][-1]["content"]
-        )
+        requests = [body["messages"][-1]["content"] for body in server.bodies]
+        assert any("[Response 1]: good\n***\n[Response 2]: bad\n***\n[END DATA]" in request for request in requests)
     assert [query.rewards for query in scored] == [(1, -1), (0, 0)]
 
 
