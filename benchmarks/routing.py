@@ -39,7 +39,7 @@ def main() -> None:
     torch.set_num_threads(call.threads)
     queries = [query.text for query in read_queries(call.queries)][: call.most]
     ensembles = {kind: ensemble_on(kind) for kind in ([call.runtime] if call.runtime else KINDS)}
-    seconds, probabilities = timed(ensembles, queries, call.rounds)
+    seconds, probabilities, tags = timed(ensembles, queries, call.rounds)
     tokens = next(iter(ensembles.values())).router.encoder.count(queries)
     print(f"{len(queries)} queries of {np.median(tokens):.0f} tokens (median), {call.rounds} rounds;", end=" ")
     print(f"torch on {call.threads} of {os.cpu_count()} cores, ONNX Runtime on 1")
@@ -50,10 +50,12 @@ def main() -> None:
         print(f"{kind}: in one batch {per_second(ensembles[kind], queries):.0f} queries per second")
     for kind in list(seconds)[1:]:
         ratios = np.median(np.array(seconds["torch"]) / np.array(seconds[kind]), axis=0)
-        same = np.mean(probabilities["torch"].argmax(axis=1) == probabilities[kind].argmax(axis=1))
+        exact, choices = probabilities["torch"], probabilities[kind].argmax(axis=1)
+        lost = exact.max(axis=1) - exact[np.arange(len(exact)), choices]
         off = np.quantile(np.abs(probabilities[kind] - probabilities["torch"]).max(axis=1), (0.5, 0.99, 1))
         print(f"torch / {kind}: {ratios[0]:.2f} by the clock, {ratios[1]:.2f} by thread time;", end=" ")
-        print(f"the same choice {same:.2%};", end=" ")
+        print(f"the same choice {np.mean(lost == 0):.2%}; it is {lost.mean():.5f} less probable (mean),", end=" ")
+        print(f"{lost.max():.3f} (at most); the same tags {np.mean(np.equal(tags['torch'], tags[kind])):.2%};", end=" ")
         print(f"probabilities off by {off[0]:.4f} (median), {off[1]:.4f} (99%), {off[2]:.4f} (at most)")
 
 
@@ -67,11 +69,12 @@ def ensemble_on(runtime: str) -> Ensemble:
 
 def timed(
     ensembles: dict[str, Ensemble], queries: list[str], rounds: int
-) -> tuple[dict[str, list[tuple[float, float]]], dict[str, np.ndarray]]:
-    """Clock and thread seconds, and the probabilities, of each runtime for each query in turn."""
+) -> tuple[dict[str, list[tuple[float, float]]], dict[str, np.ndarray], dict[str, list[str]]]:
+    """Clock and thread seconds, probabilities and tags of each runtime for each query in turn."""
     assert len(queries) > REMEMBERED  # so that a query has left the cache before it returns
     seconds: dict[str, list[tuple[float, float]]] = {kind: [] for kind in ensembles}
     probabilities: dict[str, list[list[float]]] = {kind: [] for kind in ensembles}
+    tags: dict[str, list[str]] = {kind: [] for kind in ensembles}
     for number in range(rounds):
         order = list(ensembles.items())[:: 1 if number % 2 else -1]
         for query in queries:
@@ -80,7 +83,8 @@ def timed(
                 decision = ensemble.route([Message("user", query)])
                 seconds[kind].append((time.perf_counter() - clock, time.thread_time() - thread))
                 probabilities[kind].append(list(decision.probabilities.values()))
-    return seconds, {kind: np.array(rows) for kind, rows in probabilities.items()}
+                tags[kind].append(", ".join(tag.name for tag in decision.tags))
+    return seconds, {kind: np.array(rows) for kind, rows in probabilities.items()}, tags
 
 
 def per_second(ensemble: Ensemble, queries: list[str]) -> float:

@@ -28,7 +28,7 @@ from zooter_core.paths import EMBEDDED_FLEET
 CANDIDATES = ("chat", "math", "code", "writer")
 TOPICS = ("the sea", "a list in Python", "12 + 30 apples", "a toast", "SQL joins", "rain", "a square root", "cats")
 VERBS = ("Write a short text about", "Explain to a child", "What should everybody know about", "Give three facts about")
-FLEET = 'name = "stub"\n[router]\npath = "{}"\n[serve]\nrouting_threads = {}\n'
+FLEET = 'name = "stub"\n[router]\npath = "{}"\nruntime = "{}"\n'
 CANDIDATE = '\n[[candidate]]\nname = "{}"\nbackend = "openai"\nmodel = "stub"\nbase_url = "{}"\nparallel = 100000\n'
 LITELLM = """
 model_list:
@@ -46,15 +46,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2, help="turns of the targets; --seconds are split among them")
     parser.add_argument("--tokens", type=int, default=32, help="of an answer")
     parser.add_argument("--rate", type=float, default=32, help="tokens a second of each answer; 0 sends all at once")
-    parser.add_argument("--threads", type=int, nargs="+", default=[2], help="`routing_threads`, a server for each")
+    runtimes = ("auto", "onnx")
+    parser.add_argument("--runtime", choices=runtimes, nargs="+", default=["auto"], help="of [router]; a server each")
     parser.add_argument("--litellm", metavar="BIN", help="LiteLLM's program, from an environment of its own")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with ExitStack() as stack:
         stub = stack.enter_context(stub_server(options.tokens, options.rate))
         targets = {"direct": stub}
-        for threads in options.threads:
-            targets[f"zooter/{threads}"] = stack.enter_context(zooter(stub.url, threads))
+        for runtime in options.runtime:
+            targets[f"zooter/{runtime}"] = stack.enter_context(zooter(stub.url, runtime))
         if options.litellm:
             targets["litellm"] = stack.enter_context(litellm(options.litellm, stub.url))
         rows: list[dict[str, object]] = []
@@ -151,10 +152,10 @@ def request(texts: random.Random) -> bytes:
 
 
 @contextmanager
-def zooter(stub: str, threads: int) -> Iterator[Server]:
+def zooter(stub: str, runtime: str) -> Iterator[Server]:
     """`zooter serve` for four candidates on the stub."""
     with tempfile.TemporaryDirectory() as folder:
-        text = FLEET.format(EMBEDDED_FLEET / "router", threads) + "".join(CANDIDATE.format(n, stub) for n in CANDIDATES)
+        text = FLEET.format(EMBEDDED_FLEET / "router", runtime) + "".join(CANDIDATE.format(n, stub) for n in CANDIDATES)
         (Path(folder) / "fleet.toml").write_text(text)
         port = free_port()
         command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", folder, "--port", str(port)]

@@ -24,7 +24,7 @@ MARKERS = {  # of all tests in a folder or file, under tests/
     "faults": "faults",
     "evaluation/sandbox": "faults",
     "router/encoder/test_onnx.py": "export",
-    "router/encoder/test_int8.py": "export",
+    "router/test_quantise.py": "export",
     "router/test_portable.py": "export",
     "exports": "export",
     "serve/test_light.py": "export",
@@ -39,7 +39,7 @@ FIRST = (  # the slow tests, those that share models or servers together: each g
     ("embedded", "test_weights.py", "cli/test_setup.py", "test_network.py", "serve/test_light.py", "test_package.py"),
     (
         *("pipeline/test_on_ray.py", "router/test_processes.py", "router/test_portable.py", "exports"),
-        *("router/encoder", "cli/test_main.py", "cli/test_on_a_terminal.py", "test_docs.py"),
+        *("router/test_quantise.py", "router/encoder", "cli/test_main.py", "cli/test_on_a_terminal.py", "test_docs.py"),
     ),
     ("faults", "backends/local/test_out_of_memory.py"),
 )

@@ -1,8 +1,9 @@
-"""The embedded fleet's encoder on each runtime: the same choices, and from ONNX Runtime the same probabilities."""
+"""The embedded fleet's router on each runtime: ONNX Runtime gives the same probabilities, and with 7 bits nearly."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from zooter_core.ensemble import Ensemble
 from zooter_core.exports.reward import PortableReward, make_reward_export
+from zooter_core.exports.router import open_router
 from zooter_core.labelling.rewards import reward_model
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.graph import missing
@@ -49,19 +51,22 @@ def test_the_embedded_routers_choices_stay(on_torch: Router, exact: np.ndarray) 
 
 @pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 def test_every_runtime_chooses_alike(embedded: Ensemble, exact: np.ndarray, figures: list[str]) -> None:
+    """With 7-bit weights, as `zooter serve` routes, a choice between two that are nearly equal may be the other one."""
     assert embedded.router.encoder.runtime == "onnx"  # the default, since the extra is installed
     assert probabilities(embedded.router) == pytest.approx(exact, abs=1e-5)
     assert embedded.fleet.router is not None
-    int8 = Router.load(embedded.fleet.router.path, Encoders("int8"))
+    int8 = open_router(replace(embedded.fleet.router, runtime="int8")).for_pool(embedded.fleet.pool)
     assert int8.encoder.runtime == "int8"
     table = probabilities(int8)
-    assert choices(int8, table) == "".join(CHOICES)
-    off = np.abs(table - exact).max(axis=1)
+    off, rows = np.abs(table - exact).max(axis=1), np.arange(len(exact))
+    lost = exact.max(axis=1) - exact[rows, table.argmax(axis=1)]
     figures.append(
-        f"probabilities with int8 and on torch, {len(QUERIES)} queries: {np.median(off):.4f} apart (median), at most "
-        f"{off.max():.4f}"
+        f"with int8 and on torch, {len(QUERIES)} queries: probabilities {np.median(off):.4f} apart (median), at most "
+        f"{off.max():.4f}; {np.count_nonzero(lost)} other choices, with at most {lost.max():.3f} less"
     )
     assert off.max() < 0.1
+    assert np.mean(lost > 0) < 0.03
+    assert lost.max() < 0.05
 
 
 @pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")

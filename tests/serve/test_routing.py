@@ -12,10 +12,10 @@ pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed"
 
 from support.event_loops import run_apart
 from zooter_core.config.fleet import RouterConfig, load_fleet
-from zooter_core.config.serve import ServeConfig
 from zooter_core.records import Decision, Message
-from zooter_core.router import portable
+from zooter_core.router.config import GRAPH, QUANTISED
 from zooter_core.router.graph import missing
+from zooter_core.router.portable import PortableRouter
 from zooter_core.serve import routing
 from zooter_core.serve.routing import MOST_CONVERSATIONS, BatchRouter, Routed, Row, open_route, remembering
 
@@ -121,19 +121,10 @@ def test_the_endpoint_routes_a_conversation_as_the_ensemble_does(tiny_ensemble):
 
 
 @pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
-@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (16, 3)])
-def test_a_pass_has_the_threads_of_fleet_toml_up_to_the_cores(tiny_fleet, exported, monkeypatch, cores, threads):
-    sessions, open_session = [], portable.session
-
-    def session(*arguments):
-        sessions.append(open_session(*arguments))
-        return sessions[-1]
-
-    monkeypatch.setattr(portable, "session", session)
-    monkeypatch.setattr(routing, "cores", lambda: cores)
-    settings = {"router": RouterConfig(path=str(exported)), "serve": ServeConfig(routing_threads=3), "tagger": None}
+@pytest.mark.parametrize(("runtime", "graph"), [("auto", QUANTISED), ("int8", QUANTISED), ("onnx", GRAPH)])
+def test_a_fleet_of_endpoints_is_routed_with_seven_bits(tiny_fleet, exported, runtime, graph):
+    settings = {"router": RouterConfig(path=str(exported), runtime=runtime), "tagger": None}
     route = open_route(replace(load_fleet(tiny_fleet), **settings), None, pytest.fail)
-    assert [entry.get_session_options().intra_op_num_threads for entry in sessions] == [threads]
-    expected = portable.PortableRouter.open(exported).route(["What is the sea?"])[0]
+    expected = PortableRouter.open(exported, graph=graph).route(["What is the sea?"])[0]
     decision = route([["What is the sea?"]])[0].decision
     assert decision.probabilities == pytest.approx(dict(expected.probabilities), abs=1e-6)

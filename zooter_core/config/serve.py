@@ -19,7 +19,6 @@ class ServeConfig(Table):
         sticky_seconds: how long a conversation keeps its candidate after its last turn; 0 routes every turn anew.
         switch_margin: a conversation changes its candidate if another one's probability leads by more than this.
         best_of: how many candidates answer for the model `auto-best`, where the router is unsure.
-        routing_threads: of the router on ONNX Runtime in a fleet of endpoints, up to the number of cores.
         concurrent: requests that are answered at the same time.
         queue: further requests that wait for a place, for up to `queue_seconds`.
         deadline_seconds: from the end of the wait to the end of the answer.
@@ -30,7 +29,6 @@ class ServeConfig(Table):
     sticky_seconds: NotNegative = 600
     switch_margin: Annotated[float, Field(strict=True, ge=0, le=1), AS_WRITTEN] = 0.1
     best_of: Count = 2
-    routing_threads: Count = 2
     concurrent: Count = 256
     queue: Limit = 1024
     queue_seconds: Positive = 60

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zooter_core.config.fleet import RouterConfig
 from zooter_core.errors import ZooterError
 from zooter_core.exports.place import Place, digest_of
-from zooter_core.router.config import CONFIG, ENCODER_FOLDER, VERSION, WEIGHTS, is_portable
+from zooter_core.router.config import CONFIG, ENCODER_FOLDER, GRAPH, QUANTISED, VERSION, WEIGHTS, is_portable
 from zooter_core.router.graph import missing
 from zooter_core.router.portable import PortableRouter
 from zooter_core.router.router import Router
@@ -20,30 +20,54 @@ from zooter_core.weights import Progress, resolve, silent, stamp_of
 if TYPE_CHECKING:
     from zooter_core.router.encoder import Encoders
 
-RUNTIMES = ("auto", "onnx")  # those of [router] that an export may stand for
+INT8 = "int8"
+RUNTIMES = ("auto", "onnx", INT8)  # those of [router] that an export may stand for
+LAYOUT = 2  # raise it when what is exported changes: exports in the cache are then made again
 
 
-def open_router(config: RouterConfig, encoders: Callable[[], Encoders] | None = None, threads: int = 1) -> Router:
+def open_router(config: RouterConfig, encoders: Callable[[], Encoders] | None = None, fast: bool = False) -> Router:
     """The router of a fleet: an exported one, its export in the cache, or the one on PyTorch.
 
     Args:
         encoders: called for the last of these, which shares their models; new ones if not given.
-        threads: of a pass of an exported router (`graph.session`).
+        fast: with `runtime = "auto"`, take 7-bit weights where the export has them.
 
     Raises:
-        ZooterError, WorkError: as `Router.load`.
+        ZooterError, WorkError: as `Router.load`, or fleet.toml wants 7-bit weights and there are none.
     """
-    folder = Path(config.path)
+    folder, place = Path(config.path), None
     if is_portable(folder):
-        return PortableRouter.open(folder, threads=threads)
-    if config.runtime in RUNTIMES and (place := cached_export(folder)):
+        return PortableRouter.open(folder, graph=_graph(folder, config, fast))
+    if config.runtime in RUNTIMES:
+        place = make_export(folder) if config.runtime == INT8 else cached_export(folder)
+    graph = _graph(place, config, fast)
+    if place:
         with suppress(ZooterError):  # damaged, or a package is gone
-            return PortableRouter.open(place, checked=False, threads=threads)
+            return PortableRouter.open(place, checked=False, graph=graph)
     if encoders is None:
         from zooter_core.router.encoder import Encoders  # loads PyTorch
 
         return Router.load(folder, Encoders(config.runtime))
     return Router.load(folder, encoders())
+
+
+def _graph(place: Path | None, config: RouterConfig, fast: bool) -> str:
+    """The file to take of an export.
+
+    Raises:
+        ZooterError: fleet.toml wants 7-bit weights, and there are none.
+    """
+    if config.runtime != INT8 and not (fast and config.runtime == "auto"):
+        return GRAPH
+    if place and (place / QUANTISED).is_file():
+        return QUANTISED
+    if config.runtime != INT8:
+        return GRAPH
+    raise ZooterError(
+        f'an export with 7-bit weights of the router in {config.path}, for runtime = "{INT8}"',
+        "none",
+        'Set runtime = "onnx" in [router].',
+    )
 
 
 def cached_export(folder: Path) -> Path | None:
@@ -87,4 +111,4 @@ def _source(folder: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError, ZooterError):
         return None  # `Router.load` says what is wrong
     stamp = stamp_of(encoder)
-    return digest_of(f"{VERSION} {Path(encoder).resolve()} {stamp}", config, weights) if stamp else None
+    return digest_of(f"{VERSION} {LAYOUT} {Path(encoder).resolve()} {stamp}", config, weights) if stamp else None

@@ -22,6 +22,7 @@ ENCODER_FOLDER = "encoder"  # the name of an encoder inside the router's folder
 ABOUT = "router.json"  # of an exported router, beside GRAPH and TOKENIZER
 GRAPH, TOKENIZER = "router.onnx", "tokenizer.json"
 MAPPED = f"{GRAPH}.data"  # the graph's weights, in the cache alone
+QUANTISED = "router.int8.onnx"  # the graph with 7-bit weights (quantise.py), if it chooses as GRAPH does
 VERSION = 1  # of the layout of an exported router
 AGAIN, EXPORT_AGAIN = "make the router again with `zooter distill`", "export the router again with `zooter export onnx`"
 Fields = Mapping[str, tuple[str, Callable[[Any], bool]]]
@@ -150,7 +151,8 @@ def _labels(value: Any) -> bool:
 
 
 def _checksums(value: Any) -> bool:
-    return isinstance(value, dict) and set(value) - {MAPPED} == {GRAPH, TOKENIZER} and all(map(_text, value.values()))
+    names = set(value) - {MAPPED, QUANTISED} if isinstance(value, dict) else set()
+    return names == {GRAPH, TOKENIZER} and all(map(_text, value.values()))
 
 
 # Field -> what it must be, and the check.

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from zooter_core.data.paraphrases import paraphrases
 from zooter_core.data.run_state import sha256_of
-from zooter_core.errors import WorkError
+from zooter_core.errors import WorkError, first_line
 from zooter_core.files import update_folder, writing
-from zooter_core.router.config import ABOUT, GRAPH, MAPPED, TOKENIZER, VERSION
+from zooter_core.router.config import ABOUT, GRAPH, MAPPED, QUANTISED, TOKENIZER, VERSION, read_about
 from zooter_core.router.encoder import SAMPLES, Encoders
 from zooter_core.router.encoder.onnx import OPSET, check_installed, map_weights, plain_copy, pool, write_graph
 from zooter_core.router.neighbours import ARRAYS, RECORDS
 from zooter_core.router.portable import PortableRouter
+from zooter_core.router.quantise import quantise
 from zooter_core.router.text_encoder import MOST_TOKENS
 from zooter_core.router.torch_router import RouterHead, TorchRouter
 from zooter_core.strict_json import dump_json
 
 TOLERANCE = 1e-4  # between both routers' probabilities, which are within 1e-6
 TEXTS = [text for texts in SAMPLES for text in texts]
+ENCODER_OPERATORS = "/model/"  # how the names of those in the graph begin: `_Graph.model`
+SAME_CHOICES = 0.95  # the least share of queries for which 7-bit weights choose as the router does
 
 
 def export_router(folder: Path, out: Path, cached: bool = False) -> PortableRouter:
@@ -40,13 +45,15 @@ def export_router(folder: Path, out: Path, cached: bool = False) -> PortableRout
     """
     check_installed()
     router = TorchRouter.open(folder, Encoders("torch"))
-    with update_folder(out, ABOUT, (ARRAYS, RECORDS)) as partial:
+    with update_folder(out, ABOUT, (ARRAYS, RECORDS, QUANTISED)) as partial:
         with writing(out):
             _write(router, partial, cached)
             for name in () if cached else (ARRAYS, RECORDS):
                 if (folder / name).is_file():
                     shutil.copyfile(folder / name, partial / name)
         _check(router, partial)
+        with writing(out):
+            _add_quantised(router, partial)
     return PortableRouter.open(out)
 
 
@@ -106,7 +113,34 @@ def _write(router: TorchRouter, folder: Path, cached: bool) -> None:
         "opset": OPSET,
         "sha256": {name: sha256_of(folder / name) for name in (GRAPH, TOKENIZER, *([MAPPED] if cached else []))},
     }
+    _write_about(folder, about)
+
+
+def _write_about(folder: Path, about: Mapping[str, Any]) -> None:
     (folder / ABOUT).write_text(dump_json(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _add_quantised(router: TorchRouter, folder: Path) -> None:
+    """Add the graph with 7-bit weights, unless ONNX Runtime cannot make it, or too many of its choices are others.
+
+    Pairs of queries that were written for this project show which numbers are large, and how it chooses.
+    """
+    path, about = folder / QUANTISED, read_about(folder)
+    usual, others = zip(*paraphrases(), strict=True)
+    try:
+        quantise(
+            folder / GRAPH, path, [router.encoder.tokens([text], "np") for text in usual], prefix=ENCODER_OPERATORS
+        )
+        _write_about(folder, about | {"sha256": about["sha256"] | {QUANTISED: sha256_of(path)}})
+        exact, fast = (PortableRouter.open(folder, graph=name).probabilities(others) for name in (GRAPH, QUANTISED))
+        if (same := np.mean(exact.argmax(axis=1) == fast.argmax(axis=1))) < SAME_CHOICES:
+            raise ValueError(f"they would change {1 - same:.0%} of its choices")
+    except OSError:
+        raise
+    except Exception as problem:  # onnx and ONNX Runtime raise many kinds; the exact graph is enough
+        warnings.warn(f"The router is exported without 7-bit weights: {first_line(problem)}", stacklevel=3)
+        path.unlink(missing_ok=True)
+        _write_about(folder, about)
 
 
 def tokenizer_json(tokenizer: Any, reference: str, most: int, direction: str = "right", padding: bool = True) -> str:

@@ -23,17 +23,11 @@ def missing() -> list[str]:
     return [name for name in PACKAGES if importlib.util.find_spec(name) is None]
 
 
-def session(model: str | bytes, threads: int = 1) -> Any:
-    """A graph in a file, or as bytes, ready to run.
-
-    Args:
-        threads: of a pass. Two shorten it where both have a core for themselves; where not, one waits for the other.
-    """
+def session(model: str | bytes) -> Any:
+    """A graph in a file, or as bytes, ready to run. A pass runs in the calling thread."""
     onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    # Threads that spin take the core from those who write answers: with them, the slowest passes take longer.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.intra_op_num_threads, options.inter_op_num_threads = 1, 1
     options.log_severity_level = 4  # errors are raised as well
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # they keep what the longest text has needed
     # The kernel of this fusion adds numbers one by one; the operators that it replaces take a quarter of its time.

@@ -19,7 +19,7 @@ from zooter_core.cores import cores
 from zooter_core.data.run_state import sha256_of
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.method.selection import Outputs
-from zooter_core.router.config import ABOUT, GRAPH, MAPPED, TOKENIZER, read_about
+from zooter_core.router.config import ABOUT, GRAPH, MAPPED, QUANTISED, TOKENIZER, read_about
 from zooter_core.router.graph import Array, load_onnxruntime, session
 from zooter_core.router.router import PROBE, Router
 from zooter_core.router.text_encoder import MOST_CHARACTERS, Progress, TextEncoder, by_length
@@ -41,26 +41,27 @@ class PortableRouter(Router):
         self._labels, self._members = about["labels"], int(about["members"])
 
     @classmethod
-    def open(cls, folder: Path, encoders: object = None, *, checked: bool = True, threads: int = 1) -> PortableRouter:
+    def open(cls, folder: Path, encoders: object = None, *, checked: bool = True, graph: str = GRAPH) -> PortableRouter:
         """The router in a folder, checked with a first query. Errors are those of `Router.load`.
 
         Args:
             encoders: not used, since the router has its own.
-            checked: whether the files must have the checksums of those that were exported, which takes as long as a
-                fifth of all else.
-            threads: of a pass (`graph.session`).
+            checked: whether the files that are read must have the checksums of those that were exported, which takes as
+                long as a fifth of all else.
+            graph: GRAPH, or QUANTISED where the folder has it.
 
         Raises:
             ZooterError: a package is missing, or a file is not the one that was exported.
             WorkError: ONNX Runtime cannot run the graph.
         """
-        check_readable(folder, (ABOUT, GRAPH, MAPPED, TOKENIZER))
+        check_readable(folder, (ABOUT, graph, MAPPED, TOKENIZER))
         about = read_about(folder)
         _check_packages(folder)
         for name, checksum in about["sha256"].items() if checked else ():
-            _check_file(folder / name, checksum)
+            if name in (graph, TOKENIZER) or (name == MAPPED and graph == GRAPH):
+                _check_file(folder / name, checksum)
         try:
-            router = cls(folder, about, PortableEncoder(about, folder, threads))
+            router = cls(folder, about, PortableEncoder(about, folder, graph))
             router.outputs([PROBE])
         except ZooterError:
             raise
@@ -88,24 +89,24 @@ class PortableRouter(Router):
 class PortableEncoder(TextEncoder):
     """The encoder inside an exported router's graph. One pass gives a text's vectors and the router's outputs.
 
-    A pass runs in the calling thread, and in others if it has more; batches of more than SMALL_BATCH texts are divided
-    among the cores.
+    A pass runs in the calling thread; batches of more than SMALL_BATCH texts are divided among the cores.
     """
 
-    def __init__(self, about: Mapping[str, Any], folder: Path, threads: int = 1) -> None:
+    def __init__(self, about: Mapping[str, Any], folder: Path, graph: str = GRAPH) -> None:
         from tokenizers import Tokenizer
 
         super().__init__()
         self.reference, self.width, checksums = about["encoder"], int(about["width"]) // 2, about["sha256"]
-        self.stamp = checksums.get(MAPPED, checksums[GRAPH])
+        self.quantised = graph == QUANTISED
+        self.stamp = checksums[QUANTISED] if self.quantised else checksums.get(MAPPED, checksums[GRAPH])
         self.tokenizer: Any = Tokenizer.from_file(str(folder / TOKENIZER))  # it truncates and pads as the encoder needs
-        self.session = session(str(folder / GRAPH), threads)
+        self.session = session(str(folder / graph))
         self._names = [entry.name for entry in self.session.get_inputs()]
         self._columns = int(about["width"]) + len(about["candidates"]) * (1 + int(about["members"]))
 
     @property
     def runtime(self) -> str:
-        return "onnx"
+        return "int8" if self.quantised else "onnx"
 
     @property
     def identity(self) -> str:

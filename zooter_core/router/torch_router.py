@@ -7,7 +7,6 @@ encoder's weights are loaded from where the config says; a fine-tuned encoder li
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from zooter_core.method.selection import Outputs
 from zooter_core.plugins import load_kind
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import CONFIG, ENCODER_FOLDER, WEIGHTS, broken, check_router
-from zooter_core.router.encoder import Embed, Encoder, Encoders
+from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.kinds import DEFAULT, KINDS
 from zooter_core.router.router import PROBE, Router
 from zooter_core.router.text_encoder import Progress, after
@@ -72,10 +71,10 @@ class TorchRouter(Router):
             self.encoder.save(Path(folder) / ENCODER_FOLDER)
 
     def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
-        return self.head.probabilities(self._embed(queries))
+        return self.head.probabilities(self.encoder.embed(queries))
 
     def outputs(self, queries: Sequence[str]) -> Outputs:
-        return self.head.outputs(self._embed(queries))
+        return self.head.outputs(self.encoder.embed(queries))
 
     def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
         parts = []
@@ -88,10 +87,6 @@ class TorchRouter(Router):
             np.concatenate([part.probabilities for part in parts]),
             np.concatenate(members, axis=1) if members else None,
         )
-
-    @cached_property
-    def _embed(self) -> Embed:
-        return self.encoder.embedder(self.head.probabilities)
 
 
 class RouterHeadConfig(PretrainedConfig):

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zooter_core.config.fleet import Fleet
-from zooter_core.cores import cores
 from zooter_core.exports.router import open_router
 from zooter_core.labelling.taggers import is_quick
 from zooter_core.method import selection
@@ -116,8 +115,7 @@ def open_route(fleet: Fleet, ensemble: Ensemble | None, progress: Progress) -> R
         raise fleet.missing("router")
     if ensemble is None:
         export_apart(config, progress)
-        threads = min(cores(), fleet.serve.routing_threads)
-        router = open_router(config, threads=threads).for_pool(fleet.pool)
+        router = open_router(config, fast=True).for_pool(fleet.pool)
         tagger = light_tagger(fleet.tagger, router.encoder, progress)
     else:
         router = ensemble.router

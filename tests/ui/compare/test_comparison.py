@@ -38,7 +38,7 @@ def test_disagreement_names_both_and_the_place() -> None:
 def test_the_chosen_candidate_may_have_failed() -> None:
     failed = Ranked(Response("math", "", finish="error", error=Failure.of("broken")))
     text = verdict(DECISION, [Ranked(Response("chat", "text", tokens=5), 0.3, 1), failed])
-    assert "has no rank" in text
+    assert "gave no answer" in text
     assert "saved" not in text
 
 

@@ -1,7 +1,6 @@
 """A frozen sentence encoder, text -> vectors, shared by the tagger and the router.
 
 ONNX Runtime computes the vectors of a few texts where it is installed (onnx.py); PyTorch computes larger batches.
-int8.py holds a faster encoder whose vectors are less precise.
 """
 
 from __future__ import annotations
@@ -10,13 +9,12 @@ import copy
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
 from zooter_core.config.fleet import RUNTIMES
@@ -26,10 +24,8 @@ from zooter_core.router.graph import Array, Graph, missing
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Progress, TextEncoder, by_length
 from zooter_core.weights import LOAD_LOCK, not_finite, quiet_libraries, resolve, stamp_of
 
-Embed = Callable[[Sequence[str]], Array]
 BATCH = 32
 FEW = 4  # ONNX Runtime is faster up to this number of texts: on one core 2 times for 1 or 2, 1.4 for 4, 1.2 for 8
-INT8 = "int8"
 SAMPLES = (("Hello",), ("What is the sea?", "Write a list of 7 apples.", "So."))
 
 
@@ -39,8 +35,9 @@ class Encoder(TextEncoder):
     Args:
         reference: hub id, folder or `package:NAME`.
         runtime: what computes the vectors of up to FEW texts. `torch` is PyTorch; `onnx` is ONNX Runtime, one and a
-            half times as fast, with the same vectors to the sixth digit; `auto` is `onnx` where it is installed and
-            can export the model, else `torch`. PyTorch computes larger batches in any case: it uses all cores.
+            half times as fast, with the same vectors to the sixth digit; `int8` is the same, since only a router's
+            graph has 7-bit weights; `auto` is `onnx` where it is installed and can export the model, else `torch`.
+            PyTorch computes larger batches in any case: it uses all cores.
 
     Raises:
         ZooterError: the runtime is unknown, or ONNX Runtime is not installed.
@@ -82,14 +79,6 @@ class Encoder(TextEncoder):
     @property
     def identity(self) -> str:
         return f"{self.reference} {self.stamp} {self.width} {self.middle}"
-
-    def embedder(self, probabilities: Callable[[Array], NDArray[np.float64]]) -> Embed:
-        """`embed` for a router, made precise enough for its choices.
-
-        Args:
-            probabilities: the router's, shape (n, candidates), from vectors.
-        """
-        return self.embed
 
     def count(self, texts: Sequence[str]) -> list[int]:
         if not texts:
@@ -150,7 +139,7 @@ class Encoders:
     """Encoders by reference, each loaded once and shared.
 
     Args:
-        runtime: `int8` (see int8.py), or one of `Encoder`.
+        runtime: of `Encoder`.
     """
 
     def __init__(self, runtime: str = "torch") -> None:
@@ -161,12 +150,5 @@ class Encoders:
     def __call__(self, reference: str) -> Encoder:
         with self._lock:
             if reference not in self._loaded:
-                self._loaded[reference] = self._load(reference)
+                self._loaded[reference] = Encoder(reference, self.runtime)
             return self._loaded[reference]
-
-    def _load(self, reference: str) -> Encoder:
-        if self.runtime == INT8:
-            from zooter_core.router.encoder.int8 import Int8Encoder
-
-            return Int8Encoder(reference)
-        return Encoder(reference, self.runtime)

@@ -225,7 +225,7 @@ def verdict(decision: Decision, ranked: Sequence[Ranked]) -> str:
     if best == decision.candidate:
         agreement = f":material/check_circle: Router and reward model agree on **{plain(best)}**."
     else:
-        place = f"ranks {_ordinal(choice.rank)}" if choice and choice.rank else "has no rank"
+        place = f"ranks {_ordinal(choice.rank)}" if choice and choice.rank else "gave no answer"
         agreement = (
             f":material/compare_arrows: They differ: the reward model puts **{plain(best)}** first; "
             f"the router chose **{plain(decision.candidate)}**, which {place}."
