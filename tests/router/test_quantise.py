@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +15,7 @@ import pytest
 from support import tiny_models
 from zooter_core.config.fleet import RouterConfig
 from zooter_core.errors import ZooterError
-from zooter_core.exports.router import open_router
+from zooter_core.exports.router import make_export, open_router
 from zooter_core.router import export
 from zooter_core.router.export import export_router
 from zooter_core.router.graph import missing, session
@@ -177,3 +181,29 @@ def test_the_cache_gets_one_where_fleet_toml_wants_it(fleet_copy, tmp_path, monk
     assert fleet_router(fleet_copy / "router", "int8").encoder.runtime == "int8"
     graphs = list((tmp_path / "cache" / "routers").glob(f"*/{FAST}"))
     assert len(graphs) == 1
+
+
+KILLED = """
+import os, pathlib, signal, sys
+import onnx.shape_inference
+from zooter_core.exports.router import make_export
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+onnx.shape_inference.infer_shapes_path = die  # in the middle of the work of quantize_dynamic
+make_export(pathlib.Path(sys.argv[1]))
+"""
+
+
+def test_a_kill_leaves_nothing_that_the_next_start_does_not_clear(fleet_copy, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("ZOOTER_CACHE", str(cache))
+    (tmp_path / "tmp").mkdir()
+    places = os.environ | {"TMPDIR": str(tmp_path / "tmp"), "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(fleet_copy / "router")], env=places, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert list(cache.rglob("*.partial-*"))
+    assert not list((tmp_path / "tmp").iterdir())
+    assert make_export(fleet_copy / "router") is not None
+    assert not list(cache.rglob("*.partial-*"))
