@@ -20,6 +20,8 @@ from zooter_core.errors import ZooterError
 GRACE = 3.5  # seconds that work goes on after its last tab was closed; a tab that reloads is back within them
 CHECK_EVERY = 0.5  # seconds between two looks for abandoned work
 STOP_WAIT = 0.25  # seconds; most work ends within them, and the page shows the end at once
+WATCHED = 0.8  # share of the time between two drawings in which a page waits for the end, which it then shows at once
+CLICK_WAIT = 0.05  # seconds that a click waits meanwhile
 
 
 class StoppedError(Exception):
@@ -160,18 +162,29 @@ def attach(job: object) -> None:
 
 
 def draw_live(job: BackgroundWork, draw: Callable[[], None], every: float = 0.5) -> None:
-    """Draw running work again and again; when it has ended, run the whole page once more.
+    """Draw running work again and again; as soon as it ends, run the whole page once more.
 
     Args:
         every: seconds between two drawings.
     """
 
     def drawn() -> None:
+        if job.running:
+            draw()
+            _watch(job, WATCHED * every)
         if not job.running:
             st.rerun()
-        draw()
 
     st.fragment(drawn, run_every=every)()
+
+
+def _watch(job: BackgroundWork, seconds: float) -> None:
+    """Wait for the end of the work, unless a click comes first: Streamlit then ends this run at the next access to
+    the session's state."""
+    end = time.monotonic() + seconds
+    while job.running and time.monotonic() < end:
+        job.wait(CLICK_WAIT)
+        st.session_state.get("stop")
 
 
 def stop_button(job: BackgroundWork, key: str) -> None:
