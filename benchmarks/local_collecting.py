@@ -2,7 +2,7 @@
 
     python benchmarks/local_collecting.py [--weights random] [--queries 64] [--words 10] [--tokens 48]
 
-The same model, queries, batches and length on both sides, each in a process of its own, in turn. `embedded` is the
+The same model, queries and length on both sides, each in a process of its own, in turn. `embedded` is the
 embedded fleet's base (`zooter setup`), `random` its shape with random weights. No answer ends early, so that both sides
 generate the same number of tokens. Prints the medians, and the ratios of collecting to generate().
 """
@@ -24,6 +24,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers import GenerationConfig as Settings
 
 from zooter_core import pipeline
+from zooter_core.backends.local.checkpoint import dtype_of
+from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
@@ -60,7 +62,8 @@ def queries_of(count: int, words: int) -> list[Query]:
 def plain(folder: Path, queries: list[Query], settings: GenerationConfig) -> int:
     """generate() in batches; returns the number of tokens."""
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval()
+    dtype = dtype_of(CandidateConfig("model", "transformers", str(folder)))
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
     sampling = {"temperature": settings.temperature, "top_k": settings.top_k} if settings.temperature else {}
     options = {"do_sample": bool(sampling), **sampling, "pad_token_id": tokenizer.eos_token_id}
     generation = Settings(max_new_tokens=settings.max_new_tokens, eos_token_id=None, **options)

@@ -17,6 +17,8 @@ Lines = dict[str, dict[str, Any]]  # of a batch: query id -> line
 Unfinished = tuple[Sequence[Query], set[str], int, int]  # a batch, the ids it lacks, the count after it, the total
 Job = TypeVar("Job")
 BATCH = 64
+MOST_ROWS = 512  # of the step collect: a model in memory generates a part of them at the same time
+FEWEST_BATCHES = 4  # of the step collect, unless they would be smaller than BATCH: shards and workers divide them
 
 
 class Engine(Protocol):
@@ -75,6 +77,11 @@ def fixed(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:
     """The fixed batches of the steps score and tag."""
     for first in range(0, len(queries), BATCH):
         yield queries[first : first + BATCH]
+
+
+def rows_of(responses: int) -> int:
+    """How many of a candidate's responses make a batch of the step collect."""
+    return min(MOST_ROWS, max(BATCH, responses // FEWEST_BATCHES))
 
 
 def computed(

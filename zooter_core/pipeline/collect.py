@@ -33,12 +33,25 @@ def start_settings(ensemble: Ensemble, queries: Sequence[Query]) -> Settings:
 
 
 def collect_settings(
-    ensemble: Ensemble, generation: GenerationConfig, samples: int, shard: Shard | None = None
+    run: Run,
+    ensemble: Ensemble,
+    generation: GenerationConfig,
+    samples: int,
+    shard: Shard | None = None,
+    queries: Sequence[Query] = (),
 ) -> Settings:
-    """What a run records of its step collect."""
-    fleet = ensemble.fleet.hash_of("candidates")
+    """What a run records of its step collect. `queries` are those of a run that has not begun."""
+    count = len(queries) or run.state["steps"].get("start", {}).get("queries", 0)
+    batch = _batch_of(run) or batches.rows_of(count * samples)
     part = {} if shard is None else {"shard": str(shard)}
-    return {**asdict(generation), "samples": samples, "batch": batches.BATCH, "candidates_sha256": fleet, **part}
+    fleet = ensemble.fleet.hash_of("candidates")
+    return {**asdict(generation), "samples": samples, "batch": batch, "candidates_sha256": fleet, **part}
+
+
+def _batch_of(run: Run) -> int | None:
+    """How many responses a batch of this run has, if it has begun to collect."""
+    batch: int | None = run.state["steps"].get("collect", {}).get("batch")
+    return batch
 
 
 def check_samples(samples: int) -> None:
@@ -117,7 +130,7 @@ def collect(
         WorkError: a candidate cannot work, or refuses every query; all responses so far are saved.
     """
     check_samples(samples)
-    settings = collect_settings(ensemble, generation, samples, how.shard)
+    settings = collect_settings(run, ensemble, generation, samples, how.shard)
     run.agree("collect", settings)
     if run.sealed("collect"):
         return {}
@@ -192,7 +205,7 @@ def _job(
     done = run.done(RESPONSES, {query.id for query in queries}, "candidate", "sample", check=check)
     paid = [tallies[candidate.name] for candidate in ensemble.fleet.candidates if candidate.endpoint]
     budget = Budget(how.budget_usd, lambda: sum(tally.dollars for tally in paid))
-    job = CollectJob(ensemble, generation, samples, queries, how.shard, done, tallies, budget)
+    job = CollectJob(ensemble, generation, samples, queries, how.shard, done, tallies, budget, batch=_batch_of(run))
     for record in run.records(RESPONSES):
         tallies[record["candidate"]].count(record, new=False)
     for name, tally in tallies.items():

@@ -61,6 +61,7 @@ class CollectJob:
     Attributes:
         queries: sorted by data set and length.
         done: the keys of the responses that are in the file.
+        batch: responses in a batch; by default `batches.rows_of` all. A run goes on with what it began with.
     """
 
     ensemble: Ensemble
@@ -72,6 +73,7 @@ class CollectJob:
     tallies: Mapping[str, Tally]
     budget: Budget
     out: Appender | None = None
+    batch: int | None = None
 
     def lanes(self, elsewhere: Elsewhere | None = None) -> list[Stream[str]]:
         """The lanes of the candidates that lack something and have no problem yet."""
@@ -92,7 +94,8 @@ class CollectJob:
     def batches(self, name: str) -> Iterator[tuple[int, dict[Request, Key]]]:
         """The fixed batches of a candidate, each with its seed, as far as this shard has them."""
         number, candidate = self.ensemble.fleet.pool.index(name), self.ensemble.fleet.candidate(name)
-        size = max(1, batches.BATCH // self.samples)
+        rows_of_all = self.batch or batches.rows_of(len(self.queries) * self.samples)
+        size = max(1, rows_of_all // self.samples)
         for first in range(0, len(self.queries), size):
             seed = self.generation.seed * 1_000_003 + number * len(self.queries) + first
             batch = self.queries[first : first + size]

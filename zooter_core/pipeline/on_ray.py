@@ -96,6 +96,7 @@ class RayEngine:
             "queries": pickle.dumps(list(job.queries)),
             "generation": pickle.dumps(job.generation),
             "samples": job.samples,
+            "batch": job.batch,
         }
         try:
             for number, problem in self._map(Parts, rows, arguments, len(rows), *names):
@@ -174,8 +175,11 @@ class RayEngine:
 class Parts:
     """An actor of one candidate: loads its model once and collects parts."""
 
-    def __init__(self, fleet: str, folder: str, queries: bytes, generation: bytes, samples: int) -> None:
-        self.ensemble, self.folder, self.samples = Ensemble(load_fleet(Path(fleet))), Path(folder), samples
+    def __init__(
+        self, fleet: str, folder: str, queries: bytes, generation: bytes, samples: int, batch: int | None
+    ) -> None:
+        self.ensemble, self.folder = Ensemble(load_fleet(Path(fleet))), Path(folder)
+        self.samples, self.batch = samples, batch
         self.queries: list[Query] = pickle.loads(queries)
         self.generation = pickle.loads(generation)
 
@@ -184,7 +188,9 @@ class Parts:
         problem: Failure | None
         try:
             part = pickle.loads(payload)
-            problem = collect_part(self.folder, self.ensemble, self.queries, part, self.generation, self.samples)
+            problem = collect_part(
+                self.folder, self.ensemble, self.queries, part, self.generation, self.samples, self.batch
+            )
         except ZooterError as raised:
             problem = raised.failure
         return {"number": batch["number"], "result": [pickle.dumps(problem)]}

@@ -56,13 +56,20 @@ class Part:
 
 
 def collect_part(
-    folder: Path, ensemble: Ensemble, queries: Sequence[Query], part: Part, generation: GenerationConfig, samples: int
+    folder: Path,
+    ensemble: Ensemble,
+    queries: Sequence[Query],
+    part: Part,
+    generation: GenerationConfig,
+    samples: int,
+    batch: int | None = None,
 ) -> Failure | None:
     """Collect a part in this process. Continues after the lines of a worker that was killed, also at its very end.
 
     Args:
         folder: of the run.
         queries: all of the run, in the order of `in_order`.
+        batch: as in CollectJob.
 
     Returns:
         The problem of its candidate, if it has one; all other responses are in the file.
@@ -79,7 +86,9 @@ def collect_part(
         done |= {Key.of(record) for record in records}
         tally = Tally(part.candidate, 0, works=part.works or any(record.get("error") is None for record in records))
         budget = Budget(None, lambda: 0.0)
-        job = CollectJob(ensemble, generation, samples, queries, part.shard, done, {part.candidate: tally}, budget)
+        job = CollectJob(
+            ensemble, generation, samples, queries, part.shard, done, {part.candidate: tally}, budget, batch=batch
+        )
         wanted = {key for _, keys in job.batches(part.candidate) for key in keys.values()}
         tally.total, tally.done = len(wanted), len(wanted & done)
         lanes = job.lanes()

@@ -66,7 +66,7 @@ def check(run: Run, plan: Plan, ensemble: Ensemble | None = None) -> None:
     open_steps = [step for step in plan.steps if not run.sealed(step)]
     if ensemble is not None:
         _check_parts(ensemble, open_steps)
-    for step, settings in _settings(plan, ensemble).items():
+    for step, settings in _settings(run, plan, ensemble).items():
         run.agree(step, settings)
     if ensemble is not None:
         _check_models(run, plan, ensemble, open_steps)
@@ -118,14 +118,16 @@ def _check_parts(ensemble: Ensemble, steps: Sequence[str]) -> None:
         check_names(ensemble.fleet.pool)
 
 
-def _settings(plan: Plan, ensemble: Ensemble | None) -> dict[str, Settings]:
+def _settings(run: Run, plan: Plan, ensemble: Ensemble | None) -> dict[str, Settings]:
     """What each step of the plan records when it begins."""
     settings: dict[str, Settings] = {}
     if ensemble is not None:
         hashes = ensemble.fleet.fingerprint()
         settings["start"] = start_settings(ensemble, plan.queries)
         if plan.generation:
-            settings["collect"] = collect_settings(ensemble, plan.generation, plan.samples, plan.shard)
+            settings["collect"] = collect_settings(
+                run, ensemble, plan.generation, plan.samples, plan.shard, plan.queries
+            )
         settings["score"] = {"reward_sha256": hashes["reward"]}
         settings["tag"] = {"tagger_sha256": hashes["tagger"]}
     if plan.labels:

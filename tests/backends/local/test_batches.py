@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import threading
+import time
 from dataclasses import replace
 
 import pytest
 import torch
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, DynamicCache, LlamaConfig, LlamaForCausalLM, MistralConfig
 
 from support.read_stream import ASK, GREEDY, LONG, SAMPLED, answers, read, stream
 from zooter_core.backends import Request
+from zooter_core.backends.local import batch
+from zooter_core.backends.local.cached_rows import keeps_all
 from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.model import Base
 from zooter_core.backends.local.transformers import TransformersBackend
-from zooter_core.records import Message
+from zooter_core.records import Message, Response
 
 POOL = ("base", "one", "two")
 QUESTIONS = ("What is the sea?", "Add up 7 apples", "Why?", "List 12 + 30", "Explain the sea", "a list in Python")
@@ -84,23 +88,82 @@ def test_repeats_of_several_prompts_of_different_length(backend, candidates):
     assert [response.text for response in responses] == alone * 2
 
 
-def test_rows_that_end_leave_the_batch_and_change_nothing_for_the_others(backend, candidates, monkeypatch):
-    """Some likely tokens end a turn here, so that the rows end at different times."""
-    alone = [answers(backend, [candidates["base"]], replace(LONG, max_new_tokens=60), (Message("user", text),))[0]
-             for text in QUESTIONS]  # fmt: skip
+@pytest.fixture
+def ends_at_different_times(candidates, monkeypatch) -> tuple[list[Request], list[Response]]:
+    """Requests of a batch, and the response to each alone. Some likely tokens end a turn here."""
+    generation = replace(LONG, max_new_tokens=60)
+    long = [answers(TransformersBackend(), [candidates["base"]], generation, (Message("user", text),))[0]
+            for text in QUESTIONS]  # fmt: skip
     tokenizer = AutoTokenizer.from_pretrained(candidates["base"].model)
-    common = {tokenizer(text, add_special_tokens=False)["input_ids"][20] for text in alone}
-    monkeypatch.setattr(Base, "ends", common)
-    fresh = TransformersBackend()
+    monkeypatch.setattr(Base, "ends", {tokenizer(text, add_special_tokens=False)["input_ids"][20] for text in long})
     pool = [candidates[name] for name in ("base", "one", "base", "two", "base", "one")]
     requests = [Request(candidate, (Message("user", text),)) for candidate, text in zip(pool, QUESTIONS, strict=True)]
-    generation = replace(LONG, max_new_tokens=60)
+    fresh = TransformersBackend()
     expected = [stream(fresh, [r.candidate], generation, r.messages)[1][0] for r in requests]
-    _, responses = read(fresh.stream(requests, generation, threading.Event()), requests)
     assert len({response.tokens for response in expected}) > 2
+    return requests, expected
+
+
+@pytest.mark.parametrize(("width", "step", "saved"), [(64, 16, 256), (2, 4, 256), (3, 7, 1), (1, 16, 256)])
+def test_rows_end_and_others_take_their_places(ends_at_different_times, monkeypatch, width, step, saved):
+    """Whoever joins or leaves, and whatever is read once for all, each is answered as alone."""
+    for name, value in (("WIDTH", width), ("STEP", step), ("SAVED", saved)):
+        monkeypatch.setattr(batch, name, value)
+    requests, expected = ends_at_different_times
+    begun = time.perf_counter()
+    pieces = TransformersBackend().stream(requests, replace(LONG, max_new_tokens=60), threading.Event())
+    _, responses = read(pieces, requests)
+    elapsed = time.perf_counter() - begun
     assert [(response.text, response.tokens, response.finish) for response in responses] == [
         (response.text, response.tokens, response.finish) for response in expected
     ]
+    if width == 1:  # the seconds of a response are its own
+        assert sum(response.seconds for response in responses) < elapsed
+
+
+def test_at_most_so_many_rows_are_generated_at_a_time(ends_at_different_times, monkeypatch):
+    monkeypatch.setattr(batch, "WIDTH", 4)
+    sizes, generate = [], LlamaForCausalLM.generate
+    monkeypatch.setattr(
+        LlamaForCausalLM, "generate", lambda model, **o: sizes.append(len(o["input_ids"])) or generate(model, **o)
+    )
+    requests, _ = ends_at_different_times
+    read(TransformersBackend().stream(requests, replace(LONG, max_new_tokens=60), threading.Event()), requests)
+    assert max(sizes) == sizes[0] == 4
+    assert sizes.count(4) > 1  # others have joined
+
+
+def test_what_all_prompts_begin_with_is_read_once_for_each_adapter(candidates, monkeypatch):
+    """Also when others join: their prompts are read from there on."""
+    monkeypatch.setattr(batch, "SAVED", 1)
+    monkeypatch.setattr(batch, "WIDTH", 3)
+    read_tokens, forward = [], LlamaForCausalLM.forward
+
+    @functools.wraps(forward)  # generate() reads the signature
+    def watched(model, **options):
+        read_tokens.append(tuple(options["input_ids"].shape))
+        return forward(model, **options)
+
+    monkeypatch.setattr(LlamaForCausalLM, "forward", watched)
+    template = "You are a helpful assistant. You answer in one sentence. {query}"
+    pool = [replace(candidates[name], prompt_template=template) for name in ("one", "two", "one", "one", "two")]
+    requests = [
+        Request(candidate, (Message("user", text),)) for candidate, text in zip(pool, QUESTIONS[:5], strict=True)
+    ]
+    _, responses = read(TransformersBackend().stream(requests, GREEDY, threading.Event()), requests)
+    (rows, shared), *others = read_tokens
+    assert (rows, shared > 20) == (2, True)
+    assert max(length for _, length in others) < shared
+    alone = [stream(TransformersBackend(), [r.candidate], GREEDY, r.messages)[1][0].text for r in requests]
+    assert [response.text for response in responses] == alone
+
+
+def test_a_cache_that_forgets_is_left_as_it_is():
+    """Padding in the middle counts in a sliding window, so that such rows neither share their beginning nor join."""
+    shape = {"num_hidden_layers": 2, "hidden_size": 8, "num_attention_heads": 2, "num_key_value_heads": 2}
+    assert keeps_all(DynamicCache(config=LlamaConfig(**shape)))
+    assert not keeps_all(DynamicCache(config=MistralConfig(**shape, sliding_window=4)))
+    assert not keeps_all(None)
 
 
 def test_the_last_tokens_are_not_read_as_a_slice(candidates):

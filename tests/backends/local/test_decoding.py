@@ -33,6 +33,7 @@ def tokenizer(tiny_fleet):
 def written(tokenizer, text: str, likes: str, on: bool = True, most: int = 12) -> str:
     """What comes after `text` from a model that always finds the first token of `likes` the likeliest."""
     rows = Rows(["one"], tokenizer, set(), queue.Queue())
+    rows.begin([0])
     calculator = Calculator(rows, [on], tokenizer, digits_of(tokenizer))
     liked = tokenizer.encode(likes, add_special_tokens=False)[0]
     rows.texts[0] = text

@@ -1,14 +1,16 @@
 """A batch of requests on one base model, generated token by token.
 
-If memory runs out, the batch continues in two halves, one after the other, and so on; a single request tries once
-more. Generated text stays, and generation continues behind it.
+Of a large one, WIDTH rows are generated at the same time: when some end, others take their places. If memory runs out,
+half as many are, and so on; a single request tries once more. Generated text stays, and generation continues behind it.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -16,13 +18,16 @@ from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, Sto
 
 from zooter_core.backends import Request
 from zooter_core.backends.local import memory
+from zooter_core.backends.local.cached_rows import CachedRows, keeps_all
 from zooter_core.backends.local.decoding import Calculator, Repetition, Rows, Sampling, StopWhen
 from zooter_core.backends.local.model import NO_ADAPTER, Base
 from zooter_core.backends.local.prompts import prompt_ids
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import Failure, WorkError, ZooterError
 
-STEP = 16  # tokens after which finished rows leave the batch
+WIDTH = 64  # rows that are generated at the same time
+STEP = 8  # tokens after which finished rows leave, and others take their places
+SAVED = 256  # tokens that reading the beginning of all prompts once must save, since that takes a pass of its own
 
 
 class Batch:
@@ -43,6 +48,7 @@ class Batch:
         self.adapters: dict[int, str] = {}
         self.prompts: dict[int, list[int]] = {}
         self.most: dict[int, int] = {}  # tokens of each answer
+        self.beginning: CachedRows | None = None  # what all prompts begin with, once for each adapter
 
     def run(self) -> None:
         """Answer every request, or let it fail."""
@@ -50,7 +56,7 @@ class Batch:
             self._tokenize()
             with torch.inference_mode():
                 if self.prompts:
-                    self._generate_in_parts(list(self.prompts))
+                    self._generate_all(list(self.prompts))
         except Exception as problem:
             self.rows.close("error", error=Failure.of(problem))
 
@@ -72,27 +78,27 @@ class Batch:
             adapter = self.base.adapters.get(request.candidate.adapter or "", NO_ADAPTER)
             self.prompts[index], self.adapters[index] = ids, adapter
             self.most[index] = min(self.generation.max_new_tokens, self.base.positions - len(ids))
-        self.rows.begin()
 
-    def _generate_in_parts(self, rows: list[int], again: bool = False) -> None:
-        """Generate to the end of some rows, in halves if memory runs out."""
-        try:
-            self._generate(rows)
-            return
-        except Exception as problem:
-            if not memory.is_full(problem):
-                raise
-            shortage = memory.shortage(problem)
-        self.spare()  # not inside `except`: the exception keeps the batch alive
-        unfinished = [index for index in rows if index in self.rows.open]
-        if len(unfinished) > 1:
-            half = (len(unfinished) + 1) // 2
-            self._generate_in_parts(unfinished[:half])
-            self._generate_in_parts(unfinished[half:])
-        elif unfinished and not again:
-            self._generate_in_parts(unfinished, again=True)
-        elif unfinished:
-            self._fail(unfinished[0], shortage)
+    def _generate_all(self, rows: list[int]) -> None:
+        """Generate to the end of some rows, with half as many at a time whenever memory runs out."""
+        width, again = WIDTH, False
+        while rows:
+            try:
+                self._generate(rows, width)
+                return
+            except Exception as problem:
+                if not memory.is_full(problem):
+                    raise
+                shortage = memory.shortage(problem)
+            self.spare()  # not inside `except`: the exception keeps the batch alive
+            rows, tried = [index for index in rows if index in self.rows.open], min(width, len(rows))
+            if tried > 1:
+                width = (tried + 1) // 2
+            elif rows and again:
+                self._fail(rows[0], shortage)
+                rows, width, again = rows[1:], WIDTH, False
+            else:
+                again = True
 
     def _fail(self, index: int, shortage: str) -> None:
         device = str(self.base.device)
@@ -103,51 +109,117 @@ class Batch:
         )
         self.rows.close("error", [index], problem.failure)
 
-    def _generate(self, among: Sequence[int]) -> None:
-        """Generate to the end of some rows, which have equally many tokens so far.
-
-        If one prompt is so long that its row has no room left, the other rows continue without its padding.
-        """
-        read = [self.prompts[index] + self.rows.written[index] for index in among]
-        batch = self.base.tokenizer.pad({"input_ids": read}, return_tensors="pt").to(self.base.device)
-        ids, mask = batch["input_ids"], batch["attention_mask"]
-        self.rows.active = list(among)
-        names = [self.adapters[index] for index in among]
-        end = min(self.most[index] for index in among)
-        room = end - len(self.rows.written[among[0]])
+    def _generate(self, rows: Sequence[int], width: int) -> None:
+        """Generate to the end of some rows, at most `width` at a time: when some end, others take their places."""
+        waiting, group = deque(rows), None
+        self.rows.active = []
         choosing = self._choosing()
-        cache = self._read_repeats_once(ids, mask, list(zip(map(tuple, read), names, strict=True)))
-        while room > 0 and self.rows.active:
-            output = self._extend(
-                names,
-                input_ids=ids,
-                attention_mask=mask,
-                **({} if cache is None else {"past_key_values": cache}),
-                logits_processor=LogitsProcessorList(choosing),
-                max_new_tokens=room if len(names) == 1 else min(room, STEP),
-            )
-            new = output.sequences.shape[1] - ids.shape[1]
-            room, cache, keep = room - new, output.past_key_values, self.rows.narrow()
-            if len(keep) < len(names):
-                cache.batch_select_indices(torch.tensor(keep, device=self.base.device))
-            ids = output.sequences[keep]
-            mask = torch.nn.functional.pad(mask[keep], (0, new), value=1)
-            names = [names[place] for place in keep]
+        while waiting or self.rows.active:
+            free = width - len(self.rows.active)
+            if group is None or (waiting and free and self._joinable(group)):
+                group = self._joined(group, [waiting.popleft() for _ in range(min(free, len(waiting)))])
+            self._extend(group, choosing, alone=len(self.rows.active) == 1 and not waiting)
+            self.rows.close("length", [i for i in self.rows.active if len(self.rows.written[i]) == self.most[i]])
+            keep = self.rows.narrow()
             if self.stop.is_set():
-                break
-        if self.stop.is_set():
-            self.rows.close("stopped", among)
-        self.rows.close("length", [index for index in among if self.most[index] == end])
-        if rest := [index for index in among if index in self.rows.open]:
-            self._generate(rest)
+                self.rows.close("stopped", rows)
+                return
+            if not keep:
+                group = None
+            elif len(keep) < len(group.adapters):
+                group.keep(keep)
 
-    def _extend(self, adapters: Sequence[str], **inputs: Any) -> Any:
-        """What `generate` returns for rows with these adapters."""
-        context, choice = self.base.choose(adapters)
+    def _joinable(self, group: CachedRows) -> bool:
+        """Whether other rows can join a group: of each there is more to read than the last token."""
+        return keeps_all(group.cache) and min(map(len, self.prompts.values())) > 1
+
+    def _joined(self, group: CachedRows | None, rows: Sequence[int]) -> CachedRows:
+        """A group of rows, and others that begin."""
+        self.rows.begin(rows)
+        new = self._begin(rows, joins=group is not None)
+        if group is None:
+            return new
+        group.join(new)
+        return group
+
+    def _begin(self, rows: Sequence[int], joins: bool) -> CachedRows:
+        """Rows with what the model has read of them: what all rows of the batch share, which is read once for each
+        adapter, and all but the last token if they join others, or if rows repeat, as samples of one response do.
+        """
+        read = [self.prompts[index] + self.rows.written[index] for index in rows]
+        adapters = [self.adapters[index] for index in rows]
+        shared, cache = self._shared(adapters)
+        rest = self.base.tokenizer.pad({"input_ids": [row[shared:] for row in read]}, return_tensors="pt")
+        start = torch.tensor([row[:shared] for row in read], dtype=torch.long)
+        new = CachedRows(
+            torch.cat([start, rest["input_ids"]], dim=1).to(self.base.device),
+            torch.cat([torch.ones_like(start), rest["attention_mask"]], dim=1).to(self.base.device),
+            adapters,
+            cache,
+        )
+        keys = list(zip(map(tuple, read), adapters, strict=True))
+        if (joins or len(set(keys)) < len(keys)) and new.ids.shape[1] - 1 > shared:
+            self._read(new, shared, new.ids.shape[1] - 1, keys)
+        return new
+
+    def _shared(self, adapters: Sequence[str]) -> tuple[int, DynamicCache | None]:
+        """With how many equal tokens all prompts begin, such as a system prompt, and the cache of them for rows with
+        these adapters; none where reading them once saves little."""
+        if self.beginning is None:
+            once = sorted(set(self.adapters.values()))
+            length = _equal(list(self.prompts.values()))
+            empty = DynamicCache(config=self.base.model.config)
+            if length * (len(self.prompts) - len(once)) < SAVED or not keeps_all(empty):
+                length = 0
+            ids = torch.tensor([next(iter(self.prompts.values()))[:length]] * len(once), device=self.base.device)
+            beginning = CachedRows(ids, torch.ones_like(ids), once)
+            if length:
+                self._read(beginning, 0, length, once)
+            self.beginning = beginning
+        length = self.beginning.ids.shape[1]
+        cache = deepcopy(self.beginning.cache)
+        if cache is not None:
+            rows = [self.beginning.adapters.index(adapter) for adapter in adapters]
+            cache.batch_select_indices(torch.tensor(rows, device=self.base.device))
+        return length, cache
+
+    def _read(self, rows: CachedRows, start: int, end: int, keys: Sequence[Hashable]) -> None:
+        """Read a part of some rows into their cache. Rows with the same key are equal up to there, and read once."""
+        first = [keys.index(key) for key in keys]
+        once = sorted(set(first))
+        if rows.cache is None:
+            rows.cache = DynamicCache(config=self.base.model.config)
+        else:
+            rows.cache.batch_select_indices(torch.tensor(once, device=self.base.device))
+        mask = rows.mask[once, :end]
+        context, choice = self.base.choose([rows.adapters[row] for row in once])
         with context:
-            return self.base.model.generate(
-                **inputs,
+            self.base.model(
+                input_ids=rows.ids[once, start:end],
+                attention_mask=mask,
+                position_ids=(mask.cumsum(dim=-1) - 1).clamp(min=0)[:, start:],
+                past_key_values=rows.cache,
+                logits_to_keep=1,
                 **choice,
+            )
+        rows.cache.batch_select_indices(torch.tensor([once.index(row) for row in first], device=self.base.device))
+
+    def _extend(self, group: CachedRows, choosing: Sequence[LogitsProcessor], alone: bool) -> None:
+        """Generate the next tokens of all rows.
+
+        Args:
+            alone: there is one row and none to come, so that generation need not pause for others.
+        """
+        room = min(self.most[index] - len(self.rows.written[index]) for index in self.rows.active)
+        context, choice = self.base.choose(group.adapters)
+        with context:
+            output = self.base.model.generate(
+                input_ids=group.ids,
+                attention_mask=group.mask,
+                **({} if group.cache is None else {"past_key_values": group.cache}),
+                **choice,
+                logits_processor=LogitsProcessorList(choosing),
+                max_new_tokens=room if alone else min(room, STEP),
                 do_sample=False,  # `Sampling` draws
                 eos_token_id=sorted(self.base.ends),
                 pad_token_id=self.base.tokenizer.pad_token_id,
@@ -155,6 +227,9 @@ class Batch:
                 stopping_criteria=StoppingCriteriaList([StopWhen(self.stop)]),
                 return_dict_in_generate=True,
             )
+        new = output.sequences.shape[1] - group.ids.shape[1]
+        group.ids, group.cache = output.sequences, output.past_key_values
+        group.mask = torch.nn.functional.pad(group.mask, (0, new), value=1)
 
     def _choosing(self) -> list[LogitsProcessor]:
         """The processors that shape the choice of each token, in order."""
@@ -169,25 +244,8 @@ class Batch:
             chain.append(self.sampling)
         return chain
 
-    def _read_repeats_once(
-        self, ids: torch.Tensor, mask: torch.Tensor, rows: Sequence[tuple[tuple[int, ...], str]]
-    ) -> DynamicCache | None:
-        """A cache for which equal rows (tokens and adapter), such as samples of one response, are read in once."""
-        first = [rows.index(row) for row in rows]
-        once = sorted(set(first))
-        if len(once) == len(rows) or ids.shape[1] < 2:
-            return None
-        cache = DynamicCache(config=self.base.model.config)
-        mask = mask[once, :-1]
-        context, choice = self.base.choose([rows[row][1] for row in once])
-        with context:
-            self.base.model(
-                input_ids=ids[once, :-1],
-                attention_mask=mask,
-                position_ids=(mask.cumsum(dim=-1) - 1).clamp(min=0),
-                past_key_values=cache,
-                logits_to_keep=1,
-                **choice,
-            )
-        cache.batch_select_indices(torch.tensor([once.index(row) for row in first], device=self.base.device))
-        return cache
+
+def _equal(rows: Sequence[list[int]]) -> int:
+    """With how many equal tokens all rows begin; each keeps at least one of its own."""
+    low, high, most = min(rows), max(rows), min(map(len, rows)) - 1
+    return next((place for place in range(most) if low[place] != high[place]), most)

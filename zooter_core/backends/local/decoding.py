@@ -62,24 +62,25 @@ class Rows(BaseStreamer):
         self.written: list[list[int]] = [[] for _ in requests]
         self.first: list[float | None] = [None] * len(requests)
         self.open = set(range(len(requests)))
-        self.active = list(range(len(requests)))  # the rows that are still in the batch
-        self.begin()
+        self.active: list[int] = []  # the rows that are generated now
+        self.starts: dict[int, float] = {}
 
-    def begin(self) -> None:
-        """Start the clock for the seconds of a response."""
-        self.start = time.perf_counter()
+    def begin(self, rows: Sequence[int]) -> None:
+        """Add rows to those that are generated. The seconds of a response count from its first time here."""
+        self.active = [*self.active, *rows]
+        self.starts |= dict.fromkeys(rows, time.perf_counter()) | self.starts
 
     def put(self, value: Any) -> None:
         """Called by generate() with the next token of every active row."""
         if value.dim() > 1:  # the prompts, which come first
             return
-        now = time.perf_counter() - self.start
+        now = time.perf_counter()
         for index, token in zip(self.active, value.tolist(), strict=True):
             if index not in self.open:
                 continue
             self.written[index].append(token)
             if self.first[index] is None:
-                self.first[index] = now
+                self.first[index] = now - self.starts[index]
             if token in self.ends:
                 self._finish(index, "stop", now)
                 continue
@@ -100,10 +101,11 @@ class Rows(BaseStreamer):
     def close(self, finish: Finish, among: Sequence[int] | None = None, error: Failure | None = None) -> None:
         """End all rows that are still open, or those of `among`."""
         for index in sorted(self.open & set(self.open if among is None else among)):
-            self._finish(index, finish, time.perf_counter() - self.start, error)
+            self._finish(index, finish, time.perf_counter(), error)
 
-    def _finish(self, index: int, finish: Finish, seconds: float, error: Failure | None = None) -> None:
+    def _finish(self, index: int, finish: Finish, now: float, error: Failure | None = None) -> None:
         self.open.discard(index)
+        seconds = now - self.starts.get(index, now)
         request, text, tokens = self.requests[index], self.texts[index].strip(), len(self.written[index])
         response = Response(request.candidate.name, text, tokens, seconds, self.first[index], finish, error)
         self.pieces.put(Piece(request, response=response))
