@@ -31,10 +31,17 @@ def test_a_quota_of_cgroup_1(tmp_path, quota, expected):
 
 
 @pytest.mark.parametrize(
-    ("busy", "here", "expected"), [(10.0, 0.0, HERE), (100.0, 0.0, 1), (100.0, cores_module.SAMPLE * HERE, HERE)]
+    ("busy", "here", "load", "expected"),
+    [
+        (10.0, 0.0, HERE, HERE),  # only before
+        (100.0, 0.0, HERE, 1),
+        (100.0, 0.0, 0.1, HERE),  # only now
+        (100.0, cores_module.SAMPLE * HERE, HERE, HERE),
+    ],
 )
-def test_cores_that_other_processes_use_are_left_to_them(tmp_path, monkeypatch, busy, here, expected):
-    """`busy` is a percentage of all cores, `here` the seconds of it that this process takes."""
+def test_cores_that_other_processes_use_are_left_to_them(tmp_path, monkeypatch, busy, here, load, expected):
+    """`busy` is a percentage of all cores now, `here` the seconds of it that this process takes."""
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, load, load))
     seconds = iter([5.0, 5.0 + here])
     monkeypatch.setattr(psutil.Process, "cpu_times", lambda self: (next(seconds), 0.0))
     monkeypatch.setattr(psutil, "cpu_percent", lambda interval: busy)

@@ -26,14 +26,19 @@ def cores(root: Path = CGROUP) -> int:
 
 
 def free_cores(root: Path = CGROUP) -> int:
-    """Those of `cores` that other processes leave idle now, at least 1. It takes SAMPLE seconds."""
+    """Those of `cores` that other processes leave idle, at least 1. It takes SAMPLE seconds.
+
+    A core is in use that is busy now and was in the last minute. A browser that opens the demo is busy only now, and
+    what installed Zooter was busy only before.
+    """
     import psutil  # here, because an exported router runs without it
 
     everywhere, here = os.cpu_count() or 1, psutil.Process()
     before = sum(here.cpu_times()[:2])
     busy = psutil.cpu_percent(interval=SAMPLE) / 100 * everywhere
-    others = max(0.0, busy - (sum(here.cpu_times()[:2]) - before) / SAMPLE)
-    return max(1, min(cores(root), round(everywhere - others)))
+    now = max(0.0, busy - (sum(here.cpu_times()[:2]) - before) / SAMPLE)
+    in_the_last_minute = os.getloadavg()[0] if hasattr(os, "getloadavg") else now
+    return max(1, min(cores(root), round(everywhere - min(now, in_the_last_minute))))
 
 
 def _quota(root: Path) -> float | None:

@@ -119,11 +119,11 @@ def test_every_batch_is_of_one_candidate_and_has_a_seed_of_its_own(tmp_path, tin
         with Run(tmp_path / str(seed), create=True) as run:
             pipeline.start(run, ensemble, queries)
             pipeline.collect(run, ensemble, replace(ensemble.fleet.generation, seed=seed))
-        assert [(names, size) for _, names, size in recorder.batches] == [({n}, 10) for n in POOL for _ in range(4)]
-        assert [used for used, _, _ in recorder.batches] == [seed * 1_000_003 + first for first in range(0, 120, 10)]
+        assert [(names, size) for _, names, size in recorder.batches] == [({n}, 4) for n in POOL for _ in range(10)]
+        assert [used for used, _, _ in recorder.batches] == [seed * 1_000_003 + first for first in range(0, 120, 4)]
 
 
-@pytest.mark.parametrize(("responses", "rows"), [(1, 64), (600, 150), (10_000, 512)])
+@pytest.mark.parametrize(("responses", "rows"), [(600, 64), (2_400, 150), (10_000, 512)])
 def test_batches_are_large_but_not_so_few_that_workers_could_not_share_them(monkeypatch, responses, rows):
     monkeypatch.setattr(batches, "BATCH", 64)
     assert batches.rows_of(responses) == rows

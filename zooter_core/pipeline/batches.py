@@ -18,7 +18,7 @@ Unfinished = tuple[Sequence[Query], set[str], int, int]  # a batch, the ids it l
 Job = TypeVar("Job")
 BATCH = 64
 MOST_ROWS = 512  # of the step collect: a model in memory generates a part of them at the same time
-FEWEST_BATCHES = 4  # of the step collect, unless they would be smaller than BATCH: shards and workers divide them
+FEWEST_BATCHES = 16  # of the step collect, unless they would be smaller than BATCH: shards and workers divide them
 
 
 class Engine(Protocol):

@@ -20,7 +20,7 @@ from zooter_core.errors import ZooterError
 GRACE = 3.5  # seconds that work goes on after its last tab was closed; a tab that reloads is back within them
 CHECK_EVERY = 0.5  # seconds between two looks for abandoned work
 STOP_WAIT = 0.25  # seconds; most work ends within them, and the page shows the end at once
-WATCHED = 0.8  # share of the time between two drawings in which a page waits for the end, which it then shows at once
+WATCHED = 0.8  # share of the time between two drawings in which a page waits for the end (`draw_live`)
 CLICK_WAIT = 0.05  # seconds that a click waits meanwhile
 
 
@@ -161,17 +161,23 @@ def attach(job: object) -> None:
         _monitor().add(job, context.session_id)
 
 
-def draw_live(job: BackgroundWork, draw: Callable[[], None], every: float = 0.5) -> None:
-    """Draw running work again and again; as soon as it ends, run the whole page once more.
+def draw_live(job: BackgroundWork, draw: Callable[[], None], every: float = 0.5, at_once: bool = False) -> None:
+    """Draw running work again and again; when it has ended, run the whole page once more.
 
     Args:
         every: seconds between two drawings.
+        at_once: see the end at once instead of at the next drawing. A click on what `draw` draws waits meanwhile, so
+            that the button to stop the work belongs beside it.
     """
+    again = False
 
     def drawn() -> None:
+        nonlocal again
         if job.running:
             draw()
-            _watch(job, WATCHED * every)
+            if at_once and again:  # the first time, the rest of the page is still to come
+                _watch(job, WATCHED * every)
+        again = True
         if not job.running:
             st.rerun()
 
@@ -179,8 +185,8 @@ def draw_live(job: BackgroundWork, draw: Callable[[], None], every: float = 0.5)
 
 
 def _watch(job: BackgroundWork, seconds: float) -> None:
-    """Wait for the end of the work, unless a click comes first: Streamlit then ends this run at the next access to
-    the session's state."""
+    """Wait for the end of the work, unless a click elsewhere on the page comes first: Streamlit then ends this run at
+    the next access to the session's state."""
     end = time.monotonic() + seconds
     while job.running and time.monotonic() < end:
         job.wait(CLICK_WAIT)

@@ -33,17 +33,17 @@ def draw(engine: Ensemble, comparison: Comparison) -> None:
     routing(comparison)
     job = comparison.job
     if job.running and isinstance(job, BackgroundWork):
-        draw_live(job, partial(progress, comparison, job))
+        stop_button(job, "stop")
+        draw_live(job, partial(progress, comparison), at_once=True)
     else:
         result(engine, comparison)
 
 
-def progress(comparison: Comparison, job: BackgroundWork) -> None:
+def progress(comparison: Comparison) -> None:
     answers = comparison.job
     if not answer_view.draw_waiting(answers):
         ended, total = len(answers.responses), len(answers.candidates)
         st.caption(f"{total} models are answering: {'ranking' if ended == total else f'{ended} of {total} done'} ...")
-    stop_button(job, "stop")
     cards(comparison)
 
 
