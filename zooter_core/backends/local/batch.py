@@ -180,7 +180,7 @@ class Batch:
         cache = deepcopy(self.beginning.cache)
         if cache is not None:
             rows = [self.beginning.adapters.index(adapter) for adapter in adapters]
-            cache.batch_select_indices(torch.tensor(rows, device=self.base.device))
+            cache.batch_select_indices(torch.tensor(rows))
         return length, cache
 
     def _read(self, rows: CachedRows, start: int, end: int, keys: Sequence[Hashable]) -> None:
@@ -190,7 +190,7 @@ class Batch:
         if rows.cache is None:
             rows.cache = DynamicCache(config=self.base.model.config)
         else:
-            rows.cache.batch_select_indices(torch.tensor(once, device=self.base.device))
+            rows.cache.batch_select_indices(torch.tensor(once))  # of layers on any device
         mask = rows.mask[once, :end]
         context, choice = self.base.choose([rows.adapters[row] for row in once])
         with context:
@@ -202,7 +202,7 @@ class Batch:
                 logits_to_keep=1,
                 **choice,
             )
-        rows.cache.batch_select_indices(torch.tensor([once.index(row) for row in first], device=self.base.device))
+        rows.cache.batch_select_indices(torch.tensor([once.index(row) for row in first]))
 
     def _extend(self, group: CachedRows, choosing: Sequence[LogitsProcessor], alone: bool) -> None:
         """Generate the next tokens of all rows.

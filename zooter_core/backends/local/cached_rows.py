@@ -35,7 +35,7 @@ class CachedRows:
         assert self.cache is not None
         self.adapters = [self.adapters[place] for place in places]
         self.ids, self.mask = self.ids[places], self.mask[places]
-        self.cache.batch_select_indices(torch.tensor(places, device=self.ids.device))
+        self.cache.batch_select_indices(torch.tensor(places))
         columns = self.mask.any(dim=0)
         if not keeps_all(self.cache) or columns.all():
             return
