@@ -21,7 +21,7 @@ GRACE = 3.5  # seconds that work goes on after its last tab was closed; a tab th
 CHECK_EVERY = 0.5  # seconds between two looks for abandoned work
 STOP_WAIT = 0.25  # seconds; most work ends within them, and the page shows the end at once
 WATCHED = 0.8  # share of the time between two drawings in which a page waits for the end (`draw_live`)
-CLICK_WAIT = 0.05  # seconds that a click waits meanwhile
+CLICK_WAIT = 0.02  # seconds that a click waits meanwhile
 
 
 class StoppedError(Exception):
