@@ -81,7 +81,7 @@ class Batch:
 
     def _generate_all(self, rows: list[int]) -> None:
         """Generate to the end of some rows, with half as many at a time whenever memory runs out."""
-        width, again = WIDTH, False
+        width, again = WIDTH, -1  # the row that has been tried alone
         while rows:
             try:
                 self._generate(rows, width)
@@ -94,11 +94,11 @@ class Batch:
             rows, tried = [index for index in rows if index in self.rows.open], min(width, len(rows))
             if tried > 1:
                 width = (tried + 1) // 2
-            elif rows and again:
-                self._fail(rows[0], shortage)
-                rows, width, again = rows[1:], WIDTH, False
-            else:
-                again = True
+            elif rows and rows[0] == again:
+                self._fail(again, shortage)
+                rows, width = rows[1:], WIDTH
+            elif rows:
+                again = rows[0]
 
     def _fail(self, index: int, shortage: str) -> None:
         device = str(self.base.device)
