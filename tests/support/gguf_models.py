@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gguf import GGUFWriter
+from gguf import GGMLQuantizationType, GGUFWriter
+from gguf.quants import quantize
 
 from support.tiny_models import CHATML
 from zooter_core.config.candidates import CandidateConfig
@@ -35,8 +36,13 @@ def matrices(width: int = WIDTH) -> Shapes:
     }
 
 
-def write_model(path: Path, width: int = WIDTH, seed: int = 0, **changes: Any) -> Path:
-    """A model whose weights are random. `changes` are values of its header by the end of their key; None leaves out."""
+def write_model(path: Path, width: int = WIDTH, seed: int = 0, kind: str = "F32", **changes: Any) -> Path:
+    """A model whose weights are random.
+
+    Args:
+        kind: the quantisation of the layers' matrices.
+        changes: values of its header by the end of their key; None leaves out.
+    """
     dice = np.random.default_rng(seed)
     tokens = [*SPECIAL, *ascii_tokens(), "Ġt"]
     values: dict[str, Any] = {
@@ -69,10 +75,7 @@ def write_model(path: Path, width: int = WIDTH, seed: int = 0, **changes: Any) -
     if "split.count" in values:
         writer.add_uint16("split.count", values["split.count"])
 
-    def add(name: str, *shape: int) -> None:
-        writer.add_tensor(name, dice.normal(0, 0.5, shape).astype(np.float32))
-
-    add("token_embd.weight", len(tokens), width)
+    writer.add_tensor("token_embd.weight", dice.normal(0, 0.5, (len(tokens), width)).astype(np.float32))
     output = dice.normal(0, 0.5, (len(tokens), width)).astype(np.float32)
     output[: len(SPECIAL)] = 0  # hardly ever chosen, so that answers do not end
     writer.add_tensor("output.weight", output)
@@ -81,7 +84,8 @@ def write_model(path: Path, width: int = WIDTH, seed: int = 0, **changes: Any) -
         for name in ("attn_norm", "ffn_norm"):
             writer.add_tensor(f"blk.{layer}.{name}.weight", np.ones(width, np.float32))
         for name, shape in matrices(width).items():
-            add(f"blk.{layer}.{name}.weight", *shape)
+            matrix, quantised = dice.normal(0, 0.5, shape).astype(np.float32), GGMLQuantizationType[kind]
+            writer.add_tensor(f"blk.{layer}.{name}.weight", quantize(matrix, quantised), raw_dtype=quantised)
     _finish(writer)
     return path
 

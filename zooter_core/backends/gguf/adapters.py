@@ -1,4 +1,7 @@
-"""LoRA adapters for llama.cpp. A peft folder is written once as a GGUF file into the cache; a GGUF file is checked."""
+"""LoRA adapters for llama.cpp. A peft folder is written once as a GGUF file into the cache; a GGUF file is checked.
+
+For a base without its offsets (`offsets`), the adapter that is written has them too.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 
 from zooter_core.backends.gguf.header import Header, read_header
+from zooter_core.backends.gguf.offsets import with_offsets
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.files import atomic
 from zooter_core.strict_json import dump_json, parse_json
@@ -49,7 +53,8 @@ def gguf_adapter(adapter: str, base: Header, candidate: str) -> Path:
         if not isinstance(settings, dict):
             raise ValueError(f"{CONFIG} holds no JSON object")
         content = (path / WEIGHTS).read_bytes()
-        identity = dump_json([VERSION, base.architecture, settings], sort_keys=True).encode()
+        made_for = [base.path.name] if base.original else []
+        identity = dump_json([VERSION, base.architecture, settings, *made_for], sort_keys=True).encode()
         done = cache_dir() / f"lora-{hashlib.sha256(identity + content).hexdigest()[:24]}.gguf"
         shapes = _shapes(done)
         weights = _safetensors(content) if shapes is None else {}
@@ -64,9 +69,11 @@ def gguf_adapter(adapter: str, base: Header, candidate: str) -> Path:
     if shapes is not None:
         _check(candidate, path, shapes, base)
         return done
-    tensors = _tensors(candidate, path, weights, base)
+    tensors, alpha = _tensors(candidate, path, weights, base), _alpha(settings)
+    if base.original:
+        tensors, alpha = with_offsets(tensors, alpha, base.original), 1.0
     with writing_cache(done), atomic(done) as partial:
-        _write(partial, tensors, _alpha(settings), base.architecture)
+        _write(partial, tensors, alpha, base.architecture)
     return done
 
 
@@ -152,7 +159,7 @@ def _check(candidate: str, path: Path, shapes: Mapping[str, tuple[int, ...]], ba
     layers = dict.fromkeys(name.rpartition(".lora_")[0] for name in shapes)
     if not layers:
         raise _fault(candidate, path, "one without weights")
-    if not base.shapes and "split.count" in base.values:  # the tensors are in the other parts
+    if not base.tensors and "split.count" in base.values:  # the tensors are in the other parts
         return
     for layer in layers:
         a, b, base_shape = (shapes.get(f"{layer}.lora_a"), shapes.get(f"{layer}.lora_b"), base.shapes.get(layer))

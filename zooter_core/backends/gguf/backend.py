@@ -17,6 +17,7 @@ from zooter_core.backends.gguf.adapters import gguf_adapter
 from zooter_core.backends.gguf.answer import Answer, TooLongError, refusal
 from zooter_core.backends.gguf.engine import OVERHEAD, SLOTS, Engine, EngineError, RefusedError, context_of
 from zooter_core.backends.gguf.header import Header, check_model, read_header
+from zooter_core.backends.gguf.offsets import without_offsets
 from zooter_core.backends.local.residency import Residency, ResidentBackend
 from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.config.candidates import CandidateConfig
@@ -39,8 +40,8 @@ class GgufBackend(ResidentBackend):
 
     def __init__(self) -> None:
         self.resident: Residency[Engine] = Residency()
-        self._headers: dict[str, Header] = {}
-        self._adapters: dict[str, dict[str, Path]] = {}  # model -> adapter as in fleet.toml -> its GGUF file
+        self._headers: dict[tuple[str, bool], Header] = {}  # by model, and whether its offsets are in the adapters
+        self._adapters: dict[Path, dict[str, Path]] = {}  # model -> adapter as in fleet.toml -> its GGUF file
         self._expected: list[CandidateConfig] = []
         self._lock = threading.Lock()
         self._request_came = threading.Event()  # ends the reading ahead
@@ -142,37 +143,44 @@ class GgufBackend(ResidentBackend):
 
     def _number(self, engine: Engine, candidate: CandidateConfig) -> int | None:
         """The number of a candidate's adapter in requests."""
-        adapter = self._adapters[candidate.model].get(candidate.adapter or "")
+        adapter = self._adapters[engine.header.path].get(candidate.adapter or "")
         return None if adapter is None else engine.adapters[adapter]
 
     def _check(self, candidate: CandidateConfig) -> tuple[Header, EngineKey]:
         """Read the headers of a candidate's files. The header of its model, and the key of its process."""
         with self._lock:
-            header = self._headers.get(candidate.model)
-            if header is None:
-                header = read_header(gguf_file(candidate.model))
-                check_model(header)
-                self._headers[candidate.model] = header
+            header = self._header(candidate)
             others = [other for other in self._expected if other.model == candidate.model]
             self._expected = [other for other in self._expected if other.model != candidate.model]
             for other in others:
                 with suppress(ZooterError):  # raised again when it is asked
-                    self._add_adapter(other, header)
-            self._add_adapter(candidate, header)
-            return header, self._key(candidate)
+                    self._add_adapter(other)
+            self._add_adapter(candidate)
+            return header, self._key(candidate, header)
 
-    def _add_adapter(self, candidate: CandidateConfig, header: Header) -> None:
+    def _header(self, candidate: CandidateConfig) -> Header:
+        """The header of the file that a process loads for a candidate."""
+        in_adapter = candidate.adapter is not None and Path(candidate.adapter).is_dir() and not candidate.gpu_layers
+        header = self._headers.get((candidate.model, in_adapter))
+        if header is None:
+            header = read_header(gguf_file(candidate.model))
+            check_model(header)
+            self._headers[candidate.model, in_adapter] = header = without_offsets(header) if in_adapter else header
+        return header
+
+    def _add_adapter(self, candidate: CandidateConfig) -> None:
         """Note a candidate's adapter. A process without it ends when its answers are complete."""
-        adapters = self._adapters.setdefault(candidate.model, {})
+        header = self._header(candidate)
+        adapters = self._adapters.setdefault(header.path, {})
         if candidate.adapter is not None and candidate.adapter not in adapters:
-            file, without = gguf_adapter(candidate.adapter, header, candidate.name), self._key(candidate)
+            file, without = gguf_adapter(candidate.adapter, header, candidate.name), self._key(candidate, header)
             adapters[candidate.adapter] = file
             self.resident.retire(without)
 
-    def _key(self, candidate: CandidateConfig) -> EngineKey:
+    def _key(self, candidate: CandidateConfig, header: Header) -> EngineKey:
         """What is the same for all candidates on one process. A process cannot load another adapter later."""
-        settings = (candidate.model, candidate.context_tokens, candidate.threads, candidate.gpu_layers)
-        return (*settings, *self._adapters[candidate.model].values())
+        settings = (header.path, candidate.context_tokens, candidate.threads, candidate.gpu_layers)
+        return (*settings, *self._adapters[header.path].values())
 
     @contextmanager
     def _engine(

@@ -11,10 +11,10 @@ import mmap
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zooter_core.errors import WorkError, unreadable
 
@@ -31,19 +31,55 @@ DOWNLOAD_AGAIN = "Download that file again."
 CHECK_MODEL = "Check `model` in fleet.toml."
 
 
+class Tensor(NamedTuple):
+    """What a header says about a tensor.
+
+    Attributes:
+        shape: the fastest dimension (a matrix's inputs) first.
+        kind: the quantisation, as a number of `gguf.GGMLQuantizationType`.
+        entry: where the file has `kind` (4 bytes), and behind it `offset` (8 bytes).
+        offset: where its numbers start, counted from those of the first tensor.
+        bytes: of its numbers; 0 if the quantisation is unknown.
+    """
+
+    shape: tuple[int, ...]
+    kind: int
+    entry: int
+    offset: int
+    bytes: int
+
+
 @dataclass(frozen=True)
 class Header:
     """The header of a file.
 
     Attributes:
-        shapes: tensor -> its dimensions as in the file, the fastest one (a matrix's inputs) first.
+        tensors: by name, in the order of the file.
+        end: where the header ends.
         bytes: the file's size, with its other parts if it is split.
+        original: the file that this one was made from, for one without offsets (`offsets`).
     """
 
     path: Path
     values: dict[str, Any]
-    shapes: dict[str, tuple[int, ...]]
+    tensors: dict[str, Tensor]
+    end: int
     bytes: int
+    original: Header | None = None
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the tensors."""
+        return {name: tensor.shape for name, tensor in self.tensors.items()}
+
+    @property
+    def alignment(self) -> int:
+        """The numbers of each tensor start at a multiple of it."""
+        return int(self.values.get("general.alignment", 32)) or 32
+
+    def start(self, tensor: Tensor) -> int:
+        """Where a tensor's numbers start in the file."""
+        return self.end + -self.end % self.alignment + tensor.offset
 
     @property
     def architecture(self) -> str:
@@ -90,7 +126,7 @@ def read_header(path: Path) -> Header:
     """
     header = _read(path)
     parts = list(_parts(path, int(header.values.get("split.count", 1))))
-    return Header(path, header.values, header.shapes, sum(part.bytes for part in parts) if parts else header.bytes)
+    return replace(header, bytes=sum(part.bytes for part in parts)) if parts else header
 
 
 def check_model(header: Header) -> None:
@@ -105,7 +141,7 @@ def check_model(header: Header) -> None:
         content = f"a file of the type {kind}"
     elif "tokenizer.ggml.tokens" not in header.values:
         content = "a file without a vocabulary"
-    elif not header.shapes and "split.count" not in header.values:
+    elif not header.tensors and "split.count" not in header.values:
         content = "a vocabulary without weights"
     elif any(name in architecture for name in NOT_GENERATIVE):
         content = f"an encoder ({architecture}), which writes no text"
@@ -157,26 +193,26 @@ class _Reader:
         self.content, self.path, self.size, self.at = content, path, size, 4
 
     def header(self) -> Header:
-        version, tensors, entries = self.number("I"), self.number("Q"), self.number("Q")
+        version, tensor_count, value_count = self.number("I"), self.number("Q"), self.number("Q")
         if version not in VERSIONS:
             raise fault(self.path, f"version {version} of the format", "Convert or download it in version 3.")
-        if max(tensors, entries) > MOST_ENTRIES:
-            raise ValueError(f"{max(tensors, entries):,} entries")
+        if max(tensor_count, value_count) > MOST_ENTRIES:
+            raise ValueError(f"{max(tensor_count, value_count):,} entries")
         values = {}
-        for _ in range(entries):
+        for _ in range(value_count):
             key = self.text()
             values[key] = self.value(self.number("I"))
-        shapes, end = {}, 0
-        for _ in range(tensors):
-            name = self.text()
-            shapes[name] = tuple(self.number("Q") for _ in range(min(self.number("I"), 8)))
-            kind, offset = self.number("I"), self.number("Q")
-            end = max(end, offset + _tensor_bytes(kind, math.prod(shapes[name])))
-        alignment = int(values.get("general.alignment", 32)) or 32
-        end += -(-self.at // alignment) * alignment if tensors else 0
+        tensors = {self.text(): self.tensor() for _ in range(tensor_count)}
+        header = Header(self.path, values, tensors, self.at, self.size)
+        end = max((header.start(tensor) + tensor.bytes for tensor in tensors.values()), default=0)
         if end > self.size:
             raise fault(self.path, f"{self.size:,} of its {end:,} bytes", DOWNLOAD_AGAIN)
-        return Header(self.path, values, shapes, self.size)
+        return header
+
+    def tensor(self) -> Tensor:
+        shape = tuple(self.number("Q") for _ in range(min(self.number("I"), 8)))
+        entry, kind, offset = self.at, self.number("I"), self.number("Q")
+        return Tensor(shape, kind, entry, offset, _tensor_bytes(kind, math.prod(shape)))
 
     def number(self, code: str) -> int:
         (value,) = struct.unpack_from(f"<{code}", self.content, self.at)

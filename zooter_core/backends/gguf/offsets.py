@@ -1,0 +1,111 @@
+"""Q4_1 weights as Q4_0 weights and offsets, which join the LoRA adapters: llama.cpp computes faster with these.
+
+For each block of 32 inputs, Q4_1 stores d, m and 32 numbers q from 0 to 15: the weights are d q + m. Q4_0 stores only d
+and q: its weights are d (q - 8). Those of Q4_1 are larger by m + 8 d, the same for a whole block. What that adds to an
+output is the sum, over the blocks, of 32 (m + 8 d) times the mean of the block's inputs: the product of two small
+matrices, as in an adapter. So the weights stay what they were, except that float16 rounds the matrices of the adapter.
+
+llama.cpp's code for Q4_0 is its fastest (docs/notebook/runtimes.md#q4_1-weights-in-llamacpp).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zooter_core.backends.gguf.header import Header, Tensor
+from zooter_core.files import atomic
+from zooter_core.weights import cache_dir, writing_cache
+
+Q4_0, Q4_1 = 2, 3  # numbers of gguf.GGMLQuantizationType
+BLOCK = 32  # weights
+BYTES = 20  # of a block in Q4_1: d and m in float16, then the 32 numbers
+KEPT = (0, 1, *range(4, BYTES))  # those that Q4_0 has too
+VERSION = 1  # of the files in the cache
+# llama.cpp must apply adapters to a tensor, or its offsets would be lost: those for which that is tested.
+ARCHITECTURE = "llama"
+NAME = re.compile(r"blk\.\d+\.(attn_(q|k|v|output)|ffn_(gate|up|down))\.weight")
+
+Matrix = np.ndarray[Any, np.dtype[Any]]
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+def without_offsets(header: Header) -> Header:
+    """A model with Q4_0 in place of Q4_1, in a file that is written into the cache once. Without Q4_1, the same model.
+
+    Only for candidates whose adapters get the offsets (`with_offsets`).
+
+    Raises:
+        WorkError: the cache folder cannot be written.
+    """
+    if not (tensors := _q4_1(header)):
+        return header
+    status = header.path.stat()
+    identity = f"{VERSION} {header.path.resolve()} {status.st_size} {status.st_mtime_ns}".encode()
+    done = cache_dir() / f"{header.path.stem}-q4_0-{hashlib.sha256(identity).hexdigest()[:16]}.gguf"
+    with suppress(FileNotFoundError):
+        return replace(header, path=done, bytes=done.stat().st_size, original=header)
+    with writing_cache(done), atomic(done) as partial:
+        _write(header, tensors, partial)
+    return replace(header, path=done, bytes=done.stat().st_size, original=header)
+
+
+def with_offsets(matrices: Mapping[str, Matrix], alpha: float, original: Header) -> dict[str, Matrix]:
+    """An adapter's matrices together with a model's offsets.
+
+    Args:
+        matrices: as in the GGUF file: `NAME.lora_a` (rank, inputs) and `NAME.lora_b` (outputs, rank).
+        alpha: llama.cpp multiplies the product of the two by alpha / rank. For the result, alpha is 1.
+        original: the model with the offsets.
+
+    Returns:
+        the matrices in float16.
+    """
+    content, tensors, joined = _bytes(original), _q4_1(original), dict[str, Matrix]()
+    for name in sorted(tensors | dict.fromkeys(matrix.rpartition(".lora_")[0] for matrix in matrices)):
+        inputs, outputs = original.tensors[name].shape
+        a = matrices.get(f"{name}.lora_a", np.zeros((0, inputs)))
+        b = matrices.get(f"{name}.lora_b", np.zeros((outputs, 0))) * (alpha / max(len(a), 1))
+        if name in tensors:
+            blocks = content[original.start(tensors[name]) :][: tensors[name].bytes].reshape(outputs, -1, BYTES)
+            d, m = np.moveaxis(np.ascontiguousarray(blocks[..., :4]).view("<f2").astype(np.float32), -1, 0)
+            a = np.concatenate([a, np.kron(np.eye(inputs // BLOCK), np.full(BLOCK, 1 / BLOCK))])
+            b = np.concatenate([b, BLOCK * (m + 8 * d)], axis=1)
+        joined[f"{name}.lora_a"], joined[f"{name}.lora_b"] = a.astype(np.float16), (b * len(a)).astype(np.float16)
+    return joined
+
+
+def _q4_1(header: Header) -> dict[str, Tensor]:
+    """The tensors whose offsets can join an adapter."""
+    copied = all(tensor.bytes for tensor in header.tensors.values()) and "split.count" not in header.values
+    if header.architecture != ARCHITECTURE or not copied:
+        return {}
+    return {name: tensor for name, tensor in header.tensors.items() if tensor.kind == Q4_1 and NAME.fullmatch(name)}
+
+
+def _bytes(header: Header) -> Bytes:
+    return np.memmap(header.path, np.uint8, "r")
+
+
+def _write(header: Header, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Copy a model with some tensors in Q4_0. Each starts where the one before it ends, as llama.cpp demands."""
+    content, offset = _bytes(header), 0
+    beginning = bytearray(content[: header.start(next(iter(header.tensors.values())))])
+    with path.open("wb") as file:
+        file.write(beginning)
+        for name, tensor in header.tensors.items():
+            numbers, kind = content[header.start(tensor) :][: tensor.bytes], tensor.kind
+            if name in tensors:
+                numbers, kind = numbers.reshape(-1, BYTES)[:, KEPT], Q4_0
+            struct.pack_into("<IQ", beginning, tensor.entry, kind, offset)
+            offset += file.write(numbers.tobytes() + bytes(-numbers.size % header.alignment))
+        file.seek(0)
+        file.write(beginning)
