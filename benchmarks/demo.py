@@ -20,13 +20,14 @@ import json
 import os
 import re
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -39,7 +40,8 @@ from zooter_core.exports.reward import make_reward_export
 from zooter_core.exports.router import make_export
 from zooter_core.paths import EMBEDDED_FLEET
 
-ADDRESS = "http://localhost:8599"
+PORT = 8599
+ADDRESS = f"http://localhost:{PORT}"
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
 MINUTE = 120_000
 QUERIES = ("What is 15% of 240?", "Write a Python function that adds two numbers.", "Write a poem about rain.")
@@ -146,12 +148,13 @@ def served(browser: Browser, *command: str) -> Iterator[tuple[Page, subprocess.P
     begun = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        while True:
-            try:
-                page.goto(ADDRESS)
+        while (
+            True
+        ):  # as `zooter demo` opens a browser when the server is up; pages that fail to load take the processor
+            with suppress(OSError), socket.create_connection(("localhost", PORT)):
                 break
-            except Exception:  # the server is not up yet
-                time.sleep(0.05)
+            time.sleep(0.01)
+        page.goto(ADDRESS, wait_until="commit")
         yield page, process, begun
     finally:
         process.send_signal(2)
@@ -160,16 +163,14 @@ def served(browser: Browser, *command: str) -> Iterator[tuple[Page, subprocess.P
 
 
 def demo(fleet: Path) -> list[str]:
-    port = ADDRESS.rpartition(":")[2]
-    return ["zooter_core.cli", "demo", "--port", port, "--no-browser", "--history", "off", "--fleet", str(fleet)]
+    return ["zooter_core.cli", "demo", "--port", str(PORT), "--no-browser", "--history", "off", "--fleet", str(fleet)]
 
 
 def empty_app(browser: Browser, folder: Path) -> float:
     """Seconds from the start of an empty Streamlit app to its composer."""
     script = folder / "empty.py"
     script.write_text(EMPTY)
-    port = ADDRESS.rpartition(":")[2]
-    options = ["--server.port", port, "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    options = ["--server.port", str(PORT), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
     with served(browser, "streamlit", "run", str(script), *options) as (page, _, begun):
         page.wait_for_selector(f"[data-testid={COMPOSER}]:enabled", timeout=MINUTE)
         return time.perf_counter() - begun

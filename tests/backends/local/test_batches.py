@@ -17,6 +17,7 @@ from zooter_core.backends.local import batch
 from zooter_core.backends.local.cached_rows import keeps_all
 from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.model import Base
+from zooter_core.backends.local.prompts import prompt_ids
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.records import Message, Response
 
@@ -172,3 +173,29 @@ def test_the_last_tokens_are_not_read_as_a_slice(candidates):
     base.model.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
     base.model(input_ids=torch.ones((3, 5), dtype=torch.long), logits_to_keep=1)
     assert [(tuple(tensor.shape[:2]), tensor.is_contiguous()) for tensor in read] == [((3, 1), True)]
+
+
+def test_more_rows_join_while_their_caches_fit_into_memory(ends_at_different_times, monkeypatch):
+    requests, _ = ends_at_different_times
+    for name, value in (("WIDTH", 5), ("BEGINNING", 2), ("STEP", 2)):
+        monkeypatch.setattr(batch, name, value)
+    monkeypatch.setattr(batch.memory, "free", lambda device: 1_000_000_000)
+    generate, sizes = LlamaForCausalLM.generate, []
+    monkeypatch.setattr(
+        LlamaForCausalLM, "generate", lambda model, **o: sizes.append(len(o["input_ids"])) or generate(model, **o)
+    )
+
+    def widest(room: int) -> int:
+        """With so many bytes for caches, of a gigabyte that is free."""
+        monkeypatch.setattr(batch, "SHARE", room / 1e9)
+        sizes.clear()
+        read(TransformersBackend().stream(requests, replace(LONG, max_new_tokens=60), threading.Event()), requests)
+        assert sizes[0] == 2
+        return max(sizes)
+
+    base = Base(Checkpoint.of(requests[0].candidate), {})
+    row = base.bytes_a_token * (60 + max(len(prompt_ids(request, base.tokenizer)) for request in requests))
+    assert [widest(0), widest(3 * row + 1), widest(9 * row)] == [2, 3, 5]
+    layers = DynamicCache(config=base.model.config)
+    base.model(input_ids=torch.ones((1, 7), dtype=torch.long), past_key_values=layers)
+    assert base.bytes_a_token == sum(layer.keys.nbytes + layer.values.nbytes for layer in layers.layers) // 7

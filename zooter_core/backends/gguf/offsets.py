@@ -14,7 +14,6 @@ import hashlib
 import re
 import struct
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,10 +50,9 @@ def without_offsets(header: Header) -> Header:
     status = header.path.stat()
     identity = f"{VERSION} {header.path.resolve()} {status.st_size} {status.st_mtime_ns}".encode()
     done = cache_dir() / f"{header.path.stem}-q4_0-{hashlib.sha256(identity).hexdigest()[:16]}.gguf"
-    with suppress(FileNotFoundError):
-        return replace(header, path=done, bytes=done.stat().st_size, original=header)
-    with writing_cache(done), atomic(done) as partial:
-        _write(header, tensors, partial)
+    if not done.is_file():
+        with writing_cache(done), atomic(done) as partial:
+            _write(header, tensors, partial)
     return replace(header, path=done, bytes=done.stat().st_size, original=header)
 
 

@@ -1,7 +1,8 @@
 """A batch of requests on one base model, generated token by token.
 
-Of a large one, WIDTH rows are generated at the same time: when some end, others take their places. If memory runs out,
-half as many are, and so on; a single request tries once more. Generated text stays, and generation continues behind it.
+Of a large one, up to WIDTH rows are generated at the same time: when some end, others take their places. If memory runs
+out, half as many are, and so on; a single request tries once more. Generated text stays, and generation continues
+behind it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from zooter_core.backends.local.prompts import prompt_ids
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import Failure, WorkError, ZooterError
 
-WIDTH = 64  # rows that are generated at the same time
+WIDTH = 256  # rows that are generated at the same time, if memory allows
+BEGINNING = 64  # rows whose prompts are read at the same time, and that always begin
+SHARE = 0.25  # of the free memory that the caches of more rows may take
 STEP = 8  # tokens after which finished rows leave, and others take their places
 SAVED = 256  # tokens that reading the beginning of all prompts once must save, since that takes a pass of its own
 
@@ -81,7 +84,8 @@ class Batch:
 
     def _generate_all(self, rows: list[int]) -> None:
         """Generate to the end of some rows, with half as many at a time whenever memory runs out."""
-        width, again = WIDTH, -1  # the row that has been tried alone
+        width = most = self._width()
+        again = -1  # the row that has been tried alone
         while rows:
             try:
                 self._generate(rows, width)
@@ -96,9 +100,17 @@ class Batch:
                 width = (tried + 1) // 2
             elif rows and rows[0] == again:
                 self._fail(again, shortage)
-                rows, width = rows[1:], WIDTH
+                rows, width = rows[1:], most
             elif rows:
                 again = rows[0]
+
+    def _width(self) -> int:
+        """How many rows to generate at the same time."""
+        if len(self.prompts) <= BEGINNING or not keeps_all(DynamicCache(config=self.base.model.config)):
+            return min(WIDTH, BEGINNING)
+        room = SHARE * memory.free(str(self.base.device))
+        longest = max(len(prompt) + self.most[index] for index, prompt in self.prompts.items())
+        return min(WIDTH, max(BEGINNING, int(room / longest / self.base.bytes_a_token)))
 
     def _fail(self, index: int, shortage: str) -> None:
         device = str(self.base.device)
@@ -117,7 +129,8 @@ class Batch:
         while waiting or self.rows.active:
             free = width - len(self.rows.active)
             if group is None or (waiting and free and self._joinable(group)):
-                group = self._joined(group, [waiting.popleft() for _ in range(min(free, len(waiting)))])
+                count = min(free, BEGINNING, len(waiting))
+                group = self._joined(group, [waiting.popleft() for _ in range(count)])
             self._extend(group, choosing, alone=len(self.rows.active) == 1 and not waiting)
             self.rows.close("length", [i for i in self.rows.active if len(self.rows.written[i]) == self.most[i]])
             keep = self.rows.narrow()

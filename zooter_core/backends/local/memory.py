@@ -12,9 +12,12 @@ import re
 import sys
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from zooter_core.config.candidates import CandidateConfig
+from zooter_core.cores import CGROUP
 from zooter_core.errors import ZooterError, did_you_mean
 
 Sizes = dict[str, int]
@@ -22,6 +25,11 @@ BUDGET = "ZOOTER_MEMORY_GB"  # environment variable that replaces budget_gb of [
 SPREAD = ("auto", "balanced", "balanced_low_0", "sequential")  # values of device_map that are not a device
 MARGIN = 0.05  # share of a device's memory that generation itself needs
 GB = 1e9
+# Files of a cgroup, version 2 and 1: the most bytes that it may take, those that it takes, and what they are for.
+LIMITS = (
+    ("memory.max", "memory.current", "memory.stat"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
+)
 FULL = ("can't allocate memory", "out of memory", "not enough memory")
 
 
@@ -52,15 +60,29 @@ def devices(device_map: str | None) -> tuple[str, ...]:
 
 
 def free(device: str) -> int:
-    """Free bytes of a device, with those that torch has reserved but not used."""
+    """Free bytes of a device, with those that torch has reserved but not used. In a container, those left to it."""
     if device == "cpu":
         import psutil
 
-        return int(psutil.virtual_memory().available)
+        return int(min(psutil.virtual_memory().available, left_to_container()))
     import torch
 
     reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return int(torch.cuda.mem_get_info(device)[0] + reserved)
+
+
+def left_to_container(root: Path = CGROUP) -> float:
+    """The bytes that this process's container may still take; infinite without a limit.
+
+    Args:
+        root: where the cgroups are mounted, version 2 or 1.
+    """
+    for limit, usage, stat in LIMITS:
+        with suppress(OSError, ValueError, KeyError):  # "max" is no number
+            counts = dict(line.split() for line in (root / stat).read_text().splitlines())
+            cached = counts.get("total_inactive_file") or counts["inactive_file"]  # given up when memory is needed
+            return max(0.0, float((root / limit).read_text()) - float((root / usage).read_text()) + float(cached))
+    return math.inf
 
 
 def total(device: str) -> int:

@@ -103,6 +103,15 @@ class Base:
         """The most tokens that the model can read."""
         return int(getattr(self.model.config, "max_position_embeddings", 1 << 30))
 
+    @property
+    def bytes_a_token(self) -> int:
+        """Bytes of the key-value cache for one token, if all layers keep all tokens."""
+        config = self.model.config.get_text_config()
+        heads = config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // heads
+        keys = (getattr(config, "num_key_value_heads", None) or heads) * size
+        return int(2 * config.num_hidden_layers * keys * self.model.dtype.itemsize)
+
     @cached_property
     def ends(self) -> set[int]:
         """The token ids that end a turn, according to the generation settings and the tokenizer."""
