@@ -56,10 +56,10 @@ def test_weights_and_adapter_are_together_what_they_were(base, tmp_path):
     for name in before:
         if name in layers:
             a, b = joined[f"{name}.lora_a"], joined[f"{name}.lora_b"]
-            whole, expected = after[name] + b @ a / len(a), before[name]
+            joint, expected = after[name] + b @ a / len(a), before[name]
             if f"{name}.lora_a" in plain:  # with alpha 8 and rank 4
                 expected = expected + 8 / 4 * plain[f"{name}.lora_b"] @ plain[f"{name}.lora_a"]
-            np.testing.assert_allclose(whole, expected, rtol=0, atol=2e-3 * np.abs(expected).max())
+            np.testing.assert_allclose(joint, expected, rtol=0, atol=2e-3 * np.abs(expected).max())
             assert not np.allclose(after[name], before[name], atol=0.05)
         else:
             np.testing.assert_array_equal(after[name], before[name])
@@ -107,7 +107,7 @@ def test_llama_cpp_computes_the_same(base, tmp_path):
 
     converted = without_offsets(base)
     plain, joined = (gguf_adapter(str(folder), header, "math") for header in (base, converted))
-    expected, found = probabilities(base, plain), probabilities(converted, joined)
-    assert max(abs(found.get(token, 0.0) - share) for token, share in expected.items()) < 0.02
+    expected, computed = probabilities(base, plain), probabilities(converted, joined)
+    assert max(abs(computed.get(token, 0.0) - share) for token, share in expected.items()) < 0.02
     lost = probabilities(converted, plain)  # offsets that nothing adds
     assert max(abs(lost.get(token, 0.0) - share) for token, share in expected.items()) > 0.1

@@ -27,7 +27,7 @@ from zooter_core.weights import cache_dir, writing_cache
 Q4_0, Q4_1 = 2, 3  # numbers of gguf.GGMLQuantizationType
 BLOCK = 32  # weights
 BYTES = 20  # of a block in Q4_1: d and m in float16, then the 32 numbers
-KEPT = (0, 1, *range(4, BYTES))  # those that Q4_0 has too
+Q4_0_BYTES = (0, 1, *range(4, BYTES))  # those without m
 VERSION = 1  # of the files in the cache
 # llama.cpp must apply adapters to a tensor, or its offsets would be lost: those for which that is tested.
 ARCHITECTURE = "llama"
@@ -102,7 +102,7 @@ def _write(header: Header, tensors: Mapping[str, Tensor], path: Path) -> None:
         for name, tensor in header.tensors.items():
             numbers, kind = content[header.start(tensor) :][: tensor.bytes], tensor.kind
             if name in tensors:
-                numbers, kind = numbers.reshape(-1, BYTES)[:, KEPT], Q4_0
+                numbers, kind = numbers.reshape(-1, BYTES)[:, Q4_0_BYTES], Q4_0
             struct.pack_into("<IQ", beginning, tensor.entry, kind, offset)
             offset += file.write(numbers.tobytes() + bytes(-numbers.size % header.alignment))
         file.seek(0)
