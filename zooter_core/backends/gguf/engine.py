@@ -41,6 +41,8 @@ OVERHEAD = 60_000_000  # bytes of the process without weights and context
 # A thread that waits for the others looks 1,000 times before it sleeps. With fewer, waking it takes longer than its
 # work on some machines; with more, threads take cores from each other (docs/notebook/runtimes.md#threads-of-llamacpp).
 WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
+# Values of llama_load_mode. llama.cpp rearranges Q4_0 weights, and in a file that is mapped they would stay as well.
+READ, MAP_IF_POSSIBLE = 0, -1
 FULL = ("out of memory", "failed to allocate", "unable to allocate", "failed to create context")
 INSTALL = "Run `pip install 'zooter[gguf]'`, or set backend = \"transformers\" in fleet.toml."
 
@@ -107,6 +109,7 @@ class Engine:
             "n_ubatch": BATCH,
             "n_gpu_layers": -1 if candidate.gpu_layers is None else candidate.gpu_layers,
             "fit_params": False,
+            "load_mode": READ if self.header.original else MAP_IF_POSSIBLE,
             "warmup": False,
             "cache_ram_mib": 0,
             "cache_idle_slots": False,  # they keep their prompts; copying them takes a second each time
