@@ -298,19 +298,3 @@ def test_a_candidate_whose_adapter_is_broken_fails_alone(gguf, model, tmp_path):
     fine, failed = responses(gguf, requests(good, bad))
     assert fine.error is None
     assert "a LoRA adapter for bad" in str(failed.error)
-
-
-def test_q4_1_weights_without_their_offsets_are_for_peft_adapters_alone(adapters, tmp_path):
-    file = write_model(tmp_path / "q4_1.gguf", kind="Q4_1")
-    peft, other = adapters
-    entries = [candidate(file, adapter=peft), candidate(file, adapter=other), candidate(file)]
-    gguf_backend = GgufBackend()
-    gguf_backend.expect(entries)
-    assert all(response.error is None for response in responses(gguf_backend, requests(*entries)))
-    loaded = {engine.header.path: len(engine.adapters) for engine in gguf_backend.resident._models.values()}
-    gguf_backend.spare()
-    assert loaded.pop(file) == 1
-    assert list(loaded.values()) == [1]
-    assert next(iter(loaded)).name.startswith("q4_1-q4_0-")
-    on_gpu = candidate(file, adapter=peft, gpu_layers=1)
-    assert gguf_backend._header(on_gpu).path == file

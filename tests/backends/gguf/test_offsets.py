@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,14 @@ import pytest
 from gguf import GGUFReader
 from gguf.quants import dequantize
 
-from support.gguf_models import WIDTH, candidate, matrices, write_model, write_peft
+from support.gguf_models import WIDTH, candidate, matrices, write_adapter, write_model, write_peft
+from zooter_core.backends import Request
 from zooter_core.backends.gguf.adapters import gguf_adapter
+from zooter_core.backends.gguf.backend import GgufBackend
 from zooter_core.backends.gguf.header import Header, read_header
 from zooter_core.backends.gguf.offsets import with_offsets, without_offsets
+from zooter_core.config.fleet import GenerationConfig
+from zooter_core.records import Message
 
 LAYER = "blk.0.attn_q.weight"
 
@@ -111,3 +116,20 @@ def test_llama_cpp_computes_the_same(base, tmp_path):
     assert max(abs(computed.get(token, 0.0) - share) for token, share in expected.items()) < 0.02
     lost = probabilities(converted, plain)  # offsets that nothing adds
     assert max(abs(lost.get(token, 0.0) - share) for token, share in expected.items()) > 0.1
+
+
+def test_only_candidates_with_a_peft_adapter_get_the_rewritten_model(base, tmp_path):
+    peft, other = str(write_peft(tmp_path / "lora")), str(write_adapter(tmp_path / "lora.gguf"))
+    entries = [candidate(base.path, adapter=peft), candidate(base.path, adapter=other), candidate(base.path)]
+    gguf_backend = GgufBackend()
+    gguf_backend.expect(entries)
+    loaded = [gguf_backend._check(entry)[0].path for entry in entries]
+    assert loaded == [without_offsets(base).path, base.path, base.path]
+    assert gguf_backend._check(candidate(base.path, adapter=peft, gpu_layers=1))[0].path == base.path
+    pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
+    requests = [Request(entry, (Message("user", "Why?"),)) for entry in entries]
+    pieces = list(gguf_backend.stream(requests, GenerationConfig(max_new_tokens=4), threading.Event()))
+    assert set(gguf_backend.resident.names()) == {base.path.name}  # as in fleet.toml, not as in the cache
+    gguf_backend.spare()
+    ended = [piece.response for piece in pieces if piece.response]
+    assert [response.error for response in ended] == [None] * 3

@@ -80,7 +80,7 @@ class Engine:
             raise not_installed(LIBRARY, candidate.name, INSTALL)
         if not hasattr(socket, "AF_UNIX"):
             raise ZooterError("Unix sockets for the backend gguf", "a system without them", INSTALL)
-        self.name, self.header = header.path.name, header
+        self.name, self.header = (header.original or header).path.name, header
         self.adapters = {path: number for number, path in enumerate(adapters)}
         self.context = context_of(candidate, header)
         self.slots = Slots(SLOTS, self.context)

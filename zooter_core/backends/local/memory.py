@@ -64,15 +64,26 @@ def free(device: str) -> int:
     if device == "cpu":
         import psutil
 
-        return int(min(psutil.virtual_memory().available, left_to_container()))
+        return int(min(psutil.virtual_memory().available, of_container()[1]))
     import torch
 
     reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return int(torch.cuda.mem_get_info(device)[0] + reserved)
 
 
-def left_to_container(root: Path = CGROUP) -> float:
-    """The bytes that this process's container may still take; infinite without a limit.
+def total(device: str) -> int:
+    """All bytes of a device. In a container, its limit."""
+    if device == "cpu":
+        import psutil
+
+        return int(min(psutil.virtual_memory().total, of_container()[0]))
+    import torch
+
+    return int(torch.cuda.mem_get_info(device)[1])
+
+
+def of_container(root: Path = CGROUP) -> tuple[float, float]:
+    """The bytes that this process's container may take in all, and those that are left; infinite without a limit.
 
     Args:
         root: where the cgroups are mounted, version 2 or 1.
@@ -81,19 +92,9 @@ def left_to_container(root: Path = CGROUP) -> float:
         with suppress(OSError, ValueError, KeyError):  # "max" is no number
             counts = dict(line.split() for line in (root / stat).read_text().splitlines())
             cached = counts.get("total_inactive_file") or counts["inactive_file"]  # given up when memory is needed
-            return max(0.0, float((root / limit).read_text()) - float((root / usage).read_text()) + float(cached))
-    return math.inf
-
-
-def total(device: str) -> int:
-    """All bytes of a device."""
-    if device == "cpu":
-        import psutil
-
-        return int(psutil.virtual_memory().total)
-    import torch
-
-    return int(torch.cuda.mem_get_info(device)[1])
+            most = float((root / limit).read_text())
+            return most, max(0.0, most - float((root / usage).read_text()) + float(cached))
+    return math.inf, math.inf
 
 
 def room(device: str, used: Mapping[str, int], budget: int | None) -> int:
