@@ -104,11 +104,12 @@ def measure(targets: dict[str, Server], clients: int, options: argparse.Namespac
         yield row
 
 
-async def load(port: int, clients: int, seconds: float, pause: float, result: Load) -> None:
+async def load(port: int, clients: int, seconds: float, pause: float, result: Load, key: str = "none") -> None:
     """Let clients send one request after the other for some time, each over its own connection.
 
     Args:
         pause: seconds over which the clients start.
+        key: their API key.
     """
     begun = time.perf_counter()
     until = begun + seconds
@@ -119,17 +120,20 @@ async def load(port: int, clients: int, seconds: float, pause: float, result: Lo
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while time.perf_counter() < until:
             sent = time.perf_counter()
-            writer.write(request(texts))
-            status = await reader.readline()
-            await reader.readuntil(b"\r\n\r\n")
-            data, first = b"", 0.0
-            while not data.endswith(b"0\r\n\r\n"):
-                part = await reader.read(65536)
-                if not part:
-                    break
-                data += part
-                if not first and b'"content":" word' in data:
-                    first = time.perf_counter()
+            status, data, first = b"", b"", 0.0
+            try:
+                writer.write(request(texts, key))
+                status = await reader.readline()
+                await reader.readuntil(b"\r\n\r\n")
+                while not data.endswith(b"0\r\n\r\n"):
+                    part = await reader.read(65536)
+                    if not part:
+                        break
+                    data += part
+                    if not first and b'"content":" word' in data:
+                        first = time.perf_counter()
+            except (OSError, asyncio.IncompleteReadError):  # the server has closed the connection
+                first = 0.0
             if b"200" not in status or b"[DONE]" not in data or not first:
                 result.errors += 1
                 writer.close()
@@ -143,23 +147,30 @@ async def load(port: int, clients: int, seconds: float, pause: float, result: Lo
     result.seconds += time.perf_counter() - begun
 
 
-def request(texts: random.Random) -> bytes:
+def request(texts: random.Random, key: str) -> bytes:
     """A request that has not been sent before."""
     text = f"{texts.choice(VERBS)} {texts.choice(TOPICS)}, number {texts.randrange(10**9)}."
     body = json.dumps({"model": "auto", "stream": True, "messages": [{"role": "user", "content": text}]}).encode()
     head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    return (head + f"Authorization: Bearer none\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
+    return (head + f"Authorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
 
 
 @contextmanager
-def zooter(stub: str, runtime: str) -> Iterator[Server]:
-    """`zooter serve` for four candidates on the stub."""
+def zooter(stub: str, runtime: str, *options: str, keys: str = "") -> Iterator[Server]:
+    """`zooter serve` for four candidates on the stub.
+
+    Args:
+        options: further ones of the command.
+        keys: further keys of each candidate.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        text = FLEET.format(EMBEDDED_FLEET / "router", runtime) + "".join(CANDIDATE.format(n, stub) for n in CANDIDATES)
+        text = FLEET.format(EMBEDDED_FLEET / "router", runtime) + "".join(
+            CANDIDATE.format(n, stub) + keys for n in CANDIDATES
+        )
         (Path(folder) / "fleet.toml").write_text(text)
         port = free_port()
         command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", folder, "--port", str(port)]
-        with started(command, port) as target:
+        with started([*command, *options], port) as target:
             yield target
 
 

@@ -1,4 +1,7 @@
-"""The stub of `servers.py`: python stub_server.py PORT TOKENS RATE sends every answer at a fixed rate of tokens."""
+"""The stub of `servers.py`: python stub_server.py PORT TOKENS RATE sends every answer at a fixed rate of tokens.
+
+It refuses images as llama.cpp's server does, and answers LONG with as many tokens as fill every buffer on the way.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import asyncio
 import json
 import sys
 from typing import Any
+
+LONG, LONG_TOKENS = b"Write without end", 100_000
+REFUSAL = b'{"error":{"code":500,"message":"image input is not supported","type":"server_error"}}'
 
 
 def main(port: int, tokens: int, rate: float) -> None:
@@ -30,7 +36,15 @@ def main(port: int, tokens: int, rate: float) -> None:
                 if not length:  # there is no list of models
                     writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
                     continue
-                await reader.readexactly(int(length))
+                body = await reader.readexactly(int(length))
+                if b'"image_url"' in body:
+                    size = f"Content-Type: application/json\r\nContent-Length: {len(REFUSAL)}\r\n\r\n"
+                    writer.write(b"HTTP/1.1 500 Internal Server Error\r\n" + size.encode() + REFUSAL)
+                    continue
+                if LONG in body:
+                    writer.write(head + parts[0] + parts[1] * LONG_TOKENS + end)
+                    await writer.drain()
+                    continue
                 writer.write(head + parts[0])
                 for part in parts[1:] if rate else ():
                     await asyncio.sleep(1 / rate)

@@ -1,0 +1,312 @@
+"""Hostile clients beside honest ones: how long honest ones wait for the first token, and what becomes of the attacks.
+
+A stub server answers behind `zooter serve` with API keys. Honest clients send one request after the other, in turns
+alone and beside as many hostile ones, which have a process and a key of their own and make one attack after the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import numpy as np
+from servers import Server, stub_server
+
+from serve import Load, load, zooter
+from zooter_core.serve.keys import Key, add_key
+
+TOKENS, RATE = 32, 32  # of an honest answer
+ATTACK_SECONDS = 15.0  # after which an attack that nobody ends is given up
+PAUSE_SECONDS = 0.2  # between two attacks of one client
+HEALTH_SECONDS = 0.5  # between two looks at /health
+CHAT = "/v1/chat/completions"
+NESTED = b"[" * (30 << 20)
+Attack = Callable[["Connection"], Awaitable[str]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clients", type=int, default=20, help="of each kind")
+    parser.add_argument("--seconds", type=float, default=600, help="beside hostile clients; as long without them")
+    parser.add_argument("--rounds", type=int, default=4, help="turns, among which --seconds are split")
+    parser.add_argument("--attacks", nargs="+", choices=ATTACKS, default=list(ATTACKS))
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--attack", nargs=2, metavar=("PORT", "KEY"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.attack:
+        print(json.dumps(asyncio.run(attack(options))))
+        return
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        file = folder / "keys.json"
+        keys = [add_key(file, Key(name, "", 0.0)) for name in ("honest", "hostile")]
+        stub = stack.enter_context(stub_server(TOKENS, RATE))
+        target = stack.enter_context(
+            zooter(stub.url, "auto", "--keys", str(file), "--data", str(folder / "data"), keys="rest_seconds = 30\n")
+        )
+        report = measure(target, keys, options)
+    print(json.dumps(report) if options.json else table(report))
+
+
+def measure(target: Server, keys: Sequence[str], options: argparse.Namespace) -> dict[str, object]:
+    """Both kinds of turns, and the figures of each."""
+    loads = {"alone": Load(), "beside hostile clients": Load()}
+    health: dict[str, list[float]] = {name: [] for name in loads}
+    outcomes: Counter[str] = Counter()
+    megabytes = [target.megabytes]
+    seconds = options.seconds / options.rounds
+    for number in range(options.rounds):
+        for name, result in loads.items():
+            print(f"round {number + 1}: honest clients {name}", file=sys.stderr)
+            attacker = start_attacks(target.port, keys[1], seconds, options) if name != "alone" else None
+            asyncio.run(honest(target.port, options.clients, seconds, result, keys[0], health[name]))
+            if attacker:
+                outcomes += Counter(json.loads(attacker.communicate(timeout=ATTACK_SECONDS * 4)[0]))
+            megabytes.append(target.megabytes)
+    rows = {
+        name: {
+            "requests": len(result.total),
+            "errors": result.errors,
+            **{f"first_p{q}_ms": 1000 * float(np.percentile(result.first, q)) for q in (50, 95, 99)},
+            **{f"health_p{q}_ms": 1000 * float(np.percentile(health[name], q)) for q in (50, 95, 100)},
+        }
+        for name, result in loads.items()
+    }
+    alone, beside = rows.values()
+    ratio = beside["first_p95_ms"] / alone["first_p95_ms"]
+    return {"rows": rows, "p95_ratio": ratio, "megabytes": megabytes, "attacks": dict(sorted(outcomes.items()))}
+
+
+async def honest(port: int, clients: int, seconds: float, result: Load, key: str, health: list[float]) -> None:
+    """Honest clients for some time, with a look at /health now and then."""
+
+    async def look() -> None:
+        while True:
+            began = time.perf_counter()
+            with suppress(OSError):
+                async with asyncio.timeout(ATTACK_SECONDS):
+                    await Connection(port, "").exchange("GET", "/health")
+            health.append(time.perf_counter() - began)
+            await asyncio.sleep(HEALTH_SECONDS)
+
+    looking = asyncio.create_task(look())
+    await load(port, clients, seconds, TOKENS / RATE, result, key)
+    looking.cancel()
+    with suppress(asyncio.CancelledError):
+        await looking
+
+
+def start_attacks(port: int, key: str, seconds: float, options: argparse.Namespace) -> subprocess.Popen[str]:
+    """The hostile clients, in a process of their own."""
+    command = [sys.executable, __file__, "--attack", str(port), key, "--seconds", str(seconds)]
+    command += ["--clients", str(options.clients), "--attacks", *options.attacks]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+async def attack(options: argparse.Namespace) -> dict[str, int]:
+    """What became of the attacks of all hostile clients: how often each outcome."""
+    port, key = int(options.attack[0]), options.attack[1]
+    until = time.perf_counter() + options.seconds
+    outcomes: Counter[str] = Counter()
+
+    async def client(number: int) -> None:
+        order = random.Random(number)
+        while time.perf_counter() < until:
+            name = order.choice(options.attacks)
+            connection = Connection(port, key)
+            try:
+                async with asyncio.timeout(ATTACK_SECONDS):
+                    outcome = await ATTACKS[name](connection)
+            except TimeoutError:
+                outcome = f"given up after {ATTACK_SECONDS:g} s"
+            except (OSError, asyncio.IncompleteReadError):
+                outcome = "closed"
+            finally:
+                connection.close()
+            outcomes[f"{name}: {outcome}"] += 1
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    await asyncio.gather(*map(client, range(options.clients)))
+    return dict(outcomes)
+
+
+class Connection:
+    """One connection of a client that need not keep to HTTP."""
+
+    def __init__(self, port: int, key: str) -> None:
+        self._port, self._key = port, key
+        self.writer: asyncio.StreamWriter | None = None
+
+    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, self.writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 16)
+        return reader, self.writer
+
+    def head(self, method: str, path: str, **headers: object) -> bytes:
+        """The first lines of a request; `host=...` replaces a header."""
+        lines = {"Host": "localhost", "Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
+        lines |= {name.replace("_", "-").title(): str(value) for name, value in headers.items()}
+        return "".join([f"{method} {path} HTTP/1.1\r\n", *(f"{k}: {v}\r\n" for k, v in lines.items())]).encode()
+
+    async def exchange(self, method: str, path: str, body: bytes = b"", **headers: object) -> str:
+        """Send a request; its status."""
+        reader, writer = await self.open()
+        writer.write(self.head(method, path, content_length=len(body), **headers) + b"\r\n" + body)
+        return await status(reader)
+
+    def close(self) -> None:
+        if self.writer:
+            self.writer.transport.abort()
+
+
+async def status(reader: asyncio.StreamReader) -> str:
+    """The status of an answer, `closed` if there is none."""
+    line = await reader.readline()
+    return line.split(b" ")[1].decode() if line else "closed"
+
+
+def chat(text: object, **more: object) -> bytes:
+    return json.dumps({"model": "auto", "messages": [{"role": "user", "content": text}], **more}).encode()
+
+
+async def page_of_another_site(connection: Connection) -> str:
+    return await connection.exchange(
+        "POST", CHAT, chat("Hi"), content_type="text/plain", origin="https://evil.example"
+    )  # fmt: skip
+
+
+async def rebound_name(connection: Connection) -> str:
+    return await connection.exchange("GET", "/v1/models", host="evil.example")
+
+
+async def wrong_key(connection: Connection) -> str:
+    return await connection.exchange("POST", CHAT, chat("Hi"), authorization="Bearer zk-hostile-wrong")
+
+
+async def endless_headers(connection: Connection) -> str:
+    reader, writer = await connection.open()
+    writer.write(connection.head("POST", CHAT))
+    answer = asyncio.ensure_future(status(reader))
+    for number in range(60_000):  # 60 MB
+        writer.write(f"X-{number}: {'a' * 1000}\r\n".encode())
+        await writer.drain()
+        if answer.done():
+            break
+    return await answer
+
+
+async def long_header(connection: Connection) -> str:
+    reader, writer = await connection.open()
+    writer.write(connection.head("POST", CHAT) + b"X-Long: ")
+    answer = asyncio.ensure_future(status(reader))
+    for _ in range(79):
+        writer.write(b"a" * (1 << 20))
+        await writer.drain()
+        if answer.done():
+            break
+    return await answer
+
+
+async def slow_headers(connection: Connection) -> str:
+    reader, writer = await connection.open()
+    return await drip(reader, writer, connection.head("POST", CHAT))
+
+
+async def slow_body(connection: Connection) -> str:
+    reader, writer = await connection.open()
+    writer.write(connection.head("POST", CHAT, content_length=10_000) + b"\r\n")
+    return await drip(reader, writer, chat("Hi " * 3000))
+
+
+async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes) -> str:
+    """Send a byte now and then until the server has had enough."""
+    answer = asyncio.ensure_future(status(reader))
+    for byte in data:
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.wait([answer], timeout=0.5)
+        if answer.done():
+            break
+    return await answer
+
+
+async def nested_arrays(connection: Connection) -> str:
+    return await connection.exchange("POST", CHAT, NESTED)
+
+
+async def many_texts(connection: Connection) -> str:
+    """300 texts to route, for a client that does not wait."""
+    texts = [[{"role": "user", "content": f"{random.random()} {'many words ' * 90}"}] for _ in range(300)]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.3):
+            return await connection.exchange("POST", "/v1/route", json.dumps({"conversations": texts}).encode())
+    return "left"
+
+
+async def never_reads(connection: Connection) -> str:
+    """A stream of 25 MB that nobody reads, until the server ends it."""
+    _, writer = await connection.open()
+    body = chat("Write without end", stream=True)
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    writer.write(connection.head("POST", CHAT, content_length=len(body)) + b"\r\n" + body)
+    while not writer.is_closing():
+        await asyncio.sleep(1)
+        writer.write(b"\r\n")  # fails once the server has closed
+        await writer.drain()
+    return "closed"
+
+
+async def leaves(connection: Connection) -> str:
+    reader, writer = await connection.open()
+    body = chat(f"Tell me about {random.random()}", stream=True)
+    writer.write(connection.head("POST", CHAT, content_length=len(body)) + b"\r\n" + body)
+    await reader.readline()
+    return "left"
+
+
+async def image(connection: Connection) -> str:
+    """An image that no candidate can read."""
+    parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": "data:image/png;,"}}]
+    return await connection.exchange("POST", CHAT, chat(parts))
+
+
+async def long_path(connection: Connection) -> str:
+    return await connection.exchange("GET", "/v1/models/%1b%5b2J" + "a" * 60_000)
+
+
+async def not_http(connection: Connection) -> str:
+    reader, writer = await connection.open()
+    writer.write(random.randbytes(1000) + b"\r\n\r\n")
+    return await status(reader)
+
+
+ATTACKS: dict[str, Attack] = {
+    function.__name__: function
+    for function in (
+        *(page_of_another_site, rebound_name, wrong_key, endless_headers, long_header, slow_headers, slow_body),
+        *(nested_arrays, many_texts, never_reads, leaves, image, long_path, not_http),
+    )
+}
+
+
+def table(report: dict[str, object]) -> str:
+    """The figures and the outcomes as text."""
+    rows = report["rows"]
+    assert isinstance(rows, dict)
+    lines = [f"{name}: " + ", ".join(f"{k} {v:.4g}" for k, v in row.items()) for name, row in rows.items()]
+    lines += [f"first token, p95: {report['p95_ratio']:.2f} times as late"]
+    lines += ["megabytes: " + " ".join(f"{size:.0f}" for size in report["megabytes"])]  # type: ignore[attr-defined]
+    return "\n".join([*lines, *(f"{outcome}  {count}" for outcome, count in report["attacks"].items())])  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()
