@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Tests and checks are compiled once, not by each process again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test quick coverage check clients clean
+.PHONY: setup demo test quick coverage check docs clients clean
 
 setup: $(VENV)/.ready
 
@@ -42,6 +42,10 @@ quick: check
 coverage: check
 	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered
 
+# The documentation as a site, in site/. A warning or a broken link is an error.
+docs: $(VENV)/.packages
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --conf-dir docs . site
+
 # Clients that tests/serve/test_clients.py tries, apart from what Zooter needs.
 clients: .clients/.ready
 
@@ -52,4 +56,4 @@ clients: .clients/.ready
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .clients .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .clients site .pytest_cache .mypy_cache .ruff_cache

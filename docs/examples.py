@@ -20,7 +20,7 @@ def main() -> None:
     ensemble = Ensemble(load_fleet(ROOT / "models" / "embedded"))
     for query in Path(sys.argv[1]).read_text(encoding="utf-8").splitlines():
         decision = ensemble.route(query)
-        print(f"### {query}\n")
+        print(f"## {query}\n")
         chances = ", ".join(f"{name} {p:.0%}" for name, p in decision.probabilities.items())
         print(f"Router: **{decision.candidate}** ({chances})\n")
         for ranked in ensemble.rank(query):

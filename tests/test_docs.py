@@ -1,4 +1,5 @@
-"""The documentation is true: links and anchors resolve, and documented sessions print what the pages show.
+"""The documentation is true: links and anchors resolve, documented sessions print what the pages show, examples of
+kinds work, and the site builds without a warning.
 
 A ```console block runs in a shell, a ```python block with `>>>` as a doctest. `...` stands for any text, numbers may
 differ in their last digits, and seconds are not compared. A comment such as `<!-- not run: needs a server -->` above a
@@ -8,18 +9,27 @@ block skips it. Sessions use the cache that `make setup` has filled, because con
 from __future__ import annotations
 
 import doctest
+import json
 import math
 import os
 import re
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import yaml
+
+import zooter_core
+from zooter_core import Ensemble, distill, load_fleet
+from zooter_core.router.kinds import settings_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
-    [ROOT / "README.md", *(page for room in ("docs", "models", "benchmarks") for page in (ROOT / room).rglob("*.md"))]
+    [*ROOT.glob("*.md"), *(page for room in ("docs", "models", "benchmarks") for page in (ROOT / room).rglob("*.md"))]
 )
 BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^>]+) -->\n)?```console\n(?P<session>.*?)\n```", re.DOTALL)
 NUMBER = re.compile(r"-?\d+\.\d+(?:e-\d+)?")
@@ -109,3 +119,64 @@ def test_python_session_prints_what_the_page_shows() -> None:
     results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test)
     assert results.attempted > 15
     assert results.failed == 0
+
+
+def test_the_architecture_names_every_room_and_only_files_that_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"[\w/.]+\.py\b|[\w/]+/(?=[\s`])", page))
+    assert len(names) > 60
+    assert [name for name in names if not (ROOT / name).exists() and not (ROOT / "zooter_core" / name).exists()] == []
+    diagram = page.partition("```text")[2].partition("```")[0]
+    rooms = {path.stem for path in (ROOT / "zooter_core").iterdir() if path.suffix == ".py" or path.is_dir()}
+    drawn = {Path(name).stem for name in re.findall(r"\w+(?:\.py|/)", diagram)}
+    assert drawn == {"app", "pages", *rooms} - {"__init__", "__pycache__"}
+
+
+def test_the_examples_of_kinds_in_contributing_work(tmp_path: Path, monkeypatch, tiny_encoder) -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    examples = re.findall(r'(?s)```python\n# (\S+), "(\w+)": "(\S+)"\n(.*?)```', page)
+    assert [kind for _, kind, _, _ in examples] == ["echo", "words", "average"]
+    for path, kind, place, code in examples:
+        name = place.partition(":")[0]
+        assert path == f"{name.replace('.', '/')}.py"
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+        exec(code, vars(sys.modules[name]))
+        monkeypatch.setitem(import_module(name.rpartition(".")[0]).KINDS, kind, place)
+    candidates = "".join(f'[[candidate]]\nname = "{name}"\nbackend = "echo"\nmodel = "any"\n' for name in "ab")
+    (tmp_path / "fleet.toml").write_text(f'[reward]\nkind = "words"\nfactor = 2\n{candidates}')
+    ranking = Ensemble(load_fleet(tmp_path)).rank("Say it again")
+    assert [(ranked.response.text, ranked.reward) for ranked in ranking] == [("Say it again", 2.0)] * 2
+    rows = [{"id": str(n), "query": f"query {n}", "scores": {"a": n % 2, "b": 0.9}} for n in range(8)]
+    (tmp_path / "scores.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    router = distill(tmp_path / "scores.jsonl", training=settings_of("average"), encoder=tiny_encoder)
+    assert [decision.candidate for decision in router.route(["query 1", "query 2"])] == ["b", "b"]
+
+
+def test_versions_hooks_and_workflow_agree_with_the_project() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"(?m)^## \[(.+?)\]", changes)[:2] == ["Unreleased", zooter_core.__version__]
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == zooter_core.__version__
+    (tools,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    for hook in tools["hooks"]:
+        program = Path(hook["entry"].split()[0])
+        assert program.parent == Path(".venv/bin")
+        assert (Path(sys.executable).parent / program.name).exists()
+    (job,) = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"].values()
+    (script,) = [step["run"] for step in job["steps"] if "run" in step]
+    assert os.access(ROOT / script, os.X_OK)
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning_and_needs_no_network(tmp_path: Path) -> None:
+    call = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "--keep-going", "--conf-dir", "docs"]
+    built = subprocess.run([*call, "-d", tmp_path / "trees", ".", tmp_path / "site"], cwd=ROOT, capture_output=True)
+    assert (built.returncode, built.stderr.decode()) == (0, "")
+    pages = {path.resolve(): path.read_text(encoding="utf-8") for path in (tmp_path / "site").rglob("*.html")}
+    for page, html in pages.items():
+        loaded = re.findall(r'<(?:script|img|source|link)[^>]* (?:src|srcset|href)="([^"]+)"', html)
+        assert [address for address in loaded if "//" in address] == []
+        for link in re.findall(r' (?:href|src|srcset)="([^"#?:]+)[#?"]', html):
+            assert (page.parent / link).exists(), f"{page.name} links to {link}"
+    documented = set(re.findall(r'id="zooter_core\.([\w.]+)"', pages[(tmp_path / "site/docs/api.html").resolve()]))
+    assert {*zooter_core.__all__, "Ensemble.route", "backends.Backend.stream"} <= documented
+    assert "docs/serve" in (tmp_path / "site/searchindex.js").read_text(encoding="utf-8")

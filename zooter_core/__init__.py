@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zooter_core.pipeline.train import distill as distill
     from zooter_core.router.router import Router as Router
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Ensemble", "Router", "distill", "evaluate", "load_fleet"]
 
 _MODULES = {

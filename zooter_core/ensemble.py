@@ -30,7 +30,12 @@ from zooter_core.weights import Progress, silent
 
 
 class Ensemble(FleetModels):
-    """A fleet, ready to work. Its models load when they are first needed, and all threads share them.
+    """A fleet, ready to work. Its models load when they are first needed, and all threads share them::
+
+        ensemble = Ensemble(load_fleet("models/embedded"))
+        ensemble.route("What is 2 + 3?").candidate         # one candidate, chosen by the router
+        "".join(ensemble.stream("What is 2 + 3?"))         # its answer
+        ensemble.rank("What is 2 + 3?")                    # the responses of all candidates, best first
 
     A query is a text, or a conversation: a sequence of messages that ends with the user's. Every method raises a
     ZooterError for a query that is empty, longer than 20,000 characters or not Unicode text, and for a fleet.toml
@@ -38,11 +43,6 @@ class Ensemble(FleetModels):
 
     Attributes:
         can_rank: False for a fleet behind an endpoint (remote.py) that has no reward model.
-
-        ensemble = Ensemble(load_fleet("models/embedded"))
-        ensemble.route("What is 2 + 3?").candidate         # one candidate, chosen by the router
-        "".join(ensemble.stream("What is 2 + 3?"))         # its answer
-        ensemble.rank("What is 2 + 3?")                    # the responses of all candidates, best first
     """
 
     can_rank = True

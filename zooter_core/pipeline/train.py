@@ -50,7 +50,7 @@ def distill(
     vectors: Vectors | None = None,
     progress: Progress = quiet,
 ) -> TorchRouter:
-    """Distill a router from scores.
+    """Distill a router from scores::
 
         router = distill("scores.jsonl", "my-router")
 
