@@ -4,7 +4,7 @@ import streamlit as st
 
 from zooter_core.errors import ZooterError
 from zooter_core.ui import resources
-from zooter_core.ui.benchmark import methods, sections, view
+from zooter_core.ui.benchmark import sections, view
 from zooter_core.ui.widgets import download
 
 st.title("How good is the router?", anchor=False)
@@ -29,7 +29,7 @@ else:
     view.draw_headline(quality, held_back)
     st.caption("Figures are rewards, the reward model's scores of responses: only their differences are meaningful.")
     st.subheader("Methods by data set", anchor=False)
-    methods.draw(held_back)
+    sections.draw_methods(held_back)
     st.subheader("Cost and quality", anchor=False)
     sections.cost_quality(held_back, quality.pool)
 

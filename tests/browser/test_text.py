@@ -14,10 +14,10 @@ from playwright.sync_api import Browser, Request, Route, expect
 
 from support.demo_browser import SLOW, WIDE, free_port, leaves_this_machine, wait_for_server
 from support.hostile_texts import NAMES
-from zooter_core.ui import pictures
+from zooter_core.ui import charts
 
 TESTS = Path(__file__).resolve().parents[1]
-PICTURES = [pictures.stacked(NAMES, list(NAMES)), *(pictures.avatar(list(NAMES), name) for name in NAMES)]
+PICTURES = [charts.stacked(NAMES, list(NAMES)), *(charts.avatar(list(NAMES), name) for name in NAMES)]
 LOADS = "img, video, audio, iframe, object, embed, svg image, [style*='url(']"
 OURS = '.st-key-pictures [data-testid="stImage"] img[src^="data:image/svg+xml;base64,"]'  # one of our own drawings
 FAULTS = """([loads, ours]) => {

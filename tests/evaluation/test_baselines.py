@@ -5,7 +5,7 @@ import pytest
 
 from zooter_core.data.scores import Scores
 from zooter_core.errors import ZooterError
-from zooter_core.evaluation.baselines import nearest, simple
+from zooter_core.evaluation.evaluate import nearest, simple
 from zooter_core.records import Query
 
 TEST_SCORES = Scores(

@@ -17,7 +17,7 @@ from zooter_core.errors import WorkError, ZooterError
 from zooter_core.evaluation.suites import Suite
 from zooter_core.evaluation.suites.reading import Problem
 from zooter_core.labelling.rewards import Unscored
-from zooter_core.pipeline import batches, bench, bench_results
+from zooter_core.pipeline import batches, bench
 from zooter_core.pipeline.bench import SuiteJob, sample
 
 PROBLEMS = [Problem(f"p{n}", (text,), n, ("t",)) for n, text in enumerate(tiny_models.QUERIES[:10])]
@@ -100,7 +100,7 @@ def test_what_came_before_a_stop_is_kept_and_the_rest_comes_as_if_there_had_been
     job = done(tmp_path, tiny_ensemble)
     assert texts(tmp_path) == uninterrupted
     assert len(lines(tmp_path / "responses.jsonl")) == len(lines(tmp_path / "scores.jsonl")) == 30
-    assert not bench_results.set_aside(job)
+    assert not bench.set_aside(job)
 
 
 def test_a_torn_last_line_is_no_matter(tmp_path, tiny_ensemble, uninterrupted):
@@ -135,25 +135,25 @@ def test_one_problem_that_breaks_its_batch_is_set_aside_alone(tmp_path, tiny_ens
     """A prompt that is longer than the model takes is set aside; the others are answered."""
     problems = [*PROBLEMS, Problem("long", ("no end " * 1000,), 0)]
     job = done(tmp_path, tiny_ensemble, problems)
-    aside = bench_results.set_aside(job)
+    aside = bench.set_aside(job)
     assert list(aside) == ["long"]
     assert aside["long"].startswith("no score of base, one, two: ")
     assert "more than the 511 that fit" in aside["long"]
-    assert bench_results.write(job, "lengths", tmp_path / "s.jsonl") == 10
+    assert bench.write(job, "lengths", tmp_path / "s.jsonl") == 10
     assert set(texts(tmp_path)) - set(uninterrupted) == {("long", name, 0) for name in job.pool}
     path = tmp_path / "responses.jsonl"
     before = path.read_bytes()
-    assert bench_results.set_aside(done(tmp_path, tiny_ensemble, problems)) == aside
+    assert bench.set_aside(done(tmp_path, tiny_ensemble, problems)) == aside
     assert path.read_bytes() == before  # what was refused is not asked again
 
 
 def test_a_candidate_that_answered_before_a_stop_may_refuse_all_the_rest(tmp_path, tiny_ensemble):
     problems = [*PROBLEMS, *(Problem(f"long{n}", (f"no end {n} " * 1000,), 0) for n in range(5))]
-    aside = bench_results.set_aside(done(tmp_path, tiny_ensemble, problems))
+    aside = bench.set_aside(done(tmp_path, tiny_ensemble, problems))
     path = tmp_path / "responses.jsonl"
     records = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in records if json.loads(line)["error"] is None))  # as a stop may leave it
-    assert bench_results.set_aside(done(tmp_path, tiny_ensemble, problems)) == aside
+    assert bench.set_aside(done(tmp_path, tiny_ensemble, problems)) == aside
     assert len(lines(path)) == len(records) == 45
 
 
@@ -162,9 +162,9 @@ def test_a_candidate_that_is_broken_fails_alone(tmp_path, fleet_copy):
     job = done(tmp_path, Ensemble(load_fleet(fleet_copy)))
     assert {name for _, name, _ in texts(tmp_path)} == {"base", "one"}
     assert len(job.scores) == 20
-    assert "a LoRA adapter for two" in bench_results.set_aside(job)["p0"]
+    assert "a LoRA adapter for two" in bench.set_aside(job)["p0"]
     with pytest.raises(WorkError, match=r"a score of every candidate.*no score of two: "):
-        bench_results.write(job, "lengths", tmp_path / "s.jsonl")
+        bench.write(job, "lengths", tmp_path / "s.jsonl")
     assert not list(tmp_path.glob("s.jsonl*"))
 
 
@@ -182,17 +182,17 @@ def test_a_candidate_of_which_nothing_comes_is_left_alone(tmp_path, tiny_fleet, 
     job = done(tmp_path, ensemble)
     assert sizes == [4]
     assert len(job.scores) == 20
-    assert bench_results.set_aside(job)["p9"] == "no score of one: no memory"
+    assert bench.set_aside(job)["p9"] == "no score of one: no memory"
     monkeypatch.setattr(ensemble, "run_candidate", answer)  # out of order no more: the same work goes on
-    assert not bench_results.set_aside(done(tmp_path, ensemble))
+    assert not bench.set_aside(done(tmp_path, ensemble))
 
 
 def test_a_response_without_a_score_sets_its_problem_aside(tmp_path, tiny_ensemble):
     job = done(tmp_path, tiny_ensemble, suite=Lengths(unscored=("p3",)))
-    assert bench_results.set_aside(job) == {"p3": "no score of base, one, two: too odd"}
-    assert bench_results.figures(job, "lengths")["n"] == 9
+    assert bench.set_aside(job) == {"p3": "no score of base, one, two: too odd"}
+    assert bench.figures(job, "lengths")["n"] == 9
     again = done(tmp_path, tiny_ensemble)  # what had no score is scored when started again
-    assert (again.suite.scored, bench_results.set_aside(again)) == (3, {})
+    assert (again.suite.scored, bench.set_aside(again)) == (3, {})
 
 
 def test_a_judge_without_any_verdict_ends_the_work(tmp_path, tiny_ensemble, monkeypatch):
@@ -207,13 +207,13 @@ def test_a_judge_without_any_verdict_ends_the_work(tmp_path, tiny_ensemble, monk
 @pytest.mark.parametrize("name", ["s.jsonl", "s.jsonl.gz"])
 def test_the_score_file_is_read_again(tmp_path, tiny_ensemble, name):
     job = done(tmp_path / "run", tiny_ensemble)
-    assert bench_results.write(job, "lengths", tmp_path / name) == 10
+    assert bench.write(job, "lengths", tmp_path / name) == 10
     scores, responses = read_scores([tmp_path / name]), read_texts([tmp_path / name])
     assert scores.candidates == tiny_ensemble.fleet.pool
     first = scores.queries[0]
     assert (first.id, first.dataset, first.tags) == ("p0", "lengths", ("t",))
     assert scores.scores.tolist() == [[len(responses[row][name]) for name in scores.candidates] for row in range(10)]
-    assert bench_results.figures(job, "lengths")["candidates"]["one"]["score"] == scores.scores[:, 1].mean()
+    assert bench.figures(job, "lengths")["candidates"]["one"]["score"] == scores.scores[:, 1].mean()
 
 
 def test_a_second_turn_holds_the_first_answer(tmp_path, tiny_ensemble, monkeypatch):
@@ -230,7 +230,7 @@ def test_a_second_turn_holds_the_first_answer(tmp_path, tiny_ensemble, monkeypat
     responses = job.texts["a", "base"]
     assert [(m.role, m.content) for m in second[0]] == [("user", "One?"), ("assistant", responses[0]), ("user", "Two?")]
     assert len(second) == 3
-    bench_results.write(job, "lengths", tmp_path / "s.jsonl")
+    bench.write(job, "lengths", tmp_path / "s.jsonl")
     one, other = lines(tmp_path / "s.jsonl")
     assert one["query"] == "One?"
     assert [one["responses"]["base"], *one["later_responses"]["base"]] == responses

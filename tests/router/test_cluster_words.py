@@ -4,7 +4,7 @@ import numpy as np
 
 from zooter_core.method.labels import LabelConfig, label
 from zooter_core.method.tags import TagIndex
-from zooter_core.router.cluster_words import named
+from zooter_core.router.clusters import named
 
 TEXTS = ["Write a poem about the sea", "Write a song about the sea", "How much is a book?", "How much is a lamp?"]
 NUMBERS = TagIndex.of([("cluster 0-0", "cluster 1-1"), ("cluster 0-0", "cluster 1-1"), ("cluster 0-1",), ("other",)])

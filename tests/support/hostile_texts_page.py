@@ -6,7 +6,7 @@ import streamlit as st
 
 from support.hostile_texts import NAMES, PAYLOADS, generated, payload
 from zooter_core.records import Ranked, Response, Tag
-from zooter_core.ui import charts, pictures, strip
+from zooter_core.ui import answer_view, charts
 from zooter_core.ui.text import code, plain, safe
 from zooter_core.ui.widgets import show_error
 
@@ -26,7 +26,7 @@ for number, name in enumerate(PAYLOADS):
         show_error(text)
 st.plotly_chart(charts.rewards([Ranked(Response(name, ""), share) for name, share in NAMES.items()], list(NAMES)))
 with st.container(key="pictures"):
-    strip.draw(NAMES, list(NAMES), "hostile")
+    answer_view.draw(NAMES, list(NAMES), "hostile")
     for name in NAMES:
-        st.image(pictures.avatar(list(NAMES), name))
+        st.image(charts.avatar(list(NAMES), name))
 st.text("all drawn")

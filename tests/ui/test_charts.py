@@ -6,7 +6,7 @@ import sys
 from support.hostile_texts import PAYLOADS, faults, payload
 from zooter_core.errors import Failure
 from zooter_core.records import Ranked, Response, Tag
-from zooter_core.ui import charts, colours
+from zooter_core.ui import charts
 
 POOL = ("chat", "math", "code", "writer")
 
@@ -20,14 +20,14 @@ def test_rewards_are_dots_on_one_axis_in_the_colours_of_their_models() -> None:
     _, dots = charts.rewards(ranked, POOL).data
     assert list(dots.x) == [-0.001, 1.5]
     assert list(dots.text) == ["math<br>0.00", "writer<br>1.50"]
-    assert list(dots.marker.color) == [colours.colour(POOL, "math"), colours.colour(POOL, "writer")]
+    assert list(dots.marker.color) == [charts.colour(POOL, "math"), charts.colour(POOL, "writer")]
 
 
 def test_colours_differ_and_go_round_in_a_large_pool() -> None:
     pool = [str(number) for number in range(9)]
-    used = [colours.colour(pool, name) for name in pool]
-    assert len(set(used)) == len(colours.PALETTE)
-    assert used[0] == used[len(colours.PALETTE)]
+    used = [charts.colour(pool, name) for name in pool]
+    assert len(set(used)) == len(charts.PALETTE)
+    assert used[0] == used[len(charts.PALETTE)]
 
 
 def test_a_name_in_a_chart_is_no_mark_up() -> None:

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 from rich.table import Table
 
 from zooter_core.cli.arguments import FleetDir, Json, MaxNewTokens, Seed, option
-from zooter_core.cli.consoles import err, print_figures
+from zooter_core.cli.consoles import err, print_figures, print_note, print_set_aside
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.notes import print_note, print_set_aside
 from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import generation_of
 from zooter_core.config.fleet import load_fleet
@@ -25,7 +24,7 @@ from zooter_core.evaluation.suites import Suite
 from zooter_core.evaluation.suites.judging import judge_of, judge_settings
 from zooter_core.files import check_file
 from zooter_core.labelling.rewards.judge import Judge
-from zooter_core.pipeline import bench_results
+from zooter_core.pipeline import bench as results
 from zooter_core.pipeline.bench import SuiteJob, answer_and_score, sample
 
 SUITES = "gsm8k, mmlu, human-eval, alpaca-eval, flask, mt-bench"
@@ -72,8 +71,8 @@ def bench(
     with Run(f"{out}.run", create=True) as folder, bars() as progress:
         job = SuiteJob(benchmark, drawn, ensemble, generation, folder, progress, print_note, progress.watch)
         answer_and_score(job, suite, None if config is None else judge_settings(config))
-    count = bench_results.write(job, suite, out)
-    figures = bench_results.figures(job, suite) | {"of": len(problems), "seed": seed, "out": str(out)}
+    count = results.write(job, suite, out)
+    figures = results.figures(job, suite) | {"of": len(problems), "seed": seed, "out": str(out)}
     print_figures(figures, json, _print)
     err.print(f"{count} lines in {out}")
 

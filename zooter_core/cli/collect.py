@@ -15,8 +15,8 @@ from zooter_core.cli.arguments import (
     Temperature,
     option,
 )
+from zooter_core.cli.consoles import print_missing, print_note, print_set_aside
 from zooter_core.cli.fleets import open_run_ensemble
-from zooter_core.cli.notes import print_missing, print_note, print_set_aside
 from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import collecting_of, generation_of
 from zooter_core.data.runs import Run

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 from zooter_core.backends import iter_responses
 from zooter_core.cli.arguments import FleetDir, Json, MaxNewTokens, Query, Temperature
-from zooter_core.cli.consoles import err, out, print_json
+from zooter_core.cli.consoles import err, out, print_json, print_note
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.notes import print_note
 from zooter_core.cli.progress import waiting
 from zooter_core.cli.settings import generation_of
 from zooter_core.errors import WorkError

@@ -1,4 +1,4 @@
-"""The consoles that commands print on: `out` for results, `err` for everything else.
+"""The consoles that commands print on, `out` for results and `err` for everything else, and notes on stderr.
 
 Names, answers and files come from others, so no string is read as markup or as the name of an emoji; styles are given
 beside a text, never within it. On a terminal everything passes `visible`; a pipe gets the text unchanged.
@@ -6,15 +6,65 @@ beside a text, never within it. On a terminal everything passes `visible`; a pip
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import IO, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from zooter_core.errors import Failure
 from zooter_core.terminal import Screen, json_text, visible
+
+if TYPE_CHECKING:
+    from zooter_core.ensemble import Ensemble
+
+MOST_LISTED = 20  # queries that are set aside
+
+
+def print_cost(ensemble: Ensemble, samples: int = 1) -> None:
+    """How many comparisons a query takes, where the reward model compares responses in pairs."""
+    config = ensemble.fleet.reward
+    if config is not None and config.compares:
+        responses = len(ensemble.fleet.pool) * samples
+        err.print(
+            f"The reward model compares all ordered pairs: {responses} responses per query take "
+            f"{responses * (responses - 1)} comparisons."
+        )
+
+
+def print_set_aside(reasons: Mapping[str, str], lacking: str = "rewards") -> None:
+    """Which queries lack something, and why.
+
+    Args:
+        reasons: by the id of a query.
+    """
+    if not reasons:
+        return
+    err.print(f"{len(reasons)} {'query is' if len(reasons) == 1 else 'queries are'} set aside, without {lacking}:")
+    for name, reason in list(reasons.items())[:MOST_LISTED]:
+        err.print(f"  {name}: {reason}")
+    if len(reasons) > MOST_LISTED:
+        err.print(f"  and {len(reasons) - MOST_LISTED} more")
+
+
+def print_missing(problems: Mapping[str, Failure]) -> None:
+    """Which candidates lack responses, and why.
+
+    Args:
+        problems: by the candidate's name.
+    """
+    for name, failure in problems.items():
+        err.print(f"{name} is skipped, and some of its responses are missing: {failure.reason}")
+    if problems:
+        err.print("The step collect stays open. The same command asks for what is missing.")
+
+
+def print_note(note: str) -> None:
+    if note:
+        err.print(note, style="dim")
+
 
 WIDEST = 10_000  # columns of a table
 

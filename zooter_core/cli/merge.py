@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from zooter_core.cli.arguments import argument, option
-from zooter_core.cli.notes import print_set_aside
+from zooter_core.cli.consoles import print_set_aside
 from zooter_core.cli.progress import bars
 from zooter_core.data.runs import Run
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from zooter_core.cli import arguments
 from zooter_core.cli.arguments import option
+from zooter_core.cli.consoles import print_cost, print_missing, print_note, print_set_aside
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.notes import print_cost, print_missing, print_note, print_set_aside
 from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import collecting_of, engine_of, generation_of, labels_of, named, training_of
 from zooter_core.cli.tables import print_report

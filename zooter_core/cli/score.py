@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 from zooter_core.cli.arguments import FleetDir, option
-from zooter_core.cli.consoles import err
+from zooter_core.cli.consoles import err, print_cost, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, open_run_ensemble
-from zooter_core.cli.notes import print_cost, print_set_aside
 from zooter_core.cli.progress import bars
 from zooter_core.data.runs import Run
 from zooter_core.errors import ZooterError

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 from rich.table import Table
 
 from zooter_core.cli.arguments import FleetDir, Json, ScoreFiles, Strict, Tagger, option
-from zooter_core.cli.charts import save_sweep_plot
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.consoles import print_figures
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import check_plot, numbers_of, open_scores, tags_of
+from zooter_core.cli.tables import save_sweep_plot
 from zooter_core.evaluation import report_tables
 from zooter_core.files import check_file, open_atomic
 from zooter_core.router.kinds import DistillConfig

@@ -18,8 +18,18 @@ from zooter_core.config.fingerprint import FILES, fingerprint, named_by_server
 from zooter_core.config.labelling import InstagConfig, JudgeConfig, Reward, RewardConfig, Tagger, TaggerConfig
 from zooter_core.config.paths import LocalPath
 from zooter_core.config.serve import ServeConfig
-from zooter_core.config.tables import AS_WRITTEN, Count, NotNegative, Table, WholeNumber, error_in, refusal, table
-from zooter_core.config.toml import check_values, read_toml
+from zooter_core.config.tables import (
+    AS_WRITTEN,
+    Count,
+    NotNegative,
+    Table,
+    WholeNumber,
+    check_values,
+    error_in,
+    read_toml,
+    refusal,
+    table,
+)
 from zooter_core.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, unreadable
 from zooter_core.method import selection
 

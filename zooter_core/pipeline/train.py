@@ -22,8 +22,7 @@ from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.batches import Progress, pool_of, quiet, require
 from zooter_core.pipeline.plan import distill_settings
 from zooter_core.records import Label
-from zooter_core.router.cluster_words import named
-from zooter_core.router.clusters import Vectors, cluster_tags
+from zooter_core.router.clusters import Vectors, cluster_tags, named
 from zooter_core.router.config import CONFIG, LABEL_SETTINGS
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder

@@ -1,8 +1,8 @@
-"""Charts and badges that several pages draw."""
+"""Colours, charts, pictures and badges that several pages draw."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -12,8 +12,70 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from zooter_core.records import Ranked, Tag
-from zooter_core.ui.colours import GREY, colour
 from zooter_core.ui.text import clipped, plain
+
+SVG = "http://www.w3.org/2000/svg"
+INKS = {"light": ("#ffffff", "#120e1c", "#57525f"), "dark": ("#131019", "#f1eef7", "#bdb7c7")}  # ground, ink, paler
+CENTRED, BOLD = 'text-anchor="middle"', 'font-weight="700"'
+FONT = "'Source Sans Pro', 'Source Sans 3', Helvetica, Arial, sans-serif"  # without quotes, "3" is no name
+
+
+def picture(width: float, height: float, body: str, more: str = "") -> str:
+    size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
+    return f'<svg xmlns="{SVG}" {size}{more}>{body}</svg>'
+
+
+def words(x: float, y: float, text: str, size: int, fill: str, more: str = "") -> str:
+    """A line of text, with further attributes."""
+    style = f'font-family="{FONT}" font-size="{size}" fill="{fill}" {more}'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(text)}</text>'
+
+
+def avatar(pool: Sequence[str], name: str) -> str:
+    """A disc in a model's colour with its initial."""
+    disc = f'<circle cx="16" cy="16" r="16" fill="{colour(pool, name)}"/>'
+    return picture(32, 32, disc + words(16, 21.5, name.strip()[:1].upper(), 16, "#14101f", f"{CENTRED} {BOLD}"))
+
+
+def stacked(probabilities: Mapping[str, float], pool: Sequence[str]) -> str:
+    """One bar that candidates share, the most probable first. It stretches to any width."""
+    parts, start = [], 0.0
+    for name, share in sorted(probabilities.items(), key=lambda item: -item[1]):
+        parts.append(f'<rect x="{start:.2f}" width="{100 * share:.2f}" height="8" fill="{colour(pool, name)}"/>')
+        start += 100 * share
+    return picture(100, 8, "".join(parts), ' preserveAspectRatio="none"')
+
+
+def filled(share: float, fill: str) -> str:
+    """A track of which a colour fills a share. It stretches to any width."""
+    body = (
+        '<rect width="100" height="8" rx="1" fill="#888888" opacity="0.18"/>'
+        f'<rect width="{100 * share:.2f}" height="8" rx="1" fill="{fill}"/>'
+    )
+    return picture(100, 8, body, ' preserveAspectRatio="none"')
+
+
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#C9B400", "#999999")
+# Streamlit's names for colours in Markdown; config.toml gives each the palette's colour of the same place.
+NAMES = ("blue", "orange", "green", "violet", "red", "yellow", "gray")
+ROUTER = "#7C4DDB"
+GREY = "#888888"
+
+
+def colour(pool: Sequence[str], name: str) -> str:
+    """A model's colour as hexadecimal digits; grey if it is no longer in the pool."""
+    return PALETTE[list(pool).index(name) % len(PALETTE)] if name in pool else GREY
+
+
+def colour_name(pool: Sequence[str], name: str) -> str:
+    """A model's colour as Markdown names it."""
+    return NAMES[list(pool).index(name) % len(NAMES)] if name in pool else "gray"
+
+
+def badge(pool: Sequence[str], name: str, *facts: str) -> str:
+    """A model's name on its colour, followed by facts, as Markdown."""
+    return f":{colour_name(pool, name)}-badge[{' '.join((plain(name), *facts))}]"
+
 
 CLEAR = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
 

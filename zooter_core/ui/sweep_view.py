@@ -10,7 +10,7 @@ import streamlit as st
 
 from zooter_core.evaluation.charts import SWEEP_AXES, add_sweep
 from zooter_core.evaluation.report_tables import Figures, is_best
-from zooter_core.ui import charts, colours, tables, verdicts
+from zooter_core.ui import charts, tables, verdicts
 from zooter_core.ui.tables import Column
 
 COLUMNS = [
@@ -35,7 +35,7 @@ def draw_sweep(sweep: Figures) -> None:
 def chart(sweep: Figures) -> go.Figure:
     """The mean score over beta with its 95% interval, a line per tau; a star marks the best point."""
     figure = go.Figure()
-    add_sweep(figure, sweep, colours.PALETTE)
+    add_sweep(figure, sweep, charts.PALETTE)
     return charts.framed(figure, *SWEEP_AXES, 380, "Score over beta", showlegend=len(figure.data) > 1)
 
 

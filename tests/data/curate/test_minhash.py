@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zooter_core.data.curate.minhash import BANDS, GRAM, agreement, near_repeats, signatures
+from zooter_core.data.curate.reading import BANDS, GRAM, agreement, near_repeats, signatures
 
 STORY = "ana has a basket of apples and gives half of them to her brother before they walk home along the river"
 WORDS = [f"w{number * 7919 % 9973}" for number in range(3_000)]

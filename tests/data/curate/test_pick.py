@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zooter_core.data.curate.pick import UNTAGGED, cover, sample, shares, worth
+from zooter_core.data.curate import UNTAGGED, cover, sample, shares, worth
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from zooter_core.ui.benchmark import card
-from zooter_core.ui.colours import ROUTER
+from zooter_core.ui.charts import ROUTER
 
 
 def figures(chosen: float, oracle: float = 0.5) -> dict[str, Any]:

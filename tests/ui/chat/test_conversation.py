@@ -10,7 +10,7 @@ from support.hostile_texts import PAYLOADS, faults, payload
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
-from zooter_core.ui.chat import export
+from zooter_core.ui.chat import share
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Settings, Turn
 from zooter_core.ui.history import History
@@ -170,7 +170,7 @@ def test_an_answer_that_a_crash_broke_off_is_incomplete_and_can_go_on(engine: En
     record = ended(talk).to_json() | {"responses": {}, "text": "The sea", "texts": {"one": "The sea"}}
     restored = Conversation("models/tiny", talk.id, [Turn.from_json(record)], talk.history)
     assert restored.turns[0].job.incomplete
-    assert "(incomplete)" in export.markdown(restored)
+    assert "(incomplete)" in share.markdown(restored)
     restored.resume(engine, 0)
     turn = ended(restored)
     assert turn.text.startswith("The sea")
@@ -193,10 +193,10 @@ def test_a_query_put_in_place_of_the_last(engine: Ensemble, talk: Conversation) 
 def test_exports_hold_what_was_said(engine: Ensemble, talk: Conversation) -> None:
     talk.ask(engine, "Two\nlines", Settings("fixed", "two"))
     turn = ended(talk)
-    text = export.markdown(talk)
+    text = share.markdown(talk)
     assert "> Two  \n> lines" in text
     assert safe(turn.text) in text
-    shape = json.loads(export.as_json(talk))
+    shape = json.loads(share.as_json(talk))
     assert shape["turns"][0]["query"] == "Two\nlines"
     assert shape["turns"][0]["responses"]["two"]["text"] == turn.text
 
@@ -206,8 +206,8 @@ def test_an_export_loads_nothing_in_what_opens_it(engine: Ensemble, talk: Conver
     talk.ask(engine, hostile, Settings("fixed", "two"))
     turn = ended(talk)
     turn.job.responses["two"] = replace(turn.job.responses["two"], text=hostile)
-    assert faults(export.markdown(talk)) == []
-    assert json.loads(export.as_json(talk))["turns"][0]["query"] == hostile.strip()
+    assert faults(share.markdown(talk)) == []
+    assert json.loads(share.as_json(talk))["turns"][0]["query"] == hostile.strip()
 
 
 def test_a_title_is_the_first_query_shortened(talk: Conversation, engine: Ensemble) -> None:

@@ -4,9 +4,9 @@ import numpy as np
 
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.tag_table import TIE, TagTable
-from zooter_core.ui.colours import PALETTE
+from zooter_core.ui.charts import PALETTE
 from zooter_core.ui.explorer import charts, live_charts
-from zooter_core.ui.explorer.regions import Region
+from zooter_core.ui.explorer.live_charts import Region
 
 TABLE = TagTable(
     ("sums", "<b>odd</b>"),

@@ -12,19 +12,74 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn.functional import pad
 from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, StoppingCriteriaList
+from transformers.cache_utils import DynamicLayer
 
 from zooter_core.backends import Request
 from zooter_core.backends.local import memory
-from zooter_core.backends.local.cached_rows import CachedRows, keeps_all
 from zooter_core.backends.local.decoding import Calculator, Repetition, Rows, Sampling, StopWhen
 from zooter_core.backends.local.model import NO_ADAPTER, Base
 from zooter_core.backends.local.prompts import prompt_ids
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import Failure, WorkError, ZooterError
+
+
+@dataclass
+class CachedRows:
+    """Rows of tokens.
+
+    Attributes:
+        ids, mask: shape (rows, length); the mask is 0 where there is padding.
+        adapters: the adapter of each row.
+        cache: what the model has read of their first tokens; None if it has read nothing.
+    """
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    adapters: list[str]
+    cache: DynamicCache | None = None
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Drop the other rows, and the columns that are now padding in all rows."""
+        assert self.cache is not None
+        self.adapters = [self.adapters[place] for place in places]
+        self.ids, self.mask = self.ids[places], self.mask[places]
+        self.cache.batch_select_indices(torch.tensor(places))
+        columns = self.mask.any(dim=0)
+        if not keeps_all(self.cache) or columns.all():
+            return
+        self.ids, self.mask = self.ids[:, columns], self.mask[:, columns]
+        read = columns[: self.cache.get_seq_length()]
+        for layer in self.cache.layers:
+            layer.keys = layer.keys[:, :, read.to(layer.keys.device)]
+            layer.values = layer.values[:, :, read.to(layer.values.device)]
+
+    def join(self, others: CachedRows) -> None:
+        """Add rows behind these. Of both, the model has read all but the last token, and the caches keep all."""
+        assert self.cache is not None
+        assert others.cache is not None
+        length = max(self.ids.shape[1], others.ids.shape[1])
+        self.ids, self.mask = (
+            torch.cat([pad(part, (length - part.shape[1], 0)) for part in parts])
+            for parts in ((self.ids, others.ids), (self.mask, others.mask))
+        )
+        self.adapters = [*self.adapters, *others.adapters]
+        for layer, other in zip(self.cache.layers, others.cache.layers, strict=True):
+            layer.keys, layer.values = (
+                torch.cat([pad(part, (0, 0, length - 1 - part.shape[2], 0)) for part in parts])
+                for parts in ((layer.keys, other.keys), (layer.values, other.values))
+            )
+
+
+def keeps_all(cache: DynamicCache | None) -> bool:
+    """Whether a cache keeps every token by itself in all layers, so that padding can be added and removed."""
+    return cache is not None and all(type(layer) is DynamicLayer for layer in cache.layers)
+
 
 WIDTH = 256  # rows that are generated at the same time, if memory allows
 BEGINNING = 64  # rows whose prompts are read at the same time, and that always begin

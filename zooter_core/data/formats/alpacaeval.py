@@ -14,8 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.data.formats import Line, Options
-from zooter_core.data.formats.joining import Cell, ScoreTable
-from zooter_core.data.formats.reading import FIX_RECORD, Place, distinct, each_record, number_of, text_of
+from zooter_core.data.formats.reading import (
+    FIX_RECORD,
+    Cell,
+    Place,
+    ScoreTable,
+    distinct,
+    each_record,
+    number_of,
+    text_of,
+)
 from zooter_core.errors import ZooterError, did_you_mean, listed
 
 OUTPUTS, ANNOTATIONS = "model_outputs.json", "annotations.json"

@@ -13,8 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.data.formats import Line, Options
-from zooter_core.data.formats.joining import Cell, ScoreTable
-from zooter_core.data.formats.reading import FIX_FILE, FIX_RECORD, Place, json_files, number_of, read_object, text_of
+from zooter_core.data.formats.reading import (
+    FIX_FILE,
+    FIX_RECORD,
+    Cell,
+    Place,
+    ScoreTable,
+    json_files,
+    number_of,
+    read_object,
+    text_of,
+)
 from zooter_core.errors import ZooterError, listed
 
 EXTRAS = ("prompt_tokens", "completion_tokens", "cost")

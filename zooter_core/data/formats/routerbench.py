@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zooter_core.data.formats import Line, Options
-from zooter_core.data.formats.joining import Cell, ScoreTable
-from zooter_core.data.formats.reading import FIX_FILE, Place, distinct, number_of
+from zooter_core.data.formats.reading import FIX_FILE, Cell, Place, ScoreTable, distinct, number_of
 from zooter_core.data.lines import DAMAGE, open_text
 from zooter_core.errors import ZooterError, listed
 

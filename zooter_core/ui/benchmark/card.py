@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from zooter_core.evaluation.report_tables import Figures, pool_of
-from zooter_core.ui.colours import GREY, ROUTER, colour
-from zooter_core.ui.pictures import BOLD, INKS, picture, words
+from zooter_core.ui.charts import BOLD, GREY, INKS, ROUTER, colour, picture, words
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import download
 

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from zooter_core.evaluation.charts import GREY, add_curves
 from zooter_core.evaluation.report_tables import ORACLE, RANDOM, RMR, ROUTER, Point
-from zooter_core.ui import charts, colours
+from zooter_core.ui import charts
 
 SYMBOLS = {ROUTER: "star", RMR: "diamond", ORACLE: "x", RANDOM: "cross"}
 ROOM = 72  # pixels right of the chart, for the labels of the points at its edge
@@ -27,7 +27,7 @@ def cost_quality(
         priced: cost in dollars; else in calls.
     """
     figure = go.Figure()
-    add_curves(figure, {ROUTER: curves}, priced, [colours.ROUTER])
+    add_curves(figure, {ROUTER: curves}, priced, [charts.ROUTER])
     for point, place in zip(points, _places(points, priced), strict=True):
         figure.add_scatter(
             x=[point.cost(priced)],
@@ -81,6 +81,6 @@ def _label_lines(figure: go.Figure, curves: Mapping[int, Sequence[Point]], price
 
 def _mark(point: Point, pool: Sequence[str]) -> dict[str, Any]:
     if not point.candidate:
-        return {"color": colours.ROUTER if point.name == ROUTER else GREY, "symbol": SYMBOLS[point.name], "size": 13}
+        return {"color": charts.ROUTER if point.name == ROUTER else GREY, "symbol": SYMBOLS[point.name], "size": 13}
     place = list(pool).index(point.name)
-    return {"color": colours.colour(pool, point.name), "symbol": CANDIDATES[place % len(CANDIDATES)], "size": 11}
+    return {"color": charts.colour(pool, point.name), "symbol": CANDIDATES[place % len(CANDIDATES)], "size": 11}

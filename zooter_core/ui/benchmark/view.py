@@ -13,8 +13,7 @@ import streamlit as st
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation import report
-from zooter_core.evaluation.report import Report
-from zooter_core.evaluation.report_figures import Sweep
+from zooter_core.evaluation.report import Report, Sweep
 from zooter_core.evaluation.report_tables import Figures, pool_of
 from zooter_core.ui import verdicts
 from zooter_core.ui.benchmark import card

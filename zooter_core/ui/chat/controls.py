@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from zooter_core.ensemble import Ensemble
-from zooter_core.ui.chat import conversations, export
+from zooter_core.ui.chat import conversations, share
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Mode, Settings
 from zooter_core.ui.history import Entry, history
@@ -135,6 +135,6 @@ def _entry(entry: Entry, is_current: bool) -> None:
 def _this_conversation(talk: Conversation) -> None:
     key = f"name-{talk.id}"
     st.text_input("Name", talk.title, key=key, on_change=lambda: talk.rename(st.session_state[key]))
-    download("Download as Markdown", export.markdown(talk), f"zooter-{talk.id}.md")
-    download("Download as JSON", export.as_json(talk), f"zooter-{talk.id}.json")
+    download("Download as Markdown", share.markdown(talk), f"zooter-{talk.id}.md")
+    download("Download as JSON", share.as_json(talk), f"zooter-{talk.id}.json")
     st.button("Delete", icon=":material/delete:", on_click=conversations.forget, args=(talk.id,))

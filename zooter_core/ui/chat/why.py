@@ -11,10 +11,10 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.method.labels import entropy
 from zooter_core.router.explain import Explanation, Piece
 from zooter_core.router.neighbours import Neighbour
-from zooter_core.ui import strip, tables
+from zooter_core.ui import answer_view, tables
 from zooter_core.ui.answer_view import CERTAINTY
+from zooter_core.ui.charts import badge, colour, colour_name
 from zooter_core.ui.chat.turns import Turn
-from zooter_core.ui.colours import badge, colour, colour_name
 from zooter_core.ui.text import clipped, plain
 
 STRONG, WEAK = 0.5, 0.15  # shares of the strongest contribution from which a part of the query is shaded
@@ -34,7 +34,7 @@ def panel(engine: Ensemble, turn: Turn, key: str) -> None:
         st.markdown("**How likely each model is to answer best**")
         for other, share in sorted(decision.probabilities.items(), key=lambda item: -item[1]):
             text, alt = badge(pool, other, f"{share:.0%}"), f"{other} {share:.0%}"
-            strip.bar(f"{key}-{pool.index(other)}", text, 100, share, colour(pool, other), alt)
+            answer_view.bar(f"{key}-{pool.index(other)}", text, 100, share, colour(pool, other), alt)
         st.markdown("**The most similar training queries**")
         st.markdown("\n".join(sentences(why.neighbours[:NEAREST], pool)))
         with st.expander("More"):

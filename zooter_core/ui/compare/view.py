@@ -10,12 +10,12 @@ import streamlit as st
 from zooter_core.ensemble import Ensemble
 from zooter_core.records import Ranked, Response
 from zooter_core.strict_json import dump_json
-from zooter_core.ui import answer_view, charts, links, strip, tables
+from zooter_core.ui import answer_view, charts, links, tables
 from zooter_core.ui.background import BackgroundWork, draw_live, stop_button
-from zooter_core.ui.colours import badge
-from zooter_core.ui.compare import comparisons, leaderboard, votes
+from zooter_core.ui.charts import badge
+from zooter_core.ui.compare import comparisons, votes
 from zooter_core.ui.compare.comparisons import Comparison, fleet_key, verdict
-from zooter_core.ui.compare.diff_view import draw_differences
+from zooter_core.ui.compare.diff import draw_differences
 from zooter_core.ui.compare.votes import Outcome
 from zooter_core.ui.history import history
 from zooter_core.ui.text import code, plain, safe
@@ -109,7 +109,7 @@ def routing(comparison: Comparison) -> None:
         st.caption(":material/visibility_off: Names, routing and rewards appear after your vote.")
         return
     decision = comparison.decision
-    strip.draw(decision.probabilities, [tag.name for tag in decision.tags], "compare", comparison.pool)
+    answer_view.draw(decision.probabilities, [tag.name for tag in decision.tags], "compare", comparison.pool)
     if len(comparison.job.candidates) < len(comparison.pool):
         st.caption("Probabilities among the models compared; the router chooses among all models of the fleet.")
 
@@ -231,12 +231,12 @@ def tally(engine: Ensemble) -> None:
         if store.problem:
             st.warning(safe(store.problem))
         st.markdown("  \n".join(votes.summary_lines(cast)))
-        if rows := leaderboard.of(cast):
+        if rows := votes.leaderboard(cast):
             _leaderboard(rows, engine.fleet.pool)
         st.markdown(f"Saved on this machine only, in {code(str(store.path))}.")
 
 
-def _leaderboard(rows: Sequence[leaderboard.Row], pool: Sequence[str]) -> None:
+def _leaderboard(rows: Sequence[votes.Row], pool: Sequence[str]) -> None:
     cells = [
         [badge(pool, row.name), f"{row.strength:.0%}", f"{row.low:.0%} to {row.high:.0%}", str(row.won), str(row.votes)]
         for row in rows

@@ -9,11 +9,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from zooter_core.evaluation.report_figures import Calibration
+from zooter_core.evaluation.report import Calibration
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.tag_table import BINS, TagTable
-from zooter_core.ui.charts import CLEAR, framed, label
-from zooter_core.ui.colours import GREY, PALETTE, colour
+from zooter_core.ui.charts import CLEAR, GREY, PALETTE, colour, framed, label
 
 Kind = Literal["probability", "reward", "difference"]
 ROW = 24  # pixels per tag

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluation import report
-from zooter_core.evaluation.report_figures import Calibration
+from zooter_core.evaluation.report import Calibration
 from zooter_core.method.tag_table import TagTable, entropy_counts, tag_table, winners
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
 from zooter_core.ui.charts import draw
 from zooter_core.ui.explorer import charts, live_charts
-from zooter_core.ui.explorer.regions import Region, regions
+from zooter_core.ui.explorer.live_charts import Region, regions
 from zooter_core.ui.tables import to_csv
 from zooter_core.ui.text import clipped, safe
 from zooter_core.ui.widgets import download

@@ -13,9 +13,9 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig, Labels, entropy, label
 from zooter_core.ui import tables
 from zooter_core.ui.answer_view import draw_query
-from zooter_core.ui.colours import GREY, badge, colour
+from zooter_core.ui.charts import GREY, badge, colour
 from zooter_core.ui.text import clipped, plain
-from zooter_core.ui.train import settings, steps, sweep
+from zooter_core.ui.train import settings, state, sweep
 from zooter_core.ui.train.code import TrainingData
 from zooter_core.ui.train.state import Session
 from zooter_core.ui.widgets import persistent
@@ -69,7 +69,7 @@ def draw(session: Session, engine: Ensemble) -> None:
     with picture:
         if row is not None:
             _label(data, labels, row)
-        steps.next_button(session, 3, "Next: train")
+        state.next_button(session, 3, "Next: train")
 
 
 def _label(data: TrainingData, labels: Labels, row: int) -> None:

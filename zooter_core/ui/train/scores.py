@@ -17,9 +17,9 @@ from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.train import SCORE_LABELS
-from zooter_core.ui.colours import badge
+from zooter_core.ui.charts import badge
 from zooter_core.ui.text import clipped, code, plain
-from zooter_core.ui.train import steps
+from zooter_core.ui.train import state
 from zooter_core.ui.train.code import LoadedScores
 from zooter_core.ui.train.state import Session
 from zooter_core.ui.train.tasks import Task, draw_end, draw_task
@@ -58,7 +58,7 @@ def draw(session: Session, engine: Ensemble) -> None:
     part = _part(loaded, engine)
     session.use_scores(part)
     _examples(part.scores)
-    steps.next_button(session, 2, "Next: labels")
+    state.next_button(session, 2, "Next: labels")
 
 
 def _loaded(session: Session, engine: Ensemble) -> LoadedScores | None:

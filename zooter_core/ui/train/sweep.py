@@ -14,7 +14,7 @@ from zooter_core.evaluation.sweep import Point, SweepConfig
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.ui.background import draw_live
 from zooter_core.ui.sweep_view import draw_sweep, draw_table
-from zooter_core.ui.train import steps
+from zooter_core.ui.train import state
 from zooter_core.ui.train.code import TrainingData, sweep_command
 from zooter_core.ui.train.settings import embedded
 from zooter_core.ui.train.state import Session
@@ -45,7 +45,7 @@ def draw(session: Session, data: TrainingData, engine: Ensemble) -> None:
         else:
             _draw_ended(task)
     if config is not None:
-        steps.command(sweep_command(data, config, engine.fleet), data.loaded)
+        state.command(sweep_command(data, config, engine.fleet), data.loaded)
 
 
 def _settings(data: TrainingData) -> SweepConfig | None:

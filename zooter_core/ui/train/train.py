@@ -11,15 +11,14 @@ from pathlib import Path
 import streamlit as st
 
 from zooter_core.ensemble import Ensemble
-from zooter_core.evaluation.report import REPORT, load_report
-from zooter_core.evaluation.report_figures import HeldBack
+from zooter_core.evaluation.report import REPORT, HeldBack, load_report
 from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.pipeline import distill
 from zooter_core.router.kinds import DEFAULT, KINDS, DistillConfig, settings_of
-from zooter_core.ui import strip, tables, verdicts
-from zooter_core.ui.colours import ROUTER, colour
+from zooter_core.ui import answer_view, tables, verdicts
+from zooter_core.ui.charts import ROUTER, colour
 from zooter_core.ui.text import plain
-from zooter_core.ui.train import steps
+from zooter_core.ui.train import state
 from zooter_core.ui.train.code import TrainingData, as_file, distill_code, distill_command
 from zooter_core.ui.train.settings import embedded
 from zooter_core.ui.train.state import DistilledRouter, Session
@@ -54,7 +53,7 @@ def draw(session: Session, engine: Ensemble) -> None:
 def _run(session: Session, data: TrainingData, training: DistillConfig, engine: Ensemble) -> None:
     task = session.distillation
     running = task is not None and task.running
-    button = partial(steps.primary, "Train") if session.router is None else partial(st.button, "Train again")
+    button = partial(state.primary, "Train") if session.router is None else partial(st.button, "Train again")
     if button(key="train-train", icon=":material/science:", disabled=running):
         start(session, data, training, engine)
         st.rerun()
@@ -169,7 +168,7 @@ def _shares(held_back: HeldBack, pool: Sequence[str]) -> None:
             continue
         name, fill = names[key]
         (low, high), share = row["interval"], row["share"]
-        strip.bar(f"train-{key}", f"{plain(name)} **{share:.0%}**", 150, share, fill, f"{name} {share:.0%}")
+        answer_view.bar(f"train-{key}", f"{plain(name)} **{share:.0%}**", 150, share, fill, f"{name} {share:.0%}")
         intervals.append(f"{plain(name)} {low:.0%} to {high:.0%}")
     st.caption(
         f"Of {held_back['n']:,} held-back queries, which the router did not train on. 95% CI: {', '.join(intervals)}."
@@ -201,6 +200,6 @@ def _methods(held_back: HeldBack) -> None:
 def _as_code(data: TrainingData, training: DistillConfig, engine: Ensemble) -> None:
     st.markdown("**The same as code and as a command**")
     st.code(distill_code(data, training, engine.fleet, OUT), language="python", wrap_lines=True)
-    steps.command(distill_command(data, training, engine.fleet, OUT), data.loaded)
+    state.command(distill_command(data, training, engine.fleet, OUT), data.loaded)
     if not data.loaded.source.startswith("file"):
         download(f"Download {plain(data.loaded.file)}", partial(as_file, data.scores), data.loaded.file)

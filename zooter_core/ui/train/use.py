@@ -11,7 +11,7 @@ from zooter_core.errors import ZooterError
 from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
 from zooter_core.ui import resources
 from zooter_core.ui.text import code, plain
-from zooter_core.ui.train import steps
+from zooter_core.ui.train import state
 from zooter_core.ui.train.code import readme
 from zooter_core.ui.train.state import DistilledRouter, Session
 from zooter_core.ui.train.train import OUT
@@ -41,7 +41,7 @@ def draw(session: Session, engine: Ensemble) -> None:
         )
     st.session_state.setdefault("train-name", free_name(engine))
     label, icon = ("Use it in Chat", ":material/chat:") if fits else ("Save the router", ":material/save:")
-    pressed = steps.primary(label, "train-use", icon=icon, on_click=_save, args=(session, engine, fits))
+    pressed = state.primary(label, "train-use", icon=icon, on_click=_save, args=(session, engine, fits))
     if session.problem:
         show_error(session.problem)
     elif session.saved is not None:

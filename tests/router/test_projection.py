@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zooter_core.method.projection import principal
+from zooter_core.router.neighbours import principal
 
 # A rectangle of 4 by 2 around (1, 1, 5): the first axis is the long side, the second the short one.
 CORNERS = np.array([[-1.0, 0.0, 5.0], [-1.0, 2.0, 5.0], [3.0, 0.0, 5.0], [3.0, 2.0, 5.0]])
