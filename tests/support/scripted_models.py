@@ -106,6 +106,37 @@ class Models(Apis):
             return self.status(503, {"error": {"message": "loading the model"}})
         return self.good(body)
 
+    def well_again(self, body: Any) -> None:
+        """Ill for three requests."""
+        if self.server.count("well-again") <= 3:
+            return self.status(503, {"error": {"message": "starting"}})
+        return self.good(body)
+
+    def no_images(self, body: Any) -> None:
+        """As llama.cpp without a projector."""
+        if not isinstance(body["messages"][-1]["content"], list):
+            return self.good(body)
+        hint = "hint: if this is unexpected, you may need to provide the mmproj"
+        error = {"code": 500, "message": f"image input is not supported - {hint}", "type": "server_error"}
+        return self.status(500, {"error": error})
+
+    def no_tools(self, body: Any) -> None:
+        """As llama.cpp without --jinja."""
+        if not body.get("tools"):
+            return self.good(body)
+        return self.status(500, {"error": {"code": 500, "message": "tools param requires --jinja flag"}})
+
+    def no_template(self, body: Any) -> None:
+        """As llama.cpp where the model's template refuses the messages."""
+        self.status(500, {"error": {"code": 500, "message": "Jinja Exception: roles must alternate"}})
+
+    def no_stream_options(self, body: Any) -> None:
+        """As Mistral once did."""
+        if "stream_options" not in body:
+            return self.good(body)
+        detail = [{"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs"}]
+        return self.status(422, {"object": "error", "message": {"detail": detail}})
+
     def wait_429(self, body: Any) -> None:
         if self.server.count("wait-429") == 1:
             return self.status(429, {"error": {"message": "slow down"}}, Retry_After="1")

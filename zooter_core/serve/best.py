@@ -11,7 +11,7 @@ from typing import Any
 from zooter_core.records import Response
 from zooter_core.serve.chat_request import ChatRequest
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.failures import failed
+from zooter_core.serve.failures import failed, note_end, note_failures
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.reply import Out
 from zooter_core.serve.targets import TargetError
@@ -69,6 +69,8 @@ async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str],
             raise result
         else:
             answers[name] = result
+            note_end(gateway, exchange, name)
+    note_failures(gateway, exchange)
     return answers
 
 

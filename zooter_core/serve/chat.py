@@ -11,7 +11,7 @@ from zooter_core.backends.http.retry import RetryPolicy
 from zooter_core.serve.best import best_answer
 from zooter_core.serve.chat_request import ChatRequest, read_chat
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.failures import broke_off, failed
+from zooter_core.serve.failures import broke_off, failed, note_end, note_failures, same_elsewhere
 from zooter_core.serve.gateway import AUTO_BEST, RMR, Gateway
 from zooter_core.serve.reasoning import readable_by
 from zooter_core.serve.reply import Out
@@ -81,25 +81,34 @@ async def send_first(gateway: Gateway, exchange: Exchange, ask: Ask, out: Out) -
             answer = await ask(name, exchange.tries(name))
         except TargetError as error:
             exchange.ends(name, error)
+            if same_elsewhere(gateway, exchange):
+                break
             continue
         exchange.answers(name)
+        note_failures(gateway, exchange)
         if isinstance(answer, dict):
+            note_end(gateway, exchange, name)
             await out.json(answer | exchange.metadata)
         else:
-            await _pass_on(*answer, exchange, out)
+            await _pass_on(gateway, *answer, exchange, out)
         return
+    note_failures(gateway, exchange)
     raise failed(exchange)
 
 
-async def _pass_on(first: bytes, events: Events, exchange: Exchange, out: Out) -> None:
+async def _pass_on(gateway: Gateway, first: bytes, events: Events, exchange: Exchange, out: Out) -> None:
     """Send an answer that has begun to its end."""
+    assert exchange.candidate is not None
     try:
         await out.begin_events()
         await out.write(first)
         async for data in events:
             await out.write(data)
     except TargetError as error:
+        note_end(gateway, exchange, exchange.candidate, error)
         raise broke_off(exchange.candidate, error) from None
+    else:
+        note_end(gateway, exchange, exchange.candidate)
     finally:
         await events.aclose()
 

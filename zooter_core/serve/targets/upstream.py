@@ -9,12 +9,13 @@ from typing import Any
 
 import aiohttp
 
+from zooter_core.backends.http.breaker import Breaker
 from zooter_core.backends.http.redaction import Redaction
-from zooter_core.backends.http.retry import REFUSED, is_temporary, retry_after
+from zooter_core.backends.http.refusals import UNAVAILABLE, Refusals, limit_of, message_of, subject_of
+from zooter_core.backends.http.retry import is_temporary, retry_after
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import key_from
 from zooter_core.errors import one_line
-from zooter_core.serve.breakers import Breaker
 from zooter_core.serve.chat_request import ChatRequest
 from zooter_core.serve.reasoning import digests
 from zooter_core.serve.targets import CHAT, Progress, TargetError
@@ -36,6 +37,8 @@ MOST_ERROR = 1 << 16  # bytes of a server's error that are read
 BEFORE = ("response.created", "response.queued", "response.in_progress")  # events without a part of the answer
 FAILED = ("response.failed", "error")
 ACCOUNT = (401, 402, 403)  # about our key or account at the server: a client must not take them for its own
+NOT_FOUND = 404  # no such API or model, which says nothing about the others
+PROBE = [{"role": "user", "content": "Hi"}]
 
 
 class Upstream:
@@ -56,7 +59,38 @@ class Upstream:
         self._member = b'"model":' + dump_json(self.name).encode()
         self._parallel = asyncio.Semaphore(self.config.parallel)
         self.breaker = Breaker(self.config.rest_after, self.config.rest_seconds)
+        self.refusals = Refusals()
         self._most = self.config.most_bytes
+        self._trial: asyncio.Task[None] | None = None
+
+    def failed(self, reason: str) -> None:
+        """Count a request that the server failed. If that opens the breaker, a tiny request tries it after the rest."""
+        self.breaker.failed(reason)
+        if self.breaker.state != "closed" and (self._trial is None or self._trial.done()):
+            self._trial = asyncio.create_task(self._try_again())
+
+    async def _try_again(self) -> None:
+        while self.breaker.state != "closed":
+            await asyncio.sleep(self.breaker.seconds_left)
+            await self.breaker.try_again(self._probe)
+
+    async def _probe(self) -> str | None:
+        """Why a tiny request fails; None if the server answers it, or refuses what is in it."""
+        try:
+            body = {"model": self.model, "messages": PROBE, self.config.token_limit: 1}
+            async with asyncio.timeout(self.config.first_token_seconds):
+                await self._send(CHAT, body, Progress())
+        except TimeoutError:
+            return self._too_late().reason
+        except TargetError as error:
+            return error.reason if error.counts else None
+        return None
+
+    async def close(self) -> None:
+        """End the trial, if one waits or runs."""
+        if self._trial:
+            self._trial.cancel()
+            await asyncio.gather(self._trial, return_exceptions=True)
 
     async def complete(self, request: ChatRequest, routed: bool, progress: Progress) -> dict[str, Any]:
         answer = await self.post(CHAT, request.for_candidate(self.model, routed), progress)
@@ -67,7 +101,11 @@ class Upstream:
 
     async def post(self, path: str, body: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         """The whole answer of a path of the server. Raises as `complete`."""
-        async with self._place(), self._answer(path, body, JSON) as response:
+        async with self._place():
+            return await self._send(path, body, progress)
+
+    async def _send(self, path: str, body: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+        async with self._answer(path, body, JSON) as response:
             raw = await self._read(response, self._most, WHOLE_SECONDS)
             try:
                 answer = parse_json(self._masked(raw))
@@ -76,7 +114,7 @@ class Upstream:
             if not isinstance(answer, dict):
                 raise TargetError("the answer is not a JSON object")
             if "error" in answer and answer["error"] and "choices" not in answer:
-                raise TargetError(f"the server sent an error{self._message(answer)}")
+                raise self._sent_error(answer, temporary=False)
         progress.id, progress.written = str(answer.get("id") or ""), written(answer)
         self._note(answer, progress)
         return answer | {"model": self.name}
@@ -133,10 +171,9 @@ class Upstream:
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
-        """One of the requests that the server gets at the same time; how it ends counts for the breaker."""
+        """One of the requests that the server gets at the same time."""
         async with self._parallel:
-            with self.breaker.attempt():
-                yield
+            yield
 
     @asynccontextmanager
     async def _answer(self, path: str, body: Mapping[str, Any], kind: str) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -185,7 +222,7 @@ class Upstream:
         except ValueError:
             raise TargetError("a line of the stream is not JSON", temporary=True) from None
         if chunk.get("error"):
-            raise TargetError(f"the server sent an error{self._message(chunk)}", temporary=True)
+            raise self._sent_error(chunk)
         progress.id = progress.id or str(chunk.get("id") or "")
         progress.created = progress.created or (created if type(created := chunk.get("created")) is int else 0)
         self._note(chunk, progress)
@@ -207,7 +244,7 @@ class Upstream:
                 progress.usage = usage
         if not begun and (kind in FAILED or chunk.get("error")):
             shape = response if isinstance(response, dict) else {"error": chunk.get("error") or chunk.get("message")}
-            raise TargetError(f"the server sent an error{self._message(shape)}", temporary=True)
+            raise self._sent_error(shape)
         return begun or kind not in BEFORE
 
     def _note(self, chunk: Mapping[str, Any], progress: Progress) -> None:
@@ -229,14 +266,31 @@ class Upstream:
             body = parse_json(raw)
         except (ValueError, TargetError):
             body = None
-        body = body if isinstance(body, dict) and isinstance(body.get("error"), dict) else None
-        shown = body if status not in ACCOUNT and 400 <= status < 500 else None
-        wait = retry_after(response.headers) if is_temporary(status) else None
-        reason = f"status {status}{': the server refuses our key' if status in ACCOUNT else self._message(body or {})}"
-        return TargetError(
-            reason, status if 400 <= status < 500 and status not in ACCOUNT else 502, shown, wait,
-            is_temporary(status), status in REFUSED,
-        )  # fmt: skip
+        message = message_of(body)
+        subject = subject_of(status, message)
+        temporary = is_temporary(status) and subject is None
+        reason = f"status {status}{': the server refuses our key' if status in ACCOUNT else self._quoted(message)}"
+        error = TargetError(reason, temporary=temporary, subject=subject)
+        error.counts = subject is None and status != NOT_FOUND
+        if 400 <= status < 500 and status not in ACCOUNT:
+            error.status = status
+            error.body = body if isinstance(body, dict) and isinstance(body.get("error"), dict) else None
+        elif subject is not None:
+            error.status = 400  # whoever sends the request again will fail again
+        elif status >= 500 and status not in UNAVAILABLE:
+            error.same_as = f"status {status}"
+        if subject == "context":
+            error.context_tokens = limit_of(message)
+        if temporary:
+            error.retry_after = retry_after(response.headers)
+        return error
+
+    def _sent_error(self, body: Mapping[str, Any], temporary: bool = True) -> TargetError:
+        """The error in the body of an answer with status 200."""
+        message = message_of(body)
+        reason, subject = f"the server sent an error{self._quoted(message)}", subject_of(500, message)
+        status = 502 if subject is None else 400
+        return TargetError(reason, status, None, None, temporary and subject is None, subject, counts=subject is None)
 
     async def _read(self, response: aiohttp.ClientResponse, most: int, seconds: float) -> bytes:
         parts, size = [], 0
@@ -254,13 +308,9 @@ class Upstream:
     def _masked(self, data: bytes) -> bytes:
         return data.replace(self._key, b"***") if self._key and self._key in data else data
 
-    def _message(self, body: Mapping[str, Any]) -> str:
+    def _quoted(self, message: str) -> str:
         """`: the server's message`, on one short line, without the key."""
-        error = body.get("error")
-        text = error.get("message") if isinstance(error, dict) else error
-        if not isinstance(text, str) or not text:
-            return ""
-        return f": {one_line(self._redact(text))}"
+        return f": {one_line(self._redact(message))}" if message else ""
 
     def _too_late(self, begun: bool = False) -> TargetError:
         seconds = self.config.gap_seconds if begun else self.config.first_token_seconds
