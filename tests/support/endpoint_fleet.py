@@ -22,10 +22,12 @@ rest_after = {rest_after}
 rest_seconds = {rest_seconds}
 connect_seconds = 20
 first_token_seconds = {first_token_seconds}
+parallel = {parallel}
 """
 # Models that hang have a limit of their own: those beside them must not be late where a machine is busy.
 KEYS: Mapping[str, float] = {
     "retries": 0,
+    "parallel": 32,
     "rest_after": 2,
     "rest_seconds": 0.2,
     "first_token_seconds": 20,

@@ -132,10 +132,36 @@ class Models(Apis):
 
     def no_stream_options(self, body: Any) -> None:
         """As Mistral once did."""
-        if "stream_options" not in body:
+        if "include_usage" not in body.get("stream_options", {}):
             return self.good(body)
         detail = [{"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs"}]
         return self.status(422, {"object": "error", "message": {"detail": detail}})
+
+    def caches(self, body: Any) -> None:
+        """Most of the prompt was cached."""
+        details = {"cached_tokens": 30}
+        usage = {"prompt_tokens": 35, "completion_tokens": 7, "prompt_tokens_details": details}
+        if not body.get("stream"):
+            message = {"role": "assistant", "content": "Hello"}
+            choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+            return self.status(200, {"id": "1", "choices": choices, "usage": usage})
+        self.begin()
+        self.event("Hello")
+        self.event(finish="stop")
+        if body.get("stream_options", {}).get("include_usage"):
+            self.raw("data: " + json.dumps({"id": "1", "choices": [], "usage": usage}))
+        return self.raw("data: [DONE]")
+
+    def stalls(self, body: Any) -> None:
+        """Nothing for eight seconds, then an answer."""
+        if not self.server.closing.wait(8):
+            self.good(body)
+
+    def endless(self, body: Any) -> None:
+        """An answer as fast as the client reads, until it goes away."""
+        self.begin()
+        while not self.server.closing.is_set():
+            self.event("x" * 10_000)
 
     def wait_429(self, body: Any) -> None:
         if self.server.count("wait-429") == 1:

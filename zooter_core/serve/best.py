@@ -51,6 +51,7 @@ async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str],
 
     async def answer(name: str) -> dict[str, Any]:
         progress = exchange.tries(name)
+        progress.patience = gateway.fleet.serve.queue_seconds
         shape = await gateway.targets[name].complete(unstreamed, True, progress)
         exchange.compared[name] = progress  # now, since the client may go away before the others have answered
         exchange.ends(name)

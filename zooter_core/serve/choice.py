@@ -124,7 +124,8 @@ def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequen
         return decision
     tokens = request.body.get("max_completion_tokens") or request.body.get("max_tokens")
     tokens = tokens if type(tokens) is int and tokens > 0 else prices.TOKENS
-    costs = prices.prices_of(fleet, able) / 1e6 * tokens
+    prices.prices_of(fleet, able)  # refuses a candidate without a price
+    costs = np.array([prices.cost(fleet.candidate(name), request.prompt_tokens, tokens) for name in able], float)
     probabilities = np.array([decision.probabilities[name] for name in able])
     # With nothing to pay, one dollar is worth more than any probability.
     values = probabilities - IMPROVEMENT * costs / max(willingness, 1e-12)

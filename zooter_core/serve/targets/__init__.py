@@ -58,6 +58,7 @@ class Progress:
         written: bytes of text in a whole answer, by which tokens are estimated if it does not.
         finish: the reason, as the server names it; None if the answer has not ended.
         encrypted: hashes of encrypted reasoning in it.
+        patience: seconds to wait for a place among the candidate's requests.
     """
 
     id: str = ""
@@ -66,6 +67,7 @@ class Progress:
     written: int = 0
     finish: str | None = None
     encrypted: list[str] = field(default_factory=list)
+    patience: float = 60.0
 
 
 class Target(Protocol):

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 
 from zooter_core.backends.http.breaker import Breaker
+from zooter_core.backends.http.pace import Places
 from zooter_core.backends.http.redaction import Redaction
 from zooter_core.backends.http.refusals import UNAVAILABLE, Refusals, limit_of, message_of, subject_of
 from zooter_core.backends.http.retry import is_temporary, retry_after
@@ -25,6 +26,7 @@ from zooter_core.serve.targets.events import (
     begins,
     chunk_of,
     is_plain,
+    is_usage,
     payload,
     renamed,
     written,
@@ -37,7 +39,9 @@ MOST_ERROR = 1 << 16  # bytes of a server's error that are read
 BEFORE = ("response.created", "response.queued", "response.in_progress")  # events without a part of the answer
 FAILED = ("response.failed", "error")
 ACCOUNT = (401, 402, 403)  # about our key or account at the server: a client must not take them for its own
+BUSY_SECONDS = 1.0  # after which a client may ask again for a place
 NOT_FOUND = 404  # no such API or model, which says nothing about the others
+INCLUDE_USAGE = {"include_usage": True}
 PROBE = [{"role": "user", "content": "Hi"}]
 
 
@@ -57,7 +61,7 @@ class Upstream:
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
         self._member = b'"model":' + dump_json(self.name).encode()
-        self._parallel = asyncio.Semaphore(self.config.parallel)
+        self._places = Places(lambda: self.config.parallel)
         self.breaker = Breaker(self.config.rest_after, self.config.rest_seconds)
         self.refusals = Refusals()
         self._most = self.config.most_bytes
@@ -101,7 +105,7 @@ class Upstream:
 
     async def post(self, path: str, body: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         """The whole answer of a path of the server. Raises as `complete`."""
-        async with self._place():
+        async with self._place(progress.patience):
             return await self._send(path, body, progress)
 
     async def _send(self, path: str, body: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
@@ -123,7 +127,9 @@ class Upstream:
         def look(event: bytes, begun: bool) -> bool:
             return (begun and is_plain(event)) or self._look(event, progress) or begun
 
-        return self._events(CHAT, request.for_candidate(self.model, routed), look, progress)
+        body = request.for_candidate(self.model, routed)
+        options = body.get("stream_options") or {}
+        return self._events(CHAT, body, look, progress, usage=not options.get("include_usage"))
 
     def raw_stream(self, path: str, body: Mapping[str, Any], progress: Progress) -> AsyncGenerator[bytes, None]:
         """The events of the Responses API, from the first part of the answer on. Raises as `complete`."""
@@ -135,12 +141,21 @@ class Upstream:
         return self._events(path, body, look, progress)
 
     async def _events(
-        self, path: str, body: Mapping[str, Any], look: Callable[[bytes, bool], bool], progress: Progress
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        look: Callable[[bytes, bool], bool],
+        progress: Progress,
+        usage: bool = False,
     ) -> AsyncGenerator[bytes, None]:
-        """The events of a stream from the answer's beginning on; `look` says after each event whether it has begun."""
+        """The events of a stream from the answer's beginning on; `look` says after each event whether it has begun.
+
+        Args:
+            usage: asks for the count of tokens, which is only noted: the client has not asked for it.
+        """
         splitter, size, begun = Splitter(), 0, False
         buffer: list[bytes] = []  # events before the beginning
-        async with self._place(), self._answer(path, body, EVENTS) as response:
+        async with self._place(progress.patience), self._answer(path, body, EVENTS, usage) as response:
             clock = asyncio.get_running_loop().time
             until = clock() + self.config.first_token_seconds
             data = b"-"
@@ -156,7 +171,8 @@ class Upstream:
                     except TargetError as error:
                         problem = error
                         break
-                    if path != CHAT or not event.startswith(b"data: [DONE]"):
+                    dropped = event.startswith(b"data: [DONE]") or (usage and is_usage(event))
+                    if path != CHAT or not dropped:
                         buffer.append(renamed(self._masked(event), self._member))
                 if begun and buffer:
                     yield b"".join(buffer)
@@ -170,27 +186,42 @@ class Upstream:
                 raise TargetError("the stream ended in the middle of the answer")
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        """One of the requests that the server gets at the same time."""
-        async with self._parallel:
+    async def _place(self, patience: float) -> AsyncIterator[None]:
+        """One of the requests that the server gets at the same time; waits so many seconds for it."""
+        try:
+            async with asyncio.timeout(patience):
+                await self._places.enter()
+        except TimeoutError:
+            reason = f"none of its {self.config.parallel} places became free within {patience:g} s"
+            raise TargetError(reason, 503, retry_after=BUSY_SECONDS, counts=False) from None
+        try:
             yield
+        finally:
+            self._places.leave()
 
     @asynccontextmanager
-    async def _answer(self, path: str, body: Mapping[str, Any], kind: str) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A response with status 200 of the right type; its connection is closed if it is not read to the end."""
-        url, data = self.config.base_url.rstrip("/") + path, dump_json(body).encode()
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.config.connect_seconds)
-        headers = self._headers | {"Accept": kind}
+    async def _answer(
+        self, path: str, body: Mapping[str, Any], kind: str, usage: bool = False
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A response with status 200 of the right type; its connection is closed if it is not read to the end.
+
+        Args:
+            usage: asks for the count of tokens too, if the server knows how.
+        """
+        usage = usage and "stream_options" not in self.refusals
+        response = await self._post(
+            path,
+            {**body, "stream_options": {**(body.get("stream_options") or {}), **INCLUDE_USAGE}} if usage else body,
+            kind,
+        )
         try:
-            async with asyncio.timeout(self.config.first_token_seconds if kind == EVENTS else WHOLE_SECONDS):
-                response = await self._http.post(
-                    url, data=data, headers=headers, timeout=timeout, allow_redirects=False
-                )
-        except TimeoutError:
-            raise self._too_late() from None
-        except (aiohttp.ClientError, OSError) as problem:
-            raise TargetError(f"no connection ({type(problem).__name__})", temporary=True) from None
-        try:
+            if response.status != 200:
+                error = await self._refusal(response)
+                if not usage or error.subject != "stream_options":
+                    raise error
+                self.refusals.note("stream_options")
+                response.close()
+                response = await self._post(path, body, kind)
             if response.status != 200:
                 raise await self._refusal(response)
             if response.headers.get("content-encoding", "identity") != "identity":
@@ -202,6 +233,19 @@ class Upstream:
             raise TargetError(f"the connection broke ({type(problem).__name__})", temporary=True) from None
         finally:
             response.close() if not response.content.at_eof() else response.release()
+
+    async def _post(self, path: str, body: Mapping[str, Any], kind: str) -> aiohttp.ClientResponse:
+        """The beginning of a response, whatever its status."""
+        url, data = self.config.base_url.rstrip("/") + path, dump_json(body).encode()
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.config.connect_seconds)
+        headers = self._headers | {"Accept": kind}
+        try:
+            async with asyncio.timeout(self.config.first_token_seconds if kind == EVENTS else WHOLE_SECONDS):
+                return await self._http.post(url, data=data, headers=headers, timeout=timeout, allow_redirects=False)
+        except TimeoutError:
+            raise self._too_late() from None
+        except (aiohttp.ClientError, OSError) as problem:
+            raise TargetError(f"no connection ({type(problem).__name__})", temporary=True) from None
 
     async def _next(self, response: aiohttp.ClientResponse, until: float, begun: bool) -> bytes:
         """The next bytes of a stream; none at its end."""
