@@ -152,11 +152,11 @@ def request(texts: random.Random) -> bytes:
 
 
 @contextmanager
-def zooter(stub: str, runtime: str) -> Iterator[Server]:
+def zooter(stub: str, runtime: str, hedge_seconds: float = 0) -> Iterator[Server]:
     """`zooter serve` for four candidates on the stub."""
     with tempfile.TemporaryDirectory() as folder:
         text = FLEET.format(EMBEDDED_FLEET / "router", runtime) + "".join(CANDIDATE.format(n, stub) for n in CANDIDATES)
-        (Path(folder) / "fleet.toml").write_text(text)
+        (Path(folder) / "fleet.toml").write_text(f"{text}\n[serve]\nhedge_seconds = {hedge_seconds}\n")
         port = free_port()
         command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", folder, "--port", str(port)]
         with started(command, port) as target:

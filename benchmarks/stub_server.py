@@ -1,14 +1,18 @@
-"""The stub of `servers.py`: python stub_server.py PORT TOKENS RATE sends every answer at a fixed rate of tokens."""
+"""The stub of `servers.py`: python stub_server.py PORT TOKENS RATE [SHARE SECONDS] answers at a fixed rate of tokens.
+
+A SHARE of the requests waits so many SECONDS before its first token.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sys
 from typing import Any
 
 
-def main(port: int, tokens: int, rate: float) -> None:
+def main(port: int, tokens: int, rate: float, share: float = 0, seconds: float = 0) -> None:
     """Answer every request with the same tokens; `rate` is in tokens a second, 0 sends all at once."""
 
     def event(delta: dict[str, str], finish: str | None = None) -> bytes:
@@ -22,6 +26,8 @@ def main(port: int, tokens: int, rate: float) -> None:
     parts = [event({"role": "assistant", "content": ""}), *[event({"content": " word"})] * tokens]
     end = event({}, "stop") + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
 
+    dice = random.Random(0)
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
@@ -31,6 +37,8 @@ def main(port: int, tokens: int, rate: float) -> None:
                     writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
                     continue
                 await reader.readexactly(int(length))
+                if dice.random() < share:
+                    await asyncio.sleep(seconds)
                 writer.write(head + parts[0])
                 for part in parts[1:] if rate else ():
                     await asyncio.sleep(1 / rate)
@@ -47,4 +55,4 @@ def main(port: int, tokens: int, rate: float) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
+    main(int(sys.argv[1]), int(sys.argv[2]), *map(float, sys.argv[3:]))

@@ -30,6 +30,7 @@ CLOSE_SECONDS = 0.1  # for a connection to close cleanly
 LIST_SECONDS = 30.0  # for the list of models of a server that may be busy, or wake up first
 LONGEST_ID = 200  # characters of a request's id
 MOST_BYTES = 4  # of a character; no token is shorter than a byte
+BEGIN = 4  # requests at the same time; more once these are answered
 PROBE = [{"role": "user", "content": "Hi"}]
 Put = Callable[[str], None]
 
@@ -111,7 +112,7 @@ class Server:
         key = key_from(self.config.api_key_env, self.name)
         self.redact = Redaction(key)
         self._client = client_of(self.config, key)
-        self.pace = Pace(self.config.parallel)
+        self.pace = Pace(self.config.parallel, begin=BEGIN)
         self._policy = RetryPolicy(self.config.retries)
         self.breaker = Breaker(self.config.rest_after, self.config.rest_seconds)
         self._refusals = Refusals()
@@ -179,7 +180,7 @@ class Server:
                 await asyncio.sleep(pause)
             else:
                 self.breaker.answered()
-                self.pace.answered()
+                self.pace.answered((answer.first_token_seconds or 0) < self.config.first_token_seconds / 4)
                 return finish, None
 
     async def _probe(self) -> str | None:
