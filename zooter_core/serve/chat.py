@@ -96,25 +96,25 @@ async def _first(gateway: Gateway, exchange: Exchange, ask: Ask) -> tuple[str, A
     assert exchange.choice is not None
     config = gateway.fleet.serve
     hedge = config.hedge_seconds if exchange.routed else 0
-    waiting, asked = deque(exchange.choice.order[: MOST_FALLBACKS + 1]), dict[asyncio.Task[Answer], str]()
+    waiting, running = deque(exchange.choice.order[: MOST_FALLBACKS + 1]), dict[asyncio.Task[Answer], str]()
     last, retried, late = waiting[-1], 0, False
     try:
-        while waiting or asked or await _may_retry(gateway, exchange, last, retried):
-            if late or not asked:
+        while waiting or running or await _may_retry(gateway, exchange, last, retried):
+            if late or not running:
                 name, late = waiting.popleft() if waiting else last, False
                 retried += last in {other for other, _ in exchange.failures}
                 if refusal := gateway.refusal(name):
                     exchange.ends(name, refusal)
                     continue
-                exchange.hedged = exchange.hedged or bool(asked)
+                exchange.hedged = exchange.hedged or bool(running)
                 progress = exchange.tries(name)
                 progress.patience = config.queue_seconds if name == last else config.place_seconds
-                asked[asyncio.create_task(ask(name, progress))] = name
-            more = hedge if waiting and len(asked) == 1 else 0
-            await asyncio.wait(asked, timeout=more or None, return_when=asyncio.FIRST_COMPLETED)
-            late = not any(task.done() for task in asked)
-            for task in [task for task in asked if task.done()]:
-                name = asked.pop(task)
+                running[asyncio.create_task(ask(name, progress))] = name
+            more = hedge if waiting and len(running) == 1 else 0
+            await asyncio.wait(running, timeout=more or None, return_when=asyncio.FIRST_COMPLETED)
+            late = not any(task.done() for task in running)
+            for task in [task for task in running if task.done()]:
+                name = running.pop(task)
                 try:
                     answer = task.result()
                 except TargetError as error:
@@ -123,11 +123,11 @@ async def _first(gateway: Gateway, exchange: Exchange, ask: Ask) -> tuple[str, A
                         raise _all_failed(gateway, exchange) from None
                     continue
                 exchange.answers(name)
-                for other in asked.values():
+                for other in running.values():
                     exchange.ends(other, TargetError(f"{name} began to answer before it", 504, counts=False))
                 return name, answer
     finally:
-        await _cancel(asked)
+        await _cancel(running)
     raise _all_failed(gateway, exchange)
 
 
@@ -147,11 +147,11 @@ async def _may_retry(gateway: Gateway, exchange: Exchange, name: str, retried: i
     return True
 
 
-async def _cancel(asked: Iterable[asyncio.Task[Answer]]) -> None:
+async def _cancel(running: Iterable[asyncio.Task[Answer]]) -> None:
     """End requests that nobody waits for any more; the servers behind stop too."""
-    for task in asked:
+    for task in running:
         task.cancel()
-    for answer in await asyncio.gather(*asked, return_exceptions=True):
+    for answer in await asyncio.gather(*running, return_exceptions=True):
         if isinstance(answer, tuple):
             await answer[1].aclose()
 
