@@ -51,9 +51,7 @@ def main() -> None:
         file = folder / "keys.json"
         keys = [add_key(file, Key(name, "", 0.0)) for name in ("honest", "hostile")]
         stub = stack.enter_context(stub_server(TOKENS, RATE))
-        target = stack.enter_context(
-            zooter(stub.url, "auto", "--keys", str(file), "--data", str(folder / "data"), keys="rest_seconds = 30\n")
-        )
+        target = stack.enter_context(zooter(stub.url, "auto", "--keys", str(file), "--data", str(folder / "data")))
         report = measure(target, keys, options)
     print(json.dumps(report) if options.json else table(report))
 

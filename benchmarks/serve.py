@@ -156,18 +156,11 @@ def request(texts: random.Random, key: str) -> bytes:
 
 
 @contextmanager
-def zooter(stub: str, runtime: str, *options: str, keys: str = "") -> Iterator[Server]:
-    """`zooter serve` for four candidates on the stub.
-
-    Args:
-        options: further ones of the command.
-        keys: further keys of each candidate.
-    """
+def zooter(stub: str, runtime: str, *options: str, hedge_seconds: float = 0) -> Iterator[Server]:
+    """`zooter serve` for four candidates on the stub, with further options of the command."""
     with tempfile.TemporaryDirectory() as folder:
-        text = FLEET.format(EMBEDDED_FLEET / "router", runtime) + "".join(
-            CANDIDATE.format(n, stub) + keys for n in CANDIDATES
-        )
-        (Path(folder) / "fleet.toml").write_text(text)
+        text = FLEET.format(EMBEDDED_FLEET / "router", runtime) + "".join(CANDIDATE.format(n, stub) for n in CANDIDATES)
+        (Path(folder) / "fleet.toml").write_text(f"{text}\n[serve]\nhedge_seconds = {hedge_seconds}\n")
         port = free_port()
         command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", folder, "--port", str(port)]
         with started([*command, *options], port) as target:

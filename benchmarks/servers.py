@@ -92,7 +92,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def stub_server(tokens: int, rate: float) -> AbstractContextManager[Server]:
-    """A server that sends every answer at a fixed rate of tokens; 0 sends all at once."""
+def stub_server(tokens: int, rate: float, *slow: float) -> AbstractContextManager[Server]:
+    """A server that sends every answer at a fixed rate of tokens; 0 sends all at once.
+
+    Args:
+        slow: the share of requests that wait before the first token, and how many seconds.
+    """
     port = free_port()
-    return started([sys.executable, str(STUB), str(port), str(tokens), str(rate)], port)
+    return started([sys.executable, str(STUB), *map(str, (port, tokens, rate, *slow))], port)

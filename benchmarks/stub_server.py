@@ -1,12 +1,14 @@
-"""The stub of `servers.py`: python stub_server.py PORT TOKENS RATE sends every answer at a fixed rate of tokens.
+"""The stub of `servers.py`: python stub_server.py PORT TOKENS RATE [SHARE SECONDS] answers at a fixed rate of tokens.
 
-It refuses images as llama.cpp's server does, and answers LONG with as many tokens as fill every buffer on the way.
+A SHARE of the requests waits so many SECONDS before its first token. Images are refused as by llama.cpp's server, and
+LONG is answered with as many tokens as fill every buffer on the way.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sys
 from typing import Any
 
@@ -14,7 +16,7 @@ LONG, LONG_TOKENS = b"Write without end", 100_000
 REFUSAL = b'{"error":{"code":500,"message":"image input is not supported","type":"server_error"}}'
 
 
-def main(port: int, tokens: int, rate: float) -> None:
+def main(port: int, tokens: int, rate: float, share: float = 0, seconds: float = 0) -> None:
     """Answer every request with the same tokens; `rate` is in tokens a second, 0 sends all at once."""
 
     def event(delta: dict[str, str], finish: str | None = None) -> bytes:
@@ -27,6 +29,8 @@ def main(port: int, tokens: int, rate: float) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     parts = [event({"role": "assistant", "content": ""}), *[event({"content": " word"})] * tokens]
     end = event({}, "stop") + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
+
+    dice = random.Random(0)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -45,6 +49,8 @@ def main(port: int, tokens: int, rate: float) -> None:
                     writer.write(head + parts[0] + parts[1] * LONG_TOKENS + end)
                     await writer.drain()
                     continue
+                if dice.random() < share:
+                    await asyncio.sleep(seconds)
                 writer.write(head + parts[0])
                 for part in parts[1:] if rate else ():
                     await asyncio.sleep(1 / rate)
@@ -61,4 +67,4 @@ def main(port: int, tokens: int, rate: float) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
+    main(int(sys.argv[1]), int(sys.argv[2]), *map(float, sys.argv[3:]))

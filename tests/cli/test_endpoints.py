@@ -55,7 +55,9 @@ def test_check_tells_health_and_speed(zooter, fleet):
     assert parts[0]["first_token_seconds"] > 0
     assert parts[0]["memory_mb"] is None
     assert parts[2]["memory_mb"] >= 0
+    assert json.loads(out)["parts"][0]["advice"]["images"] is True
     table = zooter("check", "--fleet", fleet(a="long", b="short"))[1]
+    assert "a: set images = true, tools = true, json_mode = true in its [[candidate]]" in " ".join(table.split())
     assert table.count("elsewhere") == 2
 
 

@@ -1,93 +1,79 @@
-"""Circuit breakers: closed, open, half-open, and what clients see of them."""
+"""Circuit breakers: what counts, what the request is to blame for, and how a server that is well again comes back."""
 
 from __future__ import annotations
 
-import asyncio
+import time
 
 import pytest
 
-from zooter_core.serve.breakers import Breaker
-from zooter_core.serve.targets import TargetError
+pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
+
+from support.event_loops import run_apart
+from support.running_endpoint import stream_of
+from zooter_core.backends.http.breaker import Breaker
+from zooter_core.backends.http.refusals import REMEMBERED_SECONDS, Refusals
+
+METADATA = {"x-zooter-metadata": "enabled"}
+IMAGE = [
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "What is 2 + 3?"},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+        ],
+    }
+]
+TOOLS = [{"type": "function", "function": {"name": "f"}}]
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+def states(endpoint) -> dict[str, str]:
+    return endpoint.client.get("/ready").json()["breakers"]
 
 
-@pytest.fixture
-def clock():
-    return Clock()
+def test_a_trial_of_ours_decides_after_the_rest():
+    now, trials = [0.0], []
+    breaker = Breaker(2, 30)
+    breaker.clock = lambda: now[0]
 
+    async def probe() -> str | None:
+        trials.append(now[0])
+        return "still down" if now[0] < 60 else None
 
-@pytest.fixture
-def breaker(clock):
-    return Breaker(2, 30, clock)
-
-
-def fail(breaker, error: BaseException) -> None:
-    with pytest.raises(type(error)), breaker.attempt():
-        raise error
-
-
-DOWN, WRONG, GONE = TargetError("down"), TargetError("no", 400, request_fault=True), asyncio.CancelledError()
-
-
-def test_failures_in_a_row_open_it(breaker):
-    fail(breaker, DOWN)
-    with breaker.attempt():
-        pass  # a success between them
-    fail(breaker, DOWN)
+    breaker.failed("down")
+    breaker.answered()
+    breaker.failed("down")
     assert breaker.state == "closed"
-    fail(breaker, DOWN)
-    assert breaker.state == "open"
-    refusal = breaker.refusal()
-    assert (refusal.status, refusal.retry_after) == (503, 30)
-    assert "2 failures in a row, the last: down" in refusal.reason
-
-
-def test_neither_a_wrong_request_nor_a_client_that_leaves_counts(breaker):
-    for error in (WRONG, GONE, TargetError("no such path", 404)) * 5:
-        fail(breaker, error)
-    assert breaker.state == "closed"
-
-
-def test_one_request_tries_after_the_rest(breaker, clock):
-    fail(breaker, DOWN)
-    fail(breaker, DOWN)
-    clock.now += 30
+    breaker.failed("down")
+    assert (breaker.state, breaker.seconds_left) == ("open", 30)
+    assert breaker.reason == "2 failures in a row, the last: down"
+    run_apart(breaker.try_again(probe))
+    assert trials == []  # it rests
+    now[0] = 30
     assert breaker.state == "half-open"
-    assert breaker.refusal() is None
-    assert breaker.refusal() is not None  # while the first one tries
-    fail(breaker, DOWN)
-    assert breaker.state == "open"
-    clock.now += 30
-    assert breaker.refusal() is None
-    with breaker.attempt():
-        pass
+    run_apart(breaker.try_again(probe))
+    assert (breaker.state, breaker.seconds_left) == ("open", 30)
+    now[0] = 60
+    run_apart(breaker.try_again(probe))
+    assert (breaker.state, trials) == ("closed", [30, 60])
+
+
+def test_rest_seconds_of_zero_never_opens():
+    breaker = Breaker(1, 0)
+    breaker.failed("down")
     assert breaker.state == "closed"
-    assert breaker.refusal() is None
 
 
-@pytest.mark.parametrize("error", [WRONG, GONE])
-def test_a_trial_that_tells_nothing_makes_way_for_the_next(breaker, clock, error):
-    fail(breaker, DOWN)
-    fail(breaker, DOWN)
-    clock.now += 30
-    assert breaker.refusal() is None
-    fail(breaker, error)
-    assert breaker.refusal() is None
-
-
-def test_a_trial_that_never_begins_ends_by_itself(breaker, clock):
-    fail(breaker, DOWN)
-    fail(breaker, DOWN)
-    clock.now += 30
-    assert breaker.refusal() is None
-    clock.now += 30
-    assert breaker.refusal() is None
+def test_what_was_refused_is_forgotten_after_a_while():
+    now = [0.0]
+    refusals = Refusals(lambda: now[0])
+    refusals.note("images")
+    refusals.note("context", 4096)
+    assert "images" in refusals
+    assert "tools" not in refusals
+    assert refusals.context_tokens == 4096
+    now[0] = REMEMBERED_SECONDS
+    assert "images" not in refusals
+    assert refusals.context_tokens is None
 
 
 def test_a_candidate_that_rests_is_not_asked(serve, scripted):
@@ -96,14 +82,14 @@ def test_a_candidate_that_rests_is_not_asked(serve, scripted):
     for _ in range(4):
         assert endpoint.chat().json()["model"] == good
     assert scripted.count("http-503") == 2  # rest_after
-    failed = endpoint.chat(headers={"x-zooter-metadata": "enabled"}).json()["zooter"]["failed"]
+    failed = endpoint.chat(headers=METADATA).json()["zooter"]["failed"]
     assert failed[0]["candidate"] == bad
     assert "rests after 2 failures" in failed[0]["reason"]
     response = endpoint.chat(model=bad)
     assert response.status_code == 503
     assert 590 < int(response.headers["retry-after"]) <= 600
     assert endpoint.client.post("/v1/embeddings", json={"model": bad, "input": "x"}).status_code == 503
-    assert endpoint.client.get("/ready").json()["breakers"] == {bad: "open", good: "closed"}
+    assert states(endpoint) == {bad: "open", good: "closed"}
     assert f'zooter_breaker{{model="{bad}",state="open"}} 1.0' in endpoint.client.get("/metrics").text
     assert endpoint.chat(model="rmr").json()["model"] == good
 
@@ -116,3 +102,91 @@ def test_not_ready_while_nobody_can_answer(serve):
     response = endpoint.client.get("/ready")
     assert (response.status_code, response.json()["status"]) == (503, "unavailable")
     assert endpoint.client.get("/health").status_code == 200
+
+
+def test_the_attempts_at_one_request_count_once(serve, scripted):
+    endpoint = serve("http-500", retries=2, rest_seconds=600)
+    (name,) = endpoint.order
+    assert endpoint.chat().status_code == 502
+    assert scripted.count("http-500") == 3
+    assert states(endpoint)[name] == "closed"  # `rest_after` is 2
+    endpoint.chat()
+    assert states(endpoint)[name] == "open"
+
+
+def test_a_tiny_request_of_ours_tries_a_server_after_its_rest(serve, scripted):
+    endpoint = serve("well-again", "good", rest_seconds=0.2)
+    ill, good = endpoint.order
+    for _ in range(2):
+        assert endpoint.chat().json()["model"] == good
+    end = time.monotonic() + 30
+    while states(endpoint)[ill] != "closed" and time.monotonic() < end:
+        time.sleep(0.05)
+    trials = [body for body in scripted.bodies if body["messages"] == [{"role": "user", "content": "Hi"}]]
+    assert [body["max_tokens"] for body in trials] == [1, 1]  # the first one failed too
+    assert endpoint.chat().json()["model"] == ill
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "reason"),
+    [
+        ("no-images", {"content": IMAGE}, "takes no images"),
+        ("no-tools", {"tools": TOOLS}, "calls no tools"),
+        ("narrow", {"content": "word " * 400}, "its context 300"),
+    ],
+)
+def test_what_a_server_refuses_rests_nobody_and_goes_elsewhere_from_then_on(serve, scripted, model, body, reason):
+    endpoint = serve(model, "good", rest_seconds=600)
+    first, second = endpoint.order
+    for _ in range(4):
+        answer = endpoint.chat(model=first, **body)
+        assert answer.status_code == 400
+        assert set(answer.json()) == {"error"}
+    before = scripted.count(model)
+    answer = endpoint.chat(headers=METADATA, **body).json()
+    assert answer["model"] == second
+    (passed,) = answer["zooter"]["passed_over"]
+    assert passed["candidate"] == first
+    assert reason in passed["reason"]
+    assert scripted.count(model) == before
+    assert set(states(endpoint).values()) == {"closed"}
+    assert endpoint.chat().json()["model"] == first
+
+
+def test_a_request_that_two_servers_fail_in_the_same_way_is_at_fault_itself(serve, scripted):
+    endpoint = serve("http-500", "http-500", "good", rest_seconds=600)
+    file = endpoint.server.settings.fleet.folder / "fleet.toml"
+    before, mark, after = file.read_text().partition(f'name = "{endpoint.order[1]}"')
+    file.write_text(before + mark + after.replace("127.0.0.1", "localhost", 1))
+    endpoint.client.post("/admin/reload").raise_for_status()
+    for _ in range(3):
+        answer = endpoint.chat()
+        assert answer.status_code == 502
+        assert answer.headers["x-should-retry"] == "false"
+        assert answer.json()["error"]["message"].count("status 500: scripted http-500") == 2
+    assert scripted.count("good") == 0
+    assert set(states(endpoint).values()) == {"closed"}
+
+
+def test_two_candidates_of_one_server_that_is_ill_do_not_hide_a_third(serve):
+    endpoint = serve("http-500", "http-500", "good", rest_seconds=600)
+    for _ in range(2):
+        assert endpoint.chat().json()["model"] == endpoint.order[2]
+    assert [states(endpoint)[name] for name in endpoint.order] == ["open", "open", "closed"]
+
+
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/responses"])
+def test_other_apis_do_not_rest_chat(serve, path):
+    endpoint = serve("http-500", rest_seconds=600)
+    for _ in range(3):
+        assert endpoint.client.post(path, json={"model": endpoint.order[0], "input": "x"}).status_code == 502
+    assert set(states(endpoint).values()) == {"closed"}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_answers_that_break_off_count(serve, stream):
+    endpoint = serve("reset-in-the-middle", rest_seconds=600)
+    for _ in range(2):
+        answer = endpoint.chat(stream=stream)
+        assert "error" in (stream_of(answer)[-1] if stream else answer.json())
+    assert set(states(endpoint).values()) == {"open"}

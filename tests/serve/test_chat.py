@@ -40,6 +40,19 @@ def test_a_stream_names_its_candidate_in_every_chunk(serve):
     assert chunks[-1]["usage"]["total_tokens"] == 16
 
 
+@pytest.mark.parametrize(
+    ("model", "usage_wanted"), [("good", [True, True]), ("no-stream-options", [True, False, False])]
+)
+def test_a_stream_is_counted_by_its_server_and_the_client_does_not_see_it(serve, scripted, model, usage_wanted):
+    endpoint = serve(model)
+    for _ in range(2):
+        chunks = stream_of(endpoint.chat(stream=True, stream_options={"include_obfuscation": False}))
+        assert text_of(chunks) == TEXT
+        assert all(chunk["choices"] for chunk in chunks)
+    assert ["include_usage" in body["stream_options"] for body in scripted.bodies] == usage_wanted
+    assert (endpoint.next_exchange().progress.usage is not None) == (model == "good")
+
+
 def test_a_request_is_forwarded_as_it_came(serve, scripted):
     endpoint = serve("good", "good")
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}

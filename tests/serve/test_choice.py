@@ -146,6 +146,15 @@ def test_the_bound_of_willingness_to_pay(chooser, dollars, tokens, first):
     assert choose("math=0.4,code=0.6", willingness_to_pay=dollars, max_tokens=tokens).order[0] == first
 
 
+def test_willingness_to_pay_counts_the_prompt(chooser):
+    """Both write for nothing; code reads about 2,500 tokens at 10 dollars a million: 0.025 dollars."""
+    prices = {"usd_per_million_tokens": 0.0}
+    choose = chooser(math=prices, code=prices | {"usd_per_million_prompt_tokens": 10.0})
+    text = "x" * 10_000 + " math=0.4,code=0.6"
+    assert choose(text, False, willingness_to_pay=0.0130).order[0] == "code"
+    assert choose(text, False, willingness_to_pay=0.0120).order[0] == "math"
+
+
 def test_willingness_to_pay_needs_prices(pair):
     with pytest.raises(ApiError) as caught:
         pair("Hi", willingness_to_pay=1)

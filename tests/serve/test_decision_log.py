@@ -57,6 +57,24 @@ def test_tokens_and_cost(serve, fleet_copy):
     assert lines(endpoint.server.settings.data)[1]["tokens"] > 0
 
 
+PRICES = """usd_per_million_tokens = 10
+usd_per_million_prompt_tokens = 2
+usd_per_million_cached_tokens = 0.5
+"""
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_dollars_count_the_prompt_and_what_was_cached_of_it(serve, stream):
+    endpoint = serve("caches", extra=PRICES)
+    endpoint.chat(stream=stream, tools=[{"type": "function", "function": {"name": "f", "description": "x" * 9000}}])
+    endpoint.next_exchange()
+    (line,) = lines(endpoint.server.settings.data)
+    assert [line[name] for name in ("prompt_tokens", "cached_tokens", "tokens")] == [35, 30, 7]
+    assert line["tokens_reported"] is True
+    assert line["dollars"] == pytest.approx((7 * 10 + 5 * 2 + 30 * 0.5) / 1e6)
+    assert 'kind="cached",model=' in endpoint.client.get("/metrics").text
+
+
 def test_a_refused_request_has_a_line_too(serve):
     endpoint = serve("good")
     endpoint.client.post("/v1/chat/completions", content=b"{")

@@ -17,14 +17,22 @@ name = "{name}"
 backend = "openai"
 model = "{model}"
 base_url = "{url}"
-retries = 0
+retries = {retries}
 rest_after = {rest_after}
 rest_seconds = {rest_seconds}
 connect_seconds = 20
 first_token_seconds = {first_token_seconds}
+parallel = {parallel}
 """
 # Models that hang have a limit of their own: those beside them must not be late where a machine is busy.
-KEYS: Mapping[str, float] = {"rest_after": 2, "rest_seconds": 0.2, "first_token_seconds": 20, "hang_seconds": 20}
+KEYS: Mapping[str, float] = {
+    "retries": 0,
+    "parallel": 32,
+    "rest_after": 2,
+    "rest_seconds": 0.2,
+    "first_token_seconds": 20,
+    "hang_seconds": 20,
+}
 # Of a query and some candidates: their order, the folder of the fleet that was the first, its router's files.
 ROUTERS: dict[tuple[str, tuple[str, ...]], tuple[tuple[str, ...], Path, dict[str, bytes]]] = {}
 

@@ -106,6 +106,63 @@ class Models(Apis):
             return self.status(503, {"error": {"message": "loading the model"}})
         return self.good(body)
 
+    def well_again(self, body: Any) -> None:
+        """Ill for three requests."""
+        if self.server.count("well-again") <= 3:
+            return self.status(503, {"error": {"message": "starting"}})
+        return self.good(body)
+
+    def no_images(self, body: Any) -> None:
+        """As llama.cpp without a projector."""
+        if not isinstance(body["messages"][-1]["content"], list):
+            return self.good(body)
+        hint = "hint: if this is unexpected, you may need to provide the mmproj"
+        error = {"code": 500, "message": f"image input is not supported - {hint}", "type": "server_error"}
+        return self.status(500, {"error": error})
+
+    def no_tools(self, body: Any) -> None:
+        """As llama.cpp without --jinja."""
+        if not body.get("tools"):
+            return self.good(body)
+        return self.status(500, {"error": {"code": 500, "message": "tools param requires --jinja flag"}})
+
+    def no_template(self, body: Any) -> None:
+        """As llama.cpp where the model's template refuses the messages."""
+        self.status(500, {"error": {"code": 500, "message": "Jinja Exception: roles must alternate"}})
+
+    def no_stream_options(self, body: Any) -> None:
+        """As Mistral once did."""
+        if "include_usage" not in body.get("stream_options", {}):
+            return self.good(body)
+        detail = [{"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs"}]
+        return self.status(422, {"object": "error", "message": {"detail": detail}})
+
+    def caches(self, body: Any) -> None:
+        """Most of the prompt was cached."""
+        details = {"cached_tokens": 30}
+        usage = {"prompt_tokens": 35, "completion_tokens": 7, "prompt_tokens_details": details}
+        if not body.get("stream"):
+            message = {"role": "assistant", "content": "Hello"}
+            choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+            return self.status(200, {"id": "1", "choices": choices, "usage": usage})
+        self.begin()
+        self.event("Hello")
+        self.event(finish="stop")
+        if body.get("stream_options", {}).get("include_usage"):
+            self.raw("data: " + json.dumps({"id": "1", "choices": [], "usage": usage}))
+        return self.raw("data: [DONE]")
+
+    def stalls(self, body: Any) -> None:
+        """Nothing for eight seconds, then an answer."""
+        if not self.server.closing.wait(8):
+            self.good(body)
+
+    def endless(self, body: Any) -> None:
+        """An answer as fast as the client reads, until it goes away."""
+        self.begin()
+        while not self.server.closing.is_set():
+            self.event("x" * 10_000)
+
     def wait_429(self, body: Any) -> None:
         if self.server.count("wait-429") == 1:
             return self.status(429, {"error": {"message": "slow down"}}, Retry_After="1")

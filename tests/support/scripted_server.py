@@ -34,6 +34,7 @@ class Scripted(ThreadingHTTPServer):
         self.under_way, self.most_under_way = 0, 0
         self.lock = threading.Condition()
         self.models = ["good", "llama3.1:8b"]
+        self.routes: dict[str, Any] = {}  # path -> its JSON, for what only some makes of servers have
         self.elsewhere = ""  # where `redirect` points to
         self.replies: dict[str, Callable[[str], str | Iterable[str]]] = {}  # model -> its answer to a query, or words
         self.scheme = "https" if certificate else "http"
@@ -81,6 +82,8 @@ class Handler(Models):
     def do_GET(self) -> None:  # noqa: N802 (http.server calls it)
         self.server.paths.append(self.path)
         self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
+        if self.path in self.server.routes:
+            return self.status(200, self.server.routes[self.path])
         if self.path != "/v1/models":
             return self.status(404, {"error": {"message": "no such page"}})
         if "bad-key" in self.headers.get("authorization", ""):
@@ -98,6 +101,8 @@ class Handler(Models):
             self.server.most_under_way = max(self.server.most_under_way, self.server.under_way)
             self.server.lock.notify_all()
         try:
+            if self.path in self.server.routes:
+                return self.status(200, self.server.routes[self.path])
             if "model" not in body:
                 return self.status(404, {"error": {"message": "no such page"}})
             self.play(body["model"], body)

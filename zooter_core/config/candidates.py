@@ -62,6 +62,8 @@ class CandidateConfig(Table):
         gpu_layers: with `gguf`, how many layers go to a GPU; by default all if xllamacpp was built for it, 0 is none.
         vllm: with `vllm`, arguments of its engine (`EngineArgs`) by name, such as `tensor_parallel_size`.
         usd_per_million_tokens: the price of what the candidate writes; 0 is free.
+        usd_per_million_prompt_tokens, usd_per_million_cached_tokens: the price of what it reads, and of the part of
+            that which its server had cached, by default the same.
         context_tokens: the longest prompt and answer together; None if it is not known. With `gguf`, all conversations
             with the model share so many, by default 8,192 or what the model was trained for.
         images, tools, json_mode: whether the candidate takes images, calls tools, and answers in JSON on request. None:
@@ -88,6 +90,8 @@ class CandidateConfig(Table):
     vllm: dict[str, Any] = field(default_factory=dict, hash=False)
     description: StrictStr = ""
     usd_per_million_tokens: NotNegative | None = None
+    usd_per_million_prompt_tokens: NotNegative | None = None
+    usd_per_million_cached_tokens: NotNegative | None = None
     context_tokens: Count | None = None
     images: StrictBool | None = None
     tools: StrictBool | None = None
@@ -99,6 +103,7 @@ class CandidateConfig(Table):
     hidden: ClassVar[Sequence[str]] = ("endpoint", "settings", "memory")
     shared: ClassVar[Sequence[str]] = (
         *("name", "backend", "model", "description", "usd_per_million_tokens"),
+        *("usd_per_million_prompt_tokens", "usd_per_million_cached_tokens"),
         *("context_tokens", "images", "tools", "json_mode"),
     )
     generating: ClassVar[Sequence[str]] = ("adapter", "prompt_template", "calculator", "repetition_penalty")

@@ -70,7 +70,7 @@ class EndpointConfig(Table):
     first_token_seconds: Positive = 120.0
     gap_seconds: Positive = 30.0
     retries: Annotated[int, Field(strict=True, ge=0)] = 2
-    parallel: Count = 4
+    parallel: Count = 32
     most_characters: Count = 200_000
     rest_after: Count = 3
     rest_seconds: NotNegative = 30.0

@@ -21,6 +21,11 @@ class ServeConfig(Table):
         best_of: how many candidates answer for the model `auto-best`, where the router is unsure.
         concurrent: requests that are answered at the same time.
         queue: further requests that wait for a place, for up to `queue_seconds`.
+        place_seconds: how long `auto` waits for a place among a candidate's `parallel` requests, then asks the next;
+            for the last one, and for one that the client names, it is `queue_seconds`.
+        hedge_seconds: if a candidate has not begun to answer `auto` by then, the next one is asked beside it, and the
+            first that begins answers; 0 never does.
+        write_seconds: for a client to take a part of an answer; then it counts as gone.
         deadline_seconds: from the end of the wait to the end of the answer.
         requests_per_minute, tokens_per_minute: on average; a minute's worth may come at once. 0 is no limit.
         most_messages, most_prompt_tokens: of one request. 0 is no limit.
@@ -32,6 +37,9 @@ class ServeConfig(Table):
     concurrent: Count = 256
     queue: Limit = 1024
     queue_seconds: Positive = 60
+    place_seconds: Positive = 5
+    hedge_seconds: NotNegative = 0
+    write_seconds: Positive = 60
     deadline_seconds: Positive = 900
     requests_per_minute: Limit = 0
     tokens_per_minute: Limit = 0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet
 from zooter_core.errors import ZooterError, listed
 from zooter_core.method import metrics
@@ -18,7 +19,7 @@ TOKENS = 300  # assumed length of a response that is not known
 
 
 def prices_of(fleet: Fleet, pool: Sequence[str]) -> Array:
-    """US dollars per million tokens of each candidate of a pool, shape (N,).
+    """US dollars per million tokens that each candidate of a pool writes, shape (N,).
 
     Raises:
         ZooterError: a candidate is not in the fleet, or has no price there.
@@ -31,6 +32,20 @@ def prices_of(fleet: Fleet, pool: Sequence[str]) -> Array:
             "Add usd_per_million_tokens = ... to each [[candidate]]; 0 if it is free.",
         )
     return np.array(prices, dtype=np.float64)
+
+
+def cost(candidate: CandidateConfig, prompt: int, answer: int, cached: int = 0) -> float | None:
+    """US dollars of one answer; None if the candidate has no price. A price that is not given counts nothing.
+
+    Args:
+        prompt, answer: tokens that it reads and writes.
+        cached: those of the prompt that its server had cached.
+    """
+    reading, again = candidate.usd_per_million_prompt_tokens, candidate.usd_per_million_cached_tokens
+    if candidate.usd_per_million_tokens is None and reading is None:
+        return None
+    paid = (candidate.usd_per_million_tokens or 0) * answer + (reading or 0) * (prompt - cached)
+    return (paid + (reading or 0 if again is None else again) * cached) / 1e6
 
 
 def dollars(prices: Array, tokens: Array) -> Array:

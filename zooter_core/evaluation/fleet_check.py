@@ -14,7 +14,8 @@ from typing import Any
 from zooter_core.backends import iter_responses
 from zooter_core.backends.fallback import check_answered
 from zooter_core.backends.gguf import auto
-from zooter_core.config.candidates import AUTO, ENDPOINT, RECORDED, CandidateConfig
+from zooter_core.backends.http.openai import OpenAIBackend
+from zooter_core.config.candidates import AUTO, RECORDED, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
@@ -100,11 +101,22 @@ def _candidate(ensemble: Ensemble, entry: CandidateConfig, note: Callable[[str],
     first, speed = response.first_token_seconds, response.tokens_per_second
     if entry.backend == RECORDED:
         return {"found": "its responses can be read"}
+    row: Row = {"memory_mb": None, **_abilities(backend, entry)} if isinstance(backend, OpenAIBackend) else {}
     return {
         "first_token_seconds": None if first is None else round(first, 3),
         "tokens_per_second": None if speed is None else round(speed, 1),
         "found": f"first token {first or 0:.2f} s, {speed or 0:.0f} tokens/s",
-    } | ({"memory_mb": None} if entry.backend == ENDPOINT else {})
+    } | row
+
+
+def _abilities(backend: OpenAIBackend, entry: CandidateConfig) -> Row:
+    """What an endpoint's model can do, and the keys of its table that say otherwise, or nothing, or not enough."""
+    assert entry.endpoint is not None
+    abilities = backend.abilities(entry).to_json()
+    table = {"context_tokens": entry.context_tokens, "images": entry.images, "tools": entry.tools}
+    table |= {"json_mode": entry.json_mode, "parallel": entry.endpoint.parallel}
+    advice = {key: abilities[key] for key in table if abilities[key] not in (None, table[key])}
+    return {"abilities": abilities, "advice": advice}
 
 
 def _reward(ensemble: Ensemble) -> Row:

@@ -112,9 +112,7 @@ def _add_operations(app: FastAPI, server: Server) -> None:
     @app.get("/ready", responses={503: {"description": "No candidate can be asked."}})
     async def ready(request: Request) -> JSONResponse:
         states = {name: breaker.state for name, breaker in server.gateway.breakers.items()}
-        good = (
-            not states or any(state != "open" for state in states.values()) or len(states) < len(server.gateway.targets)
-        )
+        good = not states or "closed" in states.values() or len(states) < len(server.gateway.targets)
         shape: dict[str, object] = {"status": "ready" if good else "unavailable"}
         if server.keys is None or key_of(request):
             shape |= {"fleet": server.gateway.fleet.name, "breakers": states}

@@ -11,7 +11,7 @@ from typing import Any
 from zooter_core.records import Response
 from zooter_core.serve.chat_request import ChatRequest
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.failures import failed
+from zooter_core.serve.failures import failed, note_end, note_failures
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.reply import Out
 from zooter_core.serve.targets import TargetError
@@ -51,6 +51,7 @@ async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str],
 
     async def answer(name: str) -> dict[str, Any]:
         progress = exchange.tries(name)
+        progress.patience = gateway.fleet.serve.queue_seconds
         shape = await gateway.targets[name].complete(unstreamed, True, progress)
         exchange.compared[name] = progress  # now, since the client may go away before the others have answered
         exchange.ends(name)
@@ -69,6 +70,8 @@ async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str],
             raise result
         else:
             answers[name] = result
+            note_end(gateway, exchange, name)
+    note_failures(gateway, exchange)
     return answers
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zooter_core.backends.http.refusals import Refusals
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.serve.chat_request import Needs, text_of
 
@@ -28,14 +29,23 @@ UNSUPPORTED: Mapping[str, Sequence[Any]] = {
 }
 
 
-def unable(candidate: CandidateConfig, needs: Needs) -> str | None:
-    """Why a candidate cannot answer a request; None if it can."""
-    if candidate.context_tokens is not None and needs.tokens > candidate.context_tokens:
-        return f"the request has about {needs.tokens:,} tokens, its context {candidate.context_tokens:,}"
+def unable(candidate: CandidateConfig, needs: Needs, refusals: Refusals | None = None) -> str | None:
+    """Why a candidate cannot answer a request; None if it can.
+
+    Args:
+        refusals: what its server has refused lately, which decides where the table says nothing.
+    """
+    context = candidate.context_tokens or (refusals.context_tokens if refusals else None)
+    if context is not None and needs.tokens > context:
+        return f"the request has about {needs.tokens:,} tokens, its context {context:,}"
     for name, reason in NEEDS.items():
         able = getattr(candidate, name)
-        if getattr(needs, name) and not (candidate.backend == ENDPOINT if able is None else able):
+        if not getattr(needs, name) or able:
+            continue
+        if able is False or candidate.backend != ENDPOINT:
             return reason
+        if refusals and name in refusals:
+            return f"{reason}, as its server has said lately"
     return None
 
 

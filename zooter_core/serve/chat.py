@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from zooter_core.backends.http.retry import RetryPolicy
 from zooter_core.serve.best import best_answer
 from zooter_core.serve.chat_request import ChatRequest, read_chat
+from zooter_core.serve.errors import ApiError
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.failures import broke_off, failed
+from zooter_core.serve.failures import broke_off, failed, note_end, note_failures, same_elsewhere
 from zooter_core.serve.gateway import AUTO_BEST, RMR, Gateway
 from zooter_core.serve.reasoning import readable_by
 from zooter_core.serve.reply import Out
@@ -21,7 +23,7 @@ from zooter_core.serve.targets.events import chunk_shape, event_of
 MOST_FALLBACKS = 5
 Events = AsyncGenerator[bytes, None]
 Answer = dict[str, Any] | tuple[bytes, Events]  # a whole one, or the first events of a stream and the others
-Ask = Callable[[str, Progress], Awaitable[Answer]]
+Ask = Callable[[str, Progress], Coroutine[Any, Any, Answer]]
 
 
 async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
@@ -76,30 +78,97 @@ async def send_first(gateway: Gateway, exchange: Exchange, ask: Ask, out: Out) -
     Raises:
         ApiError: every candidate failed, or the answer broke off.
     """
-    async for name in attempts(gateway, exchange):
-        try:
-            answer = await ask(name, exchange.tries(name))
-        except TargetError as error:
-            exchange.ends(name, error)
-            continue
-        exchange.answers(name)
-        if isinstance(answer, dict):
-            await out.json(answer | exchange.metadata)
-        else:
-            await _pass_on(*answer, exchange, out)
-        return
-    raise failed(exchange)
+    name, answer = await _first(gateway, exchange, ask)
+    note_failures(gateway, exchange)
+    if isinstance(answer, dict):
+        note_end(gateway, exchange, name)
+        await out.json(answer | exchange.metadata)
+    else:
+        await _pass_on(gateway, *answer, exchange, out)
 
 
-async def _pass_on(first: bytes, events: Events, exchange: Exchange, out: Out) -> None:
+async def _first(gateway: Gateway, exchange: Exchange, ask: Ask) -> tuple[str, Answer]:
+    """The first answer that begins, with its candidate.
+
+    Candidates are asked one after the other: each once, and the last one again as its server's `retries` allow. If one
+    is slow, the next one is asked beside it (hedging), and the slower one of both is cancelled.
+    """
+    assert exchange.choice is not None
+    config = gateway.fleet.serve
+    hedge = config.hedge_seconds if exchange.routed else 0
+    waiting, running = deque(exchange.choice.order[: MOST_FALLBACKS + 1]), dict[asyncio.Task[Answer], str]()
+    last, retried, late = waiting[-1], 0, False
+    try:
+        while waiting or running or await _may_retry(gateway, exchange, last, retried):
+            if late or not running:
+                name, late = waiting.popleft() if waiting else last, False
+                retried += last in {other for other, _ in exchange.failures}
+                if refusal := gateway.refusal(name):
+                    exchange.ends(name, refusal)
+                    continue
+                exchange.hedged = exchange.hedged or bool(running)
+                progress = exchange.tries(name)
+                progress.patience = config.queue_seconds if name == last else config.place_seconds
+                running[asyncio.create_task(ask(name, progress))] = name
+            more = hedge if waiting and len(running) == 1 else 0
+            await asyncio.wait(running, timeout=more or None, return_when=asyncio.FIRST_COMPLETED)
+            late = not any(task.done() for task in running)
+            for task in [task for task in running if task.done()]:
+                name = running.pop(task)
+                try:
+                    answer = task.result()
+                except TargetError as error:
+                    exchange.ends(name, error)
+                    if same_elsewhere(gateway, exchange):
+                        raise _all_failed(gateway, exchange) from None
+                    continue
+                exchange.answers(name)
+                for other in running.values():
+                    exchange.ends(other, TargetError(f"{name} began to answer before it", 504, counts=False))
+                return name, answer
+    finally:
+        await _cancel(running)
+    raise _all_failed(gateway, exchange)
+
+
+def _all_failed(gateway: Gateway, exchange: Exchange) -> ApiError:
+    note_failures(gateway, exchange)
+    return failed(exchange)
+
+
+async def _may_retry(gateway: Gateway, exchange: Exchange, name: str, retried: int) -> bool:
+    """Whether a candidate that has failed may be asked again; after the pause before that."""
+    error = next(error for other, error in reversed(exchange.failures) if other == name)
+    endpoint = gateway.fleet.candidate(name).endpoint
+    pause = RetryPolicy(endpoint.retries if endpoint else 0).pause(retried, error.retry_after)
+    if not error.temporary or pause is None:
+        return False
+    await asyncio.sleep(pause)
+    return True
+
+
+async def _cancel(running: Iterable[asyncio.Task[Answer]]) -> None:
+    """End requests that nobody waits for any more; the servers behind stop too."""
+    for task in running:
+        task.cancel()
+    for answer in await asyncio.gather(*running, return_exceptions=True):
+        if isinstance(answer, tuple):
+            await answer[1].aclose()
+
+
+async def _pass_on(gateway: Gateway, first: bytes, events: Events, exchange: Exchange, out: Out) -> None:
     """Send an answer that has begun to its end."""
+    assert exchange.candidate is not None
     try:
         await out.begin_events()
         await out.write(first)
         async for data in events:
             await out.write(data)
     except TargetError as error:
+        note_end(gateway, exchange, exchange.candidate, error)
         raise broke_off(exchange.candidate, error) from None
+    else:
+        note_end(gateway, exchange, exchange.candidate)
     finally:
         await events.aclose()
 
@@ -110,22 +179,3 @@ def _for(name: str, gateway: Gateway, request: ChatRequest) -> ChatRequest:
     if all(new is old for new, old in zip(messages, request.messages, strict=True)):
         return request
     return replace(request, body={**request.body, "messages": messages})
-
-
-async def attempts(gateway: Gateway, exchange: Exchange) -> AsyncIterator[str]:
-    """The candidates to ask, one after the other: each once, and the last one again as its server's `retries` allow."""
-    assert exchange.choice is not None
-    order = exchange.choice.order[: MOST_FALLBACKS + 1]
-    for name in order:
-        if refusal := gateway.refusal(name):
-            exchange.ends(name, refusal)
-        else:
-            yield name
-    endpoint = gateway.fleet.candidate(order[-1]).endpoint
-    policy, attempt = RetryPolicy(endpoint.retries if endpoint else 0), 0
-    while (error := exchange.failures[-1][1]).temporary:
-        if (pause := policy.pause(attempt, error.retry_after)) is None:
-            return
-        await asyncio.sleep(pause)
-        attempt += 1
-        yield order[-1]

@@ -64,7 +64,7 @@ async def choose(gateway: Gateway, request: ChatRequest, writer: str | None = No
         return _named(fleet, request)
     if request.model not in gateway.models:
         raise model_not_found(request.model, f"Served here: {listed(gateway.models)}.")
-    passed_over = _passed_over(fleet, request)
+    passed_over = _passed_over(gateway, request)
     able = [name for name in fleet.pool if name not in passed_over]
     if not able:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())
@@ -92,8 +92,9 @@ def _named(fleet: Fleet, request: ChatRequest) -> Choice:
     return Choice((request.model,), "named")
 
 
-def _passed_over(fleet: Fleet, request: ChatRequest) -> dict[str, str]:
+def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
     """The candidates that cannot or must not answer, with the reason."""
+    fleet, upstreams = gateway.fleet, gateway.upstreams
     if unknown := [name for name in request.allowed or () if name not in (*fleet.pool, *VIRTUAL)]:
         raise bad_request(
             f"`models` names {listed(unknown)}, but the candidates here are {listed(fleet.pool)}.", "models"
@@ -103,7 +104,9 @@ def _passed_over(fleet: Fleet, request: ChatRequest) -> dict[str, str]:
     for candidate in fleet.candidates:
         if candidate.name not in allowed:
             reasons[candidate.name] = "not among `models`"
-        elif reason := unable(candidate, request.needs):
+            continue
+        upstream = upstreams.get(candidate.name)
+        if reason := unable(candidate, request.needs, upstream.refusals if upstream else None):
             reasons[candidate.name] = reason
         elif param := unsupported(candidate, request.body):
             reasons[candidate.name] = f"does not support {param}"
@@ -121,7 +124,8 @@ def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequen
         return decision
     tokens = request.body.get("max_completion_tokens") or request.body.get("max_tokens")
     tokens = tokens if type(tokens) is int and tokens > 0 else prices.TOKENS
-    costs = prices.prices_of(fleet, able) / 1e6 * tokens
+    prices.prices_of(fleet, able)  # refuses a candidate without a price
+    costs = np.array([prices.cost(fleet.candidate(name), request.prompt_tokens, tokens) for name in able], float)
     probabilities = np.array([decision.probabilities[name] for name in able])
     # With nothing to pay, one dollar is worth more than any probability.
     values = probabilities - IMPROVEMENT * costs / max(willingness, 1e-12)

@@ -31,6 +31,7 @@ class Attempt:
 
     candidate: str
     started: float
+    progress: Progress
     seconds: float | None = None
     error: TargetError | None = None
 
@@ -49,6 +50,7 @@ class Exchange:
         events: of a stream that were sent, about one a token.
         attempts: the requests to candidates, in the order in which they began.
         failures: candidates that failed before their first token, in order; a retry counts again.
+        hedged: whether a candidate was asked beside another one that was slow.
         candidate: who answers; None until its first token.
         compared: of the candidates that answered, where the reward model chose; one of them is `progress`.
         rewards: of the same.
@@ -73,6 +75,7 @@ class Exchange:
     choice: Choice | None = None
     attempts: list[Attempt] = field(default_factory=list)
     failures: list[tuple[str, TargetError]] = field(default_factory=list)
+    hedged: bool = False
     candidate: str | None = None
     first_token_seconds: float | None = None
     seconds: float | None = None
@@ -101,8 +104,8 @@ class Exchange:
 
     def tries(self, candidate: str) -> Progress:
         """Note that a candidate is asked. Gives the progress of its answer."""
-        self.attempts.append(Attempt(candidate, time.perf_counter()))
         self.progress = Progress()
+        self.attempts.append(Attempt(candidate, time.perf_counter(), self.progress))
         return self.progress
 
     def ends(self, candidate: str, error: TargetError | None = None) -> None:
@@ -116,6 +119,7 @@ class Exchange:
     def answers(self, candidate: str) -> None:
         """Note that a candidate has begun to answer."""
         self.candidate = candidate
+        self.progress = next(attempt.progress for attempt in reversed(self.attempts) if attempt.candidate == candidate)
         self.first_token_seconds = time.perf_counter() - self.started
 
     @property
@@ -144,5 +148,6 @@ class Exchange:
             shape |= self.choice.to_json()
         if self.rewards:
             shape["rewards"] = self.rewards
+        shape["hedged"] = self.hedged
         shape["failed"] = [{"candidate": name, "reason": error.reason} for name, error in self.failures]
         return {"zooter": shape}

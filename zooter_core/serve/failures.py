@@ -1,4 +1,4 @@
-"""The error that a client gets when no candidate could answer."""
+"""What failures mean: the error that a client gets, which candidates are ill, and what they cannot do."""
 
 from __future__ import annotations
 
@@ -7,9 +7,52 @@ from collections.abc import Sequence
 from zooter_core.errors import listed
 from zooter_core.serve.errors import INVALID, SERVER, ApiError
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.targets import TargetError
+from zooter_core.serve.gateway import Gateway
+from zooter_core.serve.targets import CHAT, TargetError
 
 AS_ONE = (404, 429)  # statuses that a client gets if every candidate's server answers with it
+
+
+def same_elsewhere(gateway: Gateway, exchange: Exchange) -> bool:
+    """Whether the last failure is the same as that of a candidate on another server: then the request is to blame."""
+    *before, (name, last) = exchange.failures
+    server = gateway.fleet.candidate(name).endpoint
+    for other, error in before:
+        elsewhere = gateway.fleet.candidate(other).endpoint
+        if last.same_as and error.same_as == last.same_as and server and elsewhere and elsewhere.host != server.host:
+            return True
+    return False
+
+
+def note_failures(gateway: Gateway, exchange: Exchange) -> None:
+    """Count the failures of a request, each candidate's once, and remember what was refused.
+
+    If nobody has answered, what several candidates failed in the same way is the request's fault, and counts for none.
+    """
+    errors = dict(exchange.failures)
+    errors.pop(exchange.candidate or "", None)  # it has failed first and answered then
+    ways = [error.same_as for error in errors.values()]
+    nobody = exchange.candidate is None and not exchange.compared
+    for name, error in errors.items():
+        if (target := gateway.upstreams.get(name)) is None:
+            continue
+        needs = exchange.request.needs if exchange.request else None
+        if error.subject == "context" or (error.subject and getattr(needs, error.subject, False)):
+            target.refusals.note(error.subject, error.context_tokens)
+        blameless = nobody and error.same_as is not None and ways.count(error.same_as) > 1
+        if error.counts and not blameless and exchange.path.endswith(CHAT):
+            target.failed(error.reason)
+
+
+def note_end(gateway: Gateway, exchange: Exchange, candidate: str, error: TargetError | None = None) -> None:
+    """Tell a candidate's breaker how its answer ended after it had begun."""
+    target = gateway.upstreams.get(candidate)
+    if target is None or not exchange.path.endswith(CHAT):
+        return
+    if error is None:
+        target.breaker.answered()
+    elif error.counts:
+        target.failed(error.reason)
 
 
 def failed(exchange: Exchange) -> ApiError:
@@ -28,7 +71,10 @@ def failed(exchange: Exchange) -> ApiError:
     soonest = min((error for _, error in failures), key=lambda error: error.retry_after or 0)
     message = f"No model could answer: {reasons}."
     status = next((status for status in AS_ONE if statuses == {status}), 502)
-    return ApiError(status, message, "upstream_error", kind=SERVER, headers=_retry_after(soonest))
+    headers = _retry_after(soonest)
+    if len({error.same_as for _, error in failures}) == 1 and failures[0][1].same_as:
+        headers["x-should-retry"] = "false"  # the request seems to be at fault; OpenAI's clients read this header
+    return ApiError(status, message, "upstream_error", kind=SERVER, headers=headers)
 
 
 def broke_off(candidate: str | None, error: TargetError) -> ApiError:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
 
+from zooter_core.backends.http.breaker import Breaker
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.endpoint import key_from
 from zooter_core.config.fleet import Fleet
 from zooter_core.errors import ZooterError
-from zooter_core.serve.breakers import Breaker
 from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.routing import BatchRouter, open_route
 from zooter_core.serve.sessions import Sessions
@@ -70,14 +70,23 @@ class Gateway:
         return cls(fleet, BatchRouter(route), ensemble, sessions or Sessions())
 
     @property
+    def upstreams(self) -> dict[str, Upstream]:
+        """The candidates behind servers."""
+        return {name: target for name, target in self.targets.items() if isinstance(target, Upstream)}
+
+    @property
     def breakers(self) -> dict[str, Breaker]:
-        """The circuit breakers of the candidates behind servers."""
-        return {name: target.breaker for name, target in self.targets.items() if isinstance(target, Upstream)}
+        """Their circuit breakers."""
+        return {name: target.breaker for name, target in self.upstreams.items()}
 
     def refusal(self, name: str) -> TargetError | None:
         """Why a candidate rests; None if it may be asked."""
         target = self.targets[name]
-        return target.breaker.refusal() if isinstance(target, Upstream) else None
+        if not isinstance(target, Upstream) or target.breaker.state == "closed":
+            return None
+        breaker = target.breaker
+        reason = f"it rests after {breaker.reason}"
+        return TargetError(reason, 503, retry_after=max(breaker.seconds_left, 1.0), counts=False)
 
     @asynccontextmanager
     async def used(self) -> AsyncIterator[Gateway]:
@@ -125,6 +134,8 @@ class Gateway:
         """Close connections and end the router's thread."""
         self.closed = True
         self.router.close()
+        for target in self.upstreams.values():
+            await target.close()
         for session in self._http.values():
             await session.close()
 

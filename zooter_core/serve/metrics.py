@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from zooter_core.backends.http.breaker import STATES, Breaker
 from zooter_core.serve.admission import Admission
-from zooter_core.serve.breakers import STATES, Breaker
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.usage import usage_by_candidate
 
@@ -37,9 +37,14 @@ class Metrics:
             buckets=ANSWERING,
         )
         self.tokens = Counter("zooter_tokens", "Tokens.", ["model", "kind"], registry=registry)
-        self.dollars = Counter("zooter_dollars", "Cost of what candidates wrote.", ["model"], registry=registry)
+        self.dollars = Counter(
+            "zooter_dollars", "Cost of what candidates read and wrote.", ["model"], registry=registry
+        )
         self.fallbacks = Counter(
             "zooter_fallbacks", "Candidates that another one stood in for.", ["model"], registry=registry
+        )
+        self.hedges = Counter(
+            "zooter_hedges", "Requests with two candidates at a time, by who answered.", ["model"], registry=registry
         )
         self.switches = Counter("zooter_switches", "Conversations that changed their candidate.", registry=registry)
         self.errors = Counter("zooter_errors", "Requests that failed, by kind.", ["kind"], registry=registry)
@@ -61,11 +66,14 @@ class Metrics:
         for writer, usage in usage_by_candidate(exchange).items():
             self.tokens.labels(writer, "prompt").inc(usage.prompt)
             self.tokens.labels(writer, "answer").inc(usage.answer)
+            self.tokens.labels(writer, "cached").inc(usage.cached)
             self.dollars.labels(writer).inc(usage.dollars or 0)
         if (name := exchange.candidate) is None or exchange.choice is None:
             return
         self.choices.labels(name, exchange.choice.reason).inc()
         self.switches.inc(exchange.choice.reason == "switched")
+        if exchange.hedged:
+            self.hedges.labels(name).inc()
         for failed in {failed for failed, _ in exchange.failures} - {name}:
             self.fallbacks.labels(failed).inc()
         self.first.labels(name).observe(exchange.first_token_seconds or 0)

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.targets import DONE
@@ -22,11 +23,28 @@ GONE = 499  # the status, in logs, of a request whose client went away
 Observer = Callable[[Exchange], None]
 
 
+class GoneError(Exception):
+    """The client takes nothing of its answer any more."""
+
+
 class Out:
     """Where an answer is written to: one JSON document, or a stream of events."""
 
     def __init__(self, send: Send, exchange: Exchange) -> None:
-        self._send, self._exchange, self.started = send, exchange, False
+        self._to_client, self._exchange, self.started = send, exchange, False
+
+    async def _send(self, message: Message) -> None:
+        """Send a part. Waits for a client that reads slowly, but not for one that has stopped.
+
+        Raises:
+            GoneError: it has not taken the part in time.
+        """
+        config = self._exchange.fleet.serve if self._exchange.fleet else ServeConfig()
+        try:
+            async with asyncio.timeout(config.write_seconds):
+                await self._to_client(message)
+        except TimeoutError:
+            raise GoneError from None
 
     async def json(self, shape: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Send a whole answer."""
@@ -40,7 +58,7 @@ class Out:
         await self._begin(200, "text/event-stream; charset=utf-8", {"cache-control": "no-cache"})
 
     async def write(self, data: bytes) -> None:
-        """Send some whole events. Waits for a client that reads slowly."""
+        """Send some whole events."""
         self._exchange.events += data.count(b"\n\n")
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
@@ -87,6 +105,8 @@ class Reply(Response):
     async def _run(self, out: Out) -> None:
         try:
             await self._handle(out)
+        except GoneError:
+            self._exchange.status = GONE
         except ApiError as error:
             await self._fail(out, error)
         except Exception:

@@ -7,8 +7,6 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
-from types import SimpleNamespace
 
 import pytest
 
@@ -110,11 +108,14 @@ def test_ten_megabytes_are_cut(server, backend):
     assert (response.finish, response.error, response.text) == ("length", None, "x" * 50_000)
 
 
-def test_a_line_without_end_is_given_up_before_it_fills_the_memory(server, backend):
-    endless = at(server.url, "endless-line", most_characters=100, first_token_seconds=20)
+@pytest.mark.parametrize(
+    ("most_characters", "limit"), [(100, "more than 1,088,576 bytes"), (200_000, "a line of the stream has more than")]
+)
+def test_a_line_without_end_is_given_up_before_it_fills_the_memory(server, backend, most_characters, limit):
+    endless = at(server.url, "endless-line", most_characters=most_characters, first_token_seconds=20)
     response = together(backend, endless, at(server.url))
     assert response.finish == "error"
-    assert "more than 1,088,576 bytes" in str(response.error)
+    assert limit in str(response.error)
 
 
 def test_a_redirect_is_not_followed(server, backend):
@@ -230,22 +231,24 @@ def asked_alone(backend, candidate):
     return last.response
 
 
-def test_a_candidate_that_fails_again_and_again_is_left_alone_for_a_while(backend, monkeypatch):
+def test_a_candidate_that_fails_again_and_again_rests_until_a_request_of_ours_is_answered(backend):
     now = [1000.0]
-    clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter)
-    monkeypatch.setattr("zooter_core.backends.http.server.time", clock)
     with serving() as busy:
-        weak = at(busy.url, "http-500", rest_after=2, rest_seconds=30)
-        assert "status 500" in str(asked_alone(backend, weak).error)
-        assert "status 500" in str(asked_alone(backend, weak).error)
+        weak = at(busy.url, "well-again", rest_after=2, rest_seconds=30)
+        backend.server(weak).breaker.clock = lambda: now[0]
+        for _ in range(2):
+            assert "status 503" in str(asked_alone(backend, weak).error)
         resting = asked_alone(backend, weak)
-        assert "2 failures in a row, the last: status 500" in str(resting.error)
+        assert "2 failures in a row, the last: status 503" in str(resting.error)
         assert "It is asked again in 30 s." in str(resting.error)
-        assert busy.count("http-500") == 2
+        assert busy.count("well-again") == 2
         assert asked_alone(backend, at(busy.url, rest_after=2)).error is None  # others are not
         now[0] += 30
-        assert str(asked_alone(backend, weak).error).startswith("http-500 at 127.0.0.1:")
-        assert busy.count("http-500") == 3
+        assert "3 failures in a row" in str(asked_alone(backend, weak).error)
+        assert [body["messages"] for body in busy.bodies][-1] == [{"role": "user", "content": "Hi"}]
+        now[0] += 30
+        assert asked_alone(backend, weak).error is None
+        assert busy.count("well-again") == 5  # two requests, two trials, and the one that is answered
 
 
 def test_an_answer_clears_the_record(backend):
@@ -256,12 +259,21 @@ def test_an_answer_clears_the_record(backend):
         assert busy.count("twice-503") == 4
 
 
-def test_a_request_that_is_wrong_itself_does_not_count(backend):
+@pytest.mark.parametrize("model", ["http-400", "http-501", "http-404", "no-template"])
+def test_a_request_that_is_wrong_itself_does_not_count(backend, model):
     with serving() as busy:
-        picky = at(busy.url, "http-400", rest_after=1)
+        picky = at(busy.url, model, rest_after=1)
         for _ in range(3):
-            assert "status 400" in str(asked_alone(backend, picky).error)
-        assert busy.count("http-400") == 3
+            assert "status" in str(asked_alone(backend, picky).error)
+        assert busy.count(model) == 3
+
+
+def test_a_server_that_does_not_know_stream_options_is_asked_without_them(backend):
+    with serving() as busy:
+        old = at(busy.url, "no-stream-options")
+        for _ in range(2):
+            assert asked_alone(backend, old).error is None
+        assert ["stream_options" in body for body in busy.bodies] == [True, False, False]
 
 
 def test_many_requests_to_a_server_that_is_down_do_not_hammer_it(backend):

@@ -49,6 +49,19 @@ def test_as_many_answers_as_are_allowed_raise_it_by_about_one(clock):
     assert pace.limit == 4  # `parallel`
 
 
+def test_it_begins_with_few_and_grows_with_each_answer_that_comes_soon(clock):
+    pace = Pace(32, clock, begin=4)
+    pace.answered(soon=False)
+    assert pace.limit == 4
+    for _ in range(20):
+        pace.answered()
+    assert pace.limit == 24
+    pace.overloaded(100.0)
+    pace.answered()
+    assert 12 < pace.limit < 12.1
+    assert Pace(2, clock, begin=4).limit == 2
+
+
 def test_places_are_given_first_come_first_served():
     async def run() -> tuple[list[int], int]:
         pace, order, most, running = Pace(2), [], 0, 0

@@ -14,6 +14,7 @@ from zooter_core.config.endpoint import EndpointConfig
 # server has no business with either.
 ALLOWED_HEADERS = ("host", "accept", "connection", "content-type", "content-length", "user-agent", "transfer-encoding")
 NO_KEY = "none"
+LONGEST_LINE = 1 << 22  # bytes
 
 
 def client_of(config: EndpointConfig, key: str | None) -> openai.AsyncOpenAI:
@@ -51,15 +52,19 @@ def client_of(config: EndpointConfig, key: str | None) -> openai.AsyncOpenAI:
 
 
 class BoundedStream(httpx2.AsyncByteStream):
-    """The bytes of a response, up to a limit."""
+    """The bytes of a response, up to a limit, also of a line, which the official client copies with each part."""
 
     def __init__(self, stream: httpx2.AsyncByteStream, most: int) -> None:
         self._stream, self._most = stream, most
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
+        size, line = 0, 0
         async for part in self._stream:
             size += len(part)
+            end = part.rfind(b"\n")
+            line = line + len(part) if end < 0 else len(part) - end - 1
+            if line > LONGEST_LINE:
+                raise AnswerError(f"a line of the stream has more than {LONGEST_LINE:,} bytes", SEE_LOG)
             if size > self._most:
                 raise AnswerError(f"the answer has more than {self._most:,} bytes", SEE_LOG)
             yield part

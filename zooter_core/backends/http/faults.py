@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import httpx2
 import openai
 
 from zooter_core.backends.http.redaction import Redaction
-from zooter_core.backends.http.retry import OVERLOAD, REFUSED, is_temporary, retry_after
+from zooter_core.backends.http.refusals import Subject, message_of, subject_of
+from zooter_core.backends.http.retry import OVERLOAD, is_temporary, retry_after
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.errors import Failure, WorkError, one_line
 from zooter_core.records import Finish
@@ -38,6 +38,8 @@ class AnswerError(Exception):
         wait: seconds that the server asks for before the next attempt.
         refused: whether this one request is at fault, not the candidate.
         overload: whether the server has too many requests, by its own words or because it is too slow.
+        subject: what in the request the server refuses, by its own words.
+        unknown: whether the server does not know the model or the address.
     """
 
     reason: str
@@ -46,6 +48,8 @@ class AnswerError(Exception):
     wait: float | None = None
     refused: bool = False
     overload: bool = False
+    subject: Subject | None = None
+    unknown: bool = False
 
     def failure(self, candidate: str, config: EndpointConfig) -> Failure:
         """The error of a candidate's response."""
@@ -63,7 +67,9 @@ def error_of(problem: BaseException, config: EndpointConfig, redact: Redaction) 
     if isinstance(problem, openai.APIConnectionError):
         return _connection_error(problem, config)
     if isinstance(problem, openai.APIError):  # an error event in the middle of a stream
-        return AnswerError(f"the server sent an error{_message(problem, redact)}", TRY_AGAIN)
+        subject = subject_of(500, message_of(problem.body))
+        reason = f"the server sent an error{_message(problem, redact)}"
+        return AnswerError(reason, TRY_AGAIN, refused=subject is not None, subject=subject)
     if isinstance(problem, json.JSONDecodeError | UnicodeDecodeError):
         return AnswerError("a line of the stream is not JSON", TRY_AGAIN)
     return AnswerError(f"the answer cannot be read ({type(problem).__name__})", TRY_AGAIN)
@@ -71,7 +77,8 @@ def error_of(problem: BaseException, config: EndpointConfig, redact: Redaction) 
 
 def _status_error(problem: openai.APIStatusError, config: EndpointConfig, redact: Redaction) -> AnswerError:
     status = problem.status_code
-    reason = f"status {status}{_message(problem, redact)}"
+    reason, subject = f"status {status}{_message(problem, redact)}", subject_of(status, message_of(problem.body))
+    temporary = is_temporary(status) and subject is None
     if 300 <= status < 400:
         target = _host(redact(problem.response.headers.get("location", "")))  # hosts are lower case, keys may not be
         return AnswerError(
@@ -84,16 +91,18 @@ def _status_error(problem: openai.APIStatusError, config: EndpointConfig, redact
             return AnswerError(f"{reason}: the server refuses the key", next_step)
         return AnswerError(f"{reason}: the server wants a key", "Name its environment variable: api_key_env = ...")
     if status == 404:
-        return AnswerError(reason, "Check model and base_url in fleet.toml; base_url usually ends in /v1.")
+        next_step = "Check model and base_url in fleet.toml; base_url usually ends in /v1."
+        return AnswerError(reason, next_step, unknown=True)
     if status == 429:
         reason += ": too many requests"
         next_step = "Try again later, or lower parallel in fleet.toml."
     else:
-        next_step = "Try again later; see the server's log." if is_temporary(status) else "See the server's message."
-    wait = retry_after(problem.response.headers) if is_temporary(status) else None
+        next_step = "Try again later; see the server's log." if temporary else "See the server's message."
+    wait = retry_after(problem.response.headers) if temporary else None
     if wait:
         reason += f"; it asks for a pause of {wait:.0f} s"
-    return AnswerError(reason, next_step, is_temporary(status), wait, status in REFUSED, status in OVERLOAD)
+    refused, overload = subject is not None, status in OVERLOAD
+    return AnswerError(reason, next_step, temporary, wait, refused, overload, subject)
 
 
 def _host(url: str) -> str:
@@ -151,10 +160,5 @@ def finish_of(reason: str | None, text: bool, tool_call: bool, redact: Redaction
 
 def _message(problem: openai.APIError, redact: Redaction) -> str:
     """`, "the server's message"`, if it has one."""
-    body: Any = problem.body
-    for key in ("error", "message", "detail"):
-        body = body.get(key, body) if isinstance(body, Mapping) else body
-    text = body if isinstance(body, str) else ""
-    if not text or text.lstrip().startswith("<"):  # a web page has no message in its first line
-        return ""
-    return f', "{one_line(redact(text))}"'
+    text = message_of(problem.body)
+    return f', "{one_line(redact(text))}"' if text else ""

@@ -21,6 +21,7 @@ from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import ZooterError, not_installed
 
 if TYPE_CHECKING:
+    from zooter_core.backends.http.abilities import Abilities
     from zooter_core.backends.http.server import Server
 
 POLL_SECONDS = 0.05  # between looks at the stop event
@@ -40,6 +41,12 @@ class OpenAIBackend(Backend):
     def load(self, candidate: CandidateConfig) -> None:
         """Check that the server is there and accepts the key. The server loads its model with the first request."""
         self._submit(self.server(candidate).connect()).result()
+
+    def abilities(self, candidate: CandidateConfig) -> Abilities:
+        """What the candidate's server and model can do."""
+        from zooter_core.backends.http.abilities import abilities_of
+
+        return self._submit(abilities_of(self.server(candidate))).result()
 
     def stream(
         self, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event

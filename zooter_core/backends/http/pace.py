@@ -1,7 +1,8 @@
 """How many requests one server has at the same time: its `parallel` at most, fewer while it cannot keep up.
 
 Additive increase, multiplicative decrease, as in TCP's congestion control (Chiu and Jain, 1989): a refusal for too many
-requests (429) or a time-out halves the number, and as many answers as are allowed at once raise it by one.
+requests (429) or a time-out halves the number, and as many answers as are allowed at once raise it by one. Until the
+first such cut each answer raises it (slow start), so that a server that answers one request at a time is not flooded.
 """
 
 from __future__ import annotations
@@ -54,12 +55,15 @@ class Places:
 class Pace:
     """The places that one server's requests take. For one event loop.
 
+    Args:
+        most, begin: requests at the same time, at most and at first.
+
     Attributes:
         limit: requests at the same time, a fraction between two whole numbers while it grows.
     """
 
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.most, self.limit = most, float(most)
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic, begin: int | None = None) -> None:
+        self.most, self.limit = most, float(min(most, begin or most))
         self._clock = clock
         self._places = Places(lambda: 0 if self._pauses else int(self.limit))
         self._cut_at, self._pauses = float("-inf"), 0
@@ -73,9 +77,10 @@ class Pace:
         finally:
             self._places.leave()
 
-    def answered(self) -> None:
-        """An answer has come to its end."""
-        self.limit = min(self.limit + 1 / self.limit, float(self.most))
+    def answered(self, soon: bool = True) -> None:
+        """An answer has come to its end; `soon` says that it did not wait long for its first token."""
+        step = 1.0 if self._cut_at == float("-inf") else 1 / self.limit
+        self.limit = min(self.limit + step * soon, float(self.most))
         self._places.fill()
 
     def overloaded(self, started: float) -> None:

@@ -13,14 +13,14 @@ from datetime import UTC
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds; each pause is twice the one before
 LONGEST_WAIT = 60.0  # seconds; if the server asks for more, the request fails at once
 LONGEST_RETRY_AFTER = 7 * 86_400.0  # seconds; a longer one is a mistake of the server
-TEMPORARY = (408, 409, 425, 429)  # statuses that may change, besides all from 500 on
+TEMPORARY = (408, 409, 425, 429)  # statuses that may change, besides those from 500 on
 OVERLOAD = (408, 429, 504)  # too many requests, or too slow for those that there are
-REFUSED = (400, 413, 422)  # the server refuses this request, but may accept the next
+REFUSED = (400, 413, 415, 422, 501)  # the server refuses this request, but may accept the next
 
 
 def is_temporary(status: int) -> bool:
     """Whether another attempt after this status may succeed."""
-    return status >= 500 or status in TEMPORARY
+    return (status >= 500 and status not in REFUSED) or status in TEMPORARY
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +12,12 @@ from typing import Any
 import httpx2
 import openai
 
+from zooter_core.backends.http.breaker import Breaker
 from zooter_core.backends.http.client import client_of
 from zooter_core.backends.http.faults import SEE_LOG, AnswerError, error_of, finish_of
 from zooter_core.backends.http.pace import Pace
 from zooter_core.backends.http.redaction import RedactedStream, Redaction
+from zooter_core.backends.http.refusals import Refusals
 from zooter_core.backends.http.retry import RetryPolicy
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import key_from
@@ -28,6 +30,8 @@ CLOSE_SECONDS = 0.1  # for a connection to close cleanly
 LIST_SECONDS = 30.0  # for the list of models of a server that may be busy, or wake up first
 LONGEST_ID = 200  # characters of a request's id
 MOST_BYTES = 4  # of a character; no token is shorter than a byte
+BEGIN = 4  # requests at the same time; more once these are answered
+PROBE = [{"role": "user", "content": "Hi"}]
 Put = Callable[[str], None]
 
 
@@ -96,7 +100,7 @@ class PartialAnswer:
 
 
 class Server:
-    """A candidate's server. Circuit breaker: after `rest_after` failures in a row, it is skipped for `rest_seconds`.
+    """A candidate's server.
 
     Raises:
         ZooterError: the environment lacks the key, or the key cannot be sent in a header.
@@ -106,11 +110,12 @@ class Server:
         assert candidate.endpoint is not None  # config/fleet.py has checked it
         self.name, self.model, self.config = candidate.name, candidate.model, candidate.endpoint
         key = key_from(self.config.api_key_env, self.name)
-        self._redact = Redaction(key)
+        self.redact = Redaction(key)
         self._client = client_of(self.config, key)
-        self.pace = Pace(self.config.parallel)
+        self.pace = Pace(self.config.parallel, begin=BEGIN)
         self._policy = RetryPolicy(self.config.retries)
-        self._failures, self._rests_until, self._last_reason = 0, 0.0, ""
+        self.breaker = Breaker(self.config.rest_after, self.config.rest_seconds)
+        self._refusals = Refusals()
 
     async def connect(self) -> None:
         """Ask for the list of models, which shows a wrong address or key. A server need not have such a list.
@@ -125,15 +130,21 @@ class Server:
             if isinstance(problem, TimeoutError):
                 error = AnswerError(f"no reply within {LIST_SECONDS:g} s", SEE_LOG)
             else:
-                error = error_of(problem, self.config, self._redact)
+                error = error_of(problem, self.config, self.redact)
             unauthorised = isinstance(problem, openai.APIStatusError) and problem.status_code in (401, 403)
             if unauthorised or isinstance(problem, TimeoutError | openai.APIConnectionError):
                 failure = error.failure(self.name, self.config)
                 raise WorkError.because(failure, failure.expected) from None
 
+    async def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """The JSON at a path, or at another address of the server. Raises what the client does."""
+        if body is None:
+            return await self._client.get(path, cast_to=object)
+        return await self._client.post(path, body=body, cast_to=object)
+
     async def answer(self, messages: Sequence[Message], generation: GenerationConfig, put: Put) -> Response:
         """The response to a conversation. Its text goes to `put` as it comes. Never raises."""
-        answer = PartialAnswer(self._redact.stream(), self.config.most_characters, generation.max_new_tokens)
+        answer = PartialAnswer(self.redact.stream(), self.config.most_characters, generation.max_new_tokens)
         finish: Finish
         try:
             finish, error = await self._attempts(messages, generation, answer, put)
@@ -148,15 +159,19 @@ class Server:
         while True:
             try:
                 async with self.pace.place() as started:
-                    if (rest := self._rests_until - time.monotonic()) > 0:
-                        reason = f"{self._failures} failures in a row, the last: {self._last_reason}"
-                        error = AnswerError(reason, f"Fix the server. It is asked again in {rest:.0f} s.")
+                    await self.breaker.try_again(self._probe)
+                    if self.breaker.state != "closed":
+                        next_step = f"Fix the server. It is asked again in {self.breaker.seconds_left:.0f} s."
+                        error = AnswerError(self.breaker.reason, next_step)
                         return "error", error.failure(self.name, self.config)
                     if not attempt:
                         answer.started = time.perf_counter()
                     finish = await self._attempt(messages, generation, answer, put)
             except Exception as problem:  # the client, the transport and foreign data raise many kinds
-                error = error_of(problem, self.config, self._redact)
+                error = error_of(problem, self.config, self.redact)
+                if error.subject == "stream_options" and "stream_options" not in self._refusals:
+                    self._refusals.note("stream_options")
+                    continue
                 pause = self._pause_after(error, attempt, started, answer.has_begun)
                 attempt += 1
                 if pause is None:
@@ -164,9 +179,22 @@ class Server:
                     return "refused" if error.refused else "error", failure
                 await asyncio.sleep(pause)
             else:
-                self._failures, self._rests_until = 0, 0.0
-                self.pace.answered()
+                self.breaker.answered()
+                self.pace.answered((answer.first_token_seconds or 0) < self.config.first_token_seconds / 4)
                 return finish, None
+
+    async def _probe(self) -> str | None:
+        """Why a tiny request fails; None if the server answers it, or refuses what is in it."""
+        body: dict[str, Any] = {"model": self.model, "messages": PROBE, self.config.token_limit: 1}
+        try:
+            async with asyncio.timeout(self.config.first_token_seconds):
+                await self.ask("/chat/completions", body)
+        except TimeoutError:
+            return f"no answer within {self.config.first_token_seconds:g} s"
+        except Exception as problem:
+            error = error_of(problem, self.config, self.redact)
+            return None if error.refused else error.reason
+        return None
 
     def _pause_after(self, error: AnswerError, attempt: int, started: float, has_begun: bool) -> float | None:
         """Seconds until the next attempt of this request, None if there is none. All others slow down with it."""
@@ -190,7 +218,7 @@ class Server:
                 try:
                     _check_type(stream.response)
                     answer.request_id = (
-                        self._redact(stream.response.headers.get("x-request-id", "")[:LONGEST_ID]) or None
+                        self.redact(stream.response.headers.get("x-request-id", "")[:LONGEST_ID]) or None
                     )
                     async for chunk in stream:
                         if self._add(chunk, answer, put):
@@ -207,7 +235,7 @@ class Server:
                 next_step = "Try again later, or raise first_token_seconds."
                 raise AnswerError(f"no first token within {first:g} s", next_step, overload=True) from None
             raise AnswerError(f"no further token for {gap:g} s", "Try again.", overload=True) from None
-        return finish_of(answer.finish_reason, bool(answer.parts), answer.tool_call, self._redact)
+        return finish_of(answer.finish_reason, bool(answer.parts), answer.tool_call, self.redact)
 
     def _body(self, messages: Sequence[Message], generation: GenerationConfig) -> dict[str, Any]:
         return {
@@ -217,8 +245,7 @@ class Server:
             "seed": generation.seed,
             self.config.token_limit: generation.max_new_tokens,
             "stream": True,
-            "stream_options": {"include_usage": True},
-        }
+        } | ({} if "stream_options" in self._refusals else {"stream_options": {"include_usage": True}})
 
     def _add(self, chunk: Any, answer: PartialAnswer, put: Put) -> bool:
         """Add a chunk to the answer. Return whether it had a token."""
@@ -245,30 +272,27 @@ class Server:
 
     async def _count_failure(self, error: AnswerError, attempts: int, characters: int) -> Failure:
         """The message of a failure; one that is not the request's fault counts towards a rest."""
-        if error.reason.startswith("status 404"):
+        if error.unknown:
             error.next_step = await self._which_model() or error.next_step
         if characters:
             error.reason += f", after {characters:,} characters"
         if attempts > 1:
             error.reason += f", in the last of {attempts} attempts"
-        if not error.refused:
-            self._failures += 1
-            self._last_reason = error.reason
-            if self._failures >= self.config.rest_after:
-                self._rests_until = time.monotonic() + self.config.rest_seconds
+        if not (error.refused or error.unknown):
+            self.breaker.failed(error.reason)
         return error.failure(self.name, self.config)
 
     async def _which_model(self) -> str | None:
         """How to fix `model`, from the server's list of models; None if it has none."""
         with suppress(Exception):  # it only improves the message
             async with asyncio.timeout(LIST_SECONDS):
-                names = [self._redact(name) for name in await self._models()]
+                names = [self.redact(name) for name in await self._models()]
             if names and self.model not in names:
                 return f'Fix model = "{self.model}" in fleet.toml. {did_you_mean(self.model, names[:50])}'
         return None
 
     async def _models(self) -> list[str]:
-        reply: Any = await self._client.get("/models", cast_to=object)
+        reply = await self.ask("/models")
         entries = reply.get("data") if isinstance(reply, dict) else None
         names = [entry.get("id") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
         return [replace_surrogates(name) for name in names if isinstance(name, str)]

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from zooter_core.backends.http.refusals import Subject
 from zooter_core.serve.chat_request import ChatRequest
 
 CHAT = "/chat/completions"
@@ -25,7 +26,10 @@ class TargetError(Exception):
         body: the server's own error in the API's shape, if it has one that a client may see.
         retry_after: seconds after which the server wants to be asked again.
         temporary: whether the same candidate may succeed soon.
-        request_fault: whether the request is at fault, not the candidate.
+        subject: what in the request is at fault, and not the candidate; None if nothing is.
+        context_tokens: the longest context, if the server names it.
+        counts: whether the failure says that the candidate's server is ill.
+        same_as: equal in failures of other candidates for which the request may be to blame; None if it cannot be.
     """
 
     reason: str
@@ -33,7 +37,15 @@ class TargetError(Exception):
     body: Mapping[str, Any] | None = None
     retry_after: float | None = None
     temporary: bool = False
-    request_fault: bool = False
+    subject: Subject | None = None
+    context_tokens: int | None = None
+    counts: bool = True
+    same_as: str | None = None
+
+    @property
+    def request_fault(self) -> bool:
+        """Whether the request is at fault, not the candidate."""
+        return self.subject is not None
 
 
 @dataclass
@@ -46,6 +58,7 @@ class Progress:
         written: bytes of text in a whole answer, by which tokens are estimated if it does not.
         finish: the reason, as the server names it; None if the answer has not ended.
         encrypted: hashes of encrypted reasoning in it.
+        patience: seconds to wait for a place among the candidate's requests.
     """
 
     id: str = ""
@@ -54,6 +67,7 @@ class Progress:
     written: int = 0
     finish: str | None = None
     encrypted: list[str] = field(default_factory=list)
+    patience: float = 60.0
 
 
 class Target(Protocol):

@@ -10,6 +10,7 @@ from typing import Any
 from zooter_core.strict_json import dump_json
 
 END = re.compile(rb"\r?\n\r?\n")
+LONGEST_END = 4  # bytes
 # A key, since a quote inside a string is escaped. The first one of an event is its own; those of nested objects follow.
 MODEL = re.compile(rb'(?<!\\)"model"\s*:\s*(?:"(?:[^"\\]|\\.)*"|null)')
 OPEN = re.compile(rb'"finish_reason"\s*:\s*null')
@@ -28,22 +29,23 @@ class Splitter:
     """Turns parts of a stream into whole events, each with its blank line."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The events that a part completes."""
-        data = self._rest + data if self._rest else data
-        start = 0
-        for match in END.finditer(data):
-            yield data[start : match.end()]
+        """The events that a part completes. Takes time by the length of the part, however long the event is."""
+        start, look = 0, max(0, len(self._rest) - LONGEST_END + 1)  # an end may have begun before this part
+        self._rest += data
+        for match in END.finditer(self._rest, look):
+            yield bytes(self._rest[start : match.end()])
             start = match.end()
-        self._rest = data[start:]
+        if start:
+            self._rest = self._rest[start:]
         if len(self._rest) > LONGEST_EVENT:
             raise EventTooLongError(f"an event of more than {LONGEST_EVENT:,} bytes")
 
     def end(self) -> bytes:
         """The last event, if the stream ended without its blank line."""
-        rest, self._rest = self._rest.strip(), b""
+        rest, self._rest = bytes(self._rest.strip()), bytearray()
         return rest + b"\n\n" if rest else b""
 
 
@@ -100,6 +102,14 @@ def is_plain(event: bytes) -> bool:
     It is not parsed: a quote inside a string is escaped, so what looks like a key is one.
     """
     return OPEN.search(event) is not None and NOTED.search(event) is None
+
+
+def is_usage(event: bytes) -> bool:
+    """Whether an event is the count of tokens that `include_usage` adds, without any part of the answer."""
+    if b'"usage"' not in event:
+        return False
+    chunk = chunk_of(payload(event))
+    return chunk.get("choices") == [] and isinstance(chunk.get("usage"), dict)
 
 
 def written(answer: Mapping[str, Any]) -> int:

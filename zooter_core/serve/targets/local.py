@@ -85,7 +85,7 @@ class Local:
     def _end(self, response: Response, request: ChatRequest, progress: Progress) -> None:
         if response.error is not None:
             refused = response.finish == "refused"
-            raise TargetError(response.error.reason, 400 if refused else 500, request_fault=refused)
+            raise TargetError(response.error.reason, 400 if refused else 500, subject="request" if refused else None)
         progress.finish = FINISH.get(response.finish, "stop")
         prompt, answer = request.prompt_tokens, response.tokens
         progress.usage = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}

@@ -9,12 +9,14 @@ from typing import Any
 
 import aiohttp
 
+from zooter_core.backends.http.breaker import Breaker
+from zooter_core.backends.http.pace import Places
 from zooter_core.backends.http.redaction import Redaction
-from zooter_core.backends.http.retry import REFUSED, is_temporary, retry_after
+from zooter_core.backends.http.refusals import UNAVAILABLE, Refusals, limit_of, message_of, subject_of
+from zooter_core.backends.http.retry import is_temporary, retry_after
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import key_from
 from zooter_core.errors import one_line
-from zooter_core.serve.breakers import Breaker
 from zooter_core.serve.chat_request import ChatRequest
 from zooter_core.serve.reasoning import digests
 from zooter_core.serve.targets import CHAT, Progress, TargetError
@@ -24,6 +26,7 @@ from zooter_core.serve.targets.events import (
     begins,
     chunk_of,
     is_plain,
+    is_usage,
     payload,
     renamed,
     written,
@@ -36,6 +39,10 @@ MOST_ERROR = 1 << 16  # bytes of a server's error that are read
 BEFORE = ("response.created", "response.queued", "response.in_progress")  # events without a part of the answer
 FAILED = ("response.failed", "error")
 ACCOUNT = (401, 402, 403)  # about our key or account at the server: a client must not take them for its own
+BUSY_SECONDS = 1.0  # after which a client may ask again for a place
+NOT_FOUND = 404  # no such API or model, which says nothing about the others
+INCLUDE_USAGE = {"include_usage": True}
+PROBE = [{"role": "user", "content": "Hi"}]
 
 
 class Upstream:
@@ -54,9 +61,40 @@ class Upstream:
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
         self._member = b'"model":' + dump_json(self.name).encode()
-        self._parallel = asyncio.Semaphore(self.config.parallel)
+        self._places = Places(lambda: self.config.parallel)
         self.breaker = Breaker(self.config.rest_after, self.config.rest_seconds)
+        self.refusals = Refusals()
         self._most = self.config.most_bytes
+        self._trial: asyncio.Task[None] | None = None
+
+    def failed(self, reason: str) -> None:
+        """Count a request that the server failed. If that opens the breaker, a tiny request tries it after the rest."""
+        self.breaker.failed(reason)
+        if self.breaker.state != "closed" and (self._trial is None or self._trial.done()):
+            self._trial = asyncio.create_task(self._try_again())
+
+    async def _try_again(self) -> None:
+        while self.breaker.state != "closed":
+            await asyncio.sleep(self.breaker.seconds_left)
+            await self.breaker.try_again(self._probe)
+
+    async def _probe(self) -> str | None:
+        """Why a tiny request fails; None if the server answers it, or refuses what is in it."""
+        try:
+            body = {"model": self.model, "messages": PROBE, self.config.token_limit: 1}
+            async with asyncio.timeout(self.config.first_token_seconds):
+                await self._send(CHAT, body, Progress())
+        except TimeoutError:
+            return self._too_late().reason
+        except TargetError as error:
+            return error.reason if error.counts else None
+        return None
+
+    async def close(self) -> None:
+        """End the trial, if one waits or runs."""
+        if self._trial:
+            self._trial.cancel()
+            await asyncio.gather(self._trial, return_exceptions=True)
 
     async def complete(self, request: ChatRequest, routed: bool, progress: Progress) -> dict[str, Any]:
         answer = await self.post(CHAT, request.for_candidate(self.model, routed), progress)
@@ -67,7 +105,11 @@ class Upstream:
 
     async def post(self, path: str, body: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         """The whole answer of a path of the server. Raises as `complete`."""
-        async with self._place(), self._answer(path, body, JSON) as response:
+        async with self._place(progress.patience):
+            return await self._send(path, body, progress)
+
+    async def _send(self, path: str, body: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+        async with self._answer(path, body, JSON) as response:
             raw = await self._read(response, self._most, WHOLE_SECONDS)
             try:
                 answer = parse_json(self._masked(raw))
@@ -76,7 +118,7 @@ class Upstream:
             if not isinstance(answer, dict):
                 raise TargetError("the answer is not a JSON object")
             if "error" in answer and answer["error"] and "choices" not in answer:
-                raise TargetError(f"the server sent an error{self._message(answer)}")
+                raise self._sent_error(answer, temporary=False)
         progress.id, progress.written = str(answer.get("id") or ""), written(answer)
         self._note(answer, progress)
         return answer | {"model": self.name}
@@ -85,7 +127,9 @@ class Upstream:
         def look(event: bytes, begun: bool) -> bool:
             return (begun and is_plain(event)) or self._look(event, progress) or begun
 
-        return self._events(CHAT, request.for_candidate(self.model, routed), look, progress)
+        body = request.for_candidate(self.model, routed)
+        options = body.get("stream_options") or {}
+        return self._events(CHAT, body, look, progress, usage=not options.get("include_usage"))
 
     def raw_stream(self, path: str, body: Mapping[str, Any], progress: Progress) -> AsyncGenerator[bytes, None]:
         """The events of the Responses API, from the first part of the answer on. Raises as `complete`."""
@@ -97,12 +141,21 @@ class Upstream:
         return self._events(path, body, look, progress)
 
     async def _events(
-        self, path: str, body: Mapping[str, Any], look: Callable[[bytes, bool], bool], progress: Progress
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        look: Callable[[bytes, bool], bool],
+        progress: Progress,
+        usage: bool = False,
     ) -> AsyncGenerator[bytes, None]:
-        """The events of a stream from the answer's beginning on; `look` says after each event whether it has begun."""
+        """The events of a stream from the answer's beginning on; `look` says after each event whether it has begun.
+
+        Args:
+            usage: asks for the count of tokens, which is only noted: the client has not asked for it.
+        """
         splitter, size, begun = Splitter(), 0, False
         buffer: list[bytes] = []  # events before the beginning
-        async with self._place(), self._answer(path, body, EVENTS) as response:
+        async with self._place(progress.patience), self._answer(path, body, EVENTS, usage) as response:
             clock = asyncio.get_running_loop().time
             until = clock() + self.config.first_token_seconds
             data = b"-"
@@ -118,7 +171,8 @@ class Upstream:
                     except TargetError as error:
                         problem = error
                         break
-                    if path != CHAT or not event.startswith(b"data: [DONE]"):
+                    dropped = event.startswith(b"data: [DONE]") or (usage and is_usage(event))
+                    if path != CHAT or not dropped:
                         buffer.append(renamed(self._masked(event), self._member))
                 if begun and buffer:
                     yield b"".join(buffer)
@@ -132,28 +186,42 @@ class Upstream:
                 raise TargetError("the stream ended in the middle of the answer")
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        """One of the requests that the server gets at the same time; how it ends counts for the breaker."""
-        async with self._parallel:
-            with self.breaker.attempt():
-                yield
+    async def _place(self, patience: float) -> AsyncIterator[None]:
+        """One of the requests that the server gets at the same time; waits so many seconds for it."""
+        try:
+            async with asyncio.timeout(patience):
+                await self._places.enter()
+        except TimeoutError:
+            reason = f"none of its {self.config.parallel} places became free within {patience:g} s"
+            raise TargetError(reason, 503, retry_after=BUSY_SECONDS, counts=False) from None
+        try:
+            yield
+        finally:
+            self._places.leave()
 
     @asynccontextmanager
-    async def _answer(self, path: str, body: Mapping[str, Any], kind: str) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A response with status 200 of the right type; its connection is closed if it is not read to the end."""
-        url, data = self.config.base_url.rstrip("/") + path, dump_json(body).encode()
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.config.connect_seconds)
-        headers = self._headers | {"Accept": kind}
+    async def _answer(
+        self, path: str, body: Mapping[str, Any], kind: str, usage: bool = False
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A response with status 200 of the right type; its connection is closed if it is not read to the end.
+
+        Args:
+            usage: asks for the count of tokens too, if the server knows how.
+        """
+        usage = usage and "stream_options" not in self.refusals
+        response = await self._post(
+            path,
+            {**body, "stream_options": {**(body.get("stream_options") or {}), **INCLUDE_USAGE}} if usage else body,
+            kind,
+        )
         try:
-            async with asyncio.timeout(self.config.first_token_seconds if kind == EVENTS else WHOLE_SECONDS):
-                response = await self._http.post(
-                    url, data=data, headers=headers, timeout=timeout, allow_redirects=False
-                )
-        except TimeoutError:
-            raise self._too_late() from None
-        except (aiohttp.ClientError, OSError) as problem:
-            raise TargetError(f"no connection ({type(problem).__name__})", temporary=True) from None
-        try:
+            if response.status != 200:
+                error = await self._refusal(response)
+                if not usage or error.subject != "stream_options":
+                    raise error
+                self.refusals.note("stream_options")
+                response.close()
+                response = await self._post(path, body, kind)
             if response.status != 200:
                 raise await self._refusal(response)
             if response.headers.get("content-encoding", "identity") != "identity":
@@ -165,6 +233,19 @@ class Upstream:
             raise TargetError(f"the connection broke ({type(problem).__name__})", temporary=True) from None
         finally:
             response.close() if not response.content.at_eof() else response.release()
+
+    async def _post(self, path: str, body: Mapping[str, Any], kind: str) -> aiohttp.ClientResponse:
+        """The beginning of a response, whatever its status."""
+        url, data = self.config.base_url.rstrip("/") + path, dump_json(body).encode()
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.config.connect_seconds)
+        headers = self._headers | {"Accept": kind}
+        try:
+            async with asyncio.timeout(self.config.first_token_seconds if kind == EVENTS else WHOLE_SECONDS):
+                return await self._http.post(url, data=data, headers=headers, timeout=timeout, allow_redirects=False)
+        except TimeoutError:
+            raise self._too_late() from None
+        except (aiohttp.ClientError, OSError) as problem:
+            raise TargetError(f"no connection ({type(problem).__name__})", temporary=True) from None
 
     async def _next(self, response: aiohttp.ClientResponse, until: float, begun: bool) -> bytes:
         """The next bytes of a stream; none at its end."""
@@ -185,7 +266,7 @@ class Upstream:
         except ValueError:
             raise TargetError("a line of the stream is not JSON", temporary=True) from None
         if chunk.get("error"):
-            raise TargetError(f"the server sent an error{self._message(chunk)}", temporary=True)
+            raise self._sent_error(chunk)
         progress.id = progress.id or str(chunk.get("id") or "")
         progress.created = progress.created or (created if type(created := chunk.get("created")) is int else 0)
         self._note(chunk, progress)
@@ -207,7 +288,7 @@ class Upstream:
                 progress.usage = usage
         if not begun and (kind in FAILED or chunk.get("error")):
             shape = response if isinstance(response, dict) else {"error": chunk.get("error") or chunk.get("message")}
-            raise TargetError(f"the server sent an error{self._message(shape)}", temporary=True)
+            raise self._sent_error(shape)
         return begun or kind not in BEFORE
 
     def _note(self, chunk: Mapping[str, Any], progress: Progress) -> None:
@@ -229,14 +310,31 @@ class Upstream:
             body = parse_json(raw)
         except (ValueError, TargetError):
             body = None
-        body = body if isinstance(body, dict) and isinstance(body.get("error"), dict) else None
-        shown = body if status not in ACCOUNT and 400 <= status < 500 else None
-        wait = retry_after(response.headers) if is_temporary(status) else None
-        reason = f"status {status}{': the server refuses our key' if status in ACCOUNT else self._message(body or {})}"
-        return TargetError(
-            reason, status if 400 <= status < 500 and status not in ACCOUNT else 502, shown, wait,
-            is_temporary(status), status in REFUSED,
-        )  # fmt: skip
+        message = message_of(body)
+        subject = subject_of(status, message)
+        temporary = is_temporary(status) and subject is None
+        reason = f"status {status}{': the server refuses our key' if status in ACCOUNT else self._quoted(message)}"
+        error = TargetError(reason, temporary=temporary, subject=subject)
+        error.counts = subject is None and status != NOT_FOUND
+        if 400 <= status < 500 and status not in ACCOUNT:
+            error.status = status
+            error.body = body if isinstance(body, dict) and isinstance(body.get("error"), dict) else None
+        elif subject is not None:
+            error.status = 400  # whoever sends the request again will fail again
+        elif status >= 500 and status not in UNAVAILABLE:
+            error.same_as = f"status {status}"
+        if subject == "context":
+            error.context_tokens = limit_of(message)
+        if temporary:
+            error.retry_after = retry_after(response.headers)
+        return error
+
+    def _sent_error(self, body: Mapping[str, Any], temporary: bool = True) -> TargetError:
+        """The error in the body of an answer with status 200."""
+        message = message_of(body)
+        reason, subject = f"the server sent an error{self._quoted(message)}", subject_of(500, message)
+        status = 502 if subject is None else 400
+        return TargetError(reason, status, None, None, temporary and subject is None, subject, counts=subject is None)
 
     async def _read(self, response: aiohttp.ClientResponse, most: int, seconds: float) -> bytes:
         parts, size = [], 0
@@ -254,13 +352,9 @@ class Upstream:
     def _masked(self, data: bytes) -> bytes:
         return data.replace(self._key, b"***") if self._key and self._key in data else data
 
-    def _message(self, body: Mapping[str, Any]) -> str:
+    def _quoted(self, message: str) -> str:
         """`: the server's message`, on one short line, without the key."""
-        error = body.get("error")
-        text = error.get("message") if isinstance(error, dict) else error
-        if not isinstance(text, str) or not text:
-            return ""
-        return f": {one_line(self._redact(text))}"
+        return f": {one_line(self._redact(message))}" if message else ""
 
     def _too_late(self, begun: bool = False) -> TargetError:
         seconds = self.config.gap_seconds if begun else self.config.first_token_seconds

@@ -1,0 +1,92 @@
+"""What a server's model can do: llama.cpp itself, the routes of Ollama and vLLM, and tiny requests to any other."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.event_loops import run_apart
+from support.scripted_server import serving
+from zooter_core.backends.gguf import child
+from zooter_core.backends.http.abilities import Abilities, abilities_of
+from zooter_core.backends.http.faults import error_of
+from zooter_core.backends.http.server import Server
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.endpoint import EndpointConfig
+
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+
+
+def server_at(url: str, model: str) -> Server:
+    return Server(CandidateConfig(model, "openai", model, endpoint=EndpointConfig(url, retries=0)))
+
+
+@pytest.fixture
+def llama_cpp(tmp_path: Path) -> Iterator[str]:
+    """The address of llama.cpp's server with a tiny model."""
+    pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
+    from support.gguf_models import write_model
+
+    settings: dict[str, Any] = {"model": str(write_model(tmp_path / "tiny.gguf")), "adapters": [], "threads": 1}
+    settings |= {"hostnames": ["127.0.0.1"], "port": 0, "n_ctx": 512, "n_parallel": 2, "offline": True, "ui": False}
+    process = subprocess.Popen(
+        [sys.executable, "-I", child.__file__, json.dumps(settings)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=tmp_path,
+    )
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())["address"] + "/v1"
+    finally:
+        process.communicate()
+
+
+def test_llama_cpp_says_what_it_can_do_and_refuses_an_image_with_status_500(llama_cpp):
+    server = server_at(llama_cpp, "tiny")
+
+    async def look() -> tuple[Abilities, Exception]:
+        abilities = await abilities_of(server)
+        content = [{"type": "text", "text": "Look"}, PICTURE]
+        with pytest.raises(Exception) as caught:  # noqa: PT011 (it is looked at below)
+            await server.ask("/chat/completions", {"messages": [{"role": "user", "content": content}]})
+        return abilities, caught.value
+
+    abilities, problem = run_apart(look())
+    assert abilities == Abilities(
+        context_tokens=256, images=False, tools=False, json_mode=True, logprobs=True, parallel=2
+    )
+    error = error_of(problem, server.config, server.redact)
+    assert "status 500" in error.reason
+    assert (error.subject, error.refused, error.temporary) == ("images", True, False)
+
+
+def look_at(model: str, routes: dict[str, Any]) -> Abilities:
+    with serving() as scripted:
+        scripted.routes = routes
+        return run_apart(abilities_of(server_at(scripted.url, model)))
+
+
+def test_ollama_says_what_a_model_can_do():
+    shown = {"capabilities": ["completion", "vision"], "parameters": "stop  x\nnum_ctx   8192"}
+    running = {"models": [{"name": "other", "context_length": 1}, {"name": "good", "context_length": 4096}]}
+    abilities = {"images": True, "tools": False, "json_mode": True, "logprobs": False}
+    assert look_at("good", {"/api/show": shown, "/api/ps": running}) == Abilities(4096, **abilities)
+    assert look_at("good", {"/api/show": shown, "/api/ps": {}}) == Abilities(8192, **abilities)
+
+
+def test_vllm_lists_the_context_and_trials_show_the_rest():
+    models = {"data": [{"id": "no-tools", "max_model_len": 16384}]}
+    expected = Abilities(16384, images=True, tools=False, json_mode=True, logprobs=False)
+    assert look_at("no-tools", {"/v1/models": models}) == expected
+
+
+def test_a_server_that_fails_trials_says_nothing():
+    assert look_at("http-429", {}) == Abilities()

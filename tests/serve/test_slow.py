@@ -1,0 +1,98 @@
+"""Slow candidates, and clients that read slowly or not at all: none of them holds up the others."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
+
+from support.running_endpoint import stream_of
+from zooter_core.serve.targets.events import Splitter
+
+METADATA = {"x-zooter-metadata": "enabled"}
+
+
+def serve_table(**keys: float) -> str:
+    return "\n[serve]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
+
+
+def unread(endpoint, model: str) -> socket.socket:
+    """A stream of which the client never reads anything."""
+    body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    data, parts = json.dumps(body).encode(), urlsplit(endpoint.url)
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect((parts.hostname, parts.port))
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    client.sendall(head.encode() + b"Content-Length: %d\r\n\r\n" % len(data) + data)
+    return client
+
+
+def test_a_client_that_never_reads_its_stream_is_gone_after_a_while(serve, scripted):
+    endpoint = serve("endless", extra=serve_table(write_seconds=1))
+    with unread(endpoint, "auto"):
+        exchange = endpoint.next_exchange()
+    assert exchange.status == 499
+    assert scripted.dropped.wait(20)
+
+
+def test_auto_waits_a_bounded_time_for_a_place_and_then_asks_the_next(serve, scripted):
+    endpoint = serve("endless", "good", parallel=1, extra=serve_table(place_seconds=0.3, queue_seconds=0.6))
+    full, free = endpoint.order
+    with unread(endpoint, full):
+        scripted.wait_for("endless", 1)
+        for _ in range(3):
+            answer = endpoint.chat(headers=METADATA).json()
+            assert answer["model"] == free
+            assert "none of its 1 places" in answer["zooter"]["failed"][0]["reason"]
+        named = endpoint.chat(model=full)
+        assert (named.status_code, named.headers["retry-after"]) == (503, "1")
+        assert endpoint.client.get("/ready").json()["breakers"][full] == "closed"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_beside_a_slow_candidate_the_next_one_answers(serve, scripted, stream):
+    endpoint = serve("hang-first", "good", extra=serve_table(hedge_seconds=0.3))
+    slow, fast = endpoint.order
+    answer = endpoint.chat(stream=stream, headers=METADATA)
+    last = stream_of(answer)[-1] if stream else answer.json()
+    assert last["model"] == fast
+    assert last["zooter"]["hedged"] is True
+    assert last["zooter"]["failed"] == [{"candidate": slow, "reason": f"{fast} began to answer before it"}]
+    assert answer.headers["x-zooter-attempts"] == "2"
+    assert scripted.dropped.wait(20)  # the slow one's request has been closed
+    assert endpoint.client.get("/ready").json()["breakers"][slow] == "closed"
+    assert endpoint.next_exchange().progress.usage["total_tokens"] == 16
+    assert f'zooter_hedges_total{{model="{fast}"}} 1.0' in endpoint.client.get("/metrics").text
+
+
+def test_a_slow_candidate_that_begins_first_answers_after_all(serve, scripted):
+    endpoint = serve("stalls", "hang-first", extra=serve_table(hedge_seconds=0.3))
+    answer = endpoint.chat(headers=METADATA).json()
+    assert answer["model"] == endpoint.order[0]
+    assert [failure["candidate"] for failure in answer["zooter"]["failed"]] == [endpoint.order[1]]
+    assert scripted.dropped.wait(20)
+
+
+def test_without_hedge_seconds_and_for_a_named_candidate_nobody_else_is_asked(serve, scripted):
+    endpoint = serve("hang-first", "good", hang_seconds=1, extra=serve_table(hedge_seconds=0.1))
+    assert endpoint.chat(model=endpoint.order[0], stream=True).status_code == 504
+    assert scripted.count("good") == 0
+
+
+def test_bytes_that_drip_into_a_huge_event_take_time_by_their_number():
+    """12 MB and then single bytes: searched anew each time, that would be 240 GB."""
+    splitter = Splitter()
+    assert list(splitter.feed(b"data: " + b"x" * 12_000_000)) == []
+    begun = time.process_time()
+    for _ in range(20_000):
+        assert list(splitter.feed(b"x")) == []
+    (event,) = [*splitter.feed(b"\r"), *splitter.feed(b"\n\r"), *splitter.feed(b"\ndata: 1")]
+    assert (len(event), event[-4:]) == (12_020_010, b"\r\n\r\n")
+    assert splitter.end() == b"data: 1\n\n"
+    assert time.process_time() - begun < 20

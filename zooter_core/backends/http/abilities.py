@@ -1,0 +1,149 @@
+"""What the model behind a server can do: from the server's own routes where it has them, else by tiny requests."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import struct
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from zooter_core.backends.http.faults import error_of
+from zooter_core.backends.http.server import PROBE, Server
+
+ROUTE_SECONDS = 10.0  # for a route that only llama.cpp, Ollama or vLLM has
+SIDE = 64  # pixels of the picture; some models refuse smaller ones
+FUNCTION = {"name": "now", "description": "The time.", "parameters": {"type": "object", "properties": {}}}
+JSON_PROBE = [{"role": "user", "content": "Reply with an empty JSON object."}]
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a model can do; None where nothing says.
+
+    Attributes:
+        context_tokens: the longest prompt and answer together.
+        parallel: requests that the server works on at the same time.
+    """
+
+    context_tokens: int | None = None
+    images: bool | None = None
+    tools: bool | None = None
+    json_mode: bool | None = None
+    logprobs: bool | None = None
+    parallel: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+async def abilities_of(server: Server) -> Abilities:
+    """What a server says of its model, and what trials show of the rest. It must have answered a request before."""
+    stated = await _llama_cpp(server) or await _ollama(server) or await _vllm(server) or Abilities()
+    trials: dict[str, dict[str, Any]] = {
+        "images": {"messages": _picture()},
+        "tools": {"messages": PROBE, "tools": [{"type": "function", "function": FUNCTION}]},
+        "json_mode": {"messages": JSON_PROBE, "response_format": {"type": "json_object"}},
+        "logprobs": {"messages": PROBE, "logprobs": True},
+    }
+    for name, body in trials.items():
+        if getattr(stated, name) is None:
+            stated = replace(stated, **{name: await _trial(server, name, body)})
+    return stated
+
+
+async def _llama_cpp(server: Server) -> Abilities | None:
+    """`/props` of llama.cpp. Any model gives JSON by its grammars; tools are left out where the template has none."""
+    props = await _json(server, "/props")
+    if "default_generation_settings" not in props:
+        return None
+    tools = _member(props, "chat_template_caps", "supports_tools")
+    return Abilities(
+        context_tokens=_count(_member(props, "default_generation_settings", "n_ctx")),
+        images=_flag(_member(props, "modalities", "vision")),
+        tools=_flag(tools),
+        json_mode=True,
+        parallel=_count(props.get("total_slots")),
+    )
+
+
+async def _ollama(server: Server) -> Abilities | None:
+    """`/api/show` and `/api/ps` of Ollama, which cuts a longer prompt without a word."""
+    shown = await _json(server, "/api/show", {"model": server.model})
+    capabilities = shown.get("capabilities")
+    if not isinstance(capabilities, list):
+        return None
+    running = (await _json(server, "/api/ps")).get("models")
+    lengths = [
+        _count(entry.get("context_length"))
+        for entry in (running if isinstance(running, list) else ())
+        if isinstance(entry, Mapping) and server.model in (entry.get("name"), entry.get("model"))
+    ]
+    setting = re.search(r"^num_ctx\s+(\d+)", str(shown.get("parameters") or ""), re.MULTILINE)
+    context = next(filter(None, lengths), int(setting[1]) if setting else None)
+    return Abilities(context, "vision" in capabilities, "tools" in capabilities, json_mode=True)
+
+
+async def _vllm(server: Server) -> Abilities | None:
+    """`max_model_len` in vLLM's list of models."""
+    entries = (await _json(server, "/v1/models")).get("data")
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, Mapping) and entry.get("id") == server.model and "max_model_len" in entry:
+            return Abilities(_count(entry["max_model_len"]))
+    return None
+
+
+async def _json(server: Server, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+    """The JSON object at a path of the server, beside its `/v1`; empty if there is none."""
+    with suppress(Exception):  # another make of server answers in any way
+        async with asyncio.timeout(ROUTE_SECONDS):
+            reply = await server.ask(server.config.base_url.rstrip("/").removesuffix("/v1") + path, body)
+        return reply if isinstance(reply, Mapping) else {}
+    return {}
+
+
+async def _trial(server: Server, name: str, body: Mapping[str, Any]) -> bool | None:
+    """Whether the server answers a tiny request; None if something else went wrong."""
+    body = {"model": server.model, **body, str(server.config.token_limit): 1}
+    try:
+        async with asyncio.timeout(server.config.first_token_seconds):
+            reply = await server.ask("/chat/completions", body)
+    except Exception as problem:
+        return False if error_of(problem, server.config, server.redact).refused else None
+    return bool(_member(reply, "choices", 0, "logprobs")) if name == "logprobs" else True
+
+
+def _member(value: Any, *keys: str | int) -> Any:
+    """A member of nested JSON; None if it is not there."""
+    for key in keys:
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and value > 0 else None
+
+
+def _flag(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _picture() -> list[dict[str, Any]]:
+    """A message with a white picture."""
+
+    def part(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0)
+    rows = zlib.compress((b"\0" + b"\xff" * 3 * SIDE) * SIDE)
+    png = b"\x89PNG\r\n\x1a\n" + part(b"IHDR", head) + part(b"IDAT", rows) + part(b"IEND", b"")
+    url = "data:image/png;base64," + base64.b64encode(png).decode()
+    picture = {"type": "image_url", "image_url": {"url": url}}
+    return [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, picture]}]
