@@ -13,13 +13,13 @@ import pytest
 SECONDS = 15  # on a busy machine; the work itself takes milliseconds, and what hangs is given up after 20
 
 
-def connection(endpoint, stream: bool, **body) -> socket.socket:
+def connection(endpoint, stream: bool, path: str = "chat/completions", **body) -> socket.socket:
     """A request whose answer is still to come."""
     data = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "Hi"}], "stream": stream, **body})
     parts = urlsplit(endpoint.url)
     client = socket.create_connection((parts.hostname, parts.port), timeout=20)
     client.sendall(
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"POST /v1/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
         + f"Content-Length: {len(data)}\r\n\r\n{data}".encode()
     )
     return client
@@ -58,3 +58,34 @@ def test_a_client_that_goes_away_stops_a_local_candidate(local):
         assert time.monotonic() - left < SECONDS
         time.sleep(0.01)
     assert exchange.status == 499
+
+
+class Gate:
+    """What computes batches or portions of something. The first one waits for `go`."""
+
+    def __init__(self, compute) -> None:
+        self.compute, self.calls = compute, []
+        self.started, self.go = threading.Event(), threading.Event()
+
+    def __call__(self, items):
+        self.calls.append(list(items))
+        self.started.set()
+        assert self.go.wait(20)
+        return self.compute(items)
+
+
+def test_a_client_that_goes_away_stops_its_routing(serve):
+    endpoint = serve("good", extra="[serve]\nconcurrent = 2\n")
+    router = endpoint.server.gateway.router
+    gate = router._route = Gate(router._route)
+    conversations = [[{"role": "user", "content": f"{n} " + "x" * 1000}] for n in range(100)]
+    with connection(endpoint, False, "route", conversations=conversations):
+        assert gate.started.wait(20)
+        assert endpoint.server.admission.running == 1  # it has one of the places
+    left = time.monotonic()
+    while endpoint.server.admission.running:
+        assert time.monotonic() - left < SECONDS
+        time.sleep(0.01)
+    gate.go.set()
+    assert endpoint.chat("Hello").status_code == 200
+    assert [len(batch) for batch in gate.calls[1:]] == [1]  # that of the chat alone

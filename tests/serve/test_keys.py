@@ -9,7 +9,11 @@ import pytest
 
 from support.running_endpoint import QUERY
 from zooter_core.errors import ZooterError
+from zooter_core.serve.access import NOT_FORWARDED
+from zooter_core.serve.chat_request import ChatRequest
 from zooter_core.serve.keys import Key, KeyRing, add_key, read_keys, remove_key
+
+MESSAGES = [{"role": "user", "content": QUERY}]
 
 
 @pytest.fixture
@@ -153,3 +157,50 @@ def test_only_a_named_proxy_is_believed(serve, file, caplog, proxies, client):
     endpoint = serve("good", options={"keys": file, "proxies": proxies})
     endpoint.client.get("/v1/models", headers={"x-forwarded-for": "203.0.113.7"})
     assert f"refused from {client}:" in caplog.text
+
+
+def test_fields_by_which_a_server_would_route_are_not_forwarded_for_a_key_of_some_candidates(serve, file, scripted):
+    limited, every = (
+        bearer(add_key(file, key(name, models=models))) for name, models in (("a", ("math",)), ("b", None))
+    )
+    endpoint = serve("every-api", "every-api", options={"keys": file})
+    routing = dict.fromkeys(NOT_FORWARDED - {"models"}, "x") | {"models": ["math"], "seed": 7}
+
+    def post(path, headers, **body):
+        return endpoint.client.post(f"/v1/{path}", headers=headers, json=routing | body)
+
+    for model in ("math", "auto"):
+        assert post("chat/completions", limited, messages=MESSAGES, model=model).status_code == 200
+    assert post("responses", limited, model="math", input=QUERY).status_code == 200
+    assert post("chat/completions", every, messages=MESSAGES, model="math").status_code == 200
+    *narrowed, full = scripted.bodies
+    assert [set(body) & {"seed", *NOT_FORWARDED} for body in narrowed] == [{"seed"}] * 3
+    assert set(full) >= NOT_FORWARDED
+
+
+def test_a_conversation_belongs_to_its_key(serve, file, scripted):
+    """The first message, a given id, and the id of a response find nothing of another key."""
+    mine, other = (bearer(add_key(file, key(name))) for name in ("mine", "other"))
+    endpoint = serve("every-api", "every-api", options={"keys": file})
+    first, second = endpoint.order
+    loop = [*MESSAGES, {"role": "assistant", "content": "x"}]  # the candidate goes on, whoever the router would choose
+    for session in ({}, {"session_id": "guessed"}):
+        for name, headers in (("mine", mine), ("other", other)):
+            endpoint.server.gateway.sessions.of("mine").pin(
+                ChatRequest({"messages": MESSAGES, **session}, None).session, second
+            )
+            body = {"messages": loop, **session}
+            shown = endpoint.client.post("/v1/route", json=body, headers=headers).json()
+            expected = (second, "tool_loop") if name == "mine" else (first, "router")
+            assert (shown["candidate"], shown["reason"]) == expected
+            assert endpoint.chat(loop, headers=headers, **session).json()["model"] == expected[0]
+    items = {"model": second, "input": QUERY}
+    begun = endpoint.client.post("/v1/responses", headers=mine, json=items).json()["id"]
+    requests = len(scripted.bodies)
+    for model in ("auto", second):
+        body = {**items, "model": model, "previous_response_id": begun}
+        refused = endpoint.client.post("/v1/responses", headers=other, json=body)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "previous_response_not_found")
+        assert len(scripted.bodies) == requests
+    continued = endpoint.client.post("/v1/responses", headers=mine, json={**body, "model": "auto"})
+    assert continued.headers["x-model-router-selected-model"] == second

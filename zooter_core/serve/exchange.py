@@ -95,7 +95,7 @@ class Exchange:
     async def choose(self, gateway: Gateway, request: ChatRequest, writer: str | None = None) -> Choice:
         """Choose the candidates (`choice.choose`), and note the choice and how long it took."""
         self.routing_started = time.perf_counter()
-        self.choice = await choose(gateway, request, writer)
+        self.choice = await choose(gateway, request, writer, self.asker)
         self.routing_seconds = time.perf_counter() - self.routing_started
         return self.choice
 
@@ -117,6 +117,11 @@ class Exchange:
         """Note that a candidate has begun to answer."""
         self.candidate = candidate
         self.first_token_seconds = time.perf_counter() - self.started
+
+    @property
+    def asker(self) -> str:
+        """Whose turn a request takes at the router: its key's; without keys, each request has a turn of its own."""
+        return self.key or self.request_id
 
     @property
     def routed(self) -> bool:
