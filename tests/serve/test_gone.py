@@ -6,9 +6,13 @@ import json
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
+
+from zooter_core.labelling.rewards.scoring import STOPPABLE
+from zooter_core.serve.gateway import REWARD_THREADS
 
 SECONDS = 15  # on a busy machine; the work itself takes milliseconds, and what hangs is given up after 20
 
@@ -60,6 +64,14 @@ def test_a_client_that_goes_away_stops_a_local_candidate(local):
     assert exchange.status == 499
 
 
+def until(reached) -> None:
+    """Wait until something holds."""
+    started = time.monotonic()
+    while not reached():
+        assert time.monotonic() - started < SECONDS
+        time.sleep(0.01)
+
+
 class Gate:
     """What computes batches or portions of something. The first one waits for `go`."""
 
@@ -82,10 +94,28 @@ def test_a_client_that_goes_away_stops_its_routing(serve):
     with connection(endpoint, False, "route", conversations=conversations):
         assert gate.started.wait(20)
         assert endpoint.server.admission.running == 1  # it has one of the places
-    left = time.monotonic()
-    while endpoint.server.admission.running:
-        assert time.monotonic() - left < SECONDS
-        time.sleep(0.01)
+    until(lambda: not endpoint.server.admission.running)
     gate.go.set()
     assert endpoint.chat("Hello").status_code == 200
     assert [len(batch) for batch in gate.calls[1:]] == [1]  # that of the chat alone
+
+
+def test_a_client_that_goes_away_stops_its_rewards(serve):
+    """Between documents; and meanwhile feedback does not wait for them."""
+    endpoint = serve("good")
+    request_id = endpoint.chat().headers["x-request-id"]
+    endpoint.next_exchange()
+    model = endpoint.server.gateway.ensemble().reward_model
+    gate = model.score = Gate(model.score)
+    rerank = {"model": "rmr", "query": "Hi", "documents": [f"text {number}" for number in range(20)]}
+    with ExitStack() as clients:
+        for _ in range(REWARD_THREADS + 4):
+            clients.enter_context(connection(endpoint, False, "rerank", **rerank))
+        until(lambda: len(gate.calls) == REWARD_THREADS)
+        feedback = {"request_id": request_id, "verdict": "good"}
+        assert endpoint.client.post("/v1/feedback", json=feedback, timeout=SECONDS).status_code == 200
+    assert [endpoint.next_exchange().status for _ in range(REWARD_THREADS + 4)] == [499] * (REWARD_THREADS + 4)
+    gate.go.set()
+    last = endpoint.client.post("/v1/rerank", json={"query": "Hi", "documents": ["last"]})
+    assert len(last.json()["results"]) == 1
+    assert [len(items) for items in gate.calls] == [STOPPABLE] * REWARD_THREADS + [1]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -11,6 +13,7 @@ from support.running_endpoint import QUERY
 from zooter_core.errors import ZooterError
 from zooter_core.serve.access import NOT_FORWARDED
 from zooter_core.serve.chat_request import ChatRequest
+from zooter_core.serve.feedback import RequestIds
 from zooter_core.serve.keys import Key, KeyRing, add_key, read_keys, remove_key
 
 MESSAGES = [{"role": "user", "content": QUERY}]
@@ -204,3 +207,55 @@ def test_a_conversation_belongs_to_its_key(serve, file, scripted):
         assert len(scripted.bodies) == requests
     continued = endpoint.client.post("/v1/responses", headers=mine, json={**body, "model": "auto"})
     assert continued.headers["x-model-router-selected-model"] == second
+
+
+def test_feedback_names_an_id_and_a_key_of_its_own(serve, file):
+    mine, other = (bearer(add_key(file, key(name))) for name in ("mine", "other"))
+    endpoint = serve("good", options={"keys": file})
+    request_id = endpoint.chat(headers=mine).headers["x-request-id"]
+
+    def feedback(headers, name):
+        body = {"request_id": name, "verdict": "good"}
+        return endpoint.client.post("/v1/feedback", headers=headers, json=body)
+
+    for headers, name in ((other, request_id), (mine, request_id[:-1] + "x"), (mine, "req-" + "0" * 48), (mine, "é")):
+        response = feedback(headers, name)
+        assert (response.status_code, response.json()["error"]["code"]) == (404, "request_not_found")
+    assert feedback(mine, request_id).status_code == 200
+    data = endpoint.server.settings.data
+    (line,) = (data / "feedback.jsonl").read_text().splitlines()
+    assert (json.loads(line)["request_id"], json.loads(line)["key"]) == (request_id, "mine")
+    RequestIds(data).check(request_id, "mine")  # as after a restart, or at another replica
+    assert stat.S_IMODE((data / "request-ids.key").stat().st_mode) == 0o600
+
+
+def test_a_key_sees_its_own_figures(serve, file):
+    mine, other, admin = (
+        bearer(add_key(file, key(name, admin=name == "admin"))) for name in ("mine", "other", "admin")
+    )
+    endpoint = serve("good", options={"keys": file})
+    for headers in (mine, mine, other):
+        endpoint.chat(headers=headers)
+        endpoint.next_exchange()
+    counts = []
+    for headers in (mine, other, admin):
+        page = endpoint.client.get("/metrics", headers=headers).text
+        counts.append([line.split()[-1] for line in page.splitlines() if line.startswith("zooter_requests_total")])
+        assert ("zooter_breaker" in page) == (headers is admin)
+    assert counts == [["2.0"], ["1.0"], ["3.0"]]
+
+
+def test_keys_that_are_added_at_the_same_time_are_all_there(file):
+    code = "import sys; from pathlib import Path; from zooter_core.serve.keys import Key, add_key; input(1)\n"
+    code += "add_key(Path(sys.argv[1]), Key(sys.argv[2], '', 0.0))"
+    names = [f"key{number}" for number in range(5)]
+    command = [sys.executable, "-c", code, str(file)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([*command, name], **pipes) for name in names]
+    for process in processes:
+        assert process.stdout.read(1) == "1"  # it is ready
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert [process.wait(60) for process in processes] == [0] * 5
+    assert sorted(read_keys(file)) == names

@@ -73,10 +73,16 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
     """The routes that answer without a candidate."""
 
     @app.post(
-        "/v1/feedback", openapi_extra=schemas.body(schemas.FEEDBACK), responses=schemas.answers(400, 401, 413, 429)
+        "/v1/feedback",
+        openapi_extra=schemas.body(schemas.FEEDBACK),
+        responses=schemas.answers(400, 401, 404, 413, 429, 503),
     )
     async def feedback(request: Request) -> JSONResponse:
-        record = read_feedback(await server.body(request))
+        key = key_of(request)
+        name = key.name if key else None
+        with server.admission.admitted(key):
+            record = read_feedback(await server.body(request)) | {"key": name}
+        server.ids.check(record["request_id"], name)
         try:
             await asyncio.to_thread(keep_feedback, server.settings.data, record)
         except (ZooterError, OSError) as problem:
@@ -119,8 +125,12 @@ def _add_operations(app: FastAPI, server: Server) -> None:
         return JSONResponse(shape, 200 if good else 503)
 
     @app.get("/metrics", response_class=PlainTextResponse)
-    async def metrics() -> Response:
-        page = server.metrics.page(server.admission, server.gateway.breakers)
+    async def metrics(request: Request) -> Response:
+        key = key_of(request)
+        if key and not key.admin:
+            page = server.metrics.page_of(key.name)
+        else:
+            page = server.metrics.page(server.admission, server.gateway.breakers)
         return Response(page, media_type=CONTENT_TYPE)
 
     @app.post("/admin/reload", responses=schemas.answers(401, 403, 409))

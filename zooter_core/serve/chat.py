@@ -36,8 +36,10 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Excha
     config = gateway.fleet.router
     unsure = config is not None and choice.unsureness > config.unsure_above
     if request.model == RMR:
+        exchange.choice = replace(choice, reason="rmr")
         await best_answer(gateway, request, choice.order, exchange, out)
     elif request.model == AUTO_BEST and unsure and choice.reason != "tool_loop":
+        exchange.choice = replace(choice, reason="best")
         await best_answer(gateway, request, choice.order[: gateway.fleet.serve.best_of], exchange, out)
     else:
         await _answer(gateway, request, exchange, out)

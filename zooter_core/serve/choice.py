@@ -28,8 +28,8 @@ class Choice:
 
     Attributes:
         order: whom to ask, and who comes next if that fails.
-        reason: `named`, `router`, `sticky`, `switched`, `tool_loop`, or `previous` (the client continues an answer of
-            that candidate).
+        reason: `named`, `router`, `sticky`, `switched`, `tool_loop`, `previous` (the client continues an answer of that
+            candidate), or `rmr` and `best` (the reward model chooses among all, or among the first ones).
         decision: the router's; None if the client named a candidate.
         passed_over: candidates that are not asked, with the reason.
         unsureness: the value of the fleet's trigger.

@@ -47,6 +47,7 @@ class Exchange:
         traceparent: the client's span, in the form of W3C Trace Context.
         fleet, request: who was asked what; None if the body was refused.
         events: of a stream that were sent, about one a token.
+        router_version: of the router that was asked (`Gateway.router_version`).
         attempts: the requests to candidates, in the order in which they began.
         failures: candidates that failed before their first token, in order; a retry counts again.
         candidate: who answers; None until its first token.
@@ -68,6 +69,7 @@ class Exchange:
     stream: bool = False
     events: int = 0
     started: float = field(default_factory=time.perf_counter)
+    router_version: str | None = None
     routing_started: float = 0.0
     routing_seconds: float | None = None
     choice: Choice | None = None
@@ -95,6 +97,7 @@ class Exchange:
     async def choose(self, gateway: Gateway, request: ChatRequest, writer: str | None = None) -> Choice:
         """Choose the candidates (`choice.choose`), and note the choice and how long it took."""
         self.routing_started = time.perf_counter()
+        self.router_version = gateway.router_version
         self.choice = await choose(gateway, request, writer, self.asker)
         self.routing_seconds = time.perf_counter() - self.routing_started
         return self.choice

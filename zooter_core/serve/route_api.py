@@ -36,7 +36,7 @@ async def answer_route(gateway: Gateway, body: Mapping[str, Any], exchange: Exch
         await out.json({"object": "route", **choice.to_json()})
         return
     requests = _requests(gateway, body, exchange)
-    exchange.fleet, exchange.model = gateway.fleet, body["model"]
+    exchange.fleet, exchange.router_version, exchange.model = gateway.fleet, gateway.router_version, body["model"]
     tasks = [asyncio.create_task(choose(gateway, request, asker=exchange.asker)) for request in requests]
     try:
         choices = await asyncio.gather(*tasks)

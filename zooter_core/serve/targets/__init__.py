@@ -26,6 +26,7 @@ class TargetError(Exception):
         retry_after: seconds after which the server wants to be asked again.
         temporary: whether the same candidate may succeed soon.
         request_fault: whether the request is at fault, not the candidate.
+        server_status: what the candidate's server answered with, if it was not 200.
     """
 
     reason: str
@@ -34,6 +35,7 @@ class TargetError(Exception):
     retry_after: float | None = None
     temporary: bool = False
     request_fault: bool = False
+    server_status: int | None = None
 
 
 @dataclass

@@ -235,7 +235,7 @@ class Upstream:
         reason = f"status {status}{': the server refuses our key' if status in ACCOUNT else self._message(body or {})}"
         return TargetError(
             reason, status if 400 <= status < 500 and status not in ACCOUNT else 502, shown, wait,
-            is_temporary(status), status in REFUSED,
+            is_temporary(status), status in REFUSED, status,
         )  # fmt: skip
 
     async def _read(self, response: aiohttp.ClientResponse, most: int, seconds: float) -> bytes:
