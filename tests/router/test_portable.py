@@ -284,7 +284,7 @@ def test_an_exported_router_cannot_be_changed(exported):
     assert isinstance(Router.load(exported), PortableRouter)
 
 
-KNOWN = [  # of CLIP, Llama 3, GPT-4o, Qwen 3.5 and DeepSeek; of normalizers
+COMMON = [  # of CLIP, Llama 3, GPT-4o, Qwen 3.5 and DeepSeek; of normalizers
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+",
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)",
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\s+",
@@ -313,7 +313,7 @@ def test_a_pattern_that_may_take_endless_time_is_refused(folder, pattern):
         PortableRouter.open(folder, checked=False)
 
 
-@pytest.mark.parametrize("pattern", KNOWN)
+@pytest.mark.parametrize("pattern", COMMON)
 def test_the_patterns_of_known_tokenizers_are_accepted(folder, pattern):
     with_pattern(folder, pattern)
     check_patterns(folder / "tokenizer.json")
