@@ -27,7 +27,10 @@ def main() -> None:
     options = parser.parse_args()
     print("hedge_seconds  answers  errors  first token: p50     p90     p95     p99     max  hedged")
     for hedge in options.hedge:
-        with stub_server(16, 32, options.share, options.slow) as stub, zooter(stub.url, "auto", hedge) as target:
+        with (
+            stub_server(16, 32, options.share, options.slow) as stub,
+            zooter(stub.url, "auto", hedge_seconds=hedge) as target,
+        ):
             result = Load()
             asyncio.run(load(target.port, options.clients, options.seconds, 0.5, result))
             with urllib.request.urlopen(f"http://127.0.0.1:{target.port}/metrics") as page:

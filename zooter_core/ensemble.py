@@ -224,7 +224,9 @@ class Ensemble(FleetModels):
         on workers elsewhere."""
         return not self.independent(candidate) or self.fleet.candidate(candidate).backend == VLLM
 
-    def rank_responses(self, query: str, responses: Sequence[Response]) -> list[Ranked]:
+    def rank_responses(
+        self, query: str, responses: Sequence[Response], stop: threading.Event | None = None
+    ) -> list[Ranked]:
         """Rank responses by reward, best first. Ties keep their order.
 
         Responses that failed, are empty or have no reward come last and have no rank.
@@ -234,14 +236,17 @@ class Ensemble(FleetModels):
             WorkError: no response has a reward.
         """
         complete = [response for response in responses if response.error is None and response.text]
-        (scored,) = self.score_responses([(query, [response.text for response in complete])])
+        (scored,) = self.score_responses([(query, [response.text for response in complete])], stop=stop)
         return rank_by_reward(responses, complete, scored)
 
     def score_responses(
-        self, queries: Sequence[QueryResponses], progress: Callable[[int], None] = lambda done: None
+        self,
+        queries: Sequence[QueryResponses],
+        progress: Callable[[int], None] = lambda done: None,
+        stop: threading.Event | None = None,
     ) -> list[QueryRewards]:
         """The rewards of the responses to each query; `score_queries` with the fleet's model and cache."""
-        return score_queries(self.reward_model, queries, self._cache(), progress)
+        return score_queries(self.reward_model, queries, self._cache(), progress, stop)
 
     def give_feedback(self, response: Response, good: bool) -> None:
         """Store a visitor's verdict on a response. Only a fleet behind an endpoint does so (remote.py).

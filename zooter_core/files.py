@@ -151,8 +151,11 @@ def check_folder(folder: Path) -> None:
         raise ZooterError(f"a folder to write at {folder}", str(problem), "Give another place.") from problem
 
 
-def locked(path: Path, what: str) -> FileLock:
+def locked(path: Path, what: str, seconds: float = 0) -> FileLock:
     """A lock that one process at a time has. The system releases it however the process ends; else call `release`.
+
+    Args:
+        seconds: how long to wait for it.
 
     Raises:
         ZooterError: another process has it, or the place cannot be written.
@@ -161,7 +164,7 @@ def locked(path: Path, what: str) -> FileLock:
 
     lock = FileLock(str(path), mode=0o600)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=seconds)
     except Timeout as problem:
         facts = (f"{what} to be free", "another process at work in it", "Wait for it, or stop it.")
         raise ZooterError(*facts) from problem

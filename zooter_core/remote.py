@@ -7,6 +7,7 @@ gives rewards if the fleet has a reward model. Training queries and reports are 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -226,9 +227,15 @@ class RemoteEnsemble(Ensemble):
         return Outputs(np.array([list(decision.probabilities.values())]))
 
     def score_responses(
-        self, queries: Sequence[QueryResponses], progress: Callable[[int], None] = lambda done: None
+        self,
+        queries: Sequence[QueryResponses],
+        progress: Callable[[int], None] = lambda done: None,
+        stop: threading.Event | None = None,
     ) -> list[QueryRewards]:
         """The rewards of the responses to each query, from the reward model of the endpoint's fleet.
+
+        Args:
+            stop: not used; the endpoint ends what nobody waits for.
 
         Raises:
             ZooterError: that fleet has none.

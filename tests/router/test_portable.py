@@ -17,13 +17,14 @@ from support import tiny_models
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.router import vector_store
 from zooter_core.router.config import ENCODER_FOLDER
-from zooter_core.router.encoder import Encoders
+from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.encoder.onnx import write_graph
 from zooter_core.router.export import HeadGraph, export_router
 from zooter_core.router.graph import missing, session
 from zooter_core.router.kinds import KINDS, settings_of
 from zooter_core.router.portable import SMALL_BATCH, PortableRouter
 from zooter_core.router.router import Router
+from zooter_core.router.tokenizer_file import check_patterns
 from zooter_core.router.torch_router import RouterHead, RouterHeadConfig, TorchRouter
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
@@ -281,3 +282,45 @@ def test_an_exported_router_cannot_be_changed(exported):
     with pytest.raises(ZooterError, match=r"was exported, so it routes but cannot be changed"):
         TorchRouter.open(exported)
     assert isinstance(Router.load(exported), PortableRouter)
+
+
+COMMON = [  # of CLIP, Llama 3, GPT-4o, Qwen 3.5 and DeepSeek; of normalizers
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+",
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)",
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\s+",
+    r"[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*",
+    *(r" {2,}", r"\s{2,}|[\n\r\t]", r"^▁+$", r" +▁", r"[0-9][0-9][0-9]", r" ?[^(\s|[.,!?…。，、।۔،])]+"),
+]
+ENDLESS = [
+    *(r"(a+)+$", r"(a|aa)*b", r"a*a*b", r"a*a*$", r"\s+\s+\s+x", "a?" * 30 + "a" * 30, r"(a)\1+", r"(?=a+b)a"),
+    *(r"a{0,9}a{0,9}a{0,9}b", r"a{1,2}+b", r"a{1,}+b", r"a+{2}", r"[](a+)+$]", r"(?i:'s|'t)+$", r"\s*x|" * 30 + "y"),
+]
+
+
+def with_pattern(folder: Path, pattern: str) -> None:
+    """A tokenizer that splits by a pattern, behind one that is harmless: the last of two equal keys counts."""
+    file = folder / "tokenizer.json"
+    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    text = json.dumps(json.loads(file.read_text()) | {"pre_tokenizer": split})
+    file.write_text(text[:-1] + ', "pre_tokenizer": null}')
+
+
+@pytest.mark.parametrize("pattern", ENDLESS)
+def test_a_pattern_that_may_take_endless_time_is_refused(folder, pattern):
+    with_pattern(folder, pattern)
+    with pytest.raises(WorkError, match="that end soon"):
+        PortableRouter.open(folder, checked=False)
+
+
+@pytest.mark.parametrize("pattern", COMMON)
+def test_the_patterns_of_known_tokenizers_are_accepted(folder, pattern):
+    with_pattern(folder, pattern)
+    check_patterns(folder / "tokenizer.json")
+
+
+def test_the_encoder_on_torch_refuses_such_a_pattern_too(on_torch, tmp_path):
+    folder = Path(shutil.copytree(on_torch.encoder.reference, tmp_path / "encoder"))
+    with_pattern(folder, ENDLESS[0])
+    with pytest.raises(WorkError, match="that end soon"):
+        Encoder(str(folder))

@@ -251,3 +251,13 @@ def test_sticky_seconds_of_zero_routes_every_turn(pair):
     pair(talk("a math=0.6,code=0.4"))
     pair.now = 1
     assert pair(talk("a math=0.6,code=0.4", "b math=0.49,code=0.51")).order[0] == "code"
+
+
+def test_whom_a_client_allowed_for_one_turn_does_not_stay_for_others(pair):
+    """The turns with the same `models` are a conversation of their own."""
+    assert pair(talk("a math=0.6,code=0.4"), models=["code"]).order == ("code",)
+    later = talk("a math=0.6,code=0.4", "b math=0.55,code=0.45")
+    assert pair(later, pin=False).order[0] == "math"
+    assert pair(later, models=["code", "math"], pin=False).order[0] == "math"
+    pair(talk("a math=0.6,code=0.4"), models=["math", "code"])
+    assert pair(talk("a math=0.6,code=0.4", "c math=0.45,code=0.55"), models=["code", "math"]).reason == "sticky"

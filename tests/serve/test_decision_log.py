@@ -29,7 +29,8 @@ def test_a_line_has_the_decision_and_nothing_of_the_prompt(serve):
     assert line["text_sha256"] == hashlib.sha256(QUERY.encode()).hexdigest()
     assert set(line["probabilities"]) == {bad, good}
     assert (line["choice"], line["candidate"], line["reason"]) == (bad, good, "router")
-    assert line["failed"] == [{"candidate": bad, "status": 502}]
+    assert line["failed"] == [{"candidate": bad, "status": 502, "server_status": 503, "reason": "status 503"}]
+    assert (line["fleet"], line["router"]) == ("far", endpoint.server.settings.fleet.hash_of("router")[:12])
     assert (line["status"], line["finish"], line["error"]) == (200, "stop", None)
     assert 0 < line["routing_seconds"] < line["first_token_seconds"] < line["seconds"]
     text = (folder / "decisions.jsonl").read_text()
@@ -120,3 +121,28 @@ def test_a_full_disk_costs_lines_alone(tmp_path, caplog):
     log.close()
     assert [line["path"] for line in lines(tmp_path)] == ["/c"]
     assert len([record for record in caplog.records if "are lost" in record.message]) == 1
+
+
+def test_the_router_that_decided_is_named(serve, fleet_copy):
+    """By a hash of its files: a new one in the same place has another name after a reload."""
+    endpoint = serve("good")
+    endpoint.chat()
+    about = fleet_copy / "router" / "config.json"
+    about.write_text(about.read_text() + "\n")
+    assert endpoint.client.post("/admin/reload").status_code == 200
+    endpoint.chat()
+    endpoint.next_exchanges(2)
+    before, after = (line["router"] for line in lines(endpoint.server.settings.data) if "chat" in line["path"])
+    assert before
+    assert before != after
+
+
+@pytest.mark.parametrize(("model", "reason"), [("rmr", "rmr"), ("auto-best", "best"), ("auto", "router")])
+def test_the_reason_says_who_chose(serve, model, reason):
+    endpoint = serve("good", "good", router="unsure_above = -1.0")
+    answer = endpoint.chat(model=model, headers={"x-zooter-metadata": "enabled"}).json()
+    assert answer["zooter"]["reason"] == endpoint.next_exchange().choice.reason == reason
+    assert lines(endpoint.server.settings.data)[0]["reason"] == reason
+    assert f'zooter_choices_total{{model="{answer["model"]}",reason="{reason}"}}' in (
+        endpoint.client.get("/metrics").text
+    )

@@ -6,20 +6,24 @@ import json
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
 
+from zooter_core.labelling.rewards.scoring import STOPPABLE
+from zooter_core.serve.gateway import REWARD_THREADS
+
 SECONDS = 15  # on a busy machine; the work itself takes milliseconds, and what hangs is given up after 20
 
 
-def connection(endpoint, stream: bool, **body) -> socket.socket:
+def connection(endpoint, stream: bool, path: str = "chat/completions", **body) -> socket.socket:
     """A request whose answer is still to come."""
     data = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "Hi"}], "stream": stream, **body})
     parts = urlsplit(endpoint.url)
     client = socket.create_connection((parts.hostname, parts.port), timeout=20)
     client.sendall(
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"POST /v1/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
         + f"Content-Length: {len(data)}\r\n\r\n{data}".encode()
     )
     return client
@@ -58,3 +62,60 @@ def test_a_client_that_goes_away_stops_a_local_candidate(local):
         assert time.monotonic() - left < SECONDS
         time.sleep(0.01)
     assert exchange.status == 499
+
+
+def until(reached) -> None:
+    """Wait until something holds."""
+    started = time.monotonic()
+    while not reached():
+        assert time.monotonic() - started < SECONDS
+        time.sleep(0.01)
+
+
+class Gate:
+    """What computes batches or portions of something. The first one waits for `go`."""
+
+    def __init__(self, compute) -> None:
+        self.compute, self.calls = compute, []
+        self.started, self.go = threading.Event(), threading.Event()
+
+    def __call__(self, items):
+        self.calls.append(list(items))
+        self.started.set()
+        assert self.go.wait(20)
+        return self.compute(items)
+
+
+def test_a_client_that_goes_away_stops_its_routing(serve):
+    endpoint = serve("good", extra="[serve]\nconcurrent = 2\n")
+    router = endpoint.server.gateway.router
+    gate = router._route = Gate(router._route)
+    conversations = [[{"role": "user", "content": f"{n} " + "x" * 1000}] for n in range(100)]
+    with connection(endpoint, False, "route", conversations=conversations):
+        assert gate.started.wait(20)
+        assert endpoint.server.admission.running == 1  # it has one of the places
+    until(lambda: not endpoint.server.admission.running)
+    gate.go.set()
+    assert endpoint.chat("Hello").status_code == 200
+    assert [len(batch) for batch in gate.calls[1:]] == [1]  # that of the chat alone
+
+
+def test_a_client_that_goes_away_stops_its_rewards(serve):
+    """Between documents; and meanwhile feedback does not wait for them."""
+    endpoint = serve("good")
+    request_id = endpoint.chat().headers["x-request-id"]
+    endpoint.next_exchange()
+    model = endpoint.server.gateway.ensemble().reward_model
+    gate = model.score = Gate(model.score)
+    rerank = {"model": "rmr", "query": "Hi", "documents": [f"text {number}" for number in range(20)]}
+    with ExitStack() as clients:
+        for _ in range(REWARD_THREADS + 4):
+            clients.enter_context(connection(endpoint, False, "rerank", **rerank))
+        until(lambda: len(gate.calls) == REWARD_THREADS)
+        feedback = {"request_id": request_id, "verdict": "good"}
+        assert endpoint.client.post("/v1/feedback", json=feedback, timeout=SECONDS).status_code == 200
+    assert [endpoint.next_exchange().status for _ in range(REWARD_THREADS + 4)] == [499] * (REWARD_THREADS + 4)
+    gate.go.set()
+    last = endpoint.client.post("/v1/rerank", json={"query": "Hi", "documents": ["last"]})
+    assert len(last.json()["results"]) == 1
+    assert [len(items) for items in gate.calls] == [STOPPABLE] * REWARD_THREADS + [1]

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 
 import pytest
 
 from support.running_endpoint import QUERY
 from zooter_core.errors import ZooterError
+from zooter_core.serve.access import NOT_FORWARDED
+from zooter_core.serve.chat_request import ChatRequest
+from zooter_core.serve.feedback import RequestIds
 from zooter_core.serve.keys import Key, KeyRing, add_key, read_keys, remove_key
+
+MESSAGES = [{"role": "user", "content": QUERY}]
 
 
 @pytest.fixture
@@ -153,3 +160,102 @@ def test_only_a_named_proxy_is_believed(serve, file, caplog, proxies, client):
     endpoint = serve("good", options={"keys": file, "proxies": proxies})
     endpoint.client.get("/v1/models", headers={"x-forwarded-for": "203.0.113.7"})
     assert f"refused from {client}:" in caplog.text
+
+
+def test_fields_by_which_a_server_would_route_are_not_forwarded_for_a_key_of_some_candidates(serve, file, scripted):
+    limited, every = (
+        bearer(add_key(file, key(name, models=models))) for name, models in (("a", ("math",)), ("b", None))
+    )
+    endpoint = serve("every-api", "every-api", options={"keys": file})
+    routing = dict.fromkeys(NOT_FORWARDED - {"models"}, "x") | {"models": ["math"], "seed": 7}
+
+    def post(path, headers, **body):
+        return endpoint.client.post(f"/v1/{path}", headers=headers, json=routing | body)
+
+    for model in ("math", "auto"):
+        assert post("chat/completions", limited, messages=MESSAGES, model=model).status_code == 200
+    assert post("responses", limited, model="math", input=QUERY).status_code == 200
+    assert post("chat/completions", every, messages=MESSAGES, model="math").status_code == 200
+    *narrowed, full = scripted.bodies
+    assert [set(body) & {"seed", *NOT_FORWARDED} for body in narrowed] == [{"seed"}] * 3
+    assert set(full) >= NOT_FORWARDED
+
+
+def test_a_conversation_belongs_to_its_key(serve, file, scripted):
+    """The first message, a given id, and the id of a response find nothing of another key."""
+    mine, other = (bearer(add_key(file, key(name))) for name in ("mine", "other"))
+    endpoint = serve("every-api", "every-api", options={"keys": file})
+    first, second = endpoint.order
+    loop = [*MESSAGES, {"role": "assistant", "content": "x"}]  # the candidate goes on, whoever the router would choose
+    for session in ({}, {"session_id": "guessed"}):
+        for name, headers in (("mine", mine), ("other", other)):
+            endpoint.server.gateway.sessions.of("mine").pin(
+                ChatRequest({"messages": MESSAGES, **session}, None).session, second
+            )
+            body = {"messages": loop, **session}
+            shown = endpoint.client.post("/v1/route", json=body, headers=headers).json()
+            expected = (second, "tool_loop") if name == "mine" else (first, "router")
+            assert (shown["candidate"], shown["reason"]) == expected
+            assert endpoint.chat(loop, headers=headers, **session).json()["model"] == expected[0]
+    items = {"model": second, "input": QUERY}
+    begun = endpoint.client.post("/v1/responses", headers=mine, json=items).json()["id"]
+    requests = len(scripted.bodies)
+    for model in ("auto", second):
+        body = {**items, "model": model, "previous_response_id": begun}
+        refused = endpoint.client.post("/v1/responses", headers=other, json=body)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "previous_response_not_found")
+        assert len(scripted.bodies) == requests
+    continued = endpoint.client.post("/v1/responses", headers=mine, json={**body, "model": "auto"})
+    assert continued.headers["x-model-router-selected-model"] == second
+
+
+def test_feedback_names_an_id_and_a_key_of_its_own(serve, file):
+    mine, other = (bearer(add_key(file, key(name))) for name in ("mine", "other"))
+    endpoint = serve("good", options={"keys": file})
+    request_id = endpoint.chat(headers=mine).headers["x-request-id"]
+
+    def feedback(headers, name):
+        body = {"request_id": name, "verdict": "good"}
+        return endpoint.client.post("/v1/feedback", headers=headers, json=body)
+
+    for headers, name in ((other, request_id), (mine, request_id[:-1] + "x"), (mine, "req-" + "0" * 48), (mine, "é")):
+        response = feedback(headers, name)
+        assert (response.status_code, response.json()["error"]["code"]) == (404, "request_not_found")
+    assert feedback(mine, request_id).status_code == 200
+    data = endpoint.server.settings.data
+    (line,) = (data / "feedback.jsonl").read_text().splitlines()
+    assert (json.loads(line)["request_id"], json.loads(line)["key"]) == (request_id, "mine")
+    RequestIds(data).check(request_id, "mine")  # as after a restart, or at another replica
+    assert stat.S_IMODE((data / "request-ids.key").stat().st_mode) == 0o600
+
+
+def test_a_key_sees_its_own_figures(serve, file):
+    mine, other, admin = (
+        bearer(add_key(file, key(name, admin=name == "admin"))) for name in ("mine", "other", "admin")
+    )
+    endpoint = serve("good", options={"keys": file})
+    for headers in (mine, mine, other):
+        endpoint.chat(headers=headers)
+        endpoint.next_exchange()
+    counts = []
+    for headers in (mine, other, admin):
+        page = endpoint.client.get("/metrics", headers=headers).text
+        counts.append([line.split()[-1] for line in page.splitlines() if line.startswith("zooter_requests_total")])
+        assert ("zooter_breaker" in page) == (headers is admin)
+    assert counts == [["2.0"], ["1.0"], ["3.0"]]
+
+
+def test_keys_that_are_added_at_the_same_time_are_all_there(file):
+    code = "import sys; from pathlib import Path; from zooter_core.serve.keys import Key, add_key; input(1)\n"
+    code += "add_key(Path(sys.argv[1]), Key(sys.argv[2], '', 0.0))"
+    names = [f"key{number}" for number in range(5)]
+    command = [sys.executable, "-c", code, str(file)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([*command, name], **pipes) for name in names]
+    for process in processes:
+        assert process.stdout.read(1) == "1"  # it is ready
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert [process.wait(60) for process in processes] == [0] * 5
+    assert sorted(read_keys(file)) == names

@@ -54,6 +54,24 @@ def test_route_decides_without_answering(endpoint, scripted):
     assert len(scripted.bodies) == requests
 
 
+def test_route_decides_as_chat_does(endpoint):
+    question = {"messages": [{"role": "user", "content": "What is 2 + 3?"}]}
+    one = endpoint.client.post("/v1/route", json={**question, "model": endpoint.order[1]}).json()
+    assert (one["candidate"], one["reason"]) == (endpoint.order[1], "named")
+    response = endpoint.client.post("/v1/route", json={**question, "model": "no-such-model"})
+    assert (response.status_code, error(response)["code"]) == (404, "model_not_found")
+
+
+def test_route_bounds_what_one_body_asks_for(endpoint):
+    def route(count, text):
+        body = {"conversations": [[{"role": "user", "content": text}]] * count}
+        return endpoint.client.post("/v1/route", json=body)
+
+    assert error(route(101, "x"))["param"] == "conversations"
+    response = route(100, "x" * 10_001)
+    assert (response.status_code, error(response)["code"]) == (413, "request_too_large")
+
+
 def test_feedback_is_kept_for_its_owner(endpoint):
     answer = endpoint.chat()
     record = {"request_id": answer.headers["x-request-id"], "verdict": "good", "score": 0.5, "comment": "fine\n"}
@@ -96,6 +114,11 @@ def test_feedback_that_is_wrong_is_refused(endpoint, body, param):
             {"model": "auto", "messages": [{"role": "user", "content": "x"}], "willingness_to_pay": -1},
             "willingness_to_pay",
         ),
+        (
+            {"model": "auto", "messages": [{"role": "user", "content": "x"}], "willingness_to_pay": 10**400},
+            "willingness_to_pay",
+        ),
+        ({"model": "auto", "messages": [{"role": "user"}]}, "messages[0].content"),
     ],
 )
 def test_a_wrong_field_is_named(endpoint, body, param):
@@ -104,7 +127,7 @@ def test_a_wrong_field_is_named(endpoint, body, param):
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"{", b"[1]", b'{"a": NaN}', b"\xff", b"[" * 100_000, b'{"a": 1' + b"0" * 5000 + b"}"]
+    "raw", [b"", b"{", b"[1]", b'{"a": NaN}', b'{"a": 1e400}', b"\xff", b"[" * 100_000, b'{"a": 1' + b"0" * 5000 + b"}"]
 )
 def test_a_body_that_is_no_json_object_is_refused(endpoint, raw):
     response = endpoint.client.post("/v1/chat/completions", content=raw)

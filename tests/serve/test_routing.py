@@ -12,12 +12,26 @@ pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed"
 
 from support.event_loops import run_apart
 from zooter_core.config.fleet import RouterConfig, load_fleet
+from zooter_core.errors import WorkError
 from zooter_core.records import Decision, Message
 from zooter_core.router.config import GRAPH, QUANTISED
 from zooter_core.router.graph import missing
 from zooter_core.router.portable import PortableRouter
 from zooter_core.serve import routing
-from zooter_core.serve.routing import MOST_CONVERSATIONS, BatchRouter, Routed, Row, open_route, remembering
+from zooter_core.serve.routing import (
+    MOST_CHARACTERS,
+    MOST_CONVERSATIONS,
+    READ_CHARACTERS,
+    BatchRouter,
+    Routed,
+    Row,
+    open_route,
+    remembering,
+)
+
+
+class Panic(BaseException):
+    """As pyo3's PanicException, which is no Exception."""
 
 
 class Slow:
@@ -35,7 +49,7 @@ class Slow:
         self.started.set()
         assert self.go.wait(20)
         if "bad" in texts:
-            raise ValueError("no")
+            raise Panic("no")
         return [Routed(Decision.of(text, {"a": 1.0}), 0.0) for text in texts]
 
 
@@ -75,18 +89,78 @@ def test_a_text_is_computed_once_until_it_is_forgotten(monkeypatch):
     assert computed == [["a", "bb"], ["ccc"], ["bb"]]
 
 
-def test_a_failure_reaches_its_batch_and_the_next_one_is_routed():
+def test_a_panic_reaches_those_at_fault_alone_and_routing_goes_on():
     slow = Slow()
-    slow.go.set()
 
     async def run() -> None:
         router = BatchRouter(slow)
-        with pytest.raises(ValueError, match="no"):
+        first = asyncio.create_task(router.route(["first"]))
+        assert await asyncio.to_thread(slow.started.wait, 20)
+        together = [asyncio.create_task(router.route([text])) for text in ("q1", "bad", "q2")]
+        await asyncio.sleep(0)
+        slow.go.set()
+        _, before, problem, after = await asyncio.gather(first, *together, return_exceptions=True)
+        assert [routed.decision.query for routed in (before, after)] == ["q1", "q2"]
+        assert isinstance(problem, WorkError)
+        with pytest.raises(WorkError):
             await router.route(["bad"])
+        assert await router.failure() == ""  # as a text of ours is routed
         assert (await router.route(["good"])).decision.candidate == "a"
         router.close()
 
     run_apart(run())
+    assert slow.batches[1] == ["q1", "bad", "q2"]
+
+
+def test_a_router_that_fails_is_not_ready_until_it_routes_again():
+    broken = True
+
+    def route(conversations):
+        if broken:
+            raise Panic("no")
+        return [Routed(Decision.of("", {"a": 1.0}), 0.0) for _ in conversations]
+
+    async def run() -> None:
+        nonlocal broken
+        router = BatchRouter(route)
+        assert await router.failure() == ""
+        with pytest.raises(WorkError):
+            await router.route(["any"])
+        assert await router.failure() == "it failed (Panic)"
+        broken = False
+        assert await router.failure() == ""
+        router.close()
+        await asyncio.to_thread(router._thread.join, 20)
+        assert await router.failure() == "its thread has ended"
+        with pytest.raises(WorkError):  # instead of a wait without end
+            await router.route(["any"])
+
+    run_apart(run())
+
+
+def test_askers_take_turns_and_long_texts_fill_a_batch_sooner():
+    slow = Slow()
+    long = "x" * READ_CHARACTERS
+
+    async def run() -> None:
+        router = BatchRouter(slow)
+        first = asyncio.create_task(router.route(["first"]))
+        assert await asyncio.to_thread(slow.started.wait, 20)
+        many = [asyncio.create_task(router.route([long], "one")) for _ in range(100)]
+        await asyncio.sleep(0)
+        others = [asyncio.create_task(router.route([name], name)) for name in ("other", "third")]
+        await asyncio.sleep(0)
+        for task in many[50:]:
+            task.cancel()
+        slow.go.set()
+        await asyncio.gather(first, *many[:50], *others)
+        router.close()
+
+    run_apart(run())
+    at_once = MOST_CHARACTERS // READ_CHARACTERS
+    assert slow.batches[1][:3] == [long, "other", "third"]
+    assert [len(batch) for batch in slow.batches[2:-1]] == [at_once] * len(slow.batches[2:-1])
+    assert sum(batch.count(long) for batch in slow.batches) == 50
 
 
 def test_a_request_that_has_gone_is_not_routed():

@@ -32,7 +32,7 @@ class Endpoint:
 
     Attributes:
         order: the candidates in the order of the router's probabilities for QUERY.
-        exchanges: those that have ended and that no test has taken yet (`next_exchange`).
+        exchanges: the answers that have ended and that no test has taken yet (`next_exchange`); of no decision alone.
     """
 
     url: str
@@ -61,7 +61,12 @@ class Endpoint:
 def running(settings: ServeSettings) -> Iterator[Endpoint]:
     """An endpoint in a thread."""
     exchanges: queue.SimpleQueue[Exchange] = queue.SimpleQueue()
-    server = Server(replace(settings, grace_seconds=GRACE_SECONDS), [exchanges.put])
+
+    def observe(exchange: Exchange) -> None:
+        if exchange.path != "/v1/route":
+            exchanges.put(exchange)
+
+    server = Server(replace(settings, grace_seconds=GRACE_SECONDS), [observe])
     ports: queue.SimpleQueue[int] = queue.SimpleQueue()
     uvicorn_server = run.uvicorn_server(server, ports.put)
     thread = threading.Thread(target=uvicorn_server.run, daemon=True)

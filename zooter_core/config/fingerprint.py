@@ -14,7 +14,7 @@ from zooter_core.config.labelling import HttpConfig
 from zooter_core.config.tables import Table, default_of
 from zooter_core.errors import ZooterError
 
-FILES = ("model", "adapter", "vocabulary", "encoder")  # keys that may name a file or folder
+FILES = ("model", "adapter", "vocabulary", "encoder", "path")  # keys that may name a file or folder
 # Keys that say how something is shown, paid for, reached or placed, but not what comes out of it.
 OUTSIDE = {
     *("description", "usd_per_million_tokens", "cache", "timeout_seconds", "batch", "api_key_env"),

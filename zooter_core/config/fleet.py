@@ -131,6 +131,7 @@ class Fleet:
         """The hash of one of these parts; files of the others are not read. Raises as `fingerprint`."""
         tables: Sequence[Table | None] = {
             "candidates": self.candidates,
+            "router": (self.router,),
             "reward": (self.reward, self.reward.judge if isinstance(self.reward, JudgeConfig) else None),
             "tagger": (self.tagger, self.tagger.instagger if isinstance(self.tagger, InstagConfig) else None),
         }[part]

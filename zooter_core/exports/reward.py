@@ -20,6 +20,7 @@ from zooter_core.exports.place import Place, digest_of
 from zooter_core.labelling.rewards.texts import plain
 from zooter_core.router.config import TOKENIZER
 from zooter_core.router.graph import missing, session
+from zooter_core.router.tokenizer_file import check_patterns
 from zooter_core.strict_json import dump_json, parse_json
 from zooter_core.weights import Progress, resolve, silent, stamp_of
 
@@ -42,6 +43,7 @@ class PortableReward:
         from tokenizers import Tokenizer
 
         self.marks: list[str] = parse_json((folder / ABOUT).read_text(encoding="utf-8"))["marks"]
+        check_patterns(folder / TOKENIZER)
         self.tokenizer: Any = Tokenizer.from_file(str(folder / TOKENIZER))
         self.session = session(str(folder / GRAPH))
         self._names = [entry.name for entry in self.session.get_inputs()]

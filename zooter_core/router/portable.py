@@ -23,6 +23,7 @@ from zooter_core.router.config import ABOUT, GRAPH, MAPPED, QUANTISED, TOKENIZER
 from zooter_core.router.graph import Array, load_onnxruntime, session
 from zooter_core.router.router import PROBE, Router
 from zooter_core.router.text_encoder import MOST_CHARACTERS, Progress, TextEncoder, by_length
+from zooter_core.router.tokenizer_file import check_patterns
 from zooter_core.weights import check_readable
 
 PACKAGES = ("onnxruntime", "tokenizers")
@@ -61,11 +62,12 @@ class PortableRouter(Router):
             if name in (graph, TOKENIZER) or (name == MAPPED and graph == GRAPH):
                 _check_file(folder / name, checksum)
         try:
+            check_patterns(folder / TOKENIZER)
             router = cls(folder, about, PortableEncoder(about, folder, graph))
             router.outputs([PROBE])
-        except ZooterError:
+        except (ZooterError, KeyboardInterrupt, SystemExit):
             raise
-        except Exception as problem:  # onnxruntime and tokenizers have errors of their own for each kind of damage
+        except BaseException as problem:  # each kind of damage has its own error; a panic of tokenizers is no Exception
             raise _unusable(folder, problem) from problem
         return router
 
@@ -188,7 +190,7 @@ def _check_file(path: Path, checksum: str) -> None:
         )
 
 
-def _unusable(folder: Path, problem: Exception) -> WorkError:
+def _unusable(folder: Path, problem: BaseException) -> WorkError:
     version = load_onnxruntime().__version__
     return WorkError(
         f"a {GRAPH} in {folder} that ONNX Runtime {version} can run",

@@ -19,6 +19,19 @@ from zooter_core.serve.keys import Key, KeyRing
 LOG = logging.getLogger("zooter.serve")
 OPEN = ("/health", "/ready")  # answered without a key
 ADMIN = "/admin/"
+ROUTED_ELSEWHERE = {  # whose field lets a client choose a model, a provider or an address there
+    "OpenRouter": ("models", "provider", "route", "preset", "plugins", "transforms"),
+    "LiteLLM": (
+        *("fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks", "model_list"),
+        *("model_group", "model_info", "specific_deployment", "router_settings_override", "user_config", "tags"),
+        *("custom_llm_provider", "litellm_params", "api_base", "base_url", "api_key", "organization", "extra_body"),
+        *("extra_headers", "headers"),
+    ),
+    "AssemblyAI": ("fallback_config",),
+    "Vercel": ("providerOptions",),
+    "Not Diamond": ("llm_providers",),
+}
+NOT_FORWARDED = {name for names in ROUTED_ELSEWHERE.values() for name in names}  # by a key for some candidates alone
 
 
 class RequireKey:
@@ -62,7 +75,7 @@ def _refusal(path: str, text: str, key: Key | None) -> ApiError | None:
 
 
 def restricted(body: dict[str, Any], key: Key | None) -> dict[str, Any]:
-    """The body of a request with `models` narrowed to those that its key may use.
+    """The body of a request as its key may send it: `models` narrowed, nothing by which a server behind would route.
 
     Raises:
         ApiError: it asks only for others.
@@ -70,12 +83,13 @@ def restricted(body: dict[str, Any], key: Key | None) -> dict[str, Any]:
     if key is None or key.models is None:
         return body
     model, wanted = body.get("model"), body.get("models")
+    body = {name: value for name, value in body.items() if name not in NOT_FORWARDED}
     if isinstance(model, str) and model not in VIRTUAL:
         if model not in key.models:
             raise _not_allowed(key, key.models)
         return body
     if wanted and not (isinstance(wanted, list) and all(isinstance(name, str) for name in wanted)):
-        return body  # which is refused as it is
+        return {**body, "models": wanted}  # which is refused as it is
     names = [name for name in wanted if name not in VIRTUAL] if wanted else []
     allowed = [name for name in key.models if name in names or not names]
     if not allowed:

@@ -13,17 +13,16 @@ from starlette.exceptions import HTTPException
 from zooter_core import __version__
 from zooter_core.errors import ZooterError
 from zooter_core.serve import schemas
-from zooter_core.serve.access import RequireKey, key_of, restricted, visible_models
+from zooter_core.serve.access import RequireKey, key_of, visible_models
 from zooter_core.serve.chat import answer_chat
 from zooter_core.serve.errors import SERVER, ApiError
-from zooter_core.serve.exchange import SESSION_HEADER
 from zooter_core.serve.feedback import keep_feedback, read_feedback
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.metrics import CONTENT_TYPE
 from zooter_core.serve.passthrough import answer_embeddings, answer_responses
 from zooter_core.serve.reply import Reply
 from zooter_core.serve.rerank import answer_rerank
-from zooter_core.serve.route_api import route_only
+from zooter_core.serve.route_api import answer_route
 from zooter_core.serve.server import Handler, Server
 
 ANSWERING = (400, 401, 403, 404, 413, 429, 502, 503, 504)  # statuses of errors of ANSWERS
@@ -32,6 +31,7 @@ ANSWERS: dict[str, tuple[Handler, dict[str, Any]]] = {  # what answers a path, a
     "responses": (answer_responses, schemas.RESPONSES),
     "embeddings": (answer_embeddings, schemas.EMBEDDINGS),
     "rerank": (answer_rerank, schemas.RERANK),
+    "route": (answer_route, schemas.ROUTE),
 }
 
 
@@ -56,7 +56,7 @@ def build_app(server: Server) -> FastAPI:
 
 
 def _add_answers(app: FastAPI, server: Server) -> None:
-    """The routes on which candidates answer or the reward model works."""
+    """The routes on which candidates answer, or the router or the reward model works."""
 
     def reply_of(handle: Handler) -> Callable[[Request], Awaitable[Reply]]:
         async def reply(request: Request) -> Reply:
@@ -72,17 +72,17 @@ def _add_answers(app: FastAPI, server: Server) -> None:
 def _add_lookups(app: FastAPI, server: Server) -> None:
     """The routes that answer without a candidate."""
 
-    @app.post("/v1/route", openapi_extra=schemas.body(schemas.ROUTE), responses=schemas.answers(400, 401, 413, 429))
-    async def route(request: Request) -> JSONResponse:
-        body = restricted(await server.body(request), key_of(request))
-        async with server.gateway.used() as gateway:
-            return JSONResponse(await route_only(gateway, body, request.headers.get(SESSION_HEADER)))
-
     @app.post(
-        "/v1/feedback", openapi_extra=schemas.body(schemas.FEEDBACK), responses=schemas.answers(400, 401, 413, 429)
+        "/v1/feedback",
+        openapi_extra=schemas.body(schemas.FEEDBACK),
+        responses=schemas.answers(400, 401, 404, 413, 429, 503),
     )
     async def feedback(request: Request) -> JSONResponse:
-        record = read_feedback(await server.body(request))
+        key = key_of(request)
+        name = key.name if key else None
+        with server.admission.admitted(key):
+            record = read_feedback(await server.body(request)) | {"key": name}
+        server.ids.check(record["request_id"], name)
         try:
             await asyncio.to_thread(keep_feedback, server.settings.data, record)
         except (ZooterError, OSError) as problem:
@@ -109,18 +109,26 @@ def _add_operations(app: FastAPI, server: Server) -> None:
     async def health() -> JSONResponse:
         return JSONResponse({"status": "ok"})
 
-    @app.get("/ready", responses={503: {"description": "No candidate can be asked."}})
+    @app.get("/ready", responses={503: {"description": "The router fails, or no candidate can be asked."}})
     async def ready(request: Request) -> JSONResponse:
         states = {name: breaker.state for name, breaker in server.gateway.breakers.items()}
         good = not states or "closed" in states.values() or len(states) < len(server.gateway.targets)
+        failure = await server.gateway.router.failure()
+        good = good and not failure
         shape: dict[str, object] = {"status": "ready" if good else "unavailable"}
+        if failure:
+            shape["reason"] = f"The router cannot route: {failure}."
         if server.keys is None or key_of(request):
             shape |= {"fleet": server.gateway.fleet.name, "breakers": states}
         return JSONResponse(shape, 200 if good else 503)
 
     @app.get("/metrics", response_class=PlainTextResponse)
-    async def metrics() -> Response:
-        page = server.metrics.page(server.admission, server.gateway.breakers)
+    async def metrics(request: Request) -> Response:
+        key = key_of(request)
+        if key and not key.admin:
+            page = server.metrics.page_of(key.name)
+        else:
+            page = server.metrics.page(server.admission, server.gateway.breakers)
         return Response(page, media_type=CONTENT_TYPE)
 
     @app.post("/admin/reload", responses=schemas.answers(401, 403, 409))

@@ -83,7 +83,7 @@ async def _best(gateway: Gateway, request: ChatRequest, answers: Answers, exchan
         return first
     query = request.user_texts[-1] if request.user_texts else ""
     responses = [Response(name, text) for name, text in texts.items()]
-    ranked = await gateway.with_rewards(lambda ensemble: ensemble.rank_responses(query, responses))
+    ranked = await gateway.with_rewards(lambda ensemble, stop: ensemble.rank_responses(query, responses, stop))
     exchange.rewards = {entry.response.candidate: entry.reward for entry in ranked}
     return ranked[0].response.candidate
 

@@ -32,21 +32,24 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Excha
     Raises:
         ApiError: the request cannot be answered, or every candidate failed.
     """
-    request = read_chat(body, exchange.session)
+    request = read_chat(body, exchange.session, exchange.key)
     exchange.asks(gateway.fleet, request)
     choice = await exchange.choose(gateway, request)
     config = gateway.fleet.router
     unsure = config is not None and choice.unsureness > config.unsure_above
     if request.model == RMR:
+        exchange.choice = replace(choice, reason="rmr")
         await best_answer(gateway, request, choice.order, exchange, out)
     elif request.model == AUTO_BEST and unsure and choice.reason != "tool_loop":
+        exchange.choice = replace(choice, reason="best")
         await best_answer(gateway, request, choice.order[: gateway.fleet.serve.best_of], exchange, out)
     else:
         await _answer(gateway, request, exchange, out)
     if choice.decision is not None and exchange.candidate is not None:
-        gateway.sessions.pin(request.session, exchange.candidate)
+        sessions = gateway.sessions.of(exchange.key)
+        sessions.pin(request.session, exchange.candidate)
         for digest in exchange.progress.encrypted:
-            gateway.sessions.wrote(digest, exchange.candidate)
+            sessions.wrote(digest, exchange.candidate)
 
 
 async def _answer(gateway: Gateway, request: ChatRequest, exchange: Exchange, out: Out) -> None:
@@ -175,7 +178,7 @@ async def _pass_on(gateway: Gateway, first: bytes, events: Events, exchange: Exc
 
 def _for(name: str, gateway: Gateway, request: ChatRequest) -> ChatRequest:
     """The request for a candidate, without encrypted reasoning of others."""
-    messages = readable_by(name, request.messages, gateway.sessions)
+    messages = readable_by(name, request.messages, gateway.sessions.of(request.owner))
     if all(new is old for new, old in zip(messages, request.messages, strict=True)):
         return request
     return replace(request, body={**request.body, "messages": messages})

@@ -19,7 +19,9 @@ from zooter_core.strict_json import dump_json, parse_json
 
 ROUTING_FIELDS = ("models", "willingness_to_pay", "session_id")  # addressed to the router, so no server gets them
 ROLES = ("developer", "system", "user", "assistant", "tool", "function")
+WITH_CONTENT = ("developer", "system", "user")  # roles; a message of another one may have none, as where it calls tools
 BYTES_A_TOKEN = 4  # an estimate; tokenizers of one pool differ by more than it is wrong
+MOST_DOLLARS = 1e9
 LONGEST_NAME = 512  # characters of a model's name and of a session's
 
 
@@ -44,10 +46,12 @@ class ChatRequest:
     Attributes:
         body: all of it, with unknown fields.
         session_header: the value of `x-session-id`.
+        owner: the name of the API key, whose conversations it may continue; None where no keys are required.
     """
 
     body: Mapping[str, Any]
     session_header: str | None = None
+    owner: str | None = None
 
     @property
     def model(self) -> str:
@@ -84,13 +88,18 @@ class ChatRequest:
 
     @cached_property
     def session(self) -> str:
-        """The conversation's key: the one that the client gives, else a hash of what stays the same in it."""
+        """The conversation's key: a hash of the one that the client gives, else of what stays the same in it.
+
+        A turn with `models` is of another conversation than one without: it must not decide who answers that.
+        """
+        names = self.body.get("models")
+        models = f" {sorted(map(str, names))}" if names and isinstance(names, list) else ""
         for value in (self.session_header, self.body.get("session_id"), self.body.get("prompt_cache_key")):
             if value:
-                return hashlib.sha256(f"given {value}".encode()).hexdigest()
+                return hashlib.sha256(f"given {value}{models}".encode()).hexdigest()
         system = [message for message in self.messages if message["role"] in ("system", "developer")]
         parts = [system, self.body.get("tools"), self.body.get("functions"), self.user_texts[:1]]
-        return hashlib.sha256(dump_json(parts, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256((dump_json(parts, sort_keys=True) + models).encode()).hexdigest()
 
     @cached_property
     def prompt_tokens(self) -> int:
@@ -143,7 +152,7 @@ def read_body(raw: bytes) -> dict[str, Any]:
     return body
 
 
-def read_chat(body: Mapping[str, Any], session_header: str | None = None) -> ChatRequest:
+def read_chat(body: Mapping[str, Any], session_header: str | None = None, owner: str | None = None) -> ChatRequest:
     """The request in a body.
 
     Raises:
@@ -155,7 +164,7 @@ def read_chat(body: Mapping[str, Any], session_header: str | None = None) -> Cha
     _check_type(body, "stream_options", dict, "an object")
     _check_type(body, "tools", list, "an array")
     check_routing_fields(body)
-    return ChatRequest(body, session_header)
+    return ChatRequest(body, session_header, owner)
 
 
 def check_model(body: Mapping[str, Any]) -> None:
@@ -174,6 +183,8 @@ def check_messages(messages: object, param: str = "messages") -> None:
         if not isinstance(message, dict) or message.get("role") not in ROLES:
             raise bad_request(f"`{where}` must be an object with a `role`: {', '.join(ROLES)}.", f"{where}.role")
         content = message.get("content")
+        if content is None and message["role"] in WITH_CONTENT:
+            raise bad_request(f"`{where}` has no `content`.", f"{where}.content")
         parts = isinstance(content, list) and all(isinstance(part, dict) for part in content)
         if not (content is None or isinstance(content, str) or parts):
             raise bad_request("`content` must be a string, or an array of objects.", f"{where}.content")
@@ -184,9 +195,10 @@ def check_routing_fields(body: Mapping[str, Any]) -> None:
     models, price = body.get("models"), body.get("willingness_to_pay")
     if models is not None and not (isinstance(models, list) and all(isinstance(name, str) for name in models)):
         raise bad_request("`models` must be an array of names.", "models")
-    good = isinstance(price, int | float) and not isinstance(price, bool) and price >= 0
+    good = isinstance(price, int | float) and not isinstance(price, bool) and 0 <= price <= MOST_DOLLARS
     if price is not None and not good:
-        raise bad_request("`willingness_to_pay` must be a number of dollars, 0 or more.", "willingness_to_pay")
+        message = f"`willingness_to_pay` must be a number of dollars from 0 to {MOST_DOLLARS:g}."
+        raise bad_request(message, "willingness_to_pay")
     for name in ("session_id", "prompt_cache_key"):
         value = body.get(name)
         if value is not None and not (isinstance(value, str) and len(value) <= LONGEST_NAME):

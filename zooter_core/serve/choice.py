@@ -28,8 +28,8 @@ class Choice:
 
     Attributes:
         order: whom to ask, and who comes next if that fails.
-        reason: `named`, `router`, `sticky`, `switched`, `tool_loop`, or `previous` (the client continues an answer of
-            that candidate).
+        reason: `named`, `router`, `sticky`, `switched`, `tool_loop`, `previous` (the client continues an answer of that
+            candidate), or `rmr` and `best` (the reward model chooses among all, or among the first ones).
         decision: the router's; None if the client named a candidate.
         passed_over: candidates that are not asked, with the reason.
         unsureness: the value of the fleet's trigger.
@@ -50,11 +50,12 @@ class Choice:
         return shape | {"candidate": self.order[0], "reason": self.reason, "passed_over": passed}
 
 
-async def choose(gateway: Gateway, request: ChatRequest, writer: str | None = None) -> Choice:
+async def choose(gateway: Gateway, request: ChatRequest, writer: str | None = None, asker: str = "") -> Choice:
     """Choose the candidates for a request.
 
     Args:
         writer: the candidate that holds what the request refers to, if there is one. It stays if it can answer.
+        asker: whose turn it takes at the router (`BatchRouter.route`).
 
     Raises:
         ApiError: the model is not served, or no candidate can answer such a request.
@@ -70,7 +71,7 @@ async def choose(gateway: Gateway, request: ChatRequest, writer: str | None = No
         reasons = "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())
         raise bad_request(f"No model here can answer this request ({reasons}).", code="no_capable_model")
     try:
-        routed = await gateway.router.route(request.user_texts)
+        routed = await gateway.router.route(request.user_texts, asker)
         decision = _priced(fleet, request, routed.decision, able)
     except ZooterError as problem:
         if problem.exit_code == 2:
@@ -136,7 +137,7 @@ def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequen
 
 def _settled(gateway: Gateway, request: ChatRequest, decision: Decision, order: Sequence[str]) -> tuple[str, str]:
     """Who answers and why: the router's choice, or the candidate that the conversation has."""
-    sessions, config = gateway.sessions, gateway.fleet.serve
+    sessions, config = gateway.sessions.of(request.owner), gateway.fleet.serve
     current = writer_of(request.messages, sessions) or sessions.candidate(request.session)
     if current is None or current not in order:
         return order[0], "router"

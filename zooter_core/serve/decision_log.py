@@ -12,6 +12,7 @@ from typing import Any
 
 from zooter_core.files import owner_only, private_folder
 from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.targets import TargetError
 from zooter_core.serve.usage import usage_of
 from zooter_core.strict_json import dump_json
 
@@ -82,6 +83,8 @@ def record_of(exchange: Exchange, prompts: bool = False) -> dict[str, Any]:
         "request_id": exchange.request_id,
         "path": exchange.path,
         "key": exchange.key,
+        "fleet": exchange.fleet.name if exchange.fleet else None,
+        "router": exchange.router_version,
         "model": exchange.model,
         "stream": exchange.stream,
         "session": request.session[:16] if request else None,
@@ -91,7 +94,7 @@ def record_of(exchange: Exchange, prompts: bool = False) -> dict[str, Any]:
         "choice": choice.order[0] if choice else None,
         "reason": choice.reason if choice else None,
         "passed_over": list(choice.passed_over) if choice else [],
-        "failed": [{"candidate": name, "status": error.status} for name, error in exchange.failures],
+        "failed": [_failure(name, error, prompts) for name, error in exchange.failures],
         "hedged": exchange.hedged,
         "candidate": exchange.candidate,
         "rewards": exchange.rewards or None,
@@ -108,6 +111,12 @@ def record_of(exchange: Exchange, prompts: bool = False) -> dict[str, Any]:
         "error": exchange.error,
     }
     return record | ({"messages": list(request.messages)} if prompts and request else {})
+
+
+def _failure(name: str, error: TargetError, prompts: bool) -> dict[str, Any]:
+    """Why a candidate failed. What its server says, after a colon, may repeat the prompt."""
+    reason = error.reason if prompts else error.reason.partition(": ")[0]
+    return {"candidate": name, "status": error.status, "server_status": error.server_status, "reason": reason}
 
 
 def _rounded(seconds: float | None) -> float | None:

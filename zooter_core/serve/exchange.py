@@ -48,6 +48,7 @@ class Exchange:
         traceparent: the client's span, in the form of W3C Trace Context.
         fleet, request: who was asked what; None if the body was refused.
         events: of a stream that were sent, about one a token.
+        router_version: of the router that was asked (`Gateway.router_version`).
         attempts: the requests to candidates, in the order in which they began.
         failures: candidates that failed before their first token, in order; a retry counts again.
         hedged: whether a candidate was asked beside another one that was slow.
@@ -70,6 +71,7 @@ class Exchange:
     stream: bool = False
     events: int = 0
     started: float = field(default_factory=time.perf_counter)
+    router_version: str | None = None
     routing_started: float = 0.0
     routing_seconds: float | None = None
     choice: Choice | None = None
@@ -98,7 +100,8 @@ class Exchange:
     async def choose(self, gateway: Gateway, request: ChatRequest, writer: str | None = None) -> Choice:
         """Choose the candidates (`choice.choose`), and note the choice and how long it took."""
         self.routing_started = time.perf_counter()
-        self.choice = await choose(gateway, request, writer)
+        self.router_version = gateway.router_version
+        self.choice = await choose(gateway, request, writer, self.asker)
         self.routing_seconds = time.perf_counter() - self.routing_started
         return self.choice
 
@@ -121,6 +124,11 @@ class Exchange:
         self.candidate = candidate
         self.progress = next(attempt.progress for attempt in reversed(self.attempts) if attempt.candidate == candidate)
         self.first_token_seconds = time.perf_counter() - self.started
+
+    @property
+    def asker(self) -> str:
+        """Whose turn a request takes at the router: its key's; without keys, each request has a turn of its own."""
+        return self.key or self.request_id
 
     @property
     def routed(self) -> bool:

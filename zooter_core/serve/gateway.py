@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from zooter_core.ensemble import Ensemble
 
 Result = TypeVar("Result")
+REWARD_THREADS = 4  # requests for which rewards are computed at the same time
 AUTO, AUTO_BEST, RMR = "auto", "auto-best", "rmr"
 VIRTUAL = {
     AUTO: "The candidate that the router expects to answer best.",
@@ -36,12 +38,20 @@ VIRTUAL = {
 
 
 class Gateway:
-    """All that one fleet needs to answer requests. `open` makes it, in the event loop that uses it."""
+    """All that one fleet needs to answer requests. `open` makes it, in the event loop that uses it.
+
+    Attributes:
+        router_version: the beginning of a hash of the router's folder and settings.
+    """
+
+    router_version: str | None = None
 
     def __init__(self, fleet: Fleet, router: BatchRouter, ensemble: Ensemble | None, sessions: Sessions) -> None:
         self.fleet, self.router, self.sessions, self._ensemble = fleet, router, sessions, ensemble
         # Servers elsewhere are reached through the proxy that the environment names, those on this machine are not.
         self._http = {local: _session(trust_env=not local) for local in (True, False)}
+        # The loop's own threads stay free for what takes milliseconds.
+        self._reward_threads = ThreadPoolExecutor(REWARD_THREADS, "reward")
         self._users, self._retired, self.closed = 0, False, False
         self.targets: dict[str, Target] = {
             candidate.name: Upstream(candidate, self._http[candidate.endpoint.local])
@@ -67,7 +77,10 @@ class Gateway:
         route = await asyncio.to_thread(open_route, fleet, ensemble, progress)
         if ensemble is not None:  # a candidate that is asked meanwhile loads at once
             threading.Thread(target=ensemble.load, name="load", daemon=True).start()
-        return cls(fleet, BatchRouter(route), ensemble, sessions or Sessions())
+        version = await asyncio.to_thread(fleet.hash_of, "router")
+        gateway = cls(fleet, BatchRouter(route), ensemble, sessions or Sessions())
+        gateway.router_version = version[:12]
+        return gateway
 
     @property
     def upstreams(self) -> dict[str, Upstream]:
@@ -119,14 +132,18 @@ class Gateway:
             self._ensemble = _ensemble(self.fleet)
         return self._ensemble
 
-    async def with_rewards(self, compute: Callable[[Ensemble], Result]) -> Result:
-        """What a function computes with the reward model, in a thread.
+    async def with_rewards(self, compute: Callable[[Ensemble, threading.Event], Result]) -> Result:
+        """What a function computes with the reward model, in one of its threads. Its event is set if this is cancelled.
 
         Raises:
             ApiError: the reward model fails.
         """
+        stop, loop = threading.Event(), asyncio.get_running_loop()
         try:
-            return await asyncio.to_thread(lambda: compute(self.ensemble()))
+            return await loop.run_in_executor(self._reward_threads, lambda: compute(self.ensemble(), stop))
+        except asyncio.CancelledError:
+            stop.set()
+            raise
         except ZooterError as problem:
             raise ApiError(500, f"The reward model failed: {problem}", "reward_failed", kind=SERVER) from problem
 
@@ -134,6 +151,7 @@ class Gateway:
         """Close connections and end the router's thread."""
         self.closed = True
         self.router.close()
+        self._reward_threads.shutdown(wait=False, cancel_futures=True)
         for target in self.upstreams.values():
             await target.close()
         for session in self._http.values():

@@ -12,16 +12,18 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from zooter_core.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, shortened
-from zooter_core.files import atomic, private_folder, writing
+from zooter_core.files import atomic, locked, private_folder, writing
 from zooter_core.strict_json import dump_json, parse_json
 
 LOG = logging.getLogger("zooter.serve")
+LOCK_SECONDS = 30
 PREFIX = "zk-"
 NAME = re.compile(r"[a-z0-9_]{1,40}")
 NOBODY = hashlib.sha256(b"").hexdigest()  # compared with where no key has the name
@@ -93,12 +95,12 @@ def add_key(path: Path, key: Key) -> str:
     if not NAME.fullmatch(key.name):
         next_step = "Use 1 to 40 lower-case letters, digits and underscores."
         raise ZooterError("a name for the key", repr(shortened(key.name, 80)), next_step)
-    keys = read_keys(path)
-    if key.name in keys:
-        next_step = f"Use another name, or remove it first: zooter serve keys remove {key.name}."
-        raise ZooterError("a new name", key.name, next_step, f"There is a key named {key.name} already.")
     text = f"{PREFIX}{key.name}-{secrets.token_urlsafe(32)}"
-    _write(path, {**keys, key.name: replace(key, digest=_digest(text), created=round(time.time(), 3))})
+    with _changing(path) as keys:
+        if key.name in keys:
+            next_step = f"Use another name, or remove it first: zooter serve keys remove {key.name}."
+            raise ZooterError("a new name", key.name, next_step, f"There is a key named {key.name} already.")
+        keys[key.name] = replace(key, digest=_digest(text), created=round(time.time(), 3))
     return text
 
 
@@ -108,18 +110,22 @@ def remove_key(path: Path, name: str) -> None:
     Raises:
         ZooterError: there is none of this name, or the file cannot be written.
     """
-    keys = read_keys(path)
-    if name not in keys:
-        suggestion = did_you_mean(name, keys) if keys else "There are no keys."
-        raise ZooterError(f"the name of a key in {path}", repr(shortened(name, 80)), suggestion)
-    del keys[name]
-    _write(path, keys)
+    with _changing(path) as keys:
+        if name not in keys:
+            suggestion = did_you_mean(name, keys) if keys else "There are no keys."
+            raise ZooterError(f"the name of a key in {path}", repr(shortened(name, 80)), suggestion)
+        del keys[name]
 
 
-def _write(path: Path, keys: Mapping[str, Key]) -> None:
+@contextmanager
+def _changing(path: Path) -> Iterator[dict[str, Key]]:
+    """The keys of a file, to be changed by one process at a time; what they are at the end is written."""
     with writing(path):
         private_folder(path.parent, ours=False)
-        with atomic(path, private=True) as partial:
+    with locked(path.with_name(f".{path.name}.lock"), f"the file {path}", LOCK_SECONDS):
+        keys = read_keys(path)
+        yield keys
+        with writing(path), atomic(path, private=True) as partial:
             partial.write_text(dump_json({"keys": [asdict(key) for key in keys.values()]}, indent=1) + "\n")
 
 

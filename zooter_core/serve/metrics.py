@@ -16,11 +16,11 @@ ROUTING = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 ANSWERING = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600)
 
 
-class Metrics:
-    """The figures of one server."""
+class Figures:
+    """What has happened to all requests of a server, or to those of one API key."""
 
     def __init__(self) -> None:
-        registry = self._registry = CollectorRegistry()
+        registry = self.registry = CollectorRegistry()
         self.requests = Counter("zooter_requests", "Requests that have ended.", ["path", "status"], registry=registry)
         self.choices = Counter(
             "zooter_choices", "Answers by candidate and reason.", ["model", "reason"], registry=registry
@@ -48,13 +48,8 @@ class Metrics:
         )
         self.switches = Counter("zooter_switches", "Conversations that changed their candidate.", registry=registry)
         self.errors = Counter("zooter_errors", "Requests that failed, by kind.", ["kind"], registry=registry)
-        self._running = Gauge("zooter_running_requests", "Requests that are being answered.", registry=registry)
-        self._queue = Gauge("zooter_queued_requests", "Requests that wait for a place.", registry=registry)
-        self._breakers = Gauge(
-            "zooter_breaker", "1 for the state of a candidate's circuit breaker.", ["model", "state"], registry=registry
-        )
 
-    def __call__(self, exchange: Exchange) -> None:
+    def count(self, exchange: Exchange) -> None:
         """Count an exchange that has ended."""
         self.requests.labels(exchange.path, exchange.status).inc()
         if exchange.error is not None:
@@ -79,6 +74,27 @@ class Metrics:
         self.first.labels(name).observe(exchange.first_token_seconds or 0)
         self.duration.labels(name).observe(exchange.seconds or 0)
 
+
+class Metrics:
+    """The figures of one server, in all and by API key."""
+
+    def __init__(self) -> None:
+        self._all, self._by_key = Figures(), dict[str, Figures]()
+        registry = self._all.registry
+        self._running = Gauge("zooter_running_requests", "Requests that are being answered.", registry=registry)
+        self._queue = Gauge("zooter_queued_requests", "Requests that wait for a place.", registry=registry)
+        self._breakers = Gauge(
+            "zooter_breaker", "1 for the state of a candidate's circuit breaker.", ["model", "state"], registry=registry
+        )
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Count an exchange that has ended."""
+        self._all.count(exchange)
+        if exchange.key is not None:
+            if exchange.key not in self._by_key:
+                self._by_key[exchange.key] = Figures()
+            self._by_key[exchange.key].count(exchange)
+
     def page(self, admission: Admission, breakers: Mapping[str, Breaker]) -> bytes:
         """All figures as text."""
         self._running.set(admission.running)
@@ -87,4 +103,8 @@ class Metrics:
         for name, breaker in breakers.items():
             for state in STATES:
                 self._breakers.labels(name, state).set(breaker.state == state)
-        return generate_latest(self._registry)
+        return generate_latest(self._all.registry)
+
+    def page_of(self, key: str) -> bytes:
+        """The figures of one API key's requests as text."""
+        return generate_latest(self._by_key.get(key, Figures()).registry)

@@ -47,7 +47,7 @@ async def answer_responses(gateway: Gateway, body: Mapping[str, Any], exchange: 
     messages = list(_messages(body.get("input")))
     if not messages:
         raise bad_request("`input` must be a string, or an array with at least one item.", "input")
-    request = ChatRequest({**body, "messages": messages}, exchange.session)
+    request = ChatRequest({**body, "messages": messages}, exchange.session, exchange.key)
     await _pass(gateway, request, body, RESPONSES, exchange, out)
 
 
@@ -56,8 +56,12 @@ async def _pass(
 ) -> None:
     exchange.asks(gateway.fleet, request)
     request = _behind_servers(gateway, request, path)
-    previous = body.get("previous_response_id")
-    writer = gateway.sessions.writer(previous) if isinstance(previous, str) else None
+    sessions, previous = gateway.sessions.of(exchange.key), body.get("previous_response_id")
+    writer = sessions.writer(previous) if isinstance(previous, str) else None
+    if previous is not None and writer is None and exchange.key is not None:
+        # The servers behind know one account, ours: they would continue the conversation of any key.
+        message = "There is no such response of this API key."
+        raise bad_request(message, "previous_response_id", "previous_response_not_found")
     choice = await exchange.choose(gateway, request, writer)
     if choice.reason == "previous":  # no other server has what the request refers to
         exchange.choice = replace(choice, order=choice.order[:1])
@@ -76,9 +80,9 @@ async def _pass(
         await out.end_events(done=False)
     assert exchange.candidate is not None
     if exchange.routed:
-        gateway.sessions.pin(request.session, exchange.candidate)
+        sessions.pin(request.session, exchange.candidate)
     if exchange.progress.id:
-        gateway.sessions.wrote(exchange.progress.id, exchange.candidate)
+        sessions.wrote(exchange.progress.id, exchange.candidate)
 
 
 def _behind_servers(gateway: Gateway, request: ChatRequest, path: str) -> ChatRequest:

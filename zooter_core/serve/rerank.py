@@ -30,7 +30,9 @@ async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], exchange: Exc
     turns = [{"role": "user", "content": query}, *({"role": "assistant", "content": text} for text in documents)]
     request = ChatRequest({**body, "model": RMR, "messages": turns})
     exchange.asks(gateway.fleet, request)
-    (rewards,) = await gateway.with_rewards(lambda ensemble: ensemble.score_responses([(query, documents)]))
+    (rewards,) = await gateway.with_rewards(
+        lambda ensemble, stop: ensemble.score_responses([(query, documents)], stop=stop)
+    )
     scored = [(reward, place) for place, reward in enumerate(rewards.rewards) if reward is not None]
     best = sorted(scored, key=lambda entry: -entry[0])[:most]  # ties keep their order
     results: list[dict[str, Any]] = [{"index": place, "relevance_score": reward} for reward, place in best]

@@ -6,34 +6,59 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from zooter_core.serve.chat_request import ChatRequest, check_messages, check_routing_fields, check_size
+from zooter_core.serve.chat_request import ChatRequest, check_messages, check_model, check_routing_fields, check_size
 from zooter_core.serve.choice import choose
-from zooter_core.serve.errors import bad_request
+from zooter_core.serve.errors import ApiError, bad_request
+from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.gateway import AUTO, Gateway
+from zooter_core.serve.reply import Out
 
-MOST_CONVERSATIONS = 1000
+MOST_CONVERSATIONS = 100
+MOST_CHARACTERS = 1_000_000  # of their users, all together
 
 
-async def route_only(gateway: Gateway, body: Mapping[str, Any], session: str | None) -> dict[str, Any]:
-    """The decision on `messages`, or the decisions on `conversations`, in the shape of `zooter route --json`.
+async def answer_route(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
+    """Send the decision on `messages`, or the decisions on `conversations`, in the shape of `zooter route --json`.
 
     Nothing is stored: a conversation keeps the candidate that it has.
 
     Raises:
-        ApiError: the body is wrong, or no candidate can answer such a request.
+        ApiError: the body is wrong or too large, or no candidate can answer such a request.
     """
-    many = "conversations" in body
-    conversations = body["conversations"] if many else [body.get("messages")]
+    body = {**body, "model": body.get("model") or AUTO}
+    check_model(body)
+    check_routing_fields(body)
+    if "conversations" not in body:
+        check_messages(body.get("messages"))
+        request = ChatRequest(body, exchange.session, exchange.key)
+        exchange.asks(gateway.fleet, request)
+        choice = await exchange.choose(gateway, request)
+        await out.json({"object": "route", **choice.to_json()})
+        return
+    requests = _requests(gateway, body, exchange)
+    exchange.fleet, exchange.router_version, exchange.model = gateway.fleet, gateway.router_version, body["model"]
+    tasks = [asyncio.create_task(choose(gateway, request, asker=exchange.asker)) for request in requests]
+    try:
+        choices = await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:  # the others, if one has failed
+            task.cancel()
+    await out.json({"object": "list", "data": [choice.to_json() for choice in choices]})
+
+
+def _requests(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange) -> list[ChatRequest]:
+    """The conversations of a body, each as a request."""
+    conversations = body["conversations"]
     if not isinstance(conversations, list) or not 0 < len(conversations) <= MOST_CONVERSATIONS:
         raise bad_request(f"`conversations` must be an array of 1 to {MOST_CONVERSATIONS:,}.", "conversations")
-    check_routing_fields(body)
-    requests = []
+    requests, characters = [], 0
     for number, messages in enumerate(conversations):
-        check_messages(messages, f"conversations[{number}]" if many else "messages")
-        request = ChatRequest({**body, "model": AUTO, "messages": messages}, None if many else session)
+        check_messages(messages, f"conversations[{number}]")
+        request = ChatRequest({**body, "messages": messages}, None, exchange.key)
         check_size(request, gateway.fleet.serve)
+        characters += sum(map(len, request.user_texts))
         requests.append(request)
-    choices = await asyncio.gather(*(choose(gateway, request) for request in requests))
-    if many:
-        return {"object": "list", "data": [choice.to_json() for choice in choices]}
-    return {"object": "route", **choices[0].to_json()}
+    if characters > MOST_CHARACTERS:
+        message = f"The user's texts have {characters:,} characters; the limit is {MOST_CHARACTERS:,}."
+        raise ApiError(413, message, "request_too_large", "conversations")
+    return requests

@@ -8,6 +8,7 @@ from zooter_core.serve.chat_request import LONGEST_NAME, ROLES
 from zooter_core.serve.feedback import LONGEST_COMMENT, LONGEST_ID, VERDICTS
 from zooter_core.serve.gateway import RMR
 from zooter_core.serve.rerank import MOST_DOCUMENTS
+from zooter_core.serve.route_api import MOST_CONVERSATIONS
 
 Schema = dict[str, Any]
 
@@ -61,9 +62,10 @@ RERANK = _object(
     top_n=_optional("integer", minimum=1),
     return_documents=_optional("boolean"),
 )
-ROUTE = _object(messages=MESSAGES, conversations=_list(MESSAGES, minItems=1), **ROUTING) | _either(
-    {"required": ["messages"]}, {"required": ["conversations"]}
-)
+CONVERSATIONS = _list(MESSAGES, minItems=1, maxItems=MOST_CONVERSATIONS)
+ROUTE = _object(
+    model=_either(MODEL, {"type": "null"}), messages=MESSAGES, conversations=CONVERSATIONS, **ROUTING
+) | _either({"required": ["messages"]}, {"required": ["conversations"]})
 FEEDBACK = _object(
     "request_id",
     request_id=TEXT | {"minLength": 1, "maxLength": LONGEST_ID},

@@ -21,6 +21,7 @@ from zooter_core.serve.chat_request import read_body, too_large
 from zooter_core.serve.decision_log import DecisionLog
 from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEADER, Exchange
+from zooter_core.serve.feedback import RequestIds
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.keys import KeyRing
 from zooter_core.serve.metrics import Metrics
@@ -39,6 +40,7 @@ class Server:
 
     Attributes:
         gateway: the fleet that answers now. A request keeps the one that it began with.
+        ids: the ids of requests.
         admission: how much is let in.
         keys: the API keys; None where none are required.
         metrics: what has happened so far.
@@ -49,6 +51,7 @@ class Server:
     """
 
     gateway: Gateway
+    ids: RequestIds
 
     def __init__(
         self,
@@ -67,7 +70,7 @@ class Server:
     async def running(self, app: FastAPI) -> AsyncIterator[None]:
         """Open the fleet and the decision log while the app runs. SIGHUP loads the fleet anew."""
         try:
-            log, traces = self._open_log(), Traces() if collector_named() else None
+            (log, self.ids), traces = self._open_data(), Traces() if collector_named() else None
             self.gateway = await Gateway.open(self.settings.fleet, progress=self.progress)
         except ZooterError as problem:
             self.failure = problem
@@ -83,9 +86,9 @@ class Server:
             if traces:
                 await asyncio.to_thread(traces.close)
 
-    def _open_log(self) -> DecisionLog:
+    def _open_data(self) -> tuple[DecisionLog, RequestIds]:
         try:
-            return DecisionLog(self.settings.data, self.settings.log_prompts)
+            return DecisionLog(self.settings.data, self.settings.log_prompts), RequestIds(self.settings.data)
         except OSError as problem:
             next_step = "Fix its permissions, or give another folder with --data."
             raise ZooterError(
@@ -137,7 +140,8 @@ class Server:
         """The answer that `handle` writes, given the body."""
         wants_metadata = request.headers.get(METADATA_HEADER, "").lower() == METADATA_ON
         key = key_of(request)
-        exchange = Exchange(request.url.path, wants_metadata, key=key.name if key else None)
+        name = key.name if key else None
+        exchange = Exchange(request.url.path, wants_metadata, self.ids.new(name), name)
         exchange.session, exchange.traceparent = map(request.headers.get, (SESSION_HEADER, "traceparent"))
 
         async def run(out: Out) -> None:

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from zooter_core.ui.compare.votes import leaderboard
-from zooter_core.ui.compare.votes import Vote
+from zooter_core.ui.compare.votes import Vote, leaderboard
 
 
 def vote(best: str | None, *candidates: str) -> Vote:

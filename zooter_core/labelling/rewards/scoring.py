@@ -8,6 +8,7 @@ which responses are shown. LLM-Blender (arXiv 2306.02561) ranks by the same sum.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import permutations
@@ -23,6 +24,7 @@ from zooter_core.records import LARGEST_SCORE, Ranked, Response
 QueryResponses = tuple[str, Sequence[str]]  # a query and its responses
 Score = Callable[[Sequence[Item]], list[float]]
 QUERIES_TOGETHER = 4  # for a comparing model, which is slow: then progress is reported
+STOPPABLE = 4  # responses or comparisons between two looks at a stop
 MANY = 4  # queries without any reward after which the model is at fault, not they
 
 
@@ -60,6 +62,7 @@ def score_queries(
     queries: Sequence[QueryResponses],
     cache: ScoreCache | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    stop: threading.Event | None = None,
 ) -> list[QueryRewards]:
     """Score the responses to each query. A response that fails or has no finite reward is set aside.
 
@@ -67,24 +70,30 @@ def score_queries(
         queries: each query's text and the texts of its responses.
         cache: where rewards are looked up first, and stored.
         progress: called with the number of finished queries while a comparing model scores the others.
+        stop: an event that ends the work when it is set; it is looked at after each few responses or comparisons.
 
     Raises:
         ZooterError: the model cannot work at all, or no response of many queries has a reward.
+        WorkError: it was stopped.
     """
     size = QUERIES_TOGETHER if isinstance(model, Comparing) else max(len(queries), 1)
     scored: list[QueryRewards] = []
     for first in range(0, len(queries), size):
-        scored += _score_batch(model, queries[first : first + size], cache)
+        scored += _score_batch(model, queries[first : first + size], cache, stop)
         if len(scored) < len(queries):
             progress(len(scored))
     return scored
 
 
-def _score_batch(model: RewardModel, queries: Sequence[QueryResponses], cache: ScoreCache | None) -> list[QueryRewards]:
+def _score_batch(
+    model: RewardModel, queries: Sequence[QueryResponses], cache: ScoreCache | None, stop: threading.Event | None
+) -> list[QueryRewards]:
     if isinstance(model, Comparing):
-        rewards = _cached_or_scored(model.compare, [pair for query in queries for pair in _ordered_pairs(query)], cache)
+        pairs = [pair for query in queries for pair in _ordered_pairs(query)]
+        rewards = _cached_or_scored(model.compare, pairs, cache, stop)
         return [_from_comparisons(query, rewards) for query in queries]
-    rewards = _cached_or_scored(model.score, [(query, text) for query, texts in queries for text in texts], cache)
+    items: list[Item] = [(query, text) for query, texts in queries for text in texts]
+    rewards = _cached_or_scored(model.score, items, cache, stop)
     return [_from_scores([rewards[query, text] for text in texts]) for query, texts in queries]
 
 
@@ -136,13 +145,19 @@ def _reason(reward: float) -> str:
 
 
 def _cached_or_scored(
-    score: Callable[..., list[float]], items: Sequence[Item], cache: ScoreCache | None
+    score: Callable[..., list[float]], items: Sequence[Item], cache: ScoreCache | None, stop: threading.Event | None
 ) -> dict[Item, float]:
     """The reward of every item, or an `Unscored`."""
     items = list(dict.fromkeys(items))
     cached = cache.get(items) if cache else {}
     missing = [item for item in items if item not in cached]
-    scored = dict(zip(missing, _score(score, missing), strict=True)) if missing else {}
+    scored: dict[Item, float] = {}
+    size = STOPPABLE if stop else max(len(missing), 1)
+    for first in range(0, len(missing), size):
+        if stop and stop.is_set():
+            raise WorkError("rewards", "a stop before the last one", "Ask again.")
+        part = missing[first : first + size]
+        scored |= zip(part, _score(score, part), strict=True)
     finite = {item: reward for item, reward in scored.items() if not math.isnan(reward)}
     if not finite and len({query for query, *_ in missing}) >= MANY:
         raise WorkError(

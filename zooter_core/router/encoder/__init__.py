@@ -19,9 +19,11 @@ from transformers import AutoModel, AutoTokenizer
 
 from zooter_core.config.fleet import RUNTIMES
 from zooter_core.errors import WorkError, ZooterError, did_you_mean, first_line
+from zooter_core.router.config import TOKENIZER
 from zooter_core.router.encoder.onnx import graph_of, pool
 from zooter_core.router.graph import Array, Graph, missing
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Progress, TextEncoder, by_length
+from zooter_core.router.tokenizer_file import check_patterns
 from zooter_core.weights import LOAD_LOCK, not_finite, quiet_libraries, resolve, stamp_of
 
 BATCH = 32
@@ -52,9 +54,13 @@ class Encoder(TextEncoder):
         quiet_libraries()
         folder = resolve(reference)
         try:
+            if (file := Path(folder) / TOKENIZER).is_file():
+                check_patterns(file)
             self.tokenizer = AutoTokenizer.from_pretrained(folder, truncation_side="left")
             with LOAD_LOCK:
                 self.model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+        except ZooterError:
+            raise
         except Exception as problem:  # transformers, tokenizers and safetensors raise many kinds
             raise WorkError(
                 f"an encoder at {reference}", first_line(problem), "Name another in fleet.toml."

@@ -30,6 +30,7 @@ class TargetError(Exception):
         context_tokens: the longest context, if the server names it.
         counts: whether the failure says that the candidate's server is ill.
         same_as: equal in failures of other candidates for which the request may be to blame; None if it cannot be.
+        server_status: what the candidate's server answered with, if it was not 200.
     """
 
     reason: str
@@ -41,6 +42,7 @@ class TargetError(Exception):
     context_tokens: int | None = None
     counts: bool = True
     same_as: str | None = None
+    server_status: int | None = None
 
     @property
     def request_fault(self) -> bool:

@@ -314,7 +314,7 @@ class Upstream:
         subject = subject_of(status, message)
         temporary = is_temporary(status) and subject is None
         reason = f"status {status}{': the server refuses our key' if status in ACCOUNT else self._quoted(message)}"
-        error = TargetError(reason, temporary=temporary, subject=subject)
+        error = TargetError(reason, temporary=temporary, subject=subject, server_status=status)
         error.counts = subject is None and status != NOT_FOUND
         if 400 <= status < 500 and status not in ACCOUNT:
             error.status = status
