@@ -190,7 +190,7 @@ def _check_file(path: Path, checksum: str) -> None:
         )
 
 
-def _unusable(folder: Path, problem: Exception) -> WorkError:
+def _unusable(folder: Path, problem: BaseException) -> WorkError:
     version = load_onnxruntime().__version__
     return WorkError(
         f"a {GRAPH} in {folder} that ONNX Runtime {version} can run",
