@@ -97,6 +97,7 @@ def test_compose_names_what_there_is():
 def test_prometheus_asks_the_service():
     (job,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
     assert job["static_configs"] == [{"targets": ["serve:8400"]}]
+    assert COMPOSE["services"]["serve"]["environment"]["ZOOTER_ALLOWED_HOST"] == "serve"  # or it would be refused
     assert job["authorization"]["credentials_file"] == f"/run/secrets/{next(iter(COMPOSE['secrets']))}"
 
 
@@ -144,4 +145,5 @@ def test_proxies_pass_streams_on_and_point_to_the_endpoint(name):
     text = (DEPLOY / name).read_text()
     assert text.count("{") == text.count("}")
     assert "127.0.0.1:8400" in text
+    assert "--proxy 127.0.0.1 --allowed-host zooter.example.org" in text
     assert "proxy_buffering off" in text or "flush_interval -1" in text

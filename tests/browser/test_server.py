@@ -88,7 +88,7 @@ def test_a_module_of_the_page_is_sent_with_the_headers(server: Demo) -> None:
         ("[::1]:{port}", 200),
         ("localhost", 200),  # through a tunnel or a proxy, ports differ
         ("localhost:1", 200),
-        ("friend.example", 200),  # --allow-host
+        ("friend.example", 200),  # --allowed-host
         (socket.gethostname(), 200),
         ("evil.example:{port}", 403),
         ("localhost.evil.example", 403),
@@ -110,7 +110,7 @@ def test_a_refused_host_is_told_what_to_do(server: Demo) -> None:
     answer = ask(server, "GET", "/", Host=f"my.example:{server.port}")
     assert answer.status == 403
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
-    assert "zooter demo --allow-host my.example\n" in answer.read().decode()
+    assert "zooter demo --allowed-host my.example\n" in answer.read().decode()
 
 
 @pytest.mark.parametrize(

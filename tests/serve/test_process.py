@@ -58,7 +58,8 @@ def test_tls_hangup_and_stop(fleet_copy, scripted, certificate):
 
     def chat(url: str) -> str:
         body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "Hi"}], "stream": True}).encode()
-        with urllib.request.urlopen(f"{url}/chat/completions", body, SECONDS, context=context) as answer:
+        request = urllib.request.Request(f"{url}/chat/completions", body, {"content-type": "application/json"})
+        with urllib.request.urlopen(request, timeout=SECONDS, context=context) as answer:
             return answer.read().decode()
 
     with started(fleet_copy, "--certfile", file, "--keyfile", key) as (process, url):

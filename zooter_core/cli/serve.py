@@ -11,9 +11,9 @@ from typing import Annotated
 from zooter_core.cli.arguments import FleetDir, option
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.ports import check_free
+from zooter_core.cli.ports import check_free, names_given
 from zooter_core.errors import ZooterError
-from zooter_core.hosts import Host, check_host, is_loopback
+from zooter_core.hosts import Host, check_host, check_origin, is_loopback
 from zooter_core.router.config import check_router, is_portable
 
 PACKAGES = ("fastapi", "uvicorn", "aiohttp", "prometheus_client")  # the extra `serve`
@@ -36,6 +36,13 @@ def serve(
     keyfile: Annotated[Path | None, option("--keyfile", "FILE", "Its private key (default: in --certfile).")] = None,
     proxy: Annotated[
         list[str] | None, option("--proxy", "ADDRESS...", "Addresses whose X-Forwarded headers are trusted.")
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None, option("--allowed-host", "NAME...", "Further host names under which clients reach it.")
+    ] = None,
+    allowed_origin: Annotated[
+        list[str] | None,
+        option("--allowed-origin", "ORIGIN...", "Sites whose pages may use it, such as https://www.example.org."),
     ] = None,
     grace_seconds: Annotated[
         int, option("--grace-seconds", "N", "Seconds that running answers may take to finish after a stop.", min=0)
@@ -61,6 +68,8 @@ def serve(
     settings = ServeSettings(
         parts, host, port, data or data_folder(parts), keys=keys, log_prompts=log_prompts,
         certificate=certfile, private_key=keyfile, proxies=addresses, grace_seconds=grace_seconds,
+        allowed_hosts=names_given(allowed_host, "--allowed-host", "ZOOTER_ALLOWED_HOST", check_host),
+        allowed_origins=names_given(allowed_origin, "--allowed-origin", "ZOOTER_ALLOWED_ORIGIN", check_origin),
     )  # fmt: skip
 
     def ready(bound: int) -> None:

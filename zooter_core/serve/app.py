@@ -9,11 +9,20 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from zooter_core import __version__
 from zooter_core.errors import ZooterError
+from zooter_core.hosts import Gate, names_of_this_machine
 from zooter_core.serve import schemas
-from zooter_core.serve.access import RequireKey, key_of, restricted, visible_models
+from zooter_core.serve.access import (
+    GuardGate,
+    RequireKey,
+    check_content_type,
+    key_of,
+    restricted,
+    visible_models,
+)  # fmt: skip
 from zooter_core.serve.chat import answer_chat
 from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.exchange import SESSION_HEADER
@@ -26,7 +35,8 @@ from zooter_core.serve.rerank import answer_rerank
 from zooter_core.serve.route_api import route_only
 from zooter_core.serve.server import Handler, Server
 
-ANSWERING = (400, 401, 403, 404, 413, 429, 502, 503, 504)  # statuses of errors of ANSWERS
+EXPOSED = ("x-request-id", "x-model-router-selected-model", "x-zooter-probability", "x-zooter-attempts", "retry-after")
+ANSWERING = (400, 401, 403, 404, 413, 415, 429, 502, 503, 504)  # statuses of errors of ANSWERS
 ANSWERS: dict[str, tuple[Handler, dict[str, Any]]] = {  # what answers a path, and the schema of its body
     "chat/completions": (answer_chat, schemas.CHAT),
     "responses": (answer_responses, schemas.RESPONSES),
@@ -52,6 +62,19 @@ def build_app(server: Server) -> FastAPI:
     _add_operations(app, server)
     if server.keys is not None:
         app.add_middleware(RequireKey, keys=server.keys)
+    settings = server.settings
+    if settings.allowed_origins:
+        # Before the keys, since a browser asks without one whether a page may send it.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=("*",),
+            expose_headers=EXPOSED,
+        )
+    hosts = names_of_this_machine(settings.host) | set(settings.allowed_hosts)
+    gate = Gate("zooter serve", hosts, frozenset(settings.allowed_origins))
+    app.add_middleware(GuardGate, gate=gate)
     return app
 
 
@@ -72,14 +95,18 @@ def _add_answers(app: FastAPI, server: Server) -> None:
 def _add_lookups(app: FastAPI, server: Server) -> None:
     """The routes that answer without a candidate."""
 
-    @app.post("/v1/route", openapi_extra=schemas.body(schemas.ROUTE), responses=schemas.answers(400, 401, 413, 429))
+    @app.post(
+        "/v1/route", openapi_extra=schemas.body(schemas.ROUTE), responses=schemas.answers(400, 401, 403, 413, 415, 429)
+    )
     async def route(request: Request) -> JSONResponse:
         body = restricted(await server.body(request), key_of(request))
         async with server.gateway.used() as gateway:
             return JSONResponse(await route_only(gateway, body, request.headers.get(SESSION_HEADER)))
 
     @app.post(
-        "/v1/feedback", openapi_extra=schemas.body(schemas.FEEDBACK), responses=schemas.answers(400, 401, 413, 429)
+        "/v1/feedback",
+        openapi_extra=schemas.body(schemas.FEEDBACK),
+        responses=schemas.answers(400, 401, 403, 413, 415, 429),
     )
     async def feedback(request: Request) -> JSONResponse:
         record = read_feedback(await server.body(request))
@@ -125,8 +152,9 @@ def _add_operations(app: FastAPI, server: Server) -> None:
         page = server.metrics.page(server.admission, server.gateway.breakers)
         return Response(page, media_type=CONTENT_TYPE)
 
-    @app.post("/admin/reload", responses=schemas.answers(401, 403, 409))
-    async def admin_reload() -> JSONResponse:
+    @app.post("/admin/reload", responses=schemas.answers(401, 403, 409, 415))
+    async def admin_reload(request: Request) -> JSONResponse:
+        check_content_type(request.headers)
         try:
             gateway = await server.reload()
         except ZooterError as problem:

@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request
 
 from zooter_core.config.fleet import load_fleet
 from zooter_core.errors import ZooterError
-from zooter_core.serve.access import key_of, restricted
+from zooter_core.serve.access import check_content_type, key_of, restricted
 from zooter_core.serve.admission import Admission
 from zooter_core.serve.chat_request import read_body, too_large
 from zooter_core.serve.decision_log import DecisionLog
@@ -124,6 +124,7 @@ class Server:
         Raises:
             ApiError: it is anything else or too large, or the limit of requests a minute is reached.
         """
+        check_content_type(request.headers)
         self.admission.count(key_of(request))
         most, size, parts = self.settings.most_bytes, 0, []
         async for part in request.stream():
