@@ -99,8 +99,8 @@ def test_a_named_site_may_ask_and_read(serve, tmp_path):
     key = add_key(tmp_path / "keys.json", Key("page", "", 0.0))
     endpoint = serve("good", options={"allowed_origins": (FRIEND,), "keys": tmp_path / "keys.json"})
     wanted = "authorization,content-type,x-session-id,x-stainless-lang"
-    asked = {"access_control_request_method": "POST", "access_control_request_headers": wanted}
-    answer = send(endpoint, "OPTIONS", "/v1/chat/completions", origin=FRIEND, **asked)
+    preflight = {"access_control_request_method": "POST", "access_control_request_headers": wanted}
+    answer = send(endpoint, "OPTIONS", "/v1/chat/completions", origin=FRIEND, **preflight)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == FRIEND
     assert set(wanted.split(",")) <= set(answer.headers["access-control-allow-headers"].replace(" ", "").split(","))

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 
 from zooter_core import __version__
 from zooter_core.errors import ZooterError
@@ -30,7 +31,7 @@ from zooter_core.serve.feedback import keep_feedback, read_feedback
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.metrics import CONTENT_TYPE
 from zooter_core.serve.passthrough import answer_embeddings, answer_responses
-from zooter_core.serve.reply import Reply
+from zooter_core.serve.reply import GONE, Reply
 from zooter_core.serve.rerank import answer_rerank
 from zooter_core.serve.route_api import route_only
 from zooter_core.serve.server import Handler, Server
@@ -51,12 +52,12 @@ def build_app(server: Server) -> FastAPI:
         title="Zooter",
         version=__version__,
         description="An OpenAI-compatible endpoint that routes each request to one of several models.",
-        lifespan=server.running,
         docs_url=None,
         redoc_url=None,
     )
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _gone)
     _add_answers(app, server)
     _add_lookups(app, server)
     _add_operations(app, server)
@@ -173,6 +174,11 @@ def model_shape(gateway: Gateway, name: str) -> dict[str, Any]:
         if candidate.context_tokens is not None:
             shape["context_length"] = candidate.context_tokens
     return shape
+
+
+async def _gone(request: Request, problem: Exception) -> Response:
+    """The client went away in the middle of its body: nobody reads this."""
+    return Response(status_code=GONE)
 
 
 async def _api_error(request: Request, problem: Exception) -> JSONResponse:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -23,10 +24,15 @@ Observer = Callable[[Exchange], None]
 
 
 class Out:
-    """Where an answer is written to: one JSON document, or a stream of events."""
+    """Where an answer is written to: one JSON document, or a stream of events.
+
+    Attributes:
+        body_is_read: set when nothing more is to come of the request.
+    """
 
     def __init__(self, send: Send, exchange: Exchange) -> None:
         self._send, self._exchange, self.started = send, exchange, False
+        self.body_is_read = asyncio.Event()
 
     async def json(self, shape: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Send a whole answer."""
@@ -71,7 +77,7 @@ class Reply(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         out = Out(send, self._exchange)
         answering = asyncio.create_task(self._run(out))
-        gone = asyncio.create_task(_gone(receive))
+        gone = asyncio.create_task(_gone(receive, out))
         try:
             await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not answering.done():
@@ -89,6 +95,8 @@ class Reply(Response):
             await self._handle(out)
         except ApiError as error:
             await self._fail(out, error)
+        except ClientDisconnect:  # in the middle of its body
+            self._exchange.status = GONE
         except Exception:
             LOG.exception("request %s failed", self._exchange.request_id)
             await self._fail(out, ApiError(500, "The server failed; see its log.", "internal_error", kind=SERVER))
@@ -103,7 +111,8 @@ class Reply(Response):
         await out.end_events()
 
 
-async def _gone(receive: Receive) -> None:
-    """Wait until the client goes away."""
+async def _gone(receive: Receive, out: Out) -> None:
+    """Wait until the client goes away. While the body is read, whoever reads it gets what comes."""
+    await out.body_is_read.wait()
     while (await receive())["type"] != "http.disconnect":
         pass

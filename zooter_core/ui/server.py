@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib.util
 import os
 import sys
 import webbrowser
@@ -26,6 +27,7 @@ from streamlit.components.v2.component_manager import BidiComponentManager
 from streamlit.file_util import get_static_dir
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.cli import configurator_options
+from uvicorn.config import HTTP_PROTOCOLS
 
 from zooter_core.hosts import WILDCARDS, Gate, Host, check_host, check_origin, names_of_this_machine
 from zooter_core.paths import APP
@@ -54,6 +56,8 @@ def serve(**options: Any) -> None:
     BidiComponentManager.discover_and_register_components = lambda self, **options: None  # type: ignore[method-assign]
     # Otherwise the first page looks through all modules for the source of its callers, to warn those in a notebook.
     drawing._use_warning_has_been_displayed = True
+    if importlib.util.find_spec("httptools"):  # else h11 parses headers, which bounds them itself
+        HTTP_PROTOCOLS["auto"] = "zooter_core.connections:Connection"
     page = (Path(get_static_dir()) / "index.html").read_text(encoding="utf-8")
     embed_from = [check_origin(origin, EMBED_FROM) for origin in os.environ.get(EMBED_FROM, "").split()]
     allowed_hosts = {check_host(name, ALLOWED_HOST) for name in os.environ.get(ALLOWED_HOST, "").split()}
