@@ -101,12 +101,16 @@ def test_prometheus_asks_the_service():
     assert job["authorization"]["credentials_file"] == f"/run/secrets/{next(iter(COMPOSE['secrets']))}"
 
 
-@pytest.fixture
-def unit() -> ConfigParser:
+def unit_file(name: str) -> ConfigParser:
     parser = ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read(DEPLOY / "zooter.service")
+    parser.read(DEPLOY / name)
     return parser
+
+
+@pytest.fixture
+def unit() -> ConfigParser:
+    return unit_file("zooter.service")
 
 
 def test_the_unit_calls_what_there_is(unit):
@@ -115,6 +119,9 @@ def test_the_unit_calls_what_there_is(unit):
     check_call(words)
     grace = int(words[words.index("--grace-seconds") + 1])
     assert int(unit["Service"]["TimeoutStopSec"]) > grace
+    assert words[words.index("--fd") + 1] == "3"  # the first that systemd passes
+    assert unit["Unit"]["Requires"] == "zooter.socket"
+    assert unit_file("zooter.socket")["Socket"]["ListenStream"] == "127.0.0.1:8400"  # as the proxies expect
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
@@ -122,6 +129,7 @@ def test_systemd_accepts_the_unit(unit, tmp_path):
     text = (DEPLOY / "zooter.service").read_text().replace("/opt/zooter/bin/zooter", sys.executable)
     file = tmp_path / "zooter.service"
     file.write_text(text)
+    shutil.copy(DEPLOY / "zooter.socket", tmp_path)
     ended = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(file)], capture_output=True, text=True, check=False
     )

@@ -67,9 +67,9 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._wait(HEADER_SECONDS)
-        address = self.client[0] if self.client else ""
+        address = _address(self)
         if address and (most := self._most_of(address)):
-            self._make_room([other for other in self.connections if other.client and other.client[0] == address], most)
+            self._make_room([other for other in self.connections if _address(other) == address], most)
         self._make_room(self.connections, most_connections())
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -175,3 +175,8 @@ class Connection(HttpToolsProtocol):
             oldest.transport.abort()
         else:
             self._refuse(503)
+
+
+def _address(connection: Any) -> str:
+    client = getattr(connection, "client", None)
+    return client[0] if client else ""

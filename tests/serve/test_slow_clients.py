@@ -133,7 +133,7 @@ def test_slow_headers_and_bodies_end_and_take_no_place(serve, scripted, tmp_path
 
 def test_one_address_has_so_many_connections(serve):
     extra = "[serve]\nconnections_per_client = 5\n"
-    for options, kept in (({}, 5), ({"proxies": ("127.0.0.0/8",)}, 20)):
+    for options, expected in (({}, 5), ({"proxies": ("127.0.0.0/8",)}, 20)):
         endpoint = serve("good", options=options, extra=extra)
         with ExitStack() as stack:
             half = [stack.enter_context(connected(endpoint, POST)) for _ in range(20)]
@@ -147,7 +147,7 @@ def test_one_address_has_so_many_connections(serve):
                     open_now += 1
                 except ConnectionError:
                     pass
-            assert open_now == kept
+            assert open_now == expected
             assert httpx2.get(f"{endpoint.url}/health", trust_env=False).status_code == 200
 
 
