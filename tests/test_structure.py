@@ -30,7 +30,7 @@ ROOMS = (
     ("data",),
     ("config",),
     ("method",),
-    ("cores", "hosts", "jsonl", "paths", "plugins", "terminal", "weights"),
+    ("connections", "cores", "hosts", "jsonl", "paths", "plugins", "terminal", "weights"),
     ("files",),
     ("strict_json",),
     ("records",),
