@@ -17,6 +17,8 @@ A family of texts is a table of a file. To add one, copy one. This is a family o
 
 - `draw` is Python: assignments from top to bottom, with the functions of `FUNCTIONS` and `DRAWS`. Lists in capitals are
   in the file's [lists] or in names.toml beside it; the family's other keys are lists too.
+  `pick` takes from this side's part of a list, `fill` puts the words drawn so far into a text with braces, `someone`
+  gives a name with its pronouns, `<<` and `>>` mark a sum also in what is drawn.
 - `text` is an f-string of the drawn words. `<<a sum>>` is written as the sum with its value, `3 * 4 = 12`. A text with
   sums then ends with "The answer is 12.", where another answer than the last sum's value is drawn as `answer`.
 - A request is one of `train` or of `held_back`, with drawn words in braces; or one of `asks`, the last fifth of which
@@ -28,7 +30,6 @@ A family without `draw` is drawn by a Python function.
 from __future__ import annotations
 
 import ast
-import math
 import random
 import re
 import tomllib
@@ -65,6 +66,7 @@ class Dice(random.Random):
         return self.between(least, self.choice((12, 30, 60)))
 
     def larger_smaller(self) -> tuple[int, int]:
+        """A number and a smaller one."""
         a = self.small(4)
         return a, self.between(2, a - 1)
 
@@ -129,7 +131,7 @@ FUNCTIONS = {
     function.__name__: function
     for function in (
         *(abs, all, any, enumerate, len, list, map, max, min, next, range, sorted, str, sum, zip),
-        *(math.factorial, math.gcd, math.lcm, at, lines, poly, result, times, upper),
+        *(at, lines, poly, result, times, upper),
     )
 }
 DRAWS = ("between", "choice", "larger_smaller", "pick", "random", "sample", "small", "whole_two_parts")
