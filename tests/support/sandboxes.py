@@ -40,7 +40,7 @@ REFUSAL = """
 wrong = []
 for number in range({count}):
     try:
-        result = f(number, {given!r})
+        result = f(number, {argument!r})
     except Exception as problem:
         result = type(problem).__name__
         if result in {names!r}:
@@ -62,12 +62,12 @@ class ThisUser:
         verdict = self.run(code, check, **limits)
         assert verdict.passed, verdict.reason
 
-    def refuses(self, bodies: list[str], names: str, given: object = None) -> None:
+    def refuses(self, bodies: list[str], names: str, argument: object = None) -> None:
         """Every body of a function that knows `given` fails, with one of the exceptions that are named."""
         functions = (
             f"def f{number}(given):\n    " + body.replace("\n", "\n    ") for number, body in enumerate(bodies)
         )
-        check = REFUSAL.format(count=len(bodies), given=given, names=names.split())
+        check = REFUSAL.format(count=len(bodies), argument=argument, names=names.split())
         self.passes("\n".join([BEFORE, *functions]), check, seconds=60)
 
 

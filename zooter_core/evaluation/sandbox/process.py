@@ -61,7 +61,7 @@ class Channel:
         raise LostError("it ended before its check did" if message is None else "it sent bytes that are no message")
 
 
-def work(channel: Channel) -> None:
+def serve(channel: Channel) -> None:
     """The worker: answer the checker's requests, first the code to execute, then calls of its function."""
     space: dict[str, Any] = {"__name__": "response"}
     while True:
@@ -213,7 +213,7 @@ def main(role: str, channel: tuple[int, int], user: int, limits: Message) -> Non
         os.write(report, json.dumps(verdict(connection, json.loads(sys.stdin.readline()))).encode() + b"\n")
     else:
         connection.send({})
-        work(connection)
+        serve(connection)
     os._exit(0)
 
 
