@@ -23,6 +23,10 @@ INSIDE = "/zooter"  # where this package is found inside
 NOBODY = 65534
 # One of the ids that systemd gives to services while they run, so no file belongs to it.
 SERVICE_USER = 61184
+ALWAYS = """--die-with-parent --new-session --unshare-pid --unshare-net --unshare-ipc --unshare-uts
+    --unshare-cgroup-try --hostname sandbox --cap-drop ALL"""
+AS_USER = f"--unshare-user --disable-userns --uid {NOBODY} --gid {NOBODY}"
+AS_ROOT = "--cap-add CAP_SETUID --cap-add CAP_SETGID"  # until the process has become the service user
 
 NEW = 424  # from here on, the numbers are the same on every machine
 NEW_ALLOWED = {"close_range": 436, "openat2": 437, "faccessat2": 439}
@@ -67,31 +71,17 @@ def service_user() -> int:
     """The user that code of root's sandboxes becomes; 0 for an ordinary user's, and for root of a few ids."""
     if os.geteuid() != 0:
         return 0
-    ranges = [[int(number) for number in line.split()] for line in open("/proc/self/uid_map")]  # noqa: SIM115
-    return SERVICE_USER if any(first <= SERVICE_USER < first + count for first, _, count in ranges) else 0
+    lines = Path("/proc/self/uid_map").read_text().splitlines()
+    ranges = [range(int(first), int(first) + int(count)) for first, _, count in map(str.split, lines)]
+    return SERVICE_USER if any(SERVICE_USER in ids for ids in ranges) else 0
 
 
 def command(program: str, disk: int, filter_descriptor: int) -> list[str]:
     """Run a Python program in a new sandbox, in an empty folder in memory that holds `disk` bytes."""
-    rights = ["--unshare-user", "--disable-userns", "--uid", str(NOBODY), "--gid", str(NOBODY)]
-    if service_user():
-        rights = ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
-    spaces = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
-    folder = ["--size", str(disk), "--perms", "0777", "--tmpfs", "/sandbox", "--chdir", "/sandbox"]
-    return [
-        *(
-            shutil.which("bwrap") or "bwrap",
-            "--die-with-parent",
-            "--new-session",
-            "--hostname",
-            "sandbox",
-            "--cap-drop",
-            "ALL",
-            *rights,
-        ),
-        *(*spaces, *_files(), *folder, "--remount-ro", "/", "--seccomp", str(filter_descriptor)),
-        *("--", PYTHON, "-I", "-S", "-c", program),
-    ]
+    folder = f"--size {disk} --perms 0777 --tmpfs /sandbox --chdir /sandbox --remount-ro /"
+    options = f"{ALWAYS} {AS_ROOT if service_user() else AS_USER} --seccomp {filter_descriptor}"
+    bwrap = shutil.which("bwrap") or "bwrap"
+    return [bwrap, *options.split(), *_files(), *folder.split(), "--", PYTHON, "-I", "-S", "-c", program]
 
 
 @cache
