@@ -94,8 +94,8 @@ def _check_code(name: str, suite: Suite, run_code: bool, no_sandbox: bool) -> No
         raise ZooterError(
             "a sandbox for the code of --run-code",
             f"none: {reason}",
-            "docs/bench.md lists its requirements. Or add --no-sandbox: then the code can read, change and send whatever "
-            "your account can, and only its time, memory and output are limited.",
+            "docs/bench.md lists its requirements. Or add --no-sandbox: then the code can read, change and send "
+            "whatever your account can, and only its time, memory and output are limited.",
         )
 
 
