@@ -1,4 +1,4 @@
-"""Runs sandboxes as this process's own user, and as an ordinary one.
+"""Runs sandboxes as this process's own user, and as an ordinary one, and makes attempts to get out of them.
 
 As a program it is the other end of `Ordinary`: it reads a job a line, and writes its verdict.
 """
@@ -19,29 +19,78 @@ from typing import Any
 from zooter_core.evaluation.sandbox.runner import Limits, Verdict, missing, run
 
 AS_NOBODY: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []}
+# What attempts may use: `call` runs a system call by its number, as code with ctypes can.
+BEFORE = """
+import ctypes, os, signal, socket, sys
+libc = ctypes.CDLL(None, use_errno=True)
+
+def checked(result):
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+def call(number, *arguments):
+    return checked(libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, arguments)))
+
+def f(number, given):
+    return globals()[f"f{number}"](given)
+"""
+# Makes one attempt after the other; of each must come an error.
+REFUSAL = """
+wrong = []
+for number in range({count}):
+    try:
+        result = f(number, {argument!r})
+    except Exception as problem:
+        result = type(problem).__name__
+        if result in {names!r}:
+            continue
+    wrong.append((number, result))
+assert not wrong, wrong
+"""
 
 
 class ThisUser:
     """This user: root, where the tests run as root."""
 
+    user = 61184 if os.geteuid() == 0 else 65534  # inside
+
     def run(self, code: str, check: str, function: str = "f", setup: str = "", **limits: float) -> Verdict:
         return run(code, check, function, setup=setup, limits=Limits(**limits))  # type: ignore[arg-type]
 
+    def passes(self, code: str, check: str, **limits: float) -> None:
+        verdict = self.run(code, check, **limits)
+        assert verdict.passed, verdict.reason
 
-class Ordinary:
+    def refuses(self, bodies: list[str], names: str, argument: object = None) -> None:
+        """Every body of a function that knows `given` fails, with one of the exceptions that are named."""
+        functions = (
+            f"def f{number}(given):\n    " + body.replace("\n", "\n    ") for number, body in enumerate(bodies)
+        )
+        check = REFUSAL.format(count=len(bodies), argument=argument, names=names.split())
+        self.passes("\n".join([BEFORE, *functions]), check, seconds=60)
+
+
+class Ordinary(ThisUser):
     """The user `nobody`, with an interpreter that it can execute and a package that it can read."""
+
+    user = 65534
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="zooter-ordinary-"))
-        self.folder.chmod(0o755)
-        _copy_package(self.folder)
+        source, core = Path(__file__).resolve().parents[2] / "zooter_core", self.folder / "zooter_core"
+        shutil.copytree(source / "evaluation" / "sandbox", core / "evaluation" / "sandbox")
+        for name in ("__init__.py", "errors.py", "evaluation/__init__.py"):
+            shutil.copy(source / name, core / name)
+        shutil.copy(__file__, self.folder)
+        subprocess.run(["chmod", "-R", "a+rX", str(self.folder)], check=True)
         self._process = subprocess.Popen(
-            [_interpreter(), "-c", "from sandbox_accounts import main; main()"],
+            [_interpreter(), "-c", "from sandboxes import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             **AS_NOBODY,
-            env={"PYTHONPATH": str(self.folder)},
+            env={"PYTHONPATH": str(self.folder), "PATH": os.defpath},
             cwd="/",
         )
 
@@ -71,17 +120,6 @@ def _interpreter() -> str:
             if not subprocess.run([path, *test], env={}, cwd="/", **AS_NOBODY).returncode:
                 return path
     raise RuntimeError("no Python of version 3.11 that the user nobody can execute; python3 of the system will do")
-
-
-def _copy_package(folder: Path) -> None:
-    source = Path(__file__).resolve().parents[2] / "zooter_core"  # here: its copy lies elsewhere
-    core = folder / "zooter_core"
-    (core / "evaluation").mkdir(parents=True)
-    for name in ("__init__.py", "errors.py", "evaluation/__init__.py"):
-        shutil.copy(source / name, core / name)
-    shutil.copytree(source / "evaluation" / "sandbox", core / "evaluation" / "sandbox")
-    shutil.copy(__file__, folder / "sandbox_accounts.py")
-    subprocess.run(["chmod", "-R", "a+rX", str(folder)], check=True)
 
 
 def main() -> None:
