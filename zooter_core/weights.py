@@ -18,7 +18,7 @@ from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
-from zooter_core.errors import WorkError, ZooterError, unreadable
+from zooter_core.errors import WorkError, ZooterError, first_line, unreadable
 from zooter_core.files import atomic, private_folder
 
 PREFIX = "package:"
@@ -207,10 +207,12 @@ def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
     progress(f"Converting {gguf.name} once (about 15 s) ...")
     quiet_libraries()
     source, file = str(gguf.parent), gguf.name
-    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file)
+    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file, trust_remote_code=False)
     # float32 gives plain Linear layers; with bfloat16 the packed weights would stay, and run slowly.
     with LOAD_LOCK, redirect_stderr(io.StringIO()):  # the bar of this conversion has no switch
-        model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(
+            source, gguf_file=file, dtype=torch.float32, trust_remote_code=False
+        )
     model.is_quantized, model.hf_quantizer = False, None
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
@@ -218,6 +220,12 @@ def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
     progress(f"Writing the converted weights to {folder.parent} ...")
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def load_reason(problem: BaseException) -> str:
+    """Why transformers did not load a folder. Every call has `trust_remote_code=False`, so it asks nobody."""
+    line = first_line(problem)
+    return "code of its own (auto_map), which Zooter does not run" if "custom code" in line else line
 
 
 def quiet_libraries() -> None:

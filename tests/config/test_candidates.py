@@ -106,7 +106,11 @@ def test_a_vllm_candidate(folder):
     [
         ("vllm = 2", "vllm in [[candidate]] 3"),
         ("vllm = { max_model_len = 512 }", "Use the key context_tokens."),
-        ("vllm = { trust_remote_code = true }", "it lets a model bring code of its own"),
+        ("vllm = { trust_remote_code = true }", "Others may run code"),
+        ('vllm = { logits_processors = ["evil:Code"] }', "Others may run code"),
+        ('vllm = { distributed_executor_backend = "evil.Code" }', "Others may run code"),
+        ('vllm = { hf_overrides = { auto_map = { AutoModel = "evil.Code" } } }', "only rope_... in hf_overrides"),
+        ("vllm = { tensor_paralel_size = 2 }", 'Did you mean "tensor_parallel_size"?'),
         ("vllm = { seed = 1979-05-27 }", "a date or a time"),
         ("calculator = true", 'the key "calculator" of the backend transformers, but its backend is vllm'),
         ("repetition_penalty = 1.1", 'the key "repetition_penalty" of the backend transformers'),
