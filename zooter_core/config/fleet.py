@@ -15,7 +15,15 @@ from pydantic import AfterValidator, Field, StrictStr, TypeAdapter, ValidationEr
 
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fingerprint import FILES, fingerprint, named_by_server
-from zooter_core.config.labelling import InstagConfig, JudgeConfig, Reward, RewardConfig, Tagger, TaggerConfig
+from zooter_core.config.labelling import (
+    HttpConfig,
+    InstagConfig,
+    JudgeConfig,
+    Reward,
+    RewardConfig,
+    Tagger,
+    TaggerConfig,
+)
 from zooter_core.config.paths import LocalPath
 from zooter_core.config.serve import ServeConfig
 from zooter_core.config.tables import AS_WRITTEN, Count, NotNegative, Table, WholeNumber, error_in, refusal, table
@@ -88,6 +96,18 @@ class Fleet:
     def encoder(self) -> str:
         """The sentence encoder that a router for this fleet shares with its tagger."""
         return (self.tagger.encoder if self.tagger else None) or ENCODER
+
+    @property
+    def key_uses(self) -> list[tuple[str, str]]:
+        """The variables of the environment that it names for keys, each with the address that the key goes to."""
+        reward, tagger = self.reward, self.tagger
+        judge = reward.judge if isinstance(reward, JudgeConfig) else None
+        instagger = tagger.instagger if isinstance(tagger, InstagConfig) else None
+        models = [model for model in (*self.candidates, judge, instagger) if model]
+        uses = [(model.endpoint.api_key_env, model.endpoint.base_url) for model in models if model.endpoint]
+        if isinstance(reward, HttpConfig):
+            uses.append((reward.api_key_env, reward.url))
+        return [(variable, url) for variable, url in uses if variable]
 
     def candidate(self, name: str) -> CandidateConfig:
         """A candidate by name.
