@@ -37,7 +37,7 @@ PROVIDERS = {  # variable -> hosts
     "TOGETHER_API_KEY": ("api.together.ai", "api.together.xyz"),
     "XAI_API_KEY": ("api.x.ai",),
 }
-OWN = re.compile(r"(VLLM|SGLANG|TGI|LLAMA_CPP|OLLAMA|LITELLM|LLM|MODEL|JUDGE|REWARD|TAGGER)_(API_)?KEY")
+MODEL_SERVERS = re.compile(r"(VLLM|SGLANG|TGI|LLAMA_CPP|OLLAMA|LITELLM|LLM|MODEL|JUDGE|REWARD|TAGGER)_(API_)?KEY")
 
 
 def on_this_machine(url: str) -> bool:
@@ -60,7 +60,7 @@ def use_of(variable: str, url: str) -> str:
 def is_allowed(variable: str, url: str) -> bool:
     """Whether the key in a variable may be sent to an address."""
     name = host_name(_parts(url).hostname or "")
-    if on_this_machine(url) or OWN.fullmatch(variable) or name in PROVIDERS.get(variable, ()):
+    if on_this_machine(url) or MODEL_SERVERS.fullmatch(variable) or name in PROVIDERS.get(variable, ()):
         return True
     return use_of(variable, url) in {*_trusted(), *os.environ.get(TRUST, "").split()}
 
