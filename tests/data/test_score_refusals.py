@@ -65,7 +65,7 @@ def test_missing_field_of_a_score_file(write, missing):
 
 @pytest.mark.parametrize(
     ("change", "field"),
-    [({"query": ""}, '"query"'), ({"query": 7}, '"query"'), ({"tags": {}}, '"tags"'), ({"dataset": []}, '"dataset"')],
+    [({"query": None}, '"query"'), ({"query": 7}, '"query"'), ({"tags": {}}, '"tags"'), ({"dataset": []}, '"dataset"')],
 )
 def test_wrong_line_of_a_queries_file_names_file_line_and_field(write, change, field):
     path = write({"query": "first"}, {"query": "second", **change}, name="queries.jsonl")

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from zooter_core.config.fleet import ENCODER
 from zooter_core.data.run_folder import LABELS, REPORT, RESPONSES, REWARDS, ROUTER
 from zooter_core.data.runs import Run
-from zooter_core.data.scores import Scores, ScoreSource, as_scores
+from zooter_core.data.scores import LEAST, Scores, ScoreSource, as_scores
 from zooter_core.ensemble import Ensemble
+from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluation.report import Report, load_report
 from zooter_core.evaluation.run_report import Sampled, report
 from zooter_core.files import check_folder, move_contents, private_folder, remove, update_folder, writing
-from zooter_core.method.labels import LabelConfig, entropy, held_back, label
+from zooter_core.method.labels import LabelConfig, entropy, held_back, label, lot
 from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.batches import Progress, pool_of, quiet, require
 from zooter_core.pipeline.plan import distill_settings
@@ -70,6 +71,11 @@ def distill(
         WorkError: the encoder does not load, the training does not converge, or the disk is full.
     """
     scores = as_scores(scores)
+    if len(scores.candidates) < LEAST:
+        raise ZooterError(
+            "scores of two candidates or more", f"those of {listed(scores.candidates)} alone",
+            "Add scores of others on the same queries: a router has to choose.",
+        )  # fmt: skip
     if folder is not None:
         check_folder(Path(folder))
     if isinstance(encoder, str):
@@ -184,7 +190,8 @@ class Labelled:
     @classmethod
     def of(cls, scores: Scores, tags: TagIndex, config: LabelConfig) -> Labelled:
         """The labels of scores. Tag priors come from the training fold alone; held-back labels stay plain."""
-        learned = np.array([not held_back(query.id, config) for query in scores.queries], dtype=bool)
+        lots = [lot(query.id, config.seed) for query in scores.queries]
+        learned = ~held_back(lots, scores.datasets, config.holdout)
         rows = None if learned.all() else np.flatnonzero(learned)
         table = label(scores.scores, scores.datasets, tags, config, rows)
         return cls(learned, table.plain, table.enhanced, tags)
