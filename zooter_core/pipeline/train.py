@@ -30,7 +30,7 @@ from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.finetune import CHECKPOINT, finetune
 from zooter_core.router.kinds import DEFAULT, DistillConfig
-from zooter_core.router.neighbours import Neighbours, spread
+from zooter_core.router.neighbours import LEARNED, Neighbours, spread, text_hashes
 from zooter_core.router.torch_router import TorchRouter
 
 # A tau of 1 on the scale of a reward model is too flat for accuracies: scores are brought to one scale first. These
@@ -157,10 +157,11 @@ def distill_run(
 
 @dataclass(frozen=True)
 class Trained:
-    """A router with the queries that it learned from and its report."""
+    """A router with the queries that it learned from (some in full, all as hashes of their texts) and its report."""
 
     router: TorchRouter
     neighbours: Neighbours
+    learned: NDArray[np.uint64]
     report: Report
 
     def save(self, folder: Path, report: Path) -> None:
@@ -169,6 +170,7 @@ class Trained:
             private_folder(folder)  # it may hold the queries' texts
             self.router.save(folder)
             self.neighbours.save(folder)
+            np.save(folder / LEARNED, self.learned, allow_pickle=False)
             self.report.write(report)
 
 
@@ -252,7 +254,8 @@ def train(
     if held_back.any():
         outputs = router.head.outputs(np.asarray(vectors[held_back], dtype=np.float32))
     figures = report(scores, entropy(labelled.plain).tolist(), held_back, outputs, sampled)
-    return Trained(router, neighbours, Report(**figures, losses=losses, set_aside=dict(set_aside or {})))
+    learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
+    return Trained(router, neighbours, learned, Report(**figures, losses=losses, set_aside=dict(set_aside or {})))
 
 
 def _neighbours(
