@@ -86,6 +86,14 @@ def test_a_key_of_llama_cpp_is_none_of_transformers(folder):
     )
 
 
+@pytest.mark.parametrize("line_break", ["\\n", "\\r", "\\u2028"])
+def test_a_name_is_one_line(far, line_break):
+    text = (far / "fleet.toml").read_text()
+    name = load_fleet(far).candidates[0].name
+    (far / "fleet.toml").write_text(text.replace(f'name = "{name}"', f'name = "a{line_break}x-key: 1"', 1))
+    assert "a name in one line" in refusal(far)
+
+
 # vLLM
 
 

@@ -115,6 +115,13 @@ class CandidateConfig(Table):
     engine: ClassVar[Sequence[str]] = ("threads", "gpu_layers")  # of llama.cpp
     served: ClassVar[Sequence[str]] = ("adapter", "prompt_template", "revision", "dtype", "vllm")  # by vLLM
 
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if len(lines := value.splitlines()) > 1 or value != "".join(lines):  # it goes into headers and logs
+            raise refusal("a name in one line", repr(shortened(value, MOST_NAMED)), "Remove the line break.")
+        return value
+
     @field_validator("model")
     @classmethod
     def _model(cls, value: str, info: ValidationInfo) -> str:

