@@ -58,8 +58,14 @@ def test_a_candidate_added_and_removed_again(zooter, extend, tiny_fleet, tmp_pat
 
 def test_a_router_is_judged_by_queries_that_it_has_not_learned_from(zooter, wide, tmp_path, tiny_fleet):
     lines, router = [json.loads(line) for line in wide.read_text().splitlines()], tmp_path / "router"
-    known = [{**line, "scores": {name: line["scores"][name] for name in POOL}} for line in lines[:34]]
-    call = ["distill", "--scores", write_lines(tmp_path / "known.jsonl", known), "--encoder", tiny_fleet / "encoder"]
+    familiar = [{**line, "scores": {name: line["scores"][name] for name in POOL}} for line in lines[:34]]
+    call = [
+        "distill",
+        "--scores",
+        write_lines(tmp_path / "familiar.jsonl", familiar),
+        "--encoder",
+        tiny_fleet / "encoder",
+    ]
     assert zooter(*call, "--epochs", 1, "--out", router, fleet=None)[0] == 0
     extend = ["extend", "--router", router, "--candidate", "new", "--curve", "20", "--out", tmp_path / "wider"]
     code, out, err = zooter(*extend, "--json", "--scores", wide, fleet=None)

@@ -196,17 +196,17 @@ def test_the_demos_history_on_a_disk_that_is_really_full(small_disk):
     from zooter_core.ui.history import Entry, History
 
     place = small_disk(300)
-    history, entry, kept = History(place / "history.db"), Entry("a", "about a", "models/embedded", 0.0), 0
-    while history.problem is None and kept < 1000:
-        history.keep(entry, kept, {"query": "x" * 5000})
-        kept += history.problem is None
-    assert 5 < kept < 60
+    history, entry, stored = History(place / "history.db"), Entry("a", "about a", "models/embedded", 0.0), 0
+    while history.problem is None and stored < 1000:
+        history.keep(entry, stored, {"query": "x" * 5000})
+        stored += history.problem is None
+    assert 5 < stored < 60
     assert "cannot be used" in str(history.problem)
-    assert len(History(place / "history.db").turns("a")) == kept  # of another demo, on the full disk
+    assert len(History(place / "history.db").turns("a")) == stored  # of another demo, on the full disk
     small_disk(2000)
-    history.keep(entry, kept, {"query": "later"})
+    history.keep(entry, stored, {"query": "later"})
     assert history.problem is None
-    assert [len(turn["query"]) for turn in history.turns("a")] == [5000] * kept + [5]
+    assert [len(turn["query"]) for turn in history.turns("a")] == [5000] * stored + [5]
 
 
 def test_the_demos_history_tells_it_and_keeps_what_it_has(tmp_path):

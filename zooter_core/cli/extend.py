@@ -79,7 +79,7 @@ def extend(
         labels, table = _labels(old, options), engine.matched(open_scores(scores, strict), old.candidates, candidate)
         sizes = None if curve is None else [int(number) for number in numbers_of("--curve", curve)]
         tags = partial(tags_of, table, tagger, fleet=fleet, seed=seed)
-        head, figures = _add(old, table, labels, tags, sizes, seed, engine.seen(table, learned))
+        head, figures = _add(old, table, labels, tags, sizes, seed, engine.familiar_rows(table, learned))
         learned = engine.joined(table, learned)
     else:
         raise ZooterError(USAGE, "neither or both", "Try `zooter extend --help`.")
@@ -95,7 +95,7 @@ def _add(
     tags: Callable[[Vectors], Sequence[Sequence[str]]],
     sizes: Sequence[int] | None,
     seed: int,
-    seen: Mask | None,
+    familiar: Mask | None,
 ) -> tuple[RouterHead, dict[str, Any]]:
     """A head with the last candidate of the scores added, and the figures of that."""
     from zooter_core.evaluation.learning_curve import learning_curve, sizes_of
@@ -106,7 +106,7 @@ def _add(
     texts = [query.text for query in scores.queries]
     with bars() as progress:
         vectors = router.encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
-        examples = engine.Examples(scores, vectors, TagIndex.of(tags(vectors)), labels, seen)
+        examples = engine.Examples(scores, vectors, TagIndex.of(tags(vectors)), labels, familiar)
         extension = engine.extend(router.head, examples, seed)
         curve = learning_curve(router.head, examples, sizes, seed, progress) if sizes else None
     if sizes and curve is None:

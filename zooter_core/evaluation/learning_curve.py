@@ -61,7 +61,7 @@ def learning_curve(
     most = max(MOST, -(-max(sizes, default=0) * JUDGED // (JUDGED - 1)))
     examples = examples.sample(most, seed)
     queries = len(examples.scores.queries)
-    new = np.arange(queries) if examples.seen is None else np.flatnonzero(~examples.seen)
+    new = np.arange(queries) if examples.familiar is None else np.flatnonzero(~examples.familiar)
     count = min(-(-queries // JUDGED), len(new))
     if count < min(FEWEST, -(-queries // JUDGED)):
         return None
@@ -73,7 +73,7 @@ def learning_curve(
         for name, values in _turn(head, examples.subset(train), examples.subset(test), sizes, seed + turn).items():
             earned.setdefault(name, np.full((SEEDS, queries), np.nan))[turn, test] = values
         progress("curve", turn + 1, SEEDS)
-    return {"unseen": examples.seen is not None, **_figures(earned, sizes)}
+    return {"unseen": examples.familiar is not None, **_figures(earned, sizes)}
 
 
 def _turn(head: RouterHead, train: Examples, test: Examples, sizes: Sequence[int], seed: int) -> dict[str, Array]:

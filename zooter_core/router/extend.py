@@ -57,21 +57,21 @@ class Examples:
         vectors: shape (n, width), by the router's encoder.
         tags: of each query.
         config: how scores become labels; `holdout` and `seed` are not used.
-        seen: which queries the old router has learned from, shape (n,); None where it does not say.
+        familiar: which queries the old router has learned from, shape (n,); None where it does not say.
     """
 
     scores: Scores
     vectors: Vectors
     tags: Sequence[Sequence[str]]
     config: LabelConfig
-    seen: labels.Mask | None = None
+    familiar: labels.Mask | None = None
 
     def subset(self, rows: Sequence[int] | NDArray[np.intp]) -> Examples:
         """The queries of some row numbers."""
         numbers = np.asarray(rows, dtype=np.intp)
         tags = TagIndex.of(self.tags).rows(numbers)
-        seen = None if self.seen is None else self.seen[numbers]
-        return Examples(self.scores.subset(numbers.tolist()), self.vectors[numbers], tags, self.config, seen)
+        familiar = None if self.familiar is None else self.familiar[numbers]
+        return Examples(self.scores.subset(numbers.tolist()), self.vectors[numbers], tags, self.config, familiar)
 
     def sample(self, most: int, seed: int) -> Examples:
         """At most `most` of the queries, drawn at random, in their order."""
@@ -131,7 +131,7 @@ def matched(scores: Scores, pool: Sequence[str], candidate: str) -> Scores:
     return scores
 
 
-def seen(scores: Scores, learned: NDArray[np.uint64] | None) -> labels.Mask | None:
+def familiar_rows(scores: Scores, learned: NDArray[np.uint64] | None) -> labels.Mask | None:
     """Which queries a router has learned from, by the hashes in its folder; None where it has none."""
     return None if learned is None else np.isin(text_hashes(query.text for query in scores.queries), learned)
 
