@@ -69,6 +69,15 @@ def test_the_wheel_is_built_from_what_is_copied():
     assert all(any(name == source or name.startswith(f"{source}/") for source in copied) for name in included)
 
 
+def test_the_recipe_for_systemd_installs_nothing_but_what_the_light_image_has():
+    recipe = DOCS.partition("## One machine, with systemd")[2].partition("\n## ")[0]
+    calls = re.findall(r"^    /opt/zooter/bin/pip install (.+)$", recipe, re.MULTILINE)
+    assert calls == [
+        "--constraint requirements.txt --requirement deploy/requirements-serve.txt",
+        f"--no-deps dist/zooter-{PROJECT['version']}-py3-none-any.whl",
+    ]
+
+
 def test_packages_of_the_light_image_are_pinned():
     names = [line for line in (DEPLOY / "requirements-serve.txt").read_text().splitlines() if not line.startswith("#")]
     pinned = {line.partition("==")[0].lower() for line in (ROOT / "requirements.txt").read_text().splitlines()}

@@ -20,7 +20,6 @@ from zooter_core.backends.http.redaction import RedactedStream, Redaction
 from zooter_core.backends.http.refusals import Refusals
 from zooter_core.backends.http.retry import RetryPolicy
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.config.endpoint import key_from
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import Failure, WorkError, did_you_mean
 from zooter_core.records import Finish, Message, Response
@@ -109,7 +108,7 @@ class Server:
     def __init__(self, candidate: CandidateConfig) -> None:
         assert candidate.endpoint is not None  # config/fleet.py has checked it
         self.name, self.model, self.config = candidate.name, candidate.model, candidate.endpoint
-        key = key_from(self.config.api_key_env, self.name)
+        key = self.config.key(self.name)
         self.redact = Redaction(key)
         self._client = client_of(self.config, key)
         self.pace = Pace(self.config.parallel, begin=BEGIN)

@@ -15,7 +15,6 @@ from zooter_core.backends.http.redaction import Redaction
 from zooter_core.backends.http.refusals import UNAVAILABLE, Refusals, limit_of, message_of, subject_of
 from zooter_core.backends.http.retry import is_temporary, retry_after
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.config.endpoint import key_from
 from zooter_core.errors import one_line
 from zooter_core.serve.chat_request import ChatRequest
 from zooter_core.serve.reasoning import digests
@@ -55,7 +54,7 @@ class Upstream:
     def __init__(self, candidate: CandidateConfig, http: aiohttp.ClientSession) -> None:
         assert candidate.endpoint is not None  # config/candidates.py has checked it
         self.name, self.model, self.config, self._http = candidate.name, candidate.model, candidate.endpoint, http
-        key = key_from(self.config.api_key_env, self.name)
+        key = self.config.key(self.name)
         self._redact, self._key = Redaction(key), (key or "").encode()
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if key:
