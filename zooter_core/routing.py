@@ -22,7 +22,7 @@ from zooter_core.router.turns import Topics
 MOST_REMEMBERED = 4096  # texts; their rows take about three megabytes
 
 Turns = Sequence[str]  # the texts of a conversation's user, oldest first
-Row = tuple[Outputs, tuple[Tag, ...]]  # what router and tagger say of one text
+Row = tuple[list[float], Outputs, tuple[Tag, ...]]  # of one text: the probabilities, all outputs, the tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class Routing:
         topics = Topics(conversations)
         rows = self._rows(topics.texts)
         routed = []
-        for n in topics.rows([float(outputs.probabilities.max()) for outputs, _ in rows]):
-            outputs, tags = rows[n]
-            probabilities = dict(zip(self._pool, outputs.probabilities[0].tolist(), strict=True))
-            routed.append(Routed(Decision.of(topics.texts[n], probabilities, tags), outputs))
+        for n in topics.rows([max(probabilities) for probabilities, _, _ in rows]):
+            probabilities, outputs, tags = rows[n]
+            by_name = dict(zip(self._pool, probabilities, strict=True))
+            routed.append(Routed(Decision.of(topics.texts[n], by_name, tags), outputs))
         return routed
 
     def _rows(self, texts: Sequence[str]) -> list[Row]:
@@ -79,4 +79,4 @@ class Routing:
     def _compute(self, texts: Sequence[str]) -> list[Row]:
         outputs = self._router.outputs(texts).in_order(self._order)
         tags = self.tagger.tag(texts) if self.tagger else [()] * len(texts)
-        return list(zip(map(outputs.of_query, range(len(texts))), tags, strict=True))
+        return list(zip(outputs.probabilities.tolist(), map(outputs.of_query, range(len(texts))), tags, strict=True))
