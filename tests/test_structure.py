@@ -23,7 +23,7 @@ ROOMS = (
     ("evaluation", "remote"),
     ("ensemble",),
     ("fleet_models",),
-    ("exports",),
+    ("exports", "routing"),
     ("router",),
     ("labelling",),
     ("backends",),

@@ -25,7 +25,7 @@ from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, 
 from zooter_core.method import selection
 from zooter_core.records import Decision, Ranked, Response, Selection
 from zooter_core.router.explain import Explanation, explain
-from zooter_core.router.turns import Topics
+from zooter_core.routing import Routed, Turns
 from zooter_core.weights import Progress, silent
 
 
@@ -61,31 +61,24 @@ class Ensemble(FleetModels):
         Raises:
             ZooterError: the willingness is below 0, or above 0 and a candidate has no price in fleet.toml.
         """
-        messages = messages_of(query)
-        check_query(messages[-1].content if messages else "")
-        (decision,) = self._decide([[message.content for message in messages if message.role == "user"]])
-        if willingness == 0:
-            return decision
-        utilities = prices.utilities_of(self.fleet, decision.probabilities, willingness)
-        return Decision.of(decision.query, decision.probabilities, decision.tags, utilities)
+        decision = self._routed(query).decision
+        return prices.by_willingness(self.fleet, decision, willingness) if willingness else decision
 
     def route_all(self, queries: Sequence[str]) -> list[Decision]:
         """Route many texts in one batch."""
         for query in queries:
             check_query(query)
-        return self._decide([[query] for query in queries])
+        return [routed.decision for routed in self.decide([[query] for query in queries])]
 
-    def _decide(self, conversations: Sequence[Sequence[str]]) -> list[Decision]:
-        """The decision on each conversation, by its user's turns, oldest first."""
-        topics = Topics(conversations)
-        tags = self.tagger.tag(topics.texts) if self.fleet.tagger and self.tagger.quick else [()] * len(topics.texts)
-        decisions = self.router.route(topics.texts)
-        return [
-            Decision.of(
-                decisions[row].query, {name: decisions[row].probabilities[name] for name in self.fleet.pool}, tags[row]
-            )
-            for row in topics.rows([max(decision.probabilities.values()) for decision in decisions])
-        ]
+    def decide(self, conversations: Sequence[Turns]) -> list[Routed]:
+        """Route many conversations in one batch, each by its user's turns. The texts are not checked."""
+        return self.routing(conversations)
+
+    def _routed(self, query: Conversation) -> Routed:
+        messages = messages_of(query)
+        check_query(messages[-1].content if messages else "")
+        (routed,) = self.decide([[message.content for message in messages if message.role == "user"]])
+        return routed
 
     def explain(self, decision: Decision) -> Explanation:
         """Explain why the router chose a candidate: words, tags and similar training queries."""
@@ -108,18 +101,14 @@ class Ensemble(FleetModels):
         """
         if k < 1:
             raise ZooterError("at least one candidate to run", str(k), "Give a k of 1 or more.")
-        decision = self.route(query)
+        routed = self._routed(query)
         config = self.fleet.router  # None behind an endpoint
         trigger = trigger or (config.trigger if config else selection.DEFAULT)
         if threshold is None:
             threshold = config.unsure_above if config else math.inf
-        value = float(selection.unsureness(self._outputs(decision), trigger)[0])
+        value = routed.unsureness(trigger)
         unsure = value > threshold
-        return Selection(decision, value, unsure, decision.order[: k if unsure else 1])
-
-    def _outputs(self, decision: Decision) -> selection.Outputs:
-        """The router's outputs for a decision that it has just made."""
-        return self.router.outputs([decision.query])  # cached, but for some follow-ups
+        return Selection(routed.decision, value, unsure, routed.decision.order[: k if unsure else 1])
 
     def stream(
         self,

@@ -12,7 +12,7 @@ from zooter_core import backends
 from zooter_core.backends import Backend
 from zooter_core.backends.gguf import auto
 from zooter_core.config.candidates import GGUF, TRANSFORMERS, CandidateConfig
-from zooter_core.config.fleet import Fleet
+from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.config.labelling import RewardConfig
 from zooter_core.errors import ZooterError
 from zooter_core.exports.reward import open_reward
@@ -21,6 +21,7 @@ from zooter_core.labelling import rewards, taggers
 from zooter_core.labelling.rewards.cache import ScoreCache
 from zooter_core.router.router import Router
 from zooter_core.router.text_encoder import TextEncoder
+from zooter_core.routing import Routing
 from zooter_core.weights import Progress, resolve, version_of
 
 if TYPE_CHECKING:
@@ -31,15 +32,23 @@ Config = TypeVar("Config")
 Part = TypeVar("Part")
 
 
+class _AnotherEncoderError(Exception):
+    """The encoder of the tagger is not the router's."""
+
+
 class FleetModels:
     """The backends, router, tagger and reward model that fleet.toml describes.
 
     A part raises a ZooterError when it is needed and fleet.toml has no table for it.
+
+    Args:
+        shared: backends by kind; missing ones are added. Fleets that share them load a common model once.
+        light: route with 7-bit weights where the router's export has them, and without tags where the tagger would need
+            PyTorch.
     """
 
-    def __init__(self, fleet: Fleet, shared: dict[str, Backend] | None = None) -> None:
-        """Fleets that share backends (by kind; missing ones are added) load a common model once."""
-        self.fleet = fleet
+    def __init__(self, fleet: Fleet, shared: dict[str, Backend] | None = None, light: bool = False) -> None:
+        self.fleet, self.light = fleet, light
         self.backends: dict[str, Backend] = {} if shared is None else shared
         self._used: set[str] = set()  # the kinds of backend that know this fleet's candidates
         self._for_many: dict[str, Backend] = {}  # candidate -> the backend of its batches
@@ -53,8 +62,7 @@ class FleetModels:
     @property
     def router(self) -> Router:
         """The router, for the fleet's pool."""
-        pool = self.fleet.pool
-        return self._part("router", self.fleet.router, lambda c: open_router(c, lambda: self.encoders).for_pool(pool))
+        return self._part("router", self.fleet.router, self._open_router)
 
     @property
     def neighbours(self) -> Neighbours | None:
@@ -73,12 +81,27 @@ class FleetModels:
         """The reward model."""
         return self._part("reward", self.fleet.reward, self._load_reward)
 
+    @property
+    def routing(self) -> Routing:
+        """The router and the tagger, if that is fast enough for every query, as they decide together."""
+        router = self.router  # or the error says that there is none
+        return self._part("routing", router, lambda _: Routing(router, self._quick_tagger(), self.fleet.pool))
+
     @cached_property
     def encoders(self) -> Encoders:
         """Encoders on PyTorch, which loads with them."""
         from zooter_core.router.encoder import Encoders
 
         return Encoders(self.fleet.router.runtime if self.fleet.router else "torch")
+
+    def _open_router(self, config: RouterConfig) -> Router:
+        return open_router(config, lambda: self.encoders, fast=self.light).for_pool(self.fleet.pool)
+
+    def _quick_tagger(self) -> taggers.Tagger | None:
+        if taggers.is_quick(self.fleet.tagger):
+            with suppress(_AnotherEncoderError):
+                return self.tagger
+        return None
 
     def _load_reward(self, config: RewardConfig) -> rewards.RewardModel:
         """From its export, unless candidates need PyTorch anyway, or fleet.toml wants it (`runtime`)."""
@@ -93,6 +116,8 @@ class FleetModels:
         with suppress(ZooterError):  # a router that does not load says so when it is asked
             if self.router.encoder.reference == reference:
                 return self.router.encoder
+        if self.light:
+            raise _AnotherEncoderError
         return self.encoders(reference)
 
     def backend_of(self, kind: str) -> Backend:

@@ -27,6 +27,7 @@ from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards
 from zooter_core.method.selection import Outputs
 from zooter_core.records import LARGEST_SCORE, Decision, Response, Tag
 from zooter_core.router.router import PROBE, Router
+from zooter_core.routing import Routed, Turns
 from zooter_core.strict_json import parse_json
 from zooter_core.weights import Progress, silent
 
@@ -220,11 +221,9 @@ class RemoteEnsemble(Ensemble):
     def neighbours(self) -> None:
         return None
 
-    def _decide(self, conversations: Sequence[Sequence[str]]) -> list[Decision]:
-        return self._endpoint.route(conversations)
-
-    def _outputs(self, decision: Decision) -> Outputs:
-        return Outputs(np.array([list(decision.probabilities.values())]))
+    def decide(self, conversations: Sequence[Turns]) -> list[Routed]:
+        decisions = self._endpoint.route(conversations)
+        return [Routed(one, Outputs(np.array([list(one.probabilities.values())]))) for one in decisions]
 
     def score_responses(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
@@ -14,13 +15,16 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.serve import ServeConfig
+from zooter_core.ensemble import Ensemble
+from zooter_core.method.selection import Outputs
 from zooter_core.records import Decision
+from zooter_core.routing import Routed
+from zooter_core.serve.batch_router import BatchRouter
 from zooter_core.serve.chat_request import read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.reasoning import digests, readable_by
-from zooter_core.serve.routing import BatchRouter, Routed
 from zooter_core.serve.sessions import Sessions
 
 TOOLS = [{"type": "function", "function": {"name": "f"}}]
@@ -47,7 +51,7 @@ class Chooser:
         request = read_chat({"model": "auto", "messages": messages, **body})
 
         async def run() -> Choice:
-            gateway = Gateway(self.fleet, BatchRouter(self._route), None, self.sessions)
+            gateway = Gateway(self.fleet, BatchRouter(self._route), Ensemble(self.fleet), self.sessions)
             try:
                 return await choose(gateway, request)
             finally:
@@ -65,7 +69,7 @@ class Chooser:
             entries = dict(pair.split("=") for pair in text.split()[-1].split(",")) if "=" in text else {}
             even = 1 / len(self.fleet.pool)
             probabilities = {name: float(entries.get(name, even)) for name in self.fleet.pool}
-            routed.append(Routed(Decision.of(text, probabilities), 0.5))
+            routed.append(Routed(Decision.of(text, probabilities), Outputs(np.array([list(probabilities.values())]))))
         return routed
 
 

@@ -105,7 +105,7 @@ def test_a_client_that_goes_away_stops_its_rewards(serve):
     endpoint = serve("good")
     request_id = endpoint.chat().headers["x-request-id"]
     endpoint.next_exchange()
-    model = endpoint.server.gateway.ensemble().reward_model
+    model = endpoint.server.gateway.ensemble.reward_model
     gate = model.score = Gate(model.score)
     rerank = {"model": "rmr", "query": "Hi", "documents": [f"text {number}" for number in range(20)]}
     with ExitStack() as clients:

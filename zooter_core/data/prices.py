@@ -14,7 +14,9 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.errors import ZooterError, listed
 from zooter_core.method import metrics
 from zooter_core.method.metrics import Array, mean
+from zooter_core.records import Decision
 
+IMPROVEMENT = 0.1  # what a willingness to pay is for: an answer that is so much more probably the best
 TOKENS = 300  # assumed length of a response that is not known
 
 
@@ -71,20 +73,46 @@ def check_trade(fleet: Fleet, willingness: float) -> None:
         prices_of(fleet, fleet.pool)
 
 
-def utilities(probabilities: Array, prices: Array, willingness: float) -> Array:
-    """utility_i = probability_i - willingness * price_i / highest price, shape (..., N).
+def utilities(probabilities: Array, costs: Array, share: float, worth: float | None = None) -> Array:
+    """utility_i = probability_i - share * cost_i / worth, shape (..., N). At a share of 0, the probabilities.
 
-    The willingness is the probability of the best answer that one gives up to pay nothing instead of the highest price.
-    At 0 the utilities are the probabilities.
+    The share is the probability of the best answer that one gives up to save what it is worth. Two parameters set them:
+    `--willingness` is a share that is worth the highest price, and `willingness_to_pay` at the endpoint (Martian's
+    parameter) is what a share of IMPROVEMENT is worth, in dollars.
+
+    Args:
+        worth: in the unit of the costs. Default: the highest cost.
     """
-    check_willingness(willingness)
-    return probabilities - willingness * prices / (prices.max() or 1.0)
+    check_willingness(share)
+    return probabilities - share * costs / ((costs.max() or 1.0) if worth is None else worth)
 
 
-def utilities_of(fleet: Fleet, probabilities: Mapping[str, float], willingness: float) -> dict[str, float]:
-    """The utility of each candidate of one decision."""
-    values = utilities(np.array(list(probabilities.values())), prices_of(fleet, list(probabilities)), willingness)
-    return dict(zip(probabilities, values.tolist(), strict=True))
+def by_willingness(fleet: Fleet, decision: Decision, willingness: float) -> Decision:
+    """A decision by utility, with the prices of fleet.toml (`--willingness`).
+
+    Raises:
+        ZooterError: the willingness is below 0 or not finite, or a candidate has no price.
+    """
+    names = list(decision.probabilities)
+    return _traded(decision, names, prices_of(fleet, names), willingness)
+
+
+def by_dollars(decision: Decision, costs: Mapping[str, float | None], dollars: float) -> Decision:
+    """A decision by utility among some candidates, by what their answers cost in dollars (`willingness_to_pay`).
+
+    Args:
+        dollars: 0 or more. At 0, the cheapest candidate has the highest utility.
+    """
+    # With nothing to pay, one dollar is worth more than any probability.
+    return _traded(decision, list(costs), np.array(list(costs.values()), float), IMPROVEMENT, max(dollars, 1e-12))
+
+
+def _traded(
+    decision: Decision, names: Sequence[str], costs: Array, share: float, worth: float | None = None
+) -> Decision:
+    values = utilities(np.array([decision.probabilities[name] for name in names]), costs, share, worth).tolist()
+    by_name = dict(zip(names, values, strict=True))
+    return Decision.of(decision.query, decision.probabilities, decision.tags, by_name)
 
 
 def trade(probabilities: Array, table: Array, prices: Array, costs: Array, willingness: float) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 INT8 = "int8"
 RUNTIMES = ("auto", "onnx", INT8)  # those of [router] that an export may stand for
+EXPORT = """
+import pathlib, sys
+from zooter_core.exports.router import make_export
+make_export(pathlib.Path(sys.argv[1]))
+"""
 LAYOUT = 2  # raise it when what is exported changes: exports in the cache are then made again
 
 
@@ -96,6 +103,17 @@ def make_export(folder: Path, progress: Progress = silent) -> Path | None:
 
     progress("Exporting the router for ONNX Runtime once (a few seconds) ...")
     return place.make(lambda out: export_router(folder, out, cached=True))
+
+
+def export_apart(config: RouterConfig, progress: Progress) -> None:
+    """Export a fleet's router in another process, unless that has been done or fleet.toml wants PyTorch (`runtime`).
+
+    This process then routes without PyTorch. If the export fails, opening the router says why.
+    """
+    folder = Path(config.path)
+    if config.runtime in RUNTIMES and not (is_portable(folder) or missing() or cached_export(folder)):
+        progress("Exporting the router for ONNX Runtime, once ...")
+        subprocess.run([sys.executable, "-c", EXPORT, str(folder)], capture_output=True, check=False)
 
 
 def _place(folder: Path) -> Place:

@@ -40,6 +40,10 @@ class Outputs:
         """A copy with the candidates in another order."""
         return self._part((..., list(columns)))
 
+    def of_query(self, row: int) -> Outputs:
+        """Those of one query, as one row."""
+        return self._part((..., slice(row, row + 1), slice(None)))
+
     def of_queries(self, rows: NDArray[np.bool_]) -> Outputs:
         """A copy with some of the queries; `rows` has shape (n,)."""
         return self._part((..., rows, slice(None)))

@@ -82,7 +82,7 @@ def explain(router: Router, decision: Decision, neighbours: Neighbours | None = 
             for tag in decision.tags
             if tag.name in shares
         ]
-        near = neighbours.nearest(router.encoder.sentence(router.encoder.embed(texts))[0], count)  # remembered
+        near = neighbours.nearest(router.encoder.sentence(router.encoder.embed(texts))[0], count)  # of the same pass
     return Explanation(decision.candidate, pieces, tags, near)
 
 

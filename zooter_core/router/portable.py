@@ -119,7 +119,7 @@ class PortableEncoder(TextEncoder):
 
     def rows(self, texts: Sequence[str]) -> Rows:
         """Vectors, probabilities and the members' distributions side by side, shape (n, columns)."""
-        rows: Rows = self._remembered(tuple(texts), lambda: self._run_all(texts, lambda done: None))
+        rows: Rows = self._shared(texts, lambda: self._run_all(texts, lambda done: None))
         return rows
 
     def count(self, texts: Sequence[str]) -> list[int]:

@@ -1,4 +1,4 @@
-"""What every encoder of texts does, whatever computes its vectors: batches, a memory of recent calls, a cache on disk.
+"""What every encoder of texts does, whatever computes its vectors: batches, one pass for all who read, a cache on disk.
 
 It loads neither PyTorch nor transformers. `encoder` computes vectors with PyTorch, `portable` with ONNX Runtime alone.
 """
@@ -8,8 +8,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from abc import ABC, abstractmethod
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from zooter_core.router.vector_store import VectorStore
 Progress = Callable[[int], None]
 MOST_TOKENS = 256
 MOST_CHARACTERS = 8_000  # about ten times what 256 tokens hold; keeps tokenising a huge text cheap
-REMEMBERED = 16
 MOST_IN_MEMORY = 20_000
 AT_ONCE = 512  # texts whose vectors are stored together
 
@@ -31,7 +29,7 @@ class TextEncoder(ABC):
     """Mean-pooled states of a middle and of the last layer, each of unit length, side by side.
 
     The last layer says what a text is about, the middle one more of how it is put; a router gains from both.
-    One object serves every thread: a forward pass changes nothing, and a lock guards the memory of recent calls.
+    One object serves every thread: a forward pass changes nothing, and each thread has its own last pass.
 
     Attributes:
         reference: where its weights come from.
@@ -44,8 +42,7 @@ class TextEncoder(ABC):
     stamp: str | None
 
     def __init__(self) -> None:
-        self._memory: OrderedDict[Hashable, NDArray[Any]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._last = threading.local()
 
     @property
     @abstractmethod
@@ -68,12 +65,12 @@ class TextEncoder(ABC):
     def embed(self, texts: Sequence[str]) -> Array:
         """Vectors of shape (n, 2 * width): middle layer, last layer.
 
-        The results of the last REMEMBERED calls are kept: tagger and router ask for the same texts one after the other.
+        A thread's next call for the same texts has the same vectors: router and tagger ask one after the other.
 
         Raises:
             WorkError: a vector is not finite.
         """
-        return self._remembered(tuple(texts), lambda: self._batches(texts))
+        return self._shared(texts, lambda: self._batches(texts))
 
     def embed_all(self, texts: Sequence[str], progress: Progress = lambda done: None) -> Array:
         """`embed` for many texts, in batches of similar length, each kept in the store of vectors as it is done.
@@ -103,15 +100,13 @@ class TextEncoder(ABC):
         """The last layer's half of vectors, shape (n, width): unit sentence embeddings, compared by dot product."""
         return vectors[:, self.width :]
 
-    def _remembered(self, key: Hashable, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        with self._lock:
-            vectors = self._memory.get(key)
-        if vectors is None:
-            vectors = compute()
-            with self._lock:
-                self._memory[key] = vectors
-                while len(self._memory) > REMEMBERED:
-                    self._memory.popitem(last=False)
+    def _shared(self, texts: Sequence[str], compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """What this thread's last pass gave, if it was for these texts, or what a new one gives."""
+        key, last = tuple(texts), self._last
+        if getattr(last, "texts", None) != key:
+            last.texts, last.vectors = None, compute()
+            last.texts = key
+        vectors: NDArray[Any] = last.vectors
         return vectors
 
     def _finite(self, vectors: NDArray[Any]) -> NDArray[Any]:

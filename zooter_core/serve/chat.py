@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from zooter_core.backends.http.retry import RetryPolicy
+from zooter_core.method.selection import unsureness
 from zooter_core.serve.best import best_answer
 from zooter_core.serve.chat_request import ChatRequest, read_chat
+from zooter_core.serve.choice import Choice
 from zooter_core.serve.errors import ApiError
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.failures import broke_off, failed, note_end, note_failures, same_elsewhere
@@ -35,12 +37,10 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Excha
     request = read_chat(body, exchange.session, exchange.key)
     exchange.asks(gateway.fleet, request)
     choice = await exchange.choose(gateway, request)
-    config = gateway.fleet.router
-    unsure = config is not None and choice.unsureness > config.unsure_above
     if request.model == RMR:
         exchange.choice = replace(choice, reason="rmr")
         await best_answer(gateway, request, choice.order, exchange, out)
-    elif request.model == AUTO_BEST and unsure and choice.reason != "tool_loop":
+    elif request.model == AUTO_BEST and choice.reason != "tool_loop" and _unsure(gateway, choice):
         exchange.choice = replace(choice, reason="best")
         await best_answer(gateway, request, choice.order[: gateway.fleet.serve.best_of], exchange, out)
     else:
@@ -50,6 +50,13 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Excha
         sessions.pin(request.session, exchange.candidate)
         for digest in exchange.progress.encrypted:
             sessions.wrote(digest, exchange.candidate)
+
+
+def _unsure(gateway: Gateway, choice: Choice) -> bool:
+    config = gateway.fleet.router
+    if config is None or choice.outputs is None:
+        return False
+    return bool(unsureness(choice.outputs, config.trigger)[0] > config.unsure_above)
 
 
 async def _answer(gateway: Gateway, request: ChatRequest, exchange: Exchange, out: Out) -> None:

@@ -7,19 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices
 from zooter_core.errors import ZooterError, listed
+from zooter_core.method.selection import Outputs
 from zooter_core.records import Decision
 from zooter_core.serve.capabilities import unable, unsupported
 from zooter_core.serve.chat_request import ChatRequest
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.gateway import VIRTUAL, Gateway
 from zooter_core.serve.reasoning import writer_of
-
-IMPROVEMENT = 0.1  # a willingness to pay is for an answer that is this much better
 
 
 @dataclass(frozen=True)
@@ -32,14 +29,14 @@ class Choice:
             candidate), or `rmr` and `best` (the reward model chooses among all, or among the first ones).
         decision: the router's; None if the client named a candidate.
         passed_over: candidates that are not asked, with the reason.
-        unsureness: the value of the fleet's trigger.
+        outputs: what the decision came from; None if there is none.
     """
 
     order: tuple[str, ...]
     reason: str
     decision: Decision | None = None
     passed_over: Mapping[str, str] = field(default_factory=dict)
-    unsureness: float = 0.0
+    outputs: Outputs | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The decision in the shape of `zooter route --json`, with the reason; never the query itself."""
@@ -82,7 +79,7 @@ async def choose(gateway: Gateway, request: ChatRequest, writer: str | None = No
     order = [name for name in decision.order if name in able]
     first, reason = (writer, "previous") if writer and writer in order else _settled(gateway, request, decision, order)
     order.remove(first)
-    return Choice((first, *order), reason, decision, passed_over, routed.unsureness)
+    return Choice((first, *order), reason, decision, passed_over, routed.outputs)
 
 
 def _named(fleet: Fleet, request: ChatRequest) -> Choice:
@@ -115,24 +112,14 @@ def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
 
 
 def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequence[str]) -> Decision:
-    """The decision with utilities, if the client trades quality against price.
-
-    utility_i = probability_i - IMPROVEMENT * dollars_i / willingness_to_pay (Martian's parameter: what an improvement
-    of a tenth is worth, in dollars). At 0, the cheapest candidate has the highest utility.
-    """
-    willingness = request.willingness_to_pay
-    if math.isinf(willingness):
+    """The decision with utilities, if the client trades quality against price."""
+    if math.isinf(request.willingness_to_pay):
         return decision
     tokens = request.body.get("max_completion_tokens") or request.body.get("max_tokens")
     tokens = tokens if type(tokens) is int and tokens > 0 else prices.TOKENS
     prices.prices_of(fleet, able)  # refuses a candidate without a price
-    costs = np.array([prices.cost(fleet.candidate(name), request.prompt_tokens, tokens) for name in able], float)
-    probabilities = np.array([decision.probabilities[name] for name in able])
-    # With nothing to pay, one dollar is worth more than any probability.
-    values = probabilities - IMPROVEMENT * costs / max(willingness, 1e-12)
-    return Decision.of(
-        decision.query, decision.probabilities, decision.tags, dict(zip(able, values.tolist(), strict=True))
-    )
+    costs = [prices.cost(fleet.candidate(name), request.prompt_tokens, tokens) for name in able]
+    return prices.by_dollars(decision, dict(zip(able, costs, strict=True)), request.willingness_to_pay)
 
 
 def _settled(gateway: Gateway, request: ChatRequest, decision: Decision, order: Sequence[str]) -> tuple[str, str]:

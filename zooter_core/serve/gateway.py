@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import aiohttp
 
@@ -15,17 +15,18 @@ from zooter_core.backends.http.breaker import Breaker
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.trust import check_uses
+from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
+from zooter_core.exports.router import export_apart
+from zooter_core.labelling.taggers import is_quick
+from zooter_core.router.router import PROBE
+from zooter_core.serve.batch_router import BatchRouter
 from zooter_core.serve.errors import SERVER, ApiError
-from zooter_core.serve.routing import BatchRouter, open_route
 from zooter_core.serve.sessions import Sessions
 from zooter_core.serve.targets import Target, TargetError
 from zooter_core.serve.targets.local import Local
 from zooter_core.serve.targets.upstream import Upstream
 from zooter_core.weights import Progress, silent
-
-if TYPE_CHECKING:
-    from zooter_core.ensemble import Ensemble
 
 Result = TypeVar("Result")
 REWARD_THREADS = 4  # requests for which rewards are computed at the same time
@@ -41,13 +42,14 @@ class Gateway:
     """All that one fleet needs to answer requests. `open` makes it, in the event loop that uses it.
 
     Attributes:
+        ensemble: the fleet with its models, which load when they are needed.
         router_version: the beginning of a hash of the router's folder and settings.
     """
 
     router_version: str | None = None
 
-    def __init__(self, fleet: Fleet, router: BatchRouter, ensemble: Ensemble | None, sessions: Sessions) -> None:
-        self.fleet, self.router, self.sessions, self._ensemble = fleet, router, sessions, ensemble
+    def __init__(self, fleet: Fleet, router: BatchRouter, ensemble: Ensemble, sessions: Sessions) -> None:
+        self.fleet, self.router, self.sessions, self.ensemble = fleet, router, sessions, ensemble
         # Servers elsewhere are reached through the proxy that the environment names, those on this machine are not.
         self._http = {local: _session(trust_env=not local) for local in (True, False)}
         # The loop's own threads stay free for what takes milliseconds.
@@ -56,7 +58,7 @@ class Gateway:
         self.targets: dict[str, Target] = {
             candidate.name: Upstream(candidate, self._http[candidate.endpoint.local])
             if candidate.endpoint
-            else Local(candidate, self.ensemble())
+            else Local(candidate, ensemble)
             for candidate in fleet.candidates
         }
 
@@ -74,12 +76,12 @@ class Gateway:
         for candidate in fleet.candidates:  # before there is anything to close again
             if candidate.endpoint:
                 candidate.endpoint.key(candidate.name)
-        ensemble = _ensemble(fleet) if any(c.backend != ENDPOINT for c in fleet.candidates) else None
-        route = await asyncio.to_thread(open_route, fleet, ensemble, progress)
-        if ensemble is not None:  # a candidate that is asked meanwhile loads at once
+        ensemble = Ensemble(fleet, light=all(c.backend == ENDPOINT for c in fleet.candidates))
+        await asyncio.to_thread(_load_router, ensemble, progress)
+        if not ensemble.light:  # a candidate that is asked meanwhile loads at once
             threading.Thread(target=ensemble.load, name="load", daemon=True).start()
         version = await asyncio.to_thread(fleet.hash_of, "router")
-        gateway = cls(fleet, BatchRouter(route), ensemble, sessions or Sessions())
+        gateway = cls(fleet, BatchRouter(ensemble.decide), ensemble, sessions or Sessions())
         gateway.router_version = version[:12]
         return gateway
 
@@ -127,12 +129,6 @@ class Gateway:
         virtual = VIRTUAL if self.fleet.reward else {AUTO: VIRTUAL[AUTO]}
         return virtual | {candidate.name: candidate.description for candidate in self.fleet.candidates}
 
-    def ensemble(self) -> Ensemble:
-        """The fleet with its reward model. A fleet of endpoints needs it only to compare answers."""
-        if self._ensemble is None:
-            self._ensemble = _ensemble(self.fleet)
-        return self._ensemble
-
     async def with_rewards(self, compute: Callable[[Ensemble, threading.Event], Result]) -> Result:
         """What a function computes with the reward model, in one of its threads. Its event is set if this is cancelled.
 
@@ -141,7 +137,7 @@ class Gateway:
         """
         stop, loop = threading.Event(), asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._reward_threads, lambda: compute(self.ensemble(), stop))
+            return await loop.run_in_executor(self._reward_threads, lambda: compute(self.ensemble, stop))
         except asyncio.CancelledError:
             stop.set()
             raise
@@ -170,7 +166,15 @@ def _session(trust_env: bool) -> aiohttp.ClientSession:
     )
 
 
-def _ensemble(fleet: Fleet) -> Ensemble:
-    from zooter_core.ensemble import Ensemble
+def _load_router(ensemble: Ensemble, progress: Progress) -> None:
+    """Load a fleet's router and tagger, and try them.
 
-    return Ensemble(fleet)
+    Raises:
+        ZooterError: the fleet has no router, or one of them does not load.
+    """
+    fleet = ensemble.fleet
+    if ensemble.light and fleet.router:
+        export_apart(fleet.router, progress)
+    ensemble.select(PROBE)
+    if is_quick(fleet.tagger) and ensemble.routing.tagger is None:
+        progress("Decisions have no tags, since the tagger's encoder is not the router's.")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import threading
 import warnings
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -97,7 +96,7 @@ class Encoder(TextEncoder):
         twin = Encoder.__new__(Encoder)
         vars(twin).update(vars(self))
         twin.model, twin.stamp, twin.graph = copy.deepcopy(self.model), None, None
-        twin._memory, twin._lock = OrderedDict(), threading.Lock()
+        twin._last = threading.local()
         return twin
 
     def save(self, folder: Path) -> None:

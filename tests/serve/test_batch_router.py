@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import replace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
 
 from support.event_loops import run_apart
-from zooter_core.config.fleet import RouterConfig, load_fleet
 from zooter_core.errors import WorkError
-from zooter_core.records import Decision, Message
-from zooter_core.router.config import GRAPH, QUANTISED
-from zooter_core.router.graph import missing
-from zooter_core.router.portable import PortableRouter
-from zooter_core.serve import routing
-from zooter_core.serve.routing import (
-    MOST_CHARACTERS,
-    MOST_CONVERSATIONS,
-    READ_CHARACTERS,
-    BatchRouter,
-    Routed,
-    Row,
-    open_route,
-    remembering,
-)
+from zooter_core.method.selection import Outputs
+from zooter_core.records import Decision
+from zooter_core.routing import Routed
+from zooter_core.serve.batch_router import MOST_CHARACTERS, MOST_CONVERSATIONS, READ_CHARACTERS, BatchRouter
+
+OUTPUTS = Outputs(np.ones((1, 1)))
 
 
 class Panic(BaseException):
@@ -50,7 +40,7 @@ class Slow:
         assert self.go.wait(20)
         if "bad" in texts:
             raise Panic("no")
-        return [Routed(Decision.of(text, {"a": 1.0}), 0.0) for text in texts]
+        return [Routed(Decision.of(text, {"a": 1.0}), OUTPUTS) for text in texts]
 
 
 def test_what_arrives_meanwhile_is_one_batch():
@@ -71,22 +61,6 @@ def test_what_arrives_meanwhile_is_one_batch():
     assert [len(batch) for batch in slow.batches] == [1, MOST_CONVERSATIONS, 3]
     assert len(slow.threads) == 1
     assert [routed.decision.query for routed in results] == ["first", *(f"q{n}" for n in range(MOST_CONVERSATIONS + 3))]
-
-
-def test_a_text_is_computed_once_until_it_is_forgotten(monkeypatch):
-    monkeypatch.setattr(routing, "MOST_REMEMBERED", 2)
-    computed: list[list[str]] = []
-
-    def compute(texts):
-        computed.append(list(texts))
-        return [Row([float(len(text)), 0.0], 0.5, ()) for text in texts]
-
-    rows = remembering(compute)
-    assert [row.probabilities[0] for row in rows(["a", "bb", "a"])] == [1.0, 2.0, 1.0]
-    assert rows(["bb", "a"]) == rows(["a", "bb"])[::-1]
-    rows(["ccc", "a"])
-    rows(["bb"])
-    assert computed == [["a", "bb"], ["ccc"], ["bb"]]
 
 
 def test_a_panic_reaches_those_at_fault_alone_and_routing_goes_on():
@@ -118,7 +92,7 @@ def test_a_router_that_fails_is_not_ready_until_it_routes_again():
     def route(conversations):
         if broken:
             raise Panic("no")
-        return [Routed(Decision.of("", {"a": 1.0}), 0.0) for _ in conversations]
+        return [Routed(Decision.of("", {"a": 1.0}), OUTPUTS) for _ in conversations]
 
     async def run() -> None:
         nonlocal broken
@@ -182,24 +156,3 @@ def test_a_request_that_has_gone_is_not_routed():
 
     run_apart(run())
     assert [text for batch in slow.batches for text in batch] == ["first", "last"]
-
-
-def test_the_endpoint_routes_a_conversation_as_the_ensemble_does(tiny_ensemble):
-    conversations = [["Add up 7 apples", "Write about the sea."], ["What is the sea?", "and blue?"], ["Add 3", "7 / 2"]]
-    routed = open_route(tiny_ensemble.fleet, tiny_ensemble, lambda message: None)(conversations)
-    assert [entry.decision.query for entry in routed[:2]] == ["Write about the sea.", "What is the sea?\nand blue?"]
-    for turns, entry in zip(conversations, routed, strict=True):
-        expected = tiny_ensemble.route([Message("user", turn) for turn in turns])
-        assert entry.decision.query == expected.query
-        assert [tag.name for tag in entry.decision.tags] == [tag.name for tag in expected.tags]
-        assert dict(entry.decision.probabilities) == pytest.approx(dict(expected.probabilities), abs=1e-4)
-
-
-@pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
-@pytest.mark.parametrize(("runtime", "graph"), [("auto", QUANTISED), ("int8", QUANTISED), ("onnx", GRAPH)])
-def test_a_fleet_of_endpoints_is_routed_with_seven_bits(tiny_fleet, exported, runtime, graph):
-    settings = {"router": RouterConfig(path=str(exported), runtime=runtime), "tagger": None}
-    route = open_route(replace(load_fleet(tiny_fleet), **settings), None, pytest.fail)
-    expected = PortableRouter.open(exported, graph=graph).route(["What is the sea?"])[0]
-    decision = route([["What is the sea?"]])[0].decision
-    assert decision.probabilities == pytest.approx(dict(expected.probabilities), abs=1e-6)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 import logging
 import math
@@ -13,21 +12,9 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from zooter_core.config.fleet import Fleet
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.exports.router import open_router
-from zooter_core.labelling.taggers import is_quick
-from zooter_core.method import selection
-from zooter_core.records import Decision, Tag
-from zooter_core.router.turns import Topics
-from zooter_core.serve.exported import export_apart, light_tagger
-from zooter_core.weights import Progress
-
-if TYPE_CHECKING:
-    from zooter_core.ensemble import Ensemble
+from zooter_core.routing import Routed, Turns
 
 LOG = logging.getLogger("zooter.serve")
 MOST_CONVERSATIONS = 32  # in a batch
@@ -35,27 +22,7 @@ MOST_CHARACTERS = 16_000  # in a batch of more than one
 READ_CHARACTERS = 2_000  # of one conversation, about: an encoder reads 256 tokens of its newest turn and of its topic
 STALLED_SECONDS = 30  # after which a router that is at work on one batch is not ready
 TRIAL_SECONDS = 5
-MOST_REMEMBERED = 4096  # texts; their rows take about two megabytes
 
-
-@dataclass(frozen=True, slots=True)
-class Routed:
-    """A decision, and the value of the trigger that says how unsure it is."""
-
-    decision: Decision
-    unsureness: float
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What the router says of one text: probabilities in the pool's order, the trigger's value, tags."""
-
-    probabilities: list[float]
-    unsureness: float
-    tags: tuple[Tag, ...]
-
-
-Turns = Sequence[str]  # the texts of a conversation's user, oldest first
 Route = Callable[[Sequence[Turns]], list[Routed]]
 Entry = tuple[Turns, Future[Routed]]
 
@@ -65,8 +32,8 @@ class BatchRouter:
 
     Askers take turns: each has one conversation in a batch before any has a second one.
 
-    Raises:
-        ZooterError: the fleet has no router, or it does not load.
+    Args:
+        route: the decisions on a batch (`Ensemble.decide`).
     """
 
     def __init__(self, route: Route) -> None:
@@ -156,66 +123,3 @@ class BatchRouter:
             self._failure = ""
             for (_, future), routed in zip(batch, results, strict=True):
                 future.set_result(routed)
-
-
-def open_route(fleet: Fleet, ensemble: Ensemble | None, progress: Progress) -> Route:
-    """The function that routes a batch for a fleet, loaded and tried.
-
-    Args:
-        ensemble: the fleet, where its local candidates load PyTorch anyway.
-
-    Raises:
-        ZooterError: the fleet has no router, or its router or tagger does not load.
-    """
-    config = fleet.router
-    if config is None:
-        raise fleet.missing("router")
-    if ensemble is None:
-        export_apart(config, progress)
-        router = open_router(config, fast=True).for_pool(fleet.pool)
-        tagger = light_tagger(fleet.tagger, router.encoder, progress)
-    else:
-        router = ensemble.router
-        tagger = ensemble.tagger if is_quick(fleet.tagger) else None
-    order = [router.candidates.index(name) for name in fleet.pool]
-
-    def compute(texts: Sequence[str]) -> list[Row]:
-        outputs = router.outputs(texts).in_order(order)
-        unsureness = selection.unsureness(outputs, config.trigger).tolist()
-        tags = tagger.tag(texts) if tagger else [()] * len(texts)
-        return list(map(Row, outputs.probabilities.tolist(), unsureness, tags))
-
-    rows = remembering(compute)
-
-    def route(conversations: Sequence[Turns]) -> list[Routed]:
-        topics = Topics(conversations)
-        texts, routings = topics.texts, rows(topics.texts)
-        return [
-            Routed(
-                Decision.of(texts[n], dict(zip(fleet.pool, routings[n].probabilities, strict=True)), routings[n].tags),
-                routings[n].unsureness,
-            )
-            for n in topics.rows([max(row.probabilities) for row in routings])
-        ]
-
-    route([["Hello"]])
-    return route
-
-
-def remembering(compute: Callable[[Sequence[str]], list[Row]]) -> Callable[[Sequence[str]], list[Row]]:
-    """The same, for one thread. It remembers texts by their hashes: a loop of tools sends one text again and again."""
-    memory: OrderedDict[bytes, Row] = OrderedDict()
-
-    def rows(texts: Sequence[str]) -> list[Row]:
-        keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in memory}
-        if missing:
-            memory.update(zip(missing, compute(list(missing.values())), strict=True))
-        remembered = [memory[key] for key in keys]
-        for key in keys:
-            memory.move_to_end(key)
-        while len(memory) > MOST_REMEMBERED:
-            memory.popitem(last=False)
-        return remembered
-
-    return rows
