@@ -107,7 +107,8 @@ def test_an_end_is_told_with_its_reason(start, monkeypatch, code, sentence):
 
 
 @pytest.mark.parametrize(
-    ("reason", "kind"), [("Failed to allocate 4 GB", MemoryError), ("CUDA out of memory", MemoryError), ("x", WorkError)]
+    ("reason", "kind"),
+    [("Failed to allocate 4 GB", MemoryError), ("CUDA out of memory", MemoryError), ("x", WorkError)],
 )
 def test_a_model_without_room_is_told_from_one_that_does_not_load(start, reason, kind):
     error = start("").load_error("model", reason, "Check it.")
@@ -152,7 +153,9 @@ def test_nothing_is_left_when_the_one_that_started_it_is_killed(tmp_path, script
         settings = {"model": str(write_model(tmp_path / "tiny.gguf")), "adapters": [], "threads": 1, "verbosity": 1}
         call = (gguf_child.__file__, settings, sys.executable, loaded)
     places = {**os.environ, "TMPDIR": str(tmp_path)}
-    with subprocess.Popen([sys.executable, "-c", PARENT, json.dumps(call)], stdout=subprocess.PIPE, env=places) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, json.dumps(call)], stdout=subprocess.PIPE, env=places
+    ) as parent:
         assert parent.stdout is not None
         pid, folder, report = json.loads(parent.stdout.readline())
         started = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
