@@ -40,8 +40,8 @@ class Inbox:
     def _read(self) -> None:
         for line in sys.stdin:
             self._messages.put(json.loads(line))
-        self._messages.put(None)
         shutil.rmtree(sys.argv[2], ignore_errors=True)  # a parent that was killed could not do it
+        self._messages.put(None)
         # Whoever started this process is gone, or wants it to end. If vLLM is loading or hangs, everything ends here.
         timer = threading.Timer(GRACE_SECONDS, end_all)
         timer.daemon = True
