@@ -198,14 +198,15 @@ class Ensemble(FleetModels):
         generation: GenerationConfig | None = None,
     ) -> Iterator[Piece]:
         """The same for many requests of one candidate; if it is independent, from an iterator as there is room."""
-        return stream_or_fail(self.backend_for_many(candidate), requests, generation or self.fleet.generation, stop)
+        backend = self.backend_of(self.fleet.candidate(candidate).backend)
+        return stream_or_fail(backend, requests, generation or self.fleet.generation, stop)
 
     def independent(self, candidate: str) -> bool:
         """Whether a candidate's responses do not depend on the other requests of the same call."""
-        return self.backend_for_many(candidate).independent
+        return self.backend_of(self.fleet.candidate(candidate).backend).independent
 
     def divisible(self, candidate: str) -> bool:
-        """Whether several machines may divide a candidate's batches. On another one, `auto` may be another engine."""
+        """Whether several machines may divide a candidate's batches. `auto` may be another engine there."""
         return self.fleet.candidate(candidate).backend != AUTO and self.independent(candidate)
 
     def takes_turns(self, candidate: str) -> bool:

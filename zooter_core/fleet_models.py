@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zooter_core import backends
 from zooter_core.backends import Backend
 from zooter_core.backends.gguf import auto
-from zooter_core.config.candidates import GGUF, TRANSFORMERS, CandidateConfig
+from zooter_core.config.candidates import GGUF, TRANSFORMERS
 from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.config.labelling import RewardConfig
 from zooter_core.errors import ZooterError
@@ -51,7 +51,6 @@ class FleetModels:
         self.fleet, self.light = fleet, light
         self.backends: dict[str, Backend] = {} if shared is None else shared
         self._used: set[str] = set()  # the kinds of backend that know this fleet's candidates
-        self._for_many: dict[str, Backend] = {}  # candidate -> the backend of its batches
         self._using = threading.Lock()
         for candidate in fleet.candidates:
             if candidate.backend not in backends.KINDS:  # those load when they are needed, with their libraries
@@ -127,21 +126,10 @@ class FleetModels:
                 if kind not in self.backends:
                     self.backends.setdefault(kind, backends.backend(kind))  # other fleets may share it
                 if kind not in self._used:
-                    backends.expect(self.backends[kind], self._on(kind))
+                    ours = [candidate for candidate in self.fleet.candidates if candidate.backend == kind]
+                    backends.expect(self.backends[kind], ours)
                     self._used.add(kind)
         return self.backends[kind]
-
-    def backend_for_many(self, candidate: str) -> Backend:
-        """The backend of a candidate's batches. `auto` may answer them with another engine than a single query."""
-        if candidate not in self._for_many:
-            config = self.fleet.candidate(candidate)
-            engine = auto.engine_of(config, many=True)
-            self._for_many[candidate] = self.backend_of(config.backend if engine == auto.engine_of(config) else engine)
-        return self._for_many[candidate]
-
-    def _on(self, kind: str) -> list[CandidateConfig]:
-        """The candidates that a backend may have to run."""
-        return [c for c in self.fleet.candidates if kind in (c.backend, auto.engine_of(c, many=True))]
 
     def fetch(self, progress: Progress) -> None:
         """Download or convert the candidates' weights where that has not been done yet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,8 @@ from typing import Any
 
 from zooter_core.backends import iter_responses
 from zooter_core.backends.fallback import check_answered
-from zooter_core.backends.gguf import auto
 from zooter_core.backends.http.openai import OpenAIBackend
-from zooter_core.config.candidates import AUTO, RECORDED, CandidateConfig
+from zooter_core.config.candidates import RECORDED, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError
@@ -33,7 +32,7 @@ class Part:
     """A part of a fleet.
 
     Attributes:
-        kind: engine, candidate, reward model, tagger or router.
+        kind: candidate, reward model, tagger or router.
         check: uses it once; returns what to report, at least `found`.
     """
 
@@ -45,9 +44,7 @@ class Part:
 def parts_of(ensemble: Ensemble, note: Callable[[str], None]) -> list[Part]:
     """The parts of a fleet; `note` is called with why a request waits."""
     fleet = ensemble.fleet
-    undecided = [entry for entry in fleet.candidates if entry.backend == AUTO][:1]
-    parts = [Part("engine", AUTO, partial(_engine, entry, note)) for entry in undecided]
-    parts += [Part("candidate", entry.name, partial(_candidate, ensemble, entry, note)) for entry in fleet.candidates]
+    parts = [Part("candidate", entry.name, partial(_candidate, ensemble, entry, note)) for entry in fleet.candidates]
     if fleet.reward:
         parts.append(Part("reward model", fleet.reward.kind, partial(_reward, ensemble)))
     if fleet.tagger:
@@ -71,22 +68,6 @@ def check_part(ensemble: Ensemble, part: Part) -> Row:
     loaded = sum(max(size - models.get(key, 0), 0) for key, size in _models(ensemble).items())
     memory = round((loaded or max(_memory() - process, 0)) / 1e6)
     return {"memory_mb": memory if row["ok"] else None} | row
-
-
-def _engine(entry: CandidateConfig, note: Callable[[str], None]) -> Row:
-    """The speeds of both engines of the backend auto, which the first check on a machine measures."""
-    speeds = auto.measured() or auto.measure(entry, note)
-    words = (
-        f"one answer: {_speeds(speeds.one)}; {auto.MANY} at once: {_speeds(speeds.many)}",
-        f"{auto.choice()} answers, {auto.choice(many=True)} collects",
-    )
-    return {"found": ". ".join(words), "engines": {"one": dict(speeds.one), "many": dict(speeds.many)}}
-
-
-def _speeds(speeds: Mapping[str, float | None]) -> str:
-    return ", ".join(
-        f"{name} {'does not work' if speed is None else f'{speed:.0f} tokens/s'}" for name, speed in speeds.items()
-    )
 
 
 def _candidate(ensemble: Ensemble, entry: CandidateConfig, note: Callable[[str], None]) -> Row:

@@ -1,8 +1,7 @@
-"""The backend auto: llama.cpp, or transformers where that is faster or alone works."""
+"""The backend auto: llama.cpp, or transformers where llama.cpp is missing or cannot load a model."""
 
 from __future__ import annotations
 
-import json
 import threading
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from support.gguf_models import write_model
 from support.tiny_models import save_language_model
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.gguf import auto
-from zooter_core.backends.gguf.auto import FILE, AutoBackend, Speeds
+from zooter_core.backends.gguf.auto import AutoBackend
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.ensemble import Ensemble
@@ -21,13 +20,6 @@ from zooter_core.records import Message
 
 pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "cache").mkdir()
-    return tmp_path / "cache"
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +41,7 @@ def answer(backend: AutoBackend, candidate: CandidateConfig) -> list[Piece]:
     return list(backend.stream([request], SHORT, threading.Event()))
 
 
-def test_llama_cpp_answers_until_something_else_is_measured(file):
+def test_llama_cpp_answers_where_it_is_installed(file):
     backend = AutoBackend()
     backend.load(file)
     assert [piece.note for piece in answer(backend, file) if piece.note] == []
@@ -58,64 +50,17 @@ def test_llama_cpp_answers_until_something_else_is_measured(file):
     backend.spare()
 
 
-def note_speeds(cache: Path, one: dict, many: dict) -> None:
-    (cache / FILE).write_text(json.dumps({"one": one, "many": many}))
-
-
-@pytest.mark.parametrize(
-    ("gguf", "transformers", "chosen"), [(80, 14, "gguf"), (80, 900, "transformers"), (None, 14, "transformers")]
-)
-def test_the_faster_engine_is_used(cache, gguf, transformers, chosen):
-    speeds, others = {"gguf": gguf, "transformers": transformers}, {"gguf": transformers, "transformers": gguf}
-    assert Speeds(speeds, others).faster() == chosen
-    note_speeds(cache, speeds, others)
-    assert auto.choice() == chosen
-    assert auto.choice(many=True) == ({"gguf", "transformers"} - {chosen}).pop()
-
-
-@pytest.mark.parametrize("text", ["", "[]", '{"one": 1}', '{"one": {"gguf": 1}}', '{"gguf": 8, "transformers": 2}'])
-def test_a_damaged_measurement_is_none(cache, text):
-    (cache / FILE).write_text(text)
-    assert auto.measured() is None
-    assert auto.choice() == auto.choice(many=True) == "gguf"
-
-
-def test_a_speed_that_is_no_number_is_no_measurement(cache):
-    note_speeds(cache, {"gguf": "fast", "transformers": 2}, {"gguf": 1, "transformers": 2})
-    assert auto.measured() is None
-
-
-def test_a_run_asks_the_engine_that_is_faster_with_many_queries(cache, folder):
-    ensemble = Ensemble(Fleet("fleet", Path(), (folder,)))
-    assert ensemble.divisible("folder") is False  # another machine may have measured something else
-    for slower, faster in (("gguf", "transformers"), ("transformers", "gguf")):
-        note_speeds(cache, {slower: 9, faster: 1}, {slower: 1, faster: 9})
-        ensemble = Ensemble(Fleet("fleet", Path(), (folder,)))
-        assert ensemble.independent("folder") == (faster == "gguf")
-        assert set(ensemble.backends) == {faster}
-    note_speeds(cache, {"gguf": 1, "transformers": 9}, {"gguf": 1, "transformers": 9})
-    ensemble = Ensemble(Fleet("fleet", Path(), (folder,)))
-    request = Request(folder, (Message("user", "Why?"),))
-    pieces = list(ensemble.run_candidate("folder", [request], threading.Event(), SHORT))
+def test_a_run_asks_the_engine_that_answers_queries(folder, file):
+    ensemble = Ensemble(Fleet("fleet", Path(), (folder, file)))
+    ensemble.backend_of("auto").load(file)
+    assert ensemble.independent("file")
+    assert not ensemble.divisible("file")  # another machine may have no xllamacpp
+    request = Request(file, (Message("user", "Why?"),))
+    pieces = list(ensemble.run_candidate("file", iter([request]), threading.Event(), SHORT))
     assert pieces[-1].response.error is None
-    assert set(ensemble.backends) == {"auto"}  # which has the model in memory, if a query was answered before
-
-
-@pytest.mark.slow
-def test_both_engines_are_measured_and_the_result_stays(file, folder):
-    messages: list[str] = []
-    speeds = auto.measure(file, messages.append)
-    assert speeds.one["transformers"] is speeds.many["transformers"] is None
-    assert speeds.one["gguf"] > 0 < speeds.many["gguf"]
-    assert auto.measured() == speeds
-    assert len(messages) == 2
-    assert auto.measure(folder, messages.append).faster() == "transformers" == auto.choice(many=True)
-
-
-def test_nothing_to_measure_is_an_error(tmp_path):
-    with pytest.raises(ZooterError):
-        auto.measure(CandidateConfig("none", "auto", str(tmp_path / "none.gguf")), lambda message: None)
-    assert auto.measured() is None
+    assert set(ensemble.backends) == {"auto"}
+    assert len(ensemble.backends["auto"].sizes()) == 1
+    ensemble.backends["auto"].spare()
 
 
 def test_without_the_library_transformers_answers_with_a_note(folder, monkeypatch):

@@ -23,14 +23,12 @@ def test_a_model_that_does_not_load_keeps_the_process_until_its_reason_is_read(t
         "model": str(write_model(tmp_path / "odd.gguf", architecture="nonsense")),
         "adapters": [],
         "threads": 1,
-        "hostnames": [str(tmp_path / "folder" / "llama.sock")],
-        "port": 0,
         "verbosity": 1,
     }
     (tmp_path / "folder").mkdir()
     reader, writer = os.pipe()
     full = os.write(writer, bytes(fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)))
-    command = [sys.executable, "-I", child.__file__, json.dumps(settings)]
+    command = [sys.executable, "-I", child.__file__, json.dumps(settings), str(tmp_path / "folder")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=writer) as process:
         os.close(writer)
         assert process.stdin is not None

@@ -1,4 +1,4 @@
-"""The process of llama.cpp: why a model does not load, and what is left when the one that started it is gone."""
+"""Why a model does not load in llama.cpp."""
 
 from __future__ import annotations
 
@@ -18,25 +18,6 @@ pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     return write_model(tmp_path / "tiny.gguf")
-
-
-def test_the_process_ends_with_the_one_that_started_it(model):
-    engine = Engine(candidate(model), read_header(model), [])
-    assert (engine._folder / "llama.sock").exists()
-    engine.process.stdin.close()  # as the system does when it is killed
-    assert engine.process.wait(20) == 0
-    assert not engine._folder.exists()
-    engine.close()
-
-
-def test_no_folder_stays_when_the_one_that_started_it_is_killed_while_the_model_loads(model, monkeypatch):
-    monkeypatch.setattr(Engine, "_wait_until_loaded", lambda engine, candidate: None)
-    engine = Engine(candidate(model), read_header(model), [])
-    for pipe in (engine.process.stdin, engine.process.stdout):
-        pipe.close()
-    assert engine.process.wait(20) == 0
-    assert not engine._folder.exists()
-    engine.close()
 
 
 def test_a_reason_that_comes_after_the_failure_and_in_pieces_is_read(model, tmp_path, monkeypatch):
@@ -74,10 +55,5 @@ def test_a_failure_that_llama_cpp_does_not_log_has_the_library_s_own_reason(mode
         ("GGML_ASSERT(rows > 0) failed\n", "GGML_ASSERT(rows > 0) failed", "GGML_ASSERT(rows > 0) failed"),
     ],
 )
-def test_the_reason_is_the_first_error_that_is_whole(tmp_path, text, error, last):
-    (tmp_path / "log").write_text(text)
-    assert (first_error(tmp_path / "log"), last_line(tmp_path / "log")) == (error, last)
-
-
-def test_a_log_that_is_missing_has_no_reason(tmp_path):
-    assert first_error(tmp_path / "log") == last_line(tmp_path / "log") == ""
+def test_the_reason_is_the_first_error_that_is_whole(text, error, last):
+    assert (first_error(text), last_line(text)) == (error, last)

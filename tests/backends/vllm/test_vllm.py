@@ -107,7 +107,7 @@ def test_an_answer_is_stopped_in_the_middle_and_the_engine_goes_on(backend, pool
 
 
 def processes(vllm: engine.Engine) -> list[psutil.Process]:
-    return psutil.Process(vllm._process.pid).children(recursive=True)
+    return psutil.Process(vllm.process.pid).children(recursive=True)
 
 
 def test_killed_in_the_middle_every_request_is_answered_and_nothing_of_it_is_left(backend, pool):

@@ -1,8 +1,8 @@
 """Backend `gguf`: models in GGUF files, run by llama.cpp (package xllamacpp) in a process of its own.
 
 `header` reads a file's metadata, `adapters` writes LoRA adapters as GGUF, `offsets` rewrites Q4_1 weights for speed,
-`engine` starts and asks the process, `answer` generates one response, and `backend` puts them together. `auto` uses
-this backend or `transformers`.
+`engine` starts and asks the process, `answer` generates one response, and `backend` puts them together. `auto` is this
+backend where the package is installed, else `transformers`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The process in which llama.cpp runs: `python child.py SETTINGS`. It ends when its standard input does, and removes
-the folder of its socket.
+"""The process in which llama.cpp runs: `python child.py SETTINGS FOLDER` (`server_process`). Its socket is in FOLDER.
 
 It imports nothing of this package, because it should start at once. SETTINGS is JSON, with fields of xllamacpp's
-CommonParams by name. One line of JSON on standard output says that the model is loaded, or why not.
+CommonParams by name.
 """
 
 import json
@@ -11,11 +10,13 @@ import shutil
 import sys
 from contextlib import suppress
 
+SOCKET = "llama.sock"
+
 
 def main() -> None:
     import xllamacpp
 
-    settings = json.loads(sys.argv[1])
+    settings, folder = json.loads(sys.argv[1]), sys.argv[2]
     params = xllamacpp.CommonParams()
     params.model.path = settings.pop("model")
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in settings.pop("adapters")]
@@ -24,7 +25,7 @@ def main() -> None:
     del settings["threads"]
     for name, value in settings.items():
         setattr(params, name, value)
-    folder = os.path.dirname(settings["hostnames"][0])
+    params.hostnames = [os.path.join(folder, SOCKET)]
     try:
         server = xllamacpp.Server(params)
         report = {"address": server.listening_address}

@@ -1,20 +1,15 @@
-"""llama.cpp with one model, in a process of its own, asked over a Unix socket in a private folder.
+"""llama.cpp with one model, in a process of its own (`server_process`), asked over a Unix socket.
 
-A crash in native code ends that process and not this one; the next query starts a new one. Beside the library
-in this process it costs nothing that can be measured (`python benchmarks/generation.py`, docs/results.md). It also has
-its own OpenMP settings: its threads spin only briefly while they wait for each other.
+If it crashes, the next query starts a new one. Beside the library in this process it costs nothing that can be measured
+(`python benchmarks/generation.py`, docs/results.md). It also has its own OpenMP settings: its threads spin only briefly
+while they wait for each other.
 """
 
 from __future__ import annotations
 
 import http.client
 import os
-import shutil
-import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,9 +22,10 @@ import psutil
 from zooter_core.backends.gguf import LIBRARY, child, installed
 from zooter_core.backends.gguf.header import Header
 from zooter_core.backends.gguf.slots import Slots
+from zooter_core.backends.server_process import ServerProcess
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.cores import free_cores
-from zooter_core.errors import WorkError, ZooterError, not_installed
+from zooter_core.errors import ZooterError, not_installed
 from zooter_core.strict_json import dump_json, parse_json
 
 SLOTS = 8  # conversations that are answered at once, and whose prompts stay cached
@@ -43,7 +39,7 @@ OVERHEAD = 60_000_000  # bytes of the process without weights and context
 WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
 # Values of llama_load_mode. llama.cpp rearranges Q4_0 weights, and in a file that is mapped they would stay as well.
 READ, MAP_IF_POSSIBLE = 0, -1
-FULL = ("out of memory", "failed to allocate", "unable to allocate", "failed to create context")
+CHECK = "Check the file, and that the installed version of xllamacpp knows its architecture."
 INSTALL = "Run `pip install 'zooter[gguf]'`, or set backend = \"transformers\" in fleet.toml."
 
 
@@ -84,18 +80,16 @@ class Engine:
         self.adapters = {path: number for number, path in enumerate(adapters)}
         self.context = context_of(candidate, header)
         self.slots = Slots(SLOTS, self.context)
-        self._folder = Path(tempfile.mkdtemp(prefix="zooter-"))  # only this user may enter it
-        self._socket, self._log = str(self._folder / "llama.sock"), self._folder / "log"
-        self._closing = threading.Lock()
+        self.process = self._start(candidate)
+        self._socket = str(self.process.folder / child.SOCKET)
         try:
-            self.process = self._start(candidate)
             self._wait_until_loaded(candidate)
             self.sizes = {"cpu": psutil.Process(self.process.pid).memory_info().rss}
         except BaseException:
             self.close()
             raise
 
-    def _start(self, candidate: CandidateConfig) -> subprocess.Popen[bytes]:
+    def _start(self, candidate: CandidateConfig) -> ServerProcess:
         threads = candidate.threads or free_cores()
         settings = {
             "model": str(self.header.path),
@@ -113,7 +107,6 @@ class Engine:
             "warmup": False,
             "cache_ram_mib": 0,
             "cache_idle_slots": False,  # they keep their prompts; copying them takes a second each time
-            "hostnames": [self._socket],
             "n_threads_http": 2 * SLOTS,
             "endpoint_slots": False,
             "ui": False,
@@ -121,39 +114,21 @@ class Engine:
             "verbosity": 1,
         }
         environment = os.environ | WAITING | {"OMP_NUM_THREADS": str(threads)}
-        with self._log.open("wb") as log:
-            return subprocess.Popen(
-                [sys.executable, "-I", child.__file__, dump_json(settings)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=environment,
-                start_new_session=True,  # Ctrl-C is for this process, which ends the other one
-            )
+        return ServerProcess("llama.cpp", child.__file__, settings, environment)
 
     def _wait_until_loaded(self, candidate: CandidateConfig) -> None:
-        assert self.process.stdout is not None
-        line, report = self.process.stdout.readline(), {}
-        with suppress(ValueError):
-            report = parse_json(line)
+        report = self.process.first_report()
         if "address" in report:
             return
         end = time.monotonic() + REASON_SECONDS
-        while not (reason := first_error(self._log)) and self.process.poll() is None and time.monotonic() < end:
-            time.sleep(0.01)  # a thread of llama.cpp writes the reason, perhaps after the line
-        reason = reason or report.get("error") or self._end()
-        if any(words in reason.lower() for words in FULL):
-            raise MemoryError(reason)
-        raise WorkError(
-            f"llama.cpp to load {candidate.model}",
-            reason,
-            "Check the file, and that the installed version of xllamacpp knows its architecture.",
-        )
+        while not (reason := first_error(self.process.log())) and self.process.running and time.monotonic() < end:
+            time.sleep(0.01)  # a thread of llama.cpp writes the reason, perhaps after the report
+        raise self.process.load_error(candidate.model, reason or report.get("error") or self._end(), CHECK)
 
     @property
     def usable(self) -> bool:
         """Whether the process runs."""
-        return self.process.poll() is None
+        return self.process.running
 
     def stream(self, body: Mapping[str, Any], stop: threading.Event) -> Iterator[dict[str, Any]]:
         """Yield the events of a completion until it ends. A reader that goes away, or a stop, cancels it.
@@ -215,30 +190,13 @@ class Engine:
 
     def _end(self) -> str:
         """How the process has ended."""
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(2)
-        code = self.process.poll()
-        if code is None:
-            return "llama.cpp closed the connection"
-        if code == -signal.SIGKILL:
-            return "the process of llama.cpp was killed (SIGKILL), as the system does when memory runs out"
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        reason = first_error(self._log) or last_line(self._log)
-        return f"the process of llama.cpp ended with {how}{f' ({reason})' if reason else ''}"
+        log = self.process.log()
+        return self.process.ending(first_error(log) or last_line(log))
 
     def close(self) -> None:
-        """End the process and remove its folder."""
-        with self._closing:
-            process = getattr(self, "process", None)
-            if process is not None:
-                process.kill()
-                process.wait()
-                for pipe in (process.stdin, process.stdout):
-                    if pipe is not None:
-                        with suppress(OSError):
-                            pipe.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self.sizes = {}
+        """End the process."""
+        self.process.close()
+        self.sizes = {}
 
 
 def context_of(candidate: CandidateConfig, header: Header) -> int:
@@ -278,21 +236,15 @@ def _error(content: bytes) -> dict[str, Any]:
     return facts if isinstance(facts, dict) else {"message": str(facts)}
 
 
-def first_error(log: Path) -> str:
+def first_error(log: str) -> str:
     """The first error that is written to the end of its line, without time and place; empty if there is none."""
-    for line in _lines(log):
+    for line in log.splitlines(keepends=True):
         _, mark, rest = line.partition(" E ")
         if line.endswith("\n") and (mark or "GGML_ASSERT" in line or "alloc" in line):
             return (rest.partition(": ")[2] or rest or line).strip()
     return ""
 
 
-def last_line(log: Path) -> str:
+def last_line(log: str) -> str:
     """The last line; empty if there is none."""
-    return (_lines(log) or [""])[-1].strip()
-
-
-def _lines(log: Path) -> list[str]:
-    with suppress(OSError):
-        return log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-    return []
+    return (log.splitlines() or [""])[-1].strip()

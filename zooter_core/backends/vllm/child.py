@@ -1,4 +1,4 @@
-"""The process in which vLLM runs: `python child.py SETTINGS`. It ends when its standard input does.
+"""The process in which vLLM runs: `python child.py SETTINGS FOLDER` (`server_process`).
 
 It imports nothing of this package, so that vLLM may be installed in another environment. SETTINGS is JSON: arguments
 of vLLM's EngineArgs by name. A line on standard input is a request, or the numbers of requests to abort; a line on
@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import os
 import queue
+import shutil
 import signal
 import sys
 import threading
@@ -39,6 +40,7 @@ class Inbox:
     def _read(self) -> None:
         for line in sys.stdin:
             self._messages.put(json.loads(line))
+        shutil.rmtree(sys.argv[2], ignore_errors=True)  # a parent that was killed could not do it
         self._messages.put(None)
         # Whoever started this process is gone, or wants it to end. If vLLM is loading or hangs, everything ends here.
         timer = threading.Timer(GRACE_SECONDS, end_all)
@@ -71,7 +73,7 @@ class Child:
             wait([process.sentinel for process in processes])
             ended = next(process for process in processes if process.exitcode is not None)
             if not self._ending:
-                self.reply(died=f"EngineCore ended with exit code {ended.exitcode}")
+                self.reply(died="", code=ended.exitcode)
                 os._exit(1)
 
     def run(self, settings: dict[str, Any]) -> None:
@@ -144,7 +146,7 @@ def main() -> None:
     if fork:
         os.close(0)
         code = os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1])
-        print(json.dumps({"died": f"the process of vLLM ended with exit code {code}"}), flush=True)
+        print(json.dumps({"died": "", "code": code}), flush=True)
         end_all()
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -1,7 +1,7 @@
-"""vLLM with one base model, in a process of its own, asked over its standard input and output.
+"""vLLM with one base model, in a process of its own (`server_process`), asked over its standard input and output.
 
-A crash there ends that process and not this one. vLLM may also be installed in another environment, whose Python
-`$ZOOTER_VLLM_PYTHON` names: it fixes the versions of PyTorch and others.
+vLLM may also be installed in another environment, whose Python `$ZOOTER_VLLM_PYTHON` names: it fixes the versions of
+PyTorch and others.
 """
 
 from __future__ import annotations
@@ -11,33 +11,26 @@ import itertools
 import os
 import queue
 import re
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from zooter_core.backends.local import memory
 from zooter_core.backends.local.checkpoint import Checkpoint, dtype_of
+from zooter_core.backends.server_process import ServerProcess
 from zooter_core.backends.vllm import child
-from zooter_core.errors import WorkError, ZooterError, not_installed, shortened
-from zooter_core.strict_json import dump_json, parse_json
+from zooter_core.errors import ZooterError, not_installed, shortened
 
 PYTHON = "ZOOTER_VLLM_PYTHON"  # an environment variable
 INSTALL = f"Run `pip install 'zooter[vllm]'`, or set {PYTHON} to the Python of an environment that has it."
-POLL_SECONDS = 0.05  # between looks at a stop
 CLOSE_SECONDS = 10.0  # for the process to end by itself
 ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "WARNING", "VLLM_NO_USAGE_STATS": "1", "VLLM_CONFIGURE_LOGGING": "1"}
-FULL = ("out of memory", "gpu memory utilization", "for the cache blocks", "on kv cache", "cannot allocate memory")
 ERROR = re.compile(r"(?:^|\s)(?:[a-z_]+\.)*[A-Z]\w*(?:Error|Exception): (?P<words>.+)")
-ELSEWHERE = ("root cause", "See stack trace", "exit code")  # in messages that name no reason of their own
-KILLED = f"exit code -{signal.SIGKILL.value}"
+ELSEWHERE = ("root cause", "See stack trace")  # in messages that name no reason of their own
 LONGEST = 400  # characters of a reason
+CHECK = "Check the candidate in fleet.toml, and that the installed version of vLLM knows the architecture."
 
 Event = Mapping[str, Any]
 Events = queue.SimpleQueue[Event]
@@ -81,10 +74,8 @@ class Engine:
         self._adapters: dict[str, int] = {}
         self._numbers = itertools.count(1)
         self._readers: dict[int, Events] = {}
-        self._lock, self._closing, self._loaded = threading.Lock(), threading.Lock(), Events()
+        self._lock = threading.Lock()
         self._death: Event | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix="zooter-"))  # only this user may enter it
-        self._log, self._past = self._folder / "log", 0  # the bytes of it that explain no later death
         arguments = {
             "model": checkpoint.source,
             "revision": candidate.revision,
@@ -93,42 +84,21 @@ class Engine:
             **settings,
         }
         try:
-            self._process = self._start(python or sys.executable, arguments)
-            self._reader = threading.Thread(target=self._read, name="vllm", daemon=True)
-            self._reader.start()
-            self.positions, self.room = self._wait_until_loaded(candidate.model, stop)
-        except BaseException:
-            self.close()
-            raise
-
-    def _start(self, python: str, arguments: Mapping[str, Any]) -> subprocess.Popen[bytes]:
-        try:
-            with self._log.open("wb") as log:
-                return subprocess.Popen(
-                    [python, "-I", child.__file__, dump_json(arguments)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    env={**ENVIRONMENT, **os.environ},
-                    start_new_session=True,  # Ctrl-C is for this process, which ends the other one
-                )
+            environment = {**ENVIRONMENT, **os.environ}
+            self.process = ServerProcess("vLLM", child.__file__, arguments, environment, python or sys.executable)
         except OSError as problem:
             raise ZooterError(f"a Python with vLLM in ${PYTHON}", str(problem), "Correct it, or unset it.") from problem
-
-    def _wait_until_loaded(self, model: str, stop: threading.Event) -> tuple[int, int]:
-        while True:
-            if stop.is_set():
-                raise InterruptedError
-            with suppress(queue.Empty):
-                event = self._loaded.get(timeout=POLL_SECONDS)
-                break
-        if "died" not in event:
-            return event["positions"], event["room"]
-        reason = str(event["died"])
-        if any(words in reason.lower() for words in FULL):
-            raise MemoryError(reason)
-        step = "Check the candidate in fleet.toml, and that the installed version of vLLM knows the architecture."
-        raise WorkError(f"vLLM to load {model}", reason, step)
+        try:
+            loaded = self.process.first_report(stop)
+            if "room" not in loaded:
+                raise self.process.load_error(candidate.model, self._reason(loaded), CHECK)
+        except BaseException:
+            self.process.close()
+            raise
+        self.positions, self.room = loaded["positions"], loaded["room"]
+        self.process.skip_log()
+        self._reader = threading.Thread(target=self._read, name="vllm", daemon=True)
+        self._reader.start()
 
     @property
     def usable(self) -> bool:
@@ -149,7 +119,7 @@ class Engine:
                 return number
             self._readers[number] = events
             lora = adapter and [self._adapters.setdefault(adapter, len(self._adapters) + 1), adapter]
-        self._send({"number": number, "prompt": list(prompt), "params": params, "adapter": lora})
+        self.process.send({"number": number, "prompt": list(prompt), "params": params, "adapter": lora})
         return number
 
     def cancel(self, numbers: Sequence[int]) -> None:
@@ -157,28 +127,17 @@ class Engine:
         with self._lock:
             going = [number for number in numbers if self._readers.pop(number, None) is not None]
         if going:
-            self._send({"abort": going})
-
-    def _send(self, message: Mapping[str, Any]) -> None:
-        assert self._process.stdin is not None
-        with suppress(OSError, ValueError), self._lock:  # the process has ended: `_read` notices
-            self._process.stdin.write(f"{dump_json(message)}\n".encode())
-            self._process.stdin.flush()
+            self.process.send({"abort": going})
 
     def _read(self) -> None:
         """Hand out what comes from the process, until it ends."""
-        assert self._process.stdout is not None
-        death = ""
-        for line in self._process.stdout:
-            event = parse_json(line)
+        death: Event = {}
+        for event in self.process.reports():
             if "died" in event:
-                death = event["died"]
+                death = event
                 break
-            if "room" in event or "error" in event:
-                self._past = self._log.stat().st_size
-            if "room" in event:
-                self._loaded.put(event)
-                continue
+            if "error" in event:
+                self.process.skip_log()
             with self._lock:
                 ended = "error" in event or event["finish"]
                 events = self._readers.pop(event["number"], None) if ended else self._readers.get(event["number"])
@@ -187,36 +146,22 @@ class Engine:
         reason = self._reason(death)
         with self._lock:
             self._death = {"died": reason, "running": len(self._readers)}
-            waiting = {id(events): events for events in (self._loaded, *self._readers.values())}
+            waiting = {id(events): events for events in self._readers.values()}
             self._readers.clear()
         for events in waiting.values():
             events.put(self._death)
 
-    def _reason(self, death: str) -> str:
+    def _reason(self, death: Event) -> str:
         """Why the process ended, from its own words or its log."""
-        if death and not any(words in death for words in ELSEWHERE):
-            return shortened(" ".join(death.split()), LONGEST)
-        if death.endswith(KILLED):
-            return "a process of vLLM that was killed (SIGKILL), as the system does when memory runs out"
-        with suppress(OSError):
-            for line in self._log.read_bytes()[self._past :].decode(errors="replace").splitlines():
-                if (match := ERROR.search(line)) and not any(words in line for words in ELSEWHERE[:2]):
-                    return shortened(match["words"].strip(), LONGEST)
-        return shortened(" ".join(death.split()), LONGEST) or "a process of vLLM that ended without a word"
+        words = " ".join(death.get("died", "").split())
+        if words and not any(elsewhere in words for elsewhere in ELSEWHERE):
+            return shortened(words, LONGEST)
+        lines = [line for line in self.process.log().splitlines() if not any(word in line for word in ELSEWHERE)]
+        reason = next((match["words"].strip() for match in map(ERROR.search, lines) if match), words)
+        return shortened(reason if words else self.process.ending(reason, death.get("code")), LONGEST)
 
     def close(self) -> None:
-        """End the process, with all that vLLM has started, and remove its folder."""
-        with self._closing:
-            process = getattr(self, "_process", None)
-            if process is not None:
-                with suppress(OSError):
-                    process.stdin.close()
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(0 if self._death else CLOSE_SECONDS)
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                self._reader.join()
-                process.stdout.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self.sizes = {}
+        """End the process, with all that vLLM has started."""
+        self.process.close(0 if self._death else CLOSE_SECONDS)
+        self._reader.join()
+        self.sizes = {}

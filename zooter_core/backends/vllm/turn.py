@@ -16,7 +16,8 @@ from typing import Any, Protocol
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.local.model import FIX_ADAPTER
 from zooter_core.backends.local.prompts import prompt_ids
-from zooter_core.backends.vllm.engine import POLL_SECONDS, Engine, Events
+from zooter_core.backends.server_process import POLL_SECONDS
+from zooter_core.backends.vllm.engine import Engine, Events
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import Failure, ZooterError

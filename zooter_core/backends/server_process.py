@@ -1,0 +1,154 @@
+"""A model in a process of its own, which `gguf` and `vllm` start and ask: its folder, log, reports and end.
+
+The process runs a script, `python SCRIPT SETTINGS FOLDER`, which imports nothing of this package. Each line of JSON on
+its standard output is a report; the first one says that the model is loaded, or why not. The script ends when its
+standard input does, and then removes the folder: nothing is left when this process is killed. A crash in native code
+ends that process and not this one.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from zooter_core.errors import WorkError
+from zooter_core.strict_json import dump_json, parse_json
+
+POLL_SECONDS = 0.05  # between looks at a stop
+EXIT_SECONDS = 2.0  # for a process that has closed its pipe or socket to end
+FULL = (  # in the words of a library that has too little memory
+    *("out of memory", "failed to allocate", "unable to allocate", "cannot allocate memory"),
+    *("failed to create context", "gpu memory utilization", "for the cache blocks", "on kv cache"),
+)
+
+
+class ServerProcess:
+    """A process that runs a model.
+
+    Attributes:
+        name: the library's, for messages.
+        folder: for sockets and the log; only this user may enter it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        script: str,
+        settings: Mapping[str, Any],
+        environment: Mapping[str, str],
+        python: str = sys.executable,
+    ) -> None:
+        """
+        Raises:
+            OSError: there is no such Python.
+        """
+        self.name = name
+        self.folder = Path(tempfile.mkdtemp(prefix="zooter-"))
+        self._log, self._log_start = self.folder / "log", 0
+        self._sending, self._closing = threading.Lock(), threading.Lock()
+        try:
+            with self._log.open("wb") as log:
+                self._process = subprocess.Popen(
+                    [python, "-I", script, dump_json(settings), str(self.folder)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=environment,
+                    start_new_session=True,  # Ctrl-C is for this process, which ends the other one
+                )
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self.pid, self._input, self._output = self._process.pid, self._process.stdin, self._process.stdout
+
+    @property
+    def running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
+    def first_report(self, stop: threading.Event | None = None) -> dict[str, Any]:
+        """The first report, which may take minutes; empty if the process ends without one.
+
+        Raises:
+            InterruptedError: `stop` was set.
+        """
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._output, selectors.EVENT_READ)
+            while not selector.select(POLL_SECONDS):
+                if stop is not None and stop.is_set():
+                    raise InterruptedError
+        return next(self.reports(), {})
+
+    def reports(self) -> Iterator[dict[str, Any]]:
+        """The reports that follow, until the process ends."""
+        with suppress(ValueError):  # a line that a death has cut off, or `close` came first
+            for line in self._output:
+                yield parse_json(line)
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send a line of JSON. A process that has ended does not get it."""
+        with suppress(OSError, ValueError), self._sending:
+            self._input.write(f"{dump_json(message)}\n".encode())
+            self._input.flush()
+
+    def log(self) -> str:
+        """What the process has written to standard error since `skip_log`."""
+        with suppress(OSError):
+            return self._log.read_bytes()[self._log_start :].decode(errors="replace")
+        return ""
+
+    def skip_log(self) -> None:
+        """Leave out of `log` what is in it now, since it explains no later death."""
+        with suppress(OSError):
+            self._log_start = self._log.stat().st_size
+
+    def ending(self, reason: str = "", code: int | None = None) -> str:
+        """How the process has ended, with its reason.
+
+        Args:
+            code: the exit code, if the process has reported that of another one.
+        """
+        if code is None:
+            with suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(EXIT_SECONDS)
+        if code is None:
+            return f"{self.name} closed the connection"
+        if code == -signal.SIGKILL:
+            return f"the process of {self.name} was killed (SIGKILL), as the system does when memory runs out"
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return f"the process of {self.name} ended with {how}{f' ({reason})' if reason else ''}"
+
+    def load_error(self, model: str, reason: str, next_step: str) -> Exception:
+        """The error of a model that does not load: a MemoryError if memory was too small, else a WorkError."""
+        if any(words in reason.lower() for words in FULL):
+            return MemoryError(reason)
+        return WorkError(f"{self.name} to load {model}", reason, next_step)
+
+    def close(self, seconds: float = 0.0) -> None:
+        """End the process with all that it has started, and remove its folder.
+
+        Args:
+            seconds: how long it may take to end by itself.
+        """
+        with self._closing:
+            with suppress(OSError):
+                self._input.close()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+            with suppress(ProcessLookupError, PermissionError):  # macOS raises the second for a group that has ended
+                os.killpg(self.pid, signal.SIGKILL)
+            self._process.wait()
+            self._output.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
