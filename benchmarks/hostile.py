@@ -24,6 +24,7 @@ from servers import Server, stub_server
 
 from serve import Load, load, zooter
 from zooter_core.serve.keys import Key, add_key
+from zooter_core.serve.route_api import MOST_CONVERSATIONS
 
 TOKENS, RATE = 32, 32  # of an honest answer
 ATTACK_SECONDS = 15.0  # after which an attack that nobody ends is given up
@@ -113,6 +114,7 @@ def start_attacks(port: int, key: str, seconds: float, options: argparse.Namespa
 
 async def attack(options: argparse.Namespace) -> dict[str, int]:
     """What became of the attacks of all hostile clients: how often each outcome."""
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)  # connections that the server ends
     port, key = int(options.attack[0]), options.attack[1]
     until = time.perf_counter() + options.seconds
     outcomes: Counter[str] = Counter()
@@ -242,8 +244,10 @@ async def nested_arrays(connection: Connection) -> str:
 
 
 async def many_texts(connection: Connection) -> str:
-    """300 texts to route, for a client that does not wait."""
-    texts = [[{"role": "user", "content": f"{random.random()} {'many words ' * 90}"}] for _ in range(300)]
+    """As many texts to route as one request may have, for a client that does not wait."""
+    texts = [
+        [{"role": "user", "content": f"{random.random()} {'many words ' * 90}"}] for _ in range(MOST_CONVERSATIONS)
+    ]
     with suppress(TimeoutError):
         async with asyncio.timeout(0.3):
             return await connection.exchange("POST", "/v1/route", json.dumps({"conversations": texts}).encode())

@@ -69,6 +69,15 @@ def test_the_wheel_is_built_from_what_is_copied():
     assert all(any(name == source or name.startswith(f"{source}/") for source in copied) for name in included)
 
 
+def test_the_recipe_for_systemd_installs_nothing_but_what_the_light_image_has():
+    recipe = DOCS.partition("## One machine, with systemd")[2].partition("\n## ")[0]
+    calls = re.findall(r"^    /opt/zooter/bin/pip install (.+)$", recipe, re.MULTILINE)
+    assert calls == [
+        "--constraint requirements.txt --requirement deploy/requirements-serve.txt",
+        f"--no-deps dist/zooter-{PROJECT['version']}-py3-none-any.whl",
+    ]
+
+
 def test_packages_of_the_light_image_are_pinned():
     names = [line for line in (DEPLOY / "requirements-serve.txt").read_text().splitlines() if not line.startswith("#")]
     pinned = {line.partition("==")[0].lower() for line in (ROOT / "requirements.txt").read_text().splitlines()}
@@ -97,15 +106,20 @@ def test_compose_names_what_there_is():
 def test_prometheus_asks_the_service():
     (job,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
     assert job["static_configs"] == [{"targets": ["serve:8400"]}]
+    assert COMPOSE["services"]["serve"]["environment"]["ZOOTER_ALLOWED_HOST"] == "serve"  # or it would be refused
     assert job["authorization"]["credentials_file"] == f"/run/secrets/{next(iter(COMPOSE['secrets']))}"
+
+
+def unit_file(name: str) -> ConfigParser:
+    parser = ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(DEPLOY / name)
+    return parser
 
 
 @pytest.fixture
 def unit() -> ConfigParser:
-    parser = ConfigParser(interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read(DEPLOY / "zooter.service")
-    return parser
+    return unit_file("zooter.service")
 
 
 def test_the_unit_calls_what_there_is(unit):
@@ -114,6 +128,9 @@ def test_the_unit_calls_what_there_is(unit):
     check_call(words)
     grace = int(words[words.index("--grace-seconds") + 1])
     assert int(unit["Service"]["TimeoutStopSec"]) > grace
+    assert words[words.index("--fd") + 1] == "3"  # the first that systemd passes
+    assert unit["Unit"]["Requires"] == "zooter.socket"
+    assert unit_file("zooter.socket")["Socket"]["ListenStream"] == "127.0.0.1:8400"  # as the proxies expect
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
@@ -121,6 +138,7 @@ def test_systemd_accepts_the_unit(unit, tmp_path):
     text = (DEPLOY / "zooter.service").read_text().replace("/opt/zooter/bin/zooter", sys.executable)
     file = tmp_path / "zooter.service"
     file.write_text(text)
+    shutil.copy(DEPLOY / "zooter.socket", tmp_path)
     ended = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(file)], capture_output=True, text=True, check=False
     )
@@ -144,4 +162,5 @@ def test_proxies_pass_streams_on_and_point_to_the_endpoint(name):
     text = (DEPLOY / name).read_text()
     assert text.count("{") == text.count("}")
     assert "127.0.0.1:8400" in text
+    assert "--proxy 127.0.0.1 --allowed-host zooter.example.org" in text
     assert "proxy_buffering off" in text or "flush_interval -1" in text

@@ -197,3 +197,18 @@ def test_a_file_that_the_user_names_has_the_users_own_rights(tmp_path):
     finally:
         os.umask(before)
     assert {rights(path) for path in tmp_path.iterdir()} == {0o644}
+
+
+@posix
+def test_a_private_file_that_is_a_link_leads_nowhere(tmp_path):
+    other = tmp_path / "other"
+    other.write_text("mine")
+    other.chmod(0o644)
+    for name in ("base.db", "base2.db-wal", "lines.jsonl"):
+        (tmp_path / name).symlink_to(other)
+    for name in ("base.db", "base2.db"):
+        with pytest.raises(OSError, match="it is a link"):
+            private_file(tmp_path / name)
+    with pytest.raises(WorkError, match="it is a link"):
+        append_records(tmp_path / "lines.jsonl", [{"a": 1}], private=True)
+    assert (other.read_text(), rights(other)) == ("mine", 0o644)

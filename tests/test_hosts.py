@@ -145,9 +145,9 @@ def test_only_loopback_addresses_are_out_of_others_reach(address: str, local: bo
 
 
 def test_what_is_no_host_is_refused_with_the_option_and_an_example() -> None:
-    assert check_host("Demo.Example.org.", "--allow-host") == "demo.example.org"
-    with pytest.raises(ZooterError, match=r"--allow-host.*'http://a'.*Leave out http://"):
-        check_host("http://a", "--allow-host")
+    assert check_host("Demo.Example.org.", "--allowed-host") == "demo.example.org"
+    with pytest.raises(ZooterError, match=r"--allowed-host.*'http://a'.*Leave out http://"):
+        check_host("http://a", "--allowed-host")
 
 
 @pytest.mark.parametrize("text", ["", "*", "www.example.org", "https://a/b", "https://*.a", "https://a;b", "data:x"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -68,3 +69,17 @@ def test_a_fresh_environment_routes_with_the_fleet_in_the_wheel(zooter: Path, tm
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["candidate"] == "math"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_pinned_version_but_that_of_pytorch_has_its_hashes():
+    pins = {line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")}
+    entries = (ROOT / "requirements-hashes.txt").read_text().replace("\\\n", " ").splitlines()
+    hashed = {line.split()[0]: line.split()[1:] for line in entries if line and not line.startswith("#")}
+
+    def canonical(line: str) -> str:
+        return re.sub(r"[-_.]+", "-", line.partition("==")[0]).lower() + "==" + line.partition("==")[2]
+
+    assert {canonical(line) for line in hashed} == {canonical(line) for line in pins if not line.startswith("torch==")}
+    for files in hashed.values():
+        assert files
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", file) for file in files)

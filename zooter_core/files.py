@@ -13,7 +13,7 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 OTHERS = 0o077  # the permissions of everybody but the owner
 SQLITE = ("", "-wal", "-shm", "-journal")  # what SQLite adds to the name of a database for the files beside it
 CREATING = threading.Lock()
+LINK = "it is a link, which may lead to another file"
 PARTIAL = ".partial-"  # in the name of what is incomplete
 RUST = "(os error "  # in what tokenizers and safetensors raise where Python raises OSError
 
@@ -99,6 +100,9 @@ def private_file(path: Path) -> None:
     """
     # Closing a file drops all of the process's locks on it, also those of SQLite in other threads. So it is opened only
     # to make it, before anything in this process can use it.
+    for suffix in SQLITE:
+        if os.path.islink(f"{path}{suffix}"):
+            raise FileExistsError(errno.ELOOP, LINK, f"{path}{suffix}")
     with CREATING, suppress(FileExistsError):
         os.close(owner_only(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL))
     for suffix in SQLITE:
@@ -106,14 +110,39 @@ def private_file(path: Path) -> None:
 
 
 def owner_only(path: str, flags: int) -> int:
-    """An opener for `open`: a new file is private from the start, an existing one of this user becomes private."""
-    descriptor = os.open(path, flags, 0o600)
+    """An opener for `open`: a new file is private from the start, an existing one of this user becomes private.
+
+    Raises:
+        OSError: it cannot be opened, or is a link.
+    """
+    try:
+        descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    except OSError as problem:
+        if problem.errno == errno.ELOOP:
+            raise FileExistsError(errno.ELOOP, LINK, path) from problem
+        raise
     if hasattr(os, "fchmod"):
         with suppress(OSError):
             status = os.fstat(descriptor)
             if stat.S_IMODE(status.st_mode) != 0o600 and _is_mine(status):
                 os.fchmod(descriptor, 0o600)
     return descriptor
+
+
+def check_plain(paths: Iterable[Path]) -> None:
+    """Refuse links, pipes and devices among the files of a folder of ours: writing to them would change something else.
+
+    Hard links pass. An archive cannot bring one to a file outside itself, and backups make them.
+
+    Raises:
+        ZooterError: names the first of them.
+    """
+    for path in paths:
+        with suppress(OSError):  # there is none, or opening it will say why not
+            mode = path.lstat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                what = f"a link to {os.readlink(path)}" if stat.S_ISLNK(mode) else "a pipe or a device"
+                raise ZooterError(f"a file or folder at {path}", what, "Remove it, or put a copy in its place.")
 
 
 def _is_mine(status: os.stat_result) -> bool:

@@ -1,11 +1,17 @@
-"""Host names and origins: under which names a server answers, and which page a request comes from."""
+"""Host names and origins: under which names a server answers, and from which pages it takes requests.
+
+The list of names prevents DNS rebinding: a site whose name is made to point at this machine is refused by that name.
+Origins prevent that a page of another site sends requests, which browsers allow it without asking the server.
+"""
 
 from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
+from typing import Any
 
 from zooter_core.errors import ZooterError
 
@@ -13,6 +19,9 @@ WILDCARDS = ("0.0.0.0", "::")  # binding one of them means all addresses of this
 DEFAULT_PORTS = {"http": 80, "https": 443}
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]*:[0-9a-fA-F:.]*\]|[^\[\]:]+)(:(?P<port>[0-9]{1,5}))?")  # IPv6 in brackets
+NO_HOST = "Zooter expects one Host header with a host name and, where needed, a port."
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+OWN_SITE = ("same-origin", "none")  # Sec-Fetch-Site of a request by a page of the server, or by a person
 ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>[^/?#@\\]+)", re.IGNORECASE)
 
 
@@ -77,6 +86,56 @@ def same_origin(origin: str, host: str) -> bool:
     scheme, source = page
     default = DEFAULT_PORTS[scheme]
     return (source.name, source.port or default) == (target.name, target.port or default)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Which requests a server takes.
+
+    Attributes:
+        command: the one that starts it, for messages.
+        hosts: the names under which it answers, as `host_name` spells them, beside the address that was dialled.
+        origins: of other sites whose pages may send it requests, as `check_origin` spells them.
+        has_pages: whether browsers open pages of it, to which other sites may link.
+    """
+
+    command: str
+    hosts: frozenset[str]
+    origins: frozenset[str] = frozenset()
+    has_pages: bool = False
+
+    def refusal(self, scope: Mapping[str, Any]) -> tuple[int, str] | None:
+        """The status and the reason for refusing a request or a websocket (a scope of ASGI); None if it is taken."""
+        written = _values(scope, b"host")
+        host = parse_host(written[0]) if len(written) == 1 else None
+        if host is None:  # malformed (RFC 9112, 3.2)
+            return 400, NO_HOST
+        # DNS rebinding cannot fake a bare address: the one of this machine that received the request is right.
+        if host.name not in self.hosts and not (scope.get("server") and host.name == host_name(scope["server"][0])):
+            next_step = f"If that name is yours, start it with: {self.command} --allowed-host {host.name}"
+            return 403, f"Zooter does not answer under the host name {host.name}.\n{next_step}"
+        origins = _values(scope, b"origin")
+        if self.has_pages:
+            # Browsers send an origin with each websocket and each request that changes something.
+            if scope["type"] != "websocket" and (scope["method"] in SAFE_METHODS or not origins):
+                return None
+            if len(origins) == 1 and same_origin(origins[0], str(host)):
+                return None
+            reason = "Zooter takes connections and uploads from its own pages only"
+            return 403, f"{reason}: Origin and Host must name the same server."
+        if not origins and all(site in OWN_SITE for site in _values(scope, b"sec-fetch-site")):
+            return None
+        page = parse_origin(origins[0]) if len(origins) == 1 else None
+        origin = f"{page[0]}://{page[1]}" if page else "ORIGIN"
+        if page and (origin in self.origins or same_origin(origin, str(host))):
+            return None
+        next_step = f"If that site is yours, start it with: {self.command} --allowed-origin {origin}"
+        return 403, f"Zooter takes no requests from pages of other sites.\n{next_step}"
+
+
+def _values(scope: Mapping[str, Any], name: bytes) -> list[str]:
+    """The values of a request's header."""
+    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
 
 
 def names_of_this_machine(address: str | None) -> frozenset[str]:

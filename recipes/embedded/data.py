@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import random
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ WRITING = re.compile(
 MARK = re.compile(r"<<(?P<sum>[^=<>]*)=(?P<value>[^=<>]*)>>(?P<shown>-?[\d,]*(?:\.\d+)?)")
 HERE = Path(__file__).parent
 FLEET = Path("models/embedded")
+SETTINGS: dict[str, Any] = tomllib.loads((HERE / "settings.toml").read_text(encoding="utf-8"))
 MIXED = ("everyday", "openers")  # kinds of terse.jsonl that are not for one expert
 
 Example = tuple[str, str]  # (query, response)

@@ -42,38 +42,13 @@ class Turn:
     """A training turn over `tokens` tokens, of which each source has its share."""
 
     tokens: int
-    shares: tuple[float, ...]
+    shares: Sequence[float]
     rate: float = 1e-3
 
 
 # On two CPU cores: about 230 tokens per second and thread.
-TURNS = {
-    "math": (
-        Turn(620_000, (0.45, 0.55, 0.0, 0.0, 0.0, 0.0)),
-        Turn(240_000, (0.75, 0.25, 0.0, 0.0, 0.0, 0.0), 7e-4),
-        Turn(480_000, (0.25, 0.2, 0.25, 0.3, 0.0, 0.0), 7e-4),
-        Turn(560_000, (0.1, 0.55, 0.07, 0.03, 0.25, 0.0), 7e-4),
-        Turn(300_000, (0.15, 0.15, 0.1, 0.35, 0.25, 0.0), 7e-4),
-        Turn(90_000, (0.0, 0.15, 0.12, 0.33, 0.4, 0.0), 5e-4),
-        Turn(520_000, (0.0, 0.14, 0.13, 0.25, 0.2, 0.28), 7e-4),
-    ),
-    "code": (
-        Turn(240_000, (0.6, 0.2, 0.2)),
-        Turn(160_000, (0.85, 0.05, 0.1), 7e-4),
-        Turn(200_000, (0.3, 0.5, 0.2), 7e-4),
-        Turn(110_000, (0.35, 0.5, 0.15), 7e-4),
-    ),
-    "writer": (
-        Turn(150_000, (0.75, 0.25, 0.0, 0.0)),
-        Turn(170_000, (0.75, 0.25, 0.0, 0.0), 7e-4),
-        Turn(140_000, (0.25, 0.0, 0.75, 0.0), 7e-4),
-        Turn(260_000, (0.1, 0.0, 0.45, 0.45), 7e-4),
-        Turn(450_000, (0.05, 0.0, 0.2, 0.75), 1e-3),
-        Turn(350_000, (0.05, 0.0, 0.25, 0.7), 1e-3),
-    ),
-    "chat": (Turn(160_000, (0.6, 0.4)), Turn(140_000, (0.75, 0.25), 7e-4), Turn(125_000, (0.9, 0.1), 7e-4)),
-}
-RANKS = {"math": 16, "code": 8, "writer": 8, "chat": 8}
+TURNS = {name: [Turn(**turn) for turn in of["turns"]] for name, of in data.SETTINGS["experts"].items()}
+RANKS = {name: of["rank"] for name, of in data.SETTINGS["experts"].items()}
 
 
 def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from recipes.embedded import data
 from recipes.embedded.form import words_of
-from recipes.embedded.writing import pieces
-from recipes.embedded.writing.rhymes import counted_haiku, limerick, occasion, verse
+from recipes.embedded.generate import Family
+from recipes.embedded.writing import forms, pieces
 from zooter_core.config.fleet import load_fleet
 from zooter_core.ensemble import Ensemble
 from zooter_core.records import Message
@@ -84,10 +84,10 @@ def is_rhymed(text: str, sounds: Sounds) -> bool:
     ) >= 0.75 * len(lines)
 
 
-FORMS: dict[str, tuple[tuple, Callable[[str, Sounds], bool]]] = {
-    "haiku of 5, 7 and 5 syllables": ((counted_haiku,), is_haiku),
-    "limericks that rhyme": ((limerick,), is_limerick),
-    "other verse that rhymes": ((verse, occasion), is_rhymed),
+FORMS: dict[str, tuple[tuple[Family, ...], Callable[[str, Sounds], bool]]] = {
+    "haiku of 5, 7 and 5 syllables": (forms("counted_haiku"), is_haiku),
+    "limericks that rhyme": (forms("limerick"), is_limerick),
+    "other verse that rhymes": (forms("verse occasion"), is_rhymed),
 }
 
 
@@ -101,9 +101,9 @@ def main() -> None:
     sounds = sounds_of(call.dictionary.read_text(encoding="utf-8").splitlines())
     ensemble = Ensemble(load_fleet(call.fleet))
     greedy = replace(ensemble.fleet.generation, temperature=0.0)
-    for name, (forms, right) in FORMS.items():
+    for name, (families, right) in FORMS.items():
         passed = 0
-        for query, _ in pieces(call.count, SEED, True, forms):
+        for query, _ in pieces(call.count, SEED, True, families):
             answers = ensemble.run_candidates([call.candidate], [Message("user", query)], threading.Event(), greedy, ())
             passed += right("".join(piece.text for piece in answers), sounds)
         print(f"{name}: {passed} of {call.count}")

@@ -18,40 +18,10 @@ from recipes.embedded.writing import VERSE, pieces
 from zooter_core.strict_json import dump_json
 
 MOST_CHARACTERS = 500
-# Queries per source. The multiple-choice sets add subjects; no candidate can solve them.
-SOURCES = {
-    "problems": 70,
-    "simple": 44,
-    "algebra": 36,
-    "gsm8k": 35,
-    "functions": 50,
-    "snippets": 85,
-    "codealpaca": 40,
-    "human_eval": 8,
-    "writing": 55,
-    "short_pieces": 60,
-    "alpaca_eval": 45,
-    "flask": 40,
-    "questions": 160,
-    "routerdc_arc_challenge": 10,
-    "routerdc_mmlu": 10,
-    # Drawn after the others: terse queries by evident expert, ordinary ones of kinds that went astray, what people try
-    # first ("hello world in ruby"), verse.
-    "terse_chat": 59,
-    "terse_math": 67,
-    "terse_code": 57,
-    "terse_writer": 65,
-    "everyday": 58,
-    "openers": 217,
-    "verse": 50,
-}
-# Kinds with too few queries. Drawn after the others, whose queries and responses therefore stay the same.
-FURTHER = {"snippets": 40, "short_pieces": 40, "questions": 200}
-# Written for this project.
-OF_PROJECT = (
-    *("problems", "simple", "algebra", "functions", "snippets", "writing", "short_pieces", "questions"),
-    *("terse_chat", "terse_math", "terse_code", "terse_writer", "everyday", "openers", "verse"),
-)
+# Queries per source, more of some, and the sources that were written for this project.
+SOURCES: dict[str, int] = data.SETTINGS["queries"]["sources"]
+FURTHER: dict[str, int] = data.SETTINGS["queries"]["further"]
+OF_PROJECT: list[str] = data.SETTINGS["queries"]["of_project"]
 
 
 def solved(seed: int) -> dict[str, list[data.Example]]:

@@ -33,32 +33,7 @@ from zooter_core.weights import resolve
 TOKENS = 256  # of a query with its response, in training and, as fleet.toml says, in use
 RANK = 128
 BATCH = 32
-# Balanced by length: pairs of similar length, and as many with the longer one chosen as with the shorter one.
-GENERAL = {
-    "like": 5000,
-    "stronger": 2500,
-    "longer": 1000,
-    "shorter": 1000,
-    "mismatched": 1000,
-    "flask_short": 600,
-    "flask_long": 2000,
-    "broken": 500,
-    "wrong_number": 800,
-}
-
-# The second stage repeats kinds of the first, or the reward model forgets responses of other models.
-REPLAY = {
-    "like": 3000,
-    "stronger": 800,
-    "longer": 300,
-    "shorter": 300,
-    "mismatched": 600,
-    "flask_short": 800,
-    "flask_long": 3000,
-    "elsewhere": 800,
-    "broken": 300,
-    "wrong_number": 400,
-}
+PAIRS: dict[str, dict[str, int]] = data.SETTINGS["pairs"]
 
 
 class PairTrainer(Trainer):
@@ -119,7 +94,7 @@ def batches_of_like_length(rows: list[Pair], seed: int) -> list[Pair]:
 
 def general(folder: Path, workspace: Path, share: float, seed: int) -> dict[str, Any]:
     """The first stage: preferences between other models' responses, and corrupted responses."""
-    kinds = pairs_of(folder, False, part(GENERAL, share), seed)
+    kinds = pairs_of(folder, False, part(PAIRS["general"], share), seed)
     fit(
         resolve(ENCODER), [pair for pairs in kinds.values() for pair in pairs], workspace / "reward-general", 1e-4, seed
     )
@@ -128,7 +103,7 @@ def general(folder: Path, workspace: Path, share: float, seed: int) -> dict[str,
 
 def train_on_fleet(folder: Path, workspace: Path, out: Path, per_field: int, share: float, seed: int) -> dict[str, Any]:
     """The second stage: the fleet's responses, and some of the first stage's pairs so that it stays general."""
-    kinds = pairs_of(folder, False, part(REPLAY, share), seed + 1)
+    kinds = pairs_of(folder, False, part(PAIRS["replay"], share), seed + 1)
     kinds["own"] = fleet_pairs(folder, workspace, per_field, seed)
     start = workspace / "reward-general" / "model"
     fit(start, [pair for pairs in kinds.values() for pair in pairs], workspace / "reward-own", 7e-5, seed)
@@ -138,7 +113,7 @@ def train_on_fleet(folder: Path, workspace: Path, out: Path, per_field: int, sha
 
 def train_again(folder: Path, workspace: Path, out: Path, per_field: int, share: float, seed: int) -> dict[str, Any]:
     """The second stage continued from the weights at `out`, with responses of experts that have changed."""
-    kinds = pairs_of(folder, False, part(REPLAY, share / 2), seed + 1)
+    kinds = pairs_of(folder, False, part(PAIRS["replay"], share / 2), seed + 1)
     kinds["own"] = fleet_pairs(folder, workspace, per_field, seed, most=8)
     start = workspace / "reward-before"
     if not start.exists():  # after a restart `out` may hold the new weights
@@ -204,17 +179,8 @@ def accuracy(folder: Path, out: Path, share: float, seed: int, tokens: int = TOK
     """Share of held-back pairs whose chosen response has the higher reward, and whose chosen response is longer."""
     model = reward_model(ScalarConfig(ENCODER, adapter=str(out), max_tokens=tokens))
     assert isinstance(model, Pointwise)
-    counts = {
-        "like": 1500,
-        "mismatched": 1200,
-        "broken": 300,
-        "wrong_number": 600,
-        "flask_short": 500,
-        "flask_long": 500,
-        "human_eval": 500,
-    }
     figures: dict[str, Any] = {}
-    for kind, pairs in pairs_of(folder, True, part(counts, share), seed + 1).items():
+    for kind, pairs in pairs_of(folder, True, part(PAIRS["accuracy"], share), seed + 1).items():
         chosen = model.score([(query, text) for query, text, _ in pairs])
         rejected = model.score([(query, text) for query, _, text in pairs])
         right = sum(a > b for a, b in zip(chosen, rejected, strict=True)) / len(pairs)

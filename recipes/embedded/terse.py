@@ -38,19 +38,6 @@ UNEVEN = 3.0  # of pairs that prefer the longer and the shorter response, as own
 MOST = 6  # pairs of a query
 MORE = 500  # pairs against a response to another query
 OFF = 130  # pieces against small talk, and as many answers against pieces
-# Kinds of the first stage, so that the reward model stays general.
-REPLAY = {
-    "like": 400,
-    "stronger": 100,
-    "longer": 40,
-    "shorter": 40,
-    "mismatched": 60,
-    "flask_short": 500,
-    "flask_long": 300,
-    "elsewhere": 100,
-    "broken": 60,
-    "wrong_number": 120,
-}
 TESTS = Path(__file__).parents[2] / "tests" / "data"
 COMMON = frozenset(
     re.findall(
@@ -169,7 +156,7 @@ def train(folder: Path, fleet: Path, workspace: Path, share: float) -> dict[str,
     """
     rows, dice = queries(share), random.Random(SEED)
     collect(rows, fleet, workspace / "own-terse")
-    kinds = pairs_of(folder, False, reward.part(REPLAY, share), SEED + 21)
+    kinds = pairs_of(folder, False, reward.part(reward.PAIRS["terse"], share), SEED + 21)
     kinds["more_mismatched"] = more_mismatched(folder, max(50, int(MORE * share)), dice)
     kinds |= fleet_pairs(rows, workspace / "own-terse", dice)
     kinds["misplaced"] = misplaced(max(2, int(OFF * share)), dice)

@@ -13,18 +13,9 @@ from zooter_core.evaluation.sandbox.runner import Limits, missing, run
 SECONDS = 5  # time limit of one response's code
 MEMORY = 1 << 29  # bytes
 FENCE = re.compile(r"```[a-zA-Z+#]*\n(.*?)(?:```|\Z)", re.DOTALL)
-ALLOWED = {
-    "math",
-    "re",
-    "string",
-    "collections",
-    "itertools",
-    "functools",
-    "random",
-    "datetime",
-    "typing",
-    "statistics",
-}
+ALLOWED = frozenset(
+    ("math", "re", "string", "collections", "itertools", "functools", "random", "datetime", "typing", "statistics")
+)
 FORBIDDEN = {"open", "exec", "eval", "compile", "input", "breakpoint", "globals", "vars", "getattr", "setattr"}
 SAME = """
 def _same(a, b):

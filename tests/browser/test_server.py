@@ -6,8 +6,10 @@ import http.client
 import re
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -88,7 +90,7 @@ def test_a_module_of_the_page_is_sent_with_the_headers(server: Demo) -> None:
         ("[::1]:{port}", 200),
         ("localhost", 200),  # through a tunnel or a proxy, ports differ
         ("localhost:1", 200),
-        ("friend.example", 200),  # --allow-host
+        ("friend.example", 200),  # --allowed-host
         (socket.gethostname(), 200),
         ("evil.example:{port}", 403),
         ("localhost.evil.example", 403),
@@ -110,7 +112,7 @@ def test_a_refused_host_is_told_what_to_do(server: Demo) -> None:
     answer = ask(server, "GET", "/", Host=f"my.example:{server.port}")
     assert answer.status == 403
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
-    assert "zooter demo --allow-host my.example\n" in answer.read().decode()
+    assert "zooter demo --allowed-host my.example\n" in answer.read().decode()
 
 
 @pytest.mark.parametrize(
@@ -142,6 +144,24 @@ def test_only_the_demos_own_pages_open_its_websocket(
     host = host.format(port=server.port) if host is not None else None
     origin = origin.format(port=server.port) if origin is not None else None
     assert handshake(server, host, origin) == status
+
+
+def test_the_demo_cuts_off_headers_without_end(server: Demo) -> None:
+    before = psutil.Process(server.process.pid).memory_info().rss
+    for first, part in (
+        (b"GET / HTTP/1.1\r\n", b"x: " + b"x" * 1000 + b"\r\n"),
+        (b"GET / HTTP/1.1\r\nx: ", b"x" * 65536),
+    ):
+        taken = 0
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+            connection.sendall(first)
+            with suppress(ConnectionError):
+                while taken < 64 << 20:
+                    connection.sendall(part)
+                    taken += len(part)
+        assert taken < 16 << 20  # what buffers hold
+    assert psutil.Process(server.process.pid).memory_info().rss - before < 64 << 20
+    assert ask(server, "GET", "/_stcore/health", Host="localhost").status == 200
 
 
 def test_an_upload_without_the_pages_token_is_refused(server: Demo) -> None:

@@ -38,11 +38,11 @@ def test_the_server_gets_the_fleet(zooter, servers, tiny_fleet):
 
 def test_the_server_gets_hosts_sites_address_and_history(zooter, servers, monkeypatch, tmp_path):
     monkeypatch.setenv("ZOOTER_EMBED_FROM", "http://Localhost:3000/")
-    call = ("--allow-host", "Demo.Example.org.", "--allow-host", "[::2]", "--address", "127.0.0.1")
+    call = ("--allowed-host", "Demo.Example.org.", "--allowed-host", "[::2]", "--address", "127.0.0.1")
     assert zooter("demo", "--port", free_port(), *call, "--history", tmp_path / "h.db")[0] == 0
     assert zooter("demo", "--port", free_port(), "--history", "off")[0] == 0
     (_, environment), (_, forgetful) = servers
-    assert environment["ZOOTER_ALLOW_HOST"] == "demo.example.org ::2"
+    assert environment["ZOOTER_ALLOWED_HOST"] == "demo.example.org ::2"
     assert environment["ZOOTER_EMBED_FROM"] == "http://localhost:3000"
     assert environment["STREAMLIT_SERVER_ADDRESS"] == "127.0.0.1"
     assert environment["ZOOTER_HISTORY"] == str(tmp_path / "h.db")
@@ -78,10 +78,10 @@ def test_a_busy_port_is_exit_2(refused, servers):
         ("--port", "99999", "a port up to 65535, but found 99999"),
         ("--port", "-1", "a port up to 65535, but found -1"),
         ("--port", "http", "--port"),
-        ("--allow-host", "http://demo.example.org", "a host name or an IP address for --allow-host"),
-        ("--allow-host", "demo.example.org:80", "a host name or an IP address for --allow-host"),
-        ("--allow-host", "", "--allow-host is empty"),
-        ("--allow-host", "*", "a host name or an IP address for --allow-host"),
+        ("--allowed-host", "http://demo.example.org", "a host name or an IP address for --allowed-host"),
+        ("--allowed-host", "demo.example.org:80", "a host name or an IP address for --allowed-host"),
+        ("--allowed-host", "", "--allowed-host is empty"),
+        ("--allowed-host", "*", "a host name or an IP address for --allowed-host"),
         ("--embed-from", "www.example.org", "an origin (scheme, host and port of a site) for --embed-from"),
         ("--embed-from", "https://www.example.org/page", "an origin"),
         ("--embed-from", "*", "an origin"),
@@ -95,8 +95,8 @@ def test_impossible_values_are_exit_2(refused, servers, option, value, part):
 
 
 def test_a_wrong_host_in_the_environment_is_exit_2(refused, servers, monkeypatch):
-    monkeypatch.setenv("ZOOTER_ALLOW_HOST", "http://a")
-    assert "a host name or an IP address for ZOOTER_ALLOW_HOST" in refused(2, "demo")
+    monkeypatch.setenv("ZOOTER_ALLOWED_HOST", "http://a")
+    assert "a host name or an IP address for ZOOTER_ALLOWED_HOST" in refused(2, "demo")
     assert not servers
 
 

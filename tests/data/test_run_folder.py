@@ -266,6 +266,36 @@ def test_a_folder_with_other_things_in_it_keeps_its_mode(folder):
         assert {mode(folder / name) for name in ("run.json", REWARDS, ".lock")} == {0o600}
 
 
+@posix
+@pytest.mark.parametrize(
+    "name", ["responses.jsonl", "run.json", ".lock", "router", "router/config.json", "parts/0-1-of-1.open"]
+)
+def test_a_link_in_a_run_folder_is_refused_and_what_it_leads_to_stays(folder, tmp_path, name):
+    with RunFolder(folder, create=True) as run:
+        run.begin("start", {})
+    path, other = folder / name, tmp_path / "other"
+    other.write_text("mine")
+    other.chmod(0o644)
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.symlink_to(other)
+    (folder / "notes").symlink_to(other)  # no file of a run
+    with pytest.raises(ZooterError, match="a link to"):
+        RunFolder(folder, create=True)
+    assert (other.read_text(), stat.S_IMODE(other.stat().st_mode)) == ("mine", 0o644)
+    path.unlink()
+    (tmp_path / "elsewhere").symlink_to(folder)
+    RunFolder(tmp_path / "elsewhere", create=True).close()  # the folder itself may be one
+
+
+@posix
+def test_a_pipe_in_a_run_folder_is_refused_and_not_waited_for(folder):
+    folder.mkdir()
+    os.mkfifo(folder / "responses.jsonl")
+    with pytest.raises(ZooterError, match="a pipe or a device"):
+        RunFolder(folder, create=True)
+
+
 def test_the_versions_of_a_run_leave_out_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = importlib.metadata.version
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import resource
 from pathlib import Path
 
 import pytest
 
+from zooter_core.data.formats import reading
 from zooter_core.data.scores import read_queries, read_responses, read_scores
 from zooter_core.errors import ZooterError
 
@@ -65,7 +68,7 @@ def test_missing_field_of_a_score_file(write, missing):
 
 @pytest.mark.parametrize(
     ("change", "field"),
-    [({"query": ""}, '"query"'), ({"query": 7}, '"query"'), ({"tags": {}}, '"tags"'), ({"dataset": []}, '"dataset"')],
+    [({"query": None}, '"query"'), ({"query": 7}, '"query"'), ({"tags": {}}, '"tags"'), ({"dataset": []}, '"dataset"')],
 )
 def test_wrong_line_of_a_queries_file_names_file_line_and_field(write, change, field):
     path = write({"query": "first"}, {"query": "second", **change}, name="queries.jsonl")
@@ -193,3 +196,32 @@ def test_a_line_longer_than_any_memory_is_named(write, monkeypatch):
     monkeypatch.setattr("zooter_core.data.lines.LONGEST", 100)
     long = GOOD | {"id": "2", "query": "x" * 200}
     assert "line 2" in scores_refusal(write(GOOD, long, name="scores.jsonl.gz"))
+
+
+def test_a_small_gz_of_many_empty_lines_ends_soon(tmp_path):
+    path = tmp_path / "scores.jsonl.gz"
+    with gzip.open(path, "wb") as file:
+        for _ in range(20):
+            file.write(b"\n" * (1 << 20))
+    assert path.stat().st_size < 1 << 15
+    assert "characters in all empty lines of" in scores_refusal(path)
+
+
+def test_a_text_that_unpacks_to_more_than_memory_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "LARGEST_TEXT", 1000)
+    path = tmp_path / "records.json.gz"
+    with gzip.open(path, "wt") as file:
+        file.write("[" + " " * 2000 + "]")
+    assert "at most 1,000 characters" in refusal(lambda place: list(reading.each_record(place)), path)
+
+
+def test_a_parquet_file_is_no_score_file(tmp_path):
+    """4 GB of texts in a file of a few kilobytes: nothing unpacks it."""
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 4096, pa.int32()), pa.array(["x" * (1 << 20)]))
+    path = tmp_path / "scores.parquet"
+    parquet.write_table(pa.table({"query": texts}), path, compression="zstd")
+    assert path.stat().st_size < 1 << 20
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert f"{path}" in scores_refusal(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 16  # KB

@@ -191,6 +191,24 @@ def test_the_caches_are_done_without(tiny_fleet, tmp_path, monkeypatch):
     assert np.array_equal(encoder.embed_all([f"query {n}" for n in range(20)]), vectors)
 
 
+def test_the_demos_history_on_a_disk_that_is_really_full(small_disk):
+    """The file has room for some turns; then the disk is full, also for its journal, and later there is room again."""
+    from zooter_core.ui.history import Entry, History
+
+    place = small_disk(300)
+    history, entry, stored = History(place / "history.db"), Entry("a", "about a", "models/embedded", 0.0), 0
+    while history.problem is None and stored < 1000:
+        history.keep(entry, stored, {"query": "x" * 5000})
+        stored += history.problem is None
+    assert 5 < stored < 60
+    assert "cannot be used" in str(history.problem)
+    assert len(History(place / "history.db").turns("a")) == stored  # of another demo, on the full disk
+    small_disk(2000)
+    history.keep(entry, stored, {"query": "later"})
+    assert history.problem is None
+    assert [len(turn["query"]) for turn in history.turns("a")] == [5000] * stored + [5]
+
+
 def test_the_demos_history_tells_it_and_keeps_what_it_has(tmp_path):
     from zooter_core.ui.history import Entry, History
 

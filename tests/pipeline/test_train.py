@@ -53,6 +53,13 @@ def test_a_router_from_a_score_file(tmp_path, tiny_fleet):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_scores_of_one_candidate_teach_nothing_and_are_refused(tmp_path, tiny_encoder):
+    alone = Scores(SCORES.queries, ("math",), SCORES.scores[:, :1])
+    with pytest.raises(ZooterError, match="a router has to choose"):
+        distill(alone, tmp_path / "router", encoder=tiny_encoder)
+    assert not (tmp_path / "router").exists()
+
+
 def test_the_saved_router_is_the_one_returned(tmp_path, tiny_encoder):
     folder = tmp_path / "below" / "router"
     router = distill(SCORES, str(folder), labels=LABELS, training=TRAINING, encoder=tiny_encoder)

@@ -1,14 +1,10 @@
-"""The form of verse: counted syllables and rhymes, and the generator's verse, which has them."""
+"""The form of verse: counted syllables and rhymes."""
 
 from __future__ import annotations
-
-import re
 
 import pytest
 
 from recipes.embedded.prosody import is_haiku, is_limerick, is_rhymed, rhymes, sounds_of, syllables
-from recipes.embedded.writing import VERSE, pieces
-from recipes.embedded.writing.rhymes import RHYMES
 
 SOUNDS = sounds_of(
     """\
@@ -58,21 +54,3 @@ def test_forms():
     assert is_rhymed("Verse\na night\na light\na day\nso grey", SOUNDS)
     assert not is_rhymed("a night\na day", SOUNDS)
     assert not is_rhymed("a night", SOUNDS)
-
-
-def test_verse_is_split_and_plain():
-    train, held_out = pieces(1500, 0, False, VERSE), pieces(120, 1, True, VERSE)
-    assert not {query for query, _ in train} & {query for query, _ in held_out}
-    for query, piece in train + held_out:
-        assert piece == piece.strip()
-        assert (query + piece).isascii()
-        assert not re.search(r"[{}/]|  ", query + piece), (query, piece)
-
-
-def test_limericks_have_five_lines_and_couplets_two():
-    limerick = RHYMES["limerick"]
-    assert {text.count(" / ") for text in limerick["texts"] + limerick["texts_fond"]} == {4}
-    couplets = [
-        text for table in ("openings", "couplets", "closings") for texts in RHYMES[table].values() for text in texts
-    ]
-    assert {text.count(" / ") for text in couplets} == {1}

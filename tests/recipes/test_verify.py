@@ -86,4 +86,4 @@ def test_without_a_sandbox_no_recipe_begins():
     program = "from recipes.embedded import verify; verify.require_sandbox()"
     command = ["unshare", "--user", "--map-root-user", "sh", "-c", forbidding, "-", sys.executable, "-c", program]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
-    assert "ZooterError: Expected a sandbox for the code of responses, but found none: unshare: " in ended.stderr
+    assert "ZooterError: Expected a sandbox for the code of responses, but found none: bwrap: " in ended.stderr

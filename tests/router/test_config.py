@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,4 +115,13 @@ def test_a_config_that_is_no_json_object(router, text):
 def test_a_weight_that_is_not_finite_is_named(router, weight, number):
     put_number(router, number, weight)
     with pytest.raises(WorkError, match=rf"a whole router in .*NaN or infinity in .*{weight}.*distill"):
+        check_router(router)
+
+
+def test_where_only_exported_routers_run_another_is_one_message(router, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    with pytest.raises(ZooterError, match=r"needs the package safetensors.*zooter export onnx"):
+        check_router(router)
+    (router / "config.json").unlink()
+    with pytest.raises(ZooterError, match="router"):
         check_router(router)

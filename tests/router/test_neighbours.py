@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 from zooter_core.data.scores import Scores
 from zooter_core.errors import WorkError, ZooterError
-from zooter_core.method.labels import LabelConfig, held_back
+from zooter_core.method.labels import LabelConfig, held_back, lot
 from zooter_core.method.tags import TagIndex
 from zooter_core.records import Query
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours, spread
@@ -99,11 +99,16 @@ def test_scores_leave_out_queries_without_texts():
 def test_some_of_their_scores_are_held_back_although_none_was_in_the_run():
     config = LabelConfig(holdout=0.2)
     queries = [Query(f"q{n}", f"text {n}") for n in range(400)]
-    queries = [query for query in queries if not held_back(query.id, config)]
+
+    def drawn(queries) -> np.ndarray:
+        lots = [lot(query.id, config.seed) for query in queries]
+        return held_back(lots, [query.dataset or "all" for query in queries], config.holdout)
+
+    queries = [query for query, out in zip(queries, drawn(queries), strict=True) if not out]
     shares = np.full((len(queries), 3), 1 / 3)
     learned = Scores(tuple(queries), ("a", "b", "c"), shares)
     scores = Neighbours.of(learned, np.ones((len(queries), 4)), shares, shares, texts=True).scores()
-    assert 0.1 < np.mean([held_back(query.id, config) for query in scores.queries]) < 0.3
+    assert 0.1 < np.mean(drawn(scores.queries)) < 0.3
 
 
 @pytest.mark.parametrize("rewards", [REWARDS * 1e6, 1000 + REWARDS / 100, REWARDS * 1e29])

@@ -43,7 +43,7 @@ def test_endpoints_are_served_without_pytorch(fleet_copy: Path, scripted):
             line = next(line for line in process.stderr if "is served at" in line)
             url = line.partition("served at ")[2].split()[0]
             body = {"model": "auto", "messages": [{"role": "user", "content": "What is 12 + 30?"}]}
-            headers = {"x-zooter-metadata": "enabled"}
+            headers = {"x-zooter-metadata": "enabled", "content-type": "application/json"}
             request = urllib.request.Request(f"{url}/chat/completions", json.dumps(body).encode(), headers)
             with urllib.request.urlopen(request, timeout=60) as answer:
                 shape = json.load(answer)

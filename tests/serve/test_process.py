@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,12 +42,12 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @contextmanager
-def started(fleet: Path, *options: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The command when it is ready, and its address."""
+def started(fleet: Path, *options: object, **more: Any) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command when it is ready, and its address; `more` goes to Popen."""
     command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", str(fleet), "--port", "0"]
     command += ["--data", str(fleet / "data"), *map(str, options)]
     environment = os.environ | {"COLUMNS": "200"}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, **more) as process:
         assert process.stderr is not None
         line = next(line for line in process.stderr if "is served at" in line)
         try:
@@ -58,7 +63,8 @@ def test_tls_hangup_and_stop(fleet_copy, scripted, certificate):
 
     def chat(url: str) -> str:
         body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "Hi"}], "stream": True}).encode()
-        with urllib.request.urlopen(f"{url}/chat/completions", body, SECONDS, context=context) as answer:
+        request = urllib.request.Request(f"{url}/chat/completions", body, {"content-type": "application/json"})
+        with urllib.request.urlopen(request, timeout=SECONDS, context=context) as answer:
             return answer.read().decode()
 
     with started(fleet_copy, "--certfile", file, "--keyfile", key) as (process, url):
@@ -83,3 +89,100 @@ def test_tls_hangup_and_stop(fleet_copy, scripted, certificate):
             release.set()
             assert "on-time" in running.result()
         assert process.wait(SECONDS) == -signal.SIGTERM  # as uvicorn ends, for whoever sent the signal
+
+
+def chat(url: str) -> str:
+    body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "Hi"}]}).encode()
+    request = urllib.request.Request(f"{url}/chat/completions", body, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+        return json.load(answer)["choices"][0]["message"]["content"]
+
+
+def test_a_reload_is_one_line_and_a_stop_none(fleet_copy, scripted):
+    endpoint_fleet.save(fleet_copy, scripted.url, {"a": "good"}, router=True)
+    with started(fleet_copy) as (process, url):
+        assert process.stderr is not None
+        chat(url)
+        for _ in range(2):
+            process.send_signal(signal.SIGHUP)
+            assert process.stderr.readline() == "The fleet far is loaded anew.\n"
+        chat(url)
+        process.send_signal(signal.SIGHUP)  # a stop meanwhile
+        process.send_signal(signal.SIGTERM)
+        process.wait(SECONDS)
+        assert process.stderr.read() in ("", "The fleet far is loaded anew.\n")
+
+
+def test_a_second_ctrl_c_ends_at_once_and_closes_what_is_open(fleet_copy, scripted):
+    endpoint_fleet.save(fleet_copy, scripted.url, {"a": "hang-first"}, router=True)
+    with started(fleet_copy) as (process, url), ThreadPoolExecutor(1) as threads:
+        assert process.stderr is not None
+        hanging = threads.submit(chat, url)
+        scripted.wait_for("hang-first", 1)
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(1)
+        process.wait(SECONDS)
+        assert hanging.exception() is not None
+        lines = process.stderr.read()
+        assert "Unclosed" not in lines
+        assert "closed file" not in lines  # the decision log has the request's end
+        assert (fleet_copy / "data" / "decisions.jsonl").read_text().count("\n") == 1
+
+
+def test_a_router_for_other_candidates_is_one_message(fleet_copy, scripted):
+    endpoint_fleet.save(fleet_copy, scripted.url, {"a": "good", "b": "good"}, router=True)
+    replace_text(fleet_copy / "fleet.toml", 'name = "b"', 'name = "c"')
+    command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", str(fleet_copy), "--port", "0"]
+    command += ["--data", str(fleet_copy / "data")]
+    ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=SECONDS, check=False)
+    assert ended.returncode == 2, ended.stderr
+    loading, message = ended.stderr.splitlines()
+    assert "Loading" in loading
+    assert message.startswith("zooter: ")
+    assert "Traceback" not in message
+
+
+def test_half_sent_requests_leave_files_for_others(fleet_copy, scripted):
+    endpoint_fleet.save(fleet_copy, scripted.url, {"a": "good"}, router=True)
+    head = b"POST /v1/route HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (256, 256))
+    with started(fleet_copy, preexec_fn=limit) as (_, url), ExitStack() as stack:
+        port = int(url.split(":")[2].split("/")[0])
+        for part in (head, head + b"content-length: 100\r\n\r\n{"):
+            for _ in range(300):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), 20)).sendall(part)
+            for _ in range(20):
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+                    assert answer.status == 200
+        assert chat(url)
+
+
+def test_a_restart_on_an_inherited_socket_refuses_no_request(fleet_copy, scripted):
+    endpoint_fleet.save(fleet_copy, scripted.url, {"a": "good"}, router=True)
+    ended, answers = threading.Event(), []
+
+    def ask(url: str) -> None:
+        while not ended.is_set():
+            answers.append(chat(url))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(8) as threads:
+        call = {"pass_fds": [listener.fileno()]}
+        with started(fleet_copy, "--fd", listener.fileno(), **call) as (old, url):
+            assert url == f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+            asking = [threads.submit(ask, url) for _ in range(8)]
+            try:
+                while len(answers) < 100 and not any(one.done() for one in asking):
+                    time.sleep(0.01)
+                old.send_signal(signal.SIGTERM)
+                old.wait(SECONDS)
+                before = len(answers)
+                with started(fleet_copy, "--fd", listener.fileno(), **call):
+                    while len(answers) < before + 100 and not any(one.done() for one in asking):
+                        time.sleep(0.01)
+                    ended.set()
+                    wait(asking)
+            finally:
+                ended.set()
+        for one in asking:
+            one.result()  # none was refused or broken off

@@ -152,6 +152,7 @@ def test_askers_take_turns_and_long_texts_fill_a_batch_sooner():
         await asyncio.sleep(0)
         for task in many[50:]:
             task.cancel()
+        await asyncio.gather(*many[50:], return_exceptions=True)
         slow.go.set()
         await asyncio.gather(first, *many[:50], *others)
         router.close()

@@ -74,7 +74,8 @@ def running(settings: ServeSettings) -> Iterator[Endpoint]:
     port = ports.get(timeout=READY_SECONDS)
     url = f"http://127.0.0.1:{port}"
     try:
-        with httpx2.Client(base_url=url, timeout=READY_SECONDS, trust_env=False) as client:
+        headers = {"content-type": "application/json"}
+        with httpx2.Client(base_url=url, headers=headers, timeout=READY_SECONDS, trust_env=False) as client:
             yield Endpoint(url, client, server, exchanges)
     finally:
         uvicorn_server.should_exit = True

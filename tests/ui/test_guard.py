@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from streamlit.file_util import get_static_dir
 
+from zooter_core.hosts import Gate
 from zooter_core.ui.guard import INLINE, Guard, content_security_policy, internal_error, security_headers
 
 HEADERS = security_headers(content_security_policy("<script>start()</script>"))
@@ -43,7 +44,7 @@ def answer(scope: dict[str, Any]) -> tuple[int, dict[str, str]]:
 
     app = Starlette(
         routes=[Route("/", fine, methods=["GET", "POST", "PUT"]), Route("/broken", broken)],
-        middleware=[Middleware(Guard, hosts=NAMES, headers=HEADERS)],
+        middleware=[Middleware(Guard, gate=Gate("zooter demo", NAMES, has_pages=True), headers=HEADERS)],
         exception_handlers={Exception: partial(internal_error, headers=HEADERS)},
     )
     sent: list[dict[str, Any]] = []

@@ -3,7 +3,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -101,6 +104,27 @@ def test_threads_may_write_at_once(tmp_path: Path) -> None:
         thread.join()
     assert store.problem is None
     assert {entry.id for entry in store.entries()} == {str(n) for n in range(16)}
+
+
+def test_two_demos_on_one_file_lose_nothing(tmp_path: Path) -> None:
+    """Two processes that open the file anew at the same moment, and write as fast as they can."""
+    code = (
+        "import sys, time; from pathlib import Path; from zooter_core.ui.history import Entry, History\n"
+        "store, name = History(Path(sys.argv[1])), sys.argv[2]\n"
+        "time.sleep(max(0, float(sys.argv[3]) - time.time()))\n"
+        "for n in range(100):\n"
+        "    store.keep(Entry(name, name, 'fleet', 0.0), n, {'n': n})\n"
+        "    store.vote(f'{name}{n}', 'fleet', {'n': n})\n"
+        "    assert store.problem is None, store.problem\n"
+    )
+    begin = str(time.time() + 6)
+    command = [sys.executable, "-c", code, str(tmp_path / "history.db")]
+    demos = [subprocess.Popen([*command, name, begin]) for name in ("a", "b")]
+    assert [demo.wait(120) for demo in demos] == [0, 0]
+    store = History(tmp_path / "history.db")
+    for name in ("a", "b"):
+        assert [turn["n"] for turn in store.turns(name)] == list(range(100))
+    assert len(store.votes("fleet")) == 200
 
 
 def rights(path: Path) -> int:

@@ -13,6 +13,7 @@ COMMANDS = {  # name -> what `zooter --help` says
     "route": "Show the router's probabilities, tags and choice for a query, or for each line of stdin.",
     "compare": "Run every model on a query and rank the responses by reward.",
     "cache": "Show the stored embeddings and their size, or delete the oldest.",
+    "trust": "Allow a fleet to send the keys that it names to its servers.",
     "check": "Test every part of a fleet and measure its speed.",
     "queries": "Select a diverse set of queries to train on.",
     "run": "Run the whole pipeline: collect, score, tag, label, distill, report.",

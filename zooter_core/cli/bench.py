@@ -93,7 +93,7 @@ def _check_code(name: str, suite: Suite, run_code: bool, no_sandbox: bool) -> No
         raise ZooterError(
             "a sandbox for the code of --run-code",
             f"none: {reason}",
-            "Use a system that has one (docs/bench.md), or add --no-sandbox: then the code can read, change and send "
+            "docs/bench.md lists its requirements. Or add --no-sandbox: then the code can read, change and send "
             "whatever your account can, and only its time, memory and output are limited.",
         )
 

@@ -15,7 +15,7 @@ from zooter_core.cli.arguments import (
     Temperature,
     option,
 )
-from zooter_core.cli.consoles import print_missing, print_note, print_set_aside
+from zooter_core.cli.consoles import err, print_missing, print_note, print_set_aside
 from zooter_core.cli.fleets import open_run_ensemble
 from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import collecting_of, generation_of
@@ -43,7 +43,7 @@ def collect(
         from zooter_core.pipeline.plan import Plan, check
 
         generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens)
-        questions = read_queries(queries) if queries else []
+        questions = read_queries(queries, err.print) if queries else []
         steps = ("start", "collect") if queries else ("collect",)
         check(folder, Plan(steps, questions, generation, samples, how.shard), ensemble)
         if queries:

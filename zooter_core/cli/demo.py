@@ -10,7 +10,7 @@ from typing import Annotated
 
 from zooter_core.cli.arguments import FleetDir, option
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.ports import check_free
+from zooter_core.cli.ports import check_free, names_given
 from zooter_core.errors import ZooterError
 from zooter_core.hosts import WILDCARDS, Host, check_host, check_origin, is_loopback
 from zooter_core.router.config import check_router
@@ -22,8 +22,8 @@ FLEET, ENDPOINT = "ZOOTER_FLEET", "ZOOTER_ENDPOINT"  # from which the pages read
 Address = Annotated[
     str | None, option("--address", "ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only).")
 ]
-AllowHost = Annotated[
-    list[str] | None, option("--allow-host", "NAME...", "Further host names under which browsers reach the demo.")
+AllowedHost = Annotated[
+    list[str] | None, option("--allowed-host", "NAME...", "Further host names under which browsers reach the demo.")
 ]
 EmbedFrom = Annotated[
     list[str] | None,
@@ -41,7 +41,7 @@ def demo(
     endpoint: EndpointUrl = None,
     port: Annotated[int, option("--port", "N", "Port to listen on.")] = 8501,
     address: Address = None,
-    allow_host: AllowHost = None,
+    allowed_host: AllowedHost = None,
     embed_from: EmbedFrom = None,
     no_browser: Annotated[bool, option("--no-browser", help="Do not open a browser.")] = False,
     history: History = None,
@@ -51,12 +51,10 @@ def demo(
     if history:
         environment["ZOOTER_HISTORY"] = history if history == "off" else str(Path(history).resolve())
     for option_name, values, variable, check in (
-        ("--allow-host", allow_host, "ZOOTER_ALLOW_HOST", check_host),
+        ("--allowed-host", allowed_host, "ZOOTER_ALLOWED_HOST", check_host),
         ("--embed-from", embed_from, "ZOOTER_EMBED_FROM", check_origin),
     ):
-        source = option_name if values else variable
-        values = values or environment.get(variable, "").split()
-        environment[variable] = " ".join(check(value, source) for value in values)
+        environment[variable] = " ".join(names_given(values, option_name, variable, check))
     if address is not None:
         environment[ADDRESS] = check_host(address, "--address")
     address = environment.get(ADDRESS) or "localhost"

@@ -22,7 +22,7 @@ from zooter_core.router.kinds import DEFAULT
 
 if TYPE_CHECKING:
     from zooter_core.data.scores import Scores
-    from zooter_core.method.labels import LabelConfig
+    from zooter_core.method.labels import LabelConfig, Mask
     from zooter_core.router.clusters import Vectors
     from zooter_core.router.torch_router import RouterHead, TorchRouter
 
@@ -63,10 +63,12 @@ def extend(
     check_folder(out)
     from zooter_core.router import extend as engine
     from zooter_core.router.encoder import Encoders
+    from zooter_core.router.neighbours import learned_texts
     from zooter_core.router.torch_router import TorchRouter
 
     head: RouterHead
     figures: dict[str, Any]
+    learned = learned_texts(router)
     if without and not (candidate or scores):
         old = TorchRouter.open(router, Encoders())
         head, figures = engine.without(old.head, without), {"removed": without}
@@ -77,11 +79,12 @@ def extend(
         labels, table = _labels(old, options), engine.matched(open_scores(scores, strict), old.candidates, candidate)
         sizes = None if curve is None else [int(number) for number in numbers_of("--curve", curve)]
         tags = partial(tags_of, table, tagger, fleet=fleet, seed=seed)
-        head, figures = _add(old, table, labels, tags, sizes, seed)
+        head, figures = _add(old, table, labels, tags, sizes, seed, engine.familiar_rows(table, learned))
+        learned = engine.joined(table, learned)
     else:
         raise ZooterError(USAGE, "neither or both", "Try `zooter extend --help`.")
     figures = {"router": str(out), "candidates": head.config.candidates} | figures
-    engine.save(TorchRouter(head, old.encoder), out, figures)
+    engine.save(TorchRouter(head, old.encoder), out, figures, learned)
     print_figures(figures, json, _print)
 
 
@@ -92,6 +95,7 @@ def _add(
     tags: Callable[[Vectors], Sequence[Sequence[str]]],
     sizes: Sequence[int] | None,
     seed: int,
+    familiar: Mask | None,
 ) -> tuple[RouterHead, dict[str, Any]]:
     """A head with the last candidate of the scores added, and the figures of that."""
     from zooter_core.evaluation.learning_curve import learning_curve, sizes_of
@@ -102,9 +106,11 @@ def _add(
     texts = [query.text for query in scores.queries]
     with bars() as progress:
         vectors = router.encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
-        examples = engine.Examples(scores, vectors, TagIndex.of(tags(vectors)), labels)
+        examples = engine.Examples(scores, vectors, TagIndex.of(tags(vectors)), labels, familiar)
         extension = engine.extend(router.head, examples, seed)
         curve = learning_curve(router.head, examples, sizes, seed, progress) if sizes else None
+    if sizes and curve is None:
+        err.print("No learning curve: the router has learned from too many of these queries to judge it by the others.")
     config = router.head.config
     return extension.head, {
         "added": scores.candidates[-1],
@@ -143,6 +149,10 @@ def _print(figures: dict[str, Any]) -> None:
 
 def _print_curve(curve: dict[str, Any], name: str) -> None:
     title = f"mean score on {curve['judged']} held-back queries, {curve['seeds']} seeds; {name} added"
+    if not curve["unseen"]:
+        err.print(
+            "The router does not say which queries it learned from. It may know these: take its figures with care."
+        )
     columns = ("queries", "extended", "minus old, 95%", "new one chosen", "from scratch")
     table = Table(*columns, title=title, title_justify="left")
     for row in curve["rows"]:

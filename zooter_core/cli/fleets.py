@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zooter_core.config.fleet import Fleet, load_fleet
+from zooter_core.config.trust import check_uses, is_allowed, trust, use_of
 from zooter_core.ensemble import Ensemble
 from zooter_core.paths import EMBEDDED_FLEET
 
@@ -14,8 +18,25 @@ if TYPE_CHECKING:
 
 
 def open_fleet(folder: Path | None) -> Fleet:
-    """The fleet of a folder; without one, the embedded fleet."""
-    return load_fleet(folder or EMBEDDED_FLEET)
+    """The fleet of a folder; without one, the embedded fleet. At a terminal, asks about keys that it names."""
+    fleet = load_fleet(folder or EMBEDDED_FLEET)
+    uses = [use for use in fleet.key_uses if use[0] in os.environ and not is_allowed(*use)]
+    if uses and sys.stdin.isatty():
+        _ask_for_leave(fleet, uses)
+    return fleet
+
+
+def _ask_for_leave(fleet: Fleet, uses: Sequence[tuple[str, str]]) -> None:
+    from zooter_core.cli.consoles import err
+
+    if err.file.isatty():
+        err.print(f"The fleet in {fleet.folder} asks for secrets of your environment:")
+        for use in dict.fromkeys(use_of(*use) for use in uses):
+            err.print("  {} would be sent to {}".format(*use.split("=", 1)))
+        err.print("Send them, now and later? [y/N] ", end="")
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            check_uses(uses, fleet.folder)
+        trust(uses)
 
 
 def open_ensemble(folder: Path | None, answering: bool = False) -> Ensemble:

@@ -1,9 +1,11 @@
-"""Checks of the address and port that a server is to bind."""
+"""What `zooter demo` and `zooter serve` check before they start: address, port, and the names that they answer to."""
 
 from __future__ import annotations
 
 import errno
+import os
 import socket
+from collections.abc import Callable, Iterable
 
 from zooter_core.errors import ZooterError, first_line
 
@@ -32,3 +34,11 @@ def check_free(command: str, address: str, port: int) -> None:
                 "it is in use or not allowed",
                 f"Try another: zooter {command} --port {port + 1 if 1023 < port < MOST else DEFAULT_PORT[command]}.",
             ) from problem
+
+
+def names_given(
+    values: Iterable[str] | None, option: str, variable: str, check: Callable[[str, str], str]
+) -> tuple[str, ...]:
+    """The values of an option, or else of an environment variable (separated by spaces), as `check` spells them."""
+    source = option if values else variable
+    return tuple(check(value, source) for value in values or os.environ.get(variable, "").split())

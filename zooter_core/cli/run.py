@@ -7,7 +7,7 @@ from typing import Annotated
 
 from zooter_core.cli import arguments
 from zooter_core.cli.arguments import option
-from zooter_core.cli.consoles import print_cost, print_missing, print_note, print_set_aside
+from zooter_core.cli.consoles import err, print_cost, print_missing, print_note, print_set_aside
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import collecting_of, engine_of, generation_of, labels_of, named, training_of
@@ -50,7 +50,7 @@ def run(
     ] = None,
 ) -> None:
     how = collecting_of(allow_missing, budget_usd)
-    questions, ensemble = read_queries(queries), open_ensemble(fleet, answering=True)
+    questions, ensemble = read_queries(queries, err.print), open_ensemble(fleet, answering=True)
     generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens, seed)
     labels = labels_of(LabelConfig(), named(beta=beta, tau=tau, normalise=normalise, holdout=holdout))
     training = training_of(router_kind, router_set, epochs, seed, finetune, keep_texts)

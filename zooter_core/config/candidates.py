@@ -21,6 +21,7 @@ from zooter_core.config.tables import (
     unknown_key,
     with_settings,
 )
+from zooter_core.errors import MOST_NAMED, did_you_mean, shortened
 from zooter_core.strict_json import dump_json
 from zooter_core.weights import PREFIX
 
@@ -31,7 +32,16 @@ SET_BY_KEY = {"model": "model", "tokenizer": "model", "revision": "revision", "d
     "max_model_len": "context_tokens",
     "enable_lora": "adapter",
 }
-UNSAFE = ("trust_remote_code", "worker_cls", "worker_extension_cls")  # they run code that a model or a file brings
+# Those that a stranger's file may set: numbers and switches, which import no code, load no plug-in and open no path.
+VLLM_ARGUMENTS = (
+    *("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "enable_expert_parallel"),
+    *("gpu_memory_utilization", "kv_cache_memory_bytes", "cpu_offload_gb", "swap_space", "block_size"),
+    *("max_num_seqs", "max_num_batched_tokens", "max_num_partial_prefills", "long_prefill_token_threshold"),
+    *("enable_chunked_prefill", "enable_prefix_caching", "kv_cache_dtype", "calculate_kv_scales", "enforce_eager"),
+    *("quantization", "seed", "hf_overrides", "attention_backend", "async_scheduling", "disable_sliding_window"),
+    *("disable_custom_all_reduce", "disable_cascade_attn", "num_gpu_blocks_override", "limit_mm_per_prompt"),
+    *("max_lora_rank", "max_loras", "max_cpu_loras", "lora_dtype", "fully_sharded_loras"),
+)
 
 
 @table("[memory]")
@@ -110,6 +120,13 @@ class CandidateConfig(Table):
     engine: ClassVar[Sequence[str]] = ("threads", "gpu_layers")  # of llama.cpp
     served: ClassVar[Sequence[str]] = ("adapter", "prompt_template", "revision", "dtype", "vllm")  # by vLLM
 
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if len(lines := value.splitlines()) > 1 or value != "".join(lines):  # it goes into headers and logs
+            raise refusal("a name in one line", repr(shortened(value, MOST_NAMED)), "Remove the line break.")
+        return value
+
     @field_validator("model")
     @classmethod
     def _model(cls, value: str, info: ValidationInfo) -> str:
@@ -126,9 +143,13 @@ class CandidateConfig(Table):
         for name in value:
             if name in SET_BY_KEY:
                 raise refusal("arguments without keys of their own", f'"{name}"', f"Use the key {SET_BY_KEY[name]}.")
-            if name in UNSAFE:
-                step = "Remove it: it lets a model bring code of its own."
-                raise refusal("arguments that run no foreign code", f'"{name}"', step)
+            if name not in VLLM_ARGUMENTS:
+                hint = did_you_mean(name, VLLM_ARGUMENTS)
+                step = f"{hint} Others may run code that a file brings; start `vllm serve` with them yourself."
+                raise refusal("arguments of vLLM that run no foreign code", f'"{shortened(name, MOST_NAMED)}"', step)
+        for name in value["hf_overrides"] if isinstance(value.get("hf_overrides"), dict) else ():
+            if not name.startswith("rope_"):
+                raise refusal("only rope_... in hf_overrides", f'"{shortened(name, MOST_NAMED)}"', "Remove it.")
         try:
             dump_json(value)
         except TypeError:

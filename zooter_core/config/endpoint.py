@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StrictStr
+from pydantic import AfterValidator, Field, StrictBool, StrictStr
 
 from zooter_core.config.tables import Count, NotNegative, Positive, Table, refusal, table
+from zooter_core.config.trust import check_uses, on_this_machine, use_of
 from zooter_core.errors import ZooterError
 
 
@@ -54,6 +54,7 @@ class EndpointConfig(Table):
     Attributes:
         base_url: what comes before `/chat/completions`; ends in `/v1` with most servers.
         api_key_env: the environment variable that holds the key. The key itself never stands in fleet.toml.
+        insecure: whether the key may go to another machine over plain HTTP, where anybody on the way can read it.
         connect_seconds, first_token_seconds, gap_seconds: how long to wait for a connection, for the first token after
             the request was sent, and for each further token.
         retries: more attempts at an answer of which nothing has come.
@@ -66,6 +67,7 @@ class EndpointConfig(Table):
 
     base_url: Annotated[StrictStr, AfterValidator(_address)]
     api_key_env: Variable | None = None
+    insecure: StrictBool = False
     connect_seconds: Positive = 5.0
     first_token_seconds: Positive = 120.0
     gap_seconds: Positive = 30.0
@@ -88,21 +90,41 @@ class EndpointConfig(Table):
     @property
     def local(self) -> bool:
         """Whether it is on this machine."""
-        name = urlsplit(self.base_url).hostname or ""
-        try:
-            return ipaddress.ip_address(name).is_loopback
-        except ValueError:
-            return name == "localhost"
+        return on_this_machine(self.base_url)
+
+    def key(self, whose: str) -> str | None:
+        """The server's key. Arguments and errors: see `key_from`."""
+        return key_from(self.api_key_env, whose, self.base_url, self.insecure)
 
 
-def key_from(variable: str | None, whose: str) -> str | None:
-    """A server's key from the environment, None where no variable is named; it is never part of a message.
+def key_from(variable: str | None, whose: str, url: str, insecure: bool) -> str | None:
+    """The key that a fleet.toml names for a server; None where it names no variable.
+
+    Args:
+        url: where the key will go.
+        insecure: whether it may go over plain HTTP to another machine.
+
+    Raises:
+        ZooterError: it may not go there (config/trust.py), or as `key_in`.
+    """
+    if variable is None:
+        return None
+    if urlsplit(url).scheme != "https" and not insecure and not on_this_machine(url):
+        raise ZooterError(
+            f"an address with https:// for the key of {whose} in {variable}",
+            f"plain HTTP ({use_of(variable, url).partition('=')[2]}), which anybody on the way can read",
+            "Use https, or a tunnel to localhost. In a network that you trust, set insecure = true beside api_key_env.",
+        )
+    check_uses([(variable, url)])
+    return key_in(variable, whose)
+
+
+def key_in(variable: str, whose: str) -> str:
+    """A key in the environment. It is never part of a message.
 
     Raises:
         ZooterError: the variable holds none, or one that a request cannot carry.
     """
-    if variable is None:
-        return None
     key = os.environ.get(variable, "").strip()
     if not key:
         raise ZooterError(

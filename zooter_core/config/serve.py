@@ -19,6 +19,7 @@ class ServeConfig(Table):
         sticky_seconds: how long a conversation keeps its candidate after its last turn; 0 routes every turn anew.
         switch_margin: a conversation changes its candidate if another one's probability leads by more than this.
         best_of: how many candidates answer for the model `auto-best`, where the router is unsure.
+        connections_per_client: that one address may have, unless it is a proxy's (`--proxy`). 0 is no limit.
         concurrent: requests that are answered at the same time.
         queue: further requests that wait for a place, for up to `queue_seconds`.
         place_seconds: how long `auto` waits for a place among a candidate's `parallel` requests, then asks the next;
@@ -34,6 +35,7 @@ class ServeConfig(Table):
     sticky_seconds: NotNegative = 600
     switch_margin: Annotated[float, Field(strict=True, ge=0, le=1), AS_WRITTEN] = 0.1
     best_of: Count = 2
+    connections_per_client: Limit = 512
     concurrent: Count = 256
     queue: Limit = 1024
     queue_seconds: Positive = 60

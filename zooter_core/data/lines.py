@@ -36,7 +36,7 @@ def open_text(path: Path, kind: str, newline: str | None = None) -> TextIO:
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The number and text of each line that is not empty."""
-    number = 0
+    number = blank = 0
     try:
         with open_text(path, "a file of JSON lines (.jsonl or .jsonl.gz)") as lines:
             for number, line in enumerate(iter(lambda: lines.readline(LONGEST), ""), 1):
@@ -48,6 +48,12 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
                     )
                 if line.strip():
                     yield number, line.strip()
+                    continue
+                blank += len(line)
+                if blank > LONGEST:  # a .gz of a megabyte can hold a thousand times as many
+                    raise ZooterError(
+                        f"at most {LONGEST:,} characters in all empty lines of {path}", "more", "Remove empty lines."
+                    )
     except DAMAGE as problem:
         raise ZooterError(
             f"a readable file {path}",

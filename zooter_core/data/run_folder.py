@@ -9,6 +9,7 @@ writes raises a WorkError if the disk is full or the file cannot be written.
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import platform
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -37,7 +38,7 @@ class RunFolder:
         create: make the folder if it does not exist.
 
     Raises:
-        ZooterError: the folder is in use, or is not a run folder.
+        ZooterError: the folder is in use, is not a run folder, or has a link in it.
         WorkError: a file or a setting of a finished step has changed.
     """
 
@@ -51,6 +52,8 @@ class RunFolder:
                 raise ZooterError("a folder for the run", str(problem), "Give another --out.") from problem
         else:
             _check_exists(self.folder)
+        insides = (path for name in (ROUTER, PARTS) for path in (self.folder / name).rglob("*"))
+        files.check_plain(itertools.chain((self.folder / name for name in RUN_FILES), insides))
         self._lock = files.locked(self.folder / LOCK, f"the run folder {folder}")
         try:
             self._make_private()

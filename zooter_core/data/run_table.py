@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import compress
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from zooter_core.data.run_folder import QUERIES, REWARDS, TAGS
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import NO_DATASET
+from zooter_core.method.labels import LabelConfig, held_back, lot
 from zooter_core.method.tags import TagIndex
 
 
@@ -30,29 +31,30 @@ class RunTable:
         rewards: the mean rewards in pool order, shape (n, candidates); NaN where a response is missing.
         tags: as the tagger gave them.
         datasets: the data set of each.
-        chosen: what the function given to `read` says of each id, shape (n,).
+        held_back: which are held back from training, shape (n,).
     """
 
     rows: NDArray[np.intp]
     rewards: NDArray[np.float64]
     tags: TagIndex
     datasets: list[str]
-    chosen: NDArray[np.bool_]
+    held_back: NDArray[np.bool_]
 
     @classmethod
-    def read(cls, run: Run, chosen: Callable[[str], bool], allow_missing: bool = False) -> RunTable:
+    def read(cls, run: Run, config: LabelConfig, allow_missing: bool = False) -> RunTable:
         """The table of a run whose steps score and tag are finished.
 
         Args:
+            config: its seed and its share decide which queries are held back, among all of the run's.
             allow_missing: as for `Run.scores`.
         """
         run.check_scored(allow_missing)
-        ids, flags = array("Q"), bytearray()
+        ids, lots = array("Q"), array("Q")
         groups: dict[str, str] = {}
         datasets: list[str] = []
         for record in run.records(QUERIES):
             ids.append(_hash(record["id"]))
-            flags.append(chosen(record["id"]))
+            lots.append(lot(record["id"], config.seed))
             name = record["dataset"] or NO_DATASET
             datasets.append(groups.setdefault(name, name))
         order = _Order(np.frombuffer(ids, dtype=np.uint64))
@@ -64,6 +66,7 @@ class RunTable:
                 values.extend(record["rewards"].get(name, math.nan) for name in pool)
         places, rows = order.of(lines)
         rewards = np.frombuffer(values).reshape(-1, len(pool))
+        drawn = held_back(np.frombuffer(lots, dtype=np.uint64), datasets if run.by_dataset else None, config.holdout)
         if len(rows) < len(ids):
             datasets = [datasets[row] for row in rows.tolist()]
         return cls(
@@ -71,7 +74,7 @@ class RunTable:
             rewards if places is None else rewards[places],
             _tags(run, order, rows),
             datasets,
-            np.frombuffer(flags, dtype=bool)[rows],
+            drawn[rows],
         )
 
     def ids(self, run: Run) -> Iterator[str]:

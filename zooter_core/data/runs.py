@@ -22,6 +22,7 @@ from zooter_core.errors import ZooterError
 from zooter_core.records import Query
 from zooter_core.strict_json import dump_json, parse_json
 
+BY_DATASET = "datasets"  # how queries are held back, in run.json
 SEARCH_DEPTH = 3  # levels of folders below the one that `find_runs` searches
 
 
@@ -31,6 +32,11 @@ class Run(RunFolder):
     What is indexed by query in `scores`, `samples`, `dollars` and `tags` has one order: that of the queries file,
     without the queries that are set aside. A candidate whose response is missing has NaN there.
     """
+
+    @property
+    def by_dataset(self) -> bool:
+        """Whether queries are held back within each data set. Runs begun before there was this way keep theirs."""
+        return "start" not in self.state["steps"] or self.state.get("split") == BY_DATASET
 
     def queries(self) -> list[Query]:
         """All queries of the run, in order."""

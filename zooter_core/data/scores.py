@@ -100,8 +100,11 @@ class Scores:
 ScoreSource = Scores | str | Path | Sequence[str | Path]  # one or more score files, or their contents
 
 
-def each_query(path: str | Path) -> Iterator[tuple[str, dict[str, Any], Query]]:
+def each_query(path: str | Path, blank: bool = False) -> Iterator[tuple[str, dict[str, Any], Query]]:
     """The queries of a file one at a time, each with its place ("file, line 3") and its line. Ids may repeat.
+
+    Args:
+        blank: give queries of white space alone too, instead of refusing them.
 
     Raises:
         ZooterError: a line is wrong (named), or there is no query.
@@ -113,18 +116,27 @@ def each_query(path: str | Path) -> Iterator[tuple[str, dict[str, Any], Query]]:
     else:
         lines = ((place, record, str(number)) for number, (place, record) in enumerate(read_lines(path), 1))
     for place, record, fallback in lines:
-        yield place, record, read_query(place, record, fallback)
+        yield place, record, read_query(place, record, fallback, blank)
     if not place:
         raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
 
 
-def read_queries(path: str | Path) -> list[Query]:
+def read_queries(path: str | Path, tell: Callable[[str], None] = lambda note: None) -> list[Query]:
     """Queries from JSON lines with `query` (and `id`, `dataset` or `source`, `tags`), or from a .txt with one a line.
+
+    Queries of white space alone, as traffic has them, are left out.
+
+    Args:
+        tell: called with a note on how many these were, and where the first was.
 
     Raises:
         ZooterError: a line is wrong (named), an id occurs twice, or there is no query.
     """
-    queries = [query for _, _, query in each_query(path)]
+    lines = [(place, query) for place, _, query in each_query(path, blank=True)]
+    queries = [query for _, query in lines if query.text.strip()]
+    if count := len(lines) - len(queries):
+        first = next(place for place, query in lines if not query.text.strip())
+        tell(f"{count:,} {'query is' if count == 1 else 'queries are'} empty and set aside, first in {first}.")
     no_repeats(queries, str(path))
     return queries
 
@@ -220,10 +232,10 @@ def score_line(query: Query, scores: Mapping[str, float], responses: Mapping[str
     return line
 
 
-def read_query(place: str, record: Mapping[str, Any], fallback: str) -> Query:
-    """The query of a line; `fallback` is its id if the line has none."""
+def read_query(place: str, record: Mapping[str, Any], fallback: str, blank: bool = False) -> Query:
+    """The query of a line; `fallback` is its id if the line has none. `blank` accepts one of white space alone."""
     text = record.get("query")
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str) or not (blank or text.strip()):
         raise ZooterError(f'"query" as a text that is not empty in {place}', _shown(text), "Fix or remove the line.")
     dataset = record.get("dataset", record.get("source"))
     tags = record.get("tags", [])

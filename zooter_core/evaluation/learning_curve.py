@@ -43,10 +43,11 @@ def learning_curve(
     sizes: Sequence[int],
     seed: int = 0,
     progress: Progress = lambda step, done, of: None,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """The mean scores of routers over the wider pool on a fifth of the queries, averaged over SEEDS such fifths.
 
-    The old router may have learned from these very queries. Of more than MOST queries a random sample is used, as large
+    None of them is a query that the old router has learned from, if its folder says so (`unseen`); if fewer than FEWEST
+    others are there, there is no curve. Of more than MOST queries a random sample is used, as large
     as the sizes need.
 
     Returns:
@@ -55,17 +56,24 @@ def learning_curve(
         new candidate (`chosen`), and the score of a router distilled from the same n queries alone (`scratch`).
         `all` is a router distilled from all of the other queries, `single` the candidate that is best on those, `old`
         the old router, `oracle` the best score of each query; `judged` and `learned` are the numbers of queries.
+        `unseen` is whether the old router is known not to have learned from the judged ones.
     """
     most = max(MOST, -(-max(sizes, default=0) * JUDGED // (JUDGED - 1)))
     examples = examples.sample(most, seed)
     queries = len(examples.scores.queries)
+    new = np.arange(queries) if examples.familiar is None else np.flatnonzero(~examples.familiar)
+    count = min(-(-queries // JUDGED), len(new))
+    if count < min(FEWEST, -(-queries // JUDGED)):
+        return None
     earned: dict[str, Array] = {}  # method -> shape (seeds, queries); NaN where a query was learned from
     for turn in range(SEEDS):
-        test, train = np.split(np.random.default_rng(seed + turn).permutation(queries), [-(-queries // JUDGED)])
+        mixed = np.random.default_rng(seed + turn).permutation(queries)
+        test = mixed[np.isin(mixed, new)][:count]
+        train = mixed[~np.isin(mixed, test)]
         for name, values in _turn(head, examples.subset(train), examples.subset(test), sizes, seed + turn).items():
             earned.setdefault(name, np.full((SEEDS, queries), np.nan))[turn, test] = values
         progress("curve", turn + 1, SEEDS)
-    return _figures(earned, sizes)
+    return {"unseen": examples.familiar is not None, **_figures(earned, sizes)}
 
 
 def _turn(head: RouterHead, train: Examples, test: Examples, sizes: Sequence[int], seed: int) -> dict[str, Array]:

@@ -18,6 +18,8 @@ from zooter_core.method.scales import normalise
 from zooter_core.method.tags import AT_ONCE, TagIndex
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+LOTS = 16**12
 ROUNDS, TOLERANCE = 200, 1e-6  # of the search for priors where rewards are missing
 
 
@@ -248,12 +250,28 @@ class Enhancement:
         return plain, np.where(learned, prior, plain), np.where(learned, enhanced, plain)
 
 
-def held_back(query_id: str, config: LabelConfig) -> bool:
-    """Whether a query is held back from training, decided by a hash of its id."""
-    if not config.holdout:
-        return False
-    digest = hashlib.sha256(f"{config.seed}|{query_id}".encode()).hexdigest()
-    return int(digest[:12], 16) / 16**12 < config.holdout
+def lot(query_id: str, seed: int) -> int:
+    """A number below LOTS for a query, by a hash of its id."""
+    return int(hashlib.sha256(f"{seed}|{query_id}".encode()).hexdigest()[:12], 16)
+
+
+def held_back(lots: Sequence[int] | NDArray[np.uint64], datasets: Sequence[str] | None, holdout: float) -> Mask:
+    """Which queries are held back from training, shape (n,).
+
+    Args:
+        lots: of the queries.
+        datasets: of each query; the share is drawn within each of them, to the nearest query. None draws by the lot
+            alone, as runs do that began before there was this way.
+    """
+    numbers = np.asarray(lots, dtype=np.float64)
+    if datasets is None:
+        return numbers / LOTS < holdout
+    _, groups = np.unique(np.asarray(datasets, dtype=object).astype(str), return_inverse=True)
+    order = np.lexsort((numbers, groups))
+    places = np.arange(len(numbers) + 1)
+    drawn = np.empty(len(numbers), dtype=bool)
+    drawn[order] = np.diff(np.floor(places * holdout + 0.5)) > 0  # every 5th in the order of the lots, for a fifth
+    return drawn
 
 
 def kl(label: Array, predicted: Array) -> Array:

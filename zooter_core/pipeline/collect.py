@@ -13,7 +13,7 @@ from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.prices import prices_of
 from zooter_core.data.run_folder import QUERIES, RESPONSES, Settings, versions
 from zooter_core.data.run_lines import Record, response_check, same_check
-from zooter_core.data.runs import Run
+from zooter_core.data.runs import BY_DATASET, Run
 from zooter_core.data.shards import Shard
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import Failure, WorkError, ZooterError, listed
@@ -66,6 +66,8 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
     Raises:
         ZooterError: the run began with another pool or other queries.
     """
+    if run.by_dataset:
+        run.state["split"] = BY_DATASET
     run.state.setdefault("fleet", str(ensemble.fleet.folder))
     run.state.setdefault("versions", versions())
     run.begin("start", start_settings(ensemble, queries))

@@ -15,7 +15,7 @@ from zooter_core.data.run_table import RunTable
 from zooter_core.data.runs import Run
 from zooter_core.ensemble import Ensemble
 from zooter_core.method import labels
-from zooter_core.method.labels import Enhancement, LabelConfig, held_back
+from zooter_core.method.labels import Enhancement, LabelConfig
 from zooter_core.method.scales import normalise
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import Engine, Progress, quiet
@@ -60,7 +60,7 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet, allow_missi
     if run.sealed("label"):
         run.begin("label", asdict(config))  # refuses other settings
         return
-    table = RunTable.read(run, lambda id: not held_back(id, config), allow_missing)
+    table = RunTable.read(run, config, allow_missing)
     # Before `begin`, because wrong settings must not bind the run.
     every = enhancement(table, config)
     run.begin("label", asdict(config))
@@ -81,7 +81,7 @@ def enhancement(table: RunTable, config: LabelConfig) -> Enhancement:
     The rewards of the table are changed.
     """
     rewards = normalise(table.rewards, config.normalise, table.datasets)
-    return Enhancement.of(rewards, table.tags, config, np.flatnonzero(table.chosen))
+    return Enhancement.of(rewards, table.tags, config, np.flatnonzero(~table.held_back))
 
 
 def label_lines(ids: Iterable[str], every: Enhancement) -> Iterator[Line]:

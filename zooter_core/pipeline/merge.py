@@ -40,7 +40,7 @@ def merge(run: Run, folders: Sequence[Path], progress: Progress = quiet) -> None
         _check_complete(shards)
         first = runs[0]
         settings = {name: value for name, value in first.state["steps"]["collect"].items() if name != "shard"}
-        for name in ("fleet", "versions"):
+        for name in ("fleet", "versions", "split"):
             if name in first.state:
                 run.state.setdefault(name, first.state[name])
         run.begin("start", first.state["steps"]["start"])

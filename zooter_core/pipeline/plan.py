@@ -13,13 +13,14 @@ from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import CheckpointConfig
 from zooter_core.data.run_folder import RUN_FILES, Settings
 from zooter_core.data.runs import Run
+from zooter_core.data.scores import NO_DATASET
 from zooter_core.data.shards import Shard
 from zooter_core.ensemble import Ensemble
 from zooter_core.errors import ZooterError
 from zooter_core.evaluation.report import check_names
 from zooter_core.files import check_file
 from zooter_core.method import labels
-from zooter_core.method.labels import LabelConfig, held_back
+from zooter_core.method.labels import LabelConfig, held_back, lot
 from zooter_core.pipeline.collect import check_samples, collect_settings, start_settings
 from zooter_core.records import Query
 from zooter_core.router.kinds import DistillConfig
@@ -60,7 +61,7 @@ def check(run: Run, plan: Plan, ensemble: Ensemble | None = None) -> None:
             a file cannot be written.
         WorkError: a model or server does not work, or a finished file of the run has changed.
     """
-    _check_settings(plan)
+    _check_settings(plan, run.by_dataset)
     if plan.scores:
         _check_scores(run, plan.scores)
     open_steps = [step for step in plan.steps if not run.sealed(step)]
@@ -72,11 +73,13 @@ def check(run: Run, plan: Plan, ensemble: Ensemble | None = None) -> None:
         _check_models(run, plan, ensemble, open_steps)
 
 
-def _check_settings(plan: Plan) -> None:
+def _check_settings(plan: Plan, by_dataset: bool) -> None:
     check_samples(plan.samples)
     if config := plan.labels:
         labels.label(np.zeros((1, 2)), ["all"], [()], config)
-        if plan.queries and all(held_back(query.id, config) for query in plan.queries):
+        lots = [lot(query.id, config.seed) for query in plan.queries]
+        datasets = [query.dataset or NO_DATASET for query in plan.queries] if by_dataset else None
+        if lots and held_back(lots, datasets, config.holdout).all():
             sentence = f"--holdout {config.holdout:g} holds back all {len(plan.queries)} queries."
             raise ZooterError("a query to learn from", "none", "Lower --holdout, or give more queries.", sentence)
     if plan.training and plan.training.finetune != "none":

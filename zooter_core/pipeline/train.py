@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from zooter_core.config.fleet import ENCODER
 from zooter_core.data.run_folder import LABELS, REPORT, RESPONSES, REWARDS, ROUTER
 from zooter_core.data.runs import Run
-from zooter_core.data.scores import Scores, ScoreSource, as_scores
+from zooter_core.data.scores import LEAST, Scores, ScoreSource, as_scores
 from zooter_core.ensemble import Ensemble
+from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluation.report import Report, load_report
 from zooter_core.evaluation.run_report import Sampled, report
 from zooter_core.files import check_folder, move_contents, private_folder, remove, update_folder, writing
-from zooter_core.method.labels import LabelConfig, entropy, held_back, label
+from zooter_core.method.labels import LabelConfig, entropy, held_back, label, lot
 from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.batches import Progress, pool_of, quiet, require
 from zooter_core.pipeline.plan import distill_settings
@@ -28,7 +29,7 @@ from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.finetune import CHECKPOINT, finetune
 from zooter_core.router.kinds import DEFAULT, DistillConfig
-from zooter_core.router.neighbours import Neighbours, spread
+from zooter_core.router.neighbours import LEARNED, Neighbours, spread, text_hashes
 from zooter_core.router.torch_router import TorchRouter
 
 # A tau of 1 on the scale of a reward model is too flat for accuracies: scores are brought to one scale first. These
@@ -69,6 +70,11 @@ def distill(
         WorkError: the encoder does not load, the training does not converge, or the disk is full.
     """
     scores = as_scores(scores)
+    if len(scores.candidates) < LEAST:
+        raise ZooterError(
+            "scores of two candidates or more", f"those of {listed(scores.candidates)} alone",
+            "Add scores of others on the same queries: a router has to choose.",
+        )  # fmt: skip
     if folder is not None:
         check_folder(Path(folder))
     if isinstance(encoder, str):
@@ -150,10 +156,11 @@ def distill_run(
 
 @dataclass(frozen=True)
 class Trained:
-    """A router with the queries that it learned from and its report."""
+    """A router with the queries that it learned from (some in full, all as hashes of their texts) and its report."""
 
     router: TorchRouter
     neighbours: Neighbours
+    learned: NDArray[np.uint64]
     report: Report
 
     def save(self, folder: Path, report: Path) -> None:
@@ -162,6 +169,7 @@ class Trained:
             private_folder(folder)  # it may hold the queries' texts
             self.router.save(folder)
             self.neighbours.save(folder)
+            np.save(folder / LEARNED, self.learned, allow_pickle=False)
             self.report.write(report)
 
 
@@ -183,7 +191,8 @@ class Labelled:
     @classmethod
     def of(cls, scores: Scores, tags: TagIndex, config: LabelConfig) -> Labelled:
         """The labels of scores. Tag priors come from the training fold alone; held-back labels stay plain."""
-        learned = np.array([not held_back(query.id, config) for query in scores.queries], dtype=bool)
+        lots = [lot(query.id, config.seed) for query in scores.queries]
+        learned = ~held_back(lots, scores.datasets, config.holdout)
         rows = None if learned.all() else np.flatnonzero(learned)
         table = label(scores.scores, scores.datasets, tags, config, rows)
         return cls(learned, table.plain, table.enhanced, tags)
@@ -244,7 +253,8 @@ def train(
     if held_back.any():
         outputs = router.head.outputs(np.asarray(vectors[held_back], dtype=np.float32))
     figures = report(scores, entropy(labelled.plain).tolist(), held_back, outputs, sampled)
-    return Trained(router, neighbours, Report(**figures, losses=losses, set_aside=dict(set_aside or {})))
+    learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
+    return Trained(router, neighbours, learned, Report(**figures, losses=losses, set_aside=dict(set_aside or {})))
 
 
 def _neighbours(

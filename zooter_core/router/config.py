@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from zooter_core.errors import WorkError, ZooterError, first_line
+from zooter_core.errors import WorkError, ZooterError, first_line, not_installed
 from zooter_core.router.kinds import check_settings
 from zooter_core.strict_json import NotFiniteError, parse_json
 
@@ -36,15 +36,18 @@ def check_router(folder: Path) -> None:
         ZooterError: there is no router, or a field of its config is wrong (named).
         WorkError: its files are broken, or a weight is NaN or infinite.
     """
-    from safetensors.numpy import load_file
-
     try:
         _check_config(folder)
+        from safetensors.numpy import load_file
+
         for name, weights in load_file(folder / WEIGHTS).items():
             if not np.isfinite(weights).all():
                 raise ValueError(f"NaN or infinity in its weights ({name})")
     except ZooterError:
         raise
+    except ImportError as problem:  # where only exported routers can run
+        step = "Export the router with `zooter export onnx` and name that, or install PyTorch and transformers."
+        raise not_installed("safetensors", f"the router in {folder}", step) from problem
     except Exception as problem:  # safetensors has errors of its own
         raise broken(folder, problem) from problem
 

@@ -33,7 +33,7 @@ from zooter_core.router.config import CONFIG
 from zooter_core.router.distill import MOST_TRIED, TRIAL
 from zooter_core.router.kinds import DEFAULT
 from zooter_core.router.kinds.base import HeadChange, Lessons, State
-from zooter_core.router.neighbours import ARRAYS, RECORDS
+from zooter_core.router.neighbours import ARRAYS, LEARNED, RECORDS, text_hashes
 from zooter_core.router.torch_router import RouterHead, TorchRouter, in_parts
 from zooter_core.strict_json import dump_json
 from zooter_core.weights import LOAD_LOCK
@@ -57,18 +57,21 @@ class Examples:
         vectors: shape (n, width), by the router's encoder.
         tags: of each query.
         config: how scores become labels; `holdout` and `seed` are not used.
+        familiar: which queries the old router has learned from, shape (n,); None where it does not say.
     """
 
     scores: Scores
     vectors: Vectors
     tags: Sequence[Sequence[str]]
     config: LabelConfig
+    familiar: labels.Mask | None = None
 
     def subset(self, rows: Sequence[int] | NDArray[np.intp]) -> Examples:
         """The queries of some row numbers."""
         numbers = np.asarray(rows, dtype=np.intp)
         tags = TagIndex.of(self.tags).rows(numbers)
-        return Examples(self.scores.subset(numbers.tolist()), self.vectors[numbers], tags, self.config)
+        familiar = None if self.familiar is None else self.familiar[numbers]
+        return Examples(self.scores.subset(numbers.tolist()), self.vectors[numbers], tags, self.config, familiar)
 
     def sample(self, most: int, seed: int) -> Examples:
         """At most `most` of the queries, drawn at random, in their order."""
@@ -126,6 +129,16 @@ def matched(scores: Scores, pool: Sequence[str], candidate: str) -> Scores:
             f"at least {FEWEST} queries with scores", str(len(scores.queries)), "Score more; 200 make a good start."
         )
     return scores
+
+
+def familiar_rows(scores: Scores, learned: NDArray[np.uint64] | None) -> labels.Mask | None:
+    """Which queries a router has learned from, by the hashes in its folder; None where it has none."""
+    return None if learned is None else np.isin(text_hashes(query.text for query in scores.queries), learned)
+
+
+def joined(scores: Scores, learned: NDArray[np.uint64] | None) -> NDArray[np.uint64] | None:
+    """The hashes of what a router has learned from with these queries too."""
+    return None if learned is None else np.union1d(learned, text_hashes(query.text for query in scores.queries))
 
 
 def extend(head: RouterHead, examples: Examples, seed: int = 0) -> Extension:
@@ -188,16 +201,21 @@ def without(head: RouterHead, name: str) -> RouterHead:
     return _changed(head, [pool[column] for column in columns], head.body.selecting(columns))
 
 
-def save(router: TorchRouter, folder: Path, figures: dict[str, Any]) -> None:
+def save(router: TorchRouter, folder: Path, figures: dict[str, Any], learned: NDArray[np.uint64] | None = None) -> None:
     """Write the router's folder with report.json; its old contents stay until everything is written.
+
+    Args:
+        learned: hashes of all texts that it has learned from; None if they are not known.
 
     Raises:
         ZooterError: the folder cannot be made.
         WorkError: the disk is full.
     """
-    old = (ARRAYS, RECORDS)  # of an earlier router there: their labels are of another pool
+    old = (ARRAYS, RECORDS, LEARNED)  # of an earlier router there: their labels are of another pool
     with update_folder(folder, CONFIG, old) as partial, writing(folder):
         router.save(partial)
+        if learned is not None:
+            np.save(partial / LEARNED, learned, allow_pickle=False)
         (partial / REPORT).write_text(dump_json(figures, indent=2) + "\n", encoding="utf-8")
 
 

@@ -6,8 +6,9 @@ map of the queries. `neighbours.json` holds ids, data sets and tags, and the tex
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ def principal(vectors: NDArray[np.floating[Any]]) -> Projection:
 
 
 ARRAYS, RECORDS = "neighbours.safetensors", "neighbours.json"
+LEARNED = "learned.npy"  # in a router's folder: the hashes of all texts that it learned from
 MOST = 20_000  # queries that a router keeps
 COARSE = 1e-3  # of the range of rewards: fp16 may be that far off
 
@@ -232,6 +234,23 @@ class Neighbours:
         texts = [self.records[row] for row in rows]
         queries = tuple(Query(f"kept-{r['id']}", r["text"], r["dataset"], tuple(r["tags"])) for r in texts)
         return Scores(queries, self.candidates, self.rewards[rows].astype(np.float64))
+
+
+def text_hashes(texts: Iterable[str]) -> NDArray[np.uint64]:
+    """The hash of each text, of 64 bits; white space around it does not count."""
+    digests = b"".join(
+        hashlib.blake2b(text.strip().encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts
+    )
+    return np.frombuffer(digests, dtype="<u8")
+
+
+def learned_texts(folder: Path) -> NDArray[np.uint64] | None:
+    """The hashes of what the router in a folder learned from; None where it does not say."""
+    try:
+        hashes = np.load(folder / LEARNED, allow_pickle=False)
+    except (OSError, ValueError, EOFError):  # an older router, or a damaged file
+        return None
+    return hashes if hashes.dtype == np.uint64 and hashes.ndim == 1 else None
 
 
 def spread(tags: TagIndex, most: int = MOST, seed: int = 0) -> NDArray[np.intp]:

@@ -48,7 +48,7 @@ class TorchRouter(Router):
         check_router(Path(folder))
         try:
             with LOAD_LOCK:
-                head, loading = RouterHead.from_pretrained(folder, output_loading_info=True)
+                head, loading = RouterHead.from_pretrained(folder, output_loading_info=True, trust_remote_code=False)
             if loading["missing_keys"] or loading["mismatched_keys"]:
                 raise ValueError("weights are missing")
             inside = Path(folder) / ENCODER_FOLDER

@@ -1,4 +1,4 @@
-"""Who may call: the check of a request's API key, before any of its body is read."""
+"""Who may call: from which pages, under which names, and with which API key. Checked before any body is read."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from zooter_core.errors import listed
+from zooter_core.errors import MOST_FOREIGN, listed, shortened
+from zooter_core.hosts import Gate
 from zooter_core.serve.errors import ApiError
 from zooter_core.serve.gateway import VIRTUAL
 from zooter_core.serve.keys import Key, KeyRing
 
 LOG = logging.getLogger("zooter.serve")
-OPEN = ("/health", "/ready")  # answered without a key
+HEALTH = "/health"  # answered to anybody
+OPEN = (HEALTH, "/ready")  # answered without a key
 ADMIN = "/admin/"
 ROUTED_ELSEWHERE = {  # whose field lets a client choose a model, a provider or an address there
     "OpenRouter": ("models", "provider", "route", "preset", "plugins", "transforms"),
@@ -32,6 +34,37 @@ ROUTED_ELSEWHERE = {  # whose field lets a client choose a model, a provider or 
     "Not Diamond": ("llm_providers",),
 }
 NOT_FORWARDED = {name for names in ROUTED_ELSEWHERE.values() for name in names}  # by a key for some candidates alone
+FORM_TYPES = ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
+
+
+class GuardGate:
+    """Refuses requests under foreign host names and from pages of other origins."""
+
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+        self._app, self._gate = app, gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] != HEALTH and (refusal := self._gate.refusal(scope)):
+            status, reason = refusal
+            await _refuse(
+                ApiError(status, reason, "foreign_page" if status == 403 else "no_host"), scope, receive, send
+            )
+        else:
+            await self._app(scope, receive, send)
+
+
+def check_content_type(headers: Headers) -> None:
+    """Refuse a body that a page of another site could send without asking (the Fetch standard's simple requests).
+
+    Raises:
+        ApiError: its content type is one that forms have, or it has none.
+    """
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    if kind in FORM_TYPES and (kind or has_body):
+        sent = f"not {shortened(kind, 80)}" if kind else "which is missing"
+        message = f"The header `Content-Type: application/json` is required, {sent} (curl: --json instead of -d)."
+        raise ApiError(415, message, "unsupported_media_type")
 
 
 class RequireKey:
@@ -45,12 +78,21 @@ class RequireKey:
             path, text = scope["path"], _sent_key(Headers(scope=scope))
             key = self._keys.find(text) if text else None
             if path not in OPEN and (refusal := _refusal(path, text, key)):
-                client = scope["client"][0] if scope.get("client") else "unknown"
-                LOG.warning("%s refused from %s: %s", path, client, refusal.code)
-                await JSONResponse(refusal.shape, refusal.status, dict(refusal.headers))(scope, receive, send)
+                await _refuse(refusal, scope, receive, send)
                 return
             scope.setdefault("state", {})["key"] = key
         await self._app(scope, receive, send)
+
+
+async def _refuse(refusal: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    client = scope["client"][0] if scope.get("client") else "unknown"
+    LOG.warning("%s refused from %s: %s", _logged(scope["path"]), _logged(client), refusal.code)
+    await JSONResponse(refusal.shape, refusal.status, dict(refusal.headers))(scope, receive, send)
+
+
+def _logged(text: str) -> str:
+    """A client's text for the log: short, on one line, without control characters."""
+    return ascii(shortened(text, MOST_FOREIGN))[1:-1]
 
 
 def key_of(connection: HTTPConnection) -> Key | None:

@@ -15,6 +15,7 @@ from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.keys import Key
 
 MINUTE = 60.0
+MOST_BODIES = 64  # of one key that are read at the same time; others of that key wait
 BUSY_SECONDS = 1  # after which a client may try again when the queue is full
 
 
@@ -40,6 +41,7 @@ class Use:
     requests: Allowance = field(default_factory=Allowance)
     tokens: Allowance = field(default_factory=Allowance)
     concurrent: int = 0
+    bodies: Places = field(default_factory=lambda: Places(lambda: MOST_BODIES))
 
 
 class Admission:
@@ -86,9 +88,19 @@ class Admission:
         for use in filter(None, (self._all, self._use(key))):
             use.tokens.used += tokens
 
+    @asynccontextmanager
+    async def reading(self, key: Key | None) -> AsyncIterator[None]:
+        """A request while its body is read. It takes none of the places of those that are answered or wait."""
+        bodies = (self._use(key) or self._all).bodies
+        await bodies.enter()
+        try:
+            yield
+        finally:
+            bodies.leave()
+
     @contextmanager
     def admitted(self, key: Key | None) -> Iterator[None]:
-        """A request while it is here, from its first byte to its last.
+        """A request while it is here, from the end of its body to the end of its answer.
 
         Raises:
             ApiError: there are too many.

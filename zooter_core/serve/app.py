@@ -9,23 +9,27 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 
 from zooter_core import __version__
 from zooter_core.errors import ZooterError
+from zooter_core.hosts import Gate, names_of_this_machine
 from zooter_core.serve import schemas
-from zooter_core.serve.access import RequireKey, key_of, visible_models
+from zooter_core.serve.access import GuardGate, RequireKey, check_content_type, key_of, visible_models
 from zooter_core.serve.chat import answer_chat
 from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.feedback import keep_feedback, read_feedback
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.metrics import CONTENT_TYPE
 from zooter_core.serve.passthrough import answer_embeddings, answer_responses
-from zooter_core.serve.reply import Reply
+from zooter_core.serve.reply import GONE, Reply
 from zooter_core.serve.rerank import answer_rerank
 from zooter_core.serve.route_api import answer_route
 from zooter_core.serve.server import Handler, Server
 
-ANSWERING = (400, 401, 403, 404, 413, 429, 502, 503, 504)  # statuses of errors of ANSWERS
+EXPOSED = ("x-request-id", "x-model-router-selected-model", "x-zooter-probability", "x-zooter-attempts", "retry-after")
+ANSWERING = (400, 401, 403, 404, 413, 415, 429, 502, 503, 504)  # statuses of errors of ANSWERS
 ANSWERS: dict[str, tuple[Handler, dict[str, Any]]] = {  # what answers a path, and the schema of its body
     "chat/completions": (answer_chat, schemas.CHAT),
     "responses": (answer_responses, schemas.RESPONSES),
@@ -41,17 +45,30 @@ def build_app(server: Server) -> FastAPI:
         title="Zooter",
         version=__version__,
         description="An OpenAI-compatible endpoint that routes each request to one of several models.",
-        lifespan=server.running,
         docs_url=None,
         redoc_url=None,
     )
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _gone)
     _add_answers(app, server)
     _add_lookups(app, server)
     _add_operations(app, server)
     if server.keys is not None:
         app.add_middleware(RequireKey, keys=server.keys)
+    settings = server.settings
+    if settings.allowed_origins:
+        # Before the keys, since a browser asks without one whether a page may send it.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=("*",),
+            expose_headers=EXPOSED,
+        )
+    hosts = names_of_this_machine(settings.host) | set(settings.allowed_hosts)
+    gate = Gate("zooter serve", hosts, frozenset(settings.allowed_origins))
+    app.add_middleware(GuardGate, gate=gate)
     return app
 
 
@@ -75,13 +92,14 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
     @app.post(
         "/v1/feedback",
         openapi_extra=schemas.body(schemas.FEEDBACK),
-        responses=schemas.answers(400, 401, 404, 413, 429, 503),
+        responses=schemas.answers(400, 401, 403, 404, 413, 415, 429, 503),
     )
     async def feedback(request: Request) -> JSONResponse:
         key = key_of(request)
         name = key.name if key else None
+        body = await server.body(request)
         with server.admission.admitted(key):
-            record = read_feedback(await server.body(request)) | {"key": name}
+            record = read_feedback(body) | {"key": name}
         server.ids.check(record["request_id"], name)
         try:
             await asyncio.to_thread(keep_feedback, server.settings.data, record)
@@ -131,8 +149,9 @@ def _add_operations(app: FastAPI, server: Server) -> None:
             page = server.metrics.page(server.admission, server.gateway.breakers)
         return Response(page, media_type=CONTENT_TYPE)
 
-    @app.post("/admin/reload", responses=schemas.answers(401, 403, 409))
-    async def admin_reload() -> JSONResponse:
+    @app.post("/admin/reload", responses=schemas.answers(401, 403, 409, 415))
+    async def admin_reload(request: Request) -> JSONResponse:
+        check_content_type(request.headers)
         try:
             gateway = await server.reload()
         except ZooterError as problem:
@@ -151,6 +170,11 @@ def model_shape(gateway: Gateway, name: str) -> dict[str, Any]:
         if candidate.context_tokens is not None:
             shape["context_length"] = candidate.context_tokens
     return shape
+
+
+async def _gone(request: Request, problem: Exception) -> Response:
+    """The client went away in the middle of its body: nobody reads this."""
+    return Response(status_code=GONE)
 
 
 async def _api_error(request: Request, problem: Exception) -> JSONResponse:

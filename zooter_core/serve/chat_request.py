@@ -14,8 +14,8 @@ from functools import cached_property
 from typing import Any
 
 from zooter_core.config.serve import ServeConfig
-from zooter_core.serve.errors import ApiError, bad_request
-from zooter_core.strict_json import dump_json, parse_json
+from zooter_core.serve.errors import bad_request
+from zooter_core.strict_json import dump_json
 
 ROUTING_FIELDS = ("models", "willingness_to_pay", "session_id")  # addressed to the router, so no server gets them
 ROLES = ("developer", "system", "user", "assistant", "tool", "function")
@@ -137,21 +137,6 @@ class ChatRequest:
                 yield from content
 
 
-def read_body(raw: bytes) -> dict[str, Any]:
-    """The JSON object in a body.
-
-    Raises:
-        ApiError: it is anything else.
-    """
-    try:
-        body = parse_json(raw)
-    except (ValueError, RecursionError) as problem:
-        raise bad_request(f"The body is not valid JSON ({str(problem)[:200]}).", code="invalid_json") from None
-    if not isinstance(body, dict):
-        raise bad_request("The body must be a JSON object.", code="invalid_json")
-    return body
-
-
 def read_chat(body: Mapping[str, Any], session_header: str | None = None, owner: str | None = None) -> ChatRequest:
     """The request in a body.
 
@@ -233,8 +218,3 @@ def check_size(request: ChatRequest, limits: ServeConfig) -> None:
     if limits.most_prompt_tokens and request.prompt_tokens > limits.most_prompt_tokens:
         message = f"The prompt has about {request.prompt_tokens:,} tokens; the limit is {limits.most_prompt_tokens:,}."
         raise bad_request(message, "messages", "context_length_exceeded")
-
-
-def too_large(most: int) -> ApiError:
-    """The error for a body beyond the limit."""
-    return ApiError(413, f"The body has more than {most:,} bytes.", "request_too_large")

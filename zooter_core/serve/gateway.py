@@ -13,8 +13,8 @@ from zooter_core.backends.endpoint.breaker import Breaker
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.config.candidates import ENDPOINT
-from zooter_core.config.endpoint import key_from
 from zooter_core.config.fleet import Fleet
+from zooter_core.config.trust import check_uses
 from zooter_core.errors import ZooterError
 from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.routing import BatchRouter, open_route
@@ -66,9 +66,10 @@ class Gateway:
         Raises:
             ZooterError: a part of the fleet does not load.
         """
+        check_uses(fleet.key_uses, fleet.folder)
         for candidate in fleet.candidates:  # before there is anything to close again
             if candidate.endpoint:
-                key_from(candidate.endpoint.api_key_env, candidate.name)
+                candidate.endpoint.key(candidate.name)
         ensemble = _ensemble(fleet) if any(c.backend != ENDPOINT for c in fleet.candidates) else None
         route = await asyncio.to_thread(open_route, fleet, ensemble, progress)
         if ensemble is not None:  # a candidate that is asked meanwhile loads at once

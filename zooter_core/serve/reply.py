@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -28,10 +29,15 @@ class GoneError(Exception):
 
 
 class Out:
-    """Where an answer is written to: one JSON document, or a stream of events."""
+    """Where an answer is written to: one JSON document, or a stream of events.
+
+    Attributes:
+        body_is_read: set when nothing more is to come of the request.
+    """
 
     def __init__(self, send: Send, exchange: Exchange) -> None:
         self._to_client, self._exchange, self.started = send, exchange, False
+        self.body_is_read = asyncio.Event()
 
     async def _send(self, message: Message) -> None:
         """Send a part. Waits for a client that reads slowly, but not for one that has stopped.
@@ -89,7 +95,7 @@ class Reply(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         out = Out(send, self._exchange)
         answering = asyncio.create_task(self._run(out))
-        gone = asyncio.create_task(_gone(receive))
+        gone = asyncio.create_task(_gone(receive, out))
         try:
             await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not answering.done():
@@ -109,6 +115,8 @@ class Reply(Response):
             self._exchange.status = GONE
         except ApiError as error:
             await self._fail(out, error)
+        except ClientDisconnect:  # in the middle of its body
+            self._exchange.status = GONE
         except Exception:
             LOG.exception("request %s failed", self._exchange.request_id)
             await self._fail(out, ApiError(500, "The server failed; see its log.", "internal_error", kind=SERVER))
@@ -123,7 +131,8 @@ class Reply(Response):
         await out.end_events()
 
 
-async def _gone(receive: Receive) -> None:
-    """Wait until the client goes away."""
+async def _gone(receive: Receive, out: Out) -> None:
+    """Wait until the client goes away. While the body is read, whoever reads it gets what comes."""
+    await out.body_is_read.wait()
     while (await receive())["type"] != "http.disconnect":
         pass

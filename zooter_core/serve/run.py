@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import socket
 from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from ipaddress import ip_address, ip_network
 
 import uvicorn
 
+from zooter_core.connections import LAST_SECONDS, Connection, raise_file_limit
+from zooter_core.hosts import host_name
 from zooter_core.serve.app import build_app
 from zooter_core.serve.server import Server
 from zooter_core.serve.settings import ServeSettings
@@ -15,27 +21,54 @@ from zooter_core.weights import Progress
 
 
 class UvicornServer(uvicorn.Server):
-    """Uvicorn, which says when it is ready.
+    """Uvicorn, which opens the fleet before it listens, and says when it is ready.
 
-    Attributes:
+    A fleet that does not load raises here; in the app's lifespan, uvicorn would log a traceback and exit.
+
+    Args:
         on_ready: called with the port when requests are accepted.
     """
 
-    on_ready: Callable[[int], None]
+    def __init__(self, config: uvicorn.Config, server: Server, on_ready: Callable[[int], None]) -> None:
+        super().__init__(config)
+        self._server, self._on_ready, self._open = server, on_ready, AsyncExitStack()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self.on_ready(self.servers[0].sockets[0].getsockname()[1])
+        await self._open.enter_async_context(self._server.running())
+        try:
+            await super().startup(sockets)
+        except BaseException:
+            await self._open.aclose()
+            raise
+        self._on_ready(self.servers[0].sockets[0].getsockname()[1])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().shutdown(sockets)
+        finally:
+            if tasks := list(self.server_state.tasks):  # after the grace, or a second Ctrl-C; they log their end
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks, timeout=LAST_SECONDS)
+            await self._open.aclose()
 
 
 def uvicorn_server(server: Server, on_ready: Callable[[int], None]) -> uvicorn.Server:
     """The server of an app, ready to run."""
     settings = server.settings
+    networks = [ip_network(proxy, strict=False) for proxy in settings.proxies]
+
+    def most_connections(address: str) -> int:
+        name = ip_address(host_name(address) or address)
+        return 0 if any(name in network for network in networks) else server.limits.connections_per_client
+
     config = uvicorn.Config(
         build_app(server),
         host=settings.host,
         port=settings.port,
+        http=partial(Connection, most_of=most_connections),  # type: ignore[arg-type]
+        ws="none",
+        lifespan="off",
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -45,9 +78,7 @@ def uvicorn_server(server: Server, on_ready: Callable[[int], None]) -> uvicorn.S
         ssl_keyfile=settings.private_key,
         timeout_graceful_shutdown=settings.grace_seconds,
     )
-    runner = UvicornServer(config)
-    runner.on_ready = on_ready
-    return runner
+    return UvicornServer(config, server, on_ready)
 
 
 def run(settings: ServeSettings, on_ready: Callable[[int], None], progress: Progress) -> None:
@@ -56,13 +87,12 @@ def run(settings: ServeSettings, on_ready: Callable[[int], None], progress: Prog
     Raises:
         ZooterError: a part of the fleet does not load.
     """
-    server = Server(settings, progress=progress)
 
     def ready(port: int) -> None:
         gc.collect()
         gc.freeze()  # or a full collection, which stops all answers, would look through all that has been loaded
         on_ready(port)
 
-    uvicorn_server(server, ready).run()
-    if server.failure is not None:
-        raise server.failure
+    raise_file_limit()
+    sockets = [settings.listener] if settings.listener else None
+    uvicorn_server(Server(settings, progress=progress), ready).run(sockets)

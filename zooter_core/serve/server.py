@@ -11,13 +11,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 
 from zooter_core.config.fleet import load_fleet
+from zooter_core.config.serve import ServeConfig
 from zooter_core.errors import ZooterError
-from zooter_core.serve.access import key_of, restricted
+from zooter_core.serve.access import check_content_type, key_of, restricted
 from zooter_core.serve.admission import Admission
-from zooter_core.serve.chat_request import read_body, too_large
+from zooter_core.serve.body import read_json
 from zooter_core.serve.decision_log import DecisionLog
 from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEADER, Exchange
@@ -47,7 +48,6 @@ class Server:
         observers: called with every exchange that has ended.
         reloading: held while a fleet is loaded anew.
         progress: called with a message before work that takes long.
-        failure: why the fleet could not be opened.
     """
 
     gateway: Gateway
@@ -62,25 +62,32 @@ class Server:
         self.settings, self.progress, self.metrics = settings, progress, Metrics()
         self.observers: list[Observer] = [self.metrics, *observers]
         self.reloading = asyncio.Lock()
-        self.failure: ZooterError | None = None
-        self.admission = Admission(lambda: self.gateway.fleet.serve)
+        self._reload: asyncio.Task[None] | None = None  # the loop itself holds no task
+        self.admission = Admission(lambda: self.limits)
         self.keys = KeyRing(settings.keys) if settings.keys else None
 
+    @property
+    def limits(self) -> ServeConfig:
+        """The `[serve]` table of the fleet that answers now."""
+        return self.gateway.fleet.serve
+
     @asynccontextmanager
-    async def running(self, app: FastAPI) -> AsyncIterator[None]:
-        """Open the fleet and the decision log while the app runs. SIGHUP loads the fleet anew."""
-        try:
-            (log, self.ids), traces = self._open_data(), Traces() if collector_named() else None
-            self.gateway = await Gateway.open(self.settings.fleet, progress=self.progress)
-        except ZooterError as problem:
-            self.failure = problem
-            raise SystemExit(problem.exit_code) from None  # uvicorn would log a traceback
+    async def running(self) -> AsyncIterator[None]:
+        """Open the fleet and the decision log while the app runs. SIGHUP loads the fleet anew.
+
+        Raises:
+            ZooterError: a part of the fleet does not load, or there is no place for the log.
+        """
+        (log, self.ids), traces = self._open_data(), Traces() if collector_named() else None
+        self.gateway = await Gateway.open(self.settings.fleet, progress=self.progress)
         self.observers = [observer for observer in (log, traces) if observer] + self.observers
         if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
         try:
             yield
         finally:
+            if self._reload is not None:
+                self._reload.cancel()  # its fleet would stay open
             await self.gateway.close()
             log.close()
             if traces:
@@ -100,7 +107,7 @@ class Server:
             with suppress(ZooterError):  # which is logged
                 await self.reload()
 
-        self._reload = asyncio.create_task(load())  # the loop itself holds no task
+        self._reload = asyncio.create_task(load())
 
     async def reload(self) -> Gateway:
         """Load the fleet anew and try its router; the new one answers from the next request on, running answers go on.
@@ -118,7 +125,7 @@ class Server:
             old, self.gateway = self.gateway, new
             gc.unfreeze()  # nothing of the old fleet must stay (run.py)
             await old.retire()
-            LOG.info("reloaded the fleet %s", fleet.name)
+            self.progress(f"The fleet {fleet.name} is loaded anew.")
             return new
 
     async def body(self, request: Request) -> dict[str, Any]:
@@ -127,14 +134,11 @@ class Server:
         Raises:
             ApiError: it is anything else or too large, or the limit of requests a minute is reached.
         """
-        self.admission.count(key_of(request))
-        most, size, parts = self.settings.most_bytes, 0, []
-        async for part in request.stream():
-            size += len(part)
-            if size > most:
-                raise too_large(most)
-            parts.append(part)
-        return read_body(b"".join(parts))
+        check_content_type(request.headers)
+        key = key_of(request)
+        self.admission.count(key)
+        async with self.admission.reading(key):
+            return await read_json(request, self.settings.most_bytes)
 
     def reply(self, request: Request, handle: Handler) -> Reply:
         """The answer that `handle` writes, given the body."""
@@ -145,8 +149,9 @@ class Server:
         exchange.session, exchange.traceparent = map(request.headers.get, (SESSION_HEADER, "traceparent"))
 
         async def run(out: Out) -> None:
+            body = restricted(await self.body(request), key)
+            out.body_is_read.set()
             with self.admission.admitted(key):
-                body = restricted(await self.body(request), key)
                 async with self.admission.place(), self.gateway.used() as gateway:
                     await _in_time(handle(gateway, body, exchange, out), gateway.fleet.serve.deadline_seconds)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,9 @@ class ServeSettings:
         log_prompts: whether the decision log holds the messages themselves.
         certificate, private_key: files of PEM for TLS; None is plain HTTP.
         proxies: addresses whose X-Forwarded headers are believed.
+        allowed_hosts: further host names under which it answers.
+        allowed_origins: sites whose pages may send it requests, and read the answers.
+        listener: a listening socket that was inherited, instead of `host` and `port`.
         grace_seconds: for running answers to end after a stop.
     """
 
@@ -40,4 +44,7 @@ class ServeSettings:
     certificate: Path | None = None
     private_key: Path | None = None
     proxies: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    listener: socket.socket | None = None
     grace_seconds: int = 30

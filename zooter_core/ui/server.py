@@ -1,13 +1,14 @@
 """The demo's server: Streamlit with app.py behind the guard, started by `zooter demo`.
 
 Port, address and headless are Streamlit's options (`--server.port 8501`, or STREAMLIT_SERVER_PORT).
-ZOOTER_ALLOW_HOST and ZOOTER_EMBED_FROM hold host names and origins, separated by spaces.
+ZOOTER_ALLOWED_HOST and ZOOTER_EMBED_FROM hold host names and origins, separated by spaces.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import importlib.util
 import os
 import sys
 import webbrowser
@@ -26,14 +27,15 @@ from streamlit.components.v2.component_manager import BidiComponentManager
 from streamlit.file_util import get_static_dir
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.cli import configurator_options
+from uvicorn.config import HTTP_PROTOCOLS
 
-from zooter_core.hosts import WILDCARDS, Host, check_host, check_origin, names_of_this_machine
+from zooter_core.hosts import WILDCARDS, Gate, Host, check_host, check_origin, names_of_this_machine
 from zooter_core.paths import APP
 from zooter_core.ui import resources
 from zooter_core.ui.chat import composer
 from zooter_core.ui.guard import Guard, content_security_policy, internal_error, security_headers
 
-ALLOW_HOST, EMBED_FROM = "ZOOTER_ALLOW_HOST", "ZOOTER_EMBED_FROM"
+ALLOWED_HOST, EMBED_FROM = "ZOOTER_ALLOWED_HOST", "ZOOTER_EMBED_FROM"
 SETTINGS = {
     "server.enableCORS": True,  # True forbids pages of other origins to read
     "server.enableXsrfProtection": True,
@@ -54,13 +56,15 @@ def serve(**options: Any) -> None:
     BidiComponentManager.discover_and_register_components = lambda self, **options: None  # type: ignore[method-assign]
     # Otherwise the first page looks through all modules for the source of its callers, to warn those in a notebook.
     drawing._use_warning_has_been_displayed = True
+    if importlib.util.find_spec("httptools"):  # else h11 parses headers, which bounds them itself
+        HTTP_PROTOCOLS["auto"] = "zooter_core.connections:Connection"
     page = (Path(get_static_dir()) / "index.html").read_text(encoding="utf-8")
     embed_from = [check_origin(origin, EMBED_FROM) for origin in os.environ.get(EMBED_FROM, "").split()]
-    allow_host = {check_host(name, ALLOW_HOST) for name in os.environ.get(ALLOW_HOST, "").split()}
+    allowed_hosts = {check_host(name, ALLOWED_HOST) for name in os.environ.get(ALLOWED_HOST, "").split()}
     headers = security_headers(content_security_policy(page + composer.HTML, embed_from))
     app = st.App(
         APP,
-        middleware=[Middleware(_guarded, allow_host=allow_host, headers=headers)],
+        middleware=[Middleware(_guarded, allowed_hosts=allowed_hosts, headers=headers)],
         lifespan=_started,
         exception_handlers={Exception: partial(internal_error, headers=headers)},
     )
@@ -70,9 +74,10 @@ def serve(**options: Any) -> None:
         app.run(config=settings | SETTINGS)
 
 
-def _guarded(app: ASGIApp, allow_host: set[str], headers: dict[str, str]) -> Guard:
+def _guarded(app: ASGIApp, allowed_hosts: set[str], headers: dict[str, str]) -> Guard:
     """The app behind the guard. Starlette calls this after Streamlit has read its options."""
-    return Guard(app, names_of_this_machine(st.get_option("server.address")) | allow_host, headers)
+    hosts = names_of_this_machine(st.get_option("server.address")) | allowed_hosts
+    return Guard(app, Gate("zooter demo", hosts, has_pages=True), headers)
 
 
 @asynccontextmanager

@@ -188,7 +188,7 @@ def test_batches_change_nothing(tmp_path, monkeypatch):
     ("line", "problem"),
     [
         ('{"query": ', "JSON in"),
-        ('{"query": ""}', '"query"'),
+        ('{"query": 7}', '"query"'),
         ('{"query": "x", "tags": "t"}', '"tags"'),
         ("[]", "list"),
     ],

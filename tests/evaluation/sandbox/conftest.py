@@ -2,14 +2,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
-from support.sandbox_accounts import Ordinary, ThisUser
-
-ALLOWED = sys.platform == "linux" and not subprocess.run(["unshare", "-Urmpf", "true"], capture_output=True).returncode
+from support.sandboxes import Ordinary, ThisUser
 
 
 @pytest.fixture(scope="session")
@@ -22,14 +19,16 @@ def ordinary() -> Iterator[Ordinary]:
     account.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def allowed() -> None:
     """For tests that need a sandbox, whoever starts it."""
-    if not ALLOWED:
-        pytest.skip("this system allows no user namespaces")
+    try:
+        subprocess.run(["bwrap", "--unshare-user", "--ro-bind", "/", "/", "true"], check=True)
+    except (OSError, subprocess.CalledProcessError) as problem:
+        pytest.skip(f"this system has no bubblewrap, or no user namespaces for it: {problem}")
 
 
 @pytest.fixture(params=["own", "ordinary"])
-def account(request: pytest.FixtureRequest, allowed: None) -> ThisUser | Ordinary:
+def account(request: pytest.FixtureRequest, allowed: None) -> ThisUser:
     """Who starts the sandbox: this user, which is root in the project's own tests, and an ordinary one."""
     return ThisUser() if request.param == "own" else request.getfixturevalue("ordinary")

@@ -34,7 +34,7 @@ NOT_EQUAL = "class Same:\n    __eq__ = lambda self, other: True\n    __hash__ = 
         "import sys\nfor n in range(9):\n    try: sys._getframe(n).f_locals.update(said='', passed=True)\n"
         "    except ValueError: break\ndef f(n):\n    return n",
         "import builtins as b\nb.exec = lambda *a, **k: None\nb.compile = lambda *a, **k: ''\ndef f(n): return n",
-        "import __main__\n__main__.REFUSED = ()\n__main__.main = lambda: None\ndef f(n): return n",
+        "import __main__\n__main__.main = lambda: None\ndef f(n): return n",
         # the protocol
         FORGED + "forged()\ndef f(n):\n    return n",
         FORGED + "def f(n):\n    forged()\n    return n",
@@ -47,9 +47,9 @@ NOT_EQUAL = "class Same:\n    __eq__ = lambda self, other: True\n    __hash__ = 
         "import os\ndef f(n):\n    os.closerange(3, 64)\n    return n + 1",
         # its own process
         'import json\njson.dumps = lambda *a, **k: \'{"passed": true, "value": true}\'\ndef f(n): return n',
-        "from zooter_core.evaluation.sandbox import worker as w\n"
-        "w.pack = lambda *a: True\nw._call = None\ndef f(n): return n",
-        "import zooter_core.evaluation.sandbox.values as v\nv._READERS.clear()\nv.ITEMS.clear()\ndef f(n): return n",
+        "from zooter_core.evaluation.sandbox import process as p\n"
+        "p.pack = lambda *a: True\np.verdict = p.LostError = p.Worker = None\ndef f(n): return n",
+        "import zooter_core.evaluation.sandbox.values as v\nv.READERS.clear()\nv.KINDS.clear()\ndef f(n): return n",
         "import struct, pickle, os\nos.write = os._exit = struct.pack = pickle.dumps = None\ndef f(n): return n",
         "import builtins\nbuiltins.AssertionError = builtins.BaseException = Warning\ndef f(n): return n",
         "import sys\nsys.settrace(lambda *a: None)\nsys.addaudithook(lambda *a: None)\ndef f(n): return n",
@@ -71,7 +71,7 @@ NOT_EQUAL = "class Same:\n    __eq__ = lambda self, other: True\n    __hash__ = 
         "def f(n): raise SystemExit(0)",
         "def f(n): raise KeyboardInterrupt",
         "def f(n): raise GeneratorExit",
-        "class WorkerLostError(BaseException): pass\ndef f(n): raise WorkerLostError",
+        "from zooter_core.evaluation.sandbox.process import LostError\ndef f(n): raise LostError",
         "class E(Exception):\n    args = property(lambda self: 1 / 0)\n    __str__ = None\ndef f(n): raise E",
         "class E(Exception): pass\nE.__name__ = 'x' * 10**6\ndef f(n): raise E('y' * 10**5)",
     ],

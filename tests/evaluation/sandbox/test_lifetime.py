@@ -3,152 +3,124 @@
 from __future__ import annotations
 
 import os
+import platform
 import select
-import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from support.sandboxes import ThisUser
+from zooter_core.evaluation.sandbox import bubblewrap, runner
 from zooter_core.evaluation.sandbox.runner import Limits, run
 
 ROOT = Path(__file__).resolve().parents[3]
 LONGEST = 60  # seconds, on a busy machine
 
-# A sandbox without a filter for system calls and without limits, so that code in it can start processes. A daemon of
-# it holds the pipe `alive` open as long as it lives.
+# In a sandbox without limits, and whose filter refuses nothing: a daemon that holds `alive` open as long as it lives.
 DAEMON = """
-import os, signal, sys, time
-sys.path.insert(0, {root!r})
-from zooter_core.evaluation.sandbox import namespaces
+import os, signal, time
 
-alive, inner_ends, seconds = int(sys.argv[1]), sys.argv[2] == "ends", int(sys.argv[3])
-keep = os.dup2(alive, 100)
-namespaces.enter(os.getppid(), (), 1 << 20, 16, seconds)
 if os.fork() == 0:
     os.setsid()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     if os.fork() == 0:
         os.setsid()
-        os.write(keep, b"x")
+        os.write({alive}, b"x")
         time.sleep(10_000)
     os._exit(0)
-time.sleep(0.5 if inner_ends else 10_000)
-os._exit(0)
+time.sleep({seconds})
 """
+# The process that starts bubblewrap, and ends with -9.
+STARTER = "import subprocess, sys; subprocess.run(sys.argv[3:], pass_fds=[int(sys.argv[1]), int(sys.argv[2])])"
 
 
-class Daemon:
-    """A daemon in a sandbox, and the outer process of the sandbox."""
-
-    def __init__(self, ends: str = "stays", seconds: int = 1000) -> None:
-        self.alive, end = os.pipe()
-        self.outer = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", DAEMON.format(root=str(ROOT)), str(end), ends, str(seconds)],
-            pass_fds=(end,),
-        )
-        os.close(end)
-        assert os.read(self.alive, 1) == b"x"
-
-    def ended(self) -> bool:
-        """Whether nobody holds the pipe any more; waits for that."""
-        return bool(select.select([self.alive], [], [], LONGEST)[0]) and os.read(self.alive, 1) == b""
-
-    def close(self) -> None:
-        self.outer.kill()
-        self.outer.wait()
-        os.close(self.alive)
+def ended(alive: int) -> bool:
+    """Whether nobody holds the pipe any more; waits for that."""
+    return bool(select.select([alive], [], [], LONGEST)[0]) and os.read(alive, 1) == b""
 
 
-@pytest.fixture
-def daemon(allowed):
-    started: list[Daemon] = []
-
-    def start(*arguments: object) -> Daemon:
-        started.append(Daemon(*arguments))
-        return started[-1]
-
-    yield start
-    for daemon in started:
-        daemon.close()
-
-
-def test_a_daemon_ends_with_the_code_that_started_it(daemon):
-    one = daemon("ends")
-    assert one.outer.wait(LONGEST) == 0
-    assert select.select([one.alive], [], [], 0)[0]  # at once: the outer process had waited for it
-    assert os.read(one.alive, 1) == b""
-
-
-def test_a_daemon_ends_on_sigterm_to_the_outer_process(daemon):
-    one = daemon()
-    one.outer.terminate()
-    one.outer.wait(LONGEST)
-    assert select.select([one.alive], [], [], 0)[0]
-    assert os.read(one.alive, 1) == b""
+@pytest.mark.parametrize("end", ["its code ends", "bubblewrap is killed", "its parent is killed"])
+@pytest.mark.parametrize("as_root", [True, False])
+def test_a_daemon_ends_with_the_sandbox(allowed, monkeypatch, end, as_root):
+    if not as_root:
+        monkeypatch.setattr(bubblewrap, "service_user", lambda: 0)
+    (alive, write), (rules, rules_end) = os.pipe(), os.pipe()
+    os.write(rules_end, bubblewrap.system_call_filter(platform.machine())[-8:])  # its last instruction: all is allowed
+    os.close(rules_end)
+    program = DAEMON.format(alive=write, seconds=0.5 if end == "its code ends" else 10_000)
+    command = bubblewrap.command(program, 1 << 20, rules)
+    if end == "its parent is killed":
+        command = [sys.executable, "-c", STARTER, str(write), str(rules), *command]
+    with subprocess.Popen(command, pass_fds=(write, rules)) as outer:
+        os.close(write)
+        os.close(rules)
+        try:
+            assert os.read(alive, 1) == b"x"
+            if end != "its code ends":
+                outer.kill()
+            assert ended(alive)
+        finally:
+            outer.kill()
+            os.close(alive)
 
 
-def test_a_daemon_ends_when_the_outer_process_is_killed(daemon):
-    one = daemon()
-    one.outer.kill()
-    assert one.ended()
-
-
-def test_a_daemon_ends_after_its_time_though_nobody_ends_it(daemon):
-    one = daemon("stays", 2)
-    assert one.outer.wait(LONGEST) == 0
-    assert one.ended()
-
-
-# A run that this test holds in the middle: its worker writes to `alive`, then waits until `hold` is closed. Worker and
-# checker hold `alive` open as long as they live.
+# A run that this test holds in the middle: its worker writes to `alive`, then waits. Worker and checker hold `alive`
+# open as long as they live.
 PAUSED_RUN = """
-import os, subprocess, sys
+import sys
 sys.path.insert(0, {root!r})
 from zooter_core.evaluation.sandbox import runner
 
-alive, hold = int(sys.argv[1]), int(sys.argv[2])
-start = subprocess.Popen
-def popen(*arguments, **options):
-    return start(*arguments, **options | {{"pass_fds": (*options["pass_fds"], alive, hold)}})
-
-runner.shared_libraries()
-subprocess.Popen = popen
-code = f"import os\\ndef f():\\n    os.write({{alive}}, b'x')\\n    os.read({{hold}}, 1)"
-runner.run(code, "f()", "f", limits=runner.Limits(seconds=500), sandboxed=sys.argv[3] == "sandboxed")
+alive, start = int(sys.argv[1]), runner.Process
+runner.Process = lambda *a, **options: start(*a, **options | {{"pass_fds": (*options["pass_fds"], alive)}})
+code = f"import os, time\\ndef f():\\n    os.write({{alive}}, b'x')\\n    time.sleep(10_000)"
+runner.run(code, "f()", "f", limits=runner.Limits(seconds=500))
 """
 
 
-@pytest.mark.parametrize("kind", ["sandboxed", "not sandboxed"])
-def test_everything_ends_when_the_process_that_runs_it_is_killed(kind, request, tmp_path):
+def test_everything_ends_when_the_process_that_runs_it_is_killed(allowed, tmp_path):
     """kill -9 of the whole program in the middle of a run."""
-    if kind == "sandboxed":
-        request.getfixturevalue("allowed")
-    (alive, write), (read, hold) = os.pipe(), os.pipe()
-    call = [sys.executable, "-c", PAUSED_RUN.format(root=str(ROOT)), str(write), str(read), kind]
-    outer = subprocess.Popen(call, pass_fds=(write, read), env={**os.environ, "TMPDIR": str(tmp_path)})
+    alive, write = os.pipe()
+    call = [sys.executable, "-c", PAUSED_RUN.format(root=str(ROOT)), str(write)]
+    outer = subprocess.Popen(call, pass_fds=(write,), env={**os.environ, "TMPDIR": str(tmp_path)})
     os.close(write)
-    os.close(read)
     assert os.read(alive, 1) == b"x"
-    assert bool(list(tmp_path.iterdir())) == (kind != "sandboxed")  # a sandbox has its folder in memory
     outer.kill()
     outer.wait()
-    if kind != "sandboxed":
-        os.close(hold)  # nothing ends code outside a sandbox but its own end, and its limits
-    assert select.select([alive], [], [], LONGEST)[0]
-    assert os.read(alive, 1) == b""
+    assert ended(alive)
+    os.close(alive)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_leaves_no_process_behind():
-    def children() -> list[str]:
-        return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+def test_without_a_parent_no_code_is_executed_and_both_end(allowed):
+    """It may be killed after it has started them, before they are bound to its life."""
+    with ExitStack() as stack:
+        (from_worker, to_checker), (from_checker, to_worker) = runner._pipe(stack), runner._pipe(stack)
+        of_checker, of_worker = (from_worker, to_worker), (from_checker, to_checker)
+        checker = stack.enter_context(runner._process("checker", of_checker, Limits(), True))
+        worker = stack.enter_context(runner._process("worker", of_worker, Limits(), True))
+        for end in (*of_checker, *of_worker):
+            end.close()
+        assert checker.stdout.readline() == b"{}\n"
+        checker.stdin.close()
+        assert (checker.wait(LONGEST), worker.wait(LONGEST)) == (1, 0)
+        assert checker.stdout.read() == b""
 
-    before, handler = children(), signal.getsignal(signal.SIGTERM)
+
+def test_a_run_leaves_no_process_descriptor_or_folder_behind(allowed, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def left() -> tuple[list[str], int, int]:
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        return children, len(os.listdir("/dev/fd")), len(list(tmp_path.iterdir()))
+
+    ThisUser().passes("", "")
+    before = left()
     for code in ("def f(): return 1", "while True: pass", "import os\nos._exit(0)", "import time\ntime.sleep(99)"):
-        run(code, "f()", "f", limits=Limits(seconds=1))
-        run(code, "f()", "f", limits=Limits(seconds=1), sandboxed=False)
-    assert children() == before
-    assert signal.getsignal(signal.SIGTERM) is handler
+        for sandboxed in (True, False):
+            run(code, "f()", "f", limits=Limits(seconds=1), sandboxed=sandboxed)
+    assert left() == before

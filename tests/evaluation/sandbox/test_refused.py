@@ -11,85 +11,85 @@ from pathlib import Path
 
 import pytest
 
-from zooter_core.evaluation.sandbox import runner
+from support.sandboxes import ThisUser
+from zooter_core.evaluation.sandbox import bubblewrap, runner
 
 ROOT = Path(__file__).resolve().parents[3]
 # No further user namespaces below this one: what a system administrator or a container forbids.
-WITHOUT = [
-    "unshare",
-    "--user",
-    "--map-root-user",
-    "sh",
-    "-c",
-    'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"',
-    "-",
-]
+WITHOUT = ["unshare", "--user", "--map-root-user", "sh", "-c"]
+WITHOUT += ['echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"', "-"]
+PROGRAM = """
+import os, sys
+from zooter_core.evaluation.sandbox.runner import Limits, SandboxError, missing, run
+try:
+    run("import os; os.mkdir('/tmp/zooter-was-here')", "f()", "f")
+except SandboxError as problem:
+    print(problem.exit_code, missing(), os.path.exists("/tmp/zooter-was-here"))
+print(run("def f(): return 1", "assert f() == 1", "f", sandboxed=False))
+print(run("x = [0] * 10**10", "", "f", sandboxed=False).reason)
+"""
 
 
-@pytest.fixture
-def without(allowed):
-    """Runs Python where there are no further user namespaces."""
-
-    def python(program: str) -> subprocess.CompletedProcess[str]:
-        command = [*WITHOUT, sys.executable, "-c", program]
-        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-
-    return python
-
-
-def test_where_user_namespaces_are_forbidden_it_says_so(without):
-    ended = without("from zooter_core.evaluation.sandbox.runner import missing; print(missing())")
-    assert ended.stdout.startswith("unshare: ")
-    assert "user.max_user_namespaces is 0" in ended.stdout
-
-
-def test_nothing_is_executed_then(without):
-    program = (
-        "from zooter_core.evaluation.sandbox.runner import run, SandboxError\n"
-        "try: run('import os; os.mkdir(\"/tmp/zooter-was-here\")', 'f()', 'f')\n"
-        "except SandboxError as problem: print(type(problem).__name__, problem.exit_code)"
-    )
-    assert without(program).stdout == "SandboxError 1\n"
-    assert not os.path.exists("/tmp/zooter-was-here")
-
-
-def test_without_a_sandbox_code_runs_there_with_limits(without):
-    program = (
-        "from zooter_core.evaluation.sandbox.runner import run, Limits\n"
-        "print(run('def f(): return 1', 'assert f() == 1', 'f', sandboxed=False))\n"
-        "print(run('x = [0] * 10**10', '', 'f', sandboxed=False).reason)"
-    )
-    assert without(program).stdout == "Verdict(passed=True, reason='')\nout of memory\n"
-
-
-def test_a_standard_library_that_only_root_may_read_is_named():
-    """As root the code runs as somebody else."""
-    if os.geteuid() != 0 or sys.platform != "linux":
-        pytest.skip("root on Linux alone")
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder, "library")
-        shutil.copytree(os.path.dirname(os.__file__), library, ignore=shutil.ignore_patterns("site-packages", "test*"))
-        library.chmod(0o700)
-        paths = f"import sys; sys.path[:] = [{str(library)!r}, {str(library / 'lib-dynload')!r}]; "
-        program = (
-            f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-            "from zooter_core.evaluation.sandbox import child_process, runner\n"
-            f"child_process.START = {paths!r} + child_process.START\n"
-            "print(runner.missing())"
-        )
-        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert ended.stderr == ""
-    assert ended.stdout == f"{library}, Python's standard library, is not readable for other users\n"
+def test_where_user_namespaces_are_forbidden_it_says_so_and_executes_nothing(allowed):
+    """With `sandboxed=False` code runs there, within limits."""
+    command = [*WITHOUT, sys.executable, "-c", PROGRAM]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    first, *others = ended.stdout.splitlines()
+    assert first.startswith("1 bwrap: Creating new namespace failed: ")
+    assert first.endswith(" False")
+    assert "max_*_namespaces" in first
+    assert others == ["Verdict(passed=True, reason='')", "out of memory"], ended.stderr
 
 
 @pytest.mark.parametrize(
-    ("system", "machine", "reason"),
+    ("name", "value", "reason"),
     [
-        ("darwin", "arm64", "the sandbox needs Linux"),
-        ("linux", "riscv64", "this processor is riscv64, and the sandbox needs x86_64 or aarch64"),
+        ("sys.platform", "darwin", "the sandbox needs Linux"),
+        ("platform.machine", lambda: "riscv64", "this processor is riscv64, and the sandbox needs x86_64 or aarch64"),
+        ("os.environ", {"PATH": "/nowhere"}, "bubblewrap is not installed (`apt install bubblewrap`"),
     ],
 )
-def test_other_systems_are_named(monkeypatch, system, machine, reason):
-    monkeypatch.setattr(sys, "platform", system)
-    monkeypatch.setattr("platform.machine", lambda: machine)
+def test_what_is_missing_is_named(monkeypatch, name, value, reason):
+    monkeypatch.setattr(name, value)
     assert reason in runner.missing.__wrapped__()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="code of root's alone runs as somebody else")
+def test_a_standard_library_that_only_root_may_read_is_named(allowed, monkeypatch):
+    library = os.path.realpath(os.path.dirname(os.__file__))
+    with tempfile.TemporaryDirectory() as folder:
+        copy = shutil.copytree(library, f"{folder}/copy", ignore=shutil.ignore_patterns("site-packages", "test*"))
+        os.makedirs(f"{copy}/site-packages", exist_ok=True)
+        os.chmod(copy, 0o700)
+        files = list(bubblewrap._files())
+        files[files.index(library, files.index("--ro-bind"))] = copy
+        monkeypatch.setattr(bubblewrap, "_files", lambda: files)
+        reason = runner.missing.__wrapped__()
+    assert reason == f"PermissionError: [Errno 13] Permission denied: '{library}'"
+
+
+@pytest.mark.parametrize(
+    ("command", "before"),
+    [
+        (["unshare", "--user", "--map-root-user"], ""),  # a root that has no other id to give
+        (["setpriv", "--no-new-privs"], ""),
+        (["sh", "-c", 'umask 077; ulimit -n 40; ulimit -u 30; exec "$@"', "-"], ""),
+        ([], "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)"),
+        ([], "import os; os.chdir('/proc')"),
+    ],
+)
+def test_it_starts_from_where_others_would_not(allowed, command, before):
+    user = 65534 if "unshare" in command else ThisUser.user
+    program = f"""{before}
+from zooter_core.evaluation.sandbox.runner import missing, run
+code = "import os\\ndef f(): return os.getuid(), os.getcwd()"
+print(missing(), run(code, "assert f() == ({user}, '/sandbox'), f()", "f"))
+"""
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
+    command = [*command, sys.executable, "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert ended.stdout == " Verdict(passed=True, reason='')\n", ended.stderr
+
+
+def test_the_ordinary_user_of_these_tests_is_ordinary_and_has_a_sandbox(allowed, ordinary):
+    assert ordinary.ask({}) == {"user": [65534] * 3, "groups": [], "missing": ""}

@@ -46,12 +46,6 @@ def test_a_value_arrives_as_it_left(value):
     assert repr(type(arrived)) == repr(type(value))
 
 
-@given(st.binary(max_size=9), st.integers(), st.integers(1))
-def test_bytes_and_ranges_too(raw, start, step):
-    assert travelled(bytearray(raw)) == bytearray(raw)
-    assert travelled(range(start, start + 5 * step, step)) == range(start, start + 5 * step, step)
-
-
 @pytest.mark.parametrize(
     ("value", "arrives"),
     [
@@ -61,7 +55,8 @@ def test_bytes_and_ranges_too(raw, start, step):
         (type("Own", (list,), {"__eq__": lambda *_: True})([1]), [1]),
         (type("Own", (int,), {"__eq__": lambda *_: True})(5), 5),
         (type("Own", (str,), {"__eq__": lambda *_: True})("x"), "x"),
-        (Fraction(1, 3), Fraction(1, 3)),
+        (bytearray(b"x"), bytearray(b"x")),
+        (range(1, 9, 2), range(1, 9, 2)),
         (Decimal("1e400"), Decimal("1e400")),
     ],
 )
@@ -90,27 +85,9 @@ def test_whatever_is_sent_becomes_a_plain_value_or_an_error(data):
         value = unpack(data)
     except Exception:
         return
-    plain = (
-        *(
-            type(None),
-            bool,
-            int,
-            float,
-            str,
-            bytes,
-            complex,
-            list,
-            tuple,
-            set,
-            dict,
-            range,
-            Fraction,
-            Decimal,
-            bytearray,
-        ),
-        *(type(iter([])), type({}.keys())),
-    )
-    assert isinstance(value, plain)
+    numbers = (bool, int, float, complex, Fraction, Decimal)
+    items = (str, bytes, bytearray, list, tuple, set, dict, range, type(iter([])), type({}.keys()))
+    assert value is None or isinstance(value, (*numbers, *items))
 
 
 @given(VALUES, VALUES)

@@ -87,7 +87,7 @@ def test_a_wrong_function_fails(problem, text):
     ],
 )
 def test_code_out_of_bounds_fails_within_bounds(problem, body, monkeypatch):
-    """The limits themselves are tested in tests/sandbox; here, that the suite keeps them."""
+    """The limits themselves are tested in tests/evaluation/sandbox; here, that the suite keeps them."""
     monkeypatch.setattr(runner, "run", partial(runner.run, limits=runner.Limits(seconds=2)))
     assert HumanEval().score([(problem, (f"def add(a, b):\n    {body}",))]) == [0]
 

@@ -24,7 +24,6 @@ from zooter_core.backends.endpoint.redaction import RedactedEvents
 from zooter_core.backends.endpoint.refusals import Refusals
 from zooter_core.backends.endpoint.retry import LONGEST_WAIT
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.config.endpoint import key_from
 from zooter_core.strict_json import parse_json
 from zooter_core.surrogates import replace_surrogates
 
@@ -76,7 +75,7 @@ class Connection:
         assert candidate.endpoint is not None  # config/candidates.py has checked it
         self.name, self.model, self.config = candidate.name, candidate.model, candidate.endpoint
         config, variable = self.config, self.config.api_key_env
-        key = key_from(variable, self.name)
+        key = config.key(self.name)
         self.client = Client(config.base_url, key, variable, config.local, config.connect_seconds, config.most_bytes)
         self.redact = self.client.redact
         self.pace = Pace(config.parallel, begin=begin)

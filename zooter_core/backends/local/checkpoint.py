@@ -20,7 +20,7 @@ from zooter_core.backends.local import memory
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.strict_json import parse_json
-from zooter_core.weights import resolve
+from zooter_core.weights import load_reason, resolve
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")  # ends of such architectures' names
@@ -49,10 +49,10 @@ class Checkpoint:
         dtype_of(candidate)
         source = resolve(candidate.model)
         try:
-            config = AutoConfig.from_pretrained(source, revision=candidate.revision)
+            config = AutoConfig.from_pretrained(source, revision=candidate.revision, trust_remote_code=False)
             files = weight_files(source, candidate.revision)
         except Exception as problem:  # the hub, the disk and transformers raise many kinds
-            raise fault(candidate, first_line(problem)) from problem
+            raise fault(candidate, load_reason(problem)) from problem
         names = config.architectures or []
         if names and not any(name.endswith(CAUSAL) for name in names):
             raise fault(candidate, f"a {', '.join(names)}")
@@ -109,10 +109,10 @@ class Checkpoint:
         expected = f"a tokenizer for {self.candidate.model}"
         try:
             tokenizer = AutoTokenizer.from_pretrained(
-                self.source, revision=self.candidate.revision, padding_side="left"
+                self.source, revision=self.candidate.revision, padding_side="left", trust_remote_code=False
             )
         except Exception as problem:
-            reason = f"none that loads ({first_line(problem).rstrip(': ')})"
+            reason = f"none that loads ({load_reason(problem).rstrip(': ')})"
             next_step = "Put its tokenizer.json and tokenizer_config.json into the folder."
             raise WorkError(expected, reason, next_step) from problem
         rows, padding = self.config.get_text_config().vocab_size, tokenizer.pad_token

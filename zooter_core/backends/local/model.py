@@ -88,6 +88,7 @@ class Base:
                 revision=candidate.revision,
                 dtype=dtype_of(candidate),
                 output_loading_info=True,
+                trust_remote_code=False,
                 ignore_mismatched_sizes=True,  # `bare` names them
                 **self._options,
             )

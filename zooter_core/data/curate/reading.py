@@ -107,7 +107,7 @@ def each_line(paths: Iterable[Path]) -> Iterator[Line]:
     rows = count()
     for path in paths:
         stem = path.name.split(".jsonl")[0].split(".txt")[0] or path.name
-        for place, record, query in each_query(path):
+        for place, record, query in each_query(path, blank=True):
             yield Line(next(rows), place, query.dataset or stem, "tags" in record, query)
 
 
@@ -117,7 +117,7 @@ class Survey:
     Attributes:
         sources: name -> number, in the order of their first lines.
         read: number of a source -> its lines.
-        empty: number of lines with nothing but punctuation.
+        empty: number of lines with nothing but white space and punctuation.
         untagged: the place of the first line without `tags`; "" if every line has them.
     """
 

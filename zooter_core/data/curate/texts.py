@@ -91,7 +91,7 @@ class Benchmarks:
     @classmethod
     def read(cls, paths: Sequence[Path], n: int) -> Benchmarks:
         """Benchmarks from queries files or score files."""
-        return cls({str(path): (query.text for _, _, query in each_query(path)) for path in paths}, n)
+        return cls({str(path): (query.text for _, _, query in each_query(path, blank=True)) for path in paths}, n)
 
     def overlap(self, normal: str) -> str | None:
         """The first file that shares a run of n words, or a whole shorter text, with a normalised text."""

@@ -95,6 +95,7 @@ class ScoreTable:
 
 
 LARGEST = sys.float_info.max
+LARGEST_TEXT = 1 << 30  # characters; a small .gz can hold more than the memory
 SPACE = re.compile(r"[ \t\n\r]*")
 DECODER = json.JSONDecoder()
 FIX_RECORD = "Fix or remove the record."
@@ -117,9 +118,12 @@ def read_text(path: Path) -> str:
     """The text of a file, unpacked if its name ends in .gz."""
     try:
         with open_text(path, "a file of JSON") as file:
-            return file.read()
+            text = file.read(LARGEST_TEXT + 1)
     except DAMAGE as problem:
         raise ZooterError(f"a readable file {path}", str(problem), FIX_FILE) from problem
+    if len(text) > LARGEST_TEXT:
+        raise ZooterError(f"at most {LARGEST_TEXT:,} characters in {path}", "more", "Split the file.")
+    return text
 
 
 def each_record(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:

@@ -1,9 +1,9 @@
 """Run untrusted Python functions against tests, in a sandbox of the operating system. The entry is `runner.run`.
 
-A run has two processes. The *worker* executes the untrusted code. The *checker* executes the trusted check, which calls
-the worker's function by message and gets plain values back (`values`). The checker gives the verdict: the worker never
-sees the check, and can influence it only by what its function returns, which is what a check judges.
+A run has two processes (`process`). The *worker* executes the untrusted code. The *checker* executes the trusted check,
+which calls the worker's function by message and gets plain values back (`values`). The checker gives the verdict: the
+worker never sees the check, and can influence it only by what its function returns, which is what a check judges.
 
-Both processes enter the sandbox before they start (`namespaces`, `mounts`, `system_calls`, and resource limits in
-`process`). There are no guards inside the interpreter, because Python code can undo them.
+bubblewrap starts each of them in a sandbox of its own (`bubblewrap`). There are no guards inside the interpreter,
+because Python code can undo them.
 """

@@ -1,106 +1,233 @@
-"""The main function of the worker and the checker: enter the sandbox, then begin. `runner` starts both.
+"""The two processes of a run, inside the sandbox: the worker executes untrusted code, the checker gives the verdict.
 
-It imports little (no `dataclasses`, `typing` or `subprocess`), because two of these processes start for every run.
+The code can change everything in the worker's process, but thereby only the messages that the worker sends, and the
+checker treats every message as data. This module imports little (no `dataclasses`, `typing` or `subprocess`), because
+two of these processes start for every run.
 """
 
 from __future__ import annotations
 
+import builtins
 import json
 import os
 import resource
 import sys
 
-from zooter_core.evaluation.sandbox import namespaces, system_calls
-from zooter_core.evaluation.sandbox.channel import Channel, ChannelError
-from zooter_core.evaluation.sandbox.checker import verdict
-from zooter_core.evaluation.sandbox.worker import serve
+from zooter_core.evaluation.sandbox.values import pack, unpack, update
 
 TYPE_CHECKING = False  # typing takes long to import
 if TYPE_CHECKING:
     from typing import Any
 
-    Job = dict[str, Any]
+    Message = dict[str, Any]
 
+LONGEST_REASON = 300  # characters
 OPEN_FILES = 32
 
 
-def main() -> None:
-    """Read the job from stdin and do it. Does not return."""
-    job = json.load(sys.stdin)
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.close(null)
-    sys.dont_write_bytecode = True
-    read, write = map(os.dup, job["channel"])  # low numbers
-    for descriptor in job["channel"]:
-        os.close(descriptor)
-    channel = Channel(read, write, job["output"])
-    try:
-        if "check" in job:
-            _check(channel, job)
-        else:
-            _serve_worker(channel, job)
-    finally:
-        if job["folder"]:  # there is no sandbox, and whoever started this process may have been killed
-            from shutil import rmtree
+class LostError(BaseException):
+    """The other process has ended, or sent something unreadable. No `except Exception` in a check catches this."""
 
-            rmtree(job["folder"], ignore_errors=True)
+
+class Channel:
+    """One side of a connection by two pipes, for JSON objects of at most `most` bytes, one on each line.
+
+    A socket would also carry descriptors and credentials. `send` and `receive` raise LostError.
+    """
+
+    def __init__(self, read: int, write: int, most: int) -> None:
+        self.most = most
+        self._reader = open(read, "rb")  # noqa: SIM115  (open for as long as the process lives)
+        self._writer = open(write, "wb")  # noqa: SIM115
+
+    def send(self, message: Message) -> None:
+        line = json.dumps(message).encode() + b"\n"
+        try:
+            self._writer.write(line)
+            self._writer.flush()
+        except OSError as problem:
+            raise LostError(f"nobody reads what is sent ({problem})") from problem
+
+    def receive(self) -> Message:
+        try:
+            line = self._reader.readline(self.most)
+            message = json.loads(line) if line.endswith(b"\n") else None
+        except (OSError, ValueError, RecursionError) as problem:
+            raise LostError("it sent bytes that are no message") from problem
+        if isinstance(message, dict):
+            return message
+        if message is None and len(line) == self.most:
+            raise LostError(f"more than {self.most:,} bytes returned")
+        raise LostError("it ended before its check did" if message is None else "it sent bytes that are no message")
+
+
+def serve(channel: Channel) -> None:
+    """The worker: answer the checker's requests, first the code to execute, then calls of its function."""
+    space: dict[str, Any] = {"__name__": "response"}
+    while True:
+        try:
+            request = channel.receive()
+        except LostError:  # the checker has ended
+            return
+        try:
+            reply = _execute(request, space, channel.most // 2)
+        except BaseException as problem:  # the code may raise anything, SystemExit too
+            reply = _failure(problem)
+        try:
+            channel.send(reply)
+        except (TypeError, ValueError, RecursionError, MemoryError) as problem:
+            channel.send({"error": [type(problem).__name__, [str(problem)]]})
+
+
+def _execute(request: Message, space: dict[str, Any], most: int) -> Message:
+    if "code" in request:
+        exec(compile(request["code"], "response", "exec"), space)
+        return {}
+    name = request["call"]
+    if name not in space:
+        raise NameError(f"name {name!r} is not defined")
+    arguments: Any = unpack(request["arguments"])
+    keywords: Any = unpack(request["keywords"])
+    reply = {"value": pack(space[name](*arguments, **keywords), most)}
+    try:
+        changed = pack(arguments, most)
+    except Exception:  # an argument now holds something that cannot travel: the checker's stays as it is
+        return reply
+    return reply if changed == request["arguments"] else reply | {"arguments": changed}
+
+
+def _failure(problem: BaseException) -> Message:
+    """An exception as its type's name and arguments; with its message if the arguments cannot travel."""
+    name = type(problem).__name__
+    for arguments in (lambda: [pack(item, 100) for item in problem.args], lambda: [str(problem)]):
+        try:
+            return {"error": [name, arguments()]}
+        except BaseException:  # raised by the code's own exception
+            continue
+    return {"error": [name, []]}
+
+
+class Worker:
+    """The worker as the check sees it. `lost` says why it no longer answers; "" as long as it does."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.lost = ""
+
+    def call(self, name: str, arguments: tuple[object, ...], keywords: dict[str, object]) -> object:
+        """The result of a function of the code, with its exception and its changes to the arguments."""
+        most = self.channel.most // 2
+        request = {"call": name, "arguments": pack(list(arguments), most), "keywords": pack(keywords, most)}
+        value, changed = self.ask(request)
+        update(list(arguments), changed)
+        return value
+
+    def ask(self, request: Message) -> tuple[object, object]:
+        """Send a request and wait for its value and the changed arguments.
+
+        Raises:
+            LostError: no readable reply comes.
+            BaseException: the code raised it.
+        """
+        try:
+            if self.lost:
+                raise LostError(self.lost)
+            self.channel.send(request)
+            reply = self.channel.receive()
+            problem = _exception(*reply["error"]) if "error" in reply else None
+            value, changed = unpack(reply.get("value")), unpack(reply.get("arguments"))
+        except LostError as lost:
+            self.lost = str(lost)
+            raise
+        except Exception as unreadable:
+            self.lost = "it sent a value that cannot be read"
+            raise LostError(self.lost) from unreadable
+        if problem is not None:
+            raise problem
+        return value, changed
+
+
+def _exception(name: str, packed: list[object]) -> BaseException:
+    """A built-in exception; a new type of that name for one that the code defines."""
+    name, arguments = str(name)[:LONGEST_REASON], [unpack(argument) for argument in packed]
+    kind = getattr(builtins, name, None)
+    if isinstance(kind, type) and issubclass(kind, BaseException):
+        try:
+            return kind(*arguments)
+        except Exception:  # such as a group of exceptions, whose arguments do not travel
+            pass
+    return type(name, (Exception,), {})(*arguments)
+
+
+def verdict(channel: Channel, job: Message) -> Message:
+    """The checker: run the code in the worker and the check here. The job's texts are arguments of `runner.run`."""
+    worker, name = Worker(channel), job["function"]
+
+    def function(*arguments: object, **keywords: object) -> object:
+        return worker.call(name, arguments, keywords)
+
+    function.__name__ = function.__qualname__ = name
+    space: dict[str, object] = {"__name__": "check"}
+    reason = ""
+    try:
+        worker.ask({"code": job["code"]})
+        exec(compile(job["setup"], "setup", "exec"), space)
+        space[name] = function
+        exec(compile(job["check"], "check", "exec"), space)
+    except MemoryError:
+        reason = "out of memory"
+    except BaseException as problem:  # of the check, or of the code through its function
+        reason = f"{type(problem).__name__}: {problem}"
+    reason = worker.lost or reason  # a check may have caught LostError
+    return {"passed": not reason, "reason": reason[:LONGEST_REASON], "lost": bool(worker.lost)}
+
+
+def main(role: str, channel: tuple[int, int], user: int, limits: Message) -> None:
+    """Become nobody and take the role of the worker or the checker. Does not return.
+
+    The checker reports to stdout when both are ready, reads its job from stdin, and reports the verdict. Without the
+    process that started it, it gets no job: no code is executed that nobody could end.
+
+    Args:
+        channel: descriptors to read from and write to.
+        user: whom code of root's becomes; 0 if bubblewrap has changed the user.
+        limits: the fields of `runner.Limits`.
+    """
+    sys.dont_write_bytecode = True
+    os.environ.clear()
+    read, write = map(os.dup, channel)  # low numbers
+    for descriptor in channel:
+        os.close(descriptor)
+    connection = Channel(read, write, limits["output"])
+    if user:
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+        os.listdir(os.path.dirname(os.__file__))  # fails if the standard library is not readable for others
+    set_limits(limits)
+    if role == "checker":
+        report, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        connection.receive()  # the worker is ready
+        os.write(report, b"{}\n")
+        os.write(report, json.dumps(verdict(connection, json.loads(sys.stdin.readline()))).encode() + b"\n")
+    else:
+        connection.send({})
+        serve(connection)
     os._exit(0)
 
 
-def _check(channel: Channel, job: Job) -> None:
-    """The checker: `runner` reads its messages from stdout, one on each line."""
-    out = os.dup(1)
-    os.dup2(0, 1)
-
-    def report(message: dict[str, object]) -> None:
-        os.write(out, json.dumps(message).encode() + b"\n")
-
-    if problem := _isolate(job):
-        report({"problem": problem})
-        return
-    try:
-        first = channel.receive()  # from the worker, before it has any code
-    except ChannelError as lost:
-        first = {"problem": f"the worker ended while it started ({lost})"}
-    report(first)
-    if "problem" not in first:
-        report(verdict(channel, job))
-
-
-def _serve_worker(channel: Channel, job: Job) -> None:
-    if problem := _isolate(job):
-        channel.send({"problem": problem})
-        return
-    channel.send({"ready": True})
-    serve(channel)
-
-
-def _isolate(job: Job) -> str:
-    """Set the resource limits and enter the sandbox, if there is one. Returns the problem, or ""."""
-    try:
-        if job["sandboxed"]:
-            namespaces.enter(job["parent"], job["shared"], job["disk"], job["files"], job["longest"])
-        set_limits(job)
-        if job["sandboxed"]:
-            system_calls.restrict()
-    except Exception as problem:
-        return str(problem).partition("] ")[2] or str(problem) or type(problem).__name__  # without "[Errno 28] "
-    return ""
-
-
-def set_limits(job: Job) -> None:
+def set_limits(limits: Message) -> None:
     """Set resource limits; those that the system does not have are skipped."""
-    seconds = 1 + int(job["seconds"])  # of the processor: the clock's limit comes first, with a better message
-    limits = {
-        "RLIMIT_CPU": seconds,
-        "RLIMIT_AS": job["memory"],
-        "RLIMIT_FSIZE": job["disk"],
+    values = {
+        "RLIMIT_CPU": 1 + int(limits["seconds"]),  # the clock's limit comes first, with a better message
+        "RLIMIT_AS": limits["memory"],
+        "RLIMIT_FSIZE": limits["disk"],
         "RLIMIT_NOFILE": OPEN_FILES,
         "RLIMIT_NPROC": 0,  # no further process or thread
         "RLIMIT_CORE": 0,
     }
-    for name, most in limits.items():
+    for name, most in values.items():
         try:
             resource.setrlimit(getattr(resource, name), (most, most))
         except (AttributeError, OSError, ValueError):

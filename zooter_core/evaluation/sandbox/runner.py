@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import platform
 import selectors
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from zooter_core.errors import WorkError
-from zooter_core.evaluation.sandbox import kernel
-from zooter_core.evaluation.sandbox.child_process import END_SECONDS, ChildProcess, channels, pipe
-from zooter_core.evaluation.sandbox.libraries import shared_libraries
+from zooter_core.evaluation.sandbox import bubblewrap
 
+ROOT = Path(__file__).resolve().parents[3]
+START = """
+import sys
+sys.path.append({!r})
+from zooter_core.evaluation.sandbox.process import main
+sys.path.pop()
+main({!r}, {!r}, {!r}, {!r})
+"""
 START_SECONDS = 60  # for both processes to be ready, on a busy machine
 EXIT_SECONDS = 1  # for a worker that closed its channel to end
-SETTINGS = {  # kernel settings, with the value that keeps ordinary users from user namespaces
-    "kernel.apparmor_restrict_unprivileged_userns": "1",
-    "kernel.unprivileged_userns_clone": "0",
-    "user.max_user_namespaces": "0",
-}
+Ends = tuple[IO[bytes], IO[bytes]]  # to read from and to write to
+Process = subprocess.Popen[bytes]
 
 
 class SandboxError(WorkError):
@@ -42,14 +48,12 @@ class Limits:
         seconds: of wall-clock time, and of processor time.
         memory: bytes of address space.
         disk: bytes in all files of its folder, which is in memory; without a sandbox, bytes of one file.
-        files: files and folders in its folder; without a sandbox there is no such limit.
         output: bytes printed, and bytes of one returned value.
     """
 
     seconds: float = 10.0
     memory: int = 1 << 29
     disk: int = 1 << 24
-    files: int = 16
     output: int = 1 << 20
 
 
@@ -79,32 +83,29 @@ def run(
     """
     if os.name != "posix":
         raise SandboxError("Linux or macOS, to run untrusted code", platform.system(), "Linux in WSL will do.")
+    if sandboxed and (reason := _unsupported()):
+        raise _cannot(reason)
     limits = limits or Limits()
-    job: dict[str, Any] = {**asdict(limits), "sandboxed": sandboxed, "parent": os.getpid()}
-    job["longest"] = START_SECONDS + math.ceil(limits.seconds) + END_SECONDS
-    job["shared"] = shared_libraries() if sandboxed else ()
-    checking = {"code": code, "check": check, "function": function, "setup": setup}
+    job = {"code": code, "check": check, "function": function, "setup": setup}
     with ExitStack() as stack:
-        of_checker, of_worker = channels(stack)
-        messages, message_end = pipe(stack)
-        output, output_end = pipe(stack)
-        stack.enter_context(ChildProcess(job | checking, of_checker, message_end, subprocess.DEVNULL))
-        worker = stack.enter_context(ChildProcess(job, of_worker, output_end, subprocess.STDOUT))
-        for end in (*of_checker, *of_worker, message_end, output_end):
+        (from_worker, to_checker), (from_checker, to_worker) = _pipe(stack), _pipe(stack)
+        of_checker, of_worker = (from_worker, to_worker), (from_checker, to_checker)
+        checker = stack.enter_context(_process("checker", of_checker, limits, sandboxed))
+        worker = stack.enter_context(_process("worker", of_worker, limits, sandboxed))
+        for end in (*of_checker, *of_worker):
             end.close()
-        verdict, lost = _watch(messages, output, limits)
-        if lost and (ended := worker.signal(EXIT_SECONDS)):
-            return Verdict(False, f"ended by signal {ended}")
+        verdict, lost = _watch(checker, worker, job, limits)
+        if lost:
+            with suppress(subprocess.TimeoutExpired):
+                status = worker.wait(EXIT_SECONDS)
+                if status < 0 or status > 128:  # of bubblewrap: 128 and the number of the signal
+                    return Verdict(False, f"ended by signal {-status if status < 0 else status - 128}")
     return verdict
 
 
 @cache
 def missing() -> str:
     """Why this system has no sandbox, by a trial; "" if it has one."""
-    if sys.platform != "linux":
-        return f"this system is {platform.system() or sys.platform}, and the sandbox needs Linux"
-    if platform.machine() not in kernel.MACHINES:
-        return f"this processor is {platform.machine()}, and the sandbox needs {' or '.join(kernel.MACHINES)}"
     try:
         verdict = run("def f():\n    return 1", "assert f() == 1", "f")
     except SandboxError as problem:
@@ -112,48 +113,89 @@ def missing() -> str:
     return "" if verdict.passed else f"its trial failed ({verdict.reason})"
 
 
-def _watch(messages: IO[bytes], output: IO[bytes], limits: Limits) -> tuple[Verdict, bool]:
-    """Wait for the verdict within the limits. Returns it, and whether the worker closed its channel."""
-    ready, printed, received = False, 0, b""
+def _unsupported() -> str:
+    if sys.platform != "linux":
+        return f"this system is {platform.system() or sys.platform}, and the sandbox needs Linux"
+    if platform.machine() not in bubblewrap.MACHINES:
+        return f"this processor is {platform.machine()}, and the sandbox needs {' or '.join(bubblewrap.MACHINES)}"
+    if not shutil.which("bwrap"):
+        return "bubblewrap is not installed (`apt install bubblewrap`, or the same package of your system)"
+    return ""
+
+
+def _pipe(stack: ExitStack) -> Ends:
+    read, write = os.pipe()
+    return stack.enter_context(open(read, "rb", buffering=0)), stack.enter_context(open(write, "wb", buffering=0))
+
+
+@contextmanager
+def _process(role: str, channel: Ends, limits: Limits, sandboxed: bool) -> Iterator[Process]:
+    """A checker or a worker. Leaving the context kills bubblewrap, and thereby everything inside."""
+    descriptors = tuple(end.fileno() for end in channel)
+    user = bubblewrap.service_user() if sandboxed else 0
+    program = START.format(bubblewrap.INSIDE if sandboxed else str(ROOT), role, descriptors, user, asdict(limits))
+    with ExitStack() as stack:
+        if sandboxed:
+            rules, rules_end = _pipe(stack)
+            rules_end.write(bubblewrap.system_call_filter(platform.machine()))
+            rules_end.close()
+            descriptors = (*descriptors, rules.fileno())
+            command, folder = bubblewrap.command(program, limits.disk, rules.fileno()), "/"
+        else:
+            command = [sys.executable, "-I", "-S", "-c", program]
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="zooter-", ignore_cleanup_errors=True))
+        process = Process(
+            command,
+            stdin=subprocess.PIPE if role == "checker" else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if role == "checker" else subprocess.STDOUT,
+            cwd=folder,
+            env={},
+            pass_fds=descriptors,
+            start_new_session=True,
+        )
+        with process:
+            try:
+                yield process
+            finally:
+                with suppress(ProcessLookupError, PermissionError):  # macOS raises the second if the group has ended
+                    os.killpg(process.pid, signal.SIGKILL)
+
+
+def _watch(checker: Process, worker: Process, job: dict[str, str], limits: Limits) -> tuple[Verdict, bool]:
+    """Give the checker its job, and wait for the verdict within the limits. Also says if the worker was lost."""
+    assert checker.stdin is not None
+    assert checker.stdout is not None
+    assert worker.stdout is not None
+    ready, received, printed = False, b"", b""
     until = time.monotonic() + START_SECONDS
     with selectors.DefaultSelector() as selector:
-        selector.register(messages, selectors.EVENT_READ)
-        selector.register(output, selectors.EVENT_READ)
-        while events := selector.select(max(0.0, until - time.monotonic())):
+        selector.register(checker.stdout, selectors.EVENT_READ)
+        selector.register(worker.stdout, selectors.EVENT_READ)
+        while selector.get_map() and (events := selector.select(max(0.0, until - time.monotonic()))):
             for key, _ in events:
                 part = os.read(key.fd, 1 << 16)
-                printed += len(part) if key.fileobj is output else 0
-                received += part if key.fileobj is messages else b""
+                received += part if key.fileobj is checker.stdout else b""
+                printed += part if key.fileobj is worker.stdout else b""
                 if not part:
                     selector.unregister(key.fileobj)
             *lines, _ = received.split(b"\n")
             if lines and not ready:
-                _check_ready(json.loads(lines[0]))
                 ready, until = True, time.monotonic() + limits.seconds
-            if printed > limits.output:
+                with suppress(BrokenPipeError), checker.stdin as stdin:
+                    stdin.write(json.dumps(job).encode() + b"\n")
+            if len(printed) > limits.output:
                 return Verdict(False, f"more than {limits.output:,} bytes printed"), False
             if len(lines) > 1:
                 verdict = json.loads(lines[1])
                 return Verdict(verdict["passed"], verdict["reason"]), verdict["lost"]
-            if messages not in selector.get_map():
-                _check_ready({"ready": True} if ready else {"problem": "the checker ended while it started"})
+            if ready and checker.stdout not in selector.get_map():
                 return Verdict(False, "the check ended before its end"), False
-    if not ready:
-        raise _cannot(f"not ready in {START_SECONDS} s")
-    return Verdict(False, f"not done in {limits.seconds:g} s"), False
-
-
-def _check_ready(message: dict[str, Any]) -> None:
-    if "problem" in message:
-        raise _cannot(message["problem"])
+    if ready:
+        return Verdict(False, f"not done in {limits.seconds:g} s"), False
+    last = printed.decode(errors="replace").strip().rpartition("\n")[2]  # of bubblewrap's message
+    raise _cannot(last or "it does not start")
 
 
 def _cannot(reason: str) -> SandboxError:
-    """The error, with the system's settings that are a known cause."""
-    causes = []
-    for name, value in SETTINGS.items():
-        with suppress(OSError):
-            if Path("/proc/sys", *name.split(".")).read_text().strip() == value:
-                causes.append(f"{name} is {value}")
-    reasons = " and ".join([reason, *causes])
-    return SandboxError("a sandbox for untrusted code", reasons, "docs/bench.md lists its requirements.")
+    return SandboxError("a sandbox for untrusted code", reason, "docs/bench.md lists its requirements.")

@@ -10,9 +10,33 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
+TYPE_CHECKING = False  # typing takes long to import, and every start counts
+if TYPE_CHECKING:
+    from typing import Any
+
 LARGE = 1 << 53  # larger integers travel in hexadecimal: Python limits long decimals, and is slow with them
-ITEMS = {"tuple": tuple, "set": set, "frozenset": frozenset, "deque": deque}
-VIEWS = {"keys": type({}.keys()), "values": type({}.values()), "items": type({}.items())}
+# The type, its content as values that can travel, and the way back.
+KINDS: dict[str, tuple[type, Callable[[Any], object], Callable[[Any], object]]] = {
+    "tuple": (tuple, list, tuple),
+    "set": (set, list, set),
+    "frozenset": (frozenset, list, frozenset),
+    "deque": (deque, list, deque),
+    "dict": (dict, lambda value: [list(pair) for pair in value.items()], dict),
+    "keys": (type({}.keys()), lambda view: dict(view.mapping), dict.keys),
+    "values": (type({}.values()), lambda view: dict(view.mapping), dict.values),
+    "items": (type({}.items()), lambda view: dict(view.mapping), dict.items),
+    "bytes": (bytes, bytes.hex, bytes.fromhex),
+    "bytearray": (bytearray, bytearray.hex, bytearray.fromhex),
+    "complex": (complex, lambda value: [value.real, value.imag], lambda parts: complex(*parts)),
+    "range": (range, lambda value: [value.start, value.stop, value.step], lambda parts: range(*parts)),
+}
+READERS: dict[str, Callable[[Any], object]] = {
+    **{name: read for name, (_, _, read) in KINDS.items()},
+    "int": lambda text: int(text, 16),
+    "iterator": lambda items: iter(list(items)),
+    "Fraction": lambda text: __import__("fractions").Fraction(text),  # imported when needed
+    "Decimal": lambda text: __import__("decimal").Decimal(text),
+}
 
 
 def pack(value: object, most: int) -> object:
@@ -25,43 +49,24 @@ def pack(value: object, most: int) -> object:
         TypeError: the value, or a part of it, is of a type that cannot travel, such as a function.
         ValueError: an iterator gives more items.
     """
-
-    def packed(items: object) -> list[object]:
-        return [pack(item, most) for item in items]  # type: ignore[attr-defined]
-
     if value is None or isinstance(value, bool | str | float):
         return value
     if isinstance(value, int):
         return int(value) if -LARGE < value < LARGE else {"int": hex(value)}
     if isinstance(value, list):
-        return packed(value)
-    if isinstance(value, dict):
-        return {"dict": [packed(pair) for pair in value.items()]}
-    for name, kind in ITEMS.items():
+        return [pack(item, most) for item in value]
+    for name, (kind, content, _) in KINDS.items():
         if isinstance(value, kind):
-            return {name: packed(value)}
-    for name, view in VIEWS.items():
-        if isinstance(value, view):
-            return {name: pack(dict(value.mapping), most)}  # type: ignore[attr-defined]
-    if isinstance(value, bytes | bytearray):
-        return {"bytes" if isinstance(value, bytes) else "bytearray": value.hex()}
-    if isinstance(value, complex):
-        return {"complex": [value.real, value.imag]}
-    if isinstance(value, range):
-        return {"range": packed((value.start, value.stop, value.step))}
-    return _pack_rare(value, most)
-
-
-def _pack_rare(value: object, most: int) -> object:
-    name = f"{type(value).__module__}.{type(value).__name__}"
-    if name in ("fractions.Fraction", "decimal.Decimal"):
-        return {type(value).__name__: str(value)}
+            return {name: pack(content(value), most)}
     if isinstance(value, Iterator):
         items = list(islice(value, most + 1))
         if len(items) > most:
             raise ValueError(f"an iterator gives more than {most:,} items")
-        return {"iterator": [pack(item, most) for item in items]}
-    raise TypeError(f"a value of type {type(value).__name__} cannot leave the sandbox")
+        return {"iterator": pack(items, most)}
+    name = type(value).__name__
+    if (type(value).__module__, name) in (("fractions", "Fraction"), ("decimal", "Decimal")):
+        return {name: str(value)}
+    raise TypeError(f"a value of type {name} cannot leave the sandbox")
 
 
 def unpack(data: object) -> object:
@@ -75,38 +80,7 @@ def unpack(data: object) -> object:
     if not isinstance(data, dict):
         return data
     ((name, content),) = data.items()
-    return _READERS[name](content)
-
-
-def _dict(pairs: list[list[object]]) -> dict[object, object]:
-    return {unpack(key): unpack(value) for key, value in pairs}
-
-
-def _imported(module: str, name: str) -> Callable[..., object]:  # when it is needed: every start counts
-    return lambda text: getattr(__import__(module), name)(text)
-
-
-def _items(kind: Callable[..., object]) -> Callable[..., object]:
-    return lambda content: kind(map(unpack, content))
-
-
-def _view(name: str) -> Callable[..., object]:
-    return lambda content: getattr(unpack(content), name)()
-
-
-_READERS: dict[str, Callable[..., object]] = {
-    **{name: _items(kind) for name, kind in ITEMS.items()},
-    **{name: _view(name) for name in VIEWS},
-    "bytes": bytes.fromhex,
-    "bytearray": bytearray.fromhex,
-    "dict": _dict,
-    "int": lambda text: int(text, 16),
-    "complex": lambda parts: complex(*parts),
-    "range": lambda parts: range(*map(unpack, parts)),  # type: ignore[call-overload]
-    "Fraction": _imported("fractions", "Fraction"),
-    "Decimal": _imported("decimal", "Decimal"),
-    "iterator": lambda content: iter(list(map(unpack, content))),
-}
+    return READERS[name](unpack(content))
 
 
 def update(old: object, new: object) -> object:

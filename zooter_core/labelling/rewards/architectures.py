@@ -23,7 +23,7 @@ from transformers.models.qwen2.modeling_qwen2 import Qwen2Model, Qwen2PreTrained
 from zooter_core.backends.local.checkpoint import weight_files
 from zooter_core.config.labelling import CheckpointConfig
 from zooter_core.errors import WorkError, ZooterError, first_line
-from zooter_core.weights import LOAD_LOCK, not_finite, quiet_libraries, resolve
+from zooter_core.weights import LOAD_LOCK, load_reason, not_finite, quiet_libraries, resolve
 
 Texts = TypeVar("Texts", tuple[str, str], tuple[str, str, str])
 
@@ -107,6 +107,7 @@ def load(config: CheckpointConfig, kind: Any = None) -> tuple[Any, Any]:
                 revision=config.revision,
                 dtype=getattr(torch, config.dtype),
                 output_loading_info=True,
+                trust_remote_code=False,
                 **options,
             )
             if config.adapter:
@@ -175,7 +176,7 @@ def check_files(config: CheckpointConfig) -> None:
 
 
 def _unloaded(where: str, problem: Exception) -> WorkError:
-    return WorkError(f"a reward model at {where}", first_line(problem), "Check [reward] in fleet.toml.")
+    return WorkError(f"a reward model at {where}", load_reason(problem), "Check [reward] in fleet.toml.")
 
 
 def _tokenizer(folder: str, revision: str | None, settings: Mapping[str, Any]) -> Any:
@@ -183,8 +184,8 @@ def _tokenizer(folder: str, revision: str | None, settings: Mapping[str, Any]) -
     if settings.get("model_type") == "gpt_neox_reward_model":
         from transformers import GPTNeoXConfig
 
-        return AutoTokenizer.from_pretrained(folder, revision=revision, config=GPTNeoXConfig())
-    return AutoTokenizer.from_pretrained(folder, revision=revision)
+        return AutoTokenizer.from_pretrained(folder, revision=revision, config=GPTNeoXConfig(), trust_remote_code=False)
+    return AutoTokenizer.from_pretrained(folder, revision=revision, trust_remote_code=False)
 
 
 def version_of(model: Any) -> str:

@@ -55,7 +55,7 @@ class HttpReward:
         self.url = config.url
         if not _is_address(self.url):
             raise ZooterError("url as http://... or https://... in [reward]", f'"{self.url}"', "Fix fleet.toml.")
-        key = key_from(config.api_key_env, "the reward endpoint")
+        key = key_from(config.api_key_env, "the reward endpoint", self.url, config.insecure)
         self._redact = Redaction(key)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._timeouts = 0  # of single pairs in a row

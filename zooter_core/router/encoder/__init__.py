@@ -18,13 +18,13 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from zooter_core.config.fleet import RUNTIMES
-from zooter_core.errors import WorkError, ZooterError, did_you_mean, first_line
+from zooter_core.errors import WorkError, ZooterError, did_you_mean
 from zooter_core.router.config import TOKENIZER
 from zooter_core.router.encoder.onnx import graph_of, pool
 from zooter_core.router.graph import Array, Graph, missing
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Progress, TextEncoder, by_length
 from zooter_core.router.tokenizer_file import check_patterns
-from zooter_core.weights import LOAD_LOCK, not_finite, quiet_libraries, resolve, stamp_of
+from zooter_core.weights import LOAD_LOCK, load_reason, not_finite, quiet_libraries, resolve, stamp_of
 
 BATCH = 32
 FEW = 4  # ONNX Runtime is faster up to this number of texts: on one core 2 times for 1 or 2, 1.4 for 4, 1.2 for 8
@@ -56,14 +56,14 @@ class Encoder(TextEncoder):
         try:
             if (file := Path(folder) / TOKENIZER).is_file():
                 check_patterns(file)
-            self.tokenizer = AutoTokenizer.from_pretrained(folder, truncation_side="left")
+            self.tokenizer = AutoTokenizer.from_pretrained(folder, truncation_side="left", trust_remote_code=False)
             with LOAD_LOCK:
-                self.model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+                self.model = AutoModel.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False).eval()
         except ZooterError:
             raise
         except Exception as problem:  # transformers, tokenizers and safetensors raise many kinds
             raise WorkError(
-                f"an encoder at {reference}", first_line(problem), "Name another in fleet.toml."
+                f"an encoder at {reference}", load_reason(problem), "Name another in fleet.toml."
             ) from problem
         if getattr(self.model, "pooler", None) is not None:
             self.model.pooler = None  # states are pooled here; BERT's own pooling is not used

@@ -1,0 +1,150 @@
+"""Where a key of the environment may go: a fleet.toml of a stranger names both the variable and the server."""
+
+from __future__ import annotations
+
+import os
+import pty
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zooter_core.cli.main import main
+from zooter_core.config.endpoint import EndpointConfig
+from zooter_core.config.fleet import load_fleet
+from zooter_core.config.labelling import HttpConfig
+from zooter_core.config.trust import trust_file
+from zooter_core.errors import ZooterError
+from zooter_core.labelling.rewards.http import HttpReward
+from zooter_core.paths import ROOT
+
+SECRET = "AWS_SECRET_ACCESS_KEY"
+ELSEWHERE = "https://models.example.org/v1"
+
+
+@pytest.fixture(autouse=True)
+def _settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    for name in (SECRET, "OPENAI_API_KEY", "VLLM_API_KEY"):
+        monkeypatch.setenv(name, "hush")
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Path:
+    """A stranger's fleet."""
+    return write(tmp_path / "fleet", ELSEWHERE)
+
+
+def write(folder: Path, url: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    lines = ("[[candidate]]", 'name = "far"', 'backend = "openai"', 'model = "m"')
+    keys = (f'base_url = "{url}"', f'api_key_env = "{SECRET}"')
+    (folder / "fleet.toml").write_text("\n".join((*lines, *keys, "")))
+    return folder
+
+
+def refusal(variable: str, url: str, **keys: bool) -> str:
+    """Why a key is not sent, with a candidate and with a reward model alike; "" if it is."""
+    reasons = set()
+    for read in (
+        lambda: EndpointConfig(url, variable, **keys).key("far"),
+        lambda: HttpReward(HttpConfig(url, api_key_env=variable, **keys), None),
+    ):
+        try:
+            assert read() is not None
+            reasons.add("")
+        except ZooterError as problem:
+            reasons.add(str(problem).replace("the reward endpoint", "far"))
+    (reason,) = reasons
+    assert "hush" not in reason
+    return reason
+
+
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        (SECRET, "http://localhost:8000/v1"),
+        (SECRET, "http://127.0.0.1:8000/v1"),
+        (SECRET, "http://[::1]:8000/v1"),
+        ("OPENAI_API_KEY", "https://api.openai.com/v1"),
+        ("VLLM_API_KEY", ELSEWHERE),
+    ],
+)
+def test_a_key_goes_without_asking_to_this_machine_its_provider_or_a_model_server_of_ones_own(variable, url):
+    assert refusal(variable, url) == ""
+
+
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        (SECRET, ELSEWHERE),
+        ("OPENAI_API_KEY", ELSEWHERE),
+        ("OPENAI_API_KEY", "https://api.openai.com.example.org/v1"),
+        ("OPENAI_API_KEY", "https://example.org\\\\.api.openai.com/v1"),
+        (SECRET, "https://127.0.0.1.example.org/v1"),
+        (SECRET, "https://localhost.example.org/v1"),
+    ],
+)
+def test_another_secret_or_a_providers_key_for_another_server_is_listed_and_refused(variable, url):
+    message = refusal(variable, url)
+    assert "Nobody has allowed that" in message
+    assert f"{variable} to https://" in message
+    assert "zooter trust" in message
+
+
+def test_no_key_goes_over_plain_http_to_another_machine(fleet):
+    for variable in (SECRET, "VLLM_API_KEY"):
+        assert "insecure = true" in refusal(variable, "http://models.example.org/v1")
+    assert refusal("VLLM_API_KEY", "http://models.example.org/v1", insecure=True) == ""
+    assert "Nobody has allowed" in refusal(SECRET, "http://models.example.org/v1", insecure=True)
+
+
+def test_a_trusted_fleet_may_send_what_it_named_then_and_nothing_else(fleet, capsys):
+    assert main(["trust", str(fleet)]) == 0
+    assert capsys.readouterr().out == f"{SECRET} may be sent to https://models.example.org.\n"
+    assert stat.S_IMODE(trust_file().stat().st_mode) == 0o600
+    assert refusal(SECRET, ELSEWHERE) == ""
+    for url in ("https://models.example.org:8443/v1", "https://other.example.org/v1"):
+        assert "Nobody has allowed" in refusal(SECRET, url)
+    assert "Nobody has allowed" in refusal("OPENAI_API_KEY", ELSEWHERE)
+    assert main(["trust", str(write(fleet, "https://other.example.org"))]) == 0
+    assert [refusal(SECRET, url) for url in (ELSEWHERE, "https://other.example.org/v1")] == ["", ""]
+
+
+def test_a_variable_allows_it_for_a_service(monkeypatch):
+    monkeypatch.setenv("ZOOTER_TRUST", f"OTHER=https://x.org {SECRET}=https://models.example.org")
+    assert refusal(SECRET, ELSEWHERE) == ""
+
+
+def test_a_fleet_names_the_keys_of_its_candidates_judge_tagger_and_reward_model(fleet):
+    models = "".join(
+        f'[{name}]\nbackend = "openai"\nmodel = "m"\nbase_url = "{ELSEWHERE}"\napi_key_env = "{variable}"\n'
+        for name, variable in (("reward.judge", "JUDGES"), ("tagger.instagger", "TAGGERS"))
+    )
+    text = (fleet / "fleet.toml").read_text()
+    (fleet / "fleet.toml").write_text(f'{text}[reward]\nkind = "judge"\n[tagger]\nkind = "instag"\n{models}')
+    assert [variable for variable, _ in load_fleet(fleet).key_uses] == [SECRET, "JUDGES", "TAGGERS"]
+    (fleet / "fleet.toml").write_text(f'{text}[reward]\nkind = "http"\nurl = "{ELSEWHERE}"\napi_key_env = "REWARDS"\n')
+    assert load_fleet(fleet).key_uses == [(SECRET, ELSEWHERE), ("REWARDS", ELSEWHERE)]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 2), ("y", 1)])
+def test_at_a_terminal_it_is_asked_once(fleet, answer, code):
+    """With a yes, the command goes on: here it finds no such server."""
+    text = (fleet / "fleet.toml").read_text().replace("models.example.org", "zooter.invalid")
+    (fleet / "fleet.toml").write_text(text + "retries = 0\n")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "zooter_core.cli", "check", "--fleet", str(fleet)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_PROXY": "*"}
+    os.write(ours, f"{answer}\n".encode())
+    ended = subprocess.run(
+        command, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, env=environment, timeout=120, check=False
+    )
+    shown = os.read(ours, 1 << 16).decode()
+    assert f"{SECRET} would be sent to https://zooter.invalid" in shown
+    assert ended.returncode == code
+    assert (trust_file().exists(), "hush" in shown + ended.stdout.decode()) == (answer == "y", False)
+    if answer == "y":
+        assert "no such host" in ended.stdout.decode() + shown

@@ -1,0 +1,120 @@
+"""Pages of other sites: what a browser lets them send is refused, unless their site is named."""
+
+from __future__ import annotations
+
+import logging
+
+import httpx2
+import pytest
+
+from support.running_endpoint import QUERY, READY_SECONDS, Endpoint
+from zooter_core.serve.keys import Key, add_key
+
+CHAT = {"model": "auto", "messages": [{"role": "user", "content": QUERY}]}
+FRIEND, EVIL = "https://friend.example", "http://evil.example"
+FORM_TYPES = ("text/plain;charset=UTF-8", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None)
+ROUTES = (
+    ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/route"),
+    ("POST", "/v1/feedback"),
+    ("POST", "/admin/reload"),
+    ("OPTIONS", "/v1/chat/completions"),
+    ("GET", "/v1/models"),
+    ("GET", "/ready"),
+    ("GET", "/metrics"),
+    ("GET", "/openapi.json"),
+)
+
+
+@pytest.fixture
+def endpoint(serve) -> Endpoint:
+    return serve("good", options={"allowed_hosts": ("box.example",), "allowed_origins": (FRIEND,)})
+
+
+def send(endpoint: Endpoint, method: str, path: str, body: object = None, **headers: str | None) -> httpx2.Response:
+    """A request with just these headers; `_` in a name stands for `-`."""
+    named = {name.replace("_", "-"): value for name, value in headers.items() if value is not None}
+    with httpx2.Client(base_url=endpoint.url, trust_env=False, timeout=READY_SECONDS) as client:
+        request = client.build_request(method, path, json=body) if body else client.build_request(method, path)
+        if body and "content_type" in headers:
+            del request.headers["content-type"]
+        request.headers.update(named)
+        return client.send(request)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},  # DNS rebinding
+        {"host": "localhost.evil.example:8400"},
+        {"origin": EVIL},
+        {"origin": "null"},
+        {"origin": "http://localhost:3000"},
+        {"origin": FRIEND + ".evil.example"},
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+    ],
+)
+def test_a_foreign_page_reaches_no_route(endpoint, scripted, headers):
+    for method, path in ROUTES:
+        response = send(endpoint, method, path, CHAT if method == "POST" else None, **headers)
+        assert (response.status_code, response.json()["error"]["code"]) == (403, "foreign_page"), path
+        assert not any(name.startswith("access-control") for name in response.headers)
+    assert send(endpoint, "GET", "/health", **headers).status_code == 200
+    assert scripted.bodies == []
+    assert not (endpoint.server.settings.data / "feedback.jsonl").exists()
+
+
+def test_a_refusal_names_the_option_that_allows_it(endpoint):
+    for headers, option in (({"host": "my.example:80"}, "host my.example"), ({"origin": EVIL}, f"origin {EVIL}")):
+        message = send(endpoint, "GET", "/v1/models", **headers).json()["error"]["message"]
+        assert message.endswith(f"zooter serve --allowed-{option}")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"host": "localhost"},
+        {"host": "Box.Example.:8400"},
+        {"host": "localhost:8400", "origin": "http://localhost:8400", "sec_fetch_site": "same-origin"},
+        {"sec_fetch_site": "none"},
+    ],
+)
+def test_programs_and_named_hosts_are_answered(endpoint, headers):
+    assert send(endpoint, "POST", "/v1/chat/completions", CHAT, **headers).status_code == 200
+
+
+@pytest.mark.parametrize("kind", FORM_TYPES)
+def test_what_a_form_can_send_is_refused(endpoint, scripted, kind):
+    for path in ("/v1/chat/completions", "/v1/route", "/v1/feedback", "/admin/reload"):
+        response = send(endpoint, "POST", path, CHAT, content_type=kind)
+        assert response.status_code == 415
+        assert "`Content-Type: application/json`" in response.json()["error"]["message"]
+    assert scripted.bodies == []
+    assert send(endpoint, "POST", "/admin/reload").status_code == 200  # curl -X POST
+
+
+def test_a_named_site_may_ask_and_read(serve, tmp_path):
+    key = add_key(tmp_path / "keys.json", Key("page", "", 0.0))
+    endpoint = serve("good", options={"allowed_origins": (FRIEND,), "keys": tmp_path / "keys.json"})
+    wanted = "authorization,content-type,x-session-id,x-stainless-lang"
+    preflight = {"access_control_request_method": "POST", "access_control_request_headers": wanted}
+    answer = send(endpoint, "OPTIONS", "/v1/chat/completions", origin=FRIEND, **preflight)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == FRIEND
+    assert set(wanted.split(",")) <= set(answer.headers["access-control-allow-headers"].replace(" ", "").split(","))
+    for authorization, status in ((f"Bearer {key}", 200), ("Bearer wrong", 401)):
+        headers = {"origin": FRIEND, "sec_fetch_site": "cross-site", "authorization": authorization}
+        answer = send(endpoint, "POST", "/v1/chat/completions", CHAT, **headers)
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (status, FRIEND)
+        assert "x-request-id" in answer.headers["access-control-expose-headers"]
+
+
+def test_what_a_client_sends_is_escaped_and_short_in_the_log(endpoint, caplog):
+    caplog.set_level(logging.WARNING, "zooter.serve")
+    send(endpoint, "GET", "/%1b%5b2J%0d%0aforged%e2%80%ae" + "x" * 20_000, origin=EVIL)
+    (line,) = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert len(line) < 400
+    assert line.isprintable()
+    assert line.startswith(r"/\x1b[2J\r\nforged\u202e")

@@ -1,0 +1,185 @@
+"""Clients that send too much, too slowly or over too many connections: they are cut off, and others are answered."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+
+import httpx2
+import psutil
+import pytest
+
+from support.running_endpoint import QUERY, Endpoint
+from zooter_core import connections
+from zooter_core.serve.keys import Key, add_key
+
+LINE = b"x-filler: " + b"x" * 1000 + b"\r\n"
+POST = b"POST /v1/route HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
+ENDLESS = 64 << 20
+MOST_TAKEN = 16 << 20  # what the kernel's buffers hold on both sides, and what is on its way
+PATIENCE = 20.0  # on a busy machine
+
+
+def connected(endpoint: Endpoint, data: bytes = b"") -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", httpx2.URL(endpoint.url).port), PATIENCE)
+    connection.sendall(data)
+    return connection
+
+
+def ending(connection: socket.socket) -> bytes:
+    """What a connection brings until the server closes it."""
+    received = b""
+    try:
+        while part := connection.recv(1 << 16):
+            received += part
+    except ConnectionError:  # it closed before it had read all
+        pass
+    return received
+
+
+def send_until_closed(connection: socket.socket, parts: Iterable[bytes]) -> int:
+    """How many bytes the server takes."""
+    taken = 0
+    try:
+        for part in parts:
+            connection.sendall(part)
+            taken += len(part)
+            if taken > ENDLESS:
+                break
+    except ConnectionError:
+        pass
+    return taken
+
+
+@contextmanager
+def health(endpoint: Endpoint) -> Iterator[list[float]]:
+    """How long /health takes, asked again and again while the block runs."""
+    seconds: list[float] = []
+    begun, ended = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        with httpx2.Client(base_url=endpoint.url, trust_env=False, timeout=PATIENCE) as client:
+            while not ended.is_set():
+                start = time.perf_counter()
+                assert client.get("/health").status_code == 200
+                seconds.append(time.perf_counter() - start)
+                begun.set()
+                ended.wait(0.02)
+
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(ask)
+        assert begun.wait(PATIENCE)
+        try:
+            yield seconds
+        finally:
+            ended.set()
+        asking.result()
+
+
+@pytest.mark.parametrize(
+    ("first", "part"),
+    [
+        (POST, LINE * 64),
+        (POST + b"x-filler: ", b"x" * 65536),
+        (b"GET /", b"x" * 65536),
+        (CHUNKED + b"2\r\n{}\r\n0\r\n", LINE * 64),  # trailers
+        (CHUNKED + b"2;", b"x" * 65536),  # an extension of a chunk
+    ],
+    ids=["lines", "one line", "address", "trailers", "extension"],
+)
+def test_headers_without_end_are_cut_off(serve, first, part):
+    endpoint = serve("good")
+    before = psutil.Process().memory_info().rss
+    with connected(endpoint, first) as connection, health(endpoint) as seconds:
+        assert send_until_closed(connection, itertools.repeat(part)) < MOST_TAKEN
+    assert psutil.Process().memory_info().rss - before < 48 << 20
+    assert max(seconds) < 5
+
+
+def test_headers_beyond_the_limit_are_named_and_those_below_are_read(serve):
+    endpoint = serve("good")
+    for size, status in ((70, b"431"), (60, b"200")):
+        with connected(endpoint, b"GET /health HTTP/1.1\r\n" + LINE * size + b"host: localhost\r\n\r\n") as connection:
+            assert connection.recv(12) == b"HTTP/1.1 " + status
+
+
+def test_slow_headers_and_bodies_end_and_take_no_place(serve, scripted, tmp_path, monkeypatch):
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 1.0)
+    monkeypatch.setattr(connections, "BODY_SECONDS", 2.0)
+    slow, other = (add_key(tmp_path / "keys.json", Key(name, "", 0.0)) for name in ("slow", "other"))
+    endpoint = serve("good", options={"keys": tmp_path / "keys.json"}, extra="[serve]\nconcurrent = 1\nqueue = 0\n")
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    head += b"authorization: Bearer " + slow.encode() + b"\r\ncontent-length: 1000\r\n\r\n{"
+    with ExitStack() as stack:
+        half = [stack.enter_context(connected(endpoint, part)) for part in (b"", POST, POST) for _ in range(10)]
+        bodies = [stack.enter_context(connected(endpoint, head)) for _ in range(100)]
+        for _ in range(5):
+            response = endpoint.chat(headers={"authorization": f"Bearer {other}"})
+            assert response.status_code == 200, response.text
+        assert all(ending(connection).startswith(b"HTTP/1.1 408") for connection in (*half, *bodies))
+    with connected(endpoint, head.replace(b"1000", b"400000")) as steady:  # slow, but fast enough
+        for _ in range(8):
+            steady.sendall(b" " * 50_000)
+            time.sleep(0.5)
+        assert steady.recv(12) == b"HTTP/1.1 400"  # it is no JSON
+
+
+def test_one_address_has_so_many_connections(serve):
+    extra = "[serve]\nconnections_per_client = 5\n"
+    for options, expected in (({}, 5), ({"proxies": ("127.0.0.0/8",)}, 20)):
+        endpoint = serve("good", options=options, extra=extra)
+        with ExitStack() as stack:
+            half = [stack.enter_context(connected(endpoint, POST)) for _ in range(20)]
+            time.sleep(0.5)
+            open_now = 0
+            for connection in half:
+                connection.setblocking(False)
+                try:
+                    assert not connection.recv(1)
+                except BlockingIOError:
+                    open_now += 1
+                except ConnectionError:
+                    pass
+            assert open_now == expected
+            assert httpx2.get(f"{endpoint.url}/health", trust_env=False).status_code == 200
+
+
+WIDE = b'{"messages": [' + b"[]," * 10_000_000 + b"[]]}"
+DEEP = b'{"a": ' + b"[" * 101 + b"]" * 101 + b"}"
+
+
+def test_a_large_body_of_many_values_is_refused_before_it_is_built(serve):
+    endpoint = serve("good")
+    before = psutil.Process().memory_info().rss
+    with health(endpoint) as seconds:
+        for body in (WIDE, DEEP, b'{"a": "' + b"\\\\" * 1000 + b'", "b": [' + b'"\\"",' * 400_000 + b"1]}"):
+            response = endpoint.client.post("/v1/chat/completions", content=body)
+            assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_json")
+    assert psutil.Process().memory_info().rss - before < 200 << 20  # the body itself, twice
+    assert max(seconds) < 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "1,2,3,[4],{5}\n" * 200_000,
+        [{"type": "text", "text": QUERY}, {"type": "image_url", "image_url": {"url": "A" * (30 << 20)}}],
+        [{"type": "text", "text": 'a "quoted\\" [text'}] * 2000,
+    ],
+    ids=["table", "image", "parts"],
+)
+def test_a_large_body_of_few_values_is_answered(serve, scripted, content):
+    endpoint = serve("good")
+    body = {"model": endpoint.order[0], "messages": [{"role": "user", "content": content}]}
+    with health(endpoint) as seconds:
+        response = endpoint.client.post("/v1/chat/completions", content=json.dumps(body).encode())
+    assert response.status_code == 200, response.text
+    assert scripted.bodies[-1]["messages"] == body["messages"]
+    assert max(seconds) < 3

@@ -1,0 +1,23 @@
+"""`zooter trust`: allows a fleet to send the keys that it names to its servers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from zooter_core.cli.arguments import argument
+from zooter_core.cli.consoles import err, out
+from zooter_core.config import trust as trusted
+from zooter_core.config.fleet import load_fleet
+
+
+def trust(fleet: Annotated[Path, argument("DIR", "Folder with a fleet.toml that you have read.")]) -> None:
+    opened = load_fleet(fleet)
+    uses = [use for use in opened.key_uses if not trusted.is_allowed(*use)]
+    if not uses:
+        err.print(f"The fleet in {opened.folder} needs no leave.")
+        return
+    trusted.trust(uses)
+    for use in dict.fromkeys(trusted.use_of(*use) for use in uses):
+        out.print("{} may be sent to {}.".format(*use.split("=", 1)))
+    err.print(f"To take that back, remove the line from {trusted.trust_file()}.")

@@ -1,0 +1,120 @@
+"""Where a key may go. A stranger's fleet.toml could name any secret of the environment, and any server.
+
+Without asking, a key goes to this machine, a provider's key to that provider, and the key of a model server of your
+own to any server. Every other pair of variable and server has to be allowed once: at the terminal, by `zooter trust`,
+or in $ZOOTER_TRUST. It is kept by pair and not by fleet: a fleet.toml that names another server asks again.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from zooter_core.errors import ZooterError, listed
+from zooter_core.files import atomic, private_folder, writing
+from zooter_core.hosts import DEFAULT_PORTS, Host, host_name
+
+TRUST = "ZOOTER_TRUST"  # an environment variable with pairs such as MY_KEY=https://models.example.org
+PROVIDERS = {  # variable -> hosts
+    "ANTHROPIC_API_KEY": ("api.anthropic.com",),
+    "CEREBRAS_API_KEY": ("api.cerebras.ai",),
+    "COHERE_API_KEY": ("api.cohere.ai", "api.cohere.com"),
+    "DEEPINFRA_API_KEY": ("api.deepinfra.com",),
+    "DEEPSEEK_API_KEY": ("api.deepseek.com",),
+    "FIREWORKS_API_KEY": ("api.fireworks.ai",),
+    "GEMINI_API_KEY": ("generativelanguage.googleapis.com",),
+    "GROQ_API_KEY": ("api.groq.com",),
+    "HF_TOKEN": ("router.huggingface.co",),
+    "MISTRAL_API_KEY": ("api.mistral.ai", "codestral.mistral.ai"),
+    "NVIDIA_API_KEY": ("integrate.api.nvidia.com",),
+    "OPENAI_API_KEY": ("api.openai.com", "eu.api.openai.com", "us.api.openai.com"),
+    "OPENROUTER_API_KEY": ("openrouter.ai",),
+    "PERPLEXITY_API_KEY": ("api.perplexity.ai",),
+    "TOGETHER_API_KEY": ("api.together.ai", "api.together.xyz"),
+    "XAI_API_KEY": ("api.x.ai",),
+}
+MODEL_SERVERS = re.compile(r"(VLLM|SGLANG|TGI|LLAMA_CPP|OLLAMA|LITELLM|LLM|MODEL|JUDGE|REWARD|TAGGER)_(API_)?KEY")
+
+
+def on_this_machine(url: str) -> bool:
+    """Whether the host of an address is this machine."""
+    name = _parts(url).hostname or ""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
+
+
+def use_of(variable: str, url: str) -> str:
+    """A key with the server that it goes to, as VARIABLE=https://host:port."""
+    parts = _parts(url)
+    name = host_name(parts.hostname or "") or repr(parts.hostname)
+    port = None if parts.port == DEFAULT_PORTS.get(parts.scheme) else parts.port
+    return f"{variable}={parts.scheme}://{Host(name, port)}"
+
+
+def is_allowed(variable: str, url: str) -> bool:
+    """Whether the key in a variable may be sent to an address."""
+    name = host_name(_parts(url).hostname or "")
+    if on_this_machine(url) or MODEL_SERVERS.fullmatch(variable) or name in PROVIDERS.get(variable, ()):
+        return True
+    return use_of(variable, url) in {*_trusted(), *os.environ.get(TRUST, "").split()}
+
+
+def check_uses(uses: Iterable[tuple[str, str]], fleet: str | Path = "DIR") -> None:
+    """Refuse keys that may not be sent.
+
+    Args:
+        uses: variables with the addresses that their keys would go to.
+        fleet: the folder of the fleet that asks for them, for the message.
+
+    Raises:
+        ZooterError: lists them.
+    """
+    if refused := dict.fromkeys(use_of(*use) for use in uses if not is_allowed(*use)):
+        shown = listed(" to ".join(use.split("=", 1)) for use in refused)
+        raise ZooterError(
+            "leave to send keys of the environment to servers",
+            f"none for {shown}",
+            f"If you trust the fleet: zooter trust {fleet}, or export {TRUST}='{' '.join(refused)}'.",
+            f"The fleet asks to send secrets of this machine's environment: {shown}. Nobody has allowed that.",
+        )
+
+
+def trust(uses: Iterable[tuple[str, str]]) -> None:
+    """Allow keys to be sent from now on.
+
+    Raises:
+        WorkError: the file cannot be written.
+    """
+    path = trust_file()
+    lines = dict.fromkeys([*_trusted(), *(use_of(*use) for use in uses)])
+    with writing(path):
+        private_folder(path.parent, ours=False)
+        with atomic(path, private=True) as partial:
+            partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def trust_file() -> Path:
+    """The file with a pair on each line, in the user's folder of settings."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")) / "zooter" / "trusted-keys"
+
+
+def _parts(url: str) -> SplitResult:
+    """The parts of an address; empty ones if it is none, which whoever opens it will say."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port != 0 else urlsplit("")
+    except ValueError:
+        return urlsplit("")
+
+
+def _trusted() -> list[str]:
+    try:
+        return trust_file().read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError):  # none, or not ours to read
+        return []

@@ -1,0 +1,182 @@
+"""Connections of the endpoint and the demo: how much a client may send before its request is read, how slowly, and
+how many connections there may be. uvicorn with httptools bounds none of this.
+
+While the server waits for a client (for headers, the rest of a body, or a next request), its connection may be closed
+to make room for another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+HEADER_BYTES = 64 << 10  # of a request's line and headers; also of anything else that is not its body
+HEADER_SECONDS = 10.0
+LAST_SECONDS = 1.0  # for a first request, when the server stops
+BODY_SECONDS, BODY_BYTES_A_SECOND = 20.0, 16 << 10  # a body may take so long, and a second more for so many bytes
+OTHER_FILES, MOST_FILES = 64, 1 << 16
+REASONS = {
+    408: "The request did not arrive in time.",
+    431: f"The request line and the headers have more than {HEADER_BYTES:,} bytes.",
+    503: "There are too many connections.",
+}
+
+
+def most_connections() -> int:
+    """As many as this process may open files, less those of others; a request may need one to a model's server, too."""
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return MOST_FILES
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MOST_FILES if files == resource.RLIM_INFINITY else min(files, MOST_FILES)
+    return max(16, (files - OTHER_FILES) // 2)
+
+
+def raise_file_limit() -> None:
+    """Let this process open as many files as it may: shells often start with 1,024, less than a full queue takes."""
+    try:
+        import resource
+    except ImportError:
+        return
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
+    if files != resource.RLIM_INFINITY and files < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+class Connection(HttpToolsProtocol):
+    """A connection of uvicorn with bounds.
+
+    Args:
+        most_of: how many connections a client's address may have; 0 is no limit of its own.
+    """
+
+    def __init__(self, *arguments: Any, most_of: Callable[[str], int] = lambda address: 0, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._most_of = most_of
+        self._unread = 0  # bytes since the last part of a body, or since the end of a request
+        self._body = 0  # bytes of a body
+        self._timer: asyncio.TimerHandle | None = None
+        self._last = False  # whether the server stops after the first request
+        self.waiting_since: float | None = None  # None while nothing is awaited of the client
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait(HEADER_SECONDS)
+        address = _address(self)
+        if address and (most := self._most_of(address)):
+            self._make_room([other for other in self.connections if _address(other) == address], most)
+        self._make_room(self.connections, most_connections())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._timer is None and (self.cycle is None or self.cycle.response_complete):
+            self._wait(HEADER_SECONDS)  # a further request begins
+        self._unread += len(data)
+        super().data_received(data)
+        if self._unread > HEADER_BYTES:
+            self._refuse(431)
+
+    def on_headers_complete(self) -> None:
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > HEADER_BYTES:
+            self._unread = size
+            raise ValueError(REASONS[431])  # the parser stops, and calls `send_400_response`
+        self._unread = self._body = 0
+        super().on_headers_complete()
+        if self._last and self.cycle is not None:
+            self.cycle.keep_alive = False
+        self._wait(BODY_SECONDS, self._check_body)
+
+    def on_body(self, body: bytes) -> None:
+        self._unread, self._body = 0, self._body + len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unread = 0
+        self._stop_waiting()
+        super().on_message_complete()
+        if self.cycle is not None and self.cycle.response_complete:  # it was answered before its end
+            self._wait(HEADER_SECONDS)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.waiting_since is None and not self.pipeline:
+            self.waiting_since = self.loop.time()  # for a next request; uvicorn has a timer for it
+
+    def handle_websocket_upgrade(self) -> None:
+        self._stop_waiting()
+        super().handle_websocket_upgrade()
+
+    def shutdown(self) -> None:
+        """Called when the server stops. A connection that it has just accepted may still send its request."""
+        if self.cycle is None:
+            self._last = True
+            self._wait(LAST_SECONDS)
+        else:
+            super().shutdown()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._unread > HEADER_BYTES:
+            self._refuse(431)
+        else:
+            super().send_400_response(msg)
+
+    def _wait(self, seconds: float, then: Callable[[], None] | None = None) -> None:
+        """Wait for the client; after so many seconds, give up."""
+        self._stop_waiting()
+        self.waiting_since = self.loop.time()
+        self._timer = self.loop.call_later(seconds, then or (lambda: self._refuse(408)))
+
+    def _stop_waiting(self) -> None:
+        self.waiting_since = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _check_body(self) -> None:
+        """Give up on a body that comes too slowly, but not because the app does not read it."""
+        if self.flow.read_paused or self.waiting_since is None:
+            self._body = 0
+            self._wait(BODY_SECONDS, self._check_body)
+            return
+        left = self.waiting_since + BODY_SECONDS + self._body / BODY_BYTES_A_SECOND - self.loop.time()
+        if left <= 0:
+            self._refuse(408)
+        else:
+            self._timer = self.loop.call_later(left, self._check_body)
+
+    def _refuse(self, status: int) -> None:
+        """Close the connection, with an answer if none has begun."""
+        if self.transport.is_closing():
+            return
+        text = REASONS[status].encode()
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            headers = b"content-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(text)
+            self.transport.write(STATUS_LINE[status] + headers + text)
+        self.transport.close()
+
+    def _make_room(self, connections: Iterable[Any], most: int) -> None:
+        """If there are more connections than that, close the one that has kept the server waiting for longest."""
+        connections = list(connections)
+        if len(connections) <= most:
+            return
+        waiting = [other for other in connections if other is not self and getattr(other, "waiting_since", None)]
+        if waiting:
+            oldest = min(waiting, key=lambda other: other.waiting_since)
+            self.connections.discard(oldest)
+            oldest.transport.abort()
+        else:
+            self._refuse(503)
+
+
+def _address(connection: Any) -> str:
+    client = getattr(connection, "client", None)
+    return client[0] if client else ""
