@@ -17,7 +17,8 @@ from zooter_core.terminal import visible
 pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
 
 ROOT = Path(__file__).resolve().parents[2]
-POOL = (f"one {HOSTILE}", "two [/red]", "three")
+NAME = HOSTILE.replace("\r", "")  # a name is one line
+POOL = (f"one {NAME}", "two [/red]", "three")
 ANSWER = f"answer {HOSTILE} end"
 
 

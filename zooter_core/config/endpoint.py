@@ -54,7 +54,6 @@ class EndpointConfig(Table):
     Attributes:
         base_url: what comes before `/chat/completions`; ends in `/v1` with most servers.
         api_key_env: the environment variable that holds the key. The key itself never stands in fleet.toml.
-        insecure: whether the key may go to another machine over plain HTTP, where anybody on the way can read it.
         connect_seconds, first_token_seconds, gap_seconds: how long to wait for a connection, for the first token after
             the request was sent, and for each further token.
         retries: more attempts at an answer of which nothing has come.
@@ -63,11 +62,11 @@ class EndpointConfig(Table):
         rest_after, rest_seconds: circuit breaker: after `rest_after` consecutive failures, skip the model for
             `rest_seconds`.
         token_limit: the server's name for the number of new tokens.
+        insecure: whether the key may go to another machine over plain HTTP, where anybody on the way can read it.
     """
 
     base_url: Annotated[StrictStr, AfterValidator(_address)]
     api_key_env: Variable | None = None
-    insecure: StrictBool = False
     connect_seconds: Positive = 5.0
     first_token_seconds: Positive = 120.0
     gap_seconds: Positive = 30.0
@@ -77,6 +76,7 @@ class EndpointConfig(Table):
     rest_after: Count = 3
     rest_seconds: NotNegative = 30.0
     token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    insecure: StrictBool = False
 
     @property
     def host(self) -> str:

@@ -167,8 +167,8 @@ class HttpConfig(RewardConfig):
         model: the endpoint's name for it.
         api: what the endpoint speaks.
         api_key_env: the environment variable that holds the endpoint's key.
-        insecure: whether the key may go to another machine over plain HTTP.
         batch: responses in a request.
+        insecure: whether the key may go to another machine over plain HTTP.
     """
 
     url: StrictStr
@@ -177,9 +177,9 @@ class HttpConfig(RewardConfig):
     api: Literal["pairs", "score", "pooling"] = "pairs"
     template: ResponseTemplate | None = None
     api_key_env: Variable | None = None
-    insecure: StrictBool = False
     timeout_seconds: Positive = 60.0
     batch: Count = 16
+    insecure: StrictBool = False
 
 
 @table("[reward]")
