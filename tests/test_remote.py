@@ -22,7 +22,7 @@ from zooter_core.records import Message, Response
 from zooter_core.remote import KEY, Endpoint, RemoteEnsemble, endpoint_url
 
 pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
-pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
 
 if TYPE_CHECKING:
     from support import running_endpoint

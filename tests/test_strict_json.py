@@ -74,7 +74,7 @@ def test_no_other_module_writes_or_reads_json():
     apart = {
         "zooter_core/backends/gguf/child.py",
         "zooter_core/backends/vllm/child.py",
-        "zooter_core/serve/targets/events.py",
+        "zooter_core/backends/endpoint/events.py",
         "zooter_core/strict_json.py",
         "zooter_core/data/formats/reading.py",
         "zooter_core/labelling/taggers/instag.py",

@@ -17,7 +17,7 @@ import httpx2
 import numpy as np
 
 from zooter_core.backends import Backend
-from zooter_core.backends.http.redaction import Redaction
+from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig, key_in
 from zooter_core.config.fleet import Fleet

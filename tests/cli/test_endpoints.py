@@ -13,7 +13,7 @@ import pytest
 from support import endpoint_fleet
 from support.scripted_server import serving
 
-pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
 
 ROOT = Path(__file__).resolve().parents[2]
 QUERIES = [f"What is {n} + {n}?" for n in range(70)]

@@ -14,7 +14,7 @@ from support.scripted_server import serving
 from support.terminal_screen import CLEAR, COLOUR, HOSTILE, MARKUP, Screen, squeezed, terminal, typed
 from zooter_core.terminal import visible
 
-pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = HOSTILE.replace("\r", "")  # a name is one line

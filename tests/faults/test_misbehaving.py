@@ -15,7 +15,7 @@ from support.scripted_models import Models
 from support.scripted_server import Scripted, serving
 from zooter_core.cli.main import main
 
-pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
 
 TEXT = "Hello, I am a scripted model."
 STATUSES = (400, 401, 403, 404, 408, 413, 418, 422, 429, 500, 502, 503, 504)
@@ -29,7 +29,19 @@ MODELS = (
 )
 # What these give is an answer, whole or cut off; all others give none, or half of one.
 ANSWERING = (
-    *("echo", "good", "narrow", "seeded", "think", "unhurried", "unfinished", "half-line", "length", "ten-megabytes"),
+    *(
+        "echo",
+        "good",
+        "narrow",
+        "seeded",
+        "think",
+        "unhurried",
+        "unfinished",
+        "half-line",
+        "length",
+        "ten-megabytes",
+        "lingers",
+    ),
     *("recovers", "wait-429", "twice-503"),
 )
 
@@ -48,7 +60,7 @@ def far(fleet_copy: Path, server: Scripted, request: pytest.FixtureRequest) -> P
     models = {"a": request.param, "b": "fine"}
     endpoint_fleet.save(fleet_copy, server.url, models, router=True, hang_seconds=0.8)
     text = (fleet_copy / "fleet.toml").read_text()
-    more = f"gap_seconds = {0.6 if request.param == 'hang-in-the-middle' else 20}\nmost_characters = 20_000\n"
+    more = f"gap_seconds = {0.6 if request.param.startswith('hang-in-') else 20}\nmost_characters = 20_000\n"
     (fleet_copy / "fleet.toml").write_text(text.replace("connect_seconds = 20\n", f"connect_seconds = 5\n{more}"))
     return fleet_copy
 

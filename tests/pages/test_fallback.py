@@ -16,7 +16,7 @@ from support.scripted_server import Scripted, serving
 from zooter_core.ui.chat import conversations, share
 from zooter_core.ui.history import history
 
-pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
 
 QUERY = "What is the sea?"
 COMPLETE = "".join(TEXT)

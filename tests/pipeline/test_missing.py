@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
 
 from support import endpoint_fleet
 from support.run_folders import records, small_batches

@@ -85,7 +85,7 @@ def test_parts_hold_every_response_once_and_are_made_in_one_pass(tiny_ensemble, 
 
 ray = pytest.importorskip("ray", reason="the extra zooter[ray] is not installed")
 parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
-pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
 
 from support import endpoint_fleet  # noqa: E402 (after the skips)
 from support.ray_driver import PART  # noqa: E402

@@ -8,10 +8,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
 
-from support.event_loops import run_apart
 from support.running_endpoint import stream_of
-from zooter_core.backends.http.breaker import Breaker
-from zooter_core.backends.http.refusals import REMEMBERED_SECONDS, Refusals
 
 METADATA = {"x-zooter-metadata": "enabled"}
 IMAGE = [
@@ -28,52 +25,6 @@ TOOLS = [{"type": "function", "function": {"name": "f"}}]
 
 def states(endpoint) -> dict[str, str]:
     return endpoint.client.get("/ready").json()["breakers"]
-
-
-def test_a_trial_of_ours_decides_after_the_rest():
-    now, trials = [0.0], []
-    breaker = Breaker(2, 30)
-    breaker.clock = lambda: now[0]
-
-    async def probe() -> str | None:
-        trials.append(now[0])
-        return "still down" if now[0] < 60 else None
-
-    breaker.failed("down")
-    breaker.answered()
-    breaker.failed("down")
-    assert breaker.state == "closed"
-    breaker.failed("down")
-    assert (breaker.state, breaker.seconds_left) == ("open", 30)
-    assert breaker.reason == "2 failures in a row, the last: down"
-    run_apart(breaker.try_again(probe))
-    assert trials == []  # it rests
-    now[0] = 30
-    assert breaker.state == "half-open"
-    run_apart(breaker.try_again(probe))
-    assert (breaker.state, breaker.seconds_left) == ("open", 30)
-    now[0] = 60
-    run_apart(breaker.try_again(probe))
-    assert (breaker.state, trials) == ("closed", [30, 60])
-
-
-def test_rest_seconds_of_zero_never_opens():
-    breaker = Breaker(1, 0)
-    breaker.failed("down")
-    assert breaker.state == "closed"
-
-
-def test_what_was_refused_is_forgotten_after_a_while():
-    now = [0.0]
-    refusals = Refusals(lambda: now[0])
-    refusals.note("images")
-    refusals.note("context", 4096)
-    assert "images" in refusals
-    assert "tools" not in refusals
-    assert refusals.context_tokens == 4096
-    now[0] = REMEMBERED_SECONDS
-    assert "images" not in refusals
-    assert refusals.context_tokens is None
 
 
 def test_a_candidate_that_rests_is_not_asked(serve, scripted):
@@ -163,7 +114,7 @@ def test_a_request_that_two_servers_fail_in_the_same_way_is_at_fault_itself(serv
         answer = endpoint.chat()
         assert answer.status_code == 502
         assert answer.headers["x-should-retry"] == "false"
-        assert answer.json()["error"]["message"].count("status 500: scripted http-500") == 2
+        assert answer.json()["error"]["message"].count('status 500, "scripted http-500"') == 2
     assert scripted.count("good") == 0
     assert set(states(endpoint).values()) == {"closed"}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-openai = pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+openai = pytest.importorskip("openai", reason="OpenAI's client is not installed")
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = Path(os.environ.get("ZOOTER_CLIENTS") or ROOT / ".clients")

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
 
 from support.running_endpoint import stream_of
-from zooter_core.serve.targets.events import Splitter
+from zooter_core.backends.endpoint.events import Splitter
 
 METADATA = {"x-zooter-metadata": "enabled"}
 

@@ -73,6 +73,18 @@ class Models(Apis):
         self.event("Half of")
         self.hang()
 
+    def hang_in_comments(self, body: Any) -> None:
+        """Alive, but no further token."""
+        self.begin()
+        self.event("Half of")
+        while not self.server.closing.wait(0.1):
+            self.raw(": keep-alive")
+
+    def lingers(self, body: Any) -> None:
+        """A whole answer, and then the connection stays open."""
+        self.stream_text()
+        self.hang()
+
     def think(self, body: Any) -> None:
         """Reasoning for longer than the first token may take, then text."""
         self.begin()

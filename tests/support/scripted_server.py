@@ -116,6 +116,8 @@ class Handler(Models):
     def play(self, model: str, body: dict[str, Any]) -> None:
         if model in self.server.replies:
             answer = self.server.replies[model](body["messages"][-1]["content"])
+            if not body.get("stream"):
+                return self.completion(answer if isinstance(answer, str) else " ".join(answer))
             return self.stream_text(answer.split(" ") if isinstance(answer, str) else answer, " ")
         if model.startswith("counts "):
             return self.counts(json.loads(model.removeprefix("counts ")))

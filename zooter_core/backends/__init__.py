@@ -23,7 +23,7 @@ KINDS = {
     "gguf": "zooter_core.backends.gguf.backend:GgufBackend",
     "vllm": "zooter_core.backends.vllm.backend:VllmBackend",
     "auto": "zooter_core.backends.gguf.auto:AutoBackend",
-    "openai": "zooter_core.backends.http.openai:OpenAIBackend",
+    "openai": "zooter_core.backends.endpoint.backend:OpenAIBackend",
     "recorded": "zooter_core.backends.recorded:RecordedBackend",
 }
 

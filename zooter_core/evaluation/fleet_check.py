@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.backends import iter_responses
+from zooter_core.backends.endpoint.backend import OpenAIBackend
 from zooter_core.backends.fallback import check_answered
-from zooter_core.backends.http.openai import OpenAIBackend
 from zooter_core.config.candidates import RECORDED, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.ensemble import Ensemble

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.records import Response
 from zooter_core.serve.chat_request import ChatRequest
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.failures import failed, note_end, note_failures
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.reply import Out
-from zooter_core.serve.targets import TargetError
 from zooter_core.serve.targets.events import chunk_shape, event_of
 
 Answers = dict[str, dict[str, Any]]  # in the order of the candidates
@@ -64,7 +64,7 @@ async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str],
     results = await asyncio.gather(*map(answer, names), return_exceptions=True)
     answers: Answers = {}
     for name, result in zip(names, results, strict=True):
-        if isinstance(result, TargetError):
+        if isinstance(result, EndpointError):
             exchange.ends(name, result)
         elif isinstance(result, BaseException):
             raise result

@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mappi
 from dataclasses import replace
 from typing import Any
 
-from zooter_core.backends.http.retry import RetryPolicy
+from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.method.selection import unsureness
 from zooter_core.serve.best import best_answer
 from zooter_core.serve.chat_request import ChatRequest, read_chat
@@ -19,7 +20,7 @@ from zooter_core.serve.failures import broke_off, failed, note_end, note_failure
 from zooter_core.serve.gateway import AUTO_BEST, RMR, Gateway
 from zooter_core.serve.reasoning import readable_by
 from zooter_core.serve.reply import Out
-from zooter_core.serve.targets import Progress, TargetError
+from zooter_core.serve.targets import Progress
 from zooter_core.serve.targets.events import chunk_shape, event_of
 
 MOST_FALLBACKS = 5
@@ -83,7 +84,7 @@ async def send_first(gateway: Gateway, exchange: Exchange, ask: Ask, out: Out) -
     """Send the first answer that begins. The caller ends a stream.
 
     Args:
-        ask: asks a candidate; raises TargetError if it does not begin to answer.
+        ask: asks a candidate; raises EndpointError if it does not begin to answer.
 
     Raises:
         ApiError: every candidate failed, or the answer broke off.
@@ -127,14 +128,16 @@ async def _first(gateway: Gateway, exchange: Exchange, ask: Ask) -> tuple[str, A
                 name = running.pop(task)
                 try:
                     answer = task.result()
-                except TargetError as error:
+                except EndpointError as error:
                     exchange.ends(name, error)
                     if same_elsewhere(gateway, exchange):
                         raise _all_failed(gateway, exchange) from None
                     continue
                 exchange.answers(name)
                 for other in running.values():
-                    exchange.ends(other, TargetError(f"{name} began to answer before it", 504, counts=False))
+                    exchange.ends(
+                        other, EndpointError(f"{name} began to answer before it", own_status=504, not_sent=True)
+                    )
                 return name, answer
     finally:
         await _cancel(running)
@@ -174,7 +177,7 @@ async def _pass_on(gateway: Gateway, first: bytes, events: Events, exchange: Exc
         await out.write(first)
         async for data in events:
             await out.write(data)
-    except TargetError as error:
+    except EndpointError as error:
         note_end(gateway, exchange, exchange.candidate, error)
         raise broke_off(exchange.candidate, error) from None
     else:

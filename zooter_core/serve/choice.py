@@ -92,7 +92,7 @@ def _named(fleet: Fleet, request: ChatRequest) -> Choice:
 
 def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
     """The candidates that cannot or must not answer, with the reason."""
-    fleet, upstreams = gateway.fleet, gateway.upstreams
+    fleet, connections = gateway.fleet, gateway.connections
     if unknown := [name for name in request.allowed or () if name not in (*fleet.pool, *VIRTUAL)]:
         raise bad_request(
             f"`models` names {listed(unknown)}, but the candidates here are {listed(fleet.pool)}.", "models"
@@ -103,8 +103,8 @@ def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
         if candidate.name not in allowed:
             reasons[candidate.name] = "not among `models`"
             continue
-        upstream = upstreams.get(candidate.name)
-        if reason := unable(candidate, request.needs, upstream.refusals if upstream else None):
+        connection = connections.get(candidate.name)
+        if reason := unable(candidate, request.needs, connection.refusals if connection else None):
             reasons[candidate.name] = reason
         elif param := unsupported(candidate, request.body):
             reasons[candidate.name] = f"does not support {param}"

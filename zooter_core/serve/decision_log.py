@@ -10,9 +10,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.files import owner_only, private_folder
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.targets import TargetError
 from zooter_core.serve.usage import usage_of
 from zooter_core.strict_json import dump_json
 
@@ -113,9 +113,9 @@ def record_of(exchange: Exchange, prompts: bool = False) -> dict[str, Any]:
     return record | ({"messages": list(request.messages)} if prompts and request else {})
 
 
-def _failure(name: str, error: TargetError, prompts: bool) -> dict[str, Any]:
+def _failure(name: str, error: EndpointError, prompts: bool) -> dict[str, Any]:
     """Why a candidate failed. What its server says, after a colon, may repeat the prompt."""
-    reason = error.reason if prompts else error.reason.partition(": ")[0]
+    reason = error.message if prompts else error.reason.partition(": ")[0]
     return {"candidate": name, "status": error.status, "server_status": error.server_status, "reason": reason}
 
 

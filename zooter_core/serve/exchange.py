@@ -7,10 +7,11 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.config.fleet import Fleet
 from zooter_core.serve.chat_request import ChatRequest, check_size
 from zooter_core.serve.choice import Choice, choose
-from zooter_core.serve.targets import Progress, TargetError
+from zooter_core.serve.targets import Progress
 
 if TYPE_CHECKING:
     from zooter_core.serve.gateway import Gateway
@@ -33,7 +34,7 @@ class Attempt:
     started: float
     progress: Progress
     seconds: float | None = None
-    error: TargetError | None = None
+    error: EndpointError | None = None
 
 
 @dataclass
@@ -76,7 +77,7 @@ class Exchange:
     routing_seconds: float | None = None
     choice: Choice | None = None
     attempts: list[Attempt] = field(default_factory=list)
-    failures: list[tuple[str, TargetError]] = field(default_factory=list)
+    failures: list[tuple[str, EndpointError]] = field(default_factory=list)
     hedged: bool = False
     candidate: str | None = None
     first_token_seconds: float | None = None
@@ -111,7 +112,7 @@ class Exchange:
         self.attempts.append(Attempt(candidate, time.perf_counter(), self.progress))
         return self.progress
 
-    def ends(self, candidate: str, error: TargetError | None = None) -> None:
+    def ends(self, candidate: str, error: EndpointError | None = None) -> None:
         """Note that a candidate's answer is complete, or why it has none."""
         if error is not None:
             self.failures.append((candidate, error))
@@ -157,5 +158,5 @@ class Exchange:
         if self.rewards:
             shape["rewards"] = self.rewards
         shape["hedged"] = self.hedged
-        shape["failed"] = [{"candidate": name, "reason": error.reason} for name, error in self.failures]
+        shape["failed"] = [{"candidate": name, "reason": error.client_message} for name, error in self.failures]
         return {"zooter": shape}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zooter_core.backends.endpoint.connection import CHAT
+from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.errors import listed
 from zooter_core.serve.errors import INVALID, SERVER, ApiError
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.gateway import Gateway
-from zooter_core.serve.targets import CHAT, TargetError
 
 AS_ONE = (404, 429)  # statuses that a client gets if every candidate's server answers with it
 
@@ -34,39 +35,39 @@ def note_failures(gateway: Gateway, exchange: Exchange) -> None:
     ways = [error.same_as for error in errors.values()]
     nobody = exchange.candidate is None and not exchange.compared
     for name, error in errors.items():
-        if (target := gateway.upstreams.get(name)) is None:
+        if (connection := gateway.connections.get(name)) is None:
             continue
         needs = exchange.request.needs if exchange.request else None
         if error.subject == "context" or (error.subject and getattr(needs, error.subject, False)):
-            target.refusals.note(error.subject, error.context_tokens)
+            connection.refusals.note(error.subject, error.context_tokens)
         blameless = nobody and error.same_as is not None and ways.count(error.same_as) > 1
         if error.counts and not blameless and exchange.path.endswith(CHAT):
-            target.failed(error.reason)
+            connection.failed(error.reason)
 
 
-def note_end(gateway: Gateway, exchange: Exchange, candidate: str, error: TargetError | None = None) -> None:
+def note_end(gateway: Gateway, exchange: Exchange, candidate: str, error: EndpointError | None = None) -> None:
     """Tell a candidate's breaker how its answer ended after it had begun."""
-    target = gateway.upstreams.get(candidate)
-    if target is None or not exchange.path.endswith(CHAT):
+    connection = gateway.connections.get(candidate)
+    if connection is None or not exchange.path.endswith(CHAT):
         return
     if error is None:
-        target.breaker.answered()
+        connection.breaker.answered()
     elif error.counts:
-        target.failed(error.reason)
+        connection.failed(error.reason)
 
 
 def failed(exchange: Exchange) -> ApiError:
     """The error when no candidate could answer: a server's own if it was the only one or the request is at fault."""
-    failures: Sequence[tuple[str, TargetError]] = exchange.failures
+    failures: Sequence[tuple[str, EndpointError]] = exchange.failures
     alone = len({name for name, _ in failures}) == 1
-    if alone or all(error.request_fault for _, error in failures):
+    if alone or all(error.refused for _, error in failures):
         name, error = failures[-1] if alone else failures[0]
-        kind = INVALID if error.request_fault else SERVER
-        message = f"{name} could not answer: {error.reason}."
+        kind = INVALID if error.refused else SERVER
+        message = f"{name} could not answer: {error.client_message}."
         return ApiError(
             error.status, message, "upstream_error", kind=kind, headers=_retry_after(error), body=error.body
         )
-    reasons = listed((f"{name} ({error.reason})" for name, error in failures), "; ")
+    reasons = listed((f"{name} ({error.client_message})" for name, error in failures), "; ")
     statuses = {error.status for _, error in failures}
     soonest = min((error for _, error in failures), key=lambda error: error.retry_after or 0)
     message = f"No model could answer: {reasons}."
@@ -77,10 +78,10 @@ def failed(exchange: Exchange) -> ApiError:
     return ApiError(status, message, "upstream_error", kind=SERVER, headers=headers)
 
 
-def broke_off(candidate: str | None, error: TargetError) -> ApiError:
+def broke_off(candidate: str | None, error: EndpointError) -> ApiError:
     """The error for an answer that has begun and does not reach its end."""
-    return ApiError(502, f"{candidate} broke off: {error.reason}.", "upstream_error", kind=SERVER)
+    return ApiError(502, f"{candidate} broke off: {error.client_message}.", "upstream_error", kind=SERVER)
 
 
-def _retry_after(error: TargetError) -> dict[str, str]:
+def _retry_after(error: EndpointError) -> dict[str, str]:
     return {"retry-after": f"{error.retry_after:.0f}"} if error.retry_after is not None else {}

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-import aiohttp
-
-from zooter_core.backends.http.breaker import Breaker
+from zooter_core.backends.endpoint.breaker import Breaker
+from zooter_core.backends.endpoint.connection import Connection
+from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.trust import check_uses
@@ -23,7 +23,7 @@ from zooter_core.router.router import PROBE
 from zooter_core.serve.batch_router import BatchRouter
 from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.sessions import Sessions
-from zooter_core.serve.targets import Target, TargetError
+from zooter_core.serve.targets import Target
 from zooter_core.serve.targets.local import Local
 from zooter_core.serve.targets.upstream import Upstream
 from zooter_core.weights import Progress, silent
@@ -50,15 +50,11 @@ class Gateway:
 
     def __init__(self, fleet: Fleet, router: BatchRouter, ensemble: Ensemble, sessions: Sessions) -> None:
         self.fleet, self.router, self.sessions, self.ensemble = fleet, router, sessions, ensemble
-        # Servers elsewhere are reached through the proxy that the environment names, those on this machine are not.
-        self._http = {local: _session(trust_env=not local) for local in (True, False)}
         # The loop's own threads stay free for what takes milliseconds.
         self._reward_threads = ThreadPoolExecutor(REWARD_THREADS, "reward")
         self._users, self._retired, self.closed = 0, False, False
         self.targets: dict[str, Target] = {
-            candidate.name: Upstream(candidate, self._http[candidate.endpoint.local])
-            if candidate.endpoint
-            else Local(candidate, ensemble)
+            candidate.name: Upstream(candidate) if candidate.endpoint else Local(candidate, ensemble)
             for candidate in fleet.candidates
         }
 
@@ -86,23 +82,19 @@ class Gateway:
         return gateway
 
     @property
-    def upstreams(self) -> dict[str, Upstream]:
-        """The candidates behind servers."""
-        return {name: target for name, target in self.targets.items() if isinstance(target, Upstream)}
+    def connections(self) -> dict[str, Connection]:
+        """To the candidates behind servers."""
+        return {name: target.connection for name, target in self.targets.items() if isinstance(target, Upstream)}
 
     @property
     def breakers(self) -> dict[str, Breaker]:
         """Their circuit breakers."""
-        return {name: target.breaker for name, target in self.upstreams.items()}
+        return {name: connection.breaker for name, connection in self.connections.items()}
 
-    def refusal(self, name: str) -> TargetError | None:
+    def refusal(self, name: str) -> EndpointError | None:
         """Why a candidate rests; None if it may be asked."""
         target = self.targets[name]
-        if not isinstance(target, Upstream) or target.breaker.state == "closed":
-            return None
-        breaker = target.breaker
-        reason = f"it rests after {breaker.reason}"
-        return TargetError(reason, 503, retry_after=max(breaker.seconds_left, 1.0), counts=False)
+        return target.connection.resting() if isinstance(target, Upstream) else None
 
     @asynccontextmanager
     async def used(self) -> AsyncIterator[Gateway]:
@@ -149,21 +141,8 @@ class Gateway:
         self.closed = True
         self.router.close()
         self._reward_threads.shutdown(wait=False, cancel_futures=True)
-        for target in self.upstreams.values():
-            await target.close()
-        for session in self._http.values():
-            await session.close()
-
-
-def _session(trust_env: bool) -> aiohttp.ClientSession:
-    """Connections that keep no cookies and change nothing on the way."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        skip_auto_headers=("User-Agent",),
-        trust_env=trust_env,
-    )
+        for connection in self.connections.values():
+            await connection.close()
 
 
 def _load_router(ensemble: Ensemble, progress: Progress) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from support.scripted_server import serving
-from zooter_core.backends.http.openai import OpenAIBackend
+from zooter_core.backends.endpoint.backend import OpenAIBackend
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.labelling import JudgeConfig

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from support.reward_endpoint import Endpoint, rewards_of
-from zooter_core.backends.http import retry
+from zooter_core.backends.endpoint import retry
 from zooter_core.config.labelling import HttpConfig
 from zooter_core.errors import WorkError, ZooterError
 from zooter_core.labelling.rewards import http, reward_model

@@ -8,7 +8,7 @@ import pytest
 
 from support.scripted_server import serving
 from zooter_core.backends import Piece
-from zooter_core.backends.http.openai import OpenAIBackend
+from zooter_core.backends.endpoint.backend import OpenAIBackend
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig

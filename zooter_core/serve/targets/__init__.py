@@ -9,45 +9,9 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from zooter_core.backends.http.refusals import Subject
 from zooter_core.serve.chat_request import ChatRequest
 
-CHAT = "/chat/completions"
 DONE = b"data: [DONE]\n\n"
-
-
-@dataclass(eq=False)
-class TargetError(Exception):
-    """Why a candidate did not answer.
-
-    Attributes:
-        reason: a phrase for people; it holds no key and no prompt.
-        status: of the candidate's server, or the one that fits.
-        body: the server's own error in the API's shape, if it has one that a client may see.
-        retry_after: seconds after which the server wants to be asked again.
-        temporary: whether the same candidate may succeed soon.
-        subject: what in the request is at fault, and not the candidate; None if nothing is.
-        context_tokens: the longest context, if the server names it.
-        counts: whether the failure says that the candidate's server is ill.
-        same_as: equal in failures of other candidates for which the request may be to blame; None if it cannot be.
-        server_status: what the candidate's server answered with, if it was not 200.
-    """
-
-    reason: str
-    status: int = 502
-    body: Mapping[str, Any] | None = None
-    retry_after: float | None = None
-    temporary: bool = False
-    subject: Subject | None = None
-    context_tokens: int | None = None
-    counts: bool = True
-    same_as: str | None = None
-    server_status: int | None = None
-
-    @property
-    def request_fault(self) -> bool:
-        """Whether the request is at fault, not the candidate."""
-        return self.subject is not None
 
 
 @dataclass
@@ -81,7 +45,7 @@ class Target(Protocol):
         """The whole answer, whose `model` is the candidate's name.
 
         Raises:
-            TargetError: there is none.
+            EndpointError: there is none.
         """
 
     def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
@@ -90,5 +54,5 @@ class Target(Protocol):
         Nothing is yielded before the first token. In every chunk `model` is the candidate's name.
 
         Raises:
-            TargetError: before the first event, or in the middle of the answer.
+            EndpointError: before the first event, or in the middle of the answer.
         """

@@ -1,75 +1,20 @@
-"""Server-sent events as bytes: split, read once, and passed on as they are but for the model's name."""
+"""What the endpoint does with events and chunks of the API: passes them on under another name, counts, writes them."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from zooter_core.backends.endpoint.events import chunk_of, payload
 from zooter_core.strict_json import dump_json
 
-END = re.compile(rb"\r?\n\r?\n")
-LONGEST_END = 4  # bytes
 # A key, since a quote inside a string is escaped. The first one of an event is its own; those of nested objects follow.
 MODEL = re.compile(rb'(?<!\\)"model"\s*:\s*(?:"(?:[^"\\]|\\.)*"|null)')
 OPEN = re.compile(rb'"finish_reason"\s*:\s*null')
 NOTED = re.compile(
     rb'"(?:finish_reason|usage|error|reasoning_details|thinking_blocks|encrypted_content)"\s*:(?!\s*null)'
 )
-LONGEST_EVENT = 1 << 24  # bytes; an event that does not end is not kept
-TOKENS = ("content", "tool_calls", "function_call", "reasoning_content", "reasoning", "refusal", "audio")
-
-
-class EventTooLongError(ValueError):
-    """An event is longer than LONGEST_EVENT."""
-
-
-class Splitter:
-    """Turns parts of a stream into whole events, each with its blank line."""
-
-    def __init__(self) -> None:
-        self._rest = bytearray()
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """The events that a part completes. Takes time by the length of the part, however long the event is."""
-        start, look = 0, max(0, len(self._rest) - LONGEST_END + 1)  # an end may have begun before this part
-        self._rest += data
-        for match in END.finditer(self._rest, look):
-            yield bytes(self._rest[start : match.end()])
-            start = match.end()
-        if start:
-            self._rest = self._rest[start:]
-        if len(self._rest) > LONGEST_EVENT:
-            raise EventTooLongError(f"an event of more than {LONGEST_EVENT:,} bytes")
-
-    def end(self) -> bytes:
-        """The last event, if the stream ended without its blank line."""
-        rest, self._rest = bytes(self._rest.strip()), bytearray()
-        return rest + b"\n\n" if rest else b""
-
-
-def payload(event: bytes) -> bytes:
-    """The data of an event; empty for comments and for events without data."""
-    if event.startswith(b"data: ") and event.count(b"\n") == 2:  # as nearly all of them
-        return event[6:].strip()
-    lines = [line[5:].lstrip(b" ") for line in event.splitlines() if line.startswith(b"data:")]
-    return b"\n".join(lines)
-
-
-def chunk_of(data: bytes) -> Mapping[str, Any]:
-    """The chunk in an event's data.
-
-    Raises:
-        ValueError: it is not a JSON object.
-    """
-    try:
-        chunk = json.loads(data.decode())  # only read, never written: numbers need not be finite
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if not isinstance(chunk, dict):
-        raise ValueError("no JSON object")
-    return chunk
 
 
 def renamed(event: bytes, model: bytes) -> bytes:
@@ -82,18 +27,6 @@ def renamed(event: bytes, model: bytes) -> bytes:
     if count or b'"choices"' not in event:
         return changed
     return event.replace(b"{", b"{" + model + b",", 1)
-
-
-def begins(chunk: Mapping[str, Any]) -> bool:
-    """Whether a chunk has the first token of an answer, or ends it."""
-    choices = chunk.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        if not isinstance(choice, dict):
-            continue
-        delta = choice.get("delta")
-        if choice.get("finish_reason") or (isinstance(delta, dict) and any(delta.get(name) for name in TOKENS)):
-            return True
-    return False
 
 
 def is_plain(event: bytes) -> bool:

@@ -11,13 +11,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zooter_core.backends import Piece, Request
+from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import ZooterError
 from zooter_core.records import Message, Response
 from zooter_core.serve.chat_request import ChatRequest, text_of
 from zooter_core.serve.errors import bad_request
-from zooter_core.serve.targets import Progress, TargetError
+from zooter_core.serve.targets import Progress
 from zooter_core.serve.targets.events import chunk_shape, event_of
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Local:
         try:
             while (item := await pieces.get()) is not None:
                 if isinstance(item, BaseException):
-                    raise TargetError(f"{type(item).__name__}", 500)
+                    raise EndpointError(type(item).__name__, own_status=500)
                 if item.response is not None:
                     self._end(item.response, request, progress)
                 yield item
@@ -85,7 +86,7 @@ class Local:
     def _end(self, response: Response, request: ChatRequest, progress: Progress) -> None:
         if response.error is not None:
             refused = response.finish == "refused"
-            raise TargetError(response.error.reason, 400 if refused else 500, subject="request" if refused else None)
+            raise EndpointError(response.error.reason, own_status=500, subject="request" if refused else None)
         progress.finish = FINISH.get(response.finish, "stop")
         prompt, answer = request.prompt_tokens, response.tokens
         progress.usage = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}

@@ -7,16 +7,21 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
+from support.event_loops import run_apart
 from support.read_stream import read
 from support.scripted_answers import TEXT
 from support.scripted_server import serving
 
-pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
 
 from zooter_core.backends import Request
+from zooter_core.backends.endpoint.connection import Connection
+from zooter_core.backends.endpoint.events import Splitter, chunk_of, payload
+from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import GenerationConfig
@@ -31,9 +36,9 @@ LOG = "See the server's log."
 
 def at(url, model="good", **config) -> CandidateConfig:
     waits = {"connect_seconds": 20, "first_token_seconds": 20, "gap_seconds": 20, "retries": 0, "rest_after": 99}
-    if model.startswith("hang-") and model != "hang-in-the-middle":
+    if model in ("hang-first", "hang-headers"):
         waits["first_token_seconds"] = 0.8
-    if model == "hang-in-the-middle":
+    if model.startswith("hang-in-"):
         waits["gap_seconds"] = 0.6
     return CandidateConfig(model, "openai", model, endpoint=EndpointConfig(url, **(waits | config)))
 
@@ -48,37 +53,37 @@ def together(backend, failing, good):
     return responses[1]
 
 
-@pytest.mark.parametrize(
-    ("model", "text", "reason", "next_step"),
-    [
-        ("hang-first", "", "no first token within 0.8 s", "first_token_seconds"),
-        ("hang-headers", "", "no first token within 0.8 s", "first_token_seconds"),
-        ("hang-in-the-middle", HALF, "no further token for 0.6 s, after 7 characters", "Try again"),
-        ("reset-first", "", "the connection broke", LOG),
-        ("reset-in-the-middle", HALF, "the connection broke, after 7 characters", LOG),
-        ("http-400", "", 'status 400, "scripted http-400"', "See the server's message"),
-        ("http-401", "", "status 401", "api_key_env"),
-        ("http-403", "", "status 403", "api_key_env"),
-        ("http-404", "", "status 404", 'Fix model = "http-404"'),
-        ("http-429", "", "status 429", "lower parallel"),
-        ("long-429", "", "a pause of 3600 s", "Try again later"),
-        ("http-500", "", "status 500", LOG.lower()),
-        ("http-503", "", "status 503", LOG.lower()),
-        ("html", "", "a web page instead of an answer", "/v1"),
-        ("html-404", "", "status 404", "Known: good, llama3.1:8b"),
-        ("plain-json", "", "one piece of JSON", "streams"),
-        ("broken-line", HALF, "is not JSON, after 7 characters", LOG.lower()),
-        ("not-utf8", HALF, "is not JSON, after 7 characters", LOG.lower()),
-        ("no-choices", "", "ended without any text", LOG),
-        ("number", "", "is not a string", LOG),
-        ("error-event", HALF, '"the model [31m ran out of memory", after 7 characters', LOG.lower()),
-        ("nothing", "", "ended without any text", LOG),
-        ("filtered", HALF, "content filter", "Rephrase"),
-        ("zipped", "", "a compressed answer", "compression"),
-        ("redirect", "", "status 307: it redirects to example.test, which is not followed", "base_url"),
-        ("goods", "", 'status 404, "model "goods" not found"', 'Did you mean "good"?'),
-    ],
-)
+FAULTS = [
+    ("hang-first", "", "no first token within 0.8 s", "first_token_seconds"),
+    ("hang-headers", "", "no first token within 0.8 s", "first_token_seconds"),
+    ("hang-in-the-middle", HALF, "no further token for 0.6 s, after 7 characters", "Try again"),
+    ("reset-first", "", "the connection broke", LOG),
+    ("reset-in-the-middle", HALF, "the connection broke, after 7 characters", LOG),
+    ("http-400", "", 'status 400, "scripted http-400"', "See the server's message"),
+    ("http-401", "", "status 401", "api_key_env"),
+    ("http-403", "", "status 403", "api_key_env"),
+    ("http-404", "", "status 404", 'Fix model = "http-404"'),
+    ("http-429", "", "status 429", "lower parallel"),
+    ("long-429", "", "a pause of 3600 s", "Try again later"),
+    ("http-500", "", "status 500", LOG.lower()),
+    ("http-503", "", "status 503", LOG.lower()),
+    ("html", "", "a web page instead of an answer", "/v1"),
+    ("html-404", "", "status 404", "Known: good, llama3.1:8b"),
+    ("plain-json", "", "one piece of JSON", "streams"),
+    ("broken-line", HALF, "is not JSON, after 7 characters", LOG.lower()),
+    ("not-utf8", HALF, "is not JSON, after 7 characters", LOG.lower()),
+    ("no-choices", "", "is not JSON", LOG.lower()),
+    ("number", "", "is not a string", LOG),
+    ("error-event", HALF, '"the model [31m ran out of memory", after 7 characters', LOG.lower()),
+    ("nothing", "", "ended without any text", LOG),
+    ("filtered", HALF, "content filter", "Rephrase"),
+    ("zipped", "", "a compressed answer", "compression"),
+    ("redirect", "", "status 307: it redirects to example.test, which is not followed", "base_url"),
+    ("goods", "", 'status 404, "model "goods" not found"', 'Did you mean "good"?'),
+]  # the model, what comes of its text, why not more, and what to do
+
+
+@pytest.mark.parametrize(("model", "text", "reason", "next_step"), FAULTS)
 def test_a_fault_is_told_once_and_what_came_is_kept(server, backend, model, text, reason, next_step):
     server.elsewhere = "http://example.test/v1/chat/completions"
     response = together(backend, at(server.url, model), at(server.url))
@@ -87,6 +92,58 @@ def test_a_fault_is_told_once_and_what_came_is_kept(server, backend, model, text
     assert next_step.lower() in str(response.error).lower()
     assert str(response.error).startswith(f"{model} at 127.0.0.1:")
     assert "\n" not in str(response.error)
+
+
+@pytest.mark.parametrize(("model", "text", "reason", "next_step"), FAULTS)
+def test_the_same_fault_ends_a_request_that_goes_on_as_it_came(server, model, text, reason, next_step):
+    """As `zooter serve` sends it. It has no retries, no model to suggest, and leaves a filter's work to its client."""
+    server.elsewhere = "http://example.test/v1/chat/completions"
+    shown, error = passed_on(at(server.url, model))
+    assert shown == text
+    if model == "filtered":
+        assert error is None
+        return
+    if model == "number":  # a client may know what it is
+        assert "in the middle" in error.reason
+        return
+    assert reason.partition(", after")[0].lower() in error.message.lower()
+    assert error.temporary == (model in RETRIED)
+    assert error.counts == (model not in ("http-400", "http-404", "html-404", "goods"))
+    assert error.overload == (model.startswith("hang-") or model.endswith("429"))
+
+
+RETRIED = (  # before the first token; after it, nobody is asked again
+    *("reset-first", "reset-in-the-middle", "http-429", "long-429", "http-500", "http-503", "broken-line", "not-utf8"),
+    *("no-choices", "error-event", "nothing"),
+)
+
+
+def passed_on(candidate: CandidateConfig) -> tuple[str, EndpointError | None]:
+    """The text of a stream that goes through as it comes, and why it has no end."""
+    pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
+    from zooter_core.serve.chat_request import ChatRequest
+    from zooter_core.serve.targets import Progress
+    from zooter_core.serve.targets.upstream import Upstream
+
+    request = ChatRequest({"messages": [{"role": "user", "content": "What is the sea?"}], "stream": True})
+    events = list[bytes]()
+
+    async def read_all() -> EndpointError | None:
+        upstream = Upstream(candidate)
+        try:
+            async for part in upstream.stream(request, False, Progress()):
+                events.append(part)
+        except EndpointError as error:
+            return error
+        finally:
+            await upstream.connection.close()
+        return None
+
+    error = run_apart(read_all())
+    data = [payload(event) for part in events for event in Splitter().feed(part)]
+    chunks = [chunk_of(event) for event in data if event]
+    deltas = [choice["delta"].get("content") for chunk in chunks for choice in chunk["choices"]]
+    return "".join(text for text in deltas if isinstance(text, str)), error
 
 
 @pytest.mark.parametrize(
@@ -109,7 +166,7 @@ def test_ten_megabytes_are_cut(server, backend):
 
 
 @pytest.mark.parametrize(
-    ("most_characters", "limit"), [(100, "more than 1,088,576 bytes"), (200_000, "a line of the stream has more than")]
+    ("most_characters", "limit"), [(100, "more than 1,088,576 bytes"), (200_000, "an event of more than")]
 )
 def test_a_line_without_end_is_given_up_before_it_fills_the_memory(server, backend, most_characters, limit):
     endless = at(server.url, "endless-line", most_characters=most_characters, first_token_seconds=20)
@@ -180,6 +237,48 @@ def test_a_certificate_that_nobody_vouches_for(server, backend, tmp_path):
         assert not secret.bodies
 
 
+# What both do
+
+
+def test_signs_of_life_are_no_tokens(server, backend):
+    silent = at(server.url, "hang-in-comments")
+    assert "no further token for 0.6 s, after 7" in str(together(backend, silent, at(server.url)).error)
+    shown, error = passed_on(silent)
+    assert (shown, error.reason, error.status) == (HALF, "no further token for 0.6 s", 504)
+
+
+def test_an_answer_that_is_complete_waits_for_nobody(server, backend):
+    lingering = at(server.url, "lingers", gap_seconds=60)
+    began = time.monotonic()
+    assert together(backend, lingering, at(server.url)).text == FULL_TEXT
+    assert passed_on(lingering) == (FULL_TEXT, None)
+    assert time.monotonic() - began < 20
+
+
+def test_a_server_that_asks_for_a_pause_gets_it():
+    async def ask_twice(connection: Connection) -> tuple[EndpointError, EndpointError]:
+        errors = []
+        for _ in range(2):
+            with pytest.raises(EndpointError) as caught:
+                await connection.post("/chat/completions", {"model": "waits 30"}, patience=5)
+            errors.append(caught.value)
+        await connection.close()
+        return errors[0], errors[1]
+
+    with serving() as busy:
+        first, second = run_apart(ask_twice(Connection(at(busy.url, "waits 30"))))
+        assert busy.count("waits 30") == 1
+    assert (first.server_status, first.retry_after, first.not_sent) == (503, 30, False)
+    assert (second.status, second.not_sent, second.counts) == (429, True, False)
+    assert 25 < second.retry_after <= 30
+
+
+def test_an_echoed_key_is_in_no_stream_that_passes_through(server, monkeypatch):
+    monkeypatch.setenv("SCRIPTED_KEY", "sk-test-4f9a0c77b1d2")
+    shown, error = passed_on(at(server.url, "echo-key", api_key_env="SCRIPTED_KEY"))
+    assert (shown, error) == ("Your key is ***, or ***, so x***x.", None)
+
+
 # Attempts
 
 
@@ -235,7 +334,7 @@ def test_a_candidate_that_fails_again_and_again_rests_until_a_request_of_ours_is
     now = [1000.0]
     with serving() as busy:
         weak = at(busy.url, "well-again", rest_after=2, rest_seconds=30)
-        backend.server(weak).breaker.clock = lambda: now[0]
+        backend.connection(weak).breaker.clock = lambda: now[0]
         for _ in range(2):
             assert "status 503" in str(asked_alone(backend, weak).error)
         resting = asked_alone(backend, weak)

@@ -1,8 +1,10 @@
 """How many requests one server has at the same time: its `parallel` at most, fewer while it cannot keep up.
 
 Additive increase, multiplicative decrease, as in TCP's congestion control (Chiu and Jain, 1989): a refusal for too many
-requests (429) or a time-out halves the number, and as many answers as are allowed at once raise it by one. Until the
-first such cut each answer raises it (slow start), so that a server that answers one request at a time is not flooded.
+requests (429) or a time-out halves the most that have been under way, and as many answers as are allowed at once raise
+it by one. Work that has thousands of requests ready begins with few, and until the first cut each answer raises the
+number (slow start), so that a server that answers one request at a time is not flooded. Requests that people wait for
+begin with all places: they come one by one, and each that waited for a slow start would be late for nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ class Places:
 
     def __init__(self, most: Callable[[], int]) -> None:
         self._most, self._waiting = most, deque[asyncio.Future[None]]()
-        self.taken = 0
+        self.taken = self.peak = 0  # now, and the most at the same time
 
     @property
     def waiting(self) -> int:
@@ -49,6 +51,7 @@ class Places:
             turn = self._waiting.popleft()
             if not turn.done():  # else it was cancelled
                 self.taken += 1
+                self.peak = max(self.peak, self.taken)
                 turn.set_result(None)
 
 
@@ -65,13 +68,23 @@ class Pace:
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic, begin: int | None = None) -> None:
         self.most, self.limit = most, float(min(most, begin or most))
         self._clock = clock
-        self._places = Places(lambda: 0 if self._pauses else int(self.limit))
-        self._cut_at, self._pauses = float("-inf"), 0
+        self._places = Places(lambda: 0 if self.seconds_left else int(self.limit))
+        self._cut_at, self._paused_until = float("-inf"), float("-inf")
+
+    @property
+    def seconds_left(self) -> float:
+        """Of the pause that the server has asked for."""
+        return max(self._paused_until - self._clock(), 0.0)
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[float]:
-        """Wait for a place and take it. Yields the time at which the request starts."""
-        await self._places.enter()
+    async def place(self, patience: float | None = None) -> AsyncIterator[float]:
+        """Wait for a place and take it. Yields the time at which the request starts.
+
+        Raises:
+            TimeoutError: there is none within so many seconds.
+        """
+        async with asyncio.timeout(patience):
+            await self._places.enter()
         try:
             yield self._clock()
         finally:
@@ -86,14 +99,10 @@ class Pace:
     def overloaded(self, started: float) -> None:
         """A request that started then was refused or timed out. Those that started before the last cut count once."""
         if started > self._cut_at:
-            self.limit = max(self.limit / 2, 1.0)
-            self._cut_at = self._clock()
+            self.limit = max(min(self.limit, self._places.peak) / 2, 1.0)
+            self._cut_at, self._places.peak = self._clock(), self._places.taken
 
     def pause(self, seconds: float) -> None:
         """Start no request for so long, as the server asks (Retry-After)."""
-        self._pauses += 1
-        asyncio.get_running_loop().call_later(seconds, self._resume)
-
-    def _resume(self) -> None:
-        self._pauses -= 1
-        self._places.fill()
+        self._paused_until = max(self._paused_until, self._clock() + seconds)
+        asyncio.get_running_loop().call_later(seconds + 0.001, self._places.fill)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from zooter_core.backends.http.retry import REFUSED
+from zooter_core.backends.endpoint.retry import REFUSED
 from zooter_core.strict_json import dump_json
 
 Subject = Literal["images", "tools", "json_mode", "stream_options", "context", "request"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import re
 import struct
@@ -12,8 +11,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from zooter_core.backends.http.faults import error_of
-from zooter_core.backends.http.server import PROBE, Server
+from zooter_core.backends.endpoint.connection import CHAT, PROBE, Connection
+from zooter_core.backends.endpoint.faults import EndpointError
 
 ROUTE_SECONDS = 10.0  # for a route that only llama.cpp, Ollama or vLLM has
 SIDE = 64  # pixels of the picture; some models refuse smaller ones
@@ -41,7 +40,7 @@ class Abilities:
         return asdict(self)
 
 
-async def abilities_of(server: Server) -> Abilities:
+async def abilities_of(server: Connection) -> Abilities:
     """What a server says of its model, and what trials show of the rest. It must have answered a request before."""
     stated = await _llama_cpp(server) or await _ollama(server) or await _vllm(server) or Abilities()
     trials: dict[str, dict[str, Any]] = {
@@ -56,7 +55,7 @@ async def abilities_of(server: Server) -> Abilities:
     return stated
 
 
-async def _llama_cpp(server: Server) -> Abilities | None:
+async def _llama_cpp(server: Connection) -> Abilities | None:
     """`/props` of llama.cpp. Any model gives JSON by its grammars; tools are left out where the template has none."""
     props = await _json(server, "/props")
     if "default_generation_settings" not in props:
@@ -71,7 +70,7 @@ async def _llama_cpp(server: Server) -> Abilities | None:
     )
 
 
-async def _ollama(server: Server) -> Abilities | None:
+async def _ollama(server: Connection) -> Abilities | None:
     """`/api/show` and `/api/ps` of Ollama, which cuts a longer prompt without a word."""
     shown = await _json(server, "/api/show", {"model": server.model})
     capabilities = shown.get("capabilities")
@@ -88,7 +87,7 @@ async def _ollama(server: Server) -> Abilities | None:
     return Abilities(context, "vision" in capabilities, "tools" in capabilities, json_mode=True)
 
 
-async def _vllm(server: Server) -> Abilities | None:
+async def _vllm(server: Connection) -> Abilities | None:
     """`max_model_len` in vLLM's list of models."""
     entries = (await _json(server, "/v1/models")).get("data")
     for entry in entries if isinstance(entries, list) else ():
@@ -97,23 +96,20 @@ async def _vllm(server: Server) -> Abilities | None:
     return None
 
 
-async def _json(server: Server, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+async def _json(server: Connection, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
     """The JSON object at a path of the server, beside its `/v1`; empty if there is none."""
-    with suppress(Exception):  # another make of server answers in any way
-        async with asyncio.timeout(ROUTE_SECONDS):
-            reply = await server.ask(server.config.base_url.rstrip("/").removesuffix("/v1") + path, body)
-        return reply if isinstance(reply, Mapping) else {}
+    with suppress(EndpointError):  # another make of server answers in any way
+        return await server.ask(server.client.url.removesuffix("/v1") + path, body, ROUTE_SECONDS)
     return {}
 
 
-async def _trial(server: Server, name: str, body: Mapping[str, Any]) -> bool | None:
+async def _trial(server: Connection, name: str, body: Mapping[str, Any]) -> bool | None:
     """Whether the server answers a tiny request; None if something else went wrong."""
     body = {"model": server.model, **body, str(server.config.token_limit): 1}
     try:
-        async with asyncio.timeout(server.config.first_token_seconds):
-            reply = await server.ask("/chat/completions", body)
-    except Exception as problem:
-        return False if error_of(problem, server.config, server.redact).refused else None
+        reply = await server.ask(CHAT, body, server.config.first_token_seconds)
+    except EndpointError as error:
+        return False if error.refused else None
     return bool(_member(reply, "choices", 0, "logprobs")) if name == "logprobs" else True
 
 

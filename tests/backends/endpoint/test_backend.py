@@ -15,11 +15,11 @@ from support.read_stream import read
 from support.scripted_answers import TEXT
 from support.scripted_server import serving
 
-pytest.importorskip("openai", reason="the extra zooter[openai] is not installed")
+pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
 
 from zooter_core.backends import Request, stream_or_fail
-from zooter_core.backends.http.openai import OpenAIBackend
-from zooter_core.backends.http.retry import RetryPolicy
+from zooter_core.backends.endpoint.backend import OpenAIBackend
+from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import GenerationConfig
@@ -169,12 +169,10 @@ def test_stop_set_before_the_start(server, backend):
 
 
 def test_a_bug_leaves_no_request_without_a_response(server, backend, monkeypatch):
-    from zooter_core.backends.http.server import Server
-
     async def broken(*_):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(Server, "answer", broken)
+    monkeypatch.setattr("zooter_core.backends.endpoint.answer.respond", broken)
     requests = [Request(candidate(server), ASK) for _ in range(2)]
     (_, responses) = read(stream_or_fail(backend, requests, GENERATION, threading.Event()), requests)
     assert all("RuntimeError: a bug" in str(response.error) for response in responses)
@@ -277,7 +275,7 @@ def test_load_tells_a_wrong_key(server, backend, monkeypatch):
 
 
 def test_without_the_package_only_its_candidates_fail(server, backend, monkeypatch):
-    monkeypatch.setitem(sys.modules, "openai", None)
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
     with pytest.raises(ZooterError, match=r"pip install 'zooter\[openai\]'"):
         backend.load(candidate(server))
     (_, (response,)) = answers(backend, [candidate(server)])

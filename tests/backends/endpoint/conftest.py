@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.scripted_server import Scripted, serving
-from zooter_core.backends.http.openai import OpenAIBackend
+from zooter_core.backends.endpoint.backend import OpenAIBackend
 
 
 @pytest.fixture(scope="module")

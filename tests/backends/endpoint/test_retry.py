@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zooter_core.backends.http.retry import LONGEST_RETRY_AFTER, LONGEST_WAIT, RetryPolicy, is_temporary, retry_after
+from zooter_core.backends.endpoint.retry import (
+    LONGEST_RETRY_AFTER,
+    LONGEST_WAIT,
+    RetryPolicy,
+    is_temporary,
+    retry_after,
+)
 
 
 def test_pauses_double_and_jitter_shortens_them():

@@ -13,18 +13,18 @@ import pytest
 
 from support.event_loops import run_apart
 from support.scripted_server import serving
+from zooter_core.backends.endpoint.abilities import Abilities, abilities_of
+from zooter_core.backends.endpoint.connection import Connection
+from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.gguf import child
-from zooter_core.backends.http.abilities import Abilities, abilities_of
-from zooter_core.backends.http.faults import error_of
-from zooter_core.backends.http.server import Server
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 
 
-def server_at(url: str, model: str) -> Server:
-    return Server(CandidateConfig(model, "openai", model, endpoint=EndpointConfig(url, retries=0)))
+def server_at(url: str, model: str) -> Connection:
+    return Connection(CandidateConfig(model, "openai", model, endpoint=EndpointConfig(url, retries=0)))
 
 
 @pytest.fixture
@@ -52,18 +52,17 @@ def llama_cpp(tmp_path: Path) -> Iterator[str]:
 def test_llama_cpp_says_what_it_can_do_and_refuses_an_image_with_status_500(llama_cpp):
     server = server_at(llama_cpp, "tiny")
 
-    async def look() -> tuple[Abilities, Exception]:
+    async def look() -> tuple[Abilities, EndpointError]:
         abilities = await abilities_of(server)
         content = [{"type": "text", "text": "Look"}, PICTURE]
-        with pytest.raises(Exception) as caught:  # noqa: PT011 (it is looked at below)
+        with pytest.raises(EndpointError) as caught:
             await server.ask("/chat/completions", {"messages": [{"role": "user", "content": content}]})
         return abilities, caught.value
 
-    abilities, problem = run_apart(look())
+    abilities, error = run_apart(look())
     assert abilities == Abilities(
         context_tokens=256, images=False, tools=False, json_mode=True, logprobs=True, parallel=2
     )
-    error = error_of(problem, server.config, server.redact)
     assert "status 500" in error.reason
     assert (error.subject, error.refused, error.temporary) == ("images", True, False)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 
 from support.event_loops import run_apart
-from zooter_core.backends.http.pace import Pace
+from zooter_core.backends.endpoint.pace import Pace
 
 
 class Clock:
@@ -22,8 +23,20 @@ def clock() -> Clock:
     return Clock()
 
 
+def used(pace: Pace, count: int) -> Pace:
+    """A pace after so many requests at the same time."""
+
+    async def use() -> None:
+        async with AsyncExitStack() as stack:
+            for _ in range(count):
+                await stack.enter_async_context(pace.place())
+
+    run_apart(use())
+    return pace
+
+
 def test_the_number_is_halved_once_for_all_that_started_before(clock):
-    pace = Pace(8, clock)
+    pace = used(Pace(8, clock), 8)
     clock.now = 101.0
     for _ in range(8):
         pace.overloaded(started=100.0)
@@ -37,8 +50,15 @@ def test_the_number_is_halved_once_for_all_that_started_before(clock):
     assert pace.limit == 1  # never below
 
 
+def test_a_limit_that_nobody_has_reached_is_no_measure(clock):
+    """It is the requests that were under way that are halved, not what fleet.toml allows."""
+    pace = used(Pace(100_000, clock), 64)
+    pace.overloaded(100.0)
+    assert pace.limit == 32
+
+
 def test_as_many_answers_as_are_allowed_raise_it_by_about_one(clock):
-    pace = Pace(4, clock)
+    pace = used(Pace(4, clock), 4)
     pace.overloaded(100.0)
     assert pace.limit == 2
     for _ in range(3):
@@ -49,13 +69,13 @@ def test_as_many_answers_as_are_allowed_raise_it_by_about_one(clock):
     assert pace.limit == 4  # `parallel`
 
 
-def test_it_begins_with_few_and_grows_with_each_answer_that_comes_soon(clock):
+def test_bulk_work_begins_with_few_and_grows_with_each_answer_that_comes_soon(clock):
     pace = Pace(32, clock, begin=4)
     pace.answered(soon=False)
     assert pace.limit == 4
     for _ in range(20):
         pace.answered()
-    assert pace.limit == 24
+    assert used(pace, 24).limit == 24
     pace.overloaded(100.0)
     pace.answered()
     assert 12 < pace.limit < 12.1

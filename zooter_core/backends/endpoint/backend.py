@@ -10,21 +10,23 @@ import asyncio
 import importlib.util
 import queue
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zooter_core.backends import Backend, Piece, Request
+from zooter_core.backends.endpoint.portal import Portal
 from zooter_core.backends.merge_streams import Stop
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.errors import ZooterError, not_installed
 
 if TYPE_CHECKING:
-    from zooter_core.backends.http.abilities import Abilities
-    from zooter_core.backends.http.server import Server
+    from zooter_core.backends.endpoint.abilities import Abilities
+    from zooter_core.backends.endpoint.connection import Connection
 
 POLL_SECONDS = 0.05  # between looks at the stop event
+BEGIN = 4  # requests at the same time; more once these are answered
 Put = Callable[[Piece], None]
 
 
@@ -34,19 +36,22 @@ class OpenAIBackend(Backend):
     independent = True
 
     def __init__(self) -> None:
-        self._servers: dict[CandidateConfig, Server] = {}
+        self._portal = Portal("endpoints")
+        self._connections: dict[CandidateConfig, Connection] = {}
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     def load(self, candidate: CandidateConfig) -> None:
         """Check that the server is there and accepts the key. The server loads its model with the first request."""
-        self._submit(self.server(candidate).connect()).result()
+        connection = self.connection(candidate)
+        from zooter_core.backends.endpoint.answer import connect
+
+        self._portal.submit(connect(connection)).result()
 
     def abilities(self, candidate: CandidateConfig) -> Abilities:
         """What the candidate's server and model can do."""
-        from zooter_core.backends.http.abilities import abilities_of
+        from zooter_core.backends.endpoint.abilities import abilities_of
 
-        return self._submit(abilities_of(self.server(candidate))).result()
+        return self._portal.submit(abilities_of(self.connection(candidate))).result()
 
     def stream(
         self, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event
@@ -58,7 +63,7 @@ class OpenAIBackend(Backend):
         """
         pieces: queue.Queue[Piece | None] = queue.Queue()
         abandoned = Stop(stop)  # also set when the reader goes away
-        answers = self._submit(_Answers(self, requests, generation, pieces.put).run(abandoned))
+        answers = self._portal.submit(_Answers(self, requests, generation, pieces.put).run(abandoned))
         answers.add_done_callback(lambda ended: pieces.put(None))
         try:
             while (piece := pieces.get()) is not None:
@@ -67,23 +72,16 @@ class OpenAIBackend(Backend):
         finally:
             abandoned.set()
 
-    def server(self, candidate: CandidateConfig) -> Server:
-        if importlib.util.find_spec("openai") is None:
-            raise not_installed("openai", candidate.name, "Run `pip install 'zooter[openai]'`.")
-        from zooter_core.backends.http.server import Server
+    def connection(self, candidate: CandidateConfig) -> Connection:
+        if importlib.util.find_spec("aiohttp") is None:
+            raise not_installed("aiohttp", candidate.name, "Run `pip install 'zooter[openai]'`.")
+        from zooter_core.backends.endpoint.connection import Connection
 
         with self._lock:
-            if candidate not in self._servers:
-                self._servers[candidate] = Server(candidate)
-            return self._servers[candidate]
-
-    def _submit(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Start a coroutine in the event loop. The loop starts with the first one."""
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="endpoints", daemon=True).start()
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            if candidate not in self._connections:
+                self._connections[candidate] = connection = Connection(candidate, BEGIN)
+                self._portal.closing.append(connection.close)
+            return self._connections[candidate]
 
 
 class _Answers:
@@ -119,17 +117,19 @@ class _Answers:
             # The number makes equal requests different samples.
             seed = self._generation.seed + number if request.seed is None else request.seed
             try:
-                server = self._backend.server(request.candidate)
+                connection = self._backend.connection(request.candidate)
             except ZooterError as problem:
                 self._put(Piece.failed(request, problem))
                 continue
-            self._most = max(self._most, 2 * server.config.parallel)
-            answer = _answer(server, request, replace(self._generation, seed=seed % 2**31), self._put)
+            self._most = max(self._most, 2 * connection.config.parallel)
+            answer = _answer(connection, request, replace(self._generation, seed=seed % 2**31), self._put)
             self._running.add(asyncio.create_task(answer))
         return bool(self._running)
 
 
-async def _answer(server: Server, request: Request, generation: GenerationConfig, put: Put) -> None:
+async def _answer(connection: Connection, request: Request, generation: GenerationConfig, put: Put) -> None:
     """Put the pieces of one request, the last one with its response."""
-    response = await server.answer(request.messages, generation, lambda text: put(Piece(request, text)))
+    from zooter_core.backends.endpoint.answer import respond
+
+    response = await respond(connection, request.messages, generation, lambda text: put(Piece(request, text)))
     put(Piece(request, response=response))

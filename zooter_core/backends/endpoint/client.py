@@ -1,0 +1,159 @@
+"""HTTP with one server. It sends nothing but the request, and reads no more than an answer can be long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+
+from zooter_core.backends.endpoint.faults import EndpointError, connection_error, status_error, too_late
+from zooter_core.backends.endpoint.redaction import Redaction
+from zooter_core.strict_json import dump_json
+
+EVENTS, JSON = "text/event-stream", "application/json"
+MOST_ERROR = 1 << 16  # bytes of a server's error that are read
+LONGEST_HEADER = 1 << 16  # bytes
+MOST_BYTES = 1 << 28  # of an answer, where nothing else is said
+
+
+class Client:
+    """Connections to one server, for one event loop. Redirects are not followed: the key is for this server alone.
+
+    Args:
+        url: what every path comes after.
+        key_variable: the environment variable from which the key is, for messages.
+        local: whether the server is on this machine, so that no proxy leads to it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None = None,
+        key_variable: str | None = None,
+        local: bool = False,
+        connect_seconds: float = 5.0,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        self.url, self.connect_seconds, self.most_bytes = url.rstrip("/"), connect_seconds, most_bytes
+        self.redact = Redaction(key)
+        self._key_variable = key_variable
+        self._headers = {"Content-Type": JSON, "Accept-Encoding": "identity"}
+        if key:
+            self._headers["Authorization"] = f"Bearer {key}"
+        self._proxy = None if local else _proxy_of(url)
+        self._session: aiohttp.ClientSession | None = None
+
+    @asynccontextmanager
+    async def open(
+        self, method: str, path: str, body: Mapping[str, Any] | None, kind: str, seconds: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A response with status 200; its connection is closed if it is not read to the end.
+
+        Args:
+            path: or another address of the server.
+            seconds: until its headers are there.
+
+        Raises:
+            EndpointError: there is none, or the connection breaks while the block reads it.
+        """
+        response = None
+        try:
+            async with asyncio.timeout(seconds):
+                response = await self._send(method, path, body, kind)
+            if response.status != 200:
+                raw = await self._start_of(response)
+                raise status_error(response.status, response.headers, raw, self.redact, self._key_variable)
+            _check_form(response, kind)
+            yield response
+        except TimeoutError as problem:
+            if isinstance(problem, aiohttp.ClientError):
+                raise connection_error(problem, self.connect_seconds, self.redact) from None
+            raise too_late(seconds, "first token" if kind == EVENTS else "answer") from None
+        except (aiohttp.ClientError, OSError) as problem:
+            raise connection_error(problem, self.connect_seconds, self.redact) from None
+        finally:
+            if response is not None:
+                response.release() if response.content.at_eof() else response.close()
+
+    async def fetch(self, method: str, path: str, body: Mapping[str, Any] | None = None, seconds: float = 60) -> bytes:
+        """The body of a response with status 200, without the key.
+
+        Raises:
+            EndpointError: there is none.
+        """
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(seconds), self.open(method, path, body, JSON, seconds) as response:
+                while data := await response.content.readany():
+                    parts.append(data)
+                    size += len(data)
+                    if size > self.most_bytes:
+                        raise EndpointError(f"the answer has more than {self.most_bytes:,} bytes")
+        except TimeoutError:
+            raise too_late(seconds) from None
+        return self.redact.data(b"".join(parts))
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def _send(self, method: str, path: str, body: Mapping[str, Any] | None, kind: str) -> aiohttp.ClientResponse:
+        if self._session is None:
+            self._session = _session(self.connect_seconds)
+        url = path if path.startswith(("http://", "https://")) else self.url + path
+        data = None if body is None else dump_json(body).encode()
+        headers = {**self._headers, "Accept": kind}
+        return await self._session.request(
+            method, url, data=data, headers=headers, proxy=self._proxy, allow_redirects=False
+        )
+
+    async def _start_of(self, response: aiohttp.ClientResponse) -> bytes:
+        """The beginning of an error's body, as far as it comes soon."""
+        raw = b""
+        try:
+            async with asyncio.timeout(self.connect_seconds):
+                while len(raw) < MOST_ERROR and (data := await response.content.readany()):
+                    raw += data
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            pass
+        return self.redact.data(raw[:MOST_ERROR])
+
+
+def _session(connect_seconds: float) -> aiohttp.ClientSession:
+    """Connections that keep no cookies and change nothing on the way; of the environment they read nothing."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds),
+        auto_decompress=False,
+        max_field_size=LONGEST_HEADER,
+        skip_auto_headers=("User-Agent",),
+    )
+
+
+def _proxy_of(url: str) -> str | None:
+    """The proxy that the environment names for an address."""
+    parts = urlsplit(url)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
+    if proxy_bypass(parts.netloc.rpartition("@")[2]) or not proxy.startswith(("http://", "https://")):
+        return None
+    return proxy
+
+
+def _check_form(response: aiohttp.ClientResponse, kind: str) -> None:
+    """Refuse what is not the answer that was asked for."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        next_step = "Switch off compression on the server."
+        raise EndpointError("the server sent a compressed answer without being asked to", next_step)
+    if response.content_type == "text/html":
+        next_step = "Fix base_url in fleet.toml; it usually ends in /v1."
+        raise EndpointError("the server sent a web page instead of an answer", next_step)
+    if response.content_type == JSON != kind:
+        next_step = "Use a server that streams chat completions."
+        raise EndpointError("the server sent one piece of JSON instead of a stream", next_step)

@@ -1,0 +1,238 @@
+"""Everything that can go wrong between Zooter and a server, as one error. This file is the table of what means what."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from socket import gaierror
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from zooter_core.backends.endpoint.redaction import Redaction
+from zooter_core.backends.endpoint.refusals import UNAVAILABLE, Subject, limit_of, message_of, subject_of
+from zooter_core.backends.endpoint.retry import OVERLOAD, is_temporary, retry_after
+from zooter_core.errors import one_line
+from zooter_core.records import Finish
+from zooter_core.strict_json import parse_json
+
+# Finish reasons as several makes of servers name them, in lower case. Any other one counts as cut off.
+ENDED = ("stop", "eos", "eos_token", "stop_sequence", "end_turn", "complete")
+CUT_OFF = ("length", "max_tokens", "max_output_tokens", "model_length")
+TOOLS = ("tool_calls", "tool_call", "tool_use", "function_call")
+FILTERED = ("content_filter", "content_filtered", "safety", "recitation", "prohibited_content", "refusal")
+FAILED = ("error", "abort", "insufficient_system_resource")
+KEY_REFUSED = (401, 403)
+ACCOUNT = (401, 402, 403)  # about our key or account at the server: a client of ours must not take them for its own
+NOT_FOUND = 404  # no such API or model, which says nothing about the others
+SEE_LOG = "See the server's log."
+TRY_AGAIN = "Try again; see the server's log."
+
+
+@dataclass(eq=False)
+class EndpointError(Exception):
+    """Why a server did not answer a request, or not to the end.
+
+    Attributes:
+        reason: what happened, as a phrase for people; it holds no key and no prompt.
+        words: what the server said, after a comma, without the key. It may repeat the prompt.
+        next_step: what the fleet's owner can do, as a sentence.
+        server_status: what the server answered with, if it was not 200.
+        own_status: for a client of ours if the server's status is not for it.
+        body: the server's own error in the API's shape, if it has one that a client of ours may see.
+        temporary: whether another attempt may succeed.
+        retry_after: seconds after which the server wants to be asked again.
+        overload: whether the server has too many requests, by its own words or because it is too slow.
+        subject: what in the request is at fault, and not the server; None if nothing is.
+        context_tokens: the longest context, if the server names it.
+        unreachable: whether there is no connection, or it broke.
+        not_sent: whether the server has nothing to do with it: it got no request, or not the time to answer it.
+    """
+
+    reason: str
+    next_step: str = SEE_LOG
+    words: str = ""
+    server_status: int | None = None
+    own_status: int = 502
+    body: Mapping[str, Any] | None = None
+    temporary: bool = False
+    retry_after: float | None = None
+    overload: bool = False
+    subject: Subject | None = None
+    context_tokens: int | None = None
+    unreachable: bool = False
+    not_sent: bool = False
+
+    @property
+    def message(self) -> str:
+        """What happened, in the server's words too, for the fleet's owner."""
+        return self.reason + self.words
+
+    @property
+    def client_message(self) -> str:
+        """The same for a client of ours, whom our account at the server does not concern."""
+        return self.reason if self.server_status in ACCOUNT else self.message
+
+    @property
+    def refused(self) -> bool:
+        """Whether the request is at fault, and not the server."""
+        return self.subject is not None
+
+    @property
+    def counts(self) -> bool:
+        """Whether the failure says that the server is ill."""
+        return not (self.refused or self.not_sent or self.server_status == NOT_FOUND)
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether we have waited for the server in vain."""
+        return self.overload and self.server_status is None
+
+    @property
+    def status(self) -> int:
+        """What a client of ours gets. Whoever sends a refused request again will fail again."""
+        if self.server_status and 400 <= self.server_status < 500 and self.server_status not in ACCOUNT:
+            return self.server_status
+        return 400 if self.refused else self.own_status
+
+    @property
+    def same_as(self) -> str | None:
+        """Equal in failures of several servers for which the request may be to blame; None if it cannot be."""
+        status = self.server_status or 0
+        return f"status {status}" if status >= 500 and status not in UNAVAILABLE and not self.refused else None
+
+
+def status_error(
+    status: int, headers: Mapping[str, str], raw: bytes, redact: Redaction, key_variable: str | None = None
+) -> EndpointError:
+    """The error behind another status than 200.
+
+    Args:
+        raw: the beginning of the body.
+        key_variable: the environment variable that holds the key.
+    """
+    body = _read(raw)
+    message = message_of(body)
+    words = quoted(message, redact)
+    if 300 <= status < 400:
+        target = _host(redact(headers.get("location", "")))  # hosts are lower case, keys may not be
+        reason = f"status {status}: it redirects to {one_line(target) or 'another address'}, which is not followed"
+        next_step = "If that is the right address, use it as base_url in fleet.toml."
+        return EndpointError(reason, next_step, server_status=status)
+    if status in ACCOUNT:
+        why = "the account has to pay" if status not in KEY_REFUSED else "the server refuses the key"
+        next_step = f"Put the right key into the environment variable {key_variable}."
+        if status in KEY_REFUSED and key_variable is None:
+            why, next_step = "the server wants a key", "Name its environment variable: api_key_env = ..."
+        return EndpointError(f"status {status}: {why}", next_step, words, status)
+    subject = subject_of(status, message)
+    error = EndpointError(f"status {status}", "See the server's message.", words, status, subject=subject)
+    error.temporary = is_temporary(status) and subject is None
+    error.overload = status in OVERLOAD
+    if status < 500:
+        error.body = body if isinstance(body, dict) and isinstance(body.get("error"), dict) else None
+    if subject == "context":
+        error.context_tokens = limit_of(message)
+    if status == NOT_FOUND:
+        error.next_step = "Check model and base_url in fleet.toml; base_url usually ends in /v1."
+    elif status == 429:
+        error.reason += ": too many requests"
+        error.next_step = "Try again later, or lower parallel in fleet.toml."
+    elif error.temporary:
+        error.next_step = "Try again later; see the server's log."
+    if error.temporary and (wait := retry_after(headers)) is not None:
+        error.retry_after = wait
+        error.reason += f"; it asks for a pause of {wait:.0f} s" if wait else ""
+    return error
+
+
+def sent_error(body: object, redact: Redaction, temporary: bool = True) -> EndpointError:
+    """The error in the body of an answer with status 200, or in an event."""
+    message = message_of(body)
+    subject = subject_of(500, message)
+    reason, words = "the server sent an error", quoted(message, redact)
+    return EndpointError(reason, TRY_AGAIN, words, temporary=temporary and subject is None, subject=subject)
+
+
+def quoted(message: str, redact: Redaction) -> str:
+    """`, "the server's message"` on one short line, without the key; empty if there is none."""
+    return f', "{one_line(redact(message))}"' if message else ""
+
+
+def connection_error(problem: BaseException, connect_seconds: float, redact: Redaction) -> EndpointError:
+    """The error behind an exception of aiohttp or the system."""
+    start = "Start the server, or fix base_url in fleet.toml."
+    if isinstance(problem, ssl.SSLError | aiohttp.ClientSSLError):
+        cause = getattr(problem, "certificate_error", None) or getattr(problem, "os_error", None) or problem
+        why = one_line(getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or str(cause))
+        next_step = "Fix the server's certificate, or base_url (http or https)."
+        return EndpointError(f"no TLS connection ({why})", next_step, unreachable=True)
+    if isinstance(problem, aiohttp.ConnectionTimeoutError):
+        reason, next_step = (
+            f"no connection within {connect_seconds:g} s",
+            "Check that the server runs and that base_url is right.",
+        )
+    elif isinstance(problem, aiohttp.ClientConnectorError):
+        cause = problem.os_error
+        unknown = isinstance(problem, aiohttp.ClientConnectorDNSError) or isinstance(cause, gaierror)
+        refused = isinstance(cause, ConnectionRefusedError)
+        why = "refused" if refused else "no such host" if unknown else one_line(cause.strerror or str(cause))
+        reason, next_step = f"no connection ({why})", start
+    elif isinstance(problem, aiohttp.ClientResponseError | aiohttp.InvalidURL):
+        why = one_line(redact(str(getattr(problem, "message", "") or problem)))
+        reason = f"what the server sent is no HTTP ({why})"
+        return EndpointError(reason, "Check base_url in fleet.toml.", unreachable=True)
+    else:
+        reason, next_step = "the connection broke", TRY_AGAIN
+    return EndpointError(reason, next_step, temporary=True, unreachable=True)
+
+
+def too_late(seconds: float, what: str = "answer") -> EndpointError:
+    """The error of a server that is too slow with the first token, a further one, or a whole answer."""
+    steps = {"first token": "Try again later, or raise first_token_seconds.", "further token": "Try again."}
+    reason = f"no {what} {'for' if what == 'further token' else 'within'} {seconds:g} s"
+    return EndpointError(reason, steps.get(what, SEE_LOG), own_status=504, overload=True)
+
+
+def finish_of(reason: str | None, text: bool, tool_call: bool, redact: Redaction) -> Finish:
+    """How an answer ended: `stop`, or `length` if it is cut off.
+
+    Args:
+        reason: the finish reason; None if the stream ended without one.
+
+    Raises:
+        EndpointError: it is not an answer.
+    """
+    name = reason and reason.lower()
+    if name in FILTERED:
+        raise EndpointError("the server's content filter stopped the answer", "Rephrase the query.", subject="request")
+    if name in TOOLS or (tool_call and not text):
+        next_step = "Switch tools off on the server, or ask for an answer in words."
+        raise EndpointError("the model called a tool, and Zooter offers none", next_step, subject="request")
+    if reason is None and not text:
+        raise no_text()
+    if name in FAILED or (name not in (*ENDED, *CUT_OFF) and not text):
+        kind = "the answer" if text else "an answer without text"
+        raise EndpointError(f'{kind} ended with the finish reason "{one_line(redact(str(reason)))}"')
+    return "stop" if name in ENDED else "length"
+
+
+def no_text() -> EndpointError:
+    return EndpointError("the stream ended without any text", temporary=True)
+
+
+def _read(raw: bytes) -> object:
+    """JSON, else the text."""
+    try:
+        return parse_json(raw)
+    except ValueError:
+        return raw.decode("utf-8", "replace")
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,142 @@
+"""Removes secrets from what a server sends, so that an echoed key is in no answer, message, log or history."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from zooter_core.backends.endpoint.events import chunk_of, payload, with_chunk
+
+MASK = "***"
+SHORTEST = 8  # characters; local servers take any word as a key, and such a word may well be part of an answer
+TEXTS = ("content", "reasoning_content", "reasoning", "refusal")  # of a delta, which go on from event to event
+Place = tuple[object, ...]  # where a text goes on: a choice and a field, or an output of the Responses API
+
+
+class Redaction:
+    """Replaces a key in messages, bodies and streams. Without a key it changes nothing."""
+
+    def __init__(self, key: str | None) -> None:
+        self._key = key or ""
+        self._in_answers = self._key if len(self._key) >= SHORTEST else ""
+
+    def __call__(self, text: str) -> str:
+        """A message with every occurrence of the key masked."""
+        return text.replace(self._key, MASK) if self._key else text
+
+    def data(self, data: bytes) -> bytes:
+        """The same for a body. It leaves keys shorter than SHORTEST alone."""
+        return data.replace(self._in_answers.encode(), MASK.encode()) if self._in_answers else data
+
+    def events(self) -> RedactedEvents | None:
+        """The same for a stream; None if there is nothing to mask."""
+        return RedactedEvents(self._in_answers) if self._in_answers else None
+
+
+class RedactedText:
+    """Masks a key in a text that comes in parts, wherever the parts are split.
+
+    It passes on all text at once, except an end that could be the beginning of the key.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self.waiting = ""  # the end of the text so far, if it is a beginning of the key
+
+    def feed(self, text: str) -> str:
+        """Add a part. Return what can be shown now."""
+        *before, last = (self.waiting + text).split(self._key)
+        shown = len(last) - self._overlap(last)
+        self.waiting = last[shown:]
+        return MASK.join([*before, last[:shown]])
+
+    def end(self) -> str:
+        """Return the rest. Most of a key is masked too: the text was cut off in the middle of it."""
+        waiting, self.waiting = self.waiting, ""
+        return MASK if len(waiting) >= max(SHORTEST, len(self._key) / 2) else waiting
+
+    def _overlap(self, text: str) -> int:
+        """The length of the longest end of the text that is a beginning of the key, and not all of it."""
+        at = text.find(self._key[0], max(0, len(text) - len(self._key) + 1))
+        while at >= 0:
+            if self._key.startswith(text[at:]):
+                return len(text) - at
+            at = text.find(self._key[0], at + 1)
+        return 0
+
+
+class RedactedEvents:
+    """Masks a key in the events of a stream, also where it is split over several.
+
+    Events pass at once. Only an end of a text that could be the beginning of the key waits, for the next event of that
+    text; if it does not go on, an event of its own brings the rest.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        # A string that ends like the key begins, or that has an escaped letter: all others pass without being parsed.
+        begins = "".join(f"(?:{re.escape(letter)}" for letter in key[:-1]) + ")?" * (len(key) - 2) + ")"
+        self._suspicious = re.compile(f'(?:{begins}"\\s*[,}}\\]]|\\\\u|{re.escape(key)})'.encode())
+        self._texts: dict[Place, RedactedText] = {}
+        self._last: dict[Place, tuple[bytes, Mapping[str, Any]]] = {}  # the event that each waiting end is from
+
+    def feed(self, event: bytes) -> list[bytes]:
+        """The events that can be shown when one has come: it, and before it what waited for it in vain."""
+        if not self._last and not self._suspicious.search(event):
+            return [event]
+        try:
+            chunk: Any = chunk_of(payload(event))
+        except ValueError:
+            return [self._plain(event)]
+        before, changed = list[bytes](), False
+        if "choices" not in chunk:  # of the Responses API: a text goes on with the next event, or has ended
+            whose = _deltas(chunk)[0][0] if _deltas(chunk) else None
+            before = [rest for place in list(self._last) if place[0] != whose for rest in self._rest(place)]
+        for group, shape, fields in _deltas(chunk):
+            for field in fields:
+                text = shape.get(field)
+                place = (group, field)
+                if not isinstance(text, str):
+                    before += self._rest(place)
+                    continue
+                shown = self._texts.setdefault(place, RedactedText(self._key)).feed(text)
+                changed = changed or shown != text
+                shape[field] = shown
+                self._last.pop(place, None)
+                if self._texts[place].waiting:
+                    self._last[place] = event, chunk
+        if changed:
+            event = with_chunk(event, chunk)
+        return [*before, self._plain(event)]
+
+    def end(self) -> list[bytes]:
+        """Events with what still waits."""
+        return [rest for place in list(self._last) for rest in self._rest(place)]
+
+    def _plain(self, event: bytes) -> bytes:
+        return event.replace(self._key.encode(), MASK.encode())
+
+    def _rest(self, place: Place) -> list[bytes]:
+        """An event with the end of a text that does not go on; none if nothing of it waits."""
+        if place not in self._last:
+            return []
+        event, chunk = self._last.pop(place)
+        rest, (group, field) = self._texts[place].end(), place
+        if "choices" in chunk:
+            delta = {"index": group, "delta": {field: rest}, "finish_reason": None}
+            return [with_chunk(event, {**chunk, "choices": [delta]})]
+        return [with_chunk(event, {**chunk, "delta": rest})]
+
+
+def _deltas(chunk: Mapping[str, Any]) -> list[tuple[object, dict[str, Any], tuple[str, ...]]]:
+    """The parts of texts in a chunk of either API: whose they are, the object, and its fields."""
+    if isinstance(chunk.get("delta"), str) and isinstance(chunk, dict):
+        whose = (chunk.get("type"), chunk.get("output_index"), chunk.get("content_index"))
+        return [(whose, chunk, ("delta",))]
+    choices = chunk.get("choices")
+    return [
+        (choice.get("index"), delta, TEXTS)
+        for choice in (choices if isinstance(choices, list) else ())
+        if isinstance(choice, dict) and isinstance(delta := choice.get("delta"), dict)
+    ]
