@@ -38,7 +38,7 @@ Attack = Callable[["Connection"], Awaitable[str]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients", type=int, default=20, help="of each kind")
-    parser.add_argument("--seconds", type=float, default=600, help="beside hostile clients; a fifth of that without them")
+    parser.add_argument("--seconds", type=float, default=600, help="beside hostile clients; a fifth of it alone")
     parser.add_argument("--rounds", type=int, default=4, help="turns, among which --seconds are split")
     parser.add_argument("--attacks", nargs="+", choices=ATTACKS, default=list(ATTACKS))
     parser.add_argument("--json", action="store_true")
@@ -63,7 +63,7 @@ def measure(target: Server, keys: Sequence[str], options: argparse.Namespace) ->
     health: dict[str, list[float]] = {name: [] for name in loads}
     outcomes: Counter[str] = Counter()
     megabytes = [target.megabytes]
-    seconds = {"alone": options.seconds / 5 / options.rounds, "beside hostile clients": options.seconds / options.rounds}
+    seconds = dict(zip(loads, (options.seconds / options.rounds / 5, options.seconds / options.rounds), strict=True))
     for number in range(options.rounds):
         for name, result in loads.items():
             print(f"round {number + 1}: honest clients {name}", file=sys.stderr)
