@@ -66,7 +66,7 @@ def test_the_saved_router_is_the_one_returned(tmp_path, tiny_encoder):
     saved = Router.load(folder, Encoders())
     assert np.array_equal(saved.probabilities(SUMS), router.probabilities(SUMS))
     assert {path.name for path in folder.iterdir()} == {
-        "config.json", "model.safetensors", "neighbours.json", "neighbours.safetensors", "report.json",
+        "config.json", "learned.npy", "model.safetensors", "neighbours.json", "neighbours.safetensors", "report.json",
     }  # fmt: skip
     assert {path.name for path in (tmp_path / "below").iterdir()} == {"router"}
 

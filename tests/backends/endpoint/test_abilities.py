@@ -36,7 +36,7 @@ def llama_cpp(tmp_path: Path) -> Iterator[str]:
     settings: dict[str, Any] = {"model": str(write_model(tmp_path / "tiny.gguf")), "adapters": [], "threads": 1}
     settings |= {"hostnames": ["127.0.0.1"], "port": 0, "n_ctx": 512, "n_parallel": 2, "offline": True, "ui": False}
     process = subprocess.Popen(
-        [sys.executable, "-I", child.__file__, json.dumps(settings)],
+        [sys.executable, "-I", child.__file__, json.dumps(settings), str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -278,3 +279,26 @@ def test_a_stop_ends_the_loading(backend, candidate):
     assert {a.finish for a in responses(backend, requests(candidate, 1, 2), stop).values()} == {"stopped"}
     assert backend.take(candidate, stop) is None
     assert not backend.sizes()
+
+
+def test_a_request_that_is_sent_to_a_process_that_has_just_died_is_sent_again(
+    backend, scripted_vllm, candidate, monkeypatch
+):
+    submit = engine.Engine.submit
+    waits = {2: lambda process: not process._readers, 3: lambda process: not process.usable}
+
+    def late(self: engine.Engine, prompt: list[int], params: dict, *more: object) -> int:
+        """Send 2 when the process has answered the others, and 3 when it has died of 2."""
+        ready = waits.pop(params["seed"], lambda process: True)
+        deadline = time.monotonic() + 60
+        while not ready(self) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return submit(self, prompt, params, *more)
+
+    monkeypatch.setattr(engine.Engine, "submit", late)
+    scripted_vllm.set(die=[2])
+    candidate = replace(candidate, vllm={**candidate.vllm, "max_num_seqs": 1})
+    answers = responses(backend, requests(candidate, 1, 5, 2, 3, 4))
+    assert {seed: response.finish for seed, response in answers.items()} == {
+        1: "stop", 5: "stop", 2: "refused", 3: "stop", 4: "stop",
+    }  # fmt: skip

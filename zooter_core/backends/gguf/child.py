@@ -16,7 +16,8 @@ SOCKET = "llama.sock"
 def main() -> None:
     import xllamacpp
 
-    settings, folder = json.loads(sys.argv[1]), sys.argv[2]
+    folder = sys.argv[2]
+    settings = {"hostnames": [os.path.join(folder, SOCKET)]} | json.loads(sys.argv[1])
     params = xllamacpp.CommonParams()
     params.model.path = settings.pop("model")
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in settings.pop("adapters")]
@@ -25,7 +26,6 @@ def main() -> None:
     del settings["threads"]
     for name, value in settings.items():
         setattr(params, name, value)
-    params.hostnames = [os.path.join(folder, SOCKET)]
     try:
         server = xllamacpp.Server(params)
         report = {"address": server.listening_address}

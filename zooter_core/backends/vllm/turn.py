@@ -217,6 +217,7 @@ class Turn:
         name, alone = answers[0].request.candidate.name, death["running"] == 1
         if alone and self._answered:
             yield answers[0].end("refused", Failure(f"an answer of {name}", death["died"], POISON))
+            self._again.extendleft(reversed(answers[1:]))  # sent after the death, before it was known
             return
         if self._deaths == DEATHS or (alone and answers[0].suspect and not self._again):
             self._problem = Failure(f"an answer of {name}", death["died"], STARTED_AGAIN)
