@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -193,23 +193,20 @@ async def wrong_key(connection: Connection) -> str:
 
 
 async def endless_headers(connection: Connection) -> str:
-    reader, writer = await connection.open()
-    writer.write(connection.head("POST", CHAT))
-    answer = asyncio.ensure_future(status(reader))
-    for number in range(60_000):  # 60 MB
-        writer.write(f"X-{number}: {'a' * 1000}\r\n".encode())
-        await writer.drain()
-        if answer.done():
-            break
-    return await answer
+    return await flood(connection, b"", (f"X-{number}: {'a' * 1000}\r\n".encode() for number in range(60_000)))
 
 
 async def long_header(connection: Connection) -> str:
+    return await flood(connection, b"X-Long: ", [b"a" * (1 << 20)] * 79)
+
+
+async def flood(connection: Connection, first: bytes, parts: Iterable[bytes]) -> str:
+    """Send headers until the server has had enough."""
     reader, writer = await connection.open()
-    writer.write(connection.head("POST", CHAT) + b"X-Long: ")
+    writer.write(connection.head("POST", CHAT) + first)
     answer = asyncio.ensure_future(status(reader))
-    for _ in range(79):
-        writer.write(b"a" * (1 << 20))
+    for part in parts:
+        writer.write(part)
         await writer.drain()
         if answer.done():
             break
