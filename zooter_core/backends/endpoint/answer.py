@@ -9,15 +9,12 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from zooter_core.backends.endpoint.connection import CHAT, Connection, Watcher
-from zooter_core.backends.endpoint.events import chunk_of, payload
+from zooter_core.backends.endpoint.connection import CHAT, Connection, Watcher, chat_chunk
 from zooter_core.backends.endpoint.faults import (
     KEY_REFUSED,
     NOT_FOUND,
-    TRY_AGAIN,
     EndpointError,
     finish_of,
-    sent_error,
 )
 from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.config.fleet import GenerationConfig
@@ -89,15 +86,8 @@ class PartialAnswer(Watcher):
 
     def look(self, event: bytes) -> bool:
         """Add what an event has. Return whether that is a token, or the end."""
-        data = payload(event)
-        if not data or data == b"[DONE]":
+        if (chunk := chat_chunk(event, self.connection.redact)) is None:
             return False
-        try:
-            chunk = chunk_of(data)
-        except ValueError:
-            raise EndpointError("a line of the stream is not JSON", TRY_AGAIN, temporary=True) from None
-        if chunk.get("error"):
-            raise sent_error(chunk, self.connection.redact)
         if isinstance(usage := chunk.get("usage"), dict):
             self.reported_tokens = usage.get("completion_tokens")
         choices = chunk.get("choices")

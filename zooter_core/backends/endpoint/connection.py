@@ -17,10 +17,17 @@ import aiohttp
 
 from zooter_core.backends.endpoint.breaker import Breaker
 from zooter_core.backends.endpoint.client import EVENTS, Client
-from zooter_core.backends.endpoint.events import DONE, EventTooLongError, Splitter, is_whole
-from zooter_core.backends.endpoint.faults import EndpointError, connection_error, no_text, sent_error, too_late
+from zooter_core.backends.endpoint.events import DONE, EventTooLongError, Splitter, chunk_of, is_whole, payload
+from zooter_core.backends.endpoint.faults import (
+    TRY_AGAIN,
+    EndpointError,
+    connection_error,
+    no_text,
+    sent_error,
+    too_late,
+)
 from zooter_core.backends.endpoint.pace import Pace
-from zooter_core.backends.endpoint.redaction import RedactedEvents
+from zooter_core.backends.endpoint.redaction import RedactedEvents, Redaction
 from zooter_core.backends.endpoint.refusals import Refusals
 from zooter_core.backends.endpoint.retry import LONGEST_WAIT
 from zooter_core.config.candidates import CandidateConfig
@@ -51,6 +58,24 @@ class Watcher:
         Raises:
             EndpointError: it is no part of an answer.
         """
+
+
+def chat_chunk(event: bytes, redact: Redaction) -> Mapping[str, Any] | None:
+    """The chunk of chat completions in an event; None in one without.
+
+    Raises:
+        EndpointError: it is not JSON, or an error of the server's.
+    """
+    data = payload(event)
+    if not data or data == b"[DONE]":
+        return None
+    try:
+        chunk = chunk_of(data)
+    except ValueError:
+        raise EndpointError("a line of the stream is not JSON", TRY_AGAIN, temporary=True) from None
+    if chunk.get("error"):
+        raise sent_error(chunk, redact)
+    return chunk
 
 
 @dataclass

@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from zooter_core.backends.endpoint.connection import CHAT, Connection, Watcher
+from zooter_core.backends.endpoint.connection import CHAT, Connection, Watcher, chat_chunk
 from zooter_core.backends.endpoint.events import DONE, begins, chunk_of, payload
-from zooter_core.backends.endpoint.faults import TRY_AGAIN, EndpointError, sent_error
+from zooter_core.backends.endpoint.faults import EndpointError, sent_error
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.serve.chat_request import ChatRequest
@@ -72,15 +72,8 @@ class ChatWatcher(Watcher):
     def look(self, event: bytes) -> bool:
         if self._begun and is_plain(event):
             return True
-        data = payload(event)
-        if not data or data == b"[DONE]":
+        if (chunk := chat_chunk(event, self._redact)) is None:
             return False
-        try:
-            chunk = chunk_of(data)
-        except ValueError:
-            raise EndpointError("a line of the stream is not JSON", TRY_AGAIN, temporary=True) from None
-        if chunk.get("error"):
-            raise sent_error(chunk, self._redact)
         progress = self._progress
         progress.id = progress.id or str(chunk.get("id") or "")
         progress.created = progress.created or (created if type(created := chunk.get("created")) is int else 0)
